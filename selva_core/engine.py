@@ -1,0 +1,139 @@
+"""What every engine that makes sound from picture offers, and the values that go in and come out.
+
+An engine is a row of `selva_core.models.MODELS`: the SelVA network at some size, or the echo engine that tests use. This
+module is light: it imports neither torch nor av.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from selva_core.errors import RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureRange:
+    """Which instants of a media file are seen.
+
+    At t seconds after the range begins, the picture shows media time `start_s + speed * t`. Times are exact seconds on the
+    file's own clock, zero at its first frame (an embedded timecode is not in them). `speed` is 1 for ordinary clips, 2 for
+    twice as fast, negative for reverse (then `start_s` is where reverse play begins), 0 for a freeze frame.
+    """
+
+    path: Path
+    start_s: Fraction
+    duration_s: Fraction
+    speed: Fraction = Fraction(1)
+
+    def __post_init__(self) -> None:
+        if self.duration_s <= 0:
+            raise RequestError(f"a picture range lasts longer than 0 s; got {float(self.duration_s):g} s")
+        if self.start_s < 0:
+            raise RequestError(f"a picture range starts at 0 s or later; got {float(self.start_s):g} s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StemRequest:
+    """One stem wanted from a picture: what to hear, what not to hear, and the seed of its noise."""
+
+    prompt: str
+    negative_prompt: str = ""
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if not self.prompt.strip():
+            raise RequestError("a prompt must say what is heard; got an empty text")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSettings:
+    """How the sampler walks from noise to sound (arXiv 2512.02650: 25 Euler steps, guidance 4.5)."""
+
+    num_steps: int = 25
+    guidance: float = 4.5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_steps <= 1000:
+            raise RequestError(f"the number of steps is 1 to 1000; got {self.num_steps}")
+        if not 0.0 <= self.guidance <= 100.0:
+            raise RequestError(f"guidance is 0 to 100; got {self.guidance}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderProgress:
+    """Where a render is: `stage` is one of picture, text, sampling, sound; `fraction` (0..1) is of the whole render."""
+
+    stage: str
+    fraction: float
+    step: int = 0
+    num_steps: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waveform:
+    """Mono sound as an engine makes it.
+
+    samples: float32 (num_samples,), about -1..1, at `sample_rate_hz`; its length is the range's duration, rounded half up.
+    warnings: sentences for the user, such as a prompt that is far from everything the model was trained on.
+    """
+
+    samples: npt.NDArray[np.float32]
+    sample_rate_hz: int
+    warnings: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """Something that turns one picture range and some prompts into one waveform per prompt."""
+
+    @property
+    def model_id(self) -> str: ...
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash over all weights files (hex); part of every cache key and of provenance."""
+        ...
+
+    @property
+    def licence(self) -> str: ...
+
+    @property
+    def device_report(self) -> str:
+        """One sentence: the device in use and why it was chosen."""
+        ...
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences that every result of this engine must carry (for instance: weights are untrained stand-ins)."""
+        ...
+
+    def render(
+        self,
+        picture: PictureRange,
+        requests: Sequence[StemRequest],
+        *,
+        settings: SamplingSettings,
+        on_progress: Callable[[RenderProgress], None],
+        is_cancelled: Callable[[], bool],
+    ) -> list[Waveform]:
+        """Render all requests over the same picture; the picture is decoded and encoded once.
+
+        Raises RenderCancelled within one sampling step once `is_cancelled()` is true; MediaError, ModelError,
+        OutOfMemoryError as their names say.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the device's memory back."""
+        ...
