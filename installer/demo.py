@@ -1,0 +1,9 @@
+"""The main job on the example cut, with the commands a person would type."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+from environment import SetupError
