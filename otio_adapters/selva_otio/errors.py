@@ -1,0 +1,79 @@
+"""Errors of the timeline room.
+
+TimelineError                   (ValueError) the timeline, or what is asked of it, cannot be used
+├── TimelineReadError           the file is not a timeline we can read
+├── TimelineWriteError          (OSError) the timeline cannot be written where it was asked for
+├── UnsupportedFormatError      no reader or writer for that kind of file
+├── UnsupportedUrlError         media that is not a file on this machine
+├── ClockError                  a rate, a time or a timecode label makes no sense
+├── NothingToSpotError          no picture in it that sound could be made for
+└── CueError                    a track, a prompt or a cue that is not allowed
+
+Same shape as `selva_core.errors`, without importing it: this room stands on OpenTimelineIO alone. Every class
+has a stable `code`, says whether trying again can help (`retryable`), and keeps its facts in `facts`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TimelineError(ValueError):
+    """The timeline, or what is asked of it, cannot be used.
+
+    `message` is one or two sentences for a person: what was got, what is allowed, what to do next. `facts`
+    are JSON-able values a program can act on.
+    """
+
+    code: ClassVar[str] = "timeline"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **facts: str | int | float | bool | list[str] | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class TimelineReadError(TimelineError):
+    """The file is not a timeline we can read."""
+
+    code = "timeline-unreadable"
+
+
+class TimelineWriteError(TimelineError, OSError):
+    """The timeline cannot be written where it was asked for."""
+
+    code = "timeline-unwritable"
+
+
+class UnsupportedFormatError(TimelineError):
+    """There is no reader or writer for that kind of file."""
+
+    code = "timeline-format"
+
+
+class UnsupportedUrlError(TimelineError):
+    """The media is not a file on this machine."""
+
+    code = "timeline-media-url"
+
+
+class ClockError(TimelineError):
+    """A rate, a time or a timecode label makes no sense."""
+
+    code = "timeline-clock"
+
+
+class NothingToSpotError(TimelineError):
+    """There is no picture in the timeline that sound could be made for."""
+
+    code = "timeline-nothing-to-spot"
+
+
+class CueError(TimelineError):
+    """A track, a prompt or a cue is not allowed."""
+
+    code = "timeline-cue"

@@ -1,0 +1,98 @@
+"""The media of a clip: whether it is a moving picture, and where its file lies.
+
+Hosts disagree about URLs: percent-encoded ones, raw paths behind `file://`, plain paths, paths relative to
+the timeline's folder. OpenTimelineIO's own `url_from_filepath` does not encode and so loses what follows a
+"#".
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import opentimelineio as otio
+
+from selva_otio.errors import UnsupportedUrlError
+
+# fmt: off
+STILL_SUFFIXES = frozenset((
+    ".ai", ".bmp", ".cin", ".dpx", ".eps", ".exr", ".gif", ".hdr", ".heic", ".heif", ".jpeg", ".jpg",
+    ".pdf", ".png", ".psd", ".svg", ".tga", ".tif", ".tiff", ".webp",
+))
+SOUND_SUFFIXES = frozenset((
+    ".aac", ".aif", ".aiff", ".bwf", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".w64", ".wav",
+))
+# fmt: on
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_DRIVE = re.compile(r"/?([A-Za-z]):[/\\]")
+_FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
+_TITLE_NAME = re.compile(r"\b(captions?|credits?|fusion title|lower third|subtitles?|text|titles?)\b", re.I)
+
+
+def explain_no_picture(clip: otio.schema.Clip) -> tuple[str, bool] | None:
+    """Why no sound can be made for a clip, and whether that is a fault; None when it has a moving picture.
+
+    Titles have no media in what Resolve exports; they are told from offline clips by a name that speaks of a
+    title and has no file suffix.
+    """
+    reference = clip.media_reference
+    if isinstance(reference, otio.schema.GeneratorReference):
+        return f"a generator ({reference.generator_kind or 'of no kind'})", False
+    if isinstance(reference, otio.schema.ImageSequenceReference):
+        return "an image sequence; make a movie of it first", True
+    if isinstance(reference, otio.schema.ExternalReference) and (reference.target_url or "").strip():
+        return _explain_no_moving_picture(Path(unquote(reference.target_url)).suffix.lower())
+    if _TITLE_NAME.search(clip.name) and not _FILE_SUFFIX.search(clip.name):
+        return "a title", False
+    return "offline: it has no media; relink it and export again", True
+
+
+def _explain_no_moving_picture(suffix: str) -> tuple[str, bool] | None:
+    if suffix in STILL_SUFFIXES:
+        return f"a still picture ({suffix})", False
+    if suffix in SOUND_SUFFIXES:
+        return f"sound without picture ({suffix})", False
+    return None
+
+
+def resolve_media_path(target_url: str, base_folder: Path) -> Path:
+    """The absolute path a media URL means; relative ones are taken from `base_folder`.
+
+    "#" and "?" are part of the name: file URLs of editors have neither query nor fragment. Where a name holds
+    a "%" that may or may not be an escape, the file that exists wins. Raises UnsupportedUrlError for http:
+    and the like.
+    """
+    scheme = _SCHEME.match(target_url)
+    if scheme is not None and scheme[1].lower() != "file":
+        raise UnsupportedUrlError(f"media must be a file on this machine; got the URL {target_url!r}")
+    raw = _strip_host(target_url[5:]) if scheme is not None else target_url
+    decoded = _absolute(unquote(raw), base_folder)
+    if "%" not in raw or decoded.exists():
+        return decoded
+    literal = _absolute(raw, base_folder)
+    return literal if literal.exists() else decoded
+
+
+def build_media_url(path: Path) -> str:
+    """The absolute, percent-encoded file URL of a path."""
+    return path.absolute().as_uri()
+
+
+def _strip_host(rest: str) -> str:
+    """What follows "file:" without an empty or local host; another host makes a network path."""
+    if not rest.startswith("//"):
+        return rest
+    host, slash, path = rest[2:].partition("/")
+    if host.lower() in ("", "localhost"):
+        return slash + path
+    if re.fullmatch(r"[A-Za-z]:", host):
+        return host + slash + path
+    return rest
+
+
+def _absolute(path_text: str, base_folder: Path) -> Path:
+    if _DRIVE.match(path_text) is not None:
+        return Path(path_text.lstrip("/"))
+    return base_folder.absolute() / path_text

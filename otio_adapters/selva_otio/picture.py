@@ -1,0 +1,344 @@
+"""What is seen: the picture of a timeline as shots on the record clock.
+
+A shot is a run of one clip that is seen without interruption. Nests, their trims, time warps, transitions,
+disabled items and covered tracks are resolved here once, in exact seconds; OpenTimelineIO's own range
+functions leave some of them out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import opentimelineio as otio
+
+from selva_otio.clock import exact_seconds
+from selva_otio.errors import TimelineReadError
+from selva_otio.media import explain_no_picture
+
+MAX_NESTING = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """A clip as it is seen.
+
+    For each record time t from `record_start_s` to `record_end_s` it shows its media at `media_start_s +
+    speed * (t - record_start_s)`, on the clock of the media reference (embedded timecode included).
+    `cut_start_s` and `cut_end_s` are the record range without the overlap that transitions add.
+    """
+
+    clip: otio.schema.Clip
+    track_name: str
+    record_start_s: Fraction
+    record_end_s: Fraction
+    cut_start_s: Fraction
+    cut_end_s: Fraction
+    media_start_s: Fraction
+    speed: Fraction
+
+    def trim(self, start_s: Fraction, end_s: Fraction) -> Shot:
+        """The part of the shot between two record times inside it."""
+        return replace(
+            self,
+            record_start_s=start_s,
+            record_end_s=end_s,
+            cut_start_s=min(max(self.cut_start_s, start_s), end_s),
+            cut_end_s=max(min(self.cut_end_s, end_s), start_s),
+            media_start_s=self.media_start_s + self.speed * (start_s - self.record_start_s),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """An item that shows nothing sound could be made for, and why.
+
+    `is_fault` tells mistakes (offline media) from what an editor meant (a title, a disabled clip).
+    """
+
+    name: str
+    track_name: str
+    reason: str
+    record_start_s: Fraction
+    is_fault: bool = False
+
+
+@dataclass(kw_only=True)
+class Picture:
+    """Shots in record order, and what was left out."""
+
+    shots: list[Shot] = field(default_factory=list)
+    unseen: list[Unseen] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _View:
+    """A window from the record clock into an item's own clock: local = local_start + speed * (record -
+    record_start)."""
+
+    record_start_s: Fraction
+    record_end_s: Fraction
+    local_start_s: Fraction
+    speed: Fraction
+    track_name: str
+    depth: int = 0
+
+    def record_range(
+        self, local_start_s: Fraction, local_end_s: Fraction
+    ) -> tuple[Fraction, Fraction] | None:
+        """The record range over which this stretch of the item's own clock is seen; None when not."""
+        if self.speed == 0:
+            if local_start_s <= self.local_start_s < local_end_s:
+                return self.record_start_s, self.record_end_s
+            return None
+        edges = sorted(
+            self.record_start_s + (edge - self.local_start_s) / self.speed
+            for edge in (local_start_s, local_end_s)
+        )
+        start_s, end_s = max(edges[0], self.record_start_s), min(edges[1], self.record_end_s)
+        return (start_s, end_s) if start_s < end_s else None
+
+    def local_s(self, record_s: Fraction) -> Fraction:
+        """The item's own time at a record time."""
+        return self.local_start_s + self.speed * (record_s - self.record_start_s)
+
+
+def iter_picture_tracks(timeline: otio.schema.Timeline) -> Iterator[otio.schema.Track]:
+    """The video tracks of a timeline, bottom first."""
+    for child in timeline.tracks:
+        if isinstance(child, otio.schema.Track) and child.kind == otio.schema.TrackKind.Video:
+            yield child
+
+
+def resolve_picture(tracks: Iterable[otio.schema.Track]) -> Picture:
+    """What is seen of some video tracks laid over one another, bottom first: the topmost picture wins.
+
+    The tracks start at record time zero. Raises TimelineReadError for items whose length is unknown.
+    """
+    picture = Picture()
+    for track in tracks:
+        view = _View(
+            record_start_s=Fraction(0),
+            record_end_s=item_duration_s(track),
+            local_start_s=trimmed_start_s(track),
+            speed=Fraction(1),
+            track_name=track.name,
+        )
+        layer = Picture()
+        if track.enabled:
+            _collect_track(track, view, layer)
+        else:
+            layer.unseen.append(_unseen(track, view, Fraction(0), "the track is disabled"))
+        _lay_over(picture, layer)
+    picture.shots.sort(key=lambda shot: shot.record_start_s)
+    picture.unseen.sort(key=lambda item: item.record_start_s)
+    return picture
+
+
+def item_duration_s(item: otio.core.Item) -> Fraction:
+    """How long an item lasts in its parent, exact seconds."""
+    if item.source_range is not None:
+        duration_s = exact_seconds(item.source_range.duration)
+    elif isinstance(item, otio.schema.Track):
+        duration_s = sum((item_duration_s(child) for child in _items(item)), Fraction(0))
+    elif isinstance(item, otio.schema.Stack):
+        duration_s = max((item_duration_s(child) for child in _items(item)), default=Fraction(0))
+    else:
+        duration_s = exact_seconds(_available_range(item).duration)
+    if duration_s < 0:
+        raise TimelineReadError(f"{_label(item)} has a negative duration ({float(duration_s):g} s)")
+    return duration_s
+
+
+def trimmed_start_s(item: otio.core.Item) -> Fraction:
+    """Where an item's used range begins on its own clock, exact seconds."""
+    if item.source_range is not None:
+        return exact_seconds(item.source_range.start_time)
+    if isinstance(item, otio.core.Composition):
+        return Fraction(0)
+    return exact_seconds(_available_range(item).start_time)
+
+
+def _available_range(item: otio.core.Item) -> otio.opentime.TimeRange:
+    reference = getattr(item, "media_reference", None)
+    if reference is None or reference.available_range is None:
+        raise TimelineReadError(
+            f"{_label(item)} has neither a source range nor an available range, so where the items "
+            "after it lie is not known; write one of them into the timeline"
+        )
+    return reference.available_range
+
+
+def _items(composition: otio.core.Composition) -> Iterator[otio.core.Item]:
+    return (child for child in composition if isinstance(child, otio.core.Item))
+
+
+def _label(item: otio.core.Item) -> str:
+    return f"{item.schema_name().lower()} {item.name!r}"
+
+
+def _unseen(
+    item: otio.core.Item, view: _View, record_start_s: Fraction, reason: str, *, is_fault: bool = False
+) -> Unseen:
+    return Unseen(
+        name=item.name,
+        track_name=view.track_name,
+        reason=reason,
+        record_start_s=record_start_s,
+        is_fault=is_fault,
+    )
+
+
+def _collect_track(track: otio.schema.Track, view: _View, picture: Picture) -> None:
+    """Walk a track from left to right; its items follow one another from zero on its own clock."""
+    children = list(track)
+    local_s = Fraction(0)
+    for index, child in enumerate(children):
+        if not isinstance(child, otio.core.Item):
+            continue
+        end_s = local_s + item_duration_s(child)
+        before = children[index - 1] if index else None
+        after = children[index + 1] if index + 1 < len(children) else None
+        lead_s = (
+            exact_seconds(before.in_offset) if isinstance(before, otio.schema.Transition) else Fraction(0)
+        )
+        tail_s = exact_seconds(after.out_offset) if isinstance(after, otio.schema.Transition) else Fraction(0)
+        _collect_item(child, local_s, end_s, view, picture, lead_s=lead_s, tail_s=tail_s)
+        local_s = end_s
+
+
+def _collect_stack(stack: otio.schema.Stack, view: _View, picture: Picture) -> None:
+    """Lay the children of a nest over one another, bottom first; they all start at zero on its own clock."""
+    whole = Picture()
+    for child in stack:
+        if isinstance(child, otio.schema.Track) and child.kind != otio.schema.TrackKind.Video:
+            continue
+        layer = Picture()
+        _collect_item(child, Fraction(0), item_duration_s(child), view, layer)
+        _lay_over(whole, layer)
+    picture.shots.extend(whole.shots)
+    picture.unseen.extend(whole.unseen)
+
+
+def _collect_item(
+    item: otio.core.Item,
+    local_start_s: Fraction,
+    local_end_s: Fraction,
+    parent: _View,
+    picture: Picture,
+    *,
+    lead_s: Fraction = Fraction(0),
+    tail_s: Fraction = Fraction(0),
+) -> None:
+    """One item that lies from `local_start_s` to `local_end_s` on its parent's clock; transitions add lead
+    and tail."""
+    cut = parent.record_range(local_start_s, local_end_s)
+    seen = parent.record_range(local_start_s - lead_s, local_end_s + tail_s)
+    if isinstance(item, otio.schema.Gap) or seen is None:
+        return
+    if not item.enabled:
+        picture.unseen.append(_unseen(item, parent, seen[0], "disabled"))
+        return
+    if parent.depth >= MAX_NESTING:
+        raise TimelineReadError(f"{_label(item)} is nested more than {MAX_NESTING} levels deep")
+    warp = _warp_speed(item)
+    if warp is None:
+        picture.unseen.append(
+            _unseen(item, parent, seen[0], "a speed ramp; bake it to media first", is_fault=True)
+        )
+        return
+    start_s = trimmed_start_s(item)
+    if warp < 0:  # a reversed item plays its used range from the end
+        start_s += -warp * (local_end_s - local_start_s)
+    view = _View(
+        record_start_s=seen[0],
+        record_end_s=seen[1],
+        local_start_s=start_s + warp * (parent.local_s(seen[0]) - local_start_s),
+        speed=parent.speed * warp,
+        track_name=parent.track_name,
+        depth=parent.depth + 1,
+    )
+    if isinstance(item, otio.schema.Track):
+        _collect_track(item, view, picture)
+    elif isinstance(item, otio.schema.Stack):
+        _collect_stack(item, view, picture)
+    elif isinstance(item, otio.schema.Clip):
+        _collect_clip(item, view, cut or seen, picture)
+
+
+def _collect_clip(
+    clip: otio.schema.Clip, view: _View, cut: tuple[Fraction, Fraction], picture: Picture
+) -> None:
+    problem = explain_no_picture(clip)
+    if problem is not None:
+        reason, is_fault = problem
+        picture.unseen.append(_unseen(clip, view, view.record_start_s, reason, is_fault=is_fault))
+        return
+    picture.shots.append(
+        Shot(
+            clip=clip,
+            track_name=view.track_name,
+            record_start_s=view.record_start_s,
+            record_end_s=view.record_end_s,
+            cut_start_s=cut[0],
+            cut_end_s=cut[1],
+            media_start_s=view.local_start_s,
+            speed=view.speed,
+        )
+    )
+
+
+def _warp_speed(item: otio.core.Item) -> Fraction | None:
+    """The product of an item's linear time warps; None when it has a time effect that is not linear."""
+    speed = Fraction(1)
+    for effect in item.effects:
+        if isinstance(effect, otio.schema.LinearTimeWarp):  # a freeze frame is one, with scalar 0
+            speed *= Fraction(float(effect.time_scalar)).limit_denominator(100_000)
+        elif isinstance(effect, otio.schema.TimeEffect):
+            return None
+    return speed
+
+
+def _lay_over(picture: Picture, layer: Picture) -> None:
+    """Put a layer on top: what it shows hides what is below."""
+    covers = _merge_ranges([(shot.record_start_s, shot.record_end_s) for shot in layer.shots])
+    starts = [start_s for start_s, _ in covers]
+    below: list[Shot] = []
+    for shot in picture.shots:
+        pieces = list(_iter_uncovered(shot, covers[max(0, bisect_right(starts, shot.record_start_s) - 1) :]))
+        below.extend(pieces)
+        if not pieces:
+            picture.unseen.append(
+                Unseen(
+                    name=shot.clip.name,
+                    track_name=shot.track_name,
+                    reason="hidden by the picture of a track above it",
+                    record_start_s=shot.record_start_s,
+                )
+            )
+    picture.shots[:] = below + layer.shots
+    picture.unseen.extend(layer.unseen)
+
+
+def _merge_ranges(ranges: list[tuple[Fraction, Fraction]]) -> list[tuple[Fraction, Fraction]]:
+    merged: list[tuple[Fraction, Fraction]] = []
+    for start_s, end_s in sorted(ranges):
+        if merged and start_s <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end_s))
+        else:
+            merged.append((start_s, end_s))
+    return merged
+
+
+def _iter_uncovered(shot: Shot, covers: list[tuple[Fraction, Fraction]]) -> Iterator[Shot]:
+    start_s = shot.record_start_s
+    for cover_start_s, cover_end_s in covers:
+        if cover_start_s >= shot.record_end_s:
+            break
+        if start_s < cover_start_s:
+            yield shot.trim(start_s, cover_start_s)
+        start_s = max(start_s, cover_end_s)
+    if start_s < shot.record_end_s:
+        yield shot.trim(start_s, shot.record_end_s)
