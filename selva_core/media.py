@@ -7,6 +7,7 @@ translated here too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,11 +40,15 @@ _MAX_BROKEN_PACKETS_AFTER_SEEK = 64
 
 @dataclass(frozen=True, kw_only=True)
 class ShownFrame:
-    """A decoded picture, on screen from media time `start_s` up to, not including, `end_s`."""
+    """A decoded picture, on screen from media time `start_s` up to, not including, `end_s`.
+
+    `is_last`: nothing comes after it, the file ends.
+    """
 
     start_s: Fraction
     end_s: Fraction
     frame: VideoFrame
+    is_last: bool = False
 
 
 def snap_rate(rate_hz: Fraction) -> Fraction:
@@ -95,10 +100,12 @@ class MediaReader:
         try:
             self.stream = _moving_picture(self.container, path)
             self.stream.thread_type = "AUTO"
-            self._origin_pts = self._first_pts()
+            first = self._first_frame()
         except BaseException:
             self.container.close()
             raise
+        self._origin_pts = _timestamp(first) or 0
+        self.rotation_deg = first.rotation % 360
 
     def __enter__(self) -> MediaReader:
         return self
@@ -165,14 +172,15 @@ class MediaReader:
                     yield ShownFrame(start_s=held[0], end_s=start_s, frame=held[1])
                 held = start_s, frame
             if held is not None:
-                yield ShownFrame(start_s=held[0], end_s=held[0] + self._duration_of(held[1]), frame=held[1])
+                end_s = held[0] + self._duration_of(held[1])
+                yield ShownFrame(start_s=held[0], end_s=end_s, frame=held[1], is_last=True)
 
-    def _first_pts(self) -> int:
+    def _first_frame(self) -> VideoFrame:
         with translated_media_errors(self.path):
             first = next(self._decoded(), None)
         if first is None:
             raise MediaUnreadableError(f"no picture of {self.path.name} can be decoded", path=str(self.path))
-        return _timestamp(first) or 0
+        return first
 
     @property
     def _declared_duration_s(self) -> Fraction:
@@ -200,18 +208,19 @@ class MediaReader:
 
     def _timed_from(self, first_s: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:
         """Decode from a key frame shown at or before `first_s`, further back where a seek lands too late."""
-        back_s = 0
-        while True:
-            target_s = max(first_s - back_s, Fraction(0))
-            frames = self._decoded_at(self._origin_pts + int(target_s / self.time_base_s))
+        for target_s in _seek_targets_s(first_s):
+            self._seek(self._origin_pts + math.floor(target_s / self.time_base_s))
+            frames = self._decoded()
             first = next(frames, None)
-            if first is not None and (target_s == 0 or self._start_of(first, None) <= first_s):
+            if first is None:
+                continue
+            start_s = self._start_of(first, None)
+            if start_s <= first_s or target_s < 0:
+                yield start_s, first
                 break
-            if target_s == 0:
-                return
-            back_s = max(_SEEK_BACK_S, back_s * 2)
-        start_s = self._start_of(first, None)
-        yield start_s, first
+        else:
+            message = f"no picture of {self.path.name} can be decoded at {float(first_s):.3f} s"
+            raise MediaUnreadableError(message, path=str(self.path))
         for frame in frames:
             start_s = self._start_of(frame, start_s)
             yield start_s, frame
@@ -221,10 +230,6 @@ class MediaReader:
         if pts is not None:
             return self._time_of(pts)
         return Fraction(0) if previous_s is None else previous_s + self.frame_s
-
-    def _decoded_at(self, pts: int) -> Iterator[VideoFrame]:
-        self._seek(pts)
-        return self._decoded()
 
     def _decoded(self) -> Iterator[VideoFrame]:
         """Decode on from here; a few undecodable packets are passed over until the first frame comes out."""
@@ -272,6 +277,16 @@ def _moving_picture(container: InputContainer, path: Path) -> VideoStream:
         raise NoVideoStreamError(f"{path.name} holds {found}; a clip with a video stream is needed", **facts)
     best = container.streams.best("video")
     return best if isinstance(best, VideoStream) and best in moving else moving[0]
+
+
+def _seek_targets_s(first_s: Fraction) -> Iterator[Fraction]:
+    """Where to seek for a frame shown at `first_s`: there, ever further back, at last before the file."""
+    back_s = 0
+    while first_s - back_s > 0:
+        yield first_s - back_s
+        back_s = max(_SEEK_BACK_S, back_s * 2)
+    yield Fraction(0)
+    yield Fraction(-_SEEK_BACK_S)  # some formats take the start for a time after the first key frame
 
 
 def _timestamp(frame: VideoFrame) -> int | None:

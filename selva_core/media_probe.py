@@ -1,0 +1,60 @@
+"""What a media file says about itself, without decoding more than one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from selva_core.media import MediaReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaInfo:
+    """A file with a moving picture.
+
+    duration_s: from its first frame to the end of its last. frame_rate_hz: average, snapped to a standard
+    rate; None where the file does not tell. width_px, height_px: as stored; pixel_aspect and rotation_deg
+    (anticlockwise) say how it is shown. start_offset_s: the first frame's time as the file states it.
+    timecode: label of the first frame, such as 01:00:00:00, where one is embedded.
+    """
+
+    path: Path
+    duration_s: Fraction
+    frame_rate_hz: Fraction | None
+    width_px: int
+    height_px: int
+    pixel_aspect: Fraction
+    rotation_deg: int
+    start_offset_s: Fraction
+    timecode: str | None
+    codec: str
+    has_sound: bool
+
+
+def probe_media(path: Path) -> MediaInfo:
+    """Read what `path` holds.
+
+    Raises MediaNotFoundError, MediaUnreadableError, NoVideoStreamError.
+    """
+    with MediaReader(path) as reader:
+        return MediaInfo(
+            path=path,
+            duration_s=reader.end_s,
+            frame_rate_hz=reader.frame_rate_hz,
+            width_px=reader.stream.width,
+            height_px=reader.stream.height,
+            pixel_aspect=reader.stream.sample_aspect_ratio or Fraction(1),
+            rotation_deg=reader.rotation_deg,
+            start_offset_s=reader.origin_s,
+            timecode=_embedded_timecode(reader),
+            codec=reader.stream.codec_context.name,
+            has_sound=bool(reader.container.streams.audio),
+        )
+
+
+def _embedded_timecode(reader: MediaReader) -> str | None:
+    """The picture's own timecode, else a timecode track's, else the whole file's."""
+    places = [reader.stream.metadata, *(s.metadata for s in reader.container.streams.data)]
+    places.append(reader.container.metadata)
+    return next((place["timecode"] for place in places if "timecode" in place), None)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from selva_core.errors import NoVideoStreamError
+from selva_core.media_probe import probe_media
+
+MakeVideo = Callable[..., Path]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "ts"])
+def test_probe_tells_the_exact_duration_and_rate(numbered_video: MakeVideo, suffix: str) -> None:
+    rate_hz = Fraction(24000, 1001)
+    info = probe_media(numbered_video(f"n.{suffix}", num_frames=60, rate_hz=rate_hz, num_b_frames=2))
+    assert info.duration_s == 60 / rate_hz
+    assert info.frame_rate_hz == rate_hz
+    assert (info.width_px, info.height_px) == (96, 48)
+    assert not info.has_sound
+
+
+def test_probe_tells_rotation_pixel_shape_start_and_sound(numbered_video: MakeVideo) -> None:
+    path = numbered_video(
+        "n.mp4", num_frames=30, rotation_deg=270, aspect=Fraction(64, 45), start_pts=50, with_sound=True
+    )
+    info = probe_media(path)
+    assert info.rotation_deg == 270
+    assert info.pixel_aspect == Fraction(64, 45)
+    assert info.start_offset_s == 2
+    assert info.duration_s == Fraction(30, 25)
+    assert info.has_sound
+
+
+def test_probe_tells_the_embedded_timecode(numbered_video: MakeVideo) -> None:
+    with_timecode = numbered_video("tc.mov", num_frames=30, timecode="01:02:03:04")
+    without = numbered_video("plain.mov", num_frames=30)
+    assert probe_media(with_timecode).timecode == "01:02:03:04"
+    assert probe_media(without).timecode is None
+
+
+def test_sound_that_outlasts_the_picture_does_not_lengthen_it(numbered_video: MakeVideo) -> None:
+    path = numbered_video("n.mkv", num_frames=10, with_sound=True)
+    assert probe_media(path).duration_s == Fraction(10, 25)
+
+
+def test_real_footage_is_measured(footage_folder: Path) -> None:
+    info = probe_media(footage_folder / "carphone_pristine.mp4")
+    assert info.frame_rate_hz == Fraction(30000, 1001)
+    assert info.duration_s == 120 * Fraction(1001, 30000)
+
+
+def test_probe_of_a_file_without_picture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "captions.srt"
+    path.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    with pytest.raises(NoVideoStreamError, match="holds no picture"):
+        probe_media(path)
