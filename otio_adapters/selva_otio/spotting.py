@@ -28,6 +28,7 @@ def spot_timeline(
     *,
     base_folder: Path,
     video_track: str | None = None,
+    clock: TimelineClock | None = None,
 ) -> CueSheet:
     """Every prompt over every visible clip.
 
@@ -38,7 +39,8 @@ def spot_timeline(
     """
     stem_tracks = check_stem_tracks(tracks)
     picture_tracks = _choose_picture_tracks(timeline, video_track)
-    clock = build_timeline_clock(timeline, _item_rates_hz(picture_tracks))
+    if clock is None:
+        clock = build_timeline_clock(timeline, _item_rates_hz(picture_tracks))
     picture = resolve_picture(picture_tracks)
     unseen = list(picture.unseen)
     clips: list[SpottedClip] = []

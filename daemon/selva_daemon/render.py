@@ -1,0 +1,189 @@
+"""Render a timeline: have the daemon make the stems of its cue sheet, place them, write the new timeline.
+
+Runs in the client's process and loads neither torch nor av. The input is never changed; what is written goes
+to the stems folder and to the one output file, which appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import opentimelineio as otio
+from selva_otio import CueSheet, SpottedClip, Stem, Unseen, measure_span, place_stems, write_timeline
+from selva_otio.errors import TimelineWriteError
+from selva_otio.timelines import check_folder_writable
+
+from selva_core.errors import MediaNotFoundError, SelvaError
+from selva_core.models import default_models_dir, find_model, listed_models, missing_files
+from selva_daemon.client import Client
+from selva_daemon.errors import InvalidRequestError
+from selva_daemon.render_jobs import ClipJob, RenderSettings, build_jobs
+from selva_daemon.render_report import FailedClip, RenderedStem, RenderReport
+from selva_daemon.status import JobStatus
+
+StatusListener = Callable[[ClipJob, JobStatus], None]
+
+
+def choose_model(model_id: str | None) -> str:
+    """The model that was asked for, or else the largest one that is installed. Raises UnknownModelError."""
+    if model_id is not None:
+        return find_model(model_id).model_id
+    installed = [model for model in listed_models() if not missing_files(model, default_models_dir())]
+    return (installed or listed_models())[-1 if installed else 0].model_id
+
+
+def check_stems_folder(folder: Path) -> None:
+    """Whether stems can go to `folder`, which need not be there yet; makes nothing. Raises
+    TimelineWriteError."""
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise TimelineWriteError(f"{nearest} is a file, not a folder for stems; choose another folder")
+    check_folder_writable(nearest)
+
+
+def render_timeline(
+    timeline: otio.schema.Timeline,
+    sheet: CueSheet,
+    settings: RenderSettings,
+    target: Path,
+    *,
+    client: Client,
+    on_status: StatusListener,
+) -> RenderReport:
+    """Render the cue sheet of `timeline` and write the timeline with its stems to `target`.
+
+    Nothing is written to `target` when no stem was made; the report's `timeline` tells. Raises as
+    `render_sheet` does, and TimelineWriteError.
+    """
+    name = timeline.name or target.stem
+    report = render_sheet(sheet, settings, client=client, timeline_name=name, on_status=on_status)
+    if report.stems:
+        placed = place_stems(timeline, sheet, [_to_stem(stem, settings) for stem in report.stems])
+        write_timeline(placed, target)
+        report.timeline = target.absolute()
+    return report
+
+
+def render_sheet(
+    sheet: CueSheet,
+    settings: RenderSettings,
+    *,
+    client: Client,
+    timeline_name: str,
+    on_status: StatusListener,
+) -> RenderReport:
+    """Have the daemon make every stem of a cue sheet; a clip that fails does not stop the others.
+
+    `on_status` hears of every change of every job. When it raises, or the user interrupts, what still waits
+    or runs is cancelled. Raises DaemonError when the daemon goes away; the stems that are done stay.
+    """
+    present, missing = split_missing_media(sheet)
+    report = RenderReport(
+        sheet=sheet,
+        model=settings.model,
+        stems_folder=settings.stems_folder,
+        skipped=[item for item in sheet.unseen if not item.is_fault],
+        failed=[*missing, *(_refuse(item) for item in sheet.unseen if item.is_fault)],
+    )
+    submitted: dict[str, ClipJob] = {}
+    had_folder = settings.stems_folder.exists()
+    try:
+        for job in build_jobs(present, settings, timeline_name=timeline_name):
+            try:
+                submitted[client.submit(job.request).job_id] = job
+            except InvalidRequestError as error:
+                report.failed.append(_fail(job.clip, error))
+        _follow(client, submitted, report, on_status)
+    except BaseException:
+        with suppress(SelvaError):  # the daemon may be what went away
+            client.cancel(*submitted)
+        raise
+    if not report.stems and not had_folder:
+        with suppress(OSError):
+            settings.stems_folder.rmdir()  # the worker made it before its job failed
+    report.stems.sort(key=lambda stem: (stem.span.start_s, stem.cue.track, stem.result.take))
+    report.failed.sort(key=lambda failed: failed.record_start_s)
+    return report
+
+
+def split_missing_media(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
+    """The cue sheet of the clips whose files are there, and the clips whose files are not."""
+    missing = {clip for clip in sheet.clips if not clip.media_path.is_file()}
+    present = replace(
+        sheet,
+        clips=tuple(clip for clip in sheet.clips if clip not in missing),
+        cues=tuple(cue for cue in sheet.cues if cue.clip not in missing),
+    )
+    failed = [
+        _fail(clip, MediaNotFoundError(f"there is no file at {clip.media_path}; relink the clip"))
+        for clip in sheet.clips
+        if clip in missing
+    ]
+    return present, failed
+
+
+def _follow(
+    client: Client, submitted: Mapping[str, ClipJob], report: RenderReport, on_status: StatusListener
+) -> None:
+    """Wait for all jobs; each is collected when it is finished."""
+    waiting = set(submitted)
+    if not waiting:
+        return
+    for status in client.watch(list(submitted)):
+        job = submitted[status.job_id]
+        on_status(job, status)
+        if status.is_finished and status.job_id in waiting:
+            waiting.remove(status.job_id)
+            _collect(job, status, report)
+
+
+def _collect(job: ClipJob, status: JobStatus, report: RenderReport) -> None:
+    if status.error is not None:
+        report.failed.append(_fail(job.clip, status.error))
+        return
+    cues = {cue.id: cue for cue in job.cues}
+    for result in status.stems:
+        span = measure_span(job.clip, report.sheet.clock, result.sample_rate_hz)
+        report.stems.append(RenderedStem(cue=cues[result.cue], span=span, result=result))
+
+
+def _to_stem(stem: RenderedStem, settings: RenderSettings) -> Stem:
+    result = stem.result
+    return Stem(
+        cue=stem.cue.id,
+        take=result.take,
+        seed=result.seed,
+        file=Path(result.file),
+        sample_rate_hz=result.sample_rate_hz,
+        num_samples=result.num_samples,
+        facts=(
+            ("model", settings.model),
+            ("num_steps", settings.sampling.num_steps),
+            ("guidance", settings.sampling.guidance),
+        ),
+    )
+
+
+def _fail(clip: SpottedClip, error: SelvaError) -> FailedClip:
+    return FailedClip(
+        name=clip.name,
+        video_track=clip.video_track,
+        record_start_s=clip.record_start_s,
+        code=error.code,
+        message=error.message,
+    )
+
+
+def _refuse(item: Unseen) -> FailedClip:
+    return FailedClip(
+        name=item.name,
+        video_track=item.track_name,
+        record_start_s=item.record_start_s,
+        code="clip-unusable",
+        message=item.reason,
+    )

@@ -1,0 +1,148 @@
+"""From a cue sheet to jobs: one per clip, with all its prompts and takes, as its picture is seen once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from selva_otio import Cue, CueSheet, SpottedClip, StemSpan, measure_span
+from selva_otio.clock import sample_index
+from selva_otio.stem_names import build_stem_name, ensure_unique
+
+from selva_core.engine import MAX_SEED, SamplingSettings
+from selva_core.errors import RequestError
+from selva_daemon.schema import (
+    MAX_CUES,
+    MAX_LABEL_CHARS,
+    MAX_SAMPLE_RATE_HZ,
+    MAX_STEMS,
+    MAX_TAKES,
+    MIN_SAMPLE_RATE_HZ,
+    CueRequest,
+    JobRequest,
+    MediaRange,
+    OutputRequest,
+    TakeRequest,
+)
+
+DEFAULT_SEED = 42
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSettings:
+    """How stems are made, and where they go. Take n has the seed `seed + n - 1`, on every clip and track.
+
+    All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so
+    that cutting a clip in before it changes nothing and the cache answers.
+    """
+
+    model: str
+    stems_folder: Path
+    num_takes: int = 1
+    seed: int = DEFAULT_SEED
+    sample_rate_hz: int = 48_000
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    priority: str = "interactive"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_takes <= MAX_TAKES:
+            raise RequestError(f"takes are 1 to {MAX_TAKES}; got {self.num_takes}")
+        if not 0 <= self.seed <= MAX_SEED - self.num_takes + 1:
+            raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
+        if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
+            raise RequestError(
+                f"a sample rate is {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz; got {self.sample_rate_hz}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipJob:
+    """One job for the daemon: a clip's picture and its cues (some of them, when one job cannot hold all)."""
+
+    clip: SpottedClip
+    cues: tuple[Cue, ...]
+    request: JobRequest
+
+
+def build_jobs(sheet: CueSheet, settings: RenderSettings, *, timeline_name: str) -> list[ClipJob]:
+    """The jobs of a cue sheet, in record order."""
+    builder = _JobBuilder(sheet, settings, timeline_name)
+    chunk_size = min(MAX_CUES, MAX_STEMS // settings.num_takes)
+    return [
+        builder.build(clip, cues[first : first + chunk_size])
+        for clip, cues in sheet.iter_jobs()
+        for first in range(0, len(cues), chunk_size)
+    ]
+
+
+class _JobBuilder:
+    """Gives every stem of one render its own file name."""
+
+    def __init__(self, sheet: CueSheet, settings: RenderSettings, timeline_name: str) -> None:
+        self._clock = sheet.clock
+        self._settings = settings
+        self._timeline_name = timeline_name
+        self._names: set[str] = set()
+
+    def build(self, clip: SpottedClip, cues: Sequence[Cue]) -> ClipJob:
+        settings = self._settings
+        span = measure_span(clip, self._clock, settings.sample_rate_hz)
+        request = JobRequest(
+            label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
+            media=MediaRange(
+                path=clip.media_path.resolve(),
+                start_s=clip.media_start_s,
+                duration_s=clip.duration_s,
+                speed=clip.speed,
+            ),
+            model=settings.model,
+            output=OutputRequest(
+                folder=settings.stems_folder.resolve(),
+                num_samples=span.num_samples,
+                sample_rate_hz=settings.sample_rate_hz,
+            ),
+            cues=tuple(self._build_cue(cue) for cue in cues),
+            sampling=settings.sampling,
+            priority=settings.priority,
+            provenance=self._build_provenance(clip, span),
+        )
+        return ClipJob(clip=clip, cues=tuple(cues), request=request)
+
+    def _build_cue(self, cue: Cue) -> CueRequest:
+        takes = range(1, self._settings.num_takes + 1)
+        return CueRequest(
+            cue=cue.id,
+            track=cue.track,
+            prompt=cue.prompt,
+            negative_prompt=cue.negative_prompt,
+            takes=tuple(
+                TakeRequest(take=take, seed=self._settings.seed + take - 1, name=self._build_name(cue, take))
+                for take in takes
+            ),
+        )
+
+    def _build_name(self, cue: Cue, take: int) -> str:
+        timecode = self._clock.timecode(cue.clip.record_start_s)
+        name = build_stem_name(track=cue.track, clip=cue.clip.name, take=take, timecode=timecode)
+        name = ensure_unique(name, self._names)
+        self._names.add(name.casefold())
+        return name
+
+    def _build_provenance(self, clip: SpottedClip, span: StemSpan) -> dict[str, str]:
+        """What somebody needs to spot the file by hand; nothing in it depends on when or where this runs."""
+        clock = self._clock
+        since_midnight_s = clock.start_frame / clock.rate + span.start_s
+        return {
+            "timeline": self._timeline_name,
+            "frame_rate": str(clock.rate),
+            "drop_frame": "yes" if clock.drop_frame else "no",
+            "record_timecode": clock.timecode(clip.record_start_s),
+            "record_start_s": str(clip.record_start_s),
+            "time_reference_samples": str(sample_index(since_midnight_s, self._settings.sample_rate_hz)),
+            "source_name": clip.name,
+            "source_file": clip.media_path.name,
+            "source_timecode": clip.source_timecode,
+            "source_start_s": str(clip.media_start_s),
+            "source_speed": str(clip.speed),
+        }

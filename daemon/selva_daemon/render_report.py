@@ -1,0 +1,106 @@
+"""What came of a render, for people and programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from selva_otio import Cue, CueSheet, StemSpan, Unseen
+
+from selva_daemon.status import StemResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedStem:
+    """A stem as it came back, with the cue it is for and where it lies."""
+
+    cue: Cue
+    span: StemSpan
+    result: StemResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedClip:
+    """A clip that got no stems, and why; `code` is that of the error."""
+
+    name: str
+    video_track: str
+    record_start_s: Fraction
+    code: str
+    message: str
+
+
+@dataclass(kw_only=True)
+class RenderReport:
+    """What came of a render. `timeline` is None when none was asked for or no stem was made."""
+
+    sheet: CueSheet
+    model: str
+    stems_folder: Path
+    stems: list[RenderedStem] = field(default_factory=list)
+    skipped: list[Unseen] = field(default_factory=list)
+    failed: list[FailedClip] = field(default_factory=list)
+    timeline: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON-able object. Rationals are [numerator, denominator]; record times are seconds after the
+        timeline's start."""
+        clock = self.sheet.clock
+        return {
+            "model": self.model,
+            "timeline": None if self.timeline is None else str(self.timeline),
+            "stems_folder": str(self.stems_folder),
+            "frame_rate": _pair(clock.rate),
+            "start_timecode": clock.timecode(Fraction(0)),
+            "stems": [self._describe_stem(stem) for stem in self.stems],
+            "skipped": [
+                {
+                    "clip": item.name,
+                    "video_track": item.track_name,
+                    "record_start": _pair(item.record_start_s),
+                    "record_timecode": clock.timecode(item.record_start_s),
+                    "reason": item.reason,
+                }
+                for item in self.skipped
+            ],
+            "failed": [
+                {
+                    "clip": clip.name,
+                    "video_track": clip.video_track,
+                    "record_start": _pair(clip.record_start_s),
+                    "record_timecode": clock.timecode(clip.record_start_s),
+                    "code": clip.code,
+                    "message": clip.message,
+                }
+                for clip in self.failed
+            ],
+        }
+
+    def _describe_stem(self, stem: RenderedStem) -> dict[str, Any]:
+        clock, clip, result = self.sheet.clock, stem.cue.clip, stem.result
+        return {
+            "track": stem.cue.track,
+            "take": result.take,
+            "cue": stem.cue.id,
+            "clip": clip.name,
+            "prompt": stem.cue.prompt,
+            "negative_prompt": stem.cue.negative_prompt,
+            "file": result.file,
+            "record_start": _pair(stem.span.start_s),
+            "record_timecode": clock.timecode(stem.span.start_s),
+            "duration": _pair(stem.span.duration_s),
+            "source_start": _pair(clip.media_start_s),
+            "source_timecode": clip.source_timecode,
+            "sample_rate_hz": result.sample_rate_hz,
+            "num_samples": result.num_samples,
+            "start_sample": stem.span.start_sample,
+            "seed": result.seed,
+            "cached": result.cached,
+            "warnings": [*clip.warnings, *result.warnings],
+        }
+
+
+def _pair(value: Fraction) -> list[int]:
+    return [value.numerator, value.denominator]

@@ -1,0 +1,80 @@
+"""A media file without a cut, as the timeline it would be: itself, from its first frame."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import opentimelineio as otio
+
+from selva_otio.clock import TimelineClock, can_drop_frames, parse_timecode
+from selva_otio.errors import ClockError
+from selva_otio.media import build_media_url
+
+FALLBACK_RATE = Fraction(25)
+_CLOCK_TIME = re.compile(r"\d{1,2}:\d{2}:\d{2}\.\d+")
+
+
+def build_media_clock(frame_rate: Fraction | None, start_timecode: str | None) -> TimelineClock:
+    """The clock of a file: its own rate (25 where it tells none), labelled as its embedded timecode says."""
+    rate = frame_rate or FALLBACK_RATE
+    start_frame = 0
+    if start_timecode is not None:
+        try:
+            start_frame = parse_timecode(start_timecode, rate)
+        except ClockError:  # a label of another rate says nothing about this file's frames
+            start_timecode = None
+    drop_frame = can_drop_frames(rate) and (start_timecode is None or ";" in start_timecode)
+    return TimelineClock(rate=rate, otio_rate_hz=float(rate), start_frame=start_frame, drop_frame=drop_frame)
+
+
+def parse_moment(text: str, clock: TimelineClock) -> Fraction:
+    """Seconds after a file's first frame, from "12.5", "1001/24000", "00:00:12.5" or a timecode label of the
+    file.
+
+    Raises ClockError.
+    """
+    stripped = text.strip()
+    if _CLOCK_TIME.fullmatch(stripped):
+        hours, minutes, seconds = stripped.split(":")
+        return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
+    if ":" in stripped:
+        return clock.parse_record_s(stripped)
+    try:
+        return Fraction(stripped)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ClockError(
+            f"a time is seconds (12.5), a fraction (1001/24000) or a timecode (00:00:12:12); got {text!r}"
+        ) from error
+
+
+def build_media_timeline(
+    path: Path, clock: TimelineClock, *, duration_s: Fraction, start_s: Fraction, end_s: Fraction
+) -> otio.schema.Timeline:
+    """One clip: the file from `start_s` to `end_s`, lying where it lies in the file.
+
+    Raises ClockError unless 0 <= start < end <= duration.
+    """
+    if not 0 <= start_s < end_s <= duration_s:
+        raise ClockError(
+            f"{path.name} lasts {float(duration_s):.3f} s; a range in it starts before it ends, inside; "
+            f"got {float(start_s):.3f} s to {float(end_s):.3f} s"
+        )
+    media_start_s = clock.start_frame / clock.rate
+    reference = otio.schema.ExternalReference(
+        target_url=build_media_url(path), available_range=clock.time_range(media_start_s, duration_s)
+    )
+    track = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
+    if start_s > 0:
+        track.append(otio.schema.Gap(source_range=clock.time_range(Fraction(0), start_s)))
+    track.append(
+        otio.schema.Clip(
+            name=path.name,
+            media_reference=reference,
+            source_range=clock.time_range(media_start_s + start_s, end_s - start_s),
+        )
+    )
+    timeline = otio.schema.Timeline(name=path.stem, global_start_time=clock.rational_time(media_start_s))
+    timeline.tracks.append(track)
+    return timeline
