@@ -10,7 +10,8 @@ SelvaError
 │   ├── UnknownModelError       (LookupError)
 │   ├── WeightsMissingError     (FileNotFoundError)
 │   ├── WeightsMismatchError    (ValueError)
-│   └── DeviceUnavailableError  (RuntimeError)
+│   ├── DeviceUnavailableError  (RuntimeError)
+│   └── DownloadError           (OSError)
 ├── RequestError            (ValueError) a value in the request is not allowed
 ├── OutOfMemoryError        (MemoryError)
 ├── OutputError             (OSError) a stem cannot be written
@@ -102,6 +103,13 @@ class DeviceUnavailableError(ModelError, RuntimeError):
     """The device asked for is not there."""
 
     code = "device-unavailable"
+
+
+class DownloadError(ModelError, OSError):
+    """Published weights could not be fetched."""
+
+    code = "model-download"
+    retryable = True
 
 
 class RequestError(SelvaError, ValueError):
