@@ -118,7 +118,9 @@ def _create_venv(root: Path, venv: Path) -> None:
         hint = ""
         if "ensurepip" in made.stdout + made.stderr:
             hint = "\nOn Debian and Ubuntu: sudo apt install python3-venv"
-        raise SetupError(f"the virtual environment could not be made:\n{made.stdout}{made.stderr}{hint}".rstrip())
+        raise SetupError(
+            f"the virtual environment could not be made:\n{made.stdout}{made.stderr}{hint}".rstrip()
+        )
 
 
 def _check_disk(root: Path) -> None:
@@ -151,8 +153,12 @@ def _run_pip(python: Path, arguments: list[str], log_path: Path) -> None:
         for line in pip.stdout:
             log.write(line)
             tail = [*tail[-11:], line]
-            step = re.match(r"\s*(Collecting|Downloading|Using cached|Installing|Building|Successfully)\s+(\S+)", line)
+            step = re.match(
+                r"\s*(Collecting|Downloading|Using cached|Installing|Building|Successfully)\s+(\S+)", line
+            )
             if step:
                 print(f"  {step[1]} {step[2].rsplit('/', 1)[-1]}", flush=True)
     if pip.returncode != 0:
-        raise SetupError(f"pip could not install the packages (full log: {log_path}):\n{''.join(tail)}".rstrip())
+        raise SetupError(
+            f"pip could not install the packages (full log: {log_path}):\n{''.join(tail)}".rstrip()
+        )

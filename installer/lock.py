@@ -27,7 +27,9 @@ def main() -> None:
     """Print one line for every installed package."""
     lines = {
         distribution.metadata["Name"].lower(): constraint_line(
-            distribution.metadata["Name"], distribution.version, distribution.metadata.get("Requires-Python", "") or ""
+            distribution.metadata["Name"],
+            distribution.version,
+            distribution.metadata.get("Requires-Python", "") or "",
         )
         for distribution in metadata.distributions()
     }

@@ -23,11 +23,15 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line: one word for what to run after setting up."""
     parser = argparse.ArgumentParser(prog="installer/run.py", description=__doc__.split("\n", 1)[0])
     parser.add_argument(
-        "--torch-index", metavar="URL", help="a further package index for torch, such as one with CUDA or ROCm builds"
+        "--torch-index",
+        metavar="URL",
+        help="a further package index for torch, such as one with CUDA or ROCm builds",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     demo_parser = commands.add_parser("demo", help="set up, then make stems for the example cut")
-    demo_parser.add_argument("-o", "--out", type=Path, default=ROOT / "demo", help="where results go (default: demo/)")
+    demo_parser.add_argument(
+        "-o", "--out", type=Path, default=ROOT / "demo", help="where results go (default: demo/)"
+    )
     test_parser = commands.add_parser("test", help="set up, then run every check")
     test_parser.add_argument("pytest_arguments", nargs="*", help="passed on to pytest, after --")
     commands.add_parser("setup", help="set up only")

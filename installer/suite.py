@@ -24,7 +24,10 @@ def run_checks(root: Path, python: Path, pytest_arguments: list[str]) -> int:
         print(f"\n== {name}", flush=True)
         started_s = time.monotonic()
         status = subprocess.run([str(python), *arguments], cwd=root, env=environment, check=False).returncode
-        print(f"== {name}: {'ok' if status == 0 else 'FAILED'} in {time.monotonic() - started_s:.0f} s", flush=True)
+        print(
+            f"== {name}: {'ok' if status == 0 else 'FAILED'} in {time.monotonic() - started_s:.0f} s",
+            flush=True,
+        )
         if status != 0:
             failed.append(name)
     print(f"\nFAILED: {', '.join(failed)}" if failed else "\nAll checks passed.", flush=True)

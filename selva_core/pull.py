@@ -88,11 +88,11 @@ def fetch_from_hub(file: ModelFile, folder: Path) -> Path:
     from huggingface_hub import hf_hub_download  # noqa: PLC0415 - loads a web client
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
 
-    assert file.repository is not None
-    where = f"{file.path} of {file.repository}"
-    facts = {"repository": file.repository, "path": file.path}
+    repository = file.repository or ""
+    where = f"{file.path} of {repository}"
+    facts = {"repository": repository, "path": file.path}
     try:
-        return Path(hf_hub_download(file.repository, file.path, local_dir=folder))
+        return Path(hf_hub_download(repository, file.path, local_dir=folder))
     except GatedRepoError as exc:
         message = f"{where} wants its licence accepted on the hub's page first, and a token in HF_TOKEN"
         raise DownloadError(message, **facts) from exc

@@ -14,7 +14,9 @@ HEAVY = ("torch", "torchaudio", "transformers", "av")
 def modules_loaded_by(statement: str) -> set[str]:
     """Top-level names in sys.modules of a fresh interpreter after `statement`."""
     program = f"{statement}\nimport json, sys\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -26,8 +28,16 @@ def modules_loaded_by(statement: str) -> set[str]:
         ("worker before its first job", "import selva_daemon.worker", HEAVY),
         ("timelines", "import selva_otio", (*HEAVY, "zmq", "selva_daemon", "selva_core")),
         ("bridge", "import selva_plugins.bridge", HEAVY),
-        ("model table", "import selva_core.models, selva_core.specs, selva_core.errors, selva_core.engine", HEAVY),
-        ("model room", "import selva_core.network_engine", ("zmq", "selva_daemon", "selva_otio", "opentimelineio")),
+        (
+            "model table",
+            "import selva_core.models, selva_core.specs, selva_core.errors, selva_core.engine",
+            HEAVY,
+        ),
+        (
+            "model room",
+            "import selva_core.network_engine",
+            ("zmq", "selva_daemon", "selva_otio", "opentimelineio"),
+        ),
         ("frames", "import selva_core.frames", ("torch", "zmq", "selva_daemon")),
     ],
 )
@@ -42,7 +52,9 @@ def test_command_help_loads_nothing_heavy_and_names_the_commands() -> None:
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert not loaded & {*HEAVY, "opentimelineio", "zmq"}
     for command in ("render", "stems", "daemon", "jobs", "models"):

@@ -36,7 +36,9 @@ def test_venv_interpreter_lies_where_each_system_puts_it() -> None:
     ("system", "has_nvidia", "needed"),
     [("Windows", True, True), ("Windows", False, False), ("Linux", True, False), ("Darwin", False, False)],
 )
-def test_only_windows_with_an_nvidia_card_needs_another_index(system: str, has_nvidia: bool, needed: bool) -> None:
+def test_only_windows_with_an_nvidia_card_needs_another_index(
+    system: str, has_nvidia: bool, needed: bool
+) -> None:
     assert environment.cuda_wheels_needed(system=system, has_nvidia=has_nvidia) is needed
 
 
@@ -46,7 +48,9 @@ def test_running_python_is_taken_when_it_is_new_enough() -> None:
 
 def test_an_old_python_looks_for_a_newer_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment.sys, "version_info", (3, 9, 6))
-    monkeypatch.setattr(environment.shutil, "which", lambda name: "/opt/python3.12" if name == "python3.12" else None)
+    monkeypatch.setattr(
+        environment.shutil, "which", lambda name: "/opt/python3.12" if name == "python3.12" else None
+    )
     assert environment.find_base_python() == "/opt/python3.12"
 
 
@@ -94,7 +98,12 @@ def test_pip_arguments_pin_versions_and_name_the_extras() -> None:
 
 @pytest.mark.parametrize(
     ("requires", "line"),
-    [(">=3.9", "n==1.0"), ("", "n==1.0"), (">=3.12", 'n==1.0 ; python_version >= "3.12"'), ("<4,>=3.10", "n==1.0")],
+    [
+        (">=3.9", "n==1.0"),
+        ("", "n==1.0"),
+        (">=3.12", 'n==1.0 ; python_version >= "3.12"'),
+        ("<4,>=3.10", "n==1.0"),
+    ],
 )
 def test_constraint_carries_a_marker_only_for_newer_pythons(requires: str, line: str) -> None:
     assert lock.constraint_line("n", "1.0+cpu", requires) == line
@@ -102,7 +111,15 @@ def test_constraint_carries_a_marker_only_for_newer_pythons(requires: str, line:
 
 def test_every_dependency_is_pinned() -> None:
     pinned = (INSTALLER.parent / "constraints.txt").read_text(encoding="utf-8").lower()
-    for name in ("torch==", "torchaudio==", "transformers==", "pyzmq==", "msgpack==", "opentimelineio==", "av=="):
+    for name in (
+        "torch==",
+        "torchaudio==",
+        "transformers==",
+        "pyzmq==",
+        "msgpack==",
+        "opentimelineio==",
+        "av==",
+    ):
         assert f"\n{name}" in pinned
     versions = dict(line.split(" ;")[0].split("==") for line in pinned.splitlines() if "==" in line)
     assert versions["torch"] == versions["torchaudio"], "torch and torchaudio are a matching pair"
