@@ -1,0 +1,134 @@
+-- The five actions, one function each.
+
+return function(selva)
+  local bridge = selva.import("bridge")
+  local check = selva.import("check")
+  local json = selva.import("json")
+  local project = selva.import("project")
+  local snapshot = selva.import("snapshot")
+  local watcher = selva.import("watcher")
+  local wishes = selva.import("wishes")
+
+  local actions = {}
+
+  -- A second start of the same action ends the first and runs anew, without REAPER's question (from 7.03).
+  local END_AND_RESTART = 1 | 2
+
+  local function tell(text)
+    reaper.MB(text, "Selva", 0)
+  end
+
+  local function begin()
+    if reaper.set_action_options then
+      reaper.set_action_options(END_AND_RESTART)
+    end
+    local config, problem = bridge.load_config()
+    if not config then tell(problem) end
+    return config
+  end
+
+  local function count_items(number)
+    return number == 1 and "1 item" or number .. " items"
+  end
+
+  -- Writes the request, starts the bridge and follows it. `ask_again` is called when what was typed is refused.
+  local function submit(config, proj, wanted, ask_again)
+    local stems_folder = project.stems_folder(proj)
+    if not stems_folder then return end
+    local request = {
+      action = wanted.action,
+      label = wanted.label,
+      wishes = wanted.wishes,
+      stems_folder = stems_folder,
+      project = {
+        id = project.identity(proj), name = project.display_name(proj), path = project.file_path(proj) or "",
+      },
+    }
+    local folder, problem = bridge.write_request(config, request, json.encode(wanted.snapshot))
+    local started
+    if folder then
+      started, problem = bridge.start(config, folder)
+    end
+    if not started then
+      tell(problem)
+      return
+    end
+    watcher.run(config, {
+      new_folder = folder,
+      on_refused = function(message)
+        tell(message)
+        ask_again()
+      end,
+    })
+  end
+
+  function actions.generate_for_items()
+    local config = begin()
+    if not config then return end
+    local proj = reaper.EnumProjects(-1)
+    if snapshot.count_selected(proj) == 0 then
+      tell("Select the video items that sounds are wanted for, then run this action again.")
+      return
+    end
+    local function ask()
+      local title = "Selva: stems for " .. count_items((snapshot.count_selected(proj)))
+      wishes.ask_sounds(proj, title, function(answers)
+        local label = table.concat(answers.sounds, "; ")
+        submit(config, proj, {
+          action = "items", label = label, wishes = answers, snapshot = snapshot.of_selected_items(proj),
+        }, ask)
+      end)
+    end
+    ask()
+  end
+
+  function actions.generate_for_regions()
+    local config = begin()
+    if not config then return end
+    local proj = reaper.EnumProjects(-1)
+    local function ask()
+      wishes.ask_settings(proj, "Selva: stems for regions and markers", function(answers)
+        submit(config, proj, {
+          action = "regions", label = "Regions and markers", wishes = answers, snapshot = snapshot.of_regions(proj),
+        }, ask)
+      end)
+    end
+    ask()
+  end
+
+  function actions.new_takes()
+    local config = begin()
+    if not config then return end
+    local proj = reaper.EnumProjects(-1)
+    local _, num_stems = snapshot.count_selected(proj)
+    if num_stems == 0 then
+      tell("Select stem items that Selva made, then run this action again.")
+      return
+    end
+    local function ask()
+      wishes.ask_takes(proj, "Selva: new takes for " .. count_items(num_stems), function(answers)
+        submit(config, proj, {
+          action = "takes", label = "New takes for " .. count_items(num_stems), wishes = answers,
+          snapshot = snapshot.of_selected_items(proj),
+        }, ask)
+      end)
+    end
+    ask()
+  end
+
+  function actions.open_job_list()
+    local config = begin()
+    if config then
+      watcher.run(config, { show_history = true })
+    end
+  end
+
+  function actions.settings_and_check()
+    if reaper.set_action_options then
+      reaper.set_action_options(END_AND_RESTART)
+    end
+    check.run()
+  end
+
+  return actions
+end

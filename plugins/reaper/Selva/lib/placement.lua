@@ -1,0 +1,348 @@
+-- Puts the stems of a plan on the timeline and says what was really placed.
+--
+-- All of a plan goes in within one defer cycle and one undo block, or nothing does. What can fail (a missing file, a
+-- deleted item) is looked at before the first change. Items of the user are never touched; only `into_item` placements,
+-- which the user asked for on stems of ours, add takes to an existing item.
+
+return function(selva)
+  local json = selva.import("json")
+  local snapshot = selva.import("snapshot")
+  local tracks = selva.import("tracks")
+
+  local placement = {}
+
+  local MARK = "P_EXT:selva"
+
+  -- Doubles that went through a project file differ by less than this; a sample at 192 kHz is 5.2e-6 s.
+  local SAME_S = 1e-7
+
+  local function is_same(one, other)
+    return math.abs(one - other) < SAME_S
+  end
+
+  local function index_items(proj)
+    local by_guid = {}
+    for index = 0, reaper.CountMediaItems(proj) - 1 do
+      local item = reaper.GetMediaItem(proj, index)
+      local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
+      by_guid[guid] = item
+    end
+    return by_guid
+  end
+
+  -- Where a stem goes --------------------------------------------------------------------------------------------------
+
+  -- The item as it is now, or nil and why the stem cannot follow it.
+  local function describe_anchor(anchor, item)
+    if not item then
+      return nil, "its picture item is no longer in the project"
+    end
+    local now = snapshot.describe_item(item)
+    local take = now.active_take
+    if take == json.null or take.picture_key ~= anchor.picture_key then
+      return nil, "its item shows another picture now"
+    end
+    if not is_same(take.play_rate, anchor.play_rate) then
+      return nil, string.format("the play rate of its item changed from %g to %g", anchor.play_rate, take.play_rate)
+    end
+    return now
+  end
+
+  -- The span (start, length, offset into the stem) that keeps the stem on its picture after the item was moved, trimmed or
+  -- slipped; nil and a reason when nothing of that picture is left.
+  local function follow(placed, now)
+    local anchor = placed.anchor
+    local take = now.active_take
+    local slip = (take.start_offset_s - anchor.start_offset_s) / anchor.play_rate
+    local shift = now.position_s - anchor.position_s - slip
+    local is_moved = not is_same(now.position_s, anchor.position_s)
+    local is_slipped = not is_same(slip, 0)
+    local is_trimmed = not is_same(now.length_s, anchor.length_s)
+    if not (is_moved or is_slipped or is_trimmed) then
+      return { start_s = placed.start_s, length_s = placed.length_s, offset_s = placed.source_offset_s }
+    end
+    local start = placed.start_s + shift
+    local stop = start + placed.length_s
+    local visible_start, visible_stop = start, stop
+    if is_slipped or is_trimmed then
+      visible_start = math.max(start, now.position_s)
+      visible_stop = math.min(stop, now.position_s + now.length_s)
+    end
+    if visible_stop - visible_start <= SAME_S then
+      return nil, "the picture it was made for was trimmed away"
+    end
+    return {
+      start_s = visible_start,
+      length_s = visible_stop - visible_start,
+      offset_s = placed.source_offset_s + (visible_start - start),
+      note = is_moved and "moved with its item" or "trimmed with its item",
+    }
+  end
+
+  -- Adds `span` and `picture_item` to a placement of the plan, or returns why it must be held.
+  local function aim(placed, by_guid, ignore_anchors)
+    if placed.into_item ~= json.null then
+      placed.item = by_guid[placed.into_item]
+      return not placed.item and "the stem item it belongs to is no longer in the project" or nil
+    end
+    placed.span = { start_s = placed.start_s, length_s = placed.length_s, offset_s = placed.source_offset_s }
+    if placed.anchor == json.null or ignore_anchors then return nil end
+    local item = by_guid[placed.anchor.item_guid]
+    local now, reason = describe_anchor(placed.anchor, item)
+    if not now then return reason end
+    placed.picture_item = item
+    placed.span, reason = follow(placed, now)
+    return reason
+  end
+
+  -- Sources ------------------------------------------------------------------------------------------------------------
+
+  -- The take of ours on a stem track that holds `file` at `start_s`: the stem is there already.
+  local function is_there_already(proj, placed)
+    local first = placed.takes[1]
+    for _, track in ipairs(tracks.list_stem_tracks(proj, placed.stem_track)) do
+      for index = 0, reaper.CountTrackMediaItems(track) - 1 do
+        local item = reaper.GetTrackMediaItem(track, index)
+        local take = reaper.GetTake(item, 0)
+        local source = take and reaper.GetMediaItemTake_Source(take)
+        local start = reaper.GetMediaItemInfo_Value(item, "D_POSITION")
+        if source and reaper.GetMediaSourceFileName(source) == first.file and is_same(start, placed.span.start_s) then
+          return true
+        end
+      end
+    end
+    return false
+  end
+
+  -- Opens every file of the plan; returns nil and a sentence when one cannot be used. Nothing of the project changes.
+  local function open_sources(targets)
+    local opened = {}
+    for _, placed in ipairs(targets) do
+      for _, take in ipairs(placed.takes) do
+        local source = reaper.PCM_Source_CreateFromFile(take.file)
+        local length = source and reaper.GetMediaSourceLength(source) or 0
+        if source then opened[#opened + 1] = source end
+        if length <= 0 then
+          for _, other in ipairs(opened) do reaper.PCM_Source_Destroy(other) end
+          return nil, "REAPER cannot read the stem " .. take.file
+        end
+        take.source = source
+      end
+    end
+    return true
+  end
+
+  -- A source that no take got belongs to nobody.
+  local function destroy_unused_sources(targets)
+    for _, placed in ipairs(targets) do
+      for _, take in ipairs(placed.takes) do
+        if not take.is_used then reaper.PCM_Source_Destroy(take.source) end
+      end
+    end
+  end
+
+  -- Edits --------------------------------------------------------------------------------------------------------------
+
+  local function add_take(item, wanted, values)
+    local take = reaper.AddTakeToMediaItem(item)
+    if not take or not reaper.SetMediaItemTake_Source(take, wanted.source) then
+      error("REAPER refused the stem " .. wanted.file, 0)
+    end
+    wanted.is_used = true
+    reaper.GetSetMediaItemTakeInfo_String(take, "P_NAME", wanted.name, true)
+    reaper.GetSetMediaItemTakeInfo_String(take, MARK, json.encode(wanted.recipe), true)
+    for name, value in pairs(values) do
+      reaper.SetMediaItemTakeInfo_Value(take, name, value)
+    end
+    return take
+  end
+
+  -- 0 follows time, 1 and 2 follow beats, -1 what the track or project says. A stem does what its picture does.
+  local function attach_mode(picture_item)
+    if not picture_item then return 0 end
+    local mode = reaper.GetMediaItemInfo_Value(picture_item, "C_BEATATTACHMODE")
+    if mode >= 0 then return mode end
+    return reaper.GetMediaTrackInfo_Value(reaper.GetMediaItem_Track(picture_item), "C_BEATATTACHMODE")
+  end
+
+  local function add_item(proj, placed, journal)
+    local span = placed.span
+    local picture_track = placed.picture_item and reaper.GetMediaItem_Track(placed.picture_item)
+    local track = tracks.ensure_stem_track(
+      proj, placed.stem_track, span.start_s, span.start_s + span.length_s, picture_track, journal)
+    local item = reaper.AddMediaItemToTrack(track)
+    journal[#journal + 1] = function() reaper.DeleteTrackMediaItem(track, item) end
+    local values = {
+      D_POSITION = span.start_s,
+      D_LENGTH = span.length_s,
+      B_LOOPSRC = 0,
+      D_FADEINLEN = 0,
+      D_FADEOUTLEN = 0,
+      C_BEATATTACHMODE = attach_mode(placed.picture_item),
+    }
+    for name, value in pairs(values) do
+      reaper.SetMediaItemInfo_Value(item, name, value)
+    end
+    reaper.GetSetMediaItemInfo_String(item, MARK, json.encode({ cue = placed.cue }), true)
+    local first
+    for _, wanted in ipairs(placed.takes) do
+      local take = add_take(item, wanted, { D_STARTOFFS = span.offset_s, D_PLAYRATE = 1 })
+      first = first or take
+    end
+    reaper.SetActiveTake(first)
+    return item
+  end
+
+  -- Takes of an existing stem item begin where its active take begins, so that all takes lie on the picture alike.
+  local function add_takes(placed, journal)
+    local item = placed.item
+    local _, chunk = reaper.GetItemStateChunk(item, "", false)
+    journal[#journal + 1] = function() reaper.SetItemStateChunk(item, chunk, false) end
+    local active = reaper.GetActiveTake(item)
+    local values = { D_STARTOFFS = 0, D_PLAYRATE = 1 }
+    for name in pairs(values) do
+      if active then values[name] = reaper.GetMediaItemTakeInfo_Value(active, name) end
+    end
+    local first
+    for _, wanted in ipairs(placed.takes) do
+      local take = add_take(item, wanted, values)
+      first = first or take
+    end
+    reaper.SetActiveTake(first)
+    return item
+  end
+
+  local function take_back(journal)
+    for index = #journal, 1, -1 do
+      journal[index]()
+    end
+  end
+
+  -- Reads back what REAPER made of a placement.
+  local function report_placed(placed, item)
+    local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
+    local _, track_name = reaper.GetSetMediaTrackInfo_String(reaper.GetMediaItem_Track(item), "P_NAME", "", false)
+    local take_files = json.array()
+    for _, take in ipairs(placed.takes) do
+      take_files[#take_files + 1] = take.file
+    end
+    reaper.UpdateItemInProject(item)
+    return {
+      cue = placed.cue,
+      stem_track = placed.stem_track,
+      track_name = track_name,
+      item_guid = guid,
+      position_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION"),
+      length_s = reaper.GetMediaItemInfo_Value(item, "D_LENGTH"),
+      take_files = take_files,
+      note = placed.span and placed.span.note or json.null,
+    }
+  end
+
+  local function edit(proj, targets, journal)
+    local done = json.array()
+    for _, placed in ipairs(targets) do
+      local item
+      if placed.item then
+        item = add_takes(placed, journal)
+      else
+        item = add_item(proj, placed, journal)
+      end
+      done[#done + 1] = report_placed(placed, item)
+    end
+    return done
+  end
+
+  local function undo_label(num_stems)
+    return num_stems == 1 and "Selva: place 1 stem" or string.format("Selva: place %d stems", num_stems)
+  end
+
+  -- Runs the edits as one undo step. Returns what was placed, or nil and the reason after everything was taken back.
+  local function edit_in_one_step(proj, targets)
+    local journal = {}
+    reaper.Undo_BeginBlock2(proj)
+    reaper.PreventUIRefresh(1)
+    local ok, result = pcall(edit, proj, targets, journal)
+    if not ok then take_back(journal) end
+    reaper.PreventUIRefresh(-1)
+    reaper.Undo_EndBlock2(proj, ok and undo_label(#targets) or "Selva: placing failed, nothing changed", -1)
+    reaper.TrackList_AdjustWindows(false)
+    reaper.UpdateArrange()
+    if ok then return result end
+    destroy_unused_sources(targets)
+    return nil, tostring(result)
+  end
+
+  -- A list of sources whose peaks REAPER has to draw yet.
+  local function list_sources(targets)
+    local sources = {}
+    for _, placed in ipairs(targets) do
+      for _, take in ipairs(placed.takes) do
+        sources[#sources + 1] = take.source
+      end
+    end
+    return sources
+  end
+
+  -- Places `plan` in `proj`, which must be the project in front. Only cues in `only_cues` when that set is given; with
+  -- `ignore_anchors` stems go where their pictures were, whatever happened to the items since.
+  -- Returns a report {placed, already, held, failed} and the sources whose peaks are to be built.
+  function placement.apply(proj, plan, options)
+    local only_cues = options and options.only_cues
+    local ignore_anchors = options and options.ignore_anchors
+    local report = { placed = json.array(), already = json.array(), held = json.array(), failed = json.null }
+    local by_guid = index_items(proj)
+    local targets = {}
+    for _, placed in ipairs(plan.placements) do
+      if not only_cues or only_cues[placed.cue] then
+        local reason = aim(placed, by_guid, ignore_anchors)
+        if reason then
+          report.held[#report.held + 1] = { cue = placed.cue, label = placed.label, reason = reason }
+        elseif not placed.item and is_there_already(proj, placed) then
+          report.already[#report.already + 1] = { cue = placed.cue, label = placed.label }
+        else
+          targets[#targets + 1] = placed
+        end
+      end
+    end
+    if #targets == 0 then return report, {} end
+    local ready, problem = open_sources(targets)
+    local placed
+    if ready then
+      placed, problem = edit_in_one_step(proj, targets)
+    end
+    if not placed then
+      report.failed = problem
+      return report, {}
+    end
+    report.placed = placed
+    return report, list_sources(targets)
+  end
+
+  -- One sentence about a report, for people.
+  function placement.summarise(report)
+    if report.failed ~= json.null then
+      return "Nothing was placed: " .. report.failed
+    end
+    local track_names, num_tracks = {}, 0
+    for _, placed in ipairs(report.placed) do
+      if not track_names[placed.track_name] then
+        track_names[placed.track_name] = true
+        num_tracks = num_tracks + 1
+      end
+    end
+    local function count(number, noun)
+      return string.format("%d %s%s", number, noun, number == 1 and "" or "s")
+    end
+    local parts = { count(#report.placed, "stem") .. " placed on " .. count(num_tracks, "track") }
+    if #report.already > 0 then
+      parts[#parts + 1] = #report.already .. " there already"
+    end
+    if #report.held > 0 then
+      parts[#parts + 1] = #report.held .. " held (" .. report.held[1].label .. ": " .. report.held[1].reason .. ")"
+    end
+    return table.concat(parts, ", ")
+  end
+
+  return placement
+end

@@ -1,0 +1,204 @@
+-- What is on the timeline, in REAPER's own units: seconds as doubles, play rates, section offsets, GUIDs. Nothing is decided
+-- here; the bridge works out pictures, cues and refusals.
+
+return function(selva)
+  local json = selva.import("json")
+  local project = selva.import("project")
+
+  local snapshot = {}
+
+  local MAX_NESTED_SOURCES = 8
+
+  -- A source and what it is wrapped in, outermost first: a section or reversed take is a SECTION around the real file.
+  local function describe_source(take)
+    local chain = json.array()
+    local source = take and reaper.GetMediaItemTake_Source(take)
+    while source and #chain < MAX_NESTED_SOURCES do
+      local length, in_quarter_notes = reaper.GetMediaSourceLength(source)
+      local is_section, offset, section_length, reversed = reaper.PCM_Source_GetSectionInfo(source)
+      chain[#chain + 1] = {
+        type = reaper.GetMediaSourceType(source),
+        file = reaper.GetMediaSourceFileName(source),
+        length_s = length,
+        length_is_quarter_notes = in_quarter_notes,
+        section = is_section and { offset_s = offset, length_s = section_length, reversed = reversed } or json.null,
+      }
+      source = reaper.GetMediaSourceParent(source)
+    end
+    return chain
+  end
+
+  -- One word for the picture that a take shows, to see later whether it is still the same.
+  local function picture_key(chain)
+    local words = {}
+    for _, source in ipairs(chain) do
+      words[#words + 1] = source.file
+      if source.section ~= json.null then
+        words[#words + 1] = string.format("%.9f+%.9f%s", source.section.offset_s, source.section.length_s,
+          source.section.reversed and "r" or "")
+      end
+    end
+    return table.concat(words, "|")
+  end
+
+  local function describe_take(take)
+    local _, name = reaper.GetSetMediaItemTakeInfo_String(take, "P_NAME", "", false)
+    local _, guid = reaper.GetSetMediaItemTakeInfo_String(take, "GUID", "", false)
+    local chain = describe_source(take)
+    return {
+      guid = guid,
+      name = name,
+      start_offset_s = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS"),
+      play_rate = reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE"),
+      stretch_markers = reaper.GetTakeNumStretchMarkers(take),
+      sources = chain,
+      picture_key = picture_key(chain),
+    }
+  end
+
+  -- What made the stems among the takes of an item, as the bridge wrote it when they were placed.
+  local function list_recipes(item)
+    local recipes = json.array()
+    for index = 0, reaper.CountTakes(item) - 1 do
+      local take = reaper.GetTake(item, index)
+      if take then
+        local _, recipe = reaper.GetSetMediaItemTakeInfo_String(take, "P_EXT:selva", "", false)
+        if recipe ~= "" then recipes[#recipes + 1] = recipe end
+      end
+    end
+    return recipes
+  end
+
+  local function describe_track(track)
+    local _, guid = reaper.GetSetMediaTrackInfo_String(track, "GUID", "", false)
+    local _, name = reaper.GetSetMediaTrackInfo_String(track, "P_NAME", "", false)
+    return {
+      guid = guid,
+      name = name,
+      number = math.floor(reaper.GetMediaTrackInfo_Value(track, "IP_TRACKNUMBER")),
+      muted = reaper.GetMediaTrackInfo_Value(track, "B_MUTE") ~= 0,
+    }
+  end
+
+  -- One item as it is now; `active_take` is json.null for an empty item or an empty take lane.
+  function snapshot.describe_item(item)
+    local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
+    local take = reaper.GetActiveTake(item)
+    return {
+      guid = guid,
+      track = describe_track(reaper.GetMediaItem_Track(item)),
+      position_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION"),
+      length_s = reaper.GetMediaItemInfo_Value(item, "D_LENGTH"),
+      loops = reaper.GetMediaItemInfo_Value(item, "B_LOOPSRC") ~= 0,
+      muted = reaper.GetMediaItemInfo_Value(item, "B_MUTE") ~= 0,
+      num_takes = reaper.CountTakes(item),
+      active_take = take and describe_take(take) or json.null,
+      recipes = list_recipes(item),
+    }
+  end
+
+  local function describe_items(proj, wanted)
+    local items = json.array()
+    for index = 0, reaper.CountMediaItems(proj) - 1 do
+      local item = reaper.GetMediaItem(proj, index)
+      if wanted(item) then
+        items[#items + 1] = snapshot.describe_item(item)
+      end
+    end
+    return items
+  end
+
+  local function has_picture(item)
+    local take = reaper.GetActiveTake(item)
+    for _, source in ipairs(describe_source(take)) do
+      if source.type == "VIDEO" then return true end
+    end
+    return false
+  end
+
+  -- REAPER from about 7.62: objects with hidden ones among them.
+  local function describe_region_objects(proj)
+    local spans = json.array()
+    for index = 0, reaper.GetNumRegionsOrMarkers(proj) - 1 do
+      local object = reaper.GetRegionOrMarker(proj, index, "")
+      local function value(name) return reaper.GetRegionOrMarkerInfo_Value(proj, object, name) end
+      if value("B_HIDDEN") == 0 then
+        local _, name = reaper.GetSetRegionOrMarkerInfo_String(proj, object, "P_NAME", "", false)
+        spans[#spans + 1] = {
+          is_region = value("B_ISREGION") ~= 0,
+          name = name,
+          number = math.floor(value("I_NUMBER")),
+          start_s = value("D_STARTPOS"),
+          end_s = value("D_ENDPOS"),
+        }
+      end
+    end
+    return spans
+  end
+
+  local function describe_regions(proj)
+    if reaper.APIExists("GetNumRegionsOrMarkers") then
+      return describe_region_objects(proj)
+    end
+    local spans = json.array()
+    local index = 0
+    while true do
+      local next_index, is_region, start, stop, name, number = reaper.EnumProjectMarkers3(proj, index)
+      if next_index == 0 then return spans end
+      spans[#spans + 1] = {
+        is_region = is_region, name = name, number = number, start_s = start, end_s = is_region and stop or start,
+      }
+      index = next_index
+    end
+  end
+
+  local function describe_project(proj)
+    local frame_rate, is_drop_frame = reaper.TimeMap_curFrameRate(proj)
+    local uses_rate = reaper.GetSetProjectInfo(proj, "PROJECT_SRATE_USE", 0, false) ~= 0
+    return {
+      id = project.identity(proj),
+      path = project.file_path(proj) or "",
+      name = project.display_name(proj),
+      frame_rate_hz = frame_rate,
+      is_drop_frame = is_drop_frame,
+      start_offset_s = reaper.GetProjectTimeOffset(proj, false),
+      sample_rate_hz = uses_rate and reaper.GetSetProjectInfo(proj, "PROJECT_SRATE", 0, false) or json.null,
+    }
+  end
+
+  local function build(proj, items, regions)
+    return {
+      schema = "selva.snapshot/1",
+      host = "reaper",
+      host_version = reaper.GetAppVersion(),
+      project = describe_project(proj),
+      items = items,
+      regions = regions,
+    }
+  end
+
+  -- The selected items, whatever they hold: the bridge refuses by name those without a picture.
+  function snapshot.of_selected_items(proj)
+    return build(proj, describe_items(proj, reaper.IsMediaItemSelected), json.array())
+  end
+
+  -- All items with a picture, and all regions and markers.
+  function snapshot.of_regions(proj)
+    return build(proj, describe_items(proj, has_picture), describe_regions(proj))
+  end
+
+  -- How many items are selected, and how many of those hold stems of ours.
+  function snapshot.count_selected(proj)
+    local num_items, num_stems = 0, 0
+    for index = 0, reaper.CountMediaItems(proj) - 1 do
+      local item = reaper.GetMediaItem(proj, index)
+      if reaper.IsMediaItemSelected(item) then
+        num_items = num_items + 1
+        if #list_recipes(item) > 0 then num_stems = num_stems + 1 end
+      end
+    end
+    return num_items, num_stems
+  end
+
+  return snapshot
+end

@@ -1,0 +1,330 @@
+-- Follows requests until their stems are placed, in the background: reads what the bridge says a few times per second, shows
+-- it, and places a finished plan when its project is in front. All state is in the request folders, so any script that runs
+-- this may take over from another, also after REAPER was closed.
+
+return function(selva)
+  local json = selva.import("json")
+  local bridge = selva.import("bridge")
+  local project = selva.import("project")
+  local placement = selva.import("placement")
+  local peaks = selva.import("peaks")
+  local window = selva.import("window")
+  local files = selva.import("files")
+
+  local watcher = {}
+
+  local POLL_S = 0.25
+  local RESCAN_S = 3
+  local SILENCE_S = 30 -- the bridge counts up once per second; this long without is a bridge that died
+  local MAX_RESTARTS = 3
+  local LINGER_S = 4
+  local MAX_NOTICES = 4
+  local BIT_RECORDING_TEXT = "waits until recording stops"
+
+  local config
+  local entries = {} -- id -> entry
+  local options = {}
+  local lease
+  local is_running = false
+  local last_poll_s, last_scan_s, idle_since_s
+
+  -- One request -------------------------------------------------------------------------------------------------------
+
+  local function adopt(id)
+    local folder = files.join(config.request_folder, id)
+    local request = bridge.read_request(folder)
+    if not request then return end
+    local entry = { id = id, folder = folder, request = request, silent_s = 0, num_restarts = 0 }
+    entry.report = bridge.read_report(folder)
+    entry.status = bridge.read_status(folder)
+    entry.is_history = entry.report ~= nil
+    entry.is_from_earlier = request.session ~= bridge.session()
+    entries[id] = entry
+    return entry
+  end
+
+  local function is_over(entry)
+    if entry.report then return true end
+    local state = entry.status and entry.status.state
+    return entry.is_stalled or state == "failed" or state == "cancelled"
+  end
+
+  -- A bridge that says nothing any more is started again; it takes up where the last one was. Time that passed while REAPER
+  -- itself stood still (a dialog, a render, sleep) does not count.
+  local function watch_silence(entry, passed_s)
+    local heartbeat = entry.status and entry.status.heartbeat or -1
+    if heartbeat ~= entry.heartbeat then
+      entry.heartbeat = heartbeat
+      entry.silent_s = 0
+      return
+    end
+    entry.silent_s = entry.silent_s + math.min(passed_s, 1)
+    if entry.silent_s < SILENCE_S then return end
+    entry.silent_s = 0
+    entry.num_restarts = entry.num_restarts + 1
+    if entry.num_restarts > MAX_RESTARTS or not bridge.start(config, entry.folder) then
+      entry.is_stalled = true
+    end
+  end
+
+  local function place(entry, proj, place_options)
+    local plan, problem = bridge.read_plan(entry.folder)
+    if not plan then
+      entry.problem = "the placement plan cannot be read: " .. problem
+      entry.is_stalled = true
+      return
+    end
+    local before = entry.report
+    local report, sources = placement.apply(proj, plan, place_options)
+    if before then -- a second round, for what was held: keep what was placed in the first
+      for _, placed in ipairs(report.placed) do before.placed[#before.placed + 1] = placed end
+      report.placed = before.placed
+    end
+    entry.report = report
+    entry.waiting = nil
+    bridge.write_report(entry.folder, report)
+    peaks.add(sources)
+  end
+
+  -- Places a finished request when it can be; else `entry.waiting` says what it waits for.
+  local function try_to_place(entry)
+    local proj = project.find(entry.request.project.id)
+    if not proj then
+      entry.waiting = "ready; waits for its project to be opened: " .. entry.request.project.name
+    elseif not project.is_active(proj) then
+      entry.waiting = "ready; waits until you switch to the project tab " .. entry.request.project.name
+    elseif project.is_recording(proj) then
+      entry.waiting = BIT_RECORDING_TEXT
+    elseif entry.is_from_earlier and not entry.is_accepted then
+      entry.waiting = "ready; it was asked for before REAPER was last started"
+    else
+      place(entry, proj)
+    end
+  end
+
+  local function poll(entry, passed_s)
+    if is_over(entry) then return end
+    entry.status = bridge.read_status(entry.folder) or entry.status
+    local state = entry.status and entry.status.state
+    if state == "ready" then
+      try_to_place(entry)
+    elseif state == "failed" then
+      if entry.on_refused and entry.status.error.code == "request" then
+        local on_refused = entry.on_refused
+        entry.on_refused = nil
+        on_refused(entry.status.error.message)
+      end
+    elseif state ~= "cancelled" then
+      watch_silence(entry, passed_s)
+    end
+  end
+
+  -- Buttons -----------------------------------------------------------------------------------------------------------
+
+  local function place_held(entry)
+    local proj = project.find(entry.request.project.id)
+    if not proj or not project.is_active(proj) then return end
+    local held = {}
+    for _, held_cue in ipairs(entry.report.held) do
+      held[held_cue.cue] = true
+    end
+    place(entry, proj, { only_cues = held, ignore_anchors = true })
+  end
+
+  local function try_again(entry)
+    local folder = bridge.repeat_request(config, entry.folder)
+    if folder and bridge.start(config, folder) then
+      bridge.write_report(entry.folder, { placed = json.array(), already = json.array(), held = json.array(),
+        failed = "tried again" })
+      entry.report = bridge.read_report(entry.folder)
+      entry.is_history = true
+      adopt(files.base_name(folder))
+    end
+  end
+
+  local function list_buttons(entry)
+    local buttons = {}
+    local function add(label, on_click)
+      buttons[#buttons + 1] = { label = label, on_click = function() on_click(entry) end }
+    end
+    local state = entry.status and entry.status.state
+    if entry.report and #entry.report.held > 0 then
+      add("Place anyway", place_held)
+    elseif entry.report and entry.report.failed ~= json.null and not entry.is_history then
+      add("Try again", try_again)
+    elseif not entry.report and (state == "failed" or entry.is_stalled) then
+      add("Try again", try_again)
+    elseif state == "ready" and entry.is_from_earlier and not entry.is_accepted then
+      add("Place", function() entry.is_accepted = true end)
+    elseif not is_over(entry) and state ~= "ready" then
+      add("Cancel", function() bridge.cancel(entry.folder) end)
+    end
+    return buttons
+  end
+
+  -- Rows --------------------------------------------------------------------------------------------------------------
+
+  local function describe_seconds(seconds)
+    if seconds == nil or seconds == json.null then return "" end
+    if seconds < 90 then return string.format("about %d s left", math.max(1, math.ceil(seconds))) end
+    return string.format("about %d min left", math.ceil(seconds / 60))
+  end
+
+  local function describe_state(entry)
+    local status = entry.status
+    if entry.report then
+      local is_good = entry.report.failed == json.null and #entry.report.held == 0
+      return placement.summarise(entry.report), is_good and "good" or "warning"
+    elseif entry.is_stalled then
+      return entry.problem or "the bridge stopped answering; its log lies in " .. entry.folder, "bad"
+    elseif entry.waiting then
+      return entry.waiting, "warning"
+    elseif not status then
+      return "starting", "busy"
+    elseif status.state == "failed" then
+      return status.error.message, "bad"
+    elseif status.state == "cancelled" then
+      return "cancelled", "row"
+    end
+    return status.message, "busy"
+  end
+
+  local function build_row(entry)
+    local text, colour = describe_state(entry)
+    local row = {
+      title = entry.request.label, right = "", colour = colour, buttons = list_buttons(entry),
+      lines = { { text = text, colour = (colour == "busy" or colour == "row") and "faint" or colour } },
+    }
+    local status = entry.status
+    if status and not is_over(entry) and status.state == "working" then
+      row.fraction = status.fraction
+      row.right = string.format("%d %%  %s", math.floor(status.fraction * 100), describe_seconds(status.seconds_left))
+    end
+    for index, notice in ipairs(status and status.notices or {}) do
+      if index > MAX_NOTICES then break end
+      row.lines[#row.lines + 1] = { text = notice, colour = "warning" }
+    end
+    return row
+  end
+
+  local function list_entries()
+    local sorted = {}
+    for _, entry in pairs(entries) do
+      if options.show_history or not entry.is_history then
+        sorted[#sorted + 1] = entry
+      end
+    end
+    table.sort(sorted, function(one, other) return one.id > other.id end)
+    return sorted
+  end
+
+  local function build_rows()
+    local rows = {}
+    for index, entry in ipairs(list_entries()) do
+      rows[index] = build_row(entry)
+    end
+    if #rows == 0 then
+      rows[1] = { title = "No requests", buttons = {}, lines = { {
+        text = "Select video items and run the action Selva: Generate stems for selected items." } } }
+    end
+    return rows
+  end
+
+  -- The loop ----------------------------------------------------------------------------------------------------------
+
+  local function scan()
+    for _, id in ipairs(bridge.list_ids(config)) do
+      if not entries[id] then
+        local entry = adopt(id)
+        if entry and not is_over(entry) and entry.is_from_earlier
+          and not (entry.status and entry.status.state == "ready") then
+          bridge.start(config, entry.folder) -- a bridge that still runs makes the second one leave at once
+        end
+      end
+    end
+  end
+
+  local function has_work()
+    for _, entry in pairs(entries) do
+      if not is_over(entry) and not (entry.waiting and entry.is_from_earlier) then return true end
+    end
+    return peaks.is_busy()
+  end
+
+  local function needs_a_look()
+    for _, entry in ipairs(list_entries()) do
+      local notices = entry.status and entry.status.notices
+      local report = entry.report
+      if entry.waiting or not is_over(entry) or not report then return true end
+      if not entry.is_history and (#report.held > 0 or report.failed ~= json.null or (notices and #notices > 0)) then
+        return true
+      end
+    end
+    return options.show_history
+  end
+
+  local function stop()
+    is_running = false
+    window.close()
+  end
+
+  local function step(now_s)
+    local passed_s = now_s - last_poll_s
+    if passed_s >= POLL_S then
+      last_poll_s = now_s
+      if now_s - last_scan_s >= RESCAN_S then
+        last_scan_s = now_s
+        scan()
+      end
+      for _, entry in ipairs(list_entries()) do
+        poll(entry, passed_s)
+      end
+    end
+    peaks.step()
+    if window.is_open() then
+      window.draw(build_rows(), "Closing this window does not stop the work.   Selva " .. selva.VERSION)
+    end
+  end
+
+  local function tick()
+    if not is_running then return end
+    if reaper.GetExtState("Selva", "watcher") ~= lease then
+      stop() -- another script of ours has taken over
+      return
+    end
+    local now_s = reaper.time_precise()
+    step(now_s)
+    if has_work() then
+      idle_since_s = now_s
+    elseif not window.is_open() or (not needs_a_look() and now_s - idle_since_s > LINGER_S) then
+      stop()
+      return
+    end
+    reaper.defer(tick)
+  end
+
+  -- Starts following requests, or goes on with one more. `run_options`: show_history lists finished ones too; new_folder is
+  -- a request just written, and on_refused(message) is called when the bridge finds fault with what the user typed in it.
+  function watcher.run(loaded_config, run_options)
+    config = loaded_config
+    options.show_history = run_options.show_history
+    if not is_running then
+      lease = reaper.genGuid("")
+      reaper.SetExtState("Selva", "watcher", lease, false)
+    end
+    if not window.is_open() then window.open("Selva") end
+    scan()
+    if run_options.new_folder then
+      local entry = entries[files.base_name(run_options.new_folder)]
+      entry.on_refused = run_options.on_refused
+    end
+    if is_running then return end
+    is_running = true
+    last_poll_s, last_scan_s = reaper.time_precise(), reaper.time_precise()
+    idle_since_s = last_poll_s
+    reaper.atexit(stop)
+    reaper.defer(tick)
+  end
+
+  return watcher
+end

@@ -1,0 +1,239 @@
+"""Items, takes and their sources."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+from typing import TYPE_CHECKING
+
+from .registry import reascript
+from .state import Item, Project, Source, Take, Track
+from .track_functions import get_set_ext
+
+if TYPE_CHECKING:
+    from .world import World
+
+_PEAK_SLICES = 3
+_CHUNK_HEAD = "<ITEM\n"
+
+
+@reascript("CountMediaItems")
+def count_media_items(world: World, project: Project) -> int:
+    return len(project.items)
+
+
+@reascript("GetMediaItem")
+def get_media_item(world: World, project: Project, index: int) -> Item | None:
+    items = project.items
+    return items[index] if 0 <= index < len(items) else None
+
+
+@reascript("IsMediaItemSelected")
+def is_media_item_selected(world: World, item: Item) -> bool:
+    return item.is_selected
+
+
+@reascript("GetMediaItem_Track")
+def get_media_item_track(world: World, item: Item) -> Track:
+    return world.owner_of(item).track_of(item)
+
+
+@reascript("GetMediaItemInfo_Value")
+def get_media_item_info_value(world: World, item: Item, name: str) -> float:
+    if name not in item.values:
+        world.complain(f"GetMediaItemInfo_Value: no parameter {name!r}")
+    return item.values.get(name, 0.0)
+
+
+@reascript("SetMediaItemInfo_Value")
+def set_media_item_info_value(world: World, item: Item, name: str, value: float) -> bool:
+    world.edit(item)
+    if name not in item.values:
+        world.complain(f"SetMediaItemInfo_Value: no parameter {name!r}")
+        return False
+    item.values[name] = value
+    return True
+
+
+@reascript("GetSetMediaItemInfo_String")
+def get_set_media_item_info_string(
+    world: World, item: Item, name: str, value: str, is_setting: bool
+) -> tuple[bool, str]:
+    if is_setting:
+        world.edit(item)
+    if name.startswith("P_EXT:"):
+        return get_set_ext(item.ext, name, value, is_setting)
+    if is_setting or name != "GUID":
+        world.complain(f"GetSetMediaItemInfo_String: no parameter {name!r}, setting {is_setting}")
+    return True, item.guid
+
+
+@reascript("UpdateItemInProject")
+def update_item_in_project(world: World, item: Item) -> None:
+    pass
+
+
+@reascript("UpdateArrange")
+def update_arrange(world: World) -> None:
+    pass
+
+
+@reascript("GetItemStateChunk")
+def get_item_state_chunk(world: World, item: Item, text: str, is_undo: bool) -> tuple[bool, str]:
+    """Opaque here: the only use of a chunk is to put the very same one back."""
+    return True, _CHUNK_HEAD + base64.b64encode(pickle.dumps(item)).decode() + "\n>\n"
+
+
+@reascript("SetItemStateChunk")
+def set_item_state_chunk(world: World, item: Item, text: str, is_undo: bool) -> bool:
+    world.edit(item)
+    before: Item = pickle.loads(base64.b64decode(text.removeprefix(_CHUNK_HEAD).removesuffix("\n>\n")))  # noqa: S301
+    vars(item).update(vars(before))
+    return True
+
+
+@reascript("CountTakes")
+def count_takes(world: World, item: Item) -> int:
+    return len(item.takes)
+
+
+@reascript("GetTake")
+def get_take(world: World, item: Item, index: int) -> Take | None:
+    return item.takes[index] if 0 <= index < len(item.takes) else None
+
+
+@reascript("GetActiveTake")
+def get_active_take(world: World, item: Item) -> Take | None:
+    return item.takes[item.active] if item.takes else None
+
+
+@reascript("SetActiveTake")
+def set_active_take(world: World, take: Take) -> None:
+    world.edit(take)
+    for item in world.owner_of(take).items:
+        for index, other in enumerate(item.takes):
+            if other is take:
+                item.active = index
+
+
+@reascript("AddTakeToMediaItem")
+def add_take_to_media_item(world: World, item: Item) -> Take:
+    world.edit(item)
+    take = Take()
+    item.takes.append(take)
+    return take
+
+
+@reascript("GetMediaItemTakeInfo_Value")
+def get_media_item_take_info_value(world: World, take: Take, name: str) -> float:
+    if name not in take.values:
+        world.complain(f"GetMediaItemTakeInfo_Value: no parameter {name!r}")
+    return take.values.get(name, 0.0)
+
+
+@reascript("SetMediaItemTakeInfo_Value")
+def set_media_item_take_info_value(world: World, take: Take, name: str, value: float) -> bool:
+    world.edit(take)
+    if name not in take.values:
+        world.complain(f"SetMediaItemTakeInfo_Value: no parameter {name!r}")
+        return False
+    take.values[name] = value
+    return True
+
+
+@reascript("GetSetMediaItemTakeInfo_String")
+def get_set_media_item_take_info_string(
+    world: World, take: Take, name: str, value: str, is_setting: bool
+) -> tuple[bool, str]:
+    if is_setting:
+        world.edit(take)
+    if name.startswith("P_EXT:"):
+        return get_set_ext(take.ext, name, value, is_setting)
+    if is_setting and name == "P_NAME":
+        take.name = value
+    elif is_setting or name not in ("P_NAME", "GUID"):
+        world.complain(f"GetSetMediaItemTakeInfo_String: no parameter {name!r}, setting {is_setting}")
+    return True, take.guid if name == "GUID" else take.name
+
+
+@reascript("GetTakeNumStretchMarkers")
+def get_take_num_stretch_markers(world: World, take: Take) -> int:
+    return take.num_stretch_markers
+
+
+@reascript("GetMediaItemTake_Source")
+def get_media_item_take_source(world: World, take: Take) -> Source | None:
+    return take.source
+
+
+@reascript("SetMediaItemTake_Source")
+def set_media_item_take_source(world: World, take: Take, source: Source) -> bool:
+    """The take owns the source from now on; one that a take has already would be duplicated."""
+    world.edit(take)
+    loose = [index for index, other in enumerate(world.loose_sources) if other is source]
+    if not loose:
+        world.complain("SetMediaItemTake_Source: this source belongs to a take already")
+        return False
+    del world.loose_sources[loose[0]]
+    take.source = source
+    return True
+
+
+@reascript("PCM_Source_CreateFromFile")
+def pcm_source_create_from_file(world: World, path: str) -> Source | None:
+    return world.open_source(path)
+
+
+@reascript("PCM_Source_Destroy")
+def pcm_source_destroy(world: World, source: Source) -> None:
+    loose = [index for index, other in enumerate(world.loose_sources) if other is source]
+    if not loose:
+        world.complain("PCM_Source_Destroy: this source belongs to a take; REAPER would crash")
+        return
+    del world.loose_sources[loose[0]]
+
+
+@reascript("PCM_Source_BuildPeaks")
+def pcm_source_build_peaks(world: World, source: Source, mode: int) -> int:
+    """0 begins and answers 0 when there is nothing to do, 1 goes on and answers what is left, 2 ends."""
+    if mode == 0:
+        world.peaks_left[id(source)] = _PEAK_SLICES
+        return 1
+    if mode == 1:
+        world.peaks_left[id(source)] -= 1
+        return world.peaks_left[id(source)]
+    if world.peaks_left.pop(id(source), None) != 0:
+        world.complain("PCM_Source_BuildPeaks: ended before it was done")
+    return 0
+
+
+@reascript("GetMediaSourceType")
+def get_media_source_type(world: World, source: Source) -> str:
+    return source.kind
+
+
+@reascript("GetMediaSourceFileName")
+def get_media_source_file_name(world: World, source: Source) -> str:
+    return source.file
+
+
+@reascript("GetMediaSourceLength")
+def get_media_source_length(world: World, source: Source) -> tuple[float, bool]:
+    return source.length_s, source.kind == "MIDI"
+
+
+@reascript("GetMediaSourceParent")
+def get_media_source_parent(world: World, source: Source) -> Source | None:
+    return source.parent
+
+
+@reascript("PCM_Source_GetSectionInfo")
+def pcm_source_get_section_info(world: World, source: Source) -> tuple[bool, float, float, bool]:
+    if source.kind != "SECTION":
+        return False, 0.0, 0.0, False
+    return True, source.section_offset_s, source.length_s, source.is_reversed
+
+
+@reascript("ValidatePtr2")
+def validate_ptr2(world: World, project: Project, pointer: object, kind: str) -> bool:
+    return world.is_valid(kind.removesuffix("*"), pointer.target)  # type: ignore[attr-defined]

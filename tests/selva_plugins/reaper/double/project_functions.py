@@ -1,0 +1,155 @@
+"""Projects, markers, undo, words kept in projects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .registry import reascript
+from .state import Project, Span
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+@reascript("EnumProjects")
+def enum_projects(world: World, index: int) -> tuple[Project | None, str | None]:
+    if index == -1:
+        return world.project, world.project.path
+    if 0 <= index < len(world.projects):
+        return world.projects[index], world.projects[index].path
+    return None, None
+
+
+@reascript("GetProjectPathEx")
+def get_project_path_ex(world: World, project: Project) -> str:
+    return project.media_folder
+
+
+@reascript("GetProjectName")
+def get_project_name(world: World, project: Project) -> str:
+    return project.path.replace("\\", "/").rpartition("/")[2]
+
+
+@reascript("Main_SaveProject")
+def main_save_project(world: World, project: Project, save_as: bool) -> None:
+    """The save dialog of an unsaved project: the test's `save_path` says what the user picks, None for cancel."""
+    if project.path and not save_as:
+        return
+    picked = world.save_path
+    if picked is not None:
+        project.path = world.host_path(picked)
+        project.media_folder = world.host_path(picked.parent / "Media")
+
+
+@reascript("TimeMap_curFrameRate")
+def time_map_cur_frame_rate(world: World, project: Project) -> tuple[float, bool]:
+    return project.frame_rate_hz, project.is_drop_frame
+
+
+@reascript("GetProjectTimeOffset")
+def get_project_time_offset(world: World, project: Project, to_frame: bool) -> float:
+    return project.start_offset_s
+
+
+@reascript("GetSetProjectInfo")
+def get_set_project_info(world: World, project: Project, name: str, value: float, is_setting: bool) -> float:
+    facts = {
+        "PROJECT_SRATE": project.sample_rate_hz or 44100.0,
+        "PROJECT_SRATE_USE": 0.0 if project.sample_rate_hz is None else 1.0,
+    }
+    if is_setting or name not in facts:
+        world.complain(f"GetSetProjectInfo: not played: {name!r}, setting {is_setting}")
+    return facts.get(name, 0.0)
+
+
+@reascript("GetPlayStateEx")
+def get_play_state_ex(world: World, project: Project) -> int:
+    return project.play_state
+
+
+@reascript("GetProjectStateChangeCount")
+def get_project_state_change_count(world: World, project: Project) -> int:
+    return project.state_count
+
+
+@reascript("GetProjExtState")
+def get_proj_ext_state(world: World, project: Project, section: str, key: str) -> tuple[int, str]:
+    text = project.content.ext_state.get(section.upper(), {}).get(key.upper(), "")
+    return len(text), text
+
+
+@reascript("SetProjExtState")
+def set_proj_ext_state(world: World, project: Project, section: str, key: str, value: str) -> int:
+    project.content.ext_state.setdefault(section.upper(), {})[key.upper()] = value
+    return len(value)
+
+
+@reascript("GetNumRegionsOrMarkers")
+def get_num_regions_or_markers(world: World, project: Project) -> int:
+    return len(project.content.spans)
+
+
+@reascript("GetRegionOrMarker")
+def get_region_or_marker(world: World, project: Project, index: int, guid: str) -> Span | None:
+    spans = project.content.spans
+    if index < 0:
+        return next((span for span in spans if span.guid == guid), None)
+    return spans[index] if index < len(spans) else None
+
+
+@reascript("GetRegionOrMarkerInfo_Value")
+def get_region_or_marker_info_value(world: World, project: Project, span: Span, name: str) -> float:
+    facts = {
+        "D_STARTPOS": span.start_s,
+        "D_ENDPOS": span.end_s,
+        "I_NUMBER": span.number,
+        "B_ISREGION": span.is_region,
+        "B_HIDDEN": span.is_hidden,
+    }
+    if name not in facts:
+        world.complain(f"GetRegionOrMarkerInfo_Value: no parameter {name!r}")
+    return float(facts.get(name, 0))
+
+
+@reascript("GetSetRegionOrMarkerInfo_String")
+def get_set_region_or_marker_info_string(  # noqa: PLR0917 - the arguments are REAPER's
+    world: World, project: Project, span: Span, name: str, value: str, is_setting: bool
+) -> tuple[bool, str]:
+    facts = {"P_NAME": span.name, "GUID": span.guid}
+    if is_setting or name not in facts:
+        world.complain(f"GetSetRegionOrMarkerInfo_String: not played: {name!r}, setting {is_setting}")
+    return name in facts, facts.get(name, "")
+
+
+@reascript("EnumProjectMarkers3")
+def enum_project_markers3(world: World, project: Project, index: int) -> tuple[Any, ...]:
+    """The old way; hidden ones are listed too. Answers the next index, 0 at the end."""
+    if not 0 <= index < len(project.content.spans):
+        return 0, False, 0.0, 0.0, "", 0, 0
+    span = project.content.spans[index]
+    return (
+        index + 1,
+        span.is_region,
+        span.start_s,
+        span.end_s if span.is_region else 0.0,
+        span.name,
+        span.number,
+        0,
+    )
+
+
+@reascript("Undo_BeginBlock2")
+def undo_begin_block2(world: World, project: Project) -> None:
+    world.begin_block(project)
+
+
+@reascript("Undo_EndBlock2")
+def undo_end_block2(world: World, project: Project, label: str, flags: int) -> None:
+    world.end_block(project, label, flags)
+
+
+@reascript("PreventUIRefresh")
+def prevent_ui_refresh(world: World, change: int) -> None:
+    world.refresh_depth += change
+    if world.refresh_depth < 0:
+        world.complain("PreventUIRefresh: more ends than beginnings")

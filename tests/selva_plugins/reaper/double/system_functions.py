@@ -1,0 +1,111 @@
+"""The program around the projects: versions, folders, processes, saved words, the defer loop."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .registry import reascript
+from .table import load_signatures, parse_version
+
+if TYPE_CHECKING:
+    from .world import World
+
+IMGUI_FOLDER = Path(__file__).with_name("imgui")
+
+
+@reascript("GetAppVersion")
+def get_app_version(world: World) -> str:
+    return f"{world.profile.version}/x64"
+
+
+@reascript("GetOS")
+def get_os(world: World) -> str:
+    return world.profile.system
+
+
+@reascript("GetResourcePath")
+def get_resource_path(world: World) -> str:
+    return world.host_path(world.resource_folder)
+
+
+@reascript("APIExists")
+def api_exists(world: World, name: str) -> bool:
+    signature = load_signatures().get(name)
+    return signature is not None and signature.since <= parse_version(world.profile.version)
+
+
+@reascript("time_precise")
+def time_precise(world: World) -> float:
+    return world.now_s()
+
+
+@reascript("genGuid")
+def gen_guid(world: World, ignored: str | None = None) -> str:
+    return "{" + str(uuid.uuid4()).upper() + "}"
+
+
+@reascript("GetExtState")
+def get_ext_state(world: World, section: str, key: str) -> str:
+    return world.ext_state.get((section.upper(), key.upper()), ("", False))[0]
+
+
+@reascript("SetExtState")
+def set_ext_state(world: World, section: str, key: str, value: str, persist: bool) -> None:
+    if "\n" in value or "\r" in value:
+        world.complain("SetExtState: reaper-extstate.ini cannot hold a line break")
+    world.ext_state[section.upper(), key.upper()] = (value, persist)
+
+
+@reascript("RecursiveCreateDirectory")
+def recursive_create_directory(world: World, path: str, ignored: int) -> int:
+    world.real_path(path).mkdir(parents=True, exist_ok=True)
+    return 1
+
+
+@reascript("EnumerateSubdirectories")
+def enumerate_subdirectories(world: World, path: str, index: int) -> str | None:
+    """Listed once and kept until index -1 asks to forget, as REAPER does."""
+    if index == -1:
+        world.listings.pop(path, None)
+        return None
+    if path not in world.listings:
+        folder = world.real_path(path)
+        children = sorted(folder.iterdir()) if folder.is_dir() else []
+        world.listings[path] = [child.name for child in children if child.is_dir()]
+    names = world.listings[path]
+    return names[index] if index < len(names) else None
+
+
+@reascript("ExecProcess")
+def exec_process(world: World, command_line: str, timeout_ms: int) -> str | None:
+    if timeout_ms >= 0:
+        world.complain("ExecProcess: waiting for the end blocks REAPER; use -1 or -2")
+    return "" if world.start_process(command_line) else None
+
+
+@reascript("get_action_context")
+def get_action_context(world: World) -> tuple[Any, ...]:
+    assert world.current is not None
+    return True, world.host_path(Path(world.current.path)), 0, 40000, 0, 0, 0.0, ""
+
+
+@reascript("set_action_options")
+def set_action_options(world: World, options: int) -> None:
+    assert world.current is not None
+    world.current.options = options
+
+
+@reascript("defer")
+def defer(world: World, call: object) -> bool:
+    assert world.current is not None
+    world.current.deferred.append(call)
+    return True
+
+
+@reascript("atexit")
+def atexit(world: World, call: object) -> bool:
+    assert world.current is not None
+    world.current.at_exit.append(call)
+    return True

@@ -1,0 +1,114 @@
+"""Tracks: count, find, insert, delete, read and write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .registry import reascript
+from .state import Item, Project, Track
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+@reascript("CountTracks")
+def count_tracks(world: World, project: Project) -> int:
+    return len(project.tracks)
+
+
+@reascript("GetTrack")
+def get_track(world: World, project: Project, index: int) -> Track | None:
+    return project.tracks[index] if 0 <= index < len(project.tracks) else None
+
+
+@reascript("InsertTrackAtIndex")
+def insert_track_at_index(world: World, index: int, with_defaults: bool) -> None:
+    project = world.project
+    world.edit(project)
+    project.tracks.insert(max(0, min(index, len(project.tracks))), Track())
+
+
+@reascript("DeleteTrack")
+def delete_track(world: World, track: Track) -> None:
+    """A track that ended folders hands its depth to the one above, so that the folders still end."""
+    project = world.owner_of(track)
+    world.edit(project)
+    index = next(index for index, other in enumerate(project.tracks) if other is track)
+    if track.depth < 0 and index > 0:
+        project.tracks[index - 1].values["I_FOLDERDEPTH"] += track.depth
+    del project.tracks[index]
+
+
+@reascript("GetMediaTrackInfo_Value")
+def get_media_track_info_value(world: World, track: Track, name: str) -> float:
+    if name == "IP_TRACKNUMBER":
+        tracks = world.owner_of(track).tracks
+        return 1.0 + next(index for index, other in enumerate(tracks) if other is track)
+    if name not in track.values:
+        world.complain(f"GetMediaTrackInfo_Value: no parameter {name!r}")
+    return track.values.get(name, 0.0)
+
+
+@reascript("SetMediaTrackInfo_Value")
+def set_media_track_info_value(world: World, track: Track, name: str, value: float) -> bool:
+    world.edit(track)
+    if name not in track.values:
+        world.complain(f"SetMediaTrackInfo_Value: no parameter {name!r}")
+        return False
+    track.values[name] = value
+    return True
+
+
+@reascript("GetSetMediaTrackInfo_String")
+def get_set_media_track_info_string(
+    world: World, track: Track, name: str, value: str, is_setting: bool
+) -> tuple[bool, str]:
+    if is_setting:
+        world.edit(track)
+    if name.startswith("P_EXT:"):
+        return get_set_ext(track.ext, name, value, is_setting)
+    if is_setting and name == "P_NAME":
+        track.name = value
+    elif is_setting or name not in ("P_NAME", "GUID"):
+        world.complain(f"GetSetMediaTrackInfo_String: no parameter {name!r}, setting {is_setting}")
+    return True, track.guid if name == "GUID" else track.name
+
+
+@reascript("CountTrackMediaItems")
+def count_track_media_items(world: World, track: Track) -> int:
+    return len(track.items)
+
+
+@reascript("GetTrackMediaItem")
+def get_track_media_item(world: World, track: Track, index: int) -> Item | None:
+    return track.items[index] if 0 <= index < len(track.items) else None
+
+
+@reascript("AddMediaItemToTrack")
+def add_media_item_to_track(world: World, track: Track) -> Item:
+    world.edit(track)
+    item = Item()
+    track.items.append(item)
+    return item
+
+
+@reascript("DeleteTrackMediaItem")
+def delete_track_media_item(world: World, track: Track, item: Item) -> bool:
+    world.edit(track)
+    for index, other in enumerate(track.items):
+        if other is item:
+            del track.items[index]
+            return True
+    return False
+
+
+@reascript("TrackList_AdjustWindows")
+def track_list_adjust_windows(world: World, is_minor: bool) -> None:
+    pass
+
+
+def get_set_ext(ext: dict[str, str], name: str, value: str, is_setting: bool) -> tuple[bool, str]:
+    key = name.removeprefix("P_EXT:")
+    if is_setting:
+        ext[key] = value
+    return bool(ext.get(key)), ext.get(key, "")

@@ -1,0 +1,487 @@
+"""REAPER itself, as far as scripts can tell: projects, windows, clocks, processes, and the loop that runs deferred functions."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import time
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from . import dialog_functions, item_functions, project_functions, system_functions, track_functions
+from .canvas import Canvas
+from .dialog_functions import InputDialog
+from .registry import FUNCTIONS, Call, Complaint
+from .state import Item, Project, Source, Take, Track, UndoStep
+from .table import load_gfx_signatures, load_signatures, parse_version
+
+_FUNCTION_ROOMS = (dialog_functions, item_functions, project_functions, system_functions, track_functions)
+
+LUA_VERSIONS = ("5.3", "5.4")
+PRELUDE = Path(__file__).with_name("prelude.lua").read_bytes()
+
+_UNDO_TRACKS, _UNDO_ITEMS, _UNDO_REST = 1, 4, 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Which REAPER is played. Lua is 5.3 before version 7."""
+
+    version: str = "7.78"
+    system: str = "Other"
+    lua: str = "5.4"
+    has_imgui: bool = False
+
+    @property
+    def is_windows(self) -> bool:
+        return self.system.startswith("Win")
+
+
+class Pointer:
+    """What a script holds: opaque, equal to itself only."""
+
+    __slots__ = ("kind", "target")
+
+    def __init__(self, kind: str, target: object) -> None:
+        self.kind = kind
+        self.target = target
+
+
+@dataclass
+class Script:
+    """One running script with its own Lua state."""
+
+    path: str
+    guarded: Callable[..., Any]
+    deferred: list[Any] = field(default_factory=list)
+    at_exit: list[Any] = field(default_factory=list)
+    options: int = 0
+    has_deferred: bool = False
+    is_over: bool = False
+    error: str | None = None
+
+
+class World:
+    """The double. Tests build projects, run scripts, tick, edit as a user would, and end with `assert_clean`."""
+
+    def __init__(self, profile: Profile, home: Path) -> None:
+        self.profile = profile
+        self.home = home
+        self.resource_folder = home / "REAPER"
+        self.resource_folder.mkdir(parents=True, exist_ok=True)
+        self.projects: list[Project] = []
+        self.active = 0
+        self.clock_s = 1000.0
+        self.is_real_time = False
+        self.complaints: list[str] = []
+        self.messages: list[str] = []
+        self.message_answers: list[int] = []
+        self.input_answers: list[Callable[[InputDialog], list[str] | None]] = []
+        self.input_dialogs: list[InputDialog] = []
+        self.save_path: Path | None = None
+        self.console: list[str] = []
+        self.ext_state: dict[tuple[str, str], tuple[str, bool]] = {}
+        self.loose_sources: list[Source] = []
+        self.peaks_left: dict[int, int] = {}
+        self.failing: dict[str, int] = {}
+        self.command_lines: list[str] = []
+        self.on_command: Callable[[list[str]], bool] | None = None
+        self.environment: dict[str, str] = {}
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.listings: dict[str, list[str]] = {}
+        self.refresh_depth = 0
+        self.canvas = Canvas()
+        self.scripts: list[Script] = []
+        self.current: Script | None = None
+        self._pointers: dict[int, Pointer] = {}
+
+    # Setting the scene ------------------------------------------------------------------------------------------------
+
+    def add_project(self, path: Path | None = None, **facts: Any) -> Project:
+        media_folder = (path.parent if path else self.home / "REAPER Media") / "Media"
+        project = Project(
+            media_folder=self.host_path(media_folder), path=self.host_path(path) if path else "", **facts
+        )
+        self.projects.append(project)
+        return project
+
+    @property
+    def project(self) -> Project:
+        return self.projects[self.active]
+
+    def host_path(self, path: Path) -> str:
+        """How a real path reads on the system that is played: C:\\... stands for the home folder on Windows."""
+        if not self.profile.is_windows:
+            return str(path)
+        return str(PureWindowsPath("C:\\") / path.relative_to(self.home))
+
+    def real_path(self, text: str) -> Path:
+        if not self.profile.is_windows:
+            return Path(text)
+        windows = PureWindowsPath(text)
+        if windows.drive != "C:":
+            raise Complaint(f"a path on drive C: is wanted; got {text!r}")
+        return self.home.joinpath(*windows.parts[1:])
+
+    def complain(self, text: str) -> None:
+        self.complaints.append(text)
+
+    def fail(self, name: str, *, after: int = 0) -> None:
+        """Let a function report failure once, after that many successes."""
+        self.failing[name] = after
+
+    # Running scripts --------------------------------------------------------------------------------------------------
+
+    def run_script(self, path: Path) -> Script:
+        """What triggering the action does: a running instance is ended first when it asked for that."""
+        for running in [script for script in self.scripts if script.path == str(path) and not script.is_over]:
+            if running.options & 1:
+                self._end(running)
+            else:
+                self.messages.append("ReaScript task control")
+        script = self._load(path)
+        self.scripts.append(script)
+        chunk = path.read_bytes()
+        self._call(script, lambda: script.run_chunk(chunk))  # type: ignore[attr-defined]
+        return script
+
+    def tick(self, count: int = 1, *, seconds: float = 1 / 30) -> None:
+        """Let time pass: run what scripts deferred, as REAPER does about thirty times per second."""
+        for _ in range(count):
+            if self.is_real_time:
+                time.sleep(seconds)
+            else:
+                self.clock_s += seconds
+            self.canvas.begin_tick()
+            for script in list(self.scripts):
+                deferred, script.deferred = script.deferred, []
+                for call in deferred:
+                    if not script.is_over:
+                        self._call(script, call)
+            self.canvas.end_tick()
+
+    def tick_until(
+        self, is_done: Callable[[], bool], *, limit_s: float = 60.0, seconds: float = 1 / 30
+    ) -> None:
+        waited_s = 0.0
+        while not is_done():
+            if waited_s > limit_s:
+                raise AssertionError(
+                    f"nothing happened in {limit_s} s; the window says {self.canvas.texts()}"
+                )
+            self.tick(seconds=seconds)
+            waited_s += seconds
+
+    def quit(self) -> None:
+        """Close REAPER: scripts end, unsaved words of this run are forgotten; projects stay for `add_project` to open."""
+        for script in self.scripts:
+            self._end(script)
+        self.scripts.clear()
+        self.ext_state = {key: value for key, value in self.ext_state.items() if value[1]}
+        self.canvas = Canvas()
+
+    @property
+    def is_idle(self) -> bool:
+        return all(script.is_over or not script.deferred for script in self.scripts)
+
+    def assert_clean(self) -> None:
+        errors = [script.error for script in self.scripts if script.error]
+        assert not self.complaints, self.complaints
+        assert not errors, errors[0]
+
+    def stop_processes(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    def _load(self, path: Path) -> Script:
+        lua = importlib.import_module(f"lupa.lua{self.profile.lua.replace('.', '')}")
+        runtime = lua.LuaRuntime(
+            encoding=None,
+            unpack_returned_tuples=True,
+            register_eval=False,
+            register_builtins=False,
+            attribute_filter=_refuse_attributes,
+        )
+        script = Script(path=str(path), guarded=lambda: None)
+        version = parse_version(self.profile.version)
+        host = runtime.table_from(
+            {
+                b"functions": runtime.table_from(
+                    {
+                        name.encode(): self._bind(script, name)
+                        for name, signature in load_signatures().items()
+                        if signature.since <= version
+                    }
+                ),
+                b"gfx_functions": runtime.table_from(
+                    {name.encode(): self._bind_gfx(name) for name in load_gfx_signatures()}
+                ),
+                b"complain": lambda text: self.complain(_as_text(text)),
+                b"give_gfx": self.canvas.attach,
+                b"real_path": self._real_path_for_lua,
+                b"refuses_rename": self._refuses_rename,
+                b"path_separator": b"\\" if self.profile.is_windows else b"/",
+            }
+        )
+        script.guarded = runtime.execute(PRELUDE, host)
+        chunk_name = f"@{path}".encode()
+        loader = runtime.eval(b"function(text, name) return assert(load(text, name)) end")
+        script.run_chunk = lambda text: loader(text, chunk_name)()  # type: ignore[attr-defined]
+        return script
+
+    def _call(self, script: Script, call: Callable[[], Any]) -> None:
+        self.current = script
+        result = script.guarded(call)
+        self.current = None
+        is_ok, *rest = result if isinstance(result, tuple) else (result,)
+        if not is_ok:
+            script.error = _as_text(rest[0]) if rest else "error"
+            self._end(script)
+        self._check_balance(script)
+        if not script.deferred and not script.is_over:
+            self._end(script)
+
+    def _end(self, script: Script) -> None:
+        if script.is_over:
+            return
+        script.is_over = True
+        script.deferred.clear()
+        self.current = script
+        for call in script.at_exit:
+            result = script.guarded(call)
+            if not (result[0] if isinstance(result, tuple) else result):
+                script.error = script.error or f"in atexit: {result!r}"
+        self.current = None
+
+    def _check_balance(self, script: Script) -> None:
+        for project in self.projects:
+            if project.block_before is not None:
+                self.complaints.append(
+                    f"{script.path}: an undo block was left open at the end of a defer cycle"
+                )
+                project.block_before = None
+        if self.refresh_depth != 0:
+            self.complaints.append(f"{script.path}: PreventUIRefresh was left at {self.refresh_depth}")
+            self.refresh_depth = 0
+
+    # Calls from Lua ---------------------------------------------------------------------------------------------------
+
+    def _bind(self, script: Script, name: str) -> Callable[..., Any]:
+        signature = load_signatures()[name]
+
+        def call(count: int, *values: Any) -> Any:
+            self.current = script
+            try:
+                function = FUNCTIONS.get(name)
+                if function is None:
+                    raise Complaint("the double does not play this function; add it when a script needs it")
+                arguments = Call(self, signature, count, values).check()
+                if self._fails_now(name):
+                    results: tuple[Any, ...] = tuple(_failure(kind) for kind in signature.returns)
+                else:
+                    results = _as_tuple(function(self, *arguments))
+                return True, *self._to_lua(signature.returns, results)
+            except Complaint as complaint:
+                message = f"{name}: {complaint}"
+                self.complaints.append(message)
+                return False, message.encode()
+
+        return call
+
+    def _bind_gfx(self, name: str) -> Callable[..., Any]:
+        signature = load_gfx_signatures()[name]
+
+        def call(count: int, *values: Any) -> Any:
+            try:
+                arguments = Call(self, signature, count, values).check()
+                return True, *_as_tuple(self.canvas.call(name, arguments))
+            except (Complaint, RuntimeError) as complaint:
+                message = f"gfx.{name}: {complaint}"
+                self.complaints.append(message)
+                return False, message.encode()
+
+        return call
+
+    def _fails_now(self, name: str) -> bool:
+        if name not in self.failing:
+            return False
+        self.failing[name] -= 1
+        if self.failing[name] >= 0:
+            return False
+        del self.failing[name]
+        return True
+
+    def _to_lua(self, kinds: tuple[str, ...], results: tuple[Any, ...]) -> Iterator[Any]:
+        for kind, value in zip(kinds, results, strict=False):
+            if value is None:
+                yield None
+            elif kind.startswith("string"):
+                yield _as_bytes(value)
+            elif kind.startswith("number"):
+                yield float(value)
+            elif kind.startswith("integer"):
+                yield int(value)
+            elif kind.startswith("boolean"):
+                yield bool(value)
+            else:
+                yield self.pointer(kind, value)
+
+    def pointer(self, kind: str, target: object) -> Pointer:
+        known = self._pointers.get(id(target))
+        if known is None or known.target is not target:
+            known = self._pointers[id(target)] = Pointer(kind, target)
+        return known
+
+    # What functions ask and do ------------------------------------------------------------------------------------------
+
+    def is_valid(self, kind: str, target: object) -> bool:
+        """Whether a pointer still points at something that exists."""
+        everything = [project.content for project in self.projects]
+        if kind == "ReaProject":
+            return any(target is project for project in self.projects)
+        if kind == "MediaTrack":
+            return any(target is track for content in everything for track in content.tracks)
+        items = [item for content in everything for track in content.tracks for item in track.items]
+        if kind == "MediaItem":
+            return any(target is item for item in items)
+        takes = [take for item in items for take in item.takes if take is not None]
+        if kind == "MediaItem_Take":
+            return any(target is take for take in takes)
+        if kind == "PCM_source":
+            known = [*self.loose_sources, *(take.source for take in takes)]
+            return any(target is source for top in known for source in _chain(top))
+        if kind == "ProjectMarker":
+            return any(target is span for content in everything for span in content.spans)
+        raise Complaint(f"the double knows no pointers of type {kind}")
+
+    def edit(self, owner: Project | Track | Item | Take) -> None:
+        """A change that undo covers: it must happen inside an undo block of the project in front."""
+        project = owner if isinstance(owner, Project) else self.owner_of(owner)
+        if project is not self.project:
+            raise Complaint("this changes a project whose tab is not in front")
+        if project.block_before is None:
+            raise Complaint("this changes the project outside an undo block")
+        project.state_count += 1
+
+    def owner_of(self, thing: Track | Item | Take) -> Project:
+        for project in self.projects:
+            for track in project.tracks:
+                if track is thing:
+                    return project
+                for item in track.items:
+                    if item is thing or any(take is thing for take in item.takes):
+                        return project
+        raise Complaint("this belongs to no open project")
+
+    def begin_block(self, project: Project) -> None:
+        if project is not self.project:
+            raise Complaint("an undo block needs its project's tab in front")
+        if project.block_before is not None:
+            raise Complaint("an undo block is open already")
+        project.block_before = project.copy_content()
+
+    def end_block(self, project: Project, label: str, flags: int) -> None:
+        if project.block_before is None:
+            raise Complaint("no undo block is open")
+        if not label.strip():
+            raise Complaint("an undo step needs a text")
+        if flags == 0:
+            raise Complaint("with flags 0 the history says only 'ReaScript: Run'")
+        project.undo_steps.append(
+            UndoStep(
+                label=label,
+                before=project.block_before,
+                covers_tracks=flags == -1 or bool(flags & _UNDO_TRACKS),
+                covers_items=flags == -1 or bool(flags & _UNDO_ITEMS),
+                covers_rest=flags == -1 or bool(flags & _UNDO_REST),
+            )
+        )
+        project.redo_contents.clear()
+        project.block_before = None
+
+    def open_source(self, path_text: str) -> Source | None:
+        """What PCM_Source_CreateFromFile does: None for no file; a source of no length for one that cannot be read."""
+        path = self.real_path(path_text)
+        if not path.is_file():
+            return None
+        try:
+            with wave.open(str(path), "rb") as stream:
+                length_s = stream.getnframes() / stream.getframerate()
+        except (wave.Error, EOFError):
+            length_s = 0.0
+        source = Source(kind="WAVE", length_s=length_s, file=path_text)
+        self.loose_sources.append(source)
+        return source
+
+    def start_process(self, command_line: str) -> bool:
+        self.command_lines.append(command_line)
+        words = [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', command_line)]
+        program = words[0] if words else ""
+        if not (program.startswith("/") or re.match(r"[A-Za-z]:\\", program)):
+            raise Complaint(
+                f"a full path to the program is needed, REAPER has no PATH to search; got {program!r}"
+            )
+        if self.on_command is not None:
+            return self.on_command(words)
+        if not Path(program).is_file():
+            return False
+        self.processes.append(
+            subprocess.Popen(
+                words,
+                cwd=os.sep,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+        return True
+
+    def now_s(self) -> float:
+        return time.monotonic() if self.is_real_time else self.clock_s
+
+    # Rules of the system ------------------------------------------------------------------------------------------------
+
+    def _real_path_for_lua(self, path: bytes) -> Any:
+        if self.profile.is_windows and not path.isascii():
+            return None, path + b": No such file or directory"  # the ANSI code page garbles UTF-8
+        try:
+            return os.fsencode(self.real_path(_as_text(path)))
+        except Complaint as complaint:
+            return None, str(complaint).encode()
+
+    def _refuses_rename(self, target: bytes) -> bool:
+        return self.profile.is_windows and os.path.exists(target)
+
+
+def _refuse_attributes(target: object, name: object, is_setting: bool) -> str:
+    raise AttributeError("attempt to index a userdata value")
+
+
+def _chain(source: Source | None) -> Iterator[Source]:
+    while source is not None:
+        yield source
+        source = source.parent
+
+
+def _as_tuple(result: object) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _failure(kind: str) -> object:
+    return {"boolean": False, "integer": 0, "number": 0.0}.get(kind)
+
+
+def _as_text(value: Any) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
