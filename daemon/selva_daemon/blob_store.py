@@ -1,0 +1,136 @@
+"""A folder of content-addressed files: size-limited, least recently used go first, safe between processes.
+
+An entry is written under a temporary name and renamed, so a reader sees all of it or nothing; it carries
+its own hash, so a damaged one is noticed and dropped. Using an entry touches its modification time; that is
+the order in which entries go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+_KEY = re.compile(r"[0-9a-f]{64}")
+_HASH_BYTES = hashlib.sha256().digest_size
+SPARE_AFTER_TRIM = 0.9
+STALE_TEMPORARY_S = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreInfo:
+    folder: Path
+    num_entries: int
+    size_bytes: int
+    max_bytes: int
+
+
+class BlobStore:
+    """Bytes under 64-digit hex keys. max_bytes 0 stores nothing."""
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._size_bytes: int | None = None
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes, or None when they are not there (or not whole: then the entry is dropped)."""
+        file = self._file(key)
+        try:
+            content = file.read_bytes()
+            os.utime(file)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            _log.warning("a cache entry cannot be read: %s", exc, extra={"path": str(file)})
+            return None
+        blob = content[_HASH_BYTES:]
+        if hashlib.sha256(blob).digest() != content[:_HASH_BYTES]:
+            _log.warning("a damaged cache entry was dropped", extra={"path": str(file)})
+            _remove(file)
+            return None
+        return blob
+
+    def put(self, key: str, blob: bytes) -> None:
+        """Store the bytes; a full disk costs the entry, never the caller."""
+        size_bytes = len(blob) + _HASH_BYTES
+        if size_bytes > self._max_bytes:
+            return
+        file = self._file(key)
+        temporary = file.with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as stream:
+                stream.write(hashlib.sha256(blob).digest())
+                stream.write(blob)
+            temporary.replace(file)
+        except OSError as exc:
+            _log.warning("a cache entry was not stored: %s", exc, extra={"path": str(file)})
+            _remove(temporary)
+            return
+        if self._size_bytes is not None:
+            self._size_bytes += size_bytes
+        self._trim()
+
+    def info(self) -> StoreInfo:
+        sizes = [size for _, size, _ in self._entries()]
+        return StoreInfo(
+            folder=self._folder, num_entries=len(sizes), size_bytes=sum(sizes), max_bytes=self._max_bytes
+        )
+
+    def clear(self) -> StoreInfo:
+        """Remove every entry; returns what there was."""
+        before = self.info()
+        for _, _, file in self._entries():
+            _remove(file)
+        self._size_bytes = None
+        return before
+
+    def _trim(self) -> None:
+        """Drop the least recently used until a tenth of the limit is free; other processes' entries count
+        too.
+        """
+        if self._size_bytes is not None and self._size_bytes <= self._max_bytes:
+            return
+        entries = sorted(self._entries())
+        self._size_bytes = sum(size for _, size, _ in entries)
+        if self._size_bytes <= self._max_bytes:
+            return
+        for _, size, file in entries:
+            if self._size_bytes <= self._max_bytes * SPARE_AFTER_TRIM:
+                break
+            if _remove(file):
+                self._size_bytes -= size
+
+    def _entries(self) -> list[tuple[float, int, Path]]:
+        """(last use, size, file) of each entry; remains of crashes are swept up on the way."""
+        entries = []
+        for file in self._folder.glob("??/*"):
+            try:
+                facts = file.stat()
+            except OSError:
+                continue  # another process removed it
+            if _KEY.fullmatch(file.name):
+                entries.append((facts.st_mtime, facts.st_size, file))
+            elif file.suffix == ".part" and time.time() - facts.st_mtime > STALE_TEMPORARY_S:
+                _remove(file)
+        return entries
+
+    def _file(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"a key is 64 hex digits; got {key!r}")
+        return self._folder / key[:2] / key
+
+
+def _remove(file: Path) -> bool:
+    try:
+        file.unlink()
+    except OSError:
+        return False  # gone already, or open in another process on Windows
+    return True

@@ -1,0 +1,93 @@
+"""What the commands share: connecting, tables, JSON, and words for times and sizes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from selva_core.errors import SelvaError
+
+if TYPE_CHECKING:
+    from selva_daemon.client import Client
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+def connect(*, start_if_needed: bool = False) -> Client:
+    """Raises DaemonUnavailableError with the command that starts one."""
+    from selva_daemon.client import Client  # noqa: PLC0415 - the help text needs no sockets
+
+    return Client.connect(start_if_needed=start_if_needed)
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def say_json(value: object) -> None:
+    say(json.dumps(_plain(value), ensure_ascii=True))
+
+
+def say_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table as wide as its terminal; rows are cut, never wrapped, when it is a terminal."""
+    from rich.console import Console  # noqa: PLC0415 - slow to load
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    if not console.is_terminal:
+        console.width = 240
+    console.print(table)
+
+
+def span_words(seconds: float | None) -> str:
+    """A duration for people: 8 s, 3 min 20 s, 2 h 5 min."""
+    if seconds is None:
+        return "-"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def clock_words(seconds: float | None) -> str:
+    """A moment, in local time."""
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def size_words(size_bytes: int | None) -> str:
+    """A size for people, in binary units."""
+    if size_bytes is None:
+        return "-"
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def _plain(value: object) -> Any:
+    """Dataclasses, errors and tuples as what JSON has."""
+    if isinstance(value, SelvaError):
+        return {"code": value.code, "message": value.message, "facts": value.facts}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(getattr(value, name)) for name in vars(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,252 @@
+"""Between the queue on disk and the workers: hands out jobs, records what becomes of them, and tells
+subscribers.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from selva_core.errors import RenderCancelled
+from selva_daemon.errors import StorageError, UnknownJobError, from_wire
+from selva_daemon.events import EventPublisher
+from selva_daemon.output_files import remove_staged
+from selva_daemon.progress import DurationEstimate, JobProgress, ProgressBook
+from selva_daemon.queue import JobQueue, StoredJob
+from selva_daemon.scheduling import Turns
+from selva_daemon.schema import JobRequest
+from selva_daemon.status import QUEUED, RUNNING
+from selva_daemon.supervisor import Outcome, Supervisor
+
+PAUSED, YIELDED = "paused", "yielded"
+_log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Implements WorkerListener. Only the server's main thread calls it."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        events: EventPublisher,
+        *,
+        turns: Turns,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._events = events
+        self._turns = turns
+        self._clock = clock
+        self._progress = ProgressBook()
+        self._durations = DurationEstimate()
+        self._unsaved: list[tuple[str, Callable[[], object]]] = []
+        self.workers: list[Supervisor] = []
+        self.draining = False
+        self.finished_since_start = {"done": 0, "failed": 0, "cancelled": 0}
+
+    # -- what clients ask ----------------------------------------------------------------------------------
+
+    def submit(
+        self, request: JobRequest, *, client: str, session: str, request_id: str
+    ) -> tuple[StoredJob, bool]:
+        job, created = self._queue.submit(request, client=client, session=session, request_id=request_id)
+        if created:
+            _log.info("accepted %r: %d stems", job.label, job.num_stems, extra={"job_id": job.job_id})
+            self._changed(job.job_id, stage="waiting")
+            self.hand_out()
+        return job, created
+
+    def cancel(self, job_id: str) -> StoredJob:
+        """A waiting job is cancelled now, a running one within a sampling step, a finished one stays as it
+        is.
+        """
+        job = self._queue.job(job_id)
+        if job.state == QUEUED:
+            self._queue.cancel(job_id, RenderCancelled("the job was cancelled before it began"))
+            self._closed(job_id, "cancelled")
+        elif job.state == RUNNING and not any(worker.cancel(job_id) for worker in self.workers):
+            _log.warning("a running job has no worker", extra={"job_id": job_id})
+        return self._queue.job(job_id)
+
+    def retry(self, job_id: str) -> StoredJob:
+        job = self._queue.retry(job_id)
+        self._changed(job_id, stage="waiting", fraction=0.0, step=0, num_steps=0)
+        self.hand_out()
+        return job
+
+    def set_paused(self, paused: bool) -> None:
+        self._queue.set_switch(PAUSED, paused)
+        self.tell_daemon_state()
+        self.hand_out()
+
+    def set_yielded(self, yielded: bool) -> None:
+        """Give the device to others at once, or take it back."""
+        self._queue.set_switch(YIELDED, yielded)
+        for worker in self.workers:
+            worker.release() if yielded else worker.start()
+        self.tell_daemon_state()
+
+    @property
+    def is_paused(self) -> bool:
+        return self._queue.switch(PAUSED)
+
+    @property
+    def is_yielded(self) -> bool:
+        return self._queue.switch(YIELDED)
+
+    def job_body(self, job: StoredJob) -> dict[str, Any]:
+        """What replies and events say about a job (JobStatus)."""
+        progress = self._progress.of(job.job_id)
+        position = self._queue.position(job)
+        return {
+            "job_id": job.job_id,
+            "label": job.label,
+            "model": job.model,
+            "priority": job.priority,
+            "state": job.state,
+            "num_stems": job.num_stems,
+            "sequence": progress.sequence,
+            "submitted_s": job.submitted_s,
+            "started_s": job.started_s,
+            "finished_s": job.finished_s,
+            "stage": "waiting" if job.state == QUEUED else progress.stage if job.state == RUNNING else "",
+            "step": progress.step,
+            "num_steps": progress.num_steps,
+            "fraction": 1.0 if job.state == "done" else progress.fraction,
+            "position": position,
+            "seconds_left": self._seconds_left(job, progress, position),
+            "attempts": job.attempts,
+            "error": job.error,
+            "stems": list(job.stems),
+        }
+
+    def seconds_until_start(self, job: StoredJob) -> float | None:
+        """An estimate: the jobs before this one take as long as such jobs took lately."""
+        one_s = self._durations.seconds_for(job.model, job.num_stems)
+        return None if one_s is None else one_s * max(0, self._queue.position(job) - 1)
+
+    # -- work ----------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        self._save_unsaved()
+        work_is_waiting = (
+            any(worker.can_take_job for worker in self.workers) and self._queue.counts()[QUEUED] > 0
+        )
+        for worker in self.workers:
+            worker.tick(work_is_waiting=work_is_waiting and not self.is_paused)
+        self.hand_out()
+
+    def hand_out(self) -> None:
+        """Give waiting jobs to idle workers. A full disk stops it until there is room."""
+        idle = [worker for worker in self.workers if worker.can_take_job]
+        if not idle or self.draining or self._unsaved or self.is_paused or self.is_yielded:
+            return
+        for worker in idle:
+            try:
+                job = self._queue.start_next(self._turns)
+            except StorageError as exc:
+                _log.error("no job can be started: %s", exc)
+                return
+            if job is None:
+                return
+            worker.give(job)
+            self._changed(job.job_id, stage="loading", fraction=0.0, started_s=self._clock())
+
+    def recover(self) -> None:
+        """Bring the queue of an earlier run into a true state."""
+        for job in self._queue.recover():
+            _log.warning("was running when the daemon died; now %s", job.state, extra={"job_id": job.job_id})
+
+    def publish_state_of(self, topic_job_id: str) -> None:
+        """For a new subscriber; a job nobody knows is silence."""
+        try:
+            self._events.publish_job(self.job_body(self._queue.job(topic_job_id)))
+        except UnknownJobError:
+            _log.debug("a subscription to a job that does not exist", extra={"job_id": topic_job_id[:64]})
+
+    # -- WorkerListener ------------------------------------------------------------------------------------
+
+    def job_progressed(self, job_id: str, progress: Mapping[str, Any]) -> None:
+        self._progress.report(job_id, progress)
+        self._events.publish_job(self.job_body(self._queue.job(job_id)))
+
+    def job_done(self, job_id: str, stems: Sequence[Mapping[str, Any]]) -> None:
+        started_s = self._progress.of(job_id).started_s
+        job = self._queue.job(job_id)
+        if started_s is not None and not all(stem["cached"] for stem in stems):
+            self._durations.learn(job.model, num_stems=job.num_stems, duration_s=self._clock() - started_s)
+        self._close(job_id, "done", lambda: self._queue.finish(job_id, stems))
+
+    def job_failed(self, job_id: str, error: Mapping[str, Any]) -> None:
+        failure = from_wire(error)
+        self._close(job_id, "failed", lambda: self._queue.fail(job_id, failure))
+
+    def job_cancelled(self, job_id: str) -> None:
+        reason = RenderCancelled("the job was cancelled while it ran")
+        self._close(job_id, "cancelled", lambda: self._queue.cancel(job_id, reason))
+
+    def worker_ended(self, job_id: str | None, outcome: Outcome, reason: str) -> None:
+        self.tell_daemon_state()
+        if job_id is None:
+            return
+        job = self._queue.job(job_id)
+        remove_staged(Path(job.request_body["output"]["folder"]), job_id=job_id)
+        if outcome is Outcome.CANCELLED:
+            self.job_cancelled(job_id)
+        elif outcome is Outcome.PUT_BACK:
+            self._save(job_id, lambda: self._queue.put_back(job_id))
+        else:
+            _log.error("its worker died: %s", reason, extra={"job_id": job_id})
+            self._save(job_id, lambda: self._queue.blame_worker_death(job_id, reason))
+
+    # -- recording -----------------------------------------------------------------------------------------
+
+    def _close(self, job_id: str, state: str, record: Callable[[], object]) -> None:
+        self._save(job_id, record)
+        self._closed(job_id, state)
+        self.hand_out()
+
+    def _closed(self, job_id: str, state: str) -> None:
+        self.finished_since_start[state] += 1
+        _log.info("%s", state, extra={"job_id": job_id})
+
+    def _save(self, job_id: str, record: Callable[[], object]) -> None:
+        """Record it, or keep trying while the disk is full; a client sees the change once it is on disk."""
+        try:
+            record()
+        except StorageError as exc:
+            _log.error("cannot be recorded yet: %s", exc, extra={"job_id": job_id})
+            self._unsaved.append((job_id, record))
+        else:
+            self._changed(job_id, started_s=None)
+
+    def _save_unsaved(self) -> None:
+        waiting, self._unsaved = self._unsaved, []
+        for job_id, record in waiting:
+            self._save(job_id, record)
+
+    def _changed(self, job_id: str, **facts: Any) -> None:
+        self._progress.change(job_id, **facts)
+        self._events.publish_job(self.job_body(self._queue.job(job_id)))
+
+    def tell_daemon_state(self) -> None:
+        self._events.publish_daemon(
+            {
+                "paused": self.is_paused,
+                "yielded": self.is_yielded,
+                "draining": self.draining,
+                "queue": self._queue.counts(),
+                "workers": [worker.state.value for worker in self.workers],
+            }
+        )
+
+    def _seconds_left(self, job: StoredJob, progress: JobProgress, position: int) -> float | None:
+        if job.state == RUNNING:
+            return progress.seconds_left(self._clock())
+        if job.state != QUEUED or position == 0:
+            return None
+        one_s = self._durations.seconds_for(job.model, job.num_stems)
+        return None if one_s is None else one_s * position

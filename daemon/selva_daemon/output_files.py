@@ -1,0 +1,115 @@
+"""Stems in the user's folder: whole or not there, and never in place of a file that is not the same.
+
+A stem is staged under a hidden name that carries the job's id, flushed, and then published by rename. When
+the name is taken by other bytes (somebody edited the stem), the new one gets a number.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from selva_core.errors import OutputError
+
+MAX_NUMBERED = 1000
+
+
+def resolve_output_folder(folder: Path, *, allowed: Sequence[str], forbidden: Sequence[Path]) -> Path:
+    """The real folder, made when missing. Raises OutputError outside `allowed` and inside `forbidden`.
+
+    Symbolic links are followed before the check, so a link inside an allowed folder leads nowhere else.
+    `allowed` empty means any folder.
+    """
+    real = Path(os.path.realpath(folder))
+    if allowed and not any(_is_inside(real, Path(os.path.realpath(root))) for root in allowed):
+        raise OutputError(
+            f"stems are not written to {real}; allowed are {', '.join(allowed)} (setting output_folders)",
+            path=str(real),
+        )
+    if any(_is_inside(real, Path(os.path.realpath(own))) for own in forbidden):
+        raise OutputError(f"{real} belongs to the daemon; choose another folder for stems", path=str(real))
+    try:
+        real.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(f"the folder {real} cannot be made: {exc.strerror or exc}", path=str(real)) from exc
+    if Path(os.path.realpath(real)) != real or not os.access(real, os.W_OK):
+        raise OutputError(f"the folder {real} cannot be written to", path=str(real))
+    return real
+
+
+def staged_path(folder: Path, *, job_id: str, index: int) -> Path:
+    """Where stem `index` of a job is written before it is published."""
+    return folder / f".selva-{job_id}-{index}.part.wav"
+
+
+def remove_staged(folder: Path, *, job_id: str) -> None:
+    """Sweep up what a dead worker left of this job."""
+    for path in folder.glob(f".selva-{job_id}-*.part.wav"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def publish(staged: Path, target: Path) -> Path:
+    """Give the staged file its name; returns where it is. Raises OutputError.
+
+    A file of that name with the same bytes is kept as it is; one with other bytes is never touched.
+    """
+    try:
+        for candidate in _candidates(target):
+            if _publish_as(staged, candidate):
+                flush_folder(candidate.parent)
+                return candidate
+    except OSError as exc:
+        raise OutputError(f"{target} cannot be written: {exc.strerror or exc}", path=str(target)) from exc
+    raise OutputError(
+        f"{MAX_NUMBERED} other files of the name {target.name} are in the way", path=str(target)
+    )
+
+
+def flush_folder(folder: Path) -> None:
+    """Make renames in the folder survive a power cut (Windows does so by itself)."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _candidates(target: Path) -> Iterator[Path]:
+    yield target
+    for number in range(2, MAX_NUMBERED + 1):
+        yield target.with_name(f"{target.stem}_{number}{target.suffix}")
+
+
+def _publish_as(staged: Path, target: Path) -> bool:
+    if os.path.lexists(target):
+        same = target.is_file() and not target.is_symlink() and filecmp.cmp(staged, target, shallow=False)
+        if same:
+            staged.unlink()
+        return same
+    _rename_without_replacing(staged, target)
+    return True
+
+
+def _rename_without_replacing(staged: Path, target: Path) -> None:
+    if sys.platform == "win32":
+        staged.rename(target)  # refuses an existing target there
+        return
+    try:
+        os.link(staged, target, follow_symlinks=False)  # refuses an existing target, unlike rename
+    except FileExistsError:
+        raise
+    except OSError:  # the file system has no hard links (exFAT, some network shares)
+        staged.rename(target)
+        return
+    staged.unlink()
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path == folder or folder in path.parents

@@ -1,0 +1,219 @@
+"""What a client asks for: one job is one clip's range with all its cues and takes.
+
+`JobRequest.to_wire` and `parse_job` are each other's inverse; docs/architecture.md ("Job") and
+docs/protocol.md hold the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from selva_core.engine import MAX_SEED, SamplingSettings
+from selva_daemon.fields import FieldReader
+from selva_daemon.output_names import fault_of_file_stem
+
+PRIORITIES = ("interactive", "batch")
+MAX_LABEL_CHARS = 200
+MAX_PATH_CHARS = 4096
+MAX_PROMPT_CHARS = 2000
+MAX_NAME_CHARS = 120
+MAX_CUES = 256
+MAX_TAKES = 64
+MAX_STEMS = 512
+MAX_DURATION_S = Fraction(4 * 3600)
+MAX_START_S = Fraction(1_000_000)
+MAX_SPEED = Fraction(100)
+MIN_SAMPLE_RATE_HZ = 8_000
+MAX_SAMPLE_RATE_HZ = 192_000
+SPARE_OUTPUT_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaRange:
+    """The picture: seconds on the file's own clock, `duration_s` on the record clock (see PictureRange)."""
+
+    path: Path
+    start_s: Fraction
+    duration_s: Fraction
+    speed: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeRequest:
+    """One version of a cue. `take` counts from 1; `name` is the file stem before the content key is added."""
+
+    take: int
+    seed: int
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CueRequest:
+    """One sound wanted over the job's picture. `cue` is unique in the job."""
+
+    cue: str
+    track: str
+    prompt: str
+    takes: tuple[TakeRequest, ...]
+    negative_prompt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputRequest:
+    """Where the stems go, and their exact length in samples."""
+
+    folder: Path
+    num_samples: int
+    sample_rate_hz: int = 48_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """The body of `submit`."""
+
+    label: str
+    media: MediaRange
+    model: str
+    output: OutputRequest
+    cues: tuple[CueRequest, ...]
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    priority: str = "interactive"
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def num_stems(self) -> int:
+        return sum(len(cue.takes) for cue in self.cues)
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "label": self.label,
+            "media": {
+                "path": str(self.media.path),
+                "start_s": _pair(self.media.start_s),
+                "duration_s": _pair(self.media.duration_s),
+                "speed": _pair(self.media.speed),
+            },
+            "model": self.model,
+            "num_steps": self.sampling.num_steps,
+            "guidance": self.sampling.guidance,
+            "priority": self.priority,
+            "output": {
+                "folder": str(self.output.folder),
+                "sample_rate_hz": self.output.sample_rate_hz,
+                "num_samples": self.output.num_samples,
+            },
+            "cues": [
+                {
+                    "cue": cue.cue,
+                    "track": cue.track,
+                    "prompt": cue.prompt,
+                    "negative_prompt": cue.negative_prompt,
+                    "takes": [
+                        {"take": take.take, "seed": take.seed, "name": take.name} for take in cue.takes
+                    ],
+                }
+                for cue in self.cues
+            ],
+            "provenance": dict(self.provenance),
+        }
+
+
+def parse_job(body: object) -> JobRequest:
+    """The job in a `submit` body. Raises InvalidRequestError with one fault per wrong field; touches no
+    disk.
+    """
+    reader = FieldReader(body)
+    media = _parse_media(reader.child("media"))
+    request = JobRequest(
+        label=reader.text("label", max_chars=MAX_LABEL_CHARS, one_line=True),
+        media=media,
+        model=reader.text("model", max_chars=64, one_line=True),
+        output=_parse_output(reader.child("output"), duration_s=media.duration_s),
+        cues=_parse_cues(reader),
+        sampling=SamplingSettings(
+            num_steps=reader.integer("num_steps", minimum=1, maximum=1000, default=25),
+            guidance=reader.number("guidance", minimum=0.0, maximum=100.0, default=4.5),
+        ),
+        priority=reader.choice("priority", allowed=PRIORITIES, default="interactive"),
+        provenance=reader.texts("provenance", max_items=64, max_key_chars=64, max_chars=4000),
+    )
+    reader.finish()
+    return request
+
+
+def _parse_media(reader: FieldReader) -> MediaRange:
+    return MediaRange(
+        path=_absolute(reader, "path"),
+        start_s=reader.rational("start_s", minimum=Fraction(0), maximum=MAX_START_S),
+        duration_s=reader.rational("duration_s", minimum=Fraction(1, 1000), maximum=MAX_DURATION_S),
+        speed=reader.rational("speed", minimum=-MAX_SPEED, maximum=MAX_SPEED, default=Fraction(1)),
+    )
+
+
+def _parse_output(reader: FieldReader, *, duration_s: Fraction) -> OutputRequest:
+    sample_rate_hz = reader.integer(
+        "sample_rate_hz", minimum=MIN_SAMPLE_RATE_HZ, maximum=MAX_SAMPLE_RATE_HZ, default=48_000
+    )
+    return OutputRequest(
+        folder=_absolute(reader, "folder"),
+        sample_rate_hz=sample_rate_hz,
+        num_samples=reader.integer(
+            "num_samples", minimum=1, maximum=int((duration_s + SPARE_OUTPUT_S) * sample_rate_hz)
+        ),
+    )
+
+
+def _absolute(reader: FieldReader, name: str) -> Path:
+    path = Path(reader.text(name, max_chars=MAX_PATH_CHARS, one_line=True))
+    if path.parts and not path.is_absolute():
+        reader.refuse(name, f"an absolute path is needed; got {str(path)[:80]!r}")
+    elif ".." in path.parts:
+        reader.refuse(name, "a path without '..' is needed")
+    return path
+
+
+def _parse_cues(reader: FieldReader) -> tuple[CueRequest, ...]:
+    cues = tuple(_parse_cue(child) for child in reader.children("cues", max_items=MAX_CUES))
+    ids = [cue.cue for cue in cues]
+    if len(set(ids)) != len(ids):
+        reader.refuse("cues", "each cue's id is used once in a job")
+    num_stems = sum(len(cue.takes) for cue in cues)
+    if num_stems > MAX_STEMS:
+        reader.refuse(
+            "cues", f"a job has at most {MAX_STEMS} stems; got {num_stems}. Send more jobs with fewer cues"
+        )
+    return cues
+
+
+def _parse_cue(reader: FieldReader) -> CueRequest:
+    takes = tuple(_parse_take(child) for child in reader.children("takes", max_items=MAX_TAKES))
+    numbers = [take.take for take in takes]
+    if len(set(numbers)) != len(numbers):
+        reader.refuse("takes", "each take's number is used once in a cue")
+    return CueRequest(
+        cue=reader.text("cue", max_chars=MAX_NAME_CHARS, one_line=True),
+        track=reader.text("track", max_chars=MAX_NAME_CHARS, one_line=True),
+        prompt=reader.text("prompt", max_chars=MAX_PROMPT_CHARS),
+        negative_prompt=reader.text("negative_prompt", max_chars=MAX_PROMPT_CHARS, default=""),
+        takes=takes,
+    )
+
+
+def _parse_take(reader: FieldReader) -> TakeRequest:
+    name = reader.text("name", max_chars=MAX_NAME_CHARS, one_line=True)
+    fault = fault_of_file_stem(name) if name else None
+    if fault is not None:
+        reader.refuse("name", fault)
+    return TakeRequest(
+        take=reader.integer("take", minimum=1, maximum=9999),
+        seed=reader.integer("seed", minimum=0, maximum=MAX_SEED),
+        name=name,
+    )
+
+
+def _pair(value: Fraction) -> list[int]:
+    return [value.numerator, value.denominator]

@@ -1,0 +1,293 @@
+"""The server process: owns the sockets, the queue and the workers, and never loads torch or a media library.
+
+One thread does everything in turn: reports of workers, control requests, subscriptions, job requests, and
+time. Nothing it does waits on a client or a worker.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import zmq
+
+import selva_core
+from selva_core.errors import SelvaError
+from selva_daemon.connection import Connection, remove_connection
+from selva_daemon.desk import CONTROL, JOBS, Desk
+from selva_daemon.dispatcher import Dispatcher
+from selva_daemon.errors import InternalError, ProtocolError, to_wire
+from selva_daemon.events import JOB_TOPIC, EventPublisher
+from selva_daemon.instance_lock import InstanceLock
+from selva_daemon.keys import ensure_keys, load_clients
+from selva_daemon.places import Places, ensure_private_folder
+from selva_daemon.protocol import MAX_REPLY_BYTES, PROTOCOL_VERSION, Body, Envelope, new_id, pack, parse
+from selva_daemon.queue import JobQueue
+from selva_daemon.scheduling import Turns
+from selva_daemon.settings import DaemonSettings
+from selva_daemon.sockets import DoorKeeper, open_listener
+from selva_daemon.status import RUNNING, ProcessStatus
+from selva_daemon.supervisor import Supervisor, resident_bytes
+from selva_daemon.worker_process import WorkerProcess, open_inbox
+
+TICK_S = 0.25
+MESSAGES_IN_A_ROW = 50
+STOP_WORKER_S = 8.0
+_log = logging.getLogger(__name__)
+
+
+class Server:
+    """`open` binds and publishes, `run` serves until asked to stop, `close` gives everything back."""
+
+    def __init__(self, places: Places, settings: DaemonSettings) -> None:
+        self._places = places
+        self._settings = settings
+        self._instance = new_id()
+        self._started_s = time.monotonic()
+        self._stop_by_s: float | None = None
+        self._closers: list[Callable[[], object]] = []
+
+    def open(self) -> None:
+        """Raises DaemonRunningError, StorageError, ConfigurationError; then nothing is left open."""
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        for folder in (self._places.state, self._places.cache, self._places.config):
+            ensure_private_folder(folder)
+        lock = InstanceLock(self._places.lock_file)
+        lock.acquire()
+        self._closers.append(lock.release)
+        keys = ensure_keys(self._places)
+        clients = load_clients(self._places.clients_folder)
+        self._queue = JobQueue(
+            self._places.queue_file,
+            max_queued_jobs=self._settings.max_queued_jobs,
+            max_finished_jobs=self._settings.max_finished_jobs,
+        )
+        self._closers.append(self._queue.close)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._closers.append(lambda: self._context.destroy(linger=200))
+        self._door = DoorKeeper(self._context, keys, clients)
+        self._inbox = open_inbox(self._context)
+        sockets = {
+            name: open_listener(self._context, kind, keys=keys, address=self._settings.listen)
+            for name, kind in ((JOBS, zmq.ROUTER), (CONTROL, zmq.ROUTER), ("events", zmq.XPUB))
+        }
+        self._channels = {name: sockets[name][0] for name in (CONTROL, JOBS)}
+        self._endpoints = {name: endpoint for name, (_, endpoint) in sockets.items()}
+        self._events = EventPublisher(sockets["events"][0], session=self._instance)
+        self._start_work()
+        Connection(
+            protocol=PROTOCOL_VERSION,
+            version=selva_core.__version__,
+            instance=self._instance,
+            pid=os.getpid(),
+            jobs=self._endpoints[JOBS],
+            control=self._endpoints[CONTROL],
+            events=self._endpoints["events"],
+            server_key=keys.server.public,
+            client=keys.owner,
+        ).write(self._places.connection_file)
+        self._closers.append(lambda: remove_connection(self._places.connection_file, instance=self._instance))
+        _log.info("listening on %s, %s, %s", *self._endpoints.values())
+
+    def _start_work(self) -> None:
+        self._dispatcher = Dispatcher(
+            self._queue, self._events, turns=Turns(interactive_in_a_row=self._settings.interactive_in_a_row)
+        )
+        self._dispatcher.recover()
+        self._supervisors = {
+            f"{index}": self._supervisor(device, index)
+            for index, device in enumerate(self._settings.device.split(","))
+        }
+        self._dispatcher.workers = list(self._supervisors.values())
+        self._closers.append(self._stop_workers)
+        self._desk = Desk(
+            dispatcher=self._dispatcher,
+            queue=self._queue,
+            daemon_status=self._status_body,
+            begin_shutdown=self.begin_shutdown,
+            instance=self._instance,
+        )
+        if not self._dispatcher.is_yielded:
+            for worker in self._dispatcher.workers:
+                worker.start()
+
+    def _supervisor(self, device: str, index: int) -> Supervisor:
+        generations = iter(range(1, sys.maxsize))
+        command = worker_command(self._places, self._settings, device=device.strip())
+
+        def launch() -> WorkerProcess:
+            return WorkerProcess(
+                self._context,
+                command,
+                generation=f"{index}:{next(generations)}".encode("ascii"),
+                folder=self._places.state,
+                output_file=self._places.worker_output_file,
+            )
+
+        return Supervisor(launch, self._dispatcher, settings=self._settings)
+
+    def run(self) -> None:
+        """Serve until `begin_shutdown` was called and running jobs have ended or the drain time is over."""
+        poller = zmq.Poller()
+        for socket in (self._door.socket, self._inbox, self._events.socket, *self._channels.values()):
+            poller.register(socket, zmq.POLLIN)
+        next_tick_s = time.monotonic()
+        while not self._may_stop():
+            ready = dict(poller.poll(max(0, math.ceil((next_tick_s - time.monotonic()) * 1000))))
+            self._serve(ready)
+            if time.monotonic() >= next_tick_s:
+                self._guarded(self._dispatcher.tick)
+                next_tick_s = time.monotonic() + TICK_S
+
+    def begin_shutdown(self) -> None:
+        """Take no new jobs, let running ones end for a while, then stop."""
+        if self._stop_by_s is None:
+            self._stop_by_s = time.monotonic() + self._settings.drain_timeout_s
+            self._dispatcher.draining = True
+            self._dispatcher.tell_daemon_state()
+            _log.info("draining")
+
+    def close(self) -> None:
+        """Give back what `open` took, newest first."""
+        for closer in reversed(self._closers):
+            self._guarded(closer)
+        self._closers.clear()
+
+    def _may_stop(self) -> bool:
+        if self._stop_by_s is None:
+            return False
+        return time.monotonic() >= self._stop_by_s or self._queue.counts()[RUNNING] == 0
+
+    def _serve(self, ready: dict[Any, int]) -> None:
+        if self._door.socket in ready:
+            self._guarded(self._door.answer_one)
+        if self._inbox in ready:
+            self._drain(self._inbox, self._hear_worker)
+        for channel, socket in self._channels.items():
+            if socket in ready:
+                self._drain(socket, functools.partial(self._answer, channel, socket))
+        if self._events.socket in ready:
+            self._drain(self._events.socket, self._welcome_subscriber)
+
+    def _drain(self, socket: zmq.Socket[bytes], handle: Callable[[], None]) -> None:
+        """Handle what waits, but not so much that other sockets starve."""
+        for _ in range(MESSAGES_IN_A_ROW):
+            if not socket.poll(0):
+                return
+            self._guarded(handle)
+
+    def _hear_worker(self) -> None:
+        generation, packed = self._inbox.recv_multipart()
+        self._supervisors[generation.decode("ascii").partition(":")[0]].hear(generation, packed)
+
+    def _welcome_subscriber(self) -> None:
+        topic = self._events.next_subscription()
+        if topic is not None and topic.startswith(JOB_TOPIC) and topic != JOB_TOPIC:
+            self._dispatcher.publish_state_of(topic.removeprefix(JOB_TOPIC))
+
+    def _answer(self, channel: str, socket: zmq.Socket[bytes]) -> None:
+        route, *frames = socket.recv_multipart(copy=False)
+        request_id = ""
+        try:
+            if not frames:
+                raise ProtocolError("a message is one frame; got none")
+            envelope = parse([frame.bytes for frame in frames])
+            request_id = envelope.request_id
+            body, kind = self._desk.answer(channel, envelope, client=str(frames[0].get("User-Id"))), "reply"
+        except SelvaError as exc:
+            body, kind = to_wire(exc), "error"
+        except Exception:  # one bad request must not stop the service
+            _log.exception("a fault while answering a request")
+            body, kind = to_wire(InternalError("a fault in the daemon; details: selva daemon logs")), "error"
+        reply = Envelope(type=kind, request_id=request_id, session=self._instance, body=body)
+        socket.send_multipart([route.bytes, pack(reply, max_bytes=MAX_REPLY_BYTES)], flags=zmq.DONTWAIT)
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        """Each loop is guarded at the item: what goes wrong is logged and the next item is served."""
+        try:
+            step()
+        except zmq.Again:
+            _log.warning("a reply was dropped: its client does not read")
+        except Exception:
+            _log.exception("a fault in the server's loop")
+
+    def _stop_workers(self) -> None:
+        for worker in self._dispatcher.workers:
+            worker.stop(STOP_WORKER_S)
+
+    def _status_body(self) -> Body:
+        server = ProcessStatus(
+            role="server", pid=os.getpid(), state="running", memory_bytes=resident_bytes(os.getpid())
+        )
+        workers = self._dispatcher.workers
+        models = [model for worker in workers if (model := worker.loaded_model()) is not None]
+        return {
+            "version": selva_core.__version__,
+            "protocol": PROTOCOL_VERSION,
+            "instance": self._instance,
+            "uptime_s": time.monotonic() - self._started_s,
+            "endpoints": dict(self._endpoints),
+            "processes": [vars(server), *(vars(worker.process_status()) for worker in workers)],
+            "device": models[0].device_report if models else f"{self._settings.device} (no model loaded yet)",
+            "models": [{**vars(model), "notices": list(model.notices)} for model in models],
+            "queue": self._queue.counts(),
+            "max_queued_jobs": self._settings.max_queued_jobs,
+            "paused": self._dispatcher.is_paused,
+            "yielded": self._dispatcher.is_yielded,
+            "draining": self._dispatcher.draining,
+            "keep_alive_s": self._settings.keep_alive_s,
+            "drain_timeout_s": self._settings.drain_timeout_s,
+            "state_folder": str(self._places.state),
+            "cache_folder": str(self._places.cache),
+            "log_file": str(self._places.log_file),
+        }
+
+
+def worker_command(places: Places, settings: DaemonSettings, *, device: str) -> list[str]:
+    """The command line of a worker; paths are arguments of their own, no shell sees them."""
+    return [
+        sys.executable,
+        "-m",
+        "selva_daemon.worker",
+        f"--device={device}",
+        f"--log-level={settings.log_level}",
+        f"--stem-cache={places.stem_cache}",
+        f"--stem-cache-bytes={settings.stem_cache_bytes}",
+        *(f"--output-folder={folder}" for folder in settings.output_folders),
+        *(f"--forbidden-folder={folder}" for folder in (places.state, places.cache, places.config)),
+    ]
+
+
+def serve(places: Places, settings: DaemonSettings) -> None:
+    """Run the daemon in this process until it is told to stop: by request, SIGTERM, Ctrl-C or Ctrl-Break."""
+    server = Server(places, settings)
+    server.open()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        server.begin_shutdown()
+
+    names = ("SIGTERM", "SIGINT", "SIGBREAK", "SIGHUP")
+    before = {
+        number: signal.signal(number, stop) for name in names if (number := getattr(signal, name, None))
+    }
+    try:
+        server.run()
+    finally:
+        server.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _log.info("stopped")
