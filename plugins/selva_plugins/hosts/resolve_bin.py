@@ -1,0 +1,68 @@
+"""Selva's own bin in the media pool: the clips of its stems, and the note on each that says they are ours."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from selva_plugins.hosts.resolve_objects import OpenProject, ask, is_at_least, items_of
+
+BIN_NAME = "Selva"
+STEM_TAG = "[Selva stem"
+
+
+def find_folder(pool: Any, name: str) -> Any:
+    folders = items_of(ask(ask(pool, "GetRootFolder"), "GetSubFolderList"))
+    return next((folder for folder in folders if ask(folder, "GetName") == name), None)
+
+
+def enter_bin(opened: OpenProject) -> Any:
+    """Our bin, made current: Resolve imports into the current bin only."""
+    root = ask(opened.pool, "GetRootFolder")
+    found = find_folder(opened.pool, BIN_NAME) or ask(opened.pool, "AddSubFolder", root, BIN_NAME)
+    ask(opened.pool, "SetCurrentFolder", found)
+    return found
+
+
+def import_file(opened: OpenProject, bin_folder: Any, path: str) -> Any:
+    """The pool item of a file. Up to 21.0 paths are the documented form, from 21.1 tables with FilePath."""
+    known = _find_clip(bin_folder, path)
+    if known is not None:
+        return known
+    forms: list[list[Any]] = [[path], [{"FilePath": path}]]
+    if is_at_least(opened.resolve, (21, 1)):
+        forms.reverse()
+    for form in forms:
+        imported = [media for media in items_of(ask(opened.pool, "ImportMedia", form)) if media is not None]
+        if imported:
+            return imported[0]
+    return None
+
+
+def _find_clip(bin_folder: Any, path: str) -> Any:
+    """The clip of our bin that shows this file. Resolve may report the path behind a link, but file names
+    of stems are unique.
+    """
+    for media in items_of(ask(bin_folder, "GetClipList")):
+        shown = ask(media, "GetClipProperty", "File Path")
+        if not isinstance(shown, str) or _file_name(shown) != _file_name(path):
+            continue
+        if shown.replace("\\", "/") == path.replace("\\", "/") or os.path.exists(shown):
+            return media
+    return None
+
+
+def _file_name(path: str) -> str:
+    return re.split(r"[/\\]", path)[-1]
+
+
+def tagged_clips(bin_folder: Any) -> dict[str, str]:
+    """Clips of our bin that carry our tag: id -> name of the track that was made for it, or ""."""
+    tagged = {}
+    for media in items_of(ask(bin_folder, "GetClipList")):
+        comment = ask(media, "GetMetadata", "Comments")
+        if isinstance(comment, str) and STEM_TAG in comment:
+            match = re.search(r"; track made: (.*)\]$", comment)
+            tagged[ask(media, "GetUniqueId")] = match[1] if match else ""
+    return tagged

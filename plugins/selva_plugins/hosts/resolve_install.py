@@ -1,0 +1,162 @@
+"""Puts the Lua agent where Resolve lists scripts, fills in what it must know, and takes it away again.
+
+Workspace > Scripts > Selva shows one entry per action; each is the whole agent with its action filled in,
+because a script that loads another one fails on Windows when the path is not ASCII. Folders: Blackmagic's
+scripting README, and what users found where it is wrong (the user tree on Windows has a `Support` part,
+the App Store edition lives in a container).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selva_plugins.hosts.resolve_letters import Exchange, to_lua
+
+ENTRIES = {
+    "generate": "Generate stems",
+    "place": "Place finished stems",
+    "stop": "Stop rendering",
+    "remove": "Remove stems",
+}
+MENU_FOLDER = "Selva"
+_BLOCK = re.compile(r"^-- selva:installed \{\n.*?^-- selva:installed \}\n", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class ResolveHome:
+    """Where one installation of Resolve keeps its Fusion folders for one user, and where to meet its
+    scripts.
+    """
+
+    label: str
+    fusion_folder: Path
+    exchange: Exchange
+
+    @property
+    def menu_folder(self) -> Path:
+        return self.fusion_folder / "Scripts" / "Utility" / MENU_FOLDER
+
+    @property
+    def profiles_folder(self) -> Path:
+        return self.fusion_folder / "Profiles"
+
+    @property
+    def has_resolve(self) -> bool:
+        """Whether Resolve has ever run for this user."""
+        return self.profiles_folder.is_dir() or self.fusion_folder.parent.is_dir()
+
+
+def find_homes(
+    state_folder: Path, *, platform: str = sys.platform, environment: Mapping[str, str] | None = None
+) -> list[ResolveHome]:
+    """The places for scripts on this system: the user's own, and on macOS each App Store container."""
+    values = os.environ if environment is None else environment
+    exchange = Exchange(_ascii_folder(state_folder / "resolve", platform, values))
+    if platform == "win32":
+        tree = Path(values["APPDATA"]) / "Blackmagic Design" / "DaVinci Resolve" / "Support"
+        return [ResolveHome("DaVinci Resolve", tree / "Fusion", exchange)]
+    home = Path(values.get("HOME") or Path.home())
+    if platform != "darwin":
+        tree = home / ".local" / "share" / "DaVinciResolve"
+        return [ResolveHome("DaVinci Resolve", tree / "Fusion", exchange)]
+    inner = Path("Library", "Application Support")
+    vendor = Path("Blackmagic Design", "DaVinci Resolve")
+    homes = [ResolveHome("DaVinci Resolve", home / inner / vendor / "Fusion", exchange)]
+    for container in sorted(home.glob("Library/Containers/com.blackmagic-design.*/Data")):
+        support = container / inner
+        tree = support / vendor if (support / vendor).is_dir() else support
+        homes.append(
+            ResolveHome("DaVinci Resolve (App Store)", tree / "Fusion", Exchange(container / "selva-bridge"))
+        )
+    return homes
+
+
+def install_agent(
+    home: ResolveHome, agent_source: str, *, version: str, command: Sequence[str]
+) -> list[Path]:
+    """Write the menu entries; running it again replaces them. `command` starts the bridge. Raises
+    OSError.
+    """
+    home.exchange.ensure()
+    home.menu_folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for action, title in ENTRIES.items():
+        target = home.menu_folder / f"{title}.lua"
+        text = fill_agent(
+            agent_source, action=action, version=version, exchange=home.exchange.folder, command=command
+        )
+        _write_whole(target, text)
+        written.append(target)
+    return written
+
+
+def remove_agent(home: ResolveHome) -> list[Path]:
+    """Take the menu entries away; what the user put beside them stays."""
+    removed = []
+    for title in ENTRIES.values():
+        target = home.menu_folder / f"{title}.lua"
+        if target.exists():
+            target.unlink()
+            removed.append(target)
+    if home.menu_folder.is_dir() and not any(home.menu_folder.iterdir()):
+        home.menu_folder.rmdir()
+    return removed
+
+
+def find_installed_version(home: ResolveHome) -> str | None:
+    """The version in the menu entry, or None where nothing is installed."""
+    target = home.menu_folder / f"{ENTRIES['generate']}.lua"
+    if not target.is_file():
+        return None
+    match = re.search(r'\["version"\]="([^"]*)"', target.read_text(encoding="utf-8", errors="replace"))
+    return match[1] if match else None
+
+
+def fill_agent(source: str, *, action: str, version: str, exchange: Path, command: Sequence[str]) -> str:
+    """The agent with what the installation knows. Raises ValueError when the source has no place for it."""
+    facts = {
+        "action": action,
+        "version": version,
+        "exchange": exchange.as_posix(),
+        "command": build_start_command(command),
+    }
+    block = f"-- selva:installed {{\nlocal INSTALLED = {to_lua(facts)}\n-- selva:installed }}\n"
+    filled, count = _BLOCK.subn(lambda _match: block, source)
+    if count != 1:
+        raise ValueError("Selva.lua has no block 'selva:installed' to fill in")
+    return filled
+
+
+def build_start_command(words: Sequence[str], *, platform: str = sys.platform) -> str:
+    """One line for os.execute that starts a program and does not wait for it; empty for no words."""
+    if not words:
+        return ""
+    if platform == "win32":
+        return 'start "" /B ' + " ".join(f'"{word}"' for word in words)
+    return shlex.join(words) + " >/dev/null 2>&1 &"
+
+
+def _ascii_folder(folder: Path, platform: str, environment: Mapping[str, str]) -> Path:
+    """The folder itself, or one with an ASCII path that only this user uses."""
+    if str(folder).isascii():
+        return folder
+    owner = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    if platform == "win32":
+        return Path(environment.get("PROGRAMDATA", "C:/ProgramData")) / "SelvaBridge" / owner
+    return Path("/Users/Shared" if platform == "darwin" else "/var/tmp") / f"selva-bridge-{owner}"  # noqa: S108
+
+
+def _write_whole(target: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=target.parent, prefix=".", suffix=".part", encoding="utf-8", newline="\n", delete=False
+    ) as file:
+        file.write(text)
+    os.replace(file.name, target)

@@ -1,0 +1,177 @@
+"""The snapshot primitive over external scripting: what is on the timeline, in Resolve's own units.
+
+Says the same as `take_snapshot` in plugins/resolve/Selva.lua, field for field; a test compares the two.
+Absolute frames, end-exclusive lengths, frame rates as Resolve writes them; what is missing in a version
+is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from selva_plugins.hosts.resolve_objects import ask, is_studio, items_of, open_project, version_fields, whole
+
+SNAPSHOT_SCHEMA = "selva.resolve.snapshot/1"
+MAX_NESTING = 3
+CLIP_PROPERTIES = (
+    "File Path",
+    "FPS",
+    "Frames",
+    "Duration",
+    "Start TC",
+    "Drop frame",
+    "Start",
+    "Type",
+    "Usage",
+    "Online Status",
+    "Audio Ch",
+    "Sample Rate",
+)
+
+Facts = dict[str, Any]
+
+
+def take_snapshot(resolve: Any) -> Facts:
+    """What is on the current timeline; `timeline` has no `id` when none is open."""
+    opened = open_project(resolve)
+    media: dict[str, Facts] = {}
+    timeline = opened.timeline
+    return {
+        "schema": SNAPSHOT_SCHEMA,
+        "application": {
+            "product": ask(resolve, "GetProductName"),
+            "version": version_fields(resolve),
+            "studio": is_studio(resolve),
+            "sandboxed": False,
+        },
+        "project": _filled(
+            id=ask(opened.project, "GetUniqueId"),
+            name=ask(opened.project, "GetName"),
+            settings=_describe_settings(opened.project),
+        ),
+        "timeline": _filled(
+            id=ask(timeline, "GetUniqueId"),
+            name=ask(timeline, "GetName"),
+            start_frame=whole(ask(timeline, "GetStartFrame")),
+            end_frame=whole(ask(timeline, "GetEndFrame")),
+            start_timecode=ask(timeline, "GetStartTimecode"),
+            settings=_describe_settings(timeline),
+            marks=_describe_marks(timeline),
+            markers=_describe_markers(timeline),
+            selected=_describe_selection(timeline),
+            video_tracks=_describe_tracks(timeline, "video", media, 0),
+            audio_tracks=_describe_tracks(timeline, "audio", media, 0),
+        ),
+        "media": media,
+    }
+
+
+def _filled(**facts: Any) -> Facts:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _describe_settings(owner: Any) -> Facts:
+    return _filled(
+        frame_rate=ask(owner, "GetSetting", "timelineFrameRate"),
+        drop_frame=ask(owner, "GetSetting", "timelineDropFrameTimecode"),
+        sample_rate=ask(owner, "GetSetting", "timelineSampleRate"),
+        media_folder=ask(owner, "GetSetting", "projectMediaLocation"),
+    )
+
+
+def _describe_marks(timeline: Any) -> Facts | None:
+    marks = ask(timeline, "GetMarkInOut")
+    if not isinstance(marks, dict):
+        return None
+    told = {kind: marks[kind] for kind in ("video", "audio") if isinstance(marks.get(kind), dict)}
+    return {kind: _filled(**{edge: span.get(edge) for edge in ("in", "out")}) for kind, span in told.items()}
+
+
+def _describe_markers(owner: Any) -> list[Facts]:
+    markers = ask(owner, "GetMarkers")
+    if not isinstance(markers, dict):
+        return []
+    return [
+        _filled(
+            frame=frame,
+            duration=marker.get("duration"),
+            name=marker.get("name"),
+            note=marker.get("note"),
+            color=marker.get("color"),
+            custom_data=marker.get("customData"),
+        )
+        for frame, marker in sorted(markers.items())
+    ]
+
+
+def _describe_selection(timeline: Any) -> list[Any] | None:
+    selected = ask(timeline, "GetSelectedClips")
+    return None if selected is None else [ask(item, "GetUniqueId") for item in items_of(selected)]
+
+
+def _describe_tracks(timeline: Any, kind: str, media: dict[str, Facts], depth: int) -> list[Facts]:
+    tracks = []
+    for index in range(1, (whole(ask(timeline, "GetTrackCount", kind)) or 0) + 1):
+        items = items_of(ask(timeline, "GetItemListInTrack", kind, index))
+        told = [
+            _describe_item(item, media, depth) if kind == "video" else _describe_sound(item) for item in items
+        ]
+        tracks.append(
+            _filled(
+                index=index,
+                name=ask(timeline, "GetTrackName", kind, index),
+                items=told,
+                enabled=ask(timeline, "GetIsTrackEnabled", kind, index),
+                locked=ask(timeline, "GetIsTrackLocked", kind, index),
+                sub_type=ask(timeline, "GetTrackSubType", kind, index) if kind == "audio" else None,
+            )
+        )
+    return tracks
+
+
+def _describe_sound(item: Any) -> Facts:
+    return _filled(
+        name=ask(item, "GetName"),
+        start=whole(ask(item, "GetStart")),
+        duration=whole(ask(item, "GetDuration")),
+    )
+
+
+def _describe_item(item: Any, media: dict[str, Facts], depth: int) -> Facts:
+    speed = ask(item, "GetSpeed")
+    clip = ask(item, "GetMediaPoolItem")
+    return _filled(
+        id=ask(item, "GetUniqueId"),
+        name=ask(item, "GetName"),
+        type=ask(item, "GetType"),
+        start=whole(ask(item, "GetStart")),
+        duration=whole(ask(item, "GetDuration")),
+        left_offset=ask(item, "GetLeftOffset"),
+        source_start_frame=ask(item, "GetSourceStartFrame"),
+        source_end_frame=ask(item, "GetSourceEndFrame"),
+        source_start_s=ask(item, "GetSourceStartTime"),
+        source_end_s=ask(item, "GetSourceEndTime"),
+        speed_percent=speed.get("Percentage") if isinstance(speed, dict) else None,
+        enabled=ask(item, "GetClipEnabled"),
+        markers=_describe_markers(item),
+        media=None if clip is None else _describe_media(clip, media, depth),
+    )
+
+
+def _describe_media(clip: Any, media: dict[str, Facts], depth: int) -> str | None:
+    """Media are told once each; a timeline that is used as a clip is told with its tracks."""
+    uid = ask(clip, "GetUniqueId")
+    if not isinstance(uid, str) or uid in media:
+        return uid if isinstance(uid, str) else None
+    properties = {name: ask(clip, "GetClipProperty", name) for name in CLIP_PROPERTIES}
+    media[uid] = _filled(id=uid, name=ask(clip, "GetName"), properties=_filled(**properties))
+    nested = ask(clip, "GetTimeline") if depth < MAX_NESTING else None
+    if nested is not None:
+        media[uid]["timeline"] = _filled(
+            id=ask(nested, "GetUniqueId"),
+            name=ask(nested, "GetName"),
+            start_frame=whole(ask(nested, "GetStartFrame")),
+            frame_rate=ask(nested, "GetSetting", "timelineFrameRate"),
+            video_tracks=_describe_tracks(nested, "video", media, depth + 1),
+        )
+    return uid
