@@ -9,9 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import selva_core
+from selva_core.errors import UnknownModelError
+from selva_core.models import default_models_dir, find_model, missing_files
 from selva_daemon import protocol, schema
 from selva_daemon.dispatcher import Dispatcher
-from selva_daemon.errors import DrainingError, ReplayedRequestError, UnknownRequestError
+from selva_daemon.errors import (
+    DrainingError,
+    FieldFault,
+    InvalidRequestError,
+    ReplayedRequestError,
+    UnknownRequestError,
+)
 from selva_daemon.fields import FieldReader
 from selva_daemon.protocol import PROTOCOL_VERSION, Body, Envelope
 from selva_daemon.queue import JobQueue
@@ -136,6 +144,7 @@ class Desk:
 
     def _submit(self, caller: Caller, body: Body) -> Body:
         request = parse_job(body)
+        _require_model(request.model)
         if self._dispatcher.draining:
             raise DrainingError("the daemon is stopping and takes no new jobs; start it again first")
         job, created = self._dispatcher.submit(
@@ -232,3 +241,16 @@ class Desk:
         FieldReader(body).finish()
         self._begin_shutdown()
         return {"draining": True}
+
+
+def _require_model(model_id: str) -> None:
+    """Raises InvalidRequestError for a model that is unknown or not installed: better now than when the job runs."""
+    try:
+        missing = missing_files(find_model(model_id), default_models_dir())
+    except UnknownModelError as exc:
+        raise InvalidRequestError(
+            exc.message, fields=[FieldFault("model", exc.message)], **exc.facts
+        ) from exc
+    if missing:
+        message = f"{model_id} is not installed; get it with: selva models pull {model_id}"
+        raise InvalidRequestError(message, fields=[FieldFault("model", message)], model=model_id)

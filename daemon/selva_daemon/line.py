@@ -1,7 +1,7 @@
 """The client's end of the wire: sockets to one daemon, requests and replies, and finding the daemon again.
 
-Everything that waits is written once, as a generator that yields what it waits for (`Wait`) and is sent the sockets that are ready;
-the synchronous and the asynchronous client each drive it in their own way.
+Everything that waits is written once, as a generator that yields what it waits for (`Wait`) and is sent the
+sockets that are ready; the synchronous and the asynchronous client each drive it in their own way.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ Steps = Generator[Wait, Ready, T]
 
 
 class Line:
-    """Sockets are made by `open` and again when the daemon was restarted; `close` it from the thread that uses it."""
+    """Sockets are made by `open` and again when the daemon was restarted; `close` it from the thread that
+    uses it.
+    """
 
     def __init__(self, connection_file: Path) -> None:
         self._connection_file = connection_file
@@ -57,7 +59,9 @@ class Line:
         self.generation = 0
 
     def open(self, *, timeout_s: float) -> Steps[Welcome]:
-        """Connect and greet. Raises DaemonUnavailableError, DaemonRefusedError, DaemonTimeoutError, ProtocolError."""
+        """Connect and greet. Raises DaemonUnavailableError, DaemonRefusedError, DaemonTimeoutError,
+        ProtocolError.
+        """
         self._connect(read_connection(self._connection_file))
         return (yield from self.exchange(calls.hello(JOBS), timeout_s=timeout_s))
 
@@ -68,8 +72,9 @@ class Line:
     def exchange(self, call: Call[T], *, timeout_s: float) -> Steps[T]:
         """Send the request and return its parsed reply.
 
-        When the daemon is restarted meanwhile, the request goes to the new one under the same id, so a job is queued once. Raises the
-        daemon's error, DaemonTimeoutError, DaemonUnavailableError, DaemonRefusedError.
+        When the daemon is restarted meanwhile, the request goes to the new one under the same id, so a job
+        is queued once. Raises the daemon's error, DaemonTimeoutError, DaemonUnavailableError,
+        DaemonRefusedError.
         """
         request = Envelope(type=call.type, request_id=new_id(), session=self._session, body=call.body)
         packed = pack(request)

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -24,10 +24,11 @@ from selva_core.errors import SelvaError
 from selva_daemon.connection import Connection, remove_connection
 from selva_daemon.desk import CONTROL, JOBS, Desk
 from selva_daemon.dispatcher import Dispatcher
-from selva_daemon.errors import InternalError, ProtocolError, to_wire
+from selva_daemon.errors import ConfigurationError, InternalError, ProtocolError, to_wire
 from selva_daemon.events import JOB_TOPIC, EventPublisher
 from selva_daemon.instance_lock import InstanceLock
 from selva_daemon.keys import ensure_keys, load_clients
+from selva_daemon.launch import python_executable
 from selva_daemon.places import Places, ensure_private_folder
 from selva_daemon.protocol import MAX_REPLY_BYTES, PROTOCOL_VERSION, Body, Envelope, new_id, pack, parse
 from selva_daemon.queue import JobQueue
@@ -47,11 +48,16 @@ _log = logging.getLogger(__name__)
 class Server:
     """`open` binds and publishes, `run` serves until asked to stop, `close` gives everything back."""
 
-    def __init__(self, places: Places, settings: DaemonSettings) -> None:
+    def __init__(
+        self, places: Places, settings: DaemonSettings, *, worker_program: Sequence[str] | None = None
+    ) -> None:
         self._places = places
         self._settings = settings
+        self._worker_program = worker_program or (python_executable(), "-m", "selva_daemon.worker")
         self._instance = new_id()
+        self.endpoints: dict[str, str] = {}
         self._started_s = time.monotonic()
+        self._stop_asked = False
         self._stop_by_s: float | None = None
         self._closers: list[Callable[[], object]] = []
 
@@ -71,6 +77,11 @@ class Server:
         self._closers.append(lock.release)
         keys = ensure_keys(self._places)
         clients = load_clients(self._places.clients_folder)
+        if not self._settings.listens_on_loopback and not clients:
+            raise ConfigurationError(
+                f"listening on {self._settings.listen} needs the keys of the clients that may connect; "
+                f"put them into {self._places.clients_folder} (docs/security.md)"
+            )
         self._queue = JobQueue(
             self._places.queue_file,
             max_queued_jobs=self._settings.max_queued_jobs,
@@ -86,7 +97,7 @@ class Server:
             for name, kind in ((JOBS, zmq.ROUTER), (CONTROL, zmq.ROUTER), ("events", zmq.XPUB))
         }
         self._channels = {name: sockets[name][0] for name in (CONTROL, JOBS)}
-        self._endpoints = {name: endpoint for name, (_, endpoint) in sockets.items()}
+        self.endpoints = {name: endpoint for name, (_, endpoint) in sockets.items()}
         self._events = EventPublisher(sockets["events"][0], session=self._instance)
         self._start_work()
         Connection(
@@ -94,14 +105,14 @@ class Server:
             version=selva_core.__version__,
             instance=self._instance,
             pid=os.getpid(),
-            jobs=self._endpoints[JOBS],
-            control=self._endpoints[CONTROL],
-            events=self._endpoints["events"],
+            jobs=self.endpoints[JOBS],
+            control=self.endpoints[CONTROL],
+            events=self.endpoints["events"],
             server_key=keys.server.public,
             client=keys.owner,
         ).write(self._places.connection_file)
         self._closers.append(lambda: remove_connection(self._places.connection_file, instance=self._instance))
-        _log.info("listening on %s, %s, %s", *self._endpoints.values())
+        _log.info("listening on %s, %s, %s", *self.endpoints.values())
 
     def _start_work(self) -> None:
         self._dispatcher = Dispatcher(
@@ -127,7 +138,10 @@ class Server:
 
     def _supervisor(self, device: str, index: int) -> Supervisor:
         generations = iter(range(1, sys.maxsize))
-        command = worker_command(self._places, self._settings, device=device.strip())
+        command = [
+            *self._worker_program,
+            *worker_arguments(self._places, self._settings, device=device.strip()),
+        ]
 
         def launch() -> WorkerProcess:
             return WorkerProcess(
@@ -154,12 +168,14 @@ class Server:
                 next_tick_s = time.monotonic() + TICK_S
 
     def begin_shutdown(self) -> None:
-        """Take no new jobs, let running ones end for a while, then stop."""
-        if self._stop_by_s is None:
-            self._stop_by_s = time.monotonic() + self._settings.drain_timeout_s
-            self._dispatcher.draining = True
-            self._dispatcher.tell_daemon_state()
-            _log.info("draining")
+        """Take no new jobs, let running ones end for a while, then stop. Safe in signal handlers and threads."""
+        self._stop_asked = True
+
+    def _begin_drain(self) -> None:
+        self._stop_by_s = time.monotonic() + self._settings.drain_timeout_s
+        self._dispatcher.draining = True
+        self._dispatcher.tell_daemon_state()
+        _log.info("draining")
 
     def close(self) -> None:
         """Give back what `open` took, newest first."""
@@ -169,6 +185,8 @@ class Server:
 
     def _may_stop(self) -> bool:
         if self._stop_by_s is None:
+            if self._stop_asked:
+                self._guarded(self._begin_drain)
             return False
         return time.monotonic() >= self._stop_by_s or self._queue.counts()[RUNNING] == 0
 
@@ -240,7 +258,7 @@ class Server:
             "protocol": PROTOCOL_VERSION,
             "instance": self._instance,
             "uptime_s": time.monotonic() - self._started_s,
-            "endpoints": dict(self._endpoints),
+            "endpoints": dict(self.endpoints),
             "processes": [vars(server), *(vars(worker.process_status()) for worker in workers)],
             "device": models[0].device_report if models else f"{self._settings.device} (no model loaded yet)",
             "models": [{**vars(model), "notices": list(model.notices)} for model in models],
@@ -257,12 +275,9 @@ class Server:
         }
 
 
-def worker_command(places: Places, settings: DaemonSettings, *, device: str) -> list[str]:
+def worker_arguments(places: Places, settings: DaemonSettings, *, device: str) -> list[str]:
     """The command line of a worker; paths are arguments of their own, no shell sees them."""
     return [
-        sys.executable,
-        "-m",
-        "selva_daemon.worker",
         f"--device={device}",
         f"--log-level={settings.log_level}",
         f"--stem-cache={places.stem_cache}",
@@ -272,10 +287,14 @@ def worker_command(places: Places, settings: DaemonSettings, *, device: str) -> 
     ]
 
 
-def serve(places: Places, settings: DaemonSettings) -> None:
-    """Run the daemon in this process until it is told to stop: by request, SIGTERM, Ctrl-C or Ctrl-Break."""
+def serve(places: Places, settings: DaemonSettings, *, on_listening: Callable[[str], object]) -> None:
+    """Run the daemon in this process until it is told to stop: by request, SIGTERM, Ctrl-C or Ctrl-Break.
+
+    `on_listening` is called once, with the endpoint for jobs. Raises as `Server.open` does.
+    """
     server = Server(places, settings)
     server.open()
+    on_listening(server.endpoints[JOBS])
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         server.begin_shutdown()

@@ -50,7 +50,9 @@ def run(
     ensure_private_folder(places.state)
     handlers = open_log(places.log_file, level=settings.log_level, also_to_terminal=verbose)
     try:
-        serve(places, settings)
+        serve(
+            places, settings, on_listening=lambda endpoint: say(f"listening on {endpoint}; stop with Ctrl-C")
+        )
     finally:
         close_log(handlers)
 
