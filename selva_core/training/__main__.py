@@ -1,0 +1,88 @@
+"""`python -m selva_core.training STAGE`: make the data, train each stage, evaluate, and ship the weights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+DEFAULT_WORK_DIR = Path("training-work")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one stage; returns the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], None] = options.run
+    run(options)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m selva_core.training", description=__doc__)
+    stages = parser.add_subparsers(required=True, metavar="STAGE")
+
+    example = stages.add_parser("example-cut", help="render the example scenes and write their timeline")
+    example.add_argument("-o", "--output", type=Path, default=Path("examples"))
+    example.set_defaults(run=_example_cut)
+
+    scene = stages.add_parser("scene", help="write one scene as MP4, WAV and JSON")
+    scene.add_argument("--seed", type=int, required=True)
+    scene.add_argument("--seconds", type=float, default=8.0)
+    scene.add_argument("--size", type=int, default=240, help="picture width and height in pixels")
+    scene.add_argument("-o", "--output", type=Path, default=Path())
+    scene.set_defaults(run=_scene)
+
+    _add_training_stages(stages)
+
+    judge = stages.add_parser("evaluate", help="score a model on scenes from held-back seeds")
+    judge.add_argument("--model", default="selva-nano")
+    judge.add_argument("--scenes", type=int, default=24)
+    judge.add_argument("--seed", type=int, default=2_000_000, help="first seed, outside the training range")
+    judge.add_argument("--report", type=Path, required=True)
+    judge.add_argument("--device", default="cpu")
+    judge.set_defaults(run=_evaluate)
+    return parser
+
+
+def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    for name, run, what in (
+        ("render", _render, "render scenes and sounds for training"),
+        ("text", _text, "tokenizer and text towers"),
+        ("vae", _vae, "autoencoder of mel frames"),
+        ("vocoder", _vocoder, "mel frames to sound"),
+        ("encoder", _encoder, "text-steered video encoder"),
+        ("generator", _generator, "flow-matching generator"),
+        ("ship", _ship, "write the trained parts as the weights of selva-nano"),
+    ):
+        stage = stages.add_parser(name, help=what)
+        stage.add_argument(
+            "--work", type=Path, default=DEFAULT_WORK_DIR, help="folder of data and checkpoints"
+        )
+        stage.set_defaults(run=run)
+        if name == "render":
+            stage.add_argument("--scenes", type=int, default=3000)
+            stage.add_argument("--workers", type=int, default=2)
+        if name == "text":
+            stage.add_argument(
+                "--sentence-model", type=Path, required=True, help="folder of all-MiniLM-L6-v2"
+            )
+        if name == "encoder":
+            stage.add_argument("--steering", choices=("full", "no-text", "no-sup"), default="full")
+
+
+def _example_cut(options: argparse.Namespace) -> None:
+    from selva_core.training.example_cut import write_example_cut
+
+    write_example_cut(options.output)
+
+
+def _scene(options: argparse.Namespace) -> None:
+    from selva_core.training.scene_files import write_scene
+    from selva_core.training.scenes import build_scene
+
+    scene = build_scene(options.seed, duration_s=options.seconds)
+    write_scene(scene, options.output, f"scene-{options.seed}", size_px=options.size)

@@ -1,0 +1,150 @@
+"""Scenes rendered once to disk for training: pictures, dry sounds and what happens when, as memory-mapped arrays."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from selva_core.training.scenes import FRAMES_PER_SECOND, KINDS, Scene, build_scene
+from selva_core.training.sounds import SAMPLE_RATE_HZ
+
+log = logging.getLogger(__name__)
+
+DURATION_S = 8.0
+FRAME_SIZE_PX = 48
+NUM_FRAMES = round(DURATION_S * FRAMES_PER_SECOND)
+NUM_SAMPLES = round(DURATION_S * SAMPLE_RATE_HZ)
+BINS_PER_SECOND = 25
+"""Rate of the per-frame facts that the video encoder is taught."""
+
+Int16Array: TypeAlias = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One sounding (or idle) thing of one scene: `sound_index` is its row in the sounds, -1 when it is silent."""
+
+    scene_index: int
+    kind: str
+    detail: str
+    sound_index: int
+    onsets_s: tuple[float, ...]
+    strengths: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """Rendered scenes.
+
+    frames: uint8 (num_scenes, 200, 48, 48, 3); sounds: int16 (num_sounds, 128000); seen: float32 (num_sounds, 200), the
+    quantity that continuous things follow (zero for struck things); targets: every thing of every scene.
+    """
+
+    frames: npt.NDArray[np.uint8]
+    sounds: Int16Array
+    seen: npt.NDArray[np.float32]
+    targets: tuple[Target, ...]
+
+    @property
+    def num_scenes(self) -> int:
+        return int(self.frames.shape[0])
+
+
+def render_scene_set(folder: Path, *, first_seed: int, num_scenes: int, num_workers: int = 1) -> None:
+    """Render `num_scenes` scenes from `first_seed` on into `folder`; does nothing when they are there already."""
+    if (folder / "targets.json").exists():
+        log.info("scenes are already in %s", folder)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = np.lib.format.open_memmap(
+        folder / "frames.npy", "w+", np.uint8, (num_scenes, NUM_FRAMES, FRAME_SIZE_PX, FRAME_SIZE_PX, 3)
+    )
+    sounds: list[Int16Array] = []
+    seen: list[npt.NDArray[np.float32]] = []
+    targets: list[dict[str, Any]] = []
+    for index, rendered in enumerate(_rendered(first_seed, num_scenes, num_workers)):
+        pictures, things = rendered
+        frames[index] = pictures
+        for facts, sound, curve in things:
+            targets.append(
+                {"scene_index": index, "sound_index": len(sounds) if sound is not None else -1, **facts}
+            )
+            if sound is not None:
+                sounds.append(sound)
+                seen.append(curve)
+        if (index + 1) % 250 == 0:
+            log.info("rendered %d of %d scenes", index + 1, num_scenes)
+    frames.flush()
+    np.save(folder / "sounds.npy", np.stack(sounds))
+    np.save(folder / "seen.npy", np.stack(seen))
+    (folder / "targets.json").write_text(json.dumps(targets), encoding="utf-8")
+
+
+def load_scene_set(folder: Path) -> SceneSet:
+    """The scenes of a folder, memory-mapped."""
+    rows = json.loads((folder / "targets.json").read_text(encoding="utf-8"))
+    targets = tuple(
+        Target(
+            scene_index=row["scene_index"],
+            kind=row["kind"],
+            detail=row["detail"],
+            sound_index=row["sound_index"],
+            onsets_s=tuple(row["onsets_s"]),
+            strengths=tuple(row["strengths"]),
+        )
+        for row in rows
+    )
+    return SceneSet(
+        frames=np.load(folder / "frames.npy", mmap_mode="r"),
+        sounds=np.load(folder / "sounds.npy", mmap_mode="r"),
+        seen=np.load(folder / "seen.npy", mmap_mode="r"),
+        targets=targets,
+    )
+
+
+def _rendered(
+    first_seed: int, num_scenes: int, num_workers: int
+) -> Iterator[tuple[npt.NDArray[np.uint8], list[Any]]]:
+    seeds = range(first_seed, first_seed + num_scenes)
+    if num_workers <= 1:
+        yield from map(_render_one, seeds)
+        return
+    with ProcessPoolExecutor(min(num_workers, os.cpu_count() or 1)) as pool:
+        yield from pool.map(_render_one, seeds, chunksize=8)
+
+
+def _render_one(seed: int) -> tuple[npt.NDArray[np.uint8], list[Any]]:
+    scene = build_scene(seed, duration_s=DURATION_S)
+    return scene.draw(FRAME_SIZE_PX), _things_of(scene)
+
+
+def _things_of(scene: Scene) -> list[Any]:
+    bins_s = np.arange(NUM_FRAMES) / BINS_PER_SECOND
+    things: list[Any] = []
+    for placed in (*scene.targets, *scene.idle):
+        thing = placed.thing
+        facts = {
+            "kind": thing.kind,
+            "detail": thing.detail,
+            "onsets_s": list(thing.onsets_s),
+            "strengths": list(thing.strengths),
+        }
+        is_silent = placed in scene.idle
+        sound = np.asarray(np.clip(thing.sound, -1, 1) * 32767, np.int16)
+        curve = thing.seen.at(bins_s) if thing.seen is not None else np.zeros(NUM_FRAMES, np.float32)
+        things.append((facts, None if is_silent else sound, curve))
+    return things
+
+
+def kind_index(kind: str) -> int:
+    """Place of a kind in the order the networks know."""
+    return KINDS.index(kind)

