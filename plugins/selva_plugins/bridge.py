@@ -1,0 +1,117 @@
+"""The bridge: from what a host script asked for to a plan of what it shall place.
+
+    request folder -> host room (snapshot -> timeline -> cues) -> daemon -> stems -> plan -> request folder
+
+A request that was cut short (reboot, crash) is answered by simply asking again: whatever was made comes from the daemon's
+cache. A host is a row of HOSTS; all that knows about one host lies in its own module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from selva_daemon.client import Client
+from selva_daemon.render_report import RenderReport
+from selva_otio.errors import TimelineError
+
+from selva_core.errors import RenderCancelled, SelvaError
+from selva_plugins.errors import HostError, NothingToRenderError
+from selva_plugins.progress import RequestProgress
+from selva_plugins.rendering import RenderBatch, connect_to_daemon, render_batches
+from selva_plugins.request_folder import HostRequest, RequestFolder, remove_old_requests
+
+HOSTS = {"reaper": "selva_plugins.hosts.reaper"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A request made ready for the daemon. `build_placements` turns its reports into the host's own plan."""
+
+    batches: Sequence[RenderBatch]
+    timeline_name: str
+    notices: Sequence[str]
+    build_placements: Callable[[Sequence[RenderReport]], list[dict[str, Any]]]
+
+
+class HostRoom(Protocol):
+    """What the module of a host offers."""
+
+    def prepare(self, request: HostRequest) -> Prepared:
+        """Raises HostError, TimelineError."""
+        ...
+
+    def check(self, request: HostRequest) -> list[dict[str, str]]:
+        """Facts about the installation: title, text, and level (ok, warning, fault)."""
+        ...
+
+
+def answer_request(path: Path, *, connect: Callable[[], Client] = connect_to_daemon) -> None:
+    """Answer the request in a folder. Whatever goes wrong is said in its status; nothing is raised or printed."""
+    folder = RequestFolder(path)
+    with folder.hold() as is_ours:
+        if not is_ours or folder.is_answered():
+            return
+        try:
+            folder.say_progress(RequestProgress(message="starting", fraction=0.0, seconds_left=None), [])
+            with folder.heartbeat():
+                _answer(folder, connect)
+        except RenderCancelled:
+            folder.say_cancelled()
+        except (SelvaError, TimelineError) as error:
+            folder.say_failed(_as_selva_error(error), [])
+        except Exception as error:
+            log = path / "bridge.log"
+            log.write_text(traceback.format_exc(), encoding="utf-8")
+            fault = HostError(f"a fault in the bridge ({type(error).__name__}: {error}); details: {log}")
+            folder.say_failed(fault, [])
+    with suppress(OSError):
+        remove_old_requests(path.parent, now_s=time.time())
+
+
+def _answer(folder: RequestFolder, connect: Callable[[], Client]) -> None:
+    request = folder.read_request()
+    room = _find_host(request.host)
+    if request.action == "check":
+        folder.say_ready("checked", [], checks=room.check(request))
+        return
+    prepared = room.prepare(request)
+    notices = list(prepared.notices)
+    reports = render_batches(
+        prepared.batches,
+        timeline_name=prepared.timeline_name,
+        on_progress=lambda progress: folder.say_progress(progress, notices),
+        is_cancelled=folder.is_cancelled,
+        connect=connect,
+    )
+    notices += list_notices(reports)
+    placements = prepared.build_placements(reports)
+    if not placements:
+        raise NothingToRenderError(
+            "no stem was made: " + ("; ".join(notices[:3]) or "there was nothing to make")
+        )
+    folder.write_plan(placements)
+    folder.say_ready(f"{len(placements)} stems are ready", notices)
+
+
+def list_notices(reports: Sequence[RenderReport]) -> list[str]:
+    """What the user should know of some reports, each sentence once: failed clips first."""
+    failed = [f"{clip.name}: {clip.message}" for report in reports for clip in report.failed]
+    warnings = [warning for report in reports for stem in report.stems for warning in stem.result.warnings]
+    return list(dict.fromkeys(failed + warnings))
+
+
+def _find_host(name: str) -> HostRoom:
+    if name not in HOSTS:
+        raise HostError(f"no host is called {name!r}; there are {', '.join(HOSTS)}")
+    return cast("HostRoom", importlib.import_module(HOSTS[name]))
+
+
+def _as_selva_error(error: SelvaError | TimelineError) -> SelvaError:
+    return error if isinstance(error, SelvaError) else HostError(error.message)
