@@ -150,14 +150,14 @@ class FieldReader:
         self._children.append(reader)
         return reader
 
-    def children(self, name: str, *, max_items: int) -> list[FieldReader]:
-        """The maps in a list of at least one."""
+    def children(self, name: str, *, max_items: int, min_items: int = 1) -> list[FieldReader]:
+        """The maps in a list, at least one of them unless `min_items` says otherwise."""
         value = self._take(name, None)
         if value is _MISSING:
             return []
-        if not isinstance(value, list) or not 1 <= len(value) <= max_items:
+        if not isinstance(value, list) or not min_items <= len(value) <= max_items:
             got = f"{len(value)}" if isinstance(value, list) else _kind(value)
-            return self._refuse(name, f"a list of 1 to {max_items} maps is needed; got {got}", [])
+            return self._refuse(name, f"a list of {min_items} to {max_items} maps is needed; got {got}", [])
         readers = [
             FieldReader(item, path=f"{self._at(name)}[{index}]", faults=self._faults)
             for index, item in enumerate(value)
