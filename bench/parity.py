@@ -1,0 +1,315 @@
+"""Check the network, stage by stage, against numbers that the published implementation gave.
+
+    python bench/parity.py --golden DIR [--salt S] [--device cpu] [--dtype float32] [--stages NAME ...]
+
+No published weights are needed: the networks are filled with tensors that anyone can make again from their
+names (see `tensor_for`), and DIR holds what the published implementation computes from the same tensors. One
+line per stage: `stage  max_relative_error  ok|FAILED`; the exit status is 1 when any stage is out of
+tolerance. docs/network.md says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from selva_core.network import (
+    ClipTextEncoder,
+    Conditions,
+    Generator,
+    MelSpectrogram,
+    T5TextEncoder,
+    Vae,
+    VideoEncoder,
+    Vocoder,
+    cut_segments,
+    join_conditions,
+)
+from selva_core.network._layers import bake_weights
+from selva_core.network.parts import PARTS, build_part, load_part, published_tensors
+from selva_core.network.vocoder import build_low_pass
+from selva_core.specs import (
+    GENERATOR_SMALL_16K,
+    GENERATOR_SMALL_44K,
+    ModelSpec,
+    build_published_spec,
+)
+
+TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 3e-2}
+NUM_STEPS = 4
+GUIDANCE = 4.5
+SPEC_16K = build_published_spec(GENERATOR_SMALL_16K)
+SPEC_44K = build_published_spec(GENERATOR_SMALL_44K)
+
+
+def tensor_for(name: str, shape: tuple[int, ...], salt: str) -> Tensor:
+    """The float32 tensor that a name stands for: normal numbers seeded by the CRC-32 of salt and name.
+
+    Matrices and kernels are scaled by 1 / sqrt(fan in), gains lie around 1, other vectors and scalars around
+    0.
+    """
+    seed = zlib.crc32(f"{salt}{name}".encode())
+    normal = torch.from_numpy(
+        np.asarray(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
+    )
+    leaf = name.rpartition(".")[2]
+    if leaf == "latent_std":
+        return 1.0 + 0.1 * normal.abs()
+    if leaf == "weight_g":  # a quiet last convolution keeps the waveform from clipping
+        return (1.0 + 0.1 * normal) * (0.03 if "conv_post" in name else 1.0)
+    if leaf == "weight" and len(shape) == 1:
+        return 1.0 + 0.1 * normal
+    if len(shape) >= 2:
+        return normal / math.sqrt(math.prod(shape[1:]))
+    return 0.02 * normal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One recorded tensor, what we get for it, and how far apart they may be."""
+
+    name: str
+    got: Tensor
+    expected: Tensor
+
+    @property
+    def error(self) -> float:
+        """max |got - expected| / max |expected|; infinite when shapes differ or a number is not finite."""
+        got, expected = self.got.float().cpu(), self.expected.float()
+        if got.shape != expected.shape or not got.isfinite().all():
+            return math.inf
+        return float((got - expected).abs().max() / expected.abs().max())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """One golden set, and where and how the network runs."""
+
+    golden_dir: Path
+    salt: str
+    device: torch.device
+    dtype: torch.dtype
+
+    def golden(self, stage: str) -> dict[str, Tensor]:
+        return load_file(self.golden_dir / f"{stage}.safetensors")
+
+    @cached_property
+    def duration_s(self) -> Fraction:
+        """The recorded picture's duration: its segments end where it ends."""
+        encoder = SPEC_16K.video_encoder
+        num_segments = self.golden("video_encoder")["sync"].shape[1] // encoder.num_times
+        num_frames = (num_segments - 1) * encoder.segment_hop_frames + encoder.segment_num_frames
+        return Fraction(num_frames, encoder.picture_rate)
+
+    def noise(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal input."""
+        return tensor_for(f"input:{name}", shape, self.salt) * math.sqrt(math.prod(shape[1:]))
+
+    def fill(self, part_name: str, spec: ModelSpec, checkpoint: str) -> Any:
+        """A part of the network loaded, strictly, from tensors made by name."""
+        with torch.device("meta"):
+            wanted = published_tensors(part_name, build_part(part_name, spec, for_training=True))
+        constants = self.golden("constants")
+        tensors: dict[str, Tensor] = {}
+        for key, tensor in wanted.items():
+            if key.endswith(".filter"):
+                tensors[key] = constants["bigvgan:anti_alias_filter"]
+            elif f"{checkpoint}:{key}" in constants:
+                tensors[key] = constants[f"{checkpoint}:{key}"]
+            else:
+                tensors[key] = tensor_for(f"{checkpoint}:{key}", tuple(tensor.shape), self.salt)
+        part = load_part(part_name, spec, tensors, source=checkpoint, for_training=True)
+        dtype = torch.float32 if PARTS[part_name].keeps_float32 else self.dtype
+        part = part.to(self.device, dtype).eval().requires_grad_(False)
+        bake_weights(part)
+        return part
+
+
+def check_constants(bench: Bench) -> Iterator[Check]:
+    taps = bench.golden("constants")["bigvgan:anti_alias_filter"]
+    yield Check(name="constants.anti_alias_filter", got=build_low_pass(), expected=taps)
+
+
+def check_clip_text(bench: Bench) -> Iterator[Check]:
+    golden = bench.golden("clip_text")
+    encoder: ClipTextEncoder = bench.fill("clip_text", SPEC_16K, "open_clip_pytorch_model.bin")
+    features = encoder(golden["token_ids"].to(bench.device))
+    yield Check(name="clip_text.features", got=features, expected=golden["features"])
+
+
+def check_flan_t5(bench: Bench) -> Iterator[Check]:
+    golden = bench.golden("flan_t5")
+    encoder: T5TextEncoder = bench.fill("t5", SPEC_16K, "flan-t5-base")
+    hidden = encoder(golden["token_ids"].to(bench.device), golden["attention_mask"].to(bench.device))
+    yield Check(name="flan_t5.hidden", got=hidden, expected=golden["hidden"])
+
+
+def check_video_encoder(bench: Bench) -> Iterator[Check]:
+    golden, text = bench.golden("video_encoder"), bench.golden("flan_t5")
+    spec = SPEC_16K.video_encoder
+    encoder: VideoEncoder = bench.fill("video_encoder", SPEC_16K, "video_enc_sup_5.pth")
+    shape = (1, SPEC_16K.num_frames(bench.duration_s), 3, spec.frame_size_px, spec.frame_size_px)
+    frames = (bench.noise("frames", shape)[0] * 0.5).clamp(-1.0, 1.0).to(bench.device)
+    tokens = encoder.encode_segments(cut_segments(frames, spec))
+
+    height = math.isqrt(spec.num_places)
+    first = tokens[0, 0].T.reshape(1, spec.width, height, height)
+    recorded = golden["backbone_first_segment_t0"]
+    yield Check(name="video_encoder.backbone_first_segment_t0", got=first, expected=recorded)
+
+    hidden, mask = text["hidden"].to(bench.device), text["attention_mask"].to(bench.device)
+    alone = [
+        encoder.steer(tokens, states[None, keep.bool()], keep[None, keep.bool()])
+        for states, keep in zip(hidden, mask, strict=True)
+    ]
+    yield Check(name="video_encoder.sync", got=torch.cat(alone), expected=golden["sync"])
+    padded = encoder.steer(tokens, hidden, mask)
+    yield Check(name="video_encoder.sync_padded_batch", got=padded, expected=golden["sync_padded_batch"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorRow:
+    """Which network a generator's golden file was made with."""
+
+    spec: ModelSpec
+    checkpoint: str
+    has_clip: bool
+
+
+GENERATORS: Mapping[str, GeneratorRow] = {
+    "small_16k": GeneratorRow(spec=SPEC_16K, checkpoint="generator_small_16k_sup_5.pth", has_clip=False),
+    "small_44k": GeneratorRow(spec=SPEC_44K, checkpoint="mmaudio_small_44k.pth", has_clip=True),
+    "small_44k_v2": GeneratorRow(
+        spec=replace(SPEC_44K, generator=replace(GENERATOR_SMALL_44K, is_v2=True)),
+        checkpoint="small_44k_v2.pth",
+        has_clip=True,
+    ),
+}
+
+
+def check_generator(bench: Bench, size: str) -> Iterator[Check]:
+    row, stage = GENERATORS[size], f"generator_{size}"
+    golden = bench.golden(stage)
+    generator: Generator = bench.fill("generator", row.spec, row.checkpoint)
+    lengths = row.spec.lengths(bench.duration_s)
+    sync = bench.golden("video_encoder")["sync"].to(bench.device)
+    text = bench.golden("clip_text")["features"].to(bench.device)
+    num_prompts = text.shape[0]
+    clip = None
+    if row.has_clip:
+        shape = (num_prompts, lengths.num_clip_frames, row.spec.generator.clip_width)
+        clip = nn.functional.normalize(bench.noise("clip_frames", shape), dim=-1).to(bench.device)
+    sizes: Any = {"num_clip_frames": lengths.num_clip_frames, "num_latents": lengths.num_latents}
+    conditions = generator.prepare_conditions(text=text, sync=sync, clip=clip, **sizes)
+    yield Check(name=f"{stage}.condition_sync", got=conditions.sync, expected=golden["condition_sync"])
+
+    shape = (num_prompts, lengths.num_latents, row.spec.generator.latent_channels)
+    x0 = bench.noise(f"x0_{size}", shape).to(bench.device)
+    flow = generator.flow(x0, torch.tensor(0.3), conditions)
+    yield Check(name=f"{stage}.flow_t03", got=flow, expected=golden["flow_t03"])
+
+    negative = generator.prepare_null_conditions(text=text.flip(0), num_sync=lengths.num_sync, **sizes)
+    latent = walk(generator, x0, conditions, negative)
+    recorded = golden["latent_negative_prompt"]
+    yield Check(name=f"{stage}.latent_negative_prompt", got=latent, expected=recorded)
+    latent = generator.unnormalize(latent)
+    yield Check(name=f"{stage}.latent_unnormalized", got=latent, expected=golden["latent_unnormalized"])
+
+    empty = generator.prepare_null_conditions(num_sync=lengths.num_sync, **sizes).expand(num_prompts)
+    latent = walk(generator, x0, conditions, empty)
+    yield Check(name=f"{stage}.latent_empty_prompt", got=latent, expected=golden["latent_empty_prompt"])
+
+
+def walk(generator: Generator, x: Tensor, conditions: Conditions, null: Conditions) -> Tensor:
+    """A few equal Euler steps with guidance, both sides in one batch."""
+    both = join_conditions([conditions, null])
+    for step in range(NUM_STEPS):
+        velocity = generator.flow(torch.cat([x, x]), torch.tensor(step / NUM_STEPS), both)
+        wanted, unwanted = velocity.chunk(2)
+        x = x + (GUIDANCE * wanted + (1 - GUIDANCE) * unwanted) / NUM_STEPS
+    return x
+
+
+def check_vae(bench: Bench, size: str) -> Iterator[Check]:
+    spec = SPEC_16K if size == "16k" else SPEC_44K
+    stage, golden = f"vae_{size}", bench.golden(f"vae_{size}")
+    vae: Vae = bench.fill("vae", spec, f"v1-{size[:2]}.pth")
+    latents = bench.golden(f"generator_small_{size}")["latent_unnormalized"].to(bench.device)
+    yield Check(name=f"{stage}.mel_decoded", got=vae.decode(latents), expected=golden["mel_decoded"])
+
+    num_samples = math.floor(bench.duration_s * spec.sample_rate_hz)
+    tone = torch.sin(torch.linspace(0.0, 2560.0, num_samples))[None]
+    wave = (0.4 * tone + 0.05 * bench.noise(f"wav_{size}", (1, num_samples))).to(bench.device)
+    mel = MelSpectrogram(spec.mel).to(bench.device)(wave)
+    yield Check(name=f"{stage}.mel_of_wave", got=mel, expected=golden["mel_of_wave"])
+    posterior = vae.encode(golden["mel_of_wave"].to(bench.device))
+    yield Check(name=f"{stage}.posterior_mean", got=posterior.mean.mT, expected=golden["posterior_mean"])
+    yield Check(name=f"{stage}.posterior_std", got=posterior.std.mT, expected=golden["posterior_std"])
+
+
+def check_vocoder(bench: Bench, size: str) -> Iterator[Check]:
+    spec = SPEC_16K if size == "16k" else SPEC_44K
+    checkpoint = "best_netG.pt" if size == "16k" else "bigvgan_generator.pt"
+    vocoder: Vocoder = bench.fill("vocoder", spec, checkpoint)
+    mel = bench.golden(f"vae_{size}")["mel_decoded"].to(bench.device)
+    wave = vocoder(mel).unsqueeze(1)
+    yield Check(name=f"vocoder_{size}.wave", got=wave, expected=bench.golden(f"vocoder_{size}")["wave"])
+
+
+STAGES: Mapping[str, Callable[[Bench], Iterator[Check]]] = {
+    "constants": check_constants,
+    "clip_text": check_clip_text,
+    "flan_t5": check_flan_t5,
+    "video_encoder": check_video_encoder,
+    "generator_small_16k": lambda bench: check_generator(bench, "small_16k"),
+    "generator_small_44k": lambda bench: check_generator(bench, "small_44k"),
+    "generator_small_44k_v2": lambda bench: check_generator(bench, "small_44k_v2"),
+    "vae_16k": lambda bench: check_vae(bench, "16k"),
+    "vae_44k": lambda bench: check_vae(bench, "44k"),
+    "vocoder_16k": lambda bench: check_vocoder(bench, "16k"),
+    "vocoder_44k": lambda bench: check_vocoder(bench, "44k"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--golden", type=Path, required=True, help="folder of recorded numbers")
+    parser.add_argument("--salt", default="", help="text that goes in front of every tensor's name")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    options = parser.parse_args(arguments)
+    bench = Bench(
+        golden_dir=options.golden,
+        salt=options.salt,
+        device=options.device,
+        dtype=getattr(torch, options.dtype),
+    )
+    tolerance = TOLERANCES[bench.dtype]
+    all_ok = True
+    with torch.inference_mode():
+        for stage in options.stages:
+            for check in STAGES[stage](bench):
+                is_ok = check.error < tolerance
+                all_ok = all_ok and is_ok
+                print(f"{check.name:<46}{check.error:10.2e}  {'ok' if is_ok else 'FAILED'}", flush=True)
+    return 0 if all_ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

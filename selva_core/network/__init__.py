@@ -1,0 +1,31 @@
+"""The SelVA network: pictures and prompts in, waveforms out.
+
+Importing this package loads torch and transformers; `selva_core.specs` holds the sizes and is light.
+"""
+
+from selva_core.network.bundle import Network, build_network, load_network
+from selva_core.network.generator import Conditions, Generator, join_conditions
+from selva_core.network.mel import MelSpectrogram
+from selva_core.network.parts import save_part
+from selva_core.network.text_towers import ClipTextEncoder, T5TextEncoder
+from selva_core.network.vae import Posterior, Vae
+from selva_core.network.video_encoder import VideoEncoder, cut_segments
+from selva_core.network.vocoder import Vocoder
+
+__all__ = [
+    "ClipTextEncoder",
+    "Conditions",
+    "Generator",
+    "MelSpectrogram",
+    "Network",
+    "Posterior",
+    "T5TextEncoder",
+    "Vae",
+    "VideoEncoder",
+    "Vocoder",
+    "build_network",
+    "cut_segments",
+    "join_conditions",
+    "load_network",
+    "save_part",
+]

@@ -1,0 +1,165 @@
+"""Transformer blocks of the generator: streams of tokens, modulated by time and prompt (arXiv 2403.03206,
+2412.15322).
+
+Letters: B batch, N latents, K CLIP frames, L text tokens, D width, H heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from selva_core.network._layers import GatedConvMlp, GatedMlp, RmsNorm, TokenConv, zero
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Cosines and sines of rotary positions, float32 (N, d / 2) each (arXiv 2104.09864)."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Tokens of the three streams: latent (B, N, D), clip (B, K, D), text (B, L, D)."""
+
+    latent: Tensor
+    clip: Tensor
+    text: Tensor
+
+
+@dataclass(frozen=True)
+class Rotations:
+    """Rotary positions of the streams that run along time."""
+
+    latent: Rotation
+    clip: Rotation
+
+
+def build_rotation(num_tokens: int, head_width: int, step: float, device: torch.device) -> Rotation:
+    """Rotary positions 0, step, 2 * step ... with base 10000; neighbours (2i, 2i + 1) turn together."""
+    exponents = torch.arange(0, head_width, 2, dtype=torch.float32, device=device) / head_width
+    positions = torch.arange(num_tokens, dtype=torch.float32, device=device) * step
+    angles = torch.outer(positions, 10_000.0**-exponents)
+    return Rotation(angles.cos(), angles.sin())
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """x (B, H, N, d), turned in float32 -> the same shape and dtype."""
+    even, odd = rearrange(x.float(), "b h n (pair two) -> two b h n pair", two=2)
+    turned = torch.stack(
+        [even * rotation.cos - odd * rotation.sin, even * rotation.sin + odd * rotation.cos], dim=-1
+    )
+    return turned.flatten(-2).to(x.dtype)
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """LayerNorm without weights, then scale and shift: x (B, N, D), shift and scale (B, 1 or N, D)."""
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), 1 + scale)
+
+
+class SelfAttention(nn.Module):
+    """Queries, keys and values of one stream; the attention itself runs over several streams together."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.q_norm = RmsNorm(width // num_heads)
+        self.k_norm = RmsNorm(width // num_heads)
+
+    def forward(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, N, D) -> q, k, v (B, H, N, d) each; queries and keys are normed, then turned where positions
+        count.
+        """
+        q, k, v = rearrange(self.qkv(x), "b n (h d qkv) -> qkv b h n d", h=self.num_heads, qkv=3)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rotation is not None:
+            q, k = rotate(q, rotation), rotate(k, rotation)
+        return q, k, v.contiguous()
+
+
+class StreamBlock(nn.Module):
+    """One stream in a joint block: what it brings to the attention, and what it makes of the answer.
+
+    kernel: 3 for streams along time, 1 for text. A stream that `only_brings` has no output half.
+    """
+
+    def __init__(
+        self, width: int, num_heads: int, hidden_width: int, *, kernel: int, only_brings: bool = False
+    ) -> None:
+        super().__init__()
+        self.attn = SelfAttention(width, num_heads)
+        self.num_parts = 2 if only_brings else 6
+        modulation = nn.Linear(width, self.num_parts * width)
+        zero(modulation)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), modulation)
+        if only_brings:
+            return
+        self.linear1: nn.Module
+        self.ffn: nn.Module
+        if kernel == 1:
+            self.linear1 = nn.Linear(width, width)
+            self.ffn = GatedMlp(width, hidden_width)
+        else:
+            self.linear1 = TokenConv(width, width, kernel)
+            self.ffn = GatedConvMlp(width, hidden_width, kernel)
+
+    def bring(
+        self, x: Tensor, condition: Tensor, rotation: Rotation | None
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
+        """x (B, N, D), condition (B, 1 or N, D) -> (q, k, v), and the modulation that `finish` needs."""
+        shift, scale, *rest = self.adaLN_modulation(condition).chunk(self.num_parts, dim=-1)
+        return self.attn(modulate(x, shift, scale), rotation), tuple(rest)
+
+    def finish(self, x: Tensor, attended: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:
+        """x (B, N, D), attended (B, N, D) -> (B, N, D)."""
+        gate, shift_mlp, scale_mlp, gate_mlp = modulation
+        x = torch.addcmul(x, self.linear1(attended), gate)
+        return torch.addcmul(x, self.ffn(modulate(x, shift_mlp, scale_mlp)), gate_mlp)
+
+
+class FusedBlock(StreamBlock):
+    """A block over the latents alone."""
+
+    def forward(self, x: Tensor, e: Tensor, rotation: Rotation) -> Tensor:
+        """x (B, N, D), e (B, N, D) -> (B, N, D)."""
+        (q, k, v), modulation = self.bring(x, e, rotation)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.finish(x, rearrange(attended, "b h n d -> b n (h d)"), modulation)
+
+
+class JointBlock(nn.Module):
+    """Latents, CLIP frames and text attend to each other; the last joint block updates the latents only."""
+
+    def __init__(self, width: int, num_heads: int, hidden_width: int, *, is_last: bool) -> None:
+        super().__init__()
+        self.is_last = is_last
+        self.latent_block = StreamBlock(width, num_heads, hidden_width, kernel=3)
+        self.clip_block = StreamBlock(width, num_heads, hidden_width, kernel=3, only_brings=is_last)
+        self.text_block = StreamBlock(width, num_heads, hidden_width, kernel=1, only_brings=is_last)
+
+    def forward(self, x: Streams, c: Tensor, e: Tensor, rotations: Rotations) -> Streams:
+        """c (B, 1, D) modulates clip and text, e (B, N, D) the latents; returns the three streams."""
+        latent_qkv, latent_modulation = self.latent_block.bring(x.latent, e, rotations.latent)
+        clip_qkv, clip_modulation = self.clip_block.bring(x.clip, c, rotations.clip)
+        text_qkv, text_modulation = self.text_block.bring(x.text, c, None)
+
+        q, k, v = (torch.cat(parts, dim=2) for parts in zip(latent_qkv, clip_qkv, text_qkv, strict=True))
+        if self.is_last:
+            q = latent_qkv[0]
+        attended = rearrange(F.scaled_dot_product_attention(q, k, v), "b h n d -> b n (h d)")
+
+        clip_from = x.latent.shape[1]
+        text_from = clip_from + x.clip.shape[1]
+        latent = self.latent_block.finish(x.latent, attended[:, :clip_from], latent_modulation)
+        if self.is_last:
+            return Streams(latent, x.clip, x.text)
+        clip = self.clip_block.finish(x.clip, attended[:, clip_from:text_from], clip_modulation)
+        text = self.text_block.finish(x.text, attended[:, text_from:], text_modulation)
+        return Streams(latent, clip, text)

@@ -1,0 +1,167 @@
+"""The parts of the network, and how the published file of each is read and written.
+
+Every part has one file, under the names its authors published; loading is strict. A few keys of the published
+files belong to nothing that runs here; each part lists its own, and they are dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from selva_core.checkpoints import check_tensors
+from selva_core.errors import WeightsMismatchError
+from selva_core.network.generator import Generator
+from selva_core.network.text_towers import (
+    ClipTextEncoder,
+    T5TextEncoder,
+    clip_from_openclip,
+    clip_to_openclip,
+)
+from selva_core.network.vae import Vae
+from selva_core.network.video_encoder import VideoEncoder
+from selva_core.network.vocoder import Vocoder, build_low_pass
+from selva_core.specs import ModelSpec
+
+_FILTER_TOLERANCE = 1e-5
+
+# Names that two published layouts of the generator give to the same layer (see GeneratorSpec.is_v2).
+_V1_KEY, _V2_KEY = "clip_input_proj.1.w1.weight", "clip_input_proj.2.w1.weight"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part of the network and how its file is read.
+
+    build: the part from a model's spec. unused: keys of published files that nothing here runs.
+    only_training: keys that only training needs. keeps_float32: the part stays in float32 whatever the rest
+    of the network runs in.
+    """
+
+    build: Callable[[ModelSpec], nn.Module]
+    unused: str = ""
+    only_training: str = ""
+    keeps_float32: bool = False
+
+
+# The picture's 2-D patches and the empty text are what other code trained with; CLIP's image tower and T5's
+# decoder are other halves of the same file.
+PARTS: Mapping[str, Part] = {
+    "clip_text": Part(
+        build=lambda spec: ClipTextEncoder(spec.clip_text),
+        unused=r"visual\..*|text_projection|logit_scale|logit_bias|attn_mask",
+    ),
+    "t5": Part(build=lambda spec: T5TextEncoder(spec.t5), unused=r"decoder\..*|lm_head\.weight"),
+    "video_encoder": Part(
+        build=lambda spec: VideoEncoder(spec.video_encoder),
+        unused=r"vfeat_extractor\.patch_embed\.proj\.(weight|bias)|empty_string_feat",
+    ),
+    "generator": Part(build=lambda spec: Generator(spec.generator)),
+    "vae": Part(build=lambda spec: Vae(spec.vae), only_training=r"encoder\..*", keeps_float32=True),
+    "vocoder": Part(build=lambda spec: Vocoder(spec.vocoder), keeps_float32=True),
+}
+
+
+def build_part(name: str, spec: ModelSpec, *, for_training: bool) -> nn.Module:
+    """The part of that name in PARTS with fresh weights; without what only training needs unless
+    `for_training`.
+    """
+    part = PARTS[name].build(spec)
+    if isinstance(part, Vae) and not for_training:
+        part.encoder = None
+    return part
+
+
+def published_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
+    """The weights of one part under their published names, as views where they can be."""
+    tensors = _core(module).state_dict()
+    if name == "clip_text":
+        return clip_to_openclip(tensors)
+    if name == "t5":  # one table under two names
+        tensors.pop("shared.weight")
+    return dict(tensors)
+
+
+def save_part(name: str, module: nn.Module, path: Path) -> None:
+    """Write one part as safetensors under its published names."""
+    save_file({key: t.contiguous() for key, t in published_tensors(name, module).items()}, path)
+
+
+def load_part(
+    name: str,
+    spec: ModelSpec,
+    tensors: Mapping[str, Tensor],
+    *,
+    source: str,
+    for_training: bool = False,
+) -> nn.Module:
+    """One part filled with the tensors of a file, on their device; float32 or what the file has.
+
+    source: what messages call the file. Raises WeightsMismatchError that names the keys and shapes that do
+    not fit.
+    """
+    if name == "generator":
+        spec = _with_layout_of(tensors, spec)
+    with torch.device("meta"):
+        module = build_part(name, spec, for_training=for_training)
+    tensors = _without_unused(name, tensors, for_training=for_training)
+    check_tensors(published_tensors(name, module), tensors, source=source)
+    core = _core(module)
+    if name == "clip_text":
+        tensors = clip_from_openclip(tensors)
+    if name == "t5":
+        tensors = {**tensors, "shared.weight": tensors["encoder.embed_tokens.weight"]}
+    core.load_state_dict(dict(tensors), strict=True, assign=True)
+    _settle(module, source)
+    return module.requires_grad_(for_training).train(for_training)
+
+
+def _core(module: nn.Module) -> nn.Module:
+    """The module whose names are those of the file."""
+    return module.core if isinstance(module, (ClipTextEncoder, T5TextEncoder)) else module
+
+
+def _without_unused(name: str, tensors: Mapping[str, Tensor], *, for_training: bool) -> dict[str, Tensor]:
+    """The tensors that are loaded; T5's table under the encoder's name, whichever the file has."""
+    part = PARTS[name]
+    patterns = (part.unused, "" if for_training else part.only_training)
+    kept = {
+        key: tensor for key, tensor in tensors.items() if not any(re.fullmatch(p, key) for p in patterns if p)
+    }
+    if name == "t5" and "shared.weight" in kept:
+        table = kept.pop("shared.weight")
+        kept.setdefault("encoder.embed_tokens.weight", table)
+    return kept
+
+
+def _with_layout_of(tensors: Mapping[str, Tensor], spec: ModelSpec) -> ModelSpec:
+    """The spec with the layout that the generator's file has: the two layouts of MMAudio differ in their
+    names.
+    """
+    has_v1, has_v2 = _V1_KEY in tensors, _V2_KEY in tensors
+    if has_v1 == has_v2:
+        return spec
+    return replace(spec, generator=replace(spec.generator, is_v2=has_v2))
+
+
+def _settle(module: nn.Module, source: str) -> None:
+    """What loading leaves open: positions that no file holds, T5's one table, the vocoder's fixed taps."""
+    if isinstance(module, T5TextEncoder):
+        module.tie_embedding()
+    if isinstance(module, ClipTextEncoder):
+        module.reset_positions()
+    if isinstance(module, Vocoder):
+        taps = build_low_pass()
+        for key, table in module.named_buffers():
+            if key.endswith(".filter") and not torch.allclose(
+                table.float().cpu(), taps, atol=_FILTER_TOLERANCE
+            ):
+                raise WeightsMismatchError(
+                    f"{key} in {source} is not the low pass of BigVGAN's activations", source=source, key=key
+                )
