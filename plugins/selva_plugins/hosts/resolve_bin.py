@@ -1,4 +1,6 @@
-"""Selva's own bin in the media pool: the clips of its stems, and the note on each that says they are ours."""
+"""Selva's own bin in the media pool: the clips of its stems, and the note on each that says they are
+ours.
+"""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selva_plugins.hosts.resolve_bin import STEM_TAG, enter_bin, import_file
+from selva_plugins.hosts.resolve_errors import TimelineNotOpenError
 from selva_plugins.hosts.resolve_objects import (
     OpenProject,
     ask,
@@ -30,10 +31,6 @@ MAX_TRACKS_OF_ONE_NAME = 9
 
 Facts = dict[str, Any]
 Stem = Mapping[str, Any]
-
-
-class TimelineNotOpenError(RuntimeError):
-    """The timeline that the plan is for is not the current one."""
 
 
 @dataclass
