@@ -64,7 +64,8 @@ def render_timeline(
     report = render_sheet(sheet, settings, client=client, timeline_name=name, on_status=on_status)
     if report.stems:
         placed = place_stems(timeline, sheet, [_to_stem(stem, settings) for stem in report.stems])
-        write_timeline(placed, target)
+        write_timeline(placed.timeline, target)
+        report.kept = list(placed.kept)
         report.timeline = target.absolute()
     return report
 
@@ -114,11 +115,7 @@ def render_sheet(
 def split_missing_media(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
     """The cue sheet of the clips whose files are there, and the clips whose files are not."""
     missing = {clip for clip in sheet.clips if not clip.media_path.is_file()}
-    present = replace(
-        sheet,
-        clips=tuple(clip for clip in sheet.clips if clip not in missing),
-        cues=tuple(cue for cue in sheet.cues if cue.clip not in missing),
-    )
+    present = replace(sheet, cues=tuple(cue for cue in sheet.cues if cue.clip not in missing))
     failed = [
         _fail(clip, MediaNotFoundError(f"there is no file at {clip.media_path}; relink the clip"))
         for clip in sheet.clips

@@ -68,7 +68,8 @@ class ClipJob:
 def build_jobs(sheet: CueSheet, settings: RenderSettings, *, timeline_name: str) -> list[ClipJob]:
     """The jobs of a cue sheet, in record order."""
     builder = _JobBuilder(sheet, settings, timeline_name)
-    chunk_size = min(MAX_CUES, MAX_STEMS // settings.num_takes)
+    most_takes = max([settings.num_takes, *(cue.num_takes or 1 for cue in sheet.cues)])
+    chunk_size = min(MAX_CUES, MAX_STEMS // most_takes)
     return [
         builder.build(clip, cues[first : first + chunk_size])
         for clip, cues in sheet.iter_jobs()
@@ -92,8 +93,8 @@ class _JobBuilder:
             label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
             media=MediaRange(
                 path=clip.media_path.resolve(),
-                start_s=clip.media_start_s,
-                duration_s=clip.duration_s,
+                start_s=clip.sound_media_start_s,
+                duration_s=clip.sound_duration_s,
                 speed=clip.speed,
             ),
             model=settings.model,
@@ -110,7 +111,7 @@ class _JobBuilder:
         return ClipJob(clip=clip, cues=tuple(cues), request=request)
 
     def _build_cue(self, cue: Cue) -> CueRequest:
-        takes = range(1, self._settings.num_takes + 1)
+        takes = range(1, (cue.num_takes or self._settings.num_takes) + 1)
         return CueRequest(
             cue=cue.id,
             track=cue.track,
@@ -132,13 +133,14 @@ class _JobBuilder:
     def _build_provenance(self, clip: SpottedClip, span: StemSpan) -> dict[str, str]:
         """What somebody needs to spot the file by hand; nothing in it depends on when or where this runs."""
         clock = self._clock
-        since_midnight_s = clock.start_frame / clock.rate + span.start_s
+        since_midnight_s = clock.start_frame / clock.rate + clip.sound_start_s
         return {
             "timeline": self._timeline_name,
             "frame_rate": str(clock.rate),
             "drop_frame": "yes" if clock.drop_frame else "no",
             "record_timecode": clock.timecode(clip.record_start_s),
             "record_start_s": str(clip.record_start_s),
+            "offset_samples": str(span.offset_samples),
             "time_reference_samples": str(sample_index(since_midnight_s, self._settings.sample_rate_hz)),
             "source_name": clip.name,
             "source_file": clip.media_path.name,

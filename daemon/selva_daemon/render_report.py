@@ -34,7 +34,12 @@ class FailedClip:
 
 @dataclass(kw_only=True)
 class RenderReport:
-    """What came of a render. `timeline` is None when none was asked for or no stem was made."""
+    """What came of a render.
+
+    skipped: what has no picture, as meant. kept: cues whose stem on the timeline an editor has changed; it
+    stays, and the new one lies in the stems folder only. timeline: None when none was asked for or no stem
+    was made.
+    """
 
     sheet: CueSheet
     model: str
@@ -42,6 +47,7 @@ class RenderReport:
     stems: list[RenderedStem] = field(default_factory=list)
     skipped: list[Unseen] = field(default_factory=list)
     failed: list[FailedClip] = field(default_factory=list)
+    kept: list[Cue] = field(default_factory=list)
     timeline: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -76,6 +82,17 @@ class RenderReport:
                 }
                 for clip in self.failed
             ],
+            "kept": [
+                {
+                    "track": cue.track,
+                    "cue": cue.id,
+                    "clip": cue.clip.name,
+                    "record_start": _pair(cue.clip.record_start_s),
+                    "record_timecode": clock.timecode(cue.clip.record_start_s),
+                }
+                for cue in self.kept
+            ],
+            "warnings": list(self.sheet.warnings),
         }
 
     def _describe_stem(self, stem: RenderedStem) -> dict[str, Any]:
@@ -87,6 +104,7 @@ class RenderReport:
             "clip": clip.name,
             "prompt": stem.cue.prompt,
             "negative_prompt": stem.cue.negative_prompt,
+            "gain_db": stem.cue.gain_db,
             "file": result.file,
             "record_start": _pair(stem.span.start_s),
             "record_timecode": clock.timecode(stem.span.start_s),
@@ -96,6 +114,7 @@ class RenderReport:
             "sample_rate_hz": result.sample_rate_hz,
             "num_samples": result.num_samples,
             "start_sample": stem.span.start_sample,
+            "offset_samples": stem.span.offset_samples,
             "seed": result.seed,
             "cached": result.cached,
             "warnings": [*clip.warnings, *result.warnings],

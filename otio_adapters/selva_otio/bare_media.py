@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from selva_otio.errors import ClockError
 from selva_otio.media import build_media_url
 
 FALLBACK_RATE = Fraction(25)
-_CLOCK_TIME = re.compile(r"\d{1,2}:\d{2}:\d{2}\.\d+")
 
 
 def build_media_clock(frame_rate: Fraction | None, start_timecode: str | None) -> TimelineClock:
@@ -27,26 +25,6 @@ def build_media_clock(frame_rate: Fraction | None, start_timecode: str | None) -
             start_timecode = None
     drop_frame = can_drop_frames(rate) and (start_timecode is None or ";" in start_timecode)
     return TimelineClock(rate=rate, otio_rate_hz=float(rate), start_frame=start_frame, drop_frame=drop_frame)
-
-
-def parse_moment(text: str, clock: TimelineClock) -> Fraction:
-    """Seconds after a file's first frame, from "12.5", "1001/24000", "00:00:12.5" or a timecode label of the
-    file.
-
-    Raises ClockError.
-    """
-    stripped = text.strip()
-    if _CLOCK_TIME.fullmatch(stripped):
-        hours, minutes, seconds = stripped.split(":")
-        return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
-    if ":" in stripped:
-        return clock.parse_record_s(stripped)
-    try:
-        return Fraction(stripped)
-    except (ValueError, ZeroDivisionError) as error:
-        raise ClockError(
-            f"a time is seconds (12.5), a fraction (1001/24000) or a timecode (00:00:12:12); got {text!r}"
-        ) from error
 
 
 def build_media_timeline(

@@ -27,7 +27,8 @@ _MAX_DENOMINATOR = 1_000_000
 _DROP_FRAME_RATES: Mapping[Fraction, int] = {Fraction(n * 1000, 1001): n // 15 for n in (30, 60, 120)}
 """Rate to the number of labels left out at the start of each minute but every tenth (SMPTE ST 12-1)."""
 
-_TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})([:;.,])(\d{2,3})")
+_TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})([:;])(\d{2,3})")
+_CLOCK_TIME = re.compile(r"\d{1,2}:\d{2}:\d{2}\.\d+")
 
 
 def exact_rate(rate_hz: float) -> Fraction:
@@ -100,7 +101,7 @@ def format_timecode(frame: int, rate: Fraction, *, drop_frame: bool) -> str:
 
 
 def parse_timecode(text: str, rate: Fraction) -> int:
-    """Frames since midnight of a label; ";" (or "." or ",") before the frames means drop-frame.
+    """Frames since midnight of a label; ";" before the frames means drop-frame.
 
     Raises ClockError for labels that do not exist at this rate.
     """
@@ -145,6 +146,23 @@ class TimelineClock:
     def parse_record_s(self, text: str) -> Fraction:
         """Record seconds of a timecode label on this timeline."""
         return (parse_timecode(text, self.rate) - self.start_frame) / self.rate
+
+    def parse_moment_s(self, text: str) -> Fraction:
+        """Record seconds of a timecode label, of a clock time (00:00:12.5), of seconds (12.5) or of a
+        fraction of them (1001/24000), the latter three counted from the timeline's start. Raises
+        ClockError."""
+        stripped = text.strip()
+        if _CLOCK_TIME.fullmatch(stripped):
+            hours, minutes, seconds = stripped.split(":")
+            return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
+        if ":" in stripped or ";" in stripped:
+            return self.parse_record_s(stripped)
+        try:
+            return Fraction(stripped)
+        except (ValueError, ZeroDivisionError) as error:
+            raise ClockError(
+                f"a time is seconds (12.5), a fraction (1001/24000) or a timecode (00:00:12:12); got {text!r}"
+            ) from error
 
     def rational_time(self, seconds: Fraction) -> otio.opentime.RationalTime:
         """A `RationalTime` at the timeline's own rate; whole for times on its frame grid."""

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from selva_otio.clock import TimelineClock
 from selva_otio.errors import CueError
-from selva_otio.picture import Unseen
+from selva_otio.shots import Unseen
 
 MAX_TRACK_NAME_CHARS = 100
 MAX_PROMPT_CHARS = 2000
+MAX_TAKES = 64
+MAX_GAIN_DB = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class StemTrack:
-    """A stem track and the prompt of all its cues. Raises CueError for what cannot be a name or a prompt."""
+    """A stem track, what is heard on it and what is not. Raises CueError for what cannot be a name or prompt.
+
+    num_takes: None for as many as the render makes. gain_db: how loud the stem is placed; kept beside the
+    sound, never in it.
+    """
 
     name: str
     prompt: str
     negative_prompt: str = ""
+    num_takes: int | None = None
+    gain_db: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -37,6 +45,10 @@ class StemTrack:
             raise CueError(
                 f"a prompt has at most {MAX_PROMPT_CHARS} characters; got {len(self.prompt)} on {self.name!r}"
             )
+        if self.num_takes is not None and not 1 <= self.num_takes <= MAX_TAKES:
+            raise CueError(f"takes are 1 to {MAX_TAKES}; got {self.num_takes} on {self.name!r}")
+        if not -MAX_GAIN_DB <= self.gain_db <= MAX_GAIN_DB:
+            raise CueError(f"a gain lies within {MAX_GAIN_DB:g} dB; got {self.gain_db:g} on {self.name!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +58,8 @@ class SpottedClip:
     record_start_s, duration_s: where it is seen, seconds after the timeline's start. media_start_s: what it
     shows at its first instant, on the file's own clock (zero at the file's first frame); t seconds later it
     shows `media_start_s + speed * t`. source_timecode: label of that instant on the media's embedded clock.
+    handle_before_s, handle_after_s: how much longer sound is made on either side, for trimming and fading.
+    fade_in_s, fade_out_s: the overlap with its neighbours that transitions give it.
     """
 
     name: str
@@ -56,11 +70,29 @@ class SpottedClip:
     record_start_s: Fraction
     duration_s: Fraction
     source_timecode: str
+    handle_before_s: Fraction = Fraction(0)
+    handle_after_s: Fraction = Fraction(0)
+    fade_in_s: Fraction = Fraction(0)
+    fade_out_s: Fraction = Fraction(0)
     warnings: tuple[str, ...] = ()
 
     @property
     def record_end_s(self) -> Fraction:
         return self.record_start_s + self.duration_s
+
+    @property
+    def sound_start_s(self) -> Fraction:
+        """Record time of the first sample that is made: handles included."""
+        return self.record_start_s - self.handle_before_s
+
+    @property
+    def sound_media_start_s(self) -> Fraction:
+        """What the picture shows at `sound_start_s`, on the file's own clock."""
+        return self.media_start_s - self.speed * self.handle_before_s
+
+    @property
+    def sound_duration_s(self) -> Fraction:
+        return self.handle_before_s + self.duration_s + self.handle_after_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +100,7 @@ class Cue:
     """One stem to be made: a span of picture, what to hear, and the track it is for.
 
     `id` is made of what identifies the cue over repeated renders (track, media, source range), not of where
-    it lies.
+    it lies. `source` says who asked for it (see `cue_rules.SOURCES`).
     """
 
     id: str
@@ -76,18 +108,26 @@ class Cue:
     track: str
     prompt: str
     negative_prompt: str = ""
+    num_takes: int | None = None
+    gain_db: float = 0.0
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CueSheet:
-    """All cues of a timeline in record order, and what was left out."""
+    """All cues of a timeline in record order, and what was left out. `tracks`: names of stem tracks, in
+    order."""
 
     clock: TimelineClock
-    tracks: tuple[StemTrack, ...]
-    clips: tuple[SpottedClip, ...]
+    tracks: tuple[str, ...]
     cues: tuple[Cue, ...]
     unseen: tuple[Unseen, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def clips(self) -> tuple[SpottedClip, ...]:
+        """The clips that cues are for, each once, in record order."""
+        return tuple(dict.fromkeys(cue.clip for cue in self.cues))
 
     def iter_jobs(self) -> Iterator[tuple[SpottedClip, list[Cue]]]:
         """Each clip with all its cues: what is rendered together, so that the picture is seen once."""
@@ -95,6 +135,28 @@ class CueSheet:
         for cue in self.cues:
             by_clip.setdefault(cue.clip, []).append(cue)
         yield from by_clip.items()
+
+
+@dataclass(kw_only=True)
+class CueNumbering:
+    """Gives cues their ids; the same range of the same file on the same track, met again, gets a number."""
+
+    _met: dict[str, int] = field(default_factory=dict)
+
+    def build_cue(self, clip: SpottedClip, wanted: StemTrack, source: str) -> Cue:
+        facts = (wanted.name, clip.media_path.name, clip.media_start_s, clip.duration_s, clip.speed)
+        digest = hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:12]
+        self._met[digest] = self._met.get(digest, 0) + 1
+        return Cue(
+            id=digest if self._met[digest] == 1 else f"{digest}-{self._met[digest]}",
+            clip=clip,
+            track=wanted.name,
+            prompt=wanted.prompt,
+            negative_prompt=wanted.negative_prompt,
+            num_takes=wanted.num_takes,
+            gain_db=wanted.gain_db,
+            source=source,
+        )
 
 
 def parse_stem_track(text: str, *, negative_prompt: str = "") -> StemTrack:
@@ -108,37 +170,11 @@ def parse_stem_track(text: str, *, negative_prompt: str = "") -> StemTrack:
 
 
 def check_stem_tracks(tracks: Iterable[StemTrack]) -> tuple[StemTrack, ...]:
-    """The tracks as given. Raises CueError when there is none, or two share a name (case does not tell them
-    apart)."""
+    """The tracks as given. Raises CueError when two share a name (case does not tell them apart)."""
     checked = tuple(tracks)
-    if not checked:
-        raise CueError("name at least one track: --track 'Dog=small dog barking'")
     names: set[str] = set()
     for track in checked:
         if track.name.casefold() in names:
             raise CueError(f"two tracks are named {track.name!r}; give each prompt its own track name")
         names.add(track.name.casefold())
     return checked
-
-
-def build_cues(clips: Iterable[SpottedClip], tracks: Iterable[StemTrack]) -> Iterator[Cue]:
-    """Every prompt over every clip, clip by clip."""
-    seen: dict[str, int] = {}
-    tracks = tuple(tracks)
-    for clip in clips:
-        for track in tracks:
-            digest = _cue_digest(clip, track.name)
-            seen[digest] = seen.get(digest, 0) + 1
-            repeat = f"-{seen[digest]}" if seen[digest] > 1 else ""
-            yield Cue(
-                id=digest + repeat,
-                clip=clip,
-                track=track.name,
-                prompt=track.prompt,
-                negative_prompt=track.negative_prompt,
-            )
-
-
-def _cue_digest(clip: SpottedClip, track: str) -> str:
-    facts = (track, clip.media_path.name, clip.media_start_s, clip.duration_s, clip.speed)
-    return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:12]

@@ -1,15 +1,13 @@
-"""What is seen: the picture of a timeline as shots on the record clock.
+"""From the tree of a timeline to the shots a viewer sees.
 
-A shot is a run of one clip that is seen without interruption. Nests, their trims, time warps, transitions,
-disabled items and covered tracks are resolved here once, in exact seconds; OpenTimelineIO's own range
-functions leave some of them out.
+Nests, their trims, time warps, transitions, disabled items and covered tracks are resolved here once, in
+exact seconds; OpenTimelineIO's own range functions leave some of them out.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import opentimelineio as otio
@@ -17,60 +15,9 @@ import opentimelineio as otio
 from selva_otio.clock import exact_seconds
 from selva_otio.errors import TimelineReadError
 from selva_otio.media import explain_no_picture
+from selva_otio.shots import Picture, Shot, Unseen, lay_over
 
 MAX_NESTING = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shot:
-    """A clip as it is seen.
-
-    For each record time t from `record_start_s` to `record_end_s` it shows its media at `media_start_s +
-    speed * (t - record_start_s)`, on the clock of the media reference (embedded timecode included).
-    `cut_start_s` and `cut_end_s` are the record range without the overlap that transitions add.
-    """
-
-    clip: otio.schema.Clip
-    track_name: str
-    record_start_s: Fraction
-    record_end_s: Fraction
-    cut_start_s: Fraction
-    cut_end_s: Fraction
-    media_start_s: Fraction
-    speed: Fraction
-
-    def trim(self, start_s: Fraction, end_s: Fraction) -> Shot:
-        """The part of the shot between two record times inside it."""
-        return replace(
-            self,
-            record_start_s=start_s,
-            record_end_s=end_s,
-            cut_start_s=min(max(self.cut_start_s, start_s), end_s),
-            cut_end_s=max(min(self.cut_end_s, end_s), start_s),
-            media_start_s=self.media_start_s + self.speed * (start_s - self.record_start_s),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unseen:
-    """An item that shows nothing sound could be made for, and why.
-
-    `is_fault` tells mistakes (offline media) from what an editor meant (a title, a disabled clip).
-    """
-
-    name: str
-    track_name: str
-    reason: str
-    record_start_s: Fraction
-    is_fault: bool = False
-
-
-@dataclass(kw_only=True)
-class Picture:
-    """Shots in record order, and what was left out."""
-
-    shots: list[Shot] = field(default_factory=list)
-    unseen: list[Unseen] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +29,7 @@ class _View:
     record_end_s: Fraction
     local_start_s: Fraction
     speed: Fraction
-    track_name: str
+    track: otio.schema.Track
     depth: int = 0
 
     def record_range(
@@ -100,9 +47,49 @@ class _View:
         start_s, end_s = max(edges[0], self.record_start_s), min(edges[1], self.record_end_s)
         return (start_s, end_s) if start_s < end_s else None
 
+    def length_of(self, local_length_s: Fraction) -> Fraction:
+        """How long a stretch of the item's own clock takes on the record clock."""
+        return local_length_s / abs(self.speed) if self.speed else Fraction(0)
+
     def local_s(self, record_s: Fraction) -> Fraction:
         """The item's own time at a record time."""
         return self.local_start_s + self.speed * (record_s - self.record_start_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Overlap:
+    """A transition next to an item: how far it reaches to either side of the cut."""
+
+    before_s: Fraction = Fraction(0)
+    after_s: Fraction = Fraction(0)
+
+    @classmethod
+    def of(cls, neighbour: otio.core.Composable | None) -> _Overlap:
+        if not isinstance(neighbour, otio.schema.Transition):
+            return cls()
+        return cls(before_s=exact_seconds(neighbour.in_offset), after_s=exact_seconds(neighbour.out_offset))
+
+    @property
+    def length_s(self) -> Fraction:
+        return self.before_s + self.after_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where an item lies on its parent's clock, and the transitions into and out of it."""
+
+    start_s: Fraction
+    end_s: Fraction
+    into: _Overlap = _Overlap()
+    out_of: _Overlap = _Overlap()
+
+    @property
+    def seen_start_s(self) -> Fraction:
+        return self.start_s - self.into.before_s
+
+    @property
+    def seen_end_s(self) -> Fraction:
+        return self.end_s + self.out_of.after_s
 
 
 def iter_picture_tracks(timeline: otio.schema.Timeline) -> Iterator[otio.schema.Track]:
@@ -124,14 +111,14 @@ def resolve_picture(tracks: Iterable[otio.schema.Track]) -> Picture:
             record_end_s=item_duration_s(track),
             local_start_s=trimmed_start_s(track),
             speed=Fraction(1),
-            track_name=track.name,
+            track=track,
         )
         layer = Picture()
         if track.enabled:
             _collect_track(track, view, layer)
         else:
             layer.unseen.append(_unseen(track, view, Fraction(0), "the track is disabled"))
-        _lay_over(picture, layer)
+        lay_over(picture, layer)
     picture.shots.sort(key=lambda shot: shot.record_start_s)
     picture.unseen.sort(key=lambda item: item.record_start_s)
     return picture
@@ -184,7 +171,7 @@ def _unseen(
 ) -> Unseen:
     return Unseen(
         name=item.name,
-        track_name=view.track_name,
+        track_name=view.track.name,
         reason=reason,
         record_start_s=record_start_s,
         is_fault=is_fault,
@@ -199,13 +186,13 @@ def _collect_track(track: otio.schema.Track, view: _View, picture: Picture) -> N
         if not isinstance(child, otio.core.Item):
             continue
         end_s = local_s + item_duration_s(child)
-        before = children[index - 1] if index else None
-        after = children[index + 1] if index + 1 < len(children) else None
-        lead_s = (
-            exact_seconds(before.in_offset) if isinstance(before, otio.schema.Transition) else Fraction(0)
+        place = _Place(
+            start_s=local_s,
+            end_s=end_s,
+            into=_Overlap.of(children[index - 1] if index else None),
+            out_of=_Overlap.of(children[index + 1] if index + 1 < len(children) else None),
         )
-        tail_s = exact_seconds(after.out_offset) if isinstance(after, otio.schema.Transition) else Fraction(0)
-        _collect_item(child, local_s, end_s, view, picture, lead_s=lead_s, tail_s=tail_s)
+        _collect_item(child, place, view, picture)
         local_s = end_s
 
 
@@ -216,26 +203,15 @@ def _collect_stack(stack: otio.schema.Stack, view: _View, picture: Picture) -> N
         if isinstance(child, otio.schema.Track) and child.kind != otio.schema.TrackKind.Video:
             continue
         layer = Picture()
-        _collect_item(child, Fraction(0), item_duration_s(child), view, layer)
-        _lay_over(whole, layer)
+        _collect_item(child, _Place(start_s=Fraction(0), end_s=item_duration_s(child)), view, layer)
+        lay_over(whole, layer)
     picture.shots.extend(whole.shots)
     picture.unseen.extend(whole.unseen)
 
 
-def _collect_item(
-    item: otio.core.Item,
-    local_start_s: Fraction,
-    local_end_s: Fraction,
-    parent: _View,
-    picture: Picture,
-    *,
-    lead_s: Fraction = Fraction(0),
-    tail_s: Fraction = Fraction(0),
-) -> None:
-    """One item that lies from `local_start_s` to `local_end_s` on its parent's clock; transitions add lead
-    and tail."""
-    cut = parent.record_range(local_start_s, local_end_s)
-    seen = parent.record_range(local_start_s - lead_s, local_end_s + tail_s)
+def _collect_item(item: otio.core.Item, place: _Place, parent: _View, picture: Picture) -> None:
+    """One item of a track or stack, as far as its parent's window shows it."""
+    seen = parent.record_range(place.seen_start_s, place.seen_end_s)
     if isinstance(item, otio.schema.Gap) or seen is None:
         return
     if not item.enabled:
@@ -251,13 +227,13 @@ def _collect_item(
         return
     start_s = trimmed_start_s(item)
     if warp < 0:  # a reversed item plays its used range from the end
-        start_s += -warp * (local_end_s - local_start_s)
+        start_s += -warp * (place.end_s - place.start_s)
     view = _View(
         record_start_s=seen[0],
         record_end_s=seen[1],
-        local_start_s=start_s + warp * (parent.local_s(seen[0]) - local_start_s),
+        local_start_s=start_s + warp * (parent.local_s(seen[0]) - place.start_s),
         speed=parent.speed * warp,
-        track_name=parent.track_name,
+        track=parent.track,
         depth=parent.depth + 1,
     )
     if isinstance(item, otio.schema.Track):
@@ -265,27 +241,33 @@ def _collect_item(
     elif isinstance(item, otio.schema.Stack):
         _collect_stack(item, view, picture)
     elif isinstance(item, otio.schema.Clip):
-        _collect_clip(item, view, cut or seen, picture)
+        _collect_clip(item, place, parent, view, picture)
 
 
 def _collect_clip(
-    clip: otio.schema.Clip, view: _View, cut: tuple[Fraction, Fraction], picture: Picture
+    clip: otio.schema.Clip, place: _Place, parent: _View, view: _View, picture: Picture
 ) -> None:
     problem = explain_no_picture(clip)
     if problem is not None:
         reason, is_fault = problem
         picture.unseen.append(_unseen(clip, view, view.record_start_s, reason, is_fault=is_fault))
         return
+    seen = view.record_start_s, view.record_end_s
+    cut = parent.record_range(place.start_s, place.end_s) or seen
+    fades = [parent.length_of(place.into.length_s), parent.length_of(place.out_of.length_s)]
+    fade_in_s, fade_out_s = fades if parent.speed >= 0 else reversed(fades)
     picture.shots.append(
         Shot(
             clip=clip,
-            track_name=view.track_name,
-            record_start_s=view.record_start_s,
-            record_end_s=view.record_end_s,
+            track=view.track,
+            record_start_s=seen[0],
+            record_end_s=seen[1],
             cut_start_s=cut[0],
             cut_end_s=cut[1],
             media_start_s=view.local_start_s,
             speed=view.speed,
+            fade_in_s=fade_in_s,
+            fade_out_s=fade_out_s,
         )
     )
 
@@ -299,46 +281,3 @@ def _warp_speed(item: otio.core.Item) -> Fraction | None:
         elif isinstance(effect, otio.schema.TimeEffect):
             return None
     return speed
-
-
-def _lay_over(picture: Picture, layer: Picture) -> None:
-    """Put a layer on top: what it shows hides what is below."""
-    covers = _merge_ranges([(shot.record_start_s, shot.record_end_s) for shot in layer.shots])
-    starts = [start_s for start_s, _ in covers]
-    below: list[Shot] = []
-    for shot in picture.shots:
-        pieces = list(_iter_uncovered(shot, covers[max(0, bisect_right(starts, shot.record_start_s) - 1) :]))
-        below.extend(pieces)
-        if not pieces:
-            picture.unseen.append(
-                Unseen(
-                    name=shot.clip.name,
-                    track_name=shot.track_name,
-                    reason="hidden by the picture of a track above it",
-                    record_start_s=shot.record_start_s,
-                )
-            )
-    picture.shots[:] = below + layer.shots
-    picture.unseen.extend(layer.unseen)
-
-
-def _merge_ranges(ranges: list[tuple[Fraction, Fraction]]) -> list[tuple[Fraction, Fraction]]:
-    merged: list[tuple[Fraction, Fraction]] = []
-    for start_s, end_s in sorted(ranges):
-        if merged and start_s <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end_s))
-        else:
-            merged.append((start_s, end_s))
-    return merged
-
-
-def _iter_uncovered(shot: Shot, covers: list[tuple[Fraction, Fraction]]) -> Iterator[Shot]:
-    start_s = shot.record_start_s
-    for cover_start_s, cover_end_s in covers:
-        if cover_start_s >= shot.record_end_s:
-            break
-        if start_s < cover_start_s:
-            yield shot.trim(start_s, cover_start_s)
-        start_s = max(start_s, cover_end_s)
-    if start_s < shot.record_end_s:
-        yield shot.trim(start_s, shot.record_end_s)

@@ -1,64 +1,182 @@
-"""Spotting: a timeline and prompts become a cue sheet."""
+"""Spotting: a timeline, and what is to be heard, become a cue sheet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_otio.clock import (
-    TimelineClock,
-    build_timeline_clock,
-    exact_rate,
-    exact_seconds,
-    format_timecode,
-    sample_index,
-)
-from selva_otio.cues import CueSheet, SpottedClip, StemTrack, build_cues, check_stem_tracks
-from selva_otio.errors import NothingToSpotError, UnsupportedUrlError
-from selva_otio.media import resolve_media_path
-from selva_otio.picture import Shot, Unseen, iter_picture_tracks, resolve_picture
+from selva_otio.clock import TimelineClock, build_timeline_clock
+from selva_otio.cue_metadata import CLIP_RANK, TIMELINE_RANK, TRACK_RANK, iter_metadata_rules
+from selva_otio.cue_rules import TRACK_PROMPT, CueRule, choose_rules
+from selva_otio.cue_sheet_files import CueSheetRow
+from selva_otio.cues import Cue, CueNumbering, CueSheet, SpottedClip, StemTrack, check_stem_tracks
+from selva_otio.errors import CueError, NothingToSpotError
+from selva_otio.markers import SELVA_COLOUR, MarkerReader
+from selva_otio.picture import iter_picture_tracks, resolve_picture
+from selva_otio.shot_spotting import ShotSpotter
+from selva_otio.shots import Picture, Shot, Unseen
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpotOptions:
+    """How a timeline is looked at.
+
+    video_track: the name of the one track to look at; None for all video tracks seen from above, as a viewer
+    sees them. handles_s: sound made before and after each clip, as far as its media goes. use_markers,
+    use_metadata: whether cues are read from the timeline itself. marker_colour: the colour of markers that
+    are meant for us.
+    """
+
+    video_track: str | None = None
+    handles_s: Fraction = Fraction(0)
+    use_markers: bool = True
+    use_metadata: bool = True
+    marker_colour: str = SELVA_COLOUR
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.handles_s <= 60:
+            raise CueError(f"handles last 0 to 60 s; got {float(self.handles_s):g} s")
 
 
 def spot_timeline(
     timeline: otio.schema.Timeline,
-    tracks: Iterable[StemTrack],
+    tracks: Iterable[StemTrack] = (),
     *,
     base_folder: Path,
-    video_track: str | None = None,
+    rows: Iterable[CueSheetRow] = (),
+    options: SpotOptions | None = None,
     clock: TimelineClock | None = None,
 ) -> CueSheet:
-    """Every prompt over every visible clip.
+    """The cue sheet of a timeline.
 
-    base_folder: where relative media URLs start, the folder of the timeline's file. video_track: the name of
-    the one track to look at; by default all video tracks are looked at from above, as a viewer sees them.
-    Raises NothingToSpotError when no picture is left, CueError for tracks that are not allowed,
+    tracks: prompts for every clip. rows: a cue sheet file. Markers and metadata of the timeline speak too;
+    whose word counts where is told in `cue_rules`. base_folder: where relative media URLs start, the folder
+    of the timeline's file. clock: only when the timeline's own is known better than the timeline tells.
+    Raises NothingToSpotError when no picture is left, CueError for cues that are not allowed or missing,
     TimelineReadError for a broken timeline.
     """
+    options = options or SpotOptions()
     stem_tracks = check_stem_tracks(tracks)
-    picture_tracks = _choose_picture_tracks(timeline, video_track)
-    if clock is None:
-        clock = build_timeline_clock(timeline, _item_rates_hz(picture_tracks))
+    picture_tracks = _choose_picture_tracks(timeline, options.video_track)
+    clock = clock or build_timeline_clock(timeline, _item_rates_hz(picture_tracks))
     picture = resolve_picture(picture_tracks)
-    unseen = list(picture.unseen)
-    clips: list[SpottedClip] = []
-    for shot in picture.shots:
-        spotted = _spot_shot(shot, clock, base_folder)
-        if isinstance(spotted, SpottedClip):
-            clips.append(spotted)
-        else:
-            unseen.append(spotted)
-    if not clips:
-        raise NothingToSpotError(_explain_nothing(timeline, unseen))
-    return CueSheet(
-        clock=clock,
-        tracks=stem_tracks,
-        clips=tuple(clips),
-        cues=tuple(build_cues(clips, stem_tracks)),
-        unseen=tuple(sorted(unseen, key=lambda item: item.record_start_s)),
+    spotter = _Spotter(
+        timeline,
+        picture_tracks,
+        picture,
+        options=options,
+        shot_spotter=ShotSpotter(clock=clock, base_folder=base_folder, handles_s=options.handles_s),
     )
+    return spotter.spot(stem_tracks, rows)
+
+
+class _Spotter:
+    """One timeline being spotted."""
+
+    def __init__(
+        self,
+        timeline: otio.schema.Timeline,
+        picture_tracks: Sequence[otio.schema.Track],
+        picture: Picture,
+        *,
+        options: SpotOptions,
+        shot_spotter: ShotSpotter,
+    ) -> None:
+        self._timeline = timeline
+        self._picture_tracks = picture_tracks
+        self._picture = picture
+        self._options = options
+        self._shot_spotter = shot_spotter
+        self._clock = shot_spotter.clock
+        self._markers = MarkerReader(
+            clock=self._clock,
+            colour=options.marker_colour,
+            items=[timeline.tracks, *picture_tracks, *(shot.clip for shot in picture.shots)],
+        )
+        self._used_rules: set[int] = set()
+
+    def spot(self, tracks: Sequence[StemTrack], rows: Iterable[CueSheetRow]) -> CueSheet:
+        rules = [
+            *(CueRule(source=TRACK_PROMPT, wanted=track, origin="track prompt") for track in tracks),
+            *(row.to_rule(self._clock) for row in rows),
+            *self._timeline_rules(),
+        ]
+        unseen = list(self._picture.unseen)
+        numbering = CueNumbering()
+        cues: list[Cue] = []
+        num_pictures = 0
+        asked = bool(rules)
+        for shot in self._picture.shots:
+            shot_rules = [*rules, *self._shot_rules(shot)]
+            asked = asked or bool(shot_rules)
+            spotted = self._shot_spotter.spot(shot)
+            if isinstance(spotted, Unseen):
+                unseen.append(spotted)
+                continue
+            num_pictures += 1
+            cues.extend(self._spot_cues(shot, spotted, shot_rules, numbering))
+        self._check_found(asked=asked, num_pictures=num_pictures, cues=cues, unseen=unseen)
+        return CueSheet(
+            clock=self._clock,
+            tracks=_track_names([rule.wanted.name for rule in rules] + [cue.track for cue in cues]),
+            cues=tuple(cues),
+            unseen=tuple(sorted((_judge(item, rules) for item in unseen), key=_record_start_s)),
+            warnings=tuple(self._warnings(rules)),
+        )
+
+    def _timeline_rules(self) -> Iterator[CueRule]:
+        timeline = self._timeline
+        if self._options.use_metadata:
+            yield from iter_metadata_rules(timeline, rank=TIMELINE_RANK, origin="metadata of the timeline")
+        if self._options.use_markers:
+            for item in (timeline.tracks, *self._picture_tracks):
+                yield from self._markers.iter_timeline_rules(item, self._picture.shots)
+
+    def _shot_rules(self, shot: Shot) -> Iterator[CueRule]:
+        if self._options.use_metadata:
+            origin = f"metadata of clip {shot.clip.name!r}"
+            yield from iter_metadata_rules(shot.clip, rank=CLIP_RANK, origin=origin)
+            origin = f"metadata of track {shot.track_name!r}"
+            yield from iter_metadata_rules(shot.track, rank=TRACK_RANK, origin=origin)
+        if self._options.use_markers:
+            yield from self._markers.iter_clip_rules(shot)
+
+    def _spot_cues(
+        self, shot: Shot, whole: SpottedClip, rules: Sequence[CueRule], numbering: CueNumbering
+    ) -> Iterator[Cue]:
+        for spoken in choose_rules(shot, whole.media_path, rules):
+            self._used_rules.add(id(spoken.rule))
+            if (spoken.start_s, spoken.end_s) == (shot.record_start_s, shot.record_end_s):
+                yield numbering.build_cue(whole, spoken.rule.wanted, spoken.rule.source)
+                continue
+            part = self._shot_spotter.spot(shot.trim(spoken.start_s, spoken.end_s))
+            if isinstance(part, SpottedClip):
+                yield numbering.build_cue(part, spoken.rule.wanted, spoken.rule.source)
+
+    def _check_found(
+        self, *, asked: bool, num_pictures: int, cues: Sequence[Cue], unseen: Sequence[Unseen]
+    ) -> None:
+        if not asked:
+            raise CueError(
+                "nothing says what to hear: name a track (--track 'Dog=small dog barking'), give a cue sheet, "
+                "or set markers that read 'Dog: small dog barking'"
+            )
+        if not num_pictures:
+            raise NothingToSpotError(_explain_nothing(self._timeline, unseen))
+        if not cues:
+            raise CueError("no cue lies on a clip with picture; look at clip names and times of the cues")
+
+    def _warnings(self, rules: Sequence[CueRule]) -> Iterator[str]:
+        yield from (
+            f"{rule.origin}: nothing on {rule.wanted.name!r} comes of it"
+            for rule in rules
+            if id(rule) not in self._used_rules and rule.source != TRACK_PROMPT
+        )
+        yield from self._markers.warnings
 
 
 def _choose_picture_tracks(
@@ -89,79 +207,29 @@ def _item_rates_hz(tracks: Iterable[otio.schema.Track]) -> list[float]:
     return rates_hz
 
 
-def _spot_shot(shot: Shot, clock: TimelineClock, base_folder: Path) -> SpottedClip | Unseen:
-    """One shot on its file's own clock, transitions cut short where the media ends."""
-    reference = shot.clip.media_reference
-    available = reference.available_range
-    media_origin_s = exact_seconds(available.start_time) if available is not None else Fraction(0)
-    available_s = exact_seconds(available.duration) if available is not None else None
-    try:
-        media_path = resolve_media_path(reference.target_url, base_folder)
-    except UnsupportedUrlError as error:
-        return _refuse(shot, error.message)
-    fitted, warnings = _fit_to_media(shot, media_origin_s, available_s)
-    start_s = fitted.media_start_s - media_origin_s
-    end_s = start_s + fitted.speed * (fitted.record_end_s - fitted.record_start_s)
-    low_s, high_s = min(start_s, end_s), max(start_s, end_s)
-    if low_s < 0:
-        return _refuse(shot, f"its source range begins {float(-low_s):.3f} s before its media does")
-    if available_s is not None and high_s > available_s:
-        past_s = float(high_s - available_s)
-        warnings.append(f"its source range ends {past_s:.3f} s after its available range")
-    if fitted.speed < 0:  # the first frame seen is the one that ends where reverse play begins
-        start_s = max(start_s - 1 / _media_rate(fitted), Fraction(0))
-    if (fitted.record_start_s * clock.rate).denominator != 1:
-        warnings.append("it does not start on a frame of the timeline")
-    return SpottedClip(
-        name=shot.clip.name or media_path.stem,
-        video_track=shot.track_name,
-        media_path=media_path,
-        media_start_s=start_s,
-        speed=fitted.speed,
-        record_start_s=fitted.record_start_s,
-        duration_s=fitted.record_end_s - fitted.record_start_s,
-        source_timecode=_source_timecode(fitted, clock),
-        warnings=tuple(warnings),
-    )
+def _track_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Names in the order they are met; case does not tell them apart."""
+    met: dict[str, str] = {}
+    for name in names:
+        met.setdefault(name.casefold(), name)
+    return tuple(met.values())
 
 
-def _fit_to_media(
-    shot: Shot, media_origin_s: Fraction, available_s: Fraction | None
-) -> tuple[Shot, list[str]]:
-    """Cut what transitions add back to where there is media."""
-    if shot.speed == 0:
-        return shot, []
-    media_start_s = shot.media_start_s - media_origin_s
-    media_end_s = media_start_s + shot.speed * (shot.record_end_s - shot.record_start_s)
-    after_end_s = Fraction(0) if available_s is None else max(media_start_s, media_end_s) - available_s
-    before_start_s = -min(media_start_s, media_end_s)
-    lead_s, tail_s = (before_start_s, after_end_s) if shot.speed > 0 else (after_end_s, before_start_s)
-    lead_s = min(max(lead_s / abs(shot.speed), Fraction(0)), shot.cut_start_s - shot.record_start_s)
-    tail_s = min(max(tail_s / abs(shot.speed), Fraction(0)), shot.record_end_s - shot.cut_end_s)
-    if not lead_s and not tail_s:
-        return shot, []
-    fitted = shot.trim(shot.record_start_s + lead_s, shot.record_end_s - tail_s)
-    return fitted, ["its transition reaches past its media; the sound ends where the media does"]
+def _judge(item: Unseen, rules: Sequence[CueRule]) -> Unseen:
+    """A fault of a clip that nobody asks sound for is only a note."""
+    if not item.is_fault or any(_concerns(rule, item) for rule in rules):
+        return item
+    return item.as_note()
 
 
-def _refuse(shot: Shot, reason: str) -> Unseen:
-    return Unseen(
-        name=shot.clip.name,
-        track_name=shot.track_name,
-        reason=reason,
-        record_start_s=shot.record_start_s,
-        is_fault=True,
-    )
+def _concerns(rule: CueRule, item: Unseen) -> bool:
+    starts_late = rule.record_start_s is not None and item.record_start_s < rule.record_start_s
+    ends_early = rule.record_end_s is not None and item.record_start_s >= rule.record_end_s
+    return rule.matches_name(item.name) and not starts_late and not ends_early
 
 
-def _media_rate(shot: Shot) -> Fraction:
-    used = shot.clip.media_reference.available_range or shot.clip.source_range
-    return exact_rate(used.duration.rate)
-
-
-def _source_timecode(shot: Shot, clock: TimelineClock) -> str:
-    rate = _media_rate(shot)
-    return format_timecode(sample_index(shot.media_start_s * rate, 1), rate, drop_frame=clock.drop_frame)
+def _record_start_s(item: Unseen) -> Fraction:
+    return item.record_start_s
 
 
 def _explain_nothing(timeline: otio.schema.Timeline, unseen: Sequence[Unseen]) -> str:

@@ -40,7 +40,7 @@ def stems_of(sheet: CueSheet, *, takes: int = 1, sample_rate_hz: int = 48_000) -
 
 def rendered(timeline: otio.schema.Timeline, *tracks: StemTrack, takes: int = 1) -> otio.schema.Timeline:
     sheet = spot(timeline, *tracks)
-    return place_stems(timeline, sheet, stems_of(sheet, takes=takes))
+    return place_stems(timeline, sheet, stems_of(sheet, takes=takes)).timeline
 
 
 def audio_tracks(timeline: otio.schema.Timeline) -> list[otio.schema.Track]:
@@ -69,7 +69,7 @@ def test_stems_lie_where_their_clips_do_at_every_rate(
         )
     )
     sheet = spot(timeline, DOG, RAIN)
-    placed = place_stems(timeline, sheet, stems_of(sheet))
+    placed = place_stems(timeline, sheet, stems_of(sheet)).timeline
     assert [track.name for track in audio_tracks(placed)] == ["Dog", "Rain"]
     for track in audio_tracks(placed):
         assert record_frames(placed, track) == [(13, 114), (121, 171), (171, 172)]
@@ -105,7 +105,7 @@ def test_urls_are_absolute_encoded_and_lead_back_to_the_file(cut_at_24: CutBuild
 def test_takes_are_media_references_of_one_clip_and_listed(cut_at_24: CutBuilder) -> None:
     timeline = cut_at_24.timeline(cut_at_24.track(cut_at_24.clip("a", offset=0, frames=20)))
     sheet = spot(timeline)
-    placed = place_stems(timeline, sheet, stems_of(sheet, takes=3), active_take=2)
+    placed = place_stems(timeline, sheet, stems_of(sheet, takes=3), active_take=2).timeline
     (clip,) = audio_tracks(placed)[0].find_clips()
     assert sorted(clip.media_references()) == ["take_1", "take_2", "take_3"]
     assert clip.active_media_reference_key == "take_2"
@@ -157,7 +157,9 @@ def test_a_cue_without_stem_leaves_its_place_empty(cut_at_24: CutBuilder) -> Non
         cut.track(*(cut.clip(name, offset=offset, frames=10) for offset, name in enumerate("abc")))
     )
     sheet = spot(timeline)
-    placed = place_stems(timeline, sheet, [stem for stem in stems_of(sheet) if stem.cue != sheet.cues[1].id])
+    placed = place_stems(
+        timeline, sheet, [stem for stem in stems_of(sheet) if stem.cue != sheet.cues[1].id]
+    ).timeline
     assert record_frames(placed, audio_tracks(placed)[0]) == [(0, 10), (20, 30)]
 
 
@@ -175,7 +177,7 @@ def test_stems_of_clips_off_the_frame_grid_cover_them_in_whole_frames(cut_at_24:
     span = measure_span(sheet.clips[0], sheet.clock, 48_000)
     assert (span.duration_s, span.frames_s) == (Fraction(10, 25), Fraction(10, 24))
     assert span.num_samples == 20_000
-    placed = place_stems(timeline, sheet, stems_of(sheet))
+    placed = place_stems(timeline, sheet, stems_of(sheet)).timeline
     assert len(audio_tracks(placed)) == 1
     assert record_frames(placed, audio_tracks(placed)[0])[1] == pytest.approx((9.6, 33.6))
 

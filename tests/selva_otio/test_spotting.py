@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import opentimelineio as otio
 import pytest
-from selva_otio import CueSheet, StemTrack, spot_timeline
+from selva_otio import CueSheet, SpotOptions, StemTrack, spot_timeline
 from selva_otio.errors import CueError, NothingToSpotError
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ RAIN = StemTrack(name="Rain", prompt="rain on a tin roof", negative_prompt="thun
 
 
 def spot(timeline: otio.schema.Timeline, *tracks: StemTrack, video_track: str | None = None) -> CueSheet:
-    return spot_timeline(timeline, tracks or (DOG,), base_folder=Path("/cuts"), video_track=video_track)
+    return spot_timeline(
+        timeline, tracks or (DOG,), base_folder=Path("/cuts"), options=SpotOptions(video_track=video_track)
+    )
 
 
 def test_every_prompt_is_a_cue_over_every_clip(cut_at_24: CutBuilder) -> None:
@@ -166,7 +168,7 @@ def test_the_same_range_used_twice_gives_two_cues(cut_at_24: CutBuilder) -> None
 @pytest.mark.parametrize(
     ("tracks", "message"),
     [
-        ([], "at least one track"),
+        ([], "nothing says what to hear"),
         ([DOG, StemTrack(name="dog", prompt="another")], "two tracks are named"),
     ],
 )

@@ -10,6 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import typer
+from selva_otio import CueSheet, SpotOptions, StemTrack, load_timeline, parse_stem_track, spot_timeline
+from selva_otio.bare_media import build_media_clock, build_media_timeline
+from selva_otio.timelines import check_timeline_target
+
+from selva_core.engine import SamplingSettings
 from selva_daemon.cli.progress_bars import RenderBars
 from selva_daemon.cli.refusals import EXIT_PARTLY_FAILED, EXIT_REFUSED, refusals
 from selva_daemon.client import Client
@@ -17,11 +22,6 @@ from selva_daemon.probing import probe_in_process
 from selva_daemon.render import check_stems_folder, choose_model, render_sheet, render_timeline
 from selva_daemon.render_jobs import RenderSettings
 from selva_daemon.render_report import RenderReport
-from selva_otio import CueSheet, StemTrack, load_timeline, parse_stem_track, spot_timeline
-from selva_otio.bare_media import build_media_clock, build_media_timeline, parse_moment
-from selva_otio.timelines import check_timeline_target
-
-from selva_core.engine import SamplingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,12 @@ def run_render(
         timeline = load_timeline(cut)
         check_timeline_target(output, cut)
         settings = options.build_settings(stems_folder)
-        sheet = spot_timeline(timeline, tracks, base_folder=cut.absolute().parent, video_track=video_track)
+        sheet = spot_timeline(
+            timeline,
+            tracks,
+            base_folder=cut.absolute().parent,
+            options=SpotOptions(video_track=video_track),
+        )
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=len(sheet.clips)) as bars:
             report = render_timeline(timeline, sheet, settings, output, client=client, on_status=bars)
     _finish(report, as_json=as_json)
@@ -98,8 +103,8 @@ def spot_media(video: Path, tracks: list[StemTrack], *, start: str | None, end: 
         facts.path,
         clock,
         duration_s=facts.duration_s,
-        start_s=Fraction(0) if start is None else parse_moment(start, clock),
-        end_s=facts.duration_s if end is None else parse_moment(end, clock),
+        start_s=Fraction(0) if start is None else clock.parse_moment_s(start),
+        end_s=facts.duration_s if end is None else clock.parse_moment_s(end),
     )
     return spot_timeline(timeline, tracks, base_folder=facts.path.parent, clock=clock)
 
