@@ -13,7 +13,7 @@ from typing import Any
 from selva_core.errors import RenderCancelled
 from selva_daemon.errors import StorageError, UnknownJobError, from_wire
 from selva_daemon.events import EventPublisher
-from selva_daemon.output_files import remove_staged
+from selva_daemon.output_files import remove_staging
 from selva_daemon.progress import DurationEstimate, JobProgress, ProgressBook
 from selva_daemon.queue import JobQueue, StoredJob
 from selva_daemon.scheduling import Turns
@@ -193,7 +193,7 @@ class Dispatcher:
         if job_id is None:
             return
         job = self._queue.job(job_id)
-        remove_staged(Path(job.request_body["output"]["folder"]), job_id=job_id)
+        remove_staging(Path(job.request_body["output"]["folder"]), job_id=job_id)
         if outcome is Outcome.CANCELLED:
             self.job_cancelled(job_id)
         elif outcome is Outcome.PUT_BACK:

@@ -72,8 +72,8 @@ class Line:
     def exchange(self, call: Call[T], *, timeout_s: float) -> Steps[T]:
         """Send the request and return its parsed reply.
 
-        When the daemon is restarted meanwhile, the request goes to the new one under the same id, so a job
-        is queued once. Raises the daemon's error, DaemonTimeoutError, DaemonUnavailableError,
+        When the daemon is restarted in that time, the request goes to the new one under the same id, so a
+        job is queued once. Raises the daemon's error, DaemonTimeoutError, DaemonUnavailableError,
         DaemonRefusedError.
         """
         request = Envelope(type=call.type, request_id=new_id(), session=self._session, body=call.body)
@@ -86,7 +86,7 @@ class Line:
             if reply is not None:
                 return call.parse(reply.body)
             self._raise_if_refused()
-            if self.find_again():
+            if self._find_again_until(give_up_s):
                 self._channels[call.channel].send(packed)
             elif time.monotonic() >= give_up_s:
                 raise DaemonTimeoutError(
@@ -94,6 +94,15 @@ class Line:
                     request=call.type,
                     timeout_s=timeout_s,
                 )
+
+    def _find_again_until(self, give_up_s: float) -> bool:
+        """As `find_again`, but a daemon that is gone may come back until then."""
+        try:
+            return self.find_again()
+        except DaemonUnavailableError:
+            if time.monotonic() >= give_up_s:
+                raise
+            return False
 
     def subscribe(self, topics: Sequence[str]) -> Socket:
         """A socket that receives the events of these topics; the caller closes it."""

@@ -1,6 +1,6 @@
 """Stems in the user's folder: whole or not there, and never in place of a file that is not the same.
 
-A stem is staged under a hidden name that carries the job's id, flushed, and then published by rename. When
+A stem is written in a hidden folder that carries the job's id, flushed, and then published by rename. When
 the name is taken by other bytes (somebody edited the stem), the new one gets a number.
 """
 
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import filecmp
 import os
+import shutil
 import sys
+import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from selva_core.errors import OutputError
@@ -41,16 +43,28 @@ def resolve_output_folder(folder: Path, *, allowed: Sequence[str], forbidden: Se
     return real
 
 
-def staged_path(folder: Path, *, job_id: str, index: int) -> Path:
-    """Where stem `index` of a job is written before it is published."""
-    return folder / f".selva-{job_id}-{index}.part.wav"
+@contextmanager
+def staging_folder(folder: Path, *, job_id: str) -> Iterator[Path]:
+    """A hidden folder inside `folder` for one run of a job, gone afterwards. Raises OutputError.
+
+    What earlier runs of the job left when their worker was killed is swept up first.
+    """
+    remove_staging(folder, job_id=job_id)
+    staging = folder / f".selva-{job_id}-{uuid.uuid4().hex[:8]}"
+    try:
+        staging.mkdir()
+    except OSError as exc:
+        raise OutputError(f"{folder} cannot be written to: {exc.strerror or exc}", path=str(folder)) from exc
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def remove_staged(folder: Path, *, job_id: str) -> None:
-    """Sweep up what a dead worker left of this job."""
-    for path in folder.glob(f".selva-{job_id}-*.part.wav"):
-        with suppress(OSError):
-            path.unlink()
+def remove_staging(folder: Path, *, job_id: str) -> None:
+    """Remove the hidden folders of a job that does not run any more."""
+    for staging in folder.glob(f".selva-{job_id}-*"):
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def publish(staged: Path, target: Path) -> Path:

@@ -12,7 +12,7 @@ from selva_core.engine import Engine, PictureRange, RenderProgress, StemRequest
 from selva_core.errors import OutOfMemoryError, RenderCancelled
 from selva_daemon.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
 from selva_daemon.media_identity import identify_media
-from selva_daemon.output_files import publish, remove_staged, resolve_output_folder, staged_path
+from selva_daemon.output_files import publish, resolve_output_folder, staging_folder
 from selva_daemon.schema import CueRequest, JobRequest, TakeRequest
 from selva_daemon.status import StemResult
 from selva_daemon.stem_cache import StemCache
@@ -108,17 +108,24 @@ class JobRenderer:
         folder = resolve_output_folder(
             output.folder, allowed=self._output_rules.allowed, forbidden=self._output_rules.forbidden
         )
-        remove_staged(folder, job_id=context.job_id)
         context.tell("loading", 0.0)
         engine = self._engine_for(context.job.model)
         stems = _plan(context.job, engine)
         known = {stem.waveform_key: self._cache.get(stem.waveform_key) for stem in stems}
         cached = {key: waveform for key, waveform in known.items() if waveform is not None}
         made = self._make(context, engine, [stem for stem in stems if stem.waveform_key not in cached])
-        try:
-            return self._write(context, engine, folder, stems, cached=cached, made=made)
-        finally:
-            remove_staged(folder, job_id=context.job_id)
+        with staging_folder(folder, job_id=context.job_id) as staging:
+            staged = self._stage(context, engine, staging, stems, waveforms={**cached, **made})
+            return [
+                _result(
+                    context.job,
+                    stem,
+                    file=publish(path, _target(folder, context.job, stem)),
+                    cached=stem.waveform_key in cached,
+                    warnings=warnings,
+                )
+                for stem, path, warnings in staged
+            ]
 
     def _make(self, context: JobContext, engine: Engine, missing: Sequence[_Stem]) -> dict[str, Waveform]:
         """Waveforms by key; equal stems are made once."""
@@ -133,22 +140,21 @@ class JobRenderer:
             self._cache.put(key, waveform)
         return made
 
-    def _write(
+    def _stage(
         self,
         context: JobContext,
         engine: Engine,
-        folder: Path,
+        staging: Path,
         stems: Sequence[_Stem],
         *,
-        cached: Mapping[str, Waveform],
-        made: Mapping[str, Waveform],
-    ) -> list[StemResult]:
-        waveforms = {**cached, **made}
-        staged: list[tuple[_Stem, Path, tuple[str, ...]]] = []
+        waveforms: Mapping[str, Waveform],
+    ) -> list[tuple[_Stem, Path, tuple[str, ...]]]:
+        """Write all stems out of sight, so that a job that fails half-way publishes nothing."""
+        staged = []
         for index, stem in enumerate(stems):
             context.tell("writing", RENDERED_FRACTION + (1.0 - RENDERED_FRACTION) * index / len(stems))
             waveform = waveforms[stem.waveform_key]
-            path = staged_path(folder, job_id=context.job_id, index=index)
+            path = staging / f"{index}.wav"
             report = self._write_stem(
                 path,
                 waveform,
@@ -157,16 +163,7 @@ class JobRenderer:
                 provenance=_provenance(context.job, stem, engine),
             )
             staged.append((stem, path, (*engine.notices, *waveform.warnings, *report.warnings)))
-        return [
-            _result(
-                context.job,
-                stem,
-                file=publish(path, _target(folder, context.job, stem)),
-                cached=stem.waveform_key in cached,
-                warnings=warnings,
-            )
-            for stem, path, warnings in staged
-        ]
+        return staged
 
 
 def _plan(job: JobRequest, engine: Engine) -> list[_Stem]:

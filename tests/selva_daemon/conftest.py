@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import gc
 import os
-import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,16 +19,17 @@ import av
 import numpy as np
 import psutil
 import pytest
-
 from selva_daemon.client import Client
+from selva_daemon.launch import start_daemon
 from selva_daemon.places import Places
 from selva_daemon.schema import CueRequest, JobRequest, MediaRange, OutputRequest, TakeRequest
 from selva_daemon.server import Server
 from selva_daemon.settings import DaemonSettings
 
+from tests.selva_daemon.daemons import JobMaker, StartDaemon, StartServer, end_process_tree, serving
+
 CLIP_FRAMES = 10
 CLIP_FPS = 25
-PATIENCE_S = 30.0
 
 
 @pytest.fixture(autouse=True)
@@ -82,9 +82,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-JobMaker = Callable[..., JobRequest]
-
-
 @pytest.fixture
 def make_job(clip: Path, tmp_path: Path) -> JobMaker:
     """Jobs over the clip; each keyword changes one thing."""
@@ -123,42 +120,6 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
     return make
 
 
-@contextmanager
-def serving(
-    places: Places, settings: DaemonSettings | None = None, *, worker_program: Sequence[str] | None = None
-) -> Iterator[Server]:
-    """A server in a thread of this process, with a real worker process; stopped at the end."""
-    chosen = settings or DaemonSettings(drain_timeout_s=0.2)
-    server = Server(places, chosen, worker_program=worker_program)
-    opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-
-    def serve() -> None:
-        try:
-            server.open()
-        except BaseException as exc:
-            opened.put(exc)
-            raise SystemExit from None
-        opened.put(None)
-        server.run()
-        server.close()
-
-    thread = threading.Thread(target=serve, name="server")
-    thread.start()
-    refusal = opened.get(timeout=PATIENCE_S)
-    if refusal is not None:
-        thread.join(PATIENCE_S)
-        raise refusal
-    try:
-        yield server
-    finally:
-        server.begin_shutdown()
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
-
-
-StartServer = Callable[..., Server]
-
-
 @pytest.fixture
 def start_server(places: Places) -> Iterator[StartServer]:
     """Start a server with some settings changed; it ends with the test."""
@@ -179,9 +140,15 @@ def client(places: Places, start_server: StartServer) -> Iterator[Client]:
         yield connected
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Look again and again; fails after PATIENCE_S."""
-    give_up_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up_s, f"waited in vain for: {what}"
-        time.sleep(0.01)
+@pytest.fixture
+def start_daemon_process(places: Places) -> Iterator[StartDaemon]:
+    """Start a daemon as a process of its own, as `selva daemon start` does; ended with the test."""
+    pids: list[int] = []
+
+    def start() -> int:
+        pids.append(start_daemon(places))
+        return pids[-1]
+
+    yield start
+    for pid in pids:
+        end_process_tree(pid)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import soundfile
-
-from selva_core.errors import MediaNotFoundError, RenderCancelled
 from selva_daemon.client import Client
 from selva_daemon.errors import InvalidRequestError, JobStateError, UnknownJobError
 from selva_daemon.schema import JobRequest
 from selva_daemon.status import StemResult
 
-JobMaker = Callable[..., JobRequest]
+from selva_core.errors import MediaNotFoundError, RenderCancelled
+from tests.selva_daemon.daemons import JobMaker
 
 
 def finished_stems(client: Client, request: JobRequest) -> tuple[StemResult, ...]:
@@ -65,7 +63,9 @@ def test_another_length_of_the_same_sound_never_replaces_the_first_file(
     assert soundfile.info(second.file).frames == 24_000
 
 
-def test_a_stem_somebody_edited_is_kept_and_the_new_one_gets_a_number(client: Client, make_job: JobMaker) -> None:
+def test_a_stem_somebody_edited_is_kept_and_the_new_one_gets_a_number(
+    client: Client, make_job: JobMaker
+) -> None:
     (first,) = finished_stems(client, make_job())
     Path(first.file).write_bytes(b"edited by hand")
     (second,) = finished_stems(client, make_job())
@@ -73,7 +73,9 @@ def test_a_stem_somebody_edited_is_kept_and_the_new_one_gets_a_number(client: Cl
     assert Path(second.file).name == f"{Path(first.file).stem}_2.wav"
 
 
-def test_events_go_from_the_present_state_to_the_finished_one_in_order(client: Client, make_job: JobMaker) -> None:
+def test_events_go_from_the_present_state_to_the_finished_one_in_order(
+    client: Client, make_job: JobMaker
+) -> None:
     submitted = client.submit(make_job())
     seen = list(client.events(submitted.job_id, timeout_s=60))
     assert seen[-1].state == "done"
@@ -90,7 +92,9 @@ def test_events_of_a_finished_job_are_its_last_state(client: Client, make_job: J
     assert [status.state for status in client.events(job_id, timeout_s=10)] == ["done"]
 
 
-def test_a_missing_picture_fails_its_job_and_no_other(client: Client, make_job: JobMaker, tmp_path: Path) -> None:
+def test_a_missing_picture_fails_its_job_and_no_other(
+    client: Client, make_job: JobMaker, tmp_path: Path
+) -> None:
     bad = client.submit(make_job(media=tmp_path / "gone.mov")).job_id
     good = client.submit(make_job()).job_id
     failed = client.wait(bad, timeout_s=60)
@@ -127,7 +131,9 @@ def test_a_waiting_job_is_cancelled_at_once(client: Client, make_job: JobMaker) 
     assert client.cancel(job_id) == {job_id: "cancelled"}
 
 
-def test_a_cancelled_job_can_be_tried_again_and_a_waiting_one_cannot(client: Client, make_job: JobMaker) -> None:
+def test_a_cancelled_job_can_be_tried_again_and_a_waiting_one_cannot(
+    client: Client, make_job: JobMaker
+) -> None:
     client.pause()
     job_id = client.submit(make_job()).job_id
     with pytest.raises(JobStateError, match="queued"):
@@ -163,7 +169,9 @@ def test_a_job_nobody_knows_is_an_error_that_names_it(client: Client) -> None:
         client.job("nonesuch")
 
 
-def test_the_list_shows_jobs_by_state_and_clear_forgets_the_finished(client: Client, make_job: JobMaker) -> None:
+def test_the_list_shows_jobs_by_state_and_clear_forgets_the_finished(
+    client: Client, make_job: JobMaker
+) -> None:
     done = client.submit(make_job(label="first")).job_id
     client.wait(done, timeout_s=60)
     client.pause()

@@ -1,0 +1,82 @@
+"""Servers in a thread, and what tests of them share."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import psutil
+from selva_daemon.connection import process_is_alive
+from selva_daemon.places import Places
+from selva_daemon.schema import JobRequest
+from selva_daemon.server import Server
+from selva_daemon.settings import DaemonSettings
+
+PATIENCE_S = 30.0
+
+JobMaker = Callable[..., JobRequest]
+StartServer = Callable[..., Server]
+StartDaemon = Callable[[], int]
+
+
+@contextmanager
+def serving(
+    places: Places, settings: DaemonSettings | None = None, *, worker_program: Sequence[str] | None = None
+) -> Iterator[Server]:
+    """A server in a thread of this process, with a real worker process; stopped at the end."""
+    chosen = settings or DaemonSettings(drain_timeout_s=0.2)
+    server = Server(places, chosen, worker_program=worker_program)
+    opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def serve() -> None:
+        try:
+            server.open()
+        except BaseException as exc:
+            opened.put(exc)
+            return
+        opened.put(None)
+        server.run()
+        server.close()
+
+    thread = threading.Thread(target=serve, name="server")
+    thread.start()
+    refusal = opened.get(timeout=PATIENCE_S)
+    if refusal is not None:
+        thread.join(PATIENCE_S)
+        raise refusal
+    try:
+        yield server
+    finally:
+        server.begin_shutdown()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Look again and again; fails after PATIENCE_S."""
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up_s, f"waited in vain for: {what}"
+        time.sleep(0.01)
+
+
+def kill_hard(pid: int) -> None:
+    """As a crash would: no handler runs."""
+    try:
+        psutil.Process(pid).kill()
+    except psutil.NoSuchProcess:
+        return
+    wait_until(lambda: not process_is_alive(pid), f"the end of process {pid}")
+
+
+def end_process_tree(pid: int) -> None:
+    """Kill a daemon and its worker, whatever their state."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children()]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        kill_hard(process.pid)
