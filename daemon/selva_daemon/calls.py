@@ -86,6 +86,10 @@ def clear() -> Call[int]:
     return Call(channel=CONTROL, type="clear", parse=lambda body: int(_field(body, "cleared", int)))
 
 
+def metrics() -> Call[str]:
+    return Call(channel=CONTROL, type="metrics", parse=lambda body: str(_field(body, "text", str)))
+
+
 def order(name: str) -> Call[None]:
     """pause, resume, yield or shutdown: told and done."""
     return Call(channel=CONTROL, type=name, parse=lambda _: None)

@@ -167,6 +167,10 @@ class Client:
     def status(self) -> DaemonStatus:
         return self._ask(calls.status())
 
+    def metrics(self) -> str:
+        """Numbers about the daemon in the Prometheus text format."""
+        return self._ask(calls.metrics())
+
     def pause(self) -> None:
         """Start no more jobs; running ones go on."""
         self._ask(calls.order("pause"))

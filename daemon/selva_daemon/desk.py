@@ -77,12 +77,14 @@ class Desk:
         dispatcher: Dispatcher,
         queue: JobQueue,
         daemon_status: Callable[[], Body],
+        metrics: Callable[[], str],
         begin_shutdown: Callable[[], None],
         instance: str,
     ) -> None:
         self._dispatcher = dispatcher
         self._queue = queue
         self._daemon_status = daemon_status
+        self._metrics_text = metrics
         self._begin_shutdown = begin_shutdown
         self._instance = instance
         self._replays = ReplayGuard()
@@ -97,6 +99,7 @@ class Desk:
             CONTROL: {
                 "hello": self._hello,
                 "status": self._status,
+                "metrics": self._metrics,
                 "cancel": self._cancel,
                 "move": self._move,
                 "pause": self._pause,
@@ -106,6 +109,11 @@ class Desk:
                 "shutdown": self._shutdown,
             },
         }
+
+    @property
+    def requests(self) -> dict[str, list[str]]:
+        """The request types of each channel."""
+        return {channel: sorted(handlers) for channel, handlers in self._handlers.items()}
 
     def answer(self, channel: str, envelope: Envelope, *, client: str) -> Body:
         """The reply's body. Raises SelvaError."""
@@ -128,7 +136,7 @@ class Desk:
             "version": selva_core.__version__,
             "instance": self._instance,
             "client": caller.client,
-            "requests": {channel: sorted(handlers) for channel, handlers in self._handlers.items()},
+            "requests": self.requests,
             "limits": {
                 "message_bytes": protocol.MAX_MESSAGE_BYTES,
                 "depth": protocol.MAX_DEPTH,
@@ -187,6 +195,10 @@ class Desk:
     def _status(self, _: Caller, body: Body) -> Body:
         FieldReader(body).finish()
         return self._daemon_status()
+
+    def _metrics(self, _: Caller, body: Body) -> Body:
+        FieldReader(body).finish()
+        return {"text": self._metrics_text()}
 
     def _cancel(self, _: Caller, body: Body) -> Body:
         """Named jobs, or all that are waiting and running."""

@@ -91,7 +91,7 @@ def _no_window() -> dict[str, Any]:
 
 def _spawn(first_words: Path) -> int:
     """A session of its own: closing the terminal or the host that started the daemon does not end it."""
-    command = [python_executable(), "-m", "selva_daemon", "daemon", "run"]
+    command = [python_executable(), "-m", "selva_daemon.service"]
     with first_words.open("wb") as output:
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
         if sys.platform != "win32":

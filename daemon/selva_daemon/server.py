@@ -29,6 +29,7 @@ from selva_daemon.events import JOB_TOPIC, EventPublisher
 from selva_daemon.instance_lock import InstanceLock
 from selva_daemon.keys import ensure_keys, load_clients
 from selva_daemon.launch import python_executable
+from selva_daemon.metrics import RequestCounter, build_metrics
 from selva_daemon.places import Places, ensure_private_folder
 from selva_daemon.protocol import MAX_REPLY_BYTES, PROTOCOL_VERSION, Body, Envelope, new_id, pack, parse
 from selva_daemon.queue import JobQueue
@@ -129,9 +130,11 @@ class Server:
             dispatcher=self._dispatcher,
             queue=self._queue,
             daemon_status=self._status_body,
+            metrics=self._metrics_text,
             begin_shutdown=self.begin_shutdown,
             instance=self._instance,
         )
+        self._requests = RequestCounter(self._desk.requests)
         if not self._dispatcher.is_yielded:
             for worker in self._dispatcher.workers:
                 worker.start()
@@ -219,18 +222,19 @@ class Server:
 
     def _answer(self, channel: str, socket: zmq.Socket[bytes]) -> None:
         route, *frames = socket.recv_multipart(copy=False)
-        request_id = ""
+        request_id = request_type = ""
         try:
             if not frames:
                 raise ProtocolError("a message is one frame; got none")
             envelope = parse([frame.bytes for frame in frames])
-            request_id = envelope.request_id
+            request_id, request_type = envelope.request_id, envelope.type
             body, kind = self._desk.answer(channel, envelope, client=str(frames[0].get("User-Id"))), "reply"
         except SelvaError as exc:
             body, kind = to_wire(exc), "error"
         except Exception:  # one bad request must not stop the service
             _log.exception("a fault while answering a request")
             body, kind = to_wire(InternalError("a fault in the daemon; details: selva daemon logs")), "error"
+        self._requests.count(channel, request_type, kind)
         reply = Envelope(type=kind, request_id=request_id, session=self._instance, body=body)
         socket.send_multipart([route.bytes, pack(reply, max_bytes=MAX_REPLY_BYTES)], flags=zmq.DONTWAIT)
 
@@ -247,10 +251,22 @@ class Server:
         for worker in self._dispatcher.workers:
             worker.stop(STOP_WORKER_S)
 
-    def _status_body(self) -> Body:
-        server = ProcessStatus(
-            role="server", pid=os.getpid(), state="running", memory_bytes=resident_bytes(os.getpid())
+    def _processes(self) -> list[ProcessStatus]:
+        pid = os.getpid()
+        server = ProcessStatus(role="server", pid=pid, state="running", memory_bytes=resident_bytes(pid))
+        return [server, *(worker.process_status() for worker in self._dispatcher.workers)]
+
+    def _metrics_text(self) -> str:
+        return build_metrics(
+            uptime_s=time.monotonic() - self._started_s,
+            queue=self._queue.counts(),
+            finished=self._dispatcher.finished_since_start,
+            processes=self._processes(),
+            requests=self._requests,
+            refused_connections=self._door.refused,
         )
+
+    def _status_body(self) -> Body:
         workers = self._dispatcher.workers
         models = [model for worker in workers if (model := worker.loaded_model()) is not None]
         return {
@@ -259,7 +275,7 @@ class Server:
             "instance": self._instance,
             "uptime_s": time.monotonic() - self._started_s,
             "endpoints": dict(self.endpoints),
-            "processes": [vars(server), *(vars(worker.process_status()) for worker in workers)],
+            "processes": [vars(process) for process in self._processes()],
             "device": models[0].device_report if models else f"{self._settings.device} (no model loaded yet)",
             "models": [{**vars(model), "notices": list(model.notices)} for model in models],
             "queue": self._queue.counts(),

@@ -128,12 +128,17 @@ class ProcessStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
-    """A model in a worker's memory. `unloads_in_s`: None while it is in use or kept for ever."""
+    """A model in a worker's memory.
+
+    unloads_in_s: None while it is in use or kept for ever. device_memory_bytes: what torch holds on the device,
+    as of the last job; None for a device that does not tell.
+    """
 
     model: str
     device_report: str
     notices: tuple[str, ...] = ()
     unloads_in_s: float | None = None
+    device_memory_bytes: int | None = None
 
     @classmethod
     def from_wire(cls, body: Mapping[str, Any]) -> LoadedModel:

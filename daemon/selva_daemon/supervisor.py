@@ -89,6 +89,7 @@ class Supervisor:
         self._process: WorkerProcess | None = None
         self._job: _CurrentJob | None = None
         self._model: dict[str, Any] | None = None
+        self._device_memory_bytes: int | None = None
         self._start_again = True
         self._outcome = Outcome.BLAMED
         self._end_reason = ""
@@ -174,6 +175,8 @@ class Supervisor:
                 self._become_idle()
         elif say == "model":
             self._model = {key: message[key] for key in ("model", "device_report", "notices")}
+        elif say == "memory":
+            self._device_memory_bytes = message["device_bytes"]
         elif self._job is not None and message.get("job_id") == self._job.job_id:
             self._hear_of_job(say, message, self._job)
 
@@ -279,7 +282,7 @@ class Supervisor:
 
     def _launch_now(self) -> None:
         self._outcome, self._end_reason = Outcome.BLAMED, ""
-        self._model = None
+        self._model = self._device_memory_bytes = None
         self._launched_s = self._heard_s = self._clock()
         try:
             self._process = self._launch()
@@ -345,6 +348,7 @@ class Supervisor:
             device_report=self._model["device_report"],
             notices=tuple(self._model["notices"]),
             unloads_in_s=max(0.0, self._idle_since_s + keep_s - self._clock()) if idle else None,
+            device_memory_bytes=self._device_memory_bytes,
         )
 
 

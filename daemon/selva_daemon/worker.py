@@ -157,6 +157,7 @@ class Worker:
             try:
                 self._run_job(job_id, command["request"])
             finally:
+                self._reports.send("memory", device_bytes=device_memory_bytes())
                 self._orders.forget(job_id)
                 self._log_handler.job_id = ""
 
@@ -247,6 +248,18 @@ def _write_stem(
     return write_stem(
         path, waveform, sample_rate_hz=sample_rate_hz, num_samples=num_samples, provenance=provenance
     )
+
+
+def device_memory_bytes() -> int | None:
+    """What torch holds on the device; None when torch is not loaded or the device does not tell."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    if torch.cuda.is_available():
+        return int(torch.cuda.memory_reserved())
+    if torch.backends.mps.is_available():
+        return int(torch.mps.driver_allocated_memory())
+    return None
 
 
 def _beat(reports: Reports) -> None:

@@ -39,22 +39,10 @@ def run(
     ] = False,
 ) -> None:
     """Run the daemon in this terminal until Ctrl-C."""
-    from selva_daemon.logs import close_log, open_log  # noqa: PLC0415 - the help text needs no daemon
-    from selva_daemon.places import Places, ensure_private_folder  # noqa: PLC0415
-    from selva_daemon.server import serve  # noqa: PLC0415
-    from selva_daemon.settings import load_settings  # noqa: PLC0415
+    from selva_daemon.service import run_service  # noqa: PLC0415 - the help text needs no daemon
 
-    places = Places.find()
     flags = {"device": device, "keep_alive_s": keep_alive, "listen": listen}
-    settings = load_settings(places.settings_file, flags=flags)
-    ensure_private_folder(places.state)
-    handlers = open_log(places.log_file, level=settings.log_level, also_to_terminal=verbose)
-    try:
-        serve(
-            places, settings, on_listening=lambda endpoint: say(f"listening on {endpoint}; stop with Ctrl-C")
-        )
-    finally:
-        close_log(handlers)
+    run_service(flags=flags, log_to_terminal=verbose)
 
 
 @daemon_app.command()
@@ -102,6 +90,13 @@ def status(as_json: JsonOption = False) -> None:
     with connect() as client:
         found = client.status()
     say_json(found) if as_json else _show_status(found)
+
+
+@daemon_app.command()
+def metrics() -> None:
+    """Show numbers about the daemon in the Prometheus text format."""
+    with connect() as client:
+        sys.stdout.write(client.metrics())
 
 
 @daemon_app.command()
@@ -170,7 +165,10 @@ def _show_status(found: DaemonStatus) -> None:
     say(f"device: {found.device}")
     for model in found.models:
         until = f", unloads in {span_words(model.unloads_in_s)}" if model.unloads_in_s is not None else ""
-        say(f"model: {model.model}{until}")
+        memory = (
+            f", {size_words(model.device_memory_bytes)} on the device" if model.device_memory_bytes else ""
+        )
+        say(f"model: {model.model}{memory}{until}")
         for notice in model.notices:
             say(f"  note: {notice}")
     say("queue: " + ", ".join(f"{count} {state}" for state, count in found.queue.items()))

@@ -1,0 +1,473 @@
+"""Strangers, eavesdroppers, replays, floods and nonsense: the daemon stays up and serves the honest."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgpack
+import psutil
+import pytest
+import zmq
+from selva_daemon.client import Client
+from selva_daemon.connection import Connection, read_connection
+from selva_daemon.errors import (
+    ConfigurationError,
+    DaemonRefusedError,
+    ReplayedRequestError,
+    StorageError,
+    UnknownRequestError,
+    from_wire,
+)
+from selva_daemon.keys import KeyPair
+from selva_daemon.places import Places
+from selva_daemon.protocol import MAX_MESSAGE_BYTES, Envelope, new_id, pack, parse
+from selva_daemon.settings import DaemonSettings
+
+from selva_core.errors import OutputError
+from tests.selva_daemon.daemons import JobMaker, StartServer, wait_until
+
+POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="mode bits are a POSIX thing")
+
+
+@contextmanager
+def raw_dealer(
+    connection: Connection, *, channel: str = "jobs", keys: KeyPair | None
+) -> Iterator[zmq.Socket[bytes]]:
+    """A socket of our own making; `keys` None speaks no CURVE at all."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    dealer.linger = 0
+    if keys is not None:
+        dealer.curve_serverkey = connection.server_key.encode()
+        dealer.curve_publickey, dealer.curve_secretkey = keys.public.encode(), keys.secret.encode()
+    dealer.connect(getattr(connection, channel))
+    try:
+        yield dealer
+    finally:
+        context.destroy(linger=0)
+
+
+def hello(request_id: str | None = None, session: str = "s") -> bytes:
+    return pack(Envelope(type="hello", request_id=request_id or new_id(), session=session))
+
+
+def answer(dealer: zmq.Socket[bytes], timeout_ms: int = 5_000) -> Envelope | None:
+    return parse(dealer.recv_multipart()) if dealer.poll(timeout_ms) else None
+
+
+class Tap:
+    """A TCP proxy that keeps what passes from the client to the daemon."""
+
+    def __init__(self, endpoint: str) -> None:
+        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+        self._target = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.heard = b""
+        self._threads = [threading.Thread(target=self._accept, name="tap")]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            daemon = socket.create_connection(self._target)
+            for source, sink, keep in ((client, daemon, True), (daemon, client, False)):
+                thread = threading.Thread(target=self._copy, args=(source, sink, keep), name="tap copy")
+                self._threads.append(thread)
+                thread.start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket, keep: bool) -> None:
+        try:
+            while block := source.recv(65536):
+                if keep:
+                    self.heard += block
+                sink.sendall(block)
+        except OSError:
+            pass
+        finally:
+            for end in (source, sink):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue
+            source.close()
+
+
+@pytest.fixture
+def tapped(client: Client, places: Places) -> Iterator[tuple[Tap, Client]]:
+    """A second client whose job channel goes through a tap."""
+    connection = read_connection(places.connection_file)
+    tap = Tap(connection.jobs)
+    replace(connection, jobs=tap.endpoint).write(places.connection_file)
+    with Client.connect(places=places) as through_tap:
+        yield tap, through_tap
+    tap.close()
+
+
+def test_an_eavesdropper_sees_the_handshake_and_no_prompt(
+    tapped: tuple[Tap, Client], make_job: JobMaker
+) -> None:
+    tap, client = tapped
+    client.submit(make_job(prompts=("a very secret creature",)))
+    assert b"CURVE" in tap.heard  # the tap does hear
+    assert len(tap.heard) > 500
+    assert b"secret" not in tap.heard
+    assert b"boots" not in tap.heard
+
+
+def test_a_recorded_conversation_played_again_does_nothing(
+    tapped: tuple[Tap, Client], client: Client, make_job: JobMaker
+) -> None:
+    tap, through_tap = tapped
+    client.pause()
+    through_tap.submit(make_job())
+    host, _, port = client.status().endpoints["jobs"].removeprefix("tcp://").rpartition(":")
+    for _ in range(3):
+        with socket.create_connection((host, int(port))) as replayer:
+            replayer.sendall(tap.heard)
+            replayer.settimeout(0.2)
+            try:
+                while replayer.recv(4096):
+                    pass
+            except TimeoutError:
+                pass
+    assert client.status().queue["queued"] == 1
+
+
+def test_a_client_with_an_unknown_key_is_told_so_and_one_with_the_right_key_is_served(
+    client: Client, places: Places
+) -> None:
+    connection = read_connection(places.connection_file)
+    replace(connection, client=KeyPair.generate()).write(places.connection_file)
+    with pytest.raises(DaemonRefusedError, match="does not accept the keys"):
+        Client.connect(places=places, timeout_s=10)
+    connection.write(places.connection_file)
+    with Client.connect(places=places) as served:
+        assert served.daemon.client == "owner"
+
+
+def test_a_client_that_expects_another_daemon_does_not_talk_to_this_one(
+    client: Client, places: Places
+) -> None:
+    connection = read_connection(places.connection_file)
+    replace(connection, server_key=KeyPair.generate().public).write(places.connection_file)
+    with pytest.raises(DaemonRefusedError):
+        Client.connect(places=places, timeout_s=20)
+    connection.write(places.connection_file)
+
+
+@pytest.mark.parametrize("channel", ["jobs", "control"])
+def test_a_peer_without_keys_gets_no_answer_and_one_with_keys_does(
+    channel: str, client: Client, places: Places
+) -> None:
+    connection = read_connection(places.connection_file)
+    with raw_dealer(connection, channel=channel, keys=None) as stranger:
+        stranger.send(hello())
+        assert answer(stranger, timeout_ms=500) is None
+    with raw_dealer(connection, channel=channel, keys=connection.client) as known:
+        known.send(hello())
+        assert answer(known) is not None
+
+
+def test_a_subscriber_without_keys_hears_no_events(
+    client: Client, places: Places, make_job: JobMaker
+) -> None:
+    connection = read_connection(places.connection_file)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    stranger = context.socket(zmq.SUB)
+    stranger.subscribe(b"")
+    stranger.connect(connection.events)
+    try:
+        client.wait(client.submit(make_job()).job_id, timeout_s=60)
+        assert not stranger.poll(200)
+    finally:
+        context.destroy(linger=0)
+
+
+def test_a_request_sent_twice_is_answered_once(client: Client, places: Places) -> None:
+    connection = read_connection(places.connection_file)
+    with raw_dealer(connection, channel="control", keys=connection.client) as dealer:
+        message = hello(request_id="one", session="replayer")
+        dealer.send(message)
+        dealer.send(message)
+        first, second = answer(dealer), answer(dealer)
+    assert first is not None
+    assert first.type == "reply"
+    assert second is not None
+    assert isinstance(from_wire(second.body), ReplayedRequestError)
+
+
+def test_a_submission_sent_twice_is_queued_once_and_answered_alike(
+    client: Client, places: Places, make_job: JobMaker
+) -> None:
+    connection = read_connection(places.connection_file)
+    request = Envelope(type="submit", request_id="one", session="again", body=make_job().to_wire())
+    with raw_dealer(connection, keys=connection.client) as dealer:
+        answers = []
+        for _ in range(2):
+            dealer.send(pack(request))
+            reply = answer(dealer)
+            assert reply is not None
+            answers.append(reply.body)
+    assert answers[0]["job_id"] == answers[1]["job_id"]
+    assert [reply["created"] for reply in answers] == [True, False]
+
+
+def test_a_control_request_on_the_job_channel_is_refused_with_what_is_known_there(
+    client: Client, places: Places
+) -> None:
+    connection = read_connection(places.connection_file)
+    with raw_dealer(connection, keys=connection.client) as dealer:
+        dealer.send(pack(Envelope(type="shutdown", request_id="x", session="s")))
+        reply = answer(dealer)
+    assert reply is not None
+    error = from_wire(reply.body)
+    assert isinstance(error, UnknownRequestError)
+    assert "submit" in error.message
+
+
+def nonsense(chance: random.Random) -> list[bytes]:
+    """One message that no client of ours would send."""
+    deep: object = 1
+    for _ in range(200):
+        deep = [deep]
+    good = {"protocol": 1, "type": "job", "request_id": "r", "session": "s", "time_s": 0.0, "body": {}}
+    name = chance.choice(sorted(good))
+    wrong: object = chance.choice([None, [], {}, -1, 2**63, "x" * 100, True, 1.5])
+    return chance.choice(
+        [
+            [chance.randbytes(chance.randrange(1, 400))],
+            [b""],
+            [b"", b""],
+            [msgpack.packb(good)] * chance.randrange(2, 20),
+            [msgpack.packb(good)[: chance.randrange(1, 60)]],
+            [msgpack.packb({**good, name: wrong})],
+            [msgpack.packb({**good, "body": {"job_id": deep}})],
+            [msgpack.packb({**good, "type": "submit", "body": {"cues": [{}] * 300, "media": wrong}})],
+            [msgpack.packb({**good, "body": {str(index): index for index in range(2_000)}})],
+            [msgpack.packb(chance.choice([1, "hello", [good], None]))],
+            [b"\xdd\xff\xff\xff\xff"],
+            [b"\x81\xa1a" * 5_000],
+        ]
+    )
+
+
+@pytest.mark.parametrize("count", [3_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_nonsense_is_refused_while_honest_clients_are_served_and_memory_stays_flat(
+    count: int, client: Client, places: Places, make_job: JobMaker
+) -> None:
+    chance = random.Random(count)  # noqa: S311 - variety, not secrets
+    connection = read_connection(places.connection_file)
+    process = psutil.Process()
+    with raw_dealer(connection, keys=connection.client) as dealer:
+        dealer.sndtimeo = 20_000
+        before_bytes = 0
+        for index in range(count):
+            dealer.send_multipart(nonsense(chance))
+            while dealer.poll(0):
+                assert parse(dealer.recv_multipart()).type == "error"
+            if index == count // 3:
+                before_bytes = process.memory_info().rss
+        dealer.send(hello())
+        while (reply := answer(dealer)) is not None and reply.type != "reply":
+            assert reply.type == "error"
+        assert reply is not None
+        assert process.memory_info().rss - before_bytes < 30 << 20
+    assert client.wait(client.submit(make_job()).job_id, timeout_s=60).state == "done"
+
+
+def test_a_message_over_the_limit_costs_its_sender_the_connection_and_nobody_else(
+    client: Client, places: Places
+) -> None:
+    connection = read_connection(places.connection_file)
+    with raw_dealer(connection, keys=connection.client) as dealer:
+        dealer.send(b"\x00" * (MAX_MESSAGE_BYTES + 1))
+        assert answer(dealer, timeout_ms=300) is None
+    assert client.status().queue["queued"] == 0
+
+
+def test_a_flood_of_connections_from_strangers_does_not_keep_clients_out(
+    client: Client, places: Places
+) -> None:
+    host, _, port = read_connection(places.connection_file).jobs.removeprefix("tcp://").rpartition(":")
+    strangers = []
+    try:
+        for index in range(200):
+            stranger = socket.create_connection((host, int(port)))
+            stranger.sendall(b"\xff" + b"\x00" * 8 + b"\x7f\x03\x00" if index % 2 else os.urandom(100))
+            strangers.append(stranger)
+        with Client.connect(places=places) as honest:
+            assert honest.status().draining is False
+    finally:
+        for stranger in strangers:
+            stranger.close()
+
+
+def test_nothing_listens_beyond_loopback(client: Client) -> None:
+    listening = [
+        connection.laddr.ip
+        for connection in psutil.Process().net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 3
+    assert set(listening) == {"127.0.0.1"}
+
+
+@POSIX_ONLY
+def test_keys_and_connection_are_readable_by_their_owner_only(client: Client, places: Places) -> None:
+    assert places.state.stat().st_mode & 0o777 == 0o700
+    for file in (places.connection_file, places.keys_file):
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_servers_secret_is_not_in_the_connection_file(client: Client, places: Places) -> None:
+    secret = json.loads(places.keys_file.read_text())["server"]["secret"]
+    assert secret not in places.connection_file.read_text()
+
+
+@POSIX_ONLY
+def test_keys_that_others_could_read_are_not_used(places: Places, start_server: StartServer) -> None:
+    start_server()
+    (places.keys_file).chmod(0o644)
+    other = replace(places, state=places.state)
+    from selva_daemon.keys import ensure_keys  # noqa: PLC0415
+
+    with pytest.raises(StorageError, match="read by others"):
+        ensure_keys(other)
+    places.keys_file.chmod(0o600)
+    assert ensure_keys(other).server.public
+
+
+def test_listening_beyond_loopback_needs_output_folders_and_client_keys(
+    places: Places, start_server: StartServer, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match="output_folders"):
+        DaemonSettings(listen="0.0.0.0")  # noqa: S104 - refused
+    allowed = {"listen": "0.0.0.0", "output_folders": (str(tmp_path),)}  # noqa: S104 - refused without keys
+    with pytest.raises(ConfigurationError, match="keys of the clients"):
+        start_server(**allowed)
+    places.clients_folder.mkdir(parents=True)
+    second = KeyPair.generate()
+    (places.clients_folder / "edit-2.json").write_text(
+        json.dumps({"name": "edit-2", "public_key": second.public})
+    )
+    start_server(**allowed)
+    connection = read_connection(places.connection_file)
+    local = replace(connection, jobs=connection.jobs.replace("0.0.0.0", "127.0.0.1"))  # noqa: S104
+    with raw_dealer(local, keys=second) as dealer:
+        dealer.send(hello())
+        reply = answer(dealer)
+    assert reply is not None
+    assert reply.body["client"] == "edit-2"
+
+
+def test_stems_go_below_allowed_folders_only(
+    places: Places, start_server: StartServer, make_job: JobMaker, tmp_path: Path
+) -> None:
+    allowed, other = tmp_path / "allowed", tmp_path / "other"
+    allowed.mkdir()
+    other.mkdir()
+    start_server(output_folders=(str(allowed),))
+    with Client.connect(places=places) as client:
+        inside = client.wait(client.submit(make_job(folder=allowed / "new" / "stems")).job_id, timeout_s=60)
+        assert inside.state == "done"
+        outside = client.wait(client.submit(make_job(folder=other)).job_id, timeout_s=60)
+    assert isinstance(outside.error, OutputError)
+    assert str(allowed) in outside.error.message
+    assert not list(other.iterdir())
+
+
+@POSIX_ONLY
+def test_a_link_out_of_an_allowed_folder_leads_nowhere(
+    places: Places, start_server: StartServer, make_job: JobMaker, tmp_path: Path
+) -> None:
+    allowed, other = tmp_path / "allowed", tmp_path / "other"
+    allowed.mkdir()
+    other.mkdir()
+    (allowed / "link").symlink_to(other)
+    start_server(output_folders=(str(allowed),))
+    with Client.connect(places=places) as client:
+        through_link = client.wait(client.submit(make_job(folder=allowed / "link")).job_id, timeout_s=60)
+    assert isinstance(through_link.error, OutputError)
+    assert not list(other.iterdir())
+
+
+def test_stems_never_go_into_the_daemons_own_folders(
+    client: Client, places: Places, make_job: JobMaker
+) -> None:
+    refused = client.wait(client.submit(make_job(folder=places.state / "stems")).job_id, timeout_s=60)
+    assert isinstance(refused.error, OutputError)
+    assert "belongs to the daemon" in refused.error.message
+
+
+def test_fifty_subscribers_hear_a_job_to_its_end(client: Client, places: Places, make_job: JobMaker) -> None:
+    connection = read_connection(places.connection_file)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    client.pause()
+    job_id = client.submit(make_job()).job_id
+    subscribers = []
+    try:
+        for _ in range(50):
+            subscriber = context.socket(zmq.SUB)
+            subscriber.curve_serverkey = connection.server_key.encode()
+            subscriber.curve_publickey = connection.client.public.encode()
+            subscriber.curve_secretkey = connection.client.secret.encode()
+            subscriber.subscribe(f"job.{job_id}".encode())
+            subscriber.connect(connection.events)
+            subscribers.append(subscriber)
+        last_states = ["" for _ in subscribers]
+
+        def hear(count: int, until: Callable[[str], bool]) -> bool:
+            for index, subscriber in enumerate(subscribers):
+                while subscriber.poll(0):
+                    last_states[index] = parse([subscriber.recv_multipart()[1]]).body["state"]
+            return sum(until(state) for state in last_states) == count
+
+        wait_until(lambda: hear(50, lambda state: state == "queued"), "the present state for each subscriber")
+        client.resume()
+        wait_until(lambda: hear(50, lambda state: state == "done"), "the end of the job for each subscriber")
+    finally:
+        context.destroy(linger=0)
+
+
+def test_logs_hold_job_ids_and_neither_keys_nor_prompts(
+    places: Places, make_job: JobMaker, start_daemon_process: Callable[[], int]
+) -> None:
+    start_daemon_process()
+    with Client.connect(places=places) as client:
+        job_id = client.submit(make_job(prompts=("an unmistakable prompt",))).job_id
+        client.wait(job_id, timeout_s=60)
+    wait_until(lambda: "done" in places.log_file.read_text(), "the log to tell of the job")
+    text = places.log_file.read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert any(line.get("job_id") == job_id for line in lines)
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
+    assert "unmistakable" not in text
+    for pair in json.loads(places.keys_file.read_text()).values():
+        assert pair["secret"] not in text
+
+
+def test_an_idle_daemon_uses_next_to_no_time(client: Client) -> None:
+    process = psutil.Process(client.status().processes[1].pid)
+    before_s = sum(process.cpu_times()[:2])
+    time.sleep(1.0)
+    assert sum(process.cpu_times()[:2]) - before_s < 0.2
