@@ -27,7 +27,7 @@ from selva_plugins.progress import RequestProgress
 from selva_plugins.rendering import RenderBatch, connect_to_daemon, render_batches
 from selva_plugins.request_folder import HostRequest, RequestFolder, remove_old_requests
 
-HOSTS = {"reaper": "selva_plugins.hosts.reaper"}
+HOSTS = {"reaper": "selva_plugins.hosts.reaper", "resolve": "selva_plugins.hosts.resolve"}
 
 
 @dataclass(frozen=True, kw_only=True)
