@@ -420,9 +420,10 @@ function Placing:clip_frames(media, frames)
 end
 
 function Placing:append(media, stem, index, count)
+    local first = stem.start_frame or 0
     local placed = items_of(ask(self.open.pool, "AppendToTimeline", { {
         mediaPoolItem = media, mediaType = 2, trackIndex = index, recordFrame = stem.record_frame,
-        startFrame = 0, endFrame = self.inclusive and count - 1 or count,
+        startFrame = first, endFrame = first + count - (self.inclusive and 1 or 0),
     } }))[1]
     if placed and whole(ask(placed, "GetStart")) == stem.record_frame then return placed end
     return self:find_item(media, stem.record_frame, index)
@@ -465,6 +466,13 @@ function Placing:append_calibrated(media, stem, index)
     return item, length
 end
 
+-- Fades and volume: from 21.1 on there are calls for them, before there are none.
+function Placing:dress(item, stem)
+    local fade_in, fade_out = stem.fade_in_frames or 0, stem.fade_out_frames or 0
+    if fade_in > 0 or fade_out > 0 then ask(item, "SetFades", { FadeIn = fade_in, FadeOut = fade_out }) end
+    if (stem.gain_db or 0) ~= 0 then ask(item, "SetProperties", { AudioVolume = stem.gain_db }) end
+end
+
 function Placing:place_stem(stem, bin)
     if not bmd.fileexists(stem.file) then return nil, "the file is not there: " .. stem.file end
     local media = import_file(self.open.pool, bin, stem.file)
@@ -479,6 +487,7 @@ function Placing:place_stem(stem, bin)
     ask(media, "SetMetadata", "Comments", stem.comment .. " " .. STEM_TAG .. made .. "]")
     local item, duration = self:append_calibrated(media, stem, index)
     if not item then return nil, "Resolve placed nothing on track '" .. name .. "'" end
+    self:dress(item, stem)
     local spans = self:spans(index)
     spans[#spans + 1] = { first = stem.record_frame, last = stem.record_frame + duration, item = item }
     return { index = index, name = name, media = media, duration = duration }
@@ -513,7 +522,8 @@ local function verify(placing, stems, landed, bin, problems)
 end
 
 -- Places the stems of a plan on the current timeline and reports on each.
--- Plan: timeline_id; stems: id, file, track, record_frame (absolute), duration_frames, muted, comment; markers.
+-- Plan: timeline_id, timeline_name; stems: id, file, track, record_frame (absolute), duration_frames, start_frame (in the file),
+-- muted, comment, fade_in_frames, fade_out_frames, gain_db; markers.
 local function place(plan)
     local open = open_project()
     if ask(open.timeline, "GetUniqueId") ~= plan.timeline_id then
@@ -713,8 +723,9 @@ local function tell(title, lines, is_trouble)
     end
 end
 
-local function tell_report(report)
+local function tell_report(report, notices)
     local lines, num_placed, num_held = {}, 0, 0
+    for index = 1, #(notices or {}) do lines[index] = notices[index] end
     for _, stem in ipairs(report.stems) do
         if stem.status == "placed" then
             num_placed = num_placed + 1
@@ -825,14 +836,14 @@ local function send(id, letter)
     return reply ~= nil
 end
 
-local function place_and_report(id, plan)
-    local report, problem = place(plan)
+local function place_and_report(id, reply)
+    local report, problem = place(reply.plan)
     if not report then
         tell("stems are ready and wait", { problem, "open it and choose 'Place finished stems'" }, true)
         return
     end
     post(id .. "-2", { schema = "selva.letter/1", kind = "report", request = id, report = report })
-    tell_report(report)
+    tell_report(report, reply.lines)
     if is_sandboxed() and await(id, ACK_PATIENCE_S, function(reply) return reply.state == "reported" end) then
         clear_prefs()
     end
@@ -847,7 +858,7 @@ local function place_waiting()
         if entry.timeline_id == timeline_id then
             local reply = read_reply(entry.request)
             if reply and reply.plan then
-                place_and_report(entry.request, reply.plan)
+                place_and_report(entry.request, reply)
                 count = count + 1
             end
         end
@@ -868,7 +879,7 @@ function ACTIONS.generate()
     if not send(id, letter) then return end
     local reply, reason = await(id, SILENCE_PATIENCE_S, function(r) return r.state ~= "working" end)
     if reply and reply.plan then
-        place_and_report(id, reply.plan)
+        place_and_report(id, reply)
     elseif reply then
         tell(reply.title or "no stems", reply.lines or {}, true)
     elseif reason then

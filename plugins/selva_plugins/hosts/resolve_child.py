@@ -13,13 +13,13 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from selva_core.errors import SelvaError
 from selva_plugins.hosts.resolve_errors import ResolveNotFoundError, ResolveRefusedError, ResolveVersionError
-from selva_plugins.hosts.resolve_objects import MIN_VERSION, ask, is_at_least
+from selva_plugins.hosts.resolve_objects import MIN_VERSION, ask, is_at_least, list_timelines, open_timeline
 from selva_plugins.hosts.resolve_placing import place
 from selva_plugins.hosts.resolve_removing import remove
 from selva_plugins.hosts.resolve_snapshot import take_snapshot
@@ -104,27 +104,60 @@ def _own_addresses() -> list[str]:
 
 
 def serve(requests: TextIO, answers: TextIO) -> None:
-    """Answer requests until there are no more: {"do": "snapshot" | "place" | "remove", "plan": {...}}."""
+    """Answer requests until there are no more: {"do": one of _ACTS, and what it needs}."""
 
     def write(message: Mapping[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
+    library: Any = None
     for line in requests:
         request = json.loads(line)
         try:
             write({"progress": "connecting to Resolve"})
-            resolve = connect(load_library(find_library()))
+            library = library or load_library(find_library())
+            resolve = connect(library)
             write({"answer": _answer(resolve, request, lambda text: write({"progress": text}))})
         except SelvaError as error:
             write({"error": {"code": error.code, "message": error.message}})
 
 
-def _answer(resolve: Any, request: Mapping[str, Any], on_progress: Any) -> Mapping[str, Any]:
-    if request["do"] == "place":
-        return place(resolve, request["plan"], on_progress)
-    on_progress("reading the timeline" if request["do"] == "snapshot" else "removing stems")
-    return take_snapshot(resolve) if request["do"] == "snapshot" else remove(resolve)
+def _answer(resolve: Any, request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
+    act = _ACTS[request["do"]]
+    return act(resolve, request, on_progress)
+
+
+def _place(resolve: Any, request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
+    return place(resolve, request["plan"], on_progress)
+
+
+def _snapshot(resolve: Any, _request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
+    on_progress("reading the timeline")
+    return take_snapshot(resolve)
+
+
+def _remove(resolve: Any, _request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
+    on_progress("removing stems")
+    return remove(resolve)
+
+
+def _timelines(resolve: Any, _request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
+    on_progress("listing timelines")
+    return list_timelines(resolve)
+
+
+def _open(resolve: Any, request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
+    on_progress("opening a timeline")
+    return open_timeline(resolve, request["timeline_id"])
+
+
+_ACTS: Mapping[str, Callable[[Any, Mapping[str, Any], Callable[[str], None]], Any]] = {
+    "snapshot": _snapshot,
+    "place": _place,
+    "remove": _remove,
+    "timelines": _timelines,
+    "open": _open,
+}
 
 
 def main() -> None:

@@ -1,20 +1,19 @@
 """Errors of the way to Resolve.
 
-ResolveError (selva_core.errors.SelvaError)
+ResolveError                  (selva_plugins.errors.HostError)
 ├── ResolveNotFoundError  (FileNotFoundError) no scripting library where Resolve keeps it
 ├── ResolveRefusedError   (ConnectionError)   Resolve does not run, or lets no program outside it in
 ├── ResolveSilentError    (TimeoutError)      it stopped answering
 ├── ResolveVersionError   (RuntimeError)      too old for placing clips
-├── TimelineNotOpenError  (LookupError)       the plan's timeline is not the current one
-└── SnapshotError         (ValueError)        no timeline is open, or what it says cannot be
+└── TimelineNotOpenError  (LookupError)       the plan's timeline is not the current one
 """
 
 from __future__ import annotations
 
-from selva_core.errors import SelvaError
+from selva_plugins.errors import HostError
 
 
-class ResolveError(SelvaError):
+class ResolveError(HostError):
     """Something between us and Resolve does not work."""
 
     code = "resolve"
@@ -52,12 +51,6 @@ class TimelineNotOpenError(ResolveError, LookupError):
     code = "resolve-timeline-not-open"
 
 
-class SnapshotError(ResolveError, ValueError):
-    """No timeline is open, or the snapshot says things that cannot be."""
-
-    code = "resolve-snapshot"
-
-
 BY_CODE: dict[str, type[ResolveError]] = {
     error.code: error
     for error in (
@@ -67,6 +60,5 @@ BY_CODE: dict[str, type[ResolveError]] = {
         ResolveSilentError,
         ResolveVersionError,
         TimelineNotOpenError,
-        SnapshotError,
     )
 }

@@ -80,3 +80,25 @@ def is_at_least(resolve: Any, wanted: Sequence[int]) -> bool:
 def is_studio(resolve: Any) -> bool:
     told = ask(resolve, "IsStudio")
     return bool(told) if told is not None else "Studio" in str(ask(resolve, "GetProductName"))
+
+
+def list_timelines(resolve: Any) -> list[dict[str, Any]]:
+    """Id and name of every timeline of the project, in Resolve's order, and whether it is the current one."""
+    opened = open_project(resolve)
+    current = ask(opened.timeline, "GetUniqueId")
+    listed = []
+    for index in range(1, (whole(ask(opened.project, "GetTimelineCount")) or 0) + 1):
+        timeline = ask(opened.project, "GetTimelineByIndex", index)
+        uid = ask(timeline, "GetUniqueId")
+        listed.append({"id": uid, "name": ask(timeline, "GetName"), "is_current": uid == current})
+    return listed
+
+
+def open_timeline(resolve: Any, uid: str) -> bool:
+    """Make a timeline the current one; all objects of timelines must be fetched again afterwards."""
+    opened = open_project(resolve)
+    for index in range(1, (whole(ask(opened.project, "GetTimelineCount")) or 0) + 1):
+        timeline = ask(opened.project, "GetTimelineByIndex", index)
+        if ask(timeline, "GetUniqueId") == uid:
+            return ask(opened.project, "SetCurrentTimeline", timeline) is True
+    return False

@@ -139,13 +139,14 @@ class Placing:
         return count, math.floor(count * self.rate / clip_rate + 0.0001)
 
     def append(self, media: Any, stem: Stem, index: int, count: int) -> Any:
+        first = stem.get("start_frame", 0)
         clip_info = {
             "mediaPoolItem": media,
             "mediaType": 2,
             "trackIndex": index,
             "recordFrame": stem["record_frame"],
-            "startFrame": 0,
-            "endFrame": count - 1 if self.inclusive else count,
+            "startFrame": first,
+            "endFrame": first + count - (1 if self.inclusive else 0),
         }
         placed = items_of(ask(self.opened.pool, "AppendToTimeline", [clip_info]))
         if placed and whole(ask(placed[0], "GetStart")) == stem["record_frame"]:
@@ -187,6 +188,14 @@ class Placing:
         self.calibrated = self.calibrated or length == expected
         return item, length
 
+    def dress(self, item: Any, stem: Stem) -> None:
+        """Fades and volume: from 21.1 on there are calls for them, before there are none."""
+        fades = {"FadeIn": stem.get("fade_in_frames", 0), "FadeOut": stem.get("fade_out_frames", 0)}
+        if any(fades.values()):
+            ask(item, "SetFades", fades)
+        if stem.get("gain_db"):
+            ask(item, "SetProperties", {"AudioVolume": stem["gain_db"]})
+
     def place_stem(self, stem: Stem) -> _Landed:
         """Raises _Held."""
         if not os.path.exists(stem["file"]):
@@ -203,6 +212,7 @@ class Placing:
         item, duration = self.append_calibrated(media, stem, index)
         if item is None or duration is None:
             raise _Held(f"Resolve placed nothing on track '{name}'")
+        self.dress(item, stem)
         self.spans(index).append(_Span(stem["record_frame"], stem["record_frame"] + duration, item))
         return _Landed(index, name, media, duration)
 

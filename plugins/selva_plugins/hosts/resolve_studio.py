@@ -18,13 +18,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, cast
 
-from selva_plugins.hosts.resolve_errors import BY_CODE, ResolveError, ResolveSilentError
+from selva_plugins.hosts.resolve_errors import BY_CODE, ResolveError, ResolveSilentError, TimelineNotOpenError
 
 SILENCE_LIMIT_S = 60.0
 _STOP_PATIENCE_S = 2.0
 
 Facts = Mapping[str, Any]
 Progress = Callable[[str], None]
+
+
+def _say_nothing(_text: str) -> None:
+    """For callers who do not listen."""
 
 
 class StudioBridge:
@@ -47,17 +51,29 @@ class StudioBridge:
     ) -> None:
         self.close()
 
-    def take_snapshot(self, on_progress: Progress = lambda _text: None) -> Facts:
+    def take_snapshot(self, on_progress: Progress = _say_nothing) -> Facts:
         """What is on the current timeline. Raises ResolveError."""
-        return self._ask({"do": "snapshot"}, on_progress)
+        answer: Facts = self._ask({"do": "snapshot"}, on_progress)
+        return answer
 
-    def place(self, plan: Facts, on_progress: Progress = lambda _text: None) -> Facts:
+    def place(self, plan: Facts, on_progress: Progress = _say_nothing) -> Facts:
         """Place a plan's stems; returns the report. Raises ResolveError."""
-        return self._ask({"do": "place", "plan": dict(plan)}, on_progress)
+        answer: Facts = self._ask({"do": "place", "plan": dict(plan)}, on_progress)
+        return answer
 
-    def remove(self, on_progress: Progress = lambda _text: None) -> Facts:
+    def remove(self, on_progress: Progress = _say_nothing) -> Facts:
         """Remove what was placed on the current timeline. Raises ResolveError."""
-        return self._ask({"do": "remove"}, on_progress)
+        answer: Facts = self._ask({"do": "remove"}, on_progress)
+        return answer
+
+    def list_timelines(self) -> list[Facts]:
+        """The project's timelines: id, name, is_current. Raises ResolveError."""
+        return list(self._ask({"do": "timelines"}, _say_nothing))
+
+    def open_timeline(self, timeline_id: str) -> None:
+        """Make a timeline the current one. Raises TimelineNotOpenError, ResolveError."""
+        if not self._ask({"do": "open", "timeline_id": timeline_id}, _say_nothing):
+            raise TimelineNotOpenError(f"Resolve did not open the timeline {timeline_id}")
 
     def close(self) -> None:
         """End the process; kill it when Resolve's library keeps it."""
@@ -76,7 +92,7 @@ class StudioBridge:
         if child.stdout is not None:
             child.stdout.close()
 
-    def _ask(self, request: Facts, on_progress: Progress) -> Facts:
+    def _ask(self, request: Facts, on_progress: Progress) -> Any:
         child = self._child or self._start()
         requests = cast(TextIO, child.stdin)
         requests.write(json.dumps(request) + "\n")
@@ -91,8 +107,7 @@ class StudioBridge:
                 error = message["error"]
                 raise BY_CODE.get(error["code"], ResolveError)(error["message"])
             else:
-                answer: Facts = message["answer"]
-                return answer
+                return message["answer"]
 
     def _next_message(self, doing: str) -> Facts:
         try:

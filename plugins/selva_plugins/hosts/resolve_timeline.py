@@ -20,7 +20,7 @@ from selva_otio.clock import exact_rate, parse_timecode
 from selva_otio.errors import ClockError
 from selva_otio.media import build_media_url
 
-from selva_plugins.hosts.resolve_errors import SnapshotError
+from selva_plugins.errors import SnapshotError
 from selva_plugins.hosts.resolve_objects import rate_number
 from selva_plugins.hosts.resolve_retimes import SourceRange, find_source_range
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from selva_otio import CueSheet, StemTrack, spot_timeline
-from selva_plugins.hosts.resolve_errors import SnapshotError
+from selva_plugins.errors import SnapshotError
 from selva_plugins.hosts.resolve_timeline import HostTimeline, build_timeline
 
 from tests.selva_plugins.resolve.conftest import OpenHost

@@ -130,6 +130,8 @@ class Item:
     fragile: bool = False
     linked: list[Item] = field(default_factory=list)
     markers: dict[int, Marker] = field(default_factory=dict)
+    fades: dict[str, int] = field(default_factory=lambda: {"FadeIn": 0, "FadeOut": 0})
+    properties: dict[str, float] = field(default_factory=dict)
     uid: str = field(default_factory=lambda: new_uid("item"))
 
     @property

@@ -65,6 +65,9 @@ ADDED_LATER: dict[tuple[str, str], tuple[Version, Arity]] = {
     ("TimelineItem", "GetType"): ((21, 1, 0), Arity(0, 0)),
     ("TimelineItem", "GetSpeed"): ((21, 1, 0), Arity(0, 0)),
     ("TimelineItem", "GetFades"): ((21, 1, 0), Arity(0, 0)),
+    ("TimelineItem", "SetFades"): ((21, 1, 0), Arity(1, 1)),
+    ("TimelineItem", "GetProperties"): ((21, 1, 0), Arity(0, 0)),
+    ("TimelineItem", "SetProperties"): ((21, 1, 0), Arity(1, 1)),
 }
 
 SINCE: dict[tuple[str, str], Version] = {

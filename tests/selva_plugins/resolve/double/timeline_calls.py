@@ -236,6 +236,23 @@ def _speed(_host: Host, item: model.Item) -> dict[str, Any]:
     return {"Percentage": float(item.speed * 100), "PitchCorrection": False}
 
 
+def _set_fades(host: Host, item: model.Item, fades: dict[str, Any]) -> bool:
+    if not set(fades) <= {"FadeIn", "FadeOut"} or not all(isinstance(value, int) for value in fades.values()):
+        host.violations.append(f"SetFades takes whole frames as FadeIn and FadeOut; got {fades}")
+        return False
+    item.fades.update(fades)
+    return True
+
+
+def _set_properties(host: Host, item: model.Item, properties: dict[str, Any]) -> bool:
+    volume = properties.get("AudioVolume", 0)
+    if set(properties) - {"AudioVolume", "AudioPan"} or not -100 <= volume <= 30:
+        host.violations.append(f"SetProperties of an audio item: {properties}")
+        return False
+    item.properties.update(properties)
+    return True
+
+
 def _track_and_index(host: Host, item: model.Item) -> list[Any]:
     found = host.timeline_of(item).track_of(item)
     return [found[0], found[1]] if found else []
@@ -261,6 +278,10 @@ _TIMELINE_ITEM: Calls = {
     "SetClipEnabled": _set_enabled,
     "GetType": _type,
     "GetSpeed": _speed,
+    "GetFades": lambda _host, item: dict(item.fades),
+    "SetFades": _set_fades,
+    "GetProperties": lambda _host, item: dict(item.properties),
+    "SetProperties": _set_properties,
     **marker_calls(),
 }
 

@@ -1,0 +1,230 @@
+"""The host DaVinci Resolve: from a request of its agent to cues, and from stems to a plan in its frames.
+
+What is heard: typed "Track: prompt" lines over the selected clips where the version tells the selection, else
+over the timeline's marked range, else over every clip; markers that read "Dog: small dog barking", on the
+timeline or on a clip; and a cue sheet beside the project. Which of them counts where is the rule of
+`selva_otio.cue_rules`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from selva_daemon.render import check_stems_folder, choose_model
+from selva_daemon.render_jobs import DEFAULT_SEED, RenderSettings
+from selva_daemon.render_report import RenderReport
+from selva_otio import CueSheet, SpotOptions, TimelineClock, spot_timeline
+from selva_otio.cue_rules import TRACK_PROMPT
+from selva_otio.cue_sheet_files import CueSheetRow, load_cue_sheet
+from selva_otio.stem_names import fold_name
+
+from selva_plugins.bridge import Prepared
+from selva_plugins.errors import NothingToRenderError, SnapshotError
+from selva_plugins.hosts.resolve_plan import PlanFrame, build_stems
+from selva_plugins.hosts.resolve_snapshot import SNAPSHOT_SCHEMA
+from selva_plugins.hosts.resolve_timeline import HostTimeline, build_timeline, project_rate
+from selva_plugins.rendering import RenderBatch
+from selva_plugins.request_folder import HostRequest
+from selva_plugins.wishes import Wishes, parse_wishes
+
+CUE_SHEET_SUFFIXES = (".toml", ".csv", ".tsv")
+SAMPLE_RATES_HZ = range(8_000, 192_001)
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stretch:
+    """A part of the timeline that typed prompts are for; `track` None means all."""
+
+    track: str | None
+    start_s: Fraction
+    end_s: Fraction
+
+    def holds(self, track: str, middle_s: Fraction) -> bool:
+        return self.track in (None, track) and self.start_s <= middle_s < self.end_s
+
+
+def prepare(request: HostRequest) -> Prepared:
+    """Raises HostError, TimelineError."""
+    snapshot = parse_snapshot(request.snapshot)
+    wishes = parse_wishes(request.wishes)
+    stems_folder = request.stems_folder or find_project_folder(snapshot) / "stems"
+    try:
+        told = build_timeline(snapshot)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SnapshotError(
+            f"the agent's snapshot cannot be read ({error!r}); run: selva host install resolve"
+        ) from error
+    sheet = spot_request(snapshot, told, wishes, cue_sheet=find_cue_sheet(snapshot, stems_folder.parent))
+    check_stems_folder(stems_folder)
+    settings = RenderSettings(
+        model=choose_model(wishes.model),
+        stems_folder=stems_folder.absolute(),
+        num_takes=wishes.num_takes,
+        seed=DEFAULT_SEED if wishes.seed is None else wishes.seed,
+        sample_rate_hz=find_sample_rate_hz(snapshot),
+    )
+    frame = plan_frame(snapshot, told)
+
+    def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
+        return build_stems(reports, frame)
+
+    return Prepared(
+        batches=[RenderBatch(sheet=sheet, settings=settings)],
+        timeline_name=told.timeline.name,
+        notices=list_notices(told, sheet),
+        build_placements=build_placements,
+    )
+
+
+def check(request: HostRequest) -> list[dict[str, str]]:
+    """What the agent found out about its Resolve."""
+    application = parse_snapshot(request.snapshot).get("application", {})
+    version = ".".join(str(field) for field in application.get("version", [])[:4])
+    way = "Fusion's preferences" if application.get("sandboxed") else "files"
+    return [
+        {"title": "Resolve", "text": f"{application.get('product')} {version}", "level": "ok"},
+        {"title": "Agent", "text": f"version {request.script_version}, answers through {way}", "level": "ok"},
+    ]
+
+
+def parse_snapshot(text: str) -> Facts:
+    """Raises SnapshotError."""
+    try:
+        snapshot = json.loads(text)
+    except ValueError as error:
+        raise SnapshotError(f"the agent's snapshot is not JSON: {error}") from error
+    if not isinstance(snapshot, dict) or snapshot.get("schema") != SNAPSHOT_SCHEMA:
+        raise SnapshotError(
+            f"the agent's snapshot is not a {SNAPSHOT_SCHEMA}; run: selva host install resolve"
+        )
+    return snapshot
+
+
+def plan_frame(snapshot: Facts, told: HostTimeline, *, has_markers: bool = False) -> PlanFrame:
+    return PlanFrame(
+        timeline_id=snapshot["timeline"]["id"],
+        timeline_name=told.timeline.name,
+        rate=told.rate,
+        start_frame=told.start_frame,
+        has_markers=has_markers,
+    )
+
+
+def spot_request(snapshot: Facts, told: HostTimeline, wishes: Wishes, *, cue_sheet: Path | None) -> CueSheet:
+    """The cues of a request. Raises TimelineError, NothingToRenderError."""
+    clock = TimelineClock(
+        rate=told.rate,
+        otio_rate_hz=float(told.rate),
+        start_frame=told.start_frame,
+        drop_frame=told.drop_frame,
+    )
+    sheet = spot_timeline(
+        told.timeline,
+        wishes.sounds,
+        base_folder=Path.cwd(),
+        rows=_load_rows(cue_sheet),
+        options=SpotOptions(handles_s=_whole_handles_s(snapshot, told, wishes)),
+        clock=clock,
+    )
+    stretches = _wished_stretches(snapshot, told)
+    if stretches is None:
+        return sheet
+    kept = tuple(
+        cue
+        for cue in sheet.cues
+        if cue.source != TRACK_PROMPT
+        or any(
+            part.holds(cue.clip.video_track, cue.clip.record_start_s + cue.clip.duration_s / 2)
+            for part in stretches
+        )
+    )
+    if not kept:
+        raise NothingToRenderError(
+            "no clip with picture is selected or lies between the timeline's in and out marks"
+        )
+    return replace(sheet, cues=kept)
+
+
+def _load_rows(cue_sheet: Path | None) -> list[CueSheetRow]:
+    return [] if cue_sheet is None else load_cue_sheet(cue_sheet)
+
+
+def _whole_handles_s(snapshot: Facts, told: HostTimeline, wishes: Wishes) -> Fraction:
+    """No handles where a WAV has other frames than the timeline: they could not be cut off exactly."""
+    return wishes.handles_s if project_rate(snapshot) in (None, told.rate) else Fraction(0)
+
+
+def _wished_stretches(snapshot: Facts, told: HostTimeline) -> list[_Stretch] | None:
+    """Where typed prompts are for: the selected clips, else between the marks; None for everywhere."""
+    timeline = snapshot["timeline"]
+    selected = set(timeline.get("selected") or ())
+    chosen = [
+        _Stretch(
+            track=track["name"],
+            start_s=(item["start"] - told.start_frame) / told.rate,
+            end_s=(item["start"] + item["duration"] - told.start_frame) / told.rate,
+        )
+        for track in timeline["video_tracks"]
+        for item in track["items"]
+        if item.get("id") in selected
+    ]
+    if chosen:
+        return chosen
+    marks = (timeline.get("marks") or {}).get("video") or {}
+    if not marks:
+        return None
+    end_frame = marks.get("out", timeline["end_frame"] - told.start_frame - 1) + 1
+    return [_Stretch(track=None, start_s=marks.get("in", 0) / told.rate, end_s=end_frame / told.rate)]
+
+
+def find_project_folder(snapshot: Facts, *, videos_folder: Path | None = None) -> Path:
+    """Where a project's stems and cue sheets lie: in its own media folder where it names one, else among the
+    user's videos.
+    """
+    name = fold_name(str(snapshot["project"].get("name") or ""), max_chars=60, fallback="project")
+    media_folder = snapshot["project"].get("settings", {}).get("media_folder")
+    if media_folder and Path(media_folder).is_dir():
+        return Path(media_folder) / "Selva" / name
+    return (videos_folder or Path(platformdirs.user_videos_path())) / "Selva" / name
+
+
+def find_cue_sheet(snapshot: Facts, project_folder: Path) -> Path | None:
+    """The cue sheet beside the project: one named after the timeline, else `cues`."""
+    timeline = str(snapshot["timeline"].get("name") or "")
+    names = (timeline, fold_name(timeline, max_chars=60, fallback="timeline"), "cues")
+    candidates = (
+        project_folder / f"{name}{suffix}" for name in names if name for suffix in CUE_SHEET_SUFFIXES
+    )
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def find_sample_rate_hz(snapshot: Facts) -> int:
+    """The timeline's audio rate, else 48000."""
+    for owner in ("timeline", "project"):
+        text = str(snapshot[owner].get("settings", {}).get("sample_rate") or "")
+        if text.isdigit() and int(text) in SAMPLE_RATES_HZ:
+            return int(text)
+    return 48_000
+
+
+def list_notices(told: HostTimeline, sheet: CueSheet) -> list[str]:
+    """What the user should know before anything is rendered, each sentence once."""
+    warnings = (f"{clip.name}: {warning}" for clip in sheet.clips for warning in clip.warnings)
+    return list(dict.fromkeys([*told.notes, *sheet.warnings, *warnings, *_shifted(sheet, told)]))
+
+
+def _shifted(sheet: CueSheet, told: HostTimeline) -> Iterable[str]:
+    for clip in sheet.clips:
+        frames = clip.record_start_s * told.rate
+        if frames.denominator != 1:
+            off_ms = abs(float((frames - math.floor(frames + Fraction(1, 2))) / told.rate)) * 1000
+            yield f"{clip.name}: its stem starts {off_ms:.0f} ms off, on the nearest frame, as Resolve knows no parts of frames"
