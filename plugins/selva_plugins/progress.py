@@ -38,8 +38,7 @@ class ProgressMeter:
 
     def update(self, job: ClipJob, status: JobStatus) -> RequestProgress:
         """The progress of the whole once this job has this status."""
-        num_takes = max((len(cue.takes) for cue in job.request.cues), default=1)
-        weight_s = job.clip.duration_s * len(job.cues) * num_takes
+        weight_s = job.clip.sound_duration_s * job.request.num_stems
         fraction = 1.0 if status.is_finished else status.fraction
         self._done_s[status.job_id] = weight_s * Fraction(fraction).limit_denominator(10_000)
         if status.is_finished:
@@ -80,4 +79,6 @@ class ProgressMeter:
 
 def sound_s(sheet: CueSheet, settings: RenderSettings) -> Fraction:
     """Seconds of sound that a cue sheet asks for."""
-    return sum((cue.clip.duration_s for cue in sheet.cues), Fraction(0)) * settings.num_takes
+    return sum(
+        (cue.clip.sound_duration_s * (cue.num_takes or settings.num_takes) for cue in sheet.cues), Fraction(0)
+    )

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from selva_daemon.render import choose_model
 from selva_otio import StemTrack
 from selva_otio.cues import check_stem_tracks
 from selva_otio.errors import CueError
 
 from selva_core.engine import MAX_SEED
+from selva_core.errors import UnknownModelError
 from selva_plugins.errors import WishesError
 
 MAX_TAKES = 16
@@ -125,4 +127,12 @@ def with_prompt(sound: StemTrack, prompt: str) -> StemTrack:
     try:
         return replace(sound, prompt=prompt)
     except CueError as error:
+        raise WishesError(error.message) from error
+
+
+def choose_wished_model(model: str | None) -> str:
+    """The model that was typed, or else the largest one installed. Raises WishesError for an unknown one."""
+    try:
+        return choose_model(model)
+    except UnknownModelError as error:
         raise WishesError(error.message) from error

@@ -38,8 +38,8 @@ return function(selva)
       return nil, "its picture item is no longer in the project"
     end
     local now = snapshot.describe_item(item)
-    local take = now.active_take
-    if take == json.null or take.picture_key ~= anchor.picture_key then
+    local take = now.active_take[1]
+    if not take or take.picture_key ~= anchor.picture_key then
       return nil, "its item shows another picture now"
     end
     if not is_same(take.play_rate, anchor.play_rate) then
@@ -52,7 +52,7 @@ return function(selva)
   -- slipped; nil and a reason when nothing of that picture is left.
   local function follow(placed, now)
     local anchor = placed.anchor
-    local take = now.active_take
+    local take = now.active_take[1]
     local slip = (take.start_offset_s - anchor.start_offset_s) / anchor.play_rate
     local shift = now.position_s - anchor.position_s - slip
     local is_moved = not is_same(now.position_s, anchor.position_s)

@@ -21,7 +21,10 @@ return function(selva)
         file = reaper.GetMediaSourceFileName(source),
         length_s = length,
         length_is_quarter_notes = in_quarter_notes,
-        section = is_section and { offset_s = offset, length_s = section_length, reversed = reversed } or json.null,
+        is_section = is_section,
+        section_offset_s = offset,
+        section_length_s = section_length,
+        is_reversed = reversed,
       }
       source = reaper.GetMediaSourceParent(source)
     end
@@ -33,9 +36,9 @@ return function(selva)
     local words = {}
     for _, source in ipairs(chain) do
       words[#words + 1] = source.file
-      if source.section ~= json.null then
-        words[#words + 1] = string.format("%.9f+%.9f%s", source.section.offset_s, source.section.length_s,
-          source.section.reversed and "r" or "")
+      if source.is_section then
+        words[#words + 1] = string.format("%.9f+%.9f%s", source.section_offset_s, source.section_length_s,
+          source.is_reversed and "r" or "")
       end
     end
     return table.concat(words, "|")
@@ -44,10 +47,12 @@ return function(selva)
   local function describe_take(take)
     local _, name = reaper.GetSetMediaItemTakeInfo_String(take, "P_NAME", "", false)
     local _, guid = reaper.GetSetMediaItemTakeInfo_String(take, "GUID", "", false)
+    local _, recipe = reaper.GetSetMediaItemTakeInfo_String(take, "P_EXT:selva", "", false)
     local chain = describe_source(take)
     return {
       guid = guid,
       name = name,
+      recipe = recipe,
       start_offset_s = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS"),
       play_rate = reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE"),
       stretch_markers = reaper.GetTakeNumStretchMarkers(take),
@@ -56,7 +61,7 @@ return function(selva)
     }
   end
 
-  -- What made the stems among the takes of an item, as the bridge wrote it when they were placed.
+  -- What made the stems among the takes of an item, as the bridge wrote it when they were placed; other takes have none.
   local function list_recipes(item)
     local recipes = json.array()
     for index = 0, reaper.CountTakes(item) - 1 do
@@ -80,7 +85,7 @@ return function(selva)
     }
   end
 
-  -- One item as it is now; `active_take` is json.null for an empty item or an empty take lane.
+  -- One item as it is now; `active_take` is a list of one, or of none for an empty item or an empty take lane.
   function snapshot.describe_item(item)
     local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
     local take = reaper.GetActiveTake(item)
@@ -92,7 +97,7 @@ return function(selva)
       loops = reaper.GetMediaItemInfo_Value(item, "B_LOOPSRC") ~= 0,
       muted = reaper.GetMediaItemInfo_Value(item, "B_MUTE") ~= 0,
       num_takes = reaper.CountTakes(item),
-      active_take = take and describe_take(take) or json.null,
+      active_take = json.array({ take and describe_take(take) }),
       recipes = list_recipes(item),
     }
   end
@@ -162,7 +167,7 @@ return function(selva)
       frame_rate_hz = frame_rate,
       is_drop_frame = is_drop_frame,
       start_offset_s = reaper.GetProjectTimeOffset(proj, false),
-      sample_rate_hz = uses_rate and reaper.GetSetProjectInfo(proj, "PROJECT_SRATE", 0, false) or json.null,
+      sample_rate_hz = uses_rate and reaper.GetSetProjectInfo(proj, "PROJECT_SRATE", 0, false) or 0,
     }
   end
 

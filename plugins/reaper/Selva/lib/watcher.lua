@@ -109,7 +109,7 @@ return function(selva)
     if state == "ready" then
       try_to_place(entry)
     elseif state == "failed" then
-      if entry.on_refused and entry.status.error.code == "request" then
+      if entry.on_refused and entry.status.error.code == "wishes" then
         local on_refused = entry.on_refused
         entry.on_refused = nil
         on_refused(entry.status.error.message)

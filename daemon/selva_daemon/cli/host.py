@@ -1,0 +1,76 @@
+"""`selva host`: what host applications call, and putting our scripts into them."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from selva_daemon.cli.console import JsonOption, say, say_json
+
+# Host -> the module that installs into it; it has install(resource_path) and remove(resource_path), each giving reports
+# with resource_path, done and left.
+HOSTS = {
+    "reaper": "selva_plugins.hosts.reaper_install",
+}
+
+host_app = typer.Typer(no_args_is_help=True)
+
+HostArgument = Annotated[str, typer.Argument(metavar="HOST", help=f"One of: {', '.join(HOSTS)}.")]
+ResourcePathOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--resource-path",
+        metavar="DIR",
+        help="The host's own folder, for portable installations. By default all that are found.",
+    ),
+]
+
+
+@host_app.command()
+def reaper(
+    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="The folder of a request.")],
+) -> None:
+    """Answer a request of the REAPER scripts; they start this themselves."""
+    from selva_plugins.bridge import answer_request  # noqa: PLC0415 - --help stays light
+
+    answer_request(request.absolute())
+
+
+@host_app.command()
+def install(
+    host: HostArgument, resource_path: ResourcePathOption = None, as_json: JsonOption = False
+) -> None:
+    """Put Selva's scripts into a host application. Doing it again repairs, and changes nothing else."""
+    _tell(_find(host).install(resource_path), as_json=as_json)
+
+
+@host_app.command()
+def remove(host: HostArgument, resource_path: ResourcePathOption = None, as_json: JsonOption = False) -> None:
+    """Take Selva's scripts out of a host application; projects and stems stay."""
+    _tell(_find(host).remove(resource_path), as_json=as_json)
+
+
+def _find(host: str) -> Any:
+    if host not in HOSTS:
+        raise typer.BadParameter(f"no host is called {host!r}; there are {', '.join(HOSTS)}")
+    return importlib.import_module(HOSTS[host])
+
+
+def _tell(reports: list[Any], *, as_json: bool) -> None:
+    if as_json:
+        say_json(
+            [
+                {"resource_path": str(report.resource_path), "done": report.done, "left": report.left}
+                for report in reports
+            ]
+        )
+        return
+    for report in reports:
+        say(f"{report.resource_path}")
+        for sentence in report.done:
+            say(f"  {sentence}")
+        for sentence in report.left:
+            say(f"  still to do: {sentence}")
