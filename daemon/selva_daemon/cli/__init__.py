@@ -14,6 +14,7 @@ import selva_core
 from selva_core.errors import SelvaError
 from selva_daemon.cli import daemon, jobs, models, overview, render
 from selva_daemon.cli.cache import cache_app
+from selva_daemon.cli.host import host_app
 
 EXIT_REFUSED = 1
 EXIT_FAULT = 70
@@ -32,6 +33,7 @@ app.command()(overview.overview)
 app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")
 app.add_typer(jobs.jobs_app, name="jobs", help="List, watch, cancel and retry jobs.")
 app.add_typer(models.models_app, name="models", help="Which models there are and which are installed.")
+app.add_typer(host_app, name="host", help="Put Selva into REAPER, and what REAPER calls.")
 app.add_typer(cache_app, name="cache", help="How much the caches hold; empty them.")
 
 
