@@ -32,6 +32,7 @@ class FieldReader:
             self._values = values
         else:
             self._faults.append(FieldFault(path or "body", f"a map is needed; got {_kind(values)}"))
+            self._faults = [] if path else self._faults  # one fault is enough: its fields are not missing too
 
     def text(
         self,
@@ -144,7 +145,7 @@ class FieldReader:
     def child(self, name: str) -> FieldReader:
         value = self._take(name, None)
         if value is _MISSING:
-            reader = FieldReader({}, path=self._at(name))  # one fault is enough: its own are not reported
+            reader = FieldReader({}, path=self._at(name))  # one fault is enough here too
         else:
             reader = FieldReader(value, path=self._at(name), faults=self._faults)
         self._children.append(reader)

@@ -1,0 +1,242 @@
+"""The queue on disk, and whose turn it is."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from selva_daemon.errors import JobStateError, QueueFullError, StorageError, UnknownJobError
+from selva_daemon.queue import MAX_INTERRUPTIONS, JobQueue, StoredJob
+from selva_daemon.scheduling import Turns
+
+from selva_core.errors import MediaNotFoundError, RenderCancelled
+from tests.selva_daemon.daemons import JobMaker
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "queue.sqlite3"
+
+
+def open_queue(file: Path, *, max_queued_jobs: int = 100, max_finished_jobs: int = 100) -> JobQueue:
+    return JobQueue(file, max_queued_jobs=max_queued_jobs, max_finished_jobs=max_finished_jobs)
+
+
+@pytest.fixture
+def queue(file: Path) -> Iterator[JobQueue]:
+    with closing(open_queue(file)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def turns() -> Turns:
+    return Turns(interactive_in_a_row=2)
+
+
+class Adder:
+    """Adds jobs under fresh request ids."""
+
+    def __init__(self, queue: JobQueue, make_job: JobMaker) -> None:
+        self._queue = queue
+        self._make_job = make_job
+        self._count = 0
+
+    def __call__(self, session: str = "one", **changes: object) -> StoredJob:
+        self._count += 1
+        request = self._make_job(label=f"{session} {self._count}", **changes)
+        job, created = self._queue.submit(
+            request, client="owner", session=session, request_id=str(self._count)
+        )
+        assert created
+        return job
+
+
+@pytest.fixture
+def add(queue: JobQueue, make_job: JobMaker) -> Adder:
+    return Adder(queue, make_job)
+
+
+def take_all(queue: JobQueue, turns: Turns) -> list[str]:
+    labels = []
+    while (job := queue.start_next(turns)) is not None:
+        labels.append(job.label)
+    return labels
+
+
+def test_an_accepted_job_is_there_after_the_process_is_gone(file: Path, make_job: JobMaker) -> None:
+    queue = open_queue(file)
+    job, _ = queue.submit(make_job(), client="owner", session="s", request_id="r")
+    with closing(open_queue(file)) as other:  # the first was never closed: as after a crash
+        assert other.job(job.job_id) == job
+        assert other.job(job.job_id).request == make_job()
+    queue.close()
+
+
+def test_the_same_request_is_stored_once(queue: JobQueue, make_job: JobMaker) -> None:
+    first, created = queue.submit(make_job(), client="owner", session="s", request_id="r")
+    again, created_again = queue.submit(make_job(), client="owner", session="s", request_id="r")
+    assert (created, created_again) == (True, False)
+    assert again == first
+    other, created_other = queue.submit(make_job(), client="owner", session="t", request_id="r")
+    assert created_other
+    assert other.job_id != first.job_id
+
+
+def test_a_full_queue_says_how_many_wait_and_takes_more_when_some_are_done(
+    file: Path, make_job: JobMaker, turns: Turns
+) -> None:
+    with closing(open_queue(file, max_queued_jobs=1)) as queue:
+        queue.submit(make_job(), client="o", session="s", request_id="1")
+        with pytest.raises(QueueFullError) as caught:
+            queue.submit(make_job(), client="o", session="s", request_id="2")
+        assert caught.value.facts == {"num_queued": 1, "max_queued": 1}
+        assert caught.value.retryable
+        queue.start_next(turns)
+        assert queue.submit(make_job(), client="o", session="s", request_id="2")[1]
+
+
+def test_jobs_of_one_client_run_in_the_order_they_came(queue: JobQueue, add: Adder, turns: Turns) -> None:
+    jobs = [add() for _ in range(4)]
+    assert [queue.position(job) for job in jobs] == [1, 2, 3, 4]
+    assert take_all(queue, turns) == [job.label for job in jobs]
+
+
+def test_clients_take_turns(queue: JobQueue, add: Adder, turns: Turns) -> None:
+    for _ in range(3):
+        add("busy")
+    add("late")
+    assert take_all(queue, turns) == ["busy 1", "late 4", "busy 2", "busy 3"]
+
+
+def test_interactive_jobs_go_first_and_batch_jobs_do_not_starve(
+    queue: JobQueue, add: Adder, turns: Turns
+) -> None:
+    add("folder", priority="batch")
+    add("folder", priority="batch")
+    for _ in range(4):
+        add("editor")
+    assert take_all(queue, turns) == ["editor 3", "editor 4", "folder 1", "editor 5", "editor 6", "folder 2"]
+
+
+def test_moved_jobs_run_first_in_the_order_given_or_last(queue: JobQueue, add: Adder, turns: Turns) -> None:
+    jobs = [add() for _ in range(4)]
+    queue.move([jobs[3].job_id, jobs[2].job_id], to_front=True)
+    queue.move([jobs[0].job_id], to_front=False)
+    assert take_all(queue, turns) == ["one 4", "one 3", "one 2", "one 1"]
+
+
+def test_only_waiting_jobs_are_moved(queue: JobQueue, add: Adder, turns: Turns) -> None:
+    first, second = add(), add()
+    queue.start_next(turns)
+    with pytest.raises(JobStateError, match="running"):
+        queue.move([second.job_id, first.job_id], to_front=True)
+    with pytest.raises(UnknownJobError):
+        queue.move(["nonesuch"], to_front=True)
+    assert queue.job(second.job_id).rank == 0
+
+
+def test_a_finished_job_keeps_its_stems_and_is_not_finished_twice(
+    queue: JobQueue, add: Adder, turns: Turns
+) -> None:
+    job = add()
+    queue.start_next(turns)
+    queue.finish(job.job_id, [{"file": "/a.wav"}])
+    assert queue.job(job.job_id).stems == ({"file": "/a.wav"},)
+    with pytest.raises(JobStateError):
+        queue.cancel(job.job_id, RenderCancelled("too late"))
+    assert queue.job(job.job_id).state == "done"
+
+
+def test_a_failed_job_keeps_its_reason(queue: JobQueue, add: Adder, turns: Turns) -> None:
+    job = add()
+    queue.start_next(turns)
+    queue.fail(job.job_id, MediaNotFoundError("gone", path="/x.mov"))
+    error = queue.job(job.job_id).error
+    assert error is not None
+    assert (error["code"], error["facts"]) == ("media-not-found", {"path": "/x.mov"})
+
+
+def test_a_retried_job_waits_behind_the_others_with_a_clean_slate(
+    queue: JobQueue, add: Adder, turns: Turns
+) -> None:
+    first = add()
+    queue.start_next(turns)
+    queue.fail(first.job_id, MediaNotFoundError("gone"))
+    second = add()
+    retried = queue.retry(first.job_id)
+    assert (retried.state, retried.error, retried.worker_deaths) == ("queued", None, 0)
+    assert queue.position(retried) == 2
+    third = add()
+    assert take_all(queue, turns) == [second.label, first.label, third.label]
+
+
+def test_history_keeps_the_newest(file: Path, make_job: JobMaker, turns: Turns) -> None:
+    with closing(open_queue(file, max_finished_jobs=2)) as queue:
+        add = Adder(queue, make_job)
+        jobs = [add() for _ in range(4)]
+        for job in jobs[:3]:
+            queue.start_next(turns)
+            queue.finish(job.job_id, [])
+        assert [job.label for job in queue.jobs(states=["done"])] == ["one 2", "one 3"]
+        assert queue.job(jobs[3].job_id).state == "queued"
+
+
+def test_after_a_crash_running_jobs_wait_in_their_old_place(
+    queue: JobQueue, add: Adder, turns: Turns
+) -> None:
+    jobs = [add() for _ in range(3)]
+    queue.start_next(turns)
+    assert [job.state for job in queue.recover()] == ["queued"]
+    assert queue.recover() == []
+    assert take_all(queue, turns) == [job.label for job in jobs]
+    assert queue.job(jobs[0].job_id).attempts == 2
+
+
+def test_a_job_that_was_running_at_every_crash_fails_in_the_end(
+    queue: JobQueue, add: Adder, turns: Turns
+) -> None:
+    job = add()
+    for _ in range(MAX_INTERRUPTIONS - 1):
+        queue.start_next(turns)
+        assert queue.recover()[0].state == "queued"
+    queue.start_next(turns)
+    assert queue.recover()[0].state == "failed"
+    assert queue.retry(job.job_id).interruptions == 0
+
+
+def test_switches_are_remembered(file: Path) -> None:
+    with closing(open_queue(file)) as queue:
+        assert not queue.switch("paused")
+        queue.set_switch("paused", True)
+    with closing(open_queue(file)) as queue:
+        assert queue.switch("paused")
+
+
+def test_a_disk_without_room_is_an_error_and_what_is_there_stays_true(
+    queue: JobQueue, add: Adder, make_job: JobMaker, turns: Turns
+) -> None:
+    job = add()
+    pages = queue._database.execute("PRAGMA page_count").fetchone()[0]
+    queue._database.execute(f"PRAGMA max_page_count = {pages}")
+    big = make_job(prompts=["x" * 2000] * 100)
+    with pytest.raises(StorageError, match="full"):
+        queue.submit(big, client="owner", session="s", request_id="big")
+    assert [stored.job_id for stored in queue.jobs()] == [job.job_id]
+    queue._database.execute(f"PRAGMA max_page_count = {pages * 100}")
+    assert queue.submit(big, client="owner", session="s", request_id="big")[1]
+
+
+def test_a_queue_of_a_newer_version_is_not_touched(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(StorageError, match="newer"):
+        open_queue(file)
+
+
+def test_a_file_that_is_no_queue_is_an_error_that_names_it(file: Path) -> None:
+    file.write_bytes(b"not a database" * 100)
+    with pytest.raises(StorageError, match=r"queue\.sqlite3"):
+        open_queue(file)

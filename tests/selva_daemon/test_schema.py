@@ -1,0 +1,141 @@
+"""The body of `submit`: every field is checked, every fault is named, nothing touches the disk."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from selva_daemon.errors import InvalidRequestError
+from selva_daemon.output_names import fault_of_file_stem
+from selva_daemon.schema import parse_job
+
+from tests.selva_daemon.daemons import JobMaker
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def body(make_job: JobMaker) -> dict[str, Any]:
+    return make_job(prompts=("boots", "a dog"), num_takes=2).to_wire()
+
+
+def faults_of(body: object) -> dict[str, str]:
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_job(body)
+    return {fault.field: fault.message for fault in caught.value.fields}
+
+
+def test_a_job_survives_the_wire(make_job: JobMaker) -> None:
+    request = make_job(prompts=("boots", "a dog"), num_takes=2)
+    assert parse_job(request.to_wire()) == request
+
+
+def test_defaults_fill_what_may_be_left_out(body: dict[str, Any]) -> None:
+    for name in ("num_steps", "guidance", "priority", "provenance"):
+        del body[name]
+    del body["media"]["speed"]
+    del body["output"]["sample_rate_hz"]
+    for cue in body["cues"]:
+        del cue["negative_prompt"]
+    request = parse_job(body)
+    assert (request.sampling.num_steps, request.sampling.guidance) == (25, 4.5)
+    assert (request.priority, request.output.sample_rate_hz, request.media.speed) == (
+        "interactive",
+        48_000,
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("label", lambda body: body.update(label="")),
+        ("label", lambda body: body.update(label="x" * 201)),
+        ("label", lambda body: body.update(label="two\nlines")),
+        ("label", lambda body: body.pop("label")),
+        ("model", lambda body: body.update(model=7)),
+        ("num_steps", lambda body: body.update(num_steps=0)),
+        ("num_steps", lambda body: body.update(num_steps=True)),
+        ("guidance", lambda body: body.update(guidance=float("nan"))),
+        ("guidance", lambda body: body.update(guidance="4.5")),
+        ("priority", lambda body: body.update(priority="urgent")),
+        ("media", lambda body: body.pop("media")),
+        ("media", lambda body: body.update(media=[])),
+        ("media.path", lambda body: body["media"].update(path="relative/clip.mov")),
+        ("media.path", lambda body: body["media"].update(path=body["media"]["path"] + "/../x")),
+        ("media.path", lambda body: body["media"].update(path="/a\0b")),
+        ("media.start_s", lambda body: body["media"].update(start_s=[-1, 25])),
+        ("media.start_s", lambda body: body["media"].update(start_s=0.5)),
+        ("media.start_s", lambda body: body["media"].update(start_s=[1, 0])),
+        ("media.start_s", lambda body: body["media"].update(start_s=[1, 2, 3])),
+        ("media.duration_s", lambda body: body["media"].update(duration_s=[0, 1])),
+        ("media.duration_s", lambda body: body["media"].update(duration_s=[10**6, 1])),
+        ("media.speed", lambda body: body["media"].update(speed=[101, 1])),
+        ("output.folder", lambda body: body["output"].update(folder="stems")),
+        ("output.sample_rate_hz", lambda body: body["output"].update(sample_rate_hz=44_100.5)),
+        ("output.num_samples", lambda body: body["output"].update(num_samples=0)),
+        ("output.num_samples", lambda body: body["output"].update(num_samples=10**9)),
+        ("cues", lambda body: body.update(cues=[])),
+        ("cues", lambda body: body.update(cues=body["cues"] * 200)),
+        ("cues", lambda body: body["cues"][1].update(cue=body["cues"][0]["cue"])),
+        ("cues[0]", lambda body: body["cues"].__setitem__(0, "boots")),
+        ("cues[1].prompt", lambda body: body["cues"][1].update(prompt=" \t ")),
+        ("cues[1].prompt", lambda body: body["cues"][1].update(prompt="x" * 2001)),
+        ("cues[0].takes", lambda body: body["cues"][0].update(takes=[])),
+        ("cues[0].takes", lambda body: body["cues"][0]["takes"][1].update(take=1)),
+        ("cues[0].takes[1].seed", lambda body: body["cues"][0]["takes"][1].update(seed=-1)),
+        ("cues[0].takes[0].name", lambda body: body["cues"][0]["takes"][0].update(name="../escape")),
+        ("cues[0].takes[0].volume", lambda body: body["cues"][0]["takes"][0].update(volume=11)),
+        ("provenance.source", lambda body: body.update(provenance={"source": 5})),
+        ("provenance", lambda body: body.update(provenance={"k": "v"} | {f"k{i}": "v" for i in range(64)})),
+        ("colour", lambda body: body.update(colour="red")),
+    ],
+)
+def test_a_wrong_field_is_named_alone(field: str, change: Change, body: dict[str, Any]) -> None:
+    before = copy.deepcopy(body)
+    change(body)
+    assert body != before
+    assert set(faults_of(body)) == {field}
+
+
+def test_all_faults_are_told_at_once(body: dict[str, Any]) -> None:
+    body["num_steps"] = -1
+    body["media"]["path"] = 5
+    del body["cues"][0]["track"]
+    assert set(faults_of(body)) == {"num_steps", "media.path", "cues[0].track"}
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 5])
+def test_a_body_that_is_no_map_is_refused(body: object) -> None:
+    assert "body" in faults_of(body)
+
+
+@pytest.mark.parametrize("name", ["boots", "Füße_1", "a.b", "CONsole", "x" * 120])
+def test_ordinary_names_may_be_files(name: str) -> None:
+    assert fault_of_file_stem(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "a/b",
+        "a\\b",
+        "C:boots",
+        "con",
+        "LPT1.x",
+        "boots.",
+        " boots",
+        "a\nb",
+        'a"b',
+        "ö" * 101,
+        "\ud800",
+    ],
+)
+def test_names_that_are_no_files_somewhere_are_refused(name: str) -> None:
+    assert fault_of_file_stem(name) is not None

@@ -1,0 +1,152 @@
+"""The caches on disk and the identity of media."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selva_daemon.blob_store import BlobStore
+from selva_daemon.media_identity import PART_BYTES, WHOLE_BELOW_BYTES, identify_media
+from selva_daemon.stem_cache import StemCache
+
+from selva_core.engine import Waveform
+from selva_core.errors import MediaNotFoundError, MediaUnreadableError
+
+KEY, OTHER_KEY = "a" * 64, "b" * 64
+LONG_AGO_S = 1_500_000_000
+
+
+def store_at(folder: Path, *, max_bytes: int = 1 << 20) -> BlobStore:
+    return BlobStore(folder, max_bytes=max_bytes)
+
+
+def test_what_is_put_is_got_and_what_is_not_there_is_none(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    assert store.get(KEY) is None
+    store.put(KEY, b"sound")
+    assert store.get(KEY) == b"sound"
+    assert store_at(tmp_path).get(KEY) == b"sound"
+    assert store.get(OTHER_KEY) is None
+
+
+def test_a_damaged_entry_is_dropped_and_can_be_stored_again(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    store.put(KEY, b"sound")
+    (file,) = tmp_path.glob("??/*")
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    assert store.get(KEY) is None
+    assert not file.exists()
+    store.put(KEY, b"sound")
+    assert store.get(KEY) == b"sound"
+
+
+def test_the_least_recently_used_entries_go_first(tmp_path: Path) -> None:
+    store = store_at(tmp_path, max_bytes=5_000)
+    keys = [f"{index:064x}" for index in range(5)]
+    for age, key in enumerate(keys[:4]):
+        store.put(key, b"x" * 1_000)
+        os.utime(tmp_path / key[:2] / key, (LONG_AGO_S + age, LONG_AGO_S + age))
+    assert store.get(keys[0]) is not None  # used: now the youngest
+    store.put(keys[4], b"x" * 1_000)
+    assert store.get(keys[0]) is not None
+    assert store.get(keys[1]) is None
+    assert store.info().size_bytes <= 5_000
+
+
+def test_another_processs_entries_count_towards_the_limit(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from selva_daemon.blob_store import BlobStore\n"
+        "store = BlobStore(Path(sys.argv[1]), max_bytes=10_000)\n"
+        "for index in range(40): store.put(f'{int(sys.argv[2]) + index:064x}', bytes(1_000))\n"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path), str(start)]) for start in (0, 1_000)
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    store = store_at(tmp_path, max_bytes=10_000)
+    store.put(KEY, bytes(1_000))
+    assert store.info().size_bytes <= 10_000
+    assert store.get(KEY) is not None
+
+
+@pytest.mark.parametrize("max_bytes", [0, 100])
+def test_what_is_larger_than_the_store_is_not_stored(max_bytes: int, tmp_path: Path) -> None:
+    store = store_at(tmp_path, max_bytes=max_bytes)
+    store.put(KEY, bytes(1_000))
+    assert store.info().num_entries == 0
+
+
+def test_a_store_that_cannot_be_written_costs_nobody_a_job(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "cache"
+    in_the_way.write_bytes(b"a file where the folder should be")
+    store = store_at(in_the_way)
+    store.put(KEY, b"sound")
+    assert store.get(KEY) is None
+
+
+def test_clear_removes_entries_and_says_what_there_was(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    store.put(KEY, b"sound")
+    store.put(OTHER_KEY, b"more sound")
+    assert store.clear().num_entries == 2
+    assert store.info().num_entries == 0
+
+
+@pytest.mark.parametrize("key", ["", "../../etc/passwd", "A" * 64, "a" * 63])
+def test_a_key_that_is_no_hash_never_becomes_a_path(key: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="64 hex digits"):
+        store_at(tmp_path).get(key)
+
+
+def test_a_waveform_comes_back_bit_by_bit(tmp_path: Path) -> None:
+    samples = np.random.default_rng(1).standard_normal(1_001).astype(np.float32)
+    cache = StemCache(store_at(tmp_path))
+    cache.put(KEY, Waveform(samples=samples, sample_rate_hz=44_100, warnings=("leise",)))
+    found = cache.get(KEY)
+    assert found is not None
+    assert np.array_equal(found.samples, samples)
+    assert (found.sample_rate_hz, found.warnings, found.samples.dtype) == (44_100, ("leise",), np.float32)
+
+
+def big_file(file: Path, *, seed: int = 1) -> Path:
+    file.write_bytes(np.random.default_rng(seed).bytes(WHOLE_BELOW_BYTES + 3 * PART_BYTES))
+    os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+    return file
+
+
+def test_a_copy_has_the_same_identity_and_another_file_has_not(tmp_path: Path) -> None:
+    first, copy = big_file(tmp_path / "a"), big_file(tmp_path / "b")
+    assert identify_media(first) == identify_media(copy)
+    assert identify_media(first) != identify_media(big_file(tmp_path / "c", seed=2))
+
+
+def test_a_touched_big_file_counts_as_changed_and_a_touched_small_one_does_not(tmp_path: Path) -> None:
+    big, small = big_file(tmp_path / "big"), tmp_path / "small"
+    small.write_bytes(b"tiny")
+    before = identify_media(big), identify_media(small)
+    for file in (big, small):
+        os.utime(file, (LONG_AGO_S + 100, LONG_AGO_S + 100))
+    assert identify_media(big) != before[0]
+    assert identify_media(small) == before[1]
+
+
+def test_a_change_in_an_unhashed_part_is_seen_while_the_file_is_young(tmp_path: Path) -> None:
+    file = big_file(tmp_path / "a")
+    now_s = LONG_AGO_S + 1.0
+    before = identify_media(file, now_s=now_s)
+    with file.open("r+b") as stream:
+        stream.seek(PART_BYTES + 10)
+        stream.write(b"changed")
+    os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+    assert identify_media(file, now_s=now_s) != before
+
+
+def test_a_file_that_is_not_there_or_no_file_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(MediaNotFoundError, match="unmounted"):
+        identify_media(tmp_path / "gone.mov")
+    with pytest.raises(MediaUnreadableError):
+        identify_media(tmp_path)

@@ -1,0 +1,262 @@
+"""The supervisor's decisions, on a clock that the test moves and a process that is only noted down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgpack
+import pytest
+from selva_daemon.queue import StoredJob
+from selva_daemon.settings import DaemonSettings
+from selva_daemon.supervisor import Outcome, Supervisor, WorkerState
+from selva_daemon.worker_process import WorkerProcess
+
+TICK_S = 0.25
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class NotedProcess:
+    """Stands for a worker process: keeps orders and signals, ends when told to."""
+
+    pid = 1
+
+    def __init__(self, number: int) -> None:
+        self.generation = f"0:{number}".encode()
+        self.orders: list[dict[str, Any]] = []
+        self.killed = False
+        self.closed = False
+
+    def order(self, do: str, **facts: Any) -> None:
+        self.orders.append({"do": do, **facts})
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def wait(self, timeout_s: float) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def describe_end(self) -> str:
+        return "it ended with exit code 9"
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.heard: list[tuple[object, ...]] = []
+
+    def job_progressed(self, job_id: str, progress: Mapping[str, Any]) -> None:
+        self.heard.append(("progress", job_id))
+
+    def job_done(self, job_id: str, stems: list[Mapping[str, Any]]) -> None:
+        self.heard.append(("done", job_id))
+
+    def job_failed(self, job_id: str, error: Mapping[str, Any]) -> None:
+        self.heard.append(("failed", job_id))
+
+    def job_cancelled(self, job_id: str) -> None:
+        self.heard.append(("cancelled", job_id))
+
+    def worker_ended(self, job_id: str | None, outcome: Outcome, reason: str) -> None:
+        self.heard.append(("ended", job_id, outcome))
+
+
+class Stage:
+    """A supervisor with everything around it."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = Clock()
+        self.listener = Listener()
+        self.launched: list[NotedProcess] = []
+        self.supervisor = Supervisor(
+            self._launch, self.listener, settings=DaemonSettings(**settings), clock=self.clock
+        )
+
+    def _launch(self) -> WorkerProcess:
+        self.launched.append(NotedProcess(len(self.launched)))
+        return cast(WorkerProcess, self.launched[-1])
+
+    @property
+    def process(self) -> NotedProcess:
+        return self.launched[-1]
+
+    def say(self, say: str, **facts: Any) -> None:
+        self.supervisor.hear(self.process.generation, msgpack.packb({"say": say, **facts}))
+
+    def end_process(self) -> None:
+        self.supervisor.hear(self.process.generation, b"")
+
+    def pass_time(self, seconds: float, *, beating: bool = True) -> None:
+        for _ in range(round(seconds / TICK_S)):
+            self.clock.now_s += TICK_S
+            if beating and not self.process.closed:
+                self.say("beat")
+            self.supervisor.tick(work_is_waiting=False)
+
+    def run_job(self, job_id: str = "j") -> None:
+        self.supervisor.give(cast(StoredJob, type("Job", (), {"job_id": job_id, "request_body": {}})()))
+
+    def start(self) -> Stage:
+        self.supervisor.start()
+        self.say("ready", pid=1)
+        return self
+
+
+def test_a_started_worker_can_take_a_job_once_it_is_ready() -> None:
+    stage = Stage()
+    stage.supervisor.start()
+    assert not stage.supervisor.can_take_job
+    stage.say("ready", pid=1)
+    assert stage.supervisor.can_take_job
+    stage.run_job()
+    assert not stage.supervisor.can_take_job
+    stage.say("done", job_id="j", stems=[])
+    assert stage.supervisor.can_take_job
+    assert stage.listener.heard == [("done", "j")]
+
+
+def test_reports_about_another_job_or_from_an_earlier_worker_are_ignored() -> None:
+    stage = Stage().start()
+    stage.run_job()
+    stage.say("done", job_id="other", stems=[])
+    stage.supervisor.hear(b"0:99", msgpack.packb({"say": "done", "job_id": "j", "stems": []}))
+    assert stage.listener.heard == []
+
+
+def test_a_dead_worker_is_blamed_and_replaced_at_once_then_later_and_later() -> None:
+    stage = Stage().start()
+    waits_s = []
+    for _ in range(4):
+        number = len(stage.launched)
+        stage.end_process()
+        begun_s = stage.clock.now_s
+        while len(stage.launched) == number:
+            stage.pass_time(TICK_S)
+        waits_s.append(stage.clock.now_s - begun_s)
+    assert waits_s == [TICK_S, 1.0, 2.0, 4.0]
+    assert {outcome for _, _, outcome in stage.listener.heard} == {Outcome.BLAMED}
+
+
+def test_a_worker_that_did_a_job_is_forgiven_its_past() -> None:
+    stage = Stage().start()
+    for _ in range(3):
+        stage.end_process()
+        stage.pass_time(5)
+        stage.say("ready", pid=1)
+    stage.run_job()
+    stage.say("done", job_id="j", stems=[])
+    stage.end_process()
+    number = len(stage.launched)
+    stage.pass_time(TICK_S)
+    assert len(stage.launched) == number + 1
+
+
+def test_a_silent_worker_is_killed_and_a_beating_one_is_not() -> None:
+    stage = Stage(heartbeat_timeout_s=10).start()
+    stage.pass_time(60)
+    assert not stage.process.killed
+    stage.pass_time(10.5, beating=False)
+    assert stage.process.killed
+
+
+def test_a_job_without_progress_is_killed_and_one_with_progress_is_not() -> None:
+    stage = Stage(stall_timeout_s=10).start()
+    stage.run_job()
+    for _ in range(4):
+        stage.pass_time(9)
+        stage.say("progress", job_id="j", stage="sampling", step=1, num_steps=25, fraction=0.5)
+    assert not stage.process.killed
+    stage.pass_time(10.5)
+    assert stage.process.killed
+    stage.end_process()
+    assert stage.listener.heard[-1] == ("ended", "j", Outcome.BLAMED)
+
+
+def test_a_cancel_that_is_not_heeded_ends_the_worker_and_blames_nobody() -> None:
+    stage = Stage(cancel_grace_s=5).start()
+    stage.run_job()
+    assert stage.supervisor.cancel("j")
+    assert not stage.supervisor.cancel("another")
+    assert stage.process.orders[-1] == {"do": "cancel", "job_id": "j"}
+    stage.pass_time(4.5)
+    assert not stage.process.killed
+    stage.pass_time(1)
+    assert stage.process.killed
+    stage.end_process()
+    assert stage.listener.heard == [("ended", "j", Outcome.CANCELLED)]
+
+
+def test_yielding_puts_the_job_back_and_starts_no_other_worker_until_asked() -> None:
+    stage = Stage().start()
+    stage.run_job()
+    stage.supervisor.release()
+    assert stage.process.orders[-1] == {"do": "stop"}
+    stage.say("cancelled", job_id="j")
+    stage.end_process()
+    assert stage.listener.heard == [("ended", "j", Outcome.PUT_BACK)]
+    stage.pass_time(100)
+    assert len(stage.launched) == 1
+    stage.supervisor.start()
+    assert len(stage.launched) == 2
+
+
+def test_taking_the_device_back_while_the_worker_still_ends_starts_the_next() -> None:
+    stage = Stage().start()
+    stage.supervisor.release()
+    stage.supervisor.start()
+    assert len(stage.launched) == 1
+    stage.end_process()
+    assert len(stage.launched) == 2
+
+
+def test_a_worker_that_does_not_stop_is_killed() -> None:
+    stage = Stage().start()
+    stage.supervisor.release()
+    stage.pass_time(5)
+    assert not stage.process.killed
+    stage.pass_time(2)
+    assert stage.process.killed
+
+
+@pytest.mark.parametrize(("keep_alive_s", "replaced_after_s"), [(0.0, TICK_S), (5.0, 5.0), (-1.0, None)])
+def test_an_idle_model_is_unloaded_after_keep_alive(
+    keep_alive_s: float, replaced_after_s: float | None
+) -> None:
+    stage = Stage(keep_alive_s=keep_alive_s).start()
+    stage.pass_time(20)
+    assert stage.process.orders == []  # nothing is loaded, nothing to unload
+    stage.run_job()
+    stage.say("model", model="m", device_report="cpu", notices=[])
+    stage.pass_time(20)
+    assert stage.process.orders[1:] == []  # busy
+    stage.say("done", job_id="j", stems=[])
+    loaded = stage.supervisor.loaded_model()
+    assert loaded is not None
+    assert loaded.unloads_in_s == (None if keep_alive_s < 0 else keep_alive_s)
+    begun_s = stage.clock.now_s
+    while stage.process.orders[1:] == [] and stage.clock.now_s - begun_s < 100:
+        stage.pass_time(TICK_S)
+    waited_s = stage.clock.now_s - begun_s
+    assert waited_s == (replaced_after_s or 100)
+    if replaced_after_s is not None:
+        stage.end_process()
+        assert len(stage.launched) == 2
+        assert stage.supervisor.loaded_model() is None
+
+
+def test_a_machine_that_slept_does_not_count_as_silence_or_stall() -> None:
+    stage = Stage(heartbeat_timeout_s=10, stall_timeout_s=20).start()
+    stage.run_job()
+    stage.clock.now_s += 8 * 3600
+    stage.supervisor.tick(work_is_waiting=False)
+    stage.pass_time(15)
+    assert not stage.process.killed
+    assert stage.supervisor.state is WorkerState.BUSY
