@@ -20,10 +20,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 
 from selva_core.engine import PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
-from selva_core.engines import ECHO_MODEL_ID
 from selva_core.errors import RenderCancelled, RequestError
 from selva_core.media import MediaReader, check_range
 
+ECHO_MODEL_ID = "selva-echo"
 SAMPLE_RATE_VARIABLE = "SELVA_ECHO_SAMPLE_RATE_HZ"
 STEP_DELAY_VARIABLE = "SELVA_ECHO_STEP_DELAY_S"
 

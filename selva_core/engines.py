@@ -10,17 +10,17 @@ import os
 from importlib import import_module
 
 from selva_core.engine import Engine
-from selva_core.errors import UnknownModelError
-
-ECHO_MODEL_ID = "selva-echo"
+from selva_core.models import find_model
 
 
 def load_engine(model_id: str, *, device: str = "auto") -> Engine:
     """Load the engine of `model_id` onto `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
-    Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError.
+    Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError, RequestError.
     """
-    if model_id != ECHO_MODEL_ID:
-        raise UnknownModelError(f"no engine is called {model_id!r}; there is {ECHO_MODEL_ID}", model=model_id)
-    engine: Engine = import_module("selva_core.echo").EchoEngine.from_environment(os.environ)
+    engine: Engine
+    if find_model(model_id).spec is None:
+        engine = import_module("selva_core.echo").EchoEngine.from_environment(os.environ)
+    else:
+        engine = import_module("selva_core.model_loading").load_network_engine(model_id, device=device)
     return engine

@@ -74,6 +74,15 @@ def translated_media_errors(path: Path) -> Iterator[None]:
         raise MediaUnreadableError(message, path=str(path)) from exc
 
 
+def require_file(path: Path) -> None:
+    """Raise MediaNotFoundError where nothing lies at `path`, MediaUnreadableError where it is a folder."""
+    if not path.exists():
+        message = f"there is no file {path}; relink the clip or check that its drive is mounted"
+        raise MediaNotFoundError(message, path=str(path))
+    if path.is_dir():
+        raise MediaUnreadableError(f"{path} is a folder; a video file is needed", path=str(path))
+
+
 class MediaReader:
     """One file's moving picture, decoded on demand.
 
@@ -85,12 +94,7 @@ class MediaReader:
 
         Raises MediaNotFoundError, MediaUnreadableError, NoVideoStreamError.
         """
-        if not path.exists():
-            raise MediaNotFoundError(
-                f"there is no file {path}; relink the clip or check that its drive is mounted", path=str(path)
-            )
-        if path.is_dir():
-            raise MediaUnreadableError(f"{path} is a folder; a video file is needed", path=str(path))
+        require_file(path)
         self.path = path
         with translated_media_errors(path):
             # An absolute path is never taken for a protocol, and a playlist may name local files only.

@@ -1,0 +1,119 @@
+"""The text-free half of the video encoder over a whole picture, chunk by chunk.
+
+Two thirds of a stem's cost lie here and depend on no prompt, so the tokens of the last picture are kept where
+they are small enough: another prompt, take or re-render of the same clip starts from them.
+
+Letters: S segments, F frames of a segment, T times, P places, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selva_core.batching import BatchLimit
+from selva_core.engine import PictureRange
+from selva_core.frames import Frame, iter_frames
+from selva_core.media import require_file
+from selva_core.network import Network, cut_segments
+
+CHUNK_SEGMENTS = 8
+KEPT_BYTES = 1 << 30
+
+Check = Callable[[], None]
+"""Called between pieces of work; raises to stop."""
+
+
+@dataclass(frozen=True)
+class PictureKey:
+    """A picture as its file lay on disk when it was encoded."""
+
+    picture: PictureRange
+    num_segments: int
+    size_bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def read(cls, picture: PictureRange, num_segments: int) -> PictureKey:
+        """Raises MediaNotFoundError, MediaUnreadableError."""
+        require_file(picture.path)
+        status = picture.path.stat()
+        return cls(picture, num_segments, status.st_size, status.st_mtime_ns)
+
+
+class PictureTokens:
+    """Encodes pictures and keeps the tokens of the last one, at most `kept_bytes` of them."""
+
+    def __init__(self, network: Network, *, batch_segments: int, kept_bytes: int = KEPT_BYTES) -> None:
+        self._network = network
+        self._limit = BatchLimit(batch_segments)
+        self._kept_bytes = kept_bytes
+        self._kept_key: PictureKey | None = None
+        self._kept: list[Tensor] = []
+
+    def has(self, picture: PictureRange, num_segments: int) -> bool:
+        """Whether the tokens of this picture are kept."""
+        return self._kept_key == PictureKey.read(picture, num_segments)
+
+    def iter_chunks(self, picture: PictureRange, num_segments: int, *, check: Check) -> Iterator[Tensor]:
+        """Yield tokens (S, T, P, D) of up to CHUNK_SEGMENTS segments at a time, in order.
+
+        Raises MediaError, OutOfMemoryError.
+        """
+        key = PictureKey.read(picture, num_segments)
+        if key == self._kept_key:
+            yield from self._kept
+            return
+        self.forget()
+        chunks: list[Tensor] = []
+        for tokens in self._encode(picture, num_segments, check):
+            if tokens[0].nbytes * num_segments <= self._kept_bytes:
+                chunks.append(tokens)
+            yield tokens
+        if chunks:
+            self._kept_key, self._kept = key, chunks
+
+    def forget(self) -> None:
+        """Give the memory back."""
+        self._kept_key, self._kept = None, []
+
+    def _encode(self, picture: PictureRange, num_segments: int, check: Check) -> Iterator[Tensor]:
+        spec = self._network.spec.video_encoder
+        num_frames = (num_segments - 1) * spec.segment_hop_frames + spec.segment_num_frames
+        frames = iter_frames(
+            picture,
+            size_px=spec.frame_size_px,
+            num_frames=num_frames,
+            frame_rate_hz=Fraction(spec.picture_rate),
+        )
+        waiting: list[Frame] = []
+        for first in range(0, num_segments, CHUNK_SEGMENTS):
+            chunk_segments = min(CHUNK_SEGMENTS, num_segments - first)
+            chunk_frames = (chunk_segments - 1) * spec.segment_hop_frames + spec.segment_num_frames
+            while len(waiting) < chunk_frames:
+                check()
+                waiting.append(next(frames))
+            segments = cut_segments(self._normalized(waiting), spec)
+            yield self._encode_segments(segments, check)
+            waiting = waiting[chunk_segments * spec.segment_hop_frames :]
+
+    def _normalized(self, frames: Sequence[Frame]) -> Tensor:
+        """uint8 frames to float32 (F, 3, size, size), -1..1, on the device."""
+        pixels = torch.from_numpy(np.stack(frames)).to(self._network.device)
+        return (pixels.permute(0, 3, 1, 2).float() / 255.0 - 0.5) / 0.5
+
+    def _encode_segments(self, segments: Tensor, check: Check) -> Tensor:
+        encoded: list[Tensor] = []
+
+        def encode(batch: Sequence[int]) -> None:
+            check()
+            stretch = segments[batch[0] : batch[-1] + 1].to(self._network.dtype)
+            encoded.append(self._network.video_encoder.encode_segments(stretch))
+
+        self._limit.run(range(segments.shape[0]), encode)
+        return torch.cat(encoded)

@@ -1,0 +1,367 @@
+"""The network engine with stand-in weights at nano size: everything but the sound's worth is the real way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from selva_core import picture_tokens
+from selva_core.device import choose_device
+from selva_core.engine import PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.engines import load_engine
+from selva_core.errors import (
+    DeviceUnavailableError,
+    MediaNotFoundError,
+    RangeOutsideMediaError,
+    RenderCancelled,
+    UnknownModelError,
+    WeightsMissingError,
+)
+from selva_core.model_loading import hash_files, load_network_engine
+from selva_core.models import find_model
+from selva_core.nano_spec import NANO_SPEC
+from selva_core.network_engine import LoadedModel, NetworkEngine
+from selva_core.specs import MEL_44K
+from selva_core.stand_in import NOTICE, build_stand_in, build_stand_in_tokenizer
+from selva_core.windows import plan_windows
+
+MakeVideo = Callable[..., Path]
+TWO_STEPS = SamplingSettings(num_steps=2)
+DOG, BELL = StemRequest(prompt="dog barking"), StemRequest(prompt="bell")
+
+NANO_SPEC_44K = replace(
+    NANO_SPEC,
+    mel=MEL_44K,
+    vae=replace(NANO_SPEC.vae, num_mels=128),
+    vocoder=replace(NANO_SPEC.vocoder, num_mels=128, up_rates=(8, 4, 4, 4), up_kernels=(16, 8, 8, 8)),
+)
+# Three seconds make a window here, so that a clip of four has two.
+TWO_WINDOWS_S = Fraction(4)
+SHORT_WINDOWS_SPEC = replace(NANO_SPEC, window_s=Fraction(3))
+
+
+def build_engine(spec: object = NANO_SPEC) -> NetworkEngine:
+    model = replace(find_model("selva-nano"), spec=spec)
+    return NetworkEngine(
+        LoadedModel(
+            model=model,
+            network=build_stand_in(model.spec),
+            tokenizer=build_stand_in_tokenizer(model.spec),
+            choice=choose_device("cpu"),
+            weights_sha256="0" * 64,
+            notices=(NOTICE,),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def engine() -> NetworkEngine:
+    return build_engine()
+
+
+def render(
+    engine: NetworkEngine,
+    path: Path,
+    duration_s: Fraction,
+    *requests: StemRequest,
+    start_s: Fraction = Fraction(0),
+) -> list[Waveform]:
+    return engine.render(
+        PictureRange(path=path, start_s=start_s, duration_s=duration_s),
+        requests,
+        settings=TWO_STEPS,
+        on_progress=lambda progress: None,
+        is_cancelled=lambda: False,
+    )
+
+
+def same(one: Waveform, other: Waveform) -> bool:
+    return np.array_equal(one.samples, other.samples)
+
+
+@pytest.mark.parametrize("duration_s", [Fraction(1, 24), Fraction(1001, 1000), Fraction(9)])
+@pytest.mark.parametrize("spec", [NANO_SPEC, NANO_SPEC_44K])
+def test_sound_lasts_exactly_as_long_as_the_picture(
+    footage_folder: Path, spec: object, duration_s: Fraction
+) -> None:
+    engine = build_engine(spec)
+    [waveform] = render(engine, footage_folder / "bikes.mp4", duration_s, DOG)
+    rate_hz = engine._network.spec.sample_rate_hz
+    assert waveform.sample_rate_hz == rate_hz
+    assert waveform.samples.dtype == np.float32
+    assert len(waveform.samples) == int(duration_s * rate_hz + Fraction(1, 2))
+    assert waveform.samples[-8:].any()
+
+
+def test_stem_is_the_same_to_the_bit_alone_and_in_company(
+    footage_folder: Path,
+) -> None:
+    engine, path = build_engine(SHORT_WINDOWS_SPEC), footage_folder / "bikes.mp4"
+    [alone] = render(engine, path, TWO_WINDOWS_S, DOG)
+    without_dogs = StemRequest(prompt="bell", negative_prompt="dog barking")
+    company = render(engine, path, TWO_WINDOWS_S, BELL, DOG, without_dogs)
+    assert same(alone, company[1])
+
+
+def test_second_engine_with_the_same_weights_gives_the_same_bits(
+    engine: NetworkEngine, footage_folder: Path
+) -> None:
+    path = footage_folder / "carphone_pristine.mp4"
+    [one] = render(engine, path, Fraction(1), DOG)
+    [other] = render(build_engine(), path, Fraction(1), DOG)
+    assert same(one, other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        StemRequest(prompt="bell"),
+        StemRequest(prompt="dog barking", seed=43),
+        StemRequest(prompt="dog barking", negative_prompt="bell"),
+    ],
+)
+def test_prompt_seed_and_negative_prompt_all_change_the_sound(
+    engine: NetworkEngine, footage_folder: Path, other: StemRequest
+) -> None:
+    first, second = render(engine, footage_folder / "carphone_pristine.mp4", Fraction(1), DOG, other)
+    assert not same(first, second)
+
+
+def test_picture_changes_the_sound(engine: NetworkEngine, footage_folder: Path) -> None:
+    path = footage_folder / "bikes.mp4"
+    [one] = render(engine, path, Fraction(1), DOG)
+    [other] = render(engine, path, Fraction(1), DOG, start_s=Fraction(5))
+    assert not same(one, other)
+
+
+def test_sound_follows_the_picture_to_its_end(engine: NetworkEngine, numbered_video: MakeVideo) -> None:
+    duration_s = Fraction(5)
+    assert plan_windows(NANO_SPEC, duration_s).num_segments > picture_tokens.CHUNK_SEGMENTS
+    path = numbered_video("n.mp4", num_frames=125)
+    late_change = numbered_video("late.mp4", num_frames=125, pts=[*range(110), *range(111, 126)])
+    [one] = render(engine, path, duration_s, DOG)
+    [other] = render(engine, late_change, duration_s, DOG)
+    assert not np.array_equal(one.samples[-1000:], other.samples[-1000:])
+
+
+@pytest.fixture
+def num_readings(monkeypatch: pytest.MonkeyPatch) -> list[PictureRange]:
+    """The pictures that were decoded."""
+    read: list[PictureRange] = []
+    iter_frames = picture_tokens.iter_frames
+
+    def counted(picture: PictureRange, **options: object) -> object:
+        read.append(picture)
+        return iter_frames(picture, **options)
+
+    monkeypatch.setattr(picture_tokens, "iter_frames", counted)
+    return read
+
+
+def test_picture_is_decoded_once_for_all_prompts_and_renders(
+    footage_folder: Path, num_readings: list[PictureRange]
+) -> None:
+    engine, path = build_engine(), footage_folder / "bikes.mp4"
+    [first] = render(engine, path, Fraction(2), DOG)
+    again, _ = render(engine, path, Fraction(2), DOG, BELL)
+    assert len(num_readings) == 1
+    assert same(first, again)
+    render(engine, path, Fraction(2), DOG, start_s=Fraction(1, 25))
+    assert len(num_readings) == 2
+
+
+def test_changed_file_is_decoded_again(
+    footage_folder: Path, tmp_path: Path, num_readings: list[PictureRange]
+) -> None:
+    engine, path = build_engine(), tmp_path / "clip.mp4"
+    shutil.copy(footage_folder / "bikes.mp4", path)
+    [before] = render(engine, path, Fraction(1), DOG)
+    shutil.copy(footage_folder / "bigbuckbunny.mp4", path)
+    os.utime(path, ns=(1, 1))
+    [after] = render(engine, path, Fraction(1), DOG)
+    assert len(num_readings) == 2
+    assert not same(before, after)
+
+
+def test_picture_too_large_to_keep_is_decoded_each_time_with_the_same_result(
+    footage_folder: Path, num_readings: list[PictureRange]
+) -> None:
+    engine, path = build_engine(), footage_folder / "bikes.mp4"
+    engine._pictures._kept_bytes = 1
+    [one] = render(engine, path, Fraction(1), DOG)
+    [other] = render(engine, path, Fraction(1), DOG)
+    assert len(num_readings) == 2
+    assert same(one, other)
+
+
+def test_each_segment_is_encoded_once_whatever_the_windows(
+    footage_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = build_engine(SHORT_WINDOWS_SPEC)
+    encoder = engine._network.video_encoder
+    encode, num_encoded = encoder.encode_segments, 0
+
+    def counted(segments: torch.Tensor) -> torch.Tensor:
+        nonlocal num_encoded
+        num_encoded += len(segments)
+        return encode(segments)
+
+    monkeypatch.setattr(encoder, "encode_segments", counted)
+    render(engine, footage_folder / "bikes.mp4", TWO_WINDOWS_S, DOG)
+    plan = plan_windows(SHORT_WINDOWS_SPEC, TWO_WINDOWS_S)
+    assert len(plan.windows) == 2
+    assert num_encoded == plan.num_segments
+
+
+def test_cancelling_stops_within_one_step_and_the_engine_goes_on(
+    engine: NetworkEngine, footage_folder: Path
+) -> None:
+    seen: list[RenderProgress] = []
+    picture = PictureRange(path=footage_folder / "bikes.mp4", start_s=Fraction(0), duration_s=Fraction(1))
+    with pytest.raises(RenderCancelled):
+        engine.render(
+            picture,
+            [DOG],
+            settings=SamplingSettings(num_steps=20),
+            on_progress=seen.append,
+            is_cancelled=lambda: bool(seen) and seen[-1].step == 3,
+        )
+    assert seen[-1].step == 3
+    assert render(engine, picture.path, Fraction(1), DOG)[0].samples.any()
+
+
+def test_cancelling_is_heard_while_frames_are_read(engine: NetworkEngine, numbered_video: MakeVideo) -> None:
+    path = numbered_video("n.mp4", num_frames=200)
+    asked = 0
+
+    def is_cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 5
+
+    with pytest.raises(RenderCancelled):
+        engine.render(
+            PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(8)),
+            [DOG],
+            settings=TWO_STEPS,
+            on_progress=lambda progress: pytest.fail("no stage is done yet"),
+            is_cancelled=is_cancelled,
+        )
+
+
+def test_progress_rises_through_all_stages_to_one(engine: NetworkEngine, footage_folder: Path) -> None:
+    seen: list[RenderProgress] = []
+    engine.render(
+        PictureRange(path=footage_folder / "bikes.mp4", start_s=Fraction(2), duration_s=Fraction(3)),
+        [DOG, BELL],
+        settings=SamplingSettings(num_steps=3),
+        on_progress=seen.append,
+        is_cancelled=lambda: False,
+    )
+    fractions = [progress.fraction for progress in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert list(dict.fromkeys(progress.stage for progress in seen)) == [
+        "picture",
+        "text",
+        "sampling",
+        "sound",
+    ]
+    assert [progress.step for progress in seen if progress.stage == "sampling"] == [1, 2, 3]
+
+
+def test_guidance_of_one_leaves_the_negative_prompt_unheard(
+    engine: NetworkEngine, footage_folder: Path
+) -> None:
+    waveforms = engine.render(
+        PictureRange(path=footage_folder / "bikes.mp4", start_s=Fraction(0), duration_s=Fraction(1)),
+        [DOG, StemRequest(prompt="dog barking", negative_prompt="bell")],
+        settings=SamplingSettings(num_steps=2, guidance=1.0),
+        on_progress=lambda progress: None,
+        is_cancelled=lambda: False,
+    )
+    assert same(*waveforms)
+
+
+def test_too_long_prompt_is_rendered_with_a_warning(engine: NetworkEngine, footage_folder: Path) -> None:
+    request = StemRequest(prompt="dog " * 40)
+    [waveform] = render(engine, footage_folder / "bikes.mp4", Fraction(1), request)
+    assert waveform.warnings == (
+        "the prompt is too long: the model reads the first 22 of its 40 pieces of text",
+    )
+
+
+def test_missing_picture_and_range_outside_it_are_refused(
+    engine: NetworkEngine, footage_folder: Path
+) -> None:
+    with pytest.raises(MediaNotFoundError):
+        render(engine, footage_folder / "gone.mp4", Fraction(1), DOG)
+    with pytest.raises(RangeOutsideMediaError):
+        render(engine, footage_folder / "bikes.mp4", Fraction(20), DOG)
+
+
+def test_no_request_is_no_work(engine: NetworkEngine) -> None:
+    assert render(engine, Path("gone.mp4"), Fraction(1)) == []
+
+
+def test_model_without_weights_of_its_own_stands_in_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("selva_core.models.BUNDLED_WEIGHTS_DIR", tmp_path)
+    engine = load_engine("selva-nano", device="cpu")
+    assert engine.notices == (NOTICE,)
+    assert "not trained" in NOTICE
+    assert engine.model_id == "selva-nano"
+    assert len(engine.weights_sha256) == 64
+    assert "cpu" in engine.device_report
+    assert "Apache-2.0" in engine.licence
+
+
+def test_published_model_without_weights_names_the_command_that_fetches_them(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissingError, match="selva models pull selva-small-16k") as error:
+        load_network_engine("selva-small-16k", device="cpu", models_dir=tmp_path)
+    assert "generator" in error.value.facts["missing"]
+
+
+def test_unknown_model_and_absent_device_are_refused() -> None:
+    with pytest.raises(UnknownModelError, match="selva-nano"):
+        load_engine("selva-giant")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceUnavailableError):
+            load_engine("selva-nano", device="cuda")
+
+
+def test_hash_covers_every_file_and_its_role(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_bytes(b"a" * 3_000_000)
+    other.write_bytes(b"b")
+    first = hash_files({"vae": one, "t5": other})
+    assert first == hash_files({"t5": other, "vae": one})
+    assert first != hash_files({"t5": one, "vae": other})
+    other.write_bytes(b"c")
+    assert first != hash_files({"vae": one, "t5": other})
+
+
+def test_closed_engine_holds_no_weights() -> None:
+    engine = build_engine()
+    engine.close()
+    assert all(p.is_meta for part in engine._network.parts().values() for p in part.parameters())
+
+
+@pytest.mark.gpu
+def test_gpu_renders_nearly_what_the_cpu_renders(engine: NetworkEngine, footage_folder: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    path = footage_folder / "bikes.mp4"
+    on_gpu = load_network_engine("selva-nano", device="cuda")
+    [one] = render(load_network_engine("selva-nano", device="cpu"), path, Fraction(9), DOG)
+    [other] = render(on_gpu, path, Fraction(9), DOG)
+    assert np.corrcoef(one.samples, other.samples)[0, 1] > 0.9
