@@ -61,6 +61,16 @@ def exact_seconds(moment: otio.opentime.RationalTime) -> Fraction:
     return Fraction(value).limit_denominator(_MAX_DENOMINATOR) / rate
 
 
+def parse_seconds(text: str) -> Fraction:
+    """Seconds from "12.5" or "1001/24000". Raises ClockError."""
+    try:
+        return Fraction(text.strip())
+    except (ValueError, ZeroDivisionError) as error:
+        raise ClockError(
+            f"a time is seconds (12.5), a fraction (1001/24000) or a timecode (00:00:12:12); got {text!r}"
+        ) from error
+
+
 def sample_index(seconds: Fraction, sample_rate_hz: int) -> int:
     """The sample at an instant: floor(seconds * rate + 1/2)."""
     return math.floor(seconds * sample_rate_hz + Fraction(1, 2))
@@ -157,12 +167,7 @@ class TimelineClock:
             return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
         if ":" in stripped or ";" in stripped:
             return self.parse_record_s(stripped)
-        try:
-            return Fraction(stripped)
-        except (ValueError, ZeroDivisionError) as error:
-            raise ClockError(
-                f"a time is seconds (12.5), a fraction (1001/24000) or a timecode (00:00:12:12); got {text!r}"
-            ) from error
+        return parse_seconds(text)
 
     def rational_time(self, seconds: Fraction) -> otio.opentime.RationalTime:
         """A `RationalTime` at the timeline's own rate; whole for times on its frame grid."""

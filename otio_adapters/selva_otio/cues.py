@@ -57,7 +57,7 @@ class SpottedClip:
 
     record_start_s, duration_s: where it is seen, seconds after the timeline's start. media_start_s: what it
     shows at its first instant, on the file's own clock (zero at the file's first frame); t seconds later it
-    shows `media_start_s + speed * t`. source_timecode: label of that instant on the media's embedded clock.
+    shows `media_start_s + speed * t`. source_timecode, source_end_timecode: labels of its range on the media's embedded clock.
     handle_before_s, handle_after_s: how much longer sound is made on either side, for trimming and fading.
     fade_in_s, fade_out_s: the overlap with its neighbours that transitions give it.
     """
@@ -70,6 +70,7 @@ class SpottedClip:
     record_start_s: Fraction
     duration_s: Fraction
     source_timecode: str
+    source_end_timecode: str
     handle_before_s: Fraction = Fraction(0)
     handle_after_s: Fraction = Fraction(0)
     fade_in_s: Fraction = Fraction(0)

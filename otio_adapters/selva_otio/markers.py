@@ -184,9 +184,7 @@ class MarkerReader:
 
 
 def _touches(shot: Shot, media_start_s: Fraction, media_end_s: Fraction) -> bool:
-    low_s, high_s = sorted(
-        (shot.media_start_s, shot.media_start_s + shot.speed * (shot.record_end_s - shot.record_start_s))
-    )
+    low_s, high_s = sorted((shot.media_start_s, shot.media_end_s))
     return (media_start_s < high_s and media_end_s > low_s) or low_s <= media_start_s < max(high_s, low_s)
 
 

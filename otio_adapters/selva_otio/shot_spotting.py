@@ -46,7 +46,6 @@ class ShotSpotter:
         rate = extent.rate
         if fitted.speed < 0:  # the first frame seen is the one that ends where reverse play begins
             start_s = max(start_s - 1 / rate, Fraction(0))
-        source_frame = sample_index(fitted.media_start_s * rate, 1)
         return SpottedClip(
             name=shot.clip.name or media_path.stem,
             video_track=shot.track_name,
@@ -55,7 +54,8 @@ class ShotSpotter:
             speed=fitted.speed,
             record_start_s=fitted.record_start_s,
             duration_s=fitted.record_end_s - fitted.record_start_s,
-            source_timecode=format_timecode(source_frame, rate, drop_frame=self.clock.drop_frame),
+            source_timecode=self._source_label(fitted.media_start_s, rate),
+            source_end_timecode=self._source_label(fitted.media_end_s, rate),
             handle_before_s=before_s,
             handle_after_s=after_s,
             fade_in_s=fitted.fade_in_s,
@@ -78,6 +78,9 @@ class ShotSpotter:
             before_s = _limit(before_s, room_before_s, shot.speed)
             after_s = _limit(after_s, room_after_s, shot.speed)
         return self._whole_frames(before_s), self._whole_frames(after_s)
+
+    def _source_label(self, media_s: Fraction, rate: Fraction) -> str:
+        return format_timecode(sample_index(media_s * rate, 1), rate, drop_frame=self.clock.drop_frame)
 
     def _whole_frames(self, seconds: Fraction) -> Fraction:
         return math.floor(seconds * self.clock.rate) / self.clock.rate
@@ -106,8 +109,7 @@ class _MediaExtent:
     def file_range(self, shot: Shot) -> tuple[Fraction, Fraction]:
         """What the shot shows first and last, on the file's own clock; the last lies before the first in
         reverse."""
-        start_s = shot.media_start_s - self.origin_s
-        return start_s, start_s + shot.speed * (shot.record_end_s - shot.record_start_s)
+        return shot.media_start_s - self.origin_s, shot.media_end_s - self.origin_s
 
 
 def _limit(wished_s: Fraction, room_s: Fraction | None, speed: Fraction) -> Fraction:

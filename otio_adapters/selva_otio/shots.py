@@ -36,6 +36,11 @@ class Shot:
         return str(self.track.name)
 
     @property
+    def media_end_s(self) -> Fraction:
+        """What it shows at its end; before `media_start_s` in reverse."""
+        return self.media_start_s + self.speed * (self.record_end_s - self.record_start_s)
+
+    @property
     def lead_s(self) -> Fraction:
         """How long it is seen before its cut."""
         return self.cut_start_s - self.record_start_s

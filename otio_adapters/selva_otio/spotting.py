@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -98,6 +98,7 @@ class _Spotter:
             items=[timeline.tracks, *picture_tracks, *(shot.clip for shot in picture.shots)],
         )
         self._used_rules: set[int] = set()
+        self._track_names: dict[str, str] = {}
 
     def spot(self, tracks: Sequence[StemTrack], rows: Iterable[CueSheetRow]) -> CueSheet:
         rules = [
@@ -112,6 +113,7 @@ class _Spotter:
         asked = bool(rules)
         for shot in self._picture.shots:
             shot_rules = [*rules, *self._shot_rules(shot)]
+            self._name_tracks(shot_rules)
             asked = asked or bool(shot_rules)
             spotted = self._shot_spotter.spot(shot)
             if isinstance(spotted, Unseen):
@@ -122,7 +124,7 @@ class _Spotter:
         self._check_found(asked=asked, num_pictures=num_pictures, cues=cues, unseen=unseen)
         return CueSheet(
             clock=self._clock,
-            tracks=_track_names([rule.wanted.name for rule in rules] + [cue.track for cue in cues]),
+            tracks=tuple(self._track_names.values()),
             cues=tuple(cues),
             unseen=tuple(sorted((_judge(item, rules) for item in unseen), key=_record_start_s)),
             warnings=tuple(self._warnings(rules)),
@@ -145,17 +147,22 @@ class _Spotter:
         if self._options.use_markers:
             yield from self._markers.iter_clip_rules(shot)
 
+    def _name_tracks(self, rules: Iterable[CueRule]) -> None:
+        """Tracks in the order they are met, spelt as at first; case does not tell them apart."""
+        for rule in rules:
+            self._track_names.setdefault(rule.wanted.name.casefold(), rule.wanted.name)
+
     def _spot_cues(
         self, shot: Shot, whole: SpottedClip, rules: Sequence[CueRule], numbering: CueNumbering
     ) -> Iterator[Cue]:
         for spoken in choose_rules(shot, whole.media_path, rules):
-            self._used_rules.add(id(spoken.rule))
-            if (spoken.start_s, spoken.end_s) == (shot.record_start_s, shot.record_end_s):
-                yield numbering.build_cue(whole, spoken.rule.wanted, spoken.rule.source)
-                continue
-            part = self._shot_spotter.spot(shot.trim(spoken.start_s, spoken.end_s))
-            if isinstance(part, SpottedClip):
-                yield numbering.build_cue(part, spoken.rule.wanted, spoken.rule.source)
+            rule = spoken.rule
+            self._used_rules.add(id(rule))
+            wanted = replace(rule.wanted, name=self._track_names[rule.wanted.name.casefold()])
+            is_whole = (spoken.start_s, spoken.end_s) == (shot.record_start_s, shot.record_end_s)
+            clip = whole if is_whole else self._shot_spotter.spot(shot.trim(spoken.start_s, spoken.end_s))
+            if isinstance(clip, SpottedClip):
+                yield numbering.build_cue(clip, wanted, rule.source)
 
     def _check_found(
         self, *, asked: bool, num_pictures: int, cues: Sequence[Cue], unseen: Sequence[Unseen]
@@ -205,14 +212,6 @@ def _item_rates_hz(tracks: Iterable[otio.schema.Track]) -> list[float]:
             elif isinstance(item, otio.schema.Clip) and item.media_reference.available_range is not None:
                 rates_hz.append(float(item.media_reference.available_range.duration.rate))
     return rates_hz
-
-
-def _track_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Names in the order they are met; case does not tell them apart."""
-    met: dict[str, str] = {}
-    for name in names:
-        met.setdefault(name.casefold(), name)
-    return tuple(met.values())
 
 
 def _judge(item: Unseen, rules: Sequence[CueRule]) -> Unseen:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import opentimelineio as otio
 import pytest
 from selva_otio.errors import TimelineReadError
 from selva_otio.picture import Picture, iter_picture_tracks, resolve_picture
 
-if TYPE_CHECKING:
-    from conftest import CutBuilder
+from tests.selva_otio.cuts import CutBuilder
 
 
 def resolve(*tracks: otio.schema.Track) -> Picture:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import opentimelineio as otio
 import pytest
@@ -10,8 +10,7 @@ from selva_otio import CueSheet, Stem, StemTrack, measure_span, place_stems, spo
 from selva_otio.clock import sample_index
 from selva_otio.media import resolve_media_path
 
-if TYPE_CHECKING:
-    from conftest import CutBuilder
+from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")
 RAIN = StemTrack(name="Rain", prompt="rain on a tin roof")

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import opentimelineio as otio
 import pytest
 from selva_otio import CueSheet, SpotOptions, StemTrack, spot_timeline
 from selva_otio.errors import CueError, NothingToSpotError
 
-if TYPE_CHECKING:
-    from conftest import CutBuilder
+from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")
 RAIN = StemTrack(name="Rain", prompt="rain on a tin roof", negative_prompt="thunder")

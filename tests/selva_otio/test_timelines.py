@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import opentimelineio as otio
 import pytest
 from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedFormatError
 from selva_otio.timelines import check_timeline_target, load_timeline, write_timeline
 
-if TYPE_CHECKING:
-    from conftest import CutBuilder
+from tests.selva_otio.cuts import CutBuilder
 
 
 def test_what_is_written_reads_back_the_same(cut_at_24: CutBuilder, tmp_path: Path) -> None:

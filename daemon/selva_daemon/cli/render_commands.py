@@ -1,4 +1,4 @@
-"""What `selva render` and `selva stems` do; loads timelines and the client, so only when one of them runs."""
+"""What `selva render`, `stems` and `spot` do; loads timelines and the client, so only when one of them runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,23 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import opentimelineio as otio
 import typer
-from selva_otio import CueSheet, SpotOptions, StemTrack, load_timeline, parse_stem_track, spot_timeline
+from selva_otio import (
+    CueSheet,
+    SpotOptions,
+    StemTrack,
+    load_cue_sheet,
+    load_timeline,
+    parse_stem_track,
+    spot_timeline,
+)
 from selva_otio.bare_media import build_media_clock, build_media_timeline
+from selva_otio.clock import parse_seconds
 from selva_otio.timelines import check_timeline_target
 
 from selva_core.engine import SamplingSettings
+from selva_daemon.cli.console import say_table
 from selva_daemon.cli.progress_bars import RenderBars
 from selva_daemon.cli.refusals import EXIT_PARTLY_FAILED, EXIT_REFUSED, refusals
 from selva_daemon.client import Client
@@ -22,20 +33,20 @@ from selva_daemon.probing import probe_in_process
 from selva_daemon.render import check_stems_folder, choose_model, render_sheet, render_timeline
 from selva_daemon.render_jobs import RenderSettings
 from selva_daemon.render_report import RenderReport
+from selva_daemon.spot_report import SpotReport, ask_running_daemon
 
 
 @dataclass(frozen=True, kw_only=True)
-class StemOptions:
-    """What the command line says about stems, as it was typed."""
+class SpottingChoices:
+    """What the command line says about what is heard where, as it was typed."""
 
-    tracks: Sequence[str]
-    negatives: Sequence[str]
-    takes: int
-    seed: int
-    model: str | None
-    sample_rate_hz: int
-    num_steps: int
-    guidance: float
+    tracks: Sequence[str] = ()
+    negatives: Sequence[str] = ()
+    cues: Path | None = None
+    video_track: str | None = None
+    handles: str = "0"
+    use_markers: bool = True
+    marker_colour: str = "MAGENTA"
 
     def parse_tracks(self) -> list[StemTrack]:
         """Raises CueError."""
@@ -43,6 +54,33 @@ class StemOptions:
         for negative in self.negatives:
             parsed = _say_negative(parsed, negative)
         return parsed
+
+    def spot(self, timeline: otio.schema.Timeline, base_folder: Path) -> CueSheet:
+        """The cue sheet of a timeline. Raises TimelineError."""
+        return spot_timeline(
+            timeline,
+            self.parse_tracks(),
+            base_folder=base_folder,
+            rows=() if self.cues is None else load_cue_sheet(self.cues),
+            options=SpotOptions(
+                video_track=self.video_track,
+                handles_s=parse_seconds(self.handles),
+                use_markers=self.use_markers,
+                marker_colour=self.marker_colour,
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakingChoices:
+    """What the command line says about how stems are made."""
+
+    takes: int
+    seed: int
+    model: str | None
+    sample_rate_hz: int
+    num_steps: int
+    guidance: float
 
     def build_settings(self, stems_folder: Path) -> RenderSettings:
         """Raises RequestError, UnknownModelError, TimelineWriteError."""
@@ -60,39 +98,62 @@ class StemOptions:
 def run_render(
     cut: Path,
     output: Path,
-    options: StemOptions,
+    spotting: SpottingChoices,
+    making: MakingChoices,
     *,
-    video_track: str | None,
     stems_folder: Path,
     as_json: bool,
 ) -> None:
     """Everything that can be refused is refused before the daemon is started."""
     with refusals(as_json=as_json):
-        tracks = options.parse_tracks()
         timeline = load_timeline(cut)
         check_timeline_target(output, cut)
-        settings = options.build_settings(stems_folder)
-        sheet = spot_timeline(
-            timeline,
-            tracks,
-            base_folder=cut.absolute().parent,
-            options=SpotOptions(video_track=video_track),
-        )
+        settings = making.build_settings(stems_folder)
+        sheet = spotting.spot(timeline, cut.absolute().parent)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=len(sheet.clips)) as bars:
             report = render_timeline(timeline, sheet, settings, output, client=client, on_status=bars)
     _finish(report, as_json=as_json)
 
 
 def run_stems(
-    video: Path, output: Path, options: StemOptions, *, start: str | None, end: str | None, as_json: bool
+    video: Path,
+    output: Path,
+    spotting: SpottingChoices,
+    making: MakingChoices,
+    *,
+    start: str | None,
+    end: str | None,
+    as_json: bool,
 ) -> None:
     with refusals(as_json=as_json):
-        tracks = options.parse_tracks()
-        settings = options.build_settings(output)
+        tracks = spotting.parse_tracks()
+        settings = making.build_settings(output)
         sheet = spot_media(video, tracks, start=start, end=end)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=1) as bars:
             report = render_sheet(sheet, settings, client=client, timeline_name=video.name, on_status=bars)
     _finish(report, as_json=as_json)
+
+
+def run_spot(
+    cut: Path, spotting: SpottingChoices, *, model: str | None, num_takes: int, as_json: bool, as_csv: bool
+) -> None:
+    with refusals(as_json=as_json):
+        timeline = load_timeline(cut)
+        sheet = spotting.spot(timeline, cut.absolute().parent)
+        seconds_per_stem = ask_running_daemon(choose_model(model))
+        report = SpotReport(sheet=sheet, num_takes=num_takes, seconds_per_stem=seconds_per_stem)
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_json()) + "\n")
+    elif as_csv:
+        sys.stdout.write(report.to_csv())
+    else:
+        headings, rows = report.to_table()
+        say_table(headings, rows)
+    for warning in sheet.warnings:
+        sys.stderr.write(f"selva: {warning}\n")
+    for item in sheet.unseen:
+        where = sheet.clock.timecode(item.record_start_s)
+        sys.stderr.write(f"selva: left out {item.name!r} at {where}: {item.reason}\n")
 
 
 def spot_media(video: Path, tracks: list[StemTrack], *, start: str | None, end: str | None) -> CueSheet:
@@ -147,9 +208,16 @@ def _finish(report: RenderReport, *, as_json: bool) -> None:
     else:
         sys.stdout.writelines(f"{line}\n" for line in iter_report_lines(report))
     clock = report.sheet.clock
+    for warning in report.sheet.warnings:
+        sys.stderr.write(f"selva: {warning}\n")
     for item in report.skipped:
         where = clock.timecode(item.record_start_s)
         sys.stderr.write(f"selva: skipped {item.name!r} at {where}: {item.reason}\n")
+    for cue in report.kept:
+        where = clock.timecode(cue.clip.record_start_s)
+        sys.stderr.write(
+            f"selva: the stem of {cue.track!r} at {where} was edited on the timeline; it stays\n"
+        )
     for failed in report.failed:
         where = clock.timecode(failed.record_start_s)
         sys.stderr.write(f"selva: {failed.name!r} at {where} failed: {failed.message}\n")

@@ -1,0 +1,63 @@
+"""Options that the commands on timelines share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CutArgument = Annotated[
+    Path, typer.Argument(metavar="CUT.otio", help="The timeline; it is read, never changed.")
+]
+TrackOption = Annotated[
+    list[str],
+    typer.Option(
+        "--track", metavar="NAME=PROMPT", help="A stem track and what is heard on it, on every clip."
+    ),
+]
+NegativeOption = Annotated[
+    list[str],
+    typer.Option("--negative", metavar="TEXT", help="What must not be heard; NAME=TEXT for one track only."),
+]
+CuesOption = Annotated[
+    Path | None,
+    typer.Option("--cues", metavar="FILE", help="A cue sheet, .toml or .csv: cues by clip name or timecode."),
+]
+VideoTrackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--video-track",
+        metavar="NAME",
+        help="Look at one video track. By default what is seen of all of them.",
+    ),
+]
+HandlesOption = Annotated[
+    str,
+    typer.Option(
+        "--handles", metavar="SECONDS", help="Sound before and after each clip, if its media goes on."
+    ),
+]
+MarkersOption = Annotated[
+    bool, typer.Option("--markers/--no-markers", help="Whether markers that read 'Dog: barking' are cues.")
+]
+MarkerColourOption = Annotated[
+    str,
+    typer.Option("--marker-colour", metavar="COLOUR", help="The colour of markers that are meant for Selva."),
+]
+TakesOption = Annotated[int, typer.Option("--takes", help="Versions of each stem.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", help="Seed of the first take; take 2 has the next, and so on.")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="ID", help="A row of `selva models list`. Without it, the largest one installed."
+    ),
+]
+SampleRateOption = Annotated[
+    int, typer.Option("--sample-rate", metavar="HZ", help="Sample rate of the stems.")
+]
+StepsOption = Annotated[int, typer.Option("--steps", help="Sampling steps.")]
+GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
