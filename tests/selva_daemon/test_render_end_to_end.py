@@ -76,12 +76,15 @@ def at_samples(frames: list[Fraction], rate: Fraction, sample_rate_hz: int = 48_
     return [int(frame / rate * sample_rate_hz + Fraction(1, 2)) for frame in frames]
 
 
-@pytest.mark.parametrize("sample_rate_hz", [48_000, 44_100])
+@pytest.mark.parametrize(
+    ("sample_rate_hz", "rate_names"), [(48_000, list(RATES)), (44_100, ["23.976", "29.97 drop"])]
+)
 def test_clicks_lie_where_the_flashes_are_seen_at_every_rate(
-    start_server: StartServer, tmp_path: Path, sample_rate_hz: int
+    start_server: StartServer, tmp_path: Path, sample_rate_hz: int, rate_names: list[str]
 ) -> None:
     start_server()
-    for rate_name, rate in RATES.items():
+    for rate_name in rate_names:
+        rate = RATES[rate_name]
         folder = tmp_path / rate_name.replace(" ", "-")
         folder.mkdir()
         cut = cut_builder(folder, rate_name)
