@@ -1,0 +1,61 @@
+"""docs/protocol.md says what the daemon does: its bytes, its requests, its codes, its fields."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import msgpack
+import pytest
+from selva_daemon import errors
+from selva_daemon.client import Client
+from selva_daemon.protocol import parse
+from selva_daemon.schema import parse_job
+from selva_daemon.status import DaemonStatus, JobStatus, StemResult
+
+from selva_core import errors as core_errors
+from selva_core.errors import SelvaError
+
+PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```json\n(.*?)\n```\n\n```hex\n(.*?)\n```", PAGE, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(("text", "hexes"), EXAMPLES)
+def test_the_bytes_on_the_page_are_the_message_beside_them(text: str, hexes: str) -> None:
+    packed = bytes.fromhex(hexes)
+    assert msgpack.unpackb(packed) == json.loads(text)
+    assert parse([packed]).protocol == 1
+
+
+def test_the_examples_are_a_greeting_a_job_a_reply_an_event_and_a_refusal() -> None:
+    envelopes = [parse([bytes.fromhex(hexes)]) for _, hexes in EXAMPLES]
+    assert [envelope.type for envelope in envelopes] == ["hello", "submit", "reply", "event", "error"]
+    assert parse_job(envelopes[1].body).label == "sc 12"
+    assert JobStatus.from_wire(envelopes[3].body).stage == "sampling"
+    assert isinstance(errors.from_wire(envelopes[4].body), errors.InvalidRequestError)
+
+
+def test_every_request_has_a_row_on_the_page(client: Client) -> None:
+    sections = dict(
+        zip(("jobs", "control"), re.split(r"## Requests on the \w+ channel", PAGE)[1:], strict=True)
+    )
+    for channel, types in client.daemon.requests.items():
+        for request_type in types:
+            assert f"\n| `{request_type}` |" in sections[channel], f"{request_type} of {channel}"
+
+
+def test_every_code_that_crosses_the_wire_is_on_the_page() -> None:
+    raised_here_only = {"selva", "daemon", "media", "model", "configuration", "model-download"}
+    raised_here_only |= {f"daemon-{word}" for word in ("unavailable", "refused", "timeout", "start", "running")}
+    classes = [*vars(core_errors).values(), *vars(errors).values()]
+    codes = {kind.code for kind in classes if isinstance(kind, type) and issubclass(kind, SelvaError)}
+    assert "queue-full" in codes
+    assert not {code for code in codes - raised_here_only if f"`{code}`" not in PAGE}
+
+
+@pytest.mark.parametrize("kind", [JobStatus, StemResult, DaemonStatus])
+def test_every_field_of_an_answer_is_on_the_page(kind: type) -> None:
+    missing = {field.name for field in fields(kind) if f"`{field.name}`" not in PAGE}
+    assert not missing
