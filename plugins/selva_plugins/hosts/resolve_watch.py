@@ -66,18 +66,24 @@ class _Request:
 
 @dataclass
 class ResolveWatch:
-    """One place where an agent posts letters. `step` is called over and over and never blocks for long."""
+    """One place where an agent posts letters. `step` is called over and over and never blocks for long.
+
+    defaults: wishes that the agent's user cannot type, such as the model. projects_folder: where projects that
+    name no media folder have their stems; None for the user's videos.
+    """
 
     exchange: Exchange
     mailbox: PrefsMailbox
     say: Say
     answer: Answer = answer_request
     projects_folder: Path | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)
     _requests: dict[str, _Request] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, home: ResolveHome, say: Say) -> ResolveWatch:
-        return cls(exchange=home.exchange, mailbox=PrefsMailbox([home.profiles_folder]), say=say)
+    def at(cls, home: ResolveHome, say: Say, defaults: Mapping[str, str]) -> ResolveWatch:
+        mailbox = PrefsMailbox([home.profiles_folder])
+        return cls(exchange=home.exchange, mailbox=mailbox, say=say, defaults=defaults)
 
     @property
     def requests_folder(self) -> Path:
@@ -147,6 +153,7 @@ class ResolveWatch:
                 "stems_folder": str(project_folder / "stems"),
                 "project": {"name": str(snapshot["project"].get("name"))},
                 "wishes": {
+                    **self.defaults,
                     "sounds": [line for line in str(body.get("prompts") or "").splitlines() if line.strip()],
                     "takes": str(int(body.get("takes") or 1)),
                 },
@@ -246,11 +253,12 @@ def run_watch(
     homes: Iterable[ResolveHome],
     *,
     say: Say,
+    defaults: Mapping[str, str],
     is_over: Callable[[], bool] = lambda: False,
     look_every_s: float = LOOK_EVERY_S,
 ) -> None:
     """Watch until `is_over()` or an interrupt; what is being rendered is then left to the next watch."""
-    watches = [ResolveWatch.at(home, say) for home in homes]
+    watches = [ResolveWatch.at(home, say, defaults) for home in homes]
     for watch in watches:
         watch.start()
     try:

@@ -1,0 +1,73 @@
+"""The whole way in one process tree: agent under real Lua, real watch, real daemon, echo engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from selva_daemon.client import Client
+from selva_daemon.places import Places
+from selva_plugins.bridge import answer_request
+from selva_plugins.hosts.resolve_install import ResolveHome, install_agent
+from selva_plugins.hosts.resolve_letters import Exchange, PrefsMailbox
+from selva_plugins.hosts.resolve_watch import ResolveWatch
+
+from tests.selva_plugins.resolve.double.lua import ScriptRun, ScriptsMenu, WindowAnswer
+from tests.selva_plugins.resolve.faces import AGENT_SOURCE
+
+MAX_WAIT_S = 0.02
+
+
+@dataclass
+class Conversation:
+    """A Resolve with the agent installed, and a watch that answers it whenever the agent waits."""
+
+    menu: ScriptsMenu
+    home: ResolveHome
+    watch: ResolveWatch
+    said: list[str] = field(default_factory=list)
+    is_watching: bool = True
+    on_wait: Callable[[], None] = lambda: None
+
+    def choose(self, title: str) -> ScriptRun:
+        """Workspace > Scripts > Selva > title."""
+        run = self.menu.run(self.home.menu_folder / f"{title}.lua")
+        assert run.error is None
+        if self.is_watching:
+            self.watch.step()
+        return run
+
+    def type_prompts(self, *lines: str, takes: int = 1) -> None:
+        """What the user types the next time the window opens."""
+        self.menu.on_window = lambda _window: WindowAnswer(
+            "Generate", {"Prompts": "\n".join(lines), "Takes": takes}
+        )
+
+    def _wait(self, seconds: float) -> None:
+        time.sleep(min(seconds, MAX_WAIT_S))
+        self.on_wait()
+        if self.is_watching:
+            self.watch.step()
+
+
+def open_conversation(menu: ScriptsMenu, folder: Path, places: Places) -> Conversation:
+    """Install the agent and start a watch over `places`' daemon."""
+    home = ResolveHome("DaVinci Resolve", folder / "Fusion", Exchange(folder / "exchange"))
+    menu.prefs.path = home.profiles_folder / "Default" / "Fusion.prefs"
+    install_agent(home, AGENT_SOURCE.read_text(encoding="utf-8"), version="0.1.0", command=[])
+    said: list[str] = []
+    watch = ResolveWatch(
+        exchange=home.exchange,
+        mailbox=PrefsMailbox([home.profiles_folder]),
+        say=said.append,
+        answer=partial(answer_request, connect=partial(Client.connect, places=places)),
+        projects_folder=folder / "Videos",
+        defaults={"model": "selva-echo"},
+    )
+    watch.start()
+    conversation = Conversation(menu=menu, home=home, watch=watch, said=said)
+    menu.on_wait = conversation._wait
+    return conversation

@@ -1,0 +1,291 @@
+"""The whole way: flashes on the double's timeline come back as clicks on its audio tracks, on the right sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selva_daemon.places import Places
+from selva_daemon.settings import DaemonSettings
+
+from tests.selva_daemon.daemons import serving
+from tests.selva_daemon.flashes import click_samples, write_flashing_clip
+from tests.selva_plugins.resolve.conftest import OpenHost
+from tests.selva_plugins.resolve.conversation import Conversation, open_conversation
+from tests.selva_plugins.resolve.double import model
+from tests.selva_plugins.resolve.double.builds import SUPPORTED_BUILDS, Build, build, build_id
+from tests.selva_plugins.resolve.double.fusion import FusionPrefs
+from tests.selva_plugins.resolve.double.lua import INTERPRETERS, ScriptsMenu
+from tests.selva_plugins.resolve.scenes import RATES, Scene, build_scene
+
+SAMPLE_RATE_HZ = 48_000
+Talk = Callable[..., Conversation]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """One daemon for all tests of this file."""
+    folder = tmp_path_factory.mktemp("selva")
+    places = Places(state=folder / "state", cache=folder / "cache", config=folder / "config")
+    with serving(places, DaemonSettings(drain_timeout_s=0.2)):
+        yield places
+
+
+@pytest.fixture
+def talk(open_host: OpenHost, places: Places, tmp_path: Path) -> Iterator[Talk]:
+    """Open a Resolve of a build with a scene, the agent installed and the watch running."""
+    opened: list[Conversation] = []
+
+    def start(chosen: Build, scene: Scene, *, interpreter: str = "luajit") -> Conversation:
+        folder = tmp_path / "größe 犬"
+        prefs = FusionPrefs(tmp_path / "unused" / "Fusion.prefs")
+        menu = ScriptsMenu(open_host(chosen, scene), prefs, interpreter=interpreter)
+        opened.append(open_conversation(menu, folder, places))
+        return opened[-1]
+
+    yield start
+    for conversation in opened:
+        conversation.watch.close()
+
+
+def sample_at(seconds: Fraction) -> int:
+    return int(seconds * SAMPLE_RATE_HZ + Fraction(1, 2))
+
+
+def clicks_on(timeline: model.Timeline, track: str) -> list[int]:
+    """Samples after the timeline's start at which a track clicks, as its items play their files."""
+    items = [item for t in timeline.tracks["audio"] if t.name == track for item in t.items]
+    clicks = []
+    for item in items:
+        assert item.media is not None
+        start = sample_at((item.start - timeline.start_frame) / timeline.rate)
+        clicks += [start + click for click in click_samples(Path(item.media.path))]
+    return sorted(clicks)
+
+
+CLOCKS = [
+    *(
+        (name, start)
+        for name in ("23.976", "24", "25", "29.97", "59.94")
+        for start in ("01:00:00:00", "00:00:00:00")
+    ),
+    ("29.97", "01:00:00;00"),
+    ("59.94", "01:00:00;00"),
+]
+
+
+@pytest.mark.parametrize(("name", "start_timecode"), CLOCKS)
+def test_every_flash_clicks_on_the_sample_where_it_is_seen(
+    name: str, start_timecode: str, talk: Talk, tmp_path: Path
+) -> None:
+    rate = RATES[name]
+    scene = build_scene(rate=rate, start_timecode=start_timecode, drop_frame=";" in start_timecode)
+    movie = write_flashing_clip(tmp_path / "hütte 犬.avi", rate=rate, num_frames=60, flashes={12, 30, 47})
+    media = scene.add_media(movie, duration_s=60 / rate, start_timecode="10:00:00:00")
+    scene.add_clip(media, at=7, frames=20, source=5)
+    scene.add_clip(media, at=40, frames=30, source=25)
+    conversation = talk(build("21.1.0", "free"), scene)
+    scene.timeline.markers[0] = model.Marker("Fuchsia", "Dog: small dog barking", "", 100)
+    run = conversation.choose("Generate stems")
+    assert "2 stems placed" in run.text
+    track = scene.timeline.tracks["audio"][1]
+    first = model.frames_of_timecode(start_timecode, rate)
+    assert (track.name, [item.start - first for item in track.items]) == ("Dog", [7, 40])
+    assert [item.duration for item in track.items] == [20, 30]
+    expected = [
+        sample_at((7 + 12 - 5) / rate),
+        sample_at((40 + 30 - 25) / rate),
+        sample_at((40 + 47 - 25) / rate),
+    ]
+    assert clicks_on(scene.timeline, "Dog") == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("chosen", SUPPORTED_BUILDS, ids=build_id)
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+def test_every_version_and_edition_gets_its_stems(
+    chosen: Build, interpreter: str, talk: Talk, tmp_path: Path
+) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=10, frames=24, source=5)
+    scene.timeline.markers[10] = model.Marker("Blue", "Dog: small dog barking", "", 1)
+    conversation = talk(chosen, scene, interpreter=interpreter)
+    conversation.type_prompts()
+    conversation.choose("Generate stems")
+    (item,) = scene.timeline.tracks["audio"][1].items
+    assert (item.start, item.duration, item.rendered) == (86410, 24, True)
+    assert clicks_on(scene.timeline, "Dog") == [sample_at(Fraction(10 + 12 - 5, 24))]
+    assert conversation.watch.requests_folder.is_dir()
+
+
+def flashing_scene(
+    folder: Path, *, flashes: tuple[int, ...] = (12,), num_frames: int = 48, **more: Any
+) -> tuple[Scene, model.Media]:
+    """A scene at 24 fps with a flashing movie in its pool."""
+    scene = build_scene(**more)
+    rate = scene.timeline.rate
+    movie = write_flashing_clip(folder / "flash.avi", rate=rate, num_frames=num_frames, flashes=set(flashes))
+    return scene, scene.add_media(movie, duration_s=num_frames / rate)
+
+
+@dataclass(frozen=True)
+class Retime:
+    """A clip of 40 frames, and when frame 80 of its media is seen, in frames after its start."""
+
+    speed: Fraction
+    source: int
+    seen_at: Fraction
+    slack_samples: float = 1
+
+
+RETIMES = [
+    Retime(Fraction(2), source=10, seen_at=Fraction(80 - 10, 2)),
+    Retime(Fraction(1, 2), source=70, seen_at=Fraction(80 - 70) * 2),
+    Retime(Fraction(-1), source=100, seen_at=Fraction(100 - 1 - 80), slack_samples=SAMPLE_RATE_HZ / 24),
+]
+
+
+@pytest.mark.parametrize("version", ["20.2.2", "21.1.0"])
+@pytest.mark.parametrize("retime", RETIMES, ids=lambda retime: f"{float(retime.speed):g}x")
+def test_a_retimed_flash_clicks_when_it_is_seen(
+    version: str, retime: Retime, talk: Talk, tmp_path: Path
+) -> None:
+    scene, media = flashing_scene(tmp_path, flashes=(80,), num_frames=120)
+    scene.add_clip(media, at=24, frames=40, source=retime.source, speed=retime.speed)
+    conversation = talk(build(version), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    conversation.choose("Generate stems")
+    (click,) = clicks_on(scene.timeline, "Dog")
+    assert click == pytest.approx(sample_at((24 + retime.seen_at) / 24), abs=retime.slack_samples)
+
+
+def test_what_has_no_picture_is_named_and_the_rest_is_made(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=0, frames=24, source=5)
+    scene.add_clip(None, at=24, frames=24, kind="generator", name="Text+")
+    scene.add_clip(scene.add_media(tmp_path / "gone.avi", online=False), at=48, frames=24)
+    scene.add_clip(scene.add_media("", kind="compound", name="Scene 3"), at=72, frames=24)
+    conversation = talk(build("20.2.2"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    run = conversation.choose("Generate stems")
+    assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [0]
+    assert "gone.avi" in run.text
+    assert "Scene 3" in run.text
+    assert "Text+" not in run.text
+
+
+def test_a_nested_timeline_is_heard_where_its_picture_is_seen(talk: Talk, tmp_path: Path) -> None:
+    inner, media = flashing_scene(tmp_path, flashes=(12,))
+    inner.add_clip(media, at=10, frames=38, source=5)
+    scene = build_scene()
+    scene.project.root.media.append(media)
+    nest = scene.add_media("", kind="timeline", name="Scene 3", duration_s=Fraction(2))
+    nest.nested = inner.timeline
+    scene.add_clip(nest, at=100, frames=30, source=8)
+    conversation = talk(build("21.0.4"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    conversation.choose("Generate stems")
+    (item,) = scene.timeline.tracks["audio"][1].items
+    assert item.start - 86400 == 102
+    assert clicks_on(scene.timeline, "Dog") == [sample_at(Fraction(100 + 10 + 12 - 5 - 8, 24))]
+
+
+def test_locked_and_occupied_tracks_are_left_alone(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=0, frames=24)
+    scene.add_audio_track("Dog", locked=True)
+    steps = scene.add_audio_track("Steps")
+    atmo = scene.add_sound(steps, at=20, frames=100)
+    conversation = talk(build("21.1.0"), scene)
+    conversation.type_prompts("Dog: small dog barking", "Steps: boots on gravel")
+    run = conversation.choose("Generate stems")
+    tracks = {track.name: track.items for track in scene.timeline.tracks["audio"]}
+    assert tracks["Dog"] == []
+    assert tracks["Steps"] == [atmo]
+    assert [item.start for item in tracks["Dog 2"]] == [86400]
+    assert [item.start for item in tracks["Steps 2"]] == [86400]
+    assert "'Dog' was locked or occupied, so it lies on 'Dog 2'" in run.text
+
+
+def test_takes_lie_on_disabled_tracks_of_their_own(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=0, frames=24)
+    conversation = talk(build("20.2.2"), scene)
+    conversation.type_prompts("Dog: small dog barking", takes=3)
+    conversation.choose("Generate stems")
+    tracks = [(track.name, track.enabled, len(track.items)) for track in scene.timeline.tracks["audio"][1:]]
+    assert tracks == [("Dog", True, 1), ("Dog take 2", False, 1), ("Dog take 3", False, 1)]
+
+
+def test_typed_prompts_are_for_the_selected_clips(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    for at in (0, 24, 48):
+        scene.add_clip(media, at=at, frames=24)
+    scene.timeline.selected = [scene.timeline.tracks["video"][0].items[1]]
+    conversation = talk(build("21.1.0"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    conversation.choose("Generate stems")
+    assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [24]
+
+
+def test_without_a_selection_the_marked_range_counts(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    for at in (0, 24, 48):
+        scene.add_clip(media, at=at, frames=24)
+    scene.timeline.marks = {"video": {"in": 24, "out": 71}, "audio": {"in": 24, "out": 71}}
+    conversation = talk(build("20.2.2"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    conversation.choose("Generate stems")
+    assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [24, 48]
+
+
+def test_a_marker_on_a_clip_asks_for_sound_on_that_clip(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=0, frames=24)
+    item = scene.add_clip(media, at=24, frames=24, source=8)
+    item.markers[10] = model.Marker("Fuchsia", "Dog: small dog barking", "", 1)
+    conversation = talk(build("21.1.0", "free"), scene)
+    conversation.choose("Generate stems")
+    assert [(i.start - 86400, i.duration) for i in scene.timeline.tracks["audio"][1].items] == [(24, 24)]
+
+
+def test_a_cue_sheet_beside_the_project_is_read(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path, project_name="Feature")
+    scene.add_clip(media, at=0, frames=24)
+    conversation = talk(build("21.1.0", "free"), scene)
+    folder = tmp_path / "größe 犬" / "Videos" / "Selva" / "Feature"
+    folder.mkdir(parents=True)
+    (folder / "cues.csv").write_text("track,prompt\nDog,small dog barking\n", encoding="utf-8")
+    conversation.choose("Generate stems")
+    assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [0]
+
+
+def test_a_wav_that_counts_at_another_rate_still_covers_its_clip(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path, project_rate=RATES["29.97"])
+    scene.add_clip(media, at=3, frames=37, source=5)
+    conversation = talk(build("21.0.4"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    conversation.choose("Generate stems")
+    (item,) = scene.timeline.tracks["audio"][1].items
+    assert (item.start - 86400, item.duration) == (3, 37)
+    assert clicks_on(scene.timeline, "Dog") == [sample_at(Fraction(3 + 12 - 5, 24))]
+
+
+def test_everything_that_was_made_can_be_removed_again(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=0, frames=24)
+    before = (len(scene.project.all_media()), [track.name for track in scene.timeline.tracks["audio"]])
+    conversation = talk(build("21.1.0", "free"), scene)
+    scene.timeline.markers[0] = model.Marker("Blue", "Dog: small dog barking", "", 24)
+    conversation.choose("Generate stems")
+    assert len(scene.timeline.tracks["audio"]) == 2
+    conversation.choose("Remove stems")
+    assert (
+        len(scene.project.all_media()),
+        [track.name for track in scene.timeline.tracks["audio"]],
+    ) == before
+    assert [folder.name for folder in scene.project.root.folders] == []
+    assert [marker.name for marker in scene.timeline.markers.values()][:1] == ["Dog: small dog barking"]

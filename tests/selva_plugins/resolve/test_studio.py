@@ -1,0 +1,138 @@
+"""Resolve Studio from outside: the real bridge process against the double's scripting library."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from selva_plugins.hosts.resolve_child import find_library
+from selva_plugins.hosts.resolve_errors import (
+    ResolveError,
+    ResolveNotFoundError,
+    ResolveRefusedError,
+    ResolveSilentError,
+    ResolveVersionError,
+    TimelineNotOpenError,
+)
+from selva_plugins.hosts.resolve_studio import StudioBridge
+
+from tests.selva_plugins.resolve.conftest import OpenHost
+from tests.selva_plugins.resolve.double.builds import build
+from tests.selva_plugins.resolve.double.external import ExternalDoor
+from tests.selva_plugins.resolve.faces import PythonFace
+from tests.selva_plugins.resolve.scenes import build_scene
+from tests.selva_plugins.resolve.stems import plan_for, plan_stem
+
+
+def bridge_to(door: ExternalDoor, *, silence_limit_s: float = 30.0) -> StudioBridge:
+    return StudioBridge(silence_limit_s=silence_limit_s, environment={**os.environ, **door.environment})
+
+
+def test_snapshot_and_place_work_from_another_process(open_host: OpenHost, tmp_path: Path) -> None:
+    scene = build_scene()
+    scene.add_clip(scene.add_media("/media/dog.mov"), at=0, frames=48)
+    host = open_host(build("21.0.4"), scene)
+    steps: list[str] = []
+    with ExternalDoor(host) as door, bridge_to(door) as studio:
+        assert studio.take_snapshot() == PythonFace(host).snapshot()
+        plan = plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=12, frames=24)])
+        report = studio.place(plan, steps.append)
+        assert [stem["status"] for stem in report["stems"]] == ["placed"]
+        assert "placing stem 1 of 1" in steps
+        assert scene.timeline.tracks["audio"][1].items[0].start == 86412
+        assert studio.remove()["stems"] == 1
+    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1"]
+
+
+def test_the_free_edition_lets_nobody_in(open_host: OpenHost) -> None:
+    host = open_host(build("21.0.4", "free"), build_scene())
+    with (
+        ExternalDoor(host) as door,
+        bridge_to(door) as studio,
+        pytest.raises(ResolveRefusedError, match="External scripting"),
+    ):
+        studio.take_snapshot()
+
+
+def test_a_version_that_ignores_positions_is_refused(open_host: OpenHost) -> None:
+    host = open_host(build("18.1.4"), build_scene())
+    with (
+        ExternalDoor(host) as door,
+        bridge_to(door) as studio,
+        pytest.raises(ResolveVersionError, match=r"18\.5"),
+    ):
+        studio.take_snapshot()
+
+
+def test_a_call_that_hangs_is_given_up_and_named(open_host: OpenHost, tmp_path: Path) -> None:
+    scene = build_scene()
+    host = open_host(build("21.0.4"), scene)
+    host.hangs_on.add("SaveProject")
+    plan = plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=12, frames=24)])
+    with (
+        ExternalDoor(host) as door,
+        bridge_to(door, silence_limit_s=2.0) as studio,
+        pytest.raises(ResolveSilentError, match="saving the project"),
+    ):
+        studio.place(plan)
+
+
+def test_the_next_request_after_a_hang_works(open_host: OpenHost) -> None:
+    scene = build_scene()
+    host = open_host(build("21.0.4"), scene)
+    host.hangs_on.add("GetVersion")
+    with (
+        ExternalDoor(host) as door,
+        bridge_to(door, silence_limit_s=2.0) as studio,
+        pytest.raises(ResolveSilentError),
+    ):
+        studio.take_snapshot()
+    host.hangs_on.clear()
+    with ExternalDoor(host) as door, bridge_to(door) as studio:
+        assert studio.take_snapshot()["timeline"]["id"] == scene.timeline.uid
+
+
+def test_a_library_that_crashes_its_process_is_an_error(tmp_path: Path) -> None:
+    library = tmp_path / "fusionscript.py"
+    library.write_text("import os\nos._exit(139)\n")
+    environment = {**os.environ, "RESOLVE_SCRIPT_LIB": str(library)}
+    with (
+        StudioBridge(environment=environment) as studio,
+        pytest.raises(ResolveError, match="ended its process"),
+    ):
+        studio.take_snapshot()
+
+
+def test_a_plan_for_another_timeline_is_refused(open_host: OpenHost) -> None:
+    host = open_host(build("21.0.4"), build_scene())
+    other = build_scene(timeline_name="Reel 2").timeline
+    with (
+        ExternalDoor(host) as door,
+        bridge_to(door) as studio,
+        pytest.raises(TimelineNotOpenError, match="Reel 2"),
+    ):
+        studio.place(plan_for(other, []))
+
+
+def test_the_library_is_found_where_the_environment_says(tmp_path: Path) -> None:
+    library = tmp_path / "fusionscript.so"
+    library.touch()
+    assert find_library(environment={"RESOLVE_SCRIPT_LIB": str(library)}) == library
+
+
+@pytest.mark.parametrize(
+    ("platform", "place"),
+    [
+        ("linux", "/opt/resolve/libs/Fusion/fusionscript.so"),
+        (
+            "darwin",
+            "/Applications/DaVinci Resolve/DaVinci Resolve.app/Contents/Libraries/Fusion/fusionscript.so",
+        ),
+        ("win32", "Blackmagic Design"),
+    ],
+)
+def test_a_missing_library_is_an_error_that_names_where_it_was_sought(platform: str, place: str) -> None:
+    with pytest.raises(ResolveNotFoundError, match="RESOLVE_SCRIPT_LIB") as caught:
+        find_library(platform=platform, environment={"PROGRAMFILES": "C:/nowhere"})
+    assert place in caught.value.message
