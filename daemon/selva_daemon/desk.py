@@ -258,11 +258,11 @@ class Desk:
 def _require_model(model_id: str) -> None:
     """Raises InvalidRequestError for a model that is unknown or not installed: better now than when the job runs."""
     try:
-        missing = missing_files(find_model(model_id), default_models_dir())
+        model = find_model(model_id)
     except UnknownModelError as exc:
         raise InvalidRequestError(
             exc.message, fields=[FieldFault("model", exc.message)], **exc.facts
         ) from exc
-    if missing:
+    if not model.is_bundled and missing_files(model, default_models_dir()):
         message = f"{model_id} is not installed; get it with: selva models pull {model_id}"
         raise InvalidRequestError(message, fields=[FieldFault("model", message)], model=model_id)

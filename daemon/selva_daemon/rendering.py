@@ -12,6 +12,7 @@ from selva_core.engine import Engine, PictureRange, RenderProgress, StemRequest
 from selva_core.errors import OutOfMemoryError, RenderCancelled
 from selva_daemon.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
 from selva_daemon.media_identity import identify_media
+from selva_daemon.model_facts import ModelFacts
 from selva_daemon.output_files import publish, resolve_output_folder, staging_folder
 from selva_daemon.schema import CueRequest, JobRequest, TakeRequest
 from selva_daemon.status import StemResult
@@ -25,8 +26,12 @@ LOADED_FRACTION = 0.03
 RENDERED_FRACTION = 0.95
 
 
-class EngineSource(Protocol):
-    def __call__(self, model_id: str) -> Engine:
+class Engines(Protocol):
+    def facts_of(self, model_id: str) -> ModelFacts:
+        """What keys and results need of that model; loads it only when that is not remembered."""
+        ...
+
+    def engine_for(self, model_id: str) -> Engine:
         """The engine of that model, loaded if it is not yet. Raises ModelError."""
         ...
 
@@ -91,9 +96,9 @@ class JobRenderer:
     """Answers from the cache what it can, and asks the engine for the rest in one call."""
 
     def __init__(
-        self, *, engine_for: EngineSource, cache: StemCache, write_stem: StemWriter, output_rules: OutputRules
+        self, *, engines: Engines, cache: StemCache, write_stem: StemWriter, output_rules: OutputRules
     ) -> None:
-        self._engine_for = engine_for
+        self._engines = engines
         self._cache = cache
         self._write_stem = write_stem
         self._output_rules = output_rules
@@ -109,13 +114,13 @@ class JobRenderer:
             output.folder, allowed=self._output_rules.allowed, forbidden=self._output_rules.forbidden
         )
         context.tell("loading", 0.0)
-        engine = self._engine_for(context.job.model)
-        stems = _plan(context.job, engine)
+        facts = self._engines.facts_of(context.job.model)
+        stems = _plan(context.job, facts)
         known = {stem.waveform_key: self._cache.get(stem.waveform_key) for stem in stems}
         cached = {key: waveform for key, waveform in known.items() if waveform is not None}
-        made = self._make(context, engine, [stem for stem in stems if stem.waveform_key not in cached])
+        made = self._make(context, [stem for stem in stems if stem.waveform_key not in cached])
         with staging_folder(folder, job_id=context.job_id) as staging:
-            staged = self._stage(context, engine, staging, stems, waveforms={**cached, **made})
+            staged = self._stage(context, facts, staging, stems, waveforms={**cached, **made})
             return [
                 _result(
                     context.job,
@@ -127,11 +132,12 @@ class JobRenderer:
                 for stem, path, warnings in staged
             ]
 
-    def _make(self, context: JobContext, engine: Engine, missing: Sequence[_Stem]) -> dict[str, Waveform]:
+    def _make(self, context: JobContext, missing: Sequence[_Stem]) -> dict[str, Waveform]:
         """Waveforms by key; equal stems are made once."""
         requests = {stem.waveform_key: stem.request for stem in missing}
         if not requests:
             return {}
+        engine = self._engines.engine_for(context.job.model)
         waveforms = _render_batch(
             context, engine, list(requests.values()), fractions=(LOADED_FRACTION, RENDERED_FRACTION)
         )
@@ -143,7 +149,7 @@ class JobRenderer:
     def _stage(
         self,
         context: JobContext,
-        engine: Engine,
+        facts: ModelFacts,
         staging: Path,
         stems: Sequence[_Stem],
         *,
@@ -160,13 +166,13 @@ class JobRenderer:
                 waveform,
                 sample_rate_hz=context.job.output.sample_rate_hz,
                 num_samples=context.job.output.num_samples,
-                provenance=_provenance(context.job, stem, engine),
+                provenance=_provenance(context.job, stem, facts),
             )
-            staged.append((stem, path, (*engine.notices, *waveform.warnings, *report.warnings)))
+            staged.append((stem, path, (*facts.notices, *waveform.warnings, *report.warnings)))
         return staged
 
 
-def _plan(job: JobRequest, engine: Engine) -> list[_Stem]:
+def _plan(job: JobRequest, facts: ModelFacts) -> list[_Stem]:
     identity = identify_media(job.media.path)
     stems = []
     for cue in job.cues:
@@ -176,8 +182,8 @@ def _plan(job: JobRequest, engine: Engine) -> list[_Stem]:
                 identity=identity,
                 media=job.media,
                 request=request,
-                model=engine.model_id,
-                weights_sha256=engine.weights_sha256,
+                model=facts.model_id,
+                weights_sha256=facts.weights_sha256,
                 sampling=job.sampling,
             )
             stems.append(_Stem(cue=cue, take=take, request=request, waveform_key=key))
@@ -216,7 +222,7 @@ def _render_batch(
     ]
 
 
-def _provenance(job: JobRequest, stem: _Stem, engine: Engine) -> dict[str, str]:
+def _provenance(job: JobRequest, stem: _Stem, facts: ModelFacts) -> dict[str, str]:
     """What the job was given, and what made the sound; nothing that differs between two runs of the same job."""
     return {
         **job.provenance,
@@ -226,9 +232,9 @@ def _provenance(job: JobRequest, stem: _Stem, engine: Engine) -> dict[str, str]:
         "prompt": stem.cue.prompt,
         "negative_prompt": stem.cue.negative_prompt,
         "seed": str(stem.take.seed),
-        "model": engine.model_id,
-        "weights_sha256": engine.weights_sha256,
-        "licence": engine.licence,
+        "model": facts.model_id,
+        "weights_sha256": facts.weights_sha256,
+        "licence": facts.licence,
         "num_steps": str(job.sampling.num_steps),
         "guidance": f"{job.sampling.guidance:g}",
     }

@@ -23,6 +23,7 @@ from selva_core.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_daemon.blob_store import BlobStore
 from selva_daemon.errors import InternalError, to_wire
 from selva_daemon.link import read_packed, take_over_standard_streams, unpack_message, write_message
+from selva_daemon.model_facts import ModelFacts, ModelMemory
 from selva_daemon.rendering import JobContext, JobRenderer, OutputRules, WriteReport
 from selva_daemon.schema import parse_job
 from selva_daemon.stem_cache import StemCache
@@ -65,9 +66,10 @@ class ReportingLogHandler(logging.Handler):
 class EngineShelf:
     """Holds the one engine that is loaded; asking for another closes it first."""
 
-    def __init__(self, *, device: str, reports: Reports) -> None:
+    def __init__(self, *, device: str, reports: Reports, memory: ModelMemory) -> None:
         self._device = device
         self._reports = reports
+        self._memory = memory
         self._engine: Engine | None = None
 
     def engine_for(self, model_id: str) -> Engine:
@@ -79,10 +81,15 @@ class EngineShelf:
 
         engine = load_engine(model_id, device=self._device)
         self._engine = engine
+        self._memory.learn(ModelFacts.of(engine))
         self._reports.send(
             "model", model=model_id, device_report=engine.device_report, notices=list(engine.notices)
         )
         return engine
+
+    def facts_of(self, model_id: str) -> ModelFacts:
+        """Remembered, or read off the engine, which is then loaded. Raises ModelError."""
+        return self._memory.recall(model_id) or ModelFacts.of(self.engine_for(model_id))
 
     def close(self) -> None:
         if self._engine is not None:
@@ -215,7 +222,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_handler = ReportingLogHandler(reports)
     log_handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=arguments.log_level.upper(), handlers=[log_handler], force=True)
-    shelf = EngineShelf(device=arguments.device, reports=reports)
+    memory = ModelMemory(arguments.stem_cache.parent / "models.json")
+    shelf = EngineShelf(device=arguments.device, reports=reports, memory=memory)
     worker = Worker(
         orders=Orders(commands),
         reports=reports,
@@ -231,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _build_renderer(arguments: argparse.Namespace, shelf: EngineShelf) -> JobRenderer:
     return JobRenderer(
-        engine_for=shelf.engine_for,
+        engines=shelf,
         write_stem=_write_stem,
         cache=StemCache(BlobStore(arguments.stem_cache, max_bytes=arguments.stem_cache_bytes)),
         output_rules=OutputRules(

@@ -48,7 +48,9 @@ def test_every_request_has_a_row_on_the_page(client: Client) -> None:
 
 def test_every_code_that_crosses_the_wire_is_on_the_page() -> None:
     raised_here_only = {"selva", "daemon", "media", "model", "configuration", "model-download"}
-    raised_here_only |= {f"daemon-{word}" for word in ("unavailable", "refused", "timeout", "start", "running")}
+    raised_here_only |= {
+        f"daemon-{word}" for word in ("unavailable", "refused", "timeout", "start", "running")
+    }
     classes = [*vars(core_errors).values(), *vars(errors).values()]
     codes = {kind.code for kind in classes if isinstance(kind, type) and issubclass(kind, SelvaError)}
     assert "queue-full" in codes

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from selva_daemon.blob_store import BlobStore
 from selva_daemon.media_identity import PART_BYTES, WHOLE_BELOW_BYTES, identify_media
+from selva_daemon.model_facts import ModelFacts, ModelMemory
 from selva_daemon.stem_cache import StemCache
 
 from selva_core.engine import Waveform
 from selva_core.errors import MediaNotFoundError, MediaUnreadableError
+from selva_core.models import file_path, find_model
 
 KEY, OTHER_KEY = "a" * 64, "b" * 64
 LONG_AGO_S = 1_500_000_000
@@ -150,3 +153,42 @@ def test_a_file_that_is_not_there_or_no_file_is_told_apart(tmp_path: Path) -> No
         identify_media(tmp_path / "gone.mov")
     with pytest.raises(MediaUnreadableError):
         identify_media(tmp_path)
+
+
+@pytest.fixture
+def one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """selva-small-16k with a single made-up weights file, which is returned."""
+    monkeypatch.setenv("SELVA_MODELS_DIR", str(tmp_path / "models"))
+    model = find_model("selva-small-16k")
+    weights = file_path(model.files["generator"], tmp_path / "models")
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    return weights
+
+
+FACTS = ModelFacts(model_id="selva-small-16k", weights_sha256="ab" * 32, licence="MIT", notices=("careful",))
+
+
+def test_a_models_facts_are_remembered_until_its_weights_change(one_model: Path, tmp_path: Path) -> None:
+    memory = ModelMemory(tmp_path / "cache" / "models.json")
+    assert memory.recall(FACTS.model_id) is None
+    memory.learn(FACTS)
+    assert ModelMemory(tmp_path / "cache" / "models.json").recall(FACTS.model_id) == FACTS
+    one_model.write_bytes(b"other weights")
+    assert memory.recall(FACTS.model_id) is None
+
+
+def test_a_model_without_files_is_never_remembered(tmp_path: Path) -> None:
+    memory = ModelMemory(tmp_path / "models.json")
+    memory.learn(replace(FACTS, model_id="selva-echo"))
+    assert memory.recall("selva-echo") is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}'])
+def test_a_damaged_memory_is_an_empty_one(content: str, one_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "models.json"
+    file.write_text(content)
+    memory = ModelMemory(file)
+    assert memory.recall(FACTS.model_id) is None
+    memory.learn(FACTS)
+    assert memory.recall(FACTS.model_id) == FACTS
