@@ -9,6 +9,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from selva_core.engine import SamplingSettings
+from selva_core.engines import load_engine
+from selva_core.training.evaluate import evaluate_model
+from selva_core.training.example_cut import write_example_cut
+from selva_core.training.judge import load_or_train_judge
+from selva_core.training.scene_files import write_scene
+from selva_core.training.scenes import build_scene
+from selva_core.training.ship import ship_weights
+from selva_core.training.sound_distance import build_round_trip, measure_mel_distance
+from selva_core.training.work import WorkFolder
+
 DEFAULT_WORK_DIR = Path("training-work")
 
 
@@ -44,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--seed", type=int, default=2_000_000, help="first seed, outside the training range")
     judge.add_argument("--report", type=Path, required=True)
     judge.add_argument("--device", default="cpu")
+    judge.add_argument(
+        "--judge", type=Path, default=DEFAULT_WORK_DIR / "judge.pt", help="where the judge is kept"
+    )
     judge.set_defaults(run=_evaluate)
     return parser
 
@@ -70,19 +84,67 @@ def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentPar
             stage.add_argument(
                 "--sentence-model", type=Path, required=True, help="folder of all-MiniLM-L6-v2"
             )
+        if name == "ship":
+            stage.add_argument("-o", "--output", type=Path, default=Path("selva_core/weights/selva-nano"))
         if name == "encoder":
             stage.add_argument("--steering", choices=("full", "no-text", "no-sup"), default="full")
 
 
 def _example_cut(options: argparse.Namespace) -> None:
-    from selva_core.training.example_cut import write_example_cut
-
     write_example_cut(options.output)
 
 
 def _scene(options: argparse.Namespace) -> None:
-    from selva_core.training.scene_files import write_scene
-    from selva_core.training.scenes import build_scene
-
     scene = build_scene(options.seed, duration_s=options.seconds)
     write_scene(scene, options.output, f"scene-{options.seed}", size_px=options.size)
+
+
+def _render(options: argparse.Namespace) -> None:
+    _work(options).render(num_scenes=options.scenes, num_workers=options.workers)
+
+
+def _text(options: argparse.Namespace) -> None:
+    _work(options).train_text(options.sentence_model)
+
+
+def _vae(options: argparse.Namespace) -> None:
+    _work(options).train_vae()
+
+
+def _vocoder(options: argparse.Namespace) -> None:
+    _work(options).train_vocoder()
+
+
+def _encoder(options: argparse.Namespace) -> None:
+    _work(options).train_encoder(options.steering)
+
+
+def _generator(options: argparse.Namespace) -> None:
+    _work(options).train_generator()
+
+
+def _ship(options: argparse.Namespace) -> None:
+    ship_weights(_work(options), options.output)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    report = evaluate_model(
+        load_engine(options.model, device=options.device),
+        load_or_train_judge(options.judge),
+        first_seed=options.seed,
+        num_scenes=options.scenes,
+        settings=SamplingSettings(),
+        round_trip=build_round_trip(options.model),
+        mel_distance=measure_mel_distance,
+    )
+    text = json.dumps(report, indent=1)
+    options.report.write_text(text + "\n", encoding="utf-8")
+    sys.stdout.write(json.dumps(report["overall"], indent=1) + "\n")
+
+
+def _work(options: argparse.Namespace) -> WorkFolder:
+    return WorkFolder(options.work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -26,19 +26,29 @@ NUM_SAMPLES = round(DURATION_S * SAMPLE_RATE_HZ)
 BINS_PER_SECOND = 25
 """Rate of the per-frame facts that the video encoder is taught."""
 
+PLACE_FIELDS = ("x", "y", "drift_x", "drift_y", "size")
+
 Int16Array: TypeAlias = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
 class Target:
-    """One sounding (or idle) thing of one scene: `sound_index` is its row in the sounds, -1 when it is silent."""
+    """One sounding (or idle) thing of one scene, and where it stands (see `scenes.Placed`).
+
+    `sound_index` is its row in the sounds, -1 when it is silent.
+    """
 
     scene_index: int
     kind: str
     detail: str
     sound_index: int
-    onsets_s: tuple[float, ...]
-    strengths: tuple[float, ...]
+    onsets_s: tuple[float, ...] = ()
+    strengths: tuple[float, ...] = ()
+    x: float = 0.0
+    y: float = 0.0
+    drift_x: float = 0.0
+    drift_y: float = 0.0
+    size: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,7 @@ def load_scene_set(folder: Path) -> SceneSet:
             sound_index=row["sound_index"],
             onsets_s=tuple(row["onsets_s"]),
             strengths=tuple(row["strengths"]),
+            **{name: row[name] for name in PLACE_FIELDS},
         )
         for row in rows
     )
@@ -137,6 +148,7 @@ def _things_of(scene: Scene) -> list[Any]:
             "detail": thing.detail,
             "onsets_s": list(thing.onsets_s),
             "strengths": list(thing.strengths),
+            **{name: getattr(placed, name) for name in PLACE_FIELDS},
         }
         is_silent = placed in scene.idle
         sound = np.asarray(np.clip(thing.sound, -1, 1) * 32767, np.int16)

@@ -34,7 +34,7 @@ class Canvas:
         """`values` as float32 (T,)."""
         return np.broadcast_to(np.asarray(values, np.float32), (self.num_frames,))
 
-    def paint(
+    def paint(  # noqa: PLR0917 - where, how far, what and how
         self,
         x: FloatArray,
         y: FloatArray,
@@ -125,7 +125,7 @@ class Pen:
         reach = float(np.hypot(w.max(), h.max()))
         self._shape(x, y, turn, reach, distance, colour, opacity)
 
-    def stroke(
+    def stroke(  # noqa: PLR0917 - two points, a width and a colour
         self,
         x0: Track,
         y0: Track,
@@ -176,7 +176,7 @@ class Pen:
         reach = float(np.linalg.norm(corners, axis=1).max())
         self._shape(x, y, turn, reach, distance, colour, opacity)
 
-    def _shape(
+    def _shape(  # noqa: PLR0917
         self,
         x: Track,
         y: Track,

@@ -35,8 +35,8 @@ class LoopSettings:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     average_decay: float = 0.995
-    log_every: int = 50
-    save_every: int = 250
+    log_every: int = 25
+    save_every: int = 200
     seed: int = 0
 
     def rate_at(self, step: int) -> float:
@@ -54,7 +54,7 @@ def run_loop(
     *,
     checkpoint: Path,
     settings: LoopSettings,
-    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    evaluate: Callable[[], dict[str, float]] | None = None,
 ) -> None:
     """Train `module` to the end of the schedule, going on from `checkpoint` when it is there; leaves the averaged weights in."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def run_loop(
             _save(module, optimiser, average, step, checkpoint)
             if evaluate is not None:
                 with torch.no_grad(), averaged(module, average):
-                    _report(report_path, {"step": step, "held back": 1, **evaluate(module)})
+                    _report(report_path, {"step": step, "held back": 1, **evaluate()})
     module.load_state_dict(average)
 
 

@@ -3,7 +3,8 @@
 The published encoder learns from a frozen teacher that sees the clean clip. Scenes give something better: the dry sound of each
 thing. For one segment of a mixed picture and one prompt, a linear head on the sync features tells, for the named thing alone,
 the onsets, the level in 16 bands, the quantity that is seen, and its kind; a thing that is not there, or keeps still, is silent.
-The head is thrown away afterwards.
+A second head reads the tokens before they see the text, place by place: which kind stands there, and what its sound does. It
+teaches the picture half to see, without which the text half finds nothing to choose from. Both heads are thrown away afterwards.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ SEGMENT_FRAMES = NANO_SPEC.video_encoder.segment_num_frames
 NUM_BANDS = 16
 NUM_FACTS = 2 + NUM_BANDS
 """Per frame: onset, seen quantity, level in each band."""
+PLACES_ACROSS = NANO_SPEC.video_encoder.frame_size_px // NANO_SPEC.video_encoder.patch_px
 FRAMES_PER_FEATURE = NANO_SPEC.video_encoder.tubelet_frames
 ONSET_WIDTH_S = 0.03
 NUM_PICTURES = 48
-SETTINGS = LoopSettings(num_steps=3000, learning_rate=1.5e-3, average_decay=0.998)
+PICTURE_ONLY_STEPS = 800
+"""The picture half learns to see first, on its own and at half the cost."""
+SETTINGS = LoopSettings(num_steps=2000, learning_rate=2e-3, average_decay=0.995)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,16 @@ class Phrasebook:
         return choose_prompt(rng, prompts_of(kind, detail))
 
 
+class HeldBackPhrasebook(Phrasebook):
+    """Held-back phrasings only, for examinations."""
+
+    def __init__(self) -> None:
+        self.widened = dict.fromkeys(KINDS, ())
+
+    def choose(self, rng: Rng, kind: str, detail: str) -> str:
+        return str(rng.choice(HELD_BACK[kind]))
+
+
 class EncoderWithHead(nn.Module):
     """The encoder and the head it learns through. `steering` takes away the text or the [SUP] vectors, for comparison."""
 
@@ -112,12 +126,7 @@ class EncoderWithHead(nn.Module):
         self.encoder = VideoEncoder(spec)
         self.facts_head = nn.Linear(spec.width, FRAMES_PER_FEATURE * NUM_FACTS)
         self.kind_head = nn.Linear(spec.width, len(KINDS) + 1)
-
-    def features(self, segments: Tensor, states: Tensor, mask: Tensor) -> Tensor:
-        """segments (S, F, 3, 48, 48), prompts for each picture (S * K, L, 64) in order -> (S * K, 4, 96)."""
-        tokens = self.encoder.encode_segments(segments)
-        per_picture = states.shape[0] // segments.shape[0]
-        return self.steer(tokens.repeat_interleave(per_picture, dim=0)[:, None], states, mask)
+        self.place_head = nn.Linear(spec.width, len(KINDS) + 1 + FRAMES_PER_FEATURE * NUM_FACTS)
 
     def steer(self, tokens: Tensor, states: Tensor, mask: Tensor) -> Tensor:
         """The encoder's own `steer`, with what `steering` says left out."""
@@ -138,12 +147,17 @@ def pictures_to_tensor(frames: npt.NDArray[np.uint8]) -> Tensor:
 
 @dataclass(frozen=True)
 class Batch:
-    """Segments (S, F, 3, 48, 48), two prompts for each, and what is true of the named things."""
+    """Segments (S, F, 3, 48, 48), two prompts for each, and what is true of the named things.
+
+    place_kinds (S, P) and place_facts (S, P, F, NUM_FACTS) tell what stands at each patch and what its sound does.
+    """
 
     segments: Tensor
     prompts: list[str]
     facts: Tensor
     kinds: Tensor
+    place_kinds: Tensor
+    place_facts: Tensor
 
 
 class SegmentSampler:
@@ -161,20 +175,29 @@ class SegmentSampler:
         prompts: list[str] = []
         facts: list[FloatArray] = []
         kinds: list[int] = []
+        place_kinds = np.full((num_pictures, PLACES_ACROSS**2), len(KINDS))
+        place_facts = np.tile(self.lesson.silence, (num_pictures, PLACES_ACROSS**2, SEGMENT_FRAMES, 1))
         for k in range(num_pictures):
             scene = int(rng.integers(self.scenes.num_scenes))
             start = int(rng.integers(NUM_FRAMES - SEGMENT_FRAMES + 1))
             cut = self.scenes.frames[scene, start : start + SEGMENT_FRAMES]
-            segments[k] = cut[:, :, ::-1] if rng.random() < 0.5 else cut
+            is_mirrored = rng.random() < 0.5
+            segments[k] = cut[:, :, ::-1] if is_mirrored else cut
+            for thing in self.things[scene]:
+                places = _places(thing, start, is_mirrored=is_mirrored)
+                place_kinds[k, places] = kind_index(thing.kind)
+                place_facts[k, places] = self._facts(thing, start)
             for thing in self._two_things(rng, scene):
                 prompts.append(self.phrasebook.choose(rng, thing.kind, thing.detail))
                 facts.append(self._facts(thing, start))
                 kinds.append(kind_index(thing.kind) if thing.sound_index >= 0 else len(KINDS))
         return Batch(
-            _varied(pictures_to_tensor(segments), rng),
-            prompts,
-            torch.from_numpy(np.stack(facts)),
-            torch.tensor(kinds),
+            segments=_varied(segments, rng),
+            prompts=prompts,
+            facts=torch.from_numpy(np.stack(facts)),
+            kinds=torch.tensor(kinds),
+            place_kinds=torch.from_numpy(place_kinds),
+            place_facts=torch.from_numpy(place_facts),
         )
 
     def _two_things(self, rng: Rng, scene: int) -> list[Target]:
@@ -182,7 +205,7 @@ class SegmentSampler:
         while len(things) < 2:
             there = {thing.kind for thing in self.things[scene]}
             absent = [kind for kind in KINDS if kind not in there]
-            things.append(Target(scene, str(rng.choice(absent)), "", -1, (), ()))
+            things.append(Target(scene, str(rng.choice(absent)), "", -1))
         return things
 
     def _facts(self, thing: Target, start: int) -> FloatArray:
@@ -191,27 +214,69 @@ class SegmentSampler:
         return self.lesson.facts[thing.sound_index, start : start + SEGMENT_FRAMES]
 
 
-def _varied(segments: Tensor, rng: Rng) -> Tensor:
-    """Light and colour a little off, with some noise, so that compressed video looks familiar."""
+def _places(thing: Target, start: int, *, is_mirrored: bool) -> npt.NDArray[np.intp]:
+    """Indices of the patches whose middle lies on a thing, as seen from a segment's first frame on."""
+    start_s = start / NANO_SPEC.video_encoder.picture_rate
+    x, y = thing.x + thing.drift_x * start_s, thing.y + thing.drift_y * start_s
+    x = 1.0 - x if is_mirrored else x
+    middles = (np.arange(PLACES_ACROSS) + 0.5) / PLACES_ACROSS
+    reach = 0.5 * thing.size
+    inside = (np.abs(middles[:, None] - y) < reach) & (np.abs(middles[None, :] - x) < reach)
+    return np.flatnonzero(inside)
+
+
+def _varied(segments: npt.NDArray[np.uint8], rng: Rng) -> Tensor:
+    """uint8 (S, F, H, W, 3) -> float32 (S, F, 3, H, W), about -1..1: light and colour a little off, with some noise."""
     shape = (segments.shape[0], 1, 3, 1, 1)
     gain = torch.from_numpy(rng.uniform(0.85, 1.15, shape).astype(np.float32))
     shift = torch.from_numpy(rng.uniform(-0.1, 0.1, shape).astype(np.float32))
-    return segments * gain + shift + 0.02 * torch.randn_like(segments)
+    grain = 0.02 * torch.randn(segments.shape[1], 3, *segments.shape[2:4])
+    pictures = rearrange(torch.from_numpy(segments), "s f y x c -> s f c y x").float()
+    return pictures.mul_(gain / 127.5).add_(shift - gain).add_(grain)
 
 
 def compute_lesson_losses(model: EncoderWithHead, towers: TextTowers, batch: Batch) -> Losses:
     """Errors of onsets, bands, seen quantity and kind for one batch."""
     with torch.no_grad():
         states, mask = towers.t5_states(batch.prompts)
-    facts, kinds = model(model.features(batch.segments, states, mask))
-    onset = F.binary_cross_entropy_with_logits(facts[..., 0], batch.facts[..., 0].clamp(0, 1))
-    seen = F.mse_loss(facts[..., 1], batch.facts[..., 1])
-    bands = F.smooth_l1_loss(facts[..., 2:], batch.facts[..., 2:], beta=0.3)
+    tokens = model.encoder.encode_segments(batch.segments)
+    facts, kinds = model(model.steer(tokens.repeat_interleave(2, dim=0)[:, None], states, mask))
+    places, place_numbers = _place_losses(model.place_head(tokens), batch)
+    loss, numbers = _facts_losses(facts, batch.facts)
     naming = F.cross_entropy(kinds, batch.kinds)
-    numbers = {"onset": onset, "seen": seen, "bands": bands, "naming": naming}
     numbers["kind_accuracy"] = (kinds.argmax(1) == batch.kinds).float().mean()
-    loss = 4.0 * onset + 2.0 * seen + 2.0 * bands + 0.4 * naming
+    numbers = {**numbers, "naming": naming, **place_numbers}
+    return loss + 0.4 * naming + 0.5 * places, {
+        name: float(value.detach()) for name, value in numbers.items()
+    }
+
+
+def compute_picture_losses(model: EncoderWithHead, batch: Batch) -> Losses:
+    """Errors of the picture half alone."""
+    loss, numbers = _place_losses(model.place_head(model.encoder.encode_segments(batch.segments)), batch)
     return loss, {name: float(value.detach()) for name, value in numbers.items()}
+
+
+def _place_losses(answers: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """answers (S, T, P, num_kinds + 1 + 2 * NUM_FACTS)."""
+    num_names = len(KINDS) + 1
+    names = rearrange(answers[..., :num_names], "s t p k -> s p k t")
+    wanted = batch.place_kinds[..., None].expand(-1, -1, names.shape[-1])
+    naming = F.cross_entropy(rearrange(names, "s p k t -> (s p) k t"), rearrange(wanted, "s p t -> (s p) t"))
+    is_thing = batch.place_kinds < len(KINDS)
+    facts = rearrange(answers[..., num_names:], "s t p (f c) -> s p (t f) c", f=FRAMES_PER_FEATURE)
+    loss, numbers = _facts_losses(facts[is_thing], batch.place_facts[is_thing])
+    right = (names.argmax(2) == wanted).float()
+    numbers = {f"place_{name}": value for name, value in numbers.items()}
+    return loss + 2.0 * naming, {**numbers, "place_naming": naming, "place_accuracy": right[is_thing].mean()}
+
+
+def _facts_losses(facts: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """facts, wanted (B, 8, NUM_FACTS)."""
+    onset = F.binary_cross_entropy_with_logits(facts[..., 0], wanted[..., 0].clamp(0, 1))
+    seen = F.mse_loss(facts[..., 1], wanted[..., 1])
+    bands = F.smooth_l1_loss(facts[..., 2:], wanted[..., 2:], beta=0.3)
+    return 4.0 * onset + 2.0 * seen + 2.0 * bands, {"onset": onset, "seen": seen, "bands": bands}
 
 
 def train_encoder(
@@ -230,26 +295,19 @@ def train_encoder(
     folder = checkpoint.parent
     sampler = SegmentSampler(train, build_lesson(train, folder / "lesson-train.npy"), Phrasebook(corpus))
     exam_sampler = SegmentSampler(
-        held_back, build_lesson(held_back, folder / "lesson-held-back.npy"), _HeldBackPhrasebook()
+        held_back, build_lesson(held_back, folder / "lesson-held-back.npy"), HeldBackPhrasebook()
     )
     exam_rng = np.random.default_rng(7)
     exam = [exam_sampler.draw(exam_rng, 64) for _ in range(6)]
 
-    def compute_losses(_: int, rng: np.random.Generator) -> Losses:
+    def compute_losses(step: int, rng: np.random.Generator) -> Losses:
+        if step < PICTURE_ONLY_STEPS:
+            return compute_picture_losses(model, sampler.draw(rng, NUM_PICTURES))
         return compute_lesson_losses(model, towers, sampler.draw(rng, NUM_PICTURES))
 
-    def evaluate(module: nn.Module) -> dict[str, float]:
-        assert isinstance(module, EncoderWithHead)
-        rows = [compute_lesson_losses(module, towers, batch)[1] for batch in exam]
+    def evaluate() -> dict[str, float]:
+        rows = [compute_lesson_losses(model, towers, batch)[1] for batch in exam]
         return {f"exam_{name}": float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     run_loop(model, compute_losses, checkpoint=checkpoint, settings=settings, evaluate=evaluate)
     return model
-
-
-class _HeldBackPhrasebook(Phrasebook):
-    def __init__(self) -> None:
-        self.widened = {}
-
-    def choose(self, rng: Rng, kind: str, detail: str) -> str:
-        return str(rng.choice(HELD_BACK[kind]))

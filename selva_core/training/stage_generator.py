@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
 from selva_core.nano_spec import NANO_SPEC
 from selva_core.network.generator import Conditions, Generator
@@ -29,8 +29,6 @@ from selva_core.network.vae import Vae
 from selva_core.sampler import guide, integrate
 from selva_core.training.dataset import SceneSet, Target
 from selva_core.training.loop import LoopSettings, Losses, run_loop
-from selva_core.training.prompts import HELD_BACK
-from selva_core.training.scenes import KINDS
 from selva_core.training.stage_encoder import EncoderWithHead, Phrasebook, pictures_to_tensor
 from selva_core.training.stage_text import TextTowers
 
@@ -72,7 +70,7 @@ def build_latents(scenes: SceneSet, vae: Vae) -> npt.NDArray[np.float16]:
     return np.concatenate(rows)
 
 
-def build_cache(
+def build_cache(  # noqa: PLR0917 - all that was trained before
     scenes: SceneSet,
     vae: Vae,
     model: EncoderWithHead,
@@ -242,11 +240,10 @@ def train_generator(
     def compute_losses(_: int, rng: np.random.Generator) -> Losses:
         return compute_flow_losses(generator, towers, draw_batch(cache, rng), rng, trained_guidance)
 
-    def evaluate(module: nn.Module) -> dict[str, float]:
-        assert isinstance(module, Generator)
+    def evaluate() -> dict[str, float]:
         scores: dict[str, float] = {}
         for guidance in (1.0, PRODUCT_GUIDANCE):
-            for name, value in examine(module, towers, vae, exam_cache, guidance=guidance).items():
+            for name, value in examine(generator, towers, vae, exam_cache, guidance=guidance).items():
                 scores[f"{name}_g{guidance:g}"] = value
         return scores
 
@@ -305,13 +302,3 @@ def examine(
         "level_correlation": float(likeness.mean()),
         "level_offset": float((levels[0] - levels[1]).mean()),
     }
-
-
-class HeldBackPhrasebook(Phrasebook):
-    """Held-back phrasings only, for examinations."""
-
-    def __init__(self) -> None:
-        self.widened = {kind: () for kind in KINDS}
-
-    def choose(self, rng: np.random.Generator, kind: str, detail: str) -> str:
-        return str(rng.choice(HELD_BACK[kind]))

@@ -59,7 +59,7 @@ class TextTowers(nn.Module):
 
     def t5_ids(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Pieces and an end, padded to the longest; int64 and mask, both (B, L)."""
-        rows = [self.tokenizer.encode(p).ids[: NANO_NUM_TOKENS - 1] + [END] for p in prompts]
+        rows = [[*self.tokenizer.encode(p).ids[: NANO_NUM_TOKENS - 1], END] for p in prompts]
         return _padded(rows, max(map(len, rows)))
 
     def clip_ids(self, prompts: Sequence[str]) -> Tensor:
@@ -109,17 +109,16 @@ def train_text(
         rows = np.concatenate([rng.choice(known, 96), rng.integers(len(kind_of), size=96)])
         sentences, kinds = pupil([corpus.phrases[i] for i in rows])
         wanted, wanted_kinds = embeddings[rows], torch.from_numpy(kind_of[rows])
-        distance = sum((1 - F.cosine_similarity(s, wanted)).mean() for s in sentences)
-        naming = sum(F.cross_entropy(k, wanted_kinds, ignore_index=-1) for k in kinds)
-        assert isinstance(distance, Tensor) and isinstance(naming, Tensor)
+        distance = torch.stack([(1 - F.cosine_similarity(s, wanted)).mean() for s in sentences]).sum()
+        naming = torch.stack([F.cross_entropy(k, wanted_kinds, ignore_index=-1) for k in kinds]).sum()
         return distance + 0.3 * naming, {
             "distance": float(distance.detach()),
             "naming": float(naming.detach()),
         }
 
-    def evaluate(module: nn.Module) -> dict[str, float]:
+    def evaluate() -> dict[str, float]:
         prompts = [(KINDS.index(kind), prompt) for kind, held in HELD_BACK.items() for prompt in held]
-        _, kinds = module([prompt for _, prompt in prompts])
+        _, kinds = pupil([prompt for _, prompt in prompts])
         wanted = torch.tensor([index for index, _ in prompts])
         return {
             f"held_back_{name}": float((k.argmax(1) == wanted).float().mean())

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from selva_core.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
@@ -24,17 +25,19 @@ SETTINGS = LoopSettings(num_steps=1700, learning_rate=2e-3, weight_decay=0.0)
 def crop_sounds(scenes: SceneSet, rng: np.random.Generator, *, batch_size: int, num_samples: int) -> Tensor:
     """Random excerpts of dry sounds, three in ten mixed with another; float32 (batch_size, num_samples)."""
     rows = np.empty((batch_size, num_samples), np.float32)
-    for row in rows:
-        row[:] = _excerpt(scenes, rng, num_samples)
+    for index in range(batch_size):
+        rows[index] = _excerpt(scenes, rng, num_samples)
         if rng.random() < 0.3:
-            row += _excerpt(scenes, rng, num_samples)
+            rows[index] += _excerpt(scenes, rng, num_samples)
     return torch.from_numpy(np.clip(rows * rng.uniform(0.6, 1.1, (batch_size, 1)).astype(np.float32), -1, 1))
 
 
-def _excerpt(scenes: SceneSet, rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    index = int(rng.integers(scenes.sounds.shape[0]))
-    start = int(rng.integers(scenes.sounds.shape[1] - num_samples))
-    return np.asarray(scenes.sounds[index, start : start + num_samples], np.float32) / 32767
+def _excerpt(scenes: SceneSet, rng: np.random.Generator, num_samples: int) -> npt.NDArray[np.float32]:
+    """One excerpt: the loudest of three places, or at times just any, so that silence is learned too."""
+    sound = scenes.sounds[int(rng.integers(scenes.sounds.shape[0]))]
+    starts = rng.integers(sound.size - num_samples, size=3)[: 1 if rng.random() < 0.25 else 3]
+    places = [np.asarray(sound[start : start + num_samples], np.float32) / 32767 for start in starts]
+    return max(places, key=lambda wave: float(np.square(wave).sum()))
 
 
 def train_vae(
@@ -54,7 +57,11 @@ def train_vae(
         return error + KL_WEIGHT * kl, {"error": float(error.detach()), "kl": float(kl.detach())}
 
     run_loop(
-        vae, compute_losses, checkpoint=checkpoint, settings=settings, evaluate=_mel_error(held_back, mel_of)
+        vae,
+        compute_losses,
+        checkpoint=checkpoint,
+        settings=settings,
+        evaluate=_mel_error(vae, held_back, mel_of),
     )
     return vae
 
@@ -65,13 +72,12 @@ def _measure_data(vae: Vae, mel_of: MelSpectrogram, train: SceneSet) -> None:
     vae.data_std.copy_(mel.std(dim=(0, 2))[None, :, None])
 
 
-def _mel_error(held_back: SceneSet, mel_of: MelSpectrogram) -> Callable[[nn.Module], dict[str, float]]:
+def _mel_error(vae: Vae, held_back: SceneSet, mel_of: MelSpectrogram) -> Callable[[], dict[str, float]]:
     mel = mel_of(crop_sounds(held_back, np.random.default_rng(1), batch_size=64, num_samples=CROP_SAMPLES))
 
-    def evaluate(module: nn.Module) -> dict[str, float]:
-        assert isinstance(module, Vae)
-        posterior = module.encode(mel)
-        rebuilt = module.decode(posterior.mean)
+    def evaluate() -> dict[str, float]:
+        posterior = vae.encode(mel)
+        rebuilt = vae.decode(posterior.mean)
         return {"mel_error": float((rebuilt - mel).abs().mean()), "latent_std": float(posterior.mean.std())}
 
     return evaluate

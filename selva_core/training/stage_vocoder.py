@@ -24,7 +24,7 @@ CROP_SAMPLES = SAMPLE_RATE_HZ // 2
 BATCH_SIZE = 8
 RESOLUTIONS = ((1024, 256), (512, 64), (128, 32))
 SILENCE_FLOOR = 1e-4
-SETTINGS = LoopSettings(num_steps=4000, learning_rate=1.5e-3, weight_decay=0.0, average_decay=0.998)
+SETTINGS = LoopSettings(num_steps=3600, learning_rate=1.5e-3, weight_decay=0.0, average_decay=0.998)
 
 
 class SpectralLoss(nn.Module):
@@ -71,7 +71,7 @@ def train_vocoder(
     def compute_losses(_: int, rng: np.random.Generator) -> Losses:
         return losses_of(crop_sounds(train, rng, batch_size=BATCH_SIZE, num_samples=CROP_SAMPLES))
 
-    def evaluate(_: nn.Module) -> dict[str, float]:
+    def evaluate() -> dict[str, float]:
         return {f"exam_{name}": value for name, value in losses_of(exam)[1].items()}
 
     run_loop(vocoder, compute_losses, checkpoint=checkpoint, settings=settings, evaluate=evaluate)

@@ -20,7 +20,7 @@ from selva_core.training.motion import (
     steady_times,
 )
 from selva_core.training.sounds import Rng
-from selva_core.training.thing import Thing, shade, tint
+from selva_core.training.thing import Draw, Thing, shade, tint
 
 STEEL, WOOD, DARK, GOLD = (0.62, 0.66, 0.7), (0.55, 0.36, 0.2), (0.12, 0.12, 0.14), (0.88, 0.68, 0.2)
 
@@ -29,9 +29,9 @@ def _strengths(rng: Rng, times_s: list[float]) -> list[float]:
     return [float(value) for value in rng.uniform(0.65, 1.0, len(times_s))]
 
 
-def _struck(
+def _struck(  # noqa: PLR0917
     kind: str,
-    draw: object,
+    draw: Draw,
     times_s: list[float],
     strengths: list[float],
     sound: FloatArray,

@@ -1,0 +1,139 @@
+"""The judge: a small classifier of dry sounds that says which kind of thing is heard.
+
+It is trained only on dry sounds of its own seeds, in a second or two, whenever it is needed; nothing of the model under test
+touches it. Sounds go in as log mel spectrograms, over which a small convolutional network averages where there is sound.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from selva_core.network.mel import MelSpectrogram
+from selva_core.specs import MEL_16K
+from selva_core.training.scenes import BUILDERS, KINDS
+from selva_core.training.sounds import SAMPLE_RATE_HZ
+
+log = logging.getLogger(__name__)
+
+JUDGE_SEED = 500_000
+EXAM_SEED = 600_000
+EXCERPT_S = 2.56
+SILENCE_RMS = 1e-3
+FLOOR = -3.5
+"""Log10 mel below which nothing counts: a faint bed of noise is no clue."""
+
+
+class JudgeNet(nn.Module):
+    """Log mel (B, 80, R) to scores (B, num_kinds)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(80, 64, 3, padding=1), nn.BatchNorm1d(64), nn.GELU(),
+            nn.Conv1d(64, 64, 5, stride=2, padding=2), nn.BatchNorm1d(64), nn.GELU(),
+            nn.Conv1d(64, 96, 5, stride=2, padding=2), nn.BatchNorm1d(96), nn.GELU(),
+        )  # fmt: skip
+        self.attend = nn.Conv1d(96, 1, 1)
+        self.name = nn.Linear(2 * 96, len(KINDS))
+
+    def forward(self, mel: Tensor) -> Tensor:
+        x = self.layers((mel.clamp_min(FLOOR) + 3.0) / 1.2)
+        weights = self.attend(x).softmax(dim=-1)
+        scores: Tensor = self.name(torch.cat([(x * weights).sum(-1), x.amax(-1)], dim=1))
+        return scores
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained judge and its share of right answers on dry sounds it has not heard."""
+
+    net: JudgeNet
+    accuracy: float
+
+    def probabilities(self, wave: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """wave float32 (n,), 16 kHz -> probability of each kind, (num_kinds,)."""
+        mel = MelSpectrogram(MEL_16K)(torch.from_numpy(_levelled(wave))[None])
+        with torch.no_grad():
+            return np.asarray(self.net(mel).softmax(dim=1)[0], np.float32)
+
+    def verdict(self, wave: npt.NDArray[np.float32]) -> str:
+        """The kind that is heard, or `silence`."""
+        if float(np.sqrt(np.mean(wave**2))) < SILENCE_RMS:
+            return "silence"
+        return KINDS[int(self.probabilities(wave).argmax())]
+
+
+def train_judge(*, num_steps: int = 700, batch_size: int = 42, num_per_kind: int = 80) -> Judge:
+    """Train on dry sounds of the judge's own seeds, and measure on those of others."""
+    torch.manual_seed(0)
+    mel_of, net = MelSpectrogram(MEL_16K), JudgeNet()
+    waves, kinds = dry_sounds(JUDGE_SEED, num_per_kind)
+    exam_waves, exam_kinds = dry_sounds(EXAM_SEED, 12)
+    with torch.no_grad():
+        mels, exam_mels = (
+            torch.cat([mel_of(torch.from_numpy(_levelled(w))[None]) for w in ws])
+            for ws in (waves, exam_waves)
+        )
+    wanted, exam_wanted = torch.from_numpy(kinds), torch.from_numpy(exam_kinds)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=num_steps)
+    rng = np.random.default_rng(1)
+    for _ in range(num_steps):
+        rows = torch.from_numpy(rng.integers(len(kinds), size=batch_size))
+        mel = mels[rows] + 0.1 * torch.randn(batch_size, 80, 1) + 0.1 * torch.randn(batch_size, 80, 160)
+        loss = F.cross_entropy(net(mel.clamp_min(FLOOR)), wanted[rows])
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+    net.eval()
+    with torch.no_grad():
+        accuracy = float((net(exam_mels).argmax(1) == exam_wanted).float().mean())
+    log.info("the judge names %.1f %% of dry sounds it has not heard", 100 * accuracy)
+    return Judge(net=net.eval(), accuracy=accuracy)
+
+
+def load_or_train_judge(path: Path) -> Judge:
+    """The judge kept at `path`, or a new one that is then kept there."""
+    if path.exists():
+        stored = torch.load(path, weights_only=True)
+        net = JudgeNet()
+        net.load_state_dict(stored["net"])
+        return Judge(net=net.eval(), accuracy=float(stored["accuracy"]))
+    judge = train_judge()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"net": judge.net.state_dict(), "accuracy": judge.accuracy}, path)
+    return judge
+
+
+def dry_sounds(
+    first_seed: int, num_per_kind: int
+) -> tuple[list[npt.NDArray[np.float32]], npt.NDArray[np.int64]]:
+    """Excerpts of 2.56 s of every kind, in which something sounds, and the index of the kind of each."""
+    waves, kinds = [], []
+    for index, kind in enumerate(KINDS):
+        for k in range(num_per_kind):
+            rng = np.random.default_rng([first_seed + k, index])
+            wave = BUILDERS[kind](rng, EXCERPT_S + 2.0, is_still=False).sound
+            waves.append(_loudest(wave, round(EXCERPT_S * SAMPLE_RATE_HZ)))
+            kinds.append(index)
+    return waves, np.asarray(kinds)
+
+
+def _loudest(wave: npt.NDArray[np.float32], num_samples: int) -> npt.NDArray[np.float32]:
+    starts = range(0, wave.size - num_samples + 1, SAMPLE_RATE_HZ // 4)
+    best = max(starts, key=lambda start: float(np.square(wave[start : start + num_samples]).sum()))
+    return wave[best : best + num_samples]
+
+
+def _levelled(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The wave at a peak of one half, so that loudness tells nothing."""
+    return np.asarray(0.5 * wave / (np.abs(wave).max() + 1e-4), np.float32)

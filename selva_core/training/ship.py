@@ -1,0 +1,77 @@
+"""Write what training left as the weights of selva-nano: one safetensors file per part, a tokenizer, known prompts, hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from selva_core.known_prompts import average_states
+from selva_core.network.parts import published_tensors
+from selva_core.training.prompts import all_training_prompts
+from selva_core.training.stage_text import TextTowers
+from selva_core.training.work import WorkFolder
+
+log = logging.getLogger(__name__)
+
+MAX_TOTAL_BYTES = 16_000_000
+LEAST_LIKENESS = 0.6
+"""Held-back phrasings lie above it (19 in 20 above 0.7), sounds of other things nearly all below 0.5."""
+
+
+def ship_weights(work: WorkFolder, folder: Path) -> None:
+    """Write all files into `folder` and `hashes.json` over them.
+
+    Raises ValueError when they are larger together than a repository should carry.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    towers = work.towers()
+    parts: dict[str, nn.Module] = {
+        "clip_text": towers.clip,
+        "t5": towers.t5,
+        "video_encoder": work.encoder().encoder,
+        "generator": work.generator(),
+        "vae": work.vae(),
+        "vocoder": work.vocoder(),
+    }
+    for name, module in parts.items():
+        tensors = {key: _stored(key, tensor) for key, tensor in published_tensors(name, module).items()}
+        save_file(tensors, folder / f"{name}.safetensors")
+    save_file(build_known_prompts(towers), folder / "known_prompts.safetensors")
+    tokenizer = json.loads(work.tokenizer_path.read_text(encoding="utf-8"))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
+    hashes = {
+        path.name: {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "size_bytes": path.stat().st_size,
+        }
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".safetensors", ".json") and path.name != "hashes.json"
+    }
+    (folder / "hashes.json").write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
+    total = sum(int(row["size_bytes"]) for row in hashes.values())
+    log.info("selva-nano is %.1f MB in all", total / 1e6)
+    if total > MAX_TOTAL_BYTES:
+        raise ValueError(f"weights in the repository are at most {MAX_TOTAL_BYTES} bytes in all; got {total}")
+
+
+def build_known_prompts(towers: TextTowers) -> dict[str, Tensor]:
+    """The phrasings of training as `selva_core.known_prompts` reads them."""
+    with torch.no_grad():
+        states = [towers.t5_states([prompt])[0] for _, prompt in all_training_prompts()]
+    phrases = torch.cat([average_states(state) for state in states])
+    return {"phrases": phrases.to(torch.float16), "least_likeness": torch.tensor(LEAST_LIKENESS)}
+
+
+def _stored(key: str, tensor: Tensor) -> Tensor:
+    """Half precision for matrices and kernels; vectors and fixed filters stay as they are."""
+    is_table = tensor.ndim < 2 or key.endswith(
+        (".filter", "latent_mean", "latent_std", "data_mean", "data_std")
+    )
+    stored = tensor if is_table or not tensor.is_floating_point() else tensor.to(torch.float16)
+    return stored.contiguous().clone()

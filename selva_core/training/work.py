@@ -1,0 +1,135 @@
+"""The folder of a training run: which file each stage leaves there, and how the next one finds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from selva_core.nano_spec import NANO_SPEC
+from selva_core.network.generator import Generator
+from selva_core.network.vae import Vae
+from selva_core.network.vocoder import Vocoder
+from selva_core.training.dataset import SceneSet, load_scene_set, render_scene_set
+from selva_core.training.loop import load_average
+from selva_core.training.phrasings import Corpus, build_corpus, load_corpus
+from selva_core.training.stage_encoder import (
+    EncoderWithHead,
+    HeldBackPhrasebook,
+    Phrasebook,
+    Steering,
+    train_encoder,
+)
+from selva_core.training.stage_generator import (
+    PRODUCT_GUIDANCE,
+    Cache,
+    build_cache,
+    train_generator,
+)
+from selva_core.training.stage_text import TextTowers, load_towers, train_text, train_tokenizer
+from selva_core.training.stage_vae import train_vae
+from selva_core.training.stage_vocoder import train_vocoder
+
+TRAINING_SEED = 0
+EXAM_SEED = 900_000
+NUM_EXAM_SCENES = 100
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """One training run on disk; every method can be called again and goes on from what is there."""
+
+    path: Path
+
+    def render(self, *, num_scenes: int, num_workers: int) -> None:
+        """Scenes for training and for the examinations during it."""
+        render_scene_set(
+            self.path / "val", first_seed=EXAM_SEED, num_scenes=NUM_EXAM_SCENES, num_workers=num_workers
+        )
+        render_scene_set(
+            self.path / "train", first_seed=TRAINING_SEED, num_scenes=num_scenes, num_workers=num_workers
+        )
+
+    def train_text(self, sentence_model: Path) -> None:
+        """Corpus, tokenizer and text towers."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        corpus = build_corpus(sentence_model, self.path / "corpus.npz")
+        if not self.tokenizer_path.exists():
+            train_tokenizer(corpus).save(str(self.tokenizer_path))
+        train_text(corpus, Tokenizer.from_file(str(self.tokenizer_path)), self.path / "text.pt")
+
+    def train_vae(self) -> None:
+        train_vae(self.scenes("train"), self.scenes("val"), self.path / "vae.pt")
+
+    def train_vocoder(self) -> None:
+        train_vocoder(self.scenes("train"), self.scenes("val"), self.path / "vocoder.pt")
+
+    def train_encoder(self, steering: Steering) -> None:
+        train_encoder(
+            self.scenes("train"),
+            self.scenes("val"),
+            self.towers(),
+            self.corpus(),
+            self.encoder_path(steering),
+            steering=steering,
+        )
+
+    def train_generator(self) -> None:
+        """First as usual, then on, so that guidance as the product uses it follows the data."""
+        caches = self.cache("train"), self.cache("val")
+        train_generator(*caches, self.towers(), self.vae(), self.path / "generator.pt")
+        train_generator(
+            *caches,
+            self.towers(),
+            self.vae(),
+            self.path / "generator-guided.pt",
+            trained_guidance=PRODUCT_GUIDANCE,
+            start_from=self.path / "generator.pt",
+        )
+
+    @property
+    def tokenizer_path(self) -> Path:
+        return self.path / "tokenizer.json"
+
+    def encoder_path(self, steering: Steering) -> Path:
+        return self.path / ("encoder.pt" if steering == "full" else f"encoder-{steering}.pt")
+
+    def scenes(self, name: str) -> SceneSet:
+        return load_scene_set(self.path / name)
+
+    def corpus(self) -> Corpus:
+        return load_corpus(self.path / "corpus.npz")
+
+    def towers(self) -> TextTowers:
+        return load_towers(Tokenizer.from_file(str(self.tokenizer_path)), self.path / "text.pt")
+
+    def vae(self) -> Vae:
+        vae = Vae(NANO_SPEC.vae)
+        load_average(vae, self.path / "vae.pt")
+        return vae.requires_grad_(False).eval()
+
+    def vocoder(self) -> Vocoder:
+        vocoder = Vocoder(NANO_SPEC.vocoder)
+        load_average(vocoder, self.path / "vocoder.pt")
+        return vocoder.requires_grad_(False).eval()
+
+    def encoder(self, steering: Steering = "full") -> EncoderWithHead:
+        model = EncoderWithHead(steering)
+        load_average(model, self.encoder_path(steering))
+        return model.requires_grad_(False).eval()
+
+    def generator(self) -> Generator:
+        generator = Generator(NANO_SPEC.generator)
+        load_average(generator, self.path / "generator-guided.pt")
+        return generator.requires_grad_(False).eval()
+
+    def cache(self, name: str, steering: Steering = "full") -> Cache:
+        """Latents and features of the scenes called `name`; held-back phrasings for those of the examinations."""
+        phrasebook = Phrasebook(self.corpus()) if name == "train" else HeldBackPhrasebook()
+        folder = self.path / f"cache-{name}" if steering == "full" else self.path / f"cache-{name}-{steering}"
+        with torch.inference_mode(False):
+            return build_cache(
+                self.scenes(name), self.vae(), self.encoder(steering), self.towers(), phrasebook, folder
+            )
