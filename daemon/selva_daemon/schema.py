@@ -168,7 +168,7 @@ def _parse_output(reader: FieldReader, *, duration_s: Fraction) -> OutputRequest
 
 
 def _absolute(reader: FieldReader, name: str) -> Path:
-    path = Path(reader.text(name, max_chars=MAX_PATH_CHARS, one_line=True))
+    path = Path(reader.text(name, max_chars=MAX_PATH_CHARS))
     if path.parts and not path.is_absolute():
         reader.refuse(name, f"an absolute path is needed; got {str(path)[:80]!r}")
     elif ".." in path.parts:

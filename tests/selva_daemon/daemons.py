@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psutil
-from selva_daemon.connection import process_is_alive
+import zmq
+from selva_daemon.connection import Connection, process_is_alive
+from selva_daemon.keys import KeyPair
 from selva_daemon.places import Places
 from selva_daemon.schema import JobRequest
 from selva_daemon.server import Server
@@ -80,3 +82,21 @@ def end_process_tree(pid: int) -> None:
         return
     for process in family:
         kill_hard(process.pid)
+
+
+@contextmanager
+def raw_dealer(
+    connection: Connection, *, channel: str = "jobs", keys: KeyPair | None
+) -> Iterator[zmq.Socket[bytes]]:
+    """A socket of our own making; `keys` None speaks no CURVE at all."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    dealer.linger = 0
+    if keys is not None:
+        dealer.curve_serverkey = connection.server_key.encode()
+        dealer.curve_publickey, dealer.curve_secretkey = keys.public.encode(), keys.secret.encode()
+    dealer.connect(getattr(connection, channel))
+    try:
+        yield dealer
+    finally:
+        context.destroy(linger=0)

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import psutil
 import pytest
 import zmq
 from selva_daemon.client import Client
-from selva_daemon.connection import Connection, read_connection
+from selva_daemon.connection import read_connection
 from selva_daemon.errors import (
     ConfigurationError,
     DaemonRefusedError,
@@ -34,27 +33,9 @@ from selva_daemon.protocol import MAX_MESSAGE_BYTES, Envelope, new_id, pack, par
 from selva_daemon.settings import DaemonSettings
 
 from selva_core.errors import OutputError
-from tests.selva_daemon.daemons import JobMaker, StartServer, wait_until
+from tests.selva_daemon.daemons import JobMaker, StartServer, raw_dealer, wait_until
 
 POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="mode bits are a POSIX thing")
-
-
-@contextmanager
-def raw_dealer(
-    connection: Connection, *, channel: str = "jobs", keys: KeyPair | None
-) -> Iterator[zmq.Socket[bytes]]:
-    """A socket of our own making; `keys` None speaks no CURVE at all."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    dealer = context.socket(zmq.DEALER)
-    dealer.linger = 0
-    if keys is not None:
-        dealer.curve_serverkey = connection.server_key.encode()
-        dealer.curve_publickey, dealer.curve_secretkey = keys.public.encode(), keys.secret.encode()
-    dealer.connect(getattr(connection, channel))
-    try:
-        yield dealer
-    finally:
-        context.destroy(linger=0)
 
 
 def hello(request_id: str | None = None, session: str = "s") -> bytes:

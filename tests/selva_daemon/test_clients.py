@@ -1,0 +1,210 @@
+"""The two clients: what they say when there is no daemon, and that they do the same."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import zmq
+from selva_daemon.async_client import AsyncClient
+from selva_daemon.client import Client
+from selva_daemon.connection import read_connection
+from selva_daemon.errors import (
+    DaemonStartError,
+    DaemonTimeoutError,
+    DaemonUnavailableError,
+    InvalidRequestError,
+    ProtocolVersionError,
+    UnknownJobError,
+    from_wire,
+)
+from selva_daemon.launch import start_daemon
+from selva_daemon.places import Places
+from selva_daemon.protocol import Envelope, pack, parse
+
+from tests.selva_daemon.daemons import JobMaker, StartDaemon, end_process_tree, raw_dealer
+
+
+def test_without_a_daemon_the_client_says_how_to_start_one(places: Places) -> None:
+    with pytest.raises(DaemonUnavailableError, match="selva daemon start"):
+        Client.connect(places=places)
+
+
+def test_the_remains_of_a_crash_are_no_daemon(client: Client, places: Places) -> None:
+    connection = read_connection(places.connection_file)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    replace(connection, pid=ended.pid).write(places.connection_file)
+    with pytest.raises(DaemonUnavailableError, match="is gone"):
+        Client.connect(places=places)
+    connection.write(places.connection_file)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"protocol": "one"}'])
+def test_a_damaged_connection_file_is_no_daemon(content: bytes, places: Places) -> None:
+    places.state.mkdir(parents=True)
+    places.connection_file.write_bytes(content)
+    with pytest.raises(DaemonUnavailableError, match=r"connection\.json"):
+        Client.connect(places=places)
+
+
+def test_a_daemon_that_does_not_answer_is_a_time_out_that_names_the_request(
+    client: Client, places: Places
+) -> None:
+    connection = read_connection(places.connection_file)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    deaf = context.socket(zmq.ROUTER)
+    try:
+        port = deaf.bind_to_random_port("tcp://127.0.0.1")
+        replace(connection, jobs=f"tcp://127.0.0.1:{port}").write(places.connection_file)
+        with pytest.raises(DaemonTimeoutError, match=r"'hello' in 0\.7 s"):
+            Client.connect(places=places, timeout_s=0.7)
+    finally:
+        connection.write(places.connection_file)
+        context.destroy(linger=0)
+
+
+def test_waiting_has_a_limit_and_the_job_goes_on(client: Client, make_job: JobMaker) -> None:
+    client.pause()
+    job_id = client.submit(make_job()).job_id
+    with pytest.raises(DaemonTimeoutError, match="go on in the daemon"):
+        client.wait(job_id, timeout_s=0.2)
+    client.resume()
+    assert client.wait(job_id, timeout_s=60).state == "done"
+
+
+def test_watching_a_job_nobody_knows_raises(client: Client) -> None:
+    with pytest.raises(UnknownJobError):
+        list(client.events("nonesuch"))
+
+
+def test_watching_several_jobs_ends_when_all_are_finished(client: Client, make_job: JobMaker) -> None:
+    job_ids = [client.submit(make_job(seed=seed)).job_id for seed in range(3)]
+    finished = [status.job_id for status in client.watch(job_ids, timeout_s=60) if status.is_finished]
+    assert finished == job_ids
+
+
+def test_a_client_of_another_protocol_is_told_so(client: Client, places: Places) -> None:
+    connection = read_connection(places.connection_file)
+    with raw_dealer(connection, keys=connection.client) as dealer:
+        dealer.send(pack(Envelope(type="hello", request_id="1", session="s", protocol=2)))
+        assert dealer.poll(5_000)
+        error = from_wire(parse(dealer.recv_multipart()).body)
+    assert isinstance(error, ProtocolVersionError)
+    assert "Update" in error.message
+
+
+def test_a_client_finds_the_daemon_that_was_started_anew(
+    places: Places, start_daemon_process: StartDaemon
+) -> None:
+    first = start_daemon_process()
+    with Client.connect(places=places) as client:
+        end_process_tree(first)
+        second = start_daemon_process()
+        assert client.status().processes[0].pid == second
+
+
+def test_connect_starts_a_daemon_when_asked_and_leaves_it_running(places: Places) -> None:
+    with Client.connect(places=places, start_if_needed=True) as client:
+        pid = client.status().processes[0].pid
+        assert pid is not None
+    try:
+        with Client.connect(places=places) as again:
+            assert again.status().processes[0].pid == pid
+        assert start_daemon(places) == pid
+    finally:
+        end_process_tree(pid)
+
+
+def test_a_daemon_that_cannot_start_is_an_error_with_its_words(places: Places) -> None:
+    places.config.mkdir(parents=True)
+    places.settings_file.write_text('{"keep_alive_s": -5}')
+    with pytest.raises(DaemonStartError, match=r"keep_alive_s is -1 \(for ever\) or 0 and more"):
+        Client.connect(places=places, start_if_needed=True)
+
+
+def test_ten_lines_make_a_stem(client: Client, make_job: JobMaker) -> None:
+    """The example in the client's docstring."""
+    submitted = client.submit(make_job())
+    stages = [status.stage for status in client.events(submitted.job_id)]
+    assert "sampling" in stages
+    assert all(Path(stem.file).is_file() for stem in client.wait(submitted.job_id).raise_for_state().stems)
+
+
+def test_the_asynchronous_client_does_the_whole_way(
+    client: Client, places: Places, make_job: JobMaker
+) -> None:
+    async def whole_way() -> None:
+        async with await AsyncClient.connect(places=places) as twin:
+            submitted = await twin.submit(make_job())
+            states = [status.state async for status in twin.events(submitted.job_id, timeout_s=60)]
+            assert states[-1] == "done"
+            assert (await twin.wait(submitted.job_id)).stems
+            with pytest.raises(InvalidRequestError):
+                await twin.submit(replace(make_job(), label=""))
+
+    asyncio.run(whole_way())
+
+
+def test_tasks_share_an_asynchronous_client(client: Client, places: Places, make_job: JobMaker) -> None:
+    async def many() -> None:
+        async with await AsyncClient.connect(places=places) as twin:
+            submitted = await asyncio.gather(*(twin.submit(make_job(seed=seed)) for seed in range(8)))
+            done = await asyncio.gather(*(twin.wait(each.job_id, timeout_s=60) for each in submitted))
+            assert [status.job_id for status in done] == [each.job_id for each in submitted]
+            assert {status.state for status in done} == {"done"}
+
+    asyncio.run(many())
+
+
+def test_a_cancelled_task_leaves_the_asynchronous_client_usable(
+    client: Client, places: Places, make_job: JobMaker
+) -> None:
+    async def impatient() -> None:
+        async with await AsyncClient.connect(places=places) as twin:
+            await twin.pause()
+            job_id = (await twin.submit(make_job())).job_id
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(twin.wait(job_id), timeout=0.2)
+            assert (await twin.job(job_id)).state == "queued"
+
+    asyncio.run(impatient())
+
+
+def test_the_twins_have_the_same_methods_with_the_same_arguments() -> None:
+    def face(kind: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(method).parameters)
+            for name, method in vars(kind).items()
+            if inspect.isfunction(method) and not name.startswith("_")
+        }
+
+    assert face(Client) == face(AsyncClient)
+
+
+@pytest.mark.parametrize("module", ["selva_daemon.client", "selva_daemon.async_client"])
+def test_importing_a_client_loads_neither_torch_nor_a_media_library_nor_numpy(module: str) -> None:
+    program = f"import {module}, sys; print({{'torch', 'av', 'numpy', 'soundfile'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_a_second_start_while_the_first_is_starting_ends_with_one_daemon(places: Places) -> None:
+    program = (
+        "from selva_daemon.launch import start_daemon; from selva_daemon.places import Places\n"
+        "print(start_daemon(Places.find()))"
+    )
+    starters = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    pids = {int(starter.communicate(timeout=60)[0]) for starter in starters}
+    try:
+        assert len(pids) == 1
+    finally:
+        for pid in pids:
+            end_process_tree(pid)
