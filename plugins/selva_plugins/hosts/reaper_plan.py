@@ -12,7 +12,7 @@ from selva_otio.clock import TimelineClock
 
 from selva_plugins.hosts.reaper_recipes import describe_recipe
 from selva_plugins.hosts.reaper_snapshot import ReaperItem, ReaperTake
-from selva_plugins.hosts.reaper_timeline import Stretch, snap_seconds
+from selva_plugins.hosts.reaper_timeline import SAME_S, Stretch, snap_seconds
 
 Placement = dict[str, Any]
 
@@ -31,18 +31,17 @@ def build_new_item(
 ) -> Placement:
     """A new item for the takes of one cue.
 
-    Its position is the picture item's own double plus an exact difference, so that a stem that begins where its item
-    begins has the very same double.
+    Where the stem begins and ends with its picture item it gets that item's own doubles, not ones that differ by dust.
     """
     item, rate_hz = stretch.item, settings.sample_rate_hz
-    item_start_s = snap_seconds(item.position_s, clock, rate_hz)
-    item_end_s = snap_seconds(item.position_s + item.length_s, clock, rate_hz)
     placed, span = stems[0].cue.clip, stems[0].span
-    covers_item = (placed.record_start_s, placed.record_end_s) == (item_start_s, item_end_s)
+    lead_s = placed.record_start_s - snap_seconds(item.position_s, clock, rate_hz)
+    tail_s = snap_seconds(item.position_s + item.length_s, clock, rate_hz) - placed.record_end_s
+    begins_with_item, ends_with_item = abs(lead_s) < SAME_S, abs(tail_s) < SAME_S
     return {
         **_describe(stems[0]),
-        "start_s": item.position_s + float(placed.record_start_s - item_start_s),
-        "length_s": item.length_s if covers_item else float(placed.duration_s),
+        "start_s": item.position_s if begins_with_item else float(placed.record_start_s),
+        "length_s": item.length_s if begins_with_item and ends_with_item else float(placed.duration_s),
         "source_offset_s": span.offset_samples / rate_hz,
         "anchor": _describe_anchor(item, stretch.take),
         "into_item": None,

@@ -12,7 +12,7 @@ return function(selva)
 
   -- Where this REAPER keeps what the installer wrote for it.
   function bridge.config_path()
-    return files.join(files.join(reaper.GetResourcePath(), "Selva"), "bridge.json")
+    return files.join(files.join(files.plain_folder(reaper.GetResourcePath()), "Selva"), "bridge.json")
   end
 
   local function read_json(path)

@@ -20,6 +20,15 @@ return function()
     return path:match("([^/\\]+)[/\\]*$") or path
   end
 
+  -- A folder by a name that Lua can open: the short one where Windows would garble the real one.
+  function files.plain_folder(folder)
+    if not reaper.GetOS():find("^Win") or not folder:find("[\x80-\xFF]") then
+      return folder
+    end
+    local answer = reaper.ExecProcess('cmd.exe /Q /C for %I in ("' .. folder .. '") do @echo %~sI', 5000)
+    return answer and answer:match("\n([^\r\n]+)") or folder
+  end
+
   -- The bytes of a file, or nil when there is none (yet).
   function files.read(path)
     local file = io.open(path, "rb")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 _KEY_CLOSED = -1
@@ -33,7 +33,16 @@ class Stroke:
 @lru_cache(maxsize=32)
 def load_font(size: int, is_bold: bool) -> ImageFont.FreeTypeFont:
     name = "DejaVuSans-Bold.ttf" if is_bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), size - 2)
+    return ImageFont.truetype(str(_font_folder() / name), size - 2)
+
+
+@lru_cache(maxsize=1)
+def _font_folder() -> Path:
+    """The fonts that come with matplotlib, without loading it."""
+    spec = importlib.util.find_spec("matplotlib")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
 class Canvas:

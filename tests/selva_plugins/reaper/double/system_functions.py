@@ -80,6 +80,9 @@ def enumerate_subdirectories(world: World, path: str, index: int) -> str | None:
 
 @reascript("ExecProcess")
 def exec_process(world: World, command_line: str, timeout_ms: int) -> str | None:
+    short_name = world.answer_short_name(command_line)
+    if short_name is not None:
+        return f"0\n{short_name}\r\n"
     if timeout_ms >= 0:
         world.complain("ExecProcess: waiting for the end blocks REAPER; use -1 or -2")
     return "" if world.start_process(command_line) else None

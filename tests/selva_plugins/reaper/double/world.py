@@ -93,6 +93,7 @@ class World:
         self.on_command: Callable[[list[str]], bool] | None = None
         self.environment: dict[str, str] = {}
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.short_names: dict[str, str] = {}
         self.listings: dict[str, list[str]] = {}
         self.refresh_depth = 0
         self.canvas = Canvas()
@@ -126,7 +127,7 @@ class World:
         windows = PureWindowsPath(text)
         if windows.drive != "C:":
             raise Complaint(f"a path on drive C: is wanted; got {text!r}")
-        return self.home.joinpath(*windows.parts[1:])
+        return self.home.joinpath(*(self.short_names.get(part, part) for part in windows.parts[1:]))
 
     def complain(self, text: str) -> None:
         self.complaints.append(text)
@@ -443,6 +444,22 @@ class World:
             )
         )
         return True
+
+    def answer_short_name(self, command_line: str) -> str | None:
+        """What cmd.exe says to the question for a folder's 8.3 name; other commands are not answered here."""
+        match = re.fullmatch(r'cmd\.exe /Q /C for %I in \("([^"]+)"\) do @echo %~sI', command_line)
+        if match is None or not self.profile.is_windows:
+            return None
+        parts = []
+        for part in PureWindowsPath(match[1]).parts[1:]:
+            alias = (
+                part
+                if part.isascii()
+                else re.sub(r"\W", "", part.encode("ascii", "ignore").decode())[:6] + "~1"
+            )
+            self.short_names[alias] = part
+            parts.append(alias)
+        return str(PureWindowsPath("C:\\", *parts))
 
     def now_s(self) -> float:
         return time.monotonic() if self.is_real_time else self.clock_s

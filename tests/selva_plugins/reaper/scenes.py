@@ -1,0 +1,205 @@
+"""Projects as editors have them, and what a user does to a REAPER that the double plays."""
+
+from __future__ import annotations
+
+import json
+import wave
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from selva_plugins.hosts import reaper_install
+from selva_plugins.progress import RequestProgress
+from selva_plugins.request_folder import PROTOCOL, RequestFolder
+
+from .double import InputDialog, Item, Project, Source, Track, World
+from .double.world import Script
+
+SCRIPTS = Path(__file__).parents[3] / "plugins" / "reaper" / "Selva"
+GENERATE = reaper_install.PACKAGE_SCRIPT
+REGIONS = "Selva - Generate stems from regions and markers.lua"
+NEW_TAKES = "Selva - New takes for selected stem items.lua"
+JOB_LIST = "Selva - Open job list.lua"
+CHECK = "Selva - Settings and check.lua"
+
+BIKES = Source.video("/media/bikes.mp4", 10.0)
+
+
+def put_script(world: World, name: str) -> Path:
+    """The real scripts, copied to where this REAPER can see them."""
+    target = world.resource_folder / "Scripts" / "Selva"
+    for source in SCRIPTS.rglob("*.lua"):
+        place = target / source.relative_to(SCRIPTS)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists():
+            place.write_bytes(source.read_bytes())
+    return target / name
+
+
+def write_bridge_file(world: World, **changed: Any) -> Path:
+    """What the installer writes, with a command that only the double's `on_command` ever sees."""
+    requests = world.resource_folder / "Selva" / "requests"
+    requests.mkdir(parents=True, exist_ok=True)
+    program = "C:\\Selva\\pythonw.exe" if world.profile.is_windows else "/opt/selva/python"
+    values = {
+        "schema": "selva.bridge/1",
+        "protocol": PROTOCOL,
+        "version": "0.1.0",
+        "command": [program, "-m", "selva_daemon", "host", "reaper"],
+        "request_folder": plain_host_path(world, requests),
+        **changed,
+    }
+    (requests.parent / "bridge.json").write_text(json.dumps(values), encoding="ascii")
+    return requests
+
+
+def plain_host_path(world: World, path: Path) -> str:
+    text = world.host_path(path)
+    if text.isascii() or not world.profile.is_windows:
+        return text
+    short = world.answer_short_name(f'cmd.exe /Q /C for %I in ("{text}") do @echo %~sI')
+    assert short is not None
+    return short
+
+
+def run_action(world: World, name: str) -> Script:
+    return world.run_script(put_script(world, name))
+
+
+def type_in(answers: Mapping[str, str]) -> Any:
+    """Fill in the fields whose caption begins with a key; the others keep their defaults."""
+
+    def answer(dialog: InputDialog) -> list[str]:
+        left = dict(answers)
+        values = []
+        for caption, default in zip(dialog.captions, dialog.values, strict=True):
+            key = next((key for key in left if caption.startswith(key)), None)
+            values.append(default if key is None else left.pop(key))
+        assert not left, f"no field is called {list(left)}; there are {dialog.captions}"
+        return values
+
+    return answer
+
+
+def type_sounds(*sounds: str, **settings: str) -> Any:
+    """Fill in the dialog of "Generate stems for selected items"; settings are caption beginnings."""
+
+    def answer(dialog: InputDialog) -> list[str]:
+        values = list(dialog.values)
+        fields = [
+            index for index, caption in enumerate(dialog.captions) if caption.startswith("Track: prompt")
+        ]
+        for index, sound in zip(fields, [*sounds, *[""] * len(fields)], strict=False):
+            values[index] = sound
+        for key, value in settings.items():
+            values[next(i for i, caption in enumerate(dialog.captions) if caption.startswith(key))] = value
+        return values
+
+    return answer
+
+
+class FakeBridge:
+    """Stands where the bridge process would: notes what was started, answers as the test says."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.requests = write_bridge_file(world)
+        self.started: list[list[str]] = []
+        world.on_command = self._start
+
+    def _start(self, words: list[str]) -> bool:
+        self.started.append(words)
+        return True
+
+    @property
+    def folders(self) -> list[Path]:
+        """Request folders in the order they were made."""
+        return sorted(self.requests.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+
+    @property
+    def folder(self) -> RequestFolder:
+        return RequestFolder(self.folders[-1])
+
+    @property
+    def request(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads((self.folders[-1] / "request.json").read_text(encoding="utf-8"))
+        return values
+
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads((self.folders[-1] / "snapshot.json").read_text(encoding="utf-8"))
+        return values
+
+    def say(self, message: str, fraction: float = 0.5, seconds_left: float | None = 12.0) -> None:
+        progress = RequestProgress(message=message, fraction=fraction, seconds_left=seconds_left)
+        self.folder.say_progress(progress, [])
+
+    def finish(self, placements: Sequence[Mapping[str, Any]], notices: Sequence[str] = ()) -> None:
+        self.folder.write_plan([dict(placement) for placement in placements])
+        self.folder.say_ready("ready", list(notices))
+
+
+def write_stem(world: World, name: str, length_s: float = 2.0) -> str:
+    """A silent stem beside the project; returns its path as REAPER spells it."""
+    path = world.home / "stems" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(3)
+        stream.setframerate(48_000)
+        stream.writeframes(bytes(round(length_s * 48_000) * 3))
+    return world.host_path(path)
+
+
+def plan_for(
+    world: World, item: Item, *, track: str = "Dog", cue: str = "cue-1", num_takes: int = 1, **changed: Any
+) -> dict[str, Any]:
+    """A placement that covers an item, as the bridge would plan it."""
+    take = item.active_take
+    source = take.source
+    assert source is not None
+    return {
+        "cue": cue,
+        "label": f"{track}: {take.name}",
+        "stem_track": track,
+        "start_s": item.position_s,
+        "length_s": item.length_s,
+        "source_offset_s": 0.0,
+        "anchor": {
+            "item_guid": item.guid,
+            "position_s": item.position_s,
+            "length_s": item.length_s,
+            "start_offset_s": take.values["D_STARTOFFS"],
+            "play_rate": take.values["D_PLAYRATE"],
+            "picture_key": picture_key(source),
+        },
+        "into_item": None,
+        "takes": [
+            {
+                "file": write_stem(world, f"{cue}_t{number}.wav", item.length_s + 1),
+                "name": f"{track} take {number}",
+                "recipe": {"schema": "selva.recipe/1", "seed": 41 + number},
+            }
+            for number in range(1, num_takes + 1)
+        ],
+        **changed,
+    }
+
+
+def picture_key(source: Source) -> str:
+    words = []
+    level: Source | None = source
+    while level is not None:
+        words.append(level.file)
+        if level.kind == "SECTION":
+            reverse = "r" if level.is_reversed else ""
+            words.append(f"{level.section_offset_s:.9f}+{level.length_s:.9f}{reverse}")
+        level = level.parent
+    return "|".join(words)
+
+
+def project_with(world: World, *items: Item, saved: bool = True, **facts: Any) -> Project:
+    """A project with one video track."""
+    project = world.add_project(world.home / "Film" / "film.rpp" if saved else None, **facts)
+    project.tracks.append(Track(name="Video", items=list(items)))
+    return project
