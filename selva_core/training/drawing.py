@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
-Track: TypeAlias = "npt.NDArray[np.floating[npt.NBitBase]] | float"
+Track: TypeAlias = "npt.NDArray[Any] | float"
 """One number per frame (T,), or one for all frames."""
 Colour: TypeAlias = "tuple[float, float, float] | FloatArray"
 """Red, green, blue, each 0..1; or one such triple per frame (T, 3)."""

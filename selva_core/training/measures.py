@@ -26,7 +26,8 @@ def level_curve(wave: FloatArray) -> FloatArray:
     """Root mean square of each 10 ms, float32 (n // 160,)."""
     hop = round(HOP_S * SAMPLE_RATE_HZ)
     num_hops = wave.size // hop
-    return np.sqrt(np.square(wave[: num_hops * hop]).reshape(num_hops, hop).mean(axis=1) + 1e-12)
+    powers = np.square(wave[: num_hops * hop]).reshape(num_hops, hop).mean(axis=1)
+    return np.asarray(np.sqrt(powers + 1e-12), np.float32)
 
 
 def find_onsets(wave: FloatArray, *, min_gap_s: float = 0.1) -> list[float]:
@@ -77,7 +78,7 @@ def level_at_frames(wave: FloatArray, frames_per_second: int, num_frames: int) -
     times = (np.arange(num_frames) + 0.5) / frames_per_second
     grid = (np.arange(level.size) + 0.5) * HOP_S
     smooth = np.convolve(level, np.ones(6) / 6, mode="same")
-    return np.interp(times, grid, smooth).astype(np.float32)
+    return np.asarray(np.interp(times, grid, smooth), np.float32)
 
 
 def pitch_at_frames(wave: FloatArray, frames_per_second: int, num_frames: int) -> FloatArray:

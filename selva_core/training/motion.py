@@ -23,7 +23,7 @@ class Curve:
     def at(self, times_s: npt.ArrayLike) -> FloatArray:
         """Its value at each time."""
         grid = np.arange(self.values.size) / CONTROL_HZ
-        return np.interp(np.asarray(times_s), grid, self.values).astype(np.float32)
+        return np.asarray(np.interp(np.asarray(times_s), grid, self.values), np.float32)
 
     def as_audio(self, num_samples: int) -> FloatArray:
         """Its value at each audio sample."""
@@ -36,7 +36,7 @@ class Curve:
 
 def control_times(duration_s: float) -> FloatArray:
     """The instants a curve is sampled at, one second past the end included."""
-    return (np.arange(round((duration_s + 1.0) * CONTROL_HZ)) / CONTROL_HZ).astype(np.float32)
+    return np.asarray(np.arange(round((duration_s + 1.0) * CONTROL_HZ)) / CONTROL_HZ, np.float32)
 
 
 def wandering(rng: Rng, duration_s: float, *, rest_share: float = 0.3) -> Curve:
@@ -102,17 +102,18 @@ def grouped_times(
 def since_last(times_s: Sequence[float], t: FloatArray) -> FloatArray:
     """Seconds since the latest event at or before each instant (a large number before the first)."""
     events = np.concatenate([[-1e3], np.asarray(times_s, float)])
-    return (t - events[np.searchsorted(events, t, side="right") - 1]).astype(np.float32)
+    return np.asarray(t - events[np.searchsorted(events, t, side="right") - 1], np.float32)
 
 
 def until_next(times_s: Sequence[float], t: FloatArray) -> FloatArray:
     """Seconds until the next event after each instant (a large number after the last)."""
     events = np.concatenate([np.asarray(times_s, float), [1e3]])
-    return (events[np.searchsorted(events, t, side="right")] - t).astype(np.float32)
+    return np.asarray(events[np.searchsorted(events, t, side="right")] - t, np.float32)
 
 
 def away(times_s: Sequence[float], t: FloatArray, *, before_s: float, after_s: float) -> FloatArray:
     """0 at each event, 1 when it is more than `after_s` past and the next more than `before_s` ahead."""
-    return np.minimum(
-        np.minimum(until_next(times_s, t) / before_s, since_last(times_s, t) / after_s), 1.0
-    ).astype(np.float32)
+    return np.asarray(
+        np.minimum(np.minimum(until_next(times_s, t) / before_s, since_last(times_s, t) / after_s), 1.0),
+        np.float32,
+    )

@@ -123,7 +123,7 @@ def all_training_prompts() -> list[tuple[str, str]]:
 
 def choose_prompt(rng: Rng, prompts: Sequence[str]) -> str:
     """One phrasing, at times written as editors do: capitals, a full stop, a label in front."""
-    prompt = str(prompts[rng.integers(len(prompts))])
+    prompt = str(prompts[int(rng.integers(len(prompts)))])
     style = rng.random()
     if style < 0.12:
         return prompt.capitalize()

@@ -99,7 +99,7 @@ class Scene:
 
     def mixture(self) -> FloatArray:
         """All sounds together, float32 (num_samples,)."""
-        return np.sum([placed.thing.sound for placed in self.targets], axis=0).astype(np.float32)
+        return np.asarray(np.sum([placed.thing.sound for placed in self.targets], axis=0), np.float32)
 
 
 def build_scene(

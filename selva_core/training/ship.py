@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -45,7 +46,7 @@ def ship_weights(work: WorkFolder, folder: Path) -> None:
     save_file(build_known_prompts(towers), folder / "known_prompts.safetensors")
     tokenizer = json.loads(work.tokenizer_path.read_text(encoding="utf-8"))
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
-    hashes = {
+    hashes: dict[str, dict[str, Any]] = {
         path.name: {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "size_bytes": path.stat().st_size,
@@ -54,7 +55,7 @@ def ship_weights(work: WorkFolder, folder: Path) -> None:
         if path.suffix in (".safetensors", ".json") and path.name != "hashes.json"
     }
     (folder / "hashes.json").write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
-    total = sum(int(row["size_bytes"]) for row in hashes.values())
+    total = sum(row["size_bytes"] for row in hashes.values())
     log.info("selva-nano is %.1f MB in all", total / 1e6)
     if total > MAX_TOTAL_BYTES:
         raise ValueError(f"weights in the repository are at most {MAX_TOTAL_BYTES} bytes in all; got {total}")

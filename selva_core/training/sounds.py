@@ -21,7 +21,7 @@ Rng = np.random.Generator
 
 def seconds(duration_s: float) -> FloatArray:
     """Time of each sample, float32 (n,)."""
-    return np.arange(round(duration_s * SAMPLE_RATE_HZ), dtype=np.float32) / SAMPLE_RATE_HZ
+    return np.asarray(np.arange(round(duration_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ, np.float32)
 
 
 def modes(
@@ -40,7 +40,7 @@ def noise(rng: Rng, num_samples: int, low_hz: float, high_hz: float) -> FloatArr
     """Band-passed white noise of unit level."""
     band = signal.butter(2, [low_hz, high_hz], "bandpass", fs=SAMPLE_RATE_HZ, output="sos")
     out = signal.sosfilt(band, rng.standard_normal(num_samples + 400))[400:]
-    return (out / (out.std() + 1e-6)).astype(np.float32)
+    return np.asarray(out / (out.std() + 1e-6), np.float32)
 
 
 def burst(rng: Rng, low_hz: float, high_hz: float, decay_s: float) -> FloatArray:
@@ -157,7 +157,7 @@ def bird_chirp(pitch: float, sweep: float) -> FloatArray:
     bend = 1.0 + 0.22 * sweep * np.cos(np.pi * t / 0.11) + 0.06 * np.sin(2 * np.pi * 28.0 * t)
     phase = 2 * np.pi * np.cumsum(4100.0 * pitch * bend) / SAMPLE_RATE_HZ
     envelope = np.minimum(t / 0.006, 1.0) * np.sin(np.pi * np.minimum(t / 0.11 * 0.72 + 0.28, 1.0))
-    return (0.42 * np.sin(phase) * envelope).astype(np.float32)
+    return np.asarray(0.42 * np.sin(phase) * envelope, np.float32)
 
 
 def engine(rng: Rng, speed: FloatArray, pitch: float) -> FloatArray:
@@ -169,14 +169,14 @@ def engine(rng: Rng, speed: FloatArray, pitch: float) -> FloatArray:
         tone += gain * np.sin(2 * np.pi * harmonic * phase + 0.7 * harmonic**2)
     rumble = noise(rng, speed.size, 80, 900) * (0.6 + 0.4 * np.sin(2 * np.pi * phase))
     level = np.clip(speed / 0.15, 0.0, 1.0) * (0.3 + 0.7 * speed)
-    return (level * (0.13 * tone + 0.06 * rumble)).astype(np.float32)
+    return np.asarray(level * (0.13 * tone + 0.06 * rumble), np.float32)
 
 
 def siren(brightness: FloatArray, is_on: FloatArray, pitch: float) -> FloatArray:
     """A wailing siren: 520 to 1240 Hz, its pitch following the light's `brightness` (0..1)."""
     phase = 2 * np.pi * np.cumsum(pitch * (520.0 + 720.0 * brightness)) / SAMPLE_RATE_HZ
     tone = np.sin(phase) + 0.34 * np.sin(2 * phase) + 0.28 * np.sin(3 * phase) + 0.1 * np.sin(5 * phase)
-    return (0.26 * is_on * tone).astype(np.float32)
+    return np.asarray(0.26 * is_on * tone, np.float32)
 
 
 def rain(rng: Rng, intensity: FloatArray) -> FloatArray:
@@ -184,21 +184,21 @@ def rain(rng: Rng, intensity: FloatArray) -> FloatArray:
     hiss = noise(rng, intensity.size, 1800, 7600)
     drops = (rng.random(intensity.size) < 0.012 * intensity) * rng.exponential(1.0, intensity.size)
     patter = signal.fftconvolve(drops, burst(rng, 1200, 5000, 0.014))[: intensity.size]
-    return (intensity * (0.1 * hiss + 0.1 * patter)).astype(np.float32)
+    return np.asarray(intensity * (0.1 * hiss + 0.1 * patter), np.float32)
 
 
 def wind(rng: Rng, strength: FloatArray) -> FloatArray:
     """Wind: low noise that opens upwards and grows louder with `strength` (0..1)."""
     low = noise(rng, strength.size, 90, 320)
     howl = noise(rng, strength.size, 330, 560)
-    return (strength * (0.13 * low + 0.15 * strength * howl)).astype(np.float32)
+    return np.asarray(strength * (0.13 * low + 0.15 * strength * howl), np.float32)
 
 
 def saw(rng: Rng, pace: FloatArray, pitch: float) -> FloatArray:
     """A hand saw in wood: teeth-chopped noise, its level and rate following `pace` (0..1)."""
     phase = np.cumsum(70.0 + 110.0 * pace) / SAMPLE_RATE_HZ
     chopped = noise(rng, pace.size, 900 * pitch, 3200 * pitch) * (0.45 + 0.55 * np.sin(2 * np.pi * phase))
-    return (0.17 * pace * chopped).astype(np.float32)
+    return np.asarray(0.17 * pace * chopped, np.float32)
 
 
 def _resonance(source: npt.NDArray[np.float64], centre_hz: float, width_hz: float) -> npt.NDArray[np.float64]:

@@ -65,7 +65,7 @@ def build_lesson(scenes: SceneSet, cache: Path) -> Lesson:
         return Lesson(facts=np.load(cache), silence=silence)
     facts = np.zeros((scenes.sounds.shape[0], NUM_FRAMES, NUM_FACTS), np.float32)
     for start in range(0, facts.shape[0], 64):
-        waves = np.asarray(scenes.sounds[start : start + 64], np.float32) / 32767
+        waves = np.asarray(scenes.sounds[start : start + 64] / np.float32(32767), np.float32)
         facts[start : start + 64, :, 2:] = _bands(mel_of, waves)
     facts[:, :, 1] = scenes.seen
     for target in scenes.targets:

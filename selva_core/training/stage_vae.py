@@ -36,7 +36,9 @@ def _excerpt(scenes: SceneSet, rng: np.random.Generator, num_samples: int) -> np
     """One excerpt: the loudest of three places, or at times just any, so that silence is learned too."""
     sound = scenes.sounds[int(rng.integers(scenes.sounds.shape[0]))]
     starts = rng.integers(sound.size - num_samples, size=3)[: 1 if rng.random() < 0.25 else 3]
-    places = [np.asarray(sound[start : start + num_samples], np.float32) / 32767 for start in starts]
+    places = [
+        np.asarray(sound[start : start + num_samples] / np.float32(32767), np.float32) for start in starts
+    ]
     return max(places, key=lambda wave: float(np.square(wave).sum()))
 
 

@@ -28,8 +28,8 @@ def engine(rng: Rng, duration_s: float, *, is_still: bool) -> Thing:
         shake = 0.02 * np.sin(55.0 * t) * (now > 0.02)
         pen.box(0.0, 0.42, 0.5, 0.05, (0.3, 0.3, 0.32))
         for k in range(4):
-            x = (0.25 * k - turned.at(t) * 0.08) % 1.0 - 0.5
-            pen.box(x, 0.42, 0.05, 0.02, (0.9, 0.9, 0.8))
+            stripe_x = (0.25 * k - turned.at(t) * 0.08) % 1.0 - 0.5
+            pen.box(stripe_x, 0.42, 0.05, 0.02, (0.9, 0.9, 0.8))
         body = pen.at(0.0, shake)
         body.polygon([(-0.22, -0.22), (0.12, -0.22), (0.24, -0.02), (-0.3, -0.02)], shade(paint, 0.8))
         body.polygon([(-0.16, -0.18), (0.08, -0.18), (0.16, -0.04), (-0.2, -0.04)], (0.7, 0.85, 0.95))
