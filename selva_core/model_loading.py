@@ -8,6 +8,7 @@ from pathlib import Path
 
 from selva_core.device import DeviceChoice, choose_device
 from selva_core.errors import WeightsMissingError
+from selva_core.known_prompts import load_known_prompts
 from selva_core.models import Model, default_models_dir, find_model, installed_files, missing_files
 from selva_core.network import load_network
 from selva_core.network_engine import LoadedModel, NetworkEngine
@@ -41,6 +42,11 @@ def load_network_engine(
             tokenizer=load_tokenizer(model.spec, files),
             choice=choice,
             weights_sha256=hash_files(files),
+            known_prompts=(
+                load_known_prompts(files["known_prompts"], text_width=model.spec.t5.width)
+                if "known_prompts" in files
+                else None
+            ),
         )
     )
 

@@ -146,6 +146,7 @@ _NANO_FILES = {
         ("vae", "vae.safetensors", 2_500_000),
         ("vocoder", "vocoder.safetensors", 2_800_000),
         ("tokenizer", "tokenizer.json", 200_000),
+        ("known_prompts", "known_prompts.safetensors", 30_000),
     )
 }
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from selva_core.batching import BatchLimit
 from selva_core.device import DeviceChoice
 from selva_core.engine import PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.known_prompts import KnownPrompts
 from selva_core.models import Model
 from selva_core.network import Network
 from selva_core.picture_tokens import PictureTokens
@@ -30,7 +31,11 @@ _CPU_BATCH, _GPU_BATCH = 4, 32
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
-    """All that rendering needs of a model. weights_sha256: over all its files. notices: for every result."""
+    """All that rendering needs of a model.
+
+    weights_sha256: over all its files. notices: for every result. known_prompts: of a model that knows only a
+    few things.
+    """
 
     model: Model
     network: Network
@@ -38,6 +43,7 @@ class LoadedModel:
     choice: DeviceChoice
     weights_sha256: str
     notices: tuple[str, ...] = ()
+    known_prompts: KnownPrompts | None = None
 
 
 class NetworkEngine:
@@ -215,13 +221,18 @@ class NetworkEngine:
         return Waveform(
             samples=samples,
             sample_rate_hz=self._network.spec.sample_rate_hz,
-            warnings=tuple(_warnings_about(prompt)),
+            warnings=tuple(self._warnings_about(prompt)),
         )
 
-
-def _warnings_about(prompt: TokenizedPrompt) -> Iterable[str]:
-    if prompt.num_pieces > prompt.num_read:
-        yield (
-            f"the prompt is too long: the model reads the first {prompt.num_read} of its {prompt.num_pieces} "
-            "pieces of text"
-        )
+    def _warnings_about(self, prompt: TokenizedPrompt) -> Iterable[str]:
+        if prompt.num_pieces > prompt.num_read:
+            yield (
+                f"the prompt is too long: the model reads the first {prompt.num_read} of its {prompt.num_pieces} "
+                "pieces of text"
+            )
+        known_prompts = self._loaded.known_prompts
+        if known_prompts is not None and not known_prompts.is_known(self._t5_states(prompt)):
+            yield (
+                f"{self.model_id} was not trained for this prompt, and may make no sound or another one; "
+                "a published model knows more: see `selva models list` and `selva models pull`"
+            )

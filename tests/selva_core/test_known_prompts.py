@@ -1,0 +1,43 @@
+"""A model that knows a few things says when it is asked for another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from selva_core.errors import WeightsMismatchError
+from selva_core.known_prompts import KnownPrompts, average_states, load_known_prompts
+
+
+def _known() -> KnownPrompts:
+    return KnownPrompts(phrases=torch.eye(4)[:2], least_likeness=torch.tensor(0.6))
+
+
+def test_phrase_near_a_known_one_is_known() -> None:
+    assert _known().is_known(torch.tensor([[[1.0, 0.1, 0.0, 0.0], [3.0, 0.0, 0.2, 0.0]]]))
+
+
+def test_phrase_far_from_all_known_ones_is_not_known() -> None:
+    assert not _known().is_known(torch.tensor([[[0.1, 0.0, 1.0, 1.0]]]))
+
+
+def test_average_has_unit_length() -> None:
+    assert torch.allclose(average_states(torch.randn(3, 5, 8)).norm(dim=1), torch.ones(3))
+
+
+def test_known_prompts_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "known.safetensors"
+    save_file({"phrases": torch.eye(4).half(), "least_likeness": torch.tensor(0.5)}, path)
+    known = load_known_prompts(path, text_width=4)
+    assert torch.equal(known.phrases, torch.eye(4))
+    assert float(known.least_likeness) == 0.5
+
+
+def test_known_prompts_of_another_width_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "known.safetensors"
+    save_file({"phrases": torch.eye(4), "least_likeness": torch.tensor(0.5)}, path)
+    with pytest.raises(WeightsMismatchError, match="phrases"):
+        load_known_prompts(path, text_width=8)
