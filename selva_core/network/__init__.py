@@ -3,6 +3,7 @@
 Importing this package loads torch and transformers; `selva_core.specs` holds the sizes and is light.
 """
 
+from selva_core.network._layers import bake_weights
 from selva_core.network.bundle import Network, build_network, load_network
 from selva_core.network.generator import Conditions, Generator, join_conditions
 from selva_core.network.mel import MelSpectrogram
@@ -23,6 +24,7 @@ __all__ = [
     "Vae",
     "VideoEncoder",
     "Vocoder",
+    "bake_weights",
     "build_network",
     "cut_segments",
     "join_conditions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -49,13 +50,11 @@ class Network:
 
 
 def build_network(spec: ModelSpec, *, for_training: bool) -> Network:
-    """A network with fresh weights, float32 on the CPU: to train, or to stand in for weights that do not
-    exist yet.
-    """
-    parts = {name: build_part(name, spec, for_training=for_training) for name in PARTS}
+    """A network with fresh weights, float32 on the CPU: to train, or to fill with stand-ins."""
+    parts: dict[str, Any] = {name: build_part(name, spec, for_training=for_training) for name in PARTS}
     for part in parts.values():
         part.requires_grad_(for_training).train(for_training)
-    return _bundle(spec, parts, torch.device("cpu"), torch.float32)
+    return Network(spec=spec, device=torch.device("cpu"), dtype=torch.float32, **parts)
 
 
 def load_network(
@@ -66,17 +65,16 @@ def load_network(
     dtype: torch.dtype = torch.float32,
     for_training: bool = False,
 ) -> Network:
-    """The network of a model from its weights files, one per part (`selva_core.models.installed_files` finds
-    them).
+    """The network of a model from its weights files, by part; `selva_core.models.installed_files` finds them.
 
-    Raises WeightsMissingError when a part has no file, WeightsMismatchError when a file does not fit its
-    part.
+    Inference networks come baked (see `bake_weights`): they make sound, and can neither be trained nor saved.
+    Raises WeightsMissingError when a part has no file, WeightsMismatchError when a file does not fit.
     """
     missing = [name for name in PARTS if name not in files]
     if missing:
         raise WeightsMissingError(f"no weights files are given for {', '.join(missing)}", missing=missing)
     device = torch.device(device)
-    parts: dict[str, nn.Module] = {}
+    parts: dict[str, Any] = {}
     for name, row in PARTS.items():
         path = files[name]
         part = load_part(name, spec, read_tensors(path), source=path.name, for_training=for_training)
@@ -84,13 +82,5 @@ def load_network(
         if not for_training:
             bake_weights(part)
         parts[name] = part
-    return _bundle(spec, parts, device, dtype)
-
-
-def _bundle(
-    spec: ModelSpec, parts: Mapping[str, nn.Module], device: torch.device, dtype: torch.dtype
-) -> Network:
-    generator = parts["generator"]
-    if isinstance(generator, Generator):
-        spec = replace(spec, generator=generator.spec)  # the file says which of the two layouts it has
-    return Network(spec=spec, device=device, dtype=dtype, **parts)  # type: ignore[arg-type]
+    spec = replace(spec, generator=parts["generator"].spec)  # the file shows which of the two layouts it has
+    return Network(spec=spec, device=device, dtype=dtype, **parts)

@@ -231,8 +231,11 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         """t (B,) -> (B, D)."""
-        octave = torch.arange(self.num_frequencies, dtype=torch.float32, device=t.device)
-        frequencies = self.frequency_scale * 10_000.0 ** (-octave / self.num_frequencies)
+        # A reciprocal of a power, not a negative power: at the angles of v2 the float32 rounding is heard.
+        shares = (
+            torch.arange(self.num_frequencies, dtype=torch.float32, device=t.device) / self.num_frequencies
+        )
+        frequencies = self.frequency_scale * (1.0 / 10_000.0**shares)
         angles = t.float()[:, None] * frequencies
         sinusoids = torch.cat([angles.cos(), angles.sin()], dim=-1)
         embedded: Tensor = self.mlp(sinusoids.to(next(self.mlp.parameters()).dtype))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from selva_core.checkpoints import check_tensors
 from selva_core.errors import WeightsMismatchError
+from selva_core.network._layers import StoredWeight
 from selva_core.network.generator import Generator
 from selva_core.network.text_towers import (
     ClipTextEncoder,
@@ -39,12 +40,12 @@ _V1_KEY, _V2_KEY = "clip_input_proj.1.w1.weight", "clip_input_proj.2.w1.weight"
 class Part:
     """One part of the network and how its file is read.
 
-    build: the part from a model's spec. unused: keys of published files that nothing here runs.
-    only_training: keys that only training needs. keeps_float32: the part stays in float32 whatever the rest
-    of the network runs in.
+    build: the part from a model's spec, with or without what only training needs. unused: keys of published
+    files that nothing here runs. only_training: keys that only training needs. keeps_float32: the part stays
+    in float32 whatever the rest of the network runs in.
     """
 
-    build: Callable[[ModelSpec], nn.Module]
+    build: Callable[[ModelSpec, bool], nn.Module]
     unused: str = ""
     only_training: str = ""
     keeps_float32: bool = False
@@ -54,28 +55,27 @@ class Part:
 # decoder are other halves of the same file.
 PARTS: Mapping[str, Part] = {
     "clip_text": Part(
-        build=lambda spec: ClipTextEncoder(spec.clip_text),
+        build=lambda spec, _: ClipTextEncoder(spec.clip_text),
         unused=r"visual\..*|text_projection|logit_scale|logit_bias|attn_mask",
     ),
-    "t5": Part(build=lambda spec: T5TextEncoder(spec.t5), unused=r"decoder\..*|lm_head\.weight"),
+    "t5": Part(build=lambda spec, _: T5TextEncoder(spec.t5), unused=r"decoder\..*|lm_head\.weight"),
     "video_encoder": Part(
-        build=lambda spec: VideoEncoder(spec.video_encoder),
+        build=lambda spec, _: VideoEncoder(spec.video_encoder),
         unused=r"vfeat_extractor\.patch_embed\.proj\.(weight|bias)|empty_string_feat",
     ),
-    "generator": Part(build=lambda spec: Generator(spec.generator)),
-    "vae": Part(build=lambda spec: Vae(spec.vae), only_training=r"encoder\..*", keeps_float32=True),
-    "vocoder": Part(build=lambda spec: Vocoder(spec.vocoder), keeps_float32=True),
+    "generator": Part(build=lambda spec, _: Generator(spec.generator)),
+    "vae": Part(
+        build=lambda spec, for_training: Vae(spec.vae, has_encoder=for_training),
+        only_training=r"encoder\..*",
+        keeps_float32=True,
+    ),
+    "vocoder": Part(build=lambda spec, _: Vocoder(spec.vocoder), keeps_float32=True),
 }
 
 
 def build_part(name: str, spec: ModelSpec, *, for_training: bool) -> nn.Module:
-    """The part of that name in PARTS with fresh weights; without what only training needs unless
-    `for_training`.
-    """
-    part = PARTS[name].build(spec)
-    if isinstance(part, Vae) and not for_training:
-        part.encoder = None
-    return part
+    """The part of that name in PARTS with fresh weights; what only training needs is left out unless asked."""
+    return PARTS[name].build(spec, for_training)
 
 
 def published_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
@@ -89,7 +89,12 @@ def published_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
 
 
 def save_part(name: str, module: nn.Module, path: Path) -> None:
-    """Write one part as safetensors under its published names."""
+    """Write one part as safetensors under its published names.
+
+    Raises ValueError for a baked part: the weights that are stored have been given up.
+    """
+    if any(isinstance(layer, StoredWeight) and layer.baked_weight is not None for layer in module.modules()):
+        raise ValueError(f"a baked {name} cannot be saved; load it with for_training=True and save that")
     save_file({key: t.contiguous() for key, t in published_tensors(name, module).items()}, path)
 
 
@@ -141,9 +146,7 @@ def _without_unused(name: str, tensors: Mapping[str, Tensor], *, for_training: b
 
 
 def _with_layout_of(tensors: Mapping[str, Tensor], spec: ModelSpec) -> ModelSpec:
-    """The spec with the layout that the generator's file has: the two layouts of MMAudio differ in their
-    names.
-    """
+    """The spec with the layout that the generator's file shows: the names differ between the two."""
     has_v1, has_v2 = _V1_KEY in tensors, _V2_KEY in tensors
     if has_v1 == has_v2:
         return spec
