@@ -1,0 +1,70 @@
+"""What the daemon's benchmarks share: folders of their own, a clip, and the facts a figure needs beside it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import zmq
+from selva_daemon.client import Client
+from selva_daemon.connection import process_is_alive, read_connection
+from selva_daemon.errors import DaemonUnavailableError
+from selva_daemon.places import Places
+
+import selva_core
+
+
+def isolated_places(folder: Path) -> Places:
+    return Places(state=folder / "state", cache=folder / "cache", config=folder / "config")
+
+
+def describe_machine() -> dict[str, object]:
+    """Versions, cores, load and commit."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "version": selva_core.__version__,
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "zeromq": zmq.zmq_version(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "load": [round(value, 1) for value in psutil.getloadavg()],
+    }
+
+
+def write_clip(file: Path, *, num_frames: int = 10) -> Path:
+    """Moving picture of 64 x 48 at 25 fps with a flash every fifth frame."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(num_frames):
+            picture = np.full((48, 64, 3), 240 if index % 5 == 2 else 10, dtype=np.uint8)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return file
+
+
+def stop_daemon(places: Places) -> None:
+    """Ask it to stop and wait until its process has ended."""
+    try:
+        pid = read_connection(places.connection_file).pid
+        with Client.connect(places=places) as client:
+            client.shutdown()
+    except DaemonUnavailableError:
+        return
+    while process_is_alive(pid):
+        time.sleep(0.05)

@@ -1,0 +1,125 @@
+"""How long the daemon takes to answer: requests that do nothing, submissions that reach the disk, events to many.
+
+    python bench/daemon_roundtrip.py [--requests 2000] [--subscribers 50]
+
+Starts a daemon of its own in a temporary folder, prints one JSON object, and stops the daemon. Times are milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import zmq
+from daemon_bench import describe_machine, isolated_places, stop_daemon
+from selva_daemon import calls
+from selva_daemon.client import Client, run_steps
+from selva_daemon.connection import read_connection
+from selva_daemon.launch import start_daemon
+from selva_daemon.line import Line
+from selva_daemon.places import Places
+from selva_daemon.schema import CueRequest, JobRequest, MediaRange, OutputRequest, TakeRequest
+
+
+def time_calls(action: Callable[[], object], count: int) -> dict[str, float]:
+    """Milliseconds per call: median, least, and the one that 99 of 100 stay below."""
+    times_ms = []
+    for _ in range(count):
+        begun_s = time.perf_counter()
+        action()
+        times_ms.append((time.perf_counter() - begun_s) * 1000)
+    times_ms.sort()
+    return {
+        "median": round(statistics.median(times_ms), 3),
+        "min": round(times_ms[0], 3),
+        "p99": round(times_ms[int(len(times_ms) * 0.99)], 3),
+    }
+
+
+def job(folder: Path) -> JobRequest:
+    return JobRequest(
+        label="bench",
+        media=MediaRange(path=folder / "none.mov", start_s=Fraction(0), duration_s=Fraction(8)),
+        model="selva-echo",
+        output=OutputRequest(folder=folder / "stems", num_samples=384_000),
+        cues=(
+            CueRequest(
+                cue="c", track="Boots", prompt="boots", takes=(TakeRequest(take=1, seed=1, name="boots"),)
+            ),
+        ),
+    )
+
+
+def time_events(places: Places, client: Client, num_subscribers: int, rounds: int) -> dict[str, float]:
+    """From sending `pause` until the last of the subscribers has its event."""
+    connection = read_connection(places.connection_file)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    subscribers = []
+    for _ in range(num_subscribers):
+        socket = context.socket(zmq.SUB)
+        socket.curve_serverkey = connection.server_key.encode()
+        socket.curve_publickey = connection.client.public.encode()
+        socket.curve_secretkey = connection.client.secret.encode()
+        socket.subscribe(b"daemon")
+        socket.connect(connection.events)
+        subscribers.append(socket)
+    time.sleep(2.0)  # until every subscription has arrived
+
+    def pause_and_hear() -> None:
+        client.pause()
+        for socket in subscribers:
+            socket.recv_multipart()
+
+    try:
+        return time_calls(pause_and_hear, rounds)
+    finally:
+        context.destroy(linger=0)
+
+
+def measure(places: Places, folder: Path, *, num_requests: int, num_subscribers: int) -> dict[str, object]:
+    line = Line(places.connection_file)
+    try:
+        run_steps(line.open(timeout_s=10))
+        no_op = time_calls(lambda: run_steps(line.exchange(calls.hello("jobs"), timeout_s=10)), num_requests)
+    finally:
+        line.close()
+    with Client.connect(places=places) as client:
+        client.pause()
+        return {
+            "no_op_ms": no_op,
+            "status_ms": time_calls(client.status, num_requests // 10),
+            "submit_ms": time_calls(lambda: client.submit(job(folder)), num_requests // 10),
+            f"event_to_{num_subscribers}_subscribers_ms": time_events(places, client, num_subscribers, 50),
+        }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--requests", type=int, default=2_000)
+    parser.add_argument("--subscribers", type=int, default=50)
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        places = isolated_places(folder)
+        start_daemon(places)
+        try:
+            figures = measure(
+                places, folder, num_requests=arguments.requests, num_subscribers=arguments.subscribers
+            )
+        finally:
+            stop_daemon(places)
+    print(json.dumps({**figures, **describe_machine()}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
