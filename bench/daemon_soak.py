@@ -156,19 +156,11 @@ def soak(places: Places, folder: Path, arguments: argparse.Namespace) -> dict[st
     tally, killed, memory_mib = Tally(), Counter[str](), list[float]()
     begun_s = time.monotonic()
     start_daemon(places)
-    clients = [
-        threading.Thread(
-            target=submit_jobs,
-            args=(
-                places,
-                folder,
-                tally,
-                range(first, arguments.jobs, arguments.clients),
-                random.Random(first),
-            ),
-        )
-        for first in range(arguments.clients)
-    ]
+    clients = []
+    for first in range(arguments.clients):
+        seeds = range(first, arguments.jobs, arguments.clients)
+        own_chance = random.Random(first)  # noqa: S311 - variety, not secrets
+        clients.append(threading.Thread(target=submit_jobs, args=(places, folder, tally, seeds, own_chance)))
     for thread in clients:
         thread.start()
     next_kill = arguments.jobs / (arguments.kills + 1)
