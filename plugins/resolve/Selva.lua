@@ -70,6 +70,19 @@ local function rate_of(value)
     return tonumber((tostring(value or ""):gsub(",", "."):match("%d+%.?%d*")))
 end
 
+-- From 21.1 on all settings come at once; before they are asked for by name.
+local function setting_of(owner, name)
+    local all = ask(owner, "GetSettings")
+    if type(all) == "table" then return all[name] end
+    return ask(owner, "GetSetting", name)
+end
+
+-- All properties of a clip in one call; the keys are English in every language.
+local function properties_of(media)
+    local all = ask(media, "GetClipProperty")
+    return type(all) == "table" and all or {}
+end
+
 local function find_resolve()
     local found = resolve
     if found == nil and type(Resolve) == "function" then found = Resolve() end
@@ -189,14 +202,14 @@ local describe_tracks
 local function describe_media(media, known, depth)
     local id = ask(media, "GetUniqueId")
     if type(id) ~= "string" or known[id] then return id end
-    local properties = {}
-    for _, name in ipairs(CLIP_PROPERTIES) do properties[name] = ask(media, "GetClipProperty", name) end
+    local all, properties = properties_of(media), {}
+    for _, name in ipairs(CLIP_PROPERTIES) do properties[name] = all[name] end
     known[id] = { id = id, name = ask(media, "GetName"), properties = properties }
     local nested = depth < MAX_NESTING and ask(media, "GetTimeline")
     if nested then
         known[id].timeline = {
             id = ask(nested, "GetUniqueId"), name = ask(nested, "GetName"), start_frame = whole(ask(nested, "GetStartFrame")),
-            frame_rate = ask(nested, "GetSetting", "timelineFrameRate"),
+            frame_rate = setting_of(nested, "timelineFrameRate"),
             video_tracks = describe_tracks(nested, "video", known, depth + 1),
         }
     end
@@ -243,10 +256,10 @@ end
 
 local function describe_settings(owner)
     return {
-        frame_rate = ask(owner, "GetSetting", "timelineFrameRate"),
-        drop_frame = ask(owner, "GetSetting", "timelineDropFrameTimecode"),
-        sample_rate = ask(owner, "GetSetting", "timelineSampleRate"),
-        media_folder = ask(owner, "GetSetting", "projectMediaLocation"),
+        frame_rate = setting_of(owner, "timelineFrameRate"),
+        drop_frame = setting_of(owner, "timelineDropFrameTimecode"),
+        sample_rate = setting_of(owner, "timelineSampleRate"),
+        media_folder = setting_of(owner, "projectMediaLocation"),
     }
 end
 
@@ -319,26 +332,30 @@ local function file_name(path)
     return path:match("[^/\\]+$")
 end
 
--- The clip of our bin that shows this file. Resolve may report the path behind a link, but file names of stems are unique.
-local function find_clip(bin, path)
+-- The clips of our bin by file name, which is unique among stems; Resolve may report the path behind a link.
+local function index_clips(bin)
+    local clips = {}
     for _, media in ipairs(items_of(ask(bin, "GetClipList"))) do
-        local shown = ask(media, "GetClipProperty", "File Path")
-        if type(shown) == "string" and file_name(shown) == file_name(path) then
-            if same_path(shown, path) or bmd.fileexists(shown) then return media end
-        end
+        local path = properties_of(media)["File Path"]
+        local name = type(path) == "string" and file_name(path)
+        if name then clips[name] = { media = media, path = path } end
+        breathe()
     end
-    return nil
+    return clips
 end
 
 -- The pool item of a file. Up to 21.0 paths are the documented form, from 21.1 tables with FilePath.
-local function import_file(pool, bin, path)
-    local known = find_clip(bin, path)
-    if known then return known end
+local function import_file(pool, clips, path)
+    local known = clips[file_name(path)]
+    if known and (same_path(known.path, path) or bmd.fileexists(known.path)) then return known.media end
     local forms = { { path }, { { FilePath = path } } }
     if is_at_least(21, 1) then forms[1], forms[2] = forms[2], forms[1] end
     for _, form in ipairs(forms) do
         local media = items_of(ask(pool, "ImportMedia", form))[1]
-        if media then return media end
+        if media then
+            clips[file_name(path)] = { media = media, path = path }
+            return media
+        end
     end
     return nil
 end
@@ -346,10 +363,11 @@ end
 local Placing = {}
 Placing.__index = Placing
 
-local function start_placing(open)
+local function start_placing(open, bin)
     return setmetatable({
-        open = open, timeline = open.timeline, tracks = {}, made = {}, inclusive = not is_at_least(19, 0), page = nil,
-        rate = rate_of(ask(open.timeline, "GetSetting", "timelineFrameRate")),
+        open = open, timeline = open.timeline, clips = index_clips(bin), tracks = {}, made = {},
+        inclusive = not is_at_least(19, 0), calibrated = false, page = nil,
+        rate = rate_of(setting_of(open.timeline, "timelineFrameRate")),
     }, Placing)
 end
 
@@ -413,7 +431,7 @@ end
 -- How many frames of the clip make `frames` frames on the timeline. A WAV counts at the rate the project had when it came in;
 -- Resolve rounds down, so this rounds up.
 function Placing:clip_frames(media, frames)
-    local clip_rate = rate_of(ask(media, "GetClipProperty", "FPS"))
+    local clip_rate = rate_of(properties_of(media).FPS)
     if not clip_rate or not self.rate or math.abs(clip_rate - self.rate) < 0.001 then return frames, frames end
     local count = math.ceil(frames * clip_rate / self.rate - 0.0001)
     return count, math.floor(count * self.rate / clip_rate + 0.0001)
@@ -467,15 +485,15 @@ function Placing:append_calibrated(media, stem, index)
 end
 
 -- Fades and volume: from 21.1 on there are calls for them, before there are none.
-function Placing:dress(item, stem)
+local function dress(item, stem)
     local fade_in, fade_out = stem.fade_in_frames or 0, stem.fade_out_frames or 0
     if fade_in > 0 or fade_out > 0 then ask(item, "SetFades", { FadeIn = fade_in, FadeOut = fade_out }) end
     if (stem.gain_db or 0) ~= 0 then ask(item, "SetProperties", { AudioVolume = stem.gain_db }) end
 end
 
-function Placing:place_stem(stem, bin)
+function Placing:place_stem(stem)
     if not bmd.fileexists(stem.file) then return nil, "the file is not there: " .. stem.file end
-    local media = import_file(self.open.pool, bin, stem.file)
+    local media = import_file(self.open.pool, self.clips, stem.file)
     if not media then return nil, "Resolve did not import " .. stem.file end
     local _, length = self:clip_frames(media, stem.duration_frames)
     local index, name, already = self:choose_track(stem, media, stem.record_frame + length)
@@ -487,7 +505,7 @@ function Placing:place_stem(stem, bin)
     ask(media, "SetMetadata", "Comments", stem.comment .. " " .. STEM_TAG .. made .. "]")
     local item, duration = self:append_calibrated(media, stem, index)
     if not item then return nil, "Resolve placed nothing on track '" .. name .. "'" end
-    self:dress(item, stem)
+    dress(item, stem)
     local spans = self:spans(index)
     spans[#spans + 1] = { first = stem.record_frame, last = stem.record_frame + duration, item = item }
     return { index = index, name = name, media = media, duration = duration }
@@ -507,15 +525,26 @@ local function describe_result(stem, landed, problem)
     }
 end
 
--- Asks the tracks again for each stem that was placed; what is gone is tried once more.
-local function verify(placing, stems, landed, bin, problems)
-    local lost = 0
+-- What really lies on an audio track: a key per item, see `Placing:find_lost`.
+function Placing:read_track(index)
+    local lying = {}
+    for _, item in ipairs(items_of(ask(self.timeline, "GetItemListInTrack", "audio", index))) do
+        local id = ask(ask(item, "GetMediaPoolItem"), "GetUniqueId")
+        lying[tostring(id) .. "@" .. tostring(whole(ask(item, "GetStart")))] = true
+        breathe()
+    end
+    return lying
+end
+
+-- Numbers of the stems that were placed and are not on their track; each track is read once.
+function Placing:find_lost(stems, landed)
+    local tracks, lost = {}, {}
     for number, stem in ipairs(stems) do
         local place = landed[number]
-        if place and not placing:find_item(place.media, stem.record_frame, place.index) then
-            lost = lost + 1
-            placing.tracks[place.index] = nil
-            landed[number], problems[number] = placing:place_stem(stem, bin)
+        if place then
+            tracks[place.index] = tracks[place.index] or self:read_track(place.index)
+            local key = tostring(ask(place.media, "GetUniqueId")) .. "@" .. stem.record_frame
+            if not tracks[place.index][key] then lost[#lost + 1] = number end
         end
     end
     return lost
@@ -529,11 +558,11 @@ local function place(plan)
     if ask(open.timeline, "GetUniqueId") ~= plan.timeline_id then
         return nil, "the timeline '" .. plan.timeline_name .. "' is not open"
     end
-    local placing = start_placing(open)
     local bin, folder_before = enter_bin(open.pool)
+    local placing = start_placing(open, bin)
     local landed, problems = {}, {}
     for number, stem in ipairs(plan.stems) do
-        landed[number], problems[number] = placing:place_stem(stem, bin)
+        landed[number], problems[number] = placing:place_stem(stem)
         breathe()
     end
     local num_markers = 0
@@ -542,13 +571,15 @@ local function place(plan)
     end
     ask(open.pool, "SetCurrentFolder", folder_before)
     local saved = ask(open.manager, "SaveProject") ~= false
-    if verify(placing, plan.stems, landed, bin, problems) > 0 then
+    local lost = placing:find_lost(plan.stems, landed)
+    for _, number in ipairs(lost) do
+        placing.tracks[landed[number].index] = nil
+        landed[number], problems[number] = placing:place_stem(plan.stems[number])
+    end
+    if #lost > 0 then
         saved = ask(open.manager, "SaveProject") ~= false
-        for number, stem in ipairs(plan.stems) do
-            local place_of = landed[number]
-            if place_of and not placing:find_item(place_of.media, stem.record_frame, place_of.index) then
-                landed[number], problems[number] = nil, "Resolve accepted it and did not keep it"
-            end
+        for _, number in ipairs(placing:find_lost(plan.stems, landed)) do
+            landed[number], problems[number] = nil, "Resolve accepted it and did not keep it"
         end
     end
     if placing.page then ask(RESOLVE, "OpenPage", placing.page) end
@@ -598,7 +629,7 @@ local function remove()
     local open = open_project()
     local bin = find_folder(open.pool, BIN_NAME)
     local report = { schema = "selva.resolve.removed/1", stems = 0, tracks = 0, clips = 0, markers = 0, kept = 0 }
-    local placing, made = start_placing(open), {}
+    local placing, made = start_placing(open, bin), {}
     local tagged = tagged_clips(bin)
     for index = (ask(open.timeline, "GetTrackCount", "audio") or 0), 1, -1 do
         local removed, kept = clear_track(placing, index, tagged, made)
@@ -616,7 +647,7 @@ local function remove()
     end
     local unused = {}
     for _, media in ipairs(items_of(ask(bin, "GetClipList"))) do
-        if tagged[ask(media, "GetUniqueId")] and tonumber(ask(media, "GetClipProperty", "Usage")) == 0 then
+        if tagged[ask(media, "GetUniqueId")] and tonumber(properties_of(media).Usage) == 0 then
             unused[#unused + 1] = media
         end
     end
@@ -844,7 +875,7 @@ local function place_and_report(id, reply)
     end
     post(id .. "-2", { schema = "selva.letter/1", kind = "report", request = id, report = report })
     tell_report(report, reply.lines)
-    if is_sandboxed() and await(id, ACK_PATIENCE_S, function(reply) return reply.state == "reported" end) then
+    if is_sandboxed() and await(id, ACK_PATIENCE_S, function(answer) return answer.state == "reported" end) then
         clear_prefs()
     end
 end

@@ -6,12 +6,24 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from selva_plugins.hosts.resolve_objects import OpenProject, ask, is_at_least, items_of
+from selva_plugins.hosts.resolve_objects import OpenProject, ask, is_at_least, items_of, properties_of
 
 BIN_NAME = "Selva"
 STEM_TAG = "[Selva stem"
+
+
+@dataclass(frozen=True)
+class BinClip:
+    """A clip and the file it shows, as Resolve reports it."""
+
+    media: Any
+    path: str
+
+    def shows(self, path: str) -> bool:
+        return self.path.replace("\\", "/") == path.replace("\\", "/")
 
 
 def find_folder(pool: Any, name: str) -> Any:
@@ -27,31 +39,29 @@ def enter_bin(opened: OpenProject) -> Any:
     return found
 
 
-def import_file(opened: OpenProject, bin_folder: Any, path: str) -> Any:
+def index_clips(bin_folder: Any) -> dict[str, BinClip]:
+    """The clips of our bin by file name, which is unique among stems; Resolve may report the path behind a link."""
+    clips = {}
+    for media in items_of(ask(bin_folder, "GetClipList")):
+        path = properties_of(media).get("File Path")
+        if isinstance(path, str) and path:
+            clips[_file_name(path)] = BinClip(media, path)
+    return clips
+
+
+def import_file(opened: OpenProject, clips: dict[str, BinClip], path: str) -> Any:
     """The pool item of a file. Up to 21.0 paths are the documented form, from 21.1 tables with FilePath."""
-    known = _find_clip(bin_folder, path)
-    if known is not None:
-        return known
+    known = clips.get(_file_name(path))
+    if known is not None and (known.shows(path) or os.path.exists(known.path)):
+        return known.media
     forms: list[list[Any]] = [[path], [{"FilePath": path}]]
     if is_at_least(opened.resolve, (21, 1)):
         forms.reverse()
     for form in forms:
         imported = [media for media in items_of(ask(opened.pool, "ImportMedia", form)) if media is not None]
         if imported:
+            clips[_file_name(path)] = BinClip(imported[0], path)
             return imported[0]
-    return None
-
-
-def _find_clip(bin_folder: Any, path: str) -> Any:
-    """The clip of our bin that shows this file. Resolve may report the path behind a link, but file names
-    of stems are unique.
-    """
-    for media in items_of(ask(bin_folder, "GetClipList")):
-        shown = ask(media, "GetClipProperty", "File Path")
-        if not isinstance(shown, str) or _file_name(shown) != _file_name(path):
-            continue
-        if shown.replace("\\", "/") == path.replace("\\", "/") or os.path.exists(shown):
-            return media
     return None
 
 

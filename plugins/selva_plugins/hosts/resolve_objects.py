@@ -42,6 +42,18 @@ def rate_number(value: Any) -> float | None:
     return float(match[0]) if match else None
 
 
+def setting_of(owner: Any, name: str) -> Any:
+    """A setting of a project or timeline: from 21.1 on all come at once, before they are asked for by name."""
+    every = ask(owner, "GetSettings")
+    return every.get(name) if isinstance(every, dict) else ask(owner, "GetSetting", name)
+
+
+def properties_of(media: Any) -> dict[str, Any]:
+    """All properties of a clip in one call; the keys are English in every language."""
+    every = ask(media, "GetClipProperty")
+    return every if isinstance(every, dict) else {}
+
+
 @dataclass(frozen=True)
 class OpenProject:
     """What is open right now; fetched anew for each use, because objects die when a project or timeline

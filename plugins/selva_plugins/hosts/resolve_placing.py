@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from selva_plugins.hosts.resolve_bin import STEM_TAG, enter_bin, import_file
+from selva_plugins.hosts.resolve_bin import STEM_TAG, BinClip, enter_bin, import_file, index_clips
 from selva_plugins.hosts.resolve_errors import TimelineNotOpenError
 from selva_plugins.hosts.resolve_objects import (
     OpenProject,
@@ -22,7 +22,9 @@ from selva_plugins.hosts.resolve_objects import (
     is_at_least,
     items_of,
     open_project,
+    properties_of,
     rate_number,
+    setting_of,
     whole,
 )
 
@@ -57,7 +59,7 @@ class Placing:
     opened: OpenProject
     inclusive: bool
     rate: float | None
-    bin: Any
+    clips: dict[str, BinClip]
     calibrated: bool = False
     page: str | None = None
     made: set[str] = field(default_factory=set)
@@ -132,7 +134,7 @@ class Placing:
 
         A WAV counts at the rate the project had when it came in; Resolve rounds down, so this rounds up.
         """
-        clip_rate = rate_number(ask(media, "GetClipProperty", "FPS"))
+        clip_rate = rate_number(properties_of(media).get("FPS"))
         if clip_rate is None or self.rate is None or abs(clip_rate - self.rate) < 0.001:
             return frames, frames
         count = math.ceil(frames * clip_rate / self.rate - 0.0001)
@@ -200,7 +202,7 @@ class Placing:
         """Raises _Held."""
         if not os.path.exists(stem["file"]):
             raise _Held(f"the file is not there: {stem['file']}")
-        media = import_file(self.opened, self.bin, stem["file"])
+        media = import_file(self.opened, self.clips, stem["file"])
         if media is None:
             raise _Held(f"Resolve did not import {stem['file']}")
         _, length = self.clip_frames(media, stem["duration_frames"])
@@ -216,8 +218,24 @@ class Placing:
         self.spans(index).append(_Span(stem["record_frame"], stem["record_frame"] + duration, item))
         return _Landed(index, name, media, duration)
 
-    def is_there(self, stem: Stem, landed: _Landed) -> bool:
-        return self.find_item(landed.media, stem["record_frame"], landed.index) is not None
+    def find_lost(self, stems: Sequence[Stem], landed: Mapping[int, _Landed]) -> list[int]:
+        """Numbers of the stems that were placed and are not on their track; each track is read once."""
+        tracks = {
+            index: self._read_track(index) for index in {place_of.index for place_of in landed.values()}
+        }
+        return [
+            number
+            for number, place_of in landed.items()
+            if (ask(place_of.media, "GetUniqueId"), stems[number]["record_frame"])
+            not in tracks[place_of.index]
+        ]
+
+    def _read_track(self, index: int) -> set[tuple[Any, int | None]]:
+        """What really lies on an audio track: clip and first frame of each item."""
+        return {
+            (ask(ask(item, "GetMediaPoolItem"), "GetUniqueId"), whole(ask(item, "GetStart")))
+            for item in items_of(ask(self.timeline, "GetItemListInTrack", "audio", index))
+        }
 
     def save(self) -> bool:
         return ask(self.opened.manager, "SaveProject") is not False
@@ -249,13 +267,13 @@ def place(
     ask(opened.pool, "SetCurrentFolder", folder_before)
     on_progress("saving the project")
     saved = placing.save()
-    lost = [number for number, place_of in landed.items() if not placing.is_there(stems[number], place_of)]
+    lost = placing.find_lost(stems, landed)
     for number in lost:
         placing.spans_by_track.pop(landed.pop(number).index, None)
         _try_to_place(placing, number, stems[number], landed, problems)
     if lost:
         saved = placing.save()
-        for number in [n for n in lost if n in landed and not placing.is_there(stems[n], landed[n])]:
+        for number in placing.find_lost(stems, landed):
             del landed[number]
             problems[number] = "Resolve accepted it and did not keep it"
     placing.give_page_back()
@@ -276,8 +294,8 @@ def start_placing(opened: OpenProject, bin_folder: Any) -> Placing:
     return Placing(
         opened=opened,
         inclusive=not is_at_least(opened.resolve, (19, 0)),
-        rate=rate_number(ask(opened.timeline, "GetSetting", "timelineFrameRate")),
-        bin=bin_folder,
+        rate=rate_number(setting_of(opened.timeline, "timelineFrameRate")),
+        clips=index_clips(bin_folder),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selva_plugins.hosts.resolve_bin import BIN_NAME, find_folder, tagged_clips
-from selva_plugins.hosts.resolve_objects import OpenProject, ask, items_of, open_project
+from selva_plugins.hosts.resolve_objects import OpenProject, ask, items_of, open_project, properties_of
 from selva_plugins.hosts.resolve_placing import Placing, start_placing
 
 REMOVED_SCHEMA = "selva.resolve.removed/1"
@@ -56,7 +56,7 @@ def _remove_unused_clips(opened: OpenProject, bin_folder: Any, tagged: Mapping[s
     unused = [
         media
         for media in items_of(ask(bin_folder, "GetClipList"))
-        if ask(media, "GetUniqueId") in tagged and str(ask(media, "GetClipProperty", "Usage")) == "0"
+        if ask(media, "GetUniqueId") in tagged and str(properties_of(media).get("Usage")) == "0"
     ]
     count = len(unused) if unused and ask(opened.pool, "DeleteClips", unused) is True else 0
     is_empty = not items_of(ask(bin_folder, "GetClipList")) and not items_of(

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from selva_plugins.hosts.resolve_objects import ask, is_studio, items_of, open_project, version_fields, whole
+from selva_plugins.hosts.resolve_objects import (
+    ask,
+    is_studio,
+    items_of,
+    open_project,
+    properties_of,
+    setting_of,
+    version_fields,
+    whole,
+)
 
 SNAPSHOT_SCHEMA = "selva.resolve.snapshot/1"
 MAX_NESTING = 3
@@ -72,10 +81,10 @@ def _filled(**facts: Any) -> Facts:
 
 def _describe_settings(owner: Any) -> Facts:
     return _filled(
-        frame_rate=ask(owner, "GetSetting", "timelineFrameRate"),
-        drop_frame=ask(owner, "GetSetting", "timelineDropFrameTimecode"),
-        sample_rate=ask(owner, "GetSetting", "timelineSampleRate"),
-        media_folder=ask(owner, "GetSetting", "projectMediaLocation"),
+        frame_rate=setting_of(owner, "timelineFrameRate"),
+        drop_frame=setting_of(owner, "timelineDropFrameTimecode"),
+        sample_rate=setting_of(owner, "timelineSampleRate"),
+        media_folder=setting_of(owner, "projectMediaLocation"),
     )
 
 
@@ -163,7 +172,8 @@ def _describe_media(clip: Any, media: dict[str, Facts], depth: int) -> str | Non
     uid = ask(clip, "GetUniqueId")
     if not isinstance(uid, str) or uid in media:
         return uid if isinstance(uid, str) else None
-    properties = {name: ask(clip, "GetClipProperty", name) for name in CLIP_PROPERTIES}
+    every = properties_of(clip)
+    properties = {name: every.get(name) for name in CLIP_PROPERTIES}
     media[uid] = _filled(id=uid, name=ask(clip, "GetName"), properties=_filled(**properties))
     nested = ask(clip, "GetTimeline") if depth < MAX_NESTING else None
     if nested is not None:
@@ -171,7 +181,7 @@ def _describe_media(clip: Any, media: dict[str, Facts], depth: int) -> str | Non
             id=ask(nested, "GetUniqueId"),
             name=ask(nested, "GetName"),
             start_frame=whole(ask(nested, "GetStartFrame")),
-            frame_rate=ask(nested, "GetSetting", "timelineFrameRate"),
+            frame_rate=setting_of(nested, "timelineFrameRate"),
             video_tracks=_describe_tracks(nested, "video", media, depth + 1),
         )
     return uid

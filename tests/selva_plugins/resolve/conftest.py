@@ -15,7 +15,6 @@ from tests.selva_plugins.resolve.faces import Face, LuaFace, PythonFace
 from tests.selva_plugins.resolve.scenes import Scene
 
 OpenHost = Callable[[Build, Scene], Host]
-OpenMenu = Callable[[Host], ScriptsMenu]
 
 
 @pytest.fixture
@@ -33,35 +32,30 @@ def open_host() -> Iterator[OpenHost]:
         assert host.modal is None
 
 
-@pytest.fixture(params=INTERPRETERS)
-def interpreter(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def open_menu(interpreter: str, tmp_path: Path) -> OpenMenu:
-    """Workspace > Scripts of a host, under each Lua interpreter."""
-
-    def start(host: Host) -> ScriptsMenu:
-        prefs = FusionPrefs(tmp_path / "Profiles" / "Default" / "Fusion.prefs")
-        return ScriptsMenu(host, prefs, interpreter=interpreter)
-
-    return start
-
-
 MakeFace = Callable[[Host], Face]
 
 
-@pytest.fixture(params=["python", *INTERPRETERS])
+@pytest.fixture(params=["python", "luajit"])
 def make_face(request: pytest.FixtureRequest, tmp_path: Path) -> MakeFace:
     """A way to reach Resolve: external scripting where the edition has it, the menu agent everywhere."""
+    return face_maker(request.param, tmp_path)
+
+
+@pytest.fixture(params=["python", *INTERPRETERS])
+def make_every_face(request: pytest.FixtureRequest, tmp_path: Path) -> MakeFace:
+    """Each way to reach Resolve, with the agent under each interpreter."""
+    return face_maker(request.param, tmp_path)
+
+
+def face_maker(name: str, folder: Path) -> MakeFace:
+    """ "python" for external scripting, else the Lua interpreter that runs the agent."""
 
     def reach(host: Host) -> Face:
-        if request.param == "python":
+        if name == "python":
             if not host.build.external_scripting:
                 pytest.skip("the free edition has no external scripting")
             return PythonFace(host)
-        prefs = FusionPrefs(tmp_path / "Profiles" / "Default" / "Fusion.prefs")
-        return LuaFace(ScriptsMenu(host, prefs, interpreter=request.param), tmp_path)
+        prefs = FusionPrefs(folder / "Profiles" / "Default" / "Fusion.prefs")
+        return LuaFace(ScriptsMenu(host, prefs, interpreter=name), folder)
 
     return reach

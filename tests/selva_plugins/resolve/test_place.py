@@ -27,10 +27,10 @@ def spans(track: model.Track) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("chosen", SUPPORTED_BUILDS, ids=build_id)
 def test_stems_land_on_named_mono_tracks_at_their_absolute_frame(
-    chosen: Build, open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+    chosen: Build, open_host: OpenHost, make_every_face: MakeFace, tmp_path: Path
 ) -> None:
     scene = build_scene()
-    face = make_face(open_host(chosen, scene))
+    face = make_every_face(open_host(chosen, scene))
     stems = [
         plan_stem(tmp_path / "stems", scene.timeline, at=10, frames=48),
         plan_stem(tmp_path / "stems", scene.timeline, at=10, frames=48, track="Steps"),

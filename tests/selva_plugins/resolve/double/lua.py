@@ -97,6 +97,7 @@ class ScriptsMenu:
 @dataclass(frozen=True)
 class _Reference:
     number: int
+    kind: str
 
 
 class _Session:
@@ -107,6 +108,7 @@ class _Session:
         self.broken = True
         self._handles: list[Handle] = [menu.host.resolve_handle()]
         self._calls_since_wait = 0
+        self._now_s = time.time()
 
     def answer(self, message: dict[str, Any]) -> Any:
         result = getattr(self, "_on_" + message["op"])(message)
@@ -161,10 +163,11 @@ class _Session:
         self._calls_since_wait = 0
         if self.run.num_waits > _MAX_WAITS:
             raise AssertionError("the script waits for ever")
+        self._now_s += float(message["seconds"])
         self.menu.on_wait(float(message["seconds"]))
 
     def _on_time(self, _message: dict[str, Any]) -> float:
-        return time.monotonic()
+        return self._now_s
 
     def _on_uuid(self, _message: dict[str, Any]) -> str:
         return str(uuid.uuid4())
@@ -206,7 +209,7 @@ class _Session:
     def _out(self, value: Any) -> Any:
         if isinstance(value, Handle):
             self._handles.append(value)
-            return _Reference(len(self._handles) - 1)
+            return _Reference(len(self._handles) - 1, value.kind)
         if isinstance(value, list):
             items: list[Any] = [self._out(item) for item in value]
             return _FlaggedList(items) if self.host.build.lua_list_flags else items
@@ -228,7 +231,7 @@ def _as_lua(value: Any) -> str:
     if isinstance(value, str):
         return '"' + "".join(_LUA_ESCAPES.get(c, c) for c in value) + '"'
     if isinstance(value, _Reference):
-        return f"object({value.number})"
+        return f'object({value.number},"{value.kind}")'
     if isinstance(value, Mapping):
         return "{" + ",".join(f"[{_as_lua(key)}]={_as_lua(item)}" for key, item in value.items()) + "}"
     flags = ",__flags=4194304" if isinstance(value, _FlaggedList) else ""

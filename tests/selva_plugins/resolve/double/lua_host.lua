@@ -69,13 +69,22 @@ local function same(left, right)
     return ask({ op = "same", left = left, right = right })
 end
 
-function wrap(id)
+-- What a name is on a kind of object does not change while a script runs.
+local looks = {}
+
+local function look(proxy, kind, name)
+    local key = kind .. "." .. tostring(name)
+    if looks[key] == nil then looks[key] = ask({ op = "look", object = proxy, name = name }) end
+    return looks[key]
+end
+
+function wrap(id, kind)
     local known = proxies[id]
     if known then return known end
     local proxy = new_userdata(true)
     local meta = getmetatable(proxy)
     meta.__index = function(_, name)
-        local what = ask({ op = "look", object = proxy, name = name })
+        local what = look(proxy, kind, name)
         if what == "missing" then return nil end
         if type(what) == "number" then return what end
         return function(self, ...)
@@ -216,8 +225,13 @@ local bmd = {
     UIDispatcher = function(_) return ui_dispatcher() end,
 }
 
-local kept_os = { clock = os.clock, date = os.date, difftime = os.difftime, getenv = os.getenv, time = os.time,
-    tmpname = os.tmpname }
+-- Time passes where the script waits, so that patience costs tests nothing.
+local function now()
+    return ask({ op = "time" })
+end
+
+local kept_os = { clock = now, date = os.date, difftime = os.difftime, getenv = os.getenv, tmpname = os.tmpname,
+    time = function() return math.floor(now()) end }
 
 local function say(...)
     local words = {}
@@ -230,7 +244,7 @@ local environment = { _VERSION = _VERSION, assert = assert, error = error, getme
     setmetatable = setmetatable, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
     xpcall = xpcall, setfenv = setfenv, getfenv = getfenv, loadfile = loadfile, dofile = dofile,
     loadstring = loadstring, load = load, coroutine = coroutine, math = math, string = string, table = table,
-    bit = rawget(_G, "bit"), bmd = bmd, fusion = fusion, fu = fusion, app = fusion, resolve = wrap(0), print = say }
+    bit = rawget(_G, "bit"), bmd = bmd, fusion = fusion, fu = fusion, app = fusion, resolve = wrap(0, "Resolve"), print = say }
 
 if sandbox then
     environment.os = kept_os
@@ -242,6 +256,7 @@ else
     environment.io = io
     environment.require, environment.package, environment.debug = require, package, debug
     environment.os = setmetatable({
+        time = kept_os.time, clock = kept_os.clock,
         execute = function(command) return ask({ op = "execute", command = command }) end,
         exit = function() ask({ op = "violation", text = "os.exit ends Resolve's script host" }) end,
     }, { __index = os })

@@ -51,6 +51,7 @@ _OPTIONAL_TAIL = {
     ("Timeline", "DeleteClips"): 1,
     ("Timeline", "GetSetting"): 0,
     ("Project", "GetSetting"): 0,
+    ("MediaPoolItem", "GetClipProperty"): 0,
 }
 
 ADDED_LATER: dict[tuple[str, str], tuple[Version, Arity]] = {

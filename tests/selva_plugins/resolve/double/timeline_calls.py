@@ -151,6 +151,7 @@ _TIMELINE: Calls = {
     "GetSelectedClips": lambda _host, timeline: list(timeline.selected),
     "GetSetting": _timeline_setting,
     "GetSettings": _timeline_settings,
+    "DetectSceneCuts": lambda _host, _timeline: True,
     **marker_calls(),
 }
 
