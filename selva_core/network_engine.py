@@ -195,7 +195,7 @@ class NetworkEngine:
             generator,
             plan,
             stems,
-            guidance=settings.guidance,
+            guidance=self._network.spec.own_guidance(settings.guidance),
             limit=self._flow_limit,
             batch_across_stems=self._batch_across_stems,
             check=meter.check,

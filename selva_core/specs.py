@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+USUAL_GUIDANCE = 4.5
+"""Guidance that the published models sound best with (arXiv 2512.02650)."""
+
 
 def _require(is_allowed: bool, message: str) -> None:
     if not is_allowed:
@@ -308,7 +311,8 @@ class ClipLengths:
 class ModelSpec:
     """One whole model: the parts fit together, and lengths follow from durations here and nowhere else.
 
-    `window_s` is the duration the model was trained on; `clip_rate` is the rate of CLIP frames, in Hz.
+    `window_s` is the duration the model was trained on; `clip_rate` is the rate of CLIP frames, in Hz; `usual_guidance` is
+    the guidance it sounds best with.
     """
 
     video_encoder: VideoEncoderSpec
@@ -320,9 +324,14 @@ class ModelSpec:
     clip_text: ClipTextSpec
     window_s: Fraction = Fraction(8)
     clip_rate: int = 8
+    usual_guidance: float = USUAL_GUIDANCE
 
     def __post_init__(self) -> None:
         _require_positive(self, "window_s", "clip_rate")
+        _require(
+            self.usual_guidance >= 1.0,
+            f"guidance leads from the text that is not wanted to the text that is, 1 or more; got {self.usual_guidance}",
+        )
         pairs = {
             "latent channels of generator and VAE": (
                 self.generator.latent_channels,
@@ -360,6 +369,12 @@ class ModelSpec:
         segments.
         """
         return Fraction(self.video_encoder.segment_hop_frames, self.video_encoder.picture_rate)
+
+    def own_guidance(self, guidance: float) -> float:
+        """Guidance as people ask for it, where 1 is none and 4.5 is usual, on this model's own scale."""
+        if self.usual_guidance == USUAL_GUIDANCE:
+            return guidance
+        return 1.0 + (guidance - 1.0) * (self.usual_guidance - 1.0) / (USUAL_GUIDANCE - 1.0)
 
     def num_latents(self, duration_s: Fraction) -> int:
         """Latents that cover the duration: ceil(duration * sample rate / samples of one latent)."""

@@ -45,7 +45,7 @@ ONSET_WIDTH_S = 0.03
 NUM_PICTURES = 48
 PICTURE_ONLY_STEPS = 800
 """The picture half learns to see first, on its own and at half the cost."""
-SETTINGS = LoopSettings(num_steps=2000, learning_rate=2e-3, average_decay=0.995)
+SETTINGS = LoopSettings(num_steps=4000, learning_rate=2e-3, average_decay=0.995)
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ def _facts_losses(facts: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, Tens
     onset = F.binary_cross_entropy_with_logits(facts[..., 0], wanted[..., 0].clamp(0, 1))
     seen = F.mse_loss(facts[..., 1], wanted[..., 1])
     bands = F.smooth_l1_loss(facts[..., 2:], wanted[..., 2:], beta=0.3)
-    return 4.0 * onset + 2.0 * seen + 2.0 * bands, {"onset": onset, "seen": seen, "bands": bands}
+    return 6.0 * onset + 2.0 * seen + 2.0 * bands, {"onset": onset, "seen": seen, "bands": bands}
 
 
 def train_encoder(

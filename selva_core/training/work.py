@@ -23,7 +23,6 @@ from selva_core.training.stage_encoder import (
     train_encoder,
 )
 from selva_core.training.stage_generator import (
-    PRODUCT_GUIDANCE,
     Cache,
     build_cache,
     train_generator,
@@ -77,16 +76,8 @@ class WorkFolder:
         )
 
     def train_generator(self) -> None:
-        """First as usual, then on, so that guidance as the product uses it follows the data."""
-        caches = self.cache("train"), self.cache("val")
-        train_generator(*caches, self.towers(), self.vae(), self.path / "generator.pt")
         train_generator(
-            *caches,
-            self.towers(),
-            self.vae(),
-            self.path / "generator-guided.pt",
-            trained_guidance=PRODUCT_GUIDANCE,
-            start_from=self.path / "generator.pt",
+            self.cache("train"), self.cache("val"), self.towers(), self.vae(), self.path / "generator.pt"
         )
 
     @property
@@ -122,7 +113,7 @@ class WorkFolder:
 
     def generator(self) -> Generator:
         generator = Generator(NANO_SPEC.generator)
-        load_average(generator, self.path / "generator-guided.pt")
+        load_average(generator, self.path / "generator.pt")
         return generator.requires_grad_(False).eval()
 
     def cache(self, name: str, steering: Steering = "full") -> Cache:
