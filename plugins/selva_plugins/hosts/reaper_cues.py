@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
-from selva_otio import Cue, CueSheet, SpotOptions, SpottedClip, spot_timeline
-from selva_otio.errors import CueError, NothingToSpotError
+from selva_otio import Cue, CueSheet, CueSheetRow, SpotOptions, SpottedClip, StemTrack, spot_timeline
+from selva_otio.errors import NothingToSpotError
+from selva_otio.markers import read_marker
+from selva_otio.picture import iter_picture_tracks, resolve_picture
+from selva_otio.shots import Shot
 
 from selva_plugins.errors import NothingToRenderError, WishesError
 from selva_plugins.hosts.reaper_snapshot import ReaperSpan
-from selva_plugins.hosts.reaper_timeline import ReaperTimeline, Stretch
+from selva_plugins.hosts.reaper_timeline import SAME_S, ReaperTimeline, Stretch
 from selva_plugins.wishes import Wishes, parse_sound
 
 # REAPER items lie anywhere, so what editors of frames want to be warned of is no news here.
@@ -59,33 +62,71 @@ def spot_items(built: ReaperTimeline, wishes: Wishes) -> SpottedItems:
 def spot_spans(built: ReaperTimeline, spans: Sequence[ReaperSpan], wishes: Wishes) -> SpottedItems:
     """A region named "Dog: small dog barking" is a cue over the picture seen in it; a marker is one over the shot it is on.
 
-    Raises NothingToRenderError, CueError.
+    Raises NothingToRenderError.
     """
-    timeline = built.timeline.clone()
-    for span in spans:
-        start_s, end_s = built.snap(span.start_s), built.snap(span.end_s)
-        timeline.tracks.markers.append(
-            otio.schema.Marker(name=span.name, marked_range=built.clock.time_range(start_s, end_s - start_s))
-        )
-    options = SpotOptions(handles_s=wishes.handles_s, use_metadata=False)
-    try:
-        sheet = spot_timeline(timeline, base_folder=Path(), options=options, clock=built.clock)
-    except CueError as error:
+    rows: list[CueSheetRow] = []
+    problems: list[str] = []
+    shots = resolve_picture(iter_picture_tracks(built.timeline)).shots
+    for span, sound in _read_spans(spans, wishes.negative_prompt):
+        found = list(_iter_record_ranges(span, shots, built))
+        kind = "region" if span.is_region else "marker"
+        if not found:
+            problems.append(f"{kind} {span.name!r} has no picture under it")
+        rows += [
+            CueSheetRow(
+                wanted=sound,
+                origin=f"{kind} {span.name!r}",
+                clip_pattern=None,
+                record_from=str(start_s),
+                record_to=str(end_s),
+            )
+            for start_s, end_s in found
+        ]
+    if not rows:
         names = ", ".join(repr(span.name) for span in spans[:5]) or "none at all"
+        told = "; ".join(problems[:3]) or f"there are {names}"
         raise NothingToRenderError(
-            f'no region or marker reads like "Dog: small dog barking" over a picture; there are {names}'
-        ) from error
-    cues = tuple(_read_again(cue, wishes.negative_prompt) for cue in sheet.cues)
-    return _gather(built, [replace(sheet, cues=cues)], list(sheet.warnings))
+            f'no region or marker reads like "Dog: small dog barking" over a picture: {told}'
+        )
+    options = SpotOptions(handles_s=wishes.handles_s, use_markers=False, use_metadata=False)
+    sheet = spot_timeline(built.timeline, base_folder=Path(), rows=rows, options=options, clock=built.clock)
+    return _gather(built, [sheet], problems)
 
 
-def _read_again(cue: Cue, negative_prompt: str) -> Cue:
-    """The prompt of a marker may say what is not to be heard, as a line of the dialog may."""
+def _read_spans(spans: Sequence[ReaperSpan], negative_prompt: str) -> list[tuple[ReaperSpan, StemTrack]]:
+    """The spans that ask for sound, by the rule for markers that holds in every host."""
+    read = [(span, read_marker(otio.schema.Marker(name=span.name))) for span in spans]
+    cues = [(span, cue) for span, cue in read if cue is not None]
+    only_named = any(cue.is_named for _, cue in cues)
+    return [
+        (span, _read_again(cue.wanted, negative_prompt))
+        for span, cue in cues
+        if cue.is_named or not only_named
+    ]
+
+
+def _read_again(sound: StemTrack, negative_prompt: str) -> StemTrack:
+    """A name may say what is not to be heard, as a line of the dialog may."""
     try:
-        sound = parse_sound(f"{cue.track}: {cue.prompt}", negative_prompt=negative_prompt)
+        return parse_sound(f"{sound.name}: {sound.prompt}", negative_prompt=negative_prompt)
     except WishesError:
-        return replace(cue, negative_prompt=negative_prompt)
-    return replace(cue, prompt=sound.prompt, negative_prompt=sound.negative_prompt)
+        return replace(sound, negative_prompt=negative_prompt)
+
+
+def _iter_record_ranges(
+    span: ReaperSpan, shots: Iterable[Shot], built: ReaperTimeline
+) -> Iterator[tuple[Fraction, Fraction]]:
+    """The parts of shots that a span means; slivers shorter than half a frame are float dust."""
+    start_s, end_s = built.snap(span.start_s), built.snap(span.end_s)
+    shortest_s = 1 / (2 * built.clock.rate)
+    for shot in shots:
+        if not span.is_region:
+            if shot.record_start_s - SAME_S <= start_s < shot.record_end_s - SAME_S:
+                yield shot.record_start_s, shot.record_end_s
+            continue
+        part = max(start_s, shot.record_start_s), min(end_s, shot.record_end_s)
+        if part[1] - part[0] >= shortest_s:
+            yield part
 
 
 def _gather(built: ReaperTimeline, sheets: Iterable[CueSheet], problems: Sequence[str]) -> SpottedItems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from selva_daemon.errors import InvalidRequestError
@@ -74,9 +75,12 @@ class ReaperItem:
 
     @property
     def label(self) -> str:
-        """How messages call the item."""
-        name = self.take.name if self.take else ""
-        return name or f"item at {self.position_s:.3f} s on track {self.track.number}"
+        """How messages and stems call the item: its name, else its file's, else where it is."""
+        if self.take is not None:
+            file_name = re.split(r"[/\\]", self.take.sources[-1].file)[-1] if self.take.sources else ""
+            if self.take.name or file_name:
+                return self.take.name or file_name
+        return f"item at {self.position_s:.3f} s on track {self.track.number}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,10 @@ class Source:
     def wave(cls, path: Path | str, length_s: float) -> Source:
         return cls(kind="WAVE", file=str(path), length_s=length_s)
 
+    @property
+    def innermost(self) -> Source:
+        return self if self.parent is None else self.parent.innermost
+
     def section(self, offset_s: float, length_s: float, *, is_reversed: bool = False) -> Source:
         return Source(
             kind="SECTION", length_s=length_s, parent=self, section_offset_s=offset_s, is_reversed=is_reversed
@@ -91,7 +95,7 @@ class Item:
         is_selected: bool = True,
         name: str = "",
     ) -> Item:
-        take = Take(source=source, name=name or Path(source.file).name)
+        take = Take(source=source, name=name or Path(source.innermost.file).name)
         take.values.update(D_STARTOFFS=start_offset_s, D_PLAYRATE=play_rate)
         item = cls(takes=[take], is_selected=is_selected)
         item.values.update(D_POSITION=position_s, D_LENGTH=length_s, B_LOOPSRC=float(loops))

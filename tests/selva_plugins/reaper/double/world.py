@@ -171,6 +171,7 @@ class World:
     ) -> None:
         waited_s = 0.0
         while not is_done():
+            self.assert_clean()
             if waited_s > limit_s:
                 raise AssertionError(
                     f"nothing happened in {limit_s} s; the window says {self.canvas.texts()}"
