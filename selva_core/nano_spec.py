@@ -55,11 +55,11 @@ NANO_SPEC = ModelSpec(
     vae=VaeSpec(num_mels=80, latent_channels=16, width=80, multipliers=(1, 2, 2), num_res_blocks=1),
     vocoder=VocoderSpec(
         num_mels=80,
-        initial_channels=192,
+        initial_channels=256,
         up_rates=(4, 4, 4, 4),
         up_kernels=(8, 8, 8, 8),
         res_kernels=(7,),
-        res_dilations=(1, 3),
+        res_dilations=(1,),
     ),
     mel=MEL_16K,
     t5=T5Spec(

@@ -27,7 +27,7 @@ from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vae import Vae
 from selva_core.sampler import guide, integrate
 from selva_core.training.dataset import SceneSet, Target
-from selva_core.training.loop import LoopSettings, Losses, run_loop
+from selva_core.training.loop import LoopSettings, Losses, mixed_precision, run_loop
 from selva_core.training.stage_encoder import EncoderWithHead, Phrasebook, pictures_to_tensor
 from selva_core.training.stage_text import TextTowers
 
@@ -36,12 +36,12 @@ log = logging.getLogger(__name__)
 LATENTS_PER_SEGMENT = 10
 FEATURES_PER_SEGMENT = NANO_SPEC.generator.num_sync_per_segment
 NUM_SEGMENTS = 25
-SEGMENTS_PER_BATCH = 300
+SEGMENTS_PER_BATCH = 200
 MAX_CACHED_SCENES = 2000
 PHRASINGS_PER_THING = 1
 SILENT_SHARE = 0.06
 EXAM_GUIDANCES = (1.0, 1.5, 2.5)
-SETTINGS = LoopSettings(num_steps=5000, learning_rate=1.5e-3, average_decay=0.999, save_every=500)
+SETTINGS = LoopSettings(num_steps=3200, learning_rate=1.5e-3, average_decay=0.998, save_every=400)
 
 
 @dataclass(frozen=True)
@@ -197,11 +197,12 @@ def compute_flow_losses(
         text = towers.clip_states(batch.prompts)
     chance = rng.random(size)
     drop = np.stack([chance < 0.12, chance < 0.09])
-    conditions = build_conditions(
-        generator, text=text, features=batch.features, num_latents=num_latents, drop=drop
-    )
-    velocity = generator.flow(x, t, conditions)
-    return F.mse_loss(velocity, x1 - x0), {}
+    with mixed_precision(x.device):
+        conditions = build_conditions(
+            generator, text=text, features=batch.features, num_latents=num_latents, drop=drop
+        )
+        velocity = generator.flow(x, t, conditions)
+    return F.mse_loss(velocity.float(), x1 - x0), {}
 
 
 def train_generator(
