@@ -9,14 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from selva_daemon.cli.console import JsonOption, say, say_json
+from selva_daemon.cli.host_resolve import resolve
 
 # Host -> the module that installs into it; it has install(resource_path) and remove(resource_path), each giving reports
 # with resource_path, done and left.
 HOSTS = {
     "reaper": "selva_plugins.hosts.reaper_install",
+    "resolve": "selva_plugins.hosts.resolve_install",
 }
 
 host_app = typer.Typer(no_args_is_help=True)
+host_app.command()(resolve)
 
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help=f"One of: {', '.join(HOSTS)}.")]
 ResourcePathOption = Annotated[

@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
+from selva_daemon.cli.host_resolve import (
+    AllTimelinesOption,
+    HostOption,
+    MarkStemsOption,
+    TimelineOption,
+    run_render_in_host,
+)
 from selva_daemon.cli.timeline_options import (
     CuesOption,
-    CutArgument,
     GuidanceOption,
     HandlesOption,
     JsonOption,
@@ -27,10 +33,15 @@ from selva_daemon.cli.timeline_options import (
 
 
 def render(  # noqa: PLR0917 - typer calls it by keyword
-    cut: CutArgument,
+    cut: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CUT.otio]", help="The timeline; it is read, never changed.", show_default=False
+        ),
+    ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT.otio", help="The timeline to write.")
-    ],
+        Path | None, typer.Option("--output", "-o", metavar="OUT.otio", help="The timeline to write.")
+    ] = None,
     track: TrackOption = [],  # noqa: B006 - typer copies it
     cues: CuesOption = None,
     negative: NegativeOption = [],  # noqa: B006
@@ -50,9 +61,16 @@ def render(  # noqa: PLR0917 - typer calls it by keyword
     sample_rate: SampleRateOption = 48_000,
     steps: StepsOption = 25,
     guidance: GuidanceOption = 4.5,
+    host: HostOption = None,
+    timeline: TimelineOption = [],  # noqa: B006
+    all_timelines: AllTimelinesOption = False,
+    mark_stems: MarkStemsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make stems for every clip of a cut, and write the cut with the stems on their own tracks."""
+    """Make stems for every clip of a cut, and write the cut with the stems on their own tracks.
+
+    With --host, the cut is the timeline that is open in a host application, and the stems are placed on it.
+    """
     from selva_daemon.cli import render_commands  # noqa: PLC0415 - --help stays light
 
     spotting = render_commands.SpottingChoices(
@@ -72,6 +90,22 @@ def render(  # noqa: PLR0917 - typer calls it by keyword
         num_steps=steps,
         guidance=guidance,
     )
+    if host is not None:
+        run_render_in_host(
+            host,
+            spotting,
+            making,
+            timelines=timeline,
+            all_timelines=all_timelines,
+            stems_folder=stems_dir,
+            marks_stems=mark_stems,
+            as_json=as_json,
+        )
+        return
+    if cut is None or output is None:
+        raise typer.BadParameter(
+            "name a timeline and where to write it, CUT.otio -o OUT.otio; or --host resolve"
+        )
     stems_folder = stems_dir or output.parent / "stems"
     render_commands.run_render(cut, output, spotting, making, stems_folder=stems_folder, as_json=as_json)
 

@@ -25,6 +25,7 @@ from selva_otio.cue_rules import TRACK_PROMPT
 from selva_otio.cue_sheet_files import CueSheetRow, load_cue_sheet
 from selva_otio.stem_names import fold_name
 
+from selva_core.engine import SamplingSettings
 from selva_plugins.bridge import Prepared
 from selva_plugins.errors import NothingToRenderError, SnapshotError
 from selva_plugins.hosts.resolve_plan import PlanFrame, build_stems
@@ -55,22 +56,37 @@ class _Stretch:
 def prepare(request: HostRequest) -> Prepared:
     """Raises HostError, TimelineError."""
     snapshot = parse_snapshot(request.snapshot)
-    wishes = parse_wishes(request.wishes)
-    stems_folder = request.stems_folder or find_project_folder(snapshot) / "stems"
-    try:
-        told = build_timeline(snapshot)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise SnapshotError(
-            f"the agent's snapshot cannot be read ({error!r}); run: selva host install resolve"
-        ) from error
-    sheet = spot_request(snapshot, told, wishes, cue_sheet=find_cue_sheet(snapshot, stems_folder.parent))
-    check_stems_folder(stems_folder)
+    return prepare_snapshot(snapshot, parse_wishes(request.wishes), stems_folder=request.stems_folder)
+
+
+def prepare_snapshot(
+    snapshot: Facts,
+    wishes: Wishes,
+    *,
+    stems_folder: Path | None = None,
+    cue_sheet: Path | None = None,
+    sampling: SamplingSettings | None = None,
+    sample_rate_hz: int | None = None,
+) -> Prepared:
+    """A snapshot and wishes made ready for the daemon.
+
+    stems_folder: by default beside the project. cue_sheet: by default the one beside the project.
+    sample_rate_hz: by default the timeline's. Raises HostError, TimelineError.
+    """
+    told = read_timeline(snapshot)
+    project_folder = find_project_folder(snapshot) if stems_folder is None else stems_folder.parent
+    chosen_folder = stems_folder or project_folder / "stems"
+    sheet = spot_request(
+        snapshot, told, wishes, cue_sheet=cue_sheet or find_cue_sheet(snapshot, project_folder)
+    )
+    check_stems_folder(chosen_folder)
     settings = RenderSettings(
         model=choose_model(wishes.model),
-        stems_folder=stems_folder.absolute(),
+        stems_folder=chosen_folder.absolute(),
         num_takes=wishes.num_takes,
         seed=DEFAULT_SEED if wishes.seed is None else wishes.seed,
-        sample_rate_hz=find_sample_rate_hz(snapshot),
+        sample_rate_hz=sample_rate_hz or find_sample_rate_hz(snapshot),
+        sampling=sampling or SamplingSettings(),
     )
     frame = plan_frame(snapshot, told)
 
@@ -83,6 +99,18 @@ def prepare(request: HostRequest) -> Prepared:
         notices=list_notices(told, sheet),
         build_placements=build_placements,
     )
+
+
+def read_timeline(snapshot: Facts) -> HostTimeline:
+    """The timeline of a snapshot. Raises SnapshotError, also for snapshots of another version."""
+    try:
+        return build_timeline(snapshot)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, SnapshotError):
+            raise
+        raise SnapshotError(
+            f"the agent's snapshot cannot be read ({error!r}); run: selva host install resolve"
+        ) from error
 
 
 def check(request: HostRequest) -> list[dict[str, str]]:

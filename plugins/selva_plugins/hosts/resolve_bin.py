@@ -40,7 +40,9 @@ def enter_bin(opened: OpenProject) -> Any:
 
 
 def index_clips(bin_folder: Any) -> dict[str, BinClip]:
-    """The clips of our bin by file name, which is unique among stems; Resolve may report the path behind a link."""
+    """The clips of our bin by file name, which is unique among stems; Resolve may report the path behind a
+    link.
+    """
     clips = {}
     for media in items_of(ask(bin_folder, "GetClipList")):
         path = properties_of(media).get("File Path")

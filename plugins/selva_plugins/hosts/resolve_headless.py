@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from selva_daemon.client import Client
 
+from selva_core.engine import SamplingSettings
 from selva_plugins.bridge import list_notices
 from selva_plugins.errors import HostError, NothingToRenderError
-from selva_plugins.hosts.resolve import plan_frame, prepare
+from selva_plugins.hosts.resolve import plan_frame, prepare_snapshot, read_timeline
 from selva_plugins.hosts.resolve_plan import build_plan, list_place_notices
 from selva_plugins.hosts.resolve_studio import StudioBridge
-from selva_plugins.hosts.resolve_timeline import build_timeline
 from selva_plugins.progress import RequestProgress
 from selva_plugins.rendering import connect_to_daemon, render_batches
-from selva_plugins.request_folder import HostRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from selva_plugins.wishes import Wishes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +36,12 @@ class TimelineResult:
 
 def render_in_studio(
     studio: StudioBridge,
-    wishes: Mapping[str, object],
+    wishes: Wishes,
     *,
     stems_folder: Path | None = None,
+    cue_sheet: Path | None = None,
+    sampling: SamplingSettings | None = None,
+    sample_rate_hz: int | None = None,
     marks_stems: bool = False,
     on_progress: Callable[[RequestProgress], None],
     is_cancelled: Callable[[], bool] = lambda: False,
@@ -50,11 +49,18 @@ def render_in_studio(
 ) -> TimelineResult:
     """Make and place the stems of the current timeline.
 
-    wishes: as `parse_wishes` reads them. marks_stems: leave a marker where each stem was made. Raises
-    HostError, TimelineError, DaemonError.
+    marks_stems: leave a marker where each stem was made. The rest as in `prepare_snapshot`. Raises HostError,
+    TimelineError, DaemonError.
     """
     snapshot = studio.take_snapshot()
-    prepared = prepare(_request(snapshot, wishes, stems_folder))
+    prepared = prepare_snapshot(
+        snapshot,
+        wishes,
+        stems_folder=stems_folder,
+        cue_sheet=cue_sheet,
+        sampling=sampling,
+        sample_rate_hz=sample_rate_hz,
+    )
     reports = render_batches(
         prepared.batches,
         timeline_name=prepared.timeline_name,
@@ -68,7 +74,7 @@ def render_in_studio(
         raise NothingToRenderError(
             "no stem was made: " + ("; ".join(notices[:3]) or "there was nothing to make")
         )
-    frame = plan_frame(snapshot, build_timeline(snapshot), has_markers=marks_stems)
+    frame = plan_frame(snapshot, read_timeline(snapshot), has_markers=marks_stems)
     report = studio.place(build_plan(stems, frame), lambda text: on_progress(_placing(text)))
     return TimelineResult(
         timeline_name=prepared.timeline_name,
@@ -111,20 +117,3 @@ def opened_timeline(studio: StudioBridge, timeline: Mapping[str, Any]) -> Iterat
 
 def _placing(text: str) -> RequestProgress:
     return RequestProgress(message=text, fraction=1.0, seconds_left=None)
-
-
-def _request(
-    snapshot: Mapping[str, Any], wishes: Mapping[str, object], stems_folder: Path | None
-) -> HostRequest:
-    return HostRequest(
-        id="studio",
-        host="resolve",
-        action="generate",
-        label=str(snapshot["timeline"].get("name")),
-        script_version="",
-        script_folder="",
-        wishes=wishes,
-        stems_folder=stems_folder,
-        project_name=str(snapshot["project"].get("name")),
-        snapshot=json.dumps(snapshot),
-    )

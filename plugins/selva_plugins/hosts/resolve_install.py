@@ -12,12 +12,20 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from selva_daemon.launch import python_executable
+from selva_daemon.places import Places
+
+import selva_core
+from selva_plugins.errors import HostSetupError
+from selva_plugins.hosts.resolve_child import find_library
+from selva_plugins.hosts.resolve_errors import ResolveNotFoundError
 from selva_plugins.hosts.resolve_letters import Exchange, to_lua
 
 ENTRIES = {
@@ -27,6 +35,7 @@ ENTRIES = {
     "remove": "Remove stems",
 }
 MENU_FOLDER = "Selva"
+IDLE_EXIT_S = 900
 _BLOCK = re.compile(r"^-- selva:installed \{\n.*?^-- selva:installed \}\n", re.DOTALL | re.MULTILINE)
 
 
@@ -52,6 +61,95 @@ class ResolveHome:
     def has_resolve(self) -> bool:
         """Whether Resolve has ever run for this user."""
         return self.profiles_folder.is_dir() or self.fusion_folder.parent.is_dir()
+
+
+@dataclass(kw_only=True)
+class SetupReport:
+    """What was done, one sentence each, and what is left to do for the user."""
+
+    resource_path: Path
+    done: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def install(resource_path: Path | None = None) -> list[SetupReport]:
+    """Put the agent into every Resolve of this user, or the one whose Fusion folder is named.
+
+    Doing it again replaces what was there. Raises HostSetupError.
+    """
+    source = find_agent_source().read_text(encoding="utf-8")
+    return [_install_into(home, source) for home in choose_homes(resource_path)]
+
+
+def remove(resource_path: Path | None = None) -> list[SetupReport]:
+    """Take back what `install` did; stems and what is on timelines stay. Raises HostSetupError."""
+    reports = []
+    for home in choose_homes(resource_path):
+        report = SetupReport(resource_path=home.fusion_folder)
+        try:
+            removed = remove_agent(home)
+            shutil.rmtree(home.exchange.folder, ignore_errors=True)
+        except OSError as error:
+            raise HostSetupError(f"cannot remove from {home.menu_folder}: {error}") from error
+        report.done.append(f"{len(removed)} menu entries removed" if removed else "nothing was installed")
+        reports.append(report)
+    return reports
+
+
+def choose_homes(resource_path: Path | None) -> list[ResolveHome]:
+    """Every Resolve of this user, or the one whose Fusion folder is named. Raises HostSetupError."""
+    homes = find_homes(Places.find().state)
+    if resource_path is None:
+        return homes
+    if not resource_path.is_dir():
+        raise HostSetupError(
+            f"there is no folder {resource_path}; name the folder Fusion of a Resolve, which holds Scripts and Profiles"
+        )
+    return [replace(homes[0], fusion_folder=resource_path.absolute())]
+
+
+def watch_command() -> list[str]:
+    """How the agent starts the bridge where its Resolve lets it; the bridge leaves when there is nothing to
+    do.
+    """
+    python = Path(python_executable())
+    if sys.platform == "win32" and python.with_name("pythonw.exe").is_file():
+        python = python.with_name("pythonw.exe")
+    return [str(python), "-m", "selva_daemon", "host", "resolve", "--watch", "--idle-exit", str(IDLE_EXIT_S)]
+
+
+def find_agent_source() -> Path:
+    """Selva.lua: inside the installed package, or beside it in a source tree. Raises HostSetupError."""
+    package = Path(__file__).parents[1]
+    for place in (package / "resolve_scripts" / "Selva.lua", package.parent / "resolve" / "Selva.lua"):
+        if place.is_file():
+            return place
+    raise HostSetupError(
+        f"the agent Selva.lua is missing from this installation ({package}); install it again"
+    )
+
+
+def _install_into(home: ResolveHome, source: str) -> SetupReport:
+    report = SetupReport(resource_path=home.fusion_folder)
+    had_resolve = home.has_resolve
+    try:
+        written = install_agent(home, source, version=selva_core.__version__, command=watch_command())
+    except OSError as error:
+        raise HostSetupError(f"cannot install into {home.menu_folder}: {error}") from error
+    report.done.append(f"{len(written)} entries in {home.label}: Workspace > Scripts > {MENU_FOLDER}")
+    report.done.append(f"agent and bridge meet in {home.exchange.folder}")
+    report.done.append(_tell_about_studio())
+    if not had_resolve:
+        report.left.append("start Resolve once: it has not run for this user yet")
+    report.left.append("on Resolve 21.1 free keep the bridge running yourself: selva host resolve --watch")
+    return report
+
+
+def _tell_about_studio() -> str:
+    try:
+        return f"Studio can also be scripted from outside, through {find_library()}"
+    except ResolveNotFoundError:
+        return "Resolve's scripting library was not found, so that Studio cannot be scripted from outside"
 
 
 def find_homes(
@@ -106,8 +204,9 @@ def remove_agent(home: ResolveHome) -> list[Path]:
         if target.exists():
             target.unlink()
             removed.append(target)
-    if home.menu_folder.is_dir() and not any(home.menu_folder.iterdir()):
-        home.menu_folder.rmdir()
+    for folder in (home.menu_folder, home.menu_folder.parent, home.menu_folder.parent.parent):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
     return removed
 
 

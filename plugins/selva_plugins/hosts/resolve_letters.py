@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selva_daemon.places import ensure_private_folder
+
 _log = logging.getLogger(__name__)
 
 MAX_LETTER_BYTES = 256 * 1024 * 1024
@@ -50,10 +52,8 @@ class Exchange:
         return self.folder / "inbox"
 
     def ensure(self) -> None:
-        """Make the folders; the outer one is the owner's alone where the system knows that."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.name == "posix":
-            self.folder.chmod(0o700)
+        """Make the folders; nobody but the owner can open them. Raises StorageError."""
+        ensure_private_folder(self.folder)
         self.outbox.mkdir(exist_ok=True)
         self.inbox.mkdir(exist_ok=True)
 

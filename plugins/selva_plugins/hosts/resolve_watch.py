@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selva_daemon.errors import DaemonRunningError
+from selva_daemon.instance_lock import InstanceLock
+
 from selva_core.errors import SelvaError
 from selva_plugins.bridge import answer_request
-from selva_plugins.hosts.resolve import find_project_folder, parse_snapshot, plan_frame
+from selva_plugins.errors import HostError
+from selva_plugins.hosts.resolve import find_project_folder, parse_snapshot, plan_frame, read_timeline
 from selva_plugins.hosts.resolve_install import ResolveHome
 from selva_plugins.hosts.resolve_letters import Exchange, Letter, PrefsMailbox
 from selva_plugins.hosts.resolve_plan import build_plan, list_place_notices
-from selva_plugins.hosts.resolve_timeline import build_timeline
 from selva_plugins.request_folder import (
     CANCELLED,
     FAILED,
@@ -68,8 +71,8 @@ class _Request:
 class ResolveWatch:
     """One place where an agent posts letters. `step` is called over and over and never blocks for long.
 
-    defaults: wishes that the agent's user cannot type, such as the model. projects_folder: where projects that
-    name no media folder have their stems; None for the user's videos.
+    defaults: wishes that the agent's user cannot type, such as the model. projects_folder: where projects
+    that name no media folder have their stems; None for the user's videos.
     """
 
     exchange: Exchange
@@ -117,7 +120,12 @@ class ResolveWatch:
                 (request.folder / "cancel").unlink(missing_ok=True)
                 (request.folder / "status.json").unlink(missing_ok=True)
 
-    # -- letters ----------------------------------------------------------------------------------------------
+    def is_busy(self) -> bool:
+        """Whether a request is being answered or a finished one waits to be placed."""
+        return bool(self._requests)
+
+    # -- letters
+    # ----------------------------------------------------------------------------------------------
 
     def _read(self, letter: Letter) -> None:
         kind, request_id = letter.body.get("kind"), str(letter.body.get("request"))
@@ -192,7 +200,8 @@ class ResolveWatch:
         self.say("stopped by the user")
         self.exchange.reply(request_id, {"received": True, "beat": 0, "state": "done"})
 
-    # -- what the agent is told --------------------------------------------------------------------------------
+    # -- what the agent is told
+    # --------------------------------------------------------------------------------
 
     def _pass_on(self, request: _Request) -> None:
         status = request.status()
@@ -221,7 +230,7 @@ class ResolveWatch:
             del self._requests[request.id]
             return
         snapshot = parse_snapshot((request.folder / "snapshot.json").read_text(encoding="utf-8"))
-        frame = plan_frame(snapshot, build_timeline(snapshot))
+        frame = plan_frame(snapshot, read_timeline(snapshot))
         stems = read_json(request.folder / "plan.json")["placements"]
         self._reply(request, "done", plan=build_plan(stems, frame), lines=_lines(status))
         for line in _lines(status):
@@ -254,23 +263,38 @@ def run_watch(
     *,
     say: Say,
     defaults: Mapping[str, str],
+    idle_exit_s: float | None = None,
     is_over: Callable[[], bool] = lambda: False,
-    look_every_s: float = LOOK_EVERY_S,
 ) -> None:
-    """Watch until `is_over()` or an interrupt; what is being rendered is then left to the next watch."""
-    watches = [ResolveWatch.at(home, say, defaults) for home in homes]
-    for watch in watches:
-        watch.start()
-    try:
+    """Watch until `is_over()`, an interrupt, or nothing to do for `idle_exit_s`.
+
+    What is being rendered on an interrupt is left to the next watch. Raises HostError when another watch is
+    at work.
+    """
+    with ExitStack() as stack:
+        watches = [ResolveWatch.at(home, say, defaults) for home in homes if _is_ours(home, stack)]
+        if not watches:
+            raise HostError("another `selva host resolve` is at work already; stop it first, or let it be")
+        for watch in watches:
+            watch.start()
+            stack.callback(watch.close)
+        busy_at_s = time.monotonic()
         while not is_over():
             for watch in watches:
                 watch.step()
-            time.sleep(look_every_s)
-    finally:
-        for watch in watches:
-            watch.close()
+            if any(watch.is_busy() for watch in watches):
+                busy_at_s = time.monotonic()
+            elif idle_exit_s is not None and time.monotonic() - busy_at_s >= idle_exit_s:
+                return
+            time.sleep(LOOK_EVERY_S)
 
 
-def forget_requests(home: ResolveHome) -> None:
-    """Remove the exchange with everything in it; stems stay where they are."""
-    shutil.rmtree(home.exchange.folder, ignore_errors=True)
+def _is_ours(home: ResolveHome, stack: ExitStack) -> bool:
+    home.exchange.ensure()
+    lock = InstanceLock(home.exchange.folder / "watch.lock")
+    try:
+        lock.acquire()
+    except DaemonRunningError:
+        return False
+    stack.callback(lock.release)
+    return True

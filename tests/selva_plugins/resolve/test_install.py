@@ -1,0 +1,134 @@
+"""Where the agent is put on each system, what it is told there, and that it goes away again."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from selva_daemon.places import is_private
+from selva_plugins.hosts.resolve_install import (
+    ENTRIES,
+    ResolveHome,
+    build_start_command,
+    fill_agent,
+    find_homes,
+    find_installed_version,
+    install_agent,
+    remove_agent,
+)
+from selva_plugins.hosts.resolve_letters import Exchange
+
+from tests.selva_plugins.resolve.faces import AGENT_SOURCE
+
+SOURCE = AGENT_SOURCE.read_text(encoding="utf-8")
+
+
+def home_at(folder: Path) -> ResolveHome:
+    return ResolveHome("DaVinci Resolve", folder / "Fusion", Exchange(folder / "exchange"))
+
+
+def test_on_linux_the_agent_lies_in_the_users_own_tree(tmp_path: Path) -> None:
+    (home,) = find_homes(tmp_path / "state", platform="linux", environment={"HOME": str(tmp_path)})
+    assert home.menu_folder == tmp_path / ".local/share/DaVinciResolve/Fusion/Scripts/Utility/Selva"
+    assert home.profiles_folder == tmp_path / ".local/share/DaVinciResolve/Fusion/Profiles"
+    assert home.exchange.folder == tmp_path / "state" / "resolve"
+
+
+def test_on_windows_the_users_tree_has_a_support_part(tmp_path: Path) -> None:
+    environment = {"APPDATA": str(tmp_path / "Roaming"), "PROGRAMDATA": str(tmp_path / "ProgramData")}
+    (home,) = find_homes(tmp_path / "state", platform="win32", environment=environment)
+    tree = tmp_path / "Roaming" / "Blackmagic Design" / "DaVinci Resolve" / "Support"
+    assert home.menu_folder == tree / "Fusion" / "Scripts" / "Utility" / "Selva"
+
+
+def test_on_macos_app_store_containers_get_the_agent_and_an_exchange_of_their_own(tmp_path: Path) -> None:
+    plain = tmp_path / "Library/Containers/com.blackmagic-design.DaVinciResolveLite/Data"
+    vendored = tmp_path / "Library/Containers/com.blackmagic-design.DaVinciResolveAppStore/Data"
+    (plain / "Library/Application Support/Fusion").mkdir(parents=True)
+    (vendored / "Library/Application Support/Blackmagic Design/DaVinci Resolve").mkdir(parents=True)
+    homes = find_homes(tmp_path / "state", platform="darwin", environment={"HOME": str(tmp_path)})
+    assert [home.fusion_folder for home in homes] == [
+        tmp_path / "Library/Application Support/Blackmagic Design/DaVinci Resolve/Fusion",
+        vendored / "Library/Application Support/Blackmagic Design/DaVinci Resolve/Fusion",
+        plain / "Library/Application Support/Fusion",
+    ]
+    assert [home.exchange.folder.is_relative_to(tmp_path / "Library/Containers") for home in homes] == [
+        False,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("platform", "start"),
+    [
+        ("linux", "/var/tmp/"),  # noqa: S108
+        ("darwin", "/Users/Shared/"),
+        ("win32", "C:/ProgramData/SelvaBridge/"),
+    ],
+)
+def test_a_name_outside_ascii_moves_the_exchange_to_a_plain_path(
+    platform: str, start: str, tmp_path: Path
+) -> None:
+    environment = {"HOME": str(tmp_path), "APPDATA": str(tmp_path), "PROGRAMDATA": "C:/ProgramData"}
+    states = [tmp_path / "Jürgen", tmp_path / "Юрий"]
+    homes = [find_homes(state, platform=platform, environment=environment)[0] for state in states]
+    folders = [home.exchange.folder.as_posix() for home in homes]
+    assert all(folder.isascii() and folder.startswith(start) for folder in folders)
+    assert len(set(folders)) == 2
+
+
+def test_each_action_is_a_menu_entry_that_knows_where_to_write(tmp_path: Path) -> None:
+    home = home_at(tmp_path)
+    written = install_agent(
+        home, SOURCE, version="1.2.3", command=["/opt/selva/selva", "host", "resolve", "--watch"]
+    )
+    assert [path.name for path in written] == [f"{title}.lua" for title in ENTRIES.values()]
+    for action, path in zip(ENTRIES, written, strict=True):
+        assert f'["action"]="{action}"' in path.read_text(encoding="utf-8")
+    assert find_installed_version(home) == "1.2.3"
+    assert home.exchange.outbox.is_dir()
+    assert is_private(home.exchange.folder)
+
+
+def test_installing_again_replaces_and_removing_leaves_what_is_not_ours(tmp_path: Path) -> None:
+    home = home_at(tmp_path)
+    install_agent(home, SOURCE, version="1.0.0", command=[])
+    install_agent(home, SOURCE, version="2.0.0", command=[])
+    assert len(list(home.menu_folder.iterdir())) == len(ENTRIES)
+    assert find_installed_version(home) == "2.0.0"
+    (home.menu_folder / "mine.lua").touch()
+    assert len(remove_agent(home)) == len(ENTRIES)
+    assert [path.name for path in home.menu_folder.iterdir()] == ["mine.lua"]
+    (home.menu_folder / "mine.lua").unlink()
+    install_agent(home, SOURCE, version="2.0.0", command=[])
+    remove_agent(home)
+    assert not home.menu_folder.exists()
+    assert find_installed_version(home) is None
+
+
+def test_a_source_without_the_block_is_refused() -> None:
+    with pytest.raises(ValueError, match="selva:installed"):
+        fill_agent("print('hello')", action="generate", version="1", exchange=Path("/x"), command=[])
+
+
+def test_odd_characters_in_paths_survive_the_filling(tmp_path: Path) -> None:
+    filled = fill_agent(
+        SOURCE, action="generate", version='1"\\2', exchange=Path("/srv/it's %d \\1"), command=["/o'dd/selva"]
+    )
+    assert '["exchange"]="/srv/it\'s %d \\092' in filled
+    script = tmp_path / "agent.lua"
+    script.write_text(filled, encoding="utf-8")
+
+
+def test_the_start_command_does_not_wait(tmp_path: Path) -> None:
+    mark = tmp_path / "it's here"
+    command = build_start_command(["sh", "-c", f'sleep 0.2; touch "{mark}"'], platform="linux")
+    subprocess.run(command, shell=True, check=True, timeout=10)  # noqa: S602 - as os.execute does
+    assert command.endswith("&")
+    assert (
+        build_start_command(["C:\\Selva\\selva.exe", "host"], platform="win32")
+        == 'start "" /B "C:\\Selva\\selva.exe" "host"'
+    )
+    assert build_start_command([]) == ""

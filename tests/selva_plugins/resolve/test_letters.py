@@ -1,0 +1,137 @@
+"""Letters between agent and bridge: whole or not at all, by files and by Fusion's preferences."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selva_plugins.hosts.resolve_letters import Exchange, PrefsMailbox, to_lua
+
+from tests.selva_plugins.resolve.double.fusion import FusionPrefs
+
+NASTY = {
+    "text": 'quotes " and \\ and \n\r\t\0 and ümlaut 犬 and ]] and %d',
+    "numbers": [0, -1, 86400, 0.5, 1e300],
+    "flags": [True, False],
+    "nested": {"list": [], "map": {}, "deep": [{"x": 1}]},
+}
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Exchange:
+    made = Exchange(tmp_path / "exchange")
+    made.ensure()
+    return made
+
+
+def letter(**body: Any) -> str:
+    return json.dumps({"schema": "selva.letter/1", **body})
+
+
+def post_by_prefs(prefs: FusionPrefs, name: str, text: str, *, piece_chars: int = 100) -> None:
+    coded = text.encode().hex()
+    pieces = [coded[first : first + piece_chars] for first in range(0, len(coded), piece_chars)]
+    for number, piece in enumerate(pieces, start=1):
+        prefs.set(f"Global.SelvaLetter.SelvaPiece{number}", piece)
+    prefs.set("Global.SelvaLetter.SelvaHead", f"selva1 {name} {len(pieces)} {len(text.encode())}")
+    prefs.save()
+
+
+def test_a_letter_is_read_once_and_taken_away(exchange: Exchange) -> None:
+    (exchange.outbox / "a-1.json").write_text(letter(kind="stop"))
+    assert [found.name for found in exchange.collect()] == ["a-1"]
+    assert list(exchange.collect()) == []
+
+
+def test_letters_that_are_broken_or_foreign_do_not_stop_the_next_one(exchange: Exchange) -> None:
+    (exchange.outbox / "a-1.json").write_text("{")
+    (exchange.outbox / "a-2.json").write_text('{"schema": "other"}')
+    (exchange.outbox / "a-3.json").write_text("[]")
+    (exchange.outbox / "a b;c.json").write_text(letter(kind="stop"))
+    (exchange.outbox / "a-5.json.part").write_text(letter(kind="stop"))
+    (exchange.outbox / "z-1.json").write_text(letter(kind="stop"))
+    assert [found.name for found in exchange.collect()] == ["z-1"]
+    assert [path.name for path in exchange.outbox.iterdir()] == ["a-5.json.part"]
+
+
+def test_preferences_are_read_when_they_change_and_each_letter_once(tmp_path: Path) -> None:
+    prefs = FusionPrefs(tmp_path / "Profiles" / "Default" / "Fusion.prefs")
+    mailbox = PrefsMailbox([tmp_path / "Profiles"])
+    assert list(mailbox.collect()) == []
+    post_by_prefs(prefs, "a-1", letter(kind="generate", text=NASTY["text"]))
+    (found,) = mailbox.collect()
+    assert found.body["text"] == NASTY["text"]
+    prefs.set("Global.Other", 5)
+    prefs.save()
+    assert list(mailbox.collect()) == []
+    post_by_prefs(prefs, "a-2", letter(kind="report"))
+    assert [found.name for found in mailbox.collect()] == ["a-2"]
+
+
+def test_a_letter_with_a_missing_piece_is_not_taken_for_whole(tmp_path: Path) -> None:
+    prefs = FusionPrefs(tmp_path / "Profiles" / "Default" / "Fusion.prefs")
+    mailbox = PrefsMailbox([tmp_path / "Profiles"])
+    post_by_prefs(prefs, "a-1", letter(kind="generate", text="x" * 500))
+    prefs.set("Global.SelvaLetter.SelvaPiece2", "")
+    prefs.save()
+    assert list(mailbox.collect()) == []
+
+
+def test_every_profile_is_looked_at(tmp_path: Path) -> None:
+    for name in ("Default", "Grading"):
+        post_by_prefs(
+            FusionPrefs(tmp_path / "Profiles" / name / "Fusion.prefs"), f"{name}-1", letter(kind="stop")
+        )
+    found = PrefsMailbox([tmp_path / "Profiles", tmp_path / "nowhere"]).collect()
+    assert sorted(entry.name for entry in found) == ["Default-1", "Grading-1"]
+
+
+@pytest.mark.parametrize("interpreter", ["luajit", "lua5.1"])
+def test_an_answer_means_the_same_in_lua(interpreter: str, exchange: Exchange, tmp_path: Path) -> None:
+    if shutil.which(interpreter) is None:
+        pytest.skip(f"needs the interpreter {interpreter}: apt-get install luajit lua5.1")
+    exchange.reply("a", NASTY)
+    program = tmp_path / "read.lua"
+    program.write_text(
+        f"""
+        local told = assert(loadfile({to_lua(str(exchange.inbox / "a.lua"))}))()
+        io.write(told.text, "|", #told.numbers, "|", told.numbers[4], "|", told.numbers[5], "|")
+        io.write(tostring(told.flags[2]), "|", tostring(next(told.nested.list)), "|", told.nested.deep[1].x)
+        """
+    )
+    said = subprocess.run([interpreter, str(program)], capture_output=True, check=True).stdout.decode()
+    assert said == NASTY["text"] + "|5|0.5|1e+300|false|nil|1"
+
+
+def test_an_answer_is_replaced_whole(exchange: Exchange) -> None:
+    exchange.reply("a", {"beat": 1})
+    exchange.reply("a", {"beat": 2})
+    assert (exchange.inbox / "a.lua").read_text() == 'return {["beat"]=2}\n'
+    assert [path.name for path in exchange.inbox.iterdir()] == ["a.lua"]
+    exchange.forget("a")
+    assert list(exchange.inbox.iterdir()) == []
+
+
+def test_an_answer_waits_while_the_agent_has_the_old_one_open(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refusals = os.replace, [PermissionError("in use"), PermissionError("in use")]
+
+    def replace(source: Path, target: Path) -> None:
+        if refusals:
+            raise refusals.pop()
+        real(source, target)
+
+    monkeypatch.setattr("selva_plugins.hosts.resolve_letters.os.replace", replace)
+    exchange.reply("a", {"beat": 1})
+    assert (exchange.inbox / "a.lua").exists()
+
+
+def test_what_lua_cannot_hold_is_refused() -> None:
+    with pytest.raises(TypeError, match="Path"):
+        to_lua({"path": Path("/x")})
