@@ -492,9 +492,11 @@ local function dress(item, stem)
 end
 
 function Placing:place_stem(stem)
-    if not bmd.fileexists(stem.file) then return nil, "the file is not there: " .. stem.file end
     local media = import_file(self.open.pool, self.clips, stem.file)
-    if not media then return nil, "Resolve did not import " .. stem.file end
+    if not media then
+        local is_there = bmd.fileexists(stem.file)
+        return nil, (is_there and "Resolve did not import " or "the file is not there: ") .. stem.file
+    end
     local _, length = self:clip_frames(media, stem.duration_frames)
     local index, name, already = self:choose_track(stem, media, stem.record_frame + length)
     if not index then

@@ -200,11 +200,10 @@ class Placing:
 
     def place_stem(self, stem: Stem) -> _Landed:
         """Raises _Held."""
-        if not os.path.exists(stem["file"]):
-            raise _Held(f"the file is not there: {stem['file']}")
         media = import_file(self.opened, self.clips, stem["file"])
         if media is None:
-            raise _Held(f"Resolve did not import {stem['file']}")
+            is_there = os.path.exists(stem["file"])
+            raise _Held(("Resolve did not import " if is_there else "the file is not there: ") + stem["file"])
         _, length = self.clip_frames(media, stem["duration_frames"])
         index, name, already = self.choose_track(stem, media, stem["record_frame"] + length)
         if already is not None:

@@ -104,10 +104,7 @@ class ResolveWatch:
     def step(self) -> None:
         """Read new letters and pass on what has changed."""
         for letter in [*self.exchange.collect(), *self.mailbox.collect()]:
-            try:
-                self._read(letter)
-            except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
-                self.say(f"ignored a letter that cannot be read: {letter.name}: {error!r}")
+            self._read(letter)
         for request in list(self._requests.values()):
             self._pass_on(request)
 
@@ -129,16 +126,26 @@ class ResolveWatch:
 
     def _read(self, letter: Letter) -> None:
         kind, request_id = letter.body.get("kind"), str(letter.body.get("request"))
+        act = {"generate": self._open_request, "report": self._close_request, "stop": self._stop_all}.get(
+            str(kind)
+        )
         if re.fullmatch(re.escape(request_id) + r"-\d{1,9}", letter.name) is None or not request_id:
             self.say(f"ignored a letter that does not name its request: {letter.name}")
-        elif kind == "generate":
-            self._open_request(request_id, letter.body)
-        elif kind == "report":
-            self._close_request(request_id, letter.body.get("report") or {})
-        elif kind == "stop":
-            self._stop_all(request_id)
-        else:
+        elif act is None:
             self.say(f"ignored a letter of an unknown kind: {kind!r}; update the bridge")
+        else:
+            self._act_on(act, request_id, letter.body)
+
+    def _act_on(
+        self, act: Callable[[str, Mapping[str, Any]], None], request_id: str, body: Mapping[str, Any]
+    ) -> None:
+        """One letter must not stop the next: what cannot be read is told here and to the agent."""
+        try:
+            act(request_id, body)
+        except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
+            self.say(f"ignored a letter that cannot be read: {request_id}: {error!r}")
+            title = "the bridge cannot read this request; run: selva host install resolve"
+            self.exchange.reply(request_id, {"received": True, "beat": 0, "state": "failed", "title": title})
 
     def _open_request(self, request_id: str, body: Mapping[str, Any]) -> None:
         folder = self.requests_folder / request_id
@@ -180,10 +187,11 @@ class ResolveWatch:
         request.thread.start()
         self.exchange.reply(request.id, {"received": True, "beat": 0, "state": "working"})
 
-    def _close_request(self, request_id: str, report: Mapping[str, Any]) -> None:
+    def _close_request(self, request_id: str, body: Mapping[str, Any]) -> None:
         request = self._requests.pop(request_id, None)
         if request is None:
             return
+        report = body["report"]
         write_json(request.folder / "report-1.json", report)
         stems = read_json(request.folder / "plan.json")["placements"]
         num_placed = sum(stem["status"] == "placed" for stem in report["stems"])
@@ -193,7 +201,7 @@ class ResolveWatch:
         self.exchange.reply(request_id, {"received": True, "beat": -1, "state": "reported"})
         self._announce_waiting()
 
-    def _stop_all(self, request_id: str) -> None:
+    def _stop_all(self, request_id: str, _body: Mapping[str, Any]) -> None:
         for request in self._requests.values():
             if request.thread is not None and request.thread.is_alive():
                 (request.folder / "cancel").touch()

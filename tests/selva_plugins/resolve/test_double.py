@@ -47,7 +47,8 @@ def scene() -> Scene:
     return build_scene()
 
 
-# Object model -----------------------------------------------------------------------------------------------------
+# Object model
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_every_object_answers_hasattr_and_lists_methods_only(scene: Scene) -> None:
@@ -100,7 +101,8 @@ def test_every_call_of_the_double_is_one_that_resolve_has() -> None:
         assert set(calls) <= set(surface.methods[kind])
 
 
-# Time -------------------------------------------------------------------------------------------------------------
+# Time
+# -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,8 @@ def test_the_left_offset_is_warped_by_speed(scene: Scene) -> None:
     assert (item.GetSourceStartFrame(), item.GetLeftOffset()) == (100, 50)
 
 
-# Placing ----------------------------------------------------------------------------------------------------------
+# Placing
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_wav_keeps_the_projects_rate_and_knows_no_frames(tmp_path: Path) -> None:
@@ -268,7 +271,8 @@ def test_unknown_keys_in_a_clip_info_are_mistakes(scene: Scene, tmp_path: Path) 
     assert "start_frame" in desk.host.violations[0]
 
 
-# Tracks, bins, markers, settings ------------------------------------------------------------------------------------
+# Tracks, bins, markers, settings
+# ------------------------------------------------------------------------------------
 
 
 def test_new_tracks_are_mono_and_an_index_pushes_others_down(scene: Scene) -> None:
@@ -359,7 +363,8 @@ def test_an_untitled_project_is_not_saved(scene: Scene) -> None:
     assert Desk(scene).manager.SaveProject() is False
 
 
-# Editions ---------------------------------------------------------------------------------------------------------
+# Editions
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_free_edition_answers_no_program_outside(scene: Scene) -> None:

@@ -1,4 +1,6 @@
-"""The whole way: flashes on the double's timeline come back as clicks on its audio tracks, on the right sample."""
+"""The whole way: flashes on the double's timeline come back as clicks on its audio tracks, on the right
+sample.
+"""
 
 from __future__ import annotations
 

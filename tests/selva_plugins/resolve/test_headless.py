@@ -1,0 +1,136 @@
+"""Studio's timelines rendered from outside: real bridge process, real daemon, and the command as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selva_daemon.client import Client
+from selva_daemon.places import Places
+from selva_daemon.settings import DaemonSettings
+from selva_otio import StemTrack
+from selva_plugins.errors import HostError
+from selva_plugins.hosts.resolve_headless import (
+    TimelineResult,
+    choose_timelines,
+    opened_timeline,
+    render_in_studio,
+)
+from selva_plugins.hosts.resolve_studio import StudioBridge
+from selva_plugins.wishes import Wishes
+
+from tests.selva_daemon.daemons import serving
+from tests.selva_daemon.flashes import write_flashing_clip
+from tests.selva_plugins.resolve.conftest import OpenHost
+from tests.selva_plugins.resolve.double import model
+from tests.selva_plugins.resolve.double.builds import build
+from tests.selva_plugins.resolve.double.external import ExternalDoor
+from tests.selva_plugins.resolve.scenes import Scene, build_scene
+
+DOG = StemTrack(name="Dog", prompt="small dog barking")
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    folder = tmp_path_factory.mktemp("selva")
+    places = Places(state=folder / "state", cache=folder / "cache", config=folder / "config")
+    with serving(places, DaemonSettings(drain_timeout_s=0.2)):
+        yield places
+
+
+@pytest.fixture
+def two_reels(tmp_path: Path) -> Scene:
+    """A project with two timelines that show the same flashing clip, at 10 and at 30 frames after their
+    start.
+    """
+    scene = build_scene()
+    movie = write_flashing_clip(tmp_path / "flash.avi", rate=scene.timeline.rate, num_frames=48, flashes={12})
+    media = scene.add_media(movie)
+    scene.add_clip(media, at=10, frames=24, source=5)
+    second = model.Timeline("Reel 2", scene.timeline.rate, "02:00:00:00")
+    scene.project.timelines.append(second)
+    second.tracks["video"][0].items.append(model.Item("flash", "video", 172800 + 30, 24, media))
+    return scene
+
+
+def render(studio: StudioBridge, places: Places, folder: Path, **more: Any) -> TimelineResult:
+    return render_in_studio(
+        studio,
+        Wishes(sounds=(DOG,), model="selva-echo"),
+        stems_folder=folder / "stems",
+        on_progress=lambda _progress: None,
+        connect=partial(Client.connect, places=places),
+        **more,
+    )
+
+
+def test_the_open_timeline_is_rendered_and_marked(
+    two_reels: Scene, open_host: OpenHost, places: Places, tmp_path: Path
+) -> None:
+    host = open_host(build("21.1.0"), two_reels)
+    with ExternalDoor(host) as door, StudioBridge(environment={**os.environ, **door.environment}) as studio:
+        result = render(studio, places, tmp_path, marks_stems=True)
+    assert (result.timeline_name, result.num_placed, list(result.notices)) == ("Reel 1", 1, NOTICES)
+    assert [item.start for item in two_reels.timeline.tracks["audio"][1].items] == [86410]
+    (marker,) = two_reels.timeline.markers.values()
+    assert (marker.name, marker.note, marker.duration) == ("Selva: Dog", "Dog: small dog barking", 24)
+
+
+NOTICES = ["Test signal: a click where the picture flashes. No model was run."]
+
+
+def test_every_timeline_of_a_project_is_rendered_and_the_users_own_given_back(
+    two_reels: Scene, open_host: OpenHost, places: Places, tmp_path: Path
+) -> None:
+    host = open_host(build("21.0.4"), two_reels)
+    reels = list(two_reels.project.timelines)
+    with ExternalDoor(host) as door, StudioBridge(environment={**os.environ, **door.environment}) as studio:
+        for timeline in choose_timelines(studio, [], all_of_them=True):
+            with opened_timeline(studio, timeline):
+                assert render(studio, places, tmp_path).num_placed == 1
+    assert [[item.start for item in reel.tracks["audio"][1].items] for reel in reels] == [[86410], [172830]]
+    assert two_reels.project.current_timeline is reels[0]
+
+
+def test_a_timeline_that_there_is_not_is_refused_with_those_there_are(
+    two_reels: Scene, open_host: OpenHost
+) -> None:
+    host = open_host(build("21.0.4"), two_reels)
+    with ExternalDoor(host) as door, StudioBridge(environment={**os.environ, **door.environment}) as studio:
+        with pytest.raises(HostError, match="'Reel 1', 'Reel 2'"):
+            choose_timelines(studio, ["Reel 3"], all_of_them=False)
+        assert [t["name"] for t in choose_timelines(studio, ["Reel 2"], all_of_them=False)] == ["Reel 2"]
+
+
+def test_the_command_line_renders_what_is_open_in_studio(
+    two_reels: Scene, open_host: OpenHost, places: Places, tmp_path: Path
+) -> None:
+    host = open_host(build("21.0.4"), two_reels)
+    with ExternalDoor(host) as door:
+        environment = {
+            **os.environ,
+            **door.environment,
+            "SELVA_STATE_DIR": str(places.state),
+            "SELVA_CACHE_DIR": str(places.cache),
+            "SELVA_CONFIG_DIR": str(places.config),
+        }
+        words = ["render", "--host", "resolve", "--timeline", "Reel 2", "--track", "Dog=small dog barking"]
+        words += ["--model", "selva-echo", "--stems-dir", str(tmp_path / "stems"), "--json"]
+        done = subprocess.run(
+            [sys.executable, "-m", "selva_daemon", *words],
+            capture_output=True,
+            env=environment,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr.decode()
+    (told,) = json.loads(done.stdout)
+    assert (told["timeline"], [stem["record_frame"] for stem in told["stems"]]) == ("Reel 2", [172830])
+    assert len(list((tmp_path / "stems").glob("*.wav"))) == 1
