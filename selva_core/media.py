@@ -59,6 +59,11 @@ def snap_rate(rate_hz: Fraction) -> Fraction:
     return nearest if abs(nearest - rate_hz) <= rate_hz / 10_000 else rate_hz
 
 
+def is_standard_rate(rate_hz: Fraction) -> bool:
+    """Whether a rate is whole or NTSC; the averages of variable rates are neither."""
+    return rate_hz.denominator == 1 or (rate_hz * Fraction(1001, 1000)).denominator == 1
+
+
 @contextmanager
 def translated_media_errors(path: Path) -> Iterator[None]:
     """Turn what the media library raises about `path` into this package's errors."""
@@ -179,6 +184,14 @@ class MediaReader:
                 end_s = held[0] + self._duration_of(held[1])
                 yield ShownFrame(start_s=held[0], end_s=end_s, frame=held[1], is_last=True)
 
+    @cached_property
+    def _steady_rate_hz(self) -> Fraction | None:
+        """The rate that timestamps are rounded from; None for odd averages and for ticks as long as frames."""
+        rate_hz = self.frame_rate_hz
+        if rate_hz is None or not is_standard_rate(rate_hz) or 4 * self.time_base_s * rate_hz > 1:
+            return None
+        return rate_hz
+
     def _first_frame(self) -> VideoFrame:
         with translated_media_errors(self.path):
             first = next(self._decoded(), None)
@@ -204,8 +217,8 @@ class MediaReader:
         42 ms, and an in-point at exactly 1001/24000 s would miss it.
         """
         stated_s = (pts - self._origin_pts) * self.time_base_s
-        rate_hz = self.frame_rate_hz
-        if rate_hz is None or 4 * self.time_base_s * rate_hz > 1:
+        rate_hz = self._steady_rate_hz
+        if rate_hz is None:
             return stated_s
         steady_s = round(stated_s * rate_hz) / rate_hz
         return steady_s if abs(steady_s - stated_s) <= self.time_base_s else stated_s

@@ -81,6 +81,16 @@ def test_variable_frame_rate_follows_the_time_stamps(
     assert numbers_seen(path, Fraction(120, 1000), Fraction(8, 5)) == expected
 
 
+def test_in_point_on_any_frame_of_a_variable_rate_shows_that_frame(
+    numbered_video: MakeVideo, numbers_seen: Callable[..., list[int]]
+) -> None:
+    shown_at_ms = [0, 33, 68, 99, 135, 170, 201, 240, 265, 301, 334, 371, 400, 437, 466, 502]
+    recipe = {"rate_hz": Fraction(2987, 100), "time_base_s": Fraction(1, 1000), "pts": shown_at_ms}
+    path = numbered_video("vfr.mkv", num_frames=len(shown_at_ms), gop_frames=4, **recipe)
+    firsts = [numbers_seen(path, Fraction(at, 1000), Fraction(1, 100))[0] for at in shown_at_ms]
+    assert firsts == list(range(len(shown_at_ms)))
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
 def test_clock_is_zero_at_the_first_frame_of_a_file_that_starts_late(
     numbered_video: MakeVideo, numbers_seen: Callable[..., list[int]], suffix: str
