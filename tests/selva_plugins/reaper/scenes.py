@@ -105,6 +105,7 @@ class FakeBridge:
         self.world = world
         self.requests = write_bridge_file(world)
         self.started: list[list[str]] = []
+        self._opened: dict[Path, RequestFolder] = {}
         world.on_command = self._start
 
     def _start(self, words: list[str]) -> bool:
@@ -114,11 +115,13 @@ class FakeBridge:
     @property
     def folders(self) -> list[Path]:
         """Request folders in the order they were made."""
-        return sorted(self.requests.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        return sorted(
+            self.requests.iterdir(), key=lambda folder: (folder / "request.json").stat().st_mtime_ns
+        )
 
     @property
     def folder(self) -> RequestFolder:
-        return RequestFolder(self.folders[-1])
+        return self._opened.setdefault(self.folders[-1], RequestFolder(self.folders[-1]))
 
     @property
     def request(self) -> dict[str, Any]:

@@ -19,7 +19,6 @@ return function(selva)
   local MAX_RESTARTS = 3
   local LINGER_S = 4
   local MAX_NOTICES = 4
-  local BIT_RECORDING_TEXT = "waits until recording stops"
 
   local config
   local entries = {} -- id -> entry
@@ -30,6 +29,12 @@ return function(selva)
 
   -- One request -------------------------------------------------------------------------------------------------------
 
+  local function is_over(entry)
+    if entry.report then return true end
+    local state = entry.status and entry.status.state
+    return entry.is_stalled or state == "failed" or state == "cancelled"
+  end
+
   local function adopt(id)
     local folder = files.join(config.request_folder, id)
     local request = bridge.read_request(folder)
@@ -37,16 +42,10 @@ return function(selva)
     local entry = { id = id, folder = folder, request = request, silent_s = 0, num_restarts = 0 }
     entry.report = bridge.read_report(folder)
     entry.status = bridge.read_status(folder)
-    entry.is_history = entry.report ~= nil
+    entry.is_history = is_over(entry)
     entry.is_from_earlier = request.session ~= bridge.session()
     entries[id] = entry
     return entry
-  end
-
-  local function is_over(entry)
-    if entry.report then return true end
-    local state = entry.status and entry.status.state
-    return entry.is_stalled or state == "failed" or state == "cancelled"
   end
 
   -- A bridge that says nothing any more is started again; it takes up where the last one was. Time that passed while REAPER
@@ -94,7 +93,7 @@ return function(selva)
     elseif not project.is_active(proj) then
       entry.waiting = "ready; waits until you switch to the project tab " .. entry.request.project.name
     elseif project.is_recording(proj) then
-      entry.waiting = BIT_RECORDING_TEXT
+      entry.waiting = "waits until recording stops"
     elseif entry.is_from_earlier and not entry.is_accepted then
       entry.waiting = "ready; it was asked for before REAPER was last started"
     else
@@ -251,14 +250,18 @@ return function(selva)
     return peaks.is_busy()
   end
 
+  -- Whether there is something in an entry that the user should read before the window goes.
+  local function is_remarkable(entry)
+    if entry.waiting or not is_over(entry) then return true end
+    if entry.is_history then return false end
+    if not entry.report then return not (entry.status and entry.status.state == "cancelled") end
+    local notices = entry.status and entry.status.notices or {}
+    return #entry.report.held > 0 or entry.report.failed ~= json.null or #notices > 0
+  end
+
   local function needs_a_look()
     for _, entry in ipairs(list_entries()) do
-      local notices = entry.status and entry.status.notices
-      local report = entry.report
-      if entry.waiting or not is_over(entry) or not report then return true end
-      if not entry.is_history and (#report.held > 0 or report.failed ~= json.null or (notices and #notices > 0)) then
-        return true
-      end
+      if is_remarkable(entry) then return true end
     end
     return options.show_history
   end

@@ -79,6 +79,10 @@ class Canvas:
         """The user closes the window by its own button."""
         self._keys.append(_KEY_CLOSED)
 
+    def scroll(self, amount: float) -> None:
+        """Turn the mouse wheel; negative is down."""
+        self._set(b"mouse_wheel", float(amount))
+
     def save(self, path: Path) -> None:
         """A picture of the last whole frame."""
         width, height = int(self._get(b"w")), int(self._get(b"h"))

@@ -204,6 +204,7 @@ def pcm_source_build_peaks(world: World, source: Source, mode: int) -> int:
         return world.peaks_left[id(source)]
     if world.peaks_left.pop(id(source), None) != 0:
         world.complain("PCM_Source_BuildPeaks: ended before it was done")
+    world.num_peaks_built += 1
     return 0
 
 

@@ -12,8 +12,6 @@ from .table import load_signatures, parse_version
 if TYPE_CHECKING:
     from .world import World
 
-IMGUI_FOLDER = Path(__file__).with_name("imgui")
-
 
 @reascript("GetAppVersion")
 def get_app_version(world: World) -> str:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from . import dialog_functions, item_functions, project_functions, system_functions, track_functions
 from .canvas import Canvas
 from .dialog_functions import InputDialog
+from .imgui_functions import IMGUI_SIGNATURES, ImGuiWindow
 from .registry import FUNCTIONS, Call, Complaint
 from .state import Item, Project, Source, Take, Track, UndoStep
 from .table import load_gfx_signatures, load_signatures, parse_version
@@ -87,6 +88,7 @@ class World:
         self.console: list[str] = []
         self.ext_state: dict[tuple[str, str], tuple[str, bool]] = {}
         self.loose_sources: list[Source] = []
+        self.num_peaks_built = 0
         self.peaks_left: dict[int, int] = {}
         self.failing: dict[str, int] = {}
         self.command_lines: list[str] = []
@@ -97,6 +99,7 @@ class World:
         self.listings: dict[str, list[str]] = {}
         self.refresh_depth = 0
         self.canvas = Canvas()
+        self.imgui = ImGuiWindow()
         self.scripts: list[Script] = []
         self.current: Script | None = None
         self._pointers: dict[int, Pointer] = {}
@@ -221,6 +224,11 @@ class World:
                         for name, signature in load_signatures().items()
                         if signature.since <= version
                     }
+                    | (
+                        {name.encode(): self._bind(script, name) for name in IMGUI_SIGNATURES}
+                        if self.profile.has_imgui
+                        else {}
+                    )
                 ),
                 b"gfx_functions": runtime.table_from(
                     {name.encode(): self._bind_gfx(name) for name in load_gfx_signatures()}
@@ -276,12 +284,12 @@ class World:
     # Calls from Lua ---------------------------------------------------------------------------------------------------
 
     def _bind(self, script: Script, name: str) -> Callable[..., Any]:
-        signature = load_signatures()[name]
+        signature = load_signatures().get(name) or IMGUI_SIGNATURES[name]
 
         def call(count: int, *values: Any) -> Any:
             self.current = script
             try:
-                function = FUNCTIONS.get(name)
+                function = FUNCTIONS.get(name) or self._imgui_function(name)
                 if function is None:
                     raise Complaint("the double does not play this function; add it when a script needs it")
                 arguments = Call(self, signature, count, values).check()
@@ -296,6 +304,11 @@ class World:
                 return False, message.encode()
 
         return call
+
+    def _imgui_function(self, name: str) -> Callable[..., Any] | None:
+        if name not in IMGUI_SIGNATURES:
+            return None
+        return lambda world, *arguments: self.imgui.call(world, name, list(arguments))
 
     def _bind_gfx(self, name: str) -> Callable[..., Any]:
         signature = load_gfx_signatures()[name]
@@ -345,23 +358,26 @@ class World:
 
     def is_valid(self, kind: str, target: object) -> bool:
         """Whether a pointer still points at something that exists."""
-        everything = [project.content for project in self.projects]
-        if kind == "ReaProject":
-            return any(target is project for project in self.projects)
-        if kind == "MediaTrack":
-            return any(target is track for content in everything for track in content.tracks)
-        items = [item for content in everything for track in content.tracks for item in track.items]
-        if kind == "MediaItem":
-            return any(target is item for item in items)
+        contents = [project.content for project in self.projects]
+        tracks = [track for content in contents for track in content.tracks]
+        items = [item for track in tracks for item in track.items]
         takes = [take for item in items for take in item.takes if take is not None]
-        if kind == "MediaItem_Take":
-            return any(target is take for take in takes)
-        if kind == "PCM_source":
-            known = [*self.loose_sources, *(take.source for take in takes)]
-            return any(target is source for top in known for source in _chain(top))
-        if kind == "ProjectMarker":
-            return any(target is span for content in everything for span in content.spans)
-        raise Complaint(f"the double knows no pointers of type {kind}")
+        known: dict[str, Iterable[object]] = {
+            "ReaProject": self.projects,
+            "MediaTrack": tracks,
+            "MediaItem": items,
+            "MediaItem_Take": takes,
+            "PCM_source": (
+                source
+                for top in [*self.loose_sources, *(take.source for take in takes)]
+                for source in _chain(top)
+            ),
+            "ProjectMarker": (span for content in contents for span in content.spans),
+            "ImGui_Context": [self.imgui],
+        }
+        if kind not in known:
+            raise Complaint(f"the double knows no pointers of type {kind}")
+        return any(target is other for other in known[kind])
 
     def edit(self, owner: Project | Track | Item | Take) -> None:
         """A change that undo covers: it must happen inside an undo block of the project in front."""

@@ -1,0 +1,201 @@
+"""Installing into REAPER: everywhere it can lie, never twice, and gone again without a trace."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selva_daemon.cli import app
+from selva_plugins.errors import HostSetupError
+from selva_plugins.hosts.reaper_install import ACTIONS, PACKAGE_SCRIPT, Machine, action_id, install, remove
+from selva_plugins.request_folder import PROTOCOL
+from typer.testing import CliRunner
+
+PLACES = {
+    "linux": ("linux", ".config/REAPER"),
+    "flatpak": ("linux", ".var/app/fm.reaper.Reaper/config/REAPER"),
+    "macos": ("darwin", "Library/Application Support/REAPER"),
+    "windows": ("win32", "AppData/Roaming/REAPER"),
+}
+USERS_KEYBOARD = b'SCR 4 0 RSabc "Custom: mine.lua" "mine/mine.lua"\r\nKEY 9 65 _RSabc 0 # Main : Ctrl+A\r\n'
+
+
+def machine(home: Path, platform: str = "linux", *, is_running: bool = False, short: str = "") -> Machine:
+    return Machine(
+        platform=platform,
+        environment={"APPDATA": str(home / "AppData" / "Roaming"), "PROGRAMDATA": str(home / "ProgramData")},
+        home=home,
+        is_reaper_running=lambda: is_running,
+        short_path=lambda folder: short or str(folder),
+    )
+
+
+def put_reaper(home: Path, place: str = "linux") -> Path:
+    resource_path = home / PLACES[place][1]
+    resource_path.mkdir(parents=True)
+    (resource_path / "reaper.ini").write_text("[REAPER]\n")
+    return resource_path
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def bridge_file(resource_path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((resource_path / "Selva" / "bridge.json").read_text())
+    return values
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_reaper_is_found_where_each_system_keeps_it(tmp_path: Path, place: str) -> None:
+    resource_path = put_reaper(tmp_path, place)
+    (report,) = install(None, machine(tmp_path, PLACES[place][0]))
+    assert report.resource_path == resource_path
+    assert (resource_path / "Scripts" / "Selva" / PACKAGE_SCRIPT).is_file()
+    assert (resource_path / "Scripts" / "Selva" / "lib" / "selva.lua").is_file()
+    values = bridge_file(resource_path)
+    assert (values["protocol"], values["command"][-3:]) == (PROTOCOL, ["selva_daemon", "host", "reaper"])
+    assert Path(values["request_folder"]).is_dir()
+
+
+def test_sandboxed_reaper_starts_the_bridge_outside_its_sandbox(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path, "flatpak")
+    (report,) = install(None, machine(tmp_path))
+    assert bridge_file(resource_path)["command"][:2] == ["/usr/bin/flatpak-spawn", "--host"]
+    assert "flatpak override" in report.left[-1]
+
+
+def test_portable_installation_is_named(tmp_path: Path) -> None:
+    portable = tmp_path / "Stick" / "REAPER portable"
+    portable.mkdir(parents=True)
+    (report,) = install(portable, machine(tmp_path))
+    assert report.resource_path == portable
+    assert (portable / "Scripts" / "Selva" / PACKAGE_SCRIPT).is_file()
+
+
+def test_no_reaper_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(HostSetupError, match="--resource-path DIR"):
+        install(None, machine(tmp_path))
+    with pytest.raises(HostSetupError, match="there is no folder"):
+        install(tmp_path / "nowhere", machine(tmp_path))
+
+
+def test_second_run_changes_nothing(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    install(None, machine(tmp_path))
+    before = files_below(resource_path)
+    (report,) = install(None, machine(tmp_path))
+    assert files_below(resource_path) == before
+    assert any("unchanged" in sentence for sentence in report.done)
+
+
+def test_installing_mends_a_broken_file_and_drops_one_of_an_older_version(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    install(None, machine(tmp_path))
+    before = files_below(resource_path)
+    library = resource_path / "Scripts" / "Selva" / "lib"
+    (library / "json.lua").write_text("broken")
+    (library / "gone.lua").write_text("of an older version")
+    record = resource_path / "Selva" / "installed.json"
+    values = json.loads(record.read_text())
+    values["scripts"].append("lib/gone.lua")
+    record.write_text(json.dumps(values))
+    install(None, machine(tmp_path))
+    assert files_below(resource_path) == before
+
+
+def test_actions_join_the_list_beside_the_users_own(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    keyboard = resource_path / "reaper-kb.ini"
+    keyboard.write_bytes(USERS_KEYBOARD)
+    install(None, machine(tmp_path))
+    lines = keyboard.read_bytes().decode().split("\r\n")
+    assert keyboard.read_bytes().startswith(USERS_KEYBOARD)
+    assert (
+        f'SCR 4 0 {action_id(PACKAGE_SCRIPT)} "Custom: {ACTIONS[PACKAGE_SCRIPT]}" "Selva/{PACKAGE_SCRIPT}"'
+        in lines
+    )
+    assert sum(line.startswith("SCR") for line in lines) == 1 + len(ACTIONS)
+
+
+def test_running_reaper_keeps_its_list_and_the_user_is_told(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    (resource_path / "reaper-kb.ini").write_bytes(USERS_KEYBOARD)
+    (report,) = install(None, machine(tmp_path, is_running=True))
+    assert (resource_path / "reaper-kb.ini").read_bytes() == USERS_KEYBOARD
+    assert "Load ReaScript" in report.left[0]
+
+
+def test_scripts_of_reapack_are_used_and_not_doubled(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    install(None, machine(tmp_path))
+    package = resource_path / "Scripts" / "Selva Bridge" / "Video"
+    package.mkdir(parents=True)
+    (package / PACKAGE_SCRIPT).write_text("-- @version 0.0.9\n")
+    (report,) = install(None, machine(tmp_path))
+    assert not (resource_path / "Scripts" / "Selva").exists()
+    assert "through ReaPack" in report.done[0]
+    assert "Synchronize packages" in report.left[0]
+    assert bridge_file(resource_path)["protocol"] == PROTOCOL
+    assert action_id(PACKAGE_SCRIPT) not in (resource_path / "reaper-kb.ini").read_text()
+
+
+def test_remove_leaves_only_what_was_there_before(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    (resource_path / "reaper-kb.ini").write_bytes(USERS_KEYBOARD)
+    (resource_path / "Scripts").mkdir()
+    before = files_below(resource_path)
+    install(None, machine(tmp_path))
+    (resource_path / "Selva" / "requests" / "x").mkdir()
+    remove(None, machine(tmp_path))
+    assert files_below(resource_path) == before
+    assert sorted(path.name for path in resource_path.iterdir()) == ["Scripts", "reaper-kb.ini", "reaper.ini"]
+    (report,) = remove(None, machine(tmp_path))
+    assert report.done == ["nothing was installed"]
+
+
+def test_remove_keeps_a_file_of_the_users_among_ours(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    install(None, machine(tmp_path))
+    own = resource_path / "Scripts" / "Selva" / "my notes.txt"
+    own.write_text("keep")
+    remove(None, machine(tmp_path))
+    assert [path.name for path in own.parent.iterdir()] == ["my notes.txt"]
+
+
+def test_lower_case_scripts_folder_is_used_as_it_is(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    (resource_path / "scripts").mkdir()
+    install(None, machine(tmp_path))
+    assert not (resource_path / "Scripts").exists() or (resource_path / "scripts").samefile(
+        resource_path / "Scripts"
+    )
+    assert (resource_path / "scripts" / "Selva" / PACKAGE_SCRIPT).is_file()
+
+
+@pytest.mark.parametrize(("short", "is_inside"), [("C:\\JRG~1\\requests", True), ("", False)])
+def test_windows_name_beyond_ascii_gets_a_plain_folder(tmp_path: Path, short: str, is_inside: bool) -> None:
+    home = tmp_path / "Jörg"
+    resource_path = put_reaper(home, "windows")
+    install(None, machine(home, "win32", short=short))
+    folder = bridge_file(resource_path)["request_folder"]
+    assert (folder == short) is is_inside
+    assert is_inside or "ProgramData" in folder
+
+
+def test_command_line_installs_tells_and_removes(tmp_path: Path) -> None:
+    resource_path = tmp_path / "REAPER"
+    resource_path.mkdir()
+    runner = CliRunner()
+    done = runner.invoke(app, ["host", "install", "reaper", "--resource-path", str(resource_path), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)[0]["resource_path"] == str(resource_path)
+    gone = runner.invoke(app, ["host", "remove", "reaper", "--resource-path", str(resource_path)])
+    assert (gone.exit_code, (resource_path / "Scripts" / "Selva").exists()) == (0, False)
+    unknown = runner.invoke(app, ["host", "install", "protools"])
+    assert unknown.exit_code != 0
+    assert "reaper" in unknown.output
