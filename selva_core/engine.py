@@ -94,6 +94,16 @@ class Waveform:
     warnings: tuple[str, ...] = ()
 
 
+class FeatureStore(Protocol):
+    """Keeps what is costly and depends on no prompt, under keys of 64 hex digits; an entry may vanish any time."""
+
+    def has(self, key: str) -> bool: ...
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def put(self, key: str, blob: bytes) -> None: ...
+
+
 class Engine(Protocol):
     """Something that turns one picture range and some prompts into one waveform per prompt."""
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
-from selva_core.engine import Engine
+from selva_core.engine import Engine, FeatureStore
 from selva_core.models import find_model
 
 
-def load_engine(model_id: str, *, device: str = "auto") -> Engine:
+def load_engine(model_id: str, *, device: str = "auto", features: FeatureStore | None = None) -> Engine:
     """Load the engine of `model_id` onto `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
+
+    features: where the engine may keep what it makes of pictures.
 
     Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError, RequestError.
     """
@@ -22,5 +24,7 @@ def load_engine(model_id: str, *, device: str = "auto") -> Engine:
     if find_model(model_id).spec is None:
         engine = import_module("selva_core.echo").EchoEngine.from_environment(os.environ)
     else:
-        engine = import_module("selva_core.model_loading").load_network_engine(model_id, device=device)
+        engine = import_module("selva_core.model_loading").load_network_engine(
+            model_id, device=device, features=features
+        )
     return engine

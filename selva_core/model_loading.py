@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from selva_core.device import DeviceChoice, choose_device
+from selva_core.engine import FeatureStore
 from selva_core.errors import WeightsMissingError
 from selva_core.known_prompts import load_known_prompts
 from selva_core.models import Model, default_models_dir, find_model, installed_files, missing_files
@@ -20,7 +21,11 @@ _HASHED_BYTES = 1 << 20
 
 
 def load_network_engine(
-    model_id: str, *, device: str = "auto", models_dir: Path | None = None
+    model_id: str,
+    *,
+    device: str = "auto",
+    models_dir: Path | None = None,
+    features: FeatureStore | None = None,
 ) -> NetworkEngine:
     """Load a model with a network; one that comes with this package stands in for itself until it is trained.
 
@@ -33,7 +38,7 @@ def load_network_engine(
     models_dir = models_dir or default_models_dir()
     files = installed_files(model, models_dir)
     if model.is_bundled and not files:
-        return NetworkEngine(_stand_in(model, model.spec, choice))
+        return NetworkEngine(_stand_in(model, model.spec, choice), features=features)
     _require_all_files(model, models_dir)
     return NetworkEngine(
         LoadedModel(
@@ -47,7 +52,8 @@ def load_network_engine(
                 if "known_prompts" in files
                 else None
             ),
-        )
+        ),
+        features=features,
     )
 
 

@@ -14,7 +14,15 @@ from torch import Tensor
 
 from selva_core.batching import BatchLimit
 from selva_core.device import DeviceChoice
-from selva_core.engine import PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.engine import (
+    FeatureStore,
+    PictureRange,
+    RenderProgress,
+    SamplingSettings,
+    StemRequest,
+    Waveform,
+)
+from selva_core.kept_features import KeptTokens
 from selva_core.known_prompts import KnownPrompts
 from selva_core.models import Model
 from selva_core.network import Network
@@ -53,7 +61,7 @@ class NetworkEngine:
     rendered with it. On a GPU stems share batches, and kernels chosen by batch size may change the last bits.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, *, features: FeatureStore | None = None) -> None:
         self._loaded = loaded
         self._network = loaded.network
         on_cpu = loaded.network.device.type == "cpu"
@@ -61,7 +69,9 @@ class NetworkEngine:
         batch = _CPU_BATCH if on_cpu else _GPU_BATCH
         self._flow_limit = BatchLimit(batch)
         self._sound_limit = BatchLimit(VOCODER_BLOCKS_TOGETHER)
-        self._pictures = PictureTokens(loaded.network, batch_segments=batch)
+        self._pictures = PictureTokens(
+            loaded.network, batch_segments=batch, kept=None if features is None else _kept(loaded, features)
+        )
 
     @property
     def model_id(self) -> str:
@@ -236,3 +246,8 @@ class NetworkEngine:
                 f"{self.model_id} was not trained for this prompt, and may make no sound or another one; "
                 "a published model knows more: see `selva models list` and `selva models pull`"
             )
+
+
+def _kept(loaded: LoadedModel, features: FeatureStore) -> KeptTokens:
+    network = loaded.network
+    return KeptTokens(features, maker=f"{loaded.weights_sha256} {network.device.type} {network.dtype}")

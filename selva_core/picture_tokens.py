@@ -1,7 +1,8 @@
 """The text-free half of the video encoder over a whole picture, chunk by chunk.
 
-Two thirds of a stem's cost lie here and depend on no prompt, so the tokens of the last picture are kept where
-they are small enough: another prompt, take or re-render of the same clip starts from them.
+Two thirds of a stem's cost lie here and depend on no prompt, so the tokens of the last picture are kept in
+memory where they are small enough, and those of all pictures in a store where one is given: another prompt,
+take or re-render of the same clip starts from them.
 
 Letters: S segments, F frames of a segment, T times, P places, D width.
 """
@@ -19,6 +20,7 @@ from torch import Tensor
 from selva_core.batching import BatchLimit
 from selva_core.engine import PictureRange
 from selva_core.frames import Frame, iter_frames
+from selva_core.kept_features import KeptTokens
 from selva_core.media import require_file
 from selva_core.network import Network, cut_segments
 
@@ -47,10 +49,21 @@ class PictureKey:
 
 
 class PictureTokens:
-    """Encodes pictures and keeps the tokens of the last one, at most `kept_bytes` of them."""
+    """Encodes pictures and keeps the tokens of the last one, at most `kept_bytes` of them.
 
-    def __init__(self, network: Network, *, batch_segments: int, kept_bytes: int = KEPT_BYTES) -> None:
+    kept: where the tokens of all pictures are kept beyond that.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        batch_segments: int,
+        kept_bytes: int = KEPT_BYTES,
+        kept: KeptTokens | None = None,
+    ) -> None:
         self._network = network
+        self._store = kept
         self._limit = BatchLimit(batch_segments)
         self._kept_bytes = kept_bytes
         self._kept_key: PictureKey | None = None
@@ -58,7 +71,8 @@ class PictureTokens:
 
     def has(self, picture: PictureRange, num_segments: int) -> bool:
         """Whether the tokens of this picture are kept."""
-        return self._kept_key == PictureKey.read(picture, num_segments)
+        key = PictureKey.read(picture, num_segments)
+        return self._kept_key == key or (self._store is not None and self._store.has(key))
 
     def iter_chunks(self, picture: PictureRange, num_segments: int, *, check: Check) -> Iterator[Tensor]:
         """Yield tokens (S, T, P, D) of up to CHUNK_SEGMENTS segments at a time, in order.
@@ -71,7 +85,7 @@ class PictureTokens:
             return
         self.forget()
         chunks: list[Tensor] = []
-        for tokens in self._encode(picture, num_segments, check):
+        for tokens in self._recall_or_encode(key, check):
             if tokens[0].nbytes * num_segments <= self._kept_bytes:
                 chunks.append(tokens)
             yield tokens
@@ -81,6 +95,31 @@ class PictureTokens:
     def forget(self) -> None:
         """Give the memory back."""
         self._kept_key, self._kept = None, []
+
+    def _recall_or_encode(self, key: PictureKey, check: Check) -> Iterator[Tensor]:
+        num_recalled = 0
+        for tokens in self._recall(key, check):
+            num_recalled += 1
+            yield tokens
+        if num_recalled * CHUNK_SEGMENTS >= key.num_segments:
+            return
+        for chunk, tokens in enumerate(self._encode(key.picture, key.num_segments, check)):
+            if chunk < num_recalled:
+                continue  # a later chunk had left the store
+            if self._store is not None:
+                self._store.keep(key, chunk, tokens)
+            yield tokens
+
+    def _recall(self, key: PictureKey, check: Check) -> Iterator[Tensor]:
+        """The chunks that are stored, from the first to the first that is missing."""
+        if self._store is None:
+            return
+        for chunk in range(-(-key.num_segments // CHUNK_SEGMENTS)):
+            check()
+            tokens = self._store.recall(key, chunk)
+            if tokens is None:
+                return
+            yield tokens.to(self._network.device)
 
     def _encode(self, picture: PictureRange, num_segments: int, check: Check) -> Iterator[Tensor]:
         spec = self._network.spec.video_encoder

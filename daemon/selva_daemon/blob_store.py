@@ -39,6 +39,10 @@ class BlobStore:
         self._max_bytes = max_bytes
         self._size_bytes: int | None = None
 
+    def has(self, key: str) -> bool:
+        """Whether there is an entry now."""
+        return self._file(key).is_file()
+
     def get(self, key: str) -> bytes | None:
         """The bytes, or None when they are not there (or not whole: then the entry is dropped)."""
         file = self._file(key)

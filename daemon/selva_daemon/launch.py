@@ -23,6 +23,8 @@ def start_daemon(places: Places, *, timeout_s: float = START_TIMEOUT_S) -> int:
     alone. Raises DaemonStartError with the daemon's last words, StorageError.
     """
     ensure_private_folder(places.state)
+    if (listening := _listening_pid(places)) is not None:
+        return listening
     first_words = places.state / "start.log"
     pid = _launch_detached(places, first_words)
     give_up_s = time.monotonic() + timeout_s

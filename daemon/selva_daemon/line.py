@@ -26,6 +26,7 @@ from selva_daemon.errors import (
 from selva_daemon.protocol import MAX_REPLY_BYTES, Envelope, new_id, pack, parse
 
 LOOK_AROUND_S = 0.5
+QUICK_REFUSALS, QUICK_REFUSAL_S = 3, 3.0
 FAILED_HANDSHAKES = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 T = TypeVar("T")
 Socket = zmq.Socket[bytes]
@@ -55,6 +56,7 @@ class Line:
         self._channels: dict[str, Socket] = {}
         self._monitor: Socket | None = None
         self._refusals = 0
+        self._connected_s = 0.0
         self.connection: Connection | None = None
         self.generation = 0
 
@@ -85,7 +87,7 @@ class Line:
             reply = yield from self._receive(call.channel, request.request_id, until_s=look_around_s)
             if reply is not None:
                 return call.parse(reply.body)
-            self._raise_if_refused()
+            self._raise_if_refused(at_last=time.monotonic() >= give_up_s)
             if self._find_again_until(give_up_s):
                 self._channels[call.channel].send(packed)
             elif time.monotonic() >= give_up_s:
@@ -124,6 +126,7 @@ class Line:
         self.connection = connection
         self.generation += 1
         self._refusals = 0
+        self._connected_s = time.monotonic()
         for channel, endpoint in ((JOBS, connection.jobs), (CONTROL, connection.control)):
             self._channels[channel] = self._socket(zmq.DEALER)
             if channel == JOBS:
@@ -184,13 +187,19 @@ class Line:
         self._connect(found)
         return True
 
-    def _raise_if_refused(self) -> None:
+    def _raise_if_refused(self, *, at_last: bool) -> None:
+        """Our key is unknown when the daemon says so. When handshakes only fail, the keys are to blame if they
+        fail again and again at once, or to the very end; a daemon without time fails one now and then.
+        """
+        is_unknown = False
         while self._monitor is not None and self._monitor.poll(0):
             event = int.from_bytes(self._monitor.recv_multipart()[0][:2], "little")
+            is_unknown = is_unknown or event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
             self._refusals += 1
-            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH or self._refusals > 2:
-                raise DaemonRefusedError(
-                    f"the daemon does not accept the keys in {self._connection_file}, or is not the daemon they belong to. "
-                    "Restart it with: selva daemon stop, then selva daemon start",
-                    path=str(self._connection_file),
-                )
+        at_once = self._refusals >= QUICK_REFUSALS and time.monotonic() - self._connected_s < QUICK_REFUSAL_S
+        if is_unknown or at_once or (at_last and self._refusals):
+            raise DaemonRefusedError(
+                f"the daemon does not accept the keys in {self._connection_file}, or is not the daemon they belong to. "
+                "Restart it with: selva daemon stop, then selva daemon start",
+                path=str(self._connection_file),
+            )

@@ -41,7 +41,7 @@ from selva_daemon.supervisor import Supervisor, resident_bytes
 from selva_daemon.worker_process import WorkerProcess, open_inbox
 
 TICK_S = 0.25
-MESSAGES_IN_A_ROW = 50
+MESSAGES_IN_A_ROW = 10
 STOP_WORKER_S = 8.0
 _log = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ class Server:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._closers.append(lambda: self._context.destroy(linger=200))
         self._door = DoorKeeper(self._context, keys, clients)
+        self._closers.append(self._door.close)
         self._inbox = open_inbox(self._context)
         sockets = {
             name: open_listener(self._context, kind, keys=keys, address=self._settings.listen)
@@ -160,7 +161,7 @@ class Server:
     def run(self) -> None:
         """Serve until `begin_shutdown` was called and running jobs have ended or the drain time is over."""
         poller = zmq.Poller()
-        for socket in (self._door.socket, self._inbox, self._events.socket, *self._channels.values()):
+        for socket in (self._inbox, self._events.socket, *self._channels.values()):
             poller.register(socket, zmq.POLLIN)
         next_tick_s = time.monotonic()
         while not self._may_stop():
@@ -194,8 +195,6 @@ class Server:
         return time.monotonic() >= self._stop_by_s or self._queue.counts()[RUNNING] == 0
 
     def _serve(self, ready: dict[Any, int]) -> None:
-        if self._door.socket in ready:
-            self._guarded(self._door.answer_one)
         if self._inbox in ready:
             self._drain(self._inbox, self._hear_worker)
         for channel, socket in self._channels.items():
@@ -298,6 +297,8 @@ def worker_arguments(places: Places, settings: DaemonSettings, *, device: str) -
         f"--log-level={settings.log_level}",
         f"--stem-cache={places.stem_cache}",
         f"--stem-cache-bytes={settings.stem_cache_bytes}",
+        f"--feature-cache={places.feature_cache}",
+        f"--feature-cache-bytes={settings.feature_cache_bytes}",
         *(f"--output-folder={folder}" for folder in settings.output_folders),
         *(f"--forbidden-folder={folder}" for folder in (places.state, places.cache, places.config)),
     ]

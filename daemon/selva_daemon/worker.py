@@ -66,10 +66,11 @@ class ReportingLogHandler(logging.Handler):
 class EngineShelf:
     """Holds the one engine that is loaded; asking for another closes it first."""
 
-    def __init__(self, *, device: str, reports: Reports, memory: ModelMemory) -> None:
+    def __init__(self, *, device: str, reports: Reports, memory: ModelMemory, features: BlobStore) -> None:
         self._device = device
         self._reports = reports
         self._memory = memory
+        self._features = features
         self._engine: Engine | None = None
 
     def engine_for(self, model_id: str) -> Engine:
@@ -79,7 +80,7 @@ class EngineShelf:
         self.close()
         from selva_core.engines import load_engine  # noqa: PLC0415 - heavy, and its cost is a job's
 
-        engine = load_engine(model_id, device=self._device)
+        engine = load_engine(model_id, device=self._device, features=self._features)
         self._engine = engine
         self._memory.learn(ModelFacts.of(engine))
         self._reports.send(
@@ -223,7 +224,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=arguments.log_level.upper(), handlers=[log_handler], force=True)
     memory = ModelMemory(arguments.stem_cache.parent / "models.json")
-    shelf = EngineShelf(device=arguments.device, reports=reports, memory=memory)
+    shelf = EngineShelf(
+        device=arguments.device,
+        reports=reports,
+        memory=memory,
+        features=BlobStore(arguments.feature_cache, max_bytes=arguments.feature_cache_bytes),
+    )
     worker = Worker(
         orders=Orders(commands),
         reports=reports,
@@ -284,6 +290,8 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--stem-cache", type=Path, required=True)
     parser.add_argument("--stem-cache-bytes", type=int, required=True)
+    parser.add_argument("--feature-cache", type=Path, required=True)
+    parser.add_argument("--feature-cache-bytes", type=int, required=True)
     parser.add_argument("--output-folder", action="append", default=[])
     parser.add_argument("--forbidden-folder", type=Path, action="append", default=[])
     return parser.parse_args(argv)

@@ -23,6 +23,7 @@ from selva_daemon.errors import (
     UnknownJobError,
     from_wire,
 )
+from selva_daemon.keys import ensure_keys
 from selva_daemon.launch import start_daemon
 from selva_daemon.places import Places
 from selva_daemon.protocol import Envelope, pack, parse
@@ -59,6 +60,8 @@ def test_a_daemon_that_does_not_answer_is_a_time_out_that_names_the_request(
     connection = read_connection(places.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     deaf = context.socket(zmq.ROUTER)
+    deaf.curve_server = True
+    deaf.curve_secretkey = ensure_keys(places).server.secret.encode()
     try:
         port = deaf.bind_to_random_port("tcp://127.0.0.1")
         replace(connection, jobs=f"tcp://127.0.0.1:{port}").write(places.connection_file)
