@@ -283,11 +283,24 @@ local function describe_selection(timeline)
     return ids
 end
 
-local function take_snapshot()
+-- Compound clips cannot be looked into by calls; the timeline's own OpenTimelineIO export tells what is in them.
+local function export_compounds(timeline, media, path)
+    for _, told in pairs(media) do
+        if (told.properties["File Path"] or "") == "" and not told.timeline then
+            local kind, subtype = RESOLVE.EXPORT_OTIO, RESOLVE.EXPORT_NONE
+            if kind and subtype and ask(timeline, "Export", path, kind, subtype) then return path end
+            return nil
+        end
+    end
+    return nil
+end
+
+-- otio_file: where an export may be written.
+local function take_snapshot(otio_file)
     local open = open_project()
     local timeline, media = open.timeline, {}
     local version = array(version_fields())
-    return {
+    local snapshot = {
         schema = "selva.resolve.snapshot/1",
         application = { product = ask(RESOLVE, "GetProductName"), version = version, studio = is_studio(),
             sandboxed = is_sandboxed(), lua = type(jit) == "table" and "LuaJIT" or _VERSION },
@@ -304,6 +317,8 @@ local function take_snapshot()
         },
         media = media,
     }
+    snapshot.timeline.otio_file = export_compounds(timeline, media, otio_file)
+    return snapshot
 end
 
 -- Placing --------------------------------------------------------------------------------------------------------------
@@ -908,7 +923,8 @@ function ACTIONS.generate()
     if not answer then return end
     local id = new_id()
     local letter = { schema = "selva.letter/1", kind = "generate", request = id, agent = INSTALLED.version,
-        prompts = answer.prompts or "", takes = answer.takes or 1, snapshot = take_snapshot() }
+        prompts = answer.prompts or "", takes = answer.takes or 1,
+        snapshot = take_snapshot(join(INSTALLED.exchange, "outbox", id .. ".otio")) }
     if not send(id, letter) then return end
     local reply, reason = await(id, SILENCE_PATIENCE_S, function(r) return r.state ~= "working" end)
     if reply and reply.plan then

@@ -25,12 +25,13 @@ from selva_otio.cue_rules import TRACK_PROMPT
 from selva_otio.cue_sheet_files import CueSheetRow, load_cue_sheet
 from selva_otio.stem_names import fold_name
 
+import selva_core
 from selva_core.engine import SamplingSettings
 from selva_plugins.bridge import Prepared
 from selva_plugins.errors import NothingToRenderError, SnapshotError
 from selva_plugins.hosts.resolve_plan import PlanFrame, build_stems
 from selva_plugins.hosts.resolve_snapshot import SNAPSHOT_SCHEMA
-from selva_plugins.hosts.resolve_timeline import HostTimeline, build_timeline, project_rate
+from selva_plugins.hosts.resolve_timeline import HostTimeline, build_timeline, project_rate, timeline_rate
 from selva_plugins.rendering import RenderBatch
 from selva_plugins.request_folder import HostRequest
 from selva_plugins.wishes import Wishes, parse_wishes
@@ -88,7 +89,7 @@ def prepare_snapshot(
         sample_rate_hz=sample_rate_hz or find_sample_rate_hz(snapshot),
         sampling=sampling or SamplingSettings(),
     )
-    frame = plan_frame(snapshot, told)
+    frame = plan_frame(snapshot)
 
     def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
         return build_stems(reports, frame)
@@ -114,14 +115,28 @@ def read_timeline(snapshot: Facts) -> HostTimeline:
 
 
 def check(request: HostRequest) -> list[dict[str, str]]:
-    """What the agent found out about its Resolve."""
-    application = parse_snapshot(request.snapshot).get("application", {})
+    """What the agent found out about its Resolve, and whether agent and bridge are of one version."""
+    snapshot = parse_snapshot(request.snapshot)
+    text = f"version {request.script_version}, the bridge is {selva_core.__version__}"
+    is_same = request.script_version == selva_core.__version__
+    return [
+        {"title": "Resolve", "text": describe_application(snapshot), "level": "ok"},
+        {
+            "title": "Agent",
+            "text": text if is_same else f"{text}; run: selva host install resolve",
+            "level": "ok" if is_same else "warning",
+        },
+    ]
+
+
+def describe_application(snapshot: Facts) -> str:
+    """Product, version and the way its letters take: "DaVinci Resolve 21.1.0.17, letters through Fusion's
+    preferences".
+    """
+    application = snapshot.get("application") or {}
     version = ".".join(str(field) for field in application.get("version", [])[:4])
     way = "Fusion's preferences" if application.get("sandboxed") else "files"
-    return [
-        {"title": "Resolve", "text": f"{application.get('product')} {version}", "level": "ok"},
-        {"title": "Agent", "text": f"version {request.script_version}, answers through {way}", "level": "ok"},
-    ]
+    return f"{application.get('product')} {version}, letters through {way}"
 
 
 def parse_snapshot(text: str) -> Facts:
@@ -137,12 +152,14 @@ def parse_snapshot(text: str) -> Facts:
     return snapshot
 
 
-def plan_frame(snapshot: Facts, told: HostTimeline, *, has_markers: bool = False) -> PlanFrame:
+def plan_frame(snapshot: Facts, *, has_markers: bool = False) -> PlanFrame:
+    """What the numbers of a plan for this snapshot's timeline count from. Raises SnapshotError."""
+    timeline = snapshot["timeline"]
     return PlanFrame(
-        timeline_id=snapshot["timeline"]["id"],
-        timeline_name=told.timeline.name,
-        rate=told.rate,
-        start_frame=told.start_frame,
+        timeline_id=timeline["id"],
+        timeline_name=timeline["name"],
+        rate=timeline_rate(snapshot),
+        start_frame=int(timeline["start_frame"]),
         has_markers=has_markers,
     )
 

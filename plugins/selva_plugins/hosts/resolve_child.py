@@ -131,9 +131,10 @@ def _place(resolve: Any, request: Mapping[str, Any], on_progress: Callable[[str]
     return place(resolve, request["plan"], on_progress)
 
 
-def _snapshot(resolve: Any, _request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
+def _snapshot(resolve: Any, request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
     on_progress("reading the timeline")
-    return take_snapshot(resolve)
+    otio_file = request.get("otio_file")
+    return take_snapshot(resolve, Path(otio_file) if otio_file else None)
 
 
 def _remove(resolve: Any, _request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:

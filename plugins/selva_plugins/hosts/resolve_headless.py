@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from selva_daemon.client import Client
 from selva_core.engine import SamplingSettings
 from selva_plugins.bridge import list_notices
 from selva_plugins.errors import HostError, NothingToRenderError
-from selva_plugins.hosts.resolve import plan_frame, prepare_snapshot, read_timeline
+from selva_plugins.hosts.resolve import plan_frame, prepare_snapshot
 from selva_plugins.hosts.resolve_plan import build_plan, list_place_notices
 from selva_plugins.hosts.resolve_studio import StudioBridge
 from selva_plugins.progress import RequestProgress
@@ -52,15 +53,16 @@ def render_in_studio(
     marks_stems: leave a marker where each stem was made. The rest as in `prepare_snapshot`. Raises HostError,
     TimelineError, DaemonError.
     """
-    snapshot = studio.take_snapshot()
-    prepared = prepare_snapshot(
-        snapshot,
-        wishes,
-        stems_folder=stems_folder,
-        cue_sheet=cue_sheet,
-        sampling=sampling,
-        sample_rate_hz=sample_rate_hz,
-    )
+    with tempfile.TemporaryDirectory(prefix="selva-") as folder:
+        snapshot = studio.take_snapshot(Path(folder) / "timeline.otio")
+        prepared = prepare_snapshot(
+            snapshot,
+            wishes,
+            stems_folder=stems_folder,
+            cue_sheet=cue_sheet,
+            sampling=sampling,
+            sample_rate_hz=sample_rate_hz,
+        )
     reports = render_batches(
         prepared.batches,
         timeline_name=prepared.timeline_name,
@@ -74,7 +76,7 @@ def render_in_studio(
         raise NothingToRenderError(
             "no stem was made: " + ("; ".join(notices[:3]) or "there was nothing to make")
         )
-    frame = plan_frame(snapshot, read_timeline(snapshot), has_markers=marks_stems)
+    frame = plan_frame(snapshot, has_markers=marks_stems)
     report = studio.place(build_plan(stems, frame), lambda text: on_progress(_placing(text)))
     return TimelineResult(
         timeline_name=prepared.timeline_name,

@@ -7,6 +7,7 @@ is left out.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from selva_plugins.hosts.resolve_objects import (
@@ -40,12 +41,15 @@ CLIP_PROPERTIES = (
 Facts = dict[str, Any]
 
 
-def take_snapshot(resolve: Any) -> Facts:
-    """What is on the current timeline; `timeline` has no `id` when none is open."""
+def take_snapshot(resolve: Any, otio_file: Path | None = None) -> Facts:
+    """What is on the current timeline; `timeline` has no `id` when none is open.
+
+    otio_file: where an export may be written that tells what compound clips hold.
+    """
     opened = open_project(resolve)
     media: dict[str, Facts] = {}
     timeline = opened.timeline
-    return {
+    snapshot: Facts = {
         "schema": SNAPSHOT_SCHEMA,
         "application": {
             "product": ask(resolve, "GetProductName"),
@@ -73,6 +77,22 @@ def take_snapshot(resolve: Any) -> Facts:
         ),
         "media": media,
     }
+    exported = None if otio_file is None else _export_compounds(resolve, timeline, media, otio_file)
+    if exported is not None:
+        snapshot["timeline"]["otio_file"] = str(exported)
+    return snapshot
+
+
+def _export_compounds(resolve: Any, timeline: Any, media: Facts, otio_file: Path) -> Path | None:
+    """Compound clips cannot be looked into by calls; the timeline's own OpenTimelineIO export tells what is
+    in them.
+    """
+    if all(told["properties"].get("File Path") or "timeline" in told for told in media.values()):
+        return None
+    kind, subtype = getattr(resolve, "EXPORT_OTIO", None), getattr(resolve, "EXPORT_NONE", None)
+    if kind is None or subtype is None:
+        return None
+    return otio_file if ask(timeline, "Export", str(otio_file), kind, subtype) else None
 
 
 def _filled(**facts: Any) -> Facts:

@@ -51,9 +51,12 @@ class StudioBridge:
     ) -> None:
         self.close()
 
-    def take_snapshot(self, on_progress: Progress = _say_nothing) -> Facts:
-        """What is on the current timeline. Raises ResolveError."""
-        answer: Facts = self._ask({"do": "snapshot"}, on_progress)
+    def take_snapshot(self, otio_file: Path | None = None, on_progress: Progress = _say_nothing) -> Facts:
+        """What is on the current timeline. otio_file: where Resolve may export what compounds hold. Raises
+        ResolveError.
+        """
+        request = {"do": "snapshot", "otio_file": None if otio_file is None else str(otio_file)}
+        answer: Facts = self._ask(request, on_progress)
         return answer
 
     def place(self, plan: Facts, on_progress: Progress = _say_nothing) -> Facts:

@@ -21,6 +21,7 @@ from selva_otio.errors import ClockError
 from selva_otio.media import build_media_url
 
 from selva_plugins.errors import SnapshotError
+from selva_plugins.hosts.resolve_compounds import Compounds, load_compounds
 from selva_plugins.hosts.resolve_objects import rate_number
 from selva_plugins.hosts.resolve_retimes import SourceRange, find_source_range
 
@@ -45,8 +46,10 @@ def build_timeline(snapshot: Facts) -> HostTimeline:
     told = snapshot["timeline"]
     if not told.get("id"):
         raise SnapshotError("no timeline is open in Resolve; open one and try again")
-    rate = _timeline_rate(snapshot)
-    builder = _Builder(media=snapshot["media"], rate=rate)
+    rate = timeline_rate(snapshot)
+    exported = told.get("otio_file")
+    compounds = load_compounds(Path(exported) if exported else None)
+    builder = _Builder(media=snapshot["media"], rate=rate, compounds=compounds)
     start_frame = int(told["start_frame"])
     timeline = otio.schema.Timeline(
         name=told["name"], global_start_time=otio.opentime.RationalTime(start_frame, float(rate))
@@ -83,7 +86,8 @@ def _drops_frames(told: Facts) -> bool:
     )
 
 
-def _timeline_rate(snapshot: Facts) -> Fraction:
+def timeline_rate(snapshot: Facts) -> Fraction:
+    """The timeline's exact rate, else the project's. Raises SnapshotError."""
     for owner in ("timeline", "project"):
         number = rate_number(snapshot[owner].get("settings", {}).get("frame_rate"))
         if number:
@@ -134,6 +138,7 @@ def _moment(seconds: Fraction, rate: Fraction) -> otio.opentime.RationalTime:
 class _Builder:
     media: Mapping[str, Facts]
     rate: Fraction
+    compounds: Compounds | None = None
     notes: list[str] = field(default_factory=list)
 
     def track(self, told: Facts, start_frame: int) -> otio.schema.Track:
@@ -149,7 +154,7 @@ class _Builder:
             over = next((t for t in transitions if t["start"] <= first <= t["start"] + t["duration"]), None)
             if over is not None and len(track):
                 track.append(self.transition(over, first))
-            track.append(self.item(item))
+            track.append(self.item(item, track_number=int(told["index"]), start_frame=start_frame))
             cursor = first + int(item["duration"])
         return track
 
@@ -164,8 +169,8 @@ class _Builder:
             out_offset=_moment((end - cut) / self.rate, self.rate),
         )
 
-    def item(self, told: Facts) -> otio.core.Item:
-        """A clip, a nest, a generator, or a gap where there is a compound that no call can look into."""
+    def item(self, told: Facts, *, track_number: int, start_frame: int) -> otio.core.Item:
+        """A clip, a nest, or a generator: also for a compound that nobody can look into."""
         name = told.get("name") or ""
         media = self.media.get(told.get("media") or "")
         if media is None:
@@ -175,14 +180,25 @@ class _Builder:
         elif media["properties"].get("File Path"):
             built = self.clip(told, media)
         else:
-            self.notes.append(
-                f"{name!r} is a compound or Fusion clip, which Resolve lets nobody look into: no sound is made for it. "
-                "Decompose it in place, or render it in place, and run Selva again"
-            )
-            built = self.generator(name, "compound or Fusion clip", told)
+            built = self.compound(told, media, track_number, int(told["start"]) - start_frame)
         built.enabled = told.get("enabled") is not False
         built.metadata["resolve"] = {"id": told.get("id") or ""}
         return built
+
+    def compound(self, told: Facts, media: Facts, track_number: int, start_frame: int) -> otio.core.Item:
+        """What is inside comes from the export; where there is none, the clip is named and left out."""
+        found = None
+        if self.compounds is not None:
+            found = self.compounds.find(track_number, start_frame, int(told["duration"]))
+        name = told.get("name") or ""
+        if found is None:
+            self.notes.append(
+                f"{name!r} is a compound or Fusion clip that cannot be looked into: no sound is made for it. Decompose it "
+                "in place, or render it in place, and run Selva again"
+            )
+            return self.generator(name, "compound or Fusion clip", told)
+        found.name = name
+        return self.trimmed(found, told, media, _media_rate(media["properties"]) or self.rate)
 
     def generator(self, name: str, kind: str, told: Facts) -> otio.schema.Clip:
         return otio.schema.Clip(
@@ -235,6 +251,12 @@ class _Builder:
         stack = otio.schema.Stack(name=told.get("name") or inner["name"])
         stack.extend(builder.track(track, int(inner["start_frame"])) for track in inner["video_tracks"])
         self.notes.extend(builder.notes)
+        return self.trimmed(stack, told, media, inner_rate)
+
+    def trimmed(
+        self, stack: otio.schema.Stack, told: Facts, media: Facts, inner_rate: Fraction
+    ) -> otio.schema.Stack:
+        """A nest cut to what is used of it."""
         source = find_source_range(told, media["properties"], media_rate=inner_rate, timeline_rate=self.rate)
         stack.source_range = otio.opentime.TimeRange(
             _moment(source.low_s, inner_rate), _moment(int(told["duration"]) / self.rate, self.rate)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -20,10 +21,11 @@ from typing import Any
 from selva_daemon.errors import DaemonRunningError
 from selva_daemon.instance_lock import InstanceLock
 
+import selva_core
 from selva_core.errors import SelvaError
 from selva_plugins.bridge import answer_request
 from selva_plugins.errors import HostError
-from selva_plugins.hosts.resolve import find_project_folder, parse_snapshot, plan_frame, read_timeline
+from selva_plugins.hosts.resolve import describe_application, find_project_folder, parse_snapshot, plan_frame
 from selva_plugins.hosts.resolve_install import ResolveHome
 from selva_plugins.hosts.resolve_letters import Exchange, Letter, PrefsMailbox
 from selva_plugins.hosts.resolve_plan import build_plan, list_place_notices
@@ -154,6 +156,7 @@ class ResolveWatch:
         snapshot = body.get("snapshot") or {}
         project_folder = find_project_folder(snapshot, videos_folder=self.projects_folder)
         folder.mkdir()
+        self._take_export(request_id, snapshot, folder)
         (folder / "snapshot.json").write_text(json.dumps(snapshot), encoding="utf-8")
         write_json(
             folder / "request.json",
@@ -174,8 +177,24 @@ class ResolveWatch:
                 },
             },
         )
-        self.say(f"{snapshot['timeline'].get('name')}: request {request_id}")
+        self.say(
+            f"{snapshot['timeline'].get('name')}: request {request_id} from {describe_application(snapshot)}"
+        )
+        if body.get("agent") != selva_core.__version__:
+            self.say(
+                f"  the agent is version {body.get('agent')}, the bridge {selva_core.__version__}: run selva host install resolve"
+            )
         self._take_up(_Request(folder))
+
+    def _take_export(self, request_id: str, snapshot: dict[str, Any], folder: Path) -> None:
+        """Resolve's export of what compounds hold comes beside the letter; no other file is ever opened."""
+        if snapshot["timeline"].pop("otio_file", None) is None:
+            return
+        export = self.exchange.outbox / f"{request_id}.otio"
+        if export.is_file():
+            kept = folder / "timeline.otio"
+            shutil.move(export, kept)
+            snapshot["timeline"]["otio_file"] = str(kept)
 
     def _take_up(self, request: _Request) -> None:
         self._requests[request.id] = request
@@ -238,7 +257,7 @@ class ResolveWatch:
             del self._requests[request.id]
             return
         snapshot = parse_snapshot((request.folder / "snapshot.json").read_text(encoding="utf-8"))
-        frame = plan_frame(snapshot, read_timeline(snapshot))
+        frame = plan_frame(snapshot)
         stems = read_json(request.folder / "plan.json")["placements"]
         self._reply(request, "done", plan=build_plan(stems, frame), lines=_lines(status))
         for line in _lines(status):

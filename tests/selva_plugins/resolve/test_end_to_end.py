@@ -177,16 +177,24 @@ def test_what_has_no_picture_is_named_and_the_rest_is_made(talk: Talk, tmp_path:
     assert "Text+" not in run.text
 
 
-def test_a_nested_timeline_is_heard_where_its_picture_is_seen(talk: Talk, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "chosen"),
+    [("timeline", build("21.0.4")), ("compound", build("18.5.1")), ("compound", build("21.1.0", "free"))],
+    ids=["timeline", "compound-18.5", "compound-21.1-free"],
+)
+def test_a_nest_is_heard_where_its_picture_is_seen(
+    kind: model.MediaKind, chosen: Build, talk: Talk, tmp_path: Path
+) -> None:
     inner, media = flashing_scene(tmp_path, flashes=(12,))
     inner.add_clip(media, at=10, frames=38, source=5)
     scene = build_scene()
     scene.project.root.media.append(media)
-    nest = scene.add_media("", kind="timeline", name="Scene 3", duration_s=Fraction(2))
+    nest = scene.add_media("", kind=kind, name="Scene 3", duration_s=Fraction(2))
     nest.nested = inner.timeline
     scene.add_clip(nest, at=100, frames=30, source=8)
-    conversation = talk(build("21.0.4"), scene)
-    conversation.type_prompts("Dog: small dog barking")
+    scene.timeline.markers[0] = model.Marker("Blue", "Dog: small dog barking", "", 130)
+    conversation = talk(chosen, scene)
+    conversation.type_prompts()
     conversation.choose("Generate stems")
     (item,) = scene.timeline.tracks["audio"][1].items
     assert item.start - 86400 == 102

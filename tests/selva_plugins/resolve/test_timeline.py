@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from selva_otio import CueSheet, StemTrack, spot_timeline
 from selva_plugins.errors import SnapshotError
+from selva_plugins.hosts.resolve_snapshot import take_snapshot
 from selva_plugins.hosts.resolve_timeline import HostTimeline, build_timeline
 
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import Build, build
 from tests.selva_plugins.resolve.double.host import Host
+from tests.selva_plugins.resolve.double.remote import FusionScript
 from tests.selva_plugins.resolve.faces import PythonFace
 from tests.selva_plugins.resolve.scenes import RATES, Scene, build_scene
 
@@ -215,12 +217,39 @@ def test_a_timeline_used_as_a_clip_is_looked_into(version: str, open_host: OpenH
     assert (clip.record_start_s * 24, clip.duration_s * 24, clip.media_start_s * 24) == (20, 50, 25)
 
 
-def test_a_compound_is_named_and_left_out(open_host: OpenHost) -> None:
+def test_a_compound_that_is_not_exported_is_named_and_left_out(open_host: OpenHost) -> None:
     scene = nested_scene(kind="compound")
     scene.add_clip(scene.add_media("/media/dog.mov"), at=100, frames=24)
     told, sheet = spot(open_host(build("21.1.0"), scene))
     assert [clip.name for clip in sheet.clips] == ["dog.mov"]
     assert ["Scene 3" in note and "Decompose" in note for note in told.notes] == [True]
+
+
+@pytest.mark.parametrize("version", ["18.5.1", "20.2.2", "21.1.0"])
+def test_a_compound_is_looked_into_through_the_export(
+    version: str, open_host: OpenHost, tmp_path: Path
+) -> None:
+    scene = nested_scene(kind="compound")
+    media = next(media for media in scene.project.all_media() if media.path == "/media/inside.mov")
+    media.start_timecode = "10:00:00:00"
+    next(
+        media for media in scene.project.all_media() if media.kind == "compound"
+    ).start_timecode = "01:00:00:00"
+    host = open_host(build(version), scene)
+    snapshot = take_snapshot(FusionScript(host).scriptapp("Resolve"), tmp_path / "timeline.otio")
+    told = build_timeline(snapshot)
+    (clip,) = spot_timeline(told.timeline, DOG, base_folder=tmp_path).clips
+    assert clip.media_path == Path("/media/inside.mov")
+    assert (clip.record_start_s * 24, clip.duration_s * 24, clip.media_start_s * 24) == (20, 50, 25)
+    assert told.notes == ()
+
+
+def test_nothing_is_exported_where_there_is_no_compound(open_host: OpenHost, tmp_path: Path) -> None:
+    scene = build_scene()
+    scene.add_clip(scene.add_media("/media/dog.mov"), at=0, frames=24)
+    host = open_host(build("21.1.0"), scene)
+    take_snapshot(FusionScript(host).scriptapp("Resolve"), tmp_path / "timeline.otio")
+    assert host.calls["Export"] == 0
 
 
 def test_markers_of_timeline_and_clips_arrive_in_seconds(open_host: OpenHost) -> None:

@@ -74,13 +74,15 @@ def snapshot(open_host: OpenHost) -> Any:
 
 def test_a_letter_becomes_a_request_with_its_wishes(tmp_path: Path, snapshot: Any) -> None:
     desk = Desk(tmp_path, make_ready)
-    desk.post("generate", snapshot=snapshot, prompts="Dog: bark\n\nSteps: boots", takes=2, agent="0.1.0")
+    desk.post("generate", snapshot=snapshot, prompts="Dog: bark\n\nSteps: boots", takes=2, agent="0.0.9")
     desk.step_until(lambda: "plan" in desk.reply())
     request = RequestFolder(desk.watch.requests_folder / REQUEST).read_request()
     assert request.wishes == {"model": "selva-echo", "sounds": ["Dog: bark", "Steps: boots"], "takes": "2"}
     assert request.stems_folder == tmp_path / "Videos" / "Selva" / "Feature" / "stems"
-    assert (request.host, request.project_name, request.script_version) == ("resolve", "Feature", "0.1.0")
+    assert (request.host, request.project_name, request.script_version) == ("resolve", "Feature", "0.0.9")
     assert '["state"]="done"' in desk.reply()
+    assert desk.said[0].endswith("from DaVinci Resolve Studio 21.0.4.17, letters through files")
+    assert "version 0.0.9" in desk.said[1]
     assert f'["request"]="{REQUEST}"' in (desk.exchange.inbox / "waiting.lua").read_text()
 
 

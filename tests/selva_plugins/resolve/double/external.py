@@ -63,7 +63,8 @@ class ExternalDoor:
             return self._host.resolve_handle() if self._host.build.external_scripting else None
         handle = self._handles[message["object"]]
         if message["op"] == "look":
-            return self._host.attribute(handle, message["name"])
+            what = self._host.attribute(handle, message["name"])
+            return self._host.constant(message["name"]) if what == "constant" else what
         if message["name"] in self._host.hangs_on:
             while not self._closing.is_set():  # as a call does while a dialog is open
                 time.sleep(0.01)

@@ -33,8 +33,9 @@ class PyRemoteObject:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        if _ask(op="look", object=self._number, name=name) != "method":
-            return None
+        what = _ask(op="look", object=self._number, name=name)
+        if what != "method":
+            return what if isinstance(what, float) else None
         return lambda *arguments: _ask(
             op="call", object=self._number, name=name, arguments=_encode(list(arguments))
         )

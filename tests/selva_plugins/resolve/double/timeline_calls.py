@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.answers import Refused
+from tests.selva_plugins.resolve.double.export import export_timeline
 from tests.selva_plugins.resolve.double.markers import marker_calls
 from tests.selva_plugins.resolve.double.project_calls import Calls, setting_of
 
@@ -151,6 +152,7 @@ _TIMELINE: Calls = {
     "GetSelectedClips": lambda _host, timeline: list(timeline.selected),
     "GetSetting": _timeline_setting,
     "GetSettings": _timeline_settings,
+    "Export": export_timeline,
     "DetectSceneCuts": lambda _host, _timeline: True,
     **marker_calls(),
 }
