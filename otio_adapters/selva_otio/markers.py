@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -88,7 +88,8 @@ class MarkerCue:
 
 def read_marker(marker: otio.schema.Marker, *, colour: str = SELVA_COLOUR) -> MarkerCue | None:
     """The cue a marker asks for in its name or its comment; None when it reads otherwise."""
-    note = marker.metadata.get("Resolve_OTIO", {}).get("Note", "")
+    resolve = marker.metadata.get("Resolve_OTIO")
+    note = resolve.get("Note", "") if isinstance(resolve, Mapping) else ""
     prefixed = _PREFIX.match(marker.name or "")
     is_named = prefixed is not None or str(marker.color or "").upper() == colour.upper()
     name = (marker.name or "")[prefixed.end() if prefixed else 0 :]

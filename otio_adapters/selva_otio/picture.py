@@ -13,11 +13,12 @@ from fractions import Fraction
 import opentimelineio as otio
 
 from selva_otio.clock import exact_seconds
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import ClockError, TimelineReadError
 from selva_otio.media import explain_no_picture
 from selva_otio.shots import Picture, Shot, Unseen, lay_over
 
 MAX_NESTING = 32
+MAX_SPEED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,13 +128,13 @@ def resolve_picture(tracks: Iterable[otio.schema.Track]) -> Picture:
 def item_duration_s(item: otio.core.Item) -> Fraction:
     """How long an item lasts in its parent, exact seconds."""
     if item.source_range is not None:
-        duration_s = exact_seconds(item.source_range.duration)
+        duration_s = _seconds_of(item, item.source_range.duration)
     elif isinstance(item, otio.schema.Track):
         duration_s = sum((item_duration_s(child) for child in _items(item)), Fraction(0))
     elif isinstance(item, otio.schema.Stack):
         duration_s = max((item_duration_s(child) for child in _items(item)), default=Fraction(0))
     else:
-        duration_s = exact_seconds(_available_range(item).duration)
+        duration_s = _seconds_of(item, _available_range(item).duration)
     if duration_s < 0:
         raise TimelineReadError(f"{_label(item)} has a negative duration ({float(duration_s):g} s)")
     return duration_s
@@ -142,10 +143,17 @@ def item_duration_s(item: otio.core.Item) -> Fraction:
 def trimmed_start_s(item: otio.core.Item) -> Fraction:
     """Where an item's used range begins on its own clock, exact seconds."""
     if item.source_range is not None:
-        return exact_seconds(item.source_range.start_time)
+        return _seconds_of(item, item.source_range.start_time)
     if isinstance(item, otio.core.Composition):
         return Fraction(0)
-    return exact_seconds(_available_range(item).start_time)
+    return _seconds_of(item, _available_range(item).start_time)
+
+
+def _seconds_of(item: otio.core.Item, moment: otio.opentime.RationalTime) -> Fraction:
+    try:
+        return exact_seconds(moment)
+    except ClockError as error:
+        raise TimelineReadError(f"{_label(item)}: {error.message}") from error
 
 
 def _available_range(item: otio.core.Item) -> otio.opentime.TimeRange:
@@ -219,11 +227,10 @@ def _collect_item(item: otio.core.Item, place: _Place, parent: _View, picture: P
         return
     if parent.depth >= MAX_NESTING:
         raise TimelineReadError(f"{_label(item)} is nested more than {MAX_NESTING} levels deep")
-    warp = _warp_speed(item)
-    if warp is None:
-        picture.unseen.append(
-            _unseen(item, parent, seen[0], "a speed ramp; bake it to media first", is_fault=True)
-        )
+    try:
+        warp = _warp_speed(item)
+    except ClockError as error:
+        picture.unseen.append(_unseen(item, parent, seen[0], error.message, is_fault=True))
         return
     start_s = trimmed_start_s(item)
     if warp < 0:  # a reversed item plays its used range from the end
@@ -272,12 +279,15 @@ def _collect_clip(
     )
 
 
-def _warp_speed(item: otio.core.Item) -> Fraction | None:
-    """The product of an item's linear time warps; None when it has a time effect that is not linear."""
+def _warp_speed(item: otio.core.Item) -> Fraction:
+    """The product of an item's linear time warps. Raises ClockError for time effects we cannot follow."""
     speed = Fraction(1)
     for effect in item.effects:
         if isinstance(effect, otio.schema.LinearTimeWarp):  # a freeze frame is one, with scalar 0
-            speed *= Fraction(float(effect.time_scalar)).limit_denominator(100_000)
+            scalar = float(effect.time_scalar)
+            if not abs(scalar) <= MAX_SPEED:
+                raise ClockError(f"a speed of {scalar:g}; at most {MAX_SPEED} is followed")
+            speed *= Fraction(scalar).limit_denominator(100_000)
         elif isinstance(effect, otio.schema.TimeEffect):
-            return None
+            raise ClockError("a speed ramp; bake it to media first")
     return speed

@@ -150,7 +150,7 @@ class _StemLayer:
         old = self._old_lane.get(cue.id)
         lanes = [old, *self._lanes] if old is not None else self._lanes
         lane = next((lane for lane in lanes if lane.is_free(start_s, end_s)), None) or self._add_lane()
-        lane.items.append(PlacedItem(item=item, start_s=start_s, end_s=end_s))
+        lane.put(PlacedItem(item=item, start_s=start_s, end_s=end_s))
 
     def write(self, *, prompts: list[str]) -> None:
         for number, lane in enumerate(self._lanes):

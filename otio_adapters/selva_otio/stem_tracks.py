@@ -6,6 +6,7 @@ or otherwise changed it, it is theirs and stays.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -77,9 +78,16 @@ class Lane:
 
     def is_free(self, start_s: Fraction, end_s: Fraction) -> bool:
         """Whether nothing lies between two record times."""
-        return not self.is_frozen and all(
-            placed.end_s <= start_s or placed.start_s >= end_s for placed in self.items
-        )
+        if self.is_frozen:
+            return False
+        after = bisect_right(self.items, start_s, key=_start_s)
+        starts_inside = after < len(self.items) and self.items[after].start_s < end_s
+        reaches_in = after > 0 and self.items[after - 1].end_s > start_s
+        return not starts_inside and not reaches_in
+
+    def put(self, placed: PlacedItem) -> None:
+        """Lay something where the lane is free."""
+        insort(self.items, placed, key=_start_s)
 
     def write(self, clock: TimelineClock) -> None:
         """Lay the items out on the track, gaps between them."""
@@ -87,12 +95,16 @@ class Lane:
             return
         del self.track[:]
         cursor_s = Fraction(0)
-        for placed in sorted(self.items, key=lambda placed: placed.start_s):
+        for placed in self.items:
             if placed.start_s > cursor_s:
                 gap_range = clock.time_range(Fraction(0), placed.start_s - cursor_s)
                 self.track.append(otio.schema.Gap(source_range=gap_range))
             self.track.append(placed.item)
             cursor_s = placed.end_s
+
+
+def _start_s(placed: PlacedItem) -> Fraction:
+    return placed.start_s
 
 
 def read_lanes(timeline: otio.schema.Timeline, name: str) -> list[Lane]:

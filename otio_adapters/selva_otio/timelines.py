@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -11,7 +12,7 @@ import opentimelineio as otio
 from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedFormatError
 
 WRITABLE_SUFFIXES = (".otio",)
-MAX_TIMELINE_BYTES = 512 * 1024 * 1024
+MAX_TIMELINE_BYTES = 128 * 1024 * 1024
 
 
 def load_timeline(path: Path) -> otio.schema.Timeline:
@@ -32,9 +33,12 @@ def load_timeline(path: Path) -> otio.schema.Timeline:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TimelineReadError(f"{path} cannot be read as text: {error}") from error
+    _check_json(text, path)
     try:
         root = otio.core.deserialize_json_from_string(text)
-    except (otio.exceptions.OTIOError, ValueError, RuntimeError) as error:
+    except (
+        Exception
+    ) as error:  # it raises builtin errors of every kind for files that are not as they should be
         raise TimelineReadError(f"{path} is not an OpenTimelineIO file: {_first_line(error)}") from error
     return _only_timeline(root, path)
 
@@ -84,13 +88,25 @@ def write_timeline(timeline: otio.schema.Timeline, target: Path) -> None:
         raise TimelineWriteError(f"cannot write {target}: {error.strerror}") from error
 
 
+def _check_json(text: str, path: Path) -> None:
+    """Whether it is JSON at all, nested no deeper than a sane reader goes: OpenTimelineIO's own crashes there."""
+    try:
+        json.loads(text)
+    except RecursionError as error:
+        raise TimelineReadError(f"{path} is nested too deeply to be read") from error
+    except ValueError as error:
+        raise TimelineReadError(f"{path} is not an OpenTimelineIO file: {error}") from error
+
+
 def _only_timeline(root: object, path: Path) -> otio.schema.Timeline:
     if isinstance(root, otio.schema.Timeline):
+        if not isinstance(root.tracks, otio.schema.Stack):
+            raise TimelineReadError(f"{path} is a timeline without a stack of tracks")
         return root
     if isinstance(root, otio.schema.SerializableCollection):
         timelines = [child for child in root if isinstance(child, otio.schema.Timeline)]
         if len(timelines) == 1:
-            return timelines[0]
+            return _only_timeline(timelines[0], path)
         raise TimelineReadError(
             f"{path} holds {len(timelines)} timelines; export the one that is meant alone"
         )

@@ -15,6 +15,7 @@ import pytest
 from click.testing import Result
 from selva_daemon.cli import app
 from selva_daemon.cli.render_commands import SpottingChoices
+from selva_daemon.errors import DaemonUnavailableError
 from typer.testing import CliRunner
 
 from tests.selva_daemon.flashes import write_cut, write_flashing_clip
@@ -50,8 +51,9 @@ def cut(tmp_path: Path) -> Path:
 def _no_daemon_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is refused here is refused before anybody is asked for work."""
 
-    def refuse(*arguments: object, **options: object) -> None:
-        raise AssertionError("a daemon was asked for")
+    def refuse(*, start_if_needed: bool = False) -> None:
+        assert not start_if_needed, "a daemon was asked for"
+        raise DaemonUnavailableError("no daemon runs")
 
     monkeypatch.setattr("selva_daemon.client.Client.connect", refuse)
 
@@ -159,6 +161,19 @@ def test_negative_prompts_go_to_all_tracks_or_to_the_one_they_name() -> None:
     choices = SpottingChoices(tracks=("Dog=bark", "Rain=rain"), negatives=("music", "rain=thunder = loud"))
     negatives = [track.negative_prompt for track in choices.parse_tracks()]
     assert negatives == ["music", "thunder = loud"]
+
+
+def test_spot_shows_the_cues_as_table_json_and_a_sheet_that_reads_back(cut: Path) -> None:
+    table = run("spot", cut, *DOG)
+    assert table.exit_code == 0
+    assert "small dog barking" in table.stdout
+    described = json.loads(run("spot", cut, *DOG, "--json", "--takes", "2").stdout)
+    (cue,) = described["cues"]
+    assert (cue["clip"], cue["record_end"], cue["takes"], cue["asked_by"]) == ("a", [1, 2], 2, "track prompt")
+    sheet = cut.parent / "cues.csv"
+    sheet.write_text(run("spot", cut, *DOG, "--csv").stdout, encoding="utf-8")
+    (again,) = json.loads(run("spot", cut, "--cues", sheet, "--json").stdout)["cues"]
+    assert {**again, "asked_by": "", "takes": 0} == {**cue, "asked_by": "", "takes": 0}
 
 
 def test_help_names_the_options_and_loads_no_timeline_library() -> None:

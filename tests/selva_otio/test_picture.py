@@ -67,6 +67,7 @@ def test_a_dissolve_shows_both_clips_over_its_length(cut_at_24: CutBuilder) -> N
     picture = resolve(track)
     assert in_frames(picture) == [("a", 0, 104, 50, 1), ("b", 94, 200, 44, 1)]
     assert [(shot.cut_start_s * 24, shot.cut_end_s * 24) for shot in picture.shots] == [(0, 100), (100, 200)]
+    assert [(shot.fade_in_s * 24, shot.fade_out_s * 24) for shot in picture.shots] == [(0, 10), (10, 0)]
 
 
 @pytest.mark.parametrize(

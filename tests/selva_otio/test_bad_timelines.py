@@ -1,0 +1,168 @@
+"""Timelines that are broken, hostile or absurd: a clear error or sense, in bounded time."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selva_otio import CueSheet, Stem, StemTrack, load_timeline, place_stems, spot_timeline
+from selva_otio.errors import TimelineError, TimelineReadError
+
+from tests.selva_otio.cuts import CutBuilder
+
+Json = dict[str, Any]
+DOG = StemTrack(name="Dog", prompt="small dog barking")
+
+
+@pytest.fixture
+def written(cut_at_24: CutBuilder) -> Json:
+    """A sound timeline of two clips, as JSON."""
+    cut = cut_at_24
+    track = cut.track(cut.clip("a", offset=0, frames=20), cut.gap(3), cut.clip("b", offset=4, frames=20))
+    parsed: Json = json.loads(cut.timeline(track).to_json_string())
+    return parsed
+
+
+def spot(written: Json, folder: Path) -> CueSheet:
+    path = folder / "cut.otio"
+    path.write_text(json.dumps(written), encoding="utf-8")
+    return spot_timeline(load_timeline(path), [DOG], base_folder=folder)
+
+
+def first_clip(written: Json) -> Json:
+    clip: Json = written["tracks"]["children"][0]["children"][0]
+    return clip
+
+
+def with_value(*path: str, value: object) -> Callable[[Json], None]:
+    def change(written: Json) -> None:
+        place = first_clip(written)
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+
+    return change
+
+
+def warp(scalar: float) -> Callable[[Json], None]:
+    effect = {
+        "OTIO_SCHEMA": "LinearTimeWarp.1",
+        "name": "",
+        "effect_name": "",
+        "metadata": {},
+        "time_scalar": scalar,
+    }
+    return with_value("effects", value=[effect])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (with_value("source_range", "start_time", "value", value=math.nan), "clip 'a': a time is a finite"),
+        (with_value("source_range", "duration", "value", value=math.inf), "clip 'a': a time is a finite"),
+        (with_value("source_range", "duration", "value", value=-20), "clip 'a' has a negative duration"),
+        (with_value("source_range", "duration", "rate", value=0), "a rate lies between"),
+        (with_value("source_range", "duration", "rate", value=-24), "a rate lies between"),
+        (with_value("source_range", "duration", "rate", value=1e300), "a rate lies between"),
+        (with_value("source_range", value=5), "not an OpenTimelineIO file"),
+    ],
+)
+def test_times_that_put_everything_in_doubt_are_refused(
+    written: Json, tmp_path: Path, change: Callable[[Json], None], words: str
+) -> None:
+    assert len(spot(copy.deepcopy(written), tmp_path).cues) == 2
+    change(written)
+    with pytest.raises(TimelineError, match=words):
+        spot(written, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (warp(math.nan), "a speed of nan"),
+        (warp(1e30), "a speed of 1e+30"),
+        (with_value("media_references", value={}), "offline"),
+        (with_value("active_media_reference_key", value="none"), "offline"),
+        (
+            with_value("media_references", "DEFAULT_MEDIA", "target_url", value="gopher://a"),
+            "file on this machine",
+        ),
+    ],
+)
+def test_a_clip_that_makes_no_sense_is_left_out_alone(
+    written: Json, tmp_path: Path, change: Callable[[Json], None], words: str
+) -> None:
+    change(written)
+    sheet = spot(written, tmp_path)
+    assert [clip.name for clip in sheet.clips] == ["b"]
+    assert sheet.clips[0].record_start_s * 24 == 23
+    (left_out,) = sheet.unseen
+    assert left_out.is_fault
+    assert words in left_out.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_value("source_range", "duration", "value", value=0),
+        with_value("source_range", "duration", "value", value=1e15),
+        with_value("name", value="n" * 100_000),
+        with_value("media_references", "DEFAULT_MEDIA", "target_url", value="/" + "a/" * 20_000),
+        warp(1e-30),
+    ],
+)
+def test_strange_but_harmless_values_are_carried(
+    written: Json, tmp_path: Path, change: Callable[[Json], None]
+) -> None:
+    change(written)
+    assert "b" in [clip.name for clip in spot(written, tmp_path).clips]
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "["])
+def test_nesting_that_would_crash_the_reader_is_refused(tmp_path: Path, opening: str) -> None:
+    closing = "}" if opening.startswith("{") else "]"
+    path = tmp_path / "deep.otio"
+    path.write_text(opening * 200_000 + "1" + closing * 200_000, encoding="utf-8")
+    with pytest.raises(TimelineReadError, match="nested too deeply"):
+        load_timeline(path)
+
+
+def test_a_timeline_cut_off_anywhere_is_refused(written: Json, tmp_path: Path) -> None:
+    text = json.dumps(written)
+    path = tmp_path / "cut.otio"
+    for length in range(0, len(text) - 1, 97):
+        path.write_text(text[:length], encoding="utf-8")
+        with pytest.raises(TimelineReadError, match=r"cut\.otio"):
+            load_timeline(path)
+
+
+@pytest.mark.parametrize("tracks", [None, 5, [], {"OTIO_SCHEMA": "Clip.2"}])
+def test_a_timeline_without_tracks_is_refused(written: Json, tmp_path: Path, tracks: object) -> None:
+    written["tracks"] = tracks
+    with pytest.raises(TimelineError):
+        spot(written, tmp_path)
+
+
+def test_thousands_of_clips_are_spotted_and_placed(cut_at_24: CutBuilder) -> None:
+    cut = cut_at_24
+    clips = [cut.clip(f"c{number}", offset=number % 50, frames=10) for number in range(2000)]
+    timeline = cut.timeline(cut.track(*clips))
+    sheet = spot_timeline(timeline, [DOG], base_folder=Path("/"))
+    stems = [
+        Stem(
+            cue=cue.id,
+            take=1,
+            seed=1,
+            file=Path("/s.wav").absolute(),
+            sample_rate_hz=48_000,
+            num_samples=20_000,
+        )
+        for cue in sheet.cues
+    ]
+    placed = place_stems(timeline, sheet, stems).timeline
+    assert len(placed.tracks[1]) == 2000
