@@ -1,0 +1,466 @@
+"""What the network promises at any size: halves that can be shared, batches that change nothing, training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from selva_core.errors import WeightsMismatchError, WeightsMissingError
+from selva_core.network import (
+    Conditions,
+    MelSpectrogram,
+    Network,
+    bake_weights,
+    build_network,
+    cut_segments,
+    join_conditions,
+    load_network,
+    save_part,
+)
+from selva_core.specs import (
+    MEL_16K,
+    ClipTextSpec,
+    GeneratorSpec,
+    ModelSpec,
+    T5Spec,
+    VaeSpec,
+    VideoEncoderSpec,
+    VocoderSpec,
+)
+
+TINY = ModelSpec(
+    video_encoder=VideoEncoderSpec(
+        frame_size_px=32, width=24, depth=2, num_heads=2, mlp_width=48, text_width=20, gated_multiple=16
+    ),
+    generator=GeneratorSpec(
+        latent_channels=4,
+        width=16,
+        num_heads=2,
+        depth=3,
+        fused_depth=1,
+        text_width=12,
+        num_text_tokens=9,
+        clip_width=10,
+        sync_width=24,
+        gated_multiple=16,
+        v1_time_width=8,
+    ),
+    vae=VaeSpec(num_mels=80, latent_channels=4, width=8),
+    vocoder=VocoderSpec(
+        num_mels=80,
+        initial_channels=16,
+        up_rates=(16, 16),
+        up_kernels=(32, 32),
+        res_kernels=(3,),
+        res_dilations=(1,),
+    ),
+    mel=MEL_16K,
+    t5=T5Spec(vocab_size=50, width=20, depth=1, num_heads=2, head_width=8, mlp_width=24, max_tokens=16),
+    clip_text=ClipTextSpec(vocab_size=50, width=12, depth=1, num_heads=2, mlp_width=24, num_tokens=9),
+)
+LENGTHS = TINY.lengths(Fraction(128, 100))
+
+
+def build_tiny(*, for_training: bool = False, spec: ModelSpec = TINY) -> Network:
+    """A tiny network whose layers that start at zero are filled, so that every input reaches the output."""
+    torch.manual_seed(5)
+    network = build_network(spec, for_training=for_training)
+    with torch.no_grad():
+        for part in network.parts().values():
+            for parameter in part.parameters():
+                if not parameter.any():
+                    nn.init.normal_(parameter, std=0.2)
+    return network
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return build_tiny()
+
+
+@pytest.fixture(scope="module")
+def tokens(network: Network) -> Tensor:
+    torch.manual_seed(6)
+    size = TINY.video_encoder.frame_size_px
+    frames = torch.rand(LENGTHS.num_frames, 3, size, size) * 2 - 1
+    return network.video_encoder.encode_segments(cut_segments(frames, TINY.video_encoder))
+
+
+def prepare(network: Network, *, batch_size: int = 2, num_latents: int = LENGTHS.num_latents) -> Conditions:
+    torch.manual_seed(7)
+    spec = TINY.generator
+    return network.generator.prepare_conditions(
+        text=torch.randn(batch_size, spec.num_text_tokens, spec.text_width),
+        sync=torch.randn(batch_size, LENGTHS.num_sync, spec.sync_width),
+        num_clip_frames=LENGTHS.num_clip_frames,
+        num_latents=num_latents,
+    )
+
+
+# --- picture
+
+
+def test_segments_overlap_by_the_hop() -> None:
+    size = TINY.video_encoder.frame_size_px
+    frames = torch.arange(32.0)[:, None, None, None].expand(-1, 3, size, size)
+    segments = cut_segments(frames, TINY.video_encoder)
+    assert segments.shape == (3, 16, 3, size, size)
+    assert segments[:, :, 0, 0, 0].tolist() == [list(range(k, k + 16)) for k in (0, 8, 16)]
+
+
+def test_the_last_frame_is_held_where_a_segment_is_not_full() -> None:
+    size = TINY.video_encoder.frame_size_px
+    frames = torch.arange(5.0)[:, None, None, None].expand(-1, 3, size, size)
+    assert cut_segments(frames, TINY.video_encoder)[0, :, 0, 0, 0].tolist() == [0, 1, 2, 3] + [4] * 12
+
+
+def test_tokens_of_a_segment_do_not_depend_on_its_neighbours(network: Network, tokens: Tensor) -> None:
+    torch.manual_seed(6)
+    size = TINY.video_encoder.frame_size_px
+    frames = torch.rand(LENGTHS.num_frames, 3, size, size) * 2 - 1
+    second = cut_segments(frames[8:24], TINY.video_encoder)
+    torch.testing.assert_close(network.video_encoder.encode_segments(second)[0], tokens[1])
+
+
+def test_tokens_serve_several_prompts_as_well_as_each_alone(network: Network, tokens: Tensor) -> None:
+    states = torch.randn(2, 6, TINY.t5.width)
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
+    together = network.video_encoder.steer(tokens, states, mask)
+    assert together.shape == (2, LENGTHS.num_sync, TINY.video_encoder.width)
+    for prompt, length in enumerate((6, 3)):
+        alone = network.video_encoder.steer(
+            tokens, states[prompt : prompt + 1, :length], mask[prompt : prompt + 1, :length]
+        )
+        torch.testing.assert_close(together[prompt], alone[0])
+    assert (together[0] - together[1]).abs().max() > 1e-3
+
+
+def test_each_prompt_may_have_a_picture_of_its_own(network: Network, tokens: Tensor) -> None:
+    states, mask = torch.randn(2, 4, TINY.t5.width), torch.ones(2, 4)
+    pictures = torch.stack([tokens, tokens.flip(0)])
+    together = network.video_encoder.steer(pictures, states, mask)
+    for picture in range(2):
+        one = slice(picture, picture + 1)
+        alone = network.video_encoder.steer(pictures[picture], states[one], mask[one])
+        torch.testing.assert_close(together[picture], alone[0])
+
+
+def test_segments_can_be_steered_in_pieces(network: Network, tokens: Tensor) -> None:
+    states, mask = torch.randn(1, 4, TINY.t5.width), torch.ones(1, 4)
+    whole = network.video_encoder.steer(tokens, states, mask)
+    pieces = [network.video_encoder.steer(piece, states, mask) for piece in torch.split(tokens, 1)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), whole)
+
+
+# --- generator
+
+
+def test_a_batch_gives_what_each_gives_alone(network: Network) -> None:
+    conditions = prepare(network)
+    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
+    t = torch.tensor([0.2, 0.7])
+    together = network.generator.flow(x, t, conditions)
+    for k in range(2):
+        single = replace(
+            conditions,
+            sync=conditions.sync[k : k + 1],
+            clip=conditions.clip[k : k + 1],
+            text=conditions.text[k : k + 1],
+            pooled=conditions.pooled[k : k + 1],
+        )
+        torch.testing.assert_close(network.generator.flow(x[k : k + 1], t[k], single)[0], together[k])
+
+
+def test_joined_conditions_keep_both_sides_of_guidance(network: Network) -> None:
+    conditions = prepare(network)
+    null = network.generator.prepare_null_conditions(
+        num_sync=LENGTHS.num_sync,
+        num_clip_frames=LENGTHS.num_clip_frames,
+        num_latents=LENGTHS.num_latents,
+    ).expand(2)
+    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
+    t = torch.tensor(0.5)
+    wanted, unwanted = network.generator.flow(
+        torch.cat([x, x]), t, join_conditions([conditions, null])
+    ).chunk(2)
+    torch.testing.assert_close(wanted, network.generator.flow(x, t, conditions))
+    torch.testing.assert_close(unwanted, network.generator.flow(x, t, null))
+    assert (wanted - unwanted).abs().max() > 1e-3
+
+
+def test_conditions_of_different_lengths_do_not_join(network: Network) -> None:
+    with pytest.raises(ValueError, match=r"sync to join has shape \(any, 40, 16\); got \(2, 30, 16\)"):
+        join_conditions([prepare(network), prepare(network, num_latents=30)])
+
+
+def test_a_request_of_another_length_leaves_no_trace(network: Network) -> None:
+    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
+    t = torch.tensor(0.5)
+    before = network.generator.flow(x, t, prepare(network))
+    network.generator.flow(x[:, :25], t, prepare(network, num_latents=25))
+    assert torch.equal(network.generator.flow(x, t, prepare(network)), before)
+
+
+def test_clip_frames_are_heard_where_a_model_has_them(network: Network) -> None:
+    spec = TINY.generator
+    inputs: dict[str, Any] = {
+        "text": torch.randn(1, spec.num_text_tokens, spec.text_width),
+        "sync": torch.randn(1, LENGTHS.num_sync, spec.sync_width),
+        "num_clip_frames": 6,
+        "num_latents": LENGTHS.num_latents,
+    }
+    x = torch.randn(1, LENGTHS.num_latents, spec.latent_channels)
+    without = network.generator.flow(x, torch.tensor(0.5), network.generator.prepare_conditions(**inputs))
+    clip = torch.randn(1, 6, spec.clip_width)
+    seen = network.generator.prepare_conditions(clip=clip, **inputs)
+    assert (network.generator.flow(x, torch.tensor(0.5), seen) - without).abs().max() > 1e-3
+    null = network.generator.empty_clip_feat.expand(1, 6, -1)
+    same = network.generator.prepare_conditions(clip=null, **inputs)
+    torch.testing.assert_close(network.generator.flow(x, torch.tensor(0.5), same), without)
+
+
+def test_latents_come_back_from_their_normal_form(network: Network) -> None:
+    latents = torch.randn(1, 7, TINY.generator.latent_channels)
+    torch.testing.assert_close(network.generator.unnormalize(network.generator.normalize(latents)), latents)
+
+
+def test_bfloat16_stays_near_float32() -> None:
+    exact, rough = build_tiny(), build_tiny()
+    rough.generator.to(torch.bfloat16)
+    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
+    wanted = exact.generator.flow(x, torch.tensor(0.5), prepare(exact))
+    got = rough.generator.flow(x, torch.tensor(0.5), prepare(rough))
+    assert got.dtype == torch.float32
+    assert (got - wanted).abs().max() < 0.05 * wanted.abs().max()
+
+
+# --- sound
+
+
+def test_mel_frames_and_latents_and_samples_go_together(network: Network) -> None:
+    num_samples = LENGTHS.num_samples
+    mel = MelSpectrogram(TINY.mel)(torch.randn(2, num_samples) * 0.1)
+    assert mel.shape == (2, 80, num_samples // 256)
+    latents = torch.randn(2, LENGTHS.num_latents, TINY.vae.latent_channels)
+    decoded = network.vae.decode(latents)
+    assert decoded.shape == mel.shape
+    wave = network.vocoder(decoded)
+    assert wave.shape == (2, num_samples)
+    assert wave.abs().max() <= 1.0
+
+
+def test_a_louder_wave_lifts_every_mel_band() -> None:
+    wave = torch.randn(1, 8192) * 0.1
+    mel = MelSpectrogram(TINY.mel)
+    torch.testing.assert_close(mel(10 * wave), mel(wave) + 1.0, atol=1e-3, rtol=0.0)
+
+
+def test_a_vae_that_was_loaded_for_sound_refuses_to_encode(network: Network) -> None:
+    mel = torch.randn(1, 80, 2 * LENGTHS.num_latents)
+    with pytest.raises(RuntimeError, match="without its encoder"):
+        network.vae.encode(mel)
+    posterior = build_tiny(for_training=True).vae.encode(mel)
+    assert posterior.mean.shape == (1, LENGTHS.num_latents, TINY.vae.latent_channels)
+    noise = torch.ones_like(posterior.mean)
+    torch.testing.assert_close(posterior.sample(noise) - posterior.mean, posterior.std)
+
+
+def test_baked_weights_sound_the_same() -> None:
+    network = build_tiny()
+    latents = torch.randn(1, 20, TINY.vae.latent_channels)
+    before = network.vocoder(network.vae.decode(latents))
+    bake_weights(network.vae)
+    bake_weights(network.vocoder)
+    bake_weights(network.vocoder)
+    torch.testing.assert_close(network.vocoder(network.vae.decode(latents)), before)
+
+
+# --- refusals
+
+FITTING: dict[str, tuple[int, ...]] = {
+    "segments": (1, 16, 3, 32, 32),
+    "text_states": (1, 4, 20),
+    "latents": (2, 40, 4),
+    "mel": (1, 80, 8),
+    "wave": (1, 4096),
+    "token_ids": (1, 9),
+}
+
+
+def feed(network: Network, name: str, shape: tuple[int, ...]) -> None:
+    """Give one public function a tensor of that shape, everything else as it should be."""
+    x = torch.zeros(shape)
+    feeders: dict[str, Callable[[], Any]] = {
+        "segments": lambda: network.video_encoder.encode_segments(x),
+        "text_states": lambda: network.video_encoder.steer(
+            torch.zeros(1, 8, 4, 24), x, torch.ones(shape[:2])
+        ),
+        "latents": lambda: network.generator.flow(x, torch.tensor(0.5), prepare(network)),
+        "mel": lambda: network.vocoder(x),
+        "wave": lambda: MelSpectrogram(TINY.mel)(x),
+        "token_ids": lambda: network.clip_text(x.long()),
+    }
+    feeders[name]()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("segments", (1, 15, 3, 32, 32)),
+        ("text_states", (1, 4, 21)),
+        ("latents", (2, 39, 4)),
+        ("mel", (1, 79, 8)),
+        ("wave", (4096,)),
+        ("token_ids", (1, 8)),
+    ],
+)
+def test_a_wrong_shape_is_refused_with_got_and_expected(
+    network: Network, name: str, shape: tuple[int, ...]
+) -> None:
+    feed(network, name, FITTING[name])
+    with pytest.raises(ValueError, match=rf"{name} has shape .*; got") as refusal:
+        feed(network, name, shape)
+    assert str(shape) in str(refusal.value)
+
+
+def test_sync_that_fills_no_whole_segment_is_refused(network: Network) -> None:
+    spec = TINY.generator
+    with pytest.raises(ValueError, match="8 features per segment; got 12 features"):
+        network.generator.prepare_conditions(
+            text=torch.zeros(1, spec.num_text_tokens, spec.text_width),
+            sync=torch.zeros(1, 12, spec.sync_width),
+            num_clip_frames=1,
+            num_latents=10,
+        )
+
+
+# --- training, saving, loading
+
+
+def test_every_weight_learns() -> None:
+    network = build_tiny(for_training=True)
+    encoder, generator = network.video_encoder, network.generator
+    size = TINY.video_encoder.frame_size_px
+    token_ids, mask = torch.randint(0, 50, (2, 5)), torch.ones(2, 5)
+    sync = encoder(torch.rand(2, 3, 16, 3, size, size), network.t5(token_ids, mask), mask)
+    text = network.clip_text(torch.randint(0, 50, (2, 9)))
+    lengths: dict[str, Any] = {
+        "num_clip_frames": LENGTHS.num_clip_frames,
+        "num_latents": LENGTHS.num_latents,
+    }
+    conditions = generator.prepare_conditions(text=text, sync=sync, **lengths)
+    null = generator.prepare_null_conditions(text=None, num_sync=LENGTHS.num_sync, **lengths)
+    mel = MelSpectrogram(TINY.mel)(torch.randn(3, LENGTHS.num_samples) * 0.1)
+    posterior = network.vae.encode(mel)
+    latents = posterior.sample(torch.randn(posterior.mean.shape))
+    velocity = generator.flow(
+        generator.normalize(latents), torch.rand(3), join_conditions([conditions, null])
+    )
+    wave = network.vocoder(network.vae.decode(generator.unnormalize(velocity)))
+    wave.square().mean().backward()
+    still = [
+        f"{name}.{key}"
+        for name, part in network.parts().items()
+        for key, parameter in part.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
+    # The last joint block asks nothing for clip and text; softmax ignores what all keys share.
+    never = r"generator\.joint_blocks\.1\.(clip|text)_block\.attn\.q_norm\.weight|.*k_proj\.bias"
+    assert [key for key in still if not re.fullmatch(never, key)] == []
+
+
+def test_a_fresh_generator_starts_as_a_flow_of_zero() -> None:
+    network = build_network(TINY, for_training=True)
+    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
+    assert not network.generator.flow(x, torch.tensor(0.5), prepare(network)).any()
+
+
+def save_all(network: Network, folder: Path) -> dict[str, Path]:
+    files = {name: folder / f"{name}.safetensors" for name in network.parts()}
+    for name, part in network.parts().items():
+        save_part(name, part, files[name])
+    return files
+
+
+def render(network: Network) -> Tensor:
+    """Sound through every part, from the same inputs each time."""
+    torch.manual_seed(8)
+    size = TINY.video_encoder.frame_size_px
+    frames = torch.rand(LENGTHS.num_frames, 3, size, size) * 2 - 1
+    tokens = network.video_encoder.encode_segments(cut_segments(frames, TINY.video_encoder))
+    token_ids, mask = torch.arange(5)[None], torch.ones(1, 5)
+    conditions = network.generator.prepare_conditions(
+        text=network.clip_text(torch.arange(9)[None]),
+        sync=network.video_encoder.steer(tokens, network.t5(token_ids, mask), mask),
+        num_clip_frames=LENGTHS.num_clip_frames,
+        num_latents=LENGTHS.num_latents,
+    )
+    x = torch.randn(1, LENGTHS.num_latents, TINY.generator.latent_channels)
+    latents = network.generator.unnormalize(network.generator.flow(x, torch.tensor(0.0), conditions))
+    wave: Tensor = network.vocoder(network.vae.decode(latents))
+    return wave
+
+
+@pytest.mark.parametrize("is_v2", [False, True])
+def test_a_trained_network_sounds_the_same_after_saving_and_loading(tmp_path: Path, is_v2: bool) -> None:
+    spec = replace(TINY, generator=replace(TINY.generator, is_v2=is_v2))
+    trained = build_tiny(for_training=True, spec=spec)
+    files = save_all(trained, tmp_path)
+    loaded = load_network(TINY, files)
+    assert loaded.spec == spec
+    with torch.inference_mode():
+        torch.testing.assert_close(render(loaded), render(trained))
+    assert not any(p.requires_grad for part in loaded.parts().values() for p in part.parameters())
+
+
+def test_a_loaded_network_can_be_trained_on(tmp_path: Path) -> None:
+    files = save_all(build_tiny(for_training=True), tmp_path)
+    loaded = load_network(TINY, files, for_training=True)
+    assert all(part.training for part in loaded.parts().values())
+    assert all(p.requires_grad for part in loaded.parts().values() for p in part.parameters())
+    again = tmp_path / "again"
+    again.mkdir()
+    files_again = save_all(loaded, again)
+    assert all(path.read_bytes() == files_again[name].read_bytes() for name, path in files.items())
+
+
+def test_weights_stored_in_half_precision_run_in_the_precision_asked_for(tmp_path: Path) -> None:
+    trained = build_tiny(for_training=True)
+    for part in trained.parts().values():
+        part.half()
+    files = save_all(trained, tmp_path)
+    for dtype in (torch.float32, torch.bfloat16):
+        loaded = load_network(TINY, files, dtype=dtype)
+        assert next(loaded.generator.parameters()).dtype == dtype
+        assert loaded.vocoder.conv_pre.weight_in_use.dtype == torch.float32
+        assert render(loaded).dtype == torch.float32
+
+
+def test_a_baked_part_refuses_to_be_saved(tmp_path: Path) -> None:
+    network = build_tiny()
+    save_part("vocoder", network.vocoder, tmp_path / "vocoder.safetensors")
+    bake_weights(network.vocoder)
+    with pytest.raises(ValueError, match="a baked vocoder cannot be saved"):
+        save_part("vocoder", network.vocoder, tmp_path / "vocoder.safetensors")
+
+
+def test_a_network_without_one_of_its_files_is_refused(tmp_path: Path) -> None:
+    files = save_all(build_tiny(for_training=True), tmp_path)
+    del files["vae"]
+    with pytest.raises(WeightsMissingError, match="no weights files are given for vae"):
+        load_network(TINY, files)
+
+
+def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
+    files = save_all(build_tiny(for_training=True), tmp_path)
+    wider = replace(TINY, generator=replace(TINY.generator, width=32))
+    with pytest.raises(WeightsMismatchError, match=r"generator\.safetensors do not fit .* wrong shape"):
+        load_network(wider, files)
