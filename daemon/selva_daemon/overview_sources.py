@@ -15,7 +15,7 @@ import soundfile
 from selva_otio import CueSheet, SpottedClip, StemTrack, load_timeline, spot_timeline
 from selva_otio.errors import NothingToSpotError
 from selva_otio.media import resolve_media_path
-from selva_otio.placement import NAMESPACE
+from selva_otio.stem_tracks import NAMESPACE
 
 from selva_core.engine import PictureRange
 from selva_core.errors import MediaError
