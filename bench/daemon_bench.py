@@ -14,10 +14,12 @@ import psutil
 import zmq
 from selva_daemon.client import Client
 from selva_daemon.connection import process_is_alive, read_connection
-from selva_daemon.errors import DaemonUnavailableError
+from selva_daemon.errors import DaemonTimeoutError, DaemonUnavailableError
 from selva_daemon.places import Places
 
 import selva_core
+
+STOP_TIMEOUT_S = 60.0
 
 
 def isolated_places(folder: Path) -> Places:
@@ -59,12 +61,15 @@ def write_clip(file: Path, *, num_frames: int = 10) -> Path:
 
 
 def stop_daemon(places: Places) -> None:
-    """Ask it to stop and wait until its process has ended."""
+    """Ask it to stop, end it when it does not, and wait until its process is gone."""
     try:
         pid = read_connection(places.connection_file).pid
         with Client.connect(places=places) as client:
             client.shutdown()
-    except DaemonUnavailableError:
+    except (DaemonUnavailableError, DaemonTimeoutError):
         return
+    give_up_s = time.monotonic() + STOP_TIMEOUT_S
     while process_is_alive(pid):
+        if time.monotonic() > give_up_s:
+            psutil.Process(pid).kill()
         time.sleep(0.05)

@@ -78,13 +78,12 @@ def build_job(folder: Path, *, seed: int, has_picture: bool) -> JobRequest:
 def send_nonsense(connection: Connection, chance: random.Random) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)
-    dealer.linger = 200
     dealer.curve_serverkey = connection.server_key.encode()
     dealer.curve_publickey = connection.client.public.encode()
     dealer.curve_secretkey = connection.client.secret.encode()
     dealer.connect(connection.jobs)
     dealer.send_multipart([chance.randbytes(chance.randrange(0, 300)) for _ in range(chance.randrange(1, 4))])
-    context.destroy(linger=200)
+    context.destroy(linger=2_000)
 
 
 def submit_jobs(places: Places, folder: Path, tally: Tally, seeds: range, chance: random.Random) -> None:
