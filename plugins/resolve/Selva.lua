@@ -506,7 +506,14 @@ local function dress(item, stem)
     if (stem.gain_db or 0) ~= 0 then ask(item, "SetProperties", { AudioVolume = stem.gain_db }) end
 end
 
+-- Resolve appends to whatever timeline is current, and users switch between them.
+function Placing:is_open()
+    local id = ask(self.timeline, "GetUniqueId")
+    return id ~= nil and ask(ask(self.open.project, "GetCurrentTimeline"), "GetUniqueId") == id
+end
+
 function Placing:place_stem(stem)
+    if not self:is_open() then return nil, "the timeline was left while stems were placed; run Selva again on it" end
     local media = import_file(self.open.pool, self.clips, stem.file)
     if not media then
         local is_there = bmd.fileexists(stem.file)
@@ -521,7 +528,7 @@ function Placing:place_stem(stem)
     local made = self.made[name] and ("; track made: " .. name) or ""
     ask(media, "SetMetadata", "Comments", stem.comment .. " " .. STEM_TAG .. made .. "]")
     local item, duration = self:append_calibrated(media, stem, index)
-    if not item then return nil, "Resolve placed nothing on track '" .. name .. "'" end
+    if not item or not duration then return nil, "Resolve placed nothing on track '" .. name .. "'" end
     dress(item, stem)
     local spans = self:spans(index)
     spans[#spans + 1] = { first = stem.record_frame, last = stem.record_frame + duration, item = item }
@@ -615,8 +622,9 @@ local function tagged_clips(bin)
     local tagged = {}
     for _, media in ipairs(items_of(ask(bin, "GetClipList"))) do
         local comment = ask(media, "GetMetadata", "Comments")
-        if type(comment) == "string" and comment:find(STEM_TAG, 1, true) then
-            tagged[ask(media, "GetUniqueId")] = comment:match("; track made: (.*)%]$") or ""
+        local id = ask(media, "GetUniqueId")
+        if id and type(comment) == "string" and comment:find(STEM_TAG, 1, true) then
+            tagged[id] = comment:match("; track made: (.*)%]$") or ""
         end
     end
     return tagged

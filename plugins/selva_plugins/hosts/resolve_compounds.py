@@ -27,12 +27,11 @@ class Compounds:
                     self._stacks[number, round(start.value)] = child
 
     def find(self, track_number: int, start_frame: int, duration_frames: int) -> otio.schema.Stack | None:
-        """A copy of what lies there without its own trim and speed; None when nothing does that is as long."""
+        """A copy of what lies there, without its speed; None when nothing does that is as long."""
         stack = self._stacks.get((track_number, start_frame))
         if stack is None or abs(stack.duration().value - duration_frames) > _SLACK_FRAMES:
             return None
         inside = stack.clone()
-        inside.source_range = None
         inside.effects.clear()
         return inside
 

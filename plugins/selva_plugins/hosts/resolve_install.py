@@ -36,6 +36,8 @@ ENTRIES = {
 }
 MENU_FOLDER = "Selva"
 IDLE_EXIT_S = 900
+# What Resolve sets for its own libraries and Python, which would break ours.
+_RESOLVES_OWN_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 _BLOCK = re.compile(r"^-- selva:installed \{\n.*?^-- selva:installed \}\n", re.DOTALL | re.MULTILINE)
 
 
@@ -240,7 +242,8 @@ def build_start_command(words: Sequence[str], *, platform: str = sys.platform) -
         return ""
     if platform == "win32":
         return 'start "" /B ' + " ".join(f'"{word}"' for word in words)
-    return shlex.join(words) + " >/dev/null 2>&1 &"
+    strange = " ".join(f"-u {name}" for name in _RESOLVES_OWN_VARIABLES)
+    return f"env {strange} {shlex.join(words)} >/dev/null 2>&1 &"
 
 
 def _ascii_folder(folder: Path, platform: str, environment: Mapping[str, str]) -> Path:

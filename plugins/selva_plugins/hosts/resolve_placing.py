@@ -198,8 +198,15 @@ class Placing:
         if stem.get("gain_db"):
             ask(item, "SetProperties", {"AudioVolume": stem["gain_db"]})
 
+    def is_open(self) -> bool:
+        """Resolve appends to whatever timeline is current, and users switch between them."""
+        uid = ask(self.timeline, "GetUniqueId")
+        return uid is not None and ask(ask(self.opened.project, "GetCurrentTimeline"), "GetUniqueId") == uid
+
     def place_stem(self, stem: Stem) -> _Landed:
         """Raises _Held."""
+        if not self.is_open():
+            raise _Held("the timeline was left while stems were placed; run Selva again on it")
         media = import_file(self.opened, self.clips, stem["file"])
         if media is None:
             is_there = os.path.exists(stem["file"])

@@ -25,9 +25,9 @@ class Desk:
         self, scene: Scene, version: str = "21.0.4", edition: Any = "studio", **changes: Any
     ) -> None:
         self.host = Host(dataclasses.replace(build(version, edition), **changes), scene.project)
-        self.resolve = FusionScript(self.host).scriptapp("Resolve")
-        assert self.resolve is not None
-        self.manager = self.resolve.GetProjectManager()
+        resolve: Any = FusionScript(self.host).scriptapp("Resolve")
+        self.resolve = resolve
+        self.manager = resolve.GetProjectManager()
         self.project = self.manager.GetCurrentProject()
         self.pool = self.project.GetMediaPool()
         self.timeline = self.project.GetCurrentTimeline()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from selva_plugins.hosts.resolve_install import (
 )
 from selva_plugins.hosts.resolve_letters import Exchange
 
+from tests.selva_daemon.daemons import wait_until
 from tests.selva_plugins.resolve.faces import AGENT_SOURCE
 
 SOURCE = AGENT_SOURCE.read_text(encoding="utf-8")
@@ -124,9 +126,13 @@ def test_odd_characters_in_paths_survive_the_filling(tmp_path: Path) -> None:
 
 def test_the_start_command_does_not_wait(tmp_path: Path) -> None:
     mark = tmp_path / "it's here"
-    command = build_start_command(["sh", "-c", f'sleep 0.2; touch "{mark}"'], platform="linux")
-    subprocess.run(command, shell=True, check=True, timeout=10)  # noqa: S602 - as os.execute does
-    assert command.endswith("&")
+    command = build_start_command(
+        ["sh", "-c", f'sleep 0.2; echo "[$PYTHONHOME]" > "{mark}"'], platform="linux"
+    )
+    strange = {**os.environ, "PYTHONHOME": "/opt/resolve/python"}
+    subprocess.run(command, shell=True, check=True, timeout=10, env=strange)  # noqa: S602 - as os.execute does
+    assert not mark.exists()
+    wait_until(lambda: mark.exists() and mark.read_text() == "[]\n", "the program that was started")
     assert (
         build_start_command(["C:\\Selva\\selva.exe", "host"], platform="win32")
         == 'start "" /B "C:\\Selva\\selva.exe" "host"'

@@ -14,7 +14,7 @@ from selva_plugins.hosts.resolve_letters import Exchange, PrefsMailbox, to_lua
 
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 
-NASTY = {
+NASTY: dict[str, Any] = {
     "text": 'quotes " and \\ and \n\r\t\0 and ümlaut 犬 and ]] and %d',
     "numbers": [0, -1, 86400, 0.5, 1e300],
     "flags": [True, False],

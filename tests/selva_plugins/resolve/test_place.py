@@ -177,6 +177,28 @@ def vanish_on_save(timeline: model.Timeline, *, times: int) -> Any:
     return mark
 
 
+def test_a_timeline_that_is_left_halfway_gets_no_more_and_the_other_gets_nothing(
+    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    reel = scene.timeline
+    other = model.Timeline("Reel 2", reel.rate, "01:00:00:00")
+    other.tracks["audio"].append(model.Track("audio", "Audio 2", sub_type="mono"))
+    scene.project.timelines.append(other)
+    host = open_host(build("21.0.4"), scene)
+
+    def leave_after_the_first(_kind: str, name: str) -> None:
+        if name == "GetDuration" and host.calls["AppendToTimeline"] == 1:
+            host.switch_timeline(other)
+
+    host.on_call = leave_after_the_first
+    stems = [plan_stem(tmp_path, reel, at=at, frames=24) for at in (0, 24, 48)]
+    report = make_face(host).place(plan_for(reel, stems))
+    assert outcomes(report)[1:] == ["held", "held"]
+    assert "was left" in report["stems"][1]["reason"]
+    assert [track.items for track in other.tracks["audio"]] == [[], []]
+
+
 def test_a_missing_file_and_a_file_that_is_no_sound_are_held(
     open_host: OpenHost, make_face: MakeFace, tmp_path: Path
 ) -> None:
@@ -236,7 +258,7 @@ def test_handles_are_kept_in_the_file_and_cut_off_on_the_timeline(
     stem = {**plan_stem(tmp_path, scene.timeline, at=50, frames=24, spare_frames=24), "start_frame": 12}
     face.place(plan_for(scene.timeline, [stem]))
     (item,) = scene.timeline.tracks["audio"][1].items
-    assert (item.start, item.duration, item.source_start) == (86450, 24, 12)
+    assert (item.start, item.duration, int(item.source_start)) == (86450, 24, 12)
 
 
 @pytest.mark.parametrize(("version", "is_set"), [("21.1.0", True), ("21.0.4", False)])

@@ -174,7 +174,7 @@ def test_a_transition_lets_both_clips_run_on(version: str, open_host: OpenHost) 
     scene.add_clip(scene.add_media("/media/b.mov"), at=48, frames=48, source=24)
     scene.add_clip(None, at=42, frames=12, kind="transition", name="Cross Dissolve")
     _, sheet = spot(open_host(build(version), scene))
-    spans = [(clip.record_start_s * 24, clip.record_end_s * 24) for clip in sheet.clips]
+    spans = [(float(clip.record_start_s * 24), float(clip.record_end_s * 24)) for clip in sheet.clips]
     assert spans == [(0, 54), (42, 96)]
     assert sheet.unseen == ()
 
@@ -194,7 +194,7 @@ def test_the_topmost_picture_is_the_one_that_is_heard(open_host: OpenHost) -> No
     scene.add_clip(scene.add_media("/media/below.mov"), at=0, frames=96)
     scene.add_clip(scene.add_media("/media/above.mov"), at=24, frames=24, track=2)
     _, sheet = spot(open_host(build("21.0.4"), scene))
-    spans = [(clip.name, clip.record_start_s * 24) for clip in sheet.clips]
+    spans = [(clip.name, float(clip.record_start_s * 24)) for clip in sheet.clips]
     assert spans == [("below.mov", 0), ("above.mov", 24), ("below.mov", 48)]
 
 
@@ -214,7 +214,7 @@ def test_a_timeline_used_as_a_clip_is_looked_into(version: str, open_host: OpenH
     _, sheet = spot(open_host(build(version), nested_scene(kind="timeline")))
     (clip,) = sheet.clips
     assert clip.name == "inside.mov"
-    assert (clip.record_start_s * 24, clip.duration_s * 24, clip.media_start_s * 24) == (20, 50, 25)
+    assert [float(s * 24) for s in (clip.record_start_s, clip.duration_s, clip.media_start_s)] == [20, 50, 25]
 
 
 def test_a_compound_that_is_not_exported_is_named_and_left_out(open_host: OpenHost) -> None:
@@ -240,8 +240,19 @@ def test_a_compound_is_looked_into_through_the_export(
     told = build_timeline(snapshot)
     (clip,) = spot_timeline(told.timeline, DOG, base_folder=tmp_path).clips
     assert clip.media_path == Path("/media/inside.mov")
-    assert (clip.record_start_s * 24, clip.duration_s * 24, clip.media_start_s * 24) == (20, 50, 25)
+    assert [float(s * 24) for s in (clip.record_start_s, clip.duration_s, clip.media_start_s)] == [20, 50, 25]
     assert told.notes == ()
+
+
+def test_a_retimed_compound_is_retimed_once(open_host: OpenHost, tmp_path: Path) -> None:
+    scene = nested_scene(kind="compound")
+    (item,) = scene.timeline.tracks["video"][0].items
+    item.speed, item.duration = Fraction(2), 25
+    host = open_host(build("21.1.0"), scene)
+    snapshot = take_snapshot(FusionScript(host).scriptapp("Resolve"), tmp_path / "timeline.otio")
+    (clip,) = spot_timeline(build_timeline(snapshot).timeline, DOG, base_folder=tmp_path).clips
+    assert clip.speed == 2
+    assert [float(s * 24) for s in (clip.record_start_s, clip.duration_s, clip.media_start_s)] == [20, 25, 25]
 
 
 def test_nothing_is_exported_where_there_is_no_compound(open_host: OpenHost, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_letters_that_make_no_sense_are_told_and_do_no_harm(tmp_path: Path, snap
 
 def test_a_second_watch_gives_way(tmp_path: Path) -> None:
     home = ResolveHome("DaVinci Resolve", tmp_path / "Fusion", Exchange(tmp_path / "exchange"))
-    looks = []
+    looks: list[str] = []
 
     def try_another() -> bool:
         with pytest.raises(HostError, match="already"):

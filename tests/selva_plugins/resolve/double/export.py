@@ -52,11 +52,15 @@ def _item(item: model.Item, timeline: model.Timeline) -> otio.core.Item:
     first = model.frames_of_timecode(media.start_timecode, media.fps)
     used = _range(first + item.source_start, Fraction(item.duration), media.fps)
     if media.nested is not None:
-        stack = otio.schema.Stack(item.name, source_range=used)
+        stack = otio.schema.Stack(item.name, source_range=used, effects=_effects(item))
         stack.extend(_tracks(media.nested))
         return stack
     reference = otio.schema.ExternalReference(media.path, _range(first, media.num_frames, media.fps))
-    return otio.schema.Clip(item.name, reference, used)
+    return otio.schema.Clip(item.name, reference, used, effects=_effects(item))
+
+
+def _effects(item: model.Item) -> list[otio.schema.TimeEffect]:
+    return [] if item.speed == 1 else [otio.schema.LinearTimeWarp(time_scalar=float(item.speed))]
 
 
 def _moment(frames: Fraction | int, rate: Fraction) -> otio.opentime.RationalTime:

@@ -42,7 +42,8 @@ class PyRemoteObject:
 
 
 def scriptapp(name: str, _address: str = "") -> PyRemoteObject | None:
-    return _ask(op="scriptapp", name=name)
+    found: PyRemoteObject | None = _ask(op="scriptapp", name=name)
+    return found
 
 
 def _encode(value: Any) -> Any:
