@@ -67,6 +67,7 @@ class Dispatcher:
         if job.state == QUEUED:
             self._queue.cancel(job_id, RenderCancelled("the job was cancelled before it began"))
             self._closed(job_id, "cancelled")
+            self._changed(job_id, started_s=None)
         elif job.state == RUNNING and not any(worker.cancel(job_id) for worker in self.workers):
             _log.warning("a running job has no worker", extra={"job_id": job_id})
         return self._queue.job(job_id)
