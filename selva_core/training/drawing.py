@@ -99,7 +99,7 @@ class Pen:
 
         def distance(dx: FloatArray, dy: FloatArray) -> FloatArray:
             filled = (np.sqrt((dx / a) ** 2 + (dy / b) ** 2) - 1.0) * np.minimum(a, b)
-            return filled if line == 0.0 else np.abs(filled) - half_line
+            return np.asarray(filled if line == 0.0 else np.abs(filled) - half_line, np.float32)
 
         reach = float(max(a.max(), b.max())) + half_line
         self._shape(x, y, turn, reach, distance, colour, opacity)
@@ -120,7 +120,7 @@ class Pen:
         h = (self.canvas.track(half_height) * self.unit)[:, None, None]
 
         def distance(dx: FloatArray, dy: FloatArray) -> FloatArray:
-            return np.maximum(np.abs(dx) - w, np.abs(dy) - h)
+            return np.asarray(np.maximum(np.abs(dx) - w, np.abs(dy) - h), np.float32)
 
         reach = float(np.hypot(w.max(), h.max()))
         self._shape(x, y, turn, reach, distance, colour, opacity)
@@ -145,10 +145,11 @@ class Pen:
 
         def distance(dx: FloatArray, dy: FloatArray) -> FloatArray:
             along = np.clip((dx * half_x + dy * half_y) / squared, -1.0, 1.0)
-            return np.hypot(dx - along * half_x, dy - along * half_y) - radius
+            return np.asarray(np.hypot(dx - along * half_x, dy - along * half_y) - radius, np.float32)
 
         reach = float(np.sqrt(squared.max())) + radius
-        self.canvas.paint((ax + bx) / 2, (ay + by) / 2, reach, distance, colour, self._faded(opacity))
+        middle_x, middle_y = np.asarray((ax + bx) / 2, np.float32), np.asarray((ay + by) / 2, np.float32)
+        self.canvas.paint(middle_x, middle_y, reach, distance, colour, self._faded(opacity))
 
     def polygon(
         self,
