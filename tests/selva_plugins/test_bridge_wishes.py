@@ -1,0 +1,87 @@
+"""What users type, in every host, as values."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from selva_otio import StemTrack
+from selva_plugins.errors import WishesError
+from selva_plugins.wishes import parse_sound, parse_span_name, parse_wishes
+
+
+@pytest.mark.parametrize(
+    ("text", "track", "prompt", "negative"),
+    [
+        ("Dog: small dog barking", "Dog", "small dog barking", ""),
+        ("  Steps  :boots, on wet gravel: slow ", "Steps", "boots, on wet gravel: slow", ""),
+        ("Dog=small dog barking", "Dog", "small dog barking", ""),
+        ("\u72ac\uff1a\u5c0f\u3055\u306a\u72ac", "\u72ac", "\u5c0f\u3055\u306a\u72ac", ""),
+        ("Dog: bark | not: music, speech", "Dog", "bark", "music, speech"),
+        ("Dog: bark | NOT wind", "Dog", "bark", "wind"),
+        ("Dog: 100% \"loud\" 'bark' \\ `x`", "Dog", "100% \"loud\" 'bark' \\ `x`", ""),
+    ],
+)
+def test_line_names_a_track_and_a_prompt(text: str, track: str, prompt: str, negative: str) -> None:
+    assert parse_sound(text) == StemTrack(name=track, prompt=prompt, negative_prompt=negative)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Dog", "Dog:", ": bark", "Dog: | not: x", "Dog: bark | maybe", "D\x00g: x"]
+)
+def test_line_that_names_neither_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(WishesError):
+        parse_sound(text)
+    assert parse_span_name(text) is None
+
+
+def test_what_is_not_to_be_heard_holds_for_lines_that_say_nothing_themselves() -> None:
+    wishes = parse_wishes({"sounds": ["Dog: bark", "Bell: ring | not: birds"], "avoid": "music"})
+    assert [sound.negative_prompt for sound in wishes.sounds] == ["music", "birds"]
+
+
+def test_empty_fields_mean_the_defaults() -> None:
+    wishes = parse_wishes({"sounds": ["", "  "], "takes": "", "seed": " ", "handles_s": "", "model": ""})
+    assert (wishes.sounds, wishes.num_takes, wishes.seed, wishes.handles_s, wishes.model) == (
+        (),
+        1,
+        None,
+        0,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0,5", Fraction(1, 2)), ("1.25", Fraction(5, 4)), ("10", Fraction(10))]
+)
+def test_handles_are_seconds_with_comma_or_point(text: str, seconds: Fraction) -> None:
+    assert parse_wishes({"handles_s": text}).handles_s == seconds
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"takes": "0"},
+        {"takes": "17"},
+        {"takes": "two"},
+        {"takes": "\u0663"},
+        {"seed": "-1"},
+        {"seed": "9223372036854775808"},
+        {"handles_s": "11"},
+        {"handles_s": "-1"},
+        {"handles_s": "1e3"},
+        {"sounds": "Dog: bark"},
+        {"sounds": [1]},
+        {"sounds": ["Dog: bark", "dog: another"]},
+        {"sounds": ["Dog: " + "x" * 3000]},
+        {"takes": 3},
+    ],
+)
+def test_value_that_is_not_allowed_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(WishesError):
+        parse_wishes(fields)
+
+
+@pytest.mark.parametrize("fields", [{"takes": "16"}, {"seed": "9223372036854775807"}, {"handles_s": "10"}])
+def test_value_at_its_limit_is_taken(fields: dict[str, object]) -> None:
+    parse_wishes(fields)
