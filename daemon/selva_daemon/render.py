@@ -14,7 +14,7 @@ from pathlib import Path
 import opentimelineio as otio
 from selva_otio import CueSheet, SpottedClip, Stem, Unseen, measure_span, place_stems, write_timeline
 from selva_otio.errors import TimelineWriteError
-from selva_otio.timelines import check_folder_writable
+from selva_otio.whole_files import check_folder_writable
 
 from selva_core.errors import MediaNotFoundError, SelvaError
 from selva_core.models import default_models_dir, find_model, listed_models, missing_files
@@ -54,17 +54,19 @@ def render_timeline(
     *,
     client: Client,
     on_status: StatusListener,
+    base_folder: Path | None = None,
 ) -> RenderReport:
     """Render the cue sheet of `timeline` and write the timeline with its stems to `target`.
 
-    Nothing is written to `target` when no stem was made; the report's `timeline` tells. Raises as
+    base_folder: where relative media URLs of the timeline start, by default the target's folder. Nothing is written
+    to `target` when no stem was made; the report's `timeline` tells. Raises as
     `render_sheet` does, and TimelineWriteError.
     """
     name = timeline.name or target.stem
     report = render_sheet(sheet, settings, client=client, timeline_name=name, on_status=on_status)
     if report.stems:
         placed = place_stems(timeline, sheet, [_to_stem(stem, settings) for stem in report.stems])
-        write_timeline(placed.timeline, target)
+        write_timeline(placed.timeline, target, base_folder=base_folder)
         report.kept = list(placed.kept)
         report.timeline = target.absolute()
     return report

@@ -75,6 +75,13 @@ def resolve_media_path(target_url: str, base_folder: Path) -> Path:
     return literal if literal.exists() else decoded
 
 
+def is_relative_url(target_url: str) -> bool:
+    """Whether a media URL starts from the timeline's folder."""
+    if _SCHEME.match(target_url) or _DRIVE.match(target_url):
+        return False
+    return not target_url.startswith(("/", "\\\\"))
+
+
 def build_media_url(path: Path) -> str:
     """The absolute, percent-encoded file URL of a path."""
     return path.absolute().as_uri()

@@ -90,7 +90,7 @@ def test_targets_that_cannot_be_written_are_refused(cut: Path) -> None:
     before = sorted(os.listdir(folder))
     assert_refused(run("render", cut, "-o", cut, *DOG), "never changed")
     assert_refused(run("render", cut, "-o", folder / "none" / "out.otio", *DOG), "there is no folder")
-    assert_refused(run("render", cut, "-o", folder / "out.mp4", *DOG), "is written as")
+    assert_refused(run("render", cut, "-o", folder / "out.mp4", *DOG), "no timeline we know")
     stems = ("--stems-dir", folder / "shot.mov" / "stems")
     assert_refused(run("render", cut, "-o", folder / "out.otio", *DOG, *stems), "is a file, not a folder")
     assert sorted(os.listdir(folder)) == before

@@ -9,20 +9,18 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import opentimelineio as otio
 import typer
 from selva_otio import (
     CueSheet,
     SpotOptions,
     StemTrack,
     load_cue_sheet,
-    load_timeline,
     parse_stem_track,
     spot_timeline,
 )
 from selva_otio.bare_media import build_media_clock, build_media_timeline
 from selva_otio.clock import parse_seconds
-from selva_otio.timelines import check_timeline_target
+from selva_otio.timelines import OpenTimeline, check_timeline_target, open_timeline
 
 from selva_core.engine import SamplingSettings
 from selva_daemon.cli.console import say_table
@@ -55,12 +53,12 @@ class SpottingChoices:
             parsed = _say_negative(parsed, negative)
         return parsed
 
-    def spot(self, timeline: otio.schema.Timeline, base_folder: Path) -> CueSheet:
+    def spot(self, opened: OpenTimeline) -> CueSheet:
         """The cue sheet of a timeline. Raises TimelineError."""
         return spot_timeline(
-            timeline,
+            opened.timeline,
             self.parse_tracks(),
-            base_folder=base_folder,
+            base_folder=opened.base_folder,
             rows=() if self.cues is None else load_cue_sheet(self.cues),
             options=SpotOptions(
                 video_track=self.video_track,
@@ -105,13 +103,20 @@ def run_render(
     as_json: bool,
 ) -> None:
     """Everything that can be refused is refused before the daemon is started."""
-    with refusals(as_json=as_json):
-        timeline = load_timeline(cut)
+    with refusals(as_json=as_json), open_timeline(cut) as opened:
         check_timeline_target(output, cut)
         settings = making.build_settings(stems_folder)
-        sheet = spotting.spot(timeline, cut.absolute().parent)
+        sheet = spotting.spot(opened)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=len(sheet.clips)) as bars:
-            report = render_timeline(timeline, sheet, settings, output, client=client, on_status=bars)
+            report = render_timeline(
+                opened.timeline,
+                sheet,
+                settings,
+                output,
+                client=client,
+                on_status=bars,
+                base_folder=opened.base_folder,
+            )
     _finish(report, as_json=as_json)
 
 
@@ -137,9 +142,8 @@ def run_stems(
 def run_spot(
     cut: Path, spotting: SpottingChoices, *, model: str | None, num_takes: int, as_json: bool, as_csv: bool
 ) -> None:
-    with refusals(as_json=as_json):
-        timeline = load_timeline(cut)
-        sheet = spotting.spot(timeline, cut.absolute().parent)
+    with refusals(as_json=as_json), open_timeline(cut) as opened:
+        sheet = spotting.spot(opened)
         seconds_per_stem = ask_running_daemon(choose_model(model))
         report = SpotReport(sheet=sheet, num_takes=num_takes, seconds_per_stem=seconds_per_stem)
     if as_json:

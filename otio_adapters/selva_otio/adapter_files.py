@@ -1,0 +1,41 @@
+"""Timelines that OpenTimelineIO adapters read for us, when they are installed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import opentimelineio as otio
+
+from selva_otio.errors import TimelineReadError, UnsupportedFormatError
+from selva_otio.otio_files import first_line, load_bounded, only_timeline
+
+_ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
+
+
+def load_fcp7_xml(path: Path) -> otio.schema.Timeline:
+    """Final Cut Pro 7 XML, as Premiere and Resolve write it. Raises TimelineReadError, UnsupportedFormatError."""
+    content = load_bounded(path)
+    if _ENTITY.search(content) or b"\x00" in content:
+        raise TimelineReadError(
+            f"{path} defines entities of its own, which a timeline does not need; it is not read"
+        )
+    if b"<xmeml" not in content:
+        raise TimelineReadError(f"{path} is not Final Cut Pro 7 XML (xmeml)")
+    return _load_with(path, adapter="fcp_xml", package="otio-fcp-adapter")
+
+
+def load_aaf(path: Path) -> otio.schema.Timeline:
+    """Advanced Authoring Format, as Avid writes it. Raises TimelineReadError, UnsupportedFormatError."""
+    load_bounded(path)
+    return _load_with(path, adapter="AAF", package="otio-aaf-adapter")
+
+
+def _load_with(path: Path, *, adapter: str, package: str) -> otio.schema.Timeline:
+    if adapter not in otio.adapters.available_adapter_names():
+        raise UnsupportedFormatError(f"reading {path.suffix} files needs {package}: pip install {package}")
+    try:
+        root = otio.adapters.read_from_file(str(path), adapter_name=adapter)
+    except Exception as error:  # adapters raise whatever their parser does
+        raise TimelineReadError(f"{path} cannot be read ({adapter}): {first_line(error)}") from error
+    return only_timeline(root, path)
