@@ -87,7 +87,7 @@ class ItemReader:
     def _build_reference(self, take: Take) -> otio.core.MediaReference:
         source = take.source
         reference: otio.core.MediaReference
-        if source is None:
+        if source is None or source.kind == "EMPTY":
             reference = otio.schema.MissingReference(name="empty take")
         elif source.file:
             reference = otio.schema.ExternalReference(target_url=build_url(source.file, self.folder))
@@ -112,7 +112,7 @@ class ItemReader:
             clip.set_media_references(
                 {UNRESOLVED_TAKE: reference, **clip.media_references()}, UNRESOLVED_TAKE
             )
-        clip.source_range = record.time_range(low_s or Fraction(0), duration_s)
+        clip.source_range = record.time_range(self.clock.snap("", low_s or Fraction(0)), duration_s)
         speed = -take.play_rate if take.source.is_reversed else take.play_rate
         if take.num_stretch_markers:
             clip.effects.append(otio.schema.TimeEffect(name="stretch markers", effect_name="StretchMarkers"))

@@ -52,12 +52,12 @@ def build_project_bytes(timeline: otio.schema.Timeline, target: Path) -> bytes:
     return merge_stem_tracks(project, timeline, source_folder=source_folder, target_folder=folder)
 
 
-def check_project_target(timeline: otio.schema.Timeline, target: Path) -> None:
-    """Whether the project that a timeline carries can be written to `target`. Raises TimelineWriteError."""
-    kept = _read_kept(timeline)
-    if kept is not None:
-        project, source_folder = kept
-        check_media_stays_found(project, source_folder, target.absolute().parent)
+def check_project_target(source: Path, target: Path) -> None:
+    """Whether the project at `source` can be written to `target` without losing its media. Raises
+    TimelineWriteError."""
+    folders = source.absolute().parent, target.absolute().parent
+    if folders[0] != folders[1]:
+        check_media_stays_found(load_project_text(source), *folders)
 
 
 def drop_project_text(timeline: otio.schema.Timeline) -> otio.schema.Timeline:

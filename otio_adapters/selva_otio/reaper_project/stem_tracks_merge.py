@@ -203,9 +203,10 @@ class _Merge:
 def _find_untouched_stems(project: ProjectText, folder: Path) -> set[str]:
     """GUIDs of the stems on a project's stem tracks that are still as we placed them."""
     clock = read_clock(project).record
+    before = build_timeline(project, name="", folder=folder)  # held: its children live no longer than it does
     return {
         _guid(placed.child)
-        for track in build_timeline(project, name="", folder=folder).tracks
+        for track in before.tracks
         if stem_track_facts(track)
         for placed in iter_placed_clips(track)
         if PlacedItem(item=placed.child, start_s=placed.start_s, end_s=placed.end_s).is_as_placed(clock)

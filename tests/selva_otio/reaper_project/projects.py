@@ -25,7 +25,9 @@ def track(*lines: str) -> str:
     return "\n".join(["<TRACK {10000000-0000-4000-8000-00000000AAAA}", *lines, ">"])
 
 
-def video_item(position: str, length: str, *lines: str, source: str = '<SOURCE VIDEO\nFILE "a.mov"\n>') -> str:
+def video_item(
+    position: str, length: str, *lines: str, source: str = '<SOURCE VIDEO\nFILE "a.mov"\n>'
+) -> str:
     return "\n".join(["<ITEM", f"POSITION {position}", f"LENGTH {length}", *lines, source, ">"])
 
 
@@ -46,7 +48,9 @@ def summary(timeline: otio.schema.Timeline) -> list[tuple[str, str, bool, list[t
 
 
 def _describe(child: otio.core.Item) -> tuple[object, ...]:
-    warps = tuple(effect.time_scalar for effect in child.effects if isinstance(effect, otio.schema.LinearTimeWarp))
+    warps = tuple(
+        effect.time_scalar for effect in child.effects if isinstance(effect, otio.schema.LinearTimeWarp)
+    )
     media: tuple[object, ...] = ()
     if isinstance(child, otio.schema.Clip):
         media = (

@@ -41,7 +41,9 @@ def test_rates_that_are_none_are_refused(line: str) -> None:
         read_frame_rate(line.split())
 
 
-@pytest.mark.parametrize("rate", [NTSC_24, Fraction(24), Fraction(25), NTSC_30, Fraction(50), Fraction(25, 2)])
+@pytest.mark.parametrize(
+    "rate", [NTSC_24, Fraction(24), Fraction(25), NTSC_30, Fraction(50), Fraction(25, 2)]
+)
 def test_what_is_written_as_time_mode_reads_as_the_same_rate(rate: Fraction) -> None:
     assert read_frame_rate(format_time_mode(rate, drop_frame=False).split()[1:]) == (rate, False)
 
