@@ -139,14 +139,14 @@ _KNOWS_ANYTHING = "sound effects of all kinds, as described in English; no speec
 _NANO_FILES = {
     role: ModelFile(repository=None, path=f"selva-nano/{name}", size_bytes=size_bytes)
     for role, name, size_bytes in (
-        ("clip_text", "clip_text.safetensors", 540_000),
-        ("t5", "t5.safetensors", 570_000),
-        ("video_encoder", "video_encoder.safetensors", 1_600_000),
-        ("generator", "generator.safetensors", 8_500_000),
-        ("vae", "vae.safetensors", 2_500_000),
-        ("vocoder", "vocoder.safetensors", 2_800_000),
-        ("tokenizer", "tokenizer.json", 200_000),
-        ("known_prompts", "known_prompts.safetensors", 30_000),
+        ("clip_text", "clip_text.safetensors", 536_232),
+        ("t5", "t5.safetensors", 560_880),
+        ("video_encoder", "video_encoder.safetensors", 1_669_488),
+        ("generator", "generator.safetensors", 8_521_896),
+        ("vae", "vae.safetensors", 2_476_084),
+        ("vocoder", "vocoder.safetensors", 1_316_078),
+        ("tokenizer", "tokenizer.json", 89_047),
+        ("known_prompts", "known_prompts.safetensors", 27_156),
     )
 }
 

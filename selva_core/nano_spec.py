@@ -56,8 +56,8 @@ NANO_SPEC = ModelSpec(
     vocoder=VocoderSpec(
         num_mels=80,
         initial_channels=256,
-        up_rates=(4, 4, 4, 4),
-        up_kernels=(8, 8, 8, 8),
+        up_rates=(1, 8, 8, 4),
+        up_kernels=(1, 16, 16, 8),
         res_kernels=(7,),
         res_dilations=(1,),
     ),
@@ -81,4 +81,5 @@ NANO_SPEC = ModelSpec(
     ),
     window_s=Fraction(8),
     clip_rate=1,
+    usual_guidance=1.5,
 )

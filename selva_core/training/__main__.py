@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--report", type=Path, required=True)
     judge.add_argument("--device", default="cpu")
     judge.add_argument(
+        "--work", type=Path, default=DEFAULT_WORK_DIR, help="training run, for the lower bound"
+    )
+    judge.add_argument(
         "--judge", type=Path, default=DEFAULT_WORK_DIR / "judge.pt", help="where the judge is kept"
     )
     judge.set_defaults(run=_evaluate)
@@ -134,7 +137,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         first_seed=options.seed,
         num_scenes=options.scenes,
         settings=SamplingSettings(),
-        round_trip=build_round_trip(options.model),
+        round_trip=build_round_trip(_work(options)),
         mel_distance=measure_mel_distance,
     )
     text = json.dumps(report, indent=1)

@@ -54,12 +54,13 @@ class Tally:
     leakages_db: list[float] = field(default_factory=list)
     swapped: int = 0
     pairs: int = 0
-    distances: list[tuple[float, float, float]] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
+    lowest_distances: list[float] = field(default_factory=list)
+    highest_distances: list[float] = field(default_factory=list)
 
     def scores(self) -> dict[str, Any]:
         """The numbers of the report, None where nothing was counted."""
         matched, found, wanted = (sum(row[i] for row in self.onsets) for i in range(3))
-        columns = list(zip(*self.distances, strict=True)) if self.distances else [()] * 3
         return {
             "selection": _share(self.right, self.stems),
             "selection_unseen_phrasing": _share(self.right_unseen, self.stems_unseen),
@@ -67,9 +68,9 @@ class Tally:
             "level_correlation": _mean(self.correlations),
             "leakage_db": _mean(self.leakages_db),
             "swap": _share(self.swapped, self.pairs),
-            "fidelity": _mean(columns[0]),
-            "fidelity_lower_bound": _mean(columns[1]),
-            "fidelity_upper_bound": _mean(columns[2]),
+            "fidelity": _mean(self.distances),
+            "fidelity_lower_bound": _mean(self.lowest_distances),
+            "fidelity_upper_bound": _mean(self.highest_distances),
             "counts": {
                 "stems": self.stems,
                 "stems_unseen_phrasing": self.stems_unseen,
@@ -185,14 +186,10 @@ def _score_scene(  # noqa: PLR0917
             tally.right_unseen += judge.verdict(stem.unseen) == thing.kind
             _score_timing(thing, stem.seen, tally)
             _score_leakage(thing, others, stem.seen, tally)
+            tally.distances.append(mel_distance(stem.seen, thing.sound))
+            tally.highest_distances.append(mel_distance(others[0].sound, thing.sound))
             if round_trip is not None:
-                tally.distances.append(
-                    (
-                        mel_distance(stem.seen, thing.sound),
-                        mel_distance(round_trip(thing.sound), thing.sound),
-                        mel_distance(others[0].sound, thing.sound),
-                    )
-                )
+                tally.lowest_distances.append(mel_distance(round_trip(thing.sound), thing.sound))
     for one in range(len(things)):
         for other in range(one + 1, len(things)):
             is_swapped = verdicts[one] == things[one].kind and verdicts[other] == things[other].kind

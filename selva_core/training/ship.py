@@ -41,7 +41,11 @@ def ship_weights(work: WorkFolder, folder: Path) -> None:
         "vocoder": work.vocoder(),
     }
     for name, module in parts.items():
-        tensors = {key: _stored(key, tensor) for key, tensor in published_tensors(name, module).items()}
+        tensors = {
+            key: _stored(key, tensor)
+            for key, tensor in published_tensors(name, module).items()
+            if not (name == "vae" and key.startswith("encoder."))  # sound is made with the decoder alone
+        }
         save_file(tensors, folder / f"{name}.safetensors")
     save_file(build_known_prompts(towers), folder / "known_prompts.safetensors")
     tokenizer = json.loads(work.tokenizer_path.read_text(encoding="utf-8"))

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from selva_core.models import default_models_dir, find_model, installed_files
-from selva_core.network import load_network
+from selva_core.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
 from selva_core.specs import MEL_16K
+from selva_core.training.work import WorkFolder
 
 MEL_FLOOR = -4.0
 
@@ -24,19 +24,19 @@ def measure_mel_distance(one: npt.NDArray[np.float32], other: npt.NDArray[np.flo
 
 
 def build_round_trip(
-    model_id: str,
+    work: WorkFolder,
 ) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None:
-    """A dry sound through the model's VAE and vocoder; None for a model without a network or its files."""
-    model = find_model(model_id)
-    files = installed_files(model, default_models_dir())
-    if model.spec is None or "vae" not in files:
+    """A dry sound through VAE and vocoder as a training run left them; None where there is no such run.
+
+    The encoder of the VAE is not shipped, so this bound is known only where the training was.
+    """
+    if not (work.path / "vae.pt").exists():
         return None
-    network = load_network(model.spec, files, for_training=True)
-    mel_of = MelSpectrogram(model.spec.mel)
+    vae, vocoder, mel_of = work.vae(), work.vocoder(), MelSpectrogram(NANO_SPEC.mel)
 
     def round_trip(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with torch.no_grad():
-            mel = network.vae.decode(network.vae.encode(mel_of(torch.from_numpy(wave)[None])).mean)
-            return np.asarray(network.vocoder(mel)[0], np.float32)
+            mel = vae.decode(vae.encode(mel_of(torch.from_numpy(wave)[None])).mean)
+            return np.asarray(vocoder(mel)[0], np.float32)
 
     return round_trip

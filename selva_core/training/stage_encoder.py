@@ -45,7 +45,7 @@ ONSET_WIDTH_S = 0.03
 NUM_PICTURES = 48
 PICTURE_ONLY_STEPS = 800
 """The picture half learns to see first, on its own and at half the cost."""
-SETTINGS = LoopSettings(num_steps=4000, learning_rate=2e-3, average_decay=0.995)
+SETTINGS = LoopSettings(num_steps=3500, learning_rate=2e-3, average_decay=0.995)
 
 
 @dataclass(frozen=True)

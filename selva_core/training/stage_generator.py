@@ -37,11 +37,11 @@ LATENTS_PER_SEGMENT = 10
 FEATURES_PER_SEGMENT = NANO_SPEC.generator.num_sync_per_segment
 NUM_SEGMENTS = 25
 SEGMENTS_PER_BATCH = 200
-MAX_CACHED_SCENES = 2000
+MAX_CACHED_SCENES = 1500
 PHRASINGS_PER_THING = 1
 SILENT_SHARE = 0.06
 EXAM_GUIDANCES = (1.0, 1.5, 2.5)
-SETTINGS = LoopSettings(num_steps=3200, learning_rate=1.5e-3, average_decay=0.998, save_every=400)
+SETTINGS = LoopSettings(num_steps=2600, learning_rate=1.5e-3, average_decay=0.998, save_every=400)
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ def sample_latents(
 
 
 def examine(
-    generator: Generator, towers: TextTowers, vae: Vae, cache: Cache, *, guidance: float, num_things: int = 32
+    generator: Generator, towers: TextTowers, vae: Vae, cache: Cache, *, guidance: float, num_things: int = 10
 ) -> dict[str, float]:
     """Mel error (log10) and correlation of level over time, against the dry sounds of the first things of `cache`."""
     rows = np.flatnonzero(cache.sound_rows >= 0)[::PHRASINGS_PER_THING][:num_things]

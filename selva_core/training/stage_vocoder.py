@@ -6,6 +6,7 @@ waveform itself at the shortest window keeps onsets sharp and silence silent.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,24 @@ from torch import Tensor, nn
 
 from selva_core.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
-from selva_core.network.vocoder import UpConv, Vocoder, WeightNormConv
+from selva_core.network.vocoder import Vocoder
 from selva_core.training.dataset import SceneSet
 from selva_core.training.loop import LoopSettings, Losses, run_loop
+from selva_core.training.oscillators import INNER_GAIN, amplitudes_of, run_first_stage, start_as_oscillators
 from selva_core.training.sounds import SAMPLE_RATE_HZ
 from selva_core.training.stage_vae import crop_sounds
 
+log = logging.getLogger(__name__)
+
 CROP_SAMPLES = SAMPLE_RATE_HZ // 2
 BATCH_SIZE = 8
+AMPLITUDE_STEPS = 200
+AUDIBLE = 1e-3
+"""Amplitude of an oscillator above which errors count in proportion."""
 RESOLUTIONS = ((1024, 256), (512, 128), (128, 32))
 SILENCE_FLOOR = 1e-4
 MEL_FLOOR = -4.0
-TYPICAL_MEL = -3.5
-SETTINGS = LoopSettings(num_steps=3000, learning_rate=2e-3, weight_decay=0.0, average_decay=0.995)
+SETTINGS = LoopSettings(num_steps=2700, learning_rate=3.5e-4, weight_decay=0.0, average_decay=0.99)
 
 
 class SpectralLoss(nn.Module):
@@ -53,23 +59,20 @@ def _magnitude(wave: Tensor, num_fft: int, hop: int) -> Tensor:
     return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-8)
 
 
-def start_lively(vocoder: Vocoder) -> None:
-    """Set the lengths of all weights so that a sound of every harmonic of the frame rate comes out from the start.
-
-    A loss on magnitudes can only make louder or softer what is there: from the usual small weights, tones take very long to
-    appear. Each layer keeps the power of what goes in; the last one makes it quiet.
-    """
-    with torch.no_grad():
-        for name, layer in vocoder.named_modules():
-            if isinstance(layer, UpConv):
-                num_in, num_out, _ = layer.weight_v.shape
-                layer.weight_g.fill_((num_out * layer.rate / num_in) ** 0.5)
-            elif isinstance(layer, WeightNormConv):
-                is_branch_end = ".convs2." in name
-                layer.weight_g.fill_(0.1 if name == "conv_post" else 0.3 if is_branch_end else 0.7)
-        pre = vocoder.conv_pre
-        if pre.bias is not None:
-            pre.bias.copy_(-TYPICAL_MEL * pre.build_weight().sum(dim=(1, 2)))
+def _learn_amplitudes(vocoder: Vocoder, mel_of: MelSpectrogram, train: SceneSet) -> None:
+    """Teach the stage at the frame rate, alone and cheaply, to turn log mels into the oscillators' amplitudes."""
+    optimiser = torch.optim.Adam([p for p in vocoder.parameters() if p.requires_grad], lr=1e-4)
+    for step in range(AMPLITUDE_STEPS):
+        wave = crop_sounds(train, np.random.default_rng([9, step]), batch_size=32, num_samples=CROP_SAMPLES)
+        mel = mel_of(wave)
+        wanted = amplitudes_of(mel, mel_of)
+        made = run_first_stage(vocoder, mel)[:, : wanted.shape[1]] / INNER_GAIN
+        loss = (torch.asinh(made / AUDIBLE) - torch.asinh(wanted / AUDIBLE)).abs().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        if step % 50 == 0:
+            log.info("amplitudes: step %d loss %.4f", step, float(loss.detach()))
 
 
 def train_vocoder(
@@ -78,7 +81,11 @@ def train_vocoder(
     """Train the vocoder on true mels."""
     torch.manual_seed(settings.seed)
     mel_of, vocoder, spectral = MelSpectrogram(NANO_SPEC.mel), Vocoder(NANO_SPEC.vocoder), SpectralLoss()
-    start_lively(vocoder)
+    start_as_oscillators(vocoder, mel_of)
+    vocoder.conv_pre.requires_grad_(
+        False
+    )  # log mels lie far from zero: the least change here shifts everything
+    _learn_amplitudes(vocoder, mel_of, train)
     exam = crop_sounds(held_back, np.random.default_rng(3), batch_size=32, num_samples=CROP_SAMPLES)
 
     def losses_of(wave: Tensor) -> Losses:

@@ -1,0 +1,156 @@
+"""The vocoder's first weights: a bank of oscillators on harmonics of the mel frame rate, one per mel band.
+
+A network that only convolves and up-samples turns a steady mel into a wave that repeats with every mel frame: sums of harmonics
+of the frame rate (62.5 Hz). Losses on magnitudes find that structure from random weights only after very long training, and are
+silent until then. Here it is laid down: band b drives harmonic h = (r0 + n0 * (r1 + n1 * r2)), its residues placed by one
+up-sampling stage each, as complex amplitudes in pairs of channels. What is left of each stage starts small and random.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selva_core.network.mel import MelSpectrogram
+from selva_core.network.vocoder import UpConv, Vocoder, WeightNormConv
+
+LOOSE = 0.01
+QUIET_MEL = -4.6
+QUIET_SCALE = 0.05
+INNER_GAIN = 30.0
+"""Amplitudes inside the network against those of the wave, so that weights are of the size that optimisers expect."""
+BEND = 0.8
+"""Angle at which the sine of an activation is at log10 mel 0; below one, its square rises ever faster."""
+
+
+def band_centres_hz(mel_of: MelSpectrogram) -> Tensor:
+    """Frequency at which each mel filter is largest, float32 (M,)."""
+    bins_hz = torch.linspace(0.0, mel_of.spec.sample_rate_hz / 2, mel_of.filters.shape[1])
+    return bins_hz[mel_of.filters.argmax(dim=1)]
+
+
+def amplitudes_of(mel: Tensor, mel_of: MelSpectrogram) -> Tensor:
+    """Amplitudes (B, M, R) of one sine per band that would give about the log10 mel (B, M, R)."""
+    peak = mel_of.filters.amax(dim=1)[None, :, None]
+    return 0.6 * 10.0**mel / (peak * mel_of.spec.fft_samples / 2)
+
+
+def run_first_stage(vocoder: Vocoder, mel: Tensor) -> Tensor:
+    """What the stage at the frame rate makes of a mel (B, M, R) -> (B, C, R)."""
+    x = vocoder.ups[0][0](vocoder.conv_pre(mel))
+    num_kernels = len(vocoder.spec.res_kernels)
+    out: Tensor = torch.stack([block(x) for block in vocoder.resblocks[:num_kernels]]).mean(dim=0)
+    return out
+
+
+def start_as_oscillators(vocoder: Vocoder, mel_of: MelSpectrogram) -> None:
+    """Lay the bank down in a vocoder whose first stage stays at the frame rate.
+
+    Raises ValueError for another layout.
+    """
+    rates = vocoder.spec.up_rates
+    if rates[0] != 1:
+        raise ValueError(f"the first stage of the vocoder stays at the frame rate; got up_rates {rates}")
+    harmonics = _harmonics(mel_of, rates[1])
+    rng = np.random.default_rng(0)
+    with torch.no_grad():
+        for name, layer in vocoder.named_modules():
+            if isinstance(layer, WeightNormConv):
+                _set(layer, LOOSE * torch.randn_like(layer.weight_v))
+                if ".convs2." in name:
+                    layer.weight_g.mul_(0.3)
+                if ".convs1." in name:
+                    layer.weight_g.fill_(0.7)
+        _pass_bands(vocoder, mel_of)
+        sources = [(band, None) for band in range(len(harmonics))]
+        groups = harmonics
+        phases = rng.uniform(0, 2 * np.pi, len(harmonics))
+        for (up,), rate in zip(list(vocoder.ups)[1:], rates[1:], strict=True):
+            is_last = up is vocoder.ups[-1][0]
+            sources, groups = _place(up, rate, sources, groups, phases, is_last=is_last)
+            phases = np.zeros(len(groups))
+        _read_real_part(vocoder)
+
+
+def _harmonics(mel_of: MelSpectrogram, rate: int) -> np.ndarray:
+    """The harmonic of each band; one that falls on the edge between two images moves to its neighbour."""
+    frame_rate_hz = mel_of.spec.sample_rate_hz / mel_of.spec.hop_samples
+    harmonics = np.rint(band_centres_hz(mel_of).numpy() / frame_rate_hz).astype(int).clip(1, 124)
+    on_edge = (harmonics % rate == rate // 2) & (harmonics > rate // 2)
+    return np.where(on_edge, harmonics + 1, harmonics)
+
+
+def _set(layer: WeightNormConv, weight: Tensor) -> None:
+    layer.weight_v.copy_(weight)
+    layer.weight_g.copy_(torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True))
+
+
+def _pass_bands(vocoder: Vocoder, mel_of: MelSpectrogram) -> None:
+    """Give every band a channel of its own; two activations bend its log level into something like an amplitude."""
+    bands = torch.arange(mel_of.spec.num_mels)
+    pre = 0.02 * LOOSE * torch.randn_like(vocoder.conv_pre.weight_v)
+    first = LOOSE * torch.randn_like(vocoder.ups[0][0].weight_v)
+    pre[bands, bands, pre.shape[-1] // 2] += QUIET_SCALE
+    first[bands, bands, 0] += 1.0
+    _set(vocoder.conv_pre, pre)
+    _set(vocoder.ups[0][0], first)
+    if vocoder.conv_pre.bias is not None:
+        vocoder.conv_pre.bias.copy_(-QUIET_MEL * pre.sum(dim=(1, 2)))
+    block = vocoder.resblocks[0]
+    for act, angle, size in (
+        (block.activations[0].act, BEND / (-QUIET_MEL * QUIET_SCALE), 1.0),
+        (block.activations[1].act, BEND, 10.0),
+    ):
+        act.alpha.fill_(math.log(angle))
+        act.beta.fill_(math.log(math.sin(BEND) ** 2 / size))
+    loudest = amplitudes_of(torch.zeros(1, len(bands), 1), mel_of)[0, :, 0]
+    for conv, gains in (
+        (block.convs1[0], torch.ones(len(bands))),
+        (block.convs2[0], INNER_GAIN * loudest / 11.0),
+    ):
+        weight = 0.003 * torch.randn_like(conv.weight_v)
+        weight[bands, bands, weight.shape[-1] // 2] += gains
+        _set(conv, weight)
+
+
+def _place(
+    up: UpConv,
+    rate: int,
+    sources: list[tuple[int, int | None]],
+    groups: np.ndarray,
+    phases: np.ndarray,
+    *,
+    is_last: bool,
+) -> tuple[list[tuple[int, int | None]], np.ndarray]:
+    """One up-sampling stage: source k with index `groups[k]` = residue + rate * next group.
+
+    sources: channels of the real and the imaginary part (None where real only). Returns the same for what comes out.
+    """
+    weight = LOOSE * torch.randn_like(up.weight_v)
+    kernel = weight.shape[-1]
+    taps = np.arange(kernel)
+    window = np.sin(np.pi * (taps + 0.5) / kernel) ** 2 * (2 * rate / kernel)
+    steps = taps - (kernel - rate) // 2
+    following = np.zeros_like(groups) if is_last else (groups + rate // 2) // rate
+    residues = groups - rate * following
+    for (real, imaginary), group, residue, phase in zip(sources, following, residues, phases, strict=True):
+        angle = 2 * math.pi * residue * steps / rate + phase
+        cos, sin = (torch.from_numpy(window * f(angle)).float() for f in (np.cos, np.sin))
+        weight[real, 2 * group] += cos
+        weight[real, 2 * group + 1] += sin
+        if imaginary is not None:
+            weight[imaginary, 2 * group] -= sin
+            weight[imaginary, 2 * group + 1] += cos
+    _set(up, weight)
+    distinct = np.unique(following)
+    return [(2 * int(group), 2 * int(group) + 1) for group in distinct], distinct
+
+
+def _read_real_part(vocoder: Vocoder) -> None:
+    post = 0.01 * LOOSE * torch.randn_like(vocoder.conv_post.weight_v)
+    post[0, 0, post.shape[-1] // 2] += 1.0 / INNER_GAIN
+    _set(vocoder.conv_post, post)
+    vocoder.activation_post.act.alpha.fill_(-3.0)

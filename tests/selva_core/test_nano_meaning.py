@@ -1,0 +1,77 @@
+"""selva-nano hears what the prompt names: in the example cut, each prompt gives its own thing's sound, in time with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from selva_core.engine import Engine, PictureRange, SamplingSettings, StemRequest, Waveform
+from selva_core.engines import load_engine
+from selva_core.training.measures import f1, find_onsets, match_onsets
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    engine = load_engine("selva-nano", device="cpu")
+    yield engine
+    engine.close()
+    torch.set_num_threads(num_threads)
+
+
+def _render(engine: Engine, name: str, *prompts: str, seconds: int = 8) -> list[Waveform]:
+    return engine.render(
+        PictureRange(path=EXAMPLES / f"{name}.mp4", start_s=Fraction(0), duration_s=Fraction(seconds)),
+        [StemRequest(prompt=prompt, seed=3) for prompt in prompts],
+        settings=SamplingSettings(),
+        on_progress=lambda _: None,
+        is_cancelled=lambda: False,
+    )
+
+
+def _onsets_of(name: str, kind: str) -> list[float]:
+    events = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    return next(thing["onsets_s"] for thing in events["sounding"] if thing["kind"] == kind)
+
+
+def _timing(wave: Waveform, onsets_s: list[float]) -> float:
+    return f1(*match_onsets(find_onsets(wave.samples), onsets_s))
+
+
+def _brightness_hz(samples: npt.NDArray[np.float32]) -> float:
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    return float((np.fft.rfftfreq(samples.size, 1 / 16_000) * power).sum() / power.sum())
+
+
+def test_two_prompts_over_one_picture_give_two_sounds_each_in_time_with_its_own_thing(engine: Engine) -> None:
+    dog, ball = _render(engine, "yard", "a dog barking", "a rubber ball bouncing")
+    barks, bounces = _onsets_of("yard", "dog"), _onsets_of("yard", "ball")
+    assert _timing(dog, barks) > max(0.5, _timing(dog, bounces))
+    assert _timing(ball, bounces) > max(0.5, _timing(ball, barks))
+    assert _brightness_hz(dog.samples) > 1.5 * _brightness_hz(ball.samples)
+
+
+def test_same_request_gives_the_same_samples(engine: Engine) -> None:
+    one, other = (_render(engine, "yard", "a dog barking", seconds=2)[0] for _ in range(2))
+    assert np.array_equal(one.samples, other.samples)
+
+
+def test_a_prompt_outside_its_training_carries_a_warning(engine: Engine) -> None:
+    violin, dog = _render(engine, "yard", "a violin concerto", "a dog barking", seconds=2)
+    assert any("not trained" in warning for warning in violin.warnings)
+    assert dog.warnings == ()
+
+
+def test_every_result_says_that_the_weights_are_trained(engine: Engine) -> None:
+    assert engine.notices == ()
+    assert len(engine.weights_sha256) == 64
