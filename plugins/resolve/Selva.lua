@@ -105,8 +105,11 @@ local function is_alive()
     return ask(RESOLVE, "GetProjectManager") ~= nil
 end
 
+local known_version
+
 local function version_fields()
-    return items_of(ask(RESOLVE, "GetVersion"))
+    known_version = known_version or items_of(ask(RESOLVE, "GetVersion"))
+    return known_version
 end
 
 local function is_at_least(major, minor)
@@ -299,7 +302,7 @@ end
 local function take_snapshot(otio_file)
     local open = open_project()
     local timeline, media = open.timeline, {}
-    local version = array(version_fields())
+    local version = array(items_of(version_fields()))
     local snapshot = {
         schema = "selva.resolve.snapshot/1",
         application = { product = ask(RESOLVE, "GetProductName"), version = version, studio = is_studio(),
@@ -709,11 +712,18 @@ local function post_file(name, text)
     return os.rename(path .. ".part", path)
 end
 
--- Fusion's preferences keep ASCII only, so the letter is hex, in pieces; one save writes them all.
+-- How many pieces the letter in the preferences has.
+local function count_pieces()
+    local head = FUSION:GetPrefs("Global.SelvaLetter.SelvaHead")
+    return type(head) == "string" and tonumber(head:match("^selva1 %S+ (%d+)")) or 0
+end
+
+-- Fusion's preferences keep ASCII only, so the letter is hex, in pieces; one save writes them all. A longer letter that nobody
+-- fetched is wiped out with it.
 local function post_prefs(name, text)
     local coded = hex(text)
     local count = math.ceil(#coded / PREFS_PIECE_CHARS)
-    for number = 1, count do
+    for number = 1, math.max(count, count_pieces()) do
         local piece = coded:sub((number - 1) * PREFS_PIECE_CHARS + 1, number * PREFS_PIECE_CHARS)
         FUSION:SetPrefs("Global.SelvaLetter.SelvaPiece" .. number, piece)
     end
@@ -724,10 +734,7 @@ end
 
 -- Takes the letter out of the preferences again: they are readable by others and are kept for ever.
 local function clear_prefs()
-    local head = FUSION:GetPrefs("Global.SelvaLetter.SelvaHead")
-    local count = type(head) == "string" and tonumber(head:match("^selva1 %S+ (%d+)"))
-    if not count then return end
-    for number = 1, count do FUSION:SetPrefs("Global.SelvaLetter.SelvaPiece" .. number, "") end
+    for number = 1, count_pieces() do FUSION:SetPrefs("Global.SelvaLetter.SelvaPiece" .. number, "") end
     FUSION:SetPrefs("Global.SelvaLetter.SelvaHead", "")
     FUSION:SavePrefs()
 end
@@ -934,6 +941,7 @@ function ACTIONS.generate()
         prompts = answer.prompts or "", takes = answer.takes or 1,
         snapshot = take_snapshot(join(INSTALLED.exchange, "outbox", id .. ".otio")) }
     if not send(id, letter) then return end
+    if is_sandboxed() then show_marker("Selva: making stems", "Progress: where selva host resolve --watch runs", "Yellow") end
     local reply, reason = await(id, SILENCE_PATIENCE_S, function(r) return r.state ~= "working" end)
     if reply and reply.plan then
         place_and_report(id, reply)

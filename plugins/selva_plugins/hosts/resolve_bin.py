@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from selva_plugins.hosts.resolve_objects import OpenProject, ask, is_at_least, items_of, properties_of
+from selva_plugins.hosts.resolve_objects import OpenProject, ask, items_of, properties_of
 
 BIN_NAME = "Selva"
 STEM_TAG = "[Selva stem"
@@ -51,16 +51,16 @@ def index_clips(bin_folder: Any) -> dict[str, BinClip]:
     return clips
 
 
-def import_file(opened: OpenProject, clips: dict[str, BinClip], path: str) -> Any:
+def import_file(pool: Any, clips: dict[str, BinClip], path: str, *, dicts_first: bool) -> Any:
     """The pool item of a file. Up to 21.0 paths are the documented form, from 21.1 tables with FilePath."""
     known = clips.get(_file_name(path))
     if known is not None and (known.shows(path) or os.path.exists(known.path)):
         return known.media
     forms: list[list[Any]] = [[path], [{"FilePath": path}]]
-    if is_at_least(opened.resolve, (21, 1)):
+    if dicts_first:
         forms.reverse()
     for form in forms:
-        imported = [media for media in items_of(ask(opened.pool, "ImportMedia", form)) if media is not None]
+        imported = [media for media in items_of(ask(pool, "ImportMedia", form)) if media is not None]
         if imported:
             clips[_file_name(path)] = BinClip(imported[0], path)
             return imported[0]

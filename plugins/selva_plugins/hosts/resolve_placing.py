@@ -60,6 +60,7 @@ class Placing:
     inclusive: bool
     rate: float | None
     clips: dict[str, BinClip]
+    imports_dicts: bool
     calibrated: bool = False
     page: str | None = None
     made: set[str] = field(default_factory=set)
@@ -207,7 +208,7 @@ class Placing:
         """Raises _Held."""
         if not self.is_open():
             raise _Held("the timeline was left while stems were placed; run Selva again on it")
-        media = import_file(self.opened, self.clips, stem["file"])
+        media = import_file(self.opened.pool, self.clips, stem["file"], dicts_first=self.imports_dicts)
         if media is None:
             is_there = os.path.exists(stem["file"])
             raise _Held(("Resolve did not import " if is_there else "the file is not there: ") + stem["file"])
@@ -302,6 +303,7 @@ def start_placing(opened: OpenProject, bin_folder: Any) -> Placing:
         inclusive=not is_at_least(opened.resolve, (19, 0)),
         rate=rate_number(setting_of(opened.timeline, "timelineFrameRate")),
         clips=index_clips(bin_folder),
+        imports_dicts=is_at_least(opened.resolve, (21, 1)),
     )
 
 

@@ -120,6 +120,27 @@ def test_a_large_letter_crosses_the_preferences_whole(
     assert snapshot["timeline"]["name"] == "Rolle 犬"
 
 
+def test_a_letter_that_nobody_fetched_is_wiped_out_by_the_next(
+    open_host: OpenHost, open_agent: OpenAgent
+) -> None:
+    scene = build_scene()
+    for number in range(40):
+        scene.add_clip(scene.add_media(f"/media/secret {number}.mov"), at=24 * number, frames=24)
+    agent = open_agent(open_host(FREE_21_1, scene))
+    agent.menu.on_wait = lambda _seconds: None
+    agent.run("generate")
+    assert b"secret 39".hex() in whole_letter(agent)
+    scene.timeline.tracks["video"][0].items.clear()
+    agent.run("generate")
+    assert b"secret".hex() not in agent.menu.prefs.path.read_text()
+
+
+def whole_letter(agent: LuaFace) -> str:
+    """The letter in the preferences, its pieces put together."""
+    pieces = agent.menu.prefs.values["Global"]["SelvaLetter"]
+    return "".join(value for key, value in pieces.items() if key.startswith("SelvaPiece"))
+
+
 def test_progress_is_told_on_the_console(scene: Scene, open_host: OpenHost, open_agent: OpenAgent) -> None:
     agent = open_agent(open_host(build("20.2.2"), scene))
 

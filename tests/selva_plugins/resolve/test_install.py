@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,28 @@ def test_the_start_command_does_not_wait(tmp_path: Path) -> None:
         == 'start "" /B "C:\\Selva\\selva.exe" "host"'
     )
     assert build_start_command([]) == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="plays a Linux user")
+def test_the_commands_install_look_once_and_remove(tmp_path: Path) -> None:
+    folders = {f"SELVA_{name}_DIR": str(tmp_path / name.lower()) for name in ("STATE", "CACHE", "CONFIG")}
+    environment = {**os.environ, **folders, "HOME": str(tmp_path)}
+
+    def selva(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "selva_daemon", "host", *words],
+            capture_output=True,
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    menu = tmp_path / ".local/share/DaVinciResolve/Fusion/Scripts/Utility/Selva"
+    assert "Workspace > Scripts > Selva" in selva("install", "resolve")
+    assert len(list(menu.iterdir())) == len(ENTRIES)
+    assert str(tmp_path / "state" / "resolve") in selva("resolve")
+    assert "4 menu entries removed" in selva("remove", "resolve")
+    assert not menu.exists()
+    assert not (tmp_path / "state" / "resolve").exists()

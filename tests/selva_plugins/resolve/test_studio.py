@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,14 @@ def test_a_missing_library_is_an_error_that_names_where_it_was_sought(platform: 
     with pytest.raises(ResolveNotFoundError, match="RESOLVE_SCRIPT_LIB") as caught:
         find_library(platform=platform, environment={"PROGRAMFILES": "C:/nowhere"})
     assert place in caught.value.message
+
+
+def test_the_process_that_talks_to_resolve_loads_no_timelines_and_no_sockets() -> None:
+    program = "import sys, selva_plugins.hosts.resolve_child; print(*sys.modules)"
+    loaded = (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+        .stdout.decode()
+        .split()
+    )
+    assert not {"opentimelineio", "zmq", "msgpack", "numpy", "torch", "av"} & set(loaded)
+    assert "selva_plugins.hosts.resolve_placing" in loaded
