@@ -1,0 +1,100 @@
+"""The evaluation gives full marks to the truth and none to the truth of the wrong prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from selva_core.engine import PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.errors import RequestError
+from selva_core.training.evaluate import evaluate_model, scored_scene
+from selva_core.training.prompts import HELD_BACK, TRAINING
+from selva_core.training.sound_distance import measure_mel_distance
+
+SEED = 3_000_000
+KIND_OF = {
+    prompt: kind for table in (TRAINING, HELD_BACK) for kind, prompts in table.items() for prompt in prompts
+}
+
+
+def _sounds() -> dict[str, npt.NDArray[np.float32]]:
+    return {placed.thing.kind: placed.thing.sound for placed in scored_scene(SEED).targets}
+
+
+class TruthfulEngine:
+    """Gives the dry sound of what the prompt names; `is_swapped` gives that of the next thing instead."""
+
+    model_id, weights_sha256, licence, device_report, notices = "truth", "0" * 64, "", "none", ()
+
+    def __init__(self, *, is_swapped: bool) -> None:
+        self.is_swapped = is_swapped
+
+    def render(
+        self,
+        picture: PictureRange,
+        requests: Sequence[StemRequest],
+        *,
+        settings: SamplingSettings,
+        on_progress: Callable[[RenderProgress], None],
+        is_cancelled: Callable[[], bool],
+    ) -> list[Waveform]:
+        sounds = _sounds()
+        kinds = list(sounds)
+        offset = 1 if self.is_swapped else 0
+        heard = [kinds[(kinds.index(KIND_OF[r.prompt]) + offset) % len(kinds)] for r in requests]
+        return [Waveform(samples=sounds[kind], sample_rate_hz=16_000) for kind in heard]
+
+    def close(self) -> None:
+        pass
+
+
+class KnowingJudge:
+    """Names the dry sound of the scene that a stem is most like."""
+
+    accuracy = 1.0
+
+    def verdict(self, wave: npt.NDArray[np.float32]) -> str:
+        return max(_sounds().items(), key=lambda item: float(wave @ item[1]))[0]
+
+
+def _report(*, is_swapped: bool) -> dict[str, Any]:
+    return evaluate_model(
+        TruthfulEngine(is_swapped=is_swapped),
+        KnowingJudge(),  # type: ignore[arg-type]
+        first_seed=SEED,
+        num_scenes=1,
+        settings=SamplingSettings(),
+        mel_distance=measure_mel_distance,
+    )
+
+
+def test_the_truth_gets_full_marks() -> None:
+    report = _report(is_swapped=False)
+    overall = report["overall"]
+    assert overall["selection"] == overall["selection_unseen_phrasing"] == overall["swap"] == 1.0
+    assert overall["fidelity"] == 0.0 < overall["fidelity_upper_bound"]
+    assert overall["onset_f1"] is None or overall["onset_f1"] > 0.75
+    assert overall["counts"]["stems"] == len(_sounds())
+    assert set(report["classes"]) == set(_sounds())
+
+
+def test_the_sound_of_another_thing_gets_none() -> None:
+    overall = _report(is_swapped=True)["overall"]
+    assert overall["selection"] == overall["selection_unseen_phrasing"] == overall["swap"] == 0.0
+    assert overall["fidelity"] > 0.1
+
+
+def test_seeds_of_training_are_refused() -> None:
+    with pytest.raises(RequestError, match="for training"):
+        evaluate_model(
+            TruthfulEngine(is_swapped=False),
+            KnowingJudge(),  # type: ignore[arg-type]
+            first_seed=12,
+            num_scenes=1,
+            settings=SamplingSettings(),
+            mel_distance=measure_mel_distance,
+        )
