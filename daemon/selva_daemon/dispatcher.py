@@ -5,13 +5,14 @@ subscribers.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from selva_core.errors import RenderCancelled
-from selva_daemon.errors import StorageError, UnknownJobError, from_wire
+from selva_daemon.errors import QueueFullError, StorageError, UnknownJobError, from_wire
 from selva_daemon.events import EventPublisher
 from selva_daemon.output_files import remove_staging
 from selva_daemon.progress import DurationEstimate, JobProgress, ProgressBook
@@ -52,7 +53,11 @@ class Dispatcher:
     def submit(
         self, request: JobRequest, *, client: str, session: str, request_id: str
     ) -> tuple[StoredJob, bool]:
-        job, created = self._queue.submit(request, client=client, session=session, request_id=request_id)
+        try:
+            job, created = self._queue.submit(request, client=client, session=session, request_id=request_id)
+        except QueueFullError as exc:
+            one_s = self._durations.seconds_for(request.model, request.num_stems)
+            raise QueueFullError(exc.message, **exc.facts, seconds_per_job=one_s) from exc
         if created:
             _log.info("accepted %r: %d stems", job.label, job.num_stems, extra={"job_id": job.job_id})
             self._changed(job.job_id, stage="waiting")
@@ -194,7 +199,7 @@ class Dispatcher:
         if job_id is None:
             return
         job = self._queue.job(job_id)
-        remove_staging(Path(job.request_body["output"]["folder"]), job_id=job_id)
+        _sweep_up(Path(job.request_body["output"]["folder"]), job_id)
         if outcome is Outcome.CANCELLED:
             self.job_cancelled(job_id)
         elif outcome is Outcome.PUT_BACK:
@@ -251,3 +256,10 @@ class Dispatcher:
             return None
         one_s = self._durations.seconds_for(job.model, job.num_stems)
         return None if one_s is None else one_s * position
+
+
+def _sweep_up(folder: Path, job_id: str) -> None:
+    """Remove what a dead worker left, in a thread: the folder's drive may not answer, and the server must."""
+    threading.Thread(
+        target=remove_staging, args=(folder,), kwargs={"job_id": job_id}, name=f"sweep-{job_id}", daemon=True
+    ).start()

@@ -6,6 +6,7 @@ time. Nothing it does waits on a client or a worker.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
@@ -14,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from socket import socketpair
 from types import FrameType
 from typing import Any
 
@@ -59,8 +61,11 @@ class Server:
         self.endpoints: dict[str, str] = {}
         self._started_s = time.monotonic()
         self._stop_asked = False
+        self._alarm, self._alarm_heard = socketpair()
+        for end in (self._alarm, self._alarm_heard):
+            end.setblocking(False)
         self._stop_by_s: float | None = None
-        self._closers: list[Callable[[], object]] = []
+        self._closers: list[Callable[[], object]] = [self._alarm.close, self._alarm_heard.close]
 
     def open(self) -> None:
         """Raises DaemonRunningError, StorageError, ConfigurationError; then nothing is left open."""
@@ -161,7 +166,7 @@ class Server:
     def run(self) -> None:
         """Serve until `begin_shutdown` was called and running jobs have ended or the drain time is over."""
         poller = zmq.Poller()
-        for socket in (self._inbox, self._events.socket, *self._channels.values()):
+        for socket in (self._inbox, self._events.socket, *self._channels.values(), self._alarm_heard):
             poller.register(socket, zmq.POLLIN)
         next_tick_s = time.monotonic()
         while not self._may_stop():
@@ -174,6 +179,8 @@ class Server:
     def begin_shutdown(self) -> None:
         """Take no new jobs, let running ones end for a while, then stop. Safe in signal handlers and threads."""
         self._stop_asked = True
+        with contextlib.suppress(OSError):
+            self._alarm.send(b"!")  # the loop may be waiting
 
     def _begin_drain(self) -> None:
         self._stop_by_s = time.monotonic() + self._settings.drain_timeout_s
@@ -195,6 +202,8 @@ class Server:
         return time.monotonic() >= self._stop_by_s or self._queue.counts()[RUNNING] == 0
 
     def _serve(self, ready: dict[Any, int]) -> None:
+        if self._alarm_heard.fileno() in ready:
+            self._alarm_heard.recv(16)
         if self._inbox in ready:
             self._drain(self._inbox, self._hear_worker)
         for channel, socket in self._channels.items():

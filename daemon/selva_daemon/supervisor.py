@@ -161,7 +161,12 @@ class Supervisor:
             self._process.wait(1.0)
             self._ended(self._end_reason or self._process.describe_end())
             return
-        self._hear_message(unpack_message(packed))
+        try:
+            message = unpack_message(packed)
+        except ValueError:
+            self._end_hung("it sent what is no report", Outcome.BLAMED)
+        else:
+            self._hear_message(message)
 
     def _hear_message(self, message: Mapping[str, Any]) -> None:
         say = message["say"]

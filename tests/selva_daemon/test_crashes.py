@@ -53,7 +53,7 @@ def test_a_job_whose_worker_was_killed_is_done_by_the_next_worker(
     last = slow_client.wait(job_id, timeout_s=60)
     assert (last.state, last.attempts) == ("done", 2)
     assert worker_pid(slow_client) != first_worker
-    assert [path.suffix for path in (tmp_path / "stems").iterdir()] == [".wav"]
+    wait_until(lambda: [path.suffix for path in (tmp_path / "stems").iterdir()] == [".wav"], "the stem alone")
 
 
 def test_a_job_that_kills_its_worker_twice_is_failed_with_the_reason(
@@ -67,7 +67,7 @@ def test_a_job_that_kills_its_worker_twice_is_failed_with_the_reason(
     assert last.state == "failed"
     assert isinstance(last.error, WorkerDiedError)
     assert "died 2 times" in last.error.message
-    assert not list((tmp_path / "stems").iterdir())
+    wait_until(lambda: not list((tmp_path / "stems").iterdir()), "nothing of the job to be left")
 
 
 def test_jobs_behind_the_one_that_killed_its_worker_are_done(slow_client: Client, make_job: JobMaker) -> None:

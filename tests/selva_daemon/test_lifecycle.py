@@ -64,7 +64,7 @@ def test_yielding_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
         wait_until(lambda: worker_state(client) == "stopped", "the worker's end")
         status = client.status()
         assert (status.yielded, status.processes[1].pid, status.queue["queued"]) == (True, None, 1)
-        assert not list((tmp_path / "stems").iterdir())
+        wait_until(lambda: not list((tmp_path / "stems").iterdir()), "nothing of the job to be left")
         client.resume()
         last = client.wait(job_id, timeout_s=60)
         assert (last.state, last.attempts) == ("done", 2)

@@ -131,6 +131,15 @@ def test_reports_about_another_job_or_from_an_earlier_worker_are_ignored() -> No
     assert stage.listener.heard == []
 
 
+def test_a_worker_that_talks_nonsense_is_ended_and_blamed() -> None:
+    stage = Stage().start()
+    stage.run_job()
+    stage.supervisor.hear(stage.process.generation, b"\xc1\xc1")
+    assert stage.process.killed
+    stage.end_process()
+    assert stage.listener.heard == [("ended", "j", Outcome.BLAMED)]
+
+
 def test_a_dead_worker_is_blamed_and_replaced_at_once_then_later_and_later() -> None:
     stage = Stage().start()
     waits_s = []
