@@ -9,14 +9,17 @@ up-sampling stage each, as complex amplitudes in pairs of channels. What is left
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from selva_core.network.mel import MelSpectrogram
-from selva_core.network.vocoder import UpConv, Vocoder, WeightNormConv
+from selva_core.network.vocoder import SnakeBeta, UpConv, Vocoder, WeightNormConv
 
+Pair: TypeAlias = "tuple[int, int | None]"
+"""Channels of the real and the imaginary part; None where there is only a real one."""
 LOOSE = 0.01
 QUIET_MEL = -4.6
 QUIET_SCALE = 0.05
@@ -40,9 +43,9 @@ def amplitudes_of(mel: Tensor, mel_of: MelSpectrogram) -> Tensor:
 
 def run_first_stage(vocoder: Vocoder, mel: Tensor) -> Tensor:
     """What the stage at the frame rate makes of a mel (B, M, R) -> (B, C, R)."""
-    x = vocoder.ups[0][0](vocoder.conv_pre(mel))
+    x = _up_convs(vocoder)[0](vocoder.conv_pre(mel))
     num_kernels = len(vocoder.spec.res_kernels)
-    out: Tensor = torch.stack([block(x) for block in vocoder.resblocks[:num_kernels]]).mean(dim=0)
+    out: Tensor = torch.stack([block(x) for block in list(vocoder.resblocks)[:num_kernels]]).mean(dim=0)
     return out
 
 
@@ -65,11 +68,12 @@ def start_as_oscillators(vocoder: Vocoder, mel_of: MelSpectrogram) -> None:
                 if ".convs1." in name:
                     layer.weight_g.fill_(0.7)
         _pass_bands(vocoder, mel_of)
-        sources = [(band, None) for band in range(len(harmonics))]
+        sources: list[Pair] = [(band, None) for band in range(len(harmonics))]
         groups = harmonics
         phases = rng.uniform(0, 2 * np.pi, len(harmonics))
-        for (up,), rate in zip(list(vocoder.ups)[1:], rates[1:], strict=True):
-            is_last = up is vocoder.ups[-1][0]
+        ups = _up_convs(vocoder)[1:]
+        for up, rate in zip(ups, rates[1:], strict=True):
+            is_last = up is ups[-1]
             sources, groups = _place(up, rate, sources, groups, phases, is_last=is_last)
             phases = np.zeros(len(groups))
         _read_real_part(vocoder)
@@ -83,6 +87,10 @@ def _harmonics(mel_of: MelSpectrogram, rate: int) -> np.ndarray:
     return np.where(on_edge, harmonics + 1, harmonics)
 
 
+def _up_convs(vocoder: Vocoder) -> list[UpConv]:
+    return [layer for layer in vocoder.ups.modules() if isinstance(layer, UpConv)]
+
+
 def _set(layer: WeightNormConv, weight: Tensor) -> None:
     layer.weight_v.copy_(weight)
     layer.weight_g.copy_(torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True))
@@ -92,25 +100,23 @@ def _pass_bands(vocoder: Vocoder, mel_of: MelSpectrogram) -> None:
     """Give every band a channel of its own; two activations bend its log level into something like an amplitude."""
     bands = torch.arange(mel_of.spec.num_mels)
     pre = 0.02 * LOOSE * torch.randn_like(vocoder.conv_pre.weight_v)
-    first = LOOSE * torch.randn_like(vocoder.ups[0][0].weight_v)
+    first_up = _up_convs(vocoder)[0]
+    first = LOOSE * torch.randn_like(first_up.weight_v)
     pre[bands, bands, pre.shape[-1] // 2] += QUIET_SCALE
     first[bands, bands, 0] += 1.0
     _set(vocoder.conv_pre, pre)
-    _set(vocoder.ups[0][0], first)
+    _set(first_up, first)
     if vocoder.conv_pre.bias is not None:
         vocoder.conv_pre.bias.copy_(-QUIET_MEL * pre.sum(dim=(1, 2)))
     block = vocoder.resblocks[0]
-    for act, angle, size in (
-        (block.activations[0].act, BEND / (-QUIET_MEL * QUIET_SCALE), 1.0),
-        (block.activations[1].act, BEND, 10.0),
-    ):
+    bends = [layer for layer in block.modules() if isinstance(layer, SnakeBeta)]
+    convs = [layer for layer in block.modules() if isinstance(layer, WeightNormConv)]
+    angles = ((BEND / (-QUIET_MEL * QUIET_SCALE), 1.0), (BEND, 10.0))
+    for act, (angle, size) in zip(bends, angles, strict=True):
         act.alpha.fill_(math.log(angle))
         act.beta.fill_(math.log(math.sin(BEND) ** 2 / size))
     loudest = amplitudes_of(torch.zeros(1, len(bands), 1), mel_of)[0, :, 0]
-    for conv, gains in (
-        (block.convs1[0], torch.ones(len(bands))),
-        (block.convs2[0], INNER_GAIN * loudest / 11.0),
-    ):
+    for conv, gains in zip(convs, (torch.ones(len(bands)), INNER_GAIN * loudest / 11.0), strict=True):
         weight = 0.003 * torch.randn_like(conv.weight_v)
         weight[bands, bands, weight.shape[-1] // 2] += gains
         _set(conv, weight)
@@ -119,12 +125,12 @@ def _pass_bands(vocoder: Vocoder, mel_of: MelSpectrogram) -> None:
 def _place(
     up: UpConv,
     rate: int,
-    sources: list[tuple[int, int | None]],
+    sources: list[Pair],
     groups: np.ndarray,
     phases: np.ndarray,
     *,
     is_last: bool,
-) -> tuple[list[tuple[int, int | None]], np.ndarray]:
+) -> tuple[list[Pair], np.ndarray]:
     """One up-sampling stage: source k with index `groups[k]` = residue + rate * next group.
 
     sources: channels of the real and the imaginary part (None where real only). Returns the same for what comes out.
