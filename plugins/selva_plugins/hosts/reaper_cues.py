@@ -22,8 +22,9 @@ from selva_plugins.wishes import Wishes, parse_sound
 # REAPER items lie anywhere, so what editors of frames want to be warned of is no news here.
 _OFF_GRID = "it does not start on a frame of the timeline"
 
-# The daemon takes rationals with denominators below 2**31; this is a billionth of a second at worst.
+# The daemon takes rationals with denominators below 2**31, and handles add up to 60,000 to that of a duration.
 _MAX_DENOMINATOR = 1_000_000_000
+_MAX_DURATION_DENOMINATOR = 30_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,15 +156,11 @@ def _gather(built: ReaperTimeline, sheets: Iterable[CueSheet], problems: Sequenc
 
 
 def _tidy(clip: SpottedClip) -> SpottedClip:
+    """The same clip in rationals that the daemon takes, handles added or not; off by a billionth of a second at worst."""
+    sound_media_start_s = clip.sound_media_start_s.limit_denominator(_MAX_DENOMINATOR)
     return replace(
         clip,
-        media_start_s=_round(clip.media_start_s),
-        speed=_round(clip.speed),
-        record_start_s=_round(clip.record_start_s),
-        duration_s=_round(clip.duration_s),
+        media_start_s=sound_media_start_s + clip.speed * clip.handle_before_s,
+        duration_s=clip.duration_s.limit_denominator(_MAX_DURATION_DENOMINATOR),
         warnings=tuple(warning for warning in clip.warnings if warning != _OFF_GRID),
     )
-
-
-def _round(value: Fraction) -> Fraction:
-    return value.limit_denominator(_MAX_DENOMINATOR)
