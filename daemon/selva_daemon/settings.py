@@ -33,7 +33,7 @@ class DaemonSettings:
     device: str = "auto"
     keep_alive_s: float = 300.0
     stall_timeout_s: float = 900.0
-    heartbeat_timeout_s: float = 30.0
+    heartbeat_timeout_s: float = 120.0
     cancel_grace_s: float = 30.0
     drain_timeout_s: float = 30.0
     max_queued_jobs: int = 10_000
