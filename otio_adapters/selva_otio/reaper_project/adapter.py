@@ -14,10 +14,10 @@ from selva_otio.reaper_project.chunks import parse_project_text
 from selva_otio.reaper_project.project_files import (
     load_project,
     merge_into_project,
-    write_whole,
 )
 from selva_otio.reaper_project.reader import build_timeline
 from selva_otio.reaper_project.writer import build_project
+from selva_otio.whole_files import staged_file
 
 
 def read_from_file(filepath: str) -> otio.schema.Timeline:
@@ -43,7 +43,8 @@ def write_to_file(
         content = build_project(timeline, folder=target.absolute().parent).encode("utf-8")
     else:
         content = merge_into_project(timeline, Path(project), target)
-    write_whole(content, target)
+    with staged_file(target) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_to_string(input_otio: otio.core.SerializableObject) -> str:

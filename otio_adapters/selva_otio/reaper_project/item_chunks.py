@@ -16,7 +16,7 @@ from selva_otio.reaper_project.guids import GuidRegister
 from selva_otio.reaper_project.item_clips import UNRESOLVED_TAKE
 from selva_otio.reaper_project.media_files import choose_source_kind, format_file
 from selva_otio.reaper_project.project_markers import NAMESPACE
-from selva_otio.reaper_project.stem_facts import FACTS_KEY, encode_facts, plain_value
+from selva_otio.reaper_project.stem_facts import build_fact_marks
 from selva_otio.reaper_project.stem_sound import stem_fade_s, stem_volume
 from selva_otio.reaper_project.tokens import format_decimal, parse_number, quote_token
 from selva_otio.reaper_project.track_items import PlacedClip
@@ -194,7 +194,9 @@ def _notes_lines(known: Mapping[str, Any], explanation: str) -> Sequence[str]:
 
 
 def _extension_lines(facts: Mapping[str, Any]) -> Sequence[str]:
-    return ["<EXT", f"  {FACTS_KEY} {encode_facts(plain_value(facts))}", ">"] if facts else []
+    if not facts:
+        return []
+    return ["<EXT", *(f"  {key} {word}" for key, word in build_fact_marks(facts).items()), ">"]
 
 
 def _decimal(known: Mapping[str, Any], key: str, default: Fraction) -> Fraction:

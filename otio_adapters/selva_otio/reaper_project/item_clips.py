@@ -19,7 +19,7 @@ from selva_otio.reaper_project.items import Item, Take
 from selva_otio.reaper_project.media_files import build_url, file_name, is_sound_file
 from selva_otio.reaper_project.project_markers import NAMESPACE, read_take_marker
 from selva_otio.reaper_project.project_time import ProjectClock
-from selva_otio.reaper_project.stem_facts import FACTS_KEY, decode_facts
+from selva_otio.reaper_project.stem_facts import read_facts
 from selva_otio.reaper_project.stem_sound import describe_changes
 from selva_otio.reaper_project.tokens import format_decimal, parse_flags
 from selva_otio.stem_tracks import NAMESPACE as SELVA
@@ -124,7 +124,7 @@ class ItemReader:
 
     def _set_stem_facts(self, clip: otio.schema.Clip, item: Item) -> None:
         """What we wrote about a stem of ours; and, as an effect, what has been changed on it in REAPER."""
-        facts = decode_facts(item.extension.get(FACTS_KEY, ""))
+        facts = read_facts(item.extension)
         if not facts:
             return
         references = clip.media_references().values()

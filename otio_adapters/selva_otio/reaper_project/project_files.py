@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from selva_otio.reaper_project.stem_tracks_merge import check_media_stays_found,
 from selva_otio.reaper_project.track_chunks import stem_track_facts
 from selva_otio.reaper_project.writer import build_project
 
-SUFFIX = ".rpp"
 _KEPT = "project"
 
 
@@ -77,20 +75,6 @@ def merge_into_project(timeline: otio.schema.Timeline, project_path: Path, targe
         source_folder=project_path.absolute().parent,
         target_folder=target.absolute().parent,
     )
-
-
-def write_whole(content: bytes, target: Path) -> None:
-    """Write a file whole or not at all. Raises TimelineWriteError."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise TimelineWriteError(f"cannot write {target}: {error.strerror}") from error
 
 
 def _read_kept(timeline: otio.schema.Timeline) -> tuple[ProjectText, Path] | None:

@@ -20,7 +20,7 @@ from selva_otio.reaper_project.item_clips import ItemReader
 from selva_otio.reaper_project.items import Item, iter_items, read_extension
 from selva_otio.reaper_project.project_markers import NAMESPACE, read_markers
 from selva_otio.reaper_project.project_time import ProjectClock, read_project_clock
-from selva_otio.reaper_project.stem_facts import FACTS_KEY, FOLDER_MARK, TRACK_MARK, decode_facts
+from selva_otio.reaper_project.stem_facts import FOLDER_MARK, TRACK_MARK, read_facts
 from selva_otio.reaper_project.tokens import parse_flags
 from selva_otio.stem_tracks import NAMESPACE as SELVA
 from selva_otio.stem_tracks import TRACK_SCHEMA
@@ -156,7 +156,7 @@ def _build_track(
     track.metadata[NAMESPACE] = facts
     marks = read_extension(chunk)
     if marks.get(TRACK_MARK):
-        ours = decode_facts(marks.get(FACTS_KEY, ""))
+        ours = read_facts(marks)
         track.metadata[SELVA] = ours or {
             "schema": TRACK_SCHEMA,
             "track": marks[TRACK_MARK],

@@ -15,15 +15,44 @@ from typing import Any
 FOLDER_MARK = "selva_folder"
 TRACK_MARK = "selva_track"
 FACTS_KEY = "selva_facts"
+_MAX_MARK_CHARS = 1000
+_MAX_PARTS = 10_000
 
 
-def encode_facts(facts: Mapping[str, Any]) -> str:
+def build_fact_marks(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Facts as marks of an EXT chunk; long ones on several lines, for readers with short line buffers."""
+    word = _encode(plain_value(facts))
+    parts = [word[start : start + _MAX_MARK_CHARS] for start in range(0, len(word), _MAX_MARK_CHARS)]
+    return {_part_key(number): part for number, part in enumerate(parts, start=1)}
+
+
+def read_facts(marks: Mapping[str, str]) -> dict[str, Any]:
+    """The facts in the marks of an EXT chunk; none where they are not ours."""
+    word = ""
+    for number in range(1, _MAX_PARTS):
+        part = marks.get(_part_key(number))
+        if part is None:
+            break
+        word += part
+    return _decode(word)
+
+
+def is_fact_key(key: str) -> bool:
+    """Whether a line of an EXT chunk with this key holds facts."""
+    return key == FACTS_KEY or key.startswith(f"{FACTS_KEY}_")
+
+
+def _part_key(number: int) -> str:
+    return FACTS_KEY if number == 1 else f"{FACTS_KEY}_{number}"
+
+
+def _encode(facts: Mapping[str, Any]) -> str:
     """One word without blanks or quotes."""
     text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return base64.urlsafe_b64encode(text.encode()).decode("ascii")
 
 
-def decode_facts(word: str) -> dict[str, Any]:
+def _decode(word: str) -> dict[str, Any]:
     """The facts in a word; none where it is not one of ours."""
     try:
         facts = json.loads(base64.urlsafe_b64decode(word.encode()))

@@ -25,9 +25,10 @@ from selva_otio.reaper_project.stem_facts import (
     FACTS_KEY,
     FOLDER_MARK,
     TRACK_MARK,
-    decode_facts,
-    encode_facts,
+    build_fact_marks,
+    is_fact_key,
     plain_value,
+    read_facts,
 )
 from selva_otio.reaper_project.tokens import parse_flags
 from selva_otio.reaper_project.track_chunks import (
@@ -125,7 +126,7 @@ class _Merge:
                 if chunk.arguments[:1] == [guid]:
                     return number
                 continue
-            told = decode_facts(marks.get(FACTS_KEY, "")) or {"track": marks[TRACK_MARK], "lane": 0}
+            told = read_facts(marks) or {"track": marks[TRACK_MARK], "lane": 0}
             if str(told.get("track", "")).casefold() == str(facts["track"]).casefold() and told.get(
                 "lane"
             ) == facts.get("lane"):
@@ -277,21 +278,20 @@ def _set_depth_change(track: Chunk, change: int) -> None:
 def _note_facts(track: Chunk, facts: Mapping[str, Any], indent: str, newline: str) -> None:
     """What we know of a stem track, where it is not what its chunk says already."""
     plain = plain_value(facts)
-    if decode_facts(read_extension(track).get(FACTS_KEY, "")) == plain or _is_noted_by_script_only(
-        track, plain
-    ):
+    if read_facts(read_extension(track)) == plain or _is_noted_by_script_only(track, plain):
         return
-    line = f"{indent}{INDENT}{FACTS_KEY} {encode_facts(plain)}{newline}"
+    marks = build_fact_marks(plain)
     extension = next(track.iter_chunks("EXT"), None)
     if extension is None:
-        marks = {TRACK_MARK: str(plain["track"]), FACTS_KEY: encode_facts(plain)}
-        text = "".join(f"{indent}{part}{newline}" for part in mark_lines(marks))
+        lines = mark_lines({TRACK_MARK: str(plain["track"]), **marks})
+        text = "".join(f"{indent}{line}{newline}" for line in lines)
         track.children.append(parse_chunk(text))
         return
     others = [
-        child for child in extension.children if not (isinstance(child, str) and line_key(child) == FACTS_KEY)
+        child for child in extension.children if not (isinstance(child, str) and is_fact_key(line_key(child)))
     ]
-    extension.children = [*others, line]
+    new = [f"{indent}{INDENT}{key} {word}{newline}" for key, word in marks.items()]
+    extension.children = [*others, *new]
 
 
 def _is_noted_by_script_only(track: Chunk, facts: Mapping[str, Any]) -> bool:
@@ -313,7 +313,7 @@ def _guid(child: otio.core.Item) -> str:
 
 
 def _cue(extension: Mapping[str, str]) -> str:
-    return str(decode_facts(extension.get(FACTS_KEY, "")).get("cue", ""))
+    return str(read_facts(extension).get("cue", ""))
 
 
 def _child_cue(child: otio.core.Item) -> str:

@@ -10,11 +10,9 @@ import opentimelineio as otio
 from selva_otio.reaper_project.item_chunks import ItemWriter
 from selva_otio.reaper_project.project_markers import NAMESPACE
 from selva_otio.reaper_project.stem_facts import (
-    FACTS_KEY,
     FOLDER_MARK,
     TRACK_MARK,
-    encode_facts,
-    plain_value,
+    build_fact_marks,
 )
 from selva_otio.reaper_project.tokens import quote_token
 from selva_otio.reaper_project.track_items import iter_placed_clips
@@ -50,7 +48,7 @@ def build_track_lines(
     known = known_track(lanes[0])
     guid = writer.guids.claim(f"track {identity}", wanted=str(known.get("guid", "")))
     facts = stem_track_facts(lanes[0])
-    marks = mark_lines({TRACK_MARK: str(facts.get("track", "")), FACTS_KEY: encode_facts(plain_value(facts))})
+    marks = mark_lines({TRACK_MARK: str(facts.get("track", "")), **build_fact_marks(facts)})
     if not facts:
         marks = mark_lines({FOLDER_MARK: FOLDER_NAME}) if known.get("is_selva_folder") is True else []
     body = [

@@ -113,6 +113,19 @@ def test_takes_are_takes_and_paths_are_relative(tmp_path: Path) -> None:
     assert len(re.findall(r'FILE "stems/[0-9a-f]+-[234]\.wav"', text)) == 3
 
 
+def test_what_is_known_of_many_takes_survives_on_short_lines(tmp_path: Path) -> None:
+    cut = copy_project(OPEN_FOLDERS, tmp_path)
+    placed = render(cut, tmp_path / "out.rpp", "Dog=small dog barking", takes=12)
+    (before,) = placed.timeline.tracks[-1].find_clips()
+    (after,) = stem_tracks(tmp_path / "out.rpp")["Dog"].find_clips()
+    assert [take["url"] for take in after.metadata["selva"]["takes"]] == [
+        take["url"] for take in before.metadata["selva"]["takes"]
+    ]
+    text = (tmp_path / "out.rpp").read_text(encoding="utf-8")
+    assert "selva_facts_2 " in text
+    assert max(map(len, text.splitlines())) < 1100
+
+
 def test_a_project_that_leaves_folders_open_has_them_closed_before_ours(tmp_path: Path) -> None:
     cut = copy_project(OPEN_FOLDERS, tmp_path)
     render(cut, tmp_path / "out.rpp", "Dog=small dog barking")
