@@ -57,7 +57,7 @@ AllTimelinesOption = Annotated[
     bool, typer.Option("--all-timelines", help="With --host: every timeline of the project.")
 ]
 MarkStemsOption = Annotated[
-    bool, typer.Option("--mark-stems", help="With --host: leave a marker where stems were made.")
+    bool, typer.Option("--mark-stems", help="Leave a marker on the host's timeline where stems were made.")
 ]
 
 
@@ -69,6 +69,7 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     seed: DefaultSeedOption = None,
     handles: DefaultHandlesOption = "0",
     negative: DefaultAvoidOption = "",
+    mark_stems: MarkStemsOption = False,
 ) -> None:
     """Answer the agent inside DaVinci Resolve (Workspace > Scripts > Selva)."""
     from selva_plugins.hosts.resolve_install import choose_homes  # noqa: PLC0415 - --help stays light
@@ -84,7 +85,13 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     for home in homes:
         say(f"{home.label}: waiting for Workspace > Scripts > Selva, at {home.exchange.folder}")
     with suppress(KeyboardInterrupt):
-        run_watch(homes, say=_say_now, defaults=wishes, idle_exit_s=idle_exit if watch else 0.0)
+        run_watch(
+            homes,
+            say=_say_now,
+            defaults=wishes,
+            marks_stems=mark_stems,
+            idle_exit_s=idle_exit if watch else 0.0,
+        )
 
 
 def _say_now(text: str) -> None:

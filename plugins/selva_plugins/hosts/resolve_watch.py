@@ -83,12 +83,17 @@ class ResolveWatch:
     answer: Answer = answer_request
     projects_folder: Path | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
+    marks_stems: bool = False
     _requests: dict[str, _Request] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, home: ResolveHome, say: Say, defaults: Mapping[str, str]) -> ResolveWatch:
+    def at(
+        cls, home: ResolveHome, say: Say, defaults: Mapping[str, str], *, marks_stems: bool
+    ) -> ResolveWatch:
         mailbox = PrefsMailbox([home.profiles_folder])
-        return cls(exchange=home.exchange, mailbox=mailbox, say=say, defaults=defaults)
+        return cls(
+            exchange=home.exchange, mailbox=mailbox, say=say, defaults=defaults, marks_stems=marks_stems
+        )
 
     @property
     def requests_folder(self) -> Path:
@@ -257,7 +262,7 @@ class ResolveWatch:
             del self._requests[request.id]
             return
         snapshot = parse_snapshot((request.folder / "snapshot.json").read_text(encoding="utf-8"))
-        frame = plan_frame(snapshot)
+        frame = plan_frame(snapshot, has_markers=self.marks_stems)
         stems = read_json(request.folder / "plan.json")["placements"]
         self._reply(request, "done", plan=build_plan(stems, frame), lines=_lines(status))
         for line in _lines(status):
@@ -290,6 +295,7 @@ def run_watch(
     *,
     say: Say,
     defaults: Mapping[str, str],
+    marks_stems: bool = False,
     idle_exit_s: float | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> None:
@@ -299,7 +305,11 @@ def run_watch(
     at work.
     """
     with ExitStack() as stack:
-        watches = [ResolveWatch.at(home, say, defaults) for home in homes if _is_ours(home, stack)]
+        watches = [
+            ResolveWatch.at(home, say, defaults, marks_stems=marks_stems)
+            for home in homes
+            if _is_ours(home, stack)
+        ]
         if not watches:
             raise HostError("another `selva host resolve` is at work already; stop it first, or let it be")
         for watch in watches:

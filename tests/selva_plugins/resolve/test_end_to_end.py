@@ -282,6 +282,21 @@ def test_a_wav_that_counts_at_another_rate_still_covers_its_clip(talk: Talk, tmp
     assert clicks_on(scene.timeline, "Dog") == [sample_at(Fraction(3 + 12 - 5, 24))]
 
 
+def test_markers_of_provenance_are_left_on_wish(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=4, frames=24)
+    conversation = talk(build("20.2.2"), scene)
+    conversation.watch.marks_stems = True
+    conversation.type_prompts("Dog: small dog barking", "Steps: boots on gravel")
+    conversation.choose("Generate stems")
+    (frame,) = scene.timeline.markers
+    marker = scene.timeline.markers[frame]
+    assert (frame, marker.name, marker.duration) == (4, "Selva: Dog, Steps", 24)
+    assert marker.note == "Dog: small dog barking\nSteps: boots on gravel"
+    conversation.choose("Remove stems")
+    assert scene.timeline.markers == {}
+
+
 def test_everything_that_was_made_can_be_removed_again(talk: Talk, tmp_path: Path) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=0, frames=24)
