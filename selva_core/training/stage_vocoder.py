@@ -32,7 +32,7 @@ AUDIBLE = 1e-3
 RESOLUTIONS = ((1024, 256), (512, 128), (128, 32))
 SILENCE_FLOOR = 1e-4
 MEL_FLOOR = -4.0
-SETTINGS = LoopSettings(num_steps=2700, learning_rate=3.5e-4, weight_decay=0.0, average_decay=0.99)
+SETTINGS = LoopSettings(num_steps=2600, learning_rate=3.5e-4, weight_decay=0.0, average_decay=0.99)
 
 
 class SpectralLoss(nn.Module):
