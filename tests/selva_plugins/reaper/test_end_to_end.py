@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from selva_daemon.client import Client
 from selva_daemon.places import Places
 from selva_daemon.settings import DaemonSettings
 from selva_plugins.hosts import reaper_install
 
+import selva_core
 from tests.selva_daemon.daemons import serving
 from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 
 from .double import LUA_VERSIONS, Item, Profile, Project, Source, Span, Track, World
-from .scenes import GENERATE, NEW_TAKES, REGIONS, type_in, type_sounds
+from .scenes import CHECK, GENERATE, JOB_LIST, NEW_TAKES, REGIONS, type_in, type_sounds
 
 RATE = Fraction(24_000, 1001)
 FLASHES = (3, 17, 30, 47, 58, 80, 101)
@@ -308,3 +310,76 @@ def test_missing_picture_is_said_and_nothing_is_placed(studio: World, movie: Pat
     run_installed(studio, GENERATE)
     studio.tick_until(lambda: studio.canvas.says("there is no file at"), limit_s=30)
     assert [track.name for track in project.tracks] == ["Video"]
+
+
+def test_request_survives_a_killed_bridge_and_a_closed_reaper(
+    studio: World, movie: Path, tmp_path: Path
+) -> None:
+    """No daemon runs at first; the item is moved while REAPER works on without its bridge."""
+    alone = Places(state=tmp_path / "s", cache=tmp_path / "c", config=tmp_path / "g")
+    studio.environment = {**environment_of(alone), "SELVA_ECHO_STEP_DELAY_S": "0.1"}
+    item = Item.showing(Source.video(movie, LENGTH_S), position_s=3.0, length_s=2.0)
+    project = open_project(studio, movie.parent, item)
+    studio.input_answers.append(type_sounds("Dog: bark", Model="selva-echo"))
+    run_installed(studio, GENERATE)
+    try:
+        studio.tick_until(lambda: studio.canvas.says("sampling"), limit_s=90)
+        studio.processes[-1].kill()
+        studio.processes[-1].wait()
+        studio.quit()
+        item.values["D_POSITION"] = 7.25
+        run_installed(studio, JOB_LIST)
+        studio.tick_until(
+            lambda: studio.canvas.says("it was asked for before REAPER was last started"), limit_s=90
+        )
+        assert [track.name for track in project.tracks] == ["Video"]
+        studio.canvas.click("Place")
+        studio.tick_until(lambda: len(project.tracks) == 3, limit_s=10)
+    finally:
+        with Client.connect(places=alone) as client:
+            client.shutdown()
+    expected = seen_s(item, first_media_s=0.0, until_media_s=2.0, speed=1)
+    assert_within_a_sample(clicks_s(project.track_named("Dog")), expected)
+
+
+def test_cancel_button_ends_the_work(studio: World, movie: Path, places: Places) -> None:
+    item = Item.showing(Source.video(movie, LENGTH_S), position_s=3.0, length_s=4.0)
+    project = open_project(studio, movie.parent, item)
+    studio.input_answers.append(type_sounds("Dog: bark", Model="selva-echo", Takes="16"))
+    with Client.connect(places=places) as client:
+        client.pause()
+        run_installed(studio, GENERATE)
+        studio.tick_until(lambda: studio.canvas.says("waiting"), limit_s=60)
+        studio.canvas.click("Cancel")
+        studio.tick_until(lambda: studio.canvas.says("cancelled"), limit_s=30)
+        assert {job.state for job in client.jobs(limit=1)} == {"cancelled"}
+        client.resume()
+    assert [track.name for track in project.tracks] == ["Video"]
+
+
+def test_check_tells_versions_daemon_and_models(studio: World) -> None:
+    studio.add_project()
+    run_installed(studio, CHECK)
+    studio.tick_until(lambda: studio.canvas.says("Models"), limit_s=60)
+    assert studio.canvas.says(f"Bridge {selva_core.__version__}")
+    assert studio.canvas.says(f"Daemon {selva_core.__version__}")
+    assert studio.canvas.says("selva-nano")
+    studio.canvas.close()
+    studio.tick(3)
+
+
+def test_the_model_that_comes_with_us_is_what_an_empty_field_means(studio: World, movie: Path) -> None:
+    item = Item.showing(Source.video(movie, LENGTH_S), position_s=3.0, length_s=2.5)
+    project = open_project(studio, movie.parent, item, sample_rate_hz=44_100.0)
+    studio.input_answers.append(type_sounds("Bell: a bell rings"))
+    run_installed(studio, GENERATE)
+    wait_for_report(studio)
+    (stem,) = project.track_named("Bell").items
+    take = stem.active_take
+    assert take.source is not None
+    recipe = json.loads(take.ext["selva"])
+    info = soundfile.info(take.source.file)
+    assert (recipe["model"], info.samplerate, info.subtype) == ("selva-nano", 44_100, "PCM_24")
+    assert 2.5 <= info.duration < 2.5 + 2 * float(1 / RATE)
+    samples, _ = soundfile.read(take.source.file)
+    assert abs(samples).max() > 0
