@@ -44,7 +44,7 @@ from selva_core.network import (
     cut_segments,
     join_conditions,
 )
-from selva_core.network.parts import PARTS, build_part, load_part, published_tensors
+from selva_core.network.parts import build_part, load_part, place_part, published_tensors
 from selva_core.network.vocoder import build_low_pass
 from selva_core.sampler import guide, integrate
 from selva_core.specs import (
@@ -146,8 +146,8 @@ class Bench:
             else:
                 tensors[key] = tensor_for(f"{checkpoint}:{key}", tuple(tensor.shape), self.salt)
         part = load_part(part_name, spec, tensors, source=checkpoint, for_training=True)
-        dtype = torch.float32 if PARTS[part_name].keeps_float32 else self.dtype
-        part = part.to(self.device, dtype).eval().requires_grad_(False)
+        place_part(part_name, part, self.device, self.dtype)
+        part.eval().requires_grad_(False)
         bake_weights(part)
         return part
 

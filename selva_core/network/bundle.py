@@ -14,7 +14,7 @@ from selva_core.checkpoints import read_tensors
 from selva_core.errors import WeightsMissingError
 from selva_core.network._layers import bake_weights
 from selva_core.network.generator import Generator
-from selva_core.network.parts import PARTS, build_part, load_part
+from selva_core.network.parts import PARTS, build_part, load_part, place_part
 from selva_core.network.text_towers import ClipTextEncoder, T5TextEncoder
 from selva_core.network.vae import Vae
 from selva_core.network.video_encoder import VideoEncoder
@@ -75,10 +75,10 @@ def load_network(
         raise WeightsMissingError(f"no weights files are given for {', '.join(missing)}", missing=missing)
     device = torch.device(device)
     parts: dict[str, Any] = {}
-    for name, row in PARTS.items():
+    for name in PARTS:
         path = files[name]
         part = load_part(name, spec, read_tensors(path), source=path.name, for_training=for_training)
-        part = part.to(device=device, dtype=torch.float32 if row.keeps_float32 else dtype)
+        place_part(name, part, device, dtype)
         if not for_training:
             bake_weights(part)
         parts[name] = part

@@ -127,6 +127,17 @@ def load_part(
     return module.requires_grad_(for_training).train(for_training)
 
 
+def place_part(name: str, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Move a part to a device and its learned weights to a precision; fixed tables are float32 everywhere."""
+    module.to(device)
+    weights_dtype = torch.float32 if PARTS[name].keeps_float32 else dtype
+    for parameter in module.parameters():
+        parameter.data = parameter.data.to(weights_dtype)
+    for table in module.buffers():
+        if table.is_floating_point():
+            table.data = table.data.float()
+
+
 def _core(module: nn.Module) -> nn.Module:
     """The module whose names are those of the file."""
     return module.core if isinstance(module, (ClipTextEncoder, T5TextEncoder)) else module

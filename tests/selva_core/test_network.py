@@ -440,6 +440,7 @@ def test_weights_stored_in_half_precision_run_in_the_precision_asked_for(tmp_pat
     for dtype in (torch.float32, torch.bfloat16):
         loaded = load_network(TINY, files, dtype=dtype)
         assert next(loaded.generator.parameters()).dtype == dtype
+        assert loaded.generator.latent_std.dtype == torch.float32
         assert loaded.vocoder.conv_pre.weight_in_use.dtype == torch.float32
         assert render(loaded).dtype == torch.float32
 
