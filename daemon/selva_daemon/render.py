@@ -62,8 +62,7 @@ def render_timeline(
     to `target` when no stem was made; the report's `timeline` tells. Raises as
     `render_sheet` does, and TimelineWriteError.
     """
-    name = timeline.name or target.stem
-    report = render_sheet(sheet, settings, client=client, timeline_name=name, on_status=on_status)
+    report = render_sheet(sheet, settings, client=client, timeline_name=timeline.name, on_status=on_status)
     if report.stems:
         placed = place_stems(timeline, sheet, [_to_stem(stem, settings) for stem in report.stems])
         write_timeline(placed.timeline, target, base_folder=base_folder)

@@ -131,7 +131,9 @@ class _JobBuilder:
         return name
 
     def _build_provenance(self, clip: SpottedClip, span: StemSpan) -> dict[str, str]:
-        """What somebody needs to spot the file by hand; nothing in it depends on when or where this runs."""
+        """What somebody needs to spot the file by hand; nothing in it depends on when or where this runs, or on
+        what the new timeline is called.
+        """
         clock = self._clock
         since_midnight_s = clock.start_frame / clock.rate + clip.sound_start_s
         return {

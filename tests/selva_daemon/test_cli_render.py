@@ -12,11 +12,10 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from click.testing import Result
 from selva_daemon.cli import app
 from selva_daemon.cli.render_commands import SpottingChoices
 from selva_daemon.errors import DaemonUnavailableError
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.selva_daemon.flashes import write_cut, write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder

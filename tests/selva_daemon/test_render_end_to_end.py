@@ -16,8 +16,9 @@ import pytest
 import soundfile
 from selva_daemon.cli import app
 from selva_daemon.client import Client
-from selva_otio import load_timeline
+from selva_otio import load_timeline, write_timeline
 from selva_otio.media import resolve_media_path
+from selva_otio.timelines import open_timeline
 from typer.testing import CliRunner
 
 from tests.selva_daemon.daemons import StartServer, end_process_tree, wait_until
@@ -193,6 +194,26 @@ def test_the_new_timeline_leads_to_the_files_and_the_input_is_untouched(
             for reference in item.media_references().values():
                 assert str(resolve_media_path(reference.target_url, Path("/"))) in files
     assert {(stem["take"], stem["seed"]) for stem in report["stems"]} == {(1, 7), (2, 8)}
+
+
+@pytest.mark.parametrize("suffix", [".otioz", ".otiod", ".rpp"])
+def test_a_cut_of_another_kind_gets_its_stems_in_its_own_kind(
+    start_server: StartServer, tmp_path: Path, suffix: str
+) -> None:
+    start_server()
+    cut = cut_builder(tmp_path, "24")
+    timeline = cut.timeline(cut.track(cut.gap(13), cut.clip("one", offset=7, frames=30)))
+    source, out = tmp_path / f"cut{suffix}", tmp_path / f"out{suffix}"
+    write_timeline(timeline, source)
+    (stem,) = render(source, out, "--track", "Click=click")["stems"]
+    assert record_clicks(stem) == at_samples(flashes_seen(record=13, offset=7, frames=30), Fraction(24))
+    with open_timeline(out) as opened:
+        track = next(track for track in opened.timeline.tracks if track.name == "Click")
+        (clip,) = track.find_clips()
+        file = resolve_media_path(clip.media_reference.target_url, opened.base_folder)
+        assert file.read_bytes() == Path(stem["file"]).read_bytes()
+        start = clip.transformed_time_range(clip.trimmed_range(), opened.timeline.tracks).start_time
+        assert start.to_seconds() == pytest.approx(13 / 24, abs=1e-6)
 
 
 def test_a_second_run_answers_from_the_cache_with_the_same_bytes(

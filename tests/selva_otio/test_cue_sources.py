@@ -314,18 +314,18 @@ class TestHandles:
         cut.start_frame, cut.media_num_frames = 86_400, 100
         track = cut.track(cut.clip("a", offset=10, frames=48), cut.clip("b", offset=40, frames=50))
         first, second = spot(cut.timeline(track), DOG, handles_s=Fraction(1)).clips
-        assert (first.handle_before_s * 24, first.handle_after_s * 24) == (10, 24)
-        assert (second.handle_before_s * 24, second.handle_after_s * 24) == (24, 10)
-        assert (second.sound_start_s * 24, second.sound_media_start_s * 24) == (24, 16)
-        assert second.sound_duration_s * 24 == 84
+        assert (float(first.handle_before_s * 24), float(first.handle_after_s * 24)) == (10, 24)
+        assert (float(second.handle_before_s * 24), float(second.handle_after_s * 24)) == (24, 10)
+        assert (float(second.sound_start_s * 24), float(second.sound_media_start_s * 24)) == (24, 16)
+        assert float(second.sound_duration_s * 24) == 84
 
     def test_handles_of_warped_clips_count_record_time(self, cut: CutBuilder) -> None:
         cut.start_frame, cut.media_num_frames = 86_400, 100
         fast = cut.clip("fast", offset=10, frames=24, speed=2.0)
         back = cut.clip("back", offset=10, frames=24, speed=-1.0)
         first, second = spot(cut.timeline(cut.track(fast, back)), DOG, handles_s=Fraction(1)).clips
-        assert (first.handle_before_s * 24, first.handle_after_s * 24) == (5, 21)
-        assert (second.handle_before_s * 24, second.handle_after_s * 24) == (24, 10)
+        assert (float(first.handle_before_s * 24), float(first.handle_after_s * 24)) == (5, 21)
+        assert (float(second.handle_before_s * 24), float(second.handle_after_s * 24)) == (24, 10)
 
     def test_no_handle_lies_before_midnight(self, cut: CutBuilder) -> None:
         cut.start_frame = 3
@@ -338,4 +338,4 @@ class TestHandles:
         clip.media_reference.available_range = None
         clip.source_range = cut.span(12, 24)
         (spotted,) = spot(cut.timeline(cut.track(clip)), DOG, handles_s=Fraction(1)).clips
-        assert (spotted.handle_before_s * 24, spotted.handle_after_s) == (12, 0)
+        assert (float(spotted.handle_before_s * 24), float(spotted.handle_after_s)) == (12, 0)
