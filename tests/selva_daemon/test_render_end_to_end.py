@@ -267,6 +267,18 @@ def test_one_bad_clip_does_not_stop_the_others(start_server: StartServer, tmp_pa
     assert [item.metadata["selva"]["source"]["name"] for item in track.find_clips()] == ["good", "also good"]
 
 
+def test_clips_that_fail_for_one_reason_are_one_line(start_server: StartServer, tmp_path: Path) -> None:
+    start_server()
+    cut = cut_builder(tmp_path, "24")
+    clips = [cut.clip(name, offset=0, frames=10) for name in "abc"]
+    source = write_cut(cut.timeline(cut.track(*clips)), tmp_path / "cut.otio")
+    command = ["render", str(source), "-o", str(tmp_path / "out.otio"), "--track", "Dog=dog"]
+    result = CliRunner().invoke(app, [*command, "--model", "selva-large-44k"])
+    assert result.exit_code == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("selva: 'a' at 01:00:00:00 and 2 more failed: ")
+
+
 def test_when_every_clip_fails_nothing_is_written(start_server: StartServer, tmp_path: Path) -> None:
     start_server()
     broken = tmp_path / "broken.mov"
@@ -313,6 +325,8 @@ def test_an_interrupt_cancels_the_jobs_and_writes_no_timeline(tmp_path: Path) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs the tests in the background hands down an ignored interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     client = None
     try:
