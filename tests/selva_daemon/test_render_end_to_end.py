@@ -326,7 +326,7 @@ def test_an_interrupt_cancels_the_jobs_and_writes_no_timeline(tmp_path: Path) ->
         stderr=subprocess.PIPE,
         text=True,
         # A shell that runs the tests in the background hands down an ignored interrupt.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     client = None
     try:
