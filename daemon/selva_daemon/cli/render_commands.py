@@ -30,7 +30,7 @@ from selva_daemon.client import Client
 from selva_daemon.probing import probe_in_process
 from selva_daemon.render import check_stems_folder, choose_model, render_sheet, render_timeline
 from selva_daemon.render_jobs import RenderSettings
-from selva_daemon.render_report import RenderReport
+from selva_daemon.render_report import FailedClip, RenderReport
 from selva_daemon.spot_report import SpotReport, ask_running_daemon
 
 
@@ -193,6 +193,17 @@ def iter_report_lines(report: RenderReport) -> Iterator[str]:
         yield f"timeline: {report.timeline}"
 
 
+def iter_failure_lines(report: RenderReport) -> Iterator[str]:
+    """A line per reason, not per clip: a model that is not installed fails a hundred clips in one way."""
+    by_message: dict[str, list[FailedClip]] = {}
+    for failed in report.failed:
+        by_message.setdefault(failed.message, []).append(failed)
+    for message, clips in by_message.items():
+        where = report.sheet.clock.timecode(clips[0].record_start_s)
+        others = f" and {len(clips) - 1} more" if len(clips) > 1 else ""
+        yield f"{clips[0].name!r} at {where}{others} failed: {message}"
+
+
 def _say_negative(tracks: list[StemTrack], negative: str) -> list[StemTrack]:
     """NAME=TEXT speaks to that track, anything else to all."""
     name, equals, text = negative.partition("=")
@@ -222,8 +233,6 @@ def _finish(report: RenderReport, *, as_json: bool) -> None:
         sys.stderr.write(
             f"selva: the stem of {cue.track!r} at {where} was edited on the timeline; it stays\n"
         )
-    for failed in report.failed:
-        where = clock.timecode(failed.record_start_s)
-        sys.stderr.write(f"selva: {failed.name!r} at {where} failed: {failed.message}\n")
+    sys.stderr.writelines(f"selva: {line}\n" for line in iter_failure_lines(report))
     if report.failed:
         raise typer.Exit(EXIT_PARTLY_FAILED if report.stems else EXIT_REFUSED)
