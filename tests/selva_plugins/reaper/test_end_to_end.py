@@ -91,7 +91,7 @@ def run_installed(world: World, name: str) -> None:
     world.run_script(world.resource_folder / "Scripts" / "Selva" / name)
 
 
-def wait_for_report(world: World) -> dict[str, object]:
+def wait_for_report(world: World, *, limit_s: float = 90.0) -> dict[str, object]:
     requests = world.resource_folder / "Selva" / "requests"
     newest = max(requests.iterdir(), key=lambda folder: folder.name)
 
@@ -100,7 +100,7 @@ def wait_for_report(world: World) -> dict[str, object]:
         state = json.loads(status.read_text())["state"] if status.exists() else ""
         return (newest / "report-1.json").exists() or state == "failed"
 
-    world.tick_until(is_over, limit_s=90, seconds=0.05)
+    world.tick_until(is_over, limit_s=limit_s, seconds=0.05)
     assert (newest / "report-1.json").exists(), (newest / "status.json").read_text()
     report: dict[str, object] = json.loads((newest / "report-1.json").read_text())
     return report
@@ -373,7 +373,7 @@ def test_the_model_that_comes_with_us_is_what_an_empty_field_means(studio: World
     project = open_project(studio, movie.parent, item, sample_rate_hz=44_100.0)
     studio.input_answers.append(type_sounds("Bell: a bell rings"))
     run_installed(studio, GENERATE)
-    wait_for_report(studio)
+    wait_for_report(studio, limit_s=240)
     (stem,) = project.track_named("Bell").items
     take = stem.active_take
     assert take.source is not None

@@ -74,7 +74,7 @@ return function(selva)
   end
 
   function check.run()
-    window.open("Selva: Settings and check")
+    window.open("Selva: Settings and check", true)
     reaper.atexit(window.close)
     config, problem = bridge.load_config()
     if config then ask_bridge() end

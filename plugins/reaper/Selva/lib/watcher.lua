@@ -315,7 +315,7 @@ return function(selva)
       lease = reaper.genGuid("")
       reaper.SetExtState("Selva", "watcher", lease, false)
     end
-    if not window.is_open() then window.open("Selva") end
+    if not window.is_open() then window.open("Selva", run_options.show_history) end
     scan()
     if run_options.new_folder then
       local entry = entries[files.base_name(run_options.new_folder)]

@@ -8,7 +8,7 @@ return function(selva)
 
   local window = {}
 
-  local WIDTH, HEIGHT = 560, 320
+  local WIDTH, HEIGHT, TALL_HEIGHT = 560, 320, 460
   local MARGIN, GAP = 14, 8
   local TITLE_SIZE, TEXT_SIZE, LINE_HEIGHT = 16, 13, 18
   local BAR_HEIGHT, BUTTON_WIDTH, BUTTON_HEIGHT = 6, 84, 24
@@ -19,9 +19,9 @@ return function(selva)
   local was_pressed = false
   local scroll = 0
 
-  function window.open(title)
+  function window.open(title, is_tall)
     gfx.ext_retina = 1
-    gfx.init(title, WIDTH, HEIGHT, 0)
+    gfx.init(title, WIDTH, is_tall and TALL_HEIGHT or HEIGHT, 0)
     paint.scale = gfx.ext_retina > 1 and gfx.ext_retina or 1
     is_open = true
     scroll = 0

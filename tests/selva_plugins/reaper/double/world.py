@@ -59,6 +59,7 @@ class Script:
 
     path: str
     guarded: Callable[..., Any]
+    canvas: Canvas = field(default_factory=Canvas)
     deferred: list[Any] = field(default_factory=list)
     at_exit: list[Any] = field(default_factory=list)
     options: int = 0
@@ -98,7 +99,7 @@ class World:
         self.short_names: dict[str, str] = {}
         self.listings: dict[str, list[str]] = {}
         self.refresh_depth = 0
-        self.canvas = Canvas()
+        self._closed_canvas = Canvas()
         self.imgui = ImGuiWindow()
         self.scripts: list[Script] = []
         self.current: Script | None = None
@@ -161,13 +162,13 @@ class World:
                 time.sleep(seconds)
             else:
                 self.clock_s += seconds
-            self.canvas.begin_tick()
             for script in list(self.scripts):
+                script.canvas.begin_tick()
                 deferred, script.deferred = script.deferred, []
                 for call in deferred:
                     if not script.is_over:
                         self._call(script, call)
-            self.canvas.end_tick()
+                script.canvas.end_tick()
 
     def tick_until(
         self, is_done: Callable[[], bool], *, limit_s: float = 60.0, seconds: float = 1 / 30
@@ -188,7 +189,12 @@ class World:
             self._end(script)
         self.scripts.clear()
         self.ext_state = {key: value for key, value in self.ext_state.items() if value[1]}
-        self.canvas = Canvas()
+
+    @property
+    def canvas(self) -> Canvas:
+        """The window on top: each script has one of its own."""
+        open_ones = [script.canvas for script in self.scripts if script.canvas.title is not None]
+        return open_ones[-1] if open_ones else self._closed_canvas
 
     @property
     def is_idle(self) -> bool:
@@ -231,10 +237,10 @@ class World:
                     )
                 ),
                 b"gfx_functions": runtime.table_from(
-                    {name.encode(): self._bind_gfx(name) for name in load_gfx_signatures()}
+                    {name.encode(): self._bind_gfx(script, name) for name in load_gfx_signatures()}
                 ),
                 b"complain": lambda text: self.complain(_as_text(text)),
-                b"give_gfx": self.canvas.attach,
+                b"give_gfx": script.canvas.attach,
                 b"real_path": self._real_path_for_lua,
                 b"refuses_rename": self._refuses_rename,
                 b"path_separator": b"\\" if self.profile.is_windows else b"/",
@@ -310,13 +316,13 @@ class World:
             return None
         return lambda world, *arguments: self.imgui.call(world, name, list(arguments))
 
-    def _bind_gfx(self, name: str) -> Callable[..., Any]:
+    def _bind_gfx(self, script: Script, name: str) -> Callable[..., Any]:
         signature = load_gfx_signatures()[name]
 
         def call(count: int, *values: Any) -> Any:
             try:
                 arguments = Call(self, signature, count, values).check()
-                return True, *_as_tuple(self.canvas.call(name, arguments))
+                return True, *_as_tuple(script.canvas.call(name, arguments))
             except (Complaint, RuntimeError) as complaint:
                 message = f"gfx.{name}: {complaint}"
                 self.complaints.append(message)
