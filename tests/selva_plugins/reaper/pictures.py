@@ -1,6 +1,6 @@
 """Draws the dialogs for docs/reaper.md from what the real scripts show in the double.
 
-python -m tests.selva_plugins.reaper.pictures docs/images
+python -m tests.selva_plugins.reaper.pictures docs/pictures
 """
 
 from __future__ import annotations

@@ -7,14 +7,18 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
+from PIL import Image
 from selva_plugins.hosts.reaper_install import ACTIONS, PACKAGE_SCRIPT, read_script_version
+from selva_plugins.hosts.reaper_package import build_index
 from selva_plugins.request_folder import PROTOCOL
 
 import selva_core
 
 from .double.table import load_gfx_signatures, load_signatures
+from .pictures import draw_all
 from .scenes import SCRIPTS
 
 LUA_FILES = sorted(SCRIPTS.rglob("*.lua"))
@@ -93,3 +97,42 @@ def test_action_scripts_differ_only_in_their_action() -> None:
         for path in SCRIPTS.glob("*.lua")
     }
     assert len(bodies) == 1
+
+
+def test_reapack_index_is_what_the_header_says() -> None:
+    index = SCRIPTS.parent / "index.xml"
+    root = ET.fromstring(index.read_text(encoding="utf-8"))  # noqa: S314 - our own file
+    first = root.find(".//source")
+    assert first is not None
+    assert first.text is not None
+    base_url = first.text.rsplit("/Selva/", 1)[0]
+    assert build_index(base_url) == index.read_text(encoding="utf-8")
+
+
+def test_reapack_package_holds_every_script_and_lists_the_actions() -> None:
+    root = ET.fromstring(build_index("https://example.org/x/"))  # noqa: S314 - our own text
+    assert (root.get("version"), root.get("name")) == ("1", "Selva Bridge")
+    sources = {source.get("file"): source for source in root.iter("source")}
+    assert set(sources) == {path.relative_to(SCRIPTS).as_posix() for path in LUA_FILES}
+    assert {name for name, source in sources.items() if source.get("main") == "main"} == set(ACTIONS)
+    assert sources["lib/json.lua"].text == "https://example.org/x/Selva/lib/json.lua"
+    assert all(" " not in (source.text or "") for source in sources.values())
+
+
+def test_names_are_allowed_on_every_system() -> None:
+    assert all(re.fullmatch(r"[A-Za-z0-9 _.-]+", path.name) for path in LUA_FILES)
+
+
+def test_only_the_package_script_is_a_package() -> None:
+    for path in SCRIPTS.glob("*.lua"):
+        first_line = path.read_text(encoding="utf-8").splitlines()[0]
+        assert (first_line == "-- @noindex") == (path.name != PACKAGE_SCRIPT)
+
+
+def test_dialogs_of_the_user_page_can_be_drawn(tmp_path: Path) -> None:
+    drawn = draw_all(tmp_path)
+    page = (SCRIPTS.parents[2] / "docs" / "reaper.md").read_text(encoding="utf-8")
+    for picture in drawn:
+        with Image.open(picture) as image:
+            assert len(image.getcolors(100_000) or []) > 10, f"{picture.name} is empty"
+        assert f"pictures/{picture.name}" in page
