@@ -93,7 +93,7 @@ def run_installed(world: World, name: str) -> None:
 
 def wait_for_report(world: World, *, limit_s: float = 90.0) -> dict[str, object]:
     requests = world.resource_folder / "Selva" / "requests"
-    newest = max(requests.iterdir(), key=lambda folder: folder.name)
+    newest = max(requests.iterdir(), key=lambda folder: (folder / "request.json").stat().st_mtime_ns)
 
     def is_over() -> bool:
         status = newest / "status.json"

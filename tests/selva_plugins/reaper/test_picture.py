@@ -461,3 +461,22 @@ def test_rationals_of_odd_items_fit_the_protocol(tmp_path: Path, frame_rate_hz: 
     clip = cue.clip
     for value in (clip.sound_media_start_s, clip.sound_duration_s, clip.speed):
         assert value.denominator < 2**31
+
+
+@pytest.mark.parametrize(
+    ("names", "tracks"),
+    [
+        (["Scene 3: INT. HOUSE", "Dog: bark"], ["Dog"]),
+        (["Dog: bark", "Selva Bell: ring"], ["Bell"]),
+        (["Dog: bark", "Bell: ring"], ["Bell", "Dog"]),
+    ],
+    ids=["a note", "named for us", "all"],
+)
+def test_which_regions_count_is_the_rule_for_markers_everywhere(
+    tmp_path: Path, names: list[str], tracks: list[str]
+) -> None:
+    spans = tuple(ReaperSpan(name=name, is_region=True, start_s=0.0, end_s=2.0) for name in names)
+    prepared = prepare(
+        request_of("regions", snapshot_text(item_of(), spans=spans), tmp_path, model="selva-echo")
+    )
+    assert sorted(cue.track for cue in prepared.batches[0].sheet.cues) == tracks

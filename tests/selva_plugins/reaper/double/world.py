@@ -306,8 +306,10 @@ class World:
                 return True, *self._to_lua(signature.returns, results)
             except Complaint as complaint:
                 message = f"{name}: {complaint}"
-                self.complaints.append(message)
-                return False, message.encode()
+            except Exception as error:  # Lua would hide where it came from
+                message = f"{name}: the double or the test failed: {error!r}"
+            self.complaints.append(message)
+            return False, message.encode()
 
         return call
 
