@@ -219,7 +219,7 @@ class NetworkEngine:
             num_steps=settings.num_steps,
             on_step=lambda step: meter.spend("sampling", step_cost, step=step, num_steps=settings.num_steps),
         )
-        return generator.unnormalize(latents)
+        return _held_at_start(generator.unnormalize(latents), self._network.spec.num_start_latents_held)
 
     def _decode(
         self, latents: Tensor, num_samples: int, prompt: TokenizedPrompt, meter: RenderMeter, cost: float
@@ -251,3 +251,12 @@ class NetworkEngine:
 def _kept(loaded: LoadedModel, features: FeatureStore) -> KeptTokens:
     network = loaded.network
     return KeptTokens(features, maker=f"{loaded.weights_sha256} {network.device.type} {network.dtype}")
+
+
+def _held_at_start(latents: Tensor, num_held: int) -> Tensor:
+    """latents (R, N, C) with the first `num_held` replaced by the one after them; too short ones stay as they are."""
+    if not 0 < num_held < latents.shape[1]:
+        return latents
+    return torch.cat(
+        [latents[:, num_held : num_held + 1].expand(-1, num_held, -1), latents[:, num_held:]], dim=1
+    )

@@ -324,6 +324,7 @@ class ModelSpec:
     clip_text: ClipTextSpec
     window_s: Fraction = Fraction(8)
     clip_rate: int = 8
+    num_start_latents_held: int = 0
     usual_guidance: float = USUAL_GUIDANCE
 
     def __post_init__(self) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from selva_daemon.errors import DaemonRunningError
 
+ALREADY_RUNNING = "a daemon of this user is already running"
+
 
 class InstanceLock:
     """Held from `acquire` to `release`, or to the end of the process."""
@@ -24,7 +26,7 @@ class InstanceLock:
         except OSError as exc:
             os.close(descriptor)
             raise DaemonRunningError(
-                "a daemon of this user is already running; see: selva daemon status", path=str(self._file)
+                f"{ALREADY_RUNNING}; see: selva daemon status", path=str(self._file)
             ) from exc
         self._descriptor = descriptor
 

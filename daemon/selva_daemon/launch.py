@@ -11,6 +11,7 @@ from typing import Any
 
 from selva_daemon.connection import process_is_alive, read_connection
 from selva_daemon.errors import DaemonStartError, DaemonUnavailableError
+from selva_daemon.instance_lock import ALREADY_RUNNING
 from selva_daemon.places import Places, ensure_private_folder
 
 START_TIMEOUT_S = 30.0
@@ -26,20 +27,31 @@ def start_daemon(places: Places, *, timeout_s: float = START_TIMEOUT_S) -> int:
     if (listening := _listening_pid(places)) is not None:
         return listening
     first_words = places.state / "start.log"
-    pid = _launch_detached(places, first_words)
     give_up_s = time.monotonic() + timeout_s
+    while True:
+        if (listening := _launch_and_wait(places, first_words, give_up_s)) is not None:
+            return listening
+        words = first_words.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN_LOG_CHARS:]
+        if ALREADY_RUNNING not in words or time.monotonic() >= give_up_s:
+            break
+        time.sleep(LOOK_EVERY_S)  # a daemon that is ending listens no more and still holds its lock
+    raise DaemonStartError(
+        f"the daemon did not start: {words or f'no answer in {timeout_s:g} s'} (log: {places.log_file})",
+        log_file=str(places.log_file),
+    )
+
+
+def _launch_and_wait(places: Places, first_words: Path, give_up_s: float) -> int | None:
+    """The process id of a daemon that listens, this one or another; None when this one died or the time is up."""
+    pid = _launch_detached(places, first_words)
     while time.monotonic() < give_up_s:
         was_alive = process_is_alive(pid)
         if (listening := _listening_pid(places)) is not None:
             return listening
         if not was_alive:
-            break
+            return None
         time.sleep(LOOK_EVERY_S)
-    words = first_words.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN_LOG_CHARS:]
-    raise DaemonStartError(
-        f"the daemon did not start: {words or f'no answer in {timeout_s:g} s'} (log: {places.log_file})",
-        log_file=str(places.log_file),
-    )
+    return None
 
 
 def _launch_detached(places: Places, first_words: Path) -> int:
