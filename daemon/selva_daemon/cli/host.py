@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,11 @@ HOSTS = {
     "reaper": "selva_plugins.hosts.reaper_install",
     "resolve": "selva_plugins.hosts.resolve_install",
 }
+
+# Host -> the module that can say whether all is well; it has check_setup(resource_path), giving facts with title, text
+# and level (ok, warning, fault).
+CHECKS = {"reaper": "selva_plugins.hosts.reaper_check"}
+EXIT_FAULTY = 1
 
 host_app = typer.Typer(no_args_is_help=True)
 host_app.command()(resolve)
@@ -56,10 +62,27 @@ def remove(host: HostArgument, resource_path: ResourcePathOption = None, as_json
     _tell(_find(host).remove(resource_path), as_json=as_json)
 
 
-def _find(host: str) -> Any:
-    if host not in HOSTS:
-        raise typer.BadParameter(f"no host is called {host!r}; there are {', '.join(HOSTS)}")
-    return importlib.import_module(HOSTS[host])
+@host_app.command()
+def check(
+    host: Annotated[str, typer.Argument(metavar="HOST", help=f"One of: {', '.join(CHECKS)}.")],
+    resource_path: ResourcePathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a host application, its scripts, the daemon and the models fit together; status 1 when not."""
+    facts = _find(host, CHECKS).check_setup(resource_path)
+    if as_json:
+        say_json(facts)
+    else:
+        for fact in facts:
+            say(f"{fact['level']:<8} {fact['title']}: {fact['text']}")
+    if any(fact["level"] == "fault" for fact in facts):
+        raise typer.Exit(EXIT_FAULTY)
+
+
+def _find(host: str, modules: Mapping[str, str] = HOSTS) -> Any:
+    if host not in modules:
+        raise typer.BadParameter(f"no host is called {host!r} here; there are {', '.join(modules)}")
+    return importlib.import_module(modules[host])
 
 
 def _tell(reports: list[Any], *, as_json: bool) -> None:

@@ -1,7 +1,9 @@
-"""What "Settings and check" shows: versions, daemon, device, models, and faults of the installation, in plain words."""
+"""What "Settings and check" and `selva host check reaper` show: versions, daemon, models and faults, in plain words."""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,21 @@ from selva_daemon.status import DaemonStatus
 import selva_core
 from selva_core.errors import SelvaError
 from selva_core.models import default_models_dir, listed_models, missing_files
-from selva_plugins.hosts.reaper_install import list_script_copies
+from selva_plugins.hosts.reaper_install import (
+    ACTIONS,
+    PACKAGE_SCRIPT,
+    Machine,
+    action_id,
+    choose_resource_paths,
+    list_script_copies,
+    read_script_version,
+    scripts_folder,
+)
 from selva_plugins.request_folder import PROTOCOL, HostRequest
 
 Fact = dict[str, str]
+
+_ONE_COPY = "Keep one copy: uninstall the package in ReaPack, or run selva host remove reaper"
 
 
 def check_installation(request: HostRequest) -> list[Fact]:
@@ -26,6 +39,66 @@ def check_installation(request: HostRequest) -> list[Fact]:
         *_check_daemon(),
         _check_models(),
     ]
+
+
+def check_setup(chosen: Path | None, machine: Machine | None = None) -> list[Fact]:
+    """The same from outside REAPER: each REAPER found, or the one named, then daemon and models. Raises HostSetupError."""
+    machine = machine or Machine()
+    facts: list[Fact] = []
+    for resource_path in choose_resource_paths(chosen, machine):
+        facts += [
+            _check_scripts(resource_path),
+            _check_bridge_file(resource_path),
+            *_check_actions(resource_path),
+        ]
+    return [*facts, *_check_daemon(), _check_models()]
+
+
+def _check_scripts(resource_path: Path) -> Fact:
+    copies = list_script_copies(scripts_folder(resource_path))
+    title = f"Scripts in {resource_path}"
+    if not copies:
+        return _fact(title, "None. Run: selva host install reaper", "fault")
+    if len(copies) > 1:
+        return _fact(title, f"{_ONE_COPY}: {'; '.join(map(str, copies))}", "warning")
+    version = read_script_version(copies[0])
+    level = "ok" if version == selva_core.__version__ else "warning"
+    advice = (
+        "" if level == "ok" else f"; the bridge is {selva_core.__version__}: run selva host install reaper"
+    )
+    return _fact(title, f"Version {version} in {copies[0].parent}{advice}", level)
+
+
+def _check_bridge_file(resource_path: Path) -> Fact:
+    title, file = "Bridge", resource_path / "Selva" / "bridge.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        program, requests = Path(values["command"][0]), Path(values["request_folder"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        return _fact(title, f"{file} cannot be used ({error}). Run: selva host install reaper", "fault")
+    if values.get("protocol") != PROTOCOL or not program.is_file():
+        return _fact(
+            title, f"{file} names {program}, which is gone or old. Run: selva host install reaper", "fault"
+        )
+    if not os.access(requests, os.W_OK):
+        return _fact(title, f"{requests} cannot be written. Run: selva host install reaper", "fault")
+    return _fact(title, f"Started with {program}; requests in {requests}")
+
+
+def _check_actions(resource_path: Path) -> Iterator[Fact]:
+    """Only for scripts that we put there; those of ReaPack are registered by it."""
+    keyboard_file = resource_path / "reaper-kb.ini"
+    if not (scripts_folder(resource_path) / "Selva" / PACKAGE_SCRIPT).is_file():
+        return
+    listed = keyboard_file.read_bytes() if keyboard_file.is_file() else b""
+    missing = [title for script, title in ACTIONS.items() if action_id(script).encode() not in listed]
+    if missing:
+        yield _fact(
+            "Actions",
+            f"{len(missing)} of {len(ACTIONS)} are not in the action list, unless you loaded them by hand. "
+            "Close REAPER and run: selva host install reaper",
+            "warning",
+        )
 
 
 def _fact(title: str, text: str, level: str = "ok") -> Fact:
@@ -51,11 +124,7 @@ def _check_copies(request: HostRequest) -> Iterator[Fact]:
     copies = list_script_copies(scripts) if scripts is not None else []
     if len(copies) > 1:
         listed = "; ".join(str(copy) for copy in copies)
-        yield _fact(
-            "More than one copy of the scripts",
-            f"{listed}. Keep one: uninstall the package in ReaPack, or run: selva host remove reaper",
-            "warning",
-        )
+        yield _fact("More than one copy of the scripts", f"{_ONE_COPY}: {listed}", "warning")
 
 
 def _check_daemon() -> Iterator[Fact]:

@@ -105,7 +105,7 @@ def install(chosen: Path | None, machine: Machine | None = None) -> list[SetupRe
 def _install_into(resource_path: Path, machine: Machine) -> SetupReport:
     report = SetupReport(resource_path=resource_path)
     try:
-        scripts = _scripts_folder(resource_path)
+        scripts = scripts_folder(resource_path)
         foreign = [copy for copy in list_script_copies(scripts) if copy.parent != scripts / _SCRIPT_FOLDER]
         if foreign:
             _tell_about_package(foreign[0], report)
@@ -234,7 +234,7 @@ def _register_actions(resource_path: Path, machine: Machine, report: SetupReport
         report.left.append(
             "REAPER is running and would overwrite its list of actions: close it and run this again, or in REAPER choose "
             f"Actions > Show action list > New action > Load ReaScript and pick the {len(ACTIONS)} files in "
-            f"{_scripts_folder(resource_path) / _SCRIPT_FOLDER}"
+            f"{scripts_folder(resource_path) / _SCRIPT_FOLDER}"
         )
     else:
         line_end = b"\r\n" if b"\r\n" in before else b"\n"
@@ -303,7 +303,7 @@ def _remove_scripts(resource_path: Path, machine: Machine, report: SetupReport) 
     installed = _read_installed(resource_path)
     if not installed:
         return
-    target = _scripts_folder(resource_path) / _SCRIPT_FOLDER
+    target = scripts_folder(resource_path) / _SCRIPT_FOLDER
     for name in installed:
         (target / name).unlink(missing_ok=True)
     for folder in sorted({(target / name).parent for name in installed}, reverse=True):
@@ -343,7 +343,7 @@ def read_script_version(script: Path) -> str:
     return match[1] if match else "unknown"
 
 
-def _scripts_folder(resource_path: Path) -> Path:
+def scripts_folder(resource_path: Path) -> Path:
     """REAPER's own spelling where it is there already: "Scripts", and on some Linux installations "scripts"."""
     for child in _iter_folders(resource_path):
         if child.name.lower() == "scripts":

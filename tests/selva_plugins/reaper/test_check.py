@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from selva_daemon.cli import app
 from selva_daemon.client import Client
 from selva_daemon.errors import DaemonUnavailableError
-from selva_plugins.hosts import reaper_check
+from selva_plugins.hosts import reaper_check, reaper_install
+from selva_plugins.hosts.reaper_install import Machine
 from selva_plugins.request_folder import HostRequest
+from typer.testing import CliRunner
 
 import selva_core
 
@@ -130,3 +135,77 @@ def test_second_copy_of_the_scripts_is_a_warning(tmp_path: Path) -> None:
     (scripts / "ReaPack/Selva" / GENERATE).unlink()
     facts = reaper_check.check_installation(request_from(scripts / "Selva" / "lib"))
     assert not any(fact["title"].startswith("More than one copy") for fact in facts)
+
+
+# From outside REAPER --------------------------------------------------------------------------------------------------
+
+
+def resource_path_of(folder: Path, *, is_installed: bool) -> Path:
+    folder.mkdir()
+    (folder / "reaper.ini").write_text("[REAPER]\n")
+    if is_installed:
+        reaper_install.install(folder, Machine(is_reaper_running=lambda: False))
+    return folder
+
+
+@pytest.mark.usefixtures("_no_daemon")
+def test_sound_installation_has_no_fault(tmp_path: Path) -> None:
+    facts = reaper_check.check_setup(resource_path_of(tmp_path / "REAPER", is_installed=True))
+    assert {fact["level"] for fact in facts} == {"ok"}
+    assert any(f"Version {selva_core.__version__}" in fact["text"] for fact in facts)
+
+
+def break_scripts(resource_path: Path) -> None:
+    reaper_install.remove(resource_path, Machine(is_reaper_running=lambda: False))
+
+
+def break_program(resource_path: Path) -> None:
+    file = resource_path / "Selva" / "bridge.json"
+    values = json.loads(file.read_text())
+    values["command"][0] = "/gone/python"
+    file.write_text(json.dumps(values))
+
+
+def break_bridge_file(resource_path: Path) -> None:
+    (resource_path / "Selva" / "bridge.json").write_text("{")
+
+
+def break_version(resource_path: Path) -> None:
+    script = resource_path / "Scripts" / "Selva" / GENERATE
+    script.write_text("-- @version 0.0.1\n")
+
+
+def break_actions(resource_path: Path) -> None:
+    (resource_path / "reaper-kb.ini").unlink()
+
+
+@pytest.mark.usefixtures("_no_daemon")
+@pytest.mark.parametrize(
+    ("break_it", "level", "told"),
+    [
+        (break_scripts, "fault", "None. Run: selva host install reaper"),
+        (break_program, "fault", "which is gone or old"),
+        (break_bridge_file, "fault", "cannot be used"),
+        (break_version, "warning", "Version 0.0.1"),
+        (break_actions, "warning", "5 of 5 are not in the action list"),
+    ],
+)
+def test_fault_of_the_installation_is_named_with_its_remedy(
+    tmp_path: Path, break_it: Callable[[Path], None], level: str, told: str
+) -> None:
+    resource_path = resource_path_of(tmp_path / "REAPER", is_installed=True)
+    break_it(resource_path)
+    facts = reaper_check.check_setup(resource_path)
+    assert [fact["level"] for fact in facts if told in fact["text"]] == [level]
+
+
+@pytest.mark.usefixtures("_no_daemon")
+def test_command_line_checks_and_leaves_with_a_status(tmp_path: Path) -> None:
+    resource_path = resource_path_of(tmp_path / "REAPER", is_installed=False)
+    runner = CliRunner()
+    arguments = ["host", "check", "reaper", "--resource-path", str(resource_path)]
+    refused = runner.invoke(app, arguments)
+    assert (refused.exit_code, "fault" in refused.stdout) == (1, True)
+    reaper_install.install(resource_path, Machine(is_reaper_running=lambda: False))
+    done = runner.invoke(app, [*arguments, "--json"])
+    assert (done.exit_code, {fact["level"] for fact in json.loads(done.stdout)}) == (0, {"ok"})
