@@ -312,7 +312,8 @@ class ModelSpec:
     """One whole model: the parts fit together, and lengths follow from durations here and nowhere else.
 
     `window_s` is the duration the model was trained on; `clip_rate` is the rate of CLIP frames, in Hz; `usual_guidance` is
-    the guidance it sounds best with.
+    the guidance it sounds best with. `num_start_latents_held` latents at a clip's start repeat the one after them, for a
+    model whose autoencoder spoilt the edge of its training sounds and which would make a burst there.
     """
 
     video_encoder: VideoEncoderSpec

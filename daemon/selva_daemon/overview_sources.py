@@ -50,10 +50,10 @@ def collect_overview(timeline_path: Path) -> Overview:
         raise NothingToSpotError(
             f"{timeline_path.name} has no stem tracks; make them with `selva render` first"
         )
-    facts = {str(track.name): track.metadata[NAMESPACE] for track in stem_tracks}
+    names = dict.fromkeys(str(track.name) for track in stem_tracks)
     sheet = spot_timeline(
         timeline,
-        [StemTrack(name=name, prompt=str(fact.get("prompt", name))) for name, fact in facts.items()],
+        [StemTrack(name=name, prompt=name) for name in names],
         base_folder=folder,
     )
     end_s = max(clip.record_end_s for clip in sheet.clips)
@@ -92,10 +92,12 @@ def _strip_of(clip: SpottedClip, count: int) -> Iterator[StripFrame]:
 
 def _collect_lane(track: otio.schema.Track, folder: Path, end_s: Fraction, missing: list[str]) -> StemLane:
     stems = []
+    prompts: dict[str, None] = {}
     for item in track.find_clips():
         fact = item.metadata.get(NAMESPACE)
         if fact is None:
             continue
+        prompts[str(fact["prompt"])] = None
         path = resolve_media_path(item.media_reference.target_url, folder)
         start_s, duration_s = _rational(fact["record_start_s"]), _rational(fact["duration_s"])
         num_columns = max(2, round(duration_s / end_s * NUM_COLUMNS))
@@ -109,8 +111,7 @@ def _collect_lane(track: otio.schema.Track, folder: Path, end_s: Fraction, missi
                 record_start_s=float(start_s), record_end_s=float(start_s + duration_s), envelope=envelope
             )
         )
-    prompt = str(track.metadata[NAMESPACE].get("prompt", ""))
-    return StemLane(track=str(track.name), prompt=prompt, stems=tuple(stems))
+    return StemLane(track=str(track.name), prompt=", ".join(prompts), stems=tuple(stems))
 
 
 def read_envelope(path: Path, duration_s: Fraction, num_columns: int) -> npt.NDArray[np.float32]:

@@ -59,7 +59,7 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm without weights, then scale and shift: x (B, N, D), shift and scale (B, 1 or N, D)."""
+    """LayerNorm without weights, then scale and shift: x (B, N, D), shift and scale (B, 1 or N, D); float32."""
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), 1 + scale)
 
 
@@ -113,15 +113,16 @@ class StreamBlock(nn.Module):
     def bring(
         self, x: Tensor, condition: Tensor, rotation: Rotation | None
     ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
-        """x (B, N, D), condition (B, 1 or N, D) -> (q, k, v), and the modulation that `finish` needs."""
-        shift, scale, *rest = self.adaLN_modulation(condition).chunk(self.num_parts, dim=-1)
-        return self.attn(modulate(x, shift, scale), rotation), tuple(rest)
+        """x float32 (B, N, D), condition (B, 1 or N, D) -> (q, k, v), and the modulation that `finish` needs."""
+        shift, scale, *rest = self.adaLN_modulation(condition).float().chunk(self.num_parts, dim=-1)
+        return self.attn(modulate(x, shift, scale).to(condition.dtype), rotation), tuple(rest)
 
     def finish(self, x: Tensor, attended: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:
-        """x (B, N, D), attended (B, N, D) -> (B, N, D)."""
+        """x float32 (B, N, D), attended (B, N, D) -> float32 (B, N, D)."""
         gate, shift_mlp, scale_mlp, gate_mlp = modulation
-        x = torch.addcmul(x, self.linear1(attended), gate)
-        return torch.addcmul(x, self.ffn(modulate(x, shift_mlp, scale_mlp)), gate_mlp)
+        x = torch.addcmul(x, self.linear1(attended).float(), gate)
+        branch = self.ffn(modulate(x, shift_mlp, scale_mlp).to(attended.dtype))
+        return torch.addcmul(x, branch.float(), gate_mlp)
 
 
 class FusedBlock(StreamBlock):

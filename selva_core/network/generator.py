@@ -27,7 +27,7 @@ from selva_core.specs import GeneratorSpec
 class Conditions:
     """What the generator needs of prompts and pictures, ready for any number of steps.
 
-    sync: (B, N, D), one vector per latent; clip: (B, K, D); text: (B, L, D); pooled: (B, D).
+    sync: (B, N, D), one vector per latent; clip: (B, K, D); text: (B, L, D); pooled: (B, D); all float32.
     """
 
     sync: Tensor
@@ -154,10 +154,10 @@ class Generator(nn.Module):
         pooled = self.clip_cond_proj(clip_tokens.mean(dim=1)) + self.text_cond_proj(text_tokens.mean(dim=1))
         head_width = spec.head_width
         return Conditions(
-            sync=self._project_sync(sync, num_latents),
-            clip=clip_tokens,
-            text=text_tokens,
-            pooled=self.global_cond_mlp(pooled),
+            sync=self._project_sync(sync, num_latents).float(),
+            clip=clip_tokens.float(),
+            text=text_tokens.float(),
+            pooled=self.global_cond_mlp(pooled).float(),
             rotations=Rotations(
                 latent=build_rotation(num_latents, head_width, 1.0, text.device),
                 clip=build_rotation(num_clip_frames, head_width, num_latents / num_clip_frames, text.device),
@@ -189,10 +189,10 @@ class Generator(nn.Module):
         check_shape("latents", latents, (batch_size, num_latents, self.spec.latent_channels))
         moment = self.t_embed(t.to(latents.device).expand(batch_size))
         c = rearrange(moment + conditions.pooled, "b d -> b 1 d")
-        e = c + conditions.sync
+        c, e = c.to(self.dtype), (c + conditions.sync).to(self.dtype)
 
         x = self.audio_input_proj(latents.to(self.dtype))
-        streams = Streams(x, conditions.clip, conditions.text)
+        streams = Streams(x.float(), conditions.clip, conditions.text)
         for block in self.joint_blocks:
             streams = block(streams, c, e, conditions.rotations)
         x = streams.latent
@@ -255,6 +255,6 @@ class FinalLayer(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """x (B, N, D), c (B, 1, D) -> (B, N, C)."""
-        shift, scale = self.adaLN_modulation(c).chunk(2, dim=-1)
-        velocity: Tensor = self.conv(modulate(x, shift, scale))
+        shift, scale = self.adaLN_modulation(c).float().chunk(2, dim=-1)
+        velocity: Tensor = self.conv(modulate(x, shift, scale).to(c.dtype))
         return velocity

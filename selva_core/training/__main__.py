@@ -90,7 +90,7 @@ def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentPar
         if name == "ship":
             stage.add_argument("-o", "--output", type=Path, default=Path("selva_core/weights/selva-nano"))
         if name == "encoder":
-            stage.add_argument("--steering", choices=("full", "no-text", "no-sup"), default="full")
+            stage.add_argument("--steering", choices=("full", "no-text"), default="full")
 
 
 def _example_cut(options: argparse.Namespace) -> None:

@@ -33,7 +33,7 @@ from selva_core.training.sounds import Rng
 from selva_core.training.stage_text import TextTowers
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
-Steering: TypeAlias = Literal["full", "no-text", "no-sup"]
+Steering: TypeAlias = Literal["full", "no-text"]
 
 SEGMENT_FRAMES = NANO_SPEC.video_encoder.segment_num_frames
 NUM_BANDS = 16
@@ -117,7 +117,7 @@ class HeldBackPhrasebook(Phrasebook):
 
 
 class EncoderWithHead(nn.Module):
-    """The encoder and the head it learns through. `steering` takes away the text or the [SUP] vectors, for comparison."""
+    """The encoder and the head it learns through. `steering` takes away the text, for comparison."""
 
     def __init__(self, steering: Steering = "full") -> None:
         super().__init__()
