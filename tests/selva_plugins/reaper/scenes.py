@@ -206,3 +206,21 @@ def project_with(world: World, *items: Item, saved: bool = True, **facts: Any) -
     project = world.add_project(world.home / "Film" / "film.rpp" if saved else None, **facts)
     project.tracks.append(Track(name="Video", items=list(items)))
     return project
+
+
+def ask(world: World, *sounds: str, name: str = GENERATE) -> None:
+    """Run "Generate stems", type sounds, and let the script begin to follow the request."""
+    world.input_answers.append(type_sounds(*sounds or ("Dog: bark",)))
+    run_action(world, name)
+    world.tick(3)
+
+
+def open_scene(world: World) -> tuple[Project, Item, FakeBridge]:
+    """A project with one selected video item, and a bridge that answers as the test says."""
+    item = Item.showing(BIKES, position_s=10.0, length_s=4.0)
+    return project_with(world, item), item, FakeBridge(world)
+
+
+def stems_of(project: Project) -> list[float]:
+    """Where stems lie on the tracks called Dog."""
+    return [item.position_s for track in project.tracks if track.name == "Dog" for item in track.items]

@@ -7,7 +7,8 @@ dialogs nobody expected. On Windows rules also renaming onto a file and paths th
 
 from .dialog_functions import InputDialog
 from .state import Item, Project, Source, Span, Take, Track
-from .world import LUA_VERSIONS, Profile, World
+from .system import Profile
+from .world import LUA_VERSIONS, World
 
 __all__ = [
     "LUA_VERSIONS",

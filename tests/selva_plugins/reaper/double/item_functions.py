@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import pickle
+import wave
 from typing import TYPE_CHECKING
 
 from .registry import reascript
@@ -181,7 +182,18 @@ def set_media_item_take_source(world: World, take: Take, source: Source) -> bool
 
 @reascript("PCM_Source_CreateFromFile")
 def pcm_source_create_from_file(world: World, path: str) -> Source | None:
-    return world.open_source(path)
+    """None for no file; a source of no length for one that cannot be read."""
+    real_path = world.real_path(path)
+    if not real_path.is_file():
+        return None
+    try:
+        with wave.open(str(real_path), "rb") as stream:
+            length_s = stream.getnframes() / stream.getframerate()
+    except (wave.Error, EOFError):
+        length_s = 0.0
+    source = Source.wave(path, length_s)
+    world.loose_sources.append(source)
+    return source
 
 
 @reascript("PCM_Source_Destroy")

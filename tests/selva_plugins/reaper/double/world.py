@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
-import re
-import subprocess
 import time
-import wave
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from . import dialog_functions, item_functions, project_functions, system_functions, track_functions
@@ -19,6 +15,7 @@ from .dialog_functions import InputDialog
 from .imgui_functions import IMGUI_SIGNATURES, ImGuiWindow
 from .registry import FUNCTIONS, Call, Complaint
 from .state import Item, Project, Source, Take, Track, UndoStep
+from .system import Profile, System
 from .table import load_gfx_signatures, load_signatures, parse_version
 
 _FUNCTION_ROOMS = (dialog_functions, item_functions, project_functions, system_functions, track_functions)
@@ -27,20 +24,6 @@ LUA_VERSIONS = ("5.3", "5.4")
 PRELUDE = Path(__file__).with_name("prelude.lua").read_bytes()
 
 _UNDO_TRACKS, _UNDO_ITEMS, _UNDO_REST = 1, 4, 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Profile:
-    """Which REAPER is played. Lua is 5.3 before version 7."""
-
-    version: str = "7.78"
-    system: str = "Other"
-    lua: str = "5.4"
-    has_imgui: bool = False
-
-    @property
-    def is_windows(self) -> bool:
-        return self.system.startswith("Win")
 
 
 class Pointer:
@@ -68,12 +51,11 @@ class Script:
     error: str | None = None
 
 
-class World:
+class World(System):
     """The double. Tests build projects, run scripts, tick, edit as a user would, and end with `assert_clean`."""
 
     def __init__(self, profile: Profile, home: Path) -> None:
-        self.profile = profile
-        self.home = home
+        super().__init__(profile, home)
         self.resource_folder = home / "REAPER"
         self.resource_folder.mkdir(parents=True, exist_ok=True)
         self.projects: list[Project] = []
@@ -92,11 +74,6 @@ class World:
         self.num_peaks_built = 0
         self.peaks_left: dict[int, int] = {}
         self.failing: dict[str, int] = {}
-        self.command_lines: list[str] = []
-        self.on_command: Callable[[list[str]], bool] | None = None
-        self.environment: dict[str, str] = {}
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.short_names: dict[str, str] = {}
         self.listings: dict[str, list[str]] = {}
         self.refresh_depth = 0
         self._closed_canvas = Canvas()
@@ -118,20 +95,6 @@ class World:
     @property
     def project(self) -> Project:
         return self.projects[self.active]
-
-    def host_path(self, path: Path) -> str:
-        """How a real path reads on the system that is played: C:\\... stands for the home folder on Windows."""
-        if not self.profile.is_windows:
-            return str(path)
-        return str(PureWindowsPath("C:\\") / path.relative_to(self.home))
-
-    def real_path(self, text: str) -> Path:
-        if not self.profile.is_windows:
-            return Path(text)
-        windows = PureWindowsPath(text)
-        if windows.drive != "C:":
-            raise Complaint(f"a path on drive C: is wanted; got {text!r}")
-        return self.home.joinpath(*(self.short_names.get(part, part) for part in windows.parts[1:]))
 
     def complain(self, text: str) -> None:
         self.complaints.append(text)
@@ -205,12 +168,6 @@ class World:
         assert not self.complaints, self.complaints
         assert not errors, errors[0]
 
-    def stop_processes(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
     def _load(self, path: Path) -> Script:
         lua = importlib.import_module(f"lupa.lua{self.profile.lua.replace('.', '')}")
         runtime = lua.LuaRuntime(
@@ -241,8 +198,8 @@ class World:
                 ),
                 b"complain": lambda text: self.complain(_as_text(text)),
                 b"give_gfx": script.canvas.attach,
-                b"real_path": self._real_path_for_lua,
-                b"refuses_rename": self._refuses_rename,
+                b"real_path": self.real_path_for_lua,
+                b"refuses_rename": self.refuses_rename,
                 b"path_separator": b"\\" if self.profile.is_windows else b"/",
             }
         )
@@ -432,75 +389,8 @@ class World:
         project.redo_contents.clear()
         project.block_before = None
 
-    def open_source(self, path_text: str) -> Source | None:
-        """What PCM_Source_CreateFromFile does: None for no file; a source of no length for one that cannot be read."""
-        path = self.real_path(path_text)
-        if not path.is_file():
-            return None
-        try:
-            with wave.open(str(path), "rb") as stream:
-                length_s = stream.getnframes() / stream.getframerate()
-        except (wave.Error, EOFError):
-            length_s = 0.0
-        source = Source(kind="WAVE", length_s=length_s, file=path_text)
-        self.loose_sources.append(source)
-        return source
-
-    def start_process(self, command_line: str) -> bool:
-        self.command_lines.append(command_line)
-        words = [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', command_line)]
-        program = words[0] if words else ""
-        if not (program.startswith("/") or re.match(r"[A-Za-z]:\\", program)):
-            raise Complaint(
-                f"a full path to the program is needed, REAPER has no PATH to search; got {program!r}"
-            )
-        if self.on_command is not None:
-            return self.on_command(words)
-        if not Path(program).is_file():
-            return False
-        self.processes.append(
-            subprocess.Popen(
-                words,
-                cwd=os.sep,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        )
-        return True
-
-    def answer_short_name(self, command_line: str) -> str | None:
-        """What cmd.exe says to the question for a folder's 8.3 name; other commands are not answered here."""
-        match = re.fullmatch(r'cmd\.exe /Q /C for %I in \("([^"]+)"\) do @echo %~sI', command_line)
-        if match is None or not self.profile.is_windows:
-            return None
-        parts = []
-        for part in PureWindowsPath(match[1]).parts[1:]:
-            alias = (
-                part
-                if part.isascii()
-                else re.sub(r"\W", "", part.encode("ascii", "ignore").decode())[:6] + "~1"
-            )
-            self.short_names[alias] = part
-            parts.append(alias)
-        return str(PureWindowsPath("C:\\", *parts))
-
     def now_s(self) -> float:
         return time.monotonic() if self.is_real_time else self.clock_s
-
-    # Rules of the system ------------------------------------------------------------------------------------------------
-
-    def _real_path_for_lua(self, path: bytes) -> Any:
-        if self.profile.is_windows and not path.isascii():
-            return None, path + b": No such file or directory"  # the ANSI code page garbles UTF-8
-        try:
-            return os.fsencode(self.real_path(_as_text(path)))
-        except Complaint as complaint:
-            return None, str(complaint).encode()
-
-    def _refuses_rename(self, target: bytes) -> bool:
-        return self.profile.is_windows and os.path.exists(target)
 
 
 def _refuse_attributes(target: object, name: object, is_setting: bool) -> str:
