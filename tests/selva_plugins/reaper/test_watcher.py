@@ -134,6 +134,17 @@ def test_plan_that_cannot_be_read_is_told(world: World) -> None:
     assert world.canvas.says("the placement plan cannot be read: not JSON at byte")
 
 
+def test_plan_of_an_unknown_shape_is_told(world: World) -> None:
+    project, item, bridge = open_scene(world)
+    ask(world)
+    plan = plan_for(world, item)
+    del plan["takes"]
+    bridge.finish([plan])
+    world.tick(30)
+    assert world.canvas.says("the stems cannot be placed")
+    assert (world.is_idle, stems_of(project)) == (False, [])
+
+
 def test_bridge_that_falls_silent_is_started_again_and_then_given_up(world: World) -> None:
     _, _, bridge = open_scene(world)
     ask(world)

@@ -66,15 +66,23 @@ return function(selva)
     end
   end
 
+  local function give_up(entry, problem)
+    entry.problem = problem
+    entry.is_stalled = true
+  end
+
   local function place(entry, proj, place_options)
     local plan, problem = bridge.read_plan(entry.folder)
     if not plan then
-      entry.problem = "the placement plan cannot be read: " .. problem
-      entry.is_stalled = true
+      give_up(entry, "the placement plan cannot be read: " .. problem)
       return
     end
     local before = entry.report
-    local report, sources = placement.apply(proj, plan, place_options)
+    local ok, report, sources = pcall(placement.apply, proj, plan, place_options)
+    if not ok then -- a plan of a shape this script does not know; without this every later run would stumble again
+      give_up(entry, "the stems cannot be placed: " .. tostring(report))
+      return
+    end
     if before then -- a second round, for what was held: keep what was placed in the first
       for _, placed in ipairs(report.placed) do before.placed[#before.placed + 1] = placed end
       report.placed = before.placed

@@ -7,9 +7,9 @@ import pickle
 import wave
 from typing import TYPE_CHECKING
 
+from .parameters import read_or_write_string, read_value, write_value
 from .registry import reascript
 from .state import Item, Project, Source, Take, Track
-from .track_functions import get_set_ext
 
 if TYPE_CHECKING:
     from .world import World
@@ -41,32 +41,19 @@ def get_media_item_track(world: World, item: Item) -> Track:
 
 @reascript("GetMediaItemInfo_Value")
 def get_media_item_info_value(world: World, item: Item, name: str) -> float:
-    if name not in item.values:
-        world.complain(f"GetMediaItemInfo_Value: no parameter {name!r}")
-    return item.values.get(name, 0.0)
+    return read_value(world, item, name)
 
 
 @reascript("SetMediaItemInfo_Value")
 def set_media_item_info_value(world: World, item: Item, name: str, value: float) -> bool:
-    world.edit(item)
-    if name not in item.values:
-        world.complain(f"SetMediaItemInfo_Value: no parameter {name!r}")
-        return False
-    item.values[name] = value
-    return True
+    return write_value(world, item, name, value)
 
 
 @reascript("GetSetMediaItemInfo_String")
 def get_set_media_item_info_string(
     world: World, item: Item, name: str, value: str, is_setting: bool
 ) -> tuple[bool, str]:
-    if is_setting:
-        world.edit(item)
-    if name.startswith("P_EXT:"):
-        return get_set_ext(item.ext, name, value, is_setting)
-    if is_setting or name != "GUID":
-        world.complain(f"GetSetMediaItemInfo_String: no parameter {name!r}, setting {is_setting}")
-    return True, item.guid
+    return read_or_write_string(world, item, name, value, is_setting)
 
 
 @reascript("UpdateItemInProject")
@@ -127,34 +114,19 @@ def add_take_to_media_item(world: World, item: Item) -> Take:
 
 @reascript("GetMediaItemTakeInfo_Value")
 def get_media_item_take_info_value(world: World, take: Take, name: str) -> float:
-    if name not in take.values:
-        world.complain(f"GetMediaItemTakeInfo_Value: no parameter {name!r}")
-    return take.values.get(name, 0.0)
+    return read_value(world, take, name)
 
 
 @reascript("SetMediaItemTakeInfo_Value")
 def set_media_item_take_info_value(world: World, take: Take, name: str, value: float) -> bool:
-    world.edit(take)
-    if name not in take.values:
-        world.complain(f"SetMediaItemTakeInfo_Value: no parameter {name!r}")
-        return False
-    take.values[name] = value
-    return True
+    return write_value(world, take, name, value)
 
 
 @reascript("GetSetMediaItemTakeInfo_String")
 def get_set_media_item_take_info_string(
     world: World, take: Take, name: str, value: str, is_setting: bool
 ) -> tuple[bool, str]:
-    if is_setting:
-        world.edit(take)
-    if name.startswith("P_EXT:"):
-        return get_set_ext(take.ext, name, value, is_setting)
-    if is_setting and name == "P_NAME":
-        take.name = value
-    elif is_setting or name not in ("P_NAME", "GUID"):
-        world.complain(f"GetSetMediaItemTakeInfo_String: no parameter {name!r}, setting {is_setting}")
-    return True, take.guid if name == "GUID" else take.name
+    return read_or_write_string(world, take, name, value, is_setting)
 
 
 @reascript("GetTakeNumStretchMarkers")

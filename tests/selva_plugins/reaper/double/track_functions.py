@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .parameters import read_or_write_string, read_value, write_value
 from .registry import reascript
 from .state import Item, Project, Track
 
@@ -44,34 +45,19 @@ def get_media_track_info_value(world: World, track: Track, name: str) -> float:
     if name == "IP_TRACKNUMBER":
         tracks = world.owner_of(track).tracks
         return 1.0 + next(index for index, other in enumerate(tracks) if other is track)
-    if name not in track.values:
-        world.complain(f"GetMediaTrackInfo_Value: no parameter {name!r}")
-    return track.values.get(name, 0.0)
+    return read_value(world, track, name)
 
 
 @reascript("SetMediaTrackInfo_Value")
 def set_media_track_info_value(world: World, track: Track, name: str, value: float) -> bool:
-    world.edit(track)
-    if name not in track.values:
-        world.complain(f"SetMediaTrackInfo_Value: no parameter {name!r}")
-        return False
-    track.values[name] = value
-    return True
+    return write_value(world, track, name, value)
 
 
 @reascript("GetSetMediaTrackInfo_String")
 def get_set_media_track_info_string(
     world: World, track: Track, name: str, value: str, is_setting: bool
 ) -> tuple[bool, str]:
-    if is_setting:
-        world.edit(track)
-    if name.startswith("P_EXT:"):
-        return get_set_ext(track.ext, name, value, is_setting)
-    if is_setting and name == "P_NAME":
-        track.name = value
-    elif is_setting or name not in ("P_NAME", "GUID"):
-        world.complain(f"GetSetMediaTrackInfo_String: no parameter {name!r}, setting {is_setting}")
-    return True, track.guid if name == "GUID" else track.name
+    return read_or_write_string(world, track, name, value, is_setting)
 
 
 @reascript("CountTrackMediaItems")
@@ -105,10 +91,3 @@ def delete_track_media_item(world: World, track: Track, item: Item) -> bool:
 @reascript("TrackList_AdjustWindows")
 def track_list_adjust_windows(world: World, is_minor: bool) -> None:
     pass
-
-
-def get_set_ext(ext: dict[str, str], name: str, value: str, is_setting: bool) -> tuple[bool, str]:
-    key = name.removeprefix("P_EXT:")
-    if is_setting:
-        ext[key] = value
-    return bool(ext.get(key)), ext.get(key, "")
