@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from selva_core.network import Network, build_network
-from selva_core.network.parts import PARTS
+from selva_core.network.parts import place_part
 from selva_core.prompt_tokens import Pieces, PromptTokenizer
 from selva_core.specs import ModelSpec
 
@@ -36,7 +36,7 @@ def build_stand_in(
         for name, tensor in part.state_dict().items():
             if tensor.is_floating_point() and not name.endswith(".filter"):
                 tensor.copy_(stand_in_tensor(f"{part_name}.{name}", tuple(tensor.shape)))
-        part.to(device=device, dtype=torch.float32 if PARTS[part_name].keeps_float32 else dtype)
+        place_part(part_name, part, torch.device(device), dtype)
     return replace(network, device=torch.device(device), dtype=dtype)
 
 

@@ -59,7 +59,7 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm without weights, then scale and shift: x (B, N, D), shift and scale (B, 1 or N, D); float32."""
+    """LayerNorm without weights, then scale and shift: x (B, N, D), shift and scale (B, 1 or N, D)."""
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), 1 + scale)
 
 
@@ -87,7 +87,8 @@ class SelfAttention(nn.Module):
 class StreamBlock(nn.Module):
     """One stream in a joint block: what it brings to the attention, and what it makes of the answer.
 
-    kernel: 3 for streams along time, 1 for text. A stream that `only_brings` has no output half.
+    kernel: 3 for streams along time, 1 for text. A stream that `only_brings` has no output half. Streams,
+    conditions and modulation are float32; attention and MLP run in the precision of their weights.
     """
 
     def __init__(
@@ -113,12 +114,13 @@ class StreamBlock(nn.Module):
     def bring(
         self, x: Tensor, condition: Tensor, rotation: Rotation | None
     ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
-        """x float32 (B, N, D), condition (B, 1 or N, D) -> (q, k, v), and the modulation that `finish` needs."""
-        shift, scale, *rest = self.adaLN_modulation(condition).float().chunk(self.num_parts, dim=-1)
-        return self.attn(modulate(x, shift, scale).to(condition.dtype), rotation), tuple(rest)
+        """x (B, N, D), condition (B, 1 or N, D) -> (q, k, v), and the modulation that `finish` needs."""
+        shift, scale, *rest = self.adaLN_modulation(condition).chunk(self.num_parts, dim=-1)
+        entering = modulate(x, shift, scale).to(self.attn.qkv.weight.dtype)
+        return self.attn(entering, rotation), tuple(rest)
 
     def finish(self, x: Tensor, attended: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:
-        """x float32 (B, N, D), attended (B, N, D) -> float32 (B, N, D)."""
+        """x (B, N, D), attended (B, N, D) -> (B, N, D)."""
         gate, shift_mlp, scale_mlp, gate_mlp = modulation
         x = torch.addcmul(x, self.linear1(attended).float(), gate)
         branch = self.ffn(modulate(x, shift_mlp, scale_mlp).to(attended.dtype))

@@ -26,8 +26,7 @@ from selva_core.specs import ModelSpec
 class Network:
     """The parts of one model, owned by whoever loaded them.
 
-    `dtype` is what the text towers, the video encoder and the generator run in; VAE and vocoder are always
-    float32.
+    `dtype` is what the video encoder and the generator's blocks run in; everything else is float32.
     """
 
     spec: ModelSpec

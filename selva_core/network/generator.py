@@ -27,7 +27,7 @@ from selva_core.specs import GeneratorSpec
 class Conditions:
     """What the generator needs of prompts and pictures, ready for any number of steps.
 
-    sync: (B, N, D), one vector per latent; clip: (B, K, D); text: (B, L, D); pooled: (B, D); all float32.
+    sync: (B, N, D), one vector per latent; clip: (B, K, D); text: (B, L, D); pooled: (B, D). All float32.
     """
 
     sync: Tensor
@@ -73,7 +73,10 @@ def join_conditions(parts: Sequence[Conditions]) -> Conditions:
 
 
 class Generator(nn.Module):
-    """The velocity field of the flow; attribute names are the published ones."""
+    """The velocity field of the flow; attribute names are the published ones.
+
+    Entrances, conditions and exit are float32; the blocks' attention and MLPs may run in bfloat16 (see PARTS).
+    """
 
     latent_mean: Tensor
     latent_std: Tensor
@@ -118,10 +121,6 @@ class Generator(nn.Module):
         )
         self.final_layer = FinalLayer(width, spec.latent_channels)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.empty_sync_feat.dtype
-
     def prepare_conditions(
         self,
         *,
@@ -149,15 +148,15 @@ class Generator(nn.Module):
             clip = self.empty_clip_feat.expand(batch_size, num_clip_frames, -1)
         check_shape("clip", clip, (batch_size, num_clip_frames, spec.clip_width))
 
-        text_tokens = self.text_input_proj(text.to(self.dtype))
-        clip_tokens = self.clip_input_proj(clip.to(self.dtype))
+        text_tokens = self.text_input_proj(text.float())
+        clip_tokens = self.clip_input_proj(clip.float())
         pooled = self.clip_cond_proj(clip_tokens.mean(dim=1)) + self.text_cond_proj(text_tokens.mean(dim=1))
         head_width = spec.head_width
         return Conditions(
-            sync=self._project_sync(sync, num_latents).float(),
-            clip=clip_tokens.float(),
-            text=text_tokens.float(),
-            pooled=self.global_cond_mlp(pooled).float(),
+            sync=self._project_sync(sync, num_latents),
+            clip=clip_tokens,
+            text=text_tokens,
+            pooled=self.global_cond_mlp(pooled),
             rotations=Rotations(
                 latent=build_rotation(num_latents, head_width, 1.0, text.device),
                 clip=build_rotation(num_clip_frames, head_width, num_latents / num_clip_frames, text.device),
@@ -189,10 +188,10 @@ class Generator(nn.Module):
         check_shape("latents", latents, (batch_size, num_latents, self.spec.latent_channels))
         moment = self.t_embed(t.to(latents.device).expand(batch_size))
         c = rearrange(moment + conditions.pooled, "b d -> b 1 d")
-        c, e = c.to(self.dtype), (c + conditions.sync).to(self.dtype)
+        e = c + conditions.sync
 
-        x = self.audio_input_proj(latents.to(self.dtype))
-        streams = Streams(x.float(), conditions.clip, conditions.text)
+        x = self.audio_input_proj(latents.float())
+        streams = Streams(x, conditions.clip, conditions.text)
         for block in self.joint_blocks:
             streams = block(streams, c, e, conditions.rotations)
         x = streams.latent
@@ -211,7 +210,7 @@ class Generator(nn.Module):
 
     def _project_sync(self, sync: Tensor, num_latents: int) -> Tensor:
         """sync (B, S * R, sync_width) -> one vector per latent (B, N, D), nearest in time."""
-        per_segment = rearrange(sync.to(self.dtype), "b (s r) d -> b s r d", r=self.spec.num_sync_per_segment)
+        per_segment = rearrange(sync.float(), "b (s r) d -> b s r d", r=self.spec.num_sync_per_segment)
         placed = rearrange(per_segment + self.sync_pos_emb, "b s r d -> b (s r) d")
         projected = self.sync_input_proj(placed)
         stretched = F.interpolate(projected.transpose(1, 2), size=num_latents, mode="nearest-exact")
@@ -238,7 +237,7 @@ class TimeEmbedding(nn.Module):
         frequencies = self.frequency_scale * (1.0 / 10_000.0**shares)
         angles = t.float()[:, None] * frequencies
         sinusoids = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        embedded: Tensor = self.mlp(sinusoids.to(next(self.mlp.parameters()).dtype))
+        embedded: Tensor = self.mlp(sinusoids)
         return embedded
 
 
@@ -255,6 +254,6 @@ class FinalLayer(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """x (B, N, D), c (B, 1, D) -> (B, N, C)."""
-        shift, scale = self.adaLN_modulation(c).float().chunk(2, dim=-1)
-        velocity: Tensor = self.conv(modulate(x, shift, scale).to(c.dtype))
+        shift, scale = self.adaLN_modulation(c).chunk(2, dim=-1)
+        velocity: Tensor = self.conv(modulate(x, shift, scale))
         return velocity

@@ -41,14 +41,14 @@ class Part:
     """One part of the network and how its file is read.
 
     build: the part from a model's spec, with or without what only training needs. unused: keys of published
-    files that nothing here runs. only_training: keys that only training needs. keeps_float32: the part stays
-    in float32 whatever the rest of the network runs in.
+    files that nothing here runs. only_training: keys that only training needs. reduced: weights that run in
+    the precision the network is loaded in; all others stay in float32.
     """
 
     build: Callable[[ModelSpec, bool], nn.Module]
     unused: str = ""
     only_training: str = ""
-    keeps_float32: bool = False
+    reduced: str = ""
 
 
 # The picture's 2-D patches and the empty text are what other code trained with; CLIP's image tower and T5's
@@ -62,14 +62,16 @@ PARTS: Mapping[str, Part] = {
     "video_encoder": Part(
         build=lambda spec, _: VideoEncoder(spec.video_encoder),
         unused=r"vfeat_extractor\.patch_embed\.proj\.(weight|bias)|empty_string_feat",
+        reduced=r".*",
     ),
-    "generator": Part(build=lambda spec, _: Generator(spec.generator)),
+    "generator": Part(
+        build=lambda spec, _: Generator(spec.generator),
+        reduced=r"(joint|fused)_blocks\..*\.(attn\.qkv|linear1|ffn)\..*",
+    ),
     "vae": Part(
-        build=lambda spec, for_training: Vae(spec.vae, has_encoder=for_training),
-        only_training=r"encoder\..*",
-        keeps_float32=True,
+        build=lambda spec, for_training: Vae(spec.vae, has_encoder=for_training), only_training=r"encoder\..*"
     ),
-    "vocoder": Part(build=lambda spec, _: Vocoder(spec.vocoder), keeps_float32=True),
+    "vocoder": Part(build=lambda spec, _: Vocoder(spec.vocoder)),
 }
 
 
@@ -128,11 +130,11 @@ def load_part(
 
 
 def place_part(name: str, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Move a part to a device and its learned weights to a precision; fixed tables are float32 everywhere."""
+    """Move a part to a device, and the weights that may run in `dtype` to that; all else is float32."""
     module.to(device)
-    weights_dtype = torch.float32 if PARTS[name].keeps_float32 else dtype
-    for parameter in module.parameters():
-        parameter.data = parameter.data.to(weights_dtype)
+    reduced = re.compile(PARTS[name].reduced)
+    for key, parameter in module.named_parameters():
+        parameter.data = parameter.data.to(dtype if reduced.fullmatch(key) else torch.float32)
     for table in module.buffers():
         if table.is_floating_point():
             table.data = table.data.float()
