@@ -104,6 +104,7 @@ def install(chosen: Path | None, machine: Machine | None = None) -> list[SetupRe
 
 def _install_into(resource_path: Path, machine: Machine) -> SetupReport:
     report = SetupReport(resource_path=resource_path)
+    command, requests = _plan_bridge(resource_path, machine)
     try:
         scripts = scripts_folder(resource_path)
         foreign = [copy for copy in list_script_copies(scripts) if copy.parent != scripts / _SCRIPT_FOLDER]
@@ -113,7 +114,7 @@ def _install_into(resource_path: Path, machine: Machine) -> SetupReport:
         else:
             _copy_scripts(resource_path, scripts, report)
             _register_actions(resource_path, machine, report)
-        _write_bridge_file(resource_path, machine, report)
+        _write_bridge_file(resource_path, machine, command, requests, report)
     except OSError as error:
         raise HostSetupError(f"cannot install into {resource_path}: {error}") from error
     return report
@@ -146,15 +147,21 @@ def _copy_scripts(resource_path: Path, scripts: Path, report: SetupReport) -> No
     report.done.append(f"{len(names)} script files in {target}" + ("" if changed else " (unchanged)"))
 
 
-def _write_bridge_file(resource_path: Path, machine: Machine, report: SetupReport) -> None:
-    requests = choose_request_folder(resource_path, machine)
-    ensure_private_folder(requests)
-    command = bridge_command(resource_path, machine)
+def _plan_bridge(resource_path: Path, machine: Machine) -> tuple[list[str], Path]:
+    """How the bridge is started, and the folder for requests. Raises HostSetupError for what no command line can hold."""
+    command, requests = bridge_command(resource_path, machine), choose_request_folder(resource_path, machine)
     for word in [*command, str(requests)]:
         if '"' in word or "\n" in word:
             raise HostSetupError(
                 f"a path with a double quote or a line break cannot be handed to REAPER: {word!r}"
             )
+    return command, requests
+
+
+def _write_bridge_file(
+    resource_path: Path, machine: Machine, command: list[str], requests: Path, report: SetupReport
+) -> None:
+    ensure_private_folder(requests)
     _write_own(
         resource_path,
         "bridge.json",

@@ -63,6 +63,8 @@ def environment_of(places: Places) -> dict[str, str]:
 def studio(profile: Profile, tmp_path: Path, places: Places) -> Iterator[World]:
     """A REAPER with our scripts installed by the installer, in real time."""
     world = World(profile, tmp_path)
+    world.resource_folder = tmp_path / "Jörg's 100% 日本 REAPER"
+    world.resource_folder.mkdir()
     world.is_real_time = True
     world.environment = environment_of(places)
     (world.resource_folder / "reaper.ini").write_text("[REAPER]\n")
@@ -270,6 +272,19 @@ def test_new_takes_have_the_next_seeds_and_the_same_place(studio: World, movie: 
     assert_within_a_sample(
         clicks_s(project.track_named("Dog")), seen_s(item, first_media_s=0.0, until_media_s=2.0, speed=1)
     )
+
+
+def test_awkward_words_arrive_as_they_were_typed(studio: World, movie: Path) -> None:
+    item = Item.showing(Source.video(movie, LENGTH_S), position_s=1.0, length_s=1.0, name='cut "A" \\ 50% 犬')
+    project = open_project(studio, movie.parent, item)
+    track, prompt = 'Jörg\'s "Dog" 犬 100%', 'a "small" dog\'s bark, 100% `loud` \\ (wet] {日本}'
+    studio.input_answers.append(type_sounds(f"{track}: {prompt}", Model="selva-echo"))
+    run_installed(studio, GENERATE)
+    wait_for_report(studio)
+    (stem,) = project.track_named(track).items
+    recipe = json.loads(stem.active_take.ext["selva"])
+    assert (recipe["track"], recipe["prompt"], recipe["clip"]["path"]) == (track, prompt, str(movie))
+    assert stem.active_take.name == f'{track} - cut "A" \\ 50% 犬'
 
 
 def test_items_without_picture_are_refused_by_name_beside_others(studio: World, movie: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,15 @@ def test_lower_case_scripts_folder_is_used_as_it_is(tmp_path: Path) -> None:
         resource_path / "Scripts"
     )
     assert (resource_path / "scripts" / "Selva" / PACKAGE_SCRIPT).is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such names")
+def test_path_that_no_command_line_can_hold_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / 'a "quoted" folder'
+    folder.mkdir()
+    with pytest.raises(HostSetupError, match="a double quote or a line break cannot be handed to REAPER"):
+        install(folder, machine(tmp_path))
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(("short", "is_inside"), [("C:\\JRG~1\\requests", True), ("", False)])
