@@ -97,19 +97,27 @@ return function(selva)
 
   -- Sources ------------------------------------------------------------------------------------------------------------
 
-  -- The take of ours on a stem track that holds `file` at `start_s`: the stem is there already.
-  local function is_there_already(proj, placed)
-    local first = placed.takes[1]
-    for _, track in ipairs(tracks.list_stem_tracks(proj, placed.stem_track)) do
+  -- File -> where on the stem tracks it lies, for files that are the first take of an item.
+  local function index_stems(proj)
+    local starts_by_file = {}
+    for _, track in ipairs(tracks.list_stem_tracks(proj)) do
       for index = 0, reaper.CountTrackMediaItems(track) - 1 do
         local item = reaper.GetTrackMediaItem(track, index)
         local take = reaper.GetTake(item, 0)
         local source = take and reaper.GetMediaItemTake_Source(take)
-        local start = reaper.GetMediaItemInfo_Value(item, "D_POSITION")
-        if source and reaper.GetMediaSourceFileName(source) == first.file and is_same(start, placed.span.start_s) then
-          return true
+        if source then
+          local file = reaper.GetMediaSourceFileName(source)
+          starts_by_file[file] = starts_by_file[file] or {}
+          table.insert(starts_by_file[file], reaper.GetMediaItemInfo_Value(item, "D_POSITION"))
         end
       end
+    end
+    return starts_by_file
+  end
+
+  local function is_there_already(placed, starts_by_file)
+    for _, start in ipairs(starts_by_file[placed.takes[1].file] or {}) do
+      if is_same(start, placed.span.start_s) then return true end
     end
     return false
   end
@@ -291,14 +299,14 @@ return function(selva)
     local only_cues = options and options.only_cues
     local ignore_anchors = options and options.ignore_anchors
     local report = { placed = json.array(), already = json.array(), held = json.array(), failed = json.null }
-    local by_guid = index_items(proj)
+    local by_guid, starts_by_file = index_items(proj), index_stems(proj)
     local targets = {}
     for _, placed in ipairs(plan.placements) do
       if not only_cues or only_cues[placed.cue] then
         local reason = aim(placed, by_guid, ignore_anchors)
         if reason then
           report.held[#report.held + 1] = { cue = placed.cue, label = placed.label, reason = reason }
-        elseif not placed.item and is_there_already(proj, placed) then
+        elseif not placed.item and is_there_already(placed, starts_by_file) then
           report.already[#report.already + 1] = { cue = placed.cue, label = placed.label }
         else
           targets[#targets + 1] = placed

@@ -115,12 +115,13 @@ return function()
     return true
   end
 
-  -- The stem tracks called `name`, from top to bottom.
+  -- The stem tracks called `name`, or all of them without a name, from top to bottom.
   function tracks.list_stem_tracks(proj, name)
     local found = {}
     local folder = find_folder(proj)
     for _, child in ipairs(folder and list_children(proj, folder) or {}) do
-      if read_mark(child, STEM_MARK) == name then
+      local mark = read_mark(child, STEM_MARK)
+      if mark == name or (name == nil and mark ~= "") then
         found[#found + 1] = child
       end
     end
