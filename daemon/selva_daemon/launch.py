@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from selva_daemon.connection import process_is_alive, read_connection
-from selva_daemon.errors import DaemonStartError, DaemonUnavailableError
-from selva_daemon.instance_lock import ALREADY_RUNNING
+from selva_daemon.errors import DaemonRunningError, DaemonStartError, DaemonUnavailableError
+from selva_daemon.instance_lock import ALREADY_RUNNING, InstanceLock
 from selva_daemon.places import Places, ensure_private_folder
 
 START_TIMEOUT_S = 30.0
@@ -34,11 +35,28 @@ def start_daemon(places: Places, *, timeout_s: float = START_TIMEOUT_S) -> int:
         words = first_words.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN_LOG_CHARS:]
         if ALREADY_RUNNING not in words or time.monotonic() >= give_up_s:
             break
-        time.sleep(LOOK_EVERY_S)  # a daemon that is ending listens no more and still holds its lock
+        if (listening := _wait_for_lock(places, give_up_s)) is not None:
+            return listening
     raise DaemonStartError(
         f"the daemon did not start: {words or f'no answer in {timeout_s:g} s'} (log: {places.log_file})",
         log_file=str(places.log_file),
     )
+
+
+def _wait_for_lock(places: Places, give_up_s: float) -> int | None:
+    """Wait while another daemon holds the lock and does not listen: it is starting, and then its process id is
+    returned, or it is ending, and then None is.
+    """
+    lock = InstanceLock(places.lock_file)
+    while time.monotonic() < give_up_s:
+        if (listening := _listening_pid(places)) is not None:
+            return listening
+        with contextlib.suppress(DaemonRunningError):
+            lock.acquire()
+            lock.release()
+            return None
+        time.sleep(LOOK_EVERY_S)
+    return None
 
 
 def _launch_and_wait(places: Places, first_words: Path, give_up_s: float) -> int | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import zmq
 from selva_daemon.async_client import AsyncClient
@@ -28,7 +30,7 @@ from selva_daemon.launch import start_daemon
 from selva_daemon.places import Places
 from selva_daemon.protocol import Envelope, pack, parse
 
-from tests.selva_daemon.daemons import JobMaker, StartDaemon, end_process_tree, raw_dealer
+from tests.selva_daemon.daemons import JobMaker, StartDaemon, end_process_tree, raw_dealer, wait_until
 
 
 def test_without_a_daemon_the_client_says_how_to_start_one(places: Places) -> None:
@@ -208,6 +210,18 @@ def test_a_second_start_while_the_first_is_starting_ends_with_one_daemon(places:
     pids = {int(starter.communicate(timeout=60)[0]) for starter in starters}
     try:
         assert len(pids) == 1
+        wait_until(lambda: daemons_of(places) == pids, "the end of the starts that came second")
     finally:
-        for pid in pids:
+        for pid in pids | daemons_of(places):
             end_process_tree(pid)
+
+
+def daemons_of(places: Places) -> set[int]:
+    """The process ids of all daemons that were started for this state folder."""
+    found = set()
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        with contextlib.suppress(psutil.Error):
+            is_daemon = "selva_daemon.service" in (process.info["cmdline"] or [])
+            if is_daemon and process.environ().get("SELVA_STATE_DIR") == str(places.state):
+                found.add(process.pid)
+    return found
