@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from selva_core.errors import RequestError
+from selva_core.errors import RequestError, SelvaError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +25,11 @@ MAX_SEED = 2**63 - 1
 class PictureRange:
     """Which instants of a media file are seen.
 
-    At t seconds after the range begins, the picture shows media time `start_s + speed * t`. Times are exact seconds on the
-    file's own clock, zero at its first frame (an embedded timecode is not in them). `speed` is 1 for ordinary clips, 2 for
-    twice as fast, negative for reverse (then `start_s` is where reverse play begins), 0 for a freeze frame.
+    At t seconds after the range begins, the picture shows media time `start_s + speed * t`: the last frame that begins by
+    then. Times are exact seconds on the file's own clock, zero at its first frame (an embedded timecode is not in them).
+    `speed` is 1 for ordinary clips, 2 for twice as fast, 0 for a freeze frame. Negative is reverse: `start_s` is then the
+    start of the frame seen first, and at t the first frame is seen that begins at or after that media time, so that every
+    frame lasts as long as it does forwards.
     """
 
     path: Path
@@ -94,6 +96,23 @@ class Waveform:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class RenderOrder:
+    """The stems wanted of one picture, where several pictures are rendered in one call.
+
+    on_progress hears how far this order is; is_cancelled says whether nobody wants it any more.
+    """
+
+    picture: PictureRange
+    requests: Sequence[StemRequest]
+    on_progress: Callable[[RenderProgress], None]
+    is_cancelled: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        if not self.requests:
+            raise RequestError("an order is for at least one stem; got none")
+
+
 class FeatureStore(Protocol):
     """Keeps what is costly and depends on no prompt, under keys of 64 hex digits; an entry may vanish any time."""
 
@@ -141,6 +160,23 @@ class Engine(Protocol):
 
         Raises RenderCancelled within one sampling step once `is_cancelled()` is true; MediaError, ModelError,
         OutOfMemoryError as their names say.
+        """
+        ...
+
+    @property
+    def pictures_together(self) -> int:
+        """Up to how many pictures gain from being rendered in one call; 1 where nothing is gained."""
+        ...
+
+    def render_together(
+        self, orders: Sequence[RenderOrder], *, settings: SamplingSettings
+    ) -> list[list[Waveform] | SelvaError]:
+        """Render several pictures that last equally long, their stems in the same batches.
+
+        Returns for each order its waveforms, or why there are none (MediaError, RenderCancelled); it does not
+        stop the others. Every order is asked within one sampling step whether it is cancelled, also while
+        another's picture is read. Raises RequestError for pictures that do not last equally long;
+        OutOfMemoryError.
         """
         ...
 

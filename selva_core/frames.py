@@ -7,7 +7,7 @@ while they are decoded, so full-size pictures never pile up, whatever the range 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
@@ -60,9 +60,9 @@ def iter_frames(
 ) -> Iterator[Frame]:
     """Yield uint8 (size_px, size_px, 3) RGB frames in the order of play, read-only.
 
-    Frame k is the last one shown at media time `start_s + speed * k / frame_rate_hz`: low rates hold frames,
-    high rates drop them. `num_frames` defaults to `count_frames`; past the range's last instant its last
-    frame is held. Seeks to the in-point and decodes no further than the out-point.
+    Frame k is what `PictureRange` says is seen at k / frame_rate_hz: low rates hold frames, high rates drop
+    them. `num_frames` defaults to `count_frames`; past the range's last instant its last frame is held. Seeks
+    to the in-point and decodes no further than the out-point.
 
     Raises MediaNotFoundError, MediaUnreadableError, NoVideoStreamError, RangeOutsideMediaError.
     """
@@ -83,32 +83,35 @@ def _frames_at(
     reader: MediaReader, times_s: Sequence[Fraction], scaler: FrameScaler, speed: Fraction
 ) -> Iterator[Frame]:
     if speed >= 0:
-        yield from _frames_ahead(reader, times_s, scaler)
+        yield from _frames_forwards(reader, times_s, scaler)
     else:
         for first in range(0, len(times_s), _REVERSE_BLOCK_FRAMES):
             block_s = times_s[first : first + _REVERSE_BLOCK_FRAMES]
-            yield from reversed(list(_frames_ahead(reader, block_s[::-1], scaler)))
+            yield from reversed(list(_frames_forwards(reader, block_s[::-1], scaler, is_reverse=True)))
 
 
-def _frames_ahead(reader: MediaReader, times_s: Sequence[Fraction], scaler: FrameScaler) -> Iterator[Frame]:
-    """Yield one scaled frame for each of the ascending media times; past the media's end its last frame."""
+def _frames_forwards(
+    reader: MediaReader, times_s: Sequence[Fraction], scaler: FrameScaler, *, is_reverse: bool = False
+) -> Iterator[Frame]:
+    """Yield one scaled frame for each of the ascending media times; past the media's end its last frame.
+
+    A frame is seen from its start on; in reverse, where its start is reached last, up to its start.
+    """
     done = 0
     for shown in reader.iter_shown(times_s[0]):
-        num_seen = _count_before(times_s, done, shown.end_s)
         if shown.is_last:
             _require_whole(reader, shown.end_s, times_s[-1])
-            num_seen = len(times_s) - done
-        if num_seen:
+            num_done = len(times_s)
+        elif is_reverse:
+            num_done = bisect_right(times_s, shown.start_s, lo=done)
+        else:
+            num_done = bisect_left(times_s, shown.end_s, lo=done)
+        if num_done > done:
             scaled = scaler.scale(shown.frame)
-            yield from (scaled for _ in range(num_seen))
-            done += num_seen
+            yield from (scaled for _ in range(num_done - done))
+            done = num_done
         if done == len(times_s):
             return
-
-
-def _count_before(times_s: Sequence[Fraction], first: int, end_s: Fraction) -> int:
-    """How many times from index `first` on lie before `end_s`."""
-    return bisect_left(times_s, end_s, lo=first) - first
 
 
 def _require_whole(reader: MediaReader, decoded_end_s: Fraction, last_s: Fraction) -> None:

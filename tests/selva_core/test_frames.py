@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from selva_core.echo import find_flashes
 from selva_core.engine import PictureRange
 from selva_core.errors import (
     MediaNotFoundError,
@@ -138,8 +140,42 @@ def test_reverse_shows_the_same_frames_backwards(
     numbered_video: MakeVideo, numbers_seen: Callable[..., list[int]], speed: Fraction
 ) -> None:
     path = numbered_video("n.mp4", num_frames=200, gop_frames=50, num_b_frames=2)
-    expected = [int(150 + speed * k // 1) for k in range(25)]
+    expected = [math.ceil(150 + speed * k) for k in range(25)]
     assert numbers_seen(path, Fraction(150, 25), Fraction(1), Fraction(speed)) == expected
+
+
+@pytest.mark.parametrize(
+    "speed", [Fraction(-1), Fraction(-1, 2), Fraction(-3, 4), Fraction(-2), Fraction(-7, 3)]
+)
+@pytest.mark.parametrize("rate_hz", [24, 25, 30, 60, *NTSC_RATES])
+def test_reverse_shows_a_flash_on_the_first_frame_after_its_click(
+    flashing_video: MakeVideo, rate_hz: Fraction, speed: Fraction
+) -> None:
+    rate_hz = Fraction(rate_hz)
+    path = flashing_video("flash.mkv", num_frames=90, flashes={23, 41, 58}, rate_hz=rate_hz)
+    picture = PictureRange(path=path, start_s=80 / rate_hz, duration_s=80 / rate_hz / -speed, speed=speed)
+    is_bright = [bool(frame.mean() > 128) for frame in iter_frames(picture, size_px=SIZE_PX)]
+    risen = [k for k, bright in enumerate(is_bright) if bright and not is_bright[k - 1]]
+    frame_s = 1 / rate_hz / -speed
+    clicks_s = find_flashes(picture)
+    assert len(clicks_s) == 3
+    expected = [math.ceil(click_s * 25) for click_s in clicks_s]
+    if frame_s * 25 >= 1:  # every frame is long enough to be seen
+        assert risen == expected
+    else:
+        assert set(risen) <= set(expected)
+
+
+def test_reverse_of_a_variable_rate_follows_the_time_stamps(
+    numbered_video: MakeVideo, numbers_seen: Callable[..., list[int]]
+) -> None:
+    shown_at_ms = [0, 33, 200, 210, 215, 480, 500, 900, 1000, 1700, 1733]
+    path = numbered_video(
+        "vfr.mkv", num_frames=len(shown_at_ms), time_base_s=Fraction(1, 1000), pts=shown_at_ms, gop_frames=4
+    )
+    instants_ms = [1700 - 40 * k for k in range(40)]
+    expected = [min(i for i, at in enumerate(shown_at_ms) if at >= instant) for instant in instants_ms]
+    assert numbers_seen(path, Fraction(1700, 1000), Fraction(8, 5), Fraction(-1)) == expected
 
 
 def test_reverse_longer_than_one_block_has_no_seam(
