@@ -1,8 +1,13 @@
-"""The kinds of timeline files, a row each: how they are read and written, and what they cannot carry."""
+"""The kinds of timeline files, a row each: how they are read and written, and what they cannot hold.
+
+A reader is a context manager that takes the path and ReadOptions and gives the timeline and the folder its relative
+media URLs start from; `_beside` makes one of a plain function. A writer takes the timeline and its Destination and
+gives the files it has written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +17,8 @@ import opentimelineio as otio
 from selva_otio.adapter_files import load_aaf, load_fcp7_xml
 from selva_otio.bundles import load_folder_bundle, unpacked_bundle, write_folder_bundle, write_zip_bundle
 from selva_otio.errors import UnsupportedFormatError
+from selva_otio.format_options import Destination, ReadOptions
+from selva_otio.losses import Feature
 from selva_otio.media import build_media_url, is_relative_url, resolve_media_path
 from selva_otio.otio_files import load_otio_file, write_otio_file
 from selva_otio.reaper_project.project_files import (
@@ -22,22 +29,31 @@ from selva_otio.reaper_project.project_files import (
 )
 from selva_otio.whole_files import staged_file
 
-OpenFile = Callable[[Path], AbstractContextManager[tuple[otio.schema.Timeline, Path]]]
-WriteFile = Callable[[otio.schema.Timeline, Path, Path], None]
+Opened = AbstractContextManager[tuple[otio.schema.Timeline, Path]]
+OpenFile = Callable[[Path, ReadOptions], Opened]
+WriteFile = Callable[[otio.schema.Timeline, Destination], Sequence[Path]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineFormat:
-    """A kind of file. open: gives the timeline and the folder its relative media URLs start from. write: takes the
-    timeline, the target and that folder; None where we do not write it. is_bundle: its media lies in it.
+    """A kind of file.
+
+    open, write: None where we do not read or write it; `advice` then says what to do instead. is_bundle: its media
+    lies in it. keeps_metadata: whether what we write under "selva" comes back; if not, prompts also go into markers,
+    and a file beside the timeline keeps the rest (`sidecars`). shows_takes: whether a clip can have several media;
+    if not, `write` gets further takes as disabled clips on tracks of their own. cannot_hold: what it loses, said
+    when it is written.
     """
 
     name: str
     suffix: str
-    open: OpenFile
+    open: OpenFile | None = None
     write: WriteFile | None = None
     is_bundle: bool = False
     is_folder: bool = False
+    keeps_metadata: bool = False
+    shows_takes: bool = False
+    cannot_hold: tuple[Feature, ...] = ()
     advice: str = ""
 
 
@@ -45,23 +61,39 @@ def _beside(load: Callable[[Path], otio.schema.Timeline]) -> OpenFile:
     """Files whose relative media URLs start from the folder they lie in."""
 
     @contextmanager
-    def open_file(path: Path) -> Iterator[tuple[otio.schema.Timeline, Path]]:
+    def open_file(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
         yield load(path), path.absolute().parent
 
     return open_file
 
 
+def _open_zip_bundle(path: Path, options: ReadOptions) -> Opened:
+    return unpacked_bundle(path)
+
+
 @contextmanager
-def _open_folder_bundle(path: Path) -> Iterator[tuple[otio.schema.Timeline, Path]]:
+def _open_folder_bundle(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
     yield load_folder_bundle(path), path.absolute()
 
 
-def _write_otio(timeline: otio.schema.Timeline, target: Path, base_folder: Path) -> None:
+def _write_otio(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
     """Relative media URLs are made absolute when the new file lies elsewhere: they would lead nowhere."""
     plain = drop_project_text(timeline)
-    if target.absolute().parent != base_folder:
-        plain = _with_absolute_urls(plain, base_folder)
-    write_otio_file(plain, target)
+    target = destination.target
+    if target.absolute().parent != destination.base_folder:
+        plain = _with_absolute_urls(plain, destination.base_folder)
+    write_otio_file(plain, target, family=destination.profile.otio_family)
+    return [target]
+
+
+def _write_zip_bundle(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    write_zip_bundle(timeline, destination.target, destination.base_folder)
+    return [destination.target]
+
+
+def _write_folder_bundle(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    write_folder_bundle(timeline, destination.target, destination.base_folder)
+    return [destination.target]
 
 
 def _with_absolute_urls(timeline: otio.schema.Timeline, base_folder: Path) -> otio.schema.Timeline:
@@ -78,53 +110,62 @@ def _load_project(path: Path) -> otio.schema.Timeline:
     return load_project(path, keep_text=True)
 
 
-def _write_project(timeline: otio.schema.Timeline, target: Path, base_folder: Path) -> None:
-    content = build_project_bytes(timeline, target)
-    with staged_file(target) as temporary:
+def _write_project(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    content = build_project_bytes(timeline, destination.target)
+    with staged_file(destination.target) as temporary:
         temporary.write_bytes(content)
-
-
-def _refuse_to_open(path: Path) -> AbstractContextManager[tuple[otio.schema.Timeline, Path]]:
-    found = find_format(path)
-    raise UnsupportedFormatError(f"{path.name}: {found.name} is not read; {found.advice}")
+    return [destination.target]
 
 
 FORMATS = (
-    TimelineFormat(name="OpenTimelineIO", suffix=".otio", open=_beside(load_otio_file), write=_write_otio),
+    TimelineFormat(
+        name="OpenTimelineIO",
+        suffix=".otio",
+        open=_beside(load_otio_file),
+        write=_write_otio,
+        keeps_metadata=True,
+        shows_takes=True,
+    ),
     TimelineFormat(
         name="OpenTimelineIO bundle",
         suffix=".otioz",
-        open=unpacked_bundle,
-        write=write_zip_bundle,
+        open=_open_zip_bundle,
+        write=_write_zip_bundle,
         is_bundle=True,
+        keeps_metadata=True,
+        shows_takes=True,
     ),
     TimelineFormat(
         name="OpenTimelineIO bundle folder",
         suffix=".otiod",
         open=_open_folder_bundle,
-        write=write_folder_bundle,
+        write=_write_folder_bundle,
         is_bundle=True,
         is_folder=True,
+        keeps_metadata=True,
+        shows_takes=True,
     ),
-    TimelineFormat(name="REAPER project", suffix=".rpp", open=_beside(_load_project), write=_write_project),
+    TimelineFormat(
+        name="REAPER project",
+        suffix=".rpp",
+        open=_beside(_load_project),
+        write=_write_project,
+        keeps_metadata=True,
+        shows_takes=True,
+    ),
     TimelineFormat(name="Final Cut Pro 7 XML", suffix=".xml", open=_beside(load_fcp7_xml)),
     TimelineFormat(name="AAF", suffix=".aaf", open=_beside(load_aaf)),
     TimelineFormat(
         name="Final Cut Pro XML",
         suffix=".fcpxml",
-        open=_refuse_to_open,
         advice="export OpenTimelineIO or Final Cut Pro 7 XML instead",
     ),
     TimelineFormat(
-        name="EDL",
-        suffix=".edl",
-        open=_refuse_to_open,
-        advice="it names no media files; export OpenTimelineIO instead",
+        name="EDL", suffix=".edl", advice="it names no media files; export OpenTimelineIO instead"
     ),
     TimelineFormat(
         name="Kdenlive project",
         suffix=".kdenlive",
-        open=_refuse_to_open,
         advice="export OpenTimelineIO from Kdenlive (25.04 or later) instead",
     ),
 )
@@ -138,8 +179,16 @@ def find_format(path: Path) -> TimelineFormat:
     for row in FORMATS:
         if suffixes[-1:] == [row.suffix]:
             return row
-    known = ", ".join(row.suffix for row in FORMATS if row.open is not _refuse_to_open)
+    known = ", ".join(row.suffix for row in FORMATS if row.open is not None)
     raise UnsupportedFormatError(f"{path.name} is no timeline we know; known are {known}")
+
+
+def open_file(path: Path, options: ReadOptions) -> Opened:
+    """A timeline file, opened by its kind's reader. Raises TimelineReadError, UnsupportedFormatError."""
+    row = find_format(path)
+    if row.open is None:
+        raise UnsupportedFormatError(f"{path.name}: {row.name} is not read; {row.advice}")
+    return row.open(path, options)
 
 
 def check_project_source(source: Path, target: Path) -> None:

@@ -51,10 +51,15 @@ def parse_otio(content: bytes, path: Path) -> otio.schema.Timeline:
     return only_timeline(root, path)
 
 
-def write_otio_file(timeline: otio.schema.Timeline, target: Path) -> None:
-    """Write an .otio file whole or not at all. Raises TimelineWriteError."""
+def write_otio_file(timeline: otio.schema.Timeline, target: Path, *, family: str | None = None) -> None:
+    """Write an .otio file whole or not at all. family: the release of OpenTimelineIO whose schemas a reader knows.
+
+    Raises TimelineWriteError.
+    """
+    versions = None if family is None else otio.versioning.fetch_map("OTIO_CORE", family)
     with staged_file(target) as temporary:
-        temporary.write_text(timeline.to_json_string(indent=4) + "\n", encoding="utf-8", newline="\n")
+        text = otio.core.serialize_json_to_string(timeline, versions, indent=4)
+        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def only_timeline(root: object, path: Path) -> otio.schema.Timeline:

@@ -10,7 +10,8 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
-from selva_otio.formats import FORMATS, check_project_source, find_format
+from selva_otio.format_options import Destination, ReadOptions
+from selva_otio.formats import FORMATS, check_project_source, find_format, open_file
 from selva_otio.whole_files import check_folder_writable
 
 
@@ -29,7 +30,7 @@ def open_timeline(path: Path) -> Iterator[OpenTimeline]:
 
     Raises TimelineReadError, UnsupportedFormatError.
     """
-    with find_format(path).open(path) as (timeline, base_folder):
+    with open_file(path, ReadOptions()) as (timeline, base_folder):
         yield OpenTimeline(path=path, timeline=timeline, base_folder=base_folder)
 
 
@@ -81,7 +82,7 @@ def write_timeline(timeline: otio.schema.Timeline, target: Path, *, base_folder:
     row = find_format(target)
     if row.write is None:
         raise UnsupportedFormatError(f"{row.name} ({row.suffix}) is not written")
-    row.write(timeline, target, base_folder or target.absolute().parent)
+    row.write(timeline, Destination(target=target, base_folder=base_folder or target.absolute().parent))
 
 
 def _is_same_file(source: Path, target: Path) -> bool:
