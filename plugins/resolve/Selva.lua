@@ -221,12 +221,14 @@ end
 
 local function describe_item(item, known, depth)
     local speed = ask(item, "GetSpeed")
+    local source_start_frame = ask(item, "GetSourceStartFrame")
     local media = ask(item, "GetMediaPoolItem")
     return {
         id = ask(item, "GetUniqueId"), name = ask(item, "GetName"), type = ask(item, "GetType"),
         start = whole(ask(item, "GetStart")), duration = whole(ask(item, "GetDuration")),
         left_offset = ask(item, "GetLeftOffset"),
-        source_start_frame = ask(item, "GetSourceStartFrame"), source_end_frame = ask(item, "GetSourceEndFrame"),
+        right_offset = source_start_frame and ask(item, "GetRightOffset", true) or nil,
+        source_start_frame = source_start_frame, source_end_frame = ask(item, "GetSourceEndFrame"),
         source_start_s = ask(item, "GetSourceStartTime"), source_end_s = ask(item, "GetSourceEndTime"),
         speed_percent = type(speed) == "table" and speed.Percentage or nil,
         enabled = ask(item, "GetClipEnabled"), markers = describe_markers(item),

@@ -57,7 +57,7 @@ def find_source_range(
     edge = (
         _exact_first_frame(item, properties, int(first), media_rate) if speed != 1 else Fraction(int(first))
     )
-    low = edge if speed >= 0 else edge + speed * record_s * media_rate
+    low = edge if speed >= 0 else _low_edge(item, edge, speed, record_s * media_rate)
     return SourceRange(low_s=max(low, Fraction(0)) / media_rate, speed=speed, is_ramp=is_ramp)
 
 
@@ -78,6 +78,20 @@ def _from_left_offset(
             "Resolve tells its in point roughly, 19.0.2 and later tell it exactly"
         )
     return SourceRange(low_s=low / media_rate, speed=Fraction(1), notes=tuple(notes))
+
+
+def _low_edge(item: Facts, first: Fraction, speed: Fraction, record_frames: Fraction) -> Fraction:
+    """Where the used range of a reversed clip begins in its media.
+
+    Nobody says whether the first source frame of a reversed clip is the first one that is seen or the one after it. The right
+    offset, how far the clip could be extended at its end, is what lies below the used range: the reading that agrees with it
+    counts.
+    """
+    low = first + speed * record_frames
+    told = item.get("right_offset")
+    if told is not None and abs(Fraction(str(told)) * -speed - (low + 1)) < Fraction(1, 2):
+        return low + 1
+    return low
 
 
 def _is_counted_from_subclip(item: Facts, first: int, subclip_start: int) -> bool:

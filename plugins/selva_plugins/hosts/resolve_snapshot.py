@@ -169,6 +169,7 @@ def _describe_sound(item: Any) -> Facts:
 def _describe_item(item: Any, media: dict[str, Facts], depth: int) -> Facts:
     speed = ask(item, "GetSpeed")
     clip = ask(item, "GetMediaPoolItem")
+    source_start_frame = ask(item, "GetSourceStartFrame")
     return _filled(
         id=ask(item, "GetUniqueId"),
         name=ask(item, "GetName"),
@@ -176,7 +177,8 @@ def _describe_item(item: Any, media: dict[str, Facts], depth: int) -> Facts:
         start=whole(ask(item, "GetStart")),
         duration=whole(ask(item, "GetDuration")),
         left_offset=ask(item, "GetLeftOffset"),
-        source_start_frame=ask(item, "GetSourceStartFrame"),
+        right_offset=None if source_start_frame is None else ask(item, "GetRightOffset", True),
+        source_start_frame=source_start_frame,
         source_end_frame=ask(item, "GetSourceEndFrame"),
         source_start_s=ask(item, "GetSourceStartTime"),
         source_end_s=ask(item, "GetSourceEndTime"),

@@ -40,6 +40,8 @@ class Build:
     lose_errored_batches: bool = True
     frame_rate_text: bool = False
     lua_list_flags: bool = True
+    reversed_source: Literal["edge", "first_frame"] = "edge"
+    reversed_offsets: Literal["handles", "position"] = "handles"
     type_names: tuple[str, ...] = ("Video + Audio", "Video", "Audio", "Timeline", "Compound")
 
     @property

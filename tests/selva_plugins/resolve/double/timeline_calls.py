@@ -165,12 +165,19 @@ def _position(host: Host, frames: int, sub_frame: bool) -> int | float:
     return float(frames) if sub_frame or host.build.positions == "float" else frames
 
 
-def _source_span(host: Host, item: model.Item) -> tuple[Fraction, Fraction]:
-    """Exact first and one-past-last source frame, at the media's rate; reversed items run downwards."""
-    timeline = host.timeline_of(item)
+def _media_frames(host: Host, item: model.Item) -> Fraction:
+    """How many frames of its media an item goes through; negative in reverse."""
     assert item.media is not None
-    length = Fraction(item.duration) / timeline.rate * item.speed * item.media.fps
-    return item.source_start, item.source_start + length
+    return Fraction(item.duration) / host.timeline_of(item).rate * item.speed * item.media.fps
+
+
+def _source_span(host: Host, item: model.Item) -> tuple[Fraction, Fraction]:
+    """Exact first and one-past-last source frame, at the media's rate; reversed items run downwards, and begin at the edge of
+    their range or at the first frame that is seen.
+    """
+    is_first_frame = item.speed < 0 and host.build.reversed_source == "first_frame"
+    start = item.source_start - (1 if is_first_frame else 0)
+    return start, start + _media_frames(host, item)
 
 
 def _source_start_frame(host: Host, item: model.Item) -> int | None:
@@ -205,6 +212,8 @@ def _left_offset(host: Host, item: model.Item, sub_frame: bool = False) -> int |
     if item.media is None:
         return 0
     frames = item.source_start
+    if item.speed < 0 and host.build.reversed_offsets == "handles":
+        frames = item.media.duration_s * item.media.fps - item.source_start
     if item.kind == "audio":
         frames = frames / item.media.fps * host.timeline_of(item).rate
     if item.speed:
@@ -215,6 +224,9 @@ def _left_offset(host: Host, item: model.Item, sub_frame: bool = False) -> int |
 def _right_offset(host: Host, item: model.Item, sub_frame: bool = False) -> int | float:
     if item.media is None:
         return 0
+    if item.speed < 0 and host.build.reversed_offsets == "handles":
+        frames = (item.source_start + _media_frames(host, item)) / -item.speed
+        return float(frames) if sub_frame else _position(host, math.floor(frames), False)
     rate = host.timeline_of(item).rate if item.kind == "audio" else item.media.fps
     rest = item.media.duration_s * rate - _left_offset(host, item, True)
     frames = Fraction(rest) - Fraction(item.duration) / host.timeline_of(item).rate * rate
