@@ -61,7 +61,7 @@ def test_silent_bridge_is_told_after_a_minute(world: World) -> None:
     project_with(world)
     FakeBridge(world)
     run_action(world, CHECK)
-    world.tick(30 * 62)
+    world.tick(4 * 62, seconds=0.25)
     assert world.canvas.says("The bridge does not answer")
     world.canvas.click("Check again")
     world.tick(3)

@@ -6,6 +6,7 @@ from selva_plugins.errors import NothingToRenderError
 
 from .double import World
 from .scenes import (
+    CHECK,
     JOB_LIST,
     FakeBridge,
     ask,
@@ -45,7 +46,7 @@ def test_window_stays_while_there_is_something_to_read(world: World) -> None:
     _, item, bridge = open_scene(world)
     ask(world)
     bridge.finish([plan_for(world, item)], notices=["the prompt is far from what selva-nano was trained for"])
-    world.tick(30 * 60)
+    world.tick(4 * 60, seconds=0.25)
     assert world.canvas.says("far from what selva-nano was trained for")
     world.canvas.press_escape()
     world.tick(3)
@@ -149,11 +150,11 @@ def test_bridge_that_falls_silent_is_started_again_and_then_given_up(world: Worl
     _, _, bridge = open_scene(world)
     ask(world)
     bridge.say("sampling")
-    world.tick(30 * 29)
+    world.tick(4 * 29, seconds=0.25)
     assert len(bridge.started) == 1
-    world.tick(30 * 5)
+    world.tick(4 * 5, seconds=0.25)
     assert bridge.started[1:] == [bridge.started[0]]
-    world.tick(30 * 130)
+    world.tick(4 * 130, seconds=0.25)
     assert len(bridge.started) == 4
     assert world.canvas.says("the bridge stopped answering")
 
@@ -161,9 +162,9 @@ def test_bridge_that_falls_silent_is_started_again_and_then_given_up(world: Worl
 def test_bridge_that_never_speaks_is_given_up_too(world: World) -> None:
     _, _, bridge = open_scene(world)
     ask(world)
-    world.tick(30 * 130)
-    assert len(bridge.started) == 4
-    assert world.canvas.says("the bridge stopped answering")
+    world.tick(4 * 65, seconds=0.25)
+    assert len(bridge.started) == 2
+    assert world.canvas.says("the bridge does not start; run this in a terminal")
 
 
 def test_bridge_that_counts_on_is_left_alone(world: World) -> None:
@@ -171,7 +172,7 @@ def test_bridge_that_counts_on_is_left_alone(world: World) -> None:
     ask(world)
     for _ in range(60):
         bridge.say("sampling")
-        world.tick(30)
+        world.tick(4, seconds=0.25)
     assert len(bridge.started) == 1
 
 
@@ -315,6 +316,34 @@ def test_job_list_shows_what_was_done_before(world: World) -> None:
     world.tick(3)
     assert world.canvas.says("1 stem placed on 1 track")
     assert not world.canvas.says("Place anyway")
+
+
+def test_check_is_no_job_and_does_not_stop_later_ones(world: World) -> None:
+    project, item, bridge = open_scene(world)
+    run_action(world, CHECK)
+    world.tick(3)
+    bridge.folder.say_ready("checked", [], checks=[])
+    world.canvas.close()
+    world.tick(3)
+    ask(world)
+    bridge.finish([plan_for(world, item)])
+    world.tick(30)
+    assert stems_of(project) == [10.0]
+    run_action(world, JOB_LIST)
+    world.tick(30)
+    assert not world.canvas.says("Check")
+
+
+def test_request_that_cannot_be_followed_does_not_stop_others(world: World) -> None:
+    project, item, bridge = open_scene(world)
+    ask(world, "Steps: boots")
+    broken = bridge.folders[-1] / "status.json"
+    ask(world)
+    broken.write_text('{"state": "failed"}')
+    bridge.finish([plan_for(world, item)])
+    world.tick(30)
+    assert stems_of(project) == [10.0]
+    assert world.canvas.says("this request cannot be followed")
 
 
 def test_empty_job_list_says_how_to_begin(world: World) -> None:

@@ -50,9 +50,10 @@ return function(selva)
     return session
   end
 
-  local function new_id()
+  -- Checks are named differently from requests that make stems, so that only those are listed and followed.
+  local function new_id(action)
     local random = reaper.genGuid(""):gsub("[^%w]", ""):sub(1, 8):lower()
-    return os.date("!%Y%m%dT%H%M%SZ") .. "-" .. random
+    return (action == "check" and "check-" or "") .. os.date("!%Y%m%dT%H%M%SZ") .. "-" .. random
   end
 
   -- Writes a request: first snapshot.json (its text, or nil), last request.json, so that a request that is there is whole.
@@ -61,7 +62,7 @@ return function(selva)
     request.schema = "selva.request/1"
     request.protocol = selva.PROTOCOL
     request.host = "reaper"
-    request.id = new_id()
+    request.id = new_id(request.action)
     request.session = bridge.session()
     request.script_version = selva.VERSION
     request.script_folder = selva.lib_folder
@@ -147,7 +148,7 @@ return function(selva)
     return files.write_new(report_path(folder, number), json.encode(report))
   end
 
-  -- The ids of the newest requests, newest first.
+  -- The ids of the newest requests that make stems, newest first.
   function bridge.list_ids(config)
     local ids = {}
     reaper.EnumerateSubdirectories(config.request_folder, -1) -- forget what was cached

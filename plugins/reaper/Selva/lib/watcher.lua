@@ -16,7 +16,8 @@ return function(selva)
   local POLL_S = 0.25
   local RESCAN_S = 3
   local SILENCE_S = 30 -- the bridge counts up once per second; this long without is a bridge that died
-  local MAX_RESTARTS = 3
+  local MAX_STARTS = 4
+  local MAX_MUTE_STARTS = 2 -- of a bridge that has not said a single word
   local LINGER_S = 4
   local MAX_NOTICES = 4
 
@@ -38,8 +39,8 @@ return function(selva)
   local function adopt(id)
     local folder = files.join(config.request_folder, id)
     local request = bridge.read_request(folder)
-    if not request then return end
-    local entry = { id = id, folder = folder, request = request, silent_s = 0, num_restarts = 0 }
+    if not request or type(request.project) ~= "table" or type(request.label) ~= "string" then return end
+    local entry = { id = id, folder = folder, request = request, silent_s = 0, num_starts = 1 }
     entry.report = bridge.read_report(folder)
     entry.status = bridge.read_status(folder)
     entry.is_history = is_over(entry)
@@ -60,15 +61,25 @@ return function(selva)
     entry.silent_s = entry.silent_s + math.min(passed_s, 1)
     if entry.silent_s < SILENCE_S then return end
     entry.silent_s = 0
-    entry.num_restarts = entry.num_restarts + 1
-    if entry.num_restarts > MAX_RESTARTS or not bridge.start(config, entry.folder) then
+    local max_starts = entry.status and MAX_STARTS or MAX_MUTE_STARTS
+    if entry.num_starts == max_starts or not bridge.start(config, entry.folder) then
       entry.is_stalled = true
     end
+    entry.num_starts = entry.num_starts + 1
   end
 
   local function give_up(entry, problem)
     entry.problem = problem
     entry.is_stalled = true
+  end
+
+  -- Does something for one request. Files of an unknown shape in its folder stop that request and not the others.
+  local function attempt(entry, work, ...)
+    local ok, result = pcall(work, entry, ...)
+    if ok then return result end
+    entry.status, entry.report = nil, nil
+    give_up(entry, "this request cannot be followed: " .. tostring(result))
+    return nil
   end
 
   local function place(entry, proj, place_options)
@@ -177,13 +188,20 @@ return function(selva)
     return string.format("about %d min left", math.ceil(seconds / 60))
   end
 
+  local function describe_silence(entry)
+    if not entry.status then
+      return "the bridge does not start; run this in a terminal, it says why:   selva host check reaper"
+    end
+    return "the bridge stopped answering; its log lies in " .. entry.folder
+  end
+
   local function describe_state(entry)
     local status = entry.status
     if entry.report then
       local is_good = entry.report.failed == json.null and #entry.report.held == 0
       return placement.summarise(entry.report), is_good and "good" or "warning"
     elseif entry.is_stalled then
-      return entry.problem or "the bridge stopped answering; its log lies in " .. entry.folder, "bad"
+      return entry.problem or describe_silence(entry), "bad"
     elseif entry.waiting then
       return entry.waiting, "warning"
     elseif not status then
@@ -228,7 +246,7 @@ return function(selva)
   local function build_rows()
     local rows = {}
     for index, entry in ipairs(list_entries()) do
-      rows[index] = build_row(entry)
+      rows[index] = attempt(entry, build_row) or build_row(entry)
     end
     if #rows == 0 then
       rows[1] = { title = "No requests", buttons = {}, lines = { {
@@ -288,7 +306,7 @@ return function(selva)
         scan()
       end
       for _, entry in ipairs(list_entries()) do
-        poll(entry, passed_s)
+        attempt(entry, poll, passed_s)
       end
     end
     peaks.step()

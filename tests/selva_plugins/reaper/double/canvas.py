@@ -36,6 +36,11 @@ def load_font(size: int, is_bold: bool) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(_font_folder() / name), size - 2)
 
 
+@lru_cache(maxsize=4096)
+def _width(text: str, size: int, is_bold: bool) -> float:
+    return float(load_font(size, is_bold).getlength(text))
+
+
 @lru_cache(maxsize=1)
 def _font_folder() -> Path:
     """The fonts that come with matplotlib, without loading it."""
@@ -163,7 +168,7 @@ class Canvas:
 
     def call_measurestr(self, text: str) -> tuple[float, float]:
         size, is_bold = self._font
-        return float(load_font(size, is_bold).getlength(text)), float(size)
+        return _width(text, size, is_bold), float(size)
 
     def call_drawstr(
         self, text: str, flags: float = 0, right: float | None = None, bottom: float | None = None

@@ -83,7 +83,11 @@ def exec_process(world: World, command_line: str, timeout_ms: int) -> str | None
         return f"0\n{short_name}\r\n"
     if timeout_ms >= 0:
         world.complain("ExecProcess: waiting for the end blocks REAPER; use -1 or -2")
-    return "" if world.start_process(command_line) else None
+    if not world.start_process(command_line):
+        return None
+    return (
+        "259\n" if world.profile.is_windows else "-1004\n"
+    )  # what a process that still runs has for a status
 
 
 @reascript("get_action_context")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 TABLE_FILE = Path(__file__).parents[3] / "data" / "reaper" / "api.json"
@@ -20,7 +20,7 @@ class Signature:
     returns: tuple[str, ...]
     since: tuple[int, int]
 
-    @property
+    @cached_property
     def num_required(self) -> int:
         return sum(1 for kind in self.arguments if not kind.endswith("?"))
 
