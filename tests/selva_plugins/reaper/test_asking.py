@@ -95,6 +95,17 @@ def test_shown_stand_ins_turn_back_into_what_was_typed(world: World) -> None:
     assert bridge.request["wishes"]["sounds"] == ["Dog: the dog's bowl (small"]
 
 
+def test_words_that_reaper_cuts_off_are_told_and_asked_for_again(world: World) -> None:
+    _, _, bridge = open_scene(world)
+    long_sounds = [f"Hund {number}: " + "犬の鳴き声" * 12 for number in range(9)]
+    world.input_answers.append(type_sounds(*long_sounds, Takes="3"))
+    world.input_answers.append(type_sounds("Dog: bark", Takes="3"))
+    run_action(world, GENERATE)
+    assert "the end of it is gone" in world.messages[0]
+    assert world.input_dialogs[1].values[:4] == long_sounds[:4]
+    assert (bridge.request["wishes"]["sounds"], bridge.request["wishes"]["takes"]) == (["Dog: bark"], "3")
+
+
 UNSAVED_ANSWERS = {"save": 6, "default folder": 7, "give up": 2}
 
 

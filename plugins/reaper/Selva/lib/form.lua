@@ -6,6 +6,12 @@ return function()
   -- REAPER's limit on fields of one dialog.
   form.MAX_FIELDS = 16
 
+  -- What REAPER hands back of all fields together; the rest it cuts off without a word.
+  local MAX_ANSWER_BYTES = 1023
+  local CUT_OFF = "REAPER's dialog holds about 1000 characters in all its fields together, and what you typed is longer: "
+    .. "the end of it is gone.\n\nShorten the lines, ask for some of the sounds in a second run, or install ReaImGui "
+    .. "(ReaPack, ReaTeam Extensions), whose text box has no such limit."
+
   local FIELD_WIDTH = 380
   local PAIRS = { { "(", ")" }, { "[", "]" }, { "{", "}" } }
 
@@ -43,30 +49,53 @@ return function()
     return text
   end
 
-  -- Shows one dialog. `fields` is a list of {key, caption, value}; captions hold no comma. Returns key -> text, or nil when
-  -- the user cancelled.
-  function form.ask(title, fields)
-    local captions, values, is_softened = {}, {}, {}
-    for index, field in ipairs(fields) do
-      local value = field.value:gsub("[\r\n]+", " ")
+  -- The values in what the dialog hands back, as they were typed.
+  local function read_values(text, is_softened)
+    local values = {}
+    for value in (text .. "\n"):gmatch("(.-)\n") do
+      if is_softened[#values + 1] then value = harden(value) end
+      values[#values + 1] = value:match("^%s*(.-)%s*$")
+    end
+    return values
+  end
+
+  local function show(title, captions, values)
+    local is_softened, shown = {}, {}
+    for index, value in ipairs(values) do
+      value = value:gsub("[\r\n]+", " ")
       is_softened[index] = not is_balanced(value)
-      captions[index] = field.caption
-      values[index] = is_softened[index] and soften(value) or value
+      shown[index] = is_softened[index] and soften(value) or value
+    end
+    local ok, text = reaper.GetUserInputs(title, #values, captions, table.concat(shown, "\n"))
+    if not ok then return nil end
+    local answers = read_values(text, is_softened)
+    return answers, #answers < #values or #text >= MAX_ANSWER_BYTES
+  end
+
+  -- Shows one dialog. `fields` is a list of {key, caption, value}; captions hold no comma. Returns key -> text, or nil when
+  -- the user cancelled. Where REAPER cut off what was typed the user is told and asked again.
+  function form.ask(title, fields)
+    local captions, values = {}, {}
+    for index, field in ipairs(fields) do
+      captions[index], values[index] = field.caption, field.value
     end
     captions[#captions + 1] = "extrawidth=" .. FIELD_WIDTH
     captions[#captions + 1] = "separator=\n"
-    local ok, text = reaper.GetUserInputs(title, #fields, table.concat(captions, ","), table.concat(values, "\n"))
-    if not ok then return nil end
-    local answers = {}
-    local index = 1
-    for value in (text .. "\n"):gmatch("(.-)\n") do
-      if fields[index] then
-        value = is_softened[index] and harden(value) or value
-        answers[fields[index].key] = value:match("^%s*(.-)%s*$")
+    local answers, is_cut
+    repeat
+      answers, is_cut = show(title, table.concat(captions, ","), values)
+      if is_cut then
+        reaper.MB(CUT_OFF, "Selva", 0)
+        answers[#answers] = answers[#answers]:gsub("[\xC0-\xFF][\x80-\xBF]*$", "") -- a letter that was cut in two
+        for index in ipairs(values) do values[index] = answers[index] or values[index] end
       end
-      index = index + 1
+    until not is_cut
+    if not answers then return nil end
+    local by_key = {}
+    for index, field in ipairs(fields) do
+      by_key[field.key] = answers[index]
     end
-    return answers
+    return by_key
   end
 
   return form

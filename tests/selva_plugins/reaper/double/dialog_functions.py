@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .world import World
 
 _MAX_FIELDS = 16
+_MAX_ANSWER_BYTES = 1023
 _QUOTES = "\"'`"
 _OPENING, _CLOSING = "([{", ")]}"
 
@@ -54,7 +55,8 @@ def get_user_inputs(
         world.complain(f"GetUserInputs: 1 to {_MAX_FIELDS} fields are possible; got {num_inputs}")
     if len(captions) != num_inputs:
         world.complain(f"GetUserInputs: {num_inputs} fields and {len(captions)} captions: {captions}")
-    values = [*_split_as_reaper_does(values_csv, separator), *[""] * num_inputs][:num_inputs]
+    defaults = _split_as_reaper_does(_cut_as_reaper_does(values_csv), separator)
+    values = [*defaults, *[""] * num_inputs][:num_inputs]
     dialog = InputDialog(title=title, captions=captions, values=values)
     world.input_dialogs.append(dialog)
     if not world.input_answers:
@@ -63,7 +65,12 @@ def get_user_inputs(
     answers = world.input_answers.pop(0)(dialog)
     if answers is None:
         return False, values_csv
-    return True, separator.join(answers)
+    return True, _cut_as_reaper_does(separator.join(answers))
+
+
+def _cut_as_reaper_does(text: str) -> str:
+    """One buffer holds all fields; what is longer is cut off, in the middle of a letter if need be."""
+    return text.encode("utf-8", "surrogateescape")[:_MAX_ANSWER_BYTES].decode("utf-8", "surrogateescape")
 
 
 def _split_as_reaper_does(text: str, separator: str) -> list[str]:
