@@ -13,19 +13,30 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 
-from selva_core.engine import PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
-from selva_core.errors import RenderCancelled, RequestError
+from selva_core.company import Company, Rendering, common_duration_s, render_alone
+from selva_core.engine import (
+    PictureRange,
+    RenderOrder,
+    RenderProgress,
+    SamplingSettings,
+    StemRequest,
+    Waveform,
+)
+from selva_core.errors import RequestError, SelvaError
 from selva_core.media import MediaReader, check_range
+from selva_core.render_meter import Stage
 
 ECHO_MODEL_ID = "selva-echo"
 SAMPLE_RATE_VARIABLE = "SELVA_ECHO_SAMPLE_RATE_HZ"
 STEP_DELAY_VARIABLE = "SELVA_ECHO_STEP_DELAY_S"
+TOGETHER_VARIABLE = "SELVA_ECHO_PICTURES_TOGETHER"
 
 FLASH_RISE = 0.25  # of full scale, from one shown frame to the next
 CLICK_LEVEL = 0.7
@@ -34,6 +45,7 @@ TONE_DECAY_S = 0.010
 TONE_LENGTH_S = 0.060
 
 _LUMA_SIZE_PX = 16
+_COSTS: Mapping[Stage, float] = {"picture": 0.5, "sampling": 0.4, "sound": 0.1}
 
 
 class EchoEngine:
@@ -45,26 +57,35 @@ class EchoEngine:
     device_report = "cpu: the echo engine runs no network"
     notices = ("Test signal: a click where the picture flashes. No model was run.",)
 
-    def __init__(self, *, sample_rate_hz: int = 48_000, step_delay_s: float = 0.0) -> None:
-        """Make an engine that answers at `sample_rate_hz` and waits `step_delay_s` in every step."""
+    def __init__(
+        self, *, sample_rate_hz: int = 48_000, step_delay_s: float = 0.0, pictures_together: int = 1
+    ) -> None:
+        """Make an engine that answers at `sample_rate_hz` and waits `step_delay_s` in every step, which up to
+        `pictures_together` pictures share.
+        """
         if not 8_000 <= sample_rate_hz <= 192_000:
             raise RequestError(f"the echo engine's sample rate is 8000 to 192000 Hz; got {sample_rate_hz}")
         if not 0 <= step_delay_s <= 60:
             raise RequestError(f"the echo engine's step delay is 0 to 60 s; got {step_delay_s}")
+        if pictures_together < 1:
+            raise RequestError(f"the echo engine renders at least 1 picture at once; got {pictures_together}")
         self.sample_rate_hz = sample_rate_hz
         self.step_delay_s = step_delay_s
+        self.pictures_together = pictures_together
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> EchoEngine:
-        """Make an engine as SELVA_ECHO_SAMPLE_RATE_HZ and SELVA_ECHO_STEP_DELAY_S say."""
+        """Make an engine as SELVA_ECHO_SAMPLE_RATE_HZ, _STEP_DELAY_S and _PICTURES_TOGETHER say."""
         try:
             sample_rate_hz = int(environ.get(SAMPLE_RATE_VARIABLE, "48000"))
             step_delay_s = float(environ.get(STEP_DELAY_VARIABLE, "0"))
+            together = int(environ.get(TOGETHER_VARIABLE, "1"))
         except ValueError as exc:
             raise RequestError(
-                f"{SAMPLE_RATE_VARIABLE} is an integer and {STEP_DELAY_VARIABLE} a number: {exc}"
+                f"{SAMPLE_RATE_VARIABLE} and {TOGETHER_VARIABLE} are integers, "
+                f"{STEP_DELAY_VARIABLE} is a number: {exc}"
             ) from exc
-        return cls(sample_rate_hz=sample_rate_hz, step_delay_s=step_delay_s)
+        return cls(sample_rate_hz=sample_rate_hz, step_delay_s=step_delay_s, pictures_together=together)
 
     def render(
         self,
@@ -76,39 +97,58 @@ class EchoEngine:
         is_cancelled: Callable[[], bool],
     ) -> list[Waveform]:
         """Find the flashes once and answer each request with its clicks; see `Engine.render`."""
-        on_progress(RenderProgress(stage="picture", fraction=0.0))
-        flashes_s = find_flashes(picture, is_cancelled=is_cancelled)
-        for step in range(settings.num_steps):
-            _stop_when(is_cancelled)
-            time.sleep(self.step_delay_s)
-            fraction = 0.5 + 0.4 * (step + 1) / settings.num_steps
-            on_progress(
-                RenderProgress(
-                    stage="sampling", fraction=fraction, step=step + 1, num_steps=settings.num_steps
+        return render_alone(
+            self, picture, requests, settings=settings, on_progress=on_progress, is_cancelled=is_cancelled
+        )
+
+    def render_together(
+        self, orders: Sequence[RenderOrder], *, settings: SamplingSettings
+    ) -> list[list[Waveform] | SelvaError]:
+        """All orders take their steps together; see `Engine.render_together`."""
+        common_duration_s(orders)
+        company = Company([Rendering(order, _COSTS) for order in orders])
+        flashes_s: dict[Rendering, list[Fraction]] = {}
+        for rendering in company.renderings:
+            with rendering.by_itself():
+                flashes_s[rendering] = find_flashes(
+                    rendering.order.picture, check=partial(company.check, rendering)
                 )
+                rendering.meter.finish("picture")
+        for step in range(1, settings.num_steps + 1):
+            if not company.present:
+                break
+            time.sleep(self.step_delay_s)
+            for rendering in company.present:
+                with rendering.by_itself():
+                    cost = _COSTS["sampling"] / settings.num_steps
+                    rendering.meter.spend("sampling", cost, step=step, num_steps=settings.num_steps)
+        for rendering in company.present:
+            with rendering.by_itself():
+                rendering.waveforms = self._clicks(rendering.order, flashes_s[rendering])
+                rendering.meter.finish("sound")
+        return company.outcomes
+
+    def _clicks(self, order: RenderOrder, flashes_s: Sequence[Fraction]) -> list[Waveform]:
+        return [
+            Waveform(
+                samples=clicks_at(flashes_s, order.picture.duration_s, request, self.sample_rate_hz),
+                sample_rate_hz=self.sample_rate_hz,
             )
-        waveforms = []
-        for request in requests:
-            _stop_when(is_cancelled)
-            samples = clicks_at(flashes_s, picture.duration_s, request, self.sample_rate_hz)
-            waveforms.append(Waveform(samples=samples, sample_rate_hz=self.sample_rate_hz))
-        on_progress(RenderProgress(stage="sound", fraction=1.0))
-        return waveforms
+            for request in order.requests
+        ]
 
     def close(self) -> None:
         """Nothing is held."""
 
 
-def find_flashes(
-    picture: PictureRange, *, is_cancelled: Callable[[], bool] = lambda: False
-) -> list[Fraction]:
+def find_flashes(picture: PictureRange, *, check: Callable[[], None] = lambda: None) -> list[Fraction]:
     """Return when flashes are seen, in seconds after the range begins, ascending.
 
     A flash is a frame whose mean luma lies FLASH_RISE of full scale above that of the frame shown before it;
     the first frame of the range is compared with the darkest one. A frame with media time p is seen at (p -
-    start_s) / speed; a freeze frame never flashes.
+    start_s) / speed; a freeze frame never flashes. `check` may raise to stop.
     """
-    lumas = _shown_lumas(picture, is_cancelled)
+    lumas = _shown_lumas(picture, check)
     if not lumas:
         return []
     before = min(luma for _, luma in lumas)
@@ -136,7 +176,7 @@ def clicks_at(
     return samples
 
 
-def _shown_lumas(picture: PictureRange, is_cancelled: Callable[[], bool]) -> list[tuple[Fraction, float]]:
+def _shown_lumas(picture: PictureRange, check: Callable[[], None]) -> list[tuple[Fraction, float]]:
     """When each frame of the range is first seen, and its mean luma (0..1), in the order of play."""
     if picture.speed == 0:
         return []
@@ -146,7 +186,7 @@ def _shown_lumas(picture: PictureRange, is_cancelled: Callable[[], bool]) -> lis
     with MediaReader(picture.path) as reader:
         check_range(reader, picture)
         for shown in reader.iter_shown(first_s):
-            _stop_when(is_cancelled)
+            check()
             if shown.start_s > last_s:
                 break
             seen_s = max((shown.start_s - picture.start_s) / picture.speed, Fraction(0))
@@ -172,11 +212,6 @@ def _mean_luma(frame: VideoFrame) -> float:
         width=_LUMA_SIZE_PX, height=_LUMA_SIZE_PX, format="gray", interpolation=Interpolation.AREA
     )
     return float(small.to_ndarray().mean()) / 255.0
-
-
-def _stop_when(is_cancelled: Callable[[], bool]) -> None:
-    if is_cancelled():
-        raise RenderCancelled("the render was cancelled")
 
 
 def _round_half_up(value: Fraction) -> int:

@@ -13,28 +13,32 @@ import torch
 from torch import Tensor
 
 from selva_core.batching import BatchLimit
+from selva_core.company import Company, Rendering, common_duration_s, render_alone
 from selva_core.device import DeviceChoice
 from selva_core.engine import (
     FeatureStore,
     PictureRange,
+    RenderOrder,
     RenderProgress,
     SamplingSettings,
     StemRequest,
     Waveform,
 )
+from selva_core.errors import RenderCancelled, SelvaError
 from selva_core.kept_features import KeptTokens
 from selva_core.known_prompts import KnownPrompts
 from selva_core.models import Model
 from selva_core.network import Network
 from selva_core.picture_tokens import PictureTokens
 from selva_core.prompt_tokens import PromptTokenizer, TokenizedPrompt
-from selva_core.render_meter import PROMPT_COST, SEGMENT_COST, SOUND_COST, STEP_COST, RenderMeter
+from selva_core.render_meter import PROMPT_COST, SEGMENT_COST, SOUND_COST, STEP_COST, Stage
 from selva_core.sampler import draw_noise, integrate, tie_windows
 from selva_core.sound_decoder import VOCODER_BLOCKS_TOGETHER, decode_sound
 from selva_core.stem_flow import StemConditions, StemFlow
 from selva_core.windows import WindowPlan, plan_windows
 
 _CPU_BATCH, _GPU_BATCH = 4, 32
+_PICTURES_TOGETHER = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +62,8 @@ class NetworkEngine:
     """Renders stems with one model on one device; for one thread at a time.
 
     On the CPU every stem is sampled by itself: its samples are the same to the last bit whatever else is
-    rendered with it. On a GPU stems share batches, and kernels chosen by batch size may change the last bits.
+    rendered with it. On a GPU stems share batches, also those of several pictures, and kernels chosen by
+    batch size may change the last bits.
     """
 
     def __init__(self, loaded: LoadedModel, *, features: FeatureStore | None = None) -> None:
@@ -93,7 +98,10 @@ class NetworkEngine:
     def notices(self) -> tuple[str, ...]:
         return self._loaded.notices
 
-    @torch.inference_mode()
+    @property
+    def pictures_together(self) -> int:
+        return _PICTURES_TOGETHER if self._batch_across_stems else 1
+
     def render(
         self,
         picture: PictureRange,
@@ -104,35 +112,26 @@ class NetworkEngine:
         is_cancelled: Callable[[], bool],
     ) -> list[Waveform]:
         """Render all requests over the same picture; see `selva_core.engine.Engine.render`."""
-        if not requests:
-            return []
-        plan = plan_windows(self._network.spec, picture.duration_s)
-        has_picture = self._pictures.has(picture, plan.num_segments)
-        num_runs = len(requests) * len(plan.windows)
-        meter = RenderMeter(
-            {
-                "picture": 0.0 if has_picture else plan.num_segments * SEGMENT_COST,
-                "text": len(requests) * PROMPT_COST,
-                "sampling": num_runs * settings.num_steps * STEP_COST,
-                "sound": num_runs * SOUND_COST,
-            },
-            on_progress=on_progress,
-            is_cancelled=is_cancelled,
+        return render_alone(
+            self, picture, requests, settings=settings, on_progress=on_progress, is_cancelled=is_cancelled
         )
-        prompts = {
-            text: self._loaded.tokenizer.tokenize(text)
-            for request in requests
-            for text in (request.prompt, request.negative_prompt)
-        }
-        stems = self._read_conditions(picture, requests, prompts, plan, meter)
-        latents = self._sample(requests, stems, plan, settings, meter)
-        num_samples = math.floor(picture.duration_s * self._network.spec.sample_rate_hz + Fraction(1, 2))
-        return [
-            self._decode(
-                stem_latents, num_samples, prompts[request.prompt], meter, SOUND_COST * len(plan.windows)
-            )
-            for stem_latents, request in zip(latents, requests, strict=True)
-        ]
+
+    @torch.inference_mode()
+    def render_together(
+        self, orders: Sequence[RenderOrder], *, settings: SamplingSettings
+    ) -> list[list[Waveform] | SelvaError]:
+        """Render pictures of one duration; see `selva_core.engine.Engine.render_together`."""
+        plan = plan_windows(self._network.spec, common_duration_s(orders))
+        company = Company([Rendering(order, _costs(order, plan, settings)) for order in orders])
+        conditions: dict[Rendering, list[StemConditions]] = {}
+        for rendering in company.renderings:
+            with rendering.by_itself():
+                conditions[rendering] = self._read_conditions(rendering, plan, company)
+        latents = self._sample(conditions, plan, settings, company)
+        for rendering in company.present:
+            with rendering.by_itself():
+                rendering.waveforms = self._decode(rendering, latents[rendering], plan, company)
+        return company.outcomes
 
     def close(self) -> None:
         """Give the device's memory back; the engine cannot render afterwards."""
@@ -144,15 +143,18 @@ class NetworkEngine:
             torch.cuda.empty_cache()
 
     def _read_conditions(
-        self,
-        picture: PictureRange,
-        requests: Sequence[StemRequest],
-        prompts: Mapping[str, TokenizedPrompt],
-        plan: WindowPlan,
-        meter: RenderMeter,
+        self, rendering: Rendering, plan: WindowPlan, company: Company
     ) -> list[StemConditions]:
+        requests, meter = rendering.order.requests, rendering.meter
+        if self._pictures.has(rendering.order.picture, plan.num_segments):
+            meter.forgo("picture")
+        prompts = {
+            text: self._loaded.tokenizer.tokenize(text)
+            for request in requests
+            for text in (request.prompt, request.negative_prompt)
+        }
         heard = list(dict.fromkeys(request.prompt for request in requests))
-        sync = self._watch(picture, {prompt: prompts[prompt] for prompt in heard}, plan, meter)
+        sync = self._watch(rendering, {prompt: prompts[prompt] for prompt in heard}, plan, company)
         text = {prompt: self._clip_states(tokens) for prompt, tokens in prompts.items() if prompt.strip()}
         meter.finish("text")
         return [
@@ -166,20 +168,23 @@ class NetworkEngine:
 
     def _watch(
         self,
-        picture: PictureRange,
+        rendering: Rendering,
         prompts: Mapping[str, TokenizedPrompt],
         plan: WindowPlan,
-        meter: RenderMeter,
+        company: Company,
     ) -> dict[str, Tensor]:
         """What each prompt makes of the picture: sync features (1, S * T, D) over the whole clip."""
         states = {prompt: self._t5_states(tokens) for prompt, tokens in prompts.items()}
         seen: dict[str, list[Tensor]] = {prompt: [] for prompt in prompts}
-        for tokens in self._pictures.iter_chunks(picture, plan.num_segments, check=meter.check):
+        chunks = self._pictures.iter_chunks(
+            rendering.order.picture, plan.num_segments, check=lambda: company.check(rendering)
+        )
+        for tokens in chunks:
             for prompt, text_states in states.items():
                 mask = torch.ones(text_states.shape[:2], dtype=torch.bool, device=text_states.device)
                 seen[prompt].append(self._network.video_encoder.steer(tokens, text_states, mask))
-            meter.spend("picture", tokens.shape[0] * SEGMENT_COST)
-        meter.finish("picture")
+            rendering.meter.spend("picture", tokens.shape[0] * SEGMENT_COST)
+        rendering.meter.finish("picture")
         return {prompt: torch.cat(features, dim=1) for prompt, features in seen.items()}
 
     def _t5_states(self, tokens: TokenizedPrompt) -> Tensor:
@@ -193,46 +198,73 @@ class NetworkEngine:
 
     def _sample(
         self,
-        requests: Sequence[StemRequest],
-        stems: Sequence[StemConditions],
+        conditions: Mapping[Rendering, Sequence[StemConditions]],
         plan: WindowPlan,
         settings: SamplingSettings,
-        meter: RenderMeter,
-    ) -> Tensor:
-        """Latents (R, N, C) as the VAE knows them."""
-        generator = self._network.generator
+        company: Company,
+    ) -> dict[Rendering, Tensor]:
+        """Latents (R, N, C) of each order as the VAE knows them, those of all orders from the same batches."""
+        present, generator = company.present, self._network.generator
+        if not present:
+            return {}
+        owners = [rendering for rendering in present for _ in conditions[rendering]]
         flow = StemFlow(
             generator,
             plan,
-            stems,
+            [stem for rendering in present for stem in conditions[rendering]],
             guidance=self._network.spec.own_guidance(settings.guidance),
             limit=self._flow_limit,
             batch_across_stems=self._batch_across_stems,
-            check=meter.check,
+            check=company.check,
+            is_wanted=lambda stem: owners[stem].error is None,
         )
-        channels = generator.spec.latent_channels
-        noise = torch.stack([draw_noise(request.seed, plan.num_latents, channels) for request in requests])
-        step_cost = STEP_COST * len(requests) * len(plan.windows)
-        latents = integrate(
-            tie_windows(flow, plan.windows),
-            noise.to(self._network.device),
-            num_steps=settings.num_steps,
-            on_step=lambda step: meter.spend("sampling", step_cost, step=step, num_steps=settings.num_steps),
+        seeds = [request.seed for rendering in present for request in rendering.order.requests]
+        noise = torch.stack(
+            [draw_noise(seed, plan.num_latents, generator.spec.latent_channels) for seed in seeds]
         )
-        return _held_at_start(generator.unnormalize(latents), self._network.spec.num_start_latents_held)
+
+        def on_step(step: int) -> None:
+            for rendering in company.present:
+                cost = STEP_COST * len(rendering.order.requests) * len(plan.windows)
+                with rendering.by_itself():
+                    rendering.meter.spend("sampling", cost, step=step, num_steps=settings.num_steps)
+            company.check()
+
+        try:
+            latents = integrate(
+                tie_windows(flow, plan.windows),
+                noise.to(self._network.device),
+                num_steps=settings.num_steps,
+                on_step=on_step,
+            )
+        except RenderCancelled:  # nobody is left
+            return {}
+        latents = _held_at_start(generator.unnormalize(latents), self._network.spec.num_start_latents_held)
+        return {rendering: latents[[owner is rendering for owner in owners]] for rendering in company.present}
 
     def _decode(
-        self, latents: Tensor, num_samples: int, prompt: TokenizedPrompt, meter: RenderMeter, cost: float
-    ) -> Waveform:
-        wave = decode_sound(self._network, latents, limit=self._sound_limit, check=meter.check)
-        samples = np.zeros(num_samples, dtype=np.float32)
-        samples[: len(wave)] = wave[:num_samples].numpy()
-        meter.spend("sound", cost)
-        return Waveform(
-            samples=samples,
-            sample_rate_hz=self._network.spec.sample_rate_hz,
-            warnings=tuple(self._warnings_about(prompt)),
-        )
+        self, rendering: Rendering, latents: Tensor, plan: WindowPlan, company: Company
+    ) -> list[Waveform]:
+        """latents (R, N, C) of one order -> a waveform each."""
+        order, spec = rendering.order, self._network.spec
+        num_samples = math.floor(order.picture.duration_s * spec.sample_rate_hz + Fraction(1, 2))
+        waveforms = []
+        for stem_latents, request in zip(latents, order.requests, strict=True):
+            wave = decode_sound(
+                self._network, stem_latents, limit=self._sound_limit, check=lambda: company.check(rendering)
+            )
+            samples = np.zeros(num_samples, dtype=np.float32)
+            samples[: len(wave)] = wave[:num_samples].numpy()
+            prompt = self._loaded.tokenizer.tokenize(request.prompt)
+            waveforms.append(
+                Waveform(
+                    samples=samples,
+                    sample_rate_hz=spec.sample_rate_hz,
+                    warnings=tuple(self._warnings_about(prompt)),
+                )
+            )
+            rendering.meter.spend("sound", SOUND_COST * len(plan.windows))
+        return waveforms
 
     def _warnings_about(self, prompt: TokenizedPrompt) -> Iterable[str]:
         if prompt.num_pieces > prompt.num_read:
@@ -246,6 +278,16 @@ class NetworkEngine:
                 f"{self.model_id} was not trained for this prompt, and may make no sound or another one; "
                 "a published model knows more: see `selva models list` and `selva models pull`"
             )
+
+
+def _costs(order: RenderOrder, plan: WindowPlan, settings: SamplingSettings) -> dict[Stage, float]:
+    num_runs = len(order.requests) * len(plan.windows)
+    return {
+        "picture": plan.num_segments * SEGMENT_COST,
+        "text": len(order.requests) * PROMPT_COST,
+        "sampling": num_runs * settings.num_steps * STEP_COST,
+        "sound": num_runs * SOUND_COST,
+    }
 
 
 def _kept(loaded: LoadedModel, features: FeatureStore) -> KeptTokens:

@@ -32,6 +32,11 @@ class RenderMeter:
         self._on_progress = on_progress
         self._is_cancelled = is_cancelled
 
+    def forgo(self, stage: Stage) -> None:
+        """A stage that will cost nothing this time; to be said before anything is spent."""
+        self._total = self._total - self._left[stage] or 1.0
+        self._left[stage] = 0.0
+
     def check(self) -> None:
         """Raise RenderCancelled where somebody asked to stop."""
         if self._is_cancelled():

@@ -37,6 +37,7 @@ class StemFlow:
 
     batch_across_stems: whether runs of different stems share a batch. Without it a stem's numbers do not
     depend on what else is rendered with it, to the last bit; with it a GPU is used better.
+    is_wanted: whether the stem of that index is still worth its runs; the velocity of another is 0.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class StemFlow:
         limit: BatchLimit,
         batch_across_stems: bool,
         check: Callable[[], None],
+        is_wanted: Callable[[int], bool] = lambda stem: True,
     ) -> None:
         self._generator = generator
         self._plan = plan
@@ -56,13 +58,14 @@ class StemFlow:
         self._guidance = guidance
         self._limit = limit
         self._check = check
+        self._is_wanted = is_wanted
         runs = [[(stem, window) for window in range(len(plan.windows))] for stem in range(len(stems))]
         self._groups = [[run for group in runs for run in group]] if batch_across_stems else runs
         self._null: dict[int, Conditions] = {}
         self._kept: dict[tuple[Run, ...], Conditions] = {}
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
-        velocity = torch.empty_like(x)
+        velocity = torch.zeros_like(x)
 
         def flow(batch: Sequence[Run]) -> None:
             self._check()
@@ -70,7 +73,7 @@ class StemFlow:
             velocity[stems, windows] = self._guided(x[stems, windows], t, tuple(batch))
 
         for runs in self._groups:
-            self._limit.run(runs, flow)
+            self._limit.run([run for run in runs if self._is_wanted(run[0])], flow)
         return velocity
 
     def _guided(self, x: Tensor, t: float, batch: tuple[Run, ...]) -> Tensor:
