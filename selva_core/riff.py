@@ -25,6 +25,7 @@ MAX_RIFF_BYTES = 2**32 - 1
 _PACKED_SAMPLES = 1 << 20
 _BEXT_FIXED = struct.Struct("<256s32s32s10s8sQH64s5h180s")
 _LOUDNESS_UNSET = 0x7FFF
+_LOUDNESS_LIMIT = 9999
 _BEXT_VERSION = 2
 _MAX_TEXT_CHUNK_BYTES = 1 << 20
 
@@ -47,7 +48,8 @@ class BroadcastExtension:
     """The bext chunk, version 2 (EBU Tech 3285). Texts are cut to their fields and brought to ASCII.
 
     time_reference_samples: samples since midnight at the file's first sample. origination_date: YYYY-MM-DD or
-    empty.
+    empty. loudness: LUFS, LU, dBTP, LUFS, LUFS as in the chunk (integrated, range, maximum true peak, momentary,
+    short-term); None where there is no value.
     """
 
     description: str
@@ -56,6 +58,7 @@ class BroadcastExtension:
     origination_date: str = ""
     time_reference_samples: int = 0
     coding_history: str = ""
+    loudness: Sequence[float | None] = (None,) * 5
 
     def to_chunk(self) -> Chunk:
         fixed = _BEXT_FIXED.pack(
@@ -67,10 +70,34 @@ class BroadcastExtension:
             self.time_reference_samples,
             _BEXT_VERSION,
             b"",
-            *[_LOUDNESS_UNSET] * 5,
+            *map(_loudness_field, self.loudness),
             b"",
         )
         return Chunk(b"bext", fixed + to_ascii(self.coding_history).encode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """A named place in the sound, or a stretch of it where `num_samples` is above 0."""
+
+    start_sample: int
+    num_samples: int = 0
+    text: str
+
+
+def build_label_chunks(labels: Sequence[Label]) -> list[Chunk]:
+    """`cue ` and LIST/adtl for the labels, texts in ASCII; nothing for none."""
+    if not labels:
+        return []
+    points, notes = struct.pack("<I", len(labels)), b"adtl"
+    for number, label in enumerate(labels, start=1):
+        points += struct.pack("<II4sIII", number, number, b"data", 0, 0, label.start_sample)
+        name = struct.pack("<I", number)
+        notes += _stored(Chunk(b"labl", name + to_ascii(label.text).encode() + b"\0"))
+        if label.num_samples:
+            region = struct.pack("<I4sHHHH", label.num_samples, b"rgn ", 0, 0, 0, 0)
+            notes += _stored(Chunk(b"ltxt", name + region))
+    return [Chunk(b"cue ", points), Chunk(b"LIST", notes)]
 
 
 def build_info_chunk(texts: Mapping[str, str]) -> Chunk:
@@ -123,6 +150,21 @@ def write_wave(
     file.write(b"\0" * (data_bytes % 2) + tail)
 
 
+def overwrite_chunk(file: BinaryIO, chunk: Chunk) -> None:
+    """Put another content of the same length into the first chunk of that id; the file's position moves.
+
+    Raises ValueError when there is no such chunk.
+    """
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        size_bytes = struct.unpack("<I", head[4:])[0]
+        if (head[:4], size_bytes) == (chunk.chunk_id, len(chunk.payload)):
+            file.write(chunk.payload)
+            return
+        file.seek(_even(size_bytes), 1)
+    raise ValueError(f"there is no {chunk.chunk_id!r} chunk of {len(chunk.payload)} bytes")
+
+
 def pack_pcm24(samples: npt.NDArray[np.float32]) -> bytes:
     """float32 (num_samples,), -1..1, to little-endian 24-bit integers."""
     scaled = np.rint(samples.astype(np.float64) * FULL_SCALE)
@@ -155,6 +197,12 @@ def _stored(chunk: Chunk) -> bytes:
         + chunk.payload
         + b"\0" * (len(chunk.payload) % 2)
     )
+
+
+def _loudness_field(value: float | None) -> int:
+    """Hundredths, as Tech 3285 stores them; values the field has no room for are unset."""
+    hundredths = None if value is None else round(value * 100)
+    return _LOUDNESS_UNSET if hundredths is None or abs(hundredths) > _LOUDNESS_LIMIT else hundredths
 
 
 def _even(size_bytes: int) -> int:

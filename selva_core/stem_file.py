@@ -6,7 +6,7 @@ import errno
 import math
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from selva_core.engine import Waveform
 from selva_core.errors import MediaNotFoundError, MediaUnreadableError, ModelError, OutputError, RequestError
-from selva_core.riff import FULL_SCALE, iter_text_chunks, write_wave
+from selva_core.loudness import Loudness, LoudnessMeter
+from selva_core.riff import FULL_SCALE, Label, iter_text_chunks, overwrite_chunk, write_wave
 from selva_core.stem_tags import StemTags, find_provenance
 
 Samples = npt.NDArray[np.float32]
@@ -33,6 +34,7 @@ class StemReport:
     num_samples: int
     peak: float
     num_clipped: int
+    loudness: Loudness
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -52,11 +54,12 @@ def write_stem(
     provenance: Mapping[str, str],
     time_reference_samples: int | None = None,
     created: str = "",
+    labels: Sequence[Label] = (),
 ) -> StemReport:
     """Write `waveform` as a 24-bit mono WAV of exactly `num_samples` at `sample_rate_hz`.
 
-    Shorter sound is padded with silence, longer is cut. provenance, time_reference_samples and created: see
-    StemTags; the latter two are left out by default, so that the same sound gives the same bytes.
+    Shorter sound is padded with silence, longer is cut; its loudness is measured and told. provenance,
+    time_reference_samples, created and labels: see StemTags; all but the first are left out by default.
 
     The file appears whole or not at all: it is written under another name, flushed and renamed. A file at
     `path` is replaced only if it is a stem written by this function.
@@ -76,12 +79,13 @@ def write_stem(
         sample_rate_hz=sample_rate_hz,
         time_reference_samples=time_reference_samples,
         created=created,
+        labels=labels,
     )
     meter = _LevelMeter()
     blocks = meter.watch(_fitted(_blocks_at(waveform, sample_rate_hz), num_samples))
     try:
         _require_replaceable(path)
-        _write_whole(path, blocks, num_samples, tags)
+        loudness = _write_whole(path, blocks, num_samples, tags)
     except OSError as exc:
         raise _output_error(path, exc) from exc
     return StemReport(
@@ -90,6 +94,7 @@ def write_stem(
         num_samples=num_samples,
         peak=meter.peak,
         num_clipped=meter.num_clipped,
+        loudness=loudness,
     )
 
 
@@ -161,25 +166,33 @@ def _require_replaceable(path: Path) -> None:
         )
 
 
-def _write_whole(path: Path, blocks: Iterable[Samples], num_samples: int, tags: StemTags) -> None:
-    """Write under a temporary name beside `path`, flush to the disk, rename."""
+def _write_whole(path: Path, blocks: Iterable[Samples], num_samples: int, tags: StemTags) -> Loudness:
+    """Write under a temporary name beside `path`, flush to the disk, rename; returns how loud it is.
+
+    The loudness stands before the sound and is known after it, so bext is written twice.
+    """
+    meter = LoudnessMeter(tags.sample_rate_hz)
     unfinished = path.with_name(f".selva-{secrets.token_hex(8)}.part")
     try:
-        with unfinished.open("xb") as file:
+        with unfinished.open("x+b") as file:
             write_wave(
                 file,
-                blocks,
+                meter.watch(blocks),
                 num_samples=num_samples,
                 sample_rate_hz=tags.sample_rate_hz,
                 before=tags.chunks_before_sound(),
                 after=tags.chunks_after_sound(),
             )
+            loudness = meter.read()
+            for chunk in tags.chunks_before_sound(loudness):
+                overwrite_chunk(file, chunk)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+    return loudness
 
 
 def _output_error(path: Path, exc: OSError) -> OutputError:
