@@ -65,9 +65,12 @@ local function whole(number)
     return math.floor(number + 0.5)
 end
 
--- A rate as a number from 24.0, "23.976" or "29.97 DF".
+-- The true rate behind 24.0, "23.976" or "29.97 DF": what Resolve writes for 24000/1001 is rounded.
 local function rate_of(value)
-    return tonumber((tostring(value or ""):gsub(",", "."):match("%d+%.?%d*")))
+    local told = tonumber((tostring(value or ""):gsub(",", "."):match("%d+%.?%d*")))
+    if not told then return nil end
+    local slowed = math.floor(told + 0.5) * 1000 / 1001
+    return math.abs(told - slowed) < 0.01 and slowed or told
 end
 
 -- From 21.1 on all settings come at once; before they are asked for by name.
@@ -448,13 +451,15 @@ function Placing:choose_track(stem, media, last)
     return nil
 end
 
--- How many frames of the clip make `frames` frames on the timeline. A WAV counts at the rate the project had when it came in;
--- Resolve rounds down, so this rounds up.
+-- How many frames of the clip make `frames` frames on the timeline, and how many they make. A WAV counts at the rate the
+-- project had when it came in; Resolve rounds down, so this rounds up, but never into the place of the next stem.
 function Placing:clip_frames(media, frames)
     local clip_rate = rate_of(properties_of(media).FPS)
     if not clip_rate or not self.rate or math.abs(clip_rate - self.rate) < 0.001 then return frames, frames end
+    local function length_of(count) return math.floor(count * self.rate / clip_rate + 0.0001) end
     local count = math.ceil(frames * clip_rate / self.rate - 0.0001)
-    return count, math.floor(count * self.rate / clip_rate + 0.0001)
+    if count > 1 and length_of(count) > frames then count = count - 1 end
+    return count, length_of(count)
 end
 
 function Placing:append(media, stem, index, count)
@@ -580,8 +585,8 @@ function Placing:find_lost(stems, landed)
 end
 
 -- Places the stems of a plan on the current timeline and reports on each.
--- Plan: timeline_id, timeline_name; stems: id, file, track, record_frame (absolute), duration_frames, start_frame (in the file),
--- muted, comment, fade_in_frames, fade_out_frames, gain_db; markers.
+-- Plan: timeline_id, timeline_name; stems: id, file, track, record_frame (absolute), duration_frames, start_frame (in the file,
+-- at the project's rate), muted, comment, fade_in_frames, fade_out_frames, gain_db; markers.
 local function place(plan)
     local open = open_project()
     if ask(open.timeline, "GetUniqueId") ~= plan.timeline_id then

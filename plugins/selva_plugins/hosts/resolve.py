@@ -20,7 +20,7 @@ import platformdirs
 from selva_daemon.render import check_stems_folder, choose_model
 from selva_daemon.render_jobs import DEFAULT_SEED, RenderSettings
 from selva_daemon.render_report import RenderReport
-from selva_otio import CueSheet, SpotOptions, TimelineClock, spot_timeline
+from selva_otio import Cue, CueSheet, SpotOptions, TimelineClock, spot_timeline
 from selva_otio.cue_rules import TRACK_PROMPT
 from selva_otio.cue_sheet_files import CueSheetRow, load_cue_sheet
 from selva_otio.stem_names import fold_name
@@ -34,7 +34,7 @@ from selva_plugins.hosts.resolve_snapshot import SNAPSHOT_SCHEMA
 from selva_plugins.hosts.resolve_timeline import HostTimeline, build_timeline, project_rate, timeline_rate
 from selva_plugins.rendering import RenderBatch
 from selva_plugins.request_folder import HostRequest
-from selva_plugins.wishes import Wishes, parse_wishes
+from selva_plugins.wishes import Wishes, parse_span_name, parse_wishes
 
 CUE_SHEET_SUFFIXES = (".toml", ".csv", ".tsv")
 SAMPLE_RATES_HZ = range(8_000, 192_001)
@@ -77,9 +77,14 @@ def prepare_snapshot(
     told = read_timeline(snapshot)
     project_folder = find_project_folder(snapshot) if stems_folder is None else stems_folder.parent
     chosen_folder = stems_folder or project_folder / "stems"
-    sheet = spot_request(
-        snapshot, told, wishes, cue_sheet=cue_sheet or find_cue_sheet(snapshot, project_folder)
-    )
+    cue_sheet = cue_sheet or find_cue_sheet(snapshot, project_folder)
+    if not (wishes.sounds or cue_sheet or _has_prompting_markers(snapshot)):
+        raise NothingToRenderError(
+            "nothing says what is to be heard: set a marker named 'Dog: small dog barking' on the timeline or on a clip, or "
+            f"write a cue sheet at {project_folder / 'cues.csv'}"
+        )
+    frame = plan_frame(snapshot)
+    sheet = spot_request(snapshot, told, wishes, cue_sheet=cue_sheet)
     check_stems_folder(chosen_folder)
     settings = RenderSettings(
         model=choose_model(wishes.model),
@@ -89,7 +94,6 @@ def prepare_snapshot(
         sample_rate_hz=sample_rate_hz or find_sample_rate_hz(snapshot),
         sampling=sampling or SamplingSettings(),
     )
-    frame = plan_frame(snapshot)
 
     def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
         return build_stems(reports, frame)
@@ -97,7 +101,7 @@ def prepare_snapshot(
     return Prepared(
         batches=[RenderBatch(sheet=sheet, settings=settings)],
         timeline_name=told.timeline.name,
-        notices=list_notices(told, sheet),
+        notices=[*list_notices(told, sheet, frame), *([f"cue sheet: {cue_sheet}"] if cue_sheet else [])],
         build_placements=build_placements,
     )
 
@@ -159,6 +163,7 @@ def plan_frame(snapshot: Facts, *, has_markers: bool = False) -> PlanFrame:
         timeline_id=timeline["id"],
         timeline_name=timeline["name"],
         rate=timeline_rate(snapshot),
+        file_rate=project_rate(snapshot) or timeline_rate(snapshot),
         start_frame=int(timeline["start_frame"]),
         has_markers=has_markers,
     )
@@ -177,9 +182,12 @@ def spot_request(snapshot: Facts, told: HostTimeline, wishes: Wishes, *, cue_she
         wishes.sounds,
         base_folder=Path.cwd(),
         rows=_load_rows(cue_sheet),
-        options=SpotOptions(handles_s=_whole_handles_s(snapshot, told, wishes)),
+        options=SpotOptions(handles_s=wishes.handles_s),
         clock=clock,
     )
+    file_rate = project_rate(snapshot)
+    if wishes.handles_s and file_rate not in (None, told.rate):
+        sheet = _fit_handles(sheet, file_rate)
     stretches = _wished_stretches(snapshot, told)
     if stretches is None:
         return sheet
@@ -199,13 +207,25 @@ def spot_request(snapshot: Facts, told: HostTimeline, wishes: Wishes, *, cue_she
     return replace(sheet, cues=kept)
 
 
+def _has_prompting_markers(snapshot: Facts) -> bool:
+    timeline = snapshot["timeline"]
+    owners = [timeline, *(item for track in timeline["video_tracks"] for item in track["items"])]
+    names = (str(marker.get("name") or "") for owner in owners for marker in owner.get("markers", ()))
+    return any(parse_span_name(name) for name in names)
+
+
 def _load_rows(cue_sheet: Path | None) -> list[CueSheetRow]:
     return [] if cue_sheet is None else load_cue_sheet(cue_sheet)
 
 
-def _whole_handles_s(snapshot: Facts, told: HostTimeline, wishes: Wishes) -> Fraction:
-    """No handles where a WAV has other frames than the timeline: they could not be cut off exactly."""
-    return wishes.handles_s if project_rate(snapshot) in (None, told.rate) else Fraction(0)
+def _fit_handles(sheet: CueSheet, file_rate: Fraction) -> CueSheet:
+    """Where a WAV counts other frames than the timeline, its handle is whole frames of its own: they are cut off exactly."""
+
+    def fit(cue: Cue) -> Cue:
+        handle_s = math.floor(cue.clip.handle_before_s * file_rate) / file_rate
+        return replace(cue, clip=replace(cue.clip, handle_before_s=handle_s))
+
+    return replace(sheet, cues=tuple(fit(cue) for cue in sheet.cues))
 
 
 def _wished_stretches(snapshot: Facts, told: HostTimeline) -> list[_Stretch] | None:
@@ -261,10 +281,16 @@ def find_sample_rate_hz(snapshot: Facts) -> int:
     return 48_000
 
 
-def list_notices(told: HostTimeline, sheet: CueSheet) -> list[str]:
+def list_notices(told: HostTimeline, sheet: CueSheet, frame: PlanFrame) -> list[str]:
     """What the user should know before anything is rendered, each sentence once."""
+    notes = list(told.notes)
+    if frame.file_rate < frame.rate:
+        notes.append(
+            f"the project has {float(frame.file_rate):g} frames per second and this timeline {float(frame.rate):g}: Resolve cuts "
+            "sound at the project's frames, so that stems may end up to one of them early"
+        )
     warnings = (f"{clip.name}: {warning}" for clip in sheet.clips for warning in clip.warnings)
-    return list(dict.fromkeys([*told.notes, *sheet.warnings, *warnings, *_shifted(sheet, told)]))
+    return list(dict.fromkeys([*notes, *sheet.warnings, *warnings, *_shifted(sheet, told)]))
 
 
 def _shifted(sheet: CueSheet, told: HostTimeline) -> Iterable[str]:

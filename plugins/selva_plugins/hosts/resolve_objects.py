@@ -37,9 +37,18 @@ def whole(number: Any) -> int | None:
 
 
 def rate_number(value: Any) -> float | None:
-    """A rate from 24.0, "23.976" or "29.97 DF"."""
+    """A rate as Resolve writes it, from 24.0, "23.976" or "29.97 DF"."""
     match = re.search(r"\d+(\.\d+)?", str(value or "").replace(",", "."))
     return float(match[0]) if match else None
+
+
+def true_rate(value: Any) -> float | None:
+    """The rate itself: what Resolve writes for 24000/1001 and its like is rounded."""
+    told = rate_number(value)
+    if told is None:
+        return None
+    slowed = math.floor(told + 0.5) * 1000 / 1001
+    return slowed if abs(told - slowed) < 0.01 else told
 
 
 def setting_of(owner: Any, name: str) -> Any:

@@ -23,8 +23,8 @@ from selva_plugins.hosts.resolve_objects import (
     items_of,
     open_project,
     properties_of,
-    rate_number,
     setting_of,
+    true_rate,
     whole,
 )
 
@@ -133,13 +133,17 @@ class Placing:
     def clip_frames(self, media: Any, frames: int) -> tuple[int, int]:
         """Frames of the clip that make `frames` on the timeline, and how many they make.
 
-        A WAV counts at the rate the project had when it came in; Resolve rounds down, so this rounds up.
+        A WAV counts at the rate the project had when it came in; Resolve rounds down, so this rounds up, but never
+        into the place of the next stem.
         """
-        clip_rate = rate_number(properties_of(media).get("FPS"))
+        clip_rate = true_rate(properties_of(media).get("FPS"))
         if clip_rate is None or self.rate is None or abs(clip_rate - self.rate) < 0.001:
             return frames, frames
-        count = math.ceil(frames * clip_rate / self.rate - 0.0001)
-        return count, math.floor(count * self.rate / clip_rate + 0.0001)
+        frames_each = self.rate / clip_rate
+        count = math.ceil(frames / frames_each - 0.0001)
+        if count > 1 and math.floor(count * frames_each + 0.0001) > frames:
+            count -= 1
+        return count, math.floor(count * frames_each + 0.0001)
 
     def append(self, media: Any, stem: Stem, index: int, count: int) -> Any:
         first = stem.get("start_frame", 0)
@@ -301,7 +305,7 @@ def start_placing(opened: OpenProject, bin_folder: Any) -> Placing:
     return Placing(
         opened=opened,
         inclusive=not is_at_least(opened.resolve, (19, 0)),
-        rate=rate_number(setting_of(opened.timeline, "timelineFrameRate")),
+        rate=true_rate(setting_of(opened.timeline, "timelineFrameRate")),
         clips=index_clips(bin_folder),
         imports_dicts=is_at_least(opened.resolve, (21, 1)),
     )

@@ -21,11 +21,14 @@ MAX_COMMENT_CHARS = 400
 
 @dataclass(frozen=True, kw_only=True)
 class PlanFrame:
-    """What the numbers of a plan count from."""
+    """What the numbers of a plan count from, and at which rate: `rate` is the timeline's, `file_rate` what a WAV counts at in
+    this project.
+    """
 
     timeline_id: str
     timeline_name: str
     rate: Fraction
+    file_rate: Fraction
     start_frame: int
     has_markers: bool = False
 
@@ -57,7 +60,8 @@ def _build_stem(stem: RenderedStem, frame: PlanFrame) -> dict[str, Any]:
         "take": take,
         "record_frame": frame.start_frame + _nearest_frame(stem.span.start_s, frame.rate),
         "duration_frames": max(1, math.ceil(stem.span.duration_s * frame.rate)),
-        "start_frame": _nearest_frame(stem.span.offset_s, frame.rate),
+        "start_frame": _nearest_frame(stem.span.offset_s, frame.file_rate),
+        "may_lack_frames": 0 if frame.file_rate >= frame.rate else math.floor(frame.rate / frame.file_rate),
         "fade_in_frames": _nearest_frame(clip.fade_in_s, frame.rate),
         "fade_out_frames": _nearest_frame(clip.fade_out_s, frame.rate),
         "gain_db": stem.cue.gain_db,
@@ -105,7 +109,7 @@ def list_place_notices(report: Mapping[str, Any], stems: Sequence[Mapping[str, A
         if result.get("note"):
             notices.append(f"{track}: lies on track '{result['track_name']}' because {result['note']}")
         missing = int(stem.get("duration_frames", 0)) - int(result["duration_frames"])
-        if missing > 0:
+        if missing > int(stem.get("may_lack_frames", 0)):
             notices.append(f"{track}: Resolve made it {missing} frame(s) shorter")
     if not report.get("saved", True):
         notices.append("Resolve did not save the project; save it yourself")

@@ -66,7 +66,9 @@ def clicks_on(timeline: model.Timeline, track: str) -> list[int]:
     for item in items:
         assert item.media is not None
         start = sample_at((item.start - timeline.start_frame) / timeline.rate)
-        clicks += [start + click for click in click_samples(Path(item.media.path))]
+        skipped = sample_at(item.source_start / item.media.fps)
+        assert item.media.start_timecode == "00:00:00:00"
+        clicks += [start - skipped + click for click in click_samples(Path(item.media.path))]
     return sorted(clicks)
 
 
@@ -300,15 +302,52 @@ def test_a_cue_sheet_beside_the_project_is_read(talk: Talk, tmp_path: Path) -> N
     assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [0]
 
 
-def test_a_wav_that_counts_at_another_rate_still_covers_its_clip(talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path, project_rate=RATES["29.97"])
-    scene.add_clip(media, at=3, frames=37, source=5)
+@pytest.mark.parametrize("project_rate", ["23.976", "24", "25", "29.97", "59.94"])
+@pytest.mark.parametrize("handles", ["0", "0.7"])
+def test_a_wav_that_counts_at_the_projects_rate_is_heard_on_the_sample(
+    handles: str, project_rate: str, talk: Talk, tmp_path: Path
+) -> None:
+    scene, media = flashing_scene(tmp_path, flashes=(32,), num_frames=96, project_rate=RATES[project_rate])
+    scene.add_clip(media, at=30, frames=37, source=25)
     conversation = talk(build("21.0.4"), scene)
+    conversation.watch.defaults = {**conversation.watch.defaults, "handles_s": handles}
     conversation.type_prompts("Dog: small dog barking")
     conversation.choose("Generate stems")
     (item,) = scene.timeline.tracks["audio"][1].items
-    assert (item.start - 86400, item.duration) == (3, 37)
-    assert clicks_on(scene.timeline, "Dog") == [sample_at(Fraction(3 + 12 - 5, 24))]
+    assert (item.start - 86400, item.duration) == (30, 37)
+    assert item.source_start == item.source_start // 1
+    assert float(item.source_start / RATES[project_rate]) == pytest.approx(float(handles), abs=2 / 23)
+    assert clicks_on(scene.timeline, "Dog") == pytest.approx([sample_at(Fraction(30 + 32 - 25, 24))], abs=1)
+
+
+def test_on_a_timeline_faster_than_its_project_neighbours_share_a_track_and_the_loss_is_told_once(
+    talk: Talk, tmp_path: Path
+) -> None:
+    scene, media = flashing_scene(tmp_path, rate=RATES["59.94"], project_rate=RATES["24"])
+    for at in (0, 19, 38):
+        scene.add_clip(media, at=at, frames=19)
+    conversation = talk(build("21.0.4"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    run = conversation.choose("Generate stems")
+    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Dog"]
+    assert [item.start - scene.timeline.start_frame for item in clips_on(scene, "Dog")] == [0, 19, 38]
+    assert all(17 <= item.duration <= 19 for item in clips_on(scene, "Dog"))
+    assert run.text.count("may end up to one of them early") == 1
+    assert "shorter" not in "\n".join(conversation.said)
+
+
+def clips_on(scene: Scene, track: str) -> list[model.Item]:
+    return [item for t in scene.timeline.tracks["audio"] if t.name == track for item in t.items]
+
+
+def test_when_nothing_says_what_is_heard_the_places_to_say_it_are_named(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path, project_name="Feature")
+    scene.add_clip(media, at=0, frames=24)
+    scene.timeline.markers[5] = model.Marker("Blue", "fix the light", "", 1)
+    run = talk(build("21.1.0", "free"), scene).choose("Generate stems")
+    assert "Dog: small dog barking" in run.text
+    assert str(Path("Selva", "Feature", "cues.csv")) in run.text
+    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1"]
 
 
 def test_markers_of_provenance_are_left_on_wish(talk: Talk, tmp_path: Path) -> None:
