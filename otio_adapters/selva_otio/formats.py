@@ -17,8 +17,10 @@ import opentimelineio as otio
 from selva_otio.adapter_files import load_aaf, load_fcp7_xml
 from selva_otio.bundles import load_folder_bundle, unpacked_bundle, write_folder_bundle, write_zip_bundle
 from selva_otio.errors import UnsupportedFormatError
+from selva_otio.final_cut_xml.reader import load_fcpxml
+from selva_otio.final_cut_xml.writer import write_fcpxml
 from selva_otio.format_options import Destination, ReadOptions
-from selva_otio.losses import Feature
+from selva_otio.losses import EFFECTS, FADES, Feature
 from selva_otio.media import build_media_url, is_relative_url, resolve_media_path
 from selva_otio.otio_files import load_otio_file, write_otio_file
 from selva_otio.reaper_project.project_files import (
@@ -27,6 +29,7 @@ from selva_otio.reaper_project.project_files import (
     drop_project_text,
     load_project,
 )
+from selva_otio.track_layout import OFFLINE_CLIPS, OPENED_NESTS, OTHER_TRACKS, SPEED_RAMPS
 from selva_otio.whole_files import staged_file
 
 Opened = AbstractContextManager[tuple[otio.schema.Timeline, Path]]
@@ -158,7 +161,11 @@ FORMATS = (
     TimelineFormat(
         name="Final Cut Pro XML",
         suffix=".fcpxml",
-        advice="export OpenTimelineIO or Final Cut Pro 7 XML instead",
+        open=_beside(load_fcpxml),
+        write=write_fcpxml,
+        keeps_metadata=True,
+        shows_takes=True,
+        cannot_hold=(FADES, EFFECTS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
     ),
     TimelineFormat(
         name="EDL", suffix=".edl", advice="it names no media files; export OpenTimelineIO instead"

@@ -228,7 +228,7 @@ def _collect_item(item: otio.core.Item, place: _Place, parent: _View, picture: P
     if parent.depth >= MAX_NESTING:
         raise TimelineReadError(f"{_label(item)} is nested more than {MAX_NESTING} levels deep")
     try:
-        warp = _warp_speed(item)
+        warp = warp_speed(item)
     except ClockError as error:
         picture.unseen.append(_unseen(item, parent, seen[0], error.message, is_fault=True))
         return
@@ -279,7 +279,7 @@ def _collect_clip(
     )
 
 
-def _warp_speed(item: otio.core.Item) -> Fraction:
+def warp_speed(item: otio.core.Item) -> Fraction:
     """The product of an item's linear time warps. Raises ClockError for time effects we cannot follow."""
     speed = Fraction(1)
     for effect in item.effects:

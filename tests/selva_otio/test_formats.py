@@ -188,7 +188,7 @@ def test_files_in_an_archive_that_the_timeline_does_not_name_stay_in_it(
         assert [path.name for path in opened.base_folder.rglob("*") if path.is_file()] == ["a.mov"]
 
 
-@pytest.mark.parametrize("suffix", [".fcpxml", ".edl", ".kdenlive"])
+@pytest.mark.parametrize("suffix", [".edl", ".kdenlive"])
 def test_kinds_that_are_not_read_say_what_to_do_instead(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"cut{suffix}"
     path.write_bytes(b"x")

@@ -1,0 +1,1 @@
+"""Final Cut Pro XML (.fcpxml), read and written with exact times."""

@@ -1,0 +1,70 @@
+"""Times as FCPXML writes them: rational seconds ("1001/24000s"), and the retiming of a clip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+from selva_otio.errors import TimelineReadError
+
+_TIME = re.compile(r"\s*([+-]?\d{1,20})(?:/(\d{1,12})|(\.\d{1,12}))?\s*s?\s*")
+_MAX_DENOMINATOR = 2**31 - 1
+_LONGEST_S = 10**9
+
+
+def parse_time(text: str, *, what: str) -> Fraction:
+    """Seconds of a time attribute. Raises TimelineReadError."""
+    match = _TIME.fullmatch(text)
+    if match is None or (match[2] is not None and int(match[2]) == 0):
+        raise TimelineReadError(f"{what} is no time: {text[:60]!r}; a time reads 1001/24000s")
+    seconds = Fraction(match[1] + (match[3] or "")) / int(match[2] or 1)
+    if abs(seconds) > _LONGEST_S:
+        raise TimelineReadError(f"{what} is {text[:60]!r}; no timeline is longer than {_LONGEST_S} s")
+    return seconds
+
+
+def format_time(seconds: Fraction) -> str:
+    """A time attribute: 64-bit numerator, 32-bit denominator; whole seconds without one."""
+    bounded = seconds.limit_denominator(_MAX_DENOMINATOR)
+    return (
+        f"{bounded.numerator}s" if bounded.denominator == 1 else f"{bounded.numerator}/{bounded.denominator}s"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retiming:
+    """What a clip plays over its local time: media_s at `start_s`, `speed` media seconds per local second.
+
+    speed is None where it changes inside the clip.
+    """
+
+    media_start_s: Fraction
+    speed: Fraction | None
+
+
+def follow_time_map(
+    points: Sequence[tuple[Fraction, Fraction]], start_s: Fraction, end_s: Fraction
+) -> Retiming:
+    """The part of a time map (local seconds, media seconds) that a clip from `start_s` to `end_s` plays.
+
+    Before the first and after the last point the map goes on as it is next to it.
+    """
+    ordered = sorted(set(points))
+    segments = [(left, right) for left, right in pairwise(ordered) if right[0] > left[0]]
+    if not segments:
+        held_s = ordered[0][1] if ordered else start_s
+        return Retiming(media_start_s=held_s, speed=Fraction(0) if ordered else Fraction(1))
+    first = next(
+        (number for number, (_, right) in enumerate(segments) if start_s < right[0]), len(segments) - 1
+    )
+    played = [segments[first], *(segment for segment in segments[first + 1 :] if segment[0][0] < end_s)]
+    speeds = {(right[1] - left[1]) / (right[0] - left[0]) for left, right in played}
+    (left_s, left_media_s), (right_s, right_media_s) = segments[first]
+    slope = (right_media_s - left_media_s) / (right_s - left_s)
+    return Retiming(
+        media_start_s=left_media_s + slope * (start_s - left_s),
+        speed=slope if len(speeds) == 1 else None,
+    )
