@@ -37,6 +37,15 @@ ResourcePathOption = Annotated[
     ),
 ]
 
+StartupOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--startup/--no-startup",
+        help="REAPER: when it starts, offer stems that became ready while it was closed (one line in __startup.lua).",
+        show_default=False,
+    ),
+]
+
 
 @host_app.command()
 def reaper(
@@ -50,10 +59,19 @@ def reaper(
 
 @host_app.command()
 def install(
-    host: HostArgument, resource_path: ResourcePathOption = None, as_json: JsonOption = False
+    host: HostArgument,
+    resource_path: ResourcePathOption = None,
+    startup: StartupOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Put Selva's scripts into a host application. Doing it again repairs, and changes nothing else."""
-    _tell(_find(host).install(resource_path), as_json=as_json)
+    if startup is None:
+        reports = _find(host).install(resource_path)
+    elif host == "reaper":
+        reports = _find(host).install(resource_path, at_startup=startup)
+    else:
+        raise typer.BadParameter("only reaper has a start-up script; leave out --startup")
+    _tell(reports, as_json=as_json)
 
 
 @host_app.command()

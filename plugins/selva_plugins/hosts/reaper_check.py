@@ -14,16 +14,9 @@ from selva_daemon.status import DaemonStatus
 import selva_core
 from selva_core.errors import SelvaError
 from selva_core.models import default_models_dir, listed_models, missing_files
-from selva_plugins.hosts.reaper_install import (
-    ACTIONS,
-    PACKAGE_SCRIPT,
-    Machine,
-    action_id,
-    choose_resource_paths,
-    list_script_copies,
-    read_script_version,
-    scripts_folder,
-)
+from selva_plugins.hosts.reaper_action_list import ACTIONS, PACKAGE_SCRIPT, find_missing_actions
+from selva_plugins.hosts.reaper_install import SANDBOX_EXIT, list_script_copies, read_script_version
+from selva_plugins.hosts.reaper_machine import Machine, choose_resource_paths, scripts_folder
 from selva_plugins.request_folder import PROTOCOL, HostRequest
 
 Fact = dict[str, str]
@@ -73,7 +66,8 @@ def _check_bridge_file(resource_path: Path) -> Fact:
     title, file = "Bridge", resource_path / "Selva" / "bridge.json"
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        program, requests = Path(values["command"][0]), Path(values["request_folder"])
+        command, requests = values["command"], Path(values["request_folder"])
+        program = Path(command[len(SANDBOX_EXIT) if command[: len(SANDBOX_EXIT)] == SANDBOX_EXIT else 0])
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         return _fact(title, f"{file} cannot be used ({error}). Run: selva host install reaper", "fault")
     if values.get("protocol") != PROTOCOL or not program.is_file():
@@ -87,15 +81,13 @@ def _check_bridge_file(resource_path: Path) -> Fact:
 
 def _check_actions(resource_path: Path) -> Iterator[Fact]:
     """Only for scripts that we put there; those of ReaPack are registered by it."""
-    keyboard_file = resource_path / "reaper-kb.ini"
     if not (scripts_folder(resource_path) / "Selva" / PACKAGE_SCRIPT).is_file():
         return
-    listed = keyboard_file.read_bytes() if keyboard_file.is_file() else b""
-    missing = [title for script, title in ACTIONS.items() if action_id(script).encode() not in listed]
+    missing = find_missing_actions(resource_path)
     if missing:
         yield _fact(
             "Actions",
-            f"{len(missing)} of {len(ACTIONS)} are not in the action list, unless you loaded them by hand. "
+            f"{len(missing)} of {len(ACTIONS)} are not in the action list. "
             "Close REAPER and run: selva host install reaper",
             "warning",
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selva_plugins.hosts import reaper_install
+from selva_plugins.hosts.reaper_action_list import PACKAGE_SCRIPT
 from selva_plugins.progress import RequestProgress
 from selva_plugins.request_folder import PROTOCOL, RequestFolder
 
@@ -16,7 +16,7 @@ from .double import InputDialog, Item, Project, Source, Track, World
 from .double.world import Script
 
 SCRIPTS = Path(__file__).parents[3] / "plugins" / "reaper" / "Selva"
-GENERATE = reaper_install.PACKAGE_SCRIPT
+GENERATE = PACKAGE_SCRIPT
 REGIONS = "Selva - Generate stems from regions and markers.lua"
 NEW_TAKES = "Selva - New takes for selected stem items.lua"
 JOB_LIST = "Selva - Open job list.lua"

@@ -12,7 +12,7 @@ from selva_daemon.cli import app
 from selva_daemon.client import Client
 from selva_daemon.errors import DaemonUnavailableError
 from selva_plugins.hosts import reaper_check, reaper_install
-from selva_plugins.hosts.reaper_install import Machine
+from selva_plugins.hosts.reaper_machine import Machine
 from selva_plugins.request_folder import HostRequest
 from typer.testing import CliRunner
 
@@ -155,14 +155,24 @@ def test_sound_installation_has_no_fault(tmp_path: Path) -> None:
     assert any(f"Version {selva_core.__version__}" in fact["text"] for fact in facts)
 
 
+@pytest.mark.usefixtures("_no_daemon")
+def test_sandboxed_reaper_is_sound_though_the_way_out_is_only_inside_it(tmp_path: Path) -> None:
+    folder = tmp_path / ".var" / "app" / "fm.reaper.Reaper" / "config"
+    folder.mkdir(parents=True)
+    resource_path = resource_path_of(folder / "REAPER", is_installed=True)
+    assert {fact["level"] for fact in reaper_check.check_setup(resource_path)} == {"ok"}
+    break_program(resource_path, at=2)
+    assert "fault" in {fact["level"] for fact in reaper_check.check_setup(resource_path)}
+
+
 def break_scripts(resource_path: Path) -> None:
     reaper_install.remove(resource_path, Machine(is_reaper_running=lambda: False))
 
 
-def break_program(resource_path: Path) -> None:
+def break_program(resource_path: Path, *, at: int = 0) -> None:
     file = resource_path / "Selva" / "bridge.json"
     values = json.loads(file.read_text())
-    values["command"][0] = "/gone/python"
+    values["command"][at] = "/gone/python"
     file.write_text(json.dumps(values))
 
 

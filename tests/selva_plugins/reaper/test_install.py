@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from selva_daemon.cli import app
 from selva_plugins.errors import HostSetupError
-from selva_plugins.hosts.reaper_install import ACTIONS, PACKAGE_SCRIPT, Machine, action_id, install, remove
+from selva_plugins.hosts.reaper_action_list import ACTIONS, PACKAGE_SCRIPT, action_id
+from selva_plugins.hosts.reaper_install import install, remove
+from selva_plugins.hosts.reaper_machine import Machine
 from selva_plugins.request_folder import PROTOCOL
 from typer.testing import CliRunner
 
@@ -73,6 +75,7 @@ def test_sandboxed_reaper_starts_the_bridge_outside_its_sandbox(tmp_path: Path) 
 def test_portable_installation_is_named(tmp_path: Path) -> None:
     portable = tmp_path / "Stick" / "REAPER portable"
     portable.mkdir(parents=True)
+    (portable / "reaper.ini").touch()
     (report,) = install(portable, machine(tmp_path))
     assert report.resource_path == portable
     assert (portable / "Scripts" / "Selva" / PACKAGE_SCRIPT).is_file()
@@ -83,6 +86,20 @@ def test_no_reaper_is_told_with_what_to_do(tmp_path: Path) -> None:
         install(None, machine(tmp_path))
     with pytest.raises(HostSetupError, match="there is no folder"):
         install(tmp_path / "nowhere", machine(tmp_path))
+
+
+def test_folder_that_is_no_resource_path_is_refused_and_left_alone(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    wrong = tmp_path / "Music"
+    inside = resource_path / "Scripts"
+    for folder in (wrong, inside):
+        folder.mkdir()
+        with pytest.raises(HostSetupError, match=r"no reaper\.ini in it") as refusal:
+            install(folder, machine(tmp_path))
+        assert list(folder.iterdir()) == []
+    assert f"do you mean {resource_path}?" in refusal.value.message
+    with pytest.raises(HostSetupError, match="do you mean"):
+        install(resource_path / "reaper.ini", machine(tmp_path))
 
 
 def test_second_run_changes_nothing(tmp_path: Path) -> None:
@@ -123,6 +140,18 @@ def test_actions_join_the_list_beside_the_users_own(tmp_path: Path) -> None:
     assert sum(line.startswith("SCR") for line in lines) == 1 + len(ACTIONS)
 
 
+def test_actions_that_were_loaded_by_hand_are_not_listed_twice(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    by_hand = f'SCR 4 0 RS0123 "Custom: {PACKAGE_SCRIPT}" "Selva\\{PACKAGE_SCRIPT}"\n'
+    (resource_path / "reaper-kb.ini").write_text(by_hand)
+    install(None, machine(tmp_path))
+    listed = (resource_path / "reaper-kb.ini").read_text()
+    assert listed.startswith(by_hand)
+    assert (listed.count(PACKAGE_SCRIPT), len(listed.splitlines())) == (2, len(ACTIONS))
+    remove(None, machine(tmp_path))
+    assert not (resource_path / "reaper-kb.ini").exists()
+
+
 def test_running_reaper_keeps_its_list_and_the_user_is_told(tmp_path: Path) -> None:
     resource_path = put_reaper(tmp_path)
     (resource_path / "reaper-kb.ini").write_bytes(USERS_KEYBOARD)
@@ -142,7 +171,7 @@ def test_scripts_of_reapack_are_used_and_not_doubled(tmp_path: Path) -> None:
     assert "through ReaPack" in report.done[0]
     assert "Synchronize packages" in report.left[0]
     assert bridge_file(resource_path)["protocol"] == PROTOCOL
-    assert action_id(PACKAGE_SCRIPT) not in (resource_path / "reaper-kb.ini").read_text()
+    assert not (resource_path / "reaper-kb.ini").exists()
 
 
 def test_remove_leaves_only_what_was_there_before(tmp_path: Path) -> None:
@@ -182,9 +211,10 @@ def test_lower_case_scripts_folder_is_used_as_it_is(tmp_path: Path) -> None:
 def test_path_that_no_command_line_can_hold_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / 'a "quoted" folder'
     folder.mkdir()
+    (folder / "reaper.ini").touch()
     with pytest.raises(HostSetupError, match="a double quote or a line break cannot be handed to REAPER"):
         install(folder, machine(tmp_path))
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == ["reaper.ini"]
 
 
 @pytest.mark.parametrize(("short", "is_inside"), [("C:\\JRG~1\\requests", True), ("", False)])
@@ -198,8 +228,7 @@ def test_windows_name_beyond_ascii_gets_a_plain_folder(tmp_path: Path, short: st
 
 
 def test_command_line_installs_tells_and_removes(tmp_path: Path) -> None:
-    resource_path = tmp_path / "REAPER"
-    resource_path.mkdir()
+    resource_path = put_reaper(tmp_path)
     runner = CliRunner()
     done = runner.invoke(app, ["host", "install", "reaper", "--resource-path", str(resource_path), "--json"])
     assert done.exit_code == 0, done.output

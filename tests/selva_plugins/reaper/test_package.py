@@ -6,22 +6,29 @@ import importlib
 import re
 import shutil
 import subprocess
+from datetime import datetime, timezone
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from PIL import Image
-from selva_plugins.hosts.reaper_install import ACTIONS, PACKAGE_SCRIPT, read_script_version
-from selva_plugins.hosts.reaper_package import build_index
+from selva_plugins.hosts.reaper_action_list import ACTIONS, PACKAGE_SCRIPT
+from selva_plugins.hosts.reaper_install import install, read_script_version
+from selva_plugins.hosts.reaper_machine import Machine
+from selva_plugins.hosts.reaper_package import build_index, build_rtf
+from selva_plugins.hosts.reaper_package import main as write_index
 from selva_plugins.request_folder import PROTOCOL
 
 import selva_core
 
+from .double import World
 from .double.table import load_gfx_signatures, load_signatures
 from .pictures import draw_all
-from .scenes import SCRIPTS
+from .reapack import install_from_disk, read_index
+from .scenes import SCRIPTS, open_scene, plan_for, stems_of, type_sounds
 
 LUA_FILES = sorted(SCRIPTS.rglob("*.lua"))
+RELEASED = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
 GFX_VARIABLES = ["x", "y", "w", "h", "mouse_x", "mouse_y", "mouse_cap", "mouse_wheel", "ext_retina"]
 MAYBE_ABSENT = ["ImGui_GetBuiltinPath"]
 
@@ -99,24 +106,52 @@ def test_action_scripts_differ_only_in_their_action() -> None:
     assert len(bodies) == 1
 
 
-def test_reapack_index_is_what_the_header_says() -> None:
-    index = SCRIPTS.parent / "index.xml"
-    root = ET.fromstring(index.read_text(encoding="utf-8"))  # noqa: S314 - our own file
-    first = root.find(".//source")
-    assert first is not None
-    assert first.text is not None
-    base_url = first.text.rsplit("/Selva/", 1)[0]
-    assert build_index(base_url) == index.read_text(encoding="utf-8")
+def test_reapack_takes_the_index_and_every_script_with_it() -> None:
+    files = read_index(build_index("https://example.org/x/", released=RELEASED))
+    targets = {file.target.removeprefix("Scripts/Selva Bridge/Selva/"): file for file in files}
+    assert set(targets) == {path.relative_to(SCRIPTS).as_posix() for path in LUA_FILES}
+    assert {name for name, file in targets.items() if file.is_action} == set(ACTIONS)
+    assert targets["lib/json.lua"].url == "https://example.org/x/lib/json.lua"
 
 
-def test_reapack_package_holds_every_script_and_lists_the_actions() -> None:
-    root = ET.fromstring(build_index("https://example.org/x/"))  # noqa: S314 - our own text
-    assert (root.get("version"), root.get("name")) == ("1", "Selva Bridge")
-    sources = {source.get("file"): source for source in root.iter("source")}
-    assert set(sources) == {path.relative_to(SCRIPTS).as_posix() for path in LUA_FILES}
-    assert {name for name, source in sources.items() if source.get("main") == "main"} == set(ACTIONS)
-    assert sources["lib/json.lua"].text == "https://example.org/x/Selva/lib/json.lua"
-    assert all(" " not in (source.text or "") for source in sources.values())
+def test_index_says_what_the_header_says() -> None:
+    index = ET.fromstring(build_index("https://example.org/x", released=RELEASED))  # noqa: S314 - our own text
+    version = index.find(".//version")
+    about = index.findtext(".//description") or ""
+    assert version is not None
+    assert (version.get("name"), version.get("time")) == (selva_core.__version__, "2026-02-03T04:05:06Z")
+    assert about.startswith("{\\rtf1\\ansi {\\b Selva}\\par")
+    assert "one undo away" in about
+
+
+@pytest.mark.parametrize(
+    "url", ["", "URL-OF-THE-REPOSITORY/raw", "https://example.org/a b", "ftp://example.org/x"]
+)
+def test_address_that_reapack_cannot_download_from_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="an address reads https://"):
+        build_index(url, released=RELEASED)
+
+
+def test_letters_beyond_ascii_and_braces_survive_in_the_description() -> None:
+    assert build_rtf("# Jörg\n\na {b} `c`\nd") == "{\\rtf1\\ansi {\\b J\\u246?rg}\\par\na \\{b\\} c d\\par}"
+
+
+def test_package_from_reapack_works_beside_the_bridge(world: World) -> None:
+    """The index of this installation, installed by ReaPack's rules; the installer then only tells it where the bridge is."""
+    index = world.home / "index.xml"
+    write_index([str(index)])
+    (world.resource_folder / "reaper.ini").touch()
+    actions = install_from_disk(index.read_text(encoding="utf-8"), world.resource_folder)
+    (report,) = install(world.resource_folder, Machine(is_reaper_running=lambda: False))
+    assert "through ReaPack" in report.done[0]
+    project, item, bridge = open_scene(world)
+    world.input_answers.append(type_sounds("Dog: bark"))
+    world.run_script(next(path for path in actions if path.name == PACKAGE_SCRIPT))
+    world.tick(3)
+    bridge.finish([plan_for(world, item)])
+    world.tick(30)
+    assert stems_of(project) == [10.0]
+    assert "Selva Bridge" in bridge.request["script_folder"]
 
 
 def test_names_are_allowed_on_every_system() -> None:

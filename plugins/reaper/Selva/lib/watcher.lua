@@ -332,6 +332,19 @@ return function(selva)
     reaper.defer(tick)
   end
 
+  -- Whether something was asked for in an earlier run of REAPER, and is not placed yet, in a project that is open.
+  function watcher.has_offers(loaded_config)
+    config = loaded_config
+    local found = false
+    for _, id in ipairs(bridge.list_ids(config)) do
+      local entry = adopt(id)
+      local is_waiting = entry and entry.is_from_earlier and not is_over(entry)
+      found = found or (is_waiting and project.find(entry.request.project.id) ~= nil)
+    end
+    entries = {}
+    return found
+  end
+
   -- Starts following requests, or goes on with one more. `run_options`: show_history lists finished ones too; new_folder is
   -- a request just written, and on_refused(message) is called when the bridge finds fault with what the user typed in it.
   function watcher.run(loaded_config, run_options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -114,7 +115,7 @@ class World(System):
                 self.messages.append("ReaScript task control")
         script = self._load(path)
         self.scripts.append(script)
-        chunk = path.read_bytes()
+        chunk = _read_chunk(path)
         self._call(script, lambda: script.run_chunk(chunk))  # type: ignore[attr-defined]
         return script
 
@@ -395,6 +396,12 @@ class World(System):
 
 def _refuse_attributes(target: object, name: object, is_setting: bool) -> str:
     raise AttributeError("attempt to index a userdata value")
+
+
+def _read_chunk(path: Path) -> bytes:
+    """What Lua takes of a script file: no byte order mark, and no first line that begins with #."""
+    text = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    return text[text.index(b"\n") :] if text.startswith(b"#") else text
 
 
 def _chain(source: Source | None) -> Iterator[Source]:
