@@ -51,6 +51,8 @@ def file_key(waveform: str, *, output: OutputRequest, provenance: Mapping[str, s
             "waveform": waveform,
             "sample_rate_hz": output.sample_rate_hz,
             "num_samples": output.num_samples,
+            "time_reference_samples": output.time_reference_samples,
+            "labels": [asdict(label) for label in output.labels],
             "provenance": dict(provenance),
         }
     )

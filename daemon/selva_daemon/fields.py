@@ -142,6 +142,11 @@ class FieldReader:
             return self._refuse(name, f"at most {max_items} strings of {max_chars} characters", ())
         return tuple(value)
 
+    def has(self, name: str) -> bool:
+        """Whether an optional field is there; it is known from then on."""
+        self._asked.add(name)
+        return name in self._values
+
     def child(self, name: str) -> FieldReader:
         value = self._take(name, None)
         if value is _MISSING:

@@ -7,7 +7,7 @@ docs/protocol.md hold the table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ MAX_STEMS = 512
 MAX_DURATION_S = Fraction(4 * 3600)
 MAX_START_S = Fraction(1_000_000)
 MAX_SPEED = Fraction(100)
+MAX_LABELS = 1000
+MAX_TIME_REFERENCE_SAMPLES = 2**53
 MIN_SAMPLE_RATE_HZ = 8_000
 MAX_SAMPLE_RATE_HZ = 192_000
 SPARE_OUTPUT_S = 60
@@ -63,12 +65,38 @@ class CueRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelRequest:
+    """A named place in each stem, or a stretch of it where `num_samples` is above 0."""
+
+    start_sample: int
+    text: str
+    num_samples: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutputRequest:
-    """Where the stems go, and their exact length in samples."""
+    """Where the stems go, their exact length in samples, and what is written beside the sound.
+
+    time_reference_samples: since midnight at the first sample; None leaves the clock out of the file.
+    """
 
     folder: Path
     num_samples: int
     sample_rate_hz: int = 48_000
+    time_reference_samples: int | None = None
+    labels: tuple[LabelRequest, ...] = ()
+
+    def to_wire(self) -> dict[str, Any]:
+        wire: dict[str, Any] = {
+            "folder": str(self.folder),
+            "sample_rate_hz": self.sample_rate_hz,
+            "num_samples": self.num_samples,
+        }
+        if self.time_reference_samples is not None:
+            wire["time_reference_samples"] = self.time_reference_samples
+        if self.labels:
+            wire["labels"] = [asdict(label) for label in self.labels]
+        return wire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +129,7 @@ class JobRequest:
             "num_steps": self.sampling.num_steps,
             "guidance": self.sampling.guidance,
             "priority": self.priority,
-            "output": {
-                "folder": str(self.output.folder),
-                "sample_rate_hz": self.output.sample_rate_hz,
-                "num_samples": self.output.num_samples,
-            },
+            "output": self.output.to_wire(),
             "cues": [
                 {
                     "cue": cue.cue,
@@ -158,13 +182,33 @@ def _parse_output(reader: FieldReader, *, duration_s: Fraction) -> OutputRequest
     sample_rate_hz = reader.integer(
         "sample_rate_hz", minimum=MIN_SAMPLE_RATE_HZ, maximum=MAX_SAMPLE_RATE_HZ, default=48_000
     )
+    num_samples = reader.integer(
+        "num_samples", minimum=1, maximum=int((duration_s + SPARE_OUTPUT_S) * sample_rate_hz)
+    )
+    time_reference_samples = None
+    if reader.has("time_reference_samples"):
+        time_reference_samples = reader.integer(
+            "time_reference_samples", minimum=0, maximum=MAX_TIME_REFERENCE_SAMPLES
+        )
     return OutputRequest(
         folder=_absolute(reader, "folder"),
         sample_rate_hz=sample_rate_hz,
-        num_samples=reader.integer(
-            "num_samples", minimum=1, maximum=int((duration_s + SPARE_OUTPUT_S) * sample_rate_hz)
-        ),
+        num_samples=num_samples,
+        time_reference_samples=time_reference_samples,
+        labels=_parse_labels(reader, num_samples),
     )
+
+
+def _parse_labels(reader: FieldReader, num_samples: int) -> tuple[LabelRequest, ...]:
+    if not reader.has("labels"):
+        return ()
+    labels = []
+    for child in reader.children("labels", max_items=MAX_LABELS):
+        start_sample = child.integer("start_sample", minimum=0, maximum=num_samples - 1)
+        length = child.integer("num_samples", minimum=0, maximum=num_samples - start_sample, default=0)
+        text = child.text("text", max_chars=MAX_NAME_CHARS, one_line=True)
+        labels.append(LabelRequest(start_sample=start_sample, num_samples=length, text=text))
+    return tuple(labels)
 
 
 def _absolute(reader: FieldReader, name: str) -> Path:

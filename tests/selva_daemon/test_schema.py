@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from selva_daemon.errors import InvalidRequestError
 from selva_daemon.output_names import fault_of_file_stem
-from selva_daemon.schema import parse_job
+from selva_daemon.schema import LabelRequest, parse_job
 
 from tests.selva_daemon.daemons import JobMaker
 
@@ -29,6 +30,20 @@ def faults_of(body: object) -> dict[str, str]:
 
 def test_a_job_survives_the_wire(make_job: JobMaker) -> None:
     request = make_job(prompts=("boots", "a dog"), num_takes=2)
+    assert parse_job(request.to_wire()) == request
+
+
+def test_clock_and_labels_survive_the_wire(make_job: JobMaker) -> None:
+    plain = make_job()
+    output = replace(
+        plain.output,
+        time_reference_samples=172_972_800,
+        labels=(
+            LabelRequest(start_sample=100, num_samples=500, text="in the cut"),
+            LabelRequest(start_sample=0, text="hit"),
+        ),
+    )
+    request = replace(plain, output=output)
     assert parse_job(request.to_wire()) == request
 
 
@@ -77,6 +92,23 @@ def test_defaults_fill_what_may_be_left_out(body: dict[str, Any]) -> None:
         ("output.sample_rate_hz", lambda body: body["output"].update(sample_rate_hz=44_100.5)),
         ("output.num_samples", lambda body: body["output"].update(num_samples=0)),
         ("output.num_samples", lambda body: body["output"].update(num_samples=10**9)),
+        ("output.time_reference_samples", lambda body: body["output"].update(time_reference_samples=-1)),
+        ("output.time_reference_samples", lambda body: body["output"].update(time_reference_samples=None)),
+        ("output.labels", lambda body: body["output"].update(labels=[])),
+        (
+            "output.labels[0].start_sample",
+            lambda body: body["output"].update(labels=[{"start_sample": 10**9, "text": "late"}]),
+        ),
+        (
+            "output.labels[0].num_samples",
+            lambda body: body["output"].update(
+                labels=[{"start_sample": 1, "num_samples": 10**9, "text": "x"}]
+            ),
+        ),
+        (
+            "output.labels[0].text",
+            lambda body: body["output"].update(labels=[{"start_sample": 1, "text": ""}]),
+        ),
         ("cues", lambda body: body.update(cues=[])),
         ("cues", lambda body: body.update(cues=body["cues"] * 200)),
         ("cues", lambda body: body["cues"][1].update(cue=body["cues"][0]["cue"])),
