@@ -15,12 +15,14 @@ from selva_core.errors import RequestError
 from selva_daemon.schema import (
     MAX_CUES,
     MAX_LABEL_CHARS,
+    MAX_NAME_CHARS,
     MAX_SAMPLE_RATE_HZ,
     MAX_STEMS,
     MAX_TAKES,
     MIN_SAMPLE_RATE_HZ,
     CueRequest,
     JobRequest,
+    LabelRequest,
     MediaRange,
     OutputRequest,
     TakeRequest,
@@ -31,7 +33,10 @@ DEFAULT_SEED = 42
 
 @dataclass(frozen=True, kw_only=True)
 class RenderSettings:
-    """How stems are made, and where they go. Take n has the seed `seed + n - 1`, on every clip and track.
+    """How stems are made and written, and where they go. Take n has the seed `seed + n - 1`, on every clip and track.
+
+    has_time_reference: whether a stem's file says when on the timeline it begins; Resolve does not find stems that
+    do.
 
     All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so
     that cutting a clip in before it changes nothing and the cache answers.
@@ -44,6 +49,7 @@ class RenderSettings:
     sample_rate_hz: int = 48_000
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     priority: str = "interactive"
+    has_time_reference: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_takes <= MAX_TAKES:
@@ -98,17 +104,37 @@ class _JobBuilder:
                 speed=clip.speed,
             ),
             model=settings.model,
-            output=OutputRequest(
-                folder=settings.stems_folder.resolve(),
-                num_samples=span.num_samples,
-                sample_rate_hz=settings.sample_rate_hz,
-            ),
+            output=self._build_output(clip, span),
             cues=tuple(self._build_cue(cue) for cue in cues),
             sampling=settings.sampling,
             priority=settings.priority,
             provenance=self._build_provenance(clip, span),
         )
         return ClipJob(clip=clip, cues=tuple(cues), request=request)
+
+    def _build_output(self, clip: SpottedClip, span: StemSpan) -> OutputRequest:
+        """With handles, the range that lies in the cut is labelled."""
+        settings = self._settings
+        time_reference_samples = self._time_reference_samples(clip)
+        is_stamped = settings.has_time_reference and time_reference_samples >= 0
+        in_the_cut = LabelRequest(
+            start_sample=span.offset_samples,
+            num_samples=sample_index(clip.record_end_s, settings.sample_rate_hz) - span.start_sample,
+            text=" ".join(f"in the cut: {clip.name}".split())[:MAX_NAME_CHARS],
+        )
+        return OutputRequest(
+            folder=settings.stems_folder.resolve(),
+            num_samples=span.num_samples,
+            sample_rate_hz=settings.sample_rate_hz,
+            time_reference_samples=time_reference_samples if is_stamped else None,
+            labels=(in_the_cut,) if clip.handle_before_s or clip.handle_after_s else (),
+        )
+
+    def _time_reference_samples(self, clip: SpottedClip) -> int:
+        """Samples since midnight at the file's first sample, on the true clock: counted from frames, not from
+        labels."""
+        since_midnight_s = self._clock.start_frame / self._clock.rate + clip.sound_start_s
+        return sample_index(since_midnight_s, self._settings.sample_rate_hz)
 
     def _build_cue(self, cue: Cue) -> CueRequest:
         takes = range(1, (cue.num_takes or self._settings.num_takes) + 1)
@@ -135,7 +161,6 @@ class _JobBuilder:
         what the new timeline is called.
         """
         clock = self._clock
-        since_midnight_s = clock.start_frame / clock.rate + clip.sound_start_s
         return {
             "timeline": self._timeline_name,
             "frame_rate": str(clock.rate),
@@ -143,7 +168,8 @@ class _JobBuilder:
             "record_timecode": clock.timecode(clip.record_start_s),
             "record_start_s": str(clip.record_start_s),
             "offset_samples": str(span.offset_samples),
-            "time_reference_samples": str(sample_index(since_midnight_s, self._settings.sample_rate_hz)),
+            "file_start_timecode": clock.timecode(clip.sound_start_s),
+            "time_reference_samples": str(self._time_reference_samples(clip)),
             "source_name": clip.name,
             "source_file": clip.media_path.name,
             "source_timecode": clip.source_timecode,

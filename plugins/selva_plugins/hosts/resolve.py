@@ -93,6 +93,7 @@ def prepare_snapshot(
         seed=DEFAULT_SEED if wishes.seed is None else wishes.seed,
         sample_rate_hz=sample_rate_hz or find_sample_rate_hz(snapshot),
         sampling=sampling or SamplingSettings(),
+        has_time_reference=False,  # Resolve would take it for the source timecode, and not find the stem
     )
 
     def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
@@ -138,9 +139,14 @@ def describe_application(snapshot: Facts) -> str:
     preferences".
     """
     application = snapshot.get("application") or {}
-    version = ".".join(str(field) for field in application.get("version", [])[:4])
     way = "Fusion's preferences" if application.get("sandboxed") else "files"
-    return f"{application.get('product')} {version}, letters through {way}"
+    return f"{describe_product(application)}, letters through {way}"
+
+
+def describe_product(application: Facts) -> str:
+    """Product and version: "DaVinci Resolve Studio 21.1.0.17"."""
+    version = ".".join(str(field) for field in application.get("version", [])[:4])
+    return f"{application.get('product')} {version}"
 
 
 def parse_snapshot(text: str) -> Facts:
