@@ -14,7 +14,7 @@ from selva_daemon.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
 from selva_daemon.media_identity import identify_media
 from selva_daemon.model_facts import ModelFacts
 from selva_daemon.output_files import publish, resolve_output_folder, staging_folder
-from selva_daemon.schema import CueRequest, JobRequest, TakeRequest
+from selva_daemon.schema import CueRequest, JobRequest, OutputRequest, TakeRequest
 from selva_daemon.status import StemResult
 from selva_daemon.stem_cache import StemCache
 
@@ -42,8 +42,7 @@ class StemWriter(Protocol):
         path: Path,
         waveform: Waveform,
         *,
-        sample_rate_hz: int,
-        num_samples: int,
+        output: OutputRequest,
         provenance: Mapping[str, str],
     ) -> WriteReport:
         """Write the sound to a file, flushed to disk. Raises OutputError."""
@@ -164,8 +163,7 @@ class JobRenderer:
             report = self._write_stem(
                 path,
                 waveform,
-                sample_rate_hz=context.job.output.sample_rate_hz,
-                num_samples=context.job.output.num_samples,
+                output=context.job.output,
                 provenance=_provenance(context.job, stem, facts),
             )
             staged.append((stem, path, (*facts.notices, *waveform.warnings, *report.warnings)))
