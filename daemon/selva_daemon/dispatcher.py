@@ -5,9 +5,11 @@ subscribers.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ from selva_daemon.errors import QueueFullError, StorageError, UnknownJobError, f
 from selva_daemon.events import EventPublisher
 from selva_daemon.output_files import remove_staging
 from selva_daemon.progress import DurationEstimate, JobProgress, ProgressBook
-from selva_daemon.queue import JobQueue, StoredJob
-from selva_daemon.scheduling import Turns
+from selva_daemon.queue import JobQueue
+from selva_daemon.scheduling import Gathering, Turns
 from selva_daemon.schema import JobRequest
 from selva_daemon.status import QUEUED, RUNNING
+from selva_daemon.stored_job import StoredJob
 from selva_daemon.supervisor import Outcome, Supervisor
 
 PAUSED, YIELDED = "paused", "yielded"
@@ -41,11 +44,13 @@ class Dispatcher:
         self._events = events
         self._turns = turns
         self._clock = clock
+        self._gathering = Gathering()
         self._progress = ProgressBook()
         self._durations = DurationEstimate()
         self._unsaved: list[tuple[str, Callable[[], object]]] = []
         self.workers: list[Supervisor] = []
         self.draining = False
+        self.hand_out_at_s = math.inf
         self.finished_since_start = {"done": 0, "failed": 0, "cancelled": 0}
 
     # -- what clients ask ----------------------------------------------------------------------------------
@@ -56,13 +61,28 @@ class Dispatcher:
         try:
             job, created = self._queue.submit(request, client=client, session=session, request_id=request_id)
         except QueueFullError as exc:
-            one_s = self._durations.seconds_for(request.model, request.num_stems)
-            raise QueueFullError(exc.message, **exc.facts, seconds_per_job=one_s) from exc
+            raise self._refusal(exc, request) from exc
         if created:
             _log.info("accepted %r: %d stems", job.label, job.num_stems, extra={"job_id": job.job_id})
             self._changed(job.job_id, stage="waiting")
+            self._gathering.note_arrival(job.shape, self._clock())
             self.hand_out()
         return job, created
+
+    def _refusal(self, full: QueueFullError, request: JobRequest) -> QueueFullError:
+        """Says also which place the job would have had, when it would begin and when there is room."""
+        one_s = self._durations.seconds_for(request.model, request.num_stems)
+        position = self._queue.counts()[QUEUED] + 1
+        words = f"This one would be number {position}"
+        if one_s is not None:
+            words += f", to begin in about {one_s * position:.0f} s; there is room in about {one_s:.0f} s"
+        return QueueFullError(
+            f"{full.message}. {words}. Send it again later, or raise max_queued_jobs",
+            **full.facts,
+            position=position,
+            seconds_until_room=one_s,
+            seconds_until_start=None if one_s is None else one_s * position,
+        )
 
     def cancel(self, job_id: str) -> StoredJob:
         """A waiting job is cancelled now, a running one within a sampling step, a finished one stays as it
@@ -146,20 +166,39 @@ class Dispatcher:
         self.hand_out()
 
     def hand_out(self) -> None:
-        """Give waiting jobs to idle workers. A full disk stops it until there is room."""
+        """Give waiting jobs to idle workers; a full disk stops it until there is room.
+
+        Where a moment's wait would let more jobs share batches, `hand_out_at_s` tells when to call again.
+        """
+        self.hand_out_at_s = math.inf
         idle = [worker for worker in self.workers if worker.can_take_job]
         if not idle or self.draining or self._unsaved or self.is_paused or self.is_yielded:
             return
-        for worker in idle:
-            try:
-                job = self._queue.start_next(self._turns)
-            except StorageError as exc:
-                _log.error("no job can be started: %s", exc)
-                return
-            if job is None:
-                return
-            worker.give(job)
-            self._changed(job.job_id, stage="loading", fraction=0.0, started_s=self._clock())
+        try:
+            for worker in idle:
+                self._give_next(worker)
+        except StorageError as exc:
+            _log.error("no job can be started: %s", exc)
+
+    def _give_next(self, worker: Supervisor) -> None:
+        until_s = self._gathering_until_s(worker.jobs_together)
+        if until_s is not None:
+            self.hand_out_at_s = until_s
+            return
+        jobs = self._queue.start_next(self._turns, most_jobs=worker.jobs_together)
+        if jobs:
+            worker.give(jobs)
+        for job in jobs:
+            self._changed(
+                job.job_id, stage="loading", fraction=0.0, started_s=self._clock(), together=len(jobs)
+            )
+
+    def _gathering_until_s(self, most_jobs: int) -> float | None:
+        """How long to wait for more jobs like the next one; None where they would not fit or do not come."""
+        if most_jobs == 1 or self._queue.counts()[QUEUED] >= most_jobs:
+            return None
+        head = self._queue.next_waiting(self._turns)
+        return None if head is None else self._gathering.waits_until_s(head.shape, self._clock())
 
     def recover(self) -> None:
         """Bring the queue of an earlier run into a true state."""
@@ -183,7 +222,8 @@ class Dispatcher:
         started_s = self._progress.of(job_id).started_s
         job = self._queue.job(job_id)
         if started_s is not None and not all(stem["cached"] for stem in stems):
-            self._durations.learn(job.model, num_stems=job.num_stems, duration_s=self._clock() - started_s)
+            share_s = (self._clock() - started_s) / self._progress.of(job_id).together
+            self._durations.learn(job.model, num_stems=job.num_stems, duration_s=share_s)
         self._close(job_id, "done", lambda: self._queue.finish(job_id, stems))
 
     def job_failed(self, job_id: str, error: Mapping[str, Any]) -> None:
@@ -194,19 +234,18 @@ class Dispatcher:
         reason = RenderCancelled("the job was cancelled while it ran")
         self._close(job_id, "cancelled", lambda: self._queue.cancel(job_id, reason))
 
-    def worker_ended(self, job_id: str | None, outcome: Outcome, reason: str) -> None:
+    def worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
         self.tell_daemon_state()
-        if job_id is None:
-            return
-        job = self._queue.job(job_id)
-        _sweep_up(Path(job.request_body["output"]["folder"]), job_id)
-        if outcome is Outcome.CANCELLED:
-            self.job_cancelled(job_id)
-        elif outcome is Outcome.PUT_BACK:
-            self._save(job_id, lambda: self._queue.put_back(job_id))
-        else:
-            _log.error("its worker died: %s", reason, extra={"job_id": job_id})
-            self._save(job_id, lambda: self._queue.blame_worker_death(job_id, reason))
+        for job_id, outcome in outcomes.items():
+            job = self._queue.job(job_id)
+            _sweep_up(Path(job.request_body["output"]["folder"]), job_id)
+            if outcome is Outcome.CANCELLED:
+                self.job_cancelled(job_id)
+            elif outcome is Outcome.PUT_BACK:
+                self._save(job_id, partial(self._queue.put_back, job_id))
+            else:
+                _log.error("its worker died: %s", reason, extra={"job_id": job_id})
+                self._save(job_id, partial(self._queue.blame_worker_death, job_id, reason))
 
     # -- recording -----------------------------------------------------------------------------------------
 

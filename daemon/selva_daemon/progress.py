@@ -14,7 +14,7 @@ SMOOTHING = 0.3
 @dataclass(frozen=True, kw_only=True)
 class JobProgress:
     """`sequence` counts the changes of the job since the daemon started. `started_s` is monotonic, None
-    when not running.
+    when not running. `together` is how many jobs run in the same batches, this one counted.
     """
 
     sequence: int = 0
@@ -23,6 +23,7 @@ class JobProgress:
     num_steps: int = 0
     fraction: float = 0.0
     started_s: float | None = None
+    together: int = 1
 
     def seconds_left(self, now_s: float) -> float | None:
         if self.started_s is None or self.fraction < 0.02:

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,10 @@ from selva_daemon.errors import (
     WorkerDiedError,
     to_wire,
 )
-from selva_daemon.scheduling import Head, Turns
-from selva_daemon.schema import PRIORITIES, JobRequest, parse_job
+from selva_daemon.scheduling import Head, Turns, may_join
+from selva_daemon.schema import PRIORITIES, JobRequest
 from selva_daemon.status import CANCELLED, DONE, FAILED, FINISHED_STATES, QUEUED, RUNNING, STATES
+from selva_daemon.stored_job import StoredJob
 
 SCHEMA_VERSION = 1
 MAX_WORKER_DEATHS = 2
@@ -61,35 +61,6 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE INDEX IF NOT EXISTS jobs_in_order ON jobs (state, rank, priority, session, number);
 CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredJob:
-    """One row. `priority` and `state` are words of selva_daemon.schema and .status."""
-
-    number: int
-    job_id: str
-    client: str
-    session: str
-    label: str
-    model: str
-    num_stems: int
-    priority: str
-    rank: int
-    state: str
-    attempts: int
-    worker_deaths: int
-    interruptions: int
-    request_body: Mapping[str, Any]
-    stems: tuple[Mapping[str, Any], ...]
-    error: Mapping[str, Any] | None
-    submitted_s: float
-    started_s: float | None
-    finished_s: float | None
-
-    @property
-    def request(self) -> JobRequest:
-        return parse_job(self.request_body)
 
 
 class JobQueue:
@@ -138,11 +109,11 @@ class JobQueue:
                 (client, session, request_id),
             ).fetchone()
             if known is not None:
-                return _stored(known), False
+                return StoredJob.from_row(known), False
             num_queued = self.counts()[QUEUED]
             if num_queued >= self._max_queued_jobs:
                 raise QueueFullError(
-                    f"the queue is full: {num_queued} jobs wait. Try again when some are done",
+                    f"the queue is full: {num_queued} jobs wait, more are not taken",
                     num_queued=num_queued,
                     max_queued=self._max_queued_jobs,
                 )
@@ -171,7 +142,7 @@ class JobQueue:
             row = self._database.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         if row is None:
             raise UnknownJobError(f"there is no job {job_id!r}; see: selva jobs list", job_id=job_id)
-        return _stored(row)
+        return StoredJob.from_row(row)
 
     def jobs(self, *, states: Sequence[str] = STATES, limit: int = 100) -> list[StoredJob]:
         """The newest jobs in these states, newest last."""
@@ -181,7 +152,7 @@ class JobQueue:
                 f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY number DESC LIMIT ?",  # noqa: S608 - marks only
                 (*states, limit),
             ).fetchall()
-        return [_stored(row) for row in reversed(rows)]
+        return [StoredJob.from_row(row) for row in reversed(rows)]
 
     def counts(self) -> dict[str, int]:
         with self._translated():
@@ -235,28 +206,42 @@ class JobQueue:
 
     # -- what the server does ------------------------------------------------------------------------------
 
-    def start_next(self, turns: Turns) -> StoredJob | None:
-        """Take the next waiting job and mark it running."""
+    def next_waiting(self, turns: Turns) -> StoredJob | None:
+        """The job whose turn it is; None when nothing waits."""
+        with self._translated():
+            heads = self._heads()
+            chosen = turns.choose(heads)
+            return None if chosen is None else self._numbered(chosen.number)
+
+    def start_next(self, turns: Turns, *, most_jobs: int = 1) -> list[StoredJob]:
+        """Mark the job whose turn it is as running, and up to `most_jobs` with those behind it that may join.
+
+        Nobody is overtaken: those would have been next anyway. Returns them, none when nothing waits.
+        """
+        taken: list[StoredJob] = []
         with self._transaction():
-            heads = self._database.execute(
-                "SELECT session, priority, min(number) AS number FROM jobs WHERE state = ? AND rank ="
-                " (SELECT max(rank) FROM jobs WHERE state = ?) GROUP BY priority, session",
-                (QUEUED, QUEUED),
-            ).fetchall()
-            chosen = turns.choose(
-                [
-                    Head(session=row["session"], priority=row["priority"], number=row["number"])
-                    for row in heads
-                ]
-            )
-            if chosen is None:
-                return None
-            self._database.execute(
-                "UPDATE jobs SET state = ?, attempts = attempts + 1, started_s = ? WHERE number = ?",
-                (RUNNING, time.time(), chosen.number),
-            )
-            row = self._database.execute("SELECT * FROM jobs WHERE number = ?", (chosen.number,)).fetchone()
-        return _stored(row)
+            while len(taken) < most_jobs and (chosen := turns.choose(heads := self._heads())) is not None:
+                if taken and not may_join(taken, self._numbered(chosen.number)):
+                    break
+                self._database.execute(
+                    "UPDATE jobs SET state = ?, attempts = attempts + 1, started_s = ? WHERE number = ?",
+                    (RUNNING, time.time(), chosen.number),
+                )
+                turns.note(chosen, heads)
+                taken.append(self._numbered(chosen.number))
+        return taken
+
+    def _heads(self) -> list[Head]:
+        rows = self._database.execute(
+            "SELECT session, priority, min(number) AS number FROM jobs WHERE state = ? AND rank ="
+            " (SELECT max(rank) FROM jobs WHERE state = ?) GROUP BY priority, session",
+            (QUEUED, QUEUED),
+        ).fetchall()
+        return [Head(session=row["session"], priority=row["priority"], number=row["number"]) for row in rows]
+
+    def _numbered(self, number: int) -> StoredJob:
+        row = self._database.execute("SELECT * FROM jobs WHERE number = ?", (number,)).fetchone()
+        return StoredJob.from_row(row)
 
     def finish(self, job_id: str, stems: Sequence[Mapping[str, Any]]) -> None:
         """The job's files are on disk."""
@@ -376,27 +361,3 @@ class JobQueue:
             raise StorageError(
                 f"the queue {self._file} cannot be used: {exc}. Is the disk full?", path=str(self._file)
             ) from exc
-
-
-def _stored(row: sqlite3.Row) -> StoredJob:
-    return StoredJob(
-        number=row["number"],
-        job_id=row["job_id"],
-        client=row["client"],
-        session=row["session"],
-        label=row["label"],
-        model=row["model"],
-        num_stems=row["num_stems"],
-        priority=PRIORITIES[row["priority"]],
-        rank=row["rank"],
-        state=row["state"],
-        attempts=row["attempts"],
-        worker_deaths=row["worker_deaths"],
-        interruptions=row["interruptions"],
-        request_body=msgpack.unpackb(row["request"]),
-        stems=tuple(msgpack.unpackb(row["stems"])) if row["stems"] is not None else (),
-        error=msgpack.unpackb(row["error"]) if row["error"] is not None else None,
-        submitted_s=row["submitted_s"],
-        started_s=row["started_s"],
-        finished_s=row["finished_s"],
-    )

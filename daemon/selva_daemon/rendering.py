@@ -1,4 +1,4 @@
-"""One job, from request to stems on disk; runs in the worker."""
+"""From requests to stems on disk, for one job or several that are rendered together; runs in the worker."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from selva_core.engine import Engine, PictureRange, RenderProgress, StemRequest
-from selva_core.errors import OutOfMemoryError, RenderCancelled
-from selva_daemon.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
-from selva_daemon.media_identity import identify_media
+from selva_core.engine import Engine, PictureRange, RenderOrder, RenderProgress, StemRequest
+from selva_core.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_daemon.model_facts import ModelFacts
 from selva_daemon.output_files import publish, resolve_output_folder, staging_folder
-from selva_daemon.schema import CueRequest, JobRequest, OutputRequest, TakeRequest
+from selva_daemon.planned_stems import PlannedStem, plan_stems
+from selva_daemon.schema import JobRequest
 from selva_daemon.status import StemResult
 from selva_daemon.stem_cache import StemCache
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from selva_core.engine import Waveform
 
 _log = logging.getLogger(__name__)
-LOADED_FRACTION = 0.03
 RENDERED_FRACTION = 0.95
+WHOLE_RENDER = (0.03, RENDERED_FRACTION)
 
 
 class Engines(Protocol):
@@ -42,7 +41,8 @@ class StemWriter(Protocol):
         path: Path,
         waveform: Waveform,
         *,
-        output: OutputRequest,
+        sample_rate_hz: int,
+        num_samples: int,
         provenance: Mapping[str, str],
     ) -> WriteReport:
         """Write the sound to a file, flushed to disk. Raises OutputError."""
@@ -82,17 +82,29 @@ class JobContext:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Stem:
-    """One stem of the job: who asked for it, and the name of the waveform it is made of."""
+class ReadyJob:
+    """A job that was planned and looked up: what is known of it already, by waveform key."""
 
-    cue: CueRequest
-    take: TakeRequest
-    request: StemRequest
-    waveform_key: str
+    context: JobContext
+    folder: Path
+    facts: ModelFacts
+    stems: Sequence[PlannedStem]
+    cached: Mapping[str, Waveform]
+
+    @property
+    def missing(self) -> dict[str, StemRequest]:
+        """What the engine must make, by waveform key; equal stems are made once."""
+        return {
+            stem.waveform_key: stem.request for stem in self.stems if stem.waveform_key not in self.cached
+        }
+
+
+Made: TypeAlias = "Mapping[str, Waveform] | Exception"
+"""What the engine made of a job, by waveform key, or why it made nothing."""
 
 
 class JobRenderer:
-    """Answers from the cache what it can, and asks the engine for the rest in one call."""
+    """`prepare` each job, `make` what is missing for all of them in one call of the engine, `publish` each."""
 
     def __init__(
         self, *, engines: Engines, cache: StemCache, write_stem: StemWriter, output_rules: OutputRules
@@ -102,96 +114,106 @@ class JobRenderer:
         self._write_stem = write_stem
         self._output_rules = output_rules
 
-    def render(self, context: JobContext) -> list[StemResult]:
-        """Returns one result per take, in the job's order; their files are on disk.
-
-        Raises MediaError, ModelError, OutputError, OutOfMemoryError, RenderCancelled; then nothing of the
-        job is published.
-        """
+    def prepare(self, context: JobContext) -> ReadyJob:
+        """Raises MediaError, ModelError, OutputError, RenderCancelled."""
         output = context.job.output
         folder = resolve_output_folder(
             output.folder, allowed=self._output_rules.allowed, forbidden=self._output_rules.forbidden
         )
         context.tell("loading", 0.0)
         facts = self._engines.facts_of(context.job.model)
-        stems = _plan(context.job, facts)
+        stems = plan_stems(context.job, facts)
         known = {stem.waveform_key: self._cache.get(stem.waveform_key) for stem in stems}
         cached = {key: waveform for key, waveform in known.items() if waveform is not None}
-        made = self._make(context, [stem for stem in stems if stem.waveform_key not in cached])
-        with staging_folder(folder, job_id=context.job_id) as staging:
-            staged = self._stage(context, facts, staging, stems, waveforms={**cached, **made})
+        return ReadyJob(context=context, folder=folder, facts=facts, stems=stems, cached=cached)
+
+    def make(self, jobs: Sequence[ReadyJob]) -> list[Made]:
+        """One outcome per job. The jobs are of one model, length and sampling.
+
+        What goes wrong for all at once (memory, a fault) is tried again one by one, so that it stays with the
+        job it belongs to.
+        """
+        together = [job for job in jobs if job.missing]
+        made: dict[str, Made] = {}
+        if len(together) > 1:
+            try:
+                made = self._make_together(together)
+            except Exception:
+                _log.warning("%d jobs failed together; trying each alone", len(together), exc_info=True)
+        return [self._finish_alone(job, made.get(job.context.job_id)) for job in jobs]
+
+    def _make_together(self, jobs: Sequence[ReadyJob]) -> dict[str, Made]:
+        engine = self._engines.engine_for(jobs[0].context.job.model)
+        orders = [_order(job.context, list(job.missing.values()), WHOLE_RENDER) for job in jobs]
+        outcomes = engine.render_together(orders, settings=jobs[0].context.job.sampling)
+        return {
+            job.context.job_id: outcome
+            if isinstance(outcome, SelvaError)
+            else dict(zip(job.missing, outcome, strict=True))
+            for job, outcome in zip(jobs, outcomes, strict=True)
+        }
+
+    def _finish_alone(self, job: ReadyJob, made: Made | None) -> Made:
+        """Make the job's stems unless they are made, and keep them in the cache."""
+        try:
+            if made is None:
+                made = self._make_alone(job)
+        except Exception as error:  # of this job; the others may be fine
+            return error
+        if not isinstance(made, Exception):
+            for key, waveform in made.items():
+                self._cache.put(key, waveform)
+        return made
+
+    def _make_alone(self, job: ReadyJob) -> dict[str, Waveform]:
+        if not job.missing:
+            return {}
+        engine = self._engines.engine_for(job.context.job.model)
+        waveforms = _render_in_halves(job.context, engine, list(job.missing.values()), WHOLE_RENDER)
+        return dict(zip(job.missing, waveforms, strict=True))
+
+    def publish(self, job: ReadyJob, made: Mapping[str, Waveform]) -> list[StemResult]:
+        """Write the stems and show them; returns one result per take, in the job's order.
+
+        Raises OutputError, RenderCancelled; then nothing of the job is published.
+        """
+        with staging_folder(job.folder, job_id=job.context.job_id) as staging:
+            staged = self._stage(job, staging, waveforms={**job.cached, **made})
             return [
-                _result(
-                    context.job,
-                    stem,
-                    file=publish(path, _target(folder, context.job, stem)),
-                    cached=stem.waveform_key in cached,
+                stem.result(
+                    publish(path, stem.file_in(job.folder)),
+                    cached=stem.waveform_key in job.cached,
                     warnings=warnings,
                 )
                 for stem, path, warnings in staged
             ]
 
-    def _make(self, context: JobContext, missing: Sequence[_Stem]) -> dict[str, Waveform]:
-        """Waveforms by key; equal stems are made once."""
-        requests = {stem.waveform_key: stem.request for stem in missing}
-        if not requests:
-            return {}
-        engine = self._engines.engine_for(context.job.model)
-        waveforms = _render_batch(
-            context, engine, list(requests.values()), fractions=(LOADED_FRACTION, RENDERED_FRACTION)
-        )
-        made = dict(zip(requests, waveforms, strict=True))
-        for key, waveform in made.items():
-            self._cache.put(key, waveform)
-        return made
-
     def _stage(
-        self,
-        context: JobContext,
-        facts: ModelFacts,
-        staging: Path,
-        stems: Sequence[_Stem],
-        *,
-        waveforms: Mapping[str, Waveform],
-    ) -> list[tuple[_Stem, Path, tuple[str, ...]]]:
+        self, job: ReadyJob, staging: Path, *, waveforms: Mapping[str, Waveform]
+    ) -> list[tuple[PlannedStem, Path, tuple[str, ...]]]:
         """Write all stems out of sight, so that a job that fails half-way publishes nothing."""
         staged = []
-        for index, stem in enumerate(stems):
-            context.tell("writing", RENDERED_FRACTION + (1.0 - RENDERED_FRACTION) * index / len(stems))
+        for index, stem in enumerate(job.stems):
+            job.context.tell(
+                "writing", RENDERED_FRACTION + (1.0 - RENDERED_FRACTION) * index / len(job.stems)
+            )
             waveform = waveforms[stem.waveform_key]
             path = staging / f"{index}.wav"
             report = self._write_stem(
                 path,
                 waveform,
-                output=context.job.output,
-                provenance=_provenance(context.job, stem, facts),
+                sample_rate_hz=job.context.job.output.sample_rate_hz,
+                num_samples=job.context.job.output.num_samples,
+                provenance=stem.provenance(job.facts),
             )
-            staged.append((stem, path, (*facts.notices, *waveform.warnings, *report.warnings)))
+            staged.append((stem, path, (*job.facts.notices, *waveform.warnings, *report.warnings)))
         return staged
 
 
-def _plan(job: JobRequest, facts: ModelFacts) -> list[_Stem]:
-    identity = identify_media(job.media.path)
-    stems = []
-    for cue in job.cues:
-        for take in cue.takes:
-            request = StemRequest(prompt=cue.prompt, negative_prompt=cue.negative_prompt, seed=take.seed)
-            key = waveform_key(
-                identity=identity,
-                media=job.media,
-                request=request,
-                model=facts.model_id,
-                weights_sha256=facts.weights_sha256,
-                sampling=job.sampling,
-            )
-            stems.append(_Stem(cue=cue, take=take, request=request, waveform_key=key))
-    return stems
-
-
-def _render_batch(
-    context: JobContext, engine: Engine, requests: Sequence[StemRequest], *, fractions: tuple[float, float]
-) -> list[Waveform]:
-    """Render all at once; when the device's memory is too small, each half by itself."""
+def _order(
+    context: JobContext, requests: Sequence[StemRequest], fractions: tuple[float, float]
+) -> RenderOrder:
+    """`fractions`: of the job's progress, where this order begins and ends."""
     first, last = fractions
     media = context.job.media
 
@@ -199,70 +221,34 @@ def _render_batch(
         fraction = first + (last - first) * progress.fraction
         context.tell(progress.stage, fraction, step=progress.step, num_steps=progress.num_steps)
 
+    return RenderOrder(
+        picture=PictureRange(
+            path=media.path, start_s=media.start_s, duration_s=media.duration_s, speed=media.speed
+        ),
+        requests=requests,
+        on_progress=on_progress,
+        is_cancelled=context.is_cancelled,
+    )
+
+
+def _render_in_halves(
+    context: JobContext, engine: Engine, requests: Sequence[StemRequest], fractions: tuple[float, float]
+) -> list[Waveform]:
+    """Render all at once; when the device's memory is too small, each half by itself."""
     try:
-        return engine.render(
-            PictureRange(
-                path=media.path, start_s=media.start_s, duration_s=media.duration_s, speed=media.speed
-            ),
-            requests,
-            settings=context.job.sampling,
-            on_progress=on_progress,
-            is_cancelled=context.is_cancelled,
+        [outcome] = engine.render_together(
+            [_order(context, requests, fractions)], settings=context.job.sampling
         )
+        if isinstance(outcome, SelvaError):
+            raise outcome
+        return outcome
     except OutOfMemoryError:
         if len(requests) == 1:
             raise
         _log.warning("too little device memory for %d stems at once; halving", len(requests))
+    first, last = fractions
     middle, halfway = len(requests) // 2, (first + last) / 2
     return [
-        *_render_batch(context, engine, requests[:middle], fractions=(first, halfway)),
-        *_render_batch(context, engine, requests[middle:], fractions=(halfway, last)),
+        *_render_in_halves(context, engine, requests[:middle], (first, halfway)),
+        *_render_in_halves(context, engine, requests[middle:], (halfway, last)),
     ]
-
-
-def _provenance(job: JobRequest, stem: _Stem, facts: ModelFacts) -> dict[str, str]:
-    """What the job was given, and what made the sound; nothing that differs between two runs of the same job."""
-    return {
-        **job.provenance,
-        "track": stem.cue.track,
-        "cue": stem.cue.cue,
-        "take": str(stem.take.take),
-        "prompt": stem.cue.prompt,
-        "negative_prompt": stem.cue.negative_prompt,
-        "seed": str(stem.take.seed),
-        "model": facts.model_id,
-        "weights_sha256": facts.weights_sha256,
-        "licence": facts.licence,
-        "num_steps": str(job.sampling.num_steps),
-        "guidance": f"{job.sampling.guidance:g}",
-    }
-
-
-def _target(folder: Path, job: JobRequest, stem: _Stem) -> Path:
-    key = file_key(
-        stem.waveform_key,
-        output=job.output,
-        provenance={
-            **job.provenance,
-            "track": stem.cue.track,
-            "cue": stem.cue.cue,
-            "take": str(stem.take.take),
-        },
-    )
-    return folder / f"{stem.take.name}_{key[:KEY_CHARS_IN_NAMES]}.wav"
-
-
-def _result(
-    job: JobRequest, stem: _Stem, *, file: Path, cached: bool, warnings: tuple[str, ...]
-) -> StemResult:
-    return StemResult(
-        cue=stem.cue.cue,
-        track=stem.cue.track,
-        take=stem.take.take,
-        seed=stem.take.seed,
-        file=str(file),
-        sample_rate_hz=job.output.sample_rate_hz,
-        num_samples=job.output.num_samples,
-        cached=cached,
-        warnings=warnings,
-    )

@@ -170,8 +170,11 @@ class Server:
             poller.register(socket, zmq.POLLIN)
         next_tick_s = time.monotonic()
         while not self._may_stop():
-            ready = dict(poller.poll(max(0, math.ceil((next_tick_s - time.monotonic()) * 1000))))
+            next_s = min(next_tick_s, self._dispatcher.hand_out_at_s)
+            ready = dict(poller.poll(max(0, math.ceil((next_s - time.monotonic()) * 1000))))
             self._serve(ready)
+            if time.monotonic() >= self._dispatcher.hand_out_at_s:
+                self._guarded(self._dispatcher.hand_out)
             if time.monotonic() >= next_tick_s:
                 self._guarded(self._dispatcher.tick)
                 next_tick_s = time.monotonic() + TICK_S

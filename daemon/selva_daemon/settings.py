@@ -27,7 +27,8 @@ class DaemonSettings:
     QueueFullError. max_finished_jobs: how many the history keeps. output_folders: stems are written below
     these only; empty means wherever the user may write (then only loopback may be listened on). listen: the
     address to bind; another than loopback needs client keys and output_folders. interactive_in_a_row: after
-    so many interactive jobs a batch job gets its turn.
+    so many interactive jobs a batch job gets its turn. jobs_together: up to so many waiting jobs of one length
+    share batches, where the model gains from it (on a GPU); 1 runs each by itself.
     """
 
     device: str = "auto"
@@ -39,6 +40,7 @@ class DaemonSettings:
     max_queued_jobs: int = 10_000
     max_finished_jobs: int = 5_000
     interactive_in_a_row: int = 8
+    jobs_together: int = 8
     stem_cache_bytes: int = 10 * GIB
     feature_cache_bytes: int = 10 * GIB
     listen: str = "127.0.0.1"
@@ -49,7 +51,7 @@ class DaemonSettings:
         for name in ("stall_timeout_s", "heartbeat_timeout_s", "cancel_grace_s", "drain_timeout_s"):
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name} is more than 0; got {getattr(self, name)}", name=name)
-        for name in ("max_queued_jobs", "max_finished_jobs", "interactive_in_a_row"):
+        for name in ("max_queued_jobs", "max_finished_jobs", "interactive_in_a_row", "jobs_together"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is at least 1; got {getattr(self, name)}", name=name)
         for name in ("stem_cache_bytes", "feature_cache_bytes"):

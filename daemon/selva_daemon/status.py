@@ -110,20 +110,20 @@ class Submitted:
 @dataclass(frozen=True, kw_only=True)
 class ProcessStatus:
     """One process of the daemon. `state` of a worker: stopped, starting, idle, busy, stopping, backing-off
-    (then `problem` says why).
+    (then `problem` says why). `job_ids`: what it runs, several where they share batches.
     """
 
     role: str
     pid: int | None
     state: str
     memory_bytes: int | None = None
-    job_id: str | None = None
+    job_ids: tuple[str, ...] = ()
     restarts: int = 0
     problem: str = ""
 
     @classmethod
     def from_wire(cls, body: Mapping[str, Any]) -> ProcessStatus:
-        return _build(cls, body)
+        return _build(cls, {**body, "job_ids": tuple(body.get("job_ids") or ())})
 
 
 @dataclass(frozen=True, kw_only=True)

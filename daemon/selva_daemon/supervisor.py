@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
 import psutil
 
 from selva_daemon.link import unpack_message
-from selva_daemon.queue import StoredJob
 from selva_daemon.settings import DaemonSettings
 from selva_daemon.status import LoadedModel, ProcessStatus
+from selva_daemon.stored_job import StoredJob
 from selva_daemon.worker_process import WorkerProcess
 
 STABLE_AFTER_S = 60.0
@@ -27,6 +26,7 @@ START_TIMEOUT_S = 60.0
 STOP_GRACE_S = 6.0
 TERMINATE_GRACE_S = 2.0
 ASLEEP_AFTER_S = 5.0
+_MODEL_FACTS = ("model", "device_report", "notices", "pictures_together")
 _log = logging.getLogger(__name__)
 
 Launch = Callable[[], WorkerProcess]
@@ -42,7 +42,7 @@ class WorkerState(Enum):
 
 
 class Outcome(Enum):
-    """What becomes of the job that was running when its worker ended."""
+    """What becomes of a job that was running when its worker ended."""
 
     BLAMED = "blamed"  # the worker died by itself: queue the job once more, fail it the second time
     PUT_BACK = "put-back"  # the worker was ended for another reason: the job waits again
@@ -60,14 +60,9 @@ class WorkerListener(Protocol):
 
     def job_cancelled(self, job_id: str) -> None: ...
 
-    def worker_ended(self, job_id: str | None, outcome: Outcome, reason: str) -> None: ...
-
-
-@dataclass(kw_only=True)
-class _CurrentJob:
-    job_id: str
-    progressed_s: float
-    cancel_asked_s: float | None = None
+    def worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
+        """`outcomes`: of each job that was running."""
+        ...
 
 
 class Supervisor:
@@ -87,7 +82,8 @@ class Supervisor:
         self._clock = clock
         self._state = WorkerState.STOPPED
         self._process: WorkerProcess | None = None
-        self._job: _CurrentJob | None = None
+        self._job_ids: list[str] = []
+        self._cancel_asked_s: dict[str, float] = {}
         self._model: dict[str, Any] | None = None
         self._device_memory_bytes: int | None = None
         self._start_again = True
@@ -97,6 +93,7 @@ class Supervisor:
         self._restarts = 0
         now_s = clock()
         self._launched_s = self._heard_s = self._ticked_s = self._idle_since_s = self._deadline_s = now_s
+        self._progressed_s = now_s
 
     @property
     def state(self) -> WorkerState:
@@ -106,6 +103,13 @@ class Supervisor:
     def can_take_job(self) -> bool:
         return self._state is WorkerState.IDLE
 
+    @property
+    def jobs_together(self) -> int:
+        """Up to how many jobs gain from being given at once, as the loaded model tells; 1 before one is."""
+        return (
+            1 if self._model is None else min(self._settings.jobs_together, self._model["pictures_together"])
+        )
+
     # -- orders --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -114,19 +118,21 @@ class Supervisor:
         if self._state in (WorkerState.STOPPED, WorkerState.BACKING_OFF):
             self._launch_now()
 
-    def give(self, job: StoredJob) -> None:
-        """Hand over a job; only when `can_take_job`."""
+    def give(self, jobs: Sequence[StoredJob]) -> None:
+        """Hand over jobs to be rendered together; only when `can_take_job`."""
         assert self._process is not None  # noqa: S101 - an idle worker has a process
         self._state = WorkerState.BUSY
-        self._job = _CurrentJob(job_id=job.job_id, progressed_s=self._clock())
-        self._process.order("render", job_id=job.job_id, request=dict(job.request_body))
+        self._job_ids = [job.job_id for job in jobs]
+        self._progressed_s = self._clock()
+        orders = [{"job_id": job.job_id, "request": dict(job.request_body)} for job in jobs]
+        self._process.order("render", jobs=orders)
 
     def cancel(self, job_id: str) -> bool:
         """Tell the worker to drop this job; False when it is not running it."""
-        if self._job is None or self._job.job_id != job_id or self._process is None:
+        if job_id not in self._job_ids or self._process is None:
             return False
-        if self._job.cancel_asked_s is None:
-            self._job.cancel_asked_s = self._clock()
+        if job_id not in self._cancel_asked_s:
+            self._cancel_asked_s[job_id] = self._clock()
             self._process.order("cancel", job_id=job_id)
         return True
 
@@ -179,29 +185,30 @@ class Supervisor:
             if self._state is WorkerState.STARTING:
                 self._become_idle()
         elif say == "model":
-            self._model = {key: message[key] for key in ("model", "device_report", "notices")}
+            self._model = {key: message[key] for key in _MODEL_FACTS}
         elif say == "memory":
             self._device_memory_bytes = message["device_bytes"]
-        elif self._job is not None and message.get("job_id") == self._job.job_id:
-            self._hear_of_job(say, message, self._job)
+        elif (job_id := message.get("job_id")) in self._job_ids:
+            self._hear_of_job(say, message, job_id)
 
-    def _hear_of_job(self, say: str, message: Mapping[str, Any], job: _CurrentJob) -> None:
+    def _hear_of_job(self, say: str, message: Mapping[str, Any], job_id: str) -> None:
+        self._progressed_s = self._clock()
         if say == "progress":
-            job.progressed_s = self._clock()
-            self._listener.job_progressed(job.job_id, message)
+            self._listener.job_progressed(job_id, message)
             return
         if self._state is WorkerState.STOPPING and say == "cancelled":
             return  # the stop made it; `_ended` decides what becomes of the job
-        self._job = None
+        self._job_ids.remove(job_id)
+        self._cancel_asked_s.pop(job_id, None)
         self._deaths_in_a_row = 0
-        if self._state is WorkerState.BUSY:
+        if self._state is WorkerState.BUSY and not self._job_ids:
             self._become_idle()
         if say == "done":
-            self._listener.job_done(job.job_id, message["stems"])
+            self._listener.job_done(job_id, message["stems"])
         elif say == "failed":
-            self._listener.job_failed(job.job_id, message["error"])
+            self._listener.job_failed(job_id, message["error"])
         elif say == "cancelled":
-            self._listener.job_cancelled(job.job_id)
+            self._listener.job_cancelled(job_id)
 
     def _become_idle(self) -> None:
         self._state = WorkerState.IDLE
@@ -230,10 +237,9 @@ class Supervisor:
         _log.info("no time passed here for %.0f s (sleep?); deadlines are moved", asleep_s)
         self._heard_s += asleep_s
         self._deadline_s += asleep_s
-        if self._job is not None:
-            self._job.progressed_s += asleep_s
-            if self._job.cancel_asked_s is not None:
-                self._job.cancel_asked_s += asleep_s
+        self._progressed_s += asleep_s
+        for job_id in self._cancel_asked_s:
+            self._cancel_asked_s[job_id] += asleep_s
 
     def _check_alive(self, now_s: float) -> None:
         settings = self._settings
@@ -242,14 +248,9 @@ class Supervisor:
         )
         if now_s - self._heard_s > silence_limit_s:
             self._end_hung(f"it was silent for {silence_limit_s:g} s", Outcome.BLAMED)
-        elif self._job is None:
-            return
-        elif now_s - self._job.progressed_s > settings.stall_timeout_s:
+        elif self._job_ids and now_s - self._progressed_s > settings.stall_timeout_s:
             self._end_hung(f"it made no progress for {settings.stall_timeout_s:g} s", Outcome.BLAMED)
-        elif (
-            self._job.cancel_asked_s is not None
-            and now_s - self._job.cancel_asked_s > settings.cancel_grace_s
-        ):
+        elif any(now_s - asked_s > settings.cancel_grace_s for asked_s in self._cancel_asked_s.values()):
             self._end_hung(f"it did not heed a cancel for {settings.cancel_grace_s:g} s", Outcome.CANCELLED)
 
     def _check_keep_alive(self, now_s: float) -> None:
@@ -279,7 +280,7 @@ class Supervisor:
 
     def _end_hung(self, reason: str, outcome: Outcome) -> None:
         assert self._process is not None  # noqa: S101 - only a running worker hangs
-        _log.error("ending the worker: %s", reason, extra={"job_id": self._job.job_id if self._job else ""})
+        _log.error("ending the worker: %s", reason, extra={"job_id": " ".join(self._job_ids)})
         self._state = WorkerState.STOPPING
         self._outcome, self._end_reason = outcome, reason
         self._deadline_s = self._clock() + TERMINATE_GRACE_S
@@ -302,18 +303,21 @@ class Supervisor:
         self._process.close()
         self._process = None
         self._model = None
-        job, self._job = self._job, None
-        outcome = self._outcome
-        expected = self._state is WorkerState.STOPPING and outcome is not Outcome.BLAMED
-        if job is not None and job.cancel_asked_s is not None:
-            outcome = Outcome.CANCELLED
-        if expected:
+        outcomes = {job_id: self._outcome_of(job_id) for job_id in self._job_ids}
+        self._job_ids, self._cancel_asked_s = [], {}
+        if self._state is WorkerState.STOPPING and self._outcome is not Outcome.BLAMED:
             self._state = WorkerState.STOPPED
             if self._start_again:
                 self._launch_now()
         else:
             self._back_off(reason)
-        self._listener.worker_ended(job.job_id if job else None, outcome, reason)
+        self._listener.worker_ended(outcomes, reason)
+
+    def _outcome_of(self, job_id: str) -> Outcome:
+        """A cancel that one job did not heed is no fault of those that ran beside it."""
+        if job_id in self._cancel_asked_s:
+            return Outcome.CANCELLED
+        return Outcome.PUT_BACK if self._outcome is Outcome.CANCELLED else self._outcome
 
     def _back_off(self, reason: str) -> None:
         now_s = self._clock()
@@ -338,7 +342,7 @@ class Supervisor:
             pid=pid,
             state=self._state.value,
             memory_bytes=resident_bytes(pid),
-            job_id=None if self._job is None else self._job.job_id,
+            job_ids=tuple(self._job_ids),
             restarts=self._restarts,
             problem=self._end_reason if self._state is WorkerState.BACKING_OFF else "",
         )

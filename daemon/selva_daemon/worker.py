@@ -9,58 +9,32 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TypeVar
 
 from selva_core.engine import Engine, RenderProgress, Waveform
 from selva_core.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_daemon.blob_store import BlobStore
 from selva_daemon.errors import InternalError, to_wire
-from selva_daemon.link import read_packed, take_over_standard_streams, unpack_message, write_message
+from selva_daemon.link import take_over_standard_streams
 from selva_daemon.model_facts import ModelFacts, ModelMemory
-from selva_daemon.rendering import JobContext, JobRenderer, OutputRules, WriteReport
-from selva_daemon.schema import OutputRequest, parse_job
+from selva_daemon.rendering import JobContext, JobRenderer, Made, OutputRules, ReadyJob, WriteReport
+from selva_daemon.schema import parse_job
+from selva_daemon.status import StemResult
 from selva_daemon.stem_cache import StemCache
+from selva_daemon.worker_link import Orders, ReportingLogHandler, Reports
+
+T = TypeVar("T")
 
 HEARTBEAT_S = 1.0
 PROGRESS_INTERVAL_S = 0.05
-EXIT_GRACE_S = 5.0
 _log = logging.getLogger(__name__)
-
-
-class Reports:
-    """The worker's mouth: messages to the server, from any thread."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
-
-    def send(self, say: str, **facts: Any) -> None:
-        """A server that is gone is not an error here: the reading thread notices and ends the worker."""
-        try:
-            with self._lock:
-                write_message(self._stream, {"say": say, **facts})
-        except OSError:
-            _log.debug("the server is gone; dropped a %s report", say)
-
-
-class ReportingLogHandler(logging.Handler):
-    """Log records go to the server, which has the one log file."""
-
-    def __init__(self, reports: Reports) -> None:
-        super().__init__()
-        self._reports = reports
-        self.job_id = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
-        self._reports.send("log", level=record.levelno, name=record.name, text=text, job_id=self.job_id)
 
 
 class EngineShelf:
@@ -84,7 +58,11 @@ class EngineShelf:
         self._engine = engine
         self._memory.learn(ModelFacts.of(engine))
         self._reports.send(
-            "model", model=model_id, device_report=engine.device_report, notices=list(engine.notices)
+            "model",
+            model=model_id,
+            device_report=engine.device_report,
+            notices=list(engine.notices),
+            pictures_together=engine.pictures_together,
         )
         return engine
 
@@ -98,57 +76,8 @@ class EngineShelf:
             self._engine = None
 
 
-class Orders:
-    """The worker's ears: a thread that reads commands, so that a cancel is heard while a job runs."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._jobs: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._cancelled: set[str] = set()
-        self._stopping = threading.Event()
-        threading.Thread(target=self._listen, name="orders", daemon=True).start()
-
-    def next_job(self) -> dict[str, Any] | None:
-        """Wait for a job; None when it is time to stop."""
-        return None if self._stopping.is_set() else self._jobs.get()
-
-    def is_cancelled(self, job_id: str) -> bool:
-        if self._stopping.is_set():
-            return True
-        with self._lock:
-            return job_id in self._cancelled
-
-    def forget(self, job_id: str) -> None:
-        with self._lock:
-            self._cancelled.discard(job_id)
-
-    def _listen(self) -> None:
-        while (packed := self._read()) is not None:
-            command = unpack_message(packed)
-            if command["do"] == "render":
-                self._jobs.put(command)
-            elif command["do"] == "cancel":
-                with self._lock:
-                    self._cancelled.add(command["job_id"])
-            elif command["do"] == "stop":
-                break
-        self._stopping.set()
-        self._jobs.put(None)
-        time.sleep(EXIT_GRACE_S)
-        os._exit(
-            1
-        )  # the running step did not end in time; files are published by rename, so nothing is half-written
-
-    def _read(self) -> bytes | None:
-        try:
-            return read_packed(self._stream)
-        except OSError:
-            return None
-
-
 class Worker:
-    """Runs one job after the other."""
+    """Runs one batch of jobs after the other; most are of one job."""
 
     def __init__(
         self, *, orders: Orders, reports: Reports, renderer: JobRenderer, log_handler: ReportingLogHandler
@@ -159,44 +88,79 @@ class Worker:
         self._log_handler = log_handler
 
     def run(self) -> None:
-        while (command := self._orders.next_job()) is not None:
-            job_id = command["job_id"]
-            self._log_handler.job_id = job_id
+        while (command := self._orders.next_command()) is not None:
             try:
-                self._run_job(job_id, command["request"])
+                self._run_batch(command["jobs"])
             finally:
                 self._reports.send("memory", device_bytes=device_memory_bytes())
-                self._orders.forget(job_id)
-                self._log_handler.job_id = ""
+                self._orders.forget([job["job_id"] for job in command["jobs"]])
 
-    def _run_job(self, job_id: str, request_body: Mapping[str, Any]) -> None:
-        try:
-            stems = self._renderer.render(
-                JobContext(
-                    job_id=job_id,
-                    job=parse_job(request_body),
-                    on_progress=ThrottledProgress(self._reports, job_id),
-                    is_cancelled=lambda: self._orders.is_cancelled(job_id),
+    def _run_batch(self, jobs: Sequence[Mapping[str, Any]]) -> None:
+        """Each job is told of as soon as it has ended."""
+        prepared = [self._guarded(job["job_id"], partial(self._prepare, job, len(jobs))) for job in jobs]
+        ready = [job for job in prepared if job is not None]
+        with self._log_handler.about(ready[0].context.job_id if len(jobs) == len(ready) == 1 else ""):
+            made = self._renderer.make(ready)
+        for job, outcome in zip(ready, made, strict=True):
+            stems = self._guarded(job.context.job_id, partial(self._publish, job, outcome))
+            if stems is not None:
+                self._reports.send(
+                    "done", job_id=job.context.job_id, stems=[stem.to_wire() for stem in stems]
                 )
+
+    def _prepare(self, job: Mapping[str, Any], num_jobs: int) -> ReadyJob:
+        job_id = job["job_id"]
+        is_cancelled = partial(self._orders.is_cancelled, job_id)
+        return self._renderer.prepare(
+            JobContext(
+                job_id=job_id,
+                job=parse_job(job["request"]),
+                on_progress=ThrottledProgress(self._reports, job_id),
+                is_cancelled=is_cancelled if num_jobs == 1 else self._telling_at_once(job_id, is_cancelled),
             )
-        except RenderCancelled:
-            self._reports.send("cancelled", job_id=job_id)
-        except SelvaError as exc:
-            _log.info("the job failed: %s", exc)
-            self._reports.send("failed", job_id=job_id, error=to_wire(exc))
-        except MemoryError as exc:
-            error = OutOfMemoryError(
-                f"there was too little memory for this job: {exc}. Ask for fewer stems at once"
-            )
-            self._reports.send("failed", job_id=job_id, error=to_wire(error))
-        except Exception as exc:  # the loop is guarded at the job: the next one may be fine
-            _log.exception("a fault while rendering")
-            error_text = (
-                f"a fault while rendering ({type(exc).__name__}); details: selva daemon logs --job {job_id}"
-            )
-            self._reports.send("failed", job_id=job_id, error=to_wire(InternalError(error_text)))
-        else:
-            self._reports.send("done", job_id=job_id, stems=[stem.to_wire() for stem in stems])
+        )
+
+    def _publish(self, job: ReadyJob, made: Made) -> list[StemResult]:
+        if isinstance(made, Exception):
+            raise made
+        return self._renderer.publish(job, made)
+
+    def _telling_at_once(self, job_id: str, is_cancelled: Callable[[], bool]) -> Callable[[], bool]:
+        """In a batch a cancelled job is told of when it is left out, not when the others have ended."""
+        was_told = False
+
+        def ask() -> bool:
+            nonlocal was_told
+            if not was_told and is_cancelled():
+                self._reports.send("cancelled", job_id=job_id)
+                was_told = True
+            return was_told
+
+        return ask
+
+    def _guarded(self, job_id: str, step: Callable[[], T]) -> T | None:
+        """None when it did not work; that is reported, and the other jobs go on."""
+        with self._log_handler.about(job_id):
+            try:
+                return step()
+            except RenderCancelled:
+                self._reports.send("cancelled", job_id=job_id)
+            except SelvaError as exc:
+                _log.info("the job failed: %s", exc)
+                self._reports.send("failed", job_id=job_id, error=to_wire(exc))
+            except MemoryError as exc:
+                error = OutOfMemoryError(
+                    f"there was too little memory for this job: {exc}. Ask for fewer stems at once"
+                )
+                self._reports.send("failed", job_id=job_id, error=to_wire(error))
+            except Exception as exc:
+                _log.exception("a fault while rendering")
+                fault = InternalError(
+                    f"a fault while rendering ({type(exc).__name__}); "
+                    f"details: selva daemon logs --job {job_id}"
+                )
+                self._reports.send("failed", job_id=job_id, error=to_wire(fault))
+        return None
 
 
 class ThrottledProgress:
@@ -255,22 +219,12 @@ def _build_renderer(arguments: argparse.Namespace, shelf: EngineShelf) -> JobRen
 
 
 def _write_stem(
-    path: Path, waveform: Waveform, *, output: OutputRequest, provenance: Mapping[str, str]
+    path: Path, waveform: Waveform, *, sample_rate_hz: int, num_samples: int, provenance: Mapping[str, str]
 ) -> WriteReport:
-    from selva_core.riff import Label  # noqa: PLC0415 - heavy, and its cost is a job's
-    from selva_core.stem_file import write_stem  # noqa: PLC0415
+    from selva_core.stem_file import write_stem  # noqa: PLC0415 - heavy, and its cost is a job's
 
     return write_stem(
-        path,
-        waveform,
-        sample_rate_hz=output.sample_rate_hz,
-        num_samples=output.num_samples,
-        provenance=provenance,
-        time_reference_samples=output.time_reference_samples,
-        labels=[
-            Label(start_sample=label.start_sample, num_samples=label.num_samples, text=label.text)
-            for label in output.labels
-        ],
+        path, waveform, sample_rate_hz=sample_rate_hz, num_samples=num_samples, provenance=provenance
     )
 
 

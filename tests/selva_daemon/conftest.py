@@ -26,6 +26,7 @@ from selva_daemon.schema import CueRequest, JobRequest, MediaRange, OutputReques
 from selva_daemon.server import Server
 from selva_daemon.settings import DaemonSettings
 
+from selva_core.engine import SamplingSettings
 from tests.selva_daemon.daemons import JobMaker, StartDaemon, StartServer, end_process_tree, serving
 
 CLIP_FRAMES = 10
@@ -96,12 +97,16 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
         folder: Path = tmp_path / "stems",
         priority: str = "interactive",
         model: str = "selva-echo",
+        duration_s: Fraction = Fraction(2, 5),
+        num_steps: int = 25,
+        guidance: float = 4.5,
     ) -> JobRequest:
         return JobRequest(
             label=label,
-            media=MediaRange(path=media, start_s=Fraction(0), duration_s=Fraction(2, 5)),
+            media=MediaRange(path=media, start_s=Fraction(0), duration_s=duration_s),
             model=model,
-            output=OutputRequest(folder=folder, num_samples=19_200),
+            sampling=SamplingSettings(num_steps=num_steps, guidance=guidance),
+            output=OutputRequest(folder=folder, num_samples=int(duration_s * 48_000)),
             cues=tuple(
                 CueRequest(
                     cue=f"cue-{index}",

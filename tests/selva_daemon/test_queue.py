@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selva_daemon.errors import JobStateError, QueueFullError, StorageError, UnknownJobError
-from selva_daemon.queue import MAX_INTERRUPTIONS, JobQueue, StoredJob
-from selva_daemon.scheduling import Turns
+from selva_daemon.queue import MAX_INTERRUPTIONS, JobQueue
+from selva_daemon.scheduling import MOST_STEMS_TOGETHER, Gathering, Turns
+from selva_daemon.stored_job import StoredJob
 
 from selva_core.errors import MediaNotFoundError, RenderCancelled
 from tests.selva_daemon.daemons import JobMaker
@@ -61,8 +64,8 @@ def add(queue: JobQueue, make_job: JobMaker) -> Adder:
 
 def take_all(queue: JobQueue, turns: Turns) -> list[str]:
     labels = []
-    while (job := queue.start_next(turns)) is not None:
-        labels.append(job.label)
+    while jobs := queue.start_next(turns):
+        labels += [job.label for job in jobs]
     return labels
 
 
@@ -119,6 +122,69 @@ def test_interactive_jobs_go_first_and_batch_jobs_do_not_starve(
     for _ in range(4):
         add("editor")
     assert take_all(queue, turns) == ["editor 3", "editor 4", "folder 1", "editor 5", "editor 6", "folder 2"]
+
+
+def together(queue: JobQueue, turns: Turns, *, most_jobs: int = 8) -> list[str]:
+    return [job.label for job in queue.start_next(turns, most_jobs=most_jobs)]
+
+
+def test_jobs_of_one_shape_are_taken_together_up_to_the_limit(
+    queue: JobQueue, add: Adder, turns: Turns
+) -> None:
+    for _ in range(3):
+        add()
+    assert together(queue, turns, most_jobs=2) == ["one 1", "one 2"]
+    assert together(queue, turns, most_jobs=2) == ["one 3"]
+    assert together(queue, turns) == []
+
+
+@pytest.mark.parametrize("change", [{"duration_s": Fraction(1, 5)}, {"num_steps": 7}, {"guidance": 2.0}])
+def test_a_job_of_another_shape_ends_what_is_taken_together_and_is_not_overtaken(
+    queue: JobQueue, add: Adder, turns: Turns, change: dict[str, Any]
+) -> None:
+    add()
+    add(**change)
+    add()
+    assert [together(queue, turns) for _ in range(3)] == [["one 1"], ["one 2"], ["one 3"]]
+
+
+def test_what_is_taken_together_comes_in_the_order_of_turns_and_priorities(
+    queue: JobQueue, add: Adder, turns: Turns
+) -> None:
+    for _ in range(3):
+        add("greedy", priority="batch")
+    add("modest", priority="batch")
+    add("urgent")
+    assert together(queue, turns, most_jobs=4) == ["urgent 5", "greedy 1", "modest 4", "greedy 2"]
+
+
+def test_a_job_that_had_a_crash_runs_alone(queue: JobQueue, add: Adder, turns: Turns) -> None:
+    first, second, third = add(), add(), add()
+    assert len(queue.start_next(turns, most_jobs=2)) == 2
+    for job in (first, second):
+        queue.blame_worker_death(job.job_id, "signal 9")
+    assert [together(queue, turns) for _ in range(3)] == [[first.label], [second.label], [third.label]]
+
+
+def test_jobs_with_many_stems_are_taken_together_no_further_than_fills_a_batch(
+    queue: JobQueue, add: Adder, turns: Turns
+) -> None:
+    for _ in range(3):
+        add(num_takes=MOST_STEMS_TOGETHER // 2)
+    assert together(queue, turns) == ["one 1", "one 2"]
+    assert together(queue, turns) == ["one 3"]
+
+
+def test_a_single_job_is_never_held_back_and_one_of_several_waits_for_the_next() -> None:
+    gathering = Gathering(gap_s=1.0)
+    gathering.note_arrival("a", 10.0)
+    assert gathering.waits_until_s("a", 10.0) is None
+    gathering.note_arrival("a", 10.5)
+    assert gathering.waits_until_s("a", 10.6) == 11.5
+    assert gathering.waits_until_s("another", 10.6) is None
+    assert gathering.waits_until_s("a", 11.5) is None
+    gathering.note_arrival("a", 12.0)  # late: this is a single job again
+    assert gathering.waits_until_s("a", 12.0) is None
 
 
 def test_moved_jobs_run_first_in_the_order_given_or_last(queue: JobQueue, add: Adder, turns: Turns) -> None:

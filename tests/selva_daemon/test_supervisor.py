@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import msgpack
 import pytest
-from selva_daemon.queue import StoredJob
 from selva_daemon.settings import DaemonSettings
+from selva_daemon.stored_job import StoredJob
 from selva_daemon.supervisor import Outcome, Supervisor, WorkerState
 from selva_daemon.worker_process import WorkerProcess
 
@@ -65,8 +65,8 @@ class Listener:
     def job_cancelled(self, job_id: str) -> None:
         self.heard.append(("cancelled", job_id))
 
-    def worker_ended(self, job_id: str | None, outcome: Outcome, reason: str) -> None:
-        self.heard.append(("ended", job_id, outcome))
+    def worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
+        self.heard.append(("ended", dict(outcomes)))
 
 
 class Stage:
@@ -101,8 +101,9 @@ class Stage:
                 self.say("beat")
             self.supervisor.tick(work_is_waiting=False)
 
-    def run_job(self, job_id: str = "j") -> None:
-        self.supervisor.give(cast(StoredJob, type("Job", (), {"job_id": job_id, "request_body": {}})()))
+    def run_job(self, *job_ids: str) -> None:
+        jobs = [type("Job", (), {"job_id": job_id, "request_body": {}})() for job_id in job_ids or ("j",)]
+        self.supervisor.give(cast(list[StoredJob], jobs))
 
     def start(self) -> Stage:
         self.supervisor.start()
@@ -137,7 +138,7 @@ def test_a_worker_that_talks_nonsense_is_ended_and_blamed() -> None:
     stage.supervisor.hear(stage.process.generation, b"\xc1\xc1")
     assert stage.process.killed
     stage.end_process()
-    assert stage.listener.heard == [("ended", "j", Outcome.BLAMED)]
+    assert stage.listener.heard == [("ended", {"j": Outcome.BLAMED})]
 
 
 def test_a_dead_worker_is_blamed_and_replaced_at_once_then_later_and_later() -> None:
@@ -151,7 +152,7 @@ def test_a_dead_worker_is_blamed_and_replaced_at_once_then_later_and_later() -> 
             stage.pass_time(TICK_S)
         waits_s.append(stage.clock.now_s - begun_s)
     assert waits_s == [TICK_S, 1.0, 2.0, 4.0]
-    assert {outcome for _, _, outcome in stage.listener.heard} == {Outcome.BLAMED}
+    assert stage.listener.heard == [("ended", {})] * 4
 
 
 def test_a_worker_that_did_a_job_is_forgiven_its_past() -> None:
@@ -186,7 +187,7 @@ def test_a_job_without_progress_is_killed_and_one_with_progress_is_not() -> None
     stage.pass_time(10.5)
     assert stage.process.killed
     stage.end_process()
-    assert stage.listener.heard[-1] == ("ended", "j", Outcome.BLAMED)
+    assert stage.listener.heard[-1] == ("ended", {"j": Outcome.BLAMED})
 
 
 def test_a_cancel_that_is_not_heeded_ends_the_worker_and_blames_nobody() -> None:
@@ -200,7 +201,7 @@ def test_a_cancel_that_is_not_heeded_ends_the_worker_and_blames_nobody() -> None
     stage.pass_time(1)
     assert stage.process.killed
     stage.end_process()
-    assert stage.listener.heard == [("ended", "j", Outcome.CANCELLED)]
+    assert stage.listener.heard == [("ended", {"j": Outcome.CANCELLED})]
 
 
 def test_yielding_puts_the_job_back_and_starts_no_other_worker_until_asked() -> None:
@@ -210,7 +211,7 @@ def test_yielding_puts_the_job_back_and_starts_no_other_worker_until_asked() -> 
     assert stage.process.orders[-1] == {"do": "stop"}
     stage.say("cancelled", job_id="j")
     stage.end_process()
-    assert stage.listener.heard == [("ended", "j", Outcome.PUT_BACK)]
+    assert stage.listener.heard == [("ended", {"j": Outcome.PUT_BACK})]
     stage.pass_time(100)
     assert len(stage.launched) == 1
     stage.supervisor.start()
@@ -243,7 +244,7 @@ def test_an_idle_model_is_unloaded_after_keep_alive(
     stage.pass_time(20)
     assert stage.process.orders == []  # nothing is loaded, nothing to unload
     stage.run_job()
-    stage.say("model", model="m", device_report="cpu", notices=[])
+    stage.say("model", model="m", device_report="cpu", notices=[], pictures_together=1)
     stage.pass_time(20)
     assert stage.process.orders[1:] == []  # busy
     stage.say("done", job_id="j", stems=[])
@@ -269,3 +270,53 @@ def test_a_machine_that_slept_does_not_count_as_silence_or_stall() -> None:
     stage.pass_time(15)
     assert not stage.process.killed
     assert stage.supervisor.state is WorkerState.BUSY
+
+
+def test_a_worker_is_idle_when_the_last_of_its_jobs_has_ended() -> None:
+    stage = Stage().start()
+    stage.run_job("a", "b", "c")
+    stage.say("cancelled", job_id="b")
+    stage.say("done", job_id="a", stems=[])
+    assert not stage.supervisor.can_take_job
+    assert stage.supervisor.process_status().job_ids == ("c",)
+    stage.say("failed", job_id="c", error={})
+    assert stage.supervisor.can_take_job
+    assert stage.listener.heard == [("cancelled", "b"), ("done", "a"), ("failed", "c")]
+
+
+def test_a_death_is_blamed_on_the_jobs_that_had_not_ended() -> None:
+    stage = Stage().start()
+    stage.run_job("a", "b", "c")
+    stage.say("done", job_id="a", stems=[])
+    stage.end_process()
+    assert stage.listener.heard[-1] == ("ended", {"b": Outcome.BLAMED, "c": Outcome.BLAMED})
+
+
+def test_a_cancel_that_one_job_does_not_heed_puts_its_company_back_without_blame() -> None:
+    stage = Stage(cancel_grace_s=5).start()
+    stage.run_job("a", "b")
+    assert stage.supervisor.cancel("a")
+    stage.pass_time(6)
+    stage.end_process()
+    assert stage.listener.heard == [("ended", {"a": Outcome.CANCELLED, "b": Outcome.PUT_BACK})]
+
+
+def test_progress_of_one_job_shows_that_its_company_is_not_stalled() -> None:
+    stage = Stage(stall_timeout_s=10).start()
+    stage.run_job("a", "b")
+    for _ in range(3):
+        stage.pass_time(9)
+        stage.say("progress", job_id="b", stage="picture", step=0, num_steps=0, fraction=0.5)
+    assert not stage.process.killed
+    stage.pass_time(10.5)
+    assert stage.process.killed
+
+
+@pytest.mark.parametrize(("gains", "allowed", "together"), [(8, 4, 4), (2, 4, 2), (8, 1, 1)])
+def test_jobs_are_given_together_as_the_model_gains_and_the_settings_allow(
+    gains: int, allowed: int, together: int
+) -> None:
+    stage = Stage(jobs_together=allowed).start()
+    assert stage.supervisor.jobs_together == 1  # no model is loaded yet
+    stage.say("model", model="m", device_report="cuda:0", notices=[], pictures_together=gains)
+    assert stage.supervisor.jobs_together == together

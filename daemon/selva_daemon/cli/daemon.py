@@ -149,14 +149,14 @@ def _show_status(found: DaemonStatus) -> None:
     say(", ".join([f"selva daemon {found.version}", f"up {span_words(found.uptime_s)}", *switches]))
     say_table(["endpoint", "address"], list(found.endpoints.items()))
     say_table(
-        ["process", "pid", "state", "memory", "job", "restarts"],
+        ["process", "pid", "state", "memory", "jobs", "restarts"],
         [
             (
                 process.role,
                 process.pid or "-",
                 process.problem or process.state,
                 size_words(process.memory_bytes),
-                process.job_id or "-",
+                " ".join(process.job_ids) or "-",
                 process.restarts,
             )
             for process in found.processes

@@ -33,7 +33,8 @@ def main() -> None:
             return
         if order["do"] != "render":
             continue
-        label = order["request"]["label"]
+        [job] = order["jobs"]
+        label = job["request"]["label"]
         if label == "silence":
             silent.set()
         elif label == "garbage":
@@ -41,7 +42,7 @@ def main() -> None:
                 reports.write(b"\x00\x00\x00\x04\xc1\xc1\xc1\xc1" + b"\xff" * 64)
                 reports.flush()
         elif label == "fine":
-            send("done", job_id=order["job_id"], stems=[])
+            send("done", job_id=job["job_id"], stems=[])
         else:
             time.sleep(0)  # the beats go on, the job does not
 

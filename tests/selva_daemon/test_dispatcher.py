@@ -1,0 +1,220 @@
+"""What the dispatcher tells and hands out, with a real queue and a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from selva_daemon.dispatcher import Dispatcher
+from selva_daemon.errors import QueueFullError
+from selva_daemon.events import EventPublisher
+from selva_daemon.queue import JobQueue
+from selva_daemon.scheduling import GATHERING_GAP_S, Turns
+from selva_daemon.stored_job import StoredJob
+from selva_daemon.supervisor import Outcome, Supervisor, WorkerState
+
+from tests.selva_daemon.daemons import JobMaker
+
+MAX_QUEUED = 5
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class HeardEvents:
+    """Stands for the publisher."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Mapping[str, Any]] = []
+
+    def publish_job(self, body: Mapping[str, Any]) -> None:
+        self.jobs.append(dict(body))
+
+    def publish_daemon(self, body: Mapping[str, Any]) -> None:
+        """Nobody asks here."""
+
+
+class IdleWorker:
+    """Stands for a supervisor whose worker takes what it is given and says nothing."""
+
+    def __init__(self, jobs_together: int = 1) -> None:
+        self.jobs_together = jobs_together
+        self.can_take_job = True
+        self.state = WorkerState.IDLE
+        self.given: list[list[str]] = []
+        self.cancelled: list[str] = []
+
+    def give(self, jobs: Sequence[StoredJob]) -> None:
+        self.can_take_job = False
+        self.given.append([job.job_id for job in jobs])
+
+    def cancel(self, job_id: str) -> bool:
+        self.cancelled.append(job_id)
+        return job_id in self.given[-1]
+
+
+class Stage:
+    """A dispatcher with everything around it."""
+
+    def __init__(self, queue: JobQueue, make_job: JobMaker) -> None:
+        self.clock, self.events, self.worker = Clock(), HeardEvents(), IdleWorker()
+        self.dispatcher = Dispatcher(
+            queue,
+            cast(EventPublisher, self.events),
+            turns=Turns(interactive_in_a_row=8),
+            clock=self.clock,
+        )
+        self.dispatcher.workers = [cast(Supervisor, self.worker)]
+        self._make_job = make_job
+        self._count = 0
+
+    def submit(self, **changes: Any) -> str:
+        self._count += 1
+        job, _ = self.dispatcher.submit(
+            self._make_job(seed=self._count, **changes),
+            client="owner",
+            session="s",
+            request_id=str(self._count),
+        )
+        return job.job_id
+
+    def finish(self, *job_ids: str, after_s: float) -> None:
+        """The worker's jobs end; it may be given others."""
+        self.clock.now_s += after_s
+        self.worker.can_take_job = True
+        for job_id in job_ids:
+            self.dispatcher.job_done(job_id, [{"cached": False}])
+
+    def events_of(self, job_id: str) -> list[tuple[str, int]]:
+        return [(body["state"], body["sequence"]) for body in self.events.jobs if body["job_id"] == job_id]
+
+
+@pytest.fixture
+def stage(tmp_path: Path, make_job: JobMaker) -> Iterator[Stage]:
+    file = tmp_path / "queue.sqlite3"
+    with closing(JobQueue(file, max_queued_jobs=MAX_QUEUED, max_finished_jobs=100)) as queue:
+        yield Stage(queue, make_job)
+
+
+def test_cancelling_a_waiting_job_is_told_once_with_its_reason_and_reaches_no_worker(stage: Stage) -> None:
+    stage.submit()
+    waiting = stage.submit()
+    stage.dispatcher.cancel(waiting)
+    assert stage.events_of(waiting) == [("queued", 1), ("cancelled", 2)]
+    last = stage.events.jobs[-1]
+    assert (last["error"]["code"], last["position"], last["stage"]) == ("cancelled", 0, "")
+    assert "before it began" in last["error"]["message"]
+    assert stage.worker.cancelled == []
+
+
+def test_cancelling_a_running_job_is_told_when_the_worker_has_dropped_it(stage: Stage) -> None:
+    running = stage.submit()
+    assert stage.dispatcher.cancel(running).state == "running"
+    assert stage.worker.cancelled == [running]
+    assert stage.events_of(running)[-1][0] == "running"
+    stage.dispatcher.job_cancelled(running)
+    assert stage.events_of(running)[-1][0] == "cancelled"
+
+
+def test_cancelling_a_finished_job_tells_nothing_and_changes_nothing(stage: Stage) -> None:
+    job_id = stage.submit()
+    stage.finish(job_id, after_s=1)
+    told = stage.events_of(job_id)
+    assert stage.dispatcher.cancel(job_id).state == "done"
+    assert stage.events_of(job_id) == told
+
+
+def test_a_full_queue_says_how_many_wait_which_place_it_would_be_and_when_to_come_back(stage: Stage) -> None:
+    stage.finish(stage.submit(), after_s=20)
+    running = stage.submit()
+    for _ in range(MAX_QUEUED):
+        stage.submit()
+    with pytest.raises(QueueFullError) as caught:
+        stage.submit()
+    assert caught.value.message == (
+        "the queue is full: 5 jobs wait, more are not taken. This one would be number 6, to begin in about "
+        "120 s; there is room in about 20 s. Send it again later, or raise max_queued_jobs"
+    )
+    assert caught.value.facts == {
+        "num_queued": 5,
+        "max_queued": 5,
+        "position": 6,
+        "seconds_until_room": 20.0,
+        "seconds_until_start": 120.0,
+    }
+    assert caught.value.retryable
+    stage.finish(running, after_s=20)
+    assert stage.submit()
+
+
+def test_a_full_queue_that_has_nothing_to_estimate_from_says_no_times(stage: Stage) -> None:
+    for _ in range(MAX_QUEUED + 1):
+        stage.submit()
+    with pytest.raises(QueueFullError, match=r"number 6\. Send it again") as caught:
+        stage.submit()
+    assert caught.value.facts["seconds_until_start"] is None
+
+
+def test_jobs_that_wait_are_given_together_once_the_worker_is_free(stage: Stage) -> None:
+    stage.worker.jobs_together = 3
+    first = stage.submit()
+    waiting = [stage.submit() for _ in range(4)]
+    assert stage.worker.given == [[first]]
+    stage.finish(first, after_s=10)
+    assert stage.worker.given[1:] == [waiting[:3]]
+    stage.finish(*waiting[:3], after_s=10)
+    assert stage.worker.given[2:] == [waiting[3:]]
+
+
+def test_an_idle_worker_is_held_a_moment_while_jobs_of_one_shape_arrive(stage: Stage) -> None:
+    stage.worker.jobs_together = 3
+    stage.worker.can_take_job = False
+    first = stage.submit()
+    stage.worker.can_take_job = True
+    second = stage.submit()
+    assert stage.worker.given == []
+    assert stage.dispatcher.hand_out_at_s == stage.clock.now_s + GATHERING_GAP_S
+    stage.clock.now_s = stage.dispatcher.hand_out_at_s
+    stage.dispatcher.hand_out()
+    assert stage.worker.given == [[first, second]]
+
+
+def test_a_full_batch_and_a_single_job_are_not_held(stage: Stage) -> None:
+    stage.worker.jobs_together = 2
+    single = stage.submit()
+    assert stage.worker.given == [[single]]
+    pair = [stage.submit(), stage.submit()]
+    stage.finish(single, after_s=0)
+    assert stage.worker.given[1:] == [pair]
+
+
+def test_jobs_that_shared_batches_count_for_the_estimate_with_their_share(stage: Stage) -> None:
+    stage.worker.jobs_together = 2
+    stage.worker.can_take_job = False
+    pair = [stage.submit(), stage.submit()]
+    stage.clock.now_s += 1
+    stage.worker.can_take_job = True
+    stage.dispatcher.hand_out()
+    stage.finish(*pair, after_s=20)
+    stage.submit()
+    waiting = stage.submit()
+    assert stage.events.jobs[-1]["job_id"] == waiting
+    assert stage.events.jobs[-1]["seconds_left"] == 10.0
+
+
+def test_jobs_of_a_dead_worker_wait_again_each_by_its_own_fate(stage: Stage) -> None:
+    stage.worker.jobs_together = 3
+    first = stage.submit()
+    trio = [stage.submit() for _ in range(3)]
+    stage.finish(first, after_s=1)
+    stage.worker.can_take_job = False
+    outcomes = dict(zip(trio, (Outcome.BLAMED, Outcome.CANCELLED, Outcome.PUT_BACK), strict=True))
+    stage.dispatcher.worker_ended(outcomes, "signal 9")
+    assert [stage.events_of(job_id)[-1][0] for job_id in trio] == ["queued", "cancelled", "queued"]

@@ -1,0 +1,181 @@
+"""Waiting jobs of one length share batches; what each makes, and how each ends, is as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selva_daemon.blob_store import BlobStore
+from selva_daemon.client import Client
+from selva_daemon.model_facts import ModelFacts
+from selva_daemon.places import Places
+from selva_daemon.rendering import JobContext, JobRenderer, OutputRules, ReadyJob
+from selva_daemon.schema import JobRequest
+from selva_daemon.stem_cache import StemCache
+
+from selva_core.echo import EchoEngine
+from selva_core.engine import Engine, RenderOrder, SamplingSettings, Waveform
+from selva_core.errors import OutOfMemoryError, RequestError, SelvaError
+from tests.selva_daemon.daemons import JobMaker, StartServer, kill_hard, wait_until
+
+
+@pytest.fixture
+def gathered(
+    places: Places, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Client]:
+    """A client of a daemon whose model is loaded and renders up to four jobs at once, each step taking a moment;
+    jobs wait until it is resumed.
+    """
+    monkeypatch.setenv("SELVA_ECHO_PICTURES_TOGETHER", "4")
+    monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.04")
+    start_server()
+    with Client.connect(places=places) as client:
+        client.wait(client.submit(make_job(seed=1000)).job_id, timeout_s=60)
+        client.pause()
+        yield client
+
+
+def running_now(client: Client) -> list[str]:
+    return list(client.status().processes[1].job_ids)
+
+
+def test_jobs_of_one_length_run_at_once_and_make_the_files_they_make_alone(
+    gathered: Client, places: Places, make_job: JobMaker, tmp_path: Path
+) -> None:
+    requests = [make_job(seed=seed, num_takes=2, folder=tmp_path / "together") for seed in (1, 10, 20)]
+    job_ids = [gathered.submit(request).job_id for request in requests]
+    gathered.resume()
+    wait_until(lambda: running_now(gathered) == job_ids, "three jobs to run at once")
+    assert {status.state for status in map(gathered.wait, job_ids)} == {"done"}
+    assert [gathered.job(job_id).attempts for job_id in job_ids] == [1, 1, 1]
+    for blob in places.stem_cache.glob("??/*"):
+        blob.unlink()
+    for seed in (1, 10, 20):
+        gathered.wait(
+            gathered.submit(make_job(seed=seed, num_takes=2, folder=tmp_path / "alone")).job_id, timeout_s=60
+        )
+    together, alone = (
+        {file.name: file.read_bytes() for file in (tmp_path / folder).iterdir()}
+        for folder in ("together", "alone")
+    )
+    assert len(together) == 6
+    assert together == alone
+
+
+def test_a_cancelled_job_leaves_its_company_at_once_and_they_go_on(
+    gathered: Client, make_job: JobMaker, tmp_path: Path
+) -> None:
+    job_ids = [gathered.submit(make_job(seed=seed)).job_id for seed in range(3)]
+    gathered.resume()
+    wait_until(lambda: gathered.job(job_ids[1]).stage == "sampling", "the jobs to be in the middle")
+    gathered.cancel(job_ids[1])
+    assert gathered.wait(job_ids[1], timeout_s=60).state == "cancelled"
+    assert [gathered.job(job_id).state for job_id in (job_ids[0], job_ids[2])] == ["running", "running"]
+    assert [gathered.wait(job_id, timeout_s=60).state for job_id in job_ids] == ["done", "cancelled", "done"]
+    assert len(list((tmp_path / "stems").iterdir())) == 3  # one is of the job that loaded the model
+
+
+def test_a_job_without_its_picture_fails_by_itself(gathered: Client, make_job: JobMaker) -> None:
+    job_ids = [
+        gathered.submit(make_job(seed=1)).job_id,
+        gathered.submit(make_job(seed=2, media=Path("/gone.mp4").absolute())).job_id,
+        gathered.submit(make_job(seed=3)).job_id,
+    ]
+    gathered.resume()
+    ends = [gathered.wait(job_id, timeout_s=60) for job_id in job_ids]
+    assert [end.state for end in ends] == ["done", "failed", "done"]
+    assert ends[1].error is not None
+    assert ends[1].error.code == "media-not-found"
+
+
+def test_jobs_whose_worker_died_are_done_one_by_one(gathered: Client, make_job: JobMaker) -> None:
+    job_ids = [gathered.submit(make_job(seed=seed)).job_id for seed in range(2)]
+    gathered.resume()
+    wait_until(lambda: running_now(gathered) == job_ids, "both jobs to run at once")
+    kill_hard(gathered.status().processes[1].pid or 0)
+    wait_until(lambda: running_now(gathered) != job_ids, "the death to be noticed")
+    seen = set()
+    for status in gathered.watch(job_ids, timeout_s=60):
+        seen.add(len(running_now(gathered)))
+        last = status
+    assert last.state == "done"
+    assert [gathered.job(job_id).attempts for job_id in job_ids] == [2, 2]
+    assert 2 not in seen
+
+
+class OneAtATime(EchoEngine):
+    """Refuses more than one picture at once, as a device without room, or a fault, would."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+        self.calls: list[int] = []
+
+    def render_together(
+        self, orders: Sequence[RenderOrder], *, settings: SamplingSettings
+    ) -> list[list[Waveform] | SelvaError]:
+        self.calls.append(len(orders))
+        if len(orders) > 1 or "cursed" in orders[0].requests[0].prompt:
+            raise self._error
+        return super().render_together(orders, settings=settings)
+
+
+class OneEngine:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def engine_for(self, model_id: str) -> Engine:
+        return self._engine
+
+    def facts_of(self, model_id: str) -> ModelFacts:
+        return ModelFacts.of(self._engine)
+
+
+@contextmanager
+def prepared(
+    engine: Engine, jobs: Sequence[JobRequest], cache: Path
+) -> Iterator[tuple[JobRenderer, list[ReadyJob]]]:
+    def never_written(*_: object, **__: object) -> None:
+        pytest.fail("nothing is written here")
+
+    renderer = JobRenderer(
+        engines=OneEngine(engine),
+        cache=StemCache(BlobStore(cache, max_bytes=1 << 20)),
+        write_stem=never_written,  # type: ignore[arg-type]
+        output_rules=OutputRules(allowed=(), forbidden=()),
+    )
+    contexts = [
+        JobContext(job_id=job.label, job=job, on_progress=lambda progress: None, is_cancelled=lambda: False)
+        for job in jobs
+    ]
+    yield renderer, [renderer.prepare(context) for context in contexts]
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("no room"), ValueError("a fault")])
+def test_what_goes_wrong_together_is_done_one_by_one_and_stays_with_the_job_it_belongs_to(
+    make_job: JobMaker, tmp_path: Path, error: Exception
+) -> None:
+    engine = OneAtATime(error)
+    jobs = [make_job(label="a"), make_job(label="b", prompts=["cursed"]), make_job(label="c", seed=2)]
+    with prepared(engine, jobs, tmp_path / "cache") as (renderer, ready):
+        first, second, third = renderer.make(ready)
+    assert second is error
+    assert isinstance(first, dict)
+    assert isinstance(third, dict)
+    assert engine.calls == [3, 1, 1, 1]
+
+
+def test_a_job_that_is_in_the_cache_does_not_reach_the_engine_and_its_company_does(
+    make_job: JobMaker, tmp_path: Path
+) -> None:
+    engine = OneAtATime(RequestError("only one"))
+    known, new = make_job(label="known"), make_job(label="new", seed=5)
+    with prepared(engine, [known], tmp_path / "cache") as (renderer, ready):
+        renderer.make(ready)
+    with prepared(engine, [known, new], tmp_path / "cache") as (renderer, ready):
+        nothing, made = renderer.make(ready)
+    assert nothing == {}
+    assert isinstance(made, dict)
+    assert engine.calls == [1, 1]
