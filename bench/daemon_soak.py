@@ -1,9 +1,10 @@
 """Many small jobs with random cancels, kills, bad media and nonsense; then: nothing lost, nothing twice, no lie.
 
-    python bench/daemon_soak.py [--jobs 10000] [--clients 4] [--kills 20] [--seed 1]
+    python bench/daemon_soak.py [--jobs 10000] [--clients 4] [--kills 20] [--together 4] [--seed 1]
 
 Starts a daemon of its own in a temporary folder and prints one JSON object; the exit status is 1 when a job was
-lost, doubled or told to be what it is not. Memory is that of the server process, in MiB.
+lost, doubled or told to be what it is not. Memory is that of the server process, in MiB. `--together` is how many
+jobs the engine takes at once, as one on a GPU does.
 """
 
 from __future__ import annotations
@@ -216,6 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--together", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as name:
@@ -223,6 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_clip(folder / "clip.mp4")
         os.environ["SELVA_MAX_FINISHED_JOBS"] = str(2 * arguments.jobs)
         os.environ["SELVA_MAX_QUEUED_JOBS"] = str(2 * arguments.jobs)
+        os.environ["SELVA_ECHO_PICTURES_TOGETHER"] = str(arguments.together)
         places = isolated_places(folder)
         try:
             figures = soak(places, folder, arguments)
