@@ -26,9 +26,10 @@ Losses: TypeAlias = "tuple[Tensor, dict[str, float]]"
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """How long and how fast a stage learns. `minutes` ends a run early; its schedule still counts on `num_steps`."""
+    """How long and how fast a stage learns. `stop_at` ends a run early; its schedule still counts on `num_steps`."""
 
     num_steps: int
+    stop_at: int | None = None
     learning_rate: float
     warmup_steps: int = 100
     final_share: float = 0.05
@@ -66,7 +67,8 @@ def run_loop(
     report_path = checkpoint.with_suffix(".log.jsonl")
     totals: dict[str, float] = {}
     started = time.monotonic()
-    while step < settings.num_steps:
+    last_step = min(settings.num_steps, settings.stop_at or settings.num_steps)
+    while step < last_step:
         rng = np.random.default_rng([settings.seed, step])
         torch.manual_seed(settings.seed * 1_000_003 + step)
         for group in optimiser.param_groups:
@@ -84,7 +86,7 @@ def run_loop(
             means = {name: round(value / settings.log_every, 5) for name, value in totals.items()}
             _report(report_path, {"step": step, "seconds": round(time.monotonic() - started, 1), **means})
             totals = {}
-        if step % settings.save_every == 0 or step == settings.num_steps:
+        if step % settings.save_every == 0 or step == last_step:
             _save(module, optimiser, average, step, checkpoint)
             if evaluate is not None:
                 with torch.no_grad(), averaged(module, average):

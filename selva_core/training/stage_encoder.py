@@ -10,9 +10,9 @@ teaches the picture half to see, without which the text half finds nothing to ch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from selva_core.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.video_encoder import VideoEncoder
+from selva_core.specs import VideoEncoderSpec
 from selva_core.training.dataset import NUM_FRAMES, SceneSet, Target, kind_index
 from selva_core.training.loop import LoopSettings, Losses, run_loop
 from selva_core.training.phrasings import Corpus
@@ -33,7 +34,8 @@ from selva_core.training.sounds import Rng
 from selva_core.training.stage_text import TextTowers
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
-Steering: TypeAlias = Literal["full", "no-text"]
+Steering: TypeAlias = Literal["full", "no-text", "no-sup"]
+STEERINGS: tuple[Steering, ...] = get_args(Steering)
 
 SEGMENT_FRAMES = NANO_SPEC.video_encoder.segment_num_frames
 NUM_BANDS = 16
@@ -116,12 +118,18 @@ class HeldBackPhrasebook(Phrasebook):
         return str(rng.choice(HELD_BACK[kind]))
 
 
+def encoder_spec(steering: Steering) -> VideoEncoderSpec:
+    """The encoder's sizes, without [SUP] tokens where `steering` says so."""
+    spec = NANO_SPEC.video_encoder
+    return replace(spec, num_sup_tokens=0) if steering == "no-sup" else spec
+
+
 class EncoderWithHead(nn.Module):
-    """The encoder and the head it learns through. `steering` takes away the text, for comparison."""
+    """The encoder and the head it learns through. `steering` takes away the text or the [SUP] tokens, for comparison."""
 
     def __init__(self, steering: Steering = "full") -> None:
         super().__init__()
-        spec = NANO_SPEC.video_encoder
+        spec = encoder_spec(steering)
         self.steering = steering
         self.encoder = VideoEncoder(spec)
         self.facts_head = nn.Linear(spec.width, FRAMES_PER_FEATURE * NUM_FACTS)

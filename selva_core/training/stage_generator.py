@@ -1,5 +1,8 @@
 """Stage 4: the flow-matching generator, on cached latents and the frozen encoder's features.
 
+It learns from scenes that the encoder has not: what the encoder says of its own lessons is surer than what it says of anything
+else, and a generator that has only met sure features follows them into every mistake.
+
 Conditional flow matching (arXiv 2210.02747): from noise x0 to latents x1 along straight lines, times drawn logit-normal
 (arXiv 2403.03206), picture and text dropped now and then for classifier-free guidance (arXiv 2207.12598). Excerpts of many
 lengths are cut at segment boundaries, so that clips of any length are familiar.
@@ -30,6 +33,7 @@ from selva_core.training.dataset import SceneSet, Target
 from selva_core.training.loop import LoopSettings, Losses, mixed_precision, run_loop
 from selva_core.training.stage_encoder import EncoderWithHead, Phrasebook, pictures_to_tensor
 from selva_core.training.stage_text import TextTowers
+from selva_core.training.stage_vae import MARGIN_LATENTS
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +41,6 @@ LATENTS_PER_SEGMENT = 10
 FEATURES_PER_SEGMENT = NANO_SPEC.generator.num_sync_per_segment
 NUM_SEGMENTS = 25
 SEGMENTS_PER_BATCH = 200
-MAX_CACHED_SCENES = 1500
-PHRASINGS_PER_THING = 1
 SILENT_SHARE = 0.06
 EXAM_GUIDANCES = (1.0, 1.5, 2.5)
 SETTINGS = LoopSettings(num_steps=2600, learning_rate=1.5e-3, average_decay=0.998, save_every=400)
@@ -59,14 +61,16 @@ class Cache:
 
 
 def build_latents(scenes: SceneSet, vae: Vae) -> npt.NDArray[np.float16]:
-    """Latents of all dry sounds and, last, of silence."""
+    """Latents of all dry sounds and, last, of silence; encoded with silence around them, which is cut off again."""
     mel_of = MelSpectrogram(NANO_SPEC.mel)
+    margin = MARGIN_LATENTS * NANO_SPEC.latent_hop_samples
     rows: list[npt.NDArray[np.float16]] = []
     waves = [scenes.sounds[start : start + 32] for start in range(0, scenes.sounds.shape[0], 32)]
     for part in [*waves, np.zeros((1, scenes.sounds.shape[1]), np.int16)]:
+        wave = F.pad(torch.from_numpy(np.asarray(part, np.float32) / 32767), (margin, margin))
         with torch.no_grad():
-            posterior = vae.encode(mel_of(torch.from_numpy(np.asarray(part, np.float32) / 32767)))
-        rows.append(posterior.mean.numpy().astype(np.float16))
+            mean = vae.encode(mel_of(wave)).mean[:, MARGIN_LATENTS:-MARGIN_LATENTS]
+        rows.append(mean.numpy().astype(np.float16))
     return np.concatenate(rows)
 
 
@@ -96,13 +100,7 @@ def build_cache(  # noqa: PLR0917 - all that was trained before
 
 def _rows(scenes: SceneSet, phrasebook: Phrasebook) -> list[tuple[Target, str]]:
     rng = np.random.default_rng(11)
-    rows = []
-    for target in scenes.targets:
-        if target.scene_index >= MAX_CACHED_SCENES:
-            break
-        num_phrasings = PHRASINGS_PER_THING if target.sound_index >= 0 else 1
-        rows += [(target, phrasebook.choose(rng, target.kind, target.detail)) for _ in range(num_phrasings)]
-    return rows
+    return [(target, phrasebook.choose(rng, target.kind, target.detail)) for target in scenes.targets]
 
 
 def _save_features(
@@ -274,7 +272,7 @@ def examine(
     generator: Generator, towers: TextTowers, vae: Vae, cache: Cache, *, guidance: float, num_things: int = 10
 ) -> dict[str, float]:
     """Mel error (log10) and correlation of level over time, against the dry sounds of the first things of `cache`."""
-    rows = np.flatnonzero(cache.sound_rows >= 0)[::PHRASINGS_PER_THING][:num_things]
+    rows = np.flatnonzero(cache.sound_rows >= 0)[:num_things]
     features = torch.from_numpy(np.asarray(cache.features[rows], np.float32))
     latents = sample_latents(
         generator, towers, features, [cache.prompts[r] for r in rows], guidance=guidance, num_steps=12

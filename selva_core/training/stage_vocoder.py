@@ -1,7 +1,13 @@
-"""Stage 2: the vocoder, from mel frames to sound, on dry sounds and mixtures.
+"""Stage 2: the vocoder, from mel frames to sound.
 
-Losses: mean absolute error of the mel, and spectral convergence with log magnitude at three resolutions (arXiv 1910.11480); the
-waveform itself at the shortest window keeps onsets sharp and silence silent.
+Losses: error of the mel, loud bands first; spectral convergence and log magnitude at three resolutions (arXiv 1910.11480), of
+which the shortest window keeps onsets sharp; and the power of patches of those spectra, up to whole frames.
+
+Phases cannot be told from a mel, so a sharp spectrum is never met: where nothing is right, silence costs it least, and high notes
+grow faint. Power summed over a patch asks only that there be as much sound, there and then. And what lies far below the loudest
+of its frame, which the ear does not hear either, counts little: or else a note would be kept faint for the sake of its splatter.
+
+The second half of the training hears every other excerpt through the autoencoder, as the product does.
 """
 
 from __future__ import annotations
@@ -11,46 +17,63 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selva_core.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
+from selva_core.network.vae import Vae
 from selva_core.network.vocoder import Vocoder
 from selva_core.training.dataset import SceneSet
+from selva_core.training.excerpts import Excerpts
 from selva_core.training.loop import LoopSettings, Losses, run_loop
 from selva_core.training.oscillators import INNER_GAIN, amplitudes_of, run_first_stage, start_as_oscillators
 from selva_core.training.sounds import SAMPLE_RATE_HZ
-from selva_core.training.stage_vae import crop_sounds
+from selva_core.training.stage_vae import weigh_bands
 
 log = logging.getLogger(__name__)
 
-CROP_SAMPLES = SAMPLE_RATE_HZ // 2
+CROP_SAMPLES = SAMPLE_RATE_HZ // 2 // 512 * 512
 BATCH_SIZE = 8
 AMPLITUDE_STEPS = 200
 AUDIBLE = 1e-3
 """Amplitude of an oscillator above which errors count in proportion."""
 RESOLUTIONS = ((1024, 256), (512, 128), (128, 32))
+PATCHES = ((1, 4), (4, 2), (16, 1))
+"""Bins and frames over which power is summed, at each resolution; whole frames come on top."""
+MASKED = 0.03
+"""Magnitudes below this share of the loudest of their frame are hardly told from none."""
+QUIET_BANDS_COUNT = 0.1
 SILENCE_FLOOR = 1e-4
 MEL_FLOOR = -4.0
-SETTINGS = LoopSettings(num_steps=2600, learning_rate=3.5e-4, weight_decay=0.0, average_decay=0.99)
+SETTINGS = LoopSettings(num_steps=6000, learning_rate=5e-4, weight_decay=0.0, average_decay=0.99)
 
 
 class SpectralLoss(nn.Module):
     """Distance of two waveforms over short-time spectra of several lengths."""
 
-    def forward(self, made: Tensor, wanted: Tensor) -> Tensor:
-        """made, wanted (B, samples) -> ()."""
-        total = made.new_zeros(())
+    def forward(self, made: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """made, wanted (B, samples) -> error of the sharp spectra, error of the power of their patches, () each."""
+        sharp, patches = made.new_zeros(()), made.new_zeros(())
         for num_fft, hop in RESOLUTIONS:
             a, b = _magnitude(made, num_fft, hop), _magnitude(wanted, num_fft, hop)
             size = torch.linalg.vector_norm(b, dim=(1, 2))
             missed = torch.linalg.vector_norm(a - b, dim=(1, 2))
-            convergence = (missed / (size + 0.02 * num_fft)).mean()
-            logarithm = (
-                ((a + SILENCE_FLOOR * num_fft).log() - (b + SILENCE_FLOOR * num_fft).log()).abs().mean()
-            )
-            total = total + convergence + logarithm
-        return total / len(RESOLUTIONS)
+            floor = SILENCE_FLOOR * num_fft + MASKED * b.amax(dim=1, keepdim=True)
+            logarithm = ((a + floor).log() - (b + floor).log()).abs().mean()
+            sharp = sharp + (missed / (size + 0.02 * num_fft)).mean() + logarithm
+            patches = patches + _patch_error(a, b, floor)
+        return sharp / len(RESOLUTIONS), patches / len(RESOLUTIONS)
+
+
+def _patch_error(a: Tensor, b: Tensor, floor: Tensor) -> Tensor:
+    """Mean absolute difference of the log level of patches, of magnitudes (B, bins, frames) over a floor (B, 1, frames)."""
+    error = a.new_zeros(())
+    for bins, frames in (*PATCHES, (a.shape[1], 2)):
+        lowest = F.avg_pool2d(floor.square(), (1, frames))
+        levels = [(F.avg_pool2d(x.square(), (bins, frames)) + lowest).log() for x in (a, b)]
+        error = error + 0.5 * (levels[0] - levels[1]).abs().mean()
+    return error / (len(PATCHES) + 1)
 
 
 def _magnitude(wave: Tensor, num_fft: int, hop: int) -> Tensor:
@@ -59,11 +82,11 @@ def _magnitude(wave: Tensor, num_fft: int, hop: int) -> Tensor:
     return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-8)
 
 
-def _learn_amplitudes(vocoder: Vocoder, mel_of: MelSpectrogram, train: SceneSet) -> None:
+def _learn_amplitudes(vocoder: Vocoder, mel_of: MelSpectrogram, excerpts: Excerpts) -> None:
     """Teach the stage at the frame rate, alone and cheaply, to turn log mels into the oscillators' amplitudes."""
     optimiser = torch.optim.Adam([p for p in vocoder.parameters() if p.requires_grad], lr=1e-4)
     for step in range(AMPLITUDE_STEPS):
-        wave = crop_sounds(train, np.random.default_rng([9, step]), batch_size=32, num_samples=CROP_SAMPLES)
+        wave = excerpts.draw(np.random.default_rng([9, step]), batch_size=32, num_samples=CROP_SAMPLES)
         mel = mel_of(wave)
         wanted = amplitudes_of(mel, mel_of)
         made = run_first_stage(vocoder, mel)[:, : wanted.shape[1]] / INNER_GAIN
@@ -75,35 +98,47 @@ def _learn_amplitudes(vocoder: Vocoder, mel_of: MelSpectrogram, train: SceneSet)
             log.info("amplitudes: step %d loss %.4f", step, float(loss.detach()))
 
 
-def train_vocoder(
-    train: SceneSet, held_back: SceneSet, checkpoint: Path, *, settings: LoopSettings = SETTINGS
-) -> Vocoder:
-    """Train the vocoder on true mels."""
-    torch.manual_seed(settings.seed)
-    mel_of, vocoder, spectral = MelSpectrogram(NANO_SPEC.mel), Vocoder(NANO_SPEC.vocoder), SpectralLoss()
+def start_vocoder(mel_of: MelSpectrogram, excerpts: Excerpts) -> Vocoder:
+    """A vocoder that is a bank of oscillators, driven by about the right amplitudes."""
+    vocoder = Vocoder(NANO_SPEC.vocoder)
     start_as_oscillators(vocoder, mel_of)
-    vocoder.conv_pre.requires_grad_(
-        False
-    )  # log mels lie far from zero: the least change here shifts everything
-    _learn_amplitudes(vocoder, mel_of, train)
-    exam = crop_sounds(held_back, np.random.default_rng(3), batch_size=32, num_samples=CROP_SAMPLES)
+    # Log mels lie far from zero: the least change in the first layer shifts everything.
+    vocoder.conv_pre.requires_grad_(False)
+    _learn_amplitudes(vocoder, mel_of, excerpts)
+    return vocoder
 
-    def losses_of(wave: Tensor) -> Losses:
-        num_kept = wave.shape[1] // NANO_SPEC.mel.hop_samples * NANO_SPEC.mel.hop_samples
-        mel = mel_of(wave)
-        made = vocoder(mel)
-        mel_error = (mel_of(made).clamp_min(MEL_FLOOR) - mel.clamp_min(MEL_FLOOR)).abs().mean()
-        spectral_error = spectral(made, wave[:, :num_kept])
-        return 2.0 * mel_error + 2.0 * spectral_error, {
+
+def train_vocoder(
+    train: SceneSet, held_back: SceneSet, vae: Vae, checkpoint: Path, *, settings: LoopSettings = SETTINGS
+) -> Vocoder:
+    """Train the vocoder on true mels, then on those that went through `vae` as well."""
+    torch.manual_seed(settings.seed)
+    mel_of, spectral, excerpts = MelSpectrogram(NANO_SPEC.mel), SpectralLoss(), Excerpts(train)
+    vocoder = start_vocoder(mel_of, excerpts)
+    exam = Excerpts(held_back).draw(np.random.default_rng(3), batch_size=32, num_samples=CROP_SAMPLES)
+
+    def losses_of(wave: Tensor, mel: Tensor) -> Losses:
+        wanted, made = mel_of(wave), vocoder(mel)
+        weight = weigh_bands(wanted, quiet_count=QUIET_BANDS_COUNT)
+        error = (mel_of(made).clamp_min(MEL_FLOOR) - wanted.clamp_min(MEL_FLOOR)).abs()
+        mel_error = (weight * error).mean() / weight.mean()
+        sharp, patches = spectral(made, wave)
+        return 2.0 * mel_error + sharp + 2.0 * patches, {
             "mel": float(mel_error.detach()),
-            "spectral": float(spectral_error.detach()),
+            "sharp": float(sharp.detach()),
+            "patches": float(patches.detach()),
         }
 
-    def compute_losses(_: int, rng: np.random.Generator) -> Losses:
-        return losses_of(crop_sounds(train, rng, batch_size=BATCH_SIZE, num_samples=CROP_SAMPLES))
+    def compute_losses(step: int, rng: np.random.Generator) -> Losses:
+        wave = excerpts.draw(rng, batch_size=BATCH_SIZE, num_samples=CROP_SAMPLES)
+        mel = mel_of(wave)
+        if 2 * step >= settings.num_steps:
+            with torch.no_grad():
+                mel[::2] = vae.decode(vae.encode(mel[::2]).mean)
+        return losses_of(wave, mel)
 
     def evaluate() -> dict[str, float]:
-        return {f"exam_{name}": value for name, value in losses_of(exam)[1].items()}
+        return {f"exam_{name}": value for name, value in losses_of(exam, mel_of(exam))[1].items()}
 
     run_loop(vocoder, compute_losses, checkpoint=checkpoint, settings=settings, evaluate=evaluate)
     return vocoder

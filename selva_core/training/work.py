@@ -32,6 +32,7 @@ from selva_core.training.stage_vae import train_vae
 from selva_core.training.stage_vocoder import train_vocoder
 
 TRAINING_SEED = 0
+GENERATOR_SEED = 200_000
 EXAM_SEED = 900_000
 NUM_EXAM_SCENES = 100
 
@@ -43,13 +44,15 @@ class WorkFolder:
     path: Path
 
     def render(self, *, num_scenes: int, num_workers: int) -> None:
-        """Scenes for training and for the examinations during it."""
-        render_scene_set(
-            self.path / "val", first_seed=EXAM_SEED, num_scenes=NUM_EXAM_SCENES, num_workers=num_workers
-        )
-        render_scene_set(
-            self.path / "train", first_seed=TRAINING_SEED, num_scenes=num_scenes, num_workers=num_workers
-        )
+        """Scenes for training, as many again less a sixth for the generator alone, and those for examinations."""
+        for name, first_seed, count in (
+            ("val", EXAM_SEED, NUM_EXAM_SCENES),
+            ("train", TRAINING_SEED, num_scenes),
+            ("generator", GENERATOR_SEED, num_scenes * 5 // 6),
+        ):
+            render_scene_set(
+                self.path / name, first_seed=first_seed, num_scenes=count, num_workers=num_workers
+            )
 
     def train_text(self, sentence_model: Path) -> None:
         """Corpus, tokenizer and text towers."""
@@ -63,7 +66,7 @@ class WorkFolder:
         train_vae(self.scenes("train"), self.scenes("val"), self.path / "vae.pt")
 
     def train_vocoder(self) -> None:
-        train_vocoder(self.scenes("train"), self.scenes("val"), self.path / "vocoder.pt")
+        train_vocoder(self.scenes("train"), self.scenes("val"), self.vae(), self.path / "vocoder.pt")
 
     def train_encoder(self, steering: Steering) -> None:
         train_encoder(
@@ -77,7 +80,7 @@ class WorkFolder:
 
     def train_generator(self) -> None:
         train_generator(
-            self.cache("train"), self.cache("val"), self.towers(), self.vae(), self.path / "generator.pt"
+            self.cache("generator"), self.cache("val"), self.towers(), self.vae(), self.path / "generator.pt"
         )
 
     @property
@@ -118,7 +121,7 @@ class WorkFolder:
 
     def cache(self, name: str, steering: Steering = "full") -> Cache:
         """Latents and features of the scenes called `name`; held-back phrasings for those of the examinations."""
-        phrasebook = Phrasebook(self.corpus()) if name == "train" else HeldBackPhrasebook()
+        phrasebook = HeldBackPhrasebook() if name == "val" else Phrasebook(self.corpus())
         folder = self.path / f"cache-{name}" if steering == "full" else self.path / f"cache-{name}-{steering}"
         with torch.inference_mode(False):
             return build_cache(

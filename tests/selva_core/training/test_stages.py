@@ -101,8 +101,8 @@ def test_text_towers_and_tokenizer_train(corpus: Corpus, tmp_path: Path) -> None
 
 
 def test_autoencoder_and_vocoder_train(scenes: SceneSet, tmp_path: Path) -> None:
-    train_vae(scenes, scenes, tmp_path / "vae.pt", settings=TWO_STEPS)
-    train_vocoder(scenes, scenes, tmp_path / "vocoder.pt", settings=TWO_STEPS)
+    vae = train_vae(scenes, scenes, tmp_path / "vae.pt", settings=TWO_STEPS)
+    train_vocoder(scenes, scenes, vae, tmp_path / "vocoder.pt", settings=TWO_STEPS)
     assert load_average(Vae(NANO_SPEC.vae), tmp_path / "vae.pt") == 2
 
 
