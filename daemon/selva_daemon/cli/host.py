@@ -21,7 +21,10 @@ HOSTS = {
 
 # Host -> the module that can say whether all is well; it has check_setup(resource_path), giving facts with title, text
 # and level (ok, warning, fault).
-CHECKS = {"reaper": "selva_plugins.hosts.reaper_check"}
+CHECKS = {
+    "reaper": "selva_plugins.hosts.reaper_check",
+    "resolve": "selva_plugins.hosts.resolve_check",
+}
 EXIT_FAULTY = 1
 
 host_app = typer.Typer(no_args_is_help=True)

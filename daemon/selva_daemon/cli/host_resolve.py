@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,8 @@ import typer
 from selva_daemon.cli.console import say, say_json
 
 if TYPE_CHECKING:
-    from selva_plugins.hosts.resolve_headless import TimelineResult
+    from selva_plugins.hosts.resolve_headless import StudioRender, TimelineResult
+    from selva_plugins.progress import RequestProgress
 
     from selva_daemon.cli.render_commands import MakingChoices, SpottingChoices
 
@@ -59,6 +61,12 @@ AllTimelinesOption = Annotated[
 MarkStemsOption = Annotated[
     bool, typer.Option("--mark-stems", help="Leave a marker on the host's timeline where stems were made.")
 ]
+RemoveStemsOption = Annotated[
+    bool,
+    typer.Option(
+        "--remove-stems", help="Studio: take away what Selva placed on the timeline that is open, and leave."
+    ),
+]
 
 
 def resolve(  # noqa: PLR0917 - typer calls it by keyword
@@ -70,8 +78,12 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     handles: DefaultHandlesOption = "0",
     negative: DefaultAvoidOption = "",
     mark_stems: MarkStemsOption = False,
+    remove_stems: RemoveStemsOption = False,
 ) -> None:
     """Answer the agent inside DaVinci Resolve (Workspace > Scripts > Selva)."""
+    if remove_stems:
+        _remove_stems()
+        return
     from selva_plugins.hosts.resolve_install import choose_homes  # noqa: PLC0415 - --help stays light
     from selva_plugins.hosts.resolve_watch import run_watch  # noqa: PLC0415
 
@@ -98,6 +110,19 @@ def _say_now(text: str) -> None:
     say(f"{time.strftime('%H:%M:%S')}  {text}")
 
 
+def _remove_stems() -> None:
+    """Take back what Selva placed on the timeline that is open in Studio."""
+    from selva_plugins.hosts.resolve_studio import StudioBridge  # noqa: PLC0415
+
+    with StudioBridge() as studio:
+        removed = studio.remove()
+    say(
+        f"{removed['stems']} stems, {removed['tracks']} tracks, {removed['markers']} markers and {removed['clips']} clips removed"
+    )
+    if removed["kept"]:
+        say(f"{removed['kept']} stems are kept: their track is locked")
+
+
 def run_render_in_host(
     host: str,
     spotting: SpottingChoices,
@@ -108,56 +133,107 @@ def run_render_in_host(
     stems_folder: Path | None,
     marks_stems: bool,
     as_json: bool,
+    context: typer.Context | None = None,
 ) -> None:
     """Render timelines of the project that is open in Resolve Studio and place the stems; one after the
     other.
     """
     if host != "resolve":
         raise typer.BadParameter(f"only resolve can be rendered from outside; got {host!r}")
-    from selva_otio.clock import parse_seconds  # noqa: PLC0415
-    from selva_plugins.hosts.resolve_headless import (  # noqa: PLC0415
-        choose_timelines,
-        opened_timeline,
-        render_in_studio,
-    )
+    from selva_plugins.hosts.resolve_headless import choose_timelines, render_timelines  # noqa: PLC0415
     from selva_plugins.hosts.resolve_studio import StudioBridge  # noqa: PLC0415
+
+    from selva_daemon.cli.refusals import EXIT_PARTLY_FAILED, EXIT_REFUSED, refusals  # noqa: PLC0415
+
+    results = []
+    with refusals(as_json=as_json), StudioBridge() as studio, _shown_progress() as show:
+        render = _build_studio_render(
+            spotting, making, stems_folder=stems_folder, marks_stems=marks_stems, context=context
+        )
+        chosen = choose_timelines(studio, timelines, all_of_them=all_timelines)
+        for result in render_timelines(studio, chosen, render, on_progress=show):
+            if result.refusal is not None and len(chosen) == 1:
+                raise result.refusal
+            results.append(result)
+            if not as_json:
+                _tell(result)
+    if as_json:
+        say_json([_describe(result) for result in results])
+    if not all(result.is_whole for result in results):
+        raise typer.Exit(EXIT_PARTLY_FAILED if any(r.num_placed for r in results) else EXIT_REFUSED)
+
+
+def _build_studio_render(
+    spotting: SpottingChoices,
+    making: MakingChoices,
+    *,
+    stems_folder: Path | None,
+    marks_stems: bool,
+    context: typer.Context | None,
+) -> StudioRender:
+    """Raises TimelineError. A sample rate that was not typed is the timeline's."""
+    from selva_otio import SpotOptions  # noqa: PLC0415
+    from selva_otio.clock import parse_seconds  # noqa: PLC0415
+    from selva_plugins.hosts.resolve_headless import StudioRender  # noqa: PLC0415
     from selva_plugins.wishes import Wishes  # noqa: PLC0415
 
     from selva_core.engine import SamplingSettings  # noqa: PLC0415
-    from selva_daemon.cli.refusals import EXIT_PARTLY_FAILED, refusals  # noqa: PLC0415
 
-    results = []
-    with refusals(as_json=as_json):
-        wishes = Wishes(
+    return StudioRender(
+        wishes=Wishes(
             sounds=tuple(spotting.parse_tracks()),
             num_takes=making.takes,
             seed=making.seed,
             handles_s=parse_seconds(spotting.handles),
             model=making.model,
-        )
-        with StudioBridge() as studio:
-            for timeline in choose_timelines(studio, timelines, all_of_them=all_timelines):
-                with opened_timeline(studio, timeline):
-                    result = render_in_studio(
-                        studio,
-                        wishes,
-                        stems_folder=stems_folder,
-                        cue_sheet=spotting.cues,
-                        sampling=SamplingSettings(num_steps=making.num_steps, guidance=making.guidance),
-                        sample_rate_hz=making.sample_rate_hz,
-                        marks_stems=marks_stems,
-                        on_progress=lambda _progress: None,
-                    )
-                results.append(result)
-                if not as_json:
-                    _tell(result)
-    if as_json:
-        say_json([{"timeline": r.timeline_name, "notices": list(r.notices), **r.report} for r in results])
-    if any(result.num_placed < len(result.report["stems"]) for result in results):
-        raise typer.Exit(EXIT_PARTLY_FAILED)
+        ),
+        stems_folder=stems_folder,
+        cue_sheet=spotting.cues,
+        options=SpotOptions(
+            video_track=spotting.video_track,
+            use_markers=spotting.use_markers,
+            marker_colour=spotting.marker_colour,
+        ),
+        sampling=SamplingSettings(num_steps=making.num_steps, guidance=making.guidance),
+        sample_rate_hz=making.sample_rate_hz if _is_typed(context, "sample_rate") else None,
+        marks_stems=marks_stems,
+    )
+
+
+def _is_typed(context: typer.Context | None, name: str) -> bool:
+    source = None if context is None else context.get_parameter_source(name)
+    return getattr(source, "name", "") == "COMMANDLINE"
+
+
+@contextmanager
+def _shown_progress() -> Iterator[Callable[[RequestProgress], None]]:
+    """One line on standard error that says what is being done; none where that is no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - slow to load
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _progress: None
+        return
+    with console.status("asking Resolve") as status:
+        yield lambda progress: status.update(Text(f"{100 * progress.fraction:.0f} %  {progress.message}"))
+
+
+def _describe(result: TimelineResult) -> dict[str, object]:
+    told: dict[str, object] = {
+        "timeline": result.timeline_name,
+        "notices": list(result.notices),
+        **result.report,
+    }
+    if result.refusal is not None:
+        told["error"] = {"code": result.refusal.code, "message": result.refusal.message}
+    return told
 
 
 def _tell(result: TimelineResult) -> None:
+    if result.refusal is not None:
+        say(f"{result.timeline_name}: nothing placed: {result.refusal.message}")
+        return
     say(f"{result.timeline_name}: {result.num_placed} of {len(result.report['stems'])} stems placed")
     for notice in result.notices:
         say(f"  {notice}")

@@ -20,7 +20,7 @@ import platformdirs
 from selva_daemon.render import check_stems_folder, choose_model
 from selva_daemon.render_jobs import DEFAULT_SEED, RenderSettings
 from selva_daemon.render_report import RenderReport
-from selva_otio import Cue, CueSheet, SpotOptions, TimelineClock, spot_timeline
+from selva_otio import Cue, CueSheet, SpotOptions, StemTrack, TimelineClock, spot_timeline
 from selva_otio.cue_rules import TRACK_PROMPT
 from selva_otio.cue_sheet_files import CueSheetRow, load_cue_sheet
 from selva_otio.stem_names import fold_name
@@ -66,25 +66,28 @@ def prepare_snapshot(
     *,
     stems_folder: Path | None = None,
     cue_sheet: Path | None = None,
+    options: SpotOptions | None = None,
     sampling: SamplingSettings | None = None,
     sample_rate_hz: int | None = None,
 ) -> Prepared:
     """A snapshot and wishes made ready for the daemon.
 
-    stems_folder: by default beside the project. cue_sheet: by default the one beside the project.
-    sample_rate_hz: by default the timeline's. Raises HostError, TimelineError.
+    stems_folder: by default beside the project. cue_sheet: by default the one beside the project. options: how the timeline is
+    looked at; the handles are those of the wishes. sample_rate_hz: by default the timeline's. Raises HostError, TimelineError.
     """
+    options = replace(options or SpotOptions(), handles_s=wishes.handles_s)
     told = read_timeline(snapshot)
     project_folder = find_project_folder(snapshot) if stems_folder is None else stems_folder.parent
     chosen_folder = stems_folder or project_folder / "stems"
     cue_sheet = cue_sheet or find_cue_sheet(snapshot, project_folder)
-    if not (wishes.sounds or cue_sheet or _has_prompting_markers(snapshot)):
+    has_markers = options.use_markers and _has_prompting_markers(snapshot)
+    if not (wishes.sounds or cue_sheet or has_markers):
         raise NothingToRenderError(
             "nothing says what is to be heard: set a marker named 'Dog: small dog barking' on the timeline or on a clip, or "
             f"write a cue sheet at {project_folder / 'cues.csv'}"
         )
     frame = plan_frame(snapshot)
-    sheet = spot_request(snapshot, told, wishes, cue_sheet=cue_sheet)
+    sheet = spot_request(snapshot, told, wishes.sounds, cue_sheet=cue_sheet, options=options)
     check_stems_folder(chosen_folder)
     settings = RenderSettings(
         model=choose_model(wishes.model),
@@ -175,7 +178,14 @@ def plan_frame(snapshot: Facts, *, has_markers: bool = False) -> PlanFrame:
     )
 
 
-def spot_request(snapshot: Facts, told: HostTimeline, wishes: Wishes, *, cue_sheet: Path | None) -> CueSheet:
+def spot_request(
+    snapshot: Facts,
+    told: HostTimeline,
+    sounds: Sequence[StemTrack],
+    *,
+    cue_sheet: Path | None,
+    options: SpotOptions,
+) -> CueSheet:
     """The cues of a request. Raises TimelineError, NothingToRenderError."""
     clock = TimelineClock(
         rate=told.rate,
@@ -185,14 +195,14 @@ def spot_request(snapshot: Facts, told: HostTimeline, wishes: Wishes, *, cue_she
     )
     sheet = spot_timeline(
         told.timeline,
-        wishes.sounds,
+        sounds,
         base_folder=Path.cwd(),
         rows=_load_rows(cue_sheet),
-        options=SpotOptions(handles_s=wishes.handles_s),
+        options=options,
         clock=clock,
     )
     file_rate = project_rate(snapshot)
-    if wishes.handles_s and file_rate not in (None, told.rate):
+    if options.handles_s and file_rate is not None and file_rate != told.rate:
         sheet = _fit_handles(sheet, file_rate)
     stretches = _wished_stretches(snapshot, told)
     if stretches is None:

@@ -22,7 +22,7 @@ from selva_plugins.hosts.resolve_errors import ResolveNotFoundError, ResolveRefu
 from selva_plugins.hosts.resolve_objects import MIN_VERSION, ask, is_at_least, list_timelines, open_timeline
 from selva_plugins.hosts.resolve_placing import place
 from selva_plugins.hosts.resolve_removing import remove
-from selva_plugins.hosts.resolve_snapshot import take_snapshot
+from selva_plugins.hosts.resolve_snapshot import describe_application, take_snapshot
 
 
 def find_library(*, platform: str = sys.platform, environment: Mapping[str, str] | None = None) -> Path:
@@ -137,6 +137,11 @@ def _snapshot(resolve: Any, request: Mapping[str, Any], on_progress: Callable[[s
     return take_snapshot(resolve, Path(otio_file) if otio_file else None)
 
 
+def _application(resolve: Any, _request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
+    on_progress("asking for its version")
+    return describe_application(resolve)
+
+
 def _remove(resolve: Any, _request: Mapping[str, Any], on_progress: Callable[[str], None]) -> Any:
     on_progress("removing stems")
     return remove(resolve)
@@ -153,6 +158,7 @@ def _open(resolve: Any, request: Mapping[str, Any], on_progress: Callable[[str],
 
 
 _ACTS: Mapping[str, Callable[[Any, Mapping[str, Any], Callable[[str], None]], Any]] = {
+    "application": _application,
     "snapshot": _snapshot,
     "place": _place,
     "remove": _remove,

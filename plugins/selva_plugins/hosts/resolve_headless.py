@@ -5,15 +5,17 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from selva_daemon.client import Client
+from selva_otio import SpotOptions, TimelineError
 
 from selva_core.engine import SamplingSettings
-from selva_plugins.bridge import list_notices
-from selva_plugins.errors import HostError, NothingToRenderError
+from selva_core.errors import SelvaError
+from selva_plugins.bridge import Prepared, list_notices
+from selva_plugins.errors import HostError, NothingToRenderError, SnapshotError
 from selva_plugins.hosts.resolve import plan_frame, prepare_snapshot
 from selva_plugins.hosts.resolve_plan import build_plan, list_place_notices
 from selva_plugins.hosts.resolve_studio import StudioBridge
@@ -24,45 +26,87 @@ from selva_plugins.wishes import Wishes
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineResult:
-    """What became of one timeline: the place report, and what the user should know."""
+    """What became of one timeline: the place report, and what the user should know. `refusal`: why there was nothing to
+    place.
+    """
 
     timeline_name: str
-    report: Mapping[str, Any]
-    notices: Sequence[str]
+    report: Mapping[str, Any] = field(default_factory=lambda: {"stems": []})
+    notices: Sequence[str] = ()
+    refusal: SelvaError | TimelineError | None = None
 
     @property
     def num_placed(self) -> int:
         return sum(stem["status"] == "placed" for stem in self.report["stems"])
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that was asked for lies on the timeline."""
+        return self.refusal is None and self.num_placed == len(self.report["stems"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudioRender:
+    """Wishes for timelines of Studio, as `prepare_snapshot` takes them. marks_stems: leave a marker where each stem was
+    made.
+    """
+
+    wishes: Wishes
+    stems_folder: Path | None = None
+    cue_sheet: Path | None = None
+    options: SpotOptions | None = None
+    sampling: SamplingSettings | None = None
+    sample_rate_hz: int | None = None
+    marks_stems: bool = False
+
+    def prepare(self, snapshot: Mapping[str, Any]) -> Prepared:
+        """Raises HostError, TimelineError."""
+        return prepare_snapshot(
+            snapshot,
+            self.wishes,
+            stems_folder=self.stems_folder,
+            cue_sheet=self.cue_sheet,
+            options=self.options,
+            sampling=self.sampling,
+            sample_rate_hz=self.sample_rate_hz,
+        )
+
+
+def render_timelines(
+    studio: StudioBridge,
+    timelines: Sequence[Mapping[str, Any]],
+    render: StudioRender,
+    *,
+    on_progress: Callable[[RequestProgress], None],
+    connect: Callable[[], Client] = connect_to_daemon,
+) -> Iterator[TimelineResult]:
+    """One timeline after the other; one that nothing can be made for does not stop the next.
+
+    The user's own timeline is open again after each. Raises HostError, DaemonError.
+    """
+    for timeline in timelines:
+        try:
+            with opened_timeline(studio, timeline):
+                result = render_in_studio(studio, render, on_progress=on_progress, connect=connect)
+        except (NothingToRenderError, SnapshotError, TimelineError) as error:
+            result = TimelineResult(timeline_name=timeline["name"], refusal=error)
+        yield result
+
 
 def render_in_studio(
     studio: StudioBridge,
-    wishes: Wishes,
+    render: StudioRender,
     *,
-    stems_folder: Path | None = None,
-    cue_sheet: Path | None = None,
-    sampling: SamplingSettings | None = None,
-    sample_rate_hz: int | None = None,
-    marks_stems: bool = False,
     on_progress: Callable[[RequestProgress], None],
     is_cancelled: Callable[[], bool] = lambda: False,
     connect: Callable[[], Client] = connect_to_daemon,
 ) -> TimelineResult:
-    """Make and place the stems of the current timeline.
-
-    marks_stems: leave a marker where each stem was made. The rest as in `prepare_snapshot`. Raises HostError,
-    TimelineError, DaemonError.
-    """
+    """Make and place the stems of the current timeline. Raises HostError, TimelineError, DaemonError."""
     with tempfile.TemporaryDirectory(prefix="selva-") as folder:
-        snapshot = studio.take_snapshot(Path(folder) / "timeline.otio")
-        prepared = prepare_snapshot(
-            snapshot,
-            wishes,
-            stems_folder=stems_folder,
-            cue_sheet=cue_sheet,
-            sampling=sampling,
-            sample_rate_hz=sample_rate_hz,
+        snapshot = studio.take_snapshot(
+            Path(folder) / "timeline.otio", lambda text: on_progress(_doing(text))
         )
+        prepared = render.prepare(snapshot)
     reports = render_batches(
         prepared.batches,
         timeline_name=prepared.timeline_name,
@@ -76,8 +120,8 @@ def render_in_studio(
         raise NothingToRenderError(
             "no stem was made: " + ("; ".join(notices[:3]) or "there was nothing to make")
         )
-    frame = plan_frame(snapshot, has_markers=marks_stems)
-    report = studio.place(build_plan(stems, frame), lambda text: on_progress(_placing(text)))
+    frame = plan_frame(snapshot, has_markers=render.marks_stems)
+    report = studio.place(build_plan(stems, frame), lambda text: on_progress(_doing(text, fraction=1.0)))
     return TimelineResult(
         timeline_name=prepared.timeline_name,
         report=report,
@@ -117,5 +161,5 @@ def opened_timeline(studio: StudioBridge, timeline: Mapping[str, Any]) -> Iterat
             studio.open_timeline(before["id"])
 
 
-def _placing(text: str) -> RequestProgress:
-    return RequestProgress(message=text, fraction=1.0, seconds_left=None)
+def _doing(text: str, *, fraction: float = 0.0) -> RequestProgress:
+    return RequestProgress(message=text, fraction=fraction, seconds_left=None)

@@ -51,12 +51,7 @@ def take_snapshot(resolve: Any, otio_file: Path | None = None) -> Facts:
     timeline = opened.timeline
     snapshot: Facts = {
         "schema": SNAPSHOT_SCHEMA,
-        "application": {
-            "product": ask(resolve, "GetProductName"),
-            "version": version_fields(resolve),
-            "studio": is_studio(resolve),
-            "sandboxed": False,
-        },
+        "application": describe_application(resolve),
         "project": _filled(
             id=ask(opened.project, "GetUniqueId"),
             name=ask(opened.project, "GetName"),
@@ -81,6 +76,16 @@ def take_snapshot(resolve: Any, otio_file: Path | None = None) -> Facts:
     if exported is not None:
         snapshot["timeline"]["otio_file"] = str(exported)
     return snapshot
+
+
+def describe_application(resolve: Any) -> Facts:
+    """Which Resolve this is."""
+    return {
+        "product": ask(resolve, "GetProductName"),
+        "version": version_fields(resolve),
+        "studio": is_studio(resolve),
+        "sandboxed": False,
+    }
 
 
 def _export_compounds(resolve: Any, timeline: Any, media: Facts, otio_file: Path) -> Path | None:

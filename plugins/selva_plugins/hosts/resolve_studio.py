@@ -1,8 +1,9 @@
 """Resolve Studio from outside, without ever hanging: the primitives in a process of their own, with a
 limit on silence.
 
-with StudioBridge() as studio: snapshot = studio.take_snapshot() report = studio.place(plan,
-on_progress=print)
+    with StudioBridge() as studio:
+        snapshot = studio.take_snapshot()
+        report = studio.place(plan, on_progress=print)
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ class StudioBridge:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def describe_application(self) -> Facts:
+        """Which Resolve answers: product, version, studio. Raises ResolveError."""
+        answer: Facts = self._ask({"do": "application"}, _say_nothing)
+        return answer
 
     def take_snapshot(self, otio_file: Path | None = None, on_progress: Progress = _say_nothing) -> Facts:
         """What is on the current timeline. otio_file: where Resolve may export what compounds hold. Raises

@@ -41,6 +41,7 @@ from selva_plugins.request_folder import (
 )
 
 LOOK_EVERY_S = 0.1
+WATCH_LOCK = "watch.lock"
 MAX_LINES = 12
 
 Say = Callable[[str], None]
@@ -328,7 +329,7 @@ def run_watch(
 
 def _is_ours(home: ResolveHome, stack: ExitStack) -> bool:
     home.exchange.ensure()
-    lock = InstanceLock(home.exchange.folder / "watch.lock")
+    lock = InstanceLock(home.exchange.folder / WATCH_LOCK)
     try:
         lock.acquire()
     except DaemonRunningError:

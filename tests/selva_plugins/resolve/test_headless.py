@@ -6,22 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from selva_daemon.client import Client
 from selva_daemon.places import Places
 from selva_daemon.settings import DaemonSettings
 from selva_otio import StemTrack
 from selva_plugins.errors import HostError
 from selva_plugins.hosts.resolve_headless import (
+    StudioRender,
     TimelineResult,
     choose_timelines,
-    opened_timeline,
     render_in_studio,
+    render_timelines,
 )
 from selva_plugins.hosts.resolve_studio import StudioBridge
 from selva_plugins.wishes import Wishes
@@ -63,11 +65,9 @@ def two_reels(tmp_path: Path) -> Scene:
 def render(studio: StudioBridge, places: Places, folder: Path, **more: Any) -> TimelineResult:
     return render_in_studio(
         studio,
-        Wishes(sounds=(DOG,), model="selva-echo"),
-        stems_folder=folder / "stems",
+        StudioRender(wishes=Wishes(sounds=(DOG,), model="selva-echo"), stems_folder=folder / "stems", **more),
         on_progress=lambda _progress: None,
         connect=partial(Client.connect, places=places),
-        **more,
     )
 
 
@@ -90,13 +90,27 @@ def test_every_timeline_of_a_project_is_rendered_and_the_users_own_given_back(
     two_reels: Scene, open_host: OpenHost, places: Places, tmp_path: Path
 ) -> None:
     host = open_host(build("21.0.4"), two_reels)
+    empty = model.Timeline("Credits", two_reels.timeline.rate, "03:00:00:00")
+    two_reels.project.timelines.insert(1, empty)
     reels = list(two_reels.project.timelines)
+    wanted = StudioRender(wishes=Wishes(sounds=(DOG,), model="selva-echo"), stems_folder=tmp_path / "stems")
+    heard: list[str] = []
     with ExternalDoor(host) as door, StudioBridge(environment={**os.environ, **door.environment}) as studio:
-        for timeline in choose_timelines(studio, [], all_of_them=True):
-            with opened_timeline(studio, timeline):
-                assert render(studio, places, tmp_path).num_placed == 1
-    assert [[item.start for item in reel.tracks["audio"][1].items] for reel in reels] == [[86410], [172830]]
+        results = list(
+            render_timelines(
+                studio,
+                choose_timelines(studio, [], all_of_them=True),
+                wanted,
+                on_progress=lambda progress: heard.append(progress.message),
+                connect=partial(Client.connect, places=places),
+            )
+        )
+    placed = [[item.start for track in reel.tracks["audio"][1:] for item in track.items] for reel in reels]
+    assert placed == [[86410], [], [172830]]
+    assert [result.is_whole for result in results] == [True, False, True]
+    assert "Credits" in str(results[1].refusal)
     assert two_reels.project.current_timeline is reels[0]
+    assert {"reading the timeline", "placing stem 1 of 1", "saving the project"} <= set(heard)
 
 
 def test_a_timeline_that_there_is_not_is_refused_with_those_there_are(
@@ -109,11 +123,13 @@ def test_a_timeline_that_there_is_not_is_refused_with_those_there_are(
         assert [t["name"] for t in choose_timelines(studio, ["Reel 2"], all_of_them=False)] == ["Reel 2"]
 
 
-def test_the_command_line_renders_what_is_open_in_studio(
-    two_reels: Scene, open_host: OpenHost, places: Places, tmp_path: Path
-) -> None:
-    host = open_host(build("21.0.4"), two_reels)
-    with ExternalDoor(host) as door:
+Command = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def selva(two_reels: Scene, open_host: OpenHost, places: Places) -> Iterator[Command]:
+    """The command line, with Studio open on two reels."""
+    with ExternalDoor(open_host(build("21.0.4"), two_reels)) as door:
         environment = {
             **os.environ,
             **door.environment,
@@ -121,16 +137,44 @@ def test_the_command_line_renders_what_is_open_in_studio(
             "SELVA_CACHE_DIR": str(places.cache),
             "SELVA_CONFIG_DIR": str(places.config),
         }
-        words = ["render", "--host", "resolve", "--timeline", "Reel 2", "--track", "Dog=small dog barking"]
-        words += ["--model", "selva-echo", "--stems-dir", str(tmp_path / "stems"), "--json"]
-        done = subprocess.run(
-            [sys.executable, "-m", "selva_daemon", *words],
-            capture_output=True,
-            env=environment,
-            timeout=120,
-            check=False,
-        )
+
+        def call(*words: str) -> subprocess.CompletedProcess[bytes]:
+            return subprocess.run(
+                [sys.executable, "-m", "selva_daemon", *words],
+                capture_output=True,
+                env=environment,
+                timeout=120,
+                check=False,
+            )
+
+        yield call
+
+
+def test_the_command_line_renders_what_is_named_in_studio_and_takes_it_back(
+    two_reels: Scene, selva: Command, tmp_path: Path
+) -> None:
+    second = two_reels.project.timelines[1]
+    second.settings["timelineSampleRate"] = "44100"
+    words = ["render", "--host", "resolve", "--timeline", "Reel 2", "--track", "Dog=small dog barking"]
+    words += ["--model", "selva-echo", "--stems-dir", str(tmp_path / "stems"), "--json"]
+    done = selva(*words)
     assert done.returncode == 0, done.stderr.decode()
     (told,) = json.loads(done.stdout)
     assert (told["timeline"], [stem["record_frame"] for stem in told["stems"]]) == ("Reel 2", [172830])
-    assert len(list((tmp_path / "stems").glob("*.wav"))) == 1
+    (stem,) = (tmp_path / "stems").glob("*.wav")
+    assert soundfile.info(stem).samplerate == 44_100
+    two_reels.project.current_timeline = second
+    assert selva("host", "resolve", "--remove-stems").stdout.decode().startswith("1 stems, 1 tracks")
+    assert [track.name for track in second.tracks["audio"]] == ["Audio 1"]
+
+
+def test_a_project_where_nothing_can_be_made_is_refused_with_a_status_of_its_own(
+    two_reels: Scene, selva: Command
+) -> None:
+    for reel in two_reels.project.timelines:
+        reel.tracks["video"][0].items.clear()
+    words = ["render", "--host", "resolve", "--track", "Dog=small dog barking", "--model", "selva-echo"]
+    one, every = selva(*words), selva(*words, "--all-timelines")
+    assert (one.returncode, every.returncode) == (1, 1)
+    assert b"selva: timeline 'Reel 1' has no clip" in one.stderr
+    assert [line.split(":")[0] for line in every.stdout.decode().splitlines()] == ["Reel 1", "Reel 2"]

@@ -159,6 +159,7 @@ class Timeline:
     markers: dict[int, Marker] = field(default_factory=dict)
     marks: dict[str, dict[str, int]] = field(default_factory=dict)
     selected: list[Item] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
     playhead: int = 0
     uid: str = field(default_factory=lambda: new_uid("timeline"))
 

@@ -106,7 +106,7 @@ def _marks(_host: Host, timeline: model.Timeline) -> dict[str, dict[str, int]]:
 
 
 def _timeline_settings(host: Host, timeline: model.Timeline) -> dict[str, Any]:
-    return setting_of(host, timeline.rate, timeline.drop_frame, {})
+    return setting_of(host, timeline.rate, timeline.drop_frame, timeline.settings)
 
 
 def _timeline_setting(host: Host, timeline: model.Timeline, name: str = "") -> Any:

@@ -1,0 +1,145 @@
+"""`selva host check resolve`: what is missing, old, foreign or asleep is named with the command that mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selva_daemon.instance_lock import InstanceLock
+from selva_plugins.hosts import resolve_install
+from selva_plugins.hosts.resolve_check import check_setup
+from selva_plugins.hosts.resolve_install import ENTRIES, ResolveHome, choose_homes
+from selva_plugins.hosts.resolve_studio import StudioBridge
+from selva_plugins.hosts.resolve_watch import WATCH_LOCK
+
+import selva_core
+from tests.selva_plugins.resolve.conftest import OpenHost
+from tests.selva_plugins.resolve.double.builds import build
+from tests.selva_plugins.resolve.double.external import ExternalDoor
+from tests.selva_plugins.resolve.scenes import build_scene
+
+Facts = dict[str, tuple[str, str]]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ResolveHome:
+    """A Resolve that has run for this user, with nothing of ours in it."""
+    for name in ("STATE", "CACHE", "CONFIG"):
+        monkeypatch.setenv(f"SELVA_{name}_DIR", str(tmp_path / name.lower()))
+    fusion = tmp_path / "Fusion"
+    (fusion / "Profiles" / "Default").mkdir(parents=True)
+    (fusion / "Profiles" / "Default" / "Fusion.prefs").touch()
+    return choose_homes(fusion)[0]
+
+
+@pytest.fixture
+def closed_door(tmp_path: Path) -> Iterator[StudioBridge]:
+    """No scripting library on this machine."""
+    with StudioBridge(
+        environment={**os.environ, "RESOLVE_SCRIPT_LIB": str(tmp_path / "nowhere.so")}
+    ) as bridge:
+        yield bridge
+
+
+def look(home: ResolveHome, studio: StudioBridge) -> Facts:
+    facts = check_setup(home.fusion_folder, studio=studio)
+    return {fact["title"]: (fact["level"], fact["text"]) for fact in facts}
+
+
+def test_an_installation_that_is_whole_is_said_so(home: ResolveHome, closed_door: StudioBridge) -> None:
+    resolve_install.install(home.fusion_folder)
+    facts = look(home, closed_door)
+    level, text = facts["Menu of DaVinci Resolve"]
+    assert level == "ok"
+    assert f"version {selva_core.__version__}" in text
+    assert facts["Letters"][0] == "ok"
+    assert "1 Fusion.prefs" in facts["Letters"][1]
+    assert "selva host resolve --watch" in facts["Bridge"][1]
+    assert facts["Models"][0] == "ok"
+
+
+@pytest.mark.parametrize("missing", [1, len(ENTRIES)])
+def test_entries_that_are_not_there_are_a_fault_with_the_command_that_puts_them_there(
+    missing: int, home: ResolveHome, closed_door: StudioBridge
+) -> None:
+    resolve_install.install(home.fusion_folder)
+    for title in list(ENTRIES.values())[-missing:]:
+        (home.menu_folder / f"{title}.lua").unlink()
+    level, text = look(home, closed_door)["Menu of DaVinci Resolve"]
+    assert (level, "selva host install resolve" in text) == ("fault", True)
+    assert "Remove stems" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "said"),
+    [
+        ((f'["version"]="{selva_core.__version__}"', '["version"]="0.0.1"'), "warning", "Version 0.0.1"),
+        (("selva_daemon host resolve", "selva_old host resolve"), "fault", "another installation"),
+        (('/resolve",', '/other",'), "fault", "write elsewhere"),
+    ],
+    ids=["version", "program", "folder"],
+)
+def test_entries_of_another_installation_are_named(
+    change: tuple[str, str], level: str, said: str, home: ResolveHome, closed_door: StudioBridge
+) -> None:
+    resolve_install.install(home.fusion_folder)
+    for title in ENTRIES.values():
+        entry = home.menu_folder / f"{title}.lua"
+        text = entry.read_text(encoding="utf-8")
+        assert change[0] in text
+        entry.write_text(text.replace(*change), encoding="utf-8")
+    found = look(home, closed_door)["Menu of DaVinci Resolve"]
+    assert (found[0], said in found[1]) == (level, True)
+
+
+def test_a_bridge_at_work_is_seen(home: ResolveHome, closed_door: StudioBridge) -> None:
+    resolve_install.install(home.fusion_folder)
+    lock = InstanceLock(home.exchange.folder / WATCH_LOCK)
+    lock.acquire()
+    try:
+        assert look(home, closed_door)["Bridge"] == ("ok", "Running; it answers Generate stems")
+    finally:
+        lock.release()
+    assert look(home, closed_door)["Bridge"][1].startswith("Not running")
+
+
+def test_studio_that_answers_is_named_and_one_that_does_not_is_no_fault(
+    home: ResolveHome, closed_door: StudioBridge, open_host: OpenHost
+) -> None:
+    level, text = look(home, closed_door)["Studio from outside"]
+    assert (level, "nowhere.so" in text) == ("ok", True)
+    with (
+        ExternalDoor(open_host(build("21.1.0"), build_scene())) as door,
+        StudioBridge(environment={**os.environ, **door.environment}) as studio,
+    ):
+        assert look(home, studio)["Studio from outside"] == ("ok", "DaVinci Resolve Studio 21.1.0.17")
+
+
+def test_studio_that_hangs_is_a_warning(home: ResolveHome, open_host: OpenHost) -> None:
+    host = open_host(build("21.1.0"), build_scene())
+    host.hangs_on.add("GetProductName")
+    with (
+        ExternalDoor(host) as door,
+        StudioBridge(silence_limit_s=2.0, environment={**os.environ, **door.environment}) as studio,
+    ):
+        level, text = look(home, studio)["Studio from outside"]
+    assert (level, "close any dialog" in text) == ("warning", True)
+
+
+def test_the_command_tells_and_its_status_says_whether_something_is_wrong(home: ResolveHome) -> None:
+    def check() -> tuple[int, list[dict[str, str]]]:
+        words = ["host", "check", "resolve", "--resource-path", str(home.fusion_folder), "--json"]
+        done = subprocess.run(
+            [sys.executable, "-m", "selva_daemon", *words], capture_output=True, timeout=60, check=False
+        )
+        return done.returncode, json.loads(done.stdout)
+
+    status, facts = check()
+    assert (status, facts[0]["level"]) == (1, "fault")
+    resolve_install.install(home.fusion_folder)
+    assert check()[0] == 0
