@@ -33,6 +33,7 @@ from selva_daemon.cli.timeline_options import (
 
 
 def render(  # noqa: PLR0917 - typer calls it by keyword
+    context: typer.Context,
     cut: Annotated[
         Path | None,
         typer.Argument(
@@ -91,6 +92,8 @@ def render(  # noqa: PLR0917 - typer calls it by keyword
         guidance=guidance,
     )
     if host is not None:
+        if cut is not None or output is not None:
+            raise typer.BadParameter("--host renders the timeline that is open there; leave out CUT.otio and -o")
         run_render_in_host(
             host,
             spotting,
@@ -100,6 +103,7 @@ def render(  # noqa: PLR0917 - typer calls it by keyword
             stems_folder=stems_dir,
             marks_stems=mark_stems,
             as_json=as_json,
+            context=context,
         )
         return
     if cut is None or output is None:
