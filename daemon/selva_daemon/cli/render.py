@@ -93,7 +93,9 @@ def render(  # noqa: PLR0917 - typer calls it by keyword
     )
     if host is not None:
         if cut is not None or output is not None:
-            raise typer.BadParameter("--host renders the timeline that is open there; leave out CUT.otio and -o")
+            raise typer.BadParameter(
+                "--host renders the timeline that is open there; leave out CUT.otio and -o"
+            )
         run_render_in_host(
             host,
             spotting,
