@@ -8,18 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from selva_daemon.client import Client
-from selva_daemon.status import DaemonStatus
-
 import selva_core
-from selva_core.errors import SelvaError
-from selva_core.models import default_models_dir, listed_models, missing_files
+from selva_plugins.checks import Fact, build_fact, check_daemon, check_models
 from selva_plugins.hosts.reaper_action_list import ACTIONS, PACKAGE_SCRIPT, find_missing_actions
 from selva_plugins.hosts.reaper_install import SANDBOX_EXIT, list_script_copies, read_script_version
 from selva_plugins.hosts.reaper_machine import Machine, choose_resource_paths, scripts_folder
 from selva_plugins.request_folder import PROTOCOL, HostRequest
-
-Fact = dict[str, str]
 
 _ONE_COPY = "Keep one copy: uninstall the package in ReaPack, or run selva host remove reaper"
 
@@ -29,8 +23,8 @@ def check_installation(request: HostRequest) -> list[Fact]:
     return [
         _check_versions(request),
         *_check_copies(request),
-        *_check_daemon(),
-        _check_models(),
+        *check_daemon(),
+        check_models(),
     ]
 
 
@@ -44,22 +38,22 @@ def check_setup(chosen: Path | None, machine: Machine | None = None) -> list[Fac
             _check_bridge_file(resource_path),
             *_check_actions(resource_path),
         ]
-    return [*facts, *_check_daemon(), _check_models()]
+    return [*facts, *check_daemon(), check_models()]
 
 
 def _check_scripts(resource_path: Path) -> Fact:
     copies = list_script_copies(scripts_folder(resource_path))
     title = f"Scripts in {resource_path}"
     if not copies:
-        return _fact(title, "None. Run: selva host install reaper", "fault")
+        return build_fact(title, "None. Run: selva host install reaper", "fault")
     if len(copies) > 1:
-        return _fact(title, f"{_ONE_COPY}: {'; '.join(map(str, copies))}", "warning")
+        return build_fact(title, f"{_ONE_COPY}: {'; '.join(map(str, copies))}", "warning")
     version = read_script_version(copies[0])
     level = "ok" if version == selva_core.__version__ else "warning"
     advice = (
         "" if level == "ok" else f"; the bridge is {selva_core.__version__}: run selva host install reaper"
     )
-    return _fact(title, f"Version {version} in {copies[0].parent}{advice}", level)
+    return build_fact(title, f"Version {version} in {copies[0].parent}{advice}", level)
 
 
 def _check_bridge_file(resource_path: Path) -> Fact:
@@ -69,14 +63,14 @@ def _check_bridge_file(resource_path: Path) -> Fact:
         command, requests = values["command"], Path(values["request_folder"])
         program = Path(command[len(SANDBOX_EXIT) if command[: len(SANDBOX_EXIT)] == SANDBOX_EXIT else 0])
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        return _fact(title, f"{file} cannot be used ({error}). Run: selva host install reaper", "fault")
+        return build_fact(title, f"{file} cannot be used ({error}). Run: selva host install reaper", "fault")
     if values.get("protocol") != PROTOCOL or not program.is_file():
-        return _fact(
+        return build_fact(
             title, f"{file} names {program}, which is gone or old. Run: selva host install reaper", "fault"
         )
     if not os.access(requests, os.W_OK):
-        return _fact(title, f"{requests} cannot be written. Run: selva host install reaper", "fault")
-    return _fact(title, f"Started with {program}; requests in {requests}")
+        return build_fact(title, f"{requests} cannot be written. Run: selva host install reaper", "fault")
+    return build_fact(title, f"Started with {program}; requests in {requests}")
 
 
 def _check_actions(resource_path: Path) -> Iterator[Fact]:
@@ -85,16 +79,12 @@ def _check_actions(resource_path: Path) -> Iterator[Fact]:
         return
     missing = find_missing_actions(resource_path)
     if missing:
-        yield _fact(
+        yield build_fact(
             "Actions",
             f"{len(missing)} of {len(ACTIONS)} are not in the action list. "
             "Close REAPER and run: selva host install reaper",
             "warning",
         )
-
-
-def _fact(title: str, text: str, level: str = "ok") -> Fact:
-    return {"title": title, "text": text, "level": level}
 
 
 def _check_versions(request: HostRequest) -> Fact:
@@ -105,8 +95,8 @@ def _check_versions(request: HostRequest) -> Fact:
             f"The scripts are version {request.script_version}, the bridge is {selva_core.__version__}. "
             "Run: selva host install reaper"
         )
-        return _fact(title, f"{mismatch}. {text}", "warning")
-    return _fact(title, text)
+        return build_fact(title, f"{mismatch}. {text}", "warning")
+    return build_fact(title, text)
 
 
 def _check_copies(request: HostRequest) -> Iterator[Fact]:
@@ -116,54 +106,4 @@ def _check_copies(request: HostRequest) -> Iterator[Fact]:
     copies = list_script_copies(scripts) if scripts is not None else []
     if len(copies) > 1:
         listed = "; ".join(str(copy) for copy in copies)
-        yield _fact("More than one copy of the scripts", f"{_ONE_COPY}: {listed}", "warning")
-
-
-def _check_daemon() -> Iterator[Fact]:
-    try:
-        with Client.connect() as client:
-            status = client.status()
-    except SelvaError as error:
-        yield _fact("Daemon", f"Not running; it starts with the first request. ({error.message})")
-        return
-    if status.version != selva_core.__version__:
-        yield _fact(
-            f"Daemon {status.version}",
-            f"The bridge is {selva_core.__version__}. Run: selva daemon stop; the next request starts the new one",
-            "warning",
-        )
-    else:
-        yield _fact(f"Daemon {status.version}", _describe_daemon(status))
-    yield from _check_loaded(status)
-
-
-def _describe_daemon(status: DaemonStatus) -> str:
-    busy = ", ".join(
-        f"{count} {state}"
-        for state, count in status.queue.items()
-        if count and state in ("queued", "running")
-    )
-    held = (
-        "paused. "
-        if status.paused
-        else "The device was given back: run selva daemon resume. "
-        if status.yielded
-        else ""
-    )
-    return f"{held}Device: {status.device}. {busy or 'No jobs waiting'}. Log: {status.log_file}"
-
-
-def _check_loaded(status: DaemonStatus) -> Iterator[Fact]:
-    for model in status.models:
-        level = "warning" if model.notices else "ok"
-        yield _fact(f"Loaded: {model.model}", " ".join([model.device_report, *model.notices]), level)
-
-
-def _check_models() -> Fact:
-    folder = default_models_dir()
-    installed = [model.model_id for model in listed_models() if not missing_files(model, folder)]
-    others = [model.model_id for model in listed_models() if model.model_id not in installed]
-    text = f"Installed: {', '.join(installed) or 'none'}."
-    if others:
-        text += f" To be had with selva models pull: {', '.join(others)}."
-    return _fact("Models", text, "ok" if installed else "fault")
+        yield build_fact("More than one copy of the scripts", f"{_ONE_COPY}: {listed}", "warning")
