@@ -11,6 +11,7 @@ from pathlib import Path
 
 from selva_core.engine import SamplingSettings
 from selva_core.engines import load_engine
+from selva_core.training.ablations import score_all, train_ablation
 from selva_core.training.evaluate import evaluate_model
 from selva_core.training.example_cut import write_example_cut
 from selva_core.training.judge import load_or_train_judge
@@ -18,6 +19,7 @@ from selva_core.training.scene_files import write_scene
 from selva_core.training.scenes import build_scene
 from selva_core.training.ship import ship_weights
 from selva_core.training.sound_distance import build_round_trip, measure_mel_distance
+from selva_core.training.stage_encoder import STEERINGS
 from selva_core.training.work import WorkFolder
 
 DEFAULT_WORK_DIR = Path("training-work")
@@ -49,20 +51,29 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_training_stages(stages)
 
-    judge = stages.add_parser("evaluate", help="score a model on scenes from held-back seeds")
-    judge.add_argument("--model", default="selva-nano")
-    judge.add_argument("--scenes", type=int, default=24)
-    judge.add_argument("--seed", type=int, default=2_000_000, help="first seed, outside the training range")
-    judge.add_argument("--report", type=Path, required=True)
-    judge.add_argument("--device", default="cpu")
-    judge.add_argument(
-        "--work", type=Path, default=DEFAULT_WORK_DIR, help="training run, for the lower bound"
-    )
-    judge.add_argument(
-        "--judge", type=Path, default=DEFAULT_WORK_DIR / "judge.pt", help="where the judge is kept"
-    )
-    judge.set_defaults(run=_evaluate)
+    _add_scoring(stages)
     return parser
+
+
+def _add_scoring(stages: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    for name, run, what in (
+        ("evaluate", _evaluate, "score a model on scenes from held-back seeds"),
+        ("compare", _compare, "score the trained ablations on scenes from held-back seeds"),
+    ):
+        scoring = stages.add_parser(name, help=what)
+        scoring.add_argument("--scenes", type=int, default=24)
+        scoring.add_argument(
+            "--seed", type=int, default=2_000_000, help="first seed, outside the training range"
+        )
+        scoring.add_argument("--report", type=Path, required=True)
+        scoring.add_argument("--work", type=Path, default=DEFAULT_WORK_DIR, help="folder of the training run")
+        scoring.add_argument(
+            "--judge", type=Path, default=DEFAULT_WORK_DIR / "judge.pt", help="where the judge is kept"
+        )
+        if name == "evaluate":
+            scoring.add_argument("--model", default="selva-nano")
+            scoring.add_argument("--device", default="cpu")
+        scoring.set_defaults(run=run)
 
 
 def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -73,6 +84,7 @@ def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentPar
         ("vocoder", _vocoder, "mel frames to sound"),
         ("encoder", _encoder, "text-steered video encoder"),
         ("generator", _generator, "flow-matching generator"),
+        ("ablation", _ablation, "train a variant of encoder and generator for comparison"),
         ("ship", _ship, "write the trained parts as the weights of selva-nano"),
     ):
         stage = stages.add_parser(name, help=what)
@@ -89,8 +101,8 @@ def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentPar
             )
         if name == "ship":
             stage.add_argument("-o", "--output", type=Path, default=Path("selva_core/weights/selva-nano"))
-        if name == "encoder":
-            stage.add_argument("--steering", choices=("full", "no-text"), default="full")
+        if name == "ablation":
+            stage.add_argument("--steering", choices=STEERINGS, default="full")
 
 
 def _example_cut(options: argparse.Namespace) -> None:
@@ -119,11 +131,24 @@ def _vocoder(options: argparse.Namespace) -> None:
 
 
 def _encoder(options: argparse.Namespace) -> None:
-    _work(options).train_encoder(options.steering)
+    _work(options).train_encoder()
 
 
 def _generator(options: argparse.Namespace) -> None:
     _work(options).train_generator()
+
+
+def _ablation(options: argparse.Namespace) -> None:
+    train_ablation(_work(options), options.steering)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    reports = score_all(
+        _work(options), load_or_train_judge(options.judge), first_seed=options.seed, num_scenes=options.scenes
+    )
+    options.report.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
+    overall = {steering: report["overall"] for steering, report in reports.items()}
+    sys.stdout.write(json.dumps(overall, indent=1) + "\n")
 
 
 def _ship(options: argparse.Namespace) -> None:

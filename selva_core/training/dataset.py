@@ -68,6 +68,14 @@ class SceneSet:
     def num_scenes(self) -> int:
         return int(self.frames.shape[0])
 
+    def first(self, num_scenes: int | None) -> SceneSet:
+        """The first scenes and their sounds; all of them for None."""
+        if num_scenes is None or num_scenes >= self.num_scenes:
+            return self
+        targets = tuple(target for target in self.targets if target.scene_index < num_scenes)
+        num_sounds = 1 + max((target.sound_index for target in targets), default=-1)
+        return SceneSet(self.frames[:num_scenes], self.sounds[:num_sounds], self.seen[:num_sounds], targets)
+
 
 def render_scene_set(folder: Path, *, first_seed: int, num_scenes: int, num_workers: int = 1) -> None:
     """Render `num_scenes` scenes from `first_seed` on into `folder`; does nothing when they are there already."""

@@ -16,7 +16,7 @@ from selva_core.known_prompts import average_states
 from selva_core.network.parts import published_tensors
 from selva_core.training.prompts import all_training_prompts
 from selva_core.training.stage_text import TextTowers
-from selva_core.training.work import WorkFolder
+from selva_core.training.work import Variant, WorkFolder
 
 log = logging.getLogger(__name__)
 
@@ -30,26 +30,9 @@ def ship_weights(work: WorkFolder, folder: Path) -> None:
 
     Raises ValueError when they are larger together than a repository should carry.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    write_parts(work, work.full, folder)
     towers = work.towers()
-    parts: dict[str, nn.Module] = {
-        "clip_text": towers.clip,
-        "t5": towers.t5,
-        "video_encoder": work.encoder().encoder,
-        "generator": work.generator(),
-        "vae": work.vae(),
-        "vocoder": work.vocoder(),
-    }
-    for name, module in parts.items():
-        tensors = {
-            key: _stored(key, tensor)
-            for key, tensor in published_tensors(name, module).items()
-            if not (name == "vae" and key.startswith("encoder."))  # sound is made with the decoder alone
-        }
-        save_file(tensors, folder / f"{name}.safetensors")
     save_file(build_known_prompts(towers), folder / "known_prompts.safetensors")
-    tokenizer = json.loads(work.tokenizer_path.read_text(encoding="utf-8"))
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
     hashes: dict[str, dict[str, Any]] = {
         path.name: {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -63,6 +46,32 @@ def ship_weights(work: WorkFolder, folder: Path) -> None:
     log.info("selva-nano is %.1f MB in all", total / 1e6)
     if total > MAX_TOTAL_BYTES:
         raise ValueError(f"weights in the repository are at most {MAX_TOTAL_BYTES} bytes in all; got {total}")
+
+
+def write_parts(work: WorkFolder, variant: Variant, folder: Path) -> dict[str, Path]:
+    """Write tokenizer and networks, encoder and generator those of `variant`; returns the files by role."""
+    folder.mkdir(parents=True, exist_ok=True)
+    towers = work.towers()
+    parts: dict[str, nn.Module] = {
+        "clip_text": towers.clip,
+        "t5": towers.t5,
+        "video_encoder": variant.encoder().encoder,
+        "generator": variant.generator(),
+        "vae": work.vae(),
+        "vocoder": work.vocoder(),
+    }
+    files = {name: folder / f"{name}.safetensors" for name in parts}
+    for name, module in parts.items():
+        tensors = {
+            key: _stored(key, tensor)
+            for key, tensor in published_tensors(name, module).items()
+            if not (name == "vae" and key.startswith("encoder."))  # sound is made with the decoder alone
+        }
+        save_file(tensors, files[name])
+    files["tokenizer"] = folder / "tokenizer.json"
+    tokenizer = json.loads(work.tokenizer_path.read_text(encoding="utf-8"))
+    files["tokenizer"].write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
+    return files
 
 
 def build_known_prompts(towers: TextTowers) -> dict[str, Tensor]:

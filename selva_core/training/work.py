@@ -38,6 +38,32 @@ NUM_EXAM_SCENES = 100
 
 
 @dataclass(frozen=True)
+class Variant:
+    """An encoder, the generator that learned from it, and what was cached between them; files in one folder."""
+
+    path: Path
+    steering: Steering = "full"
+
+    @property
+    def encoder_path(self) -> Path:
+        return self.path / "encoder.pt"
+
+    @property
+    def generator_path(self) -> Path:
+        return self.path / "generator.pt"
+
+    def encoder(self) -> EncoderWithHead:
+        model = EncoderWithHead(self.steering)
+        load_average(model, self.encoder_path)
+        return model.requires_grad_(False).eval()
+
+    def generator(self) -> Generator:
+        generator = Generator(NANO_SPEC.generator)
+        load_average(generator, self.generator_path)
+        return generator.requires_grad_(False).eval()
+
+
+@dataclass(frozen=True)
 class WorkFolder:
     """One training run on disk; every method can be called again and goes on from what is there."""
 
@@ -68,27 +94,36 @@ class WorkFolder:
     def train_vocoder(self) -> None:
         train_vocoder(self.scenes("train"), self.scenes("val"), self.vae(), self.path / "vocoder.pt")
 
-    def train_encoder(self, steering: Steering) -> None:
+    def train_encoder(self) -> None:
         train_encoder(
             self.scenes("train"),
             self.scenes("val"),
             self.towers(),
             self.corpus(),
-            self.encoder_path(steering),
-            steering=steering,
+            self.full.encoder_path,
         )
 
     def train_generator(self) -> None:
         train_generator(
-            self.cache("generator"), self.cache("val"), self.towers(), self.vae(), self.path / "generator.pt"
+            self.cache("generator", self.full),
+            self.cache("val", self.full),
+            self.towers(),
+            self.vae(),
+            self.full.generator_path,
         )
+
+    @property
+    def full(self) -> Variant:
+        """The model itself."""
+        return Variant(self.path)
+
+    def ablation(self, steering: Steering) -> Variant:
+        """What is trained to be compared."""
+        return Variant(self.path / f"ablation-{steering}", steering)
 
     @property
     def tokenizer_path(self) -> Path:
         return self.path / "tokenizer.json"
-
-    def encoder_path(self, steering: Steering) -> Path:
-        return self.path / ("encoder.pt" if steering == "full" else f"encoder-{steering}.pt")
 
     def scenes(self, name: str) -> SceneSet:
         return load_scene_set(self.path / name)
@@ -109,21 +144,15 @@ class WorkFolder:
         load_average(vocoder, self.path / "vocoder.pt")
         return vocoder.requires_grad_(False).eval()
 
-    def encoder(self, steering: Steering = "full") -> EncoderWithHead:
-        model = EncoderWithHead(steering)
-        load_average(model, self.encoder_path(steering))
-        return model.requires_grad_(False).eval()
-
-    def generator(self) -> Generator:
-        generator = Generator(NANO_SPEC.generator)
-        load_average(generator, self.path / "generator.pt")
-        return generator.requires_grad_(False).eval()
-
-    def cache(self, name: str, steering: Steering = "full") -> Cache:
-        """Latents and features of the scenes called `name`; held-back phrasings for those of the examinations."""
+    def cache(self, name: str, variant: Variant, *, num_scenes: int | None = None) -> Cache:
+        """Latents and features of the (first) scenes called `name`; held-back phrasings for those of the examinations."""
         phrasebook = HeldBackPhrasebook() if name == "val" else Phrasebook(self.corpus())
-        folder = self.path / f"cache-{name}" if steering == "full" else self.path / f"cache-{name}-{steering}"
         with torch.inference_mode(False):
             return build_cache(
-                self.scenes(name), self.vae(), self.encoder(steering), self.towers(), phrasebook, folder
+                self.scenes(name).first(num_scenes),
+                self.vae(),
+                variant.encoder(),
+                self.towers(),
+                phrasebook,
+                variant.path / f"cache-{name}",
             )
