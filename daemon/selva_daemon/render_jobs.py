@@ -8,7 +8,7 @@ from pathlib import Path
 
 from selva_otio import Cue, CueSheet, SpottedClip, StemSpan, measure_span
 from selva_otio.clock import sample_index
-from selva_otio.stem_names import build_stem_name, ensure_unique
+from selva_otio.stem_names import NAMINGS, NameParts, build_stem_name, ensure_unique
 
 from selva_core.engine import MAX_SEED, SamplingSettings
 from selva_core.errors import RequestError
@@ -35,8 +35,8 @@ DEFAULT_SEED = 42
 class RenderSettings:
     """How stems are made and written, and where they go. Take n has the seed `seed + n - 1`, on every clip and track.
 
-    has_time_reference: whether a stem's file says when on the timeline it begins; Resolve does not find stems that
-    do.
+    naming: how files are called, see `selva_otio.stem_names`. has_time_reference: whether a stem's file says when on
+    the timeline it begins; Resolve does not find stems that do.
 
     All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so
     that cutting a clip in before it changes nothing and the cache answers.
@@ -49,6 +49,7 @@ class RenderSettings:
     sample_rate_hz: int = 48_000
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     priority: str = "interactive"
+    naming: str = "timecode"
     has_time_reference: bool = True
 
     def __post_init__(self) -> None:
@@ -56,6 +57,8 @@ class RenderSettings:
             raise RequestError(f"takes are 1 to {MAX_TAKES}; got {self.num_takes}")
         if not 0 <= self.seed <= MAX_SEED - self.num_takes + 1:
             raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
+        if self.naming not in NAMINGS:
+            raise RequestError(f"stems are named by one of {', '.join(NAMINGS)}; got {self.naming!r}")
         if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
             raise RequestError(
                 f"a sample rate is {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz; got {self.sample_rate_hz}"
@@ -150,9 +153,15 @@ class _JobBuilder:
         )
 
     def _build_name(self, cue: Cue, take: int) -> str:
-        timecode = self._clock.timecode(cue.clip.record_start_s)
-        name = build_stem_name(track=cue.track, clip=cue.clip.name, take=take, timecode=timecode)
-        name = ensure_unique(name, self._names)
+        parts = NameParts(
+            track=cue.track,
+            prompt=cue.prompt,
+            clip=cue.clip.name,
+            take=take,
+            timecode=self._clock.timecode(cue.clip.record_start_s),
+            timeline=self._timeline_name,
+        )
+        name = ensure_unique(build_stem_name(parts, self._settings.naming), self._names)
         self._names.add(name.casefold())
         return name
 

@@ -6,6 +6,7 @@ docs/protocol.md hold the table.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -248,7 +249,8 @@ def _parse_cue(reader: FieldReader) -> CueRequest:
 
 
 def _parse_take(reader: FieldReader) -> TakeRequest:
-    name = reader.text("name", max_chars=MAX_NAME_CHARS, one_line=True)
+    # macOS hands out decomposed names; composed, a name is the same file on every system.
+    name = unicodedata.normalize("NFC", reader.text("name", max_chars=MAX_NAME_CHARS, one_line=True))
     fault = fault_of_file_stem(name) if name else None
     if fault is not None:
         reader.refuse("name", fault)

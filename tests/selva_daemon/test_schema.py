@@ -144,7 +144,9 @@ def test_a_body_that_is_no_map_is_refused(body: object) -> None:
     assert "body" in faults_of(body)
 
 
-@pytest.mark.parametrize("name", ["boots", "Füße_1", "a.b", "CONsole", "x" * 120])
+@pytest.mark.parametrize(
+    "name", ["boots", "Füße_1", "a.b", "CONsole", "com10", "犬の声", "x" * 120, "犬" * 66]
+)
 def test_ordinary_names_may_be_files(name: str) -> None:
     assert fault_of_file_stem(name) is None
 
@@ -161,13 +163,27 @@ def test_ordinary_names_may_be_files(name: str) -> None:
         "C:boots",
         "con",
         "LPT1.x",
+        "com0",
+        "COM¹",
+        "conin$",
+        "nul .wav",
         "boots.",
         " boots",
         "a\nb",
         'a"b',
         "ö" * 101,
+        "犬" * 67,
         "\ud800",
+        "boots\u202egpj",
+        "boots\u200b",
+        "a\x7fb",
+        "a\u2028b",
     ],
 )
 def test_names_that_are_no_files_somewhere_are_refused(name: str) -> None:
     assert fault_of_file_stem(name) is not None
+
+
+def test_a_decomposed_name_is_the_composed_one(body: dict[str, Any]) -> None:
+    body["cues"][0]["takes"][0]["name"] = "Fu\u0308\u00dfe"
+    assert parse_job(body).cues[0].takes[0].name == "F\u00fc\u00dfe"
