@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.clock import TimelineClock
+from selva_otio.clock import TimelineClock, exact_seconds
+from selva_otio.errors import ClockError
+from selva_otio.picture import warp_speed
 from selva_otio.stem_tracks import NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA, Lane, PlacedItem
 
 
@@ -42,7 +44,7 @@ def build_tracks(
     items: Iterable[LaneItem], clock: TimelineClock, dissolves: Iterable[CutDissolve] = ()
 ) -> list[otio.schema.Track]:
     """Picture tracks from the lowest lane up, then sound tracks from the lane nearest to the storyline."""
-    ordered = sorted(items, key=_place)
+    ordered = sorted((cut for item in items if (cut := _cut_to_start(item, clock))), key=_place)
     picture = [item for item in ordered if item.is_picture]
     tracks: list[otio.schema.Track] = []
     for lane in sorted({item.lane for item in picture}):
@@ -58,6 +60,21 @@ def build_tracks(
 
 def _place(item: LaneItem) -> Fraction:
     return item.start_s
+
+
+def _cut_to_start(item: LaneItem, clock: TimelineClock) -> LaneItem | None:
+    """The item without what lies before the start, where sound may lead its picture; None when nothing is left."""
+    if item.start_s >= 0:
+        return item
+    if item.end_s <= 0 or item.item.source_range is None:
+        return None
+    try:
+        speed = warp_speed(item.item)
+    except ClockError:
+        speed = Fraction(1)
+    used_s = exact_seconds(item.item.source_range.start_time) - max(speed, Fraction(0)) * item.start_s
+    item.item.source_range = clock.time_range(used_s, item.end_s)
+    return replace(item, start_s=Fraction(0), duration_s=item.end_s)
 
 
 def _group_sound(items: list[LaneItem]) -> list[list[LaneItem]]:

@@ -25,7 +25,7 @@ from selva_otio.stem_tracks import NAMESPACE
 
 Resources = Mapping[str, ET.Element]
 
-MAX_ITEMS = 200_000
+MAX_ITEMS = 100_000
 MAX_NESTING = 48
 _CLIP_TAGS = frozenset(
     ["asset-clip", "audio", "audition", "clip", "gap", "mc-clip", "ref-clip", "sync-clip", "title", "video"]

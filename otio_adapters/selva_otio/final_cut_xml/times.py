@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 from selva_otio.errors import TimelineReadError
@@ -17,13 +18,20 @@ _LONGEST_S = 10**9
 
 def parse_time(text: str, *, what: str) -> Fraction:
     """Seconds of a time attribute. Raises TimelineReadError."""
-    match = _TIME.fullmatch(text)
-    if match is None or (match[2] is not None and int(match[2]) == 0):
+    seconds = _parse(text) if len(text) < 64 else None
+    if seconds is None:
         raise TimelineReadError(f"{what} is no time: {text[:60]!r}; a time reads 1001/24000s")
-    seconds = Fraction(match[1] + (match[3] or "")) / int(match[2] or 1)
     if abs(seconds) > _LONGEST_S:
         raise TimelineReadError(f"{what} is {text[:60]!r}; no timeline is longer than {_LONGEST_S} s")
     return seconds
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Fraction | None:
+    match = _TIME.fullmatch(text)
+    if match is None or (match[2] is not None and int(match[2]) == 0):
+        return None
+    return Fraction(match[1] + (match[3] or "")) / int(match[2] or 1)
 
 
 def format_time(seconds: Fraction) -> str:

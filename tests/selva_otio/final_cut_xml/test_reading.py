@@ -1,0 +1,278 @@
+"""FCPXML as Final Cut Pro and Resolve write it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import opentimelineio as otio
+import pytest
+from selva_otio import load_timeline, write_timeline
+from selva_otio.clock import exact_seconds
+
+from tests.selva_otio.round_trips import seen, spot
+
+RESOURCES = """
+<format id="r1" name="FFVideoFormat1080p24" frameDuration="100/2400s" width="1920" height="1080"/>
+<asset id="a" name="a.mov" start="3600s" duration="100s" hasVideo="1" hasAudio="1" format="r1">
+  <media-rep kind="proxy-media" src="file:///proxy/a.mov"/>
+  <media-rep kind="original-media" src="file:///media/a%20b.mov"/></asset>
+<asset id="b" name="b.mov" start="0s" duration="50s" hasVideo="1" format="r1" src="file:///media/b.mov"/>
+<asset id="w" name="w.wav" start="0s" duration="60s" hasAudio="1"><media-rep src="file:///media/w.wav"/></asset>
+<effect id="t" name="Basic Title" uid="x"/>
+"""
+
+
+def load(
+    folder: Path, spine: str, *, resources: str = "", sequence: str = 'tcStart="0s"', frames: str = "r1"
+) -> otio.schema.Timeline:
+    path = folder / "cut.fcpxml"
+    path.write_text(
+        '<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE fcpxml><fcpxml version="1.9"><resources>'
+        f'{RESOURCES}{resources}</resources><library><event><project name="P"><sequence format="{frames}" {sequence}>'
+        f"<spine>{spine}</spine></sequence></project></event></library></fcpxml>",
+        encoding="utf-8",
+    )
+    return load_timeline(path)
+
+
+def shots(timeline: otio.schema.Timeline) -> list[tuple[str, Fraction, Fraction, Fraction, Fraction]]:
+    """Name, record start, duration, offset in the file and speed of what is seen."""
+    return [
+        (name, start, length, media, speed)
+        for name, _, start, length, media, speed, _ in seen(spot(timeline))
+    ]
+
+
+def test_the_storyline_of_resolve_starts_at_the_timecode_of_its_sequence(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="a" name="a" offset="3600/1s" start="3605/1s" duration="2/1s"/>'
+        '<gap name="Gap" offset="3602s" start="0s" duration="1s"/>'
+        '<asset-clip ref="b" name="b" offset="3603/1s" duration="3s"/>',
+        sequence='tcStart="3600/1s" tcFormat="NDF"',
+    )
+    assert timeline.global_start_time == otio.opentime.RationalTime(86_400, 24)
+    assert shots(timeline) == [("a", 0, 2, 5, 1), ("b", 3, 3, 0, 1)]
+    assert [clip.media_path for clip in spot(timeline).clips] == [
+        Path("/media/a b.mov"),
+        Path("/media/b.mov"),
+    ]
+
+
+def test_sound_of_a_clip_and_connected_sound_come_as_audio_tracks(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="a" name="a" offset="0s" start="3600s" duration="10s" audioRole="dialogue.boom" '
+        'audioStart="3600s" audioDuration="12s">'
+        '<asset-clip ref="w" lane="-1" name="w" offset="3604s" start="7s" duration="2s" audioRole="effects"/>'
+        "</asset-clip>",
+    )
+    places = {
+        track.name: [
+            (
+                item.name,
+                exact_seconds(item.range_in_parent().start_time),
+                exact_seconds(item.source_range.start_time),
+            )
+            for item in track.find_clips()
+        ]
+        for track in timeline.audio_tracks()
+    }
+    assert places == {"dialogue": [("a", 0, 3600)], "effects": [("w", 4, 7)]}
+
+
+def test_sound_that_leads_the_first_picture_is_cut_at_the_start(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="a" name="a" offset="0s" start="3602s" duration="10s" audioStart="3600s" audioDuration="12s"/>',
+    )
+    (sound,) = timeline.audio_tracks()[0]
+    assert exact_seconds(sound.source_range.start_time) == 3602
+    assert exact_seconds(sound.source_range.duration) == 10
+
+
+def test_picture_in_lanes_and_secondary_storylines_lies_over_the_first(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="a" name="a" offset="0s" start="3600s" duration="10s">'
+        '<spine lane="1" offset="3602s"><asset-clip ref="b" name="x" offset="0s" start="4s" duration="1s"/>'
+        '<asset-clip ref="b" name="y" offset="1s" start="9s" duration="1s"/></spine>'
+        '<asset-clip ref="b" lane="2" name="z" offset="3603s" start="20s" duration="3s"/>'
+        "</asset-clip>",
+    )
+    assert shots(timeline) == [
+        ("a", 0, 2, 0, 1),
+        ("x", 2, 1, 4, 1),
+        ("z", 3, 3, 20, 1),
+        ("a", 6, 4, 6, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("points", "start", "expected"),
+    [
+        ('<timept time="0s" value="0s"/><timept time="25s" value="50s"/>', "2s", ("b", 0, 4, 4, 2)),
+        (
+            '<timept time="0s" value="50s"/><timept time="50s" value="0s"/>',
+            "10s",
+            ("b", 0, 4, Fraction(959, 24), -1),
+        ),
+        ('<timept time="0s" value="7s"/><timept time="9s" value="7s"/>', "0s", ("b", 0, 4, 7, 0)),
+        (
+            '<timept time="0s" value="0s"/><timept time="10s" value="5s"/><timept time="20s" value="25s"/>',
+            "12s",
+            ("b", 0, 4, 9, 2),
+        ),
+    ],
+)
+def test_retimes_show_the_media_at_the_mapped_instants(
+    tmp_path: Path, points: str, start: str, expected: tuple[str, int, int, Fraction | int, int]
+) -> None:
+    timeline = load(
+        tmp_path,
+        f'<asset-clip ref="b" name="b" offset="0s" start="{start}" duration="4s"><timeMap>{points}</timeMap></asset-clip>',
+    )
+    assert shots(timeline) == [expected]
+
+
+def test_a_speed_ramp_is_left_to_the_editor(tmp_path: Path) -> None:
+    ramp = '<timept time="0s" value="0s"/><timept time="10s" value="5s"/><timept time="20s" value="25s"/>'
+    timeline = load(
+        tmp_path,
+        f'<asset-clip ref="b" name="b" offset="0s" start="8s" duration="4s"><timeMap>{ramp}</timeMap></asset-clip>'
+        '<asset-clip ref="b" name="c" offset="4s" start="0s" duration="4s"/>',
+    )
+    sheet = spot(timeline)
+    assert [clip.name for clip in sheet.clips] == ["c"]
+    assert [item.reason for item in sheet.unseen] == ["a speed ramp; bake it to media first"]
+
+
+def test_media_of_nearly_the_same_rate_is_played_frame_by_frame(tmp_path: Path) -> None:
+    clip = (
+        '<asset-clip ref="b" name="b" offset="0s" start="10s" duration="4s"><conform-rate {}/></asset-clip>'
+    )
+    scaled = load(tmp_path, clip.format('srcFrameRate="23.98"'))
+    assert shots(scaled) == [("b", 0, 4, Fraction(1001, 100), Fraction(1001, 1000))]
+    assert shots(load(tmp_path, clip.format('scaleEnabled="0" srcFrameRate="23.98"'))) == [("b", 0, 4, 10, 1)]
+    assert shots(load(tmp_path, clip.format('srcFrameRate="60"'))) == [("b", 0, 4, 10, 1)]
+
+
+NEST = """
+<media id="m" name="nest"><sequence format="r1" tcStart="60s" duration="8s"><spine>
+  <asset-clip ref="a" name="in a" offset="60s" start="3610s" duration="4s"/>
+  <asset-clip ref="b" name="in b" offset="64s" start="20s" duration="4s"/>
+</spine></sequence></media>
+<media id="mc"><multicam format="r1" tcStart="0s">
+  <mc-angle name="one" angleID="A"><asset-clip ref="a" name="cam a" offset="0s" start="3600s" duration="30s"/></mc-angle>
+  <mc-angle name="two" angleID="B"><gap offset="0s" duration="2s"/>
+    <asset-clip ref="b" name="cam b" offset="2s" start="0s" duration="30s"/></mc-angle>
+</multicam></media>
+"""
+
+
+def test_a_trimmed_compound_clip_shows_what_is_inside_its_trim(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<gap offset="0s" duration="1s"/><ref-clip ref="m" name="nest" offset="1s" start="62s" duration="5s"/>',
+        resources=NEST,
+    )
+    assert shots(timeline) == [("in a", 1, 2, 12, 1), ("in b", 3, 3, 20, 1)]
+
+
+def test_a_multicam_clip_shows_its_chosen_angle(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<mc-clip ref="mc" name="cams" offset="0s" start="5s" duration="3s">'
+        '<mc-source angleID="B" srcEnable="video"/><mc-source angleID="A" srcEnable="audio"/></mc-clip>',
+        resources=NEST,
+    )
+    assert [shot[1:] for shot in shots(timeline)] == [(0, 3, 3, 1)]
+    assert [track.kind for track in timeline.tracks] == ["Video", "Audio"]
+
+
+def test_clips_that_hold_their_parts_are_read_as_one(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<clip name="c" offset="0s" start="3603s" duration="4s"><video ref="a" offset="3600s" start="3600s" '
+        'duration="100s"><audio ref="a" lane="-1" offset="3600s" start="3600s" duration="100s" role="dialogue"/></video>'
+        '<asset-clip ref="w" lane="-2" offset="3604s" name="w" duration="1s"/></clip>'
+        '<sync-clip name="s" offset="4s" start="1s" duration="2s">'
+        '<spine><asset-clip ref="b" name="b" offset="0s" start="30s" duration="9s"/></spine>'
+        "</sync-clip>",
+    )
+    assert shots(timeline) == [("c", 0, 4, 3, 1), ("s", 4, 2, 31, 1)]
+    clips = [clip.name for track in timeline.audio_tracks() for clip in track.find_clips()]
+    assert sorted(clips) == ["c", "w"]
+
+
+def test_the_first_clip_of_an_audition_is_seen_and_the_others_are_its_takes(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<audition offset="0s"><asset-clip ref="b" name="b" start="1s" duration="2s"/>'
+        '<asset-clip ref="a" name="a" start="3600s" duration="2s"/></audition>',
+    )
+    assert shots(timeline) == [("b", 0, 2, 1, 1)]
+    (clip,) = timeline.tracks[0].find_clips()
+    assert list(clip.media_references()) == ["take_1", "take_2"]
+
+
+def test_titles_are_no_picture_and_hide_nothing(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="b" name="b" offset="0s" duration="4s"><title ref="t" lane="1" name="Hello" offset="1s" '
+        'duration="2s"/></asset-clip><video ref="t" name="gen" offset="4s" duration="1s"/>',
+    )
+    assert shots(timeline) == [("b", 0, 4, 0, 1)]
+    assert len(spot(timeline).unseen) == 2
+
+
+def test_transitions_overlap_their_neighbours(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="b" name="one" offset="0s" start="10s" duration="4s"/>'
+        '<transition name="Cross Dissolve" offset="3s" duration="2s"/>'
+        '<asset-clip ref="b" name="two" offset="4s" start="30s" duration="4s"/>',
+    )
+    assert shots(timeline) == [("one", 0, 5, 10, 1), ("two", 3, 5, 29, 1)]
+
+
+def test_a_marker_on_a_retimed_clip_lies_on_its_media(tmp_path: Path) -> None:
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="b" name="b" offset="0s" start="2s" duration="4s">'
+        '<timeMap><timept time="0s" value="0s"/><timept time="25s" value="50s"/></timeMap>'
+        '<marker start="3s" duration="1s" value="Selva Rain: rain on a roof" note="soft"/></asset-clip>',
+    )
+    (clip,) = timeline.tracks[0].find_clips()
+    (marker,) = clip.markers
+    assert exact_seconds(marker.marked_range.start_time) == 6
+    assert exact_seconds(marker.marked_range.duration) == 2
+    (rain,) = [cue for cue in spot(timeline).cues if cue.track == "Rain"]
+    assert (rain.clip.record_start_s, rain.clip.duration_s) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("counting", "start_s", "label"),
+    [("DF", "107999892/30000s", "01:00:00;00"), ("NDF", "108108000/30000s", "01:00:00:00")],
+)
+def test_the_start_timecode_keeps_its_way_of_counting(
+    tmp_path: Path, counting: str, start_s: str, label: str
+) -> None:
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="b" name="b" offset="0s" duration="4s"/>',
+        resources='<format id="n" frameDuration="1001/30000s"/>',
+        sequence=f'tcStart="{start_s}" tcFormat="{counting}"',
+        frames="n",
+    )
+    assert spot(timeline).clock.timecode(Fraction(0)) == label
+    write_timeline(timeline, tmp_path / "again.fcpxml")
+    assert f'tcFormat="{counting}"' in (tmp_path / "again.fcpxml").read_text()
+
+
+def test_a_file_without_a_single_project_says_what_to_export(tmp_path: Path) -> None:
+    path = tmp_path / "clips.fcpxml"
+    path.write_text('<fcpxml version="1.10"><resources/><library><event/></library></fcpxml>')
+    with pytest.raises(ValueError, match="holds 0 projects; select the one that is meant"):
+        load_timeline(path)
