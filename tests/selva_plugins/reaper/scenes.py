@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import wave
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ SCRIPTS = Path(__file__).parents[3] / "plugins" / "reaper" / "Selva"
 GENERATE = PACKAGE_SCRIPT
 REGIONS = "Selva - Generate stems from regions and markers.lua"
 NEW_TAKES = "Selva - New takes for selected stem items.lua"
+FOLLOW = "Selva - Move stems to their picture.lua"
 JOB_LIST = "Selva - Open job list.lua"
 CHECK = "Selva - Settings and check.lua"
 
@@ -224,3 +225,36 @@ def open_scene(world: World) -> tuple[Project, Item, FakeBridge]:
 def stems_of(project: Project) -> list[float]:
     """Where stems lie on the tracks called Dog."""
     return [item.position_s for track in project.tracks if track.name == "Dog" for item in track.items]
+
+
+def bikes_item(position_s: float = 10.0, length_s: float = 4.0, **facts: Any) -> Item:
+    return Item.showing(BIKES, position_s=position_s, length_s=length_s, start_offset_s=1.0, **facts)
+
+
+def place(
+    world: World,
+    build_plan: Callable[[], list[dict[str, Any]]],
+    meanwhile: Callable[[], object] = lambda: None,
+) -> dict[str, Any]:
+    """Ask for stems, let the user do something meanwhile, let the bridge finish; returns the report."""
+    bridge = FakeBridge(world)
+    world.input_answers.append(type_sounds("Dog: small dog barking"))
+    run_action(world, GENERATE)
+    world.tick(3)
+    plan = build_plan()
+    meanwhile()
+    bridge.finish(plan)
+    report = bridge.folders[-1] / "report-1.json"
+    world.tick_until(report.exists, limit_s=5)
+    values: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return values
+
+
+def edit_values(item: Item, **values: float) -> Callable[[], object]:
+    """An edit of item and active take, to be done later."""
+
+    def edit() -> None:
+        for name, value in values.items():
+            (item.values if name in item.values else item.active_take.values)[name] = value
+
+    return edit

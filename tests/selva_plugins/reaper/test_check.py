@@ -197,7 +197,7 @@ def break_actions(resource_path: Path) -> None:
         (break_program, "fault", "which is gone or old"),
         (break_bridge_file, "fault", "cannot be used"),
         (break_version, "warning", "Version 0.0.1"),
-        (break_actions, "warning", "5 of 5 are not in the action list"),
+        (break_actions, "warning", "6 of 6 are not in the action list"),
     ],
 )
 def test_fault_of_the_installation_is_named_with_its_remedy(

@@ -11,42 +11,20 @@ import pytest
 from .double import Item, Project, Source, Take, Track, World
 from .scenes import (
     BIKES,
-    GENERATE,
     NEW_TAKES,
     FakeBridge,
+    bikes_item,
+    edit_values,
+    place,
     plan_for,
     project_with,
     run_action,
     type_in,
-    type_sounds,
 )
-
-Placements = list[dict[str, Any]]
-
-
-def place(
-    world: World, build_plan: Callable[[], Placements], meanwhile: Callable[[], object] = lambda: None
-) -> dict[str, Any]:
-    """Ask for stems, let the user do something meanwhile, let the bridge finish; returns the report."""
-    bridge = FakeBridge(world)
-    world.input_answers.append(type_sounds("Dog: small dog barking"))
-    run_action(world, GENERATE)
-    world.tick(3)
-    plan = build_plan()
-    meanwhile()
-    bridge.finish(plan)
-    report = bridge.folders[-1] / "report-1.json"
-    world.tick_until(report.exists, limit_s=5)
-    values: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-    return values
 
 
 def names_and_depths(project: Project) -> list[tuple[str, int]]:
     return [(track.name, track.depth) for track in project.tracks]
-
-
-def bikes_item(position_s: float = 10.0, length_s: float = 4.0, **facts: Any) -> Item:
-    return Item.showing(BIKES, position_s=position_s, length_s=length_s, start_offset_s=1.0, **facts)
 
 
 def test_stem_gets_its_own_track_in_a_folder_below_the_picture(world: World) -> None:
@@ -207,14 +185,6 @@ def test_folder_that_lost_its_stem_tracks_gets_a_new_one(world: World) -> None:
 # The user goes on editing ---------------------------------------------------------------------------------------------
 
 
-def edit_values(item: Item, **values: float) -> Callable[[], object]:
-    def edit() -> None:
-        for name, value in values.items():
-            (item.values if name in item.values else item.active_take.values)[name] = value
-
-    return edit
-
-
 @pytest.mark.parametrize(
     ("edits", "position_s", "length_s", "offset_s"),
     [
@@ -321,7 +291,7 @@ def test_unusable_file_leaves_the_project_untouched(world: World, fault: str) ->
     project = project_with(world, item)
     before = []
 
-    def build() -> Placements:
+    def build() -> list[dict[str, Any]]:
         plan = [plan_for(world, item), plan_for(world, item, track="Steps", cue="cue-2")]
         file = world.real_path(plan[1]["takes"][0]["file"])
         file.unlink() if fault == "missing" else file.write_bytes(b"RIFF????WAVE")
@@ -340,7 +310,7 @@ def test_failure_in_the_middle_takes_everything_back(world: World, after: int) -
     project = project_with(world, item)
     before = []
 
-    def build() -> Placements:
+    def build() -> list[dict[str, Any]]:
         world.fail("SetMediaItemTake_Source", after=after)
         before.append(project.copy_content())
         return [plan_for(world, item, num_takes=2), plan_for(world, item, track="Steps", cue="cue-2")]
@@ -359,7 +329,7 @@ def test_failure_beside_older_stems_leaves_those(world: World) -> None:
     place(world, lambda: [plan_for(world, first)])
     before = []
 
-    def build() -> Placements:
+    def build() -> list[dict[str, Any]]:
         world.fail("SetMediaItemTake_Source", after=1)
         before.append(project.copy_content())
         return [

@@ -1,8 +1,9 @@
--- The five actions, one function each.
+-- The six actions, one function each.
 
 return function(selva)
   local bridge = selva.import("bridge")
   local check = selva.import("check")
+  local follow = selva.import("follow")
   local json = selva.import("json")
   local project = selva.import("project")
   local snapshot = selva.import("snapshot")
@@ -114,6 +115,10 @@ return function(selva)
       end)
     end
     ask()
+  end
+
+  function actions.move_to_picture()
+    tell(follow.run(reaper.EnumProjects(-1)) or "There are no stems of Selva in this project.")
   end
 
   function actions.open_job_list()

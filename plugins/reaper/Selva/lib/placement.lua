@@ -5,6 +5,7 @@
 -- which the user asked for on stems of ours, add takes to an existing item.
 
 return function(selva)
+  local bond = selva.import("bond")
   local json = selva.import("json")
   local snapshot = selva.import("snapshot")
   local tracks = selva.import("tracks")
@@ -191,13 +192,13 @@ return function(selva)
     for name, value in pairs(values) do
       reaper.SetMediaItemInfo_Value(item, name, value)
     end
-    reaper.GetSetMediaItemInfo_String(item, MARK, json.encode({ cue = placed.cue }), true)
     local first
     for _, wanted in ipairs(placed.takes) do
       local take = add_take(item, wanted, { D_STARTOFFS = span.offset_s, D_PLAYRATE = 1 })
       first = first or take
     end
     reaper.SetActiveTake(first)
+    bond.tie(item, placed)
     return item
   end
 
