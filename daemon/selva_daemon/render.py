@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import opentimelineio as otio
-from selva_otio import CueSheet, SpottedClip, Stem, Unseen, measure_span, place_stems, write_timeline
+from selva_otio import CueSheet, Stem, Unseen, measure_span, place_stems, write_timeline
 from selva_otio.errors import TimelineWriteError
 from selva_otio.whole_files import check_folder_writable
 
@@ -99,7 +99,7 @@ def render_sheet(
             try:
                 submitted[client.submit(job.request).job_id] = job
             except InvalidRequestError as error:
-                report.failed.append(_fail(job.clip, error))
+                report.failed.append(FailedClip.of(job.clip, error))
         _follow(client, submitted, report, on_status)
     except BaseException:
         with suppress(SelvaError):  # the daemon may be what went away
@@ -115,10 +115,10 @@ def render_sheet(
 
 def split_missing_media(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
     """The cue sheet of the clips whose files are there, and the clips whose files are not."""
-    missing = {clip for clip in sheet.clips if not clip.media_path.is_file()}
+    missing = {clip for clip in sheet.clips if not clip.picture_path.is_file()}
     present = replace(sheet, cues=tuple(cue for cue in sheet.cues if cue.clip not in missing))
     failed = [
-        _fail(clip, MediaNotFoundError(f"there is no file at {clip.media_path}; relink the clip"))
+        FailedClip.of(clip, MediaNotFoundError(f"there is no file at {clip.media_path}; relink the clip"))
         for clip in sheet.clips
         if clip in missing
     ]
@@ -142,7 +142,7 @@ def _follow(
 
 def _collect(job: ClipJob, status: JobStatus, report: RenderReport) -> None:
     if status.error is not None:
-        report.failed.append(_fail(job.clip, status.error))
+        report.failed.append(FailedClip.of(job.clip, status.error))
         return
     cues = {cue.id: cue for cue in job.cues}
     for result in status.stems:
@@ -164,16 +164,6 @@ def _to_stem(stem: RenderedStem, settings: RenderSettings) -> Stem:
             ("num_steps", settings.sampling.num_steps),
             ("guidance", settings.sampling.guidance),
         ),
-    )
-
-
-def _fail(clip: SpottedClip, error: SelvaError) -> FailedClip:
-    return FailedClip(
-        name=clip.name,
-        video_track=clip.video_track,
-        record_start_s=clip.record_start_s,
-        code=error.code,
-        message=error.message,
     )
 
 

@@ -101,10 +101,10 @@ class _JobBuilder:
         request = JobRequest(
             label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
             media=MediaRange(
-                path=clip.media_path.resolve(),
-                start_s=clip.sound_media_start_s,
+                path=clip.picture_path.resolve(),
+                start_s=clip.picture_start_s,
                 duration_s=clip.sound_duration_s,
-                speed=clip.speed,
+                speed=clip.picture_speed,
             ),
             model=settings.model,
             output=self._build_output(clip, span),

@@ -7,8 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from selva_otio import Cue, CueSheet, StemSpan, Unseen
+from selva_otio import Cue, CueSheet, SpottedClip, StemSpan, Unseen
 
+from selva_core.errors import SelvaError
 from selva_daemon.status import StemResult
 
 
@@ -30,6 +31,16 @@ class FailedClip:
     record_start_s: Fraction
     code: str
     message: str
+
+    @classmethod
+    def of(cls, clip: SpottedClip, error: SelvaError) -> FailedClip:
+        return cls(
+            name=clip.name,
+            video_track=clip.video_track,
+            record_start_s=clip.record_start_s,
+            code=error.code,
+            message=error.message,
+        )
 
 
 @dataclass(kw_only=True)

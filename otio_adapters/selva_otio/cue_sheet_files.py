@@ -42,13 +42,17 @@ MAX_ROWS = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class CueSheetRow:
-    """One row as it was written, checked but for its times, which need a timeline's clock to be read."""
+    """One row as it was written, checked but for its times, which need a timeline's clock to be read.
+
+    rank: see CueRule.
+    """
 
     wanted: StemTrack
     origin: str
     clip_pattern: str | None
     record_from: str | None
     record_to: str | None
+    rank: int = 0
 
     def to_rule(self, clock: TimelineClock) -> CueRule:
         """Raises CueError for times that make no sense on this timeline."""
@@ -66,11 +70,17 @@ class CueSheetRow:
             clip_pattern=self.clip_pattern,
             record_start_s=start_s,
             record_end_s=end_s,
+            rank=self.rank,
         )
 
 
 def load_cue_sheet(path: Path) -> list[CueSheetRow]:
     """Read a .toml or .csv cue sheet. Raises CueError, which names the row."""
+    return [build_row(values, origin) for origin, values in read_cue_sheet(path)]
+
+
+def read_cue_sheet(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    """The rows of a cue sheet as they are written, each with where it was read. Raises CueError."""
     suffix = path.suffix.lower()
     if suffix not in (".toml", ".csv", ".tsv"):
         raise CueError(f"a cue sheet is a .toml or .csv file; got {path.name!r}")
@@ -85,7 +95,7 @@ def load_cue_sheet(path: Path) -> list[CueSheetRow]:
         raise CueError(f"{path.name} holds no cue; each needs at least a track and a prompt")
     if len(rows) > MAX_ROWS:
         raise CueError(f"{path.name} has {len(rows)} rows; a cue sheet has at most {MAX_ROWS}")
-    return [_build_row(values, origin) for origin, values in rows]
+    return rows
 
 
 def _parse_toml(text: str, name: str) -> list[tuple[str, Mapping[str, Any]]]:
@@ -122,7 +132,8 @@ def _filled(row: Mapping[str | None, Any], origin: str) -> dict[str, Any]:
     return {str(key): value for key, value in row.items() if value and value.strip()}
 
 
-def _build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
+def build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
+    """A row from its cells or keys; `origin` is for messages. Raises CueError."""
     unknown = sorted(set(values) - set(FIELDS) - set(SHOWN_FIELDS))
     if unknown:
         raise CueError(f"{origin}: {', '.join(unknown)} is not known; a cue has {', '.join(FIELDS)}")

@@ -59,7 +59,8 @@ class SpottedClip:
     shows at its first instant, on the file's own clock (zero at the file's first frame); t seconds later it
     shows `media_start_s + speed * t`. source_timecode, source_end_timecode: labels of its range on the media's embedded clock.
     handle_before_s, handle_after_s: how much longer sound is made on either side, for trimming and fading.
-    fade_in_s, fade_out_s: the overlap with its neighbours that transitions give it.
+    fade_in_s, fade_out_s: the overlap with its neighbours that transitions give it. stand_in: a file that shows, from its
+    first frame and at normal speed, what the clip shows from `sound_start_s` on; looked at in place of the media.
     """
 
     name: str
@@ -76,6 +77,22 @@ class SpottedClip:
     fade_in_s: Fraction = Fraction(0)
     fade_out_s: Fraction = Fraction(0)
     warnings: tuple[str, ...] = ()
+    stand_in: Path | None = None
+
+    @property
+    def picture_path(self) -> Path:
+        """The file that is looked at."""
+        return self.stand_in or self.media_path
+
+    @property
+    def picture_start_s(self) -> Fraction:
+        """What is seen at `sound_start_s`, on the clock of the file that is looked at."""
+        return self.sound_media_start_s if self.stand_in is None else Fraction(0)
+
+    @property
+    def picture_speed(self) -> Fraction:
+        """Seconds of the file that is looked at per record second."""
+        return self.speed if self.stand_in is None else Fraction(1)
 
     @property
     def record_end_s(self) -> Fraction:

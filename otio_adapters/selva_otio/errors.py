@@ -7,7 +7,8 @@ TimelineError                   (ValueError) the timeline, or what is asked of i
 ├── UnsupportedUrlError         media that is not a file on this machine
 ├── ClockError                  a rate, a time or a timecode label makes no sense
 ├── NothingToSpotError          no picture in it that sound could be made for
-└── CueError                    a track, a prompt or a cue that is not allowed
+├── CueError                    a track, a prompt or a cue that is not allowed
+└── BundleUnfilledError         (RuntimeError) some stems of a bundle could not be made
 
 Same shape as `selva_core.errors`, without importing it: this room stands on OpenTimelineIO alone. Every class
 has a stable `code`, says whether trying again can help (`retryable`), and keeps its facts in `facts`.
@@ -77,3 +78,9 @@ class CueError(TimelineError):
     """A track, a prompt or a cue is not allowed."""
 
     code = "timeline-cue"
+
+
+class BundleUnfilledError(TimelineError, RuntimeError):
+    """Some stems of a bundle could not be made; those that could lie in it."""
+
+    code = "bundle-unfilled"

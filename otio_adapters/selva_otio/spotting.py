@@ -10,7 +10,13 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio.clock import TimelineClock, build_timeline_clock
-from selva_otio.cue_metadata import CLIP_RANK, TIMELINE_RANK, TRACK_RANK, iter_metadata_rules
+from selva_otio.cue_metadata import (
+    CLIP_RANK,
+    TIMELINE_RANK,
+    TRACK_RANK,
+    iter_carried_rows,
+    iter_metadata_rules,
+)
 from selva_otio.cue_rules import TRACK_PROMPT, CueRule, choose_rules
 from selva_otio.cue_sheet_files import CueSheetRow
 from selva_otio.cues import Cue, CueNumbering, CueSheet, SpottedClip, StemTrack, check_stem_tracks
@@ -134,6 +140,7 @@ class _Spotter:
         timeline = self._timeline
         if self._options.use_metadata:
             yield from iter_metadata_rules(timeline, rank=TIMELINE_RANK, origin="metadata of the timeline")
+            yield from (row.to_rule(self._clock) for row in iter_carried_rows(timeline))
         if self._options.use_markers:
             for item in (timeline.tracks, *self._picture_tracks):
                 yield from self._markers.iter_timeline_rules(item, self._picture.shots)

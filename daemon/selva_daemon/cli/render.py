@@ -29,6 +29,8 @@ from selva_daemon.cli.timeline_options import (
     TakesOption,
     TrackOption,
     VideoTrackOption,
+    is_bundle,
+    refuse_wishes_beside_bundle,
 )
 
 
@@ -70,10 +72,17 @@ def render(  # noqa: PLR0917 - typer calls it by keyword
 ) -> None:
     """Make stems for every clip of a cut, and write the cut with the stems on their own tracks.
 
+    A request bundle (CUT.selva, CUT.selvaz) says itself what is heard; its stems lie in it, and -o may be left out.
     With --host, the cut is the timeline that is open in a host application, and the stems are placed on it.
     """
     from selva_daemon.cli import render_commands  # noqa: PLC0415 - --help stays light
 
+    if cut is not None and is_bundle(cut):
+        from selva_daemon.cli import bundles  # noqa: PLC0415
+
+        refuse_wishes_beside_bundle(context)
+        bundles.run_render_bundle(cut, output, model=model, as_json=as_json)
+        return
     spotting = render_commands.SpottingChoices(
         tracks=track,
         negatives=negative,

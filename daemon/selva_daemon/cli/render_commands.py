@@ -117,7 +117,7 @@ def run_render(
                 on_status=bars,
                 base_folder=opened.base_folder,
             )
-    _finish(report, as_json=as_json)
+    finish_report(report, as_json=as_json)
 
 
 def run_stems(
@@ -136,7 +136,7 @@ def run_stems(
         sheet = spot_media(video, tracks, start=start, end=end)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=1) as bars:
             report = render_sheet(sheet, settings, client=client, timeline_name=video.name, on_status=bars)
-    _finish(report, as_json=as_json)
+    finish_report(report, as_json=as_json)
 
 
 def run_spot(
@@ -146,6 +146,11 @@ def run_spot(
         sheet = spotting.spot(opened)
         seconds_per_stem = ask_running_daemon(choose_model(model))
         report = SpotReport(sheet=sheet, num_takes=num_takes, seconds_per_stem=seconds_per_stem)
+    show_cues(report, as_json=as_json, as_csv=as_csv)
+
+
+def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
+    """Print a cue sheet, and on standard error what is not on it."""
     if as_json:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")
     elif as_csv:
@@ -153,10 +158,10 @@ def run_spot(
     else:
         headings, rows = report.to_table()
         say_table(headings, rows)
-    for warning in sheet.warnings:
+    for warning in report.sheet.warnings:
         sys.stderr.write(f"selva: {warning}\n")
-    for item in sheet.unseen:
-        where = sheet.clock.timecode(item.record_start_s)
+    for item in report.sheet.unseen:
+        where = report.sheet.clock.timecode(item.record_start_s)
         sys.stderr.write(f"selva: left out {item.name!r} at {where}: {item.reason}\n")
 
 
@@ -216,7 +221,7 @@ def _say_negative(tracks: list[StemTrack], negative: str) -> list[StemTrack]:
     return [replace(track, negative_prompt=negative.strip()) for track in tracks]
 
 
-def _finish(report: RenderReport, *, as_json: bool) -> None:
+def finish_report(report: RenderReport, *, as_json: bool) -> None:
     """Print what came of it, and leave with the status that says so."""
     if as_json:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")

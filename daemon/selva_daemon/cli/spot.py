@@ -18,10 +18,13 @@ from selva_daemon.cli.timeline_options import (
     TakesOption,
     TrackOption,
     VideoTrackOption,
+    is_bundle,
+    refuse_wishes_beside_bundle,
 )
 
 
 def spot(  # noqa: PLR0917 - typer calls it by keyword
+    context: typer.Context,
     cut: CutArgument,
     track: TrackOption = [],  # noqa: B006 - typer copies it
     cues: CuesOption = None,
@@ -42,6 +45,12 @@ def spot(  # noqa: PLR0917 - typer calls it by keyword
 
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
+    if is_bundle(cut):
+        from selva_daemon.cli import bundles  # noqa: PLC0415
+
+        refuse_wishes_beside_bundle(context)
+        bundles.run_spot_bundle(cut, model=model, as_json=as_json, as_csv=as_csv)
+        return
     spotting = render_commands.SpottingChoices(
         tracks=track,
         negatives=negative,

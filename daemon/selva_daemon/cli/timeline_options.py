@@ -61,3 +61,27 @@ SampleRateOption = Annotated[
 StepsOption = Annotated[int, typer.Option("--steps", help="Sampling steps.")]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+BUNDLE_SUFFIXES = (".selva", ".selvaz")
+_BUNDLE_PARAMETERS = ("cut", "output", "model", "as_json", "as_csv")
+
+
+def is_bundle(cut: Path) -> bool:
+    """Whether it is a request bundle, which says itself what is heard and how."""
+    return cut.suffix.lower() in BUNDLE_SUFFIXES
+
+
+def refuse_wishes_beside_bundle(context: typer.Context) -> None:
+    """Raises typer.BadParameter when an option was typed that a bundle speaks for."""
+    typed = [
+        name
+        for name in context.params
+        if name not in _BUNDLE_PARAMETERS and _is_typed(context.get_parameter_source(name))
+    ]
+    if typed:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
+        raise typer.BadParameter(f"a bundle says itself what is heard and how; leave out {names}")
+
+
+def _is_typed(source: object) -> bool:
+    return getattr(source, "name", "") == "COMMANDLINE"

@@ -1,0 +1,203 @@
+"""Filling request bundles: their jobs go to the daemon, their stems land in them.
+
+For `selva render cut.selva`, the watch folder, and the OpenTimelineIO adapter, which loads this only when it is asked to
+send.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from selva_otio import CueSheet, write_timeline
+from selva_otio.errors import BundleUnfilledError, TimelineReadError, TimelineWriteError
+from selva_otio.selva_bundle.bundle_folder import SUFFIX, TIMELINE_NAME, Bundle, open_bundle
+from selva_otio.selva_bundle.bundle_zip import ZIP_SUFFIX, pack_zip, unpack_zip
+from selva_otio.selva_bundle.found_stems import place_found_stems
+from selva_otio.selva_bundle.pictures import picture_path
+
+from selva_core.engine import SamplingSettings
+from selva_core.errors import SelvaError
+from selva_daemon.client import Client
+from selva_daemon.errors import InvalidRequestError
+from selva_daemon.picture_copies import PictureCopy, write_picture_copies
+from selva_daemon.render import StatusListener, choose_model, render_sheet, split_missing_media
+from selva_daemon.render_jobs import ClipJob, RenderSettings, build_jobs
+from selva_daemon.render_report import FailedClip, RenderReport
+from selva_daemon.status import JobStatus
+
+ProgressListener = Callable[[float, str], None]
+SHOWN_FAILURES = 5
+
+
+def build_settings(
+    bundle: Bundle, *, model: str | None = None, priority: str = "interactive"
+) -> RenderSettings:
+    """How the bundle wants its stems made. model: in place of the bundle's own. Raises RequestError, UnknownModelError."""
+    options = bundle.options
+    return RenderSettings(
+        model=choose_model(model or options.model),
+        stems_folder=bundle.stems_folder,
+        num_takes=options.takes,
+        seed=options.seed,
+        sample_rate_hz=options.sample_rate,
+        sampling=SamplingSettings(num_steps=options.steps, guidance=options.guidance),
+        priority=priority,
+    )
+
+
+def fill_bundle(
+    bundle: Bundle,
+    settings: RenderSettings,
+    *,
+    client: Client,
+    on_status: StatusListener,
+    output: Path | None = None,
+) -> RenderReport:
+    """Have all stems of a bundle made, into it; also write the cut with them to `output`.
+
+    Raises as `render_sheet` does, and TimelineWriteError.
+    """
+    sheet = bundle.spot()
+    report = render_sheet(
+        sheet, settings, client=client, timeline_name=bundle.timeline.name, on_status=on_status
+    )
+    bundle.stems_folder.mkdir(exist_ok=True)
+    if output is not None and report.stems:
+        placed = place_found_stems(bundle.timeline, sheet, bundle.options, bundle.stems_folder)
+        write_timeline(placed.timeline, output, base_folder=bundle.base_folder)
+        report.kept = list(placed.kept)
+        report.timeline = output.absolute()
+    return report
+
+
+def submit(bundle: Bundle) -> list[str]:
+    """Hand a bundle's jobs to the daemon that runs; returns their ids, one or more per clip.
+
+    Clips that cannot be rendered are named in a warning. Raises BundleUnfilledError when none can, DaemonError.
+    """
+    settings = build_settings(bundle)
+    present, failed = split_missing_media(bundle.spot())
+    job_ids: list[str] = []
+    with Client.connect() as client:
+        try:
+            for job in build_jobs(present, settings, timeline_name=bundle.timeline.name):
+                try:
+                    job_ids.append(client.submit(job.request).job_id)
+                except InvalidRequestError as error:
+                    failed.append(FailedClip.of(job.clip, error))
+        except BaseException:
+            with suppress(SelvaError):
+                client.cancel(*job_ids)
+            raise
+    if not job_ids:
+        raise _unfilled(failed, num_stems=0)
+    if failed:
+        warnings.warn(f"left out: {_explain(failed)}", stacklevel=2)
+    return job_ids
+
+
+def fill_and_wait(bundle: Bundle, on_progress: ProgressListener | None) -> list[str]:
+    """Fill a bundle by the daemon that runs; returns the ids of its jobs when its stems lie in it.
+
+    Raises BundleUnfilledError when some could not be made, DaemonError.
+    """
+    progress = _Progress(bundle.spot(), bundle.options.takes, on_progress)
+    with Client.connect() as client:
+        report = fill_bundle(bundle, build_settings(bundle), client=client, on_status=progress)
+    if report.failed:
+        raise _unfilled(report.failed, num_stems=len(report.stems))
+    return list(progress.job_ids)
+
+
+def add_small_pictures(bundle: Bundle) -> None:
+    """Put what models look at into the bundle, clip by clip, so that it needs no media. Raises MediaError, OutputError."""
+    copies = [
+        PictureCopy(
+            media=clip.media_path,
+            start_s=clip.sound_media_start_s,
+            duration_s=clip.sound_duration_s,
+            speed=clip.speed,
+            target=target,
+        )
+        for clip in bundle.spot().clips
+        if not (target := picture_path(clip, bundle.folder)).is_file()
+    ]
+    write_picture_copies(copies)
+
+
+@contextmanager
+def opened_for_filling(path: Path) -> Iterator[Bundle]:
+    """A bundle to fill. A .selvaz is unpacked beside itself, as a .selva that stays, and packed again at the end.
+
+    Raises TimelineReadError; TimelineWriteError when another bundle lies where it would be unpacked.
+    """
+    if path.suffix.lower() != ZIP_SUFFIX:
+        yield open_bundle(path)
+        return
+    folder = path.with_suffix(SUFFIX)
+    if not os.path.lexists(folder):
+        _unpack_beside(path, folder)
+    elif not _is_same_request(path, folder):
+        raise TimelineWriteError(
+            f"{folder} is there already and asks for something else than {path.name}; move one of them away"
+        )
+    yield open_bundle(folder)
+    pack_zip(folder, path)
+
+
+def _unpack_beside(path: Path, folder: Path) -> None:
+    scratch = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    try:
+        scratch.mkdir()
+        unpack_zip(path, scratch)
+        scratch.rename(folder)
+    except OSError as error:
+        raise TimelineWriteError(f"cannot unpack {path} beside itself: {error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_same_request(path: Path, folder: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(TIMELINE_NAME) == (folder / TIMELINE_NAME).read_bytes()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise TimelineReadError(f"{path} or {folder} is not a sound bundle: {error}") from error
+
+
+class _Progress:
+    """Sums up all jobs of a bundle for one callback."""
+
+    def __init__(self, sheet: CueSheet, num_takes: int, on_progress: ProgressListener | None) -> None:
+        self._num_stems = sum(cue.num_takes or num_takes for cue in sheet.cues)
+        self._on_progress = on_progress
+        self._done: dict[str, float] = {}
+
+    @property
+    def job_ids(self) -> list[str]:
+        return list(self._done)
+
+    def __call__(self, job: ClipJob, status: JobStatus) -> None:
+        self._done[status.job_id] = status.num_stems * (1.0 if status.is_finished else status.fraction)
+        if self._on_progress is not None:
+            fraction = sum(self._done.values()) / max(self._num_stems, 1)
+            self._on_progress(min(fraction, 1.0), f"{job.clip.name}: {status.stage or status.state}")
+
+
+def _unfilled(failed: list[FailedClip], *, num_stems: int) -> BundleUnfilledError:
+    return BundleUnfilledError(
+        _explain(failed), num_stems=num_stems, clips=[clip.name for clip in failed[:100]]
+    )
+
+
+def _explain(failed: list[FailedClip]) -> str:
+    shown = "; ".join(f"{clip.name!r}: {clip.message}" for clip in failed[:SHOWN_FAILURES])
+    more = f"; and {len(failed) - SHOWN_FAILURES} more" if len(failed) > SHOWN_FAILURES else ""
+    return f"{shown}{more}" or "the bundle asks for nothing that could be rendered"

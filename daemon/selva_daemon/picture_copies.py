@@ -1,0 +1,90 @@
+"""Small copies of what clips show, made in a process of its own (`python -m selva_daemon.picture_copies`).
+
+Like probing: a client loads no decoder, and a file that crashes one takes nobody with it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from selva_core.errors import MediaUnreadableError, SelvaError
+from selva_daemon.errors import from_wire, to_wire
+from selva_daemon.launch import python_executable
+
+CHUNK = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureCopy:
+    """A range of a media file, retimed, and where its copy goes."""
+
+    media: Path
+    start_s: Fraction
+    duration_s: Fraction
+    speed: Fraction
+    target: Path
+
+    def to_json(self) -> dict[str, str]:
+        return {name: str(value) for name, value in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, str]) -> PictureCopy:
+        return cls(
+            media=Path(values["media"]),
+            start_s=Fraction(values["start_s"]),
+            duration_s=Fraction(values["duration_s"]),
+            speed=Fraction(values["speed"]),
+            target=Path(values["target"]),
+        )
+
+
+def write_picture_copies(copies: Sequence[PictureCopy]) -> None:
+    """Write all copies; folders are made. Raises MediaError and OutputError at the first that cannot be written."""
+    for first in range(0, len(copies), CHUNK):
+        _run(copies[first : first + CHUNK])
+
+
+def _run(copies: Sequence[PictureCopy]) -> None:
+    asked = json.dumps([copy.to_json() for copy in copies])
+    done = subprocess.run(  # noqa: S603 - our own interpreter, paths go through its standard input
+        [python_executable(), "-m", "selva_daemon.picture_copies"],
+        input=asked.encode(),
+        capture_output=True,
+        check=False,
+    )
+    try:
+        answer: Any = json.loads(done.stdout)
+    except ValueError as exc:
+        raise MediaUnreadableError(
+            f"a small copy of {copies[0].media.name} or a clip after it crashed its reader (status {done.returncode})"
+        ) from exc
+    if "error" in answer:
+        raise from_wire(answer["error"])
+
+
+def _write(copies: Sequence[PictureCopy]) -> dict[str, Any]:
+    from selva_core.engine import PictureRange  # noqa: PLC0415 - only here, in a process of its own
+    from selva_core.small_pictures import write_small_picture  # noqa: PLC0415
+
+    try:
+        for copy in copies:
+            copy.target.parent.mkdir(parents=True, exist_ok=True)
+            picture = PictureRange(
+                path=copy.media, start_s=copy.start_s, duration_s=copy.duration_s, speed=copy.speed
+            )
+            write_small_picture(picture, copy.target)
+    except SelvaError as exc:
+        return {"error": to_wire(exc)}
+    return {}
+
+
+if __name__ == "__main__":
+    answer = _write([PictureCopy.from_json(values) for values in json.load(sys.stdin)])
+    sys.stdout.write(json.dumps(answer))

@@ -1,0 +1,88 @@
+"""Cuts to bundle, stems as a daemon leaves them, and what a timeline holds, in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import opentimelineio as otio
+from selva_otio.cues import Cue
+from selva_otio.placement import measure_span
+from selva_otio.selva_bundle.bundle_folder import Bundle, open_bundle
+
+from selva_core.engine import Waveform
+from selva_core.stem_file import write_stem
+from tests.selva_otio.cuts import CutBuilder
+
+DOG = {"Dog": "small dog barking"}
+RATE_HZ = 24000 / 1001
+
+
+def media_file(folder: Path, name: str = "shot.mov") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"picture")
+    return path
+
+
+def make_cut(media: Path, *, url: str | None = None) -> otio.schema.Timeline:
+    """Two clips of one file around a gap, at 23.976 from 01:00:00:00, with metadata of somebody else's."""
+    builder = CutBuilder(rate_hz=RATE_HZ, start_frame=86_400, media_url=url or media.as_uri())
+    track = builder.track(
+        builder.clip("one", offset=12, frames=24), builder.gap(6), builder.clip("two", offset=100, frames=48)
+    )
+    timeline = builder.timeline(track)
+    timeline.metadata["studio"] = {"shot": 7}
+    track[0].metadata["selva"] = {"note": "ours by name only"}
+    return timeline
+
+
+def write_bundle_file(timeline: otio.schema.Timeline, path: Path, **options: Any) -> Bundle:
+    otio.adapters.write_to_file(timeline, str(path), **options)
+    return open_bundle(path)
+
+
+def make_stem(
+    bundle: Bundle, cue: Cue, *, number: int = 1, level: float = 0.1, told: Mapping[str, str] | None = None
+) -> Path:
+    """A stem as the daemon writes it into a bundle; `number` is its take, `told` changes what it says of itself."""
+    options = bundle.options
+    span = measure_span(cue.clip, bundle.spot().clock, options.sample_rate)
+    provenance: Mapping[str, str] = {
+        "cue": cue.id,
+        "track": cue.track,
+        "take": str(number),
+        "prompt": cue.prompt,
+        "negative_prompt": cue.negative_prompt,
+        "seed": str(options.seed + number - 1),
+        "model": "selva-nano",
+        "num_steps": str(options.steps),
+        "guidance": f"{options.guidance:g}",
+        **(told or {}),
+    }
+    bundle.stems_folder.mkdir(exist_ok=True)
+    name = "_".join([cue.track, cue.clip.name, f"t{number:02}", *(told or {}).values()])
+    path = bundle.stems_folder / f"{name}_{level:g}.wav"
+    samples = np.full(span.num_samples, level, dtype=np.float32)
+    write_stem(
+        path,
+        Waveform(samples=samples, sample_rate_hz=options.sample_rate),
+        sample_rate_hz=options.sample_rate,
+        num_samples=span.num_samples,
+        provenance=provenance,
+    )
+    return path
+
+
+def stem_files(timeline: otio.schema.Timeline) -> dict[str, list[str]]:
+    """Names of the files of each audio track, all takes of all clips."""
+    return {
+        track.name: [
+            Path(reference.target_url).name
+            for clip in track.find_clips()
+            for reference in clip.media_references().values()
+        ]
+        for track in timeline.audio_tracks()
+    }
