@@ -53,7 +53,7 @@ def test_missing_bridge_is_told_in_the_window(world: World) -> None:
     world.tick(3)
     assert world.canvas.says("selva host install reaper")
     assert world.canvas.says(f"REAPER scripts {selva_core.__version__}")
-    world.canvas.press_escape()
+    world.canvas.press("escape")
     world.tick()
 
 

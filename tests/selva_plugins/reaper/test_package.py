@@ -30,7 +30,7 @@ from .scenes import SCRIPTS, open_scene, plan_for, stems_of, type_sounds
 LUA_FILES = sorted(SCRIPTS.rglob("*.lua"))
 RELEASED = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
 GFX_VARIABLES = ["x", "y", "w", "h", "mouse_x", "mouse_y", "mouse_cap", "mouse_wheel", "ext_retina"]
-MAYBE_ABSENT = ["ImGui_GetBuiltinPath"]
+MAYBE_ABSENT = ["ImGui_GetBuiltinPath", "osara_outputMessage"]
 
 
 def build_luacheck_std() -> str:

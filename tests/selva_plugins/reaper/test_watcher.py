@@ -48,7 +48,7 @@ def test_window_stays_while_there_is_something_to_read(world: World) -> None:
     bridge.finish([plan_for(world, item)], notices=["the prompt is far from what selva-nano was trained for"])
     world.tick(4 * 60, seconds=0.25)
     assert world.canvas.says("far from what selva-nano was trained for")
-    world.canvas.press_escape()
+    world.canvas.press("escape")
     world.tick(3)
     assert world.is_idle
 

@@ -31,8 +31,11 @@ return function(selva)
   end
 
   local function own_row(text, colour)
+    local title = "REAPER scripts " .. selva.VERSION
     return {
-      title = "REAPER scripts " .. selva.VERSION,
+      key = "own",
+      title = title,
+      news = title .. ": " .. text,
       colour = colour,
       lines = { { text = "In " .. selva.lib_folder }, { text = text, colour = colour } },
       buttons = build_buttons(),
@@ -56,7 +59,7 @@ return function(selva)
     for _, fact in ipairs(status.checks) do
       local colour = LEVEL_COLOURS[fact.level]
       rows[#rows + 1] = {
-        title = fact.title, colour = colour, buttons = {},
+        key = fact.title, title = fact.title, news = fact.title .. ": " .. fact.text, colour = colour, buttons = {},
         lines = { { text = fact.text, colour = fact.level ~= "ok" and colour or nil } },
       }
     end

@@ -88,10 +88,11 @@ return function()
     return lines
   end
 
-  -- A button; true while the mouse is over it.
-  function paint.button(label, x, y, width, height)
+  -- A button, with a frame when keys would press it; true while the mouse is over it.
+  function paint.button(label, x, y, width, height, has_focus)
     local mouse_x, mouse_y = gfx.mouse_x / paint.scale, gfx.mouse_y / paint.scale
     local is_hot = mouse_x >= x and mouse_x < x + width and mouse_y >= y and mouse_y < y + height
+    if has_focus then paint.box(x - 2, y - 2, width + 4, height + 4, "text") end
     paint.box(x, y, width, height, is_hot and "button_hot" or "button")
     paint.colour("text")
     local text = shorten(label, width - 8)

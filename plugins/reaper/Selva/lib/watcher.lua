@@ -214,9 +214,19 @@ return function(selva)
     return status.message, "busy"
   end
 
+  -- What is said aloud of a request: quarters of the way, not every step, and how it ended.
+  local function describe_news(entry, text)
+    local status = entry.status
+    if is_over(entry) or entry.waiting or not status or status.state ~= "working" then
+      return entry.request.label .. ": " .. text
+    end
+    return string.format("%s: %d percent", entry.request.label, math.floor(status.fraction * 4) * 25)
+  end
+
   local function build_row(entry)
     local text, colour = describe_state(entry)
     local row = {
+      key = entry.id, news = not entry.is_history and describe_news(entry, text) or nil,
       title = entry.request.label, right = "", colour = colour, buttons = list_buttons(entry),
       lines = { { text = text, colour = (colour == "busy" or colour == "row") and "faint" or colour } },
     }
@@ -249,8 +259,8 @@ return function(selva)
       rows[index] = attempt(entry, build_row) or build_row(entry)
     end
     if #rows == 0 then
-      rows[1] = { title = "No requests", buttons = {}, lines = { {
-        text = "Select video items and run the action Selva: Generate stems for selected items." } } }
+      local text = "Select video items and run the action Selva: Generate stems for selected items."
+      rows[1] = { key = "none", title = "No requests", news = text, buttons = {}, lines = { { text = text } } }
     end
     return rows
   end

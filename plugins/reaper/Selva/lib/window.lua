@@ -1,10 +1,15 @@
 -- The window: a list of rows, each with a title, a few lines, a bar, and buttons. It shows progress, the job list and the
 -- check.
 --
--- A row is {title, right, lines = {{text, colour}}, fraction, colour, buttons = {{label, on_click}}}.
+-- A row is {key, title, right, lines = {{text, colour}}, fraction, colour, buttons = {{label, on_click}}, news}. `key` tells
+-- rows apart; `news` is what is said aloud, where a screen reader is there, whenever it changes.
+--
+-- All of it works without a mouse: Tab and the arrows go from button to button, Enter presses, Page Up and Page Down
+-- scroll, R reads everything aloud, Escape closes.
 
 return function(selva)
   local paint = selva.import("paint")
+  local speech = selva.import("speech")
 
   local window = {}
 
@@ -12,19 +17,25 @@ return function(selva)
   local MARGIN, GAP = 14, 8
   local TITLE_SIZE, TEXT_SIZE, LINE_HEIGHT = 16, 13, 18
   local BAR_HEIGHT, BUTTON_WIDTH, BUTTON_HEIGHT = 6, 84, 24
-  local KEY_ESCAPE, KEY_CLOSED = 27, -1
-  local LEFT_BUTTON = 1
+  local KEY_ESCAPE, KEY_CLOSED, KEY_TAB, KEY_ENTER, KEY_SPACE = 27, -1, 9, 13, 32
+  local KEY_LEFT, KEY_RIGHT, KEY_UP, KEY_DOWN = 1818584692, 1919379572, 30064, 1685026670
+  local KEY_PAGE_UP, KEY_PAGE_DOWN = 1885828464, 1885824110
+  local STEPS = { [KEY_TAB] = 1, [KEY_RIGHT] = 1, [KEY_DOWN] = 1, [KEY_LEFT] = -1, [KEY_UP] = -1 }
+  local SCROLLS = { [KEY_PAGE_UP] = -200, [KEY_PAGE_DOWN] = 200 }
+  local LEFT_BUTTON, SHIFT = 1, 8
 
   local is_open = false
   local was_pressed = false
   local scroll = 0
+  local focus -- {key, label} of the button that Enter presses; nil until a key chose one
+  local is_focus_moved = false
 
   function window.open(title, is_tall)
     gfx.ext_retina = 1
     gfx.init(title, WIDTH, is_tall and TALL_HEIGHT or HEIGHT, 0)
     paint.scale = gfx.ext_retina > 1 and gfx.ext_retina or 1
     is_open = true
-    scroll = 0
+    scroll, focus = 0, nil
   end
 
   function window.is_open()
@@ -60,7 +71,8 @@ return function(selva)
     local x = right
     for index = #row.buttons, 1, -1 do
       x = x - BUTTON_WIDTH
-      local is_hot = paint.button(row.buttons[index].label, x, y, BUTTON_WIDTH, BUTTON_HEIGHT)
+      local has_focus = focus and focus.key == row.key and focus.label == row.buttons[index].label
+      local is_hot = paint.button(row.buttons[index].label, x, y, BUTTON_WIDTH, BUTTON_HEIGHT, has_focus)
       if is_hot and is_click then clicked = row.buttons[index].on_click end
       x = x - GAP
     end
@@ -103,6 +115,67 @@ return function(selva)
     return is_click
   end
 
+  -- Everything that can be pressed, from top to bottom.
+  local function list_buttons(rows)
+    local all = {}
+    for _, row in ipairs(rows) do
+      for _, button in ipairs(row.buttons) do
+        all[#all + 1] = { key = row.key, label = button.label, on_click = button.on_click, row = row }
+      end
+    end
+    return all
+  end
+
+  local function find_focus(all)
+    for index, button in ipairs(all) do
+      if focus and button.key == focus.key and button.label == focus.label then return index end
+    end
+    return nil
+  end
+
+  local function list_words(rows)
+    local words = {}
+    for _, row in ipairs(rows) do
+      words[#words + 1] = row.title
+      for _, line in ipairs(row.lines) do words[#words + 1] = line.text end
+    end
+    return words
+  end
+
+  local function move_focus(all, step)
+    if #all == 0 then return end
+    local index = find_focus(all)
+    index = index and (index - 1 + step) % #all + 1 or (step > 0 and 1 or #all)
+    focus = all[index]
+    is_focus_moved = true
+    speech.say(focus.label .. ", button", table.unpack(list_words({ focus.row })))
+  end
+
+  -- Does what a key asks for; returns what a pressed button does.
+  local function answer_key(key, rows)
+    local all = list_buttons(rows)
+    if STEPS[key] then
+      local is_backward = key == KEY_TAB and math.floor(gfx.mouse_cap) & SHIFT ~= 0
+      move_focus(all, is_backward and -1 or STEPS[key])
+    elseif key == KEY_ENTER or key == KEY_SPACE then
+      local index = find_focus(all)
+      return index and all[index].on_click
+    elseif SCROLLS[key] then
+      scroll = scroll + SCROLLS[key]
+    elseif key == string.byte("r") or key == string.byte("R") then
+      speech.say(table.unpack(list_words(rows)))
+    end
+    return nil
+  end
+
+  local function say_news(rows)
+    local news = {}
+    for _, row in ipairs(rows) do
+      if row.news then news[#news + 1] = { key = row.key, text = row.news } end
+    end
+    speech.say_news(news)
+  end
+
   local function read_scroll(content_height, view_height)
     scroll = scroll - gfx.mouse_wheel / 2
     gfx.mouse_wheel = 0
@@ -120,14 +193,20 @@ return function(selva)
     local view_height = gfx.h / paint.scale - LINE_HEIGHT - GAP
     local is_click = read_click()
     paint.box(0, 0, gfx.w / paint.scale, gfx.h / paint.scale, "ground")
-    local y = MARGIN - scroll
-    local clicked
+    local clicked = answer_key(key, rows)
+    say_news(rows)
+    local scrolled = scroll
+    local y = MARGIN - scrolled
     for _, row in ipairs(rows) do
       local height, click = draw_row(row, y, width, is_click)
+      if is_focus_moved and focus.key == row.key and (y < 0 or y + height > view_height) then
+        scroll = scrolled + y - MARGIN
+      end
       clicked = clicked or click
       y = y + height + GAP
     end
-    read_scroll(y + scroll, view_height)
+    is_focus_moved = false
+    read_scroll(y + scrolled, view_height)
     paint.box(0, view_height, gfx.w / paint.scale, LINE_HEIGHT + GAP, "ground")
     paint.font(TEXT_SIZE)
     paint.text(footer, MARGIN, view_height + 4, width, "faint")

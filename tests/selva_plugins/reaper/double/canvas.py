@@ -13,6 +13,20 @@ from PIL import Image, ImageDraw, ImageFont
 
 _KEY_CLOSED = -1
 _BOLD = ord("b")
+_SHIFT = 8
+
+# What gfx.getchar answers for keys that are no letters.
+KEYS = {
+    "escape": 27,
+    "tab": 9,
+    "enter": 13,
+    "left": 1_818_584_692,
+    "right": 1_919_379_572,
+    "up": 30_064,
+    "down": 1_685_026_670,
+    "page up": 1_885_828_464,
+    "page down": 1_885_824_110,
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,7 @@ class Canvas:
         self._frame: list[Stroke] = []
         self._keys: list[int] = []
         self._click: tuple[float, float] | None = None
+        self._modifiers = 0
         self._font: tuple[int, bool] = (12, False)
         self._get: Callable[[bytes], Any] = lambda name: 0.0
         self._set: Callable[[bytes, Any], None] = lambda name, value: None
@@ -77,8 +92,10 @@ class Canvas:
         stroke = next(stroke for stroke in self.strokes if stroke.kind == "text" and stroke.text == label)
         self._click = (stroke.x + stroke.width / 2, stroke.y + stroke.height / 2)
 
-    def press_escape(self) -> None:
-        self._keys.append(27)
+    def press(self, key: str, *, shift: bool = False) -> None:
+        """Press a key during the next tick: one of KEYS, or a letter."""
+        self._keys.append(KEYS[key] if key in KEYS else ord(key))
+        self._modifiers = _SHIFT if shift else 0
 
     def close(self) -> None:
         """The user closes the window by its own button."""
@@ -116,10 +133,11 @@ class Canvas:
         x, y = self._click or (-1.0, -1.0)
         self._set(b"mouse_x", x)
         self._set(b"mouse_y", y)
-        self._set(b"mouse_cap", 1.0 if self._click else 0.0)
+        self._set(b"mouse_cap", float((1 if self._click else 0) | self._modifiers))
 
     def end_tick(self) -> None:
         self._click = None
+        self._modifiers = 0
 
     def call(self, name: str, arguments: list[Any]) -> Any:
         """A gfx function; raises RuntimeError for what needs a window when there is none."""

@@ -21,6 +21,7 @@ class Profile:
     system: str = "Other"
     lua: str = "5.4"
     has_imgui: bool = False
+    has_osara: bool = False
 
     @property
     def is_windows(self) -> bool:

@@ -14,10 +14,11 @@ from . import dialog_functions, item_functions, project_functions, system_functi
 from .canvas import Canvas
 from .dialog_functions import InputDialog
 from .imgui_functions import IMGUI_SIGNATURES, ImGuiWindow
+from .osara_functions import OSARA_SIGNATURES, say
 from .registry import FUNCTIONS, Call, Complaint
 from .state import Item, Project, Source, Take, Track, UndoStep
 from .system import Profile, System
-from .table import load_gfx_signatures, load_signatures, parse_version
+from .table import Signature, load_gfx_signatures, load_signatures, parse_version
 
 _FUNCTION_ROOMS = (dialog_functions, item_functions, project_functions, system_functions, track_functions)
 
@@ -70,6 +71,7 @@ class World(System):
         self.input_dialogs: list[InputDialog] = []
         self.save_path: Path | None = None
         self.console: list[str] = []
+        self.spoken: list[str] = []
         self.ext_state: dict[tuple[str, str], tuple[str, bool]] = {}
         self.loose_sources: list[Source] = []
         self.num_peaks_built = 0
@@ -179,20 +181,10 @@ class World(System):
             attribute_filter=_refuse_attributes,
         )
         script = Script(path=str(path), guarded=lambda: None)
-        version = parse_version(self.profile.version)
         host = runtime.table_from(
             {
                 b"functions": runtime.table_from(
-                    {
-                        name.encode(): self._bind(script, name)
-                        for name, signature in load_signatures().items()
-                        if signature.since <= version
-                    }
-                    | (
-                        {name.encode(): self._bind(script, name) for name in IMGUI_SIGNATURES}
-                        if self.profile.has_imgui
-                        else {}
-                    )
+                    {name.encode(): self._bind(script, name) for name in self._signatures()}
                 ),
                 b"gfx_functions": runtime.table_from(
                     {name.encode(): self._bind_gfx(script, name) for name in load_gfx_signatures()}
@@ -209,6 +201,18 @@ class World(System):
         loader = runtime.eval(b"function(text, name) return assert(load(text, name)) end")
         script.run_chunk = lambda text: loader(text, chunk_name)()  # type: ignore[attr-defined]
         return script
+
+    def _signatures(self) -> dict[str, Signature]:
+        """What this version of REAPER has, with its extensions."""
+        version = parse_version(self.profile.version)
+        known = {
+            name: signature for name, signature in load_signatures().items() if signature.since <= version
+        }
+        if self.profile.has_imgui:
+            known |= IMGUI_SIGNATURES
+        if self.profile.has_osara:
+            known |= OSARA_SIGNATURES
+        return known
 
     def _call(self, script: Script, call: Callable[[], Any]) -> None:
         self.current = script
@@ -248,12 +252,12 @@ class World(System):
     # Calls from Lua ---------------------------------------------------------------------------------------------------
 
     def _bind(self, script: Script, name: str) -> Callable[..., Any]:
-        signature = load_signatures().get(name) or IMGUI_SIGNATURES[name]
+        signature = self._signatures()[name]
 
         def call(count: int, *values: Any) -> Any:
             self.current = script
             try:
-                function = FUNCTIONS.get(name) or self._imgui_function(name)
+                function = FUNCTIONS.get(name) or self._extension_function(name)
                 if function is None:
                     raise Complaint("the double does not play this function; add it when a script needs it")
                 arguments = Call(self, signature, count, values).check()
@@ -271,7 +275,9 @@ class World(System):
 
         return call
 
-    def _imgui_function(self, name: str) -> Callable[..., Any] | None:
+    def _extension_function(self, name: str) -> Callable[..., Any] | None:
+        if name in OSARA_SIGNATURES:
+            return say
         if name not in IMGUI_SIGNATURES:
             return None
         return lambda world, *arguments: self.imgui.call(world, name, list(arguments))
