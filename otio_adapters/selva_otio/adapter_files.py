@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import opentimelineio as otio
 
 from selva_otio.errors import TimelineReadError, UnsupportedFormatError
 from selva_otio.otio_files import first_line, load_bounded, only_timeline
-
-_ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
-
-
-def load_fcp7_xml(path: Path) -> otio.schema.Timeline:
-    """Final Cut Pro 7 XML, as Premiere and Resolve write it. Raises TimelineReadError, UnsupportedFormatError."""
-    content = load_bounded(path)
-    if _ENTITY.search(content) or b"\x00" in content:
-        raise TimelineReadError(
-            f"{path} defines entities of its own, which a timeline does not need; it is not read"
-        )
-    if b"<xmeml" not in content:
-        raise TimelineReadError(f"{path} is not Final Cut Pro 7 XML (xmeml)")
-    return _load_with(path, adapter="fcp_xml", package="otio-fcp-adapter")
 
 
 def load_aaf(path: Path) -> otio.schema.Timeline:

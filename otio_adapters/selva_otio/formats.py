@@ -14,19 +14,32 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_otio.adapter_files import load_aaf, load_fcp7_xml
+from selva_otio.adapter_files import load_aaf
 from selva_otio.bundles import load_folder_bundle, unpacked_bundle, write_folder_bundle, write_zip_bundle
 from selva_otio.errors import UnsupportedFormatError
+from selva_otio.fcp7_xml.files import drop_document, find_document, load_fcp7_xml, write_fcp7_xml
 from selva_otio.final_cut_xml.reader import load_fcpxml
 from selva_otio.final_cut_xml.writer import write_fcpxml
 from selva_otio.format_options import Destination, ReadOptions
-from selva_otio.losses import EFFECTS, FADES, Feature
+from selva_otio.losses import (
+    CLIP_MARKERS,
+    DISABLED,
+    EFFECTS,
+    FADES,
+    OFF_FRAME,
+    TIMELINE_MARKERS,
+    TRANSITIONS,
+    Feature,
+)
 from selva_otio.media import build_media_url, is_relative_url, resolve_media_path
+from selva_otio.mlt_xml.reader import load_mlt
+from selva_otio.mlt_xml.writer import write_mlt
 from selva_otio.otio_files import load_otio_file, write_otio_file
 from selva_otio.reaper_project.project_files import (
     build_project_bytes,
     check_project_target,
     drop_project_text,
+    has_project_text,
     load_project,
 )
 from selva_otio.track_layout import OFFLINE_CLIPS, OPENED_NESTS, OTHER_TRACKS, SPEED_RAMPS
@@ -45,7 +58,8 @@ class TimelineFormat:
     lies in it. keeps_metadata: whether what we write under "selva" comes back; if not, prompts also go into markers,
     and a file beside the timeline keeps the rest (`sidecars`). shows_takes: whether a clip can have several media;
     if not, `write` gets further takes as disabled clips on tracks of their own. cannot_hold: what it loses, said
-    when it is written.
+    when it is written. keeps_rest: whether a timeline goes back into the file it was read from, so that all but its
+    stems stays as it was.
     """
 
     name: str
@@ -57,6 +71,7 @@ class TimelineFormat:
     keeps_metadata: bool = False
     shows_takes: bool = False
     cannot_hold: tuple[Feature, ...] = ()
+    keeps_rest: Callable[[otio.schema.Timeline], bool] = lambda timeline: False
     advice: str = ""
 
 
@@ -81,7 +96,7 @@ def _open_folder_bundle(path: Path, options: ReadOptions) -> Iterator[tuple[otio
 
 def _write_otio(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
     """Relative media URLs are made absolute when the new file lies elsewhere: they would lead nowhere."""
-    plain = drop_project_text(timeline)
+    plain = _drop_sources(timeline)
     target = destination.target
     if target.absolute().parent != destination.base_folder:
         plain = _with_absolute_urls(plain, destination.base_folder)
@@ -90,13 +105,18 @@ def _write_otio(timeline: otio.schema.Timeline, destination: Destination) -> Seq
 
 
 def _write_zip_bundle(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
-    write_zip_bundle(timeline, destination.target, destination.base_folder)
+    write_zip_bundle(_drop_sources(timeline), destination.target, destination.base_folder)
     return [destination.target]
 
 
 def _write_folder_bundle(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
-    write_folder_bundle(timeline, destination.target, destination.base_folder)
+    write_folder_bundle(_drop_sources(timeline), destination.target, destination.base_folder)
     return [destination.target]
+
+
+def _drop_sources(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
+    """Without the text of the file it came from, which only that kind of file has use for."""
+    return drop_document(drop_project_text(timeline))
 
 
 def _with_absolute_urls(timeline: otio.schema.Timeline, base_folder: Path) -> otio.schema.Timeline:
@@ -155,8 +175,16 @@ FORMATS = (
         write=_write_project,
         keeps_metadata=True,
         shows_takes=True,
+        keeps_rest=has_project_text,
     ),
-    TimelineFormat(name="Final Cut Pro 7 XML", suffix=".xml", open=_beside(load_fcp7_xml)),
+    TimelineFormat(
+        name="Final Cut Pro 7 XML",
+        suffix=".xml",
+        open=_beside(load_fcp7_xml),
+        write=write_fcp7_xml,
+        cannot_hold=(FADES, EFFECTS, OTHER_TRACKS, SPEED_RAMPS, OFF_FRAME),
+        keeps_rest=lambda timeline: find_document(timeline) is not None,
+    ),
     TimelineFormat(name="AAF", suffix=".aaf", open=_beside(load_aaf)),
     TimelineFormat(
         name="Final Cut Pro XML",
@@ -173,7 +201,18 @@ FORMATS = (
     TimelineFormat(
         name="Kdenlive project",
         suffix=".kdenlive",
-        advice="export OpenTimelineIO from Kdenlive (25.04 or later) instead",
+        open=_beside(load_mlt),
+        advice="Kdenlive (25.04 or later) imports OpenTimelineIO",
+    ),
+    TimelineFormat(
+        name="MLT XML",
+        suffix=".mlt",
+        open=_beside(load_mlt),
+        write=write_mlt,
+        cannot_hold=(
+            *(FADES, EFFECTS, TRANSITIONS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
+            *(DISABLED, CLIP_MARKERS, TIMELINE_MARKERS),
+        ),
     ),
 )
 

@@ -72,7 +72,7 @@ PROFILES = (
     HostProfile(
         name="kdenlive",
         label="Kdenlive",
-        suffixes=(".kdenlive", ".otio", ".mlt"),
+        suffixes=(".otio", ".mlt"),
         keeps_metadata=False,
         shows_takes=False,
         cannot_hold=(TRANSITIONS, NESTS, CLIP_MARKERS),

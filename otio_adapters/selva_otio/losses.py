@@ -9,9 +9,9 @@ from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.clock import exact_seconds
+from selva_otio.clock import exact_rate, exact_seconds
 from selva_otio.errors import TimelineError
-from selva_otio.stem_tracks import NAMESPACE, STEM_SCHEMA
+from selva_otio.stem_tracks import STEM_SCHEMA, TRACK_SCHEMA, read_facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +39,19 @@ def describe_losses(timeline: otio.schema.Timeline, lost: Mapping[str, Iterable[
     return tuple(sentences)
 
 
+def only_stem_tracks(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
+    """What a render adds to a timeline."""
+    added = otio.schema.Timeline(name=timeline.name)
+    added.tracks.extend(track.clone() for track in timeline.tracks if read_facts(track, TRACK_SCHEMA))
+    return added
+
+
 def iter_stems(timeline: otio.schema.Timeline) -> Iterator[tuple[otio.schema.Clip, Mapping[str, Any]]]:
     """The stems on a timeline's audio tracks with what we wrote about them."""
     for track in timeline.audio_tracks():
         for item in track:
-            facts = item.metadata.get(NAMESPACE)
-            is_known = isinstance(item, otio.schema.Clip) and isinstance(facts, Mapping)
-            if is_known and facts.get("schema") == STEM_SCHEMA:
+            facts = read_facts(item, STEM_SCHEMA)
+            if isinstance(item, otio.schema.Clip) and facts:
                 yield item, facts
 
 
@@ -128,6 +134,19 @@ def _count_other_sound(timeline: otio.schema.Timeline) -> int:
     return sum(id(clip) not in stems for clip in clips)
 
 
+def _count_off_frame(timeline: otio.schema.Timeline) -> int:
+    number = 0
+    for track in timeline.tracks:
+        cursor_s = Fraction(0)
+        for item in track if isinstance(track, otio.schema.Track) else ():
+            if not isinstance(item, otio.core.Item):
+                continue
+            rate = exact_rate(item.duration().rate)
+            number += isinstance(item, otio.schema.Clip) and (cursor_s * rate).denominator != 1
+            cursor_s += exact_seconds(item.duration())
+    return number
+
+
 def _is_positive(pair: Any) -> bool:
     try:
         return Fraction(int(pair[0]), int(pair[1])) > 0
@@ -156,3 +175,6 @@ EFFECTS = Feature(name="effects", words="they are left out", count=_count_effect
 DISABLED = Feature(name="disabled items", words="they are left out", count=_count_disabled)
 PICTURE = Feature(name="picture tracks", words="only sound is written", count=_count_video_tracks)
 OTHER_SOUND = Feature(name="other sound", words="only stems are written", count=_count_other_sound)
+OFF_FRAME = Feature(
+    name="time between frames", words="those clips lie on the nearest frame", count=_count_off_frame
+)

@@ -20,6 +20,19 @@ from selva_otio.picture import item_duration_s, trimmed_start_s
 NAMESPACE = "selva"
 TRACK_SCHEMA = "selva.track/1"
 STEM_SCHEMA = "selva.stem/1"
+TAKE_TRACK_SCHEMA = "selva.take-track/1"
+"""Of tracks that hold the silent takes of a stem track, in files whose clips have one media each."""
+
+
+def read_facts(owner: otio.core.SerializableObjectWithMetadata, schema: str) -> Mapping[str, Any]:
+    """What we wrote about a stem (STEM_SCHEMA) or a stem track (TRACK_SCHEMA); empty for anything else."""
+    facts = owner.metadata.get(NAMESPACE)
+    return facts if isinstance(facts, Mapping) and facts.get("schema") == schema else {}
+
+
+def is_our_track(track: otio.schema.Track) -> bool:
+    """Whether it holds stems, or the silent takes of stems."""
+    return bool(read_facts(track, TRACK_SCHEMA) or read_facts(track, TAKE_TRACK_SCHEMA))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +46,7 @@ class PlacedItem:
     @property
     def facts(self) -> Mapping[str, Any]:
         """What we wrote about it; empty when it is not a stem of ours."""
-        facts = self.item.metadata.get(NAMESPACE)
-        is_stem = isinstance(facts, Mapping) and facts.get("schema") == STEM_SCHEMA
-        return facts if is_stem else {}
+        return read_facts(self.item, STEM_SCHEMA)
 
     @property
     def cue(self) -> str:
@@ -113,10 +124,7 @@ def read_lanes(timeline: otio.schema.Timeline, name: str) -> list[Lane]:
 
 
 def _iter_stem_tracks(timeline: otio.schema.Timeline) -> Iterator[otio.schema.Track]:
-    for track in timeline.tracks:
-        facts = track.metadata.get(NAMESPACE)
-        if isinstance(facts, Mapping) and facts.get("schema") == TRACK_SCHEMA:
-            yield track
+    yield from (track for track in timeline.tracks if read_facts(track, TRACK_SCHEMA))
 
 
 def _is_named(track: otio.schema.Track, name: str) -> bool:

@@ -9,9 +9,15 @@ from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_otio.conforming import conform_timeline
 from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
 from selva_otio.format_options import Destination, ReadOptions
 from selva_otio.formats import FORMATS, check_project_source, find_format, open_file
+from selva_otio.host_profiles import PLAIN, HostProfile
+from selva_otio.losses import describe_losses, only_stem_tracks
+from selva_otio.media_search import find_missing_media
+from selva_otio.restoring import restore_stems
+from selva_otio.sidecars import write_sidecar
 from selva_otio.whole_files import check_folder_writable
 
 
@@ -24,13 +30,30 @@ class OpenTimeline:
     base_folder: Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class WrittenTimeline:
+    """What was written. files: the timeline, or its parts where a kind of file needs several. sidecar: what the file
+    itself does not keep of our stems. losses: a sentence for each thing of this timeline that is not in the file.
+    """
+
+    files: tuple[Path, ...]
+    sidecar: Path | None = None
+    losses: tuple[str, ...] = ()
+
+
 @contextmanager
-def open_timeline(path: Path) -> Iterator[OpenTimeline]:
+def open_timeline(path: Path, options: ReadOptions | None = None) -> Iterator[OpenTimeline]:
     """Open a timeline file; the media of an .otioz is there until it is closed. The file is never changed.
+
+    Media that is not where the timeline says is looked for in the options' media folders. Stems whose metadata a
+    host has dropped are known again by the file that was written beside their timeline.
 
     Raises TimelineReadError, UnsupportedFormatError.
     """
-    with open_file(path, ReadOptions()) as (timeline, base_folder):
+    options = options or ReadOptions()
+    with open_file(path, options) as (timeline, base_folder):
+        find_missing_media(timeline, options.media_folders, base_folder)
+        restore_stems(timeline, path, base_folder)
         yield OpenTimeline(path=path, timeline=timeline, base_folder=base_folder)
 
 
@@ -40,8 +63,8 @@ def load_timeline(path: Path) -> otio.schema.Timeline:
         return opened.timeline
 
 
-def check_timeline_target(target: Path, source: Path | None = None) -> None:
-    """Whether a timeline can be written to `target`; leaves nothing behind.
+def check_timeline_target(target: Path, source: Path | None = None, profile: HostProfile = PLAIN) -> None:
+    """Whether a timeline can be written to `target`, and the host would import it; leaves nothing behind.
 
     Raises UnsupportedFormatError, or TimelineWriteError when the folder is missing or may not be written, or when
     the target is the source.
@@ -51,6 +74,10 @@ def check_timeline_target(target: Path, source: Path | None = None) -> None:
         written = ", ".join(row.suffix for row in FORMATS if row.write is not None)
         raise UnsupportedFormatError(
             f"{row.name} ({row.suffix}) is not written; a timeline is written as {written}"
+        )
+    if profile.suffixes and row.suffix not in profile.suffixes:
+        raise UnsupportedFormatError(
+            f"{profile.label} does not import {row.suffix}; write {' or '.join(profile.suffixes)}"
         )
     if source is not None and _is_same_file(source, target):
         raise TimelineWriteError(
@@ -73,16 +100,38 @@ def check_timeline_target(target: Path, source: Path | None = None) -> None:
         check_project_source(source, target)
 
 
-def write_timeline(timeline: otio.schema.Timeline, target: Path, *, base_folder: Path | None = None) -> None:
-    """Write a timeline in the format of the target's suffix, whole or not at all.
+def write_timeline(
+    timeline: otio.schema.Timeline,
+    target: Path,
+    *,
+    base_folder: Path | None = None,
+    profile: HostProfile = PLAIN,
+) -> WrittenTimeline:
+    """Write a timeline in the format of the target's suffix, each file whole or not at all.
 
-    base_folder: where its relative media URLs start, by default the target's folder. Raises TimelineWriteError,
-    UnsupportedFormatError.
+    base_folder: where its relative media URLs start, by default the target's folder. profile: the host it is for.
+    Raises TimelineWriteError, UnsupportedFormatError.
     """
     row = find_format(target)
     if row.write is None:
         raise UnsupportedFormatError(f"{row.name} ({row.suffix}) is not written")
-    row.write(timeline, Destination(target=target, base_folder=base_folder or target.absolute().parent))
+    keeps_metadata = row.keeps_metadata and profile.keeps_metadata
+    conformed = conform_timeline(
+        timeline,
+        profile,
+        keeps_metadata=keeps_metadata,
+        shows_takes=row.shows_takes and profile.shows_takes,
+    )
+    folder = base_folder or target.absolute().parent
+    files = row.write(conformed, Destination(target=target, base_folder=folder, profile=profile))
+    return WrittenTimeline(
+        files=tuple(files),
+        sidecar=None if keeps_metadata else write_sidecar(timeline, target),
+        losses=describe_losses(
+            only_stem_tracks(timeline) if row.keeps_rest(timeline) else timeline,
+            {row.name: row.cannot_hold, profile.label: profile.cannot_hold},
+        ),
+    )
 
 
 def _is_same_file(source: Path, target: Path) -> bool:

@@ -196,48 +196,6 @@ def test_kinds_that_are_not_read_say_what_to_do_instead(tmp_path: Path, suffix: 
         load_timeline(path)
 
 
-def test_an_entity_bomb_is_never_expanded(tmp_path: Path) -> None:
-    path = tmp_path / "bomb.xml"
-    path.write_text('<!DOCTYPE xmeml [<!ENTITY a "lol"><!entity b "&a;&a;">]><xmeml>&b;</xmeml>')
-    with pytest.raises(TimelineReadError, match="entities"):
-        load_timeline(path)
-
-
-def test_xml_that_is_no_timeline_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "page.xml"
-    path.write_text("<html/>")
-    with pytest.raises(TimelineReadError, match="xmeml"):
-        load_timeline(path)
-
-
-@pytest.mark.skipif(
-    "fcp_xml" not in otio.adapters.available_adapter_names(), reason="otio-fcp-adapter is not installed"
-)
-def test_final_cut_7_xml_gives_the_same_cues(tmp_path: Path) -> None:
-    cut = CutBuilder(rate_hz=24000 / 1001, start_frame=86_400, media_start_frame=172_800)
-    track = cut.track(cut.gap(13), cut.clip("a", offset=37, frames=120), cut.clip("b", offset=11, frames=50))
-    timeline = cut.timeline(track)
-    path = tmp_path / "cut.xml"
-    otio.adapters.write_to_file(timeline, str(path), adapter_name="fcp_xml")
-    ours = spot_timeline(timeline, [DOG], base_folder=tmp_path)
-    theirs = spot_timeline(load_timeline(path), [DOG], base_folder=tmp_path)
-    assert [cue.id for cue in theirs.cues] == [cue.id for cue in ours.cues]  # track, file and source range
-    assert [(clip.name, clip.record_start_s, clip.source_timecode) for clip in theirs.clips] == [
-        (clip.name, clip.record_start_s, clip.source_timecode) for clip in ours.clips
-    ]
-    assert theirs.clock == ours.clock
-
-
-@pytest.mark.skipif(
-    "fcp_xml" in otio.adapters.available_adapter_names(), reason="otio-fcp-adapter is installed"
-)
-def test_a_reader_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "cut.xml"
-    path.write_text("<xmeml/>")
-    with pytest.raises(UnsupportedFormatError, match="pip install otio-fcp-adapter"):
-        load_timeline(path)
-
-
 def test_the_kind_of_a_file_is_told_by_its_suffix(tmp_path: Path) -> None:
     assert find_format(Path("Cut.OTIO")).name == "OpenTimelineIO"
     assert find_format(Path("cut.rpp.new")).name == "REAPER project"

@@ -58,9 +58,14 @@ def check_project_target(source: Path, target: Path) -> None:
         check_media_stays_found(load_project_text(source), *folders)
 
 
+def has_project_text(timeline: otio.schema.Timeline) -> bool:
+    """Whether a timeline carries the text of the project it came from."""
+    return _KEPT in (timeline.metadata.get(NAMESPACE) or {})
+
+
 def drop_project_text(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
     """The timeline, or a clone of it, without the text of the project it came from."""
-    if _KEPT not in (timeline.metadata.get(NAMESPACE) or {}):
+    if not has_project_text(timeline):
         return timeline
     clone = timeline.clone()
     del clone.metadata[NAMESPACE][_KEPT]

@@ -1,0 +1,125 @@
+"""What a kind of file, or a host, drops of our stems: kept in a JSON file beside the timeline, found again later.
+
+`OUT.xml.selva.json` lies beside OUT.xml. A timeline that comes back from a host may have another name and lie
+elsewhere, so the file is also looked for beside the timeline and beside the stems and their folder. Stems are known
+again by the names of their files, which are never given twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+import opentimelineio as otio
+
+from selva_otio.errors import UnsupportedUrlError
+from selva_otio.losses import iter_stems
+from selva_otio.media import SOUND_SUFFIXES, resolve_media_path
+from selva_otio.stem_tracks import TRACK_SCHEMA, read_facts
+from selva_otio.whole_files import staged_file
+
+SCHEMA = "selva.sidecar/1"
+SUFFIX = ".selva.json"
+MAX_SIDECARS = 64
+MAX_SIDECAR_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownStem:
+    """A stem as it was placed: what we wrote about it, which take a file is, and about its track."""
+
+    facts: dict[str, Any]
+    take: int
+    track: dict[str, Any]
+
+
+def write_sidecar(timeline: otio.schema.Timeline, target: Path) -> Path | None:
+    """Write what is known of a timeline's stems beside `target`; None when it has none. Raises TimelineWriteError."""
+    stems = [
+        {"facts": _plain(facts), "track": _plain(read_facts(clip.parent(), TRACK_SCHEMA))}
+        for clip, facts in iter_stems(timeline)
+    ]
+    if not stems:
+        return None
+    path = target.with_name(target.name + SUFFIX)
+    content = {"schema": SCHEMA, "timeline": timeline.name, "stems": stems}
+    with staged_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
+    return path
+
+
+def find_known_stems(path: Path, references: Iterable[str], base_folder: Path) -> dict[str, KnownStem]:
+    """What sidecars tell, by file name (case folded), the newest sidecar's word first.
+
+    path: the timeline that was read. references: URLs of its sounds. Files that are no sidecars are passed over.
+    """
+    folders: dict[Path, None] = {path.absolute().parent: None}
+    for url in references:
+        try:
+            media = resolve_media_path(url, base_folder)
+        except UnsupportedUrlError:
+            continue
+        folders |= {media.parent: None, media.parent.parent: None}
+    known: dict[str, KnownStem] = {}
+    for sidecar in _newest_first(folders):
+        for name, stem in _iter_stems_of(sidecar):
+            known.setdefault(name, stem)
+    return known
+
+
+def name_of(url: str) -> str:
+    """The file name in a media URL, as stems are compared."""
+    return PurePosixPath(unquote(url).replace("\\", "/")).name.casefold()
+
+
+def may_be_stem(url: str) -> bool:
+    return PurePosixPath(name_of(url)).suffix in SOUND_SUFFIXES
+
+
+def _newest_first(folders: Iterable[Path]) -> list[Path]:
+    found: dict[Path, float] = {}
+    for folder in folders:
+        try:
+            for path in folder.glob(f"*{SUFFIX}"):
+                state = path.stat()
+                if state.st_size <= MAX_SIDECAR_BYTES:
+                    found[path] = state.st_mtime
+        except OSError:
+            continue
+    return sorted(found, key=lambda path: -found[path])[:MAX_SIDECARS]
+
+
+def _iter_stems_of(path: Path) -> Iterator[tuple[str, KnownStem]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        return
+    for entry in content.get("stems") or ():
+        facts, track = (
+            (entry.get(key) for key in ("facts", "track")) if isinstance(entry, dict) else (None, None)
+        )
+        takes = facts.get("takes") if isinstance(facts, dict) else None
+        if not isinstance(facts, dict) or not isinstance(track, dict) or not isinstance(takes, list):
+            continue
+        for take in takes:
+            if (
+                isinstance(take, dict)
+                and isinstance(take.get("url"), str)
+                and isinstance(take.get("take"), int)
+            ):
+                yield name_of(take["url"]), KnownStem(facts=facts, take=take["take"], track=track)
+
+
+def _plain(value: Any) -> Any:
+    """Metadata of OpenTimelineIO as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    return [_plain(item) for item in value]
