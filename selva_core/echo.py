@@ -30,7 +30,7 @@ from selva_core.engine import (
     Waveform,
 )
 from selva_core.errors import RequestError, SelvaError
-from selva_core.media import MediaReader, check_range
+from selva_core.moving_picture import check_range, open_picture
 from selva_core.render_meter import Stage
 
 ECHO_MODEL_ID = "selva-echo"
@@ -183,7 +183,7 @@ def _shown_lumas(picture: PictureRange, check: Callable[[], None]) -> list[tuple
     far_s = picture.start_s + picture.speed * picture.duration_s
     first_s, last_s = min(picture.start_s, far_s), max(picture.start_s, far_s)
     lumas = []
-    with MediaReader(picture.path) as reader:
+    with open_picture(picture) as reader:
         check_range(reader, picture)
         for shown in reader.iter_shown(first_s):
             check()

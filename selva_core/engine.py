@@ -19,6 +19,35 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 MAX_SEED = 2**63 - 1
+MISSING_IMAGE_POLICIES = ("error", "hold", "black")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSequence:
+    """Numbered pictures that are played as one moving picture, `rate_hz` of them a second.
+
+    The path beside it is a pattern with the number as printf has it, `frame.%04d.png` ("%%" is a percent sign). Picture k,
+    from 0, is the file with the number `first + k * step`. first, last: None for the lowest and the highest that lie there.
+    missing: what is seen in place of a file that is not there: nothing, which is an error; the picture before it (hold);
+    or black.
+    """
+
+    rate_hz: Fraction
+    first: int | None = None
+    last: int | None = None
+    step: int = 1
+    missing: str = "error"
+
+    def __post_init__(self) -> None:
+        if self.rate_hz <= 0:
+            raise RequestError(f"an image sequence has a rate above 0; got {float(self.rate_hz):g}")
+        if self.step < 1:
+            raise RequestError(f"an image sequence goes on by 1 or more numbers; got {self.step}")
+        if self.first is not None and self.last is not None and self.last < self.first:
+            raise RequestError(f"an image sequence ends after it begins; got {self.first} to {self.last}")
+        if self.missing not in MISSING_IMAGE_POLICIES:
+            allowed = ", ".join(MISSING_IMAGE_POLICIES)
+            raise RequestError(f"missing images are one of {allowed}; got {self.missing!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +58,14 @@ class PictureRange:
     then. Times are exact seconds on the file's own clock, zero at its first frame (an embedded timecode is not in them).
     `speed` is 1 for ordinary clips, 2 for twice as fast, 0 for a freeze frame. Negative is reverse: `start_s` is then the
     start of the frame seen first, and at t the first frame is seen that begins at or after that media time, so that every
-    frame lasts as long as it does forwards.
+    frame lasts as long as it does forwards. images: where `path` is the pattern of an image sequence.
     """
 
     path: Path
     start_s: Fraction
     duration_s: Fraction
     speed: Fraction = Fraction(1)
+    images: ImageSequence | None = None
 
     def __post_init__(self) -> None:
         if self.duration_s <= 0:

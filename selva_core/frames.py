@@ -19,7 +19,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from selva_core.engine import PictureRange
 from selva_core.errors import MediaUnreadableError, RequestError
-from selva_core.media import MediaReader, check_range
+from selva_core.moving_picture import MovingPicture, check_range, open_picture
 
 MIN_NUM_FRAMES = 16
 PICTURE_RATE_HZ = Fraction(25)
@@ -74,13 +74,13 @@ def iter_frames(
     num_inside = min(math.ceil(picture.duration_s * frame_rate_hz), num_frames)
     times_s = [picture.start_s + picture.speed * k / frame_rate_hz for k in range(num_inside)]
     times_s += times_s[-1:] * (num_frames - num_inside)
-    with MediaReader(picture.path) as reader:
+    with open_picture(picture) as reader:
         check_range(reader, picture)
         yield from _frames_at(reader, times_s, FrameScaler(size_px), picture.speed)
 
 
 def _frames_at(
-    reader: MediaReader, times_s: Sequence[Fraction], scaler: FrameScaler, speed: Fraction
+    reader: MovingPicture, times_s: Sequence[Fraction], scaler: FrameScaler, speed: Fraction
 ) -> Iterator[Frame]:
     if speed >= 0:
         yield from _frames_forwards(reader, times_s, scaler)
@@ -91,7 +91,7 @@ def _frames_at(
 
 
 def _frames_forwards(
-    reader: MediaReader, times_s: Sequence[Fraction], scaler: FrameScaler, *, is_reverse: bool = False
+    reader: MovingPicture, times_s: Sequence[Fraction], scaler: FrameScaler, *, is_reverse: bool = False
 ) -> Iterator[Frame]:
     """Yield one scaled frame for each of the ascending media times; past the media's end its last frame.
 
@@ -114,7 +114,7 @@ def _frames_forwards(
             return
 
 
-def _require_whole(reader: MediaReader, decoded_end_s: Fraction, last_s: Fraction) -> None:
+def _require_whole(reader: MovingPicture, decoded_end_s: Fraction, last_s: Fraction) -> None:
     if last_s > decoded_end_s + reader.frame_s:
         raise MediaUnreadableError(
             f"{reader.path.name} breaks off after {float(decoded_end_s):.3f} s although it claims "
@@ -153,9 +153,18 @@ class FrameScaler:
             rgb, width=self.size_px, height=self.size_px, interpolation=Interpolation.BICUBIC, threads=1
         )
         pixels = np.asarray(square.to_ndarray(), dtype=np.uint8)
-        upright = np.ascontiguousarray(_turned(pixels, _display_matrix(frame)))
+        upright = np.ascontiguousarray(_upright(pixels, frame))
         upright.setflags(write=False)
         return upright
+
+
+def _upright(square: Frame, frame: VideoFrame) -> Frame:
+    try:
+        return _turned(square, _display_matrix(frame))
+    except (
+        ValueError
+    ):  # beside it lies something PyAV has no name for, such as EXIF, and none of it can be read
+        return np.rot90(square, round(frame.rotation / 90))
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:

@@ -50,8 +50,8 @@ class KeptTokens:
         facts = (
             self._maker,
             str(picture.path),
-            key.size_bytes,
-            key.mtime_ns,
+            key.stamp,
+            picture.images,
             picture.start_s,
             picture.duration_s,
             picture.speed,

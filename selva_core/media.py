@@ -24,12 +24,10 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from selva_core.engine import PictureRange
 from selva_core.errors import (
     MediaNotFoundError,
     MediaUnreadableError,
     NoVideoStreamError,
-    RangeOutsideMediaError,
 )
 
 _STILL_FORMATS = frozenset({"image2", "image2pipe"})
@@ -285,7 +283,7 @@ def _moving_picture(container: InputContainer, path: Path) -> VideoStream:
     if container.format.name in _STILL_FORMATS or container.format.name.endswith("_pipe"):
         raise NoVideoStreamError(
             f"{path.name} is a still picture; sound is made for moving pictures. "
-            "Image sequences are not read yet: export them as a video file",
+            "An image sequence is named by its pattern, as frame.%04d.png, with its frame rate",
             **facts,
         )
     moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -308,20 +306,3 @@ def _seek_targets_s(first_s: Fraction) -> Iterator[Fraction]:
 
 def _timestamp(frame: VideoFrame) -> int | None:
     return frame.pts if frame.pts is not None else frame.dts
-
-
-def check_range(reader: MediaReader, picture: PictureRange) -> None:
-    """Raise RangeOutsideMediaError where `picture` leaves the media by more than one frame on either side."""
-    far_s = picture.start_s + picture.speed * picture.duration_s
-    first_s, last_s = min(picture.start_s, far_s), max(picture.start_s, far_s)
-    begins_inside = -reader.frame_s <= first_s and (first_s < reader.end_s or picture.speed == 0)
-    if begins_inside and last_s <= reader.end_s + reader.frame_s:
-        return
-    raise RangeOutsideMediaError(
-        f"{reader.path.name} lasts {float(reader.end_s):.3f} s; the clip wants {float(first_s):.3f} s to "
-        f"{float(last_s):.3f} s of it. Trim the clip, or relink it to the whole media",
-        path=str(reader.path),
-        media_duration_s=float(reader.end_s),
-        wanted_start_s=float(first_s),
-        wanted_end_s=float(last_s),
-    )

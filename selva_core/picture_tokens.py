@@ -21,7 +21,7 @@ from selva_core.batching import BatchLimit
 from selva_core.engine import PictureRange
 from selva_core.frames import Frame, iter_frames
 from selva_core.kept_features import KeptTokens
-from selva_core.media import require_file
+from selva_core.moving_picture import read_stamp
 from selva_core.network import Network, cut_segments
 
 CHUNK_SEGMENTS = 8
@@ -37,15 +37,12 @@ class PictureKey:
 
     picture: PictureRange
     num_segments: int
-    size_bytes: int
-    mtime_ns: int
+    stamp: str
 
     @classmethod
     def read(cls, picture: PictureRange, num_segments: int) -> PictureKey:
         """Raises MediaNotFoundError, MediaUnreadableError."""
-        require_file(picture.path)
-        status = picture.path.stat()
-        return cls(picture, num_segments, status.st_size, status.st_mtime_ns)
+        return cls(picture, num_segments, read_stamp(picture))
 
 
 class PictureTokens:
