@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from selva_core.engine import SamplingSettings
@@ -51,8 +52,18 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_training_stages(stages)
 
+    _add_spectrograms(stages)
     _add_scoring(stages)
     return parser
+
+
+def _add_spectrograms(stages: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    look = stages.add_parser("spectrograms", help="draw dry sounds and stems of some scenes side by side")
+    look.add_argument("--model", default="selva-nano")
+    look.add_argument("--device", default="cpu")
+    look.add_argument("--seeds", type=int, nargs="+", required=True, help="outside the training range")
+    look.add_argument("-o", "--output", type=Path, required=True, help="PNG file")
+    look.set_defaults(run=_spectrograms)
 
 
 def _add_scoring(stages: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -153,6 +164,11 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _ship(options: argparse.Namespace) -> None:
     ship_weights(_work(options), options.output)
+
+
+def _spectrograms(options: argparse.Namespace) -> None:
+    draw_spectrograms = import_module("selva_core.training.spectrograms").draw_spectrograms
+    draw_spectrograms(load_engine(options.model, device=options.device), options.seeds, options.output)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -105,10 +105,6 @@ def evaluate_model(
 
     Raises RequestError when seeds are among those of training.
     """
-    if first_seed < FIRST_HELD_BACK_SEED:
-        raise RequestError(
-            f"seeds below {FIRST_HELD_BACK_SEED} are for training; got {first_seed}", seed=first_seed
-        )
     tallies: dict[str, Tally] = defaultdict(Tally)
     seconds: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +130,12 @@ def evaluate_model(
 
 
 def scored_scene(seed: int) -> Scene:
-    """The scene of a held-back seed with two or three sounding things."""
+    """The scene of a held-back seed with two or three sounding things.
+
+    Raises RequestError for a seed that training has seen.
+    """
+    if seed < FIRST_HELD_BACK_SEED:
+        raise RequestError(f"seeds below {FIRST_HELD_BACK_SEED} are for training; got {seed}", seed=seed)
     return build_scene(seed, duration_s=SCENE_S, num_targets=2 + seed % 2)
 
 

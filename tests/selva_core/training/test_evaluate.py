@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from selva_core.engine import PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
 from selva_core.errors import RequestError
 from selva_core.training.evaluate import evaluate_model, scored_scene
 from selva_core.training.prompts import HELD_BACK, TRAINING
 from selva_core.training.sound_distance import measure_mel_distance
+from selva_core.training.spectrograms import draw_spectrograms
 
 SEED = 3_000_000
 KIND_OF = {
@@ -98,3 +101,14 @@ def test_seeds_of_training_are_refused() -> None:
             settings=SamplingSettings(),
             mel_distance=measure_mel_distance,
         )
+
+
+def test_spectrograms_are_drawn_for_scenes_outside_of_training_only(tmp_path: Path) -> None:
+    engine = TruthfulEngine(is_swapped=False)
+    draw_spectrograms(engine, [SEED], tmp_path / "sounds.png")
+    width_px, height_px = Image.open(tmp_path / "sounds.png").size
+    assert width_px == 13 * 80
+    assert height_px == round(2 * 1.5 * 80)
+    with pytest.raises(RequestError, match="for training"):
+        draw_spectrograms(engine, [3], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
