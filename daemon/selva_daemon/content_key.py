@@ -32,6 +32,7 @@ def waveform_key(
             "start": _exact(media.start_s),
             "duration": _exact(media.duration_s),
             "speed": _exact(media.speed),
+            "images": None if media.images is None else media.to_wire()["images"],
             "prompt": request.prompt,
             "negative_prompt": request.negative_prompt,
             "seed": request.seed,

@@ -1,7 +1,8 @@
 """Who a media file is, without reading all of it.
 
 Size, modification time and the hash of its beginning, middle and end. Small files, and files changed a
-moment ago (whose time stamp may not tell two versions apart), are hashed as a whole.
+moment ago (whose time stamp may not tell two versions apart), are hashed as a whole. Of an image sequence, sizes and
+times of all images count, and the hash of the first, middle and last.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from selva_core.errors import MediaNotFoundError, MediaUnreadableError
+from selva_core.image_sequence import find_images
+from selva_daemon.schema import MediaRange
 
 PART_BYTES = 1 << 20
 WHOLE_BELOW_BYTES = 8 << 20
@@ -47,6 +50,32 @@ def identify_media(path: Path, *, now_s: float | None = None) -> MediaIdentity:
         raise MediaUnreadableError(f"{path} cannot be read: {exc.strerror or exc}", path=str(path)) from exc
     return MediaIdentity(
         size_bytes=facts.st_size, modified_ns=0 if whole else facts.st_mtime_ns, sha256=digest
+    )
+
+
+def identify_picture(media: MediaRange, *, now_s: float | None = None) -> MediaIdentity:
+    """Who the file or the image sequence of a job is. Raises MediaError."""
+    if media.images is None:
+        return identify_media(media.path, now_s=now_s)
+    laid = find_images(media.path, media.images)
+    now_s = time.time() if now_s is None else now_s
+    try:
+        found = {number: laid.pattern.file(number).stat() for number in laid.there}
+        size_bytes = sum(status.st_size for status in found.values())
+        whole = size_bytes <= WHOLE_BELOW_BYTES
+        looked_into = {laid.there[0], laid.there[len(laid.there) // 2], laid.there[-1]}
+        digest = hashlib.sha256()
+        for number, status in found.items():
+            digest.update(f"{number} {status.st_size} {0 if whole else status.st_mtime_ns}\n".encode())
+            if whole or number in looked_into or now_s - status.st_mtime < YOUNG_S:
+                with laid.pattern.file(number).open("rb") as file:
+                    digest.update(_hash_whole(file).encode())
+    except OSError as exc:
+        message = f"the images {media.path} cannot be read: {exc.strerror or exc}"
+        raise MediaUnreadableError(message, path=str(media.path)) from exc
+    newest_ns = max(status.st_mtime_ns for status in found.values())
+    return MediaIdentity(
+        size_bytes=size_bytes, modified_ns=0 if whole else newest_ns, sha256=digest.hexdigest()
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from selva_core.engine import StemRequest
 from selva_daemon.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
-from selva_daemon.media_identity import identify_media
+from selva_daemon.media_identity import identify_picture
 from selva_daemon.model_facts import ModelFacts
 from selva_daemon.schema import CueRequest, JobRequest, TakeRequest
 from selva_daemon.status import StemResult
@@ -64,7 +64,7 @@ class PlannedStem:
 
 def plan_stems(job: JobRequest, facts: ModelFacts) -> list[PlannedStem]:
     """One per cue and take, in the job's order. Raises MediaError."""
-    identity = identify_media(job.media.path)
+    identity = identify_picture(job.media)
     stems = []
     for cue in job.cues:
         for take in cue.takes:

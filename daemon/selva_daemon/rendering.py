@@ -13,7 +13,7 @@ from selva_core.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_daemon.model_facts import ModelFacts
 from selva_daemon.output_files import publish, resolve_output_folder, staging_folder
 from selva_daemon.planned_stems import PlannedStem, plan_stems
-from selva_daemon.schema import JobRequest
+from selva_daemon.schema import JobRequest, OutputRequest
 from selva_daemon.status import StemResult
 from selva_daemon.stem_cache import StemCache
 
@@ -41,8 +41,7 @@ class StemWriter(Protocol):
         path: Path,
         waveform: Waveform,
         *,
-        sample_rate_hz: int,
-        num_samples: int,
+        output: OutputRequest,
         provenance: Mapping[str, str],
     ) -> WriteReport:
         """Write the sound to a file, flushed to disk. Raises OutputError."""
@@ -200,11 +199,7 @@ class JobRenderer:
             waveform = waveforms[stem.waveform_key]
             path = staging / f"{index}.wav"
             report = self._write_stem(
-                path,
-                waveform,
-                sample_rate_hz=job.context.job.output.sample_rate_hz,
-                num_samples=job.context.job.output.num_samples,
-                provenance=stem.provenance(job.facts),
+                path, waveform, output=job.context.job.output, provenance=stem.provenance(job.facts)
             )
             staged.append((stem, path, (*job.facts.notices, *waveform.warnings, *report.warnings)))
         return staged
@@ -223,7 +218,11 @@ def _order(
 
     return RenderOrder(
         picture=PictureRange(
-            path=media.path, start_s=media.start_s, duration_s=media.duration_s, speed=media.speed
+            path=media.path,
+            start_s=media.start_s,
+            duration_s=media.duration_s,
+            speed=media.speed,
+            images=media.images,
         ),
         requests=requests,
         on_progress=on_progress,

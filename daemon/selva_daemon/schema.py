@@ -13,7 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from selva_core.engine import MAX_SEED, SamplingSettings
+from selva_core.engine import MAX_SEED, MISSING_IMAGE_POLICIES, ImageSequence, SamplingSettings
+from selva_core.errors import RequestError
+from selva_core.image_sequence import ImagePattern
 from selva_daemon.fields import FieldReader
 from selva_daemon.output_names import fault_of_file_stem
 
@@ -29,6 +31,9 @@ MAX_DURATION_S = Fraction(4 * 3600)
 MAX_START_S = Fraction(1_000_000)
 MAX_SPEED = Fraction(100)
 MAX_LABELS = 1000
+MAX_IMAGE_NUMBER = 2**31 - 1
+MAX_IMAGES = 10_000_000
+MAX_IMAGE_STEP = 1000
 MAX_TIME_REFERENCE_SAMPLES = 2**53
 MIN_SAMPLE_RATE_HZ = 8_000
 MAX_SAMPLE_RATE_HZ = 192_000
@@ -37,12 +42,28 @@ SPARE_OUTPUT_S = 60
 
 @dataclass(frozen=True, kw_only=True)
 class MediaRange:
-    """The picture: seconds on the file's own clock, `duration_s` on the record clock (see PictureRange)."""
+    """The picture: seconds on the file's own clock, `duration_s` on the record clock (see PictureRange).
+
+    images: where `path` is the pattern of an image sequence.
+    """
 
     path: Path
     start_s: Fraction
     duration_s: Fraction
     speed: Fraction = Fraction(1)
+    images: ImageSequence | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        wire: dict[str, Any] = {
+            "path": str(self.path),
+            "start_s": _pair(self.start_s),
+            "duration_s": _pair(self.duration_s),
+            "speed": _pair(self.speed),
+        }
+        if self.images is not None:
+            told = {**asdict(self.images), "rate_hz": _pair(self.images.rate_hz)}
+            wire["images"] = {name: value for name, value in told.items() if value is not None}
+        return wire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +141,7 @@ class JobRequest:
     def to_wire(self) -> dict[str, Any]:
         return {
             "label": self.label,
-            "media": {
-                "path": str(self.media.path),
-                "start_s": _pair(self.media.start_s),
-                "duration_s": _pair(self.media.duration_s),
-                "speed": _pair(self.media.speed),
-            },
+            "media": self.media.to_wire(),
             "model": self.model,
             "num_steps": self.sampling.num_steps,
             "guidance": self.sampling.guidance,
@@ -176,6 +192,25 @@ def _parse_media(reader: FieldReader) -> MediaRange:
         start_s=reader.rational("start_s", minimum=Fraction(0), maximum=MAX_START_S),
         duration_s=reader.rational("duration_s", minimum=Fraction(1, 1000), maximum=MAX_DURATION_S),
         speed=reader.rational("speed", minimum=-MAX_SPEED, maximum=MAX_SPEED, default=Fraction(1)),
+        images=_parse_images(reader) if reader.has("images") else None,
+    )
+
+
+def _parse_images(reader: FieldReader) -> ImageSequence:
+    try:
+        ImagePattern.of(_absolute(reader, "path"))
+    except RequestError as error:
+        reader.refuse("path", error.message)
+    images = reader.child("images")
+    first = images.integer("first", minimum=0, maximum=MAX_IMAGE_NUMBER) if images.has("first") else None
+    lowest = first or 0
+    last = images.integer("last", minimum=lowest, maximum=lowest + MAX_IMAGES) if images.has("last") else None
+    return ImageSequence(
+        rate_hz=images.rational("rate_hz", minimum=Fraction(1, 1000), maximum=Fraction(1000)),
+        first=first,
+        last=last,
+        step=images.integer("step", minimum=1, maximum=MAX_IMAGE_STEP, default=1),
+        missing=images.choice("missing", allowed=MISSING_IMAGE_POLICIES, default="error"),
     )
 
 

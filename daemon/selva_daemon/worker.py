@@ -25,7 +25,7 @@ from selva_daemon.errors import InternalError, to_wire
 from selva_daemon.link import take_over_standard_streams
 from selva_daemon.model_facts import ModelFacts, ModelMemory
 from selva_daemon.rendering import JobContext, JobRenderer, Made, OutputRules, ReadyJob, WriteReport
-from selva_daemon.schema import parse_job
+from selva_daemon.schema import OutputRequest, parse_job
 from selva_daemon.status import StemResult
 from selva_daemon.stem_cache import StemCache
 from selva_daemon.worker_link import Orders, ReportingLogHandler, Reports
@@ -219,12 +219,22 @@ def _build_renderer(arguments: argparse.Namespace, shelf: EngineShelf) -> JobRen
 
 
 def _write_stem(
-    path: Path, waveform: Waveform, *, sample_rate_hz: int, num_samples: int, provenance: Mapping[str, str]
+    path: Path, waveform: Waveform, *, output: OutputRequest, provenance: Mapping[str, str]
 ) -> WriteReport:
-    from selva_core.stem_file import write_stem  # noqa: PLC0415 - heavy, and its cost is a job's
+    from selva_core.riff import Label  # noqa: PLC0415 - heavy, and its cost is a job's
+    from selva_core.stem_file import write_stem  # noqa: PLC0415
 
     return write_stem(
-        path, waveform, sample_rate_hz=sample_rate_hz, num_samples=num_samples, provenance=provenance
+        path,
+        waveform,
+        sample_rate_hz=output.sample_rate_hz,
+        num_samples=output.num_samples,
+        provenance=provenance,
+        time_reference_samples=output.time_reference_samples,
+        labels=[
+            Label(start_sample=label.start_sample, num_samples=label.num_samples, text=label.text)
+            for label in output.labels
+        ],
     )
 
 

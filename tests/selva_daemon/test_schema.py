@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from selva_daemon.errors import InvalidRequestError
 from selva_daemon.output_names import fault_of_file_stem
 from selva_daemon.schema import LabelRequest, parse_job
 
+from selva_core.engine import ImageSequence
 from tests.selva_daemon.daemons import JobMaker
 
 Change = Callable[[dict[str, Any]], object]
@@ -45,6 +47,46 @@ def test_clock_and_labels_survive_the_wire(make_job: JobMaker) -> None:
     )
     request = replace(plain, output=output)
     assert parse_job(request.to_wire()) == request
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        ImageSequence(rate_hz=Fraction(24000, 1001)),
+        ImageSequence(rate_hz=Fraction(25), first=1001, last=1100, step=2, missing="hold"),
+    ],
+)
+def test_an_image_sequence_survives_the_wire(make_job: JobMaker, images: ImageSequence) -> None:
+    plain = make_job()
+    media = replace(plain.media, path=plain.media.path.with_name("shot.%04d.exr"), images=images)
+    request = replace(plain, media=media)
+    assert parse_job(request.to_wire()) == request
+
+
+@pytest.mark.parametrize(
+    ("field", "images"),
+    [
+        ("media.images", []),
+        ("media.images.rate_hz", {}),
+        ("media.images.rate_hz", {"rate_hz": [0, 1]}),
+        ("media.images.first", {"rate_hz": [25, 1], "first": -1}),
+        ("media.images.last", {"rate_hz": [25, 1], "first": 5, "last": 4}),
+        ("media.images.last", {"rate_hz": [25, 1], "first": 5, "last": 2**31}),
+        ("media.images.step", {"rate_hz": [25, 1], "step": 0}),
+        ("media.images.missing", {"rate_hz": [25, 1], "missing": "guess"}),
+        ("media.images.colour", {"rate_hz": [25, 1], "colour": "red"}),
+    ],
+)
+def test_a_wrong_field_of_an_image_sequence_is_named_alone(
+    field: str, images: object, body: dict[str, Any]
+) -> None:
+    body["media"].update(path="/shots/shot.%04d.png", images=images)
+    assert set(faults_of(body)) == {field}
+
+
+def test_an_image_sequence_needs_a_number_in_its_path(body: dict[str, Any]) -> None:
+    body["media"]["images"] = {"rate_hz": [25, 1]}
+    assert set(faults_of(body)) == {"media.path"}
 
 
 def test_defaults_fill_what_may_be_left_out(body: dict[str, Any]) -> None:

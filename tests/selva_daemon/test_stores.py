@@ -6,16 +6,18 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from selva_daemon.blob_store import BlobStore
-from selva_daemon.media_identity import PART_BYTES, WHOLE_BELOW_BYTES, identify_media
+from selva_daemon.media_identity import PART_BYTES, WHOLE_BELOW_BYTES, identify_media, identify_picture
 from selva_daemon.model_facts import ModelFacts, ModelMemory
+from selva_daemon.schema import MediaRange
 from selva_daemon.stem_cache import StemCache
 
-from selva_core.engine import Waveform
+from selva_core.engine import ImageSequence, Waveform
 from selva_core.errors import MediaNotFoundError, MediaUnreadableError
 from selva_core.models import file_path, find_model
 
@@ -146,6 +148,53 @@ def test_a_change_in_an_unhashed_part_is_seen_while_the_file_is_young(tmp_path: 
         stream.write(b"changed")
     os.utime(file, (LONG_AGO_S, LONG_AGO_S))
     assert identify_media(file, now_s=now_s) != before
+
+
+def sequence_at(folder: Path, *, image_bytes: int = 100, num_images: int = 12) -> MediaRange:
+    folder.mkdir(exist_ok=True)
+    for number in range(num_images):
+        file = folder / f"shot.{number:04d}.png"
+        file.write_bytes(np.random.default_rng(number).bytes(image_bytes))
+        os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+    return MediaRange(
+        path=folder / "shot.%04d.png",
+        start_s=Fraction(0),
+        duration_s=Fraction(1),
+        images=ImageSequence(rate_hz=Fraction(25)),
+    )
+
+
+@pytest.mark.parametrize("image_bytes", [100, WHOLE_BELOW_BYTES // 6])
+def test_an_image_sequence_is_known_by_all_of_its_images(tmp_path: Path, image_bytes: int) -> None:
+    media = sequence_at(tmp_path / "a", image_bytes=image_bytes)
+    before = identify_picture(media)
+    assert identify_picture(sequence_at(tmp_path / "b", image_bytes=image_bytes)) == before
+    (tmp_path / "a" / "notes.txt").write_text("not of the sequence")
+    assert identify_picture(media) == before
+    (tmp_path / "a" / "shot.0003.png").write_bytes(b"rendered again")
+    changed = identify_picture(media)
+    assert changed != before
+    (tmp_path / "a" / "shot.0007.png").unlink()
+    assert identify_picture(media) not in (before, changed)
+
+
+def test_a_touched_image_counts_in_a_big_sequence_and_not_in_a_small_one(tmp_path: Path) -> None:
+    small = sequence_at(tmp_path / "small")
+    big = sequence_at(tmp_path / "big", image_bytes=WHOLE_BELOW_BYTES // 6)
+    before = identify_picture(small), identify_picture(big)
+    for folder in ("small", "big"):
+        os.utime(tmp_path / folder / "shot.0004.png", (LONG_AGO_S + 100, LONG_AGO_S + 100))
+    assert identify_picture(small) == before[0]
+    assert identify_picture(big) != before[1]
+
+
+def test_the_identity_of_a_file_is_its_own_and_no_sequence_is_said(tmp_path: Path) -> None:
+    file = big_file(tmp_path / "a.mov")
+    media = MediaRange(path=file, start_s=Fraction(0), duration_s=Fraction(1))
+    assert identify_picture(media) == identify_media(file)
+    gone = replace(media, path=tmp_path / "gone.%04d.png", images=ImageSequence(rate_hz=Fraction(25)))
+    with pytest.raises(MediaNotFoundError, match=r"no image gone\.%04d\.png"):
+        identify_picture(gone)
 
 
 def test_a_file_that_is_not_there_or_no_file_is_told_apart(tmp_path: Path) -> None:
