@@ -130,7 +130,7 @@ def test_check_says_its_facts_together(world: World) -> None:
 
 def test_focus_below_the_window_scrolls_there(world: World) -> None:
     _, _, bridge = open_scene(world)
-    for number in range(8):
+    for number in range(5):
         ask(world, f"Dog {number}: bark")
         bridge.say("working")
     world.tick(30)
@@ -143,6 +143,15 @@ def test_focus_below_the_window_scrolls_there(world: World) -> None:
     assert not any(
         stroke.kind == "rect" and stroke.height == 28 and stroke.y < 290 for stroke in world.canvas.strokes
     )
+
+
+def test_sounds_are_asked_for_in_a_dialog_that_can_be_heard_though_reaimgui_is_there(tmp_path: Path) -> None:
+    world = World(Profile(has_osara=True, has_imgui=True), tmp_path)
+    open_scene(world)
+    ask(world)
+    assert [dialog.title for dialog in world.input_dialogs] == ["Selva: stems for 1 item"]
+    world.quit()
+    world.assert_clean()
 
 
 def test_without_a_screen_reader_keys_work_alike(deaf: World) -> None:

@@ -24,7 +24,9 @@ return function()
     return fits and interface
   end
 
+  -- Never for users of a screen reader, to which ReaImGui's windows are silent.
   function imgui_form.is_available()
+    if reaper.osara_outputMessage then return false end
     if ImGui == nil then ImGui = load_imgui() end
     return ImGui ~= false
   end
