@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -130,6 +131,17 @@ class RenderReport:
             "cached": result.cached,
             "warnings": [*clip.warnings, *result.warnings],
         }
+
+
+def iter_failure_lines(report: RenderReport) -> Iterator[str]:
+    """A line per reason, not per clip: a model that is not installed fails a hundred clips in one way."""
+    by_message: dict[str, list[FailedClip]] = {}
+    for failed in report.failed:
+        by_message.setdefault(failed.message, []).append(failed)
+    for message, clips in by_message.items():
+        where = report.sheet.clock.timecode(clips[0].record_start_s)
+        others = f" and {len(clips) - 1} more" if len(clips) > 1 else ""
+        yield f"{clips[0].name!r} at {where}{others} failed: {message}"
 
 
 def _pair(value: Fraction) -> list[int]:

@@ -12,7 +12,7 @@ import typer
 
 import selva_core
 from selva_core.errors import SelvaError
-from selva_daemon.cli import daemon, jobs, models, overview, render, spot
+from selva_daemon.cli import daemon, jobs, models, overview, render, spot, watch
 from selva_daemon.cli.cache import cache_app
 from selva_daemon.cli.host import host_app
 
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command()(render.render)
 app.command()(render.stems)
 app.command()(spot.spot)
+app.command()(watch.watch)
 app.command()(overview.overview)
 app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")
 app.add_typer(jobs.jobs_app, name="jobs", help="List, watch, cancel and retry jobs.")

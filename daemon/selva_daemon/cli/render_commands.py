@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import typer
@@ -18,7 +17,6 @@ from selva_otio import (
     parse_stem_track,
     spot_timeline,
 )
-from selva_otio.bare_media import build_media_clock, build_media_timeline
 from selva_otio.clock import parse_seconds
 from selva_otio.timelines import OpenTimeline, check_timeline_target, open_timeline
 
@@ -27,10 +25,10 @@ from selva_daemon.cli.console import say_table
 from selva_daemon.cli.progress_bars import RenderBars
 from selva_daemon.cli.refusals import EXIT_PARTLY_FAILED, EXIT_REFUSED, refusals
 from selva_daemon.client import Client
-from selva_daemon.probing import probe_in_process
+from selva_daemon.media_spotting import spot_media
 from selva_daemon.render import check_stems_folder, choose_model, render_sheet, render_timeline
 from selva_daemon.render_jobs import RenderSettings
-from selva_daemon.render_report import FailedClip, RenderReport
+from selva_daemon.render_report import RenderReport, iter_failure_lines
 from selva_daemon.spot_report import SpotReport, ask_running_daemon
 
 
@@ -165,20 +163,6 @@ def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
         sys.stderr.write(f"selva: left out {item.name!r} at {where}: {item.reason}\n")
 
 
-def spot_media(video: Path, tracks: list[StemTrack], *, start: str | None, end: str | None) -> CueSheet:
-    """The cue sheet of one media file. Raises MediaError, ClockError, CueError."""
-    facts = probe_in_process(video.absolute())
-    clock = build_media_clock(facts.frame_rate_hz, facts.timecode)
-    timeline = build_media_timeline(
-        facts.path,
-        clock,
-        duration_s=facts.duration_s,
-        start_s=Fraction(0) if start is None else clock.parse_moment_s(start),
-        end_s=facts.duration_s if end is None else clock.parse_moment_s(end),
-    )
-    return spot_timeline(timeline, tracks, base_folder=facts.path.parent, clock=clock)
-
-
 def iter_report_lines(report: RenderReport) -> Iterator[str]:
     """A line per stem, what to know about them, and where the timeline is."""
     clock = report.sheet.clock
@@ -196,17 +180,6 @@ def iter_report_lines(report: RenderReport) -> Iterator[str]:
         yield from (f"note: {clip.name!r}: {warning}" for warning in clip.warnings)
     if report.timeline is not None:
         yield f"timeline: {report.timeline}"
-
-
-def iter_failure_lines(report: RenderReport) -> Iterator[str]:
-    """A line per reason, not per clip: a model that is not installed fails a hundred clips in one way."""
-    by_message: dict[str, list[FailedClip]] = {}
-    for failed in report.failed:
-        by_message.setdefault(failed.message, []).append(failed)
-    for message, clips in by_message.items():
-        where = report.sheet.clock.timecode(clips[0].record_start_s)
-        others = f" and {len(clips) - 1} more" if len(clips) > 1 else ""
-        yield f"{clips[0].name!r} at {where}{others} failed: {message}"
 
 
 def _say_negative(tracks: list[StemTrack], negative: str) -> list[StemTrack]:

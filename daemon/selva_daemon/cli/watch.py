@@ -1,0 +1,65 @@
+"""`selva watch`: render what is put into a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from selva_daemon.cli.console import say
+from selva_daemon.cli.timeline_options import (
+    GuidanceOption,
+    HandlesOption,
+    ModelOption,
+    SampleRateOption,
+    SeedOption,
+    StepsOption,
+    TakesOption,
+)
+
+EXIT_PARTLY_FAILED = 3
+
+
+def watch(  # noqa: PLR0917 - typer calls it by keyword
+    inbox: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to watch.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="RESULTS", help="Where results go.")],
+    model: ModelOption = None,
+    takes: TakesOption = 1,
+    seed: SeedOption = 42,
+    handles: HandlesOption = "0",
+    sample_rate: SampleRateOption = 48_000,
+    steps: StepsOption = 25,
+    guidance: GuidanceOption = 4.5,
+    once: Annotated[
+        bool, typer.Option("--once", help="Render what is there now, and leave; 3 when something failed.")
+    ] = False,
+) -> None:
+    """Render what is put into a folder: bundles, and timelines or videos with a cue sheet of the same name.
+
+    Each is rendered once, when its files have come to rest, after the jobs of people who wait. Ctrl-C stops.
+    """
+    from selva_otio import SpotOptions  # noqa: PLC0415 - --help stays light
+    from selva_otio.clock import parse_seconds  # noqa: PLC0415
+
+    from selva_core.engine import SamplingSettings  # noqa: PLC0415
+    from selva_daemon.cli.refusals import refusals  # noqa: PLC0415
+    from selva_daemon.watch_folder import WatchFolder  # noqa: PLC0415
+    from selva_daemon.watch_rendering import WatchSettings  # noqa: PLC0415
+
+    with refusals(as_json=False):
+        settings = WatchSettings(
+            model=model,
+            num_takes=takes,
+            seed=seed,
+            sample_rate_hz=sample_rate,
+            sampling=SamplingSettings(num_steps=steps, guidance=guidance),
+            spot_options=SpotOptions(handles_s=parse_seconds(handles)),
+        )
+        folder = WatchFolder(inbox, output, settings, say=say)
+        settings.for_folder(output)
+        if not once:
+            say(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
+        folder.run(once=once)
+    if folder.num_failed:
+        raise typer.Exit(EXIT_PARTLY_FAILED)

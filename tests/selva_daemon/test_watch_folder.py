@@ -1,0 +1,307 @@
+"""Folders that are watched: what is put in is rendered once, by a real daemon, and what fails says so beside itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+import pytest
+from selva_daemon.cli import app
+from selva_daemon.client import Client
+from selva_daemon.errors import ConfigurationError, DaemonRunningError, DaemonUnavailableError
+from selva_daemon.places import Places
+from selva_daemon.watch_folder import WatchFolder
+from selva_daemon.watch_inbox import list_inbox
+from selva_daemon.watch_rendering import WatchSettings
+from selva_otio import SpotOptions
+from typer.testing import CliRunner
+
+from selva_core.engine import SamplingSettings
+from tests.selva_daemon.daemons import StartServer, wait_until
+from tests.selva_daemon.flashes import write_cut, write_flashing_clip
+from tests.selva_otio.cuts import CutBuilder
+from tests.selva_otio.selva_bundle.bundles import stem_files
+
+CUES = '[[cue]]\ntrack = "Click"\nprompt = "click"\n'
+SETTINGS = WatchSettings(model="selva-echo", sampling=SamplingSettings(), spot_options=SpotOptions())
+
+Watch = Callable[..., list[str]]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def watch_once(inbox: Path, results: Path) -> Watch:
+    """Let a new watcher handle all that is there; returns what it said."""
+
+    def watch(**options: Any) -> list[str]:
+        said: list[str] = []
+        WatchFolder(inbox, results, SETTINGS, say=said.append, settle_s=0.05, **options).run(once=True)
+        return said
+
+    return watch
+
+
+def make_cut(folder: Path, media: Path) -> otio.schema.Timeline:
+    write_flashing_clip(media, rate=Fraction(24), num_frames=24, flashes={5})
+    builder = CutBuilder(rate_hz=24.0, media_url=media.as_uri(), media_num_frames=24)
+    return builder.timeline(builder.track(builder.clip("a", offset=0, frames=24)))
+
+
+def put_cut(inbox: Path, name: str = "cut") -> Path:
+    cut = make_cut(inbox, inbox.parent / "shot.mov")
+    (inbox / f"{name}.toml").write_text(CUES)
+    return write_cut(cut, inbox / f"{name}.otio")
+
+
+def report_of(results: Path, name: str) -> Any:
+    return json.loads((results / name / "report.json").read_text())
+
+
+def num_jobs(places: Places) -> int:
+    with Client.connect(places=places) as client:
+        return len(client.jobs())
+
+
+def test_bundles_timelines_and_videos_are_rendered_each_to_its_place(
+    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch
+) -> None:
+    start_server()
+    put_cut(inbox)
+    write_flashing_clip(inbox / "walk.mov", rate=Fraction(25), num_frames=25, flashes={5})
+    (inbox / "walk.csv").write_text("track,prompt,from,to\nSteps,boots,0.2,0.8\nSteps,boots,0.8,1\n")
+    request = make_cut(inbox, inbox.parent / "other.mov")
+    otio.adapters.write_to_file(request, str(inbox / "job.selva"), tracks={"Dog": "dog"}, model="selva-echo")
+    otio.adapters.write_to_file(request, str(inbox / "zip.selvaz"), tracks={"Dog": "dog"}, model="selva-echo")
+    said = watch_once()
+    assert sorted(line.partition(" is done")[0] for line in said) == [
+        "cut.otio",
+        "job.selva",
+        "walk.mov",
+        "zip.selvaz",
+    ]
+    placed = otio.adapters.read_from_file(str(results / "cut" / "cut.otio"))
+    assert [len(files) for files in stem_files(placed).values()] == [1]
+    assert len(list((results / "cut" / "stems").iterdir())) == 1
+    assert len(list((results / "walk" / "stems").iterdir())) == 2
+    for bundle in ("job.selva", "zip.selvaz"):
+        files = stem_files(otio.adapters.read_from_file(str(inbox / bundle)))
+        assert [len(stems) for stems in files.values()] == [1]
+    assert report_of(results, "walk")["result"]["stems"][0]["track"] == "Steps"
+    assert not list(inbox.glob("*.failed.txt"))
+
+
+def test_nothing_is_rendered_twice_also_by_a_new_watcher_but_what_changed_is(
+    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, places: Places
+) -> None:
+    start_server()
+    put_cut(inbox)
+    request = make_cut(inbox, inbox.parent / "other.mov")
+    otio.adapters.write_to_file(request, str(inbox / "zip.selvaz"), tracks={"Dog": "dog"}, model="selva-echo")
+    assert len(watch_once()) == 2
+    assert num_jobs(places) == 2
+    assert watch_once() == []
+    assert num_jobs(places) == 2
+    (inbox / "cut.toml").write_text(CUES.replace('"click"', '"clack"'))
+    assert len(watch_once()) == 1
+    assert num_jobs(places) == 3
+    placed = otio.adapters.read_from_file(str(results / "cut" / "cut.otio"))
+    (clip,) = placed.tracks[1].find_clips()
+    assert clip.metadata["selva"]["prompt"] == "clack"
+
+
+def test_a_result_that_an_editor_changed_is_left_alone(
+    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch
+) -> None:
+    start_server()
+    put_cut(inbox)
+    watch_once()
+    edited = (results / "cut" / "cut.otio").read_text().replace("V1", "Picture")
+    (results / "cut" / "cut.otio").write_text(edited)
+    (inbox / "cut.toml").write_text(CUES.replace('"click"', '"clack"'))
+    watch_once()
+    assert (results / "cut" / "cut.otio").read_text() == edited
+    assert (results / "cut" / "cut-2.otio").exists()
+    assert report_of(results, "cut")["output"] == "cut-2.otio"
+
+
+def test_what_fails_says_why_beside_itself_and_is_tried_again_when_it_is_mended(
+    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, places: Places
+) -> None:
+    start_server()
+    cut = put_cut(inbox)
+    good = cut.read_text()
+    cut.write_text("no timeline")
+    (said,) = watch_once()
+    note = inbox / "cut.otio.failed.txt"
+    assert said.startswith("cut.otio failed: ")
+    assert "is not an OpenTimelineIO file" in note.read_text()
+    assert report_of(results, "cut")["state"] == "failed"
+    assert watch_once() == []
+    note.unlink()
+    assert len(watch_once()) == 1
+    assert note.exists()
+    cut.write_text(good)
+    (said,) = watch_once()
+    assert said.startswith("cut.otio is done")
+    assert not note.exists()
+    media = inbox.parent / "shot.mov"
+    media.rename(inbox.parent / "away.mov")
+    cut.write_text(good + "\n")
+    watch_once()
+    assert "there is no file at" in note.read_text()
+    (inbox.parent / "away.mov").rename(media)
+    note.unlink()
+    watch_once()
+    assert not note.exists()
+
+
+def test_two_files_that_one_cue_sheet_could_mean_are_refused(
+    inbox: Path, watch_once: Watch, start_server: StartServer
+) -> None:
+    start_server()
+    write_flashing_clip(inbox / "walk.mov", rate=Fraction(25), num_frames=5, flashes={2})
+    shutil.copy(inbox / "walk.mov", inbox / "walk.mp4")
+    (inbox / "walk.toml").write_text(CUES)
+    (said,) = watch_once()
+    assert "not clear what is meant: walk.mov, or walk.mp4" in said
+    (inbox / "walk.mp4").unlink()
+    (inbox / "walk.mov.failed.txt").unlink()
+    (said,) = watch_once()
+    assert "is done" in said
+
+
+def test_files_that_mean_nothing_are_passed_over(inbox: Path) -> None:
+    for name in (
+        ".hidden.selvaz",
+        "~cut.otio",
+        "alone.mov",
+        "alone2.otio",
+        "lonely.toml",
+        "read me.txt",
+        "a.wav",
+        "a.csv",
+    ):
+        (inbox / name).write_bytes(b"x")
+    (inbox / "empty.selva").mkdir()
+    assert list_inbox(inbox) == []
+    (inbox / "lonely.mp4").write_bytes(b"x")
+    (inbox / "Lonely.otio").write_bytes(b"x")
+    assert [(item.kind, item.path.name, item.rivals) for item in list_inbox(inbox)] == [
+        ("timeline", "Lonely.otio", ())
+    ]
+
+
+def test_files_are_left_alone_until_they_have_come_to_rest(
+    start_server: StartServer, inbox: Path, results: Path, places: Places
+) -> None:
+    start_server()
+    said: list[str] = []
+    folder = WatchFolder(inbox, results, SETTINGS, say=said.append, settle_s=0.6)
+    thread = threading.Thread(target=folder.run)
+    thread.start()
+    try:
+        whole = write_flashing_clip(
+            inbox.parent / "walk.mov", rate=Fraction(25), num_frames=50, flashes={5}
+        ).read_bytes()
+        (inbox / "walk.toml").write_text(CUES)
+        with (inbox / "walk.mov").open("wb") as file:
+            for first in range(0, len(whole), len(whole) // 8):
+                file.write(whole[first : first + len(whole) // 8])
+                file.flush()
+                assert said == []
+                threading.Event().wait(0.1)
+        wait_until(lambda: bool(said), "the copied file")
+    finally:
+        folder.stop()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert said == [f"walk.mov is done: {results / 'walk'}"]
+    assert num_jobs(places) == 1
+
+
+def test_jobs_of_a_watch_folder_wait_for_those_of_people(
+    start_server: StartServer, inbox: Path, watch_once: Watch, places: Places
+) -> None:
+    start_server()
+    put_cut(inbox)
+    watch_once()
+    with Client.connect(places=places) as client:
+        assert [job.priority for job in client.jobs()] == ["batch"]
+
+
+def test_a_second_watcher_of_the_same_results_is_refused(
+    inbox: Path, results: Path, start_server: StartServer
+) -> None:
+    start_server()
+    first = WatchFolder(inbox, results, SETTINGS, say=lambda line: None)
+    thread = threading.Thread(target=first.run)
+    thread.start()
+    try:
+        wait_until((results / ".selva-watch.lock").exists, "the first watcher")
+        threading.Event().wait(0.2)
+        with pytest.raises(DaemonRunningError, match="another `selva watch`"):
+            WatchFolder(inbox, results, SETTINGS, say=lambda line: None).run(once=True)
+    finally:
+        first.stop()
+        thread.join(30)
+    WatchFolder(inbox, results, SETTINGS, say=lambda line: None).run(once=True)
+
+
+def test_while_there_is_no_daemon_items_wait_and_are_not_failed(inbox: Path, results: Path) -> None:
+    put_cut(inbox)
+    said: list[str] = []
+
+    def refuse() -> Client:
+        raise DaemonUnavailableError("no daemon runs")
+
+    folder = WatchFolder(inbox, results, SETTINGS, say=said.append, settle_s=0.05, connect=refuse)
+    with pytest.raises(DaemonUnavailableError):
+        folder.run(once=True)
+    thread = threading.Thread(target=folder.run)
+    thread.start()
+    wait_until(lambda: bool(said), "a word about it")
+    folder.stop()
+    thread.join(30)
+    assert said == ["cut.otio waits: no daemon runs"]
+    assert not list(inbox.glob("*.failed.txt"))
+    assert not (results / "cut" / "report.json").exists()
+
+
+def test_folders_that_cannot_be_used_are_refused(inbox: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no folder"):
+        WatchFolder(tmp_path / "none", tmp_path / "out", SETTINGS, say=print)
+    with pytest.raises(ConfigurationError, match="another folder"):
+        WatchFolder(inbox, inbox, SETTINGS, say=print)
+
+
+def test_the_command_renders_what_is_there_and_says_with_its_status_whether_all_went_well(
+    start_server: StartServer, inbox: Path, results: Path
+) -> None:
+    start_server()
+    put_cut(inbox)
+    command = ["watch", str(inbox), "-o", str(results), "--model", "selva-echo", "--once"]
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, done.stdout) == (0, f"cut.otio is done: {results / 'cut'}\n"), done.output
+    (inbox / "bad.selvaz").write_bytes(b"bad")
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 3
+    assert "bad.selvaz failed" in done.stdout
+    assert os.listdir(results / "bad.selvaz") == ["report.json"]
