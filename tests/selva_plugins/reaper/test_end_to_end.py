@@ -384,17 +384,30 @@ def test_check_tells_versions_daemon_and_models(studio: World) -> None:
 
 
 def test_the_model_that_comes_with_us_is_what_an_empty_field_means(studio: World, movie: Path) -> None:
-    item = Item.showing(Source.video(movie, LENGTH_S), position_s=3.0, length_s=2.5)
-    project = open_project(studio, movie.parent, item, sample_rate_hz=44_100.0)
+    video = Source.video(movie, LENGTH_S)
+    odd = Item.showing(video, position_s=3.0303, length_s=1.234, start_offset_s=0.777)
+    back = Item.showing(
+        video.section(0.5, 3.0, is_reversed=True), position_s=7.1, length_s=0.9, play_rate=1.75
+    )
+    project = open_project(studio, movie.parent, odd, back, sample_rate_hz=44_100.0)
     studio.input_answers.append(type_sounds("Bell: a bell rings"))
     run_installed(studio, GENERATE)
-    wait_for_report(studio, limit_s=240)
-    (stem,) = project.track_named("Bell").items
-    take = stem.active_take
-    assert take.source is not None
-    recipe = json.loads(take.ext["selva"])
-    info = soundfile.info(take.source.file)
-    assert (recipe["model"], info.samplerate, info.subtype) == ("selva-nano", 44_100, "PCM_24")
-    assert 2.5 <= info.duration < 2.5 + 2 * float(1 / RATE)
-    samples, _ = soundfile.read(take.source.file)
-    assert abs(samples).max() > 0
+    studio.tick(3)
+    before = project.copy_content()
+    wait_for_report(studio, limit_s=600)
+    stems = project.track_named("Bell").items
+    assert [(stem.position_s, stem.length_s) for stem in stems] == [
+        (item.position_s, item.length_s) for item in (odd, back)
+    ]
+    for stem in stems:
+        take = stem.active_take
+        assert take.source is not None
+        info = soundfile.info(take.source.file)
+        assert (info.samplerate, info.subtype) == (44_100, "PCM_24")
+        heard_until = (take.values["D_STARTOFFS"] + stem.length_s) * info.samplerate
+        assert heard_until <= info.frames + 1 < heard_until + 2 * float(info.samplerate / RATE)
+        samples, _ = soundfile.read(take.source.file)
+        assert abs(samples).max() > 0
+        assert json.loads(take.ext["selva"])["model"] == "selva-nano"
+    project.undo()
+    assert project.content == before

@@ -67,11 +67,6 @@ def get_play_state_ex(world: World, project: Project) -> int:
     return project.play_state
 
 
-@reascript("GetProjectStateChangeCount")
-def get_project_state_change_count(world: World, project: Project) -> int:
-    return project.state_count
-
-
 @reascript("GetProjExtState")
 def get_proj_ext_state(world: World, project: Project, section: str, key: str) -> tuple[int, str]:
     text = project.content.ext_state.get(section.upper(), {}).get(key.upper(), "")

@@ -177,7 +177,6 @@ class Project:
     undo_steps: list[UndoStep] = field(default_factory=list)
     redo_contents: list[Content] = field(default_factory=list)
     block_before: Content | None = None
-    state_count: int = 0
 
     @property
     def tracks(self) -> list[Track]:

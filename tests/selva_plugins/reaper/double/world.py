@@ -48,7 +48,6 @@ class Script:
     deferred: list[Any] = field(default_factory=list)
     at_exit: list[Any] = field(default_factory=list)
     options: int = 0
-    has_deferred: bool = False
     is_over: bool = False
     error: str | None = None
 
@@ -70,7 +69,6 @@ class World(System):
         self.input_answers: list[Callable[[InputDialog], list[str] | None]] = []
         self.input_dialogs: list[InputDialog] = []
         self.save_path: Path | None = None
-        self.console: list[str] = []
         self.spoken: list[str] = []
         self.ext_state: dict[tuple[str, str], tuple[str, bool]] = {}
         self.loose_sources: list[Source] = []
@@ -358,7 +356,6 @@ class World(System):
             raise Complaint("this changes a project whose tab is not in front")
         if project.block_before is None:
             raise Complaint("this changes the project outside an undo block")
-        project.state_count += 1
 
     def owner_of(self, thing: Track | Item | Take) -> Project:
         for project in self.projects:
