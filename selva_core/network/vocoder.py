@@ -6,7 +6,10 @@ Letters: B batch, C channels, M mels, R mel frames, n samples at the rate of a l
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import cache
 from itertools import product
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -89,8 +92,45 @@ class SnakeBeta(nn.Module):
         return torch.addcmul(x, share, torch.sin(x * alpha).square())
 
 
+class SlidingSum(torch.autograd.Function):
+    """A filter whose taps are not learned, as a sum of shifted copies of its input.
+
+    On a processor this is quicker than a convolution per channel, and so is its gradient, which is the same
+    filter run backwards over the gradient with zeros around it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, taps: Sequence[float]) -> Tensor:
+        """x (..., n) -> (..., n - len(taps) + 1), at each place the sum of taps[k] * x[place + k]."""
+        ctx.taps = taps
+        num_places = x.shape[-1] - len(taps) + 1
+        total = x[..., :num_places] * taps[0]
+        for k, tap in enumerate(taps[1:], 1):
+            total.add_(x[..., k : k + num_places], alpha=tap)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """The gradient of the sums (..., n - len(taps) + 1) -> that of x."""
+        around = len(ctx.taps) - 1
+        return slide(F.pad(gradients[0], (around, around)), ctx.taps[::-1]), None
+
+
+def slide(x: Tensor, taps: Sequence[float]) -> Tensor:
+    """`SlidingSum` of x (..., n), its gradient included."""
+    slid: Tensor = SlidingSum.apply(x, taps)  # type: ignore[no-untyped-call]
+    return slid
+
+
+@cache
+def _low_pass_phases() -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The taps of the low pass at even places, and those at odd places."""
+    taps = build_low_pass().flatten().tolist()
+    return tuple(taps[0::2]), tuple(taps[1::2])
+
+
 class LowPass(nn.Module):
-    """Holds the taps of one low pass, a fixed table that published files carry once per activation."""
+    """Holds the taps that published files carry, twice per activation; they are checked, and `build_low_pass` runs."""
 
     filter: Tensor
 
@@ -108,7 +148,11 @@ class Downsampler(nn.Module):
 
 
 class AntiAliasedSnake(nn.Module):
-    """SnakeBeta at twice the rate: up by a low pass, bend, down by a low pass; edges are held."""
+    """SnakeBeta at twice the rate: up by a low pass, bend, down by a low pass; edges are held.
+
+    The samples at twice the rate are never interleaved: `at` are those that fall on samples of x, `between` those
+    after them.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -118,20 +162,15 @@ class AntiAliasedSnake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, n) -> the same shape."""
-        num_channels = x.shape[1]
-        up, down = (
-            taps.expand(num_channels, -1, -1)
-            for taps in (2.0 * self.upsample.filter, self.downsample.lowpass.filter)
-        )
-        left, right = FILTER_TAPS // 2 - 1, FILTER_TAPS // 2  # what the second low pass sees beyond the edges
-        held = F.pad(x, (left, left), mode="replicate")
-        doubled = F.conv_transpose1d(
-            held, up, stride=2, padding=2 * left, output_padding=1, groups=num_channels
-        )
-        bent = self.act(doubled)
-        bent[..., :left] = bent[..., left : left + 1]
-        bent[..., -right:] = bent[..., -right - 1 : -right]
-        return F.conv1d(bent, down, stride=2, groups=num_channels)
+        even, odd = _low_pass_phases()
+        left, right = len(odd) // 2 - 1, len(odd) // 2  # how far six taps reach
+        held = F.pad(x, (right, right), mode="replicate")
+        at = self.act(2.0 * slide(held[..., :-1], odd[::-1]))
+        between = self.act(2.0 * slide(held[..., 1:], even[::-1]))
+        first, last = at[..., :1], between[..., -1:]
+        at = torch.cat([first] * left + [at] + [last] * right, dim=-1)
+        between = torch.cat([first] * right + [between] + [last] * left, dim=-1)
+        return slide(at, odd) + slide(between, even)
 
 
 class ResidualBlock(nn.Module):
