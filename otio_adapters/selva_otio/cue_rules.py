@@ -27,7 +27,7 @@ class CueRule:
     clip_pattern: a clip's name or its file's name, with * and ?; None for every clip. record_start_s,
     record_end_s: only this stretch of the record clock; None for the whole clip. rank: among rules of one
     source, those of the lowest rank win (metadata of a clip before that of its track). origin: where it was
-    read.
+    read. only_on: the one shot that is meant, though others may be seen at the same time, as in a dissolve.
     """
 
     source: str
@@ -37,6 +37,7 @@ class CueRule:
     record_start_s: Fraction | None = None
     record_end_s: Fraction | None = None
     rank: int = 0
+    only_on: Shot | None = None
 
     @property
     def precedence(self) -> tuple[int, int]:
@@ -51,6 +52,8 @@ class CueRule:
 
     def span_on(self, shot: Shot) -> tuple[Fraction, Fraction] | None:
         """The part of a shot's record range that is meant; None when it is not."""
+        if self.only_on is not None and self.only_on is not shot:
+            return None
         start_s, end_s = shot.record_start_s, shot.record_end_s
         if self.record_start_s is not None:
             start_s = max(start_s, self.record_start_s)

@@ -24,13 +24,13 @@ class ReadOptions:
     """What a timeline file itself may not tell.
 
     frame_rate: of an EDL. media_folders: where media is looked for by name when it is not where the timeline says,
-    or when the timeline does not say. probe: asks a media file; without it, an EDL's media is taken to begin at the
-    source timecode zero. Raises what it likes.
+    or when the timeline does not say. probe: asks a media file, None for what is none; without it, an EDL's media is
+    taken to begin at the source timecode zero.
     """
 
     frame_rate: Fraction | None = None
     media_folders: Sequence[Path] = ()
-    probe: Callable[[Path], MediaProbe] | None = None
+    probe: Callable[[Path], MediaProbe | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,8 @@ import opentimelineio as otio
 
 from selva_otio.adapter_files import load_aaf
 from selva_otio.bundles import load_folder_bundle, unpacked_bundle, write_folder_bundle, write_zip_bundle
+from selva_otio.edl.reader import open_edl
+from selva_otio.edl.writer import write_edls
 from selva_otio.errors import UnsupportedFormatError
 from selva_otio.fcp7_xml.files import drop_document, find_document, load_fcp7_xml, write_fcp7_xml
 from selva_otio.final_cut_xml.reader import load_fcpxml
@@ -26,7 +28,11 @@ from selva_otio.losses import (
     DISABLED,
     EFFECTS,
     FADES,
+    GAINS,
     OFF_FRAME,
+    OTHER_SOUND,
+    PICTURE,
+    TAKES,
     TIMELINE_MARKERS,
     TRANSITIONS,
     Feature,
@@ -196,7 +202,11 @@ FORMATS = (
         cannot_hold=(FADES, EFFECTS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
     ),
     TimelineFormat(
-        name="EDL", suffix=".edl", advice="it names no media files; export OpenTimelineIO instead"
+        name="EDL",
+        suffix=".edl",
+        open=open_edl,
+        write=write_edls,
+        cannot_hold=(TAKES, FADES, GAINS, PICTURE, OTHER_SOUND, DISABLED, OFF_FRAME),
     ),
     TimelineFormat(
         name="Kdenlive project",

@@ -147,7 +147,7 @@ class MarkerReader:
             record_range = _record_range(shot, start_s, end_s)
             if self._is_point(record_range):
                 record_range = shot.record_start_s, shot.record_end_s
-            yield self._build_rule(cue, record_range)
+            yield self._build_rule(cue, record_range, only_on=shot)
 
     def iter_timeline_rules(self, item: otio.core.Item, shots: Sequence[Shot]) -> Iterator[CueRule]:
         """The rules of the markers on a timeline's stack or on one of its tracks."""
@@ -160,7 +160,7 @@ class MarkerReader:
                 continue
             for shot in shots:
                 if shot.record_start_s <= start_s < shot.record_end_s:
-                    yield self._build_rule(cue, (shot.record_start_s, shot.record_end_s))
+                    yield self._build_rule(cue, (shot.record_start_s, shot.record_end_s), only_on=shot)
 
     def _iter_cues(self, item: otio.core.Item) -> Iterator[MarkerCue]:
         for marker in item.markers:
@@ -172,15 +172,20 @@ class MarkerReader:
         """A marker of one frame or none; it speaks for the whole clip it is on."""
         return (record_range[1] - record_range[0]) * self._clock.rate <= 1
 
-    def _build_rule(self, cue: MarkerCue, record_range: tuple[Fraction, Fraction]) -> CueRule:
-        """On the whole frames that hold the range."""
+    def _build_rule(
+        self, cue: MarkerCue, record_range: tuple[Fraction, Fraction], *, only_on: Shot | None = None
+    ) -> CueRule:
+        """On the nearest whole frames, at least one; rounded outward, a marker at another rate than the timeline's
+        would ask for a sliver of the picture beside it. only_on: the one shot it speaks for."""
         rate = self._clock.rate
+        first, end = (math.floor(edge_s * rate + Fraction(1, 2)) for edge_s in record_range)
         return CueRule(
             source=MARKER,
             wanted=cue.wanted,
             origin=f"marker {cue.marker.name!r} at {self._clock.timecode(record_range[0])}",
-            record_start_s=math.floor(record_range[0] * rate) / rate,
-            record_end_s=math.ceil(record_range[1] * rate) / rate,
+            record_start_s=first / rate,
+            record_end_s=max(end, first + 1) / rate,
+            only_on=only_on,
         )
 
 

@@ -25,6 +25,7 @@ SOUND_SUFFIXES = frozenset((
 ))
 # fmt: on
 
+_REASON = "selva_missing"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _DRIVE = re.compile(r"/?([A-Za-z]):[/\\]")
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
@@ -44,6 +45,8 @@ def explain_no_picture(clip: otio.schema.Clip) -> tuple[str, bool] | None:
         return "an image sequence; make a movie of it first", True
     if isinstance(reference, otio.schema.ExternalReference) and (reference.target_url or "").strip():
         return _explain_no_moving_picture(Path(unquote(reference.target_url)).suffix.lower())
+    if isinstance(reference, otio.schema.MissingReference) and reference.metadata.get(_REASON):
+        return str(reference.metadata[_REASON]), True
     if _TITLE_NAME.search(clip.name) and not _FILE_SUFFIX.search(clip.name):
         return "a title", False
     return "offline: it has no media; relink it and export again", True
@@ -55,6 +58,11 @@ def _explain_no_moving_picture(suffix: str) -> tuple[str, bool] | None:
     if suffix in SOUND_SUFFIXES:
         return f"sound without picture ({suffix})", False
     return None
+
+
+def mark_missing(reason: str) -> otio.schema.MissingReference:
+    """A reference to media that was not found, which says why."""
+    return otio.schema.MissingReference(metadata={_REASON: reason})
 
 
 def resolve_media_path(target_url: str, base_folder: Path) -> Path:

@@ -188,14 +188,6 @@ def test_files_in_an_archive_that_the_timeline_does_not_name_stay_in_it(
         assert [path.name for path in opened.base_folder.rglob("*") if path.is_file()] == ["a.mov"]
 
 
-@pytest.mark.parametrize("suffix", [".edl", ".kdenlive"])
-def test_kinds_that_are_not_read_say_what_to_do_instead(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"cut{suffix}"
-    path.write_bytes(b"x")
-    with pytest.raises(UnsupportedFormatError, match=r"is not read; .*OpenTimelineIO"):
-        load_timeline(path)
-
-
 def test_the_kind_of_a_file_is_told_by_its_suffix(tmp_path: Path) -> None:
     assert find_format(Path("Cut.OTIO")).name == "OpenTimelineIO"
     assert find_format(Path("cut.rpp.new")).name == "REAPER project"
