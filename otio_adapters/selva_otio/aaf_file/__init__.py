@@ -1,0 +1,1 @@
+"""Advanced Authoring Format (.aaf), written through pyaaf2."""
