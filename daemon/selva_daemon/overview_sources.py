@@ -21,6 +21,7 @@ from selva_core.engine import PictureRange
 from selva_core.errors import MediaError
 from selva_core.frames import iter_frames
 from selva_daemon.overview import DrawnStem, StemLane, StripFrame
+from selva_daemon.render_jobs import to_image_sequence
 
 NUM_COLUMNS = 1600
 NUM_STRIP_FRAMES = 12
@@ -82,7 +83,11 @@ def _strip_of(clip: SpottedClip, count: int) -> Iterator[StripFrame]:
     """`count` frames spread evenly over a clip, each shown over its share of the axis."""
     step_s = clip.duration_s / count
     picture = PictureRange(
-        path=clip.media_path, start_s=clip.media_start_s, duration_s=clip.duration_s, speed=clip.speed
+        path=clip.media_path,
+        start_s=clip.media_start_s,
+        duration_s=clip.duration_s,
+        speed=clip.speed,
+        images=to_image_sequence(clip.images),
     )
     frames = iter_frames(picture, size_px=_THUMBNAIL_PX, num_frames=count, frame_rate_hz=1 / step_s)
     for index, rgb in enumerate(frames):

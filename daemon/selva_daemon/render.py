@@ -14,13 +14,15 @@ from pathlib import Path
 import opentimelineio as otio
 from selva_otio import CueSheet, Stem, Unseen, measure_span, place_stems, write_timeline
 from selva_otio.errors import TimelineWriteError
+from selva_otio.image_sequences import ImageRun
 from selva_otio.whole_files import check_folder_writable
 
 from selva_core.errors import MediaNotFoundError, SelvaError
+from selva_core.image_sequence import find_images
 from selva_core.models import default_models_dir, find_model, listed_models, missing_files
 from selva_daemon.client import Client
 from selva_daemon.errors import InvalidRequestError
-from selva_daemon.render_jobs import ClipJob, RenderSettings, build_jobs
+from selva_daemon.render_jobs import ClipJob, RenderSettings, build_jobs, to_image_sequence
 from selva_daemon.render_report import FailedClip, RenderedStem, RenderReport
 from selva_daemon.status import JobStatus
 
@@ -115,14 +117,30 @@ def render_sheet(
 
 def split_missing_media(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
     """The cue sheet of the clips whose files are there, and the clips whose files are not."""
-    missing = {clip for clip in sheet.clips if not clip.picture_path.is_file()}
-    present = replace(sheet, cues=tuple(cue for cue in sheet.cues if cue.clip not in missing))
-    failed = [
-        FailedClip.of(clip, MediaNotFoundError(f"there is no file at {clip.media_path}; relink the clip"))
+    faults: dict[tuple[Path, ImageRun | None], SelvaError | None] = {}
+    for clip in sheet.clips:
+        picture = clip.picture_path, clip.picture_images
+        if picture not in faults:
+            faults[picture] = _why_missing(*picture)
+    missing = {
+        clip: error
         for clip in sheet.clips
-        if clip in missing
-    ]
-    return present, failed
+        if (error := faults[clip.picture_path, clip.picture_images]) is not None
+    }
+    present = replace(sheet, cues=tuple(cue for cue in sheet.cues if cue.clip not in missing))
+    return present, [FailedClip.of(clip, error) for clip, error in missing.items()]
+
+
+def _why_missing(path: Path, images: ImageRun | None) -> SelvaError | None:
+    sequence = to_image_sequence(images)
+    if sequence is None:
+        found = path.is_file()
+        return None if found else MediaNotFoundError(f"there is no file at {path}; relink the clip")
+    try:
+        find_images(path, sequence)
+    except SelvaError as error:
+        return error
+    return None
 
 
 def _follow(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from selva_otio import Cue, CueSheet, SpottedClip, StemSpan, measure_span
 from selva_otio.clock import sample_index
+from selva_otio.image_sequences import ImageRun
 from selva_otio.stem_names import NAMINGS, NameParts, build_stem_name, ensure_unique
 
-from selva_core.engine import MAX_SEED, SamplingSettings
+from selva_core.engine import MAX_SEED, ImageSequence, SamplingSettings
 from selva_core.errors import RequestError
+from selva_daemon.fields import MAX_DENOMINATOR
 from selva_daemon.schema import (
     MAX_CUES,
     MAX_LABEL_CHARS,
@@ -74,6 +77,11 @@ class ClipJob:
     request: JobRequest
 
 
+def to_image_sequence(images: ImageRun | None) -> ImageSequence | None:
+    """What the timeline says of an image sequence, for those that look at it."""
+    return None if images is None else ImageSequence(**asdict(images))
+
+
 def build_jobs(sheet: CueSheet, settings: RenderSettings, *, timeline_name: str) -> list[ClipJob]:
     """The jobs of a cue sheet, in record order."""
     builder = _JobBuilder(sheet, settings, timeline_name)
@@ -84,6 +92,11 @@ def build_jobs(sheet: CueSheet, settings: RenderSettings, *, timeline_name: str)
         for clip, cues in sheet.iter_jobs()
         for first in range(0, len(cues), chunk_size)
     ]
+
+
+def _tidy(value: Fraction) -> Fraction:
+    """The nearest rational that a job can carry: retimes at odd speeds make denominators past all use."""
+    return value.limit_denominator(MAX_DENOMINATOR)
 
 
 class _JobBuilder:
@@ -102,9 +115,10 @@ class _JobBuilder:
             label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
             media=MediaRange(
                 path=clip.picture_path.resolve(),
-                start_s=clip.picture_start_s,
-                duration_s=clip.sound_duration_s,
-                speed=clip.picture_speed,
+                start_s=_tidy(clip.picture_start_s),
+                duration_s=_tidy(clip.sound_duration_s),
+                speed=_tidy(clip.picture_speed),
+                images=to_image_sequence(clip.picture_images),
             ),
             model=settings.model,
             output=self._build_output(clip, span),

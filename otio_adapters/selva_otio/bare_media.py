@@ -9,6 +9,8 @@ import opentimelineio as otio
 
 from selva_otio.clock import TimelineClock, can_drop_frames, parse_timecode
 from selva_otio.errors import ClockError
+from selva_otio.image_names import parse_image_name
+from selva_otio.image_sequences import ImageRun, build_image_reference
 from selva_otio.media import build_media_url
 
 FALLBACK_RATE = Fraction(25)
@@ -28,9 +30,17 @@ def build_media_clock(frame_rate: Fraction | None, start_timecode: str | None) -
 
 
 def build_media_timeline(
-    path: Path, clock: TimelineClock, *, duration_s: Fraction, start_s: Fraction, end_s: Fraction
+    path: Path,
+    clock: TimelineClock,
+    *,
+    duration_s: Fraction,
+    start_s: Fraction,
+    end_s: Fraction,
+    images: ImageRun | None = None,
 ) -> otio.schema.Timeline:
     """One clip: the file from `start_s` to `end_s`, lying where it lies in the file.
+
+    images: where `path` is an image sequence, with the number as %04d; its first image is known.
 
     Raises ClockError unless 0 <= start < end <= duration.
     """
@@ -40,19 +50,27 @@ def build_media_timeline(
             f"got {float(start_s):.3f} s to {float(end_s):.3f} s"
         )
     media_start_s = clock.start_frame / clock.rate
-    reference = otio.schema.ExternalReference(
-        target_url=build_media_url(path), available_range=clock.time_range(media_start_s, duration_s)
+    available_range = clock.time_range(media_start_s, duration_s)
+    name = path.name
+    reference: otio.core.MediaReference = otio.schema.ExternalReference(
+        target_url=build_media_url(path), available_range=available_range
     )
+    if images is not None:
+        reference = build_image_reference(path, images, available_range)
+        image_name = parse_image_name(path.name)
+        name = image_name.title if image_name else name
     track = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
     if start_s > 0:
         track.append(otio.schema.Gap(source_range=clock.time_range(Fraction(0), start_s)))
     track.append(
         otio.schema.Clip(
-            name=path.name,
+            name=name,
             media_reference=reference,
             source_range=clock.time_range(media_start_s + start_s, end_s - start_s),
         )
     )
-    timeline = otio.schema.Timeline(name=path.stem, global_start_time=clock.rational_time(media_start_s))
+    timeline = otio.schema.Timeline(
+        name=Path(name).stem, global_start_time=clock.rational_time(media_start_s)
+    )
     timeline.tracks.append(track)
     return timeline

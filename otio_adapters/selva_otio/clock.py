@@ -46,6 +46,16 @@ def exact_rate(rate_hz: float) -> Fraction:
     return Fraction(rate_hz).limit_denominator(1001)
 
 
+def parse_rate(text: str) -> Fraction:
+    """A rate from "24", "23.976" or "24000/1001". Raises ClockError."""
+    try:
+        return exact_rate(float(Fraction(text.strip())))
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        raise ClockError(
+            f"a frame rate is a number (23.976) or a fraction (24000/1001); got {text!r}"
+        ) from error
+
+
 def exact_seconds(moment: otio.opentime.RationalTime) -> Fraction:
     """Seconds of a `RationalTime`; float dust (under 0.1 µs from a whole frame) is wiped off.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from selva_otio.clock import TimelineClock
 from selva_otio.errors import CueError
+from selva_otio.image_sequences import ImageRun
 from selva_otio.shots import Unseen
 
 MAX_TRACK_NAME_CHARS = 100
@@ -61,6 +62,7 @@ class SpottedClip:
     handle_before_s, handle_after_s: how much longer sound is made on either side, for trimming and fading.
     fade_in_s, fade_out_s: the overlap with its neighbours that transitions give it. stand_in: a file that shows, from its
     first frame and at normal speed, what the clip shows from `sound_start_s` on; looked at in place of the media.
+    images: where the media is an image sequence; media_path then holds the number as %04d.
     """
 
     name: str
@@ -78,11 +80,17 @@ class SpottedClip:
     fade_out_s: Fraction = Fraction(0)
     warnings: tuple[str, ...] = ()
     stand_in: Path | None = None
+    images: ImageRun | None = None
 
     @property
     def picture_path(self) -> Path:
         """The file that is looked at."""
         return self.stand_in or self.media_path
+
+    @property
+    def picture_images(self) -> ImageRun | None:
+        """The images that are looked at, where they are a sequence."""
+        return self.images if self.stand_in is None else None
 
     @property
     def picture_start_s(self) -> Fraction:

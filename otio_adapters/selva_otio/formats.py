@@ -134,6 +134,11 @@ def _with_absolute_urls(timeline: otio.schema.Timeline, base_folder: Path) -> ot
                 reference.target_url = build_media_url(resolve_media_path(url, base_folder))
     return clone
 
+            folder = getattr(reference, "target_url_base", None)
+            if folder is not None and is_relative_url(folder):
+                reference.target_url_base = (
+                    build_media_url(resolve_media_path(folder or ".", base_folder)) + "/"
+                )
 
 def _load_project(path: Path) -> otio.schema.Timeline:
     return load_project(path, keep_text=True)

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import opentimelineio as otio
 
 from selva_otio.errors import UnsupportedUrlError
+from selva_otio.image_names import IMAGE_SUFFIXES, name_in_url
 
 # fmt: off
 STILL_SUFFIXES = frozenset((
@@ -42,9 +43,9 @@ def explain_no_picture(clip: otio.schema.Clip) -> tuple[str, bool] | None:
     if isinstance(reference, otio.schema.GeneratorReference):
         return f"a generator ({reference.generator_kind or 'of no kind'})", False
     if isinstance(reference, otio.schema.ImageSequenceReference):
-        return "an image sequence; make a movie of it first", True
+        return _explain_no_images(Path(reference.name_suffix).suffix or reference.name_suffix)
     if isinstance(reference, otio.schema.ExternalReference) and (reference.target_url or "").strip():
-        return _explain_no_moving_picture(Path(unquote(reference.target_url)).suffix.lower())
+        return _explain_no_moving_picture(reference.target_url)
     if isinstance(reference, otio.schema.MissingReference) and reference.metadata.get(_REASON):
         return str(reference.metadata[_REASON]), True
     if _TITLE_NAME.search(clip.name) and not _FILE_SUFFIX.search(clip.name):
@@ -52,7 +53,16 @@ def explain_no_picture(clip: otio.schema.Clip) -> tuple[str, bool] | None:
     return "offline: it has no media; relink it and export again", True
 
 
-def _explain_no_moving_picture(suffix: str) -> tuple[str, bool] | None:
+def _explain_no_images(suffix: str) -> tuple[str, bool] | None:
+    if suffix.lower() in IMAGE_SUFFIXES:
+        return None
+    return f"an image sequence of a kind that is not read ({suffix or 'no suffix'})", True
+
+
+def _explain_no_moving_picture(target_url: str) -> tuple[str, bool] | None:
+    if name_in_url(target_url) is not None:
+        return None
+    suffix = Path(unquote(target_url)).suffix.lower()
     if suffix in STILL_SUFFIXES:
         return f"a still picture ({suffix})", False
     if suffix in SOUND_SUFFIXES:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import opentimelineio as otio
+
 from selva_otio.clock import TimelineClock, exact_rate, exact_seconds, format_timecode, sample_index
 from selva_otio.cues import SpottedClip
-from selva_otio.errors import UnsupportedUrlError
+from selva_otio.errors import ClockError, UnsupportedUrlError
+from selva_otio.image_sequences import ImageRun, find_images
 from selva_otio.media import resolve_media_path
 from selva_otio.shots import Shot, Unseen
 
@@ -28,8 +31,8 @@ class ShotSpotter:
         Transitions that want more picture than the media has are cut short.
         """
         try:
-            media_path = resolve_media_path(shot.clip.media_reference.target_url, self.base_folder)
-        except UnsupportedUrlError as error:
+            media_path, images = self._find_media(shot.clip)
+        except (ClockError, UnsupportedUrlError) as error:
             return _refuse(shot, error.message)
         extent = _MediaExtent.of(shot)
         fitted, warnings = _fit_to_media(shot, extent)
@@ -61,7 +64,14 @@ class ShotSpotter:
             fade_in_s=fitted.fade_in_s,
             fade_out_s=fitted.fade_out_s,
             warnings=tuple(warnings),
+            images=images,
         )
+
+    def _find_media(self, clip: otio.schema.Clip) -> tuple[Path, ImageRun | None]:
+        sequence = find_images(clip, self.base_folder)
+        if sequence is not None:
+            return sequence
+        return resolve_media_path(clip.media_reference.target_url, self.base_folder), None
 
     def _handles(self, shot: Shot, extent: _MediaExtent) -> tuple[Fraction, Fraction]:
         """Whole frames of sound before and after, no longer than wished for, media and clock allow."""

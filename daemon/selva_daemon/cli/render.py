@@ -16,11 +16,13 @@ from selva_daemon.cli.host_resolve import (
 )
 from selva_daemon.cli.timeline_options import (
     CuesOption,
+    FrameRateOption,
     GuidanceOption,
     HandlesOption,
     JsonOption,
     MarkerColourOption,
     MarkersOption,
+    MissingImagesOption,
     ModelOption,
     NegativeOption,
     SampleRateOption,
@@ -126,7 +128,12 @@ def render(  # noqa: PLR0917 - typer calls it by keyword
 
 
 def stems(  # noqa: PLR0917
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A media file with a moving picture.")],
+    video: Annotated[
+        Path,
+        typer.Argument(
+            metavar="VIDEO", help="A media file with a moving picture, or images: frame.%04d.png."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where stems go.")],
     track: TrackOption = [],  # noqa: B006
     negative: NegativeOption = [],  # noqa: B006
@@ -141,6 +148,8 @@ def stems(  # noqa: PLR0917
     end: Annotated[
         str | None, typer.Option("--end", metavar="S", help="End here. By default at the end of the file.")
     ] = None,
+    frame_rate: FrameRateOption = "25",
+    missing_images: MissingImagesOption = "error",
     takes: TakesOption = 1,
     seed: SeedOption = 42,
     model: ModelOption = None,
@@ -161,4 +170,7 @@ def stems(  # noqa: PLR0917
         guidance=guidance,
     )
     spotting = render_commands.SpottingChoices(tracks=track, negatives=negative)
-    render_commands.run_stems(video, output, spotting, making, start=start, end=end, as_json=as_json)
+    look = render_commands.LookChoices(
+        start=start, end=end, frame_rate=frame_rate, missing_images=missing_images
+    )
+    render_commands.run_stems(video, output, spotting, making, look, as_json=as_json)

@@ -17,7 +17,8 @@ from selva_otio import (
     parse_stem_track,
     spot_timeline,
 )
-from selva_otio.clock import parse_seconds
+from selva_otio.clock import parse_rate, parse_seconds
+from selva_otio.image_sequences import ImageRun
 from selva_otio.timelines import OpenTimeline, check_timeline_target, open_timeline
 
 from selva_core.engine import SamplingSettings
@@ -118,20 +119,34 @@ def run_render(
     finish_report(report, as_json=as_json)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LookChoices:
+    """What the command line says about which part of a bare file or image sequence is looked at."""
+
+    start: str | None = None
+    end: str | None = None
+    frame_rate: str = "25"
+    missing_images: str = "error"
+
+    def spot(self, video: Path, tracks: Sequence[StemTrack]) -> CueSheet:
+        """Raises MediaError, ClockError, CueError, RequestError."""
+        images = ImageRun(rate_hz=parse_rate(self.frame_rate), missing=self.missing_images)
+        return spot_media(video, tracks, start=self.start, end=self.end, images=images)
+
+
 def run_stems(
     video: Path,
     output: Path,
     spotting: SpottingChoices,
     making: MakingChoices,
+    look: LookChoices,
     *,
-    start: str | None,
-    end: str | None,
     as_json: bool,
 ) -> None:
     with refusals(as_json=as_json):
         tracks = spotting.parse_tracks()
         settings = making.build_settings(output)
-        sheet = spot_media(video, tracks, start=start, end=end)
+        sheet = look.spot(video, tracks)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=1) as bars:
             report = render_sheet(sheet, settings, client=client, timeline_name=video.name, on_status=bars)
     finish_report(report, as_json=as_json)

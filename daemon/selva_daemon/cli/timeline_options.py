@@ -60,6 +60,18 @@ SampleRateOption = Annotated[
 ]
 StepsOption = Annotated[int, typer.Option("--steps", help="Sampling steps.")]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
+FrameRateOption = Annotated[
+    str,
+    typer.Option("--frame-rate", metavar="FPS", help="Of images: how many a second, as 24 or 24000/1001."),
+]
+MissingImagesOption = Annotated[
+    str,
+    typer.Option(
+        "--missing-images",
+        metavar="WHAT",
+        help="What is seen where an image is missing: error, hold or black.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 BUNDLE_SUFFIXES = (".selva", ".selvaz")

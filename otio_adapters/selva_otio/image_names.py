@@ -1,0 +1,67 @@
+"""Names of image sequences, as people and hosts write them: frame.%04d.png, frame.####.png, frame.[0001-0100].png."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+# fmt: off
+IMAGE_SUFFIXES = frozenset((
+    ".bmp", ".dpx", ".exr", ".jpeg", ".jpg", ".png", ".tga", ".tif", ".tiff", ".webp",
+))
+# fmt: on
+
+_NUMBERS = re.compile(r"%(?:0([0-9]{1,2}))?d|(#+)|\[([0-9]+)-([0-9]+)\]")
+_LAST_PART = re.compile(r"[^/\\]*$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageName:
+    """The name of an image sequence: what stands before and after a number of at least `min_digits` digits.
+
+    first, last: where the name tells them.
+    """
+
+    prefix: str
+    min_digits: int
+    suffix: str
+    first: int | None = None
+    last: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What the images are called without their number and suffix."""
+        return self.prefix.rstrip("._- ") or self.suffix.partition(".")[0].strip("._- ") or "images"
+
+    @property
+    def pattern(self) -> str:
+        """With the number as %04d; a percent sign elsewhere is written twice."""
+        prefix, suffix = (part.replace("%", "%%") for part in (self.prefix, self.suffix))
+        return f"{prefix}%0{self.min_digits}d{suffix}" if self.min_digits > 1 else f"{prefix}%d{suffix}"
+
+
+def parse_image_name(name: str) -> ImageName | None:
+    """From frame.%04d.png, frame.####.png or frame.[0001-0100].png; None for any other name."""
+    if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
+        return None
+    found = list(_NUMBERS.finditer(name))
+    if len(found) != 1:
+        return None
+    [match] = found
+    digits, hashes, first, last = match.groups()
+    return ImageName(
+        prefix=name[: match.start()],
+        suffix=name[match.end() :],
+        min_digits=len(first or hashes or "") or int(digits or 1),
+        first=None if first is None else int(first),
+        last=None if last is None else int(last),
+    )
+
+
+def name_in_url(url: str) -> ImageName | None:
+    """The sequence that a media URL names; a printf number may stand in it raw, or percent-encoded."""
+    last_part = _LAST_PART.search(url)
+    raw = last_part[0] if last_part else ""
+    return parse_image_name(raw) or parse_image_name(unquote(raw))
