@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from .double import Item, Profile, Span, World
+from .double import Item, Profile, Span, Track, World
 from .scenes import (
     BIKES,
     GENERATE,
+    NEW_TAKES,
     REGIONS,
     FakeBridge,
     ask,
@@ -143,6 +144,36 @@ def test_regions_action_sends_items_and_regions(world: World) -> None:
     assert [row["name"] for row in bridge.snapshot["regions"]] == ["Dog: bark"]
     assert len(bridge.snapshot["items"]) == 1
     assert bridge.request["wishes"]["sounds"] == []
+
+
+def test_item_on_a_lane_that_does_not_play_counts_as_muted(tmp_path: Path) -> None:
+    world = World(Profile(), tmp_path)
+    items = [Item.showing(BIKES, position_s=0, length_s=4) for _ in range(3)]
+    project = project_with(world, *items[:2])
+    project.tracks[0].values["I_FREEMODE"] = 2.0
+    items[0].values["C_LANEPLAYS"] = 1.0
+    project.tracks.append(Track(name="Plain", items=items[2:]))
+    bridge = FakeBridge(world)
+    ask(world)
+    assert [item["muted"] for item in bridge.snapshot["items"]] == [False, True, False]
+    world.quit()
+    world.assert_clean()
+
+
+@pytest.mark.parametrize(("prompts", "shown"), [(("bark", "bark"), "bark"), (("bark", "howl"), ""), ((), "")])
+def test_new_takes_start_from_the_prompt_that_the_stems_share(
+    world: World, prompts: tuple[str, ...], shown: str
+) -> None:
+    stems = [Item.showing(BIKES, position_s=n, length_s=1) for n in range(len(prompts) or 1)]
+    for stem, prompt in zip(stems, prompts, strict=False):
+        stem.active_take.ext["selva"] = json.dumps({"prompt": prompt})
+    if not prompts:
+        stems[0].active_take.ext["selva"] = "no recipe"
+    project_with(world, *stems)
+    FakeBridge(world)
+    world.input_answers.append(lambda dialog: None)
+    run_action(world, NEW_TAKES)
+    assert world.input_dialogs[0].values[0] == shown
 
 
 def test_peaks_of_placed_stems_are_built_in_slices(world: World) -> None:

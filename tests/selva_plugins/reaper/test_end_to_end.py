@@ -258,9 +258,10 @@ def test_new_takes_have_the_next_seeds_and_the_same_place(studio: World, movie: 
     studio.tick(20)
     (stem,) = project.track_named("Dog").items
     item.is_selected, stem.is_selected = False, True
-    studio.input_answers.append(type_in({"New prompt": "wolf howling", "How many": "2"}))
+    studio.input_answers.append(type_in({"Prompt": "wolf howling", "How many": "2"}))
     run_installed(studio, NEW_TAKES)
     wait_for_report(studio)
+    assert studio.input_dialogs[-1].values[0] == "bark"
     recipes = [json.loads(take.ext["selva"]) for take in stem.takes if take]
     assert [(recipe["take"], recipe["seed"], recipe["prompt"]) for recipe in recipes] == [
         (1, 42, "bark"),

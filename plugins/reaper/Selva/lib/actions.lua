@@ -107,7 +107,8 @@ return function(selva)
       return
     end
     local function ask()
-      wishes.ask_takes(proj, "Selva: new takes for " .. count_items(num_stems), function(answers)
+      local title = "Selva: new takes for " .. count_items(num_stems)
+      wishes.ask_takes(proj, title, snapshot.common_prompt(proj), function(answers)
         submit(config, proj, {
           action = "takes", label = "New takes for " .. count_items(num_stems), wishes = answers,
           snapshot = snapshot.of_selected_items(proj),

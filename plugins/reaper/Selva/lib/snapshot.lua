@@ -8,6 +8,7 @@ return function(selva)
   local snapshot = {}
 
   local MAX_NESTED_SOURCES = 8
+  local FIXED_LANES = 2 -- I_FREEMODE
 
   -- A source and what it is wrapped in, outermost first: a section or reversed take is a SECTION around the real file.
   local function describe_source(take)
@@ -44,15 +45,20 @@ return function(selva)
     return table.concat(words, "|")
   end
 
+  -- What made a stem, as the bridge wrote it when it was placed; "" for other takes.
+  local function read_recipe(take)
+    local _, recipe = reaper.GetSetMediaItemTakeInfo_String(take, "P_EXT:selva", "", false)
+    return recipe
+  end
+
   local function describe_take(take)
     local _, name = reaper.GetSetMediaItemTakeInfo_String(take, "P_NAME", "", false)
     local _, guid = reaper.GetSetMediaItemTakeInfo_String(take, "GUID", "", false)
-    local _, recipe = reaper.GetSetMediaItemTakeInfo_String(take, "P_EXT:selva", "", false)
     local chain = describe_source(take)
     return {
       guid = guid,
       name = name,
-      recipe = recipe,
+      recipe = read_recipe(take),
       start_offset_s = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS"),
       play_rate = reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE"),
       stretch_markers = reaper.GetTakeNumStretchMarkers(take),
@@ -61,13 +67,13 @@ return function(selva)
     }
   end
 
-  -- What made the stems among the takes of an item, as the bridge wrote it when they were placed; other takes have none.
+  -- What made the stems among the takes of an item.
   local function list_recipes(item)
     local recipes = json.array()
     for index = 0, reaper.CountTakes(item) - 1 do
       local take = reaper.GetTake(item, index)
       if take then
-        local _, recipe = reaper.GetSetMediaItemTakeInfo_String(take, "P_EXT:selva", "", false)
+        local recipe = read_recipe(take)
         if recipe ~= "" then recipes[#recipes + 1] = recipe end
       end
     end
@@ -85,6 +91,14 @@ return function(selva)
     }
   end
 
+  -- Whether nobody sees an item: muted, or on a fixed lane (REAPER 7) that does not play. Older versions have no such lanes.
+  local function is_hidden(item)
+    if reaper.GetMediaItemInfo_Value(item, "B_MUTE") ~= 0 then return true end
+    local track = reaper.GetMediaItem_Track(item)
+    return reaper.GetMediaTrackInfo_Value(track, "I_FREEMODE") == FIXED_LANES
+      and reaper.GetMediaItemInfo_Value(item, "C_LANEPLAYS") == 0
+  end
+
   -- One item as it is now; `active_take` is a list of one, or of none for an empty item or an empty take lane.
   function snapshot.describe_item(item)
     local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
@@ -95,7 +109,7 @@ return function(selva)
       position_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION"),
       length_s = reaper.GetMediaItemInfo_Value(item, "D_LENGTH"),
       loops = reaper.GetMediaItemInfo_Value(item, "B_LOOPSRC") ~= 0,
-      muted = reaper.GetMediaItemInfo_Value(item, "B_MUTE") ~= 0,
+      muted = is_hidden(item),
       num_takes = reaper.CountTakes(item),
       active_take = json.array({ take and describe_take(take) }),
       recipes = list_recipes(item),
@@ -190,6 +204,21 @@ return function(selva)
   -- All items with a picture, and all regions and markers.
   function snapshot.of_regions(proj)
     return build(proj, describe_items(proj, has_picture), describe_regions(proj))
+  end
+
+  -- What the active takes of all selected stems were asked for, or "" when they differ.
+  function snapshot.common_prompt(proj)
+    local common
+    for index = 0, reaper.CountMediaItems(proj) - 1 do
+      local item = reaper.GetMediaItem(proj, index)
+      local take = reaper.IsMediaItemSelected(item) and reaper.GetActiveTake(item)
+      local recipe = take and json.decode(read_recipe(take))
+      if type(recipe) == "table" then
+        if common and common ~= recipe.prompt then return "" end
+        common = recipe.prompt
+      end
+    end
+    return type(common) == "string" and common or ""
   end
 
   -- How many items are selected, and how many of those hold stems of ours.

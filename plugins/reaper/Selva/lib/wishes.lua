@@ -122,10 +122,11 @@ return function(selva)
   end
 
   -- For new takes: an empty prompt keeps the one of each stem, an empty seed goes on after the takes that are there.
-  function wishes.ask_takes(proj, title, on_answer)
+  -- `prompt` is what the stems were made for, if they agree.
+  function wishes.ask_takes(proj, title, prompt, on_answer)
     local values = remembered(proj)
     local answers = form.ask(title, {
-      { key = "prompt", caption = "New prompt (empty: as it was)", value = "" },
+      { key = "prompt", caption = "Prompt (empty: as it was)", value = prompt },
       { key = "takes", caption = "How many new takes (1 to 16)", value = "1" },
       { key = "seed", caption = "Seed of the first (empty: the next one)", value = "" },
       { key = "model", caption = "Model (empty: as it was)", value = "" },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .state import Item, Take, Track
+from .table import parse_version
 
 if TYPE_CHECKING:
     from .world import World
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
 Owner = Track | Item | Take
 
 
+_SINCE_7 = {"C_LANEPLAYS"}
+
+
 def read_value(world: World, owner: Owner, name: str) -> float:
-    if name not in owner.values:
+    if name not in owner.values or (name in _SINCE_7 and parse_version(world.profile.version) < (7, 0)):
         world.complain(f"{type(owner).__name__}: no parameter {name!r}")
     return owner.values.get(name, 0.0)
 

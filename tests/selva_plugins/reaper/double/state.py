@@ -78,6 +78,7 @@ class Item:
             "B_LOOPSRC": 1.0,
             "B_MUTE": 0.0,
             "C_BEATATTACHMODE": -1.0,
+            "C_LANEPLAYS": 0.0,
         }
     )
     ext: dict[str, str] = field(default_factory=dict)
@@ -122,7 +123,13 @@ class Track:
     guid: str = field(default_factory=new_guid)
     items: list[Item] = field(default_factory=list)
     values: dict[str, float] = field(
-        default_factory=lambda: {"I_FOLDERDEPTH": 0.0, "B_MUTE": 0.0, "D_VOL": 1.0, "C_BEATATTACHMODE": -1.0}
+        default_factory=lambda: {
+            "I_FOLDERDEPTH": 0.0,
+            "I_FREEMODE": 0.0,
+            "B_MUTE": 0.0,
+            "D_VOL": 1.0,
+            "C_BEATATTACHMODE": -1.0,
+        }
     )
     ext: dict[str, str] = field(default_factory=dict)
 
