@@ -14,6 +14,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_otio.aaf_file.writer import OTHER_SOUND_FILES, write_aaf
 from selva_otio.adapter_files import load_aaf
 from selva_otio.bundles import load_folder_bundle, unpacked_bundle, write_folder_bundle, write_zip_bundle
 from selva_otio.edl.reader import open_edl
@@ -32,6 +33,7 @@ from selva_otio.losses import (
     OFF_FRAME,
     OTHER_SOUND,
     PICTURE,
+    RETIMES,
     TAKES,
     TIMELINE_MARKERS,
     TRANSITIONS,
@@ -132,13 +134,13 @@ def _with_absolute_urls(timeline: otio.schema.Timeline, base_folder: Path) -> ot
             url = getattr(reference, "target_url", None)
             if url and is_relative_url(url):
                 reference.target_url = build_media_url(resolve_media_path(url, base_folder))
-    return clone
-
             folder = getattr(reference, "target_url_base", None)
             if folder is not None and is_relative_url(folder):
                 reference.target_url_base = (
                     build_media_url(resolve_media_path(folder or ".", base_folder)) + "/"
                 )
+    return clone
+
 
 def _load_project(path: Path) -> otio.schema.Timeline:
     return load_project(path, keep_text=True)
@@ -196,7 +198,16 @@ FORMATS = (
         cannot_hold=(FADES, EFFECTS, OTHER_TRACKS, SPEED_RAMPS, OFF_FRAME),
         keeps_rest=lambda timeline: find_document(timeline) is not None,
     ),
-    TimelineFormat(name="AAF", suffix=".aaf", open=_beside(load_aaf)),
+    TimelineFormat(
+        name="AAF",
+        suffix=".aaf",
+        open=_beside(load_aaf),
+        write=write_aaf,
+        cannot_hold=(
+            *(FADES, GAINS, EFFECTS, TRANSITIONS, RETIMES, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS),
+            *(OTHER_SOUND_FILES, DISABLED, CLIP_MARKERS, TIMELINE_MARKERS),
+        ),
+    ),
     TimelineFormat(
         name="Final Cut Pro XML",
         suffix=".fcpxml",
