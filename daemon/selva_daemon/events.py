@@ -25,9 +25,13 @@ class EventPublisher:
     """
 
     def __init__(self, socket: zmq.Socket[bytes], *, session: str) -> None:
+        self._session = session
+        self.use(socket)
+
+    def use(self, socket: zmq.Socket[bytes]) -> None:
+        """Publish on this socket from now on."""
         self.socket = socket
         self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self._session = session
 
     def publish_job(self, body: Mapping[str, Any]) -> None:
         self._publish(JOB_TOPIC + str(body["job_id"]), dict(body))

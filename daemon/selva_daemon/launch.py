@@ -22,8 +22,9 @@ SHOWN_LOG_CHARS = 2_000
 
 def start_daemon(places: Places, *, timeout_s: float = START_TIMEOUT_S) -> int:
     """Start a daemon and wait until it listens; returns its process id. A daemon that already listens is left
-    alone. Raises DaemonStartError with the daemon's last words, StorageError.
+    alone. Raises DaemonStartError with the daemon's last words, StorageError, ConfigurationError.
     """
+    places.require_own_daemon()
     ensure_private_folder(places.state)
     if (listening := _listening_pid(places)) is not None:
         return listening

@@ -16,7 +16,7 @@ import zmq
 
 from selva_daemon import calls
 from selva_daemon.calls import CONTROL, JOBS, Call, Welcome
-from selva_daemon.connection import START_HINT, Connection, read_connection
+from selva_daemon.connection import ELSEWHERE, START_HINT, Connection, read_connection
 from selva_daemon.errors import (
     DaemonRefusedError,
     DaemonTimeoutError,
@@ -198,8 +198,13 @@ class Line:
             self._refusals += 1
         at_once = self._refusals >= QUICK_REFUSALS and time.monotonic() - self._connected_s < QUICK_REFUSAL_S
         if is_unknown or at_once or (at_last and self._refusals):
+            remedy = (
+                "Ask there for a new file (selva daemon invite)"
+                if self.connection is not None and self.connection.pid == ELSEWHERE
+                else "Restart it with: selva daemon stop, then selva daemon start"
+            )
             raise DaemonRefusedError(
-                f"the daemon does not accept the keys in {self._connection_file}, or is not the daemon they belong to. "
-                "Restart it with: selva daemon stop, then selva daemon start",
+                f"the daemon does not accept the keys in {self._connection_file}, or is not the daemon they "
+                f"belong to. {remedy}",
                 path=str(self._connection_file),
             )

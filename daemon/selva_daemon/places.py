@@ -15,6 +15,7 @@ import platformdirs
 from selva_daemon.errors import ConfigurationError, StorageError
 
 APP_NAME = "selva-bridge"
+CONNECTION_VARIABLE = "SELVA_CONNECTION_FILE"
 RunCommand = Callable[[Sequence[str]], None]
 
 
@@ -22,15 +23,19 @@ RunCommand = Callable[[Sequence[str]], None]
 class Places:
     """The daemon's folders. `find` takes them from the environment, else from the platform (XDG is obeyed
     on Linux).
+
+    other_daemon: the connection file of a daemon on another machine, which clients use instead of one here.
     """
 
     state: Path
     cache: Path
     config: Path
+    other_daemon: Path | None = None
 
     @classmethod
     def find(cls, environment: Mapping[str, str] | None = None) -> Places:
-        """SELVA_STATE_DIR, SELVA_CACHE_DIR and SELVA_CONFIG_DIR win over the platform's own.
+        """SELVA_STATE_DIR, SELVA_CACHE_DIR and SELVA_CONFIG_DIR win over the platform's own;
+        SELVA_CONNECTION_FILE names another machine's daemon.
 
         Raises ConfigurationError when one of them is not absolute.
         """
@@ -41,11 +46,28 @@ class Places:
             config=_chosen(
                 values, "SELVA_CONFIG_DIR", platformdirs.user_config_dir(APP_NAME, appauthor=False)
             ),
+            other_daemon=_chosen(values, CONNECTION_VARIABLE, "")
+            if values.get(CONNECTION_VARIABLE)
+            else None,
         )
 
     @property
     def connection_file(self) -> Path:
+        """Where clients look."""
+        return self.other_daemon or self.own_connection_file
+
+    @property
+    def own_connection_file(self) -> Path:
+        """Where the daemon of this machine says how to reach it."""
         return self.state / "connection.json"
+
+    def require_own_daemon(self) -> None:
+        """Raises ConfigurationError where another machine's daemon is to be used: none is started here then."""
+        if self.other_daemon is not None:
+            raise ConfigurationError(
+                f"{CONNECTION_VARIABLE} names the daemon of another machine ({self.other_daemon}); "
+                "unset it to run one here"
+            )
 
     @property
     def keys_file(self) -> Path:

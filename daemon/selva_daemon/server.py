@@ -23,13 +23,14 @@ import zmq
 
 import selva_core
 from selva_core.errors import SelvaError
+from selva_daemon.clients import ClientBook
 from selva_daemon.connection import Connection, remove_connection
 from selva_daemon.desk import CONTROL, JOBS, Desk
 from selva_daemon.dispatcher import Dispatcher
-from selva_daemon.errors import ConfigurationError, InternalError, ProtocolError, to_wire
+from selva_daemon.errors import ConfigurationError, DaemonRefusedError, InternalError, ProtocolError, to_wire
 from selva_daemon.events import JOB_TOPIC, EventPublisher
 from selva_daemon.instance_lock import InstanceLock
-from selva_daemon.keys import ensure_keys, load_clients
+from selva_daemon.keys import ensure_keys
 from selva_daemon.launch import python_executable
 from selva_daemon.metrics import RequestCounter, build_metrics
 from selva_daemon.places import Places, ensure_private_folder
@@ -37,7 +38,7 @@ from selva_daemon.protocol import MAX_REPLY_BYTES, PROTOCOL_VERSION, Body, Envel
 from selva_daemon.queue import JobQueue
 from selva_daemon.scheduling import Turns
 from selva_daemon.settings import DaemonSettings
-from selva_daemon.sockets import DoorKeeper, open_listener
+from selva_daemon.sockets import DoorKeeper, open_listener, replace_listener
 from selva_daemon.status import RUNNING, ProcessStatus
 from selva_daemon.supervisor import Supervisor, resident_bytes
 from selva_daemon.worker_process import WorkerProcess, open_inbox
@@ -45,6 +46,7 @@ from selva_daemon.worker_process import WorkerProcess, open_inbox
 TICK_S = 0.25
 MESSAGES_IN_A_ROW = 10
 STOP_WORKER_S = 8.0
+EVENTS = "events"
 _log = logging.getLogger(__name__)
 
 
@@ -60,6 +62,7 @@ class Server:
         self._instance = new_id()
         self.endpoints: dict[str, str] = {}
         self._started_s = time.monotonic()
+        self._poller = zmq.Poller()
         self._stop_asked = False
         self._alarm, self._alarm_heard = socketpair()
         for end in (self._alarm, self._alarm_heard):
@@ -82,11 +85,11 @@ class Server:
         lock.acquire()
         self._closers.append(lock.release)
         keys = ensure_keys(self._places)
-        clients = load_clients(self._places.clients_folder)
-        if not self._settings.listens_on_loopback and not clients:
+        self._clients = ClientBook(self._places.clients_folder, owner_key=keys.owner.public)
+        if not self._settings.listens_on_loopback and not self._clients.has_others:
             raise ConfigurationError(
                 f"listening on {self._settings.listen} needs the keys of the clients that may connect; "
-                f"put them into {self._places.clients_folder} (docs/security.md)"
+                "make one with: selva daemon invite NAME (docs/security.md)"
             )
         self._queue = JobQueue(
             self._places.queue_file,
@@ -96,16 +99,20 @@ class Server:
         self._closers.append(self._queue.close)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._closers.append(lambda: self._context.destroy(linger=200))
-        self._door = DoorKeeper(self._context, keys, clients)
+        self._door = DoorKeeper(self._context, self._clients)
         self._closers.append(self._door.close)
         self._inbox = open_inbox(self._context)
+        self._open_listener = functools.partial(
+            open_listener, self._context, keys=keys, address=self._settings.listen
+        )
+        ports = dict(zip((JOBS, CONTROL, EVENTS), self._settings.ports, strict=True))
         sockets = {
-            name: open_listener(self._context, kind, keys=keys, address=self._settings.listen)
-            for name, kind in ((JOBS, zmq.ROUTER), (CONTROL, zmq.ROUTER), ("events", zmq.XPUB))
+            name: self._open_listener(zmq.XPUB if name == EVENTS else zmq.ROUTER, port=port)
+            for name, port in ports.items()
         }
         self._channels = {name: sockets[name][0] for name in (CONTROL, JOBS)}
         self.endpoints = {name: endpoint for name, (_, endpoint) in sockets.items()}
-        self._events = EventPublisher(sockets["events"][0], session=self._instance)
+        self._events = EventPublisher(sockets[EVENTS][0], session=self._instance)
         self._start_work()
         Connection(
             protocol=PROTOCOL_VERSION,
@@ -114,11 +121,13 @@ class Server:
             pid=os.getpid(),
             jobs=self.endpoints[JOBS],
             control=self.endpoints[CONTROL],
-            events=self.endpoints["events"],
+            events=self.endpoints[EVENTS],
             server_key=keys.server.public,
             client=keys.owner,
-        ).write(self._places.connection_file)
-        self._closers.append(lambda: remove_connection(self._places.connection_file, instance=self._instance))
+        ).write(self._places.own_connection_file)
+        self._closers.append(
+            lambda: remove_connection(self._places.own_connection_file, instance=self._instance)
+        )
         _log.info("listening on %s, %s, %s", *self.endpoints.values())
 
     def _start_work(self) -> None:
@@ -165,19 +174,32 @@ class Server:
 
     def run(self) -> None:
         """Serve until `begin_shutdown` was called and running jobs have ended or the drain time is over."""
-        poller = zmq.Poller()
         for socket in (self._inbox, self._events.socket, *self._channels.values(), self._alarm_heard):
-            poller.register(socket, zmq.POLLIN)
+            self._poller.register(socket, zmq.POLLIN)
         next_tick_s = time.monotonic()
         while not self._may_stop():
             next_s = min(next_tick_s, self._dispatcher.hand_out_at_s)
-            ready = dict(poller.poll(max(0, math.ceil((next_s - time.monotonic()) * 1000))))
+            ready = dict(self._poller.poll(max(0, math.ceil((next_s - time.monotonic()) * 1000))))
             self._serve(ready)
             if time.monotonic() >= self._dispatcher.hand_out_at_s:
                 self._guarded(self._dispatcher.hand_out)
             if time.monotonic() >= next_tick_s:
                 self._guarded(self._dispatcher.tick)
+                self._guarded(self._renew_clients)
                 next_tick_s = time.monotonic() + TICK_S
+
+    def _renew_clients(self) -> None:
+        """Requests of who lost access are refused one by one; for events all subscribers must come in anew."""
+        revoked = self._clients.renew()
+        if not revoked:
+            return
+        _log.warning("access was taken away from %s", ", ".join(revoked))
+        port = int(self.endpoints[EVENTS].rpartition(":")[2])
+        old = self._events.socket
+        self._events.use(replace_listener(old, lambda: self._open_listener(zmq.XPUB, port=port)[0]))
+        self._poller.unregister(old)
+        self._poller.register(self._events.socket, zmq.POLLIN)
+        old.close()
 
     def begin_shutdown(self) -> None:
         """Take no new jobs, let running ones end for a while, then stop. Safe in signal handlers and threads."""
@@ -239,7 +261,12 @@ class Server:
                 raise ProtocolError("a message is one frame; got none")
             envelope = parse([frame.bytes for frame in frames])
             request_id, request_type = envelope.request_id, envelope.type
-            body, kind = self._desk.answer(channel, envelope, client=str(frames[0].get("User-Id"))), "reply"
+            client = self._clients.name_of(str(frames[0].get("User-Id")))
+            if client is None:
+                raise DaemonRefusedError(
+                    "the access of this key was taken away; ask for a new connection file"
+                )
+            body, kind = self._desk.answer(channel, envelope, client=client), "reply"
         except SelvaError as exc:
             body, kind = to_wire(exc), "error"
         except Exception:  # one bad request must not stop the service

@@ -19,6 +19,7 @@ def run_service(*, flags: Mapping[str, Any] | None = None, log_to_terminal: bool
     Raises ConfigurationError, DaemonRunningError, StorageError.
     """
     places = Places.find()
+    places.require_own_daemon()
     settings = load_settings(places.settings_file, flags=flags)
     ensure_private_folder(places.state)
     handlers = open_log(places.log_file, level=settings.log_level, also_to_terminal=log_to_terminal)

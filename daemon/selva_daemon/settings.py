@@ -13,6 +13,7 @@ from typing import Any
 from selva_daemon.errors import ConfigurationError
 
 GIB = 1 << 30
+MIN_PORT, MAX_PORT = 1024, 65535
 _ACCEPTED: Mapping[type, tuple[type, ...]] = {str: (str,), tuple: (list, tuple)}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -26,7 +27,8 @@ class DaemonSettings:
     hung. heartbeat_timeout_s: a worker silent for so long is dead. max_queued_jobs: more are refused with
     QueueFullError. max_finished_jobs: how many the history keeps. output_folders: stems are written below
     these only; empty means wherever the user may write (then only loopback may be listened on). listen: the
-    address to bind; another than loopback needs client keys and output_folders. interactive_in_a_row: after
+    address to bind; another than loopback needs client keys and output_folders. port: the first of the three
+    ports, 0 lets the system choose them at each start. interactive_in_a_row: after
     so many interactive jobs a batch job gets its turn. jobs_together: up to so many waiting jobs of one length
     share batches, where the model gains from it (on a GPU); 1 runs each by itself.
     """
@@ -44,6 +46,7 @@ class DaemonSettings:
     stem_cache_bytes: int = 10 * GIB
     feature_cache_bytes: int = 10 * GIB
     listen: str = "127.0.0.1"
+    port: int = 0
     output_folders: tuple[str, ...] = ()
     log_level: str = "info"
 
@@ -66,6 +69,10 @@ class DaemonSettings:
         self._check_reach()
 
     def _check_reach(self) -> None:
+        if self.port != 0 and not MIN_PORT <= self.port <= MAX_PORT - 2:
+            raise ConfigurationError(
+                f"port is 0 (the system chooses) or {MIN_PORT} to {MAX_PORT - 2}; got {self.port}"
+            )
         if any(not Path(folder).is_absolute() for folder in self.output_folders):
             raise ConfigurationError(f"output_folders are absolute paths; got {list(self.output_folders)}")
         if not self.listens_on_loopback and not self.output_folders:
@@ -73,6 +80,11 @@ class DaemonSettings:
                 f"listening on {self.listen} needs output_folders: "
                 "others on the network must not write wherever you can"
             )
+
+    @property
+    def ports(self) -> tuple[int, int, int]:
+        """For jobs, control and events; 0 where the system chooses."""
+        return (self.port, self.port + 1, self.port + 2) if self.port else (0, 0, 0)
 
     @property
     def listens_on_loopback(self) -> bool:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 
 import zmq
 import zmq.utils.z85
 
-from selva_daemon.keys import OWNER, DaemonKeys
+from selva_daemon.clients import ClientBook
+from selva_daemon.errors import ConfigurationError
+from selva_daemon.keys import DaemonKeys
 from selva_daemon.protocol import MAX_MESSAGE_BYTES
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
@@ -21,19 +24,20 @@ ZAP_DOMAIN = b"selva"
 STOP_ADDRESS = "inproc://door-keeper-stop"
 HANDSHAKE_TIMEOUT_MS = 5_000
 MAX_PENDING_MESSAGES = 2_000
+PORT_FREE_S = 2.0
 _log = logging.getLogger(__name__)
-Context = zmq.Context[zmq.Socket[bytes]]
+Socket = zmq.Socket[bytes]
+Context = zmq.Context[Socket]
 
 
 class DoorKeeper:
-    """Answers ZAP requests: the key is known (status 200, and whose it is) or it is not (400).
+    """Answers ZAP requests: the key is known (status 200; the key is the user's id) or it is not (400).
 
     It has a thread of its own, so that who knocks while the server waits for the disk is let in all the same.
     """
 
-    def __init__(self, context: Context, keys: DaemonKeys, clients: Mapping[str, str]) -> None:
-        names = {keys.owner.public: OWNER, **clients}
-        self._names = {zmq.utils.z85.decode(key): name for key, name in names.items()}
+    def __init__(self, context: Context, clients: ClientBook) -> None:
+        self._clients = clients
         self.refused = 0
         self._bell = context.socket(zmq.PAIR)
         self._bell.bind(STOP_ADDRESS)
@@ -63,27 +67,32 @@ class DoorKeeper:
     def _answer_one(self) -> None:
         frames = self._door.recv_multipart()
         request_id = frames[1] if len(frames) > 1 else b""
-        name = self._name_of(frames)
-        if name is None:
+        key = _key_of(frames)
+        if self._clients.name_of(key) is None:
             self.refused += 1
             _log.warning("a connection with an unknown key was refused", extra={"refused": self.refused})
             self._door.send_multipart([b"1.0", request_id, b"400", b"unknown key", b"", b""])
         else:
-            self._door.send_multipart([b"1.0", request_id, b"200", b"OK", name.encode("ascii"), b""])
+            self._door.send_multipart([b"1.0", request_id, b"200", b"OK", key.encode("ascii"), b""])
 
-    def _name_of(self, frames: list[bytes]) -> str | None:
-        if len(frames) != 7:
-            return None
-        version, _, domain, _, _, mechanism, key = frames
-        if (version, domain, mechanism) != (b"1.0", ZAP_DOMAIN, b"CURVE"):
-            return None
-        return self._names.get(key)
+
+def _key_of(frames: list[bytes]) -> str:
+    """The public key of a ZAP request, Z85; "" for a request that is not about a key."""
+    if len(frames) != 7:
+        return ""
+    version, _, domain, _, _, mechanism, key = frames
+    if (version, domain, mechanism) != (b"1.0", ZAP_DOMAIN, b"CURVE"):
+        return ""
+    return zmq.utils.z85.encode(key).decode("ascii")
 
 
 def open_listener(
-    context: Context, kind: int, *, keys: DaemonKeys, address: str
-) -> tuple[zmq.Socket[bytes], str]:
-    """Bind one socket to a port the system chooses; returns it and its endpoint. Raises zmq.ZMQError."""
+    context: Context, kind: int, *, keys: DaemonKeys, address: str, port: int = 0
+) -> tuple[Socket, str]:
+    """Bind one socket, to a port the system chooses unless one is given; returns it and its endpoint.
+
+    Raises ConfigurationError when this machine does not have the address, or the port is taken.
+    """
     socket = context.socket(kind)
     socket.linger = 0
     socket.curve_server = True
@@ -98,5 +107,34 @@ def open_listener(
     socket.setsockopt(zmq.RCVHWM, MAX_PENDING_MESSAGES)
     if ":" in address:
         socket.setsockopt(zmq.IPV6, 1)
-    socket.bind(f"tcp://[{address}]:*" if ":" in address else f"tcp://{address}:*")
+    endpoint = build_endpoint(address, port or "*")
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as exc:
+        socket.close()
+        raise ConfigurationError(
+            f"the daemon cannot listen on {endpoint}: {exc}. Choose another listen or port in daemon.json",
+            endpoint=endpoint,
+        ) from exc
     return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def replace_listener(old: Socket, open_new: Callable[[], Socket]) -> Socket:
+    """A fresh socket on the port of an old one, so that all peers must come in anew; close the old one then.
+
+    Raises ConfigurationError when the port does not get free; the old socket serves those it has, nobody else.
+    """
+    old.unbind(old.getsockopt_string(zmq.LAST_ENDPOINT))
+    give_up_s = time.monotonic() + PORT_FREE_S
+    while True:  # the port is free a moment after it was given back
+        try:
+            return open_new()
+        except ConfigurationError:
+            if time.monotonic() > give_up_s:
+                raise
+        time.sleep(0.01)
+
+
+def build_endpoint(host: str, port: int | str) -> str:
+    """A ZeroMQ address of TCP."""
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"

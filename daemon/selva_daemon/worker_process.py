@@ -4,6 +4,8 @@ business.
 
 from __future__ import annotations
 
+import os
+import platform
 import queue
 import signal
 import subprocess
@@ -19,6 +21,7 @@ from selva_daemon.link import read_packed, write_message
 
 INBOX_ADDRESS = "inproc://worker-reports"
 MAX_OUTPUT_LOG_BYTES = 4 << 20
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{32 << 20}", "MALLOC_TRIM_THRESHOLD_": f"{1 << 30}"}
 
 
 def open_inbox(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -54,6 +57,7 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 cwd=folder,
+                env=worker_environment(os.environ),
                 **_own_group(),
             )
         self._orders: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
@@ -138,6 +142,16 @@ class WorkerProcess:
             _close_quietly(stream)
             outbox.send_multipart([self.generation, b""])
             outbox.close()
+
+
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables a worker is started with.
+
+    With glibc, large tensors are kept in the heap instead of being mapped and cleared anew for each operation; the
+    process gives all back when its model is unloaded, for then it ends. What the user has set stays.
+    """
+    keep_memory = KEEP_MEMORY if platform.libc_ver()[0] == "glibc" else {}
+    return {**keep_memory, **environment}
 
 
 def _own_group() -> dict[str, Any]:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from selva_daemon.clients import load_clients
 from selva_daemon.errors import ConfigurationError, StorageError
-from selva_daemon.keys import KeyPair, load_clients
+from selva_daemon.keys import KeyPair
 from selva_daemon.places import (
     Places,
     close_to_others,
@@ -52,6 +53,9 @@ def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
         ({"stall_timeout_s": 0}, "more than 0"),
         ({"stem_cache_bytes": -1}, "at least 0"),
         ({"log_level": "loud"}, "debug, info, warning, error"),
+        ({"port": 80}, "0 .the system chooses. or 1024 to 65533; got 80"),
+        ({"port": 65534}, "1024 to 65533"),
+        ({"jobs_together": 0}, "jobs_together is at least 1"),
         ({"listen": "everywhere"}, "IP address such as 127.0.0.1"),
         ({"output_folders": "/stems"}, "output_folders is tuple"),
         ({"output_folders": ["stems"]}, "absolute"),

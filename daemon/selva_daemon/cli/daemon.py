@@ -1,4 +1,4 @@
-"""`selva daemon`: run, start, stop, status, pause, resume, yield, logs."""
+"""`selva daemon`: run, start, stop, status, pause, resume, yield, logs; and who may use it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from selva_daemon.cli import daemon_clients
 from selva_daemon.cli.console import JsonOption, connect, say, say_json, say_table, size_words, span_words
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ STOP_EXTRA_S = 15.0
 FOLLOW_EVERY_S = 0.25
 
 daemon_app = typer.Typer(no_args_is_help=True)
+daemon_app.command()(daemon_clients.invite)
+daemon_app.command()(daemon_clients.clients)
+daemon_app.command()(daemon_clients.revoke)
 
 
 @daemon_app.command()
@@ -65,6 +69,7 @@ def stop(as_json: JsonOption = False) -> None:
     """Stop the daemon: running jobs may end first, waiting ones stay queued."""
     from selva_daemon.connection import process_is_alive  # noqa: PLC0415 - the help text needs no daemon
     from selva_daemon.errors import DaemonTimeoutError, DaemonUnavailableError  # noqa: PLC0415
+    from selva_daemon.places import Places  # noqa: PLC0415
 
     try:
         with connect() as client:
@@ -72,6 +77,9 @@ def stop(as_json: JsonOption = False) -> None:
             client.shutdown()
     except DaemonUnavailableError:
         say_json({"stopped": False}) if as_json else say("no daemon is running")
+        return
+    if Places.find().other_daemon is not None:
+        say_json({"stopped": True}) if as_json else say("the daemon on the other machine is stopping")
         return
     pid = found.processes[0].pid or 0
     give_up_s = time.monotonic() + found.drain_timeout_s + STOP_EXTRA_S

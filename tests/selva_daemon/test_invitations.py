@@ -1,0 +1,299 @@
+"""Other machines: let in with a file of their own, listed, and turned away again."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+import zmq
+from selva_daemon.cli import main
+from selva_daemon.client import Client
+from selva_daemon.clients import add_client, load_clients
+from selva_daemon.connection import read_connection
+from selva_daemon.errors import ConfigurationError, DaemonRefusedError, DaemonTimeoutError, StorageError
+from selva_daemon.invitations import write_invitation
+from selva_daemon.launch import start_daemon
+from selva_daemon.places import Places
+from selva_daemon.settings import DaemonSettings
+
+from tests.selva_daemon.daemons import JobMaker, StartServer, wait_until
+
+
+def configure(places: Places, **settings: object) -> None:
+    places.config.mkdir(parents=True, exist_ok=True)
+    places.settings_file.write_text(json.dumps(settings))
+
+
+def free_port() -> int:
+    """The first of three ports that nobody has just now."""
+    for port in range(42_000, 60_000, 7):
+        try:
+            for offset in range(3):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port + offset))
+        except OSError:
+            continue
+        return port
+    pytest.fail("no three free ports")
+
+
+def elsewhere(places: Places, file: Path) -> Places:
+    """What the other machine has: the file, and folders of its own."""
+    return Places(
+        state=places.state / "other", cache=places.cache, config=places.config / "other", other_daemon=file
+    )
+
+
+def test_an_invited_client_does_the_whole_way_and_is_named(
+    client: Client, places: Places, make_job: JobMaker, tmp_path: Path
+) -> None:
+    write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
+    with Client.connect(places=elsewhere(places, tmp_path / "edit-2.json")) as invited:
+        assert invited.daemon.client == "edit-2"
+        assert invited.wait(invited.submit(make_job()).job_id, timeout_s=60).state == "done"
+
+
+def test_a_revoked_client_is_refused_also_where_it_is_connected_and_the_others_stay(
+    client: Client, places: Places, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("edit-2", "edit-3"):
+        write_invitation(places, name, tmp_path / f"{name}.json", address=None)
+    left, stays = (elsewhere(places, tmp_path / f"{name}.json") for name in ("edit-2", "edit-3"))
+    with Client.connect(places=left) as revoked, Client.connect(places=stays) as staying:
+        run(monkeypatch, "daemon", "revoke", "edit-2")
+        wait_until_refused(revoked)
+        assert staying.status().queue["done"] == 0
+        assert client.wait(client.submit(make_job()).job_id, timeout_s=60).state == "done"
+    with pytest.raises(DaemonRefusedError, match="Ask there for a new file"):
+        Client.connect(places=left, timeout_s=20)
+
+
+def test_a_revoked_client_hears_no_more_events_and_the_others_do(
+    client: Client, places: Places, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
+    connection = read_connection(tmp_path / "edit-2.json")
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    listening, owners = context.socket(zmq.SUB), context.socket(zmq.SUB)
+    for subscriber, keys in (
+        (listening, connection.client),
+        (owners, read_connection(places.connection_file).client),
+    ):
+        subscriber.curve_serverkey = connection.server_key.encode()
+        subscriber.curve_publickey, subscriber.curve_secretkey = keys.public.encode(), keys.secret.encode()
+        subscriber.setsockopt(zmq.SUBSCRIBE, b"daemon")
+        subscriber.connect(connection.events)
+    try:
+        wait_until(lambda: hears(client, listening) and hears(client, owners), "both to hear events")
+        run(monkeypatch, "daemon", "revoke", "edit-2")
+        wait_until(lambda: not hears(client, listening), "the revoked one to hear nothing")
+        wait_until(lambda: hears(client, owners), "the owner to hear again")
+        assert not hears(client, listening)
+    finally:
+        context.destroy(linger=0)
+
+
+def hears(client: Client, subscriber: zmq.Socket[bytes]) -> bool:
+    """Whether an event that is caused now arrives in half a second."""
+    while subscriber.poll(0):
+        subscriber.recv_multipart()
+    client.pause()
+    return bool(subscriber.poll(500))
+
+
+def test_the_same_name_can_be_invited_again_after_it_was_revoked_and_the_old_file_stays_worthless(
+    client: Client, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_invitation(places, "edit-2", tmp_path / "old.json", address=None)
+    with pytest.raises(ConfigurationError, match=r"edit-2' already; .* selva daemon revoke edit-2"):
+        write_invitation(places, "edit-2", tmp_path / "new.json", address=None)
+    assert not (tmp_path / "new.json").exists()
+    with Client.connect(places=elsewhere(places, tmp_path / "old.json")) as old:
+        run(monkeypatch, "daemon", "revoke", "edit-2")
+        write_invitation(places, "edit-2", tmp_path / "new.json", address=None)
+        with Client.connect(places=elsewhere(places, tmp_path / "new.json")) as new:
+            assert new.daemon.client == "edit-2"
+        wait_until_refused(old)
+
+
+def test_a_file_made_for_fixed_ports_holds_before_the_first_start_and_after_the_next(
+    places: Places, start_server: StartServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    configure(places, port=port)
+    invitation = write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
+    assert invitation.connection.jobs == f"tcp://127.0.0.1:{port}"
+    assert [note for note in invitation.notes if "ports change" in note] == []
+    start_server(port=port)
+    with Client.connect(places=elsewhere(places, tmp_path / "edit-2.json")) as invited:
+        assert invited.status().endpoints["events"] == f"tcp://127.0.0.1:{port + 2}"
+
+
+def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(places: Places, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"set port in daemon\.json, or start it first"):
+        write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
+    assert load_clients(places.clients_folder) == {}
+
+
+@pytest.mark.parametrize(
+    ("listen", "address", "jobs"),
+    [
+        ("192.0.2.7", None, "tcp://192.0.2.7:42000"),
+        ("0.0.0.0", "edit-1.local", "tcp://edit-1.local:42000"),  # noqa: S104 - an address in a file
+        ("2001:db8::7", None, "tcp://[2001:db8::7]:42000"),
+        ("127.0.0.1", "localhost", "tcp://localhost:42000"),
+    ],
+)
+def test_the_address_is_the_one_listened_on_or_the_one_that_was_said(
+    places: Places, tmp_path: Path, listen: str, address: str | None, jobs: str
+) -> None:
+    configure(places, listen=listen, port=42_000, output_folders=[str(tmp_path)])
+    assert write_invitation(places, "a", tmp_path / "a.json", address=address).connection.jobs == jobs
+
+
+@pytest.mark.parametrize(
+    ("listen", "address", "words"),
+    [
+        ("0.0.0.0", None, "say with --address"),  # noqa: S104 - refused
+        ("127.0.0.1", "edit-1.local", "nobody reaches it at edit-1.local"),
+    ],
+)
+def test_an_address_that_cannot_be_reached_is_refused(
+    places: Places, tmp_path: Path, listen: str, address: str | None, words: str
+) -> None:
+    configure(places, listen=listen, port=42_000, output_folders=[str(tmp_path)])
+    with pytest.raises(ConfigurationError, match=words):
+        write_invitation(places, "a", tmp_path / "a.json", address=address)
+
+
+def test_a_file_that_is_there_is_not_overwritten_and_one_that_cannot_be_written_lets_nobody_in(
+    places: Places, tmp_path: Path
+) -> None:
+    configure(places, port=42_000)
+    (tmp_path / "there.json").write_text("mine")
+    with pytest.raises(ConfigurationError, match="there already; choose another with --to"):
+        write_invitation(places, "a", tmp_path / "there.json", address=None)
+    with pytest.raises(StorageError):
+        write_invitation(places, "a", tmp_path / "no folder" / "a.json", address=None)
+    assert load_clients(places.clients_folder) == {}
+    assert (tmp_path / "there.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["owner", "Edit 2", "", "../a", "x" * 33])
+def test_names_that_are_none_are_refused(places: Places, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="up to 32 of a-z"):
+        add_client(places.clients_folder, name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mode bits are POSIX; Windows has an access list")
+def test_the_file_is_readable_by_its_owner_only_and_its_secret_is_in_no_other(
+    places: Places, tmp_path: Path
+) -> None:
+    configure(places, port=42_000)
+    file = tmp_path / "a.json"
+    secret = write_invitation(places, "a", file, address=None).connection.client.secret
+    assert file.stat().st_mode & 0o777 == 0o600
+    others = [path for path in tmp_path.rglob("*.json") if path != file and secret in path.read_text()]
+    assert others == []
+
+
+def test_where_another_daemon_is_named_none_is_started(places: Places, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="unset it to run one here"):
+        start_daemon(elsewhere(places, tmp_path / "a.json"))
+
+
+def test_another_daemon_is_named_by_the_environment(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Places.find().connection_file == places.own_connection_file
+    monkeypatch.setenv("SELVA_CONNECTION_FILE", str(tmp_path / "a.json"))
+    assert Places.find().connection_file == tmp_path / "a.json"
+
+
+def test_a_daemon_elsewhere_that_does_not_answer_is_a_time_out(places: Places, tmp_path: Path) -> None:
+    configure(places, port=free_port())
+    write_invitation(places, "a", tmp_path / "a.json", address=None)
+    with pytest.raises(DaemonTimeoutError):
+        Client.connect(places=elsewhere(places, tmp_path / "a.json"), timeout_s=0.5)
+
+
+def test_a_taken_port_and_a_foreign_address_are_refused_by_name(
+    start_server: StartServer, places: Places, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = min(taken.getsockname()[1], 65_533)
+        with pytest.raises(ConfigurationError, match=f"cannot listen on tcp://127.0.0.1:{port}"):
+            start_server(port=port)
+    add_client(places.clients_folder, "a")
+    with pytest.raises(ConfigurationError, match=r"cannot listen on tcp://192\.0\.2\.7"):
+        start_server(listen="192.0.2.7", output_folders=(str(tmp_path),))
+    start_server()
+
+
+def test_the_commands_invite_list_and_revoke(
+    client: Client,
+    places: Places,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(monkeypatch, "daemon", "invite", "edit-2")
+    said = capsys.readouterr().out
+    assert "SELVA_CONNECTION_FILE=" in said
+    assert "ports change" in said
+    assert "on this machine or through a tunnel" in said
+    assert read_connection(tmp_path / "selva-edit-2.json").client.public in load_clients(
+        places.clients_folder
+    )
+    run(monkeypatch, "daemon", "clients", "--json")
+    [listed] = json.loads(capsys.readouterr().out)
+    assert listed["client"] == "edit-2"
+    run(monkeypatch, "daemon", "revoke", "edit-2")
+    assert "no access any more" in capsys.readouterr().out
+    run(monkeypatch, "daemon", "clients")
+    assert "nobody was invited" in capsys.readouterr().out
+    assert run(monkeypatch, "daemon", "revoke", "edit-2") == 1
+    assert capsys.readouterr().err == "selva: there is no client 'edit-2'; known are: none\n"
+
+
+def test_a_damaged_key_file_is_told_in_the_log_and_keeps_nobody_else_out(
+    client: Client, places: Places, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
+    with Client.connect(places=elsewhere(places, tmp_path / "edit-2.json")) as invited:
+        (places.clients_folder / "bad.json").write_text("{")
+        wait_until(lambda: "bad.json is not a client key" in caplog.text, "the fault to be noticed")
+        assert invited.status().version
+
+
+def wait_until_refused(client: Client) -> None:
+    def is_refused() -> bool:
+        try:
+            client.status()
+        except DaemonRefusedError as error:
+            assert "access of this key was taken away" in error.message  # noqa: PT017 - it is waited for
+            return True
+        return False
+
+    wait_until(is_refused, "the client to be refused")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """`selva ARGUMENTS` in this process; its exit status."""
+    monkeypatch.setattr(sys, "argv", ["selva", *arguments])
+    try:
+        main()
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    return 0
+
+
+def test_the_three_ports_follow_each_other() -> None:
+    assert DaemonSettings(port=42_000).ports == (42_000, 42_001, 42_002)
+    assert DaemonSettings().ports == (0, 0, 0)
