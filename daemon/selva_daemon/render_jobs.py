@@ -15,7 +15,6 @@ from selva_otio.stem_names import NAMINGS, NameParts, build_stem_name, ensure_un
 from selva_core.engine import MAX_SEED, ImageSequence, SamplingSettings
 from selva_core.errors import RequestError
 from selva_daemon.fields import MAX_DENOMINATOR
-from selva_daemon.fields import MAX_DENOMINATOR
 from selva_daemon.schema import (
     MAX_CUES,
     MAX_LABEL_CHARS,
@@ -93,11 +92,6 @@ def build_jobs(sheet: CueSheet, settings: RenderSettings, *, timeline_name: str)
         for clip, cues in sheet.iter_jobs()
         for first in range(0, len(cues), chunk_size)
     ]
-
-
-def _tidy(value: Fraction) -> Fraction:
-    """The nearest rational that a job can carry: retimes at odd speeds make denominators past all use."""
-    return value.limit_denominator(MAX_DENOMINATOR)
 
 
 def _tidy(value: Fraction) -> Fraction:
