@@ -77,7 +77,8 @@ def _install_into(resource_path: Path, machine: Machine, *, at_startup: bool | N
         if foreign:
             package = foreign[0].parent
             _tell_about_package(foreign[0], report)
-            _remove_scripts(resource_path, machine, report)
+            _remove_scripts(resource_path, report)
+            unregister_actions(resource_path, machine, report)
         else:
             _copy_scripts(resource_path, scripts, report)
             register_actions(resource_path, machine, report)
@@ -188,26 +189,28 @@ def _as_plain_text(folder: Path, machine: Machine) -> str:
 
 
 def remove(chosen: Path | None, machine: Machine | None = None) -> list[SetupReport]:
-    """Take back what `install` did; requests and stems of projects stay. Raises HostSetupError."""
+    """Take back what `install` did; projects and stems stay. Raises HostSetupError."""
     machine = machine or Machine()
     reports = []
     for resource_path in choose_resource_paths(chosen, machine):
         report = SetupReport(resource_path=resource_path)
         try:
             remove_startup_line(resource_path, report)
-            _remove_scripts(resource_path, machine, report)
+            _remove_scripts(resource_path, report)
+            unregister_actions(resource_path, machine, report)
             own = resource_path / "Selva"
             shutil.rmtree(choose_request_folder(resource_path, machine), ignore_errors=True)
             (own / "bridge.json").unlink(missing_ok=True)
             _remove_if_empty(own)
         except OSError as error:
             raise HostSetupError(f"cannot remove from {resource_path}: {error}") from error
-        report.done = report.done or ["nothing was installed"]
+        if not (report.done or report.left):
+            report.done.append("nothing was installed")
         reports.append(report)
     return reports
 
 
-def _remove_scripts(resource_path: Path, machine: Machine, report: SetupReport) -> None:
+def _remove_scripts(resource_path: Path, report: SetupReport) -> None:
     """Only files we put there; a file of the user's beside them keeps its folder."""
     installed = _read_installed(resource_path)
     if not installed:
@@ -220,7 +223,6 @@ def _remove_scripts(resource_path: Path, machine: Machine, report: SetupReport) 
     _remove_if_empty(target)
     (resource_path / "Selva" / "installed.json").unlink(missing_ok=True)
     report.done.append(f"{len(installed)} script files removed from {target}")
-    unregister_actions(resource_path, machine, report)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -188,6 +188,16 @@ def test_remove_leaves_only_what_was_there_before(tmp_path: Path) -> None:
     assert report.done == ["nothing was installed"]
 
 
+def test_actions_go_when_reaper_is_closed_later(tmp_path: Path) -> None:
+    resource_path = put_reaper(tmp_path)
+    install(None, machine(tmp_path))
+    (report,) = remove(None, machine(tmp_path, is_running=True))
+    assert "close it and run this again" in report.left[0]
+    (report,) = remove(None, machine(tmp_path))
+    assert report.done == ["the actions are off the action list"]
+    assert not (resource_path / "reaper-kb.ini").exists()
+
+
 def test_remove_keeps_a_file_of_the_users_among_ours(tmp_path: Path) -> None:
     resource_path = put_reaper(tmp_path)
     install(None, machine(tmp_path))
