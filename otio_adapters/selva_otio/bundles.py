@@ -21,7 +21,7 @@ import opentimelineio as otio
 from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedUrlError
 from selva_otio.media import resolve_media_path
 from selva_otio.otio_files import MAX_TIMELINE_BYTES, load_otio_file, parse_otio, write_otio_file
-from selva_otio.stem_names import ensure_unique, fold_name
+from selva_otio.stem_names import ensure_unique, spell_file_stem
 from selva_otio.whole_files import staged_file
 
 CONTENT_NAME = "content.otio"
@@ -103,7 +103,7 @@ def gather_media(
             reference.target_url = source.as_uri()
             continue
         if source not in names:
-            stem = ensure_unique(fold_name(source.stem, max_chars=120, fallback="media"), taken)
+            stem = ensure_unique(spell_file_stem(source.stem, max_bytes=120, fallback="media"), taken)
             taken.add(stem.casefold())
             names[source] = f"{MEDIA_FOLDER}/{stem}{source.suffix.lower()}"
         reference.target_url = names[source]

@@ -8,7 +8,7 @@ the timeline's folder. OpenTimelineIO's own `url_from_filepath` does not encode 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 import opentimelineio as otio
@@ -91,6 +91,11 @@ def resolve_media_path(target_url: str, base_folder: Path) -> Path:
         return decoded
     literal = _absolute(raw, base_folder)
     return literal if literal.exists() else decoded
+
+
+def file_name_of(target_url: str) -> str:
+    """The file name in a media URL, without case, as stems are compared: it is theirs wherever the file was moved."""
+    return PurePosixPath(unquote(target_url).replace("\\", "/")).name.casefold()
 
 
 def is_relative_url(target_url: str) -> bool:

@@ -18,8 +18,9 @@ import opentimelineio as otio
 
 from selva_otio.clock import exact_seconds
 from selva_otio.conforming import label_of
+from selva_otio.media import file_name_of
 from selva_otio.picture import item_duration_s
-from selva_otio.sidecars import KnownStem, find_known_stems, may_be_stem, name_of
+from selva_otio.sidecars import KnownStem, find_known_stems, may_be_stem
 from selva_otio.stem_tracks import NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA, read_facts
 
 _GAIN_TOLERANCE_DB = 0.05
@@ -87,7 +88,7 @@ def _find_stems(track: otio.schema.Track, known: Mapping[str, KnownStem]) -> lis
     for child in track:
         if not isinstance(child, otio.core.Item):
             continue
-        stem = known.get(name_of(_url_of(child))) if isinstance(child, otio.schema.Clip) else None
+        stem = known.get(file_name_of(_url_of(child))) if isinstance(child, otio.schema.Clip) else None
         if stem is not None and not read_facts(child, STEM_SCHEMA):
             found.append(_Found(clip=child, known=stem, start_s=cursor_s))
         cursor_s += item_duration_s(child)
@@ -122,9 +123,9 @@ def _restore_stem(found: _Found) -> None:
     references = {key: old.clone() for key, old in clip.media_references().items()}
     references[clip.active_media_reference_key] = reference
     clip.set_media_references(references, clip.active_media_reference_key)
-    by_name = {name_of(old.target_url): old.target_url for old in references.values() if _has_url(old)}
+    by_name = {file_name_of(old.target_url): old.target_url for old in references.values() if _has_url(old)}
     for take in facts["takes"]:
-        take["url"] = by_name.get(name_of(take["url"]), take["url"])
+        take["url"] = by_name.get(file_name_of(take["url"]), take["url"])
     _drop_own_marks(clip, facts)
     clip.metadata[NAMESPACE] = facts
 

@@ -51,7 +51,8 @@ class Shot:
         return self.record_end_s - self.cut_end_s
 
     def trim(self, start_s: Fraction, end_s: Fraction) -> Shot:
-        """The part of the shot between two record times inside it."""
+        """The part of the shot between two record times inside it; no fade is longer than what is left."""
+        left_s = end_s - start_s
         return replace(
             self,
             record_start_s=start_s,
@@ -59,8 +60,8 @@ class Shot:
             cut_start_s=min(max(self.cut_start_s, start_s), end_s),
             cut_end_s=max(min(self.cut_end_s, end_s), start_s),
             media_start_s=self.media_start_s + self.speed * (start_s - self.record_start_s),
-            fade_in_s=max(self.fade_in_s - (start_s - self.record_start_s), Fraction(0)),
-            fade_out_s=max(self.fade_out_s - (self.record_end_s - end_s), Fraction(0)),
+            fade_in_s=min(max(self.fade_in_s - (start_s - self.record_start_s), Fraction(0)), left_s),
+            fade_out_s=min(max(self.fade_out_s - (self.record_end_s - end_s), Fraction(0)), left_s),
         )
 
 

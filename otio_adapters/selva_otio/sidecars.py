@@ -12,13 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote
 
 import opentimelineio as otio
 
 from selva_otio.errors import UnsupportedUrlError
 from selva_otio.losses import iter_stems
-from selva_otio.media import SOUND_SUFFIXES, resolve_media_path
+from selva_otio.media import SOUND_SUFFIXES, file_name_of, resolve_media_path
 from selva_otio.stem_tracks import TRACK_SCHEMA, read_facts
 from selva_otio.whole_files import staged_file
 
@@ -71,13 +70,8 @@ def find_known_stems(path: Path, references: Iterable[str], base_folder: Path) -
     return known
 
 
-def name_of(url: str) -> str:
-    """The file name in a media URL, as stems are compared."""
-    return PurePosixPath(unquote(url).replace("\\", "/")).name.casefold()
-
-
 def may_be_stem(url: str) -> bool:
-    return PurePosixPath(name_of(url)).suffix in SOUND_SUFFIXES
+    return PurePosixPath(file_name_of(url)).suffix in SOUND_SUFFIXES
 
 
 def _newest_first(folders: Iterable[Path]) -> list[Path]:
@@ -113,7 +107,7 @@ def _iter_stems_of(path: Path) -> Iterator[tuple[str, KnownStem]]:
                 and isinstance(take.get("url"), str)
                 and isinstance(take.get("take"), int)
             ):
-                yield name_of(take["url"]), KnownStem(facts=facts, take=take["take"], track=track)
+                yield file_name_of(take["url"]), KnownStem(facts=facts, take=take["take"], track=track)
 
 
 def _plain(value: Any) -> Any:

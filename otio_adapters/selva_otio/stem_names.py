@@ -64,6 +64,16 @@ def spell_block(text: str, *, max_bytes: int, fallback: str) -> str:
     return block.strip("-") or fallback
 
 
+def spell_file_stem(text: str, *, max_bytes: int, fallback: str) -> str:
+    """Any file's name without its suffix, safe as a stem's name is; the names of stems stay as they are."""
+    blocks = [spell_block(block, max_bytes=max_bytes, fallback="") for block in text.split("_")]
+    name = "_".join(block for block in blocks if block)
+    while len(name.encode("utf-8")) > max_bytes:
+        name = name[:-1]
+    name = name.strip("-_") or fallback
+    return f"{name}-x" if _WINDOWS_RESERVED.fullmatch(name) else name
+
+
 def build_stem_name(parts: NameParts, naming: str = "timecode") -> str:
     """A name without suffix: "Dog_shot-A_t02_01-00-05-12", or as the Universal Category System has it:
     "ANMLDog_SmallDogBarking_SELVA_cut_shot-A-t02-01-00-05-12".

@@ -15,6 +15,7 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.clock import TimelineClock
+from selva_otio.media import file_name_of
 from selva_otio.picture import item_duration_s, trimmed_start_s
 
 NAMESPACE = "selva"
@@ -65,16 +66,16 @@ class PlacedItem:
         )
         if any(abs(_fraction(pair) - now_s) >= half_frame_s for pair, now_s in written):
             return False
-        urls = [take.get("url") for take in facts.get("takes", ()) if isinstance(take, Mapping)]
-        active = [take for take in facts.get("takes", ()) if take.get("take") == facts.get("active_take")]
+        takes = [take for take in facts.get("takes", ()) if isinstance(take, Mapping)]
+        active = [take for take in takes if take.get("take") == facts.get("active_take")]
         reference = self.item.media_reference
         return (
             bool(self.item.enabled)
             and not self.item.effects
             and not self.item.markers
             and isinstance(reference, otio.schema.ExternalReference)
-            and reference.target_url in urls
-            and [take.get("url") for take in active] == [reference.target_url]
+            and [file_name_of(str(take.get("url"))) for take in active]
+            == [file_name_of(reference.target_url)]
         )
 
 

@@ -77,6 +77,20 @@ def test_a_dissolve_shows_both_clips_over_its_length(cut_at_24: CutBuilder) -> N
     ]
 
 
+def test_a_fade_is_never_longer_than_what_is_left_of_its_clip(cut_at_24: CutBuilder) -> None:
+    cut = cut_at_24
+    track = cut.track(
+        cut.clip("a", offset=50, frames=100), cut.dissolve(6, 4), cut.clip("b", offset=50, frames=100)
+    )
+    first, second = resolve(track).shots
+    part = second.trim(second.record_start_s, second.record_start_s + Fraction(3, 24))
+    assert (part.fade_in_s, part.fade_out_s) == (Fraction(3, 24), 0)
+    part = first.trim(first.record_end_s - Fraction(3, 24), first.record_end_s)
+    assert (part.fade_in_s, part.fade_out_s) == (0, Fraction(3, 24))
+    part = first.trim(first.record_start_s, first.record_end_s - Fraction(3, 24))
+    assert part.fade_out_s == Fraction(7, 24)
+
+
 @pytest.mark.parametrize(
     ("speed", "media_start"),
     [(2.0, 5), (0.5, 5), (0.0, 5), (-1.0, 5 + 20), (-2.0, 5 + 40)],

@@ -86,6 +86,20 @@ def test_untouched_stems_are_replaced_in_place(timeline: otio.schema.Timeline) -
     assert layout(first)["Dog"][0][0] == "Dog-a-one-1"
 
 
+@pytest.mark.parametrize("folder", ["file:///elsewhere/", "media/", "file:///C:/film/stems/"])
+def test_stems_whose_files_were_moved_are_still_ours(timeline: otio.schema.Timeline, folder: str) -> None:
+    moved = render(timeline, "one").timeline
+    for name in ("Dog", "Rain"):
+        for clip in audio_track(moved, name).find_clips():
+            reference = clip.media_reference
+            reference.target_url = folder + reference.target_url.rpartition("/")[2]
+    other = audio_track(moved, "Rain")[0].media_reference
+    other.target_url = folder + "another.wav"
+    again = render(moved, "two")
+    assert layout(again.timeline)["Dog"] == [("Dog-a-two-1", 0, 20), ("Dog-b-two-1", 25, 55)]
+    assert [cue.clip.name for cue in again.kept] == ["a"], "the twin: another file is an editor's choice"
+
+
 def test_rendering_one_track_leaves_the_other_alone(timeline: otio.schema.Timeline) -> None:
     first = render(timeline, "one").timeline
     again = render(first, "two", ["Rain"]).timeline

@@ -5,7 +5,15 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
-from selva_otio.stem_names import NAMINGS, NameParts, build_stem_name, ensure_unique, fold_name, spell_block
+from selva_otio.stem_names import (
+    NAMINGS,
+    NameParts,
+    build_stem_name,
+    ensure_unique,
+    fold_name,
+    spell_block,
+    spell_file_stem,
+)
 from selva_otio.ucs import FALLBACK_CAT_ID, find_cat_id
 
 DOG = NameParts(
@@ -107,6 +115,21 @@ def test_long_names_are_cut_between_letters() -> None:
 )
 def test_names_are_folded_to_what_every_system_takes(text: str, folded: str) -> None:
     assert fold_name(text, max_chars=40, fallback="fallback") == folded
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"),
+    [
+        ("Dog_shot-A_t02_01-00-05-12_7117efd000", "Dog_shot-A_t02_01-00-05-12_7117efd000"),
+        ("足音_clip_t01_1", "足音_clip_t01_1"),
+        ("A001_C002 (1).take#2", "A001_C002-1-take-2"),
+        ("__", "media"),
+        ("nul", "nul-x"),
+        ("x" * 200, "x" * 120),
+    ],
+)
+def test_files_are_bundled_under_safe_names_and_stems_under_their_own(text: str, spelt: str) -> None:
+    assert spell_file_stem(text, max_bytes=120, fallback="media") == spelt
 
 
 def test_taken_names_are_counted_on_without_regard_to_case() -> None:
