@@ -383,12 +383,26 @@ local function import_file(pool, clips, path)
     return nil
 end
 
+-- Clips of our bin that carry our tag: id -> name of the track that was made for it, or "".
+local function tagged_clips(bin)
+    local tagged = {}
+    for _, media in ipairs(items_of(ask(bin, "GetClipList"))) do
+        local comment = ask(media, "GetMetadata", "Comments")
+        local id = ask(media, "GetUniqueId")
+        if id and type(comment) == "string" and comment:find(STEM_TAG, 1, true) then
+            tagged[id] = comment:match("; track made: (.*)%]$") or ""
+        end
+    end
+    return tagged
+end
+
 local Placing = {}
 Placing.__index = Placing
 
-local function start_placing(open, bin)
+-- replaced: tagged clips whose items may give way to a stem of the same place and length.
+local function start_placing(open, bin, replaced)
     return setmetatable({
-        open = open, timeline = open.timeline, clips = index_clips(bin), tracks = {}, made = {},
+        open = open, timeline = open.timeline, clips = index_clips(bin), tracks = {}, made = {}, replaced = replaced or {},
         inclusive = not is_at_least(19, 0), calibrated = false, page = nil,
         rate = rate_of(setting_of(open.timeline, "timelineFrameRate")),
     }, Placing)
@@ -434,6 +448,17 @@ function Placing:append_track(name, muted)
     return index
 end
 
+-- Takes away the earlier stem in this place, if it is one of ours, was asked to go and was not touched since.
+function Placing:give_way(index, taken, stem, last)
+    local lying = ask(ask(taken.item, "GetMediaPoolItem"), "GetUniqueId")
+    local is_same_place = taken.first == stem.record_frame and taken.last == last
+    local track_made = self.replaced[lying]
+    if not is_same_place or taken.is_new or not track_made or not self:delete(taken.item) then return false end
+    self.tracks[index] = nil
+    if track_made ~= "" then self.made[track_made] = true end
+    return true
+end
+
 -- Where a stem may go: the track of its name, or the next one of that name when it is locked or something lies there.
 -- Returns index, name, and the span when this very stem already lies there.
 function Placing:choose_track(stem, media, last)
@@ -445,6 +470,9 @@ function Placing:choose_track(stem, media, last)
         if taken and taken.first == stem.record_frame then
             local lying = ask(ask(taken.item, "GetMediaPoolItem"), "GetUniqueId")
             if lying and lying == ask(media, "GetUniqueId") then return index, name, taken end
+        end
+        if taken and self:give_way(index, taken, stem, last) then
+            taken = self:overlapping(index, stem.record_frame, last)
         end
         if not taken and not ask(self.timeline, "GetIsTrackLocked", "audio", index) then return index, name end
     end
@@ -541,7 +569,7 @@ function Placing:place_stem(stem)
     if not item or not duration then return nil, "Resolve placed nothing on track '" .. name .. "'" end
     dress(item, stem)
     local spans = self:spans(index)
-    spans[#spans + 1] = { first = stem.record_frame, last = stem.record_frame + duration, item = item }
+    spans[#spans + 1] = { first = stem.record_frame, last = stem.record_frame + duration, item = item, is_new = true }
     return { index = index, name = name, media = media, duration = duration }
 end
 
@@ -586,14 +614,15 @@ end
 
 -- Places the stems of a plan on the current timeline and reports on each.
 -- Plan: timeline_id, timeline_name; stems: id, file, track, record_frame (absolute), duration_frames, start_frame (in the file,
--- at the project's rate), muted, comment, fade_in_frames, fade_out_frames, gain_db; markers.
+-- at the project's rate), muted, comment, fade_in_frames, fade_out_frames, gain_db; markers; replaces: whether earlier stems
+-- of ours give way.
 local function place(plan)
     local open = open_project()
     if ask(open.timeline, "GetUniqueId") ~= plan.timeline_id then
         return nil, "the timeline '" .. plan.timeline_name .. "' is not open"
     end
     local bin, folder_before = enter_bin(open.pool)
-    local placing = start_placing(open, bin)
+    local placing = start_placing(open, bin, plan.replaces and tagged_clips(bin) or nil)
     local landed, problems = {}, {}
     for number, stem in ipairs(plan.stems) do
         landed[number], problems[number] = placing:place_stem(stem)
@@ -626,19 +655,6 @@ local function place(plan)
 end
 
 -- Removing -------------------------------------------------------------------------------------------------------------
-
--- Clips of our bin that carry our tag: id -> name of the track that was made for it, or "".
-local function tagged_clips(bin)
-    local tagged = {}
-    for _, media in ipairs(items_of(ask(bin, "GetClipList"))) do
-        local comment = ask(media, "GetMetadata", "Comments")
-        local id = ask(media, "GetUniqueId")
-        if id and type(comment) == "string" and comment:find(STEM_TAG, 1, true) then
-            tagged[id] = comment:match("; track made: (.*)%]$") or ""
-        end
-    end
-    return tagged
-end
 
 -- Deletes our items on one track; returns how many, and the names of tracks that had been made for them.
 local function clear_track(placing, index, tagged, made)
@@ -793,6 +809,10 @@ local function tell(title, lines, is_trouble)
     end
 end
 
+local function counted(number, noun)
+    return number .. " " .. noun .. (number == 1 and "" or "s")
+end
+
 local function tell_report(report, notices)
     local lines, num_placed, num_held = {}, 0, 0
     for index = 1, #(notices or {}) do lines[index] = notices[index] end
@@ -805,7 +825,7 @@ local function tell_report(report, notices)
             lines[#lines + 1] = "not placed: " .. stem.id .. ": " .. stem.reason
         end
     end
-    local title = num_placed .. " stems placed"
+    local title = counted(num_placed, "stem") .. " placed"
     if num_held > 0 then title = title .. ", " .. num_held .. " not" end
     if not report.saved then lines[#lines + 1] = "Resolve did not save the project; save it yourself" end
     tell(title, lines, num_held > 0)
@@ -828,12 +848,13 @@ local function ask_prompts()
                 .. "Leave it empty to use markers and the cue sheet." }),
             ui:TextEdit({ ID = "Prompts", PlainText = before }),
             ui:HGroup({ ui:Label({ Text = "Takes" }), ui:SpinBox({ ID = "Takes", Value = 1, Minimum = 1, Maximum = 16 }) }),
+            ui:CheckBox({ ID = "Replaces", Text = "Replace earlier stems in the same place" }),
             ui:HGroup({ ui:Button({ ID = "Cancel", Text = "Cancel" }), ui:Button({ ID = "Generate", Text = "Generate" }) }),
         }))
     local answer
     local items = window:GetItems()
     function window.On.Generate.Clicked()
-        answer = { prompts = items.Prompts.PlainText, takes = items.Takes.Value }
+        answer = { prompts = items.Prompts.PlainText, takes = items.Takes.Value, replaces = items.Replaces.Checked == true }
         dispatcher:ExitLoop()
     end
     function window.On.Cancel.Clicked() dispatcher:ExitLoop() end
@@ -939,13 +960,13 @@ end
 local ACTIONS = {}
 
 function ACTIONS.generate()
-    if place_waiting() > 0 then return end
+    if place_waiting() > 0 then return say("these had been waiting; choose 'Generate stems' again for new ones") end
     local answer = {}
     if may_open_windows() then answer = ask_prompts() end
     if not answer then return end
     local id = new_id()
     local letter = { schema = "selva.letter/1", kind = "generate", request = id, agent = INSTALLED.version,
-        prompts = answer.prompts or "", takes = answer.takes or 1,
+        prompts = answer.prompts or "", takes = answer.takes or 1, replaces = answer.replaces or false,
         snapshot = take_snapshot(join(INSTALLED.exchange, "outbox", id .. ".otio")) }
     if not send(id, letter) then return end
     if is_sandboxed() then show_marker("Selva: making stems", "Progress: where selva host resolve --watch runs", "Yellow") end
@@ -971,9 +992,9 @@ end
 function ACTIONS.remove()
     local report = remove()
     local lines = {}
-    if report.kept > 0 then lines[1] = report.kept .. " stems are kept: their track is locked" end
-    tell(report.stems .. " stems, " .. report.tracks .. " tracks and " .. report.clips .. " clips removed", lines,
-        report.kept > 0)
+    if report.kept > 0 then lines[1] = counted(report.kept, "stem") .. " kept: the track is locked" end
+    tell(counted(report.stems, "stem") .. ", " .. counted(report.tracks, "track") .. " and " .. counted(report.clips, "clip")
+        .. " removed", lines, report.kept > 0)
 end
 
 -- Start ----------------------------------------------------------------------------------------------------------------

@@ -40,6 +40,14 @@ class Prepared:
     build_placements: Callable[[Sequence[RenderReport]], list[dict[str, Any]]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What came of a request: the host's own plan entries, and what the user should know, each sentence once."""
+
+    placements: list[dict[str, Any]]
+    notices: list[str]
+
+
 class HostRoom(Protocol):
     """What the module of a host offers."""
 
@@ -82,22 +90,42 @@ def _answer(folder: RequestFolder, connect: Callable[[], Client]) -> None:
         folder.say_ready("checked", [], checks=room.check(request))
         return
     prepared = room.prepare(request)
-    notices = list(prepared.notices)
-    reports = render_batches(
-        prepared.batches,
-        timeline_name=prepared.timeline_name,
-        on_progress=lambda progress: folder.say_progress(progress, notices),
+    made = make_stems(
+        prepared,
+        on_progress=lambda progress: folder.say_progress(progress, list(prepared.notices)),
         is_cancelled=folder.is_cancelled,
         connect=connect,
     )
-    notices += list_notices(reports)
+    folder.write_plan(made.placements)
+    count = len(made.placements)
+    folder.say_ready(f"{count} stem{'s are' if count != 1 else ' is'} ready", made.notices)
+
+
+def make_stems(
+    prepared: Prepared,
+    *,
+    on_progress: Callable[[RequestProgress], None],
+    is_cancelled: Callable[[], bool] = lambda: False,
+    connect: Callable[[], Client] = connect_to_daemon,
+) -> Made:
+    """Have the daemon make what was prepared; a clip that fails is in the notices and does not stop the others.
+
+    Raises NothingToRenderError when no stem came of it, RenderCancelled once `is_cancelled()` is true, DaemonError.
+    """
+    reports = render_batches(
+        prepared.batches,
+        timeline_name=prepared.timeline_name,
+        on_progress=on_progress,
+        is_cancelled=is_cancelled,
+        connect=connect,
+    )
+    notices = [*prepared.notices, *list_notices(reports)]
     placements = prepared.build_placements(reports)
     if not placements:
         raise NothingToRenderError(
             "no stem was made: " + ("; ".join(notices[:3]) or "there was nothing to make")
         )
-    folder.write_plan(placements)
-    folder.say_ready(f"{len(placements)} stems are ready", notices)
+    return Made(placements=placements, notices=notices)
 
 
 def list_notices(reports: Sequence[RenderReport]) -> list[str]:

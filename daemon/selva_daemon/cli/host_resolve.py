@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from selva_plugins.hosts.resolve_headless import StudioRender, TimelineResult
     from selva_plugins.progress import RequestProgress
 
-    from selva_daemon.cli.render_commands import MakingChoices, SpottingChoices
+    from selva_daemon.cli.timeline_options import MakingChoices, SpottingChoices
 
 WatchOption = Annotated[bool, typer.Option("--watch", help="Keep answering until Ctrl-C; without it, once.")]
 IdleExitOption = Annotated[
@@ -61,12 +62,18 @@ AllTimelinesOption = Annotated[
 MarkStemsOption = Annotated[
     bool, typer.Option("--mark-stems", help="Leave a marker on the host's timeline where stems were made.")
 ]
+ReplaceOption = Annotated[
+    bool,
+    typer.Option("--replace", help="Earlier stems in the same place, untouched since, give way to new ones."),
+]
 RemoveStemsOption = Annotated[
     bool,
     typer.Option(
         "--remove-stems", help="Studio: take away what Selva placed on the timeline that is open, and leave."
     ),
 ]
+
+_REMOVED = ("stem", "track", "marker", "clip")
 
 
 def resolve(  # noqa: PLR0917 - typer calls it by keyword
@@ -78,6 +85,7 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     handles: DefaultHandlesOption = "0",
     negative: DefaultAvoidOption = "",
     mark_stems: MarkStemsOption = False,
+    replace: ReplaceOption = False,
     remove_stems: RemoveStemsOption = False,
 ) -> None:
     """Answer the agent inside DaVinci Resolve (Workspace > Scripts > Selva)."""
@@ -102,6 +110,7 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
             say=_say_now,
             defaults=wishes,
             marks_stems=mark_stems,
+            replaces=replace,
             idle_exit_s=idle_exit if watch else 0.0,
         )
 
@@ -116,11 +125,10 @@ def _remove_stems() -> None:
 
     with StudioBridge() as studio:
         removed = studio.remove()
-    say(
-        f"{removed['stems']} stems, {removed['tracks']} tracks, {removed['markers']} markers and {removed['clips']} clips removed"
-    )
+    counts = (f"{removed[f'{noun}s']} {noun}{'s' if removed[f'{noun}s'] != 1 else ''}" for noun in _REMOVED)
+    say(f"removed: {', '.join(counts)}")
     if removed["kept"]:
-        say(f"{removed['kept']} stems are kept: their track is locked")
+        say(f"kept: {removed['kept']}, because their track is locked")
 
 
 def run_render_in_host(
@@ -134,6 +142,7 @@ def run_render_in_host(
     marks_stems: bool,
     as_json: bool,
     context: typer.Context | None = None,
+    replaces: bool = False,
 ) -> None:
     """Render timelines of the project that is open in Resolve Studio and place the stems; one after the
     other.
@@ -147,11 +156,10 @@ def run_render_in_host(
 
     results = []
     with refusals(as_json=as_json), StudioBridge() as studio, _shown_progress() as show:
-        render = _build_studio_render(
-            spotting, making, stems_folder=stems_folder, marks_stems=marks_stems, context=context
-        )
+        wanted = _build_studio_render(spotting, making, stems_folder=stems_folder, context=context)
+        wanted = dataclasses.replace(wanted, marks_stems=marks_stems, replaces=replaces)
         chosen = choose_timelines(studio, timelines, all_of_them=all_timelines)
-        for result in render_timelines(studio, chosen, render, on_progress=show):
+        for result in render_timelines(studio, chosen, wanted, on_progress=show):
             if result.refusal is not None and len(chosen) == 1:
                 raise result.refusal
             results.append(result)
@@ -168,7 +176,6 @@ def _build_studio_render(
     making: MakingChoices,
     *,
     stems_folder: Path | None,
-    marks_stems: bool,
     context: typer.Context | None,
 ) -> StudioRender:
     """Raises TimelineError. A sample rate that was not typed is the timeline's."""
@@ -195,8 +202,7 @@ def _build_studio_render(
             marker_colour=spotting.marker_colour,
         ),
         sampling=SamplingSettings(num_steps=making.num_steps, guidance=making.guidance),
-        sample_rate_hz=making.sample_rate_hz if _is_typed(context, "sample_rate") else None,
-        marks_stems=marks_stems,
+        sample_rate_hz=making.sample_rate_hz if _is_typed(context, "sample_rate_hz") else None,
     )
 
 

@@ -165,7 +165,7 @@ def parse_snapshot(text: str) -> Facts:
     return snapshot
 
 
-def plan_frame(snapshot: Facts, *, has_markers: bool = False) -> PlanFrame:
+def plan_frame(snapshot: Facts, *, has_markers: bool = False, replaces: bool = False) -> PlanFrame:
     """What the numbers of a plan for this snapshot's timeline count from. Raises SnapshotError."""
     timeline = snapshot["timeline"]
     return PlanFrame(
@@ -175,6 +175,7 @@ def plan_frame(snapshot: Facts, *, has_markers: bool = False) -> PlanFrame:
         file_rate=project_rate(snapshot) or timeline_rate(snapshot),
         start_frame=int(timeline["start_frame"]),
         has_markers=has_markers,
+        replaces=replaces,
     )
 
 

@@ -14,13 +14,13 @@ from selva_otio import SpotOptions, TimelineError
 
 from selva_core.engine import SamplingSettings
 from selva_core.errors import SelvaError
-from selva_plugins.bridge import Prepared, list_notices
+from selva_plugins.bridge import Prepared, make_stems
 from selva_plugins.errors import HostError, NothingToRenderError, SnapshotError
 from selva_plugins.hosts.resolve import plan_frame, prepare_snapshot
 from selva_plugins.hosts.resolve_plan import build_plan, list_place_notices
 from selva_plugins.hosts.resolve_studio import StudioBridge
 from selva_plugins.progress import RequestProgress
-from selva_plugins.rendering import connect_to_daemon, render_batches
+from selva_plugins.rendering import connect_to_daemon
 from selva_plugins.wishes import Wishes
 
 
@@ -48,7 +48,7 @@ class TimelineResult:
 @dataclass(frozen=True, kw_only=True)
 class StudioRender:
     """Wishes for timelines of Studio, as `prepare_snapshot` takes them. marks_stems: leave a marker where each stem was
-    made.
+    made. replaces: earlier stems in the same place give way.
     """
 
     wishes: Wishes
@@ -58,6 +58,7 @@ class StudioRender:
     sampling: SamplingSettings | None = None
     sample_rate_hz: int | None = None
     marks_stems: bool = False
+    replaces: bool = False
 
     def prepare(self, snapshot: Mapping[str, Any]) -> Prepared:
         """Raises HostError, TimelineError."""
@@ -107,25 +108,15 @@ def render_in_studio(
             Path(folder) / "timeline.otio", lambda text: on_progress(_doing(text))
         )
         prepared = render.prepare(snapshot)
-    reports = render_batches(
-        prepared.batches,
-        timeline_name=prepared.timeline_name,
-        on_progress=on_progress,
-        is_cancelled=is_cancelled,
-        connect=connect,
+    made = make_stems(prepared, on_progress=on_progress, is_cancelled=is_cancelled, connect=connect)
+    plan = build_plan(
+        made.placements, plan_frame(snapshot, has_markers=render.marks_stems, replaces=render.replaces)
     )
-    notices = [*prepared.notices, *list_notices(reports)]
-    stems = prepared.build_placements(reports)
-    if not stems:
-        raise NothingToRenderError(
-            "no stem was made: " + ("; ".join(notices[:3]) or "there was nothing to make")
-        )
-    frame = plan_frame(snapshot, has_markers=render.marks_stems)
-    report = studio.place(build_plan(stems, frame), lambda text: on_progress(_doing(text, fraction=1.0)))
+    report = studio.place(plan, lambda text: on_progress(_doing(text, fraction=1.0)))
     return TimelineResult(
         timeline_name=prepared.timeline_name,
         report=report,
-        notices=[*notices, *list_place_notices(report, stems)],
+        notices=[*made.notices, *list_place_notices(report, made.placements)],
     )
 
 

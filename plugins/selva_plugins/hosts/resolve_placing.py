@@ -14,7 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from selva_plugins.hosts.resolve_bin import STEM_TAG, BinClip, enter_bin, import_file, index_clips
+from selva_plugins.hosts.resolve_bin import (
+    STEM_TAG,
+    BinClip,
+    enter_bin,
+    import_file,
+    index_clips,
+    tagged_clips,
+)
 from selva_plugins.hosts.resolve_errors import TimelineNotOpenError
 from selva_plugins.hosts.resolve_objects import (
     OpenProject,
@@ -40,6 +47,7 @@ class _Span:
     first: int
     last: int
     item: Any
+    is_new: bool = False
 
 
 @dataclass
@@ -62,6 +70,7 @@ class Placing:
     clips: dict[str, BinClip]
     imports_dicts: bool
     calibrated: bool = False
+    replaced: Mapping[str, str] = field(default_factory=dict)
     page: str | None = None
     made: set[str] = field(default_factory=set)
     spans_by_track: dict[int, list[_Span]] = field(default_factory=dict)
@@ -104,6 +113,22 @@ class Placing:
         self.made.add(name)
         return index
 
+    def overlapping(self, index: int, first: int, last: int) -> _Span | None:
+        return next((span for span in self.spans(index) if span.first < last and first < span.last), None)
+
+    def give_way(self, index: int, taken: _Span, first: int, last: int) -> bool:
+        """Take away the earlier stem in this place, if it is one of ours, was asked to go and was not touched
+        since.
+        """
+        lying = ask(ask(taken.item, "GetMediaPoolItem"), "GetUniqueId")
+        track_made = self.replaced.get(lying)
+        is_same_place = (taken.first, taken.last) == (first, last)
+        if not is_same_place or taken.is_new or track_made is None or not self.delete(taken.item):
+            return False
+        del self.spans_by_track[index]
+        self.made |= {track_made} - {""}
+        return True
+
     def choose_track(self, stem: Stem, media: Any, last: int) -> tuple[int, str, _Span | None]:
         """The track of the stem's name, or the next of that name when it is locked or taken; the span
         when the stem already lies there. Raises _Held.
@@ -117,13 +142,13 @@ class Placing:
                 if index is None:
                     break
                 return index, name, None
-            taken = next(
-                (span for span in self.spans(index) if span.first < last and first < span.last), None
-            )
+            taken = self.overlapping(index, first, last)
             if taken is not None and taken.first == first:
                 lying = ask(ask(taken.item, "GetMediaPoolItem"), "GetUniqueId")
                 if lying is not None and lying == ask(media, "GetUniqueId"):
                     return index, name, taken
+            if taken is not None and self.give_way(index, taken, first, last):
+                taken = self.overlapping(index, first, last)
             if taken is None and not ask(self.timeline, "GetIsTrackLocked", "audio", index):
                 return index, name, None
         raise _Held(
@@ -226,7 +251,8 @@ class Placing:
         if item is None or duration is None:
             raise _Held(f"Resolve placed nothing on track '{name}'")
         self.dress(item, stem)
-        self.spans(index).append(_Span(stem["record_frame"], stem["record_frame"] + duration, item))
+        span = _Span(stem["record_frame"], stem["record_frame"] + duration, item, is_new=True)
+        self.spans(index).append(span)
         return _Landed(index, name, media, duration)
 
     def find_lost(self, stems: Sequence[Stem], landed: Mapping[int, _Landed]) -> list[int]:
@@ -267,7 +293,10 @@ def place(
     if ask(opened.timeline, "GetUniqueId") != plan["timeline_id"]:
         raise TimelineNotOpenError(f"the timeline '{plan['timeline_name']}' is not open")
     folder_before = ask(opened.pool, "GetCurrentFolder")
-    placing = start_placing(opened, enter_bin(opened))
+    bin_folder = enter_bin(opened)
+    placing = start_placing(opened, bin_folder)
+    if plan.get("replaces"):
+        placing.replaced = tagged_clips(bin_folder)
     landed: dict[int, _Landed] = {}
     problems: dict[int, str] = {}
     stems = list(plan["stems"])

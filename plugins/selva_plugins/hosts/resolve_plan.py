@@ -22,7 +22,7 @@ MAX_COMMENT_CHARS = 400
 @dataclass(frozen=True, kw_only=True)
 class PlanFrame:
     """What the numbers of a plan count from, and at which rate: `rate` is the timeline's, `file_rate` what a WAV counts at in
-    this project.
+    this project. has_markers: leave a marker where stems were made. replaces: earlier stems of ours give way.
     """
 
     timeline_id: str
@@ -31,6 +31,7 @@ class PlanFrame:
     file_rate: Fraction
     start_frame: int
     has_markers: bool = False
+    replaces: bool = False
 
 
 def build_stems(reports: Sequence[RenderReport], frame: PlanFrame) -> list[dict[str, Any]]:
@@ -46,6 +47,7 @@ def build_plan(stems: Iterable[Mapping[str, Any]], frame: PlanFrame) -> dict[str
         "timeline_name": frame.timeline_name,
         "stems": listed,
         "markers": build_markers(listed, frame) if frame.has_markers else [],
+        "replaces": frame.replaces,
     }
 
 

@@ -75,7 +75,8 @@ class ResolveWatch:
     """One place where an agent posts letters. `step` is called over and over and never blocks for long.
 
     defaults: wishes that the agent's user cannot type, such as the model. projects_folder: where projects
-    that name no media folder have their stems; None for the user's videos.
+    that name no media folder have their stems; None for the user's videos. marks_stems, replaces: as in the
+    plan, for every request.
     """
 
     exchange: Exchange
@@ -85,16 +86,13 @@ class ResolveWatch:
     projects_folder: Path | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
     marks_stems: bool = False
+    replaces: bool = False
     _requests: dict[str, _Request] = field(default_factory=dict)
 
     @classmethod
-    def at(
-        cls, home: ResolveHome, say: Say, defaults: Mapping[str, str], *, marks_stems: bool
-    ) -> ResolveWatch:
-        mailbox = PrefsMailbox([home.profiles_folder])
-        return cls(
-            exchange=home.exchange, mailbox=mailbox, say=say, defaults=defaults, marks_stems=marks_stems
-        )
+    def at(cls, home: ResolveHome, **choices: Any) -> ResolveWatch:
+        """The watch of one installation."""
+        return cls(exchange=home.exchange, mailbox=PrefsMailbox([home.profiles_folder]), **choices)
 
     @property
     def requests_folder(self) -> Path:
@@ -180,6 +178,7 @@ class ResolveWatch:
                     **self.defaults,
                     "sounds": [line for line in str(body.get("prompts") or "").splitlines() if line.strip()],
                     "takes": str(int(body.get("takes") or 1)),
+                    "replaces": body.get("replaces") is True,
                 },
             },
         )
@@ -263,7 +262,12 @@ class ResolveWatch:
             del self._requests[request.id]
             return
         snapshot = parse_snapshot((request.folder / "snapshot.json").read_text(encoding="utf-8"))
-        frame = plan_frame(snapshot, has_markers=self.marks_stems)
+        wishes = read_json(request.folder / "request.json")["wishes"]
+        frame = plan_frame(
+            snapshot,
+            has_markers=self.marks_stems,
+            replaces=self.replaces or wishes.get("replaces") is True,
+        )
         stems = read_json(request.folder / "plan.json")["placements"]
         self._reply(request, "done", plan=build_plan(stems, frame), lines=_lines(status))
         for line in _lines(status):
@@ -297,6 +301,7 @@ def run_watch(
     say: Say,
     defaults: Mapping[str, str],
     marks_stems: bool = False,
+    replaces: bool = False,
     idle_exit_s: float | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> None:
@@ -307,7 +312,7 @@ def run_watch(
     """
     with ExitStack() as stack:
         watches = [
-            ResolveWatch.at(home, say, defaults, marks_stems=marks_stems)
+            ResolveWatch.at(home, say=say, defaults=defaults, marks_stems=marks_stems, replaces=replaces)
             for home in homes
             if _is_ours(home, stack)
         ]

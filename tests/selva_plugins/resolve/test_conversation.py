@@ -107,6 +107,26 @@ def test_in_the_sandbox_letters_leave_nothing_in_the_preferences(
     assert 'SelvaHead = ""' in kept
 
 
+def test_in_the_sandbox_a_letter_is_wiped_out_while_its_stems_are_made(
+    scene: Scene, open_host: OpenHost, open_agent: OpenAgent
+) -> None:
+    agent = open_agent(open_host(FREE_21_1, scene))
+    kept: list[str] = []
+
+    def answer(letter: Letter) -> None:
+        agent.exchange.reply(letter.body["request"], {"received": True, "beat": 1, "state": "working"})
+        kept.append(agent.menu.prefs.path.read_text(encoding="ascii"))
+        agent.menu.on_wait = lambda _seconds: look_again(letter)
+
+    def look_again(letter: Letter) -> None:
+        kept.append(agent.menu.prefs.path.read_text(encoding="ascii"))
+        agent._refuse_stems(letter)
+
+    agent.answer = answer
+    agent.run("generate")
+    assert [b"dog.mov".hex() in text for text in kept[:2]] == [True, False]
+
+
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
 def test_a_large_letter_crosses_the_preferences_whole(
     interpreter: str, open_host: OpenHost, open_agent: OpenAgent
@@ -166,7 +186,7 @@ def test_on_free_21_1_the_outcome_is_a_marker_that_replaces_the_one_before(
     for at in (0, 24):
         agent.place(plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=at, frames=24)]))
     ours = [marker for marker in scene.timeline.markers.values() if marker.custom_data == "selva:status"]
-    assert [(marker.name, marker.color) for marker in ours] == [("Selva: 1 stems placed", "Green")]
+    assert [(marker.name, marker.color) for marker in ours] == [("Selva: 1 stem placed", "Green")]
     assert scene.timeline.markers[0].name == "mine"
 
 
@@ -245,7 +265,7 @@ def test_stems_for_a_timeline_that_was_left_wait_for_it(
     assert other.tracks["audio"][0].items == []
     assert agent.run("place").text.startswith("Selva: nothing waits")
     host.switch_timeline(scene.timeline)
-    assert "1 stems placed" in agent.run("place").text
+    assert "1 stem placed" in agent.run("place").text
     assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Dog"]
 
 
@@ -267,9 +287,11 @@ def test_typed_prompts_are_sent_and_remembered(
     agent = open_agent(open_host(build("21.0.4"), scene))
     agent.answer = agent._refuse_stems
     typed = 'Hund: kleiner "Hund" bellt\nSteps: boots on gravel'
-    agent.menu.on_window = lambda _window: WindowAnswer("Generate", {"Prompts": typed, "Takes": 3})
+    fields = {"Prompts": typed, "Takes": 3, "Replaces": True}
+    agent.menu.on_window = lambda _window: WindowAnswer("Generate", fields)
     agent.run("generate")
-    assert (agent.letters[-1].body["prompts"], agent.letters[-1].body["takes"]) == (typed, 3)
+    body = agent.letters[-1].body
+    assert (body["prompts"], body["takes"], body["replaces"]) == (typed, 3, True)
     shown: list[str] = []
 
     def look(window: dict[str, Any]) -> WindowAnswer:

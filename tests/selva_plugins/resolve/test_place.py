@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from tests.selva_plugins.resolve.conftest import MakeFace, OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import SUPPORTED_BUILDS, Build, build, build_id
+from tests.selva_plugins.resolve.faces import Face
 from tests.selva_plugins.resolve.scenes import RATES, build_scene
 from tests.selva_plugins.resolve.stems import plan_for, plan_stem
 
@@ -123,6 +124,91 @@ def test_placing_the_same_plan_again_changes_nothing(
     assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Dog"]
     assert spans(scene.timeline.tracks["audio"][1]) == [(86400, 24)]
     assert len(scene.project.all_media()) == 1
+
+
+def place_two_renders(
+    face: Face,
+    timeline: model.Timeline,
+    folder: Path,
+    *,
+    replaces: bool,
+    touch: Callable[[], None] = lambda: None,
+) -> Mapping[str, Any]:
+    """A stem, and after `touch` another one for the same place; the report of the second."""
+    first, second = (
+        plan_stem(folder / name, timeline, at=10, frames=24, name=f"Dog_{name}") for name in ("one", "two")
+    )
+    face.place(plan_for(timeline, [first]))
+    touch()
+    return face.place(plan_for(timeline, [second], replaces=replaces))
+
+
+def test_an_earlier_stem_gives_way_when_that_is_asked_for(
+    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    host = open_host(build("21.0.4"), scene)
+    host.page = "color"
+    report = place_two_renders(make_face(host), scene.timeline, tmp_path, replaces=True)
+    assert outcomes(report) == ["placed"]
+    (item,) = scene.timeline.tracks["audio"][1].items
+    assert (item.name, item.start, item.duration) == ("Dog_two.wav", 86410, 24)
+    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Dog"]
+    assert len(scene.project.root.folders[0].media) == 2
+    assert host.page == "color"
+
+
+def test_after_a_replacement_everything_can_still_be_removed(
+    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    face = make_face(open_host(build("21.0.4"), scene))
+    place_two_renders(face, scene.timeline, tmp_path, replaces=True)
+    face.remove()
+    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1"]
+    assert scene.project.all_media() == []
+
+
+def test_an_earlier_stem_stays_when_nothing_else_is_asked_for(
+    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    face = make_face(open_host(build("21.0.4"), scene))
+    place_two_renders(face, scene.timeline, tmp_path, replaces=False)
+    tracks = {track.name: [item.name for item in track.items] for track in scene.timeline.tracks["audio"][1:]}
+    assert tracks == {"Dog": ["Dog_one.wav"], "Dog 2": ["Dog_two.wav"]}
+
+
+@pytest.mark.parametrize("change", ["trimmed", "moved", "not ours", "locked"])
+def test_what_the_user_has_touched_never_gives_way(
+    change: str, open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    face = make_face(open_host(build("21.0.4"), scene))
+
+    def touch() -> None:
+        dog = scene.timeline.tracks["audio"][1]
+        (item,) = dog.items
+        item.duration -= 1 if change == "trimmed" else 0
+        item.start += 1 if change == "moved" else 0
+        dog.locked = change == "locked"
+        if change == "not ours":
+            assert item.media is not None
+            item.media.metadata.clear()
+
+    place_two_renders(face, scene.timeline, tmp_path, replaces=True, touch=touch)
+    tracks = {track.name: [item.name for item in track.items] for track in scene.timeline.tracks["audio"][1:]}
+    assert tracks == {"Dog": ["Dog_one.wav"], "Dog 2": ["Dog_two.wav"]}
+
+
+def test_stems_of_one_plan_do_not_replace_each_other(
+    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    face = make_face(open_host(build("21.0.4"), scene))
+    stems = [plan_stem(tmp_path, scene.timeline, at=0, frames=24, name=name) for name in ("one", "two")]
+    report = face.place(plan_for(scene.timeline, stems, replaces=True))
+    assert [stem["track_name"] for stem in report["stems"]] == ["Dog", "Dog 2"]
 
 
 @pytest.mark.parametrize("answer", ["none", "dead"])
@@ -367,6 +453,23 @@ def test_removing_keeps_clips_that_another_timeline_uses_and_locked_tracks(
     assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Wind"]
     assert sorted(media.name for media in scene.project.all_media()) == ["Dog_0.wav", "Wind_0.wav"]
     assert len(other.tracks["audio"][0].items) == 1
+
+
+def test_removing_leaves_what_the_user_put_into_our_bin(
+    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    face = make_face(open_host(build("21.0.4"), scene))
+    face.place(plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=0, frames=24)]))
+    (bin_folder,) = scene.project.root.folders
+    scene.add_sound(scene.timeline.tracks["audio"][0], at=0, frames=24)
+    bin_folder.media.append(scene.media["atmo.wav"])
+    scene.project.root.media.remove(scene.media["atmo.wav"])
+    scene.media["atmo.wav"].metadata["Comments"] = "recorded on set"
+    face.remove()
+    assert [len(track.items) for track in scene.timeline.tracks["audio"]] == [1]
+    assert [media.name for media in bin_folder.media] == ["atmo.wav"]
+    assert scene.project.root.folders == [bin_folder]
 
 
 def test_removing_where_nothing_was_made_changes_nothing(

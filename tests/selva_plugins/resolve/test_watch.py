@@ -74,10 +74,17 @@ def snapshot(open_host: OpenHost) -> Any:
 
 def test_a_letter_becomes_a_request_with_its_wishes(tmp_path: Path, snapshot: Any) -> None:
     desk = Desk(tmp_path, make_ready)
-    desk.post("generate", snapshot=snapshot, prompts="Dog: bark\n\nSteps: boots", takes=2, agent="0.0.9")
+    typed = {"prompts": "Dog: bark\n\nSteps: boots", "takes": 2, "replaces": True}
+    desk.post("generate", snapshot=snapshot, agent="0.0.9", **typed)
     desk.step_until(lambda: "plan" in desk.reply())
     request = RequestFolder(desk.watch.requests_folder / REQUEST).read_request()
-    assert request.wishes == {"model": "selva-echo", "sounds": ["Dog: bark", "Steps: boots"], "takes": "2"}
+    assert request.wishes == {
+        "model": "selva-echo",
+        "sounds": ["Dog: bark", "Steps: boots"],
+        "takes": "2",
+        "replaces": True,
+    }
+    assert '["replaces"]=true' in desk.reply()
     assert request.stems_folder == tmp_path / "Videos" / "Selva" / "Feature" / "stems"
     assert (request.host, request.project_name, request.script_version) == ("resolve", "Feature", "0.0.9")
     assert '["state"]="done"' in desk.reply()

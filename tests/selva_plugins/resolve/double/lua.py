@@ -29,7 +29,7 @@ class WindowAnswer:
     """What a person does in a window: types into fields, clicks a button ("" closes it)."""
 
     click: str
-    fields: dict[str, str | int] = field(default_factory=dict)
+    fields: dict[str, str | int | bool] = field(default_factory=dict)
 
 
 @dataclass

@@ -167,13 +167,15 @@ local function ui_dispatcher()
     function dispatcher.RunLoop()
         local fields = {}
         for id, item in pairs(window.items) do
-            fields[id] = { kind = item.kind, text = item.Text or item.PlainText or "", value = item.Value or 0 }
+            fields[id] = { kind = item.kind, text = item.Text or item.PlainText or "", value = item.Value or 0,
+                checked = item.Checked or false }
         end
         local answer = ask({ op = "window", id = window.attributes.ID, title = window.attributes.WindowTitle,
             fields = fields })
         for id, value in pairs(answer.set) do
             local item = window.items[id]
-            if type(value) == "number" then item.Value = value
+            if type(value) == "boolean" then item.Checked = value
+            elseif type(value) == "number" then item.Value = value
             elseif item.kind == "TextEdit" then item.PlainText = value
             else item.Text = value end
         end
