@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -26,6 +26,12 @@ _MAX_DENOMINATOR = 1_000_000
 
 _DROP_FRAME_RATES: Mapping[Fraction, int] = {Fraction(n * 1000, 1001): n // 15 for n in (30, 60, 120)}
 """Rate to the number of labels left out at the start of each minute but every tenth (SMPTE ST 12-1)."""
+
+_TOLD_LABELS: Sequence[tuple[str, str, Mapping[bool | str, bool]]] = (
+    ("REAPER", "drop_frame", {True: True, False: False}),
+    ("fcpxml", "tc_format", {"DF": True, "NDF": False}),
+)
+"""Where the metadata of a timeline tells how frames are labelled."""
 
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})([:;])(\d{2,3})")
 _CLOCK_TIME = re.compile(r"\d{1,2}:\d{2}:\d{2}\.\d+")
@@ -219,18 +225,21 @@ def build_timeline_clock(timeline: otio.schema.Timeline, item_rates_hz: list[flo
         rate=rate,
         otio_rate_hz=otio_rate_hz,
         start_frame=start_frame,
-        drop_frame=_labels_drop_frames(start_frame, rate),
+        drop_frame=can_drop_frames(rate) and _labels_drop_frames(timeline, start_frame, rate),
     )
 
 
-def _labels_drop_frames(start_frame: int, rate: Fraction) -> bool:
-    """Whether labels are drop-frame, which OpenTimelineIO does not record.
+def _labels_drop_frames(timeline: otio.schema.Timeline, start_frame: int, rate: Fraction) -> bool:
+    """Whether labels are drop-frame, which OpenTimelineIO does not record, but readers of ours do.
 
     A programme starts on a round label: if only the non-drop label of the start ends in :00:00 it is
     non-drop, else drop-frame, as OpenTimelineIO itself writes at 29.97 and 59.94.
     """
-    if not can_drop_frames(rate):
-        return False
+    for namespace, key, meanings in _TOLD_LABELS:
+        facts = timeline.metadata.get(namespace)
+        told = facts.get(key) if isinstance(facts, Mapping) else None
+        if isinstance(told, bool | str) and told in meanings:
+            return meanings[told]
     dropping = format_timecode(start_frame, rate, drop_frame=True)
     counting = format_timecode(start_frame, rate, drop_frame=False)
     return dropping.endswith(":00;00") or not counting.endswith(":00:00")

@@ -161,6 +161,29 @@ def test_start_rate_decides_between_rates_that_items_use() -> None:
     assert build_timeline_clock(build_timeline(None), [25.0, 25.0, 24.0]).rate == 25
 
 
+@pytest.mark.parametrize(
+    ("metadata", "label"),
+    [
+        ({}, "01:00:00:00"),
+        ({"REAPER": {"drop_frame": True}}, "01:00:03;18"),
+        ({"REAPER": {"drop_frame": False}}, "01:00:00:00"),
+        ({"fcpxml": {"tc_format": "DF"}}, "01:00:03;18"),
+        ({"REAPER": {"drop_frame": "perhaps"}}, "01:00:00:00"),
+        ({"REAPER": "none"}, "01:00:00:00"),
+    ],
+)
+def test_labels_are_as_the_file_told_else_as_the_start_suggests(
+    metadata: dict[str, object], label: str
+) -> None:
+    rate_hz = 30000 / 1001
+    timeline = build_timeline(otio.opentime.RationalTime(108_000, rate_hz))
+    timeline.metadata.update(metadata)
+    assert build_timeline_clock(timeline, [rate_hz]).timecode(Fraction(0)) == label
+    at_25 = build_timeline(otio.opentime.RationalTime(90_000, 25))
+    at_25.metadata.update(metadata)
+    assert build_timeline_clock(at_25, [25.0]).timecode(Fraction(0)) == "01:00:00:00"
+
+
 def test_our_items_carry_the_very_float_the_timeline_uses() -> None:
     clock = build_timeline_clock(build_timeline(None), [23.976])
     assert clock.rational_time(Fraction(1001, 24000)) == otio.opentime.RationalTime(1, 23.976)

@@ -61,19 +61,13 @@ class _Document:
             "format": "r1",
             "duration": format_time(self._layout.duration_s),
             "tcStart": format_time(self._start_s),
-            "tcFormat": self._timecode_format(),
+            "tcFormat": "DF" if self._clock.drop_frame else "NDF",
             "audioLayout": "stereo",
             "audioRate": "48k",
         }
         sequence = ET.SubElement(ET.SubElement(event, "project", {"name": name}), "sequence", attributes)
         ET.SubElement(sequence, "spine").extend(self._iter_storyline())
         return root
-
-    def _timecode_format(self) -> str:
-        told = self._known.get("tc_format")
-        if told in ("DF", "NDF"):
-            return str(told)
-        return "DF" if self._clock.drop_frame else "NDF"
 
     def _register_media(self) -> None:
         """Every file, all takes included, as one asset with all the pieces that use it."""

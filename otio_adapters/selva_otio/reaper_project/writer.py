@@ -35,7 +35,6 @@ def build_project(timeline: otio.schema.Timeline, *, folder: Path | None) -> str
     writer = ItemWriter(guids=GuidRegister(), folder=folder)
     clock = _find_clock(timeline)
     known = timeline.metadata.get(NAMESPACE) or {}
-    drop_frame = clock.drop_frame if "drop_frame" not in known else known["drop_frame"] is True
     rate_hz = known.get("sample_rate_hz")
     origin_s = trimmed_start_s(timeline.tracks)
     groups = list(_group_tracks(timeline))
@@ -43,7 +42,7 @@ def build_project(timeline: otio.schema.Timeline, *, folder: Path | None) -> str
     stems = [group[0] for group in groups if _is_new_stem_track(group[0])]
     body = [
         f"PROJOFFS {format_decimal(clock.start_frame / clock.rate)} 0 0",
-        format_time_mode(clock.rate, drop_frame=drop_frame),
+        format_time_mode(clock.rate, drop_frame=clock.drop_frame),
         f"SAMPLERATE {rate_hz if isinstance(rate_hz, int) else DEFAULT_SAMPLE_RATE_HZ} 0 0",
         "TEMPO 120 4 4",
         *iter_marker_lines(timeline.tracks.markers, origin_s),
