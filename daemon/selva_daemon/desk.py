@@ -24,10 +24,9 @@ from selva_daemon.fields import FieldReader
 from selva_daemon.protocol import PROTOCOL_VERSION, Body, Envelope
 from selva_daemon.queue import JobQueue
 from selva_daemon.schema import parse_job
-from selva_daemon.status import FINISHED_STATES, QUEUED, RUNNING, STATES
+from selva_daemon.status import FINISHED_STATES, MAX_LISTED_JOBS, QUEUED, RUNNING, STATES
 
 JOBS, CONTROL = "jobs", "control"
-MAX_LISTED_JOBS = 500
 MAX_NAMED_JOBS = 1_000
 REMEMBERED_REQUESTS = 20_000
 

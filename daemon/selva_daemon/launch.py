@@ -34,6 +34,7 @@ def start_daemon(places: Places, *, timeout_s: float = START_TIMEOUT_S) -> int:
         if (listening := _launch_and_wait(places, first_words, give_up_s)) is not None:
             return listening
         words = first_words.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN_LOG_CHARS:]
+        words = words.removeprefix("selva: ")
         if ALREADY_RUNNING not in words or time.monotonic() >= give_up_s:
             break
         if (listening := _wait_for_lock(places, give_up_s)) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,13 @@ from selva_daemon.errors import ConfigurationError
 
 GIB = 1 << 30
 MIN_PORT, MAX_PORT = 1024, 65535
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+_WORDS: Mapping[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple: "a list of texts",
+}
 _ACCEPTED: Mapping[type, tuple[type, ...]] = {str: (str,), tuple: (list, tuple)}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -66,7 +74,15 @@ class DaemonSettings:
             )
         if self.log_level not in LOG_LEVELS:
             raise ConfigurationError(f"log_level is {', '.join(LOG_LEVELS)}; got {self.log_level!r}")
+        self._check_device()
         self._check_reach()
+
+    def _check_device(self) -> None:
+        for device in self.device.split(","):
+            if not _DEVICE.fullmatch(device.strip()):
+                raise ConfigurationError(
+                    f"device is auto, cpu, cuda, cuda:0 or mps, several with commas; got {self.device!r}"
+                )
 
     def _check_reach(self) -> None:
         if self.port != 0 and not MIN_PORT <= self.port <= MAX_PORT - 2:
@@ -145,4 +161,4 @@ def _converted(name: str, value: Any, *, source: str) -> Any:
             raise TypeError(type(value).__name__)
         return kind(value)
     except (TypeError, ValueError) as exc:
-        raise ConfigurationError(f"{source}: {name} is {kind.__name__}; got {value!r}", name=name) from exc
+        raise ConfigurationError(f"{source}: {name} is {_WORDS[kind]}; got {value!r}", name=name) from exc

@@ -14,6 +14,7 @@ from selva_daemon.errors import ProtocolError, from_wire
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
 FINISHED_STATES = (DONE, FAILED, CANCELLED)
+MAX_LISTED_JOBS = 500
 
 V = TypeVar("V")
 

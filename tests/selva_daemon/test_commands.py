@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -159,6 +160,28 @@ def test_a_job_nobody_knows_is_one_line_and_status_1(client: Client, selva: RunC
     status, output, errors = selva("jobs", "show", "nonesuch")
     assert (status, output) == (1, "")
     assert errors == "selva: there is no job 'nonesuch'; see: selva jobs list\n"
+
+
+def test_an_id_may_be_cut_short_where_it_stays_clear(
+    client: Client, make_job: JobMaker, selva: RunCommand
+) -> None:
+    client.pause()
+    job_ids = sorted(client.submit(make_job(seed=seed)).job_id for seed in range(17))
+    shared = next(a[0] for a, b in itertools.pairwise(job_ids) if a[0] == b[0])
+    alike = [job_id for job_id in job_ids if job_id.startswith(shared)]
+    assert read_json(selva("jobs", "show", job_ids[0][:12], "--json"))["job_id"] == job_ids[0]
+    status, output, errors = selva("jobs", "cancel", shared)
+    assert (status, output, errors.count("\n")) == (1, "", 1)
+    assert f"{shared!r} may be any of {len(alike)} jobs: " in errors
+    assert selva("jobs", "cancel", job_ids[0][:12])[0] == 0
+    assert client.job(job_ids[0]).state == "cancelled"
+    assert client.status().queue["cancelled"] == 1
+
+
+def test_a_log_without_a_line_says_so(places: Places, selva: RunCommand) -> None:
+    status, output, errors = selva("daemon", "logs", "--job", "beef")
+    assert (status, output) == (0, "")
+    assert errors == f"selva: there is no line about job beef in {places.log_file}\n"
 
 
 def test_the_models_are_listed_with_what_is_installed(selva: RunCommand) -> None:

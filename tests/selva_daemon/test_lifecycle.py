@@ -11,6 +11,7 @@ from selva_daemon.client import Client
 from selva_daemon.errors import DrainingError, QueueFullError, StorageError
 from selva_daemon.places import Places
 from selva_daemon.queue import JobQueue
+from selva_daemon.worker_process import worker_environment
 
 from tests.selva_daemon.daemons import JobMaker, StartDaemon, StartServer, wait_until
 
@@ -169,6 +170,16 @@ def test_metrics_count_jobs_and_requests_in_the_prometheus_format(client: Client
     names = {line.split()[2] for line in lines if line.startswith("# TYPE")}
     samples = {line.split("{")[0].split()[0] for line in lines if not line.startswith("#")}
     assert samples == names
+
+
+def test_a_worker_keeps_large_blocks_with_glibc_and_what_the_user_has_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))
+    chosen = worker_environment({"PATH": "/bin", "MALLOC_TRIM_THRESHOLD_": "7"})
+    assert chosen == {"PATH": "/bin", "MALLOC_TRIM_THRESHOLD_": "7", "MALLOC_MMAP_THRESHOLD_": "33554432"}
+    monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
+    assert worker_environment({"PATH": "/bin"}) == {"PATH": "/bin"}
 
 
 def test_the_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

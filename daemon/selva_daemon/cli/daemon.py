@@ -142,14 +142,22 @@ def logs(
     from selva_daemon.places import Places  # noqa: PLC0415 - the help text needs no places
 
     file = Places.find().log_file
-    chosen = [line for line in _read_lines(file) if job is None or line.get("job_id") == job]
+    chosen = [line for line in _read_lines(file) if _is_about(line, job)]
+    if not chosen:
+        about = "" if job is None else f" about job {job}"
+        sys.stderr.write(f"selva: there is no line{about} in {file}\n")
     for line in chosen[-lines:]:
         _show_line(line, as_json=as_json)
     if follow:
         for line in _follow(file):
-            if job is None or line.get("job_id") == job:
+            if _is_about(line, job):
                 _show_line(line, as_json=as_json)
                 sys.stdout.flush()
+
+
+def _is_about(line: dict[str, Any], job: str | None) -> bool:
+    """A line may be about several jobs; an id may be cut short."""
+    return job is None or any(job_id.startswith(job) for job_id in str(line.get("job_id") or "").split())
 
 
 def _show_status(found: DaemonStatus) -> None:

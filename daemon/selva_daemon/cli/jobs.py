@@ -1,4 +1,4 @@
-"""`selva jobs`: list, show, watch, cancel, retry, move, clear."""
+"""`selva jobs`: list, show, watch, cancel, retry, move, clear. A job's id may be cut short where it stays clear."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ import typer
 from selva_daemon.cli.console import JsonOption, clock_words, connect, say, say_json, say_table, span_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from selva_daemon.client import Client
     from selva_daemon.status import JobStatus
 
 EXIT_NOT_DONE = 3
+ID_CHARS = 16
+SHOWN_MATCHES = 4
 JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs; see: selva jobs list")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="A job; see: selva jobs list")]
 
@@ -58,6 +63,7 @@ def list_jobs(
 def show(job_id: JobId, as_json: JsonOption = False) -> None:
     """Show one job and its stems."""
     with connect() as client:
+        [job_id] = _whole_ids(client, [job_id])
         job = client.job(job_id)
     if as_json:
         say_json(job)
@@ -87,6 +93,7 @@ def watch(
 ) -> None:
     """Follow jobs to their end; with --json one line per change."""
     with connect() as client:
+        job_ids = _whole_ids(client, job_ids)
         try:
             last = {
                 status.job_id: status
@@ -110,7 +117,7 @@ def cancel(
     if every == bool(job_ids):
         raise typer.BadParameter("name jobs, or say --all")
     with connect() as client:
-        states = client.cancel_all() if every else client.cancel(*(job_ids or ()))
+        states = client.cancel_all() if every else client.cancel(*_whole_ids(client, job_ids or []))
     say_json(states) if as_json else say(f"{len(states)} cancelled or being cancelled")
 
 
@@ -118,7 +125,7 @@ def cancel(
 def retry(job_ids: JobIds, as_json: JsonOption = False) -> None:
     """Queue finished jobs once more."""
     with connect() as client:
-        queued = [client.retry(job_id) for job_id in job_ids]
+        queued = [client.retry(job_id) for job_id in _whole_ids(client, job_ids)]
     say_json(queued) if as_json else say(f"{len(queued)} queued")
 
 
@@ -130,7 +137,7 @@ def move(
 ) -> None:
     """Put waiting jobs first, in the order given."""
     with connect() as client:
-        positions = client.move(*job_ids, to="last" if last else "first")
+        positions = client.move(*_whole_ids(client, job_ids), to="last" if last else "first")
     say_json(positions) if as_json else say_table(["id", "position"], list(positions.items()))
 
 
@@ -140,6 +147,24 @@ def clear(as_json: JsonOption = False) -> None:
     with connect() as client:
         count = client.clear()
     say_json({"cleared": count}) if as_json else say(f"{count} forgotten")
+
+
+def _whole_ids(client: Client, job_ids: Sequence[str]) -> list[str]:
+    """The ids in full; one that was cut short is looked for among the newest jobs. Raises UnknownJobError."""
+    from selva_daemon.errors import UnknownJobError  # noqa: PLC0415 - the help text needs no daemon
+    from selva_daemon.status import MAX_LISTED_JOBS  # noqa: PLC0415
+
+    if all(len(job_id) >= ID_CHARS for job_id in job_ids):
+        return list(job_ids)
+    known = [job.job_id for job in client.jobs(limit=MAX_LISTED_JOBS)]
+    whole = []
+    for job_id in job_ids:
+        matches = [each for each in known if each.startswith(job_id)]
+        if len(matches) > 1:
+            shown = ", ".join([*matches[:SHOWN_MATCHES], *(["…"] if len(matches) > SHOWN_MATCHES else [])])
+            raise UnknownJobError(f"{job_id!r} may be any of {len(matches)} jobs: {shown}", job_id=job_id)
+        whole.append(matches[0] if matches else job_id)
+    return whole
 
 
 def _show_change(status: JobStatus, *, as_json: bool) -> JobStatus:
