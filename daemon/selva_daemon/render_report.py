@@ -50,7 +50,8 @@ class RenderReport:
 
     skipped: what has no picture, as meant. kept: cues whose stem on the timeline an editor has changed; it
     stays, and the new one lies in the stems folder only. timeline: None when none was asked for or no stem
-    was made.
+    was made; the first of its parts where a kind of file needs several. parts: the others. sidecar: what the
+    timeline's file does not keep of the stems. losses: what else of the timeline is not in its file.
     """
 
     sheet: CueSheet
@@ -61,6 +62,9 @@ class RenderReport:
     failed: list[FailedClip] = field(default_factory=list)
     kept: list[Cue] = field(default_factory=list)
     timeline: Path | None = None
+    parts: list[Path] = field(default_factory=list)
+    sidecar: Path | None = None
+    losses: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """One JSON-able object. Rationals are [numerator, denominator]; record times are seconds after the
@@ -69,6 +73,9 @@ class RenderReport:
         return {
             "model": self.model,
             "timeline": None if self.timeline is None else str(self.timeline),
+            "parts": [str(part) for part in self.parts],
+            "sidecar": None if self.sidecar is None else str(self.sidecar),
+            "losses": list(self.losses),
             "stems_folder": str(self.stems_folder),
             "frame_rate": _pair(clock.rate),
             "start_timecode": clock.timecode(Fraction(0)),

@@ -47,6 +47,14 @@ class HostProfile:
     sample_rates_hz: tuple[int, ...] = ()
     cannot_hold: tuple[Feature, ...] = ()
 
+    def check_sample_rate(self, sample_rate_hz: int) -> None:
+        """Raises UnsupportedFormatError for a rate that the host has no session for."""
+        if self.sample_rates_hz and sample_rate_hz not in self.sample_rates_hz:
+            known = ", ".join(map(str, self.sample_rates_hz))
+            raise UnsupportedFormatError(
+                f"{self.label} has no sessions at {sample_rate_hz} Hz; --sample-rate is one of {known}"
+            )
+
 
 PLAIN = HostProfile(name="", label="any host")
 PROFILES = (

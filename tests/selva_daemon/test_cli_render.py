@@ -13,7 +13,7 @@ from pathlib import Path
 import opentimelineio as otio
 import pytest
 from selva_daemon.cli import app
-from selva_daemon.cli.render_commands import SpottingChoices
+from selva_daemon.cli.timeline_options import SpottingChoices
 from selva_daemon.errors import DaemonUnavailableError
 from typer.testing import CliRunner, Result
 

@@ -14,60 +14,54 @@ from selva_daemon.cli.host_resolve import (
     TimelineOption,
     run_render_in_host,
 )
+from selva_daemon.cli.option_groups import takes_groups
 from selva_daemon.cli.timeline_options import (
-    CuesOption,
     FrameRateOption,
-    GuidanceOption,
-    HandlesOption,
     JsonOption,
-    MarkerColourOption,
-    MarkersOption,
+    MakingChoices,
     MissingImagesOption,
-    ModelOption,
     NegativeOption,
-    SampleRateOption,
-    SeedOption,
-    StepsOption,
-    TakesOption,
+    ReadingChoices,
+    SpottingChoices,
     TrackOption,
-    VideoTrackOption,
     is_bundle,
     refuse_wishes_beside_bundle,
 )
 
+CutOrNothing = Annotated[
+    Path | None,
+    typer.Argument(metavar="[CUT.otio]", help="The timeline; it is read, never changed.", show_default=False),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="OUT.otio", help="The timeline to write.")
+]
+StemsFolderOption = Annotated[
+    Path | None,
+    typer.Option("--stems-dir", metavar="DIR", help="Where stems go. By default in stems beside OUT.otio."),
+]
+ForOption = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="HOST",
+        help="Write what a host's importer needs: resolve, premiere, kdenlive, reaper or protools.",
+    ),
+]
 
-def render(  # noqa: PLR0917 - typer calls it by keyword
+
+@takes_groups
+def render(
     context: typer.Context,
-    cut: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[CUT.otio]", help="The timeline; it is read, never changed.", show_default=False
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT.otio", help="The timeline to write.")
-    ] = None,
-    track: TrackOption = [],  # noqa: B006 - typer copies it
-    cues: CuesOption = None,
-    negative: NegativeOption = [],  # noqa: B006
-    video_track: VideoTrackOption = None,
-    handles: HandlesOption = "0",
-    markers: MarkersOption = True,
-    marker_colour: MarkerColourOption = "MAGENTA",
-    stems_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--stems-dir", metavar="DIR", help="Where stems go. By default in stems beside OUT.otio."
-        ),
-    ] = None,
-    takes: TakesOption = 1,
-    seed: SeedOption = 42,
-    model: ModelOption = None,
-    sample_rate: SampleRateOption = 48_000,
-    steps: StepsOption = 25,
-    guidance: GuidanceOption = 4.5,
+    *,
+    cut: CutOrNothing = None,
+    output: OutputOption = None,
+    spotting: SpottingChoices,
+    stems_dir: StemsFolderOption = None,
+    making: MakingChoices,
+    for_host: ForOption = None,
+    reading: ReadingChoices,
     host: HostOption = None,
-    timeline: TimelineOption = [],  # noqa: B006
+    timelines: TimelineOption = [],  # noqa: B006 - typer copies it
     all_timelines: AllTimelinesOption = False,
     mark_stems: MarkStemsOption = False,
     as_json: JsonOption = False,
@@ -77,57 +71,43 @@ def render(  # noqa: PLR0917 - typer calls it by keyword
     A request bundle (CUT.selva, CUT.selvaz) says itself what is heard; its stems lie in it, and -o may be left out.
     With --host, the cut is the timeline that is open in a host application, and the stems are placed on it.
     """
-    from selva_daemon.cli import render_commands  # noqa: PLC0415 - --help stays light
-
     if cut is not None and is_bundle(cut):
-        from selva_daemon.cli import bundles  # noqa: PLC0415
+        from selva_daemon.cli import bundles  # noqa: PLC0415 - --help stays light
 
         refuse_wishes_beside_bundle(context)
-        bundles.run_render_bundle(cut, output, model=model, as_json=as_json)
-        return
-    spotting = render_commands.SpottingChoices(
-        tracks=track,
-        negatives=negative,
-        cues=cues,
-        video_track=video_track,
-        handles=handles,
-        use_markers=markers,
-        marker_colour=marker_colour,
-    )
-    making = render_commands.MakingChoices(
-        takes=takes,
-        seed=seed,
-        model=model,
-        sample_rate_hz=sample_rate,
-        num_steps=steps,
-        guidance=guidance,
-    )
-    if host is not None:
-        if cut is not None or output is not None:
+        bundles.run_render_bundle(cut, output, model=making.model, as_json=as_json)
+    elif host is not None:
+        if cut is not None or output is not None or for_host is not None:
             raise typer.BadParameter(
-                "--host renders the timeline that is open there; leave out CUT.otio and -o"
+                "--host renders the timeline that is open there; leave out CUT.otio, -o and --for"
             )
         run_render_in_host(
             host,
             spotting,
             making,
-            timelines=timeline,
+            timelines=timelines,
             all_timelines=all_timelines,
             stems_folder=stems_dir,
             marks_stems=mark_stems,
             as_json=as_json,
             context=context,
         )
-        return
-    if cut is None or output is None:
+    elif cut is None or output is None:
         raise typer.BadParameter(
             "name a timeline and where to write it, CUT.otio -o OUT.otio; or --host resolve"
         )
-    stems_folder = stems_dir or output.parent / "stems"
-    render_commands.run_render(cut, output, spotting, making, stems_folder=stems_folder, as_json=as_json)
+    else:
+        from selva_daemon.cli import render_commands  # noqa: PLC0415
+
+        wanted = render_commands.WantedTimeline(
+            output=output, stems_folder=stems_dir or output.parent / "stems", host=for_host
+        )
+        render_commands.run_render(cut, wanted, spotting, making, reading, as_json=as_json)
 
 
-def stems(  # noqa: PLR0917
+@takes_groups
+def stems(
+    *,
     video: Annotated[
         Path,
         typer.Argument(
@@ -135,8 +115,8 @@ def stems(  # noqa: PLR0917
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where stems go.")],
-    track: TrackOption = [],  # noqa: B006
-    negative: NegativeOption = [],  # noqa: B006
+    tracks: TrackOption = [],  # noqa: B006 - typer copies it
+    negatives: NegativeOption = [],  # noqa: B006
     start: Annotated[
         str | None,
         typer.Option(
@@ -150,26 +130,13 @@ def stems(  # noqa: PLR0917
     ] = None,
     frame_rate: FrameRateOption = "25",
     missing_images: MissingImagesOption = "error",
-    takes: TakesOption = 1,
-    seed: SeedOption = 42,
-    model: ModelOption = None,
-    sample_rate: SampleRateOption = 48_000,
-    steps: StepsOption = 25,
-    guidance: GuidanceOption = 4.5,
+    making: MakingChoices,
     as_json: JsonOption = False,
 ) -> None:
     """Make stems for one media file."""
     from selva_daemon.cli import render_commands  # noqa: PLC0415
 
-    making = render_commands.MakingChoices(
-        takes=takes,
-        seed=seed,
-        model=model,
-        sample_rate_hz=sample_rate,
-        num_steps=steps,
-        guidance=guidance,
-    )
-    spotting = render_commands.SpottingChoices(tracks=track, negatives=negative)
+    spotting = SpottingChoices(tracks=tracks, negatives=negatives)
     look = render_commands.LookChoices(
         start=start, end=end, frame_rate=frame_rate, missing_images=missing_images
     )

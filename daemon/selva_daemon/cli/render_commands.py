@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -14,19 +14,24 @@ from selva_otio import (
     SpotOptions,
     StemTrack,
     load_cue_sheet,
-    parse_stem_track,
     spot_timeline,
 )
 from selva_otio.clock import parse_rate, parse_seconds
+from selva_otio.errors import TimelineReadError
+from selva_otio.format_options import MediaProbe, ReadOptions
+from selva_otio.host_profiles import PLAIN, HostProfile, find_profile
 from selva_otio.image_sequences import ImageRun
 from selva_otio.timelines import OpenTimeline, check_timeline_target, open_timeline
 
 from selva_core.engine import SamplingSettings
+from selva_core.errors import SelvaError
 from selva_daemon.cli.console import say_table
 from selva_daemon.cli.progress_bars import RenderBars
 from selva_daemon.cli.refusals import EXIT_PARTLY_FAILED, EXIT_REFUSED, refusals
+from selva_daemon.cli.timeline_options import MakingChoices, ReadingChoices, SpottingChoices
 from selva_daemon.client import Client
 from selva_daemon.media_spotting import spot_media
+from selva_daemon.probing import probe_in_process
 from selva_daemon.render import check_stems_folder, choose_model, render_sheet, render_timeline
 from selva_daemon.render_jobs import RenderSettings
 from selva_daemon.render_report import RenderReport, iter_failure_lines
@@ -34,89 +39,103 @@ from selva_daemon.spot_report import SpotReport, ask_running_daemon
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpottingChoices:
-    """What the command line says about what is heard where, as it was typed."""
+class WantedTimeline:
+    """Where a render goes. host: the name of the host profile it is written for; None for a plain timeline."""
 
-    tracks: Sequence[str] = ()
-    negatives: Sequence[str] = ()
-    cues: Path | None = None
-    video_track: str | None = None
-    handles: str = "0"
-    use_markers: bool = True
-    marker_colour: str = "MAGENTA"
-
-    def parse_tracks(self) -> list[StemTrack]:
-        """Raises CueError."""
-        parsed = [parse_stem_track(text) for text in self.tracks]
-        for negative in self.negatives:
-            parsed = _say_negative(parsed, negative)
-        return parsed
-
-    def spot(self, opened: OpenTimeline) -> CueSheet:
-        """The cue sheet of a timeline. Raises TimelineError."""
-        return spot_timeline(
-            opened.timeline,
-            self.parse_tracks(),
-            base_folder=opened.base_folder,
-            rows=() if self.cues is None else load_cue_sheet(self.cues),
-            options=SpotOptions(
-                video_track=self.video_track,
-                handles_s=parse_seconds(self.handles),
-                use_markers=self.use_markers,
-                marker_colour=self.marker_colour,
-            ),
-        )
+    output: Path
+    stems_folder: Path
+    host: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakingChoices:
-    """What the command line says about how stems are made."""
+class ShownCues:
+    """How `selva spot` shows cues; the estimate is for a model and a number of takes."""
 
-    takes: int
-    seed: int
     model: str | None
-    sample_rate_hz: int
-    num_steps: int
-    guidance: float
-
-    def build_settings(self, stems_folder: Path) -> RenderSettings:
-        """Raises RequestError, UnknownModelError, TimelineWriteError."""
-        check_stems_folder(stems_folder)
-        return RenderSettings(
-            model=choose_model(self.model),
-            stems_folder=stems_folder.absolute(),
-            num_takes=self.takes,
-            seed=self.seed,
-            sample_rate_hz=self.sample_rate_hz,
-            sampling=SamplingSettings(num_steps=self.num_steps, guidance=self.guidance),
-        )
+    num_takes: int
+    as_json: bool
+    as_csv: bool
 
 
 def run_render(
     cut: Path,
-    output: Path,
+    wanted: WantedTimeline,
     spotting: SpottingChoices,
     making: MakingChoices,
+    reading: ReadingChoices,
     *,
-    stems_folder: Path,
     as_json: bool,
 ) -> None:
     """Everything that can be refused is refused before the daemon is started."""
-    with refusals(as_json=as_json), open_timeline(cut) as opened:
-        check_timeline_target(output, cut)
-        settings = making.build_settings(stems_folder)
-        sheet = spotting.spot(opened)
+    with refusals(as_json=as_json), open_timeline(cut, build_read_options(reading)) as opened:
+        profile = find_profile(wanted.host)
+        check_timeline_target(wanted.output, cut, profile)
+        settings = build_settings(making, wanted.stems_folder, profile)
+        sheet = spot_cut(opened, spotting)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=len(sheet.clips)) as bars:
             report = render_timeline(
                 opened.timeline,
                 sheet,
                 settings,
-                output,
+                wanted.output,
                 client=client,
                 on_status=bars,
                 base_folder=opened.base_folder,
+                profile=profile,
             )
     finish_report(report, as_json=as_json)
+
+
+def spot_cut(opened: OpenTimeline, spotting: SpottingChoices) -> CueSheet:
+    """The cue sheet of a timeline. Raises TimelineError."""
+    return spot_timeline(
+        opened.timeline,
+        spotting.parse_tracks(),
+        base_folder=opened.base_folder,
+        rows=() if spotting.cues is None else load_cue_sheet(spotting.cues),
+        options=SpotOptions(
+            video_track=spotting.video_track,
+            handles_s=parse_seconds(spotting.handles),
+            use_markers=spotting.use_markers,
+            marker_colour=spotting.marker_colour,
+        ),
+    )
+
+
+def build_settings(making: MakingChoices, stems_folder: Path, profile: HostProfile = PLAIN) -> RenderSettings:
+    """Raises RequestError, UnknownModelError, TimelineWriteError, OutputError; UnsupportedFormatError for a sample rate that the
+    host has no session for."""
+    check_stems_folder(stems_folder)
+    profile.check_sample_rate(making.sample_rate_hz)
+    return RenderSettings(
+        model=choose_model(making.model),
+        stems_folder=stems_folder.absolute(),
+        num_takes=making.takes,
+        seed=making.seed,
+        sample_rate_hz=making.sample_rate_hz,
+        sampling=SamplingSettings(num_steps=making.num_steps, guidance=making.guidance),
+        has_time_reference=profile.stamps_time,
+    )
+
+
+def build_read_options(reading: ReadingChoices) -> ReadOptions:
+    """Raises ClockError, TimelineReadError."""
+    for folder in reading.media_folders:
+        if not folder.is_dir():
+            raise TimelineReadError(f"there is no folder {folder} to look for media in")
+    return ReadOptions(
+        frame_rate=None if reading.frame_rate is None else parse_rate(reading.frame_rate),
+        media_folders=reading.media_folders,
+        probe=_ask_media,
+    )
+
+
+def _ask_media(path: Path) -> MediaProbe | None:
+    try:
+        facts = probe_in_process(path)
+    except SelvaError:
+        return None
+    return MediaProbe(duration_s=facts.duration_s, frame_rate_hz=facts.frame_rate_hz, timecode=facts.timecode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,21 +164,19 @@ def run_stems(
 ) -> None:
     with refusals(as_json=as_json):
         tracks = spotting.parse_tracks()
-        settings = making.build_settings(output)
+        settings = build_settings(making, output)
         sheet = look.spot(video, tracks)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=1) as bars:
             report = render_sheet(sheet, settings, client=client, timeline_name=video.name, on_status=bars)
     finish_report(report, as_json=as_json)
 
 
-def run_spot(
-    cut: Path, spotting: SpottingChoices, *, model: str | None, num_takes: int, as_json: bool, as_csv: bool
-) -> None:
-    with refusals(as_json=as_json), open_timeline(cut) as opened:
-        sheet = spotting.spot(opened)
-        seconds_per_stem = ask_running_daemon(choose_model(model))
-        report = SpotReport(sheet=sheet, num_takes=num_takes, seconds_per_stem=seconds_per_stem)
-    show_cues(report, as_json=as_json, as_csv=as_csv)
+def run_spot(cut: Path, spotting: SpottingChoices, reading: ReadingChoices, shown: ShownCues) -> None:
+    with refusals(as_json=shown.as_json), open_timeline(cut, build_read_options(reading)) as opened:
+        sheet = spot_cut(opened, spotting)
+        seconds_per_stem = ask_running_daemon(choose_model(shown.model))
+        report = SpotReport(sheet=sheet, num_takes=shown.num_takes, seconds_per_stem=seconds_per_stem)
+    show_cues(report, as_json=shown.as_json, as_csv=shown.as_csv)
 
 
 def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
@@ -194,19 +211,9 @@ def iter_report_lines(report: RenderReport) -> Iterator[str]:
     for clip in report.sheet.clips:
         yield from (f"note: {clip.name!r}: {warning}" for warning in clip.warnings)
     if report.timeline is not None:
-        yield f"timeline: {report.timeline}"
-
-
-def _say_negative(tracks: list[StemTrack], negative: str) -> list[StemTrack]:
-    """NAME=TEXT speaks to that track, anything else to all."""
-    name, equals, text = negative.partition("=")
-    key = name.strip().casefold()
-    if equals and any(track.name.casefold() == key for track in tracks):
-        return [
-            replace(track, negative_prompt=text.strip()) if track.name.casefold() == key else track
-            for track in tracks
-        ]
-    return [replace(track, negative_prompt=negative.strip()) for track in tracks]
+        yield from (f"timeline: {part}" for part in (report.timeline, *report.parts))
+    if report.sidecar is not None:
+        yield f"what hosts drop: {report.sidecar}"
 
 
 def finish_report(report: RenderReport, *, as_json: bool) -> None:
@@ -226,6 +233,7 @@ def finish_report(report: RenderReport, *, as_json: bool) -> None:
         sys.stderr.write(
             f"selva: the stem of {cue.track!r} at {where} was edited on the timeline; it stays\n"
         )
+    sys.stderr.writelines(f"selva: {loss}\n" for loss in report.losses)
     sys.stderr.writelines(f"selva: {line}\n" for line in iter_failure_lines(report))
     if report.failed:
         raise typer.Exit(EXIT_PARTLY_FAILED if report.stems else EXIT_REFUSED)

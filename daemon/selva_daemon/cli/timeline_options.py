@@ -1,11 +1,15 @@
-"""Options that the commands on timelines share."""
+"""Options that the commands on timelines share: each is told once, and groups of them are dataclasses."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from selva_otio import StemTrack
 
 CutArgument = Annotated[
     Path, typer.Argument(metavar="CUT.otio", help="The timeline; it is read, never changed.")
@@ -78,6 +82,60 @@ BUNDLE_SUFFIXES = (".selva", ".selvaz")
 _BUNDLE_PARAMETERS = ("cut", "output", "model", "as_json", "as_csv")
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpottingChoices:
+    """What the command line says about what is heard where, as it was typed."""
+
+    tracks: TrackOption = field(default_factory=list)
+    cues: CuesOption = None
+    negatives: NegativeOption = field(default_factory=list)
+    video_track: VideoTrackOption = None
+    handles: HandlesOption = "0"
+    use_markers: MarkersOption = True
+    marker_colour: MarkerColourOption = "MAGENTA"
+
+    def parse_tracks(self) -> list[StemTrack]:
+        """Raises CueError."""
+        from selva_otio import parse_stem_track  # noqa: PLC0415 - --help stays light
+
+        parsed = [parse_stem_track(text) for text in self.tracks]
+        for negative in self.negatives:
+            parsed = _say_negative(parsed, negative)
+        return parsed
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakingChoices:
+    """What the command line says about how stems are made."""
+
+    takes: TakesOption = 1
+    seed: SeedOption = 42
+    model: ModelOption = None
+    sample_rate_hz: SampleRateOption = 48_000
+    num_steps: StepsOption = 25
+    guidance: GuidanceOption = 4.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingChoices:
+    """What the command line says that a timeline file may not."""
+
+    media_folders: Annotated[
+        list[Path],
+        typer.Option(
+            "--media-dir",
+            metavar="DIR",
+            help="Where media is looked for by name when the cut does not lead to it.",
+        ),
+    ] = field(default_factory=list)
+    frame_rate: Annotated[
+        str | None,
+        typer.Option(
+            "--frame-rate", metavar="FPS", help="Of an EDL, which does not say it: 24, 23.976, 25 ..."
+        ),
+    ] = None
+
+
 def is_bundle(cut: Path) -> bool:
     """Whether it is a request bundle, which says itself what is heard and how."""
     return cut.suffix.lower() in BUNDLE_SUFFIXES
@@ -86,13 +144,27 @@ def is_bundle(cut: Path) -> bool:
 def refuse_wishes_beside_bundle(context: typer.Context) -> None:
     """Raises typer.BadParameter when an option was typed that a bundle speaks for."""
     typed = [
-        name
-        for name in context.params
-        if name not in _BUNDLE_PARAMETERS and _is_typed(context.get_parameter_source(name))
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name is not None
+        and parameter.name not in _BUNDLE_PARAMETERS
+        and _is_typed(context.get_parameter_source(parameter.name))
     ]
     if typed:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
+        names = ", ".join(typed)
         raise typer.BadParameter(f"a bundle says itself what is heard and how; leave out {names}")
+
+
+def _say_negative(tracks: list[StemTrack], negative: str) -> list[StemTrack]:
+    """NAME=TEXT speaks to that track, anything else to all."""
+    name, equals, text = negative.partition("=")
+    key = name.strip().casefold()
+    if equals and any(track.name.casefold() == key for track in tracks):
+        return [
+            replace(track, negative_prompt=text.strip()) if track.name.casefold() == key else track
+            for track in tracks
+        ]
+    return [replace(track, negative_prompt=negative.strip()) for track in tracks]
 
 
 def _is_typed(source: object) -> bool:
