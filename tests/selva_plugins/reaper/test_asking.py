@@ -11,6 +11,7 @@ import pytest
 from .double import Item, Profile, Span, Track, World
 from .scenes import (
     BIKES,
+    CHECK,
     GENERATE,
     NEW_TAKES,
     REGIONS,
@@ -49,6 +50,20 @@ def test_bridge_that_cannot_be_started_is_explained(world: World) -> None:
     ask(world)
     assert "could not be started" in world.messages[0]
     assert world.is_idle
+
+
+@pytest.mark.parametrize("name", [GENERATE, CHECK])
+def test_reaper_that_was_moved_away_from_its_requests_is_explained(world: World, name: str) -> None:
+    project_with(world, Item.showing(BIKES, position_s=0, length_s=1))
+    gone = world.home / "was a folder"
+    gone.touch()
+    write_bridge_file(world, request_folder=str(gone / "requests"))
+    world.input_answers.append(type_sounds("Dog: bark"))
+    run_action(world, name)
+    world.tick(3)
+    told = " ".join([*world.messages, *world.canvas.texts()])
+    assert "If this REAPER was moved, run `selva host install reaper`" in told
+    world.input_answers.clear()
 
 
 def test_nothing_selected_is_explained(world: World) -> None:

@@ -55,7 +55,7 @@ def _quoted(names: str) -> str:
 def test_luacheck_finds_nothing(tmp_path: Path, dialect: str) -> None:
     config = tmp_path / "luacheckrc"
     config.write_text(build_luacheck_std().replace("lua53c", dialect))
-    command = ["luacheck", "--no-color", "--no-cache", "--config", str(config), *map(str, LUA_FILES)]
+    command = ["luacheck", "-q", "--no-color", "--no-cache", "--config", str(config), *map(str, LUA_FILES)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

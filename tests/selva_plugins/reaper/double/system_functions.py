@@ -58,7 +58,10 @@ def set_ext_state(world: World, section: str, key: str, value: str, persist: boo
 
 @reascript("RecursiveCreateDirectory")
 def recursive_create_directory(world: World, path: str, ignored: int) -> int:
-    world.real_path(path).mkdir(parents=True, exist_ok=True)
+    try:
+        world.real_path(path).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return 0
     return 1
 
 
