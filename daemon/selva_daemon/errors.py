@@ -3,20 +3,23 @@
 SelvaError                       (selva_core.errors)
 └── DaemonError
     ├── DaemonUnavailableError   (ConnectionError) no daemon runs, or it went away
-    ├── DaemonRefusedError       (PermissionError) the daemon does not know this key, or is not the one
-    expected ├── DaemonTimeoutError       (TimeoutError) the daemon did not answer in time ├──
-    DaemonStartError         (RuntimeError) a daemon was started and did not come up ├── DaemonRunningError
-    (RuntimeError) a second daemon for the same user ├── ConfigurationError       (ValueError) a setting is
-    not allowed ├── ProtocolError            (ValueError) a message is not of this protocol │   ├──
-    ProtocolVersionError     another version of the protocol │   ├── UnknownRequestError      no such
-    request type on this channel │   └── ReplayedRequestError     the same request came twice ├──
-    InvalidRequestError      (ValueError) fields of a request are wrong; `fields` says which and why ├──
-    UnknownJobError          (LookupError) no job of that id ├── JobStateError            (RuntimeError) not
-    possible in the job's present state ├── QueueFullError           (RuntimeError) come back later; facts
-    hold the length and an estimate ├── DrainingError            (RuntimeError) the daemon is stopping ├──
-    StorageError             (OSError) the daemon cannot write its own files ├── WorkerDiedError
-    (RuntimeError) the process that renders died or hung └── InternalError            (RuntimeError) a fault
-    of the daemon; the log has the details
+    ├── DaemonRefusedError       (PermissionError) the daemon does not know this key, or is not the one expected
+    ├── DaemonTimeoutError       (TimeoutError) the daemon did not answer in time
+    ├── DaemonStartError         (RuntimeError) a daemon was started and did not come up
+    ├── DaemonRunningError       (RuntimeError) a second daemon for the same user
+    ├── ConfigurationError       (ValueError) a setting is not allowed
+    ├── ProtocolError            (ValueError) a message is not of this protocol
+    │   ├── ProtocolVersionError     another version of the protocol
+    │   ├── UnknownRequestError      no such request type on this channel
+    │   └── ReplayedRequestError     the same request came twice
+    ├── InvalidRequestError      (ValueError) fields of a request are wrong; `fields` says which and why
+    ├── UnknownJobError          (LookupError) no job of that id
+    ├── JobStateError            (RuntimeError) not possible in the job's present state
+    ├── QueueFullError           (RuntimeError) come back later; facts hold the length and an estimate
+    ├── DrainingError            (RuntimeError) the daemon is stopping
+    ├── StorageError             (OSError) the daemon cannot write its own files
+    ├── WorkerDiedError          (RuntimeError) the process that renders died or hung
+    └── InternalError            (RuntimeError) a fault of the daemon; the log has the details
 
 On the wire an error is its code, its message, whether trying again can help, and its facts. `from_wire`
 gives the client the same class the daemon raised, of this tree or of selva_core's.
