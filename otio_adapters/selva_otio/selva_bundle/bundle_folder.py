@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,40 +148,42 @@ def _kept_options(timeline: otio.schema.Timeline) -> Mapping[str, Any]:
 
 
 def _ways_to_media(timeline: otio.schema.Timeline, base_folder: Path) -> dict[str, str]:
-    """URL to the file's path from the bundle's folder, with slashes; files on another drive have none."""
+    """URL to the path from the bundle's folder, with slashes; what lies on another drive has none."""
     ways: dict[str, str] = {}
-    for reference in _iter_references(timeline):
+    for reference, attribute in _iter_media(timeline):
+        url = getattr(reference, attribute)
         try:
-            path = resolve_media_path(reference.target_url, base_folder)
-            if path.is_file():
-                ways[reference.target_url] = Path(os.path.relpath(path, base_folder)).as_posix()
+            path = resolve_media_path(url, base_folder)
+            if path.exists():
+                ways[url] = Path(os.path.relpath(path, base_folder)).as_posix()
         except (UnsupportedUrlError, ValueError):
             continue
     return ways
 
 
 def _find_moved_media(timeline: otio.schema.Timeline, base_folder: Path) -> None:
-    """Where the file of a URL is gone and the way from the bundle's folder leads to one, the URL is set to that."""
+    """Where a URL leads nowhere any more and the way from the bundle's folder does, the URL is set to that."""
     ways = bundle_facts(timeline).get("media")
     if not isinstance(ways, Mapping):
         return
-    for reference in _iter_references(timeline):
-        way = ways.get(reference.target_url)
+    for reference, attribute in _iter_media(timeline):
+        url = getattr(reference, attribute)
+        way = ways.get(url)
         if not isinstance(way, str) or not way or Path(way).is_absolute():
             continue
         try:
-            is_there = resolve_media_path(reference.target_url, base_folder).is_file()
+            is_there = resolve_media_path(url, base_folder).exists()
         except UnsupportedUrlError:
             continue
         moved = Path(os.path.normpath(base_folder / way))
-        if not is_there and moved.is_file():
-            reference.target_url = build_media_url(moved)
+        if not is_there and moved.exists():
+            setattr(reference, attribute, build_media_url(moved) + ("/" if url.endswith("/") else ""))
 
 
-def _iter_references(timeline: otio.schema.Timeline) -> list[otio.schema.ExternalReference]:
-    return [
-        reference
-        for clip in timeline.find_clips()
-        for reference in clip.media_references().values()
-        if isinstance(reference, otio.schema.ExternalReference) and (reference.target_url or "").strip()
-    ]
+def _iter_media(timeline: otio.schema.Timeline) -> Iterator[tuple[otio.core.MediaReference, str]]:
+    """Every reference to a file or a folder of images, and the attribute that holds its URL."""
+    for clip in timeline.find_clips():
+        for reference in clip.media_references().values():
+            for attribute in ("target_url", "target_url_base"):
+                if (getattr(reference, attribute, None) or "").strip():
+                    yield reference, attribute

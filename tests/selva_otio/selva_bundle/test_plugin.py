@@ -240,6 +240,26 @@ def test_media_of_another_system_is_found_beside_the_bundle(tmp_path: Path) -> N
     }
 
 
+def test_folders_of_images_move_along(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    media_file(project / "plates", "plate.0012.png")
+    cut = make_cut(project / "unused.mov")
+    for clip in cut.find_clips():
+        span = clip.media_reference.available_range
+        clip.media_reference = otio.schema.ImageSequenceReference(
+            target_url_base=(project / "plates").as_uri() + "/",
+            name_prefix="plate.",
+            name_suffix=".png",
+            rate=span.duration.rate,
+            frame_zero_padding=4,
+            available_range=span,
+        )
+    write_bundle_file(cut, project / "cut.selva", tracks=DOG)
+    moved = project.rename(tmp_path / "moved")
+    clip = next(iter(read(moved / "cut.selva").find_clips()))
+    assert clip.media_reference.target_url_base == (moved / "plates").as_uri() + "/"
+
+
 def test_relative_media_starts_from_the_folder_the_bundle_lies_in(tmp_path: Path) -> None:
     media = media_file(tmp_path / "footage")
     bundle = write_bundle_file(make_cut(media, url="footage/shot.mov"), tmp_path / "cut.selva", tracks=DOG)
