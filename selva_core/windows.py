@@ -60,23 +60,22 @@ def plan_windows(
 ) -> WindowPlan:
     """Cover `duration_s` with windows that overlap by at least `min_overlap_s`, evenly spread.
 
-    A clip up to one segment step longer than a window is one window of its own length: no model minds 4 %.
-    A clip shorter than one segment (0.64 s) is planned as long as that one; what is too much is cut later.
+    A clip up to one segment step longer than a window is one window of whole segments: no model minds 4 %. Each segment
+    has as many latents as in training, or the sound would drift against the picture; what is too much is cut later.
     """
     encoder = spec.video_encoder
-    duration_s = max(duration_s, Fraction(encoder.segment_num_frames, encoder.picture_rate))
     if duration_s <= spec.window_s + spec.segment_hop_s:
-        lengths = spec.lengths(duration_s)
-        starts, window_s = [0], duration_s
+        num_segments, window_s = _fit_segments(spec, duration_s)
+        starts = [0]
     else:
-        lengths = spec.lengths(spec.window_s)
-        starts, window_s = _spread_starts(spec, duration_s, min_overlap_s), spec.window_s
+        num_segments, window_s = spec.num_segments(spec.window_s), spec.window_s
+        starts = _spread_starts(spec, duration_s, min_overlap_s)
     windows = tuple(
         Window(
             first_segment=start,
-            num_segments=lengths.num_segments,
+            num_segments=num_segments,
             first_latent=_latent_at(spec, start),
-            num_latents=lengths.num_latents,
+            num_latents=spec.num_latents(window_s),
         )
         for start in starts
     )
@@ -102,6 +101,15 @@ def blend_weights(runs: Sequence[slice]) -> list[npt.NDArray[np.float32]]:
         shares.append(np.minimum(place, place[::-1]))
         total[run] += shares[-1]
     return [(share / total[run]).astype(np.float32) for run, share in zip(runs, shares, strict=True)]
+
+
+def _fit_segments(spec: ModelSpec, duration_s: Fraction) -> tuple[int, Fraction]:
+    """The fewest whole segments whose latents reach the clip's end, and how long they last at the trained pace."""
+    segment_s = spec.window_s / spec.num_segments(spec.window_s)
+    num_segments = max(math.floor(duration_s / segment_s), 1)
+    while spec.num_latents(num_segments * segment_s) < spec.num_latents(duration_s):
+        num_segments += 1
+    return num_segments, num_segments * segment_s
 
 
 def _spread_starts(spec: ModelSpec, duration_s: Fraction, min_overlap_s: Fraction) -> list[int]:

@@ -61,6 +61,24 @@ def test_two_prompts_over_one_picture_give_two_sounds_each_in_time_with_its_own_
     assert _brightness_hz(dog.samples) > 1.5 * _brightness_hz(ball.samples)
 
 
+@pytest.mark.parametrize(("start_s", "duration_s"), [(1, 6), (3, Fraction(19, 10))])
+def test_a_trimmed_clip_of_any_length_stays_in_time(
+    engine: Engine, start_s: int, duration_s: Fraction
+) -> None:
+    picture = PictureRange(
+        path=EXAMPLES / "yard.mp4", start_s=Fraction(start_s), duration_s=Fraction(duration_s)
+    )
+    (dog,) = engine.render(
+        picture,
+        [StemRequest(prompt="a dog barking", seed=3)],
+        settings=SamplingSettings(),
+        on_progress=lambda _: None,
+        is_cancelled=lambda: False,
+    )
+    barks = [at_s - start_s for at_s in _onsets_of("yard", "dog") if 0 <= at_s - start_s < duration_s]
+    assert _timing(dog, barks) > 0.7
+
+
 def test_same_request_gives_the_same_samples(engine: Engine) -> None:
     one, other = (_render(engine, "yard", "a dog barking", seconds=2)[0] for _ in range(2))
     assert np.array_equal(one.samples, other.samples)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from selva_core.nano_spec import NANO_SPEC
 from selva_core.specs import GENERATOR_SMALL_16K, GENERATOR_SMALL_44K, ModelSpec, build_published_spec
 from selva_core.windows import MIN_OVERLAP_S, WindowPlan, blend_weights, plan_windows
 
@@ -67,9 +68,9 @@ def test_no_window_is_spent_on_less_than_one_step_beyond_the_clip(spec: ModelSpe
 
 @pytest.mark.parametrize(
     ("duration_s", "num_latents", "num_segments", "num_frames"),
-    [(Fraction(8), 345, 24, 200), (Fraction(128, 100), 56, 3, 32), (Fraction(8008, 1000), 345, 24, 200)],
+    [(Fraction(8), 345, 24, 200), (Fraction(128, 100), 58, 4, 40), (Fraction(8008, 1000), 345, 24, 200)],
 )
-def test_clip_up_to_one_window_is_rendered_at_its_own_length(
+def test_clip_up_to_one_window_is_rendered_in_whole_segments(
     duration_s: Fraction, num_latents: int, num_segments: int, num_frames: int
 ) -> None:
     plan = plan_windows(SPEC_44K, duration_s)
@@ -77,10 +78,19 @@ def test_clip_up_to_one_window_is_rendered_at_its_own_length(
     assert len(plan.windows) == 1
 
 
-@pytest.mark.parametrize("duration_s", [Fraction(1, 60), Fraction(1, 25), Fraction(63, 100)])
+@pytest.mark.parametrize("spec", [*SPECS, NANO_SPEC])
+@pytest.mark.parametrize("tenths", range(1, 83))
+def test_a_short_clip_keeps_the_trained_pace_of_picture_to_sound(spec: ModelSpec, tenths: int) -> None:
+    trained = Fraction(spec.num_latents(spec.window_s), spec.num_segments(spec.window_s))
+    plan = plan_windows(spec, Fraction(tenths, 10))
+    assert plan.num_latents >= spec.num_latents(Fraction(tenths, 10))
+    assert abs(plan.num_latents - plan.num_segments * trained) < 1
+
+
+@pytest.mark.parametrize("duration_s", [Fraction(1, 60), Fraction(1, 25), Fraction(1, 3)])
 def test_clip_shorter_than_a_segment_is_planned_as_one_segment(duration_s: Fraction) -> None:
-    assert plan_windows(SPEC_16K, duration_s) == plan_windows(SPEC_16K, Fraction(64, 100))
-    assert plan_windows(SPEC_16K, duration_s).num_frames == 16
+    plan = plan_windows(SPEC_16K, duration_s)
+    assert (plan.num_segments, plan.num_frames) == (1, 16)
 
 
 @pytest.mark.parametrize("spec", SPECS)
