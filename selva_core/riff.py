@@ -7,10 +7,12 @@ the padding.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -23,6 +25,7 @@ FULL_SCALE = 2**23
 MAX_RIFF_BYTES = 2**32 - 1
 
 _PACKED_SAMPLES = 1 << 20
+_READ_BYTES = 1 << 20
 _BEXT_FIXED = struct.Struct("<256s32s32s10s8sQH64s5h180s")
 _LOUDNESS_UNSET = 0x7FFF
 _LOUDNESS_LIMIT = 9999
@@ -188,6 +191,27 @@ def iter_text_chunks(file: BinaryIO) -> Iterator[Chunk]:
         payload = file.read(size_bytes)
         file.seek(size_bytes % 2, 1)
         yield Chunk(chunk_id, payload)
+
+
+def digest_without(path: Path, chunk_id: bytes) -> bytes:
+    """SHA-256 of all chunks of a RIFF/WAVE file, in their order, but those of that id.
+
+    Raises ValueError when it is no RIFF/WAVE file, OSError.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        if (header := file.read(12))[:4] != b"RIFF" or header[8:] != b"WAVE":
+            raise ValueError("not a RIFF/WAVE file")
+        while len(head := file.read(8)) == 8:
+            left = _even(struct.unpack("<I", head[4:])[0])
+            if head[:4] == chunk_id:
+                file.seek(left, 1)
+                continue
+            digest.update(head)
+            while left and (piece := file.read(min(left, _READ_BYTES))):
+                digest.update(piece)
+                left -= len(piece)
+    return digest.digest()
 
 
 def _stored(chunk: Chunk) -> bytes:

@@ -45,8 +45,11 @@ def waveform_key(
     )
 
 
-def file_key(waveform: str, *, output: OutputRequest, provenance: Mapping[str, str]) -> str:
-    """SHA-256 (hex) over the waveform's key and all that shapes the file made from it."""
+def file_key(
+    waveform: str, *, output: OutputRequest, provenance: Mapping[str, str], signer: str | None = None
+) -> str:
+    """SHA-256 (hex) over the waveform's key and all that shapes the file made from it. signer: the fingerprint of
+    who signs it."""
     return _digest(
         {
             "waveform": waveform,
@@ -54,6 +57,7 @@ def file_key(waveform: str, *, output: OutputRequest, provenance: Mapping[str, s
             "num_samples": output.num_samples,
             "time_reference_samples": output.time_reference_samples,
             "labels": [asdict(label) for label in output.labels],
+            "signer": signer,
             "provenance": dict(provenance),
         }
     )

@@ -11,11 +11,13 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from selva_core.content_credentials import CHUNK_ID
 from selva_core.errors import OutputError
+from selva_core.riff import digest_without
 
 MAX_NUMBERED = 1000
 
@@ -67,14 +69,26 @@ def remove_staging(folder: Path, *, job_id: str) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def publish(staged: Path, target: Path) -> Path:
+def have_same_bytes(one: Path, other: Path) -> bool:
+    return filecmp.cmp(one, other, shallow=False)
+
+
+def have_same_stem(one: Path, other: Path) -> bool:
+    """Whether two stems differ in their signature at most: no two signatures are alike."""
+    try:
+        return digest_without(one, CHUNK_ID) == digest_without(other, CHUNK_ID)
+    except ValueError:
+        return False
+
+
+def publish(staged: Path, target: Path, *, are_same: Callable[[Path, Path], bool] = have_same_bytes) -> Path:
     """Give the staged file its name; returns where it is. Raises OutputError.
 
-    A file of that name with the same bytes is kept as it is; one with other bytes is never touched.
+    A file of that name that is the same is kept as it is; another is never touched.
     """
     try:
         for candidate in _candidates(target):
-            if _publish_as(staged, candidate):
+            if _publish_as(staged, candidate, are_same):
                 flush_folder(candidate.parent)
                 return candidate
     except OSError as exc:
@@ -101,9 +115,9 @@ def _candidates(target: Path) -> Iterator[Path]:
         yield target.with_name(f"{target.stem}_{number}{target.suffix}")
 
 
-def _publish_as(staged: Path, target: Path) -> bool:
+def _publish_as(staged: Path, target: Path, are_same: Callable[[Path, Path], bool]) -> bool:
     if os.path.lexists(target):
-        same = target.is_file() and not target.is_symlink() and filecmp.cmp(staged, target, shallow=False)
+        same = target.is_file() and not target.is_symlink() and are_same(staged, target)
         if same:
             staged.unlink()
         return same

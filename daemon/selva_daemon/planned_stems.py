@@ -16,17 +16,21 @@ from selva_daemon.status import StemResult
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedStem:
-    """One stem of a job: who asked for it, and the name of the waveform it is made of."""
+    """One stem of a job: who asked for it, the name of the waveform it is made of, and the fingerprint of who signs
+    it."""
 
     job: JobRequest
     cue: CueRequest
     take: TakeRequest
     request: StemRequest
     waveform_key: str
+    signer: str | None = None
 
     def file_in(self, folder: Path) -> Path:
         """The file's name says what is in it: the same request gives the same name, another never the same."""
-        key = file_key(self.waveform_key, output=self.job.output, provenance=self._asked_facts)
+        key = file_key(
+            self.waveform_key, output=self.job.output, provenance=self._asked_facts, signer=self.signer
+        )
         return folder / f"{self.take.name}_{key[:KEY_CHARS_IN_NAMES]}.wav"
 
     def provenance(self, facts: ModelFacts) -> dict[str, str]:
@@ -63,8 +67,12 @@ class PlannedStem:
 
 
 def plan_stems(job: JobRequest, facts: ModelFacts) -> list[PlannedStem]:
-    """One per cue and take, in the job's order. Raises MediaError."""
+    """One per cue and take, in the job's order. Raises MediaError; RequestError, OutputError when nothing can be signed."""
     identity = identify_picture(job.media)
+    signer = None
+    if job.output.signer is not None:
+        job.output.signer.check()
+        signer = job.output.signer.fingerprint()
     stems = []
     for cue in job.cues:
         for take in cue.takes:
@@ -77,5 +85,7 @@ def plan_stems(job: JobRequest, facts: ModelFacts) -> list[PlannedStem]:
                 weights_sha256=facts.weights_sha256,
                 sampling=job.sampling,
             )
-            stems.append(PlannedStem(job=job, cue=cue, take=take, request=request, waveform_key=key))
+            stems.append(
+                PlannedStem(job=job, cue=cue, take=take, request=request, waveform_key=key, signer=signer)
+            )
     return stems

@@ -12,6 +12,7 @@ from selva_otio.clock import sample_index
 from selva_otio.image_sequences import ImageRun
 from selva_otio.stem_names import NAMINGS, NameParts, build_stem_name, ensure_unique
 
+from selva_core.content_credentials import Signer
 from selva_core.engine import MAX_SEED, ImageSequence, SamplingSettings
 from selva_core.errors import RequestError
 from selva_daemon.fields import MAX_DENOMINATOR
@@ -39,7 +40,7 @@ class RenderSettings:
     """How stems are made and written, and where they go. Take n has the seed `seed + n - 1`, on every clip and track.
 
     naming: how files are called, see `selva_otio.stem_names`. has_time_reference: whether a stem's file says when on
-    the timeline it begins; Resolve does not find stems that do.
+    the timeline it begins; Resolve does not find stems that do. signer: who signs the files (Content Credentials).
 
     All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so
     that cutting a clip in before it changes nothing and the cache answers.
@@ -54,6 +55,7 @@ class RenderSettings:
     priority: str = "interactive"
     naming: str = "timecode"
     has_time_reference: bool = True
+    signer: Signer | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_takes <= MAX_TAKES:
@@ -150,6 +152,7 @@ class _JobBuilder:
     def _time_reference_samples(self, clip: SpottedClip) -> int:
         """Samples since midnight at the file's first sample, on the true clock: counted from frames, not from
         labels."""
+            signer=settings.signer,
         since_midnight_s = self._clock.start_frame / self._clock.rate + clip.sound_start_s
         return sample_index(since_midnight_s, self._settings.sample_rate_hz)
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from selva_core.engine import Engine, PictureRange, RenderOrder, RenderProgress, StemRequest
 from selva_core.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_daemon.model_facts import ModelFacts
-from selva_daemon.output_files import publish, resolve_output_folder, staging_folder
+from selva_daemon.output_files import (
+    have_same_bytes,
+    have_same_stem,
+    publish,
+    resolve_output_folder,
+    staging_folder,
+)
 from selva_daemon.planned_stems import PlannedStem, plan_stems
 from selva_daemon.schema import JobRequest, OutputRequest
 from selva_daemon.status import StemResult
@@ -176,11 +182,13 @@ class JobRenderer:
 
         Raises OutputError, RenderCancelled; then nothing of the job is published.
         """
+        is_signed = job.context.job.output.signer is not None
+        are_same = have_same_stem if is_signed else have_same_bytes
         with staging_folder(job.folder, job_id=job.context.job_id) as staging:
             staged = self._stage(job, staging, waveforms={**job.cached, **made})
             return [
                 stem.result(
-                    publish(path, stem.file_in(job.folder)),
+                    publish(path, stem.file_in(job.folder), are_same=are_same),
                     cached=stem.waveform_key in job.cached,
                     warnings=warnings,
                 )

@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from selva_core.content_credentials import Signer
 from selva_core.engine import MAX_SEED, MISSING_IMAGE_POLICIES, ImageSequence, SamplingSettings
 from selva_core.errors import RequestError
 from selva_core.image_sequence import ImagePattern
@@ -99,7 +100,8 @@ class LabelRequest:
 class OutputRequest:
     """Where the stems go, their exact length in samples, and what is written beside the sound.
 
-    time_reference_samples: since midnight at the first sample; None leaves the clock out of the file.
+    time_reference_samples: since midnight at the first sample; None leaves the clock out of the file. signer: whose
+    Content Credentials are put into the file; None for none.
     """
 
     folder: Path
@@ -107,6 +109,7 @@ class OutputRequest:
     sample_rate_hz: int = 48_000
     time_reference_samples: int | None = None
     labels: tuple[LabelRequest, ...] = ()
+    signer: Signer | None = None
 
     def to_wire(self) -> dict[str, Any]:
         wire: dict[str, Any] = {
@@ -118,6 +121,8 @@ class OutputRequest:
             wire["time_reference_samples"] = self.time_reference_samples
         if self.labels:
             wire["labels"] = [asdict(label) for label in self.labels]
+        if self.signer is not None:
+            wire["c2pa"] = {"certificate": str(self.signer.certificate), "key": str(self.signer.key)}
         return wire
 
 
@@ -186,6 +191,14 @@ def parse_job(body: object) -> JobRequest:
     return request
 
 
+def parse_media_range(body: object) -> MediaRange:
+    """The inverse of `MediaRange.to_wire`. Raises InvalidRequestError."""
+    reader = FieldReader(body)
+    media = _parse_media(reader)
+    reader.finish()
+    return media
+
+
 def _parse_media(reader: FieldReader) -> MediaRange:
     return MediaRange(
         path=_absolute(reader, "path"),
@@ -232,7 +245,12 @@ def _parse_output(reader: FieldReader, *, duration_s: Fraction) -> OutputRequest
         num_samples=num_samples,
         time_reference_samples=time_reference_samples,
         labels=_parse_labels(reader, num_samples),
+        signer=_parse_signer(reader.child("c2pa")) if reader.has("c2pa") else None,
     )
+
+
+def _parse_signer(reader: FieldReader) -> Signer:
+    return Signer(certificate=_absolute(reader, "certificate"), key=_absolute(reader, "key"))
 
 
 def _parse_labels(reader: FieldReader, num_samples: int) -> tuple[LabelRequest, ...]:

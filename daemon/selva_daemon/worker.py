@@ -221,10 +221,12 @@ def _build_renderer(arguments: argparse.Namespace, shelf: EngineShelf) -> JobRen
 def _write_stem(
     path: Path, waveform: Waveform, *, output: OutputRequest, provenance: Mapping[str, str]
 ) -> WriteReport:
-    from selva_core.riff import Label  # noqa: PLC0415 - heavy, and its cost is a job's
+    from selva_core.content_credentials import sign_stem  # noqa: PLC0415 - heavy, and its cost is a job's
+    from selva_core.riff import Label  # noqa: PLC0415
     from selva_core.stem_file import write_stem  # noqa: PLC0415
+    from selva_core.stem_tags import DIGITAL_SOURCE_TYPE  # noqa: PLC0415
 
-    return write_stem(
+    report = write_stem(
         path,
         waveform,
         sample_rate_hz=output.sample_rate_hz,
@@ -236,6 +238,9 @@ def _write_stem(
             for label in output.labels
         ],
     )
+    if output.signer is not None:
+        sign_stem(path, output.signer, provenance=provenance, source_type=DIGITAL_SOURCE_TYPE)
+    return report
 
 
 def device_memory_bytes() -> int | None:

@@ -13,6 +13,7 @@ from selva_daemon.errors import InvalidRequestError
 from selva_daemon.output_names import fault_of_file_stem
 from selva_daemon.schema import LabelRequest, parse_job
 
+from selva_core.content_credentials import Signer
 from selva_core.engine import ImageSequence
 from tests.selva_daemon.daemons import JobMaker
 
@@ -35,7 +36,7 @@ def test_a_job_survives_the_wire(make_job: JobMaker) -> None:
     assert parse_job(request.to_wire()) == request
 
 
-def test_clock_and_labels_survive_the_wire(make_job: JobMaker) -> None:
+def test_clock_labels_and_signer_survive_the_wire(make_job: JobMaker) -> None:
     plain = make_job()
     output = replace(
         plain.output,
@@ -44,6 +45,7 @@ def test_clock_and_labels_survive_the_wire(make_job: JobMaker) -> None:
             LabelRequest(start_sample=100, num_samples=500, text="in the cut"),
             LabelRequest(start_sample=0, text="hit"),
         ),
+        signer=Signer(certificate=plain.output.folder / "signer.pem", key=plain.output.folder / "signer.key"),
     )
     request = replace(plain, output=output)
     assert parse_job(request.to_wire()) == request
@@ -150,6 +152,11 @@ def test_defaults_fill_what_may_be_left_out(body: dict[str, Any]) -> None:
         (
             "output.labels[0].text",
             lambda body: body["output"].update(labels=[{"start_sample": 1, "text": ""}]),
+        ),
+        ("output.c2pa.key", lambda body: body["output"].update(c2pa={"certificate": "/signer.pem"})),
+        (
+            "output.c2pa.certificate",
+            lambda body: body["output"].update(c2pa={"certificate": "signer.pem", "key": "/signer.key"}),
         ),
         ("cues", lambda body: body.update(cues=[])),
         ("cues", lambda body: body.update(cues=body["cues"] * 200)),
