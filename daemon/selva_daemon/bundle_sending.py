@@ -28,7 +28,7 @@ from selva_daemon.client import Client
 from selva_daemon.errors import InvalidRequestError
 from selva_daemon.picture_copies import PictureCopy, write_picture_copies
 from selva_daemon.render import StatusListener, choose_model, render_sheet, split_missing_media
-from selva_daemon.render_jobs import ClipJob, RenderSettings, build_jobs
+from selva_daemon.render_jobs import ClipJob, RenderSettings, build_jobs, build_media_range
 from selva_daemon.render_report import FailedClip, RenderReport
 from selva_daemon.status import JobStatus
 
@@ -119,13 +119,7 @@ def fill_and_wait(bundle: Bundle, on_progress: ProgressListener | None) -> list[
 def add_small_pictures(bundle: Bundle) -> None:
     """Put what models look at into the bundle, clip by clip, so that it needs no media. Raises MediaError, OutputError."""
     copies = [
-        PictureCopy(
-            media=clip.media_path,
-            start_s=clip.sound_media_start_s,
-            duration_s=clip.sound_duration_s,
-            speed=clip.speed,
-            target=target,
-        )
+        PictureCopy(media=build_media_range(clip), target=target)
         for clip in bundle.spot().clips
         if not (target := picture_path(clip, bundle.folder)).is_file()
     ]

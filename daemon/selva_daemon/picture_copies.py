@@ -10,13 +10,13 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from selva_core.errors import MediaUnreadableError, SelvaError
 from selva_daemon.errors import from_wire, to_wire
 from selva_daemon.launch import python_executable
+from selva_daemon.schema import MediaRange, parse_media_range
 
 CHUNK = 64
 
@@ -25,24 +25,15 @@ CHUNK = 64
 class PictureCopy:
     """A range of a media file, retimed, and where its copy goes."""
 
-    media: Path
-    start_s: Fraction
-    duration_s: Fraction
-    speed: Fraction
+    media: MediaRange
     target: Path
 
-    def to_json(self) -> dict[str, str]:
-        return {name: str(value) for name, value in vars(self).items()}
+    def to_json(self) -> dict[str, Any]:
+        return {"media": self.media.to_wire(), "target": str(self.target)}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, str]) -> PictureCopy:
-        return cls(
-            media=Path(values["media"]),
-            start_s=Fraction(values["start_s"]),
-            duration_s=Fraction(values["duration_s"]),
-            speed=Fraction(values["speed"]),
-            target=Path(values["target"]),
-        )
+    def from_json(cls, values: Mapping[str, Any]) -> PictureCopy:
+        return cls(media=parse_media_range(values["media"]), target=Path(values["target"]))
 
 
 def write_picture_copies(copies: Sequence[PictureCopy]) -> None:
@@ -63,7 +54,7 @@ def _run(copies: Sequence[PictureCopy]) -> None:
         answer: Any = json.loads(done.stdout)
     except ValueError as exc:
         raise MediaUnreadableError(
-            f"a small copy of {copies[0].media.name} or a clip after it crashed its reader (status {done.returncode})"
+            f"a small copy of {copies[0].media.path.name} or a clip after it crashed its reader (status {done.returncode})"
         ) from exc
     if "error" in answer:
         raise from_wire(answer["error"])
@@ -76,8 +67,13 @@ def _write(copies: Sequence[PictureCopy]) -> dict[str, Any]:
     try:
         for copy in copies:
             copy.target.parent.mkdir(parents=True, exist_ok=True)
+            media = copy.media
             picture = PictureRange(
-                path=copy.media, start_s=copy.start_s, duration_s=copy.duration_s, speed=copy.speed
+                path=media.path,
+                start_s=media.start_s,
+                duration_s=media.duration_s,
+                speed=media.speed,
+                images=media.images,
             )
             write_small_picture(picture, copy.target)
     except SelvaError as exc:
@@ -86,5 +82,5 @@ def _write(copies: Sequence[PictureCopy]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    answer = _write([PictureCopy.from_json(values) for values in json.load(sys.stdin)])
-    sys.stdout.write(json.dumps(answer))
+    asked_for = [PictureCopy.from_json(values) for values in json.load(sys.stdin)]
+    sys.stdout.write(json.dumps(_write(asked_for)))

@@ -96,6 +96,17 @@ def build_jobs(sheet: CueSheet, settings: RenderSettings, *, timeline_name: str)
     ]
 
 
+def build_media_range(clip: SpottedClip) -> MediaRange:
+    """What is looked at for a clip, handles included."""
+    return MediaRange(
+        path=clip.picture_path.resolve(),
+        start_s=_tidy(clip.picture_start_s),
+        duration_s=_tidy(clip.sound_duration_s),
+        speed=_tidy(clip.picture_speed),
+        images=to_image_sequence(clip.picture_images),
+    )
+
+
 def _tidy(value: Fraction) -> Fraction:
     """The nearest rational that a job can carry: retimes at odd speeds make denominators past all use."""
     return value.limit_denominator(MAX_DENOMINATOR)
@@ -115,13 +126,7 @@ class _JobBuilder:
         span = measure_span(clip, self._clock, settings.sample_rate_hz)
         request = JobRequest(
             label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
-            media=MediaRange(
-                path=clip.picture_path.resolve(),
-                start_s=_tidy(clip.picture_start_s),
-                duration_s=_tidy(clip.sound_duration_s),
-                speed=_tidy(clip.picture_speed),
-                images=to_image_sequence(clip.picture_images),
-            ),
+            media=build_media_range(clip),
             model=settings.model,
             output=self._build_output(clip, span),
             cues=tuple(self._build_cue(cue) for cue in cues),

@@ -25,6 +25,7 @@ from selva_core.frames import read_frames
 from selva_core.small_pictures import write_small_picture
 from tests.selva_daemon.daemons import StartServer
 from tests.selva_daemon.flashes import click_samples, write_flashing_clip
+from tests.selva_daemon.test_render_pictures import write_flashing_images
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.selva_bundle.bundles import stem_files
 
@@ -164,6 +165,27 @@ def test_a_zip_with_small_pictures_is_filled_where_no_media_is(
     (first, _) = back.tracks[1].find_clips()
     assert first.metadata["selva"]["source"]["url"] == (tmp_path / "shot.mov").as_uri()
     assert first.media_reference.target_url.startswith("stems/Dog_")
+
+
+def test_small_pictures_of_an_image_sequence_replace_its_images(
+    start_server: StartServer, cut: otio.schema.Timeline, tmp_path: Path
+) -> None:
+    start_server()
+    write_flashing_images(tmp_path / "plates", range(48), flashes=[9, 31])
+    for clip in cut.find_clips():
+        clip.media_reference = otio.schema.ImageSequenceReference(
+            target_url_base=(tmp_path / "plates").as_uri() + "/",
+            name_prefix="plate.",
+            name_suffix=".png",
+            rate=24.0,
+            frame_zero_padding=4,
+            available_range=clip.media_reference.available_range,
+        )
+    write(cut, tmp_path / "cut.selva", media="small")
+    shutil.rmtree(tmp_path / "plates")
+    report = run("render", tmp_path / "cut.selva")
+    clicks = [click_samples(Path(stem["file"])) for stem in report["stems"]]
+    assert [len(found) for found in clicks] == [1, 1]
 
 
 def test_a_zip_is_not_unpacked_over_another_bundle(cut: otio.schema.Timeline, tmp_path: Path) -> None:
