@@ -56,6 +56,11 @@ def with_item(world: World) -> Item:
         ("reaper.Undo_BeginBlock2(0) reaper.Undo_EndBlock2(0, '', -1)", "an undo step needs a text"),
         ("reaper.Undo_BeginBlock2(0) reaper.Undo_EndBlock2(0, 'x', 0)", "ReaScript: Run"),
         ("reaper.PreventUIRefresh(1)", "PreventUIRefresh was left at 1"),
+        (
+            "reaper.Undo_BeginBlock2(0) reaper.InsertTrackAtIndex(0, true) reaper.UpdateArrange() "
+            "reaper.Undo_EndBlock2(0, 'x', -1)",
+            "the track list was not updated",
+        ),
         ("reaper.PreventUIRefresh(-1)", "more ends than beginnings"),
         ("local function f() end reaper.defer(f) reaper.defer(f)", "queued twice"),
         ("os.execute('ls')", "flashes a console window"),
@@ -96,6 +101,7 @@ def test_proper_script_is_not_complained_about(world: World) -> None:
         local function later()
           reaper.Undo_BeginBlock2(0)
           reaper.SetMediaItemInfo_Value(item, "D_POSITION", 4)
+          reaper.UpdateArrange()
           reaper.Undo_EndBlock2(0, "Move", -1)
         end
         reaper.defer(later)
@@ -117,6 +123,8 @@ def test_undo_restores_only_what_the_flags_cover(world: World) -> None:
         reaper.Undo_BeginBlock2(0)
         reaper.InsertTrackAtIndex(0, true)
         reaper.Undo_EndBlock2(0, "Items only", 4)
+        reaper.TrackList_AdjustWindows(false)
+        reaper.UpdateArrange()
         """,
     )
     world.project.undo()

@@ -22,7 +22,8 @@ SLIPS = {
     "undo flags that cover items only": ("placement", 'nothing changed", -1)', 'nothing changed", 4)'),
     "undo step without a name": ("placement", "undo_label(#targets)", "(#targets > 0 and '' or nil)"),
     "refresh prevented for ever": ("placement", "reaper.PreventUIRefresh(-1)", ""),
-    "argument left out": ("placement", "B_LOOPSRC = 0", "[1] = 0"),
+    "argument of another type": ("placement", "B_LOOPSRC = 0", "[1] = 0"),
+    "view left as it was": ("placement", "reaper.UpdateArrange()", ""),
     "too few arguments": (
         "snapshot",
         "reaper.GetProjectTimeOffset(proj, false)",

@@ -77,7 +77,7 @@ return function(selva)
     end
     if not written then
       return nil, "Selva cannot write its request: " .. tostring(problem)
-        .. "\n\nIf this REAPER was moved, run `selva host install reaper` in a terminal (a portable one: with --resource-path)."
+        .. "\n\nIf this REAPER was moved, run `selva host install reaper` in a terminal (portable: with --resource-path)."
     end
     return folder
   end

@@ -235,7 +235,6 @@ return function(selva)
     for _, take in ipairs(placed.takes) do
       take_files[#take_files + 1] = take.file
     end
-    reaper.UpdateItemInProject(item)
     return {
       cue = placed.cue,
       stem_track = placed.stem_track,

@@ -56,14 +56,9 @@ def get_set_media_item_info_string(
     return read_or_write_string(world, item, name, value, is_setting)
 
 
-@reascript("UpdateItemInProject")
-def update_item_in_project(world: World, item: Item) -> None:
-    pass
-
-
 @reascript("UpdateArrange")
 def update_arrange(world: World) -> None:
-    pass
+    world.stale_views.discard("arrange view")
 
 
 @reascript("GetItemStateChunk")

@@ -27,6 +27,7 @@ def insert_track_at_index(world: World, index: int, with_defaults: bool) -> None
     project = world.project
     world.edit(project)
     project.tracks.insert(max(0, min(index, len(project.tracks))), Track())
+    world.stale_views.add("track list")
 
 
 @reascript("DeleteTrack")
@@ -90,4 +91,4 @@ def delete_track_media_item(world: World, track: Track, item: Item) -> bool:
 
 @reascript("TrackList_AdjustWindows")
 def track_list_adjust_windows(world: World, is_minor: bool) -> None:
-    pass
+    world.stale_views.discard("track list")

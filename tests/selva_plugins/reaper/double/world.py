@@ -77,6 +77,7 @@ class World(System):
         self.failing: dict[str, int] = {}
         self.listings: dict[str, list[str]] = {}
         self.refresh_depth = 0
+        self.stale_views: set[str] = set()
         self._closed_canvas = Canvas()
         self.imgui = ImGuiWindow()
         self.scripts: list[Script] = []
@@ -246,6 +247,9 @@ class World(System):
         if self.refresh_depth != 0:
             self.complaints.append(f"{script.path}: PreventUIRefresh was left at {self.refresh_depth}")
             self.refresh_depth = 0
+        for view in sorted(self.stale_views):
+            self.complaints.append(f"{script.path}: the {view} was not updated after an edit")
+        self.stale_views.clear()
 
     # Calls from Lua ---------------------------------------------------------------------------------------------------
 
@@ -356,6 +360,7 @@ class World(System):
             raise Complaint("this changes a project whose tab is not in front")
         if project.block_before is None:
             raise Complaint("this changes the project outside an undo block")
+        self.stale_views.add("arrange view")
 
     def owner_of(self, thing: Track | Item | Take) -> Project:
         for project in self.projects:
