@@ -152,12 +152,12 @@ class _JobBuilder:
             sample_rate_hz=settings.sample_rate_hz,
             time_reference_samples=time_reference_samples if is_stamped else None,
             labels=(in_the_cut,) if clip.handle_before_s or clip.handle_after_s else (),
+            signer=settings.signer,
         )
 
     def _time_reference_samples(self, clip: SpottedClip) -> int:
         """Samples since midnight at the file's first sample, on the true clock: counted from frames, not from
         labels."""
-            signer=settings.signer,
         since_midnight_s = self._clock.start_frame / self._clock.rate + clip.sound_start_s
         return sample_index(since_midnight_s, self._settings.sample_rate_hz)
 

@@ -199,14 +199,6 @@ def parse_media_range(body: object) -> MediaRange:
     return media
 
 
-def parse_media_range(body: object) -> MediaRange:
-    """The inverse of `MediaRange.to_wire`. Raises InvalidRequestError."""
-    reader = FieldReader(body)
-    media = _parse_media(reader)
-    reader.finish()
-    return media
-
-
 def _parse_media(reader: FieldReader) -> MediaRange:
     return MediaRange(
         path=_absolute(reader, "path"),
