@@ -16,6 +16,8 @@ from selva_otio.image_sequences import ImageRun, find_images
 from selva_otio.media import resolve_media_path
 from selva_otio.shots import Shot, Unseen
 
+OFF_FRAME_WARNING = "it does not start on a frame of the timeline"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShotSpotter:
@@ -44,7 +46,7 @@ class ShotSpotter:
             past_s = float(high_s - extent.duration_s)
             warnings.append(f"its source range ends {past_s:.3f} s after its available range")
         if (fitted.record_start_s * self.clock.rate).denominator != 1:
-            warnings.append("it does not start on a frame of the timeline")
+            warnings.append(OFF_FRAME_WARNING)
         before_s, after_s = self._handles(fitted, extent)
         rate = extent.rate
         if fitted.speed < 0:  # the first frame seen is the one that ends where reverse play begins

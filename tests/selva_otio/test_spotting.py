@@ -7,6 +7,7 @@ import opentimelineio as otio
 import pytest
 from selva_otio import CueSheet, SpotOptions, StemTrack, spot_timeline
 from selva_otio.errors import CueError, NothingToSpotError
+from selva_otio.shot_spotting import OFF_FRAME_WARNING
 
 from tests.selva_otio.cuts import CutBuilder
 
@@ -176,3 +177,36 @@ def test_tracks_that_cannot_be_told_apart_are_refused(
     timeline = cut_at_24.timeline(cut_at_24.track(cut_at_24.clip("a", offset=0, frames=10)))
     with pytest.raises(CueError, match=message):
         spot_timeline(timeline, tracks, base_folder=Path("/cuts"))
+
+
+def test_a_clip_between_frames_is_warned_of_and_one_on_a_frame_is_not(cut_at_24: CutBuilder) -> None:
+    cut = cut_at_24
+    on_frame = spot(cut.timeline(cut.track(cut.gap(3), cut.clip("a", offset=5, frames=20))))
+    assert on_frame.cues[0].clip.warnings == ()
+    gap = otio.schema.Gap(source_range=cut.span(0, 3.5))
+    between = spot(cut.timeline(cut.track(gap, cut.clip("a", offset=5, frames=20))))
+    assert between.cues[0].clip.warnings == (OFF_FRAME_WARNING,)
+
+
+def test_a_marker_at_another_rate_asks_for_no_sliver_of_the_picture_beside_it(cut_at_24: CutBuilder) -> None:
+    cut = cut_at_24
+    timeline = cut.timeline(
+        cut.track(cut.clip("a", offset=0, frames=24), cut.clip("b", offset=50, frames=24))
+    )
+    covers_a = otio.opentime.TimeRange(
+        otio.opentime.RationalTime(0, 1000), otio.opentime.RationalTime(1001, 1000)
+    )
+    timeline.tracks.markers.append(otio.schema.Marker(name="Dog: small dog barking", marked_range=covers_a))
+    sheet = spot_timeline(timeline, [], base_folder=Path("/cuts"))
+    assert [(cue.clip.name, cue.clip.duration_s) for cue in sheet.cues] == [("a", 1)]
+
+
+def test_a_marker_on_a_clip_in_a_dissolve_speaks_for_that_clip_alone(cut_at_24: CutBuilder) -> None:
+    cut = cut_at_24
+    track = cut.track(
+        cut.clip("a", offset=0, frames=24), cut.dissolve(6, 6), cut.clip("b", offset=50, frames=24)
+    )
+    point = otio.opentime.TimeRange(cut.time(10), cut.time(0))
+    track[0].markers.append(otio.schema.Marker(name="Dog: small dog barking", marked_range=point))
+    sheet = spot_timeline(cut.timeline(track), [], base_folder=Path("/cuts"))
+    assert [(cue.clip.name, cue.clip.duration_s * 24) for cue in sheet.cues] == [("a", 30)]

@@ -12,15 +12,13 @@ from selva_otio import Cue, CueSheet, CueSheetRow, SpotOptions, SpottedClip, Ste
 from selva_otio.errors import NothingToSpotError
 from selva_otio.markers import read_marker
 from selva_otio.picture import iter_picture_tracks, resolve_picture
+from selva_otio.shot_spotting import OFF_FRAME_WARNING
 from selva_otio.shots import Shot
 
 from selva_plugins.errors import NothingToRenderError, WishesError
 from selva_plugins.hosts.reaper_snapshot import ReaperSpan
 from selva_plugins.hosts.reaper_timeline import SAME_S, ReaperTimeline, Stretch
 from selva_plugins.wishes import Wishes, parse_sound
-
-# REAPER items lie anywhere, so what editors of frames want to be warned of is no news here.
-_OFF_GRID = "it does not start on a frame of the timeline"
 
 # The daemon takes rationals with denominators below 2**31, and handles add up to 60,000 to that of a duration.
 _MAX_DENOMINATOR = 1_000_000_000
@@ -162,5 +160,6 @@ def _tidy(clip: SpottedClip) -> SpottedClip:
         clip,
         media_start_s=sound_media_start_s + clip.speed * clip.handle_before_s,
         duration_s=clip.duration_s.limit_denominator(_MAX_DURATION_DENOMINATOR),
-        warnings=tuple(warning for warning in clip.warnings if warning != _OFF_GRID),
+        # REAPER items lie anywhere, so what editors of frames want to be warned of is no news here.
+        warnings=tuple(warning for warning in clip.warnings if warning != OFF_FRAME_WARNING),
     )
