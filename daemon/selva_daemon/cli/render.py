@@ -81,6 +81,8 @@ def render(
             raise typer.BadParameter(
                 "--host renders the timeline that is open there; leave out CUT.otio, -o and --for"
             )
+        if making.naming != "timecode" or making.c2pa is not None:
+            raise typer.BadParameter("--naming and --c2pa are for cuts; with --host, leave them out")
         run_render_in_host(
             host,
             spotting,

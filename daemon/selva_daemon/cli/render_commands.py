@@ -23,6 +23,7 @@ from selva_otio.host_profiles import PLAIN, HostProfile, find_profile
 from selva_otio.image_sequences import ImageRun
 from selva_otio.timelines import OpenTimeline, check_timeline_target, open_timeline
 
+from selva_core.content_credentials import Signer
 from selva_core.engine import SamplingSettings
 from selva_core.errors import SelvaError
 from selva_daemon.cli.console import say_table
@@ -115,7 +116,19 @@ def build_settings(making: MakingChoices, stems_folder: Path, profile: HostProfi
         sample_rate_hz=making.sample_rate_hz,
         sampling=SamplingSettings(num_steps=making.num_steps, guidance=making.guidance),
         has_time_reference=profile.stamps_time,
+        naming=making.naming,
+        signer=_find_signer(making.c2pa),
     )
+
+
+def _find_signer(files: tuple[Path, Path] | None) -> Signer | None:
+    """Raises RequestError, OutputError when nothing could be signed with them here."""
+    if files is None:
+        return None
+    certificate, key = (path.resolve() for path in files)
+    signer = Signer(certificate=certificate, key=key)
+    signer.check()
+    return signer
 
 
 def build_read_options(reading: ReadingChoices) -> ReadOptions:

@@ -76,6 +76,17 @@ MissingImagesOption = Annotated[
         help="What is seen where an image is missing: error, hold or black.",
     ),
 ]
+NamingOption = Annotated[
+    str, typer.Option("--naming", metavar="HOW", help="How files are called: timecode or ucs (docs/wav.md).")
+]
+SignOption = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        "--c2pa",
+        metavar="CERT KEY",
+        help="Sign the stems: PEM files with the signer's certificates and its key. Needs c2pa-python.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 BUNDLE_SUFFIXES = (".selva", ".selvaz")
@@ -114,6 +125,8 @@ class MakingChoices:
     sample_rate_hz: SampleRateOption = 48_000
     num_steps: StepsOption = 25
     guidance: GuidanceOption = 4.5
+    naming: NamingOption = "timecode"
+    c2pa: SignOption = None
 
 
 @dataclass(frozen=True, kw_only=True)
