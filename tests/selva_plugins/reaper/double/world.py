@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import importlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,17 @@ from typing import Any
 from . import dialog_functions, item_functions, project_functions, system_functions, track_functions
 from .canvas import Canvas
 from .dialog_functions import InputDialog
-from .imgui_functions import IMGUI_SIGNATURES, ImGuiWindow
+from .imgui_functions import IMGUI_SIGNATURES
 from .osara_functions import OSARA_SIGNATURES, say
+from .projects import OpenProjects
 from .registry import FUNCTIONS, Call, Complaint
-from .state import Item, Project, Source, Take, Track, UndoStep
-from .system import Profile, System
+from .system import Profile
 from .table import Signature, load_gfx_signatures, load_signatures, parse_version
 
 _FUNCTION_ROOMS = (dialog_functions, item_functions, project_functions, system_functions, track_functions)
 
 LUA_VERSIONS = ("5.3", "5.4")
 PRELUDE = Path(__file__).with_name("prelude.lua").read_bytes()
-
-_UNDO_TRACKS, _UNDO_ITEMS, _UNDO_REST = 1, 4, 8
 
 
 class Pointer:
@@ -52,15 +50,13 @@ class Script:
     error: str | None = None
 
 
-class World(System):
+class World(OpenProjects):
     """The double. Tests build projects, run scripts, tick, edit as a user would, and end with `assert_clean`."""
 
     def __init__(self, profile: Profile, home: Path) -> None:
         super().__init__(profile, home)
         self.resource_folder = home / "REAPER"
         self.resource_folder.mkdir(parents=True, exist_ok=True)
-        self.projects: list[Project] = []
-        self.active = 0
         self.clock_s = 1000.0
         self.is_real_time = False
         self.complaints: list[str] = []
@@ -71,32 +67,15 @@ class World(System):
         self.save_path: Path | None = None
         self.spoken: list[str] = []
         self.ext_state: dict[tuple[str, str], tuple[str, bool]] = {}
-        self.loose_sources: list[Source] = []
         self.num_peaks_built = 0
         self.peaks_left: dict[int, int] = {}
         self.failing: dict[str, int] = {}
         self.listings: dict[str, list[str]] = {}
         self.refresh_depth = 0
-        self.stale_views: set[str] = set()
         self._closed_canvas = Canvas()
-        self.imgui = ImGuiWindow()
         self.scripts: list[Script] = []
         self.current: Script | None = None
         self._pointers: dict[int, Pointer] = {}
-
-    # Setting the scene ------------------------------------------------------------------------------------------------
-
-    def add_project(self, path: Path | None = None, **facts: Any) -> Project:
-        media_folder = (path.parent if path else self.home / "REAPER Media") / "Media"
-        project = Project(
-            media_folder=self.host_path(media_folder), path=self.host_path(path) if path else "", **facts
-        )
-        self.projects.append(project)
-        return project
-
-    @property
-    def project(self) -> Project:
-        return self.projects[self.active]
 
     def complain(self, text: str) -> None:
         self.complaints.append(text)
@@ -328,76 +307,6 @@ class World(System):
             known = self._pointers[id(target)] = Pointer(kind, target)
         return known
 
-    # What functions ask and do ------------------------------------------------------------------------------------------
-
-    def is_valid(self, kind: str, target: object) -> bool:
-        """Whether a pointer still points at something that exists."""
-        contents = [project.content for project in self.projects]
-        tracks = [track for content in contents for track in content.tracks]
-        items = [item for track in tracks for item in track.items]
-        takes = [take for item in items for take in item.takes if take is not None]
-        known: dict[str, Iterable[object]] = {
-            "ReaProject": self.projects,
-            "MediaTrack": tracks,
-            "MediaItem": items,
-            "MediaItem_Take": takes,
-            "PCM_source": (
-                source
-                for top in [*self.loose_sources, *(take.source for take in takes)]
-                for source in _chain(top)
-            ),
-            "ProjectMarker": (span for content in contents for span in content.spans),
-            "ImGui_Context": [self.imgui],
-        }
-        if kind not in known:
-            raise Complaint(f"the double knows no pointers of type {kind}")
-        return any(target is other for other in known[kind])
-
-    def edit(self, owner: Project | Track | Item | Take) -> None:
-        """A change that undo covers: it must happen inside an undo block of the project in front."""
-        project = owner if isinstance(owner, Project) else self.owner_of(owner)
-        if project is not self.project:
-            raise Complaint("this changes a project whose tab is not in front")
-        if project.block_before is None:
-            raise Complaint("this changes the project outside an undo block")
-        self.stale_views.add("arrange view")
-
-    def owner_of(self, thing: Track | Item | Take) -> Project:
-        for project in self.projects:
-            for track in project.tracks:
-                if track is thing:
-                    return project
-                for item in track.items:
-                    if item is thing or any(take is thing for take in item.takes):
-                        return project
-        raise Complaint("this belongs to no open project")
-
-    def begin_block(self, project: Project) -> None:
-        if project is not self.project:
-            raise Complaint("an undo block needs its project's tab in front")
-        if project.block_before is not None:
-            raise Complaint("an undo block is open already")
-        project.block_before = project.copy_content()
-
-    def end_block(self, project: Project, label: str, flags: int) -> None:
-        if project.block_before is None:
-            raise Complaint("no undo block is open")
-        if not label.strip():
-            raise Complaint("an undo step needs a text")
-        if flags == 0:
-            raise Complaint("with flags 0 the history says only 'ReaScript: Run'")
-        project.undo_steps.append(
-            UndoStep(
-                label=label,
-                before=project.block_before,
-                covers_tracks=flags == -1 or bool(flags & _UNDO_TRACKS),
-                covers_items=flags == -1 or bool(flags & _UNDO_ITEMS),
-                covers_rest=flags == -1 or bool(flags & _UNDO_REST),
-            )
-        )
-        project.redo_contents.clear()
-        project.block_before = None
-
     def now_s(self) -> float:
         return time.monotonic() if self.is_real_time else self.clock_s
 
@@ -410,12 +319,6 @@ def _read_chunk(path: Path) -> bytes:
     """What Lua takes of a script file: no byte order mark, and no first line that begins with #."""
     text = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     return text[text.index(b"\n") :] if text.startswith(b"#") else text
-
-
-def _chain(source: Source | None) -> Iterator[Source]:
-    while source is not None:
-        yield source
-        source = source.parent
 
 
 def _as_tuple(result: object) -> tuple[Any, ...]:
