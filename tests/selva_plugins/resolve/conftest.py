@@ -30,6 +30,14 @@ def open_host() -> Iterator[OpenHost]:
     for host in hosts:
         assert host.violations == []
         assert host.modal is None
+        assert list(_unheard(host)) == []
+
+
+def _unheard(host: Host) -> Iterator[str]:
+    """Items before their timeline's start: read-back looks well, and nobody ever hears them."""
+    for timeline in host.project.timelines:
+        for track in timeline.tracks["audio"]:
+            yield from (f"{timeline.name}: {item.name}" for item in track.items if not item.rendered)
 
 
 MakeFace = Callable[[Host], Face]

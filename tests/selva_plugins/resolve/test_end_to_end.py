@@ -20,7 +20,14 @@ from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.conversation import Conversation, open_conversation
 from tests.selva_plugins.resolve.double import model
-from tests.selva_plugins.resolve.double.builds import SUPPORTED_BUILDS, Build, build, build_id
+from tests.selva_plugins.resolve.double.builds import (
+    GERMAN_TYPE_NAMES,
+    JAPANESE_TYPE_NAMES,
+    SUPPORTED_BUILDS,
+    Build,
+    build,
+    build_id,
+)
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.lua import ScriptsMenu
 from tests.selva_plugins.resolve.scenes import RATES, Scene, build_scene
@@ -193,13 +200,16 @@ def render_retimed(chosen: Build, retime: Retime, talk: Talk, folder: Path) -> i
     return click
 
 
-def test_what_has_no_picture_is_named_and_the_rest_is_made(talk: Talk, tmp_path: Path) -> None:
+@pytest.mark.parametrize("type_names", [build("20.2.2").type_names, GERMAN_TYPE_NAMES, JAPANESE_TYPE_NAMES])
+def test_what_has_no_picture_is_named_and_the_rest_is_made_in_every_language(
+    type_names: tuple[str, ...], talk: Talk, tmp_path: Path
+) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=0, frames=24, source=5)
     scene.add_clip(None, at=24, frames=24, kind="generator", name="Text+")
     scene.add_clip(scene.add_media(tmp_path / "gone.avi", online=False), at=48, frames=24)
     scene.add_clip(scene.add_media("", kind="compound", name="Scene 3"), at=72, frames=24)
-    conversation = talk(build("20.2.2"), scene)
+    conversation = talk(dataclasses.replace(build("20.2.2"), type_names=type_names), scene)
     conversation.type_prompts("Dog: small dog barking")
     run = conversation.choose("Generate stems")
     assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [0]
@@ -230,6 +240,43 @@ def test_a_nest_is_heard_where_its_picture_is_seen(
     (item,) = scene.timeline.tracks["audio"][1].items
     assert item.start - 86400 == 102
     assert clicks_on(scene.timeline, "Dog") == [sample_at(Fraction(100 + 10 + 12 - 5 - 8, 24))]
+
+
+def test_a_nest_of_another_rate_starts_its_stem_on_the_nearest_frame_and_says_so(
+    talk: Talk, tmp_path: Path
+) -> None:
+    inner, media = flashing_scene(tmp_path, rate=RATES["25"], num_frames=75)
+    inner.add_clip(media, at=12, frames=38)
+    scene = build_scene()
+    scene.project.root.media.append(media)
+    nest = scene.add_media("", kind="timeline", name="Scene 3", fps=RATES["25"], duration_s=Fraction(2))
+    nest.nested = inner.timeline
+    scene.add_clip(nest, at=100, frames=48)
+    conversation = talk(build("21.0.4"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    run = conversation.choose("Generate stems")
+    (item,) = scene.timeline.tracks["audio"][1].items
+    assert (item.start - 86400, item.duration) == (100 + 12, 37)  # 11.52 and 36.48 frames
+    assert "starts 20 ms off" in run.text
+
+
+@pytest.mark.parametrize(
+    ("timeline_hz", "project_hz", "stem_hz"),
+    [("44100", "96000", 44_100), ("", "96000", 96_000), ("", "", 48_000)],
+)
+def test_stems_have_the_sample_rate_of_their_timeline_or_else_its_project(
+    timeline_hz: str, project_hz: str, stem_hz: int, talk: Talk, tmp_path: Path
+) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=0, frames=24)
+    scene.timeline.settings["timelineSampleRate"] = timeline_hz
+    scene.project.settings["timelineSampleRate"] = project_hz
+    conversation = talk(build("20.2.2"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    conversation.choose("Generate stems")
+    (item,) = scene.timeline.tracks["audio"][1].items
+    assert item.media is not None
+    assert item.media.sample_rate_hz == stem_hz
 
 
 def test_locked_and_occupied_tracks_are_left_alone(talk: Talk, tmp_path: Path) -> None:
@@ -274,7 +321,7 @@ def test_without_a_selection_the_marked_range_counts(talk: Talk, tmp_path: Path)
     scene, media = flashing_scene(tmp_path)
     for at in (0, 24, 48):
         scene.add_clip(media, at=at, frames=24)
-    scene.timeline.marks = {"video": {"in": 24, "out": 71}, "audio": {"in": 24, "out": 71}}
+    scene.timeline.marks = {"video": {"in": 24, "out": 60}, "audio": {"in": 24, "out": 60}}
     conversation = talk(build("20.2.2"), scene)
     conversation.type_prompts("Dog: small dog barking")
     conversation.choose("Generate stems")

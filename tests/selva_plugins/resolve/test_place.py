@@ -455,6 +455,20 @@ def test_removing_keeps_clips_that_another_timeline_uses_and_locked_tracks(
     assert len(other.tracks["audio"][0].items) == 1
 
 
+def test_removing_keeps_a_track_of_ours_on_which_the_user_has_put_something(
+    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    face = make_face(open_host(build("21.0.4"), scene))
+    face.place(plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=0, frames=24)]))
+    howl = scene.add_sound(scene.timeline.tracks["audio"][1], at=48, frames=24)
+    face.remove()
+    assert [(track.name, track.items) for track in scene.timeline.tracks["audio"]] == [
+        ("Audio 1", []),
+        ("Dog", [howl]),
+    ]
+
+
 def test_removing_leaves_what_the_user_put_into_our_bin(
     open_host: OpenHost, make_face: MakeFace, tmp_path: Path
 ) -> None:

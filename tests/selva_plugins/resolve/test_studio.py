@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from selva_plugins.hosts.resolve_child import find_library
+from selva_plugins.hosts.resolve_child import connect, find_library
 from selva_plugins.hosts.resolve_errors import (
     ResolveError,
     ResolveNotFoundError,
@@ -17,11 +18,13 @@ from selva_plugins.hosts.resolve_errors import (
     ResolveVersionError,
     TimelineNotOpenError,
 )
+from selva_plugins.hosts.resolve_objects import ask
 from selva_plugins.hosts.resolve_studio import StudioBridge
 
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.double.external import ExternalDoor
+from tests.selva_plugins.resolve.double.remote import FusionScript
 from tests.selva_plugins.resolve.faces import PythonFace
 from tests.selva_plugins.resolve.scenes import build_scene
 from tests.selva_plugins.resolve.stems import plan_for, plan_stem
@@ -115,6 +118,29 @@ def test_a_plan_for_another_timeline_is_refused(open_host: OpenHost) -> None:
         pytest.raises(TimelineNotOpenError, match="Reel 2"),
     ):
         studio.place(plan_for(other, []))
+
+
+def test_studio_on_macos_is_found_on_the_machines_own_address(open_host: OpenHost) -> None:
+    host = open_host(build("21.0.4"), build_scene())
+
+    class Library:
+        """Listens on a network address only, as Studio may on macOS."""
+
+        def scriptapp(self, _name: str, address: str = "") -> Any:
+            return FusionScript(host).scriptapp("Resolve") if address else None
+
+    assert connect(Library(), platform="darwin").GetProductName() == "DaVinci Resolve Studio"
+    with pytest.raises(ResolveRefusedError):
+        connect(Library(), platform="linux")
+
+
+def test_an_object_that_raises_answers_nothing() -> None:
+    class Dead:
+        def GetName(self) -> str:  # noqa: N802 - as Resolve spells it
+            raise RuntimeError("the object is gone")
+
+    assert ask(Dead(), "GetName") is None
+    assert ask(Dead(), "GetStart") is None
 
 
 def test_the_library_is_found_where_the_environment_says(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from selva_otio import CueSheet, StemTrack, spot_timeline
 from selva_plugins.errors import SnapshotError
+from selva_plugins.hosts.resolve_compounds import load_compounds
 from selva_plugins.hosts.resolve_snapshot import take_snapshot
 from selva_plugins.hosts.resolve_timeline import HostTimeline, build_timeline
 
@@ -69,6 +70,19 @@ def test_a_drop_frame_timeline_keeps_its_plain_frame_count(
     assert sheet.clock.drop_frame
 
 
+@pytest.mark.parametrize("told_by", ["setting", "frame rate", "start timecode"])
+def test_drop_frame_is_known_from_any_one_of_the_three_places_that_tell_it(
+    told_by: str, open_host: OpenHost
+) -> None:
+    scene = build_scene(rate=RATES["29.97"], start_timecode="01:00:00;00", drop_frame=True)
+    snapshot = dict(PythonFace(open_host(build("21.0.4"), scene)).snapshot())
+    timeline = snapshot["timeline"]
+    timeline["settings"]["drop_frame"] = "1" if told_by == "setting" else "0"
+    timeline["settings"]["frame_rate"] = "29.97 DF" if told_by == "frame rate" else 29.97
+    timeline["start_timecode"] = "01:00:00;00" if told_by == "start timecode" else "01:00:00:00"
+    assert build_timeline(snapshot).drop_frame
+
+
 @pytest.mark.parametrize("frame_rate_text", [False, True])
 def test_the_frame_rate_is_read_as_number_or_text(frame_rate_text: bool, open_host: OpenHost) -> None:
     chosen = dataclasses.replace(build("21.0.4"), frame_rate_text=frame_rate_text)
@@ -108,6 +122,22 @@ def test_a_speed_ramp_is_refused_by_name(open_host: OpenHost) -> None:
     sheet = spot_timeline(build_timeline(snapshot).timeline, DOG, base_folder=Path.cwd())
     assert [clip.name for clip in sheet.clips] == ["steady.mov"]
     assert [(item.name, "speed ramp" in item.reason) for item in sheet.unseen] == [("ramp.mov", True)]
+
+
+@pytest.mark.parametrize("seconds_are", ["true", "nominal"])
+def test_the_exact_in_point_of_a_retime_is_found_on_either_axis_of_source_times(
+    seconds_are: str, open_host: OpenHost
+) -> None:
+    rate = RATES["23.976"]
+    scene = build_scene(rate=rate)
+    media = scene.add_media("/media/dog.mov", duration_s=Fraction(60), start_timecode="10:00:00:00")
+    scene.add_clip(media, at=0, frames=240, source=Fraction(401, 2), speed=Fraction(1, 2))
+    snapshot = dict(PythonFace(open_host(build("21.1.0"), scene)).snapshot())
+    (told,) = snapshot["timeline"]["video_tracks"][0]["items"]
+    if seconds_are == "nominal":
+        told["source_start_s"] = 36_000 + float(Fraction(401, 2) / rate)
+    (clip,) = spot_timeline(build_timeline(snapshot).timeline, DOG, base_folder=Path.cwd()).clips
+    assert float(clip.media_start_s * rate) == pytest.approx(200.5, abs=0.001)
 
 
 def test_a_clip_of_another_rate_plays_in_real_time(open_host: OpenHost) -> None:
@@ -242,6 +272,17 @@ def test_a_compound_is_looked_into_through_the_export(
     assert clip.media_path == Path("/media/inside.mov")
     assert [float(s * 24) for s in (clip.record_start_s, clip.duration_s, clip.media_start_s)] == [20, 50, 25]
     assert told.notes == ()
+
+
+def test_a_stack_of_another_length_is_not_taken_for_the_compound(open_host: OpenHost, tmp_path: Path) -> None:
+    host = open_host(build("21.1.0"), nested_scene(kind="compound"))
+    export = tmp_path / "timeline.otio"
+    take_snapshot(FusionScript(host).scriptapp("Resolve"), export)
+    compounds = load_compounds(export)
+    assert compounds is not None
+    assert compounds.find(1, 20, 50) is not None
+    assert compounds.find(1, 20, 49) is None
+    assert compounds.find(1, 21, 50) is None
 
 
 def test_a_retimed_compound_is_retimed_once(open_host: OpenHost, tmp_path: Path) -> None:

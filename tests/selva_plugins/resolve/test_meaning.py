@@ -1,0 +1,81 @@
+"""The whole way with the model that comes with us: each marker's prompt is heard on its own track, in time with its own thing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import soundfile
+from scipy.signal import resample_poly
+from selva_daemon.places import Places
+from selva_daemon.settings import DaemonSettings
+
+from selva_core.training.measures import f1, find_onsets, match_onsets
+from tests.selva_daemon.daemons import serving
+from tests.selva_plugins.resolve.conftest import OpenHost
+from tests.selva_plugins.resolve.conversation import open_conversation
+from tests.selva_plugins.resolve.double import model
+from tests.selva_plugins.resolve.double.builds import build
+from tests.selva_plugins.resolve.double.fusion import FusionPrefs
+from tests.selva_plugins.resolve.double.lua import ScriptsMenu
+from tests.selva_plugins.resolve.scenes import build_scene
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+RATE = Fraction(25)
+AT, FIRST, NUM_FRAMES = 40, 25, 100
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[Places]:
+    places = Places(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
+    with serving(places, DaemonSettings(drain_timeout_s=0.2)):
+        yield places
+
+
+def heard_s(timeline: model.Timeline, track: str) -> list[float]:
+    """When something begins to sound on a track, seconds after the timeline's start."""
+    (item,) = next(t for t in timeline.tracks["audio"] if t.name == track).items
+    assert item.media is not None
+    samples, rate_hz = soundfile.read(item.media.path, dtype="float32")
+    assert rate_hz == 48_000
+    start_s = float((item.start - timeline.start_frame) / timeline.rate)
+    return [start_s + onset_s for onset_s in find_onsets(resample_poly(samples, 1, 3).astype("float32"))]
+
+
+def seen_s(kind: str) -> list[float]:
+    """When the thing of that kind sounds in what the timeline shows of its picture."""
+    events = json.loads((EXAMPLES / "yard.json").read_text(encoding="utf-8"))
+    onsets_s = next(thing["onsets_s"] for thing in events["sounding"] if thing["kind"] == kind)
+    first_s, length_s = float(FIRST / RATE), float(NUM_FRAMES / RATE)
+    return [float(AT / RATE) + onset_s - first_s for onset_s in onsets_s if 0 <= onset_s - first_s < length_s]
+
+
+def test_each_marker_is_heard_on_its_track_in_time_with_what_it_names(
+    open_host: OpenHost, places: Places, tmp_path: Path
+) -> None:
+    scene = build_scene(rate=RATE)
+    yard = scene.add_media(EXAMPLES / "yard.mp4", fps=RATE, duration_s=Fraction(8))
+    scene.add_clip(yard, at=AT, frames=NUM_FRAMES, source=FIRST)
+    scene.timeline.markers[AT] = model.Marker("Blue", "Dog: a dog barking", "", NUM_FRAMES)
+    scene.timeline.markers[AT + 1] = model.Marker("Blue", "Ball: a rubber ball bouncing", "", 1)
+    menu = ScriptsMenu(
+        open_host(build("21.1.0", "free"), scene),
+        FusionPrefs(tmp_path / "unused" / "Fusion.prefs"),
+        interpreter="luajit",
+    )
+    conversation = open_conversation(menu, tmp_path / "résolve", places)
+    conversation.watch.defaults = {"model": "selva-nano"}
+    run = conversation.choose("Generate stems")
+    conversation.watch.close()
+    assert "2 stems placed" in run.text
+    barks, bounces = seen_s("dog"), seen_s("ball")
+    dog, ball = heard_s(scene.timeline, "Dog"), heard_s(scene.timeline, "Ball")
+    assert timing(dog, barks) > max(0.5, timing(dog, bounces))
+    assert timing(ball, bounces) > max(0.5, timing(ball, barks))
+
+
+def timing(heard: list[float], seen: list[float]) -> float:
+    return f1(*match_onsets(heard, seen))
