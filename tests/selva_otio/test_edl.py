@@ -67,7 +67,9 @@ def test_events_lie_at_their_record_time_and_show_their_source(cut: Path) -> Non
     assert timeline.name == "Reel 1"
     assert timeline.global_start_time == otio.opentime.RationalTime(90_000, 25)
     shots = resolve_picture(timeline.video_tracks()).shots
-    seen = [(shot.clip.name, shot.record_start_s * 25, shot.record_end_s * 25, shot.speed) for shot in shots]
+    seen: list[object] = [
+        (shot.clip.name, shot.record_start_s * 25, shot.record_end_s * 25, shot.speed) for shot in shots
+    ]
     assert seen == [
         ("A001.mov", 0, 112, 1),  # as far as the dissolve reaches
         ("B002.mov", 100, 175, 1),
@@ -79,7 +81,7 @@ def test_events_lie_at_their_record_time_and_show_their_source(cut: Path) -> Non
 
 def test_source_timecode_becomes_the_place_in_the_file(cut: Path) -> None:
     sheet = spot_timeline(load(cut), [DOG], base_folder=cut.parent)
-    starts = [(clip.media_path.name, clip.media_start_s) for clip in sheet.clips]
+    starts: list[object] = [(clip.media_path.name, clip.media_start_s) for clip in sheet.clips]
     assert starts[:3] == [("A001.mov", 2), ("B002.mov", 0), ("no timecode.mov", 1)]
     assert starts[4] == ("A001.mov", 30)
     assert sheet.clips[0].source_timecode == "10:00:02:00"
@@ -87,7 +89,11 @@ def test_source_timecode_becomes_the_place_in_the_file(cut: Path) -> None:
 
 def test_sound_of_an_event_lies_on_sound_tracks(cut: Path) -> None:
     timeline = load(cut)
-    assert [(track.kind, track.name) for track in timeline.tracks] == [("Video", "V1"), ("Audio", "A1"), ("Audio", "A2")]
+    assert [(track.kind, track.name) for track in timeline.tracks] == [
+        ("Video", "V1"),
+        ("Audio", "A1"),
+        ("Audio", "A2"),
+    ]
 
 
 def test_a_locator_asks_for_sound(cut: Path) -> None:
@@ -215,7 +221,11 @@ def test_each_stem_track_becomes_a_list_that_others_read(
         first = cut_with_hour_start.start_frame + 13
         assert [clip.range_in_parent().duration.value for clip in clips] == [120, 50]
         assert -track.source_range.start_time.value == pytest.approx(first, abs=0.01)
-        assert clips[0].metadata["cmx_3600"]["comments"][-1].startswith(("COMMENT: Dog:", "COMMENT: Rain / roof:"))
+        assert (
+            clips[0]
+            .metadata["cmx_3600"]["comments"][-1]
+            .startswith(("COMMENT: Dog:", "COMMENT: Rain / roof:"))
+        )
         ours = load(path, frame_rate=Fraction(cut_with_hour_start.rate_hz).limit_denominator(1001))
         assert ours.global_start_time.value == first
         assert [item_duration_s(clip) for clip in ours.find_clips()] == [
