@@ -13,7 +13,9 @@ from selva_otio.selva_bundle.pictures import PICTURES_FOLDER
 
 BUNDLE, TIMELINE, VIDEO = "bundle", "timeline", "video"
 CUE_SHEET_SUFFIXES = (".toml", ".csv", ".tsv")
-TIMELINE_SUFFIXES = tuple(row.suffix for row in FORMATS if row.open is not None)
+TIMELINE_SUFFIXES = tuple(
+    row.suffix for row in FORMATS if row.open is not None and row.suffix not in (SUFFIX, ZIP_SUFFIX)
+)
 # fmt: off
 VIDEO_SUFFIXES = (
     ".3gp", ".avi", ".dv", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",

@@ -50,6 +50,7 @@ from selva_otio.reaper_project.project_files import (
     has_project_text,
     load_project,
 )
+from selva_otio.selva_bundle.bundle_zip import opened_bundle
 from selva_otio.track_layout import OFFLINE_CLIPS, OPENED_NESTS, OTHER_TRACKS, SPEED_RAMPS
 from selva_otio.whole_files import staged_file
 
@@ -91,6 +92,12 @@ def _beside(load: Callable[[Path], otio.schema.Timeline]) -> OpenFile:
         yield load(path), path.absolute().parent
 
     return open_file
+
+
+@contextmanager
+def _open_request_bundle(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
+    with opened_bundle(path) as bundle:
+        yield bundle.timeline_with_stems(), bundle.base_folder
 
 
 def _open_zip_bundle(path: Path, options: ReadOptions) -> Opened:
@@ -239,6 +246,18 @@ FORMATS = (
             *(FADES, EFFECTS, TRANSITIONS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
             *(DISABLED, CLIP_MARKERS, TIMELINE_MARKERS),
         ),
+    ),
+    TimelineFormat(
+        name="Request bundle",
+        suffix=".selva",
+        open=_open_request_bundle,
+        advice="write it with OpenTimelineIO: docs/selva-bundles.md",
+    ),
+    TimelineFormat(
+        name="Request bundle in one file",
+        suffix=".selvaz",
+        open=_open_request_bundle,
+        advice="write it with OpenTimelineIO: docs/selva-bundles.md",
     ),
 )
 

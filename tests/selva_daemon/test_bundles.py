@@ -16,6 +16,7 @@ from selva_daemon.cli import app
 from selva_daemon.client import Client
 from selva_daemon.errors import DaemonUnavailableError
 from selva_daemon.places import Places
+from selva_otio import load_timeline
 from selva_otio.errors import BundleUnfilledError
 from selva_otio.selva_bundle.bundle_folder import open_bundle
 from typer.testing import CliRunner
@@ -78,6 +79,7 @@ def test_a_written_bundle_is_filled_by_the_command_line_and_read_with_its_stems(
         otio.opentime.RationalTime(3, 24), otio.opentime.RationalTime(12, 24)
     )
     assert stem_files(otio.adapters.read_from_file(str(out))) == {"Dog": files}
+    assert stem_files(load_timeline(bundle)) == {"Dog": files}
     assert all(stem["cached"] for stem in run("render", bundle)["stems"])
 
 
