@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import opentimelineio as otio
 
 from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedUrlError
-from selva_otio.media import resolve_media_path
+from selva_otio.media import make_folder_absolute, resolve_media_path
 from selva_otio.otio_files import MAX_TIMELINE_BYTES, load_otio_file, parse_otio, write_otio_file
 from selva_otio.stem_names import ensure_unique, spell_file_stem
 from selva_otio.whole_files import staged_file
@@ -89,9 +89,13 @@ def gather_media(
 ) -> tuple[otio.schema.Timeline, dict[str, Path]]:
     """A clone whose media references, all takes included, point into `media/`, and where each file comes from.
 
-    Media that is not there keeps its absolute URL.
+    Media that is not there keeps its absolute URL, and so do image sequences: their files stay where they are.
     """
     bundled = timeline.clone()
+    for clip in bundled.find_clips():
+        for reference in clip.media_references().values():
+            if isinstance(reference, otio.schema.ImageSequenceReference):
+                make_folder_absolute(reference, base_folder)
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for reference in _iter_references(bundled):

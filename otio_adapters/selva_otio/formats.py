@@ -39,7 +39,7 @@ from selva_otio.losses import (
     TRANSITIONS,
     Feature,
 )
-from selva_otio.media import build_media_url, is_relative_url, resolve_media_path
+from selva_otio.media import build_media_url, is_relative_url, make_folder_absolute, resolve_media_path
 from selva_otio.mlt_xml.reader import load_mlt
 from selva_otio.mlt_xml.writer import write_mlt
 from selva_otio.otio_files import load_otio_file, write_otio_file
@@ -141,11 +141,8 @@ def _with_absolute_urls(timeline: otio.schema.Timeline, base_folder: Path) -> ot
             url = getattr(reference, "target_url", None)
             if url and is_relative_url(url):
                 reference.target_url = build_media_url(resolve_media_path(url, base_folder))
-            folder = getattr(reference, "target_url_base", None)
-            if folder is not None and is_relative_url(folder):
-                reference.target_url_base = (
-                    build_media_url(resolve_media_path(folder or ".", base_folder)) + "/"
-                )
+            if isinstance(reference, otio.schema.ImageSequenceReference):
+                make_folder_absolute(reference, base_folder)
     return clone
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import opentimelineio as otio
 
 from selva_otio.errors import UnsupportedUrlError
-from selva_otio.image_names import IMAGE_SUFFIXES, name_in_url
+from selva_otio.image_names import IMAGE_SUFFIXES, name_in_url, parse_image_name
 
 # fmt: off
 STILL_SUFFIXES = frozenset((
@@ -86,7 +86,7 @@ def resolve_media_path(target_url: str, base_folder: Path) -> Path:
     if scheme is not None and scheme[1].lower() != "file":
         raise UnsupportedUrlError(f"media must be a file on this machine; got the URL {target_url!r}")
     raw = _strip_host(target_url[5:]) if scheme is not None else target_url
-    decoded = _absolute(unquote(raw), base_folder)
+    decoded = _absolute(_decode(raw), base_folder)
     if "%" not in raw or decoded.exists():
         return decoded
     literal = _absolute(raw, base_folder)
@@ -96,6 +96,13 @@ def resolve_media_path(target_url: str, base_folder: Path) -> Path:
 def file_name_of(target_url: str) -> str:
     """The file name in a media URL, without case, as stems are compared: it is theirs wherever the file was moved."""
     return PurePosixPath(unquote(target_url).replace("\\", "/")).name.casefold()
+
+
+def make_folder_absolute(reference: otio.schema.ImageSequenceReference, base_folder: Path) -> None:
+    """Let an image sequence be found from another folder than `base_folder`, which its URL may start from."""
+    folder = reference.target_url_base or ""
+    if is_relative_url(folder):
+        reference.target_url_base = build_media_url(resolve_media_path(folder or ".", base_folder)) + "/"
 
 
 def is_relative_url(target_url: str) -> bool:
@@ -108,6 +115,17 @@ def is_relative_url(target_url: str) -> bool:
 def build_media_url(path: Path) -> str:
     """The absolute, percent-encoded file URL of a path."""
     return path.absolute().as_uri()
+
+
+def _decode(raw: str) -> str:
+    """Percent-escapes undone; the %04d of an image sequence is none."""
+    folder, name = _split_name(raw)
+    return unquote(folder) + name if parse_image_name(name) is not None else unquote(raw)
+
+
+def _split_name(raw: str) -> tuple[str, str]:
+    start = max(raw.rfind("/"), raw.rfind("\\")) + 1
+    return raw[:start], raw[start:]
 
 
 def _strip_host(rest: str) -> str:

@@ -11,6 +11,7 @@ from selva_otio.errors import UnsupportedUrlError
 from selva_otio.image_names import ImageName, parse_image_name
 from selva_otio.image_sequences import ImageRun, find_images
 from selva_otio.media import explain_no_picture
+from selva_otio.timelines import open_timeline
 
 from tests.selva_otio.cuts import CutBuilder
 
@@ -184,12 +185,17 @@ def test_a_bare_sequence_is_a_timeline_of_itself() -> None:
     assert find_images(clip, Path("/elsewhere")) == (FOLDER / "plate.%04d.png", images)
 
 
-def test_a_relative_sequence_is_found_from_another_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".otio", ".otioz", ".otiod"])
+def test_a_relative_sequence_is_found_from_another_folder(tmp_path: Path, suffix: str) -> None:
     cut = CutBuilder(rate_hz=24)
-    timeline = cut.timeline(cut.track(clip_of(sequence(target_url_base="renders/"))))
-    target = tmp_path / "out" / "cut.otio"
+    by_name = otio.schema.ExternalReference(
+        target_url="renders%20a/beauty.%04d.exr", available_range=frames(0, 100)
+    )
+    clips = [clip_of(sequence(target_url_base="renders%20a/")), clip_of(by_name)]
+    target = tmp_path / "out" / f"cut{suffix}"
     target.parent.mkdir()
-    write_timeline(timeline, target, base_folder=tmp_path)
-    [clip] = otio.adapters.read_from_file(str(target)).find_clips()
-    path, _ = find_images(clip, target.parent) or (None, None)
-    assert path == tmp_path / "renders" / "beauty.%04d.exr"
+    write_timeline(cut.timeline(cut.track(*clips)), target, base_folder=tmp_path)
+    with open_timeline(target) as opened:
+        found = [find_images(clip, opened.base_folder) for clip in opened.timeline.find_clips()]
+    expected = tmp_path / "renders a" / "beauty.%04d.exr"
+    assert [images[0] for images in found if images is not None] == [expected, expected]
