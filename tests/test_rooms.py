@@ -34,6 +34,11 @@ def modules_loaded_by(statement: str) -> set[str]:
             HEAVY,
         ),
         (
+            "image sequences and signers",
+            "import selva_core.image_sequence, selva_core.content_credentials",
+            (*HEAVY, "numpy", "c2pa"),
+        ),
+        (
             "model room",
             "import selva_core.network_engine",
             ("zmq", "selva_daemon", "selva_otio", "opentimelineio"),

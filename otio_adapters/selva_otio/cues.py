@@ -170,7 +170,9 @@ class CueNumbering:
     _met: dict[str, int] = field(default_factory=dict)
 
     def build_cue(self, clip: SpottedClip, wanted: StemTrack, source: str) -> Cue:
-        facts = (wanted.name, clip.media_path.name, clip.media_start_s, clip.duration_s, clip.speed)
+        # Image sequences are often named alike, and told apart by their folder.
+        media = clip.media_path.name if clip.images is None else "/".join(clip.media_path.parts[-2:])
+        facts = (wanted.name, media, clip.media_start_s, clip.duration_s, clip.speed)
         digest = hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:12]
         self._met[digest] = self._met.get(digest, 0) + 1
         return Cue(

@@ -155,6 +155,17 @@ def test_sequences_that_make_no_sense_fail_their_clip_only() -> None:
         find_images(web, FOLDER)
 
 
+def test_sequences_of_one_name_in_two_folders_are_two_cues_however_they_lie() -> None:
+    cut = CutBuilder(rate_hz=24)
+    clips = [clip_of(sequence(target_url_base=f"file:///shots/{name}/")) for name in ("sc010", "sc020")]
+    there = spot_timeline(cut.timeline(cut.track(*clips)), [DOG], base_folder=FOLDER)
+    back = spot_timeline(
+        cut.timeline(cut.track(*[clip.clone() for clip in reversed(clips)])), [DOG], base_folder=FOLDER
+    )
+    assert [cue.id for cue in there.cues] == [cue.id for cue in reversed(back.cues)]
+    assert len({cue.id for cue in there.cues}) == 2
+
+
 def test_timecode_of_a_sequence_is_taken_out_of_its_clock() -> None:
     hour = 86_400
     reference = sequence(start_frame=hour, available_range=frames(hour, 200))
