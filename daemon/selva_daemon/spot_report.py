@@ -132,6 +132,26 @@ class SpotReport:
             for cue in self.sheet.cues
         ]
 
+    def summarise(self) -> str:
+        """How much there is to do, in one line."""
+        cues = self.sheet.cues
+        num_stems = sum(cue.num_takes or self.num_takes for cue in cues)
+        seconds = sum(
+            (cue.clip.sound_duration_s * (cue.num_takes or self.num_takes) for cue in cues), Fraction(0)
+        )
+        counts = ", ".join(
+            (
+                _count(len(cues), "cue"),
+                _count(len(self.sheet.tracks), "track"),
+                _count(len(self.sheet.clips), "run") + " of picture",
+                _count(num_stems, "stem"),
+            )
+        )
+        estimates = [self._estimate_s(cue) for cue in cues]
+        told = [estimate for estimate in estimates if estimate is not None]
+        ending = f", about {sum(told):.0f} s to make" if told else ""
+        return f"{counts}; {float(seconds):.1f} s of sound{ending}"
+
     def _estimate_s(self, cue: Cue) -> float | None:
         if self.seconds_per_stem is None:
             return None
@@ -162,6 +182,10 @@ class SpotReport:
             "estimate_s": self._estimate_s(cue),
             "warnings": list(clip.warnings),
         }
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _rounded(seconds: float | None) -> str:

@@ -87,15 +87,23 @@ def read_cue_sheet(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise CueError(f"{path.name} is too large for a cue sheet (at most {MAX_FILE_BYTES} bytes)")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = _decode(path.read_bytes())
+    except OSError as error:
         raise CueError(f"the cue sheet {path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise CueError(f"{path.name} is not UTF-8; save it so (in Excel: CSV UTF-8)") from error
     rows = _parse_toml(text, path.name) if suffix == ".toml" else _parse_csv(text, path.name)
     if not rows:
         raise CueError(f"{path.name} holds no cue; each needs at least a track and a prompt")
     if len(rows) > MAX_ROWS:
         raise CueError(f"{path.name} has {len(rows)} rows; a cue sheet has at most {MAX_ROWS}")
     return rows
+
+
+def _decode(content: bytes) -> str:
+    """UTF-8, or UTF-16 where its mark says so, as Excel writes Unicode text."""
+    is_utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
 
 def _parse_toml(text: str, name: str) -> list[tuple[str, Mapping[str, Any]]]:
@@ -143,7 +151,7 @@ def build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
             prompt=_text(values, "prompt") or "",
             negative_prompt=_text(values, "negative") or "",
             num_takes=int(values["takes"]) if "takes" in values else None,
-            gain_db=float(values.get("gain_db", 0.0)),
+            gain_db=float(_number_text(values, "gain_db") or 0.0),
         )
     except CueError as error:
         raise CueError(f"{origin}: {error.message}") from error
@@ -153,8 +161,8 @@ def build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
         wanted=wanted,
         origin=origin,
         clip_pattern=_text(values, "clip"),
-        record_from=_text(values, "from"),
-        record_to=_text(values, "to"),
+        record_from=_number_text(values, "from"),
+        record_to=_number_text(values, "to"),
     )
 
 
@@ -162,3 +170,9 @@ def _text(values: Mapping[str, Any], name: str) -> str | None:
     """A cell as text; TOML may also give a number of seconds."""
     value = values.get(name)
     return None if value is None else str(value).strip() or None
+
+
+def _number_text(values: Mapping[str, Any], name: str) -> str | None:
+    """A number or a time as text; spreadsheets of many countries write a comma for the point."""
+    text = _text(values, name)
+    return None if text is None else text.replace(",", ".")

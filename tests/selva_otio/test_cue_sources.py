@@ -161,10 +161,33 @@ class TestMetadata:
         puppy = next(cue for cue in sheet.cues if cue.prompt == "puppy")
         assert (puppy.num_takes, puppy.gain_db) == (3, -6.0)
 
+    def test_a_list_keeps_the_order_of_the_tracks(self, timeline: otio.schema.Timeline) -> None:
+        rows = [{"track": "Wind", "prompt": "wind"}, {"track": "Dog", "prompt": "dog", "takes": 2}]
+        timeline.metadata["selva"] = {"tracks": rows}
+        assert spot(timeline).tracks == ("Wind", "Dog")
+        timeline.metadata["selva"] = {"tracks": {"Wind": "wind", "Dog": "dog"}}
+        assert spot(timeline).tracks == ("Dog", "Wind"), "the twin: a map is sorted by OpenTimelineIO"
+
+    def test_a_timeline_carries_a_cue_sheet_that_counts_after_the_one_given(
+        self, tmp_path: Path, timeline: otio.schema.Timeline
+    ) -> None:
+        carried = {"track": "Dog", "prompt": "carried", "clip": "a", "to": 1.0, "takes": 2}
+        timeline.metadata["selva"] = {"cues": [carried], "tracks": {"Dog": "everywhere"}}
+        assert heard(spot(timeline)) == [("a", "Dog", "carried", 0, 24), ("b", "Dog", "everywhere", 60, 108)]
+        path = tmp_path / "cues.csv"
+        path.write_text("track,prompt,clip\nDog,given,a\n", encoding="utf-8")
+        assert heard(spot(timeline, rows=load_cue_sheet(path)))[0] == ("a", "Dog", "given", 0, 48)
+        for wrong in ("Dog", [5], [{"track": "Dog"}], [{**carried, "volume": 3}]):
+            timeline.metadata["selva"] = {"cues": wrong}
+            with pytest.raises(CueError, match="metadata"):
+                spot(timeline)
+
     @pytest.mark.parametrize(
         "value",
         [
             ["Dog"],
+            [{"track": "Dog", "promt": "x"}],
+            [{"prompt": "x"}],
             {"Dog": 5},
             {"Dog": {"promt": "x"}},
             {"Dog": ""},
@@ -207,6 +230,20 @@ class TestCueSheetFiles:
         )
         prompt = f"small dog{delimiter} barking"
         assert heard(spot(timeline, rows=load_cue_sheet(path))) == [("b", "Dog", prompt, 60, 108)]
+
+    def test_decimal_commas_and_unicode_text_of_spreadsheets_are_understood(
+        self, tmp_path: Path, timeline: otio.schema.Timeline
+    ) -> None:
+        path = tmp_path / "cues.csv"
+        text = "track;prompt;from;to;gain_db\r\nTür;Tür fällt zu;0,5;1,5;-6,5\r\n"
+        for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+            path.write_text(text, encoding=encoding, newline="")
+            sheet = spot(timeline, rows=load_cue_sheet(path))
+            assert heard(sheet) == [("a", "Tür", "Tür fällt zu", 12, 36)]
+            assert sheet.cues[0].gain_db == -6.5
+        path.write_text(text, encoding="latin-1", newline="")
+        with pytest.raises(CueError, match="CSV UTF-8"):
+            load_cue_sheet(path)
 
     def test_a_row_that_meets_no_clip_is_warned_of(
         self, tmp_path: Path, timeline: otio.schema.Timeline

@@ -201,6 +201,7 @@ def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
     else:
         headings, rows = report.to_table()
         say_table(headings, rows)
+        sys.stderr.write(f"{report.summarise()}\n")
     for warning in report.sheet.warnings:
         sys.stderr.write(f"selva: {warning}\n")
     for item in report.sheet.unseen:
