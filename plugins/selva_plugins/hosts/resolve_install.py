@@ -61,8 +61,10 @@ class ResolveHome:
 
     @property
     def has_resolve(self) -> bool:
-        """Whether Resolve has ever run for this user."""
-        return self.profiles_folder.is_dir() or self.fusion_folder.parent.is_dir()
+        """Whether Resolve has ever run for this user; a folder that only holds our own scripts does not count."""
+        tree = self.fusion_folder.parent
+        others = [entry for entry in tree.iterdir() if entry != self.fusion_folder] if tree.is_dir() else []
+        return self.profiles_folder.is_dir() or bool(others)
 
 
 @dataclass(kw_only=True)
@@ -199,14 +201,21 @@ def install_agent(
 
 
 def remove_agent(home: ResolveHome) -> list[Path]:
-    """Take the menu entries away; what the user put beside them stays."""
+    """Take the menu entries away, and the folders that are empty then; what the user put beside them stays."""
     removed = []
     for title in ENTRIES.values():
         target = home.menu_folder / f"{title}.lua"
         if target.exists():
             target.unlink()
             removed.append(target)
-    for folder in (home.menu_folder, home.menu_folder.parent, home.menu_folder.parent.parent):
+    scripts = home.fusion_folder / "Scripts"
+    for folder in (
+        home.menu_folder,
+        home.menu_folder.parent,
+        scripts,
+        home.fusion_folder,
+        home.fusion_folder.parent,
+    ):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     return removed

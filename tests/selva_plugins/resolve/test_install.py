@@ -111,6 +111,21 @@ def test_installing_again_replaces_and_removing_leaves_what_is_not_ours(tmp_path
     assert find_installed_version(home) is None
 
 
+def test_where_resolve_never_ran_nothing_is_left_and_that_is_known(tmp_path: Path) -> None:
+    home = ResolveHome(
+        "DaVinci Resolve", tmp_path / "DaVinciResolve" / "Fusion", Exchange(tmp_path / "exchange")
+    )
+    install_agent(home, SOURCE, version="1.0.0", command=[])
+    assert not home.has_resolve
+    remove_agent(home)
+    assert not (tmp_path / "DaVinciResolve").exists()
+    (tmp_path / "DaVinciResolve" / "configs").mkdir(parents=True)
+    assert home.has_resolve
+    install_agent(home, SOURCE, version="1.0.0", command=[])
+    remove_agent(home)
+    assert [path.name for path in (tmp_path / "DaVinciResolve").iterdir()] == ["configs"]
+
+
 def test_a_source_without_the_block_is_refused() -> None:
     with pytest.raises(ValueError, match="selva:installed"):
         fill_agent("print('hello')", action="generate", version="1", exchange=Path("/x"), command=[])
