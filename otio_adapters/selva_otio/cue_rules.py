@@ -7,17 +7,19 @@ that hold for every clip. The rule of precedence: on one stem track and one clip
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
 
 from selva_otio.cues import StemTrack
-from selva_otio.shots import Shot
+from selva_otio.shots import Shot, ShotsByTime
 
 CUE_SHEET, MARKER, METADATA, TRACK_PROMPT = "cue sheet", "marker", "metadata", "track prompt"
 SOURCES = (CUE_SHEET, MARKER, METADATA, TRACK_PROMPT)
+
+_WILDCARDS = frozenset("*?[")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,33 @@ class CueRule:
         if self.record_end_s is not None:
             end_s = min(end_s, self.record_end_s)
         return (start_s, end_s) if start_s < end_s else None
+
+
+class RuleBook:
+    """Finds the rules that may count on a shot, without asking each of thousands about each of thousands of shots."""
+
+    def __init__(self, rules: Sequence[CueRule], shots: ShotsByTime) -> None:
+        self._rules = rules
+        self._everywhere: list[int] = []
+        self._by_shot: dict[int, list[int]] = {}
+        self._by_name: dict[str, list[int]] = {}
+        for number, rule in enumerate(rules):
+            if rule.only_on is not None:
+                self._by_shot.setdefault(id(rule.only_on), []).append(number)
+            elif rule.record_start_s is not None or rule.record_end_s is not None:
+                for shot in shots.iter_seen(rule.record_start_s, rule.record_end_s):
+                    self._by_shot.setdefault(id(shot), []).append(number)
+            elif rule.clip_pattern is not None and not _WILDCARDS.intersection(rule.clip_pattern):
+                self._by_name.setdefault(rule.clip_pattern.casefold(), []).append(number)
+            else:
+                self._everywhere.append(number)
+
+    def find(self, shot: Shot, media_path: Path) -> list[CueRule]:
+        """The rules that may count on a shot, in the order they were given."""
+        numbers = {*self._everywhere, *self._by_shot.get(id(shot), ())}
+        for name in (shot.clip.name, media_path.name):
+            numbers.update(self._by_name.get(name.casefold(), ()))
+        return [self._rules[number] for number in sorted(numbers)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,7 +20,7 @@ from selva_otio.cue_rules import MARKER, CueRule
 from selva_otio.cues import StemTrack
 from selva_otio.errors import CueError
 from selva_otio.picture import trimmed_start_s
-from selva_otio.shots import Shot
+from selva_otio.shots import Shot, ShotsByTime
 
 SELVA_COLOUR = "MAGENTA"
 MAX_LOOSE_TRACK_WORDS = 3
@@ -149,7 +149,7 @@ class MarkerReader:
                 record_range = shot.record_start_s, shot.record_end_s
             yield self._build_rule(cue, record_range, only_on=shot)
 
-    def iter_timeline_rules(self, item: otio.core.Item, shots: Sequence[Shot]) -> Iterator[CueRule]:
+    def iter_timeline_rules(self, item: otio.core.Item, shots: ShotsByTime) -> Iterator[CueRule]:
         """The rules of the markers on a timeline's stack or on one of its tracks."""
         origin_s = Fraction(0) if item.source_range is None else exact_seconds(item.source_range.start_time)
         for cue in self._iter_cues(item):
@@ -158,9 +158,8 @@ class MarkerReader:
             if not self._is_point((start_s, end_s)):
                 yield self._build_rule(cue, (start_s, end_s))
                 continue
-            for shot in shots:
-                if shot.record_start_s <= start_s < shot.record_end_s:
-                    yield self._build_rule(cue, (shot.record_start_s, shot.record_end_s), only_on=shot)
+            for shot in shots.iter_seen_at(start_s):
+                yield self._build_rule(cue, (shot.record_start_s, shot.record_end_s), only_on=shot)
 
     def _iter_cues(self, item: otio.core.Item) -> Iterator[MarkerCue]:
         for marker in item.markers:

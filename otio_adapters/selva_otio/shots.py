@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import accumulate
 
 import opentimelineio as otio
 
@@ -91,13 +92,43 @@ class Picture:
     unseen: list[Unseen] = field(default_factory=list)
 
 
+class ShotsByTime:
+    """Finds the shots of a picture that are seen in a stretch of the record clock, without looking at all of them.
+
+    shots: in record order; they may overlap, as in a dissolve.
+    """
+
+    def __init__(self, shots: Sequence[Shot]) -> None:
+        self._shots = shots
+        self._starts_s = [shot.record_start_s for shot in shots]
+        self._all_ended_s = list(accumulate((shot.record_end_s for shot in shots), max))
+
+    def __iter__(self) -> Iterator[Shot]:
+        return iter(self._shots)
+
+    def iter_seen(self, start_s: Fraction | None, end_s: Fraction | None) -> Iterator[Shot]:
+        """Those that begin before `end_s` and end after `start_s`; None is the picture's own start or end."""
+        first = 0 if start_s is None else bisect_right(self._all_ended_s, start_s)
+        stop = len(self._shots) if end_s is None else bisect_left(self._starts_s, end_s)
+        for shot in self._shots[first:stop]:
+            if start_s is None or shot.record_end_s > start_s:
+                yield shot
+
+    def iter_seen_at(self, moment_s: Fraction) -> Iterator[Shot]:
+        """Those on screen at one instant."""
+        first = bisect_right(self._all_ended_s, moment_s)
+        stop = bisect_right(self._starts_s, moment_s)
+        return (shot for shot in self._shots[first:stop] if shot.record_end_s > moment_s)
+
+
 def lay_over(picture: Picture, layer: Picture) -> None:
     """Put a layer on top: what it shows hides what is below."""
     covers = _merge_ranges([(shot.record_start_s, shot.record_end_s) for shot in layer.shots])
     starts = [start_s for start_s, _ in covers]
     below: list[Shot] = []
     for shot in picture.shots:
-        pieces = list(_iter_uncovered(shot, covers[max(0, bisect_right(starts, shot.record_start_s) - 1) :]))
+        first = max(0, bisect_right(starts, shot.record_start_s) - 1)
+        pieces = list(_iter_uncovered(shot, covers[first : bisect_left(starts, shot.record_end_s)]))
         below.extend(pieces)
         if not pieces:
             picture.unseen.append(
@@ -125,8 +156,6 @@ def _merge_ranges(ranges: list[tuple[Fraction, Fraction]]) -> list[tuple[Fractio
 def _iter_uncovered(shot: Shot, covers: list[tuple[Fraction, Fraction]]) -> Iterator[Shot]:
     start_s = shot.record_start_s
     for cover_start_s, cover_end_s in covers:
-        if cover_start_s >= shot.record_end_s:
-            break
         if start_s < cover_start_s:
             yield shot.trim(start_s, cover_start_s)
         start_s = max(start_s, cover_end_s)

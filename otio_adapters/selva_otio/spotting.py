@@ -17,14 +17,14 @@ from selva_otio.cue_metadata import (
     iter_carried_rows,
     iter_metadata_rules,
 )
-from selva_otio.cue_rules import TRACK_PROMPT, CueRule, choose_rules
+from selva_otio.cue_rules import TRACK_PROMPT, CueRule, RuleBook, choose_rules
 from selva_otio.cue_sheet_files import CueSheetRow
 from selva_otio.cues import Cue, CueNumbering, CueSheet, SpottedClip, StemTrack, check_stem_tracks
 from selva_otio.errors import CueError, NothingToSpotError
 from selva_otio.markers import SELVA_COLOUR, MarkerReader
 from selva_otio.picture import iter_picture_tracks, resolve_picture
 from selva_otio.shot_spotting import ShotSpotter
-from selva_otio.shots import Picture, Shot, Unseen
+from selva_otio.shots import Picture, Shot, ShotsByTime, Unseen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +95,7 @@ class _Spotter:
         self._timeline = timeline
         self._picture_tracks = picture_tracks
         self._picture = picture
+        self._shots = ShotsByTime(picture.shots)
         self._options = options
         self._shot_spotter = shot_spotter
         self._clock = shot_spotter.clock
@@ -117,15 +118,18 @@ class _Spotter:
         cues: list[Cue] = []
         num_pictures = 0
         asked = bool(rules)
-        for shot in self._picture.shots:
-            shot_rules = [*rules, *self._shot_rules(shot)]
-            self._name_tracks(shot_rules)
-            asked = asked or bool(shot_rules)
+        book = RuleBook(rules, self._shots)
+        self._name_tracks(rules)
+        for shot in self._shots:
+            own_rules = list(self._shot_rules(shot))
+            self._name_tracks(own_rules)
+            asked = asked or bool(own_rules)
             spotted = self._shot_spotter.spot(shot)
             if isinstance(spotted, Unseen):
                 unseen.append(spotted)
                 continue
             num_pictures += 1
+            shot_rules = [*book.find(shot, spotted.media_path), *own_rules]
             cues.extend(self._spot_cues(shot, spotted, shot_rules, numbering))
         self._check_found(asked=asked, num_pictures=num_pictures, cues=cues, unseen=unseen)
         return CueSheet(
@@ -143,7 +147,7 @@ class _Spotter:
             yield from (row.to_rule(self._clock) for row in iter_carried_rows(timeline))
         if self._options.use_markers:
             for item in (timeline.tracks, *self._picture_tracks):
-                yield from self._markers.iter_timeline_rules(item, self._picture.shots)
+                yield from self._markers.iter_timeline_rules(item, self._shots)
 
     def _shot_rules(self, shot: Shot) -> Iterator[CueRule]:
         if self._options.use_metadata:
