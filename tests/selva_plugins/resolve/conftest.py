@@ -10,7 +10,8 @@ import pytest
 from tests.selva_plugins.resolve.double.builds import Build
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.host import Host
-from tests.selva_plugins.resolve.double.lua import INTERPRETERS, ScriptsMenu
+from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS
+from tests.selva_plugins.resolve.double.lua import ScriptsMenu
 from tests.selva_plugins.resolve.faces import Face, LuaFace, PythonFace
 from tests.selva_plugins.resolve.scenes import Scene
 

@@ -14,8 +14,8 @@ from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import SUPPORTED_BUILDS, Build, build, build_id
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.host import Host
+from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS
 from tests.selva_plugins.resolve.double.lua import (
-    INTERPRETERS,
     MAX_CALLS_BETWEEN_WAITS,
     ScriptsMenu,
     WindowAnswer,
@@ -75,9 +75,15 @@ def test_agent_and_studio_bridge_take_the_same_snapshot(
     scene.timeline.marks = {"video": {"in": 3, "out": 20}}
     scene.timeline.selected = [scene.timeline.tracks["video"][0].items[0]]
     scene.add_sound(scene.timeline.tracks["audio"][0], at=0, frames=20)
+    scene.add_clip(scene.media["dog.mov"], at=0, frames=24, track=2).enabled = False
+    scene.timeline.tracks["video"][1].enabled = False
+    scene.add_audio_track("Dog", locked=True)
     host = open_host(chosen, scene)
     told_outside = PythonFace(host).snapshot()
     assert without_lua(open_agent(host, interpreter=interpreter).snapshot()) == without_lua(told_outside)
+    enabled = [track["enabled"] for track in told_outside["timeline"]["video_tracks"]]
+    locked = [track["locked"] for track in told_outside["timeline"]["audio_tracks"]]
+    assert (enabled, locked) == ([True, False], [False, True])
 
 
 def test_a_long_timeline_never_holds_resolve_up(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from selva_plugins.hosts.resolve_letters import Exchange, PrefsMailbox, to_lua
 
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
+from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS, lua_command
 
 NASTY: dict[str, Any] = {
     "text": 'quotes " and \\ and \n\r\t\0 and ümlaut 犬 and ]] and %d',
@@ -91,10 +91,8 @@ def test_every_profile_is_looked_at(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in found) == ["Default-1", "Grading-1"]
 
 
-@pytest.mark.parametrize("interpreter", ["luajit", "lua5.1"])
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
 def test_an_answer_means_the_same_in_lua(interpreter: str, exchange: Exchange, tmp_path: Path) -> None:
-    if shutil.which(interpreter) is None:
-        pytest.skip(f"needs the interpreter {interpreter}: apt-get install luajit lua5.1")
     exchange.reply("a", NASTY)
     program = tmp_path / "read.lua"
     program.write_text(
@@ -104,7 +102,7 @@ def test_an_answer_means_the_same_in_lua(interpreter: str, exchange: Exchange, t
         io.write(tostring(told.flags[2]), "|", tostring(next(told.nested.list)), "|", told.nested.deep[1].x)
         """
     )
-    said = subprocess.run([interpreter, str(program)], capture_output=True, check=True).stdout.decode()
+    said = subprocess.run(lua_command(interpreter, program), capture_output=True, check=True).stdout.decode()
     assert said == NASTY["text"] + "|5|0.5|1e+300|false|nil|1"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
 import uuid
@@ -13,12 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.host import Handle, Host
+from tests.selva_plugins.resolve.double.interpreters import lua_command
 
-INTERPRETERS = ("luajit", "lua5.1")
 _HOST_SCRIPT = Path(__file__).with_name("lua_host.lua")
 MAX_CALLS_BETWEEN_WAITS = 400
 _MAX_WAITS = 20_000
@@ -52,8 +49,6 @@ class ScriptsMenu:
     """Workspace > Scripts of one Resolve."""
 
     def __init__(self, host: Host, prefs: FusionPrefs, *, interpreter: str) -> None:
-        if shutil.which(interpreter) is None:
-            pytest.skip(f"needs the interpreter {interpreter}: apt-get install luajit lua5.1")
         self.host = host
         self.prefs = prefs
         self.interpreter = interpreter
@@ -67,7 +62,7 @@ class ScriptsMenu:
         """Run one menu script to its end; Lua errors are in the result, as the Console would show them."""
         mode = "sandbox" if self.sandboxed else "open"
         process = subprocess.Popen(
-            [self.interpreter, str(_HOST_SCRIPT), str(script), mode],
+            lua_command(self.interpreter, _HOST_SCRIPT, str(script), mode),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **self.environment},
