@@ -252,7 +252,9 @@ def nonsense(chance: random.Random) -> list[bytes]:
     )
 
 
-@pytest.mark.parametrize("count", [3_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [3_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+)
 def test_nonsense_is_refused_while_honest_clients_are_served_and_memory_stays_flat(
     count: int, client: Client, places: Places, make_job: JobMaker
 ) -> None:
