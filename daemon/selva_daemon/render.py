@@ -14,6 +14,7 @@ from pathlib import Path
 import opentimelineio as otio
 from selva_otio import CueSheet, Stem, Unseen, measure_span, place_stems, write_timeline
 from selva_otio.errors import TimelineWriteError
+from selva_otio.format_options import ProbeMedia
 from selva_otio.host_profiles import PLAIN, HostProfile
 from selva_otio.image_sequences import ImageRun
 from selva_otio.whole_files import check_folder_writable
@@ -59,18 +60,21 @@ def render_timeline(
     on_status: StatusListener,
     base_folder: Path | None = None,
     profile: HostProfile = PLAIN,
+    probe: ProbeMedia | None = None,
 ) -> RenderReport:
     """Render the cue sheet of `timeline` and write the timeline with its stems to `target`.
 
     base_folder: where relative media URLs of the timeline start, by default the target's folder. profile: the host it
-    is written for. Nothing is written
+    is written for. probe: asks media for its timecode, where that host counts from it. Nothing is written
     to `target` when no stem was made; the report's `timeline` tells. Raises as
     `render_sheet` does, and TimelineWriteError.
     """
     report = render_sheet(sheet, settings, client=client, timeline_name=timeline.name, on_status=on_status)
     if report.stems:
         placed = place_stems(timeline, sheet, [_to_stem(stem, settings) for stem in report.stems])
-        written = write_timeline(placed.timeline, target, base_folder=base_folder, profile=profile)
+        written = write_timeline(
+            placed.timeline, target, base_folder=base_folder, profile=profile, probe=probe
+        )
         report.kept = list(placed.kept)
         report.timeline, *report.parts = (file.absolute() for file in written.files)
         report.sidecar = None if written.sidecar is None else written.sidecar.absolute()

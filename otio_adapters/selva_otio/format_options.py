@@ -19,18 +19,22 @@ class MediaProbe:
     timecode: str | None
 
 
+ProbeMedia = Callable[[Path], MediaProbe | None]
+"""Asks a media file; None for what is none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
     """What a timeline file itself may not tell.
 
     frame_rate: of an EDL. media_folders: where media is looked for by name when it is not where the timeline says,
-    or when the timeline does not say. probe: asks a media file, None for what is none; without it, an EDL's media is
+    or when the timeline does not say. probe: asks media; without it, an EDL's media is
     taken to begin at the source timecode zero.
     """
 
     frame_rate: Fraction | None = None
     media_folders: Sequence[Path] = ()
-    probe: Callable[[Path], MediaProbe | None] | None = None
+    probe: ProbeMedia | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

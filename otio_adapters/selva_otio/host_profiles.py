@@ -32,6 +32,8 @@ class HostProfile:
     stamps_time: whether stems carry the time reference of Broadcast Wave. A sound editor spots by it. Resolve and
     Premiere read it as the media's start timecode, against which ranges that count from the file's start are
     offline, so it is left out for them.
+    counts_from_timecode: whether it finds a picture's frames by the timecode embedded in its file, also where the cut
+    counts from the file's first frame: Resolve calls such clips offline, Kdenlive takes the timecode off every in-point.
     sample_rates_hz: what a session can run at; empty for any.
     cannot_hold: what its importer drops, whatever the format holds.
     """
@@ -44,6 +46,7 @@ class HostProfile:
     keeps_metadata: bool = True
     shows_takes: bool = True
     stamps_time: bool = True
+    counts_from_timecode: bool = False
     sample_rates_hz: tuple[int, ...] = ()
     cannot_hold: tuple[Feature, ...] = ()
 
@@ -67,6 +70,7 @@ PROFILES = (
         keeps_metadata=False,
         shows_takes=False,
         stamps_time=False,
+        counts_from_timecode=True,
     ),
     HostProfile(
         name="premiere",
@@ -83,6 +87,7 @@ PROFILES = (
         suffixes=(".otio", ".mlt"),
         keeps_metadata=False,
         shows_takes=False,
+        counts_from_timecode=True,
         cannot_hold=(TRANSITIONS, NESTS, CLIP_MARKERS),
     ),
     HostProfile(name="reaper", label="REAPER", suffixes=(".rpp",)),

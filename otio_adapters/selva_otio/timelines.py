@@ -11,10 +11,11 @@ import opentimelineio as otio
 
 from selva_otio.conforming import conform_timeline
 from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
-from selva_otio.format_options import Destination, ReadOptions
+from selva_otio.format_options import Destination, ProbeMedia, ReadOptions
 from selva_otio.formats import FORMATS, check_project_source, find_format, open_file
 from selva_otio.host_profiles import PLAIN, HostProfile
 from selva_otio.losses import describe_losses, only_stem_tracks
+from selva_otio.media_clocks import count_from_timecode
 from selva_otio.media_search import find_missing_media
 from selva_otio.restoring import restore_stems
 from selva_otio.sidecars import write_sidecar
@@ -106,11 +107,12 @@ def write_timeline(
     *,
     base_folder: Path | None = None,
     profile: HostProfile = PLAIN,
+    probe: ProbeMedia | None = None,
 ) -> WrittenTimeline:
     """Write a timeline in the format of the target's suffix, each file whole or not at all.
 
     base_folder: where its relative media URLs start, by default the target's folder. profile: the host it is for.
-    Raises TimelineWriteError, UnsupportedFormatError.
+    probe: asks media for its timecode, where that host counts from it. Raises TimelineWriteError, UnsupportedFormatError.
     """
     row = find_format(target)
     if row.write is None:
@@ -123,6 +125,8 @@ def write_timeline(
         shows_takes=row.shows_takes and profile.shows_takes,
     )
     folder = base_folder or target.absolute().parent
+    if profile.counts_from_timecode and probe is not None:
+        count_from_timecode(conformed, probe, folder)
     files = row.write(conformed, Destination(target=target, base_folder=folder, profile=profile))
     return WrittenTimeline(
         files=tuple(files),

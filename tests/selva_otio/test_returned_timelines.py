@@ -6,6 +6,7 @@ import json
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
@@ -21,6 +22,7 @@ from selva_otio import (
     write_timeline,
 )
 from selva_otio.errors import UnsupportedFormatError
+from selva_otio.format_options import MediaProbe
 from selva_otio.host_profiles import PROFILES, find_profile
 from selva_otio.stem_tracks import STEM_SCHEMA, TRACK_SCHEMA, read_facts
 from selva_otio.timelines import check_timeline_target
@@ -233,6 +235,33 @@ def test_a_host_is_not_given_what_it_does_not_import(tmp_path: Path) -> None:
         check_timeline_target(tmp_path / "out.otio", profile=find_profile("reaper"))
     with pytest.raises(UnsupportedFormatError, match="a timeline is written for resolve, premiere"):
         find_profile("avid")
+
+
+@pytest.mark.parametrize(
+    ("host", "starts_at"), [("resolve", 864_000), ("kdenlive", 864_000), ("premiere", 0)]
+)
+def test_picture_counts_from_its_timecode_for_hosts_that_look_for_it(
+    cut_at_24: CutBuilder, tmp_path: Path, host: str, starts_at: int
+) -> None:
+    cut = cut_at_24
+    media = tmp_path / "shot.mov"
+    media.write_bytes(b"picture")
+    first, stamped = (cut.clip(name, offset=7, frames=20, url=media.as_uri()) for name in ("a", "b"))
+    stamped.media_reference.available_range = cut.span(48, 1000)  # what counts already is left alone
+    timeline = cut.timeline(cut.track(first, stamped))
+
+    def ask(path: Path) -> MediaProbe | None:
+        return MediaProbe(duration_s=Fraction(60), frame_rate_hz=Fraction(24), timecode="10:00:00:00")
+
+    target = tmp_path / "out.otio"
+    write_timeline(timeline, target, profile=find_profile(host), probe=ask)
+    one, two = otio.adapters.read_from_file(str(target)).find_clips()
+    assert one.source_range.start_time.value == starts_at + 7
+    assert one.media_reference.available_range.start_time.value == starts_at
+    assert two.source_range.start_time.value == 7
+    plain = spot_timeline(timeline, [DOG], base_folder=tmp_path).clips[0]
+    read = spot_timeline(load_timeline(target), [DOG], base_folder=tmp_path).clips[0]
+    assert read.media_start_s == plain.media_start_s
 
 
 def test_kdenlive_is_told_what_it_leaves_out(cut_at_24: CutBuilder, tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def run_render(
                 on_status=bars,
                 base_folder=opened.base_folder,
                 profile=profile,
+                probe=_ask_media,
             )
     finish_report(report, as_json=as_json)
 

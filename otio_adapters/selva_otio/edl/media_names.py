@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +12,9 @@ import opentimelineio as otio
 from selva_otio.clock import exact_rate, parse_timecode
 from selva_otio.edl.events import Event
 from selva_otio.errors import ClockError
-from selva_otio.format_options import MediaProbe
+from selva_otio.format_options import ProbeMedia
 from selva_otio.media import SOUND_SUFFIXES, STILL_SUFFIXES, build_media_url, mark_missing
+from selva_otio.media_clocks import start_of_media_s
 from selva_otio.media_search import MediaFolders
 
 # fmt: off
@@ -54,7 +55,7 @@ class ReelShelf:
     """Finds media by name; asks each file once."""
 
     folders: Sequence[Path]
-    probe: Callable[[Path], MediaProbe | None] | None = None
+    probe: ProbeMedia | None = None
     _known: MediaFolders | None = None
     _asked: dict[Path, ReelMedia | None] = field(default_factory=dict)
     _found: dict[tuple[str, ...], ReelMedia] = field(default_factory=dict)
@@ -113,12 +114,7 @@ class ReelShelf:
         if facts is None:
             return None
         rate = None if facts.frame_rate_hz is None else exact_rate(float(facts.frame_rate_hz))
-        start_s = Fraction(0)
-        if facts.timecode and rate is not None:
-            try:
-                start_s = parse_timecode(facts.timecode, rate) / rate
-            except ClockError:
-                start_s = Fraction(0)
+        start_s = start_of_media_s(facts)
         return ReelMedia(path=path, start_s=start_s, duration_s=facts.duration_s, frame_rate=rate)
 
 
