@@ -27,6 +27,12 @@ def modules_loaded_by(statement: str) -> set[str]:
         ("server", "import selva_daemon.server", (*HEAVY, "opentimelineio")),
         ("worker before its first job", "import selva_daemon.worker", HEAVY),
         ("timelines", "import selva_otio", (*HEAVY, "zmq", "selva_daemon", "selva_core")),
+        (
+            "request bundles",
+            "import selva_otio.selva_bundle.adapter",
+            (*HEAVY, "zmq", "numpy", "selva_daemon", "selva_core"),
+        ),
+        ("watch folder", "import selva_daemon.watch_folder", HEAVY),
         ("bridge", "import selva_plugins.bridge", HEAVY),
         (
             "model table",
