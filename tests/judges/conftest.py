@@ -16,13 +16,13 @@ import pytest
 import soundfile
 
 from tests.judges.heard import SAMPLE_RATE_HZ, Heard
-from tests.selva_daemon.conftest import places, start_server
+from tests.selva_daemon.conftest import _own_folders, places, start_server
 
-__all__ = ["places", "start_server"]
+__all__ = ["_own_folders", "places", "start_server"]
 
 Sound = npt.NDArray[np.float64]
 GesMix = Callable[[Sequence[Heard]], Sound]
-MeltRender = Callable[..., Path]
+MeltRender = Callable[[Path, Path], Path]
 
 _SYSTEM_PYTHON = Path("/usr/bin/python3")
 _HAS_GES = "import gi; gi.require_version('GES', '1.0'); gi.require_version('GstPbutils', '1.0')"
@@ -51,7 +51,7 @@ def ges_mix(ges_python: Path, tmp_path: Path) -> GesMix:
         plan, target = tmp_path / "plan.json", tmp_path / "ges.wav"
         layers = [[_as_clip(one)] for one in heard]
         plan.write_text(json.dumps({"sample_rate_hz": SAMPLE_RATE_HZ, "layers": layers}), encoding="utf-8")
-        command = [ges_python, _SCRIPT, plan, target]
+        command: list[str | Path] = [ges_python, _SCRIPT, plan, target]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stderr
         told = [(clip["start_ns"], clip["duration_ns"]) for clip in json.loads(done.stdout)]
@@ -67,17 +67,17 @@ def ges_mix(ges_python: Path, tmp_path: Path) -> GesMix:
 
 @pytest.fixture
 def melt_render(tmp_path: Path) -> MeltRender:
-    """Let melt render an MLT file; `options` are those of its avformat consumer."""
+    """Let melt render an MLT file, picture without loss and sound of 16 bits."""
     melt = shutil.which("melt")
     if melt is None:
         pytest.skip("melt is not installed (Debian's package melt): no preview is judged")
 
-    def render(project: Path, target: Path, **options: str | int) -> Path:
-        settings = [f"{name}={value}" for name, value in {"real_time": -1, **options}.items()]
-        command = [melt, project, "-consumer", f"avformat:{target}", *settings]
+    def render(project: Path, target: Path) -> Path:
+        options = ["real_time=-1", "vcodec=ffv1", "acodec=pcm_s16le", f"ar={SAMPLE_RATE_HZ}", "progressive=1"]
+        command: list[str | Path] = [melt, project, "-consumer", f"avformat:{target}", *options]
         environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": str(tmp_path)}
         done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=240, check=False
+            command, capture_output=True, text=True, env=environment, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr[-2000:]
         return target

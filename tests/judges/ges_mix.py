@@ -7,6 +7,7 @@ GES itself says of the places of its clips, as JSON.
 
 import json
 import sys
+from typing import Any
 
 import gi
 
@@ -16,7 +17,7 @@ gi.require_version("GstPbutils", "1.0")
 from gi.repository import GES, Gst, GstPbutils  # noqa: E402
 
 
-def build_timeline(plan: dict) -> GES.Timeline:
+def build_timeline(plan: dict[str, Any]) -> GES.Timeline:
     """One audio track; each layer of the plan a layer of its own."""
     timeline = GES.Timeline.new()
     track = GES.AudioTrack.new()
@@ -36,7 +37,7 @@ def build_timeline(plan: dict) -> GES.Timeline:
     return timeline
 
 
-def describe(timeline: GES.Timeline) -> list:
+def describe(timeline: GES.Timeline) -> list[dict[str, int]]:
     """Start, in-point and duration of all clips, as GES has them."""
     return [
         {"start_ns": clip.props.start, "inpoint_ns": clip.props.in_point, "duration_ns": clip.props.duration}
@@ -45,7 +46,7 @@ def describe(timeline: GES.Timeline) -> list:
     ]
 
 
-def render(timeline: GES.Timeline, plan: dict, target_uri: str) -> None:
+def render(timeline: GES.Timeline, plan: dict[str, Any], target_uri: str) -> None:
     """Render to 32-bit float WAV."""
     profile = GstPbutils.EncodingContainerProfile.new("wav", None, Gst.Caps.from_string("audio/x-wav"), None)
     caps = f"audio/x-raw,format=F32LE,rate={plan['sample_rate_hz']},channels=2"
