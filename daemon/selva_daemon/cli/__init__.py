@@ -35,7 +35,9 @@ app.command()(overview.overview)
 app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")
 app.add_typer(jobs.jobs_app, name="jobs", help="List, watch, cancel and retry jobs.")
 app.add_typer(models.models_app, name="models", help="Which models there are and which are installed.")
-app.add_typer(host_app, name="host", help="Put Selva into REAPER, and what REAPER calls.")
+app.add_typer(
+    host_app, name="host", help="Put Selva into REAPER and DaVinci Resolve, check it, and what they call."
+)
 app.add_typer(cache_app, name="cache", help="How much the caches hold; empty them.")
 
 

@@ -64,7 +64,9 @@ MarkStemsOption = Annotated[
 ]
 ReplaceOption = Annotated[
     bool,
-    typer.Option("--replace", help="Earlier stems in the same place, untouched since, give way to new ones."),
+    typer.Option(
+        "--replace", help="In a host: earlier stems in the same place, untouched since, give way to new ones."
+    ),
 ]
 RemoveStemsOption = Annotated[
     bool,
@@ -140,9 +142,9 @@ def run_render_in_host(
     all_timelines: bool,
     stems_folder: Path | None,
     marks_stems: bool,
+    replaces: bool,
     as_json: bool,
-    context: typer.Context | None = None,
-    replaces: bool = False,
+    context: typer.Context,
 ) -> None:
     """Render timelines of the project that is open in Resolve Studio and place the stems; one after the
     other.
@@ -176,7 +178,7 @@ def _build_studio_render(
     making: MakingChoices,
     *,
     stems_folder: Path | None,
-    context: typer.Context | None,
+    context: typer.Context,
 ) -> StudioRender:
     """Raises TimelineError. A sample rate that was not typed is the timeline's."""
     from selva_otio import SpotOptions  # noqa: PLC0415
@@ -206,9 +208,8 @@ def _build_studio_render(
     )
 
 
-def _is_typed(context: typer.Context | None, name: str) -> bool:
-    source = None if context is None else context.get_parameter_source(name)
-    return getattr(source, "name", "") == "COMMANDLINE"
+def _is_typed(context: typer.Context, name: str) -> bool:
+    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from selva_daemon.cli.host_resolve import (
     AllTimelinesOption,
     HostOption,
     MarkStemsOption,
+    ReplaceOption,
     TimelineOption,
     run_render_in_host,
 )
@@ -64,6 +65,7 @@ def render(
     timelines: TimelineOption = [],  # noqa: B006 - typer copies it
     all_timelines: AllTimelinesOption = False,
     mark_stems: MarkStemsOption = False,
+    replace: ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make stems for every clip of a cut, and write the cut with the stems on their own tracks.
@@ -91,6 +93,7 @@ def render(
             all_timelines=all_timelines,
             stems_folder=stems_dir,
             marks_stems=mark_stems,
+            replaces=replace,
             as_json=as_json,
             context=context,
         )

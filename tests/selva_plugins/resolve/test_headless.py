@@ -170,6 +170,24 @@ def test_the_command_line_renders_what_is_named_in_studio_and_takes_it_back(
     assert [track.name for track in second.tracks["audio"]] == ["Audio 1"]
 
 
+def test_a_second_render_replaces_the_first_when_it_is_told_to(
+    two_reels: Scene, selva: Command, tmp_path: Path
+) -> None:
+    words = ["render", "--host", "resolve", "--model", "selva-echo", "--stems-dir", str(tmp_path / "stems")]
+    for prompt in ("Dog=small dog barking", "Dog=large dog howling"):
+        done = selva(*words, "--track", prompt, "--replace")
+        assert done.returncode == 0, done.stderr.decode()
+    (item,) = two_reels.timeline.tracks["audio"][1].items
+    assert item.media is not None
+    assert "large dog howling" in item.media.metadata["Comments"]
+    assert len(two_reels.timeline.tracks["audio"]) == 2
+
+
+def test_a_cut_beside_a_host_is_refused(selva: Command) -> None:
+    done = selva("render", "cut.otio", "--host", "resolve", "--track", "Dog=small dog barking")
+    assert (done.returncode, b"--host renders" in done.stderr) == (2, True)
+
+
 def test_a_project_where_nothing_can_be_made_is_refused_with_a_status_of_its_own(
     two_reels: Scene, selva: Command
 ) -> None:
