@@ -10,7 +10,6 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.clock import exact_rate, exact_seconds
-from selva_otio.errors import TimelineError
 from selva_otio.stem_tracks import STEM_SCHEMA, TRACK_SCHEMA, read_facts
 
 
@@ -66,20 +65,6 @@ def _count_gains(timeline: otio.schema.Timeline) -> int:
 
 def _count_takes(timeline: otio.schema.Timeline) -> int:
     return sum(len(clip.media_references()) > 1 for clip, _ in iter_stems(timeline))
-
-
-def _count_handles(timeline: otio.schema.Timeline) -> int:
-    return sum(_has_handles(clip) for clip, _ in iter_stems(timeline))
-
-
-def _has_handles(clip: otio.schema.Clip) -> bool:
-    available = clip.media_reference.available_range
-    if available is None or clip.source_range is None:
-        return False
-    try:
-        return exact_seconds(available.duration) > exact_seconds(clip.source_range.duration)
-    except TimelineError:
-        return False
 
 
 def _count_instances(kind: type[otio.core.Composable]) -> Callable[[otio.schema.Timeline], int]:
@@ -161,7 +146,6 @@ GAINS = Feature(name="gain", words="stems lie at the level they were made at", c
 TAKES = Feature(
     name="takes", words="only the chosen take lies on the track, the others are files", count=_count_takes
 )
-HANDLES = Feature(name="handles", words="stems end where their clip does", count=_count_handles)
 TRANSITIONS = Feature(
     name="transitions", words="they become cuts", count=_count_instances(otio.schema.Transition)
 )

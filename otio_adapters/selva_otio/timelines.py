@@ -125,14 +125,15 @@ def write_timeline(
         shows_takes=row.shows_takes and profile.shows_takes,
     )
     folder = base_folder or target.absolute().parent
-    if profile.counts_from_timecode and probe is not None:
+    keeps_rest = row.keeps_rest(conformed)
+    if profile.counts_from_timecode and probe is not None and not keeps_rest:
         count_from_timecode(conformed, probe, folder)
     files = row.write(conformed, Destination(target=target, base_folder=folder, profile=profile))
     return WrittenTimeline(
         files=tuple(files),
         sidecar=None if keeps_metadata else write_sidecar(timeline, target),
         losses=describe_losses(
-            only_stem_tracks(timeline) if row.keeps_rest(timeline) else timeline,
+            only_stem_tracks(timeline) if keeps_rest else timeline,
             {row.name: row.cannot_hold, profile.label: profile.cannot_hold},
         ),
     )

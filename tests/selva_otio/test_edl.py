@@ -173,6 +173,23 @@ def test_lists_that_make_no_sense_are_refused(tmp_path: Path, text: str, words: 
         load(path, frame_rate=Fraction(25))
 
 
+@pytest.mark.parametrize(
+    ("line", "frames"),
+    [
+        ("001  A001 V     C        00:00:00:00 00:00:01:00 01:00:00:00 01:00:01:00", 25),
+        ("000001  CAM A ROLL 1  V2  C  00:00:00:00 00:00:01:00 01:00:00:00 01:00:01:00", 25),
+        ("001  A001 V     W001 012 00:00:00:00 00:00:01:00 01:00:00:00 01:00:01:00", 25),
+        ("001  A001 V     K B      00:00:00:00 00:00:01:00 01:00:00:00 01:00:01:00", 25),
+        ("001  A001 NONE  C        00:00:00:00 00:00:01:00 01:00:00:00 01:00:01:00", 0),
+    ],
+)
+def test_events_are_read_as_systems_write_them(tmp_path: Path, line: str, frames: int) -> None:
+    path = tmp_path / "cut.edl"
+    path.write_text(line + "\r\n", encoding="utf-8")
+    timeline = load(path, frame_rate=Fraction(25))
+    assert sum(clip.duration().value for clip in timeline.find_clips()) == frames
+
+
 def test_ten_thousand_events_are_read(tmp_path: Path) -> None:
     def label(frame: int) -> str:
         return f"{frame // 90_000:02}:{frame // 1500 % 60:02}:{frame // 25 % 60:02}:{frame % 25:02}"

@@ -15,13 +15,14 @@ from selva_otio.otio_files import load_bounded
 
 MAX_EVENTS = 100_000
 _LABEL = r"(\d{1,2}[:;]\d{2}[:;]\d{2}[:;.]\d{2,3})"
+_REEL = r"(\S{1,64}(?: \S{1,64}){0,4})"
 _EVENT = re.compile(
-    rf"\s*(\d{{1,6}})\s+(\S.*?)\s+([A-Z0-9/]{{1,8}})\s+(C|D|W\d*|K[BO]?)(?:\s+(\d{{1,4}}))?"
+    rf"\s*(\d{{1,6}})\s+{_REEL}\s+([A-Z0-9/]{{1,8}})\s+(C|D|W\d*|K\s?[BO]?)(?:\s+(\d{{1,4}}))?"
     rf"\s+{_LABEL}\s+{_LABEL}\s+{_LABEL}\s+{_LABEL}(?:\s.*)?",
     re.IGNORECASE,
 )
-_LOOKS_LIKE_EVENT = re.compile(rf"\s*\d{{1,6}}\s+\S.*{_LABEL}.*{_LABEL}", re.IGNORECASE)
-_SPEED = re.compile(rf"M2\s+(\S.*?)\s+([+-]?\d{{1,6}}(?:\.\d{{1,6}})?)(?:\s+{_LABEL})?\s*", re.IGNORECASE)
+_LOOKS_LIKE_EVENT = re.compile(rf"\s*\d{{1,6}}\s+\S.{{0,200}}?{_LABEL}\s+{_LABEL}", re.IGNORECASE)
+_SPEED = re.compile(rf"M2\s+{_REEL}\s+([+-]?\d{{1,6}}(?:\.\d{{1,6}})?)(?:\s+{_LABEL})?\s*", re.IGNORECASE)
 _NOTE = re.compile(r"\*?\s*([A-Z][A-Z ]*?[A-Z])\s*:\s*(.*?)\s*", re.IGNORECASE)
 _LOCATOR = re.compile(rf"\*\s*LOC:\s*{_LABEL}\s+(\S+)\s*(.*?)\s*", re.IGNORECASE)
 _CLIP_NOTES = ("from clip name", "clip name", "source file", "source file path", "from file", "file name")

@@ -1,1 +1,1 @@
-"""Final Cut Pro 7 XML (xmeml), the tongue that Premiere, Resolve and Avid's friends still share."""
+"""Final Cut Pro 7 XML (xmeml), which Premiere, Resolve and most other editors still read and write."""
