@@ -90,6 +90,23 @@ def test_an_occupied_track_gets_a_second_one_of_its_name(
     assert "locked or occupied" in report["stems"][1]["note"]
 
 
+def test_a_take_that_waits_lies_on_a_disabled_track(
+    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    face = make_face(open_host(build("21.0.4"), scene))
+    stems = [
+        plan_stem(tmp_path, scene.timeline, at=0, frames=24),
+        plan_stem(tmp_path, scene.timeline, at=0, frames=24, track="Dog take 2", muted=True),
+    ]
+    face.place(plan_for(scene.timeline, stems))
+    assert [(track.name, track.enabled) for track in scene.timeline.tracks["audio"]] == [
+        ("Audio 1", True),
+        ("Dog", True),
+        ("Dog take 2", False),
+    ]
+
+
 def test_a_locked_track_stays_locked_and_untouched(
     open_host: OpenHost, make_face: MakeFace, tmp_path: Path
 ) -> None:
