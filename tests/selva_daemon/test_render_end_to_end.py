@@ -196,7 +196,7 @@ def test_the_new_timeline_leads_to_the_files_and_the_input_is_untouched(
     assert {(stem["take"], stem["seed"]) for stem in report["stems"]} == {(1, 7), (2, 8)}
 
 
-@pytest.mark.parametrize("suffix", [".otioz", ".otiod", ".rpp"])
+@pytest.mark.parametrize("suffix", [".otioz", ".otiod", ".rpp", ".fcpxml"])
 def test_a_cut_of_another_kind_gets_its_stems_in_its_own_kind(
     start_server: StartServer, tmp_path: Path, suffix: str
 ) -> None:
