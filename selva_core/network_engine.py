@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selva_core.batching import BatchLimit
+from selva_core.batching import BatchLimit, memory_of
 from selva_core.company import Company, Rendering, common_duration_s, render_alone
 from selva_core.device import DeviceChoice
 from selva_core.engine import (
@@ -72,7 +72,7 @@ class NetworkEngine:
         on_cpu = loaded.network.device.type == "cpu"
         self._batch_across_stems = not on_cpu
         batch = _CPU_BATCH if on_cpu else _GPU_BATCH
-        self._flow_limit = BatchLimit(batch)
+        self._flow_limit = BatchLimit(batch, memory=memory_of(loaded.network.device))
         self._sound_limit = BatchLimit(VOCODER_BLOCKS_TOGETHER)
         self._pictures = PictureTokens(
             loaded.network, batch_segments=batch, kept=None if features is None else _kept(loaded, features)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selva_core.batching import BatchLimit
+from selva_core.batching import BatchLimit, memory_of
 from selva_core.engine import PictureRange
 from selva_core.frames import Frame, iter_frames
 from selva_core.kept_features import KeptTokens
@@ -61,7 +61,7 @@ class PictureTokens:
     ) -> None:
         self._network = network
         self._store = kept
-        self._limit = BatchLimit(batch_segments)
+        self._limit = BatchLimit(batch_segments, memory=memory_of(network.device))
         self._kept_bytes = kept_bytes
         self._kept_key: PictureKey | None = None
         self._kept: list[Tensor] = []
