@@ -11,6 +11,7 @@ import opentimelineio as otio
 
 from selva_otio.host_profiles import PREMIERE, RESOLVE, HostProfile
 from selva_otio.losses import iter_stems
+from selva_otio.sidecars import iter_takes
 from selva_otio.stem_tracks import (
     NAMESPACE,
     STEM_SCHEMA,
@@ -73,7 +74,7 @@ def _build_take_tracks(track: otio.schema.Track) -> list[otio.schema.Track]:
 
 def _silent_takes(clip: otio.schema.Clip, facts: Any) -> list[tuple[int, str]]:
     """Take numbers and media keys of the references that do not sound."""
-    numbers = {str(take.get("url")): int(take.get("take", 0)) for take in facts.get("takes", ())}
+    numbers = {url: take for take, url in iter_takes(facts)}
     return [
         (numbers[reference.target_url], key)
         for key, reference in clip.media_references().items()

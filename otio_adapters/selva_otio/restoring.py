@@ -20,8 +20,8 @@ from selva_otio.clock import exact_seconds
 from selva_otio.conforming import label_of
 from selva_otio.media import file_name_of
 from selva_otio.picture import item_duration_s
-from selva_otio.sidecars import KnownStem, find_known_stems, may_be_stem
-from selva_otio.stem_tracks import NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA, read_facts
+from selva_otio.sidecars import KnownStem, find_known_stems, iter_takes, may_be_stem, plain_values
+from selva_otio.stem_tracks import NAMESPACE, STEM_SCHEMA, TAKE_TRACK_SCHEMA, TRACK_SCHEMA, read_facts
 
 _GAIN_TOLERANCE_DB = 0.05
 
@@ -45,13 +45,14 @@ class _Found:
 
 
 def restore_stems(timeline: otio.schema.Timeline, path: Path, base_folder: Path) -> None:
-    """Give stems and stem tracks what a sidecar knows about them, in place. Nothing is done to other items, nor where
-    our metadata is still there."""
+    """Give stems and stem tracks what a sidecar knows about them, and undo what was done for a host, in place.
+
+    Nothing is done to other items, nor to a timeline that was not written for a host.
+    """
     bare = [clip for clip in _iter_audio_clips(timeline) if not read_facts(clip, STEM_SCHEMA)]
     urls = [url for clip in bare if may_be_stem(url := _url_of(clip))]
-    if not urls:
-        return
-    known = find_known_stems(path, urls, base_folder)
+    known = find_known_stems(path, urls, base_folder) if urls else {}
+    known |= _read_own_words(timeline)
     if not known:
         return
     by_track = [(track, _find_stems(track, known)) for track in timeline.audio_tracks()]
@@ -72,6 +73,26 @@ def restore_stems(timeline: otio.schema.Timeline, path: Path, base_folder: Path)
             track.metadata[NAMESPACE] = copy.deepcopy(placed[0].known.track)
 
 
+def _read_own_words(timeline: otio.schema.Timeline) -> dict[str, KnownStem]:
+    """What our metadata tells of the stems of a timeline that was written for a host, by file name."""
+    stems = [
+        (clip, facts) for clip in _iter_audio_clips(timeline) if (facts := read_facts(clip, STEM_SCHEMA))
+    ]
+    was_spread = any(read_facts(track, TAKE_TRACK_SCHEMA) for track in timeline.audio_tracks())
+    was_labelled = any(marker.name == label_of(facts) for clip, facts in stems for marker in clip.markers)
+    if not was_spread and not was_labelled:
+        return {}
+    return {
+        file_name_of(url): KnownStem(
+            facts=plain_values(facts),
+            take=take,
+            track=plain_values(read_facts(clip.parent(), TRACK_SCHEMA)),
+        )
+        for clip, facts in stems
+        for take, url in iter_takes(facts)
+    }
+
+
 def _iter_audio_clips(timeline: otio.schema.Timeline) -> list[otio.schema.Clip]:
     return [
         child for track in timeline.audio_tracks() for child in track if isinstance(child, otio.schema.Clip)
@@ -89,7 +110,7 @@ def _find_stems(track: otio.schema.Track, known: Mapping[str, KnownStem]) -> lis
         if not isinstance(child, otio.core.Item):
             continue
         stem = known.get(file_name_of(_url_of(child))) if isinstance(child, otio.schema.Clip) else None
-        if stem is not None and not read_facts(child, STEM_SCHEMA):
+        if stem is not None:
             found.append(_Found(clip=child, known=stem, start_s=cursor_s))
         cursor_s += item_duration_s(child)
     return found
@@ -124,8 +145,11 @@ def _restore_stem(found: _Found) -> None:
     references[clip.active_media_reference_key] = reference
     clip.set_media_references(references, clip.active_media_reference_key)
     by_name = {file_name_of(old.target_url): old.target_url for old in references.values() if _has_url(old)}
-    for take in facts["takes"]:
-        take["url"] = by_name.get(file_name_of(take["url"]), take["url"])
+    facts["takes"] = [
+        {**take, "url": by_name.get(file_name_of(str(take.get("url"))), take.get("url"))}
+        for take in facts["takes"]
+        if isinstance(take, Mapping)
+    ]
     _drop_own_marks(clip, facts)
     clip.metadata[NAMESPACE] = facts
 

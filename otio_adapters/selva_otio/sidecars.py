@@ -8,7 +8,7 @@ again by the names of their files, which are never given twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,7 +39,7 @@ class KnownStem:
 def write_sidecar(timeline: otio.schema.Timeline, target: Path) -> Path | None:
     """Write what is known of a timeline's stems beside `target`; None when it has none. Raises TimelineWriteError."""
     stems = [
-        {"facts": _plain(facts), "track": _plain(read_facts(clip.parent(), TRACK_SCHEMA))}
+        {"facts": plain_values(facts), "track": plain_values(read_facts(clip.parent(), TRACK_SCHEMA))}
         for clip, facts in iter_stems(timeline)
     ]
     if not stems:
@@ -98,22 +98,26 @@ def _iter_stems_of(path: Path) -> Iterator[tuple[str, KnownStem]]:
         facts, track = (
             (entry.get(key) for key in ("facts", "track")) if isinstance(entry, dict) else (None, None)
         )
-        takes = facts.get("takes") if isinstance(facts, dict) else None
-        if not isinstance(facts, dict) or not isinstance(track, dict) or not isinstance(takes, list):
+        if isinstance(facts, dict) and isinstance(track, dict):
+            for take, url in iter_takes(facts):
+                yield file_name_of(url), KnownStem(facts=facts, take=take, track=track)
+
+
+def iter_takes(facts: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Take numbers and URLs in what we wrote about a stem; what is not as we write it is passed over."""
+    takes = facts.get("takes")
+    for take in takes if isinstance(takes, Sequence) and not isinstance(takes, str) else ():
+        if not isinstance(take, Mapping):
             continue
-        for take in takes:
-            if (
-                isinstance(take, dict)
-                and isinstance(take.get("url"), str)
-                and isinstance(take.get("take"), int)
-            ):
-                yield file_name_of(take["url"]), KnownStem(facts=facts, take=take["take"], track=track)
+        number, url = take.get("take"), take.get("url")
+        if isinstance(number, int) and isinstance(url, str):
+            yield number, url
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """Metadata of OpenTimelineIO as JSON has it."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_values(item) for key, item in value.items()}
     if isinstance(value, str | int | float | bool) or value is None:
         return value
-    return [_plain(item) for item in value]
+    return [plain_values(item) for item in value]

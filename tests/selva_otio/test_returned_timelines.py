@@ -98,10 +98,16 @@ def through_resolve(timeline: otio.schema.Timeline, folder: Path) -> Path:
     return returned
 
 
+def not_through_a_host(timeline: otio.schema.Timeline, folder: Path) -> Path:
+    """Written for Resolve and given back as it was written."""
+    write_timeline(timeline, folder / "out.otio", profile=find_profile("resolve"))
+    return folder / "out.otio"
+
+
 Way = Callable[[otio.schema.Timeline, Path], Path]
 
 
-@pytest.mark.parametrize("way", [through_xml, through_resolve])
+@pytest.mark.parametrize("way", [through_xml, through_resolve, not_through_a_host])
 def test_stems_are_known_again_with_all_their_takes(
     timeline: otio.schema.Timeline, tmp_path: Path, way: Way
 ) -> None:
@@ -116,7 +122,7 @@ def test_stems_are_known_again_with_all_their_takes(
         assert not theirs.markers
 
 
-@pytest.mark.parametrize("way", [through_xml, through_resolve])
+@pytest.mark.parametrize("way", [through_xml, through_resolve, not_through_a_host])
 def test_a_second_render_replaces_only_its_own_stems(
     timeline: otio.schema.Timeline, tmp_path: Path, way: Way
 ) -> None:
@@ -127,7 +133,7 @@ def test_a_second_render_replaces_only_its_own_stems(
     assert [name for _, name, _ in sounds(again.timeline)] == ["a-two-1", "b-two-1"]
 
 
-@pytest.mark.parametrize("way", [through_xml, through_resolve])
+@pytest.mark.parametrize("way", [through_xml, through_resolve, not_through_a_host])
 def test_what_an_editor_changed_stays(timeline: otio.schema.Timeline, tmp_path: Path, way: Way) -> None:
     placed = render(timeline, tmp_path, "one").timeline
     clip = next(clip for clip in placed.audio_tracks()[0].find_clips())

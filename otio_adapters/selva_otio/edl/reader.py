@@ -43,10 +43,11 @@ def _find_rate(edits: EditList, shelf: ReelShelf, path: Path) -> Fraction:
     rates = {rate for rate in found if rate is not None and highest < nominal_rate(rate)}
     if len(rates) == 1:
         return exact_rate(float(rates.pop()))
-    told = f"its media has {', '.join(sorted(f'{float(rate):.6g}' for rate in rates))}" if rates else ""
+    told = ", ".join(sorted(f"{float(rate):.6g}" for rate in rates))
+    media = f"its media has {told}" if told else "no media of it was found that would tell (--media-dir)"
     raise TimelineReadError(
-        f"{path.name} does not say its frame rate, as no EDL does{'; ' + told if told else ''}; give it with "
-        "--frame-rate 24 (or 23.976, 25, 29.97, 30, 50, 59.94, 60)"
+        f"{path.name} does not say its frame rate, as no EDL does, and {media}; give it with --frame-rate 24 "
+        "(or 23.976, 25, 29.97, 30, 50, 59.94, 60)"
     )
 
 
