@@ -94,6 +94,18 @@ def run_loop(
     module.load_state_dict(average)
 
 
+def training_device() -> torch.device:
+    """Where training runs: the first GPU there is, else the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """The device that holds a module's weights."""
+    return next(module.parameters()).device
+
+
 def mixed_precision(device: torch.device) -> torch.autocast:
     """Brain floats where the device multiplies them faster; losses and weights stay float32."""
     has_it = device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()

@@ -26,7 +26,14 @@ from selva_core.network.mel import MelSpectrogram
 from selva_core.network.video_encoder import VideoEncoder
 from selva_core.specs import VideoEncoderSpec
 from selva_core.training.dataset import NUM_FRAMES, SceneSet, Target, kind_index
-from selva_core.training.loop import LoopSettings, Losses, run_loop
+from selva_core.training.loop import (
+    LoopSettings,
+    Losses,
+    device_of,
+    mixed_precision,
+    run_loop,
+    training_device,
+)
 from selva_core.training.phrasings import Corpus
 from selva_core.training.prompts import HELD_BACK, choose_prompt, prompts_of
 from selva_core.training.scenes import KINDS
@@ -167,6 +174,11 @@ class Batch:
     place_kinds: Tensor
     place_facts: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        tensors = ("segments", "facts", "kinds", "place_kinds", "place_facts")
+        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
+
 
 class SegmentSampler:
     """Draws segments of scenes with prompts: for things that sound, and now and then for what is still or not there."""
@@ -245,13 +257,16 @@ def _varied(segments: npt.NDArray[np.uint8], rng: Rng) -> Tensor:
 
 def compute_lesson_losses(model: EncoderWithHead, towers: TextTowers, batch: Batch) -> Losses:
     """Errors of onsets, bands, seen quantity and kind for one batch."""
+    batch = batch.to(device_of(model))
     with torch.no_grad():
         states, mask = towers.t5_states(batch.prompts)
-    tokens = model.encoder.encode_segments(batch.segments)
-    facts, kinds = model(model.steer(tokens.repeat_interleave(2, dim=0)[:, None], states, mask))
-    places, place_numbers = _place_losses(model.place_head(tokens), batch)
-    loss, numbers = _facts_losses(facts, batch.facts)
-    naming = F.cross_entropy(kinds, batch.kinds)
+    with mixed_precision(batch.segments.device):
+        tokens = model.encoder.encode_segments(batch.segments)
+        facts, kinds = model(model.steer(tokens.repeat_interleave(2, dim=0)[:, None], states, mask))
+        answers = model.place_head(tokens)
+    places, place_numbers = _place_losses(answers.float(), batch)
+    loss, numbers = _facts_losses(facts.float(), batch.facts)
+    naming = F.cross_entropy(kinds.float(), batch.kinds)
     numbers["kind_accuracy"] = (kinds.argmax(1) == batch.kinds).float().mean()
     numbers = {**numbers, "naming": naming, **place_numbers}
     return loss + 0.4 * naming + 0.5 * places, {
@@ -261,7 +276,10 @@ def compute_lesson_losses(model: EncoderWithHead, towers: TextTowers, batch: Bat
 
 def compute_picture_losses(model: EncoderWithHead, batch: Batch) -> Losses:
     """Errors of the picture half alone."""
-    loss, numbers = _place_losses(model.place_head(model.encoder.encode_segments(batch.segments)), batch)
+    batch = batch.to(device_of(model))
+    with mixed_precision(batch.segments.device):
+        answers = model.place_head(model.encoder.encode_segments(batch.segments))
+    loss, numbers = _place_losses(answers.float(), batch)
     return loss, {name: float(value.detach()) for name, value in numbers.items()}
 
 
@@ -299,7 +317,8 @@ def train_encoder(
 ) -> EncoderWithHead:
     """Train the encoder; held-back scenes with held-back phrasings measure."""
     torch.manual_seed(settings.seed)
-    model = EncoderWithHead(steering)
+    model = EncoderWithHead(steering).to(training_device())
+    towers = towers.to(training_device())
     folder = checkpoint.parent
     sampler = SegmentSampler(train, build_lesson(train, folder / "lesson-train.npy"), Phrasebook(corpus))
     exam_sampler = SegmentSampler(

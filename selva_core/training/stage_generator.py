@@ -30,7 +30,14 @@ from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vae import Vae
 from selva_core.sampler import guide, integrate
 from selva_core.training.dataset import SceneSet, Target
-from selva_core.training.loop import LoopSettings, Losses, mixed_precision, run_loop
+from selva_core.training.loop import (
+    LoopSettings,
+    Losses,
+    device_of,
+    mixed_precision,
+    run_loop,
+    training_device,
+)
 from selva_core.training.stage_encoder import EncoderWithHead, Phrasebook, pictures_to_tensor
 from selva_core.training.stage_text import TextTowers
 from selva_core.training.stage_vae import MARGIN_LATENTS
@@ -62,15 +69,16 @@ class Cache:
 
 def build_latents(scenes: SceneSet, vae: Vae) -> npt.NDArray[np.float16]:
     """Latents of all dry sounds and, last, of silence; encoded with silence around them, which is cut off again."""
-    mel_of = MelSpectrogram(NANO_SPEC.mel)
+    device = device_of(vae)
+    mel_of = MelSpectrogram(NANO_SPEC.mel).to(device)
     margin = MARGIN_LATENTS * NANO_SPEC.latent_hop_samples
     rows: list[npt.NDArray[np.float16]] = []
     waves = [scenes.sounds[start : start + 32] for start in range(0, scenes.sounds.shape[0], 32)]
     for part in [*waves, np.zeros((1, scenes.sounds.shape[1]), np.int16)]:
-        wave = F.pad(torch.from_numpy(np.asarray(part, np.float32) / 32767), (margin, margin))
+        wave = F.pad(torch.from_numpy(np.asarray(part, np.float32) / 32767), (margin, margin)).to(device)
         with torch.no_grad():
             mean = vae.encode(mel_of(wave)).mean[:, MARGIN_LATENTS:-MARGIN_LATENTS]
-        rows.append(mean.numpy().astype(np.float16))
+        rows.append(mean.cpu().numpy().astype(np.float16))
     return np.concatenate(rows)
 
 
@@ -83,6 +91,8 @@ def build_cache(  # noqa: PLR0917 - all that was trained before
     folder: Path,
 ) -> Cache:
     """Latents and steered features of every thing, kept in `folder`."""
+    for module in (vae, model, towers):
+        module.to(training_device())
     latents_path, features_path = folder / "latents.npy", folder / "features.npy"
     folder.mkdir(parents=True, exist_ok=True)
     if not latents_path.exists():
@@ -113,14 +123,14 @@ def _save_features(
     for index, (target, _) in enumerate(rows):
         by_scene.setdefault(target.scene_index, []).append(index)
     for scene, indices in by_scene.items():
-        frames = pictures_to_tensor(np.asarray(scenes.frames[scene]))
+        frames = pictures_to_tensor(np.asarray(scenes.frames[scene])).to(device_of(model))
         with torch.no_grad():
             tokens = model.encoder.encode_segments(
                 rearrange(frames, "(s f) c y x -> s f c y x", s=NUM_SEGMENTS)
             )
             states, mask = towers.t5_states([rows[i][1] for i in indices])
             steered = model.steer(tokens[None].expand(len(indices), -1, -1, -1, -1), states, mask)
-        features[indices] = steered.numpy().astype(np.float16)
+        features[indices] = steered.cpu().numpy().astype(np.float16)
     features.flush()
     partial.replace(path)
 
@@ -170,7 +180,7 @@ def build_conditions(
 ) -> Conditions:
     """Conditions of a batch; where `drop` (2, B) says so, picture (first row) and text (second) are the null ones."""
     if drop is not None:
-        no_picture, no_text = torch.from_numpy(drop)[..., None, None]
+        no_picture, no_text = torch.from_numpy(drop).to(features.device)[..., None, None]
         features = torch.where(no_picture, generator.empty_sync_feat, features)
         text = torch.where(no_text, generator.empty_string_feat, text)
     seconds = num_latents * NANO_SPEC.latent_hop_samples / NANO_SPEC.sample_rate_hz
@@ -186,18 +196,19 @@ def compute_flow_losses(
     generator: Generator, towers: TextTowers, batch: Batch, rng: np.random.Generator
 ) -> Losses:
     """Squared error of the velocity for one batch."""
-    x1 = generator.normalize(batch.latents)
+    device = device_of(generator)
+    x1 = generator.normalize(batch.latents.to(device))
     size, num_latents = x1.shape[:2]
-    t = torch.sigmoid(torch.randn(size))
+    t = torch.sigmoid(torch.randn(size, device=device))
     x0 = torch.randn_like(x1)
     x = torch.lerp(x0, x1, t[:, None, None])
     with torch.no_grad():
         text = towers.clip_states(batch.prompts)
     chance = rng.random(size)
     drop = np.stack([chance < 0.12, chance < 0.09])
-    with mixed_precision(x.device):
+    with mixed_precision(device):
         conditions = build_conditions(
-            generator, text=text, features=batch.features, num_latents=num_latents, drop=drop
+            generator, text=text, features=batch.features.to(device), num_latents=num_latents, drop=drop
         )
         velocity = generator.flow(x, t, conditions)
     return F.mse_loss(velocity.float(), x1 - x0), {}
@@ -221,6 +232,8 @@ def train_generator(
     generator.latent_std.copy_(torch.from_numpy(sample.std(axis=(0, 1)))[None, None])
     if start_from is not None:
         generator.load_state_dict(torch.load(start_from, map_location="cpu", weights_only=True)["average"])
+    for module in (generator, towers, vae):
+        module.to(training_device())
 
     def compute_losses(_: int, rng: np.random.Generator) -> Losses:
         return compute_flow_losses(generator, towers, draw_batch(cache, rng), rng)
@@ -247,13 +260,14 @@ def sample_latents(
 ) -> Tensor:
     """Latents (B, N, C) as the VAE knows them, sampled as the product does."""
     num_latents = features.shape[1] // FEATURES_PER_SEGMENT * LATENTS_PER_SEGMENT
-    text = towers.clip_states(prompts)
+    device = device_of(generator)
+    text, features = towers.clip_states(prompts), features.to(device)
     conditions = build_conditions(generator, text=text, features=features, num_latents=num_latents)
     every = np.ones((2, len(prompts)), bool)
     null = build_conditions(generator, text=text, features=features, num_latents=num_latents, drop=every)
 
     def flow(x: Tensor, t: float) -> Tensor:
-        moment = torch.tensor(t)
+        moment = torch.tensor(t, device=device)
         conditional = generator.flow(x, moment, conditions)
         return (
             conditional if guidance == 1.0 else guide(conditional, generator.flow(x, moment, null), guidance)
@@ -265,7 +279,7 @@ def sample_latents(
         NANO_SPEC.generator.latent_channels,
         generator=torch.Generator().manual_seed(5),
     )
-    return generator.unnormalize(integrate(flow, noise, num_steps=num_steps))
+    return generator.unnormalize(integrate(flow, noise.to(device), num_steps=num_steps))
 
 
 def examine(
@@ -278,7 +292,8 @@ def examine(
         generator, towers, features, [cache.prompts[r] for r in rows], guidance=guidance, num_steps=12
     )
     made = vae.decode(latents)
-    wanted = vae.decode(torch.from_numpy(np.asarray(cache.latents[cache.sound_rows[rows]], np.float32)))
+    true_latents = torch.from_numpy(np.asarray(cache.latents[cache.sound_rows[rows]], np.float32))
+    wanted = vae.decode(true_latents.to(device_of(vae)))
     levels = [(10.0**mel).mean(dim=1).log10() for mel in (made, wanted)]
     centred = [level - level.mean(dim=1, keepdim=True) for level in levels]
     likeness = F.cosine_similarity(centred[0], centred[1], dim=1)

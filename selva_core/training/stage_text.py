@@ -18,7 +18,14 @@ from torch import Tensor, nn
 
 from selva_core.nano_spec import NANO_NUM_TOKENS, NANO_SPEC, NANO_TEXT_WIDTH, NANO_VOCAB_SIZE
 from selva_core.network.text_towers import ClipTextEncoder, T5TextEncoder
-from selva_core.training.loop import LoopSettings, Losses, run_loop
+from selva_core.training.loop import (
+    LoopSettings,
+    Losses,
+    device_of,
+    mixed_precision,
+    run_loop,
+    training_device,
+)
 from selva_core.training.phrasings import Corpus
 from selva_core.training.prompts import HELD_BACK
 from selva_core.training.scenes import KINDS
@@ -60,12 +67,13 @@ class TextTowers(nn.Module):
     def t5_ids(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Pieces and an end, padded to the longest; int64 and mask, both (B, L)."""
         rows = [[*self.tokenizer.encode(p).ids[: NANO_NUM_TOKENS - 1], END] for p in prompts]
-        return _padded(rows, max(map(len, rows)))
+        ids, mask = _padded(rows, max(map(len, rows)))
+        return ids.to(device_of(self)), mask.to(device_of(self))
 
     def clip_ids(self, prompts: Sequence[str]) -> Tensor:
         """A beginning, pieces and an end, padded with 0 to the tower's length; int64 (B, 24)."""
         rows = [[BEGIN, *self.tokenizer.encode(p).ids[: NANO_NUM_TOKENS - 2], END] for p in prompts]
-        return _padded(rows, NANO_NUM_TOKENS)[0]
+        return _padded(rows, NANO_NUM_TOKENS)[0].to(device_of(self))
 
     def t5_states(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         ids, mask = self.t5_ids(prompts)
@@ -100,17 +108,19 @@ def train_text(
 ) -> TextTowers:
     """Train both towers; held-back phrasings only measure."""
     torch.manual_seed(settings.seed)
-    pupil = _Pupil(TextTowers(tokenizer))
-    embeddings = torch.from_numpy(corpus.embeddings)
+    device = training_device()
+    pupil = _Pupil(TextTowers(tokenizer)).to(device)
+    embeddings = torch.from_numpy(corpus.embeddings).to(device)
     kind_of = np.asarray([KINDS.index(kind) if kind else -1 for kind in corpus.kinds])
     known = np.flatnonzero(kind_of >= 0)
 
     def compute_losses(_: int, rng: np.random.Generator) -> Losses:
         rows = np.concatenate([rng.choice(known, 96), rng.integers(len(kind_of), size=96)])
-        sentences, kinds = pupil([corpus.phrases[i] for i in rows])
-        wanted, wanted_kinds = embeddings[rows], torch.from_numpy(kind_of[rows])
-        distance = torch.stack([(1 - F.cosine_similarity(s, wanted)).mean() for s in sentences]).sum()
-        naming = torch.stack([F.cross_entropy(k, wanted_kinds, ignore_index=-1) for k in kinds]).sum()
+        with mixed_precision(device):
+            sentences, kinds = pupil([corpus.phrases[i] for i in rows])
+        wanted, wanted_kinds = embeddings[rows], torch.from_numpy(kind_of[rows]).to(device)
+        distance = torch.stack([(1 - F.cosine_similarity(s.float(), wanted)).mean() for s in sentences]).sum()
+        naming = torch.stack([F.cross_entropy(k.float(), wanted_kinds, ignore_index=-1) for k in kinds]).sum()
         return distance + 0.3 * naming, {
             "distance": float(distance.detach()),
             "naming": float(naming.detach()),
@@ -119,7 +129,7 @@ def train_text(
     def evaluate() -> dict[str, float]:
         prompts = [(KINDS.index(kind), prompt) for kind, held in HELD_BACK.items() for prompt in held]
         _, kinds = pupil([prompt for _, prompt in prompts])
-        wanted = torch.tensor([index for index, _ in prompts])
+        wanted = torch.tensor([index for index, _ in prompts], device=device)
         return {
             f"held_back_{name}": float((k.argmax(1) == wanted).float().mean())
             for name, k in zip(("t5", "clip"), kinds, strict=True)

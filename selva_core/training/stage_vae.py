@@ -18,7 +18,14 @@ from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vae import Vae
 from selva_core.training.dataset import SceneSet
 from selva_core.training.excerpts import Excerpts
-from selva_core.training.loop import LoopSettings, Losses, run_loop
+from selva_core.training.loop import (
+    LoopSettings,
+    Losses,
+    device_of,
+    mixed_precision,
+    run_loop,
+    training_device,
+)
 
 FRAMES_PER_LATENT = 2
 MARGIN_LATENTS = 4
@@ -37,15 +44,18 @@ def train_vae(
 ) -> Vae:
     """Train the autoencoder; the loss is the error of the mel, loud bands first, with a small Kullback-Leibler term."""
     torch.manual_seed(settings.seed)
-    mel_of, vae, excerpts = MelSpectrogram(NANO_SPEC.mel), Vae(NANO_SPEC.vae), Excerpts(train)
+    device = training_device()
+    mel_of, excerpts = MelSpectrogram(NANO_SPEC.mel).to(device), Excerpts(train)
+    vae = Vae(NANO_SPEC.vae).to(device)
     _measure_data(vae, mel_of, excerpts)
 
     def compute_losses(_: int, rng: np.random.Generator) -> Losses:
-        mel = mel_of(excerpts.draw(rng, batch_size=BATCH_SIZE, num_samples=CROP_SAMPLES))
-        posterior = vae.encode(mel)
-        latents = posterior.sample(torch.randn_like(posterior.mean))
-        rebuilt = vae.decode(latents[:, MARGIN_LATENTS:-MARGIN_LATENTS])
-        error = mel_loss(rebuilt, _inner(mel))
+        mel = mel_of(excerpts.draw(rng, batch_size=BATCH_SIZE, num_samples=CROP_SAMPLES).to(device))
+        with mixed_precision(device):
+            posterior = vae.encode(mel)
+            latents = posterior.sample(torch.randn_like(posterior.mean))
+            rebuilt = vae.decode(latents[:, MARGIN_LATENTS:-MARGIN_LATENTS])
+        error = mel_loss(rebuilt.float(), _inner(mel))
         kl = 0.5 * (posterior.mean**2 + posterior.std**2 - 1 - 2 * posterior.std.log()).mean()
         return error + KL_WEIGHT * kl, {"error": float(error.detach()), "kl": float(kl.detach())}
 
@@ -77,13 +87,15 @@ def _inner(mel: Tensor) -> Tensor:
 
 
 def _measure_data(vae: Vae, mel_of: MelSpectrogram, excerpts: Excerpts) -> None:
-    mel = mel_of(excerpts.draw(np.random.default_rng(0), batch_size=256, num_samples=CROP_SAMPLES))
+    waves = excerpts.draw(np.random.default_rng(0), batch_size=256, num_samples=CROP_SAMPLES)
+    mel = mel_of(waves.to(device_of(vae)))
     vae.data_mean.copy_(mel.mean(dim=(0, 2))[None, :, None])
     vae.data_std.copy_(mel.std(dim=(0, 2))[None, :, None])
 
 
 def _mel_errors(vae: Vae, held_back: Excerpts, mel_of: MelSpectrogram) -> Callable[[], dict[str, float]]:
-    mel = mel_of(held_back.draw(np.random.default_rng(1), batch_size=64, num_samples=CROP_SAMPLES))
+    waves = held_back.draw(np.random.default_rng(1), batch_size=64, num_samples=CROP_SAMPLES)
+    mel = mel_of(waves.to(device_of(vae)))
     is_loud = weigh_bands(_inner(mel)) > 0.6
 
     def evaluate() -> dict[str, float]:

@@ -26,7 +26,7 @@ from selva_core.network.vae import Vae
 from selva_core.network.vocoder import Vocoder
 from selva_core.training.dataset import SceneSet
 from selva_core.training.excerpts import Excerpts
-from selva_core.training.loop import LoopSettings, Losses, run_loop
+from selva_core.training.loop import LoopSettings, Losses, run_loop, training_device
 from selva_core.training.oscillators import INNER_GAIN, amplitudes_of, run_first_stage, start_as_oscillators
 from selva_core.training.sounds import SAMPLE_RATE_HZ
 from selva_core.training.stage_vae import weigh_bands
@@ -113,9 +113,13 @@ def train_vocoder(
 ) -> Vocoder:
     """Train the vocoder on true mels, then on those that went through `vae` as well."""
     torch.manual_seed(settings.seed)
+    device = training_device()
     mel_of, spectral, excerpts = MelSpectrogram(NANO_SPEC.mel), SpectralLoss(), Excerpts(train)
-    vocoder = start_vocoder(mel_of, excerpts)
-    exam = Excerpts(held_back).draw(np.random.default_rng(3), batch_size=32, num_samples=CROP_SAMPLES)
+    vocoder = start_vocoder(mel_of, excerpts).to(device)
+    mel_of, vae = mel_of.to(device), vae.to(device)
+    exam = (
+        Excerpts(held_back).draw(np.random.default_rng(3), batch_size=32, num_samples=CROP_SAMPLES).to(device)
+    )
 
     def losses_of(wave: Tensor, mel: Tensor) -> Losses:
         wanted, made = mel_of(wave), vocoder(mel)
@@ -130,7 +134,7 @@ def train_vocoder(
         }
 
     def compute_losses(step: int, rng: np.random.Generator) -> Losses:
-        wave = excerpts.draw(rng, batch_size=BATCH_SIZE, num_samples=CROP_SAMPLES)
+        wave = excerpts.draw(rng, batch_size=BATCH_SIZE, num_samples=CROP_SAMPLES).to(device)
         mel = mel_of(wave)
         if 2 * step >= settings.num_steps:
             with torch.no_grad():
