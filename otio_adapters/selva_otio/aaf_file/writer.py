@@ -86,14 +86,17 @@ class _Composition:
         return slot
 
     def _add_slot(self, composition: Any, track: LaidTrack, number: int, kind: str, rate: Fraction) -> None:
-        """A track of the composition: its clips, and fillers where there are none."""
+        """A track of the composition: its clips, and fillers where there are none; none for an empty track."""
+        clips = list(self._iter_clips(track, kind, rate))
+        if not clips:
+            return
         slot = composition.create_timeline_slot(_edit_rate(rate))
         slot.name = track.name or f"{'V' if kind == 'picture' else 'A'}{number}"
         slot["PhysicalTrackNumber"].value = number
         sequence = self._file.create.Sequence(media_kind=kind)
         slot.segment = sequence
         cursor = 0
-        for start, end, clip in self._iter_clips(track, kind, rate):
+        for start, end, clip in clips:
             if start > cursor:
                 sequence.components.append(self._file.create.Filler(kind, start - cursor))
             sequence.components.append(clip)
@@ -104,16 +107,16 @@ class _Composition:
         sequence.length = max(total, cursor)
 
     def _iter_clips(self, track: LaidTrack, kind: str, rate: Fraction) -> Iterator[tuple[int, int, Any]]:
-        """Start, end and clip of each piece in units of `rate`, each counted from the timeline's start."""
+        """Start, end and clip of each piece that is on, in units of `rate` from the timeline's start."""
         cursor = 0
         for piece in track.pieces:
             path = find_media_file(piece.clip.media_reference, self._base_folder)
             start, end = _units(piece.start_s, rate), _units(piece.end_s, rate)
-            if path is None or not piece.enabled or not track.track.enabled or end <= max(start, cursor):
-                continue
-            if kind == "sound" and not is_wave_file(path):
+            if path is None or (kind == "sound" and not is_wave_file(path)):
                 continue
             master, slot_id = self._find_master(path, kind, rate)
+            if not piece.enabled or not track.track.enabled or end <= max(start, cursor):
+                continue  # further takes lie in the bin only
             media_start_s, _ = media_range_s(piece.clip.media_reference, self._pieces[path])
             first = _units(piece.media_low_s - media_start_s, rate)
             clip = master.create_source_clip(
@@ -180,7 +183,9 @@ class _Composition:
     def _new_mob(self, kind: str, path: Path, role: str, name: str) -> Any:
         """A mob whose identity depends on nothing but the file and its role, so that a host knows it again."""
         mob = getattr(self._file.create, kind)(name)
-        mob.mob_id.material = uuid.uuid5(_MOB_IDS, f"{role}\n{path}")
+        identity = mob.mob_id
+        identity.material = uuid.uuid5(_MOB_IDS, f"{role}\n{path}")
+        mob.mob_id = identity
         self._file.content.mobs.append(mob)
         return mob
 

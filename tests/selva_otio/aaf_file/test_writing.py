@@ -103,6 +103,15 @@ def test_handles_are_in_the_file_before_the_clip(tmp_path: Path) -> None:
         assert (length, offset) == (20 * 2000, 12 * 2000)
 
 
+def test_further_takes_wait_in_the_bin(tmp_path: Path) -> None:
+    cut = CutBuilder(rate_hz=24.0)
+    timeline = cut.timeline(cut.track(cut.clip("a", offset=0, frames=20)))
+    with written(with_stems(timeline, tmp_path, num_takes=3), tmp_path) as (composition, slots):
+        assert [name for name in slots if name.startswith("Dog")] == ["Dog"]
+        names = {mob.name for mob in composition.root.content.mastermobs()}
+        assert names == {"shot", "Dog #0 ä t1", "Dog #0 ä t2", "Dog #0 ä t3"}
+
+
 def test_a_file_keeps_its_identity_from_one_aaf_to_the_next(tmp_path: Path) -> None:
     cut = CutBuilder(rate_hz=24.0)
     ids = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import opentimelineio as otio
 import pytest
@@ -36,7 +37,7 @@ def load(
     return load_timeline(path)
 
 
-def shots(timeline: otio.schema.Timeline) -> list[tuple[str, Fraction, Fraction, Fraction, Fraction]]:
+def shots(timeline: otio.schema.Timeline) -> list[tuple[Any, ...]]:
     """Name, record start, duration, offset in the file and speed of what is seen."""
     return [
         (name, start, length, media, speed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import opentimelineio as otio
 import pytest
@@ -38,7 +39,7 @@ def load(
     return load_timeline(path)
 
 
-def shots(timeline: otio.schema.Timeline) -> list[tuple[str, int, int, int, Fraction]]:
+def shots(timeline: otio.schema.Timeline) -> list[tuple[Any, ...]]:
     """Name, and first frame, frames, first media frame and speed of what is seen, frames of the project."""
     rate = Fraction(24000, 1001)
     found = [
