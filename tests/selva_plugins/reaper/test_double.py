@@ -115,6 +115,21 @@ def test_proper_script_is_not_complained_about(world: World) -> None:
     assert world.project.content == before
 
 
+def test_handles_stay_what_they_are_however_often_they_are_asked_for(world: World) -> None:
+    with_item(world)
+    run(
+        world,
+        """
+        for _ = 1, 4000 do
+          local item = reaper.GetMediaItem(0, 0)
+          reaper.GetMediaItemInfo_Value(item, "D_POSITION")
+          reaper.GetMediaItemTakeInfo_Value(reaper.GetActiveTake(item), "D_PLAYRATE")
+          reaper.GetMediaTrackInfo_Value(reaper.GetMediaItem_Track(item), "B_MUTE")
+        end
+        """,
+    )
+
+
 def test_undo_restores_only_what_the_flags_cover(world: World) -> None:
     with_item(world)
     run(

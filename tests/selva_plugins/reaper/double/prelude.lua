@@ -3,8 +3,20 @@
 
 local host = ...
 
+-- lupa keeps wrapped objects in a table of its own and mixes them up after Lua has collected one while it makes another, so
+-- every handle stays until the script ends.
+local handles = {}
+
+local function keep(...)
+  for index = 1, select("#", ...) do
+    local value = select(index, ...)
+    if type(value) == "userdata" then handles[value] = true end
+  end
+  return ...
+end
+
 local function answer(ok, ...)
-  if ok then return ... end
+  if ok then return keep(...) end
   error((...), 3)
 end
 
