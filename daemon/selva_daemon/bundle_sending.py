@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from selva_otio import CueSheet, write_timeline
+from selva_otio import CueSheet, TimelineClock, write_timeline
 from selva_otio.errors import BundleUnfilledError, TimelineReadError, TimelineWriteError
+from selva_otio.format_options import ProbeMedia
+from selva_otio.host_profiles import PLAIN, HostProfile
 from selva_otio.selva_bundle.bundle_folder import SUFFIX, TIMELINE_NAME, Bundle, open_bundle
 from selva_otio.selva_bundle.bundle_zip import ZIP_SUFFIX, pack_zip, unpack_zip
 from selva_otio.selva_bundle.found_stems import place_found_stems
@@ -29,18 +31,21 @@ from selva_daemon.errors import InvalidRequestError
 from selva_daemon.picture_copies import PictureCopy, write_picture_copies
 from selva_daemon.render import StatusListener, choose_model, render_sheet, split_missing_media
 from selva_daemon.render_jobs import ClipJob, RenderSettings, build_jobs, build_media_range
-from selva_daemon.render_report import FailedClip, RenderReport
+from selva_daemon.render_report import FailedClip, RenderReport, iter_failure_lines
 from selva_daemon.status import JobStatus
 
 ProgressListener = Callable[[float, str], None]
-SHOWN_FAILURES = 5
 
 
 def build_settings(
-    bundle: Bundle, *, model: str | None = None, priority: str = "interactive"
+    bundle: Bundle, *, model: str | None = None, priority: str = "interactive", profile: HostProfile = PLAIN
 ) -> RenderSettings:
-    """How the bundle wants its stems made. model: in place of the bundle's own. Raises RequestError, UnknownModelError."""
+    """How the bundle wants its stems made. model: where the bundle names none. profile: the host they are for.
+
+    Raises RequestError, UnknownModelError; UnsupportedFormatError for a sample rate that the host has no session for.
+    """
     options = bundle.options
+    profile.check_sample_rate(options.sample_rate)
     return RenderSettings(
         model=choose_model(model or options.model),
         stems_folder=bundle.stems_folder,
@@ -49,6 +54,7 @@ def build_settings(
         sample_rate_hz=options.sample_rate,
         sampling=SamplingSettings(num_steps=options.steps, guidance=options.guidance),
         priority=priority,
+        has_time_reference=profile.stamps_time,
     )
 
 
@@ -59,8 +65,10 @@ def fill_bundle(
     client: Client,
     on_status: StatusListener,
     output: Path | None = None,
+    profile: HostProfile = PLAIN,
+    probe: ProbeMedia | None = None,
 ) -> RenderReport:
-    """Have all stems of a bundle made, into it; also write the cut with them to `output`.
+    """Have all stems of a bundle made, into it; also write the cut with them to `output`, for a host (see render_timeline).
 
     Raises as `render_sheet` does, and TimelineWriteError.
     """
@@ -71,9 +79,10 @@ def fill_bundle(
     bundle.stems_folder.mkdir(exist_ok=True)
     if output is not None and report.stems:
         placed = place_found_stems(bundle.timeline, sheet, bundle.options, bundle.stems_folder)
-        write_timeline(placed.timeline, output, base_folder=bundle.base_folder)
-        report.kept = list(placed.kept)
-        report.timeline = output.absolute()
+        written = write_timeline(
+            placed.timeline, output, base_folder=bundle.base_folder, profile=profile, probe=probe
+        )
+        report.note_written(placed, written)
     return report
 
 
@@ -83,7 +92,9 @@ def submit(bundle: Bundle) -> list[str]:
     Clips that cannot be rendered are named in a warning. Raises BundleUnfilledError when none can, DaemonError.
     """
     settings = build_settings(bundle)
-    present, failed = split_missing_media(bundle.spot())
+    sheet = bundle.spot()
+    present, failed = split_missing_media(sheet)
+    failed += [FailedClip.of_unseen(item) for item in sheet.unseen if item.is_fault]
     job_ids: list[str] = []
     with Client.connect() as client:
         try:
@@ -97,9 +108,9 @@ def submit(bundle: Bundle) -> list[str]:
                 client.cancel(*job_ids)
             raise
     if not job_ids:
-        raise _unfilled(failed, num_stems=0)
+        raise _unfilled(failed, sheet.clock, num_stems=0)
     if failed:
-        warnings.warn(f"left out: {_explain(failed)}", stacklevel=2)
+        warnings.warn(_explain(failed, sheet.clock), stacklevel=2)
     return job_ids
 
 
@@ -112,7 +123,7 @@ def fill_and_wait(bundle: Bundle, on_progress: ProgressListener | None) -> list[
     with Client.connect() as client:
         report = fill_bundle(bundle, build_settings(bundle), client=client, on_status=progress)
     if report.failed:
-        raise _unfilled(report.failed, num_stems=len(report.stems))
+        raise _unfilled(report.failed, report.sheet.clock, num_stems=len(report.stems))
     return list(progress.job_ids)
 
 
@@ -185,13 +196,10 @@ class _Progress:
             self._on_progress(min(fraction, 1.0), f"{job.clip.name}: {status.stage or status.state}")
 
 
-def _unfilled(failed: list[FailedClip], *, num_stems: int) -> BundleUnfilledError:
-    return BundleUnfilledError(
-        _explain(failed), num_stems=num_stems, clips=[clip.name for clip in failed[:100]]
-    )
+def _unfilled(failed: list[FailedClip], clock: TimelineClock, *, num_stems: int) -> BundleUnfilledError:
+    clips = [clip.name for clip in failed[:100]]
+    return BundleUnfilledError(_explain(failed, clock), num_stems=num_stems, clips=clips)
 
 
-def _explain(failed: list[FailedClip]) -> str:
-    shown = "; ".join(f"{clip.name!r}: {clip.message}" for clip in failed[:SHOWN_FAILURES])
-    more = f"; and {len(failed) - SHOWN_FAILURES} more" if len(failed) > SHOWN_FAILURES else ""
-    return f"{shown}{more}" or "the bundle asks for nothing that could be rendered"
+def _explain(failed: list[FailedClip], clock: TimelineClock) -> str:
+    return "; ".join(iter_failure_lines(failed, clock))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import opentimelineio as otio
-from selva_otio import CueSheet, Stem, Unseen, measure_span, place_stems, write_timeline
+from selva_otio import CueSheet, Stem, measure_span, place_stems, write_timeline
 from selva_otio.errors import TimelineWriteError
 from selva_otio.format_options import ProbeMedia
 from selva_otio.host_profiles import PLAIN, HostProfile
@@ -75,10 +75,7 @@ def render_timeline(
         written = write_timeline(
             placed.timeline, target, base_folder=base_folder, profile=profile, probe=probe
         )
-        report.kept = list(placed.kept)
-        report.timeline, *report.parts = (file.absolute() for file in written.files)
-        report.sidecar = None if written.sidecar is None else written.sidecar.absolute()
-        report.losses = list(written.losses)
+        report.note_written(placed, written)
     return report
 
 
@@ -101,7 +98,7 @@ def render_sheet(
         model=settings.model,
         stems_folder=settings.stems_folder,
         skipped=[item for item in sheet.unseen if not item.is_fault],
-        failed=[*missing, *(_refuse(item) for item in sheet.unseen if item.is_fault)],
+        failed=[*missing, *(FailedClip.of_unseen(item) for item in sheet.unseen if item.is_fault)],
     )
     submitted: dict[str, ClipJob] = {}
     had_folder = settings.stems_folder.exists()
@@ -191,14 +188,4 @@ def _to_stem(stem: RenderedStem, settings: RenderSettings) -> Stem:
             ("num_steps", settings.sampling.num_steps),
             ("guidance", settings.sampling.guidance),
         ),
-    )
-
-
-def _refuse(item: Unseen) -> FailedClip:
-    return FailedClip(
-        name=item.name,
-        video_track=item.track_name,
-        record_start_s=item.record_start_s,
-        code="clip-unusable",
-        message=item.reason,
     )

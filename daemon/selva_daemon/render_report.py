@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from selva_otio import Cue, CueSheet, SpottedClip, StemSpan, Unseen
+from selva_otio import Cue, CueSheet, Placed, SpottedClip, StemSpan, TimelineClock, Unseen
+from selva_otio.timelines import WrittenTimeline
 
 from selva_core.errors import SelvaError
 from selva_daemon.status import StemResult
@@ -43,6 +44,16 @@ class FailedClip:
             message=error.message,
         )
 
+    @classmethod
+    def of_unseen(cls, item: Unseen) -> FailedClip:
+        return cls(
+            name=item.name,
+            video_track=item.track_name,
+            record_start_s=item.record_start_s,
+            code="clip-unusable",
+            message=item.reason,
+        )
+
 
 @dataclass(kw_only=True)
 class RenderReport:
@@ -65,6 +76,13 @@ class RenderReport:
     parts: list[Path] = field(default_factory=list)
     sidecar: Path | None = None
     losses: list[str] = field(default_factory=list)
+
+    def note_written(self, placed: Placed, written: WrittenTimeline) -> None:
+        """Say where the timeline with the stems is, and what became of them on it."""
+        self.kept = list(placed.kept)
+        self.timeline, *self.parts = (file.absolute() for file in written.files)
+        self.sidecar = None if written.sidecar is None else written.sidecar.absolute()
+        self.losses = list(written.losses)
 
     def to_json(self) -> dict[str, Any]:
         """One JSON-able object. Rationals are [numerator, denominator]; record times are seconds after the
@@ -140,13 +158,13 @@ class RenderReport:
         }
 
 
-def iter_failure_lines(report: RenderReport) -> Iterator[str]:
+def iter_failure_lines(failed: Iterable[FailedClip], clock: TimelineClock) -> Iterator[str]:
     """A line per reason, not per clip: a model that is not installed fails a hundred clips in one way."""
     by_message: dict[str, list[FailedClip]] = {}
-    for failed in report.failed:
-        by_message.setdefault(failed.message, []).append(failed)
+    for clip in failed:
+        by_message.setdefault(clip.message, []).append(clip)
     for message, clips in by_message.items():
-        where = report.sheet.clock.timecode(clips[0].record_start_s)
+        where = clock.timecode(clips[0].record_start_s)
         others = f" and {len(clips) - 1} more" if len(clips) > 1 else ""
         yield f"{clips[0].name!r} at {where}{others} failed: {message}"
 

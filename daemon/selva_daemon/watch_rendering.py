@@ -72,7 +72,7 @@ class WatchRendering:
         output = report.timeline
         return Outcome(
             fingerprint=item.take_fingerprint() if item.is_repacked else fingerprint,
-            failures=tuple(iter_failure_lines(report)),
+            failures=tuple(iter_failure_lines(report.failed, report.sheet.clock)),
             output=None if output is None else output.name,
             output_fingerprint=None if output is None else look_at(output),
             details={"result": report.to_json()},

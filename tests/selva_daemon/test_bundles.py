@@ -81,6 +81,9 @@ def test_a_written_bundle_is_filled_by_the_command_line_and_read_with_its_stems(
     assert stem_files(otio.adapters.read_from_file(str(out))) == {"Dog": files}
     assert stem_files(load_timeline(bundle)) == {"Dog": files}
     assert all(stem["cached"] for stem in run("render", bundle)["stems"])
+    assert "Resolve_OTIO" not in load_timeline(out).tracks[1].metadata
+    run("render", bundle, "-o", tmp_path / "resolve.otio", "--for", "resolve")
+    assert "Resolve_OTIO" in load_timeline(tmp_path / "resolve.otio").tracks[1].metadata
 
 
 def test_submitting_returns_the_jobs_and_the_stems_come_by_themselves(
@@ -132,8 +135,12 @@ def test_clips_whose_media_is_gone_are_named_and_the_others_are_made(
     start_server()
     gone = (tmp_path / "gone.mov").as_uri()
     cut.tracks[0][0].media_reference.target_url = gone
-    with pytest.warns(UserWarning, match=r"left out: 'a': there is no file at .*gone\.mov"):
+    with pytest.warns(UserWarning, match=r"'a' at 01:00:00:00 failed: there is no file at .*gone\.mov"):
         assert len(write(cut, tmp_path / "one.selva", submit=True)) == 1
+    offline = cut.clone()
+    offline.tracks[0][0].media_reference = otio.schema.MissingReference()
+    with pytest.warns(UserWarning, match="'a' at 01:00:00:00 failed: offline"):
+        write(offline, tmp_path / "offline.selva", submit=True)
     with pytest.raises(BundleUnfilledError, match="'a'") as caught:
         write(cut, tmp_path / "two.selva", wait=True)
     assert caught.value.facts["num_stems"] == 1

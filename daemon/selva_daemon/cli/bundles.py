@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from selva_otio.errors import CueError
+from selva_otio.host_profiles import find_profile
 from selva_otio.selva_bundle.bundle_folder import Bundle
 from selva_otio.selva_bundle.bundle_zip import opened_bundle
 from selva_otio.timelines import check_timeline_target
@@ -13,24 +14,35 @@ from selva_otio.timelines import check_timeline_target
 from selva_daemon.bundle_sending import build_settings, fill_bundle, opened_for_filling
 from selva_daemon.cli.progress_bars import RenderBars
 from selva_daemon.cli.refusals import refusals
-from selva_daemon.cli.render_commands import finish_report, show_cues
+from selva_daemon.cli.render_commands import ask_media, finish_report, show_cues
 from selva_daemon.client import Client
 from selva_daemon.render import check_stems_folder
 from selva_daemon.spot_report import SpotReport, ask_running_daemon
 
 
-def run_render_bundle(cut: Path, output: Path | None, *, model: str | None, as_json: bool) -> None:
+def run_render_bundle(
+    cut: Path, output: Path | None, *, model: str | None, host: str | None, as_json: bool
+) -> None:
     """Fill a bundle; everything that can be refused is refused before the daemon is started."""
     with refusals(as_json=as_json):
+        profile = find_profile(host)
         if output is not None:
-            check_timeline_target(output)
+            check_timeline_target(output, profile=profile)
         with opened_for_filling(cut) as bundle:
             _check_model(bundle, model)
             check_stems_folder(bundle.stems_folder)
-            settings = build_settings(bundle, model=model)
+            settings = build_settings(bundle, model=model, profile=profile)
             num_clips = len(bundle.spot().clips)
             with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=num_clips) as bars:
-                report = fill_bundle(bundle, settings, client=client, on_status=bars, output=output)
+                report = fill_bundle(
+                    bundle,
+                    settings,
+                    client=client,
+                    on_status=bars,
+                    output=output,
+                    profile=profile,
+                    probe=ask_media,
+                )
     if not as_json:
         sys.stdout.write(f"bundle: {cut}\n")
     finish_report(report, as_json=as_json)

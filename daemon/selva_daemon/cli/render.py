@@ -77,7 +77,7 @@ def render(
         from selva_daemon.cli import bundles  # noqa: PLC0415 - --help stays light
 
         refuse_wishes_beside_bundle(context)
-        bundles.run_render_bundle(cut, output, model=making.model, as_json=as_json)
+        bundles.run_render_bundle(cut, output, model=making.model, host=for_host, as_json=as_json)
     elif host is not None:
         if cut is not None or output is not None or for_host is not None:
             raise typer.BadParameter(

@@ -83,7 +83,7 @@ def run_render(
                 on_status=bars,
                 base_folder=opened.base_folder,
                 profile=profile,
-                probe=_ask_media,
+                probe=ask_media,
             )
     finish_report(report, as_json=as_json)
 
@@ -140,11 +140,12 @@ def build_read_options(reading: ReadingChoices) -> ReadOptions:
     return ReadOptions(
         frame_rate=None if reading.frame_rate is None else parse_rate(reading.frame_rate),
         media_folders=reading.media_folders,
-        probe=_ask_media,
+        probe=ask_media,
     )
 
 
-def _ask_media(path: Path) -> MediaProbe | None:
+def ask_media(path: Path) -> MediaProbe | None:
+    """What a media file says of itself; None when it cannot be read."""
     try:
         facts = probe_in_process(path)
     except SelvaError:
@@ -249,6 +250,6 @@ def finish_report(report: RenderReport, *, as_json: bool) -> None:
             f"selva: the stem of {cue.track!r} at {where} was edited on the timeline; it stays\n"
         )
     sys.stderr.writelines(f"selva: {loss}\n" for loss in report.losses)
-    sys.stderr.writelines(f"selva: {line}\n" for line in iter_failure_lines(report))
+    sys.stderr.writelines(f"selva: {line}\n" for line in iter_failure_lines(report.failed, clock))
     if report.failed:
         raise typer.Exit(EXIT_PARTLY_FAILED if report.stems else EXIT_REFUSED)
