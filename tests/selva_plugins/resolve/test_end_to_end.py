@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 from selva_daemon.places import Places
-from selva_daemon.settings import DaemonSettings
 
-from tests.selva_daemon.daemons import serving
 from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.conversation import Conversation, open_conversation
@@ -34,15 +32,6 @@ from tests.selva_plugins.resolve.scenes import RATES, Scene, build_scene
 
 SAMPLE_RATE_HZ = 48_000
 Talk = Callable[..., Conversation]
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
-    """One daemon for all tests of this file."""
-    folder = tmp_path_factory.mktemp("selva")
-    places = Places(state=folder / "state", cache=folder / "cache", config=folder / "config")
-    with serving(places, DaemonSettings(drain_timeout_s=0.2)):
-        yield places
 
 
 @pytest.fixture

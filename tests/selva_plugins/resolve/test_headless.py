@@ -15,7 +15,6 @@ import pytest
 import soundfile
 from selva_daemon.client import Client
 from selva_daemon.places import Places
-from selva_daemon.settings import DaemonSettings
 from selva_otio import StemTrack
 from selva_plugins.errors import HostError
 from selva_plugins.hosts.resolve_headless import (
@@ -28,7 +27,6 @@ from selva_plugins.hosts.resolve_headless import (
 from selva_plugins.hosts.resolve_studio import StudioBridge
 from selva_plugins.wishes import Wishes
 
-from tests.selva_daemon.daemons import serving
 from tests.selva_daemon.flashes import write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
@@ -37,14 +35,6 @@ from tests.selva_plugins.resolve.double.external import ExternalDoor
 from tests.selva_plugins.resolve.scenes import Scene, build_scene
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
-    folder = tmp_path_factory.mktemp("selva")
-    places = Places(state=folder / "state", cache=folder / "cache", config=folder / "config")
-    with serving(places, DaemonSettings(drain_timeout_s=0.2)):
-        yield places
 
 
 @pytest.fixture

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import pytest
 import soundfile
 from scipy.signal import resample_poly
 from selva_daemon.places import Places
-from selva_daemon.settings import DaemonSettings
 
 from selva_core.training.measures import f1, find_onsets, match_onsets
-from tests.selva_daemon.daemons import serving
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.conversation import open_conversation
 from tests.selva_plugins.resolve.double import model
@@ -26,13 +22,6 @@ from tests.selva_plugins.resolve.scenes import build_scene
 EXAMPLES = Path(__file__).parents[3] / "examples"
 RATE = Fraction(25)
 AT, FIRST, NUM_FRAMES = 40, 25, 100
-
-
-@pytest.fixture
-def places(tmp_path: Path) -> Iterator[Places]:
-    places = Places(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
-    with serving(places, DaemonSettings(drain_timeout_s=0.2)):
-        yield places
 
 
 def heard_s(timeline: model.Timeline, track: str) -> list[float]:
