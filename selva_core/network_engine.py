@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -27,13 +28,14 @@ from selva_core.engine import (
 from selva_core.errors import RenderCancelled, SelvaError
 from selva_core.kept_features import KeptTokens
 from selva_core.known_prompts import KnownPrompts
+from selva_core.long_sound import collect_samples
 from selva_core.models import Model
 from selva_core.network import Network
 from selva_core.picture_tokens import PictureTokens
 from selva_core.prompt_tokens import PromptTokenizer, TokenizedPrompt
 from selva_core.render_meter import PROMPT_COST, SEGMENT_COST, SOUND_COST, STEP_COST, Stage
 from selva_core.sampler import draw_noise, integrate, tie_windows
-from selva_core.sound_decoder import VOCODER_BLOCKS_TOGETHER, decode_sound
+from selva_core.sound_decoder import VOCODER_BLOCKS_TOGETHER, iter_sound
 from selva_core.stem_flow import StemConditions, StemFlow
 from selva_core.windows import WindowPlan, plan_windows
 
@@ -250,21 +252,27 @@ class NetworkEngine:
         num_samples = math.floor(order.picture.duration_s * spec.sample_rate_hz + Fraction(1, 2))
         waveforms = []
         for stem_latents, request in zip(latents, order.requests, strict=True):
-            wave = decode_sound(
-                self._network, stem_latents, limit=self._sound_limit, check=lambda: company.check(rendering)
-            )
-            samples = np.zeros(num_samples, dtype=np.float32)
-            samples[: len(wave)] = wave[:num_samples].numpy()
+            blocks = self._iter_decoded(rendering, stem_latents, SOUND_COST * len(plan.windows), company)
             prompt = self._loaded.tokenizer.tokenize(request.prompt)
             waveforms.append(
                 Waveform(
-                    samples=samples,
+                    samples=collect_samples(blocks, num_samples),
                     sample_rate_hz=spec.sample_rate_hz,
                     warnings=tuple(self._warnings_about(prompt)),
                 )
             )
-            rendering.meter.spend("sound", SOUND_COST * len(plan.windows))
         return waveforms
+
+    def _iter_decoded(
+        self, rendering: Rendering, latents: Tensor, cost: float, company: Company
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """latents (N, C) -> blocks of its sound; each is worth its share of `cost`."""
+        num_samples = len(latents) * self._network.spec.latent_hop_samples
+        for block in iter_sound(
+            self._network, latents, limit=self._sound_limit, check=lambda: company.check(rendering)
+        ):
+            yield block.numpy()
+            rendering.meter.spend("sound", cost * len(block) / num_samples)
 
     def _warnings_about(self, prompt: TokenizedPrompt) -> Iterable[str]:
         if prompt.num_pieces > prompt.num_read:

@@ -10,7 +10,7 @@ Letters: N latents, C channels, M mels, R mel frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import torch
@@ -29,50 +29,86 @@ _BLOCK_FRAMES = 160
 _ACTIVATION_REACH = 6  # samples: 12 taps up and 12 down at twice the rate
 
 
-def decode_sound(
+def iter_sound(
     network: Network, latents: Tensor, *, limit: BatchLimit, check: Callable[[], None]
-) -> Tensor:
-    """latents (N, C) as the VAE knows them -> float32 (N * samples per latent) on the CPU.
+) -> Iterator[Tensor]:
+    """latents (N, C) as the VAE knows them -> blocks that together are float32 (N * samples per latent), on the CPU.
 
-    limit: how many blocks of mel frames go through the vocoder together. `check` may raise to stop.
+    limit: how many stretches of mel frames go through the vocoder together. `check` may raise to stop.
     Raises OutOfMemoryError.
     """
     window_latents = network.spec.num_latents(network.spec.window_s)
-    mel = decode_mel(network.vae, latents, window_latents=window_latents, check=check)
-    return decode_wave(network.vocoder, mel, limit=limit, check=check)
+    mel = iter_mel(network.vae, latents, window_latents=window_latents, check=check)
+    return iter_wave(network.vocoder, mel, limit=limit, check=check)
 
 
-def decode_mel(
+def iter_mel(
     vae: Vae, latents: Tensor, *, window_latents: int, check: Callable[[], None] = lambda: None
-) -> Tensor:
-    """latents (N, C) -> mel (M, R), float32 on the latents' device."""
-    runs = _spread_runs(len(latents), window_latents)
+) -> Iterator[Tensor]:
+    """latents (N, C) -> stretches (M, r) that together are the mel (M, R), float32 on the latents' device."""
     per_latent = vae.spec.frames_per_latent
+    runs = _spread_runs(len(latents), window_latents)
     frames = [slice(run.start * per_latent, run.stop * per_latent) for run in runs]
-    mel = latents.new_zeros(vae.spec.num_mels, len(latents) * per_latent)
-    for run, places, weights in zip(runs, frames, blend_weights(frames), strict=True):
+    ends = [places.start for places in frames[1:]] + [
+        frames[-1].stop
+    ]  # how far the mel is done after each run
+    unfinished = latents.new_zeros(vae.spec.num_mels, 0)
+    for run, places, weights, end in zip(runs, frames, blend_weights(frames), ends, strict=True):
         check()
-        mel[:, places] += torch.from_numpy(weights).to(mel.device) * vae.decode(latents[None, run])[0]
-    return mel
+        share = torch.from_numpy(weights).to(latents.device) * vae.decode(latents[None, run])[0]
+        share[:, : unfinished.shape[1]] += unfinished
+        num_done = end - places.start
+        yield share[:, :num_done]
+        unfinished = share[:, num_done:]
 
 
-def decode_wave(
-    vocoder: Vocoder, mel: Tensor, *, limit: BatchLimit, check: Callable[[], None] = lambda: None
-) -> Tensor:
-    """mel (M, R) -> float32 (R * hop) on the CPU, the same to rounding however it is cut into blocks."""
-    num_frames, hop = mel.shape[1], vocoder.spec.hop_samples
+def iter_wave(
+    vocoder: Vocoder, mel: Iterable[Tensor], *, limit: BatchLimit, check: Callable[[], None] = lambda: None
+) -> Iterator[Tensor]:
+    """Stretches (M, r) of a mel -> blocks of its sound, float32 (r * hop) on the CPU.
+
+    Together they are the same to rounding however the mel is cut.
+    """
     context = count_context_frames(vocoder.spec)
-    wave = torch.empty(num_frames * hop)
+    num_together = limit.num_items * _BLOCK_FRAMES
+    for stretch, first, end in _iter_with_context(mel, num_frames=num_together, context=context):
+        yield _decode_stretch(vocoder, stretch, first, end, limit=limit, check=check)
+
+
+def _iter_with_context(
+    stretches: Iterable[Tensor], *, num_frames: int, context: int
+) -> Iterator[tuple[Tensor, int, int]]:
+    """Cut a mel into pieces of `num_frames`: each with its place in a tensor that has up to `context` more around."""
+    coming = iter(stretches)
+    held = next(coming)
+    first, is_whole = 0, False
+    while not is_whole or first < held.shape[1]:
+        while not is_whole and held.shape[1] < first + num_frames + context:
+            stretch = next(coming, None)
+            is_whole = stretch is None
+            held = held if stretch is None else torch.cat([held, stretch], dim=1)
+        end = min(first + num_frames, held.shape[1])
+        yield held[:, : end + context], first, end
+        held = held[:, max(end - context, 0) :]
+        first = min(end, context)
+
+
+def _decode_stretch(
+    vocoder: Vocoder, mel: Tensor, first: int, end: int, *, limit: BatchLimit, check: Callable[[], None]
+) -> Tensor:
+    """The sound of the frames from `first` to `end` of a mel (M, R), float32 on the CPU."""
+    hop, context = vocoder.spec.hop_samples, count_context_frames(vocoder.spec)
+    made: list[Tensor] = []
 
     def decode(blocks: Sequence[int]) -> None:
         check()
-        first, last = blocks[0], min(blocks[-1] + _BLOCK_FRAMES, num_frames)
-        lead = min(context, first)
-        piece = vocoder(mel[None, :, first - lead : last + context])[0]
-        wave[first * hop : last * hop] = piece[lead * hop : (lead + last - first) * hop].cpu()
+        begin, stop = blocks[0], min(blocks[-1] + _BLOCK_FRAMES, end)
+        lead = min(context, begin)
+        piece = vocoder(mel[None, :, begin - lead : stop + context])[0]
+        made.append(piece[lead * hop : (lead + stop - begin) * hop].cpu())
 
-    limit.run(range(0, num_frames, _BLOCK_FRAMES), decode)
-    return wave
+    limit.run(range(first, end, _BLOCK_FRAMES), decode)
+    return torch.cat(made)
 
 
 def count_context_frames(spec: VocoderSpec) -> int:

@@ -15,7 +15,7 @@ from selva_core.errors import OutOfMemoryError, WeightsMismatchError
 from selva_core.nano_spec import NANO_SPEC
 from selva_core.network import Vae, Vocoder
 from selva_core.prompt_tokens import Pieces, PromptTokenizer, load_tokenizer, read_pieces
-from selva_core.sound_decoder import count_context_frames, decode_mel, decode_wave
+from selva_core.sound_decoder import count_context_frames, iter_mel, iter_wave
 from selva_core.specs import VOCODER_16K, VOCODER_44K, VocoderSpec
 from selva_core.stand_in import build_stand_in, stand_in_tensor
 
@@ -79,7 +79,10 @@ def test_vocoder_in_blocks_gives_what_it_gives_at_once(spec: VocoderSpec) -> Non
     vocoder = Vocoder(spec).eval()
     mel = torch.randn(spec.num_mels, 350)
     whole = vocoder(mel[None])[0]
-    pieces = decode_wave(vocoder, mel, limit=BatchLimit(1))
+    stretches = [mel[:, :1], mel[:, 1:171], mel[:, 171:180], mel[:, 180:]]
+    blocks = list(iter_wave(vocoder, stretches, limit=BatchLimit(1)))
+    pieces = torch.cat(blocks)
+    assert len(blocks) > 1
     assert pieces.shape == whole.shape
     assert (pieces - whole).abs().max() <= 1e-5 * whole.abs().max()
 
@@ -103,11 +106,12 @@ def test_long_latents_are_decoded_as_their_runs_with_no_gap() -> None:
     torch.manual_seed(0)
     vae = Vae(NANO_SPEC.vae, has_encoder=False).eval()
     latents = torch.randn(600, NANO_SPEC.vae.latent_channels)
-    mel = decode_mel(vae, latents, window_latents=250)
+    mel = torch.cat(list(iter_mel(vae, latents, window_latents=250)), dim=1)
     assert mel.shape == (NANO_SPEC.vae.num_mels, 1200)
     first_run = vae.decode(latents[None, :250])[0]
     assert torch.allclose(mel[:, :300], first_run[:, :300], atol=1e-5)
-    assert torch.equal(decode_mel(vae, latents[:250], window_latents=250), vae.decode(latents[None, :250])[0])
+    [alone] = iter_mel(vae, latents[:250], window_latents=250)
+    assert torch.equal(alone, vae.decode(latents[None, :250])[0])
 
 
 def words(text: str) -> list[int]:

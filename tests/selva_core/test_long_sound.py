@@ -1,0 +1,75 @@
+"""Sound that is put aside on the disk: the same samples, nothing left behind, a clear error when there is no room."""
+
+from __future__ import annotations
+
+import errno
+import io
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from selva_core import long_sound
+from selva_core.errors import OutputError
+from selva_core.long_sound import collect_samples
+
+
+def iter_blocks(num_samples: int) -> Iterator[npt.NDArray[np.float32]]:
+    yield from np.array_split(np.arange(num_samples, dtype=np.float32), 7)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything longer than ten samples goes to the disk, here."""
+    monkeypatch.setattr(long_sound, "IN_MEMORY_SAMPLES", 10)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("num_wanted", [5, 10, 11, 90, 100, 130])
+def test_samples_are_the_blocks_cut_or_padded_to_the_length(scratch: Path, num_wanted: int) -> None:
+    samples = collect_samples(iter_blocks(100), num_wanted)
+    expected = np.zeros(num_wanted, dtype=np.float32)
+    expected[:100] = np.arange(min(num_wanted, 100))
+    assert samples.dtype == np.float32
+    assert np.array_equal(samples, expected)
+    assert isinstance(samples, np.memmap) == (num_wanted > 10)
+
+
+def test_nothing_lies_in_the_folder_while_the_sound_is_read(scratch: Path) -> None:
+    samples = collect_samples(iter_blocks(100), 100)
+    assert list(scratch.iterdir()) == []
+    samples[0] = 7.0  # a change of the array is the caller's own
+    assert samples[0] == 7.0
+
+
+def test_a_full_disk_is_told_with_the_room_that_is_needed(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullDisk(io.BytesIO):
+        def write(self, content: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullDisk())
+    with pytest.raises(OutputError, match=r"2 MB .* No space left on device.*TMPDIR") as error:
+        collect_samples(iter_blocks(500_000), 500_000)
+    assert error.value.facts["path"] == str(scratch)
+    assert len(collect_samples(iter_blocks(10), 10)) == 10
+
+
+def test_what_stops_the_blocks_stops_the_collecting(scratch: Path) -> None:
+    def stop() -> Iterator[npt.NDArray[np.float32]]:
+        yield np.ones(20, dtype=np.float32)
+        raise InterruptedError("cancelled")
+
+    with pytest.raises(InterruptedError, match="cancelled"):
+        collect_samples(stop(), 100)
+    assert list(scratch.iterdir()) == []
