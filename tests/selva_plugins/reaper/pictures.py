@@ -93,7 +93,10 @@ def _draw_result(world: World, bridge: FakeBridge, item: Item, other: Item, fold
     plan = [plan_for(world, item, num_takes=2), plan_for(world, item, track="Steps", cue="2", num_takes=2)]
     plan.append(plan_for(world, other, cue="3"))
     world.project.track_of(other).items.remove(other)
-    notice = "selva-nano was not trained for this prompt, and may make no sound or another one; a published model knows more: see `selva models list` and `selva models pull`"
+    notice = (
+        "selva-nano was not trained for this prompt, and may make no sound or another one; "
+        "a published model knows more: see `selva models list` and `selva models pull`"
+    )
     bridge.finish(plan, notices=[notice])
     world.tick(30)
     return _save(world, folder / "reaper-result.png")

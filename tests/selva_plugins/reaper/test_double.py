@@ -116,15 +116,19 @@ def test_proper_script_is_not_complained_about(world: World) -> None:
 
 
 def test_handles_stay_what_they_are_however_often_they_are_asked_for(world: World) -> None:
-    with_item(world)
+    items = [Item.showing(VIDEO, position_s=float(number), length_s=1.0) for number in range(8)]
+    world.add_project().tracks.append(Track(name="V1", items=items))
     run(
         world,
         """
-        for _ = 1, 4000 do
-          local item = reaper.GetMediaItem(0, 0)
-          reaper.GetMediaItemInfo_Value(item, "D_POSITION")
-          reaper.GetMediaItemTakeInfo_Value(reaper.GetActiveTake(item), "D_PLAYRATE")
-          reaper.GetMediaTrackInfo_Value(reaper.GetMediaItem_Track(item), "B_MUTE")
+        for _ = 1, 1500 do
+          for index = 0, 7 do
+            local item = reaper.GetMediaItem(0, index)
+            reaper.GetMediaItemTakeInfo_Value(reaper.GetActiveTake(item), "D_PLAYRATE")
+            reaper.GetMediaItem_Track(item)
+            local garbage = {}
+            for number = 1, 10 do garbage[number] = {} end
+          end
         end
         """,
     )
