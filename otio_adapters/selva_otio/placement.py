@@ -143,6 +143,9 @@ class _StemLayer:
             lane.items = stays
             self.taken |= {placed.cue for placed in stays if placed.cue}
             self._old_lane |= {placed.cue: lane for placed in goes}
+        self.taken -= (
+            self._old_lane.keys()
+        )  # a copy an editor made takes nothing from the stem it was made of
 
     def put(self, cue: Cue, item: otio.schema.Clip) -> None:
         """On the lane it was on before, else on the first that is free there, else on a new one."""

@@ -229,3 +229,19 @@ def test_three_renders_in_a_row_add_no_tracks(timeline: otio.schema.Timeline) ->
     once = render(timeline, "one").timeline
     thrice = render(render(once, "two").timeline, "one").timeline
     assert thrice.to_json_string() == once.to_json_string()
+
+
+def test_a_copy_that_an_editor_made_stays_beside_the_new_stem(
+    timeline: otio.schema.Timeline, cut: CutBuilder
+) -> None:
+    first = render(timeline, "one", ("Dog",)).timeline
+    track = audio_track(first, "Dog")
+    copied = next(iter(track.find_clips())).clone()
+    track.extend([cut.gap(10), copied])
+    again = render(first, "two", ("Dog",))
+    assert again.kept == ()
+    assert layout(again.timeline)["Dog"] == [
+        ("Dog-a-two-1", 0, 20),
+        ("Dog-b-two-1", 25, 55),
+        ("Dog-a-one-1", 65, 85),
+    ]
