@@ -52,7 +52,7 @@ def merge_stem_tracks(document: Document, timeline: otio.schema.Timeline, base_f
         for element in elements:
             audio.remove(element)
     _restore_definitions(document.root, defined)
-    number_links(sequence)
+    number_links(sequence, items.prefix)
 
 
 def _write_stem_track(

@@ -191,13 +191,19 @@ def finish_track(element: ET.Element, track: otio.schema.Track, channel: int | N
         add(element, "outputchannelindex", channel + 1)
 
 
-def number_links(sequence: ET.Element) -> None:
-    """Links of channels need the numbers of tracks and clips, which are known only when all are there."""
+def number_links(sequence: ET.Element, prefix: str = "") -> None:
+    """Links of channels need the numbers of tracks and clips, which are known only when all are there.
+
+    prefix: of the ids of the items that are ours; links of others stay as they are.
+    """
     places: dict[str, tuple[int, int]] = {}
+    ours: list[ET.Element] = []
     for track_number, track in enumerate(sequence.findall("media/audio/track"), start=1):
         for clip_number, item in enumerate(track.findall("clipitem"), start=1):
-            places[item.get("id", "")] = track_number, clip_number
-    for link in sequence.findall("media/audio/track/clipitem/link"):
+            item_id = item.get("id", "")
+            places[item_id] = track_number, clip_number
+            ours += item.findall("link") if item_id.startswith(prefix) else []
+    for link in ours:
         place = places.get(link.findtext("linkclipref") or "")
         if place is not None and link.find("trackindex") is None:
             add(link, "trackindex", place[0])

@@ -115,6 +115,18 @@ def test_media_paths_of_windows_and_of_shares_are_read(premiere: otio.schema.Tim
     assert paths == {"C:/Media/Day 1/A001.mov", "//server/share/B002.mov"}
 
 
+def test_a_sequence_of_resolve_is_read_drop_frame_and_all() -> None:
+    timeline = load_timeline(DATA / "resolve.xml")
+    sheet = spot_timeline(timeline, [DOG], base_folder=Path("/"))
+    (clip,) = sheet.clips
+    assert (sheet.clock.timecode(clip.record_start_s), sheet.clock.drop_frame) == ("01:00:00;00", True)
+    assert clip.media_start_s == Fraction(50 * 1001, 30_000)
+    assert clip.source_timecode == "10:00:01;20"
+    assert [track.name for track in timeline.tracks] == ["V1", "A1"]
+    (sound,) = timeline.audio_tracks()[0].find_clips()
+    assert not list(sound.effects)  # a level of 1 and a pan are no edits
+
+
 def test_colours_of_markers_are_the_nearest_known(premiere: otio.schema.Timeline) -> None:
     marker = next(marker for clip in premiere.find_clips() for marker in clip.markers)
     assert marker.color == "BLUE"

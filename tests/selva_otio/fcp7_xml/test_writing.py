@@ -247,8 +247,9 @@ def other_than_stems(path: Path) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def test_a_document_keeps_all_that_is_not_ours(tmp_path: Path) -> None:
-    source = DATA / "premiere.xml"
+@pytest.mark.parametrize("name", ["premiere.xml", "resolve.xml"])
+def test_a_document_keeps_all_that_is_not_ours(tmp_path: Path, name: str) -> None:
+    source = DATA / name
     timeline = place(load_timeline(source), tmp_path, takes=2)
     written = write_timeline(timeline, tmp_path / "out.xml")
     assert other_than_stems(tmp_path / "out.xml") == other_than_stems(source)
