@@ -5,10 +5,10 @@ Decoded from memory by a codec that the suffix names, so that nothing in a file 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +19,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from selva_core.engine import ImageSequence
+from selva_core.engine import ImageSequence, PictureRange
 from selva_core.errors import MediaNotFoundError, MediaUnreadableError, NoVideoStreamError
 from selva_core.image_sequence import find_images
 from selva_core.media import ShownFrame
@@ -72,10 +72,6 @@ class ImageReader:
         """No file is held open."""
 
     @property
-    def frame_rate_hz(self) -> Fraction:
-        return self._images.rate_hz
-
-    @property
     def frame_s(self) -> Fraction:
         """How long each picture is shown."""
         return 1 / self._images.rate_hz
@@ -85,23 +81,42 @@ class ImageReader:
         """When the last picture stops being shown."""
         return len(self._laid.played) * self.frame_s
 
-    @cached_property
-    def first_picture(self) -> VideoFrame:
-        """The first image whose file is there."""
-        return self._decode(self._laid.there[0])
+    def require_images(self, picture: PictureRange) -> None:
+        """Raise MediaNotFoundError where an image that a range shows is missing and nothing is to be seen instead.
+
+        Asked first, so that nothing is decoded or rendered in vain.
+        """
+        if self._images.missing != "error":
+            return
+        starts_at, ends_at = (
+            at_s / self.frame_s
+            for at_s in (picture.start_s, picture.start_s + picture.speed * picture.duration_s)
+        )
+        if picture.speed < 0:
+            first, last = math.floor(ends_at) + 1, math.ceil(starts_at)
+        else:
+            first, last = math.floor(starts_at), max(math.ceil(ends_at) - 1, math.floor(starts_at))
+        shown = self._laid.played[max(first, 0) : last + 1]
+        there = set(self._laid.there)
+        missing = [number for number in shown if number not in there]
+        if missing:
+            file = self._laid.pattern.file(missing[0])
+            raise MediaNotFoundError(
+                f"image {file.name} is missing ({len(missing)} of the {len(shown)} that are shown are); render it, or "
+                'let missing images be held ("hold") or black ("black")',
+                path=str(file),
+            )
 
     def iter_shown(
         self, first_s: Fraction, *, decoded: Callable[[], None] | None = None
     ) -> Iterator[ShownFrame]:
         """Yield pictures from the one on screen at `first_s` to the end; see `MediaReader.iter_shown`.
 
-        Raises MediaNotFoundError at an image that is not there, unless the sequence says what is seen instead;
-        MediaUnreadableError.
+        What is missing is held or black. Raises MediaUnreadableError.
         """
         count = len(self._laid.played)
-        first = min(max(first_s // self.frame_s, 0), count - 1)
         held: tuple[int, VideoFrame] | None = None
-        for index in range(first, count):
+        for index in range(self._index_at(first_s), count):
             number = self._seen_number(self._laid.played[index])
             if number is None:
                 frame = _black_picture()
@@ -119,22 +134,16 @@ class ImageReader:
                 is_last=index == count - 1,
             )
 
+    def _index_at(self, media_s: Fraction) -> int:
+        return min(max(media_s // self.frame_s, 0), len(self._laid.played) - 1)
+
     def _seen_number(self, number: int) -> int | None:
         """The image that is seen at the place of `number`; None for black."""
         there = self._laid.there
         before = bisect_right(there, number) - 1
         if before >= 0 and there[before] == number:
             return number
-        if self._images.missing == "black":
-            return None
-        if self._images.missing == "hold":
-            return there[max(before, 0)]
-        missing = self._laid.pattern.file(number)
-        raise MediaNotFoundError(
-            f"image {missing.name} is missing ({len(self._laid.played) - len(there)} of {len(self._laid.played)} are); "
-            'render it, or let the sequence\'s missing images be held ("hold") or black ("black")',
-            path=str(missing),
-        )
+        return there[max(before, 0)] if self._images.missing == "hold" else None
 
     def _decode(self, number: int) -> VideoFrame:
         path = self._laid.pattern.file(number)

@@ -41,7 +41,9 @@ class MovingPicture(Protocol):
 def open_picture(picture: PictureRange) -> MovingPicture:
     """Open what a range is a range of. Raises MediaError, RequestError."""
     if picture.images is not None:
-        return ImageReader(picture.path, picture.images)
+        images = ImageReader(picture.path, picture.images)
+        images.require_images(picture)
+        return images
     return MediaReader(picture.path)
 
 

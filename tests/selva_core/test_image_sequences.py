@@ -142,11 +142,38 @@ def test_a_missing_image_is_an_error_unless_the_sequence_says_what_is_seen(
 ) -> None:
     path = write_sequence(tmp_path, [n for n in range(1, 31) if n not in (8, 9)])
     whole = {"start_s": Fraction(0), "duration_s": Fraction(1)}
-    with pytest.raises(MediaNotFoundError, match=r"shot\.0008\.png is missing \(2 of 30 are\)"):
+    with pytest.raises(MediaNotFoundError, match=r"shot\.0008\.png is missing \(2 of the 25"):
         numbers_seen(path, images(), **whole)
     assert numbers_seen(path, images(missing="hold"), **whole)[5:11] == [6, 7, 7, 7, 10, 11]
     assert numbers_seen(path, images(missing="black"), **whole)[5:11] == [6, 7, 0, 0, 10, 11]
     assert numbers_seen(path, images(), start_s=Fraction(10, 25), duration_s=Fraction(16, 25))[0] == 11
+
+
+@pytest.mark.parametrize(
+    ("start", "num_frames", "speed", "missing"),
+    [
+        (10, 10, Fraction(1), {9, 20}),
+        (19, 10, Fraction(-1), {9, 20}),
+        (10, 10, Fraction(2), {9, 30}),
+        (10, 0, Fraction(0), {9, 11}),
+    ],
+)
+def test_only_images_that_are_shown_may_not_be_missing(
+    tmp_path: Path, start: int, num_frames: int, speed: Fraction, missing: set[int]
+) -> None:
+    path = write_sequence(tmp_path, sorted(set(range(40)) - missing))
+    picture = PictureRange(
+        path=path,
+        start_s=Fraction(start, 25),
+        duration_s=Fraction(num_frames or 10, 25),
+        speed=speed,
+        images=images(first=0, last=39),
+    )
+    read_frames(picture, size_px=SIZE_PX)
+    find_flashes(picture)
+    (tmp_path / f"shot.{start:04}.png").unlink()
+    with pytest.raises(MediaNotFoundError, match=f"shot.{start:04}.png is missing"):
+        read_frames(picture, size_px=SIZE_PX)
 
 
 def test_held_from_the_start_is_the_first_image_there_is(tmp_path: Path, numbers_seen: NumbersSeen) -> None:

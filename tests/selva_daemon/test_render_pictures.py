@@ -125,7 +125,7 @@ def test_a_hole_in_the_images_fails_its_clip_unless_it_is_held(
     report = run(*arguments, status=1)
     [failed] = report["failed"]
     assert failed["code"] == "media-not-found"
-    assert "plate.0020.png is missing (2 of 48 are)" in failed["message"]
+    assert "plate.0020.png is missing (2 of the 48 that are shown are)" in failed["message"]
     for policy in ("hold", "black"):
         [stem] = run(*arguments, "--missing-images", policy)["stems"]
         assert_near(clicks_of(stem), [18 * SAMPLES_PER_FRAME, 29 * SAMPLES_PER_FRAME])
