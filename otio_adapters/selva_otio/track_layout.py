@@ -132,15 +132,15 @@ def find_record_clock(timeline: otio.schema.Timeline) -> TimelineClock:
 
 
 def media_range_s(reference: otio.core.MediaReference, used: Iterable[Piece]) -> tuple[Fraction, Fraction]:
-    """First and last instant of a media file on its own clock: what it says, or what is used of it."""
+    """First and last instant of a media file on its own clock. Where it does not say, its clock is taken to start at
+    zero, and it reaches as far as it is used."""
     available = reference.available_range
     if available is not None:
         start_s = exact_seconds(available.start_time)
         return start_s, start_s + exact_seconds(available.duration)
     spans = [(piece.media_low_s, piece.media_high_s) for piece in used]
-    return min((low for low, _ in spans), default=Fraction(0)), max(
-        (high for _, high in spans), default=Fraction(0)
-    )
+    low_s = min((low for low, _ in spans), default=Fraction(0))
+    return min(low_s, Fraction(0)), max((high for _, high in spans), default=Fraction(0))
 
 
 def find_media_file(reference: otio.core.MediaReference | None, base_folder: Path) -> Path | None:

@@ -62,6 +62,10 @@ class _Composition:
                 path = find_media_file(piece.clip.media_reference, base_folder)
                 if path is not None:
                     self._pieces.setdefault(path, []).append(piece)
+        self._ranges = {
+            path: media_range_s(pieces[0].clip.media_reference, pieces)
+            for path, pieces in self._pieces.items()
+        }
 
     def build(self, name: str) -> None:
         composition = self._file.create.CompositionMob(name)
@@ -117,8 +121,7 @@ class _Composition:
             master, slot_id = self._find_master(path, kind, rate)
             if not piece.enabled or not track.track.enabled or end <= max(start, cursor):
                 continue  # further takes lie in the bin only
-            media_start_s, _ = media_range_s(piece.clip.media_reference, self._pieces[path])
-            first = _units(piece.media_low_s - media_start_s, rate)
+            first = _units(piece.media_low_s - self._ranges[path][0], rate)
             clip = master.create_source_clip(
                 slot_id=slot_id, start=first, length=end - start, media_kind=kind
             )
@@ -134,8 +137,7 @@ class _Composition:
         return self._masters[key]
 
     def _build_picture(self, path: Path, rate: Fraction) -> tuple[Any, int]:
-        pieces = self._pieces[path]
-        start_s, end_s = media_range_s(pieces[0].clip.media_reference, pieces)
+        start_s, end_s = self._ranges[path]
         length = max(1, _units(end_s, rate) - _units(start_s, rate))
         tape = self._new_mob("SourceMob", path, "tape", path.stem)
         tape.descriptor = self._file.create.TapeDescriptor()
@@ -147,8 +149,7 @@ class _Composition:
         return self._chain(path, source, tape, tape_slot, kind="picture", rate=rate, length=length)
 
     def _build_sound(self, path: Path, rate: Fraction) -> tuple[Any, int]:
-        pieces = self._pieces[path]
-        start_s, end_s = media_range_s(pieces[0].clip.media_reference, pieces)
+        pieces, (start_s, end_s) = self._pieces[path], self._ranges[path]
         header = load_wave_header(path) or WaveHeader(
             num_channels=1, sample_rate_hz=int(rate), bits_per_sample=24
         )

@@ -103,8 +103,9 @@ class ClipElements:
         else:
             if media.has_picture:
                 attributes["srcEnable"] = "audio"
-            if track.is_stem_track:
-                attributes["audioRole"] = _build_role(track.name)
+            role = str(piece.stem_facts.get("track", ""))
+            if role:
+                attributes["audioRole"] = _build_role(role)
         element = ET.Element("asset-clip", attributes)
         prompt = str(piece.stem_facts.get("prompt", ""))
         if prompt:

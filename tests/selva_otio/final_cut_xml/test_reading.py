@@ -69,7 +69,7 @@ def test_sound_of_a_clip_and_connected_sound_come_as_audio_tracks(tmp_path: Path
         '<asset-clip ref="w" lane="-1" name="w" offset="3604s" start="7s" duration="2s" audioRole="effects"/>'
         "</asset-clip>",
     )
-    places = {
+    places: dict[str, list[Any]] = {
         track.name: [
             (
                 item.name,
@@ -250,7 +250,7 @@ def test_a_marker_on_a_retimed_clip_lies_on_its_media(tmp_path: Path) -> None:
     assert exact_seconds(marker.marked_range.start_time) == 6
     assert exact_seconds(marker.marked_range.duration) == 2
     (rain,) = [cue for cue in spot(timeline).cues if cue.track == "Rain"]
-    assert (rain.clip.record_start_s, rain.clip.duration_s) == (1, 1)
+    assert [rain.clip.record_start_s, rain.clip.duration_s] == [Fraction(1), Fraction(1)]
 
 
 @pytest.mark.parametrize(

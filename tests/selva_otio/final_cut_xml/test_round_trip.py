@@ -168,3 +168,13 @@ def test_an_empty_timeline_is_a_project_with_a_gap(tmp_path: Path) -> None:
     back = through_fcpxml(otio.schema.Timeline(name="nothing"), tmp_path)
     assert back.name == "nothing"
     assert len(list(back.find_clips())) == 0
+
+
+def test_media_of_unknown_range_counts_from_its_first_frame(tmp_path: Path) -> None:
+    cut = CutBuilder(rate_hz=24.0)
+    clip = cut.clip("a", offset=30, frames=20)
+    clip.media_reference.available_range = None
+    back = through_fcpxml(cut.timeline(cut.track(clip)), tmp_path)
+    (read,) = back.find_clips()
+    assert read.source_range == cut.span(30, 20)
+    assert read.media_reference.available_range == cut.span(0, 50)
