@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -42,8 +43,8 @@ class Signer:
         """Whether something could be signed here. Raises RequestError, OutputError."""
         if find_spec("c2pa") is None:
             raise OutputError(
-                "Content Credentials need the package c2pa-python; install it with "
-                "pip install 'selva-bridge[c2pa]', or leave the signature out"
+                "Content Credentials need the package c2pa-python, which is not installed; install it with "
+                f"{sys.executable} -m pip install c2pa-python, or leave the signature out"
             )
         _find_algorithm(_read_pem(self.certificate, "certificate"), self.certificate)
         _check_key(_read_pem(self.key, "key"), self.key)

@@ -159,7 +159,7 @@ def test_without_the_package_the_way_to_it_is_said(
     tmp_path: Path, stem: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(content_credentials, "find_spec", lambda name: None)
-    with pytest.raises(OutputError, match=r"pip install 'selva-bridge\[c2pa\]'"):
+    with pytest.raises(OutputError, match=r"pip install c2pa-python"):
         sign(stem, make_signer(tmp_path))
 
 
