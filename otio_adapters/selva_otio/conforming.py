@@ -25,11 +25,11 @@ LABEL_COLOUR = "PURPLE"
 
 
 def conform_timeline(
-    timeline: otio.schema.Timeline, profile: HostProfile, *, keeps_metadata: bool, shows_takes: bool
+    timeline: otio.schema.Timeline, profile: HostProfile, *, keeps_metadata: bool, spreads_takes: bool
 ) -> otio.schema.Timeline:
-    """A clone for a file that keeps our metadata or not and shows several takes or not, and for a host."""
+    """A clone for a file and a host that keep our metadata or not. spreads_takes: lay takes beside one another."""
     conformed = timeline.clone()
-    if not shows_takes:
+    if spreads_takes:
         _spread_takes(conformed)
     if not keeps_metadata:
         _label_stems(conformed)

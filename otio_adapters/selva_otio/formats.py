@@ -66,9 +66,9 @@ class TimelineFormat:
     open, write: None where we do not read or write it; `advice` then says what to do instead. is_bundle: its media
     lies in it. keeps_metadata: whether what we write under "selva" comes back; if not, prompts also go into markers,
     and a file beside the timeline keeps the rest (`sidecars`). shows_takes: whether a clip can have several media;
-    if not, `write` gets further takes as disabled clips on tracks of their own. cannot_hold: what it loses, said
-    when it is written. keeps_rest: whether a timeline goes back into the file it was read from, so that all but its
-    stems stays as it was.
+    if not, `write` gets further takes as disabled clips on tracks of their own, unless it loses takes. cannot_hold:
+    what it loses, said when it is written. keeps_rest: whether a timeline goes back into the file it was read from,
+    so that all but its stems stays as it was.
     """
 
     name: str
@@ -208,7 +208,7 @@ FORMATS = (
         open=_beside(load_aaf),
         write=write_aaf,
         cannot_hold=(
-            *(FADES, GAINS, EFFECTS, TRANSITIONS, RETIMES, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS),
+            *(TAKES, FADES, GAINS, EFFECTS, TRANSITIONS, RETIMES, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS),
             *(OTHER_SOUND_FILES, DISABLED, CLIP_MARKERS, TIMELINE_MARKERS),
         ),
     ),
@@ -240,7 +240,7 @@ FORMATS = (
         open=_beside(load_mlt),
         write=write_mlt,
         cannot_hold=(
-            *(FADES, EFFECTS, TRANSITIONS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
+            *(TAKES, FADES, EFFECTS, TRANSITIONS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
             *(DISABLED, CLIP_MARKERS, TIMELINE_MARKERS),
         ),
     ),

@@ -14,7 +14,7 @@ from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
 from selva_otio.format_options import Destination, ProbeMedia, ReadOptions
 from selva_otio.formats import FORMATS, check_project_source, find_format, open_file
 from selva_otio.host_profiles import PLAIN, HostProfile
-from selva_otio.losses import describe_losses, only_stem_tracks
+from selva_otio.losses import TAKES, describe_losses, only_stem_tracks
 from selva_otio.media_clocks import count_from_timecode
 from selva_otio.media_search import find_missing_media
 from selva_otio.restoring import restore_stems
@@ -122,7 +122,7 @@ def write_timeline(
         timeline,
         profile,
         keeps_metadata=keeps_metadata,
-        shows_takes=row.shows_takes and profile.shows_takes,
+        spreads_takes=not (row.shows_takes and profile.shows_takes) and TAKES not in row.cannot_hold,
     )
     folder = base_folder or target.absolute().parent
     keeps_rest = row.keeps_rest(conformed)

@@ -270,6 +270,24 @@ def test_picture_counts_from_its_timecode_for_hosts_that_look_for_it(
     assert read.media_start_s == plain.media_start_s
 
 
+@pytest.mark.parametrize("suffix", [".otio", ".otioz", ".xml", ".fcpxml", ".rpp", ".edl", ".mlt"])
+def test_takes_come_through_or_are_said_to_be_lost(
+    timeline: otio.schema.Timeline, tmp_path: Path, suffix: str
+) -> None:
+    placed = render(timeline, tmp_path, "one").timeline
+    written = write_timeline(placed, tmp_path / f"out{suffix}")
+    if any("has no takes" in loss for loss in written.losses):
+        return
+    back = load_timeline(written.files[0])
+    urls = [
+        reference.target_url
+        for track in back.audio_tracks()
+        for clip in track.find_clips()
+        for reference in clip.media_references().values()
+    ]
+    assert {Path(url).stem for url in urls} == {f"{name}-one-{take}" for name in "ab" for take in (1, 2)}
+
+
 def test_kdenlive_is_told_what_it_leaves_out(cut_at_24: CutBuilder, tmp_path: Path) -> None:
     cut = cut_at_24
     nest = cut.nest(cut.track(cut.clip("n", offset=5, frames=60)))
