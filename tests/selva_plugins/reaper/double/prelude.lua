@@ -121,7 +121,7 @@ package.cpath = ""
 package.config = host.path_separator .. package.config:sub(2)
 
 -- Calls a deferred or first function, and stops one that keeps REAPER from drawing.
-local BUSY_INSTRUCTIONS = 100000000
+local BUSY_INSTRUCTIONS = 20000000
 return function(call)
   queued[call] = nil
   debug.sethook(function() error("the script ran for too long within one defer cycle", 2) end, "", BUSY_INSTRUCTIONS)

@@ -7,6 +7,7 @@ import importlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ class World(OpenProjects):
         host = runtime.table_from(
             {
                 b"functions": runtime.table_from(
-                    {name.encode(): self._bind(script, name) for name in self._signatures()}
+                    {name.encode(): self._bind(script, name) for name in self._signatures}
                 ),
                 b"gfx_functions": runtime.table_from(
                     {name.encode(): self._bind_gfx(script, name) for name in load_gfx_signatures()}
@@ -180,6 +181,7 @@ class World(OpenProjects):
         script.run_chunk = lambda text: loader(text, chunk_name)()  # type: ignore[attr-defined]
         return script
 
+    @cached_property
     def _signatures(self) -> dict[str, Signature]:
         """What this version of REAPER has, with its extensions."""
         version = parse_version(self.profile.version)
@@ -233,7 +235,7 @@ class World(OpenProjects):
     # Calls from Lua ---------------------------------------------------------------------------------------------------
 
     def _bind(self, script: Script, name: str) -> Callable[..., Any]:
-        signature = self._signatures()[name]
+        signature = self._signatures[name]
 
         def call(count: int, *values: Any) -> Any:
             self.current = script
