@@ -20,8 +20,8 @@ import platformdirs
 from selva_daemon.render import check_stems_folder, choose_model
 from selva_daemon.render_jobs import DEFAULT_SEED, RenderSettings
 from selva_daemon.render_report import RenderReport
-from selva_otio import Cue, CueSheet, SpotOptions, StemTrack, TimelineClock, spot_timeline
-from selva_otio.cue_rules import TRACK_PROMPT
+from selva_otio import Cue, CueSheet, SpotOptions, SpottedClip, StemTrack, TimelineClock, spot_timeline
+from selva_otio.cue_rules import TRACK_PROMPT, CueRule
 from selva_otio.cue_sheet_files import CueSheetRow, load_cue_sheet
 from selva_otio.stem_names import fold_name
 
@@ -43,15 +43,23 @@ Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Stretch:
-    """A part of the timeline that typed prompts are for; `track` None means all."""
+class _SelectedClip:
+    """Where a selected clip lies, in seconds after the timeline's start."""
 
-    track: str | None
+    track: str
     start_s: Fraction
     end_s: Fraction
 
-    def holds(self, track: str, middle_s: Fraction) -> bool:
-        return self.track in (None, track) and self.start_s <= middle_s < self.end_s
+    def is_seen_in(self, clip: SpottedClip) -> bool:
+        middle_s = clip.record_start_s + clip.duration_s / 2
+        return self.track == clip.video_track and self.start_s <= middle_s < self.end_s
+
+
+class _MarkedSound(CueSheetRow):
+    """A typed prompt for what lies between the timeline's in and out marks; it counts as typed, not as a cue sheet's."""
+
+    def to_rule(self, clock: TimelineClock) -> CueRule:
+        return replace(super().to_rule(clock), source=TRACK_PROMPT)
 
 
 def prepare(request: HostRequest) -> Prepared:
@@ -194,32 +202,30 @@ def spot_request(
         start_frame=told.start_frame,
         drop_frame=told.drop_frame,
     )
+    selected = _find_selected(snapshot, told)
+    marked = None if selected else _find_marks(snapshot, told)
+    rows = [] if cue_sheet is None else load_cue_sheet(cue_sheet)
     sheet = spot_timeline(
         told.timeline,
-        sounds,
+        sounds if marked is None else (),
         base_folder=Path.cwd(),
-        rows=_load_rows(cue_sheet),
+        rows=rows if marked is None else [*rows, *_mark_sounds(sounds, *marked)],
         options=options,
         clock=clock,
     )
     file_rate = project_rate(snapshot)
     if options.handles_s and file_rate is not None and file_rate != told.rate:
         sheet = _fit_handles(sheet, file_rate)
-    stretches = _wished_stretches(snapshot, told)
-    if stretches is None:
+    if not selected:
         return sheet
     kept = tuple(
         cue
         for cue in sheet.cues
-        if cue.source != TRACK_PROMPT
-        or any(
-            part.holds(cue.clip.video_track, cue.clip.record_start_s + cue.clip.duration_s / 2)
-            for part in stretches
-        )
+        if cue.source != TRACK_PROMPT or any(clip.is_seen_in(cue.clip) for clip in selected)
     )
     if not kept:
         raise NothingToRenderError(
-            "no clip with picture is selected or lies between the timeline's in and out marks"
+            "none of the selected clips has a picture that is seen; select others, or none"
         )
     return replace(sheet, cues=kept)
 
@@ -229,10 +235,6 @@ def _has_prompting_markers(snapshot: Facts) -> bool:
     owners = [timeline, *(item for track in timeline["video_tracks"] for item in track["items"])]
     names = (str(marker.get("name") or "") for owner in owners for marker in owner.get("markers", ()))
     return any(parse_span_name(name) for name in names)
-
-
-def _load_rows(cue_sheet: Path | None) -> list[CueSheetRow]:
-    return [] if cue_sheet is None else load_cue_sheet(cue_sheet)
 
 
 def _fit_handles(sheet: CueSheet, file_rate: Fraction) -> CueSheet:
@@ -245,12 +247,12 @@ def _fit_handles(sheet: CueSheet, file_rate: Fraction) -> CueSheet:
     return replace(sheet, cues=tuple(fit(cue) for cue in sheet.cues))
 
 
-def _wished_stretches(snapshot: Facts, told: HostTimeline) -> list[_Stretch] | None:
-    """Where typed prompts are for: the selected clips, else between the marks; None for everywhere."""
+def _find_selected(snapshot: Facts, told: HostTimeline) -> list[_SelectedClip]:
+    """The selected clips, where the version tells them."""
     timeline = snapshot["timeline"]
     selected = set(timeline.get("selected") or ())
-    chosen = [
-        _Stretch(
+    return [
+        _SelectedClip(
             track=track["name"],
             start_s=(item["start"] - told.start_frame) / told.rate,
             end_s=(item["start"] + item["duration"] - told.start_frame) / told.rate,
@@ -259,13 +261,39 @@ def _wished_stretches(snapshot: Facts, told: HostTimeline) -> list[_Stretch] | N
         for item in track["items"]
         if item.get("id") in selected
     ]
-    if chosen:
-        return chosen
+
+
+def _find_marks(snapshot: Facts, told: HostTimeline) -> tuple[Fraction, Fraction] | None:
+    """From where to where the timeline is marked, in seconds after its start; None where it is not.
+
+    Raises NothingToRenderError where no clip lies between the marks.
+    """
+    timeline = snapshot["timeline"]
     marks = (timeline.get("marks") or {}).get("video") or {}
     if not marks:
         return None
-    end_frame = marks.get("out", timeline["end_frame"] - told.start_frame - 1) + 1
-    return [_Stretch(track=None, start_s=marks.get("in", 0) / told.rate, end_s=end_frame / told.rate)]
+    first = int(marks.get("in", 0))
+    end = int(marks.get("out", timeline["end_frame"] - told.start_frame - 1)) + 1
+    low, high = told.start_frame + first, told.start_frame + end
+    items = (item for track in timeline["video_tracks"] for item in track["items"] if item.get("media"))
+    if not any(item["start"] < high and low < item["start"] + item["duration"] for item in items):
+        raise NothingToRenderError(
+            "no clip with picture lies between the timeline's in and out marks; move them, or clear them with Alt+X"
+        )
+    return first / told.rate, end / told.rate
+
+
+def _mark_sounds(sounds: Sequence[StemTrack], start_s: Fraction, end_s: Fraction) -> list[_MarkedSound]:
+    return [
+        _MarkedSound(
+            wanted=sound,
+            origin="typed prompt",
+            clip_pattern=None,
+            record_from=str(start_s),
+            record_to=str(end_s),
+        )
+        for sound in sounds
+    ]
 
 
 def find_project_folder(snapshot: Facts, *, videos_folder: Path | None = None) -> Path:

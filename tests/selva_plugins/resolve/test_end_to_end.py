@@ -306,15 +306,56 @@ def test_typed_prompts_are_for_the_selected_clips(talk: Talk, tmp_path: Path) ->
     assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [24]
 
 
-def test_without_a_selection_the_marked_range_counts(talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path)
+def test_without_a_selection_the_marked_range_counts_and_clips_are_cut_to_it(
+    talk: Talk, tmp_path: Path
+) -> None:
+    scene, media = flashing_scene(tmp_path, flashes=(12, 30))
     for at in (0, 24, 48):
-        scene.add_clip(media, at=at, frames=24)
-    scene.timeline.marks = {"video": {"in": 24, "out": 60}, "audio": {"in": 24, "out": 60}}
+        scene.add_clip(media, at=at, frames=24, source=5)
+    scene.timeline.marks = {"video": {"in": 30, "out": 59}, "audio": {"in": 30, "out": 59}}
     conversation = talk(build("20.2.2"), scene)
     conversation.type_prompts("Dog: small dog barking")
     conversation.choose("Generate stems")
-    assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [24, 48]
+    items = scene.timeline.tracks["audio"][1].items
+    assert [(item.start - 86400, item.duration) for item in items] == [(30, 18), (48, 12)]
+    assert clicks_on(scene.timeline, "Dog") == [sample_at(Fraction(at + 12 - 5, 24)) for at in (24, 48)]
+
+
+@pytest.mark.parametrize("marks", [{"in": 30}, {"out": 17}])
+def test_one_mark_leaves_the_other_end_open(marks: dict[str, int], talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=0, frames=48)
+    scene.timeline.marks = {"video": marks}
+    conversation = talk(build("20.2.2"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    conversation.choose("Generate stems")
+    (item,) = scene.timeline.tracks["audio"][1].items
+    assert (item.start - 86400, item.duration) == ((30, 18) if "in" in marks else (0, 18))
+
+
+def test_marks_around_nothing_are_said_so(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=0, frames=24)
+    scene.timeline.marks = {"video": {"in": 24, "out": 40}}
+    conversation = talk(build("20.2.2"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    assert "between the timeline's in and out marks" in conversation.choose("Generate stems").text
+    assert len(scene.timeline.tracks["audio"]) == 1
+
+
+def test_markers_are_heard_outside_the_marks_too(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    for at in (0, 24):
+        scene.add_clip(media, at=at, frames=24)
+    scene.timeline.marks = {"video": {"in": 24, "out": 47}}
+    scene.timeline.markers[5] = model.Marker("Blue", "Steps: boots on gravel", "", 1)
+    conversation = talk(build("20.2.2"), scene)
+    conversation.type_prompts("Dog: small dog barking")
+    conversation.choose("Generate stems")
+    starts = {
+        track.name: [item.start - 86400 for item in track.items] for track in scene.timeline.tracks["audio"]
+    }
+    assert starts == {"Audio 1": [], "Dog": [24], "Steps": [0]}
 
 
 def test_a_marker_on_a_clip_asks_for_sound_on_that_clip(talk: Talk, tmp_path: Path) -> None:
