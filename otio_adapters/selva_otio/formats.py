@@ -208,7 +208,7 @@ FORMATS = (
         open=_beside(load_aaf),
         write=write_aaf,
         cannot_hold=(
-            *(TAKES, FADES, GAINS, EFFECTS, TRANSITIONS, RETIMES, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS),
+            *(FADES, GAINS, EFFECTS, TRANSITIONS, RETIMES, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS),
             *(OTHER_SOUND_FILES, DISABLED, CLIP_MARKERS, TIMELINE_MARKERS),
         ),
     ),
