@@ -91,9 +91,8 @@ def write_bundle(
     """
     base_folder = base_folder or target.absolute().parent
     request = _build_request(timeline, base_folder, options)
-    if not _is_bundle(target):
-        _publish_new(request, target)
-    write_otio_file(request, target / TIMELINE_NAME)
+    if _is_bundle(target) or not _publish_new(request, target):
+        write_otio_file(request, target / TIMELINE_NAME)
     return open_bundle(target, base_folder=base_folder)
 
 
@@ -111,8 +110,8 @@ def _is_bundle(target: Path) -> bool:
     return True
 
 
-def _publish_new(request: otio.schema.Timeline, target: Path) -> None:
-    """Make the folder under another name and rename it; another writer may be first, which is as good."""
+def _publish_new(request: otio.schema.Timeline, target: Path) -> bool:
+    """Make the folder under another name and rename it; False when another writer was first."""
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.absolute().parent) as scratch:
             made = Path(scratch) / "new"
@@ -123,6 +122,8 @@ def _publish_new(request: otio.schema.Timeline, target: Path) -> None:
             except OSError:
                 if not _is_bundle(target):
                     raise
+                return False
+            return True
     except OSError as error:
         raise TimelineWriteError(f"cannot write {target}: {error.strerror or error}") from error
 
@@ -150,8 +151,7 @@ def _kept_options(timeline: otio.schema.Timeline) -> Mapping[str, Any]:
 def _ways_to_media(timeline: otio.schema.Timeline, base_folder: Path) -> dict[str, str]:
     """URL to the path from the bundle's folder, with slashes; what lies on another drive has none."""
     ways: dict[str, str] = {}
-    for reference, attribute in _iter_media(timeline):
-        url = getattr(reference, attribute)
+    for url in {getattr(reference, attribute) for reference, attribute in _iter_media(timeline)}:
         try:
             path = resolve_media_path(url, base_folder)
             if path.exists():
@@ -166,18 +166,25 @@ def _find_moved_media(timeline: otio.schema.Timeline, base_folder: Path) -> None
     ways = bundle_facts(timeline).get("media")
     if not isinstance(ways, Mapping):
         return
+    moved = {url: _find_moved(url, way, base_folder) for url, way in ways.items()}
     for reference, attribute in _iter_media(timeline):
-        url = getattr(reference, attribute)
-        way = ways.get(url)
-        if not isinstance(way, str) or not way or Path(way).is_absolute():
-            continue
-        try:
-            is_there = resolve_media_path(url, base_folder).exists()
-        except UnsupportedUrlError:
-            continue
-        moved = Path(os.path.normpath(base_folder / way))
-        if not is_there and moved.exists():
-            setattr(reference, attribute, build_media_url(moved) + ("/" if url.endswith("/") else ""))
+        url = moved.get(getattr(reference, attribute))
+        if url is not None:
+            setattr(reference, attribute, url)
+
+
+def _find_moved(url: str, way: object, base_folder: Path) -> str | None:
+    """The URL of what lies at the end of `way`; None when `url` itself leads somewhere, or nothing is there."""
+    if not isinstance(way, str) or not way or Path(way).is_absolute():
+        return None
+    try:
+        is_there = resolve_media_path(url, base_folder).exists()
+    except UnsupportedUrlError:
+        return None
+    path = Path(os.path.normpath(base_folder / way))
+    if is_there or not path.exists():
+        return None
+    return build_media_url(path) + ("/" if url.endswith("/") else "")
 
 
 def _iter_media(timeline: otio.schema.Timeline) -> Iterator[tuple[otio.core.MediaReference, str]]:
