@@ -28,6 +28,7 @@ from selva_otio.stem_names import fold_name
 import selva_core
 from selva_core.engine import SamplingSettings
 from selva_plugins.bridge import Prepared
+from selva_plugins.checks import Fact, build_fact
 from selva_plugins.errors import NothingToRenderError, SnapshotError
 from selva_plugins.hosts.resolve_plan import PlanFrame, build_stems
 from selva_plugins.hosts.resolve_snapshot import SNAPSHOT_SCHEMA
@@ -130,19 +131,17 @@ def read_timeline(snapshot: Facts) -> HostTimeline:
         ) from error
 
 
-def check(request: HostRequest) -> list[dict[str, str]]:
+def check(request: HostRequest) -> list[Fact]:
     """What the agent found out about its Resolve, and whether agent and bridge are of one version."""
     snapshot = parse_snapshot(request.snapshot)
     text = f"version {request.script_version}, the bridge is {selva_core.__version__}"
     is_same = request.script_version == selva_core.__version__
-    return [
-        {"title": "Resolve", "text": describe_application(snapshot), "level": "ok"},
-        {
-            "title": "Agent",
-            "text": text if is_same else f"{text}; run: selva host install resolve",
-            "level": "ok" if is_same else "warning",
-        },
-    ]
+    agent = (
+        build_fact("Agent", text)
+        if is_same
+        else build_fact("Agent", f"{text}; run: selva host install resolve", "warning")
+    )
+    return [build_fact("Resolve", describe_application(snapshot)), agent]
 
 
 def describe_application(snapshot: Facts) -> str:

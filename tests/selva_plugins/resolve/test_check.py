@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 from selva_daemon.instance_lock import InstanceLock
+from selva_plugins.bridge import answer_request
 from selva_plugins.hosts import resolve_install
 from selva_plugins.hosts.resolve_check import check_setup
 from selva_plugins.hosts.resolve_install import ENTRIES, ResolveHome, choose_homes
 from selva_plugins.hosts.resolve_studio import StudioBridge
 from selva_plugins.hosts.resolve_watch import WATCH_LOCK
+from selva_plugins.request_folder import PROTOCOL, REQUEST_SCHEMA, read_json, write_json
 
 import selva_core
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.double.external import ExternalDoor
+from tests.selva_plugins.resolve.faces import PythonFace
 from tests.selva_plugins.resolve.scenes import build_scene
 
 Facts = dict[str, tuple[str, str]]
@@ -129,6 +132,22 @@ def test_studio_that_hangs_is_a_warning(home: ResolveHome, open_host: OpenHost) 
     ):
         level, text = look(home, studio)["Studio from outside"]
     assert (level, "close any dialog" in text) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("version", "level"), [(selva_core.__version__, "ok"), ("0.0.1", "warning")], ids=["same", "old"]
+)
+def test_an_agent_that_asks_for_a_check_is_told_of_its_resolve_and_its_age(
+    version: str, level: str, open_host: OpenHost, tmp_path: Path
+) -> None:
+    snapshot = PythonFace(open_host(build("21.1.0"), build_scene())).snapshot()
+    request = {"schema": REQUEST_SCHEMA, "protocol": PROTOCOL, "host": "resolve", "action": "check"}
+    (tmp_path / "snapshot.json").write_text(json.dumps(snapshot), encoding="utf-8")
+    write_json(tmp_path / "request.json", {**request, "script_version": version})
+    answer_request(tmp_path)
+    resolve, agent = read_json(tmp_path / "status.json")["checks"]
+    assert resolve["text"] == "DaVinci Resolve Studio 21.1.0.17, letters through files"
+    assert (agent["level"], "selva host install resolve" in agent["text"]) == (level, level == "warning")
 
 
 def test_the_command_tells_and_its_status_says_whether_something_is_wrong(home: ResolveHome) -> None:
