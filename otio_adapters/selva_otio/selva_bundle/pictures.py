@@ -27,10 +27,12 @@ def picture_path(clip: SpottedClip, folder: Path) -> Path:
 
 def with_pictures(sheet: CueSheet, folder: Path) -> CueSheet:
     """The cue sheet with the bundle's pictures as stand-ins where there are some."""
+    if not (folder / PICTURES_FOLDER).is_dir():
+        return sheet
     stand_ins: Mapping[SpottedClip, SpottedClip] = {
         clip: replace(clip, stand_in=path)
         for clip in sheet.clips
         if not (path := picture_path(clip, folder)).is_symlink() and path.is_file()
     }
     cues = tuple(replace(cue, clip=stand_ins.get(cue.clip, cue.clip)) for cue in sheet.cues)
-    return replace(sheet, cues=cues) if stand_ins else sheet
+    return replace(sheet, cues=cues)
