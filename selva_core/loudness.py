@@ -1,13 +1,13 @@
 """How loud a sound is, as EBU R 128 counts it: measured and said, never corrected.
 
-FFmpeg's `ebur128` weighs and gates (ITU-R BS.1770-4, EBU Tech 3341 and 3342); the true peak is the highest
-value after oversampling to at least 192 kHz, as BS.1770-4 Annex 2 asks.
+Weighting, gates and windows: ITU-R BS.1770-4, EBU Tech 3341 (momentary, short-term), EBU Tech 3342 (range). The true
+peak is the highest value after oversampling to at least 192 kHz, as BS.1770-4 Annex 2 asks. FFmpeg runs the filters.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,11 +18,20 @@ from av.audio.frame import AudioFrame
 from av.filter.graph import Graph
 
 ABSOLUTE_GATE_LUFS = -70.0
-MOMENTARY_S, SHORT_TERM_S, RANGE_S = Fraction(2, 5), Fraction(3), Fraction(60)
+INTEGRATED_GATE_LU = -10.0
+RANGE_GATE_LU = -20.0
+RANGE_PERCENTILES = (0.10, 0.95)
+STEPS_PER_SECOND = 10
+MOMENTARY_STEPS, SHORT_TERM_STEPS = 4, 30
+RANGE_S = 60
 TRUE_PEAK_RATE_HZ = 192_000
 MAX_OVERSAMPLING = 4
 
+_OFFSET_LU = -0.691
 _PIECE_SAMPLES = 1 << 16
+
+Samples = npt.NDArray[np.float32]
+Powers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,59 +50,104 @@ class Loudness:
     max_short_term_lufs: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Biquad:
+    """A filter of second order, its a0 being 1."""
+
+    b: tuple[float, float, float]
+    a1: float
+    a2: float
+
+    def to_filter(self) -> tuple[str, str]:
+        b0, b1, b2 = self.b
+        values = f"a0=1:a1={self.a1!r}:a2={self.a2!r}:b0={b0!r}:b1={b1!r}:b2={b2!r}"
+        return "biquad", f"{values}:precision=f64"
+
+
+def design_weighting(sample_rate_hz: int) -> tuple[Biquad, Biquad]:
+    """The two filters of BS.1770-4 (head and low frequencies) at any rate.
+
+    The standard tables them for 48 kHz; these are the analogue filters behind the table, by the bilinear transform.
+    """
+    k, q = math.tan(math.pi * 1681.974450955533 / sample_rate_hz), 0.7071752369554196
+    high = 10 ** (3.999843853973347 / 20)
+    band = high**0.4996667741545416
+    a0 = 1 + k / q + k * k
+    head = Biquad(
+        b=((high + band * k / q + k * k) / a0, 2 * (k * k - high) / a0, (high - band * k / q + k * k) / a0),
+        a1=2 * (k * k - 1) / a0,
+        a2=(1 - k / q + k * k) / a0,
+    )
+    k, q = math.tan(math.pi * 38.13547087602444 / sample_rate_hz), 0.5003270373238773
+    a0 = 1 + k / q + k * k
+    return head, Biquad(b=(1.0, -2.0, 1.0), a1=2 * (k * k - 1) / a0, a2=(1 - k / q + k * k) / a0)
+
+
 class LoudnessMeter:
-    """Measures mono float32 blocks, -1..1, in passing; what it keeps grows neither with their length nor number."""
+    """Measures mono float32 blocks, -1..1, in passing; it keeps ten numbers per second."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._sample_rate_hz = sample_rate_hz
-        self._num_samples = 0
-        self._weighing = _FilterGraph(sample_rate_hz, ("ebur128", "metadata=1:framelog=quiet"))
+        weighting = [biquad.to_filter() for biquad in design_weighting(sample_rate_hz)]
+        self._weighting = _FilterGraph(sample_rate_hz, [("aformat", "sample_fmts=dblp"), *weighting])
         oversampling = min(MAX_OVERSAMPLING, max(1, TRUE_PEAK_RATE_HZ // sample_rate_hz))
-        self._oversampling = _FilterGraph(sample_rate_hz, ("aresample", str(oversampling * sample_rate_hz)))
+        oversampled = ("aresample", str(oversampling * sample_rate_hz))
+        self._oversampling = _FilterGraph(sample_rate_hz, [oversampled])
         self._peak = 0.0
-        self._last: dict[str, str] = {}
-        self._max_momentary = self._max_short_term = -math.inf
+        self._powers: list[float] = []
+        self._pending: Powers = np.zeros(0)
+        self._num_summed = 0
 
-    def watch(self, blocks: Iterable[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
+    def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
         """Yield the blocks as they are, measured; what passes full scale counts as clipped."""
         for block in blocks:
             for first in range(0, len(block), _PIECE_SAMPLES):
                 self._measure(np.clip(block[first : first + _PIECE_SAMPLES], -1.0, 1.0))
-            self._num_samples += len(block)
             yield block
 
     def read(self) -> Loudness:
         """The loudness of all blocks; nothing can be measured after."""
         self._measure(None)
-        duration_s = Fraction(self._num_samples, self._sample_rate_hz)
-        has_momentary, has_short_term = duration_s >= MOMENTARY_S, duration_s >= SHORT_TERM_S
-        integrated_lufs = _audible(float(self._last.get("lavfi.r128.I", "-inf"))) if has_momentary else None
-        has_range = duration_s >= RANGE_S and integrated_lufs is not None
+        momentary, short_term = self._windows(MOMENTARY_STEPS), self._windows(SHORT_TERM_STEPS)
         return Loudness(
-            integrated_lufs=integrated_lufs,
-            range_lu=float(self._last["lavfi.r128.LRA"]) if has_range else None,
+            integrated_lufs=_level_of(_gate(momentary, INTEGRATED_GATE_LU)),
+            range_lu=_range_of(short_term) if len(self._powers) >= RANGE_S * STEPS_PER_SECOND else None,
             max_true_peak_dbtp=20 * math.log10(self._peak) if self._peak > 0 else None,
-            max_momentary_lufs=_audible(self._max_momentary) if has_momentary else None,
-            max_short_term_lufs=_audible(self._max_short_term) if has_short_term else None,
+            max_momentary_lufs=_highest(momentary),
+            max_short_term_lufs=_highest(short_term),
         )
 
-    def _measure(self, block: npt.NDArray[np.float32] | None) -> None:
+    def _measure(self, block: Samples | None) -> None:
         if block is not None:
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
-        for frame in self._weighing.filtered(block):
-            if "lavfi.r128.I" not in frame.metadata:  # the last one, when shorter than 0.1 s
-                continue
-            self._last = dict(frame.metadata)
-            self._max_momentary = _higher(self._max_momentary, self._last["lavfi.r128.M"])
-            self._max_short_term = _higher(self._max_short_term, self._last["lavfi.r128.S"])
-        for frame in self._oversampling.filtered(block):
-            self._peak = max(self._peak, float(np.abs(frame.to_ndarray()).max(initial=0.0)))
+        for weighted in self._weighting.filtered(block):
+            self._sum_steps(weighted.astype(np.float64) ** 2)
+        for oversampled in self._oversampling.filtered(block):
+            self._peak = max(self._peak, float(np.abs(oversampled).max(initial=0.0)))
+
+    def _sum_steps(self, squares: Powers) -> None:
+        """Mean squares of whole steps of 0.1 s; the rest waits for what comes after."""
+        pending = np.concatenate([self._pending, squares])
+        while True:
+            end = (len(self._powers) + 1) * self._sample_rate_hz // STEPS_PER_SECOND - self._num_summed
+            if end > len(pending):
+                break
+            self._powers.append(float(pending[:end].mean()))
+            self._num_summed += end
+            pending = pending[end:]
+        self._pending = pending
+
+    def _windows(self, num_steps: int) -> Powers:
+        """Mean squares of all windows of so many steps, one step apart."""
+        if len(self._powers) < num_steps:
+            return np.zeros(0)
+        return np.convolve(self._powers, np.full(num_steps, 1 / num_steps), mode="valid")
 
 
 class _FilterGraph:
-    """One filter of FFmpeg, fed with mono sound."""
+    """A chain of FFmpeg's filters, fed with mono sound."""
 
-    def __init__(self, sample_rate_hz: int, audio_filter: tuple[str, str]) -> None:
+    def __init__(self, sample_rate_hz: int, audio_filters: Sequence[tuple[str, str]]) -> None:
         self._sample_rate_hz = sample_rate_hz
         self._next_pts = 0
         self._graph = Graph()
@@ -101,14 +155,12 @@ class _FilterGraph:
             sample_rate=sample_rate_hz, format="flt", layout="mono", time_base=Fraction(1, sample_rate_hz)
         )
         self._sink = self._graph.add("abuffersink")
-        name, arguments = audio_filter
-        stage = self._graph.add(name, arguments)
-        self._source.link_to(stage)
-        stage.link_to(self._sink)
+        stages = [self._graph.add(name, arguments) for name, arguments in audio_filters]
+        self._graph.link_nodes(self._source, *stages, self._sink)
         self._graph.configure()
 
-    def filtered(self, block: npt.NDArray[np.float32] | None) -> Iterator[AudioFrame]:
-        """What comes out once `block` is in; None ends the sound."""
+    def filtered(self, block: Samples | None) -> Iterator[npt.NDArray[np.floating]]:
+        """What comes out once `block` is in, (num_samples,) each; None ends the sound."""
         if block is None:
             self._source.push(None)
         elif len(block):
@@ -122,14 +174,32 @@ class _FilterGraph:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             if isinstance(filtered, AudioFrame):
-                yield filtered
+                yield filtered.to_ndarray()[0]
 
 
-def _higher(value: float, text: str) -> float:
-    """The higher of two levels; FFmpeg says nan for none."""
-    other = float(text)
-    return other if other > value else value
+def _to_lufs(power: float) -> float:
+    return _OFFSET_LU + 10 * math.log10(power) if power > 0 else -math.inf
 
 
-def _audible(value_lufs: float) -> float | None:
-    return value_lufs if value_lufs > ABSOLUTE_GATE_LUFS else None
+def _gate(powers: Powers, relative_lu: float) -> Powers:
+    """What lies above the absolute gate, and not further than `relative_lu` below the mean of that."""
+    above = powers[powers > 10 ** ((ABSOLUTE_GATE_LUFS - _OFFSET_LU) / 10)]
+    return above[above > above.mean() * 10 ** (relative_lu / 10)] if len(above) else above
+
+
+def _level_of(powers: Powers) -> float | None:
+    return _to_lufs(float(powers.mean())) if len(powers) else None
+
+
+def _highest(powers: Powers) -> float | None:
+    level_lufs = _to_lufs(float(powers.max(initial=0.0)))
+    return level_lufs if level_lufs > ABSOLUTE_GATE_LUFS else None
+
+
+def _range_of(powers: Powers) -> float | None:
+    """The distance between the soft and the loud end of what passes the gates."""
+    gated = np.sort(_gate(powers, RANGE_GATE_LU))
+    if not len(gated):
+        return None
+    low, high = (float(gated[round((len(gated) - 1) * share)]) for share in RANGE_PERCENTILES)
+    return _to_lufs(high) - _to_lufs(low)
