@@ -15,7 +15,7 @@ from selva_otio.errors import ClockError
 from selva_otio.format_options import ProbeMedia
 from selva_otio.media import SOUND_SUFFIXES, STILL_SUFFIXES, build_media_url, mark_missing
 from selva_otio.media_clocks import start_of_media_s
-from selva_otio.media_search import MediaFolders
+from selva_otio.media_search import MAX_DEPTH, MediaFolders
 
 # fmt: off
 _NO_MEDIA = frozenset((
@@ -52,10 +52,11 @@ class ReelMedia:
 
 @dataclass(kw_only=True)
 class ReelShelf:
-    """Finds media by name; asks each file once."""
+    """Finds media by name, so many levels below some folders; asks each file once."""
 
     folders: Sequence[Path]
     probe: ProbeMedia | None = None
+    max_depth: int = MAX_DEPTH
     _known: MediaFolders | None = None
     _asked: dict[Path, ReelMedia | None] = field(default_factory=dict)
     _found: dict[tuple[str, ...], ReelMedia] = field(default_factory=dict)
@@ -94,7 +95,7 @@ class ReelShelf:
         if direct.is_absolute() and direct.is_file():
             return [direct]
         if self._known is None:
-            self._known = MediaFolders(self.folders)
+            self._known = MediaFolders(self.folders, max_depth=self.max_depth)
         paths = [path for path in self._known.find(name) if path.suffix.lower() not in _NO_MEDIA]
         if wants_sound:
             return paths

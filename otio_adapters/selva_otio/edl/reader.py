@@ -18,6 +18,8 @@ from selva_otio.errors import ClockError, TimelineReadError
 from selva_otio.format_options import ReadOptions
 
 _CHANNEL = re.compile(r"(V|A)(\d*)")
+_LEVELS_BESIDE = 3
+"""How deep media is looked for below an EDL's own folder, which may be somebody's home."""
 _DROP_RATES = {30: Fraction(30000, 1001), 60: Fraction(60000, 1001)}
 
 
@@ -29,7 +31,9 @@ def open_edl(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Tim
     """
     edits = load_edit_list(path)
     folder = path.absolute().parent
-    shelf = ReelShelf(folders=list(options.media_folders) or [folder], probe=options.probe)
+    shelf = ReelShelf(folders=[folder], probe=options.probe, max_depth=_LEVELS_BESIDE)
+    if options.media_folders:
+        shelf = ReelShelf(folders=options.media_folders, probe=options.probe)
     rate = options.frame_rate or _find_rate(edits, shelf, path)
     yield _TimelineBuilder(edits, shelf, rate, path).build(), folder
 

@@ -167,7 +167,10 @@ class ClipReader:
                     Fraction(used.end_time_exclusive().to_seconds()) - media.start_s if used else Fraction(0)
                 )
             reference.available_range = otio.opentime.TimeRange(
-                self._moment(media.start_s, media.rate), self._moment(last_s, media.rate)
+                *(
+                    otio.opentime.RationalTime(float(seconds * media.rate), float(media.rate))
+                    for seconds in (media.start_s, last_s)
+                )
             )
         clip = otio.schema.Clip(
             name=child_text(element, "name"), media_reference=reference, source_range=placed.source_range

@@ -168,6 +168,7 @@ def test_an_in_point_counts_in_the_items_own_rate(tmp_path: Path) -> None:
     item = clip_item(start=0, end=50, first=60, last=120, inside="<rate><timebase>30</timebase></rate>")
     clip = first_clip(load(sequence(item), tmp_path))
     assert trimmed_start_s(clip) == item_duration_s(clip) == 2
+    assert clip.media_reference.available_range.duration == otio.opentime.RationalTime(1000, 25)
 
 
 @pytest.mark.parametrize(
