@@ -30,6 +30,7 @@ from selva_otio.losses import (
     EFFECTS,
     FADES,
     GAINS,
+    IMAGE_SEQUENCES,
     OFF_FRAME,
     OTHER_SOUND,
     PICTURE,
@@ -199,7 +200,7 @@ FORMATS = (
         suffix=".xml",
         open=_beside(load_fcp7_xml),
         write=write_fcp7_xml,
-        cannot_hold=(FADES, EFFECTS, OTHER_TRACKS, SPEED_RAMPS, OFF_FRAME),
+        cannot_hold=(FADES, EFFECTS, IMAGE_SEQUENCES, OTHER_TRACKS, SPEED_RAMPS, OFF_FRAME),
         keeps_rest=lambda timeline: find_document(timeline) is not None,
     ),
     TimelineFormat(

@@ -97,6 +97,12 @@ def _count_retimes(timeline: otio.schema.Timeline) -> int:
     )
 
 
+def _count_image_sequences(timeline: otio.schema.Timeline) -> int:
+    return sum(
+        isinstance(clip.media_reference, otio.schema.ImageSequenceReference) for clip in timeline.find_clips()
+    )
+
+
 def _count_effects(timeline: otio.schema.Timeline) -> int:
     return sum(
         not isinstance(effect, otio.schema.TimeEffect)
@@ -161,4 +167,7 @@ PICTURE = Feature(name="picture tracks", words="only sound is written", count=_c
 OTHER_SOUND = Feature(name="other sound", words="only stems are written", count=_count_other_sound)
 OFF_FRAME = Feature(
     name="time between frames", words="those clips lie on the nearest frame", count=_count_off_frame
+)
+IMAGE_SEQUENCES = Feature(
+    name="image sequences", words="those clips are offline, relink them", count=_count_image_sequences
 )

@@ -227,10 +227,16 @@ def test_what_the_file_cannot_hold_is_said_only_where_it_is_there(
         cut.clip("a", offset=9, frames=24), cut.dissolve(2, 2), cut.clip("b", offset=9, frames=24)
     )
     track[0].effects.append(otio.schema.Effect(name="Blur"))
+    images = otio.schema.ImageSequenceReference(
+        target_url_base="file:///m/", name_prefix="f.", name_suffix=".png", start_frame=1, rate=24
+    )
+    images.available_range = cut.span(0, 100)
+    track.append(otio.schema.Clip(name="c", media_reference=images, source_range=cut.span(0, 10)))
     losses = write_timeline(place(cut.timeline(track), tmp_path), tmp_path / "two.xml").losses
     assert [loss.partition(":")[0] for loss in losses] == [
         "Final Cut Pro 7 XML has no fades",
         "Final Cut Pro 7 XML has no effects",
+        "Final Cut Pro 7 XML has no image sequences",
     ]
 
 
