@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import torch
@@ -54,6 +55,20 @@ class CudaMemory:
 def memory_of(device: torch.device) -> DeviceMemory | None:
     """None for a device that does not tell: there only failing shows that a batch was too large."""
     return CudaMemory(device) if device.type == "cuda" else None
+
+
+@contextmanager
+def telling_full_memory(what: str) -> Iterator[None]:
+    """Full memory outside any batch, where nothing is left to be made smaller. Raises OutOfMemoryError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, OutOfMemoryError) or not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            f"the device's memory is too small for {what}; close other programs, choose a smaller model "
+            "or render on the CPU"
+        ) from error
 
 
 class BatchLimit:

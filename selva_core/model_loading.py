@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from selva_core.batching import telling_full_memory
 from selva_core.device import DeviceChoice, choose_device
 from selva_core.engine import FeatureStore
 from selva_core.errors import WeightsMissingError
@@ -20,6 +21,7 @@ from selva_core.stand_in import NOTICE, STAND_IN_SHA256, build_stand_in, build_s
 _HASHED_BYTES = 1 << 20
 
 
+@telling_full_memory("this model")
 def load_network_engine(
     model_id: str,
     *,
@@ -29,7 +31,8 @@ def load_network_engine(
 ) -> NetworkEngine:
     """Load a model with a network; one that comes with this package stands in for itself until it is trained.
 
-    Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError, RequestError.
+    Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError, RequestError,
+    OutOfMemoryError.
     """
     model = find_model(model_id)
     if model.spec is None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from selva_core.batching import BatchLimit, memory_of
+from selva_core.batching import BatchLimit, memory_of, telling_full_memory
 from selva_core.company import Company, Rendering, common_duration_s, render_alone
 from selva_core.device import DeviceChoice
 from selva_core.engine import (
@@ -118,6 +118,7 @@ class NetworkEngine:
             self, picture, requests, settings=settings, on_progress=on_progress, is_cancelled=is_cancelled
         )
 
+    @telling_full_memory("these stems")
     @torch.inference_mode()
     def render_together(
         self, orders: Sequence[RenderOrder], *, settings: SamplingSettings

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 import torch
 
-from selva_core.batching import BatchLimit, memory_of
+from selva_core.batching import BatchLimit, memory_of, telling_full_memory
+from selva_core.errors import OutOfMemoryError
 
 
 class MeasuredMemory:
@@ -64,3 +66,18 @@ def test_larger_items_are_measured_anew() -> None:
 def test_a_device_that_does_not_tell_is_not_asked() -> None:
     assert memory_of(torch.device("cpu")) is None
     assert memory_of(torch.device("mps")) is None
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_full_memory_outside_a_batch_is_told_as_such(error: Exception) -> None:
+    told = pytest.raises(OutOfMemoryError, match="too small for this model; close other programs")
+    with told, telling_full_memory("this model"):
+        raise error
+
+
+def test_what_is_not_about_memory_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="shapes differ"), telling_full_memory("this model"):
+        raise RuntimeError("shapes differ")
+    told = OutOfMemoryError("even one stem")
+    with pytest.raises(OutOfMemoryError, match="even one stem"), telling_full_memory("this model"):
+        raise told
