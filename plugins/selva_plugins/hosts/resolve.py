@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import opentimelineio as otio
 import platformdirs
 from selva_daemon.render import check_stems_folder, choose_model
 from selva_daemon.render_jobs import DEFAULT_SEED, RenderSettings
@@ -23,6 +24,7 @@ from selva_daemon.render_report import RenderReport
 from selva_otio import Cue, CueSheet, SpotOptions, SpottedClip, StemTrack, TimelineClock, spot_timeline
 from selva_otio.cue_rules import TRACK_PROMPT, CueRule
 from selva_otio.cue_sheet_files import CueSheetRow, load_cue_sheet
+from selva_otio.markers import read_marker
 from selva_otio.stem_names import fold_name
 
 import selva_core
@@ -35,7 +37,7 @@ from selva_plugins.hosts.resolve_snapshot import SNAPSHOT_SCHEMA
 from selva_plugins.hosts.resolve_timeline import HostTimeline, build_timeline, project_rate, timeline_rate
 from selva_plugins.rendering import RenderBatch
 from selva_plugins.request_folder import HostRequest
-from selva_plugins.wishes import Wishes, parse_span_name, parse_wishes
+from selva_plugins.wishes import Wishes, parse_wishes
 
 CUE_SHEET_SUFFIXES = (".toml", ".csv", ".tsv")
 SAMPLE_RATES_HZ = range(8_000, 192_001)
@@ -89,7 +91,7 @@ def prepare_snapshot(
     project_folder = find_project_folder(snapshot) if stems_folder is None else stems_folder.parent
     chosen_folder = stems_folder or project_folder / "stems"
     cue_sheet = cue_sheet or find_cue_sheet(snapshot, project_folder)
-    has_markers = options.use_markers and _has_prompting_markers(snapshot)
+    has_markers = options.use_markers and _has_prompting_markers(told, options)
     if not (wishes.sounds or cue_sheet or has_markers):
         raise NothingToRenderError(
             "nothing says what is to be heard: set a marker named 'Dog: small dog barking' on the timeline or on a clip, or "
@@ -229,11 +231,11 @@ def spot_request(
     return replace(sheet, cues=kept)
 
 
-def _has_prompting_markers(snapshot: Facts) -> bool:
-    timeline = snapshot["timeline"]
-    owners = [timeline, *(item for track in timeline["video_tracks"] for item in track["items"])]
-    names = (str(marker.get("name") or "") for owner in owners for marker in owner.get("markers", ()))
-    return any(parse_span_name(name) for name in names)
+def _has_prompting_markers(told: HostTimeline, options: SpotOptions) -> bool:
+    tracks = told.timeline.tracks
+    items = (child for child in tracks.find_children() if isinstance(child, otio.core.Item))
+    markers = (marker for item in (tracks, *items) for marker in item.markers)
+    return any(read_marker(marker, colour=options.marker_colour) for marker in markers)
 
 
 def _fit_handles(sheet: CueSheet, file_rate: Fraction) -> CueSheet:

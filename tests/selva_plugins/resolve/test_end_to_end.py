@@ -368,6 +368,15 @@ def test_a_marker_on_a_clip_asks_for_sound_on_that_clip(talk: Talk, tmp_path: Pa
     assert [(i.start - 86400, i.duration) for i in scene.timeline.tracks["audio"][1].items] == [(24, 24)]
 
 
+def test_what_is_written_into_a_markers_note_counts_as_well(talk: Talk, tmp_path: Path) -> None:
+    scene, media = flashing_scene(tmp_path)
+    scene.add_clip(media, at=0, frames=24)
+    scene.timeline.markers[5] = model.Marker("Blue", "Marker 1", "Dog: small dog barking", 1)
+    conversation = talk(build("21.1.0", "free"), scene)
+    conversation.choose("Generate stems")
+    assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [0]
+
+
 def test_a_cue_sheet_beside_the_project_is_read(talk: Talk, tmp_path: Path) -> None:
     scene, media = flashing_scene(tmp_path, project_name="Feature")
     scene.add_clip(media, at=0, frames=24)
