@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from selva_daemon.cli.console import say
 from selva_daemon.cli.timeline_options import (
     GuidanceOption,
     HandlesOption,
@@ -56,10 +57,22 @@ def watch(  # noqa: PLR0917 - typer calls it by keyword
             sampling=SamplingSettings(num_steps=steps, guidance=guidance),
             spot_options=SpotOptions(handles_s=parse_seconds(handles)),
         )
-        folder = WatchFolder(inbox, output, settings, say=say)
+        folder = WatchFolder(inbox, output, settings, say=_say_at_once)
         settings.for_folder(output)
         if not once:
-            say(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
-        folder.run(once=once)
+            _say_at_once(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
+        before = signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # a service is stopped as by Ctrl-C
+        try:
+            folder.run(once=once)
+        finally:
+            signal.signal(signal.SIGTERM, before)
     if folder.num_failed:
         raise typer.Exit(EXIT_PARTLY_FAILED)
+
+
+def _say_at_once(line: str) -> None:
+    """Also into a pipe or a log, where whoever looks wants to see it now."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
