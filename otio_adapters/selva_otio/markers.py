@@ -1,4 +1,4 @@
-"""Markers that ask for sound: "Dog: small dog barking", over the marker's range.
+"""Markers that ask for sound: "Dog: small dog barking", over the marker's range; "Dog: small dog barking | not: birds".
 
 A marker is meant for us when it has our colour or its name begins with "Selva". Where a timeline has no such
 marker, every marker that reads TRACK: PROMPT is taken, apart from those whose first word is one that editors
@@ -75,6 +75,7 @@ NOTE_WORDS = frozenset(
 )
 _PREFIX = re.compile(r"selva\b[\s:.,/\-]*", re.IGNORECASE)
 _CUE = re.compile(r"\s*([^:=]{1,100}?)\s*[:=]\s*(\S.*?)\s*", re.DOTALL)
+_NOT = re.compile(r"\s*\|\s*not\b\s*:?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +98,9 @@ def read_marker(marker: otio.schema.Marker, *, colour: str = SELVA_COLOUR) -> Ma
         match = _CUE.fullmatch(text)
         if match is None or (not is_named and not _reads_like_a_track(match[1])):
             continue
+        prompt, *avoided = _NOT.split(match[2], maxsplit=1)
         try:
-            wanted = StemTrack(name=match[1], prompt=match[2])
+            wanted = StemTrack(name=match[1], prompt=prompt, negative_prompt="".join(avoided))
         except CueError:
             continue
         return MarkerCue(marker=marker, wanted=wanted, is_named=is_named)

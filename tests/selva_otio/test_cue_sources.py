@@ -143,6 +143,22 @@ class TestMarkers:
         found = read_marker(written)
         assert (found and (found.wanted.name, found.wanted.prompt, found.is_named)) == expected
 
+    @pytest.mark.parametrize(
+        ("name", "prompt", "negative_prompt"),
+        [
+            ("Dog: small dog barking | not: birds, wind", "small dog barking", "birds, wind"),
+            ("Dog: small dog barking|NOT birds", "small dog barking", "birds"),
+            ("Dog: barking | loud", "barking | loud", ""),
+            ("Dog: not a sound", "not a sound", ""),
+        ],
+    )
+    def test_a_marker_says_what_must_not_be_heard_behind_a_bar(
+        self, name: str, prompt: str, negative_prompt: str
+    ) -> None:
+        found = read_marker(otio.schema.Marker(name=name))
+        assert found is not None
+        assert (found.wanted.prompt, found.wanted.negative_prompt) == (prompt, negative_prompt)
+
 
 class TestMetadata:
     def test_a_clip_speaks_before_its_track_and_the_timeline(self, timeline: otio.schema.Timeline) -> None:
