@@ -224,8 +224,11 @@ def test_stems_of_one_plan_do_not_replace_each_other(
     scene = build_scene()
     face = make_face(open_host(build("21.0.4"), scene))
     stems = [plan_stem(tmp_path, scene.timeline, at=0, frames=24, name=name) for name in ("one", "two")]
+    face.place(plan_for(scene.timeline, stems[:1]))
+    scene.timeline.tracks["audio"][1].items.clear()  # the user took it away; its clip is still in our bin
     report = face.place(plan_for(scene.timeline, stems, replaces=True))
     assert [stem["track_name"] for stem in report["stems"]] == ["Dog", "Dog 2"]
+    assert [len(track.items) for track in scene.timeline.tracks["audio"]] == [0, 1, 1]
 
 
 @pytest.mark.parametrize("answer", ["none", "dead"])
