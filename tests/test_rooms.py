@@ -35,6 +35,11 @@ def modules_loaded_by(statement: str) -> set[str]:
         ("watch folder", "import selva_daemon.watch_folder", HEAVY),
         ("bridge", "import selva_plugins.bridge", HEAVY),
         (
+            "hosts",
+            "import selva_plugins.hosts.reaper, selva_plugins.hosts.resolve_headless, selva_plugins.hosts.resolve_check",
+            HEAVY,
+        ),
+        (
             "model table",
             "import selva_core.models, selva_core.specs, selva_core.errors, selva_core.engine",
             HEAVY,
