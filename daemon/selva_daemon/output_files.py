@@ -17,7 +17,6 @@ from pathlib import Path
 
 from selva_core.content_credentials import CHUNK_ID
 from selva_core.errors import OutputError
-from selva_core.riff import digest_without
 
 MAX_NUMBERED = 1000
 
@@ -75,6 +74,8 @@ def have_same_bytes(one: Path, other: Path) -> bool:
 
 def have_same_stem(one: Path, other: Path) -> bool:
     """Whether two stems differ in their signature at most: no two signatures are alike."""
+    from selva_core.riff import digest_without  # noqa: PLC0415 - loads numpy; the server imports this module too
+
     try:
         return digest_without(one, CHUNK_ID) == digest_without(other, CHUNK_ID)
     except ValueError:

@@ -192,8 +192,12 @@ def test_the_twins_have_the_same_methods_with_the_same_arguments() -> None:
     assert face(Client) == face(AsyncClient)
 
 
-@pytest.mark.parametrize("module", ["selva_daemon.client", "selva_daemon.async_client"])
-def test_importing_a_client_loads_neither_torch_nor_a_media_library_nor_numpy(module: str) -> None:
+@pytest.mark.parametrize(
+    "module", ["selva_daemon.client", "selva_daemon.async_client", "selva_daemon.service"]
+)
+def test_importing_a_client_or_the_server_loads_neither_torch_nor_a_media_library_nor_numpy(
+    module: str,
+) -> None:
     program = f"import {module}, sys; print({{'torch', 'av', 'numpy', 'soundfile'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
