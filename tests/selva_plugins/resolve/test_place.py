@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from fractions import Fraction
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from tests.selva_plugins.resolve.conftest import MakeFace, OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import SUPPORTED_BUILDS, Build, build, build_id
-from tests.selva_plugins.resolve.faces import Face
 from tests.selva_plugins.resolve.scenes import RATES, build_scene
 from tests.selva_plugins.resolve.stems import plan_for, plan_stem
 
@@ -141,94 +139,6 @@ def test_placing_the_same_plan_again_changes_nothing(
     assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Dog"]
     assert spans(scene.timeline.tracks["audio"][1]) == [(86400, 24)]
     assert len(scene.project.all_media()) == 1
-
-
-def place_two_renders(
-    face: Face,
-    timeline: model.Timeline,
-    folder: Path,
-    *,
-    replaces: bool,
-    touch: Callable[[], None] = lambda: None,
-) -> Mapping[str, Any]:
-    """A stem, and after `touch` another one for the same place; the report of the second."""
-    first, second = (
-        plan_stem(folder / name, timeline, at=10, frames=24, name=f"Dog_{name}") for name in ("one", "two")
-    )
-    face.place(plan_for(timeline, [first]))
-    touch()
-    return face.place(plan_for(timeline, [second], replaces=replaces))
-
-
-def test_an_earlier_stem_gives_way_when_that_is_asked_for(
-    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    host = open_host(build("21.0.4"), scene)
-    host.page = "color"
-    report = place_two_renders(make_face(host), scene.timeline, tmp_path, replaces=True)
-    assert outcomes(report) == ["placed"]
-    (item,) = scene.timeline.tracks["audio"][1].items
-    assert (item.name, item.start, item.duration) == ("Dog_two.wav", 86410, 24)
-    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Dog"]
-    assert len(scene.project.root.folders[0].media) == 2
-    assert host.page == "color"
-
-
-def test_after_a_replacement_everything_can_still_be_removed(
-    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    face = make_face(open_host(build("21.0.4"), scene))
-    place_two_renders(face, scene.timeline, tmp_path, replaces=True)
-    face.remove()
-    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1"]
-    assert scene.project.all_media() == []
-
-
-def test_an_earlier_stem_stays_when_nothing_else_is_asked_for(
-    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    face = make_face(open_host(build("21.0.4"), scene))
-    place_two_renders(face, scene.timeline, tmp_path, replaces=False)
-    tracks = {track.name: [item.name for item in track.items] for track in scene.timeline.tracks["audio"][1:]}
-    assert tracks == {"Dog": ["Dog_one.wav"], "Dog 2": ["Dog_two.wav"]}
-
-
-@pytest.mark.parametrize("change", ["trimmed", "moved", "not ours", "locked"])
-def test_what_the_user_has_touched_never_gives_way(
-    change: str, open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    face = make_face(open_host(build("21.0.4"), scene))
-
-    def touch() -> None:
-        dog = scene.timeline.tracks["audio"][1]
-        (item,) = dog.items
-        item.duration -= 1 if change == "trimmed" else 0
-        item.start += 1 if change == "moved" else 0
-        dog.locked = change == "locked"
-        if change == "not ours":
-            assert item.media is not None
-            item.media.metadata.clear()
-
-    place_two_renders(face, scene.timeline, tmp_path, replaces=True, touch=touch)
-    tracks = {track.name: [item.name for item in track.items] for track in scene.timeline.tracks["audio"][1:]}
-    assert tracks == {"Dog": ["Dog_one.wav"], "Dog 2": ["Dog_two.wav"]}
-
-
-def test_stems_of_one_plan_do_not_replace_each_other(
-    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    face = make_face(open_host(build("21.0.4"), scene))
-    stems = [plan_stem(tmp_path, scene.timeline, at=0, frames=24, name=name) for name in ("one", "two")]
-    face.place(plan_for(scene.timeline, stems[:1]))
-    scene.timeline.tracks["audio"][1].items.clear()  # the user took it away; its clip is still in our bin
-    report = face.place(plan_for(scene.timeline, stems, replaces=True))
-    assert [stem["track_name"] for stem in report["stems"]] == ["Dog", "Dog 2"]
-    assert [len(track.items) for track in scene.timeline.tracks["audio"]] == [0, 1, 1]
 
 
 @pytest.mark.parametrize("answer", ["none", "dead"])
@@ -427,89 +337,3 @@ def test_markers_of_provenance_are_set_one_per_frame(
     )
     assert face.place(plan)["num_markers"] == 1
     assert scene.timeline.markers[5].custom_data == "selva:stems:1"
-
-
-@pytest.mark.parametrize("empty_track_is_none", [True, False])
-def test_removing_takes_back_what_was_made_and_nothing_else(
-    empty_track_is_none: bool, open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    steps = scene.add_audio_track("Steps")
-    atmo = scene.add_sound(scene.timeline.tracks["audio"][0], at=0, frames=100)
-    host = open_host(dataclasses.replace(build("21.0.4"), empty_track_is_none=empty_track_is_none), scene)
-    host.page = "fairlight"
-    scene.timeline.markers[3] = model.Marker("Blue", "mine", "", 1)
-    face = make_face(host)
-    stems = [
-        plan_stem(tmp_path, scene.timeline, at=0, frames=24),
-        plan_stem(tmp_path, scene.timeline, at=0, frames=24, track="Steps"),
-    ]
-    face.place(plan_for(scene.timeline, stems))
-    face.remove()
-    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Steps"]
-    assert (steps.items, scene.timeline.tracks["audio"][0].items) == ([], [atmo])
-    assert [media.name for media in scene.project.all_media()] == ["atmo.wav"]
-    assert scene.project.root.folders == []
-    assert [marker.name for marker in scene.timeline.markers.values()] == ["mine"]
-    assert host.page == "fairlight"
-
-
-def test_removing_keeps_clips_that_another_timeline_uses_and_locked_tracks(
-    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    face = make_face(open_host(build("21.0.4"), scene))
-    stems = [
-        plan_stem(tmp_path, scene.timeline, at=0, frames=24, track=track)
-        for track in ("Dog", "Steps", "Wind")
-    ]
-    face.place(plan_for(scene.timeline, stems))
-    other = model.Timeline("Reel 2", Fraction(24), "01:00:00:00")
-    scene.project.timelines.append(other)
-    dog = scene.timeline.tracks["audio"][1].items[0]
-    other.tracks["audio"][0].items.append(model.Item("Dog", "audio", 86400, 24, dog.media))
-    scene.timeline.tracks["audio"][3].locked = True
-    face.remove()
-    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Wind"]
-    assert sorted(media.name for media in scene.project.all_media()) == ["Dog_0.wav", "Wind_0.wav"]
-    assert len(other.tracks["audio"][0].items) == 1
-
-
-def test_removing_keeps_a_track_of_ours_on_which_the_user_has_put_something(
-    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    face = make_face(open_host(build("21.0.4"), scene))
-    face.place(plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=0, frames=24)]))
-    howl = scene.add_sound(scene.timeline.tracks["audio"][1], at=48, frames=24)
-    face.remove()
-    assert [(track.name, track.items) for track in scene.timeline.tracks["audio"]] == [
-        ("Audio 1", []),
-        ("Dog", [howl]),
-    ]
-
-
-def test_removing_leaves_what_the_user_put_into_our_bin(
-    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    face = make_face(open_host(build("21.0.4"), scene))
-    face.place(plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=0, frames=24)]))
-    (bin_folder,) = scene.project.root.folders
-    scene.add_sound(scene.timeline.tracks["audio"][0], at=0, frames=24)
-    bin_folder.media.append(scene.media["atmo.wav"])
-    scene.project.root.media.remove(scene.media["atmo.wav"])
-    scene.media["atmo.wav"].metadata["Comments"] = "recorded on set"
-    face.remove()
-    assert [len(track.items) for track in scene.timeline.tracks["audio"]] == [1]
-    assert [media.name for media in bin_folder.media] == ["atmo.wav"]
-    assert scene.project.root.folders == [bin_folder]
-
-
-def test_removing_where_nothing_was_made_changes_nothing(
-    open_host: OpenHost, make_face: MakeFace, tmp_path: Path
-) -> None:
-    scene = build_scene()
-    scene.add_sound(scene.add_audio_track("Dog"), at=0, frames=24)
-    make_face(open_host(build("21.0.4"), scene)).remove()
-    assert [len(track.items) for track in scene.timeline.tracks["audio"]] == [0, 1]
