@@ -17,6 +17,10 @@ const PROTOCOL = 1;
 const ANSWER_TIMEOUT_MS = 10_000;
 const FINISHED = new Set(["done", "failed", "cancelled"]);
 
+function connectionFile() {
+  return process.env.SELVA_CONNECTION_FILE || join(stateFolder(), "connection.json");
+}
+
 function stateFolder() {
   const { env } = process;
   if (env.SELVA_STATE_DIR) return env.SELVA_STATE_DIR;
@@ -93,7 +97,7 @@ function say(value) {
 }
 
 async function main([command, argument]) {
-  const client = new SelvaClient(JSON.parse(readFileSync(join(stateFolder(), "connection.json"), "utf8")));
+  const client = new SelvaClient(JSON.parse(readFileSync(connectionFile(), "utf8")));
   try {
     if (command === "status") {
       say(await client.ask("control", "status"));
