@@ -16,6 +16,8 @@ from selva_core.errors import SelvaError
 from selva_daemon.client import Client
 
 LOOKED_AT_JOBS = 50
+WHOLE_COLUMNS = ("IN", "OUT", "SOURCE", "SECONDS", "EST. S")
+"""What is of no use when its end is cut off."""
 
 
 def estimate_seconds_per_stem(client: Client, model: str) -> float | None:

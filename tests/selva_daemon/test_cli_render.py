@@ -176,6 +176,21 @@ def test_spot_shows_the_cues_as_table_json_and_a_sheet_that_reads_back(cut: Path
     assert {**again, "asked_by": "", "takes": 0} == {**cue, "asked_by": "", "takes": 0}
 
 
+def test_a_narrow_terminal_cuts_words_but_no_times(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    prompt = "a small dog that barks at the postman, at great length"
+    seen = run("spot", cut, "--track", f"Dog={prompt}").stdout
+    assert prompt not in seen
+    for whole in ("00:00:00:12", "00:00:00:00 - 00:00:00:12", "0.50"):
+        assert whole in seen
+    assert "WARNINGS" not in seen, "there are none"
+    monkeypatch.delenv("FORCE_COLOR")
+    plain = run("spot", cut, "--track", f"Dog={prompt}").stdout
+    assert prompt in plain
+    assert "WARNINGS" in plain
+
+
 def test_help_names_the_options_and_loads_no_timeline_library() -> None:
     program = (
         "import sys\nfrom selva_daemon.cli import app\n"

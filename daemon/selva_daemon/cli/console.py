@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,8 @@ from selva_core.errors import SelvaError
 if TYPE_CHECKING:
     from selva_daemon.client import Client
 
+COLUMN_GAP = 2
+MIN_CUT_WIDTH = 3
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -34,21 +36,49 @@ def say_json(value: object) -> None:
     say(json.dumps(_plain(value), ensure_ascii=True))
 
 
-def say_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table as wide as its terminal; rows are cut, never wrapped, when it is a terminal."""
+def say_table(
+    headings: Sequence[str], rows: Sequence[Sequence[object]], *, whole: Collection[str] = ()
+) -> None:
+    """A table as wide as its terminal; rows are cut, never wrapped, when it is a terminal.
+
+    whole: headings of columns that are not cut while others can be. A terminal is not shown columns without content when
+    there are such.
+    """
     from rich.console import Console  # noqa: PLC0415 - slow to load
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+    texts = [[str(cell) for cell in row] for row in rows]
+    shown = list(range(len(headings)))
+    widths: Sequence[int | None] = [None for _ in headings]
+    if whole and console.is_terminal:
+        shown = [index for index in shown if any(row[index] not in ("", "-") for row in texts)]
+        full = [max(len(line[index]) for line in (headings, *texts)) for index in range(len(headings))]
+        widths = _fit_widths(headings, full, shown, whole, console.width)
+    for index in shown:
+        table.add_column(headings[index], no_wrap=True, overflow="ellipsis", width=widths[index])
+    for row in texts:
+        table.add_row(*(Text(row[index]) for index in shown))
     if not console.is_terminal:
         console.width = 240
     console.print(table)
+
+
+def _fit_widths(
+    headings: Sequence[str], widths: Sequence[int], shown: Sequence[int], whole: Collection[str], width: int
+) -> list[int]:
+    """Widths that fit into `width`, taken from the widest columns that may be cut, as long as one has letters left."""
+    fitted = list(widths)
+    may_be_cut = [index for index in shown if headings[index] not in whole]
+    excess = sum(fitted[index] + COLUMN_GAP for index in shown) - COLUMN_GAP - width
+    for _ in range(max(excess, 0)):
+        widest = max(may_be_cut, key=lambda index: fitted[index], default=None)
+        if widest is None or fitted[widest] <= MIN_CUT_WIDTH:
+            break
+        fitted[widest] -= 1
+    return fitted
 
 
 def span_words(seconds: float | None) -> str:

@@ -36,7 +36,7 @@ from selva_daemon.probing import probe_in_process
 from selva_daemon.render import check_stems_folder, choose_model, render_sheet, render_timeline
 from selva_daemon.render_jobs import RenderSettings
 from selva_daemon.render_report import RenderReport, iter_failure_lines
-from selva_daemon.spot_report import SpotReport, ask_running_daemon
+from selva_daemon.spot_report import WHOLE_COLUMNS, SpotReport, ask_running_daemon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +202,7 @@ def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
         sys.stdout.write(report.to_csv())
     else:
         headings, rows = report.to_table()
-        say_table(headings, rows)
+        say_table(headings, rows, whole=WHOLE_COLUMNS)
         sys.stderr.write(f"{report.summarise()}\n")
     for warning in report.sheet.warnings:
         sys.stderr.write(f"selva: {warning}\n")
