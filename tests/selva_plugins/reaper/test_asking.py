@@ -199,6 +199,16 @@ def test_peaks_of_placed_stems_are_built_in_slices(world: World) -> None:
     assert world.num_peaks_built == 2
 
 
+def test_stem_that_is_deleted_while_its_peaks_are_built_is_let_go(world: World) -> None:
+    project, item, bridge = open_scene(world)
+    ask(world)
+    bridge.finish([plan_for(world, item, num_takes=2)])
+    world.tick_until(lambda: bool(world.peaks_left), limit_s=5)
+    project.track_named("Dog").items.clear()
+    world.tick(60)
+    assert world.num_peaks_built == 0
+
+
 # Windows --------------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selva_plugins.errors import NothingToRenderError
+from selva_plugins.errors import NothingToRenderError, WishesError
 
 from .double import World
 from .scenes import (
@@ -14,6 +14,7 @@ from .scenes import (
     plan_for,
     run_action,
     stems_of,
+    type_sounds,
 )
 
 # What is seen ---------------------------------------------------------------------------------------------------------
@@ -121,6 +122,19 @@ def test_failure_is_told_and_can_be_tried_again_with_the_same_picture(world: Wor
     assert len(bridge.started) == len(bridge.folders) == 2
     assert (bridge.folders[-1] / "snapshot.json").read_bytes() == before
     item.values["D_POSITION"] = 10.0
+    bridge.finish([plan_for(world, item)])
+    world.tick(30)
+    assert stems_of(project) == [10.0]
+
+
+def test_refused_words_are_asked_for_again_and_followed_in_the_same_loop(world: World) -> None:
+    project, item, bridge = open_scene(world)
+    ask(world, "Dog; bark")
+    world.input_answers.append(type_sounds("Dog: bark"))
+    bridge.folder.say_failed(WishesError('a sound reads "Track: prompt"'), [])
+    world.tick(12)
+    assert world.messages == ['a sound reads "Track: prompt"']
+    assert world.input_dialogs[1].values[0] == "Dog; bark"
     bridge.finish([plan_for(world, item)])
     world.tick(30)
     assert stems_of(project) == [10.0]
