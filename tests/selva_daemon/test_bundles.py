@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from selva_core.engine import PictureRange
 from selva_core.frames import read_frames
 from selva_core.small_pictures import write_small_picture
-from tests.selva_daemon.daemons import StartServer
+from tests.selva_daemon.daemons import StartDaemon, StartServer, kill_hard
 from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 from tests.selva_daemon.test_render_pictures import write_flashing_images
 from tests.selva_otio.cuts import CutBuilder
@@ -95,6 +95,24 @@ def test_submitting_returns_the_jobs_and_the_stems_come_by_themselves(
     with Client.connect(places=places) as client:
         for job_id in job_ids:
             assert client.wait(job_id).state == "done"
+    assert [len(files) for files in stem_files(read(tmp_path / "cut.selva")).values()] == [2]
+
+
+def test_a_bundle_is_filled_through_a_killed_daemon_and_can_be_read_all_the_while(
+    start_daemon_process: StartDaemon,
+    cut: otio.schema.Timeline,
+    tmp_path: Path,
+    places: Places,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.02")
+    pid = start_daemon_process()
+    job_ids = write(cut, tmp_path / "cut.selva", submit=True)
+    kill_hard(pid)
+    assert sum(map(len, stem_files(read(tmp_path / "cut.selva")).values())) < 2
+    start_daemon_process()
+    with Client.connect(places=places) as client:
+        assert [client.wait(job_id).state for job_id in job_ids] == ["done", "done"]
     assert [len(files) for files in stem_files(read(tmp_path / "cut.selva")).values()] == [2]
 
 
