@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,8 +62,8 @@ def test_yielding_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
                 break
         client.yield_device()
         wait_until(lambda: worker_state(client) == "stopped", "the worker's end")
-        status = client.status()
-        assert (status.yielded, status.processes[1].pid, status.queue["queued"]) == (True, None, 1)
+        found = client.status()
+        assert (found.yielded, found.processes[1].pid, found.queue["queued"]) == (True, None, 1)
         wait_until(lambda: not list((tmp_path / "stems").iterdir()), "nothing of the job to be left")
         client.resume()
         last = client.wait(job_id, timeout_s=60)
@@ -133,7 +132,7 @@ def test_waiting_jobs_are_given_an_estimate_once_one_has_run(client: Client, mak
 
 
 @pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """A switch: while it holds True, what the queue would write is refused as by a full disk."""
     full = [False]
     close_job = JobQueue._close_job
