@@ -29,8 +29,8 @@ from selva_core.training.stage_generator import train_generator
 from selva_core.training.work import WorkFolder
 
 ENCODER_STEPS = 2000
-GENERATOR_STEPS = 800
-NUM_SCENES_LEARNED = 1000
+GENERATOR_STEPS = 400
+NUM_SCENES_LEARNED = 600
 TEXT_IN_GENERATOR_ONLY: Steering = "no-text"
 
 
