@@ -1,6 +1,6 @@
 """The SelVA network: pictures and prompts in, waveforms out.
 
-Importing this package loads torch; `selva_core.specs` holds the sizes and is light.
+Importing this package loads torch and transformers; `selva_core.specs` holds the sizes and is light.
 """
 
 from selva_core.network._layers import bake_weights

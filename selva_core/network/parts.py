@@ -167,9 +167,11 @@ def _with_layout_of(tensors: Mapping[str, Tensor], spec: ModelSpec) -> ModelSpec
 
 
 def _settle(module: nn.Module, source: str) -> None:
-    """What loading leaves open: T5's one table, the vocoder's fixed taps."""
+    """What loading leaves open: positions that no file holds, T5's one table, the vocoder's fixed taps."""
     if isinstance(module, T5TextEncoder):
         module.tie_embedding()
+    if isinstance(module, ClipTextEncoder):
+        module.reset_positions()
     if isinstance(module, Vocoder):
         _restore_taps(module, source)
 

@@ -1,6 +1,5 @@
-"""FLAN-T5 encoder and CLIP text tower; published files are read under their published names.
-
-They are our own because importing the transformers library takes longer than making a short stem.
+"""FLAN-T5 encoder and CLIP text tower, through transformers; published files are read under their published
+names.
 
 Letters: B batch, L text tokens, D width.
 """
@@ -9,23 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
 from selva_core.network._layers import check_shape
-from selva_core.network._text_layers import ClipBlocks, ClipEmbeddings, T5Encoder
 from selva_core.specs import ClipTextSpec, T5Spec
-
-
-class T5Model(nn.Module):
-    """T5 as files have it: the encoder, and its table of tokens under a second name."""
-
-    def __init__(self, spec: T5Spec) -> None:
-        super().__init__()
-        self.encoder = T5Encoder(spec)
-        self.shared = self.encoder.embed_tokens
 
 
 class T5TextEncoder(nn.Module):
@@ -34,40 +25,36 @@ class T5TextEncoder(nn.Module):
     def __init__(self, spec: T5Spec) -> None:
         super().__init__()
         self.spec = spec
-        self.model = T5Model(spec)
+        self.model = T5EncoderModel(
+            T5Config(
+                vocab_size=spec.vocab_size,
+                d_model=spec.width,
+                d_kv=spec.head_width,
+                d_ff=spec.mlp_width,
+                num_layers=spec.depth,
+                num_heads=spec.num_heads,
+                relative_attention_num_buckets=spec.num_buckets,
+                relative_attention_max_distance=spec.max_distance,
+                feed_forward_proj="gated-gelu",
+                dropout_rate=0.0,
+            )
+        )
 
     @property
     def core(self) -> nn.Module:
         """The module whose names are the published ones."""
-        return self.model
+        core: nn.Module = self.model
+        return core
 
     def tie_embedding(self) -> None:
         """One table under the two names that T5 has for it."""
-        self.model.shared = self.model.encoder.embed_tokens
+        self.model.set_input_embeddings(self.model.encoder.embed_tokens)
 
     def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
         """token_ids int64 (B, L), mask (B, L), 1 where there is text -> states (B, L, D)."""
         check_shape("token_ids", token_ids, (None, None))
         check_shape("mask", mask, tuple(token_ids.shape))
-        states: Tensor = self.model.encoder(token_ids, mask)
-        return states
-
-
-class ClipTextModel(nn.Module):
-    """CLIP's text tower under the names that `clip_from_openclip` gives."""
-
-    def __init__(self, spec: ClipTextSpec) -> None:
-        super().__init__()
-        self.embeddings = ClipEmbeddings(spec)
-        self.encoder = ClipBlocks(spec)
-        self.final_layer_norm = nn.LayerNorm(spec.width)
-
-    def forward(self, token_ids: Tensor) -> Tensor:
-        """token_ids int64 (B, L) -> states (B, L, D)."""
-        x = self.embeddings(token_ids)
-        for layer in self.encoder.layers:
-            x = layer(x)
-        states: Tensor = self.final_layer_norm(x)
+        states: Tensor = self.model(input_ids=token_ids, attention_mask=mask.long()).last_hidden_state
         return states
 
 
@@ -77,22 +64,42 @@ class ClipTextEncoder(nn.Module):
     def __init__(self, spec: ClipTextSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.model = ClipTextModel(spec)
+        self.model = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=spec.vocab_size,
+                hidden_size=spec.width,
+                intermediate_size=spec.mlp_width,
+                projection_dim=spec.width,
+                num_hidden_layers=spec.depth,
+                num_attention_heads=spec.num_heads,
+                max_position_embeddings=spec.num_tokens,
+                hidden_act="quick_gelu",
+                bos_token_id=spec.vocab_size - 2,
+                eos_token_id=spec.vocab_size - 1,
+                layer_norm_eps=1e-5,
+            )
+        )
 
     @property
     def core(self) -> nn.Module:
-        """The module whose names `clip_from_openclip` gives."""
-        return self.model
+        """The module whose names `clip_from_openclip` gives; before transformers 5 it sat one level deeper."""
+        core: nn.Module = getattr(self.model, "text_model", self.model)
+        return core
+
+    def reset_positions(self) -> None:
+        """Count the positions anew; no file holds them."""
+        embeddings: Any = self.core.embeddings
+        device = embeddings.position_embedding.weight.device
+        embeddings.position_ids = torch.arange(self.spec.num_tokens, device=device)[None]
 
     def forward(self, token_ids: Tensor) -> Tensor:
         """token_ids int64 (B, num_tokens), padded with 0 -> states (B, num_tokens, D), each of length one."""
         check_shape("token_ids", token_ids, (None, self.spec.num_tokens))
-        states = self.model(token_ids)
+        states = self.model(input_ids=token_ids).last_hidden_state
         return F.normalize(states.float(), dim=-1).to(states.dtype)
 
 
-# The same tower twice: a name of OpenCLIP, and ours, which is that of the transformers library. "#" stands for the
-# number of the layer.
+# The same tower twice: a name of OpenCLIP, the name of transformers. "#" stands for the number of the layer.
 _CLIP_NAMES = {
     "positional_embedding": "embeddings.position_embedding.weight",
     "token_embedding.weight": "embeddings.token_embedding.weight",
@@ -104,11 +111,11 @@ _CLIP_NAMES = {
     "transformer.resblocks.#.mlp.c_proj.": "encoder.layers.#.mlp.fc2.",
 }
 _OPENCLIP_QKV = re.compile(r"transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)")
-_OUR_Q = re.compile(r"encoder\.layers\.(\d+)\.self_attn\.q_proj\.(weight|bias)")
+_TRANSFORMERS_Q = re.compile(r"encoder\.layers\.(\d+)\.self_attn\.q_proj\.(weight|bias)")
 
 
 def clip_from_openclip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """OpenCLIP's names to ours; queries, keys and values are taken apart."""
+    """OpenCLIP's names to those of transformers; queries, keys and values are taken apart."""
     renamed: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
         if match := _OPENCLIP_QKV.fullmatch(key):
@@ -120,11 +127,11 @@ def clip_from_openclip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def clip_to_openclip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our names to OpenCLIP's; queries, keys and values are put together."""
+    """The names of transformers to OpenCLIP's; queries, keys and values are put together."""
     to_openclip = {theirs: ours for ours, theirs in _CLIP_NAMES.items()}
     renamed: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
-        if match := _OUR_Q.fullmatch(key):
+        if match := _TRANSFORMERS_Q.fullmatch(key):
             layer, leaf = match.groups()
             joined = torch.cat([tensors[_clip_projection(match, letter)] for letter in "qkv"])
             renamed[f"transformer.resblocks.{layer}.attn.in_proj_{leaf}"] = joined
