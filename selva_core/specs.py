@@ -313,8 +313,7 @@ class ModelSpec:
     """One whole model: the parts fit together, and lengths follow from durations here and nowhere else.
 
     `window_s` is the duration the model was trained on; `clip_rate` is the rate of CLIP frames, in Hz; `usual_guidance` is
-    the guidance it sounds best with. `num_start_latents_held` latents at a clip's start repeat the one after them, for a
-    model whose autoencoder spoilt the edge of its training sounds and which would make a burst there.
+    the guidance it sounds best with.
     """
 
     video_encoder: VideoEncoderSpec
@@ -326,7 +325,6 @@ class ModelSpec:
     clip_text: ClipTextSpec
     window_s: Fraction = Fraction(8)
     clip_rate: int = 8
-    num_start_latents_held: int = 0
     usual_guidance: float = USUAL_GUIDANCE
 
     def __post_init__(self) -> None:
