@@ -72,7 +72,9 @@ class VideoEncoderSpec:
         )
         _require_positive(self, "picture_rate", "width", "depth", "num_heads", "mlp_width", "text_width")
         _require_positive(self, "num_cross_blocks", "gated_ratio", "gated_multiple")
-        _require(self.num_sup_tokens >= 0, f"the number of [SUP] tokens is 0 or more; got {self.num_sup_tokens}")
+        _require(
+            self.num_sup_tokens >= 0, f"the number of [SUP] tokens is 0 or more; got {self.num_sup_tokens}"
+        )
         _require_divisible(self, "frame_size_px", "patch_px")
         _require_divisible(self, "segment_num_frames", "tubelet_frames")
         _require_divisible(self, "width", "num_heads")
