@@ -1,0 +1,288 @@
+"""Whether the joins between the windows of long clips are heard: level and spectrum across joins against places inside windows.
+
+    python bench/seams.py [--clips 40] [--seconds 20] [--first-seed 1000000] [--processes 2]
+
+Each clip is a scene that no training has seen, with one thing that sounds on and on and one that is struck; each gives a stem
+by selva-nano. A join is the middle of the overlap of two windows. At every join, and at random places as far from any overlap
+as is looked, what sounds before the place is compared with what sounds after it, over 0.05, 0.25 and 1 s on either side:
+
+    level     difference of the levels, in dB, both at least -60 dB of full scale
+    spectrum  mean difference of the log10 mels averaged over each side, both at least -4
+
+The same is done with the scene's own dry sound, whose joins mean nothing, and with windows that are not tied while they
+are sampled but cut together in the middle of their overlaps. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeAlias
+from unittest import mock
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+import selva_core
+from selva_core import network_engine, sampler
+from selva_core.engine import Engine, PictureRange, SamplingSettings, StemRequest
+from selva_core.engines import load_engine
+from selva_core.models import find_model
+from selva_core.network.mel import MelSpectrogram
+from selva_core.sampler import Flow
+from selva_core.specs import MEL_16K, ModelSpec
+from selva_core.training.prompts import HELD_BACK
+from selva_core.training.scene_files import write_picture
+from selva_core.training.scenes import FIRST_HELD_BACK_SEED, KINDS, SUSTAINED, Scene, build_scene
+from selva_core.windows import Window, plan_windows
+
+ROOT = Path(__file__).parent.parent
+MODEL_ID = "selva-nano"
+PICTURE_SIZE_PX = 96
+REACHES_S = (0.05, 0.25, 1.0)
+PLACES_INSIDE = 30
+LEVEL_FLOOR = 1e-3
+MEL_FLOOR = -4.0
+PERCENTILES = (50, 90, 99)
+STRUCK = tuple(kind for kind in KINDS if kind not in SUSTAINED)
+RATE_HZ = MEL_16K.sample_rate_hz
+
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+Changes: TypeAlias = dict[tuple[str, str, float, str], list[dict[str, float]]]
+"""Changes of level and spectrum by way of rendering, sort of thing, reach in seconds, and "join" or "inside"."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Where two windows both sound, in seconds of the clip."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def join_s(self) -> float:
+        return (self.start_s + self.end_s) / 2
+
+
+def find_overlaps(spec: ModelSpec, seconds: Fraction) -> list[Overlap]:
+    latent_s = spec.latent_hop_samples / spec.sample_rate_hz
+    windows = plan_windows(spec, seconds).windows
+    return [
+        Overlap(after.latents.start * latent_s, before.latents.stop * latent_s)
+        for before, after in pairwise(windows)
+    ]
+
+
+def draw_inside(
+    rng: np.random.Generator, overlaps: Sequence[Overlap], seconds: float, reach_s: float
+) -> list[float]:
+    """Places where only one window sounds, as far as is looked."""
+    places: list[float] = []
+    while len(places) < PLACES_INSIDE:
+        place_s = float(rng.uniform(reach_s, seconds - reach_s))
+        if all(place_s + reach_s <= o.start_s or place_s - reach_s >= o.end_s for o in overlaps):
+            places.append(place_s)
+    return places
+
+
+class Stem:
+    """A sound whose sides of a place can be compared. samples: float32 (num_samples,) at 16 kHz."""
+
+    def __init__(self, samples: FloatArray) -> None:
+        self._samples = samples
+        self._mel = MelSpectrogram(MEL_16K)(torch.from_numpy(samples)[None])[0].clamp_min(MEL_FLOOR).numpy()
+
+    def change_at(self, place_s: float, reach_s: float) -> dict[str, float]:
+        return {
+            "level": abs(
+                self._level_db(place_s, place_s + reach_s) - self._level_db(place_s - reach_s, place_s)
+            ),
+            "spectrum": float(
+                np.abs(
+                    self._spectrum(place_s, place_s + reach_s) - self._spectrum(place_s - reach_s, place_s)
+                ).mean()
+            ),
+        }
+
+    def _level_db(self, start_s: float, end_s: float) -> float:
+        part = self._samples[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)].astype(np.float64)
+        return float(20 * np.log10(max(np.sqrt(np.square(part).mean()), LEVEL_FLOOR)))
+
+    def _spectrum(self, start_s: float, end_s: float) -> FloatArray:
+        frame_s = MEL_16K.hop_samples / RATE_HZ
+        part = self._mel[:, round(start_s / frame_s) : round(end_s / frame_s)]
+        return np.asarray(part.mean(axis=1), np.float32)
+
+
+@dataclass(frozen=True)
+class Untied:
+    """The flow of each window, with nothing that ties it to its neighbours."""
+
+    flow: Flow
+    windows: Sequence[Window]
+
+
+def integrate_untied(
+    flow: Untied, noise: Tensor, *, num_steps: int, on_step: Callable[[int], None] = lambda step: None
+) -> Tensor:
+    """Sample every window by itself, from the same noise, and cut them together in the middle of their overlaps."""
+    windows = flow.windows
+    apart = torch.stack([noise[:, window.latents] for window in windows], dim=1)
+    apart = sampler.integrate(flow.flow, apart, num_steps=num_steps, on_step=on_step)
+    joined = torch.zeros_like(noise)
+    for index, window in enumerate(windows):
+        shared = windows[index - 1].latents.stop - window.latents.start if index else 0
+        joined[:, window.latents.start + shared // 2 : window.latents.stop] = apart[:, index, shared // 2 :]
+    return joined
+
+
+@contextmanager
+def windows_untied() -> Iterator[None]:
+    with (
+        mock.patch.object(network_engine, "tie_windows", Untied),
+        mock.patch.object(network_engine, "integrate", integrate_untied),
+    ):
+        yield
+
+
+def build_clip(seed: int, seconds: float) -> Scene:
+    kinds = [SUSTAINED[seed % len(SUSTAINED)], STRUCK[seed % len(STRUCK)]]
+    return build_scene(seed, duration_s=seconds, kinds=kinds)
+
+
+def render(engine: Engine, scene: Scene, picture: Path, seconds: Fraction) -> list[Stem]:
+    waveforms = engine.render(
+        PictureRange(path=picture, start_s=Fraction(0), duration_s=seconds),
+        [StemRequest(prompt=HELD_BACK[placed.thing.kind][0]) for placed in scene.targets],
+        settings=SamplingSettings(),
+        on_progress=lambda _: None,
+        is_cancelled=lambda: False,
+    )
+    return [Stem(np.asarray(waveform.samples, np.float32)) for waveform in waveforms]
+
+
+@cache
+def load_model() -> Engine:
+    """The engine of this process, on one thread."""
+    torch.set_num_threads(1)
+    return load_engine(MODEL_ID, device="cpu")
+
+
+def measure_clip(seed: int, seconds: Fraction) -> Changes:
+    """Every change in one clip."""
+    rng, overlaps = np.random.default_rng(seed), find_overlaps(find_model(MODEL_ID).spec, seconds)
+    joins_s = [overlap.join_s for overlap in overlaps]
+    inside_s = {reach_s: draw_inside(rng, overlaps, float(seconds), reach_s) for reach_s in REACHES_S}
+    changes: Changes = {}
+    for way, sort, stem in make_stems(build_clip(seed, float(seconds)), seconds):
+        for reach_s in REACHES_S:
+            for where, places_s in (("join", joins_s), ("inside", inside_s[reach_s])):
+                found = [stem.change_at(place_s, reach_s) for place_s in places_s]
+                changes.setdefault((way, sort, reach_s, where), []).extend(found)
+    return changes
+
+
+def make_stems(scene: Scene, seconds: Fraction) -> Iterator[tuple[str, str, Stem]]:
+    """The sounds of all things of a scene in every way: (way, sort of thing, sound)."""
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "scene.mp4"
+        write_picture(scene, picture, size_px=PICTURE_SIZE_PX)
+        ways = {"tied": render(load_model(), scene, picture, seconds)}
+        with windows_untied():
+            ways["untied"] = render(load_model(), scene, picture, seconds)
+    ways["dry"] = [Stem(placed.thing.sound) for placed in scene.targets]
+    for way, stems in ways.items():
+        for placed, stem in zip(scene.targets, stems, strict=True):
+            yield way, "sustained" if placed.thing.kind in SUSTAINED else "struck", stem
+
+
+def measure_clips(options: argparse.Namespace) -> Changes:
+    """The changes of all clips together, each process a clip at a time."""
+    together: Changes = {}
+    seeds = range(options.first_seed, options.first_seed + options.clips)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+        for changes in pool.map(measure_clip, seeds, [options.seconds] * len(seeds)):
+            for key, found in changes.items():
+                together.setdefault(key, []).extend(found)
+    return together
+
+
+def compare(changes: Changes) -> Iterator[dict[str, object]]:
+    """Rows of median, 90th and 99th percentile at joins and inside windows, and their ratios."""
+    for way, sort, reach_s in dict.fromkeys(key[:3] for key in changes):
+        joins, inside = (changes[way, sort, reach_s, where] for where in ("join", "inside"))
+        for measure in ("level", "spectrum"):
+            at_joins, at_inside = (
+                np.percentile([change[measure] for change in found], PERCENTILES) for found in (joins, inside)
+            )
+            yield {
+                "way": way,
+                "things": sort,
+                "reach_s": reach_s,
+                "measure": measure,
+                "num_joins": len(joins),
+                "num_inside": len(inside),
+                "joins": at_joins.round(4).tolist(),
+                "inside": at_inside.round(4).tolist(),
+                "ratio": [
+                    round(float(a / b), 2) if b else None for a, b in zip(at_joins, at_inside, strict=True)
+                ],
+            }
+
+
+def describe_run(options: argparse.Namespace) -> dict[str, object]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return {
+        "clips": options.clips,
+        "clip_seconds": float(options.seconds),
+        "first_seed": options.first_seed,
+        "model": MODEL_ID,
+        "weights_sha256": load_model().weights_sha256,
+        "device": "cpu",
+        "processes": options.processes,
+        "version": selva_core.__version__,
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.platform(),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clips", type=int, default=40)
+    parser.add_argument("--seconds", type=Fraction, default=Fraction(20))
+    parser.add_argument("--first-seed", type=int, default=FIRST_HELD_BACK_SEED)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args(arguments)
+    if options.first_seed < FIRST_HELD_BACK_SEED:
+        parser.error(f"seeds below {FIRST_HELD_BACK_SEED} are for training; got {options.first_seed}")
+    if not find_overlaps(find_model(MODEL_ID).spec, options.seconds):
+        parser.error(f"a clip of {float(options.seconds):g} s is one window; give --seconds of more than 9")
+    rows = list(compare(measure_clips(options)))
+    print(json.dumps({"percentiles": PERCENTILES, "changes": rows, **describe_run(options)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
