@@ -85,6 +85,7 @@ class ClientBook:
         self._owner = {owner_key: OWNER}
         self._seen = self._look()
         self._names: Mapping[str, str] = self._owner | load_clients(folder)
+        self._let_in_early: dict[str, str] = {}
 
     @property
     def has_others(self) -> bool:
@@ -92,20 +93,25 @@ class ClientBook:
 
     def name_of(self, public_key: str) -> str | None:
         """Also of one who was invited a moment ago, before `renew`."""
-        if public_key not in self._names and self._look() != self._seen:
-            return self._load().get(public_key)
-        return self._names.get(public_key)
+        if public_key in self._names or self._look() == self._seen:
+            return self._names.get(public_key)
+        name = self._load().get(public_key)
+        if name is not None:
+            self._let_in_early[public_key] = name  # who is invited, comes in and is revoked between two looks
+        return name
 
     def renew(self) -> list[str]:
         """Read the folder again if it has changed; returns the names of those whose access was taken away.
 
         A file that is wrong lets nobody in, and keeps nobody else out.
         """
-        seen = self._look()
-        if seen == self._seen:
+        seen, early = self._look(), dict(self._let_in_early)
+        if seen == self._seen and not early:
             return []
-        self._seen, before = seen, self._names
+        self._seen, before = seen, {**self._names, **early}
         self._names = self._load()
+        for key in early:
+            del self._let_in_early[key]
         return [name for key, name in before.items() if key not in self._names]
 
     def _load(self) -> Mapping[str, str]:

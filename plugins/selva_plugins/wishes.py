@@ -79,14 +79,6 @@ def parse_sound(text: str, *, negative_prompt: str = "") -> StemTrack:
         raise WishesError(error.message) from error
 
 
-def parse_span_name(name: str, *, negative_prompt: str = "") -> StemTrack | None:
-    """The sound a region or marker is named for; None for names that are no wish, such as "Act 2"."""
-    try:
-        return parse_sound(name, negative_prompt=negative_prompt)
-    except WishesError:
-        return None
-
-
 def _parse_sounds(lines: Sequence[str], negative_prompt: str) -> tuple[StemTrack, ...]:
     sounds = [parse_sound(line, negative_prompt=negative_prompt) for line in lines]
     if not sounds:

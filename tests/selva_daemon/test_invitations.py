@@ -11,7 +11,7 @@ import pytest
 import zmq
 from selva_daemon.cli import main
 from selva_daemon.client import Client
-from selva_daemon.clients import add_client, load_clients
+from selva_daemon.clients import ClientBook, add_client, load_clients, remove_client
 from selva_daemon.connection import read_connection
 from selva_daemon.errors import ConfigurationError, DaemonRefusedError, DaemonTimeoutError, StorageError
 from selva_daemon.invitations import write_invitation
@@ -297,3 +297,13 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_the_three_ports_follow_each_other() -> None:
     assert DaemonSettings(port=42_000).ports == (42_000, 42_001, 42_002)
     assert DaemonSettings().ports == (0, 0, 0)
+
+
+def test_one_who_came_in_and_was_revoked_between_two_looks_is_noticed(tmp_path: Path) -> None:
+    book = ClientBook(tmp_path, owner_key=zmq.curve_keypair()[0].decode())
+    guest, friend = (add_client(tmp_path, name).public for name in ("guest", "friend"))
+    assert (book.name_of(guest), book.name_of(friend)) == ("guest", "friend")
+    remove_client(tmp_path, "guest")
+    assert book.renew() == ["guest"]
+    assert book.renew() == []
+    assert (book.name_of(guest), book.name_of(friend)) == (None, "friend")

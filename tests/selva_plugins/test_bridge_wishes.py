@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 from selva_otio import StemTrack
 from selva_plugins.errors import WishesError
-from selva_plugins.wishes import parse_sound, parse_span_name, parse_wishes
+from selva_plugins.wishes import parse_sound, parse_wishes
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,6 @@ def test_line_names_a_track_and_a_prompt(text: str, track: str, prompt: str, neg
 def test_line_that_names_neither_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(WishesError):
         parse_sound(text)
-    assert parse_span_name(text) is None
 
 
 def test_what_is_not_to_be_heard_holds_for_lines_that_say_nothing_themselves() -> None:

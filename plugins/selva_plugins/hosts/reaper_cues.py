@@ -15,10 +15,10 @@ from selva_otio.picture import iter_picture_tracks, resolve_picture
 from selva_otio.shot_spotting import OFF_FRAME_WARNING
 from selva_otio.shots import Shot
 
-from selva_plugins.errors import NothingToRenderError, WishesError
+from selva_plugins.errors import NothingToRenderError
 from selva_plugins.hosts.reaper_snapshot import ReaperSpan
 from selva_plugins.hosts.reaper_timeline import SAME_S, ReaperTimeline, Stretch
-from selva_plugins.wishes import Wishes, parse_sound
+from selva_plugins.wishes import Wishes
 
 # The daemon takes rationals with denominators below 2**31, and handles add up to 60,000 to that of a duration.
 _MAX_DENOMINATOR = 1_000_000_000
@@ -93,23 +93,18 @@ def spot_spans(built: ReaperTimeline, spans: Sequence[ReaperSpan], wishes: Wishe
 
 
 def _read_spans(spans: Sequence[ReaperSpan], negative_prompt: str) -> list[tuple[ReaperSpan, StemTrack]]:
-    """The spans that ask for sound, by the rule for markers that holds in every host."""
+    """The spans that ask for sound, by the rule for markers that holds in every host.
+
+    `negative_prompt` speaks for those that do not say themselves what is not to be heard.
+    """
     read = [(span, read_marker(otio.schema.Marker(name=span.name))) for span in spans]
     cues = [(span, cue) for span, cue in read if cue is not None]
     only_named = any(cue.is_named for _, cue in cues)
     return [
-        (span, _read_again(cue.wanted, negative_prompt))
+        (span, replace(cue.wanted, negative_prompt=cue.wanted.negative_prompt or negative_prompt))
         for span, cue in cues
         if cue.is_named or not only_named
     ]
-
-
-def _read_again(sound: StemTrack, negative_prompt: str) -> StemTrack:
-    """A name may say what is not to be heard, as a line of the dialog may."""
-    try:
-        return parse_sound(f"{sound.name}: {sound.prompt}", negative_prompt=negative_prompt)
-    except WishesError:
-        return replace(sound, negative_prompt=negative_prompt)
 
 
 def _iter_record_ranges(
