@@ -35,7 +35,7 @@ from selva_core.picture_tokens import PictureTokens
 from selva_core.prompt_tokens import PromptTokenizer, TokenizedPrompt
 from selva_core.render_meter import PROMPT_COST, SEGMENT_COST, SOUND_COST, STEP_COST, Stage
 from selva_core.sampler import draw_noise, integrate, tie_windows
-from selva_core.sound_decoder import VOCODER_BLOCKS_TOGETHER, iter_sound
+from selva_core.sound_decoder import CPU_BLOCKS_TOGETHER, GPU_BLOCKS_TOGETHER, iter_sound
 from selva_core.stem_flow import StemConditions, StemFlow
 from selva_core.windows import WindowPlan, plan_windows
 
@@ -75,7 +75,7 @@ class NetworkEngine:
         self._batch_across_stems = not on_cpu
         batch = _CPU_BATCH if on_cpu else _GPU_BATCH
         self._flow_limit = BatchLimit(batch, memory=memory_of(loaded.network.device))
-        self._sound_limit = BatchLimit(VOCODER_BLOCKS_TOGETHER)
+        self._sound_limit = BatchLimit(CPU_BLOCKS_TOGETHER if on_cpu else GPU_BLOCKS_TOGETHER)
         self._pictures = PictureTokens(
             loaded.network, batch_segments=batch, kept=None if features is None else _kept(loaded, features)
         )

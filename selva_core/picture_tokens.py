@@ -26,6 +26,7 @@ from selva_core.network import Network, cut_segments
 
 CHUNK_SEGMENTS = 8
 KEPT_BYTES = 1 << 30
+KEPT_SEGMENTS = 64  # about 20 s; longer pictures are read from the store again where there is one
 
 Check = Callable[[], None]
 """Called between pieces of work; raises to stop."""
@@ -48,7 +49,7 @@ class PictureKey:
 class PictureTokens:
     """Encodes pictures and keeps the tokens of the last one, at most `kept_bytes` of them.
 
-    kept: where the tokens of all pictures are kept beyond that.
+    kept: where the tokens of all pictures are kept beyond that; the memory then holds KEPT_SEGMENTS at most.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class PictureTokens:
         self.forget()
         chunks: list[Tensor] = []
         for tokens in self._recall_or_encode(key, check):
-            if tokens[0].nbytes * num_segments <= self._kept_bytes:
+            if self._fits_in_memory(tokens, num_segments):
                 chunks.append(tokens)
             yield tokens
         if chunks:
@@ -92,6 +93,12 @@ class PictureTokens:
     def forget(self) -> None:
         """Give the memory back."""
         self._kept_key, self._kept = None, []
+
+    def _fits_in_memory(self, tokens: Tensor, num_segments: int) -> bool:
+        """Whether all tokens of a picture may be kept, to judge by those of one chunk."""
+        if self._store is not None and num_segments > KEPT_SEGMENTS:
+            return False
+        return tokens[0].nbytes * num_segments <= self._kept_bytes
 
     def _recall_or_encode(self, key: PictureKey, check: Check) -> Iterator[Tensor]:
         num_recalled = 0

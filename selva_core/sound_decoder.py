@@ -21,7 +21,8 @@ from selva_core.network import Network, Vae, Vocoder
 from selva_core.specs import VocoderSpec
 from selva_core.windows import blend_weights
 
-VOCODER_BLOCKS_TOGETHER = 4
+GPU_BLOCKS_TOGETHER = 4
+CPU_BLOCKS_TOGETHER = 2  # more are no faster there, and each takes some 60 MB (nano)
 
 _VAE_OVERLAP_LATENTS = 64
 _VAE_STRETCH = 1.25  # a sound up to this many windows long is decoded whole

@@ -17,7 +17,7 @@ from selva_core.errors import RenderCancelled
 from selva_core.kept_features import KeptTokens
 from selva_core.nano_spec import NANO_SPEC
 from selva_core.network import Network
-from selva_core.picture_tokens import PictureTokens
+from selva_core.picture_tokens import PictureKey, PictureTokens
 from selva_core.stand_in import build_stand_in
 
 NUM_SEGMENTS = 3
@@ -138,3 +138,39 @@ def test_reading_a_stored_picture_can_be_cancelled(
 
     with pytest.raises(RenderCancelled):
         list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=stop))
+
+
+@pytest.mark.parametrize("num_kept", [NUM_SEGMENTS, NUM_SEGMENTS - 1])
+def test_a_long_picture_is_read_from_the_store_again_and_a_short_one_from_memory(
+    network: Network,
+    picture: PictureRange,
+    shelf: Shelf,
+    monkeypatch: pytest.MonkeyPatch,
+    num_kept: int,
+) -> None:
+    monkeypatch.setattr(picture_tokens, "KEPT_SEGMENTS", num_kept)
+    num_recalled = 0
+
+    class CountedTokens(KeptTokens):
+        def recall(self, key: PictureKey, chunk: int) -> Tensor | None:
+            nonlocal num_recalled
+            num_recalled += 1
+            return super().recall(key, chunk)
+
+    tokens = PictureTokens(network, batch_segments=1, kept=CountedTokens(shelf, maker="weights cpu"))
+    with torch.inference_mode():
+        first = list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None))
+        num_recalled = 0
+        assert same(list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None)), first)
+    assert num_recalled == (0 if num_kept == NUM_SEGMENTS else NUM_SEGMENTS)
+
+
+def test_a_long_picture_is_kept_in_memory_where_there_is_no_store(
+    network: Network, picture: PictureRange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_tokens, "KEPT_SEGMENTS", 1)
+    tokens = PictureTokens(network, batch_segments=1)
+    with torch.inference_mode():
+        first = list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None))
+        monkeypatch.setattr(picture_tokens, "iter_frames", None)  # decoding would fail
+        assert same(list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None)), first)
