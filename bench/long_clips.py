@@ -3,8 +3,8 @@
     python bench/long_clips.py [--seconds 20 30 60 600] [--steps 1] [--model selva-nano] [--threads 1]
 
 Every length is a process of its own, which loads the model, renders one stem and reads its sound once from end to end, as
-writing a file does. Prints one JSON object; memory is in MB of 10^6 bytes: the largest that was resident after loading, and
-after the render.
+writing a file does. It keeps its memory and stores what it saw of the picture as a worker of the daemon does. Prints one
+JSON object; memory is in MB of 10^6 bytes: the largest that was resident after loading, after the render and after reading.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from pathlib import Path
 
 import psutil
 from daemon_bench import write_clip
+from selva_daemon.blob_store import BlobStore
+from selva_daemon.worker_process import worker_environment
 
 ROOT = Path(__file__).parent.parent
 PICTURES_PER_SECOND = 25
 READ_SAMPLES = 1 << 16
+STORE_BYTES = 1 << 30
 
 
 def peak_resident_mb() -> float:
@@ -45,7 +48,8 @@ def render_once(picture: Path, seconds: Fraction, options: argparse.Namespace) -
     from selva_core.engine import PictureRange, SamplingSettings, StemRequest  # noqa: PLC0415
     from selva_core.engines import load_engine  # noqa: PLC0415
 
-    engine = load_engine(options.model, device="cpu")
+    store = BlobStore(picture.parent / f"seen-{float(seconds):g}", max_bytes=STORE_BYTES)
+    engine = load_engine(options.model, device="cpu", features=store)
     loaded_mb = peak_resident_mb()
     [waveform] = engine.render(
         PictureRange(path=picture, start_s=Fraction(0), duration_s=seconds),
@@ -72,7 +76,7 @@ def measure_lengths(options: argparse.Namespace, folder: Path) -> list[dict[str,
     """One row per length, each from a fresh process."""
     longest = max(options.seconds)
     picture = write_clip(folder / "long.mp4", num_frames=round(longest * PICTURES_PER_SECOND))
-    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+    environment = worker_environment({**os.environ, "OMP_NUM_THREADS": str(options.threads)})
     rows = []
     for seconds in options.seconds:
         command = [sys.executable, __file__, "--once", str(picture), "--seconds", str(seconds)]
