@@ -80,6 +80,7 @@ NANO_SPEC = ModelSpec(
         num_tokens=NANO_NUM_TOKENS,
     ),
     window_s=Fraction(8),
+    num_start_latents_held=2,
     clip_rate=1,
     usual_guidance=1.5,
 )

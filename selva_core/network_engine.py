@@ -242,7 +242,7 @@ class NetworkEngine:
             )
         except RenderCancelled:  # nobody is left
             return {}
-        latents = generator.unnormalize(latents)
+        latents = _held_at_start(generator.unnormalize(latents), self._network.spec.num_start_latents_held)
         return {rendering: latents[[owner is rendering for owner in owners]] for rendering in company.present}
 
     def _decode(
@@ -302,3 +302,12 @@ def _costs(order: RenderOrder, plan: WindowPlan, settings: SamplingSettings) -> 
 def _kept(loaded: LoadedModel, features: FeatureStore) -> KeptTokens:
     network = loaded.network
     return KeptTokens(features, maker=f"{loaded.weights_sha256} {network.device.type} {network.dtype}")
+
+
+def _held_at_start(latents: Tensor, num_held: int) -> Tensor:
+    """latents (R, N, C) with the first `num_held` replaced by the one after them; too short ones stay as they are."""
+    if not 0 < num_held < latents.shape[1]:
+        return latents
+    return torch.cat(
+        [latents[:, num_held : num_held + 1].expand(-1, num_held, -1), latents[:, num_held:]], dim=1
+    )

@@ -315,7 +315,8 @@ class ModelSpec:
     """One whole model: the parts fit together, and lengths follow from durations here and nowhere else.
 
     `window_s` is the duration the model was trained on; `clip_rate` is the rate of CLIP frames, in Hz; `usual_guidance` is
-    the guidance it sounds best with.
+    the guidance it sounds best with. `num_start_latents_held` latents at a clip's start repeat the one after them, for a
+    model that would end a sound there which it imagines to have begun before the clip.
     """
 
     video_encoder: VideoEncoderSpec
@@ -327,6 +328,7 @@ class ModelSpec:
     clip_text: ClipTextSpec
     window_s: Fraction = Fraction(8)
     clip_rate: int = 8
+    num_start_latents_held: int = 0
     usual_guidance: float = USUAL_GUIDANCE
 
     def __post_init__(self) -> None:
