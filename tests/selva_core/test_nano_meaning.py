@@ -79,6 +79,14 @@ def test_a_trimmed_clip_of_any_length_stays_in_time(
     assert _timing(dog, barks) > 0.7
 
 
+def test_a_clip_does_not_begin_with_the_end_of_a_sound_that_nobody_sees(engine: Engine) -> None:
+    dog, siren = _render(engine, "hall", "a dog barking", "a siren wailing", seconds=2)
+    for wave in (dog, siren):
+        assert np.abs(wave.samples[:1024]).max() < 0.01
+    (knock,) = _render(engine, "hall", "knocking on a door")
+    assert np.abs(knock.samples).max() > 0.1
+
+
 def test_same_request_gives_the_same_samples(engine: Engine) -> None:
     one, other = (_render(engine, "yard", "a dog barking", seconds=2)[0] for _ in range(2))
     assert np.array_equal(one.samples, other.samples)
