@@ -117,7 +117,13 @@ def write_to_file(
     if _is_zip(path):
         write_zip(path, write)
         return None
-    bundle = write(path)
+    return _hand_over(write(path), submit=submit, wait=wait, on_progress=on_progress)
+
+
+def _hand_over(
+    bundle: Bundle, *, submit: bool, wait: bool, on_progress: Callable[[float, str], None] | None
+) -> list[str] | None:
+    """Give a bundle's jobs to the daemon, as far as was asked; their ids, or None where nothing was."""
     job_ids: list[str] | None = None
     if wait:
         job_ids = _sending().fill_and_wait(bundle, on_progress)
