@@ -12,18 +12,18 @@ import av
 import numpy as np
 import psutil
 import zmq
-from selva_daemon.client import Client
-from selva_daemon.connection import process_is_alive, read_connection
-from selva_daemon.errors import DaemonTimeoutError, DaemonUnavailableError
-from selva_daemon.places import Places
 
 import selva_core
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.connection import process_is_alive, read_connection
+from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError
 
 STOP_TIMEOUT_S = 60.0
 
 
-def isolated_places(folder: Path) -> Places:
-    return Places(state=folder / "state", cache=folder / "cache", config=folder / "config")
+def isolated_places(folder: Path) -> AppPaths:
+    return AppPaths(state=folder / "state", cache=folder / "cache", config=folder / "config")
 
 
 def describe_machine() -> dict[str, object]:
@@ -60,7 +60,7 @@ def write_clip(file: Path, *, num_frames: int = 10) -> Path:
     return file
 
 
-def stop_daemon(places: Places) -> None:
+def stop_daemon(places: AppPaths) -> None:
     """Ask it to stop, end it when it does not, and wait until its process is gone."""
     try:
         pid = read_connection(places.connection_file).pid

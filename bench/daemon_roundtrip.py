@@ -19,13 +19,15 @@ from pathlib import Path
 
 import zmq
 from daemon_bench import describe_machine, isolated_places, stop_daemon
-from selva_daemon import calls
-from selva_daemon.client import Client, run_steps
-from selva_daemon.connection import read_connection
-from selva_daemon.launch import start_daemon
-from selva_daemon.line import Line
-from selva_daemon.places import Places
-from selva_daemon.schema import CueRequest, JobRequest, MediaRange, OutputRequest, TakeRequest
+
+from selva_core.base.media import PictureRange
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client, run_steps
+from selva_daemon.client.launch import start_daemon
+from selva_daemon.client.transport import ClientTransport
+from selva_daemon.protocol import requests as calls
+from selva_daemon.protocol.connection import read_connection
+from selva_daemon.protocol.job import CueRequest, JobRequest, OutputRequest, TakeRequest
 
 
 def time_calls(action: Callable[[], object], count: int) -> dict[str, float]:
@@ -46,7 +48,7 @@ def time_calls(action: Callable[[], object], count: int) -> dict[str, float]:
 def job(folder: Path) -> JobRequest:
     return JobRequest(
         label="bench",
-        media=MediaRange(path=folder / "none.mov", start_s=Fraction(0), duration_s=Fraction(8)),
+        media=PictureRange(path=folder / "none.mov", start_s=Fraction(0), duration_s=Fraction(8)),
         model="selva-echo",
         output=OutputRequest(folder=folder / "stems", num_samples=384_000),
         cues=(
@@ -57,7 +59,7 @@ def job(folder: Path) -> JobRequest:
     )
 
 
-def time_events(places: Places, client: Client, num_subscribers: int, rounds: int) -> dict[str, float]:
+def time_events(places: AppPaths, client: Client, num_subscribers: int, rounds: int) -> dict[str, float]:
     """From sending `pause` until the last of the subscribers has its event."""
     connection = read_connection(places.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -83,8 +85,8 @@ def time_events(places: Places, client: Client, num_subscribers: int, rounds: in
         context.destroy(linger=0)
 
 
-def measure(places: Places, folder: Path, *, num_requests: int, num_subscribers: int) -> dict[str, object]:
-    line = Line(places.connection_file)
+def measure(places: AppPaths, folder: Path, *, num_requests: int, num_subscribers: int) -> dict[str, object]:
+    line = ClientTransport(places.connection_file)
     try:
         run_steps(line.open(timeout_s=10))
         no_op = time_calls(lambda: run_steps(line.exchange(calls.hello("jobs"), timeout_s=10)), num_requests)

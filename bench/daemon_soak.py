@@ -27,13 +27,15 @@ import psutil
 import soundfile
 import zmq
 from daemon_bench import describe_machine, isolated_places, stop_daemon, write_clip
-from selva_daemon.client import Client
-from selva_daemon.connection import Connection, process_is_alive, read_connection
-from selva_daemon.errors import DaemonUnavailableError
-from selva_daemon.launch import start_daemon
-from selva_daemon.places import Places
-from selva_daemon.schema import CueRequest, JobRequest, MediaRange, OutputRequest, TakeRequest
-from selva_daemon.status import FINISHED_STATES
+
+from selva_core.base.media import PictureRange
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.client.launch import start_daemon
+from selva_daemon.protocol.connection import Connection, process_is_alive, read_connection
+from selva_daemon.protocol.errors import DaemonUnavailableError
+from selva_daemon.protocol.job import CueRequest, JobRequest, OutputRequest, TakeRequest
+from selva_daemon.protocol.status import FINISHED_STATES
 
 BAD_MEDIA_SHARE = 0.05
 CANCEL_SHARE = 0.05
@@ -57,7 +59,7 @@ class Tally:
 def build_job(folder: Path, *, seed: int, has_picture: bool) -> JobRequest:
     return JobRequest(
         label=f"soak {seed}",
-        media=MediaRange(
+        media=PictureRange(
             path=folder / ("clip.mp4" if has_picture else "gone.mp4"),
             start_s=Fraction(0),
             duration_s=Fraction(2, 5),
@@ -87,7 +89,7 @@ def send_nonsense(connection: Connection, chance: random.Random) -> None:
     context.destroy(linger=2_000)
 
 
-def submit_jobs(places: Places, folder: Path, tally: Tally, seeds: range, chance: random.Random) -> None:
+def submit_jobs(places: AppPaths, folder: Path, tally: Tally, seeds: range, chance: random.Random) -> None:
     """One client: submits its jobs and now and then cancels one, or sends nonsense."""
     try:
         with Client.connect(places=places, timeout_s=120) as client:
@@ -112,7 +114,7 @@ def submit_jobs(places: Places, folder: Path, tally: Tally, seeds: range, chance
         tally.faults.append(f"a client failed: {exc!r}")
 
 
-def kill_something(places: Places, chance: random.Random) -> str:
+def kill_something(places: AppPaths, chance: random.Random) -> str:
     try:
         server = psutil.Process(read_connection(places.connection_file).pid)
         victims = chance.choice([[server], server.children()])
@@ -126,7 +128,7 @@ def kill_something(places: Places, chance: random.Random) -> str:
     return "server" if server in victims else "worker"
 
 
-def check_jobs(places: Places, tally: Tally) -> Counter[str]:
+def check_jobs(places: AppPaths, tally: Tally) -> Counter[str]:
     """Compare what the daemon says with what was asked and with the files; faults go to the tally."""
     states: Counter[str] = Counter()
     with Client.connect(places=places, timeout_s=120) as client:
@@ -151,7 +153,7 @@ def check_jobs(places: Places, tally: Tally) -> Counter[str]:
     return states
 
 
-def soak(places: Places, folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
+def soak(places: AppPaths, folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
     chance = random.Random(arguments.seed)  # noqa: S311 - moments, not secrets
     tally, killed, memory_mib = Tally(), Counter[str](), list[float]()
     begun_s = time.monotonic()
@@ -194,7 +196,7 @@ def soak(places: Places, folder: Path, arguments: argparse.Namespace) -> dict[st
     }
 
 
-def count_finished(places: Places) -> int:
+def count_finished(places: AppPaths) -> int:
     try:
         with Client.connect(places=places, timeout_s=120) as client:
             queue = client.status().queue
@@ -203,7 +205,7 @@ def count_finished(places: Places) -> int:
     return sum(queue[state] for state in FINISHED_STATES)
 
 
-def server_memory_mib(places: Places) -> list[float]:
+def server_memory_mib(places: AppPaths) -> list[float]:
     try:
         return [psutil.Process(read_connection(places.connection_file).pid).memory_info().rss / (1 << 20)]
     except (DaemonUnavailableError, psutil.Error):

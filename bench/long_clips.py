@@ -22,8 +22,9 @@ from pathlib import Path
 
 import psutil
 from daemon_bench import write_clip
-from selva_daemon.blob_store import BlobStore
-from selva_daemon.worker_process import worker_environment
+
+from selva_daemon.jobs.worker_process import worker_environment
+from selva_daemon.worker.blob_store import BlobStore
 
 ROOT = Path(__file__).parent.parent
 PICTURES_PER_SECOND = 25
@@ -45,8 +46,9 @@ def render_once(picture: Path, seconds: Fraction, options: argparse.Namespace) -
     """Load and render in this process."""
     import torch  # noqa: PLC0415 - only the measured process pays for it
 
-    from selva_core.engine import PictureRange, SamplingSettings, StemRequest  # noqa: PLC0415
-    from selva_core.engines import load_engine  # noqa: PLC0415
+    from selva_core.base.media import PictureRange  # noqa: PLC0415
+    from selva_core.engine import SamplingSettings, StemRequest  # noqa: PLC0415
+    from selva_core.engines.registry import load_engine  # noqa: PLC0415
 
     store = BlobStore(picture.parent / f"seen-{float(seconds):g}", max_bytes=STORE_BYTES)
     engine = load_engine(options.model, device="cpu", features=store)

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import opentimelineio as otio
-from selva_daemon.render_jobs import RenderSettings, build_jobs
+
 from selva_otio import Stem, StemTrack, place_stems, spot_timeline
+from selva_render.jobs import RenderSettings, build_jobs
 
 ROOT = Path(__file__).parent.parent
 RATE_HZ = 25

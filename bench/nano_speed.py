@@ -26,8 +26,9 @@ ROOT = Path(__file__).parent.parent
 def render_once(picture: Path, seconds: Fraction) -> dict[str, float]:
     """Import, load and render in this process; seconds of each part, counted from here."""
     begun_s = time.perf_counter()
-    from selva_core.engine import PictureRange, SamplingSettings, StemRequest  # noqa: PLC0415 - imports are timed
-    from selva_core.engines import load_engine  # noqa: PLC0415
+    from selva_core.base.media import PictureRange  # noqa: PLC0415 - imports are timed
+    from selva_core.engine import SamplingSettings, StemRequest  # noqa: PLC0415
+    from selva_core.engines.registry import load_engine  # noqa: PLC0415
 
     engine = load_engine("selva-nano", device="cpu")
     loaded_s = time.perf_counter()

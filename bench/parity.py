@@ -29,8 +29,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from selva_core.engine import PictureRange
-from selva_core.frames import read_frames
+from selva_core.base.media import PictureRange
+from selva_core.inference.sampler import guide, integrate
+from selva_core.models.specs import (
+    GENERATOR_SMALL_16K,
+    GENERATOR_SMALL_44K,
+    ModelSpec,
+    build_published_spec,
+)
 from selva_core.network import (
     ClipTextEncoder,
     Conditions,
@@ -46,13 +52,7 @@ from selva_core.network import (
 )
 from selva_core.network.parts import build_part, load_part, place_part, published_tensors
 from selva_core.network.vocoder import build_low_pass
-from selva_core.sampler import guide, integrate
-from selva_core.specs import (
-    GENERATOR_SMALL_16K,
-    GENERATOR_SMALL_44K,
-    ModelSpec,
-    build_published_spec,
-)
+from selva_core.video.frames import read_frames
 
 TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 3e-2}
 FRAME_TOLERANCE = 2 / 255

@@ -39,17 +39,19 @@ import torch
 from torch import Tensor
 
 import selva_core
-from selva_core import network_engine, sampler
-from selva_core.engine import Engine, PictureRange, SamplingSettings, StemRequest
-from selva_core.engines import load_engine
-from selva_core.models import find_model
+from selva_core.base.media import PictureRange
+from selva_core.engine import Engine, SamplingSettings, StemRequest
+from selva_core.engines.registry import load_engine
+from selva_core.engines.registry import network as network_engine
+from selva_core.inference import sampler
+from selva_core.inference.sampler import Flow
+from selva_core.inference.windows import Window, plan_windows
+from selva_core.models.catalog import find_model
+from selva_core.models.specs import MEL_16K, ModelSpec
 from selva_core.network.mel import MelSpectrogram
-from selva_core.sampler import Flow
-from selva_core.specs import MEL_16K, ModelSpec
 from selva_core.training.prompts import HELD_BACK
 from selva_core.training.scene_files import write_picture
 from selva_core.training.scenes import FIRST_HELD_BACK_SEED, KINDS, SUSTAINED, Scene, build_scene
-from selva_core.windows import Window, plan_windows
 
 ROOT = Path(__file__).parent.parent
 MODEL_ID = "selva-nano"

@@ -23,38 +23,38 @@ def modules_loaded_by(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     ("room", "statement", "forbidden"),
     [
-        ("client", "import selva_daemon.client", (*HEAVY, "opentimelineio")),
-        ("server", "import selva_daemon.server", (*HEAVY, "opentimelineio")),
-        ("worker before its first job", "import selva_daemon.worker", HEAVY),
+        ("client", "import selva_daemon.client.client", (*HEAVY, "opentimelineio")),
+        ("server", "import selva_daemon.server.server", (*HEAVY, "opentimelineio")),
+        ("worker before its first job", "import selva_daemon.worker.worker", HEAVY),
         ("timelines", "import selva_otio", (*HEAVY, "zmq", "selva_daemon", "selva_core")),
         (
             "request bundles",
-            "import selva_otio.selva_bundle.adapter",
+            "import selva_otio.formats.request_bundle.adapter",
             (*HEAVY, "zmq", "numpy", "selva_daemon", "selva_core"),
         ),
-        ("watch folder", "import selva_daemon.watch_folder", HEAVY),
+        ("watch folder", "import selva_render.watch.folder", HEAVY),
         ("bridge", "import selva_plugins.bridge", HEAVY),
         (
             "hosts",
-            "import selva_plugins.hosts.reaper, selva_plugins.hosts.resolve_headless, selva_plugins.hosts.resolve_check",
+            "import selva_plugins.hosts.reaper.adapter, selva_plugins.hosts.resolve.headless, selva_plugins.hosts.resolve.check",
             HEAVY,
         ),
         (
             "model table",
-            "import selva_core.models, selva_core.specs, selva_core.errors, selva_core.engine",
+            "import selva_core.models.catalog, selva_core.models.specs, selva_core.base.errors, selva_core.engine",
             HEAVY,
         ),
         (
             "image sequences and signers",
-            "import selva_core.image_sequence, selva_core.content_credentials",
+            "import selva_core.video.sequence_files, selva_core.audio.credentials",
             (*HEAVY, "numpy", "c2pa"),
         ),
         (
             "model room",
-            "import selva_core.network_engine",
+            "import selva_core.engines.network",
             ("zmq", "selva_daemon", "selva_otio", "opentimelineio"),
         ),
-        ("frames", "import selva_core.frames", ("torch", "zmq", "selva_daemon")),
+        ("frames", "import selva_core.video.frames", ("torch", "zmq", "selva_daemon")),
     ],
 )
 def test_room_loads_only_what_it_may(room: str, statement: str, forbidden: tuple[str, ...]) -> None:
@@ -64,7 +64,7 @@ def test_room_loads_only_what_it_may(room: str, statement: str, forbidden: tuple
 
 def test_command_help_loads_nothing_heavy_and_names_the_commands() -> None:
     program = (
-        "import sys, json\nsys.argv = ['selva', '--help']\nfrom selva_daemon.cli import main\n"
+        "import sys, json\nsys.argv = ['selva', '--help']\nfrom selva_cli.main import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})))"
     )

@@ -1,6 +1,6 @@
 """`python -m selva_daemon` is the command `selva`."""
 
-from selva_daemon.cli import main
+from selva_cli.main import main
 
 if __name__ == "__main__":
     main()

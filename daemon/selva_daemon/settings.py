@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from selva_daemon.errors import ConfigurationError
+from selva_core.base.errors import ConfigurationError
 
 GIB = 1 << 30
 MIN_PORT, MAX_PORT = 1024, 65535
@@ -37,7 +37,7 @@ class DaemonSettings:
     these only; empty means wherever the user may write (then only loopback may be listened on). listen: the
     address to bind; another than loopback needs client keys and output_folders. port: the first of the three
     ports, 0 lets the system choose them at each start. interactive_in_a_row: after
-    so many interactive jobs a batch job gets its turn. jobs_together: up to so many waiting jobs of one length
+    so many interactive jobs a batch job gets its turn. max_batch_jobs: up to so many waiting jobs of one length
     share batches, where the model gains from it (on a GPU); 1 runs each by itself.
     """
 
@@ -50,7 +50,7 @@ class DaemonSettings:
     max_queued_jobs: int = 10_000
     max_finished_jobs: int = 5_000
     interactive_in_a_row: int = 8
-    jobs_together: int = 8
+    max_batch_jobs: int = 8
     stem_cache_bytes: int = 10 * GIB
     feature_cache_bytes: int = 10 * GIB
     listen: str = "127.0.0.1"
@@ -62,7 +62,7 @@ class DaemonSettings:
         for name in ("stall_timeout_s", "heartbeat_timeout_s", "cancel_grace_s", "drain_timeout_s"):
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name} is more than 0; got {getattr(self, name)}", name=name)
-        for name in ("max_queued_jobs", "max_finished_jobs", "interactive_in_a_row", "jobs_together"):
+        for name in ("max_queued_jobs", "max_finished_jobs", "interactive_in_a_row", "max_batch_jobs"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is at least 1; got {getattr(self, name)}", name=name)
         for name in ("stem_cache_bytes", "feature_cache_bytes"):

@@ -1,12 +1,12 @@
 """Timelines: read a cut, spot cues in it, place stems on it, write it. Stands on OpenTimelineIO alone."""
 
-from selva_otio.clock import TimelineClock
-from selva_otio.cue_sheet_files import CueSheetRow, load_cue_sheet
-from selva_otio.cues import Cue, CueSheet, SpottedClip, StemTrack, parse_stem_track
+from selva_otio.cues.cue_sheet import Cue, CueSheet, SpottedClip, StemTrack, parse_stem_track
+from selva_otio.cues.sheet_files import CueSheetRow, load_cue_sheet
+from selva_otio.cues.spotting import SpotOptions, spot_timeline
 from selva_otio.errors import TimelineError
-from selva_otio.placement import Placed, Stem, StemSpan, measure_span, place_stems
-from selva_otio.shots import Unseen
-from selva_otio.spotting import SpotOptions, spot_timeline
+from selva_otio.picture.shots import SkippedItem
+from selva_otio.placement.place_stems import Placed, Stem, StemSpan, measure_span, place_stems
+from selva_otio.time.clock import TimelineClock
 from selva_otio.timelines import load_timeline, write_timeline
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "CueSheet",
     "CueSheetRow",
     "Placed",
+    "SkippedItem",
     "SpotOptions",
     "SpottedClip",
     "Stem",
@@ -21,7 +22,6 @@ __all__ = [
     "StemTrack",
     "TimelineClock",
     "TimelineError",
-    "Unseen",
     "load_cue_sheet",
     "load_timeline",
     "measure_span",

@@ -1,41 +1,26 @@
 """Errors of the timeline room.
 
-TimelineError                   (ValueError) the timeline, or what is asked of it, cannot be used
-├── TimelineReadError           the file is not a timeline we can read
-├── TimelineWriteError          (OSError) the timeline cannot be written where it was asked for
-├── UnsupportedFormatError      no reader or writer for that kind of file
-├── UnsupportedUrlError         media that is not a file on this machine
-├── ClockError                  a rate, a time or a timecode label makes no sense
-├── NothingToSpotError          no picture in it that sound could be made for
-├── CueError                    a track, a prompt or a cue that is not allowed
-└── BundleUnfilledError         (RuntimeError) some stems of a bundle could not be made
-
-Same shape as `selva_core.errors`, without importing it: this room stands on OpenTimelineIO alone. Every class
-has a stable `code`, says whether trying again can help (`retryable`), and keeps its facts in `facts`.
+SelvaError                      (selva_core.base.errors)
+└── TimelineError               (ValueError) the timeline, or what is asked of it, cannot be used
+    ├── TimelineReadError           the file is not a timeline we can read
+    ├── TimelineWriteError          (OSError) the timeline cannot be written where it was asked for
+    ├── UnsupportedFormatError      no reader or writer for that kind of file
+    ├── UnsupportedUrlError         media that is not a file on this machine
+    ├── ClockError                  a rate, a time or a timecode label makes no sense
+    ├── NothingToSpotError          no picture in it that sound could be made for
+    ├── CueError                    a track, a prompt or a cue that is not allowed
+    └── BundleUnfilledError         (RuntimeError) some stems of a bundle could not be made
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from selva_core.base.errors import SelvaError
 
 
-class TimelineError(ValueError):
-    """The timeline, or what is asked of it, cannot be used.
+class TimelineError(SelvaError, ValueError):
+    """The timeline, or what is asked of it, cannot be used."""
 
-    `message` is one or two sentences for a person: what was got, what is allowed, what to do next. `facts`
-    are JSON-able values a program can act on.
-    """
-
-    code: ClassVar[str] = "timeline"
-    retryable: ClassVar[bool] = False
-
-    def __init__(self, message: str, **facts: str | int | float | bool | list[str] | None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.facts = facts
-
-    def __str__(self) -> str:
-        return self.message
+    code = "timeline"
 
 
 class TimelineReadError(TimelineError):

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_otio.conforming import conform_timeline
+from selva_core.base.atomic_write import check_folder_writable
 from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
-from selva_otio.format_options import Destination, ProbeMedia, ReadOptions
-from selva_otio.formats import FORMATS, check_project_source, find_format, open_file
-from selva_otio.host_profiles import PLAIN, HostProfile
-from selva_otio.losses import TAKES, describe_losses, only_stem_tracks
-from selva_otio.media_clocks import count_from_timecode
-from selva_otio.media_search import find_missing_media
-from selva_otio.restoring import restore_stems
-from selva_otio.sidecars import write_sidecar
-from selva_otio.whole_files import check_folder_writable
+from selva_otio.formats.feature_loss import TAKES, describe_feature_loss, only_stem_tracks
+from selva_otio.formats.host_variants import build_host_variant
+from selva_otio.formats.media_clocks import count_from_timecode
+from selva_otio.formats.options import Destination, ProbeMedia, ReadOptions
+from selva_otio.formats.profiles import PLAIN, HostProfile
+from selva_otio.formats.registry import FORMATS, check_project_source, find_format, open_file
+from selva_otio.formats.sidecars import write_sidecar
+from selva_otio.formats.stem_recovery import restore_stems
+from selva_otio.picture.media_search import find_missing_media
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def check_timeline_target(target: Path, source: Path | None = None, profile: Hos
         )
     if not target.absolute().parent.is_dir():
         raise TimelineWriteError(f"there is no folder {target.absolute().parent}; make it first")
-    check_folder_writable(target.absolute().parent)
+    check_folder_writable(target.absolute().parent, error=TimelineWriteError)
     if source is not None:
         check_project_source(source, target)
 
@@ -118,7 +118,7 @@ def write_timeline(
     if row.write is None:
         raise UnsupportedFormatError(f"{row.name} ({row.suffix}) is not written")
     keeps_metadata = row.keeps_metadata and profile.keeps_metadata
-    conformed = conform_timeline(
+    conformed = build_host_variant(
         timeline,
         profile,
         keeps_metadata=keeps_metadata,
@@ -132,7 +132,7 @@ def write_timeline(
     return WrittenTimeline(
         files=tuple(files),
         sidecar=None if keeps_metadata else write_sidecar(timeline, target),
-        losses=describe_losses(
+        losses=describe_feature_loss(
             only_stem_tracks(timeline) if keeps_rest else timeline,
             {row.name: row.cannot_hold, profile.label: profile.cannot_hold},
         ),

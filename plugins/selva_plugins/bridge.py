@@ -17,17 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from selva_daemon.client import Client
-from selva_daemon.render_report import RenderReport
+from selva_core.base.errors import RenderCancelled, SelvaError
+from selva_daemon.client.client import Client
 from selva_otio.errors import TimelineError
-
-from selva_core.errors import RenderCancelled, SelvaError
 from selva_plugins.errors import HostError, NothingToRenderError
 from selva_plugins.progress import RequestProgress
 from selva_plugins.rendering import RenderBatch, connect_to_daemon, render_batches
 from selva_plugins.request_folder import HostRequest, RequestFolder, remove_old_requests
+from selva_render.report import RenderReport
 
-HOSTS = {"reaper": "selva_plugins.hosts.reaper", "resolve": "selva_plugins.hosts.resolve"}
+HOSTS = {"reaper": "selva_plugins.hosts.reaper.adapter", "resolve": "selva_plugins.hosts.resolve.adapter"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,7 @@ class Made:
     notices: list[str]
 
 
-class HostRoom(Protocol):
+class HostAdapter(Protocol):
     """What the module of a host offers."""
 
     def prepare(self, request: HostRequest) -> Prepared:
@@ -135,10 +134,10 @@ def list_notices(reports: Sequence[RenderReport]) -> list[str]:
     return list(dict.fromkeys(failed + warnings))
 
 
-def _find_host(name: str) -> HostRoom:
+def _find_host(name: str) -> HostAdapter:
     if name not in HOSTS:
         raise HostError(f"no host is called {name!r}; there are {', '.join(HOSTS)}")
-    return cast("HostRoom", importlib.import_module(HOSTS[name]))
+    return cast("HostAdapter", importlib.import_module(HOSTS[name]))
 
 
 def _as_selva_error(error: SelvaError | TimelineError) -> SelvaError:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from selva_daemon.client import Client
-from selva_daemon.status import DaemonStatus
-
 import selva_core
-from selva_core.errors import SelvaError
-from selva_core.models import default_models_dir, listed_models, missing_files
+from selva_core.base.errors import SelvaError
+from selva_core.models.catalog import default_models_dir, listed_models, missing_files
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.status import DaemonStatus
 
 Fact = dict[str, str]
 

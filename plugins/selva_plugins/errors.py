@@ -1,8 +1,8 @@
 """Errors of the host room.
 
-SelvaError                     (selva_core.errors)
+SelvaError                     (selva_core.base.errors)
 └── HostError                  something between a host application and the daemon went wrong
-    ├── WishesError            (ValueError) what the user typed cannot be used; the dialog is shown again
+    ├── FormError            (ValueError) what the user typed cannot be used; the dialog is shown again
     ├── SnapshotError          (ValueError) what the host script wrote is not a snapshot we can read
     ├── NothingToRenderError   (ValueError) nothing in the request has a picture sound could be made for
     ├── ProtocolMismatchError  (RuntimeError) host script and bridge are of different versions
@@ -11,7 +11,7 @@ SelvaError                     (selva_core.errors)
 
 from __future__ import annotations
 
-from selva_core.errors import SelvaError
+from selva_core.base.errors import SelvaError
 
 
 class HostError(SelvaError):
@@ -20,7 +20,7 @@ class HostError(SelvaError):
     code = "host"
 
 
-class WishesError(HostError, ValueError):
+class FormError(HostError, ValueError):
     """What the user typed cannot be used."""
 
     code = "wishes"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from selva_daemon.render_jobs import ClipJob, RenderSettings
-from selva_daemon.status import JobStatus
+from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet
+from selva_render.jobs import ClipJob, RenderSettings
 
 _MIN_FRACTION_FOR_ESTIMATE = 0.03
 

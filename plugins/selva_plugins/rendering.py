@@ -12,16 +12,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from selva_daemon.client import Client
-from selva_daemon.errors import DaemonTimeoutError, DaemonUnavailableError
-from selva_daemon.render import render_sheet
-from selva_daemon.render_jobs import ClipJob, RenderSettings
-from selva_daemon.render_report import RenderReport
-from selva_daemon.status import JobStatus
+from selva_core.base.errors import RenderCancelled, SelvaError
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError
+from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet
-
-from selva_core.errors import RenderCancelled, SelvaError
 from selva_plugins.progress import ProgressMeter, RequestProgress
+from selva_render.jobs import ClipJob, RenderSettings
+from selva_render.render import render_sheet
+from selva_render.report import RenderReport
 
 ProgressListener = Callable[[RequestProgress], None]
 

@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selva_daemon.errors import DaemonRunningError
-from selva_daemon.instance_lock import InstanceLock
-
-from selva_core.errors import SelvaError
+from selva_core.base.errors import LockHeldError, SelvaError
+from selva_core.base.file_lock import FileLock
 from selva_plugins.errors import ProtocolMismatchError, SnapshotError
 from selva_plugins.progress import RequestProgress
 
@@ -164,10 +162,10 @@ class RequestFolder:
     @contextmanager
     def hold(self) -> Iterator[bool]:
         """Be the only bridge at work on this request; yields False when another one is."""
-        lock = InstanceLock(self.path / "bridge.lock")
+        lock = FileLock(self.path / "bridge.lock")
         try:
             lock.acquire()
-        except DaemonRunningError:
+        except LockHeldError:
             yield False
             return
         try:

@@ -1,12 +1,12 @@
 """The SelVA network: pictures and prompts in, waveforms out.
 
-Importing this package loads torch and transformers; `selva_core.specs` holds the sizes and is light.
+Importing this package loads torch and transformers; `selva_core.models.specs` holds the sizes and is light.
 """
 
 from selva_core.network._layers import bake_weights
-from selva_core.network.bundle import Network, build_network, load_network
 from selva_core.network.generator import Conditions, Generator, join_conditions
 from selva_core.network.mel import MelSpectrogram
+from selva_core.network.network import Network, build_network, load_network
 from selva_core.network.parts import save_part
 from selva_core.network.text_towers import ClipTextEncoder, T5TextEncoder
 from selva_core.network.vae import Posterior, Vae

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from selva_core.models.specs import GeneratorSpec
 from selva_core.network._layers import GatedConvMlp, GatedMlp, TokenConv, check_shape, zero
 from selva_core.network._streams import FusedBlock, JointBlock, Rotations, Streams, build_rotation, modulate
-from selva_core.specs import GeneratorSpec
 
 
 @dataclass(frozen=True, kw_only=True)

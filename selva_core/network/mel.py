@@ -10,8 +10,8 @@ import torch.nn.functional as F
 import torchaudio.functional
 from torch import Tensor, nn
 
+from selva_core.models.specs import MelSpec
 from selva_core.network._layers import check_shape
-from selva_core.specs import MelSpec
 
 
 class MelSpectrogram(nn.Module):

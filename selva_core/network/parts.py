@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from selva_core.checkpoints import check_tensors
-from selva_core.errors import WeightsMismatchError
+from selva_core.base.errors import WeightsMismatchError
+from selva_core.models.checkpoints import check_tensors
+from selva_core.models.specs import ModelSpec
 from selva_core.network._layers import StoredWeight
 from selva_core.network.generator import Generator
 from selva_core.network.text_towers import (
@@ -28,7 +29,6 @@ from selva_core.network.text_towers import (
 from selva_core.network.vae import Vae
 from selva_core.network.video_encoder import VideoEncoder
 from selva_core.network.vocoder import LowPass, Vocoder, build_low_pass
-from selva_core.specs import ModelSpec
 
 _FILTER_TOLERANCE = 1e-3
 

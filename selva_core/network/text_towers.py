@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
+from selva_core.models.specs import ClipTextSpec, T5Spec
 from selva_core.network._layers import check_shape
-from selva_core.specs import ClipTextSpec, T5Spec
 
 
 class T5TextEncoder(nn.Module):

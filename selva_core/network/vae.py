@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from selva_core.models.specs import VaeSpec
 from selva_core.network._layers import StoredWeight, check_shape
-from selva_core.specs import VaeSpec
 
 _EPS = 1e-4
 _BRANCH_SHARE = 0.3

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from selva_core.models.specs import VideoEncoderSpec
 from selva_core.network._layers import GatedMlp, RmsNorm, check_shape
-from selva_core.specs import VideoEncoderSpec
 
 
 def cut_segments(frames: Tensor, spec: VideoEncoderSpec) -> Tensor:

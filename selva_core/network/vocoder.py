@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from selva_core.models.specs import VocoderSpec
 from selva_core.network._layers import StoredWeight, check_shape
-from selva_core.specs import VocoderSpec
 
 FILTER_TAPS = 12
 

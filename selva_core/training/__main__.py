@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from selva_core.engine import SamplingSettings
-from selva_core.engines import load_engine
+from selva_core.engines.registry import load_engine
 from selva_core.training.ablations import score_all, train_ablation
 from selva_core.training.evaluate import evaluate_model
 from selva_core.training.example_cut import write_example_cut

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from selva_core.device import choose_device
 from selva_core.engine import SamplingSettings
-from selva_core.models import find_model
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.engines.network import LoadedModel, NetworkEngine
+from selva_core.inference.device import choose_device
+from selva_core.inference.tokenizer import load_tokenizer
+from selva_core.models.catalog import find_model
+from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network import load_network
-from selva_core.network_engine import LoadedModel, NetworkEngine
-from selva_core.prompt_tokens import load_tokenizer
 from selva_core.training.evaluate import evaluate_model
 from selva_core.training.judge import Judge
 from selva_core.training.loop import LoopSettings

@@ -19,15 +19,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from selva_core.engine import Engine, PictureRange, SamplingSettings, StemRequest
-from selva_core.errors import RequestError
+from selva_core.base.errors import RequestError
+from selva_core.base.media import PictureRange
+from selva_core.engine import Engine, SamplingSettings, StemRequest
 from selva_core.training import measures
 from selva_core.training.judge import Judge
 from selva_core.training.prompts import HELD_BACK, TRAINING
 from selva_core.training.scene_files import write_picture
 from selva_core.training.scenes import FIRST_HELD_BACK_SEED, FRAMES_PER_SECOND, KINDS, Scene, build_scene
+from selva_core.training.sound_source import SoundSource
 from selva_core.training.sounds import SAMPLE_RATE_HZ
-from selva_core.training.thing import Thing
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +200,7 @@ def _score_scene(  # noqa: PLR0917
                 tally.swapped += is_swapped
 
 
-def _score_timing(thing: Thing, wave: FloatArray, tally: Tally) -> None:
+def _score_timing(thing: SoundSource, wave: FloatArray, tally: Tally) -> None:
     if thing.seen is None:
         tally.onsets.append(measures.match_onsets(measures.find_onsets(wave), _audible_onsets(thing)))
         return
@@ -216,7 +217,7 @@ def _score_timing(thing: Thing, wave: FloatArray, tally: Tally) -> None:
     )
 
 
-def _audible_onsets(thing: Thing) -> list[float]:
+def _audible_onsets(thing: SoundSource) -> list[float]:
     """Onsets that can be heard in the dry sound itself: the measure must not ask for more than the truth has."""
     found = measures.find_onsets(thing.sound)
     return [
@@ -226,7 +227,7 @@ def _audible_onsets(thing: Thing) -> list[float]:
     ]
 
 
-def _score_leakage(thing: Thing, others: list[Thing], wave: FloatArray, tally: Tally) -> None:
+def _score_leakage(thing: SoundSource, others: list[SoundSource], wave: FloatArray, tally: Tally) -> None:
     other_s = [onset for other in others for onset in other.onsets_s]
     if thing.loudness is None:
         tail_s = RINGING_S.get(thing.kind, DEFAULT_RINGING_S)

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from selva_core.models.specs import MEL_16K
 from selva_core.network.mel import MelSpectrogram
-from selva_core.specs import MEL_16K
 from selva_core.training.scenes import BUILDERS, KINDS
 from selva_core.training.sounds import SAMPLE_RATE_HZ
 

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from selva_core.training import things_struck, things_sustained
+from selva_core.training import impact_sources as things_struck
+from selva_core.training import sustained_sources as things_sustained
 from selva_core.training.drawing import Canvas, FloatArray, Pen
+from selva_core.training.sound_source import SoundSource, shade, tint
 from selva_core.training.sounds import SAMPLE_RATE_HZ, Rng
-from selva_core.training.thing import Thing, shade, tint
 
 FRAMES_PER_SECOND = 25
 FIRST_HELD_BACK_SEED = 1_000_000
 MAX_FRAMES_AT_ONCE = 64
 
-BUILDERS: dict[str, Callable[..., Thing]] = {
+BUILDERS: dict[str, Callable[..., SoundSource]] = {
     "ball": things_struck.ball,
     "hammer": things_struck.hammer,
     "drip": things_struck.drip,
@@ -45,7 +46,7 @@ SUSTAINED = ("engine", "siren", "rain", "wind", "saw")
 class Placed:
     """A thing where it stands: centre at the start (0..1), drift per second, size and tilt."""
 
-    thing: Thing
+    thing: SoundSource
     x: float
     y: float
     drift_x: float

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from selva_core.known_prompts import average_states
+from selva_core.inference.prompt_coverage import average_states
 from selva_core.network.parts import published_tensors
 from selva_core.training.prompts import all_training_prompts
 from selva_core.training.stage_text import TextTowers
@@ -75,7 +75,7 @@ def write_parts(work: WorkFolder, variant: Variant, folder: Path) -> dict[str, P
 
 
 def build_known_prompts(towers: TextTowers) -> dict[str, Tensor]:
-    """The phrasings of training as `selva_core.known_prompts` reads them."""
+    """The phrasings of training as `selva_core.inference.prompt_coverage` reads them."""
     with torch.no_grad():
         states = [towers.t5_states([prompt])[0] for _, prompt in all_training_prompts()]
     phrases = torch.cat([average_states(state) for state in states])

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.models.nano_spec import NANO_SPEC
+from selva_core.models.specs import MEL_16K
 from selva_core.network.mel import MelSpectrogram
-from selva_core.specs import MEL_16K
 from selva_core.training.work import WorkFolder
 
 MEL_FLOOR = -4.0

@@ -16,8 +16,8 @@ import torch
 from matplotlib.axes import Axes
 
 from selva_core.engine import Engine, SamplingSettings
+from selva_core.models.specs import MEL_16K
 from selva_core.network.mel import MelSpectrogram
-from selva_core.specs import MEL_16K
 from selva_core.training.evaluate import render_scene, scored_scene
 
 RANGE = 3.5

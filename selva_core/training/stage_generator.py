@@ -24,11 +24,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.inference.sampler import guide, integrate
+from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.generator import Conditions, Generator
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vae import Vae
-from selva_core.sampler import guide, integrate
 from selva_core.training.dataset import SceneSet, Target
 from selva_core.training.loop import (
     LoopSettings,

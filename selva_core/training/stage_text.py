@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
-from selva_core.nano_spec import NANO_NUM_TOKENS, NANO_SPEC, NANO_TEXT_WIDTH, NANO_VOCAB_SIZE
+from selva_core.models.nano_spec import NANO_NUM_TOKENS, NANO_SPEC, NANO_TEXT_WIDTH, NANO_VOCAB_SIZE
 from selva_core.network.text_towers import ClipTextEncoder, T5TextEncoder
 from selva_core.training.loop import (
     LoopSettings,

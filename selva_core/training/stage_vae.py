@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vae import Vae
 from selva_core.training.dataset import SceneSet

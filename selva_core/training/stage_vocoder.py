@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vae import Vae
 from selva_core.network.vocoder import Vocoder

@@ -10,8 +10,8 @@ import numpy as np
 import opentimelineio as otio
 import pytest
 import soundfile
-from selva_otio import Stem, StemTrack, measure_span, place_stems, spot_timeline, write_timeline
 
+from selva_otio import Stem, StemTrack, measure_span, place_stems, spot_timeline, write_timeline
 from tests.judges.conftest import GesMix, MeltRender
 from tests.judges.decoding import decode
 from tests.judges.heard import READERS, SAMPLE_RATE_HZ, Heard, mix

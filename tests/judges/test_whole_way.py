@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import opentimelineio as otio
 import pytest
-from selva_otio import load_timeline, write_timeline
 
+from selva_otio import load_timeline, write_timeline
 from tests.judges.conftest import GesMix, MeltRender
 from tests.judges.decoding import decode
 from tests.judges.heard import READERS, Heard

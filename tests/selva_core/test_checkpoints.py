@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from selva_core.checkpoints import check_tensors, read_tensors
-from selva_core.errors import WeightsMismatchError, WeightsMissingError
+from selva_core.base.errors import WeightsMismatchError, WeightsMissingError
+from selva_core.models.checkpoints import check_tensors, read_tensors
 
 TENSORS = {"one.weight": torch.arange(6.0).reshape(2, 3), "two": torch.tensor(3.0)}
 

@@ -12,13 +12,14 @@ import pytest
 import soundfile
 from wavinfo import WavInfoReader
 
-from selva_core import content_credentials
-from selva_core.content_credentials import CHUNK_ID, Signer, sign_stem
+from selva_core.audio import credentials as content_credentials
+from selva_core.audio.credentials import CHUNK_ID, Signer, sign_stem
+from selva_core.audio.metadata import DIGITAL_SOURCE_TYPE
+from selva_core.audio.stem_writer import read_provenance, write_stem
+from selva_core.audio.wav import digest_without, iter_text_chunks
+from selva_core.base.errors import OutputError, RequestError
+from selva_core.base.media import Label
 from selva_core.engine import Waveform
-from selva_core.errors import OutputError, RequestError
-from selva_core.riff import Label, digest_without, iter_text_chunks
-from selva_core.stem_file import read_provenance, write_stem
-from selva_core.stem_tags import DIGITAL_SOURCE_TYPE
 from tests.selva_core.signing import KEYS, make_signer
 
 c2pa = pytest.importorskip(

@@ -3,8 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selva_core.device import CudaDevice, DevicesPresent, choose_device, is_out_of_memory, probe_devices
-from selva_core.errors import DeviceUnavailableError, RequestError
+from selva_core.base.errors import DeviceUnavailableError, RequestError
+from selva_core.inference.device import (
+    CudaDevice,
+    DevicesPresent,
+    choose_device,
+    is_out_of_memory,
+    probe_devices,
+)
 
 OLD_CARD = CudaDevice(name="Old Card", free_bytes=20_000, has_bfloat16=False)
 NEW_CARD = CudaDevice(name="New Card", free_bytes=30_000, has_bfloat16=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selva_core.echo import CLICK_LEVEL, EchoEngine
-from selva_core.engine import Engine, PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
-from selva_core.engines import load_engine
-from selva_core.errors import RangeOutsideMediaError, RenderCancelled, RequestError
+from selva_core.base.errors import RangeOutsideMediaError, RenderCancelled, RequestError
+from selva_core.base.media import PictureRange
+from selva_core.engine import Engine, RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.engines.echo import CLICK_LEVEL, EchoEngine
+from selva_core.engines.registry import load_engine
 
 MakeVideo = Callable[..., Path]
 NTSC_FILM = Fraction(24000, 1001)
@@ -182,7 +183,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 from selva_core.engine import PictureRange, SamplingSettings, StemRequest
-from selva_core.engines import load_engine
+from selva_core.engines.registry import load_engine
 [waveform] = load_engine("selva-echo").render(
     PictureRange(path=Path({str(path)!r}), start_s=Fraction(0), duration_s=Fraction(1)),
     [StemRequest(prompt="dog")], settings=SamplingSettings(), on_progress=print, is_cancelled=lambda: False)

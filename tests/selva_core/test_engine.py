@@ -13,11 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from selva_core import picture_tokens
-from selva_core.device import choose_device
-from selva_core.engine import PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
-from selva_core.engines import load_engine
-from selva_core.errors import (
+from selva_core.base.errors import (
     DeviceUnavailableError,
     MediaNotFoundError,
     RangeOutsideMediaError,
@@ -25,13 +21,18 @@ from selva_core.errors import (
     UnknownModelError,
     WeightsMissingError,
 )
-from selva_core.model_loading import hash_files, load_network_engine
-from selva_core.models import find_model
-from selva_core.nano_spec import NANO_SPEC
-from selva_core.network_engine import LoadedModel, NetworkEngine
-from selva_core.specs import MEL_44K
-from selva_core.stand_in import NOTICE, build_stand_in, build_stand_in_tokenizer
-from selva_core.windows import plan_windows
+from selva_core.base.media import PictureRange
+from selva_core.engine import RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.engines.loading import hash_files, load_network_engine
+from selva_core.engines.network import LoadedModel, NetworkEngine
+from selva_core.engines.registry import load_engine
+from selva_core.inference import token_encoder as picture_tokens
+from selva_core.inference.device import choose_device
+from selva_core.inference.dummy_weights import NOTICE, build_dummy_tokenizer, build_dummy_weights
+from selva_core.inference.windows import plan_windows
+from selva_core.models.catalog import find_model
+from selva_core.models.nano_spec import NANO_SPEC
+from selva_core.models.specs import MEL_44K
 
 MakeVideo = Callable[..., Path]
 TWO_STEPS = SamplingSettings(num_steps=2)
@@ -53,8 +54,8 @@ def build_engine(spec: object = NANO_SPEC) -> NetworkEngine:
     return NetworkEngine(
         LoadedModel(
             model=model,
-            network=build_stand_in(model.spec),
-            tokenizer=build_stand_in_tokenizer(model.spec),
+            network=build_dummy_weights(model.spec),
+            tokenizer=build_dummy_tokenizer(model.spec),
             choice=choose_device("cpu"),
             weights_sha256="0" * 64,
             notices=(NOTICE,),
@@ -315,7 +316,7 @@ def test_no_request_is_no_work(engine: NetworkEngine) -> None:
 def test_model_without_weights_of_its_own_stands_in_and_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("selva_core.models.BUNDLED_WEIGHTS_DIR", tmp_path)
+    monkeypatch.setattr("selva_core.models.catalog.BUNDLED_WEIGHTS_DIR", tmp_path)
     engine = load_engine("selva-nano", device="cpu")
     assert engine.notices == (NOTICE,)
     assert "not trained" in NOTICE

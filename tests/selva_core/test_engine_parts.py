@@ -10,14 +10,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from selva_core.batching import BatchLimit
-from selva_core.errors import OutOfMemoryError, WeightsMismatchError
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.base.errors import OutOfMemoryError, WeightsMismatchError
+from selva_core.inference.audio_decoder import count_context_frames, iter_mel, iter_wave
+from selva_core.inference.batching import BatchLimit
+from selva_core.inference.dummy_weights import build_dummy_weights, dummy_tensor
+from selva_core.inference.tokenizer import Pieces, PromptTokenizer, load_tokenizer, read_pieces
+from selva_core.models.nano_spec import NANO_SPEC
+from selva_core.models.specs import VOCODER_16K, VOCODER_44K, VocoderSpec
 from selva_core.network import Vae, Vocoder
-from selva_core.prompt_tokens import Pieces, PromptTokenizer, load_tokenizer, read_pieces
-from selva_core.sound_decoder import count_context_frames, iter_mel, iter_wave
-from selva_core.specs import VOCODER_16K, VOCODER_44K, VocoderSpec
-from selva_core.stand_in import build_stand_in, stand_in_tensor
 
 
 class SmallMemory:
@@ -167,14 +167,14 @@ def test_file_that_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
 
 
 def test_stand_in_weights_depend_on_name_and_shape_only() -> None:
-    one, again = (build_stand_in(NANO_SPEC).generator.state_dict() for _ in range(2))
+    one, again = (build_dummy_weights(NANO_SPEC).generator.state_dict() for _ in range(2))
     assert all(torch.equal(one[key], again[key]) for key in one)
-    assert not torch.equal(stand_in_tensor("a.weight", (4, 4)), stand_in_tensor("b.weight", (4, 4)))
+    assert not torch.equal(dummy_tensor("a.weight", (4, 4)), dummy_tensor("b.weight", (4, 4)))
     assert not any(tensor.isnan().any() for tensor in one.values())
 
 
 def test_stand_in_keeps_the_fixed_tables_of_the_network() -> None:
-    network = build_stand_in(NANO_SPEC)
+    network = build_dummy_weights(NANO_SPEC)
     tables = {k: v for k, v in network.vocoder.state_dict().items() if k.endswith(".filter")}
     fresh = Vocoder(NANO_SPEC.vocoder).state_dict()
     assert tables

@@ -10,17 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from selva_core.echo import find_flashes
-from selva_core.engine import PictureRange
-from selva_core.errors import (
+from selva_core.base.errors import (
     MediaNotFoundError,
     MediaUnreadableError,
     NoVideoStreamError,
     RangeOutsideMediaError,
     RequestError,
 )
-from selva_core.frames import count_frames, iter_frames, read_frames
-from selva_core.media import MediaReader, snap_rate
+from selva_core.base.media import PictureRange
+from selva_core.engines.echo import find_flashes
+from selva_core.video.frames import count_frames, iter_frames, read_frames
+from selva_core.video.reader import MediaReader, snap_rate
 
 MakeVideo = Callable[..., Path]
 ReadNumber = Callable[[npt.NDArray[np.uint8]], int]

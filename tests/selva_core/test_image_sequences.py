@@ -12,18 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from selva_core.echo import find_flashes
-from selva_core.engine import ImageSequence, PictureRange
-from selva_core.errors import (
+from selva_core.base.errors import (
     MediaNotFoundError,
     MediaUnreadableError,
     NoVideoStreamError,
     RangeOutsideMediaError,
     RequestError,
 )
-from selva_core.frames import iter_frames, read_frames
-from selva_core.image_sequence import ImagePattern, find_images
-from selva_core.moving_picture import read_stamp
+from selva_core.base.media import ImageSequence, PictureRange
+from selva_core.engines.echo import find_flashes
+from selva_core.video.frame_source import read_stamp
+from selva_core.video.frames import iter_frames, read_frames
+from selva_core.video.sequence_files import ImagePattern, find_images
 from tests.selva_core.conftest import HEIGHT_PX, WIDTH_PX, grey_picture, numbered_picture
 
 ReadNumber = Callable[[npt.NDArray[np.uint8]], int]

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from selva_core import picture_tokens
-from selva_core.engine import PictureRange
-from selva_core.errors import RenderCancelled
-from selva_core.kept_features import KeptTokens
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.base.errors import RenderCancelled
+from selva_core.base.media import PictureRange
+from selva_core.inference import token_encoder as picture_tokens
+from selva_core.inference.dummy_weights import build_dummy_weights
+from selva_core.inference.token_cache import VideoTokenCache
+from selva_core.inference.token_encoder import VideoKey, VideoTokenEncoder
+from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network import Network
-from selva_core.picture_tokens import PictureKey, PictureTokens
-from selva_core.stand_in import build_stand_in
 
 NUM_SEGMENTS = 3
 
@@ -41,7 +41,7 @@ class Shelf:
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return build_stand_in(NANO_SPEC)
+    return build_dummy_weights(NANO_SPEC)
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def read(
     network: Network, picture: PictureRange, shelf: Shelf | None, *, maker: str = "weights cpu"
 ) -> list[Tensor]:
     """The chunks of a picture, by an engine that has just been loaded."""
-    kept = None if shelf is None else KeptTokens(shelf, maker=maker)
-    tokens = PictureTokens(network, batch_segments=1, kept=kept)
+    kept = None if shelf is None else VideoTokenCache(shelf, maker=maker)
+    tokens = VideoTokenEncoder(network, batch_segments=1, kept=kept)
     with torch.inference_mode():
         return list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None))
 
@@ -130,7 +130,7 @@ def test_reading_a_stored_picture_can_be_cancelled(
     network: Network, picture: PictureRange, shelf: Shelf
 ) -> None:
     read(network, picture, shelf)
-    tokens = PictureTokens(network, batch_segments=1, kept=KeptTokens(shelf, maker="weights cpu"))
+    tokens = VideoTokenEncoder(network, batch_segments=1, kept=VideoTokenCache(shelf, maker="weights cpu"))
     assert tokens.has(picture, NUM_SEGMENTS)
 
     def stop() -> None:
@@ -151,13 +151,13 @@ def test_a_long_picture_is_read_from_the_store_again_and_a_short_one_from_memory
     monkeypatch.setattr(picture_tokens, "KEPT_SEGMENTS", num_kept)
     num_recalled = 0
 
-    class CountedTokens(KeptTokens):
-        def recall(self, key: PictureKey, chunk: int) -> Tensor | None:
+    class CountedTokens(VideoTokenCache):
+        def recall(self, key: VideoKey, chunk: int) -> Tensor | None:
             nonlocal num_recalled
             num_recalled += 1
             return super().recall(key, chunk)
 
-    tokens = PictureTokens(network, batch_segments=1, kept=CountedTokens(shelf, maker="weights cpu"))
+    tokens = VideoTokenEncoder(network, batch_segments=1, kept=CountedTokens(shelf, maker="weights cpu"))
     with torch.inference_mode():
         first = list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None))
         num_recalled = 0
@@ -169,7 +169,7 @@ def test_a_long_picture_is_kept_in_memory_where_there_is_no_store(
     network: Network, picture: PictureRange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(picture_tokens, "KEPT_SEGMENTS", 1)
-    tokens = PictureTokens(network, batch_segments=1)
+    tokens = VideoTokenEncoder(network, batch_segments=1)
     with torch.inference_mode():
         first = list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None))
         monkeypatch.setattr(picture_tokens, "iter_frames", None)  # decoding would fail

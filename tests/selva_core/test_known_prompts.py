@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from selva_core.errors import WeightsMismatchError
-from selva_core.known_prompts import KnownPrompts, average_states, load_known_prompts
+from selva_core.base.errors import WeightsMismatchError
+from selva_core.inference.prompt_coverage import PromptCoverage, average_states, load_prompt_coverage
 
 
-def _known() -> KnownPrompts:
-    return KnownPrompts(phrases=torch.eye(4)[:2], least_likeness=torch.tensor(0.6))
+def _known() -> PromptCoverage:
+    return PromptCoverage(phrases=torch.eye(4)[:2], least_likeness=torch.tensor(0.6))
 
 
 def test_phrase_near_a_known_one_is_known() -> None:
@@ -31,7 +31,7 @@ def test_average_has_unit_length() -> None:
 def test_known_prompts_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "known.safetensors"
     save_file({"phrases": torch.eye(4).half(), "least_likeness": torch.tensor(0.5)}, path)
-    known = load_known_prompts(path, text_width=4)
+    known = load_prompt_coverage(path, text_width=4)
     assert torch.equal(known.phrases, torch.eye(4))
     assert float(known.least_likeness) == 0.5
 
@@ -40,4 +40,4 @@ def test_known_prompts_of_another_width_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "known.safetensors"
     save_file({"phrases": torch.eye(4), "least_likeness": torch.tensor(0.5)}, path)
     with pytest.raises(WeightsMismatchError, match="phrases"):
-        load_known_prompts(path, text_width=8)
+        load_prompt_coverage(path, text_width=8)

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from selva_core import long_sound
-from selva_core.errors import OutputError
-from selva_core.long_sound import collect_samples
+from selva_core.audio import sample_buffer as long_sound
+from selva_core.audio.sample_buffer import collect_samples
+from selva_core.base.errors import OutputError
 
 
 def iter_blocks(num_samples: int) -> Iterator[npt.NDArray[np.float32]]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from selva_core.loudness import Loudness, LoudnessMeter, design_weighting
+from selva_core.audio.loudness import Loudness, LoudnessMeter, design_weighting
 
 Samples = npt.NDArray[np.float32]
 RATE_HZ = 48_000

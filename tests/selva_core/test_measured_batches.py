@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from selva_core.batching import BatchLimit, memory_of, telling_full_memory
-from selva_core.errors import OutOfMemoryError
+from selva_core.base.errors import OutOfMemoryError
+from selva_core.inference.batching import BatchLimit, memory_of, translate_out_of_memory
 
 
 class MeasuredMemory:
@@ -71,13 +71,13 @@ def test_a_device_that_does_not_tell_is_not_asked() -> None:
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_full_memory_outside_a_batch_is_told_as_such(error: Exception) -> None:
     told = pytest.raises(OutOfMemoryError, match="too small for this model; close other programs")
-    with told, telling_full_memory("this model"):
+    with told, translate_out_of_memory("this model"):
         raise error
 
 
 def test_what_is_not_about_memory_stays_what_it_is() -> None:
-    with pytest.raises(RuntimeError, match="shapes differ"), telling_full_memory("this model"):
+    with pytest.raises(RuntimeError, match="shapes differ"), translate_out_of_memory("this model"):
         raise RuntimeError("shapes differ")
     told = OutOfMemoryError("even one stem")
-    with pytest.raises(OutOfMemoryError, match="even one stem"), telling_full_memory("this model"):
+    with pytest.raises(OutOfMemoryError, match="even one stem"), translate_out_of_memory("this model"):
         raise told

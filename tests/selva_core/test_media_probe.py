@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from selva_core.errors import NoVideoStreamError
-from selva_core.media_probe import probe_media
+from selva_core.base.errors import NoVideoStreamError
+from selva_core.video.probe import probe_media
 
 MakeVideo = Callable[..., Path]
 

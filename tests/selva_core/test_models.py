@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from selva_core.errors import UnknownModelError
-from selva_core.models import (
+from selva_core.base.errors import UnknownModelError
+from selva_core.models.catalog import (
     BUNDLED_WEIGHTS_DIR,
     MODELS,
     Model,

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from selva_core.engine import Engine, PictureRange, SamplingSettings, StemRequest, Waveform
-from selva_core.engines import load_engine
+from selva_core.base.media import PictureRange
+from selva_core.engine import Engine, SamplingSettings, StemRequest, Waveform
+from selva_core.engines.registry import load_engine
 from selva_core.training.measures import f1, find_onsets, match_onsets
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

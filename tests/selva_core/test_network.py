@@ -13,7 +13,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from selva_core.errors import WeightsMismatchError, WeightsMissingError
+from selva_core.base.errors import WeightsMismatchError, WeightsMissingError
+from selva_core.models.specs import (
+    MEL_16K,
+    ClipTextSpec,
+    GeneratorSpec,
+    ModelSpec,
+    T5Spec,
+    VaeSpec,
+    VideoEncoderSpec,
+    VocoderSpec,
+)
 from selva_core.network import (
     Conditions,
     MelSpectrogram,
@@ -26,16 +36,6 @@ from selva_core.network import (
     save_part,
 )
 from selva_core.network.parts import place_part
-from selva_core.specs import (
-    MEL_16K,
-    ClipTextSpec,
-    GeneratorSpec,
-    ModelSpec,
-    T5Spec,
-    VaeSpec,
-    VideoEncoderSpec,
-    VocoderSpec,
-)
 
 TINY = ModelSpec(
     video_encoder=VideoEncoderSpec(

@@ -10,11 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from selva_core.errors import WeightsMismatchError
-from selva_core.network import Generator, Vae
-from selva_core.network.parts import PARTS, load_part, published_tensors
-from selva_core.network.vocoder import build_low_pass
-from selva_core.specs import (
+from selva_core.base.errors import WeightsMismatchError
+from selva_core.models.specs import (
     GENERATOR_LARGE_44K,
     GENERATOR_MEDIUM_44K,
     GENERATOR_SMALL_16K,
@@ -23,6 +20,9 @@ from selva_core.specs import (
     ModelSpec,
     build_published_spec,
 )
+from selva_core.network import Generator, Vae
+from selva_core.network.parts import PARTS, load_part, published_tensors
+from selva_core.network.vocoder import build_low_pass
 
 INVENTORIES = Path(__file__).parents[1] / "data" / "parity" / "checkpoints"
 SPEC_16K = build_published_spec(GENERATOR_SMALL_16K)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from selva_core.specs import (
+from selva_core.models.specs import (
     GENERATOR_LARGE_44K,
     GENERATOR_MEDIUM_44K,
     GENERATOR_SMALL_16K,

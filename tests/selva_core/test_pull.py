@@ -17,9 +17,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from selva_core.errors import DownloadError, OutputError, WeightsMismatchError
-from selva_core.models import MODELS, Model, ModelFile, installed_files
-from selva_core.pull import PullProgress, load_pins, pull_model
+from selva_core.base.errors import DownloadError, OutputError, WeightsMismatchError
+from selva_core.models.catalog import MODELS, Model, ModelFile, installed_files
+from selva_core.models.pull import PullProgress, load_pins, pull_model
 
 CONTENT = b"weights " * 1000
 
@@ -182,8 +182,8 @@ def hub() -> Iterator[type[_Hub]]:
 def fetch_in_a_process(hub: type[_Hub], folder: Path) -> subprocess.CompletedProcess[str]:
     """The hub's address is read when its client is imported, so a fresh interpreter asks."""
     program = (
-        "import json, sys\nfrom pathlib import Path\nfrom selva_core.models import ModelFile\n"
-        "from selva_core.pull import fetch_from_hub\nfrom selva_core.errors import DownloadError\n"
+        "import json, sys\nfrom pathlib import Path\nfrom selva_core.models.catalog import ModelFile\n"
+        "from selva_core.models.pull import fetch_from_hub\nfrom selva_core.base.errors import DownloadError\n"
         "file = ModelFile(repository='lab/net', path='weights/a.pth', size_bytes=8000)\n"
         "try:\n    print(json.dumps(str(fetch_from_hub(file, Path(sys.argv[1])))))\n"
         "except DownloadError as exc:\n    sys.exit(f'{exc.code}: {exc}')\n"

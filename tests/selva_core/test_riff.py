@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from selva_core.errors import RequestError
-from selva_core.riff import (
+from selva_core.audio.wav import (
     BroadcastExtension,
     Chunk,
     build_info_chunk,
@@ -17,6 +16,7 @@ from selva_core.riff import (
     to_ascii,
     write_wave,
 )
+from selva_core.base.errors import RequestError
 
 STEP = 2.0**-23
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from selva_core.sampler import draw_noise, guide, integrate, tie_windows
-from selva_core.specs import GENERATOR_SMALL_44K, build_published_spec
-from selva_core.windows import plan_windows
+from selva_core.inference.sampler import draw_noise, guide, integrate, tie_windows
+from selva_core.inference.windows import plan_windows
+from selva_core.models.specs import GENERATOR_SMALL_44K, build_published_spec
 
 PLAN = plan_windows(build_published_spec(GENERATOR_SMALL_44K), Fraction(21))
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from selva_core.engine import Engine, PictureRange, SamplingSettings, StemRequest, Waveform
-from selva_core.engines import load_engine
-from selva_core.models import find_model
-from selva_core.resampling import iter_resampled
-from selva_core.stem_file import write_stem
+from selva_core.audio.resampling import iter_resampled
+from selva_core.audio.stem_writer import write_stem
+from selva_core.base.media import PictureRange
+from selva_core.engine import Engine, SamplingSettings, StemRequest, Waveform
+from selva_core.engines.registry import load_engine
+from selva_core.models.catalog import find_model
 
 MakeVideo = Callable[..., Path]
 ONE_FRAME_S = Fraction(1, 25)

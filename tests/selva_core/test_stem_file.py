@@ -12,9 +12,15 @@ import pytest
 import soundfile
 from wavinfo import WavInfoReader
 
+from selva_core.audio.stem_writer import StemReport, read_provenance, write_stem
+from selva_core.base.errors import (
+    MediaNotFoundError,
+    MediaUnreadableError,
+    ModelError,
+    OutputError,
+    RequestError,
+)
 from selva_core.engine import Waveform
-from selva_core.errors import MediaNotFoundError, MediaUnreadableError, ModelError, OutputError, RequestError
-from selva_core.stem_file import StemReport, read_provenance, write_stem
 
 PROVENANCE = {
     "project": "Hölle & Söhne <reel 1>",
@@ -240,7 +246,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from selva_core.engine import Waveform
-from selva_core.stem_file import write_stem
+from selva_core.audio.stem_writer import write_stem
 waveform = Waveform(samples=np.zeros(100, np.float32), sample_rate_hz=48000)
 write_stem(Path({str(tmp_path / "a.wav")!r}), waveform, sample_rate_hz=48000, num_samples=100, provenance={{}})
 assert "torch" not in sys.modules

@@ -14,9 +14,10 @@ import pytest
 import soundfile
 from wavinfo import WavInfoReader
 
+from selva_core.audio.stem_writer import StemReport, write_stem
+from selva_core.audio.wav import iter_text_chunks
+from selva_core.base.media import Label
 from selva_core.engine import Waveform
-from selva_core.riff import Label, iter_text_chunks
-from selva_core.stem_file import StemReport, write_stem
 
 PROVENANCE = {
     "timeline": "Akt 1: Söhne",

@@ -10,22 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selva_core.device import choose_device
-from selva_core.echo import EchoEngine
-from selva_core.engine import (
-    Engine,
-    PictureRange,
-    RenderOrder,
-    RenderProgress,
-    SamplingSettings,
-    StemRequest,
-    Waveform,
+from selva_core.base.errors import (
+    MediaNotFoundError,
+    OutOfMemoryError,
+    RenderCancelled,
+    RequestError,
+    SelvaError,
 )
-from selva_core.errors import MediaNotFoundError, OutOfMemoryError, RenderCancelled, RequestError, SelvaError
-from selva_core.models import find_model
-from selva_core.nano_spec import NANO_SPEC
-from selva_core.network_engine import LoadedModel, NetworkEngine
-from selva_core.stand_in import build_stand_in, build_stand_in_tokenizer
+from selva_core.base.media import PictureRange
+from selva_core.engine import BatchRequest, Engine, RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.engines.echo import EchoEngine
+from selva_core.engines.network import LoadedModel, NetworkEngine
+from selva_core.inference.device import choose_device
+from selva_core.inference.dummy_weights import build_dummy_tokenizer, build_dummy_weights
+from selva_core.models.catalog import find_model
+from selva_core.models.nano_spec import NANO_SPEC
 
 MakeVideo = Callable[..., Path]
 MakeEngine = Callable[[], Engine]
@@ -41,8 +40,8 @@ def build_network() -> NetworkEngine:
     return NetworkEngine(
         LoadedModel(
             model=model,
-            network=build_stand_in(SHORT_WINDOWS_SPEC),
-            tokenizer=build_stand_in_tokenizer(SHORT_WINDOWS_SPEC),
+            network=build_dummy_weights(SHORT_WINDOWS_SPEC),
+            tokenizer=build_dummy_tokenizer(SHORT_WINDOWS_SPEC),
             choice=choose_device("cpu"),
             weights_sha256="0" * 64,
         )
@@ -70,8 +69,8 @@ class Watcher:
     def is_cancelled(self) -> bool:
         return self._cancel_when(self.seen)
 
-    def order(self, clip: Path, *requests: StemRequest, duration_s: Fraction = DURATION_S) -> RenderOrder:
-        return RenderOrder(
+    def order(self, clip: Path, *requests: StemRequest, duration_s: Fraction = DURATION_S) -> BatchRequest:
+        return BatchRequest(
             picture=PictureRange(path=clip, start_s=Fraction(0), duration_s=duration_s),
             requests=requests,
             on_progress=self.seen.append,
@@ -103,7 +102,7 @@ def test_stems_of_pictures_rendered_together_are_those_of_each_alone_to_the_bit(
         Watcher().order(clips[1], DOG),
         Watcher().order(clips[2], BELL),
     ]
-    together = engine.render_together(orders, settings=THREE_STEPS)
+    together = engine.render_batch(orders, settings=THREE_STEPS)
     assert same(together[0], alone(engine, clips[0], DOG, BELL))
     assert same(together[1], alone(engine, clips[1], DOG))
     assert same(together[2], alone(engine, clips[2], BELL))
@@ -114,8 +113,8 @@ def test_shared_batches_as_on_a_gpu_change_a_stem_by_no_more_than_rounding(clips
     engine = build_network()
     expected = [alone(engine, clip, DOG) for clip in clips]
     engine._batch_across_stems = True
-    assert engine.pictures_together > 1
-    together = engine.render_together([Watcher().order(clip, DOG) for clip in clips], settings=THREE_STEPS)
+    assert engine.max_batch_pictures > 1
+    together = engine.render_batch([Watcher().order(clip, DOG) for clip in clips], settings=THREE_STEPS)
     for ones, others in zip(together, expected, strict=True):
         assert isinstance(ones, list)
         np.testing.assert_allclose(ones[0].samples, others[0].samples, atol=1e-5)
@@ -123,7 +122,7 @@ def test_shared_batches_as_on_a_gpu_change_a_stem_by_no_more_than_rounding(clips
 
 def test_missing_picture_fails_its_own_order_only(engine: Engine, clips: list[Path]) -> None:
     orders = [Watcher().order(clips[0].with_name("gone.mp4"), DOG), Watcher().order(clips[1], DOG)]
-    gone, there = engine.render_together(orders, settings=THREE_STEPS)
+    gone, there = engine.render_batch(orders, settings=THREE_STEPS)
     assert isinstance(gone, MediaNotFoundError)
     assert same(there, alone(engine, clips[1], DOG))
 
@@ -132,7 +131,7 @@ def test_cancelled_order_takes_no_further_step_and_the_others_end(engine: Engine
     leaver = Watcher(lambda seen: bool(seen) and seen[-1].step == 2)
     stayer = Watcher()
     orders = [stayer.order(clips[0], DOG), leaver.order(clips[1], DOG, BELL)]
-    ended, cancelled = engine.render_together(orders, settings=THREE_STEPS)
+    ended, cancelled = engine.render_batch(orders, settings=THREE_STEPS)
     assert isinstance(cancelled, RenderCancelled)
     assert leaver.seen[-1].step == 2
     assert stayer.seen[-1].fraction == 1.0
@@ -149,7 +148,7 @@ def test_cancel_is_heard_while_the_picture_of_another_is_read(engine: Engine, cl
         return True
 
     second = replace(Watcher().order(clips[1], DOG), is_cancelled=is_cancelled)
-    ended, cancelled = engine.render_together([first.order(clips[0], DOG), second], settings=THREE_STEPS)
+    ended, cancelled = engine.render_batch([first.order(clips[0], DOG), second], settings=THREE_STEPS)
     assert asked_while_first_had_not_begun[0]
     assert isinstance(cancelled, RenderCancelled)
     assert same(ended, alone(engine, clips[0], DOG))
@@ -158,7 +157,7 @@ def test_cancel_is_heard_while_the_picture_of_another_is_read(engine: Engine, cl
 def test_all_orders_cancelled_end_the_call_at_once(engine: Engine, clips: list[Path]) -> None:
     watchers = [Watcher(lambda seen: bool(seen) and seen[-1].step == 1) for _ in clips]
     orders = [watcher.order(clip, DOG) for watcher, clip in zip(watchers, clips, strict=True)]
-    outcomes = engine.render_together(orders, settings=THREE_STEPS)
+    outcomes = engine.render_batch(orders, settings=THREE_STEPS)
     assert all(isinstance(outcome, RenderCancelled) for outcome in outcomes)
     assert [watcher.seen[-1].step for watcher in watchers] == [1, 1, 1]
 
@@ -166,7 +165,7 @@ def test_all_orders_cancelled_end_the_call_at_once(engine: Engine, clips: list[P
 def test_each_order_hears_its_own_progress_rise_to_one(engine: Engine, clips: list[Path]) -> None:
     watchers = [Watcher() for _ in clips]
     orders = [watcher.order(clip, DOG) for watcher, clip in zip(watchers, clips, strict=True)]
-    engine.render_together(orders, settings=THREE_STEPS)
+    engine.render_batch(orders, settings=THREE_STEPS)
     for watcher in watchers:
         fractions = [progress.fraction for progress in watcher.seen]
         assert fractions == sorted(fractions)
@@ -177,7 +176,7 @@ def test_each_order_hears_its_own_progress_rise_to_one(engine: Engine, clips: li
 def test_pictures_of_different_length_are_refused(engine: Engine, clips: list[Path]) -> None:
     orders = [Watcher().order(clips[0], DOG), Watcher().order(clips[1], DOG, duration_s=Fraction(1))]
     with pytest.raises(RequestError, match="last equally long; got, in seconds: 1, 2"):
-        engine.render_together(orders, settings=THREE_STEPS)
+        engine.render_batch(orders, settings=THREE_STEPS)
 
 
 def test_order_for_no_stem_is_refused(clips: list[Path]) -> None:
@@ -195,4 +194,4 @@ def test_device_without_memory_fails_the_call_not_one_order(
 
     monkeypatch.setattr(engine._network.generator, "flow", full)
     with pytest.raises(OutOfMemoryError):
-        engine.render_together([Watcher().order(clip, DOG) for clip in clips], settings=THREE_STEPS)
+        engine.render_batch([Watcher().order(clip, DOG) for clip in clips], settings=THREE_STEPS)

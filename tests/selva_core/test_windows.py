@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from selva_core.nano_spec import NANO_SPEC
-from selva_core.specs import GENERATOR_SMALL_16K, GENERATOR_SMALL_44K, ModelSpec, build_published_spec
-from selva_core.windows import MIN_OVERLAP_S, WindowPlan, blend_weights, plan_windows
+from selva_core.inference.windows import MIN_OVERLAP_S, WindowPlan, blend_weights, plan_windows
+from selva_core.models.nano_spec import NANO_SPEC
+from selva_core.models.specs import GENERATOR_SMALL_16K, GENERATOR_SMALL_44K, ModelSpec, build_published_spec
 
 SPEC_16K = build_published_spec(GENERATOR_SMALL_16K)
 SPEC_44K = build_published_spec(GENERATOR_SMALL_44K)

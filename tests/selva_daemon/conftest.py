@@ -19,14 +19,15 @@ import av
 import numpy as np
 import psutil
 import pytest
-from selva_daemon.client import Client
-from selva_daemon.launch import start_daemon
-from selva_daemon.places import Places
-from selva_daemon.schema import CueRequest, JobRequest, MediaRange, OutputRequest, TakeRequest
-from selva_daemon.server import Server
-from selva_daemon.settings import DaemonSettings
 
+from selva_core.base.media import PictureRange
+from selva_core.base.paths import AppPaths
 from selva_core.engine import SamplingSettings
+from selva_daemon.client.client import Client
+from selva_daemon.client.launch import start_daemon
+from selva_daemon.protocol.job import CueRequest, JobRequest, OutputRequest, TakeRequest
+from selva_daemon.server.server import Server
+from selva_daemon.settings import DaemonSettings
 from tests.selva_daemon.daemons import JobMaker, StartDaemon, StartServer, end_process_tree, serving
 
 CLIP_FRAMES = 10
@@ -63,8 +64,8 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def places(_own_folders: None) -> Places:
-    return Places.find()
+def places(_own_folders: None) -> AppPaths:
+    return AppPaths.find()
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +104,7 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
     ) -> JobRequest:
         return JobRequest(
             label=label,
-            media=MediaRange(path=media, start_s=Fraction(0), duration_s=duration_s),
+            media=PictureRange(path=media, start_s=Fraction(0), duration_s=duration_s),
             model=model,
             sampling=SamplingSettings(num_steps=num_steps, guidance=guidance),
             output=OutputRequest(folder=folder, num_samples=int(duration_s * 48_000)),
@@ -126,7 +127,7 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
 
 
 @pytest.fixture
-def start_server(places: Places) -> Iterator[StartServer]:
+def start_server(places: AppPaths) -> Iterator[StartServer]:
     """Start a server with some settings changed; it ends with the test."""
     with ExitStack() as stack:
 
@@ -138,7 +139,7 @@ def start_server(places: Places) -> Iterator[StartServer]:
 
 
 @pytest.fixture
-def client(places: Places, start_server: StartServer) -> Iterator[Client]:
+def client(places: AppPaths, start_server: StartServer) -> Iterator[Client]:
     """A client of a server with ordinary settings."""
     start_server()
     with Client.connect(places=places) as connected:
@@ -146,7 +147,7 @@ def client(places: Places, start_server: StartServer) -> Iterator[Client]:
 
 
 @pytest.fixture
-def start_daemon_process(places: Places) -> Iterator[StartDaemon]:
+def start_daemon_process(places: AppPaths) -> Iterator[StartDaemon]:
     """Start a daemon as a process of its own, as `selva daemon start` does; ended with the test."""
     pids: list[int] = []
 

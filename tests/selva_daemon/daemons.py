@@ -10,11 +10,12 @@ from contextlib import contextmanager
 
 import psutil
 import zmq
-from selva_daemon.connection import Connection, process_is_alive
-from selva_daemon.keys import KeyPair
-from selva_daemon.places import Places
-from selva_daemon.schema import JobRequest
-from selva_daemon.server import Server
+
+from selva_core.base.paths import AppPaths
+from selva_daemon.protocol.connection import Connection, process_is_alive
+from selva_daemon.protocol.job import JobRequest
+from selva_daemon.protocol.keys import KeyPair
+from selva_daemon.server.server import Server
 from selva_daemon.settings import DaemonSettings
 
 PATIENCE_S = 30.0
@@ -26,7 +27,7 @@ StartDaemon = Callable[[], int]
 
 @contextmanager
 def serving(
-    places: Places, settings: DaemonSettings | None = None, *, worker_program: Sequence[str] | None = None
+    places: AppPaths, settings: DaemonSettings | None = None, *, worker_program: Sequence[str] | None = None
 ) -> Iterator[Server]:
     """A server in a thread of this process, with a real worker process; stopped at the end."""
     chosen = settings or DaemonSettings(drain_timeout_s=0.2)

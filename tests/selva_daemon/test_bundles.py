@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import opentimelineio as otio
 import pytest
-from selva_daemon.cli import app
-from selva_daemon.client import Client
-from selva_daemon.errors import DaemonUnavailableError
-from selva_daemon.places import Places
-from selva_otio import load_timeline
-from selva_otio.errors import BundleUnfilledError
-from selva_otio.selva_bundle.bundle_folder import open_bundle
 from typer.testing import CliRunner
 
-from selva_core.engine import PictureRange
-from selva_core.frames import read_frames
-from selva_core.small_pictures import write_small_picture
+from selva_cli.main import app
+from selva_core.base.media import PictureRange
+from selva_core.base.paths import AppPaths
+from selva_core.video.frames import read_frames
+from selva_core.video.proxy import write_proxy
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.errors import DaemonUnavailableError
+from selva_otio import load_timeline
+from selva_otio.errors import BundleUnfilledError
+from selva_otio.formats.request_bundle.bundle_folder import open_bundle
 from tests.selva_daemon.daemons import StartDaemon, StartServer, kill_hard
 from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 from tests.selva_daemon.test_render_pictures import write_flashing_images
@@ -87,7 +87,7 @@ def test_a_written_bundle_is_filled_by_the_command_line_and_read_with_its_stems(
 
 
 def test_submitting_returns_the_jobs_and_the_stems_come_by_themselves(
-    start_server: StartServer, cut: otio.schema.Timeline, tmp_path: Path, places: Places
+    start_server: StartServer, cut: otio.schema.Timeline, tmp_path: Path, places: AppPaths
 ) -> None:
     start_server()
     job_ids = write(cut, tmp_path / "cut.selva", submit=True)
@@ -102,7 +102,7 @@ def test_a_bundle_is_filled_through_a_killed_daemon_and_can_be_read_all_the_whil
     start_daemon_process: StartDaemon,
     cut: otio.schema.Timeline,
     tmp_path: Path,
-    places: Places,
+    places: AppPaths,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.02")
@@ -246,7 +246,7 @@ def test_small_pictures_are_what_a_model_sees_to_the_bit(tmp_path: Path, speed: 
         tmp_path / "shot.mov", rate=Fraction(24000, 1001), num_frames=60, flashes={20, 31}
     )
     seen = PictureRange(path=video, start_s=Fraction(6, 5), duration_s=Fraction(4, 5), speed=speed)
-    write_small_picture(seen, tmp_path / "small.mp4")
+    write_proxy(seen, tmp_path / "small.mp4")
     copied = PictureRange(
         path=tmp_path / "small.mp4", start_s=Fraction(0), duration_s=Fraction(4, 5), speed=Fraction(1)
     )

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from selva_daemon.cli import app
-from selva_daemon.cli.timeline_options import SpottingChoices
-from selva_daemon.errors import DaemonUnavailableError
 from typer.testing import CliRunner, Result
 
+from selva_cli.main import app
+from selva_cli.timeline_options import SpottingChoices
+from selva_daemon.protocol.errors import DaemonUnavailableError
 from tests.selva_daemon.flashes import write_cut, write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder
 
@@ -54,7 +54,7 @@ def _no_daemon_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not start_if_needed, "a daemon was asked for"
         raise DaemonUnavailableError("no daemon runs")
 
-    monkeypatch.setattr("selva_daemon.client.Client.connect", refuse)
+    monkeypatch.setattr("selva_daemon.client.client.Client.connect", refuse)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_narrow_terminal_cuts_words_but_no_times(cut: Path, monkeypatch: pytes
 
 def test_help_names_the_options_and_loads_no_timeline_library() -> None:
     program = (
-        "import sys\nfrom selva_daemon.cli import app\n"
+        "import sys\nfrom selva_cli.main import app\n"
         "try:\n    app(['render', '--help'])\nexcept SystemExit:\n    pass\n"
         "assert not {'opentimelineio', 'zmq', 'torch', 'av'} & set(sys.modules)"
     )

@@ -13,10 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 import zmq
-from selva_daemon.async_client import AsyncClient
-from selva_daemon.client import Client
-from selva_daemon.connection import read_connection
-from selva_daemon.errors import (
+
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.async_client import AsyncClient
+from selva_daemon.client.client import Client
+from selva_daemon.client.launch import start_daemon
+from selva_daemon.protocol.connection import read_connection
+from selva_daemon.protocol.envelope import Envelope, pack, parse
+from selva_daemon.protocol.errors import (
     DaemonStartError,
     DaemonTimeoutError,
     DaemonUnavailableError,
@@ -25,20 +29,16 @@ from selva_daemon.errors import (
     UnknownJobError,
     from_wire,
 )
-from selva_daemon.keys import ensure_keys
-from selva_daemon.launch import start_daemon
-from selva_daemon.places import Places
-from selva_daemon.protocol import Envelope, pack, parse
-
+from selva_daemon.protocol.keys import ensure_keys
 from tests.selva_daemon.daemons import JobMaker, StartDaemon, end_process_tree, raw_dealer, wait_until
 
 
-def test_without_a_daemon_the_client_says_how_to_start_one(places: Places) -> None:
+def test_without_a_daemon_the_client_says_how_to_start_one(places: AppPaths) -> None:
     with pytest.raises(DaemonUnavailableError, match="selva daemon start"):
         Client.connect(places=places)
 
 
-def test_the_remains_of_a_crash_are_no_daemon(client: Client, places: Places) -> None:
+def test_the_remains_of_a_crash_are_no_daemon(client: Client, places: AppPaths) -> None:
     connection = read_connection(places.connection_file)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -49,7 +49,7 @@ def test_the_remains_of_a_crash_are_no_daemon(client: Client, places: Places) ->
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"protocol": "one"}'])
-def test_a_damaged_connection_file_is_no_daemon(content: bytes, places: Places) -> None:
+def test_a_damaged_connection_file_is_no_daemon(content: bytes, places: AppPaths) -> None:
     places.state.mkdir(parents=True)
     places.connection_file.write_bytes(content)
     with pytest.raises(DaemonUnavailableError, match=r"connection\.json"):
@@ -57,7 +57,7 @@ def test_a_damaged_connection_file_is_no_daemon(content: bytes, places: Places) 
 
 
 def test_a_daemon_that_does_not_answer_is_a_time_out_that_names_the_request(
-    client: Client, places: Places
+    client: Client, places: AppPaths
 ) -> None:
     connection = read_connection(places.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -94,7 +94,7 @@ def test_watching_several_jobs_ends_when_all_are_finished(client: Client, make_j
     assert finished == job_ids
 
 
-def test_a_client_of_another_protocol_is_told_so(client: Client, places: Places) -> None:
+def test_a_client_of_another_protocol_is_told_so(client: Client, places: AppPaths) -> None:
     connection = read_connection(places.connection_file)
     with raw_dealer(connection, keys=connection.client) as dealer:
         dealer.send(pack(Envelope(type="hello", request_id="1", session="s", protocol=2)))
@@ -105,7 +105,7 @@ def test_a_client_of_another_protocol_is_told_so(client: Client, places: Places)
 
 
 def test_a_client_finds_the_daemon_that_was_started_anew(
-    places: Places, start_daemon_process: StartDaemon
+    places: AppPaths, start_daemon_process: StartDaemon
 ) -> None:
     first = start_daemon_process()
     with Client.connect(places=places) as client:
@@ -114,7 +114,7 @@ def test_a_client_finds_the_daemon_that_was_started_anew(
         assert client.status().processes[0].pid == second
 
 
-def test_connect_starts_a_daemon_when_asked_and_leaves_it_running(places: Places) -> None:
+def test_connect_starts_a_daemon_when_asked_and_leaves_it_running(places: AppPaths) -> None:
     with Client.connect(places=places, start_if_needed=True) as client:
         pid = client.status().processes[0].pid
         assert pid is not None
@@ -126,7 +126,7 @@ def test_connect_starts_a_daemon_when_asked_and_leaves_it_running(places: Places
         end_process_tree(pid)
 
 
-def test_a_daemon_that_cannot_start_is_an_error_with_its_words(places: Places) -> None:
+def test_a_daemon_that_cannot_start_is_an_error_with_its_words(places: AppPaths) -> None:
     places.config.mkdir(parents=True)
     places.settings_file.write_text('{"keep_alive_s": -5}')
     with pytest.raises(DaemonStartError, match=r"keep_alive_s is -1 \(for ever\) or 0 and more"):
@@ -142,7 +142,7 @@ def test_ten_lines_make_a_stem(client: Client, make_job: JobMaker) -> None:
 
 
 def test_the_asynchronous_client_does_the_whole_way(
-    client: Client, places: Places, make_job: JobMaker
+    client: Client, places: AppPaths, make_job: JobMaker
 ) -> None:
     async def whole_way() -> None:
         async with await AsyncClient.connect(places=places) as twin:
@@ -156,7 +156,7 @@ def test_the_asynchronous_client_does_the_whole_way(
     asyncio.run(whole_way())
 
 
-def test_tasks_share_an_asynchronous_client(client: Client, places: Places, make_job: JobMaker) -> None:
+def test_tasks_share_an_asynchronous_client(client: Client, places: AppPaths, make_job: JobMaker) -> None:
     async def many() -> None:
         async with await AsyncClient.connect(places=places) as twin:
             submitted = await asyncio.gather(*(twin.submit(make_job(seed=seed)) for seed in range(8)))
@@ -168,7 +168,7 @@ def test_tasks_share_an_asynchronous_client(client: Client, places: Places, make
 
 
 def test_a_cancelled_task_leaves_the_asynchronous_client_usable(
-    client: Client, places: Places, make_job: JobMaker
+    client: Client, places: AppPaths, make_job: JobMaker
 ) -> None:
     async def impatient() -> None:
         async with await AsyncClient.connect(places=places) as twin:
@@ -193,7 +193,8 @@ def test_the_twins_have_the_same_methods_with_the_same_arguments() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["selva_daemon.client", "selva_daemon.async_client", "selva_daemon.service"]
+    "module",
+    ["selva_daemon.client.client", "selva_daemon.client.async_client", "selva_daemon.server.service"],
 )
 def test_importing_a_client_or_the_server_loads_neither_torch_nor_a_media_library_nor_numpy(
     module: str,
@@ -203,9 +204,9 @@ def test_importing_a_client_or_the_server_loads_neither_torch_nor_a_media_librar
     assert done.stdout.strip() == "set()"
 
 
-def test_a_second_start_while_the_first_is_starting_ends_with_one_daemon(places: Places) -> None:
+def test_a_second_start_while_the_first_is_starting_ends_with_one_daemon(places: AppPaths) -> None:
     program = (
-        "from selva_daemon.launch import start_daemon; from selva_daemon.places import Places\n"
+        "from selva_daemon.client.launch import start_daemon; from selva_core.base.paths import Places\n"
         "print(start_daemon(Places.find()))"
     )
     starters = [
@@ -220,12 +221,12 @@ def test_a_second_start_while_the_first_is_starting_ends_with_one_daemon(places:
             end_process_tree(pid)
 
 
-def daemons_of(places: Places) -> set[int]:
+def daemons_of(places: AppPaths) -> set[int]:
     """The process ids of all daemons that were started for this state folder."""
     found = set()
     for process in psutil.process_iter(["pid", "cmdline"]):
         with contextlib.suppress(psutil.Error):
-            is_daemon = "selva_daemon.service" in (process.info["cmdline"] or [])
+            is_daemon = "selva_daemon.server.service" in (process.info["cmdline"] or [])
             if is_daemon and process.environ().get("SELVA_STATE_DIR") == str(places.state):
                 found.add(process.pid)
     return found

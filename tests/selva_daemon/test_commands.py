@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from selva_daemon.cli import main
-from selva_daemon.client import Client
-from selva_daemon.places import Places
 
+from selva_cli.main import main
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
 from tests.selva_daemon.daemons import JobMaker, end_process_tree, wait_until
 
 RunCommand = Callable[..., tuple[int, str, str]]
@@ -81,7 +81,7 @@ def test_stopping_what_does_not_run_is_no_fault(selva: RunCommand) -> None:
 
 
 def test_a_daemon_started_from_the_command_line_outlives_the_command_and_is_stopped_by_another(
-    places: Places, selva: RunCommand
+    places: AppPaths, selva: RunCommand
 ) -> None:
     started = read_json(selva("daemon", "start", "--json"))
     pid = started["processes"][0]["pid"]
@@ -178,7 +178,7 @@ def test_an_id_may_be_cut_short_where_it_stays_clear(
     assert client.status().queue["cancelled"] == 1
 
 
-def test_a_log_without_a_line_says_so(places: Places, selva: RunCommand) -> None:
+def test_a_log_without_a_line_says_so(places: AppPaths, selva: RunCommand) -> None:
     status, output, errors = selva("daemon", "logs", "--job", "beef")
     assert (status, output) == (0, "")
     assert errors == f"selva: there is no line about job beef in {places.log_file}\n"
@@ -199,7 +199,7 @@ def test_the_caches_are_shown_and_emptied(client: Client, make_job: JobMaker, se
     assert read_json(selva("cache", "info", "--json"))["stems"]["entries"] == 0
 
 
-def test_the_log_is_shown_for_one_job(places: Places, selva: RunCommand) -> None:
+def test_the_log_is_shown_for_one_job(places: AppPaths, selva: RunCommand) -> None:
     places.state.mkdir(parents=True)
     lines = [
         {"time": "t1", "level": "info", "logger": "l", "message": "accepted", "job_id": "j1"},
@@ -224,12 +224,12 @@ def test_the_log_is_shown_for_one_job(places: Places, selva: RunCommand) -> None
 
 
 def test_a_fault_of_ours_is_one_line_and_its_traceback_is_kept(
-    places: Places, selva: RunCommand, monkeypatch: pytest.MonkeyPatch
+    places: AppPaths, selva: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise RuntimeError("nobody thought of this")
 
-    monkeypatch.setattr("selva_core.models.listed_models", fail)
+    monkeypatch.setattr("selva_core.models.catalog.listed_models", fail)
     status, _, errors = selva("models", "list")
     assert status == 70
     assert errors.count("\n") == 1

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selva_daemon.client import Client
-from selva_daemon.connection import process_is_alive
-from selva_daemon.errors import DaemonRunningError, WorkerDiedError
-from selva_daemon.places import Places
 
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.connection import process_is_alive
+from selva_daemon.protocol.errors import DaemonRunningError, WorkerDiedError
 from tests.selva_daemon.daemons import JobMaker, StartDaemon, StartServer, kill_hard, wait_until
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -35,7 +35,7 @@ def kill_when_sampling(client: Client, job_id: str) -> None:
 
 @pytest.fixture
 def slow_client(
-    places: Places, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+    places: AppPaths, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
     """A client of a server whose engine takes about a second for a job."""
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.04")
@@ -81,7 +81,7 @@ def test_jobs_behind_the_one_that_killed_its_worker_are_done(slow_client: Client
 
 
 def test_a_worker_without_progress_is_replaced_and_its_job_tried_once_more(
-    places: Places, start_server: StartServer, make_job: JobMaker
+    places: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=MISBEHAVING_WORKER, stall_timeout_s=0.3)
     with Client.connect(places=places) as client:
@@ -93,7 +93,7 @@ def test_a_worker_without_progress_is_replaced_and_its_job_tried_once_more(
 
 
 def test_a_worker_that_falls_silent_is_replaced(
-    places: Places, start_server: StartServer, make_job: JobMaker
+    places: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=MISBEHAVING_WORKER, heartbeat_timeout_s=0.3)
     with Client.connect(places=places) as client:
@@ -103,7 +103,7 @@ def test_a_worker_that_falls_silent_is_replaced(
 
 
 def test_a_worker_that_does_not_heed_a_cancel_is_ended_and_the_job_is_cancelled(
-    places: Places, start_server: StartServer, make_job: JobMaker
+    places: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=MISBEHAVING_WORKER, cancel_grace_s=0.3)
     with Client.connect(places=places) as client:
@@ -115,7 +115,7 @@ def test_a_worker_that_does_not_heed_a_cancel_is_ended_and_the_job_is_cancelled(
 
 
 def test_a_worker_that_sends_garbage_is_replaced_and_the_server_stays(
-    places: Places, start_server: StartServer, make_job: JobMaker
+    places: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=MISBEHAVING_WORKER)
     with Client.connect(places=places) as client:
@@ -125,7 +125,7 @@ def test_a_worker_that_sends_garbage_is_replaced_and_the_server_stays(
 
 
 def test_a_worker_that_never_starts_is_shown_with_its_problem_and_the_job_waits(
-    places: Places, start_server: StartServer, make_job: JobMaker
+    places: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=(sys.executable, "-c", "raise SystemExit(3)"))
     with Client.connect(places=places) as client:
@@ -135,7 +135,7 @@ def test_a_worker_that_never_starts_is_shown_with_its_problem_and_the_job_waits(
 
 
 def test_a_daemon_killed_in_the_middle_goes_on_where_it_was(
-    places: Places, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    places: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.04")
     pid = start_daemon_process()
@@ -156,7 +156,7 @@ def test_a_daemon_killed_in_the_middle_goes_on_where_it_was(
 
 
 def test_a_client_that_watches_survives_a_killed_and_restarted_daemon(
-    places: Places, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    places: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.04")
     pid = start_daemon_process()
@@ -175,7 +175,7 @@ def test_a_client_that_watches_survives_a_killed_and_restarted_daemon(
 
 
 def test_a_second_daemon_of_the_same_user_is_refused(
-    places: Places, start_server: StartServer, client: Client
+    places: AppPaths, start_server: StartServer, client: Client
 ) -> None:
     with pytest.raises(DaemonRunningError, match="already running"):
         start_server()
@@ -186,7 +186,7 @@ def test_a_second_daemon_of_the_same_user_is_refused(
     sys.platform == "win32", reason="Windows has no SIGTERM; `selva daemon stop` drains there"
 )
 def test_sigterm_lets_the_running_job_end_and_removes_the_connection_file(
-    places: Places, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    places: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.02")
     pid = start_daemon_process()

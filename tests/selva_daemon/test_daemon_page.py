@@ -7,9 +7,9 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from selva_daemon.cli.cache import cache_app
-from selva_daemon.cli.daemon import daemon_app
-from selva_daemon.cli.jobs import jobs_app
+from selva_cli.cache import cache_app
+from selva_cli.daemon import daemon_app
+from selva_cli.jobs import jobs_app
 from selva_daemon.settings import DaemonSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "daemon.md").read_text(encoding="utf-8")

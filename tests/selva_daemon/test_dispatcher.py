@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from selva_daemon.dispatcher import Dispatcher
-from selva_daemon.errors import QueueFullError
-from selva_daemon.events import EventPublisher
-from selva_daemon.queue import JobQueue
-from selva_daemon.scheduling import GATHERING_GAP_S, Turns
-from selva_daemon.stored_job import StoredJob
-from selva_daemon.supervisor import Outcome, Supervisor, WorkerState
 
+from selva_daemon.jobs.dispatcher import Dispatcher
+from selva_daemon.jobs.events import EventPublisher
+from selva_daemon.jobs.queue import JobQueue
+from selva_daemon.jobs.scheduling import GATHERING_GAP_S, FairScheduler
+from selva_daemon.jobs.stored_job import StoredJob
+from selva_daemon.jobs.supervisor import Outcome, Supervisor, WorkerState
+from selva_daemon.protocol.errors import QueueFullError
 from tests.selva_daemon.daemons import JobMaker
 
 MAX_QUEUED = 5
@@ -44,8 +44,8 @@ class HeardEvents:
 class IdleWorker:
     """Stands for a supervisor whose worker takes what it is given and says nothing."""
 
-    def __init__(self, jobs_together: int = 1) -> None:
-        self.jobs_together = jobs_together
+    def __init__(self, max_batch_jobs: int = 1) -> None:
+        self.max_batch_jobs = max_batch_jobs
         self.can_take_job = True
         self.state = WorkerState.IDLE
         self.given: list[list[str]] = []
@@ -68,7 +68,7 @@ class Stage:
         self.dispatcher = Dispatcher(
             queue,
             cast(EventPublisher, self.events),
-            turns=Turns(interactive_in_a_row=8),
+            turns=FairScheduler(interactive_in_a_row=8),
             clock=self.clock,
         )
         self.dispatcher.workers = [cast(Supervisor, self.worker)]
@@ -163,7 +163,7 @@ def test_a_full_queue_that_has_nothing_to_estimate_from_says_no_times(stage: Sta
 
 
 def test_jobs_that_wait_are_given_together_once_the_worker_is_free(stage: Stage) -> None:
-    stage.worker.jobs_together = 3
+    stage.worker.max_batch_jobs = 3
     first = stage.submit()
     waiting = [stage.submit() for _ in range(4)]
     assert stage.worker.given == [[first]]
@@ -174,7 +174,7 @@ def test_jobs_that_wait_are_given_together_once_the_worker_is_free(stage: Stage)
 
 
 def test_an_idle_worker_is_held_a_moment_while_jobs_of_one_shape_arrive(stage: Stage) -> None:
-    stage.worker.jobs_together = 3
+    stage.worker.max_batch_jobs = 3
     stage.worker.can_take_job = False
     first = stage.submit()
     stage.worker.can_take_job = True
@@ -187,7 +187,7 @@ def test_an_idle_worker_is_held_a_moment_while_jobs_of_one_shape_arrive(stage: S
 
 
 def test_a_full_batch_and_a_single_job_are_not_held(stage: Stage) -> None:
-    stage.worker.jobs_together = 2
+    stage.worker.max_batch_jobs = 2
     single = stage.submit()
     assert stage.worker.given == [[single]]
     pair = [stage.submit(), stage.submit()]
@@ -196,7 +196,7 @@ def test_a_full_batch_and_a_single_job_are_not_held(stage: Stage) -> None:
 
 
 def test_jobs_that_shared_batches_count_for_the_estimate_with_their_share(stage: Stage) -> None:
-    stage.worker.jobs_together = 2
+    stage.worker.max_batch_jobs = 2
     stage.worker.can_take_job = False
     pair = [stage.submit(), stage.submit()]
     stage.clock.now_s += 1
@@ -210,7 +210,7 @@ def test_jobs_that_shared_batches_count_for_the_estimate_with_their_share(stage:
 
 
 def test_jobs_of_a_dead_worker_wait_again_each_by_its_own_fate(stage: Stage) -> None:
-    stage.worker.jobs_together = 3
+    stage.worker.max_batch_jobs = 3
     first = stage.submit()
     trio = [stage.submit() for _ in range(3)]
     stage.finish(first, after_s=1)

@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 import zmq
-from selva_daemon.cli import main
-from selva_daemon.client import Client
-from selva_daemon.clients import ClientBook, add_client, load_clients, remove_client
-from selva_daemon.connection import read_connection
-from selva_daemon.errors import ConfigurationError, DaemonRefusedError, DaemonTimeoutError, StorageError
-from selva_daemon.invitations import write_invitation
-from selva_daemon.launch import start_daemon
-from selva_daemon.places import Places
-from selva_daemon.settings import DaemonSettings
 
+from selva_cli.main import main
+from selva_core.base.errors import ConfigurationError, StorageError
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.client.launch import start_daemon
+from selva_daemon.protocol.connection import read_connection
+from selva_daemon.protocol.errors import DaemonRefusedError, DaemonTimeoutError
+from selva_daemon.server.authorized_keys import AuthorizedKeys, add_client, load_clients, remove_client
+from selva_daemon.server.client_credentials import write_invitation
+from selva_daemon.settings import DaemonSettings
 from tests.selva_daemon.daemons import JobMaker, StartServer, wait_until
 
 
-def configure(places: Places, **settings: object) -> None:
+def configure(places: AppPaths, **settings: object) -> None:
     places.config.mkdir(parents=True, exist_ok=True)
     places.settings_file.write_text(json.dumps(settings))
 
@@ -42,15 +43,15 @@ def free_port() -> int:
     pytest.fail("no three free ports")
 
 
-def elsewhere(places: Places, file: Path) -> Places:
+def elsewhere(places: AppPaths, file: Path) -> AppPaths:
     """What the other machine has: the file, and folders of its own."""
-    return Places(
+    return AppPaths(
         state=places.state / "other", cache=places.cache, config=places.config / "other", other_daemon=file
     )
 
 
 def test_an_invited_client_does_the_whole_way_and_is_named(
-    client: Client, places: Places, make_job: JobMaker, tmp_path: Path
+    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
     with Client.connect(places=elsewhere(places, tmp_path / "edit-2.json")) as invited:
@@ -59,7 +60,7 @@ def test_an_invited_client_does_the_whole_way_and_is_named(
 
 
 def test_a_revoked_client_is_refused_also_where_it_is_connected_and_the_others_stay(
-    client: Client, places: Places, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("edit-2", "edit-3"):
         write_invitation(places, name, tmp_path / f"{name}.json", address=None)
@@ -74,7 +75,7 @@ def test_a_revoked_client_is_refused_also_where_it_is_connected_and_the_others_s
 
 
 def test_a_revoked_client_hears_no_more_events_and_the_others_do(
-    client: Client, places: Places, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
     connection = read_connection(tmp_path / "edit-2.json")
@@ -107,7 +108,7 @@ def hears(client: Client, subscriber: zmq.Socket[bytes]) -> bool:
 
 
 def test_the_same_name_can_be_invited_again_after_it_was_revoked_and_the_old_file_stays_worthless(
-    client: Client, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, places: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_invitation(places, "edit-2", tmp_path / "old.json", address=None)
     with pytest.raises(ConfigurationError, match=r"edit-2' already; .* selva daemon revoke edit-2"):
@@ -122,7 +123,7 @@ def test_the_same_name_can_be_invited_again_after_it_was_revoked_and_the_old_fil
 
 
 def test_a_file_made_for_fixed_ports_holds_before_the_first_start_and_after_the_next(
-    places: Places, start_server: StartServer, tmp_path: Path
+    places: AppPaths, start_server: StartServer, tmp_path: Path
 ) -> None:
     port = free_port()
     configure(places, port=port)
@@ -134,7 +135,7 @@ def test_a_file_made_for_fixed_ports_holds_before_the_first_start_and_after_the_
         assert invited.status().endpoints["events"] == f"tcp://127.0.0.1:{port + 2}"
 
 
-def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(places: Places, tmp_path: Path) -> None:
+def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(places: AppPaths, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"set port in daemon\.json, or start it first"):
         write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
     assert load_clients(places.clients_folder) == {}
@@ -150,7 +151,7 @@ def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(places: Plac
     ],
 )
 def test_the_address_is_the_one_listened_on_or_the_one_that_was_said(
-    places: Places, tmp_path: Path, listen: str, address: str | None, jobs: str
+    places: AppPaths, tmp_path: Path, listen: str, address: str | None, jobs: str
 ) -> None:
     configure(places, listen=listen, port=42_000, output_folders=[str(tmp_path)])
     assert write_invitation(places, "a", tmp_path / "a.json", address=address).connection.jobs == jobs
@@ -164,7 +165,7 @@ def test_the_address_is_the_one_listened_on_or_the_one_that_was_said(
     ],
 )
 def test_an_address_that_cannot_be_reached_is_refused(
-    places: Places, tmp_path: Path, listen: str, address: str | None, words: str
+    places: AppPaths, tmp_path: Path, listen: str, address: str | None, words: str
 ) -> None:
     configure(places, listen=listen, port=42_000, output_folders=[str(tmp_path)])
     with pytest.raises(ConfigurationError, match=words):
@@ -172,7 +173,7 @@ def test_an_address_that_cannot_be_reached_is_refused(
 
 
 def test_a_file_that_is_there_is_not_overwritten_and_one_that_cannot_be_written_lets_nobody_in(
-    places: Places, tmp_path: Path
+    places: AppPaths, tmp_path: Path
 ) -> None:
     configure(places, port=42_000)
     (tmp_path / "there.json").write_text("mine")
@@ -185,14 +186,14 @@ def test_a_file_that_is_there_is_not_overwritten_and_one_that_cannot_be_written_
 
 
 @pytest.mark.parametrize("name", ["owner", "Edit 2", "", "../a", "x" * 33])
-def test_names_that_are_none_are_refused(places: Places, name: str) -> None:
+def test_names_that_are_none_are_refused(places: AppPaths, name: str) -> None:
     with pytest.raises(ConfigurationError, match="up to 32 of a-z"):
         add_client(places.clients_folder, name)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="mode bits are POSIX; Windows has an access list")
 def test_the_file_is_readable_by_its_owner_only_and_its_secret_is_in_no_other(
-    places: Places, tmp_path: Path
+    places: AppPaths, tmp_path: Path
 ) -> None:
     configure(places, port=42_000)
     file = tmp_path / "a.json"
@@ -202,20 +203,20 @@ def test_the_file_is_readable_by_its_owner_only_and_its_secret_is_in_no_other(
     assert others == []
 
 
-def test_where_another_daemon_is_named_none_is_started(places: Places, tmp_path: Path) -> None:
+def test_where_another_daemon_is_named_none_is_started(places: AppPaths, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="unset it to run one here"):
         start_daemon(elsewhere(places, tmp_path / "a.json"))
 
 
 def test_another_daemon_is_named_by_the_environment(
-    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    places: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert Places.find().connection_file == places.own_connection_file
+    assert AppPaths.find().connection_file == places.own_connection_file
     monkeypatch.setenv("SELVA_CONNECTION_FILE", str(tmp_path / "a.json"))
-    assert Places.find().connection_file == tmp_path / "a.json"
+    assert AppPaths.find().connection_file == tmp_path / "a.json"
 
 
-def test_a_daemon_elsewhere_that_does_not_answer_is_a_time_out(places: Places, tmp_path: Path) -> None:
+def test_a_daemon_elsewhere_that_does_not_answer_is_a_time_out(places: AppPaths, tmp_path: Path) -> None:
     configure(places, port=free_port())
     write_invitation(places, "a", tmp_path / "a.json", address=None)
     with pytest.raises(DaemonTimeoutError):
@@ -223,7 +224,7 @@ def test_a_daemon_elsewhere_that_does_not_answer_is_a_time_out(places: Places, t
 
 
 def test_a_taken_port_and_a_foreign_address_are_refused_by_name(
-    start_server: StartServer, places: Places, tmp_path: Path
+    start_server: StartServer, places: AppPaths, tmp_path: Path
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -239,7 +240,7 @@ def test_a_taken_port_and_a_foreign_address_are_refused_by_name(
 
 def test_the_commands_invite_list_and_revoke(
     client: Client,
-    places: Places,
+    places: AppPaths,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -265,7 +266,7 @@ def test_the_commands_invite_list_and_revoke(
 
 
 def test_a_damaged_key_file_is_told_in_the_log_and_keeps_nobody_else_out(
-    client: Client, places: Places, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    client: Client, places: AppPaths, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
     with Client.connect(places=elsewhere(places, tmp_path / "edit-2.json")) as invited:
@@ -302,7 +303,7 @@ def test_the_three_ports_follow_each_other() -> None:
 
 
 def test_one_who_came_in_and_was_revoked_between_two_looks_is_noticed(tmp_path: Path) -> None:
-    book = ClientBook(tmp_path, owner_key=zmq.curve_keypair()[0].decode())
+    book = AuthorizedKeys(tmp_path, owner_key=zmq.curve_keypair()[0].decode())
     guest, friend = (add_client(tmp_path, name).public for name in ("guest", "friend"))
     assert (book.name_of(guest), book.name_of(friend)) == ("guest", "friend")
     remove_client(tmp_path, "guest")

@@ -7,23 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from selva_daemon.blob_store import BlobStore
-from selva_daemon.client import Client
-from selva_daemon.model_facts import ModelFacts
-from selva_daemon.places import Places
-from selva_daemon.rendering import JobContext, JobRenderer, OutputRules, ReadyJob
-from selva_daemon.schema import JobRequest
-from selva_daemon.stem_cache import StemCache
 
-from selva_core.echo import EchoEngine
-from selva_core.engine import Engine, RenderOrder, SamplingSettings, Waveform
-from selva_core.errors import OutOfMemoryError, RequestError, SelvaError
+from selva_core.base.errors import OutOfMemoryError, RequestError, SelvaError
+from selva_core.base.paths import AppPaths
+from selva_core.engine import BatchRequest, Engine, SamplingSettings, Waveform
+from selva_core.engines.echo import EchoEngine
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.job import JobRequest
+from selva_daemon.worker.blob_store import BlobStore
+from selva_daemon.worker.model_info import ModelInfo
+from selva_daemon.worker.rendering import JobContext, JobRenderer, OutputRules, PreparedJob
+from selva_daemon.worker.stem_cache import StemCache
 from tests.selva_daemon.daemons import JobMaker, StartServer, kill_hard, wait_until
 
 
 @pytest.fixture
 def gathered(
-    places: Places, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    places: AppPaths, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
     """A client of a daemon whose model is loaded and renders up to four jobs at once, each step taking a moment;
     jobs wait until it is resumed.
@@ -42,7 +42,7 @@ def running_now(client: Client) -> list[str]:
 
 
 def test_jobs_of_one_length_run_at_once_and_make_the_files_they_make_alone(
-    gathered: Client, places: Places, make_job: JobMaker, tmp_path: Path
+    gathered: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     requests = [make_job(seed=seed, num_takes=2, folder=tmp_path / "together") for seed in (1, 10, 20)]
     job_ids = [gathered.submit(request).job_id for request in requests]
@@ -113,13 +113,13 @@ class OneAtATime(EchoEngine):
         self._error = error
         self.calls: list[int] = []
 
-    def render_together(
-        self, orders: Sequence[RenderOrder], *, settings: SamplingSettings
+    def render_batch(
+        self, orders: Sequence[BatchRequest], *, settings: SamplingSettings
     ) -> list[list[Waveform] | SelvaError]:
         self.calls.append(len(orders))
         if len(orders) > 1 or "cursed" in orders[0].requests[0].prompt:
             raise self._error
-        return super().render_together(orders, settings=settings)
+        return super().render_batch(orders, settings=settings)
 
 
 class OneEngine:
@@ -129,14 +129,14 @@ class OneEngine:
     def engine_for(self, model_id: str) -> Engine:
         return self._engine
 
-    def facts_of(self, model_id: str) -> ModelFacts:
-        return ModelFacts.of(self._engine)
+    def facts_of(self, model_id: str) -> ModelInfo:
+        return ModelInfo.of(self._engine)
 
 
 @contextmanager
 def prepared(
     engine: Engine, jobs: Sequence[JobRequest], cache: Path
-) -> Iterator[tuple[JobRenderer, list[ReadyJob]]]:
+) -> Iterator[tuple[JobRenderer, list[PreparedJob]]]:
     def never_written(*_: object, **__: object) -> None:
         pytest.fail("nothing is written here")
 

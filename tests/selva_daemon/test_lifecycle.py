@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from selva_daemon.client import Client
-from selva_daemon.errors import DrainingError, QueueFullError, StorageError
-from selva_daemon.places import Places
-from selva_daemon.queue import JobQueue
-from selva_daemon.worker_process import worker_environment
 
+from selva_core.base.errors import StorageError
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.jobs.queue import JobQueue
+from selva_daemon.jobs.worker_process import worker_environment
+from selva_daemon.protocol.errors import DrainingError, QueueFullError
 from tests.selva_daemon.daemons import JobMaker, StartDaemon, StartServer, wait_until
 
 
@@ -30,7 +31,7 @@ def test_paused_jobs_wait_and_running_ones_go_on(client: Client, make_job: JobMa
 
 
 def test_a_pause_outlives_the_daemon(
-    places: Places, make_job: JobMaker, start_daemon_process: StartDaemon
+    places: AppPaths, make_job: JobMaker, start_daemon_process: StartDaemon
 ) -> None:
     start_daemon_process()
     with Client.connect(places=places) as client:
@@ -47,7 +48,7 @@ def test_a_pause_outlives_the_daemon(
 
 
 def test_yielding_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
-    places: Places,
+    places: AppPaths,
     start_server: StartServer,
     make_job: JobMaker,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,7 +73,7 @@ def test_yielding_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
 
 @pytest.mark.parametrize("keep_alive_s", [0.0, 0.3])
 def test_an_idle_model_is_unloaded_and_loaded_again_for_the_next_job(
-    keep_alive_s: float, places: Places, start_server: StartServer, make_job: JobMaker
+    keep_alive_s: float, places: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(keep_alive_s=keep_alive_s)
     with Client.connect(places=places) as client:
@@ -84,7 +85,7 @@ def test_an_idle_model_is_unloaded_and_loaded_again_for_the_next_job(
         assert client.status().processes[1].restarts == 0
 
 
-def test_a_model_kept_for_ever_stays(places: Places, start_server: StartServer, make_job: JobMaker) -> None:
+def test_a_model_kept_for_ever_stays(places: AppPaths, start_server: StartServer, make_job: JobMaker) -> None:
     start_server(keep_alive_s=-1)
     with Client.connect(places=places) as client:
         client.wait(client.submit(make_job()).job_id, timeout_s=60)
@@ -93,7 +94,7 @@ def test_a_model_kept_for_ever_stays(places: Places, start_server: StartServer, 
 
 
 def test_a_draining_daemon_takes_no_jobs_and_ends_the_running_one(
-    places: Places, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    places: AppPaths, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.05")
     start_server(drain_timeout_s=30.0)
@@ -107,7 +108,7 @@ def test_a_draining_daemon_takes_no_jobs_and_ends_the_running_one(
 
 
 def test_a_full_queue_refuses_with_the_numbers(
-    places: Places, start_server: StartServer, make_job: JobMaker
+    places: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(max_queued_jobs=2)
     with Client.connect(places=places) as client:
@@ -184,9 +185,9 @@ def test_a_worker_keeps_large_blocks_with_glibc_and_what_the_user_has_set(
 def test_the_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import logging  # noqa: PLC0415
 
-    from selva_daemon.logs import KEPT_LOGS, close_log, open_log  # noqa: PLC0415
+    from selva_daemon.server.logs import KEPT_LOGS, close_log, open_log  # noqa: PLC0415
 
-    monkeypatch.setattr("selva_daemon.logs.MAX_LOG_BYTES", 2_000)
+    monkeypatch.setattr("selva_daemon.server.logs.MAX_LOG_BYTES", 2_000)
     handlers = open_log(tmp_path / "daemon.log", level="info", also_to_terminal=False)
     try:
         for index in range(200):

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import pytest
 import typer
-from selva_daemon.cli import app
-from selva_daemon.cli.option_groups import takes_groups
 from typer.testing import CliRunner
+
+from selva_cli.main import app
+from selva_cli.option_groups import takes_groups
 
 
 @dataclass(frozen=True, kw_only=True)

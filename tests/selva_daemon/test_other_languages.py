@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from selva_daemon.client import Client
-from selva_daemon.places import Places
 
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
 from tests.selva_daemon.daemons import JobMaker
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "node"
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run_node(places: Places, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_node(places: AppPaths, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["node", str(EXAMPLE / "selva_client.mjs"), *arguments],
         env={**os.environ, "SELVA_STATE_DIR": str(places.state)},
@@ -38,7 +38,7 @@ def json_lines(text: str) -> list[dict[str, object]]:
 
 
 def test_a_client_in_javascript_submits_a_job_and_hears_it_to_its_end(
-    client: Client, places: Places, make_job: JobMaker, tmp_path: Path
+    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     job_file = tmp_path / "job.json"
     job_file.write_text(json.dumps(make_job().to_wire()))
@@ -53,7 +53,7 @@ def test_a_client_in_javascript_submits_a_job_and_hears_it_to_its_end(
 
 
 def test_a_client_in_javascript_is_told_which_field_is_wrong(
-    client: Client, places: Places, make_job: JobMaker, tmp_path: Path
+    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     body = make_job().to_wire()
     body["media"]["duration_s"] = [0, 1]
@@ -64,7 +64,7 @@ def test_a_client_in_javascript_is_told_which_field_is_wrong(
 
 
 def test_a_client_in_javascript_reads_the_status_and_cancels(
-    client: Client, places: Places, make_job: JobMaker
+    client: Client, places: AppPaths, make_job: JobMaker
 ) -> None:
     client.pause()
     job_id = client.submit(make_job()).job_id

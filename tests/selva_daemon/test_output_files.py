@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from selva_daemon.output_files import publish, remove_staging, resolve_output_folder, staging_folder
 
-from selva_core.errors import OutputError
+from selva_core.base.errors import OutputError
+from selva_daemon.worker.output_files import publish, remove_staging, resolve_output_folder, staging_folder
 
 POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="links and mode bits are POSIX things")
 

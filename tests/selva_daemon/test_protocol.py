@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgpack
 import pytest
-from selva_daemon.errors import (
+
+from selva_daemon.protocol.envelope import MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_TEXT_BYTES, Envelope, pack, parse
+from selva_daemon.protocol.errors import (
     DaemonError,
     FieldFault,
     InvalidRequestError,
@@ -14,7 +16,6 @@ from selva_daemon.errors import (
     from_wire,
     to_wire,
 )
-from selva_daemon.protocol import MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_TEXT_BYTES, Envelope, pack, parse
 
 GOOD = {
     "protocol": 1,

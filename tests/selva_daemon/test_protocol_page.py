@@ -9,14 +9,13 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from selva_daemon import errors
-from selva_daemon.client import Client
-from selva_daemon.protocol import parse
-from selva_daemon.schema import parse_job
-from selva_daemon.status import DaemonStatus, JobStatus, StemResult
 
-from selva_core import errors as core_errors
-from selva_core.errors import SelvaError
+from selva_core.base import errors as core_errors
+from selva_core.base.errors import SelvaError
+from selva_daemon.client.client import Client
+from selva_daemon.protocol import errors, parse
+from selva_daemon.protocol.job import parse_job
+from selva_daemon.protocol.status import DaemonStatus, JobStatus, StemResult
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```json\n(.*?)\n```\n\n```hex\n(.*?)\n```", PAGE, flags=re.DOTALL)

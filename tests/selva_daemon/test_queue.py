@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_daemon.errors import JobStateError, QueueFullError, StorageError, UnknownJobError
-from selva_daemon.queue import MAX_INTERRUPTIONS, JobQueue
-from selva_daemon.scheduling import MOST_STEMS_TOGETHER, Gathering, Turns
-from selva_daemon.stored_job import StoredJob
 
-from selva_core.errors import MediaNotFoundError, RenderCancelled
+from selva_core.base.errors import MediaNotFoundError, RenderCancelled, StorageError
+from selva_daemon.jobs.queue import MAX_INTERRUPTIONS, JobQueue
+from selva_daemon.jobs.scheduling import MOST_STEMS_TOGETHER, BatchWindow, FairScheduler
+from selva_daemon.jobs.stored_job import StoredJob
+from selva_daemon.protocol.errors import JobStateError, QueueFullError, UnknownJobError
 from tests.selva_daemon.daemons import JobMaker
 
 
@@ -35,8 +35,8 @@ def queue(file: Path) -> Iterator[JobQueue]:
 
 
 @pytest.fixture
-def turns() -> Turns:
-    return Turns(interactive_in_a_row=2)
+def turns() -> FairScheduler:
+    return FairScheduler(interactive_in_a_row=2)
 
 
 class Adder:
@@ -62,7 +62,7 @@ def add(queue: JobQueue, make_job: JobMaker) -> Adder:
     return Adder(queue, make_job)
 
 
-def take_all(queue: JobQueue, turns: Turns) -> list[str]:
+def take_all(queue: JobQueue, turns: FairScheduler) -> list[str]:
     labels = []
     while jobs := queue.start_next(turns):
         labels += [job.label for job in jobs]
@@ -89,7 +89,7 @@ def test_the_same_request_is_stored_once(queue: JobQueue, make_job: JobMaker) ->
 
 
 def test_a_full_queue_says_how_many_wait_and_takes_more_when_some_are_done(
-    file: Path, make_job: JobMaker, turns: Turns
+    file: Path, make_job: JobMaker, turns: FairScheduler
 ) -> None:
     with closing(open_queue(file, max_queued_jobs=1)) as queue:
         queue.submit(make_job(), client="o", session="s", request_id="1")
@@ -101,13 +101,15 @@ def test_a_full_queue_says_how_many_wait_and_takes_more_when_some_are_done(
         assert queue.submit(make_job(), client="o", session="s", request_id="2")[1]
 
 
-def test_jobs_of_one_client_run_in_the_order_they_came(queue: JobQueue, add: Adder, turns: Turns) -> None:
+def test_jobs_of_one_client_run_in_the_order_they_came(
+    queue: JobQueue, add: Adder, turns: FairScheduler
+) -> None:
     jobs = [add() for _ in range(4)]
     assert [queue.position(job) for job in jobs] == [1, 2, 3, 4]
     assert take_all(queue, turns) == [job.label for job in jobs]
 
 
-def test_clients_take_turns(queue: JobQueue, add: Adder, turns: Turns) -> None:
+def test_clients_take_turns(queue: JobQueue, add: Adder, turns: FairScheduler) -> None:
     for _ in range(3):
         add("busy")
     add("late")
@@ -115,7 +117,7 @@ def test_clients_take_turns(queue: JobQueue, add: Adder, turns: Turns) -> None:
 
 
 def test_interactive_jobs_go_first_and_batch_jobs_do_not_starve(
-    queue: JobQueue, add: Adder, turns: Turns
+    queue: JobQueue, add: Adder, turns: FairScheduler
 ) -> None:
     add("folder", priority="batch")
     add("folder", priority="batch")
@@ -124,12 +126,12 @@ def test_interactive_jobs_go_first_and_batch_jobs_do_not_starve(
     assert take_all(queue, turns) == ["editor 3", "editor 4", "folder 1", "editor 5", "editor 6", "folder 2"]
 
 
-def together(queue: JobQueue, turns: Turns, *, most_jobs: int = 8) -> list[str]:
+def together(queue: JobQueue, turns: FairScheduler, *, most_jobs: int = 8) -> list[str]:
     return [job.label for job in queue.start_next(turns, most_jobs=most_jobs)]
 
 
 def test_jobs_of_one_shape_are_taken_together_up_to_the_limit(
-    queue: JobQueue, add: Adder, turns: Turns
+    queue: JobQueue, add: Adder, turns: FairScheduler
 ) -> None:
     for _ in range(3):
         add()
@@ -140,7 +142,7 @@ def test_jobs_of_one_shape_are_taken_together_up_to_the_limit(
 
 @pytest.mark.parametrize("change", [{"duration_s": Fraction(1, 5)}, {"num_steps": 7}, {"guidance": 2.0}])
 def test_a_job_of_another_shape_ends_what_is_taken_together_and_is_not_overtaken(
-    queue: JobQueue, add: Adder, turns: Turns, change: dict[str, Any]
+    queue: JobQueue, add: Adder, turns: FairScheduler, change: dict[str, Any]
 ) -> None:
     add()
     add(**change)
@@ -149,7 +151,7 @@ def test_a_job_of_another_shape_ends_what_is_taken_together_and_is_not_overtaken
 
 
 def test_what_is_taken_together_comes_in_the_order_of_turns_and_priorities(
-    queue: JobQueue, add: Adder, turns: Turns
+    queue: JobQueue, add: Adder, turns: FairScheduler
 ) -> None:
     for _ in range(3):
         add("greedy", priority="batch")
@@ -158,16 +160,16 @@ def test_what_is_taken_together_comes_in_the_order_of_turns_and_priorities(
     assert together(queue, turns, most_jobs=4) == ["urgent 5", "greedy 1", "modest 4", "greedy 2"]
 
 
-def test_a_job_that_had_a_crash_runs_alone(queue: JobQueue, add: Adder, turns: Turns) -> None:
+def test_a_job_that_had_a_crash_runs_alone(queue: JobQueue, add: Adder, turns: FairScheduler) -> None:
     first, second, third = add(), add(), add()
     assert len(queue.start_next(turns, most_jobs=2)) == 2
     for job in (first, second):
-        queue.blame_worker_death(job.job_id, "signal 9")
+        queue.record_worker_crash(job.job_id, "signal 9")
     assert [together(queue, turns) for _ in range(3)] == [[first.label], [second.label], [third.label]]
 
 
 def test_jobs_with_many_stems_are_taken_together_no_further_than_fills_a_batch(
-    queue: JobQueue, add: Adder, turns: Turns
+    queue: JobQueue, add: Adder, turns: FairScheduler
 ) -> None:
     for _ in range(3):
         add(num_takes=MOST_STEMS_TOGETHER // 2)
@@ -176,7 +178,7 @@ def test_jobs_with_many_stems_are_taken_together_no_further_than_fills_a_batch(
 
 
 def test_a_single_job_is_never_held_back_and_one_of_several_waits_for_the_next() -> None:
-    gathering = Gathering(gap_s=1.0)
+    gathering = BatchWindow(gap_s=1.0)
     gathering.note_arrival("a", 10.0)
     assert gathering.waits_until_s("a", 10.0) is None
     gathering.note_arrival("a", 10.5)
@@ -187,14 +189,16 @@ def test_a_single_job_is_never_held_back_and_one_of_several_waits_for_the_next()
     assert gathering.waits_until_s("a", 12.0) is None
 
 
-def test_moved_jobs_run_first_in_the_order_given_or_last(queue: JobQueue, add: Adder, turns: Turns) -> None:
+def test_moved_jobs_run_first_in_the_order_given_or_last(
+    queue: JobQueue, add: Adder, turns: FairScheduler
+) -> None:
     jobs = [add() for _ in range(4)]
     queue.move([jobs[3].job_id, jobs[2].job_id], to_front=True)
     queue.move([jobs[0].job_id], to_front=False)
     assert take_all(queue, turns) == ["one 4", "one 3", "one 2", "one 1"]
 
 
-def test_only_waiting_jobs_are_moved(queue: JobQueue, add: Adder, turns: Turns) -> None:
+def test_only_waiting_jobs_are_moved(queue: JobQueue, add: Adder, turns: FairScheduler) -> None:
     first, second = add(), add()
     queue.start_next(turns)
     with pytest.raises(JobStateError, match="running"):
@@ -205,7 +209,7 @@ def test_only_waiting_jobs_are_moved(queue: JobQueue, add: Adder, turns: Turns) 
 
 
 def test_a_finished_job_keeps_its_stems_and_is_not_finished_twice(
-    queue: JobQueue, add: Adder, turns: Turns
+    queue: JobQueue, add: Adder, turns: FairScheduler
 ) -> None:
     job = add()
     queue.start_next(turns)
@@ -216,7 +220,7 @@ def test_a_finished_job_keeps_its_stems_and_is_not_finished_twice(
     assert queue.job(job.job_id).state == "done"
 
 
-def test_a_failed_job_keeps_its_reason(queue: JobQueue, add: Adder, turns: Turns) -> None:
+def test_a_failed_job_keeps_its_reason(queue: JobQueue, add: Adder, turns: FairScheduler) -> None:
     job = add()
     queue.start_next(turns)
     queue.fail(job.job_id, MediaNotFoundError("gone", path="/x.mov"))
@@ -226,7 +230,7 @@ def test_a_failed_job_keeps_its_reason(queue: JobQueue, add: Adder, turns: Turns
 
 
 def test_a_retried_job_waits_behind_the_others_with_a_clean_slate(
-    queue: JobQueue, add: Adder, turns: Turns
+    queue: JobQueue, add: Adder, turns: FairScheduler
 ) -> None:
     first = add()
     queue.start_next(turns)
@@ -239,7 +243,7 @@ def test_a_retried_job_waits_behind_the_others_with_a_clean_slate(
     assert take_all(queue, turns) == [second.label, first.label, third.label]
 
 
-def test_history_keeps_the_newest(file: Path, make_job: JobMaker, turns: Turns) -> None:
+def test_history_keeps_the_newest(file: Path, make_job: JobMaker, turns: FairScheduler) -> None:
     with closing(open_queue(file, max_finished_jobs=2)) as queue:
         add = Adder(queue, make_job)
         jobs = [add() for _ in range(4)]
@@ -251,7 +255,7 @@ def test_history_keeps_the_newest(file: Path, make_job: JobMaker, turns: Turns) 
 
 
 def test_after_a_crash_running_jobs_wait_in_their_old_place(
-    queue: JobQueue, add: Adder, turns: Turns
+    queue: JobQueue, add: Adder, turns: FairScheduler
 ) -> None:
     jobs = [add() for _ in range(3)]
     queue.start_next(turns)
@@ -262,7 +266,7 @@ def test_after_a_crash_running_jobs_wait_in_their_old_place(
 
 
 def test_a_job_that_was_running_at_every_crash_fails_in_the_end(
-    queue: JobQueue, add: Adder, turns: Turns
+    queue: JobQueue, add: Adder, turns: FairScheduler
 ) -> None:
     job = add()
     for _ in range(MAX_INTERRUPTIONS - 1):
@@ -282,7 +286,7 @@ def test_switches_are_remembered(file: Path) -> None:
 
 
 def test_a_disk_without_room_is_an_error_and_what_is_there_stays_true(
-    queue: JobQueue, add: Adder, make_job: JobMaker, turns: Turns
+    queue: JobQueue, add: Adder, make_job: JobMaker, turns: FairScheduler
 ) -> None:
     job = add()
     pages = queue._database.execute("PRAGMA page_count").fetchone()[0]

@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 import soundfile
-from selva_daemon.client import Client
-from selva_daemon.connection import read_connection
-from selva_daemon.errors import DaemonUnavailableError
-from selva_daemon.places import Places
-from selva_daemon.schema import JobRequest
-from selva_daemon.status import JobStatus
 
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.connection import read_connection
+from selva_daemon.protocol.errors import DaemonUnavailableError
+from selva_daemon.protocol.job import JobRequest
+from selva_daemon.protocol.status import JobStatus
 from tests.selva_daemon.daemons import JobMaker, StartDaemon, kill_hard
 
 JOB_PAUSE_S = 0.05
@@ -26,7 +26,7 @@ JOB_PAUSE_S = 0.05
 class Submitter:
     """Submits jobs while daemons come and go; knows which were accepted."""
 
-    def __init__(self, places: Places, jobs: Callable[[int], JobRequest]) -> None:
+    def __init__(self, places: AppPaths, jobs: Callable[[int], JobRequest]) -> None:
         self.accepted: list[str] = []
         self._places = places
         self._jobs = jobs
@@ -51,7 +51,7 @@ class Submitter:
             self.fault = exc
 
 
-def kill_something(places: Places, chance: random.Random) -> None:
+def kill_something(places: AppPaths, chance: random.Random) -> None:
     """The server, its worker, or both; whatever is there."""
     try:
         server = psutil.Process(read_connection(places.connection_file).pid)
@@ -77,7 +77,7 @@ def check_truth(status: JobStatus) -> None:
     "rounds", [6, pytest.param(250, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
 def test_after_random_kills_every_accepted_job_is_finished_once_and_truthfully(
-    rounds: int, places: Places, start_daemon_process: StartDaemon, make_job: JobMaker, tmp_path: Path
+    rounds: int, places: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, tmp_path: Path
 ) -> None:
     chance = random.Random(rounds)  # noqa: S311 - moments, not secrets
     start_daemon_process()

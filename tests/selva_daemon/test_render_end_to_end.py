@@ -14,13 +14,13 @@ from typing import Any
 import opentimelineio as otio
 import pytest
 import soundfile
-from selva_daemon.cli import app
-from selva_daemon.client import Client
-from selva_otio import load_timeline, write_timeline
-from selva_otio.media import resolve_media_path
-from selva_otio.timelines import open_timeline
 from typer.testing import CliRunner
 
+from selva_cli.main import app
+from selva_daemon.client.client import Client
+from selva_otio import load_timeline, write_timeline
+from selva_otio.picture.media import resolve_media_path
+from selva_otio.timelines import open_timeline
 from tests.selva_daemon.daemons import StartServer, end_process_tree, wait_until
 from tests.selva_daemon.flashes import click_samples, write_cut, write_flashing_clip
 from tests.selva_otio.cuts import ONE_HOUR_LABELS, RATES, CutBuilder

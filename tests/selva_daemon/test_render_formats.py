@@ -10,12 +10,12 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
-from selva_daemon.cli import app
-from selva_otio import load_timeline, write_timeline
-from selva_otio.clock import format_timecode
-from selva_otio.media import resolve_media_path
 from typer.testing import CliRunner
 
+from selva_cli.main import app
+from selva_otio import load_timeline, write_timeline
+from selva_otio.picture.media import resolve_media_path
+from selva_otio.time.clock import format_timecode
 from tests.selva_daemon.daemons import StartServer
 from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 from tests.selva_otio.cuts import ONE_HOUR_LABELS, RATES, CutBuilder

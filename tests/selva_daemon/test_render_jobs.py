@@ -6,10 +6,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
-from selva_daemon.fields import MAX_DENOMINATOR
-from selva_daemon.render_jobs import RenderSettings, build_jobs
-from selva_otio import StemTrack, spot_timeline
 
+from selva_daemon.protocol.fields import MAX_DENOMINATOR
+from selva_otio import StemTrack, spot_timeline
+from selva_render.jobs import RenderSettings, build_jobs
 from tests.selva_otio.cuts import CutBuilder
 
 SETTINGS = RenderSettings(model="selva-nano", stems_folder=Path("/stems").absolute())

@@ -12,9 +12,9 @@ import av
 import numpy as np
 import opentimelineio as otio
 import pytest
-from selva_daemon.cli import app
 from typer.testing import CliRunner
 
+from selva_cli.main import app
 from tests.selva_daemon.daemons import StartServer
 from tests.selva_daemon.flashes import click_samples, write_cut, write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder

@@ -8,11 +8,11 @@ from typing import Any
 
 import opentimelineio as otio
 import soundfile
-from selva_daemon.cli import app
-from selva_otio.clock import exact_seconds
-from selva_otio.media import resolve_media_path
 from typer.testing import CliRunner
 
+from selva_cli.main import app
+from selva_otio.picture.media import resolve_media_path
+from selva_otio.time.clock import exact_seconds
 from tests.selva_daemon.daemons import StartServer
 from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 

@@ -9,12 +9,12 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from selva_daemon.errors import InvalidRequestError
-from selva_daemon.output_names import fault_of_file_stem
-from selva_daemon.schema import LabelRequest, parse_job
 
-from selva_core.content_credentials import Signer
-from selva_core.engine import ImageSequence
+from selva_core.audio.credentials import Signer
+from selva_core.base.media import ImageSequence, Label
+from selva_daemon.protocol.errors import InvalidRequestError
+from selva_daemon.protocol.file_names import file_stem_error
+from selva_daemon.protocol.job import parse_job
 from tests.selva_daemon.daemons import JobMaker
 
 Change = Callable[[dict[str, Any]], object]
@@ -42,8 +42,8 @@ def test_clock_labels_and_signer_survive_the_wire(make_job: JobMaker) -> None:
         plain.output,
         time_reference_samples=172_972_800,
         labels=(
-            LabelRequest(start_sample=100, num_samples=500, text="in the cut"),
-            LabelRequest(start_sample=0, text="hit"),
+            Label(start_sample=100, num_samples=500, text="in the cut"),
+            Label(start_sample=0, text="hit"),
         ),
         signer=Signer(certificate=plain.output.folder / "signer.pem", key=plain.output.folder / "signer.key"),
     )
@@ -197,7 +197,7 @@ def test_a_body_that_is_no_map_is_refused(body: object) -> None:
     "name", ["boots", "Füße_1", "a.b", "CONsole", "com10", "犬の声", "x" * 120, "犬" * 66]
 )
 def test_ordinary_names_may_be_files(name: str) -> None:
-    assert fault_of_file_stem(name) is None
+    assert file_stem_error(name) is None
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_ordinary_names_may_be_files(name: str) -> None:
     ],
 )
 def test_names_that_are_no_files_somewhere_are_refused(name: str) -> None:
-    assert fault_of_file_stem(name) is not None
+    assert file_stem_error(name) is not None
 
 
 def test_a_decomposed_name_is_the_composed_one(body: dict[str, Any]) -> None:

@@ -17,22 +17,20 @@ import msgpack
 import psutil
 import pytest
 import zmq
-from selva_daemon.client import Client
-from selva_daemon.connection import read_connection
-from selva_daemon.errors import (
-    ConfigurationError,
+
+from selva_core.base.errors import ConfigurationError, OutputError, StorageError
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.connection import read_connection
+from selva_daemon.protocol.envelope import MAX_MESSAGE_BYTES, Envelope, new_id, pack, parse
+from selva_daemon.protocol.errors import (
     DaemonRefusedError,
     ReplayedRequestError,
-    StorageError,
     UnknownRequestError,
     from_wire,
 )
-from selva_daemon.keys import KeyPair
-from selva_daemon.places import Places
-from selva_daemon.protocol import MAX_MESSAGE_BYTES, Envelope, new_id, pack, parse
+from selva_daemon.protocol.keys import KeyPair
 from selva_daemon.settings import DaemonSettings
-
-from selva_core.errors import OutputError
 from tests.selva_daemon.daemons import JobMaker, StartServer, raw_dealer, wait_until
 
 POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="mode bits are a POSIX thing")
@@ -94,7 +92,7 @@ class Tap:
 
 
 @pytest.fixture
-def tapped(client: Client, places: Places) -> Iterator[tuple[Tap, Client]]:
+def tapped(client: Client, places: AppPaths) -> Iterator[tuple[Tap, Client]]:
     """A second client whose job channel goes through a tap."""
     connection = read_connection(places.connection_file)
     tap = Tap(connection.jobs)
@@ -135,7 +133,7 @@ def test_a_recorded_conversation_played_again_does_nothing(
 
 
 def test_a_client_with_an_unknown_key_is_told_so_and_one_with_the_right_key_is_served(
-    client: Client, places: Places
+    client: Client, places: AppPaths
 ) -> None:
     connection = read_connection(places.connection_file)
     replace(connection, client=KeyPair.generate()).write(places.connection_file)
@@ -147,7 +145,7 @@ def test_a_client_with_an_unknown_key_is_told_so_and_one_with_the_right_key_is_s
 
 
 def test_a_client_that_expects_another_daemon_does_not_talk_to_this_one(
-    client: Client, places: Places
+    client: Client, places: AppPaths
 ) -> None:
     connection = read_connection(places.connection_file)
     replace(connection, server_key=KeyPair.generate().public).write(places.connection_file)
@@ -158,7 +156,7 @@ def test_a_client_that_expects_another_daemon_does_not_talk_to_this_one(
 
 @pytest.mark.parametrize("channel", ["jobs", "control"])
 def test_a_peer_without_keys_gets_no_answer_and_one_with_keys_does(
-    channel: str, client: Client, places: Places
+    channel: str, client: Client, places: AppPaths
 ) -> None:
     connection = read_connection(places.connection_file)
     with raw_dealer(connection, channel=channel, keys=None) as stranger:
@@ -170,7 +168,7 @@ def test_a_peer_without_keys_gets_no_answer_and_one_with_keys_does(
 
 
 def test_a_subscriber_without_keys_hears_no_events(
-    client: Client, places: Places, make_job: JobMaker
+    client: Client, places: AppPaths, make_job: JobMaker
 ) -> None:
     connection = read_connection(places.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -184,7 +182,7 @@ def test_a_subscriber_without_keys_hears_no_events(
         context.destroy(linger=0)
 
 
-def test_a_request_sent_twice_is_answered_once(client: Client, places: Places) -> None:
+def test_a_request_sent_twice_is_answered_once(client: Client, places: AppPaths) -> None:
     connection = read_connection(places.connection_file)
     with raw_dealer(connection, channel="control", keys=connection.client) as dealer:
         message = hello(request_id="one", session="replayer")
@@ -198,7 +196,7 @@ def test_a_request_sent_twice_is_answered_once(client: Client, places: Places) -
 
 
 def test_a_submission_sent_twice_is_queued_once_and_answered_alike(
-    client: Client, places: Places, make_job: JobMaker
+    client: Client, places: AppPaths, make_job: JobMaker
 ) -> None:
     connection = read_connection(places.connection_file)
     request = Envelope(type="submit", request_id="one", session="again", body=make_job().to_wire())
@@ -214,7 +212,7 @@ def test_a_submission_sent_twice_is_queued_once_and_answered_alike(
 
 
 def test_a_control_request_on_the_job_channel_is_refused_with_what_is_known_there(
-    client: Client, places: Places
+    client: Client, places: AppPaths
 ) -> None:
     connection = read_connection(places.connection_file)
     with raw_dealer(connection, keys=connection.client) as dealer:
@@ -256,7 +254,7 @@ def nonsense(chance: random.Random) -> list[bytes]:
     "count", [3_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
 def test_nonsense_is_refused_while_honest_clients_are_served_and_memory_stays_flat(
-    count: int, client: Client, places: Places, make_job: JobMaker
+    count: int, client: Client, places: AppPaths, make_job: JobMaker
 ) -> None:
     chance = random.Random(count)  # noqa: S311 - variety, not secrets
     connection = read_connection(places.connection_file)
@@ -279,7 +277,7 @@ def test_nonsense_is_refused_while_honest_clients_are_served_and_memory_stays_fl
 
 
 def test_a_message_over_the_limit_costs_its_sender_the_connection_and_nobody_else(
-    client: Client, places: Places
+    client: Client, places: AppPaths
 ) -> None:
     connection = read_connection(places.connection_file)
     with raw_dealer(connection, keys=connection.client) as dealer:
@@ -289,7 +287,7 @@ def test_a_message_over_the_limit_costs_its_sender_the_connection_and_nobody_els
 
 
 def test_a_flood_of_connections_from_strangers_does_not_keep_clients_out(
-    client: Client, places: Places
+    client: Client, places: AppPaths
 ) -> None:
     host, _, port = read_connection(places.connection_file).jobs.removeprefix("tcp://").rpartition(":")
     strangers = []
@@ -316,23 +314,23 @@ def test_nothing_listens_beyond_loopback(client: Client) -> None:
 
 
 @POSIX_ONLY
-def test_keys_and_connection_are_readable_by_their_owner_only(client: Client, places: Places) -> None:
+def test_keys_and_connection_are_readable_by_their_owner_only(client: Client, places: AppPaths) -> None:
     assert places.state.stat().st_mode & 0o777 == 0o700
     for file in (places.connection_file, places.keys_file):
         assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_servers_secret_is_not_in_the_connection_file(client: Client, places: Places) -> None:
+def test_the_servers_secret_is_not_in_the_connection_file(client: Client, places: AppPaths) -> None:
     secret = json.loads(places.keys_file.read_text())["server"]["secret"]
     assert secret not in places.connection_file.read_text()
 
 
 @POSIX_ONLY
-def test_keys_that_others_could_read_are_not_used(places: Places, start_server: StartServer) -> None:
+def test_keys_that_others_could_read_are_not_used(places: AppPaths, start_server: StartServer) -> None:
     start_server()
     (places.keys_file).chmod(0o644)
     other = replace(places, state=places.state)
-    from selva_daemon.keys import ensure_keys  # noqa: PLC0415
+    from selva_daemon.protocol.keys import ensure_keys  # noqa: PLC0415
 
     with pytest.raises(StorageError, match="read by others"):
         ensure_keys(other)
@@ -341,7 +339,7 @@ def test_keys_that_others_could_read_are_not_used(places: Places, start_server: 
 
 
 def test_listening_beyond_loopback_needs_output_folders_and_client_keys(
-    places: Places, start_server: StartServer, tmp_path: Path
+    places: AppPaths, start_server: StartServer, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigurationError, match="output_folders"):
         DaemonSettings(listen="0.0.0.0")  # noqa: S104 - refused
@@ -364,7 +362,7 @@ def test_listening_beyond_loopback_needs_output_folders_and_client_keys(
 
 
 def test_stems_go_below_allowed_folders_only(
-    places: Places, start_server: StartServer, make_job: JobMaker, tmp_path: Path
+    places: AppPaths, start_server: StartServer, make_job: JobMaker, tmp_path: Path
 ) -> None:
     allowed, other = tmp_path / "allowed", tmp_path / "other"
     allowed.mkdir()
@@ -381,7 +379,7 @@ def test_stems_go_below_allowed_folders_only(
 
 @POSIX_ONLY
 def test_a_link_out_of_an_allowed_folder_leads_nowhere(
-    places: Places, start_server: StartServer, make_job: JobMaker, tmp_path: Path
+    places: AppPaths, start_server: StartServer, make_job: JobMaker, tmp_path: Path
 ) -> None:
     allowed, other = tmp_path / "allowed", tmp_path / "other"
     allowed.mkdir()
@@ -395,14 +393,16 @@ def test_a_link_out_of_an_allowed_folder_leads_nowhere(
 
 
 def test_stems_never_go_into_the_daemons_own_folders(
-    client: Client, places: Places, make_job: JobMaker
+    client: Client, places: AppPaths, make_job: JobMaker
 ) -> None:
     refused = client.wait(client.submit(make_job(folder=places.state / "stems")).job_id, timeout_s=60)
     assert isinstance(refused.error, OutputError)
     assert "belongs to the daemon" in refused.error.message
 
 
-def test_fifty_subscribers_hear_a_job_to_its_end(client: Client, places: Places, make_job: JobMaker) -> None:
+def test_fifty_subscribers_hear_a_job_to_its_end(
+    client: Client, places: AppPaths, make_job: JobMaker
+) -> None:
     connection = read_connection(places.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     client.pause()
@@ -433,7 +433,7 @@ def test_fifty_subscribers_hear_a_job_to_its_end(client: Client, places: Places,
 
 
 def test_logs_hold_job_ids_and_neither_keys_nor_prompts(
-    places: Places, make_job: JobMaker, start_daemon_process: Callable[[], int]
+    places: AppPaths, make_job: JobMaker, start_daemon_process: Callable[[], int]
 ) -> None:
     start_daemon_process()
     with Client.connect(places=places) as client:

@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from selva_daemon.clients import load_clients
-from selva_daemon.errors import ConfigurationError, StorageError
-from selva_daemon.keys import KeyPair
-from selva_daemon.places import (
-    Places,
+
+from selva_core.base.errors import ConfigurationError, StorageError
+from selva_core.base.paths import (
+    AppPaths,
     close_to_others,
     ensure_private_folder,
     icacls_command,
     write_private_file,
 )
+from selva_daemon.protocol.keys import KeyPair
+from selva_daemon.server.authorized_keys import load_clients
 from selva_daemon.settings import DaemonSettings, load_settings
 
 
@@ -57,7 +58,7 @@ def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
         ({"device": "cuda:0,"}, "several with commas"),
         ({"port": 80}, "0 .the system chooses. or 1024 to 65533; got 80"),
         ({"port": 65534}, "1024 to 65533"),
-        ({"jobs_together": 0}, "jobs_together is at least 1"),
+        ({"max_batch_jobs": 0}, "max_batch_jobs is at least 1"),
         ({"listen": "everywhere"}, "IP address such as 127.0.0.1"),
         ({"output_folders": "/stems"}, "output_folders is a list of texts"),
         ({"output_folders": ["stems"]}, "absolute"),
@@ -70,7 +71,7 @@ def test_a_bad_setting_is_refused_with_what_is_allowed(content: object, words: s
 
 def test_a_relative_folder_in_the_environment_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="SELVA_STATE_DIR is an absolute path"):
-        Places.find({"SELVA_STATE_DIR": "state"})
+        AppPaths.find({"SELVA_STATE_DIR": "state"})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG is a Linux thing")
@@ -78,7 +79,7 @@ def test_the_xdg_variables_are_obeyed(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("STATE", "CACHE", "CONFIG"):
         monkeypatch.delenv(f"SELVA_{name}_DIR")
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
-    places = Places.find()
+    places = AppPaths.find()
     assert places.connection_file == tmp_path / "STATE" / "selva-bridge" / "connection.json"
     assert (places.cache, places.config) == (
         tmp_path / "CACHE" / "selva-bridge",

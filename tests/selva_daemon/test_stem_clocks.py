@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_daemon.cli import app
-from selva_daemon.client import Client
-from selva_daemon.render import render_sheet
-from selva_daemon.render_jobs import RenderSettings
-from selva_otio import SpotOptions, StemTrack, spot_timeline
 from typer.testing import CliRunner
 from wavinfo import WavInfoReader
 
+from selva_cli.main import app
+from selva_daemon.client.client import Client
+from selva_otio import SpotOptions, StemTrack, spot_timeline
+from selva_render.jobs import RenderSettings
+from selva_render.render import render_sheet
 from tests.selva_daemon.daemons import StartServer
 from tests.selva_daemon.flashes import write_cut, write_flashing_clip
 from tests.selva_otio.cuts import ONE_HOUR_LABELS, RATES, CutBuilder

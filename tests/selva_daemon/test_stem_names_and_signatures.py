@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from selva_daemon.cli import app
-from selva_otio import load_timeline
 from typer.testing import CliRunner
 
-from selva_core.riff import iter_text_chunks
+from selva_cli.main import app
+from selva_core.audio.wav import iter_text_chunks
+from selva_otio import load_timeline
 from tests.selva_daemon.daemons import StartServer
 from tests.selva_daemon.flashes import write_cut, write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from selva_daemon.blob_store import BlobStore
-from selva_daemon.media_identity import PART_BYTES, WHOLE_BELOW_BYTES, identify_media, identify_picture
-from selva_daemon.model_facts import ModelFacts, ModelMemory
-from selva_daemon.schema import MediaRange
-from selva_daemon.stem_cache import StemCache
 
-from selva_core.engine import ImageSequence, Waveform
-from selva_core.errors import MediaNotFoundError, MediaUnreadableError
-from selva_core.models import file_path, find_model
+from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError
+from selva_core.base.media import ImageSequence, PictureRange
+from selva_core.engine import Waveform
+from selva_core.models.catalog import file_path, find_model
+from selva_daemon.worker.blob_store import BlobStore
+from selva_daemon.worker.media_identity import PART_BYTES, WHOLE_BELOW_BYTES, identify_media, identify_picture
+from selva_daemon.worker.model_info import ModelInfo, ModelInfoCache
+from selva_daemon.worker.stem_cache import StemCache
 
 KEY, OTHER_KEY = "a" * 64, "b" * 64
 LONG_AGO_S = 1_500_000_000
@@ -64,7 +64,7 @@ def test_the_least_recently_used_entries_go_first(tmp_path: Path) -> None:
 
 def test_another_processs_entries_count_towards_the_limit(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from selva_daemon.blob_store import BlobStore\n"
+        "import sys; from pathlib import Path; from selva_daemon.worker.blob_store import BlobStore\n"
         "store = BlobStore(Path(sys.argv[1]), max_bytes=10_000)\n"
         "for index in range(40): store.put(f'{int(sys.argv[2]) + index:064x}', bytes(1_000))\n"
     )
@@ -150,13 +150,13 @@ def test_a_change_in_an_unhashed_part_is_seen_while_the_file_is_young(tmp_path: 
     assert identify_media(file, now_s=now_s) != before
 
 
-def sequence_at(folder: Path, *, image_bytes: int = 100, num_images: int = 12) -> MediaRange:
+def sequence_at(folder: Path, *, image_bytes: int = 100, num_images: int = 12) -> PictureRange:
     folder.mkdir(exist_ok=True)
     for number in range(num_images):
         file = folder / f"shot.{number:04d}.png"
         file.write_bytes(np.random.default_rng(number).bytes(image_bytes))
         os.utime(file, (LONG_AGO_S, LONG_AGO_S))
-    return MediaRange(
+    return PictureRange(
         path=folder / "shot.%04d.png",
         start_s=Fraction(0),
         duration_s=Fraction(1),
@@ -190,7 +190,7 @@ def test_a_touched_image_counts_in_a_big_sequence_and_not_in_a_small_one(tmp_pat
 
 def test_the_identity_of_a_file_is_its_own_and_no_sequence_is_said(tmp_path: Path) -> None:
     file = big_file(tmp_path / "a.mov")
-    media = MediaRange(path=file, start_s=Fraction(0), duration_s=Fraction(1))
+    media = PictureRange(path=file, start_s=Fraction(0), duration_s=Fraction(1))
     assert identify_picture(media) == identify_media(file)
     gone = replace(media, path=tmp_path / "gone.%04d.png", images=ImageSequence(rate_hz=Fraction(25)))
     with pytest.raises(MediaNotFoundError, match=r"no image gone\.%04d\.png"):
@@ -215,20 +215,20 @@ def one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return weights
 
 
-FACTS = ModelFacts(model_id="selva-small-16k", weights_sha256="ab" * 32, licence="MIT", notices=("careful",))
+FACTS = ModelInfo(model_id="selva-small-16k", weights_sha256="ab" * 32, licence="MIT", notices=("careful",))
 
 
 def test_a_models_facts_are_remembered_until_its_weights_change(one_model: Path, tmp_path: Path) -> None:
-    memory = ModelMemory(tmp_path / "cache" / "models.json")
+    memory = ModelInfoCache(tmp_path / "cache" / "models.json")
     assert memory.recall(FACTS.model_id) is None
     memory.learn(FACTS)
-    assert ModelMemory(tmp_path / "cache" / "models.json").recall(FACTS.model_id) == FACTS
+    assert ModelInfoCache(tmp_path / "cache" / "models.json").recall(FACTS.model_id) == FACTS
     one_model.write_bytes(b"other weights")
     assert memory.recall(FACTS.model_id) is None
 
 
 def test_a_model_without_files_is_never_remembered(tmp_path: Path) -> None:
-    memory = ModelMemory(tmp_path / "models.json")
+    memory = ModelInfoCache(tmp_path / "models.json")
     memory.learn(replace(FACTS, model_id="selva-echo"))
     assert memory.recall("selva-echo") is None
 
@@ -237,7 +237,7 @@ def test_a_model_without_files_is_never_remembered(tmp_path: Path) -> None:
 def test_a_damaged_memory_is_an_empty_one(content: str, one_model: Path, tmp_path: Path) -> None:
     file = tmp_path / "models.json"
     file.write_text(content)
-    memory = ModelMemory(file)
+    memory = ModelInfoCache(file)
     assert memory.recall(FACTS.model_id) is None
     memory.learn(FACTS)
     assert memory.recall(FACTS.model_id) == FACTS

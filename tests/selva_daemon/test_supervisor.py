@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import msgpack
 import pytest
+
+from selva_daemon.jobs.stored_job import StoredJob
+from selva_daemon.jobs.supervisor import Outcome, Supervisor, WorkerState
+from selva_daemon.jobs.worker_process import WorkerProcess
 from selva_daemon.settings import DaemonSettings
-from selva_daemon.stored_job import StoredJob
-from selva_daemon.supervisor import Outcome, Supervisor, WorkerState
-from selva_daemon.worker_process import WorkerProcess
 
 TICK_S = 0.25
 
@@ -244,7 +245,7 @@ def test_an_idle_model_is_unloaded_after_keep_alive(
     stage.pass_time(20)
     assert stage.process.orders == []  # nothing is loaded, nothing to unload
     stage.run_job()
-    stage.say("model", model="m", device_report="cpu", notices=[], pictures_together=1)
+    stage.say("model", model="m", device_report="cpu", notices=[], max_batch_pictures=1)
     stage.pass_time(20)
     assert stage.process.orders[1:] == []  # busy
     stage.say("done", job_id="j", stems=[])
@@ -316,7 +317,7 @@ def test_progress_of_one_job_shows_that_its_company_is_not_stalled() -> None:
 def test_jobs_are_given_together_as_the_model_gains_and_the_settings_allow(
     gains: int, allowed: int, together: int
 ) -> None:
-    stage = Stage(jobs_together=allowed).start()
-    assert stage.supervisor.jobs_together == 1  # no model is loaded yet
-    stage.say("model", model="m", device_report="cuda:0", notices=[], pictures_together=gains)
-    assert stage.supervisor.jobs_together == together
+    stage = Stage(max_batch_jobs=allowed).start()
+    assert stage.supervisor.max_batch_jobs == 1  # no model is loaded yet
+    stage.say("model", model="m", device_report="cuda:0", notices=[], max_batch_pictures=gains)
+    assert stage.supervisor.max_batch_jobs == together

@@ -13,17 +13,18 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
-from selva_daemon.cli import app
-from selva_daemon.client import Client
-from selva_daemon.errors import ConfigurationError, DaemonRunningError, DaemonUnavailableError
-from selva_daemon.places import Places
-from selva_daemon.watch_folder import WatchFolder
-from selva_daemon.watch_inbox import list_inbox
-from selva_daemon.watch_rendering import WatchSettings
-from selva_otio import SpotOptions
 from typer.testing import CliRunner
 
+from selva_cli.main import app
+from selva_core.base.errors import ConfigurationError
+from selva_core.base.paths import AppPaths
 from selva_core.engine import SamplingSettings
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.errors import DaemonRunningError, DaemonUnavailableError
+from selva_otio import SpotOptions
+from selva_render.watch.folder import WatchFolder
+from selva_render.watch.inbox import list_inbox
+from selva_render.watch.rendering import WatchSettings
 from tests.selva_daemon.daemons import StartServer, wait_until
 from tests.selva_daemon.flashes import write_cut, write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder
@@ -75,7 +76,7 @@ def report_of(results: Path, name: str) -> Any:
     return json.loads((results / name / "report.json").read_text())
 
 
-def num_jobs(places: Places) -> int:
+def num_jobs(places: AppPaths) -> int:
     with Client.connect(places=places) as client:
         return len(client.jobs())
 
@@ -109,7 +110,7 @@ def test_bundles_timelines_and_videos_are_rendered_each_to_its_place(
 
 
 def test_nothing_is_rendered_twice_also_by_a_new_watcher_but_what_changed_is(
-    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, places: Places
+    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, places: AppPaths
 ) -> None:
     start_server()
     put_cut(inbox)
@@ -143,7 +144,7 @@ def test_a_result_that_an_editor_changed_is_left_alone(
 
 
 def test_what_fails_says_why_beside_itself_and_is_tried_again_when_it_is_mended(
-    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, places: Places
+    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, places: AppPaths
 ) -> None:
     start_server()
     cut = put_cut(inbox)
@@ -210,7 +211,7 @@ def test_files_that_mean_nothing_are_passed_over(inbox: Path) -> None:
 
 
 def test_files_are_left_alone_until_they_have_come_to_rest(
-    start_server: StartServer, inbox: Path, results: Path, places: Places
+    start_server: StartServer, inbox: Path, results: Path, places: AppPaths
 ) -> None:
     start_server()
     said: list[str] = []
@@ -238,7 +239,7 @@ def test_files_are_left_alone_until_they_have_come_to_rest(
 
 
 def test_jobs_of_a_watch_folder_wait_for_those_of_people(
-    start_server: StartServer, inbox: Path, watch_once: Watch, places: Places
+    start_server: StartServer, inbox: Path, watch_once: Watch, places: AppPaths
 ) -> None:
     start_server()
     put_cut(inbox)

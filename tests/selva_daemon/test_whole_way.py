@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from selva_daemon.client import Client
-from selva_daemon.errors import InvalidRequestError, JobStateError, UnknownJobError
-from selva_daemon.schema import JobRequest
-from selva_daemon.status import StemResult
 
-from selva_core.errors import MediaNotFoundError, RenderCancelled
+from selva_core.base.errors import MediaNotFoundError, RenderCancelled
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.errors import InvalidRequestError, JobStateError, UnknownJobError
+from selva_daemon.protocol.job import JobRequest
+from selva_daemon.protocol.status import StemResult
 from tests.selva_daemon.daemons import JobMaker
 
 

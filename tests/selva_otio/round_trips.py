@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import opentimelineio as otio
-from selva_otio import CueSheet, Stem, StemTrack, place_stems, spot_timeline
 
+from selva_otio import CueSheet, Stem, StemTrack, place_stems, spot_timeline
 from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from selva_otio import CueSheet, Stem, StemTrack, load_timeline, place_stems, spot_timeline
 from selva_otio.errors import TimelineError, TimelineReadError
-
 from tests.selva_otio.cuts import CutBuilder
 
 Json = dict[str, Any]

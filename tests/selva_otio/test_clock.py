@@ -6,7 +6,9 @@ from fractions import Fraction
 
 import opentimelineio as otio
 import pytest
-from selva_otio.clock import (
+
+from selva_otio.errors import ClockError
+from selva_otio.time.clock import (
     build_timeline_clock,
     count_samples,
     exact_rate,
@@ -15,7 +17,6 @@ from selva_otio.clock import (
     parse_timecode,
     sample_index,
 )
-from selva_otio.errors import ClockError
 
 NTSC_24, NTSC_30, NTSC_60 = Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)
 

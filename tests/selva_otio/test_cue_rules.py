@@ -8,9 +8,10 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from selva_otio.cue_rules import CUE_SHEET, MARKER, CueRule, RuleBook, choose_rules
-from selva_otio.cues import StemTrack
-from selva_otio.shots import Picture, Shot, ShotsByTime, lay_over
+
+from selva_otio.cues.cue_sheet import StemTrack
+from selva_otio.cues.rules import CUE_SHEET, MARKER, CueRule, CueRuleIndex, choose_rules
+from selva_otio.picture.shots import Picture, Shot, ShotsByTime, lay_over
 
 DOG = StemTrack(name="Dog", prompt="dog barking")
 TRACK = otio.schema.Track(name="V1", kind="Video")
@@ -60,7 +61,7 @@ def test_found_rules_speak_as_all_rules_would(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     shots = build_dissolving_shots(chance, 30)
     rules = [build_rule(chance, shots) for _ in range(60)]
-    book = RuleBook(rules, ShotsByTime(shots))
+    book = CueRuleIndex(rules, ShotsByTime(shots))
     for shot in shots:
         found = book.find(shot, MEDIA)
         assert list(choose_rules(shot, MEDIA, found)) == list(choose_rules(shot, MEDIA, rules))
@@ -77,7 +78,7 @@ def test_of_a_thousand_rules_a_shot_is_asked_about_its_own() -> None:
     by_name = [
         CueRule(source=CUE_SHEET, wanted=DOG, origin="c", clip_pattern=f"clip {i}") for i in range(1000)
     ]
-    book = RuleBook([*by_time, *by_name], ShotsByTime(shots))
+    book = CueRuleIndex([*by_time, *by_name], ShotsByTime(shots))
     assert book.find(shots[500], MEDIA) == [by_time[500], by_name[500]]
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
-from selva_otio import CueSheet, CueSheetRow, SpotOptions, StemTrack, load_cue_sheet, spot_timeline
-from selva_otio.errors import CueError
-from selva_otio.markers import read_marker
 
+from selva_otio import CueSheet, CueSheetRow, SpotOptions, StemTrack, load_cue_sheet, spot_timeline
+from selva_otio.cues.markers import read_marker
+from selva_otio.errors import CueError
 from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")

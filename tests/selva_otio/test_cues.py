@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from selva_otio.cues import MAX_PROMPT_CHARS, MAX_TRACK_NAME_CHARS, StemTrack, parse_stem_track
+
+from selva_otio.cues.cue_sheet import MAX_PROMPT_CHARS, MAX_TRACK_NAME_CHARS, StemTrack, parse_stem_track
 from selva_otio.errors import CueError
 
 

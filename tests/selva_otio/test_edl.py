@@ -7,13 +7,14 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+
+from selva_core.base.media import MediaInfo
 from selva_otio import Stem, StemTrack, measure_span, place_stems, spot_timeline, write_timeline
 from selva_otio.errors import TimelineReadError, TimelineWriteError
-from selva_otio.format_options import MediaProbe, ReadOptions
-from selva_otio.host_profiles import find_profile
-from selva_otio.picture import item_duration_s, resolve_picture, trimmed_start_s
+from selva_otio.formats.options import ReadOptions
+from selva_otio.formats.profiles import find_profile
+from selva_otio.picture.visible_shots import item_duration_s, resolve_picture, trimmed_start_s
 from selva_otio.timelines import open_timeline
-
 from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")
@@ -36,9 +37,15 @@ M2   A001     -25.0                          10:00:20:00
 006  A001     AA/V  C        10:00:30:00 10:00:31:00 01:00:12:00 01:00:13:00
 """
 FACTS = {
-    "A001.mov": MediaProbe(duration_s=Fraction(60), frame_rate_hz=Fraction(25), timecode="10:00:00:00"),
-    "B002.mov": MediaProbe(duration_s=Fraction(60), frame_rate_hz=Fraction(25), timecode="10:00:00:00"),
-    "no timecode.mov": MediaProbe(duration_s=Fraction(60), frame_rate_hz=Fraction(25), timecode=None),
+    "A001.mov": MediaInfo(
+        path=Path("A001.mov"), duration_s=Fraction(60), frame_rate_hz=Fraction(25), timecode="10:00:00:00"
+    ),
+    "B002.mov": MediaInfo(
+        path=Path("B002.mov"), duration_s=Fraction(60), frame_rate_hz=Fraction(25), timecode="10:00:00:00"
+    ),
+    "no timecode.mov": MediaInfo(
+        path=Path("no timecode.mov"), duration_s=Fraction(60), frame_rate_hz=Fraction(25), timecode=None
+    ),
 }
 
 
@@ -53,7 +60,7 @@ def cut(tmp_path: Path) -> Path:
     return path
 
 
-def ask(path: Path) -> MediaProbe | None:
+def ask(path: Path) -> MediaInfo | None:
     return FACTS.get(path.name)
 
 
@@ -123,9 +130,11 @@ def test_of_files_with_one_name_the_one_with_the_timecode_is_meant(cut: Path) ->
     other.mkdir()
     (other / "A001.mov").write_bytes(b"picture")
 
-    def ask_twins(path: Path) -> MediaProbe | None:
+    def ask_twins(path: Path) -> MediaInfo | None:
         facts = FACTS.get(path.name)
-        late = MediaProbe(duration_s=Fraction(60), frame_rate_hz=Fraction(25), timecode="17:00:00:00")
+        late = MediaInfo(
+            path=Path("late.mov"), duration_s=Fraction(60), frame_rate_hz=Fraction(25), timecode="17:00:00:00"
+        )
         return late if path.parent == other else facts
 
     with open_timeline(cut, ReadOptions(probe=ask_twins)) as opened:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from selva_otio import Stem, StemTrack, load_timeline, place_stems, spot_timeline, write_timeline
-from selva_otio.bundles import CONTENT_NAME
-from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedFormatError
-from selva_otio.formats import FORMATS, find_format
-from selva_otio.media import resolve_media_path
-from selva_otio.timelines import check_timeline_target, open_timeline
 
+from selva_otio import Stem, StemTrack, load_timeline, place_stems, spot_timeline, write_timeline
+from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedFormatError
+from selva_otio.formats.otioz import CONTENT_NAME
+from selva_otio.formats.registry import FORMATS, find_format
+from selva_otio.picture.media import resolve_media_path
+from selva_otio.timelines import check_timeline_target, open_timeline
 from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from selva_otio import StemTrack, spot_timeline, write_timeline
-from selva_otio.bare_media import build_media_clock, build_media_timeline
-from selva_otio.errors import UnsupportedUrlError
-from selva_otio.image_names import ImageName, parse_image_name
-from selva_otio.image_sequences import ImageRun, find_images
-from selva_otio.media import explain_no_picture
-from selva_otio.timelines import open_timeline
 
+from selva_core.base.media import ImageSequence
+from selva_otio import StemTrack, spot_timeline, write_timeline
+from selva_otio.errors import UnsupportedUrlError
+from selva_otio.picture.bare_media import build_media_clock, build_media_timeline
+from selva_otio.picture.image_names import ImageName, parse_image_name
+from selva_otio.picture.image_sequences import find_images
+from selva_otio.picture.media import explain_no_picture
+from selva_otio.timelines import open_timeline
 from tests.selva_otio.cuts import CutBuilder
 
 FOLDER = Path("/shots")
@@ -75,7 +76,7 @@ def test_a_reference_of_opentimelineio_is_read_whole() -> None:
     assert explain_no_picture(clip_of(sequence())) is None
     path, images = find_images(clip_of(sequence()), FOLDER) or (None, None)
     assert path == Path("/shots/sc 010/beauty.%04d.exr")
-    assert images == ImageRun(rate_hz=Fraction(24), first=1001, last=1100)
+    assert images == ImageSequence(rate_hz=Fraction(24), first=1001, last=1100)
 
 
 @pytest.mark.parametrize("policy", ["error", "hold", "black"])
@@ -97,7 +98,7 @@ def test_a_step_shows_each_image_longer() -> None:
 
 def test_without_an_available_range_what_lies_there_is_played() -> None:
     _, images = find_images(clip_of(sequence(available_range=None)), FOLDER) or (None, None)
-    assert images == ImageRun(rate_hz=Fraction(24), first=1001, last=None)
+    assert images == ImageSequence(rate_hz=Fraction(24), first=1001, last=None)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +177,12 @@ def test_timecode_of_a_sequence_is_taken_out_of_its_clock() -> None:
     [clip] = sheet.clips
     assert clip.media_start_s == Fraction(30, 24)
     assert clip.source_timecode == "01:00:01:06"
-    assert clip.images == ImageRun(rate_hz=Fraction(24), first=hour, last=hour + 199)
+    assert clip.images == ImageSequence(rate_hz=Fraction(24), first=hour, last=hour + 199)
 
 
 def test_a_bare_sequence_is_a_timeline_of_itself() -> None:
     clock = build_media_clock(FILM, None)
-    images = ImageRun(rate_hz=FILM, first=1001, last=1048, missing="hold")
+    images = ImageSequence(rate_hz=FILM, first=1001, last=1048, missing="hold")
     timeline = build_media_timeline(
         FOLDER / "plate.%04d.png",
         clock,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+
 from selva_otio.errors import UnsupportedUrlError
-from selva_otio.media import build_media_url, explain_no_picture, resolve_media_path
+from selva_otio.picture.media import build_media_url, explain_no_picture, resolve_media_path
 
 BASE = Path("/cuts").absolute()
 

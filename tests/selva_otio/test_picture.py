@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import opentimelineio as otio
 import pytest
-from selva_otio.errors import TimelineReadError
-from selva_otio.picture import iter_picture_tracks, resolve_picture
-from selva_otio.shots import Picture
 
+from selva_otio.errors import TimelineReadError
+from selva_otio.picture.shots import Picture
+from selva_otio.picture.visible_shots import iter_picture_tracks, resolve_picture
 from tests.selva_otio.cuts import CutBuilder
 
 

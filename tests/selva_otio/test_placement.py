@@ -6,10 +6,10 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
-from selva_otio import CueSheet, Stem, StemTrack, measure_span, place_stems, spot_timeline
-from selva_otio.clock import sample_index
-from selva_otio.media import resolve_media_path
 
+from selva_otio import CueSheet, Stem, StemTrack, measure_span, place_stems, spot_timeline
+from selva_otio.picture.media import resolve_media_path
+from selva_otio.time.clock import sample_index
 from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")

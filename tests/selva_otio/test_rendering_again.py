@@ -7,8 +7,8 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from selva_otio import Placed, SpotOptions, Stem, StemTrack, measure_span, place_stems, spot_timeline
 
+from selva_otio import Placed, SpotOptions, Stem, StemTrack, measure_span, place_stems, spot_timeline
 from tests.selva_otio.cuts import CutBuilder
 
 STEMS = Path("/stems").absolute()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+
+from selva_core.base.media import MediaInfo
 from selva_otio import (
     Placed,
     Stem,
@@ -22,11 +24,9 @@ from selva_otio import (
     write_timeline,
 )
 from selva_otio.errors import UnsupportedFormatError
-from selva_otio.format_options import MediaProbe
-from selva_otio.host_profiles import PROFILES, find_profile
-from selva_otio.stem_tracks import STEM_SCHEMA, TRACK_SCHEMA, read_facts
+from selva_otio.formats.profiles import PROFILES, find_profile
+from selva_otio.placement.stem_tracks import STEM_SCHEMA, TRACK_SCHEMA, read_facts
 from selva_otio.timelines import check_timeline_target
-
 from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking", gain_db=-6.0)
@@ -256,8 +256,10 @@ def test_picture_counts_from_its_timecode_for_hosts_that_look_for_it(
     stamped.media_reference.available_range = cut.span(48, 1000)  # what counts already is left alone
     timeline = cut.timeline(cut.track(first, stamped))
 
-    def ask(path: Path) -> MediaProbe | None:
-        return MediaProbe(duration_s=Fraction(60), frame_rate_hz=Fraction(24), timecode="10:00:00:00")
+    def ask(path: Path) -> MediaInfo | None:
+        return MediaInfo(
+            path=path, duration_s=Fraction(60), frame_rate_hz=Fraction(24), timecode="10:00:00:00"
+        )
 
     target = tmp_path / "out.otio"
     write_timeline(timeline, target, profile=find_profile(host), probe=ask)

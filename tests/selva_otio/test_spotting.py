@@ -5,10 +5,10 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from selva_otio import CueSheet, SpotOptions, StemTrack, spot_timeline
-from selva_otio.errors import CueError, NothingToSpotError
-from selva_otio.shot_spotting import OFF_FRAME_WARNING
 
+from selva_otio import CueSheet, SpotOptions, StemTrack, spot_timeline
+from selva_otio.cues.shot_spotting import OFF_FRAME_WARNING
+from selva_otio.errors import CueError, NothingToSpotError
 from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")

@@ -5,7 +5,8 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
-from selva_otio.stem_names import (
+
+from selva_otio.placement.stem_names import (
     NAMINGS,
     NameParts,
     build_stem_name,
@@ -14,7 +15,7 @@ from selva_otio.stem_names import (
     spell_block,
     spell_file_stem,
 )
-from selva_otio.ucs import FALLBACK_CAT_ID, find_cat_id
+from selva_otio.placement.ucs import FALLBACK_CAT_ID, find_cat_id
 
 DOG = NameParts(
     track="Dog",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+
 from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedFormatError
 from selva_otio.timelines import check_timeline_target, load_timeline, write_timeline
-
 from tests.selva_otio.cuts import CutBuilder
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from selva_daemon.places import Places
-from selva_daemon.settings import DaemonSettings
 
+from selva_core.base.paths import AppPaths
+from selva_daemon.settings import DaemonSettings
 from tests.selva_daemon.daemons import serving
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppPaths]:
     """Where the one daemon of a test file is found."""
     folder = tmp_path_factory.mktemp("selva")
-    places = Places(state=folder / "state", cache=folder / "cache", config=folder / "config")
+    places = AppPaths(state=folder / "state", cache=folder / "cache", config=folder / "config")
     with serving(places, DaemonSettings(drain_timeout_s=0.2)):
         yield places

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_daemon.client import Client
-from selva_daemon.errors import DaemonUnavailableError
-from selva_daemon.places import Places
-from selva_daemon.render_jobs import RenderSettings
+
+from selva_core.base.errors import RenderCancelled
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.settings import DaemonSettings
 from selva_otio import CueSheet, SpottedClip, StemTrack, TimelineClock
-from selva_otio.cues import CueNumbering
+from selva_otio.cues.cue_sheet import CueNumbering
 from selva_plugins import bridge
 from selva_plugins.bridge import Prepared, answer_request
 from selva_plugins.progress import RequestProgress
 from selva_plugins.rendering import RenderBatch, render_batches
 from selva_plugins.request_folder import PROTOCOL, read_json
-
-from selva_core.errors import RenderCancelled
+from selva_render.jobs import RenderSettings
 from tests.selva_daemon.daemons import serving, wait_until
 from tests.selva_daemon.flashes import write_flashing_clip
 
@@ -31,8 +31,8 @@ CLOCK = TimelineClock(rate=Fraction(25), otio_rate_hz=25.0, start_frame=0, drop_
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
+def places(tmp_path: Path) -> AppPaths:
+    return AppPaths(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def batch_of(movie: Path, *, num_clips: int = 1, num_takes: int = 1, seed: int =
     return RenderBatch(sheet=sheet, settings=settings)
 
 
-def connector(places: Places) -> Callable[[], Client]:
+def connector(places: AppPaths) -> Callable[[], Client]:
     return lambda: Client.connect(places=places)
 
 
@@ -75,12 +75,12 @@ def never() -> bool:
 
 
 @pytest.fixture
-def daemon(places: Places) -> Iterator[Places]:
+def daemon(places: AppPaths) -> Iterator[AppPaths]:
     with serving(places, DaemonSettings(drain_timeout_s=0.2)):
         yield places
 
 
-def test_progress_of_all_batches_goes_from_nothing_to_all(daemon: Places, movie: Path) -> None:
+def test_progress_of_all_batches_goes_from_nothing_to_all(daemon: AppPaths, movie: Path) -> None:
     heard: list[RequestProgress] = []
     reports = render_batches(
         [batch_of(movie, num_clips=2, num_takes=2), batch_of(movie, seed=9)],
@@ -102,7 +102,7 @@ def _slow_echo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_slow_echo")
-def test_cancel_ends_the_running_and_the_waiting_job(daemon: Places, movie: Path) -> None:
+def test_cancel_ends_the_running_and_the_waiting_job(daemon: AppPaths, movie: Path) -> None:
     cancelled = threading.Event()
 
     def hear(progress: RequestProgress) -> None:
@@ -125,7 +125,7 @@ def test_cancel_ends_the_running_and_the_waiting_job(daemon: Places, movie: Path
 
 
 @pytest.mark.usefixtures("_slow_echo")
-def test_cancel_reaches_a_job_that_waits_behind_another(daemon: Places, movie: Path) -> None:
+def test_cancel_reaches_a_job_that_waits_behind_another(daemon: AppPaths, movie: Path) -> None:
     """Nothing is heard from a job that only waits, so the cancel must not need to hear."""
     ahead = threading.Thread(
         target=render_batches,
@@ -160,7 +160,7 @@ def test_cancel_reaches_a_job_that_waits_behind_another(daemon: Places, movie: P
 
 
 @pytest.mark.usefixtures("_slow_echo")
-def test_daemon_that_is_restarted_finishes_the_request(places: Places, movie: Path) -> None:
+def test_daemon_that_is_restarted_finishes_the_request(places: AppPaths, movie: Path) -> None:
     reports: list[Any] = []
     sampling = threading.Event()
 
@@ -190,7 +190,7 @@ def test_daemon_that_is_restarted_finishes_the_request(places: Places, movie: Pa
     assert [len(report.stems) for report in reports] == [1]
 
 
-def test_daemon_that_never_comes_is_given_up(places: Places, movie: Path) -> None:
+def test_daemon_that_never_comes_is_given_up(places: AppPaths, movie: Path) -> None:
     heard: list[RequestProgress] = []
     with pytest.raises(DaemonUnavailableError):
         render_batches(
@@ -245,7 +245,7 @@ def prepared(movie: Path) -> Prepared:
 
 
 def test_answered_request_has_its_plan_before_it_says_ready(
-    answer: Callable[..., dict[str, Any]], daemon: Places, movie: Path, tmp_path: Path
+    answer: Callable[..., dict[str, Any]], daemon: AppPaths, movie: Path, tmp_path: Path
 ) -> None:
     status = answer(lambda: prepared(movie), connect=connector(daemon))
     assert (status["state"], status["fraction"]) == ("ready", 1.0)
@@ -256,7 +256,7 @@ def test_answered_request_has_its_plan_before_it_says_ready(
 
 
 def test_second_bridge_for_an_answered_request_leaves_at_once(
-    answer: Callable[..., dict[str, Any]], daemon: Places, movie: Path, tmp_path: Path
+    answer: Callable[..., dict[str, Any]], daemon: AppPaths, movie: Path, tmp_path: Path
 ) -> None:
     before = answer(lambda: prepared(movie), connect=connector(daemon))
     answer_request(tmp_path / "requests" / "r1", connect=connector(daemon))
@@ -264,7 +264,7 @@ def test_second_bridge_for_an_answered_request_leaves_at_once(
 
 
 def test_request_cut_short_is_answered_when_asked_again(
-    answer: Callable[..., dict[str, Any]], daemon: Places, movie: Path, tmp_path: Path
+    answer: Callable[..., dict[str, Any]], daemon: AppPaths, movie: Path, tmp_path: Path
 ) -> None:
     """As after a crash of the bridge: a status without an end, a lock nobody holds."""
     folder = tmp_path / "requests" / "r1"
@@ -294,7 +294,7 @@ def test_check_needs_no_daemon(answer: Callable[..., dict[str, Any]]) -> None:
 
 
 def test_cancelled_request_says_so(
-    answer: Callable[..., dict[str, Any]], daemon: Places, movie: Path, tmp_path: Path
+    answer: Callable[..., dict[str, Any]], daemon: AppPaths, movie: Path, tmp_path: Path
 ) -> None:
     def prepare() -> Prepared:
         (tmp_path / "requests" / "r1" / "cancel").touch()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from selva_plugins.errors import NothingToRenderError, ProtocolMismatchError, SnapshotError
 from selva_plugins.progress import RequestProgress
 from selva_plugins.request_folder import (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+
 from selva_otio import StemTrack
-from selva_plugins.errors import WishesError
-from selva_plugins.wishes import parse_sound, parse_wishes
+from selva_plugins.errors import FormError
+from selva_plugins.form import parse_form, parse_sound
 
 
 @pytest.mark.parametrize(
@@ -30,17 +31,17 @@ def test_line_names_a_track_and_a_prompt(text: str, track: str, prompt: str, neg
     "text", ["", "Dog", "Dog:", ": bark", "Dog: | not: x", "Dog: bark | maybe", "D\x00g: x"]
 )
 def test_line_that_names_neither_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(WishesError):
+    with pytest.raises(FormError):
         parse_sound(text)
 
 
 def test_what_is_not_to_be_heard_holds_for_lines_that_say_nothing_themselves() -> None:
-    wishes = parse_wishes({"sounds": ["Dog: bark", "Bell: ring | not: birds"], "avoid": "music"})
+    wishes = parse_form({"sounds": ["Dog: bark", "Bell: ring | not: birds"], "avoid": "music"})
     assert [sound.negative_prompt for sound in wishes.sounds] == ["music", "birds"]
 
 
 def test_empty_fields_mean_the_defaults() -> None:
-    wishes = parse_wishes({"sounds": ["", "  "], "takes": "", "seed": " ", "handles_s": "", "model": ""})
+    wishes = parse_form({"sounds": ["", "  "], "takes": "", "seed": " ", "handles_s": "", "model": ""})
     assert (wishes.sounds, wishes.num_takes, wishes.seed, wishes.handles_s, wishes.model) == (
         (),
         1,
@@ -54,7 +55,7 @@ def test_empty_fields_mean_the_defaults() -> None:
     ("text", "seconds"), [("0,5", Fraction(1, 2)), ("1.25", Fraction(5, 4)), ("10", Fraction(10))]
 )
 def test_handles_are_seconds_with_comma_or_point(text: str, seconds: Fraction) -> None:
-    assert parse_wishes({"handles_s": text}).handles_s == seconds
+    assert parse_form({"handles_s": text}).handles_s == seconds
 
 
 @pytest.mark.parametrize(
@@ -77,10 +78,10 @@ def test_handles_are_seconds_with_comma_or_point(text: str, seconds: Fraction) -
     ],
 )
 def test_value_that_is_not_allowed_is_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(WishesError):
-        parse_wishes(fields)
+    with pytest.raises(FormError):
+        parse_form(fields)
 
 
 @pytest.mark.parametrize("fields", [{"takes": "16"}, {"seed": "9223372036854775807"}, {"handles_s": "10"}])
 def test_value_at_its_limit_is_taken(fields: dict[str, object]) -> None:
-    parse_wishes(fields)
+    parse_form(fields)

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from selva_core.engine import PictureRange, RenderProgress, SamplingSettings, StemRequest, Waveform
-from selva_core.errors import RequestError
+from selva_core.base.errors import RequestError
+from selva_core.base.media import PictureRange
+from selva_core.engine import RenderProgress, SamplingSettings, StemRequest, Waveform
 from selva_core.training.evaluate import evaluate_model, scored_scene
 from selva_core.training.prompts import HELD_BACK, TRAINING
 from selva_core.training.sound_distance import measure_mel_distance

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
 from selva_core.training.dataset import SceneSet, Target
 from selva_core.training.excerpts import Excerpts, pure_sound

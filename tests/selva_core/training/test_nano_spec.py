@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from selva_core.nano_spec import NANO_SPEC
-from selva_core.specs import GENERATOR_SMALL_16K, build_published_spec
+from selva_core.models.nano_spec import NANO_SPEC
+from selva_core.models.specs import GENERATOR_SMALL_16K, build_published_spec
 
 
 def test_eight_seconds_have_ten_latents_per_segment() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vocoder import UpConv, Vocoder
 from selva_core.training.oscillators import band_centres_hz, run_first_stage, start_as_oscillators

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from selva_core.nano_spec import NANO_SPEC
+from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.vae import Vae
 from selva_core.training.dataset import SceneSet, load_scene_set, render_scene_set
 from selva_core.training.loop import LoopSettings, load_average, run_loop

@@ -7,7 +7,12 @@ import sys
 import threading
 import time
 
-from selva_daemon.link import read_packed, take_over_standard_streams, unpack_message, write_message
+from selva_daemon.protocol.worker_link import (
+    read_packed,
+    take_over_standard_streams,
+    unpack_message,
+    write_message,
+)
 
 BEAT_S = 0.05
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
-from selva_otio import load_timeline, write_timeline
-from selva_otio.clock import nominal_rate, sample_index
-from selva_otio.errors import TimelineReadError, UnsupportedFormatError
 
+from selva_otio import load_timeline, write_timeline
+from selva_otio.errors import TimelineReadError, UnsupportedFormatError
+from selva_otio.time.clock import nominal_rate, sample_index
 from tests.selva_otio.cuts import ONE_HOUR_LABELS, RATES, CutBuilder
 from tests.selva_otio.round_trips import rich_cut, seen, spot, with_stems
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+
 from selva_otio import StemTrack, load_timeline, spot_timeline
 from selva_otio.errors import TimelineError, TimelineReadError
-from selva_otio.picture import item_duration_s, resolve_picture, trimmed_start_s
+from selva_otio.picture.visible_shots import item_duration_s, resolve_picture, trimmed_start_s
 
 DATA = Path(__file__).parents[2] / "data" / "fcp7"
 RATE = Fraction(24000, 1001)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+
 from selva_otio import (
     Stem,
     StemTrack,
@@ -19,8 +20,7 @@ from selva_otio import (
     write_timeline,
 )
 from selva_otio.errors import TimelineWriteError
-from selva_otio.picture import item_duration_s, resolve_picture
-
+from selva_otio.picture.visible_shots import item_duration_s, resolve_picture
 from tests.selva_otio.cuts import CutBuilder
 
 DATA = Path(__file__).parents[2] / "data" / "fcp7"

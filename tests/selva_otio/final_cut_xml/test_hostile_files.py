@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from selva_otio import load_timeline
 from selva_otio.errors import TimelineReadError
-from selva_otio.final_cut_xml import storyline
-
+from selva_otio.formats.fcpxml import storyline
 from tests.selva_otio.round_trips import spot
 
 FORMAT = '<format id="r1" frameDuration="1/24s"/>'

@@ -8,9 +8,9 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
-from selva_otio import load_timeline, write_timeline
-from selva_otio.clock import exact_seconds
 
+from selva_otio import load_timeline, write_timeline
+from selva_otio.time.clock import exact_seconds
 from tests.selva_otio.round_trips import seen, spot
 
 RESOURCES = """

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from selva_otio import Stem, load_timeline, place_stems, write_timeline
-from selva_otio.formats import find_format
-from selva_otio.losses import describe_losses
-from selva_otio.reaper_project.stem_facts import plain_value
 
+from selva_otio import Stem, load_timeline, place_stems, write_timeline
+from selva_otio.formats.feature_loss import describe_feature_loss
+from selva_otio.formats.reaper.stem_facts import plain_value
+from selva_otio.formats.registry import find_format
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.final_cut_xml.element_order import iter_faults
 from tests.selva_otio.round_trips import rich_cut, seen, spot, with_stems
@@ -144,13 +144,13 @@ def test_what_has_no_place_is_said(tmp_path: Path) -> None:
     timeline = cut.timeline(cut.track(cut.clip("a", offset=0, frames=20), offline))
     timeline.tracks.append(otio.schema.Track(name="Titles", kind="Subtitle"))
     lost = {"FCPXML": find_format(Path("a.fcpxml")).cannot_hold}
-    assert describe_losses(timeline, lost) == (
+    assert describe_feature_loss(timeline, lost) == (
         "FCPXML has no clips without media: gaps stand in their place (1)",
         "FCPXML has no tracks that are neither picture nor sound: they are left out (1)",
     )
     assert through_fcpxml(timeline, tmp_path).tracks[0].duration() == cut.time(20)
     whole = cut.timeline(cut.track(cut.clip("a", offset=0, frames=20)))
-    assert describe_losses(whole, lost) == ()
+    assert describe_feature_loss(whole, lost) == ()
 
 
 def test_samples_of_a_stem_between_frames_are_not_rounded_to_frames(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
+
 from selva_otio import load_timeline
 from selva_otio.errors import TimelineReadError
-from selva_otio.mlt_xml import reader
-
+from selva_otio.formats.mlt import reader
 from tests.selva_otio.round_trips import seen, spot
 
 PROFILE = '<profile frame_rate_num="24000" frame_rate_den="1001" width="1920" height="1080"/>'

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from selva_otio import load_timeline, write_timeline
 
+from selva_otio import load_timeline, write_timeline
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.round_trips import seen, spot, with_stems
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import opentimelineio as otio
-from selva_otio.reaper_project.chunks import parse_project_text
-from selva_otio.reaper_project.reader import build_timeline
+
+from selva_otio.formats.reaper.chunks import parse_project_text
+from selva_otio.formats.reaper.reader import build_timeline
 
 FOLDER = Path(__file__).parents[2] / "data" / "rpp"
 FILES = sorted(FOLDER.glob("*.rpp"))

@@ -3,16 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from selva_otio.errors import TimelineReadError
-from selva_otio.reaper_project.chunks import (
+from selva_otio.formats.reaper.chunks import (
     MAX_NESTING,
     load_project_text,
     parse_project_bytes,
     parse_project_text,
 )
-from selva_otio.reaper_project.reader import build_timeline
-from selva_otio.reaper_project.tokens import format_decimal, parse_number, quote_token, split_tokens
-
+from selva_otio.formats.reaper.reader import build_timeline
+from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token, split_tokens
 from tests.selva_otio.reaper_project.projects import FILES, FILM, LATIN, REEL, project, track, video_item
 
 

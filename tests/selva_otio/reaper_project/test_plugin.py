@@ -10,8 +10,8 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-import selva_otio
 
+import selva_otio
 from tests.selva_otio.reaper_project.projects import FILM, summary
 
 BUILT_IN_SUFFIXES = {"otio", "otioz", "otiod"}

@@ -3,14 +3,15 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+
 from selva_otio.errors import TimelineReadError
-from selva_otio.reaper_project.project_time import (
+from selva_otio.formats.reaper.project_time import (
     ProjectClock,
     format_time_mode,
     read_frame_rate,
     read_project_clock,
 )
-from selva_otio.reaper_project.tokens import format_decimal
+from selva_otio.formats.reaper.tokens import format_decimal
 
 NTSC_24 = Fraction(24000, 1001)
 NTSC_30 = Fraction(30000, 1001)

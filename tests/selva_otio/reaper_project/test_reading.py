@@ -5,10 +5,10 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
-from selva_otio.clock import exact_seconds
-from selva_otio.errors import TimelineReadError
-from selva_otio.reaper_project.adapter import read_from_file, read_from_string
 
+from selva_otio.errors import TimelineReadError
+from selva_otio.formats.reaper.adapter import read_from_file, read_from_string
+from selva_otio.time.clock import exact_seconds
 from tests.selva_otio.reaper_project.projects import (
     FILM,
     FOLDER,

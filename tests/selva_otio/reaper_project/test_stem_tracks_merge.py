@@ -8,6 +8,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+
 from selva_otio import (
     Placed,
     Stem,
@@ -17,11 +18,10 @@ from selva_otio import (
     spot_timeline,
     write_timeline,
 )
-from selva_otio.clock import exact_seconds
 from selva_otio.errors import TimelineWriteError
-from selva_otio.reaper_project.adapter import read_from_file, write_to_file
+from selva_otio.formats.reaper.adapter import read_from_file, write_to_file
+from selva_otio.time.clock import exact_seconds
 from selva_otio.timelines import check_timeline_target
-
 from tests.selva_otio.reaper_project.projects import FILM, OPEN_FOLDERS, REEL
 
 FIRST_CLIP = "0.54220833333333"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+
 from selva_otio.errors import TimelineWriteError
-from selva_otio.reaper_project.adapter import (
+from selva_otio.formats.reaper.adapter import (
     read_from_file,
     read_from_string,
     write_to_file,
     write_to_string,
 )
-
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.reaper_project.projects import FILM, OPEN_FOLDERS, clips_of, summary
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import opentimelineio as otio
-from selva_otio.cues import Cue
-from selva_otio.placement import measure_span
-from selva_otio.selva_bundle.bundle_folder import Bundle, open_bundle
 
+from selva_core.audio.stem_writer import write_stem
 from selva_core.engine import Waveform
-from selva_core.stem_file import write_stem
+from selva_otio.cues.cue_sheet import Cue
+from selva_otio.formats.request_bundle.bundle_folder import Bundle, open_bundle
+from selva_otio.placement.place_stems import measure_span
 from tests.selva_otio.cuts import CutBuilder
 
 DOG = {"Dog": "small dog barking"}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+
 import selva_otio
 from selva_otio.errors import CueError, TimelineError
-from selva_otio.selva_bundle.bundle_folder import open_bundle
-
+from selva_otio.formats.request_bundle.bundle_folder import open_bundle
 from tests.selva_otio.selva_bundle.bundles import (
     DOG,
     make_cut,
@@ -131,7 +131,7 @@ def test_a_stem_whose_file_is_not_whole_yet_is_not_taken(cut: otio.schema.Timeli
 
 
 def test_stems_in_a_zip_start_from_it_or_are_unpacked(cut: otio.schema.Timeline, tmp_path: Path) -> None:
-    from selva_otio.selva_bundle.bundle_zip import pack_zip  # noqa: PLC0415
+    from selva_otio.formats.request_bundle.bundle_zip import pack_zip  # noqa: PLC0415
 
     bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG)
     stem = make_stem(bundle, bundle.spot().cues[0])

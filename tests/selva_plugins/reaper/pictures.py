@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+
 from selva_plugins.errors import NothingToRenderError
 
 from .double import InputDialog, Item, Profile, Source, World

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selva_plugins.hosts.reaper_action_list import PACKAGE_SCRIPT
+from selva_plugins.hosts.reaper.action_list import PACKAGE_SCRIPT
 from selva_plugins.progress import RequestProgress
 from selva_plugins.request_folder import PROTOCOL, RequestFolder
 

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_daemon.cli import app
-from selva_daemon.client import Client
-from selva_daemon.errors import DaemonUnavailableError
-from selva_plugins.hosts import reaper_check, reaper_install
-from selva_plugins.hosts.reaper_machine import Machine
-from selva_plugins.request_folder import HostRequest
 from typer.testing import CliRunner
 
 import selva_core
+from selva_cli.main import app
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.errors import DaemonUnavailableError
+from selva_plugins.hosts.reaper.adapter import check as reaper_check
+from selva_plugins.hosts.reaper.adapter import install as reaper_install
+from selva_plugins.hosts.reaper.machine import Machine
+from selva_plugins.request_folder import HostRequest
 
 from .double import Item, World
 from .scenes import BIKES, CHECK, GENERATE, FakeBridge, project_with, run_action, type_in

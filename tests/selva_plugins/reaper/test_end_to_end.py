@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from selva_daemon.client import Client
-from selva_daemon.places import Places
-from selva_daemon.settings import DaemonSettings
-from selva_plugins.hosts import reaper_install
 
 import selva_core
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.settings import DaemonSettings
+from selva_plugins.hosts.reaper.adapter import install as reaper_install
 from tests.selva_daemon.daemons import serving
 from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 
@@ -36,15 +36,15 @@ def lua() -> str:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppPaths]:
     """One daemon for all tests of this file."""
     folder = tmp_path_factory.mktemp("selva")
-    places = Places(state=folder / "state", cache=folder / "cache", config=folder / "config")
+    places = AppPaths(state=folder / "state", cache=folder / "cache", config=folder / "config")
     with serving(places, DaemonSettings(drain_timeout_s=0.2)):
         yield places
 
 
-def environment_of(places: Places) -> dict[str, str]:
+def environment_of(places: AppPaths) -> dict[str, str]:
     """What a REAPER started from a dock hands on: hardly anything."""
     kept = {
         name: os.environ[name]
@@ -60,7 +60,7 @@ def environment_of(places: Places) -> dict[str, str]:
 
 
 @pytest.fixture
-def studio(profile: Profile, tmp_path: Path, places: Places) -> Iterator[World]:
+def studio(profile: Profile, tmp_path: Path, places: AppPaths) -> Iterator[World]:
     """A REAPER with our scripts installed by the installer, in real time."""
     world = World(profile, tmp_path)
     world.resource_folder = tmp_path / "Jörg's 100% 日本 REAPER"
@@ -332,7 +332,7 @@ def test_request_survives_a_killed_bridge_and_a_closed_reaper(
     studio: World, movie: Path, tmp_path: Path
 ) -> None:
     """No daemon runs at first; the item is moved while REAPER works on without its bridge."""
-    alone = Places(state=tmp_path / "s", cache=tmp_path / "c", config=tmp_path / "g")
+    alone = AppPaths(state=tmp_path / "s", cache=tmp_path / "c", config=tmp_path / "g")
     studio.environment = {**environment_of(alone), "SELVA_ECHO_STEP_DELAY_S": "0.1"}
     item = Item.showing(Source.video(movie, LENGTH_S), position_s=3.0, length_s=2.0)
     project = open_project(studio, movie.parent, item)
@@ -358,7 +358,7 @@ def test_request_survives_a_killed_bridge_and_a_closed_reaper(
     assert_within_a_sample(clicks_s(project.track_named("Dog")), expected)
 
 
-def test_cancel_button_ends_the_work(studio: World, movie: Path, places: Places) -> None:
+def test_cancel_button_ends_the_work(studio: World, movie: Path, places: AppPaths) -> None:
     item = Item.showing(Source.video(movie, LENGTH_S), position_s=3.0, length_s=4.0)
     project = open_project(studio, movie.parent, item)
     studio.input_answers.append(type_sounds("Dog: bark", Model="selva-echo", Takes="16"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selva_plugins.hosts.reaper_snapshot import parse_snapshot
+from selva_plugins.hosts.reaper.snapshot import parse_snapshot
 
 from .double import Item, World
 from .scenes import BIKES, GENERATE, FakeBridge, project_with, run_action, type_sounds

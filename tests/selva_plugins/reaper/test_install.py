@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_daemon.cli import app
-from selva_plugins.errors import HostSetupError
-from selva_plugins.hosts.reaper_action_list import ACTIONS, PACKAGE_SCRIPT, action_id
-from selva_plugins.hosts.reaper_install import install, remove
-from selva_plugins.hosts.reaper_machine import Machine
-from selva_plugins.request_folder import PROTOCOL
 from typer.testing import CliRunner
+
+from selva_cli.main import app
+from selva_plugins.errors import HostSetupError
+from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT, action_id
+from selva_plugins.hosts.reaper.install import install, remove
+from selva_plugins.hosts.reaper.machine import Machine
+from selva_plugins.request_folder import PROTOCOL
 
 PLACES = {
     "linux": ("linux", ".config/REAPER"),

@@ -12,14 +12,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from PIL import Image
-from selva_plugins.hosts.reaper_action_list import ACTIONS, PACKAGE_SCRIPT
-from selva_plugins.hosts.reaper_install import install, read_script_version
-from selva_plugins.hosts.reaper_machine import Machine
-from selva_plugins.hosts.reaper_package import build_index, build_rtf
-from selva_plugins.hosts.reaper_package import main as write_index
-from selva_plugins.request_folder import PROTOCOL
 
 import selva_core
+from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT
+from selva_plugins.hosts.reaper.install import install, read_script_version
+from selva_plugins.hosts.reaper.machine import Machine
+from selva_plugins.hosts.reaper.package import build_index, build_rtf
+from selva_plugins.hosts.reaper.package import main as write_index
+from selva_plugins.request_folder import PROTOCOL
 
 from .double import World
 from .double.table import load_gfx_signatures, load_signatures

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_plugins.errors import HostError, NothingToRenderError, SnapshotError, WishesError
-from selva_plugins.hosts.reaper import prepare
-from selva_plugins.hosts.reaper_snapshot import (
+
+from selva_plugins.errors import FormError, HostError, NothingToRenderError, SnapshotError
+from selva_plugins.hosts.reaper.adapter import prepare
+from selva_plugins.hosts.reaper.snapshot import (
     ReaperItem,
     ReaperSnapshot,
     ReaperSource,
@@ -20,9 +21,9 @@ from selva_plugins.hosts.reaper_snapshot import (
     ReaperTrack,
     parse_snapshot,
 )
-from selva_plugins.hosts.reaper_timeline import (
+from selva_plugins.hosts.reaper.timeline import (
+    ItemSpan,
     PictureReader,
-    Stretch,
     build_clock,
     build_timeline,
     snap_seconds,
@@ -101,13 +102,13 @@ def item_of(
     )
 
 
-def read(*items: ReaperItem, **project: Any) -> tuple[list[Stretch], PictureReader]:
+def read(*items: ReaperItem, **project: Any) -> tuple[list[ItemSpan], PictureReader]:
     snapshot = replace(SNAPSHOT, **project)
     reader = PictureReader(build_clock(snapshot), stem_rate_hz(snapshot))
     return reader.read(items), reader
 
 
-def runs(stretches: list[Stretch]) -> list[tuple[Fraction, Fraction, Fraction, Fraction]]:
+def runs(stretches: list[ItemSpan]) -> list[tuple[Fraction, Fraction, Fraction, Fraction]]:
     return [(run.record_start_s, run.record_end_s, run.media_start_s, run.speed) for run in stretches]
 
 
@@ -380,12 +381,12 @@ def test_every_sound_is_a_cue_over_every_item_also_one_under_another(tmp_path: P
 
 
 def test_wish_without_sounds_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WishesError, match="name at least one sound"):
+    with pytest.raises(FormError, match="name at least one sound"):
         prepare(request_of("items", snapshot_text(item_of()), tmp_path, sounds=[]))
 
 
 def test_unknown_model_is_a_wrong_wish(tmp_path: Path) -> None:
-    with pytest.raises(WishesError, match="selva-huge"):
+    with pytest.raises(FormError, match="selva-huge"):
         prepare(
             request_of("items", snapshot_text(item_of()), tmp_path, sounds=["Dog: bark"], model="selva-huge")
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from selva_daemon.cli import app
-from selva_plugins.hosts.reaper_install import install, remove
-from selva_plugins.hosts.reaper_machine import Machine
 from typer.testing import CliRunner
+
+from selva_cli.main import app
+from selva_plugins.hosts.reaper.install import install, remove
+from selva_plugins.hosts.reaper.machine import Machine
 
 from .double import Profile, World
 from .scenes import ask, open_scene, plan_for, stems_of

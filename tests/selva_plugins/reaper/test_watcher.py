@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selva_plugins.errors import NothingToRenderError, WishesError
+from selva_plugins.errors import FormError, NothingToRenderError
 
 from .double import World
 from .scenes import (
@@ -131,7 +131,7 @@ def test_refused_words_are_asked_for_again_and_followed_in_the_same_loop(world: 
     project, item, bridge = open_scene(world)
     ask(world, "Dog; bark")
     world.input_answers.append(type_sounds("Dog: bark"))
-    bridge.folder.say_failed(WishesError('a sound reads "Track: prompt"'), [])
+    bridge.folder.say_failed(FormError('a sound reads "Track: prompt"'), [])
     world.tick(12)
     assert world.messages == ['a sound reads "Track: prompt"']
     assert world.input_dialogs[1].values[0] == "Dog; bark"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from selva_plugins.errors import NothingToRenderError
 
 from .double import Profile, World

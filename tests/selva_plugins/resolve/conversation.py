@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from selva_daemon.client import Client
-from selva_daemon.places import Places
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
 from selva_plugins.bridge import answer_request
-from selva_plugins.hosts.resolve_install import ResolveHome, install_agent
-from selva_plugins.hosts.resolve_letters import Exchange, PrefsMailbox
-from selva_plugins.hosts.resolve_watch import ResolveWatch
-
+from selva_plugins.hosts.resolve.install import ResolveHome, install_agent
+from selva_plugins.hosts.resolve.messages import MessageFolder, PrefsTransport
+from selva_plugins.hosts.resolve.watch import ResolveWatch
 from tests.selva_plugins.resolve.double.lua import ScriptRun, ScriptsMenu, WindowAnswer
 from tests.selva_plugins.resolve.faces import AGENT_SOURCE
 
@@ -53,15 +52,15 @@ class Conversation:
             self.watch.step()
 
 
-def open_conversation(menu: ScriptsMenu, folder: Path, places: Places) -> Conversation:
+def open_conversation(menu: ScriptsMenu, folder: Path, places: AppPaths) -> Conversation:
     """Install the agent and start a watch over `places`' daemon."""
-    home = ResolveHome("DaVinci Resolve", folder / "Fusion", Exchange(folder / "exchange"))
+    home = ResolveHome("DaVinci Resolve", folder / "Fusion", MessageFolder(folder / "exchange"))
     menu.prefs.path = home.profiles_folder / "Default" / "Fusion.prefs"
     install_agent(home, AGENT_SOURCE.read_text(encoding="utf-8"), version="0.1.0", command=[])
     said: list[str] = []
     watch = ResolveWatch(
         exchange=home.exchange,
-        mailbox=PrefsMailbox([home.profiles_folder]),
+        mailbox=PrefsTransport([home.profiles_folder]),
         say=said.append,
         answer=partial(answer_request, connect=partial(Client.connect, places=places)),
         projects_folder=folder / "Videos",

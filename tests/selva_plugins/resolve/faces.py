@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from selva_plugins.hosts.resolve_install import fill_agent
-from selva_plugins.hosts.resolve_letters import Exchange, Letter, PrefsMailbox
-from selva_plugins.hosts.resolve_placing import place
-from selva_plugins.hosts.resolve_removing import remove
-from selva_plugins.hosts.resolve_snapshot import take_snapshot
-
+from selva_plugins.hosts.resolve.install import fill_agent
+from selva_plugins.hosts.resolve.messages import Message, MessageFolder, PrefsTransport
+from selva_plugins.hosts.resolve.placer import place
+from selva_plugins.hosts.resolve.remove import remove
+from selva_plugins.hosts.resolve.snapshot import take_snapshot
 from tests.selva_plugins.resolve.double.host import Host
 from tests.selva_plugins.resolve.double.lua import ScriptRun, ScriptsMenu, WindowAnswer
 from tests.selva_plugins.resolve.double.remote import FusionScript
@@ -53,11 +52,11 @@ class LuaFace:
 
     def __init__(self, menu: ScriptsMenu, folder: Path) -> None:
         self.menu = menu
-        self.exchange = Exchange(folder / "exchange")
+        self.exchange = MessageFolder(folder / "exchange")
         self.exchange.ensure()
-        self.prefs = PrefsMailbox([menu.prefs.path.parent.parent])
-        self.letters: list[Letter] = []
-        self.answer: Callable[[Letter], None] = lambda _letter: None
+        self.prefs = PrefsTransport([menu.prefs.path.parent.parent])
+        self.letters: list[Message] = []
+        self.answer: Callable[[Message], None] = lambda _letter: None
         self.command: list[str] = []
         self.menu.on_wait = lambda _seconds: self._deliver()
         self.menu.on_window = lambda _window: WindowAnswer("Generate", {"Prompts": "", "Takes": 1})
@@ -101,12 +100,12 @@ class LuaFace:
             self.letters.append(letter)
             self.answer(letter)
 
-    def _refuse_stems(self, letter: Letter) -> None:
+    def _refuse_stems(self, letter: Message) -> None:
         self.exchange.reply(
             letter.body["request"], {"received": True, "beat": 1, "state": "failed", "title": "no"}
         )
 
-    def _hand_out(self, letter: Letter, plan: Mapping[str, Any]) -> None:
+    def _hand_out(self, letter: Message, plan: Mapping[str, Any]) -> None:
         if letter.body["kind"] == "generate":
             answer = {"received": True, "beat": 1, "state": "done", "plan": plan}
         else:

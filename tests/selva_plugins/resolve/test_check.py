@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selva_daemon.instance_lock import InstanceLock
-from selva_plugins.bridge import answer_request
-from selva_plugins.hosts import resolve_install
-from selva_plugins.hosts.resolve_check import check_setup
-from selva_plugins.hosts.resolve_install import ENTRIES, ResolveHome, choose_homes
-from selva_plugins.hosts.resolve_studio import StudioBridge
-from selva_plugins.hosts.resolve_watch import WATCH_LOCK
-from selva_plugins.request_folder import PROTOCOL, REQUEST_SCHEMA, read_json, write_json
 
 import selva_core
+from selva_core.base.file_lock import FileLock
+from selva_plugins.bridge import answer_request
+from selva_plugins.hosts.resolve.adapter import install as resolve_install
+from selva_plugins.hosts.resolve.check import check_setup
+from selva_plugins.hosts.resolve.install import ENTRIES, ResolveHome, choose_homes
+from selva_plugins.hosts.resolve.studio import StudioBridge
+from selva_plugins.hosts.resolve.watch import WATCH_LOCK
+from selva_plugins.request_folder import PROTOCOL, REQUEST_SCHEMA, read_json, write_json
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.double.external import ExternalDoor
@@ -102,7 +102,7 @@ def test_entries_of_another_installation_are_named(
 
 def test_a_bridge_at_work_is_seen(home: ResolveHome, closed_door: StudioBridge) -> None:
     resolve_install.install(home.fusion_folder)
-    lock = InstanceLock(home.exchange.folder / WATCH_LOCK)
+    lock = FileLock(home.exchange.folder / WATCH_LOCK)
     lock.acquire()
     try:
         assert look(home, closed_door)["Bridge"] == ("ok", "Running; it answers Generate stems")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_plugins.hosts.resolve_letters import Letter
 
+from selva_plugins.hosts.resolve.messages import Message
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import SUPPORTED_BUILDS, Build, build, build_id
@@ -119,12 +119,12 @@ def test_in_the_sandbox_a_letter_is_wiped_out_while_its_stems_are_made(
     agent = open_agent(open_host(FREE_21_1, scene))
     kept: list[str] = []
 
-    def answer(letter: Letter) -> None:
+    def answer(letter: Message) -> None:
         agent.exchange.reply(letter.body["request"], {"received": True, "beat": 1, "state": "working"})
         kept.append(agent.menu.prefs.path.read_text(encoding="ascii"))
         agent.menu.on_wait = lambda _seconds: look_again(letter)
 
-    def look_again(letter: Letter) -> None:
+    def look_again(letter: Message) -> None:
         kept.append(agent.menu.prefs.path.read_text(encoding="ascii"))
         agent._refuse_stems(letter)
 
@@ -170,7 +170,7 @@ def whole_letter(agent: LuaFace) -> str:
 def test_progress_is_told_on_the_console(scene: Scene, open_host: OpenHost, open_agent: OpenAgent) -> None:
     agent = open_agent(open_host(build("20.2.2"), scene))
 
-    def answer(letter: Letter) -> None:
+    def answer(letter: Message) -> None:
         reply = {"received": True, "beat": 1, "state": "working", "message": "40 %  dog.mov: sampling"}
         agent.exchange.reply(letter.body["request"], reply)
         agent.menu.on_wait = lambda _seconds: agent.exchange.reply(
@@ -258,7 +258,7 @@ def test_stems_for_a_timeline_that_was_left_wait_for_it(
     agent = open_agent(host)
     plan = plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=0, frames=24)])
 
-    def answer(letter: Letter) -> None:
+    def answer(letter: Message) -> None:
         host.switch_timeline(other)
         agent._hand_out(letter, plan)
         agent.exchange.announce_waiting(
@@ -348,7 +348,7 @@ def test_an_answer_is_data_and_cannot_call_anything(
     victim = tmp_path / "victim"
     victim.touch()
 
-    def answer(letter: Letter) -> None:
+    def answer(letter: Message) -> None:
         evil = f'os.remove("{victim}") return {{ received = true, state = "failed", title = "evil" }}'
         (agent.exchange.inbox / f"{letter.body['request']}.lua").write_text(evil)
         agent.answer = agent._refuse_stems

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_daemon.places import Places
 
+from selva_core.base.paths import AppPaths
 from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.conversation import Conversation, open_conversation
@@ -35,7 +35,7 @@ Talk = Callable[..., Conversation]
 
 
 @pytest.fixture
-def talk(open_host: OpenHost, places: Places, tmp_path: Path) -> Iterator[Talk]:
+def talk(open_host: OpenHost, places: AppPaths, tmp_path: Path) -> Iterator[Talk]:
     """Open a Resolve of a build with a scene, the agent installed and the watch running."""
     opened: list[Conversation] = []
 

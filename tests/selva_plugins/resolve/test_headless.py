@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 import soundfile
-from selva_daemon.client import Client
-from selva_daemon.places import Places
+
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
 from selva_otio import StemTrack
 from selva_plugins.errors import HostError
-from selva_plugins.hosts.resolve_headless import (
+from selva_plugins.form import HostForm
+from selva_plugins.hosts.resolve.headless import (
     StudioRender,
     TimelineResult,
     choose_timelines,
     render_in_studio,
     render_timelines,
 )
-from selva_plugins.hosts.resolve_studio import StudioBridge
-from selva_plugins.wishes import Wishes
-
+from selva_plugins.hosts.resolve.studio import StudioBridge
 from tests.selva_daemon.flashes import write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
@@ -52,17 +52,19 @@ def two_reels(tmp_path: Path) -> Scene:
     return scene
 
 
-def render(studio: StudioBridge, places: Places, folder: Path, **more: Any) -> TimelineResult:
+def render(studio: StudioBridge, places: AppPaths, folder: Path, **more: Any) -> TimelineResult:
     return render_in_studio(
         studio,
-        StudioRender(wishes=Wishes(sounds=(DOG,), model="selva-echo"), stems_folder=folder / "stems", **more),
+        StudioRender(
+            wishes=HostForm(sounds=(DOG,), model="selva-echo"), stems_folder=folder / "stems", **more
+        ),
         on_progress=lambda _progress: None,
         connect=partial(Client.connect, places=places),
     )
 
 
 def test_the_open_timeline_is_rendered_and_marked(
-    two_reels: Scene, open_host: OpenHost, places: Places, tmp_path: Path
+    two_reels: Scene, open_host: OpenHost, places: AppPaths, tmp_path: Path
 ) -> None:
     host = open_host(build("21.1.0"), two_reels)
     with ExternalDoor(host) as door, StudioBridge(environment={**os.environ, **door.environment}) as studio:
@@ -77,13 +79,13 @@ NOTICES = ["Test signal: a click where the picture flashes. No model was run."]
 
 
 def test_every_timeline_of_a_project_is_rendered_and_the_users_own_given_back(
-    two_reels: Scene, open_host: OpenHost, places: Places, tmp_path: Path
+    two_reels: Scene, open_host: OpenHost, places: AppPaths, tmp_path: Path
 ) -> None:
     host = open_host(build("21.0.4"), two_reels)
     empty = model.Timeline("Credits", two_reels.timeline.rate, "03:00:00:00")
     two_reels.project.timelines.insert(1, empty)
     reels = list(two_reels.project.timelines)
-    wanted = StudioRender(wishes=Wishes(sounds=(DOG,), model="selva-echo"), stems_folder=tmp_path / "stems")
+    wanted = StudioRender(wishes=HostForm(sounds=(DOG,), model="selva-echo"), stems_folder=tmp_path / "stems")
     heard: list[str] = []
     with ExternalDoor(host) as door, StudioBridge(environment={**os.environ, **door.environment}) as studio:
         results = list(
@@ -117,7 +119,7 @@ Command = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture
-def selva(two_reels: Scene, open_host: OpenHost, places: Places) -> Iterator[Command]:
+def selva(two_reels: Scene, open_host: OpenHost, places: AppPaths) -> Iterator[Command]:
     """The command line, with Studio open on two reels."""
     with ExternalDoor(open_host(build("21.0.4"), two_reels)) as door:
         environment = {

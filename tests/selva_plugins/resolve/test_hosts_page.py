@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from selva_daemon.places import Places
-from selva_daemon.settings import DaemonSettings
-from selva_plugins.hosts.resolve_studio import StudioBridge
 
+from selva_core.base.paths import AppPaths
+from selva_daemon.settings import DaemonSettings
+from selva_plugins.hosts.resolve.studio import StudioBridge
 from tests.selva_daemon.daemons import serving
 from tests.selva_daemon.flashes import write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
@@ -29,7 +29,7 @@ def test_the_ten_lines_put_stems_on_the_open_timeline(
     scene.project.settings["projectMediaLocation"] = str(tmp_path)
     movie = write_flashing_clip(tmp_path / "flash.avi", rate=scene.timeline.rate, num_frames=48, flashes={12})
     scene.add_clip(scene.add_media(movie), at=10, frames=24)
-    places = Places(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
+    places = AppPaths(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
     folders = {"STATE": places.state, "CACHE": places.cache, "CONFIG": places.config}
     for name, folder in folders.items():
         monkeypatch.setenv(f"SELVA_{name}_DIR", str(folder))

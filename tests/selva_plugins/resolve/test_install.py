@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from selva_daemon.places import is_private
-from selva_plugins.hosts.resolve_install import (
+
+from selva_core.base.paths import is_private
+from selva_plugins.hosts.resolve.install import (
     ENTRIES,
     ResolveHome,
     build_start_command,
@@ -19,8 +20,7 @@ from selva_plugins.hosts.resolve_install import (
     install_agent,
     remove_agent,
 )
-from selva_plugins.hosts.resolve_letters import Exchange
-
+from selva_plugins.hosts.resolve.messages import MessageFolder
 from tests.selva_daemon.daemons import wait_until
 from tests.selva_plugins.resolve.faces import AGENT_SOURCE
 
@@ -28,7 +28,7 @@ SOURCE = AGENT_SOURCE.read_text(encoding="utf-8")
 
 
 def home_at(folder: Path) -> ResolveHome:
-    return ResolveHome("DaVinci Resolve", folder / "Fusion", Exchange(folder / "exchange"))
+    return ResolveHome("DaVinci Resolve", folder / "Fusion", MessageFolder(folder / "exchange"))
 
 
 def test_on_linux_the_agent_lies_in_the_users_own_tree(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_installing_again_replaces_and_removing_leaves_what_is_not_ours(tmp_path
 
 def test_where_resolve_never_ran_nothing_is_left_and_that_is_known(tmp_path: Path) -> None:
     home = ResolveHome(
-        "DaVinci Resolve", tmp_path / "DaVinciResolve" / "Fusion", Exchange(tmp_path / "exchange")
+        "DaVinci Resolve", tmp_path / "DaVinciResolve" / "Fusion", MessageFolder(tmp_path / "exchange")
     )
     install_agent(home, SOURCE, version="1.0.0", command=[])
     assert not home.has_resolve

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_plugins.hosts.resolve_letters import Exchange, PrefsMailbox, to_lua
 
+from selva_plugins.hosts.resolve.messages import MessageFolder, PrefsTransport, to_lua
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS, lua_command
 
@@ -23,8 +23,8 @@ NASTY: dict[str, Any] = {
 
 
 @pytest.fixture
-def exchange(tmp_path: Path) -> Exchange:
-    made = Exchange(tmp_path / "exchange")
+def exchange(tmp_path: Path) -> MessageFolder:
+    made = MessageFolder(tmp_path / "exchange")
     made.ensure()
     return made
 
@@ -42,13 +42,13 @@ def post_by_prefs(prefs: FusionPrefs, name: str, text: str, *, piece_chars: int 
     prefs.save()
 
 
-def test_a_letter_is_read_once_and_taken_away(exchange: Exchange) -> None:
+def test_a_letter_is_read_once_and_taken_away(exchange: MessageFolder) -> None:
     (exchange.outbox / "a-1.json").write_text(letter(kind="stop"))
     assert [found.name for found in exchange.collect()] == ["a-1"]
     assert list(exchange.collect()) == []
 
 
-def test_letters_that_are_broken_or_foreign_do_not_stop_the_next_one(exchange: Exchange) -> None:
+def test_letters_that_are_broken_or_foreign_do_not_stop_the_next_one(exchange: MessageFolder) -> None:
     (exchange.outbox / "a-1.json").write_text("{")
     (exchange.outbox / "a-2.json").write_text('{"schema": "other"}')
     (exchange.outbox / "a-3.json").write_text("[]")
@@ -61,7 +61,7 @@ def test_letters_that_are_broken_or_foreign_do_not_stop_the_next_one(exchange: E
 
 def test_preferences_are_read_when_they_change_and_each_letter_once(tmp_path: Path) -> None:
     prefs = FusionPrefs(tmp_path / "Profiles" / "Default" / "Fusion.prefs")
-    mailbox = PrefsMailbox([tmp_path / "Profiles"])
+    mailbox = PrefsTransport([tmp_path / "Profiles"])
     assert list(mailbox.collect()) == []
     post_by_prefs(prefs, "a-1", letter(kind="generate", text=NASTY["text"]))
     (found,) = mailbox.collect()
@@ -75,7 +75,7 @@ def test_preferences_are_read_when_they_change_and_each_letter_once(tmp_path: Pa
 
 def test_a_letter_with_a_missing_piece_is_not_taken_for_whole(tmp_path: Path) -> None:
     prefs = FusionPrefs(tmp_path / "Profiles" / "Default" / "Fusion.prefs")
-    mailbox = PrefsMailbox([tmp_path / "Profiles"])
+    mailbox = PrefsTransport([tmp_path / "Profiles"])
     post_by_prefs(prefs, "a-1", letter(kind="generate", text="x" * 500))
     prefs.set("Global.SelvaLetter.SelvaPiece2", "")
     prefs.save()
@@ -87,12 +87,12 @@ def test_every_profile_is_looked_at(tmp_path: Path) -> None:
         post_by_prefs(
             FusionPrefs(tmp_path / "Profiles" / name / "Fusion.prefs"), f"{name}-1", letter(kind="stop")
         )
-    found = PrefsMailbox([tmp_path / "Profiles", tmp_path / "nowhere"]).collect()
+    found = PrefsTransport([tmp_path / "Profiles", tmp_path / "nowhere"]).collect()
     assert sorted(entry.name for entry in found) == ["Default-1", "Grading-1"]
 
 
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
-def test_an_answer_means_the_same_in_lua(interpreter: str, exchange: Exchange, tmp_path: Path) -> None:
+def test_an_answer_means_the_same_in_lua(interpreter: str, exchange: MessageFolder, tmp_path: Path) -> None:
     exchange.reply("a", NASTY)
     program = tmp_path / "read.lua"
     program.write_text(
@@ -106,7 +106,7 @@ def test_an_answer_means_the_same_in_lua(interpreter: str, exchange: Exchange, t
     assert said == NASTY["text"] + "|5|0.5|1e+300|false|nil|1"
 
 
-def test_an_answer_is_replaced_whole(exchange: Exchange) -> None:
+def test_an_answer_is_replaced_whole(exchange: MessageFolder) -> None:
     exchange.reply("a", {"beat": 1})
     exchange.reply("a", {"beat": 2})
     assert (exchange.inbox / "a.lua").read_text() == 'return {["beat"]=2}\n'
@@ -116,16 +116,16 @@ def test_an_answer_is_replaced_whole(exchange: Exchange) -> None:
 
 
 def test_an_answer_waits_while_the_agent_has_the_old_one_open(
-    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+    exchange: MessageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, refusals = os.replace, [PermissionError("in use"), PermissionError("in use")]
+    real, report_errors = os.replace, [PermissionError("in use"), PermissionError("in use")]
 
     def replace(source: Path, target: Path) -> None:
-        if refusals:
-            raise refusals.pop()
+        if report_errors:
+            raise report_errors.pop()
         real(source, target)
 
-    monkeypatch.setattr("selva_plugins.hosts.resolve_letters.os.replace", replace)
+    monkeypatch.setattr("selva_plugins.hosts.resolve.messages.os.replace", replace)
     exchange.reply("a", {"beat": 1})
     assert (exchange.inbox / "a.lua").exists()
 

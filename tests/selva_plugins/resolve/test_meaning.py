@@ -8,8 +8,8 @@ from pathlib import Path
 
 import soundfile
 from scipy.signal import resample_poly
-from selva_daemon.places import Places
 
+from selva_core.base.paths import AppPaths
 from selva_core.training.measures import f1, find_onsets, match_onsets
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.conversation import open_conversation
@@ -43,7 +43,7 @@ def seen_s(kind: str) -> list[float]:
 
 
 def test_each_marker_is_heard_on_its_track_in_time_with_what_it_names(
-    open_host: OpenHost, places: Places, tmp_path: Path
+    open_host: OpenHost, places: AppPaths, tmp_path: Path
 ) -> None:
     scene = build_scene(rate=RATE)
     yard = scene.add_media(EXAMPLES / "yard.mp4", fps=RATE, duration_s=Fraction(8))

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selva_plugins.hosts.resolve_child import connect, find_library
-from selva_plugins.hosts.resolve_errors import (
+
+from selva_plugins.hosts.resolve.child import connect, find_library
+from selva_plugins.hosts.resolve.errors import (
     ResolveError,
     ResolveNotFoundError,
     ResolveRefusedError,
@@ -18,9 +19,8 @@ from selva_plugins.hosts.resolve_errors import (
     ResolveVersionError,
     TimelineNotOpenError,
 )
-from selva_plugins.hosts.resolve_objects import ask
-from selva_plugins.hosts.resolve_studio import StudioBridge
-
+from selva_plugins.hosts.resolve.objects import ask
+from selva_plugins.hosts.resolve.studio import StudioBridge
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.double.external import ExternalDoor
@@ -167,11 +167,11 @@ def test_a_missing_library_is_an_error_that_names_where_it_was_sought(platform: 
 
 
 def test_the_process_that_talks_to_resolve_loads_no_timelines_and_no_sockets() -> None:
-    program = "import sys, selva_plugins.hosts.resolve_child; print(*sys.modules)"
+    program = "import sys, selva_plugins.hosts.resolve.child; print(*sys.modules)"
     loaded = (
         subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
         .stdout.decode()
         .split()
     )
     assert not {"opentimelineio", "zmq", "msgpack", "numpy", "torch", "av"} & set(loaded)
-    assert "selva_plugins.hosts.resolve_placing" in loaded
+    assert "selva_plugins.hosts.resolve.placer" in loaded

@@ -7,12 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+
 from selva_otio import CueSheet, StemTrack, spot_timeline
 from selva_plugins.errors import SnapshotError
-from selva_plugins.hosts.resolve_compounds import load_compounds
-from selva_plugins.hosts.resolve_snapshot import take_snapshot
-from selva_plugins.hosts.resolve_timeline import HostTimeline, build_timeline
-
+from selva_plugins.hosts.resolve.compounds import load_compounds
+from selva_plugins.hosts.resolve.snapshot import take_snapshot
+from selva_plugins.hosts.resolve.timeline import HostTimeline, build_timeline
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import Build, build

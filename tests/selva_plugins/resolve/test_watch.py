@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from selva_plugins.errors import HostError
-from selva_plugins.hosts.resolve_install import ResolveHome
-from selva_plugins.hosts.resolve_letters import Exchange, PrefsMailbox
-from selva_plugins.hosts.resolve_watch import ResolveWatch, run_watch
+from selva_plugins.hosts.resolve.install import ResolveHome
+from selva_plugins.hosts.resolve.messages import MessageFolder, PrefsTransport
+from selva_plugins.hosts.resolve.watch import ResolveWatch, run_watch
 from selva_plugins.progress import RequestProgress
 from selva_plugins.request_folder import RequestFolder
-
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.faces import PythonFace
@@ -26,16 +26,16 @@ REQUEST = "20260101T120000Z-abcdef12"
 STEM = {"id": "c-1", "file": "/stems/a.wav", "track": "Dog", "record_frame": 86400, "duration_frames": 24}
 
 
-class Desk:
+class RequestHandlers:
     """A watch whose requests are answered by `answer`, and what it said."""
 
     def __init__(self, folder: Path, answer: Callable[[RequestFolder], None]) -> None:
         self.said: list[str] = []
         self.folder = folder
-        self.exchange = Exchange(folder / "exchange")
+        self.exchange = MessageFolder(folder / "exchange")
         self.watch = ResolveWatch(
             exchange=self.exchange,
-            mailbox=PrefsMailbox([]),
+            mailbox=PrefsTransport([]),
             say=self.said.append,
             answer=lambda path: answer(RequestFolder(path)),
             projects_folder=folder / "Videos",
@@ -73,7 +73,7 @@ def snapshot(open_host: OpenHost) -> Any:
 
 
 def test_a_letter_becomes_a_request_with_its_wishes(tmp_path: Path, snapshot: Any) -> None:
-    desk = Desk(tmp_path, make_ready)
+    desk = RequestHandlers(tmp_path, make_ready)
     typed = {"prompts": "Dog: bark\n\nSteps: boots", "takes": 2, "replaces": True}
     desk.post("generate", snapshot=snapshot, agent="0.0.9", **typed)
     desk.step_until(lambda: "plan" in desk.reply())
@@ -101,7 +101,7 @@ def test_progress_and_failure_are_passed_on(tmp_path: Path, snapshot: Any) -> No
         go_on.wait(20)
         folder.say_failed(HostError("the device is gone"), ["try again"])
 
-    desk = Desk(tmp_path, answer)
+    desk = RequestHandlers(tmp_path, answer)
     desk.post("generate", snapshot=snapshot)
     desk.step_until(lambda: "40 %  a.mov: sampling" in desk.reply())
     go_on.set()
@@ -112,7 +112,7 @@ def test_progress_and_failure_are_passed_on(tmp_path: Path, snapshot: Any) -> No
 
 
 def test_a_report_ends_a_request(tmp_path: Path, snapshot: Any) -> None:
-    desk = Desk(tmp_path, make_ready)
+    desk = RequestHandlers(tmp_path, make_ready)
     desk.post("generate", snapshot=snapshot)
     desk.step_until(lambda: "plan" in desk.reply())
     report = {"stems": [{"id": "c-1", "status": "held", "reason": "the track is full"}], "saved": True}
@@ -124,12 +124,12 @@ def test_a_report_ends_a_request(tmp_path: Path, snapshot: Any) -> None:
 
 
 def test_what_is_finished_and_not_placed_waits_for_the_next_watch(tmp_path: Path, snapshot: Any) -> None:
-    first = Desk(tmp_path, make_ready)
+    first = RequestHandlers(tmp_path, make_ready)
     first.post("generate", snapshot=snapshot)
     first.step_until(lambda: "plan" in first.reply())
     first.watch.close()
     first.exchange.forget(REQUEST)
-    second = Desk(tmp_path, lambda _folder: pytest.fail("it was answered already"))
+    second = RequestHandlers(tmp_path, lambda _folder: pytest.fail("it was answered already"))
     second.watch.step()
     assert "plan" in second.reply()
     assert (
@@ -145,11 +145,11 @@ def test_what_was_cut_short_is_asked_for_again(tmp_path: Path, snapshot: Any) ->
             time.sleep(0.01)
         folder.say_cancelled()
 
-    first = Desk(tmp_path, answer_until_cancelled)
+    first = RequestHandlers(tmp_path, answer_until_cancelled)
     first.post("generate", snapshot=snapshot)
     first.step_until(lambda: "sampling" in first.reply())
     first.watch.close()
-    second = Desk(tmp_path, make_ready)
+    second = RequestHandlers(tmp_path, make_ready)
     second.step_until(lambda: "plan" in second.reply())
 
 
@@ -159,7 +159,7 @@ def test_stopping_cancels_what_runs_and_is_acknowledged(tmp_path: Path, snapshot
             time.sleep(0.01)
         folder.say_cancelled()
 
-    desk = Desk(tmp_path, answer_until_cancelled)
+    desk = RequestHandlers(tmp_path, answer_until_cancelled)
     desk.post("generate", snapshot=snapshot)
     desk.post("stop", request="20260101T130000Z-stop0001")
     assert '["state"]="done"' in desk.reply("20260101T130000Z-stop0001")
@@ -168,7 +168,7 @@ def test_stopping_cancels_what_runs_and_is_acknowledged(tmp_path: Path, snapshot
 
 
 def test_letters_that_make_no_sense_are_told_and_do_no_harm(tmp_path: Path, snapshot: Any) -> None:
-    desk = Desk(tmp_path, make_ready)
+    desk = RequestHandlers(tmp_path, make_ready)
     desk.post("generate", request="a", snapshot={"timeline": 5})
     assert "selva host install resolve" in desk.reply("a")
     desk.post("dance", request="b")
@@ -187,7 +187,7 @@ def test_letters_that_make_no_sense_are_told_and_do_no_harm(tmp_path: Path, snap
 
 
 def test_a_second_watch_gives_way(tmp_path: Path) -> None:
-    home = ResolveHome("DaVinci Resolve", tmp_path / "Fusion", Exchange(tmp_path / "exchange"))
+    home = ResolveHome("DaVinci Resolve", tmp_path / "Fusion", MessageFolder(tmp_path / "exchange"))
     looks: list[str] = []
 
     def try_another() -> bool:
@@ -202,5 +202,5 @@ def test_a_second_watch_gives_way(tmp_path: Path) -> None:
 
 
 def test_a_watch_with_nothing_to_do_leaves_when_told_so(tmp_path: Path) -> None:
-    home = ResolveHome("DaVinci Resolve", tmp_path / "Fusion", Exchange(tmp_path / "exchange"))
+    home = ResolveHome("DaVinci Resolve", tmp_path / "Fusion", MessageFolder(tmp_path / "exchange"))
     run_watch([home], say=lambda _text: None, defaults={}, idle_exit_s=0.0)

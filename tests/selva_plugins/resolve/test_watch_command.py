@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from selva_daemon.places import Places
-from selva_plugins.hosts import resolve_install
 
+from selva_core.base.paths import AppPaths
+from selva_plugins.hosts.resolve.adapter import install as resolve_install
 from tests.selva_daemon.daemons import wait_until
 from tests.selva_daemon.flashes import write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
@@ -53,7 +53,7 @@ def watching(*options: str) -> Iterator[list[str]]:
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts as a terminal of Unix does")
 @pytest.mark.parametrize("edition", ["free", "studio"])
 def test_the_command_answers_an_agent_and_ends_when_interrupted(
-    edition: Edition, open_host: OpenHost, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    edition: Edition, open_host: OpenHost, places: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = {"STATE": places.state, "CACHE": places.cache, "CONFIG": places.config}
     for name, folder in folders.items():

@@ -1,0 +1,60 @@
+"""`selva cache`: info and clear. The stores are safe between processes, so no daemon is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from selva_cli.console import JsonOption, say, say_json, say_table, size_words
+
+if TYPE_CHECKING:
+    from selva_daemon.worker.blob_store import BlobStore
+
+cache_app = typer.Typer(no_args_is_help=True)
+
+
+@cache_app.command()
+def info(as_json: JsonOption = False) -> None:
+    """Show what the caches hold."""
+    found = {name: store.info() for name, store in _stores().items()}
+    if as_json:
+        say_json(
+            {
+                name: {
+                    "folder": str(store.folder),
+                    "entries": store.num_entries,
+                    "size_bytes": store.size_bytes,
+                    "max_bytes": store.max_bytes,
+                }
+                for name, store in found.items()
+            }
+        )
+        return
+    say_table(
+        ["cache", "entries", "size", "limit", "folder"],
+        [
+            (name, store.num_entries, size_words(store.size_bytes), size_words(store.max_bytes), store.folder)
+            for name, store in found.items()
+        ],
+    )
+
+
+@cache_app.command()
+def clear(as_json: JsonOption = False) -> None:
+    """Empty the caches; stems in your folders stay."""
+    freed = {name: store.clear().size_bytes for name, store in _stores().items()}
+    say_json({"freed_bytes": freed}) if as_json else say(f"{size_words(sum(freed.values()))} freed")
+
+
+def _stores() -> dict[str, BlobStore]:
+    from selva_core.base.paths import AppPaths  # noqa: PLC0415
+    from selva_daemon.settings import load_settings  # noqa: PLC0415
+    from selva_daemon.worker.blob_store import BlobStore  # noqa: PLC0415 - the help text needs no stores
+
+    places = AppPaths.find()
+    settings = load_settings(places.settings_file)
+    return {
+        "stems": BlobStore(places.stem_cache, max_bytes=settings.stem_cache_bytes),
+        "features": BlobStore(places.feature_cache, max_bytes=settings.feature_cache_bytes),
+    }

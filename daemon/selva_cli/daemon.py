@@ -1,0 +1,238 @@
+"""`selva daemon`: run, start, stop, status, pause, resume, yield, logs; and who may use it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from selva_cli import daemon_clients
+from selva_cli.console import JsonOption, connect, say, say_json, say_table, size_words, span_words
+
+if TYPE_CHECKING:
+    from selva_daemon.protocol.status import DaemonStatus
+
+STOP_EXTRA_S = 15.0
+FOLLOW_EVERY_S = 0.25
+
+daemon_app = typer.Typer(no_args_is_help=True)
+daemon_app.command()(daemon_clients.invite)
+daemon_app.command()(daemon_clients.clients)
+daemon_app.command()(daemon_clients.revoke)
+
+
+@daemon_app.command()
+def run(
+    device: Annotated[
+        str | None, typer.Option(help='"auto", "cpu", "cuda:0", "mps"; several with commas.')
+    ] = None,
+    keep_alive: Annotated[
+        float | None,
+        typer.Option(
+            "--keep-alive", metavar="SECONDS", help="Idle time until a model is unloaded; -1: never."
+        ),
+    ] = None,
+    listen: Annotated[str | None, typer.Option(help="Address to listen on; see docs/security.md.")] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the log on this terminal too.")
+    ] = False,
+) -> None:
+    """Run the daemon in this terminal until Ctrl-C."""
+    from selva_daemon.server.service import run_service  # noqa: PLC0415 - the help text needs no daemon
+
+    flags = {"device": device, "keep_alive_s": keep_alive, "listen": listen}
+    run_service(flags=flags, log_to_terminal=verbose)
+
+
+@daemon_app.command()
+def start(as_json: JsonOption = False) -> None:
+    """Start the daemon in the background, unless it runs."""
+    from selva_core.base.paths import AppPaths  # noqa: PLC0415
+    from selva_daemon.client.launch import start_daemon  # noqa: PLC0415 - the help text needs no daemon
+
+    start_daemon(AppPaths.find())
+    with connect() as client:
+        found = client.status()
+    if as_json:
+        say_json(found)
+    else:
+        say(f"the daemon runs (process {found.processes[0].pid}, {found.endpoints['jobs']})")
+
+
+@daemon_app.command()
+def stop(as_json: JsonOption = False) -> None:
+    """Stop the daemon: running jobs may end first, waiting ones stay queued."""
+    from selva_core.base.paths import AppPaths  # noqa: PLC0415
+    from selva_daemon.protocol.connection import process_is_alive  # noqa: PLC0415 - the help text needs no daemon
+    from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError  # noqa: PLC0415
+
+    try:
+        with connect() as client:
+            found = client.status()
+            client.shutdown()
+    except DaemonUnavailableError:
+        say_json({"stopped": False}) if as_json else say("no daemon is running")
+        return
+    if AppPaths.find().other_daemon is not None:
+        say_json({"stopped": True}) if as_json else say("the daemon on the other machine is stopping")
+        return
+    pid = found.processes[0].pid or 0
+    give_up_s = time.monotonic() + found.drain_timeout_s + STOP_EXTRA_S
+    while process_is_alive(pid):
+        if time.monotonic() > give_up_s:
+            raise DaemonTimeoutError(
+                f"the daemon (process {pid}) did not stop; end it by its process id", pid=pid
+            )
+        time.sleep(0.05)
+    say_json({"stopped": True}) if as_json else say("the daemon has stopped")
+
+
+@daemon_app.command()
+def status(as_json: JsonOption = False) -> None:
+    """Show endpoints, processes, device, models and queue."""
+    with connect() as client:
+        found = client.status()
+    say_json(found) if as_json else _show_status(found)
+
+
+@daemon_app.command()
+def metrics() -> None:
+    """Show numbers about the daemon in the Prometheus text format."""
+    with connect() as client:
+        sys.stdout.write(client.metrics())
+
+
+@daemon_app.command()
+def pause() -> None:
+    """Start no more jobs; running ones go on."""
+    with connect() as client:
+        client.pause()
+    say("paused; go on with: selva daemon resume")
+
+
+@daemon_app.command()
+def resume() -> None:
+    """Start jobs again; take the device back after a yield."""
+    with connect() as client:
+        client.resume()
+    say("running")
+
+
+@daemon_app.command(name="yield")
+def yield_device() -> None:
+    """Free the device at once; a running job goes back to the queue."""
+    with connect() as client:
+        client.yield_device()
+    say("the device is free; take it back with: selva daemon resume")
+
+
+@daemon_app.command()
+def logs(
+    job: Annotated[str | None, typer.Option("--job", metavar="ID", help="Only lines of one job.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the newest lines.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the daemon's log."""
+    from selva_core.base.paths import AppPaths  # noqa: PLC0415 - the help text needs no places
+
+    file = AppPaths.find().log_file
+    chosen = [line for line in _read_lines(file) if _is_about(line, job)]
+    if not chosen:
+        about = "" if job is None else f" about job {job}"
+        sys.stderr.write(f"selva: there is no line{about} in {file}\n")
+    for line in chosen[-lines:]:
+        _show_line(line, as_json=as_json)
+    if follow:
+        for line in _follow(file):
+            if _is_about(line, job):
+                _show_line(line, as_json=as_json)
+                sys.stdout.flush()
+
+
+def _is_about(line: dict[str, Any], job: str | None) -> bool:
+    """A line may be about several jobs; an id may be cut short."""
+    return job is None or any(job_id.startswith(job) for job_id in str(line.get("job_id") or "").split())
+
+
+def _show_status(found: DaemonStatus) -> None:
+    switches = [word for word in ("paused", "yielded", "draining") if getattr(found, word)]
+    say(", ".join([f"selva daemon {found.version}", f"up {span_words(found.uptime_s)}", *switches]))
+    say_table(["endpoint", "address"], list(found.endpoints.items()))
+    say_table(
+        ["process", "pid", "state", "memory", "jobs", "restarts"],
+        [
+            (
+                process.role,
+                process.pid or "-",
+                process.problem or process.state,
+                size_words(process.memory_bytes),
+                " ".join(process.job_ids) or "-",
+                process.restarts,
+            )
+            for process in found.processes
+        ],
+    )
+    say(f"device: {found.device}")
+    for model in found.models:
+        until = f", unloads in {span_words(model.unloads_in_s)}" if model.unloads_in_s is not None else ""
+        memory = (
+            f", {size_words(model.device_memory_bytes)} on the device" if model.device_memory_bytes else ""
+        )
+        say(f"model: {model.model}{memory}{until}")
+        for notice in model.notices:
+            say(f"  note: {notice}")
+    say("queue: " + ", ".join(f"{count} {state}" for state, count in found.queue.items()))
+
+
+def _read_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of the rotated files and of the present one, oldest first."""
+    rotated = sorted(file.parent.glob(f"{file.name}.*"), reverse=True)
+    for part in [*rotated, file]:
+        try:
+            text = part.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            continue
+        yield from _parse_lines(text)
+
+
+def _parse_lines(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = {"message": line}
+        if isinstance(value, dict):
+            yield value
+
+
+def _follow(file: Path) -> Iterator[dict[str, Any]]:
+    """New lines as they come; a rotation begins the file anew."""
+    position = file.stat().st_size if file.exists() else 0
+    while True:
+        time.sleep(FOLLOW_EVERY_S)
+        size_bytes = file.stat().st_size if file.exists() else 0
+        if size_bytes < position:
+            position = 0
+        if size_bytes == position:
+            continue
+        with file.open("rb") as stream:
+            stream.seek(position)
+            complete, _, rest = stream.read().rpartition(b"\n")
+        position = size_bytes - len(rest)
+        yield from _parse_lines(complete.decode("utf-8", errors="replace"))
+
+
+def _show_line(line: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        say_json(line)
+        return
+    job = f" [{line['job_id']}]" if line.get("job_id") else ""
+    say(f"{line.get('time', '-')} {line.get('level', '-'):7}{job} {line.get('message', '')}")
+    if "traceback" in line:
+        say(line["traceback"])

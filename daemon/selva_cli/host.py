@@ -1,0 +1,123 @@
+"""`selva host`: what host applications call, and putting our scripts into them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from selva_cli.console import JsonOption, say, say_json
+from selva_cli.host_resolve import resolve
+
+# Host -> the module that installs into it; it has install(resource_path) and remove(resource_path), each giving reports
+# with resource_path, done and left.
+HOSTS = {
+    "reaper": "selva_plugins.hosts.reaper.install",
+    "resolve": "selva_plugins.hosts.resolve.install",
+}
+
+# Host -> the module that can say whether all is well; it has check_setup(resource_path), giving facts with title, text
+# and level (ok, warning, fault).
+CHECKS = {
+    "reaper": "selva_plugins.hosts.reaper.check",
+    "resolve": "selva_plugins.hosts.resolve.check",
+}
+EXIT_FAULTY = 1
+
+host_app = typer.Typer(no_args_is_help=True)
+host_app.command()(resolve)
+
+HostArgument = Annotated[str, typer.Argument(metavar="HOST", help=f"One of: {', '.join(HOSTS)}.")]
+ResourcePathOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--resource-path",
+        metavar="DIR",
+        help="The host's own folder, for portable installations. By default all that are found.",
+    ),
+]
+
+StartupOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--startup/--no-startup",
+        help="REAPER: when it starts, offer stems that became ready while it was closed (one line in __startup.lua).",
+        show_default=False,
+    ),
+]
+
+
+@host_app.command()
+def reaper(
+    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="The folder of a request.")],
+) -> None:
+    """Answer a request of the REAPER scripts; they start this themselves."""
+    from selva_plugins.bridge import answer_request  # noqa: PLC0415 - --help stays light
+
+    answer_request(request.absolute())
+
+
+@host_app.command()
+def install(
+    host: HostArgument,
+    resource_path: ResourcePathOption = None,
+    startup: StartupOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put Selva's scripts into a host application. Doing it again repairs, and changes nothing else."""
+    if startup is None:
+        reports = _find(host).install(resource_path)
+    elif host == "reaper":
+        reports = _find(host).install(resource_path, at_startup=startup)
+    else:
+        raise typer.BadParameter("only reaper has a start-up script; leave out --startup")
+    _tell(reports, as_json=as_json)
+
+
+@host_app.command()
+def remove(host: HostArgument, resource_path: ResourcePathOption = None, as_json: JsonOption = False) -> None:
+    """Take Selva's scripts out of a host application; projects and stems stay."""
+    _tell(_find(host).remove(resource_path), as_json=as_json)
+
+
+@host_app.command()
+def check(
+    host: Annotated[str, typer.Argument(metavar="HOST", help=f"One of: {', '.join(CHECKS)}.")],
+    resource_path: ResourcePathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a host application, its scripts, the daemon and the models fit together; status 1 when not."""
+    facts = _find(host, CHECKS).check_setup(resource_path)
+    if as_json:
+        say_json(facts)
+    else:
+        for fact in facts:
+            say(f"{fact['level']:<8} {fact['title']}: {fact['text']}")
+    if any(fact["level"] == "fault" for fact in facts):
+        raise typer.Exit(EXIT_FAULTY)
+
+
+def _find(host: str, modules: Mapping[str, str] = HOSTS) -> Any:
+    if host not in modules:
+        raise typer.BadParameter(f"no host is called {host!r} here; there are {', '.join(modules)}")
+    return importlib.import_module(modules[host])
+
+
+def _tell(reports: list[Any], *, as_json: bool) -> None:
+    if as_json:
+        say_json(
+            [
+                {"resource_path": str(report.resource_path), "done": report.done, "left": report.left}
+                for report in reports
+            ]
+        )
+        return
+    for report in reports:
+        say(f"{report.resource_path}")
+        for sentence in report.done:
+            say(f"  {sentence}")
+        for sentence in report.left:
+            say(f"  still to do: {sentence}")

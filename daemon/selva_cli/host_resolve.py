@@ -1,0 +1,243 @@
+"""`selva host resolve`, and `selva render --host resolve`: DaVinci Resolve from the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from selva_cli.console import say, say_json
+
+if TYPE_CHECKING:
+    from selva_cli.timeline_options import RenderChoices, SpottingChoices
+    from selva_plugins.hosts.resolve.headless import StudioRender, TimelineResult
+    from selva_plugins.progress import RequestProgress
+
+WatchOption = Annotated[bool, typer.Option("--watch", help="Keep answering until Ctrl-C; without it, once.")]
+IdleExitOption = Annotated[
+    float | None,
+    typer.Option("--idle-exit", metavar="SECONDS", help="Leave after so long without anything to do."),
+]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--resource-path",
+        metavar="DIR",
+        help="The folder Fusion of one Resolve; by default all of this user.",
+    ),
+]
+DefaultModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="ID", help="A row of `selva models list`.")
+]
+DefaultSeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of the first take.")]
+DefaultHandlesOption = Annotated[
+    str, typer.Option("--handles", metavar="SECONDS", help="Sound before and after each clip, for trimming.")
+]
+DefaultAvoidOption = Annotated[
+    str, typer.Option("--negative", metavar="TEXT", help="What must not be heard.")
+]
+HostOption = Annotated[
+    str | None,
+    typer.Option(
+        "--host",
+        metavar="HOST",
+        help="Render what is open in a host application instead of a file: resolve (Studio).",
+    ),
+]
+TimelineOption = Annotated[
+    list[str],
+    typer.Option(
+        "--timeline", metavar="NAME", help="With --host: a timeline of the project; by default the open one."
+    ),
+]
+AllTimelinesOption = Annotated[
+    bool, typer.Option("--all-timelines", help="With --host: every timeline of the project.")
+]
+MarkStemsOption = Annotated[
+    bool, typer.Option("--mark-stems", help="Leave a marker on the host's timeline where stems were made.")
+]
+ReplaceOption = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="In a host: earlier stems in the same place, untouched since, give way to new ones."
+    ),
+]
+RemoveStemsOption = Annotated[
+    bool,
+    typer.Option(
+        "--remove-stems", help="Studio: take away what Selva placed on the timeline that is open, and leave."
+    ),
+]
+
+_REMOVED = ("stem", "track", "marker", "clip")
+
+
+def resolve(  # noqa: PLR0917 - typer calls it by keyword
+    watch: WatchOption = False,
+    idle_exit: IdleExitOption = None,
+    resource_path: FolderOption = None,
+    model: DefaultModelOption = None,
+    seed: DefaultSeedOption = None,
+    handles: DefaultHandlesOption = "0",
+    negative: DefaultAvoidOption = "",
+    mark_stems: MarkStemsOption = False,
+    replace: ReplaceOption = False,
+    remove_stems: RemoveStemsOption = False,
+) -> None:
+    """Answer the agent inside DaVinci Resolve (Workspace > Scripts > Selva)."""
+    if remove_stems:
+        _remove_stems()
+        return
+    from selva_plugins.hosts.resolve.install import choose_homes  # noqa: PLC0415 - --help stays light
+    from selva_plugins.hosts.resolve.watch import run_watch  # noqa: PLC0415
+
+    wishes = {
+        "model": model or "",
+        "seed": "" if seed is None else str(seed),
+        "handles_s": handles,
+        "avoid": negative,
+    }
+    homes = choose_homes(resource_path)
+    for home in homes:
+        say(f"{home.label}: waiting for Workspace > Scripts > Selva, at {home.exchange.folder}")
+    with suppress(KeyboardInterrupt):
+        run_watch(
+            homes,
+            say=_say_now,
+            defaults=wishes,
+            marks_stems=mark_stems,
+            replaces=replace,
+            idle_exit_s=idle_exit if watch else 0.0,
+        )
+
+
+def _say_now(text: str) -> None:
+    say(f"{time.strftime('%H:%M:%S')}  {text}")
+
+
+def _remove_stems() -> None:
+    """Take back what Selva placed on the timeline that is open in Studio."""
+    from selva_plugins.hosts.resolve.studio import StudioBridge  # noqa: PLC0415
+
+    with StudioBridge() as studio:
+        removed = studio.remove()
+    counts = (f"{removed[f'{noun}s']} {noun}{'s' if removed[f'{noun}s'] != 1 else ''}" for noun in _REMOVED)
+    say(f"removed: {', '.join(counts)}")
+    if removed["kept"]:
+        say(f"kept: {removed['kept']}, because their track is locked")
+
+
+def run_render_in_host(
+    host: str,
+    spotting: SpottingChoices,
+    making: RenderChoices,
+    *,
+    timelines: list[str],
+    all_timelines: bool,
+    stems_folder: Path | None,
+    marks_stems: bool,
+    replaces: bool,
+    as_json: bool,
+    context: typer.Context,
+) -> None:
+    """Render timelines of the project that is open in Resolve Studio and place the stems; one after the
+    other.
+    """
+    if host != "resolve":
+        raise typer.BadParameter(f"only resolve can be rendered from outside; got {host!r}")
+    from selva_cli.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors  # noqa: PLC0415
+    from selva_plugins.hosts.resolve.headless import choose_timelines, render_timelines  # noqa: PLC0415
+    from selva_plugins.hosts.resolve.studio import StudioBridge  # noqa: PLC0415
+
+    results = []
+    with report_errors(as_json=as_json), StudioBridge() as studio, _shown_progress() as show:
+        wanted = _build_studio_render(spotting, making, stems_folder=stems_folder, context=context)
+        wanted = dataclasses.replace(wanted, marks_stems=marks_stems, replaces=replaces)
+        chosen = choose_timelines(studio, timelines, all_of_them=all_timelines)
+        for result in render_timelines(studio, chosen, wanted, on_progress=show):
+            if result.refusal is not None and len(chosen) == 1:
+                raise result.refusal
+            results.append(result)
+            if not as_json:
+                _tell(result)
+    if as_json:
+        say_json([_describe(result) for result in results])
+    if not all(result.is_whole for result in results):
+        raise typer.Exit(EXIT_PARTLY_FAILED if any(r.num_placed for r in results) else EXIT_REFUSED)
+
+
+def _build_studio_render(
+    spotting: SpottingChoices,
+    making: RenderChoices,
+    *,
+    stems_folder: Path | None,
+    context: typer.Context,
+) -> StudioRender:
+    """Raises TimelineError. A sample rate that was not typed is the timeline's."""
+    from selva_core.engine import SamplingSettings  # noqa: PLC0415
+    from selva_otio import SpotOptions  # noqa: PLC0415
+    from selva_otio.time.clock import parse_seconds  # noqa: PLC0415
+    from selva_plugins.form import HostForm  # noqa: PLC0415
+    from selva_plugins.hosts.resolve.headless import StudioRender  # noqa: PLC0415
+
+    return StudioRender(
+        wishes=HostForm(
+            sounds=tuple(spotting.parse_tracks()),
+            num_takes=making.takes,
+            seed=making.seed,
+            handles_s=parse_seconds(spotting.handles),
+            model=making.model,
+        ),
+        stems_folder=stems_folder,
+        cue_sheet=spotting.cues,
+        options=SpotOptions(
+            video_track=spotting.video_track,
+            use_markers=spotting.use_markers,
+            marker_colour=spotting.marker_colour,
+        ),
+        sampling=SamplingSettings(num_steps=making.num_steps, guidance=making.guidance),
+        sample_rate_hz=making.sample_rate_hz if _is_typed(context, "sample_rate_hz") else None,
+    )
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+
+
+@contextmanager
+def _shown_progress() -> Iterator[Callable[[RequestProgress], None]]:
+    """One line on standard error that says what is being done; none where that is no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - slow to load
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _progress: None
+        return
+    with console.status("asking Resolve") as status:
+        yield lambda progress: status.update(Text(f"{100 * progress.fraction:.0f} %  {progress.message}"))
+
+
+def _describe(result: TimelineResult) -> dict[str, object]:
+    told: dict[str, object] = {
+        "timeline": result.timeline_name,
+        "notices": list(result.notices),
+        **result.report,
+    }
+    if result.refusal is not None:
+        told["error"] = {"code": result.refusal.code, "message": result.refusal.message}
+    return told
+
+
+def _tell(result: TimelineResult) -> None:
+    if result.refusal is not None:
+        say(f"{result.timeline_name}: nothing placed: {result.refusal.message}")
+        return
+    say(f"{result.timeline_name}: {result.num_placed} of {len(result.report['stems'])} stems placed")
+    for notice in result.notices:
+        say(f"  {notice}")

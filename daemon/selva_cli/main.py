@@ -1,0 +1,104 @@
+"""The command `selva`. Each command imports what it needs when it runs, so that `selva --help` is quick."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+import selva_core
+from selva_cli import daemon, jobs, models, overview, render, spot, watch
+from selva_cli.cache import cache_app
+from selva_cli.host import host_app
+from selva_core.base.errors import SelvaError
+
+EXIT_REFUSED = 1
+EXIT_FAULT = 70
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="selva",
+    help="One aligned stem per prompt, each on its own track.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(render.render)
+app.command()(render.stems)
+app.command()(spot.spot)
+app.command()(watch.watch)
+app.command()(overview.overview)
+app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")
+app.add_typer(jobs.jobs_app, name="jobs", help="List, watch, cancel and retry jobs.")
+app.add_typer(models.models_app, name="models", help="Which models there are and which are installed.")
+app.add_typer(
+    host_app, name="host", help="Put Selva into REAPER and DaVinci Resolve, check it, and what they call."
+)
+app.add_typer(cache_app, name="cache", help="How much the caches hold; empty them.")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"selva {selva_core.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave."),
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Run the command line: one clear line on standard error and a non-zero exit when something is wrong."""
+    _make_output_safe()
+    try:
+        app()
+    except SelvaError as error:
+        sys.stderr.write(f"selva: {error.message}\n")
+        sys.exit(EXIT_REFUSED)
+    except KeyboardInterrupt:
+        sys.stderr.write("selva: interrupted\n")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        _leave_closed_pipe()
+    except Exception as error:
+        sys.stderr.write(
+            f"selva: a fault in this program ({type(error).__name__}: {error}); {_keep_traceback()}\n"
+        )
+        sys.exit(EXIT_FAULT)
+
+
+def _make_output_safe() -> None:
+    """A console that cannot show a character shows an escape instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _leave_closed_pipe() -> None:
+    """The reader of our output has gone, as in `selva jobs list | head`: no more output, no complaint."""
+    with contextlib.suppress(OSError):
+        sys.stdout.close()
+    sys.exit(EXIT_REFUSED)
+
+
+def _keep_traceback() -> str:
+    from selva_core.base.paths import AppPaths, ensure_private_folder  # noqa: PLC0415 - only when something is wrong
+
+    try:
+        folder = AppPaths.find().state
+        ensure_private_folder(folder)
+        file = folder / "command-line-fault.log"
+        file.write_text(traceback.format_exc(), encoding="utf-8")
+    except (OSError, SelvaError):
+        return "its details could not be written down"
+    return f"details: {file}"

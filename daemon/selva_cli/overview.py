@@ -1,0 +1,52 @@
+"""`selva overview`: a picture of what a render made."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from selva_cli.console import JsonOption, say, say_json
+from selva_core.base.errors import SelvaError
+
+
+class DrawingUnavailableError(SelvaError):
+    """The library that draws is not installed."""
+
+    code = "drawing-unavailable"
+
+
+def overview(
+    timeline: Annotated[
+        Path, typer.Argument(metavar="OUT.otio", help="A timeline that `selva render` wrote.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="PICTURE.png", help="The picture to write.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Draw the picture strip, the stems' waveforms and the cue spans on one time axis."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise DrawingUnavailableError(
+            "drawing needs matplotlib; install it with: pip install 'selva-bridge[plot]'"
+        )
+    from selva_cli.error_reporting import report_errors  # noqa: PLC0415 - not for --help
+    from selva_render.overview import draw_overview  # noqa: PLC0415
+    from selva_render.overview_sources import collect_overview  # noqa: PLC0415
+
+    with report_errors(as_json=as_json):
+        collected = collect_overview(timeline)
+        draw_overview(
+            collected.title, collected.strip, collected.lanes, end_s=collected.end_s, out_path=output
+        )
+    for line in collected.missing:
+        sys.stderr.write(f"selva: {line}\n")
+    if as_json:
+        say_json(
+            {"picture": str(output), "stem_tracks": len(collected.lanes), "missing": list(collected.missing)}
+        )
+    else:
+        say(f"{output}")

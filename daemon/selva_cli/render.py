@@ -1,0 +1,148 @@
+"""`selva render` and `selva stems` as they are typed; what they do is in render_commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from selva_cli.host_resolve import (
+    AllTimelinesOption,
+    HostOption,
+    MarkStemsOption,
+    ReplaceOption,
+    TimelineOption,
+    run_render_in_host,
+)
+from selva_cli.option_groups import takes_groups
+from selva_cli.timeline_options import (
+    FrameRateOption,
+    JsonOption,
+    MissingImagesOption,
+    NegativeOption,
+    ReadingChoices,
+    RenderChoices,
+    SpottingChoices,
+    TrackOption,
+    is_bundle,
+    refuse_wishes_beside_bundle,
+)
+
+CutOrNothing = Annotated[
+    Path | None,
+    typer.Argument(metavar="[CUT.otio]", help="The timeline; it is read, never changed.", show_default=False),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="OUT.otio", help="The timeline to write.")
+]
+StemsFolderOption = Annotated[
+    Path | None,
+    typer.Option("--stems-dir", metavar="DIR", help="Where stems go. By default in stems beside OUT.otio."),
+]
+ForOption = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="HOST",
+        help="Write what a host's importer needs: resolve, premiere, kdenlive, reaper or protools.",
+    ),
+]
+
+
+@takes_groups
+def render(
+    context: typer.Context,
+    *,
+    cut: CutOrNothing = None,
+    output: OutputOption = None,
+    spotting: SpottingChoices,
+    stems_dir: StemsFolderOption = None,
+    making: RenderChoices,
+    for_host: ForOption = None,
+    reading: ReadingChoices,
+    host: HostOption = None,
+    timelines: TimelineOption = [],  # noqa: B006 - typer copies it
+    all_timelines: AllTimelinesOption = False,
+    mark_stems: MarkStemsOption = False,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make stems for every clip of a cut, and write the cut with the stems on their own tracks.
+
+    A request bundle (CUT.selva, CUT.selvaz) says itself what is heard; its stems lie in it, and -o may be left out.
+    With --host, the cut is the timeline that is open in a host application, and the stems are placed on it.
+    """
+    if cut is not None and is_bundle(cut):
+        from selva_cli import bundles  # noqa: PLC0415 - --help stays light
+
+        refuse_wishes_beside_bundle(context)
+        bundles.run_render_bundle(cut, output, model=making.model, host=for_host, as_json=as_json)
+    elif host is not None:
+        if cut is not None or output is not None or for_host is not None:
+            raise typer.BadParameter(
+                "--host renders the timeline that is open there; leave out CUT.otio, -o and --for"
+            )
+        if making.naming != "timecode" or making.c2pa is not None:
+            raise typer.BadParameter("--naming and --c2pa are for cuts; with --host, leave them out")
+        run_render_in_host(
+            host,
+            spotting,
+            making,
+            timelines=timelines,
+            all_timelines=all_timelines,
+            stems_folder=stems_dir,
+            marks_stems=mark_stems,
+            replaces=replace,
+            as_json=as_json,
+            context=context,
+        )
+    elif cut is None or output is None:
+        raise typer.BadParameter(
+            "name a timeline and where to write it, CUT.otio -o OUT.otio; or --host resolve"
+        )
+    else:
+        from selva_cli import render_commands  # noqa: PLC0415
+
+        wanted = render_commands.OutputOptions(
+            output=output, stems_folder=stems_dir or output.parent / "stems", host=for_host
+        )
+        render_commands.run_render(cut, wanted, spotting, making, reading, as_json=as_json)
+
+
+@takes_groups
+def stems(
+    *,
+    video: Annotated[
+        Path,
+        typer.Argument(
+            metavar="VIDEO", help="A media file with a moving picture, or images: frame.%04d.png."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where stems go.")],
+    tracks: TrackOption = [],  # noqa: B006 - typer copies it
+    negatives: NegativeOption = [],  # noqa: B006
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--start",
+            metavar="S",
+            help="Begin here: seconds, a fraction or a timecode. By default at its start.",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="S", help="End here. By default at the end of the file.")
+    ] = None,
+    frame_rate: FrameRateOption = "25",
+    missing_images: MissingImagesOption = "error",
+    making: RenderChoices,
+    as_json: JsonOption = False,
+) -> None:
+    """Make stems for one media file."""
+    from selva_cli import render_commands  # noqa: PLC0415
+
+    spotting = SpottingChoices(tracks=tracks, negatives=negatives)
+    look = render_commands.SpotChoices(
+        start=start, end=end, frame_rate=frame_rate, missing_images=missing_images
+    )
+    render_commands.run_stems(video, output, spotting, making, look, as_json=as_json)

@@ -1,0 +1,48 @@
+"""`selva spot`: what would be rendered, before anything is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from selva_cli.option_groups import takes_groups
+from selva_cli.timeline_options import (
+    CutArgument,
+    JsonOption,
+    ModelOption,
+    ReadingChoices,
+    SpottingChoices,
+    TakesOption,
+    is_bundle,
+    refuse_wishes_beside_bundle,
+)
+
+
+@takes_groups
+def spot(
+    context: typer.Context,
+    *,
+    cut: CutArgument,
+    spotting: SpottingChoices,
+    takes: TakesOption = 1,
+    model: ModelOption = None,
+    reading: ReadingChoices,
+    as_json: JsonOption = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a cue sheet that can be edited and given to --cues.")
+    ] = False,
+) -> None:
+    """Show the cues of a cut: which sound, where, from which picture. Nothing is rendered."""
+    if as_json and as_csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+    if is_bundle(cut):
+        from selva_cli import bundles  # noqa: PLC0415 - --help stays light
+
+        refuse_wishes_beside_bundle(context)
+        bundles.run_spot_bundle(cut, model=model, as_json=as_json, as_csv=as_csv)
+        return
+    from selva_cli import render_commands  # noqa: PLC0415
+
+    shown = render_commands.ShownCues(model=model, num_takes=takes, as_json=as_json, as_csv=as_csv)
+    render_commands.run_spot(cut, spotting, reading, shown)

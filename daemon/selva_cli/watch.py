@@ -1,0 +1,77 @@
+"""`selva watch`: render what is put into a folder."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from selva_cli.timeline_options import (
+    GuidanceOption,
+    HandlesOption,
+    ModelOption,
+    SampleRateOption,
+    SeedOption,
+    StepsOption,
+    TakesOption,
+)
+
+EXIT_PARTLY_FAILED = 3
+
+
+def watch(  # noqa: PLR0917 - typer calls it by keyword
+    inbox: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to watch.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="RESULTS", help="Where results go.")],
+    model: ModelOption = None,
+    takes: TakesOption = 1,
+    seed: SeedOption = 42,
+    handles: HandlesOption = "0",
+    sample_rate: SampleRateOption = 48_000,
+    steps: StepsOption = 25,
+    guidance: GuidanceOption = 4.5,
+    once: Annotated[
+        bool, typer.Option("--once", help="Render what is there now, and leave; 3 when something failed.")
+    ] = False,
+) -> None:
+    """Render what is put into a folder: bundles, and timelines or videos with a cue sheet of the same name.
+
+    Each is rendered once, when its files have come to rest, after the jobs of people who wait. Ctrl-C stops.
+    """
+    from selva_cli.error_reporting import report_errors  # noqa: PLC0415
+    from selva_core.engine import SamplingSettings  # noqa: PLC0415
+    from selva_otio import SpotOptions  # noqa: PLC0415 - --help stays light
+    from selva_otio.time.clock import parse_seconds  # noqa: PLC0415
+    from selva_render.watch.folder import WatchFolder  # noqa: PLC0415
+    from selva_render.watch.rendering import WatchSettings  # noqa: PLC0415
+
+    with report_errors(as_json=False):
+        settings = WatchSettings(
+            model=model,
+            num_takes=takes,
+            seed=seed,
+            sample_rate_hz=sample_rate,
+            sampling=SamplingSettings(num_steps=steps, guidance=guidance),
+            spot_options=SpotOptions(handles_s=parse_seconds(handles)),
+        )
+        folder = WatchFolder(inbox, output, settings, say=_say_at_once)
+        settings.for_folder(output)
+        if not once:
+            _say_at_once(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
+        before = signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # a service is stopped as by Ctrl-C
+        try:
+            folder.run(once=once)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    if folder.num_failed:
+        raise typer.Exit(EXIT_PARTLY_FAILED)
+
+
+def _say_at_once(line: str) -> None:
+    """Also into a pipe or a log, where whoever looks wants to see it now."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

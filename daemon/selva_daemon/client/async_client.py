@@ -1,0 +1,186 @@
+"""The client for asyncio programs: the calls and the watching of `selva_daemon.client.client`, awaited.
+
+    async with await AsyncClient.connect(start_if_needed=True) as client:
+        submitted = await client.submit(request)
+        async for status in client.events(submitted.job_id):
+            print(status.stage, f"{status.fraction:.0%}")
+
+On Windows, ZeroMQ needs asyncio's selector event loop (asyncio.WindowsSelectorEventLoopPolicy).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import TypeVar
+
+import zmq
+import zmq.asyncio
+
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import ANSWER_TIMEOUT_S
+from selva_daemon.client.job_watch import JobWatch
+from selva_daemon.client.launch import start_daemon
+from selva_daemon.client.transport import ClientTransport, PollRequest, ProtocolSteps, ReadySockets
+from selva_daemon.protocol import requests as calls
+from selva_daemon.protocol.errors import DaemonUnavailableError
+from selva_daemon.protocol.job import JobRequest
+from selva_daemon.protocol.requests import Call, HelloReply
+from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, Submitted
+
+__all__ = ["AsyncClient"]
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """As `Client`, whose methods say what each call does and raises; for one event loop, any number of tasks.
+
+    Requests of several tasks take turns on one connection; each watch has a connection of its own.
+    """
+
+    def __init__(self, places: AppPaths, *, timeout_s: float) -> None:
+        self._places = places
+        self._timeout_s = timeout_s
+        self._line = ClientTransport(places.connection_file)
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def connect(
+        cls,
+        *,
+        start_if_needed: bool = False,
+        places: AppPaths | None = None,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> AsyncClient:
+        client = cls(places or AppPaths.find(), timeout_s=timeout_s)
+        try:
+            await client._open(start_if_needed=start_if_needed)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    async def _open(self, *, start_if_needed: bool) -> None:
+        try:
+            await self._greet()
+        except DaemonUnavailableError:
+            if not start_if_needed:
+                raise
+            await asyncio.to_thread(start_daemon, self._places)
+            await self._greet()
+
+    async def _greet(self) -> None:
+        self.daemon: HelloReply = await run_steps(self._line.open(timeout_s=self._timeout_s))
+
+    def close(self) -> None:
+        self._line.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def submit(self, request: JobRequest) -> Submitted:
+        return await self._ask(calls.submit(request))
+
+    async def job(self, job_id: str) -> JobStatus:
+        return await self._ask(calls.job(job_id))
+
+    async def jobs(self, *, states: Sequence[str] = STATES, limit: int = 100) -> list[JobStatus]:
+        return await self._ask(calls.jobs(states=states, limit=limit))
+
+    def events(self, job_id: str, *, timeout_s: float | None = None) -> AsyncIterator[JobStatus]:
+        return self.watch([job_id], timeout_s=timeout_s)
+
+    async def watch(
+        self, job_ids: Sequence[str], *, timeout_s: float | None = None
+    ) -> AsyncIterator[JobStatus]:
+        line = ClientTransport(self._places.connection_file)
+        steps = JobWatch(line, job_ids, timeout_s=timeout_s).steps()
+        try:
+            await run_steps(line.open(timeout_s=self._timeout_s))
+            ready: ReadySockets | None = None
+            while True:
+                try:
+                    step = next(steps) if ready is None else steps.send(ready)
+                except StopIteration:
+                    return
+                if isinstance(step, JobStatus):
+                    ready = None
+                    yield step
+                else:
+                    ready = await _wait(step)
+        finally:
+            steps.close()
+            line.close()
+
+    async def wait(self, job_id: str, *, timeout_s: float | None = None) -> JobStatus:
+        statuses = [status async for status in self.events(job_id, timeout_s=timeout_s)]
+        return statuses[-1]
+
+    async def cancel(self, *job_ids: str) -> dict[str, str]:
+        return await self._ask(calls.cancel(job_ids))
+
+    async def cancel_all(self) -> dict[str, str]:
+        return await self._ask(calls.cancel_all())
+
+    async def retry(self, job_id: str) -> JobStatus:
+        return await self._ask(calls.retry(job_id))
+
+    async def move(self, *job_ids: str, to: str) -> dict[str, int]:
+        return await self._ask(calls.move(job_ids, to=to))
+
+    async def clear(self) -> int:
+        return await self._ask(calls.clear())
+
+    async def status(self) -> DaemonStatus:
+        return await self._ask(calls.status())
+
+    async def metrics(self) -> str:
+        return await self._ask(calls.metrics())
+
+    async def pause(self) -> None:
+        await self._ask(calls.order("pause"))
+
+    async def yield_device(self) -> None:
+        await self._ask(calls.order("yield"))
+
+    async def resume(self) -> None:
+        await self._ask(calls.order("resume"))
+
+    async def shutdown(self) -> None:
+        await self._ask(calls.order("shutdown"))
+
+    async def _ask(self, call: Call[T]) -> T:
+        async with self._turn:
+            return await run_steps(self._line.exchange(call, timeout_s=self._timeout_s))
+
+
+async def run_steps(steps: ProtocolSteps[T]) -> T:
+    """Drive a generator of `line` to its end without blocking the event loop."""
+    try:
+        wait = next(steps)
+        while True:
+            wait = steps.send(await _wait(wait))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        steps.close()
+
+
+async def _wait(wait: PollRequest) -> ReadySockets:
+    if not wait.sockets:
+        await asyncio.sleep(wait.timeout_s)
+        return ()
+    poller = zmq.asyncio.Poller()
+    for socket in wait.sockets:
+        poller.register(socket, zmq.POLLIN)
+    found = dict(await poller.poll(math.ceil(wait.timeout_s * 1000)))
+    return [socket for socket in wait.sockets if socket in found]

@@ -1,0 +1,145 @@
+"""Starting the daemon as a process of its own, which outlives whoever started it, on every system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from selva_core.base.errors import LockHeldError
+from selva_core.base.file_lock import FileLock
+from selva_core.base.paths import AppPaths, ensure_private_folder
+from selva_daemon.protocol.connection import process_is_alive, read_connection
+from selva_daemon.protocol.errors import ALREADY_RUNNING, DaemonStartError, DaemonUnavailableError
+
+START_TIMEOUT_S = 30.0
+LOOK_EVERY_S = 0.02
+SHOWN_LOG_CHARS = 2_000
+
+
+def start_daemon(places: AppPaths, *, timeout_s: float = START_TIMEOUT_S) -> int:
+    """Start a daemon and wait until it listens; returns its process id. A daemon that already listens is left
+    alone. Raises DaemonStartError with the daemon's last words, StorageError, ConfigurationError.
+    """
+    places.require_own_daemon()
+    ensure_private_folder(places.state)
+    if (listening := _listening_pid(places)) is not None:
+        return listening
+    first_words = places.state / "start.log"
+    give_up_s = time.monotonic() + timeout_s
+    while True:
+        if (listening := _launch_and_wait(places, first_words, give_up_s)) is not None:
+            return listening
+        words = first_words.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN_LOG_CHARS:]
+        words = words.removeprefix("selva: ")
+        if ALREADY_RUNNING not in words or time.monotonic() >= give_up_s:
+            break
+        if (listening := _wait_for_lock(places, give_up_s)) is not None:
+            return listening
+    raise DaemonStartError(
+        f"the daemon did not start: {words or f'no answer in {timeout_s:g} s'} (log: {places.log_file})",
+        log_file=str(places.log_file),
+    )
+
+
+def _wait_for_lock(places: AppPaths, give_up_s: float) -> int | None:
+    """Wait while another daemon holds the lock and does not listen: it is starting, and then its process id is
+    returned, or it is ending, and then None is.
+    """
+    lock = FileLock(places.lock_file)
+    while time.monotonic() < give_up_s:
+        if (listening := _listening_pid(places)) is not None:
+            return listening
+        with contextlib.suppress(LockHeldError):
+            lock.acquire()
+            lock.release()
+            return None
+        time.sleep(LOOK_EVERY_S)
+    return None
+
+
+def _launch_and_wait(places: AppPaths, first_words: Path, give_up_s: float) -> int | None:
+    """The process id of a daemon that listens, this one or another; None when this one died or the time is up."""
+    pid = _launch_detached(places, first_words)
+    while time.monotonic() < give_up_s:
+        was_alive = process_is_alive(pid)
+        if (listening := _listening_pid(places)) is not None:
+            return listening
+        if not was_alive:
+            return None
+        time.sleep(LOOK_EVERY_S)
+    return None
+
+
+def _launch_detached(places: AppPaths, first_words: Path) -> int:
+    """Through a process in between, which ends at once: so the daemon is nobody's child."""
+    command = [python_executable(), "-m", "selva_daemon.client.launch", str(first_words)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module under our own interpreter
+            command,
+            cwd=places.state,
+            env=_environment(places),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            **_no_window(),
+        )
+        return int(done.stdout)
+    except (OSError, ValueError, subprocess.CalledProcessError) as exc:
+        raise DaemonStartError(f"the daemon did not start: {' '.join(command)} failed: {exc}") from exc
+
+
+def _listening_pid(places: AppPaths) -> int | None:
+    try:
+        connection = read_connection(places.connection_file)
+    except DaemonUnavailableError:
+        return None
+    return connection.pid if connection.process_is_alive else None
+
+
+def python_executable() -> str:
+    """The interpreter to run our modules with; inside a host application `sys.executable` is the host itself."""
+    if Path(sys.executable).stem.lower().startswith("python"):
+        return sys.executable
+    name = "python.exe" if sys.platform == "win32" else "bin/python3"
+    return str(Path(sys.prefix) / name)
+
+
+def _environment(places: AppPaths) -> dict[str, str]:
+    return {
+        **os.environ,
+        "SELVA_STATE_DIR": str(places.state),
+        "SELVA_CACHE_DIR": str(places.cache),
+        "SELVA_CONFIG_DIR": str(places.config),
+    }
+
+
+def _no_window() -> dict[str, Any]:
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NO_WINDOW}
+    return {}
+
+
+def _spawn(first_words: Path) -> int:
+    """A session of its own: closing the terminal or the host that started the daemon does not end it."""
+    command = [python_executable(), "-m", "selva_daemon.server.service"]
+    with first_words.open("wb") as output:
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+        if sys.platform != "win32":
+            return subprocess.Popen(command, start_new_session=True, **streams).pid  # noqa: S603
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+        try:
+            leave_job = flags | subprocess.CREATE_BREAKAWAY_FROM_JOB
+            return subprocess.Popen(command, creationflags=leave_job, **streams).pid  # noqa: S603
+        except PermissionError:  # the job the host runs in does not let its processes leave
+            return subprocess.Popen(command, creationflags=flags, **streams).pid  # noqa: S603
+
+
+if __name__ == "__main__":
+    sys.stdout.write(str(_spawn(Path(sys.argv[1]))))
+    sys.stdout.flush()
+    os._exit(0)  # without waiting for, or complaining about, the daemon

@@ -1,0 +1,364 @@
+"""The queue on disk: SQLite in WAL mode, written before anything is acknowledged.
+
+Only the server's main thread uses a JobQueue. States: queued → running → done, failed or cancelled; a
+running job whose worker or server died is queued again. Order is by number, never by clock, so that changes
+of the clock change nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from selva_core.base.errors import SelvaError, StorageError
+from selva_daemon.jobs.scheduling import FairScheduler, QueueHead, can_batch
+from selva_daemon.jobs.stored_job import StoredJob
+from selva_daemon.protocol.errors import (
+    JobStateError,
+    QueueFullError,
+    UnknownJobError,
+    WorkerDiedError,
+    to_wire,
+)
+from selva_daemon.protocol.job import PRIORITIES, JobRequest
+from selva_daemon.protocol.status import CANCELLED, DONE, FAILED, FINISHED_STATES, QUEUED, RUNNING, STATES
+
+SCHEMA_VERSION = 1
+MAX_WORKER_DEATHS = 2
+MAX_INTERRUPTIONS = 5
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id TEXT NOT NULL UNIQUE,
+    client TEXT NOT NULL,
+    session TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    label TEXT NOT NULL,
+    model TEXT NOT NULL,
+    num_stems INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    rank INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    worker_deaths INTEGER NOT NULL DEFAULT 0,
+    interruptions INTEGER NOT NULL DEFAULT 0,
+    request BLOB NOT NULL,
+    stems BLOB,
+    error BLOB,
+    submitted_s REAL NOT NULL,
+    started_s REAL,
+    finished_s REAL,
+    UNIQUE (client, session, request_id)
+);
+CREATE INDEX IF NOT EXISTS jobs_in_order ON jobs (state, rank, priority, session, number);
+CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+"""
+
+
+class JobQueue:
+    """Opened once by the daemon; `close` it. What a method changes is on disk when it returns.
+
+    Raises StorageError when the database cannot be written (a full disk, for instance); the state in it
+    stays true.
+    """
+
+    def __init__(self, file: Path, *, max_queued_jobs: int, max_finished_jobs: int) -> None:
+        self._file = file
+        self._max_queued_jobs = max_queued_jobs
+        self._max_finished_jobs = max_finished_jobs
+        with self._translated():
+            self._database = sqlite3.connect(file, isolation_level=None, timeout=10.0)
+            self._database.row_factory = sqlite3.Row
+            self._prepare()
+
+    def _prepare(self) -> None:
+        version = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StorageError(
+                f"{self._file} was made by a newer version (schema {version}, known is {SCHEMA_VERSION}). "
+                "Update this one",
+                path=str(self._file),
+            )
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.executescript(_SCHEMA)
+        self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        self._database.close()
+
+    # -- what clients do -----------------------------------------------------------------------------------
+
+    def submit(
+        self, request: JobRequest, *, client: str, session: str, request_id: str
+    ) -> tuple[StoredJob, bool]:
+        """Store the job; returns it and whether it is new: a repeated request of a session is stored once.
+
+        Raises QueueFullError.
+        """
+        with self._transaction(promised=True):
+            known = self._database.execute(
+                "SELECT * FROM jobs WHERE client = ? AND session = ? AND request_id = ?",
+                (client, session, request_id),
+            ).fetchone()
+            if known is not None:
+                return StoredJob.from_row(known), False
+            num_queued = self.counts()[QUEUED]
+            if num_queued >= self._max_queued_jobs:
+                raise QueueFullError(
+                    f"the queue is full: {num_queued} jobs wait, more are not taken",
+                    num_queued=num_queued,
+                    max_queued=self._max_queued_jobs,
+                )
+            self._database.execute(
+                "INSERT INTO jobs (job_id, client, session, request_id, label, model, num_stems, priority,"
+                " state, request, submitted_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job_id := uuid.uuid4().hex[:16],
+                    client,
+                    session,
+                    request_id,
+                    request.label,
+                    request.model,
+                    request.num_stems,
+                    PRIORITIES.index(request.priority),
+                    QUEUED,
+                    msgpack.packb(request.to_wire()),
+                    time.time(),
+                ),
+            )
+            return self.job(job_id), True
+
+    def job(self, job_id: str) -> StoredJob:
+        """Raises UnknownJobError."""
+        with self._translated():
+            row = self._database.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise UnknownJobError(f"there is no job {job_id!r}; see: selva jobs list", job_id=job_id)
+        return StoredJob.from_row(row)
+
+    def jobs(self, *, states: Sequence[str] = STATES, limit: int = 100) -> list[StoredJob]:
+        """The newest jobs in these states, newest last."""
+        marks = ", ".join("?" * len(states))
+        with self._translated():
+            rows = self._database.execute(
+                f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY number DESC LIMIT ?",  # noqa: S608 - marks only
+                (*states, limit),
+            ).fetchall()
+        return [StoredJob.from_row(row) for row in reversed(rows)]
+
+    def counts(self) -> dict[str, int]:
+        with self._translated():
+            rows = self._database.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall()
+        return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}
+
+    def position(self, job: StoredJob) -> int:
+        """1 is next; 0 when the job does not wait. Turns between clients may still change it."""
+        if job.state != QUEUED:
+            return 0
+        with self._translated():
+            before = self._database.execute(
+                "SELECT count(*) FROM jobs WHERE state = ? AND (-rank, priority, number) < (?, ?, ?)",
+                (QUEUED, -job.rank, PRIORITIES.index(job.priority), job.number),
+            ).fetchone()[0]
+        return int(before) + 1
+
+    def move(self, job_ids: Sequence[str], *, to_front: bool) -> None:
+        """Put waiting jobs first, in the order given, or last. Raises UnknownJobError, JobStateError."""
+        with self._transaction(promised=True):
+            for job_id in job_ids:
+                self._require_state(self.job(job_id), (QUEUED,), "moved")
+            edge = self._database.execute(
+                f"SELECT {'max' if to_front else 'min'}(rank) FROM jobs WHERE state = ?",  # noqa: S608 - fixed words
+                (QUEUED,),
+            ).fetchone()[0]
+            for index, job_id in enumerate(reversed(job_ids) if to_front else job_ids, start=1):
+                rank = max(edge, 0) + index if to_front else min(edge, 0) - index
+                self._database.execute("UPDATE jobs SET rank = ? WHERE job_id = ?", (rank, job_id))
+
+    def retry(self, job_id: str) -> StoredJob:
+        """Queue a finished job once more, at the end. Raises UnknownJobError, JobStateError."""
+        with self._transaction(promised=True):
+            job = self.job(job_id)
+            self._require_state(job, FINISHED_STATES, "tried again")
+            number = self._database.execute("SELECT max(number) FROM jobs").fetchone()[0] + 1
+            self._database.execute(
+                "UPDATE jobs SET state = ?, number = ?, rank = 0, worker_deaths = 0, interruptions = 0,"
+                " stems = NULL, error = NULL, started_s = NULL, finished_s = NULL WHERE job_id = ?",
+                (QUEUED, number, job_id),
+            )
+            self._database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'jobs'", (number,))
+            return self.job(job_id)
+
+    def clear_finished(self) -> int:
+        """Forget finished jobs (their files stay); returns how many."""
+        with self._transaction(promised=True):
+            return self._database.execute(
+                "DELETE FROM jobs WHERE state IN (?, ?, ?)", FINISHED_STATES
+            ).rowcount
+
+    # -- what the server does ------------------------------------------------------------------------------
+
+    def next_waiting(self, turns: FairScheduler) -> StoredJob | None:
+        """The job whose turn it is; None when nothing waits."""
+        with self._translated():
+            heads = self._heads()
+            chosen = turns.choose(heads)
+            return None if chosen is None else self._numbered(chosen.number)
+
+    def start_next(self, turns: FairScheduler, *, most_jobs: int = 1) -> list[StoredJob]:
+        """Mark the job whose turn it is as running, and up to `most_jobs` with those behind it that may join.
+
+        Nobody is overtaken: those would have been next anyway. Returns them, none when nothing waits.
+        """
+        taken: list[StoredJob] = []
+        with self._transaction():
+            while len(taken) < most_jobs and (chosen := turns.choose(heads := self._heads())) is not None:
+                if taken and not can_batch(taken, self._numbered(chosen.number)):
+                    break
+                self._database.execute(
+                    "UPDATE jobs SET state = ?, attempts = attempts + 1, started_s = ? WHERE number = ?",
+                    (RUNNING, time.time(), chosen.number),
+                )
+                turns.note(chosen, heads)
+                taken.append(self._numbered(chosen.number))
+        return taken
+
+    def _heads(self) -> list[QueueHead]:
+        rows = self._database.execute(
+            "SELECT session, priority, min(number) AS number FROM jobs WHERE state = ? AND rank ="
+            " (SELECT max(rank) FROM jobs WHERE state = ?) GROUP BY priority, session",
+            (QUEUED, QUEUED),
+        ).fetchall()
+        return [
+            QueueHead(session=row["session"], priority=row["priority"], number=row["number"]) for row in rows
+        ]
+
+    def _numbered(self, number: int) -> StoredJob:
+        row = self._database.execute("SELECT * FROM jobs WHERE number = ?", (number,)).fetchone()
+        return StoredJob.from_row(row)
+
+    def finish(self, job_id: str, stems: Sequence[Mapping[str, Any]]) -> None:
+        """The job's files are on disk."""
+        self._close_job(job_id, DONE, stems=msgpack.packb([dict(stem) for stem in stems]))
+
+    def fail(self, job_id: str, error: SelvaError) -> None:
+        self._close_job(job_id, FAILED, error=msgpack.packb(to_wire(error)))
+
+    def cancel(self, job_id: str, error: SelvaError) -> None:
+        self._close_job(job_id, CANCELLED, error=msgpack.packb(to_wire(error)))
+
+    def requeue(self, job_id: str) -> None:
+        """A running job waits again, in its old place, through no fault of its own."""
+        with self._transaction():
+            self._database.execute("UPDATE jobs SET state = ? WHERE job_id = ?", (QUEUED, job_id))
+
+    def record_worker_crash(self, job_id: str, reason: str) -> StoredJob:
+        """The worker died while it ran this job: queue the job once more, or fail it the second time."""
+        with self._transaction():
+            self._database.execute(
+                "UPDATE jobs SET worker_deaths = worker_deaths + 1 WHERE job_id = ?", (job_id,)
+            )
+            job = self.job(job_id)
+            if job.worker_deaths < MAX_WORKER_DEATHS:
+                self._database.execute("UPDATE jobs SET state = ? WHERE job_id = ?", (QUEUED, job_id))
+        if job.worker_deaths >= MAX_WORKER_DEATHS:
+            self.fail(
+                job_id,
+                WorkerDiedError(
+                    f"the worker died {job.worker_deaths} times while it ran this job: {reason}",
+                    deaths=job.worker_deaths,
+                    reason=reason,
+                ),
+            )
+        return self.job(job_id)
+
+    def recover(self) -> list[StoredJob]:
+        """After a crash of the server: running jobs are queued again, each once per crash; returns them.
+
+        A job that was running at MAX_INTERRUPTIONS crashes may be their cause (a driver that takes the
+        machine down) and fails.
+        """
+        running = self.jobs(states=(RUNNING,), limit=1_000_000)
+        for job in running:
+            if job.interruptions + 1 >= MAX_INTERRUPTIONS:
+                error = WorkerDiedError(
+                    f"the daemon died {job.interruptions + 1} times while it ran this job; "
+                    f"try it again with: selva jobs retry {job.job_id}",
+                    interruptions=job.interruptions + 1,
+                )
+                self.fail(job.job_id, error)
+            else:
+                with self._transaction():
+                    self._database.execute(
+                        "UPDATE jobs SET state = ?, interruptions = interruptions + 1 WHERE job_id = ?",
+                        (QUEUED, job.job_id),
+                    )
+        return [self.job(job.job_id) for job in running]
+
+    def switch(self, name: str) -> bool:
+        with self._translated():
+            row = self._database.execute("SELECT value FROM switches WHERE name = ?", (name,)).fetchone()
+        return bool(row and row[0])
+
+    def set_switch(self, name: str, on: bool) -> None:
+        with self._transaction(promised=True):
+            self._database.execute("INSERT OR REPLACE INTO switches VALUES (?, ?)", (name, int(on)))
+
+    def _close_job(
+        self, job_id: str, state: str, *, stems: bytes | None = None, error: bytes | None = None
+    ) -> None:
+        with self._transaction():
+            self._require_state(self.job(job_id), (QUEUED, RUNNING), f"set to {state}")
+            self._database.execute(
+                "UPDATE jobs SET state = ?, stems = ?, error = ?, finished_s = ? WHERE job_id = ?",
+                (state, stems, error, time.time(), job_id),
+            )
+            self._database.execute(
+                "DELETE FROM jobs WHERE number IN (SELECT number FROM jobs WHERE state IN (?, ?, ?)"
+                " ORDER BY number DESC LIMIT -1 OFFSET ?)",
+                (*FINISHED_STATES, self._max_finished_jobs),
+            )
+
+    @staticmethod
+    def _require_state(job: StoredJob, allowed: Sequence[str], verb: str) -> None:
+        if job.state not in allowed:
+            raise JobStateError(
+                f"job {job.job_id} is {job.state}; only {' or '.join(allowed)} jobs can be {verb}",
+                job_id=job.job_id,
+                state=job.state,
+            )
+
+    @contextmanager
+    def _transaction(self, *, promised: bool = False) -> Iterator[None]:
+        """All or nothing, safe from a crash of this process. `promised`: safe from a power cut too.
+
+        Only what a client was promised waits for the disk. The rest may be lost with the power: then a job
+        is queued or running where it had been done, and is done again from the cache.
+        """
+        with self._translated():
+            self._database.execute(f"PRAGMA synchronous = {'FULL' if promised else 'NORMAL'}")
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._database.rollback()
+                raise
+            self._database.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            if getattr(self, "_database", None) is not None and self._database.in_transaction:
+                self._database.rollback()
+            raise StorageError(
+                f"the queue {self._file} cannot be used: {exc}. Is the disk full?", path=str(self._file)
+            ) from exc

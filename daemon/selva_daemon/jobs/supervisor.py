@@ -1,0 +1,373 @@
+"""Keeps one worker process alive: starts it, notices when it dies, hangs or idles too long, and replaces it.
+
+Everything here happens on the server's main thread; `tick` is called a few times a second. Clocks are
+monotonic.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+import psutil
+
+from selva_daemon.jobs.stored_job import StoredJob
+from selva_daemon.jobs.worker_process import WorkerProcess
+from selva_daemon.protocol.status import LoadedModel, ProcessStatus
+from selva_daemon.protocol.worker_link import unpack_message
+from selva_daemon.settings import DaemonSettings
+
+STABLE_AFTER_S = 60.0
+MAX_BACK_OFF_S = 30.0
+START_TIMEOUT_S = 60.0
+STOP_GRACE_S = 6.0
+TERMINATE_GRACE_S = 2.0
+ASLEEP_AFTER_S = 5.0
+_MODEL_FACTS = ("model", "device_report", "notices", "max_batch_pictures")
+_log = logging.getLogger(__name__)
+
+Launch = Callable[[], WorkerProcess]
+
+
+class WorkerState(Enum):
+    STOPPED = "stopped"  # on purpose; starts again when asked
+    STARTING = "starting"  # launched, has not reported yet
+    IDLE = "idle"
+    BUSY = "busy"
+    STOPPING = "stopping"  # asked to end, or being ended
+    BACKING_OFF = "backing-off"  # died; starts again in a moment
+
+
+class Outcome(Enum):
+    """What becomes of a job that was running when its worker ended."""
+
+    BLAMED = "blamed"  # the worker died by itself: queue the job once more, fail it the second time
+    PUT_BACK = "put-back"  # the worker was ended for another reason: the job waits again
+    CANCELLED = "cancelled"  # the worker was ended because it did not heed a cancel
+
+
+class WorkerListener(Protocol):
+    """Who is told what the worker does (the dispatcher)."""
+
+    def job_progressed(self, job_id: str, progress: Mapping[str, Any]) -> None: ...
+
+    def job_done(self, job_id: str, stems: list[Mapping[str, Any]]) -> None: ...
+
+    def job_failed(self, job_id: str, error: Mapping[str, Any]) -> None: ...
+
+    def job_cancelled(self, job_id: str) -> None: ...
+
+    def worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
+        """`outcomes`: of each job that was running."""
+        ...
+
+
+class Supervisor:
+    """Owns the worker of one device."""
+
+    def __init__(
+        self,
+        launch: Launch,
+        listener: WorkerListener,
+        *,
+        settings: DaemonSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._launch = launch
+        self._listener = listener
+        self._settings = settings
+        self._clock = clock
+        self._state = WorkerState.STOPPED
+        self._process: WorkerProcess | None = None
+        self._job_ids: list[str] = []
+        self._cancel_asked_s: dict[str, float] = {}
+        self._model: dict[str, Any] | None = None
+        self._device_memory_bytes: int | None = None
+        self._start_again = True
+        self._outcome = Outcome.BLAMED
+        self._end_reason = ""
+        self._deaths_in_a_row = 0
+        self._restarts = 0
+        now_s = clock()
+        self._launched_s = self._heard_s = self._ticked_s = self._idle_since_s = self._deadline_s = now_s
+        self._progressed_s = now_s
+
+    @property
+    def state(self) -> WorkerState:
+        return self._state
+
+    @property
+    def can_take_job(self) -> bool:
+        return self._state is WorkerState.IDLE
+
+    @property
+    def max_batch_jobs(self) -> int:
+        """Up to how many jobs gain from being given at once, as the loaded model tells; 1 before one is."""
+        return (
+            1
+            if self._model is None
+            else min(self._settings.max_batch_jobs, self._model["max_batch_pictures"])
+        )
+
+    # -- orders --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the worker unless it runs; also after `release`."""
+        self._start_again = True
+        if self._state in (WorkerState.STOPPED, WorkerState.BACKING_OFF):
+            self._launch_now()
+
+    def give(self, jobs: Sequence[StoredJob]) -> None:
+        """Hand over jobs to be rendered together; only when `can_take_job`."""
+        assert self._process is not None  # noqa: S101 - an idle worker has a process
+        self._state = WorkerState.BUSY
+        self._job_ids = [job.job_id for job in jobs]
+        self._progressed_s = self._clock()
+        orders = [{"job_id": job.job_id, "request": dict(job.request_body)} for job in jobs]
+        self._process.order("render", jobs=orders)
+
+    def cancel(self, job_id: str) -> bool:
+        """Tell the worker to drop this job; False when it is not running it."""
+        if job_id not in self._job_ids or self._process is None:
+            return False
+        if job_id not in self._cancel_asked_s:
+            self._cancel_asked_s[job_id] = self._clock()
+            self._process.order("cancel", job_id=job_id)
+        return True
+
+    def release(self) -> None:
+        """End the worker so that the device's memory is free; a running job is put back."""
+        self._start_again = False
+        if self._state is WorkerState.BACKING_OFF:
+            self._state = WorkerState.STOPPED
+        else:
+            self._begin_stop("the device was given to others", Outcome.PUT_BACK)
+
+    def stop(self, timeout_s: float) -> None:
+        """End the worker for good and wait until it is gone."""
+        self.release()
+        process = self._process
+        if process is None:
+            return
+        if not process.wait(timeout_s):
+            process.terminate()
+            if not process.wait(TERMINATE_GRACE_S):
+                process.kill()
+        self._ended("the daemon stops")
+
+    # -- what the worker says ------------------------------------------------------------------------------
+
+    def hear(self, generation: bytes, packed: bytes) -> None:
+        """A report from the inbox; one of an earlier run of the worker is ignored."""
+        if self._process is None or generation != self._process.generation:
+            return
+        self._heard_s = self._clock()
+        if not packed:
+            self._process.wait(1.0)
+            self._ended(self._end_reason or self._process.describe_end())
+            return
+        try:
+            message = unpack_message(packed)
+        except ValueError:
+            self._end_hung("it sent what is no report", Outcome.BLAMED)
+        else:
+            self._hear_message(message)
+
+    def _hear_message(self, message: Mapping[str, Any]) -> None:
+        say = message["say"]
+        if say == "log":
+            record_extra = {"job_id": message["job_id"], "process_role": "worker"}
+            logging.getLogger(message["name"]).log(
+                message["level"], "%s", message["text"], extra=record_extra
+            )
+        elif say == "ready":
+            if self._state is WorkerState.STARTING:
+                self._become_idle()
+        elif say == "model":
+            self._model = {key: message[key] for key in _MODEL_FACTS}
+        elif say == "memory":
+            self._device_memory_bytes = message["device_bytes"]
+        elif (job_id := message.get("job_id")) in self._job_ids:
+            self._hear_of_job(say, message, job_id)
+
+    def _hear_of_job(self, say: str, message: Mapping[str, Any], job_id: str) -> None:
+        self._progressed_s = self._clock()
+        if say == "progress":
+            self._listener.job_progressed(job_id, message)
+            return
+        if self._state is WorkerState.STOPPING and say == "cancelled":
+            return  # the stop made it; `_ended` decides what becomes of the job
+        self._job_ids.remove(job_id)
+        self._cancel_asked_s.pop(job_id, None)
+        self._deaths_in_a_row = 0
+        if self._state is WorkerState.BUSY and not self._job_ids:
+            self._become_idle()
+        if say == "done":
+            self._listener.job_done(job_id, message["stems"])
+        elif say == "failed":
+            self._listener.job_failed(job_id, message["error"])
+        elif say == "cancelled":
+            self._listener.job_cancelled(job_id)
+
+    def _become_idle(self) -> None:
+        self._state = WorkerState.IDLE
+        self._idle_since_s = self._clock()
+
+    # -- time ----------------------------------------------------------------------------------------------
+
+    def tick(self, *, work_is_waiting: bool) -> None:
+        """Notice what has not happened in time."""
+        now_s = self._clock()
+        if now_s - self._ticked_s > ASLEEP_AFTER_S:
+            self._forgive_sleep(now_s)
+        self._ticked_s = now_s
+        if self._state is WorkerState.BACKING_OFF and now_s >= self._deadline_s:
+            self._launch_now()
+        elif self._state is WorkerState.STOPPING and now_s >= self._deadline_s:
+            self._press_stop(now_s)
+        elif self._state in (WorkerState.STARTING, WorkerState.IDLE, WorkerState.BUSY):
+            self._check_alive(now_s)
+        if self._state is WorkerState.IDLE and not work_is_waiting:
+            self._check_keep_alive(now_s)
+
+    def _forgive_sleep(self, now_s: float) -> None:
+        """The machine slept, or this process stood still: the worker had no chance to report either."""
+        asleep_s = now_s - self._ticked_s
+        _log.info("no time passed here for %.0f s (sleep?); deadlines are moved", asleep_s)
+        self._heard_s += asleep_s
+        self._deadline_s += asleep_s
+        self._progressed_s += asleep_s
+        for job_id in self._cancel_asked_s:
+            self._cancel_asked_s[job_id] += asleep_s
+
+    def _check_alive(self, now_s: float) -> None:
+        settings = self._settings
+        silence_limit_s = (
+            START_TIMEOUT_S if self._state is WorkerState.STARTING else settings.heartbeat_timeout_s
+        )
+        if now_s - self._heard_s > silence_limit_s:
+            self._end_hung(f"it was silent for {silence_limit_s:g} s", Outcome.BLAMED)
+        elif self._job_ids and now_s - self._progressed_s > settings.stall_timeout_s:
+            self._end_hung(f"it made no progress for {settings.stall_timeout_s:g} s", Outcome.BLAMED)
+        elif any(now_s - asked_s > settings.cancel_grace_s for asked_s in self._cancel_asked_s.values()):
+            self._end_hung(f"it did not heed a cancel for {settings.cancel_grace_s:g} s", Outcome.CANCELLED)
+
+    def _check_keep_alive(self, now_s: float) -> None:
+        """An idle worker with a model is replaced by a fresh one: that gives back all of the device's
+        memory.
+        """
+        keep_s = self._settings.keep_alive_s
+        if self._model is None or keep_s < 0 or now_s - self._idle_since_s < keep_s:
+            return
+        _log.info(
+            "model %s was idle for %.0f s; unloading it", self._model["model"], now_s - self._idle_since_s
+        )
+        self._begin_stop("its model was unloaded", Outcome.PUT_BACK)
+
+    def _begin_stop(self, reason: str, outcome: Outcome) -> None:
+        if self._process is None or self._state is WorkerState.STOPPING:
+            return
+        self._state = WorkerState.STOPPING
+        self._outcome, self._end_reason = outcome, reason
+        self._deadline_s = self._clock() + STOP_GRACE_S
+        self._process.order("stop")
+
+    def _press_stop(self, now_s: float) -> None:
+        assert self._process is not None  # noqa: S101 - a stopping worker has a process
+        self._process.kill()
+        self._deadline_s = now_s + TERMINATE_GRACE_S
+
+    def _end_hung(self, reason: str, outcome: Outcome) -> None:
+        assert self._process is not None  # noqa: S101 - only a running worker hangs
+        _log.error("ending the worker: %s", reason, extra={"job_id": " ".join(self._job_ids)})
+        self._state = WorkerState.STOPPING
+        self._outcome, self._end_reason = outcome, reason
+        self._deadline_s = self._clock() + TERMINATE_GRACE_S
+        self._process.kill()
+
+    def _launch_now(self) -> None:
+        self._outcome, self._end_reason = Outcome.BLAMED, ""
+        self._model = self._device_memory_bytes = None
+        self._launched_s = self._heard_s = self._clock()
+        try:
+            self._process = self._launch()
+        except OSError as exc:
+            _log.error("the worker cannot be started: %s", exc)
+            self._back_off(f"it cannot be started: {exc}")
+            return
+        self._state = WorkerState.STARTING
+
+    def _ended(self, reason: str) -> None:
+        assert self._process is not None  # noqa: S101 - it was there to end
+        self._process.close()
+        self._process = None
+        self._model = None
+        outcomes = {job_id: self._outcome_of(job_id) for job_id in self._job_ids}
+        self._job_ids, self._cancel_asked_s = [], {}
+        if self._state is WorkerState.STOPPING and self._outcome is not Outcome.BLAMED:
+            self._state = WorkerState.STOPPED
+            if self._start_again:
+                self._launch_now()
+        else:
+            self._back_off(reason)
+        self._listener.worker_ended(outcomes, reason)
+
+    def _outcome_of(self, job_id: str) -> Outcome:
+        """A cancel that one job did not heed is no fault of those that ran beside it."""
+        if job_id in self._cancel_asked_s:
+            return Outcome.CANCELLED
+        return Outcome.PUT_BACK if self._outcome is Outcome.CANCELLED else self._outcome
+
+    def _back_off(self, reason: str) -> None:
+        now_s = self._clock()
+        if now_s - self._launched_s > STABLE_AFTER_S:
+            self._deaths_in_a_row = 0
+        wait_s = (
+            0.0 if self._deaths_in_a_row == 0 else min(MAX_BACK_OFF_S, 2.0 ** (self._deaths_in_a_row - 1))
+        )
+        self._deaths_in_a_row += 1
+        self._restarts += 1
+        self._end_reason = reason
+        self._state = WorkerState.BACKING_OFF if self._start_again else WorkerState.STOPPED
+        self._deadline_s = now_s + wait_s
+        _log.warning("the worker ended: %s; the next starts in %.0f s", reason, wait_s)
+
+    # -- status --------------------------------------------------------------------------------------------
+
+    def process_status(self) -> ProcessStatus:
+        pid = None if self._process is None else self._process.pid
+        return ProcessStatus(
+            role="worker",
+            pid=pid,
+            state=self._state.value,
+            memory_bytes=resident_bytes(pid),
+            job_ids=tuple(self._job_ids),
+            restarts=self._restarts,
+            problem=self._end_reason if self._state is WorkerState.BACKING_OFF else "",
+        )
+
+    def loaded_model(self) -> LoadedModel | None:
+        if self._model is None:
+            return None
+        keep_s = self._settings.keep_alive_s
+        idle = self._state is WorkerState.IDLE and keep_s >= 0
+        return LoadedModel(
+            model=self._model["model"],
+            device_report=self._model["device_report"],
+            notices=tuple(self._model["notices"]),
+            unloads_in_s=max(0.0, self._idle_since_s + keep_s - self._clock()) if idle else None,
+            device_memory_bytes=self._device_memory_bytes,
+        )
+
+
+def resident_bytes(pid: int | None) -> int | None:
+    """Memory of a process, None when it cannot be asked."""
+    if pid is None:
+        return None
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return None

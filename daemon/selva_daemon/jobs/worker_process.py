@@ -1,0 +1,177 @@
+"""The server's end of one worker process: start it, talk to it, end it. What to do when is the supervisor's
+business.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import zmq
+
+from selva_daemon.protocol.worker_link import read_packed, write_message
+
+INBOX_ADDRESS = "inproc://worker-reports"
+MAX_OUTPUT_LOG_BYTES = 4 << 20
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{32 << 20}", "MALLOC_TRIM_THRESHOLD_": f"{1 << 30}"}
+
+
+def open_inbox(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """Where the reports of all workers arrive: frames [generation, packed message]; an empty message means
+    the end.
+    """
+    inbox = context.socket(zmq.PULL)
+    inbox.linger = 0
+    inbox.rcvhwm = 0
+    inbox.bind(INBOX_ADDRESS)
+    return inbox
+
+
+class WorkerProcess:
+    """One run of a worker. `generation` marks its reports, so that those of an earlier run are not mistaken
+    for its own.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        command: Sequence[str],
+        *,
+        generation: bytes,
+        folder: Path,
+        output_file: Path,
+    ) -> None:
+        self.generation = generation
+        with _open_output_log(output_file) as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                cwd=folder,
+                env=worker_environment(os.environ),
+                **_own_group(),
+            )
+        self._orders: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._send_orders, name=f"orders-{self.pid}", daemon=True),
+            threading.Thread(
+                target=self._forward_reports, args=(context,), name=f"reports-{self.pid}", daemon=True
+            ),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def order(self, do: str, **facts: Any) -> None:
+        """Send a command; never waits, also when the worker does not read."""
+        self._orders.put({"do": do, **facts})
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout_s: float) -> bool:
+        """True when the process has ended."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Collect the process, which has ended or is killed now, and its threads and pipes."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._orders.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def describe_end(self) -> str:
+        """How the process ended, for people."""
+        code = self._process.poll()
+        if code is None:
+            return "it closed its side of the link"
+        if code < 0:
+            try:
+                name = signal.Signals(-code).name
+            except ValueError:
+                name = f"signal {-code}"
+            hint = " (out of memory, or killed by somebody)" if name == "SIGKILL" else ""
+            return f"it was ended by {name}{hint}"
+        return f"it ended with exit code {code}"
+
+    def _send_orders(self) -> None:
+        stream = self._process.stdin
+        assert stream is not None  # noqa: S101 - opened as a pipe above
+        try:
+            while (order := self._orders.get()) is not None:
+                write_message(stream, order)
+        except OSError:
+            pass  # the worker is gone; the reading thread says so
+        finally:
+            _close_quietly(stream)
+
+    def _forward_reports(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        stream = self._process.stdout
+        assert stream is not None  # noqa: S101 - opened as a pipe above
+        outbox = context.socket(zmq.PUSH)
+        outbox.linger = 0
+        outbox.sndhwm = 0
+        outbox.connect(INBOX_ADDRESS)
+        try:
+            while packed := read_packed(stream):
+                outbox.send_multipart([self.generation, packed])
+        except (OSError, zmq.ZMQError):
+            pass  # a broken link is an ended link; the next line tells the supervisor
+        finally:
+            _close_quietly(stream)
+            outbox.send_multipart([self.generation, b""])
+            outbox.close()
+
+
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables a worker is started with.
+
+    With glibc, large tensors are kept in the heap instead of being mapped and cleared anew for each operation; the
+    process gives all back when its model is unloaded, for then it ends. What the user has set stays.
+    """
+    keep_memory = KEEP_MEMORY if platform.libc_ver()[0] == "glibc" else {}
+    return {**keep_memory, **environment}
+
+
+def _own_group() -> dict[str, Any]:
+    """Ctrl-C in the daemon's terminal reaches the daemon, which ends its worker properly; it must not reach
+    the worker itself.
+    """
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+def _open_output_log(file: Path) -> IO[bytes]:
+    """Libraries and native crashes write here; the file before is kept once."""
+    if file.exists() and file.stat().st_size > MAX_OUTPUT_LOG_BYTES:
+        file.replace(file.with_suffix(".1.log"))
+    return file.open("ab")
+
+
+def _close_quietly(stream: IO[bytes]) -> None:
+    try:
+        stream.close()
+    except OSError:
+        return  # a pipe to a dead process cannot be flushed

@@ -1,0 +1,99 @@
+"""The connection file: what a client needs to reach the daemon, readable by its owner only.
+
+It is written, by rename, after the sockets are bound, and removed when the daemon stops: whoever finds it
+finds a listening daemon or the remains of a crash, and `DaemonProcess` tells which.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from selva_core.base.paths import write_private_file
+from selva_daemon.protocol.errors import DaemonUnavailableError
+from selva_daemon.protocol.keys import KeyPair
+
+ELSEWHERE = 0
+START_HINT = "Start one with: selva daemon start"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Endpoints are ZeroMQ addresses such as tcp://127.0.0.1:40213; `instance` is new at each start of the
+    daemon. In the file for another machine `pid` is 0 and `instance` empty: it holds beyond the next start.
+    """
+
+    protocol: int
+    version: str
+    instance: str
+    pid: int
+    jobs: str
+    control: str
+    events: str
+    server_key: str
+    client: KeyPair
+
+    def write(self, file: Path) -> None:
+        """Raises StorageError."""
+        write_private_file(file, json.dumps(asdict(self), indent=1).encode("utf-8"))
+
+    @property
+    def process_is_alive(self) -> bool:
+        """Of a daemon on another machine nothing is known before it answers: then this is true."""
+        return self.pid == ELSEWHERE or process_is_alive(self.pid)
+
+
+def process_is_alive(pid: int) -> bool:
+    """False also for a process that has ended and was not collected yet."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def read_connection(file: Path) -> Connection:
+    """Raises DaemonUnavailableError when there is no such file, or it does not describe a daemon."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise DaemonUnavailableError(
+            f"no daemon is running (there is no {file}). {START_HINT}", path=str(file)
+        ) from exc
+    except (OSError, ValueError) as exc:
+        raise DaemonUnavailableError(f"{file} cannot be read: {exc}. {START_HINT}", path=str(file)) from exc
+    return _parse(values, file)
+
+
+def remove_connection(file: Path, *, instance: str) -> None:
+    """Remove the file if it is still this daemon's own."""
+    try:
+        if read_connection(file).instance == instance:
+            file.unlink(missing_ok=True)
+    except (DaemonUnavailableError, OSError):
+        return  # gone or unreadable: either way it is not ours to remove
+
+
+def _parse(values: Mapping[str, Any], file: Path) -> Connection:
+    try:
+        return Connection(
+            protocol=int(values["protocol"]),
+            version=str(values["version"]),
+            instance=str(values["instance"]),
+            pid=int(values["pid"]),
+            jobs=str(values["jobs"]),
+            control=str(values["control"]),
+            events=str(values["events"]),
+            server_key=str(values["server_key"]),
+            client=KeyPair(public=str(values["client"]["public"]), secret=str(values["client"]["secret"])),
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise DaemonUnavailableError(
+            f"{file} does not describe a daemon ({exc!r} is missing or wrong). {START_HINT}", path=str(file)
+        ) from exc

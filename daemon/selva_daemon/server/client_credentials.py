@@ -1,0 +1,110 @@
+"""The file that lets another machine in: addresses, the server's public key, and a pair of keys of its own."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+import selva_core
+from selva_core.base.errors import ConfigurationError
+from selva_core.base.paths import AppPaths, ensure_private_folder
+from selva_daemon.protocol.connection import ELSEWHERE, Connection, read_connection
+from selva_daemon.protocol.envelope import PROTOCOL_VERSION
+from selva_daemon.protocol.errors import DaemonUnavailableError
+from selva_daemon.protocol.keys import ensure_keys
+from selva_daemon.server.authorized_keys import add_client, remove_client
+from selva_daemon.server.sockets import build_endpoint
+from selva_daemon.settings import DaemonSettings, load_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invitation:
+    """notes: what may keep the file from working, and what to do about it."""
+
+    connection: Connection
+    notes: tuple[str, ...]
+
+
+def write_invitation(places: AppPaths, name: str, file: Path, *, address: str | None) -> Invitation:
+    """Let a new client in and write its connection file, readable by its owner only.
+
+    The ports are those of the settings, else those of the running daemon. Raises ConfigurationError when the
+    name or the file is taken, or it cannot be known how the other machine reaches this one; StorageError.
+    """
+    places.require_own_daemon()
+    if file.exists():
+        raise ConfigurationError(f"{file} is there already; choose another with --to", path=str(file))
+    settings = load_settings(places.settings_file)
+    host = _choose_host(settings, address)
+    ports = settings.ports if settings.port else _running_ports(places)
+    ensure_private_folder(places.state)
+    keys = ensure_keys(places)
+    connection = Connection(
+        protocol=PROTOCOL_VERSION,
+        version=selva_core.__version__,
+        instance="",
+        pid=ELSEWHERE,
+        jobs=build_endpoint(host, ports[0]),
+        control=build_endpoint(host, ports[1]),
+        events=build_endpoint(host, ports[2]),
+        server_key=keys.server.public,
+        client=add_client(places.clients_folder, name),
+    )
+    try:
+        connection.write(file)
+    except BaseException:
+        remove_client(places.clients_folder, name)
+        raise
+    return Invitation(connection=connection, notes=_notes(settings))
+
+
+def _choose_host(settings: DaemonSettings, address: str | None) -> str:
+    if address is not None and settings.listens_on_loopback and not _is_loopback(address):
+        raise ConfigurationError(
+            f"the daemon listens on {settings.listen} only, so nobody reaches it at {address}; "
+            "set listen and output_folders in daemon.json first (docs/security.md)"
+        )
+    if address is None and ipaddress.ip_address(settings.listen).is_unspecified:
+        raise ConfigurationError(
+            f"the daemon listens on all addresses of this machine ({settings.listen}); "
+            "say with --address by which one the other machine reaches it"
+        )
+    return address or settings.listen
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _running_ports(places: AppPaths) -> tuple[int, int, int]:
+    try:
+        running = read_connection(places.own_connection_file)
+    except DaemonUnavailableError:
+        running = None
+    if running is None or not running.process_is_alive:
+        raise ConfigurationError(
+            "it is not known on which ports the daemon will listen: set port in daemon.json, "
+            "or start it first (selva daemon start)"
+        )
+    jobs, control, events = (
+        int(endpoint.rpartition(":")[2]) for endpoint in (running.jobs, running.control, running.events)
+    )
+    return jobs, control, events
+
+
+def _notes(settings: DaemonSettings) -> tuple[str, ...]:
+    notes = []
+    if settings.listens_on_loopback:
+        notes.append(
+            f"the daemon listens on {settings.listen} only: this file works on this machine or through a tunnel"
+        )
+    if not settings.port:
+        notes.append(
+            "the ports change when the daemon starts anew, and this file is worth nothing then; "
+            "set port in daemon.json to keep them"
+        )
+    return tuple(notes)

@@ -1,0 +1,390 @@
+"""The server process: owns the sockets, the queue and the workers, and never loads torch or a media library.
+
+One thread does everything in turn: reports of workers, control requests, subscriptions, job requests, and
+time. Nothing it does waits on a client or a worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from socket import socketpair
+from types import FrameType
+from typing import Any
+
+import zmq
+
+import selva_core
+from selva_core.base.errors import ConfigurationError, LockHeldError, SelvaError
+from selva_core.base.file_lock import FileLock
+from selva_core.base.paths import AppPaths, ensure_private_folder
+from selva_daemon.client.launch import python_executable
+from selva_daemon.jobs.dispatcher import Dispatcher
+from selva_daemon.jobs.events import JOB_TOPIC, EventPublisher
+from selva_daemon.jobs.queue import JobQueue
+from selva_daemon.jobs.scheduling import FairScheduler
+from selva_daemon.jobs.supervisor import Supervisor, resident_bytes
+from selva_daemon.jobs.worker_process import WorkerProcess, open_inbox
+from selva_daemon.protocol.connection import Connection, remove_connection
+from selva_daemon.protocol.envelope import (
+    MAX_REPLY_BYTES,
+    PROTOCOL_VERSION,
+    Body,
+    Envelope,
+    new_id,
+    pack,
+    parse,
+)
+from selva_daemon.protocol.errors import (
+    ALREADY_RUNNING,
+    DaemonRefusedError,
+    DaemonRunningError,
+    InternalError,
+    ProtocolError,
+    to_wire,
+)
+from selva_daemon.protocol.keys import ensure_keys
+from selva_daemon.protocol.status import RUNNING, ProcessStatus
+from selva_daemon.server.authorized_keys import AuthorizedKeys
+from selva_daemon.server.handlers import CONTROL, JOBS, RequestHandlers
+from selva_daemon.server.metrics import RequestCounter, build_metrics
+from selva_daemon.server.sockets import ZapAuthenticator, open_listener, replace_listener
+from selva_daemon.settings import DaemonSettings
+
+TICK_S = 0.25
+MESSAGES_IN_A_ROW = 10
+STOP_WORKER_S = 8.0
+EVENTS = "events"
+_log = logging.getLogger(__name__)
+
+
+class Server:
+    """`open` binds and publishes, `run` serves until asked to stop, `close` gives everything back."""
+
+    def __init__(
+        self, places: AppPaths, settings: DaemonSettings, *, worker_program: Sequence[str] | None = None
+    ) -> None:
+        self._places = places
+        self._settings = settings
+        self._worker_program = worker_program or (python_executable(), "-m", "selva_daemon.worker.worker")
+        self._instance = new_id()
+        self.endpoints: dict[str, str] = {}
+        self._started_s = time.monotonic()
+        self._poller = zmq.Poller()
+        self._stop_asked = False
+        self._alarm, self._alarm_heard = socketpair()
+        for end in (self._alarm, self._alarm_heard):
+            end.setblocking(False)
+        self._stop_by_s: float | None = None
+        self._closers: list[Callable[[], object]] = [self._alarm.close, self._alarm_heard.close]
+
+    def open(self) -> None:
+        """Raises DaemonRunningError, StorageError, ConfigurationError; then nothing is left open."""
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        for folder in (self._places.state, self._places.cache, self._places.config):
+            ensure_private_folder(folder)
+        lock = FileLock(self._places.lock_file)
+        try:
+            lock.acquire()
+        except LockHeldError as exc:
+            raise DaemonRunningError(
+                f"{ALREADY_RUNNING}; see: selva daemon status", path=str(self._places.lock_file)
+            ) from exc
+        self._closers.append(lock.release)
+        keys = ensure_keys(self._places)
+        self._clients = AuthorizedKeys(self._places.clients_folder, owner_key=keys.owner.public)
+        if not self._settings.listens_on_loopback and not self._clients.has_others:
+            raise ConfigurationError(
+                f"listening on {self._settings.listen} needs the keys of the clients that may connect; "
+                "make one with: selva daemon invite NAME (docs/security.md)"
+            )
+        self._queue = JobQueue(
+            self._places.queue_file,
+            max_queued_jobs=self._settings.max_queued_jobs,
+            max_finished_jobs=self._settings.max_finished_jobs,
+        )
+        self._closers.append(self._queue.close)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._closers.append(lambda: self._context.destroy(linger=200))
+        self._door = ZapAuthenticator(self._context, self._clients)
+        self._closers.append(self._door.close)
+        self._inbox = open_inbox(self._context)
+        self._open_listener = functools.partial(
+            open_listener, self._context, keys=keys, address=self._settings.listen
+        )
+        ports = dict(zip((JOBS, CONTROL, EVENTS), self._settings.ports, strict=True))
+        sockets = {
+            name: self._open_listener(zmq.XPUB if name == EVENTS else zmq.ROUTER, port=port)
+            for name, port in ports.items()
+        }
+        self._channels = {name: sockets[name][0] for name in (CONTROL, JOBS)}
+        self.endpoints = {name: endpoint for name, (_, endpoint) in sockets.items()}
+        self._events = EventPublisher(sockets[EVENTS][0], session=self._instance)
+        self._start_work()
+        Connection(
+            protocol=PROTOCOL_VERSION,
+            version=selva_core.__version__,
+            instance=self._instance,
+            pid=os.getpid(),
+            jobs=self.endpoints[JOBS],
+            control=self.endpoints[CONTROL],
+            events=self.endpoints[EVENTS],
+            server_key=keys.server.public,
+            client=keys.owner,
+        ).write(self._places.own_connection_file)
+        self._closers.append(
+            lambda: remove_connection(self._places.own_connection_file, instance=self._instance)
+        )
+        _log.info("listening on %s, %s, %s", *self.endpoints.values())
+
+    def _start_work(self) -> None:
+        self._dispatcher = Dispatcher(
+            self._queue,
+            self._events,
+            turns=FairScheduler(interactive_in_a_row=self._settings.interactive_in_a_row),
+        )
+        self._dispatcher.recover()
+        self._supervisors = {
+            f"{index}": self._supervisor(device, index)
+            for index, device in enumerate(self._settings.device.split(","))
+        }
+        self._dispatcher.workers = list(self._supervisors.values())
+        self._closers.append(self._stop_workers)
+        self._desk = RequestHandlers(
+            dispatcher=self._dispatcher,
+            queue=self._queue,
+            daemon_status=self._status_body,
+            metrics=self._metrics_text,
+            begin_shutdown=self.begin_shutdown,
+            instance=self._instance,
+        )
+        self._requests = RequestCounter(self._desk.requests)
+        if not self._dispatcher.is_device_released:
+            for worker in self._dispatcher.workers:
+                worker.start()
+
+    def _supervisor(self, device: str, index: int) -> Supervisor:
+        generations = iter(range(1, sys.maxsize))
+        command = [
+            *self._worker_program,
+            *worker_arguments(self._places, self._settings, device=device.strip()),
+        ]
+
+        def launch() -> WorkerProcess:
+            return WorkerProcess(
+                self._context,
+                command,
+                generation=f"{index}:{next(generations)}".encode("ascii"),
+                folder=self._places.state,
+                output_file=self._places.worker_output_file,
+            )
+
+        return Supervisor(launch, self._dispatcher, settings=self._settings)
+
+    def run(self) -> None:
+        """Serve until `begin_shutdown` was called and running jobs have ended or the drain time is over."""
+        for socket in (self._inbox, self._events.socket, *self._channels.values(), self._alarm_heard):
+            self._poller.register(socket, zmq.POLLIN)
+        next_tick_s = time.monotonic()
+        while not self._may_stop():
+            next_s = min(next_tick_s, self._dispatcher.hand_out_at_s)
+            ready = dict(self._poller.poll(max(0, math.ceil((next_s - time.monotonic()) * 1000))))
+            self._serve(ready)
+            if time.monotonic() >= self._dispatcher.hand_out_at_s:
+                self._guarded(self._dispatcher.hand_out)
+            if time.monotonic() >= next_tick_s:
+                self._guarded(self._dispatcher.tick)
+                self._guarded(self._renew_clients)
+                next_tick_s = time.monotonic() + TICK_S
+
+    def _renew_clients(self) -> None:
+        """Requests of who lost access are refused one by one; for events all subscribers must come in anew."""
+        revoked = self._clients.renew()
+        if not revoked:
+            return
+        _log.warning("access was taken away from %s", ", ".join(revoked))
+        port = int(self.endpoints[EVENTS].rpartition(":")[2])
+        old = self._events.socket
+        self._events.use(replace_listener(old, lambda: self._open_listener(zmq.XPUB, port=port)[0]))
+        self._poller.unregister(old)
+        self._poller.register(self._events.socket, zmq.POLLIN)
+        old.close()
+
+    def begin_shutdown(self) -> None:
+        """Take no new jobs, let running ones end for a while, then stop. Safe in signal handlers and threads."""
+        self._stop_asked = True
+        with contextlib.suppress(OSError):
+            self._alarm.send(b"!")  # the loop may be waiting
+
+    def _begin_drain(self) -> None:
+        self._stop_by_s = time.monotonic() + self._settings.drain_timeout_s
+        self._dispatcher.draining = True
+        self._dispatcher.tell_daemon_state()
+        _log.info("draining")
+
+    def close(self) -> None:
+        """Give back what `open` took, newest first."""
+        for closer in reversed(self._closers):
+            self._guarded(closer)
+        self._closers.clear()
+
+    def _may_stop(self) -> bool:
+        if self._stop_by_s is None:
+            if self._stop_asked:
+                self._guarded(self._begin_drain)
+            return False
+        return time.monotonic() >= self._stop_by_s or self._queue.counts()[RUNNING] == 0
+
+    def _serve(self, ready: dict[Any, int]) -> None:
+        if self._alarm_heard.fileno() in ready:
+            self._alarm_heard.recv(16)
+        if self._inbox in ready:
+            self._drain(self._inbox, self._hear_worker)
+        for channel, socket in self._channels.items():
+            if socket in ready:
+                self._drain(socket, functools.partial(self._answer, channel, socket))
+        if self._events.socket in ready:
+            self._drain(self._events.socket, self._welcome_subscriber)
+
+    def _drain(self, socket: zmq.Socket[bytes], handle: Callable[[], None]) -> None:
+        """Handle what waits, but not so much that other sockets starve."""
+        for _ in range(MESSAGES_IN_A_ROW):
+            if not socket.poll(0):
+                return
+            self._guarded(handle)
+
+    def _hear_worker(self) -> None:
+        generation, packed = self._inbox.recv_multipart()
+        self._supervisors[generation.decode("ascii").partition(":")[0]].hear(generation, packed)
+
+    def _welcome_subscriber(self) -> None:
+        topic = self._events.next_subscription()
+        if topic is not None and topic.startswith(JOB_TOPIC) and topic != JOB_TOPIC:
+            self._dispatcher.publish_state_of(topic.removeprefix(JOB_TOPIC))
+
+    def _answer(self, channel: str, socket: zmq.Socket[bytes]) -> None:
+        route, *frames = socket.recv_multipart(copy=False)
+        request_id = request_type = ""
+        try:
+            if not frames:
+                raise ProtocolError("a message is one frame; got none")
+            envelope = parse([frame.bytes for frame in frames])
+            request_id, request_type = envelope.request_id, envelope.type
+            client = self._clients.name_of(str(frames[0].get("User-Id")))
+            if client is None:
+                raise DaemonRefusedError(
+                    "the access of this key was taken away; ask for a new connection file"
+                )
+            body, kind = self._desk.answer(channel, envelope, client=client), "reply"
+        except SelvaError as exc:
+            body, kind = to_wire(exc), "error"
+        except Exception:  # one bad request must not stop the service
+            _log.exception("a fault while answering a request")
+            body, kind = to_wire(InternalError("a fault in the daemon; details: selva daemon logs")), "error"
+        self._requests.count(channel, request_type, kind)
+        reply = Envelope(type=kind, request_id=request_id, session=self._instance, body=body)
+        socket.send_multipart([route.bytes, pack(reply, max_bytes=MAX_REPLY_BYTES)], flags=zmq.DONTWAIT)
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        """Each loop is guarded at the item: what goes wrong is logged and the next item is served."""
+        try:
+            step()
+        except zmq.Again:
+            _log.warning("a reply was dropped: its client does not read")
+        except Exception:
+            _log.exception("a fault in the server's loop")
+
+    def _stop_workers(self) -> None:
+        for worker in self._dispatcher.workers:
+            worker.stop(STOP_WORKER_S)
+
+    def _processes(self) -> list[ProcessStatus]:
+        pid = os.getpid()
+        server = ProcessStatus(role="server", pid=pid, state="running", memory_bytes=resident_bytes(pid))
+        return [server, *(worker.process_status() for worker in self._dispatcher.workers)]
+
+    def _metrics_text(self) -> str:
+        return build_metrics(
+            uptime_s=time.monotonic() - self._started_s,
+            queue=self._queue.counts(),
+            finished=self._dispatcher.finished_since_start,
+            processes=self._processes(),
+            requests=self._requests,
+            refused_connections=self._door.refused,
+        )
+
+    def _status_body(self) -> Body:
+        workers = self._dispatcher.workers
+        models = [model for worker in workers if (model := worker.loaded_model()) is not None]
+        return {
+            "version": selva_core.__version__,
+            "protocol": PROTOCOL_VERSION,
+            "instance": self._instance,
+            "uptime_s": time.monotonic() - self._started_s,
+            "endpoints": dict(self.endpoints),
+            "processes": [vars(process) for process in self._processes()],
+            "device": models[0].device_report if models else f"{self._settings.device} (no model loaded yet)",
+            "models": [{**vars(model), "notices": list(model.notices)} for model in models],
+            "queue": self._queue.counts(),
+            "max_queued_jobs": self._settings.max_queued_jobs,
+            "paused": self._dispatcher.is_paused,
+            "yielded": self._dispatcher.is_device_released,
+            "draining": self._dispatcher.draining,
+            "keep_alive_s": self._settings.keep_alive_s,
+            "drain_timeout_s": self._settings.drain_timeout_s,
+            "state_folder": str(self._places.state),
+            "cache_folder": str(self._places.cache),
+            "log_file": str(self._places.log_file),
+        }
+
+
+def worker_arguments(places: AppPaths, settings: DaemonSettings, *, device: str) -> list[str]:
+    """The command line of a worker; paths are arguments of their own, no shell sees them."""
+    return [
+        f"--device={device}",
+        f"--log-level={settings.log_level}",
+        f"--stem-cache={places.stem_cache}",
+        f"--stem-cache-bytes={settings.stem_cache_bytes}",
+        f"--feature-cache={places.feature_cache}",
+        f"--feature-cache-bytes={settings.feature_cache_bytes}",
+        *(f"--output-folder={folder}" for folder in settings.output_folders),
+        *(f"--forbidden-folder={folder}" for folder in (places.state, places.cache, places.config)),
+    ]
+
+
+def serve(places: AppPaths, settings: DaemonSettings, *, on_listening: Callable[[str], object]) -> None:
+    """Run the daemon in this process until it is told to stop: by request, SIGTERM, Ctrl-C or Ctrl-Break.
+
+    `on_listening` is called once, with the endpoint for jobs. Raises as `Server.open` does.
+    """
+    server = Server(places, settings)
+    server.open()
+    on_listening(server.endpoints[JOBS])
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        server.begin_shutdown()
+
+    names = ("SIGTERM", "SIGINT", "SIGBREAK", "SIGHUP")
+    before = {
+        number: signal.signal(number, stop) for name in names if (number := getattr(signal, name, None))
+    }
+    try:
+        server.run()
+    finally:
+        server.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _log.info("stopped")

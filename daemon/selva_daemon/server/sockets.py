@@ -1,0 +1,140 @@
+"""The daemon's three listening sockets and the door-keeper that lets known keys in.
+
+All three speak CURVE (rfc.zeromq.org/spec/26) and ask the door-keeper over ZAP (rfc.zeromq.org/spec/27); a
+peer without a known key gets no further than its handshake.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import zmq
+import zmq.utils.z85
+
+from selva_core.base.errors import ConfigurationError
+from selva_daemon.protocol.envelope import MAX_MESSAGE_BYTES
+from selva_daemon.protocol.keys import DaemonKeys
+from selva_daemon.server.authorized_keys import AuthorizedKeys
+
+ZAP_ADDRESS = "inproc://zeromq.zap.01"
+ZAP_DOMAIN = b"selva"
+STOP_ADDRESS = "inproc://door-keeper-stop"
+HANDSHAKE_TIMEOUT_MS = 5_000
+MAX_PENDING_MESSAGES = 2_000
+PORT_FREE_S = 2.0
+_log = logging.getLogger(__name__)
+Socket = zmq.Socket[bytes]
+Context = zmq.Context[Socket]
+
+
+class ZapAuthenticator:
+    """Answers ZAP requests: the key is known (status 200; the key is the user's id) or it is not (400).
+
+    It has a thread of its own, so that who knocks while the server waits for the disk is let in all the same.
+    """
+
+    def __init__(self, context: Context, clients: AuthorizedKeys) -> None:
+        self._clients = clients
+        self.refused = 0
+        self._bell = context.socket(zmq.PAIR)
+        self._bell.bind(STOP_ADDRESS)
+        self._door = context.socket(zmq.REP)
+        self._door.linger = 0
+        self._door.bind(ZAP_ADDRESS)
+        self._thread = threading.Thread(target=self._keep, args=(context,), name="door-keeper")
+        self._thread.start()
+
+    def close(self) -> None:
+        self._bell.send(b"")
+        self._thread.join()
+        self._bell.close()
+
+    def _keep(self, context: Context) -> None:
+        bell = context.socket(zmq.PAIR)
+        bell.connect(STOP_ADDRESS)
+        poller = zmq.Poller()
+        poller.register(bell, zmq.POLLIN)
+        poller.register(self._door, zmq.POLLIN)
+        while bell not in (ready := dict(poller.poll())):
+            if self._door in ready:
+                self._answer_one()
+        bell.close()
+        self._door.close()
+
+    def _answer_one(self) -> None:
+        frames = self._door.recv_multipart()
+        request_id = frames[1] if len(frames) > 1 else b""
+        key = _key_of(frames)
+        if self._clients.name_of(key) is None:
+            self.refused += 1
+            _log.warning("a connection with an unknown key was refused", extra={"refused": self.refused})
+            self._door.send_multipart([b"1.0", request_id, b"400", b"unknown key", b"", b""])
+        else:
+            self._door.send_multipart([b"1.0", request_id, b"200", b"OK", key.encode("ascii"), b""])
+
+
+def _key_of(frames: list[bytes]) -> str:
+    """The public key of a ZAP request, Z85; "" for a request that is not about a key."""
+    if len(frames) != 7:
+        return ""
+    version, _, domain, _, _, mechanism, key = frames
+    if (version, domain, mechanism) != (b"1.0", ZAP_DOMAIN, b"CURVE"):
+        return ""
+    return zmq.utils.z85.encode(key).decode("ascii")
+
+
+def open_listener(
+    context: Context, kind: int, *, keys: DaemonKeys, address: str, port: int = 0
+) -> tuple[Socket, str]:
+    """Bind one socket, to a port the system chooses unless one is given; returns it and its endpoint.
+
+    Raises ConfigurationError when this machine does not have the address, or the port is taken.
+    """
+    socket = context.socket(kind)
+    socket.linger = 0
+    socket.curve_server = True
+    socket.curve_secretkey = keys.server.secret.encode("ascii")
+    socket.curve_publickey = keys.server.public.encode("ascii")
+    socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_TIMEOUT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 10_000)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 30_000)
+    socket.setsockopt(zmq.SNDHWM, MAX_PENDING_MESSAGES)
+    socket.setsockopt(zmq.RCVHWM, MAX_PENDING_MESSAGES)
+    if ":" in address:
+        socket.setsockopt(zmq.IPV6, 1)
+    endpoint = build_endpoint(address, port or "*")
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as exc:
+        socket.close()
+        raise ConfigurationError(
+            f"the daemon cannot listen on {endpoint}: {exc}. Choose another listen or port in daemon.json",
+            endpoint=endpoint,
+        ) from exc
+    return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def replace_listener(old: Socket, open_new: Callable[[], Socket]) -> Socket:
+    """A fresh socket on the port of an old one, so that all peers must come in anew; close the old one then.
+
+    Raises ConfigurationError when the port does not get free; the old socket serves those it has, nobody else.
+    """
+    old.unbind(old.getsockopt_string(zmq.LAST_ENDPOINT))
+    give_up_s = time.monotonic() + PORT_FREE_S
+    while True:  # the port is free a moment after it was given back
+        try:
+            return open_new()
+        except ConfigurationError:
+            if time.monotonic() > give_up_s:
+                raise
+        time.sleep(0.01)
+
+
+def build_endpoint(host: str, port: int | str) -> str:
+    """A ZeroMQ address of TCP."""
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"

@@ -1,0 +1,73 @@
+"""The names of things by what they are made from: equal keys, equal bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from fractions import Fraction
+
+import selva_core
+from selva_core.base.media import PictureRange
+from selva_core.engine import SamplingSettings, StemRequest
+from selva_daemon.protocol.job import OutputRequest, picture_to_wire
+from selva_daemon.worker.media_identity import MediaIdentity
+
+KEY_CHARS_IN_NAMES = 10
+
+
+def waveform_key(
+    *,
+    identity: MediaIdentity,
+    media: PictureRange,
+    request: StemRequest,
+    model: str,
+    weights_sha256: str,
+    sampling: SamplingSettings,
+) -> str:
+    """SHA-256 (hex) over everything that the model's waveform depends on."""
+    return _digest(
+        {
+            "media": asdict(identity),
+            "start": _exact(media.start_s),
+            "duration": _exact(media.duration_s),
+            "speed": _exact(media.speed),
+            "images": None if media.images is None else picture_to_wire(media)["images"],
+            "prompt": request.prompt,
+            "negative_prompt": request.negative_prompt,
+            "seed": request.seed,
+            "model": model,
+            "weights": weights_sha256,
+            "num_steps": sampling.num_steps,
+            "guidance": sampling.guidance,
+            "engine": selva_core.__version__,
+        }
+    )
+
+
+def file_key(
+    waveform: str, *, output: OutputRequest, provenance: Mapping[str, str], signer: str | None = None
+) -> str:
+    """SHA-256 (hex) over the waveform's key and all that shapes the file made from it. signer: the fingerprint of
+    who signs it."""
+    return _digest(
+        {
+            "waveform": waveform,
+            "sample_rate_hz": output.sample_rate_hz,
+            "num_samples": output.num_samples,
+            "time_reference_samples": output.time_reference_samples,
+            "labels": [asdict(label) for label in output.labels],
+            "signer": signer,
+            "provenance": dict(provenance),
+        }
+    )
+
+
+def _exact(value: Fraction) -> str:
+    return f"{value.numerator}/{value.denominator}"
+
+
+def _digest(facts: Mapping[str, object]) -> str:
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,0 +1,45 @@
+"""Waveforms as the model made them, kept under their content keys."""
+
+from __future__ import annotations
+
+import struct
+
+import msgpack
+
+from selva_core.engine import Waveform
+from selva_daemon.worker.blob_store import BlobStore
+
+_HEADER_LENGTH = struct.Struct("<I")
+
+
+class StemCache:
+    """Used in the worker only: reading an entry loads numpy."""
+
+    def __init__(self, store: BlobStore) -> None:
+        self._store = store
+
+    def get(self, key: str) -> Waveform | None:
+        blob = self._store.get(key)
+        return None if blob is None else _unpack(blob)
+
+    def put(self, key: str, waveform: Waveform) -> None:
+        self._store.put(key, _pack(waveform))
+
+
+def _pack(waveform: Waveform) -> bytes:
+    header: bytes = msgpack.packb(
+        {"sample_rate_hz": waveform.sample_rate_hz, "warnings": list(waveform.warnings)}
+    )
+    return _HEADER_LENGTH.pack(len(header)) + header + waveform.samples.astype("<f4").tobytes()
+
+
+def _unpack(blob: bytes) -> Waveform:
+    import numpy as np  # noqa: PLC0415 - the server imports this module too
+
+    (header_bytes,) = _HEADER_LENGTH.unpack_from(blob)
+    start = _HEADER_LENGTH.size
+    header = msgpack.unpackb(blob[start : start + header_bytes])
+    samples = np.frombuffer(blob, dtype="<f4", offset=start + header_bytes).astype(np.float32)
+    return Waveform(
+        samples=samples, sample_rate_hz=header["sample_rate_hz"], warnings=tuple(header["warnings"])
+    )

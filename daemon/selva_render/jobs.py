@@ -1,0 +1,197 @@
+"""From a cue sheet to jobs: one per clip, with all its prompts and takes, as its picture is seen once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from selva_core.audio.credentials import Signer
+from selva_core.base.errors import RequestError
+from selva_core.base.limits import DEFAULT_SEED, MAX_SAMPLE_RATE_HZ, MAX_SEED, MAX_TAKES, MIN_SAMPLE_RATE_HZ
+from selva_core.base.media import Label, PictureRange
+from selva_core.engine import SamplingSettings
+from selva_daemon.protocol.fields import MAX_DENOMINATOR
+from selva_daemon.protocol.job import (
+    MAX_CUES,
+    MAX_LABEL_CHARS,
+    MAX_NAME_CHARS,
+    MAX_STEMS,
+    CueRequest,
+    JobRequest,
+    OutputRequest,
+    TakeRequest,
+)
+from selva_otio import Cue, CueSheet, SpottedClip, StemSpan, measure_span
+from selva_otio.placement.stem_names import NAMINGS, NameParts, build_stem_name, ensure_unique
+from selva_otio.time.clock import sample_index
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSettings:
+    """How stems are made and written, and where they go. Take n has the seed `seed + n - 1`, on every clip and track.
+
+    naming: how files are called, see `selva_otio.placement.stem_names`. has_time_reference: whether a stem's file says when on
+    the timeline it begins; Resolve does not find stems that do. signer: who signs the files (Content Credentials).
+
+    All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so
+    that cutting a clip in before it changes nothing and the cache answers.
+    """
+
+    model: str
+    stems_folder: Path
+    num_takes: int = 1
+    seed: int = DEFAULT_SEED
+    sample_rate_hz: int = 48_000
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    priority: str = "interactive"
+    naming: str = "timecode"
+    has_time_reference: bool = True
+    signer: Signer | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_takes <= MAX_TAKES:
+            raise RequestError(f"takes are 1 to {MAX_TAKES}; got {self.num_takes}")
+        if not 0 <= self.seed <= MAX_SEED - self.num_takes + 1:
+            raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
+        if self.naming not in NAMINGS:
+            raise RequestError(f"stems are named by one of {', '.join(NAMINGS)}; got {self.naming!r}")
+        if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
+            raise RequestError(
+                f"a sample rate is {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz; got {self.sample_rate_hz}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipJob:
+    """One job for the daemon: a clip's picture and its cues (some of them, when one job cannot hold all)."""
+
+    clip: SpottedClip
+    cues: tuple[Cue, ...]
+    request: JobRequest
+
+
+def build_jobs(sheet: CueSheet, settings: RenderSettings, *, timeline_name: str) -> list[ClipJob]:
+    """The jobs of a cue sheet, in record order."""
+    builder = _JobBuilder(sheet, settings, timeline_name)
+    most_takes = max([settings.num_takes, *(cue.num_takes or 1 for cue in sheet.cues)])
+    chunk_size = min(MAX_CUES, MAX_STEMS // most_takes)
+    return [
+        builder.build(clip, cues[first : first + chunk_size])
+        for clip, cues in sheet.iter_jobs()
+        for first in range(0, len(cues), chunk_size)
+    ]
+
+
+def build_media_range(clip: SpottedClip) -> PictureRange:
+    """What is looked at for a clip, handles included."""
+    return PictureRange(
+        path=clip.picture_path.resolve(),
+        start_s=_tidy(clip.picture_start_s),
+        duration_s=_tidy(clip.sound_duration_s),
+        speed=_tidy(clip.picture_speed),
+        images=clip.picture_images,
+    )
+
+
+def _tidy(value: Fraction) -> Fraction:
+    """The nearest rational that a job can carry: retimes at odd speeds make denominators past all use."""
+    return value.limit_denominator(MAX_DENOMINATOR)
+
+
+class _JobBuilder:
+    """Gives every stem of one render its own file name."""
+
+    def __init__(self, sheet: CueSheet, settings: RenderSettings, timeline_name: str) -> None:
+        self._clock = sheet.clock
+        self._settings = settings
+        self._timeline_name = timeline_name
+        self._names: set[str] = set()
+
+    def build(self, clip: SpottedClip, cues: Sequence[Cue]) -> ClipJob:
+        settings = self._settings
+        span = measure_span(clip, self._clock, settings.sample_rate_hz)
+        request = JobRequest(
+            label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
+            media=build_media_range(clip),
+            model=settings.model,
+            output=self._build_output(clip, span),
+            cues=tuple(self._build_cue(cue) for cue in cues),
+            sampling=settings.sampling,
+            priority=settings.priority,
+            provenance=self._build_provenance(clip, span),
+        )
+        return ClipJob(clip=clip, cues=tuple(cues), request=request)
+
+    def _build_output(self, clip: SpottedClip, span: StemSpan) -> OutputRequest:
+        """With handles, the range that lies in the cut is labelled."""
+        settings = self._settings
+        time_reference_samples = self._time_reference_samples(clip)
+        is_stamped = settings.has_time_reference and time_reference_samples >= 0
+        in_the_cut = Label(
+            start_sample=span.offset_samples,
+            num_samples=sample_index(clip.record_end_s, settings.sample_rate_hz) - span.start_sample,
+            text=" ".join(f"in the cut: {clip.name}".split())[:MAX_NAME_CHARS],
+        )
+        return OutputRequest(
+            folder=settings.stems_folder.resolve(),
+            num_samples=span.num_samples,
+            sample_rate_hz=settings.sample_rate_hz,
+            time_reference_samples=time_reference_samples if is_stamped else None,
+            labels=(in_the_cut,) if clip.handle_before_s or clip.handle_after_s else (),
+            signer=settings.signer,
+        )
+
+    def _time_reference_samples(self, clip: SpottedClip) -> int:
+        """Samples since midnight at the file's first sample, on the true clock: counted from frames, not from
+        labels."""
+        since_midnight_s = self._clock.start_frame / self._clock.rate + clip.sound_start_s
+        return sample_index(since_midnight_s, self._settings.sample_rate_hz)
+
+    def _build_cue(self, cue: Cue) -> CueRequest:
+        takes = range(1, (cue.num_takes or self._settings.num_takes) + 1)
+        return CueRequest(
+            cue=cue.id,
+            track=cue.track,
+            prompt=cue.prompt,
+            negative_prompt=cue.negative_prompt,
+            takes=tuple(
+                TakeRequest(take=take, seed=self._settings.seed + take - 1, name=self._build_name(cue, take))
+                for take in takes
+            ),
+        )
+
+    def _build_name(self, cue: Cue, take: int) -> str:
+        parts = NameParts(
+            track=cue.track,
+            prompt=cue.prompt,
+            clip=cue.clip.name,
+            take=take,
+            timecode=self._clock.timecode(cue.clip.record_start_s),
+            timeline=self._timeline_name,
+        )
+        name = ensure_unique(build_stem_name(parts, self._settings.naming), self._names)
+        self._names.add(name.casefold())
+        return name
+
+    def _build_provenance(self, clip: SpottedClip, span: StemSpan) -> dict[str, str]:
+        """What somebody needs to spot the file by hand; nothing in it depends on when or where this runs, or on
+        what the new timeline is called.
+        """
+        clock = self._clock
+        return {
+            "timeline": self._timeline_name,
+            "frame_rate": str(clock.rate),
+            "drop_frame": "yes" if clock.drop_frame else "no",
+            "record_timecode": clock.timecode(clip.record_start_s),
+            "record_start_s": str(clip.record_start_s),
+            "offset_samples": str(span.offset_samples),
+            "file_start_timecode": clock.timecode(clip.sound_start_s),
+            "time_reference_samples": str(self._time_reference_samples(clip)),
+            "source_name": clip.name,
+            "source_file": clip.media_path.name,
+            "source_timecode": clip.source_timecode,
+            "source_start_s": str(clip.media_start_s),
+            "source_speed": str(clip.speed),
+        }

@@ -1,0 +1,55 @@
+"""The cue sheet of a media file without a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from fractions import Fraction
+from pathlib import Path
+
+from selva_core.base.media import ImageSequence, MediaInfo
+from selva_core.video.sequence_files import find_images
+from selva_otio import CueSheet, CueSheetRow, StemTrack, spot_timeline
+from selva_otio.picture.bare_media import FALLBACK_RATE, build_media_clock, build_media_timeline
+from selva_otio.picture.image_names import parse_image_name
+from selva_render.probing import probe_in_process
+
+
+def spot_media(
+    video: Path,
+    tracks: Iterable[StemTrack] = (),
+    *,
+    rows: Iterable[CueSheetRow] = (),
+    start: str | None = None,
+    end: str | None = None,
+    images: ImageSequence | None = None,
+) -> CueSheet:
+    """The cues of a file, or of its part from `start` to `end`. Raises MediaError, ClockError, CueError.
+
+    video: a file, or an image sequence (frame.%04d.png, frame.[0001-0100].png); images: how the latter is played.
+    """
+    facts, images = _look_at(video.absolute(), images)
+    clock = build_media_clock(facts.frame_rate_hz, facts.timecode)
+    timeline = build_media_timeline(
+        facts.path,
+        clock,
+        duration_s=facts.duration_s,
+        start_s=Fraction(0) if start is None else clock.parse_moment_s(start),
+        end_s=facts.duration_s if end is None else clock.parse_moment_s(end),
+        images=images,
+    )
+    return spot_timeline(timeline, tracks, base_folder=facts.path.parent, rows=rows, clock=clock)
+
+
+def _look_at(path: Path, images: ImageSequence | None) -> tuple[MediaInfo, ImageSequence | None]:
+    """What a file or an image sequence holds, and which images they are; MediaInfo.path has their number as %04d."""
+    name = None if path.is_file() else parse_image_name(path.name)
+    if name is None:
+        return probe_in_process(path), None
+    wanted = replace(images or ImageSequence(rate_hz=FALLBACK_RATE), first=name.first, last=name.last)
+    pattern = path.with_name(name.pattern)
+    played = find_images(pattern, ImageSequence(**asdict(wanted))).played
+    facts = MediaInfo(
+        path=pattern, duration_s=len(played) / wanted.rate_hz, frame_rate_hz=wanted.rate_hz, timecode=None
+    )
+    return facts, replace(wanted, first=played[0], last=played[-1])

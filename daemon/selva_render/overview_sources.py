@@ -1,0 +1,137 @@
+"""What an overview shows, collected from a rendered timeline: frames of its picture and the envelopes of its stems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import opentimelineio as otio
+import soundfile
+
+from selva_core.base.errors import MediaError
+from selva_core.base.media import PictureRange
+from selva_core.video.frames import iter_frames
+from selva_otio import CueSheet, SpottedClip, StemTrack, load_timeline, spot_timeline
+from selva_otio.errors import NothingToSpotError
+from selva_otio.picture.media import resolve_media_path
+from selva_otio.placement.stem_tracks import NAMESPACE
+from selva_render.overview import DrawnStem, StemLane, StripFrame
+
+NUM_COLUMNS = 1600
+NUM_STRIP_FRAMES = 12
+_THUMBNAIL_PX = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """Everything that is drawn; `missing` names media and stems that are not where the timeline says."""
+
+    title: str
+    strip: tuple[StripFrame, ...]
+    lanes: tuple[StemLane, ...]
+    end_s: float
+    missing: tuple[str, ...]
+
+
+def collect_overview(timeline_path: Path) -> Overview:
+    """Read a timeline that `selva render` wrote.
+
+    Raises TimelineError when it cannot be read or holds no stems.
+    """
+    timeline = load_timeline(timeline_path)
+    folder = timeline_path.absolute().parent
+    stem_tracks = [track for track in timeline.audio_tracks() if NAMESPACE in track.metadata]
+    if not stem_tracks:
+        raise NothingToSpotError(
+            f"{timeline_path.name} has no stem tracks; make them with `selva render` first"
+        )
+    names = dict.fromkeys(str(track.name) for track in stem_tracks)
+    sheet = spot_timeline(
+        timeline,
+        [StemTrack(name=name, prompt=name) for name in names],
+        base_folder=folder,
+    )
+    end_s = max(clip.record_end_s for clip in sheet.clips)
+    missing: list[str] = []
+    lanes = tuple(_collect_lane(track, folder, end_s, missing) for track in stem_tracks)
+    strip = tuple(_iter_strip(sheet, end_s, missing))
+    return Overview(
+        title=f"{timeline.name or timeline_path.stem} — {len(sheet.clips)} clips, {len(lanes)} stem tracks",
+        strip=strip,
+        lanes=lanes,
+        end_s=float(end_s),
+        missing=tuple(missing),
+    )
+
+
+def _iter_strip(sheet: CueSheet, end_s: Fraction, missing: list[str]) -> Iterator[StripFrame]:
+    for clip in sheet.clips:
+        count = max(1, round(clip.duration_s / end_s * NUM_STRIP_FRAMES))
+        try:
+            yield from _strip_of(clip, count)
+        except MediaError as error:
+            missing.append(error.message)
+
+
+def _strip_of(clip: SpottedClip, count: int) -> Iterator[StripFrame]:
+    """`count` frames spread evenly over a clip, each shown over its share of the axis."""
+    step_s = clip.duration_s / count
+    picture = PictureRange(
+        path=clip.media_path,
+        start_s=clip.media_start_s,
+        duration_s=clip.duration_s,
+        speed=clip.speed,
+        images=clip.images,
+    )
+    frames = iter_frames(picture, size_px=_THUMBNAIL_PX, num_frames=count, frame_rate_hz=1 / step_s)
+    for index, rgb in enumerate(frames):
+        start_s = clip.record_start_s + step_s * index
+        yield StripFrame(record_start_s=float(start_s), record_end_s=float(start_s + step_s), rgb=rgb)
+
+
+def _collect_lane(track: otio.schema.Track, folder: Path, end_s: Fraction, missing: list[str]) -> StemLane:
+    stems = []
+    prompts: dict[str, None] = {}
+    for item in track.find_clips():
+        fact = item.metadata.get(NAMESPACE)
+        if fact is None:
+            continue
+        prompts[str(fact["prompt"])] = None
+        path = resolve_media_path(item.media_reference.target_url, folder)
+        start_s, duration_s = _rational(fact["record_start_s"]), _rational(fact["duration_s"])
+        num_columns = max(2, round(duration_s / end_s * NUM_COLUMNS))
+        try:
+            envelope = read_envelope(path, duration_s, num_columns)
+        except soundfile.LibsndfileError:
+            missing.append(f"there is no stem {path}")
+            continue
+        stems.append(
+            DrawnStem(
+                record_start_s=float(start_s), record_end_s=float(start_s + duration_s), envelope=envelope
+            )
+        )
+    return StemLane(track=str(track.name), prompt=", ".join(prompts), stems=tuple(stems))
+
+
+def read_envelope(path: Path, duration_s: Fraction, num_columns: int) -> npt.NDArray[np.float32]:
+    """Lowest and highest sample of each column over the first `duration_s` of a mono file: float32 (2, columns).
+
+    Reads block by block, so that a long stem is never in memory whole. Raises soundfile.LibsndfileError.
+    """
+    with soundfile.SoundFile(path) as sound:
+        num_samples = min(len(sound), int(duration_s * sound.samplerate))
+        block_samples = max(1, num_samples // num_columns)
+        rows = [
+            (float(block.min()), float(block.max()))
+            for block in sound.blocks(block_samples, frames=num_samples, dtype="float32", always_2d=True)
+        ]
+    return np.asarray(rows or [(0.0, 0.0)], dtype=np.float32).T
+
+
+def _rational(pair: Any) -> Fraction:
+    return Fraction(int(pair[0]), int(pair[1]))

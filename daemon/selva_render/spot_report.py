@@ -1,0 +1,197 @@
+"""What `selva spot` shows: the cue sheet before anything is rendered."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from selva_core.base.errors import SelvaError
+from selva_daemon.client.client import Client
+from selva_otio import Cue, CueSheet
+from selva_otio.cues.sheet_files import FIELDS, SHOWN_FIELDS
+
+LOOKED_AT_JOBS = 50
+WHOLE_COLUMNS = ("IN", "OUT", "SOURCE", "SECONDS", "EST. S")
+"""What is of no use when its end is cut off."""
+
+
+def estimate_seconds_per_stem(client: Client, model: str) -> float | None:
+    """How long a stem of that model took lately, queue not counted; None when none was made. Raises DaemonError."""
+    jobs = [job for job in client.jobs(states=["done"], limit=LOOKED_AT_JOBS) if job.model == model]
+    spans = [
+        (job.finished_s - job.started_s, job.num_stems)
+        for job in jobs
+        if job.finished_s is not None and job.started_s is not None
+    ]
+    num_stems = sum(count for _, count in spans)
+    return sum(seconds for seconds, _ in spans) / num_stems if num_stems else None
+
+
+def ask_running_daemon(model: str) -> float | None:
+    """The same from the daemon that runs, if one does; none is started for it."""
+    try:
+        with Client.connect() as client:
+            return estimate_seconds_per_stem(client, model)
+    except SelvaError:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpotReport:
+    """A cue sheet for people and programs. `seconds_per_stem` is an estimate, None when there is none."""
+
+    sheet: CueSheet
+    num_takes: int
+    seconds_per_stem: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON-able object. Rationals are [numerator, denominator]; record times are seconds after the
+        timeline's start, source times are on the file's own clock.
+        """
+        clock = self.sheet.clock
+        return {
+            "frame_rate": _pair(clock.rate),
+            "start_timecode": clock.timecode(Fraction(0)),
+            "cues": [self._describe(cue) for cue in self.sheet.cues],
+            "left_out": [
+                {
+                    "clip": item.name,
+                    "video_track": item.track_name,
+                    "record_start": _pair(item.record_start_s),
+                    "record_timecode": clock.timecode(item.record_start_s),
+                    "reason": item.reason,
+                    "is_fault": item.is_fault,
+                }
+                for item in self.sheet.unseen
+            ],
+            "warnings": list(self.sheet.warnings),
+        }
+
+    def to_csv(self) -> str:
+        """A cue sheet file that says the same; it can be edited and given to --cues."""
+        out = io.StringIO(newline="")
+        writer = csv.DictWriter(out, [*FIELDS, *SHOWN_FIELDS], lineterminator="\n")
+        writer.writeheader()
+        clock = self.sheet.clock
+        for cue in self.sheet.cues:
+            clip = cue.clip
+            writer.writerow(
+                {
+                    "track": cue.track,
+                    "prompt": cue.prompt,
+                    "negative": cue.negative_prompt,
+                    "clip": glob.escape(clip.name),
+                    "from": clock.timecode(clip.record_start_s),
+                    "to": clock.timecode(clip.record_end_s),
+                    "takes": cue.num_takes or "",
+                    "gain_db": cue.gain_db or "",
+                    "cue": cue.id,
+                    "source": cue.source,
+                    "source_in": clip.source_timecode,
+                    "source_out": clip.source_end_timecode,
+                    "seconds": f"{float(clip.sound_duration_s):.3f}",
+                    "estimate": _rounded(self._estimate_s(cue)),
+                    "warnings": "; ".join(clip.warnings),
+                }
+            )
+        return out.getvalue()
+
+    def to_table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows."""
+        headings = [
+            "CUE",
+            "TRACK",
+            "PROMPT",
+            "IN",
+            "OUT",
+            "CLIP",
+            "SOURCE",
+            "SECONDS",
+            "EST. S",
+            "FROM",
+            "WARNINGS",
+        ]
+        clock = self.sheet.clock
+        return headings, [
+            [
+                cue.id,
+                cue.track,
+                cue.prompt,
+                clock.timecode(cue.clip.record_start_s),
+                clock.timecode(cue.clip.record_end_s),
+                cue.clip.name,
+                f"{cue.clip.source_timecode} - {cue.clip.source_end_timecode}",
+                f"{float(cue.clip.sound_duration_s):.2f}",
+                _rounded(self._estimate_s(cue)) or "-",
+                cue.source,
+                "; ".join(cue.clip.warnings),
+            ]
+            for cue in self.sheet.cues
+        ]
+
+    def summarise(self) -> str:
+        """How much there is to do, in one line."""
+        cues = self.sheet.cues
+        num_stems = sum(cue.num_takes or self.num_takes for cue in cues)
+        seconds = sum(
+            (cue.clip.sound_duration_s * (cue.num_takes or self.num_takes) for cue in cues), Fraction(0)
+        )
+        counts = ", ".join(
+            (
+                _count(len(cues), "cue"),
+                _count(len(self.sheet.tracks), "track"),
+                _count(len(self.sheet.clips), "run") + " of picture",
+                _count(num_stems, "stem"),
+            )
+        )
+        estimates = [self._estimate_s(cue) for cue in cues]
+        told = [estimate for estimate in estimates if estimate is not None]
+        ending = f", about {sum(told):.0f} s to make" if told else ""
+        return f"{counts}; {float(seconds):.1f} s of sound{ending}"
+
+    def _estimate_s(self, cue: Cue) -> float | None:
+        if self.seconds_per_stem is None:
+            return None
+        return self.seconds_per_stem * (cue.num_takes or self.num_takes)
+
+    def _describe(self, cue: Cue) -> dict[str, Any]:
+        clock, clip = self.sheet.clock, cue.clip
+        return {
+            "cue": cue.id,
+            "track": cue.track,
+            "prompt": cue.prompt,
+            "negative_prompt": cue.negative_prompt,
+            "takes": cue.num_takes or self.num_takes,
+            "gain_db": cue.gain_db,
+            "asked_by": cue.source,
+            "clip": clip.name,
+            "video_track": clip.video_track,
+            "media": str(clip.media_path),
+            "record_start": _pair(clip.record_start_s),
+            "record_end": _pair(clip.record_end_s),
+            "record_timecode": clock.timecode(clip.record_start_s),
+            "record_end_timecode": clock.timecode(clip.record_end_s),
+            "source_start": _pair(clip.media_start_s),
+            "speed": _pair(clip.speed),
+            "source_timecode": clip.source_timecode,
+            "source_end_timecode": clip.source_end_timecode,
+            "sound_duration": _pair(clip.sound_duration_s),
+            "estimate_s": self._estimate_s(cue),
+            "warnings": list(clip.warnings),
+        }
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _rounded(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.1f}"
+
+
+def _pair(value: Fraction) -> list[int]:
+    return [value.numerator, value.denominator]

@@ -1,0 +1,206 @@
+"""The cue sheet: spans of picture, what to hear in them, and the stem tracks they are for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from selva_core.base.limits import MAX_PROMPT_CHARS, MAX_TAKES, MAX_TRACK_NAME_CHARS
+from selva_core.base.media import ImageSequence
+from selva_otio.errors import CueError
+from selva_otio.picture.shots import SkippedItem
+from selva_otio.time.clock import TimelineClock
+
+MAX_GAIN_DB = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StemTrack:
+    """A stem track, what is heard on it and what is not. Raises CueError for what cannot be a name or prompt.
+
+    num_takes: None for as many as the render makes. gain_db: how loud the stem is placed; kept beside the
+    sound, never in it.
+    """
+
+    name: str
+    prompt: str
+    negative_prompt: str = ""
+    num_takes: int | None = None
+    gain_db: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise CueError(f"a stem track needs a name, as in Dog={self.prompt or 'small dog barking'}")
+        if len(self.name) > MAX_TRACK_NAME_CHARS or not self.name.isprintable():
+            raise CueError(
+                f"a track name has 1 to {MAX_TRACK_NAME_CHARS} printable characters; got {self.name!r:.120}"
+            )
+        if not self.prompt.strip():
+            raise CueError(f"track {self.name!r} needs a prompt that says what is heard; got an empty text")
+        if max(len(self.prompt), len(self.negative_prompt)) > MAX_PROMPT_CHARS:
+            raise CueError(
+                f"a prompt has at most {MAX_PROMPT_CHARS} characters; got {len(self.prompt)} on {self.name!r}"
+            )
+        if self.num_takes is not None and not 1 <= self.num_takes <= MAX_TAKES:
+            raise CueError(f"takes are 1 to {MAX_TAKES}; got {self.num_takes} on {self.name!r}")
+        if not -MAX_GAIN_DB <= self.gain_db <= MAX_GAIN_DB:
+            raise CueError(f"a gain lies within {MAX_GAIN_DB:g} dB; got {self.gain_db:g} on {self.name!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpottedClip:
+    """A run of picture that sound is made for.
+
+    record_start_s, duration_s: where it is seen, seconds after the timeline's start. media_start_s: what it
+    shows at its first instant, on the file's own clock (zero at the file's first frame); t seconds later it
+    shows `media_start_s + speed * t`. source_timecode, source_end_timecode: labels of its range on the media's embedded clock.
+    handle_before_s, handle_after_s: how much longer sound is made on either side, for trimming and fading.
+    fade_in_s, fade_out_s: the overlap with its neighbours that transitions give it. stand_in: a file that shows, from its
+    first frame and at normal speed, what the clip shows from `sound_start_s` on; looked at in place of the media.
+    images: where the media is an image sequence; media_path then holds the number as %04d.
+    """
+
+    name: str
+    video_track: str
+    media_path: Path
+    media_start_s: Fraction
+    speed: Fraction
+    record_start_s: Fraction
+    duration_s: Fraction
+    source_timecode: str
+    source_end_timecode: str
+    handle_before_s: Fraction = Fraction(0)
+    handle_after_s: Fraction = Fraction(0)
+    fade_in_s: Fraction = Fraction(0)
+    fade_out_s: Fraction = Fraction(0)
+    warnings: tuple[str, ...] = ()
+    stand_in: Path | None = None
+    images: ImageSequence | None = None
+
+    @property
+    def picture_path(self) -> Path:
+        """The file that is looked at."""
+        return self.stand_in or self.media_path
+
+    @property
+    def picture_images(self) -> ImageSequence | None:
+        """The images that are looked at, where they are a sequence."""
+        return self.images if self.stand_in is None else None
+
+    @property
+    def picture_start_s(self) -> Fraction:
+        """What is seen at `sound_start_s`, on the clock of the file that is looked at."""
+        return self.sound_media_start_s if self.stand_in is None else Fraction(0)
+
+    @property
+    def picture_speed(self) -> Fraction:
+        """Seconds of the file that is looked at per record second."""
+        return self.speed if self.stand_in is None else Fraction(1)
+
+    @property
+    def record_end_s(self) -> Fraction:
+        return self.record_start_s + self.duration_s
+
+    @property
+    def sound_start_s(self) -> Fraction:
+        """Record time of the first sample that is made: handles included."""
+        return self.record_start_s - self.handle_before_s
+
+    @property
+    def sound_media_start_s(self) -> Fraction:
+        """What the picture shows at `sound_start_s`, on the file's own clock."""
+        return self.media_start_s - self.speed * self.handle_before_s
+
+    @property
+    def sound_duration_s(self) -> Fraction:
+        return self.handle_before_s + self.duration_s + self.handle_after_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cue:
+    """One stem to be made: a span of picture, what to hear, and the track it is for.
+
+    `id` is made of what identifies the cue over repeated renders (track, media, source range), not of where
+    it lies. `source` says who asked for it (see `cue_rules.SOURCES`).
+    """
+
+    id: str
+    clip: SpottedClip
+    track: str
+    prompt: str
+    negative_prompt: str = ""
+    num_takes: int | None = None
+    gain_db: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CueSheet:
+    """All cues of a timeline in record order, and what was left out. `tracks`: names of stem tracks, in
+    order."""
+
+    clock: TimelineClock
+    tracks: tuple[str, ...]
+    cues: tuple[Cue, ...]
+    unseen: tuple[SkippedItem, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def clips(self) -> tuple[SpottedClip, ...]:
+        """The clips that cues are for, each once, in record order."""
+        return tuple(dict.fromkeys(cue.clip for cue in self.cues))
+
+    def iter_jobs(self) -> Iterator[tuple[SpottedClip, list[Cue]]]:
+        """Each clip with all its cues: what is rendered together, so that the picture is seen once."""
+        by_clip: dict[SpottedClip, list[Cue]] = {}
+        for cue in self.cues:
+            by_clip.setdefault(cue.clip, []).append(cue)
+        yield from by_clip.items()
+
+
+@dataclass(kw_only=True)
+class CueNumbering:
+    """Gives cues their ids; the same range of the same file on the same track, met again, gets a number."""
+
+    _met: dict[str, int] = field(default_factory=dict)
+
+    def build_cue(self, clip: SpottedClip, wanted: StemTrack, source: str) -> Cue:
+        # Image sequences are often named alike, and told apart by their folder.
+        media = clip.media_path.name if clip.images is None else "/".join(clip.media_path.parts[-2:])
+        facts = (wanted.name, media, clip.media_start_s, clip.duration_s, clip.speed)
+        digest = hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:12]
+        self._met[digest] = self._met.get(digest, 0) + 1
+        return Cue(
+            id=digest if self._met[digest] == 1 else f"{digest}-{self._met[digest]}",
+            clip=clip,
+            track=wanted.name,
+            prompt=wanted.prompt,
+            negative_prompt=wanted.negative_prompt,
+            num_takes=wanted.num_takes,
+            gain_db=wanted.gain_db,
+            source=source,
+        )
+
+
+def parse_stem_track(text: str, *, negative_prompt: str = "") -> StemTrack:
+    """A stem track from "NAME=PROMPT". Raises CueError."""
+    name, equals, prompt = text.partition("=")
+    if not equals:
+        guess, colon, rest = text.partition(":")
+        example = f"{guess.strip()}={rest.strip()}" if colon and rest.strip() else "Dog=small dog barking"
+        raise CueError(f"a track reads NAME=PROMPT; got {text!r}; write for instance {example!r}")
+    return StemTrack(name=name.strip(), prompt=prompt.strip(), negative_prompt=negative_prompt)
+
+
+def check_stem_tracks(tracks: Iterable[StemTrack]) -> tuple[StemTrack, ...]:
+    """The tracks as given. Raises CueError when two share a name (case does not tell them apart)."""
+    checked = tuple(tracks)
+    names: set[str] = set()
+    for track in checked:
+        if track.name.casefold() in names:
+            raise CueError(f"two tracks are named {track.name!r}; give each prompt its own track name")
+        names.add(track.name.casefold())
+    return checked

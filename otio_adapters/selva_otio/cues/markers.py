@@ -1,0 +1,205 @@
+"""Markers that ask for sound: "Dog: small dog barking", over the marker's range; "Dog: small dog barking | not: birds".
+
+A marker is meant for us when it has our colour or its name begins with "Selva". Where a timeline has no such
+marker, every marker that reads TRACK: PROMPT is taken, apart from those whose first word is one that editors
+use for notes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import opentimelineio as otio
+
+from selva_otio.cues.cue_sheet import StemTrack
+from selva_otio.cues.rules import MARKER, CueRule
+from selva_otio.errors import CueError
+from selva_otio.picture.shots import Shot, ShotsByTime
+from selva_otio.picture.visible_shots import trimmed_start_s
+from selva_otio.time.clock import TimelineClock, exact_seconds
+
+SELVA_COLOUR = "MAGENTA"
+MAX_LOOSE_TRACK_WORDS = 3
+NOTE_WORDS = frozenset(
+    [
+        "adr",
+        "audio",
+        "caution",
+        "cc",
+        "check",
+        "colour",
+        "color",
+        "comment",
+        "delete",
+        "edit",
+        "editor",
+        "error",
+        "fix",
+        "fixme",
+        "grade",
+        "grading",
+        "gfx",
+        "hold",
+        "idea",
+        "info",
+        "loc",
+        "music",
+        "mx",
+        "note",
+        "notes",
+        "pickup",
+        "question",
+        "replace",
+        "reshoot",
+        "review",
+        "scene",
+        "shot",
+        "sub",
+        "subtitle",
+        "sync",
+        "task",
+        "temp",
+        "title",
+        "todo",
+        "trim",
+        "tbd",
+        "vfx",
+        "vo",
+        "warning",
+        "wip",
+    ]
+)
+_PREFIX = re.compile(r"selva\b[\s:.,/\-]*", re.IGNORECASE)
+_CUE = re.compile(r"\s*([^:=]{1,100}?)\s*[:=]\s*(\S.*?)\s*", re.DOTALL)
+_NOT = re.compile(r"\s*\|\s*not\b\s*:?\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkerCue:
+    """A marker that reads like a cue. `is_named`: meant for us beyond doubt."""
+
+    marker: otio.schema.Marker
+    wanted: StemTrack
+    is_named: bool
+
+
+def read_marker(marker: otio.schema.Marker, *, colour: str = SELVA_COLOUR) -> MarkerCue | None:
+    """The cue a marker asks for in its name or its comment; None when it reads otherwise."""
+    resolve = marker.metadata.get("Resolve_OTIO")
+    note = resolve.get("Note", "") if isinstance(resolve, Mapping) else ""
+    prefixed = _PREFIX.match(marker.name or "")
+    is_named = prefixed is not None or str(marker.color or "").upper() == colour.upper()
+    name = (marker.name or "")[prefixed.end() if prefixed else 0 :]
+    for text in (name, marker.comment or "", str(note)):
+        match = _CUE.fullmatch(text)
+        if match is None or (not is_named and not _reads_like_a_track(match[1])):
+            continue
+        prompt, *avoided = _NOT.split(match[2], maxsplit=1)
+        try:
+            wanted = StemTrack(name=match[1], prompt=prompt, negative_prompt="".join(avoided))
+        except CueError:
+            continue
+        return MarkerCue(marker=marker, wanted=wanted, is_named=is_named)
+    return None
+
+
+def _reads_like_a_track(name: str) -> bool:
+    words = name.lower().split()
+    return 1 <= len(words) <= MAX_LOOSE_TRACK_WORDS and words[0] not in NOTE_WORDS
+
+
+class MarkerReader:
+    """The markers of one timeline. items: everything whose markers may be cues."""
+
+    def __init__(self, *, clock: TimelineClock, colour: str, items: Iterable[otio.core.Item]) -> None:
+        self._clock = clock
+        self._colour = colour
+        read = [read_marker(marker, colour=colour) for item in items for marker in item.markers]
+        cues = [cue for cue in read if cue is not None]
+        self._only_named = any(cue.is_named for cue in cues)
+        self._num_passed_over = sum(not cue.is_named for cue in cues) if self._only_named else 0
+
+    @property
+    def warnings(self) -> list[str]:
+        if not self._num_passed_over:
+            return []
+        return [
+            f"markers passed over: {self._num_passed_over} read like cues but have neither the colour "
+            f"{self._colour} nor a name that begins with Selva, as other markers do"
+        ]
+
+    def iter_clip_rules(self, shot: Shot) -> Iterator[CueRule]:
+        """The rules of a clip's own markers, on the shot that shows it.
+
+        A marker's range is on the clip's media clock; one that lies outside the clip there is taken as
+        counted from the clip's first frame, as Kdenlive writes it.
+        """
+        for cue in self._iter_cues(shot.clip):
+            start_s = exact_seconds(cue.marker.marked_range.start_time)
+            end_s = start_s + exact_seconds(cue.marker.marked_range.duration)
+            if not _touches(shot, start_s, end_s):
+                offset_s = trimmed_start_s(shot.clip)
+                start_s, end_s = start_s + offset_s, end_s + offset_s
+            if not _touches(shot, start_s, end_s):
+                continue
+            record_range = _record_range(shot, start_s, end_s)
+            if self._is_point(record_range):
+                record_range = shot.record_start_s, shot.record_end_s
+            yield self._build_rule(cue, record_range, only_on=shot)
+
+    def iter_timeline_rules(self, item: otio.core.Item, shots: ShotsByTime) -> Iterator[CueRule]:
+        """The rules of the markers on a timeline's stack or on one of its tracks."""
+        origin_s = Fraction(0) if item.source_range is None else exact_seconds(item.source_range.start_time)
+        for cue in self._iter_cues(item):
+            start_s = exact_seconds(cue.marker.marked_range.start_time) - origin_s
+            end_s = start_s + exact_seconds(cue.marker.marked_range.duration)
+            if not self._is_point((start_s, end_s)):
+                yield self._build_rule(cue, (start_s, end_s))
+                continue
+            for shot in shots.iter_seen_at(start_s):
+                yield self._build_rule(cue, (shot.record_start_s, shot.record_end_s), only_on=shot)
+
+    def _iter_cues(self, item: otio.core.Item) -> Iterator[MarkerCue]:
+        for marker in item.markers:
+            cue = read_marker(marker, colour=self._colour)
+            if cue is not None and (cue.is_named or not self._only_named):
+                yield cue
+
+    def _is_point(self, record_range: tuple[Fraction, Fraction]) -> bool:
+        """A marker of one frame or none; it speaks for the whole clip it is on."""
+        return (record_range[1] - record_range[0]) * self._clock.rate <= 1
+
+    def _build_rule(
+        self, cue: MarkerCue, record_range: tuple[Fraction, Fraction], *, only_on: Shot | None = None
+    ) -> CueRule:
+        """On the nearest whole frames, at least one; rounded outward, a marker at another rate than the timeline's
+        would ask for a sliver of the picture beside it. only_on: the one shot it speaks for."""
+        rate = self._clock.rate
+        first, end = (math.floor(edge_s * rate + Fraction(1, 2)) for edge_s in record_range)
+        return CueRule(
+            source=MARKER,
+            wanted=cue.wanted,
+            origin=f"marker {cue.marker.name!r} at {self._clock.timecode(record_range[0])}",
+            record_start_s=first / rate,
+            record_end_s=max(end, first + 1) / rate,
+            only_on=only_on,
+        )
+
+
+def _touches(shot: Shot, media_start_s: Fraction, media_end_s: Fraction) -> bool:
+    low_s, high_s = sorted((shot.media_start_s, shot.media_end_s))
+    return (media_start_s < high_s and media_end_s > low_s) or low_s <= media_start_s < max(high_s, low_s)
+
+
+def _record_range(shot: Shot, media_start_s: Fraction, media_end_s: Fraction) -> tuple[Fraction, Fraction]:
+    if shot.speed == 0:
+        return shot.record_start_s, shot.record_end_s
+    first_s, last_s = sorted(
+        shot.record_start_s + (edge_s - shot.media_start_s) / shot.speed
+        for edge_s in (media_start_s, media_end_s)
+    )
+    return first_s, last_s

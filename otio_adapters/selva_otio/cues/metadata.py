@@ -1,0 +1,90 @@
+"""Cues in the metadata of a timeline, a video track or a clip:
+
+    metadata["selva"]["tracks"] = {"Dog": "small dog barking", "Rain": {"prompt": "rain", "takes": 2}}
+    metadata["selva"]["tracks"] = [{"track": "Rain", "prompt": "rain"}, {"track": "Dog", "prompt": "small dog barking"}]
+
+OpenTimelineIO sorts the names of a map; a list keeps the order in which stem tracks are to lie.
+A clip's word counts before its track's, a track's before the timeline's. A timeline may also carry the rows of a cue sheet,
+named as in a file; they count like one, after the file that is given with the command:
+
+    metadata["selva"]["cues"] = [{"track": "Dog", "prompt": "barking", "clip": "shot_010*", "from": "01:00:05:00"}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import opentimelineio as otio
+
+from selva_otio.cues.cue_sheet import StemTrack
+from selva_otio.cues.rules import METADATA, CueRule
+from selva_otio.cues.sheet_files import CueSheetRow, build_row
+from selva_otio.errors import CueError
+
+NAMESPACE = "selva"
+CLIP_RANK, TRACK_RANK, TIMELINE_RANK = range(3)
+CARRIED_RANK = 1
+_FIELDS = ("prompt", "negative", "takes", "gain_db")
+
+
+def iter_metadata_rules(
+    owner: otio.core.SerializableObjectWithMetadata, *, rank: int, origin: str
+) -> Iterator[CueRule]:
+    """The rules an object's metadata holds. Raises CueError when they are written wrongly."""
+    ours = owner.metadata.get(NAMESPACE)
+    tracks = ours.get("tracks") if isinstance(ours, Mapping) else None
+    if tracks is None:
+        return
+    for name, value in _named_tracks(tracks, origin):
+        wanted = _build_track(name, value, origin)
+        yield CueRule(source=METADATA, wanted=wanted, origin=origin, rank=rank)
+
+
+def iter_carried_rows(timeline: otio.schema.Timeline) -> Iterator[CueSheetRow]:
+    """The rows of the cue sheet that a timeline carries. Raises CueError when they are written wrongly."""
+    ours = timeline.metadata.get(NAMESPACE)
+    rows = ours.get("cues") if isinstance(ours, Mapping) else None
+    if rows is None:
+        return
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
+        raise CueError("metadata selva.cues of the timeline is a list of rows, as in a cue sheet")
+    for number, values in enumerate(rows, start=1):
+        origin = f"cue {number} in the metadata of the timeline"
+        if not isinstance(values, Mapping):
+            raise CueError(f"{origin}: it maps names such as track and prompt to values; got {values!r}")
+        yield replace(build_row(values, origin), rank=CARRIED_RANK)
+
+
+def _named_tracks(tracks: Any, origin: str) -> list[tuple[str, Any]]:
+    if isinstance(tracks, Mapping):
+        return [(str(name), value) for name, value in tracks.items()]
+    is_list = isinstance(tracks, Sequence) and not isinstance(tracks, str)
+    if not is_list or not all(isinstance(value, Mapping) for value in tracks):
+        raise CueError(
+            f'{origin}: metadata selva.tracks maps track names to prompts, or lists {{"track": ..., "prompt": ...}}'
+        )
+    return [
+        (str(value.get("track", "")), {key: value[key] for key in value if key != "track"})
+        for value in tracks
+    ]
+
+
+def _build_track(name: str, value: Any, origin: str) -> StemTrack:
+    if isinstance(value, str):
+        value = {"prompt": value}
+    if not isinstance(value, Mapping) or set(value) - set(_FIELDS):
+        raise CueError(f"{origin}: metadata of track {name!r} is a prompt, or a map of {', '.join(_FIELDS)}")
+    try:
+        return StemTrack(
+            name=name,
+            prompt=str(value.get("prompt", "")),
+            negative_prompt=str(value.get("negative", "")),
+            num_takes=int(value["takes"]) if "takes" in value else None,
+            gain_db=float(value.get("gain_db", 0.0)),
+        )
+    except CueError as error:
+        raise CueError(f"{origin}: {error.message}") from error
+    except (TypeError, ValueError) as error:
+        raise CueError(f"{origin}: takes is a whole number and gain_db a number; {error}") from error

@@ -1,0 +1,113 @@
+"""Who says what is heard where, and whose word counts.
+
+Cues come from four sources: rows of a cue sheet file, markers, metadata under `selva`, and prompts per track
+that hold for every clip. The rule of precedence: on one stem track and one clip, the first source in
+`SOURCES` that says anything is the only one that is heard; what it says is taken whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from pathlib import Path
+
+from selva_otio.cues.cue_sheet import StemTrack
+from selva_otio.picture.shots import Shot, ShotsByTime
+
+CUE_SHEET, MARKER, METADATA, TRACK_PROMPT = "cue sheet", "marker", "metadata", "track prompt"
+SOURCES = (CUE_SHEET, MARKER, METADATA, TRACK_PROMPT)
+
+_WILDCARDS = frozenset("*?[")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CueRule:
+    """What is to be heard on a track, and for which picture.
+
+    clip_pattern: a clip's name or its file's name, with * and ?; None for every clip. record_start_s,
+    record_end_s: only this stretch of the record clock; None for the whole clip. rank: among rules of one
+    source, those of the lowest rank win (metadata of a clip before that of its track). origin: where it was
+    read. only_on: the one shot that is meant, though others may be seen at the same time, as in a dissolve.
+    """
+
+    source: str
+    wanted: StemTrack
+    origin: str
+    clip_pattern: str | None = None
+    record_start_s: Fraction | None = None
+    record_end_s: Fraction | None = None
+    rank: int = 0
+    only_on: Shot | None = None
+
+    @property
+    def precedence(self) -> tuple[int, int]:
+        return SOURCES.index(self.source), self.rank
+
+    def matches_name(self, *names: str) -> bool:
+        """Whether one of a clip's names is meant."""
+        if self.clip_pattern is None:
+            return True
+        pattern = self.clip_pattern.casefold()
+        return any(fnmatchcase(name.casefold(), pattern) for name in names)
+
+    def span_on(self, shot: Shot) -> tuple[Fraction, Fraction] | None:
+        """The part of a shot's record range that is meant; None when it is not."""
+        if self.only_on is not None and self.only_on is not shot:
+            return None
+        start_s, end_s = shot.record_start_s, shot.record_end_s
+        if self.record_start_s is not None:
+            start_s = max(start_s, self.record_start_s)
+        if self.record_end_s is not None:
+            end_s = min(end_s, self.record_end_s)
+        return (start_s, end_s) if start_s < end_s else None
+
+
+class CueRuleIndex:
+    """Finds the rules that may count on a shot, without asking each of thousands about each of thousands of shots."""
+
+    def __init__(self, rules: Sequence[CueRule], shots: ShotsByTime) -> None:
+        self._rules = rules
+        self._everywhere: list[int] = []
+        self._by_shot: dict[int, list[int]] = {}
+        self._by_name: dict[str, list[int]] = {}
+        for number, rule in enumerate(rules):
+            if rule.only_on is not None:
+                self._by_shot.setdefault(id(rule.only_on), []).append(number)
+            elif rule.record_start_s is not None or rule.record_end_s is not None:
+                for shot in shots.iter_seen(rule.record_start_s, rule.record_end_s):
+                    self._by_shot.setdefault(id(shot), []).append(number)
+            elif rule.clip_pattern is not None and not _WILDCARDS.intersection(rule.clip_pattern):
+                self._by_name.setdefault(rule.clip_pattern.casefold(), []).append(number)
+            else:
+                self._everywhere.append(number)
+
+    def find(self, shot: Shot, media_path: Path) -> list[CueRule]:
+        """The rules that may count on a shot, in the order they were given."""
+        numbers = {*self._everywhere, *self._by_shot.get(id(shot), ())}
+        for name in (shot.clip.name, media_path.name):
+            numbers.update(self._by_name.get(name.casefold(), ()))
+        return [self._rules[number] for number in sorted(numbers)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CueMatch:
+    """A rule that counts on a shot, and the part of the shot it means."""
+
+    rule: CueRule
+    start_s: Fraction
+    end_s: Fraction
+
+
+def choose_rules(shot: Shot, media_path: Path, rules: Iterable[CueRule]) -> Iterator[CueMatch]:
+    """The rules that count on a shot: track by track, those of the first source that speaks."""
+    by_track: dict[str, list[CueMatch]] = {}
+    for rule in rules:
+        span = rule.span_on(shot)
+        if span is not None and rule.matches_name(shot.clip.name, media_path.name):
+            spoken = CueMatch(rule=rule, start_s=span[0], end_s=span[1])
+            by_track.setdefault(rule.wanted.name.casefold(), []).append(spoken)
+    for spoken_for in by_track.values():
+        best = min(spoken.rule.precedence for spoken in spoken_for)
+        yield from (spoken for spoken in spoken_for if spoken.rule.precedence == best)

@@ -1,0 +1,178 @@
+"""Cue sheet files: what to hear, clip by clip or by timecode, as TOML or CSV.
+
+    [[cue]]
+    track = "Dog"
+    prompt = "small dog barking"
+    negative = "birds"          # and all of the following, if wanted
+    clip = "shot_010*"
+    from = "01:00:05:00"
+    to = "01:00:07:12"
+    takes = 2
+    gain_db = -3.0
+
+A CSV file has the same names in its first line; commas, semicolons or tabs part its columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selva_otio.cues.cue_sheet import StemTrack
+from selva_otio.cues.rules import CUE_SHEET, CueRule
+from selva_otio.errors import CueError, TimelineError
+from selva_otio.time.clock import TimelineClock
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FIELDS = ("track", "prompt", "negative", "clip", "from", "to", "takes", "gain_db")
+SHOWN_FIELDS = ("cue", "source", "source_in", "source_out", "seconds", "estimate", "warnings")
+"""Columns that `selva spot --csv` adds for reading; a cue sheet may keep them."""
+MAX_FILE_BYTES = 16 * 1024 * 1024
+MAX_ROWS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CueSheetRow:
+    """One row as it was written, checked but for its times, which need a timeline's clock to be read.
+
+    rank: see CueRule.
+    """
+
+    wanted: StemTrack
+    origin: str
+    clip_pattern: str | None
+    record_from: str | None
+    record_to: str | None
+    rank: int = 0
+
+    def to_rule(self, clock: TimelineClock) -> CueRule:
+        """Raises CueError for times that make no sense on this timeline."""
+        try:
+            start_s = None if self.record_from is None else clock.parse_moment_s(self.record_from)
+            end_s = None if self.record_to is None else clock.parse_moment_s(self.record_to)
+        except TimelineError as error:
+            raise CueError(f"{self.origin}: {error.message}") from error
+        if start_s is not None and end_s is not None and start_s >= end_s:
+            raise CueError(f"{self.origin}: {self.record_from} does not lie before {self.record_to}")
+        return CueRule(
+            source=CUE_SHEET,
+            wanted=self.wanted,
+            origin=self.origin,
+            clip_pattern=self.clip_pattern,
+            record_start_s=start_s,
+            record_end_s=end_s,
+            rank=self.rank,
+        )
+
+
+def load_cue_sheet(path: Path) -> list[CueSheetRow]:
+    """Read a .toml or .csv cue sheet. Raises CueError, which names the row."""
+    return [build_row(values, origin) for origin, values in read_cue_sheet(path)]
+
+
+def read_cue_sheet(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    """The rows of a cue sheet as they are written, each with where it was read. Raises CueError."""
+    suffix = path.suffix.lower()
+    if suffix not in (".toml", ".csv", ".tsv"):
+        raise CueError(f"a cue sheet is a .toml or .csv file; got {path.name!r}")
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise CueError(f"{path.name} is too large for a cue sheet (at most {MAX_FILE_BYTES} bytes)")
+        text = _decode(path.read_bytes())
+    except OSError as error:
+        raise CueError(f"the cue sheet {path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise CueError(f"{path.name} is not UTF-8; save it so (in Excel: CSV UTF-8)") from error
+    rows = _parse_toml(text, path.name) if suffix == ".toml" else _parse_csv(text, path.name)
+    if not rows:
+        raise CueError(f"{path.name} holds no cue; each needs at least a track and a prompt")
+    if len(rows) > MAX_ROWS:
+        raise CueError(f"{path.name} has {len(rows)} rows; a cue sheet has at most {MAX_ROWS}")
+    return rows
+
+
+def _decode(content: bytes) -> str:
+    """UTF-8, or UTF-16 where its mark says so, as Excel writes Unicode text."""
+    is_utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
+
+
+def _parse_toml(text: str, name: str) -> list[tuple[str, Mapping[str, Any]]]:
+    try:
+        root = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CueError(f"{name} is no TOML: {error}") from error
+    tables = root.pop("cue", [])
+    if root or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        extra = f"; it also has {', '.join(sorted(root))}" if root else ""
+        raise CueError(f"{name}: a cue sheet is a list of [[cue]] tables{extra}")
+    return [(f"{name}, cue {number}", table) for number, table in enumerate(tables, start=1)]
+
+
+def _parse_csv(text: str, name: str) -> list[tuple[str, Mapping[str, Any]]]:
+    first_line = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first_line.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        reader.fieldnames = [heading.strip().lower() for heading in reader.fieldnames or ()]
+        rows = [
+            (f"{name}, line {reader.line_num}", _filled(row, f"{name}, line {reader.line_num}"))
+            for row in reader
+        ]
+    except csv.Error as error:
+        raise CueError(f"{name}, line {reader.line_num}: {error}") from error
+    return [(origin, row) for origin, row in rows if row]
+
+
+def _filled(row: Mapping[str | None, Any], origin: str) -> dict[str, Any]:
+    """The cells that hold something."""
+    if None in row:
+        raise CueError(f"{origin}: it has more columns than the first line names")
+    return {str(key): value for key, value in row.items() if value and value.strip()}
+
+
+def build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
+    """A row from its cells or keys; `origin` is for messages. Raises CueError."""
+    unknown = sorted(set(values) - set(FIELDS) - set(SHOWN_FIELDS))
+    if unknown:
+        raise CueError(f"{origin}: {', '.join(unknown)} is not known; a cue has {', '.join(FIELDS)}")
+    try:
+        wanted = StemTrack(
+            name=_text(values, "track") or "",
+            prompt=_text(values, "prompt") or "",
+            negative_prompt=_text(values, "negative") or "",
+            num_takes=int(values["takes"]) if "takes" in values else None,
+            gain_db=float(_number_text(values, "gain_db") or 0.0),
+        )
+    except CueError as error:
+        raise CueError(f"{origin}: {error.message}") from error
+    except (TypeError, ValueError) as error:
+        raise CueError(f"{origin}: takes is a whole number and gain_db a number; {error}") from error
+    return CueSheetRow(
+        wanted=wanted,
+        origin=origin,
+        clip_pattern=_text(values, "clip"),
+        record_from=_number_text(values, "from"),
+        record_to=_number_text(values, "to"),
+    )
+
+
+def _text(values: Mapping[str, Any], name: str) -> str | None:
+    """A cell as text; TOML may also give a number of seconds."""
+    value = values.get(name)
+    return None if value is None else str(value).strip() or None
+
+
+def _number_text(values: Mapping[str, Any], name: str) -> str | None:
+    """A number or a time as text; spreadsheets of many countries write a comma for the point."""
+    text = _text(values, name)
+    return None if text is None else text.replace(",", ".")

@@ -1,0 +1,250 @@
+"""Spotting: a timeline, and what is to be heard, become a cue sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import opentimelineio as otio
+
+from selva_otio.cues.cue_sheet import Cue, CueNumbering, CueSheet, SpottedClip, StemTrack, check_stem_tracks
+from selva_otio.cues.markers import SELVA_COLOUR, MarkerReader
+from selva_otio.cues.metadata import (
+    CLIP_RANK,
+    TIMELINE_RANK,
+    TRACK_RANK,
+    iter_carried_rows,
+    iter_metadata_rules,
+)
+from selva_otio.cues.rules import TRACK_PROMPT, CueRule, CueRuleIndex, choose_rules
+from selva_otio.cues.sheet_files import CueSheetRow
+from selva_otio.cues.shot_spotting import ShotSpotter
+from selva_otio.errors import CueError, NothingToSpotError
+from selva_otio.picture.shots import Picture, Shot, ShotsByTime, SkippedItem
+from selva_otio.picture.visible_shots import iter_picture_tracks, resolve_picture
+from selva_otio.time.clock import TimelineClock, build_timeline_clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpotOptions:
+    """How a timeline is looked at.
+
+    video_track: the name of the one track to look at; None for all video tracks seen from above, as a viewer
+    sees them. handles_s: sound made before and after each clip, as far as its media goes. use_markers,
+    use_metadata: whether cues are read from the timeline itself. marker_colour: the colour of markers that
+    are meant for us.
+    """
+
+    video_track: str | None = None
+    handles_s: Fraction = Fraction(0)
+    use_markers: bool = True
+    use_metadata: bool = True
+    marker_colour: str = SELVA_COLOUR
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.handles_s <= 60:
+            raise CueError(f"handles last 0 to 60 s; got {float(self.handles_s):g} s")
+
+
+def spot_timeline(
+    timeline: otio.schema.Timeline,
+    tracks: Iterable[StemTrack] = (),
+    *,
+    base_folder: Path,
+    rows: Iterable[CueSheetRow] = (),
+    options: SpotOptions | None = None,
+    clock: TimelineClock | None = None,
+) -> CueSheet:
+    """The cue sheet of a timeline.
+
+    tracks: prompts for every clip. rows: a cue sheet file. Markers and metadata of the timeline speak too;
+    whose word counts where is told in `cue_rules`. base_folder: where relative media URLs start, the folder
+    of the timeline's file. clock: only when the timeline's own is known better than the timeline tells.
+    Raises NothingToSpotError when no picture is left, CueError for cues that are not allowed or missing,
+    TimelineReadError for a broken timeline.
+    """
+    options = options or SpotOptions()
+    stem_tracks = check_stem_tracks(tracks)
+    picture_tracks = _choose_picture_tracks(timeline, options.video_track)
+    clock = clock or build_timeline_clock(timeline, _item_rates_hz(picture_tracks))
+    picture = resolve_picture(picture_tracks)
+    spotter = _Spotter(
+        timeline,
+        picture_tracks,
+        picture,
+        options=options,
+        shot_spotter=ShotSpotter(clock=clock, base_folder=base_folder, handles_s=options.handles_s),
+    )
+    return spotter.spot(stem_tracks, rows)
+
+
+class _Spotter:
+    """One timeline being spotted."""
+
+    def __init__(
+        self,
+        timeline: otio.schema.Timeline,
+        picture_tracks: Sequence[otio.schema.Track],
+        picture: Picture,
+        *,
+        options: SpotOptions,
+        shot_spotter: ShotSpotter,
+    ) -> None:
+        self._timeline = timeline
+        self._picture_tracks = picture_tracks
+        self._picture = picture
+        self._shots = ShotsByTime(picture.shots)
+        self._options = options
+        self._shot_spotter = shot_spotter
+        self._clock = shot_spotter.clock
+        self._markers = MarkerReader(
+            clock=self._clock,
+            colour=options.marker_colour,
+            items=[timeline.tracks, *picture_tracks, *(shot.clip for shot in picture.shots)],
+        )
+        self._used_rules: set[int] = set()
+        self._track_names: dict[str, str] = {}
+
+    def spot(self, tracks: Sequence[StemTrack], rows: Iterable[CueSheetRow]) -> CueSheet:
+        rules = [
+            *(CueRule(source=TRACK_PROMPT, wanted=track, origin="track prompt") for track in tracks),
+            *(row.to_rule(self._clock) for row in rows),
+            *self._timeline_rules(),
+        ]
+        unseen = list(self._picture.unseen)
+        numbering = CueNumbering()
+        cues: list[Cue] = []
+        num_pictures = 0
+        asked = bool(rules)
+        book = CueRuleIndex(rules, self._shots)
+        self._name_tracks(rules)
+        for shot in self._shots:
+            own_rules = list(self._shot_rules(shot))
+            self._name_tracks(own_rules)
+            asked = asked or bool(own_rules)
+            spotted = self._shot_spotter.spot(shot)
+            if isinstance(spotted, SkippedItem):
+                unseen.append(spotted)
+                continue
+            num_pictures += 1
+            shot_rules = [*book.find(shot, spotted.media_path), *own_rules]
+            cues.extend(self._spot_cues(shot, spotted, shot_rules, numbering))
+        self._check_found(asked=asked, num_pictures=num_pictures, cues=cues, unseen=unseen)
+        return CueSheet(
+            clock=self._clock,
+            tracks=tuple(self._track_names.values()),
+            cues=tuple(cues),
+            unseen=tuple(sorted((_judge(item, rules) for item in unseen), key=_record_start_s)),
+            warnings=tuple(self._warnings(rules)),
+        )
+
+    def _timeline_rules(self) -> Iterator[CueRule]:
+        timeline = self._timeline
+        if self._options.use_metadata:
+            yield from iter_metadata_rules(timeline, rank=TIMELINE_RANK, origin="metadata of the timeline")
+            yield from (row.to_rule(self._clock) for row in iter_carried_rows(timeline))
+        if self._options.use_markers:
+            for item in (timeline.tracks, *self._picture_tracks):
+                yield from self._markers.iter_timeline_rules(item, self._shots)
+
+    def _shot_rules(self, shot: Shot) -> Iterator[CueRule]:
+        if self._options.use_metadata:
+            origin = f"metadata of clip {shot.clip.name!r}"
+            yield from iter_metadata_rules(shot.clip, rank=CLIP_RANK, origin=origin)
+            origin = f"metadata of track {shot.track_name!r}"
+            yield from iter_metadata_rules(shot.track, rank=TRACK_RANK, origin=origin)
+        if self._options.use_markers:
+            yield from self._markers.iter_clip_rules(shot)
+
+    def _name_tracks(self, rules: Iterable[CueRule]) -> None:
+        """Tracks in the order they are met, spelt as at first; case does not tell them apart."""
+        for rule in rules:
+            self._track_names.setdefault(rule.wanted.name.casefold(), rule.wanted.name)
+
+    def _spot_cues(
+        self, shot: Shot, whole: SpottedClip, rules: Sequence[CueRule], numbering: CueNumbering
+    ) -> Iterator[Cue]:
+        for spoken in choose_rules(shot, whole.media_path, rules):
+            rule = spoken.rule
+            self._used_rules.add(id(rule))
+            wanted = replace(rule.wanted, name=self._track_names[rule.wanted.name.casefold()])
+            is_whole = (spoken.start_s, spoken.end_s) == (shot.record_start_s, shot.record_end_s)
+            clip = whole if is_whole else self._shot_spotter.spot(shot.trim(spoken.start_s, spoken.end_s))
+            if isinstance(clip, SpottedClip):
+                yield numbering.build_cue(clip, wanted, rule.source)
+
+    def _check_found(
+        self, *, asked: bool, num_pictures: int, cues: Sequence[Cue], unseen: Sequence[SkippedItem]
+    ) -> None:
+        if not asked:
+            raise CueError(
+                "nothing says what to hear: name a track (--track 'Dog=small dog barking'), give a cue sheet, "
+                "or set markers that read 'Dog: small dog barking'"
+            )
+        if not num_pictures:
+            raise NothingToSpotError(_explain_nothing(self._timeline, unseen))
+        if not cues:
+            raise CueError("no cue lies on a clip with picture; look at clip names and times of the cues")
+
+    def _warnings(self, rules: Sequence[CueRule]) -> Iterator[str]:
+        yield from (
+            f"{rule.origin}: nothing on {rule.wanted.name!r} comes of it"
+            for rule in rules
+            if id(rule) not in self._used_rules and rule.source != TRACK_PROMPT
+        )
+        yield from self._markers.warnings
+
+
+def _choose_picture_tracks(
+    timeline: otio.schema.Timeline, video_track: str | None
+) -> Sequence[otio.schema.Track]:
+    tracks = list(iter_picture_tracks(timeline))
+    if not tracks:
+        kinds = sorted({str(getattr(child, "kind", child.schema_name())) for child in timeline.tracks})
+        found = f"it has only {', '.join(kinds)} tracks" if kinds else "it is empty"
+        raise NothingToSpotError(f"timeline {timeline.name!r} has no video track: {found}")
+    if video_track is None:
+        return tracks
+    chosen = [track for track in tracks if track.name == video_track]
+    if not chosen:
+        names = ", ".join(repr(track.name) for track in tracks)
+        raise NothingToSpotError(f"no video track is named {video_track!r}; there are {names}")
+    return chosen
+
+
+def _item_rates_hz(tracks: Iterable[otio.schema.Track]) -> list[float]:
+    rates_hz: list[float] = []
+    for track in tracks:
+        for item in track:
+            if isinstance(item, otio.core.Item) and item.source_range is not None:
+                rates_hz.append(float(item.source_range.duration.rate))
+            elif isinstance(item, otio.schema.Clip) and item.media_reference.available_range is not None:
+                rates_hz.append(float(item.media_reference.available_range.duration.rate))
+    return rates_hz
+
+
+def _judge(item: SkippedItem, rules: Sequence[CueRule]) -> SkippedItem:
+    """A fault of a clip that nobody asks sound for is only a note."""
+    if not item.is_fault or any(_concerns(rule, item) for rule in rules):
+        return item
+    return item.as_note()
+
+
+def _concerns(rule: CueRule, item: SkippedItem) -> bool:
+    starts_late = rule.record_start_s is not None and item.record_start_s < rule.record_start_s
+    ends_early = rule.record_end_s is not None and item.record_start_s >= rule.record_end_s
+    return rule.matches_name(item.name) and not starts_late and not ends_early
+
+
+def _record_start_s(item: SkippedItem) -> Fraction:
+    return item.record_start_s
+
+
+def _explain_nothing(timeline: otio.schema.Timeline, unseen: Sequence[SkippedItem]) -> str:
+    if not unseen:
+        return f"timeline {timeline.name!r} has no clip on its video tracks"
+    shown = "; ".join(f"{item.name!r}: {item.reason}" for item in unseen[:5])
+    more = f"; and {len(unseen) - 5} more" if len(unseen) > 5 else ""
+    return f"no clip of timeline {timeline.name!r} has picture to make sound for: {shown}{more}"

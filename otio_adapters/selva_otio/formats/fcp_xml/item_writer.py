@@ -1,0 +1,283 @@
+"""Clip items and files as importers of xmeml want them: written out once, referred to by id afterwards."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+import opentimelineio as otio
+
+from selva_otio.errors import ClockError, UnsupportedUrlError
+from selva_otio.formats.fcp_xml.values import add, add_flag, add_rate, add_timecode, build_path_url
+from selva_otio.formats.wave_headers import WaveHeader, load_wave_header
+from selva_otio.picture.media import SOUND_SUFFIXES, resolve_media_path
+from selva_otio.picture.visible_shots import trimmed_start_s, warp_speed
+from selva_otio.placement.stem_tracks import STEM_SCHEMA, read_facts
+from selva_otio.time.clock import TimelineClock, exact_rate, exact_seconds, sample_index
+
+_PLAIN_SOUND = WaveHeader(num_channels=1, sample_rate_hz=48_000, bits_per_sample=24)
+_MARKER_COLOURS = {
+    "RED": (255, 0, 0),
+    "PINK": (255, 128, 192),
+    "ORANGE": (255, 128, 0),
+    "YELLOW": (255, 255, 0),
+    "GREEN": (0, 255, 0),
+    "CYAN": (0, 255, 255),
+    "BLUE": (0, 0, 255),
+    "PURPLE": (128, 0, 255),
+    "MAGENTA": (255, 0, 255),
+    "WHITE": (255, 255, 255),
+    "BLACK": (0, 0, 0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """Where an item lies: record seconds of its cut, and how far transitions make it reach beyond on either side."""
+
+    start_s: Fraction
+    end_s: Fraction
+    lead_s: Fraction = Fraction(0)
+    tail_s: Fraction = Fraction(0)
+
+
+@dataclass(kw_only=True)
+class ItemWriter:
+    """Knows the ids that are given out. prefix: before each id, so that they differ from those of a document that is
+    added to."""
+
+    clock: TimelineClock
+    base_folder: Path
+    prefix: str = ""
+    file_kinds: dict[str, set[str]] = field(default_factory=dict)
+    """URL to the kinds of track ("video", "audio") the file is used on: it is written out for all of them at once."""
+
+    _files: dict[tuple[str, Any], str] = field(default_factory=dict)
+    _num_items: int = 0
+    _headers: dict[str, WaveHeader] = field(default_factory=dict)
+
+    def next_id(self, tag: str) -> str:
+        self._num_items += 1
+        return f"{self.prefix}{tag}-{self._num_items}"
+
+    def frame(self, seconds: Fraction) -> int:
+        """The frame of the sequence nearest to a time."""
+        return sample_index(seconds * self.clock.rate, 1)
+
+    def num_channels(self, clip: otio.core.Item) -> int:
+        """How many channels a clip's sound has; one where that cannot be seen."""
+        url = getattr(getattr(clip, "media_reference", None), "target_url", None)
+        return self._header(url).num_channels if url else 1
+
+    def write_clip(
+        self,
+        track: ET.Element,
+        clip: otio.schema.Clip,
+        spot: Spot,
+        kind: str,
+        *,
+        item_id: str,
+        channel: int = 1,
+    ) -> ET.Element:
+        """One clip item. channel: which channel of the file sounds, for audio."""
+        reference = clip.media_reference
+        if isinstance(reference, otio.schema.GeneratorReference):
+            return self._write_generator(track, clip, spot, item_id)
+        item = ET.SubElement(track, "clipitem", {"id": item_id})
+        if kind == "audio":
+            layout = "stereo" if self.num_channels(clip) == 2 else "mono"
+            item.set("premiereChannelType", layout)
+        available = reference.available_range if reference is not None else None
+        origin_s = Fraction(0) if available is None else exact_seconds(available.start_time)
+        self._write_range(item, clip, spot, origin_s)
+        self._write_media(item, clip, kind)
+        if kind == "audio":
+            source = add(item, "sourcetrack")
+            add(source, "mediatype", "audio")
+            add(source, "trackindex", channel)
+        self._write_filters(item, clip, kind)
+        for marker in clip.markers:
+            write_marker(item, marker, origin_s, self.clock.rate)
+        _write_stem_facts(item, clip)
+        return item
+
+    def write_nest_range(self, item: ET.Element, nest: otio.core.Item, spot: Spot) -> None:
+        """The timing of an item that shows a nested sequence."""
+        self._write_range(item, nest, spot, Fraction(0))
+
+    def _write_generator(
+        self, track: ET.Element, clip: otio.schema.Clip, spot: Spot, item_id: str
+    ) -> ET.Element:
+        item = ET.SubElement(track, "generatoritem", {"id": item_id})
+        self._write_range(item, clip, spot, trimmed_start_s(clip))
+        effect = add(item, "effect")
+        kind = clip.media_reference.generator_kind or "Slug"
+        add(effect, "name", kind)
+        add(effect, "effectid", kind)
+        add(effect, "effecttype", "generator")
+        add(effect, "mediatype", "video")
+        return item
+
+    def _write_range(self, item: ET.Element, source: otio.core.Item, spot: Spot, origin_s: Fraction) -> None:
+        """Name, state and times. `in` and `out` of a retimed item count retimed frames from the end it starts at."""
+        speed = _speed_of(source)
+        used_s = spot.end_s - spot.start_s
+        low_s = trimmed_start_s(source) - origin_s
+        duration_s = _media_duration_s(source) or low_s + used_s * abs(speed or Fraction(1))
+        first_s, whole_s = low_s, duration_s
+        if speed not in (0, 1):
+            first_s = (low_s if speed > 0 else duration_s - low_s + used_s * speed) / abs(speed)
+            whole_s = duration_s / abs(speed)
+        rate = self._rate_for(source, first_s) if speed in (0, 1) else self.clock.rate
+        first = sample_index((first_s - spot.lead_s) * rate, 1)
+        last = first + sample_index((spot.lead_s + used_s + spot.tail_s) * rate, 1)
+        add(item, "name", source.name)
+        add_flag(item, "enabled", bool(source.enabled))
+        add(item, "duration", max(math.ceil(whole_s * rate), last))
+        add_rate(item, rate)
+        add(item, "start", -1 if spot.lead_s else self.frame(spot.start_s))
+        add(item, "end", -1 if spot.tail_s else self.frame(spot.end_s))
+        add(item, "in", first)
+        add(item, "out", last)
+        if speed == 0:
+            add_flag(item, "stillframe", True)
+            add(item, "stillframeoffset", sample_index(first_s * rate, 1))
+
+    def _rate_for(self, source: otio.core.Item, first_s: Fraction) -> Fraction:
+        """The rate at which an in-point falls on a frame: the sequence's, or else the media's own."""
+        rate = self.clock.rate
+        available = getattr(getattr(source, "media_reference", None), "available_range", None)
+        if (first_s * rate).denominator != 1 and available is not None:
+            media_rate = exact_rate(available.duration.rate)
+            return media_rate if (first_s * media_rate).denominator == 1 else rate
+        return rate
+
+    def _write_media(self, item: ET.Element, clip: otio.schema.Clip, kind: str) -> None:
+        reference = clip.media_reference
+        url = getattr(reference, "target_url", None) or ""
+        key = (url or f"missing {clip.name}", str(reference.available_range))
+        known = self._files.get(key)
+        number = len(self._files) + 1 if known is None else int(known.rpartition("-")[2])
+        add(item, "masterclipid", f"{self.prefix}masterclip-{number}")
+        file = ET.SubElement(item, "file", {"id": known or f"{self.prefix}file-{number}"})
+        if known is not None:
+            return
+        self._files[key] = file.get("id", "")
+        available = reference.available_range
+        name = PurePosixPath(unquote(url).replace("\\", "/")).name or reference.name or clip.name
+        rate = self.clock.rate if available is None else exact_rate(available.duration.rate)
+        add(file, "name", name)
+        if url:
+            add(file, "pathurl", build_path_url(url, self.base_folder))
+        add_rate(file, rate)
+        if available is not None:
+            add(file, "duration", sample_index(exact_seconds(available.duration) * rate, 1))
+            start = sample_index(exact_seconds(available.start_time) * rate, 1)
+            if start or kind == "video":
+                add_timecode(file, start, rate, drop_frame=self.clock.drop_frame)
+        self._write_channels(file, url, name, {kind} | self.file_kinds.get(url, set()))
+
+    def _write_channels(self, file: ET.Element, url: str, name: str, kinds: set[str]) -> None:
+        media = add(file, "media")
+        if "video" in kinds and PurePosixPath(name).suffix.lower() not in SOUND_SUFFIXES:
+            add(media, "video")
+        if "audio" in kinds:
+            header = self._header(url)
+            audio = add(media, "audio")
+            sample = add(audio, "samplecharacteristics")
+            add(sample, "depth", header.bits_per_sample)
+            add(sample, "samplerate", header.sample_rate_hz)
+            add(audio, "channelcount", header.num_channels)
+
+    def _header(self, url: str) -> WaveHeader:
+        if url not in self._headers:
+            try:
+                found = load_wave_header(resolve_media_path(url, self.base_folder)) if url else None
+            except UnsupportedUrlError:
+                found = None
+            self._headers[url] = found or _PLAIN_SOUND
+        return self._headers[url]
+
+    def _write_filters(self, item: ET.Element, clip: otio.schema.Clip, kind: str) -> None:
+        speed = _speed_of(clip)
+        if speed not in (0, 1):
+            effect = _add_effect(item, "Time Remap", "timeremap", "motion", kind)
+            _add_parameter(effect, "variablespeed", 0, low=0, high=1)
+            _add_parameter(effect, "speed", f"{float(abs(speed) * 100):.10g}", low=-100_000, high=100_000)
+            _add_parameter(effect, "reverse", "TRUE" if speed < 0 else "FALSE")
+            _add_parameter(effect, "frameblending", "FALSE")
+        gain_db = read_facts(clip, STEM_SCHEMA).get("gain_db") or 0.0
+        if kind == "audio" and gain_db:
+            effect = _add_effect(item, "Audio Levels", "audiolevels", "audiolevels", "audio")
+            _add_parameter(effect, "level", f"{10 ** (gain_db / 20):.6g}", low=0, high=3.98109)
+
+
+def write_marker(parent: ET.Element, marker: otio.schema.Marker, origin_s: Fraction, rate: Fraction) -> None:
+    """A marker, whose range counts from `origin_s` on its owner's clock. One without length ends at -1."""
+    start = sample_index((exact_seconds(marker.marked_range.start_time) - origin_s) * rate, 1)
+    length = sample_index(exact_seconds(marker.marked_range.duration) * rate, 1)
+    element = add(parent, "marker")
+    add(element, "name", marker.name)
+    add(element, "comment", marker.comment)
+    add(element, "in", start)
+    add(element, "out", start + length if length > 1 else -1)
+    red, green, blue = _MARKER_COLOURS.get(str(marker.color or "").upper(), _MARKER_COLOURS["GREEN"])
+    add(element, "pproColor", 0xFF << 24 | blue << 16 | green << 8 | red)
+
+
+def iter_plain_text(clip: otio.schema.Clip) -> Iterator[tuple[str, str]]:
+    """What columns of a bin can show of a stem."""
+    facts = read_facts(clip, STEM_SCHEMA)
+    if facts:
+        yield "description", f"{facts.get('track', '')}: {facts.get('prompt', '')}"
+        yield "lognote", f"Selva cue {facts.get('cue', '')}, take {facts.get('active_take', 1)}"
+
+
+def _write_stem_facts(item: ET.Element, clip: otio.schema.Clip) -> None:
+    texts = list(iter_plain_text(clip))
+    if texts:
+        logging = add(item, "logginginfo")
+        for tag, text in texts:
+            add(logging, tag, text)
+
+
+def _speed_of(item: otio.core.Item) -> Fraction:
+    """Normal speed for ramps, which are told as a loss."""
+    try:
+        return warp_speed(item)
+    except ClockError:
+        return Fraction(1)
+
+
+def _media_duration_s(item: otio.core.Item) -> Fraction | None:
+    reference = getattr(item, "media_reference", None)
+    available = None if reference is None else reference.available_range
+    return None if available is None else exact_seconds(available.duration)
+
+
+def _add_effect(item: ET.Element, name: str, effect_id: str, category: str, kind: str) -> ET.Element:
+    effect = add(add(item, "filter"), "effect")
+    add(effect, "name", name)
+    add(effect, "effectid", effect_id)
+    add(effect, "effectcategory", category)
+    add(effect, "effecttype", category)
+    add(effect, "mediatype", kind)
+    return effect
+
+
+def _add_parameter(
+    effect: ET.Element, name: str, value: object, *, low: float | None = None, high: float | None = None
+) -> None:
+    parameter = add(effect, "parameter")
+    add(parameter, "parameterid", name)
+    add(parameter, "name", name)
+    if low is not None:
+        add(parameter, "valuemin", low)
+        add(parameter, "valuemax", high)
+    add(parameter, "value", value)

@@ -1,0 +1,213 @@
+"""From an xmeml sequence to a timeline: tracks, gaps, transitions and nests."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import opentimelineio as otio
+
+from selva_otio.errors import TimelineReadError
+from selva_otio.formats.fcp_xml.document import ITEM_TAGS, Document, is_later_channel
+from selva_otio.formats.fcp_xml.item_reader import ClipReader, Placed, read_markers
+from selva_otio.formats.fcp_xml.values import (
+    TICKS_PER_SECOND,
+    child_text,
+    describe,
+    is_true,
+    read_frames,
+    read_rate,
+    read_timecode,
+)
+
+NAMESPACE = "fcp7_xml"
+
+
+def build_timeline(document: Document) -> otio.schema.Timeline:
+    """The timeline of a document's one sequence. Raises TimelineReadError."""
+    sequence = document.only_sequence()
+    document.check_size(sequence)
+    rate = _sequence_rate(sequence)
+    start_frame, start_rate = read_timecode(sequence, rate)
+    timeline = otio.schema.Timeline(
+        name=child_text(sequence, "name"),
+        global_start_time=otio.opentime.RationalTime(start_frame, float(start_rate)),
+    )
+    timeline.tracks.extend(_SequenceReader(document).read_tracks(sequence, rate))
+    timeline.tracks.markers.extend(read_markers(sequence, rate, Fraction(0)))
+    return timeline
+
+
+def _sequence_rate(sequence: ET.Element) -> Fraction:
+    rate = read_rate(sequence)
+    if rate is None:
+        raise TimelineReadError(f"{describe(sequence)} does not say its frame rate")
+    return rate
+
+
+@dataclass(kw_only=True)
+class _Cut:
+    """A transition element on its track: frames, and where the cut lies in it."""
+
+    element: ET.Element
+    start: int
+    end: int
+    cut: int
+
+
+class _SequenceReader:
+    """Reads a sequence and those nested in it."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._depth = 0
+
+    def read_tracks(
+        self, sequence: ET.Element, rate: Fraction, kinds: Sequence[str] = ("video", "audio")
+    ) -> list[otio.schema.Track]:
+        """The tracks of a sequence, picture first, bottom first."""
+        tracks = []
+        for kind in kinds:
+            for index, element in enumerate(sequence.findall(f"media/{kind}/track")):
+                if is_later_channel(element):
+                    continue
+                track = self._read_track(element, rate, kind)
+                track.name = _track_name(element) or f"{kind[0].upper()}{index + 1}"
+                if not self._depth:
+                    track.metadata[NAMESPACE] = {"index": index}
+                tracks.append(track)
+        return tracks
+
+    def _read_track(self, element: ET.Element, rate: Fraction, kind: str) -> otio.schema.Track:
+        track = otio.schema.Track(
+            kind=otio.schema.TrackKind.Video if kind == "video" else otio.schema.TrackKind.Audio
+        )
+        track.enabled = is_true(element, "enabled", default=True)
+        clips = ClipReader(document=self.document, sequence_rate=rate, kind=kind)
+        cursor = 0
+        for entry in self._place(element, rate, clips):
+            start = entry.cut if isinstance(entry, _Cut) else entry.start
+            if start > cursor:
+                track.append(otio.schema.Gap(source_range=_frames_range(0, start - cursor, rate)))
+                cursor = start
+            if isinstance(entry, _Cut):
+                track.append(_build_transition(entry, rate))
+                continue
+            item = entry.item
+            if item is None:
+                item = self._build_nest(entry.element, rate, kind, entry)
+            if not self._depth:
+                item.metadata[NAMESPACE] = {"item": entry.index}
+            track.append(item)
+            cursor = entry.end
+        return track
+
+    def _place(self, element: ET.Element, rate: Fraction, clips: ClipReader) -> list[Placed | _Cut]:
+        """The items of a track, each with its record frames, without overlaps; transitions between them."""
+        children = [
+            child
+            for child in map(self.document.resolve, element)
+            if child.tag in (*ITEM_TAGS, "transitionitem")
+        ]
+        cuts = [_read_cut(child, rate) if child.tag == "transitionitem" else None for child in children]
+        entries: list[Placed | _Cut] = []
+        num_items = 0
+        for index, (child, cut) in enumerate(zip(children, cuts, strict=True)):
+            if cut is not None:
+                entries.append(cut)
+                continue
+            before = cuts[index - 1] if index else None
+            after = cuts[index + 1] if index + 1 < len(cuts) else None
+            entry = clips.place(
+                child,
+                into=None if before is None else (before.start, before.cut),
+                out_of=None if after is None else (after.end, after.cut),
+                index=num_items,
+            )
+            num_items += 1
+            if entry is not None:
+                entries.append(entry)
+        return _without_overlaps(entries)
+
+    def _build_nest(self, element: ET.Element, rate: Fraction, kind: str, entry: Placed) -> otio.schema.Stack:
+        found = element.find("sequence")
+        sequence = self.document.resolve(found) if found is not None else element
+        name = child_text(element, "name") or child_text(sequence, "name")
+        stack = otio.schema.Stack(name=name, source_range=entry.source_range)
+        stack.enabled = is_true(element, "enabled", default=True)
+        stack.effects.extend(entry.effects)
+        self._depth += 1
+        stack.extend(self.read_tracks(sequence, _sequence_rate(sequence), (kind,)))
+        self._depth -= 1
+        return stack
+
+
+def _track_name(element: ET.Element) -> str:
+    return (element.get("MZ.TrackName") or child_text(element, "name")).strip()
+
+
+def _frames_range(start: int, length: int, rate: Fraction) -> otio.opentime.TimeRange:
+    return otio.opentime.TimeRange(
+        otio.opentime.RationalTime(start, float(rate)), otio.opentime.RationalTime(length, float(rate))
+    )
+
+
+def _read_cut(element: ET.Element, rate: Fraction) -> _Cut:
+    start, end = read_frames(element, "start"), read_frames(element, "end")
+    if start is None or end is None or not 0 <= start <= end:
+        raise TimelineReadError(f"a transition runs from frame {start} to {end}; that is no range")
+    ticks = read_frames(element, "cutPointTicks")
+    alignment = child_text(element, "alignment")
+    if alignment.startswith("start"):
+        cut = start
+    elif alignment.startswith("end"):
+        cut = end
+    elif ticks is not None and 0 <= (from_start := round(ticks * rate / TICKS_PER_SECOND)) <= end - start:
+        cut = start + from_start
+    else:
+        cut = (start + end) // 2
+    return _Cut(element=element, start=start, end=end, cut=cut)
+
+
+def _build_transition(cut: _Cut, rate: Fraction) -> otio.schema.Transition:
+    effect = cut.element.find("effect")
+    name = "" if effect is None else child_text(effect, "name")
+    is_dissolve = "dissolve" in name.casefold() or not name
+    return otio.schema.Transition(
+        name=name,
+        transition_type=(
+            otio.schema.TransitionTypes.SMPTE_Dissolve if is_dissolve else otio.schema.TransitionTypes.Custom
+        ),
+        in_offset=otio.opentime.RationalTime(cut.cut - cut.start, float(rate)),
+        out_offset=otio.opentime.RationalTime(cut.end - cut.cut, float(rate)),
+    )
+
+
+def _without_overlaps(entries: list[Placed | _Cut]) -> list[Placed | _Cut]:
+    """Items in record order; one that reaches into the next (exporters round) ends where that one starts.
+
+    Transitions stay between the items that were beside them.
+    """
+    placed = sorted((entry for entry in entries if isinstance(entry, Placed)), key=lambda entry: entry.start)
+    kept: list[Placed] = []
+    for entry in placed:
+        if kept and kept[-1].end > entry.start:
+            kept[-1].shorten(entry.start)
+            if kept[-1].end <= kept[-1].start:
+                kept.pop()
+        kept.append(entry)
+    cuts = sorted((entry for entry in entries if isinstance(entry, _Cut)), key=lambda cut: cut.cut)
+    merged: list[Placed | _Cut] = []
+    for item in kept:
+        while cuts and cuts[0].cut <= item.start:
+            merged.append(cuts.pop(0))
+        merged.append(item)
+    merged.extend(cuts[:1])
+    return [entry for number, entry in enumerate(merged) if not _is_second_cut(merged, number)]
+
+
+def _is_second_cut(entries: list[Placed | _Cut], number: int) -> bool:
+    """OpenTimelineIO has no two transitions in a row."""
+    return number > 0 and isinstance(entries[number], _Cut) and isinstance(entries[number - 1], _Cut)

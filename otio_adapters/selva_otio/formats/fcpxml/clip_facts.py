@@ -1,0 +1,100 @@
+"""What stands on a story element: its retiming, markers, role, and what we wrote about a stem."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import opentimelineio as otio
+
+from selva_otio.errors import ClockError
+from selva_otio.formats.fcpxml.clip_elements import STEM_KEY
+from selva_otio.formats.fcpxml.times import Retiming, follow_time_map, parse_time
+from selva_otio.placement.stem_tracks import STEM_SCHEMA
+from selva_otio.time.clock import TimelineClock, exact_rate
+
+_NEARLY_THE_SAME_RATE = Fraction(6, 100)
+
+
+def read_retiming(element: ET.Element, start_s: Fraction, end_s: Fraction) -> Retiming:
+    """What a clip plays from `start_s` to `end_s` of its local time. Raises TimelineReadError."""
+    time_map = element.find("timeMap")
+    points = [] if time_map is None else time_map.findall("timept")
+    if not points:
+        return Retiming(media_start_s=start_s, speed=Fraction(1))
+    return follow_time_map(
+        [
+            (
+                parse_time(point.get("time", ""), what="a point of a retimed clip"),
+                parse_time(point.get("value", ""), what="a point of a retimed clip"),
+            )
+            for point in points
+        ],
+        start_s,
+        end_s,
+    )
+
+
+def read_conform(element: ET.Element, rate: Fraction) -> Fraction:
+    """Media seconds per local second of a clip that is conformed to the project's frame rate.
+
+    Final Cut plays frame by frame what was shot at nearly the same rate (23.98 in 24, 25 in 24); where rates are
+    further apart it drops or repeats frames, and time stays as it is.
+    """
+    conform = element.find("conform-rate")
+    told = conform.get("srcFrameRate") if conform is not None else None
+    if conform is None or told is None or conform.get("scaleEnabled", "1") == "0":
+        return Fraction(1)
+    try:
+        scale = rate / exact_rate(float(told))
+    except (ValueError, ClockError):
+        return Fraction(1)
+    return scale if abs(scale - 1) < _NEARLY_THE_SAME_RATE else Fraction(1)
+
+
+def read_markers(
+    element: ET.Element, local_start_s: Fraction, retiming: Retiming, clock: TimelineClock
+) -> Iterator[otio.schema.Marker]:
+    """The markers of a clip, on its media's clock. Raises TimelineReadError."""
+    speed = Fraction(1) if retiming.speed is None else retiming.speed
+    for marker in element:
+        if marker.tag not in ("marker", "chapter-marker"):
+            continue
+        local_s = parse_time(marker.get("start", "0s"), what="the start of a marker")
+        length_s = parse_time(marker.get("duration", "0s"), what="the length of a marker")
+        edges = [
+            retiming.media_start_s + speed * (edge_s - local_start_s)
+            for edge_s in (local_s, local_s + length_s)
+        ]
+        name, note = marker.get("value", ""), marker.get("note", "")
+        found = otio.schema.Marker(
+            name=name, marked_range=clock.time_range(min(edges), max(edges) - min(edges)), color=""
+        )
+        found.comment = note
+        yield found
+
+
+def read_role(element: ET.Element) -> str:
+    """The role of a clip's sound, without its subrole."""
+    return (element.get("audioRole") or element.get("role") or "").split(".")[0]
+
+
+def read_stem_facts(element: ET.Element) -> dict[str, Any]:
+    """What we wrote about a stem; empty where there is nothing of ours, or where it was broken on the way."""
+    word = next(
+        (md.get("value", "") for md in element.iterfind("metadata/md") if md.get("key") == STEM_KEY), ""
+    )
+    try:
+        facts = json.loads(word, parse_constant=_refuse_constant) if word else {}
+        held = otio.core.SerializableObjectWithMetadata(metadata={"facts": facts}) if facts else None
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return {}
+    is_ours = held is not None and isinstance(facts, dict) and facts.get("schema") == STEM_SCHEMA
+    return facts if is_ours else {}
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number that a file can carry")

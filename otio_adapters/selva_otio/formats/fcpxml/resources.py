@@ -1,0 +1,87 @@
+"""The resources of a written FCPXML: formats and assets, each once."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import opentimelineio as otio
+
+from selva_otio.formats.fcpxml.times import format_time
+from selva_otio.formats.flat_layout import FlatClip, media_range_s
+from selva_otio.formats.xml import clean_text
+from selva_otio.picture.media import STILL_SUFFIXES, build_media_url
+
+_RATE_NAMES: Mapping[Fraction, str] = {
+    Fraction(24000, 1001): "2398",
+    Fraction(24): "24",
+    Fraction(25): "25",
+    Fraction(30000, 1001): "2997",
+    Fraction(30): "30",
+    Fraction(50): "50",
+    Fraction(60000, 1001): "5994",
+    Fraction(60): "60",
+}
+DEFAULT_SIZE = (1920, 1080)
+
+
+def read_rate_name(format_name: str) -> Fraction | None:
+    """The frame rate in the name of one of Final Cut's own formats ("FFVideoFormat1080p2398")."""
+    for rate, name in _RATE_NAMES.items():
+        if format_name.endswith((f"p{name}", f"_{name}")):
+            return rate
+    return None
+
+
+@dataclass(kw_only=True)
+class MediaFile:
+    """One media file as an asset, with all pieces that use it."""
+
+    path: Path
+    reference: otio.core.MediaReference
+    ref: str
+    pieces: list[FlatClip] = field(default_factory=list)
+    has_picture: bool = False
+    has_sound: bool = False
+    start_s: Fraction = Fraction(0)
+    end_s: Fraction = Fraction(0)
+
+    @property
+    def is_still(self) -> bool:
+        return self.path.suffix.lower() in STILL_SUFFIXES
+
+    def measure(self) -> None:
+        """Take the range from the reference, and stretch it to whatever is used of the file."""
+        self.start_s, self.end_s = media_range_s(self.reference, self.pieces)
+
+
+def build_format(
+    ref: str, rate: Fraction, *, size: tuple[int, int] = DEFAULT_SIZE, name: str | None = None
+) -> ET.Element:
+    """A format; sizes other than 1080p carry no name of Final Cut's own."""
+    known = f"FFVideoFormat1080p{_RATE_NAMES[rate]}" if size == DEFAULT_SIZE and rate in _RATE_NAMES else None
+    attributes = {"id": ref, "frameDuration": format_time(1 / rate)}
+    attributes |= {"width": str(size[0]), "height": str(size[1])}
+    if name or known:
+        attributes["name"] = str(name or known)
+    return ET.Element("format", attributes)
+
+
+def build_asset(media: MediaFile, *, format_ref: str) -> ET.Element:
+    """An asset; its name keeps the file's suffix, by which Resolve finds media again."""
+    attributes = {"id": media.ref, "name": clean_text(media.path.name), "start": format_time(media.start_s)}
+    attributes["duration"] = format_time(Fraction(0) if media.is_still else media.end_s - media.start_s)
+    if media.has_picture:
+        attributes |= {"hasVideo": "1", "format": format_ref}
+    if media.has_sound:
+        attributes["hasAudio"] = "1"
+    takes = next((piece.stem_facts["takes"] for piece in media.pieces if "takes" in piece.stem_facts), ())
+    if takes:
+        attributes |= {"audioSources": "1", "audioChannels": "1"}
+        attributes["audioRate"] = str(takes[0].get("sample_rate_hz", 48_000))
+    asset = ET.Element("asset", attributes)
+    ET.SubElement(asset, "media-rep", {"kind": "original-media", "src": build_media_url(media.path)})
+    return asset

@@ -1,0 +1,167 @@
+"""From a timeline to FCPXML 1.10: one storyline, everything else connected to it, one role per stem track."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+
+from selva_otio.formats.fcpxml.clip_elements import ClipElements, PlacedElement, build_marker
+from selva_otio.formats.fcpxml.resources import (
+    DEFAULT_SIZE,
+    MediaFile,
+    build_asset,
+    build_format,
+)
+from selva_otio.formats.fcpxml.times import format_time
+from selva_otio.formats.flat_layout import FlatClip, FlatTrack, find_media_file, flatten_timeline
+from selva_otio.formats.options import Destination
+from selva_otio.formats.xml import clean_text, write_xml
+from selva_otio.picture.media import SOUND_SUFFIXES
+from selva_otio.picture.visible_shots import trimmed_start_s
+from selva_otio.time.clock import exact_seconds
+
+VERSION = "1.10"
+NAMESPACE = "fcpxml"
+
+
+def write_fcpxml(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    """Write a timeline as FCPXML, whole or not at all. Raises TimelineWriteError, TimelineReadError."""
+    root = _Document(timeline, destination.base_folder).build()
+    write_xml(root, destination.target, doctype="fcpxml")
+    return [destination.target]
+
+
+class _Document:
+    """One FCPXML file while it is built."""
+
+    def __init__(self, timeline: otio.schema.Timeline, base_folder: Path) -> None:
+        self._timeline = timeline
+        self._layout = flatten_timeline(timeline)
+        self._clock = self._layout.clock
+        self._base_folder = base_folder
+        self._media: dict[Path, MediaFile] = {}
+        self._clips = ClipElements(clock=self._clock, base_folder=base_folder, media=self._media)
+        self._start_s = self._clock.start_frame / self._clock.rate
+        known = timeline.metadata.get(NAMESPACE)
+        self._known: Mapping[str, Any] = known if isinstance(known, Mapping) else {}
+
+    def build(self) -> ET.Element:
+        self._register_media()
+        name = clean_text(self._timeline.name or "Selva")
+        root = ET.Element("fcpxml", {"version": VERSION})
+        root.append(self._build_resources())
+        event = ET.SubElement(ET.SubElement(root, "library"), "event", {"name": name})
+        attributes = {
+            "format": "r1",
+            "duration": format_time(self._layout.duration_s),
+            "tcStart": format_time(self._start_s),
+            "tcFormat": "DF" if self._clock.drop_frame else "NDF",
+            "audioLayout": "stereo",
+            "audioRate": "48k",
+        }
+        sequence = ET.SubElement(ET.SubElement(event, "project", {"name": name}), "sequence", attributes)
+        ET.SubElement(sequence, "spine").extend(self._iter_storyline())
+        return root
+
+    def _register_media(self) -> None:
+        """Every file, all takes included, as one asset with all the pieces that use it."""
+        for track in self._layout.tracks:
+            for piece in track.pieces:
+                for reference in piece.clip.media_references().values():
+                    path = find_media_file(reference, self._base_folder)
+                    if path is not None:
+                        self._register(path, reference, piece, track)
+        for media in self._media.values():
+            media.measure()
+
+    def _register(
+        self, path: Path, reference: otio.core.MediaReference, piece: FlatClip, track: FlatTrack
+    ) -> None:
+        media = self._media.get(path)
+        if media is None:
+            ref = f"r{len(self._media) + 2}"
+            media = self._media[path] = MediaFile(path=path, reference=reference, ref=ref)
+        media.pieces.append(piece)
+        media.has_picture |= track.is_picture and path.suffix.lower() not in SOUND_SUFFIXES
+        media.has_sound |= not track.is_picture
+
+    def _build_resources(self) -> ET.Element:
+        told = self._known.get("format")
+        known = told if isinstance(told, Mapping) else {}
+        width, height = known.get("width"), known.get("height")
+        size = (width, height) if isinstance(width, int) and isinstance(height, int) else DEFAULT_SIZE
+        resources = ET.Element("resources")
+        resources.append(build_format("r1", self._clock.rate, size=size, name=known.get("name")))
+        resources.extend(build_asset(media, format_ref="r1") for media in self._media.values())
+        return resources
+
+    def _iter_storyline(self) -> Iterator[ET.Element]:
+        """The lowest picture track as the storyline; the other tracks connected to it, a lane each."""
+        main = next((track for track in self._layout.picture if track.pieces), None)
+        stories = list(self._iter_stories(main))
+        starts = [story.start_s for story in stories]
+        above = [track for track in self._layout.picture if track is not main]
+        for lane, track in enumerate(above, start=1):
+            self._connect(track, lane, stories, starts)
+        for lane, track in enumerate(self._layout.sound, start=1):
+            self._connect(track, -lane, stories, starts)
+        self._place_markers(stories, starts)
+        dissolves = {dissolve.cut_s: dissolve for dissolve in main.dissolves} if main is not None else {}
+        for number, story in enumerate(stories):
+            dissolve = dissolves.get(story.start_s)
+            if dissolve is not None and number:
+                offset_s = self._start_s + dissolve.start_s
+                times = {"offset": format_time(offset_s), "duration": format_time(dissolve.duration_s)}
+                yield ET.Element("transition", {"name": "Cross Dissolve", **times})
+            yield story.finish()
+
+    def _iter_stories(self, main: FlatTrack | None) -> Iterator[PlacedElement]:
+        """The storyline from the start to the end of everything, gaps where nothing is seen."""
+        cursor_s = Fraction(0)
+        if main is None:
+            yield self._build_gap(cursor_s, max(self._layout.duration_s, 1 / self._clock.rate))
+            return
+        for piece in main.pieces:
+            placed = self._clips.build(piece, main, {"offset": format_time(self._start_s + piece.start_s)})
+            if placed is None:
+                continue
+            if piece.start_s > cursor_s:
+                yield self._build_gap(cursor_s, piece.start_s)
+            yield placed
+            cursor_s = piece.end_s
+        if cursor_s < self._layout.duration_s or not cursor_s:
+            yield self._build_gap(cursor_s, max(self._layout.duration_s, 1 / self._clock.rate))
+
+    def _build_gap(self, start_s: Fraction, end_s: Fraction) -> PlacedElement:
+        attributes = {"name": "Gap", "offset": format_time(self._start_s + start_s), "start": "0s"}
+        gap = ET.Element("gap", {**attributes, "duration": format_time(end_s - start_s)})
+        return PlacedElement(element=gap, start_s=start_s, local_start_s=Fraction(0))
+
+    def _connect(
+        self, track: FlatTrack, lane: int, stories: list[PlacedElement], starts: list[Fraction]
+    ) -> None:
+        """The pieces of a track, each connected to the element of the storyline under its first frame."""
+        for piece in track.pieces:
+            story = _find_story(stories, starts, piece.start_s)
+            place = {"lane": str(lane), "offset": format_time(story.local_s(piece.start_s))}
+            placed = self._clips.build(piece, track, place)
+            if placed is not None:
+                story.connected.append(placed.finish())
+
+    def _place_markers(self, stories: list[PlacedElement], starts: list[Fraction]) -> None:
+        """Markers of the timeline go to what lies under them: a sequence has none of its own."""
+        origin_s = trimmed_start_s(self._timeline.tracks)
+        for marker in self._timeline.tracks.markers:
+            record_s = exact_seconds(marker.marked_range.start_time) - origin_s
+            story = _find_story(stories, starts, record_s)
+            story.markers.append(build_marker(marker, story.local_s(record_s), self._clock))
+
+
+def _find_story(stories: list[PlacedElement], starts: list[Fraction], record_s: Fraction) -> PlacedElement:
+    return stories[max(0, bisect_right(starts, record_s) - 1)]

@@ -1,0 +1,276 @@
+"""Kdenlive projects and other MLT XML as timelines.
+
+An entry plays from its frame `in` to its frame `out`, both of them included; media counts from its file's first
+frame, whatever timecode it carries. Each track of Kdenlive is a tractor of two playlists, so that clips can overlap
+where one dissolves into the next.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import opentimelineio as otio
+
+from selva_otio.errors import TimelineReadError
+from selva_otio.formats.mlt.document import MltDocument, load_document, read_markers, read_property
+from selva_otio.picture.media import build_media_url
+
+MAX_NESTING = 16
+MAX_ITEMS = 100_000
+_GENERATORS = frozenset(["color", "colour", "kdenlivetitle", "count", "noise", "pango", "qtext", "webvfx"])
+
+
+def load_mlt(path: Path) -> otio.schema.Timeline:
+    """The timeline of a .kdenlive or .mlt file. Raises TimelineReadError."""
+    document = load_document(path)
+    timeline = otio.schema.Timeline(
+        name=path.stem, global_start_time=otio.opentime.RationalTime(0, document.clock.otio_rate_hz)
+    )
+    timeline.tracks.extend(_TractorReader(document).read_tracks(document.root))
+    guides = read_property(document.root, "kdenlive:sequenceproperties.guides")
+    bin_playlist = document.parts.get("main_bin")
+    if not guides and bin_playlist is not None:
+        guides = read_property(bin_playlist, "kdenlive:docproperties.guides")
+    timeline.tracks.markers.extend(read_markers(guides, document.clock))
+    return timeline
+
+
+@dataclass(kw_only=True)
+class _Entry:
+    """An item and the frames it takes on its track."""
+
+    item: otio.core.Item
+    start: int
+    end: int
+
+
+class _TractorReader:
+    """Reads the tractors of one document; bounds how deep they are nested and how much they open to."""
+
+    def __init__(self, document: MltDocument) -> None:
+        self._document = document
+        self._inside: list[str] = []
+        self._num_items = 0
+
+    def read_tracks(self, tractor: ET.Element) -> list[otio.schema.Track]:
+        """Picture tracks from the lowest up, then sound tracks from the one nearest to the picture."""
+        name = tractor.get("id", "")
+        if name in self._inside or len(self._inside) >= MAX_NESTING:
+            raise TimelineReadError(
+                f"{self._document.path}: the sequence {name!r} holds itself, or is nested more than {MAX_NESTING} "
+                "levels deep"
+            )
+        self._inside.append(name)
+        picture: list[otio.schema.Track] = []
+        sound: list[otio.schema.Track] = []
+        places = tractor.findall("track") or tractor.findall("multitrack/track")
+        for place in places:
+            part = self._document.parts.get(place.get("producer", ""))
+            if part is None or part.tag not in ("playlist", "tractor"):
+                continue  # the black background is a bare producer
+            track = self._read_track(part, hide=place.get("hide", ""))
+            (picture if track.kind == otio.schema.TrackKind.Video else sound).append(track)
+        self._inside.pop()
+        return [*picture, *(reversed(sound) if _is_kdenlive_sequence(tractor) else sound)]
+
+    def _read_track(self, part: ET.Element, *, hide: str) -> otio.schema.Track:
+        inner = part.findall("track")
+        hidden = {hide, *(track.get("hide", "") for track in inner)}
+        is_sound = read_property(part, "kdenlive:audio_track") == "1" or (
+            "video" in hidden and "audio" not in hidden
+        )
+        track = otio.schema.Track(
+            name=read_property(part, "kdenlive:track_name") or read_property(part, "selva:name"),
+            kind=otio.schema.TrackKind.Audio if is_sound else otio.schema.TrackKind.Video,
+        )
+        track.enabled = hide != "both"
+        playlists = (
+            [part]
+            if part.tag == "playlist"
+            else [
+                found
+                for place in inner
+                if (found := self._document.parts.get(place.get("producer", ""))) is not None
+                and found.tag == "playlist"
+            ]
+        )
+        entries = [
+            entry for playlist in playlists for entry in self._read_playlist(playlist, is_sound=is_sound)
+        ]
+        _lay_out(track, sorted(entries, key=lambda entry: (entry.start, entry.end)), self._document)
+        return track
+
+    def _read_playlist(self, playlist: ET.Element, *, is_sound: bool) -> Iterator[_Entry]:
+        cursor = 0
+        for child in playlist:
+            if child.tag == "blank":
+                cursor += max(0, self._document.frames(child.get("length"), what="the length of a gap"))
+                continue
+            part = self._document.parts.get(child.get("producer", "")) if child.tag == "entry" else None
+            if part is None:
+                continue
+            self._num_items += 1
+            if self._num_items > MAX_ITEMS:
+                raise TimelineReadError(f"{self._document.path} opens to more than {MAX_ITEMS} clips")
+            first, num_frames = self._read_span(child, part)
+            if num_frames:
+                item = self._build_item(child, part, first, num_frames, is_sound=is_sound)
+                yield _Entry(item=item, start=cursor, end=cursor + num_frames)
+            cursor += num_frames
+
+    def _read_span(self, entry: ET.Element, part: ET.Element) -> tuple[int, int]:
+        """First frame played and how many; `out` is the last frame."""
+        frames = self._document.frames
+        first = frames(entry.get("in") or part.get("in"), what="the start (in) of a clip")
+        told = entry.get("out") or part.get("out")
+        if told is None:
+            return first, max(0, frames(read_property(part, "length"), what="the length of a clip") - first)
+        last = frames(told, what="the end (out) of a clip")
+        if last < first - 1:
+            raise TimelineReadError(
+                f"{self._document.path}: a clip of {part.get('id')!r} ends (out {last}) before it starts (in {first})"
+            )
+        return first, last - first + 1
+
+    def _build_item(
+        self, entry: ET.Element, part: ET.Element, first: int, num_frames: int, *, is_sound: bool
+    ) -> otio.core.Item:
+        if part.tag == "tractor":
+            kind = otio.schema.TrackKind.Audio if is_sound else otio.schema.TrackKind.Video
+            nest = otio.schema.Stack(name=read_property(part, "kdenlive:clipname"))
+            nest.extend(track for track in self.read_tracks(part) if track.kind == kind)
+            nest.source_range = self._document.time_range(first, num_frames)
+            return nest
+        clip = otio.schema.Clip(
+            name=self._read_name(entry, part), media_reference=self._build_reference(part)
+        )
+        speed, is_ramp = _read_speed(part)
+        start = Fraction(first) * abs(speed)
+        if speed < 0:  # frame 0 of a reversed producer is the last of its media
+            start = (self._read_length(part) - first - num_frames) * abs(speed)
+        clip.source_range = self._document.time_range(max(start, Fraction(0)), num_frames)
+        if is_ramp:
+            clip.effects.append(otio.schema.TimeEffect(name="Speed ramp", effect_name="timeremap"))
+        elif speed != 1:
+            clip.effects.append(otio.schema.LinearTimeWarp(time_scalar=float(speed)))
+        frozen = _read_freeze(entry, self._document)
+        if frozen is not None:
+            clip.effects.append(otio.schema.FreezeFrame())
+            clip.source_range = self._document.time_range(frozen, num_frames)
+        clip.enabled = not _is_switched_off(part)
+        number = read_property(entry, "kdenlive:id") or read_property(part, "kdenlive:id")
+        clip.markers.extend(marker.clone() for marker in self._document.bin_markers.get(number, ()))
+        return clip
+
+    def _read_length(self, part: ET.Element) -> int:
+        told = read_property(part, "length") or part.get("out")
+        return self._document.frames(told, what="the length of a reversed clip")
+
+    def _read_name(self, entry: ET.Element, part: ET.Element) -> str:
+        name = read_property(part, "kdenlive:clipname") or read_property(entry, "kdenlive:clipname")
+        return name or Path(_read_resource(part)).name or part.get("id", "")
+
+    def _build_reference(self, part: ET.Element) -> otio.core.MediaReference:
+        """A file; its length, where it is told at the file's own speed, is the range it has."""
+        service, resource = read_property(part, "mlt_service"), _read_resource(part)
+        if service in _GENERATORS:
+            return otio.schema.GeneratorReference(generator_kind=service)
+        if not resource:
+            return otio.schema.MissingReference()
+        folder = Path(self._document.folder)
+        base = folder if folder.is_absolute() else self._document.path.absolute().parent / folder
+        reference = otio.schema.ExternalReference(target_url=build_media_url(base / resource))
+        reference.name = Path(resource).name
+        length = read_property(part, "length")
+        if length:
+            speed = abs(_read_speed(part)[0])
+            num_frames = self._document.frames(length, what="the length of a media file") * (speed or 1)
+            reference.available_range = self._document.time_range(0, max(num_frames, Fraction(1)))
+        return reference
+
+
+def _lay_out(track: otio.schema.Track, entries: list[_Entry], document: MltDocument) -> None:
+    """Put entries on a track; where one overlaps the next, they meet in the middle and dissolve."""
+    cursor = 0
+    for number, entry in enumerate(entries):
+        before = entries[number - 1] if number else None
+        overlap = before.end - entry.start if before is not None else 0
+        if before is not None and overlap > 0:
+            if overlap >= min(entry.end - entry.start, before.end - before.start):
+                continue  # inside what lies before it
+            half = overlap // 2
+            _trim(before.item, document, tail=overlap - half)
+            _trim(entry.item, document, head=half)
+            track.append(
+                otio.schema.Transition(
+                    transition_type=otio.schema.TransitionTypes.SMPTE_Dissolve,
+                    in_offset=document.time_range(0, half).duration,
+                    out_offset=document.time_range(0, overlap - half).duration,
+                )
+            )
+        elif entry.start > cursor:
+            track.append(otio.schema.Gap(source_range=document.time_range(0, entry.start - cursor)))
+        track.append(entry.item)
+        cursor = entry.end
+
+
+def _trim(item: otio.core.Item, document: MltDocument, *, head: int = 0, tail: int = 0) -> None:
+    """Take whole frames off an item; in reverse its head is the end of its range."""
+    span = item.source_range
+    scalars = [float(effect.time_scalar) for effect in item.effects if hasattr(effect, "time_scalar")]
+    scalar = scalars[0] if scalars else 1.0
+    shift = head * scalar if scalar >= 0 else tail * -scalar
+    rate = span.start_time.rate
+    item.source_range = otio.opentime.TimeRange(
+        otio.opentime.RationalTime(span.start_time.value + shift, rate),
+        otio.opentime.RationalTime(span.duration.value - head - tail, rate),
+    )
+
+
+def _read_resource(part: ET.Element) -> str:
+    """The path of a producer's file, without the speed in front of it or the options behind it."""
+    warped = read_property(part, "warp_resource")
+    if warped:
+        return warped
+    resource = read_property(part, "resource")
+    service, colon, rest = resource.partition(":")
+    if colon and service in ("avformat", "avformat-novalidate", "qimage", "pixbuf"):
+        return rest
+    return resource
+
+
+def _read_speed(part: ET.Element) -> tuple[Fraction, bool]:
+    """The speed of a producer, and whether it changes on the way."""
+    links = [link for link in part.findall("link") if read_property(link, "mlt_service") == "timeremap"]
+    if links:
+        return Fraction(1), True
+    told = read_property(part, "warp_speed")
+    if not told and read_property(part, "mlt_service") == "timewarp":
+        told = read_property(part, "resource").partition(":")[0]
+    try:
+        return Fraction(told[:40]).limit_denominator(100_000) if told else Fraction(1), False
+    except (ValueError, ZeroDivisionError) as error:
+        raise TimelineReadError(f"a clip's speed is no number: {told[:60]!r}") from error
+
+
+def _read_freeze(entry: ET.Element, document: MltDocument) -> int | None:
+    for found in entry.findall("filter"):
+        if read_property(found, "mlt_service") == "freeze" and read_property(found, "disable") != "1":
+            return document.frames(read_property(found, "frame"), what="the frame of a freeze frame")
+    return None
+
+
+def _is_switched_off(part: ET.Element) -> bool:
+    """Kdenlive disables a clip by replacing both its picture and its sound by tests."""
+    return read_property(part, "set.test_image") == "1" and read_property(part, "set.test_audio") == "1"
+
+
+def _is_kdenlive_sequence(tractor: ET.Element) -> bool:
+    """Kdenlive counts its sound tracks downwards from the picture, and writes them upwards."""
+    return any(
+        read_property(tractor, name) for name in ("kdenlive:uuid", "kdenlive:sequenceproperties.documentuuid")
+    ) or (tractor.get("global_feed") == "1")

@@ -1,0 +1,222 @@
+"""From a clip to the ITEM chunk of a project, with its takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+
+from selva_otio.errors import ClockError, TimelineReadError
+from selva_otio.formats.reaper.guids import GuidRegister
+from selva_otio.formats.reaper.item_clips import UNRESOLVED_TAKE
+from selva_otio.formats.reaper.media_files import choose_source_kind, format_file
+from selva_otio.formats.reaper.project_markers import NAMESPACE
+from selva_otio.formats.reaper.stem_facts import build_fact_marks
+from selva_otio.formats.reaper.stem_sound import stem_fade_s, stem_volume
+from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token
+from selva_otio.formats.reaper.track_items import PlacedClip
+from selva_otio.placement.stem_tracks import NAMESPACE as SELVA
+from selva_otio.placement.stem_tracks import STEM_SCHEMA
+from selva_otio.time.clock import exact_seconds
+
+_REVERSED_SECTION = 2
+_EMPTY_SOURCE = ["<SOURCE EMPTY", ">"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Section:
+    """The lines of a SOURCE SECTION, as they are written."""
+
+    start: str
+    length: str
+    mode: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TakeRange:
+    """What a take plays: its source from `offset_s` on at `play_rate`; the source lies within `sections`."""
+
+    offset_s: Fraction
+    play_rate: Fraction
+    sections: tuple[_Section, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemWriter:
+    """Writes items of one project. `folder`: where it lies, for media paths; None keeps relative URLs relative."""
+
+    guids: GuidRegister
+    folder: Path | None
+
+    def build_lines(self, placed: PlacedClip, *, track_identity: str) -> list[str]:
+        """The lines of an ITEM chunk, indented from zero, without line ends. Raises UnsupportedUrlError."""
+        child = placed.child
+        known = _known(child)
+        ours = child.metadata.get(SELVA)
+        facts = ours if isinstance(ours, Mapping) and ours.get("schema") == STEM_SCHEMA else {}
+        name = facts.get("cue") or f"{child.name}\n{placed.start_s}"
+        identity = f"{track_identity}\n{name}"
+        fade_in_s = placed.fade_in_s or stem_fade_s(facts, "fade_in_s") or _seconds(known, "fade_in_s")
+        fade_out_s = placed.fade_out_s or stem_fade_s(facts, "fade_out_s") or _seconds(known, "fade_out_s")
+        body = [
+            f"POSITION {format_decimal(placed.start_s)}",
+            "SNAPOFFS 0",
+            f"LENGTH {format_decimal(placed.end_s - placed.start_s)}",
+            f"LOOP {int(known.get('loops') is True)}",
+            "ALLTAKES 0",
+            *(["BEAT 0"] if facts else []),
+            f"FADEIN 1 {format_decimal(fade_in_s)} 0 1 0 0 0",
+            f"FADEOUT 1 {format_decimal(fade_out_s)} 0 1 0 0 0",
+            f"MUTE {int(not placed.enabled)} 0",
+            "SEL 0",
+            f"IGUID {self.guids.claim(f'item {identity}', wanted=str(known.get('guid', '')))}",
+            *_notes_lines(known, _explain_unplayable(placed)),
+            *_extension_lines(facts),
+        ]
+        if isinstance(child, otio.schema.Clip) and placed.speed:
+            body += self._take_lines(placed, child, identity, _volume(facts, known))
+        return ["<ITEM", *(f"  {line}" for line in body), ">"]
+
+    def _take_lines(
+        self, placed: PlacedClip, clip: otio.schema.Clip, identity: str, volume: str
+    ) -> Iterator[str]:
+        """Every media reference a take, the one that is used marked."""
+        active_key = clip.active_media_reference_key
+        references = {
+            key: reference for key, reference in clip.media_references().items() if key != UNRESOLVED_TAKE
+        }
+        for number, (key, reference) in enumerate(references.items()):
+            told = _known(reference)
+            if number:
+                yield "TAKE SEL" if key == active_key else "TAKE"
+            is_single = len(references) == 1
+            yield f"NAME {quote_token(clip.name if is_single else reference.name or clip.name)}"
+            yield "TAKEVOLPAN 0 1 -1" if number else f"VOLPAN {volume} 0 1 -1"
+            take_range = _choose_range(placed, clip, reference, is_active=key == active_key)
+            yield f"SOFFS {format_decimal(take_range.offset_s)}"
+            keeps_pitch = int(told.get("preserves_pitch") is not False)
+            yield f"PLAYRATE {format_decimal(take_range.play_rate)} {keeps_pitch} 0 -1 0 0.0025"
+            yield f"CHANMODE {_whole(told, 'channel_mode')}"
+            guid = self.guids.claim(f"take {identity}\n{key}", wanted=str(told.get("guid", "")))
+            yield f"GUID {guid}"
+            yield from self._source_lines(reference, take_range)
+
+    def _source_lines(self, reference: otio.core.MediaReference, take_range: _TakeRange) -> list[str]:
+        lines = self._plain_source_lines(reference)
+        for section in reversed(take_range.sections if lines != _EMPTY_SOURCE else ()):
+            lines = [
+                "<SOURCE SECTION",
+                f"  LENGTH {section.length}",
+                f"  MODE {section.mode}",
+                f"  STARTPOS {section.start}",
+                "  OVERLAP 0.01",
+                *(f"  {line}" for line in lines),
+                ">",
+            ]
+        return lines
+
+    def _plain_source_lines(self, reference: otio.core.MediaReference) -> list[str]:
+        known = _known(reference)
+        if isinstance(reference, otio.schema.ExternalReference) and reference.target_url:
+            file = format_file(reference.target_url, self.folder)
+            kind = str(known.get("source_type", ""))
+            if not (kind.isalnum() and kind.isascii()):
+                kind = choose_source_kind(file)
+            quoted = f'"{file}"' if '"' not in file else quote_token(file)
+            return [f"<SOURCE {kind}", f"  FILE {quoted}", ">"]
+        chunk = known.get("source_chunk")
+        if isinstance(chunk, str) and chunk.lstrip().startswith("<SOURCE"):
+            return _unindent(chunk)
+        return list(_EMPTY_SOURCE)
+
+
+def _choose_range(
+    placed: PlacedClip, clip: otio.schema.Clip, reference: otio.core.MediaReference, *, is_active: bool
+) -> _TakeRange:
+    """What a take plays. A take that is not used, or whose place in its media is not known, keeps what it came
+    with."""
+    known = _known(reference)
+    if not is_active and "source_offset_s" in known:
+        return _TakeRange(
+            offset_s=_decimal(known, "source_offset_s", Fraction(0)),
+            play_rate=_decimal(known, "play_rate", Fraction(1)),
+            sections=tuple(_iter_sections(known)),
+        )
+    speed = placed.speed or Fraction(1)
+    available = reference.available_range
+    origin_s = exact_seconds(available.start_time) if available is not None else Fraction(0)
+    offset_s = placed.media_start_s - origin_s
+    if speed > 0:
+        return _TakeRange(offset_s=offset_s, play_rate=speed)
+    used_s = -speed * (placed.end_s - placed.start_s)
+    section = _Section(start=format_decimal(offset_s), length=format_decimal(used_s), mode=_REVERSED_SECTION)
+    return _TakeRange(offset_s=Fraction(0), play_rate=-speed, sections=(section,))
+
+
+def _iter_sections(known: Mapping[str, Any]) -> Iterator[_Section]:
+    """The sections that a reading of a project noted around a take's source."""
+    for section in known.get("sections") or ():
+        if isinstance(section, Mapping):
+            yield _Section(
+                start=format_decimal(_decimal(section, "start_s", Fraction(0))),
+                length=format_decimal(_decimal(section, "length_s", Fraction(0))),
+                mode=_whole(section, "mode"),
+            )
+
+
+def _known(holder: otio.core.SerializableObjectWithMetadata) -> Mapping[str, Any]:
+    """What a reading of a project noted about a thing."""
+    known = holder.metadata.get(NAMESPACE)
+    return known if isinstance(known, Mapping) else {}
+
+
+def _volume(facts: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    if facts:
+        return format_decimal(Fraction(stem_volume(facts)))
+    return format_decimal(_decimal(known, "volume", Fraction(1)))
+
+
+def _explain_unplayable(placed: PlacedClip) -> str:
+    """What an item that REAPER cannot play is, for its notes; empty where it can."""
+    if placed.speed is None:
+        return f"{placed.child.name}: its speed changes"
+    return "" if placed.speed else f"{placed.child.name}: a freeze frame"
+
+
+def _notes_lines(known: Mapping[str, Any], explanation: str) -> Sequence[str]:
+    told = known.get("notes")
+    notes = explanation or (told if isinstance(told, str) else "")
+    return ["<NOTES", *(f"  |{line}" for line in notes.splitlines()), ">"] if notes else []
+
+
+def _extension_lines(facts: Mapping[str, Any]) -> Sequence[str]:
+    if not facts:
+        return []
+    return ["<EXT", *(f"  {key} {word}" for key, word in build_fact_marks(facts).items()), ">"]
+
+
+def _decimal(known: Mapping[str, Any], key: str, default: Fraction) -> Fraction:
+    try:
+        return parse_number(str(known[key]), what=key)
+    except (KeyError, TimelineReadError, ClockError):
+        return default
+
+
+def _seconds(known: Mapping[str, Any], key: str) -> Fraction:
+    return max(_decimal(known, key, Fraction(0)), Fraction(0))
+
+
+def _whole(known: Mapping[str, Any], key: str) -> int:
+    value = known.get(key)
+    return value if isinstance(value, int) else 0
+
+
+def _unindent(chunk: str) -> list[str]:
+    """The lines of a chunk without line ends and without the indent of its first line."""
+    lines = [line.rstrip("\r") for line in chunk.rstrip("\n").split("\n")]
+    indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+    return [line.removeprefix(indent) for line in lines]

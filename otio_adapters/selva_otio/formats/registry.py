@@ -1,0 +1,296 @@
+"""The kinds of timeline files, a row each: how they are read and written, and what they cannot hold.
+
+A reader is a context manager that takes the path and ReadOptions and gives the timeline and the folder its relative
+media URLs start from; `_beside` makes one of a plain function. A writer takes the timeline and its Destination and
+gives the files it has written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import opentimelineio as otio
+
+from selva_core.base.atomic_write import staged_file
+from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
+from selva_otio.formats.aaf.writer import OTHER_SOUND_FILES, write_aaf
+from selva_otio.formats.adapters import load_aaf
+from selva_otio.formats.edl.reader import open_edl
+from selva_otio.formats.edl.writer import write_edls
+from selva_otio.formats.fcp_xml.files import drop_document, find_document, load_fcp7_xml, write_fcp7_xml
+from selva_otio.formats.fcpxml.reader import load_fcpxml
+from selva_otio.formats.fcpxml.writer import write_fcpxml
+from selva_otio.formats.feature_loss import (
+    CLIP_MARKERS,
+    DISABLED,
+    EFFECTS,
+    FADES,
+    GAINS,
+    IMAGE_SEQUENCES,
+    OFF_FRAME,
+    OTHER_SOUND,
+    PICTURE,
+    RETIMES,
+    TAKES,
+    TIMELINE_MARKERS,
+    TRANSITIONS,
+    Feature,
+)
+from selva_otio.formats.flat_layout import OFFLINE_CLIPS, OPENED_NESTS, OTHER_TRACKS, SPEED_RAMPS
+from selva_otio.formats.mlt.reader import load_mlt
+from selva_otio.formats.mlt.writer import write_mlt
+from selva_otio.formats.options import Destination, ReadOptions
+from selva_otio.formats.otio import load_otio_file, write_otio_file
+from selva_otio.formats.otioz import (
+    load_folder_bundle,
+    unpacked_bundle,
+    write_folder_bundle,
+    write_zip_bundle,
+)
+from selva_otio.formats.reaper.project_files import (
+    build_project_bytes,
+    check_project_target,
+    drop_project_text,
+    has_project_text,
+    load_project,
+)
+from selva_otio.formats.request_bundle.bundle_zip import opened_bundle
+from selva_otio.picture.media import (
+    build_media_url,
+    is_relative_url,
+    make_folder_absolute,
+    resolve_media_path,
+)
+
+Opened = AbstractContextManager[tuple[otio.schema.Timeline, Path]]
+OpenFile = Callable[[Path, ReadOptions], Opened]
+WriteFile = Callable[[otio.schema.Timeline, Destination], Sequence[Path]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelineFormat:
+    """A kind of file.
+
+    open, write: None where we do not read or write it; `advice` then says what to do instead. is_bundle: its media
+    lies in it. keeps_metadata: whether what we write under "selva" comes back; if not, prompts also go into markers,
+    and a file beside the timeline keeps the rest (`sidecars`). shows_takes: whether a clip can have several media;
+    if not, `write` gets further takes as disabled clips on tracks of their own, unless it loses takes. cannot_hold:
+    what it loses, said when it is written. keeps_rest: whether a timeline goes back into the file it was read from,
+    so that all but its stems stays as it was.
+    """
+
+    name: str
+    suffix: str
+    open: OpenFile | None = None
+    write: WriteFile | None = None
+    is_bundle: bool = False
+    is_folder: bool = False
+    keeps_metadata: bool = False
+    shows_takes: bool = False
+    cannot_hold: tuple[Feature, ...] = ()
+    keeps_rest: Callable[[otio.schema.Timeline], bool] = lambda timeline: False
+    advice: str = ""
+
+
+def _beside(load: Callable[[Path], otio.schema.Timeline]) -> OpenFile:
+    """Files whose relative media URLs start from the folder they lie in."""
+
+    @contextmanager
+    def open_file(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
+        yield load(path), path.absolute().parent
+
+    return open_file
+
+
+@contextmanager
+def _open_request_bundle(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
+    with opened_bundle(path) as bundle:
+        yield bundle.timeline_with_stems(), bundle.base_folder
+
+
+def _open_zip_bundle(path: Path, options: ReadOptions) -> Opened:
+    return unpacked_bundle(path)
+
+
+@contextmanager
+def _open_folder_bundle(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
+    yield load_folder_bundle(path), path.absolute()
+
+
+def _write_otio(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    """Relative media URLs are made absolute when the new file lies elsewhere: they would lead nowhere."""
+    plain = _drop_sources(timeline)
+    target = destination.target
+    if target.absolute().parent != destination.base_folder:
+        plain = _with_absolute_urls(plain, destination.base_folder)
+    write_otio_file(plain, target, family=destination.profile.otio_family)
+    return [target]
+
+
+def _write_zip_bundle(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    write_zip_bundle(_drop_sources(timeline), destination.target, destination.base_folder)
+    return [destination.target]
+
+
+def _write_folder_bundle(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    write_folder_bundle(_drop_sources(timeline), destination.target, destination.base_folder)
+    return [destination.target]
+
+
+def _drop_sources(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
+    """Without the text of the file it came from, which only that kind of file has use for."""
+    return drop_document(drop_project_text(timeline))
+
+
+def _with_absolute_urls(timeline: otio.schema.Timeline, base_folder: Path) -> otio.schema.Timeline:
+    clone = timeline.clone()
+    for clip in clone.find_clips():
+        for reference in clip.media_references().values():
+            url = getattr(reference, "target_url", None)
+            if url and is_relative_url(url):
+                reference.target_url = build_media_url(resolve_media_path(url, base_folder))
+            if isinstance(reference, otio.schema.ImageSequenceReference):
+                make_folder_absolute(reference, base_folder)
+    return clone
+
+
+def _load_project(path: Path) -> otio.schema.Timeline:
+    return load_project(path, keep_text=True)
+
+
+def _write_project(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    content = build_project_bytes(timeline, destination.target)
+    with staged_file(destination.target, error=TimelineWriteError) as temporary:
+        temporary.write_bytes(content)
+    return [destination.target]
+
+
+FORMATS = (
+    TimelineFormat(
+        name="OpenTimelineIO",
+        suffix=".otio",
+        open=_beside(load_otio_file),
+        write=_write_otio,
+        keeps_metadata=True,
+        shows_takes=True,
+    ),
+    TimelineFormat(
+        name="OpenTimelineIO bundle",
+        suffix=".otioz",
+        open=_open_zip_bundle,
+        write=_write_zip_bundle,
+        is_bundle=True,
+        keeps_metadata=True,
+        shows_takes=True,
+    ),
+    TimelineFormat(
+        name="OpenTimelineIO bundle folder",
+        suffix=".otiod",
+        open=_open_folder_bundle,
+        write=_write_folder_bundle,
+        is_bundle=True,
+        is_folder=True,
+        keeps_metadata=True,
+        shows_takes=True,
+    ),
+    TimelineFormat(
+        name="REAPER project",
+        suffix=".rpp",
+        open=_beside(_load_project),
+        write=_write_project,
+        keeps_metadata=True,
+        shows_takes=True,
+        keeps_rest=has_project_text,
+    ),
+    TimelineFormat(
+        name="Final Cut Pro 7 XML",
+        suffix=".xml",
+        open=_beside(load_fcp7_xml),
+        write=write_fcp7_xml,
+        cannot_hold=(FADES, EFFECTS, IMAGE_SEQUENCES, OTHER_TRACKS, SPEED_RAMPS, OFF_FRAME),
+        keeps_rest=lambda timeline: find_document(timeline) is not None,
+    ),
+    TimelineFormat(
+        name="AAF",
+        suffix=".aaf",
+        open=_beside(load_aaf),
+        write=write_aaf,
+        cannot_hold=(
+            *(FADES, GAINS, EFFECTS, TRANSITIONS, RETIMES, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS),
+            *(OTHER_SOUND_FILES, DISABLED, CLIP_MARKERS, TIMELINE_MARKERS),
+        ),
+    ),
+    TimelineFormat(
+        name="Final Cut Pro XML",
+        suffix=".fcpxml",
+        open=_beside(load_fcpxml),
+        write=write_fcpxml,
+        keeps_metadata=True,
+        shows_takes=True,
+        cannot_hold=(FADES, EFFECTS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
+    ),
+    TimelineFormat(
+        name="EDL",
+        suffix=".edl",
+        open=open_edl,
+        write=write_edls,
+        cannot_hold=(TAKES, FADES, GAINS, PICTURE, OTHER_SOUND, DISABLED, OFF_FRAME),
+    ),
+    TimelineFormat(
+        name="Kdenlive project",
+        suffix=".kdenlive",
+        open=_beside(load_mlt),
+        advice="Kdenlive (25.04 or later) imports OpenTimelineIO",
+    ),
+    TimelineFormat(
+        name="MLT XML",
+        suffix=".mlt",
+        open=_beside(load_mlt),
+        write=write_mlt,
+        cannot_hold=(
+            *(TAKES, FADES, EFFECTS, TRANSITIONS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
+            *(DISABLED, CLIP_MARKERS, TIMELINE_MARKERS),
+        ),
+    ),
+    TimelineFormat(
+        name="Request bundle",
+        suffix=".selva",
+        open=_open_request_bundle,
+        advice="write it with OpenTimelineIO: docs/selva-bundles.md",
+    ),
+    TimelineFormat(
+        name="Request bundle in one file",
+        suffix=".selvaz",
+        open=_open_request_bundle,
+        advice="write it with OpenTimelineIO: docs/selva-bundles.md",
+    ),
+)
+
+
+def find_format(path: Path) -> TimelineFormat:
+    """The row of a file by its suffix; a trailing ".new" is looked past. Raises UnsupportedFormatError."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".new"]:
+        suffixes.pop()
+    for row in FORMATS:
+        if suffixes[-1:] == [row.suffix]:
+            return row
+    known = ", ".join(row.suffix for row in FORMATS if row.open is not None)
+    raise UnsupportedFormatError(f"{path.name} is no timeline we know; known are {known}")
+
+
+def open_file(path: Path, options: ReadOptions) -> Opened:
+    """A timeline file, opened by its kind's reader. Raises TimelineReadError, UnsupportedFormatError."""
+    row = find_format(path)
+    if row.open is None:
+        raise UnsupportedFormatError(f"{path.name}: {row.name} is not read; {row.advice}")
+    return row.open(path, options)
+
+
+def check_project_source(source: Path, target: Path) -> None:
+    """Whether what a project needs is still found from `target`. Raises TimelineWriteError."""
+    if find_format(source).suffix == ".rpp" and find_format(target).suffix == ".rpp":
+        check_project_target(source, target)

@@ -1,0 +1,216 @@
+"""Request bundles (.selva, .selvaz) for OpenTimelineIO: send a cut to be given sound, receive it with its stems.
+
+    otio.adapters.write_to_file(timeline, "cut.selva", tracks={"Dog": "small dog barking"})
+    otio.adapters.read_from_file("cut.selva")       # the cut, with the stems that are there so far
+
+Nothing is rendered unless `submit` or `wait` asks for it: a bundle is a file, which `selva render cut.selva`, a watch
+folder or the client fill. All errors of ours are ValueErrors (selva_otio.errors, selva_core.base.errors).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+
+from selva_otio.cues.cue_sheet import StemTrack, parse_stem_track
+from selva_otio.cues.metadata import NAMESPACE, TIMELINE_RANK, iter_carried_rows, iter_metadata_rules
+from selva_otio.cues.rules import CueRule
+from selva_otio.cues.sheet_files import SHOWN_FIELDS, read_cue_sheet
+from selva_otio.errors import CueError
+from selva_otio.formats.request_bundle.bundle_folder import (
+    Bundle,
+    forget_ways_to_media,
+    open_bundle,
+    write_bundle,
+)
+from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX, read_zip, unpack_zip, write_zip
+from selva_otio.formats.request_bundle.options import build_options, read_options
+
+MEDIA_CHOICES = ("linked", "small")
+HostForm = Mapping[str, str | Mapping[str, Any]] | Iterable[str]
+
+
+def read_from_file(filepath: str, extract_to_directory: str | None = None) -> otio.schema.Timeline:
+    """The cut of a bundle with the stems that are there so far, each on its track.
+
+    The stems of a .selvaz stay in it, and their URLs start from it, unless it is unpacked to `extract_to_directory`, which
+    must be there. Raises selva_otio.errors.TimelineError (a ValueError).
+    """
+    path = Path(filepath)
+    if extract_to_directory is not None:
+        folder = Path(extract_to_directory)
+        if not _is_zip(path):
+            raise CueError(f"only a {ZIP_SUFFIX} is unpacked; {path.name} is a folder")
+        unpack_zip(path, folder)
+        timeline = open_bundle(folder, base_folder=path.absolute().parent).timeline_with_stems()
+    else:
+        timeline = read_zip(path) if _is_zip(path) else open_bundle(path).timeline_with_stems()
+    forget_ways_to_media(timeline)
+    return timeline
+
+
+def write_to_file(
+    input_otio: otio.core.SerializableObject,
+    filepath: str,
+    *,
+    tracks: HostForm | None = None,
+    cues: str | os.PathLike[str] | Iterable[Mapping[str, Any]] | None = None,
+    takes: int | None = None,
+    seed: int | None = None,
+    model: str | None = None,
+    sample_rate: int | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    handles: float | str | Fraction | None = None,
+    video_track: str | None = None,
+    markers: bool | None = None,
+    marker_colour: str | None = None,
+    media: str = "linked",
+    submit: bool = False,
+    wait: bool = False,
+    on_progress: Callable[[float, str], None] | None = None,
+) -> list[str] | None:
+    """Write a bundle whole or not at all; one that is there gets the new request and keeps its stems.
+
+    tracks: what is heard, on every clip: {"Dog": "small dog barking"}, with {"prompt", "negative", "takes", "gain_db"} in place
+    of a text, or ["Dog=small dog barking"]. cues: a cue sheet, as the path of a .toml or .csv file or as rows. The others: as
+    on the command line; what is not given is taken from the timeline, when it came out of a bundle. media "small" takes the
+    small pictures along that models look at, so that the media need not travel.
+
+    submit: hand the jobs to the daemon that runs and return their ids, one or more per clip. wait: also wait until the stems
+    lie in the bundle. on_progress: called with 0..1 and a text. Raises selva_otio.errors.TimelineError, and
+    selva_core.base.errors.SelvaError when the daemon, the media or the model cannot be used.
+    """
+    if media not in MEDIA_CHOICES:
+        raise CueError(f"media is one of {', '.join(MEDIA_CHOICES)}; got {media!r}")
+    if on_progress is not None and not wait:
+        raise CueError("on_progress is called while wait=True waits; set it too")
+    path = Path(filepath)
+    if _is_zip(path) and (submit or wait):
+        raise CueError(f"stems are made in a folder; write {path.with_suffix('.selva').name} instead")
+    timeline = _only_timeline(input_otio).clone()
+    given = {
+        "takes": takes,
+        "seed": seed,
+        "model": model,
+        "sample_rate": sample_rate,
+        "steps": steps,
+        "guidance": guidance,
+        "handles": handles,
+        "video_track": video_track,
+        "markers": markers,
+        "marker_colour": marker_colour,
+    }
+    known = read_options(timeline).to_metadata()
+    options = build_options({**known, **{name: value for name, value in given.items() if value is not None}})
+    _set_wishes(timeline, tracks, cues)
+    base_folder = path.absolute().parent
+    if tracks is not None or cues is not None:
+        Bundle(folder=path, timeline=timeline, options=options, base_folder=base_folder).spot()
+
+    def write(folder: Path) -> Bundle:
+        bundle = write_bundle(timeline, folder, options, base_folder=base_folder)
+        if media == "small":
+            _sending().add_proxies(bundle)
+        return bundle
+
+    if _is_zip(path):
+        write_zip(path, write)
+        return None
+    return _hand_over(write(path), submit=submit, wait=wait, on_progress=on_progress)
+
+
+def _hand_over(
+    bundle: Bundle, *, submit: bool, wait: bool, on_progress: Callable[[float, str], None] | None
+) -> list[str] | None:
+    """Give a bundle's jobs to the daemon, as far as was asked; their ids, or None where nothing was."""
+    job_ids: list[str] | None = None
+    if wait:
+        job_ids = _sending().fill_and_wait(bundle, on_progress)
+    elif submit:
+        job_ids = _sending().submit(bundle)
+    return job_ids
+
+
+def _set_wishes(timeline: otio.schema.Timeline, tracks: HostForm | None, cues: Any) -> None:
+    """Put what is to be heard into the timeline's metadata. Raises CueError."""
+    ours: dict[str, Any] = dict(timeline.metadata.get(NAMESPACE, {}))
+    if tracks is not None:
+        wanted = {rule.wanted.name.casefold(): rule.wanted for rule in _rules_of(timeline)}
+        wanted |= {track.name.casefold(): track for track in _read_tracks(tracks)}
+        ours["tracks"] = [_track_row(track) for track in wanted.values()]
+    if cues is not None:
+        is_file = isinstance(cues, str | os.PathLike)
+        rows = [row for _, row in read_cue_sheet(Path(cues))] if is_file else list(cues)
+        ours["cues"] = [_plain_row(row) for row in rows]
+    if ours:
+        timeline.metadata[NAMESPACE] = ours
+    _rules_of(timeline)
+    list(iter_carried_rows(timeline))
+
+
+def _rules_of(timeline: otio.schema.Timeline) -> list[CueRule]:
+    return list(iter_metadata_rules(timeline, rank=TIMELINE_RANK, origin="tracks"))
+
+
+def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as metadata can hold it, without the columns that `selva spot --csv` adds for reading."""
+    return {
+        key: value if isinstance(value, int | float) else str(value)
+        for key, value in row.items()
+        if key not in SHOWN_FIELDS
+    }
+
+
+def _read_tracks(tracks: HostForm) -> list[StemTrack]:
+    """Raises CueError."""
+    if isinstance(tracks, Mapping):
+        carrier = otio.schema.Timeline()
+        rows = [
+            {"track": str(name), **({"prompt": value} if isinstance(value, str) else value)}
+            for name, value in tracks.items()
+        ]
+        carrier.metadata[NAMESPACE] = {"tracks": rows}
+        return [rule.wanted for rule in _rules_of(carrier)]
+    return [parse_stem_track(text) for text in ([tracks] if isinstance(tracks, str) else tracks)]
+
+
+def _track_row(track: StemTrack) -> dict[str, Any]:
+    """As the timeline's metadata holds it, in a list, which keeps the order of the tracks."""
+    row: dict[str, Any] = {"track": track.name, "prompt": track.prompt}
+    if track.negative_prompt:
+        row["negative"] = track.negative_prompt
+    if track.num_takes is not None:
+        row["takes"] = track.num_takes
+    if track.gain_db:
+        row["gain_db"] = track.gain_db
+    return row
+
+
+def _only_timeline(root: otio.core.SerializableObject) -> otio.schema.Timeline:
+    if isinstance(root, otio.schema.SerializableCollection) and len(root) == 1:
+        root = root[0]
+    if isinstance(root, otio.schema.Timeline):
+        return root
+    raise otio.exceptions.NotSupportedError(f"a bundle holds one timeline; got a {type(root).__name__}")
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ZIP_SUFFIX
+
+
+def _sending() -> Any:
+    """The client of the daemon: loaded when somebody asks to send, never before."""
+    try:
+        from selva_render import bundles as bundle_sending  # noqa: PLC0415 - sockets, which no adapter opens unasked
+    except ImportError as error:
+        raise CueError(
+            f"submit, wait and small pictures need the package selva-bridge with its daemon ({error}); without it, "
+            "write the bundle and render it where that is installed: selva render cut.selva"
+        ) from error
+    return bundle_sending

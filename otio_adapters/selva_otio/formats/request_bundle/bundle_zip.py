@@ -1,0 +1,123 @@
+"""A bundle as one file (.selvaz), to travel: the same files as in the folder, zipped.
+
+Work is done in folders, where stems can be added one by one; a zip is unpacked to be filled and packed again. What is unpacked
+is bounded, and only files that a bundle has come out.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import opentimelineio as otio
+
+from selva_core.base.atomic_write import staged_file
+from selva_otio.errors import TimelineReadError, TimelineWriteError
+from selva_otio.formats.otio import MAX_TIMELINE_BYTES
+from selva_otio.formats.request_bundle.bundle_folder import STEMS_FOLDER, TIMELINE_NAME, Bundle, open_bundle
+from selva_otio.formats.request_bundle.pictures import PICTURES_FOLDER
+from selva_otio.picture.media import build_media_url
+from selva_otio.placement.stem_tracks import NAMESPACE, STEM_SCHEMA, read_facts
+
+ZIP_SUFFIX = ".selvaz"
+MAX_ENTRIES = 100_000
+MAX_RATIO = 1000
+_COPY_BYTES = 1 << 20
+_SUFFIXES = {STEMS_FOLDER: ".wav", PICTURES_FOLDER: ".mp4"}
+
+
+@contextmanager
+def opened_bundle(path: Path) -> Iterator[Bundle]:
+    """A bundle of either form, to read: a .selvaz lies unpacked in a temporary folder meanwhile. Raises TimelineReadError."""
+    if path.suffix.lower() != ZIP_SUFFIX:
+        yield open_bundle(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="selva-bundle-") as scratch:
+        unpack_zip(path, Path(scratch))
+        yield open_bundle(Path(scratch), base_folder=path.absolute().parent)
+
+
+def read_zip(path: Path) -> otio.schema.Timeline:
+    """The cut with its stems, whose URLs start from the zip. Raises TimelineReadError."""
+    with opened_bundle(path) as bundle:
+        timeline = bundle.timeline_with_stems()
+        inside_url = build_media_url(bundle.folder) + "/"
+    for clip in timeline.find_clips():
+        for reference in clip.media_references().values():
+            url = getattr(reference, "target_url", None) or ""
+            if url.startswith(inside_url):
+                reference.target_url = url[len(inside_url) :]
+                reference.metadata[NAMESPACE]["url"] = reference.target_url
+        for take in read_facts(clip, STEM_SCHEMA).get("takes", ()):
+            if take["url"].startswith(inside_url):
+                take["url"] = take["url"][len(inside_url) :]
+    return timeline
+
+
+def write_zip(target: Path, write: Callable[[Path], Bundle]) -> None:
+    """Write a .selvaz whole or not at all; `write` makes its folder. Raises TimelineWriteError."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="selva-bundle-") as scratch:
+            pack_zip(write(Path(scratch) / "bundle").folder, target)
+    except OSError as error:
+        raise TimelineWriteError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def pack_zip(folder: Path, target: Path) -> None:
+    """Pack a bundle folder into one file, whole or not at all. Raises TimelineWriteError."""
+    with (
+        staged_file(target, error=TimelineWriteError) as temporary,
+        zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive,
+    ):
+        archive.write(folder / TIMELINE_NAME, TIMELINE_NAME, compress_type=zipfile.ZIP_DEFLATED)
+        for name, suffix in _SUFFIXES.items():
+            for file in sorted((folder / name).glob(f"*{suffix}")):
+                if file.is_file() and not file.is_symlink():
+                    archive.write(file, f"{name}/{file.name}")
+
+
+def unpack_zip(path: Path, folder: Path) -> None:
+    """Unpack a bundle into a folder, which must be there and hold nothing of the same name. Raises TimelineReadError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in _checked_entries(archive, path, folder):
+                target = folder / info.filename
+                target.parent.mkdir(exist_ok=True)
+                with archive.open(info) as source, target.open("xb") as sink:
+                    shutil.copyfileobj(source, sink, _COPY_BYTES)
+    except FileNotFoundError as error:
+        raise TimelineReadError(f"there is no {error.filename or path}") from error
+    except FileExistsError as error:
+        raise TimelineReadError(f"{error.filename} is there already; unpack to an empty folder") from error
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise TimelineReadError(f"{path} is not a sound {ZIP_SUFFIX} file: {error}") from error
+
+
+def _checked_entries(archive: zipfile.ZipFile, path: Path, folder: Path) -> Iterator[zipfile.ZipInfo]:
+    """What a bundle has; others are passed over. zipfile never writes more than an entry says it holds."""
+    entries = archive.infolist()
+    if len(entries) > MAX_ENTRIES:
+        raise TimelineReadError(f"{path} holds more than {MAX_ENTRIES} files")
+    wanted = [info for info in entries if _is_ours(info.filename)]
+    if not any(info.filename == TIMELINE_NAME for info in wanted):
+        raise TimelineReadError(f"{path} is not a bundle: it holds no {TIMELINE_NAME}")
+    free_bytes = shutil.disk_usage(folder).free
+    if sum(info.file_size for info in wanted) > free_bytes:
+        raise TimelineReadError(f"{path} needs more room than {folder} has ({free_bytes} bytes)")
+    for info in wanted:
+        is_large = info.filename == TIMELINE_NAME and info.file_size > MAX_TIMELINE_BYTES
+        if is_large or info.file_size > MAX_RATIO * max(info.compress_size, 1):
+            raise TimelineReadError(f"{info.filename!r} in {path} unpacks to an absurd size")
+    return iter(wanted)
+
+
+def _is_ours(name: str) -> bool:
+    folder, slash, file = name.partition("/")
+    if not slash:
+        return name == TIMELINE_NAME
+    is_plain = file == Path(file).name and not file.startswith(".") and not set(file) & set('\\/:*?"<>|')
+    return is_plain and folder in _SUFFIXES and file.lower().endswith(_SUFFIXES[folder])

@@ -1,0 +1,85 @@
+"""Timeline files in XML: read within bounds, written whole or not at all.
+
+Entities are never defined by a timeline, so a file that defines some is refused; nesting and the number of elements
+are bounded while the file is read, whatever its encoding.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from xml.parsers import expat
+
+from selva_core.base.atomic_write import staged_file
+from selva_otio.errors import TimelineReadError, TimelineWriteError
+from selva_otio.formats.otio import load_bounded
+
+MAX_ELEMENTS = 2_000_000
+MAX_DEPTH = 128
+
+
+def load_xml(path: Path, *, root_tag: str, kind: str) -> ET.Element:
+    """The root element of a file of that kind. Raises TimelineReadError."""
+    root = _parse_bounded(load_bounded(path), path)
+    if root.tag != root_tag:
+        raise TimelineReadError(f"{path} is not {kind}: it begins with <{root.tag}>, not with <{root_tag}>")
+    return root
+
+
+def write_xml(root: ET.Element, target: Path, *, doctype: str = "") -> None:
+    """Write a file whole or not at all, one element a line. Raises TimelineWriteError."""
+    ET.indent(root, space="  ")
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n' + (f"<!DOCTYPE {doctype}>\n" if doctype else "")
+    with staged_file(target, error=TimelineWriteError) as temporary:
+        temporary.write_text(
+            head + ET.tostring(root, encoding="unicode") + "\n", encoding="utf-8", newline="\n"
+        )
+
+
+def clean_text(text: str) -> str:
+    """The text without what XML 1.0 cannot hold (control characters, lone surrogates)."""
+    return "".join(
+        char
+        for char in text
+        if char in "\t\n\r" or "\x20" <= char <= "\ud7ff" or "\ue000" <= char <= "\ufffd" or char > "\uffff"
+    )
+
+
+def _parse_bounded(content: bytes, path: Path) -> ET.Element:
+    parser = expat.ParserCreate()
+    builder = ET.TreeBuilder()
+    depth = num_elements = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, num_elements
+        depth, num_elements = depth + 1, num_elements + 1
+        if depth > MAX_DEPTH:
+            raise TimelineReadError(f"{path} is nested too deeply to be read (more than {MAX_DEPTH} levels)")
+        if num_elements > MAX_ELEMENTS:
+            raise TimelineReadError(
+                f"{path} has more than {MAX_ELEMENTS} elements; export a shorter timeline"
+            )
+        builder.start(tag, attributes)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(tag)
+
+    def refuse_entity(*facts: object) -> None:
+        raise TimelineReadError(
+            f"{path} defines entities of its own, which a timeline does not need; it is not read"
+        )
+
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = builder.data
+    parser.EntityDeclHandler = refuse_entity
+    try:
+        parser.Parse(content, True)
+    except (expat.ExpatError, LookupError, ValueError) as error:  # LookupError: an unknown encoding
+        if isinstance(error, TimelineReadError):
+            raise
+        raise TimelineReadError(f"{path} is not sound XML: {error}") from error
+    return builder.close()

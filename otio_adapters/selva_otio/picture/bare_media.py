@@ -1,0 +1,77 @@
+"""A media file without a cut, as the timeline it would be: itself, from its first frame."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import opentimelineio as otio
+
+from selva_core.base.media import ImageSequence
+from selva_otio.errors import ClockError
+from selva_otio.picture.image_names import parse_image_name
+from selva_otio.picture.image_sequences import build_image_reference
+from selva_otio.picture.media import build_media_url
+from selva_otio.time.clock import TimelineClock, can_drop_frames, parse_timecode
+
+FALLBACK_RATE = Fraction(25)
+
+
+def build_media_clock(frame_rate: Fraction | None, start_timecode: str | None) -> TimelineClock:
+    """The clock of a file: its own rate (25 where it tells none), labelled as its embedded timecode says."""
+    rate = frame_rate or FALLBACK_RATE
+    start_frame = 0
+    if start_timecode is not None:
+        try:
+            start_frame = parse_timecode(start_timecode, rate)
+        except ClockError:  # a label of another rate says nothing about this file's frames
+            start_timecode = None
+    drop_frame = can_drop_frames(rate) and (start_timecode is None or ";" in start_timecode)
+    return TimelineClock(rate=rate, otio_rate_hz=float(rate), start_frame=start_frame, drop_frame=drop_frame)
+
+
+def build_media_timeline(
+    path: Path,
+    clock: TimelineClock,
+    *,
+    duration_s: Fraction,
+    start_s: Fraction,
+    end_s: Fraction,
+    images: ImageSequence | None = None,
+) -> otio.schema.Timeline:
+    """One clip: the file from `start_s` to `end_s`, lying where it lies in the file.
+
+    images: where `path` is an image sequence, with the number as %04d; its first image is known.
+
+    Raises ClockError unless 0 <= start < end <= duration.
+    """
+    if not 0 <= start_s < end_s <= duration_s:
+        raise ClockError(
+            f"{path.name} lasts {float(duration_s):.3f} s; a range in it starts before it ends, inside; "
+            f"got {float(start_s):.3f} s to {float(end_s):.3f} s"
+        )
+    media_start_s = clock.start_frame / clock.rate
+    available_range = clock.time_range(media_start_s, duration_s)
+    name = path.name
+    reference: otio.core.MediaReference = otio.schema.ExternalReference(
+        target_url=build_media_url(path), available_range=available_range
+    )
+    if images is not None:
+        reference = build_image_reference(path, images, available_range)
+        image_name = parse_image_name(path.name)
+        name = image_name.title if image_name else name
+    track = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
+    if start_s > 0:
+        track.append(otio.schema.Gap(source_range=clock.time_range(Fraction(0), start_s)))
+    track.append(
+        otio.schema.Clip(
+            name=name,
+            media_reference=reference,
+            source_range=clock.time_range(media_start_s + start_s, end_s - start_s),
+        )
+    )
+    timeline = otio.schema.Timeline(
+        name=Path(name).stem, global_start_time=clock.rational_time(media_start_s)
+    )
+    timeline.tracks.append(track)
+    return timeline

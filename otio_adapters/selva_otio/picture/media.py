@@ -1,0 +1,146 @@
+"""The media of a clip: whether it is a moving picture, and where its file lies.
+
+Hosts disagree about URLs: percent-encoded ones, raw paths behind `file://`, plain paths, paths relative to
+the timeline's folder. OpenTimelineIO's own `url_from_filepath` does not encode and so loses what follows a
+"#".
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+import opentimelineio as otio
+
+from selva_otio.errors import UnsupportedUrlError
+from selva_otio.picture.image_names import IMAGE_SUFFIXES, name_in_url, parse_image_name
+
+# fmt: off
+STILL_SUFFIXES = frozenset((
+    ".ai", ".bmp", ".cin", ".dpx", ".eps", ".exr", ".gif", ".hdr", ".heic", ".heif", ".jpeg", ".jpg",
+    ".pdf", ".png", ".psd", ".svg", ".tga", ".tif", ".tiff", ".webp",
+))
+SOUND_SUFFIXES = frozenset((
+    ".aac", ".aif", ".aiff", ".bwf", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".w64", ".wav",
+))
+# fmt: on
+
+_REASON = "selva_missing"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_DRIVE = re.compile(r"/?([A-Za-z]):[/\\]")
+_FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
+_TITLE_NAME = re.compile(r"\b(captions?|credits?|fusion title|lower third|subtitles?|text|titles?)\b", re.I)
+
+
+def explain_no_picture(clip: otio.schema.Clip) -> tuple[str, bool] | None:
+    """Why no sound can be made for a clip, and whether that is a fault; None when it has a moving picture.
+
+    Titles have no media in what Resolve exports; they are told from offline clips by a name that speaks of a
+    title and has no file suffix.
+    """
+    reference = clip.media_reference
+    if isinstance(reference, otio.schema.GeneratorReference):
+        return f"a generator ({reference.generator_kind or 'of no kind'})", False
+    if isinstance(reference, otio.schema.ImageSequenceReference):
+        return _explain_no_images(Path(reference.name_suffix).suffix or reference.name_suffix)
+    if isinstance(reference, otio.schema.ExternalReference) and (reference.target_url or "").strip():
+        return _explain_no_moving_picture(reference.target_url)
+    if isinstance(reference, otio.schema.MissingReference) and reference.metadata.get(_REASON):
+        return str(reference.metadata[_REASON]), True
+    if _TITLE_NAME.search(clip.name) and not _FILE_SUFFIX.search(clip.name):
+        return "a title", False
+    return "offline: it has no media; relink it and export again", True
+
+
+def _explain_no_images(suffix: str) -> tuple[str, bool] | None:
+    if suffix.lower() in IMAGE_SUFFIXES:
+        return None
+    return f"an image sequence of a kind that is not read ({suffix or 'no suffix'})", True
+
+
+def _explain_no_moving_picture(target_url: str) -> tuple[str, bool] | None:
+    if name_in_url(target_url) is not None:
+        return None
+    suffix = Path(unquote(target_url)).suffix.lower()
+    if suffix in STILL_SUFFIXES:
+        return f"a still picture ({suffix})", False
+    if suffix in SOUND_SUFFIXES:
+        return f"sound without picture ({suffix})", False
+    return None
+
+
+def mark_missing(reason: str) -> otio.schema.MissingReference:
+    """A reference to media that was not found, which says why."""
+    return otio.schema.MissingReference(metadata={_REASON: reason})
+
+
+def resolve_media_path(target_url: str, base_folder: Path) -> Path:
+    """The absolute path a media URL means; relative ones are taken from `base_folder`.
+
+    "#" and "?" are part of the name: file URLs of editors have neither query nor fragment. Where a name holds
+    a "%" that may or may not be an escape, the file that exists wins. Raises UnsupportedUrlError for http:
+    and the like.
+    """
+    scheme = _SCHEME.match(target_url)
+    if scheme is not None and scheme[1].lower() != "file":
+        raise UnsupportedUrlError(f"media must be a file on this machine; got the URL {target_url!r}")
+    raw = _strip_host(target_url[5:]) if scheme is not None else target_url
+    decoded = _absolute(_decode(raw), base_folder)
+    if "%" not in raw or decoded.exists():
+        return decoded
+    literal = _absolute(raw, base_folder)
+    return literal if literal.exists() else decoded
+
+
+def file_name_of(target_url: str) -> str:
+    """The file name in a media URL, without case, as stems are compared: it is theirs wherever the file was moved."""
+    return PurePosixPath(unquote(target_url).replace("\\", "/")).name.casefold()
+
+
+def make_folder_absolute(reference: otio.schema.ImageSequenceReference, base_folder: Path) -> None:
+    """Let an image sequence be found from another folder than `base_folder`, which its URL may start from."""
+    folder = reference.target_url_base or ""
+    if is_relative_url(folder):
+        reference.target_url_base = build_media_url(resolve_media_path(folder or ".", base_folder)) + "/"
+
+
+def is_relative_url(target_url: str) -> bool:
+    """Whether a media URL starts from the timeline's folder."""
+    if _SCHEME.match(target_url) or _DRIVE.match(target_url):
+        return False
+    return not target_url.startswith(("/", "\\\\"))
+
+
+def build_media_url(path: Path) -> str:
+    """The absolute, percent-encoded file URL of a path."""
+    return path.absolute().as_uri()
+
+
+def _decode(raw: str) -> str:
+    """Percent-escapes undone; the %04d of an image sequence is none."""
+    folder, name = _split_name(raw)
+    return unquote(folder) + name if parse_image_name(name) is not None else unquote(raw)
+
+
+def _split_name(raw: str) -> tuple[str, str]:
+    start = max(raw.rfind("/"), raw.rfind("\\")) + 1
+    return raw[:start], raw[start:]
+
+
+def _strip_host(rest: str) -> str:
+    """What follows "file:" without an empty or local host; another host makes a network path."""
+    if not rest.startswith("//"):
+        return rest
+    host, slash, path = rest[2:].partition("/")
+    if host.lower() in ("", "localhost"):
+        return slash + path
+    if re.fullmatch(r"[A-Za-z]:", host):
+        return host + slash + path
+    return rest
+
+
+def _absolute(path_text: str, base_folder: Path) -> Path:
+    if _DRIVE.match(path_text) is not None:
+        return Path(path_text.lstrip("/"))
+    return base_folder.absolute() / path_text

@@ -1,0 +1,293 @@
+"""From the tree of a timeline to the shots a viewer sees.
+
+Nests, their trims, time warps, transitions, disabled items and covered tracks are resolved here once, in
+exact seconds; OpenTimelineIO's own range functions leave some of them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import opentimelineio as otio
+
+from selva_otio.errors import ClockError, TimelineReadError
+from selva_otio.picture.media import explain_no_picture
+from selva_otio.picture.shots import Picture, Shot, SkippedItem, lay_over
+from selva_otio.time.clock import exact_seconds
+
+MAX_NESTING = 32
+MAX_SPEED = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class _View:
+    """A window from the record clock into an item's own clock: local = local_start + speed * (record -
+    record_start)."""
+
+    record_start_s: Fraction
+    record_end_s: Fraction
+    local_start_s: Fraction
+    speed: Fraction
+    track: otio.schema.Track
+    depth: int = 0
+
+    def record_range(
+        self, local_start_s: Fraction, local_end_s: Fraction
+    ) -> tuple[Fraction, Fraction] | None:
+        """The record range over which this stretch of the item's own clock is seen; None when not."""
+        if self.speed == 0:
+            if local_start_s <= self.local_start_s < local_end_s:
+                return self.record_start_s, self.record_end_s
+            return None
+        edges = sorted(
+            self.record_start_s + (edge - self.local_start_s) / self.speed
+            for edge in (local_start_s, local_end_s)
+        )
+        start_s, end_s = max(edges[0], self.record_start_s), min(edges[1], self.record_end_s)
+        return (start_s, end_s) if start_s < end_s else None
+
+    def length_of(self, local_length_s: Fraction) -> Fraction:
+        """How long a stretch of the item's own clock takes on the record clock."""
+        return local_length_s / abs(self.speed) if self.speed else Fraction(0)
+
+    def local_s(self, record_s: Fraction) -> Fraction:
+        """The item's own time at a record time."""
+        return self.local_start_s + self.speed * (record_s - self.record_start_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Overlap:
+    """A transition next to an item: how far it reaches to either side of the cut."""
+
+    before_s: Fraction = Fraction(0)
+    after_s: Fraction = Fraction(0)
+
+    @classmethod
+    def of(cls, neighbour: otio.core.Composable | None) -> _Overlap:
+        if not isinstance(neighbour, otio.schema.Transition):
+            return cls()
+        return cls(before_s=exact_seconds(neighbour.in_offset), after_s=exact_seconds(neighbour.out_offset))
+
+    @property
+    def length_s(self) -> Fraction:
+        return self.before_s + self.after_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where an item lies on its parent's clock, and the transitions into and out of it."""
+
+    start_s: Fraction
+    end_s: Fraction
+    into: _Overlap = _Overlap()
+    out_of: _Overlap = _Overlap()
+
+    @property
+    def seen_start_s(self) -> Fraction:
+        return self.start_s - self.into.before_s
+
+    @property
+    def seen_end_s(self) -> Fraction:
+        return self.end_s + self.out_of.after_s
+
+
+def iter_picture_tracks(timeline: otio.schema.Timeline) -> Iterator[otio.schema.Track]:
+    """The video tracks of a timeline, bottom first."""
+    for child in timeline.tracks:
+        if isinstance(child, otio.schema.Track) and child.kind == otio.schema.TrackKind.Video:
+            yield child
+
+
+def resolve_picture(tracks: Iterable[otio.schema.Track]) -> Picture:
+    """What is seen of some video tracks laid over one another, bottom first: the topmost picture wins.
+
+    The tracks start at record time zero. Raises TimelineReadError for items whose length is unknown.
+    """
+    picture = Picture()
+    for track in tracks:
+        view = _View(
+            record_start_s=Fraction(0),
+            record_end_s=item_duration_s(track),
+            local_start_s=trimmed_start_s(track),
+            speed=Fraction(1),
+            track=track,
+        )
+        layer = Picture()
+        if track.enabled:
+            _collect_track(track, view, layer)
+        else:
+            layer.unseen.append(_unseen(track, view, Fraction(0), "the track is disabled"))
+        lay_over(picture, layer)
+    picture.shots.sort(key=lambda shot: shot.record_start_s)
+    picture.unseen.sort(key=lambda item: item.record_start_s)
+    return picture
+
+
+def item_duration_s(item: otio.core.Item) -> Fraction:
+    """How long an item lasts in its parent, exact seconds."""
+    if item.source_range is not None:
+        duration_s = _seconds_of(item, item.source_range.duration)
+    elif isinstance(item, otio.schema.Track):
+        duration_s = sum((item_duration_s(child) for child in _items(item)), Fraction(0))
+    elif isinstance(item, otio.schema.Stack):
+        duration_s = max((item_duration_s(child) for child in _items(item)), default=Fraction(0))
+    else:
+        duration_s = _seconds_of(item, _available_range(item).duration)
+    if duration_s < 0:
+        raise TimelineReadError(f"{_label(item)} has a negative duration ({float(duration_s):g} s)")
+    return duration_s
+
+
+def trimmed_start_s(item: otio.core.Item) -> Fraction:
+    """Where an item's used range begins on its own clock, exact seconds."""
+    if item.source_range is not None:
+        return _seconds_of(item, item.source_range.start_time)
+    if isinstance(item, otio.core.Composition):
+        return Fraction(0)
+    return _seconds_of(item, _available_range(item).start_time)
+
+
+def _seconds_of(item: otio.core.Item, moment: otio.opentime.RationalTime) -> Fraction:
+    try:
+        return exact_seconds(moment)
+    except ClockError as error:
+        raise TimelineReadError(f"{_label(item)}: {error.message}") from error
+
+
+def _available_range(item: otio.core.Item) -> otio.opentime.TimeRange:
+    reference = getattr(item, "media_reference", None)
+    if reference is None or reference.available_range is None:
+        raise TimelineReadError(
+            f"{_label(item)} has neither a source range nor an available range, so where the items "
+            "after it lie is not known; write one of them into the timeline"
+        )
+    return reference.available_range
+
+
+def _items(composition: otio.core.Composition) -> Iterator[otio.core.Item]:
+    return (child for child in composition if isinstance(child, otio.core.Item))
+
+
+def _label(item: otio.core.Item) -> str:
+    return f"{item.schema_name().lower()} {item.name!r}"
+
+
+def _unseen(
+    item: otio.core.Item, view: _View, record_start_s: Fraction, reason: str, *, is_fault: bool = False
+) -> SkippedItem:
+    return SkippedItem(
+        name=item.name,
+        track_name=view.track.name,
+        reason=reason,
+        record_start_s=record_start_s,
+        is_fault=is_fault,
+    )
+
+
+def _collect_track(track: otio.schema.Track, view: _View, picture: Picture) -> None:
+    """Walk a track from left to right; its items follow one another from zero on its own clock."""
+    children = list(track)
+    local_s = Fraction(0)
+    for index, child in enumerate(children):
+        if not isinstance(child, otio.core.Item):
+            continue
+        end_s = local_s + item_duration_s(child)
+        place = _Place(
+            start_s=local_s,
+            end_s=end_s,
+            into=_Overlap.of(children[index - 1] if index else None),
+            out_of=_Overlap.of(children[index + 1] if index + 1 < len(children) else None),
+        )
+        _collect_item(child, place, view, picture)
+        local_s = end_s
+
+
+def _collect_stack(stack: otio.schema.Stack, view: _View, picture: Picture) -> None:
+    """Lay the children of a nest over one another, bottom first; they all start at zero on its own clock."""
+    whole = Picture()
+    for child in stack:
+        if isinstance(child, otio.schema.Track) and child.kind != otio.schema.TrackKind.Video:
+            continue
+        layer = Picture()
+        _collect_item(child, _Place(start_s=Fraction(0), end_s=item_duration_s(child)), view, layer)
+        lay_over(whole, layer)
+    picture.shots.extend(whole.shots)
+    picture.unseen.extend(whole.unseen)
+
+
+def _collect_item(item: otio.core.Item, place: _Place, parent: _View, picture: Picture) -> None:
+    """One item of a track or stack, as far as its parent's window shows it."""
+    seen = parent.record_range(place.seen_start_s, place.seen_end_s)
+    if isinstance(item, otio.schema.Gap) or seen is None:
+        return
+    if not item.enabled:
+        picture.unseen.append(_unseen(item, parent, seen[0], "disabled"))
+        return
+    if parent.depth >= MAX_NESTING:
+        raise TimelineReadError(f"{_label(item)} is nested more than {MAX_NESTING} levels deep")
+    try:
+        warp = warp_speed(item)
+    except ClockError as error:
+        picture.unseen.append(_unseen(item, parent, seen[0], error.message, is_fault=True))
+        return
+    start_s = trimmed_start_s(item)
+    if warp < 0:  # a reversed item plays its used range from the end
+        start_s += -warp * (place.end_s - place.start_s)
+    view = _View(
+        record_start_s=seen[0],
+        record_end_s=seen[1],
+        local_start_s=start_s + warp * (parent.local_s(seen[0]) - place.start_s),
+        speed=parent.speed * warp,
+        track=parent.track,
+        depth=parent.depth + 1,
+    )
+    if isinstance(item, otio.schema.Track):
+        _collect_track(item, view, picture)
+    elif isinstance(item, otio.schema.Stack):
+        _collect_stack(item, view, picture)
+    elif isinstance(item, otio.schema.Clip):
+        _collect_clip(item, place, parent, view, picture)
+
+
+def _collect_clip(
+    clip: otio.schema.Clip, place: _Place, parent: _View, view: _View, picture: Picture
+) -> None:
+    problem = explain_no_picture(clip)
+    if problem is not None:
+        reason, is_fault = problem
+        picture.unseen.append(_unseen(clip, view, view.record_start_s, reason, is_fault=is_fault))
+        return
+    seen = view.record_start_s, view.record_end_s
+    cut = parent.record_range(place.start_s, place.end_s) or seen
+    fades = [parent.length_of(place.into.length_s), parent.length_of(place.out_of.length_s)]
+    fade_in_s, fade_out_s = fades if parent.speed >= 0 else reversed(fades)
+    picture.shots.append(
+        Shot(
+            clip=clip,
+            track=view.track,
+            record_start_s=seen[0],
+            record_end_s=seen[1],
+            cut_start_s=cut[0],
+            cut_end_s=cut[1],
+            media_start_s=view.local_start_s,
+            speed=view.speed,
+            fade_in_s=fade_in_s,
+            fade_out_s=fade_out_s,
+        )
+    )
+
+
+def warp_speed(item: otio.core.Item) -> Fraction:
+    """The product of an item's linear time warps. Raises ClockError for time effects we cannot follow."""
+    speed = Fraction(1)
+    for effect in item.effects:
+        if isinstance(effect, otio.schema.LinearTimeWarp):  # a freeze frame is one, with scalar 0
+            scalar = float(effect.time_scalar)
+            if not abs(scalar) <= MAX_SPEED:
+                raise ClockError(f"a speed of {scalar:g}; at most {MAX_SPEED} is followed")
+            speed *= Fraction(scalar).limit_denominator(100_000)
+        elif isinstance(effect, otio.schema.TimeEffect):
+            raise ClockError("a speed ramp; bake it to media first")
+    return speed

@@ -1,0 +1,125 @@
+"""File names of stems, safe on Linux, macOS and Windows: TRACK_CLIP_TAKE_TIMECODE, or as UCS has them.
+
+Blocks are joined by "_" and have none inside. Letters and digits of every script stay (accents of Latin letters
+are folded away, so that a name is the same in every Unicode form); all else becomes a hyphen: no dot, space or
+reserved character can be left over.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Container
+from dataclasses import dataclass
+
+from selva_otio.placement.ucs import MAX_FX_NAME_CHARS, find_cat_id
+
+NAMINGS = ("timecode", "ucs")
+UCS_CREATOR_ID = "SELVA"
+UCS_NO_SOURCE = "NONE"
+
+_MAX_TRACK_BYTES = 32
+_MAX_CLIP_BYTES = 40
+_MAX_UCS_BLOCK_BYTES = 24
+_MAX_TIMECODE_BYTES = 16
+_FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
+_UNSAFE = re.compile(r"[^A-Za-z0-9]+")
+_WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameParts:
+    """What a stem's name may tell. timeline: the project or show it is for; clip: a clip's name, with or without
+    a file suffix."""
+
+    track: str
+    prompt: str
+    clip: str
+    take: int
+    timecode: str
+    timeline: str
+
+
+def fold_name(text: str, *, max_chars: int, fallback: str) -> str:
+    """ASCII letters, digits and single hyphens; accents are folded away, anything else becomes a hyphen.
+
+    `fallback` stands in where nothing is left, as for a name in a script that has no ASCII form.
+    """
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    folded = _UNSAFE.sub("-", ascii_text).strip("-")[:max_chars].strip("-")
+    if not folded:
+        return fallback
+    return f"{folded}-x" if _WINDOWS_RESERVED.fullmatch(folded) else folded
+
+
+def spell_block(text: str, *, max_bytes: int, fallback: str) -> str:
+    """One block of a name: letters and digits of any script and single hyphens, in NFC, cut at whole letters.
+
+    max_bytes counts UTF-8, as file systems do.
+    """
+    block = "".join(_spell_letter(letter) for letter in unicodedata.normalize("NFC", text))
+    block = re.sub("-+", "-", block).strip("-")
+    while len(block.encode("utf-8")) > max_bytes:
+        block = block[:-1]
+    return block.strip("-") or fallback
+
+
+def spell_file_stem(text: str, *, max_bytes: int, fallback: str) -> str:
+    """Any file's name without its suffix, safe as a stem's name is; the names of stems stay as they are."""
+    blocks = [spell_block(block, max_bytes=max_bytes, fallback="") for block in text.split("_")]
+    name = "_".join(block for block in blocks if block)
+    while len(name.encode("utf-8")) > max_bytes:
+        name = name[:-1]
+    name = name.strip("-_") or fallback
+    return f"{name}-x" if _WINDOWS_RESERVED.fullmatch(name) else name
+
+
+def build_stem_name(parts: NameParts, naming: str = "timecode") -> str:
+    """A name without suffix: "Dog_shot-A_t02_01-00-05-12", or as the Universal Category System has it:
+    "ANMLDog_SmallDogBarking_SELVA_cut_shot-A-t02-01-00-05-12".
+    """
+    clip = spell_block(_FILE_SUFFIX.sub("", parts.clip), max_bytes=_MAX_CLIP_BYTES, fallback="clip")
+    take = f"t{parts.take:02}"
+    timecode = spell_block(parts.timecode, max_bytes=_MAX_TIMECODE_BYTES, fallback="0")
+    if naming == "ucs":
+        blocks = [
+            find_cat_id(parts.prompt, track=parts.track),
+            _spell_fx_name(parts.prompt, fallback=parts.track),
+            UCS_CREATOR_ID,
+            spell_block(parts.timeline, max_bytes=_MAX_UCS_BLOCK_BYTES, fallback=UCS_NO_SOURCE),
+            f"{spell_block(clip, max_bytes=_MAX_UCS_BLOCK_BYTES, fallback='clip')}-{take}-{timecode}",
+        ]
+    else:
+        track = spell_block(parts.track, max_bytes=_MAX_TRACK_BYTES, fallback="track")
+        blocks = [track, clip, take, timecode]
+    return "_".join(blocks)
+
+
+def ensure_unique(name: str, taken: Container[str]) -> str:
+    """`name`, or `name-2`, `name-3` ... when it is taken (compared without case, as macOS and Windows do)."""
+    candidate, count = name, 1
+    while candidate.casefold() in taken:
+        count += 1
+        candidate = f"{name}-{count}"
+    return candidate
+
+
+def _spell_letter(letter: str) -> str:
+    """Its ASCII form where it has one; itself, when it is a letter, digit or sign of another script; else a
+    hyphen."""
+    folded = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode("ascii")
+    if folded:
+        return _UNSAFE.sub("-", folded)
+    return letter if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc") else "-"
+
+
+def _spell_fx_name(prompt: str, *, fallback: str) -> str:
+    """The prompt's first words, run together: "SmallDogBarking". UCS wants fewer than 25 characters, and keeps
+    hyphens for itself."""
+    words = spell_block(prompt, max_bytes=200, fallback=fallback).split("-")
+    name = ""
+    for word in words:
+        if name and len(name) + len(word) > MAX_FX_NAME_CHARS:
+            break
+        name += word[:1].upper() + word[1:]
+    return name[:MAX_FX_NAME_CHARS] or "Sound"

@@ -1,0 +1,102 @@
+"""The REAPER host: what its scripts ask for as cue sheets, and stems as a plan that its scripts can place.
+
+Plan (`plan.json`): `placements`, each with `cue`, `label`, `stem_track`, `start_s` and `length_s` (REAPER's seconds),
+`source_offset_s` (how far into the file the item begins), `takes` (file, name, recipe), and `anchor`, the item it follows
+as it was when asked; or `into_item`, the GUID of a stem item that gets the takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from selva_core.base.limits import DEFAULT_SEED
+from selva_plugins.bridge import Prepared
+from selva_plugins.errors import FormError, HostError, NothingToRenderError
+from selva_plugins.form import HostForm, choose_model_for_form, parse_form
+from selva_plugins.hosts.reaper.check import check_installation
+from selva_plugins.hosts.reaper.cues import SpottedItems, spot_items, spot_spans
+from selva_plugins.hosts.reaper.plan import Placement, build_new_item, group_by_cue
+from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot, parse_snapshot
+from selva_plugins.hosts.reaper.takes import prepare_takes
+from selva_plugins.hosts.reaper.timeline import (
+    PictureReader,
+    ReaperTimeline,
+    build_clock,
+    build_timeline,
+    stem_rate_hz,
+)
+from selva_plugins.rendering import RenderBatch
+from selva_plugins.request_folder import HostRequest
+from selva_render.jobs import RenderSettings
+from selva_render.render import check_stems_folder
+from selva_render.report import RenderReport
+
+__all__ = ["check", "prepare"]
+
+
+def prepare(request: HostRequest) -> Prepared:
+    """Raises FormError, SnapshotError, NothingToRenderError, TimelineError."""
+    actions = {"items": _prepare_items, "regions": _prepare_regions, "takes": prepare_takes}
+    if request.action not in actions or request.stems_folder is None:
+        raise HostError(
+            f"an action is {', '.join(actions)} or check, with a stems folder; got {request.action!r}"
+        )
+    wishes = parse_form(request.wishes)
+    check_stems_folder(request.stems_folder)
+    return actions[request.action](parse_snapshot(request.snapshot), wishes, request.stems_folder)
+
+
+def check(request: HostRequest) -> list[dict[str, str]]:
+    """Facts about the installation."""
+    return check_installation(request)
+
+
+def _prepare_items(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> Prepared:
+    if not wishes.sounds:
+        raise FormError('name at least one sound, as "Track: prompt", for instance "Dog: small dog barking"')
+    built, reader = _read_picture(snapshot, "no selected item has a picture")
+    settings = _build_settings(snapshot, wishes, stems_folder)
+    notices = [*reader.refused, *reader.warnings]
+    return _prepare_spotted(snapshot, settings, spot_items(built, wishes), notices)
+
+
+def _prepare_regions(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> Prepared:
+    built, reader = _read_picture(snapshot, "the project has no video items")
+    settings = _build_settings(snapshot, wishes, stems_folder)
+    return _prepare_spotted(snapshot, settings, spot_spans(built, snapshot.spans, wishes), reader.warnings)
+
+
+def _read_picture(snapshot: ReaperSnapshot, nothing: str) -> tuple[ReaperTimeline, PictureReader]:
+    reader = PictureReader(build_clock(snapshot), stem_rate_hz(snapshot))
+    built = build_timeline(snapshot, reader.read(snapshot.items))
+    if not built.lanes:
+        raise NothingToRenderError("; ".join([nothing, *reader.refused[:5]]))
+    return built, reader
+
+
+def _build_settings(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> RenderSettings:
+    return RenderSettings(
+        model=choose_model_for_form(wishes.model),
+        stems_folder=stems_folder,
+        num_takes=wishes.num_takes,
+        seed=DEFAULT_SEED if wishes.seed is None else wishes.seed,
+        sample_rate_hz=stem_rate_hz(snapshot),
+    )
+
+
+def _prepare_spotted(
+    snapshot: ReaperSnapshot, settings: RenderSettings, spotted: SpottedItems, notices: Sequence[str]
+) -> Prepared:
+    def build_placements(reports: Sequence[RenderReport]) -> list[Placement]:
+        return [
+            build_new_item(spotted.stretches[cue_id], stems, settings, spotted.sheet.clock)
+            for cue_id, stems in group_by_cue(reports).items()
+        ]
+
+    return Prepared(
+        batches=[RenderBatch(sheet=spotted.sheet, settings=settings)],
+        timeline_name=snapshot.project_name,
+        notices=[*notices, *spotted.notices],
+        build_placements=build_placements,
+    )

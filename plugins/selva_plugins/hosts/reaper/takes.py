@@ -1,0 +1,88 @@
+"""More takes of stems that are on the timeline: the recipe kept in a take, with the next seeds or other words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selva_otio import CueSheet
+from selva_otio.cues.cue_sheet import CueNumbering
+from selva_otio.errors import CueError
+from selva_otio.time.clock import TimelineClock
+from selva_plugins.bridge import Prepared
+from selva_plugins.errors import NothingToRenderError, SnapshotError
+from selva_plugins.form import HostForm, choose_model_for_form, with_prompt
+from selva_plugins.hosts.reaper.plan import Placement, build_more_takes, group_by_cue
+from selva_plugins.hosts.reaper.recipes import parse_recipe
+from selva_plugins.hosts.reaper.snapshot import ReaperItem, ReaperSnapshot
+from selva_plugins.hosts.reaper.timeline import build_clock
+from selva_plugins.rendering import RenderBatch
+from selva_render.jobs import RenderSettings
+from selva_render.report import RenderReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StemItem:
+    """A stem item and what is to be made for it; its next take has the number `first_number`."""
+
+    item: ReaperItem
+    batch: RenderBatch
+    first_number: int
+
+    def build_placements(self, report: RenderReport) -> list[Placement]:
+        return [
+            build_more_takes(self.item, stems, self.batch.settings, first_number=self.first_number)
+            for stems in group_by_cue([report]).values()
+        ]
+
+
+def prepare_takes(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> Prepared:
+    """Raises NothingToRenderError, FormError."""
+    clock = build_clock(snapshot)
+    notices: list[str] = []
+    stem_items: list[_StemItem] = []
+    for item in snapshot.items:
+        try:
+            stem_items.append(_read_stem_item(item, wishes, stems_folder, clock))
+        except (SnapshotError, CueError) as error:
+            notices.append(f"{item.label}: {error.message}")
+    if not stem_items:
+        raise NothingToRenderError("; ".join(["no selected item is a stem of Selva", *notices[:5]]))
+
+    def build_placements(reports: Sequence[RenderReport]) -> list[Placement]:
+        pairs = zip(stem_items, reports, strict=True)
+        return [placement for stem_item, report in pairs for placement in stem_item.build_placements(report)]
+
+    return Prepared(
+        batches=[stem_item.batch for stem_item in stem_items],
+        timeline_name=snapshot.project_name,
+        notices=notices,
+        build_placements=build_placements,
+    )
+
+
+def _read_stem_item(
+    item: ReaperItem, wishes: HostForm, stems_folder: Path, clock: TimelineClock
+) -> _StemItem:
+    """Raises SnapshotError, CueError for items that no recipe can be read from."""
+    if item.take is None or not item.take.recipe:
+        raise SnapshotError("Selva did not make its active take")
+    recipe = parse_recipe(item.take.recipe)
+    known = [recipe, *(parse_recipe(text) for text in item.recipes)]
+    sound = with_prompt(recipe.sound, wishes.prompt) if wishes.prompt else recipe.sound
+    settings = RenderSettings(
+        model=choose_model_for_form(wishes.model or recipe.model),
+        stems_folder=stems_folder,
+        num_takes=wishes.num_takes,
+        seed=max(other.seed for other in known) + 1 if wishes.seed is None else wishes.seed,
+        sample_rate_hz=recipe.sample_rate_hz,
+        sampling=recipe.sampling,
+    )
+    cue = CueNumbering().build_cue(recipe.clip, sound, "")
+    sheet = CueSheet(clock=clock, tracks=(sound.name,), cues=(cue,))
+    return _StemItem(
+        item=item,
+        batch=RenderBatch(sheet=sheet, settings=settings),
+        first_number=max(other.take for other in known) + 1,
+    )

@@ -1,0 +1,179 @@
+"""What a stem says about itself: the same facts in bext, iXML and LIST/INFO, because programs read different ones.
+
+docs/wav.md lists every field. iXML: specification 3.01 of ixml.info; digital source types: IPTC NewsCodes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from selva_core import __version__
+from selva_core.audio.loudness import Loudness
+from selva_core.audio.wav import BroadcastExtension, Chunk, build_info_chunk, build_label_chunks, to_ascii
+from selva_core.base.media import Label
+
+SOFTWARE = "Selva Bridge"
+PROVENANCE_SCHEMA = "selva.stem/1"
+DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
+BEXT_DESCRIPTION_CHARS = 256
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StemTags:
+    """The facts of one stem.
+
+    provenance: kept whole; its keys project (else timeline), scene (else source_name), track, cue, take, prompt,
+    model and licence also fill fields of their own; with a time reference, so do frame_rate (as 24000/1001),
+    drop_frame (yes or no) and file_start_timecode. time_reference_samples: samples since midnight at the first
+    sample. created: YYYY-MM-DD.
+    """
+
+    provenance: Mapping[str, str]
+    sample_rate_hz: int
+    time_reference_samples: int | None = None
+    created: str = ""
+    labels: Sequence[Label] = ()
+
+    def chunks_before_sound(self, loudness: Loudness | None = None) -> list[Chunk]:
+        """bext: some programs look for it before the sound only. Its size does not depend on the loudness."""
+        made_by = self._fact("model", "model")
+        extension = BroadcastExtension(
+            description=self._description(),
+            originator=SOFTWARE,
+            originator_reference=self.provenance.get("cue", ""),
+            origination_date=self.created,
+            time_reference_samples=self.time_reference_samples or 0,
+            coding_history=f"A=PCM,F={self.sample_rate_hz},W=24,M=mono,T={SOFTWARE} {__version__}"
+            f"{'; ' + made_by if made_by else ''}; AI generated\r\n",
+            loudness=_in_bext_order(loudness or Loudness()),
+        )
+        return [extension.to_chunk()]
+
+    def chunks_after_sound(self) -> list[Chunk]:
+        """iXML, then labels, then LIST/INFO."""
+        info = {
+            "INAM": self.provenance.get("track", ""),
+            "ICMT": f"AI generated ({DIGITAL_SOURCE_TYPE}). {self._note()}",
+            "ICOP": self.provenance.get("licence", ""),
+            "ISFT": f"{SOFTWARE} {__version__}",
+            "ICRD": self.created,
+        }
+        return [Chunk(b"iXML", self._ixml()), *build_label_chunks(self.labels), build_info_chunk(info)]
+
+    def _ixml(self) -> bytes:
+        root = ElementTree.Element("BWFXML")
+        _add(root, "IXML_VERSION", "3.01")
+        _add(root, "PROJECT", self.provenance.get("project") or self.provenance.get("timeline", ""))
+        _add(root, "SCENE", self.provenance.get("scene") or self.provenance.get("source_name", ""))
+        _add(root, "TAKE", self.provenance.get("take", ""))
+        _add(root, "NOTE", self._note())
+        _add(root, "FILE_UID", self._file_uid())
+        if self.time_reference_samples is not None:
+            self._add_speed(root, self.time_reference_samples)
+        tracks = ElementTree.SubElement(root, "TRACK_LIST")
+        _add(tracks, "TRACK_COUNT", "1")
+        track = ElementTree.SubElement(tracks, "TRACK")
+        _add(track, "CHANNEL_INDEX", "1")
+        _add(track, "INTERLEAVE_INDEX", "1")
+        _add(track, "NAME", self.provenance.get("track", ""))
+        _add(root, "USER", self._as_json())
+        text = ElementTree.tostring(root, encoding="unicode")
+        return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
+
+    def _add_speed(self, root: ElementTree.Element, time_reference_samples: int) -> None:
+        """The clock: frame rate and samples since midnight, so that no program has to guess one from the other."""
+        speed = ElementTree.SubElement(root, "SPEED")
+        rate = self.provenance.get("frame_rate")
+        if rate:
+            exact = rate if "/" in rate else f"{rate}/1"
+            for name in ("MASTER_SPEED", "CURRENT_SPEED", "TIMECODE_RATE"):
+                _add(speed, name, exact)
+            _add(speed, "TIMECODE_FLAG", self._timecode_flag())
+        _add(speed, "FILE_SAMPLE_RATE", str(self.sample_rate_hz))
+        _add(speed, "AUDIO_BIT_DEPTH", "24")
+        _add(speed, "DIGITIZER_SAMPLE_RATE", str(self.sample_rate_hz))
+        _add(speed, "TIMESTAMP_SAMPLE_RATE", str(self.sample_rate_hz))
+        _add(speed, "TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI", str(time_reference_samples >> 32))
+        _add(speed, "TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO", str(time_reference_samples & 0xFFFFFFFF))
+
+    def _timecode_flag(self) -> str:
+        return "DF" if self.provenance.get("drop_frame") == "yes" else "NDF"
+
+    def _description(self) -> str:
+        """The prompt, and where the file begins, for programs that read nothing else."""
+        prompt = to_ascii(self._fact("prompt", "prompt") or SOFTWARE)
+        starts_at = self.provenance.get("file_start_timecode")
+        if self.time_reference_samples is None or not starts_at:
+            return prompt
+        where = f"; starts at {starts_at}, {self.provenance.get('frame_rate', '')} {self._timecode_flag()}"
+        return prompt[: BEXT_DESCRIPTION_CHARS - len(where)] + where
+
+    def _file_uid(self) -> str:
+        """32 hex digits over all that tells this file from others; the same stem has the same ones."""
+        facts = f"{self._as_json()} {self.sample_rate_hz} {self.time_reference_samples}"
+        return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    def _as_json(self) -> str:
+        everything = {
+            "schema": PROVENANCE_SCHEMA,
+            "software": f"{SOFTWARE} {__version__}",
+            "digital_source_type": DIGITAL_SOURCE_TYPE,
+            "provenance": dict(self.provenance),
+        }
+        return json.dumps(everything, ensure_ascii=False, sort_keys=True)
+
+    def _note(self) -> str:
+        said = (
+            self._fact("prompt", "prompt"),
+            self._fact("model", "model"),
+            self._fact("licence", "licence"),
+        )
+        return ". ".join(part for part in said if part)
+
+    def _fact(self, key: str, label: str) -> str:
+        value = self.provenance.get(key, "")
+        return f"{label}: {value}" if value else ""
+
+
+def _in_bext_order(loudness: Loudness) -> tuple[float | None, ...]:
+    return (
+        loudness.integrated_lufs,
+        loudness.range_lu,
+        loudness.max_true_peak_dbtp,
+        loudness.max_momentary_lufs,
+        loudness.max_short_term_lufs,
+    )
+
+
+def find_provenance(chunks: Iterable[Chunk]) -> dict[str, str] | None:
+    """The provenance that a stem's chunks carry; None where they are no stem's."""
+    for chunk in chunks:
+        if chunk.chunk_id == b"iXML":
+            return _provenance_in(chunk.payload)
+    return None
+
+
+def _provenance_in(ixml: bytes) -> dict[str, str] | None:
+    if b"<!" in ixml:  # a document type could define entities; ours has none
+        return None
+    try:
+        told = json.loads(ElementTree.fromstring(ixml).findtext("USER") or "null")  # noqa: S314 - no entities
+    except (ElementTree.ParseError, ValueError):
+        return None
+    if not isinstance(told, dict) or told.get("schema") != PROVENANCE_SCHEMA:
+        return None
+    facts = told.get("provenance")
+    return {str(key): str(value) for key, value in facts.items()} if isinstance(facts, dict) else None
+
+
+def _add(parent: ElementTree.Element, name: str, text: str) -> None:
+    """A child with that text, without the characters XML cannot hold."""
+    ElementTree.SubElement(parent, name).text = _NOT_XML.sub("", text)

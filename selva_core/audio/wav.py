@@ -1,0 +1,225 @@
+"""RIFF/WAVE files: 24-bit mono PCM between chunks of text.
+
+Written by hand because no library at hand writes bext version 2 and iXML. Layouts: EBU Tech 3285 (bext),
+Microsoft's Multimedia Programming Interface (RIFF, LIST/INFO). Chunks start on even bytes; sizes do not count
+the padding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from selva_core.base.errors import RequestError
+from selva_core.base.media import Label
+
+BYTES_PER_SAMPLE = 3
+FULL_SCALE = 2**23
+MAX_RIFF_BYTES = 2**32 - 1
+
+_PACKED_SAMPLES = 1 << 20
+_READ_BYTES = 1 << 20
+_BEXT_FIXED = struct.Struct("<256s32s32s10s8sQH64s5h180s")
+_LOUDNESS_UNSET = 0x7FFF
+_LOUDNESS_LIMIT = 9999
+_BEXT_VERSION = 2
+_MAX_TEXT_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk: four ASCII characters and what they hold."""
+
+    chunk_id: bytes
+    payload: bytes
+
+    @property
+    def stored_bytes(self) -> int:
+        """Size in the file, with header and padding."""
+        return 8 + _even(len(self.payload))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BroadcastExtension:
+    """The bext chunk, version 2 (EBU Tech 3285). Texts are cut to their fields and brought to ASCII.
+
+    time_reference_samples: samples since midnight at the file's first sample. origination_date: YYYY-MM-DD or
+    empty. loudness: LUFS, LU, dBTP, LUFS, LUFS as in the chunk (integrated, range, maximum true peak, momentary,
+    short-term); None where there is no value.
+    """
+
+    description: str
+    originator: str
+    originator_reference: str = ""
+    origination_date: str = ""
+    time_reference_samples: int = 0
+    coding_history: str = ""
+    loudness: Sequence[float | None] = (None,) * 5
+
+    def to_chunk(self) -> Chunk:
+        fixed = _BEXT_FIXED.pack(
+            to_ascii(self.description).encode()[:256],
+            to_ascii(self.originator).encode()[:32],
+            to_ascii(self.originator_reference).encode()[:32],
+            to_ascii(self.origination_date).encode()[:10],
+            b"",
+            self.time_reference_samples,
+            _BEXT_VERSION,
+            b"",
+            *map(_loudness_field, self.loudness),
+            b"",
+        )
+        return Chunk(b"bext", fixed + to_ascii(self.coding_history).encode())
+
+
+def build_label_chunks(labels: Sequence[Label]) -> list[Chunk]:
+    """`cue ` and LIST/adtl for the labels, texts in ASCII; nothing for none."""
+    if not labels:
+        return []
+    points, notes = struct.pack("<I", len(labels)), b"adtl"
+    for number, label in enumerate(labels, start=1):
+        points += struct.pack("<II4sIII", number, number, b"data", 0, 0, label.start_sample)
+        name = struct.pack("<I", number)
+        notes += _stored(Chunk(b"labl", name + to_ascii(label.text).encode() + b"\0"))
+        if label.num_samples:
+            region = struct.pack("<I4sHHHH", label.num_samples, b"rgn ", 0, 0, 0, 0)
+            notes += _stored(Chunk(b"ltxt", name + region))
+    return [Chunk(b"cue ", points), Chunk(b"LIST", notes)]
+
+
+def build_info_chunk(texts: Mapping[str, str]) -> Chunk:
+    """A LIST/INFO chunk of ASCII texts by their four letters (INAM, ICMT, ISFT, ...); empty ones are left out."""
+    entries = (Chunk(key.encode(), to_ascii(text).encode() + b"\0") for key, text in texts.items() if text)
+    return Chunk(b"LIST", b"INFO" + b"".join(_stored(entry) for entry in entries))
+
+
+def to_ascii(text: str) -> str:
+    """The nearest ASCII form: accents dropped, what has no such form as "?", control characters as spaces."""
+    plain = unicodedata.normalize("NFKD", text)
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    printable = "".join(c if c.isprintable() or c in "\r\n" else " " for c in plain)
+    return printable.encode("ascii", errors="replace").decode("ascii")
+
+
+def write_wave(
+    file: BinaryIO,
+    blocks: Iterable[npt.NDArray[np.float32]],
+    *,
+    num_samples: int,
+    sample_rate_hz: int,
+    before: Sequence[Chunk] = (),
+    after: Sequence[Chunk] = (),
+) -> None:
+    """Write float32 blocks, `num_samples` in all, as 24-bit mono PCM between the chunks given.
+
+    Rounded to nearest without dither: the step lies 144 dB below full scale, under every converter's noise,
+    silence stays digital silence, and the same sound gives the same bytes. Values beyond full scale are
+    clipped.
+
+    Raises RequestError when the file would pass 4 GB, which RIFF cannot say.
+    """
+    data_bytes = BYTES_PER_SAMPLE * num_samples
+    fmt = struct.pack(
+        "<HHIIHH", 1, 1, sample_rate_hz, BYTES_PER_SAMPLE * sample_rate_hz, BYTES_PER_SAMPLE, 24
+    )
+    head = b"".join(_stored(chunk) for chunk in (*before, Chunk(b"fmt ", fmt)))
+    tail = b"".join(_stored(chunk) for chunk in after)
+    riff_bytes = 4 + len(head) + 8 + _even(data_bytes) + len(tail)
+    if riff_bytes > MAX_RIFF_BYTES:
+        raise RequestError(
+            f"a WAV file holds at most {MAX_RIFF_BYTES} bytes, this sound needs {riff_bytes}; render it in parts"
+        )
+    file.write(b"RIFF" + struct.pack("<I", riff_bytes) + b"WAVE" + head)
+    file.write(b"data" + struct.pack("<I", data_bytes))
+    for block in blocks:
+        for first in range(0, len(block), _PACKED_SAMPLES):
+            file.write(pack_pcm24(block[first : first + _PACKED_SAMPLES]))
+    file.write(b"\0" * (data_bytes % 2) + tail)
+
+
+def overwrite_chunk(file: BinaryIO, chunk: Chunk) -> None:
+    """Put another content of the same length into the first chunk of that id; the file's position moves.
+
+    Raises ValueError when there is no such chunk.
+    """
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        size_bytes = struct.unpack("<I", head[4:])[0]
+        if (head[:4], size_bytes) == (chunk.chunk_id, len(chunk.payload)):
+            file.write(chunk.payload)
+            return
+        file.seek(_even(size_bytes), 1)
+    raise ValueError(f"there is no {chunk.chunk_id!r} chunk of {len(chunk.payload)} bytes")
+
+
+def pack_pcm24(samples: npt.NDArray[np.float32]) -> bytes:
+    """float32 (num_samples,), -1..1, to little-endian 24-bit integers."""
+    scaled = np.rint(samples.astype(np.float64) * FULL_SCALE)
+    integers = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i4")
+    return integers.view(np.uint8).reshape(-1, 4)[:, :BYTES_PER_SAMPLE].tobytes()
+
+
+def iter_text_chunks(file: BinaryIO) -> Iterator[Chunk]:
+    """Yield the chunks of a RIFF/WAVE file other than its sound, in their order; oversized ones are skipped.
+
+    Raises ValueError when it is no RIFF/WAVE file.
+    """
+    header = file.read(12)
+    if len(header) < 12 or header[:4] not in (b"RIFF", b"RF64") or header[8:] != b"WAVE":
+        raise ValueError("not a RIFF/WAVE file")
+    while len(head := file.read(8)) == 8:
+        chunk_id, size_bytes = head[:4], struct.unpack("<I", head[4:])[0]
+        if chunk_id == b"data" or size_bytes > _MAX_TEXT_CHUNK_BYTES:
+            file.seek(_even(size_bytes), 1)
+            continue
+        payload = file.read(size_bytes)
+        file.seek(size_bytes % 2, 1)
+        yield Chunk(chunk_id, payload)
+
+
+def digest_without(path: Path, chunk_id: bytes) -> bytes:
+    """SHA-256 of all chunks of a RIFF/WAVE file, in their order, but those of that id.
+
+    Raises ValueError when it is no RIFF/WAVE file, OSError.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        if (header := file.read(12))[:4] != b"RIFF" or header[8:] != b"WAVE":
+            raise ValueError("not a RIFF/WAVE file")
+        while len(head := file.read(8)) == 8:
+            left = _even(struct.unpack("<I", head[4:])[0])
+            if head[:4] == chunk_id:
+                file.seek(left, 1)
+                continue
+            digest.update(head)
+            while left and (piece := file.read(min(left, _READ_BYTES))):
+                digest.update(piece)
+                left -= len(piece)
+    return digest.digest()
+
+
+def _stored(chunk: Chunk) -> bytes:
+    return (
+        chunk.chunk_id
+        + struct.pack("<I", len(chunk.payload))
+        + chunk.payload
+        + b"\0" * (len(chunk.payload) % 2)
+    )
+
+
+def _loudness_field(value: float | None) -> int:
+    """Hundredths, as Tech 3285 stores them; values the field has no room for are unset."""
+    hundredths = None if value is None else round(value * 100)
+    return _LOUDNESS_UNSET if hundredths is None or abs(hundredths) > _LOUDNESS_LIMIT else hundredths
+
+
+def _even(size_bytes: int) -> int:
+    return size_bytes + size_bytes % 2

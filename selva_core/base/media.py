@@ -1,0 +1,95 @@
+"""Values that say which picture is meant: shared by timelines, the wire and engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from selva_core.base.errors import RequestError
+
+MISSING_IMAGE_POLICIES = ("error", "hold", "black")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSequence:
+    """Numbered pictures that are played as one moving picture, `rate_hz` of them a second.
+
+    The path beside it is a pattern with the number as printf has it, `frame.%04d.png` ("%%" is a percent sign). Picture k,
+    from 0, is the file with the number `first + k * step`. first, last: None for the lowest and the highest that lie there.
+    missing: what is seen in place of a file that is not there: nothing, which is an error; the picture before it (hold);
+    or black.
+    """
+
+    rate_hz: Fraction
+    first: int | None = None
+    last: int | None = None
+    step: int = 1
+    missing: str = "error"
+
+    def __post_init__(self) -> None:
+        if self.rate_hz <= 0:
+            raise RequestError(f"an image sequence has a rate above 0; got {float(self.rate_hz):g}")
+        if self.step < 1:
+            raise RequestError(f"an image sequence goes on by 1 or more numbers; got {self.step}")
+        if self.first is not None and self.last is not None and self.last < self.first:
+            raise RequestError(f"an image sequence ends after it begins; got {self.first} to {self.last}")
+        if self.missing not in MISSING_IMAGE_POLICIES:
+            allowed = ", ".join(MISSING_IMAGE_POLICIES)
+            raise RequestError(f"missing images are one of {allowed}; got {self.missing!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureRange:
+    """Which instants of a media file are seen.
+
+    At t seconds after the range begins, the picture shows media time `start_s + speed * t`: the last frame that begins by
+    then. Times are exact seconds on the file's own clock, zero at its first frame (an embedded timecode is not in them).
+    `speed` is 1 for ordinary clips, 2 for twice as fast, 0 for a freeze frame. Negative is reverse: `start_s` is then the
+    start of the frame seen first, and at t the first frame is seen that begins at or after that media time, so that every
+    frame lasts as long as it does forwards. images: where `path` is the pattern of an image sequence.
+    """
+
+    path: Path
+    start_s: Fraction
+    duration_s: Fraction
+    speed: Fraction = Fraction(1)
+    images: ImageSequence | None = None
+
+    def __post_init__(self) -> None:
+        if self.duration_s <= 0:
+            raise RequestError(f"a picture range lasts longer than 0 s; got {float(self.duration_s):g} s")
+        if self.start_s < 0:
+            raise RequestError(f"a picture range starts at 0 s or later; got {float(self.start_s):g} s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaInfo:
+    """What a file with a moving picture says about itself.
+
+    duration_s: from its first frame to the end of its last. frame_rate_hz: average, snapped to a standard
+    rate; None where the file does not tell. timecode: label of the first frame, such as 01:00:00:00, where one is
+    embedded. The rest is None where it was not asked for: width_px, height_px as stored; pixel_aspect and rotation_deg
+    (anticlockwise) say how it is shown; start_offset_s: the first frame's time as the file states it.
+    """
+
+    path: Path
+    duration_s: Fraction
+    frame_rate_hz: Fraction | None
+    timecode: str | None
+    width_px: int | None = None
+    height_px: int | None = None
+    pixel_aspect: Fraction | None = None
+    rotation_deg: int | None = None
+    start_offset_s: Fraction | None = None
+    codec: str | None = None
+    has_sound: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """A named place in a stem, or a span of it where `num_samples` is above 0."""
+
+    start_sample: int
+    text: str
+    num_samples: int = 0

@@ -1,0 +1,103 @@
+"""From a row of the model table to a model on a device: weights found, hashed and loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from selva_core.base.errors import WeightsMissingError
+from selva_core.engine import FeatureStore
+from selva_core.engines.network import LoadedModel, NetworkEngine
+from selva_core.inference.batching import translate_out_of_memory
+from selva_core.inference.device import DeviceChoice, choose_device
+from selva_core.inference.dummy_weights import (
+    DUMMY_SHA256,
+    NOTICE,
+    build_dummy_tokenizer,
+    build_dummy_weights,
+)
+from selva_core.inference.prompt_coverage import load_prompt_coverage
+from selva_core.inference.tokenizer import load_tokenizer
+from selva_core.models.catalog import Model, default_models_dir, find_model, installed_files, missing_files
+from selva_core.models.specs import ModelSpec
+from selva_core.network import load_network
+
+_HASHED_BYTES = 1 << 20
+
+
+@translate_out_of_memory("this model")
+def load_network_engine(
+    model_id: str,
+    *,
+    device: str = "auto",
+    models_dir: Path | None = None,
+    features: FeatureStore | None = None,
+) -> NetworkEngine:
+    """Load a model with a network; one that comes with this package stands in for itself until it is trained.
+
+    Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError, RequestError,
+    OutOfMemoryError.
+    """
+    model = find_model(model_id)
+    if model.spec is None:
+        raise WeightsMissingError(f"{model_id} has no network, and so no weights to load", model=model_id)
+    choice = choose_device(device)
+    models_dir = models_dir or default_models_dir()
+    files = installed_files(model, models_dir)
+    if model.is_bundled and not files:
+        return NetworkEngine(_stand_in(model, model.spec, choice), features=features)
+    _require_all_files(model, models_dir)
+    return NetworkEngine(
+        LoadedModel(
+            model=model,
+            network=load_network(model.spec, files, device=choice.device, dtype=choice.dtype),
+            tokenizer=load_tokenizer(model.spec, files),
+            choice=choice,
+            weights_sha256=hash_files(files),
+            known_prompts=(
+                load_prompt_coverage(files["known_prompts"], text_width=model.spec.t5.width)
+                if "known_prompts" in files
+                else None
+            ),
+        ),
+        features=features,
+    )
+
+
+def hash_files(files: Mapping[str, Path]) -> str:
+    """SHA-256 (hex) over the roles and contents of a model's files, in the order of their roles."""
+    whole = hashlib.sha256()
+    for role, path in sorted(files.items()):
+        content = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(_HASHED_BYTES):
+                content.update(block)
+        whole.update(f"{role}:{content.hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def _stand_in(model: Model, spec: ModelSpec, choice: DeviceChoice) -> LoadedModel:
+    return LoadedModel(
+        model=model,
+        network=build_dummy_weights(spec, device=choice.device, dtype=choice.dtype),
+        tokenizer=build_dummy_tokenizer(spec),
+        choice=choice,
+        weights_sha256=DUMMY_SHA256,
+        notices=(NOTICE,),
+    )
+
+
+def _require_all_files(model: Model, models_dir: Path) -> None:
+    missing = missing_files(model, models_dir)
+    if not missing:
+        return
+    what_to_do = "install Selva Bridge again"
+    if not model.is_bundled:
+        size_gb = sum(file.size_bytes for file in missing.values()) / 1e9
+        what_to_do = f"fetch them with `selva models pull {model.model_id}` ({size_gb:.1f} GB)"
+    raise WeightsMissingError(
+        f"the weights of {model.model_id} are not all installed ({', '.join(sorted(missing))}); {what_to_do}",
+        model=model.model_id,
+        missing=sorted(missing),
+    )

@@ -1,0 +1,63 @@
+"""From noise to latents along a flow: seeds, Euler steps, guidance, windows tied together. Pure functions.
+
+Letters: R stems, W windows, N latents of the whole clip, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from selva_core.inference.windows import Window, blend_weights
+
+Flow: TypeAlias = Callable[[Tensor, float], Tensor]
+"""Velocity of latents at a time of the flow, 0 (noise) to 1 (sound)."""
+
+
+def draw_noise(seed: int, num_latents: int, latent_channels: int) -> Tensor:
+    """Return float32 (N, C), standard normal, from a CPU generator: a seed means the same on every device.
+
+    One draw over the whole clip, so that overlapping windows begin from the same noise.
+    """
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn(num_latents, latent_channels, generator=generator, dtype=torch.float32)
+
+
+def integrate(
+    flow: Flow, noise: Tensor, *, num_steps: int, on_step: Callable[[int], None] = lambda step: None
+) -> Tensor:
+    """Walk from `noise` along `flow` in equal Euler steps from t = 0 to 1 (arXiv 2210.02747).
+
+    `on_step(k)` is called after the k-th step, from 1; it may raise to stop.
+    """
+    x = noise
+    for step in range(num_steps):
+        x = x + flow(x, step / num_steps) / num_steps
+        on_step(step + 1)
+    return x
+
+
+def guide(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor:
+    """Classifier-free guidance (arXiv 2207.12598): g * conditional - (g - 1) * unconditional."""
+    return guidance * conditional - (guidance - 1.0) * unconditional
+
+
+def tie_windows(flow: Flow, windows: Sequence[Window]) -> Flow:
+    """Make one flow over a whole clip (R, N, C) out of a flow over its windows (R, W, window latents, C).
+
+    Where windows overlap, the clip's velocity is the weighted mean of theirs, so every window takes its next
+    step from what all of them agreed on (MultiDiffusion, arXiv 2302.08113).
+    """
+    weights = [torch.from_numpy(w)[:, None] for w in blend_weights([window.latents for window in windows])]
+
+    def tied(x: Tensor, t: float) -> Tensor:
+        velocities = flow(torch.stack([x[:, window.latents] for window in windows], dim=1), t)
+        blended = torch.zeros_like(x)
+        for index, (window, weight) in enumerate(zip(windows, weights, strict=True)):
+            blended[:, window.latents] += weight.to(x.device) * velocities[:, index]
+        return blended
+
+    return tied

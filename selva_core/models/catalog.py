@@ -1,0 +1,246 @@
+"""The models: what each one is, which files it needs, where they lie, and under what licences.
+
+A model is a row of `MODELS`. This module is light: it imports neither torch nor av.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import platformdirs
+
+from selva_core.base.errors import UnknownModelError
+from selva_core.models.nano_spec import NANO_SPEC
+from selva_core.models.specs import (
+    GENERATOR_LARGE_44K,
+    GENERATOR_MEDIUM_44K,
+    GENERATOR_SMALL_16K,
+    GENERATOR_SMALL_44K,
+    ModelSpec,
+    build_published_spec,
+)
+
+BUNDLED_WEIGHTS_DIR = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """One file of a model.
+
+    repository: a repository of the Hugging Face hub, or None for a file that comes with this package.
+    size_bytes: as published, rounded. md5: hex, or None where none is published. kept_name: the file's name
+    on disk where only a piece of the published file is kept.
+    """
+
+    repository: str | None
+    path: str
+    size_bytes: int
+    md5: str | None = None
+    kept_name: str | None = None
+
+    @property
+    def relative_path(self) -> Path:
+        """Where the file lies under the folder of weights; models that share a file share it on disk."""
+        path = PurePosixPath(self.path)
+        folder = self.repository.replace("/", "--") if self.repository else ""
+        return Path(folder, path.with_name(self.kept_name) if self.kept_name else path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One row: a model that can be asked for by `model_id`.
+
+    spec: sizes of the network, or None for an engine without one. files: by role, the parts of the network
+    and the tokenizers. licences: sentences to show before a download and to store with every result. knows:
+    what it can be asked to sound. is_listed: whether lists show it without being asked.
+    """
+
+    model_id: str
+    knows: str
+    licences: tuple[str, ...]
+    spec: ModelSpec | None
+    files: Mapping[str, ModelFile] = field(default_factory=dict)
+    is_listed: bool = True
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether its files come with this package rather than from a download."""
+        return all(file.repository is None for file in self.files.values())
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files.values())
+
+
+_SELVA = "jnwnlee/SelVA"
+_BIGVGAN_44K = "nvidia/bigvgan_v2_44khz_128band_512x"
+_T5 = "google/flan-t5-base"
+_CLIP = "apple/DFN5B-CLIP-ViT-H-14-384"
+
+_PUBLISHED_LICENCES = (
+    "SelVA weights: the authors state no licence; ask them before any use beyond research.",
+    "MMAudio weights (generator start, VAE): CC-BY-NC 4.0, not for commercial use.",
+    "CLIP text tower: Apple Machine Learning Research Model licence (apple-amlr), for research only.",
+    "FLAN-T5: Apache-2.0.",
+    "BigVGAN: MIT.",
+)
+
+_TEXT_AND_PICTURE_FILES = {
+    "clip_text": ModelFile(
+        repository=_CLIP,
+        path="open_clip_pytorch_model.bin",
+        size_bytes=3_900_000_000,
+        kept_name="open_clip_text.safetensors",
+    ),
+    "clip_tokenizer": ModelFile(repository=_CLIP, path="tokenizer.json", size_bytes=2_200_000),
+    "t5": ModelFile(repository=_T5, path="model.safetensors", size_bytes=990_000_000),
+    "t5_tokenizer": ModelFile(repository=_T5, path="tokenizer.json", size_bytes=2_400_000),
+    "video_encoder": ModelFile(
+        repository=_SELVA,
+        path="weights/video_enc_sup_5.pth",
+        size_bytes=540_000_000,
+        md5="ff09a6dc36148536ee4db97eba081d05",
+    ),
+}
+_SOUND_FILES_16K = {
+    "vae": ModelFile(
+        repository=_SELVA,
+        path="ext_weights/v1-16.pth",
+        size_bytes=687_000_000,
+        md5="69f56803f59a549a1a507c93859fd4d7",
+    ),
+    "vocoder": ModelFile(
+        repository=_SELVA,
+        path="ext_weights/best_netG.pt",
+        size_bytes=449_000_000,
+        md5="eeaf372a38a9c31c362120aba2dde292",
+    ),
+}
+_SOUND_FILES_44K = {
+    "vae": ModelFile(
+        repository=_SELVA,
+        path="ext_weights/v1-44.pth",
+        size_bytes=1_220_000_000,
+        md5="fab020275fa44c6589820ce025191600",
+    ),
+    "vocoder": ModelFile(repository=_BIGVGAN_44K, path="bigvgan_generator.pt", size_bytes=489_000_000),
+}
+
+
+def _generator_file(name: str, size_bytes: int, md5: str | None = None) -> ModelFile:
+    return ModelFile(repository=_SELVA, path=f"weights/{name}", size_bytes=size_bytes, md5=md5)
+
+
+_KNOWS_ANYTHING = "sound effects of all kinds, as described in English; no speech, no songs"
+
+_NANO_FILES = {
+    role: ModelFile(repository=None, path=f"selva-nano/{name}", size_bytes=size_bytes)
+    for role, name, size_bytes in (
+        ("clip_text", "clip_text.safetensors", 536_232),
+        ("t5", "t5.safetensors", 560_880),
+        ("video_encoder", "video_encoder.safetensors", 1_669_488),
+        ("generator", "generator.safetensors", 8_521_896),
+        ("vae", "vae.safetensors", 2_476_084),
+        ("vocoder", "vocoder.safetensors", 1_316_078),
+        ("tokenizer", "tokenizer.json", 89_047),
+        ("known_prompts", "known_prompts.safetensors", 27_156),
+    )
+}
+
+MODELS: Mapping[str, Model] = {
+    model.model_id: model
+    for model in (
+        Model(
+            model_id="selva-nano",
+            knows="a few drawn things in simple scenes: made to try the whole way on any computer, not for a mix",
+            licences=("selva-nano: Apache-2.0, trained by this project on scenes that it makes itself.",),
+            spec=NANO_SPEC,
+            files=_NANO_FILES,
+        ),
+        Model(
+            model_id="selva-small-16k",
+            knows=_KNOWS_ANYTHING,
+            licences=_PUBLISHED_LICENCES,
+            spec=build_published_spec(GENERATOR_SMALL_16K),
+            files={
+                **_TEXT_AND_PICTURE_FILES,
+                "generator": _generator_file(
+                    "generator_small_16k_sup_5.pth", 629_000_000, "1cb0f0deec52de37f67b1fd9965337d0"
+                ),
+                **_SOUND_FILES_16K,
+            },
+        ),
+        *(
+            Model(
+                model_id=f"selva-{size}-44k",
+                knows=_KNOWS_ANYTHING,
+                licences=_PUBLISHED_LICENCES,
+                spec=build_published_spec(generator),
+                files={
+                    **_TEXT_AND_PICTURE_FILES,
+                    "generator": _generator_file(f"generator_{size}_44khz_sup_5.pth", size_bytes),
+                    **_SOUND_FILES_44K,
+                },
+            )
+            for size, generator, size_bytes in (
+                ("small", GENERATOR_SMALL_44K, 630_000_000),
+                ("medium", GENERATOR_MEDIUM_44K, 2_490_000_000),
+                ("large", GENERATOR_LARGE_44K, 4_120_000_000),
+            )
+        ),
+        Model(
+            model_id="selva-echo",
+            knows="a click for each flash of the picture: measures the way from cut to stem, makes no real sound",
+            licences=("selva-echo: Apache-2.0, it has no weights.",),
+            spec=None,
+            is_listed=False,
+        ),
+    )
+}
+
+
+def find_model(model_id: str) -> Model:
+    """The row of that name.
+
+    Raises UnknownModelError, which lists the names that are known.
+    """
+    model = MODELS.get(model_id)
+    if model is None:
+        known = [row.model_id for row in listed_models()]
+        raise UnknownModelError(
+            f"no model is called {model_id!r}; models are {', '.join(known)}", model=model_id, known=known
+        )
+    return model
+
+
+def listed_models() -> tuple[Model, ...]:
+    """The rows that lists show, smallest first."""
+    return tuple(model for model in MODELS.values() if model.is_listed)
+
+
+def default_models_dir() -> Path:
+    """Where downloaded weights lie: SELVA_MODELS_DIR, else the platform's folder for a user's data."""
+    chosen = os.environ.get("SELVA_MODELS_DIR")
+    if chosen:
+        return Path(chosen)
+    return Path(platformdirs.user_data_dir("selva-bridge", appauthor=False)) / "models"
+
+
+def file_path(file: ModelFile, models_dir: Path) -> Path:
+    """Where a model's file lies when it is installed."""
+    return (BUNDLED_WEIGHTS_DIR if file.repository is None else models_dir) / file.relative_path
+
+
+def installed_files(model: Model, models_dir: Path) -> dict[str, Path]:
+    """The model's files that are there, by role."""
+    paths = {role: file_path(file, models_dir) for role, file in model.files.items()}
+    return {role: path for role, path in paths.items() if path.is_file()}
+
+
+def missing_files(model: Model, models_dir: Path) -> dict[str, ModelFile]:
+    """The model's files that are not there, by role; a model without any is installed."""
+    installed = installed_files(model, models_dir)
+    return {role: file for role, file in model.files.items() if role not in installed}

@@ -1,0 +1,53 @@
+"""What a scene is made of: a thing that is seen, what it sounds like, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from selva_core.training.drawing import FloatArray, Pen
+from selva_core.training.motion import Curve
+from selva_core.training.sounds import Rng
+
+Draw: TypeAlias = Callable[[Pen, FloatArray], None]
+"""Draws the thing at each frame's time (T,) in seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundSource:
+    """Something in a scene.
+
+    sound: float32 (num_samples,), dry, 16 kHz. Things that sound at instants have `onsets_s` with `strengths` 0..1; things
+    that sound on and on have `seen`, the quantity seen in the picture that their level or pitch (`follows`) goes with, and
+    `loudness`, the level 0..1 they should have.
+    """
+
+    kind: str
+    draw: Draw
+    sound: FloatArray
+    onsets_s: tuple[float, ...] = ()
+    strengths: tuple[float, ...] = ()
+    seen: Curve | None = None
+    loudness: Curve | None = None
+    follows: str = "onsets"
+    detail: str = ""
+
+    def with_detail(self, detail: str) -> SoundSource:
+        """The same thing with what it is made of or stands on (`gravel`, `wood`), which prompts may name."""
+        return replace(self, detail=detail)
+
+
+def tint(rng: Rng, *palette: tuple[float, float, float]) -> tuple[float, float, float]:
+    """One colour of the palette, a little off."""
+    base = np.asarray(palette[rng.integers(len(palette))])
+    red, green, blue = np.clip(base * rng.uniform(0.85, 1.15) + rng.normal(0.0, 0.04, 3), 0.0, 1.0)
+    return float(red), float(green), float(blue)
+
+
+def shade(colour: tuple[float, float, float], gain: float) -> tuple[float, float, float]:
+    """The colour, lighter or darker."""
+    red, green, blue = (min(1.0, channel * gain) for channel in colour)
+    return red, green, blue

@@ -1,0 +1,37 @@
+"""What a media file says about itself, without decoding more than one frame."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from selva_core.base.media import MediaInfo
+from selva_core.video.reader import MediaReader
+
+
+def probe_media(path: Path) -> MediaInfo:
+    """Read what `path` holds.
+
+    Raises MediaNotFoundError, MediaUnreadableError, NoVideoStreamError.
+    """
+    with MediaReader(path) as reader:
+        return MediaInfo(
+            path=path,
+            duration_s=reader.end_s,
+            frame_rate_hz=reader.frame_rate_hz,
+            width_px=reader.stream.width,
+            height_px=reader.stream.height,
+            pixel_aspect=reader.stream.sample_aspect_ratio or Fraction(1),
+            rotation_deg=reader.rotation_deg,
+            start_offset_s=reader.origin_s,
+            timecode=_embedded_timecode(reader),
+            codec=reader.stream.codec_context.name,
+            has_sound=bool(reader.container.streams.audio),
+        )
+
+
+def _embedded_timecode(reader: MediaReader) -> str | None:
+    """The picture's own timecode, else a timecode track's, else the whole file's."""
+    places = [reader.stream.metadata, *(s.metadata for s in reader.container.streams.data)]
+    places.append(reader.container.metadata)
+    return next((place["timecode"] for place in places if "timecode" in place), None)

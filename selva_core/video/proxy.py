@@ -1,0 +1,44 @@
+"""What a model sees of a range, as a small movie: square frames at 25 per second, kept without loss.
+
+The published networks look at 224 x 224 pixels, so what they see of the movie is what they would see of the media, to
+the bit. Networks that look at fewer pixels scale these down.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import av
+from av.video.stream import VideoStream
+
+from selva_core.base.errors import OutputError
+from selva_core.base.media import PictureRange
+from selva_core.video.frames import PICTURE_RATE_HZ, iter_frames
+
+SIZE_PX = 224
+_CODEC = "libx264rgb"
+_LOSSLESS = {"qp": "0", "preset": "veryfast", "bf": "0", "g": "25"}
+
+
+def write_proxy(picture: PictureRange, target: Path) -> None:
+    """Write what is seen of `picture`, from the file's first frame on; whole or not at all.
+
+    Raises MediaError as `iter_frames` does, OutputError.
+    """
+    temporary = target.with_name(f".{target.name}.part")
+    try:
+        with av.open(str(temporary), "w", format="mp4") as container:
+            stream = cast(VideoStream, container.add_stream(_CODEC, rate=PICTURE_RATE_HZ, options=_LOSSLESS))
+            stream.width = stream.height = SIZE_PX
+            stream.pix_fmt = "rgb24"
+            for index, pixels in enumerate(iter_frames(picture, size_px=SIZE_PX)):
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame.pts, frame.time_base = index, 1 / PICTURE_RATE_HZ
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        temporary.replace(target)
+    except (OSError, av.FFmpegError) as exc:
+        raise OutputError(f"cannot write {target}: {exc}", path=str(target)) from exc
+    finally:
+        temporary.unlink(missing_ok=True)

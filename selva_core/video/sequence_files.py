@@ -1,0 +1,102 @@
+"""Numbered pictures on disk: which files a pattern such as `frame.%04d.png` means, without reading any of them.
+
+Light: neither av nor numpy is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError, RequestError
+from selva_core.base.media import ImageSequence
+
+_NUMBER = re.compile(r"%(0?)([0-9]*)d")
+_ESCAPED_PERCENT = "%%"
+
+
+@dataclass(frozen=True)
+class ImagePattern:
+    """A folder and the parts of a file name around a number of at least `min_digits` digits."""
+
+    folder: Path
+    prefix: str
+    min_digits: int
+    suffix: str
+
+    @classmethod
+    def of(cls, path: Path) -> ImagePattern:
+        """From a path whose name has printf's "%04d" (or "%d") once; "%%" is a percent sign. Raises RequestError."""
+        pieces = path.name.split(_ESCAPED_PERCENT)
+        found = [(index, match) for index, piece in enumerate(pieces) for match in _NUMBER.finditer(piece)]
+        if len(found) != 1:
+            raise RequestError(
+                f"an image sequence is named with its number once as %04d, as in frame.%04d.png; got {path.name!r}"
+            )
+        index, match = found[0]
+        before = "%".join([*pieces[:index], pieces[index][: match.start()]])
+        after = "%".join([pieces[index][match.end() :], *pieces[index + 1 :]])
+        return cls(path.parent, before, int(match[2] or 1) if match[1] else 1, after)
+
+    def file(self, number: int) -> Path:
+        return self.folder / f"{self.prefix}{number:0{self.min_digits}}{self.suffix}"
+
+    def number_of(self, name: str) -> int | None:
+        """The number of a file name that follows the pattern, or None."""
+        if not (name.startswith(self.prefix) and name.endswith(self.suffix)):
+            return None
+        digits = name[len(self.prefix) : len(name) - len(self.suffix)]
+        if not (digits.isascii() and digits.isdigit()):
+            return None
+        number = int(digits)
+        return number if f"{number:0{self.min_digits}}" == digits else None
+
+
+@dataclass(frozen=True)
+class SequenceFiles:
+    """A sequence as it lies on disk: the numbers that are played, and those whose files are there (ascending)."""
+
+    pattern: ImagePattern
+    played: range
+    there: Sequence[int]
+
+
+def find_images(path: Path, images: ImageSequence) -> SequenceFiles:
+    """Look at the folder once.
+
+    Raises RequestError for a path without a number; MediaNotFoundError, MediaUnreadableError where no image of the
+    sequence can be found.
+    """
+    pattern = ImagePattern.of(path)
+    there = sorted(_list_numbers(pattern))
+    if not there:
+        raise MediaNotFoundError(
+            f"there is no image {path.name} in {pattern.folder}; relink the clip or check that its drive is mounted",
+            path=str(path),
+        )
+    first = there[0] if images.first is None else images.first
+    last = there[-1] if images.last is None else images.last
+    played = range(first, last + 1, images.step)
+    of_sequence = [number for number in there if number in played]
+    if not of_sequence:
+        raise MediaNotFoundError(
+            f"of {path.name}, images {first} to {last} are wanted; there are {there[0]} to {there[-1]}",
+            path=str(path),
+        )
+    return SequenceFiles(pattern, played, of_sequence)
+
+
+def _list_numbers(pattern: ImagePattern) -> list[int]:
+    try:
+        with os.scandir(pattern.folder) as entries:
+            numbers = [pattern.number_of(entry.name) for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as exc:
+        raise MediaUnreadableError(
+            f"the folder {pattern.folder} cannot be read: {exc.strerror or exc}", path=str(pattern.folder)
+        ) from exc
+    return [number for number in numbers if number is not None]
