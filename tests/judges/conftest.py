@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from tests.judges.heard import SAMPLE_RATE_HZ, Heard
-from tests.selva_daemon.conftest import _own_folders, places, start_server
+from tests.support.daemon_fixtures import _own_folders, places, start_server
 
 __all__ = ["_own_folders", "places", "start_server"]
 

@@ -15,8 +15,8 @@ from selva_otio import Stem, StemTrack, measure_span, place_stems, spot_timeline
 from tests.judges.conftest import GesMix, MeltRender
 from tests.judges.decoding import decode
 from tests.judges.heard import READERS, SAMPLE_RATE_HZ, Heard, mix
-from tests.selva_daemon.flashes import write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder
+from tests.support.flashes import write_flashing_clip
 
 RATE = Fraction(24000, 1001)
 

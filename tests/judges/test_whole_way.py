@@ -16,10 +16,10 @@ from selva_otio import load_timeline, write_timeline
 from tests.judges.conftest import GesMix, MeltRender
 from tests.judges.decoding import decode
 from tests.judges.heard import READERS, Heard
-from tests.selva_daemon.daemons import StartServer
-from tests.selva_daemon.flashes import CLICK_LEVEL, CLICK_WIDTH_SAMPLES, write_cut
 from tests.selva_daemon.test_render_end_to_end import at_samples, cut_builder, flashes_seen, render
 from tests.selva_otio.cuts import RATES
+from tests.support.daemons import StartServer
+from tests.support.flashes import CLICK_LEVEL, CLICK_WIDTH_SAMPLES, write_cut
 
 PLACES = {"one": (13, 7, 30), "two": (48, 0, 25), "three": (73, 41, 31)}
 NUM_FRAMES = 104

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 from selva_cli.main import app
 from selva_cli.timeline_options import SpottingChoices
 from selva_daemon.protocol.errors import DaemonUnavailableError
-from tests.selva_daemon.flashes import write_cut, write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder
+from tests.support.flashes import write_cut, write_flashing_clip
 
 DOG = ("--track", "Dog=small dog barking")
 

@@ -30,7 +30,7 @@ from selva_daemon.protocol.errors import (
     from_wire,
 )
 from selva_daemon.protocol.keys import ensure_keys
-from tests.selva_daemon.daemons import JobMaker, StartDaemon, end_process_tree, raw_dealer, wait_until
+from tests.support.daemons import JobMaker, StartDaemon, end_process_tree, raw_dealer, wait_until
 
 
 def test_without_a_daemon_the_client_says_how_to_start_one(places: AppPaths) -> None:

@@ -15,7 +15,7 @@ import pytest
 from selva_cli.main import main
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
-from tests.selva_daemon.daemons import JobMaker, end_process_tree, wait_until
+from tests.support.daemons import JobMaker, end_process_tree, wait_until
 
 RunCommand = Callable[..., tuple[int, str, str]]
 

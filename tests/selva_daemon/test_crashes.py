@@ -14,7 +14,7 @@ from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.connection import process_is_alive
 from selva_daemon.protocol.errors import DaemonRunningError, WorkerDiedError
-from tests.selva_daemon.daemons import JobMaker, StartDaemon, StartServer, kill_hard, wait_until
+from tests.support.daemons import JobMaker, StartDaemon, StartServer, kill_hard, wait_until
 
 PROGRAMS = Path(__file__).parent / "programs"
 MISBEHAVING_WORKER = (sys.executable, str(PROGRAMS / "misbehaving_worker.py"))

@@ -16,7 +16,7 @@ from selva_daemon.jobs.scheduling import GATHERING_GAP_S, FairScheduler
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.supervisor import Outcome, Supervisor, WorkerState
 from selva_daemon.protocol.errors import QueueFullError
-from tests.selva_daemon.daemons import JobMaker
+from tests.support.daemons import JobMaker
 
 MAX_QUEUED = 5
 

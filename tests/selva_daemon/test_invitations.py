@@ -21,7 +21,7 @@ from selva_daemon.protocol.errors import DaemonRefusedError, DaemonTimeoutError
 from selva_daemon.server.authorized_keys import AuthorizedKeys, add_client, load_clients, remove_client
 from selva_daemon.server.client_credentials import write_invitation
 from selva_daemon.settings import DaemonSettings
-from tests.selva_daemon.daemons import JobMaker, StartServer, wait_until
+from tests.support.daemons import JobMaker, StartServer, wait_until
 
 
 def configure(places: AppPaths, **settings: object) -> None:

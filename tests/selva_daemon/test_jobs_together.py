@@ -18,7 +18,7 @@ from selva_daemon.worker.blob_store import BlobStore
 from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.rendering import JobContext, JobRenderer, OutputRules, PreparedJob
 from selva_daemon.worker.stem_cache import StemCache
-from tests.selva_daemon.daemons import JobMaker, StartServer, kill_hard, wait_until
+from tests.support.daemons import JobMaker, StartServer, kill_hard, wait_until
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from selva_daemon.client.client import Client
 from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.jobs.worker_process import worker_environment
 from selva_daemon.protocol.errors import DrainingError, QueueFullError
-from tests.selva_daemon.daemons import JobMaker, StartDaemon, StartServer, wait_until
+from tests.support.daemons import JobMaker, StartDaemon, StartServer, wait_until
 
 
 def worker_state(client: Client) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
-from tests.selva_daemon.daemons import JobMaker
+from tests.support.daemons import JobMaker
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "node"
 

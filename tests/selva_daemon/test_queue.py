@@ -16,7 +16,7 @@ from selva_daemon.jobs.queue import MAX_INTERRUPTIONS, JobQueue
 from selva_daemon.jobs.scheduling import MOST_STEMS_TOGETHER, BatchWindow, FairScheduler
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.protocol.errors import JobStateError, QueueFullError, UnknownJobError
-from tests.selva_daemon.daemons import JobMaker
+from tests.support.daemons import JobMaker
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from selva_daemon.protocol.connection import read_connection
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import JobStatus
-from tests.selva_daemon.daemons import JobMaker, StartDaemon, kill_hard
+from tests.support.daemons import JobMaker, StartDaemon, kill_hard
 
 JOB_PAUSE_S = 0.05
 

@@ -21,9 +21,9 @@ from selva_daemon.client.client import Client
 from selva_otio import load_timeline, write_timeline
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.timelines import open_timeline
-from tests.selva_daemon.daemons import StartServer, end_process_tree, wait_until
-from tests.selva_daemon.flashes import click_samples, write_cut, write_flashing_clip
 from tests.selva_otio.cuts import ONE_HOUR_LABELS, RATES, CutBuilder
+from tests.support.daemons import StartServer, end_process_tree, wait_until
+from tests.support.flashes import click_samples, write_cut, write_flashing_clip
 
 FLASHES = (0, 9, 20, 21, 33, 47, 60, 71)
 NUM_FRAMES = 72

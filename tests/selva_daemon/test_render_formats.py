@@ -16,9 +16,9 @@ from selva_cli.main import app
 from selva_otio import load_timeline, write_timeline
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.time.clock import format_timecode
-from tests.selva_daemon.daemons import StartServer
-from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 from tests.selva_otio.cuts import ONE_HOUR_LABELS, RATES, CutBuilder
+from tests.support.daemons import StartServer
+from tests.support.flashes import click_samples, write_flashing_clip
 
 FLASHES = (0, 9, 33, 47, 60, 71)
 NUM_FRAMES = 72

@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from selva_cli.main import app
-from tests.selva_daemon.daemons import StartServer
-from tests.selva_daemon.flashes import click_samples, write_cut, write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder
+from tests.support.daemons import StartServer
+from tests.support.flashes import click_samples, write_cut, write_flashing_clip
 
 FILM = Fraction(24000, 1001)
 SAMPLES_PER_FRAME = 2002

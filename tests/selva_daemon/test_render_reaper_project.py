@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from selva_cli.main import app
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.time.clock import exact_seconds
-from tests.selva_daemon.daemons import StartServer
-from tests.selva_daemon.flashes import click_samples, write_flashing_clip
+from tests.support.daemons import StartServer
+from tests.support.flashes import click_samples, write_flashing_clip
 
 RATE = Fraction(24_000, 1001)
 FLASHES = (0, 9, 20, 33, 47, 60)

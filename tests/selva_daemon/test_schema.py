@@ -15,7 +15,7 @@ from selva_core.base.media import ImageSequence, Label
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.file_names import file_stem_error
 from selva_daemon.protocol.job import parse_job
-from tests.selva_daemon.daemons import JobMaker
+from tests.support.daemons import JobMaker
 
 Change = Callable[[dict[str, Any]], object]
 

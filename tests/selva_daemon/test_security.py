@@ -31,7 +31,7 @@ from selva_daemon.protocol.errors import (
 )
 from selva_daemon.protocol.keys import KeyPair
 from selva_daemon.settings import DaemonSettings
-from tests.selva_daemon.daemons import JobMaker, StartServer, raw_dealer, wait_until
+from tests.support.daemons import JobMaker, StartServer, raw_dealer, wait_until
 
 POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="mode bits are a POSIX thing")
 

@@ -16,9 +16,9 @@ from selva_daemon.client.client import Client
 from selva_otio import SpotOptions, StemTrack, spot_timeline
 from selva_render.jobs import RenderSettings
 from selva_render.render import render_sheet
-from tests.selva_daemon.daemons import StartServer
-from tests.selva_daemon.flashes import write_cut, write_flashing_clip
 from tests.selva_otio.cuts import ONE_HOUR_LABELS, RATES, CutBuilder
+from tests.support.daemons import StartServer
+from tests.support.flashes import write_cut, write_flashing_clip
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")
 

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from selva_cli.main import app
 from selva_core.audio.wav import iter_text_chunks
 from selva_otio import load_timeline
-from tests.selva_daemon.daemons import StartServer
-from tests.selva_daemon.flashes import write_cut, write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder
+from tests.support.daemons import StartServer
+from tests.support.flashes import write_cut, write_flashing_clip
 
 TRACKS = ("--track", "Dog=small dog barking", "--track", "犬=犬が吠える")
 

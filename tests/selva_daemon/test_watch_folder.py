@@ -25,10 +25,10 @@ from selva_otio import SpotOptions
 from selva_render.watch.folder import WatchFolder
 from selva_render.watch.inbox import list_inbox
 from selva_render.watch.rendering import WatchSettings
-from tests.selva_daemon.daemons import StartServer, wait_until
-from tests.selva_daemon.flashes import write_cut, write_flashing_clip
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.selva_bundle.bundles import stem_files
+from tests.support.daemons import StartServer, wait_until
+from tests.support.flashes import write_cut, write_flashing_clip
 
 CUES = '[[cue]]\ntrack = "Click"\nprompt = "click"\n'
 SETTINGS = WatchSettings(model="selva-echo", sampling=SamplingSettings(), spot_options=SpotOptions())

@@ -13,7 +13,7 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import InvalidRequestError, JobStateError, UnknownJobError
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import StemResult
-from tests.selva_daemon.daemons import JobMaker
+from tests.support.daemons import JobMaker
 
 
 def finished_stems(client: Client, request: JobRequest) -> tuple[StemResult, ...]:

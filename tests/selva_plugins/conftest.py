@@ -8,7 +8,7 @@ import pytest
 
 from selva_core.base.paths import AppPaths
 from selva_daemon.settings import DaemonSettings
-from tests.selva_daemon.daemons import serving
+from tests.support.daemons import serving
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from selva_plugins.progress import RequestProgress
 from selva_plugins.rendering import RenderBatch, render_batches
 from selva_plugins.request_folder import PROTOCOL, read_json
 from selva_render.jobs import RenderSettings
-from tests.selva_daemon.daemons import serving, wait_until
-from tests.selva_daemon.flashes import write_flashing_clip
+from tests.support.daemons import serving, wait_until
+from tests.support.flashes import write_flashing_clip
 
 CLOCK = TimelineClock(rate=Fraction(25), otio_rate_hz=25.0, start_frame=0, drop_frame=False)
 

@@ -16,8 +16,8 @@ from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_daemon.settings import DaemonSettings
 from selva_plugins.hosts.reaper.adapter import install as reaper_install
-from tests.selva_daemon.daemons import serving
-from tests.selva_daemon.flashes import click_samples, write_flashing_clip
+from tests.support.daemons import serving
+from tests.support.flashes import click_samples, write_flashing_clip
 
 from .double import LUA_VERSIONS, Item, Profile, Project, Source, Span, Track, World
 from .scenes import CHECK, GENERATE, JOB_LIST, NEW_TAKES, REGIONS, type_in, type_sounds

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from selva_core.base.paths import AppPaths
-from tests.selva_daemon.flashes import click_samples, write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.conversation import Conversation, open_conversation
 from tests.selva_plugins.resolve.double import model
@@ -29,6 +28,7 @@ from tests.selva_plugins.resolve.double.builds import (
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.lua import ScriptsMenu
 from tests.selva_plugins.resolve.scenes import RATES, Scene, build_scene
+from tests.support.flashes import click_samples, write_flashing_clip
 
 SAMPLE_RATE_HZ = 48_000
 Talk = Callable[..., Conversation]

@@ -27,12 +27,12 @@ from selva_plugins.hosts.resolve.headless import (
     render_timelines,
 )
 from selva_plugins.hosts.resolve.studio import StudioBridge
-from tests.selva_daemon.flashes import write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.double.external import ExternalDoor
 from tests.selva_plugins.resolve.scenes import Scene, build_scene
+from tests.support.flashes import write_flashing_clip
 
 DOG = StemTrack(name="Dog", prompt="small dog barking")
 

@@ -11,12 +11,12 @@ import pytest
 from selva_core.base.paths import AppPaths
 from selva_daemon.settings import DaemonSettings
 from selva_plugins.hosts.resolve.studio import StudioBridge
-from tests.selva_daemon.daemons import serving
-from tests.selva_daemon.flashes import write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.double.external import ExternalDoor
 from tests.selva_plugins.resolve.scenes import build_scene
+from tests.support.daemons import serving
+from tests.support.flashes import write_flashing_clip
 
 PAGE = Path(__file__).parents[3] / "docs" / "hosts.md"
 

@@ -21,8 +21,8 @@ from selva_plugins.hosts.resolve.install import (
     remove_agent,
 )
 from selva_plugins.hosts.resolve.messages import MessageFolder
-from tests.selva_daemon.daemons import wait_until
 from tests.selva_plugins.resolve.faces import AGENT_SOURCE
+from tests.support.daemons import wait_until
 
 SOURCE = AGENT_SOURCE.read_text(encoding="utf-8")
 

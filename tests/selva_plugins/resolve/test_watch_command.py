@@ -16,14 +16,14 @@ import pytest
 
 from selva_core.base.paths import AppPaths
 from selva_plugins.hosts.resolve.adapter import install as resolve_install
-from tests.selva_daemon.daemons import wait_until
-from tests.selva_daemon.flashes import write_flashing_clip
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import Edition, build
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.lua import ScriptsMenu, WindowAnswer
 from tests.selva_plugins.resolve.scenes import build_scene
+from tests.support.daemons import wait_until
+from tests.support.flashes import write_flashing_clip
 
 
 @contextmanager
