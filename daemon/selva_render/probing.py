@@ -13,9 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.child_process import popen_options, python_executable
 from selva_core.base.errors import MediaUnreadableError, SelvaError
 from selva_core.base.media import MediaInfo
-from selva_daemon.client.launch import python_executable
 from selva_daemon.protocol.errors import from_wire, to_wire
 
 PROBE_TIMEOUT_S = 60.0
@@ -26,7 +26,12 @@ def probe_in_process(path: Path) -> MediaInfo:
     command = [python_executable(), "-m", "selva_render.probing", str(path)]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter, the path is one argument
-            command, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            timeout=PROBE_TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            **popen_options(),
         )
         answer = json.loads(done.stdout)
     except subprocess.TimeoutExpired as exc:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.child_process import popen_options, python_executable
 from selva_core.base.errors import MediaUnreadableError, SelvaError
 from selva_core.base.media import PictureRange
-from selva_daemon.client.launch import python_executable
 from selva_daemon.protocol.errors import from_wire, to_wire
 from selva_daemon.protocol.job import parse_media_range, picture_to_wire
 
@@ -50,6 +50,7 @@ def _run(copies: Sequence[Proxy]) -> None:
         input=asked.encode(),
         capture_output=True,
         check=False,
+        **popen_options(),
     )
     try:
         answer: Any = json.loads(done.stdout)

@@ -1,4 +1,18 @@
-"""The ground floor: errors, exact numbers, limits, media values and safe files. Every room may import it; it imports no room.
+"""The ground floor: errors, exact numbers, limits, media values, safe files, locks, paths and child processes.
 
-Standard library only, except that `paths` asks platformdirs and `file_lock` stands on filelock.
+Every room may import it; it imports no room. Standard library only, except that `paths` asks platformdirs and
+`file_lock` stands on filelock, which is imported when the first lock is made. Import the modules by name
+(`from selva_core.base.errors import RequestError`): the package itself loads none of them, so that a short-lived
+process pays only for what it uses.
 """
+
+__all__ = [
+    "atomic_write",
+    "child_process",
+    "errors",
+    "file_lock",
+    "limits",
+    "media",
+    "paths",
+    "rational",
+]

@@ -8,7 +8,10 @@ from selva_core.base.errors import LockHeldError
 
 
 class FileLock:
-    """Held from `acquire` to `release`, or to the end of the process. One holder among all processes of the machine."""
+    """Held from `acquire` to `release`, or to the end of the process. One holder among all processes of the machine.
+
+    Keep the object as long as the lock: it is released when the object is garbage collected.
+    """
 
     def __init__(self, file: Path) -> None:
         # filelock takes 10 ms to import, which the client that never locks does not pay.
@@ -29,4 +32,5 @@ class FileLock:
             raise LockHeldError(f"{self._file} is locked by another process", path=str(self._file)) from exc
 
     def release(self) -> None:
+        """Does nothing when the lock is not held."""
         self._lock.release(force=True)

@@ -1,4 +1,4 @@
-"""Where the daemon keeps its things, and how a folder or file is made that only its owner can open."""
+"""Where the daemon keeps its files, and how a folder or file is made that only its owner can open."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+from platformdirs.api import PlatformDirsABC
 
 from selva_core.base.atomic_write import staged_file
+from selva_core.base.child_process import popen_options
 from selva_core.base.errors import ConfigurationError, StorageError
 
 APP_NAME = "selva-bridge"
@@ -21,8 +23,7 @@ RunCommand = Callable[[Sequence[str]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class AppPaths:
-    """The daemon's folders. `find` takes them from the environment, else from the platform (XDG is obeyed
-    on Linux).
+    """The daemon's folders: state (queue, keys, log), cache (stems and video features) and config.
 
     other_daemon: the connection file of a daemon on another machine, which clients use instead of one here.
     """
@@ -33,22 +34,23 @@ class AppPaths:
     other_daemon: Path | None = None
 
     @classmethod
-    def find(cls, environment: Mapping[str, str] | None = None) -> AppPaths:
-        """SELVA_STATE_DIR, SELVA_CACHE_DIR and SELVA_CONFIG_DIR win over the platform's own;
-        SELVA_CONNECTION_FILE names another machine's daemon.
+    def find(
+        cls, environment: Mapping[str, str] | None = None, *, platform_folders: PlatformDirsABC | None = None
+    ) -> AppPaths:
+        """SELVA_STATE_DIR, SELVA_CACHE_DIR and SELVA_CONFIG_DIR win over the platform's own folders (which follow the
+        XDG variables on Linux); SELVA_CONNECTION_FILE names another machine's daemon.
 
         Raises ConfigurationError when one of them is not absolute.
         """
         values = os.environ if environment is None else environment
+        # appauthor=False: on Windows the path is ...\selva-bridge, not ...\selva-bridge\selva-bridge.
+        folders = platform_folders or platformdirs.PlatformDirs(APP_NAME, appauthor=False)
+        other_daemon = values.get(CONNECTION_VARIABLE)
         return cls(
-            state=_chosen(values, "SELVA_STATE_DIR", platformdirs.user_state_dir(APP_NAME, appauthor=False)),
-            cache=_chosen(values, "SELVA_CACHE_DIR", platformdirs.user_cache_dir(APP_NAME, appauthor=False)),
-            config=_chosen(
-                values, "SELVA_CONFIG_DIR", platformdirs.user_config_dir(APP_NAME, appauthor=False)
-            ),
-            other_daemon=_chosen(values, CONNECTION_VARIABLE, "")
-            if values.get(CONNECTION_VARIABLE)
-            else None,
+            state=_chosen(values, "SELVA_STATE_DIR", folders.user_state_dir),
+            cache=_chosen(values, "SELVA_CACHE_DIR", folders.user_cache_dir),
+            config=_chosen(values, "SELVA_CONFIG_DIR", folders.user_config_dir),
+            other_daemon=_chosen(values, CONNECTION_VARIABLE, "") if other_daemon else None,
         )
 
     @property
@@ -129,7 +131,7 @@ def ensure_private_folder(folder: Path) -> None:
 
 
 def write_private_file(path: Path, content: bytes) -> None:
-    """Replace the file at once, readable by its owner only from its first byte on. Raises StorageError.
+    """Replace the whole file, readable by its owner only from its first byte on. Raises StorageError.
 
     The content is on disk before the new name is: after a crash there is the old file or the new one.
     """
@@ -164,13 +166,13 @@ def _windows_user() -> str:
 
 
 def _run_quietly(command: Sequence[str]) -> None:
-    done = subprocess.run(list(command), capture_output=True, check=False)  # noqa: S603 - fixed program, argv
+    done = subprocess.run(list(command), capture_output=True, check=False, **popen_options())  # noqa: S603 - fixed program, argv
     if done.returncode != 0:
         raise OSError(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()}")
 
 
-def is_private(path: Path) -> bool:
-    """False when others could read or change the file (always true on Windows, where the access list was
-    set by us).
+def is_private(path: Path, *, platform: str = sys.platform) -> bool:
+    """False when others could read or change the file. Always true on Windows: mode bits say nothing there, and
+    `close_to_others` has set the access list.
     """
-    return sys.platform == "win32" or path.stat().st_mode & 0o077 == 0
+    return platform == "win32" or path.stat().st_mode & 0o077 == 0

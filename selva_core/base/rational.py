@@ -21,8 +21,8 @@ def to_pair(value: Fraction) -> list[int]:
 
 
 def from_pair(pair: Sequence[Any]) -> Fraction:
-    """The inverse of `to_pair`. Raises ValueError, TypeError, ZeroDivisionError for what is no pair of integers."""
+    """The inverse of `to_pair`. Raises ValueError, TypeError, ZeroDivisionError for anything but a pair of integers."""
     numerator, denominator = pair
-    if isinstance(numerator, bool) or not isinstance(numerator, int) or not isinstance(denominator, int):
+    if any(isinstance(part, bool) or not isinstance(part, int) for part in (numerator, denominator)):
         raise TypeError(f"a rational is a pair of integers; got {pair!r}")
     return Fraction(numerator, denominator)

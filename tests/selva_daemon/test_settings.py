@@ -1,21 +1,13 @@
-"""Settings, folders, and files that only their owner can open."""
+"""Settings of the daemon, and the keys of its clients."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from selva_core.base.errors import ConfigurationError, StorageError
-from selva_core.base.paths import (
-    AppPaths,
-    close_to_others,
-    ensure_private_folder,
-    icacls_command,
-    write_private_file,
-)
+from selva_core.base.errors import ConfigurationError
 from selva_daemon.protocol.keys import KeyPair
 from selva_daemon.server.authorized_keys import load_clients
 from selva_daemon.settings import DaemonSettings, load_settings
@@ -67,64 +59,6 @@ def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
 def test_a_bad_setting_is_refused_with_what_is_allowed(content: object, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=words):
         load_settings(settings_file(tmp_path, content), environment={})
-
-
-def test_a_relative_folder_in_the_environment_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="SELVA_STATE_DIR is an absolute path"):
-        AppPaths.find({"SELVA_STATE_DIR": "state"})
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="XDG is a Linux thing")
-def test_the_xdg_variables_are_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("STATE", "CACHE", "CONFIG"):
-        monkeypatch.delenv(f"SELVA_{name}_DIR")
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
-    places = AppPaths.find()
-    assert places.connection_file == tmp_path / "STATE" / "selva-bridge" / "connection.json"
-    assert (places.cache, places.config) == (
-        tmp_path / "CACHE" / "selva-bridge",
-        tmp_path / "CONFIG" / "selva-bridge",
-    )
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="mode bits are a POSIX thing")
-def test_a_private_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
-    folder = tmp_path / "a" / "b"
-    ensure_private_folder(folder)
-    write_private_file(folder / "secret", b"1")
-    write_private_file(folder / "secret", b"2")
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert (folder / "secret").stat().st_mode & 0o777 == 0o600
-    assert (folder / "secret").read_bytes() == b"2"
-    assert [path.name for path in folder.iterdir()] == ["secret"]
-
-
-def test_a_folder_that_cannot_be_made_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="SELVA_STATE_DIR"):
-        ensure_private_folder(tmp_path / "file" / "state")
-
-
-def test_on_windows_the_access_list_names_the_user_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("USERNAME", "ed")
-    monkeypatch.setenv("USERDOMAIN", "CUTTING")
-    commands: list[list[str]] = []
-    for path in (tmp_path, settings_file(tmp_path, {})):
-        close_to_others(path, platform="win32", run=lambda command: commands.append(list(command)))
-    folder, file = commands
-    assert folder == icacls_command(tmp_path, user="CUTTING\\ed")
-    assert folder[2:] == ["/inheritance:r", "/grant:r", "CUTTING\\ed:(OI)(CI)F", "/q"]
-    assert file[4] == "CUTTING\\ed:F"
-
-
-def test_on_windows_without_a_user_name_nothing_is_called_private(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("USERNAME", raising=False)
-    with pytest.raises(OSError, match="USERNAME"):
-        close_to_others(tmp_path, platform="win32", run=lambda command: None)
 
 
 def test_client_keys_are_read_by_name(tmp_path: Path) -> None:

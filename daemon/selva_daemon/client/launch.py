@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.child_process import popen_options, python_executable
 from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import AppPaths, ensure_private_folder
@@ -86,7 +87,7 @@ def _launch_detached(places: AppPaths, first_words: Path) -> int:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
-            **_no_window(),
+            **popen_options(),
         )
         return int(done.stdout)
     except (OSError, ValueError, subprocess.CalledProcessError) as exc:
@@ -101,14 +102,6 @@ def _listening_pid(places: AppPaths) -> int | None:
     return connection.pid if connection.process_is_alive else None
 
 
-def python_executable() -> str:
-    """The interpreter to run our modules with; inside a host application `sys.executable` is the host itself."""
-    if Path(sys.executable).stem.lower().startswith("python"):
-        return sys.executable
-    name = "python.exe" if sys.platform == "win32" else "bin/python3"
-    return str(Path(sys.prefix) / name)
-
-
 def _environment(places: AppPaths) -> dict[str, str]:
     return {
         **os.environ,
@@ -118,25 +111,16 @@ def _environment(places: AppPaths) -> dict[str, str]:
     }
 
 
-def _no_window() -> dict[str, Any]:
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NO_WINDOW}
-    return {}
-
-
 def _spawn(first_words: Path) -> int:
     """A session of its own: closing the terminal or the host that started the daemon does not end it."""
     command = [python_executable(), "-m", "selva_daemon.server.service"]
     with first_words.open("wb") as output:
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
-        if sys.platform != "win32":
-            return subprocess.Popen(command, start_new_session=True, **streams).pid  # noqa: S603
-        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
         try:
-            leave_job = flags | subprocess.CREATE_BREAKAWAY_FROM_JOB
-            return subprocess.Popen(command, creationflags=leave_job, **streams).pid  # noqa: S603
+            outside_job = {**streams, **popen_options(own_group=True, leave_job=True)}
+            return subprocess.Popen(command, **outside_job).pid  # noqa: S603
         except PermissionError:  # the job the host runs in does not let its processes leave
-            return subprocess.Popen(command, creationflags=flags, **streams).pid  # noqa: S603
+            return subprocess.Popen(command, **streams, **popen_options(own_group=True)).pid  # noqa: S603
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import platform
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import IO, Any
 
 import zmq
 
+from selva_core.base.child_process import popen_options
 from selva_daemon.protocol.worker_link import read_packed, write_message
 
 INBOX_ADDRESS = "inproc://worker-reports"
@@ -58,7 +58,9 @@ class WorkerProcess:
                 stderr=output,
                 cwd=folder,
                 env=worker_environment(os.environ),
-                **_own_group(),
+                # Ctrl-C in the daemon's terminal reaches the daemon, which ends its worker properly; it must not
+                # reach the worker itself.
+                **popen_options(own_group=True),
             )
         self._orders: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
         self._threads = [
@@ -152,15 +154,6 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """
     keep_memory = KEEP_MEMORY if platform.libc_ver()[0] == "glibc" else {}
     return {**keep_memory, **environment}
-
-
-def _own_group() -> dict[str, Any]:
-    """Ctrl-C in the daemon's terminal reaches the daemon, which ends its worker properly; it must not reach
-    the worker itself.
-    """
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    return {"start_new_session": True}
 
 
 def _open_output_log(file: Path) -> IO[bytes]:

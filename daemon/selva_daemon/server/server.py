@@ -22,10 +22,10 @@ from typing import Any
 import zmq
 
 import selva_core
+from selva_core.base.child_process import python_executable
 from selva_core.base.errors import ConfigurationError, LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import AppPaths, ensure_private_folder
-from selva_daemon.client.launch import python_executable
 from selva_daemon.jobs.dispatcher import Dispatcher
 from selva_daemon.jobs.events import JOB_TOPIC, EventPublisher
 from selva_daemon.jobs.queue import JobQueue

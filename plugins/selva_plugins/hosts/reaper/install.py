@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import selva_core
+from selva_core.base.child_process import python_executable
 from selva_core.base.paths import ensure_private_folder
-from selva_daemon.client.launch import python_executable
 from selva_plugins.errors import HostSetupError
 from selva_plugins.hosts.reaper.action_list import (
     PACKAGE_SCRIPT,

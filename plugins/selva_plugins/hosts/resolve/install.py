@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import selva_core
+from selva_core.base.child_process import python_executable
 from selva_core.base.paths import AppPaths
-from selva_daemon.client.launch import python_executable
 from selva_plugins.errors import HostSetupError
 from selva_plugins.hosts.resolve.child import find_library
 from selva_plugins.hosts.resolve.errors import ResolveNotFoundError
