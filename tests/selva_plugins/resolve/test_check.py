@@ -14,7 +14,7 @@ import pytest
 import selva_core
 from selva_core.base.file_lock import FileLock
 from selva_plugins.bridge import answer_request
-from selva_plugins.hosts.resolve.adapter import install as resolve_install
+from selva_plugins.hosts.resolve import install as resolve_install
 from selva_plugins.hosts.resolve.check import check_setup
 from selva_plugins.hosts.resolve.install import ENTRIES, ResolveHome, choose_homes
 from selva_plugins.hosts.resolve.studio import StudioBridge

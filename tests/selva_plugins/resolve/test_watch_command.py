@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from selva_core.base.paths import AppPaths
-from selva_plugins.hosts.resolve.adapter import install as resolve_install
+from selva_plugins.hosts.resolve import install as resolve_install
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import Edition, build

@@ -123,7 +123,7 @@ def watch_command() -> list[str]:
 
 def find_agent_source() -> Path:
     """Selva.lua: inside the installed package, or beside it in a source tree. Raises HostSetupError."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     for place in (package / "resolve_scripts" / "Selva.lua", package.parent / "resolve" / "Selva.lua"):
         if place.is_file():
             return place
