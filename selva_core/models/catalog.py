@@ -23,7 +23,7 @@ from selva_core.models.specs import (
     build_published_spec,
 )
 
-BUNDLED_WEIGHTS_DIR = Path(__file__).parent / "weights"
+BUNDLED_WEIGHTS_DIR = Path(__file__).parents[1] / "weights"
 
 
 @dataclass(frozen=True, kw_only=True)
