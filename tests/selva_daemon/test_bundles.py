@@ -26,7 +26,7 @@ from selva_otio.errors import BundleUnfilledError
 from selva_otio.formats.request_bundle.bundle_folder import open_bundle
 from tests.selva_daemon.test_render_pictures import write_flashing_images
 from tests.selva_otio.cuts import CutBuilder
-from tests.selva_otio.selva_bundle.bundles import stem_files
+from tests.selva_otio.formats.request_bundle.bundles import stem_files
 from tests.support.daemons import StartDaemon, StartServer, kill_hard
 from tests.support.flashes import click_samples, write_flashing_clip
 

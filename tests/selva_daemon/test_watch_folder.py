@@ -26,7 +26,7 @@ from selva_render.watch.folder import WatchFolder
 from selva_render.watch.inbox import list_inbox
 from selva_render.watch.rendering import WatchSettings
 from tests.selva_otio.cuts import CutBuilder
-from tests.selva_otio.selva_bundle.bundles import stem_files
+from tests.selva_otio.formats.request_bundle.bundles import stem_files
 from tests.support.daemons import StartServer, wait_until
 from tests.support.flashes import write_cut, write_flashing_clip
 

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Timeline formats: one subpackage a format, and what they share."""

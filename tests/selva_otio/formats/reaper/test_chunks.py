@@ -13,7 +13,7 @@ from selva_otio.formats.reaper.chunks import (
 )
 from selva_otio.formats.reaper.reader import build_timeline
 from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token, split_tokens
-from tests.selva_otio.reaper_project.projects import FILES, FILM, LATIN, REEL, project, track, video_item
+from tests.selva_otio.formats.reaper.projects import FILES, FILM, LATIN, REEL, project, track, video_item
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -14,7 +14,7 @@ from selva_otio.formats.feature_loss import describe_feature_loss
 from selva_otio.formats.reaper.stem_facts import plain_value
 from selva_otio.formats.registry import find_format
 from tests.selva_otio.cuts import CutBuilder
-from tests.selva_otio.final_cut_xml.element_order import iter_faults
+from tests.selva_otio.formats.fcpxml.element_order import iter_faults
 from tests.selva_otio.round_trips import rich_cut, seen, spot, with_stems
 
 

@@ -22,7 +22,7 @@ from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.reaper.adapter import read_from_file, write_to_file
 from selva_otio.time.clock import exact_seconds
 from selva_otio.timelines import check_timeline_target
-from tests.selva_otio.reaper_project.projects import FILM, OPEN_FOLDERS, REEL
+from tests.selva_otio.formats.reaper.projects import FILM, OPEN_FOLDERS, REEL
 
 FIRST_CLIP = "0.54220833333333"
 
@@ -67,11 +67,8 @@ def stem_tracks(path: Path) -> dict[str, otio.schema.Track]:
 
 def item_of(text: str, cue_position: str) -> str:
     """The text of the item on a stem track that lies at a position."""
-    return next(
-        item
-        for item in re.findall(r"    <ITEM\r?\n.*?\n    >\r?\n", text, re.DOTALL)
-        if f"POSITION {cue_position}\n" in item and "selva_facts" in item
-    )
+    items: list[str] = re.findall(r"    <ITEM\r?\n.*?\n    >\r?\n", text, re.DOTALL)
+    return next(item for item in items if f"POSITION {cue_position}\n" in item and "selva_facts" in item)
 
 
 @pytest.mark.parametrize("source", [FILM, REEL], ids=lambda path: path.stem)

@@ -13,7 +13,7 @@ from selva_otio import StemTrack, load_timeline, spot_timeline
 from selva_otio.errors import TimelineError, TimelineReadError
 from selva_otio.picture.visible_shots import item_duration_s, resolve_picture, trimmed_start_s
 
-DATA = Path(__file__).parents[2] / "data" / "fcp7"
+DATA = Path(__file__).parents[3] / "data" / "fcp7"
 RATE = Fraction(24000, 1001)
 DOG = StemTrack(name="Dog", prompt="small dog barking")
 

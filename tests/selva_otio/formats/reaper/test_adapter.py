@@ -12,7 +12,7 @@ import opentimelineio as otio
 import pytest
 
 import selva_otio
-from tests.selva_otio.reaper_project.projects import FILM, summary
+from tests.selva_otio.formats.reaper.projects import FILM, summary
 
 BUILT_IN_SUFFIXES = {"otio", "otioz", "otiod"}
 

@@ -15,7 +15,7 @@ from selva_otio.formats.reaper.adapter import (
     write_to_string,
 )
 from tests.selva_otio.cuts import CutBuilder
-from tests.selva_otio.reaper_project.projects import FILM, OPEN_FOLDERS, clips_of, summary
+from tests.selva_otio.formats.reaper.projects import FILM, OPEN_FOLDERS, clips_of, summary
 
 
 @pytest.mark.parametrize("path", [FILM, OPEN_FOLDERS], ids=lambda path: path.stem)

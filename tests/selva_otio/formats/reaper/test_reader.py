@@ -9,7 +9,7 @@ import pytest
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.reaper.adapter import read_from_file, read_from_string
 from selva_otio.time.clock import exact_seconds
-from tests.selva_otio.reaper_project.projects import (
+from tests.selva_otio.formats.reaper.projects import (
     FILM,
     FOLDER,
     OPEN_FOLDERS,

@@ -9,7 +9,7 @@ import opentimelineio as otio
 from selva_otio.formats.reaper.chunks import parse_project_text
 from selva_otio.formats.reaper.reader import build_timeline
 
-FOLDER = Path(__file__).parents[2] / "data" / "rpp"
+FOLDER = Path(__file__).parents[3] / "data" / "rpp"
 FILES = sorted(FOLDER.glob("*.rpp"))
 FILM = FOLDER / "film-23976.rpp"
 REEL = FOLDER / "reel-2997df-crlf.rpp"

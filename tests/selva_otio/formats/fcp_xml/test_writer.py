@@ -23,7 +23,7 @@ from selva_otio.errors import TimelineWriteError
 from selva_otio.picture.visible_shots import item_duration_s, resolve_picture
 from tests.selva_otio.cuts import CutBuilder
 
-DATA = Path(__file__).parents[2] / "data" / "fcp7"
+DATA = Path(__file__).parents[3] / "data" / "fcp7"
 DOG = StemTrack(name="Dog", prompt="small dog barking", gain_db=-6.0)
 RAIN = StemTrack(name="Rain & wind", prompt='rain on a "tin" roof <hard>')
 

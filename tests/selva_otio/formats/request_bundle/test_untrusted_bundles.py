@@ -16,7 +16,7 @@ from selva_otio.errors import TimelineReadError, TimelineWriteError
 from selva_otio.formats.request_bundle.bundle_folder import open_bundle, write_bundle
 from selva_otio.formats.request_bundle.bundle_zip import opened_bundle, unpack_zip
 from selva_otio.formats.request_bundle.options import BundleOptions
-from tests.selva_otio.selva_bundle.bundles import (
+from tests.selva_otio.formats.request_bundle.bundles import (
     DOG,
     make_cut,
     make_stem,
