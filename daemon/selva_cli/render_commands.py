@@ -205,7 +205,7 @@ def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
         sys.stderr.write(f"{report.summarise()}\n")
     for warning in report.sheet.warnings:
         sys.stderr.write(f"selva: {warning}\n")
-    for item in report.sheet.unseen:
+    for item in report.sheet.skipped:
         where = report.sheet.clock.timecode(item.record_start_s)
         sys.stderr.write(f"selva: left out {item.name!r} at {where}: {item.reason}\n")
 

@@ -93,7 +93,7 @@ def submit(bundle: Bundle) -> list[str]:
     settings = build_settings(bundle)
     sheet = bundle.spot()
     present, failed = split_missing_media(sheet)
-    failed += [FailedClip.of_unseen(item) for item in sheet.unseen if item.is_fault]
+    failed += [FailedClip.of_unseen(item) for item in sheet.skipped if item.is_fault]
     job_ids: list[str] = []
     with Client.connect() as client:
         try:

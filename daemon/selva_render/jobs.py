@@ -146,7 +146,7 @@ class _JobBuilder:
     def _time_reference_samples(self, clip: SpottedClip) -> int:
         """Samples since midnight at the file's first sample, on the true clock: counted from frames, not from
         labels."""
-        since_midnight_s = self._clock.start_frame / self._clock.rate + clip.sound_start_s
+        since_midnight_s = self._clock.start_frame / self._clock.frame_rate_hz + clip.sound_start_s
         return sample_index(since_midnight_s, self._settings.sample_rate_hz)
 
     def _build_cue(self, cue: Cue) -> CueRequest:
@@ -182,7 +182,7 @@ class _JobBuilder:
         clock = self._clock
         return {
             "timeline": self._timeline_name,
-            "frame_rate": str(clock.rate),
+            "frame_rate": str(clock.frame_rate_hz),
             "drop_frame": "yes" if clock.drop_frame else "no",
             "record_timecode": clock.timecode(clip.record_start_s),
             "record_start_s": str(clip.record_start_s),

@@ -18,8 +18,8 @@ from selva_core.base.media import PictureRange
 from selva_core.video.frames import iter_frames
 from selva_otio import CueSheet, SpottedClip, StemTrack, load_timeline, spot_timeline
 from selva_otio.errors import NothingToSpotError
+from selva_otio.metadata import SELVA_NAMESPACE
 from selva_otio.picture.media import resolve_media_path
-from selva_otio.placement.stem_tracks import NAMESPACE
 from selva_render.overview import DrawnStem, StemLane, StripFrame
 
 NUM_COLUMNS = 1600
@@ -45,7 +45,7 @@ def collect_overview(timeline_path: Path) -> Overview:
     """
     timeline = load_timeline(timeline_path)
     folder = timeline_path.absolute().parent
-    stem_tracks = [track for track in timeline.audio_tracks() if NAMESPACE in track.metadata]
+    stem_tracks = [track for track in timeline.audio_tracks() if SELVA_NAMESPACE in track.metadata]
     if not stem_tracks:
         raise NothingToSpotError(
             f"{timeline_path.name} has no stem tracks; make them with `selva render` first"
@@ -98,7 +98,7 @@ def _collect_lane(track: otio.schema.Track, folder: Path, end_s: Fraction, missi
     stems = []
     prompts: dict[str, None] = {}
     for item in track.find_clips():
-        fact = item.metadata.get(NAMESPACE)
+        fact = item.metadata.get(SELVA_NAMESPACE)
         if fact is None:
             continue
         prompts[str(fact["prompt"])] = None

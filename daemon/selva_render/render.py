@@ -97,8 +97,8 @@ def render_sheet(
         sheet=sheet,
         model=settings.model,
         stems_folder=settings.stems_folder,
-        skipped=[item for item in sheet.unseen if not item.is_fault],
-        failed=[*missing, *(FailedClip.of_unseen(item) for item in sheet.unseen if item.is_fault)],
+        skipped=[item for item in sheet.skipped if not item.is_fault],
+        failed=[*missing, *(FailedClip.of_unseen(item) for item in sheet.skipped if item.is_fault)],
     )
     submitted: dict[str, ClipJob] = {}
     had_folder = settings.stems_folder.exists()
@@ -183,7 +183,7 @@ def _to_stem(stem: RenderedStem, settings: RenderSettings) -> Stem:
         file=Path(result.file),
         sample_rate_hz=result.sample_rate_hz,
         num_samples=result.num_samples,
-        facts=(
+        provenance=(
             ("model", settings.model),
             ("num_steps", settings.sampling.num_steps),
             ("guidance", settings.sampling.guidance),

@@ -10,7 +10,7 @@ from typing import Any
 
 from selva_core.base.errors import SelvaError
 from selva_daemon.protocol.status import StemResult
-from selva_otio import Cue, CueSheet, Placed, SkippedItem, SpottedClip, StemSpan, TimelineClock
+from selva_otio import Cue, CueSheet, PlacementResult, SkippedItem, SpottedClip, StemSpan, TimelineClock
 from selva_otio.timelines import WrittenTimeline
 
 
@@ -76,9 +76,9 @@ class RenderReport:
     sidecar: Path | None = None
     losses: list[str] = field(default_factory=list)
 
-    def note_written(self, placed: Placed, written: WrittenTimeline) -> None:
+    def note_written(self, placed: PlacementResult, written: WrittenTimeline) -> None:
         """Say where the timeline with the stems is, and what became of them on it."""
-        self.kept = list(placed.kept)
+        self.kept = list(placed.edited_cues)
         self.timeline, *self.parts = (file.absolute() for file in written.files)
         self.sidecar = None if written.sidecar is None else written.sidecar.absolute()
         self.losses = list(written.losses)
@@ -94,7 +94,7 @@ class RenderReport:
             "sidecar": None if self.sidecar is None else str(self.sidecar),
             "losses": list(self.losses),
             "stems_folder": str(self.stems_folder),
-            "frame_rate": _pair(clock.rate),
+            "frame_rate": _pair(clock.frame_rate_hz),
             "start_timecode": clock.timecode(Fraction(0)),
             "stems": [self._describe_stem(stem) for stem in self.stems],
             "skipped": [

@@ -54,7 +54,7 @@ class SpotReport:
         """
         clock = self.sheet.clock
         return {
-            "frame_rate": _pair(clock.rate),
+            "frame_rate": _pair(clock.frame_rate_hz),
             "start_timecode": clock.timecode(Fraction(0)),
             "cues": [self._describe(cue) for cue in self.sheet.cues],
             "left_out": [
@@ -66,7 +66,7 @@ class SpotReport:
                     "reason": item.reason,
                     "is_fault": item.is_fault,
                 }
-                for item in self.sheet.unseen
+                for item in self.sheet.skipped
             ],
             "warnings": list(self.sheet.warnings),
         }

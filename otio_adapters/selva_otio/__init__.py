@@ -5,7 +5,7 @@ from selva_otio.cues.sheet_files import CueSheetRow, load_cue_sheet
 from selva_otio.cues.spotting import SpotOptions, spot_timeline
 from selva_otio.errors import TimelineError
 from selva_otio.picture.shots import SkippedItem
-from selva_otio.placement.place_stems import Placed, Stem, StemSpan, measure_span, place_stems
+from selva_otio.placement.place_stems import PlacementResult, Stem, StemSpan, measure_span, place_stems
 from selva_otio.time.clock import TimelineClock
 from selva_otio.timelines import load_timeline, write_timeline
 
@@ -13,7 +13,7 @@ __all__ = [
     "Cue",
     "CueSheet",
     "CueSheetRow",
-    "Placed",
+    "PlacementResult",
     "SkippedItem",
     "SpotOptions",
     "SpottedClip",

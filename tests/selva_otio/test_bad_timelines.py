@@ -101,7 +101,7 @@ def test_a_clip_that_makes_no_sense_is_left_out_alone(
     sheet = spot(written, tmp_path)
     assert [clip.name for clip in sheet.clips] == ["b"]
     assert sheet.clips[0].record_start_s * 24 == 23
-    (left_out,) = sheet.unseen
+    (left_out,) = sheet.skipped
     assert left_out.is_fault
     assert words in left_out.reason
 

@@ -152,7 +152,7 @@ def test_timeline_without_start_time_begins_at_zero() -> None:
 
 def test_start_time_written_at_the_nominal_rate_keeps_its_label() -> None:
     clock = build_timeline_clock(build_timeline(otio.opentime.RationalTime(86400, 24)), [24000 / 1001] * 3)
-    assert clock.rate == NTSC_24
+    assert clock.frame_rate_hz == NTSC_24
     assert clock.timecode(Fraction(0)) == "01:00:00:00"
 
 

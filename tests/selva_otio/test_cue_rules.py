@@ -11,7 +11,7 @@ import pytest
 
 from selva_otio.cues.cue_sheet import StemTrack
 from selva_otio.cues.rules import CUE_SHEET, MARKER, CueRule, CueRuleIndex, choose_rules
-from selva_otio.picture.shots import Picture, Shot, ShotsByTime, lay_over
+from selva_otio.picture.shots import Picture, Shot, ShotIndex, overlay_picture
 
 DOG = StemTrack(name="Dog", prompt="dog barking")
 TRACK = otio.schema.Track(name="V1", kind="Video")
@@ -47,7 +47,7 @@ def build_rule(chance: random.Random, shots: list[Shot]) -> CueRule:
     pattern = chance.choice([None, "YARD", "garden", "h*", "a[1]", "a?1?", "a001.mov", "nobody"])
     return CueRule(
         source=chance.choice([CUE_SHEET, MARKER]),
-        wanted=DOG,
+        stem_track=DOG,
         origin="a test",
         clip_pattern=pattern,
         record_start_s=chance.choice([None, start_s]),
@@ -61,7 +61,7 @@ def test_found_rules_speak_as_all_rules_would(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     shots = build_dissolving_shots(chance, 30)
     rules = [build_rule(chance, shots) for _ in range(60)]
-    book = CueRuleIndex(rules, ShotsByTime(shots))
+    book = CueRuleIndex(rules, ShotIndex(shots))
     for shot in shots:
         found = book.find(shot, MEDIA)
         assert list(choose_rules(shot, MEDIA, found)) == list(choose_rules(shot, MEDIA, rules))
@@ -71,14 +71,18 @@ def test_of_a_thousand_rules_a_shot_is_asked_about_its_own() -> None:
     shots = [build_shot(Fraction(i), Fraction(i + 1), f"clip {i}") for i in range(1000)]
     by_time = [
         CueRule(
-            source=MARKER, wanted=DOG, origin="m", record_start_s=Fraction(i), record_end_s=Fraction(i + 1)
+            source=MARKER,
+            stem_track=DOG,
+            origin="m",
+            record_start_s=Fraction(i),
+            record_end_s=Fraction(i + 1),
         )
         for i in range(1000)
     ]
     by_name = [
-        CueRule(source=CUE_SHEET, wanted=DOG, origin="c", clip_pattern=f"clip {i}") for i in range(1000)
+        CueRule(source=CUE_SHEET, stem_track=DOG, origin="c", clip_pattern=f"clip {i}") for i in range(1000)
     ]
-    book = CueRuleIndex([*by_time, *by_name], ShotsByTime(shots))
+    book = CueRuleIndex([*by_time, *by_name], ShotIndex(shots))
     assert book.find(shots[500], MEDIA) == [by_time[500], by_name[500]]
 
 
@@ -86,13 +90,13 @@ def test_of_a_thousand_rules_a_shot_is_asked_about_its_own() -> None:
 def test_shots_in_a_stretch_are_those_that_are_seen_there(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     shots = build_dissolving_shots(chance, 40)
-    by_time = ShotsByTime(shots)
+    by_time = ShotIndex(shots)
     for tenth in range(0, 450, 3):
         start_s, end_s = Fraction(tenth, 10), Fraction(tenth + 7, 10)
         seen = [shot for shot in shots if shot.record_start_s < end_s and shot.record_end_s > start_s]
-        assert list(by_time.iter_seen(start_s, end_s)) == seen
+        assert list(by_time.iter_overlapping(start_s, end_s)) == seen
         on_screen = [shot for shot in shots if shot.record_start_s <= start_s < shot.record_end_s]
-        assert list(by_time.iter_seen_at(start_s)) == on_screen
+        assert list(by_time.iter_at(start_s)) == on_screen
 
 
 def test_a_layer_with_many_pieces_hides_what_lies_under_each() -> None:
@@ -100,7 +104,7 @@ def test_a_layer_with_many_pieces_hides_what_lies_under_each() -> None:
     above = Picture(
         shots=[build_shot(i + Fraction(1, 4), i + Fraction(1, 2)) for i in map(Fraction, range(10))]
     )
-    lay_over(below, above)
+    overlay_picture(below, above)
     left = [(shot.record_start_s, shot.record_end_s) for shot in below.shots[:-10]]
     assert left == [
         edge

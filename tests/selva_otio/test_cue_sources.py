@@ -10,7 +10,7 @@ import opentimelineio as otio
 import pytest
 
 from selva_otio import CueSheet, CueSheetRow, SpotOptions, StemTrack, load_cue_sheet, spot_timeline
-from selva_otio.cues.markers import read_marker
+from selva_otio.cues.markers import parse_marker_cue
 from selva_otio.errors import CueError
 from tests.selva_otio.cuts import CutBuilder
 
@@ -140,8 +140,8 @@ class TestMarkers:
     ) -> None:
         written = otio.schema.Marker(name=name, comment=comment, color="GREEN")
         written.metadata["Resolve_OTIO"] = {"Note": note}
-        found = read_marker(written)
-        assert (found and (found.wanted.name, found.wanted.prompt, found.is_named)) == expected
+        found = parse_marker_cue(written)
+        assert (found and (found.stem_track.name, found.stem_track.prompt, found.is_named)) == expected
 
     @pytest.mark.parametrize(
         ("name", "prompt", "negative_prompt"),
@@ -155,9 +155,9 @@ class TestMarkers:
     def test_a_marker_says_what_must_not_be_heard_behind_a_bar(
         self, name: str, prompt: str, negative_prompt: str
     ) -> None:
-        found = read_marker(otio.schema.Marker(name=name))
+        found = parse_marker_cue(otio.schema.Marker(name=name))
         assert found is not None
-        assert (found.wanted.prompt, found.wanted.negative_prompt) == (prompt, negative_prompt)
+        assert (found.stem_track.prompt, found.stem_track.negative_prompt) == (prompt, negative_prompt)
 
 
 class TestMetadata:
@@ -351,8 +351,8 @@ class TestPrecedence:
         path = tmp_path / "cues.csv"
         path.write_text("track,prompt,clip\nDog,barking,a\n", encoding="utf-8")
         asked_for_one = spot(timeline, rows=load_cue_sheet(path))
-        assert [item.is_fault for item in asked_for_one.unseen] == [False]
-        assert [item.is_fault for item in spot(timeline, DOG).unseen] == [True]
+        assert [item.is_fault for item in asked_for_one.skipped] == [False]
+        assert [item.is_fault for item in spot(timeline, DOG).skipped] == [True]
 
     def test_cues_that_lie_on_no_picture_are_refused(
         self, cut: CutBuilder, timeline: otio.schema.Timeline

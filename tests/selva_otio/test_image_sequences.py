@@ -11,7 +11,7 @@ from selva_otio import StemTrack, spot_timeline, write_timeline
 from selva_otio.errors import UnsupportedUrlError
 from selva_otio.picture.bare_media import build_media_clock, build_media_timeline
 from selva_otio.picture.image_names import ImageName, parse_image_name
-from selva_otio.picture.image_sequences import find_images
+from selva_otio.picture.image_sequences import find_image_sequence
 from selva_otio.picture.media import explain_no_picture
 from selva_otio.timelines import open_timeline
 from tests.selva_otio.cuts import CutBuilder
@@ -74,7 +74,7 @@ def test_a_percent_sign_that_is_meant_stays_one() -> None:
 
 def test_a_reference_of_opentimelineio_is_read_whole() -> None:
     assert explain_no_picture(clip_of(sequence())) is None
-    path, images = find_images(clip_of(sequence()), FOLDER) or (None, None)
+    path, images = find_image_sequence(clip_of(sequence()), FOLDER) or (None, None)
     assert path == Path("/shots/sc 010/beauty.%04d.exr")
     assert images == ImageSequence(rate_hz=Fraction(24), first=1001, last=1100)
 
@@ -82,7 +82,7 @@ def test_a_reference_of_opentimelineio_is_read_whole() -> None:
 @pytest.mark.parametrize("policy", ["error", "hold", "black"])
 def test_the_policy_for_missing_frames_is_kept(policy: str) -> None:
     chosen = otio.schema.ImageSequenceReference.MissingFramePolicy.__members__[policy]
-    _, images = find_images(clip_of(sequence(missing_frame_policy=chosen)), FOLDER) or (None, None)
+    _, images = find_image_sequence(clip_of(sequence(missing_frame_policy=chosen)), FOLDER) or (None, None)
     assert images is not None
     assert images.missing == policy
 
@@ -90,14 +90,14 @@ def test_the_policy_for_missing_frames_is_kept(policy: str) -> None:
 def test_a_step_shows_each_image_longer() -> None:
     """As OpenTimelineIO counts: at step 2, half as many images cover the same range."""
     reference = sequence(frame_step=2, rate=23.976)
-    _, images = find_images(clip_of(reference), FOLDER) or (None, None)
+    _, images = find_image_sequence(clip_of(reference), FOLDER) or (None, None)
     assert images is not None
     assert images.rate_hz == FILM / 2
     assert (images.last or 0) - 1001 == 2 * (reference.number_of_images_in_sequence() - 1)
 
 
 def test_without_an_available_range_what_lies_there_is_played() -> None:
-    _, images = find_images(clip_of(sequence(available_range=None)), FOLDER) or (None, None)
+    _, images = find_image_sequence(clip_of(sequence(available_range=None)), FOLDER) or (None, None)
     assert images == ImageSequence(rate_hz=Fraction(24), first=1001, last=None)
 
 
@@ -115,7 +115,7 @@ def test_without_an_available_range_what_lies_there_is_played() -> None:
 def test_a_plain_reference_that_names_a_sequence_is_one(url: str) -> None:
     reference = otio.schema.ExternalReference(target_url=url, available_range=frames(0, 100, 23.976))
     assert explain_no_picture(clip_of(reference)) is None
-    path, images = find_images(clip_of(reference), FOLDER) or (None, None)
+    path, images = find_image_sequence(clip_of(reference), FOLDER) or (None, None)
     assert path == Path("/shots/a/beauty.%04d.exr")
     assert images is not None
     assert images.rate_hz == FILM
@@ -127,15 +127,15 @@ def test_a_still_picture_stays_one_and_a_movie_too() -> None:
         target_url="file:///shots/beauty.0001.exr", available_range=frames(0, 1)
     )
     assert (explain_no_picture(clip_of(still)) or ("",))[0] == "a still picture (.exr)"
-    assert find_images(clip_of(still), FOLDER) is None
+    assert find_image_sequence(clip_of(still), FOLDER) is None
     movie = otio.schema.ExternalReference(target_url="file:///shots/a#1.mov", available_range=frames(0, 1))
-    assert find_images(clip_of(movie), FOLDER) is None
+    assert find_image_sequence(clip_of(movie), FOLDER) is None
 
 
 def test_a_file_that_is_called_like_a_sequence_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "odd [1-2].png").write_bytes(b"one file")
     reference = otio.schema.ExternalReference(target_url="odd [1-2].png", available_range=frames(0, 1))
-    assert find_images(clip_of(reference), tmp_path) is None
+    assert find_image_sequence(clip_of(reference), tmp_path) is None
 
 
 @pytest.mark.parametrize("suffix", [".cin", ".mov", ""])
@@ -150,10 +150,10 @@ def test_sequences_that_make_no_sense_fail_their_clip_only() -> None:
     good, bad = clip_of(sequence()), clip_of(sequence(start_frame=-5))
     sheet = spot_timeline(cut.timeline(cut.track(good, bad)), [DOG], base_folder=FOLDER)
     assert [clip.media_path.name for clip in sheet.clips] == ["beauty.%04d.exr"]
-    assert ["begins at 0 or later" in item.reason for item in sheet.unseen] == [True]
+    assert ["begins at 0 or later" in item.reason for item in sheet.skipped] == [True]
     web = clip_of(sequence(target_url_base="https://example.com/"))
     with pytest.raises(UnsupportedUrlError):
-        find_images(web, FOLDER)
+        find_image_sequence(web, FOLDER)
 
 
 def test_sequences_of_one_name_in_two_folders_are_two_cues_however_they_lie() -> None:
@@ -194,7 +194,7 @@ def test_a_bare_sequence_is_a_timeline_of_itself() -> None:
     [clip] = timeline.find_clips()
     assert clip.name == "plate"
     assert clip.media_reference.target_url_for_image_number(0) == "file:///shots/plate.1001.png"
-    assert find_images(clip, Path("/elsewhere")) == (FOLDER / "plate.%04d.png", images)
+    assert find_image_sequence(clip, Path("/elsewhere")) == (FOLDER / "plate.%04d.png", images)
 
 
 @pytest.mark.parametrize("suffix", [".otio", ".otioz", ".otiod"])
@@ -208,6 +208,6 @@ def test_a_relative_sequence_is_found_from_another_folder(tmp_path: Path, suffix
     target.parent.mkdir()
     write_timeline(cut.timeline(cut.track(*clips)), target, base_folder=tmp_path)
     with open_timeline(target) as opened:
-        found = [find_images(clip, opened.base_folder) for clip in opened.timeline.find_clips()]
+        found = [find_image_sequence(clip, opened.base_folder) for clip in opened.timeline.find_clips()]
     expected = tmp_path / "renders a" / "beauty.%04d.exr"
     assert [images[0] for images in found if images is not None] == [expected, expected]

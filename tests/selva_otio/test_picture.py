@@ -137,7 +137,7 @@ def test_speed_ramps_are_named_and_not_guessed(cut_at_24: CutBuilder) -> None:
     ramp = cut.clip("a", offset=0, frames=20)
     ramp.effects.append(otio.schema.TimeEffect(effect_name="ramp"))
     picture = resolve(cut.track(ramp, cut.clip("b", offset=0, frames=5)))
-    assert [(item.name, item.is_fault) for item in picture.unseen] == [("a", True)]
+    assert [(item.name, item.is_fault) for item in picture.skipped] == [("a", True)]
     assert in_frames(picture) == [("b", 20, 25, 0, 1)]
 
 
@@ -147,7 +147,7 @@ def test_disabled_items_keep_their_place_and_are_not_seen(cut_at_24: CutBuilder)
     off.enabled = False
     picture = resolve(cut.track(off, cut.clip("on", offset=0, frames=5)))
     assert in_frames(picture) == [("on", 20, 25, 0, 1)]
-    assert [(item.name, item.reason, item.is_fault) for item in picture.unseen] == [
+    assert [(item.name, item.reason, item.is_fault) for item in picture.skipped] == [
         ("off", "disabled", False)
     ]
 
@@ -173,7 +173,7 @@ def test_the_topmost_picture_wins(cut_at_24: CutBuilder) -> None:
         ("wide", 15, 50, 15, 1),
         ("end", 50, 60, 0, 1),
     ]
-    assert [item.name for item in picture.unseen] == ["hidden"]
+    assert [item.name for item in picture.skipped] == ["hidden"]
 
 
 def test_a_title_over_the_picture_does_not_hide_it(cut_at_24: CutBuilder) -> None:
@@ -183,7 +183,7 @@ def test_a_title_over_the_picture_does_not_hide_it(cut_at_24: CutBuilder) -> Non
     )
     picture = resolve(cut.track(cut.clip("a", offset=0, frames=30)), cut.track(title, name="V2"))
     assert in_frames(picture) == [("a", 0, 30, 0, 1)]
-    assert [item.name for item in picture.unseen] == ["Text+"]
+    assert [item.name for item in picture.skipped] == ["Text+"]
 
 
 def test_layers_inside_a_nest_hide_one_another_too(cut_at_24: CutBuilder) -> None:
@@ -256,4 +256,4 @@ def test_ten_thousand_clips_on_two_tracks_are_resolved(cut_at_24: CutBuilder) ->
     )
     picture = resolve(lower, upper)
     assert len(picture.shots) == 10_000
-    assert picture.unseen == []
+    assert picture.skipped == []

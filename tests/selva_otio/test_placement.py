@@ -30,7 +30,7 @@ def stems_of(sheet: CueSheet, *, takes: int = 1, sample_rate_hz: int = 48_000) -
             file=STEMS / f"{cue.track} {cue.id}#{take}.wav",
             sample_rate_hz=sample_rate_hz,
             num_samples=measure_span(cue.clip, sheet.clock, sample_rate_hz).num_samples,
-            facts=(("model", "selva-echo"),),
+            provenance=(("model", "selva-echo"),),
         )
         for cue in sheet.cues
         for take in range(1, takes + 1)
@@ -174,7 +174,7 @@ def test_stems_of_clips_off_the_frame_grid_cover_them_in_whole_frames(cut_at_24:
     timeline = cut.timeline(cut.track(foreign, *(cut.clip(n, offset=0, frames=24) for n in "bc")))
     sheet = spot(timeline)
     span = measure_span(sheet.clips[0], sheet.clock, 48_000)
-    assert (span.duration_s, span.frames_s) == (Fraction(10, 25), Fraction(10, 24))
+    assert (span.duration_s, span.file_duration_s) == (Fraction(10, 25), Fraction(10, 24))
     assert span.num_samples == 20_000
     placed = place_stems(timeline, sheet, stems_of(sheet)).timeline
     assert len(audio_tracks(placed)) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import opentimelineio as otio
 import pytest
 
-from selva_otio import Placed, SpotOptions, Stem, StemTrack, measure_span, place_stems, spot_timeline
+from selva_otio import PlacementResult, SpotOptions, Stem, StemTrack, measure_span, place_stems, spot_timeline
 from tests.selva_otio.cuts import CutBuilder
 
 STEMS = Path("/stems").absolute()
@@ -21,7 +21,7 @@ def render(
     *,
     failing: Sequence[str] = (),
     takes: int = 1,
-) -> Placed:
+) -> PlacementResult:
     """Place a stem for every cue; file names tell the run. `failing`: clips that get no stems."""
     tracks = [StemTrack(name=name, prompt=f"{name} in run {run}") for name in names]
     options = SpotOptions(use_markers=False)
@@ -77,7 +77,7 @@ def timeline(cut: CutBuilder) -> otio.schema.Timeline:
 def test_untouched_stems_are_replaced_in_place(timeline: otio.schema.Timeline) -> None:
     first = render(timeline, "one").timeline
     again = render(first, "two")
-    assert again.kept == ()
+    assert again.edited_cues == ()
     assert [track.name for track in again.timeline.tracks] == ["V1", "Dog", "Rain"]
     assert layout(again.timeline) == {
         "Dog": [("Dog-a-two-1", 0, 20), ("Dog-b-two-1", 25, 55)],
@@ -97,7 +97,9 @@ def test_stems_whose_files_were_moved_are_still_ours(timeline: otio.schema.Timel
     other.target_url = folder + "another.wav"
     again = render(moved, "two")
     assert layout(again.timeline)["Dog"] == [("Dog-a-two-1", 0, 20), ("Dog-b-two-1", 25, 55)]
-    assert [cue.clip.name for cue in again.kept] == ["a"], "the twin: another file is an editor's choice"
+    assert [cue.clip.name for cue in again.edited_cues] == ["a"], (
+        "the twin: another file is an editor's choice"
+    )
 
 
 def test_rendering_one_track_leaves_the_other_alone(timeline: otio.schema.Timeline) -> None:
@@ -155,7 +157,7 @@ def test_a_stem_that_an_editor_changed_stays_as_it_is(timeline: otio.schema.Time
     edited = layout(first)["Dog"][0]
     again = render(first, "two", takes=2)
     assert layout(again.timeline)["Dog"] == [edited, ("Dog-b-two-1", 25, 55)]
-    assert [(cue.track, cue.clip.name) for cue in again.kept] == [("Dog", "a")]
+    assert [(cue.track, cue.clip.name) for cue in again.edited_cues] == [("Dog", "a")]
     assert layout(again.timeline)["Rain"][0][0] == "Rain-a-two-1"
 
 
@@ -222,7 +224,7 @@ def test_a_track_with_cross_fades_of_an_editor_is_left_whole(
     assert len(found) == 1
     found[0].metadata["selva"] = audio_track(first, "Dog").metadata["selva"]
     assert found[0].to_json_string() == before
-    assert {cue.track for cue in again.kept} == {"Dog"}
+    assert {cue.track for cue in again.edited_cues} == {"Dog"}
 
 
 def test_three_renders_in_a_row_add_no_tracks(timeline: otio.schema.Timeline) -> None:
@@ -239,7 +241,7 @@ def test_a_copy_that_an_editor_made_stays_beside_the_new_stem(
     copied = next(iter(track.find_clips())).clone()
     track.extend([cut.gap(10), copied])
     again = render(first, "two", ("Dog",))
-    assert again.kept == ()
+    assert again.edited_cues == ()
     assert layout(again.timeline)["Dog"] == [
         ("Dog-a-two-1", 0, 20),
         ("Dog-b-two-1", 25, 55),

@@ -96,8 +96,8 @@ def test_a_source_range_before_its_media_is_a_fault_of_that_clip_only(cut_at_24:
     early = cut.clip("early", offset=-3, frames=10)
     sheet = spot(cut.timeline(cut.track(early, cut.clip("b", offset=0, frames=10))))
     assert [clip.name for clip in sheet.clips] == ["b"]
-    assert [(item.name, item.is_fault) for item in sheet.unseen] == [("early", True)]
-    assert "0.125 s before" in sheet.unseen[0].reason
+    assert [(item.name, item.is_fault) for item in sheet.skipped] == [("early", True)]
+    assert "0.125 s before" in sheet.skipped[0].reason
 
 
 def test_a_source_range_past_its_media_is_warned_of(cut_at_24: CutBuilder) -> None:
@@ -115,7 +115,7 @@ def test_generators_and_offline_clips_are_left_out_and_said_so(cut_at_24: CutBui
     offline = otio.schema.Clip("A001", otio.schema.MissingReference(), source_range=cut.span(0, 10))
     web = cut.clip("web", offset=0, frames=10, url="https://host/a.mov")
     sheet = spot(cut.timeline(cut.track(bars, offline, web, cut.clip("b", offset=0, frames=10))))
-    assert [(item.name, item.is_fault) for item in sheet.unseen] == [
+    assert [(item.name, item.is_fault) for item in sheet.skipped] == [
         ("bars", False),
         ("A001", True),
         ("web", True),

@@ -12,8 +12,8 @@ from selva_otio.placement.stem_names import (
     build_stem_name,
     ensure_unique,
     fold_name,
-    spell_block,
-    spell_file_stem,
+    sanitize_block,
+    sanitize_file_stem,
 )
 from selva_otio.placement.ucs import FALLBACK_CAT_ID, find_cat_id
 
@@ -91,14 +91,14 @@ def test_other_scripts_are_kept_and_accents_folded() -> None:
 def test_composed_and_decomposed_names_are_one() -> None:
     composed, decomposed = (unicodedata.normalize(form, "がぎ é") for form in ("NFC", "NFD"))
     assert composed != decomposed
-    assert spell_block(composed, max_bytes=40, fallback="x") == spell_block(
+    assert sanitize_block(composed, max_bytes=40, fallback="x") == sanitize_block(
         decomposed, max_bytes=40, fallback="x"
     )
 
 
 def test_long_names_are_cut_between_letters() -> None:
-    assert spell_block("犬" * 20, max_bytes=32, fallback="x") == "犬" * 10
-    assert spell_block("ab" * 20, max_bytes=5, fallback="x") == "ababa"
+    assert sanitize_block("犬" * 20, max_bytes=32, fallback="x") == "犬" * 10
+    assert sanitize_block("ab" * 20, max_bytes=5, fallback="x") == "ababa"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_names_are_folded_to_what_every_system_takes(text: str, folded: str) -> 
     ],
 )
 def test_files_are_bundled_under_safe_names_and_stems_under_their_own(text: str, spelt: str) -> None:
-    assert spell_file_stem(text, max_bytes=120, fallback="media") == spelt
+    assert sanitize_file_stem(text, max_bytes=120, fallback="media") == spelt
 
 
 def test_taken_names_are_counted_on_without_regard_to_case() -> None:

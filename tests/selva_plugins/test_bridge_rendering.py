@@ -17,7 +17,7 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.settings import DaemonSettings
 from selva_otio import CueSheet, SpottedClip, StemTrack, TimelineClock
-from selva_otio.cues.cue_sheet import CueNumbering
+from selva_otio.cues.cue_sheet import CueBuilder
 from selva_plugins import bridge
 from selva_plugins.bridge import Prepared, answer_request
 from selva_plugins.progress import RequestProgress
@@ -27,7 +27,7 @@ from selva_render.jobs import RenderSettings
 from tests.support.daemons import serving, wait_until
 from tests.support.flashes import write_flashing_clip
 
-CLOCK = TimelineClock(rate=Fraction(25), otio_rate_hz=25.0, start_frame=0, drop_frame=False)
+CLOCK = TimelineClock(frame_rate_hz=Fraction(25), otio_rate_hz=25.0, start_frame=0, drop_frame=False)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def movie(tmp_path: Path) -> Path:
 
 
 def batch_of(movie: Path, *, num_clips: int = 1, num_takes: int = 1, seed: int = 1) -> RenderBatch:
-    numbering = CueNumbering()
+    numbering = CueBuilder()
     clips = [
         SpottedClip(
             name=f"clip {index}",

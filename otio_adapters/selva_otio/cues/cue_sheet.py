@@ -58,7 +58,7 @@ class SpottedClip:
     shows at its first instant, on the file's own clock (zero at the file's first frame); t seconds later it
     shows `media_start_s + speed * t`. source_timecode, source_end_timecode: labels of its range on the media's embedded clock.
     handle_before_s, handle_after_s: how much longer sound is made on either side, for trimming and fading.
-    fade_in_s, fade_out_s: the overlap with its neighbours that transitions give it. stand_in: a file that shows, from its
+    fade_in_s, fade_out_s: the overlap with its neighbours that transitions give it. proxy_path: a file that shows, from its
     first frame and at normal speed, what the clip shows from `sound_start_s` on; looked at in place of the media.
     images: where the media is an image sequence; media_path then holds the number as %04d.
     """
@@ -77,28 +77,28 @@ class SpottedClip:
     fade_in_s: Fraction = Fraction(0)
     fade_out_s: Fraction = Fraction(0)
     warnings: tuple[str, ...] = ()
-    stand_in: Path | None = None
+    proxy_path: Path | None = None
     images: ImageSequence | None = None
 
     @property
     def picture_path(self) -> Path:
         """The file that is looked at."""
-        return self.stand_in or self.media_path
+        return self.proxy_path or self.media_path
 
     @property
     def picture_images(self) -> ImageSequence | None:
         """The images that are looked at, where they are a sequence."""
-        return self.images if self.stand_in is None else None
+        return self.images if self.proxy_path is None else None
 
     @property
     def picture_start_s(self) -> Fraction:
         """What is seen at `sound_start_s`, on the clock of the file that is looked at."""
-        return self.sound_media_start_s if self.stand_in is None else Fraction(0)
+        return self.sound_media_start_s if self.proxy_path is None else Fraction(0)
 
     @property
     def picture_speed(self) -> Fraction:
         """Seconds of the file that is looked at per record second."""
-        return self.speed if self.stand_in is None else Fraction(1)
+        return self.speed if self.proxy_path is None else Fraction(1)
 
     @property
     def record_end_s(self) -> Fraction:
@@ -145,7 +145,7 @@ class CueSheet:
     clock: TimelineClock
     tracks: tuple[str, ...]
     cues: tuple[Cue, ...]
-    unseen: tuple[SkippedItem, ...] = ()
+    skipped: tuple[SkippedItem, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -162,25 +162,25 @@ class CueSheet:
 
 
 @dataclass(kw_only=True)
-class CueNumbering:
+class CueBuilder:
     """Gives cues their ids; the same range of the same file on the same track, met again, gets a number."""
 
     _met: dict[str, int] = field(default_factory=dict)
 
-    def build_cue(self, clip: SpottedClip, wanted: StemTrack, source: str) -> Cue:
+    def build_cue(self, clip: SpottedClip, stem_track: StemTrack, source: str) -> Cue:
         # Image sequences are often named alike, and told apart by their folder.
         media = clip.media_path.name if clip.images is None else "/".join(clip.media_path.parts[-2:])
-        facts = (wanted.name, media, clip.media_start_s, clip.duration_s, clip.speed)
+        facts = (stem_track.name, media, clip.media_start_s, clip.duration_s, clip.speed)
         digest = hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:12]
         self._met[digest] = self._met.get(digest, 0) + 1
         return Cue(
             id=digest if self._met[digest] == 1 else f"{digest}-{self._met[digest]}",
             clip=clip,
-            track=wanted.name,
-            prompt=wanted.prompt,
-            negative_prompt=wanted.negative_prompt,
-            num_takes=wanted.num_takes,
-            gain_db=wanted.gain_db,
+            track=stem_track.name,
+            prompt=stem_track.prompt,
+            negative_prompt=stem_track.negative_prompt,
+            num_takes=stem_track.num_takes,
+            gain_db=stem_track.gain_db,
             source=source,
         )
 

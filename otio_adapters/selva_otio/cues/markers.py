@@ -18,9 +18,9 @@ import opentimelineio as otio
 from selva_otio.cues.cue_sheet import StemTrack
 from selva_otio.cues.rules import MARKER, CueRule
 from selva_otio.errors import CueError
-from selva_otio.picture.shots import Shot, ShotsByTime
-from selva_otio.picture.visible_shots import trimmed_start_s
+from selva_otio.picture.shots import Shot, ShotIndex
 from selva_otio.time.clock import TimelineClock, exact_seconds
+from selva_otio.time.item_times import trimmed_start_s
 
 SELVA_COLOUR = "MAGENTA"
 MAX_LOOSE_TRACK_WORDS = 3
@@ -83,11 +83,11 @@ class MarkerCue:
     """A marker that reads like a cue. `is_named`: meant for us beyond doubt."""
 
     marker: otio.schema.Marker
-    wanted: StemTrack
+    stem_track: StemTrack
     is_named: bool
 
 
-def read_marker(marker: otio.schema.Marker, *, colour: str = SELVA_COLOUR) -> MarkerCue | None:
+def parse_marker_cue(marker: otio.schema.Marker, *, colour: str = SELVA_COLOUR) -> MarkerCue | None:
     """The cue a marker asks for in its name or its comment; None when it reads otherwise."""
     resolve = marker.metadata.get("Resolve_OTIO")
     note = resolve.get("Note", "") if isinstance(resolve, Mapping) else ""
@@ -100,10 +100,10 @@ def read_marker(marker: otio.schema.Marker, *, colour: str = SELVA_COLOUR) -> Ma
             continue
         prompt, *avoided = _NOT.split(match[2], maxsplit=1)
         try:
-            wanted = StemTrack(name=match[1], prompt=prompt, negative_prompt="".join(avoided))
+            stem_track = StemTrack(name=match[1], prompt=prompt, negative_prompt="".join(avoided))
         except CueError:
             continue
-        return MarkerCue(marker=marker, wanted=wanted, is_named=is_named)
+        return MarkerCue(marker=marker, stem_track=stem_track, is_named=is_named)
     return None
 
 
@@ -118,7 +118,7 @@ class MarkerReader:
     def __init__(self, *, clock: TimelineClock, colour: str, items: Iterable[otio.core.Item]) -> None:
         self._clock = clock
         self._colour = colour
-        read = [read_marker(marker, colour=colour) for item in items for marker in item.markers]
+        read = [parse_marker_cue(marker, colour=colour) for item in items for marker in item.markers]
         cues = [cue for cue in read if cue is not None]
         self._only_named = any(cue.is_named for cue in cues)
         self._num_passed_over = sum(not cue.is_named for cue in cues) if self._only_named else 0
@@ -151,7 +151,7 @@ class MarkerReader:
                 record_range = shot.record_start_s, shot.record_end_s
             yield self._build_rule(cue, record_range, only_on=shot)
 
-    def iter_timeline_rules(self, item: otio.core.Item, shots: ShotsByTime) -> Iterator[CueRule]:
+    def iter_timeline_rules(self, item: otio.core.Item, shots: ShotIndex) -> Iterator[CueRule]:
         """The rules of the markers on a timeline's stack or on one of its tracks."""
         origin_s = Fraction(0) if item.source_range is None else exact_seconds(item.source_range.start_time)
         for cue in self._iter_cues(item):
@@ -160,29 +160,29 @@ class MarkerReader:
             if not self._is_point((start_s, end_s)):
                 yield self._build_rule(cue, (start_s, end_s))
                 continue
-            for shot in shots.iter_seen_at(start_s):
+            for shot in shots.iter_at(start_s):
                 yield self._build_rule(cue, (shot.record_start_s, shot.record_end_s), only_on=shot)
 
     def _iter_cues(self, item: otio.core.Item) -> Iterator[MarkerCue]:
         for marker in item.markers:
-            cue = read_marker(marker, colour=self._colour)
+            cue = parse_marker_cue(marker, colour=self._colour)
             if cue is not None and (cue.is_named or not self._only_named):
                 yield cue
 
     def _is_point(self, record_range: tuple[Fraction, Fraction]) -> bool:
         """A marker of one frame or none; it speaks for the whole clip it is on."""
-        return (record_range[1] - record_range[0]) * self._clock.rate <= 1
+        return (record_range[1] - record_range[0]) * self._clock.frame_rate_hz <= 1
 
     def _build_rule(
         self, cue: MarkerCue, record_range: tuple[Fraction, Fraction], *, only_on: Shot | None = None
     ) -> CueRule:
         """On the nearest whole frames, at least one; rounded outward, a marker at another rate than the timeline's
         would ask for a sliver of the picture beside it. only_on: the one shot it speaks for."""
-        rate = self._clock.rate
+        rate = self._clock.frame_rate_hz
         first, end = (math.floor(edge_s * rate + Fraction(1, 2)) for edge_s in record_range)
         return CueRule(
             source=MARKER,
-            wanted=cue.wanted,
+            stem_track=cue.stem_track,
             origin=f"marker {cue.marker.name!r} at {self._clock.timecode(record_range[0])}",
             record_start_s=first / rate,
             record_end_s=max(end, first + 1) / rate,

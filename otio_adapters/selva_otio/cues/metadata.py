@@ -22,8 +22,8 @@ from selva_otio.cues.cue_sheet import StemTrack
 from selva_otio.cues.rules import METADATA, CueRule
 from selva_otio.cues.sheet_files import CueSheetRow, build_row
 from selva_otio.errors import CueError
+from selva_otio.metadata import SELVA_NAMESPACE
 
-NAMESPACE = "selva"
 CLIP_RANK, TRACK_RANK, TIMELINE_RANK = range(3)
 CARRIED_RANK = 1
 _FIELDS = ("prompt", "negative", "takes", "gain_db")
@@ -33,18 +33,18 @@ def iter_metadata_rules(
     owner: otio.core.SerializableObjectWithMetadata, *, rank: int, origin: str
 ) -> Iterator[CueRule]:
     """The rules an object's metadata holds. Raises CueError when they are written wrongly."""
-    ours = owner.metadata.get(NAMESPACE)
+    ours = owner.metadata.get(SELVA_NAMESPACE)
     tracks = ours.get("tracks") if isinstance(ours, Mapping) else None
     if tracks is None:
         return
     for name, value in _named_tracks(tracks, origin):
-        wanted = _build_track(name, value, origin)
-        yield CueRule(source=METADATA, wanted=wanted, origin=origin, rank=rank)
+        stem_track = _build_track(name, value, origin)
+        yield CueRule(source=METADATA, stem_track=stem_track, origin=origin, rank=rank)
 
 
 def iter_carried_rows(timeline: otio.schema.Timeline) -> Iterator[CueSheetRow]:
     """The rows of the cue sheet that a timeline carries. Raises CueError when they are written wrongly."""
-    ours = timeline.metadata.get(NAMESPACE)
+    ours = timeline.metadata.get(SELVA_NAMESPACE)
     rows = ours.get("cues") if isinstance(ours, Mapping) else None
     if rows is None:
         return

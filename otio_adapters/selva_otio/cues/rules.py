@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from selva_otio.cues.cue_sheet import StemTrack
-from selva_otio.picture.shots import Shot, ShotsByTime
+from selva_otio.picture.shots import Shot, ShotIndex
 
 CUE_SHEET, MARKER, METADATA, TRACK_PROMPT = "cue sheet", "marker", "metadata", "track prompt"
 SOURCES = (CUE_SHEET, MARKER, METADATA, TRACK_PROMPT)
@@ -33,7 +33,7 @@ class CueRule:
     """
 
     source: str
-    wanted: StemTrack
+    stem_track: StemTrack
     origin: str
     clip_pattern: str | None = None
     record_start_s: Fraction | None = None
@@ -67,7 +67,7 @@ class CueRule:
 class CueRuleIndex:
     """Finds the rules that may count on a shot, without asking each of thousands about each of thousands of shots."""
 
-    def __init__(self, rules: Sequence[CueRule], shots: ShotsByTime) -> None:
+    def __init__(self, rules: Sequence[CueRule], shots: ShotIndex) -> None:
         self._rules = rules
         self._everywhere: list[int] = []
         self._by_shot: dict[int, list[int]] = {}
@@ -76,7 +76,7 @@ class CueRuleIndex:
             if rule.only_on is not None:
                 self._by_shot.setdefault(id(rule.only_on), []).append(number)
             elif rule.record_start_s is not None or rule.record_end_s is not None:
-                for shot in shots.iter_seen(rule.record_start_s, rule.record_end_s):
+                for shot in shots.iter_overlapping(rule.record_start_s, rule.record_end_s):
                     self._by_shot.setdefault(id(shot), []).append(number)
             elif rule.clip_pattern is not None and not _WILDCARDS.intersection(rule.clip_pattern):
                 self._by_name.setdefault(rule.clip_pattern.casefold(), []).append(number)
@@ -107,7 +107,7 @@ def choose_rules(shot: Shot, media_path: Path, rules: Iterable[CueRule]) -> Iter
         span = rule.span_on(shot)
         if span is not None and rule.matches_name(shot.clip.name, media_path.name):
             spoken = CueMatch(rule=rule, start_s=span[0], end_s=span[1])
-            by_track.setdefault(rule.wanted.name.casefold(), []).append(spoken)
+            by_track.setdefault(rule.stem_track.name.casefold(), []).append(spoken)
     for spoken_for in by_track.values():
         best = min(spoken.rule.precedence for spoken in spoken_for)
         yield from (spoken for spoken in spoken_for if spoken.rule.precedence == best)

@@ -47,7 +47,7 @@ class CueSheetRow:
     rank: see CueRule.
     """
 
-    wanted: StemTrack
+    stem_track: StemTrack
     origin: str
     clip_pattern: str | None
     record_from: str | None
@@ -65,7 +65,7 @@ class CueSheetRow:
             raise CueError(f"{self.origin}: {self.record_from} does not lie before {self.record_to}")
         return CueRule(
             source=CUE_SHEET,
-            wanted=self.wanted,
+            stem_track=self.stem_track,
             origin=self.origin,
             clip_pattern=self.clip_pattern,
             record_start_s=start_s,
@@ -146,7 +146,7 @@ def build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
     if unknown:
         raise CueError(f"{origin}: {', '.join(unknown)} is not known; a cue has {', '.join(FIELDS)}")
     try:
-        wanted = StemTrack(
+        stem_track = StemTrack(
             name=_text(values, "track") or "",
             prompt=_text(values, "prompt") or "",
             negative_prompt=_text(values, "negative") or "",
@@ -158,7 +158,7 @@ def build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
     except (TypeError, ValueError) as error:
         raise CueError(f"{origin}: takes is a whole number and gain_db a number; {error}") from error
     return CueSheetRow(
-        wanted=wanted,
+        stem_track=stem_track,
         origin=origin,
         clip_pattern=_text(values, "clip"),
         record_from=_number_text(values, "from"),

@@ -12,7 +12,7 @@ import opentimelineio as otio
 from selva_core.base.media import ImageSequence
 from selva_otio.cues.cue_sheet import SpottedClip
 from selva_otio.errors import ClockError, UnsupportedUrlError
-from selva_otio.picture.image_sequences import find_images
+from selva_otio.picture.image_sequences import find_image_sequence
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.picture.shots import Shot, SkippedItem
 from selva_otio.time.clock import TimelineClock, exact_rate, exact_seconds, format_timecode, sample_index
@@ -46,7 +46,7 @@ class ShotSpotter:
         if extent.duration_s is not None and high_s > extent.duration_s:
             past_s = float(high_s - extent.duration_s)
             warnings.append(f"its source range ends {past_s:.3f} s after its available range")
-        if (fitted.record_start_s * self.clock.rate).denominator != 1:
+        if (fitted.record_start_s * self.clock.frame_rate_hz).denominator != 1:
             warnings.append(OFF_FRAME_WARNING)
         before_s, after_s = self._handles(fitted, extent)
         rate = extent.rate
@@ -71,7 +71,7 @@ class ShotSpotter:
         )
 
     def _find_media(self, clip: otio.schema.Clip) -> tuple[Path, ImageSequence | None]:
-        sequence = find_images(clip, self.base_folder)
+        sequence = find_image_sequence(clip, self.base_folder)
         if sequence is not None:
             return sequence
         return resolve_media_path(clip.media_reference.target_url, self.base_folder), None
@@ -81,7 +81,7 @@ class ShotSpotter:
         if not self.handles_s:
             return Fraction(0), Fraction(0)
         start_s, end_s = extent.file_range(shot)
-        since_midnight_s = self.clock.start_frame / self.clock.rate + shot.record_start_s
+        since_midnight_s = self.clock.start_frame / self.clock.frame_rate_hz + shot.record_start_s
         before_s = min(self.handles_s, since_midnight_s)
         after_s = self.handles_s
         if shot.speed:
@@ -96,7 +96,7 @@ class ShotSpotter:
         return format_timecode(sample_index(media_s * rate, 1), rate, drop_frame=self.clock.drop_frame)
 
     def _whole_frames(self, seconds: Fraction) -> Fraction:
-        return math.floor(seconds * self.clock.rate) / self.clock.rate
+        return math.floor(seconds * self.clock.frame_rate_hz) / self.clock.frame_rate_hz
 
 
 @dataclass(frozen=True, kw_only=True)

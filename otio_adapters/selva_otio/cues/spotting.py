@@ -9,7 +9,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_otio.cues.cue_sheet import Cue, CueNumbering, CueSheet, SpottedClip, StemTrack, check_stem_tracks
+from selva_otio.cues.cue_sheet import Cue, CueBuilder, CueSheet, SpottedClip, StemTrack, check_stem_tracks
 from selva_otio.cues.markers import SELVA_COLOUR, MarkerReader
 from selva_otio.cues.metadata import (
     CLIP_RANK,
@@ -22,7 +22,7 @@ from selva_otio.cues.rules import TRACK_PROMPT, CueRule, CueRuleIndex, choose_ru
 from selva_otio.cues.sheet_files import CueSheetRow
 from selva_otio.cues.shot_spotting import ShotSpotter
 from selva_otio.errors import CueError, NothingToSpotError
-from selva_otio.picture.shots import Picture, Shot, ShotsByTime, SkippedItem
+from selva_otio.picture.shots import Picture, Shot, ShotIndex, SkippedItem
 from selva_otio.picture.visible_shots import iter_picture_tracks, resolve_picture
 from selva_otio.time.clock import TimelineClock, build_timeline_clock
 
@@ -95,7 +95,7 @@ class _Spotter:
         self._timeline = timeline
         self._picture_tracks = picture_tracks
         self._picture = picture
-        self._shots = ShotsByTime(picture.shots)
+        self._shots = ShotIndex(picture.shots)
         self._options = options
         self._shot_spotter = shot_spotter
         self._clock = shot_spotter.clock
@@ -109,12 +109,12 @@ class _Spotter:
 
     def spot(self, tracks: Sequence[StemTrack], rows: Iterable[CueSheetRow]) -> CueSheet:
         rules = [
-            *(CueRule(source=TRACK_PROMPT, wanted=track, origin="track prompt") for track in tracks),
+            *(CueRule(source=TRACK_PROMPT, stem_track=track, origin="track prompt") for track in tracks),
             *(row.to_rule(self._clock) for row in rows),
             *self._timeline_rules(),
         ]
-        unseen = list(self._picture.unseen)
-        numbering = CueNumbering()
+        skipped = list(self._picture.skipped)
+        numbering = CueBuilder()
         cues: list[Cue] = []
         num_pictures = 0
         asked = bool(rules)
@@ -126,17 +126,17 @@ class _Spotter:
             asked = asked or bool(own_rules)
             spotted = self._shot_spotter.spot(shot)
             if isinstance(spotted, SkippedItem):
-                unseen.append(spotted)
+                skipped.append(spotted)
                 continue
             num_pictures += 1
             shot_rules = [*book.find(shot, spotted.media_path), *own_rules]
             cues.extend(self._spot_cues(shot, spotted, shot_rules, numbering))
-        self._check_found(asked=asked, num_pictures=num_pictures, cues=cues, unseen=unseen)
+        self._check_found(asked=asked, num_pictures=num_pictures, cues=cues, skipped=skipped)
         return CueSheet(
             clock=self._clock,
             tracks=tuple(self._track_names.values()),
             cues=tuple(cues),
-            unseen=tuple(sorted((_judge(item, rules) for item in unseen), key=_record_start_s)),
+            skipped=tuple(sorted((_judge(item, rules) for item in skipped), key=_record_start_s)),
             warnings=tuple(self._warnings(rules)),
         )
 
@@ -161,22 +161,22 @@ class _Spotter:
     def _name_tracks(self, rules: Iterable[CueRule]) -> None:
         """Tracks in the order they are met, spelt as at first; case does not tell them apart."""
         for rule in rules:
-            self._track_names.setdefault(rule.wanted.name.casefold(), rule.wanted.name)
+            self._track_names.setdefault(rule.stem_track.name.casefold(), rule.stem_track.name)
 
     def _spot_cues(
-        self, shot: Shot, whole: SpottedClip, rules: Sequence[CueRule], numbering: CueNumbering
+        self, shot: Shot, whole: SpottedClip, rules: Sequence[CueRule], numbering: CueBuilder
     ) -> Iterator[Cue]:
         for spoken in choose_rules(shot, whole.media_path, rules):
             rule = spoken.rule
             self._used_rules.add(id(rule))
-            wanted = replace(rule.wanted, name=self._track_names[rule.wanted.name.casefold()])
+            stem_track = replace(rule.stem_track, name=self._track_names[rule.stem_track.name.casefold()])
             is_whole = (spoken.start_s, spoken.end_s) == (shot.record_start_s, shot.record_end_s)
             clip = whole if is_whole else self._shot_spotter.spot(shot.trim(spoken.start_s, spoken.end_s))
             if isinstance(clip, SpottedClip):
-                yield numbering.build_cue(clip, wanted, rule.source)
+                yield numbering.build_cue(clip, stem_track, rule.source)
 
     def _check_found(
-        self, *, asked: bool, num_pictures: int, cues: Sequence[Cue], unseen: Sequence[SkippedItem]
+        self, *, asked: bool, num_pictures: int, cues: Sequence[Cue], skipped: Sequence[SkippedItem]
     ) -> None:
         if not asked:
             raise CueError(
@@ -184,13 +184,13 @@ class _Spotter:
                 "or set markers that read 'Dog: small dog barking'"
             )
         if not num_pictures:
-            raise NothingToSpotError(_explain_nothing(self._timeline, unseen))
+            raise NothingToSpotError(_explain_nothing(self._timeline, skipped))
         if not cues:
             raise CueError("no cue lies on a clip with picture; look at clip names and times of the cues")
 
     def _warnings(self, rules: Sequence[CueRule]) -> Iterator[str]:
         yield from (
-            f"{rule.origin}: nothing on {rule.wanted.name!r} comes of it"
+            f"{rule.origin}: nothing on {rule.stem_track.name!r} comes of it"
             for rule in rules
             if id(rule) not in self._used_rules and rule.source != TRACK_PROMPT
         )
@@ -242,9 +242,9 @@ def _record_start_s(item: SkippedItem) -> Fraction:
     return item.record_start_s
 
 
-def _explain_nothing(timeline: otio.schema.Timeline, unseen: Sequence[SkippedItem]) -> str:
-    if not unseen:
+def _explain_nothing(timeline: otio.schema.Timeline, skipped: Sequence[SkippedItem]) -> str:
+    if not skipped:
         return f"timeline {timeline.name!r} has no clip on its video tracks"
-    shown = "; ".join(f"{item.name!r}: {item.reason}" for item in unseen[:5])
-    more = f"; and {len(unseen) - 5} more" if len(unseen) > 5 else ""
+    shown = "; ".join(f"{item.name!r}: {item.reason}" for item in skipped[:5])
+    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
     return f"no clip of timeline {timeline.name!r} has picture to make sound for: {shown}{more}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.placement.stem_tracks import STEM_SCHEMA, TRACK_SCHEMA, read_facts
+from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
 from selva_otio.time.clock import exact_rate, exact_seconds
 
 
@@ -43,7 +43,9 @@ def describe_feature_loss(
 def only_stem_tracks(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
     """What a render adds to a timeline."""
     added = otio.schema.Timeline(name=timeline.name)
-    added.tracks.extend(track.clone() for track in timeline.tracks if read_facts(track, TRACK_SCHEMA))
+    added.tracks.extend(
+        track.clone() for track in timeline.tracks if read_selva_metadata(track, TRACK_SCHEMA)
+    )
     return added
 
 
@@ -51,7 +53,7 @@ def iter_stems(timeline: otio.schema.Timeline) -> Iterator[tuple[otio.schema.Cli
     """The stems on a timeline's audio tracks with what we wrote about them."""
     for track in timeline.audio_tracks():
         for item in track:
-            facts = read_facts(item, STEM_SCHEMA)
+            facts = read_selva_metadata(item, STEM_SCHEMA)
             if isinstance(item, otio.schema.Clip) and facts:
                 yield item, facts
 

@@ -16,10 +16,11 @@ import opentimelineio as otio
 
 from selva_otio.errors import ClockError, UnsupportedUrlError
 from selva_otio.formats.feature_loss import Feature
+from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA
 from selva_otio.picture.media import resolve_media_path
-from selva_otio.picture.visible_shots import item_duration_s, resolve_picture, trimmed_start_s, warp_speed
-from selva_otio.placement.stem_tracks import NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA
+from selva_otio.picture.visible_shots import resolve_picture
 from selva_otio.time.clock import TimelineClock, build_timeline_clock, exact_seconds
+from selva_otio.time.item_times import item_duration_s, trimmed_start_s, warp_speed
 
 _FALLBACK_RATE = Fraction(25)
 
@@ -52,7 +53,7 @@ class FlatClip:
     @property
     def stem_facts(self) -> Mapping[str, Any]:
         """What we wrote about it; empty when it is no stem of ours."""
-        facts = self.clip.metadata.get(NAMESPACE)
+        facts = self.clip.metadata.get(SELVA_NAMESPACE)
         return facts if isinstance(facts, Mapping) and facts.get("schema") == STEM_SCHEMA else {}
 
     @property
@@ -83,7 +84,7 @@ class FlatTrack:
 
     @property
     def is_stem_track(self) -> bool:
-        facts = self.track.metadata.get(NAMESPACE)
+        facts = self.track.metadata.get(SELVA_NAMESPACE)
         return isinstance(facts, Mapping) and facts.get("schema") == TRACK_SCHEMA
 
     @property
@@ -127,7 +128,7 @@ def find_record_clock(timeline: otio.schema.Timeline) -> TimelineClock:
         return build_timeline_clock(timeline, rates_hz)
     except ClockError:
         return TimelineClock(
-            rate=_FALLBACK_RATE, otio_rate_hz=float(_FALLBACK_RATE), start_frame=0, drop_frame=False
+            frame_rate_hz=_FALLBACK_RATE, otio_rate_hz=float(_FALLBACK_RATE), start_frame=0, drop_frame=False
         )
 
 

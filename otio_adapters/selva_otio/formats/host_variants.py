@@ -12,13 +12,13 @@ import opentimelineio as otio
 from selva_otio.formats.feature_loss import iter_stems
 from selva_otio.formats.profiles import PREMIERE, RESOLVE, HostProfile
 from selva_otio.formats.sidecars import iter_takes
-from selva_otio.placement.stem_tracks import (
-    NAMESPACE,
+from selva_otio.metadata import (
+    SELVA_NAMESPACE,
     STEM_SCHEMA,
     TAKE_TRACK_SCHEMA,
     TRACK_SCHEMA,
-    is_our_track,
-    read_facts,
+    is_selva_track,
+    read_selva_metadata,
 )
 
 LABEL_COLOUR = "PURPLE"
@@ -52,7 +52,7 @@ def take_track_name(name: str, take: int) -> str:
 def _spread_takes(timeline: otio.schema.Timeline) -> None:
     """Each take that does not sound goes to a track of its own below, as a disabled clip at the same place."""
     for track in list(timeline.audio_tracks()):
-        if not read_facts(track, TRACK_SCHEMA):
+        if not read_selva_metadata(track, TRACK_SCHEMA):
             continue
         index = next(number for number, child in enumerate(timeline.tracks) if child is track)
         for number, extra in enumerate(_build_take_tracks(track), start=1):
@@ -65,7 +65,7 @@ def _build_take_tracks(track: otio.schema.Track) -> list[otio.schema.Track]:
     """A track for each take number that some stem has and does not play, in order."""
     by_take: dict[int, dict[int, str]] = {}
     for position, item in enumerate(track):
-        facts = read_facts(item, STEM_SCHEMA)
+        facts = read_selva_metadata(item, STEM_SCHEMA)
         if isinstance(item, otio.schema.Clip) and facts:
             for take, key in _silent_takes(item, facts):
                 by_take.setdefault(take, {})[position] = key
@@ -84,7 +84,7 @@ def _silent_takes(clip: otio.schema.Clip, facts: Any) -> list[tuple[int, str]]:
 
 def _build_take_track(track: otio.schema.Track, take: int, keys: dict[int, str]) -> otio.schema.Track:
     extra = otio.schema.Track(name=take_track_name(track.name, take), kind=track.kind)
-    extra.metadata[NAMESPACE] = {"schema": TAKE_TRACK_SCHEMA, "track": track.name, "take": take}
+    extra.metadata[SELVA_NAMESPACE] = {"schema": TAKE_TRACK_SCHEMA, "track": track.name, "take": take}
     for position, item in enumerate(track):
         if not isinstance(item, otio.core.Item):
             continue
@@ -122,7 +122,7 @@ def _label_stems(timeline: otio.schema.Timeline) -> None:
 def _speak_resolve(timeline: otio.schema.Timeline) -> None:
     """What Resolve takes a track's and a clip's channels from; without it a mono track turns stereo."""
     timeline.metadata.setdefault(RESOLVE, {}).setdefault("Resolve OTIO Meta Version", "1.0")
-    for track in filter(is_our_track, timeline.audio_tracks()):
+    for track in filter(is_selva_track, timeline.audio_tracks()):
         track.metadata[RESOLVE] = {"Audio Type": "Mono", "Locked": False, "SoloOn": False}
         for clip in track.find_clips():
             clip.metadata[RESOLVE] = {"Channels": [{"Source Channel ID": 0, "Source Track ID": 0}]}
@@ -133,7 +133,7 @@ def _speak_premiere(timeline: otio.schema.Timeline) -> None:
     timeline.metadata.setdefault(PREMIERE, {}).setdefault("MetadataVersion", "1.0")
     links = [str(clip.metadata.get(PREMIERE, {}).get("LinkID", "")) for clip in timeline.find_clips()]
     number = max((int(link) for link in links if link.isdecimal()), default=0)
-    for track in filter(is_our_track, timeline.audio_tracks()):
+    for track in filter(is_selva_track, timeline.audio_tracks()):
         track.metadata[PREMIERE] = {"AudioChannels": {"ChannelType": "Mono", "NumberOfChannels": 1}}
         for clip in track.find_clips():
             number += 1

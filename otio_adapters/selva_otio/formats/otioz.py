@@ -22,7 +22,7 @@ from selva_core.base.atomic_write import staged_file
 from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedUrlError
 from selva_otio.formats.otio import MAX_TIMELINE_BYTES, load_otio_file, parse_otio, write_otio_file
 from selva_otio.picture.media import make_folder_absolute, resolve_media_path
-from selva_otio.placement.stem_names import ensure_unique, spell_file_stem
+from selva_otio.placement.stem_names import ensure_unique, sanitize_file_stem
 
 CONTENT_NAME = "content.otio"
 VERSION_NAME = "version.txt"
@@ -110,7 +110,7 @@ def gather_media(
             reference.target_url = source.as_uri()
             continue
         if source not in names:
-            stem = ensure_unique(spell_file_stem(source.stem, max_bytes=120, fallback="media"), taken)
+            stem = ensure_unique(sanitize_file_stem(source.stem, max_bytes=120, fallback="media"), taken)
             taken.add(stem.casefold())
             names[source] = f"{MEDIA_FOLDER}/{stem}{source.suffix.lower()}"
         reference.target_url = names[source]

@@ -18,8 +18,8 @@ import opentimelineio as otio
 from selva_core.base.atomic_write import staged_file
 from selva_otio.errors import TimelineWriteError, UnsupportedUrlError
 from selva_otio.formats.feature_loss import iter_stems
-from selva_otio.picture.media import SOUND_SUFFIXES, file_name_of, resolve_media_path
-from selva_otio.placement.stem_tracks import TRACK_SCHEMA, read_facts
+from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
+from selva_otio.picture.media import SOUND_SUFFIXES, file_name_in_url, resolve_media_path
 
 SCHEMA = "selva.sidecar/1"
 SUFFIX = ".selva.json"
@@ -39,7 +39,10 @@ class KnownStem:
 def write_sidecar(timeline: otio.schema.Timeline, target: Path) -> Path | None:
     """Write what is known of a timeline's stems beside `target`; None when it has none. Raises TimelineWriteError."""
     stems = [
-        {"facts": plain_values(facts), "track": plain_values(read_facts(clip.parent(), TRACK_SCHEMA))}
+        {
+            "facts": plain_values(facts),
+            "track": plain_values(read_selva_metadata(clip.parent(), TRACK_SCHEMA)),
+        }
         for clip, facts in iter_stems(timeline)
     ]
     if not stems:
@@ -71,7 +74,7 @@ def find_known_stems(path: Path, references: Iterable[str], base_folder: Path) -
 
 
 def may_be_stem(url: str) -> bool:
-    return PurePosixPath(file_name_of(url)).suffix in SOUND_SUFFIXES
+    return PurePosixPath(file_name_in_url(url)).suffix in SOUND_SUFFIXES
 
 
 def _newest_first(folders: Iterable[Path]) -> list[Path]:
@@ -100,7 +103,7 @@ def _iter_stems_of(path: Path) -> Iterator[tuple[str, KnownStem]]:
         )
         if isinstance(facts, dict) and isinstance(track, dict):
             for take, url in iter_takes(facts):
-                yield file_name_of(url), KnownStem(facts=facts, take=take, track=track)
+                yield file_name_in_url(url), KnownStem(facts=facts, take=take, track=track)
 
 
 def iter_takes(facts: Mapping[str, Any]) -> Iterator[tuple[int, str]]:

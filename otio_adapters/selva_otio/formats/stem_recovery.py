@@ -18,16 +18,16 @@ import opentimelineio as otio
 
 from selva_otio.formats.host_variants import label_of
 from selva_otio.formats.sidecars import KnownStem, find_known_stems, iter_takes, may_be_stem, plain_values
-from selva_otio.picture.media import file_name_of
-from selva_otio.picture.visible_shots import item_duration_s
-from selva_otio.placement.stem_tracks import (
-    NAMESPACE,
+from selva_otio.metadata import (
+    SELVA_NAMESPACE,
     STEM_SCHEMA,
     TAKE_TRACK_SCHEMA,
     TRACK_SCHEMA,
-    read_facts,
+    read_selva_metadata,
 )
+from selva_otio.picture.media import file_name_in_url
 from selva_otio.time.clock import exact_seconds
+from selva_otio.time.item_times import item_duration_s
 
 _GAIN_TOLERANCE_DB = 0.05
 
@@ -55,7 +55,7 @@ def restore_stems(timeline: otio.schema.Timeline, path: Path, base_folder: Path)
 
     Nothing is done to other items, nor to a timeline that was not written for a host.
     """
-    bare = [clip for clip in _iter_audio_clips(timeline) if not read_facts(clip, STEM_SCHEMA)]
+    bare = [clip for clip in _iter_audio_clips(timeline) if not read_selva_metadata(clip, STEM_SCHEMA)]
     urls = [url for clip in bare if may_be_stem(url := _url_of(clip))]
     known = find_known_stems(path, urls, base_folder) if urls else {}
     known |= _read_own_words(timeline)
@@ -75,24 +75,26 @@ def restore_stems(timeline: otio.schema.Timeline, path: Path, base_folder: Path)
         placed = [found for found in founds if found.sounds]
         for found in placed:
             _restore_stem(found)
-        if placed and not read_facts(track, TRACK_SCHEMA):
-            track.metadata[NAMESPACE] = copy.deepcopy(placed[0].known.track)
+        if placed and not read_selva_metadata(track, TRACK_SCHEMA):
+            track.metadata[SELVA_NAMESPACE] = copy.deepcopy(placed[0].known.track)
 
 
 def _read_own_words(timeline: otio.schema.Timeline) -> dict[str, KnownStem]:
     """What our metadata tells of the stems of a timeline that was written for a host, by file name."""
     stems = [
-        (clip, facts) for clip in _iter_audio_clips(timeline) if (facts := read_facts(clip, STEM_SCHEMA))
+        (clip, facts)
+        for clip in _iter_audio_clips(timeline)
+        if (facts := read_selva_metadata(clip, STEM_SCHEMA))
     ]
-    was_spread = any(read_facts(track, TAKE_TRACK_SCHEMA) for track in timeline.audio_tracks())
+    was_spread = any(read_selva_metadata(track, TAKE_TRACK_SCHEMA) for track in timeline.audio_tracks())
     was_labelled = any(marker.name == label_of(facts) for clip, facts in stems for marker in clip.markers)
     if not was_spread and not was_labelled:
         return {}
     return {
-        file_name_of(url): KnownStem(
+        file_name_in_url(url): KnownStem(
             facts=plain_values(facts),
             take=take,
-            track=plain_values(read_facts(clip.parent(), TRACK_SCHEMA)),
+            track=plain_values(read_selva_metadata(clip.parent(), TRACK_SCHEMA)),
         )
         for clip, facts in stems
         for take, url in iter_takes(facts)
@@ -115,7 +117,7 @@ def _find_stems(track: otio.schema.Track, known: Mapping[str, KnownStem]) -> lis
     for child in track:
         if not isinstance(child, otio.core.Item):
             continue
-        stem = known.get(file_name_of(_url_of(child))) if isinstance(child, otio.schema.Clip) else None
+        stem = known.get(file_name_in_url(_url_of(child))) if isinstance(child, otio.schema.Clip) else None
         if stem is not None:
             found.append(_Found(clip=child, known=stem, start_s=cursor_s))
         cursor_s += item_duration_s(child)
@@ -150,14 +152,16 @@ def _restore_stem(found: _Found) -> None:
     references = {key: old.clone() for key, old in clip.media_references().items()}
     references[clip.active_media_reference_key] = reference
     clip.set_media_references(references, clip.active_media_reference_key)
-    by_name = {file_name_of(old.target_url): old.target_url for old in references.values() if _has_url(old)}
+    by_name = {
+        file_name_in_url(old.target_url): old.target_url for old in references.values() if _has_url(old)
+    }
     facts["takes"] = [
-        {**take, "url": by_name.get(file_name_of(str(take.get("url"))), take.get("url"))}
+        {**take, "url": by_name.get(file_name_in_url(str(take.get("url"))), take.get("url"))}
         for take in facts["takes"]
         if isinstance(take, Mapping)
     ]
     _drop_own_marks(clip, facts)
-    clip.metadata[NAMESPACE] = facts
+    clip.metadata[SELVA_NAMESPACE] = facts
 
 
 def _from_start(clip: otio.schema.Clip) -> tuple[otio.opentime.TimeRange, otio.core.MediaReference]:

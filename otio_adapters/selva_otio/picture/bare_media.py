@@ -27,7 +27,9 @@ def build_media_clock(frame_rate: Fraction | None, start_timecode: str | None) -
         except ClockError:  # a label of another rate says nothing about this file's frames
             start_timecode = None
     drop_frame = can_drop_frames(rate) and (start_timecode is None or ";" in start_timecode)
-    return TimelineClock(rate=rate, otio_rate_hz=float(rate), start_frame=start_frame, drop_frame=drop_frame)
+    return TimelineClock(
+        frame_rate_hz=rate, otio_rate_hz=float(rate), start_frame=start_frame, drop_frame=drop_frame
+    )
 
 
 def build_media_timeline(
@@ -50,7 +52,7 @@ def build_media_timeline(
             f"{path.name} lasts {float(duration_s):.3f} s; a range in it starts before it ends, inside; "
             f"got {float(start_s):.3f} s to {float(end_s):.3f} s"
         )
-    media_start_s = clock.start_frame / clock.rate
+    media_start_s = clock.start_frame / clock.frame_rate_hz
     available_range = clock.time_range(media_start_s, duration_s)
     name = path.name
     reference: otio.core.MediaReference = otio.schema.ExternalReference(

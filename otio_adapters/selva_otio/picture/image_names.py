@@ -60,7 +60,7 @@ def parse_image_name(name: str) -> ImageName | None:
     )
 
 
-def name_in_url(url: str) -> ImageName | None:
+def image_name_in_url(url: str) -> ImageName | None:
     """The sequence that a media URL names; a printf number may stand in it raw, or percent-encoded."""
     last_part = _LAST_PART.search(url)
     raw = last_part[0] if last_part else ""

@@ -12,14 +12,14 @@ import opentimelineio as otio
 
 from selva_core.base.media import ImageSequence
 from selva_otio.errors import ClockError, UnsupportedUrlError
-from selva_otio.picture.image_names import ImageName, name_in_url, parse_image_name
+from selva_otio.picture.image_names import ImageName, image_name_in_url, parse_image_name
 from selva_otio.picture.media import build_media_url, resolve_media_path
 from selva_otio.time.clock import exact_rate, exact_seconds
 
 _LAST_PART = re.compile(r"[^/\\]*$")
 
 
-def find_images(clip: otio.schema.Clip, base_folder: Path) -> tuple[Path, ImageSequence] | None:
+def find_image_sequence(clip: otio.schema.Clip, base_folder: Path) -> tuple[Path, ImageSequence] | None:
     """The pattern and the images of a clip's active media; None where it is no image sequence.
 
     Raises UnsupportedUrlError, ClockError for one that cannot be used.
@@ -85,7 +85,7 @@ def _read_reference(
 
 
 def _read_url(clip: otio.schema.Clip, url: str, base_folder: Path) -> tuple[Path, ImageSequence] | None:
-    name = name_in_url(url)
+    name = image_name_in_url(url)
     if name is None or resolve_media_path(url, base_folder).is_file():
         return None
     timed = clip.media_reference.available_range or clip.source_range

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import opentimelineio as otio
 
 from selva_otio.errors import UnsupportedUrlError
-from selva_otio.picture.image_names import IMAGE_SUFFIXES, name_in_url, parse_image_name
+from selva_otio.picture.image_names import IMAGE_SUFFIXES, image_name_in_url, parse_image_name
 
 # fmt: off
 STILL_SUFFIXES = frozenset((
@@ -60,7 +60,7 @@ def _explain_no_images(suffix: str) -> tuple[str, bool] | None:
 
 
 def _explain_no_moving_picture(target_url: str) -> tuple[str, bool] | None:
-    if name_in_url(target_url) is not None:
+    if image_name_in_url(target_url) is not None:
         return None
     suffix = Path(unquote(target_url)).suffix.lower()
     if suffix in STILL_SUFFIXES:
@@ -70,7 +70,7 @@ def _explain_no_moving_picture(target_url: str) -> tuple[str, bool] | None:
     return None
 
 
-def mark_missing(reason: str) -> otio.schema.MissingReference:
+def build_missing_reference(reason: str) -> otio.schema.MissingReference:
     """A reference to media that was not found, which says why."""
     return otio.schema.MissingReference(metadata={_REASON: reason})
 
@@ -93,7 +93,7 @@ def resolve_media_path(target_url: str, base_folder: Path) -> Path:
     return literal if literal.exists() else decoded
 
 
-def file_name_of(target_url: str) -> str:
+def file_name_in_url(target_url: str) -> str:
     """The file name in a media URL, without case, as stems are compared: it is theirs wherever the file was moved."""
     return PurePosixPath(unquote(target_url).replace("\\", "/")).name.casefold()
 

@@ -89,10 +89,10 @@ class Picture:
     """Shots in record order, and what was left out."""
 
     shots: list[Shot] = field(default_factory=list)
-    unseen: list[SkippedItem] = field(default_factory=list)
+    skipped: list[SkippedItem] = field(default_factory=list)
 
 
-class ShotsByTime:
+class ShotIndex:
     """Finds the shots of a picture that are seen in a stretch of the record clock, without looking at all of them.
 
     shots: in record order; they may overlap, as in a dissolve.
@@ -106,7 +106,7 @@ class ShotsByTime:
     def __iter__(self) -> Iterator[Shot]:
         return iter(self._shots)
 
-    def iter_seen(self, start_s: Fraction | None, end_s: Fraction | None) -> Iterator[Shot]:
+    def iter_overlapping(self, start_s: Fraction | None, end_s: Fraction | None) -> Iterator[Shot]:
         """Those that begin before `end_s` and end after `start_s`; None is the picture's own start or end."""
         first = 0 if start_s is None else bisect_right(self._all_ended_s, start_s)
         stop = len(self._shots) if end_s is None else bisect_left(self._starts_s, end_s)
@@ -114,14 +114,14 @@ class ShotsByTime:
             if start_s is None or shot.record_end_s > start_s:
                 yield shot
 
-    def iter_seen_at(self, moment_s: Fraction) -> Iterator[Shot]:
+    def iter_at(self, moment_s: Fraction) -> Iterator[Shot]:
         """Those on screen at one instant."""
         first = bisect_right(self._all_ended_s, moment_s)
         stop = bisect_right(self._starts_s, moment_s)
         return (shot for shot in self._shots[first:stop] if shot.record_end_s > moment_s)
 
 
-def lay_over(picture: Picture, layer: Picture) -> None:
+def overlay_picture(picture: Picture, layer: Picture) -> None:
     """Put a layer on top: what it shows hides what is below."""
     covers = _merge_ranges([(shot.record_start_s, shot.record_end_s) for shot in layer.shots])
     starts = [start_s for start_s, _ in covers]
@@ -131,7 +131,7 @@ def lay_over(picture: Picture, layer: Picture) -> None:
         pieces = list(_iter_uncovered(shot, covers[first : bisect_left(starts, shot.record_end_s)]))
         below.extend(pieces)
         if not pieces:
-            picture.unseen.append(
+            picture.skipped.append(
                 SkippedItem(
                     name=shot.clip.name,
                     track_name=shot.track_name,
@@ -140,7 +140,7 @@ def lay_over(picture: Picture, layer: Picture) -> None:
                 )
             )
     picture.shots[:] = below + layer.shots
-    picture.unseen.extend(layer.unseen)
+    picture.skipped.extend(layer.skipped)
 
 
 def _merge_ranges(ranges: list[tuple[Fraction, Fraction]]) -> list[tuple[Fraction, Fraction]]:

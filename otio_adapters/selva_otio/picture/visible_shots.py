@@ -14,11 +14,11 @@ import opentimelineio as otio
 
 from selva_otio.errors import ClockError, TimelineReadError
 from selva_otio.picture.media import explain_no_picture
-from selva_otio.picture.shots import Picture, Shot, SkippedItem, lay_over
+from selva_otio.picture.shots import Picture, Shot, SkippedItem, overlay_picture
 from selva_otio.time.clock import exact_seconds
+from selva_otio.time.item_times import describe_item, item_duration_s, trimmed_start_s, warp_speed
 
 MAX_NESTING = 32
-MAX_SPEED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,63 +118,14 @@ def resolve_picture(tracks: Iterable[otio.schema.Track]) -> Picture:
         if track.enabled:
             _collect_track(track, view, layer)
         else:
-            layer.unseen.append(_unseen(track, view, Fraction(0), "the track is disabled"))
-        lay_over(picture, layer)
+            layer.skipped.append(_skip(track, view, Fraction(0), "the track is disabled"))
+        overlay_picture(picture, layer)
     picture.shots.sort(key=lambda shot: shot.record_start_s)
-    picture.unseen.sort(key=lambda item: item.record_start_s)
+    picture.skipped.sort(key=lambda item: item.record_start_s)
     return picture
 
 
-def item_duration_s(item: otio.core.Item) -> Fraction:
-    """How long an item lasts in its parent, exact seconds."""
-    if item.source_range is not None:
-        duration_s = _seconds_of(item, item.source_range.duration)
-    elif isinstance(item, otio.schema.Track):
-        duration_s = sum((item_duration_s(child) for child in _items(item)), Fraction(0))
-    elif isinstance(item, otio.schema.Stack):
-        duration_s = max((item_duration_s(child) for child in _items(item)), default=Fraction(0))
-    else:
-        duration_s = _seconds_of(item, _available_range(item).duration)
-    if duration_s < 0:
-        raise TimelineReadError(f"{_label(item)} has a negative duration ({float(duration_s):g} s)")
-    return duration_s
-
-
-def trimmed_start_s(item: otio.core.Item) -> Fraction:
-    """Where an item's used range begins on its own clock, exact seconds."""
-    if item.source_range is not None:
-        return _seconds_of(item, item.source_range.start_time)
-    if isinstance(item, otio.core.Composition):
-        return Fraction(0)
-    return _seconds_of(item, _available_range(item).start_time)
-
-
-def _seconds_of(item: otio.core.Item, moment: otio.opentime.RationalTime) -> Fraction:
-    try:
-        return exact_seconds(moment)
-    except ClockError as error:
-        raise TimelineReadError(f"{_label(item)}: {error.message}") from error
-
-
-def _available_range(item: otio.core.Item) -> otio.opentime.TimeRange:
-    reference = getattr(item, "media_reference", None)
-    if reference is None or reference.available_range is None:
-        raise TimelineReadError(
-            f"{_label(item)} has neither a source range nor an available range, so where the items "
-            "after it lie is not known; write one of them into the timeline"
-        )
-    return reference.available_range
-
-
-def _items(composition: otio.core.Composition) -> Iterator[otio.core.Item]:
-    return (child for child in composition if isinstance(child, otio.core.Item))
-
-
-def _label(item: otio.core.Item) -> str:
-    return f"{item.schema_name().lower()} {item.name!r}"
-
-
-def _unseen(
+def _skip(
     item: otio.core.Item, view: _View, record_start_s: Fraction, reason: str, *, is_fault: bool = False
 ) -> SkippedItem:
     return SkippedItem(
@@ -212,9 +163,9 @@ def _collect_stack(stack: otio.schema.Stack, view: _View, picture: Picture) -> N
             continue
         layer = Picture()
         _collect_item(child, _Place(start_s=Fraction(0), end_s=item_duration_s(child)), view, layer)
-        lay_over(whole, layer)
+        overlay_picture(whole, layer)
     picture.shots.extend(whole.shots)
-    picture.unseen.extend(whole.unseen)
+    picture.skipped.extend(whole.skipped)
 
 
 def _collect_item(item: otio.core.Item, place: _Place, parent: _View, picture: Picture) -> None:
@@ -223,14 +174,14 @@ def _collect_item(item: otio.core.Item, place: _Place, parent: _View, picture: P
     if isinstance(item, otio.schema.Gap) or seen is None:
         return
     if not item.enabled:
-        picture.unseen.append(_unseen(item, parent, seen[0], "disabled"))
+        picture.skipped.append(_skip(item, parent, seen[0], "disabled"))
         return
     if parent.depth >= MAX_NESTING:
-        raise TimelineReadError(f"{_label(item)} is nested more than {MAX_NESTING} levels deep")
+        raise TimelineReadError(f"{describe_item(item)} is nested more than {MAX_NESTING} levels deep")
     try:
         warp = warp_speed(item)
     except ClockError as error:
-        picture.unseen.append(_unseen(item, parent, seen[0], error.message, is_fault=True))
+        picture.skipped.append(_skip(item, parent, seen[0], error.message, is_fault=True))
         return
     start_s = trimmed_start_s(item)
     if warp < 0:  # a reversed item plays its used range from the end
@@ -257,7 +208,7 @@ def _collect_clip(
     problem = explain_no_picture(clip)
     if problem is not None:
         reason, is_fault = problem
-        picture.unseen.append(_unseen(clip, view, view.record_start_s, reason, is_fault=is_fault))
+        picture.skipped.append(_skip(clip, view, view.record_start_s, reason, is_fault=is_fault))
         return
     seen = view.record_start_s, view.record_end_s
     cut = parent.record_range(place.start_s, place.end_s) or seen
@@ -277,17 +228,3 @@ def _collect_clip(
             fade_out_s=fade_out_s,
         )
     )
-
-
-def warp_speed(item: otio.core.Item) -> Fraction:
-    """The product of an item's linear time warps. Raises ClockError for time effects we cannot follow."""
-    speed = Fraction(1)
-    for effect in item.effects:
-        if isinstance(effect, otio.schema.LinearTimeWarp):  # a freeze frame is one, with scalar 0
-            scalar = float(effect.time_scalar)
-            if not abs(scalar) <= MAX_SPEED:
-                raise ClockError(f"a speed of {scalar:g}; at most {MAX_SPEED} is followed")
-            speed *= Fraction(scalar).limit_denominator(100_000)
-        elif isinstance(effect, otio.schema.TimeEffect):
-            raise ClockError("a speed ramp; bake it to media first")
-    return speed

@@ -16,19 +16,10 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.cues.cue_sheet import Cue, CueSheet, SpottedClip
+from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TAKE_SCHEMA, TRACK_SCHEMA
 from selva_otio.picture.media import build_media_url
-from selva_otio.placement.stem_tracks import (
-    NAMESPACE,
-    STEM_SCHEMA,
-    TRACK_SCHEMA,
-    PlacedItem,
-    StemSubtrack,
-    read_lanes,
-    split_items,
-)
+from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack, read_subtracks, split_items
 from selva_otio.time.clock import TimelineClock, sample_index
-
-TAKE_SCHEMA = "selva.take/1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +34,7 @@ class StemSpan:
     start_s: Fraction
     duration_s: Fraction
     offset_s: Fraction
-    frames_s: Fraction
+    file_duration_s: Fraction
     start_sample: int
     offset_samples: int
     num_samples: int
@@ -51,7 +42,7 @@ class StemSpan:
 
 @dataclass(frozen=True, kw_only=True)
 class Stem:
-    """One take of a cue as a file. `facts` are what made it (model, key, ...), kept in the timeline."""
+    """One take of a cue as a file. `provenance`: what made it (model, key, ...), kept in the timeline."""
 
     cue: str
     take: int
@@ -59,38 +50,38 @@ class Stem:
     file: Path
     sample_rate_hz: int
     num_samples: int
-    facts: tuple[tuple[str, str | int | float], ...] = ()
+    provenance: tuple[tuple[str, str | int | float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
-    """A timeline with its stems. `kept`: cues whose stem an editor has changed, so that the new one has no
+class PlacementResult:
+    """A timeline with its stems. `edited_cues`: cues whose stem an editor has changed, so that the new one has no
     place."""
 
     timeline: otio.schema.Timeline
-    kept: tuple[Cue, ...] = ()
+    edited_cues: tuple[Cue, ...] = ()
 
 
 def measure_span(clip: SpottedClip, clock: TimelineClock, sample_rate_hz: int) -> StemSpan:
     """The span of all stems of a clip: sample indices once, from rational record time; lengths are
     differences."""
-    frames_s = clock.cover_frames(clip.sound_duration_s)
+    file_duration_s = clock.cover_frames(clip.sound_duration_s)
     start_sample = sample_index(clip.record_start_s, sample_rate_hz)
     first_sample = sample_index(clip.sound_start_s, sample_rate_hz)
     return StemSpan(
         start_s=clip.record_start_s,
         duration_s=clip.duration_s,
         offset_s=clip.handle_before_s,
-        frames_s=frames_s,
+        file_duration_s=file_duration_s,
         start_sample=start_sample,
         offset_samples=start_sample - first_sample,
-        num_samples=sample_index(clip.sound_start_s + frames_s, sample_rate_hz) - first_sample,
+        num_samples=sample_index(clip.sound_start_s + file_duration_s, sample_rate_hz) - first_sample,
     )
 
 
 def place_stems(
     timeline: otio.schema.Timeline, sheet: CueSheet, stems: Iterable[Stem], *, active_take: int = 1
-) -> Placed:
+) -> PlacementResult:
     """A clone of the timeline with the stems of each prompt on their own named audio track.
 
     Cues without stems leave their place as it is. Where cues of one track overlap, the later goes to a second
@@ -101,10 +92,10 @@ def place_stems(
     by_cue: dict[str, list[Stem]] = {}
     for stem in stems:
         by_cue.setdefault(stem.cue, []).append(stem)
-    kept: list[Cue] = []
+    edited_cues: list[Cue] = []
     for name in sheet.tracks:
         cues = [cue for cue in sheet.cues if cue.track.casefold() == name.casefold()]
-        lanes = read_lanes(placed, name)
+        lanes = read_subtracks(placed, name)
         if not lanes and not any(cue.id in by_cue for cue in cues):
             continue
         made = [cue for cue in cues if cue.id in by_cue]
@@ -112,11 +103,11 @@ def place_stems(
         layer = _StemLayer(placed, name, lanes, sheet.clock, unmade=unmade)
         for cue in made:
             if cue.id in layer.taken:
-                kept.append(cue)
+                edited_cues.append(cue)
             else:
                 layer.put(cue, _build_item(cue, by_cue[cue.id], sheet.clock, active_take))
         layer.write(prompts=list(dict.fromkeys(cue.prompt for cue in cues)))
-    return Placed(timeline=placed, kept=tuple(kept))
+    return PlacementResult(timeline=placed, edited_cues=tuple(edited_cues))
 
 
 class _StemLayer:
@@ -158,7 +149,7 @@ class _StemLayer:
     def write(self, *, prompts: list[str]) -> None:
         for number, lane in enumerate(self._lanes):
             lane.write(self._clock)
-            lane.track.metadata[NAMESPACE] = {
+            lane.track.metadata[SELVA_NAMESPACE] = {
                 "schema": TRACK_SCHEMA,
                 "track": self._name,
                 "prompts": prompts,
@@ -190,7 +181,7 @@ def _build_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, active_ta
         {_reference_key(stem, takes): _build_reference(stem, span, clock) for stem in takes},
         _reference_key(active, takes),
     )
-    item.metadata[NAMESPACE] = {
+    item.metadata[SELVA_NAMESPACE] = {
         "schema": STEM_SCHEMA,
         "cue": cue.id,
         "track": cue.track,
@@ -224,10 +215,11 @@ def _reference_key(stem: Stem, takes: Sequence[Stem]) -> str:
 
 def _build_reference(stem: Stem, span: StemSpan, clock: TimelineClock) -> otio.schema.ExternalReference:
     reference = otio.schema.ExternalReference(
-        target_url=build_media_url(stem.file), available_range=clock.time_range(Fraction(0), span.frames_s)
+        target_url=build_media_url(stem.file),
+        available_range=clock.time_range(Fraction(0), span.file_duration_s),
     )
     reference.name = stem.file.stem
-    reference.metadata[NAMESPACE] = {"schema": TAKE_SCHEMA, **_describe_take(stem)}
+    reference.metadata[SELVA_NAMESPACE] = {"schema": TAKE_SCHEMA, **_describe_take(stem)}
     return reference
 
 
@@ -238,7 +230,7 @@ def _describe_take(stem: Stem) -> dict[str, Any]:
         "url": build_media_url(stem.file),
         "sample_rate_hz": stem.sample_rate_hz,
         "num_samples": stem.num_samples,
-        **dict(stem.facts),
+        **dict(stem.provenance),
     }
 
 

@@ -52,7 +52,7 @@ def fold_name(text: str, *, max_chars: int, fallback: str) -> str:
     return f"{folded}-x" if _WINDOWS_RESERVED.fullmatch(folded) else folded
 
 
-def spell_block(text: str, *, max_bytes: int, fallback: str) -> str:
+def sanitize_block(text: str, *, max_bytes: int, fallback: str) -> str:
     """One block of a name: letters and digits of any script and single hyphens, in NFC, cut at whole letters.
 
     max_bytes counts UTF-8, as file systems do.
@@ -64,9 +64,9 @@ def spell_block(text: str, *, max_bytes: int, fallback: str) -> str:
     return block.strip("-") or fallback
 
 
-def spell_file_stem(text: str, *, max_bytes: int, fallback: str) -> str:
+def sanitize_file_stem(text: str, *, max_bytes: int, fallback: str) -> str:
     """Any file's name without its suffix, safe as a stem's name is; the names of stems stay as they are."""
-    blocks = [spell_block(block, max_bytes=max_bytes, fallback="") for block in text.split("_")]
+    blocks = [sanitize_block(block, max_bytes=max_bytes, fallback="") for block in text.split("_")]
     name = "_".join(block for block in blocks if block)
     while len(name.encode("utf-8")) > max_bytes:
         name = name[:-1]
@@ -78,19 +78,19 @@ def build_stem_name(parts: NameParts, naming: str = "timecode") -> str:
     """A name without suffix: "Dog_shot-A_t02_01-00-05-12", or as the Universal Category System has it:
     "ANMLDog_SmallDogBarking_SELVA_cut_shot-A-t02-01-00-05-12".
     """
-    clip = spell_block(_FILE_SUFFIX.sub("", parts.clip), max_bytes=_MAX_CLIP_BYTES, fallback="clip")
+    clip = sanitize_block(_FILE_SUFFIX.sub("", parts.clip), max_bytes=_MAX_CLIP_BYTES, fallback="clip")
     take = f"t{parts.take:02}"
-    timecode = spell_block(parts.timecode, max_bytes=_MAX_TIMECODE_BYTES, fallback="0")
+    timecode = sanitize_block(parts.timecode, max_bytes=_MAX_TIMECODE_BYTES, fallback="0")
     if naming == "ucs":
         blocks = [
             find_cat_id(parts.prompt, track=parts.track),
             _spell_fx_name(parts.prompt, fallback=parts.track),
             UCS_CREATOR_ID,
-            spell_block(parts.timeline, max_bytes=_MAX_UCS_BLOCK_BYTES, fallback=UCS_NO_SOURCE),
-            f"{spell_block(clip, max_bytes=_MAX_UCS_BLOCK_BYTES, fallback='clip')}-{take}-{timecode}",
+            sanitize_block(parts.timeline, max_bytes=_MAX_UCS_BLOCK_BYTES, fallback=UCS_NO_SOURCE),
+            f"{sanitize_block(clip, max_bytes=_MAX_UCS_BLOCK_BYTES, fallback='clip')}-{take}-{timecode}",
         ]
     else:
-        track = spell_block(parts.track, max_bytes=_MAX_TRACK_BYTES, fallback="track")
+        track = sanitize_block(parts.track, max_bytes=_MAX_TRACK_BYTES, fallback="track")
         blocks = [track, clip, take, timecode]
     return "_".join(blocks)
 
@@ -116,7 +116,7 @@ def _spell_letter(letter: str) -> str:
 def _spell_fx_name(prompt: str, *, fallback: str) -> str:
     """The prompt's first words, run together: "SmallDogBarking". UCS wants fewer than 25 characters, and keeps
     hyphens for itself."""
-    words = spell_block(prompt, max_bytes=200, fallback=fallback).split("-")
+    words = sanitize_block(prompt, max_bytes=200, fallback=fallback).split("-")
     name = ""
     for word in words:
         if name and len(name) + len(word) > MAX_FX_NAME_CHARS:

@@ -14,26 +14,10 @@ from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.picture.media import file_name_of
-from selva_otio.picture.visible_shots import item_duration_s, trimmed_start_s
+from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
+from selva_otio.picture.media import file_name_in_url
 from selva_otio.time.clock import TimelineClock
-
-NAMESPACE = "selva"
-TRACK_SCHEMA = "selva.track/1"
-STEM_SCHEMA = "selva.stem/1"
-TAKE_TRACK_SCHEMA = "selva.take-track/1"
-"""Of tracks that hold the silent takes of a stem track, in files whose clips have one media each."""
-
-
-def read_facts(owner: otio.core.SerializableObjectWithMetadata, schema: str) -> Mapping[str, Any]:
-    """What we wrote about a stem (STEM_SCHEMA) or a stem track (TRACK_SCHEMA); empty for anything else."""
-    facts = owner.metadata.get(NAMESPACE)
-    return facts if isinstance(facts, Mapping) and facts.get("schema") == schema else {}
-
-
-def is_our_track(track: otio.schema.Track) -> bool:
-    """Whether it holds stems, or the silent takes of stems."""
-    return bool(read_facts(track, TRACK_SCHEMA) or read_facts(track, TAKE_TRACK_SCHEMA))
+from selva_otio.time.item_times import item_duration_s, trimmed_start_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +31,7 @@ class PlacedItem:
     @property
     def facts(self) -> Mapping[str, Any]:
         """What we wrote about it; empty when it is not a stem of ours."""
-        return read_facts(self.item, STEM_SCHEMA)
+        return read_selva_metadata(self.item, STEM_SCHEMA)
 
     @property
     def cue(self) -> str:
@@ -58,7 +42,7 @@ class PlacedItem:
         facts = self.facts
         if not isinstance(self.item, otio.schema.Clip) or not facts:
             return False
-        half_frame_s = 1 / (2 * clock.rate)
+        half_frame_s = 1 / (2 * clock.frame_rate_hz)
         written = (
             (facts.get("record_start_s"), self.start_s),
             (facts.get("duration_s"), self.end_s - self.start_s),
@@ -74,8 +58,8 @@ class PlacedItem:
             and not self.item.effects
             and not self.item.markers
             and isinstance(reference, otio.schema.ExternalReference)
-            and [file_name_of(str(take.get("url"))) for take in active]
-            == [file_name_of(reference.target_url)]
+            and [file_name_in_url(str(take.get("url"))) for take in active]
+            == [file_name_in_url(reference.target_url)]
         )
 
 
@@ -119,17 +103,17 @@ def _start_s(placed: PlacedItem) -> Fraction:
     return placed.start_s
 
 
-def read_lanes(timeline: otio.schema.Timeline, name: str) -> list[StemSubtrack]:
+def read_subtracks(timeline: otio.schema.Timeline, name: str) -> list[StemSubtrack]:
     """The stem tracks of that name that an earlier render made, in their order; a renamed one is found too."""
     return [_read_lane(track) for track in _iter_stem_tracks(timeline) if _is_named(track, name)]
 
 
 def _iter_stem_tracks(timeline: otio.schema.Timeline) -> Iterator[otio.schema.Track]:
-    yield from (track for track in timeline.tracks if read_facts(track, TRACK_SCHEMA))
+    yield from (track for track in timeline.tracks if read_selva_metadata(track, TRACK_SCHEMA))
 
 
 def _is_named(track: otio.schema.Track, name: str) -> bool:
-    return str(track.metadata[NAMESPACE].get("track", "")).casefold() == name.casefold()
+    return str(track.metadata[SELVA_NAMESPACE].get("track", "")).casefold() == name.casefold()
 
 
 def _read_lane(track: otio.schema.Track) -> StemSubtrack:

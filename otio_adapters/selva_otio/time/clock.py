@@ -154,11 +154,11 @@ def parse_timecode(text: str, rate: Fraction) -> int:
 class TimelineClock:
     """The record clock of one timeline: seconds count from its start, frames are its own.
 
-    rate: exact frames per second. otio_rate_hz: the float the timeline itself uses for that rate, so that
+    frame_rate_hz: exact frames per second. otio_rate_hz: the float the timeline itself uses for that rate, so that
     what we add carries the very same number. start_frame: frames from midnight to the timeline's start.
     """
 
-    rate: Fraction
+    frame_rate_hz: Fraction
     otio_rate_hz: float
     start_frame: int
     drop_frame: bool
@@ -166,12 +166,14 @@ class TimelineClock:
     def timecode(self, record_s: Fraction) -> str:
         """The label of the frame shown at a record time."""
         return format_timecode(
-            self.start_frame + math.floor(record_s * self.rate), self.rate, drop_frame=self.drop_frame
+            self.start_frame + math.floor(record_s * self.frame_rate_hz),
+            self.frame_rate_hz,
+            drop_frame=self.drop_frame,
         )
 
     def parse_record_s(self, text: str) -> Fraction:
         """Record seconds of a timecode label on this timeline."""
-        return (parse_timecode(text, self.rate) - self.start_frame) / self.rate
+        return (parse_timecode(text, self.frame_rate_hz) - self.start_frame) / self.frame_rate_hz
 
     def parse_moment_s(self, text: str) -> Fraction:
         """Record seconds of a timecode label, of a clock time (00:00:12.5), of seconds (12.5) or of a
@@ -187,7 +189,7 @@ class TimelineClock:
 
     def rational_time(self, seconds: Fraction) -> otio.opentime.RationalTime:
         """A `RationalTime` at the timeline's own rate; whole for times on its frame grid."""
-        return otio.opentime.RationalTime(float(seconds * self.rate), self.otio_rate_hz)
+        return otio.opentime.RationalTime(float(seconds * self.frame_rate_hz), self.otio_rate_hz)
 
     def time_range(self, start_s: Fraction, duration_s: Fraction) -> otio.opentime.TimeRange:
         """A `TimeRange` at the timeline's own rate."""
@@ -195,7 +197,7 @@ class TimelineClock:
 
     def cover_frames(self, duration_s: Fraction) -> Fraction:
         """The shortest whole number of frames that lasts at least `duration_s`, in seconds."""
-        return math.ceil(duration_s * self.rate) / self.rate
+        return math.ceil(duration_s * self.frame_rate_hz) / self.frame_rate_hz
 
 
 def build_timeline_clock(timeline: otio.schema.Timeline, item_rates_hz: list[float]) -> TimelineClock:
@@ -222,7 +224,7 @@ def build_timeline_clock(timeline: otio.schema.Timeline, item_rates_hz: list[flo
         start_s = exact_seconds(start)
         start_frame = math.floor(start_s * (start_rate if same_labels else rate) + Fraction(1, 2))
     return TimelineClock(
-        rate=rate,
+        frame_rate_hz=rate,
         otio_rate_hz=otio_rate_hz,
         start_frame=start_frame,
         drop_frame=can_drop_frames(rate) and _labels_drop_frames(timeline, start_frame, rate),

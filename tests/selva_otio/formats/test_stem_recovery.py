@@ -14,7 +14,7 @@ import pytest
 
 from selva_core.base.media import MediaInfo
 from selva_otio import (
-    Placed,
+    PlacementResult,
     Stem,
     StemTrack,
     load_timeline,
@@ -25,14 +25,14 @@ from selva_otio import (
 )
 from selva_otio.errors import UnsupportedFormatError
 from selva_otio.formats.profiles import PROFILES, find_profile
-from selva_otio.placement.stem_tracks import STEM_SCHEMA, TRACK_SCHEMA, read_facts
+from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
 from selva_otio.timelines import check_timeline_target
 from tests.selva_otio.cuts import CutBuilder
 
 DOG = StemTrack(name="Dog", prompt="small dog barking", gain_db=-6.0)
 
 
-def render(timeline: otio.schema.Timeline, folder: Path, run: str, *, takes: int = 2) -> Placed:
+def render(timeline: otio.schema.Timeline, folder: Path, run: str, *, takes: int = 2) -> PlacementResult:
     sheet = spot_timeline(timeline, [DOG], base_folder=folder)
     stems = [
         Stem(
@@ -115,9 +115,11 @@ def test_stems_are_known_again_with_all_their_takes(
     back = load_timeline(way(placed, tmp_path))
     assert sounds(back) == sounds(placed)
     (track,) = back.audio_tracks()
-    assert list(read_facts(track, TRACK_SCHEMA)["prompts"]) == ["small dog barking"]
+    assert list(read_selva_metadata(track, TRACK_SCHEMA)["prompts"]) == ["small dog barking"]
     for ours, theirs in zip(placed.find_clips(), back.find_clips(), strict=True):
-        assert read_facts(theirs, STEM_SCHEMA).get("cue") == read_facts(ours, STEM_SCHEMA).get("cue")
+        assert read_selva_metadata(theirs, STEM_SCHEMA).get("cue") == read_selva_metadata(
+            ours, STEM_SCHEMA
+        ).get("cue")
         assert set(theirs.media_references()) == set(ours.media_references())
         assert not theirs.markers
 
@@ -129,7 +131,7 @@ def test_a_second_render_replaces_only_its_own_stems(
     placed = render(timeline, tmp_path, "one").timeline
     back = load_timeline(way(placed, tmp_path))
     again = render(back, tmp_path, "two")
-    assert again.kept == ()
+    assert again.edited_cues == ()
     assert [name for _, name, _ in sounds(again.timeline)] == ["a-two-1", "b-two-1"]
 
 
@@ -158,7 +160,7 @@ def test_what_an_editor_changed_stays(timeline: otio.schema.Timeline, tmp_path: 
         )
         otio.adapters.write_to_file(read, str(returned))
     again = render(load_timeline(returned), tmp_path, "two")
-    assert [cue.clip.name for cue in again.kept] == ["a"]
+    assert [cue.clip.name for cue in again.edited_cues] == ["a"]
     heard = [(name, length) for track, name, length in sounds(again.timeline) if track == "Dog"]
     assert heard == [("a-one-1", 15), ("b-two-1", 30)]
 
@@ -181,7 +183,7 @@ def test_a_broken_file_beside_it_does_no_harm(
 ) -> None:
     returned = through_xml(render(timeline, tmp_path, "one").timeline, tmp_path)
     returned.with_name(returned.name + ".selva.json").write_text(content)
-    assert read_facts(load_timeline(returned).audio_tracks()[0], TRACK_SCHEMA)
+    assert read_selva_metadata(load_timeline(returned).audio_tracks()[0], TRACK_SCHEMA)
 
 
 def test_a_plain_timeline_needs_no_file_beside_it(timeline: otio.schema.Timeline, tmp_path: Path) -> None:

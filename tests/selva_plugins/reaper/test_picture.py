@@ -119,7 +119,7 @@ NTSC = Fraction(24_000, 1001)
 @pytest.mark.parametrize("rate", [NTSC, Fraction(25), Fraction(30_000, 1001), Fraction(60_000, 1001)])
 def test_position_on_a_frame_is_that_frame(frame: int, rate: Fraction) -> None:
     clock = build_clock(replace(SNAPSHOT, frame_rate_hz=round(float(rate), 3)))
-    assert clock.rate == rate
+    assert clock.frame_rate_hz == rate
     through_a_project_file = float(f"{float(frame / rate):.14g}")
     assert snap_seconds(through_a_project_file, clock, 48_000) == frame / rate
 

@@ -121,7 +121,7 @@ def test_a_speed_ramp_is_refused_by_name(open_host: OpenHost) -> None:
     told["source_end_frame"] = told["source_start_frame"] + 480  # twice what 100 % would play
     sheet = spot_timeline(build_timeline(snapshot).timeline, DOG, base_folder=Path.cwd())
     assert [clip.name for clip in sheet.clips] == ["steady.mov"]
-    assert [(item.name, "speed ramp" in item.reason) for item in sheet.unseen] == [("ramp.mov", True)]
+    assert [(item.name, "speed ramp" in item.reason) for item in sheet.skipped] == [("ramp.mov", True)]
 
 
 @pytest.mark.parametrize("seconds_are", ["true", "nominal"])
@@ -193,7 +193,7 @@ def test_titles_and_generators_are_left_out_by_name(open_host: OpenHost) -> None
     scene.add_clip(None, at=48, frames=24, kind="generator", name="Text+")
     told, sheet = spot(open_host(build("21.1.0"), scene))
     assert [clip.name for clip in sheet.clips] == ["dog.mov"]
-    assert [(item.name, item.is_fault) for item in sheet.unseen] == [("Text+", False)]
+    assert [(item.name, item.is_fault) for item in sheet.skipped] == [("Text+", False)]
     assert told.notes == ()
 
 
@@ -206,7 +206,7 @@ def test_a_transition_lets_both_clips_run_on(version: str, open_host: OpenHost) 
     _, sheet = spot(open_host(build(version), scene))
     spans = [(float(clip.record_start_s * 24), float(clip.record_end_s * 24)) for clip in sheet.clips]
     assert spans == [(0, 54), (42, 96)]
-    assert sheet.unseen == ()
+    assert sheet.skipped == ()
 
 
 def test_a_disabled_clip_and_a_disabled_track_are_not_seen(open_host: OpenHost) -> None:

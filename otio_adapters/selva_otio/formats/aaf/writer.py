@@ -83,7 +83,7 @@ class _Composition:
         self._file.content.mobs.append(composition)
         self._add_timecode(composition)
         for number, track in enumerate(self._layout.picture, start=1):
-            self._add_slot(composition, track, number, "picture", self._clock.rate)
+            self._add_slot(composition, track, number, "picture", self._clock.frame_rate_hz)
         sample_rate_hz = _find_sample_rate(self._layout.sound)
         for number, track in enumerate(self._layout.sound, start=1):
             self._add_slot(composition, track, number, "sound", Fraction(sample_rate_hz))
@@ -91,10 +91,10 @@ class _Composition:
     def _add_timecode(self, mob: Any, *, start_frame: int | None = None) -> Any:
         """A timecode track from the mob's start; the composition's, unless another start is told."""
         clock = self._clock
-        slot = mob.create_timeline_slot(_edit_rate(clock.rate))
+        slot = mob.create_timeline_slot(_edit_rate(clock.frame_rate_hz))
         slot.name = "TC"
         slot["PhysicalTrackNumber"].value = 1
-        timecode = self._file.create.Timecode(nominal_rate(clock.rate), drop=clock.drop_frame)
+        timecode = self._file.create.Timecode(nominal_rate(clock.frame_rate_hz), drop=clock.drop_frame)
         timecode.start = clock.start_frame if start_frame is None else start_frame
         slot.segment = timecode
         return slot

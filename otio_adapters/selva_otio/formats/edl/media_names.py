@@ -13,7 +13,7 @@ from selva_otio.errors import ClockError
 from selva_otio.formats.edl.events import Event
 from selva_otio.formats.media_clocks import start_of_media_s
 from selva_otio.formats.options import ProbeMedia
-from selva_otio.picture.media import SOUND_SUFFIXES, STILL_SUFFIXES, build_media_url, mark_missing
+from selva_otio.picture.media import SOUND_SUFFIXES, STILL_SUFFIXES, build_media_url, build_missing_reference
 from selva_otio.picture.media_search import MAX_DEPTH, MediaFolders
 from selva_otio.time.clock import exact_rate, parse_timecode
 
@@ -38,7 +38,7 @@ class ReelMedia:
     def build_reference(self, used_from_s: Fraction, used_to_s: Fraction) -> otio.core.MediaReference:
         """A reference to the file; to nothing, with the reason, where there is none."""
         if self.path is None:
-            return mark_missing(self.reason)
+            return build_missing_reference(self.reason)
         reference = otio.schema.ExternalReference(target_url=build_media_url(self.path))
         start_s = self.start_s or Fraction(0)
         rate = float(self.frame_rate or 24)

@@ -80,11 +80,11 @@ def _iter_event(
 
 
 def _frame(seconds: Fraction, clock: TimelineClock) -> int:
-    return sample_index(seconds * clock.rate, 1)
+    return sample_index(seconds * clock.frame_rate_hz, 1)
 
 
 def _label(frame: int, clock: TimelineClock) -> str:
-    return format_timecode(frame, clock.rate, drop_frame=clock.drop_frame)
+    return format_timecode(frame, clock.frame_rate_hz, drop_frame=clock.drop_frame)
 
 
 def _one_line(text: str) -> str:

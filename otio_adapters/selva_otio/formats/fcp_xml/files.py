@@ -19,7 +19,7 @@ from selva_otio.formats.fcp_xml.reader import NAMESPACE, build_timeline
 from selva_otio.formats.fcp_xml.writer import DOCTYPE, build_document
 from selva_otio.formats.options import Destination
 from selva_otio.formats.xml import load_xml, write_xml
-from selva_otio.placement.stem_tracks import is_our_track
+from selva_otio.metadata import is_selva_track
 
 _KEPT = "document"
 
@@ -52,7 +52,7 @@ def find_document(timeline: otio.schema.Timeline) -> Document | None:
     document = Document(ET.fromstring(kept), Path(timeline.name or "timeline"))  # noqa: S314 - read within bounds before
     before = build_timeline(document)
     known = {_place(track): track for track in before.tracks}
-    theirs = [track for track in timeline.tracks if not is_our_track(track)]
+    theirs = [track for track in timeline.tracks if not is_selva_track(track)]
     is_same = before.name == timeline.name and all(
         (found := known.get(_place(track))) is not None and track.is_equivalent_to(found) for track in theirs
     )

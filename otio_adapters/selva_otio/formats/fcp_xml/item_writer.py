@@ -16,10 +16,10 @@ import opentimelineio as otio
 from selva_otio.errors import ClockError, UnsupportedUrlError
 from selva_otio.formats.fcp_xml.values import add, add_flag, add_rate, add_timecode, build_path_url
 from selva_otio.formats.wave_headers import WaveHeader, load_wave_header
+from selva_otio.metadata import STEM_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import SOUND_SUFFIXES, resolve_media_path
-from selva_otio.picture.visible_shots import trimmed_start_s, warp_speed
-from selva_otio.placement.stem_tracks import STEM_SCHEMA, read_facts
 from selva_otio.time.clock import TimelineClock, exact_rate, exact_seconds, sample_index
+from selva_otio.time.item_times import trimmed_start_s, warp_speed
 
 _PLAIN_SOUND = WaveHeader(num_channels=1, sample_rate_hz=48_000, bits_per_sample=24)
 _MARKER_COLOURS = {
@@ -68,7 +68,7 @@ class ItemWriter:
 
     def frame(self, seconds: Fraction) -> int:
         """The frame of the sequence nearest to a time."""
-        return sample_index(seconds * self.clock.rate, 1)
+        return sample_index(seconds * self.clock.frame_rate_hz, 1)
 
     def num_channels(self, clip: otio.core.Item) -> int:
         """How many channels a clip's sound has; one where that cannot be seen."""
@@ -103,7 +103,7 @@ class ItemWriter:
             add(source, "trackindex", channel)
         self._write_filters(item, clip, kind)
         for marker in clip.markers:
-            write_marker(item, marker, origin_s, self.clock.rate)
+            write_marker(item, marker, origin_s, self.clock.frame_rate_hz)
         _write_stem_facts(item, clip)
         return item
 
@@ -134,7 +134,7 @@ class ItemWriter:
         if speed not in (0, 1):
             first_s = (low_s if speed > 0 else duration_s - low_s + used_s * speed) / abs(speed)
             whole_s = duration_s / abs(speed)
-        rate = self._rate_for(source, first_s) if speed in (0, 1) else self.clock.rate
+        rate = self._rate_for(source, first_s) if speed in (0, 1) else self.clock.frame_rate_hz
         first = sample_index((first_s - spot.lead_s) * rate, 1)
         last = first + sample_index((spot.lead_s + used_s + spot.tail_s) * rate, 1)
         add(item, "name", source.name)
@@ -151,7 +151,7 @@ class ItemWriter:
 
     def _rate_for(self, source: otio.core.Item, first_s: Fraction) -> Fraction:
         """The rate at which an in-point falls on a frame: the sequence's, or else the media's own."""
-        rate = self.clock.rate
+        rate = self.clock.frame_rate_hz
         available = getattr(getattr(source, "media_reference", None), "available_range", None)
         if (first_s * rate).denominator != 1 and available is not None:
             media_rate = exact_rate(available.duration.rate)
@@ -171,7 +171,7 @@ class ItemWriter:
         self._files[key] = file.get("id", "")
         available = reference.available_range
         name = PurePosixPath(unquote(url).replace("\\", "/")).name or reference.name or clip.name
-        rate = self.clock.rate if available is None else exact_rate(available.duration.rate)
+        rate = self.clock.frame_rate_hz if available is None else exact_rate(available.duration.rate)
         add(file, "name", name)
         if url:
             add(file, "pathurl", build_path_url(url, self.base_folder))
@@ -212,7 +212,7 @@ class ItemWriter:
             _add_parameter(effect, "speed", f"{float(abs(speed) * 100):.10g}", low=-100_000, high=100_000)
             _add_parameter(effect, "reverse", "TRUE" if speed < 0 else "FALSE")
             _add_parameter(effect, "frameblending", "FALSE")
-        gain_db = read_facts(clip, STEM_SCHEMA).get("gain_db") or 0.0
+        gain_db = read_selva_metadata(clip, STEM_SCHEMA).get("gain_db") or 0.0
         if kind == "audio" and gain_db:
             effect = _add_effect(item, "Audio Levels", "audiolevels", "audiolevels", "audio")
             _add_parameter(effect, "level", f"{10 ** (gain_db / 20):.6g}", low=0, high=3.98109)
@@ -233,7 +233,7 @@ def write_marker(parent: ET.Element, marker: otio.schema.Marker, origin_s: Fract
 
 def iter_plain_text(clip: otio.schema.Clip) -> Iterator[tuple[str, str]]:
     """What columns of a bin can show of a stem."""
-    facts = read_facts(clip, STEM_SCHEMA)
+    facts = read_selva_metadata(clip, STEM_SCHEMA)
     if facts:
         yield "description", f"{facts.get('track', '')}: {facts.get('prompt', '')}"
         yield "lognote", f"Selva cue {facts.get('cue', '')}, take {facts.get('active_take', 1)}"

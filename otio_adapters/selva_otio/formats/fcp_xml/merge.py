@@ -14,7 +14,7 @@ from selva_otio.formats.fcp_xml.reader import NAMESPACE
 from selva_otio.formats.fcp_xml.values import add, read_frames
 from selva_otio.formats.fcp_xml.writer import SequenceWriter, add_audio, number_links
 from selva_otio.formats.flat_layout import find_record_clock
-from selva_otio.placement.stem_tracks import is_our_track
+from selva_otio.metadata import is_selva_track
 
 
 def merge_stem_tracks(document: Document, timeline: otio.schema.Timeline, base_folder: Path) -> None:
@@ -38,7 +38,7 @@ def merge_stem_tracks(document: Document, timeline: otio.schema.Timeline, base_f
     for track in timeline.audio_tracks():
         index = (track.metadata.get(NAMESPACE) or {}).get("index")
         elements = [] if index is None else old.pop(index, [])
-        if not is_our_track(track):
+        if not is_selva_track(track):
             position = list(audio).index(elements[-1]) + 1 if elements else position
             continue
         fresh = _write_stem_track(writer, track, elements)

@@ -13,8 +13,9 @@ from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.fcp_xml.item_writer import ItemWriter, Spot, write_marker
 from selva_otio.formats.fcp_xml.values import TICKS_PER_SECOND, add, add_flag, add_rate, add_timecode
 from selva_otio.formats.flat_layout import find_record_clock
-from selva_otio.picture.visible_shots import MAX_NESTING, item_duration_s
+from selva_otio.picture.visible_shots import MAX_NESTING
 from selva_otio.time.clock import exact_seconds
+from selva_otio.time.item_times import item_duration_s
 
 DOCTYPE = "xmeml"
 SAMPLE_RATE_HZ, BIT_DEPTH = 48_000, 24
@@ -43,11 +44,11 @@ class SequenceWriter:
         add(sequence, "name", timeline.name or "Timeline")
         duration_s = max((item_duration_s(track) for track in timeline.tracks), default=Fraction(0))
         add(sequence, "duration", self._items.frame(duration_s))
-        add_rate(sequence, clock.rate)
-        add_timecode(sequence, clock.start_frame, clock.rate, drop_frame=clock.drop_frame)
+        add_rate(sequence, clock.frame_rate_hz)
+        add_timecode(sequence, clock.start_frame, clock.frame_rate_hz, drop_frame=clock.drop_frame)
         self._write_media(sequence, timeline.tracks)
         for marker in timeline.tracks.markers:
-            write_marker(sequence, marker, Fraction(0), clock.rate)
+            write_marker(sequence, marker, Fraction(0), clock.frame_rate_hz)
         number_links(sequence)
 
     def write_track(self, parent: ET.Element, track: otio.schema.Track) -> list[ET.Element]:
@@ -92,7 +93,7 @@ class SequenceWriter:
         sample = add(add(video, "format"), "samplecharacteristics")
         add(sample, "width", width)
         add(sample, "height", height)
-        add_rate(sample, self._items.clock.rate)
+        add_rate(sample, self._items.clock.frame_rate_hz)
         for track in tracks:
             if track.kind == otio.schema.TrackKind.Video:
                 self.write_track(video, track)
@@ -135,7 +136,7 @@ class SequenceWriter:
         add(element, "end", self._items.frame(cut_s + after_s))
         add(element, "alignment", _alignment(before_s, after_s, around))
         add(element, "cutPointTicks", round(before_s * TICKS_PER_SECOND))
-        add_rate(element, self._items.clock.rate)
+        add_rate(element, self._items.clock.frame_rate_hz)
         effect = add(element, "effect")
         is_sound = kind == "audio"
         add(effect, "name", "Cross Fade (+3dB)" if is_sound else transition.name or "Cross Dissolve")
@@ -160,7 +161,7 @@ class SequenceWriter:
         whole_s = max((item_duration_s(child) for child in stack), default=Fraction(0))
         add(sequence, "name", nest.name)
         add(sequence, "duration", self._items.frame(whole_s))
-        add_rate(sequence, self._items.clock.rate)
+        add_rate(sequence, self._items.clock.frame_rate_hz)
         self._write_media(sequence, stack)
         self._depth -= 1
         return item

@@ -17,8 +17,8 @@ from selva_otio.formats.fcpxml.times import format_time
 from selva_otio.formats.flat_layout import FlatClip, FlatTrack, find_media_file
 from selva_otio.formats.reaper.stem_facts import plain_value
 from selva_otio.formats.xml import clean_text
-from selva_otio.picture.visible_shots import trimmed_start_s
 from selva_otio.time.clock import TimelineClock, exact_seconds
+from selva_otio.time.item_times import trimmed_start_s
 
 STEM_KEY = "org.selva-bridge.stem"
 
@@ -119,7 +119,7 @@ class ClipElements:
 
 def build_marker(marker: otio.schema.Marker, local_s: Fraction, clock: TimelineClock) -> ET.Element:
     """A marker element; Final Cut's markers last a frame at least."""
-    length_s = max(exact_seconds(marker.marked_range.duration), 1 / clock.rate)
+    length_s = max(exact_seconds(marker.marked_range.duration), 1 / clock.frame_rate_hz)
     attributes = {"start": format_time(local_s), "duration": format_time(length_s)}
     attributes["value"] = clean_text(marker.name or marker.comment or "Marker")
     if marker.name and marker.comment:

@@ -13,7 +13,7 @@ import opentimelineio as otio
 from selva_otio.errors import ClockError
 from selva_otio.formats.fcpxml.clip_elements import STEM_KEY
 from selva_otio.formats.fcpxml.times import Retiming, follow_time_map, parse_time
-from selva_otio.placement.stem_tracks import STEM_SCHEMA
+from selva_otio.metadata import STEM_SCHEMA
 from selva_otio.time.clock import TimelineClock, exact_rate
 
 _NEARLY_THE_SAME_RATE = Fraction(6, 100)

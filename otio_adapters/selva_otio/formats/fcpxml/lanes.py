@@ -10,9 +10,10 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.errors import ClockError
-from selva_otio.picture.visible_shots import warp_speed
-from selva_otio.placement.stem_tracks import NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA, PlacedItem, StemSubtrack
+from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA
+from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack
 from selva_otio.time.clock import TimelineClock, exact_seconds
+from selva_otio.time.item_times import warp_speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ def _lay_out(items: list[LaneItem], clock: TimelineClock, *, kind: str, name: st
         lane.write(clock)
         if prompts:
             facts = {"schema": TRACK_SCHEMA, "track": name, "prompts": prompts, "lane": number}
-            lane.track.metadata[NAMESPACE] = facts
+            lane.track.metadata[SELVA_NAMESPACE] = facts
     return [lane.track for lane in lanes]
 
 
@@ -133,5 +134,5 @@ def _insert_dissolves(
 
 
 def _stem_facts(item: LaneItem) -> Mapping[str, Any]:
-    facts = item.item.metadata.get(NAMESPACE)
+    facts = item.item.metadata.get(SELVA_NAMESPACE)
     return facts if isinstance(facts, Mapping) and facts.get("schema") == STEM_SCHEMA else {}

@@ -31,7 +31,7 @@ def load_fcpxml(path: Path) -> otio.schema.Timeline:
     rate = _read_rate(sequence, resources, path)
     start_s = parse_time(sequence.get("tcStart", "0s"), what="the start of the project (tcStart)")
     clock = TimelineClock(
-        rate=rate,
+        frame_rate_hz=rate,
         otio_rate_hz=float(rate),
         start_frame=math.floor(start_s * rate + Fraction(1, 2)),
         drop_frame=sequence.get("tcFormat") == "DF",

@@ -20,7 +20,7 @@ from selva_otio.formats.fcpxml.clip_facts import (
 )
 from selva_otio.formats.fcpxml.lanes import CutDissolve, LaneItem, build_tracks
 from selva_otio.formats.fcpxml.times import Retiming, parse_time
-from selva_otio.placement.stem_tracks import NAMESPACE
+from selva_otio.metadata import SELVA_NAMESPACE
 from selva_otio.time.clock import TimelineClock, exact_seconds
 
 Resources = Mapping[str, ET.Element]
@@ -72,7 +72,7 @@ class StorylineReader:
         items: list[LaneItem] = []
         dissolves: list[CutDissolve] = []
         fades: list[tuple[Fraction, Fraction]] = []
-        cursor_s, half_frame_s = start_s, 1 / (2 * self._clock.rate)
+        cursor_s, half_frame_s = start_s, 1 / (2 * self._clock.frame_rate_hz)
         children = [child for child in spine if child.tag in _CLIP_TAGS or child.tag == "transition"]
         base_s = start_s - _find_origin(children, origin_s)
         for child in children:
@@ -156,7 +156,7 @@ class StorylineReader:
         clip = otio.schema.Clip(name=element.get("name", ""), media_reference=self._build_reference(asset))
         facts = read_stem_facts(element)
         if facts:
-            clip.metadata[NAMESPACE] = facts
+            clip.metadata[SELVA_NAMESPACE] = facts
         return clip
 
     def _build_reference(self, asset: ET.Element | None) -> otio.core.MediaReference:
@@ -190,7 +190,7 @@ class StorylineReader:
 
     def _set_takes(self, clip: otio.schema.Clip, assets: list[ET.Element | None]) -> None:
         """The takes under the numbers they were rendered with, else 1, 2, 3 with the active one first."""
-        facts = clip.metadata.get(NAMESPACE) or {}
+        facts = clip.metadata.get(SELVA_NAMESPACE) or {}
         told = [take.get("take") for take in facts.get("takes", ())]
         active = facts.get("active_take")
         numbers = [active, *(number for number in told if number != active)]
@@ -296,7 +296,7 @@ class StorylineReader:
         shift_s: Fraction = Fraction(0),
     ) -> LaneItem:
         """An item with its used range, speed, state and markers. shift_s: from its element's media time to its own."""
-        conform = read_conform(element, self._clock.rate)
+        conform = read_conform(element, self._clock.frame_rate_hz)
         end_s = span.local_start_s + span.duration_s
         played = read_retiming(element, span.local_start_s, end_s)
         retiming = Retiming(

@@ -23,8 +23,8 @@ from selva_otio.formats.flat_layout import FlatClip, FlatTrack, find_media_file,
 from selva_otio.formats.options import Destination
 from selva_otio.formats.xml import clean_text, write_xml
 from selva_otio.picture.media import SOUND_SUFFIXES
-from selva_otio.picture.visible_shots import trimmed_start_s
 from selva_otio.time.clock import exact_seconds
+from selva_otio.time.item_times import trimmed_start_s
 
 VERSION = "1.10"
 NAMESPACE = "fcpxml"
@@ -47,7 +47,7 @@ class _Document:
         self._base_folder = base_folder
         self._media: dict[Path, MediaFile] = {}
         self._clips = ClipElements(clock=self._clock, base_folder=base_folder, media=self._media)
-        self._start_s = self._clock.start_frame / self._clock.rate
+        self._start_s = self._clock.start_frame / self._clock.frame_rate_hz
         known = timeline.metadata.get(NAMESPACE)
         self._known: Mapping[str, Any] = known if isinstance(known, Mapping) else {}
 
@@ -97,7 +97,7 @@ class _Document:
         width, height = known.get("width"), known.get("height")
         size = (width, height) if isinstance(width, int) and isinstance(height, int) else DEFAULT_SIZE
         resources = ET.Element("resources")
-        resources.append(build_format("r1", self._clock.rate, size=size, name=known.get("name")))
+        resources.append(build_format("r1", self._clock.frame_rate_hz, size=size, name=known.get("name")))
         resources.extend(build_asset(media, format_ref="r1") for media in self._media.values())
         return resources
 
@@ -125,7 +125,7 @@ class _Document:
         """The storyline from the start to the end of everything, gaps where nothing is seen."""
         cursor_s = Fraction(0)
         if main is None:
-            yield self._build_gap(cursor_s, max(self._layout.duration_s, 1 / self._clock.rate))
+            yield self._build_gap(cursor_s, max(self._layout.duration_s, 1 / self._clock.frame_rate_hz))
             return
         for piece in main.pieces:
             placed = self._clips.build(piece, main, {"offset": format_time(self._start_s + piece.start_s)})
@@ -136,7 +136,7 @@ class _Document:
             yield placed
             cursor_s = piece.end_s
         if cursor_s < self._layout.duration_s or not cursor_s:
-            yield self._build_gap(cursor_s, max(self._layout.duration_s, 1 / self._clock.rate))
+            yield self._build_gap(cursor_s, max(self._layout.duration_s, 1 / self._clock.frame_rate_hz))
 
     def _build_gap(self, start_s: Fraction, end_s: Fraction) -> PlacedElement:
         attributes = {"name": "Gap", "offset": format_time(self._start_s + start_s), "start": "0s"}

@@ -38,10 +38,10 @@ class MltDocument:
 
     def frames(self, text: str | None, *, what: str) -> int:
         """Whole frames of a time: a count, a clock time (00:00:03.503) or a label (00:00:03:12)."""
-        return parse_frames(text or "0", self.clock.rate, what=what)
+        return parse_frames(text or "0", self.clock.frame_rate_hz, what=what)
 
     def time_range(self, start: Fraction | int, num_frames: Fraction | int) -> otio.opentime.TimeRange:
-        rate = self.clock.rate
+        rate = self.clock.frame_rate_hz
         return self.clock.time_range(Fraction(start) / rate, Fraction(num_frames) / rate)
 
 
@@ -103,7 +103,9 @@ def _build_marker(told: Mapping[str, object], clock: TimelineClock) -> otio.sche
     num_frames = length if isinstance(length, int) and 0 < length < _MAX_FRAMES else 0
     return otio.schema.Marker(
         name=str(told.get("comment", "")),
-        marked_range=clock.time_range(Fraction(int(str(told["pos"]))) / clock.rate, num_frames / clock.rate),
+        marked_range=clock.time_range(
+            Fraction(int(str(told["pos"]))) / clock.frame_rate_hz, num_frames / clock.frame_rate_hz
+        ),
         color="",
     )
 
@@ -121,7 +123,7 @@ def _read_clock(mlt: ET.Element, path: Path) -> TimelineClock:
         raise TimelineReadError(
             f"{path}: a frame rate of {'/'.join(told)!r} makes no sense: {error}"
         ) from error
-    return TimelineClock(rate=rate, otio_rate_hz=float(rate), start_frame=0, drop_frame=False)
+    return TimelineClock(frame_rate_hz=rate, otio_rate_hz=float(rate), start_frame=0, drop_frame=False)
 
 
 def _find_root(mlt: ET.Element, parts: Mapping[str, ET.Element], path: Path) -> ET.Element:

@@ -64,7 +64,7 @@ class _Document:
 
     def _frame(self, seconds: Fraction) -> int:
         """The nearest frame of the profile."""
-        return math.floor(seconds * self._clock.rate + Fraction(1, 2))
+        return math.floor(seconds * self._clock.frame_rate_hz + Fraction(1, 2))
 
     def _build_playlist(self, name: str, track: FlatTrack) -> ET.Element:
         playlist = ET.Element("playlist", {"id": name})
@@ -148,8 +148,8 @@ def _build_profile(clock: TimelineClock) -> ET.Element:
         "sample_aspect_den": "1",
         "display_aspect_num": "16",
         "display_aspect_den": "9",
-        "frame_rate_num": str(clock.rate.numerator),
-        "frame_rate_den": str(clock.rate.denominator),
+        "frame_rate_num": str(clock.frame_rate_hz.numerator),
+        "frame_rate_den": str(clock.frame_rate_hz.denominator),
         "colorspace": "709",
     }
     return ET.Element("profile", attributes)

@@ -19,8 +19,7 @@ from selva_otio.formats.reaper.stem_facts import build_fact_marks
 from selva_otio.formats.reaper.stem_sound import stem_fade_s, stem_volume
 from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token
 from selva_otio.formats.reaper.track_items import PlacedClip
-from selva_otio.placement.stem_tracks import NAMESPACE as SELVA
-from selva_otio.placement.stem_tracks import STEM_SCHEMA
+from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA
 from selva_otio.time.clock import exact_seconds
 
 _REVERSED_SECTION = 2
@@ -56,7 +55,7 @@ class ItemWriter:
         """The lines of an ITEM chunk, indented from zero, without line ends. Raises UnsupportedUrlError."""
         child = placed.child
         known = _known(child)
-        ours = child.metadata.get(SELVA)
+        ours = child.metadata.get(SELVA_NAMESPACE)
         facts = ours if isinstance(ours, Mapping) and ours.get("schema") == STEM_SCHEMA else {}
         name = facts.get("cue") or f"{child.name}\n{placed.start_s}"
         identity = f"{track_identity}\n{name}"

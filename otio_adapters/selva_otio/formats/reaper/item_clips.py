@@ -22,7 +22,7 @@ from selva_otio.formats.reaper.project_time import ProjectClock
 from selva_otio.formats.reaper.stem_facts import read_facts
 from selva_otio.formats.reaper.stem_sound import describe_changes
 from selva_otio.formats.reaper.tokens import format_decimal, parse_flags
-from selva_otio.placement.stem_tracks import NAMESPACE as SELVA
+from selva_otio.metadata import SELVA_NAMESPACE
 
 UNRESOLVED_TAKE = "unresolved"
 """The key of the stand-in for a take whose place in its media cannot be known."""
@@ -133,7 +133,7 @@ class ItemReader:
             for reference in references
             if isinstance(reference, otio.schema.ExternalReference)
         }
-        clip.metadata[SELVA] = _follow_moved_files(facts, urls)
+        clip.metadata[SELVA_NAMESPACE] = _follow_moved_files(facts, urls)
         changes = describe_changes(item, facts)
         if changes:
             clip.effects.append(

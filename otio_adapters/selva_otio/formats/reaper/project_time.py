@@ -52,7 +52,7 @@ class ProjectClock:
         reach = _DUST_S
         if len(decimals) >= _FEWEST_DECIMALS_OF_A_ROUNDING and decimals.isdecimal():
             reach = max(reach, Fraction(1, 2 * 10 ** len(decimals)))
-        for rate in (self.record.rate, Fraction(self.sample_rate_hz)):
+        for rate in (self.record.frame_rate_hz, Fraction(self.sample_rate_hz)):
             on_grid = round(seconds * rate) / rate
             if abs(on_grid - seconds) <= reach:
                 return on_grid
@@ -74,7 +74,7 @@ def read_project_clock(
         else Fraction(0)
     )
     record = TimelineClock(
-        rate=rate,
+        frame_rate_hz=rate,
         otio_rate_hz=float(rate),
         start_frame=math.floor(offset_s * rate + Fraction(1, 2)),
         drop_frame=drop_frame,

@@ -21,8 +21,7 @@ from selva_otio.formats.reaper.project_markers import NAMESPACE, read_markers
 from selva_otio.formats.reaper.project_time import ProjectClock, read_project_clock
 from selva_otio.formats.reaper.stem_facts import FOLDER_MARK, TRACK_MARK, read_facts
 from selva_otio.formats.reaper.tokens import parse_flags
-from selva_otio.placement.stem_tracks import NAMESPACE as SELVA
-from selva_otio.placement.stem_tracks import TRACK_SCHEMA
+from selva_otio.metadata import SELVA_NAMESPACE, TRACK_SCHEMA
 from selva_otio.time.clock import exact_seconds
 
 SCHEMA = "reaper.project/1"
@@ -58,7 +57,7 @@ def build_timeline(project: ProjectText, *, name: str, folder: Path | None) -> o
     Raises TimelineReadError.
     """
     clock = read_clock(project)
-    start_s = clock.record.start_frame / clock.record.rate
+    start_s = clock.record.start_frame / clock.record.frame_rate_hz
     timeline = otio.schema.Timeline(name=name, global_start_time=clock.record.rational_time(start_s))
     timeline.metadata[NAMESPACE] = _describe_project(project.root, clock)
     timeline.tracks.markers.extend(read_markers(project.root, clock))
@@ -85,7 +84,7 @@ def _describe_project(root: Chunk, clock: ProjectClock) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "version": arguments[1] if len(arguments) > 1 else "",
-        "frame_rate": [clock.record.rate.numerator, clock.record.rate.denominator],
+        "frame_rate": [clock.record.frame_rate_hz.numerator, clock.record.frame_rate_hz.denominator],
         "drop_frame": clock.record.drop_frame,
         "start_offset_s": offset[0] if offset else "0",
         "sample_rate_hz": clock.sample_rate_hz,
@@ -157,7 +156,7 @@ def _build_track(
     marks = read_extension(chunk)
     if marks.get(TRACK_MARK):
         ours = read_facts(marks)
-        track.metadata[SELVA] = ours or {
+        track.metadata[SELVA_NAMESPACE] = ours or {
             "schema": TRACK_SCHEMA,
             "track": marks[TRACK_MARK],
             "prompts": [],

@@ -41,7 +41,7 @@ from selva_otio.formats.reaper.track_chunks import (
     stem_track_facts,
 )
 from selva_otio.formats.reaper.track_items import iter_placed_clips
-from selva_otio.placement.stem_tracks import NAMESPACE as SELVA
+from selva_otio.metadata import SELVA_NAMESPACE
 from selva_otio.placement.stem_tracks import PlacedItem
 
 
@@ -317,7 +317,7 @@ def _cue(extension: Mapping[str, str]) -> str:
 
 
 def _child_cue(child: otio.core.Item) -> str:
-    facts = child.metadata.get(SELVA)
+    facts = child.metadata.get(SELVA_NAMESPACE)
     return str(facts.get("cue", "")) if isinstance(facts, Mapping) else ""
 
 

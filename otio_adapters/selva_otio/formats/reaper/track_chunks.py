@@ -16,8 +16,7 @@ from selva_otio.formats.reaper.stem_facts import (
 )
 from selva_otio.formats.reaper.tokens import quote_token
 from selva_otio.formats.reaper.track_items import iter_placed_clips
-from selva_otio.placement.stem_tracks import NAMESPACE as SELVA
-from selva_otio.placement.stem_tracks import TRACK_SCHEMA
+from selva_otio.metadata import SELVA_NAMESPACE, TRACK_SCHEMA
 
 FOLDER_NAME = "Selva"
 INDENT = "  "
@@ -25,7 +24,7 @@ INDENT = "  "
 
 def stem_track_facts(track: otio.core.Composable) -> Mapping[str, Any]:
     """What we noted about a stem track; empty for other tracks."""
-    facts = track.metadata.get(SELVA)
+    facts = track.metadata.get(SELVA_NAMESPACE)
     is_stem_track = (
         isinstance(track, otio.schema.Track)
         and isinstance(facts, Mapping)

@@ -21,8 +21,8 @@ from selva_otio.formats.reaper.track_chunks import (
     known_track,
     stem_track_facts,
 )
-from selva_otio.picture.visible_shots import trimmed_start_s
 from selva_otio.time.clock import TimelineClock, build_timeline_clock
+from selva_otio.time.item_times import trimmed_start_s
 
 FALLBACK_RATE = Fraction(25)
 
@@ -41,8 +41,8 @@ def build_project(timeline: otio.schema.Timeline, *, folder: Path | None) -> str
     plain = [group for group in groups if not _is_new_stem_track(group[0])]
     stems = [group[0] for group in groups if _is_new_stem_track(group[0])]
     body = [
-        f"PROJOFFS {format_decimal(clock.start_frame / clock.rate)} 0 0",
-        format_time_mode(clock.rate, drop_frame=clock.drop_frame),
+        f"PROJOFFS {format_decimal(clock.start_frame / clock.frame_rate_hz)} 0 0",
+        format_time_mode(clock.frame_rate_hz, drop_frame=clock.drop_frame),
         f"SAMPLERATE {rate_hz if isinstance(rate_hz, int) else DEFAULT_SAMPLE_RATE_HZ} 0 0",
         "TEMPO 120 4 4",
         *iter_marker_lines(timeline.tracks.markers, origin_s),
@@ -61,7 +61,7 @@ def _find_clock(timeline: otio.schema.Timeline) -> TimelineClock:
         return build_timeline_clock(timeline, rates_hz)
     except ClockError:  # nothing on it
         return TimelineClock(
-            rate=FALLBACK_RATE, otio_rate_hz=float(FALLBACK_RATE), start_frame=0, drop_frame=False
+            frame_rate_hz=FALLBACK_RATE, otio_rate_hz=float(FALLBACK_RATE), start_frame=0, drop_frame=False
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.cues.cue_sheet import StemTrack, parse_stem_track
-from selva_otio.cues.metadata import NAMESPACE, TIMELINE_RANK, iter_carried_rows, iter_metadata_rules
+from selva_otio.cues.metadata import TIMELINE_RANK, iter_carried_rows, iter_metadata_rules
 from selva_otio.cues.rules import CueRule
 from selva_otio.cues.sheet_files import SHOWN_FIELDS, read_cue_sheet
 from selva_otio.errors import CueError
@@ -30,6 +30,7 @@ from selva_otio.formats.request_bundle.bundle_folder import (
 )
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX, read_zip, unpack_zip, write_zip
 from selva_otio.formats.request_bundle.options import build_options, read_options
+from selva_otio.metadata import SELVA_NAMESPACE
 
 MEDIA_CHOICES = ("linked", "small")
 HostForm = Mapping[str, str | Mapping[str, Any]] | Iterable[str]
@@ -139,9 +140,9 @@ def _hand_over(
 
 def _set_wishes(timeline: otio.schema.Timeline, tracks: HostForm | None, cues: Any) -> None:
     """Put what is to be heard into the timeline's metadata. Raises CueError."""
-    ours: dict[str, Any] = dict(timeline.metadata.get(NAMESPACE, {}))
+    ours: dict[str, Any] = dict(timeline.metadata.get(SELVA_NAMESPACE, {}))
     if tracks is not None:
-        wanted = {rule.wanted.name.casefold(): rule.wanted for rule in _rules_of(timeline)}
+        wanted = {rule.stem_track.name.casefold(): rule.stem_track for rule in _rules_of(timeline)}
         wanted |= {track.name.casefold(): track for track in _read_tracks(tracks)}
         ours["tracks"] = [_track_row(track) for track in wanted.values()]
     if cues is not None:
@@ -149,7 +150,7 @@ def _set_wishes(timeline: otio.schema.Timeline, tracks: HostForm | None, cues: A
         rows = [row for _, row in read_cue_sheet(Path(cues))] if is_file else list(cues)
         ours["cues"] = [_plain_row(row) for row in rows]
     if ours:
-        timeline.metadata[NAMESPACE] = ours
+        timeline.metadata[SELVA_NAMESPACE] = ours
     _rules_of(timeline)
     list(iter_carried_rows(timeline))
 
@@ -175,8 +176,8 @@ def _read_tracks(tracks: HostForm) -> list[StemTrack]:
             {"track": str(name), **({"prompt": value} if isinstance(value, str) else value)}
             for name, value in tracks.items()
         ]
-        carrier.metadata[NAMESPACE] = {"tracks": rows}
-        return [rule.wanted for rule in _rules_of(carrier)]
+        carrier.metadata[SELVA_NAMESPACE] = {"tracks": rows}
+        return [rule.stem_track for rule in _rules_of(carrier)]
     return [parse_stem_track(text) for text in ([tracks] if isinstance(tracks, str) else tracks)]
 
 

@@ -22,13 +22,13 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.cues.cue_sheet import CueSheet
-from selva_otio.cues.metadata import NAMESPACE
 from selva_otio.cues.spotting import spot_timeline
 from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedUrlError
 from selva_otio.formats.otio import load_otio_file, write_otio_file
 from selva_otio.formats.request_bundle.found_stems import has_stems, place_found_stems
 from selva_otio.formats.request_bundle.options import SCHEMA, BundleOptions, bundle_facts, read_options
 from selva_otio.formats.request_bundle.pictures import PICTURES_FOLDER, with_pictures
+from selva_otio.metadata import SELVA_NAMESPACE
 from selva_otio.picture.media import build_media_url, resolve_media_path
 
 SUFFIX = ".selva"
@@ -99,7 +99,7 @@ def write_bundle(
 def forget_ways_to_media(timeline: otio.schema.Timeline) -> None:
     """Take off, in place, what holds only inside a bundle; options and what others added stay."""
     if "media" in bundle_facts(timeline):
-        del timeline.metadata[NAMESPACE]["bundle"]["media"]
+        del timeline.metadata[SELVA_NAMESPACE]["bundle"]["media"]
 
 
 def _is_bundle(target: Path) -> bool:
@@ -132,14 +132,14 @@ def _build_request(
     timeline: otio.schema.Timeline, base_folder: Path, options: BundleOptions
 ) -> otio.schema.Timeline:
     request = timeline.clone()
-    ours: dict[str, Any] = dict(request.metadata.get(NAMESPACE, {}))
+    ours: dict[str, Any] = dict(request.metadata.get(SELVA_NAMESPACE, {}))
     ours["bundle"] = {
         **bundle_facts(request),
         "schema": SCHEMA,
         "options": {**_kept_options(request), **options.to_metadata()},
         "media": _ways_to_media(request, base_folder),
     }
-    request.metadata[NAMESPACE] = ours
+    request.metadata[SELVA_NAMESPACE] = ours
     return request
 
 

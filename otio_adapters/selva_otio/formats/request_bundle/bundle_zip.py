@@ -20,8 +20,8 @@ from selva_otio.errors import TimelineReadError, TimelineWriteError
 from selva_otio.formats.otio import MAX_TIMELINE_BYTES
 from selva_otio.formats.request_bundle.bundle_folder import STEMS_FOLDER, TIMELINE_NAME, Bundle, open_bundle
 from selva_otio.formats.request_bundle.pictures import PICTURES_FOLDER
+from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import build_media_url
-from selva_otio.placement.stem_tracks import NAMESPACE, STEM_SCHEMA, read_facts
 
 ZIP_SUFFIX = ".selvaz"
 MAX_ENTRIES = 100_000
@@ -51,8 +51,8 @@ def read_zip(path: Path) -> otio.schema.Timeline:
             url = getattr(reference, "target_url", None) or ""
             if url.startswith(inside_url):
                 reference.target_url = url[len(inside_url) :]
-                reference.metadata[NAMESPACE]["url"] = reference.target_url
-        for take in read_facts(clip, STEM_SCHEMA).get("takes", ()):
+                reference.metadata[SELVA_NAMESPACE]["url"] = reference.target_url
+        for take in read_selva_metadata(clip, STEM_SCHEMA).get("takes", ()):
             if take["url"].startswith(inside_url):
                 take["url"] = take["url"][len(inside_url) :]
     return timeline

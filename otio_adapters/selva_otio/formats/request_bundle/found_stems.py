@@ -14,14 +14,14 @@ import opentimelineio as otio
 from selva_otio.cues.cue_sheet import Cue, CueSheet
 from selva_otio.formats.request_bundle.options import BundleOptions
 from selva_otio.formats.request_bundle.stem_waves import StemWave, read_stem_wave
-from selva_otio.placement.place_stems import Placed, Stem, measure_span, place_stems
+from selva_otio.placement.place_stems import PlacementResult, Stem, measure_span, place_stems
 
 MAX_FILES = 100_000
 
 
 def place_found_stems(
     timeline: otio.schema.Timeline, sheet: CueSheet, options: BundleOptions, stems_folder: Path
-) -> Placed:
+) -> PlacementResult:
     """A clone of the timeline with the stems that are there, each on its track."""
     return place_stems(timeline, sheet, find_stems(sheet, options, stems_folder))
 
@@ -85,7 +85,7 @@ def _build_stem(wave: StemWave, cue: Cue, take: int) -> Stem:
         file=wave.path,
         sample_rate_hz=wave.sample_rate_hz,
         num_samples=wave.num_samples,
-        facts=(
+        provenance=(
             ("model", facts.get("model", "")),
             ("num_steps", int(facts["num_steps"])),
             ("guidance", float(facts["guidance"])),

@@ -17,9 +17,9 @@ import opentimelineio as otio
 
 from selva_core.base.limits import MAX_TAKES
 from selva_otio.cues.markers import SELVA_COLOUR
-from selva_otio.cues.metadata import NAMESPACE
 from selva_otio.cues.spotting import SpotOptions
 from selva_otio.errors import ClockError, CueError, TimelineReadError
+from selva_otio.metadata import SELVA_NAMESPACE
 from selva_otio.time.clock import parse_seconds
 
 SCHEMA = "selva.bundle/1"
@@ -88,7 +88,7 @@ def bundle_facts(timeline: otio.schema.Timeline) -> Mapping[str, Any]:
     """What a bundle's timeline says of the bundle; empty when it says nothing. Raises TimelineReadError when the bundle is
     of a version we cannot read.
     """
-    ours = timeline.metadata.get(NAMESPACE)
+    ours = timeline.metadata.get(SELVA_NAMESPACE)
     facts = ours.get("bundle") if isinstance(ours, Mapping) else None
     if not isinstance(facts, Mapping):
         return {}

@@ -30,7 +30,7 @@ def with_pictures(sheet: CueSheet, folder: Path) -> CueSheet:
     if not (folder / PICTURES_FOLDER).is_dir():
         return sheet
     stand_ins: Mapping[SpottedClip, SpottedClip] = {
-        clip: replace(clip, stand_in=path)
+        clip: replace(clip, proxy_path=path)
         for clip in sheet.clips
         if not (path := picture_path(clip, folder)).is_symlink() and path.is_file()
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio import Cue, CueSheet, CueSheetRow, SpotOptions, SpottedClip, StemTrack, spot_timeline
-from selva_otio.cues.markers import read_marker
+from selva_otio.cues.markers import parse_marker_cue
 from selva_otio.cues.shot_spotting import OFF_FRAME_WARNING
 from selva_otio.errors import NothingToSpotError
 from selva_otio.picture.shots import Shot
@@ -73,7 +73,7 @@ def spot_spans(built: ReaperTimeline, spans: Sequence[ReaperSpan], wishes: HostF
             problems.append(f"{kind} {span.name!r} has no picture under it")
         rows += [
             CueSheetRow(
-                wanted=sound,
+                stem_track=sound,
                 origin=f"{kind} {span.name!r}",
                 clip_pattern=None,
                 record_from=str(start_s),
@@ -97,11 +97,11 @@ def _read_spans(spans: Sequence[ReaperSpan], negative_prompt: str) -> list[tuple
 
     `negative_prompt` speaks for those that do not say themselves what is not to be heard.
     """
-    read = [(span, read_marker(otio.schema.Marker(name=span.name))) for span in spans]
+    read = [(span, parse_marker_cue(otio.schema.Marker(name=span.name))) for span in spans]
     cues = [(span, cue) for span, cue in read if cue is not None]
     only_named = any(cue.is_named for _, cue in cues)
     return [
-        (span, replace(cue.wanted, negative_prompt=cue.wanted.negative_prompt or negative_prompt))
+        (span, replace(cue.stem_track, negative_prompt=cue.stem_track.negative_prompt or negative_prompt))
         for span, cue in cues
         if cue.is_named or not only_named
     ]
@@ -112,7 +112,7 @@ def _iter_record_ranges(
 ) -> Iterator[tuple[Fraction, Fraction]]:
     """The parts of shots that a span means; slivers shorter than half a frame are float dust."""
     start_s, end_s = built.snap(span.start_s), built.snap(span.end_s)
-    shortest_s = 1 / (2 * built.clock.rate)
+    shortest_s = 1 / (2 * built.clock.frame_rate_hz)
     for shot in shots:
         if not span.is_region:
             if shot.record_start_s - SAME_S <= start_s < shot.record_end_s - SAME_S:
@@ -131,7 +131,7 @@ def _gather(built: ReaperTimeline, sheets: Iterable[CueSheet], problems: Sequenc
     tracks: dict[str, None] = {}
     for sheet in sheets:
         tracks.update(dict.fromkeys(sheet.tracks))
-        notices += [f"{unseen.name}: {unseen.reason}" for unseen in sheet.unseen if unseen.is_fault]
+        notices += [f"{unseen.name}: {unseen.reason}" for unseen in sheet.skipped if unseen.is_fault]
         for cue in sheet.cues:
             cue_id, count = cue.id, 1
             while cue_id in stretches:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selva_otio import CueSheet
-from selva_otio.cues.cue_sheet import CueNumbering
+from selva_otio.cues.cue_sheet import CueBuilder
 from selva_otio.errors import CueError
 from selva_otio.time.clock import TimelineClock
 from selva_plugins.bridge import Prepared
@@ -79,7 +79,7 @@ def _read_stem_item(
         sample_rate_hz=recipe.sample_rate_hz,
         sampling=recipe.sampling,
     )
-    cue = CueNumbering().build_cue(recipe.clip, sound, "")
+    cue = CueBuilder().build_cue(recipe.clip, sound, "")
     sheet = CueSheet(clock=clock, tracks=(sound.name,), cues=(cue,))
     return _StemItem(
         item=item,

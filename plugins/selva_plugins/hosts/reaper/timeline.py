@@ -81,7 +81,7 @@ def build_clock(snapshot: ReaperSnapshot) -> TimelineClock:
     """Record times are REAPER's item positions; the project start offset only moves the labels."""
     rate = exact_rate(snapshot.frame_rate_hz)
     return TimelineClock(
-        rate=rate,
+        frame_rate_hz=rate,
         otio_rate_hz=float(rate),
         start_frame=math.floor(Fraction(snapshot.start_offset_s) * rate + Fraction(1, 2)),
         drop_frame=snapshot.is_drop_frame and can_drop_frames(rate),
@@ -97,7 +97,7 @@ def stem_rate_hz(snapshot: ReaperSnapshot) -> int:
 def snap_seconds(seconds: float, clock: TimelineClock, sample_rate_hz: int) -> Fraction:
     """The instant a double stands for: on the frame grid or else the sample grid where it is within 0.1 µs of it."""
     exact = Fraction(seconds)
-    for rate in (clock.rate, Fraction(sample_rate_hz)):
+    for rate in (clock.frame_rate_hz, Fraction(sample_rate_hz)):
         snapped = round(exact * rate) / rate
         if abs(snapped - exact) < SAME_S:
             return snapped
@@ -211,7 +211,8 @@ def build_timeline(snapshot: ReaperSnapshot, stretches: Sequence[ItemSpan]) -> R
     """Tracks bottom first, as OpenTimelineIO has them: REAPER's upper tracks are on top, muted ones below all others."""
     clock = build_clock(snapshot)
     timeline = otio.schema.Timeline(
-        name=snapshot.project_name, global_start_time=clock.rational_time(clock.start_frame / clock.rate)
+        name=snapshot.project_name,
+        global_start_time=clock.rational_time(clock.start_frame / clock.frame_rate_hz),
     )
     media_rates = _MediaRates(clock)
     lanes: dict[str, Lane] = {}

@@ -23,7 +23,7 @@ import selva_core
 from selva_core.base.limits import DEFAULT_SEED
 from selva_core.engine import SamplingSettings
 from selva_otio import Cue, CueSheet, SpotOptions, SpottedClip, StemTrack, TimelineClock, spot_timeline
-from selva_otio.cues.markers import read_marker
+from selva_otio.cues.markers import parse_marker_cue
 from selva_otio.cues.rules import TRACK_PROMPT, CueRule
 from selva_otio.cues.sheet_files import CueSheetRow, load_cue_sheet
 from selva_otio.placement.stem_names import fold_name
@@ -199,7 +199,7 @@ def spot_request(
 ) -> CueSheet:
     """The cues of a request. Raises TimelineError, NothingToRenderError."""
     clock = TimelineClock(
-        rate=told.rate,
+        frame_rate_hz=told.rate,
         otio_rate_hz=float(told.rate),
         start_frame=told.start_frame,
         drop_frame=told.drop_frame,
@@ -236,7 +236,7 @@ def _has_prompting_markers(told: HostTimeline, options: SpotOptions) -> bool:
     tracks = told.timeline.tracks
     items = (child for child in tracks.find_children() if isinstance(child, otio.core.Item))
     markers = (marker for item in (tracks, *items) for marker in item.markers)
-    return any(read_marker(marker, colour=options.marker_colour) for marker in markers)
+    return any(parse_marker_cue(marker, colour=options.marker_colour) for marker in markers)
 
 
 def _fit_handles(sheet: CueSheet, file_rate: Fraction) -> CueSheet:
@@ -288,7 +288,7 @@ def _find_marks(snapshot: Facts, told: HostTimeline) -> tuple[Fraction, Fraction
 def _mark_sounds(sounds: Sequence[StemTrack], start_s: Fraction, end_s: Fraction) -> list[_MarkedSound]:
     return [
         _MarkedSound(
-            wanted=sound,
+            stem_track=sound,
             origin="typed prompt",
             clip_pattern=None,
             record_from=str(start_s),

@@ -13,7 +13,8 @@ from selva_otio import Stem, StemTrack, measure_span, place_stems, spot_timeline
 from selva_otio.errors import TimelineReadError, TimelineWriteError
 from selva_otio.formats.options import ReadOptions
 from selva_otio.formats.profiles import find_profile
-from selva_otio.picture.visible_shots import item_duration_s, resolve_picture, trimmed_start_s
+from selva_otio.picture.visible_shots import resolve_picture
+from selva_otio.time.item_times import item_duration_s, trimmed_start_s
 from selva_otio.timelines import open_timeline
 from tests.selva_otio.cuts import CutBuilder
 
@@ -122,7 +123,7 @@ def test_media_is_found_in_the_folders_that_are_named(cut: Path, tmp_path: Path)
 
 
 def spot_reasons(timeline: otio.schema.Timeline) -> list[str]:
-    return [item.reason for item in resolve_picture(timeline.video_tracks()).unseen]
+    return [item.reason for item in resolve_picture(timeline.video_tracks()).skipped]
 
 
 def test_of_files_with_one_name_the_one_with_the_timecode_is_meant(cut: Path) -> None:

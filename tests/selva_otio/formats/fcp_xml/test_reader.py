@@ -11,7 +11,8 @@ import pytest
 
 from selva_otio import StemTrack, load_timeline, spot_timeline
 from selva_otio.errors import TimelineError, TimelineReadError
-from selva_otio.picture.visible_shots import item_duration_s, resolve_picture, trimmed_start_s
+from selva_otio.picture.visible_shots import resolve_picture
+from selva_otio.time.item_times import item_duration_s, trimmed_start_s
 
 DATA = Path(__file__).parents[3] / "data" / "fcp7"
 RATE = Fraction(24000, 1001)
@@ -100,7 +101,7 @@ def test_items_lie_where_premiere_shows_them(premiere: otio.schema.Timeline) -> 
 
 def test_what_is_seen_is_spotted_and_the_rest_is_named(premiere: otio.schema.Timeline) -> None:
     sheet = spot_timeline(premiere, [], base_folder=Path("/"))
-    reasons = [item.reason for item in sheet.unseen]
+    reasons = [item.reason for item in sheet.skipped]
     assert "a still picture (.png)" in reasons
     assert "a generator (Text)" in reasons
     assert "disabled" in reasons
@@ -162,7 +163,7 @@ def test_a_speed_ramp_is_refused_for_that_clip_alone(tmp_path: Path) -> None:
     items = clip_item(inside=remap(100, variable=1)) + clip_item(start=100, end=200, name="b")
     sheet = spot_timeline(load(sequence(items), tmp_path), [DOG], base_folder=tmp_path)
     assert [clip.name for clip in sheet.clips] == ["b"]
-    assert "speed ramp" in sheet.unseen[0].reason
+    assert "speed ramp" in sheet.skipped[0].reason
 
 
 def test_an_in_point_counts_in_the_items_own_rate(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def test_offline_media_fails_alone(tmp_path: Path) -> None:
         load(sequence(offline + clip_item(start=9, end=20)), tmp_path), [DOG], base_folder=tmp_path
     )
     assert [clip.name for clip in sheet.clips] == ["a"]
-    assert "offline" in sheet.unseen[0].reason
+    assert "offline" in sheet.skipped[0].reason
 
 
 def test_items_that_overlap_by_rounding_are_shortened(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from selva_otio import (
     write_timeline,
 )
 from selva_otio.errors import TimelineWriteError
-from selva_otio.picture.visible_shots import item_duration_s, resolve_picture
+from selva_otio.picture.visible_shots import resolve_picture
+from selva_otio.time.item_times import item_duration_s
 from tests.selva_otio.cuts import CutBuilder
 
 DATA = Path(__file__).parents[3] / "data" / "fcp7"

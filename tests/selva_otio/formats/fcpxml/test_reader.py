@@ -146,7 +146,7 @@ def test_a_speed_ramp_is_left_to_the_editor(tmp_path: Path) -> None:
     )
     sheet = spot(timeline)
     assert [clip.name for clip in sheet.clips] == ["c"]
-    assert [item.reason for item in sheet.unseen] == ["a speed ramp; bake it to media first"]
+    assert [item.reason for item in sheet.skipped] == ["a speed ramp; bake it to media first"]
 
 
 def test_media_of_nearly_the_same_rate_is_played_frame_by_frame(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_titles_are_no_picture_and_hide_nothing(tmp_path: Path) -> None:
         'duration="2s"/></asset-clip><video ref="t" name="gen" offset="4s" duration="1s"/>',
     )
     assert shots(timeline) == [("b", 0, 4, 0, 1)]
-    assert len(spot(timeline).unseen) == 2
+    assert len(spot(timeline).skipped) == 2
 
 
 def test_transitions_overlap_their_neighbours(tmp_path: Path) -> None:

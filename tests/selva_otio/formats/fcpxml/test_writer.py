@@ -82,7 +82,7 @@ def test_a_render_of_what_came_back_replaces_its_stems_and_keeps_those_an_editor
     ]
     again = place_stems(back, sheet, stems)
     assert len(again.timeline.tracks) == len(back.tracks)
-    assert [cue.clip.name for cue in again.kept] == [sheet.cues[0].clip.name]
+    assert [cue.clip.name for cue in again.edited_cues] == [sheet.cues[0].clip.name]
     new = [
         clip
         for clip in again.timeline.tracks[-1].find_clips()

@@ -62,7 +62,7 @@ def clock(mode: str, sample_rate: str = "48000") -> ProjectClock:
 def test_a_frame_rounded_to_decimals_is_that_frame(mode: str, decimals: int) -> None:
     project_clock = clock(mode)
     for frame in (1, 7, 1001, 86_399, 2_000_003):
-        exact = frame / project_clock.record.rate
+        exact = frame / project_clock.record.frame_rate_hz
         text = f"{float(exact):.{decimals}f}"
         assert project_clock.parse_seconds(text, what="x") == exact, text
 

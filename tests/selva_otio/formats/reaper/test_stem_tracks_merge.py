@@ -10,7 +10,7 @@ import opentimelineio as otio
 import pytest
 
 from selva_otio import (
-    Placed,
+    PlacementResult,
     Stem,
     load_timeline,
     parse_stem_track,
@@ -35,7 +35,7 @@ def copy_project(source: Path, folder: Path) -> Path:
 
 def place(
     timeline: otio.schema.Timeline, folder: Path, *prompts: str, seed: int = 1, takes: int = 1
-) -> Placed:
+) -> PlacementResult:
     """Stems for every clip; the files are named by seed, as a render names them."""
     tracks = [parse_stem_track(prompt) for prompt in prompts]
     sheet = spot_timeline(timeline, tracks, base_folder=folder)
@@ -54,7 +54,7 @@ def place(
     return place_stems(timeline, sheet, stems)
 
 
-def render(source: Path, target: Path, *prompts: str, seed: int = 1, takes: int = 1) -> Placed:
+def render(source: Path, target: Path, *prompts: str, seed: int = 1, takes: int = 1) -> PlacementResult:
     placed = place(load_timeline(source), source.parent, *prompts, seed=seed, takes=takes)
     write_timeline(placed.timeline, target)
     return placed
@@ -146,7 +146,7 @@ def test_rendering_again_replaces_stems_that_nobody_touched(tmp_path: Path) -> N
     cut, out, again = copy_project(FILM, tmp_path), tmp_path / "out.rpp", tmp_path / "again.rpp"
     render(cut, out, "Dog=small dog barking", seed=1)
     placed = render(out, again, "Dog=small dog barking", seed=50)
-    assert not placed.kept
+    assert not placed.edited_cues
     text = again.read_text(encoding="utf-8")
     assert re.findall(r"-2\.wav", text) == []
     assert len(re.findall(r'FILE "stems/[0-9a-f]+-51\.wav"', text)) == 3
@@ -175,7 +175,7 @@ def test_what_an_editor_did_to_a_stem_in_reaper_stays_to_the_byte(
     edited = mine.replace(was, becomes)
     out.write_text(text.replace(mine, edited), encoding="utf-8", newline="")
     placed = render(out, again, "Dog=small dog barking", seed=50)
-    assert len(placed.kept) == 1
+    assert len(placed.edited_cues) == 1
     result = again.read_text(encoding="utf-8")
     assert edited in result
     assert len(re.findall(r'FILE "stems/[0-9a-f]+-51\.wav"', result)) == 2
