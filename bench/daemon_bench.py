@@ -60,11 +60,11 @@ def write_clip(file: Path, *, num_frames: int = 10) -> Path:
     return file
 
 
-def stop_daemon(places: AppPaths) -> None:
+def stop_daemon(paths: AppPaths) -> None:
     """Ask it to stop, end it when it does not, and wait until its process is gone."""
     try:
-        pid = read_connection(places.connection_file).pid
-        with Client.connect(places=places) as client:
+        pid = read_connection(paths.connection_file).pid
+        with Client.connect(paths=paths) as client:
             client.shutdown()
     except (DaemonUnavailableError, DaemonTimeoutError):
         return

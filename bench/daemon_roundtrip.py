@@ -59,9 +59,9 @@ def job(folder: Path) -> JobRequest:
     )
 
 
-def time_events(places: AppPaths, client: Client, num_subscribers: int, rounds: int) -> dict[str, float]:
+def time_events(paths: AppPaths, client: Client, num_subscribers: int, rounds: int) -> dict[str, float]:
     """From sending `pause` until the last of the subscribers has its event."""
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     subscribers = []
     for _ in range(num_subscribers):
@@ -85,20 +85,20 @@ def time_events(places: AppPaths, client: Client, num_subscribers: int, rounds: 
         context.destroy(linger=0)
 
 
-def measure(places: AppPaths, folder: Path, *, num_requests: int, num_subscribers: int) -> dict[str, object]:
-    line = ClientTransport(places.connection_file)
+def measure(paths: AppPaths, folder: Path, *, num_requests: int, num_subscribers: int) -> dict[str, object]:
+    line = ClientTransport(paths.connection_file)
     try:
         run_steps(line.open(timeout_s=10))
         no_op = time_calls(lambda: run_steps(line.exchange(calls.hello("jobs"), timeout_s=10)), num_requests)
     finally:
         line.close()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         client.pause()
         return {
             "no_op_ms": no_op,
             "status_ms": time_calls(client.status, num_requests // 10),
             "submit_ms": time_calls(lambda: client.submit(job(folder)), num_requests // 10),
-            f"event_to_{num_subscribers}_subscribers_ms": time_events(places, client, num_subscribers, 50),
+            f"event_to_{num_subscribers}_subscribers_ms": time_events(paths, client, num_subscribers, 50),
         }
 
 
@@ -111,14 +111,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        places = isolated_places(folder)
-        start_daemon(places)
+        paths = isolated_places(folder)
+        start_daemon(paths)
         try:
             figures = measure(
-                places, folder, num_requests=arguments.requests, num_subscribers=arguments.subscribers
+                paths, folder, num_requests=arguments.requests, num_subscribers=arguments.subscribers
             )
         finally:
-            stop_daemon(places)
+            stop_daemon(paths)
     print(json.dumps({**figures, **describe_machine()}, indent=1))
     return 0
 

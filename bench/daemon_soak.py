@@ -89,10 +89,10 @@ def send_nonsense(connection: Connection, chance: random.Random) -> None:
     context.destroy(linger=2_000)
 
 
-def submit_jobs(places: AppPaths, folder: Path, tally: Tally, seeds: range, chance: random.Random) -> None:
+def submit_jobs(paths: AppPaths, folder: Path, tally: Tally, seeds: range, chance: random.Random) -> None:
     """One client: submits its jobs and now and then cancels one, or sends nonsense."""
     try:
-        with Client.connect(places=places, timeout_s=120) as client:
+        with Client.connect(paths=paths, timeout_s=120) as client:
             for seed in seeds:
                 has_picture = chance.random() >= BAD_MEDIA_SHARE
                 job_id = client.submit(build_job(folder, seed=seed, has_picture=has_picture)).job_id
@@ -107,16 +107,16 @@ def submit_jobs(places: AppPaths, folder: Path, tally: Tally, seeds: range, chan
                 if chance.random() < NONSENSE_SHARE:
                     tally.nonsense += 1
                     try:
-                        send_nonsense(read_connection(places.connection_file), chance)
+                        send_nonsense(read_connection(paths.connection_file), chance)
                     except DaemonUnavailableError:
                         continue  # between two daemons
     except Exception as exc:
         tally.faults.append(f"a client failed: {exc!r}")
 
 
-def kill_something(places: AppPaths, chance: random.Random) -> str:
+def kill_something(paths: AppPaths, chance: random.Random) -> str:
     try:
-        server = psutil.Process(read_connection(places.connection_file).pid)
+        server = psutil.Process(read_connection(paths.connection_file).pid)
         victims = chance.choice([[server], server.children()])
         for victim in victims:
             victim.kill()
@@ -124,14 +124,14 @@ def kill_something(places: AppPaths, chance: random.Random) -> str:
                 time.sleep(0.01)
     except (DaemonUnavailableError, psutil.Error):
         return "nothing"
-    start_daemon(places)
+    start_daemon(paths)
     return "server" if server in victims else "worker"
 
 
-def check_jobs(places: AppPaths, tally: Tally) -> Counter[str]:
+def check_jobs(paths: AppPaths, tally: Tally) -> Counter[str]:
     """Compare what the daemon says with what was asked and with the files; faults go to the tally."""
     states: Counter[str] = Counter()
-    with Client.connect(places=places, timeout_s=120) as client:
+    with Client.connect(paths=paths, timeout_s=120) as client:
         if len(set(tally.accepted)) != len(tally.accepted):
             tally.faults.append("two submissions were given the same job")
         total = sum(client.status().queue.values())
@@ -153,24 +153,24 @@ def check_jobs(places: AppPaths, tally: Tally) -> Counter[str]:
     return states
 
 
-def soak(places: AppPaths, folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
+def soak(paths: AppPaths, folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
     chance = random.Random(arguments.seed)  # noqa: S311 - moments, not secrets
     tally, killed, memory_mib = Tally(), Counter[str](), list[float]()
     begun_s = time.monotonic()
-    start_daemon(places)
+    start_daemon(paths)
     clients = []
     for first in range(arguments.clients):
         seeds = range(first, arguments.jobs, arguments.clients)
         own_chance = random.Random(first)  # noqa: S311 - variety, not secrets
-        clients.append(threading.Thread(target=submit_jobs, args=(places, folder, tally, seeds, own_chance)))
+        clients.append(threading.Thread(target=submit_jobs, args=(paths, folder, tally, seeds, own_chance)))
     for thread in clients:
         thread.start()
     next_kill = arguments.jobs / (arguments.kills + 1)
     while True:
-        finished = count_finished(places)
-        memory_mib += server_memory_mib(places)
+        finished = count_finished(paths)
+        memory_mib += server_memory_mib(paths)
         if finished >= next_kill and sum(killed.values()) < arguments.kills:
-            killed[kill_something(places, chance)] += 1
+            killed[kill_something(paths, chance)] += 1
             next_kill += arguments.jobs / (arguments.kills + 1)
         if finished >= arguments.jobs or (tally.faults and not any(thread.is_alive() for thread in clients)):
             break
@@ -178,7 +178,7 @@ def soak(places: AppPaths, folder: Path, arguments: argparse.Namespace) -> dict[
     for thread in clients:
         thread.join()
     took_s = time.monotonic() - begun_s
-    states = check_jobs(places, tally)
+    states = check_jobs(paths, tally)
     leftovers = [path.name for path in (folder / "stems").iterdir() if path.suffix != ".wav"]
     third = max(1, len(memory_mib) // 3)
     return {
@@ -196,18 +196,18 @@ def soak(places: AppPaths, folder: Path, arguments: argparse.Namespace) -> dict[
     }
 
 
-def count_finished(places: AppPaths) -> int:
+def count_finished(paths: AppPaths) -> int:
     try:
-        with Client.connect(places=places, timeout_s=120) as client:
+        with Client.connect(paths=paths, timeout_s=120) as client:
             queue = client.status().queue
     except DaemonUnavailableError:
         return 0
     return sum(queue[state] for state in FINISHED_STATES)
 
 
-def server_memory_mib(places: AppPaths) -> list[float]:
+def server_memory_mib(paths: AppPaths) -> list[float]:
     try:
-        return [psutil.Process(read_connection(places.connection_file).pid).memory_info().rss / (1 << 20)]
+        return [psutil.Process(read_connection(paths.connection_file).pid).memory_info().rss / (1 << 20)]
     except (DaemonUnavailableError, psutil.Error):
         return []
 
@@ -228,11 +228,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["SELVA_MAX_FINISHED_JOBS"] = str(2 * arguments.jobs)
         os.environ["SELVA_MAX_QUEUED_JOBS"] = str(2 * arguments.jobs)
         os.environ["SELVA_ECHO_PICTURES_TOGETHER"] = str(arguments.together)
-        places = isolated_places(folder)
+        paths = isolated_places(folder)
         try:
-            figures = soak(places, folder, arguments)
+            figures = soak(paths, folder, arguments)
         finally:
-            stop_daemon(places)
+            stop_daemon(paths)
     print(json.dumps({**figures, **describe_machine()}, indent=1))
     return 1 if figures["faults"] else 0
 

@@ -52,9 +52,9 @@ def _stores() -> dict[str, BlobStore]:
     from selva_daemon.settings import load_settings  # noqa: PLC0415
     from selva_daemon.worker.blob_store import BlobStore  # noqa: PLC0415 - the help text needs no stores
 
-    places = AppPaths.find()
-    settings = load_settings(places.settings_file)
+    paths = AppPaths.find()
+    settings = load_settings(paths.settings_file)
     return {
-        "stems": BlobStore(places.stem_cache, max_bytes=settings.stem_cache_bytes),
-        "features": BlobStore(places.feature_cache, max_bytes=settings.feature_cache_bytes),
+        "stems": BlobStore(paths.stem_cache, max_bytes=settings.stem_cache_bytes),
+        "features": BlobStore(paths.feature_cache, max_bytes=settings.feature_cache_bytes),
     }

@@ -139,7 +139,7 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Show the daemon's log."""
-    from selva_core.base.paths import AppPaths  # noqa: PLC0415 - the help text needs no places
+    from selva_core.base.paths import AppPaths  # noqa: PLC0415 - help needs none of it
 
     file = AppPaths.find().log_file
     chosen = [line for line in _read_lines(file) if _is_about(line, job)]

@@ -17,9 +17,9 @@ import pytest
 import soundfile
 
 from tests.judges.heard import SAMPLE_RATE_HZ, Heard
-from tests.support.daemon_fixtures import _own_folders, places, start_server
+from tests.support.daemon_fixtures import _own_folders, paths, start_server
 
-__all__ = ["_own_folders", "places", "start_server"]
+__all__ = ["_own_folders", "paths", "start_server"]
 
 Sound = npt.NDArray[np.float64]
 GesMix = Callable[[Sequence[Heard]], Sound]

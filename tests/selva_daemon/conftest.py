@@ -6,7 +6,7 @@ from tests.support.daemon_fixtures import (
     client,
     clip,
     make_job,
-    places,
+    paths,
     start_daemon_process,
     start_server,
 )
@@ -17,7 +17,7 @@ __all__ = [
     "client",
     "clip",
     "make_job",
-    "places",
+    "paths",
     "start_daemon_process",
     "start_server",
 ]

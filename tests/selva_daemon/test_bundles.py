@@ -87,12 +87,12 @@ def test_a_written_bundle_is_filled_by_the_command_line_and_read_with_its_stems(
 
 
 def test_submitting_returns_the_jobs_and_the_stems_come_by_themselves(
-    start_server: StartServer, cut: otio.schema.Timeline, tmp_path: Path, places: AppPaths
+    start_server: StartServer, cut: otio.schema.Timeline, tmp_path: Path, paths: AppPaths
 ) -> None:
     start_server()
     job_ids = write(cut, tmp_path / "cut.selva", submit=True)
     assert len(job_ids) == 2
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         for job_id in job_ids:
             assert client.wait(job_id).state == "done"
     assert [len(files) for files in stem_files(read(tmp_path / "cut.selva")).values()] == [2]
@@ -102,7 +102,7 @@ def test_a_bundle_is_filled_through_a_killed_daemon_and_can_be_read_all_the_whil
     start_daemon_process: StartDaemon,
     cut: otio.schema.Timeline,
     tmp_path: Path,
-    places: AppPaths,
+    paths: AppPaths,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.02")
@@ -111,7 +111,7 @@ def test_a_bundle_is_filled_through_a_killed_daemon_and_can_be_read_all_the_whil
     kill_hard(pid)
     assert sum(map(len, stem_files(read(tmp_path / "cut.selva")).values())) < 2
     start_daemon_process()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         assert [client.wait(job_id).state for job_id in job_ids] == ["done", "done"]
     assert [len(files) for files in stem_files(read(tmp_path / "cut.selva")).values()] == [2]
 

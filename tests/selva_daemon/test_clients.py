@@ -33,44 +33,44 @@ from selva_daemon.protocol.keys import ensure_keys
 from tests.support.daemons import JobMaker, StartDaemon, end_process_tree, raw_dealer, wait_until
 
 
-def test_without_a_daemon_the_client_says_how_to_start_one(places: AppPaths) -> None:
+def test_without_a_daemon_the_client_says_how_to_start_one(paths: AppPaths) -> None:
     with pytest.raises(DaemonUnavailableError, match="selva daemon start"):
-        Client.connect(places=places)
+        Client.connect(paths=paths)
 
 
-def test_the_remains_of_a_crash_are_no_daemon(client: Client, places: AppPaths) -> None:
-    connection = read_connection(places.connection_file)
+def test_the_remains_of_a_crash_are_no_daemon(client: Client, paths: AppPaths) -> None:
+    connection = read_connection(paths.connection_file)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    replace(connection, pid=ended.pid).write(places.connection_file)
+    replace(connection, pid=ended.pid).write(paths.connection_file)
     with pytest.raises(DaemonUnavailableError, match="is gone"):
-        Client.connect(places=places)
-    connection.write(places.connection_file)
+        Client.connect(paths=paths)
+    connection.write(paths.connection_file)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"protocol": "one"}'])
-def test_a_damaged_connection_file_is_no_daemon(content: bytes, places: AppPaths) -> None:
-    places.state.mkdir(parents=True)
-    places.connection_file.write_bytes(content)
+def test_a_damaged_connection_file_is_no_daemon(content: bytes, paths: AppPaths) -> None:
+    paths.state.mkdir(parents=True)
+    paths.connection_file.write_bytes(content)
     with pytest.raises(DaemonUnavailableError, match=r"connection\.json"):
-        Client.connect(places=places)
+        Client.connect(paths=paths)
 
 
 def test_a_daemon_that_does_not_answer_is_a_time_out_that_names_the_request(
-    client: Client, places: AppPaths
+    client: Client, paths: AppPaths
 ) -> None:
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     deaf = context.socket(zmq.ROUTER)
     deaf.curve_server = True
-    deaf.curve_secretkey = ensure_keys(places).server.secret.encode()
+    deaf.curve_secretkey = ensure_keys(paths).server.secret.encode()
     try:
         port = deaf.bind_to_random_port("tcp://127.0.0.1")
-        replace(connection, jobs=f"tcp://127.0.0.1:{port}").write(places.connection_file)
+        replace(connection, jobs=f"tcp://127.0.0.1:{port}").write(paths.connection_file)
         with pytest.raises(DaemonTimeoutError, match=r"'hello' in 0\.7 s"):
-            Client.connect(places=places, timeout_s=0.7)
+            Client.connect(paths=paths, timeout_s=0.7)
     finally:
-        connection.write(places.connection_file)
+        connection.write(paths.connection_file)
         context.destroy(linger=0)
 
 
@@ -94,8 +94,8 @@ def test_watching_several_jobs_ends_when_all_are_finished(client: Client, make_j
     assert finished == job_ids
 
 
-def test_a_client_of_another_protocol_is_told_so(client: Client, places: AppPaths) -> None:
-    connection = read_connection(places.connection_file)
+def test_a_client_of_another_protocol_is_told_so(client: Client, paths: AppPaths) -> None:
+    connection = read_connection(paths.connection_file)
     with raw_dealer(connection, keys=connection.client) as dealer:
         dealer.send(pack(Envelope(type="hello", request_id="1", session="s", protocol=2)))
         assert dealer.poll(5_000)
@@ -105,32 +105,32 @@ def test_a_client_of_another_protocol_is_told_so(client: Client, places: AppPath
 
 
 def test_a_client_finds_the_daemon_that_was_started_anew(
-    places: AppPaths, start_daemon_process: StartDaemon
+    paths: AppPaths, start_daemon_process: StartDaemon
 ) -> None:
     first = start_daemon_process()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         end_process_tree(first)
         second = start_daemon_process()
         assert client.status().processes[0].pid == second
 
 
-def test_connect_starts_a_daemon_when_asked_and_leaves_it_running(places: AppPaths) -> None:
-    with Client.connect(places=places, start_if_needed=True) as client:
+def test_connect_starts_a_daemon_when_asked_and_leaves_it_running(paths: AppPaths) -> None:
+    with Client.connect(paths=paths, start_if_needed=True) as client:
         pid = client.status().processes[0].pid
         assert pid is not None
     try:
-        with Client.connect(places=places) as again:
+        with Client.connect(paths=paths) as again:
             assert again.status().processes[0].pid == pid
-        assert start_daemon(places) == pid
+        assert start_daemon(paths) == pid
     finally:
         end_process_tree(pid)
 
 
-def test_a_daemon_that_cannot_start_is_an_error_with_its_words(places: AppPaths) -> None:
-    places.config.mkdir(parents=True)
-    places.settings_file.write_text('{"keep_alive_s": -5}')
+def test_a_daemon_that_cannot_start_is_an_error_with_its_words(paths: AppPaths) -> None:
+    paths.config.mkdir(parents=True)
+    paths.settings_file.write_text('{"keep_alive_s": -5}')
     with pytest.raises(DaemonStartError, match=r"keep_alive_s is -1 \(for ever\) or 0 and more"):
-        Client.connect(places=places, start_if_needed=True)
+        Client.connect(paths=paths, start_if_needed=True)
 
 
 def test_ten_lines_make_a_stem(client: Client, make_job: JobMaker) -> None:
@@ -142,10 +142,10 @@ def test_ten_lines_make_a_stem(client: Client, make_job: JobMaker) -> None:
 
 
 def test_the_asynchronous_client_does_the_whole_way(
-    client: Client, places: AppPaths, make_job: JobMaker
+    client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
     async def whole_way() -> None:
-        async with await AsyncClient.connect(places=places) as twin:
+        async with await AsyncClient.connect(paths=paths) as twin:
             submitted = await twin.submit(make_job())
             states = [status.state async for status in twin.events(submitted.job_id, timeout_s=60)]
             assert states[-1] == "done"
@@ -156,9 +156,9 @@ def test_the_asynchronous_client_does_the_whole_way(
     asyncio.run(whole_way())
 
 
-def test_tasks_share_an_asynchronous_client(client: Client, places: AppPaths, make_job: JobMaker) -> None:
+def test_tasks_share_an_asynchronous_client(client: Client, paths: AppPaths, make_job: JobMaker) -> None:
     async def many() -> None:
-        async with await AsyncClient.connect(places=places) as twin:
+        async with await AsyncClient.connect(paths=paths) as twin:
             submitted = await asyncio.gather(*(twin.submit(make_job(seed=seed)) for seed in range(8)))
             done = await asyncio.gather(*(twin.wait(each.job_id, timeout_s=60) for each in submitted))
             assert [status.job_id for status in done] == [each.job_id for each in submitted]
@@ -168,10 +168,10 @@ def test_tasks_share_an_asynchronous_client(client: Client, places: AppPaths, ma
 
 
 def test_a_cancelled_task_leaves_the_asynchronous_client_usable(
-    client: Client, places: AppPaths, make_job: JobMaker
+    client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
     async def impatient() -> None:
-        async with await AsyncClient.connect(places=places) as twin:
+        async with await AsyncClient.connect(paths=paths) as twin:
             await twin.pause()
             job_id = (await twin.submit(make_job())).job_id
             with pytest.raises(asyncio.TimeoutError):
@@ -204,7 +204,7 @@ def test_importing_a_client_or_the_server_loads_neither_torch_nor_a_media_librar
     assert done.stdout.strip() == "set()"
 
 
-def test_a_second_start_while_the_first_is_starting_ends_with_one_daemon(places: AppPaths) -> None:
+def test_a_second_start_while_the_first_is_starting_ends_with_one_daemon(paths: AppPaths) -> None:
     program = (
         "from selva_daemon.client.launch import start_daemon; from selva_core.base.paths import Places\n"
         "print(start_daemon(Places.find()))"
@@ -215,18 +215,18 @@ def test_a_second_start_while_the_first_is_starting_ends_with_one_daemon(places:
     pids = {int(starter.communicate(timeout=60)[0]) for starter in starters}
     try:
         assert len(pids) == 1
-        wait_until(lambda: daemons_of(places) == pids, "the end of the starts that came second")
+        wait_until(lambda: daemons_of(paths) == pids, "the end of the starts that came second")
     finally:
-        for pid in pids | daemons_of(places):
+        for pid in pids | daemons_of(paths):
             end_process_tree(pid)
 
 
-def daemons_of(places: AppPaths) -> set[int]:
+def daemons_of(paths: AppPaths) -> set[int]:
     """The process ids of all daemons that were started for this state folder."""
     found = set()
     for process in psutil.process_iter(["pid", "cmdline"]):
         with contextlib.suppress(psutil.Error):
             is_daemon = "selva_daemon.server.service" in (process.info["cmdline"] or [])
-            if is_daemon and process.environ().get("SELVA_STATE_DIR") == str(places.state):
+            if is_daemon and process.environ().get("SELVA_STATE_DIR") == str(paths.state):
                 found.add(process.pid)
     return found

@@ -81,7 +81,7 @@ def test_stopping_what_does_not_run_is_no_fault(selva: RunCommand) -> None:
 
 
 def test_a_daemon_started_from_the_command_line_outlives_the_command_and_is_stopped_by_another(
-    places: AppPaths, selva: RunCommand
+    paths: AppPaths, selva: RunCommand
 ) -> None:
     started = read_json(selva("daemon", "start", "--json"))
     pid = started["processes"][0]["pid"]
@@ -93,7 +93,7 @@ def test_a_daemon_started_from_the_command_line_outlives_the_command_and_is_stop
             "selva: a daemon of this user is already running; see: selva daemon status\n",
         )
         assert read_json(selva("daemon", "stop", "--json")) == {"stopped": True}
-        assert not places.connection_file.exists()
+        assert not paths.connection_file.exists()
     finally:
         end_process_tree(pid)
 
@@ -178,10 +178,10 @@ def test_an_id_may_be_cut_short_where_it_stays_clear(
     assert client.status().queue["cancelled"] == 1
 
 
-def test_a_log_without_a_line_says_so(places: AppPaths, selva: RunCommand) -> None:
+def test_a_log_without_a_line_says_so(paths: AppPaths, selva: RunCommand) -> None:
     status, output, errors = selva("daemon", "logs", "--job", "beef")
     assert (status, output) == (0, "")
-    assert errors == f"selva: there is no line about job beef in {places.log_file}\n"
+    assert errors == f"selva: there is no line about job beef in {paths.log_file}\n"
 
 
 def test_the_models_are_listed_with_what_is_installed(selva: RunCommand) -> None:
@@ -199,8 +199,8 @@ def test_the_caches_are_shown_and_emptied(client: Client, make_job: JobMaker, se
     assert read_json(selva("cache", "info", "--json"))["stems"]["entries"] == 0
 
 
-def test_the_log_is_shown_for_one_job(places: AppPaths, selva: RunCommand) -> None:
-    places.state.mkdir(parents=True)
+def test_the_log_is_shown_for_one_job(paths: AppPaths, selva: RunCommand) -> None:
+    paths.state.mkdir(parents=True)
     lines = [
         {"time": "t1", "level": "info", "logger": "l", "message": "accepted", "job_id": "j1"},
         {
@@ -212,7 +212,7 @@ def test_the_log_is_shown_for_one_job(places: AppPaths, selva: RunCommand) -> No
             "traceback": "Trace",
         },
     ]
-    places.log_file.write_text("".join(json.dumps(line) + "\n" for line in lines) + "torn li")
+    paths.log_file.write_text("".join(json.dumps(line) + "\n" for line in lines) + "torn li")
     assert "accepted" in selva("daemon", "logs")[1]
     _, output, _ = selva("daemon", "logs", "--job", "j2")
     assert "fault" in output
@@ -224,7 +224,7 @@ def test_the_log_is_shown_for_one_job(places: AppPaths, selva: RunCommand) -> No
 
 
 def test_a_fault_of_ours_is_one_line_and_its_traceback_is_kept(
-    places: AppPaths, selva: RunCommand, monkeypatch: pytest.MonkeyPatch
+    paths: AppPaths, selva: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise RuntimeError("nobody thought of this")
@@ -233,7 +233,7 @@ def test_a_fault_of_ours_is_one_line_and_its_traceback_is_kept(
     status, _, errors = selva("models", "list")
     assert status == 70
     assert errors.count("\n") == 1
-    assert "nobody thought of this" in (places.state / "command-line-fault.log").read_text()
+    assert "nobody thought of this" in (paths.state / "command-line-fault.log").read_text()
 
 
 def test_a_console_without_our_characters_gets_escapes(client: Client, make_job: JobMaker) -> None:

@@ -35,12 +35,12 @@ def kill_when_sampling(client: Client, job_id: str) -> None:
 
 @pytest.fixture
 def slow_client(
-    places: AppPaths, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+    paths: AppPaths, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
     """A client of a server whose engine takes about a second for a job."""
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.04")
     start_server()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         yield client
 
 
@@ -81,10 +81,10 @@ def test_jobs_behind_the_one_that_killed_its_worker_are_done(slow_client: Client
 
 
 def test_a_worker_without_progress_is_replaced_and_its_job_tried_once_more(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=MISBEHAVING_WORKER, stall_timeout_s=0.3)
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         last = client.wait(client.submit(make_job(label="stall")).job_id, timeout_s=60)
     assert last.state == "failed"
     assert last.attempts == 2
@@ -93,20 +93,20 @@ def test_a_worker_without_progress_is_replaced_and_its_job_tried_once_more(
 
 
 def test_a_worker_that_falls_silent_is_replaced(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=MISBEHAVING_WORKER, heartbeat_timeout_s=0.3)
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         last = client.wait(client.submit(make_job(label="silence")).job_id, timeout_s=60)
     assert last.error is not None
     assert "silent for 0.3 s" in last.error.message
 
 
 def test_a_worker_that_does_not_heed_a_cancel_is_ended_and_the_job_is_cancelled(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=MISBEHAVING_WORKER, cancel_grace_s=0.3)
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         job_id = client.submit(make_job(label="stall")).job_id
         wait_until(lambda: client.job(job_id).state == "running", "the job to run")
         client.cancel(job_id)
@@ -115,31 +115,31 @@ def test_a_worker_that_does_not_heed_a_cancel_is_ended_and_the_job_is_cancelled(
 
 
 def test_a_worker_that_sends_garbage_is_replaced_and_the_server_stays(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=MISBEHAVING_WORKER)
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         last = client.wait(client.submit(make_job(label="garbage")).job_id, timeout_s=60)
         assert last.state == "failed"
         assert client.wait(client.submit(make_job(label="fine")).job_id, timeout_s=60).state == "done"
 
 
 def test_a_worker_that_never_starts_is_shown_with_its_problem_and_the_job_waits(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=(sys.executable, "-c", "raise SystemExit(3)"))
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         job_id = client.submit(make_job()).job_id
         wait_until(lambda: "exit code 3" in client.status().processes[1].problem, "the problem in the status")
         assert client.job(job_id).state == "queued"
 
 
 def test_a_daemon_killed_in_the_middle_goes_on_where_it_was(
-    places: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    paths: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.04")
     pid = start_daemon_process()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         job_ids = [client.submit(make_job(seed=seed)).job_id for seed in range(3)]
         orphan = worker_pid(client)
         for status in client.events(job_ids[0], timeout_s=60):
@@ -148,7 +148,7 @@ def test_a_daemon_killed_in_the_middle_goes_on_where_it_was(
                 break
     wait_until(lambda: not process_is_alive(orphan), "the worker to end with its server")
     start_daemon_process()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         states = {status.job_id: status.state for status in client.watch(job_ids, timeout_s=60)}
         assert states == dict.fromkeys(job_ids, "done")
         assert client.job(job_ids[0]).attempts == 2
@@ -156,12 +156,12 @@ def test_a_daemon_killed_in_the_middle_goes_on_where_it_was(
 
 
 def test_a_client_that_watches_survives_a_killed_and_restarted_daemon(
-    places: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    paths: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.04")
     pid = start_daemon_process()
     restarted = False
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         job_id = client.submit(make_job()).job_id
         for status in client.events(job_id, timeout_s=60):
             last = status
@@ -175,7 +175,7 @@ def test_a_client_that_watches_survives_a_killed_and_restarted_daemon(
 
 
 def test_a_second_daemon_of_the_same_user_is_refused(
-    places: AppPaths, start_server: StartServer, client: Client
+    paths: AppPaths, start_server: StartServer, client: Client
 ) -> None:
     with pytest.raises(DaemonRunningError, match="already running"):
         start_server()
@@ -186,18 +186,18 @@ def test_a_second_daemon_of_the_same_user_is_refused(
     sys.platform == "win32", reason="Windows has no SIGTERM; `selva daemon stop` drains there"
 )
 def test_sigterm_lets_the_running_job_end_and_removes_the_connection_file(
-    places: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    paths: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.02")
     pid = start_daemon_process()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         job_ids = [client.submit(make_job(seed=seed)).job_id for seed in range(2)]
         wait_until(lambda: client.job(job_ids[0]).state == "running", "the job to run")
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not process_is_alive(pid), "the daemon's end")
-    assert not places.connection_file.exists()
+    assert not paths.connection_file.exists()
     start_daemon_process()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         assert client.job(job_ids[0]).attempts == 1
         assert {status.state for status in client.watch(job_ids, timeout_s=60) if status.is_finished} == {
             "done"

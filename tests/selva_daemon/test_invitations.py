@@ -24,9 +24,9 @@ from selva_daemon.settings import DaemonSettings
 from tests.support.daemons import JobMaker, StartServer, wait_until
 
 
-def configure(places: AppPaths, **settings: object) -> None:
-    places.config.mkdir(parents=True, exist_ok=True)
-    places.settings_file.write_text(json.dumps(settings))
+def configure(paths: AppPaths, **settings: object) -> None:
+    paths.config.mkdir(parents=True, exist_ok=True)
+    paths.settings_file.write_text(json.dumps(settings))
 
 
 def free_port() -> int:
@@ -43,47 +43,47 @@ def free_port() -> int:
     pytest.fail("no three free ports")
 
 
-def elsewhere(places: AppPaths, file: Path) -> AppPaths:
+def elsewhere(paths: AppPaths, file: Path) -> AppPaths:
     """What the other machine has: the file, and folders of its own."""
     return AppPaths(
-        state=places.state / "other", cache=places.cache, config=places.config / "other", other_daemon=file
+        state=paths.state / "other", cache=paths.cache, config=paths.config / "other", other_daemon=file
     )
 
 
 def test_an_invited_client_does_the_whole_way_and_is_named(
-    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path
+    client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
-    write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
-    with Client.connect(places=elsewhere(places, tmp_path / "edit-2.json")) as invited:
+    write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
+    with Client.connect(paths=elsewhere(paths, tmp_path / "edit-2.json")) as invited:
         assert invited.daemon.client == "edit-2"
         assert invited.wait(invited.submit(make_job()).job_id, timeout_s=60).state == "done"
 
 
 def test_a_revoked_client_is_refused_also_where_it_is_connected_and_the_others_stay(
-    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("edit-2", "edit-3"):
-        write_invitation(places, name, tmp_path / f"{name}.json", address=None)
-    left, stays = (elsewhere(places, tmp_path / f"{name}.json") for name in ("edit-2", "edit-3"))
-    with Client.connect(places=left) as revoked, Client.connect(places=stays) as staying:
+        write_invitation(paths, name, tmp_path / f"{name}.json", address=None)
+    left, stays = (elsewhere(paths, tmp_path / f"{name}.json") for name in ("edit-2", "edit-3"))
+    with Client.connect(paths=left) as revoked, Client.connect(paths=stays) as staying:
         run(monkeypatch, "daemon", "revoke", "edit-2")
         wait_until_refused(revoked)
         assert staying.status().queue["done"] == 0
         assert client.wait(client.submit(make_job()).job_id, timeout_s=60).state == "done"
     with pytest.raises(DaemonRefusedError, match="Ask there for a new file"):
-        Client.connect(places=left, timeout_s=20)
+        Client.connect(paths=left, timeout_s=20)
 
 
 def test_a_revoked_client_hears_no_more_events_and_the_others_do(
-    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
+    write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
     connection = read_connection(tmp_path / "edit-2.json")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     listening, owners = context.socket(zmq.SUB), context.socket(zmq.SUB)
     for subscriber, keys in (
         (listening, connection.client),
-        (owners, read_connection(places.connection_file).client),
+        (owners, read_connection(paths.connection_file).client),
     ):
         subscriber.curve_serverkey = connection.server_key.encode()
         subscriber.curve_publickey, subscriber.curve_secretkey = keys.public.encode(), keys.secret.encode()
@@ -108,37 +108,37 @@ def hears(client: Client, subscriber: zmq.Socket[bytes]) -> bool:
 
 
 def test_the_same_name_can_be_invited_again_after_it_was_revoked_and_the_old_file_stays_worthless(
-    client: Client, places: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, paths: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_invitation(places, "edit-2", tmp_path / "old.json", address=None)
+    write_invitation(paths, "edit-2", tmp_path / "old.json", address=None)
     with pytest.raises(ConfigurationError, match=r"edit-2' already; .* selva daemon revoke edit-2"):
-        write_invitation(places, "edit-2", tmp_path / "new.json", address=None)
+        write_invitation(paths, "edit-2", tmp_path / "new.json", address=None)
     assert not (tmp_path / "new.json").exists()
-    with Client.connect(places=elsewhere(places, tmp_path / "old.json")) as old:
+    with Client.connect(paths=elsewhere(paths, tmp_path / "old.json")) as old:
         run(monkeypatch, "daemon", "revoke", "edit-2")
-        write_invitation(places, "edit-2", tmp_path / "new.json", address=None)
-        with Client.connect(places=elsewhere(places, tmp_path / "new.json")) as new:
+        write_invitation(paths, "edit-2", tmp_path / "new.json", address=None)
+        with Client.connect(paths=elsewhere(paths, tmp_path / "new.json")) as new:
             assert new.daemon.client == "edit-2"
         wait_until_refused(old)
 
 
 def test_a_file_made_for_fixed_ports_holds_before_the_first_start_and_after_the_next(
-    places: AppPaths, start_server: StartServer, tmp_path: Path
+    paths: AppPaths, start_server: StartServer, tmp_path: Path
 ) -> None:
     port = free_port()
-    configure(places, port=port)
-    invitation = write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
+    configure(paths, port=port)
+    invitation = write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
     assert invitation.connection.jobs == f"tcp://127.0.0.1:{port}"
     assert [note for note in invitation.notes if "ports change" in note] == []
     start_server(port=port)
-    with Client.connect(places=elsewhere(places, tmp_path / "edit-2.json")) as invited:
+    with Client.connect(paths=elsewhere(paths, tmp_path / "edit-2.json")) as invited:
         assert invited.status().endpoints["events"] == f"tcp://127.0.0.1:{port + 2}"
 
 
-def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(places: AppPaths, tmp_path: Path) -> None:
+def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(paths: AppPaths, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"set port in daemon\.json, or start it first"):
-        write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
-    assert load_clients(places.clients_folder) == {}
+        write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
+    assert load_clients(paths.clients_folder) == {}
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,10 @@ def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(places: AppP
     ],
 )
 def test_the_address_is_the_one_listened_on_or_the_one_that_was_said(
-    places: AppPaths, tmp_path: Path, listen: str, address: str | None, jobs: str
+    paths: AppPaths, tmp_path: Path, listen: str, address: str | None, jobs: str
 ) -> None:
-    configure(places, listen=listen, port=42_000, output_folders=[str(tmp_path)])
-    assert write_invitation(places, "a", tmp_path / "a.json", address=address).connection.jobs == jobs
+    configure(paths, listen=listen, port=42_000, output_folders=[str(tmp_path)])
+    assert write_invitation(paths, "a", tmp_path / "a.json", address=address).connection.jobs == jobs
 
 
 @pytest.mark.parametrize(
@@ -165,66 +165,66 @@ def test_the_address_is_the_one_listened_on_or_the_one_that_was_said(
     ],
 )
 def test_an_address_that_cannot_be_reached_is_refused(
-    places: AppPaths, tmp_path: Path, listen: str, address: str | None, words: str
+    paths: AppPaths, tmp_path: Path, listen: str, address: str | None, words: str
 ) -> None:
-    configure(places, listen=listen, port=42_000, output_folders=[str(tmp_path)])
+    configure(paths, listen=listen, port=42_000, output_folders=[str(tmp_path)])
     with pytest.raises(ConfigurationError, match=words):
-        write_invitation(places, "a", tmp_path / "a.json", address=address)
+        write_invitation(paths, "a", tmp_path / "a.json", address=address)
 
 
 def test_a_file_that_is_there_is_not_overwritten_and_one_that_cannot_be_written_lets_nobody_in(
-    places: AppPaths, tmp_path: Path
+    paths: AppPaths, tmp_path: Path
 ) -> None:
-    configure(places, port=42_000)
+    configure(paths, port=42_000)
     (tmp_path / "there.json").write_text("mine")
     with pytest.raises(ConfigurationError, match="there already; choose another with --to"):
-        write_invitation(places, "a", tmp_path / "there.json", address=None)
+        write_invitation(paths, "a", tmp_path / "there.json", address=None)
     with pytest.raises(StorageError):
-        write_invitation(places, "a", tmp_path / "no folder" / "a.json", address=None)
-    assert load_clients(places.clients_folder) == {}
+        write_invitation(paths, "a", tmp_path / "no folder" / "a.json", address=None)
+    assert load_clients(paths.clients_folder) == {}
     assert (tmp_path / "there.json").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["owner", "Edit 2", "", "../a", "x" * 33])
-def test_names_that_are_none_are_refused(places: AppPaths, name: str) -> None:
+def test_names_that_are_none_are_refused(paths: AppPaths, name: str) -> None:
     with pytest.raises(ConfigurationError, match="up to 32 of a-z"):
-        add_client(places.clients_folder, name)
+        add_client(paths.clients_folder, name)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="mode bits are POSIX; Windows has an access list")
 def test_the_file_is_readable_by_its_owner_only_and_its_secret_is_in_no_other(
-    places: AppPaths, tmp_path: Path
+    paths: AppPaths, tmp_path: Path
 ) -> None:
-    configure(places, port=42_000)
+    configure(paths, port=42_000)
     file = tmp_path / "a.json"
-    secret = write_invitation(places, "a", file, address=None).connection.client.secret
+    secret = write_invitation(paths, "a", file, address=None).connection.client.secret
     assert file.stat().st_mode & 0o777 == 0o600
     others = [path for path in tmp_path.rglob("*.json") if path != file and secret in path.read_text()]
     assert others == []
 
 
-def test_where_another_daemon_is_named_none_is_started(places: AppPaths, tmp_path: Path) -> None:
+def test_where_another_daemon_is_named_none_is_started(paths: AppPaths, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="unset it to run one here"):
-        start_daemon(elsewhere(places, tmp_path / "a.json"))
+        start_daemon(elsewhere(paths, tmp_path / "a.json"))
 
 
 def test_another_daemon_is_named_by_the_environment(
-    places: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    paths: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert AppPaths.find().connection_file == places.own_connection_file
+    assert AppPaths.find().connection_file == paths.own_connection_file
     monkeypatch.setenv("SELVA_CONNECTION_FILE", str(tmp_path / "a.json"))
     assert AppPaths.find().connection_file == tmp_path / "a.json"
 
 
-def test_a_daemon_elsewhere_that_does_not_answer_is_a_time_out(places: AppPaths, tmp_path: Path) -> None:
-    configure(places, port=free_port())
-    write_invitation(places, "a", tmp_path / "a.json", address=None)
+def test_a_daemon_elsewhere_that_does_not_answer_is_a_time_out(paths: AppPaths, tmp_path: Path) -> None:
+    configure(paths, port=free_port())
+    write_invitation(paths, "a", tmp_path / "a.json", address=None)
     with pytest.raises(DaemonTimeoutError):
-        Client.connect(places=elsewhere(places, tmp_path / "a.json"), timeout_s=0.5)
+        Client.connect(paths=elsewhere(paths, tmp_path / "a.json"), timeout_s=0.5)
 
 
 def test_a_taken_port_and_a_foreign_address_are_refused_by_name(
-    start_server: StartServer, places: AppPaths, tmp_path: Path
+    start_server: StartServer, paths: AppPaths, tmp_path: Path
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -232,7 +232,7 @@ def test_a_taken_port_and_a_foreign_address_are_refused_by_name(
         port = min(taken.getsockname()[1], 65_533)
         with pytest.raises(ConfigurationError, match=f"cannot listen on tcp://127.0.0.1:{port}"):
             start_server(port=port)
-    add_client(places.clients_folder, "a")
+    add_client(paths.clients_folder, "a")
     with pytest.raises(ConfigurationError, match=r"cannot listen on tcp://192\.0\.2\.7"):
         start_server(listen="192.0.2.7", output_folders=(str(tmp_path),))
     start_server()
@@ -240,7 +240,7 @@ def test_a_taken_port_and_a_foreign_address_are_refused_by_name(
 
 def test_the_commands_invite_list_and_revoke(
     client: Client,
-    places: AppPaths,
+    paths: AppPaths,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -251,9 +251,7 @@ def test_the_commands_invite_list_and_revoke(
     assert "SELVA_CONNECTION_FILE=" in said
     assert "ports change" in said
     assert "on this machine or through a tunnel" in said
-    assert read_connection(tmp_path / "selva-edit-2.json").client.public in load_clients(
-        places.clients_folder
-    )
+    assert read_connection(tmp_path / "selva-edit-2.json").client.public in load_clients(paths.clients_folder)
     run(monkeypatch, "daemon", "clients", "--json")
     [listed] = json.loads(capsys.readouterr().out)
     assert listed["client"] == "edit-2"
@@ -266,11 +264,11 @@ def test_the_commands_invite_list_and_revoke(
 
 
 def test_a_damaged_key_file_is_told_in_the_log_and_keeps_nobody_else_out(
-    client: Client, places: AppPaths, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    client: Client, paths: AppPaths, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_invitation(places, "edit-2", tmp_path / "edit-2.json", address=None)
-    with Client.connect(places=elsewhere(places, tmp_path / "edit-2.json")) as invited:
-        (places.clients_folder / "bad.json").write_text("{")
+    write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
+    with Client.connect(paths=elsewhere(paths, tmp_path / "edit-2.json")) as invited:
+        (paths.clients_folder / "bad.json").write_text("{")
         wait_until(lambda: "bad.json is not a client key" in caplog.text, "the fault to be noticed")
         assert invited.status().version
 

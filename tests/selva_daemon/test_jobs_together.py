@@ -23,7 +23,7 @@ from tests.support.daemons import JobMaker, StartServer, kill_hard, wait_until
 
 @pytest.fixture
 def gathered(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
     """A client of a daemon whose model is loaded and renders up to four jobs at once, each step taking a moment;
     jobs wait until it is resumed.
@@ -31,7 +31,7 @@ def gathered(
     monkeypatch.setenv("SELVA_ECHO_PICTURES_TOGETHER", "4")
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.04")
     start_server()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         client.wait(client.submit(make_job(seed=1000)).job_id, timeout_s=60)
         client.pause()
         yield client
@@ -42,7 +42,7 @@ def running_now(client: Client) -> list[str]:
 
 
 def test_jobs_of_one_length_run_at_once_and_make_the_files_they_make_alone(
-    gathered: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path
+    gathered: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     requests = [make_job(seed=seed, num_takes=2, folder=tmp_path / "together") for seed in (1, 10, 20)]
     job_ids = [gathered.submit(request).job_id for request in requests]
@@ -50,7 +50,7 @@ def test_jobs_of_one_length_run_at_once_and_make_the_files_they_make_alone(
     wait_until(lambda: running_now(gathered) == job_ids, "three jobs to run at once")
     assert {status.state for status in map(gathered.wait, job_ids)} == {"done"}
     assert [gathered.job(job_id).attempts for job_id in job_ids] == [1, 1, 1]
-    for blob in places.stem_cache.glob("??/*"):
+    for blob in paths.stem_cache.glob("??/*"):
         blob.unlink()
     for seed in (1, 10, 20):
         gathered.wait(

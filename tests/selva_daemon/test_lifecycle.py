@@ -31,16 +31,16 @@ def test_paused_jobs_wait_and_running_ones_go_on(client: Client, make_job: JobMa
 
 
 def test_a_pause_outlives_the_daemon(
-    places: AppPaths, make_job: JobMaker, start_daemon_process: StartDaemon
+    paths: AppPaths, make_job: JobMaker, start_daemon_process: StartDaemon
 ) -> None:
     start_daemon_process()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         client.pause()
         job_id = client.submit(make_job()).job_id
         client.shutdown()
-    wait_until(lambda: not places.connection_file.exists(), "the daemon's end")
+    wait_until(lambda: not paths.connection_file.exists(), "the daemon's end")
     start_daemon_process()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         assert client.status().paused
         assert client.job(job_id).state == "queued"
         client.resume()
@@ -48,7 +48,7 @@ def test_a_pause_outlives_the_daemon(
 
 
 def test_yielding_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
-    places: AppPaths,
+    paths: AppPaths,
     start_server: StartServer,
     make_job: JobMaker,
     monkeypatch: pytest.MonkeyPatch,
@@ -56,7 +56,7 @@ def test_yielding_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.05")
     start_server()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         job_id = client.submit(make_job()).job_id
         for status in client.events(job_id, timeout_s=60):
             if status.stage == "sampling":
@@ -73,10 +73,10 @@ def test_yielding_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
 
 @pytest.mark.parametrize("keep_alive_s", [0.0, 0.3])
 def test_an_idle_model_is_unloaded_and_loaded_again_for_the_next_job(
-    keep_alive_s: float, places: AppPaths, start_server: StartServer, make_job: JobMaker
+    keep_alive_s: float, paths: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(keep_alive_s=keep_alive_s)
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         first_worker = client.status().processes[1].pid
         client.wait(client.submit(make_job(seed=1)).job_id, timeout_s=60)
         wait_until(lambda: client.status().processes[1].pid not in (None, first_worker), "a fresh worker")
@@ -85,20 +85,20 @@ def test_an_idle_model_is_unloaded_and_loaded_again_for_the_next_job(
         assert client.status().processes[1].restarts == 0
 
 
-def test_a_model_kept_for_ever_stays(places: AppPaths, start_server: StartServer, make_job: JobMaker) -> None:
+def test_a_model_kept_for_ever_stays(paths: AppPaths, start_server: StartServer, make_job: JobMaker) -> None:
     start_server(keep_alive_s=-1)
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         client.wait(client.submit(make_job()).job_id, timeout_s=60)
         (model,) = client.status().models
         assert (model.model, model.unloads_in_s) == ("selva-echo", None)
 
 
 def test_a_draining_daemon_takes_no_jobs_and_ends_the_running_one(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.05")
     start_server(drain_timeout_s=30.0)
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         job_id = client.submit(make_job()).job_id
         wait_until(lambda: client.job(job_id).stage == "sampling", "the job to be in the middle")
         client.shutdown()
@@ -108,10 +108,10 @@ def test_a_draining_daemon_takes_no_jobs_and_ends_the_running_one(
 
 
 def test_a_full_queue_refuses_with_the_numbers(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(max_queued_jobs=2)
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         client.pause()
         submitted = [client.submit(make_job(seed=seed)) for seed in range(2)]
         assert [each.position for each in submitted] == [1, 2]

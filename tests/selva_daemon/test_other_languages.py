@@ -22,10 +22,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run_node(places: AppPaths, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_node(paths: AppPaths, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["node", str(EXAMPLE / "selva_client.mjs"), *arguments],
-        env={**os.environ, "SELVA_STATE_DIR": str(places.state)},
+        env={**os.environ, "SELVA_STATE_DIR": str(paths.state)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -38,11 +38,11 @@ def json_lines(text: str) -> list[dict[str, object]]:
 
 
 def test_a_client_in_javascript_submits_a_job_and_hears_it_to_its_end(
-    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path
+    client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     job_file = tmp_path / "job.json"
     job_file.write_text(json.dumps(make_job().to_wire()))
-    done = run_node(places, "submit", str(job_file))
+    done = run_node(paths, "submit", str(job_file))
     assert done.returncode == 0, done.stderr
     submitted, *changes = json_lines(done.stdout)
     assert changes[-1]["state"] == "done"
@@ -53,21 +53,21 @@ def test_a_client_in_javascript_submits_a_job_and_hears_it_to_its_end(
 
 
 def test_a_client_in_javascript_is_told_which_field_is_wrong(
-    client: Client, places: AppPaths, make_job: JobMaker, tmp_path: Path
+    client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     body = make_job().to_wire()
     body["media"]["duration_s"] = [0, 1]
     (tmp_path / "job.json").write_text(json.dumps(body))
-    refused = run_node(places, "submit", str(tmp_path / "job.json"))
+    refused = run_node(paths, "submit", str(tmp_path / "job.json"))
     assert refused.returncode == 1
     assert "media.duration_s" in refused.stderr
 
 
 def test_a_client_in_javascript_reads_the_status_and_cancels(
-    client: Client, places: AppPaths, make_job: JobMaker
+    client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
     client.pause()
     job_id = client.submit(make_job()).job_id
-    assert run_node(places, "cancel", job_id).returncode == 0
-    (status,) = json_lines(run_node(places, "status").stdout)
+    assert run_node(paths, "cancel", job_id).returncode == 0
+    (status,) = json_lines(run_node(paths, "status").stdout)
     assert status["queue"] == {"queued": 0, "running": 0, "done": 0, "failed": 0, "cancelled": 1}

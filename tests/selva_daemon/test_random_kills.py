@@ -26,9 +26,9 @@ JOB_PAUSE_S = 0.05
 class Submitter:
     """Submits jobs while daemons come and go; knows which were accepted."""
 
-    def __init__(self, places: AppPaths, jobs: Callable[[int], JobRequest]) -> None:
+    def __init__(self, paths: AppPaths, jobs: Callable[[int], JobRequest]) -> None:
         self.accepted: list[str] = []
-        self._places = places
+        self._paths = paths
         self._jobs = jobs
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="submitter")
@@ -44,17 +44,17 @@ class Submitter:
 
     def _run(self) -> None:
         try:
-            with Client.connect(places=self._places, timeout_s=60) as client:
+            with Client.connect(paths=self._paths, timeout_s=60) as client:
                 while not self._stop.wait(JOB_PAUSE_S):
                     self.accepted.append(client.submit(self._jobs(len(self.accepted))).job_id)
         except BaseException as exc:
             self.fault = exc
 
 
-def kill_something(places: AppPaths, chance: random.Random) -> None:
+def kill_something(paths: AppPaths, chance: random.Random) -> None:
     """The server, its worker, or both; whatever is there."""
     try:
-        server = psutil.Process(read_connection(places.connection_file).pid)
+        server = psutil.Process(read_connection(paths.connection_file).pid)
         family = {"server": [server], "worker": server.children(), "both": [server, *server.children()]}
     except (DaemonUnavailableError, psutil.Error):
         return
@@ -77,18 +77,18 @@ def check_truth(status: JobStatus) -> None:
     "rounds", [6, pytest.param(250, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
 def test_after_random_kills_every_accepted_job_is_finished_once_and_truthfully(
-    rounds: int, places: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, tmp_path: Path
+    rounds: int, paths: AppPaths, start_daemon_process: StartDaemon, make_job: JobMaker, tmp_path: Path
 ) -> None:
     chance = random.Random(rounds)  # noqa: S311 - moments, not secrets
     start_daemon_process()
-    with Submitter(places, lambda index: make_job(label=f"job {index}", seed=index)) as submitter:
+    with Submitter(paths, lambda index: make_job(label=f"job {index}", seed=index)) as submitter:
         for _ in range(rounds):
             time.sleep(chance.uniform(0.0, 0.6))
-            kill_something(places, chance)
+            kill_something(paths, chance)
             start_daemon_process()
     assert submitter.fault is None
     assert len(submitter.accepted) >= rounds
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         for job_id in submitter.accepted:
             check_truth(client.wait(job_id, timeout_s=60))
         assert sum(client.status().queue.values()) == len(submitter.accepted)

@@ -92,12 +92,12 @@ class Tap:
 
 
 @pytest.fixture
-def tapped(client: Client, places: AppPaths) -> Iterator[tuple[Tap, Client]]:
+def tapped(client: Client, paths: AppPaths) -> Iterator[tuple[Tap, Client]]:
     """A second client whose job channel goes through a tap."""
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     tap = Tap(connection.jobs)
-    replace(connection, jobs=tap.endpoint).write(places.connection_file)
-    with Client.connect(places=places) as through_tap:
+    replace(connection, jobs=tap.endpoint).write(paths.connection_file)
+    with Client.connect(paths=paths) as through_tap:
         yield tap, through_tap
     tap.close()
 
@@ -133,32 +133,32 @@ def test_a_recorded_conversation_played_again_does_nothing(
 
 
 def test_a_client_with_an_unknown_key_is_told_so_and_one_with_the_right_key_is_served(
-    client: Client, places: AppPaths
+    client: Client, paths: AppPaths
 ) -> None:
-    connection = read_connection(places.connection_file)
-    replace(connection, client=KeyPair.generate()).write(places.connection_file)
+    connection = read_connection(paths.connection_file)
+    replace(connection, client=KeyPair.generate()).write(paths.connection_file)
     with pytest.raises(DaemonRefusedError, match="does not accept the keys"):
-        Client.connect(places=places, timeout_s=10)
-    connection.write(places.connection_file)
-    with Client.connect(places=places) as served:
+        Client.connect(paths=paths, timeout_s=10)
+    connection.write(paths.connection_file)
+    with Client.connect(paths=paths) as served:
         assert served.daemon.client == "owner"
 
 
 def test_a_client_that_expects_another_daemon_does_not_talk_to_this_one(
-    client: Client, places: AppPaths
+    client: Client, paths: AppPaths
 ) -> None:
-    connection = read_connection(places.connection_file)
-    replace(connection, server_key=KeyPair.generate().public).write(places.connection_file)
+    connection = read_connection(paths.connection_file)
+    replace(connection, server_key=KeyPair.generate().public).write(paths.connection_file)
     with pytest.raises(DaemonRefusedError):
-        Client.connect(places=places, timeout_s=20)
-    connection.write(places.connection_file)
+        Client.connect(paths=paths, timeout_s=20)
+    connection.write(paths.connection_file)
 
 
 @pytest.mark.parametrize("channel", ["jobs", "control"])
 def test_a_peer_without_keys_gets_no_answer_and_one_with_keys_does(
-    channel: str, client: Client, places: AppPaths
+    channel: str, client: Client, paths: AppPaths
 ) -> None:
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     with raw_dealer(connection, channel=channel, keys=None) as stranger:
         stranger.send(hello())
         assert answer(stranger, timeout_ms=500) is None
@@ -168,9 +168,9 @@ def test_a_peer_without_keys_gets_no_answer_and_one_with_keys_does(
 
 
 def test_a_subscriber_without_keys_hears_no_events(
-    client: Client, places: AppPaths, make_job: JobMaker
+    client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     stranger = context.socket(zmq.SUB)
     stranger.subscribe(b"")
@@ -182,8 +182,8 @@ def test_a_subscriber_without_keys_hears_no_events(
         context.destroy(linger=0)
 
 
-def test_a_request_sent_twice_is_answered_once(client: Client, places: AppPaths) -> None:
-    connection = read_connection(places.connection_file)
+def test_a_request_sent_twice_is_answered_once(client: Client, paths: AppPaths) -> None:
+    connection = read_connection(paths.connection_file)
     with raw_dealer(connection, channel="control", keys=connection.client) as dealer:
         message = hello(request_id="one", session="replayer")
         dealer.send(message)
@@ -196,9 +196,9 @@ def test_a_request_sent_twice_is_answered_once(client: Client, places: AppPaths)
 
 
 def test_a_submission_sent_twice_is_queued_once_and_answered_alike(
-    client: Client, places: AppPaths, make_job: JobMaker
+    client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     request = Envelope(type="submit", request_id="one", session="again", body=make_job().to_wire())
     with raw_dealer(connection, keys=connection.client) as dealer:
         answers = []
@@ -212,9 +212,9 @@ def test_a_submission_sent_twice_is_queued_once_and_answered_alike(
 
 
 def test_a_control_request_on_the_job_channel_is_refused_with_what_is_known_there(
-    client: Client, places: AppPaths
+    client: Client, paths: AppPaths
 ) -> None:
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     with raw_dealer(connection, keys=connection.client) as dealer:
         dealer.send(pack(Envelope(type="shutdown", request_id="x", session="s")))
         reply = answer(dealer)
@@ -254,10 +254,10 @@ def nonsense(chance: random.Random) -> list[bytes]:
     "count", [3_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
 def test_nonsense_is_refused_while_honest_clients_are_served_and_memory_stays_flat(
-    count: int, client: Client, places: AppPaths, make_job: JobMaker
+    count: int, client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
     chance = random.Random(count)  # noqa: S311 - variety, not secrets
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     process = psutil.Process()
     with raw_dealer(connection, keys=connection.client) as dealer:
         dealer.sndtimeo = 20_000
@@ -277,9 +277,9 @@ def test_nonsense_is_refused_while_honest_clients_are_served_and_memory_stays_fl
 
 
 def test_a_message_over_the_limit_costs_its_sender_the_connection_and_nobody_else(
-    client: Client, places: AppPaths
+    client: Client, paths: AppPaths
 ) -> None:
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     with raw_dealer(connection, keys=connection.client) as dealer:
         dealer.send(b"\x00" * (MAX_MESSAGE_BYTES + 1))
         assert answer(dealer, timeout_ms=300) is None
@@ -287,16 +287,16 @@ def test_a_message_over_the_limit_costs_its_sender_the_connection_and_nobody_els
 
 
 def test_a_flood_of_connections_from_strangers_does_not_keep_clients_out(
-    client: Client, places: AppPaths
+    client: Client, paths: AppPaths
 ) -> None:
-    host, _, port = read_connection(places.connection_file).jobs.removeprefix("tcp://").rpartition(":")
+    host, _, port = read_connection(paths.connection_file).jobs.removeprefix("tcp://").rpartition(":")
     strangers = []
     try:
         for index in range(200):
             stranger = socket.create_connection((host, int(port)))
             stranger.sendall(b"\xff" + b"\x00" * 8 + b"\x7f\x03\x00" if index % 2 else os.urandom(100))
             strangers.append(stranger)
-        with Client.connect(places=places) as honest:
+        with Client.connect(paths=paths) as honest:
             assert honest.status().draining is False
     finally:
         for stranger in strangers:
@@ -314,45 +314,45 @@ def test_nothing_listens_beyond_loopback(client: Client) -> None:
 
 
 @POSIX_ONLY
-def test_keys_and_connection_are_readable_by_their_owner_only(client: Client, places: AppPaths) -> None:
-    assert places.state.stat().st_mode & 0o777 == 0o700
-    for file in (places.connection_file, places.keys_file):
+def test_keys_and_connection_are_readable_by_their_owner_only(client: Client, paths: AppPaths) -> None:
+    assert paths.state.stat().st_mode & 0o777 == 0o700
+    for file in (paths.connection_file, paths.keys_file):
         assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_servers_secret_is_not_in_the_connection_file(client: Client, places: AppPaths) -> None:
-    secret = json.loads(places.keys_file.read_text())["server"]["secret"]
-    assert secret not in places.connection_file.read_text()
+def test_the_servers_secret_is_not_in_the_connection_file(client: Client, paths: AppPaths) -> None:
+    secret = json.loads(paths.keys_file.read_text())["server"]["secret"]
+    assert secret not in paths.connection_file.read_text()
 
 
 @POSIX_ONLY
-def test_keys_that_others_could_read_are_not_used(places: AppPaths, start_server: StartServer) -> None:
+def test_keys_that_others_could_read_are_not_used(paths: AppPaths, start_server: StartServer) -> None:
     start_server()
-    (places.keys_file).chmod(0o644)
-    other = replace(places, state=places.state)
+    (paths.keys_file).chmod(0o644)
+    other = replace(paths, state=paths.state)
     from selva_daemon.protocol.keys import ensure_keys  # noqa: PLC0415
 
     with pytest.raises(StorageError, match="read by others"):
         ensure_keys(other)
-    places.keys_file.chmod(0o600)
+    paths.keys_file.chmod(0o600)
     assert ensure_keys(other).server.public
 
 
 def test_listening_beyond_loopback_needs_output_folders_and_client_keys(
-    places: AppPaths, start_server: StartServer, tmp_path: Path
+    paths: AppPaths, start_server: StartServer, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigurationError, match="output_folders"):
         DaemonSettings(listen="0.0.0.0")  # noqa: S104 - refused
     allowed = {"listen": "0.0.0.0", "output_folders": (str(tmp_path),)}  # noqa: S104 - refused without keys
     with pytest.raises(ConfigurationError, match="keys of the clients"):
         start_server(**allowed)
-    places.clients_folder.mkdir(parents=True)
+    paths.clients_folder.mkdir(parents=True)
     second = KeyPair.generate()
-    (places.clients_folder / "edit-2.json").write_text(
+    (paths.clients_folder / "edit-2.json").write_text(
         json.dumps({"name": "edit-2", "public_key": second.public})
     )
     start_server(**allowed)
-    connection = read_connection(places.connection_file)
+    connection = read_connection(paths.connection_file)
     local = replace(connection, jobs=connection.jobs.replace("0.0.0.0", "127.0.0.1"))  # noqa: S104
     with raw_dealer(local, keys=second) as dealer:
         dealer.send(hello())
@@ -362,13 +362,13 @@ def test_listening_beyond_loopback_needs_output_folders_and_client_keys(
 
 
 def test_stems_go_below_allowed_folders_only(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker, tmp_path: Path
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker, tmp_path: Path
 ) -> None:
     allowed, other = tmp_path / "allowed", tmp_path / "other"
     allowed.mkdir()
     other.mkdir()
     start_server(output_folders=(str(allowed),))
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         inside = client.wait(client.submit(make_job(folder=allowed / "new" / "stems")).job_id, timeout_s=60)
         assert inside.state == "done"
         outside = client.wait(client.submit(make_job(folder=other)).job_id, timeout_s=60)
@@ -379,31 +379,29 @@ def test_stems_go_below_allowed_folders_only(
 
 @POSIX_ONLY
 def test_a_link_out_of_an_allowed_folder_leads_nowhere(
-    places: AppPaths, start_server: StartServer, make_job: JobMaker, tmp_path: Path
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker, tmp_path: Path
 ) -> None:
     allowed, other = tmp_path / "allowed", tmp_path / "other"
     allowed.mkdir()
     other.mkdir()
     (allowed / "link").symlink_to(other)
     start_server(output_folders=(str(allowed),))
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         through_link = client.wait(client.submit(make_job(folder=allowed / "link")).job_id, timeout_s=60)
     assert isinstance(through_link.error, OutputError)
     assert not list(other.iterdir())
 
 
 def test_stems_never_go_into_the_daemons_own_folders(
-    client: Client, places: AppPaths, make_job: JobMaker
+    client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
-    refused = client.wait(client.submit(make_job(folder=places.state / "stems")).job_id, timeout_s=60)
+    refused = client.wait(client.submit(make_job(folder=paths.state / "stems")).job_id, timeout_s=60)
     assert isinstance(refused.error, OutputError)
     assert "belongs to the daemon" in refused.error.message
 
 
-def test_fifty_subscribers_hear_a_job_to_its_end(
-    client: Client, places: AppPaths, make_job: JobMaker
-) -> None:
-    connection = read_connection(places.connection_file)
+def test_fifty_subscribers_hear_a_job_to_its_end(client: Client, paths: AppPaths, make_job: JobMaker) -> None:
+    connection = read_connection(paths.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     client.pause()
     job_id = client.submit(make_job()).job_id
@@ -433,19 +431,19 @@ def test_fifty_subscribers_hear_a_job_to_its_end(
 
 
 def test_logs_hold_job_ids_and_neither_keys_nor_prompts(
-    places: AppPaths, make_job: JobMaker, start_daemon_process: Callable[[], int]
+    paths: AppPaths, make_job: JobMaker, start_daemon_process: Callable[[], int]
 ) -> None:
     start_daemon_process()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         job_id = client.submit(make_job(prompts=("an unmistakable prompt",))).job_id
         client.wait(job_id, timeout_s=60)
-    wait_until(lambda: "done" in places.log_file.read_text(), "the log to tell of the job")
-    text = places.log_file.read_text()
+    wait_until(lambda: "done" in paths.log_file.read_text(), "the log to tell of the job")
+    text = paths.log_file.read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     assert any(line.get("job_id") == job_id for line in lines)
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
     assert "unmistakable" not in text
-    for pair in json.loads(places.keys_file.read_text()).values():
+    for pair in json.loads(paths.keys_file.read_text()).values():
         assert pair["secret"] not in text
 
 

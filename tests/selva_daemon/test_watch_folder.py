@@ -76,8 +76,8 @@ def report_of(results: Path, name: str) -> Any:
     return json.loads((results / name / "report.json").read_text())
 
 
-def num_jobs(places: AppPaths) -> int:
-    with Client.connect(places=places) as client:
+def num_jobs(paths: AppPaths) -> int:
+    with Client.connect(paths=paths) as client:
         return len(client.jobs())
 
 
@@ -110,19 +110,19 @@ def test_bundles_timelines_and_videos_are_rendered_each_to_its_place(
 
 
 def test_nothing_is_rendered_twice_also_by_a_new_watcher_but_what_changed_is(
-    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, places: AppPaths
+    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, paths: AppPaths
 ) -> None:
     start_server()
     put_cut(inbox)
     request = make_cut(inbox, inbox.parent / "other.mov")
     otio.adapters.write_to_file(request, str(inbox / "zip.selvaz"), tracks={"Dog": "dog"}, model="selva-echo")
     assert len(watch_once()) == 2
-    assert num_jobs(places) == 2
+    assert num_jobs(paths) == 2
     assert watch_once() == []
-    assert num_jobs(places) == 2
+    assert num_jobs(paths) == 2
     (inbox / "cut.toml").write_text(CUES.replace('"click"', '"clack"'))
     assert len(watch_once()) == 1
-    assert num_jobs(places) == 3
+    assert num_jobs(paths) == 3
     placed = otio.adapters.read_from_file(str(results / "cut" / "cut.otio"))
     (clip,) = placed.tracks[1].find_clips()
     assert clip.metadata["selva"]["prompt"] == "clack"
@@ -144,7 +144,7 @@ def test_a_result_that_an_editor_changed_is_left_alone(
 
 
 def test_what_fails_says_why_beside_itself_and_is_tried_again_when_it_is_mended(
-    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, places: AppPaths
+    start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, paths: AppPaths
 ) -> None:
     start_server()
     cut = put_cut(inbox)
@@ -211,7 +211,7 @@ def test_files_that_mean_nothing_are_passed_over(inbox: Path) -> None:
 
 
 def test_files_are_left_alone_until_they_have_come_to_rest(
-    start_server: StartServer, inbox: Path, results: Path, places: AppPaths
+    start_server: StartServer, inbox: Path, results: Path, paths: AppPaths
 ) -> None:
     start_server()
     said: list[str] = []
@@ -235,16 +235,16 @@ def test_files_are_left_alone_until_they_have_come_to_rest(
         thread.join(30)
     assert not thread.is_alive()
     assert said == [f"walk.mov is done: {results / 'walk'}"]
-    assert num_jobs(places) == 1
+    assert num_jobs(paths) == 1
 
 
 def test_jobs_of_a_watch_folder_wait_for_those_of_people(
-    start_server: StartServer, inbox: Path, watch_once: Watch, places: AppPaths
+    start_server: StartServer, inbox: Path, watch_once: Watch, paths: AppPaths
 ) -> None:
     start_server()
     put_cut(inbox)
     watch_once()
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=paths) as client:
         assert [job.priority for job in client.jobs()] == ["batch"]
 
 

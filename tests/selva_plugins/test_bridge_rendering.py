@@ -67,7 +67,7 @@ def batch_of(movie: Path, *, num_clips: int = 1, num_takes: int = 1, seed: int =
 
 
 def connector(places: AppPaths) -> Callable[[], Client]:
-    return lambda: Client.connect(places=places)
+    return lambda: Client.connect(paths=places)
 
 
 def never() -> bool:

@@ -64,7 +64,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def places(_own_folders: None) -> AppPaths:
+def paths(_own_folders: None) -> AppPaths:
     return AppPaths.find()
 
 
@@ -127,32 +127,32 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
 
 
 @pytest.fixture
-def start_server(places: AppPaths) -> Iterator[StartServer]:
+def start_server(paths: AppPaths) -> Iterator[StartServer]:
     """Start a server with some settings changed; it ends with the test."""
     with ExitStack() as stack:
 
         def start(*, worker_program: Sequence[str] | None = None, **settings: object) -> Server:
             chosen = DaemonSettings(**{"drain_timeout_s": 0.2, **settings})  # type: ignore[arg-type]
-            return stack.enter_context(serving(places, chosen, worker_program=worker_program))
+            return stack.enter_context(serving(paths, chosen, worker_program=worker_program))
 
         yield start
 
 
 @pytest.fixture
-def client(places: AppPaths, start_server: StartServer) -> Iterator[Client]:
+def client(paths: AppPaths, start_server: StartServer) -> Iterator[Client]:
     """A client of a server with ordinary settings."""
     start_server()
-    with Client.connect(places=places) as connected:
+    with Client.connect(paths=paths) as connected:
         yield connected
 
 
 @pytest.fixture
-def start_daemon_process(places: AppPaths) -> Iterator[StartDaemon]:
+def start_daemon_process(paths: AppPaths) -> Iterator[StartDaemon]:
     """Start a daemon as a process of its own, as `selva daemon start` does; ended with the test."""
     pids: list[int] = []
 
     def start() -> int:
-        pids.append(start_daemon(places))
+        pids.append(start_daemon(paths))
         return pids[-1]
 
     yield start

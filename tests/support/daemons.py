@@ -27,11 +27,11 @@ StartDaemon = Callable[[], int]
 
 @contextmanager
 def serving(
-    places: AppPaths, settings: DaemonSettings | None = None, *, worker_program: Sequence[str] | None = None
+    paths: AppPaths, settings: DaemonSettings | None = None, *, worker_program: Sequence[str] | None = None
 ) -> Iterator[Server]:
     """A server in a thread of this process, with a real worker process; stopped at the end."""
     chosen = settings or DaemonSettings(drain_timeout_s=0.2)
-    server = Server(places, chosen, worker_program=worker_program)
+    server = Server(paths, chosen, worker_program=worker_program)
     opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def serve() -> None:

@@ -41,10 +41,10 @@ class AsyncClient:
     Requests of several tasks take turns on one connection; each watch has a connection of its own.
     """
 
-    def __init__(self, places: AppPaths, *, timeout_s: float) -> None:
-        self._places = places
+    def __init__(self, paths: AppPaths, *, timeout_s: float) -> None:
+        self._paths = paths
         self._timeout_s = timeout_s
-        self._line = ClientTransport(places.connection_file)
+        self._line = ClientTransport(paths.connection_file)
         self._turn = asyncio.Lock()
 
     @classmethod
@@ -52,10 +52,10 @@ class AsyncClient:
         cls,
         *,
         start_if_needed: bool = False,
-        places: AppPaths | None = None,
+        paths: AppPaths | None = None,
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> AsyncClient:
-        client = cls(places or AppPaths.find(), timeout_s=timeout_s)
+        client = cls(paths or AppPaths.find(), timeout_s=timeout_s)
         try:
             await client._open(start_if_needed=start_if_needed)
         except BaseException:
@@ -69,7 +69,7 @@ class AsyncClient:
         except DaemonUnavailableError:
             if not start_if_needed:
                 raise
-            await asyncio.to_thread(start_daemon, self._places)
+            await asyncio.to_thread(start_daemon, self._paths)
             await self._greet()
 
     async def _greet(self) -> None:
@@ -101,7 +101,7 @@ class AsyncClient:
     async def watch(
         self, job_ids: Sequence[str], *, timeout_s: float | None = None
     ) -> AsyncIterator[JobStatus]:
-        line = ClientTransport(self._places.connection_file)
+        line = ClientTransport(self._paths.connection_file)
         steps = JobWatch(line, job_ids, timeout_s=timeout_s).steps()
         try:
             await run_steps(line.open(timeout_s=self._timeout_s))

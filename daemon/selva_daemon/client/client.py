@@ -44,8 +44,8 @@ class Client:
     docstring says.
     """
 
-    def __init__(self, places: AppPaths, *, timeout_s: float) -> None:
-        self._line = ClientTransport(places.connection_file)
+    def __init__(self, paths: AppPaths, *, timeout_s: float) -> None:
+        self._line = ClientTransport(paths.connection_file)
         self._timeout_s = timeout_s
 
     @classmethod
@@ -53,14 +53,14 @@ class Client:
         cls,
         *,
         start_if_needed: bool = False,
-        places: AppPaths | None = None,
+        paths: AppPaths | None = None,
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> Client:
         """Connect to the running daemon, or start one. `timeout_s` is how long any answer may take.
 
         Raises DaemonStartError when a daemon was started and did not come up.
         """
-        found = places or AppPaths.find()
+        found = paths or AppPaths.find()
         client = cls(found, timeout_s=timeout_s)
         try:
             client._open(found, start_if_needed=start_if_needed)
@@ -69,13 +69,13 @@ class Client:
             raise
         return client
 
-    def _open(self, places: AppPaths, *, start_if_needed: bool) -> None:
+    def _open(self, paths: AppPaths, *, start_if_needed: bool) -> None:
         try:
             self._greet()
         except DaemonUnavailableError:
             if not start_if_needed:
                 raise
-            start_daemon(places)
+            start_daemon(paths)
             self._greet()
 
     def _greet(self) -> None:

@@ -22,38 +22,38 @@ LOOK_EVERY_S = 0.02
 SHOWN_LOG_CHARS = 2_000
 
 
-def start_daemon(places: AppPaths, *, timeout_s: float = START_TIMEOUT_S) -> int:
+def start_daemon(paths: AppPaths, *, timeout_s: float = START_TIMEOUT_S) -> int:
     """Start a daemon and wait until it listens; returns its process id. A daemon that already listens is left
     alone. Raises DaemonStartError with the daemon's last words, StorageError, ConfigurationError.
     """
-    places.require_own_daemon()
-    ensure_private_folder(places.state)
-    if (listening := _listening_pid(places)) is not None:
+    paths.require_own_daemon()
+    ensure_private_folder(paths.state)
+    if (listening := _listening_pid(paths)) is not None:
         return listening
-    first_words = places.state / "start.log"
+    first_words = paths.state / "start.log"
     give_up_s = time.monotonic() + timeout_s
     while True:
-        if (listening := _launch_and_wait(places, first_words, give_up_s)) is not None:
+        if (listening := _launch_and_wait(paths, first_words, give_up_s)) is not None:
             return listening
         words = first_words.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN_LOG_CHARS:]
         words = words.removeprefix("selva: ")
         if ALREADY_RUNNING not in words or time.monotonic() >= give_up_s:
             break
-        if (listening := _wait_for_lock(places, give_up_s)) is not None:
+        if (listening := _wait_for_lock(paths, give_up_s)) is not None:
             return listening
     raise DaemonStartError(
-        f"the daemon did not start: {words or f'no answer in {timeout_s:g} s'} (log: {places.log_file})",
-        log_file=str(places.log_file),
+        f"the daemon did not start: {words or f'no answer in {timeout_s:g} s'} (log: {paths.log_file})",
+        log_file=str(paths.log_file),
     )
 
 
-def _wait_for_lock(places: AppPaths, give_up_s: float) -> int | None:
+def _wait_for_lock(paths: AppPaths, give_up_s: float) -> int | None:
     """Wait while another daemon holds the lock and does not listen: it is starting, and then its process id is
     returned, or it is ending, and then None is.
     """
-    lock = FileLock(places.lock_file)
+    lock = FileLock(paths.lock_file)
     while time.monotonic() < give_up_s:
-        if (listening := _listening_pid(places)) is not None:
+        if (listening := _listening_pid(paths)) is not None:
             return listening
         with contextlib.suppress(LockHeldError):
             lock.acquire()
@@ -63,12 +63,12 @@ def _wait_for_lock(places: AppPaths, give_up_s: float) -> int | None:
     return None
 
 
-def _launch_and_wait(places: AppPaths, first_words: Path, give_up_s: float) -> int | None:
+def _launch_and_wait(paths: AppPaths, first_words: Path, give_up_s: float) -> int | None:
     """The process id of a daemon that listens, this one or another; None when this one died or the time is up."""
-    pid = _launch_detached(places, first_words)
+    pid = _launch_detached(paths, first_words)
     while time.monotonic() < give_up_s:
         was_alive = process_is_alive(pid)
-        if (listening := _listening_pid(places)) is not None:
+        if (listening := _listening_pid(paths)) is not None:
             return listening
         if not was_alive:
             return None
@@ -76,14 +76,14 @@ def _launch_and_wait(places: AppPaths, first_words: Path, give_up_s: float) -> i
     return None
 
 
-def _launch_detached(places: AppPaths, first_words: Path) -> int:
+def _launch_detached(paths: AppPaths, first_words: Path) -> int:
     """Through a process in between, which ends at once: so the daemon is nobody's child."""
     command = [python_executable(), "-m", "selva_daemon.client.launch", str(first_words)]
     try:
         done = subprocess.run(  # noqa: S603 - our own module under our own interpreter
             command,
-            cwd=places.state,
-            env=_environment(places),
+            cwd=paths.state,
+            env=_environment(paths),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
@@ -94,20 +94,20 @@ def _launch_detached(places: AppPaths, first_words: Path) -> int:
         raise DaemonStartError(f"the daemon did not start: {' '.join(command)} failed: {exc}") from exc
 
 
-def _listening_pid(places: AppPaths) -> int | None:
+def _listening_pid(paths: AppPaths) -> int | None:
     try:
-        connection = read_connection(places.connection_file)
+        connection = read_connection(paths.connection_file)
     except DaemonUnavailableError:
         return None
     return connection.pid if connection.process_is_alive else None
 
 
-def _environment(places: AppPaths) -> dict[str, str]:
+def _environment(paths: AppPaths) -> dict[str, str]:
     return {
         **os.environ,
-        "SELVA_STATE_DIR": str(places.state),
-        "SELVA_CACHE_DIR": str(places.cache),
-        "SELVA_CONFIG_DIR": str(places.config),
+        "SELVA_STATE_DIR": str(paths.state),
+        "SELVA_CACHE_DIR": str(paths.cache),
+        "SELVA_CONFIG_DIR": str(paths.config),
     }
 
 

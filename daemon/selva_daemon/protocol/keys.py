@@ -37,12 +37,12 @@ class DaemonKeys:
     owner: KeyPair
 
 
-def ensure_keys(places: AppPaths) -> DaemonKeys:
+def ensure_keys(paths: AppPaths) -> DaemonKeys:
     """Load the keys, or make them at the first start.
 
     Raises StorageError when the file cannot be read or others can read it: a key that was seen is no key.
     """
-    file = places.keys_file
+    file = paths.keys_file
     if not file.exists():
         keys = DaemonKeys(server=KeyPair.generate(), owner=KeyPair.generate())
         content = {"server": vars(keys.server), "owner": vars(keys.owner)}

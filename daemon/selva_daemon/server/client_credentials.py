@@ -26,20 +26,20 @@ class Invitation:
     notes: tuple[str, ...]
 
 
-def write_invitation(places: AppPaths, name: str, file: Path, *, address: str | None) -> Invitation:
+def write_invitation(paths: AppPaths, name: str, file: Path, *, address: str | None) -> Invitation:
     """Let a new client in and write its connection file, readable by its owner only.
 
     The ports are those of the settings, else those of the running daemon. Raises ConfigurationError when the
     name or the file is taken, or it cannot be known how the other machine reaches this one; StorageError.
     """
-    places.require_own_daemon()
+    paths.require_own_daemon()
     if file.exists():
         raise ConfigurationError(f"{file} is there already; choose another with --to", path=str(file))
-    settings = load_settings(places.settings_file)
+    settings = load_settings(paths.settings_file)
     host = _choose_host(settings, address)
-    ports = settings.ports if settings.port else _running_ports(places)
-    ensure_private_folder(places.state)
-    keys = ensure_keys(places)
+    ports = settings.ports if settings.port else _running_ports(paths)
+    ensure_private_folder(paths.state)
+    keys = ensure_keys(paths)
     connection = Connection(
         protocol=PROTOCOL_VERSION,
         version=selva_core.__version__,
@@ -49,12 +49,12 @@ def write_invitation(places: AppPaths, name: str, file: Path, *, address: str | 
         control=build_endpoint(host, ports[1]),
         events=build_endpoint(host, ports[2]),
         server_key=keys.server.public,
-        client=add_client(places.clients_folder, name),
+        client=add_client(paths.clients_folder, name),
     )
     try:
         connection.write(file)
     except BaseException:
-        remove_client(places.clients_folder, name)
+        remove_client(paths.clients_folder, name)
         raise
     return Invitation(connection=connection, notes=_notes(settings))
 
@@ -80,9 +80,9 @@ def _is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-def _running_ports(places: AppPaths) -> tuple[int, int, int]:
+def _running_ports(paths: AppPaths) -> tuple[int, int, int]:
     try:
-        running = read_connection(places.own_connection_file)
+        running = read_connection(paths.own_connection_file)
     except DaemonUnavailableError:
         running = None
     if running is None or not running.process_is_alive:

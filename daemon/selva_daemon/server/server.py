@@ -69,9 +69,9 @@ class Server:
     """`open` binds and publishes, `run` serves until asked to stop, `close` gives everything back."""
 
     def __init__(
-        self, places: AppPaths, settings: DaemonSettings, *, worker_program: Sequence[str] | None = None
+        self, paths: AppPaths, settings: DaemonSettings, *, worker_program: Sequence[str] | None = None
     ) -> None:
-        self._places = places
+        self._paths = paths
         self._settings = settings
         self._worker_program = worker_program or (python_executable(), "-m", "selva_daemon.worker.worker")
         self._instance = new_id()
@@ -94,25 +94,25 @@ class Server:
             raise
 
     def _open(self) -> None:
-        for folder in (self._places.state, self._places.cache, self._places.config):
+        for folder in (self._paths.state, self._paths.cache, self._paths.config):
             ensure_private_folder(folder)
-        lock = FileLock(self._places.lock_file)
+        lock = FileLock(self._paths.lock_file)
         try:
             lock.acquire()
         except LockHeldError as exc:
             raise DaemonRunningError(
-                f"{ALREADY_RUNNING}; see: selva daemon status", path=str(self._places.lock_file)
+                f"{ALREADY_RUNNING}; see: selva daemon status", path=str(self._paths.lock_file)
             ) from exc
         self._closers.append(lock.release)
-        keys = ensure_keys(self._places)
-        self._clients = AuthorizedKeys(self._places.clients_folder, owner_key=keys.owner.public)
+        keys = ensure_keys(self._paths)
+        self._clients = AuthorizedKeys(self._paths.clients_folder, owner_key=keys.owner.public)
         if not self._settings.listens_on_loopback and not self._clients.has_others:
             raise ConfigurationError(
                 f"listening on {self._settings.listen} needs the keys of the clients that may connect; "
                 "make one with: selva daemon invite NAME (docs/security.md)"
             )
         self._queue = JobQueue(
-            self._places.queue_file,
+            self._paths.queue_file,
             max_queued_jobs=self._settings.max_queued_jobs,
             max_finished_jobs=self._settings.max_finished_jobs,
         )
@@ -144,9 +144,9 @@ class Server:
             events=self.endpoints[EVENTS],
             server_key=keys.server.public,
             client=keys.owner,
-        ).write(self._places.own_connection_file)
+        ).write(self._paths.own_connection_file)
         self._closers.append(
-            lambda: remove_connection(self._places.own_connection_file, instance=self._instance)
+            lambda: remove_connection(self._paths.own_connection_file, instance=self._instance)
         )
         _log.info("listening on %s, %s, %s", *self.endpoints.values())
 
@@ -180,7 +180,7 @@ class Server:
         generations = iter(range(1, sys.maxsize))
         command = [
             *self._worker_program,
-            *worker_arguments(self._places, self._settings, device=device.strip()),
+            *worker_arguments(self._paths, self._settings, device=device.strip()),
         ]
 
         def launch() -> WorkerProcess:
@@ -188,8 +188,8 @@ class Server:
                 self._context,
                 command,
                 generation=f"{index}:{next(generations)}".encode("ascii"),
-                folder=self._places.state,
-                output_file=self._places.worker_output_file,
+                folder=self._paths.state,
+                output_file=self._paths.worker_output_file,
             )
 
         return Supervisor(launch, self._dispatcher, settings=self._settings)
@@ -345,32 +345,32 @@ class Server:
             "draining": self._dispatcher.draining,
             "keep_alive_s": self._settings.keep_alive_s,
             "drain_timeout_s": self._settings.drain_timeout_s,
-            "state_folder": str(self._places.state),
-            "cache_folder": str(self._places.cache),
-            "log_file": str(self._places.log_file),
+            "state_folder": str(self._paths.state),
+            "cache_folder": str(self._paths.cache),
+            "log_file": str(self._paths.log_file),
         }
 
 
-def worker_arguments(places: AppPaths, settings: DaemonSettings, *, device: str) -> list[str]:
+def worker_arguments(paths: AppPaths, settings: DaemonSettings, *, device: str) -> list[str]:
     """The command line of a worker; paths are arguments of their own, no shell sees them."""
     return [
         f"--device={device}",
         f"--log-level={settings.log_level}",
-        f"--stem-cache={places.stem_cache}",
+        f"--stem-cache={paths.stem_cache}",
         f"--stem-cache-bytes={settings.stem_cache_bytes}",
-        f"--feature-cache={places.feature_cache}",
+        f"--feature-cache={paths.feature_cache}",
         f"--feature-cache-bytes={settings.feature_cache_bytes}",
         *(f"--output-folder={folder}" for folder in settings.output_folders),
-        *(f"--forbidden-folder={folder}" for folder in (places.state, places.cache, places.config)),
+        *(f"--forbidden-folder={folder}" for folder in (paths.state, paths.cache, paths.config)),
     ]
 
 
-def serve(places: AppPaths, settings: DaemonSettings, *, on_listening: Callable[[str], object]) -> None:
+def serve(paths: AppPaths, settings: DaemonSettings, *, on_listening: Callable[[str], object]) -> None:
     """Run the daemon in this process until it is told to stop: by request, SIGTERM, Ctrl-C or Ctrl-Break.
 
     `on_listening` is called once, with the endpoint for jobs. Raises as `Server.open` does.
     """
-    server = Server(places, settings)
+    server = Server(paths, settings)
     server.open()
     on_listening(server.endpoints[JOBS])
 

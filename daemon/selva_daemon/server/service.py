@@ -18,13 +18,13 @@ def run_service(*, flags: Mapping[str, Any] | None = None, log_to_terminal: bool
 
     Raises ConfigurationError, DaemonRunningError, StorageError.
     """
-    places = AppPaths.find()
-    places.require_own_daemon()
-    settings = load_settings(places.settings_file, flags=flags)
-    ensure_private_folder(places.state)
-    handlers = open_log(places.log_file, level=settings.log_level, also_to_terminal=log_to_terminal)
+    paths = AppPaths.find()
+    paths.require_own_daemon()
+    settings = load_settings(paths.settings_file, flags=flags)
+    ensure_private_folder(paths.state)
+    handlers = open_log(paths.log_file, level=settings.log_level, also_to_terminal=log_to_terminal)
     try:
-        serve(places, settings, on_listening=lambda jobs: sys.stdout.write(f"listening on {jobs}\n"))
+        serve(paths, settings, on_listening=lambda jobs: sys.stdout.write(f"listening on {jobs}\n"))
     finally:
         close_log(handlers)
 

@@ -352,7 +352,7 @@ def test_request_survives_a_killed_bridge_and_a_closed_reaper(
         studio.canvas.click("Place")
         studio.tick_until(lambda: len(project.tracks) == 3, limit_s=10)
     finally:
-        with Client.connect(places=alone) as client:
+        with Client.connect(paths=alone) as client:
             client.shutdown()
     expected = seen_s(item, first_media_s=0.0, until_media_s=2.0, speed=1)
     assert_within_a_sample(clicks_s(project.track_named("Dog")), expected)
@@ -362,7 +362,7 @@ def test_cancel_button_ends_the_work(studio: World, movie: Path, places: AppPath
     item = Item.showing(Source.video(movie, LENGTH_S), position_s=3.0, length_s=4.0)
     project = open_project(studio, movie.parent, item)
     studio.input_answers.append(type_sounds("Dog: bark", Model="selva-echo", Takes="16"))
-    with Client.connect(places=places) as client:
+    with Client.connect(paths=places) as client:
         client.pause()
         run_installed(studio, GENERATE)
         studio.tick_until(lambda: studio.canvas.says("waiting"), limit_s=60)

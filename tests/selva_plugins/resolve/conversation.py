@@ -62,7 +62,7 @@ def open_conversation(menu: ScriptsMenu, folder: Path, places: AppPaths) -> Conv
         exchange=home.exchange,
         mailbox=PrefsTransport([home.profiles_folder]),
         say=said.append,
-        answer=partial(answer_request, connect=partial(Client.connect, places=places)),
+        answer=partial(answer_request, connect=partial(Client.connect, paths=places)),
         projects_folder=folder / "Videos",
         defaults={"model": "selva-echo"},
     )

@@ -59,7 +59,7 @@ def render(studio: StudioBridge, places: AppPaths, folder: Path, **more: Any) ->
             wishes=HostForm(sounds=(DOG,), model="selva-echo"), stems_folder=folder / "stems", **more
         ),
         on_progress=lambda _progress: None,
-        connect=partial(Client.connect, places=places),
+        connect=partial(Client.connect, paths=places),
     )
 
 
@@ -94,7 +94,7 @@ def test_every_timeline_of_a_project_is_rendered_and_the_users_own_given_back(
                 choose_timelines(studio, [], all_of_them=True),
                 wanted,
                 on_progress=lambda progress: heard.append(progress.message),
-                connect=partial(Client.connect, places=places),
+                connect=partial(Client.connect, paths=places),
             )
         )
     placed = [[item.start for track in reel.tracks["audio"][1:] for item in track.items] for reel in reels]
