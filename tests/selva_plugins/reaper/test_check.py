@@ -14,8 +14,8 @@ import selva_core
 from selva_cli.main import app
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonUnavailableError
-from selva_plugins.hosts.reaper.adapter import check as reaper_check
-from selva_plugins.hosts.reaper.adapter import install as reaper_install
+from selva_plugins.hosts.reaper import check as reaper_check
+from selva_plugins.hosts.reaper import install as reaper_install
 from selva_plugins.hosts.reaper.machine import Machine
 from selva_plugins.request_folder import HostRequest
 

@@ -234,7 +234,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 def find_script_source() -> Path:
     """The folder of our own Lua files: inside the installed package, or beside it in a source tree. Raises HostSetupError."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     for folder in (package / "reaper_scripts", package.parent / "reaper" / SCRIPT_FOLDER):
         if (folder / PACKAGE_SCRIPT).is_file():
             return folder
