@@ -20,8 +20,10 @@ from typing import TypeVar
 
 import opentimelineio as otio
 
+from selva_core.base.render_options import RenderOptions
 from selva_otio import Stem, StemTrack, place_stems, spot_timeline
-from selva_render.jobs import RenderSettings, build_jobs
+from selva_render.jobs import build_jobs
+from selva_render.options import OutputOptions
 
 ROOT = Path(__file__).parent.parent
 RATE_HZ = 25
@@ -64,9 +66,9 @@ def measure(num_clips: int, folder: Path) -> dict[str, float]:
     media = folder / "clip.mp4"
     media.touch()
     cut = build_cut(num_clips, media)
-    settings = RenderSettings(model="echo", stems_folder=folder / "stems")
+    options, output = RenderOptions(model="selva-echo"), OutputOptions(stems_folder=folder / "stems")
     sheet = timed("spot", lambda: spot_timeline(cut, TRACKS, base_folder=folder))
-    timed("jobs", lambda: build_jobs(sheet, settings, timeline_name=cut.name))
+    timed("jobs", lambda: build_jobs(sheet, options, output, timeline_name=cut.name))
     stems = [
         Stem(
             cue=cue.id, take=1, seed=1, file=folder / f"{cue.id}.wav", sample_rate_hz=48_000, num_samples=3840

@@ -11,21 +11,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from selva_core.base.errors import RequestError, SelvaError
-from selva_core.base.limits import (
-    DEFAULT_GUIDANCE,
-    DEFAULT_SEED,
-    DEFAULT_STEPS,
-    MAX_GUIDANCE,
-    MAX_SEED,
-    MAX_STEPS,
-    MIN_GUIDANCE,
-    MIN_STEPS,
-)
+from selva_core.base.limits import DEFAULT_SEED, MAX_SEED
 from selva_core.base.media import PictureRange
+from selva_core.base.render_options import SamplingSettings
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+__all__ = [
+    "BatchRequest",
+    "Engine",
+    "FeatureStore",
+    "RenderProgress",
+    "SamplingSettings",
+    "StemRequest",
+    "Waveform",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +43,6 @@ class StemRequest:
             raise RequestError("a prompt must say what is heard; got an empty text")
         if not 0 <= self.seed <= MAX_SEED:
             raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SamplingSettings:
-    """How the sampler walks from noise to sound (arXiv 2512.02650: 25 Euler steps, guidance 4.5)."""
-
-    num_steps: int = DEFAULT_STEPS
-    guidance: float = DEFAULT_GUIDANCE
-
-    def __post_init__(self) -> None:
-        if not MIN_STEPS <= self.num_steps <= MAX_STEPS:
-            raise RequestError(f"the number of steps is {MIN_STEPS} to {MAX_STEPS}; got {self.num_steps}")
-        if not MIN_GUIDANCE <= self.guidance <= MAX_GUIDANCE:
-            raise RequestError(f"guidance is {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}; got {self.guidance}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from selva_cli.error_reporting import report_errors
 from selva_cli.progress_bars import RenderBars
-from selva_cli.render_commands import ask_media, finish_report, show_cues
+from selva_cli.render_commands import finish_report, show_cues
 from selva_daemon.client.client import Client
 from selva_otio.errors import CueError
 from selva_otio.formats.profiles import find_profile
 from selva_otio.formats.request_bundle.bundle_folder import Bundle
 from selva_otio.formats.request_bundle.bundle_zip import opened_bundle
 from selva_otio.timelines import check_timeline_target
-from selva_render.bundles import build_settings, fill_bundle, opened_for_filling
-from selva_render.render import check_stems_folder
+from selva_render.bundles import build_render_options, fill_bundle, opened_for_filling
+from selva_render.media import probe_or_none
+from selva_render.options import OutputOptions, check_options, choose_model
 from selva_render.spot_report import SpotReport, ask_running_daemon
 
 
@@ -29,18 +30,13 @@ def run_render_bundle(
             check_timeline_target(output, profile=profile)
         with opened_for_filling(cut) as bundle:
             _check_model(bundle, model)
-            check_stems_folder(bundle.stems_folder)
-            settings = build_settings(bundle, model=model, profile=profile)
+            options = build_render_options(bundle, model=model)
+            files = OutputOptions(stems_folder=bundle.stems_folder, timeline=output, profile=profile)
+            check_options(options, files)
             num_clips = len(bundle.spot().clips)
             with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=num_clips) as bars:
                 report = fill_bundle(
-                    bundle,
-                    settings,
-                    client=client,
-                    on_status=bars,
-                    output=output,
-                    profile=profile,
-                    probe=ask_media,
+                    bundle, options, files, client=client, on_status=bars, probe=probe_or_none
                 )
     if not as_json:
         sys.stdout.write(f"bundle: {cut}\n")
@@ -49,17 +45,17 @@ def run_render_bundle(
 
 def run_spot_bundle(cut: Path, *, model: str | None, as_json: bool, as_csv: bool) -> None:
     with report_errors(as_json=as_json), opened_bundle(cut) as bundle:
-        settings = build_settings(bundle, model=model)
+        options = bundle.options.render
         report = SpotReport(
             sheet=bundle.spot(),
-            num_takes=bundle.options.takes,
-            seconds_per_stem=ask_running_daemon(settings.model),
+            num_takes=options.num_takes,
+            seconds_per_stem=ask_running_daemon(choose_model(model or options.model)),
         )
     show_cues(report, as_json=as_json, as_csv=as_csv)
 
 
 def _check_model(bundle: Bundle, model: str | None) -> None:
     """Stems of another model than the bundle names would not be taken for its stems."""
-    named = bundle.options.model
+    named = bundle.options.render.model
     if model is not None and named is not None and model != named:
         raise CueError(f"the bundle asks for the model {named}; write it again to have it made by {model}")

@@ -14,7 +14,7 @@ import typer
 from selva_cli.console import say, say_json
 
 if TYPE_CHECKING:
-    from selva_cli.timeline_options import RenderChoices, SpottingChoices
+    from selva_cli.timeline_options import RenderArguments, SpotArguments
     from selva_plugins.hosts.resolve.headless import StudioRender, TimelineResult
     from selva_plugins.progress import RequestProgress
 
@@ -134,8 +134,8 @@ def _remove_stems() -> None:
 
 def run_render_in_host(
     host: str,
-    spotting: SpottingChoices,
-    making: RenderChoices,
+    spot: SpotArguments,
+    rendering: RenderArguments,
     *,
     timelines: list[str],
     all_timelines: bool,
@@ -156,7 +156,7 @@ def run_render_in_host(
 
     results = []
     with report_errors(as_json=as_json), StudioBridge() as studio, _shown_progress() as show:
-        wanted = _build_studio_render(spotting, making, stems_folder=stems_folder, context=context)
+        wanted = _build_studio_render(spot, rendering, stems_folder=stems_folder, context=context)
         wanted = dataclasses.replace(wanted, marks_stems=marks_stems, replaces=replaces)
         chosen = choose_timelines(studio, timelines, all_of_them=all_timelines)
         for result in render_timelines(studio, chosen, wanted, on_progress=show):
@@ -172,41 +172,32 @@ def run_render_in_host(
 
 
 def _build_studio_render(
-    spotting: SpottingChoices,
-    making: RenderChoices,
+    spot: SpotArguments,
+    rendering: RenderArguments,
     *,
     stems_folder: Path | None,
     context: typer.Context,
 ) -> StudioRender:
     """Raises TimelineError. A sample rate that was not typed is the timeline's."""
-    from selva_core.engine import SamplingSettings  # noqa: PLC0415
-    from selva_otio import SpotOptions  # noqa: PLC0415
-    from selva_otio.time.clock import parse_seconds  # noqa: PLC0415
+    from selva_cli.timeline_options import is_typed  # noqa: PLC0415
     from selva_plugins.form import HostForm  # noqa: PLC0415
     from selva_plugins.hosts.resolve.headless import StudioRender  # noqa: PLC0415
 
+    options, spot_options = rendering.build(), spot.build()
     return StudioRender(
         wishes=HostForm(
-            sounds=tuple(spotting.parse_tracks()),
-            num_takes=making.takes,
-            seed=making.seed,
-            handles_s=parse_seconds(spotting.handles),
-            model=making.model,
+            sounds=tuple(spot.parse_tracks()),
+            num_takes=options.num_takes,
+            seed=options.seed,
+            handles_s=spot_options.handles_s,
+            model=options.model,
         ),
         stems_folder=stems_folder,
-        cue_sheet=spotting.cues,
-        options=SpotOptions(
-            video_track=spotting.video_track,
-            use_markers=spotting.use_markers,
-            marker_colour=spotting.marker_colour,
-        ),
-        sampling=SamplingSettings(num_steps=making.num_steps, guidance=making.guidance),
-        sample_rate_hz=making.sample_rate_hz if _is_typed(context, "sample_rate_hz") else None,
+        cue_sheet=spot.cues,
+        options=spot_options,
+        sampling=options.sampling,
+        sample_rate_hz=options.sample_rate_hz if is_typed(context, "sample_rate_hz") else None,
     )
-
-
-def _is_typed(context: typer.Context, name: str) -> bool:
-    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
 
 
 @contextmanager

@@ -17,16 +17,16 @@ from selva_cli.host_resolve import (
 )
 from selva_cli.option_groups import takes_groups
 from selva_cli.timeline_options import (
-    FrameRateOption,
+    FileArguments,
     JsonOption,
-    MissingImagesOption,
+    MediaArguments,
     NegativeOption,
-    ReadingChoices,
-    RenderChoices,
-    SpottingChoices,
+    ReadArguments,
+    RenderArguments,
+    SpotArguments,
     TrackOption,
     is_bundle,
-    refuse_wishes_beside_bundle,
+    refuse_options_beside_bundle,
 )
 
 CutOrNothing = Annotated[
@@ -56,11 +56,12 @@ def render(
     *,
     cut: CutOrNothing = None,
     output: OutputOption = None,
-    spotting: SpottingChoices,
+    spot: SpotArguments,
     stems_dir: StemsFolderOption = None,
-    making: RenderChoices,
+    rendering: RenderArguments,
+    files: FileArguments,
     for_host: ForOption = None,
-    reading: ReadingChoices,
+    reading: ReadArguments,
     host: HostOption = None,
     timelines: TimelineOption = [],  # noqa: B006 - typer copies it
     all_timelines: AllTimelinesOption = False,
@@ -76,19 +77,19 @@ def render(
     if cut is not None and is_bundle(cut):
         from selva_cli import bundles  # noqa: PLC0415 - --help stays light
 
-        refuse_wishes_beside_bundle(context)
-        bundles.run_render_bundle(cut, output, model=making.model, host=for_host, as_json=as_json)
+        refuse_options_beside_bundle(context)
+        bundles.run_render_bundle(cut, output, model=rendering.model, host=for_host, as_json=as_json)
     elif host is not None:
         if cut is not None or output is not None or for_host is not None:
             raise typer.BadParameter(
                 "--host renders the timeline that is open there; leave out CUT.otio, -o and --for"
             )
-        if making.naming != "timecode" or making.c2pa is not None:
+        if files.naming != "timecode" or files.c2pa is not None:
             raise typer.BadParameter("--naming and --c2pa are for cuts; with --host, leave them out")
         run_render_in_host(
             host,
-            spotting,
-            making,
+            spot,
+            rendering,
             timelines=timelines,
             all_timelines=all_timelines,
             stems_folder=stems_dir,
@@ -104,10 +105,17 @@ def render(
     else:
         from selva_cli import render_commands  # noqa: PLC0415
 
-        wanted = render_commands.OutputOptions(
-            output=output, stems_folder=stems_dir or output.parent / "stems", host=for_host
+        render_commands.run_render(
+            cut,
+            output,
+            stems_dir or output.parent / "stems",
+            host=for_host,
+            spot=spot,
+            rendering=rendering,
+            files=files,
+            reading=reading,
+            as_json=as_json,
         )
-        render_commands.run_render(cut, wanted, spotting, making, reading, as_json=as_json)
 
 
 @takes_groups
@@ -122,27 +130,20 @@ def stems(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where stems go.")],
     tracks: TrackOption = [],  # noqa: B006 - typer copies it
     negatives: NegativeOption = [],  # noqa: B006
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--start",
-            metavar="S",
-            help="Begin here: seconds, a fraction or a timecode. By default at its start.",
-        ),
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--end", metavar="S", help="End here. By default at the end of the file.")
-    ] = None,
-    frame_rate: FrameRateOption = "25",
-    missing_images: MissingImagesOption = "error",
-    making: RenderChoices,
+    part: MediaArguments,
+    rendering: RenderArguments,
+    files: FileArguments,
     as_json: JsonOption = False,
 ) -> None:
     """Make stems for one media file."""
     from selva_cli import render_commands  # noqa: PLC0415
 
-    spotting = SpottingChoices(tracks=tracks, negatives=negatives)
-    look = render_commands.SpotChoices(
-        start=start, end=end, frame_rate=frame_rate, missing_images=missing_images
+    render_commands.run_stems(
+        video,
+        output,
+        part=part,
+        spot=SpotArguments(tracks=tracks, negatives=negatives),
+        rendering=rendering,
+        files=files,
+        as_json=as_json,
     )
-    render_commands.run_stems(video, output, spotting, making, look, as_json=as_json)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -13,184 +12,113 @@ import typer
 from selva_cli.console import say_table
 from selva_cli.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors
 from selva_cli.progress_bars import RenderBars
-from selva_cli.timeline_options import ReadingChoices, RenderChoices, SpottingChoices
-from selva_core.audio.credentials import Signer
-from selva_core.base.errors import SelvaError
-from selva_core.base.media import ImageSequence, MediaInfo
-from selva_core.engine import SamplingSettings
-from selva_daemon.client.client import Client
-from selva_otio import (
-    CueSheet,
-    SpotOptions,
-    StemTrack,
-    load_cue_sheet,
-    spot_timeline,
+from selva_cli.timeline_options import (
+    FileArguments,
+    MediaArguments,
+    ReadArguments,
+    RenderArguments,
+    SpotArguments,
 )
-from selva_otio.errors import TimelineReadError
-from selva_otio.formats.options import ReadOptions
-from selva_otio.formats.profiles import PLAIN, HostProfile, find_profile
-from selva_otio.time.clock import parse_rate, parse_seconds
-from selva_otio.timelines import OpenTimeline, check_timeline_target, open_timeline
-from selva_render.jobs import RenderSettings
-from selva_render.media import spot_media
-from selva_render.probing import probe_in_process
-from selva_render.render import check_stems_folder, choose_model, render_sheet, render_timeline
+from selva_core.base.media import ImageSequence
+from selva_core.base.render_options import RenderOptions
+from selva_daemon.client.client import Client
+from selva_otio import CueSheet, spot_timeline
+from selva_otio.time.clock import parse_rate
+from selva_otio.timelines import OpenTimeline, open_timeline
+from selva_render.media import probe_or_none, spot_media
+from selva_render.options import check_options, choose_model
+from selva_render.render import render_sheet, render_timeline
 from selva_render.report import RenderReport, iter_failure_lines
 from selva_render.spot_report import WHOLE_COLUMNS, SpotReport, ask_running_daemon
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions:
-    """Where a render goes. host: the name of the host profile it is written for; None for a plain timeline."""
-
-    output: Path
-    stems_folder: Path
-    host: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShownCues:
-    """How `selva spot` shows cues; the estimate is for a model and a number of takes."""
-
-    model: str | None
-    num_takes: int
-    as_json: bool
-    as_csv: bool
-
-
 def run_render(
     cut: Path,
-    wanted: OutputOptions,
-    spotting: SpottingChoices,
-    making: RenderChoices,
-    reading: ReadingChoices,
+    timeline: Path,
+    stems_folder: Path,
     *,
+    host: str | None,
+    spot: SpotArguments,
+    rendering: RenderArguments,
+    files: FileArguments,
+    reading: ReadArguments,
     as_json: bool,
 ) -> None:
-    """Everything that can be refused is refused before the daemon is started."""
-    with report_errors(as_json=as_json), open_timeline(cut, build_read_options(reading)) as opened:
-        profile = find_profile(wanted.host)
-        check_timeline_target(wanted.output, cut, profile)
-        settings = build_settings(making, wanted.stems_folder, profile)
-        sheet = spot_cut(opened, spotting)
+    """Render a cut, and write it with its stems to `timeline`. All that can be refused is, before the daemon is started."""
+    with report_errors(as_json=as_json), open_timeline(cut, reading.build()) as opened:
+        options = rendering.build()
+        output = files.build(stems_folder=stems_folder, timeline=timeline, host=host)
+        check_options(options, output, source=cut)
+        sheet = spot_cut(opened, spot)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=len(sheet.clips)) as bars:
             report = render_timeline(
                 opened.timeline,
                 sheet,
-                settings,
-                wanted.output,
+                options,
+                output,
                 client=client,
                 on_status=bars,
                 base_folder=opened.base_folder,
-                profile=profile,
-                probe=ask_media,
+                probe=probe_or_none,
             )
     finish_report(report, as_json=as_json)
 
 
-def spot_cut(opened: OpenTimeline, spotting: SpottingChoices) -> CueSheet:
+def spot_cut(opened: OpenTimeline, spot: SpotArguments) -> CueSheet:
     """The cue sheet of a timeline. Raises TimelineError."""
     return spot_timeline(
         opened.timeline,
-        spotting.parse_tracks(),
+        spot.parse_tracks(),
         base_folder=opened.base_folder,
-        rows=() if spotting.cues is None else load_cue_sheet(spotting.cues),
-        options=SpotOptions(
-            video_track=spotting.video_track,
-            handles_s=parse_seconds(spotting.handles),
-            use_markers=spotting.use_markers,
-            marker_colour=spotting.marker_colour,
-        ),
+        rows=spot.load_rows(),
+        options=spot.build(),
     )
-
-
-def build_settings(making: RenderChoices, stems_folder: Path, profile: HostProfile = PLAIN) -> RenderSettings:
-    """Raises RequestError, UnknownModelError, TimelineWriteError, OutputError; UnsupportedFormatError for a sample rate that the
-    host has no session for."""
-    check_stems_folder(stems_folder)
-    profile.check_sample_rate(making.sample_rate_hz)
-    return RenderSettings(
-        model=choose_model(making.model),
-        stems_folder=stems_folder.absolute(),
-        num_takes=making.takes,
-        seed=making.seed,
-        sample_rate_hz=making.sample_rate_hz,
-        sampling=SamplingSettings(num_steps=making.num_steps, guidance=making.guidance),
-        has_time_reference=profile.stamps_time,
-        naming=making.naming,
-        signer=_find_signer(making.c2pa),
-    )
-
-
-def _find_signer(files: tuple[Path, Path] | None) -> Signer | None:
-    """Raises RequestError, OutputError when nothing could be signed with them here."""
-    if files is None:
-        return None
-    certificate, key = (path.resolve() for path in files)
-    signer = Signer(certificate=certificate, key=key)
-    signer.check()
-    return signer
-
-
-def build_read_options(reading: ReadingChoices) -> ReadOptions:
-    """Raises ClockError, TimelineReadError."""
-    for folder in reading.media_folders:
-        if not folder.is_dir():
-            raise TimelineReadError(f"there is no folder {folder} to look for media in")
-    return ReadOptions(
-        frame_rate=None if reading.frame_rate is None else parse_rate(reading.frame_rate),
-        media_folders=reading.media_folders,
-        probe=ask_media,
-    )
-
-
-def ask_media(path: Path) -> MediaInfo | None:
-    """What a media file says of itself; None when it cannot be read."""
-    try:
-        return probe_in_process(path)
-    except SelvaError:
-        return None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpotChoices:
-    """What the command line says about which part of a bare file or image sequence is looked at."""
-
-    start: str | None = None
-    end: str | None = None
-    frame_rate: str = "25"
-    missing_images: str = "error"
-
-    def spot(self, video: Path, tracks: Sequence[StemTrack]) -> CueSheet:
-        """Raises MediaError, ClockError, CueError, RequestError."""
-        images = ImageSequence(rate_hz=parse_rate(self.frame_rate), missing=self.missing_images)
-        return spot_media(video, tracks, start=self.start, end=self.end, images=images)
 
 
 def run_stems(
     video: Path,
-    output: Path,
-    spotting: SpottingChoices,
-    making: RenderChoices,
-    look: SpotChoices,
+    stems_folder: Path,
     *,
+    part: MediaArguments,
+    spot: SpotArguments,
+    rendering: RenderArguments,
+    files: FileArguments,
     as_json: bool,
 ) -> None:
+    """Render a bare media file, or the part of it that is named."""
     with report_errors(as_json=as_json):
-        tracks = spotting.parse_tracks()
-        settings = build_settings(making, output)
-        sheet = look.spot(video, tracks)
+        tracks = spot.parse_tracks()
+        options, output = rendering.build(), files.build(stems_folder=stems_folder)
+        check_options(options, output)
+        images = ImageSequence(rate_hz=parse_rate(part.frame_rate), missing=part.missing_images)
+        sheet = spot_media(video, tracks, start=part.start, end=part.end, images=images)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=1) as bars:
-            report = render_sheet(sheet, settings, client=client, timeline_name=video.name, on_status=bars)
+            report = render_sheet(
+                sheet, options, output, client=client, timeline_name=video.name, on_status=bars
+            )
     finish_report(report, as_json=as_json)
 
 
-def run_spot(cut: Path, spotting: SpottingChoices, reading: ReadingChoices, shown: ShownCues) -> None:
-    with report_errors(as_json=shown.as_json), open_timeline(cut, build_read_options(reading)) as opened:
-        sheet = spot_cut(opened, spotting)
-        seconds_per_stem = ask_running_daemon(choose_model(shown.model))
-        report = SpotReport(sheet=sheet, num_takes=shown.num_takes, seconds_per_stem=seconds_per_stem)
-    show_cues(report, as_json=shown.as_json, as_csv=shown.as_csv)
+def run_spot(
+    cut: Path,
+    *,
+    spot: SpotArguments,
+    reading: ReadArguments,
+    model: str | None,
+    num_takes: int,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show the cues of a cut. model, num_takes: what the estimates are for."""
+    with report_errors(as_json=as_json), open_timeline(cut, reading.build()) as opened:
+        options = RenderOptions(model=model, num_takes=num_takes)
+        sheet = spot_cut(opened, spot)
+        report = SpotReport(
+            sheet=sheet,
+            num_takes=options.num_takes,
+            seconds_per_stem=ask_running_daemon(choose_model(options.model)),
+        )
+    show_cues(report, as_json=as_json, as_csv=as_csv)
 
 
 def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:

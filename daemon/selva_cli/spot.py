@@ -11,11 +11,11 @@ from selva_cli.timeline_options import (
     CutArgument,
     JsonOption,
     ModelOption,
-    ReadingChoices,
-    SpottingChoices,
+    ReadArguments,
+    SpotArguments,
     TakesOption,
     is_bundle,
-    refuse_wishes_beside_bundle,
+    refuse_options_beside_bundle,
 )
 
 
@@ -24,10 +24,10 @@ def spot(
     context: typer.Context,
     *,
     cut: CutArgument,
-    spotting: SpottingChoices,
+    spotting: SpotArguments,
     takes: TakesOption = 1,
     model: ModelOption = None,
-    reading: ReadingChoices,
+    reading: ReadArguments,
     as_json: JsonOption = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print a cue sheet that can be edited and given to --cues.")
@@ -39,10 +39,17 @@ def spot(
     if is_bundle(cut):
         from selva_cli import bundles  # noqa: PLC0415 - --help stays light
 
-        refuse_wishes_beside_bundle(context)
+        refuse_options_beside_bundle(context)
         bundles.run_spot_bundle(cut, model=model, as_json=as_json, as_csv=as_csv)
         return
     from selva_cli import render_commands  # noqa: PLC0415
 
-    shown = render_commands.ShownCues(model=model, num_takes=takes, as_json=as_json, as_csv=as_csv)
-    render_commands.run_spot(cut, spotting, reading, shown)
+    render_commands.run_spot(
+        cut,
+        spot=spotting,
+        reading=reading,
+        model=model,
+        num_takes=takes,
+        as_json=as_json,
+        as_csv=as_csv,
+    )

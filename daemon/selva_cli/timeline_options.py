@@ -1,4 +1,6 @@
-"""Options that the commands on timelines share: each is told once, and groups of them are dataclasses."""
+"""Options that the commands on timelines share, each declared once. Groups of them are dataclasses of what was typed, whose
+`build` makes the values that the rooms below take.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selva_core.base.limits import (
+    DEFAULT_GUIDANCE,
+    DEFAULT_SAMPLE_RATE_HZ,
+    DEFAULT_SEED,
+    DEFAULT_STEPS,
+)
+from selva_core.base.render_options import RenderOptions, SamplingSettings
+
 if TYPE_CHECKING:
-    from selva_otio import StemTrack
+    from selva_otio import CueSheetRow, SpotOptions, StemTrack
+    from selva_otio.formats.options import ReadOptions
+    from selva_render.options import OutputOptions
 
 CutArgument = Annotated[
     Path, typer.Argument(metavar="CUT.otio", help="The timeline; it is read, never changed.")
@@ -64,18 +76,6 @@ SampleRateOption = Annotated[
 ]
 StepsOption = Annotated[int, typer.Option("--steps", help="Sampling steps.")]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
-FrameRateOption = Annotated[
-    str,
-    typer.Option("--frame-rate", metavar="FPS", help="Of images: how many a second, as 24 or 24000/1001."),
-]
-MissingImagesOption = Annotated[
-    str,
-    typer.Option(
-        "--missing-images",
-        metavar="WHAT",
-        help="What is seen where an image is missing: error, hold or black.",
-    ),
-]
 NamingOption = Annotated[
     str, typer.Option("--naming", metavar="HOW", help="How files are called: timecode or ucs (docs/wav.md).")
 ]
@@ -94,8 +94,8 @@ _BUNDLE_PARAMETERS = ("cut", "output", "model", "for_host", "as_json", "as_csv")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpottingChoices:
-    """What the command line says about what is heard where, as it was typed."""
+class SpotArguments:
+    """What is heard and where, as it was typed."""
 
     tracks: TrackOption = field(default_factory=list)
     cues: CuesOption = None
@@ -111,27 +111,112 @@ class SpottingChoices:
 
         parsed = [parse_stem_track(text) for text in self.tracks]
         for negative in self.negatives:
-            parsed = _say_negative(parsed, negative)
+            parsed = _set_negative(parsed, negative)
         return parsed
+
+    def load_rows(self) -> list[CueSheetRow]:
+        """The rows of the cue sheet. Raises CueError."""
+        from selva_otio import load_cue_sheet  # noqa: PLC0415 - --help stays light
+
+        return [] if self.cues is None else load_cue_sheet(self.cues)
+
+    def build(self) -> SpotOptions:
+        """Raises ClockError, CueError."""
+        from selva_otio import SpotOptions  # noqa: PLC0415 - --help stays light
+        from selva_otio.time.clock import parse_seconds  # noqa: PLC0415
+
+        return SpotOptions(
+            video_track=self.video_track,
+            handles_s=parse_seconds(self.handles),
+            use_markers=self.use_markers,
+            marker_colour=self.marker_colour,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class RenderChoices:
-    """What the command line says about how stems are made."""
+class RenderArguments:
+    """How stems are made, as it was typed."""
 
     takes: TakesOption = 1
-    seed: SeedOption = 42
+    seed: SeedOption = DEFAULT_SEED
     model: ModelOption = None
-    sample_rate_hz: SampleRateOption = 48_000
-    num_steps: StepsOption = 25
-    guidance: GuidanceOption = 4.5
+    sample_rate_hz: SampleRateOption = DEFAULT_SAMPLE_RATE_HZ
+    num_steps: StepsOption = DEFAULT_STEPS
+    guidance: GuidanceOption = DEFAULT_GUIDANCE
+
+    def build(self) -> RenderOptions:
+        """Raises RequestError."""
+        return RenderOptions(
+            model=self.model,
+            num_takes=self.takes,
+            seed=self.seed,
+            sample_rate_hz=self.sample_rate_hz,
+            sampling=SamplingSettings(num_steps=self.num_steps, guidance=self.guidance),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileArguments:
+    """How the files of stems are named and signed, as it was typed."""
+
     naming: NamingOption = "timecode"
     c2pa: SignOption = None
 
+    def build(
+        self, *, stems_folder: Path, timeline: Path | None = None, host: str | None = None
+    ) -> OutputOptions:
+        """host: the name of the profile they are written for. Raises RequestError, UnsupportedFormatError."""
+        from selva_core.audio.credentials import Signer  # noqa: PLC0415 - --help stays light
+        from selva_otio.formats.profiles import find_profile  # noqa: PLC0415
+        from selva_render.options import OutputOptions  # noqa: PLC0415
+
+        signer = None
+        if self.c2pa is not None:
+            certificate, key = (path.resolve() for path in self.c2pa)
+            signer = Signer(certificate=certificate, key=key)
+        return OutputOptions(
+            stems_folder=stems_folder.absolute(),
+            timeline=timeline,
+            profile=find_profile(host),
+            naming=self.naming,
+            signer=signer,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
-class ReadingChoices:
-    """What the command line says that a timeline file may not."""
+class MediaArguments:
+    """Which part of a media file is looked at, and how images are played, as it was typed."""
+
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--start",
+            metavar="S",
+            help="Begin here: seconds, a fraction or a timecode. By default at its start.",
+        ),
+    ] = None
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="S", help="End here. By default at the end of the file.")
+    ] = None
+    frame_rate: Annotated[
+        str,
+        typer.Option(
+            "--frame-rate", metavar="FPS", help="Of images: how many a second, as 24 or 24000/1001."
+        ),
+    ] = "25"
+    missing_images: Annotated[
+        str,
+        typer.Option(
+            "--missing-images",
+            metavar="WHAT",
+            help="What is seen where an image is missing: error, hold or black.",
+        ),
+    ] = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadArguments:
+    """What a timeline file may not say itself, as it was typed."""
 
     media_folders: Annotated[
         list[Path],
@@ -148,28 +233,49 @@ class ReadingChoices:
         ),
     ] = None
 
+    def build(self) -> ReadOptions:
+        """Raises ClockError, TimelineReadError."""
+        from selva_otio.errors import TimelineReadError  # noqa: PLC0415 - --help stays light
+        from selva_otio.formats.options import ReadOptions  # noqa: PLC0415
+        from selva_otio.time.clock import parse_rate  # noqa: PLC0415
+        from selva_render.media import probe_or_none  # noqa: PLC0415
+
+        for folder in self.media_folders:
+            if not folder.is_dir():
+                raise TimelineReadError(f"there is no folder {folder} to look for media in")
+        return ReadOptions(
+            frame_rate=None if self.frame_rate is None else parse_rate(self.frame_rate),
+            media_folders=self.media_folders,
+            probe=probe_or_none,
+        )
+
 
 def is_bundle(cut: Path) -> bool:
     """Whether it is a request bundle, which says itself what is heard and how."""
     return cut.suffix.lower() in BUNDLE_SUFFIXES
 
 
-def refuse_wishes_beside_bundle(context: typer.Context) -> None:
-    """Raises typer.BadParameter when an option was typed that a bundle speaks for."""
+def is_typed(context: typer.Context, parameter: str) -> bool:
+    """Whether the user gave this option, rather than its default."""
+    return getattr(context.get_parameter_source(parameter), "name", "") == "COMMANDLINE"
+
+
+def refuse_options_beside_bundle(context: typer.Context) -> None:
+    """Raises typer.BadParameter when an option was typed that a bundle sets itself."""
     typed = [
         parameter.opts[0]
         for parameter in context.command.params
         if parameter.name is not None
         and parameter.name not in _BUNDLE_PARAMETERS
-        and _is_typed(context.get_parameter_source(parameter.name))
+        and is_typed(context, parameter.name)
     ]
     if typed:
         names = ", ".join(typed)
         raise typer.BadParameter(f"a bundle says itself what is heard and how; leave out {names}")
 
 
-def _say_negative(tracks: list[StemTrack], negative: str) -> list[StemTrack]:
-    """NAME=TEXT speaks to that track, anything else to all."""
+def _set_negative(tracks: list[StemTrack], negative: str) -> list[StemTrack]:
+    """NAME=TEXT is for that track, anything else for all."""
     name, equals, text = negative.partition("=")
     key = name.strip().casefold()
     if equals and any(track.name.casefold() == key for track in tracks):
@@ -178,7 +284,3 @@ def _say_negative(tracks: list[StemTrack], negative: str) -> list[StemTrack]:
             for track in tracks
         ]
     return [replace(track, negative_prompt=negative.strip()) for track in tracks]
-
-
-def _is_typed(source: object) -> bool:
-    return getattr(source, "name", "") == "COMMANDLINE"

@@ -9,29 +9,19 @@ from typing import Annotated
 
 import typer
 
-from selva_cli.timeline_options import (
-    GuidanceOption,
-    HandlesOption,
-    ModelOption,
-    SampleRateOption,
-    SeedOption,
-    StepsOption,
-    TakesOption,
-)
+from selva_cli.option_groups import takes_groups
+from selva_cli.timeline_options import HandlesOption, RenderArguments
 
 EXIT_PARTLY_FAILED = 3
 
 
-def watch(  # noqa: PLR0917 - typer calls it by keyword
+@takes_groups
+def watch(
+    *,
     inbox: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to watch.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="RESULTS", help="Where results go.")],
-    model: ModelOption = None,
-    takes: TakesOption = 1,
-    seed: SeedOption = 42,
+    rendering: RenderArguments,
     handles: HandlesOption = "0",
-    sample_rate: SampleRateOption = 48_000,
-    steps: StepsOption = 25,
-    guidance: GuidanceOption = 4.5,
     once: Annotated[
         bool, typer.Option("--once", help="Render what is there now, and leave; 3 when something failed.")
     ] = False,
@@ -40,24 +30,16 @@ def watch(  # noqa: PLR0917 - typer calls it by keyword
 
     Each is rendered once, when its files have come to rest, after the jobs of people who wait. Ctrl-C stops.
     """
-    from selva_cli.error_reporting import report_errors  # noqa: PLC0415
-    from selva_core.engine import SamplingSettings  # noqa: PLC0415
-    from selva_otio import SpotOptions  # noqa: PLC0415 - --help stays light
+    from selva_cli.error_reporting import report_errors  # noqa: PLC0415 - --help stays light
+    from selva_otio import SpotOptions  # noqa: PLC0415
     from selva_otio.time.clock import parse_seconds  # noqa: PLC0415
+    from selva_render.options import OutputOptions, check_options  # noqa: PLC0415
     from selva_render.watch.folder import WatchFolder  # noqa: PLC0415
-    from selva_render.watch.rendering import WatchSettings  # noqa: PLC0415
 
     with report_errors(as_json=False):
-        settings = WatchSettings(
-            model=model,
-            num_takes=takes,
-            seed=seed,
-            sample_rate_hz=sample_rate,
-            sampling=SamplingSettings(num_steps=steps, guidance=guidance),
-            spot_options=SpotOptions(handles_s=parse_seconds(handles)),
-        )
-        folder = WatchFolder(inbox, output, settings, say=_say_at_once)
-        settings.for_folder(output)
+        options, spot_options = rendering.build(), SpotOptions(handles_s=parse_seconds(handles))
+        folder = WatchFolder(inbox, output, options, spot_options, say=_say_at_once)
+        check_options(options, OutputOptions(stems_folder=output))
         if not once:
             _say_at_once(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
         before = signal.signal(

@@ -13,73 +13,64 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from selva_core.base.errors import SelvaError
-from selva_core.engine import SamplingSettings
+from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet, TimelineClock, write_timeline
 from selva_otio.errors import BundleUnfilledError, TimelineReadError, TimelineWriteError
 from selva_otio.formats.options import ProbeMedia
-from selva_otio.formats.profiles import PLAIN, HostProfile
 from selva_otio.formats.request_bundle.bundle_folder import SUFFIX, TIMELINE_NAME, Bundle, open_bundle
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX, pack_zip, unpack_zip
 from selva_otio.formats.request_bundle.found_stems import place_found_stems
 from selva_otio.formats.request_bundle.pictures import picture_path
-from selva_render.jobs import ClipJob, RenderSettings, build_jobs, build_media_range
+from selva_render.jobs import ClipJob, build_jobs, build_media_range
+from selva_render.options import OutputOptions, choose_model
 from selva_render.proxies import Proxy, write_proxies
-from selva_render.render import StatusListener, choose_model, render_sheet, split_missing_media
+from selva_render.render import StatusListener, render_sheet, split_missing_media
 from selva_render.report import FailedClip, RenderReport, iter_failure_lines
 
 ProgressListener = Callable[[float, str], None]
 
 
-def build_settings(
-    bundle: Bundle, *, model: str | None = None, priority: str = "interactive", profile: HostProfile = PLAIN
-) -> RenderSettings:
-    """How the bundle wants its stems made. model: where the bundle names none. profile: the host they are for.
-
-    Raises RequestError, UnknownModelError; UnsupportedFormatError for a sample rate that the host has no session for.
-    """
-    options = bundle.options
-    profile.check_sample_rate(options.sample_rate)
-    return RenderSettings(
-        model=choose_model(model or options.model),
-        stems_folder=bundle.stems_folder,
-        num_takes=options.takes,
-        seed=options.seed,
-        sample_rate_hz=options.sample_rate,
-        sampling=SamplingSettings(num_steps=options.steps, guidance=options.guidance),
-        priority=priority,
-        has_time_reference=profile.stamps_time,
-    )
+def build_render_options(
+    bundle: Bundle, *, model: str | None = None, priority: str = "interactive"
+) -> RenderOptions:
+    """How the stems of a bundle are made. model: where the bundle names none. Raises UnknownModelError."""
+    wanted = bundle.options.render
+    return replace(wanted, model=choose_model(wanted.model or model), priority=priority)
 
 
 def fill_bundle(
     bundle: Bundle,
-    settings: RenderSettings,
+    options: RenderOptions,
+    output: OutputOptions,
     *,
     client: Client,
     on_status: StatusListener,
-    output: Path | None = None,
-    profile: HostProfile = PLAIN,
     probe: ProbeMedia | None = None,
 ) -> RenderReport:
-    """Have all stems of a bundle made, into it; also write the cut with them to `output`, for a host (see render_timeline).
+    """Have all stems of a bundle made, into it; also write the cut with them to `output.timeline` (see render_timeline).
 
     Raises as `render_sheet` does, and TimelineWriteError.
     """
     sheet = bundle.spot()
     report = render_sheet(
-        sheet, settings, client=client, timeline_name=bundle.timeline.name, on_status=on_status
+        sheet, options, output, client=client, timeline_name=bundle.timeline.name, on_status=on_status
     )
     bundle.stems_folder.mkdir(exist_ok=True)
-    if output is not None and report.stems:
-        placed = place_found_stems(bundle.timeline, sheet, bundle.options, bundle.stems_folder)
+    if output.timeline is not None and report.stems:
+        placed = place_found_stems(bundle.timeline, sheet, bundle.options.render, bundle.stems_folder)
         written = write_timeline(
-            placed.timeline, output, base_folder=bundle.base_folder, profile=profile, probe=probe
+            placed.timeline,
+            output.timeline,
+            base_folder=bundle.base_folder,
+            profile=output.profile,
+            probe=probe,
         )
         report.note_written(placed, written)
     return report
@@ -90,14 +81,14 @@ def submit(bundle: Bundle) -> list[str]:
 
     Clips that cannot be rendered are named in a warning. Raises BundleUnfilledError when none can, DaemonError.
     """
-    settings = build_settings(bundle)
+    options, output = build_render_options(bundle), OutputOptions(stems_folder=bundle.stems_folder)
     sheet = bundle.spot()
     present, failed = split_missing_media(sheet)
-    failed += [FailedClip.of_unseen(item) for item in sheet.skipped if item.is_fault]
+    failed += [FailedClip.of_skipped(item) for item in sheet.skipped if item.is_fault]
     job_ids: list[str] = []
     with Client.connect() as client:
         try:
-            for job in build_jobs(present, settings, timeline_name=bundle.timeline.name):
+            for job in build_jobs(present, options, output, timeline_name=bundle.timeline.name):
                 try:
                     job_ids.append(client.submit(job.request).job_id)
                 except InvalidRequestError as error:
@@ -118,9 +109,10 @@ def fill_and_wait(bundle: Bundle, on_progress: ProgressListener | None) -> list[
 
     Raises BundleUnfilledError when some could not be made, DaemonError.
     """
-    progress = _Progress(bundle.spot(), bundle.options.takes, on_progress)
+    progress = _Progress(bundle.spot(), bundle.options.render.num_takes, on_progress)
+    options, output = build_render_options(bundle), OutputOptions(stems_folder=bundle.stems_folder)
     with Client.connect() as client:
-        report = fill_bundle(bundle, build_settings(bundle), client=client, on_status=progress)
+        report = fill_bundle(bundle, options, output, client=client, on_status=progress)
     if report.failed:
         raise _unfilled(report.failed, report.sheet.clock, num_stems=len(report.stems))
     return list(progress.job_ids)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
-from selva_core.audio.credentials import Signer
-from selva_core.base.errors import RequestError
-from selva_core.base.limits import DEFAULT_SEED, MAX_SAMPLE_RATE_HZ, MAX_SEED, MAX_TAKES, MIN_SAMPLE_RATE_HZ
 from selva_core.base.media import Label, PictureRange
-from selva_core.engine import SamplingSettings
+from selva_core.base.render_options import RenderOptions
 from selva_daemon.protocol.fields import MAX_DENOMINATOR
 from selva_daemon.protocol.job import (
     MAX_CUES,
@@ -24,43 +20,9 @@ from selva_daemon.protocol.job import (
     TakeRequest,
 )
 from selva_otio import Cue, CueSheet, SpottedClip, StemSpan, measure_span
-from selva_otio.placement.stem_names import NAMINGS, NameParts, build_stem_name, ensure_unique
+from selva_otio.placement.stem_names import NameParts, build_stem_name, ensure_unique
 from selva_otio.time.clock import sample_index
-
-
-@dataclass(frozen=True, kw_only=True)
-class RenderSettings:
-    """How stems are made and written, and where they go. Take n has the seed `seed + n - 1`, on every clip and track.
-
-    naming: how files are called, see `selva_otio.placement.stem_names`. has_time_reference: whether a stem's file says when on
-    the timeline it begins; Resolve does not find stems that do. signer: who signs the files (Content Credentials).
-
-    All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so
-    that cutting a clip in before it changes nothing and the cache answers.
-    """
-
-    model: str
-    stems_folder: Path
-    num_takes: int = 1
-    seed: int = DEFAULT_SEED
-    sample_rate_hz: int = 48_000
-    sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    priority: str = "interactive"
-    naming: str = "timecode"
-    has_time_reference: bool = True
-    signer: Signer | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.num_takes <= MAX_TAKES:
-            raise RequestError(f"takes are 1 to {MAX_TAKES}; got {self.num_takes}")
-        if not 0 <= self.seed <= MAX_SEED - self.num_takes + 1:
-            raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
-        if self.naming not in NAMINGS:
-            raise RequestError(f"stems are named by one of {', '.join(NAMINGS)}; got {self.naming!r}")
-        if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
-            raise RequestError(
-                f"a sample rate is {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz; got {self.sample_rate_hz}"
-            )
+from selva_render.options import OutputOptions, choose_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +34,12 @@ class ClipJob:
     request: JobRequest
 
 
-def build_jobs(sheet: CueSheet, settings: RenderSettings, *, timeline_name: str) -> list[ClipJob]:
-    """The jobs of a cue sheet, in record order."""
-    builder = _JobBuilder(sheet, settings, timeline_name)
-    most_takes = max([settings.num_takes, *(cue.num_takes or 1 for cue in sheet.cues)])
+def build_jobs(
+    sheet: CueSheet, options: RenderOptions, output: OutputOptions, *, timeline_name: str
+) -> list[ClipJob]:
+    """The jobs of a cue sheet, in record order. Raises UnknownModelError."""
+    builder = _JobBuilder(sheet, options, output, timeline_name)
+    most_takes = max([options.num_takes, *(cue.num_takes or 1 for cue in sheet.cues)])
     chunk_size = min(MAX_CUES, MAX_STEMS // most_takes)
     return [
         builder.build(clip, cues[first : first + chunk_size])
@@ -103,61 +67,65 @@ def _tidy(value: Fraction) -> Fraction:
 class _JobBuilder:
     """Gives every stem of one render its own file name."""
 
-    def __init__(self, sheet: CueSheet, settings: RenderSettings, timeline_name: str) -> None:
+    def __init__(
+        self, sheet: CueSheet, options: RenderOptions, output: OutputOptions, timeline_name: str
+    ) -> None:
         self._clock = sheet.clock
-        self._settings = settings
+        self._options = options
+        self._output = output
+        self._model = choose_model(options.model)
         self._timeline_name = timeline_name
         self._names: set[str] = set()
 
     def build(self, clip: SpottedClip, cues: Sequence[Cue]) -> ClipJob:
-        settings = self._settings
-        span = measure_span(clip, self._clock, settings.sample_rate_hz)
+        options = self._options
+        span = measure_span(clip, self._clock, options.sample_rate_hz)
         request = JobRequest(
             label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
             media=build_media_range(clip),
-            model=settings.model,
+            model=self._model,
             output=self._build_output(clip, span),
             cues=tuple(self._build_cue(cue) for cue in cues),
-            sampling=settings.sampling,
-            priority=settings.priority,
+            sampling=options.sampling,
+            priority=options.priority,
             provenance=self._build_provenance(clip, span),
         )
         return ClipJob(clip=clip, cues=tuple(cues), request=request)
 
     def _build_output(self, clip: SpottedClip, span: StemSpan) -> OutputRequest:
         """With handles, the range that lies in the cut is labelled."""
-        settings = self._settings
+        sample_rate_hz, output = self._options.sample_rate_hz, self._output
         time_reference_samples = self._time_reference_samples(clip)
-        is_stamped = settings.has_time_reference and time_reference_samples >= 0
+        is_stamped = output.profile.stamps_time and time_reference_samples >= 0
         in_the_cut = Label(
             start_sample=span.offset_samples,
-            num_samples=sample_index(clip.record_end_s, settings.sample_rate_hz) - span.start_sample,
+            num_samples=sample_index(clip.record_end_s, sample_rate_hz) - span.start_sample,
             text=" ".join(f"in the cut: {clip.name}".split())[:MAX_NAME_CHARS],
         )
         return OutputRequest(
-            folder=settings.stems_folder.resolve(),
+            folder=output.stems_folder.resolve(),
             num_samples=span.num_samples,
-            sample_rate_hz=settings.sample_rate_hz,
+            sample_rate_hz=sample_rate_hz,
             time_reference_samples=time_reference_samples if is_stamped else None,
             labels=(in_the_cut,) if clip.handle_before_s or clip.handle_after_s else (),
-            signer=settings.signer,
+            signer=output.signer,
         )
 
     def _time_reference_samples(self, clip: SpottedClip) -> int:
         """Samples since midnight at the file's first sample, on the true clock: counted from frames, not from
         labels."""
         since_midnight_s = self._clock.start_frame / self._clock.frame_rate_hz + clip.sound_start_s
-        return sample_index(since_midnight_s, self._settings.sample_rate_hz)
+        return sample_index(since_midnight_s, self._options.sample_rate_hz)
 
     def _build_cue(self, cue: Cue) -> CueRequest:
-        takes = range(1, (cue.num_takes or self._settings.num_takes) + 1)
+        takes = range(1, (cue.num_takes or self._options.num_takes) + 1)
         return CueRequest(
             cue=cue.id,
             track=cue.track,
             prompt=cue.prompt,
             negative_prompt=cue.negative_prompt,
             takes=tuple(
-                TakeRequest(take=take, seed=self._settings.seed + take - 1, name=self._build_name(cue, take))
+                TakeRequest(take=take, seed=self._options.seed + take - 1, name=self._build_name(cue, take))
                 for take in takes
             ),
         )
@@ -171,7 +139,7 @@ class _JobBuilder:
             timecode=self._clock.timecode(cue.clip.record_start_s),
             timeline=self._timeline_name,
         )
-        name = ensure_unique(build_stem_name(parts, self._settings.naming), self._names)
+        name = ensure_unique(build_stem_name(parts, self._output.naming), self._names)
         self._names.add(name.casefold())
         return name
 

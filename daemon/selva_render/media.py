@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
+from selva_core.base.errors import SelvaError
 from selva_core.base.media import ImageSequence, MediaInfo
 from selva_core.video.sequence_files import find_images
 from selva_otio import CueSheet, CueSheetRow, StemTrack, spot_timeline
@@ -39,6 +40,14 @@ def spot_media(
         images=images,
     )
     return spot_timeline(timeline, tracks, base_folder=facts.path.parent, rows=rows, clock=clock)
+
+
+def probe_or_none(path: Path) -> MediaInfo | None:
+    """What a media file holds; None when it cannot be read."""
+    try:
+        return probe_in_process(path)
+    except SelvaError:
+        return None
 
 
 def _look_at(path: Path, images: ImageSequence | None) -> tuple[MediaInfo, ImageSequence | None]:

@@ -13,67 +13,48 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_core.base.atomic_write import check_folder_writable
 from selva_core.base.errors import MediaNotFoundError, SelvaError
 from selva_core.base.media import ImageSequence
-from selva_core.models.catalog import default_models_dir, find_model, listed_models, missing_files
+from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_core.video.sequence_files import find_images
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet, Stem, measure_span, place_stems, write_timeline
-from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.options import ProbeMedia
-from selva_otio.formats.profiles import PLAIN, HostProfile
-from selva_render.jobs import ClipJob, RenderSettings, build_jobs
+from selva_render.jobs import ClipJob, build_jobs
+from selva_render.options import OutputOptions, choose_model
 from selva_render.report import FailedClip, RenderedStem, RenderReport
 
 StatusListener = Callable[[ClipJob, JobStatus], None]
 
 
-def choose_model(model_id: str | None) -> str:
-    """The model that was asked for, or else the largest one that is installed. Raises UnknownModelError."""
-    if model_id is not None:
-        return find_model(model_id).model_id
-    installed = [model for model in listed_models() if not missing_files(model, default_models_dir())]
-    return (installed or listed_models())[-1 if installed else 0].model_id
-
-
-def check_stems_folder(folder: Path) -> None:
-    """Whether stems can go to `folder`, which need not be there yet; makes nothing. Raises
-    TimelineWriteError."""
-    nearest = folder.absolute()
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise TimelineWriteError(f"{nearest} is a file, not a folder for stems; choose another folder")
-    check_folder_writable(nearest, error=TimelineWriteError)
-
-
 def render_timeline(
     timeline: otio.schema.Timeline,
     sheet: CueSheet,
-    settings: RenderSettings,
-    target: Path,
+    options: RenderOptions,
+    output: OutputOptions,
     *,
     client: Client,
     on_status: StatusListener,
     base_folder: Path | None = None,
-    profile: HostProfile = PLAIN,
     probe: ProbeMedia | None = None,
 ) -> RenderReport:
-    """Render the cue sheet of `timeline` and write the timeline with its stems to `target`.
+    """Render the cue sheet of `timeline` and write the timeline with its stems to `output.timeline`.
 
-    base_folder: where relative media URLs of the timeline start, by default the target's folder. profile: the host it
-    is written for. probe: asks media for its timecode, where that host counts from it. Nothing is written
-    to `target` when no stem was made; the report's `timeline` tells. Raises as
-    `render_sheet` does, and TimelineWriteError.
+    base_folder: where relative media URLs of the timeline start, by default the folder of the timeline that is written.
+    probe: reads the timecode of media, where the host counts from it. Without a timeline to write, or when no stem was made,
+    none is written, and the report's `timeline` is None. Raises as `render_sheet` does, and TimelineWriteError.
     """
-    report = render_sheet(sheet, settings, client=client, timeline_name=timeline.name, on_status=on_status)
-    if report.stems:
-        placed = place_stems(timeline, sheet, [_to_stem(stem, settings) for stem in report.stems])
+    report = render_sheet(
+        sheet, options, output, client=client, timeline_name=timeline.name, on_status=on_status
+    )
+    if report.stems and output.timeline is not None:
+        placed = place_stems(
+            timeline, sheet, [_to_stem(stem, report.model, options.sampling) for stem in report.stems]
+        )
         written = write_timeline(
-            placed.timeline, target, base_folder=base_folder, profile=profile, probe=probe
+            placed.timeline, output.timeline, base_folder=base_folder, profile=output.profile, probe=probe
         )
         report.note_written(placed, written)
     return report
@@ -81,7 +62,8 @@ def render_timeline(
 
 def render_sheet(
     sheet: CueSheet,
-    settings: RenderSettings,
+    options: RenderOptions,
+    output: OutputOptions,
     *,
     client: Client,
     timeline_name: str,
@@ -90,20 +72,22 @@ def render_sheet(
     """Have the daemon make every stem of a cue sheet; a clip that fails does not stop the others.
 
     `on_status` hears of every change of every job. When it raises, or the user interrupts, what still waits
-    or runs is cancelled. Raises DaemonError when the daemon goes away; the stems that are done stay.
+    or runs is cancelled. Raises UnknownModelError; DaemonError when the daemon goes away; the stems that are done stay.
     """
+    model = choose_model(options.model)
+    options = replace(options, model=model)
     present, missing = split_missing_media(sheet)
     report = RenderReport(
         sheet=sheet,
-        model=settings.model,
-        stems_folder=settings.stems_folder,
+        model=model,
+        stems_folder=output.stems_folder,
         skipped=[item for item in sheet.skipped if not item.is_fault],
-        failed=[*missing, *(FailedClip.of_unseen(item) for item in sheet.skipped if item.is_fault)],
+        failed=[*missing, *(FailedClip.of_skipped(item) for item in sheet.skipped if item.is_fault)],
     )
     submitted: dict[str, ClipJob] = {}
-    had_folder = settings.stems_folder.exists()
+    had_folder = output.stems_folder.exists()
     try:
-        for job in build_jobs(present, settings, timeline_name=timeline_name):
+        for job in build_jobs(present, options, output, timeline_name=timeline_name):
             try:
                 submitted[client.submit(job.request).job_id] = job
             except InvalidRequestError as error:
@@ -115,7 +99,7 @@ def render_sheet(
         raise
     if not report.stems and not had_folder:
         with suppress(OSError):
-            settings.stems_folder.rmdir()  # the worker made it before its job failed
+            output.stems_folder.rmdir()  # the worker made it before its job failed
     report.stems.sort(key=lambda stem: (stem.span.start_s, stem.cue.track, stem.result.take))
     report.failed.sort(key=lambda failed: failed.record_start_s)
     return report
@@ -174,7 +158,7 @@ def _collect(job: ClipJob, status: JobStatus, report: RenderReport) -> None:
         report.stems.append(RenderedStem(cue=cues[result.cue], span=span, result=result))
 
 
-def _to_stem(stem: RenderedStem, settings: RenderSettings) -> Stem:
+def _to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem:
     result = stem.result
     return Stem(
         cue=stem.cue.id,
@@ -184,8 +168,8 @@ def _to_stem(stem: RenderedStem, settings: RenderSettings) -> Stem:
         sample_rate_hz=result.sample_rate_hz,
         num_samples=result.num_samples,
         provenance=(
-            ("model", settings.model),
-            ("num_steps", settings.sampling.num_steps),
-            ("guidance", settings.sampling.guidance),
+            ("model", model),
+            ("num_steps", sampling.num_steps),
+            ("guidance", sampling.guidance),
         ),
     )

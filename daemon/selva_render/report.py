@@ -44,7 +44,7 @@ class FailedClip:
         )
 
     @classmethod
-    def of_unseen(cls, item: SkippedItem) -> FailedClip:
+    def of_skipped(cls, item: SkippedItem) -> FailedClip:
         return cls(
             name=item.name,
             video_track=item.track_name,

@@ -16,7 +16,7 @@ from selva_otio import StemTrack
 from selva_otio.cues.cue_sheet import check_stem_tracks
 from selva_otio.errors import CueError
 from selva_plugins.errors import FormError
-from selva_render.render import choose_model
+from selva_render.options import choose_model
 
 MAX_TAKES = 16
 MAX_HANDLES_S = 10

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from selva_core.base.render_options import RenderOptions
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet
-from selva_render.jobs import ClipJob, RenderSettings
+from selva_render.jobs import ClipJob
 
 _MIN_FRACTION_FOR_ESTIMATE = 0.03
 
@@ -27,9 +28,9 @@ class ProgressMeter:
     """Adds up jobs, each weighed by the seconds of sound it makes."""
 
     def __init__(
-        self, work: Sequence[tuple[CueSheet, RenderSettings]], *, now_s: Callable[[], float] = time.monotonic
+        self, work: Sequence[tuple[CueSheet, RenderOptions]], *, now_s: Callable[[], float] = time.monotonic
     ) -> None:
-        self._total_s = sum((sound_s(sheet, settings) for sheet, settings in work), Fraction(0))
+        self._total_s = sum((sound_s(sheet, options) for sheet, options in work), Fraction(0))
         self._num_clips = sum(len(sheet.clips) for sheet, _ in work)
         self._done_s: dict[str, Fraction] = {}
         self._finished: set[str] = set()
@@ -77,8 +78,8 @@ class ProgressMeter:
         return f"{count}{job.request.label}: {status.stage or status.state}{step}"
 
 
-def sound_s(sheet: CueSheet, settings: RenderSettings) -> Fraction:
+def sound_s(sheet: CueSheet, options: RenderOptions) -> Fraction:
     """Seconds of sound that a cue sheet asks for."""
     return sum(
-        (cue.clip.sound_duration_s * (cue.num_takes or settings.num_takes) for cue in sheet.cues), Fraction(0)
+        (cue.clip.sound_duration_s * (cue.num_takes or options.num_takes) for cue in sheet.cues), Fraction(0)
     )

@@ -13,12 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from selva_core.base.errors import RenderCancelled, SelvaError
+from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet
 from selva_plugins.progress import ProgressMeter, RequestProgress
-from selva_render.jobs import ClipJob, RenderSettings
+from selva_render.jobs import ClipJob
+from selva_render.options import OutputOptions
 from selva_render.render import render_sheet
 from selva_render.report import RenderReport
 
@@ -31,10 +33,11 @@ LOOK_FOR_CANCEL_EVERY_S = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class RenderBatch:
-    """Cues that are made with the same settings."""
+    """Cues that are made with the same options."""
 
     sheet: CueSheet
-    settings: RenderSettings
+    options: RenderOptions
+    output: OutputOptions
 
 
 def connect_to_daemon() -> Client:
@@ -85,7 +88,7 @@ def _render_once(
     is_cancelled: Callable[[], bool],
     connect: Callable[[], Client],
 ) -> list[RenderReport]:
-    meter = ProgressMeter([(batch.sheet, batch.settings) for batch in batches])
+    meter = ProgressMeter([(batch.sheet, batch.options) for batch in batches])
     with connect() as client, _CancelWatch(is_cancelled, connect) as watch:
 
         def hear(job: ClipJob, status: JobStatus) -> None:
@@ -97,7 +100,12 @@ def _render_once(
             watch.raise_if_cancelled()
             reports.append(
                 render_sheet(
-                    batch.sheet, batch.settings, client=client, timeline_name=timeline_name, on_status=hear
+                    batch.sheet,
+                    batch.options,
+                    batch.output,
+                    client=client,
+                    timeline_name=timeline_name,
+                    on_status=hear,
                 )
             )
         watch.raise_if_cancelled()

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from selva_cli.main import app
-from selva_cli.timeline_options import SpottingChoices
+from selva_cli.timeline_options import SpotArguments
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from tests.selva_otio.cuts import CutBuilder
 from tests.support.flashes import write_cut, write_flashing_clip
@@ -157,7 +157,7 @@ def test_files_without_picture_are_refused(tmp_path: Path) -> None:
 
 
 def test_negative_prompts_go_to_all_tracks_or_to_the_one_they_name() -> None:
-    choices = SpottingChoices(tracks=("Dog=bark", "Rain=rain"), negatives=("music", "rain=thunder = loud"))
+    choices = SpotArguments(tracks=("Dog=bark", "Rain=rain"), negatives=("music", "rain=thunder = loud"))
     negatives = [track.negative_prompt for track in choices.parse_tracks()]
     assert negatives == ["music", "thunder = loud"]
 

@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 from wavinfo import WavInfoReader
 
 from selva_cli.main import app
+from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_otio import SpotOptions, StemTrack, spot_timeline
-from selva_render.jobs import RenderSettings
+from selva_otio.formats.profiles import find_profile
+from selva_render.options import OutputOptions
 from selva_render.render import render_sheet
 from tests.selva_otio.cuts import ONE_HOUR_LABELS, RATES, CutBuilder
 from tests.support.daemons import StartServer
@@ -85,9 +87,9 @@ def test_with_handles_the_file_begins_earlier_and_the_cut_is_labelled(
     assert "starts at 01:00:00:03, 25 NDF" in info.bext.description
 
 
-@pytest.mark.parametrize("has_time_reference", [True, False])
+@pytest.mark.parametrize(("host", "has_time_reference"), [(None, True), ("reaper", True), ("resolve", False)])
 def test_a_host_that_cannot_take_a_time_reference_gets_none(
-    start_server: StartServer, tmp_path: Path, has_time_reference: bool
+    start_server: StartServer, tmp_path: Path, host: str | None, has_time_reference: bool
 ) -> None:
     start_server()
     cut = cut_builder(tmp_path, "25")
@@ -97,12 +99,16 @@ def test_a_host_that_cannot_take_a_time_reference_gets_none(
         base_folder=tmp_path,
         options=SpotOptions(),
     )
-    settings = RenderSettings(
-        model="selva-echo", stems_folder=tmp_path / "stems", has_time_reference=has_time_reference
-    )
+    options = RenderOptions(model="selva-echo")
+    output = OutputOptions(stems_folder=tmp_path / "stems", profile=find_profile(host))
     with Client.connect() as client:
         report = render_sheet(
-            sheet, settings, client=client, timeline_name="cut", on_status=lambda job, status: None
+            sheet,
+            options,
+            output,
+            client=client,
+            timeline_name="cut",
+            on_status=lambda job, status: None,
         )
     [stem] = report.stems
     info = WavInfoReader(stem.result.file)

@@ -16,22 +16,21 @@ import pytest
 from typer.testing import CliRunner
 
 from selva_cli.main import app
-from selva_core.base.errors import ConfigurationError
+from selva_core.base.errors import ConfigurationError, LockHeldError
 from selva_core.base.paths import AppPaths
-from selva_core.engine import SamplingSettings
+from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
-from selva_daemon.protocol.errors import DaemonRunningError, DaemonUnavailableError
+from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_otio import SpotOptions
 from selva_render.watch.folder import WatchFolder
 from selva_render.watch.inbox import list_inbox
-from selva_render.watch.rendering import WatchSettings
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.formats.request_bundle.bundles import stem_files
 from tests.support.daemons import StartServer, wait_until
 from tests.support.flashes import write_cut, write_flashing_clip
 
 CUES = '[[cue]]\ntrack = "Click"\nprompt = "click"\n'
-SETTINGS = WatchSettings(model="selva-echo", sampling=SamplingSettings(), spot_options=SpotOptions())
+OPTIONS = RenderOptions(model="selva-echo"), SpotOptions()
 
 Watch = Callable[..., list[str]]
 
@@ -54,7 +53,7 @@ def watch_once(inbox: Path, results: Path) -> Watch:
 
     def watch(**options: Any) -> list[str]:
         said: list[str] = []
-        WatchFolder(inbox, results, SETTINGS, say=said.append, settle_s=0.05, **options).run(once=True)
+        WatchFolder(inbox, results, *OPTIONS, say=said.append, settle_s=0.05, **options).run(once=True)
         return said
 
     return watch
@@ -215,7 +214,7 @@ def test_files_are_left_alone_until_they_have_come_to_rest(
 ) -> None:
     start_server()
     said: list[str] = []
-    folder = WatchFolder(inbox, results, SETTINGS, say=said.append, settle_s=0.6)
+    folder = WatchFolder(inbox, results, *OPTIONS, say=said.append, settle_s=0.6)
     thread = threading.Thread(target=folder.run)
     thread.start()
     try:
@@ -252,18 +251,18 @@ def test_a_second_watcher_of_the_same_results_is_refused(
     inbox: Path, results: Path, start_server: StartServer
 ) -> None:
     start_server()
-    first = WatchFolder(inbox, results, SETTINGS, say=lambda line: None)
+    first = WatchFolder(inbox, results, *OPTIONS, say=lambda line: None)
     thread = threading.Thread(target=first.run)
     thread.start()
     try:
         wait_until((results / ".selva-watch.lock").exists, "the first watcher")
         threading.Event().wait(0.2)
-        with pytest.raises(DaemonRunningError, match="another `selva watch`"):
-            WatchFolder(inbox, results, SETTINGS, say=lambda line: None).run(once=True)
+        with pytest.raises(LockHeldError, match="another `selva watch`"):
+            WatchFolder(inbox, results, *OPTIONS, say=lambda line: None).run(once=True)
     finally:
         first.stop()
         thread.join(30)
-    WatchFolder(inbox, results, SETTINGS, say=lambda line: None).run(once=True)
+    WatchFolder(inbox, results, *OPTIONS, say=lambda line: None).run(once=True)
 
 
 def test_while_there_is_no_daemon_items_wait_and_are_not_failed(inbox: Path, results: Path) -> None:
@@ -273,7 +272,7 @@ def test_while_there_is_no_daemon_items_wait_and_are_not_failed(inbox: Path, res
     def refuse() -> Client:
         raise DaemonUnavailableError("no daemon runs")
 
-    folder = WatchFolder(inbox, results, SETTINGS, say=said.append, settle_s=0.05, connect=refuse)
+    folder = WatchFolder(inbox, results, *OPTIONS, say=said.append, settle_s=0.05, connect=refuse)
     with pytest.raises(DaemonUnavailableError):
         folder.run(once=True)
     thread = threading.Thread(target=folder.run)
@@ -288,9 +287,9 @@ def test_while_there_is_no_daemon_items_wait_and_are_not_failed(inbox: Path, res
 
 def test_folders_that_cannot_be_used_are_refused(inbox: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no folder"):
-        WatchFolder(tmp_path / "none", tmp_path / "out", SETTINGS, say=print)
+        WatchFolder(tmp_path / "none", tmp_path / "out", *OPTIONS, say=print)
     with pytest.raises(ConfigurationError, match="another folder"):
-        WatchFolder(inbox, inbox, SETTINGS, say=print)
+        WatchFolder(inbox, inbox, *OPTIONS, say=print)
 
 
 def test_the_command_renders_what_is_there_and_says_with_its_status_whether_all_went_well(

@@ -13,6 +13,7 @@ import pytest
 
 from selva_core.base.errors import RenderCancelled
 from selva_core.base.paths import AppPaths
+from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.settings import DaemonSettings
@@ -23,7 +24,7 @@ from selva_plugins.bridge import Prepared, answer_request
 from selva_plugins.progress import RequestProgress
 from selva_plugins.rendering import RenderBatch, render_batches
 from selva_plugins.request_folder import PROTOCOL, read_json
-from selva_render.jobs import RenderSettings
+from selva_render.options import OutputOptions
 from tests.support.daemons import serving, wait_until
 from tests.support.flashes import write_flashing_clip
 
@@ -60,10 +61,11 @@ def batch_of(movie: Path, *, num_clips: int = 1, num_takes: int = 1, seed: int =
     sheet = CueSheet(
         clock=CLOCK, tracks=("Dog",), cues=tuple(numbering.build_cue(clip, sound, "") for clip in clips)
     )
-    settings = RenderSettings(
-        model="selva-echo", stems_folder=movie.parent / "stems", num_takes=num_takes, seed=seed
+    return RenderBatch(
+        sheet=sheet,
+        options=RenderOptions(model="selva-echo", num_takes=num_takes, seed=seed),
+        output=OutputOptions(stems_folder=movie.parent / "stems"),
     )
-    return RenderBatch(sheet=sheet, settings=settings)
 
 
 def connector(places: AppPaths) -> Callable[[], Client]:

@@ -18,6 +18,7 @@ from typing import Any
 import msgpack
 
 from selva_core.base.errors import SelvaError, StorageError
+from selva_core.base.render_options import PRIORITIES
 from selva_daemon.jobs.scheduling import FairScheduler, QueueHead, can_batch
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.protocol.errors import (
@@ -27,7 +28,7 @@ from selva_daemon.protocol.errors import (
     WorkerDiedError,
     to_wire,
 )
-from selva_daemon.protocol.job import PRIORITIES, JobRequest
+from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import CANCELLED, DONE, FAILED, FINISHED_STATES, QUEUED, RUNNING, STATES
 
 SCHEMA_VERSION = 1

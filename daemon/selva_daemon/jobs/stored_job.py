@@ -9,7 +9,8 @@ from typing import Any
 
 import msgpack
 
-from selva_daemon.protocol.job import PRIORITIES, JobRequest, parse_job
+from selva_core.base.render_options import PRIORITIES
+from selva_daemon.protocol.job import JobRequest, parse_job
 
 
 @dataclass(frozen=True, kw_only=True)

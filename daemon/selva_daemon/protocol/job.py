@@ -31,12 +31,11 @@ from selva_core.base.limits import (
 )
 from selva_core.base.media import MISSING_IMAGE_POLICIES, ImageSequence, Label, PictureRange
 from selva_core.base.rational import to_pair
-from selva_core.engine import SamplingSettings
+from selva_core.base.render_options import PRIORITIES, SamplingSettings
 from selva_core.video.sequence_files import ImagePattern
 from selva_daemon.protocol.fields import FieldReader
 from selva_daemon.protocol.file_names import file_stem_error
 
-PRIORITIES = ("interactive", "batch")
 MAX_LABEL_CHARS = 200
 MAX_PATH_CHARS = 4096
 MAX_NAME_CHARS = 120

@@ -16,12 +16,14 @@ from watchdog.observers import Observer
 
 from selva_core.base.errors import ConfigurationError, LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
+from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonError
+from selva_otio import SpotOptions
 from selva_otio.errors import TimelineError
 from selva_render.watch.inbox import Fingerprint, InboxItem, list_inbox
 from selva_render.watch.records import Outcome, WatchRecords
-from selva_render.watch.rendering import WatchRendering, WatchSettings
+from selva_render.watch.rendering import WatchRendering
 
 SETTLE_S = 2.0
 LOOK_EVERY_S = 5.0
@@ -38,7 +40,8 @@ class WatchFolder:
         self,
         inbox: Path,
         results: Path,
-        settings: WatchSettings,
+        options: RenderOptions,
+        spot_options: SpotOptions,
         *,
         say: Say,
         settle_s: float = SETTLE_S,
@@ -50,7 +53,7 @@ class WatchFolder:
             raise ConfigurationError(f"there is no folder {self._inbox} to watch; make it first")
         if self._inbox == self._results:
             raise ConfigurationError("results go to another folder than the one that is watched")
-        self._settings = settings
+        self._options, self._spot_options = options, spot_options
         self._say = say
         self._settle_s = settle_s
         self._connect = connect
@@ -127,7 +130,8 @@ class WatchFolder:
         """Render an item and write down what came of it; False when the daemon is not there and it must wait."""
         try:
             with self._connect() as client:
-                outcome = WatchRendering(self._settings, self._records, client).render(item, fingerprint)
+                rendering = WatchRendering(self._options, self._spot_options, self._records, client)
+                outcome = rendering.render(item, fingerprint)
         except DaemonError as error:
             if self._once:
                 raise

@@ -53,16 +53,14 @@ class Bundle:
 
     def spot(self) -> CueSheet:
         """The cues of the cut, with the bundle's own pictures where it has them. Raises TimelineError."""
-        sheet = spot_timeline(
-            self.timeline, base_folder=self.base_folder, options=self.options.spot_options()
-        )
+        sheet = spot_timeline(self.timeline, base_folder=self.base_folder, options=self.options.spot)
         return with_pictures(sheet, self.folder)
 
     def timeline_with_stems(self) -> otio.schema.Timeline:
         """The cut with the stems that are there so far. Raises TimelineError."""
         if not has_stems(self.stems_folder):
             return self.timeline
-        return place_found_stems(self.timeline, self.spot(), self.options, self.stems_folder).timeline
+        return place_found_stems(self.timeline, self.spot(), self.options.render, self.stems_folder).timeline
 
 
 def open_bundle(folder: Path, *, base_folder: Path | None = None) -> Bundle:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_core.base.render_options import RenderOptions
 from selva_otio.cues.cue_sheet import Cue, CueSheet
-from selva_otio.formats.request_bundle.options import BundleOptions
 from selva_otio.formats.request_bundle.stem_waves import StemWave, read_stem_wave
 from selva_otio.placement.place_stems import PlacementResult, Stem, measure_span, place_stems
 
@@ -20,13 +20,13 @@ MAX_FILES = 100_000
 
 
 def place_found_stems(
-    timeline: otio.schema.Timeline, sheet: CueSheet, options: BundleOptions, stems_folder: Path
+    timeline: otio.schema.Timeline, sheet: CueSheet, options: RenderOptions, stems_folder: Path
 ) -> PlacementResult:
     """A clone of the timeline with the stems that are there, each on its track."""
     return place_stems(timeline, sheet, find_stems(sheet, options, stems_folder))
 
 
-def find_stems(sheet: CueSheet, options: BundleOptions, stems_folder: Path) -> list[Stem]:
+def find_stems(sheet: CueSheet, options: RenderOptions, stems_folder: Path) -> list[Stem]:
     """The stems that answer what is asked for now; those of an earlier prompt, seed or length are passed over."""
     cues = {cue.id: cue for cue in sheet.cues}
     found: dict[tuple[str, int], Stem] = {}
@@ -58,21 +58,21 @@ def _modified(path: Path) -> tuple[int, str]:
     return path.lstat().st_mtime_ns, path.name
 
 
-def _answers(wave: StemWave, cue: Cue, take: int, sheet: CueSheet, options: BundleOptions) -> bool:
+def _answers(wave: StemWave, cue: Cue, take: int, sheet: CueSheet, options: RenderOptions) -> bool:
     facts = wave.provenance
     wanted = {
         "prompt": cue.prompt,
         "negative_prompt": cue.negative_prompt,
         "seed": str(options.seed + take - 1),
-        "num_steps": str(options.steps),
-        "guidance": f"{options.guidance:g}",
+        "num_steps": str(options.sampling.num_steps),
+        "guidance": f"{options.sampling.guidance:g}",
         "model": options.model or facts.get("model"),
     }
-    span = measure_span(cue.clip, sheet.clock, options.sample_rate)
+    span = measure_span(cue.clip, sheet.clock, options.sample_rate_hz)
     return (
-        1 <= take <= (cue.num_takes or options.takes)
+        1 <= take <= (cue.num_takes or options.num_takes)
         and all(facts.get(key) == value for key, value in wanted.items())
-        and (wave.sample_rate_hz, wave.num_samples) == (options.sample_rate, span.num_samples)
+        and (wave.sample_rate_hz, wave.num_samples) == (options.sample_rate_hz, span.num_samples)
     )
 
 

@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from fractions import Fraction
+from dataclasses import dataclass, field
 from typing import Any
 
 import opentimelineio as otio
 
-from selva_core.base.limits import MAX_TAKES
-from selva_otio.cues.markers import SELVA_COLOUR
+from selva_core.base.errors import RequestError
+from selva_core.base.limits import (
+    MAX_GUIDANCE,
+    MAX_SAMPLE_RATE_HZ,
+    MAX_SEED,
+    MAX_STEPS,
+    MAX_TAKES,
+    MIN_GUIDANCE,
+    MIN_SAMPLE_RATE_HZ,
+    MIN_STEPS,
+)
+from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_otio.cues.spotting import SpotOptions
 from selva_otio.errors import ClockError, CueError, TimelineReadError
 from selva_otio.metadata import SELVA_NAMESPACE
@@ -28,53 +37,54 @@ _FAMILY, _, _VERSION = SCHEMA.rpartition("/")
 
 @dataclass(frozen=True, kw_only=True)
 class BundleOptions:
-    """Named as on the command line. model: None for the largest that is installed where it is rendered. handles:
-    seconds. Raises CueError for what makes no sense.
-    """
+    """How a bundle wants its stems made, and its cut looked at."""
 
-    takes: int = 1
-    seed: int = 42
-    model: str | None = None
-    sample_rate: int = 48_000
-    steps: int = 25
-    guidance: float = 4.5
-    handles: Fraction = Fraction(0)
-    video_track: str | None = None
-    markers: bool = True
-    marker_colour: str = SELVA_COLOUR
-
-    def __post_init__(self) -> None:
-        for name, (is_fine, wanted) in _ALLOWED.items():
-            if not is_fine(getattr(self, name)):
-                raise CueError(f"{name} is {wanted}; got {getattr(self, name)!r}")
-        self.spot_options()
-
-    def spot_options(self) -> SpotOptions:
-        """How the cut is looked at. Raises CueError."""
-        return SpotOptions(
-            video_track=self.video_track,
-            handles_s=self.handles,
-            use_markers=self.markers,
-            marker_colour=self.marker_colour,
-        )
+    render: RenderOptions = field(default_factory=RenderOptions)
+    spot: SpotOptions = field(default_factory=SpotOptions)
 
     def to_metadata(self) -> dict[str, Any]:
-        """Values that JSON has; handles as a fraction in text."""
+        """Values that JSON has, named as on the command line; handles as a fraction in text."""
+        render, spot = self.render, self.spot
         return {
-            field.name: str(value) if isinstance(value := getattr(self, field.name), Fraction) else value
-            for field in fields(self)
+            "takes": render.num_takes,
+            "seed": render.seed,
+            "model": render.model,
+            "sample_rate": render.sample_rate_hz,
+            "steps": render.sampling.num_steps,
+            "guidance": render.sampling.guidance,
+            "handles": str(spot.handles_s),
+            "video_track": spot.video_track,
+            "markers": spot.use_markers,
+            "marker_colour": spot.marker_colour,
         }
 
 
 def build_options(values: Mapping[str, Any]) -> BundleOptions:
-    """Options from what was given or read; names that are not known are passed over. Raises CueError."""
-    known = {field.name: values[field.name] for field in fields(BundleOptions) if field.name in values}
-    if "handles" in known:
-        try:
-            known["handles"] = parse_seconds(str(known["handles"]))
-        except ClockError as error:
-            raise CueError(f"handles: {error.message}") from error
-    return BundleOptions(**known)
+    """Options from what was given or read, named as in the metadata; unknown names are ignored. Raises CueError."""
+    known = {**BundleOptions().to_metadata(), **{name: values[name] for name in _NAMES if name in values}}
+    for name, (is_allowed, allowed) in _ALLOWED.items():
+        if not is_allowed(known[name]):
+            raise CueError(f"{name} is {allowed}; got {known[name]!r}")
+    try:
+        return BundleOptions(
+            render=RenderOptions(
+                model=known["model"],
+                num_takes=known["takes"],
+                seed=known["seed"],
+                sample_rate_hz=known["sample_rate"],
+                sampling=SamplingSettings(num_steps=known["steps"], guidance=known["guidance"]),
+            ),
+            spot=SpotOptions(
+                video_track=known["video_track"],
+                handles_s=parse_seconds(str(known["handles"])),
+                use_markers=known["markers"],
+                marker_colour=known["marker_colour"],
+            ),
+        )
+    except ClockError as error:
+        raise CueError(f"handles: {error.message}") from error
+    except RequestError as error:
+        raise CueError(error.message) from error
 
 
 def read_options(timeline: otio.schema.Timeline) -> BundleOptions:
@@ -113,17 +123,18 @@ def _is_name(value: Any) -> bool:
 
 def _is_guidance(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and 0 <= value <= 100
+    return is_number and math.isfinite(value) and MIN_GUIDANCE <= value <= MAX_GUIDANCE
 
 
 _ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "takes": _whole(1, MAX_TAKES),
-    "seed": _whole(0, 2**63 - 1),
+    "seed": _whole(0, MAX_SEED),
     "model": (_is_name, "the name of a model"),
-    "sample_rate": _whole(8_000, 192_000),
-    "steps": _whole(1, 1000),
-    "guidance": (_is_guidance, "a number from 0 to 100"),
+    "sample_rate": _whole(MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ),
+    "steps": _whole(MIN_STEPS, MAX_STEPS),
+    "guidance": (_is_guidance, f"a number from {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}"),
     "video_track": (_is_name, "the name of a video track"),
     "markers": (lambda value: isinstance(value, bool), "true or false"),
     "marker_colour": (lambda value: isinstance(value, str), "the name of a colour"),
 }
+_NAMES = (*_ALLOWED, "handles")

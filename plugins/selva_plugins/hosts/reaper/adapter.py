@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selva_core.base.limits import DEFAULT_SEED
+from selva_core.base.render_options import RenderOptions
 from selva_plugins.bridge import Prepared
 from selva_plugins.errors import FormError, HostError, NothingToRenderError
 from selva_plugins.form import HostForm, choose_model_for_form, parse_form
@@ -28,8 +29,7 @@ from selva_plugins.hosts.reaper.timeline import (
 )
 from selva_plugins.rendering import RenderBatch
 from selva_plugins.request_folder import HostRequest
-from selva_render.jobs import RenderSettings
-from selva_render.render import check_stems_folder
+from selva_render.options import OutputOptions, check_stems_folder
 from selva_render.report import RenderReport
 
 __all__ = ["check", "prepare"]
@@ -56,15 +56,17 @@ def _prepare_items(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Pat
     if not wishes.sounds:
         raise FormError('name at least one sound, as "Track: prompt", for instance "Dog: small dog barking"')
     built, reader = _read_picture(snapshot, "no selected item has a picture")
-    settings = _build_settings(snapshot, wishes, stems_folder)
+    options, output = _build_options(snapshot, wishes), OutputOptions(stems_folder=stems_folder)
     notices = [*reader.refused, *reader.warnings]
-    return _prepare_spotted(snapshot, settings, spot_items(built, wishes), notices)
+    return _prepare_spotted(snapshot, options, output, spot_items(built, wishes), notices)
 
 
 def _prepare_regions(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> Prepared:
     built, reader = _read_picture(snapshot, "the project has no video items")
-    settings = _build_settings(snapshot, wishes, stems_folder)
-    return _prepare_spotted(snapshot, settings, spot_spans(built, snapshot.spans, wishes), reader.warnings)
+    options, output = _build_options(snapshot, wishes), OutputOptions(stems_folder=stems_folder)
+    return _prepare_spotted(
+        snapshot, options, output, spot_spans(built, snapshot.spans, wishes), reader.warnings
+    )
 
 
 def _read_picture(snapshot: ReaperSnapshot, nothing: str) -> tuple[ReaperTimeline, PictureReader]:
@@ -75,10 +77,9 @@ def _read_picture(snapshot: ReaperSnapshot, nothing: str) -> tuple[ReaperTimelin
     return built, reader
 
 
-def _build_settings(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> RenderSettings:
-    return RenderSettings(
+def _build_options(snapshot: ReaperSnapshot, wishes: HostForm) -> RenderOptions:
+    return RenderOptions(
         model=choose_model_for_form(wishes.model),
-        stems_folder=stems_folder,
         num_takes=wishes.num_takes,
         seed=DEFAULT_SEED if wishes.seed is None else wishes.seed,
         sample_rate_hz=stem_rate_hz(snapshot),
@@ -86,16 +87,20 @@ def _build_settings(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Pa
 
 
 def _prepare_spotted(
-    snapshot: ReaperSnapshot, settings: RenderSettings, spotted: SpottedItems, notices: Sequence[str]
+    snapshot: ReaperSnapshot,
+    options: RenderOptions,
+    output: OutputOptions,
+    spotted: SpottedItems,
+    notices: Sequence[str],
 ) -> Prepared:
     def build_placements(reports: Sequence[RenderReport]) -> list[Placement]:
         return [
-            build_new_item(spotted.stretches[cue_id], stems, settings, spotted.sheet.clock)
+            build_new_item(spotted.stretches[cue_id], stems, options, spotted.sheet.clock)
             for cue_id, stems in group_by_cue(reports).items()
         ]
 
     return Prepared(
-        batches=[RenderBatch(sheet=spotted.sheet, settings=settings)],
+        batches=[RenderBatch(sheet=spotted.sheet, options=options, output=output)],
         timeline_name=snapshot.project_name,
         notices=[*notices, *spotted.notices],
         build_placements=build_placements,

@@ -12,8 +12,7 @@ import selva_core
 from selva_plugins.checks import Fact, build_fact, check_daemon, check_models
 from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT, find_missing_actions
 from selva_plugins.hosts.reaper.install import SANDBOX_EXIT, list_script_copies, read_script_version
-from selva_plugins.hosts.reaper.resource_paths import choose_resource_paths, scripts_folder
-from selva_plugins.hosts.script_install import Machine
+from selva_plugins.hosts.reaper.machine import Machine, choose_resource_paths, scripts_folder
 from selva_plugins.request_folder import PROTOCOL, HostRequest
 
 _ONE_COPY = "Keep one copy: uninstall the package in ReaPack, or run selva host remove reaper"

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from selva_core.base.render_options import RenderOptions
 from selva_otio.time.clock import TimelineClock
 from selva_plugins.hosts.reaper.recipes import describe_recipe
 from selva_plugins.hosts.reaper.snapshot import ReaperItem, ReaperTake
 from selva_plugins.hosts.reaper.timeline import SAME_S, ItemSpan, snap_seconds
-from selva_render.jobs import RenderSettings
 from selva_render.report import RenderedStem, RenderReport
 
 Placement = dict[str, Any]
@@ -26,13 +26,13 @@ def group_by_cue(reports: Iterable[RenderReport]) -> dict[str, list[RenderedStem
 
 
 def build_new_item(
-    stretch: ItemSpan, stems: Sequence[RenderedStem], settings: RenderSettings, clock: TimelineClock
+    stretch: ItemSpan, stems: Sequence[RenderedStem], options: RenderOptions, clock: TimelineClock
 ) -> Placement:
     """A new item for the takes of one cue.
 
     Where the stem begins and ends with its picture item it gets that item's own doubles, not ones that differ by dust.
     """
-    item, rate_hz = stretch.item, settings.sample_rate_hz
+    item, rate_hz = stretch.item, options.sample_rate_hz
     placed, span = stems[0].cue.clip, stems[0].span
     lead_s = placed.record_start_s - snap_seconds(item.position_s, clock, rate_hz)
     tail_s = snap_seconds(item.position_s + item.length_s, clock, rate_hz) - placed.record_end_s
@@ -45,13 +45,13 @@ def build_new_item(
         "anchor": _describe_anchor(item, stretch.take),
         "into_item": None,
         "takes": [
-            build_take(stem, settings, number=stem.result.take, is_only=len(stems) == 1) for stem in stems
+            build_take(stem, options, number=stem.result.take, is_only=len(stems) == 1) for stem in stems
         ],
     }
 
 
 def build_more_takes(
-    item: ReaperItem, stems: Sequence[RenderedStem], settings: RenderSettings, *, first_number: int
+    item: ReaperItem, stems: Sequence[RenderedStem], options: RenderOptions, *, first_number: int
 ) -> Placement:
     """Takes for a stem item that is there."""
     return {
@@ -62,18 +62,18 @@ def build_more_takes(
         "anchor": None,
         "into_item": item.guid,
         "takes": [
-            build_take(stem, settings, number=first_number + index, is_only=False)
+            build_take(stem, options, number=first_number + index, is_only=False)
             for index, stem in enumerate(stems)
         ],
     }
 
 
-def build_take(stem: RenderedStem, settings: RenderSettings, *, number: int, is_only: bool) -> dict[str, Any]:
+def build_take(stem: RenderedStem, options: RenderOptions, *, number: int, is_only: bool) -> dict[str, Any]:
     name = f"{stem.cue.track} - {stem.cue.clip.name}"
     return {
         "file": stem.result.file,
         "name": name if is_only else f"{name} take {number}",
-        "recipe": describe_recipe(stem.cue, settings, seed=stem.result.seed, take=number),
+        "recipe": describe_recipe(stem.cue, options, seed=stem.result.seed, take=number),
     }
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from selva_core.base.limits import MAX_SEED
-from selva_core.engine import SamplingSettings
+from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.fields import FieldReader
 from selva_daemon.protocol.job import MAX_SPEED, MAX_START_S
 from selva_otio import Cue, SpottedClip, StemTrack
 from selva_plugins.errors import SnapshotError
-from selva_render.jobs import RenderSettings
 
 SCHEMA = "selva.recipe/1"
 
@@ -33,7 +32,7 @@ class Recipe:
     sampling: SamplingSettings
 
 
-def describe_recipe(cue: Cue, settings: RenderSettings, *, seed: int, take: int) -> dict[str, Any]:
+def describe_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -> dict[str, Any]:
     """A recipe as JSON-able values; `parse_recipe` reads it back."""
     clip = cue.clip
     return {
@@ -41,12 +40,12 @@ def describe_recipe(cue: Cue, settings: RenderSettings, *, seed: int, take: int)
         "track": cue.track,
         "prompt": cue.prompt,
         "negative_prompt": cue.negative_prompt,
-        "model": settings.model,
+        "model": options.model,
         "seed": seed,
         "take": take,
-        "sample_rate_hz": settings.sample_rate_hz,
-        "num_steps": settings.sampling.num_steps,
-        "guidance": settings.sampling.guidance,
+        "sample_rate_hz": options.sample_rate_hz,
+        "num_steps": options.sampling.num_steps,
+        "guidance": options.sampling.guidance,
         "clip": {
             "name": clip.name,
             "path": str(clip.media_path),

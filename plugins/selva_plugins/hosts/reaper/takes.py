@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from selva_core.base.render_options import RenderOptions
 from selva_otio import CueSheet
 from selva_otio.cues.cue_sheet import CueBuilder
 from selva_otio.errors import CueError
@@ -18,7 +19,7 @@ from selva_plugins.hosts.reaper.recipes import parse_recipe
 from selva_plugins.hosts.reaper.snapshot import ReaperItem, ReaperSnapshot
 from selva_plugins.hosts.reaper.timeline import build_clock
 from selva_plugins.rendering import RenderBatch
-from selva_render.jobs import RenderSettings
+from selva_render.options import OutputOptions
 from selva_render.report import RenderReport
 
 
@@ -32,7 +33,7 @@ class _StemItem:
 
     def build_placements(self, report: RenderReport) -> list[Placement]:
         return [
-            build_more_takes(self.item, stems, self.batch.settings, first_number=self.first_number)
+            build_more_takes(self.item, stems, self.batch.options, first_number=self.first_number)
             for stems in group_by_cue([report]).values()
         ]
 
@@ -71,9 +72,8 @@ def _read_stem_item(
     recipe = parse_recipe(item.take.recipe)
     known = [recipe, *(parse_recipe(text) for text in item.recipes)]
     sound = with_prompt(recipe.sound, wishes.prompt) if wishes.prompt else recipe.sound
-    settings = RenderSettings(
+    options = RenderOptions(
         model=choose_model_for_form(wishes.model or recipe.model),
-        stems_folder=stems_folder,
         num_takes=wishes.num_takes,
         seed=max(other.seed for other in known) + 1 if wishes.seed is None else wishes.seed,
         sample_rate_hz=recipe.sample_rate_hz,
@@ -83,6 +83,6 @@ def _read_stem_item(
     sheet = CueSheet(clock=clock, tracks=(sound.name,), cues=(cue,))
     return _StemItem(
         item=item,
-        batch=RenderBatch(sheet=sheet, settings=settings),
+        batch=RenderBatch(sheet=sheet, options=options, output=OutputOptions(stems_folder=stems_folder)),
         first_number=max(other.take for other in known) + 1,
     )

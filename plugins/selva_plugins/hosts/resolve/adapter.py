@@ -21,11 +21,12 @@ import platformdirs
 
 import selva_core
 from selva_core.base.limits import DEFAULT_SEED
-from selva_core.engine import SamplingSettings
+from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_otio import Cue, CueSheet, SpotOptions, SpottedClip, StemTrack, TimelineClock, spot_timeline
 from selva_otio.cues.markers import parse_marker_cue
 from selva_otio.cues.rules import TRACK_PROMPT, CueRule
 from selva_otio.cues.sheet_files import CueSheetRow, load_cue_sheet
+from selva_otio.formats.profiles import find_profile
 from selva_otio.placement.stem_names import fold_name
 from selva_plugins.bridge import Prepared
 from selva_plugins.checks import Fact, build_fact
@@ -36,8 +37,7 @@ from selva_plugins.hosts.resolve.snapshot import SNAPSHOT_SCHEMA
 from selva_plugins.hosts.resolve.timeline import HostTimeline, build_timeline, project_rate, timeline_rate
 from selva_plugins.rendering import RenderBatch
 from selva_plugins.request_folder import HostRequest
-from selva_render.jobs import RenderSettings
-from selva_render.render import check_stems_folder, choose_model
+from selva_render.options import OutputOptions, check_stems_folder, choose_model
 from selva_render.report import RenderReport
 
 CUE_SHEET_SUFFIXES = (".toml", ".csv", ".tsv")
@@ -101,21 +101,21 @@ def prepare_snapshot(
     frame = plan_frame(snapshot)
     sheet = spot_request(snapshot, told, wishes.sounds, cue_sheet=cue_sheet, options=options)
     check_stems_folder(chosen_folder)
-    settings = RenderSettings(
+    render_options = RenderOptions(
         model=choose_model(wishes.model),
-        stems_folder=chosen_folder.absolute(),
         num_takes=wishes.num_takes,
         seed=DEFAULT_SEED if wishes.seed is None else wishes.seed,
         sample_rate_hz=sample_rate_hz or find_sample_rate_hz(snapshot),
         sampling=sampling or SamplingSettings(),
-        has_time_reference=False,  # Resolve would take it for the source timecode, and not find the stem
     )
+    # The profile leaves the time reference out: Resolve would take it for the source timecode, and not find the stem.
+    output = OutputOptions(stems_folder=chosen_folder.absolute(), profile=find_profile("resolve"))
 
     def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
         return build_stems(reports, frame)
 
     return Prepared(
-        batches=[RenderBatch(sheet=sheet, settings=settings)],
+        batches=[RenderBatch(sheet=sheet, options=render_options, output=output)],
         timeline_name=told.timeline.name,
         notices=[*list_notices(told, sheet, frame), *([f"cue sheet: {cue_sheet}"] if cue_sheet else [])],
         build_placements=build_placements,

@@ -48,8 +48,8 @@ def make_stem(
     bundle: Bundle, cue: Cue, *, number: int = 1, level: float = 0.1, told: Mapping[str, str] | None = None
 ) -> Path:
     """A stem as the daemon writes it into a bundle; `number` is its take, `told` changes what it says of itself."""
-    options = bundle.options
-    span = measure_span(cue.clip, bundle.spot().clock, options.sample_rate)
+    options = bundle.options.render
+    span = measure_span(cue.clip, bundle.spot().clock, options.sample_rate_hz)
     provenance: Mapping[str, str] = {
         "cue": cue.id,
         "track": cue.track,
@@ -58,8 +58,8 @@ def make_stem(
         "negative_prompt": cue.negative_prompt,
         "seed": str(options.seed + number - 1),
         "model": "selva-nano",
-        "num_steps": str(options.steps),
-        "guidance": f"{options.guidance:g}",
+        "num_steps": str(options.sampling.num_steps),
+        "guidance": f"{options.sampling.guidance:g}",
         **(told or {}),
     }
     bundle.stems_folder.mkdir(exist_ok=True)
@@ -68,8 +68,8 @@ def make_stem(
     samples = np.full(span.num_samples, level, dtype=np.float32)
     write_stem(
         path,
-        Waveform(samples=samples, sample_rate_hz=options.sample_rate),
-        sample_rate_hz=options.sample_rate,
+        Waveform(samples=samples, sample_rate_hz=options.sample_rate_hz),
+        sample_rate_hz=options.sample_rate_hz,
         num_samples=span.num_samples,
         provenance=provenance,
     )

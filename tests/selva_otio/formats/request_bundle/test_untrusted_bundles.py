@@ -12,6 +12,7 @@ from pathlib import Path
 import opentimelineio as otio
 import pytest
 
+from selva_core.base.render_options import RenderOptions
 from selva_otio.errors import TimelineReadError, TimelineWriteError
 from selva_otio.formats.request_bundle.bundle_folder import open_bundle, write_bundle
 from selva_otio.formats.request_bundle.bundle_zip import opened_bundle, unpack_zip
@@ -170,7 +171,7 @@ def test_two_writers_leave_one_whole_request_and_nothing_else(tmp_path: Path) ->
     def write(number: int) -> None:
         try:
             for _ in range(10):
-                write_bundle(cuts[number], target, BundleOptions(seed=number))
+                write_bundle(cuts[number], target, BundleOptions(render=RenderOptions(seed=number)))
         except BaseException as error:
             failures.append(error)
 
@@ -181,8 +182,8 @@ def test_two_writers_leave_one_whole_request_and_nothing_else(tmp_path: Path) ->
         thread.join()
     assert failures == []
     bundle = open_bundle(target)
-    assert bundle.timeline.name == f"cut {bundle.options.seed}"
-    assert bundle.spot().cues[0].prompt == f"dog {bundle.options.seed}"
+    assert bundle.timeline.name == f"cut {bundle.options.render.seed}"
+    assert bundle.spot().cues[0].prompt == f"dog {bundle.options.render.seed}"
     assert sorted(os.listdir(tmp_path)) == ["cut.selva", "shot.mov"]
     assert sorted(os.listdir(target)) == ["stems", "timeline.otio"]
 

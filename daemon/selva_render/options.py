@@ -1,0 +1,70 @@
+"""Where a render's files go and for whom they are written, and what is refused before anything is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from selva_core.audio.credentials import Signer
+from selva_core.base.atomic_write import check_folder_writable
+from selva_core.base.errors import RequestError
+from selva_core.base.render_options import RenderOptions
+from selva_core.models.catalog import default_models_dir, find_model, listed_models, missing_files
+from selva_otio.errors import TimelineWriteError
+from selva_otio.formats.profiles import PLAIN, HostProfile
+from selva_otio.placement.stem_names import NAMINGS
+from selva_otio.timelines import check_timeline_target
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Where stems go, and the timeline with them.
+
+    timeline: the file to write; None for stems alone. profile: the host they are for; it also decides whether a stem's file
+    says when on the timeline it begins (Resolve and Premiere do not find stems that do). naming: how files are named, see
+    `selva_otio.placement.stem_names`. signer: who signs them (Content Credentials).
+    """
+
+    stems_folder: Path
+    timeline: Path | None = None
+    profile: HostProfile = PLAIN
+    naming: str = "timecode"
+    signer: Signer | None = None
+
+    def __post_init__(self) -> None:
+        if self.naming not in NAMINGS:
+            raise RequestError(f"stems are named by one of {', '.join(NAMINGS)}; got {self.naming!r}")
+
+
+def choose_model(model_id: str | None) -> str:
+    """The model that is named, or else the largest one that is installed. Raises UnknownModelError."""
+    if model_id is not None:
+        return find_model(model_id).model_id
+    installed = [model for model in listed_models() if not missing_files(model, default_models_dir())]
+    return (installed or listed_models())[-1 if installed else 0].model_id
+
+
+def check_options(options: RenderOptions, output: OutputOptions, *, source: Path | None = None) -> None:
+    """Refuse what could not be rendered or written, before the daemon is started; writes nothing.
+
+    source: the timeline that is read, which must not be the one that is written. Raises RequestError, UnknownModelError,
+    OutputError, TimelineWriteError; UnsupportedFormatError for a kind of timeline that the host does not import or a sample
+    rate that it has no session for.
+    """
+    if output.timeline is not None:
+        check_timeline_target(output.timeline, source, output.profile)
+    check_stems_folder(output.stems_folder)
+    output.profile.check_sample_rate(options.sample_rate_hz)
+    choose_model(options.model)
+    if output.signer is not None:
+        output.signer.check()
+
+
+def check_stems_folder(folder: Path) -> None:
+    """Whether stems can go to `folder`, which need not exist yet; makes nothing. Raises TimelineWriteError."""
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise TimelineWriteError(f"{nearest} is a file, not a folder for stems; choose another folder")
+    check_folder_writable(nearest, error=TimelineWriteError)

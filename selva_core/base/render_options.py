@@ -1,0 +1,68 @@
+"""How stems are made: the one value that the command line, request bundles, host forms and watch folders fill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from selva_core.base.errors import RequestError
+from selva_core.base.limits import (
+    DEFAULT_GUIDANCE,
+    DEFAULT_SAMPLE_RATE_HZ,
+    DEFAULT_SEED,
+    DEFAULT_STEPS,
+    MAX_GUIDANCE,
+    MAX_SAMPLE_RATE_HZ,
+    MAX_SEED,
+    MAX_STEPS,
+    MAX_TAKES,
+    MIN_GUIDANCE,
+    MIN_SAMPLE_RATE_HZ,
+    MIN_STEPS,
+)
+
+PRIORITIES = ("interactive", "batch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSettings:
+    """How the sampler walks from noise to sound (arXiv 2512.02650: 25 Euler steps, guidance 4.5)."""
+
+    num_steps: int = DEFAULT_STEPS
+    guidance: float = DEFAULT_GUIDANCE
+
+    def __post_init__(self) -> None:
+        if not MIN_STEPS <= self.num_steps <= MAX_STEPS:
+            raise RequestError(f"the number of steps is {MIN_STEPS} to {MAX_STEPS}; got {self.num_steps}")
+        if not MIN_GUIDANCE <= self.guidance <= MAX_GUIDANCE:
+            raise RequestError(f"guidance is {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}; got {self.guidance}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderOptions:
+    """How stems are made. Take n has the seed `seed + n - 1`, on every clip and track.
+
+    model: None for the largest one that is installed where the stems are made. priority: jobs of the priority "batch" wait for
+    "interactive" ones.
+
+    All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so that a clip
+    that is cut in before it changes nothing and the cache answers.
+    """
+
+    model: str | None = None
+    num_takes: int = 1
+    seed: int = DEFAULT_SEED
+    sample_rate_hz: int = DEFAULT_SAMPLE_RATE_HZ
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    priority: str = "interactive"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_takes <= MAX_TAKES:
+            raise RequestError(f"takes are 1 to {MAX_TAKES}; got {self.num_takes}")
+        if not 0 <= self.seed <= MAX_SEED - self.num_takes + 1:
+            raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
+        if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
+            raise RequestError(
+                f"a sample rate is {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz; got {self.sample_rate_hz}"
+            )
+        if self.priority not in PRIORITIES:
+            raise RequestError(f"a priority is one of {', '.join(PRIORITIES)}; got {self.priority!r}")
