@@ -158,8 +158,8 @@ def test_start_time_written_at_the_nominal_rate_keeps_its_label() -> None:
 
 def test_start_rate_decides_between_rates_that_items_use() -> None:
     start = build_timeline(otio.opentime.RationalTime(0, 24))
-    assert build_timeline_clock(start, [25.0, 25.0, 24.0]).rate == 24
-    assert build_timeline_clock(build_timeline(None), [25.0, 25.0, 24.0]).rate == 25
+    assert build_timeline_clock(start, [25.0, 25.0, 24.0]).frame_rate_hz == 24
+    assert build_timeline_clock(build_timeline(None), [25.0, 25.0, 24.0]).frame_rate_hz == 25
 
 
 @pytest.mark.parametrize(
