@@ -11,8 +11,9 @@ from selva_core.base.errors import SelvaError
 from selva_core.base.media import ImageSequence, MediaInfo
 from selva_core.video.sequence_files import find_images
 from selva_otio import CueSheet, CueSheetRow, StemTrack, spot_timeline
-from selva_otio.picture.bare_media import FALLBACK_RATE, build_media_clock, build_media_timeline
+from selva_otio.picture.bare_media import build_media_clock, build_media_timeline
 from selva_otio.picture.image_names import parse_image_name
+from selva_otio.time.clock import FALLBACK_FRAME_RATE_HZ
 from selva_render.probing import probe_in_process
 
 
@@ -55,7 +56,9 @@ def _look_at(path: Path, images: ImageSequence | None) -> tuple[MediaInfo, Image
     name = None if path.is_file() else parse_image_name(path.name)
     if name is None:
         return probe_in_process(path), None
-    wanted = replace(images or ImageSequence(rate_hz=FALLBACK_RATE), first=name.first, last=name.last)
+    wanted = replace(
+        images or ImageSequence(rate_hz=FALLBACK_FRAME_RATE_HZ), first=name.first, last=name.last
+    )
     pattern = path.with_name(name.pattern)
     played = find_images(pattern, ImageSequence(**asdict(wanted))).played
     facts = MediaInfo(

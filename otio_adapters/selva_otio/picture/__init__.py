@@ -1,1 +1,1 @@
-"""TODO room."""
+"""What a viewer sees: the visible shots of a timeline, their media and image sequences. Stands on the time room."""

@@ -1,4 +1,4 @@
-"""A media file without a cut, as the timeline it would be: itself, from its first frame."""
+"""A media file without a timeline, as a timeline of one clip."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ from selva_otio.errors import ClockError
 from selva_otio.picture.image_names import parse_image_name
 from selva_otio.picture.image_sequences import build_image_reference
 from selva_otio.picture.media import build_media_url
-from selva_otio.time.clock import TimelineClock, can_drop_frames, parse_timecode
-
-FALLBACK_RATE = Fraction(25)
+from selva_otio.time.clock import FALLBACK_FRAME_RATE_HZ, TimelineClock, can_drop_frames, parse_timecode
 
 
-def build_media_clock(frame_rate: Fraction | None, start_timecode: str | None) -> TimelineClock:
-    """The clock of a file: its own rate (25 where it tells none), labelled as its embedded timecode says."""
-    rate = frame_rate or FALLBACK_RATE
+def build_media_clock(frame_rate_hz: Fraction | None, start_timecode: str | None) -> TimelineClock:
+    """The clock of a file: its own rate (25 where it has none), with labels from its embedded timecode."""
+    rate_hz = frame_rate_hz or FALLBACK_FRAME_RATE_HZ
     start_frame = 0
     if start_timecode is not None:
         try:
-            start_frame = parse_timecode(start_timecode, rate)
-        except ClockError:  # a label of another rate says nothing about this file's frames
+            start_frame = parse_timecode(start_timecode, rate_hz)
+        except ClockError:  # cameras embed labels of another rate; they say nothing about this file's frames
             start_timecode = None
-    drop_frame = can_drop_frames(rate) and (start_timecode is None or ";" in start_timecode)
+    drop_frame = can_drop_frames(rate_hz) and (start_timecode is None or ";" in start_timecode)
     return TimelineClock(
-        frame_rate_hz=rate, otio_rate_hz=float(rate), start_frame=start_frame, drop_frame=drop_frame
+        frame_rate_hz=rate_hz, otio_rate_hz=float(rate_hz), start_frame=start_frame, drop_frame=drop_frame
     )
 
 
@@ -41,11 +39,10 @@ def build_media_timeline(
     end_s: Fraction,
     images: ImageSequence | None = None,
 ) -> otio.schema.Timeline:
-    """One clip: the file from `start_s` to `end_s`, lying where it lies in the file.
+    """A timeline of one clip: the file from `start_s` to `end_s`, at the record time that it has in the file.
 
-    images: where `path` is an image sequence, with the number as %04d; its first image is known.
-
-    Raises ClockError unless 0 <= start < end <= duration.
+    images: where `path` is an image sequence, with the number as %04d; its first image is known. Raises ClockError unless
+    0 <= start < end <= duration.
     """
     if not 0 <= start_s < end_s <= duration_s:
         raise ClockError(

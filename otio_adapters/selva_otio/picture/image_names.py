@@ -1,4 +1,4 @@
-"""Names of image sequences, as people and hosts write them: frame.%04d.png, frame.####.png, frame.[0001-0100].png."""
+"""Names of image sequences as hosts write them: frame.%04d.png, frame.####.png, frame.[0001-0100].png."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LAST_PART = re.compile(r"[^/\\]*$")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageName:
-    """The name of an image sequence: what stands before and after a number of at least `min_digits` digits.
+    """The name of an image sequence: what comes before and after a number of at least `min_digits` digits.
 
-    first, last: where the name tells them.
+    first, last: numbers of its first and last image, where the name says them.
     """
 
     prefix: str
@@ -32,12 +32,12 @@ class ImageName:
 
     @property
     def title(self) -> str:
-        """What the images are called without their number and suffix."""
+        """The name without number and suffix."""
         return self.prefix.rstrip("._- ") or self.suffix.partition(".")[0].strip("._- ") or "images"
 
     @property
     def pattern(self) -> str:
-        """With the number as %04d; a percent sign elsewhere is written twice."""
+        """The name with the number as %04d; a percent sign elsewhere is written twice."""
         prefix, suffix = (part.replace("%", "%%") for part in (self.prefix, self.suffix))
         return f"{prefix}%0{self.min_digits}d{suffix}" if self.min_digits > 1 else f"{prefix}%d{suffix}"
 
@@ -46,10 +46,10 @@ def parse_image_name(name: str) -> ImageName | None:
     """From frame.%04d.png, frame.####.png or frame.[0001-0100].png; None for any other name."""
     if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
         return None
-    found = list(_NUMBERS.finditer(name))
-    if len(found) != 1:
+    matches = list(_NUMBERS.finditer(name))
+    if len(matches) != 1:
         return None
-    [match] = found
+    [match] = matches
     digits, hashes, first, last = match.groups()
     return ImageName(
         prefix=name[: match.start()],
@@ -61,7 +61,7 @@ def parse_image_name(name: str) -> ImageName | None:
 
 
 def image_name_in_url(url: str) -> ImageName | None:
-    """The sequence that a media URL names; a printf number may stand in it raw, or percent-encoded."""
+    """The sequence that a media URL names; its %04d may be raw or percent-encoded (%2504d)."""
     last_part = _LAST_PART.search(url)
     raw = last_part[0] if last_part else ""
     return parse_image_name(raw) or parse_image_name(unquote(raw))

@@ -1,6 +1,6 @@
-"""Image sequences on timelines: OpenTimelineIO's own references, and file names that hosts write for them.
+"""Image sequences on timelines: OpenTimelineIO's own references, and the file names that hosts write for them.
 
-Only names are read here; which images lie on disk is for the daemon to find out.
+Only names are read here; `selva_core.video.sequence_files` looks which images exist.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LAST_PART = re.compile(r"[^/\\]*$")
 
 
 def find_image_sequence(clip: otio.schema.Clip, base_folder: Path) -> tuple[Path, ImageSequence] | None:
-    """The pattern and the images of a clip's active media; None where it is no image sequence.
+    """The path pattern and the images of a clip's active media; None where it is no image sequence.
 
-    Raises UnsupportedUrlError, ClockError for one that cannot be used.
+    Raises UnsupportedUrlError or ClockError for a sequence that cannot be used.
     """
     reference = clip.media_reference
     if isinstance(reference, otio.schema.ImageSequenceReference):
@@ -35,10 +35,12 @@ def find_image_sequence(clip: otio.schema.Clip, base_folder: Path) -> tuple[Path
 def build_image_reference(
     path: Path, images: ImageSequence, available_range: otio.opentime.TimeRange
 ) -> otio.schema.ImageSequenceReference:
-    """OpenTimelineIO's reference for a sequence whose first image is known."""
+    """OpenTimelineIO's reference for an image sequence. Raises ClockError where its first image is not known."""
     name = parse_image_name(path.name)
     if name is None or images.first is None:
-        raise ClockError(f"{path.name} does not tell where an image sequence begins")
+        raise ClockError(
+            f"{path.name} does not say where an image sequence begins; give the number of its first image"
+        )
     return otio.schema.ImageSequenceReference(
         target_url_base=build_media_url(path.parent) + "/",
         name_prefix=name.prefix,
@@ -88,9 +90,11 @@ def _read_url(clip: otio.schema.Clip, url: str, base_folder: Path) -> tuple[Path
     name = image_name_in_url(url)
     if name is None or resolve_media_path(url, base_folder).is_file():
         return None
-    timed = clip.media_reference.available_range or clip.source_range
-    if timed is None:
-        raise UnsupportedUrlError(f"{url!r} is an image sequence, and nothing tells its rate")
+    timed_range = clip.media_reference.available_range or clip.source_range
+    if timed_range is None:
+        raise UnsupportedUrlError(
+            f"{url!r} is an image sequence, and nothing says its rate; give the clip a source range or an available range"
+        )
     folder = resolve_media_path(_LAST_PART.sub("", url, count=1) or ".", base_folder)
-    images = ImageSequence(rate_hz=exact_rate(timed.duration.rate), first=name.first, last=name.last)
+    images = ImageSequence(rate_hz=exact_rate(timed_range.duration.rate), first=name.first, last=name.last)
     return folder / name.pattern, images

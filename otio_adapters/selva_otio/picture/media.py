@@ -1,8 +1,7 @@
-"""The media of a clip: whether it is a moving picture, and where its file lies.
+"""The media of a clip: whether it is a moving picture, and where its file is.
 
-Hosts disagree about URLs: percent-encoded ones, raw paths behind `file://`, plain paths, paths relative to
-the timeline's folder. OpenTimelineIO's own `url_from_filepath` does not encode and so loses what follows a
-"#".
+Hosts write URLs in several ways: percent-encoded, a raw path after `file://`, a plain path, a path relative to the
+timeline's folder. OpenTimelineIO's own `url_from_filepath` does not encode, so what follows a "#" is lost.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SOUND_SUFFIXES = frozenset((
 ))
 # fmt: on
 
-_REASON = "selva_missing"
+_MISSING_REASON_KEY = "selva_missing"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _DRIVE = re.compile(r"/?([A-Za-z]):[/\\]")
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
@@ -34,10 +33,10 @@ _TITLE_NAME = re.compile(r"\b(captions?|credits?|fusion title|lower third|subtit
 
 
 def explain_no_picture(clip: otio.schema.Clip) -> tuple[str, bool] | None:
-    """Why no sound can be made for a clip, and whether that is a fault; None when it has a moving picture.
+    """Why no sound can be made for a clip, and whether that is a fault; None where it has a moving picture.
 
-    Titles have no media in what Resolve exports; they are told from offline clips by a name that speaks of a
-    title and has no file suffix.
+    Resolve exports titles as clips without media, like offline clips; a clip counts as a title when its name says so and
+    has no file suffix.
     """
     reference = clip.media_reference
     if isinstance(reference, otio.schema.GeneratorReference):
@@ -46,8 +45,8 @@ def explain_no_picture(clip: otio.schema.Clip) -> tuple[str, bool] | None:
         return _explain_no_images(Path(reference.name_suffix).suffix or reference.name_suffix)
     if isinstance(reference, otio.schema.ExternalReference) and (reference.target_url or "").strip():
         return _explain_no_moving_picture(reference.target_url)
-    if isinstance(reference, otio.schema.MissingReference) and reference.metadata.get(_REASON):
-        return str(reference.metadata[_REASON]), True
+    if isinstance(reference, otio.schema.MissingReference) and reference.metadata.get(_MISSING_REASON_KEY):
+        return str(reference.metadata[_MISSING_REASON_KEY]), True
     if _TITLE_NAME.search(clip.name) and not _FILE_SUFFIX.search(clip.name):
         return "a title", False
     return "offline: it has no media; relink it and export again", True
@@ -71,16 +70,15 @@ def _explain_no_moving_picture(target_url: str) -> tuple[str, bool] | None:
 
 
 def build_missing_reference(reason: str) -> otio.schema.MissingReference:
-    """A reference to media that was not found, which says why."""
-    return otio.schema.MissingReference(metadata={_REASON: reason})
+    """A reference to media that was not found, with the reason as `explain_no_picture` returns it."""
+    return otio.schema.MissingReference(metadata={_MISSING_REASON_KEY: reason})
 
 
 def resolve_media_path(target_url: str, base_folder: Path) -> Path:
-    """The absolute path a media URL means; relative ones are taken from `base_folder`.
+    """The absolute path that a media URL means; relative ones start from `base_folder`.
 
-    "#" and "?" are part of the name: file URLs of editors have neither query nor fragment. Where a name holds
-    a "%" that may or may not be an escape, the file that exists wins. Raises UnsupportedUrlError for http:
-    and the like.
+    "#" and "?" belong to the name: file URLs of editors have neither query nor fragment. Where a "%" may or may not be an
+    escape, the file that exists wins. Raises UnsupportedUrlError for other schemes than file:.
     """
     scheme = _SCHEME.match(target_url)
     if scheme is not None and scheme[1].lower() != "file":
@@ -94,12 +92,12 @@ def resolve_media_path(target_url: str, base_folder: Path) -> Path:
 
 
 def file_name_in_url(target_url: str) -> str:
-    """The file name in a media URL, without case, as stems are compared: it is theirs wherever the file was moved."""
+    """The casefolded file name in a media URL. Stems are compared by it, because media moves between folders and machines."""
     return PurePosixPath(unquote(target_url).replace("\\", "/")).name.casefold()
 
 
 def make_folder_absolute(reference: otio.schema.ImageSequenceReference, base_folder: Path) -> None:
-    """Let an image sequence be found from another folder than `base_folder`, which its URL may start from."""
+    """Make the folder of an image sequence absolute, in place; a relative one starts from `base_folder`."""
     folder = reference.target_url_base or ""
     if is_relative_url(folder):
         reference.target_url_base = build_media_url(resolve_media_path(folder or ".", base_folder)) + "/"
@@ -118,7 +116,7 @@ def build_media_url(path: Path) -> str:
 
 
 def _decode(raw: str) -> str:
-    """Percent-escapes undone; the %04d of an image sequence is none."""
+    """Undo percent-escapes; the %04d of an image sequence is none."""
     folder, name = _split_name(raw)
     return unquote(folder) + name if parse_image_name(name) is not None else unquote(raw)
 
@@ -129,7 +127,7 @@ def _split_name(raw: str) -> tuple[str, str]:
 
 
 def _strip_host(rest: str) -> str:
-    """What follows "file:" without an empty or local host; another host makes a network path."""
+    """The path after "file:" without an empty or local host; another host makes a network path (//nas/share)."""
     if not rest.startswith("//"):
         return rest
     host, slash, path = rest[2:].partition("/")

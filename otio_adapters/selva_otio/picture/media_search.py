@@ -1,4 +1,4 @@
-"""Media by name in folders, for timelines that come from another machine or do not say where their media is."""
+"""Media found by name in folders, for timelines that come from another machine or do not say where their media is."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MAX_DEPTH = 8
 class MediaFolders:
     """The files below some folders, by name and by name without suffix; case does not count.
 
-    Hidden folders and links to folders are not followed; what lies deeper than MAX_DEPTH or after MAX_FILES files is
-    not seen.
+    Hidden folders and links to folders are not followed (a link may lead back up). Files deeper than `max_depth`, and those
+    after the first MAX_FILES, are not found.
     """
 
     def __init__(self, folders: Sequence[Path], *, max_depth: int = MAX_DEPTH) -> None:
@@ -41,15 +41,15 @@ def find_missing_media(timeline: otio.schema.Timeline, folders: Sequence[Path], 
     """Point media that is not where the timeline says to the first file of its name in the folders, in place."""
     if not folders:
         return
-    known = MediaFolders(folders)
+    media_folders = MediaFolders(folders)
     for clip in timeline.find_clips():
         references = {key: reference.clone() for key, reference in clip.media_references().items()}
-        moved = [_relink(reference, known, base_folder) for reference in references.values()]
-        if any(moved):
+        relinked = [_relink(reference, media_folders, base_folder) for reference in references.values()]
+        if any(relinked):
             clip.set_media_references(references, clip.active_media_reference_key)
 
 
-def _relink(reference: otio.core.MediaReference, known: MediaFolders, base_folder: Path) -> bool:
+def _relink(reference: otio.core.MediaReference, media_folders: MediaFolders, base_folder: Path) -> bool:
     url = getattr(reference, "target_url", None)
     if not isinstance(reference, otio.schema.ExternalReference) or not url:
         return False
@@ -58,7 +58,7 @@ def _relink(reference: otio.core.MediaReference, known: MediaFolders, base_folde
             return False
     except UnsupportedUrlError:
         return False
-    found = known.find(unquote(url))
+    found = media_folders.find(unquote(url))
     if found:
         reference.target_url = build_media_url(found[0])
     return bool(found)

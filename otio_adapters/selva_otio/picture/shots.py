@@ -1,4 +1,4 @@
-"""What is seen: shots on the record clock, and how one layer of them covers another."""
+"""Shots on the record clock, and how one layer of them covers another."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ import opentimelineio as otio
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
-    """A clip as it is seen.
+    """A visible part of a clip.
 
-    For each record time t from `record_start_s` to `record_end_s` it shows its media at `media_start_s +
-    speed * (t - record_start_s)`, on the clock of the media reference (embedded timecode included).
-    `cut_start_s` and `cut_end_s` are the record range without the overlap that
-    transitions add; fade_in_s, fade_out_s: how long those transitions last.
+    At record time t, from `record_start_s` to `record_end_s`, it shows its media at `media_start_s + speed *
+    (t - record_start_s)`, on the clock of the media reference (embedded timecode included). cut_start_s, cut_end_s: the
+    record range without the overlap that transitions add. fade_in_s, fade_out_s: how long those transitions last.
     """
 
     clip: otio.schema.Clip
@@ -38,22 +37,22 @@ class Shot:
 
     @property
     def media_end_s(self) -> Fraction:
-        """What it shows at its end; before `media_start_s` in reverse."""
+        """Media time at its end; before `media_start_s` in reverse."""
         return self.media_start_s + self.speed * (self.record_end_s - self.record_start_s)
 
     @property
     def lead_s(self) -> Fraction:
-        """How long it is seen before its cut."""
+        """Seconds that it is visible before its cut."""
         return self.cut_start_s - self.record_start_s
 
     @property
     def tail_s(self) -> Fraction:
-        """How long it is seen after its cut."""
+        """Seconds that it is visible after its cut."""
         return self.record_end_s - self.cut_end_s
 
     def trim(self, start_s: Fraction, end_s: Fraction) -> Shot:
-        """The part of the shot between two record times inside it; no fade is longer than what is left."""
-        left_s = end_s - start_s
+        """The part of the shot between two record times inside it; no fade is longer than that part."""
+        duration_s = end_s - start_s
         return replace(
             self,
             record_start_s=start_s,
@@ -61,16 +60,17 @@ class Shot:
             cut_start_s=min(max(self.cut_start_s, start_s), end_s),
             cut_end_s=max(min(self.cut_end_s, end_s), start_s),
             media_start_s=self.media_start_s + self.speed * (start_s - self.record_start_s),
-            fade_in_s=min(max(self.fade_in_s - (start_s - self.record_start_s), Fraction(0)), left_s),
-            fade_out_s=min(max(self.fade_out_s - (self.record_end_s - end_s), Fraction(0)), left_s),
+            fade_in_s=min(max(self.fade_in_s - (start_s - self.record_start_s), Fraction(0)), duration_s),
+            fade_out_s=min(max(self.fade_out_s - (self.record_end_s - end_s), Fraction(0)), duration_s),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SkippedItem:
-    """An item that shows nothing sound could be made for, and why.
+    """An item of the timeline that no sound is made for, and why.
 
-    `is_fault` tells mistakes (offline media) from what an editor meant (a title, a disabled clip).
+    reason: completes a sentence about the item. is_fault: whether it should have had sound (offline media), as opposed to
+    an item that has none by nature (a title, a disabled clip).
     """
 
     name: str
@@ -80,20 +80,21 @@ class SkippedItem:
     is_fault: bool = False
 
     def as_note(self) -> SkippedItem:
-        """The same without blame, for items that nobody asked sound for."""
+        """The same item, not counted as a fault: no cue was meant for it."""
         return replace(self, is_fault=False)
 
 
 @dataclass(kw_only=True)
 class Picture:
-    """Shots in record order, and what was left out."""
+    """The visible shots in record order, and the items that were skipped."""
 
     shots: list[Shot] = field(default_factory=list)
     skipped: list[SkippedItem] = field(default_factory=list)
 
 
 class ShotIndex:
-    """Finds the shots of a picture that are seen in a stretch of the record clock, without looking at all of them.
+    """Finds the shots that are visible in a record range without looking at all of them: the timeline of a film has
+    thousands of shots and may have as many cue rules.
 
     shots: in record order; they may overlap, as in a dissolve.
     """
@@ -101,36 +102,36 @@ class ShotIndex:
     def __init__(self, shots: Sequence[Shot]) -> None:
         self._shots = shots
         self._starts_s = [shot.record_start_s for shot in shots]
-        self._all_ended_s = list(accumulate((shot.record_end_s for shot in shots), max))
+        self._latest_ends_s = list(accumulate((shot.record_end_s for shot in shots), max))
 
     def __iter__(self) -> Iterator[Shot]:
         return iter(self._shots)
 
     def iter_overlapping(self, start_s: Fraction | None, end_s: Fraction | None) -> Iterator[Shot]:
-        """Those that begin before `end_s` and end after `start_s`; None is the picture's own start or end."""
-        first = 0 if start_s is None else bisect_right(self._all_ended_s, start_s)
+        """Shots that begin before `end_s` and end after `start_s`; None is the start or end of the timeline."""
+        first = 0 if start_s is None else bisect_right(self._latest_ends_s, start_s)
         stop = len(self._shots) if end_s is None else bisect_left(self._starts_s, end_s)
         for shot in self._shots[first:stop]:
             if start_s is None or shot.record_end_s > start_s:
                 yield shot
 
     def iter_at(self, moment_s: Fraction) -> Iterator[Shot]:
-        """Those on screen at one instant."""
-        first = bisect_right(self._all_ended_s, moment_s)
+        """Shots that are visible at one instant."""
+        first = bisect_right(self._latest_ends_s, moment_s)
         stop = bisect_right(self._starts_s, moment_s)
         return (shot for shot in self._shots[first:stop] if shot.record_end_s > moment_s)
 
 
 def overlay_picture(picture: Picture, layer: Picture) -> None:
-    """Put a layer on top: what it shows hides what is below."""
+    """Lay `layer` over `picture`, in place: its shots hide what lies below them."""
     covers = _merge_ranges([(shot.record_start_s, shot.record_end_s) for shot in layer.shots])
     starts = [start_s for start_s, _ in covers]
     below: list[Shot] = []
     for shot in picture.shots:
         first = max(0, bisect_right(starts, shot.record_start_s) - 1)
-        pieces = list(_iter_uncovered(shot, covers[first : bisect_left(starts, shot.record_end_s)]))
-        below.extend(pieces)
-        if not pieces:
+        visible = list(_iter_uncovered(shot, covers[first : bisect_left(starts, shot.record_end_s)]))
+        below.extend(visible)
+        if not visible:
             picture.skipped.append(
                 SkippedItem(
                     name=shot.clip.name,

@@ -1,7 +1,7 @@
-"""From the tree of a timeline to the shots a viewer sees.
+"""From the tree of a timeline to the shots that a viewer sees.
 
-Nests, their trims, time warps, transitions, disabled items and covered tracks are resolved here once, in
-exact seconds; OpenTimelineIO's own range functions leave some of them out.
+Nests, their trims, time warps, transitions, disabled items and covered tracks are resolved here once, in exact seconds.
+OpenTimelineIO's `transformed_time_range` follows neither time warps nor transitions, and `range_in_parent` adds floats.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ MAX_NESTING = 32
 
 @dataclass(frozen=True, kw_only=True)
 class _View:
-    """A window from the record clock into an item's own clock: local = local_start + speed * (record -
-    record_start)."""
+    """A window from the record clock into an item's own clock:
+    local = local_start + speed * (record - record_start).
+    """
 
     record_start_s: Fraction
     record_end_s: Fraction
@@ -36,7 +37,7 @@ class _View:
     def record_range(
         self, local_start_s: Fraction, local_end_s: Fraction
     ) -> tuple[Fraction, Fraction] | None:
-        """The record range over which this stretch of the item's own clock is seen; None when not."""
+        """The record range over which this range of the item's own clock is visible; None where it is not."""
         if self.speed == 0:
             if local_start_s <= self.local_start_s < local_end_s:
                 return self.record_start_s, self.record_end_s
@@ -48,9 +49,9 @@ class _View:
         start_s, end_s = max(edges[0], self.record_start_s), min(edges[1], self.record_end_s)
         return (start_s, end_s) if start_s < end_s else None
 
-    def length_of(self, local_length_s: Fraction) -> Fraction:
-        """How long a stretch of the item's own clock takes on the record clock."""
-        return local_length_s / abs(self.speed) if self.speed else Fraction(0)
+    def record_duration_s(self, local_duration_s: Fraction) -> Fraction:
+        """How long a range of the item's own clock lasts on the record clock; 0 in a freeze frame."""
+        return local_duration_s / abs(self.speed) if self.speed else Fraction(0)
 
     def local_s(self, record_s: Fraction) -> Fraction:
         """The item's own time at a record time."""
@@ -58,38 +59,38 @@ class _View:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Overlap:
-    """A transition next to an item: how far it reaches to either side of the cut."""
+class _TransitionReach:
+    """How far the transition next to an item reaches to either side of the cut; 0 where there is none."""
 
     before_s: Fraction = Fraction(0)
     after_s: Fraction = Fraction(0)
 
     @classmethod
-    def of(cls, neighbour: otio.core.Composable | None) -> _Overlap:
+    def of(cls, neighbour: otio.core.Composable | None) -> _TransitionReach:
         if not isinstance(neighbour, otio.schema.Transition):
             return cls()
         return cls(before_s=exact_seconds(neighbour.in_offset), after_s=exact_seconds(neighbour.out_offset))
 
     @property
-    def length_s(self) -> Fraction:
+    def duration_s(self) -> Fraction:
         return self.before_s + self.after_s
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
-    """Where an item lies on its parent's clock, and the transitions into and out of it."""
+class _ParentRange:
+    """The range of an item on its parent's clock, and the transitions into and out of it."""
 
     start_s: Fraction
     end_s: Fraction
-    into: _Overlap = _Overlap()
-    out_of: _Overlap = _Overlap()
+    into: _TransitionReach = _TransitionReach()
+    out_of: _TransitionReach = _TransitionReach()
 
     @property
-    def seen_start_s(self) -> Fraction:
+    def visible_start_s(self) -> Fraction:
         return self.start_s - self.into.before_s
 
     @property
-    def seen_end_s(self) -> Fraction:
+    def visible_end_s(self) -> Fraction:
         return self.end_s + self.out_of.after_s
 
 
@@ -101,9 +102,9 @@ def iter_picture_tracks(timeline: otio.schema.Timeline) -> Iterator[otio.schema.
 
 
 def resolve_picture(tracks: Iterable[otio.schema.Track]) -> Picture:
-    """What is seen of some video tracks laid over one another, bottom first: the topmost picture wins.
+    """The visible shots of video tracks that lie over one another, bottom first: the topmost picture wins.
 
-    The tracks start at record time zero. Raises TimelineReadError for items whose length is unknown.
+    The tracks start at record time zero. Raises TimelineReadError for items whose duration is unknown.
     """
     picture = Picture()
     for track in tracks:
@@ -138,58 +139,58 @@ def _skip(
 
 
 def _collect_track(track: otio.schema.Track, view: _View, picture: Picture) -> None:
-    """Walk a track from left to right; its items follow one another from zero on its own clock."""
+    """Add the shots of a track, whose items follow one another from zero on its own clock."""
     children = list(track)
     local_s = Fraction(0)
     for index, child in enumerate(children):
         if not isinstance(child, otio.core.Item):
             continue
         end_s = local_s + item_duration_s(child)
-        place = _Place(
+        parent_range = _ParentRange(
             start_s=local_s,
             end_s=end_s,
-            into=_Overlap.of(children[index - 1] if index else None),
-            out_of=_Overlap.of(children[index + 1] if index + 1 < len(children) else None),
+            into=_TransitionReach.of(children[index - 1] if index else None),
+            out_of=_TransitionReach.of(children[index + 1] if index + 1 < len(children) else None),
         )
-        _collect_item(child, place, view, picture)
+        _collect_item(child, parent_range, view, picture)
         local_s = end_s
 
 
 def _collect_stack(stack: otio.schema.Stack, view: _View, picture: Picture) -> None:
-    """Lay the children of a nest over one another, bottom first; they all start at zero on its own clock."""
-    whole = Picture()
+    """Add the shots of a nest, whose children lie over one another, bottom first, and all start at zero on its own clock."""
+    nested = Picture()
     for child in stack:
         if isinstance(child, otio.schema.Track) and child.kind != otio.schema.TrackKind.Video:
             continue
         layer = Picture()
-        _collect_item(child, _Place(start_s=Fraction(0), end_s=item_duration_s(child)), view, layer)
-        overlay_picture(whole, layer)
-    picture.shots.extend(whole.shots)
-    picture.skipped.extend(whole.skipped)
+        _collect_item(child, _ParentRange(start_s=Fraction(0), end_s=item_duration_s(child)), view, layer)
+        overlay_picture(nested, layer)
+    picture.shots.extend(nested.shots)
+    picture.skipped.extend(nested.skipped)
 
 
-def _collect_item(item: otio.core.Item, place: _Place, parent: _View, picture: Picture) -> None:
-    """One item of a track or stack, as far as its parent's window shows it."""
-    seen = parent.record_range(place.seen_start_s, place.seen_end_s)
-    if isinstance(item, otio.schema.Gap) or seen is None:
+def _collect_item(item: otio.core.Item, parent_range: _ParentRange, parent: _View, picture: Picture) -> None:
+    """Add the shots of one item of a track or stack, as far as its parent's view shows it."""
+    visible = parent.record_range(parent_range.visible_start_s, parent_range.visible_end_s)
+    if isinstance(item, otio.schema.Gap) or visible is None:
         return
     if not item.enabled:
-        picture.skipped.append(_skip(item, parent, seen[0], "disabled"))
+        picture.skipped.append(_skip(item, parent, visible[0], "disabled"))
         return
     if parent.depth >= MAX_NESTING:
         raise TimelineReadError(f"{describe_item(item)} is nested more than {MAX_NESTING} levels deep")
     try:
         warp = warp_speed(item)
     except ClockError as error:
-        picture.skipped.append(_skip(item, parent, seen[0], error.message, is_fault=True))
+        picture.skipped.append(_skip(item, parent, visible[0], error.message, is_fault=True))
         return
     start_s = trimmed_start_s(item)
-    if warp < 0:  # a reversed item plays its used range from the end
-        start_s += -warp * (place.end_s - place.start_s)
+    if warp < 0:  # in reverse an item plays its used range from the end
+        start_s += -warp * (parent_range.end_s - parent_range.start_s)
     view = _View(
-        record_start_s=seen[0],
-        record_end_s=seen[1],
-        local_start_s=start_s + warp * (parent.local_s(seen[0]) - place.start_s),
+        record_start_s=visible[0],
+        record_end_s=visible[1],
+        local_start_s=start_s + warp * (parent.local_s(visible[0]) - parent_range.start_s),
         speed=parent.speed * warp,
         track=parent.track,
         depth=parent.depth + 1,
@@ -199,27 +200,30 @@ def _collect_item(item: otio.core.Item, place: _Place, parent: _View, picture: P
     elif isinstance(item, otio.schema.Stack):
         _collect_stack(item, view, picture)
     elif isinstance(item, otio.schema.Clip):
-        _collect_clip(item, place, parent, view, picture)
+        _collect_clip(item, parent_range, parent, view, picture)
 
 
 def _collect_clip(
-    clip: otio.schema.Clip, place: _Place, parent: _View, view: _View, picture: Picture
+    clip: otio.schema.Clip, parent_range: _ParentRange, parent: _View, view: _View, picture: Picture
 ) -> None:
     problem = explain_no_picture(clip)
     if problem is not None:
         reason, is_fault = problem
         picture.skipped.append(_skip(clip, view, view.record_start_s, reason, is_fault=is_fault))
         return
-    seen = view.record_start_s, view.record_end_s
-    cut = parent.record_range(place.start_s, place.end_s) or seen
-    fades = [parent.length_of(place.into.length_s), parent.length_of(place.out_of.length_s)]
+    visible = view.record_start_s, view.record_end_s
+    cut = parent.record_range(parent_range.start_s, parent_range.end_s) or visible
+    fades = [
+        parent.record_duration_s(parent_range.into.duration_s),
+        parent.record_duration_s(parent_range.out_of.duration_s),
+    ]
     fade_in_s, fade_out_s = fades if parent.speed >= 0 else reversed(fades)
     picture.shots.append(
         Shot(
             clip=clip,
             track=view.track,
-            record_start_s=seen[0],
-            record_end_s=seen[1],
+            record_start_s=visible[0],
+            record_end_s=visible[1],
             cut_start_s=cut[0],
             cut_end_s=cut[1],
             media_start_s=view.local_start_s,
