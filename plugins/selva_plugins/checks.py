@@ -1,8 +1,9 @@
-"""What `selva host check` says of every host: facts in plain words, each with a level, on the daemon and the models."""
+"""The part of `selva host check` that is the same for every host: the daemon and the models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal, TypedDict
 
 import selva_core
 from selva_core.base.errors import SelvaError
@@ -10,57 +11,67 @@ from selva_core.models.catalog import default_models_dir, listed_models, missing
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import DaemonStatus
 
-Fact = dict[str, str]
+CheckLevel = Literal["ok", "warning", "fault"]
 
 
-def build_fact(title: str, text: str, level: str = "ok") -> Fact:
-    """One line of a check. `level`: ok, warning or fault."""
-    return {"title": title, "text": text, "level": level}
+class CheckResult(TypedDict):
+    """One line of a check, as it stands in `status.json` and in the JSON of `selva host check`. Both are read by
+    programs of other versions (the Lua scripts, pipelines), so the names stay.
+    """
+
+    title: str
+    text: str
+    level: CheckLevel
 
 
-def check_daemon() -> Iterator[Fact]:
-    """The daemon is asked, not started."""
+def build_check_result(title: str, text: str, level: CheckLevel = "ok") -> CheckResult:
+    """`text` is whole sentences for the user and, where the level is not ok, ends with what to do."""
+    return CheckResult(title=title, text=text, level=level)
+
+
+def check_daemon() -> Iterator[CheckResult]:
+    """The daemon's version, device and loaded models. A daemon that does not run is not started and is no fault."""
     try:
         with Client.connect() as client:
             status = client.status()
     except SelvaError as error:
-        yield build_fact("Daemon", f"Not running; it starts with the first request. ({error.message})")
+        yield build_check_result(
+            "Daemon", f"Not running; it starts with the first request. ({error.message})"
+        )
         return
     if status.version != selva_core.__version__:
-        yield build_fact(
+        yield build_check_result(
             f"Daemon {status.version}",
             f"The bridge is {selva_core.__version__}. Run: selva daemon stop; the next request starts the new one",
             "warning",
         )
     else:
-        yield build_fact(f"Daemon {status.version}", _describe_daemon(status))
+        yield build_check_result(f"Daemon {status.version}", _describe_daemon(status))
     for model in status.models:
-        level = "warning" if model.notices else "ok"
-        yield build_fact(f"Loaded: {model.model}", " ".join([model.device_report, *model.notices]), level)
+        text = " ".join([model.device_report, *model.notices])
+        yield build_check_result(f"Loaded: {model.model}", text, "warning" if model.notices else "ok")
 
 
-def check_models() -> Fact:
+def check_models() -> CheckResult:
     """Which models are installed; a fault when none is."""
     folder = default_models_dir()
     installed = [model.model_id for model in listed_models() if not missing_files(model, folder)]
     others = [model.model_id for model in listed_models() if model.model_id not in installed]
     text = f"Installed: {', '.join(installed) or 'none'}."
     if others:
-        text += f" To be had with selva models pull: {', '.join(others)}."
-    return build_fact("Models", text, "ok" if installed else "fault")
+        text += f" Not installed: {', '.join(others)}; selva models pull fetches them."
+    return build_check_result("Models", text, "ok" if installed else "fault")
 
 
 def _describe_daemon(status: DaemonStatus) -> str:
-    busy = ", ".join(
+    unfinished = ", ".join(
         f"{count} {state}"
         for state, count in status.queue.items()
         if count and state in ("queued", "running")
     )
-    held = (
-        "paused. "
-        if status.paused
-        else "The device was given back: run selva daemon resume. "
-        if status.yielded
-        else ""
-    )
-    return f"{held}Device: {status.device}. {busy or 'No jobs waiting'}. Log: {status.log_file}"
+    held = ""
+    if status.paused:
+        held = "Paused: run selva daemon resume. "
+    elif status.yielded:
+        held = "The device was released: run selva daemon resume. "
+    return f"{held}Device: {status.device}. {unfinished or 'No jobs waiting'}. Log: {status.log_file}"

@@ -1,8 +1,8 @@
-"""Errors of the host room.
+"""Errors of the bridge and its hosts.
 
 SelvaError                     (selva_core.base.errors)
 └── HostError                  something between a host application and the daemon went wrong
-    ├── FormError            (ValueError) what the user typed cannot be used; the dialog is shown again
+    ├── FormError              (ValueError) what the user typed cannot be used; the dialog is shown again
     ├── SnapshotError          (ValueError) what the host script wrote is not a snapshot we can read
     ├── NothingToRenderError   (ValueError) nothing in the request has a picture sound could be made for
     ├── ProtocolMismatchError  (RuntimeError) host script and bridge are of different versions
@@ -21,7 +21,7 @@ class HostError(SelvaError):
 
 
 class FormError(HostError, ValueError):
-    """What the user typed cannot be used."""
+    """What the user typed cannot be used. The host scripts know it by its code, which therefore keeps its first name."""
 
     code = "wishes"
 

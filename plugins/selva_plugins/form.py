@@ -1,6 +1,6 @@
-"""What the user typed, as values: "Dog: small dog barking", how many takes, which seed.
+"""What the user typed into a host's form, as values: "Dog: small dog barking", how many takes, which seed.
 
-The same words hold in every host: in dialogs, in the names of regions, and in markers.
+The notation is the same in every host, in dialogs, in the names of regions and in markers.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from selva_otio.errors import CueError
 from selva_plugins.errors import FormError
 from selva_render.options import choose_model
 
-MAX_TAKES = 16
+# Fewer than a request may ask for (limits.MAX_TAKES): in a host every take is an item or a track to look through.
+MAX_FORM_TAKES = 16
 MAX_HANDLES_S = 10
 
-# A colon as typed on a Western or a Japanese keyboard, or the equals sign of the command line.
+# A colon as typed on a Western or a Japanese keyboard (U+FF1A), or the equals sign of the command line.
 _COLON = "[:\uff1a=]"
 _SOUND = re.compile(
     rf"\s*(?P<track>[^:\uFF1A=|]+?)\s*{_COLON}\s*(?P<prompt>[^|]*?)\s*"
@@ -32,7 +33,10 @@ _SOUND = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class HostForm:
-    """What is wanted. None means the user did not say: the model's, or the request's, own default."""
+    """The fields of a form. None where the user left one empty: the default of the model or of the action then counts.
+
+    negative_prompt: for every sound that has none of its own. prompt: replaces the prompt of stems that are there.
+    """
 
     sounds: tuple[StemTrack, ...] = ()
     num_takes: int = 1
@@ -54,7 +58,7 @@ def parse_form(values: Mapping[str, object]) -> HostForm:
         raise FormError(f"sounds are a list of lines; got {lines!r:.80}")
     return HostForm(
         sounds=_parse_sounds([line for line in lines if line.strip()], negative_prompt),
-        num_takes=_parse_whole("takes", _text(values, "takes") or "1", minimum=1, maximum=MAX_TAKES),
+        num_takes=_parse_whole("takes", _text(values, "takes") or "1", minimum=1, maximum=MAX_FORM_TAKES),
         seed=_parse_optional_seed(_text(values, "seed")),
         handles_s=_parse_handles(_text(values, "handles_s") or "0"),
         model=_text(values, "model") or None,
@@ -91,13 +95,13 @@ def _parse_sounds(lines: Sequence[str], negative_prompt: str) -> tuple[StemTrack
 def _text(values: Mapping[str, object], name: str) -> str:
     value = values.get(name, "")
     if not isinstance(value, str):
-        raise FormError(f"{name} is what was typed, a text; got {value!r:.80}")
+        raise FormError(f"{name} is text; got {value!r:.80}")
     return value.strip()
 
 
 def _parse_whole(name: str, text: str, *, minimum: int, maximum: int) -> int:
     if not re.fullmatch(r"[0-9]{1,19}", text) or not minimum <= int(text) <= maximum:
-        raise FormError(f"{name}: a whole number from {minimum} to {maximum} is wanted; got {text!r:.60}")
+        raise FormError(f"{name} is a whole number from {minimum} to {maximum}; got {text!r:.60}")
     return int(text)
 
 
@@ -106,15 +110,15 @@ def _parse_optional_seed(text: str) -> int | None:
 
 
 def _parse_handles(text: str) -> Fraction:
-    """Seconds; a decimal comma is as good as a point."""
+    """Seconds, with a decimal point or comma."""
     plain = text.replace(",", ".")
     if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{0,6})?", plain) or Fraction(plain) > MAX_HANDLES_S:
-        raise FormError(f"handles: 0 to {MAX_HANDLES_S} seconds are possible; got {text!r:.60}")
+        raise FormError(f"handles are 0 to {MAX_HANDLES_S} seconds; got {text!r:.60}")
     return Fraction(plain)
 
 
 def with_prompt(sound: StemTrack, prompt: str) -> StemTrack:
-    """The same stem track, asked for in other words. Raises FormError."""
+    """The same stem track with another prompt. Raises FormError."""
     try:
         return replace(sound, prompt=prompt)
     except CueError as error:

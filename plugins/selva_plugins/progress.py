@@ -17,20 +17,20 @@ _MIN_FRACTION_FOR_ESTIMATE = 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class RequestProgress:
-    """`fraction` is 0..1 of everything asked for; `seconds_left` is None while there is nothing to guess from."""
+    """`fraction` is 0..1 of the whole request; `seconds_left` is None while there is nothing to estimate it from."""
 
     message: str
     fraction: float
     seconds_left: float | None
 
 
-class ProgressMeter:
-    """Adds up jobs, each weighed by the seconds of sound it makes."""
+class RequestProgressTracker:
+    """Adds up the jobs of a request, each weighed by the seconds of sound it makes."""
 
     def __init__(
         self, work: Sequence[tuple[CueSheet, RenderOptions]], *, now_s: Callable[[], float] = time.monotonic
     ) -> None:
-        self._total_s = sum((sound_s(sheet, options) for sheet, options in work), Fraction(0))
+        self._total_s = sum((total_sound_s(sheet, options) for sheet, options in work), Fraction(0))
         self._num_clips = sum(len(sheet.clips) for sheet, _ in work)
         self._done_s: dict[str, Fraction] = {}
         self._finished: set[str] = set()
@@ -38,7 +38,7 @@ class ProgressMeter:
         self._started_s: float | None = None
 
     def update(self, job: ClipJob, status: JobStatus) -> RequestProgress:
-        """The progress of the whole once this job has this status."""
+        """The progress of the request, now that this job has this status."""
         weight_s = job.clip.sound_duration_s * job.request.num_stems
         fraction = 1.0 if status.is_finished else status.fraction
         self._done_s[status.job_id] = weight_s * Fraction(fraction).limit_denominator(10_000)
@@ -68,17 +68,17 @@ class ProgressMeter:
         )
         if status.state == "queued":
             ahead = max(status.position - 1, 0)
-            waits = (
+            reason = (
                 f"waiting behind {ahead} job{'s' if ahead != 1 else ''}"
                 if ahead
                 else "waiting for the device"
             )
-            return f"{count}{job.request.label}: {waits}"
+            return f"{count}{job.request.label}: {reason}"
         step = f" (step {status.step} of {status.num_steps})" if status.num_steps else ""
         return f"{count}{job.request.label}: {status.stage or status.state}{step}"
 
 
-def sound_s(sheet: CueSheet, options: RenderOptions) -> Fraction:
+def total_sound_s(sheet: CueSheet, options: RenderOptions) -> Fraction:
     """Seconds of sound that a cue sheet asks for."""
     return sum(
         (cue.clip.sound_duration_s * (cue.num_takes or options.num_takes) for cue in sheet.cues), Fraction(0)

@@ -1,6 +1,6 @@
-"""The bridge core for every host: cue sheets go in, stems come out, through the daemon.
+"""Cue sheets in, stems out, through the daemon: the part of the bridge that no host differs in.
 
-Starts the daemon when it is not running, tells progress for the whole request, cancels within a sampling step, and starts
+Starts the daemon when it is not running, reports progress for the whole request, cancels within a sampling step, and starts
 over when the daemon goes away: stems that were made come from its cache.
 """
 
@@ -18,7 +18,7 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet
-from selva_plugins.progress import ProgressMeter, RequestProgress
+from selva_plugins.progress import RequestProgress, RequestProgressTracker
 from selva_render.jobs import ClipJob
 from selva_render.options import OutputOptions
 from selva_render.render import render_sheet
@@ -28,12 +28,12 @@ ProgressListener = Callable[[RequestProgress], None]
 
 MAX_ATTEMPTS = 4
 RETRY_AFTER_S = 2.0
-LOOK_FOR_CANCEL_EVERY_S = 0.1
+CANCEL_POLL_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class RenderBatch:
-    """Cues that are made with the same options."""
+class RenderTask:
+    """One cue sheet and the options all its cues are rendered with."""
 
     sheet: CueSheet
     options: RenderOptions
@@ -45,8 +45,8 @@ def connect_to_daemon() -> Client:
     return Client.connect(start_if_needed=True)
 
 
-def render_batches(
-    batches: Sequence[RenderBatch],
+def render_tasks(
+    tasks: Sequence[RenderTask],
     *,
     timeline_name: str,
     on_progress: ProgressListener,
@@ -54,7 +54,7 @@ def render_batches(
     connect: Callable[[], Client] = connect_to_daemon,
     retry_after_s: float = RETRY_AFTER_S,
 ) -> list[RenderReport]:
-    """One report per batch. A clip that fails is in its report and does not stop the others.
+    """One report per task. A clip that fails is in its report and does not stop the others.
 
     Raises RenderCancelled once `is_cancelled()` is true, and DaemonError when the daemon is gone for good.
     """
@@ -62,7 +62,7 @@ def render_batches(
     while True:
         try:
             return _render_once(
-                batches,
+                tasks,
                 timeline_name=timeline_name,
                 on_progress=on_progress,
                 is_cancelled=is_cancelled,
@@ -81,58 +81,60 @@ def render_batches(
 
 
 def _render_once(
-    batches: Sequence[RenderBatch],
+    tasks: Sequence[RenderTask],
     *,
     timeline_name: str,
     on_progress: ProgressListener,
     is_cancelled: Callable[[], bool],
     connect: Callable[[], Client],
 ) -> list[RenderReport]:
-    meter = ProgressMeter([(batch.sheet, batch.options) for batch in batches])
-    with connect() as client, _CancelWatch(is_cancelled, connect) as watch:
+    tracker = RequestProgressTracker([(task.sheet, task.options) for task in tasks])
+    with connect() as client, _CancelWatcher(is_cancelled, connect) as watcher:
 
-        def hear(job: ClipJob, status: JobStatus) -> None:
-            watch.note(status)
-            on_progress(meter.update(job, status))
+        def on_status(job: ClipJob, status: JobStatus) -> None:
+            watcher.update(status)
+            on_progress(tracker.update(job, status))
 
         reports = []
-        for batch in batches:
-            watch.raise_if_cancelled()
+        for task in tasks:
+            watcher.raise_if_cancelled()
             reports.append(
                 render_sheet(
-                    batch.sheet,
-                    batch.options,
-                    batch.output,
+                    task.sheet,
+                    task.options,
+                    task.output,
                     client=client,
                     timeline_name=timeline_name,
-                    on_status=hear,
+                    on_status=on_status,
                 )
             )
-        watch.raise_if_cancelled()
+        watcher.raise_if_cancelled()
         return reports
 
 
-class _CancelWatch:
-    """Asks the daemon to cancel from a thread of its own: while jobs wait in the queue the main thread hears nothing."""
+class _CancelWatcher:
+    """Asks the daemon to cancel from a thread of its own: the main thread gets no status, and so could not look, while all
+    jobs wait in the queue.
+    """
 
     def __init__(self, is_cancelled: Callable[[], bool], connect: Callable[[], Client]) -> None:
         self._is_cancelled = is_cancelled
         self._connect = connect
         self._job_ids: set[str] = set()
         self._lock = threading.Lock()
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cancel-watch", daemon=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="cancel-watcher", daemon=True)
 
-    def __enter__(self) -> _CancelWatch:
+    def __enter__(self) -> _CancelWatcher:
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._left.set()
+        self._stop.set()
         self._thread.join()
 
-    def note(self, status: JobStatus) -> None:
-        """A job that may have to be cancelled. Raises RenderCancelled."""
+    def update(self, status: JobStatus) -> None:
+        """Remember a job that may have to be cancelled, until it is finished. Raises RenderCancelled."""
         with self._lock:
             if status.is_finished:
                 self._job_ids.discard(status.job_id)
@@ -145,11 +147,12 @@ class _CancelWatch:
             raise RenderCancelled("cancelled")
 
     def _run(self) -> None:
-        while not self._left.wait(LOOK_FOR_CANCEL_EVERY_S):
+        while not self._stop.wait(CANCEL_POLL_S):
             if self._is_cancelled():
                 with self._lock:
                     job_ids = tuple(self._job_ids)
                 if job_ids:
+                    # ZeroMQ sockets belong to one thread, so this one has a connection of its own.
                     with suppress(SelvaError), self._connect() as client:
                         client.cancel(*job_ids)
                 return

@@ -1,9 +1,9 @@
-"""One request of a host script as a folder of small files, so that a script without sockets can ask, look and place.
+"""One request of a host script as a folder of small files, for scripts that have no sockets.
 
-The script writes `snapshot.json`, `request.json` (last), `cancel`, and `report-N.json`. The bridge writes `status.json` over
-and over and, before the status says "ready", `plan.json`. Each file appears whole or not at all: a temporary name, then a
-rename. On Windows a rename onto a file fails while the script has that file open for the blink of reading it; the bridge
-tries again, the script never renames onto anything.
+The script writes `snapshot.json`, `request.json` (last), `cancel`, and `report-N.json`. The bridge overwrites `status.json`
+with each step and writes `plan.json` before the status says "ready". Each file appears whole or not at all: a temporary
+name, then a rename. On Windows a rename onto a file fails while the script has that file open to read it; the bridge tries
+again (`selva_core.base.atomic_write`), the script never renames onto a file.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import json
 import os
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.atomic_write import write_atomic
 from selva_core.base.errors import LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
 from selva_plugins.errors import ProtocolMismatchError, SnapshotError
@@ -35,12 +35,15 @@ FINAL_STATES = (READY, FAILED, CANCELLED)
 MAX_FILE_BYTES = 64 * 1024 * 1024
 KEEP_FOR_DAYS = 14
 HEARTBEAT_S = 1.0
-REPLACE_FOR_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostRequest:
-    """What a host script asked for. `wishes` is what was typed, unread; `snapshot` is JSON text, empty for a check."""
+    """What a host script wrote into `request.json` and `snapshot.json`.
+
+    form_values: the fields of its dialog as they were typed, which `selva_plugins.form.parse_form` reads; the file calls
+    them `wishes`. snapshot: JSON text, empty for a check.
+    """
 
     id: str
     host: str
@@ -48,14 +51,14 @@ class HostRequest:
     label: str
     script_version: str
     script_folder: str
-    wishes: Mapping[str, object]
+    form_values: Mapping[str, object]
     stems_folder: Path | None
     project_name: str
     snapshot: str
 
 
 class RequestFolder:
-    """One request. Errors of reading raise SnapshotError or ProtocolMismatchError; OSError passes through."""
+    """One request. Reading raises SnapshotError, ProtocolMismatchError and OSError; writing raises OutputError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,13 +73,13 @@ class RequestFolder:
         if values.get("schema") != REQUEST_SCHEMA or values.get("protocol") != PROTOCOL:
             raise ProtocolMismatchError(
                 f"the script is version {values.get('script_version')} (protocol {values.get('protocol')}), the bridge "
-                f"speaks protocol {PROTOCOL}; run: selva host install {values.get('host')}",
+                f"has protocol {PROTOCOL}; run: selva host install {values.get('host')}",
                 script_version=str(values.get("script_version")),
             )
         project = values.get("project")
         snapshot = self.path / "snapshot.json"
         stems_folder = values.get("stems_folder")
-        wishes = values.get("wishes")
+        form_values = values.get("wishes")
         return HostRequest(
             id=self.path.name,
             host=str(values.get("host")),
@@ -84,7 +87,7 @@ class RequestFolder:
             label=str(values.get("label")),
             script_version=str(values.get("script_version")),
             script_folder=str(values.get("script_folder")),
-            wishes=wishes if isinstance(wishes, Mapping) else {},
+            form_values=form_values if isinstance(form_values, Mapping) else {},
             stems_folder=Path(stems_folder) if isinstance(stems_folder, str) else None,
             project_name=str(project.get("name")) if isinstance(project, Mapping) else "",
             snapshot=snapshot.read_text(encoding="utf-8") if snapshot.is_file() else "",
@@ -94,7 +97,7 @@ class RequestFolder:
         return (self.path / "cancel").exists()
 
     def is_answered(self) -> bool:
-        """Whether an earlier bridge has brought this request to its end."""
+        """Whether an earlier bridge has finished this request, well or not."""
         try:
             return read_json(self.path / "status.json").get("state") in FINAL_STATES
         except (OSError, SnapshotError):
@@ -105,8 +108,8 @@ class RequestFolder:
     def write_plan(self, placements: list[dict[str, Any]]) -> None:
         write_json(self.path / "plan.json", {"schema": PLAN_SCHEMA, "placements": placements})
 
-    def say_progress(self, progress: RequestProgress, notices: list[str]) -> None:
-        self._say(
+    def write_progress(self, progress: RequestProgress, notices: list[str]) -> None:
+        self._write(
             state=WORKING,
             message=progress.message,
             fraction=progress.fraction,
@@ -114,22 +117,22 @@ class RequestFolder:
             notices=notices,
         )
 
-    def say_ready(self, message: str, notices: list[str], **extra: Any) -> None:
-        """The last word; `plan.json` must be there already."""
-        self._say(state=READY, message=message, fraction=1.0, seconds_left=0.0, notices=notices, **extra)
+    def write_ready(self, message: str, notices: list[str], **extra: Any) -> None:
+        """The final status; `plan.json` must be there already, because the script reads it as soon as it sees this."""
+        self._write(state=READY, message=message, fraction=1.0, seconds_left=0.0, notices=notices, **extra)
 
-    def say_failed(self, error: SelvaError, notices: list[str]) -> None:
-        self._say(
+    def write_failed(self, error: SelvaError, notices: list[str]) -> None:
+        self._write(
             state=FAILED,
             message=error.message,
             notices=notices,
             error={"code": error.code, "message": error.message, "facts": error.facts},
         )
 
-    def say_cancelled(self) -> None:
-        self._say(state=CANCELLED, message="cancelled", notices=[])
+    def write_cancelled(self) -> None:
+        self._write(state=CANCELLED, message="cancelled", notices=[])
 
-    def _say(self, **status: Any) -> None:
+    def _write(self, **status: Any) -> None:
         with self._lock:
             self._status = status
             self._write_status()
@@ -143,7 +146,9 @@ class RequestFolder:
 
     @contextmanager
     def heartbeat(self, every_s: float = HEARTBEAT_S) -> Iterator[None]:
-        """Repeat the last status with a new number once per second, so that the script sees that somebody works."""
+        """Repeat the last status with a new number every `every_s`: a script takes a bridge whose number stands still for
+        a crashed one and starts another.
+        """
         stop = threading.Event()
 
         def beat() -> None:
@@ -160,8 +165,8 @@ class RequestFolder:
             thread.join()
 
     @contextmanager
-    def hold(self) -> Iterator[bool]:
-        """Be the only bridge at work on this request; yields False when another one is."""
+    def try_lock(self) -> Iterator[bool]:
+        """Keep other bridges off this request; yields False when another one is working on it."""
         lock = FileLock(self.path / "bridge.lock")
         try:
             lock.acquire()
@@ -188,44 +193,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a file whole, in place of the one that was there. Raises OSError."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with temporary.open("w", encoding="ascii", newline="\n") as stream:
-        json.dump(value, stream, allow_nan=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    try:
-        replace_patiently(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def replace_patiently(
-    source: Path,
-    target: Path,
-    *,
-    replace: Callable[[Path, Path], object] = os.replace,
-    now_s: Callable[[], float] = time.monotonic,
-) -> None:
-    """Rename onto a file that the script may be reading right now."""
-    give_up_s = now_s() + REPLACE_FOR_S
-    while True:
-        try:
-            replace(source, target)
-            return
-        except PermissionError:
-            if now_s() > give_up_s:
-                raise
-            time.sleep(0.01)
+    """Replace the whole content of a file. Raises OutputError, ValueError for numbers that JSON does not have."""
+    write_atomic(path, json.dumps(value, allow_nan=False).encode("ascii"))
 
 
 def remove_old_requests(folder: Path, *, now_s: float) -> int:
-    """Forget requests that nobody has touched for two weeks; returns how many."""
+    """Delete requests that nothing has changed for KEEP_FOR_DAYS; returns how many."""
     removed = 0
     for child in folder.iterdir():
-        with_request = child / "request.json"
-        if with_request.is_file() and now_s - child.stat().st_mtime > KEEP_FOR_DAYS * 86_400:
+        if (child / "request.json").is_file() and now_s - child.stat().st_mtime > KEEP_FOR_DAYS * 86_400:
             shutil.rmtree(child, ignore_errors=True)
             removed += 1
     return removed

@@ -20,9 +20,9 @@ from selva_daemon.settings import DaemonSettings
 from selva_otio import CueSheet, SpottedClip, StemTrack, TimelineClock
 from selva_otio.cues.cue_sheet import CueBuilder
 from selva_plugins import bridge
-from selva_plugins.bridge import Prepared, answer_request
+from selva_plugins.bridge import PreparedRequest, answer_request
 from selva_plugins.progress import RequestProgress
-from selva_plugins.rendering import RenderBatch, render_batches
+from selva_plugins.rendering import RenderTask, render_tasks
 from selva_plugins.request_folder import PROTOCOL, read_json
 from selva_render.options import OutputOptions
 from tests.support.daemons import serving, wait_until
@@ -41,7 +41,7 @@ def movie(tmp_path: Path) -> Path:
     return write_flashing_clip(tmp_path / "flash.mov", rate=Fraction(25), num_frames=50, flashes={10, 30})
 
 
-def batch_of(movie: Path, *, num_clips: int = 1, num_takes: int = 1, seed: int = 1) -> RenderBatch:
+def task_of(movie: Path, *, num_clips: int = 1, num_takes: int = 1, seed: int = 1) -> RenderTask:
     numbering = CueBuilder()
     clips = [
         SpottedClip(
@@ -61,7 +61,7 @@ def batch_of(movie: Path, *, num_clips: int = 1, num_takes: int = 1, seed: int =
     sheet = CueSheet(
         clock=CLOCK, tracks=("Dog",), cues=tuple(numbering.build_cue(clip, sound, "") for clip in clips)
     )
-    return RenderBatch(
+    return RenderTask(
         sheet=sheet,
         options=RenderOptions(model="selva-echo", num_takes=num_takes, seed=seed),
         output=OutputOptions(stems_folder=movie.parent / "stems"),
@@ -84,8 +84,8 @@ def daemon(places: AppPaths) -> Iterator[AppPaths]:
 
 def test_progress_of_all_batches_goes_from_nothing_to_all(daemon: AppPaths, movie: Path) -> None:
     heard: list[RequestProgress] = []
-    reports = render_batches(
-        [batch_of(movie, num_clips=2, num_takes=2), batch_of(movie, seed=9)],
+    reports = render_tasks(
+        [task_of(movie, num_clips=2, num_takes=2), task_of(movie, seed=9)],
         timeline_name="film",
         on_progress=heard.append,
         is_cancelled=never,
@@ -112,8 +112,8 @@ def test_cancel_ends_the_running_and_the_waiting_job(daemon: AppPaths, movie: Pa
             cancelled.set()
 
     with pytest.raises(RenderCancelled):
-        render_batches(
-            [batch_of(movie, num_clips=3)],
+        render_tasks(
+            [task_of(movie, num_clips=3)],
             timeline_name="film",
             on_progress=hear,
             is_cancelled=cancelled.is_set,
@@ -130,8 +130,8 @@ def test_cancel_ends_the_running_and_the_waiting_job(daemon: AppPaths, movie: Pa
 def test_cancel_reaches_a_job_that_waits_behind_another(daemon: AppPaths, movie: Path) -> None:
     """Nothing is heard from a job that only waits, so the cancel must not need to hear."""
     ahead = threading.Thread(
-        target=render_batches,
-        args=([batch_of(movie, seed=77, num_clips=1)],),
+        target=render_tasks,
+        args=([task_of(movie, seed=77, num_clips=1)],),
         kwargs={
             "timeline_name": "other",
             "on_progress": lambda progress: None,
@@ -149,8 +149,8 @@ def test_cancel_reaches_a_job_that_waits_behind_another(daemon: AppPaths, movie:
     with connector(daemon)() as client:
         wait_until(lambda: any(job.state == "running" for job in client.jobs()), "a running job")
     with pytest.raises(RenderCancelled):
-        render_batches(
-            [batch_of(movie)],
+        render_tasks(
+            [task_of(movie)],
             timeline_name="film",
             on_progress=hear,
             is_cancelled=cancelled.is_set,
@@ -172,8 +172,8 @@ def test_daemon_that_is_restarted_finishes_the_request(places: AppPaths, movie: 
 
     def render() -> None:
         reports.extend(
-            render_batches(
-                [batch_of(movie)],
+            render_tasks(
+                [task_of(movie)],
                 timeline_name="film",
                 on_progress=hear,
                 is_cancelled=never,
@@ -195,8 +195,8 @@ def test_daemon_that_is_restarted_finishes_the_request(places: AppPaths, movie: 
 def test_daemon_that_never_comes_is_given_up(places: AppPaths, movie: Path) -> None:
     heard: list[RequestProgress] = []
     with pytest.raises(DaemonUnavailableError):
-        render_batches(
-            [batch_of(movie)],
+        render_tasks(
+            [task_of(movie)],
             timeline_name="film",
             on_progress=heard.append,
             is_cancelled=never,
@@ -209,10 +209,10 @@ def test_daemon_that_never_comes_is_given_up(places: AppPaths, movie: Path) -> N
 # Whole requests --------------------------------------------------------------------------------------------------------
 
 
-class FakeRoom:
+class FakeAdapter:
     """A host whose preparing is what the test says."""
 
-    def __init__(self, prepare: Callable[[], Prepared]) -> None:
+    def __init__(self, prepare: Callable[[], PreparedRequest]) -> None:
         self.prepare = lambda request: prepare()
         self.check = lambda request: [{"title": "t", "text": "x", "level": "ok"}]
 
@@ -226,8 +226,10 @@ def put_request(folder: Path, action: str = "items") -> Path:
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    def run(prepare: Callable[[], Prepared], *, connect: Any = None, action: str = "items") -> dict[str, Any]:
-        monkeypatch.setattr(bridge, "_find_host", lambda name: FakeRoom(prepare))
+    def run(
+        prepare: Callable[[], PreparedRequest], *, connect: Any = None, action: str = "items"
+    ) -> dict[str, Any]:
+        monkeypatch.setattr(bridge, "_find_adapter", lambda name: FakeAdapter(prepare))
         folder = put_request(tmp_path / "requests" / "r1", action)
         answer_request(folder, connect=connect)
         return read_json(folder / "status.json")
@@ -235,9 +237,9 @@ def answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dic
     return run
 
 
-def prepared(movie: Path) -> Prepared:
-    return Prepared(
-        batches=[batch_of(movie)],
+def prepared(movie: Path) -> PreparedRequest:
+    return PreparedRequest(
+        tasks=[task_of(movie)],
         timeline_name="film",
         notices=["an item had no picture"],
         build_placements=lambda reports: [
@@ -281,7 +283,7 @@ def test_request_cut_short_is_answered_when_asked_again(
 
 
 def test_fault_of_our_own_is_said_and_logged(answer: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    def fail() -> Prepared:
+    def fail() -> PreparedRequest:
         raise ZeroDivisionError("by design")
 
     status = answer(fail)
@@ -298,7 +300,7 @@ def test_check_needs_no_daemon(answer: Callable[..., dict[str, Any]]) -> None:
 def test_cancelled_request_says_so(
     answer: Callable[..., dict[str, Any]], daemon: AppPaths, movie: Path, tmp_path: Path
 ) -> None:
-    def prepare() -> Prepared:
+    def prepare() -> PreparedRequest:
         (tmp_path / "requests" / "r1" / "cancel").touch()
         return prepared(movie)
 

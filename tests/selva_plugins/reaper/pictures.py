@@ -107,7 +107,7 @@ def _draw_job_list(world: World, bridge: FakeBridge, folder: Path) -> Path:
     world.input_answers.append(type_sounds("Rain: rain on a tin roof"))
     run_action(world, GENERATE)
     world.tick(3)
-    bridge.folder.say_failed(
+    bridge.folder.write_failed(
         NothingToRenderError("there is no file at D:\\Rushes\\alley.mov; relink the clip"), []
     )
     world.clock_s += 2.0
@@ -135,7 +135,7 @@ def _draw_check(world: World, bridge: FakeBridge, folder: Path) -> Path:
         ),
     ]
     checks = [{"title": title, "text": text, "level": level} for title, text, level in facts]
-    bridge.folder.say_ready("checked", [], checks=checks)
+    bridge.folder.write_ready("checked", [], checks=checks)
     world.tick(3)
     return _save(world, folder / "reaper-check.png")
 

@@ -136,11 +136,11 @@ class FakeBridge:
 
     def say(self, message: str, fraction: float = 0.5, seconds_left: float | None = 12.0) -> None:
         progress = RequestProgress(message=message, fraction=fraction, seconds_left=seconds_left)
-        self.folder.say_progress(progress, [])
+        self.folder.write_progress(progress, [])
 
     def finish(self, placements: Sequence[Mapping[str, Any]], notices: Sequence[str] = ()) -> None:
         self.folder.write_plan([dict(placement) for placement in placements])
-        self.folder.say_ready("ready", list(notices))
+        self.folder.write_ready("ready", list(notices))
 
 
 def write_stem(world: World, name: str, length_s: float = 2.0) -> str:

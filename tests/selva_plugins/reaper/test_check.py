@@ -14,9 +14,9 @@ import selva_core
 from selva_cli.main import app
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonUnavailableError
-from selva_plugins.hosts.reaper.adapter import check as reaper_check
-from selva_plugins.hosts.reaper.adapter import install as reaper_install
-from selva_plugins.hosts.reaper.machine import Machine
+from selva_plugins.hosts.reaper import check as reaper_check
+from selva_plugins.hosts.reaper import install as reaper_install
+from selva_plugins.hosts.script_install import Machine
 from selva_plugins.request_folder import HostRequest
 
 from .double import Item, World
@@ -36,7 +36,7 @@ def test_facts_are_shown_with_their_colours(world: World) -> None:
     world.tick(3)
     assert world.canvas.says("asking the bridge")
     assert (bridge.request["action"], bridge.request["script_version"]) == ("check", selva_core.__version__)
-    bridge.folder.say_ready("checked", [], checks=FACTS)
+    bridge.folder.write_ready("checked", [], checks=FACTS)
     world.tick(3)
     for fact in FACTS:
         assert world.canvas.says(fact["title"])
@@ -92,7 +92,7 @@ def request_from(folder: Path, version: str = selva_core.__version__) -> HostReq
         label="Check",
         script_version=version,
         script_folder=str(folder),
-        wishes={},
+        form_values={},
         stems_folder=None,
         project_name="",
         snapshot="",
@@ -145,7 +145,7 @@ def resource_path_of(folder: Path, *, is_installed: bool) -> Path:
     folder.mkdir()
     (folder / "reaper.ini").write_text("[REAPER]\n")
     if is_installed:
-        reaper_install.install(folder, Machine(is_reaper_running=lambda: False))
+        reaper_install.install(folder, Machine(is_running=lambda names: False))
     return folder
 
 
@@ -167,7 +167,7 @@ def test_sandboxed_reaper_is_sound_though_the_way_out_is_only_inside_it(tmp_path
 
 
 def break_scripts(resource_path: Path) -> None:
-    reaper_install.remove(resource_path, Machine(is_reaper_running=lambda: False))
+    reaper_install.remove(resource_path, Machine(is_running=lambda names: False))
 
 
 def break_program(resource_path: Path, *, at: int = 0) -> None:
@@ -217,6 +217,6 @@ def test_command_line_checks_and_leaves_with_a_status(tmp_path: Path) -> None:
     arguments = ["host", "check", "reaper", "--resource-path", str(resource_path)]
     refused = runner.invoke(app, arguments)
     assert (refused.exit_code, "fault" in refused.stdout) == (1, True)
-    reaper_install.install(resource_path, Machine(is_reaper_running=lambda: False))
+    reaper_install.install(resource_path, Machine(is_running=lambda names: False))
     done = runner.invoke(app, [*arguments, "--json"])
     assert (done.exit_code, {fact["level"] for fact in json.loads(done.stdout)}) == (0, {"ok"})

@@ -15,7 +15,7 @@ import selva_core
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_daemon.settings import DaemonSettings
-from selva_plugins.hosts.reaper.adapter import install as reaper_install
+from selva_plugins.hosts.reaper import install as reaper_install
 from tests.support.daemons import serving
 from tests.support.flashes import click_samples, write_flashing_clip
 

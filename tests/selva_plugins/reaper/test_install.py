@@ -14,7 +14,7 @@ from selva_cli.main import app
 from selva_plugins.errors import HostSetupError
 from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT, action_id
 from selva_plugins.hosts.reaper.install import install, remove
-from selva_plugins.hosts.reaper.machine import Machine
+from selva_plugins.hosts.script_install import Machine
 from selva_plugins.request_folder import PROTOCOL
 
 PLACES = {
@@ -31,7 +31,7 @@ def machine(home: Path, platform: str = "linux", *, is_running: bool = False, sh
         platform=platform,
         environment={"APPDATA": str(home / "AppData" / "Roaming"), "PROGRAMDATA": str(home / "ProgramData")},
         home=home,
-        is_reaper_running=lambda: is_running,
+        is_running=lambda names: is_running,
         short_path=lambda folder: short or str(folder),
     )
 

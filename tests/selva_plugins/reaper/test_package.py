@@ -16,9 +16,9 @@ from PIL import Image
 import selva_core
 from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT
 from selva_plugins.hosts.reaper.install import install, read_script_version
-from selva_plugins.hosts.reaper.machine import Machine
 from selva_plugins.hosts.reaper.package import build_index, build_rtf
 from selva_plugins.hosts.reaper.package import main as write_index
+from selva_plugins.hosts.script_install import Machine
 from selva_plugins.request_folder import PROTOCOL
 
 from .double import World
@@ -142,7 +142,7 @@ def test_package_from_reapack_works_beside_the_bridge(world: World) -> None:
     write_index([str(index)])
     (world.resource_folder / "reaper.ini").touch()
     actions = install_from_disk(index.read_text(encoding="utf-8"), world.resource_folder)
-    (report,) = install(world.resource_folder, Machine(is_reaper_running=lambda: False))
+    (report,) = install(world.resource_folder, Machine(is_running=lambda names: False))
     assert "through ReaPack" in report.done[0]
     project, item, bridge = open_scene(world)
     world.input_answers.append(type_sounds("Dog: bark"))

@@ -326,7 +326,7 @@ def snapshot_text(*items: ReaperItem, spans: tuple[ReaperSpan, ...] = (), **chan
     )
 
 
-def request_of(action: str, text: str, folder: Path, **wishes: object) -> HostRequest:
+def request_of(action: str, text: str, folder: Path, **form_values: object) -> HostRequest:
     return HostRequest(
         id="x",
         host="reaper",
@@ -334,7 +334,7 @@ def request_of(action: str, text: str, folder: Path, **wishes: object) -> HostRe
         label="",
         script_version="0.1.0",
         script_folder="",
-        wishes=wishes,
+        form_values=form_values,
         stems_folder=folder,
         project_name="film.rpp",
         snapshot=text,
@@ -375,9 +375,9 @@ def test_every_sound_is_a_cue_over_every_item_also_one_under_another(tmp_path: P
     lower = ReaperTrack(guid="{L}", name="Lower", number=2, is_muted=False)
     text = snapshot_text(item_of(), item_of(track=lower), item_of(position_s=8.0, name="b.mov"))
     request = request_of("items", text, tmp_path, sounds=["Dog: bark", "Steps: boots"], model="selva-echo")
-    (batch,) = prepare(request).batches
-    assert len(batch.sheet.cues) == 6
-    assert len({cue.id for cue in batch.sheet.cues}) == 6
+    (task,) = prepare(request).tasks
+    assert len(task.sheet.cues) == 6
+    assert len({cue.id for cue in task.sheet.cues}) == 6
 
 
 def test_wish_without_sounds_is_refused(tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ def test_region_beside_the_picture_is_told(tmp_path: Path) -> None:
         request_of("regions", snapshot_text(item_of(), spans=spans), tmp_path, model="selva-echo")
     )
     assert list(prepared.notices) == ["region 'Dog: bark' has no picture under it"]
-    (cue,) = prepared.batches[0].sheet.cues
+    (cue,) = prepared.tasks[0].sheet.cues
     assert (cue.track, cue.clip.record_start_s, cue.clip.duration_s, cue.clip.media_start_s) == (
         "Bell",
         1,
@@ -423,7 +423,7 @@ def test_two_regions_of_one_sound_on_one_item_are_two_cues(tmp_path: Path) -> No
     prepared = prepare(
         request_of("regions", snapshot_text(item_of(), spans=spans), tmp_path, model="selva-echo")
     )
-    assert [cue.clip.record_start_s for cue in prepared.batches[0].sheet.cues] == [
+    assert [cue.clip.record_start_s for cue in prepared.tasks[0].sheet.cues] == [
         Fraction(1, 2),
         Fraction(5, 2),
     ]
@@ -457,8 +457,8 @@ def test_rationals_of_odd_items_fit_the_protocol(tmp_path: Path, frame_rate_hz: 
     values["project"]["frame_rate_hz"] = frame_rate_hz
     text = json.dumps(values)
     request = request_of("items", text, tmp_path, sounds=["Dog: bark"], model="selva-echo", handles_s="0.3")
-    (batch,) = prepare(request).batches
-    (cue,) = batch.sheet.cues
+    (task,) = prepare(request).tasks
+    (cue,) = task.sheet.cues
     clip = cue.clip
     for value in (clip.sound_media_start_s, clip.sound_duration_s, clip.speed):
         assert value.denominator < 2**31
@@ -480,4 +480,4 @@ def test_which_regions_count_is_the_rule_for_markers_everywhere(
     prepared = prepare(
         request_of("regions", snapshot_text(item_of(), spans=spans), tmp_path, model="selva-echo")
     )
-    assert sorted(cue.track for cue in prepared.batches[0].sheet.cues) == tracks
+    assert sorted(cue.track for cue in prepared.tasks[0].sheet.cues) == tracks

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from selva_cli.main import app
 from selva_plugins.hosts.reaper.install import install, remove
-from selva_plugins.hosts.reaper.machine import Machine
+from selva_plugins.hosts.script_install import Machine
 
 from .double import Profile, World
 from .scenes import ask, open_scene, plan_for, stems_of
@@ -21,7 +21,7 @@ USERS_OWN = {
     "with a byte order mark": b"\xef\xbb\xbfreaper.SetExtState('mine', 'ran', 'yes', false)\n",
     "with a first line for the shell": b"#!/usr/bin/lua\nreaper.SetExtState('mine', 'ran', 'yes', false)",
 }
-QUIET = Machine(is_reaper_running=lambda: False)
+QUIET = Machine(is_running=lambda names: False)
 
 
 def startup_file(world: World) -> Path:
@@ -132,7 +132,7 @@ def test_windows_folder_beyond_ascii_is_named_by_its_short_name_or_not_at_all(
     resource_path = tmp_path / "Jörg"
     resource_path.mkdir()
     (resource_path / "reaper.ini").touch()
-    machine = Machine(platform="win32", is_reaper_running=lambda: False, short_path=lambda folder: short)
+    machine = Machine(platform="win32", is_running=lambda names: False, short_path=lambda folder: short)
     (report,) = install(resource_path, machine, at_startup=True)
     file = resource_path / "Scripts" / "__startup.lua"
     if short.isascii():

@@ -100,13 +100,13 @@ def test_cancel_reaches_the_bridge(world: World) -> None:
     world.canvas.click("Cancel")
     world.tick(3)
     assert bridge.folder.is_cancelled()
-    bridge.folder.say_cancelled()
+    bridge.folder.write_cancelled()
     world.tick(30 * 6)
     assert (world.is_idle, [track.name for track in project.tracks]) == (True, ["Video"])
 
 
 def fail(bridge: FakeBridge, message: str) -> None:
-    bridge.folder.say_failed(NothingToRenderError(message), [])
+    bridge.folder.write_failed(NothingToRenderError(message), [])
 
 
 def test_failure_is_told_and_can_be_tried_again_with_the_same_picture(world: World) -> None:
@@ -131,7 +131,7 @@ def test_refused_words_are_asked_for_again_and_followed_in_the_same_loop(world: 
     project, item, bridge = open_scene(world)
     ask(world, "Dog; bark")
     world.input_answers.append(type_sounds("Dog: bark"))
-    bridge.folder.say_failed(FormError('a sound reads "Track: prompt"'), [])
+    bridge.folder.write_failed(FormError('a sound reads "Track: prompt"'), [])
     world.tick(12)
     assert world.messages == ['a sound reads "Track: prompt"']
     assert world.input_dialogs[1].values[0] == "Dog; bark"
@@ -144,7 +144,7 @@ def test_plan_that_cannot_be_read_is_told(world: World) -> None:
     _, _, bridge = open_scene(world)
     ask(world)
     (bridge.folders[-1] / "plan.json").write_text('{"placements": [')
-    bridge.folder.say_ready("ready", [])
+    bridge.folder.write_ready("ready", [])
     world.tick(30)
     assert world.canvas.says("the placement plan cannot be read: not JSON at byte")
 
@@ -297,7 +297,7 @@ def test_second_request_takes_over_and_both_are_placed(world: World) -> None:
     expected = [] if world.profile.lua == "5.4" else ["ReaScript task control"]  # REAPER 6 asks
     assert world.messages == expected
     first.write_plan([plan_for(world, item)])
-    first.say_ready("ready", [])
+    first.write_ready("ready", [])
     bridge.finish([plan_for(world, item, track="Steps", cue="cue-2")])
     world.tick(60)
     assert [track.name for track in project.tracks] in (
@@ -336,7 +336,7 @@ def test_check_is_no_job_and_does_not_stop_later_ones(world: World) -> None:
     project, item, bridge = open_scene(world)
     run_action(world, CHECK)
     world.tick(3)
-    bridge.folder.say_ready("checked", [], checks=[])
+    bridge.folder.write_ready("checked", [], checks=[])
     world.canvas.close()
     world.tick(3)
     ask(world)

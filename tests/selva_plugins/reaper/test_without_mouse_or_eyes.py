@@ -102,7 +102,7 @@ def test_waiting_result_can_be_placed_by_keys(world: World) -> None:
 def test_r_reads_everything_at_once(world: World) -> None:
     _, _, bridge = open_scene(world)
     ask(world)
-    bridge.folder.say_failed(NothingToRenderError("the disk is full"), [])
+    bridge.folder.write_failed(NothingToRenderError("the disk is full"), [])
     ask(world, "Steps: boots")
     run_action(world, JOB_LIST)
     world.tick(12)
@@ -121,7 +121,7 @@ def test_check_says_its_facts_together(world: World) -> None:
     run_action(world, CHECK)
     world.tick(3)
     facts = [{"title": title, "text": "fine", "level": "ok"} for title in ("Bridge 1", "Daemon 1")]
-    bridge.folder.say_ready("checked", [], checks=facts)
+    bridge.folder.write_ready("checked", [], checks=facts)
     world.tick(3)
     assert world.spoken[-1].endswith("Set up. Bridge 1: fine. Daemon 1: fine")
     num_said = len(world.spoken)

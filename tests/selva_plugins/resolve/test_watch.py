@@ -62,7 +62,7 @@ class RequestHandlers:
 
 def make_ready(folder: RequestFolder) -> None:
     folder.write_plan([STEM])
-    folder.say_ready("1 stems are ready", ["a.mov: offline"])
+    folder.write_ready("1 stems are ready", ["a.mov: offline"])
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_letter_becomes_a_request_with_its_wishes(tmp_path: Path, snapshot: An
     desk.post("generate", snapshot=snapshot, agent="0.0.9", **typed)
     desk.step_until(lambda: "plan" in desk.reply())
     request = RequestFolder(desk.watch.requests_folder / REQUEST).read_request()
-    assert request.wishes == {
+    assert request.form_values == {
         "model": "selva-echo",
         "sounds": ["Dog: bark", "Steps: boots"],
         "takes": "2",
@@ -97,9 +97,9 @@ def test_progress_and_failure_are_passed_on(tmp_path: Path, snapshot: Any) -> No
     go_on = threading.Event()
 
     def answer(folder: RequestFolder) -> None:
-        folder.say_progress(RequestProgress(message="a.mov: sampling", fraction=0.4, seconds_left=None), [])
+        folder.write_progress(RequestProgress(message="a.mov: sampling", fraction=0.4, seconds_left=None), [])
         go_on.wait(20)
-        folder.say_failed(HostError("the device is gone"), ["try again"])
+        folder.write_failed(HostError("the device is gone"), ["try again"])
 
     desk = RequestHandlers(tmp_path, answer)
     desk.post("generate", snapshot=snapshot)
@@ -140,10 +140,10 @@ def test_what_is_finished_and_not_placed_waits_for_the_next_watch(tmp_path: Path
 
 def test_what_was_cut_short_is_asked_for_again(tmp_path: Path, snapshot: Any) -> None:
     def answer_until_cancelled(folder: RequestFolder) -> None:
-        folder.say_progress(RequestProgress(message="sampling", fraction=0.1, seconds_left=None), [])
+        folder.write_progress(RequestProgress(message="sampling", fraction=0.1, seconds_left=None), [])
         while not folder.is_cancelled():
             time.sleep(0.01)
-        folder.say_cancelled()
+        folder.write_cancelled()
 
     first = RequestHandlers(tmp_path, answer_until_cancelled)
     first.post("generate", snapshot=snapshot)
@@ -157,7 +157,7 @@ def test_stopping_cancels_what_runs_and_is_acknowledged(tmp_path: Path, snapshot
     def answer_until_cancelled(folder: RequestFolder) -> None:
         while not folder.is_cancelled():
             time.sleep(0.01)
-        folder.say_cancelled()
+        folder.write_cancelled()
 
     desk = RequestHandlers(tmp_path, answer_until_cancelled)
     desk.post("generate", snapshot=snapshot)

@@ -6,7 +6,9 @@ import hashlib
 import re
 from pathlib import Path
 
-from selva_plugins.hosts.reaper.machine import Machine, SetupReport, scripts_folder, write_whole
+from selva_core.base.atomic_write import write_atomic
+from selva_plugins.hosts.reaper.resource_paths import is_reaper_running, scripts_folder
+from selva_plugins.hosts.script_install import Machine, SetupReport
 
 PACKAGE_SCRIPT = "Selva - Generate stems for selected items.lua"
 ACTIONS = {
@@ -23,7 +25,7 @@ _LINE = re.compile(rb'SCR\s+\d+\s+\d+\s+\S+\s+"[^"]*"\s+"?(?P<path>[^"\r\n]*?)"?
 
 
 def action_id(script: str) -> str:
-    """The id REAPER knows the action by; the same each time, so that the user's shortcuts survive an update."""
+    """The id REAPER knows the action by; the same for every version, so that the user's shortcuts survive an update."""
     return "RS" + hashlib.sha1(f"selva-bridge/{script}".encode(), usedforsecurity=False).hexdigest()
 
 
@@ -37,7 +39,7 @@ def register_actions(resource_path: Path, machine: Machine, report: SetupReport)
     missing = find_missing_actions(resource_path)
     if not missing:
         report.done.append("the actions are in the action list")
-    elif machine.is_reaper_running():
+    elif is_reaper_running(machine):
         report.left.append(
             "REAPER is running and would overwrite its list of actions: close it and run this again, or in REAPER choose "
             f"Actions > Show action list > New action > Load ReaScript and pick the {len(ACTIONS)} files in "
@@ -49,7 +51,7 @@ def register_actions(resource_path: Path, machine: Machine, report: SetupReport)
         if lines and not lines[-1].endswith((b"\n", b"\r")):
             lines[-1] += line_end
         lines += [_build_line(script).encode() + line_end for script in missing]
-        write_whole(_list_file(resource_path), b"".join(lines))
+        write_atomic(_list_file(resource_path), b"".join(lines))
         report.done.append(
             f"{len(missing)} actions added to the action list; in REAPER press ? and type Selva"
         )
@@ -57,14 +59,14 @@ def register_actions(resource_path: Path, machine: Machine, report: SetupReport)
 
 def unregister_actions(resource_path: Path, machine: Machine, report: SetupReport) -> None:
     lines = _read_lines(resource_path)
-    kept = [line for line in lines if _read_script(line) is None]
-    if len(kept) == len(lines):
+    others = [line for line in lines if _read_script(line) is None]
+    if len(others) == len(lines):
         return
-    if machine.is_reaper_running():
+    if is_reaper_running(machine):
         report.left.append("REAPER is running: close it and run this again to take the actions off its list")
         return
-    if kept:
-        write_whole(_list_file(resource_path), b"".join(kept))
+    if others:
+        write_atomic(_list_file(resource_path), b"".join(others))
     else:
         _list_file(resource_path).unlink()
     report.done.append("the actions are off the action list")
@@ -80,7 +82,7 @@ def _read_lines(resource_path: Path) -> list[bytes]:
 
 
 def _read_script(line: bytes) -> str | None:
-    """Which script of ours, in our own folder, a line is for; copies that ReaPack keeps elsewhere are not ours."""
+    """The script of ours, in our own folder, that a line is for; copies that ReaPack keeps elsewhere are not ours."""
     match = _LINE.fullmatch(line)
     if match is None:
         return None

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from selva_core.base.limits import DEFAULT_SEED
 from selva_core.base.render_options import RenderOptions
-from selva_plugins.bridge import Prepared
+from selva_plugins.bridge import PreparedRequest
+from selva_plugins.checks import CheckResult
 from selva_plugins.errors import FormError, HostError, NothingToRenderError
 from selva_plugins.form import HostForm, choose_model_for_form, parse_form
 from selva_plugins.hosts.reaper.check import check_installation
@@ -27,7 +28,7 @@ from selva_plugins.hosts.reaper.timeline import (
     build_timeline,
     stem_rate_hz,
 )
-from selva_plugins.rendering import RenderBatch
+from selva_plugins.rendering import RenderTask
 from selva_plugins.request_folder import HostRequest
 from selva_render.options import OutputOptions, check_stems_folder
 from selva_render.report import RenderReport
@@ -35,24 +36,24 @@ from selva_render.report import RenderReport
 __all__ = ["check", "prepare"]
 
 
-def prepare(request: HostRequest) -> Prepared:
+def prepare(request: HostRequest) -> PreparedRequest:
     """Raises FormError, SnapshotError, NothingToRenderError, TimelineError."""
     actions = {"items": _prepare_items, "regions": _prepare_regions, "takes": prepare_takes}
     if request.action not in actions or request.stems_folder is None:
         raise HostError(
             f"an action is {', '.join(actions)} or check, with a stems folder; got {request.action!r}"
         )
-    wishes = parse_form(request.wishes)
+    wishes = parse_form(request.form_values)
     check_stems_folder(request.stems_folder)
     return actions[request.action](parse_snapshot(request.snapshot), wishes, request.stems_folder)
 
 
-def check(request: HostRequest) -> list[dict[str, str]]:
-    """Facts about the installation."""
+def check(request: HostRequest) -> list[CheckResult]:
+    """The state of the installation that the request came from."""
     return check_installation(request)
 
 
-def _prepare_items(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> Prepared:
+def _prepare_items(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> PreparedRequest:
     if not wishes.sounds:
         raise FormError('name at least one sound, as "Track: prompt", for instance "Dog: small dog barking"')
     built, reader = _read_picture(snapshot, "no selected item has a picture")
@@ -61,7 +62,7 @@ def _prepare_items(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Pat
     return _prepare_spotted(snapshot, options, output, spot_items(built, wishes), notices)
 
 
-def _prepare_regions(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> Prepared:
+def _prepare_regions(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> PreparedRequest:
     built, reader = _read_picture(snapshot, "the project has no video items")
     options, output = _build_options(snapshot, wishes), OutputOptions(stems_folder=stems_folder)
     return _prepare_spotted(
@@ -92,15 +93,15 @@ def _prepare_spotted(
     output: OutputOptions,
     spotted: SpottedItems,
     notices: Sequence[str],
-) -> Prepared:
+) -> PreparedRequest:
     def build_placements(reports: Sequence[RenderReport]) -> list[Placement]:
         return [
             build_new_item(spotted.stretches[cue_id], stems, options, spotted.sheet.clock)
             for cue_id, stems in group_by_cue(reports).items()
         ]
 
-    return Prepared(
-        batches=[RenderBatch(sheet=spotted.sheet, options=options, output=output)],
+    return PreparedRequest(
+        tasks=[RenderTask(sheet=spotted.sheet, options=options, output=output)],
         timeline_name=snapshot.project_name,
         notices=[*notices, *spotted.notices],
         build_placements=build_placements,

@@ -9,16 +9,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import selva_core
-from selva_core.base.child_process import python_executable
 from selva_core.base.paths import ensure_private_folder
 from selva_plugins.errors import HostSetupError
 from selva_plugins.hosts.reaper.action_list import (
@@ -27,25 +22,35 @@ from selva_plugins.hosts.reaper.action_list import (
     register_actions,
     unregister_actions,
 )
-from selva_plugins.hosts.reaper.machine import (
+from selva_plugins.hosts.reaper.resource_paths import (
     FLATPAK_ID,
-    Machine,
-    SetupReport,
     choose_resource_paths,
     is_flatpak,
     scripts_folder,
-    write_whole,
 )
 from selva_plugins.hosts.reaper.startup import (
     is_startup_line_there,
     remove_startup_line,
     write_startup_line,
 )
+from selva_plugins.hosts.script_install import (
+    Machine,
+    ScriptFolder,
+    SetupReport,
+    build_bridge_command,
+    build_owner_tag,
+    choose_ascii_folder,
+    find_shipped,
+    program_data_folder,
+    remove_if_empty,
+    to_script_path,
+    write_json_file,
+)
 from selva_plugins.request_folder import PROTOCOL
 
 BRIDGE_SCHEMA = "selva.bridge/1"
 
-# How a program inside Flatpak's sandbox starts one outside; only there is such a file.
+# How a program inside Flatpak's sandbox starts one outside; the file exists only inside the sandbox.
 SANDBOX_EXIT = ["/usr/bin/flatpak-spawn", "--host"]
 
 _VERSION = re.compile(r"^-- @version\s+(\S+)", re.MULTILINE)
@@ -59,7 +64,7 @@ def install(
 ) -> list[SetupReport]:
     """Install into every REAPER found, or the one named; doing it again changes nothing. Raises HostSetupError.
 
-    `at_startup` says whether finished stems are offered when REAPER starts; None leaves that as it is.
+    at_startup: whether finished stems are offered when REAPER starts; None leaves that as it is.
     """
     machine = machine or Machine()
     paths = choose_resource_paths(chosen, machine)
@@ -72,14 +77,14 @@ def _install_into(resource_path: Path, machine: Machine, *, at_startup: bool | N
     try:
         scripts = scripts_folder(resource_path)
         package = scripts / SCRIPT_FOLDER
-        foreign = [copy for copy in list_script_copies(scripts) if copy.parent != package]
-        if foreign:
-            package = foreign[0].parent
-            _tell_about_package(foreign[0], report)
+        other_copies = [copy for copy in list_script_copies(scripts) if copy.parent != package]
+        if other_copies:
+            package = other_copies[0].parent
+            _report_package(other_copies[0], report)
             _remove_scripts(resource_path, report)
             unregister_actions(resource_path, machine, report)
         else:
-            _copy_scripts(resource_path, scripts, report)
+            _copy_scripts(resource_path, report)
             register_actions(resource_path, machine, report)
         _write_bridge_file(resource_path, machine, command, requests, report)
         if at_startup or (at_startup is None and is_startup_line_there(resource_path)):
@@ -91,7 +96,7 @@ def _install_into(resource_path: Path, machine: Machine, *, at_startup: bool | N
     return report
 
 
-def _tell_about_package(copy: Path, report: SetupReport) -> None:
+def _report_package(copy: Path, report: SetupReport) -> None:
     version = read_script_version(copy)
     report.done.append(f"the scripts are there already, through ReaPack, in {copy.parent}")
     if version != selva_core.__version__:
@@ -101,30 +106,34 @@ def _tell_about_package(copy: Path, report: SetupReport) -> None:
         )
 
 
-def _copy_scripts(resource_path: Path, scripts: Path, report: SetupReport) -> None:
-    source, target = find_script_source(), scripts / SCRIPT_FOLDER
+def _copy_scripts(resource_path: Path, report: SetupReport) -> None:
+    source, target = find_script_source(), _script_folder(resource_path)
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*.lua"))
-    for name in set(_read_installed(resource_path)) - set(names):
-        (target / name).unlink(missing_ok=True)
-    changed = 0
-    for name in names:
-        content = (source / name).read_bytes()
-        place = target / name
-        if not place.is_file() or place.read_bytes() != content:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(place, content)
-            changed += 1
-    _write_own(resource_path, "installed.json", {"version": selva_core.__version__, "scripts": names})
-    report.done.append(f"{len(names)} script files in {target}" + ("" if changed else " (unchanged)"))
+    num_changed = target.install({name: (source / name).read_bytes() for name in names})
+    unchanged = "" if num_changed else " (unchanged)"
+    report.done.append(f"{len(names)} script files in {target.folder}{unchanged}")
+
+
+def _script_folder(resource_path: Path) -> ScriptFolder:
+    return ScriptFolder(
+        folder=scripts_folder(resource_path) / SCRIPT_FOLDER,
+        record=resource_path / "Selva" / "installed.json",
+    )
+
+
+# The bridge -----------------------------------------------------------------------------------------------------------
 
 
 def _plan_bridge(resource_path: Path, machine: Machine) -> tuple[list[str], Path]:
-    """How the bridge is started, and the folder for requests. Raises HostSetupError for what no command line can hold."""
+    """How the bridge is started, and the folder for requests. Raises HostSetupError for what no command line can hold.
+
+    The script puts each argument between double quotes (`ExecProcess` takes one line, and no escape is documented).
+    """
     command, requests = bridge_command(resource_path, machine), choose_request_folder(resource_path, machine)
-    for word in [*command, str(requests)]:
-        if '"' in word or "\n" in word:
+    for argument in [*command, str(requests)]:
+        if '"' in argument or "\n" in argument:
             raise HostSetupError(
-                f"a path with a double quote or a line break cannot be handed to REAPER: {word!r}"
+                f"a path with a double quote or a line break cannot be handed to REAPER: {argument!r}"
             )
     return command, requests
 
@@ -133,15 +142,14 @@ def _write_bridge_file(
     resource_path: Path, machine: Machine, command: list[str], requests: Path, report: SetupReport
 ) -> None:
     ensure_private_folder(requests)
-    _write_own(
-        resource_path,
-        "bridge.json",
+    write_json_file(
+        resource_path / "Selva" / "bridge.json",
         {
             "schema": BRIDGE_SCHEMA,
             "protocol": PROTOCOL,
             "version": selva_core.__version__,
             "command": command,
-            "request_folder": _as_plain_text(requests, machine),
+            "request_folder": to_script_path(requests, machine),
         },
     )
     report.done.append(f"the bridge is started with {command[0]}")
@@ -153,35 +161,18 @@ def _write_bridge_file(
 
 
 def bridge_command(resource_path: Path, machine: Machine) -> list[str]:
-    """How REAPER starts the bridge, without a console window on Windows and out of the sandbox of Flatpak."""
-    python = Path(python_executable())
-    if machine.platform == "win32":
-        windowless = python.with_name("pythonw.exe")
-        python = windowless if windowless.is_file() else python
-    words = [str(python), "-m", "selva_daemon", "host", "reaper"]
-    return [*SANDBOX_EXIT, *words] if is_flatpak(resource_path) else words
+    """How REAPER starts the bridge, one element per argument; out of its sandbox where it is a Flatpak."""
+    command = build_bridge_command("reaper", platform=machine.platform)
+    return [*SANDBOX_EXIT, *command] if is_flatpak(resource_path) else command
 
 
 def choose_request_folder(resource_path: Path, machine: Machine) -> Path:
-    """Inside the resource path, which a sandboxed REAPER can reach too; elsewhere when Windows cannot spell it plainly.
-
-    REAPER's Lua opens files by the ANSI code page there, so the path must be ASCII, by its short name if need be.
-    """
+    """Inside the resource path, which a sandboxed REAPER can reach too; elsewhere where Lua on Windows cannot open it."""
     folder = resource_path / "Selva" / "requests"
-    if machine.platform != "win32" or _as_plain_text(folder, machine).isascii():
+    if machine.platform != "win32":
         return folder
-    person = hashlib.sha256(str(machine.home).encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return (
-        Path(machine.environment.get("PROGRAMDATA", "C:\\ProgramData")) / "Selva Bridge" / person / "requests"
-    )
-
-
-def _as_plain_text(folder: Path, machine: Machine) -> str:
-    text = str(folder)
-    if machine.platform != "win32" or text.isascii():
-        return text
-    folder.mkdir(parents=True, exist_ok=True)  # only what exists has a short name
-    return machine.short_path(folder)
+    shared = program_data_folder(machine) / "Selva Bridge" / build_owner_tag(machine.home) / "requests"
+    return choose_ascii_folder(folder, shared, machine)
 
 
 # Removing -------------------------------------------------------------------------------------------------------------
@@ -190,57 +181,41 @@ def _as_plain_text(folder: Path, machine: Machine) -> str:
 def remove(chosen: Path | None, machine: Machine | None = None) -> list[SetupReport]:
     """Take back what `install` did; projects and stems stay. Raises HostSetupError."""
     machine = machine or Machine()
-    reports = []
-    for resource_path in choose_resource_paths(chosen, machine):
-        report = SetupReport(resource_path=resource_path)
-        try:
-            remove_startup_line(resource_path, report)
-            _remove_scripts(resource_path, report)
-            unregister_actions(resource_path, machine, report)
-            own = resource_path / "Selva"
-            shutil.rmtree(choose_request_folder(resource_path, machine), ignore_errors=True)
-            (own / "bridge.json").unlink(missing_ok=True)
-            _remove_if_empty(own)
-        except OSError as error:
-            raise HostSetupError(f"cannot remove from {resource_path}: {error}") from error
-        if not (report.done or report.left):
-            report.done.append("nothing was installed")
-        reports.append(report)
-    return reports
+    return [_remove_from(path, machine) for path in choose_resource_paths(chosen, machine)]
+
+
+def _remove_from(resource_path: Path, machine: Machine) -> SetupReport:
+    report = SetupReport(resource_path=resource_path)
+    own_folder = resource_path / "Selva"
+    try:
+        remove_startup_line(resource_path, report)
+        _remove_scripts(resource_path, report)
+        unregister_actions(resource_path, machine, report)
+        requests = choose_request_folder(resource_path, machine)
+        shutil.rmtree(requests, ignore_errors=True)
+        (own_folder / "bridge.json").unlink(missing_ok=True)
+        for folder in (requests.parent, own_folder):
+            remove_if_empty(folder)
+    except OSError as error:
+        raise HostSetupError(f"cannot remove from {resource_path}: {error}") from error
+    if not (report.done or report.left):
+        report.done.append("nothing was installed")
+    return report
 
 
 def _remove_scripts(resource_path: Path, report: SetupReport) -> None:
-    """Only files we put there; a file of the user's beside them keeps its folder."""
-    installed = _read_installed(resource_path)
-    if not installed:
-        return
-    target = scripts_folder(resource_path) / SCRIPT_FOLDER
-    for name in installed:
-        (target / name).unlink(missing_ok=True)
-    for folder in sorted({(target / name).parent for name in installed}, reverse=True):
-        _remove_if_empty(folder)
-    _remove_if_empty(target)
-    (resource_path / "Selva" / "installed.json").unlink(missing_ok=True)
-    report.done.append(f"{len(installed)} script files removed from {target}")
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    target = _script_folder(resource_path)
+    removed = target.remove()
+    if removed:
+        report.done.append(f"{len(removed)} script files removed from {target.folder}")
 
 
 # Scripts --------------------------------------------------------------------------------------------------------------
 
 
 def find_script_source() -> Path:
-    """The folder of our own Lua files: inside the installed package, or beside it in a source tree. Raises HostSetupError."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "reaper_scripts", package.parent / "reaper" / SCRIPT_FOLDER):
-        if (folder / PACKAGE_SCRIPT).is_file():
-            return folder
-    raise HostSetupError(
-        f"the REAPER scripts are missing from this installation ({package}); install it again"
-    )
+    """The folder of our own Lua files. Raises HostSetupError."""
+    return find_shipped("reaper", SCRIPT_FOLDER)
 
 
 def list_script_copies(scripts: Path) -> list[Path]:
@@ -251,17 +226,3 @@ def list_script_copies(scripts: Path) -> list[Path]:
 def read_script_version(script: Path) -> str:
     match = _VERSION.search(script.read_text(encoding="utf-8", errors="replace"))
     return match[1] if match else "unknown"
-
-
-def _read_installed(resource_path: Path) -> list[str]:
-    try:
-        values = json.loads((resource_path / "Selva" / "installed.json").read_text(encoding="utf-8"))
-        return [name for name in values["scripts"] if isinstance(name, str) and ".." not in Path(name).parts]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _write_own(resource_path: Path, name: str, values: Mapping[str, Any]) -> None:
-    folder = resource_path / "Selva"
-    folder.mkdir(exist_ok=True)
-    write_whole(folder / name, json.dumps(values, indent=1).encode("ascii"))

@@ -18,7 +18,7 @@ MAX_PATH_CHARS = 32_768
 MAX_NAME_CHARS = 10_000
 MAX_RECIPE_CHARS = 200_000
 MAX_NESTED_SOURCES = 8
-MAX_TAKES = 1000
+MAX_ITEM_TAKES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ def parse_snapshot(text: str) -> ReaperSnapshot:
 def _parse_item(reader: FieldReader) -> ReaperItem:
     takes = reader.children("active_take", max_items=1, min_items=0)
     track = reader.child("track")
-    reader.integer("num_takes", minimum=0, maximum=MAX_TAKES)
+    reader.integer("num_takes", minimum=0, maximum=MAX_ITEM_TAKES)
     return ReaperItem(
         guid=reader.text("guid", max_chars=100),
         track=ReaperTrack(
@@ -154,7 +154,7 @@ def _parse_item(reader: FieldReader) -> ReaperItem:
         loops=reader.flag("loops", default=False),
         is_muted=reader.flag("muted", default=False),
         take=_parse_take(takes[0]) if takes else None,
-        recipes=reader.text_list("recipes", max_items=MAX_TAKES, max_chars=MAX_RECIPE_CHARS),
+        recipes=reader.text_list("recipes", max_items=MAX_ITEM_TAKES, max_chars=MAX_RECIPE_CHARS),
     )
 
 

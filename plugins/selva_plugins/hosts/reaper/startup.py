@@ -9,7 +9,9 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from selva_plugins.hosts.reaper.machine import Machine, SetupReport, scripts_folder, write_whole
+from selva_core.base.atomic_write import write_atomic
+from selva_plugins.hosts.reaper.resource_paths import scripts_folder
+from selva_plugins.hosts.script_install import Machine, SetupReport
 
 STARTUP_FILE = "__startup.lua"
 _MARK = "-- Selva: offers stems that became ready while REAPER was closed; `selva host remove reaper` takes this line out"
@@ -69,7 +71,7 @@ def _write(resource_path: Path, head: bytes, lines: list[bytes]) -> None:
     if not b"".join(lines).strip():
         file.unlink(missing_ok=True)
     elif not file.is_file() or file.read_bytes() != content:
-        write_whole(file, content)
+        write_atomic(file, content)
 
 
 def _spell(library: Path, resource_path: Path, machine: Machine) -> str | None:

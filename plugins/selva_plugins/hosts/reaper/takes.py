@@ -11,14 +11,14 @@ from selva_otio import CueSheet
 from selva_otio.cues.cue_sheet import CueBuilder
 from selva_otio.errors import CueError
 from selva_otio.time.clock import TimelineClock
-from selva_plugins.bridge import Prepared
+from selva_plugins.bridge import PreparedRequest
 from selva_plugins.errors import NothingToRenderError, SnapshotError
 from selva_plugins.form import HostForm, choose_model_for_form, with_prompt
 from selva_plugins.hosts.reaper.plan import Placement, build_more_takes, group_by_cue
 from selva_plugins.hosts.reaper.recipes import parse_recipe
 from selva_plugins.hosts.reaper.snapshot import ReaperItem, ReaperSnapshot
 from selva_plugins.hosts.reaper.timeline import build_clock
-from selva_plugins.rendering import RenderBatch
+from selva_plugins.rendering import RenderTask
 from selva_render.options import OutputOptions
 from selva_render.report import RenderReport
 
@@ -28,17 +28,17 @@ class _StemItem:
     """A stem item and what is to be made for it; its next take has the number `first_number`."""
 
     item: ReaperItem
-    batch: RenderBatch
+    task: RenderTask
     first_number: int
 
     def build_placements(self, report: RenderReport) -> list[Placement]:
         return [
-            build_more_takes(self.item, stems, self.batch.options, first_number=self.first_number)
+            build_more_takes(self.item, stems, self.task.options, first_number=self.first_number)
             for stems in group_by_cue([report]).values()
         ]
 
 
-def prepare_takes(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> Prepared:
+def prepare_takes(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> PreparedRequest:
     """Raises NothingToRenderError, FormError."""
     clock = build_clock(snapshot)
     notices: list[str] = []
@@ -55,8 +55,8 @@ def prepare_takes(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path
         pairs = zip(stem_items, reports, strict=True)
         return [placement for stem_item, report in pairs for placement in stem_item.build_placements(report)]
 
-    return Prepared(
-        batches=[stem_item.batch for stem_item in stem_items],
+    return PreparedRequest(
+        tasks=[stem_item.task for stem_item in stem_items],
         timeline_name=snapshot.project_name,
         notices=notices,
         build_placements=build_placements,
@@ -83,6 +83,6 @@ def _read_stem_item(
     sheet = CueSheet(clock=clock, tracks=(sound.name,), cues=(cue,))
     return _StemItem(
         item=item,
-        batch=RenderBatch(sheet=sheet, options=options, output=OutputOptions(stems_folder=stems_folder)),
+        task=RenderTask(sheet=sheet, options=options, output=OutputOptions(stems_folder=stems_folder)),
         first_number=max(other.take for other in known) + 1,
     )

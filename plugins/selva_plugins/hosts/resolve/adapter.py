@@ -28,14 +28,14 @@ from selva_otio.cues.rules import TRACK_PROMPT, CueRule
 from selva_otio.cues.sheet_files import CueSheetRow, load_cue_sheet
 from selva_otio.formats.profiles import find_profile
 from selva_otio.placement.stem_names import fold_name
-from selva_plugins.bridge import Prepared
-from selva_plugins.checks import Fact, build_fact
+from selva_plugins.bridge import PreparedRequest
+from selva_plugins.checks import CheckResult, build_check_result
 from selva_plugins.errors import NothingToRenderError, SnapshotError
 from selva_plugins.form import HostForm, parse_form
 from selva_plugins.hosts.resolve.plan import PlanFrame, build_stems
 from selva_plugins.hosts.resolve.snapshot import SNAPSHOT_SCHEMA
 from selva_plugins.hosts.resolve.timeline import HostTimeline, build_timeline, project_rate, timeline_rate
-from selva_plugins.rendering import RenderBatch
+from selva_plugins.rendering import RenderTask
 from selva_plugins.request_folder import HostRequest
 from selva_render.options import OutputOptions, check_stems_folder, choose_model
 from selva_render.report import RenderReport
@@ -66,10 +66,10 @@ class _MarkedSound(CueSheetRow):
         return replace(super().to_rule(clock), source=TRACK_PROMPT)
 
 
-def prepare(request: HostRequest) -> Prepared:
+def prepare(request: HostRequest) -> PreparedRequest:
     """Raises HostError, TimelineError."""
     snapshot = parse_snapshot(request.snapshot)
-    return prepare_snapshot(snapshot, parse_form(request.wishes), stems_folder=request.stems_folder)
+    return prepare_snapshot(snapshot, parse_form(request.form_values), stems_folder=request.stems_folder)
 
 
 def prepare_snapshot(
@@ -81,7 +81,7 @@ def prepare_snapshot(
     options: SpotOptions | None = None,
     sampling: SamplingSettings | None = None,
     sample_rate_hz: int | None = None,
-) -> Prepared:
+) -> PreparedRequest:
     """A snapshot and wishes made ready for the daemon.
 
     stems_folder: by default beside the project. cue_sheet: by default the one beside the project. options: how the timeline is
@@ -114,8 +114,8 @@ def prepare_snapshot(
     def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
         return build_stems(reports, frame)
 
-    return Prepared(
-        batches=[RenderBatch(sheet=sheet, options=render_options, output=output)],
+    return PreparedRequest(
+        tasks=[RenderTask(sheet=sheet, options=render_options, output=output)],
         timeline_name=told.timeline.name,
         notices=[*list_notices(told, sheet, frame), *([f"cue sheet: {cue_sheet}"] if cue_sheet else [])],
         build_placements=build_placements,
@@ -134,17 +134,17 @@ def read_timeline(snapshot: Facts) -> HostTimeline:
         ) from error
 
 
-def check(request: HostRequest) -> list[Fact]:
+def check(request: HostRequest) -> list[CheckResult]:
     """What the agent found out about its Resolve, and whether agent and bridge are of one version."""
     snapshot = parse_snapshot(request.snapshot)
     text = f"version {request.script_version}, the bridge is {selva_core.__version__}"
     is_same = request.script_version == selva_core.__version__
     agent = (
-        build_fact("Agent", text)
+        build_check_result("Agent", text)
         if is_same
-        else build_fact("Agent", f"{text}; run: selva host install resolve", "warning")
+        else build_check_result("Agent", f"{text}; run: selva host install resolve", "warning")
     )
-    return [build_fact("Resolve", describe_application(snapshot)), agent]
+    return [build_check_result("Resolve", describe_application(snapshot)), agent]
 
 
 def describe_application(snapshot: Facts) -> str:

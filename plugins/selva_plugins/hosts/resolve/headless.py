@@ -13,7 +13,7 @@ from selva_core.base.errors import SelvaError
 from selva_core.engine import SamplingSettings
 from selva_daemon.client.client import Client
 from selva_otio import SpotOptions, TimelineError
-from selva_plugins.bridge import Prepared, make_stems
+from selva_plugins.bridge import PreparedRequest, make_stems
 from selva_plugins.errors import HostError, NothingToRenderError, SnapshotError
 from selva_plugins.form import HostForm
 from selva_plugins.hosts.resolve.adapter import plan_frame, prepare_snapshot
@@ -59,7 +59,7 @@ class StudioRender:
     marks_stems: bool = False
     replaces: bool = False
 
-    def prepare(self, snapshot: Mapping[str, Any]) -> Prepared:
+    def prepare(self, snapshot: Mapping[str, Any]) -> PreparedRequest:
         """Raises HostError, TimelineError."""
         return prepare_snapshot(
             snapshot,

@@ -6,7 +6,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from selva_plugins.request_folder import (
     RequestFolder,
     read_json,
     remove_old_requests,
-    replace_patiently,
     write_json,
 )
 
@@ -49,7 +47,7 @@ def test_request_is_read_with_its_snapshot(tmp_path: Path) -> None:
     folder = put_request(tmp_path / "r")
     (tmp_path / "r" / "snapshot.json").write_text('{"name": "日本"}', encoding="utf-8")
     request = folder.read_request()
-    assert (request.host, request.action, request.wishes) == ("reaper", "items", {"takes": "2"})
+    assert (request.host, request.action, request.form_values) == ("reaper", "items", {"takes": "2"})
     assert (request.stems_folder, request.snapshot) == (Path("/stems"), '{"name": "日本"}')
 
 
@@ -68,9 +66,9 @@ def test_broken_file_is_refused_in_bounded_time(tmp_path: Path, text: str) -> No
 
 def test_status_says_where_the_request_is_and_counts(tmp_path: Path) -> None:
     folder = put_request(tmp_path / "r")
-    folder.say_progress(PROGRESS, ["a note"])
+    folder.write_progress(PROGRESS, ["a note"])
     first = read_json(tmp_path / "r" / "status.json")
-    folder.say_failed(NothingToRenderError("no picture"), [])
+    folder.write_failed(NothingToRenderError("no picture"), [])
     second = read_json(tmp_path / "r" / "status.json")
     assert (first["state"], first["fraction"], first["notices"]) == ("working", 0.25, ["a note"])
     assert (second["state"], second["error"]["code"]) == ("failed", "nothing-to-render")
@@ -80,7 +78,7 @@ def test_status_says_where_the_request_is_and_counts(tmp_path: Path) -> None:
 
 def test_heartbeat_counts_while_nothing_is_said(tmp_path: Path) -> None:
     folder = put_request(tmp_path / "r")
-    folder.say_progress(PROGRESS, [])
+    folder.write_progress(PROGRESS, [])
     with folder.heartbeat(every_s=0.01):
         before = read_json(tmp_path / "r" / "status.json")["heartbeat"]
         give_up_s = time.monotonic() + 10
@@ -107,40 +105,11 @@ def test_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     assert [child.name for child in tmp_path.iterdir()] == ["status.json"]
 
 
-def test_file_that_the_script_reads_right_now_is_replaced_a_moment_later(tmp_path: Path) -> None:
-    """As on Windows, where an open file cannot be renamed onto."""
-    source, target = tmp_path / "new", tmp_path / "old"
-    source.write_text("new")
-    target.write_text("old")
-    replace_patiently(source, target, replace=fail_first(3))
-    assert target.read_text() == "new"
-
-
-def test_file_that_stays_locked_is_given_up(tmp_path: Path) -> None:
-    source = tmp_path / "new"
-    source.write_text("new")
-    clock = iter([0.0, 1.0, 100.0])
-    with pytest.raises(PermissionError):
-        replace_patiently(source, tmp_path / "old", replace=fail_first(99), now_s=lambda: next(clock))
-
-
-def fail_first(count: int) -> Callable[[Path, Path], None]:
-    left = [count]
-
-    def replace(source: Path, target: Path) -> None:
-        left[0] -= 1
-        if left[0] >= 0:
-            raise PermissionError(13, "the file is in use")
-        os.replace(source, target)
-
-    return replace
-
-
-def test_only_one_bridge_holds_a_request(tmp_path: Path) -> None:
+def test_only_one_bridge_works_on_a_request(tmp_path: Path) -> None:
     folder = put_request(tmp_path / "r")
-    with folder.hold() as first, RequestFolder(folder.path).hold() as second:
+    with folder.try_lock() as first, RequestFolder(folder.path).try_lock() as second:
         assert (first, second) == (True, False)
-    with RequestFolder(folder.path).hold() as third:
+    with RequestFolder(folder.path).try_lock() as third:
         assert third
 
 

@@ -1,39 +1,14 @@
-"""The machine that REAPER is installed on: where its resource paths are, and what differs from system to system."""
+"""Where REAPER keeps its resources on each system, and what differs from one REAPER to another."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from selva_plugins.errors import HostSetupError
-from selva_plugins.request_folder import replace_patiently
+from selva_plugins.hosts.script_install import Machine
 
 FLATPAK_ID = "fm.reaper.Reaper"
-
-
-@dataclass(kw_only=True)
-class SetupReport:
-    """What was done, one sentence each, and what is left to do for the user."""
-
-    resource_path: Path
-    done: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What installing depends on, so that every system can be played on one."""
-
-    platform: str = sys.platform
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    home: Path = field(default_factory=Path.home)
-    is_reaper_running: Callable[[], bool] = field(default_factory=lambda: is_reaper_running)
-    short_path: Callable[[Path], str] = field(default_factory=lambda: windows_short_path)
+PROGRAM_NAMES = frozenset({"reaper", "reaper.exe", "reaper5", "reaper64"})
 
 
 def find_resource_paths(machine: Machine) -> list[Path]:
@@ -85,21 +60,9 @@ def _is_resource_path(folder: Path) -> bool:
     return (folder / "reaper.ini").is_file()
 
 
-def is_reaper_running() -> bool:
-    """Whether a REAPER of any user we can see runs."""
-    names = {"reaper", "reaper.exe", "reaper5", "reaper64"}
-    return any((process.info["name"] or "").lower() in names for process in psutil.process_iter(["name"]))
-
-
-def windows_short_path(folder: Path) -> str:
-    """The 8.3 name of a folder; its own name where the volume keeps no short names, and on other systems."""
-    if sys.platform != "win32":
-        return str(folder)
-    import ctypes  # noqa: PLC0415 - its windll is there on Windows only
-
-    buffer = ctypes.create_unicode_buffer(32_768)
-    length = ctypes.windll.kernel32.GetShortPathNameW(str(folder), buffer, len(buffer))
-    return buffer.value if length else str(folder)
+def is_reaper_running(machine: Machine) -> bool:
+    """REAPER keeps its lists in memory and writes them when it ends, so that what is changed meanwhile is lost."""
+    return machine.is_running(PROGRAM_NAMES)
 
 
 def is_flatpak(resource_path: Path) -> bool:
@@ -108,18 +71,6 @@ def is_flatpak(resource_path: Path) -> bool:
 
 def scripts_folder(resource_path: Path) -> Path:
     """REAPER's own spelling where it is there already: "Scripts", and on some Linux installations "scripts"."""
-    for child in _iter_folders(resource_path):
-        if child.name.lower() == "scripts":
-            return child
-    return resource_path / "Scripts"
-
-
-def _iter_folders(folder: Path) -> Iterator[Path]:
-    return (child for child in sorted(folder.iterdir()) if child.is_dir())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole, in place of the one that was there. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(content)
-    replace_patiently(temporary, path)
+    folders = (child for child in sorted(resource_path.iterdir()) if child.is_dir())
+    named = (folder for folder in folders if folder.name.lower() == "scripts")
+    return next(named, resource_path / "Scripts")
