@@ -16,8 +16,8 @@ from selva_otio import load_timeline, write_timeline
 from tests.judges.conftest import GesMix, MeltRender
 from tests.judges.decoding import decode
 from tests.judges.heard import READERS, Heard
-from tests.selva_daemon.test_render_end_to_end import at_samples, cut_builder, flashes_seen, render
 from tests.selva_otio.cuts import RATES
+from tests.selva_render.flashing_cuts import at_samples, cut_builder, flashes_seen, render
 from tests.support.daemons import StartServer
 from tests.support.flashes import CLICK_LEVEL, CLICK_WIDTH_SAMPLES, write_cut
 

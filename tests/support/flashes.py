@@ -1,4 +1,4 @@
-"""Clips that flash at known frames, cuts made of them, and the clicks that answer the flashes."""
+"""Clips and image sequences that flash at known frames, cuts made of them, and the clicks that answer the flashes."""
 
 from __future__ import annotations
 
@@ -44,3 +44,17 @@ def click_samples(file: Path) -> list[int]:
 def write_cut(timeline: otio.schema.Timeline, path: Path) -> Path:
     path.write_text(timeline.to_json_string(), encoding="utf-8")
     return path
+
+
+def write_flashing_images(folder: Path, numbers: Collection[int], *, flashes: Collection[int]) -> Path:
+    """plate.NNNN.png for each number; `flashes` are numbers too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        codec = av.CodecContext.create("png", "w")
+        assert isinstance(codec, av.VideoCodecContext)
+        codec.width, codec.height, codec.pix_fmt, codec.time_base = 64, 48, "rgb24", Fraction(1, 25)
+        level = 255 if number in flashes else 0
+        frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, dtype=np.uint8), format="rgb24")
+        packets = [*codec.encode(frame), *codec.encode(None)]
+        (folder / f"plate.{number:04d}.png").write_bytes(b"".join(bytes(packet) for packet in packets))
+    return folder / "plate.%04d.png"

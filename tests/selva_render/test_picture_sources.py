@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from selva_cli.main import app
 from tests.selva_otio.cuts import CutBuilder
 from tests.support.daemons import StartServer
-from tests.support.flashes import click_samples, write_cut, write_flashing_clip
+from tests.support.flashes import click_samples, write_cut, write_flashing_clip, write_flashing_images
 
 FILM = Fraction(24000, 1001)
 SAMPLES_PER_FRAME = 2002
@@ -29,20 +29,6 @@ def run(*arguments: str | Path, status: int = 0) -> Any:
     result = CliRunner().invoke(app, [*map(str, arguments), *options])
     assert result.exit_code == status, result.stderr
     return json.loads(result.stdout)
-
-
-def write_flashing_images(folder: Path, numbers: Collection[int], *, flashes: Collection[int]) -> Path:
-    """plate.NNNN.png for each number; `flashes` are numbers too."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in numbers:
-        codec = av.CodecContext.create("png", "w")
-        assert isinstance(codec, av.VideoCodecContext)
-        codec.width, codec.height, codec.pix_fmt, codec.time_base = 64, 48, "rgb24", Fraction(1, 25)
-        level = 255 if number in flashes else 0
-        frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, dtype=np.uint8), format="rgb24")
-        packets = [*codec.encode(frame), *codec.encode(None)]
-        (folder / f"plate.{number:04d}.png").write_bytes(b"".join(bytes(packet) for packet in packets))
-    return folder / "plate.%04d.png"
 
 
 def clicks_of(stem: dict[str, Any]) -> list[int]:
@@ -104,7 +90,7 @@ def test_images_on_a_timeline_are_seen_with_their_trim_warp_and_timecode(
     report = run("render", source, "-o", tmp_path / "out.otio")
     assert report["failed"] == []
     stems = {stem["clip"]: stem for stem in report["stems"]}
-    frames = {
+    frames: dict[str, list[Fraction | int]] = {
         "plain": [4 + 5 - 3, 4 + 17 - 3],
         "warped": [24 + Fraction(5 - 2, 2), 24 + Fraction(17 - 2, 2), 24 + Fraction(40 - 2, 2)],
         "reverse": [48 + 49 - 40, 48 + 49 - 17, 48 + 49 - 5],
@@ -121,7 +107,7 @@ def test_a_hole_in_the_images_fails_its_clip_unless_it_is_held(
     start_server()
     there = [number for number in range(1, 49) if number not in (20, 21)]
     path = write_flashing_images(tmp_path / "in", there, flashes=[19, 30])
-    arguments = ["stems", path, "-o", tmp_path / "stems", "--frame-rate", "24000/1001"]
+    arguments: list[str | Path] = ["stems", path, "-o", tmp_path / "stems", "--frame-rate", "24000/1001"]
     report = run(*arguments, status=1)
     [failed] = report["failed"]
     assert failed["code"] == "media-not-found"
@@ -136,7 +122,7 @@ def test_images_that_were_rendered_again_are_looked_at_again(
 ) -> None:
     start_server()
     path = write_flashing_images(tmp_path / "in", range(30), flashes=[10])
-    arguments = ["stems", path, "-o", tmp_path / "stems", "--frame-rate", "24000/1001"]
+    arguments: list[str | Path] = ["stems", path, "-o", tmp_path / "stems", "--frame-rate", "24000/1001"]
     [first], [again] = (run(*arguments)["stems"] for _ in range(2))
     assert (first["cached"], again["cached"]) == (False, True)
     write_flashing_images(tmp_path / "in", [20], flashes=[20])
@@ -157,7 +143,7 @@ def test_images_that_are_not_there_are_missing_media(start_server: StartServer, 
 
 def test_a_wrong_frame_rate_or_policy_is_refused_before_anything_runs(tmp_path: Path) -> None:
     path = write_flashing_images(tmp_path / "in", range(3), flashes=[])
-    stems = ["stems", path, "-o", tmp_path / "stems"]
+    stems: list[str | Path] = ["stems", path, "-o", tmp_path / "stems"]
     assert "frame rate" in run(*stems, "--frame-rate", "fast", status=1)["error"]["message"]
     assert "hold" in run(*stems, "--missing-images", "guess", status=1)["error"]["message"]
 

@@ -57,7 +57,7 @@ PROJECT = """<REAPER_PROJECT 0.1 "7.22/linux-x86_64" 1731231231 0
   >
 >
 """
-SEEN_FLASHES = {
+SEEN_FLASHES: dict[str, list[Fraction | int]] = {
     "one": [13 + flash - 7 for flash in (9, 20, 33)],
     "two": [48 + flash / Fraction(2) for flash in (0, 9, 20, 33, 47)],
 }

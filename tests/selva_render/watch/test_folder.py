@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -13,9 +12,7 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
-from typer.testing import CliRunner
 
-from selva_cli.main import app
 from selva_core.base.errors import ConfigurationError, LockHeldError
 from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
@@ -23,7 +20,6 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_otio import SpotOptions
 from selva_render.watch.folder import WatchFolder
-from selva_render.watch.inbox import list_inbox
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.formats.request_bundle.bundles import stem_files
 from tests.support.daemons import StartServer, wait_until
@@ -188,27 +184,6 @@ def test_two_files_that_one_cue_sheet_could_mean_are_refused(
     assert "is done" in said
 
 
-def test_files_that_mean_nothing_are_passed_over(inbox: Path) -> None:
-    for name in (
-        ".hidden.selvaz",
-        "~cut.otio",
-        "alone.mov",
-        "alone2.otio",
-        "lonely.toml",
-        "read me.txt",
-        "a.wav",
-        "a.csv",
-    ):
-        (inbox / name).write_bytes(b"x")
-    (inbox / "empty.selva").mkdir()
-    assert list_inbox(inbox) == []
-    (inbox / "lonely.mp4").write_bytes(b"x")
-    (inbox / "Lonely.otio").write_bytes(b"x")
-    assert [(item.kind, item.path.name, item.rivals) for item in list_inbox(inbox)] == [
-        ("timeline", "Lonely.otio", ())
-    ]
-
-
 def test_files_are_left_alone_until_they_have_come_to_rest(
     start_server: StartServer, inbox: Path, results: Path, paths: AppPaths
 ) -> None:
@@ -290,18 +265,3 @@ def test_folders_that_cannot_be_used_are_refused(inbox: Path, tmp_path: Path) ->
         WatchFolder(tmp_path / "none", tmp_path / "out", *OPTIONS, say=print)
     with pytest.raises(ConfigurationError, match="another folder"):
         WatchFolder(inbox, inbox, *OPTIONS, say=print)
-
-
-def test_the_command_renders_what_is_there_and_says_with_its_status_whether_all_went_well(
-    start_server: StartServer, inbox: Path, results: Path
-) -> None:
-    start_server()
-    put_cut(inbox)
-    command = ["watch", str(inbox), "-o", str(results), "--model", "selva-echo", "--once"]
-    done = CliRunner().invoke(app, command)
-    assert (done.exit_code, done.stdout) == (0, f"cut.otio is done: {results / 'cut'}\n"), done.output
-    (inbox / "bad.selvaz").write_bytes(b"bad")
-    done = CliRunner().invoke(app, command)
-    assert done.exit_code == 3
-    assert "bad.selvaz failed" in done.stdout
-    assert os.listdir(results / "bad.selvaz") == ["report.json"]

@@ -9,26 +9,21 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import opentimelineio as otio
 import pytest
 from typer.testing import CliRunner
 
 from selva_cli.main import app
-from selva_core.base.media import PictureRange
 from selva_core.base.paths import AppPaths
-from selva_core.video.frames import read_frames
-from selva_core.video.proxy import write_proxy
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_otio import load_timeline
 from selva_otio.errors import BundleUnfilledError
 from selva_otio.formats.request_bundle.bundle_folder import open_bundle
-from tests.selva_daemon.test_render_pictures import write_flashing_images
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.formats.request_bundle.bundles import stem_files
 from tests.support.daemons import StartDaemon, StartServer, kill_hard
-from tests.support.flashes import click_samples, write_flashing_clip
+from tests.support.flashes import click_samples, write_flashing_clip, write_flashing_images
 
 ECHO = {"model": "selva-echo", "tracks": {"Dog": "small dog barking"}}
 
@@ -220,36 +215,3 @@ def test_a_zip_is_not_unpacked_over_another_bundle(cut: otio.schema.Timeline, tm
     write(cut, tmp_path / "cut.selva", seed=7)
     error = run("render", tmp_path / "cut.selvaz", status=1)["error"]
     assert "asks for something else" in error["message"]
-
-
-@pytest.mark.parametrize(
-    "options", [("--takes", "2"), ("--track", "Cat=a cat"), ("--no-markers",), ("--stems-dir", "x")]
-)
-def test_wishes_beside_a_bundle_are_refused(
-    cut: otio.schema.Timeline, tmp_path: Path, options: tuple[str, ...]
-) -> None:
-    write(cut, tmp_path / "cut.selva")
-    result = CliRunner().invoke(app, ["render", str(tmp_path / "cut.selva"), *options])
-    assert result.exit_code == 2
-    assert "says itself" in result.output
-
-
-def test_another_model_than_the_bundle_names_is_refused(cut: otio.schema.Timeline, tmp_path: Path) -> None:
-    write(cut, tmp_path / "cut.selva")
-    error = run("render", tmp_path / "cut.selva", "--model", "selva-nano", status=1)["error"]
-    assert "selva-echo" in error["message"]
-
-
-@pytest.mark.parametrize("speed", [Fraction(1), Fraction(-1), Fraction(0)])
-def test_small_pictures_are_what_a_model_sees_to_the_bit(tmp_path: Path, speed: Fraction) -> None:
-    video = write_flashing_clip(
-        tmp_path / "shot.mov", rate=Fraction(24000, 1001), num_frames=60, flashes={20, 31}
-    )
-    seen = PictureRange(path=video, start_s=Fraction(6, 5), duration_s=Fraction(4, 5), speed=speed)
-    write_proxy(seen, tmp_path / "small.mp4")
-    copied = PictureRange(
-        path=tmp_path / "small.mp4", start_s=Fraction(0), duration_s=Fraction(4, 5), speed=Fraction(1)
-    )
-    expected = read_frames(seen, size_px=224)
-    np.testing.assert_array_equal(read_frames(copied, size_px=224), expected)
-    assert (expected.max() > 200) == (speed != 0), "the flash is among what is compared"

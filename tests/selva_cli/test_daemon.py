@@ -1,0 +1,107 @@
+"""`selva daemon`: what people read, what scripts read, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from tests.selva_cli.command_line import RunCommand, read_json
+from tests.support.daemons import end_process_tree, wait_until
+
+
+def test_status_as_json_names_endpoints_processes_device_models_and_queue(
+    client: Client, selva: RunCommand
+) -> None:
+    found = read_json(selva("daemon", "status", "--json"))
+    assert set(found["endpoints"]) == {"jobs", "control", "events"}
+    assert all(endpoint.startswith("tcp://127.0.0.1:") for endpoint in found["endpoints"].values())
+    assert [process["role"] for process in found["processes"]] == ["server", "worker"]
+    assert found["queue"] == {"queued": 0, "running": 0, "done": 0, "failed": 0, "cancelled": 0}
+    assert found["models"] == []
+    assert "auto" in found["device"]
+
+
+def test_status_for_people_shows_the_same(client: Client, selva: RunCommand) -> None:
+    client.pause()
+    status, output, _ = selva("daemon", "status")
+    assert status == 0
+    for word in ("paused", "tcp://127.0.0.1:", "server", "worker", "queue: 0 queued"):
+        assert word in output
+
+
+@pytest.mark.parametrize(
+    "command", [["daemon", "status"], ["jobs", "list"], ["jobs", "cancel", "--all"], ["daemon", "yield"]]
+)
+def test_without_a_daemon_a_command_says_in_one_line_how_to_start_one(
+    command: list[str], selva: RunCommand
+) -> None:
+    status, output, errors = selva(*command)
+    assert (status, output) == (1, "")
+    assert errors.count("\n") == 1
+    assert "selva daemon start" in errors
+
+
+def test_stopping_what_does_not_run_is_no_fault(selva: RunCommand) -> None:
+    assert read_json(selva("daemon", "stop", "--json")) == {"stopped": False}
+
+
+def test_a_daemon_started_from_the_command_line_outlives_the_command_and_is_stopped_by_another(
+    paths: AppPaths, selva: RunCommand
+) -> None:
+    started = read_json(selva("daemon", "start", "--json"))
+    pid = started["processes"][0]["pid"]
+    try:
+        assert read_json(selva("daemon", "start", "--json"))["processes"][0]["pid"] == pid
+        status, _, errors = selva("daemon", "run")
+        assert (status, errors) == (
+            1,
+            "selva: a daemon of this user is already running; see: selva daemon status\n",
+        )
+        assert read_json(selva("daemon", "stop", "--json")) == {"stopped": True}
+        assert not paths.connection_file.exists()
+    finally:
+        end_process_tree(pid)
+
+
+def test_a_log_without_a_line_says_so(paths: AppPaths, selva: RunCommand) -> None:
+    status, output, errors = selva("daemon", "logs", "--job", "beef")
+    assert (status, output) == (0, "")
+    assert errors == f"selva: there is no line about job beef in {paths.log_file}\n"
+
+
+def test_the_log_is_shown_for_one_job(paths: AppPaths, selva: RunCommand) -> None:
+    paths.state.mkdir(parents=True)
+    lines = [
+        {"time": "t1", "level": "info", "logger": "l", "message": "accepted", "job_id": "j1"},
+        {
+            "time": "t2",
+            "level": "error",
+            "logger": "l",
+            "message": "fault",
+            "job_id": "j2",
+            "traceback": "Trace",
+        },
+    ]
+    paths.log_file.write_text("".join(json.dumps(line) + "\n" for line in lines) + "torn li")
+    assert "accepted" in selva("daemon", "logs")[1]
+    _, output, _ = selva("daemon", "logs", "--job", "j2")
+    assert "fault" in output
+    assert "Trace" in output
+    assert "accepted" not in output
+    assert [
+        json.loads(line) for line in selva("daemon", "logs", "--json", "-n", "3")[1].splitlines()[:2]
+    ] == lines
+
+
+def test_pausing_and_resuming_from_the_command_line(client: Client, selva: RunCommand) -> None:
+    assert selva("daemon", "pause")[0] == 0
+    assert client.status().paused
+    assert selva("daemon", "yield")[0] == 0
+    wait_until(lambda: client.status().processes[1].pid is None, "the worker's end")
+    assert selva("daemon", "resume")[0] == 0
+    found = client.status()
+    assert (found.paused, found.yielded) == (False, False)
+    assert "selva_uptime_seconds" in selva("daemon", "metrics")[1]

@@ -1,0 +1,121 @@
+"""What `selva --help` shows, and how little it loads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from selva_cli.main import app
+
+HEAVY = {"torch", "torchaudio", "transformers", "av", "numpy", "opentimelineio", "zmq", "rich.progress"}
+
+# Scripts and hosts call these; a name that goes or changes breaks them. Arguments stand by their metavar.
+COMMANDS = {
+    "": "--version --install-completion --show-completion",
+    "render": (
+        "[CUT.otio] --output -o --track --cues --negative --video-track --handles --markers "
+        "--no-markers --marker-colour --stems-dir --takes --seed --model --sample-rate --steps "
+        "--guidance --naming --c2pa --for --media-dir --frame-rate --host --timeline --all-timelines "
+        "--mark-stems --replace --json"
+    ),
+    "stems": (
+        "VIDEO --output -o --track --negative --start --end --frame-rate --missing-images --takes "
+        "--seed --model --sample-rate --steps --guidance --naming --c2pa --json"
+    ),
+    "spot": (
+        "CUT.otio --track --cues --negative --video-track --handles --markers --no-markers "
+        "--marker-colour --takes --model --media-dir --frame-rate --json --csv"
+    ),
+    "watch": "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --handles --once",
+    "overview": "OUT.otio --output -o --json",
+    "daemon invite": "NAME --to --address --json",
+    "daemon clients": "--json",
+    "daemon revoke": "NAME --json",
+    "daemon run": "--device --keep-alive --listen --verbose -v",
+    "daemon start": "--json",
+    "daemon stop": "--json",
+    "daemon status": "--json",
+    "daemon metrics": "",
+    "daemon pause": "",
+    "daemon resume": "",
+    "daemon yield": "",
+    "daemon logs": "--job --lines -n --follow -f --json",
+    "jobs list": "--state --limit -n --json",
+    "jobs show": "ID --json",
+    "jobs watch": "ID... --cancel-on-interrupt --json",
+    "jobs cancel": "[ID...] --all --json",
+    "jobs retry": "ID... --json",
+    "jobs move": "ID... --last --json",
+    "jobs clear": "--json",
+    "models list": "--json",
+    "models pull": "MODEL --accept-licences",
+    "host resolve": (
+        "--watch --idle-exit --resource-path --model --seed --handles --negative --mark-stems "
+        "--replace --remove-stems"
+    ),
+    "host reaper": "REQUEST",
+    "host install": "HOST --resource-path --startup --no-startup --json",
+    "host remove": "HOST --resource-path --json",
+    "host check": "HOST --resource-path --json",
+    "cache info": "--json",
+    "cache clear": "--json",
+}
+
+
+def test_every_command_has_the_options_that_scripts_rely_on() -> None:
+    found = {path: list_parameters(command) for path, command in iter_commands()}
+    assert found.keys() == COMMANDS.keys()
+    for path, parameters in COMMANDS.items():
+        assert sorted(found[path]) == sorted(parameters.split()), path or "selva"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["render", "--help"], ["daemon", "--help"], ["watch", "-h"]]
+)
+def test_help_loads_no_library_that_takes_long(arguments: list[str]) -> None:
+    program = (
+        f"import sys, json\nsys.argv = ['selva', *{arguments!r}]\nfrom selva_cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shown, _, modules = done.stdout.strip().rpartition("\n")
+    assert "Usage: selva" in shown
+    assert not HEAVY & set(json.loads(modules))
+
+
+def test_a_library_that_a_command_loads_would_be_seen() -> None:
+    """The twin of the refusal above."""
+    program = "import sys, json\nimport selva_cli.render_commands\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {"opentimelineio", "zmq", "rich.progress"} <= set(json.loads(done.stdout))
+
+
+def iter_commands() -> Iterator[tuple[str, Any]]:
+    """Every command that does something, and `selva` itself, by the words that lead to it."""
+    waiting: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
+    while waiting:
+        path, command = waiting.pop()
+        subcommands = getattr(command, "commands", {})
+        waiting += [(f"{path} {name}".strip(), subcommand) for name, subcommand in subcommands.items()]
+        if not path or not subcommands:
+            yield path, command
+
+
+def list_parameters(command: Any) -> list[str]:
+    return [
+        name
+        for parameter in command.params
+        for name in (
+            [str(parameter.metavar)]
+            if parameter.param_type_name == "argument"
+            else [*parameter.opts, *parameter.secondary_opts]
+        )
+    ]

@@ -1,0 +1,73 @@
+"""`selva jobs`: what people read, what scripts read, and how it refuses."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+from selva_daemon.client.client import Client
+from tests.selva_cli.command_line import RunCommand, read_json
+from tests.support.daemons import JobMaker
+
+
+def test_jobs_are_listed_shown_and_cancelled(client: Client, make_job: JobMaker, selva: RunCommand) -> None:
+    client.pause()
+    job_id = client.submit(make_job(label="Szene 12, Hüte")).job_id
+    (listed,) = read_json(selva("jobs", "list", "--json"))
+    assert (listed["job_id"], listed["state"], listed["label"]) == (job_id, "queued", "Szene 12, Hüte")
+    assert "number 1" in selva("jobs", "list")[1]
+    assert read_json(selva("jobs", "move", job_id, "--json")) == {job_id: 1}
+    assert read_json(selva("jobs", "cancel", job_id, "--json")) == {job_id: "cancelled"}
+    shown = read_json(selva("jobs", "show", job_id, "--json"))
+    assert shown["error"]["code"] == "cancelled"
+    assert "reason: the job was cancelled" in selva("jobs", "show", job_id)[1]
+    assert read_json(selva("jobs", "retry", job_id, "--json"))[0]["state"] == "queued"
+    assert read_json(selva("jobs", "cancel", "--all", "--json")) == {job_id: "cancelled"}
+    assert read_json(selva("jobs", "clear", "--json")) == {"cleared": 1}
+    assert read_json(selva("jobs", "list", "--json")) == []
+
+
+def test_watching_prints_one_line_of_json_per_change_and_ends_with_the_job(
+    client: Client, make_job: JobMaker, selva: RunCommand
+) -> None:
+    job_id = client.submit(make_job()).job_id
+    status, output, _ = selva("jobs", "watch", job_id, "--json")
+    changes = [json.loads(line) for line in output.splitlines()]
+    assert status == 0
+    assert changes[-1]["state"] == "done"
+    assert changes[-1]["stems"][0]["file"].endswith(".wav")
+    status, output, _ = selva("jobs", "show", job_id)
+    assert changes[-1]["stems"][0]["file"] in output.replace("\n", "")
+
+
+def test_watching_a_job_that_is_not_done_in_the_end_has_its_own_status(
+    client: Client, make_job: JobMaker, selva: RunCommand
+) -> None:
+    client.pause()
+    job_id = client.submit(make_job()).job_id
+    client.cancel(job_id)
+    status, output, _ = selva("jobs", "watch", job_id)
+    assert status == 3
+    assert "cancelled" in output
+
+
+def test_a_job_nobody_knows_is_one_line_and_status_1(client: Client, selva: RunCommand) -> None:
+    status, output, errors = selva("jobs", "show", "nonesuch")
+    assert (status, output) == (1, "")
+    assert errors == "selva: there is no job 'nonesuch'; see: selva jobs list\n"
+
+
+def test_an_id_may_be_cut_short_where_it_stays_clear(
+    client: Client, make_job: JobMaker, selva: RunCommand
+) -> None:
+    client.pause()
+    job_ids = sorted(client.submit(make_job(seed=seed)).job_id for seed in range(17))
+    shared = next(a[0] for a, b in itertools.pairwise(job_ids) if a[0] == b[0])
+    alike = [job_id for job_id in job_ids if job_id.startswith(shared)]
+    assert read_json(selva("jobs", "show", job_ids[0][:12], "--json"))["job_id"] == job_ids[0]
+    status, output, errors = selva("jobs", "cancel", shared)
+    assert (status, output, errors.count("\n")) == (1, "", 1)
+    assert f"{shared!r} may be any of {len(alike)} jobs: " in errors
+    assert selva("jobs", "cancel", job_ids[0][:12])[0] == 0
+    assert client.job(job_ids[0]).state == "cancelled"
+    assert client.status().queue["cancelled"] == 1

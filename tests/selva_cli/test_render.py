@@ -1,0 +1,95 @@
+"""What `selva render` refuses, and how: one line, a status, nothing written."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import opentimelineio as otio
+import pytest
+
+from tests.selva_cli.command_line import DOG, assert_refused, run
+from tests.selva_otio.cuts import CutBuilder
+from tests.support.flashes import write_cut
+
+pytestmark = pytest.mark.usefixtures("no_daemon")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "nothing says what to hear"),
+        (("--track", "Dog"), "NAME=PROMPT"),
+        (("--track", "Dog: barking"), "'Dog=barking'"),
+        (("--track", "Dog="), "needs a prompt"),
+        (("--track", "=barking"), "needs a name"),
+        ((*DOG, "--track", "dog=another"), "two tracks are named"),
+        ((*DOG, "--model", "selva-huge"), "no model is called 'selva-huge'"),
+        ((*DOG, "--video-track", "V7"), "no video track is named 'V7'; there are 'V1'"),
+        ((*DOG, "--takes", "0"), "takes are 1 to 64"),
+        ((*DOG, "--seed", "-1"), "seed"),
+        ((*DOG, "--sample-rate", "1"), "sample rate"),
+        ((*DOG, "--steps", "0"), "steps"),
+        ((*DOG, "--guidance", "-3"), "guidance"),
+        ((*DOG, "--handles", "long"), "a time is seconds"),
+        ((*DOG, "--handles", "61"), "handles last 0 to 60 s"),
+        (("--cues", "none.toml"), "cannot be read"),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused(cut: Path, options: Sequence[str], words: str) -> None:
+    before = sorted(os.listdir(cut.parent))
+    assert_refused(run("render", cut, "-o", cut.parent / "out.otio", *options), words)
+    assert sorted(os.listdir(cut.parent)) == before
+
+
+def test_targets_that_cannot_be_written_are_refused(cut: Path) -> None:
+    folder = cut.parent
+    before = sorted(os.listdir(folder))
+    assert_refused(run("render", cut, "-o", cut, *DOG), "never changed")
+    assert_refused(run("render", cut, "-o", folder / "none" / "out.otio", *DOG), "there is no folder")
+    assert_refused(run("render", cut, "-o", folder / "out.mp4", *DOG), "no timeline we know")
+    stems = ("--stems-dir", folder / "shot.mov" / "stems")
+    assert_refused(run("render", cut, "-o", folder / "out.otio", *DOG, *stems), "is a file, not a folder")
+    assert sorted(os.listdir(folder)) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="this user may write everywhere")
+def test_a_folder_that_may_not_be_written_is_refused(cut: Path) -> None:
+    locked = cut.parent / "locked"
+    locked.mkdir(mode=0o500)
+    assert_refused(run("render", cut, "-o", locked / "out.otio", *DOG), "cannot write into")
+
+
+def clip_cut(folder: Path, *clips: otio.schema.Clip) -> Path:
+    builder = CutBuilder(rate_hz=24.0)
+    return write_cut(builder.timeline(builder.track(*clips)), folder / "cut.otio")
+
+
+def test_timelines_without_usable_picture_are_refused(tmp_path: Path) -> None:
+    builder = CutBuilder(rate_hz=24.0)
+    out = tmp_path / "out.otio"
+    empty = write_cut(otio.schema.Timeline("empty"), tmp_path / "empty.otio")
+    assert_refused(run("render", empty, "-o", out, *DOG), "no video track")
+    sound = otio.schema.Timeline("sound")
+    sound.tracks.append(otio.schema.Track(kind=otio.schema.TrackKind.Audio))
+    assert_refused(run("render", write_cut(sound, tmp_path / "sound.otio"), "-o", out, *DOG), "Audio tracks")
+    offline = otio.schema.Clip("A001", otio.schema.MissingReference(), source_range=builder.span(0, 9))
+    assert_refused(run("render", clip_cut(tmp_path, offline), "-o", out, *DOG), "'A001': offline")
+    assert not out.exists()
+
+
+def test_files_that_are_no_timelines_are_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out.otio"
+    assert_refused(run("render", tmp_path / "none.otio", "-o", out, *DOG), "there is no timeline")
+    junk = tmp_path / "junk.otio"
+    junk.write_bytes(b"\x00\x01")
+    assert_refused(run("render", junk, "-o", out, *DOG), "junk.otio")
+
+
+def test_with_json_a_refusal_is_one_object(cut: Path) -> None:
+    result = run("render", cut, "-o", cut.parent / "out.otio", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["error"]["code"] == "timeline-cue"
