@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from selva_core.base.errors import UnknownModelError
-from selva_core.base.limits import MAX_SEED
+from selva_core.base.limits import DEFAULT_SEED, MAX_SEED
+from selva_core.base.render_options import RenderOptions
 from selva_otio import StemTrack
 from selva_otio.cues.cue_sheet import check_stem_tracks
 from selva_otio.errors import CueError
@@ -123,6 +124,18 @@ def with_prompt(sound: StemTrack, prompt: str) -> StemTrack:
         return replace(sound, prompt=prompt)
     except CueError as error:
         raise FormError(error.message) from error
+
+
+def build_render_options(form: HostForm, *, sample_rate_hz: int) -> RenderOptions:
+    """How stems of a filled-in form are made. Raises FormError for an unknown model, RequestError for a seed so high that
+    its takes have none.
+    """
+    return RenderOptions(
+        model=choose_model_for_form(form.model),
+        num_takes=form.num_takes,
+        seed=DEFAULT_SEED if form.seed is None else form.seed,
+        sample_rate_hz=sample_rate_hz,
+    )
 
 
 def choose_model_for_form(model: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What "Settings and check" and `selva host check reaper` show: versions, daemon, models and faults, in plain words."""
+"""What "Settings and check" and `selva host check reaper` show: versions, daemon, models, and what does not fit together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ONE_COPY = "Keep one copy: uninstall the package in ReaPack, or run selva host 
 
 
 def check_installation(request: HostRequest) -> list[CheckResult]:
-    """Each fact has a title, a text and a level (ok, warning, fault). The daemon is asked, not started."""
+    """The state of the scripts that sent a request, then daemon and models. The daemon is not started."""
     return [
         _check_versions(request),
         *_check_copies(request),
@@ -32,14 +32,14 @@ def check_installation(request: HostRequest) -> list[CheckResult]:
 def check_setup(chosen: Path | None, machine: Machine | None = None) -> list[CheckResult]:
     """The same from outside REAPER: each REAPER found, or the one named, then daemon and models. Raises HostSetupError."""
     machine = machine or Machine()
-    facts: list[CheckResult] = []
+    results: list[CheckResult] = []
     for resource_path in choose_resource_paths(chosen, machine):
-        facts += [
+        results += [
             _check_scripts(resource_path),
             _check_bridge_file(resource_path),
             *_check_actions(resource_path),
         ]
-    return [*facts, *check_daemon(), check_models()]
+    return [*results, *check_daemon(), check_models()]
 
 
 def _check_scripts(resource_path: Path) -> CheckResult:
@@ -58,28 +58,22 @@ def _check_scripts(resource_path: Path) -> CheckResult:
 
 
 def _check_bridge_file(resource_path: Path) -> CheckResult:
-    title, file = "Bridge", resource_path / "Selva" / "bridge.json"
+    title, file, advice = "Bridge", resource_path / "Selva" / "bridge.json", "Run: selva host install reaper"
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         command, requests = values["command"], Path(values["request_folder"])
         program = Path(command[len(SANDBOX_EXIT) if command[: len(SANDBOX_EXIT)] == SANDBOX_EXIT else 0])
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        return build_check_result(
-            title, f"{file} cannot be used ({error}). Run: selva host install reaper", "fault"
-        )
+        return build_check_result(title, f"{file} cannot be used ({error}). {advice}", "fault")
     if values.get("protocol") != PROTOCOL or not program.is_file():
-        return build_check_result(
-            title, f"{file} names {program}, which is gone or old. Run: selva host install reaper", "fault"
-        )
+        return build_check_result(title, f"{file} names {program}, which is gone or old. {advice}", "fault")
     if not os.access(requests, os.W_OK):
-        return build_check_result(
-            title, f"{requests} cannot be written. Run: selva host install reaper", "fault"
-        )
+        return build_check_result(title, f"{requests} cannot be written. {advice}", "fault")
     return build_check_result(title, f"Started with {program}; requests in {requests}")
 
 
 def _check_actions(resource_path: Path) -> Iterator[CheckResult]:
-    """Only for scripts that we put there; those of ReaPack are registered by it."""
+    """Only for scripts that we installed; ReaPack registers those that it installed."""
     if not (scripts_folder(resource_path) / "Selva" / PACKAGE_SCRIPT).is_file():
         return
     missing = find_missing_actions(resource_path)
@@ -105,7 +99,7 @@ def _check_versions(request: HostRequest) -> CheckResult:
 
 
 def _check_copies(request: HostRequest) -> Iterator[CheckResult]:
-    """REAPER starts whichever copy an action was made from; two copies of different age are a trap."""
+    """REAPER starts the copy that an action was made from: with two, an update of one changes nothing that the user sees."""
     folder = Path(request.script_folder)
     scripts = next((parent for parent in folder.parents if parent.name.lower() == "scripts"), None)
     copies = list_script_copies(scripts) if scripts is not None else []

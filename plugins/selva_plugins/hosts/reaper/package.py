@@ -3,7 +3,7 @@
     python -m selva_plugins.hosts.reaper.package INDEX_FILE [--url BASE_URL]
 
 BASE_URL is where the folder plugins/reaper/Selva of a tagged release can be downloaded; without it the files are taken from
-this very installation (file://...), which ReaPack accepts too. All other facts come from the header of the package script.
+this very installation (file://...), which ReaPack accepts too. Everything else comes from the header of the package script.
 Format: https://github.com/cfillion/reapack/wiki, index version 1.
 """
 

@@ -1,4 +1,9 @@
-"""Rendered stems as the placements of a plan, in REAPER's seconds."""
+"""Rendered stems as the placements of a plan, in REAPER's seconds.
+
+`plan.json` holds `placements`, each with `cue`, `label`, `stem_track`, `start_s` and `length_s`, `source_offset_s` (how far
+into the file the item begins), `takes` (file, name, recipe), and either `anchor`, the picture item as it was when the request
+was written, or `into_item`, the GUID of a stem item that gets the takes.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from selva_core.base.render_options import RenderOptions
+from selva_otio import Cue
 from selva_otio.time.clock import TimelineClock
-from selva_plugins.hosts.reaper.recipes import describe_recipe
+from selva_plugins.hosts.reaper.item_spans import SAME_S, ItemSpan, snap_seconds
+from selva_plugins.hosts.reaper.recipes import build_recipe
 from selva_plugins.hosts.reaper.snapshot import ReaperItem, ReaperTake
-from selva_plugins.hosts.reaper.timeline import SAME_S, ItemSpan, snap_seconds
 from selva_render.report import RenderedStem, RenderReport
 
 Placement = dict[str, Any]
@@ -26,26 +32,27 @@ def group_by_cue(reports: Iterable[RenderReport]) -> dict[str, list[RenderedStem
 
 
 def build_new_item(
-    stretch: ItemSpan, stems: Sequence[RenderedStem], options: RenderOptions, clock: TimelineClock
+    item_span: ItemSpan, stems: Sequence[RenderedStem], options: RenderOptions, clock: TimelineClock
 ) -> Placement:
     """A new item for the takes of one cue.
 
-    Where the stem begins and ends with its picture item it gets that item's own doubles, not ones that differ by dust.
+    Where the stem begins or ends with its picture item it gets that item's own doubles, so that the edges meet exactly:
+    an item that is 1e-12 s longer than its neighbour would overlap the next one.
     """
-    item, rate_hz = stretch.item, options.sample_rate_hz
-    placed, span = stems[0].cue.clip, stems[0].span
-    lead_s = placed.record_start_s - snap_seconds(item.position_s, clock, rate_hz)
-    tail_s = snap_seconds(item.position_s + item.length_s, clock, rate_hz) - placed.record_end_s
+    item, rate_hz = item_span.item, options.sample_rate_hz
+    clip, stem_span = stems[0].cue.clip, stems[0].span
+    lead_s = clip.record_start_s - snap_seconds(item.position_s, clock, rate_hz)
+    tail_s = snap_seconds(item.position_s + item.length_s, clock, rate_hz) - clip.record_end_s
     begins_with_item, ends_with_item = abs(lead_s) < SAME_S, abs(tail_s) < SAME_S
     return {
-        **_describe(stems[0]),
-        "start_s": item.position_s if begins_with_item else float(placed.record_start_s),
-        "length_s": item.length_s if begins_with_item and ends_with_item else float(placed.duration_s),
-        "source_offset_s": span.offset_samples / rate_hz,
-        "anchor": _describe_anchor(item, stretch.take),
+        **_describe_cue(stems[0].cue),
+        "start_s": item.position_s if begins_with_item else float(clip.record_start_s),
+        "length_s": item.length_s if begins_with_item and ends_with_item else float(clip.duration_s),
+        "source_offset_s": stem_span.offset_samples / rate_hz,
+        "anchor": _build_anchor(item, item_span.take),
         "into_item": None,
         "takes": [
-            build_take(stem, options, number=stem.result.take, is_only=len(stems) == 1) for stem in stems
+            _build_take(stem, options, number=stem.result.take, is_only=len(stems) == 1) for stem in stems
         ],
     }
 
@@ -53,37 +60,36 @@ def build_new_item(
 def build_more_takes(
     item: ReaperItem, stems: Sequence[RenderedStem], options: RenderOptions, *, first_number: int
 ) -> Placement:
-    """Takes for a stem item that is there."""
+    """Takes for a stem item that lies on the timeline already; the first of them has the number `first_number`."""
     return {
-        **_describe(stems[0]),
+        **_describe_cue(stems[0].cue),
         "start_s": item.position_s,
         "length_s": item.length_s,
         "source_offset_s": 0.0,
         "anchor": None,
         "into_item": item.guid,
         "takes": [
-            build_take(stem, options, number=first_number + index, is_only=False)
+            _build_take(stem, options, number=first_number + index, is_only=False)
             for index, stem in enumerate(stems)
         ],
     }
 
 
-def build_take(stem: RenderedStem, options: RenderOptions, *, number: int, is_only: bool) -> dict[str, Any]:
+def _build_take(stem: RenderedStem, options: RenderOptions, *, number: int, is_only: bool) -> dict[str, Any]:
     name = f"{stem.cue.track} - {stem.cue.clip.name}"
     return {
         "file": stem.result.file,
         "name": name if is_only else f"{name} take {number}",
-        "recipe": describe_recipe(stem.cue, options, seed=stem.result.seed, take=number),
+        "recipe": build_recipe(stem.cue, options, seed=stem.result.seed, take=number),
     }
 
 
-def _describe(stem: RenderedStem) -> Placement:
-    cue = stem.cue
+def _describe_cue(cue: Cue) -> Placement:
     return {"cue": cue.id, "label": f"{cue.track}: {cue.clip.name}", "stem_track": cue.track}
 
 
-def _describe_anchor(item: ReaperItem, take: ReaperTake) -> dict[str, Any]:
-    """The item as it was, for the script to see what the user has done to it since."""
+def _build_anchor(item: ReaperItem, take: ReaperTake) -> dict[str, Any]:
+    """The picture item as it was, by which the script sees what the user has done to it since."""
     return {
         "item_guid": item.guid,
         "position_s": item.position_s,

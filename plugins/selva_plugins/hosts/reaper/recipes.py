@@ -1,4 +1,7 @@
-"""What made a stem, kept in the take itself, so that more takes can be asked for in any later session."""
+"""What made a stem, written into the take itself (P_EXT), so that more takes can be made in any later session.
+
+Recipes lie in projects of the user's, of every version that ever wrote one: the schema and its fields stay.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from selva_core.base.limits import MAX_SEED
+from selva_core.base.limits import (
+    MAX_GUIDANCE,
+    MAX_SAMPLE_RATE_HZ,
+    MAX_SEED,
+    MAX_STEPS,
+    MIN_GUIDANCE,
+    MIN_SAMPLE_RATE_HZ,
+    MIN_STEPS,
+)
+from selva_core.base.rational import to_pair
 from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.fields import FieldReader
@@ -21,7 +33,7 @@ SCHEMA = "selva.recipe/1"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One take of a stem: the picture it was made for, what was asked for, and how it was sampled."""
+    """One take of a stem: the picture it was made for, its stem track and prompt, and how it was sampled."""
 
     clip: SpottedClip
     sound: StemTrack
@@ -32,8 +44,8 @@ class Recipe:
     sampling: SamplingSettings
 
 
-def describe_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -> dict[str, Any]:
-    """A recipe as JSON-able values; `parse_recipe` reads it back."""
+def build_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -> dict[str, Any]:
+    """A recipe as values for JSON; `parse_recipe` reads it back."""
     clip = cue.clip
     return {
         "schema": SCHEMA,
@@ -49,14 +61,14 @@ def describe_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -
         "clip": {
             "name": clip.name,
             "path": str(clip.media_path),
-            "media_start_s": _pair(clip.media_start_s),
-            "speed": _pair(clip.speed),
-            "record_start_s": _pair(clip.record_start_s),
-            "duration_s": _pair(clip.duration_s),
+            "media_start_s": to_pair(clip.media_start_s),
+            "speed": to_pair(clip.speed),
+            "record_start_s": to_pair(clip.record_start_s),
+            "duration_s": to_pair(clip.duration_s),
             "source_timecode": clip.source_timecode,
             "source_end_timecode": clip.source_end_timecode,
-            "handle_before_s": _pair(clip.handle_before_s),
-            "handle_after_s": _pair(clip.handle_after_s),
+            "handle_before_s": to_pair(clip.handle_before_s),
+            "handle_after_s": to_pair(clip.handle_after_s),
         },
     }
 
@@ -66,7 +78,7 @@ def parse_recipe(text: str) -> Recipe:
     try:
         reader = FieldReader(json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise SnapshotError(f"the recipe kept in the take is not JSON: {error}") from error
+        raise SnapshotError(f"the recipe in the take is not JSON: {error}") from error
     reader.choice("schema", allowed=(SCHEMA,))
     recipe = Recipe(
         clip=_parse_clip(reader.child("clip")),
@@ -78,16 +90,18 @@ def parse_recipe(text: str) -> Recipe:
         model=reader.text("model", max_chars=200),
         seed=reader.integer("seed", minimum=0, maximum=MAX_SEED),
         take=reader.integer("take", minimum=1, maximum=9999),
-        sample_rate_hz=reader.integer("sample_rate_hz", minimum=8_000, maximum=192_000),
+        sample_rate_hz=reader.integer(
+            "sample_rate_hz", minimum=MIN_SAMPLE_RATE_HZ, maximum=MAX_SAMPLE_RATE_HZ
+        ),
         sampling=SamplingSettings(
-            num_steps=reader.integer("num_steps", minimum=1, maximum=1000),
-            guidance=reader.number("guidance", minimum=0, maximum=100),
+            num_steps=reader.integer("num_steps", minimum=MIN_STEPS, maximum=MAX_STEPS),
+            guidance=reader.number("guidance", minimum=MIN_GUIDANCE, maximum=MAX_GUIDANCE),
         ),
     )
     try:
         reader.finish()
     except InvalidRequestError as error:
-        raise SnapshotError(f"the recipe kept in the take is not valid: {error.message}") from error
+        raise SnapshotError(f"the recipe in the take is not valid: {error.message}") from error
     return recipe
 
 
@@ -105,7 +119,3 @@ def _parse_clip(reader: FieldReader) -> SpottedClip:
         handle_before_s=reader.rational("handle_before_s", minimum=Fraction(0), maximum=MAX_START_S),
         handle_after_s=reader.rational("handle_after_s", minimum=Fraction(0), maximum=MAX_START_S),
     )
-
-
-def _pair(value: Fraction) -> list[int]:
-    return [value.numerator, value.denominator]

@@ -1,4 +1,4 @@
-"""What a REAPER project held when the user asked: the snapshot as values, still in REAPER's own units (seconds as doubles)."""
+"""What a REAPER project held when the request was written, as values in REAPER's own units (seconds as doubles)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReaperSource:
 
 @dataclass(frozen=True, kw_only=True)
 class ReaperTake:
-    """The active take. `sources` is a chain, outermost first; `recipe` is what made it when it is a stem of ours."""
+    """The active take. `sources` is a chain, outermost first; `recipe` is how it was made, where it is a stem of ours."""
 
     guid: str
     name: str
@@ -74,7 +74,7 @@ class ReaperItem:
 
     @property
     def label(self) -> str:
-        """How messages and stems call the item: its name, else its file's, else where it is."""
+        """The item's name in messages and stems: its take's, else its file's, else where it is."""
         if self.take is not None:
             file_name = re.split(r"[/\\]", self.take.sources[-1].file)[-1] if self.take.sources else ""
             if self.take.name or file_name:
@@ -83,8 +83,8 @@ class ReaperItem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReaperSpan:
-    """A region, or a marker (then both ends are the same)."""
+class ReaperMarker:
+    """A region, or a marker (then both ends are the same). REAPER lists the two together, and so does the snapshot."""
 
     name: str
     is_region: bool
@@ -102,7 +102,7 @@ class ReaperSnapshot:
     start_offset_s: float
     sample_rate_hz: float | None
     items: tuple[ReaperItem, ...]
-    spans: tuple[ReaperSpan, ...]
+    markers: tuple[ReaperMarker, ...]
 
 
 def parse_snapshot(text: str) -> ReaperSnapshot:
@@ -126,8 +126,8 @@ def parse_snapshot(text: str) -> ReaperSnapshot:
         start_offset_s=_seconds(project, "start_offset_s"),
         sample_rate_hz=rate_hz or None,
         items=tuple(_parse_item(item) for item in reader.children("items", max_items=MAX_ITEMS, min_items=0)),
-        spans=tuple(
-            _parse_span(span) for span in reader.children("regions", max_items=MAX_ITEMS, min_items=0)
+        markers=tuple(
+            _parse_marker(marker) for marker in reader.children("regions", max_items=MAX_ITEMS, min_items=0)
         ),
     )
     try:
@@ -185,9 +185,9 @@ def _parse_source(reader: FieldReader) -> ReaperSource:
     )
 
 
-def _parse_span(reader: FieldReader) -> ReaperSpan:
+def _parse_marker(reader: FieldReader) -> ReaperMarker:
     reader.integer("number", minimum=-(2**31), maximum=2**31)
-    return ReaperSpan(
+    return ReaperMarker(
         name=reader.text("name", max_chars=MAX_NAME_CHARS, default=""),
         is_region=reader.flag("is_region", default=False),
         start_s=_seconds(reader, "start_s"),

@@ -1,4 +1,4 @@
-"""More takes of stems that are on the timeline: the recipe kept in a take, with the next seeds or other words."""
+"""More takes of stems that are on the timeline: the recipe in a take, with the next seeds or another prompt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from selva_render.report import RenderReport
 
 @dataclass(frozen=True, kw_only=True)
 class _StemItem:
-    """A stem item and what is to be made for it; its next take has the number `first_number`."""
+    """A stem item and how its new takes are made; the first of them has the number `first_number`."""
 
     item: ReaperItem
     task: RenderTask
@@ -38,14 +38,14 @@ class _StemItem:
         ]
 
 
-def prepare_takes(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path) -> PreparedRequest:
+def prepare_takes(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) -> PreparedRequest:
     """Raises NothingToRenderError, FormError."""
     clock = build_clock(snapshot)
     notices: list[str] = []
     stem_items: list[_StemItem] = []
     for item in snapshot.items:
         try:
-            stem_items.append(_read_stem_item(item, wishes, stems_folder, clock))
+            stem_items.append(_read_stem_item(item, form, stems_folder, clock))
         except (SnapshotError, CueError) as error:
             notices.append(f"{item.label}: {error.message}")
     if not stem_items:
@@ -63,19 +63,17 @@ def prepare_takes(snapshot: ReaperSnapshot, wishes: HostForm, stems_folder: Path
     )
 
 
-def _read_stem_item(
-    item: ReaperItem, wishes: HostForm, stems_folder: Path, clock: TimelineClock
-) -> _StemItem:
+def _read_stem_item(item: ReaperItem, form: HostForm, stems_folder: Path, clock: TimelineClock) -> _StemItem:
     """Raises SnapshotError, CueError for items that no recipe can be read from."""
     if item.take is None or not item.take.recipe:
         raise SnapshotError("Selva did not make its active take")
     recipe = parse_recipe(item.take.recipe)
-    known = [recipe, *(parse_recipe(text) for text in item.recipes)]
-    sound = with_prompt(recipe.sound, wishes.prompt) if wishes.prompt else recipe.sound
+    recipes = [recipe, *(parse_recipe(text) for text in item.recipes)]
+    sound = with_prompt(recipe.sound, form.prompt) if form.prompt else recipe.sound
     options = RenderOptions(
-        model=choose_model_for_form(wishes.model or recipe.model),
-        num_takes=wishes.num_takes,
-        seed=max(other.seed for other in known) + 1 if wishes.seed is None else wishes.seed,
+        model=choose_model_for_form(form.model or recipe.model),
+        num_takes=form.num_takes,
+        seed=max(other.seed for other in recipes) + 1 if form.seed is None else form.seed,
         sample_rate_hz=recipe.sample_rate_hz,
         sampling=recipe.sampling,
     )
@@ -84,5 +82,5 @@ def _read_stem_item(
     return _StemItem(
         item=item,
         task=RenderTask(sheet=sheet, options=options, output=OutputOptions(stems_folder=stems_folder)),
-        first_number=max(other.take for other in known) + 1,
+        first_number=max(other.take for other in recipes) + 1,
     )
