@@ -1,4 +1,4 @@
-"""The cue sheet: spans of picture, what to hear in them, and the stem tracks they are for."""
+"""The cue sheet: spans of picture, the prompts for them, and the stem tracks they are for."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MAX_GAIN_DB = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class StemTrack:
-    """A stem track, what is heard on it and what is not. Raises CueError for what cannot be a name or prompt.
+    """A stem track and the prompt that is rendered for it. Raises CueError for a name or prompt that is not allowed.
 
-    num_takes: None for as many as the render makes. gain_db: how loud the stem is placed; kept beside the
-    sound, never in it.
+    num_takes: None for as many as the render makes. gain_db: applied by the host when the stem is placed; the file itself
+    is not changed.
     """
 
     name: str
@@ -52,15 +52,15 @@ class StemTrack:
 
 @dataclass(frozen=True, kw_only=True)
 class SpottedClip:
-    """A run of picture that sound is made for.
+    """A span of picture that sound is made for.
 
-    record_start_s, duration_s: where it is seen, seconds after the timeline's start. media_start_s: what it
-    shows at its first instant, on the file's own clock (zero at the file's first frame); t seconds later it
-    shows `media_start_s + speed * t`. source_timecode, source_end_timecode: labels of its range on the media's embedded clock.
-    handle_before_s, handle_after_s: how much longer sound is made on either side, for trimming and fading.
-    fade_in_s, fade_out_s: the overlap with its neighbours that transitions give it. proxy_path: a file that shows, from its
-    first frame and at normal speed, what the clip shows from `sound_start_s` on; looked at in place of the media.
-    images: where the media is an image sequence; media_path then holds the number as %04d.
+    record_start_s, duration_s: its record range, seconds after the timeline's start. media_start_s: media time at its
+    start, on the file's own clock (zero at the file's first frame); t seconds later it shows `media_start_s + speed * t`.
+    source_timecode, source_end_timecode: labels of its range on the media's embedded clock. handle_before_s,
+    handle_after_s: seconds of sound made before and after it, for trimming and fading. fade_in_s, fade_out_s: its overlap
+    with neighbours in transitions. warnings: sentences for the user. proxy_path: a file that shows, from its first frame
+    and at normal speed, what the clip shows from `sound_start_s` on; rendered from in place of the media. images: where the
+    media is an image sequence; media_path then has the number as %04d.
     """
 
     name: str
@@ -82,22 +82,22 @@ class SpottedClip:
 
     @property
     def picture_path(self) -> Path:
-        """The file that is looked at."""
+        """The file that frames are read from: the proxy where there is one."""
         return self.proxy_path or self.media_path
 
     @property
     def picture_images(self) -> ImageSequence | None:
-        """The images that are looked at, where they are a sequence."""
+        """The images that frames are read from, where they are a sequence."""
         return self.images if self.proxy_path is None else None
 
     @property
     def picture_start_s(self) -> Fraction:
-        """What is seen at `sound_start_s`, on the clock of the file that is looked at."""
+        """Time at `sound_start_s` on the clock of `picture_path`."""
         return self.sound_media_start_s if self.proxy_path is None else Fraction(0)
 
     @property
     def picture_speed(self) -> Fraction:
-        """Seconds of the file that is looked at per record second."""
+        """Seconds of `picture_path` per record second."""
         return self.speed if self.proxy_path is None else Fraction(1)
 
     @property
@@ -106,25 +106,26 @@ class SpottedClip:
 
     @property
     def sound_start_s(self) -> Fraction:
-        """Record time of the first sample that is made: handles included."""
+        """Record time of the stem's first sample: handles included."""
         return self.record_start_s - self.handle_before_s
 
     @property
     def sound_media_start_s(self) -> Fraction:
-        """What the picture shows at `sound_start_s`, on the file's own clock."""
+        """Media time at `sound_start_s`, on the file's own clock."""
         return self.media_start_s - self.speed * self.handle_before_s
 
     @property
     def sound_duration_s(self) -> Fraction:
+        """How long the stem lasts: handles included."""
         return self.handle_before_s + self.duration_s + self.handle_after_s
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cue:
-    """One stem to be made: a span of picture, what to hear, and the track it is for.
+    """A span of picture, a prompt, and the stem track it is for: one stem to be made (in one or more takes).
 
-    `id` is made of what identifies the cue over repeated renders (track, media, source range), not of where
-    it lies. `source` says who asked for it (see `cue_rules.SOURCES`).
+    id: a digest of track, media and source range, but not of the record range, so that a later render of the same cue finds
+    the earlier stem after the cut has moved. source: where the cue comes from, one of `selva_otio.cues.rules.SOURCES`.
     """
 
     id: str
@@ -139,8 +140,11 @@ class Cue:
 
 @dataclass(frozen=True, kw_only=True)
 class CueSheet:
-    """All cues of a timeline in record order, and what was left out. `tracks`: names of stem tracks, in
-    order."""
+    """All cues of a timeline in record order, and the items that were skipped.
+
+    clock: the timeline's record clock. tracks: names of the stem tracks in the order they are to lie. warnings: sentences
+    for the user.
+    """
 
     clock: TimelineClock
     tracks: tuple[str, ...]
@@ -150,11 +154,11 @@ class CueSheet:
 
     @property
     def clips(self) -> tuple[SpottedClip, ...]:
-        """The clips that cues are for, each once, in record order."""
+        """The clips that have cues, each once, in record order."""
         return tuple(dict.fromkeys(cue.clip for cue in self.cues))
 
     def iter_jobs(self) -> Iterator[tuple[SpottedClip, list[Cue]]]:
-        """Each clip with all its cues: what is rendered together, so that the picture is seen once."""
+        """Each clip with all its cues. They are one job, so that the picture is decoded and encoded once for all prompts."""
         by_clip: dict[SpottedClip, list[Cue]] = {}
         for cue in self.cues:
             by_clip.setdefault(cue.clip, []).append(cue)
@@ -163,18 +167,20 @@ class CueSheet:
 
 @dataclass(kw_only=True)
 class CueBuilder:
-    """Gives cues their ids; the same range of the same file on the same track, met again, gets a number."""
+    """Builds the cues of one timeline and gives them ids: the same range of the same file on the same track, used a second
+    time, gets the id with "-2".
+    """
 
-    _met: dict[str, int] = field(default_factory=dict)
+    _num_uses: dict[str, int] = field(default_factory=dict)
 
     def build_cue(self, clip: SpottedClip, stem_track: StemTrack, source: str) -> Cue:
-        # Image sequences are often named alike, and told apart by their folder.
+        # Image sequences of many shots have one name (beauty.%04d.exr); only their folders differ.
         media = clip.media_path.name if clip.images is None else "/".join(clip.media_path.parts[-2:])
-        facts = (stem_track.name, media, clip.media_start_s, clip.duration_s, clip.speed)
-        digest = hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:12]
-        self._met[digest] = self._met.get(digest, 0) + 1
+        identity = (stem_track.name, media, clip.media_start_s, clip.duration_s, clip.speed)
+        digest = hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:12]
+        self._num_uses[digest] = self._num_uses.get(digest, 0) + 1
         return Cue(
-            id=digest if self._met[digest] == 1 else f"{digest}-{self._met[digest]}",
+            id=digest if self._num_uses[digest] == 1 else f"{digest}-{self._num_uses[digest]}",
             clip=clip,
             track=stem_track.name,
             prompt=stem_track.prompt,
@@ -196,7 +202,7 @@ def parse_stem_track(text: str, *, negative_prompt: str = "") -> StemTrack:
 
 
 def check_stem_tracks(tracks: Iterable[StemTrack]) -> tuple[StemTrack, ...]:
-    """The tracks as given. Raises CueError when two share a name (case does not tell them apart)."""
+    """The tracks as given. Raises CueError when two have the same name (case does not count)."""
     checked = tuple(tracks)
     names: set[str] = set()
     for track in checked:

@@ -3,9 +3,9 @@
     metadata["selva"]["tracks"] = {"Dog": "small dog barking", "Rain": {"prompt": "rain", "takes": 2}}
     metadata["selva"]["tracks"] = [{"track": "Rain", "prompt": "rain"}, {"track": "Dog", "prompt": "small dog barking"}]
 
-OpenTimelineIO sorts the names of a map; a list keeps the order in which stem tracks are to lie.
-A clip's word counts before its track's, a track's before the timeline's. A timeline may also carry the rows of a cue sheet,
-named as in a file; they count like one, after the file that is given with the command:
+OpenTimelineIO sorts the keys of a map when it writes; a list keeps the order of the stem tracks. Metadata of a clip has
+precedence over that of its track, and that of a track over the timeline's. A timeline may also carry the rows of a cue sheet,
+with the names of a cue sheet file; they rank after the file that is given with the command:
 
     metadata["selva"]["cues"] = [{"track": "Dog", "prompt": "barking", "clip": "shot_010*", "from": "01:00:05:00"}]
 """
@@ -20,7 +20,7 @@ import opentimelineio as otio
 
 from selva_otio.cues.cue_sheet import StemTrack
 from selva_otio.cues.rules import METADATA, CueRule
-from selva_otio.cues.sheet_files import CueSheetRow, build_row
+from selva_otio.cues.sheet_files import CueSheetRow, build_row, build_stem_track
 from selva_otio.errors import CueError
 from selva_otio.metadata import SELVA_NAMESPACE
 
@@ -32,9 +32,8 @@ _FIELDS = ("prompt", "negative", "takes", "gain_db")
 def iter_metadata_rules(
     owner: otio.core.SerializableObjectWithMetadata, *, rank: int, origin: str
 ) -> Iterator[CueRule]:
-    """The rules an object's metadata holds. Raises CueError when they are written wrongly."""
-    ours = owner.metadata.get(SELVA_NAMESPACE)
-    tracks = ours.get("tracks") if isinstance(ours, Mapping) else None
+    """The rules in the metadata of a timeline, track or clip. Raises CueError for entries of another form."""
+    tracks = _read_entry(owner, "tracks")
     if tracks is None:
         return
     for name, value in _named_tracks(tracks, origin):
@@ -43,9 +42,8 @@ def iter_metadata_rules(
 
 
 def iter_carried_rows(timeline: otio.schema.Timeline) -> Iterator[CueSheetRow]:
-    """The rows of the cue sheet that a timeline carries. Raises CueError when they are written wrongly."""
-    ours = timeline.metadata.get(SELVA_NAMESPACE)
-    rows = ours.get("cues") if isinstance(ours, Mapping) else None
+    """The rows of the cue sheet that a timeline carries. Raises CueError for entries of another form."""
+    rows = _read_entry(timeline, "cues")
     if rows is None:
         return
     if not isinstance(rows, Sequence) or isinstance(rows, str):
@@ -55,6 +53,11 @@ def iter_carried_rows(timeline: otio.schema.Timeline) -> Iterator[CueSheetRow]:
         if not isinstance(values, Mapping):
             raise CueError(f"{origin}: it maps names such as track and prompt to values; got {values!r}")
         yield replace(build_row(values, origin), rank=CARRIED_RANK)
+
+
+def _read_entry(owner: otio.core.SerializableObjectWithMetadata, key: str) -> Any:
+    noted = owner.metadata.get(SELVA_NAMESPACE)
+    return noted.get(key) if isinstance(noted, Mapping) else None
 
 
 def _named_tracks(tracks: Any, origin: str) -> list[tuple[str, Any]]:
@@ -76,15 +79,4 @@ def _build_track(name: str, value: Any, origin: str) -> StemTrack:
         value = {"prompt": value}
     if not isinstance(value, Mapping) or set(value) - set(_FIELDS):
         raise CueError(f"{origin}: metadata of track {name!r} is a prompt, or a map of {', '.join(_FIELDS)}")
-    try:
-        return StemTrack(
-            name=name,
-            prompt=str(value.get("prompt", "")),
-            negative_prompt=str(value.get("negative", "")),
-            num_takes=int(value["takes"]) if "takes" in value else None,
-            gain_db=float(value.get("gain_db", 0.0)),
-        )
-    except CueError as error:
-        raise CueError(f"{origin}: {error.message}") from error
-    except (TypeError, ValueError) as error:
-        raise CueError(f"{origin}: takes is a whole number and gain_db a number; {error}") from error
+    return build_stem_track(name, value, origin)

@@ -1,8 +1,8 @@
-"""Who says what is heard where, and whose word counts.
+"""Where cues come from, and which source has precedence.
 
-Cues come from four sources: rows of a cue sheet file, markers, metadata under `selva`, and prompts per track
-that hold for every clip. The rule of precedence: on one stem track and one clip, the first source in
-`SOURCES` that says anything is the only one that is heard; what it says is taken whole.
+There are four sources: rows of a cue sheet file, markers, metadata under `selva`, and prompts per track that hold for every
+clip. Precedence: on one stem track and one clip, the first source in `SOURCES` that has a rule is used, with all its rules,
+and the others are not.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _WILDCARDS = frozenset("*?[")
 
 @dataclass(frozen=True, kw_only=True)
 class CueRule:
-    """What is to be heard on a track, and for which picture.
+    """A stem track with its prompt, and the picture it is for.
 
-    clip_pattern: a clip's name or its file's name, with * and ?; None for every clip. record_start_s,
-    record_end_s: only this stretch of the record clock; None for the whole clip. rank: among rules of one
-    source, those of the lowest rank win (metadata of a clip before that of its track). origin: where it was
-    read. only_on: the one shot that is meant, though others may be seen at the same time, as in a dissolve.
+    origin: where it was read, for messages. clip_pattern: the name of a clip or of its file, with * and ?; None for every
+    clip. record_start_s, record_end_s: only this record range; None for the whole clip. rank: among rules of one source,
+    those of the lowest rank win (metadata of a clip before that of its track). only_on: the one shot that is meant, where
+    others are visible at the same time, as in a dissolve.
     """
 
     source: str
@@ -43,17 +43,18 @@ class CueRule:
 
     @property
     def precedence(self) -> tuple[int, int]:
+        """Lower wins."""
         return SOURCES.index(self.source), self.rank
 
     def matches_name(self, *names: str) -> bool:
-        """Whether one of a clip's names is meant."""
+        """Whether the pattern matches one of a clip's names; case does not count."""
         if self.clip_pattern is None:
             return True
         pattern = self.clip_pattern.casefold()
         return any(fnmatchcase(name.casefold(), pattern) for name in names)
 
-    def span_on(self, shot: Shot) -> tuple[Fraction, Fraction] | None:
-        """The part of a shot's record range that is meant; None when it is not."""
+    def record_range_on(self, shot: Shot) -> tuple[Fraction, Fraction] | None:
+        """The part of a shot's record range that the rule is for; None where it has none."""
         if self.only_on is not None and self.only_on is not shot:
             return None
         start_s, end_s = shot.record_start_s, shot.record_end_s
@@ -65,7 +66,7 @@ class CueRule:
 
 
 class CueRuleIndex:
-    """Finds the rules that may count on a shot, without asking each of thousands about each of thousands of shots."""
+    """Finds the rules that may apply to a shot without comparing thousands of rules with each of thousands of shots."""
 
     def __init__(self, rules: Sequence[CueRule], shots: ShotIndex) -> None:
         self._rules = rules
@@ -84,7 +85,7 @@ class CueRuleIndex:
                 self._everywhere.append(number)
 
     def find(self, shot: Shot, media_path: Path) -> list[CueRule]:
-        """The rules that may count on a shot, in the order they were given."""
+        """The rules that may apply to a shot, in the order they were given."""
         numbers = {*self._everywhere, *self._by_shot.get(id(shot), ())}
         for name in (shot.clip.name, media_path.name):
             numbers.update(self._by_name.get(name.casefold(), ()))
@@ -93,7 +94,7 @@ class CueRuleIndex:
 
 @dataclass(frozen=True, kw_only=True)
 class CueMatch:
-    """A rule that counts on a shot, and the part of the shot it means."""
+    """A rule that applies to a shot, and the part of the shot's record range it is for."""
 
     rule: CueRule
     start_s: Fraction
@@ -101,13 +102,13 @@ class CueMatch:
 
 
 def choose_rules(shot: Shot, media_path: Path, rules: Iterable[CueRule]) -> Iterator[CueMatch]:
-    """The rules that count on a shot: track by track, those of the first source that speaks."""
+    """The rules that apply to a shot: for each stem track, those of the source with precedence."""
     by_track: dict[str, list[CueMatch]] = {}
     for rule in rules:
-        span = rule.span_on(shot)
-        if span is not None and rule.matches_name(shot.clip.name, media_path.name):
-            spoken = CueMatch(rule=rule, start_s=span[0], end_s=span[1])
-            by_track.setdefault(rule.stem_track.name.casefold(), []).append(spoken)
-    for spoken_for in by_track.values():
-        best = min(spoken.rule.precedence for spoken in spoken_for)
-        yield from (spoken for spoken in spoken_for if spoken.rule.precedence == best)
+        record_range = rule.record_range_on(shot)
+        if record_range is not None and rule.matches_name(shot.clip.name, media_path.name):
+            match = CueMatch(rule=rule, start_s=record_range[0], end_s=record_range[1])
+            by_track.setdefault(rule.stem_track.name.casefold(), []).append(match)
+    for matches in by_track.values():
+        best = min(match.rule.precedence for match in matches)
+        yield from (match for match in matches if match.rule.precedence == best)

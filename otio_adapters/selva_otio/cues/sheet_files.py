@@ -1,16 +1,16 @@
-"""Cue sheet files: what to hear, clip by clip or by timecode, as TOML or CSV.
+"""Cue sheet files: prompts for clips or record ranges, as TOML or CSV.
 
     [[cue]]
     track = "Dog"
     prompt = "small dog barking"
-    negative = "birds"          # and all of the following, if wanted
+    negative = "birds"          # this and all that follow may be left out
     clip = "shot_010*"
     from = "01:00:05:00"
     to = "01:00:07:12"
     takes = 2
     gain_db = -3.0
 
-A CSV file has the same names in its first line; commas, semicolons or tabs part its columns.
+A CSV file has the same names in its first line; its columns are separated by commas, semicolons or tabs.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ else:
 
 FIELDS = ("track", "prompt", "negative", "clip", "from", "to", "takes", "gain_db")
 SHOWN_FIELDS = ("cue", "source", "source_in", "source_out", "seconds", "estimate", "warnings")
-"""Columns that `selva spot --csv` adds for reading; a cue sheet may keep them."""
+"""Columns that `selva spot --csv` adds for the reader; they are ignored when the file is read back."""
 MAX_FILE_BYTES = 16 * 1024 * 1024
 MAX_ROWS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class CueSheetRow:
-    """One row as it was written, checked but for its times, which need a timeline's clock to be read.
+    """One row of a cue sheet file. Its times stay text, because timecode needs a timeline's clock to be read.
 
-    rank: see CueRule.
+    origin: file and line, for messages. clip_pattern and rank: see CueRule.
     """
 
     stem_track: StemTrack
@@ -55,7 +55,7 @@ class CueSheetRow:
     rank: int = 0
 
     def to_rule(self, clock: TimelineClock) -> CueRule:
-        """Raises CueError for times that make no sense on this timeline."""
+        """The row on a timeline's clock. Raises CueError for times that do not exist there."""
         try:
             start_s = None if self.record_from is None else clock.parse_moment_s(self.record_from)
             end_s = None if self.record_to is None else clock.parse_moment_s(self.record_to)
@@ -75,12 +75,12 @@ class CueSheetRow:
 
 
 def load_cue_sheet(path: Path) -> list[CueSheetRow]:
-    """Read a .toml or .csv cue sheet. Raises CueError, which names the row."""
+    """Read a .toml, .csv or .tsv cue sheet. Raises CueError, which names the row."""
     return [build_row(values, origin) for origin, values in read_cue_sheet(path)]
 
 
 def read_cue_sheet(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
-    """The rows of a cue sheet as they are written, each with where it was read. Raises CueError."""
+    """The rows of a cue sheet as they are written, each with its origin (file and line). Raises CueError."""
     suffix = path.suffix.lower()
     if suffix not in (".toml", ".csv", ".tsv"):
         raise CueError(f"a cue sheet is a .toml or .csv file; got {path.name!r}")
@@ -91,7 +91,7 @@ def read_cue_sheet(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     except OSError as error:
         raise CueError(f"the cue sheet {path} cannot be read: {error}") from error
     except UnicodeDecodeError as error:
-        raise CueError(f"{path.name} is not UTF-8; save it so (in Excel: CSV UTF-8)") from error
+        raise CueError(f"{path.name} is not UTF-8; save it as UTF-8 (in Excel: CSV UTF-8)") from error
     rows = _parse_toml(text, path.name) if suffix == ".toml" else _parse_csv(text, path.name)
     if not rows:
         raise CueError(f"{path.name} holds no cue; each needs at least a track and a prompt")
@@ -101,7 +101,7 @@ def read_cue_sheet(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _decode(content: bytes) -> str:
-    """UTF-8, or UTF-16 where its mark says so, as Excel writes Unicode text."""
+    """UTF-8, or UTF-16 where a byte order mark says so: Excel writes "Unicode Text" that way."""
     is_utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
@@ -125,7 +125,7 @@ def _parse_csv(text: str, name: str) -> list[tuple[str, Mapping[str, Any]]]:
     try:
         reader.fieldnames = [heading.strip().lower() for heading in reader.fieldnames or ()]
         rows = [
-            (f"{name}, line {reader.line_num}", _filled(row, f"{name}, line {reader.line_num}"))
+            (f"{name}, line {reader.line_num}", _drop_empty_cells(row, f"{name}, line {reader.line_num}"))
             for row in reader
         ]
     except csv.Error as error:
@@ -133,21 +133,32 @@ def _parse_csv(text: str, name: str) -> list[tuple[str, Mapping[str, Any]]]:
     return [(origin, row) for origin, row in rows if row]
 
 
-def _filled(row: Mapping[str | None, Any], origin: str) -> dict[str, Any]:
-    """The cells that hold something."""
+def _drop_empty_cells(row: Mapping[str | None, Any], origin: str) -> dict[str, Any]:
+    """The cells of a CSV row that are not empty."""
     if None in row:
         raise CueError(f"{origin}: it has more columns than the first line names")
     return {str(key): value for key, value in row.items() if value and value.strip()}
 
 
 def build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
-    """A row from its cells or keys; `origin` is for messages. Raises CueError."""
+    """A row from its cells (CSV) or keys (TOML, metadata); origin: where it was read, for messages. Raises CueError."""
     unknown = sorted(set(values) - set(FIELDS) - set(SHOWN_FIELDS))
     if unknown:
         raise CueError(f"{origin}: {', '.join(unknown)} is not known; a cue has {', '.join(FIELDS)}")
+    return CueSheetRow(
+        stem_track=build_stem_track(_text(values, "track") or "", values, origin),
+        origin=origin,
+        clip_pattern=_text(values, "clip"),
+        record_from=_number_text(values, "from"),
+        record_to=_number_text(values, "to"),
+    )
+
+
+def build_stem_track(name: str, values: Mapping[str, Any], origin: str) -> StemTrack:
+    """A stem track from its prompt, negative, takes and gain_db as they are written. Raises CueError."""
     try:
-        stem_track = StemTrack(
-            name=_text(values, "track") or "",
+        return StemTrack(
+            name=name,
             prompt=_text(values, "prompt") or "",
             negative_prompt=_text(values, "negative") or "",
             num_takes=int(values["takes"]) if "takes" in values else None,
@@ -157,22 +168,15 @@ def build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
         raise CueError(f"{origin}: {error.message}") from error
     except (TypeError, ValueError) as error:
         raise CueError(f"{origin}: takes is a whole number and gain_db a number; {error}") from error
-    return CueSheetRow(
-        stem_track=stem_track,
-        origin=origin,
-        clip_pattern=_text(values, "clip"),
-        record_from=_number_text(values, "from"),
-        record_to=_number_text(values, "to"),
-    )
 
 
 def _text(values: Mapping[str, Any], name: str) -> str | None:
-    """A cell as text; TOML may also give a number of seconds."""
+    """A cell as text; TOML may also have a number of seconds."""
     value = values.get(name)
     return None if value is None else str(value).strip() or None
 
 
 def _number_text(values: Mapping[str, Any], name: str) -> str | None:
-    """A number or a time as text; spreadsheets of many countries write a comma for the point."""
+    """A number or a time as text; spreadsheets of many countries write a decimal comma."""
     text = _text(values, name)
     return None if text is None else text.replace(",", ".")

@@ -1,4 +1,6 @@
-"""From a shot on the media's clock to a clip on its file's own clock, with handles as far as the media goes."""
+"""From a shot on the clock of its media reference to a spotted clip on its file's own clock, with handles as far as the
+media goes.
+"""
 
 from __future__ import annotations
 
@@ -15,43 +17,43 @@ from selva_otio.errors import ClockError, UnsupportedUrlError
 from selva_otio.picture.image_sequences import find_image_sequence
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.picture.shots import Shot, SkippedItem
-from selva_otio.time.clock import TimelineClock, exact_rate, exact_seconds, format_timecode, sample_index
+from selva_otio.time.clock import TimelineClock, exact_rate, exact_seconds, format_timecode, frame_index
 
 OFF_FRAME_WARNING = "it does not start on a frame of the timeline"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShotSpotter:
-    """Knows what all shots of a timeline share."""
+    """Turns shots of one timeline into spotted clips. handles_s: sound wanted before and after each."""
 
     clock: TimelineClock
     base_folder: Path
     handles_s: Fraction = Fraction(0)
 
     def spot(self, shot: Shot) -> SpottedClip | SkippedItem:
-        """The clip that sound is made for, or why there is none.
+        """The clip that sound is made for, or the item that is skipped and why.
 
-        Transitions that want more picture than the media has are cut short.
+        Where a transition needs more picture than the media has, the clip ends with the media.
         """
         try:
             media_path, images = self._find_media(shot.clip)
         except (ClockError, UnsupportedUrlError) as error:
-            return _refuse(shot, error.message)
+            return _skip(shot, error.message)
         extent = _MediaExtent.of(shot)
         fitted, warnings = _fit_to_media(shot, extent)
         start_s, end_s = extent.file_range(fitted)
         low_s, high_s = min(start_s, end_s), max(start_s, end_s)
         if low_s < 0:
-            return _refuse(shot, f"its source range begins {float(-low_s):.3f} s before its media does")
+            return _skip(shot, f"its source range begins {float(-low_s):.3f} s before its media does")
         if extent.duration_s is not None and high_s > extent.duration_s:
             past_s = float(high_s - extent.duration_s)
             warnings.append(f"its source range ends {past_s:.3f} s after its available range")
         if (fitted.record_start_s * self.clock.frame_rate_hz).denominator != 1:
             warnings.append(OFF_FRAME_WARNING)
         before_s, after_s = self._handles(fitted, extent)
-        rate = extent.rate
-        if fitted.speed < 0:  # the first frame seen is the one that ends where reverse play begins
-            start_s = max(start_s - 1 / rate, Fraction(0))
+        rate_hz = extent.frame_rate_hz
+        if fitted.speed < 0:  # reverse play begins at the end of the frame that is shown first
+            start_s = max(start_s - 1 / rate_hz, Fraction(0))
         return SpottedClip(
             name=shot.clip.name or media_path.stem,
             video_track=shot.track_name,
@@ -60,8 +62,8 @@ class ShotSpotter:
             speed=fitted.speed,
             record_start_s=fitted.record_start_s,
             duration_s=fitted.record_end_s - fitted.record_start_s,
-            source_timecode=self._source_label(fitted.media_start_s, rate),
-            source_end_timecode=self._source_label(fitted.media_end_s, rate),
+            source_timecode=self._source_label(fitted.media_start_s, rate_hz),
+            source_end_timecode=self._source_label(fitted.media_end_s, rate_hz),
             handle_before_s=before_s,
             handle_after_s=after_s,
             fade_in_s=fitted.fade_in_s,
@@ -77,7 +79,9 @@ class ShotSpotter:
         return resolve_media_path(clip.media_reference.target_url, self.base_folder), None
 
     def _handles(self, shot: Shot, extent: _MediaExtent) -> tuple[Fraction, Fraction]:
-        """Whole frames of sound before and after, no longer than wished for, media and clock allow."""
+        """Handles before and after in whole frames, limited by the options, by the media, and by midnight on the record clock:
+        a stem cannot start before 00:00:00:00.
+        """
         if not self.handles_s:
             return Fraction(0), Fraction(0)
         start_s, end_s = extent.file_range(shot)
@@ -87,13 +91,15 @@ class ShotSpotter:
         if shot.speed:
             ahead_s = None if extent.duration_s is None else extent.duration_s - max(start_s, end_s)
             behind_s = min(start_s, end_s)
-            room_before_s, room_after_s = (behind_s, ahead_s) if shot.speed > 0 else (ahead_s, behind_s)
-            before_s = _limit(before_s, room_before_s, shot.speed)
-            after_s = _limit(after_s, room_after_s, shot.speed)
+            available_before_s, available_after_s = (
+                (behind_s, ahead_s) if shot.speed > 0 else (ahead_s, behind_s)
+            )
+            before_s = _limit_handle(before_s, available_before_s, shot.speed)
+            after_s = _limit_handle(after_s, available_after_s, shot.speed)
         return self._whole_frames(before_s), self._whole_frames(after_s)
 
-    def _source_label(self, media_s: Fraction, rate: Fraction) -> str:
-        return format_timecode(sample_index(media_s * rate, 1), rate, drop_frame=self.clock.drop_frame)
+    def _source_label(self, media_s: Fraction, rate_hz: Fraction) -> str:
+        return format_timecode(frame_index(media_s, rate_hz), rate_hz, drop_frame=self.clock.drop_frame)
 
     def _whole_frames(self, seconds: Fraction) -> Fraction:
         return math.floor(seconds * self.clock.frame_rate_hz) / self.clock.frame_rate_hz
@@ -101,39 +107,38 @@ class ShotSpotter:
 
 @dataclass(frozen=True, kw_only=True)
 class _MediaExtent:
-    """What the timeline knows of a shot's media: where it begins on its clock, how long it is, its rate."""
+    """What the timeline says of a shot's media: where it begins on its clock, how long it is, its frame rate."""
 
     origin_s: Fraction
     duration_s: Fraction | None
-    rate: Fraction
+    frame_rate_hz: Fraction
 
     @classmethod
     def of(cls, shot: Shot) -> _MediaExtent:
         available = shot.clip.media_reference.available_range
         if available is None:
-            rate = exact_rate(shot.clip.source_range.duration.rate)
-            return cls(origin_s=Fraction(0), duration_s=None, rate=rate)
+            rate_hz = exact_rate(shot.clip.source_range.duration.rate)
+            return cls(origin_s=Fraction(0), duration_s=None, frame_rate_hz=rate_hz)
         return cls(
             origin_s=exact_seconds(available.start_time),
             duration_s=exact_seconds(available.duration),
-            rate=exact_rate(available.duration.rate),
+            frame_rate_hz=exact_rate(available.duration.rate),
         )
 
     def file_range(self, shot: Shot) -> tuple[Fraction, Fraction]:
-        """What the shot shows first and last, on the file's own clock; the last lies before the first in
-        reverse."""
+        """Media time at the start and end of a shot, on the file's own clock; the end is before the start in reverse."""
         return shot.media_start_s - self.origin_s, shot.media_end_s - self.origin_s
 
 
-def _limit(wished_s: Fraction, room_s: Fraction | None, speed: Fraction) -> Fraction:
-    """Record seconds, limited by the media seconds there are; where the media's length is not known, none."""
-    if room_s is None:
+def _limit_handle(handle_s: Fraction, available_s: Fraction | None, speed: Fraction) -> Fraction:
+    """A handle in record seconds, limited by the media seconds that are available; none where the media's length is not known."""
+    if available_s is None:
         return Fraction(0)
-    return min(wished_s, max(room_s, Fraction(0)) / abs(speed))
+    return min(handle_s, max(available_s, Fraction(0)) / abs(speed))
 
 
 def _fit_to_media(shot: Shot, extent: _MediaExtent) -> tuple[Shot, list[str]]:
-    """Cut what transitions add back to where there is media."""
+    """Shorten a shot, inside what transitions add to it, to the media that there is; with warnings."""
     if shot.speed == 0:
         return shot, []
     start_s, end_s = extent.file_range(shot)
@@ -148,7 +153,7 @@ def _fit_to_media(shot: Shot, extent: _MediaExtent) -> tuple[Shot, list[str]]:
     return fitted, ["its transition reaches past its media; the sound ends where the media does"]
 
 
-def _refuse(shot: Shot, reason: str) -> SkippedItem:
+def _skip(shot: Shot, reason: str) -> SkippedItem:
     return SkippedItem(
         name=shot.clip.name,
         track_name=shot.track_name,

@@ -1,4 +1,4 @@
-"""Spotting: a timeline, and what is to be heard, become a cue sheet."""
+"""Spotting: from a timeline and its prompts to a cue sheet."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from selva_otio.errors import CueError, NothingToSpotError
 from selva_otio.picture.shots import Picture, Shot, ShotIndex, SkippedItem
 from selva_otio.picture.visible_shots import iter_picture_tracks, resolve_picture
 from selva_otio.time.clock import TimelineClock, build_timeline_clock
+from selva_otio.time.item_times import read_item_rates_hz
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpotOptions:
-    """How a timeline is looked at.
+    """How a timeline is spotted. Raises CueError for handles outside 0..60 s.
 
-    video_track: the name of the one track to look at; None for all video tracks seen from above, as a viewer
-    sees them. handles_s: sound made before and after each clip, as far as its media goes. use_markers,
-    use_metadata: whether cues are read from the timeline itself. marker_colour: the colour of markers that
-    are meant for us.
+    video_track: the name of the one track to spot; None for all video tracks, as a viewer sees them from above. handles_s:
+    sound made before and after each clip, as far as its media goes. use_markers, use_metadata: whether cues are read from
+    the timeline itself. marker_colour: an OpenTimelineIO colour; where a timeline has markers of it (or with a name that
+    begins with "Selva"), only they are cues.
     """
 
     video_track: str | None = None
@@ -57,18 +58,19 @@ def spot_timeline(
     options: SpotOptions | None = None,
     clock: TimelineClock | None = None,
 ) -> CueSheet:
-    """The cue sheet of a timeline.
+    """The cue sheet of a timeline, which itself is not changed.
 
-    tracks: prompts for every clip. rows: a cue sheet file. Markers and metadata of the timeline speak too;
-    whose word counts where is told in `cue_rules`. base_folder: where relative media URLs start, the folder
-    of the timeline's file. clock: only when the timeline's own is known better than the timeline tells.
-    Raises NothingToSpotError when no picture is left, CueError for cues that are not allowed or missing,
-    TimelineReadError for a broken timeline.
+    tracks: prompts for every clip. base_folder: where relative media URLs start, the folder of the timeline's file. rows: of
+    a cue sheet file. clock: only where the caller knows the record clock better than the timeline says it. Markers and
+    metadata of the timeline are read too; `selva_otio.cues.rules` says which source has precedence.
+
+    Raises NothingToSpotError where no picture is left, CueError for cues that are not allowed or missing,
+    TimelineReadError for a timeline that makes no sense.
     """
     options = options or SpotOptions()
     stem_tracks = check_stem_tracks(tracks)
     picture_tracks = _choose_picture_tracks(timeline, options.video_track)
-    clock = clock or build_timeline_clock(timeline, _item_rates_hz(picture_tracks))
+    clock = clock or build_timeline_clock(timeline, read_item_rates_hz(picture_tracks))
     picture = resolve_picture(picture_tracks)
     spotter = _Spotter(
         timeline,
@@ -81,7 +83,7 @@ def spot_timeline(
 
 
 class _Spotter:
-    """One timeline being spotted."""
+    """Spots one timeline."""
 
     def __init__(
         self,
@@ -114,29 +116,31 @@ class _Spotter:
             *self._timeline_rules(),
         ]
         skipped = list(self._picture.skipped)
-        numbering = CueBuilder()
+        builder = CueBuilder()
         cues: list[Cue] = []
-        num_pictures = 0
-        asked = bool(rules)
-        book = CueRuleIndex(rules, self._shots)
+        num_clips = 0
+        has_rules = bool(rules)
+        index = CueRuleIndex(rules, self._shots)
         self._name_tracks(rules)
         for shot in self._shots:
             own_rules = list(self._shot_rules(shot))
             self._name_tracks(own_rules)
-            asked = asked or bool(own_rules)
-            spotted = self._shot_spotter.spot(shot)
-            if isinstance(spotted, SkippedItem):
-                skipped.append(spotted)
+            has_rules = has_rules or bool(own_rules)
+            clip = self._shot_spotter.spot(shot)
+            if isinstance(clip, SkippedItem):
+                skipped.append(clip)
                 continue
-            num_pictures += 1
-            shot_rules = [*book.find(shot, spotted.media_path), *own_rules]
-            cues.extend(self._spot_cues(shot, spotted, shot_rules, numbering))
-        self._check_found(asked=asked, num_pictures=num_pictures, cues=cues, skipped=skipped)
+            num_clips += 1
+            shot_rules = [*index.find(shot, clip.media_path), *own_rules]
+            cues.extend(self._spot_cues(shot, clip, shot_rules, builder))
+        self._check_found(has_rules=has_rules, num_clips=num_clips, cues=cues, skipped=skipped)
         return CueSheet(
             clock=self._clock,
             tracks=tuple(self._track_names.values()),
             cues=tuple(cues),
-            skipped=tuple(sorted((_judge(item, rules) for item in skipped), key=_record_start_s)),
+            skipped=tuple(
+                sorted((_excuse(item, rules) for item in skipped), key=lambda item: item.record_start_s)
+            ),
             warnings=tuple(self._warnings(rules)),
         )
 
@@ -159,34 +163,34 @@ class _Spotter:
             yield from self._markers.iter_clip_rules(shot)
 
     def _name_tracks(self, rules: Iterable[CueRule]) -> None:
-        """Tracks in the order they are met, spelt as at first; case does not tell them apart."""
+        """Note stem tracks in the order they appear, each with its first spelling; case does not count."""
         for rule in rules:
             self._track_names.setdefault(rule.stem_track.name.casefold(), rule.stem_track.name)
 
     def _spot_cues(
-        self, shot: Shot, whole: SpottedClip, rules: Sequence[CueRule], numbering: CueBuilder
+        self, shot: Shot, whole: SpottedClip, rules: Sequence[CueRule], builder: CueBuilder
     ) -> Iterator[Cue]:
-        for spoken in choose_rules(shot, whole.media_path, rules):
-            rule = spoken.rule
+        for match in choose_rules(shot, whole.media_path, rules):
+            rule = match.rule
             self._used_rules.add(id(rule))
             stem_track = replace(rule.stem_track, name=self._track_names[rule.stem_track.name.casefold()])
-            is_whole = (spoken.start_s, spoken.end_s) == (shot.record_start_s, shot.record_end_s)
-            clip = whole if is_whole else self._shot_spotter.spot(shot.trim(spoken.start_s, spoken.end_s))
+            is_whole = (match.start_s, match.end_s) == (shot.record_start_s, shot.record_end_s)
+            clip = whole if is_whole else self._shot_spotter.spot(shot.trim(match.start_s, match.end_s))
             if isinstance(clip, SpottedClip):
-                yield numbering.build_cue(clip, stem_track, rule.source)
+                yield builder.build_cue(clip, stem_track, rule.source)
 
     def _check_found(
-        self, *, asked: bool, num_pictures: int, cues: Sequence[Cue], skipped: Sequence[SkippedItem]
+        self, *, has_rules: bool, num_clips: int, cues: Sequence[Cue], skipped: Sequence[SkippedItem]
     ) -> None:
-        if not asked:
+        if not has_rules:
             raise CueError(
                 "nothing says what to hear: name a track (--track 'Dog=small dog barking'), give a cue sheet, "
                 "or set markers that read 'Dog: small dog barking'"
             )
-        if not num_pictures:
+        if not num_clips:
             raise NothingToSpotError(_explain_nothing(self._timeline, skipped))
         if not cues:
-            raise CueError("no cue lies on a clip with picture; look at clip names and times of the cues")
+            raise CueError("no cue lies on a clip with picture; check the clip names and times of the cues")
 
     def _warnings(self, rules: Sequence[CueRule]) -> Iterator[str]:
         yield from (
@@ -214,19 +218,8 @@ def _choose_picture_tracks(
     return chosen
 
 
-def _item_rates_hz(tracks: Iterable[otio.schema.Track]) -> list[float]:
-    rates_hz: list[float] = []
-    for track in tracks:
-        for item in track:
-            if isinstance(item, otio.core.Item) and item.source_range is not None:
-                rates_hz.append(float(item.source_range.duration.rate))
-            elif isinstance(item, otio.schema.Clip) and item.media_reference.available_range is not None:
-                rates_hz.append(float(item.media_reference.available_range.duration.rate))
-    return rates_hz
-
-
-def _judge(item: SkippedItem, rules: Sequence[CueRule]) -> SkippedItem:
-    """A fault of a clip that nobody asks sound for is only a note."""
+def _excuse(item: SkippedItem, rules: Sequence[CueRule]) -> SkippedItem:
+    """A fault of a clip that no rule is for becomes a note."""
     if not item.is_fault or any(_concerns(rule, item) for rule in rules):
         return item
     return item.as_note()
@@ -236,10 +229,6 @@ def _concerns(rule: CueRule, item: SkippedItem) -> bool:
     starts_late = rule.record_start_s is not None and item.record_start_s < rule.record_start_s
     ends_early = rule.record_end_s is not None and item.record_start_s >= rule.record_end_s
     return rule.matches_name(item.name) and not starts_late and not ends_early
-
-
-def _record_start_s(item: SkippedItem) -> Fraction:
-    return item.record_start_s
 
 
 def _explain_nothing(timeline: otio.schema.Timeline, skipped: Sequence[SkippedItem]) -> str:

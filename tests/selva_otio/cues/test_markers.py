@@ -90,7 +90,7 @@ def test_which_markers_read_like_cues(
     written = otio.schema.Marker(name=name, comment=comment, color="GREEN")
     written.metadata["Resolve_OTIO"] = {"Note": note}
     found = parse_marker_cue(written)
-    assert (found and (found.stem_track.name, found.stem_track.prompt, found.is_named)) == expected
+    assert (found and (found.stem_track.name, found.stem_track.prompt, found.is_explicit)) == expected
 
 
 @pytest.mark.parametrize(
