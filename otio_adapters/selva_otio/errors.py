@@ -1,15 +1,15 @@
 """Errors of the timeline room.
 
 SelvaError                      (selva_core.base.errors)
-└── TimelineError               (ValueError) the timeline, or what is asked of it, cannot be used
-    ├── TimelineReadError           the file is not a timeline we can read
+└── TimelineError               (ValueError) a timeline, or a request about it, cannot be used
+    ├── TimelineReadError           the file is not a timeline that can be read
     ├── TimelineWriteError          (OSError) the timeline cannot be written where it was asked for
-    ├── UnsupportedFormatError      no reader or writer for that kind of file
+    ├── UnsupportedFormatError      no reader or writer for that format
     ├── UnsupportedUrlError         media that is not a file on this machine
-    ├── ClockError                  a rate, a time or a timecode label makes no sense
-    ├── NothingToSpotError          no picture in it that sound could be made for
+    ├── ClockError                  a rate, a time or a timecode that does not exist
+    ├── NothingToSpotError          the timeline has no picture to make sound for
     ├── CueError                    a track, a prompt or a cue that is not allowed
-    └── BundleUnfilledError         (RuntimeError) some stems of a bundle could not be made
+    └── BundleUnfilledError         (RuntimeError) some stems of a request bundle could not be made
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from selva_core.base.errors import SelvaError
 
 
 class TimelineError(SelvaError, ValueError):
-    """The timeline, or what is asked of it, cannot be used."""
+    """A timeline, or a request about it, cannot be used."""
 
     code = "timeline"
 
 
 class TimelineReadError(TimelineError):
-    """The file is not a timeline we can read."""
+    """The file is not a timeline that can be read."""
 
     code = "timeline-unreadable"
 
@@ -36,7 +36,7 @@ class TimelineWriteError(TimelineError, OSError):
 
 
 class UnsupportedFormatError(TimelineError):
-    """There is no reader or writer for that kind of file."""
+    """There is no reader or writer for that format."""
 
     code = "timeline-format"
 
@@ -48,13 +48,13 @@ class UnsupportedUrlError(TimelineError):
 
 
 class ClockError(TimelineError):
-    """A rate, a time or a timecode label makes no sense."""
+    """A rate, a time or a timecode does not exist."""
 
     code = "timeline-clock"
 
 
 class NothingToSpotError(TimelineError):
-    """There is no picture in the timeline that sound could be made for."""
+    """The timeline has no picture to make sound for."""
 
     code = "timeline-nothing-to-spot"
 
@@ -66,6 +66,6 @@ class CueError(TimelineError):
 
 
 class BundleUnfilledError(TimelineError, RuntimeError):
-    """Some stems of a bundle could not be made; those that could lie in it."""
+    """Some stems of a request bundle could not be made; the others are in it."""
 
     code = "bundle-unfilled"

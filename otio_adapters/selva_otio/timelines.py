@@ -1,4 +1,4 @@
-"""The door for timeline files of every kind: open one, and write one without ever leaving half a file."""
+"""Open and write timeline files of every format; each file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ class OpenTimeline:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenTimeline:
-    """What was written. files: the timeline, or its parts where a kind of file needs several. sidecar: what the file
-    itself does not keep of our stems. losses: a sentence for each thing of this timeline that is not in the file.
+    """What was written.
+
+    files: the timeline, or its parts in a format that needs several files. sidecar: the file beside it with the stem
+    metadata that the format or host drops. losses: a sentence for each feature of this timeline that is not in the file.
     """
 
     files: tuple[Path, ...]
@@ -44,10 +46,10 @@ class WrittenTimeline:
 
 @contextmanager
 def open_timeline(path: Path, options: ReadOptions | None = None) -> Iterator[OpenTimeline]:
-    """Open a timeline file; the media of an .otioz is there until it is closed. The file is never changed.
+    """Open a timeline file, which is never changed. The media of an .otioz is unpacked until the context ends.
 
-    Media that is not where the timeline says is looked for in the options' media folders. Stems whose metadata a
-    host has dropped are known again by the file that was written beside their timeline.
+    Media that is missing is searched for in the options' media folders. Stem metadata that a host has dropped is restored
+    from the sidecar that was written with the timeline.
 
     Raises TimelineReadError, UnsupportedFormatError.
     """
@@ -59,40 +61,40 @@ def open_timeline(path: Path, options: ReadOptions | None = None) -> Iterator[Op
 
 
 def load_timeline(path: Path) -> otio.schema.Timeline:
-    """The timeline of a file, without the media of a bundle. Raises TimelineReadError, UnsupportedFormatError."""
+    """The timeline of a file, without the media of an .otioz. Raises TimelineReadError, UnsupportedFormatError."""
     with open_timeline(path) as opened:
         return opened.timeline
 
 
 def check_timeline_target(target: Path, source: Path | None = None, profile: HostProfile = PLAIN) -> None:
-    """Whether a timeline can be written to `target`, and the host would import it; leaves nothing behind.
+    """Check, before hours of rendering, that a timeline can be written to `target` and that the host imports it.
 
-    Raises UnsupportedFormatError, or TimelineWriteError when the folder is missing or may not be written, or when
-    the target is the source.
+    source: the timeline that is read. Nothing is written. Raises UnsupportedFormatError, or TimelineWriteError where the
+    folder is missing or may not be written, or where the target is the source.
     """
-    row = find_format(target)
-    if row.write is None:
-        written = ", ".join(row.suffix for row in FORMATS if row.write is not None)
+    target_format = find_format(target)
+    if target_format.write is None:
+        written = ", ".join(known.suffix for known in FORMATS if known.write is not None)
         raise UnsupportedFormatError(
-            f"{row.name} ({row.suffix}) is not written; a timeline is written as {written}"
+            f"{target_format.name} ({target_format.suffix}) is not written; a timeline is written as {written}"
         )
-    if profile.suffixes and row.suffix not in profile.suffixes:
+    if profile.suffixes and target_format.suffix not in profile.suffixes:
         raise UnsupportedFormatError(
-            f"{profile.label} does not import {row.suffix}; write {' or '.join(profile.suffixes)}"
+            f"{profile.label} does not import {target_format.suffix}; write {' or '.join(profile.suffixes)}"
         )
     if source is not None and _is_same_file(source, target):
         raise TimelineWriteError(
             f"{target} is the timeline that is read; it is never changed, choose another name"
         )
-    if row.is_folder and target.exists():
+    if target_format.is_folder and target.exists():
         raise TimelineWriteError(
-            f"{target} is there already; a bundle folder is never replaced, choose another name"
+            f"{target} exists already; a bundle folder is never replaced, choose another name"
         )
     if target.is_dir():
         raise TimelineWriteError(f"{target} is a folder; name a file")
-    if source is not None and find_format(source).suffix == ".otioz" and not row.is_bundle:
+    if source is not None and find_format(source).suffix == ".otioz" and not target_format.is_bundle:
         raise TimelineWriteError(
-            f"the media of {source.name} lies inside it; write a bundle too: {target.with_suffix('.otioz').name}"
+            f"the media of {source.name} is inside it; write a bundle too: {target.with_suffix('.otioz').name}"
         )
     if not target.absolute().parent.is_dir():
         raise TimelineWriteError(f"there is no folder {target.absolute().parent}; make it first")
@@ -109,32 +111,36 @@ def write_timeline(
     profile: HostProfile = PLAIN,
     probe: ProbeMedia | None = None,
 ) -> WrittenTimeline:
-    """Write a timeline in the format of the target's suffix, each file whole or not at all.
+    """Write a timeline in the format of the target's suffix; the timeline itself is not changed.
 
-    base_folder: where its relative media URLs start, by default the target's folder. profile: the host it is for.
-    probe: asks media for its timecode, where that host counts from it. Raises TimelineWriteError, UnsupportedFormatError.
+    base_folder: where its relative media URLs start, by default the target's folder. profile: the host it is for. probe:
+    reads the timecode of media, for hosts that count source ranges from it. Raises TimelineWriteError,
+    UnsupportedFormatError.
     """
-    row = find_format(target)
-    if row.write is None:
-        raise UnsupportedFormatError(f"{row.name} ({row.suffix}) is not written")
-    keeps_metadata = row.keeps_metadata and profile.keeps_metadata
-    conformed = build_host_variant(
+    target_format = find_format(target)
+    if target_format.write is None:
+        raise UnsupportedFormatError(f"{target_format.name} ({target_format.suffix}) is not written")
+    keeps_metadata = target_format.keeps_metadata and profile.keeps_metadata
+    host_timeline = build_host_variant(
         timeline,
         profile,
         keeps_metadata=keeps_metadata,
-        spreads_takes=not (row.shows_takes and profile.shows_takes) and TAKES not in row.cannot_hold,
+        spreads_takes=not (target_format.shows_takes and profile.shows_takes)
+        and TAKES not in target_format.cannot_hold,
     )
     folder = base_folder or target.absolute().parent
-    keeps_rest = row.keeps_rest(conformed)
+    keeps_rest = target_format.keeps_rest(host_timeline)
     if profile.counts_from_timecode and probe is not None and not keeps_rest:
-        count_from_timecode(conformed, probe, folder)
-    files = row.write(conformed, Destination(target=target, base_folder=folder, profile=profile))
+        count_from_timecode(host_timeline, probe, folder)
+    files = target_format.write(
+        host_timeline, Destination(target=target, base_folder=folder, profile=profile)
+    )
     return WrittenTimeline(
         files=tuple(files),
         sidecar=None if keeps_metadata else write_sidecar(timeline, target),
         losses=describe_feature_loss(
             only_stem_tracks(timeline) if keeps_rest else timeline,
-            {row.name: row.cannot_hold, profile.label: profile.cannot_hold},
+            {target_format.name: target_format.cannot_hold, profile.label: profile.cannot_hold},
         ),
     )
 

@@ -1,8 +1,7 @@
 """Placement: stems onto the timeline, at the exact record range of their cues.
 
-Pure: what goes in is not changed; what comes out is a clone. New stem tracks come after the tracks that were
-there. Where the timeline has stem tracks of an earlier render, their stems are replaced, and what an editor
-has changed on them stays.
+Pure: the timeline that goes in is not changed, a clone comes out. New stem tracks follow the tracks that were there. Where
+the timeline has stem tracks of an earlier render, their stems are replaced; what an editor has changed on them stays.
 """
 
 from __future__ import annotations
@@ -15,20 +14,21 @@ from typing import Any
 
 import opentimelineio as otio
 
+from selva_core.base.rational import to_pair
 from selva_otio.cues.cue_sheet import Cue, CueSheet, SpottedClip
-from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TAKE_SCHEMA, TRACK_SCHEMA
+from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TAKE_SCHEMA
 from selva_otio.picture.media import build_media_url
-from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack, read_subtracks, split_items
+from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack, note_stem_track, read_subtracks
 from selva_otio.time.clock import TimelineClock, sample_index
 
 
 @dataclass(frozen=True, kw_only=True)
 class StemSpan:
-    """Where a stem lies on the record clock, in samples and in seconds.
+    """Where a stem lies on the record clock, in seconds and in samples after the timeline's start.
 
-    What is heard begins `start_sample` after the timeline's start, at `start_s`, and lasts `duration_s`. The
-    file begins `offset_samples` (handles) earlier and has `num_samples`: whole frames that hold all of it,
-    `frames_s` long.
+    The audible part starts at `start_s` (`start_sample`) and lasts `duration_s`. The file starts `offset_s`
+    (`offset_samples`, the handle) earlier and lasts `file_duration_s` (`num_samples`): the fewest whole frames that hold
+    the stem with its handles, because hosts place whole frames.
     """
 
     start_s: Fraction
@@ -42,7 +42,10 @@ class StemSpan:
 
 @dataclass(frozen=True, kw_only=True)
 class Stem:
-    """One take of a cue as a file. `provenance`: what made it (model, key, ...), kept in the timeline."""
+    """One take of a cue as a file.
+
+    cue: id of the cue. take: number from 1. provenance: how it was made (model, key ...); kept in the timeline's metadata.
+    """
 
     cue: str
     take: int
@@ -55,16 +58,18 @@ class Stem:
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementResult:
-    """A timeline with its stems. `edited_cues`: cues whose stem an editor has changed, so that the new one has no
-    place."""
+    """A timeline with its stems. edited_cues: those whose stem an editor has changed, so that the new stem was not placed."""
 
     timeline: otio.schema.Timeline
     edited_cues: tuple[Cue, ...] = ()
 
 
 def measure_span(clip: SpottedClip, clock: TimelineClock, sample_rate_hz: int) -> StemSpan:
-    """The span of all stems of a clip: sample indices once, from rational record time; lengths are
-    differences."""
+    """The span of every stem of a clip.
+
+    Sample indices are rounded once, from rational record time, and lengths are their differences; so stems of neighbouring
+    clips meet without gap or overlap at every frame rate.
+    """
     file_duration_s = clock.cover_frames(clip.sound_duration_s)
     start_sample = sample_index(clip.record_start_s, sample_rate_hz)
     first_sample = sample_index(clip.sound_start_s, sample_rate_hz)
@@ -82,95 +87,87 @@ def measure_span(clip: SpottedClip, clock: TimelineClock, sample_rate_hz: int) -
 def place_stems(
     timeline: otio.schema.Timeline, sheet: CueSheet, stems: Iterable[Stem], *, active_take: int = 1
 ) -> PlacementResult:
-    """A clone of the timeline with the stems of each prompt on their own named audio track.
+    """A clone of the timeline with the stems of each stem track on an audio track of its name.
 
-    Cues without stems leave their place as it is. Where cues of one track overlap, the later goes to a second
-    track of the same name, never over something. Takes of a cue are the media references of one clip,
-    `active_take` the one that sounds (the first, where a cue has no such take).
+    The place of a cue without stems stays as it is. Where cues of one stem track overlap, the later one goes to a second
+    track of the same name, never over something. Takes of a cue are the media references of one clip; `active_take` is the
+    active one, or the first where a cue has no such take.
     """
-    placed = timeline.clone()
+    result = timeline.clone()
     by_cue: dict[str, list[Stem]] = {}
     for stem in stems:
         by_cue.setdefault(stem.cue, []).append(stem)
     edited_cues: list[Cue] = []
     for name in sheet.tracks:
         cues = [cue for cue in sheet.cues if cue.track.casefold() == name.casefold()]
-        lanes = read_subtracks(placed, name)
-        if not lanes and not any(cue.id in by_cue for cue in cues):
-            continue
         made = [cue for cue in cues if cue.id in by_cue]
-        unmade = {cue.id for cue in cues} - set(by_cue)
-        layer = _StemLayer(placed, name, lanes, sheet.clock, unmade=unmade)
+        subtracks = read_subtracks(result, name)
+        if not subtracks and not made:
+            continue
+        failed = {cue.id for cue in cues} - by_cue.keys()
+        layout = _StemTrackLayout(result, name, subtracks, sheet.clock, failed=failed)
         for cue in made:
-            if cue.id in layer.taken:
+            if cue.id in layout.edited:
                 edited_cues.append(cue)
             else:
-                layer.put(cue, _build_item(cue, by_cue[cue.id], sheet.clock, active_take))
-        layer.write(prompts=list(dict.fromkeys(cue.prompt for cue in cues)))
-    return PlacementResult(timeline=placed, edited_cues=tuple(edited_cues))
+                layout.put(_build_placed_item(cue, by_cue[cue.id], sheet.clock, active_take))
+        layout.write(prompts=list(dict.fromkeys(cue.prompt for cue in cues)))
+    return PlacementResult(timeline=result, edited_cues=tuple(edited_cues))
 
 
-class _StemLayer:
-    """All tracks of one stem track's name while they are laid out anew."""
+class _StemTrackLayout:
+    """The tracks of one stem track while they are laid out anew. edited: ids of cues whose old stem stays."""
 
     def __init__(
         self,
         timeline: otio.schema.Timeline,
         name: str,
-        lanes: list[StemSubtrack],
+        subtracks: list[StemSubtrack],
         clock: TimelineClock,
         *,
-        unmade: Container[str],
+        failed: Container[str],
     ) -> None:
         self._timeline = timeline
         self._name = name
-        self._lanes = lanes
+        self._subtracks = subtracks
         self._clock = clock
-        self._old_lane: dict[str, StemSubtrack] = {}
-        self.taken: set[str] = set()
-        """Cues whose stem on the timeline stays as it is."""
-        for lane in lanes:
-            stays, goes = split_items(lane, clock, unmade=unmade)
-            lane.items = stays
-            self.taken |= {placed.cue for placed in stays if placed.cue}
-            self._old_lane |= {placed.cue: lane for placed in goes}
-        self.taken -= (
-            self._old_lane.keys()
-        )  # a copy an editor made takes nothing from the stem it was made of
+        self._earlier: dict[str, StemSubtrack] = {}
+        self.edited: set[str] = set()
+        for subtrack in subtracks:
+            replaced = subtrack.take_replaceable(clock, failed=failed)
+            self._earlier |= {placed.cue_id: subtrack for placed in replaced}
+            self.edited |= {placed.cue_id for placed in subtrack.items if placed.cue_id}
+        # A copy that an editor made has the id of the stem it was made of, which itself may be replaced.
+        self.edited -= self._earlier.keys()
 
-    def put(self, cue: Cue, item: otio.schema.Clip) -> None:
-        """On the lane it was on before, else on the first that is free there, else on a new one."""
-        start_s, end_s = cue.clip.record_start_s, cue.clip.record_end_s
-        old = self._old_lane.get(cue.id)
-        lanes = [old, *self._lanes] if old is not None else self._lanes
-        lane = next((lane for lane in lanes if lane.is_free(start_s, end_s)), None) or self._add_lane()
-        lane.put(PlacedItem(item=item, start_s=start_s, end_s=end_s))
+    def put(self, placed: PlacedItem) -> None:
+        """Add a stem: to the subtrack it was on before, else to the first that is free there, else to a new one."""
+        earlier = self._earlier.get(placed.cue_id)
+        candidates = [earlier, *self._subtracks] if earlier is not None else self._subtracks
+        free = (subtrack for subtrack in candidates if subtrack.is_free(placed.start_s, placed.end_s))
+        (next(free, None) or self._add_subtrack()).put(placed)
 
     def write(self, *, prompts: list[str]) -> None:
-        for number, lane in enumerate(self._lanes):
-            lane.write(self._clock)
-            lane.track.metadata[SELVA_NAMESPACE] = {
-                "schema": TRACK_SCHEMA,
-                "track": self._name,
-                "prompts": prompts,
-                "lane": number,
-            }
+        for number, subtrack in enumerate(self._subtracks):
+            subtrack.write(self._clock)
+            note_stem_track(subtrack.track, name=self._name, prompts=prompts, number=number)
 
-    def _add_lane(self) -> StemSubtrack:
+    def _add_subtrack(self) -> StemSubtrack:
         tracks = self._timeline.tracks
         track = otio.schema.Track(name=self._name, kind=otio.schema.TrackKind.Audio)
-        if self._lanes:
-            last = self._lanes[-1].track
+        if self._subtracks:
+            last = self._subtracks[-1].track
             index = next(number for number, child in enumerate(tracks) if child is last)
             tracks.insert(index + 1, track)
         else:
             tracks.append(track)
-        lane = StemSubtrack(track=track)
-        self._lanes.append(lane)
-        return lane
+        subtrack = StemSubtrack(track=track)
+        self._subtracks.append(subtrack)
+        return subtrack
 
 
-def _build_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, active_take: int) -> otio.schema.Clip:
+def _build_placed_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, active_take: int) -> PlacedItem:
+    """The clip of a cue's takes, at the record range of the cue."""
     takes = sorted(stems, key=lambda stem: stem.take)
     active = next((stem for stem in takes if stem.take == active_take), takes[0])
     span = measure_span(cue.clip, clock, active.sample_rate_hz)
@@ -182,34 +179,40 @@ def _build_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, active_ta
         _reference_key(active, takes),
     )
     item.metadata[SELVA_NAMESPACE] = {
+        **_describe_cue(cue, span),
+        "active_take": active.take,
+        "takes": [_describe_take(stem) for stem in takes],
+    }
+    return PlacedItem(item=item, start_s=span.start_s, end_s=span.start_s + span.duration_s)
+
+
+def _describe_cue(cue: Cue, span: StemSpan) -> dict[str, Any]:
+    return {
         "schema": STEM_SCHEMA,
         "cue": cue.id,
         "track": cue.track,
         "prompt": cue.prompt,
         "negative_prompt": cue.negative_prompt,
         "gain_db": cue.gain_db,
-        "fade_in_s": _pair(cue.clip.fade_in_s),
-        "fade_out_s": _pair(cue.clip.fade_out_s),
-        "record_start_s": _pair(span.start_s),
-        "duration_s": _pair(span.duration_s),
-        "offset_s": _pair(span.offset_s),
+        "fade_in_s": to_pair(cue.clip.fade_in_s),
+        "fade_out_s": to_pair(cue.clip.fade_out_s),
+        "record_start_s": to_pair(span.start_s),
+        "duration_s": to_pair(span.duration_s),
+        "offset_s": to_pair(span.offset_s),
         "start_sample": span.start_sample,
         "offset_samples": span.offset_samples,
         "source": {
             "name": cue.clip.name,
             "url": build_media_url(cue.clip.media_path),
-            "start_s": _pair(cue.clip.media_start_s),
-            "speed": _pair(cue.clip.speed),
+            "start_s": to_pair(cue.clip.media_start_s),
+            "speed": to_pair(cue.clip.speed),
             "timecode": cue.clip.source_timecode,
         },
-        "active_take": active.take,
-        "takes": [_describe_take(stem) for stem in takes],
     }
-    return item
 
 
 def _reference_key(stem: Stem, takes: Sequence[Stem]) -> str:
-    """A single take has the key that readers of older schemas expect."""
+    """A single take has the default key: hosts that know OpenTimelineIO's Clip.1 read only that one."""
     return f"take_{stem.take}" if len(takes) > 1 else otio.schema.Clip.DEFAULT_MEDIA_KEY
 
 
@@ -232,7 +235,3 @@ def _describe_take(stem: Stem) -> dict[str, Any]:
         "num_samples": stem.num_samples,
         **dict(stem.provenance),
     }
-
-
-def _pair(value: Fraction) -> list[int]:
-    return [value.numerator, value.denominator]

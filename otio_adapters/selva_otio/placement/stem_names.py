@@ -1,8 +1,9 @@
-"""File names of stems, safe on Linux, macOS and Windows: TRACK_CLIP_TAKE_TIMECODE, or as UCS has them.
+"""File names of stems, safe on Linux, macOS and Windows: TRACK_CLIP_TAKE_TIMECODE, or as the Universal Category System
+(UCS) writes them: CatID_FXName_CreatorID_SourceID_UserData.
 
-Blocks are joined by "_" and have none inside. Letters and digits of every script stay (accents of Latin letters
-are folded away, so that a name is the same in every Unicode form); all else becomes a hyphen: no dot, space or
-reserved character can be left over.
+Blocks are joined by "_" and have none inside. Letters and digits of every script stay; accents of Latin letters are removed,
+because macOS stores names decomposed (NFD) and other systems composed. Everything else becomes a hyphen, so no dot, space or
+reserved character can remain.
 """
 
 from __future__ import annotations
@@ -29,8 +30,7 @@ _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORE
 
 @dataclass(frozen=True, kw_only=True)
 class NameParts:
-    """What a stem's name may tell. timeline: the project or show it is for; clip: a clip's name, with or without
-    a file suffix."""
+    """What a stem's name is made of. clip: a clip's name, with or without a file suffix. timeline: the project or show."""
 
     track: str
     prompt: str
@@ -41,9 +41,9 @@ class NameParts:
 
 
 def fold_name(text: str, *, max_chars: int, fallback: str) -> str:
-    """ASCII letters, digits and single hyphens; accents are folded away, anything else becomes a hyphen.
+    """A name of ASCII letters, digits and single hyphens; accents are removed, anything else becomes a hyphen.
 
-    `fallback` stands in where nothing is left, as for a name in a script that has no ASCII form.
+    fallback: returned where nothing remains, as for a name in a script that has no ASCII form.
     """
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
     folded = _UNSAFE.sub("-", ascii_text).strip("-")[:max_chars].strip("-")
@@ -53,11 +53,11 @@ def fold_name(text: str, *, max_chars: int, fallback: str) -> str:
 
 
 def sanitize_block(text: str, *, max_bytes: int, fallback: str) -> str:
-    """One block of a name: letters and digits of any script and single hyphens, in NFC, cut at whole letters.
+    """One block of a name: letters and digits of any script and single hyphens, in NFC, cut between letters.
 
-    max_bytes counts UTF-8, as file systems do.
+    max_bytes: of UTF-8, which Linux file systems limit to 255 for a whole name. fallback: returned where nothing remains.
     """
-    block = "".join(_spell_letter(letter) for letter in unicodedata.normalize("NFC", text))
+    block = "".join(_sanitize_letter(letter) for letter in unicodedata.normalize("NFC", text))
     block = re.sub("-+", "-", block).strip("-")
     while len(block.encode("utf-8")) > max_bytes:
         block = block[:-1]
@@ -65,7 +65,7 @@ def sanitize_block(text: str, *, max_bytes: int, fallback: str) -> str:
 
 
 def sanitize_file_stem(text: str, *, max_bytes: int, fallback: str) -> str:
-    """Any file's name without its suffix, safe as a stem's name is; the names of stems stay as they are."""
+    """The name of any file without its suffix, made safe like a stem's name. Names of stems stay as they are."""
     blocks = [sanitize_block(block, max_bytes=max_bytes, fallback="") for block in text.split("_")]
     name = "_".join(block for block in blocks if block)
     while len(name.encode("utf-8")) > max_bytes:
@@ -75,7 +75,7 @@ def sanitize_file_stem(text: str, *, max_bytes: int, fallback: str) -> str:
 
 
 def build_stem_name(parts: NameParts, naming: str = "timecode") -> str:
-    """A name without suffix: "Dog_shot-A_t02_01-00-05-12", or as the Universal Category System has it:
+    """A name without suffix: "Dog_shot-A_t02_01-00-05-12", or with naming "ucs"
     "ANMLDog_SmallDogBarking_SELVA_cut_shot-A-t02-01-00-05-12".
     """
     clip = sanitize_block(_FILE_SUFFIX.sub("", parts.clip), max_bytes=_MAX_CLIP_BYTES, fallback="clip")
@@ -84,7 +84,7 @@ def build_stem_name(parts: NameParts, naming: str = "timecode") -> str:
     if naming == "ucs":
         blocks = [
             find_cat_id(parts.prompt, track=parts.track),
-            _spell_fx_name(parts.prompt, fallback=parts.track),
+            _build_fx_name(parts.prompt, fallback=parts.track),
             UCS_CREATOR_ID,
             sanitize_block(parts.timeline, max_bytes=_MAX_UCS_BLOCK_BYTES, fallback=UCS_NO_SOURCE),
             f"{sanitize_block(clip, max_bytes=_MAX_UCS_BLOCK_BYTES, fallback='clip')}-{take}-{timecode}",
@@ -96,7 +96,10 @@ def build_stem_name(parts: NameParts, naming: str = "timecode") -> str:
 
 
 def ensure_unique(name: str, taken: Container[str]) -> str:
-    """`name`, or `name-2`, `name-3` ... when it is taken (compared without case, as macOS and Windows do)."""
+    """`name`, or `name-2`, `name-3` ... where it is taken.
+
+    taken: casefolded names, because file systems of macOS and Windows ignore case.
+    """
     candidate, count = name, 1
     while candidate.casefold() in taken:
         count += 1
@@ -104,18 +107,16 @@ def ensure_unique(name: str, taken: Container[str]) -> str:
     return candidate
 
 
-def _spell_letter(letter: str) -> str:
-    """Its ASCII form where it has one; itself, when it is a letter, digit or sign of another script; else a
-    hyphen."""
+def _sanitize_letter(letter: str) -> str:
+    """Its ASCII form where it has one; itself where it is a letter, digit or combining mark of another script; else a hyphen."""
     folded = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode("ascii")
     if folded:
         return _UNSAFE.sub("-", folded)
     return letter if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc") else "-"
 
 
-def _spell_fx_name(prompt: str, *, fallback: str) -> str:
-    """The prompt's first words, run together: "SmallDogBarking". UCS wants fewer than 25 characters, and keeps
-    hyphens for itself."""
+def _build_fx_name(prompt: str, *, fallback: str) -> str:
+    """The first words of a prompt in one: "SmallDogBarking". UCS asks for fewer than 25 characters and uses hyphens itself."""
     words = sanitize_block(prompt, max_bytes=200, fallback=fallback).split("-")
     name = ""
     for word in words:

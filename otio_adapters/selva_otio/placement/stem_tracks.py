@@ -1,19 +1,20 @@
-"""The stem tracks a timeline already has: what on them is ours to replace, and what belongs to the editor.
+"""The stem tracks that a timeline already has: which items on them a new render may replace, and which are the editor's.
 
-A stem is ours as long as it lies, lasts and sounds as we placed it. Once an editor has moved, trimmed, muted
-or otherwise changed it, it is theirs and stays.
+A stem may be replaced as long as it lies, lasts and plays as it was placed. Once an editor has moved, trimmed, muted or
+otherwise changed it, it stays.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 import opentimelineio as otio
 
+from selva_core.base.rational import from_pair
 from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import file_name_in_url
 from selva_otio.time.clock import TimelineClock
@@ -22,58 +23,63 @@ from selva_otio.time.item_times import item_duration_s, trimmed_start_s
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedItem:
-    """Something on a track, and the record range it takes there."""
+    """An item on a track, and its record range."""
 
     item: otio.core.Item
     start_s: Fraction
     end_s: Fraction
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        """What we wrote about it; empty when it is not a stem of ours."""
+    def stem(self) -> Mapping[str, Any]:
+        """The metadata that a render noted on it; empty when it is no stem."""
         return read_selva_metadata(self.item, STEM_SCHEMA)
 
     @property
-    def cue(self) -> str:
-        return str(self.facts.get("cue", ""))
+    def cue_id(self) -> str:
+        """Of the cue it is a stem of; empty when it is no stem."""
+        return str(self.stem.get("cue", ""))
 
     def is_as_placed(self, clock: TimelineClock) -> bool:
-        """Whether it is a stem that nobody has touched."""
-        facts = self.facts
-        if not isinstance(self.item, otio.schema.Clip) or not facts:
+        """Whether it is a stem that no editor has changed: same record range and source offset (to half a frame, as hosts
+        round), same active take, enabled, and without effects or markers.
+        """
+        if not isinstance(self.item, otio.schema.Clip) or not self.stem:
             return False
         half_frame_s = 1 / (2 * clock.frame_rate_hz)
-        written = (
-            (facts.get("record_start_s"), self.start_s),
-            (facts.get("duration_s"), self.end_s - self.start_s),
-            (facts.get("offset_s"), trimmed_start_s(self.item)),
+        noted_and_found = (
+            ("record_start_s", self.start_s),
+            ("duration_s", self.end_s - self.start_s),
+            ("offset_s", trimmed_start_s(self.item)),
         )
-        if any(abs(_fraction(pair) - now_s) >= half_frame_s for pair, now_s in written):
+        for key, found_s in noted_and_found:
+            noted_s = _read_rational(self.stem.get(key))
+            if noted_s is None or abs(noted_s - found_s) >= half_frame_s:
+                return False
+        is_plain = bool(self.item.enabled) and not self.item.effects and not self.item.markers
+        return is_plain and self._plays_active_take(self.item.media_reference)
+
+    def _plays_active_take(self, reference: otio.core.MediaReference) -> bool:
+        if not isinstance(reference, otio.schema.ExternalReference):
             return False
-        takes = [take for take in facts.get("takes", ()) if isinstance(take, Mapping)]
-        active = [take for take in takes if take.get("take") == facts.get("active_take")]
-        reference = self.item.media_reference
-        return (
-            bool(self.item.enabled)
-            and not self.item.effects
-            and not self.item.markers
-            and isinstance(reference, otio.schema.ExternalReference)
-            and [file_name_in_url(str(take.get("url"))) for take in active]
-            == [file_name_in_url(reference.target_url)]
-        )
+        takes = [take for take in self.stem.get("takes", ()) if isinstance(take, Mapping)]
+        active = [take for take in takes if take.get("take") == self.stem.get("active_take")]
+        names = [file_name_in_url(str(take.get("url"))) for take in active]
+        return names == [file_name_in_url(reference.target_url)]
 
 
 @dataclass(kw_only=True)
 class StemSubtrack:
-    """One track of a stem track's name. A frozen lane holds things we cannot lay out anew, such as
-    transitions."""
+    """One of the tracks that together are a stem track: stems that overlap, as in a dissolve, lie on several.
+
+    is_frozen: it has something that cannot be laid out anew, such as transitions; it is left as it is.
+    """
 
     track: otio.schema.Track
     items: list[PlacedItem] = field(default_factory=list)
     is_frozen: bool = False
 
     def is_free(self, start_s: Fraction, end_s: Fraction) -> bool:
-        """Whether nothing lies between two record times."""
+        """Whether an item may be added between two record times."""
         if self.is_frozen:
             return False
         after = bisect_right(self.items, start_s, key=_start_s)
@@ -82,11 +88,26 @@ class StemSubtrack:
         return not starts_inside and not reaches_in
 
     def put(self, placed: PlacedItem) -> None:
-        """Lay something where the lane is free."""
+        """Add an item where the subtrack is free."""
         insort(self.items, placed, key=_start_s)
 
+    def take_replaceable(self, clock: TimelineClock, *, failed: Container[str]) -> list[PlacedItem]:
+        """Remove and return the stems that no editor has changed.
+
+        failed: ids of cues whose stem could not be made this time; their old stems stay.
+        """
+        if self.is_frozen:
+            return []
+        replaceable: list[PlacedItem] = []
+        remaining: list[PlacedItem] = []
+        for placed in self.items:
+            is_replaceable = placed.is_as_placed(clock) and placed.cue_id not in failed
+            (replaceable if is_replaceable else remaining).append(placed)
+        self.items = remaining
+        return replaceable
+
     def write(self, clock: TimelineClock) -> None:
-        """Lay the items out on the track, gaps between them."""
+        """Lay the items out on the track, with gaps between them."""
         if self.is_frozen:
             return
         del self.track[:]
@@ -99,55 +120,50 @@ class StemSubtrack:
             cursor_s = placed.end_s
 
 
-def _start_s(placed: PlacedItem) -> Fraction:
-    return placed.start_s
-
-
 def read_subtracks(timeline: otio.schema.Timeline, name: str) -> list[StemSubtrack]:
-    """The stem tracks of that name that an earlier render made, in their order; a renamed one is found too."""
-    return [_read_lane(track) for track in _iter_stem_tracks(timeline) if _is_named(track, name)]
+    """The tracks that an earlier render made for the stem track of that name, in their order.
+
+    They are found by their metadata, so also after an editor has renamed them; case does not count.
+    """
+    return [
+        _read_subtrack(track)
+        for track in timeline.tracks
+        if (noted := read_selva_metadata(track, TRACK_SCHEMA))
+        and str(noted.get("track", "")).casefold() == name.casefold()
+    ]
 
 
-def _iter_stem_tracks(timeline: otio.schema.Timeline) -> Iterator[otio.schema.Track]:
-    yield from (track for track in timeline.tracks if read_selva_metadata(track, TRACK_SCHEMA))
+def note_stem_track(track: otio.schema.Track, *, name: str, prompts: Sequence[str], number: int) -> None:
+    """Write a subtrack's metadata. number: its place among the subtracks of the stem track `name`, from 0."""
+    track.metadata[SELVA_NAMESPACE] = {
+        "schema": TRACK_SCHEMA,
+        "track": name,
+        "prompts": list(prompts),
+        "lane": number,
+    }
 
 
-def _is_named(track: otio.schema.Track, name: str) -> bool:
-    return str(track.metadata[SELVA_NAMESPACE].get("track", "")).casefold() == name.casefold()
-
-
-def _read_lane(track: otio.schema.Track) -> StemSubtrack:
+def _read_subtrack(track: otio.schema.Track) -> StemSubtrack:
     is_plain = all(isinstance(child, otio.schema.Clip | otio.schema.Gap) for child in track)
-    lane = StemSubtrack(track=track, is_frozen=not is_plain or track.source_range is not None)
+    subtrack = StemSubtrack(track=track, is_frozen=not is_plain or track.source_range is not None)
     cursor_s = Fraction(0)
     for child in track:
         if not isinstance(child, otio.core.Item):
             continue
         end_s = cursor_s + item_duration_s(child)
         if not isinstance(child, otio.schema.Gap):
-            lane.items.append(PlacedItem(item=child, start_s=cursor_s, end_s=end_s))
+            subtrack.items.append(PlacedItem(item=child, start_s=cursor_s, end_s=end_s))
         cursor_s = end_s
-    return lane
+    return subtrack
 
 
-def split_items(
-    lane: StemSubtrack, clock: TimelineClock, *, unmade: Container[str]
-) -> tuple[list[PlacedItem], list[PlacedItem]]:
-    """What stays on a lane, and what is taken off: stems as we placed them.
-
-    unmade: ids of cues that are wanted and could not be made this time; their old stems stay.
-    """
-    stays: list[PlacedItem] = []
-    goes: list[PlacedItem] = []
-    for placed in lane.items:
-        is_ours = not lane.is_frozen and placed.is_as_placed(clock) and placed.cue not in unmade
-        (goes if is_ours else stays).append(placed)
-    return stays, goes
+def _start_s(placed: PlacedItem) -> Fraction:
+    return placed.start_s
 
 
-def _fraction(pair: Any) -> Fraction:
-    """A rational as we write it; what cannot be read differs from everything."""
+def _read_rational(pair: Any) -> Fraction | None:
+    """A rational as it was noted; None for anything else, which hosts and editors may write into metadata."""
     try:
-        return Fraction(int(pair[0]), int(pair[1]))
-    except (TypeError, ValueError, IndexError, ZeroDivisionError):
-        return Fraction(-(10**9))
+        return from_pair(pair)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
