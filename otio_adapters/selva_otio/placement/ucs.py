@@ -25,13 +25,11 @@ _MIN_ROOT_CHARS = 3
 @cache
 def load_categories() -> dict[str, tuple[frozenset[str], ...]]:
     """CatIDs, each with its phrases as sets of word roots (see `_find_root`)."""
-    with (
-        resources.files("selva_otio.placement").joinpath(_TABLE).open(encoding="utf-8", newline="") as stream
-    ):
-        return {
-            row["cat_id"]: tuple(frozenset(_find_roots(phrase)) for phrase in row["phrases"].split(";"))
-            for row in csv.DictReader(stream)
-        }
+    table = resources.files("selva_otio.placement").joinpath(_TABLE).read_text(encoding="utf-8")
+    return {
+        row["cat_id"]: tuple(frozenset(_find_roots(phrase)) for phrase in row["phrases"].split(";"))
+        for row in csv.DictReader(table.splitlines())
+    }
 
 
 def find_cat_id(prompt: str, *, track: str = "") -> str:

@@ -68,7 +68,7 @@ def test_the_comparison_sees_a_changed_name(earlier: Path) -> None:
 
 def test_the_stems_of_an_earlier_bundle_answer_its_cues(earlier: Path) -> None:
     bundle = open_bundle(earlier / "harbour.selva")
-    assert (bundle.options.seed, bundle.options.sample_rate) == (7, 8_000)
+    assert (bundle.options.render.seed, bundle.options.render.sample_rate_hz) == (7, 8_000)
     assert stem_names(bundle.timeline_with_stems()) == {
         "Dog": ["Dog_quay_t01.wav"],
         "Rain": ["Rain_gulls_t01.wav"],
@@ -91,7 +91,7 @@ def test_a_new_render_replaces_the_stems_of_an_earlier_file(earlier: Path, suffi
         for number, cue in enumerate(sheet.cues)
     ]
     placed = place_stems(timeline, sheet, stems)
-    assert not placed.kept
+    assert not placed.edited_cues
     target = earlier / f"new.{suffix}"
     write_timeline(placed.timeline, target)
     found = stem_names(load_timeline(target))

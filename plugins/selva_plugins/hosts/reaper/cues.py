@@ -103,11 +103,11 @@ def _parse_markers(
     """
     parsed = [(marker, parse_marker_cue(otio.schema.Marker(name=marker.name))) for marker in markers]
     cues = [(marker, cue) for marker, cue in parsed if cue is not None]
-    only_named = any(cue.is_named for _, cue in cues)
+    only_named = any(cue.is_explicit for _, cue in cues)
     return [
         (marker, replace(cue.stem_track, negative_prompt=cue.stem_track.negative_prompt or negative_prompt))
         for marker, cue in cues
-        if cue.is_named or not only_named
+        if cue.is_explicit or not only_named
     ]
 
 
