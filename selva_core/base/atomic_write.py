@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sys
@@ -13,6 +14,16 @@ from pathlib import Path
 
 from selva_core.base.errors import OutputError, SelvaError
 
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EACCES: "this user may not write there; choose another folder",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.ENOENT: "its folder does not exist; make it first",
+    errno.ENOTDIR: "its folder is a file; choose another folder",
+    errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
+}
+# ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION: Windows answers either where another process has the file open.
+_WINDOWS_FILE_IN_USE = (5, 32)
 REPLACE_PATIENCE_S = 2.0
 _REPLACE_RETRY_S = 0.02
 
@@ -21,12 +32,13 @@ _REPLACE_RETRY_S = 0.02
 def staged_file(
     target: Path, *, mode: int | None = None, error: type[SelvaError] = OutputError
 ) -> Iterator[Path]:
-    """A path beside `target` to write to; what is there at the end is flushed and renamed to `target`.
+    """A path beside `target` to write to; its content at the end is flushed and renamed to `target`.
 
-    mode: permission bits of the file from its first byte on (POSIX); None for what the umask gives. After an error nothing
-    is left and the old file, if any, is untouched. Raises `error` where the system refuses.
+    mode: permission bits of the file from its first byte on (POSIX); None for those that the umask gives. After an error
+    nothing is left and the old file, if any, is untouched. Raises `error` where the system refuses.
     """
-    temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.part")
+    # Without the target's own name: with it, names near the limit of 255 bytes would pass it.
+    temporary = target.with_name(f".selva-{secrets.token_hex(8)}.part")
     try:
         if mode is not None:
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
@@ -38,7 +50,7 @@ def staged_file(
     except OSError as exc:
         if isinstance(exc, SelvaError):
             raise
-        raise error(f"cannot write {target}: {exc.strerror or exc}") from exc
+        raise error(f"cannot write {target}: {explain_os_error(exc)}", path=str(target)) from exc
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -61,8 +73,8 @@ def replace_patiently(
 ) -> None:
     """`os.replace`, tried again for a moment where the target is open in another program.
 
-    Windows refuses to rename over a file that somebody has open (a virus scanner, an indexer, a reader of ours); POSIX
-    does not, so there the first refusal counts. Raises the last OSError.
+    Windows refuses to rename over a file that another process has open without FILE_SHARE_DELETE (a virus scanner, an
+    indexer, a reader of ours); POSIX does not, so there the first refusal counts. Raises the last OSError.
     """
     if patience_s is None:
         patience_s = REPLACE_PATIENCE_S if sys.platform == "win32" else 0.0
@@ -79,8 +91,10 @@ def replace_patiently(
 
 
 def flush_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut. Windows cannot open folders and needs none of it (NTFS journals names);
-    some network file systems refuse, and the file's own content is flushed all the same.
+    """Make a rename in `folder` survive a power cut.
+
+    Windows cannot open folders, and NTFS journals names by itself. Some network file systems refuse; the content of the
+    file has been flushed all the same.
     """
     if sys.platform == "win32":
         return
@@ -92,10 +106,19 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def explain_os_error(exc: OSError) -> str:
+    """What the system refused and what to do about it, as the second half of a message."""
+    if getattr(exc, "winerror", None) in _WINDOWS_FILE_IN_USE:
+        return (
+            "it is open in another program, or this user may not write there; close it or choose another name"
+        )
+    return _ADVICE.get(exc.errno or 0, str(exc.strerror or exc))
+
+
 def check_folder_writable(folder: Path, *, error: type[SelvaError] = OutputError) -> None:
     """Raises `error` unless a file can be made in `folder`; leaves nothing behind."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as exc:
-        raise error(f"cannot write into {folder}: {exc.strerror or exc}") from exc
+        raise error(f"cannot write into {folder}: {explain_os_error(exc)}", path=str(folder)) from exc

@@ -1,4 +1,4 @@
-"""The one tree of errors. Every room hangs its branch here; nothing that is raised on purpose stands beside it.
+"""The one tree of errors. Each room derives its own branch from it; no error that is raised on purpose stands outside.
 
 SelvaError
 ├── MediaError              the picture cannot be used
@@ -18,13 +18,13 @@ SelvaError
 ├── ConfigurationError      (ValueError) a setting is not allowed
 ├── StorageError            (OSError) the program cannot write its own files
 ├── LockHeldError           (RuntimeError) another process holds the lock
-├── RenderCancelled         somebody asked to stop; not a fault
+├── RenderCancelled         the render was asked to stop; an outcome, not a fault
 ├── TimelineError ...       selva_otio.errors
 ├── DaemonError ...         selva_daemon.protocol.errors
 └── HostError ...           selva_plugins.errors
 
-Every class has a stable `code` for the wire, says whether trying again can help (`retryable`), and keeps its facts
-as plain values in `facts`.
+Every class has a stable `code` for the wire, says whether trying again can help (`retryable`), and keeps the values
+of its message in `facts`, so that programs need not parse the message.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from typing import ClassVar
 class SelvaError(Exception):
     """Base of everything this package raises on purpose.
 
-    `message` is one or two sentences for a person: what was got, what is allowed, what to do next.
-    `facts` are JSON-able values a program can act on.
+    message: one or two sentences for a person: what was got, what is allowed, what to do next.
+    facts: values for programs, such as a path or a limit; all of them can be written as JSON.
     """
 
     code: ClassVar[str] = "selva"
@@ -158,6 +158,6 @@ class LockHeldError(SelvaError, RuntimeError):
 
 
 class RenderCancelled(SelvaError):  # noqa: N818 - an outcome, not a fault
-    """Somebody asked to stop."""
+    """The render was asked to stop."""
 
     code = "cancelled"

@@ -1,4 +1,4 @@
-"""What a request may ask for. Every limit stands here once; forms, the command line, the wire and engines check against it."""
+"""The limits of a request, each defined once: forms, the command line, the wire and engines check against them."""
 
 from __future__ import annotations
 

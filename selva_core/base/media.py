@@ -1,4 +1,4 @@
-"""Values that say which picture is meant: shared by timelines, the wire and engines."""
+"""Values that say which part of which media is meant: shared by timelines, the wire and engines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ MISSING_IMAGE_POLICIES = ("error", "hold", "black")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSequence:
-    """Numbered pictures that are played as one moving picture, `rate_hz` of them a second.
+    """Numbered image files that are played as one video at `rate_hz`.
 
-    The path beside it is a pattern with the number as printf has it, `frame.%04d.png` ("%%" is a percent sign). Picture k,
-    from 0, is the file with the number `first + k * step`. first, last: None for the lowest and the highest that lie there.
-    missing: what is seen in place of a file that is not there: nothing, which is an error; the picture before it (hold);
-    or black.
+    The path that comes with it is a pattern with the number in printf notation, `frame.%04d.png` ("%%" is a percent sign).
+    Frame k, from 0, is the file with the number `first + k * step`. first, last: None for the lowest and the highest number
+    on disk. missing: what a missing file means: "error"; "hold", which repeats the frame before it; or "black".
     """
 
     rate_hz: Fraction
@@ -31,7 +30,7 @@ class ImageSequence:
         if self.rate_hz <= 0:
             raise RequestError(f"an image sequence has a rate above 0; got {float(self.rate_hz):g}")
         if self.step < 1:
-            raise RequestError(f"an image sequence goes on by 1 or more numbers; got {self.step}")
+            raise RequestError(f"the numbers of an image sequence are 1 or more apart; got {self.step}")
         if self.first is not None and self.last is not None and self.last < self.first:
             raise RequestError(f"an image sequence ends after it begins; got {self.first} to {self.last}")
         if self.missing not in MISSING_IMAGE_POLICIES:
@@ -41,13 +40,14 @@ class ImageSequence:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRange:
-    """Which instants of a media file are seen.
+    """Which part of a media file is shown, and how fast.
 
-    At t seconds after the range begins, the picture shows media time `start_s + speed * t`: the last frame that begins by
-    then. Times are exact seconds on the file's own clock, zero at its first frame (an embedded timecode is not in them).
-    `speed` is 1 for ordinary clips, 2 for twice as fast, 0 for a freeze frame. Negative is reverse: `start_s` is then the
-    start of the frame seen first, and at t the first frame is seen that begins at or after that media time, so that every
-    frame lasts as long as it does forwards. images: where `path` is the pattern of an image sequence.
+    At t seconds after the range begins, the frame on screen is the last one that begins at or before media time
+    `start_s + speed * t`. Times are exact seconds on the file's own clock, zero at its first frame (an embedded timecode is
+    not added). speed: 1 for ordinary clips, 2 for twice as fast, 0 for a freeze frame. Negative is reverse: `start_s` is
+    then the start of the first frame shown, and at t the frame on screen is the first one that begins at or after that
+    media time, so that every frame is shown as long as it is forwards. images: set where `path` is the pattern of an image
+    sequence.
     """
 
     path: Path
@@ -65,12 +65,12 @@ class PictureRange:
 
 @dataclass(frozen=True, kw_only=True)
 class MediaInfo:
-    """What a file with a moving picture says about itself.
+    """What a video file says about itself.
 
-    duration_s: from its first frame to the end of its last. frame_rate_hz: average, snapped to a standard
-    rate; None where the file does not tell. timecode: label of the first frame, such as 01:00:00:00, where one is
-    embedded. The rest is None where it was not asked for: width_px, height_px as stored; pixel_aspect and rotation_deg
-    (anticlockwise) say how it is shown; start_offset_s: the first frame's time as the file states it.
+    duration_s: from its first frame to the end of its last. frame_rate_hz: average, snapped to a standard rate; None where
+    the file states none. timecode: label of the first frame, such as 01:00:00:00; None where none is embedded. All other
+    values are None where they were not read: width_px, height_px as stored; pixel_aspect and rotation_deg (anticlockwise)
+    as it is to be shown; start_offset_s: the first frame's time as the file states it.
     """
 
     path: Path
@@ -88,7 +88,7 @@ class MediaInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """A named place in a stem, or a span of it where `num_samples` is above 0."""
+    """A named point in a stem, or a span of it where `num_samples` is above 0."""
 
     start_sample: int
     text: str

@@ -89,7 +89,7 @@ class AppPaths:
 
     @property
     def worker_output_file(self) -> Path:
-        """What the worker and the libraries in it print; native crashes end up here."""
+        """What the worker and its libraries print, native crashes included."""
         return self.state / "worker-output.log"
 
     @property
@@ -119,7 +119,7 @@ def _chosen(values: Mapping[str, str], name: str, platform_choice: str) -> Path:
 
 
 def ensure_private_folder(folder: Path) -> None:
-    """Make the folder if needed and close it to everybody but its owner. Raises StorageError."""
+    """Make the folder if needed and allow only its owner in. Raises StorageError."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         close_to_others(folder)
@@ -151,7 +151,7 @@ def close_to_others(path: Path, *, platform: str = sys.platform, run: RunCommand
 
 
 def icacls_command(path: Path, *, user: str) -> list[str]:
-    """Drops inherited rights and grants full rights to one user; on folders also for what is made inside."""
+    """Drops inherited rights and grants full rights to one user; on folders also to files made inside later."""
     rights = "(OI)(CI)F" if path.is_dir() else "F"
     return ["icacls", str(path), "/inheritance:r", "/grant:r", f"{user}:{rights}", "/q"]
 

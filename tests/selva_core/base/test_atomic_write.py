@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from selva_core.base.atomic_write import (
     check_folder_writable,
+    explain_os_error,
     flush_folder,
     replace_patiently,
     staged_file,
@@ -70,8 +72,11 @@ def test_after_an_error_the_old_file_stands_and_nothing_else_is_left(tmp_path: P
 
 def test_what_the_system_refuses_is_raised_as_the_error_of_the_caller(tmp_path: Path) -> None:
     target = tmp_path / "missing" / "a.json"
-    with pytest.raises(OutputError, match=r"cannot write .*a\.json: "):
+    with pytest.raises(
+        OutputError, match=r"cannot write .*a\.json: its folder does not exist; make it first"
+    ) as refusal:
         write_atomic(target, b"")
+    assert refusal.value.facts == {"path": str(target)}
     with pytest.raises(StorageError, match="cannot write"):
         write_atomic(target, b"", error=StorageError)
 
@@ -83,8 +88,9 @@ def test_an_error_of_our_own_inside_keeps_its_class(tmp_path: Path) -> None:
         raise StorageError("disk full")  # also an OSError, which the system's own errors are
 
 
-def test_a_very_long_name_still_has_a_temporary_name_the_file_system_takes(tmp_path: Path) -> None:
-    target = tmp_path / ("x" * 250)
+@pytest.mark.parametrize("letter", ["x", "é", "語", "🎬"])
+def test_the_longest_name_that_the_file_system_takes_can_be_written(letter: str, tmp_path: Path) -> None:
+    target = tmp_path / (letter * (255 // len(letter.encode())))
     write_atomic(target, b"1")
     assert target.read_bytes() == b"1"
 
@@ -146,6 +152,15 @@ def test_on_posix_the_first_refusal_counts(tmp_path: Path) -> None:
     with pytest.raises(PermissionError):
         replace_patiently(tmp_path / "new", tmp_path / "old", replace=replace)
     assert replace.num_attempts == 1
+
+
+def test_a_full_disk_and_an_open_file_on_windows_are_explained() -> None:
+    assert explain_os_error(OSError(errno.ENOSPC, "No space left")) == "the disk is full; free some space"
+    assert explain_os_error(OSError(errno.EIO, "Input/output error")) == "Input/output error"
+    assert explain_os_error(OSError("nothing but words")) == "nothing but words"
+    in_use = PermissionError(errno.EACCES, "Access is denied")
+    in_use.winerror = 5  # type: ignore[attr-defined,unused-ignore]
+    assert "open in another program" in explain_os_error(in_use)
 
 
 def test_flushing_a_folder_that_is_gone_raises_nothing(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_range_forwards_frozen_or_in_reverse_is_allowed(speed: Fraction) -> No
     ("changed", "message"),
     [
         ({"rate_hz": Fraction(0)}, "a rate above 0; got 0"),
-        ({"step": 0}, "1 or more numbers; got 0"),
+        ({"step": 0}, "1 or more apart; got 0"),
         ({"first": 9, "last": 8}, "got 9 to 8"),
         ({"missing": "skip"}, "one of error, hold, black; got 'skip'"),
     ],
