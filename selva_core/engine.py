@@ -1,7 +1,7 @@
-"""What every engine that makes sound from picture offers, and the values that go in and come out.
+"""The interface of an engine, which makes audio from video and prompts, and the values that go in and come out.
 
-An engine is a row of `selva_core.models.catalog.MODELS`: the SelVA network at some size, or the echo engine that tests use. This
-module is light: it imports neither torch nor av.
+An engine serves a row of `selva_core.models.catalog.MODELS`: the SelVA network at some size, or the echo engine that tests
+use. This module is light: it imports neither torch nor av.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class StemRequest:
-    """One stem wanted from a picture: what to hear, what not to hear, and the seed of its noise."""
+    """One stem to render: the sound to make, the sound to avoid, and the seed of its noise."""
 
     prompt: str
     negative_prompt: str = ""
@@ -40,14 +40,18 @@ class StemRequest:
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
-            raise RequestError("a prompt must say what is heard; got an empty text")
+            raise RequestError("a prompt names the sound to make; got an empty text")
         if not 0 <= self.seed <= MAX_SEED:
             raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderProgress:
-    """Where a render is: `stage` is one of picture, text, sampling, sound; `fraction` (0..1) is of the whole render."""
+    """The progress of a render.
+
+    stage: "picture", "text", "sampling" or "sound", as on the wire. fraction: 0..1, of the whole render. step, num_steps: of
+    the sampler, in the stage "sampling".
+    """
 
     stage: str
     fraction: float
@@ -57,10 +61,10 @@ class RenderProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class Waveform:
-    """Mono sound as an engine makes it.
+    """Mono audio as an engine makes it.
 
-    samples: float32 (num_samples,), about -1..1, at `sample_rate_hz`; its length is the range's duration, rounded half up.
-    warnings: sentences for the user, such as a prompt that is far from everything the model was trained on.
+    samples: float32 (num_samples,), about -1..1, at `sample_rate_hz`; their number is the range's duration in samples,
+    rounded half up. warnings: sentences for the user, such as a prompt unlike everything the model was trained on.
     """
 
     samples: npt.NDArray[np.float32]
@@ -70,9 +74,9 @@ class Waveform:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRequest:
-    """The stems wanted of one picture, where several pictures are rendered in one call.
+    """The stems to render over one picture, where several pictures are rendered in one call.
 
-    on_progress hears how far this order is; is_cancelled says whether nobody wants it any more.
+    on_progress: called with the progress of this request. is_cancelled: asked whether to stop this request.
     """
 
     picture: PictureRange
@@ -82,11 +86,11 @@ class BatchRequest:
 
     def __post_init__(self) -> None:
         if not self.requests:
-            raise RequestError("an order is for at least one stem; got none")
+            raise RequestError("a batch request is for at least one stem; got none")
 
 
 class FeatureStore(Protocol):
-    """Keeps what is costly and depends on no prompt, under keys of 64 hex digits; an entry may vanish any time."""
+    """Stores what is costly and depends on no prompt, under keys of 64 hex digits; an entry may be evicted at any time."""
 
     def has(self, key: str) -> bool: ...
 
@@ -96,7 +100,7 @@ class FeatureStore(Protocol):
 
 
 class Engine(Protocol):
-    """Something that turns one picture range and some prompts into one waveform per prompt."""
+    """Turns picture ranges and prompts into one waveform per prompt."""
 
     @property
     def model_id(self) -> str: ...
@@ -116,7 +120,7 @@ class Engine(Protocol):
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Sentences that every result of this engine must carry (for instance: weights are untrained stand-ins)."""
+        """Sentences that every result of this engine must carry, such as that its weights are untrained dummies."""
         ...
 
     def render(
@@ -128,30 +132,29 @@ class Engine(Protocol):
         on_progress: Callable[[RenderProgress], None],
         is_cancelled: Callable[[], bool],
     ) -> list[Waveform]:
-        """Render all requests over the same picture; the picture is decoded and encoded once.
+        """Render all requests over the same picture, which is decoded and encoded once.
 
-        Raises RenderCancelled within one sampling step once `is_cancelled()` is true; MediaError, ModelError,
-        OutOfMemoryError as their names say.
+        Raises RenderCancelled within one sampling step after `is_cancelled()` becomes true; MediaError, ModelError,
+        OutOfMemoryError.
         """
         ...
 
     @property
     def max_batch_pictures(self) -> int:
-        """Up to how many pictures gain from being rendered in one call; 1 where nothing is gained."""
+        """How many pictures of one call are rendered faster than one by one; 1 where batching gains nothing."""
         ...
 
     def render_batch(
-        self, orders: Sequence[BatchRequest], *, settings: SamplingSettings
+        self, requests: Sequence[BatchRequest], *, settings: SamplingSettings
     ) -> list[list[Waveform] | SelvaError]:
-        """Render several pictures that last equally long, their stems in the same batches.
+        """Render several pictures of the same duration, their stems in the same batches.
 
-        Returns for each order its waveforms, or why there are none (MediaError, RenderCancelled); it does not
-        stop the others. Every order is asked within one sampling step whether it is cancelled, also while
-        another's picture is read. Raises RequestError for pictures that do not last equally long;
-        OutOfMemoryError.
+        Returns for each request its waveforms, or its error (MediaError, RenderCancelled), which does not stop the others.
+        Every request is asked within one sampling step whether it is cancelled, also while the picture of another is
+        decoded. Raises RequestError for pictures of different durations; OutOfMemoryError.
         """
         ...
 
     def close(self) -> None:
-        """Give the device's memory back."""
+        """Free the device's memory."""
         ...

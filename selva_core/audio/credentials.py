@@ -1,4 +1,4 @@
-"""Content Credentials (C2PA): a signed statement in the file that its sound was made by a model.
+"""Content Credentials (C2PA): a signed statement in the file that its audio was made by a model.
 
 Needs the package c2pa-python (the extra `c2pa`), which is loaded only when something is signed. Specification:
 C2PA 2.x, `c2pa.created` with the IPTC digital source type; in WAV, the last chunk, "C2PA".
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from selva_core import __version__
+from selva_core.base.atomic_write import staged_file
 from selva_core.base.errors import OutputError, RequestError
 
 CHUNK_ID = b"C2PA"
@@ -30,7 +29,7 @@ _ELLIPTIC_ALGORITHMS = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1":
 
 @dataclass(frozen=True, kw_only=True)
 class Signer:
-    """PEM files: the signer's certificate followed by those that vouch for it, and its key without a passphrase."""
+    """PEM files: the signer's certificate followed by those of its issuers, and its key without a passphrase."""
 
     certificate: Path
     key: Path
@@ -40,7 +39,7 @@ class Signer:
         return hashlib.sha256(_read_pem(self.certificate, "certificate")).hexdigest()
 
     def check(self) -> None:
-        """Whether something could be signed here. Raises RequestError, OutputError."""
+        """Raises RequestError or OutputError where nothing could be signed with these files on this machine."""
         if find_spec("c2pa") is None:
             raise OutputError(
                 "Content Credentials need the package c2pa-python, which is not installed; install it with "
@@ -51,37 +50,33 @@ class Signer:
 
 
 def sign_stem(path: Path, signer: Signer, *, provenance: Mapping[str, str], source_type: str) -> None:
-    """Put a signed manifest into a WAV file, after all else that is in it; its sound and its other chunks stay.
+    """Add a signed manifest to a WAV file, as its last chunk; its audio and its other chunks stay as they are.
 
-    provenance: told whole. source_type: the IPTC digital source type. The file changes whole or not at all.
-    Raises RequestError, OutputError.
+    provenance: goes into the manifest as it is. source_type: the IPTC digital source type. The file is replaced whole or
+    not at all. Raises RequestError, OutputError.
     """
     signer.check()
     certificate = _read_pem(signer.certificate, "certificate")
     key = _read_pem(signer.key, "key")
     c2pa = import_module("c2pa")
-    signed = path.with_name(f".selva-{secrets.token_hex(8)}.part.wav")
     try:
         info = c2pa.C2paSignerInfo(_find_algorithm(certificate, signer.certificate), certificate, key, None)
-        manifest = json.dumps(_describe(provenance, source_type))
-        with c2pa.Signer.from_info(info) as identity, c2pa.Builder(manifest) as builder:
+        manifest = json.dumps(_build_manifest(provenance, source_type))
+        with (
+            staged_file(path) as signed,
+            c2pa.Signer.from_info(info) as identity,
+            c2pa.Builder(manifest) as builder,
+        ):
             builder.sign_file(path, signed, identity)
-        with signed.open("rb+") as file:
-            os.fsync(file.fileno())
-        signed.replace(path)
     except c2pa.C2paError as exc:
         raise OutputError(
             f"{path.name} could not be signed with {signer.certificate.name}: {exc}. The certificate must be followed "
             "by its issuers, be in force, be for signing (not a certificate authority) and belong to the key",
             path=str(path),
         ) from exc
-    except OSError as exc:
-        raise OutputError(f"{path} could not be signed: {exc.strerror or exc}", path=str(path)) from exc
-    finally:
-        signed.unlink(missing_ok=True)
 
 
-def _describe(provenance: Mapping[str, str], source_type: str) -> dict[str, Any]:
+def _build_manifest(provenance: Mapping[str, str], source_type: str) -> dict[str, Any]:
     created = {
         "action": "c2pa.created",
         "digitalSourceType": source_type,

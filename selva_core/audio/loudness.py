@@ -1,7 +1,8 @@
-"""How loud a sound is, as EBU R 128 counts it: measured and said, never corrected.
+"""The loudness of audio by EBU R 128: measured and reported, never corrected.
 
 Weighting, gates and windows: ITU-R BS.1770-4, EBU Tech 3341 (momentary, short-term), EBU Tech 3342 (range). The true
-peak is the highest value after oversampling to at least 192 kHz, as BS.1770-4 Annex 2 asks. FFmpeg runs the filters.
+peak is the highest value after oversampling to at least 192 kHz (four times at low rates), as BS.1770-4 Annex 2 asks. FFmpeg
+runs the filters. Its own meter, the filter ebur128, is not used: docs/architecture.md gives the figures.
 """
 
 from __future__ import annotations
@@ -36,11 +37,10 @@ Powers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Loudness:
-    """What was measured; None for what a sound is too short or too quiet to have.
+    """Measured values; None for those that the audio is too short or too quiet to have.
 
-    integrated_lufs, max_momentary_lufs: from 0.4 s on. max_short_term_lufs: from 3 s on. range_lu: from a minute
-    on, as Tech 3342 advises. Nothing below the gate of -70 LUFS counts. max_true_peak_dbtp: None for digital
-    silence.
+    integrated_lufs, max_momentary_lufs: of audio from 0.4 s on. max_short_term_lufs: from 3 s on. range_lu: from a minute
+    on, as Tech 3342 advises. Nothing below the gate of -70 LUFS counts. max_true_peak_dbtp: None for digital silence.
     """
 
     integrated_lufs: float | None = None
@@ -52,7 +52,7 @@ class Loudness:
 
 @dataclass(frozen=True, kw_only=True)
 class Biquad:
-    """A filter of second order, its a0 being 1."""
+    """A second-order filter, normalised to a0 = 1."""
 
     b: tuple[float, float, float]
     a1: float
@@ -67,7 +67,8 @@ class Biquad:
 def design_weighting(sample_rate_hz: int) -> tuple[Biquad, Biquad]:
     """The two filters of BS.1770-4 (head and low frequencies) at any rate.
 
-    The standard tables them for 48 kHz; these are the analogue filters behind the table, by the bilinear transform.
+    The standard lists coefficients for 48 kHz only; these are the analogue filters behind that list, brought to
+    `sample_rate_hz` by the bilinear transform.
     """
     k, q = math.tan(math.pi * 1681.974450955533 / sample_rate_hz), 0.7071752369554196
     high = 10 ** (3.999843853973347 / 20)
@@ -84,7 +85,7 @@ def design_weighting(sample_rate_hz: int) -> tuple[Biquad, Biquad]:
 
 
 class LoudnessMeter:
-    """Measures mono float32 blocks, -1..1, in passing; it keeps ten numbers per second."""
+    """Measures mono float32 blocks, -1..1, as they pass through; it stores ten numbers per second."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._sample_rate_hz = sample_rate_hz
@@ -99,14 +100,14 @@ class LoudnessMeter:
         self._num_summed = 0
 
     def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """Yield the blocks as they are, measured; what passes full scale counts as clipped."""
+        """Yields the blocks unchanged and measures them; values beyond full scale are measured as clipped."""
         for block in blocks:
             for first in range(0, len(block), _PIECE_SAMPLES):
                 self._measure(np.clip(block[first : first + _PIECE_SAMPLES], -1.0, 1.0))
             yield block
 
     def read(self) -> Loudness:
-        """The loudness of all blocks; nothing can be measured after."""
+        """The loudness of all blocks; ends the measurement."""
         self._measure(None)
         momentary, short_term = self._windows(MOMENTARY_STEPS), self._windows(SHORT_TERM_STEPS)
         return Loudness(
@@ -120,13 +121,13 @@ class LoudnessMeter:
     def _measure(self, block: Samples | None) -> None:
         if block is not None:
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
-        for weighted in self._weighting.filtered(block):
+        for weighted in self._weighting.filter(block):
             self._sum_steps(weighted.astype(np.float64) ** 2)
-        for oversampled in self._oversampling.filtered(block):
+        for oversampled in self._oversampling.filter(block):
             self._peak = max(self._peak, float(np.abs(oversampled).max(initial=0.0)))
 
     def _sum_steps(self, squares: Powers) -> None:
-        """Mean squares of whole steps of 0.1 s; the rest waits for what comes after."""
+        """Adds the mean squares of whole steps of 0.1 s; the remainder stays pending."""
         pending = np.concatenate([self._pending, squares])
         while True:
             end = (len(self._powers) + 1) * self._sample_rate_hz // STEPS_PER_SECOND - self._num_summed
@@ -138,14 +139,14 @@ class LoudnessMeter:
         self._pending = pending
 
     def _windows(self, num_steps: int) -> Powers:
-        """Mean squares of all windows of so many steps, one step apart."""
+        """Mean squares of all windows of `num_steps` steps, one step apart."""
         if len(self._powers) < num_steps:
             return np.zeros(0)
         return np.convolve(self._powers, np.full(num_steps, 1 / num_steps), mode="valid")
 
 
 class _FilterGraph:
-    """A chain of FFmpeg's filters, fed with mono sound."""
+    """A chain of FFmpeg filters for mono audio."""
 
     def __init__(self, sample_rate_hz: int, audio_filters: Sequence[tuple[str, str]]) -> None:
         self._sample_rate_hz = sample_rate_hz
@@ -159,8 +160,8 @@ class _FilterGraph:
         self._graph.link_nodes(self._source, *stages, self._sink)
         self._graph.configure()
 
-    def filtered(self, block: Samples | None) -> Iterator[npt.NDArray[np.floating]]:
-        """What comes out once `block` is in, (num_samples,) each; None ends the sound."""
+    def filter(self, block: Samples | None) -> Iterator[npt.NDArray[np.floating]]:
+        """Yields the output that `block` (num_samples,) makes available; None flushes the filters."""
         if block is None:
             self._source.push(None)
         elif len(block):
@@ -170,11 +171,11 @@ class _FilterGraph:
             self._source.push(frame)
         while True:
             try:
-                filtered = self._sink.pull()
+                pulled = self._sink.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            if isinstance(filtered, AudioFrame):
-                yield filtered.to_ndarray()[0]
+            if isinstance(pulled, AudioFrame):
+                yield pulled.to_ndarray()[0]
 
 
 def _to_lufs(power: float) -> float:
@@ -182,7 +183,7 @@ def _to_lufs(power: float) -> float:
 
 
 def _gate(powers: Powers, relative_lu: float) -> Powers:
-    """What lies above the absolute gate, and not further than `relative_lu` below the mean of that."""
+    """The values above the absolute gate that are also above the relative one, `relative_lu` from the mean of those."""
     above = powers[powers > 10 ** ((ABSOLUTE_GATE_LUFS - _OFFSET_LU) / 10)]
     return above[above > above.mean() * 10 ** (relative_lu / 10)] if len(above) else above
 
@@ -197,7 +198,7 @@ def _highest(powers: Powers) -> float | None:
 
 
 def _range_of(powers: Powers) -> float | None:
-    """The distance between the soft and the loud end of what passes the gates."""
+    """The distance between the 10th and the 95th percentile of the values that pass the gates."""
     gated = np.sort(_gate(powers, RANGE_GATE_LU))
     if not len(gated):
         return None

@@ -1,4 +1,4 @@
-"""What a stem says about itself: the same facts in bext, iXML and LIST/INFO, because programs read different ones.
+"""A stem's metadata: the same values in bext, iXML and LIST/INFO, because programs read different ones.
 
 docs/wav.md lists every field. iXML: specification 3.01 of ixml.info; digital source types: IPTC NewsCodes.
 """
@@ -28,12 +28,11 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True, kw_only=True)
 class StemTags:
-    """The facts of one stem.
+    """The metadata of one stem.
 
-    provenance: kept whole; its keys project (else timeline), scene (else source_name), track, cue, take, prompt,
-    model and licence also fill fields of their own; with a time reference, so do frame_rate (as 24000/1001),
-    drop_frame (yes or no) and file_start_timecode. time_reference_samples: samples since midnight at the first
-    sample. created: YYYY-MM-DD.
+    provenance: stored whole; its keys project (else timeline), scene (else source_name), track, cue, take, prompt, model
+    and licence also fill fields of their own; with a time reference, so do frame_rate (as 24000/1001), drop_frame (yes or
+    no) and file_start_timecode. time_reference_samples: samples since midnight at the first sample. created: YYYY-MM-DD.
     """
 
     provenance: Mapping[str, str]
@@ -42,9 +41,9 @@ class StemTags:
     created: str = ""
     labels: Sequence[Label] = ()
 
-    def chunks_before_sound(self, loudness: Loudness | None = None) -> list[Chunk]:
-        """bext: some programs look for it before the sound only. Its size does not depend on the loudness."""
-        made_by = self._fact("model", "model")
+    def chunks_before_audio(self, loudness: Loudness | None = None) -> list[Chunk]:
+        """bext, which some programs find only before the audio. Its size does not depend on the loudness."""
+        model = self._labelled("model")
         extension = BroadcastExtension(
             description=self._description(),
             originator=SOFTWARE,
@@ -52,12 +51,12 @@ class StemTags:
             origination_date=self.created,
             time_reference_samples=self.time_reference_samples or 0,
             coding_history=f"A=PCM,F={self.sample_rate_hz},W=24,M=mono,T={SOFTWARE} {__version__}"
-            f"{'; ' + made_by if made_by else ''}; AI generated\r\n",
+            f"{'; ' + model if model else ''}; AI generated\r\n",
             loudness=_in_bext_order(loudness or Loudness()),
         )
         return [extension.to_chunk()]
 
-    def chunks_after_sound(self) -> list[Chunk]:
+    def chunks_after_audio(self) -> list[Chunk]:
         """iXML, then labels, then LIST/INFO."""
         info = {
             "INAM": self.provenance.get("track", ""),
@@ -89,7 +88,7 @@ class StemTags:
         return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
 
     def _add_speed(self, root: ElementTree.Element, time_reference_samples: int) -> None:
-        """The clock: frame rate and samples since midnight, so that no program has to guess one from the other."""
+        """SPEED: frame rate and samples since midnight, so that no program has to guess one from the other."""
         speed = ElementTree.SubElement(root, "SPEED")
         rate = self.provenance.get("frame_rate")
         if rate:
@@ -108,8 +107,8 @@ class StemTags:
         return "DF" if self.provenance.get("drop_frame") == "yes" else "NDF"
 
     def _description(self) -> str:
-        """The prompt, and where the file begins, for programs that read nothing else."""
-        prompt = to_ascii(self._fact("prompt", "prompt") or SOFTWARE)
+        """The prompt, and the timecode at which the file begins, for programs that show nothing else."""
+        prompt = to_ascii(self._labelled("prompt") or SOFTWARE)
         starts_at = self.provenance.get("file_start_timecode")
         if self.time_reference_samples is None or not starts_at:
             return prompt
@@ -117,9 +116,9 @@ class StemTags:
         return prompt[: BEXT_DESCRIPTION_CHARS - len(where)] + where
 
     def _file_uid(self) -> str:
-        """32 hex digits over all that tells this file from others; the same stem has the same ones."""
-        facts = f"{self._as_json()} {self.sample_rate_hz} {self.time_reference_samples}"
-        return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        """32 hex digits over everything that tells this file from others; the same stem has the same ones."""
+        identity = f"{self._as_json()} {self.sample_rate_hz} {self.time_reference_samples}"
+        return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def _as_json(self) -> str:
         everything = {
@@ -131,16 +130,16 @@ class StemTags:
         return json.dumps(everything, ensure_ascii=False, sort_keys=True)
 
     def _note(self) -> str:
-        said = (
-            self._fact("prompt", "prompt"),
-            self._fact("model", "model"),
-            self._fact("licence", "licence"),
+        parts = (
+            self._labelled("prompt"),
+            self._labelled("model"),
+            self._labelled("licence"),
         )
-        return ". ".join(part for part in said if part)
+        return ". ".join(part for part in parts if part)
 
-    def _fact(self, key: str, label: str) -> str:
+    def _labelled(self, key: str) -> str:
         value = self.provenance.get(key, "")
-        return f"{label}: {value}" if value else ""
+        return f"{key}: {value}" if value else ""
 
 
 def _in_bext_order(loudness: Loudness) -> tuple[float | None, ...]:
@@ -154,7 +153,7 @@ def _in_bext_order(loudness: Loudness) -> tuple[float | None, ...]:
 
 
 def find_provenance(chunks: Iterable[Chunk]) -> dict[str, str] | None:
-    """The provenance that a stem's chunks carry; None where they are no stem's."""
+    """The provenance in the chunks of a stem; None for chunks of other files."""
     for chunk in chunks:
         if chunk.chunk_id == b"iXML":
             return _provenance_in(chunk.payload)
@@ -162,18 +161,20 @@ def find_provenance(chunks: Iterable[Chunk]) -> dict[str, str] | None:
 
 
 def _provenance_in(ixml: bytes) -> dict[str, str] | None:
-    if b"<!" in ixml:  # a document type could define entities; ours has none
+    if b"<!" in ixml:  # a document type could define entities without end; ours has none
         return None
     try:
-        told = json.loads(ElementTree.fromstring(ixml).findtext("USER") or "null")  # noqa: S314 - no entities
+        user = json.loads(ElementTree.fromstring(ixml).findtext("USER") or "null")  # noqa: S314 - no entities
     except (ElementTree.ParseError, ValueError):
         return None
-    if not isinstance(told, dict) or told.get("schema") != PROVENANCE_SCHEMA:
+    if not isinstance(user, dict) or user.get("schema") != PROVENANCE_SCHEMA:
         return None
-    facts = told.get("provenance")
-    return {str(key): str(value) for key, value in facts.items()} if isinstance(facts, dict) else None
+    provenance = user.get("provenance")
+    return (
+        {str(key): str(value) for key, value in provenance.items()} if isinstance(provenance, dict) else None
+    )
 
 
 def _add(parent: ElementTree.Element, name: str, text: str) -> None:
-    """A child with that text, without the characters XML cannot hold."""
+    """Add a child element with that text, without the characters that XML cannot hold."""
     ElementTree.SubElement(parent, name).text = _NOT_XML.sub("", text)

@@ -1,8 +1,8 @@
-"""RIFF/WAVE files: 24-bit mono PCM between chunks of text.
+"""RIFF/WAVE files: 24-bit mono PCM between chunks of metadata.
 
-Written by hand because no library at hand writes bext version 2 and iXML. Layouts: EBU Tech 3285 (bext),
-Microsoft's Multimedia Programming Interface (RIFF, LIST/INFO). Chunks start on even bytes; sizes do not count
-the padding.
+Written by hand because no maintained Python library writes bext version 2 and iXML. Layouts: EBU Tech 3285 (bext),
+Microsoft's Multimedia Programming Interface (RIFF, LIST/INFO). Chunks start on even bytes; sizes do not include the
+padding.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MAX_TEXT_CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Chunk:
-    """One chunk: four ASCII characters and what they hold."""
+    """One chunk: an id of four ASCII characters, and its content."""
 
     chunk_id: bytes
     payload: bytes
@@ -49,7 +49,7 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True)
 class BroadcastExtension:
-    """The bext chunk, version 2 (EBU Tech 3285). Texts are cut to their fields and brought to ASCII.
+    """The bext chunk, version 2 (EBU Tech 3285). Texts are converted to ASCII and cut to the size of their fields.
 
     time_reference_samples: samples since midnight at the file's first sample. origination_date: YYYY-MM-DD or
     empty. loudness: LUFS, LU, dBTP, LUFS, LUFS as in the chunk (integrated, range, maximum true peak, momentary,
@@ -81,7 +81,7 @@ class BroadcastExtension:
 
 
 def build_label_chunks(labels: Sequence[Label]) -> list[Chunk]:
-    """`cue ` and LIST/adtl for the labels, texts in ASCII; nothing for none."""
+    """`cue ` and LIST/adtl for the labels, texts in ASCII; no chunks without labels."""
     if not labels:
         return []
     points, notes = struct.pack("<I", len(labels)), b"adtl"
@@ -120,11 +120,9 @@ def write_wave(
 ) -> None:
     """Write float32 blocks, `num_samples` in all, as 24-bit mono PCM between the chunks given.
 
-    Rounded to nearest without dither: the step lies 144 dB below full scale, under every converter's noise,
-    silence stays digital silence, and the same sound gives the same bytes. Values beyond full scale are
-    clipped.
-
-    Raises RequestError when the file would pass 4 GB, which RIFF cannot say.
+    Rounded to nearest without dither: the step is 144 dB below full scale, under every converter's noise, silence stays
+    digital silence, and the same audio gives the same bytes. Values beyond full scale are clipped. Raises RequestError for
+    files above 4 GB, whose sizes do not fit into RIFF's 32 bits.
     """
     data_bytes = BYTES_PER_SAMPLE * num_samples
     fmt = struct.pack(
@@ -135,7 +133,7 @@ def write_wave(
     riff_bytes = 4 + len(head) + 8 + _even(data_bytes) + len(tail)
     if riff_bytes > MAX_RIFF_BYTES:
         raise RequestError(
-            f"a WAV file holds at most {MAX_RIFF_BYTES} bytes, this sound needs {riff_bytes}; render it in parts"
+            f"a WAV file holds at most {MAX_RIFF_BYTES} bytes, this audio needs {riff_bytes}; render it in parts"
         )
     file.write(b"RIFF" + struct.pack("<I", riff_bytes) + b"WAVE" + head)
     file.write(b"data" + struct.pack("<I", data_bytes))
@@ -146,7 +144,7 @@ def write_wave(
 
 
 def overwrite_chunk(file: BinaryIO, chunk: Chunk) -> None:
-    """Put another content of the same length into the first chunk of that id; the file's position moves.
+    """Replace the content of the first chunk of that id and length; moves the file's position.
 
     Raises ValueError when there is no such chunk.
     """
@@ -168,7 +166,7 @@ def pack_pcm24(samples: npt.NDArray[np.float32]) -> bytes:
 
 
 def iter_text_chunks(file: BinaryIO) -> Iterator[Chunk]:
-    """Yield the chunks of a RIFF/WAVE file other than its sound, in their order; oversized ones are skipped.
+    """Yield the chunks of a RIFF/WAVE file except its audio, in their order; chunks above 1 MiB are skipped.
 
     Raises ValueError when it is no RIFF/WAVE file.
     """
@@ -186,7 +184,7 @@ def iter_text_chunks(file: BinaryIO) -> Iterator[Chunk]:
 
 
 def digest_without(path: Path, chunk_id: bytes) -> bytes:
-    """SHA-256 of all chunks of a RIFF/WAVE file, in their order, but those of that id.
+    """SHA-256 of all chunks of a RIFF/WAVE file, in their order, except those of that id.
 
     Raises ValueError when it is no RIFF/WAVE file, OSError.
     """
@@ -195,14 +193,14 @@ def digest_without(path: Path, chunk_id: bytes) -> bytes:
         if (header := file.read(12))[:4] != b"RIFF" or header[8:] != b"WAVE":
             raise ValueError("not a RIFF/WAVE file")
         while len(head := file.read(8)) == 8:
-            left = _even(struct.unpack("<I", head[4:])[0])
+            remaining = _even(struct.unpack("<I", head[4:])[0])
             if head[:4] == chunk_id:
-                file.seek(left, 1)
+                file.seek(remaining, 1)
                 continue
             digest.update(head)
-            while left and (piece := file.read(min(left, _READ_BYTES))):
+            while remaining and (piece := file.read(min(remaining, _READ_BYTES))):
                 digest.update(piece)
-                left -= len(piece)
+                remaining -= len(piece)
     return digest.digest()
 
 
@@ -216,7 +214,7 @@ def _stored(chunk: Chunk) -> bytes:
 
 
 def _loudness_field(value: float | None) -> int:
-    """Hundredths, as Tech 3285 stores them; values the field has no room for are unset."""
+    """Hundredths, as Tech 3285 stores them; values that do not fit into the field are unset."""
     hundredths = None if value is None else round(value * 100)
     return _LOUDNESS_UNSET if hundredths is None or abs(hundredths) > _LOUDNESS_LIMIT else hundredths
 

@@ -15,4 +15,5 @@ __all__ = [
     "media",
     "paths",
     "rational",
+    "render_options",
 ]

@@ -1,4 +1,4 @@
-"""How stems are made: the one value that the command line, request bundles, host forms and watch folders fill."""
+"""How stems are made: the value that the command line, request bundles, host forms and watch folders fill."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRIORITIES = ("interactive", "batch")
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingSettings:
-    """How the sampler walks from noise to sound (arXiv 2512.02650: 25 Euler steps, guidance 4.5)."""
+    """How the sampler integrates from noise to audio (arXiv 2512.02650: 25 Euler steps, guidance 4.5)."""
 
     num_steps: int = DEFAULT_STEPS
     guidance: float = DEFAULT_GUIDANCE
@@ -45,7 +45,7 @@ class RenderOptions:
     "interactive" ones.
 
     All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so that a clip
-    that is cut in before it changes nothing and the cache answers.
+    that is inserted before it changes nothing and the stem comes from the cache.
     """
 
     model: str | None = None

@@ -1,4 +1,4 @@
-"""Several orders in one engine call: each may fail, or be cancelled, without stopping the others."""
+"""Several pictures in one engine call: each may fail, or be cancelled, without stopping the others."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from selva_core.inference.progress import ProgressTracker, Stage
 
 
 class BatchItem:
-    """One order on its way: how far it is, and how it ended."""
+    """One request of a batch while it is rendered: its progress, and its result or error."""
 
-    def __init__(self, order: BatchRequest, costs: Mapping[Stage, float]) -> None:
-        self.order = order
-        self.meter = ProgressTracker(costs, on_progress=order.on_progress, is_cancelled=order.is_cancelled)
+    def __init__(self, request: BatchRequest, costs: Mapping[Stage, float]) -> None:
+        self.request = request
+        self.progress = ProgressTracker(
+            costs, on_progress=request.on_progress, is_cancelled=request.is_cancelled
+        )
         self.waveforms: list[Waveform] = []
         self.error: SelvaError | None = None
 
@@ -27,7 +29,7 @@ class BatchItem:
 
     @contextmanager
     def isolate_errors(self) -> Iterator[None]:
-        """What goes wrong in here ends this order only; a device without memory ends all."""
+        """Errors in this block end this item only; a device without memory ends the whole batch."""
         try:
             yield
         except OutOfMemoryError:
@@ -37,41 +39,44 @@ class BatchItem:
 
 
 class RenderBatch:
-    """The orders of one call."""
+    """The items of one engine call."""
 
-    def __init__(self, renderings: Sequence[BatchItem]) -> None:
-        self.renderings = tuple(renderings)
+    def __init__(self, items: Sequence[BatchItem]) -> None:
+        self.items = tuple(items)
 
     @property
-    def present(self) -> list[BatchItem]:
-        """Those that have neither failed nor been cancelled."""
-        return [rendering for rendering in self.renderings if rendering.error is None]
+    def active(self) -> list[BatchItem]:
+        """The items that have neither failed nor been cancelled."""
+        return [item for item in self.items if item.error is None]
 
     @property
     def outcomes(self) -> list[list[Waveform] | SelvaError]:
-        return [rendering.outcome for rendering in self.renderings]
+        return [item.outcome for item in self.items]
 
     def check(self, current: BatchItem | None = None) -> None:
-        """Let the cancelled ones go. Raises the error of `current`, or RenderCancelled when nobody is left."""
-        for rendering in self.present:
-            with rendering.isolate_errors():
-                rendering.meter.check()
+        """Take cancelled items out of the batch.
+
+        Raises the error of `current`, or RenderCancelled when no item is active any more.
+        """
+        for item in self.active:
+            with item.isolate_errors():
+                item.progress.check()
         if current is not None and current.error is not None:
             raise current.error
-        if not self.present:
+        if not self.active:
             raise RenderCancelled("the render was cancelled")
 
 
-def common_duration_s(orders: Sequence[BatchRequest]) -> Fraction:
-    """How long all these pictures last. Raises RequestError when they differ, or there are none."""
-    durations_s = {order.picture.duration_s for order in orders}
+def common_duration_s(requests: Sequence[BatchRequest]) -> Fraction:
+    """The duration that all pictures of a batch have. Raises RequestError when they differ, or there are none."""
+    durations_s = {request.picture.duration_s for request in requests}
     if len(durations_s) != 1:
         found = ", ".join(f"{float(duration_s):g}" for duration_s in sorted(durations_s)) or "none"
-        raise RequestError(f"pictures rendered together last equally long; got, in seconds: {found}")
+        raise RequestError(f"pictures of one batch have the same duration; got, in seconds: {found}")
     return durations_s.pop()
 
 
-def render_alone(
+def render_single(
     engine: Engine,
     picture: PictureRange,
     requests: Sequence[StemRequest],
@@ -80,13 +85,13 @@ def render_alone(
     on_progress: Callable[[RenderProgress], None],
     is_cancelled: Callable[[], bool],
 ) -> list[Waveform]:
-    """`Engine.render` for engines whose `render_batch` does the work."""
+    """`Engine.render` for engines that implement `render_batch`: a batch of one."""
     if not requests:
         return []
-    order = BatchRequest(
+    request = BatchRequest(
         picture=picture, requests=requests, on_progress=on_progress, is_cancelled=is_cancelled
     )
-    [outcome] = engine.render_batch([order], settings=settings)
+    [outcome] = engine.render_batch([request], settings=settings)
     if isinstance(outcome, SelvaError):
         raise outcome
     return outcome

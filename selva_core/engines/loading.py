@@ -1,4 +1,4 @@
-"""From a row of the model table to a model on a device: weights found, hashed and loaded."""
+"""From a row of the model table to an engine on a device: find the weights, hash them, load them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load_network_engine(
     models_dir: Path | None = None,
     features: FeatureStore | None = None,
 ) -> NetworkEngine:
-    """Load a model with a network; one that comes with this package stands in for itself until it is trained.
+    """Load a model with a network; one that comes with this package runs on dummy weights until it is trained.
 
     Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError, RequestError,
     OutOfMemoryError.
@@ -42,20 +42,20 @@ def load_network_engine(
     model = find_model(model_id)
     if model.spec is None:
         raise WeightsMissingError(f"{model_id} has no network, and so no weights to load", model=model_id)
-    choice = choose_device(device)
+    device_choice = choose_device(device)
     models_dir = models_dir or default_models_dir()
     files = installed_files(model, models_dir)
     if model.is_bundled and not files:
-        return NetworkEngine(_stand_in(model, model.spec, choice), features=features)
+        return NetworkEngine(_load_dummy(model, model.spec, device_choice), features=features)
     _require_all_files(model, models_dir)
     return NetworkEngine(
         LoadedModel(
             model=model,
-            network=load_network(model.spec, files, device=choice.device, dtype=choice.dtype),
+            network=load_network(model.spec, files, device=device_choice.device, dtype=device_choice.dtype),
             tokenizer=load_tokenizer(model.spec, files),
-            choice=choice,
+            device_choice=device_choice,
             weights_sha256=hash_files(files),
-            known_prompts=(
+            prompt_coverage=(
                 load_prompt_coverage(files["known_prompts"], text_width=model.spec.t5.width)
                 if "known_prompts" in files
                 else None
@@ -66,7 +66,7 @@ def load_network_engine(
 
 
 def hash_files(files: Mapping[str, Path]) -> str:
-    """SHA-256 (hex) over the roles and contents of a model's files, in the order of their roles."""
+    """SHA-256 (hex) over the roles and contents of a model's files, sorted by role."""
     whole = hashlib.sha256()
     for role, path in sorted(files.items()):
         content = hashlib.sha256()
@@ -77,12 +77,12 @@ def hash_files(files: Mapping[str, Path]) -> str:
     return whole.hexdigest()
 
 
-def _stand_in(model: Model, spec: ModelSpec, choice: DeviceChoice) -> LoadedModel:
+def _load_dummy(model: Model, spec: ModelSpec, device_choice: DeviceChoice) -> LoadedModel:
     return LoadedModel(
         model=model,
-        network=build_dummy_weights(spec, device=choice.device, dtype=choice.dtype),
+        network=build_dummy_weights(spec, device=device_choice.device, dtype=device_choice.dtype),
         tokenizer=build_dummy_tokenizer(spec),
-        choice=choice,
+        device_choice=device_choice,
         weights_sha256=DUMMY_SHA256,
         notices=(NOTICE,),
     )

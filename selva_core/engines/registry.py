@@ -1,7 +1,6 @@
 """From a model's name to an engine that is ready to render.
 
-Nothing heavy is imported until an engine is asked for: the echo engine needs the media library, the network
-torch.
+Nothing heavy is imported before an engine is loaded: the echo engine needs av, the network torch.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from selva_core.models.catalog import find_model
 def load_engine(model_id: str, *, device: str = "auto", features: FeatureStore | None = None) -> Engine:
     """Load the engine of `model_id` onto `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
-    features: where the engine may keep what it makes of pictures.
+    features: a store for encoded video, which the engine reads and fills; None for no store.
 
     Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError, RequestError.
     """

@@ -1,4 +1,4 @@
-"""Work in batches as large as the device's memory takes."""
+"""Work in batches as large as the device's memory allows."""
 
 from __future__ import annotations
 
@@ -17,49 +17,52 @@ MEMORY_SHARE = 0.8
 
 
 class DeviceMemory(Protocol):
-    """What a piece of work takes of a device's memory, and what is left."""
+    """Measures how much of a device's memory a piece of work takes, and how much is free."""
 
     def begin(self) -> None:
-        """The work begins."""
+        """Start measuring."""
         ...
 
     def taken_bytes(self) -> int:
-        """The most that was held since `begin`, beyond what was held then."""
+        """The peak of allocated memory since `begin`, above what was allocated then."""
         ...
 
     def free_bytes(self) -> int:
-        """What could be taken now, other programs counted."""
+        """What can be allocated now, given what other programs use."""
         ...
 
 
 class CudaMemory:
-    """By torch's own books (https://docs.pytorch.org/docs/stable/notes/cuda.html#memory-management)."""
+    """Measures with torch's allocator statistics (https://docs.pytorch.org/docs/stable/notes/cuda.html#memory-management)."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._held_bytes = 0
+        self._allocated_at_start_bytes = 0
 
     def begin(self) -> None:
         torch.cuda.reset_peak_memory_stats(self._device)
-        self._held_bytes = torch.cuda.memory_allocated(self._device)
+        self._allocated_at_start_bytes = torch.cuda.memory_allocated(self._device)
 
     def taken_bytes(self) -> int:
-        return torch.cuda.max_memory_allocated(self._device) - self._held_bytes
+        return torch.cuda.max_memory_allocated(self._device) - self._allocated_at_start_bytes
 
     def free_bytes(self) -> int:
         free_bytes, _ = torch.cuda.mem_get_info(self._device)
-        kept_bytes = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
-        return free_bytes + kept_bytes
+        cached_bytes = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
+        return free_bytes + cached_bytes
 
 
-def memory_of(device: torch.device) -> DeviceMemory | None:
-    """None for a device that does not tell: there only failing shows that a batch was too large."""
+def device_memory(device: torch.device) -> DeviceMemory | None:
+    """None for a device whose memory cannot be measured: there only a failure shows that a batch was too large."""
     return CudaMemory(device) if device.type == "cuda" else None
 
 
 @contextmanager
 def translate_out_of_memory(what: str) -> Iterator[None]:
-    """Full memory outside any batch, where nothing is left to be made smaller. Raises OutOfMemoryError."""
+    """Turn torch's and Python's errors for full memory into OutOfMemoryError, for work that cannot be split further.
+
+    what: what did not fit, for the message.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -72,10 +75,10 @@ def translate_out_of_memory(what: str) -> Iterator[None]:
 
 
 class BatchLimit:
-    """How many items go together; halved for good when they do not fit.
+    """How many items make a batch; halved for good when a batch does not fit.
 
-    memory: where it can be measured, the first item goes alone, and a batch is no larger than fits into
-    MEMORY_SHARE of what is free just then: other programs need the device too.
+    memory: where it can be measured, the first item is processed alone, and a batch is no larger than fits into
+    MEMORY_SHARE of what is free at that moment, because other programs use the device too.
     """
 
     def __init__(self, num_items: int, *, memory: DeviceMemory | None = None) -> None:
@@ -84,10 +87,9 @@ class BatchLimit:
         self._bytes_per_item = 0
 
     def run(self, items: Sequence[Item], work: Callable[[Sequence[Item]], None]) -> None:
-        """Call `work` on consecutive batches of `items`; a batch that runs out of memory is done again in halves.
+        """Call `work` on consecutive batches of `items`; a batch that runs out of memory is repeated in halves.
 
-        `work` changes nothing outside unless it returns. Raises OutOfMemoryError when a single item does not
-        fit.
+        `work` must have no effect unless it returns. Raises OutOfMemoryError when a single item does not fit.
         """
         done = 0
         while done < len(items):
@@ -111,7 +113,7 @@ class BatchLimit:
         return max(1, min(self.num_items, room))
 
     def _fits(self, batch: Sequence[Item], work: Callable[[Sequence[Item]], None]) -> bool:
-        """Whether the work was done; the failed try's tensors are gone when this returns False."""
+        """Whether the work was done; when this returns False, the tensors of the failed attempt have been freed."""
         if self._memory is not None:
             self._memory.begin()
         try:

@@ -11,7 +11,7 @@ from selva_core.base.errors import DeviceUnavailableError, RequestError
 
 @dataclass(frozen=True, kw_only=True)
 class CudaDevice:
-    """One CUDA device as found."""
+    """One CUDA device."""
 
     name: str
     free_bytes: int
@@ -20,7 +20,7 @@ class CudaDevice:
 
 @dataclass(frozen=True, kw_only=True)
 class DevicesPresent:
-    """What this machine has. why_no_cuda: a clause for people where `cuda` is empty."""
+    """The devices of this machine. why_no_cuda: a clause for messages where `cuda` is empty."""
 
     cuda: tuple[CudaDevice, ...] = ()
     why_no_cuda: str = "no CUDA device is visible"
@@ -38,7 +38,7 @@ class DeviceChoice:
 
 
 def probe_devices() -> DevicesPresent:
-    """Look at what is there now."""
+    """Find the devices of this machine and their free memory."""
     why_no_cuda = (
         "this torch is built without CUDA" if torch.version.cuda is None else "no CUDA device is visible"
     )
@@ -52,23 +52,23 @@ def probe_devices() -> DevicesPresent:
 
 
 def choose_device(requested: str = "auto", present: DevicesPresent | None = None) -> DeviceChoice:
-    """Choose among what is `present` (by default: on this machine).
+    """Choose among the devices `present` (default: those of this machine).
 
     requested: "auto" (the CUDA device with most free memory, else MPS, else the CPU), "cpu", "cuda",
-    "cuda:N", "mps". Raises DeviceUnavailableError when a device asked for by name is not there, RequestError
-    for any other text.
+    "cuda:N", "mps". Raises DeviceUnavailableError when a device named here does not exist, RequestError for any other
+    text.
     """
     present = present or probe_devices()
-    wanted, _, index = requested.strip().lower().partition(":")
-    if wanted not in ("auto", "cpu", "cuda", "mps") or (index and not (wanted == "cuda" and index.isdigit())):
+    kind, _, index = requested.strip().lower().partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdigit())):
         raise RequestError(f'a device is "auto", "cpu", "cuda", "cuda:N" or "mps"; got {requested!r}')
-    if wanted == "cuda":
+    if kind == "cuda":
         return _cuda(present, int(index) if index else None, f"{requested} was asked for")
-    if wanted == "mps":
+    if kind == "mps":
         if not present.has_mps:
             raise DeviceUnavailableError("mps was asked for and this machine has none; use cpu or auto")
         return _mps(present, "mps was asked for")
-    if wanted == "cpu":
+    if kind == "cpu":
         return _cpu("cpu was asked for")
     if present.cuda:
         return _cuda(present, None, "the CUDA device with most free memory")
@@ -78,11 +78,13 @@ def choose_device(requested: str = "auto", present: DevicesPresent | None = None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory is full; the back ends of torch say so in different ways."""
+    """Whether `error` means that memory is full; the back ends of torch raise it as different classes."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    told = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in message or "can't allocate memory" in message
+    )
 
 
 def _probe_cuda(index: int) -> CudaDevice:

@@ -1,7 +1,7 @@
 """The guided velocity of several stems over the windows of one clip.
 
-Letters: R stems, W windows, N latents of a window, C channels, S sync features of the clip, L text tokens, D
-width.
+Dimensions: R stems, W windows, N latents of a window, C channels, S sync features of the clip, L text tokens, D width,
+B runs of the generator in one batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from selva_core.inference.sampler import guide
 from selva_core.inference.windows import WindowPlan
 from selva_core.network import Conditions, Generator, join_conditions
 
-_KEPT_RUNS = 64
+_MAX_CACHED_RUNS = 64
 
 Run = tuple[int, int]
 """One run of the generator: the stem's index and the window's."""
@@ -25,7 +25,7 @@ Run = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class StemConditions:
-    """What one stem's prompt gives. sync: (1, S, D); text, negative_text: (1, L, D), the latter None for no text."""
+    """What the generator needs of one stem. sync: (1, S, D); text, negative_text: (1, L, D), the latter None without one."""
 
     sync: Tensor
     text: Tensor
@@ -35,9 +35,9 @@ class StemConditions:
 class GuidedVelocity:
     """Velocity (R, W, N, C) -> (R, W, N, C), in batches of stems and windows.
 
-    batch_across_stems: whether runs of different stems share a batch. Without it a stem's numbers do not
-    depend on what else is rendered with it, to the last bit; with it a GPU is used better.
-    is_wanted: whether the stem of that index is still worth its runs; the velocity of another is 0.
+    batch_across_stems: whether runs of different stems share a batch. Without it the numbers of a stem do not depend, to
+    the last bit, on what else is rendered with it; with it a GPU is used better. is_active: whether the stem of that index
+    is still rendered; the velocity of another is 0.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class GuidedVelocity:
         limit: BatchLimit,
         batch_across_stems: bool,
         check: Callable[[], None],
-        is_wanted: Callable[[int], bool] = lambda stem: True,
+        is_active: Callable[[int], bool] = lambda stem: True,
     ) -> None:
         self._generator = generator
         self._plan = plan
@@ -58,11 +58,11 @@ class GuidedVelocity:
         self._guidance = guidance
         self._limit = limit
         self._check = check
-        self._is_wanted = is_wanted
+        self._is_active = is_active
         runs = [[(stem, window) for window in range(len(plan.windows))] for stem in range(len(stems))]
         self._groups = [[run for group in runs for run in group]] if batch_across_stems else runs
-        self._null: dict[int, Conditions] = {}
-        self._kept: dict[tuple[Run, ...], Conditions] = {}
+        self._unconditional: dict[int, Conditions] = {}
+        self._cached: dict[tuple[Run, ...], Conditions] = {}
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
         velocity = torch.zeros_like(x)
@@ -73,22 +73,25 @@ class GuidedVelocity:
             velocity[stems, windows] = self._guided(x[stems, windows], t, tuple(batch))
 
         for runs in self._groups:
-            self._limit.run([run for run in runs if self._is_wanted(run[0])], flow)
+            self._limit.run([run for run in runs if self._is_active(run[0])], flow)
         return velocity
 
     def _guided(self, x: Tensor, t: float, batch: tuple[Run, ...]) -> Tensor:
         """x (B, N, C), one row per run."""
         conditions = self._conditions_of(batch)
-        moment = torch.tensor(t, device=x.device)
+        time = torch.tensor(t, device=x.device)
         if self._guidance == 1.0:
-            return self._generator.flow(x, moment, conditions)
-        conditional, unconditional = self._generator.flow(torch.cat([x, x]), moment, conditions).chunk(2)
+            return self._generator.flow(x, time, conditions)
+        conditional, unconditional = self._generator.flow(torch.cat([x, x]), time, conditions).chunk(2)
         return guide(conditional, unconditional, self._guidance)
 
     def _conditions_of(self, batch: tuple[Run, ...]) -> Conditions:
-        """The runs' own conditions, then what guidance leads away from; long clips work them out at each step."""
-        if batch in self._kept:
-            return self._kept[batch]
+        """The runs' own conditions, then those that guidance leads away from.
+
+        Computed once for short clips, at each step for long ones, whose conditions would fill the memory.
+        """
+        if batch in self._cached:
+            return self._cached[batch]
         windows = [self._plan.windows[window] for _, window in batch]
         per_segment = self._generator.spec.num_sync_per_segment
         conditions = self._generator.prepare_conditions(
@@ -105,18 +108,18 @@ class GuidedVelocity:
             num_latents=windows[0].num_latents,
         )
         if self._guidance != 1.0:
-            conditions = join_conditions([conditions, *(self._null_of(stem) for stem, _ in batch)])
-        if sum(map(len, self._groups)) <= _KEPT_RUNS:
-            self._kept[batch] = conditions
+            conditions = join_conditions([conditions, *(self._unconditional_of(stem) for stem, _ in batch)])
+        if sum(map(len, self._groups)) <= _MAX_CACHED_RUNS:
+            self._cached[batch] = conditions
         return conditions
 
-    def _null_of(self, stem: int) -> Conditions:
-        if stem not in self._null:
+    def _unconditional_of(self, stem: int) -> Conditions:
+        if stem not in self._unconditional:
             window = self._plan.windows[0]
-            self._null[stem] = self._generator.prepare_null_conditions(
+            self._unconditional[stem] = self._generator.prepare_null_conditions(
                 text=self._stems[stem].negative_text,
                 num_sync=window.num_segments * self._generator.spec.num_sync_per_segment,
                 num_clip_frames=self._plan.num_clip_frames,
                 num_latents=window.num_latents,
             )
-        return self._null[stem]
+        return self._unconditional[stem]

@@ -1,6 +1,8 @@
-"""Whether a small model was trained for a prompt: likeness to the phrasings it knows.
+"""Whether a small model was trained for a prompt: its similarity to the phrasings of the training set.
 
-A phrase is the mean of its T5 states, at unit length; its likeness to the known ones is the largest cosine.
+A phrase is the mean of its T5 states, at unit length; its similarity to the known ones is the largest cosine.
+
+Dimensions: B prompts, K known phrases, L text tokens, D width.
 """
 
 from __future__ import annotations
@@ -17,18 +19,18 @@ from selva_core.models.checkpoints import check_tensors, read_tensors
 
 @dataclass(frozen=True)
 class PromptCoverage:
-    """phrases: float32 (K, D), unit length; least_likeness: () what a prompt must reach to count as known."""
+    """phrases: float32 (K, D), unit length. min_similarity: (), what a prompt must reach to count as known."""
 
     phrases: Tensor
-    least_likeness: Tensor
+    min_similarity: Tensor
 
-    def likeness(self, t5_states: Tensor) -> float:
+    def similarity(self, t5_states: Tensor) -> float:
         """t5_states (1, L, D) of one prompt without padding -> -1..1."""
         return float((self.phrases @ average_states(t5_states)[0].to(self.phrases.device)).max())
 
     def is_known(self, t5_states: Tensor) -> bool:
-        """Whether the prompt is near a phrasing that the model was trained for."""
-        return self.likeness(t5_states) >= float(self.least_likeness)
+        """Whether the prompt is similar enough to a phrasing that the model was trained for."""
+        return self.similarity(t5_states) >= float(self.min_similarity)
 
 
 def average_states(t5_states: Tensor) -> Tensor:
@@ -37,7 +39,7 @@ def average_states(t5_states: Tensor) -> Tensor:
 
 
 def load_prompt_coverage(path: Path, *, text_width: int) -> PromptCoverage:
-    """Read the phrases that came with a model.
+    """Read the phrases of a model's training set.
 
     Raises WeightsMissingError, WeightsMismatchError.
     """
@@ -46,5 +48,5 @@ def load_prompt_coverage(path: Path, *, text_width: int) -> PromptCoverage:
     expected = {"phrases": torch.empty(num_phrases, text_width), "least_likeness": torch.empty(())}
     check_tensors(expected, tensors, source=path.name)
     return PromptCoverage(
-        phrases=tensors["phrases"].float(), least_likeness=tensors["least_likeness"].float()
+        phrases=tensors["phrases"].float(), min_similarity=tensors["least_likeness"].float()
     )

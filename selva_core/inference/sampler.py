@@ -1,6 +1,6 @@
 """From noise to latents along a flow: seeds, Euler steps, guidance, windows tied together. Pure functions.
 
-Letters: R stems, W windows, N latents of the whole clip, C channels.
+Dimensions: R stems, W windows, N latents of the whole clip, C channels.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch import Tensor
 from selva_core.inference.windows import Window, blend_weights
 
 Flow: TypeAlias = Callable[[Tensor, float], Tensor]
-"""Velocity of latents at a time of the flow, 0 (noise) to 1 (sound)."""
+"""Velocity of latents at a time of the flow, 0 (noise) to 1 (audio)."""
 
 
 def draw_noise(seed: int, num_latents: int, latent_channels: int) -> Tensor:
-    """Return float32 (N, C), standard normal, from a CPU generator: a seed means the same on every device.
+    """float32 (N, C), standard normal, from a CPU generator, so that a seed means the same on every device.
 
     One draw over the whole clip, so that overlapping windows begin from the same noise.
     """
@@ -29,7 +29,7 @@ def draw_noise(seed: int, num_latents: int, latent_channels: int) -> Tensor:
 def integrate(
     flow: Flow, noise: Tensor, *, num_steps: int, on_step: Callable[[int], None] = lambda step: None
 ) -> Tensor:
-    """Walk from `noise` along `flow` in equal Euler steps from t = 0 to 1 (arXiv 2210.02747).
+    """Integrate `flow` from `noise` in equal Euler steps from t = 0 to 1 (arXiv 2210.02747).
 
     `on_step(k)` is called after the k-th step, from 1; it may raise to stop.
     """
@@ -46,10 +46,10 @@ def guide(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor
 
 
 def tie_windows(flow: Flow, windows: Sequence[Window]) -> Flow:
-    """Make one flow over a whole clip (R, N, C) out of a flow over its windows (R, W, window latents, C).
+    """A flow over a whole clip (R, N, C) from a flow over its windows (R, W, window latents, C).
 
-    Where windows overlap, the clip's velocity is the weighted mean of theirs, so every window takes its next
-    step from what all of them agreed on (MultiDiffusion, arXiv 2302.08113).
+    Where windows overlap, the clip's velocity is the weighted mean of theirs, so that all windows take their next step from
+    the same latents (MultiDiffusion, arXiv 2302.08113).
     """
     weights = [torch.from_numpy(w)[:, None] for w in blend_weights([window.latents for window in windows])]
 

@@ -1,39 +1,52 @@
-"""Tokens of pictures in a store that outlives the engine, so that a cut seen before is not encoded again."""
+"""Video tokens in a store that outlives the engine, so that a cut rendered before is not encoded again."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from selva_core.base.media import PictureRange
 from selva_core.engine import FeatureStore
-
-if TYPE_CHECKING:
-    from selva_core.inference.token_encoder import VideoKey
+from selva_core.video.frame_source import read_stamp
 
 _NAME = "tokens"
 
 
-class VideoTokenCache:
-    """One entry per chunk of a picture, named by the picture, the weights, and where and how precisely it ran.
+@dataclass(frozen=True)
+class VideoKey:
+    """A picture range as its file was on disk when it was encoded; `stamp` changes with the file."""
 
-    maker: what the tokens depend on besides the picture: weights, kind of device, precision.
+    picture: PictureRange
+    num_segments: int
+    stamp: str
+
+    @classmethod
+    def read(cls, picture: PictureRange, num_segments: int) -> VideoKey:
+        """Raises MediaNotFoundError, MediaUnreadableError."""
+        return cls(picture, num_segments, read_stamp(picture))
+
+
+class VideoTokenCache:
+    """One entry per chunk of a video, keyed by the picture range, its file and the producer of the tokens.
+
+    producer: what the tokens depend on besides the video: weights, kind of device, precision.
     """
 
-    def __init__(self, store: FeatureStore, *, maker: str) -> None:
+    def __init__(self, store: FeatureStore, *, producer: str) -> None:
         self._store = store
-        self._maker = maker
+        self._producer = producer
 
     def has(self, key: VideoKey) -> bool:
-        """Whether the first chunk is kept; the others are then rarely missing."""
-        return self._store.has(self._entry(key, 0))
+        """Whether the first chunk is stored; the others are then rarely missing."""
+        return self._store.has(self._entry_key(key, 0))
 
-    def recall(self, key: VideoKey, chunk: int) -> Tensor | None:
-        """Tokens (S, T, P, D) on the CPU, or None."""
-        content = self._store.get(self._entry(key, chunk))
+    def get(self, key: VideoKey, chunk: int) -> Tensor | None:
+        """Tokens (S, T, P, D) on the CPU; None where the chunk is missing or damaged."""
+        content = self._store.get(self._entry_key(key, chunk))
         if content is None:
             return None
         try:
@@ -41,14 +54,15 @@ class VideoTokenCache:
         except (SafetensorError, KeyError):
             return None
 
-    def keep(self, key: VideoKey, chunk: int, tokens: Tensor) -> None:
+    def put(self, key: VideoKey, chunk: int, tokens: Tensor) -> None:
         """Store the tokens of one chunk."""
-        self._store.put(self._entry(key, chunk), save({_NAME: tokens.contiguous().cpu()}))
+        self._store.put(self._entry_key(key, chunk), save({_NAME: tokens.contiguous().cpu()}))
 
-    def _entry(self, key: VideoKey, chunk: int) -> str:
+    def _entry_key(self, key: VideoKey, chunk: int) -> str:
+        """64 hex digits. The text that is hashed must not change: entries on users' disks are found by it."""
         picture = key.picture
-        facts = (
-            self._maker,
+        identity = (
+            self._producer,
             str(picture.path),
             key.stamp,
             picture.images,
@@ -58,4 +72,4 @@ class VideoTokenCache:
             key.num_segments,
             chunk,
         )
-        return hashlib.sha256(repr(facts).encode("utf-8", errors="surrogatepass")).hexdigest()
+        return hashlib.sha256(repr(identity).encode("utf-8", errors="surrogatepass")).hexdigest()

@@ -18,9 +18,10 @@ _END_PIECES = ("<|endoftext|>", "</s>")
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizedPrompt:
-    """t5_ids: pieces and an end. clip_ids: a beginning, pieces and an end, padded with 0 to the tower's length.
+    """A prompt as token ids.
 
-    num_read, num_pieces: how many pieces CLIP's tower takes in, of how many.
+    t5_ids: text tokens and an end token. clip_ids: a start token, text tokens and an end token, padded with 0 to the length
+    of CLIP's text tower. num_read, num_pieces: how many text tokens CLIP's tower reads, of how many.
     """
 
     t5_ids: tuple[int, ...]
@@ -30,8 +31,8 @@ class TokenizedPrompt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pieces:
-    """A vocabulary: text to pieces without marks, and the ids of the marks around them."""
+class Vocabulary:
+    """A vocabulary: `encode` gives the ids of a text without special tokens; begin_id and end_id are the special tokens."""
 
     encode: Callable[[str], list[int]]
     begin_id: int
@@ -39,15 +40,15 @@ class Pieces:
 
 
 class PromptTokenizer:
-    """The two vocabularies of a model; they may be the same."""
+    """Tokenizes prompts with the two vocabularies of a model, which may be the same one."""
 
-    def __init__(self, spec: ModelSpec, *, t5: Pieces, clip: Pieces) -> None:
+    def __init__(self, spec: ModelSpec, *, t5: Vocabulary, clip: Vocabulary) -> None:
         self._spec = spec
         self._t5 = t5
         self._clip = clip
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Cut what is too long, keep the marks; pad CLIP's ids with 0, as the generators were trained."""
+        """Truncates text but not special tokens; pads CLIP's ids with 0, as in the training of the generators."""
         num_clip = self._spec.clip_text.num_tokens
         t5_pieces, clip_pieces = self._t5.encode(prompt), self._clip.encode(prompt)
         read = clip_pieces[: num_clip - 2]
@@ -61,19 +62,19 @@ class PromptTokenizer:
 
 
 def load_tokenizer(spec: ModelSpec, files: Mapping[str, Path]) -> PromptTokenizer:
-    """Read the vocabularies of a model from its files by role: `t5_tokenizer` and `clip_tokenizer`, or `tokenizer`.
+    """Read the vocabularies of a model from its files: roles `t5_tokenizer` and `clip_tokenizer`, or `tokenizer` for both.
 
     Raises WeightsMismatchError.
     """
     t5_path = files.get("t5_tokenizer") or files["tokenizer"]
     clip_path = files.get("clip_tokenizer") or files["tokenizer"]
-    return PromptTokenizer(spec, t5=read_pieces(t5_path), clip=read_pieces(clip_path))
+    return PromptTokenizer(spec, t5=load_vocabulary(t5_path), clip=load_vocabulary(clip_path))
 
 
-def read_pieces(path: Path) -> Pieces:
+def load_vocabulary(path: Path) -> Vocabulary:
     """Read a tokenizer.json of the tokenizers library.
 
-    Raises WeightsMismatchError when the file is none, or has no marks for the end of a text.
+    Raises WeightsMismatchError when it is no such file, or has no end token.
     """
     try:
         tokenizer = Tokenizer.from_file(str(path))
@@ -85,9 +86,11 @@ def read_pieces(path: Path) -> Pieces:
 
     end_id = find(_END_PIECES)
     if end_id is None:
-        raise WeightsMismatchError(f"{path} has none of the marks {', '.join(_END_PIECES)}", path=str(path))
+        raise WeightsMismatchError(
+            f"{path} has none of the end tokens {', '.join(_END_PIECES)}", path=str(path)
+        )
     begin_id = find(_BEGIN_PIECES)
-    return Pieces(
+    return Vocabulary(
         encode=lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids),
         begin_id=end_id if begin_id is None else begin_id,
         end_id=end_id,

@@ -1,10 +1,9 @@
-"""How a clip of any length is covered by windows of the length a model was trained on.
+"""Covers a clip of any length with windows of the length that a model was trained on.
 
-Windows start on the grid of the video encoder's segments (0.32 s), so that neighbours share segments exactly.
-Latents do not fall on that grid at every sample rate: a window's first latent is its start time rounded once,
-never a sum of steps. Where windows overlap their velocities are blended at every step of the sampler
-(MultiDiffusion, arXiv 2302.08113), which ties them while the sound is made; there is nothing left to
-cross-fade.
+Windows start on the grid of the video encoder's segments (0.32 s), so that neighbours share segments exactly. Latents do
+not fall on that grid at every sample rate: a window's first latent is its start time rounded once, never a sum of steps.
+Where windows overlap, their velocities are blended at every step of the sampler (MultiDiffusion, arXiv 2302.08113), which
+ties them during sampling, so that no cross-fade is needed afterwards.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from selva_core.base.rational import round_half_up
 from selva_core.models.specs import ModelSpec
 
 MIN_OVERLAP_S = Fraction(8, 5)
@@ -24,7 +24,7 @@ MIN_OVERLAP_S = Fraction(8, 5)
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """One run of the generator: which segments it is given and which latents of the clip it makes."""
+    """One run of the generator: the segments it reads and the latents of the clip it makes."""
 
     first_segment: int
     num_segments: int
@@ -42,9 +42,9 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPlan:
-    """All windows of one clip; they have the same lengths, so they batch together.
+    """All windows of one clip; they have the same lengths, so that they can share a batch.
 
-    num_frames, num_segments, num_latents: of the whole clip; past the clip's end the last frame is held.
+    num_frames, num_segments, num_latents: of the whole clip; past the clip's end its last frame is repeated.
     num_clip_frames: CLIP frames of one window.
     """
 
@@ -60,8 +60,9 @@ def plan_windows(
 ) -> WindowPlan:
     """Cover `duration_s` with windows that overlap by at least `min_overlap_s`, evenly spread.
 
-    A clip up to one segment step longer than a window is one window of whole segments: no model minds 4 %. Each segment
-    has as many latents as in training, or the sound would drift against the picture; what is too much is cut later.
+    A clip up to one segment step longer than a window is one window of whole segments: models tolerate 4 % more than they
+    were trained on. Each segment has as many latents as in training, or audio would drift against video; what is too much
+    is cut off later.
     """
     encoder = spec.video_encoder
     if duration_s <= spec.window_s + spec.segment_hop_s:
@@ -90,21 +91,21 @@ def plan_windows(
 
 
 def blend_weights(runs: Sequence[slice]) -> list[npt.NDArray[np.float32]]:
-    """How much each of several overlapping runs counts at each of its places; at every place they sum to 1.
+    """The weight of each of several overlapping runs at each of its positions; at every position they sum to 1.
 
-    A run's share rises linearly from its edges, so that two neighbours cross over along their whole overlap.
+    A weight rises linearly from the run's edges, so that two neighbours cross over along their whole overlap.
     """
     total = np.zeros(max(run.stop for run in runs))
-    shares = []
+    weights = []
     for run in runs:
-        place = np.arange(run.stop - run.start) + 0.5
-        shares.append(np.minimum(place, place[::-1]))
-        total[run] += shares[-1]
-    return [(share / total[run]).astype(np.float32) for run, share in zip(runs, shares, strict=True)]
+        position = np.arange(run.stop - run.start) + 0.5
+        weights.append(np.minimum(position, position[::-1]))
+        total[run] += weights[-1]
+    return [(weight / total[run]).astype(np.float32) for run, weight in zip(runs, weights, strict=True)]
 
 
 def _fit_segments(spec: ModelSpec, duration_s: Fraction) -> tuple[int, Fraction]:
-    """The fewest whole segments whose latents reach the clip's end, and how long they last at the trained pace."""
+    """The fewest whole segments whose latents reach the clip's end, and their duration at the trained pace."""
     segment_s = spec.window_s / spec.num_segments(spec.window_s)
     num_segments = max(math.floor(duration_s / segment_s), 1)
     while spec.num_latents(num_segments * segment_s) < spec.num_latents(duration_s):
@@ -120,13 +121,9 @@ def _spread_starts(spec: ModelSpec, duration_s: Fraction, min_overlap_s: Fractio
         last += 1
     longest_hop = max(math.floor((spec.window_s - min_overlap_s) / spec.segment_hop_s), 1)
     num_hops = math.ceil(Fraction(last, longest_hop))
-    return [_round_half_up(Fraction(last * i, num_hops)) for i in range(num_hops + 1)]
+    return [round_half_up(Fraction(last * i, num_hops)) for i in range(num_hops + 1)]
 
 
 def _latent_at(spec: ModelSpec, segment: int) -> int:
     """The latent nearest in time to the start of a segment."""
-    return _round_half_up(segment * spec.segment_hop_s * spec.sample_rate_hz / spec.latent_hop_samples)
-
-
-def _round_half_up(value: Fraction) -> int:
-    return math.floor(value + Fraction(1, 2))
+    return round_half_up(segment * spec.segment_hop_s * spec.sample_rate_hz / spec.latent_hop_samples)

@@ -1,4 +1,4 @@
-"""Pieces that several parts of the network share.
+"""Vocabulary that several parts of the network share.
 
 Letters: B batch, S segments, T times, P places, N audio latents, L text tokens, D width, C channels, H heads.
 """

@@ -87,13 +87,13 @@ def score_all(work: WorkFolder, judge: Judge, *, first_seed: int, num_scenes: in
 def _load_variant(work: WorkFolder, steering: Steering, folder: Path) -> NetworkEngine:
     files = write_parts(work, work.ablation(steering), folder)
     spec = replace(NANO_SPEC, video_encoder=encoder_spec(steering))
-    choice = choose_device("cpu")
+    device_choice = choose_device("cpu")
     return NetworkEngine(
         LoadedModel(
             model=replace(find_model("selva-nano"), spec=spec),
-            network=load_network(spec, files, device=choice.device, dtype=choice.dtype),
+            network=load_network(spec, files, device=device_choice.device, dtype=device_choice.dtype),
             tokenizer=load_tokenizer(spec, files),
-            choice=choice,
+            device_choice=device_choice,
             weights_sha256=f"ablation {steering}",
         )
     )

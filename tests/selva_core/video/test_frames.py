@@ -27,7 +27,7 @@ ReadNumber = Callable[[npt.NDArray[np.uint8]], int]
 SIZE_PX = 48
 NTSC_RATES = [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)]
 STANDARD_RATES = [12, 15, 24, 25, 30, 50, 60, *NTSC_RATES]
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def half_a_second_of(path: Path) -> npt.NDArray[np.uint8]:

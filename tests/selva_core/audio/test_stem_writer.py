@@ -1,3 +1,5 @@
+"""Stems as files: exact length, resampling, metadata that other programs read, and no user file replaced."""
+
 from __future__ import annotations
 
 import json
@@ -84,7 +86,7 @@ def test_click_stays_on_its_instant_through_resampling(tmp_path: Path) -> None:
     assert int(np.abs(soundfile.read(path)[0]).argmax()) == 24_000
 
 
-def test_long_sound_is_resampled_without_a_seam(tmp_path: Path) -> None:
+def test_long_audio_is_resampled_without_a_seam(tmp_path: Path) -> None:
     path = tmp_path / "stem.wav"
     write(path, tone(44_100, seconds=31), num_samples=31 * 48_000)
     samples, _ = soundfile.read(path)
@@ -92,7 +94,7 @@ def test_long_sound_is_resampled_without_a_seam(tmp_path: Path) -> None:
     assert np.abs(samples - expected)[2000:-2000].max() < 1e-6
 
 
-def test_missing_end_is_silence_and_what_is_too_much_is_cut(tmp_path: Path) -> None:
+def test_short_audio_is_padded_with_silence_and_long_audio_is_cut(tmp_path: Path) -> None:
     waveform = Waveform(samples=np.full(1000, 0.25, np.float32), sample_rate_hz=48_000)
     write(tmp_path / "long.wav", waveform, num_samples=1500)
     write(tmp_path / "short.wav", waveform, num_samples=500)
@@ -108,7 +110,7 @@ def test_same_stem_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one.wav").read_bytes() == (tmp_path / "two.wav").read_bytes()
 
 
-def test_clipped_sound_is_reported_and_loud_sound_is_not(tmp_path: Path) -> None:
+def test_clipped_audio_is_reported_and_loud_audio_is_not(tmp_path: Path) -> None:
     loud = write(tmp_path / "loud.wav", tone(48_000, level=0.999))
     clipped = write(tmp_path / "clipped.wav", tone(48_000, level=1.5))
     assert loud.warnings == ()
@@ -117,7 +119,7 @@ def test_clipped_sound_is_reported_and_loud_sound_is_not(tmp_path: Path) -> None
     assert np.abs(soundfile.read(tmp_path / "clipped.wav")[0]).max() <= 1.0
 
 
-def test_wavinfo_reads_the_same_facts_from_every_chunk(tmp_path: Path) -> None:
+def test_wavinfo_reads_the_same_values_from_every_chunk(tmp_path: Path) -> None:
     path = tmp_path / "stem.wav"
     write_stem(
         path,
@@ -144,9 +146,9 @@ def test_wavinfo_reads_the_same_facts_from_every_chunk(tmp_path: Path) -> None:
     assert info.info.title == "Dog"
     assert SOURCE_TYPE in info.info.comment
     assert info.info.software.startswith("Selva Bridge")
-    told = json.loads(info.ixml.parsed.findtext("USER"))
-    assert told["provenance"] == PROVENANCE
-    assert told["digital_source_type"] == SOURCE_TYPE
+    user = json.loads(info.ixml.parsed.findtext("USER"))
+    assert user["provenance"] == PROVENANCE
+    assert user["digital_source_type"] == SOURCE_TYPE
 
 
 def test_ffmpeg_reads_the_tags(tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def test_ffmpeg_reads_the_tags(tmp_path: Path) -> None:
     assert int(tags["time_reference"]) == 0
 
 
-def test_clock_facts_are_left_out_unless_given(tmp_path: Path) -> None:
+def test_clock_values_are_left_out_unless_given(tmp_path: Path) -> None:
     path = tmp_path / "stem.wav"
     write(path, tone(48_000))
     info = WavInfoReader(str(path))
@@ -221,19 +223,25 @@ def test_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_that_does_not_exist_is_said(tmp_path: Path) -> None:
+def test_name_too_long_for_the_file_system_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="its name is too long; choose a shorter one"):
+        write(tmp_path / f"{'a' * 300}.wav", tone(48_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_folder_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="its folder does not exist"):
         write(tmp_path / "nowhere" / "stem.wav", tone(48_000))
 
 
 @pytest.mark.parametrize(("rate_hz", "num_samples"), [(0, 10), (1_000_000, 10), (48_000, 0)])
-def test_shape_that_no_wav_has_is_refused(tmp_path: Path, rate_hz: int, num_samples: int) -> None:
+def test_rate_or_length_outside_the_limits_is_refused(tmp_path: Path, rate_hz: int, num_samples: int) -> None:
     with pytest.raises(RequestError):
         write(tmp_path / "stem.wav", tone(48_000), rate_hz=rate_hz, num_samples=num_samples)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sound_that_is_not_finite_is_never_written(tmp_path: Path) -> None:
+def test_samples_that_are_not_finite_are_never_written(tmp_path: Path) -> None:
     broken = Waveform(samples=np.array([0.0, np.nan], np.float32), sample_rate_hz=48_000)
     with pytest.raises(ModelError, match="not finite"):
         write(tmp_path / "stem.wav", broken)

@@ -1,4 +1,4 @@
-"""The network engine with stand-in weights at nano size: everything but the sound's worth is the real way."""
+"""The network engine with dummy weights at nano size: everything but the quality of the audio is as with real ones."""
 
 from __future__ import annotations
 
@@ -14,19 +14,15 @@ import pytest
 import torch
 
 from selva_core.base.errors import (
-    DeviceUnavailableError,
     MediaNotFoundError,
     RangeOutsideMediaError,
     RenderCancelled,
-    UnknownModelError,
-    WeightsMissingError,
 )
 from selva_core.base.media import PictureRange
 from selva_core.engine import RenderProgress, SamplingSettings, StemRequest, Waveform
-from selva_core.engines.loading import hash_files, load_network_engine
+from selva_core.engines.loading import load_network_engine
 from selva_core.engines.network import LoadedModel, NetworkEngine
-from selva_core.engines.registry import load_engine
-from selva_core.inference import token_encoder as picture_tokens
+from selva_core.inference import token_encoder
 from selva_core.inference.device import choose_device
 from selva_core.inference.dummy_weights import NOTICE, build_dummy_tokenizer, build_dummy_weights
 from selva_core.inference.windows import plan_windows
@@ -44,7 +40,7 @@ NANO_SPEC_44K = replace(
     vae=replace(NANO_SPEC.vae, num_mels=128),
     vocoder=replace(NANO_SPEC.vocoder, num_mels=128, up_rates=(8, 4, 4, 4), up_kernels=(16, 8, 8, 8)),
 )
-# Three seconds make a window here, so that a clip of four has two.
+# A window of this model is three seconds long, so that a clip of four has two.
 TWO_WINDOWS_S = Fraction(4)
 SHORT_WINDOWS_SPEC = replace(NANO_SPEC, window_s=Fraction(3))
 
@@ -56,7 +52,7 @@ def build_engine(spec: object = NANO_SPEC) -> NetworkEngine:
             model=model,
             network=build_dummy_weights(model.spec),
             tokenizer=build_dummy_tokenizer(model.spec),
-            choice=choose_device("cpu"),
+            device_choice=choose_device("cpu"),
             weights_sha256="0" * 64,
             notices=(NOTICE,),
         )
@@ -90,7 +86,7 @@ def same(one: Waveform, other: Waveform) -> bool:
 
 @pytest.mark.parametrize("duration_s", [Fraction(1, 24), Fraction(1001, 1000), Fraction(9)])
 @pytest.mark.parametrize("spec", [NANO_SPEC, NANO_SPEC_44K])
-def test_sound_lasts_exactly_as_long_as_the_picture(
+def test_audio_lasts_exactly_as_long_as_the_video(
     footage_folder: Path, spec: object, duration_s: Fraction
 ) -> None:
     engine = build_engine(spec)
@@ -102,14 +98,14 @@ def test_sound_lasts_exactly_as_long_as_the_picture(
     assert waveform.samples[-8:].any()
 
 
-def test_stem_is_the_same_to_the_bit_alone_and_in_company(
+def test_stem_is_bit_identical_whatever_else_is_rendered_with_it(
     footage_folder: Path,
 ) -> None:
     engine, path = build_engine(SHORT_WINDOWS_SPEC), footage_folder / "bikes.mp4"
-    [alone] = render(engine, path, TWO_WINDOWS_S, DOG)
+    [single] = render(engine, path, TWO_WINDOWS_S, DOG)
     without_dogs = StemRequest(prompt="bell", negative_prompt="dog barking")
-    company = render(engine, path, TWO_WINDOWS_S, BELL, DOG, without_dogs)
-    assert same(alone, company[1])
+    among_others = render(engine, path, TWO_WINDOWS_S, BELL, DOG, without_dogs)
+    assert same(single, among_others[1])
 
 
 def test_second_engine_with_the_same_weights_gives_the_same_bits(
@@ -129,23 +125,23 @@ def test_second_engine_with_the_same_weights_gives_the_same_bits(
         StemRequest(prompt="dog barking", negative_prompt="bell"),
     ],
 )
-def test_prompt_seed_and_negative_prompt_all_change_the_sound(
+def test_prompt_seed_and_negative_prompt_all_change_the_audio(
     engine: NetworkEngine, footage_folder: Path, other: StemRequest
 ) -> None:
     first, second = render(engine, footage_folder / "carphone_pristine.mp4", Fraction(1), DOG, other)
     assert not same(first, second)
 
 
-def test_picture_changes_the_sound(engine: NetworkEngine, footage_folder: Path) -> None:
+def test_video_changes_the_audio(engine: NetworkEngine, footage_folder: Path) -> None:
     path = footage_folder / "bikes.mp4"
     [one] = render(engine, path, Fraction(1), DOG)
     [other] = render(engine, path, Fraction(1), DOG, start_s=Fraction(5))
     assert not same(one, other)
 
 
-def test_sound_follows_the_picture_to_its_end(engine: NetworkEngine, numbered_video: MakeVideo) -> None:
+def test_audio_follows_the_video_to_its_end(engine: NetworkEngine, numbered_video: MakeVideo) -> None:
     duration_s = Fraction(5)
-    assert plan_windows(NANO_SPEC, duration_s).num_segments > picture_tokens.CHUNK_SEGMENTS
+    assert plan_windows(NANO_SPEC, duration_s).num_segments > token_encoder.CHUNK_SEGMENTS
     path = numbered_video("n.mp4", num_frames=125)
     late_change = numbered_video("late.mp4", num_frames=125, pts=[*range(110), *range(111, 126)])
     [one] = render(engine, path, duration_s, DOG)
@@ -154,33 +150,33 @@ def test_sound_follows_the_picture_to_its_end(engine: NetworkEngine, numbered_vi
 
 
 @pytest.fixture
-def num_readings(monkeypatch: pytest.MonkeyPatch) -> list[PictureRange]:
+def decoded_pictures(monkeypatch: pytest.MonkeyPatch) -> list[PictureRange]:
     """The pictures that were decoded."""
-    read: list[PictureRange] = []
-    iter_frames = picture_tokens.iter_frames
+    decoded: list[PictureRange] = []
+    iter_frames = token_encoder.iter_frames
 
     def counted(picture: PictureRange, **options: object) -> object:
-        read.append(picture)
+        decoded.append(picture)
         return iter_frames(picture, **options)
 
-    monkeypatch.setattr(picture_tokens, "iter_frames", counted)
-    return read
+    monkeypatch.setattr(token_encoder, "iter_frames", counted)
+    return decoded
 
 
 def test_picture_is_decoded_once_for_all_prompts_and_renders(
-    footage_folder: Path, num_readings: list[PictureRange]
+    footage_folder: Path, decoded_pictures: list[PictureRange]
 ) -> None:
     engine, path = build_engine(), footage_folder / "bikes.mp4"
     [first] = render(engine, path, Fraction(2), DOG)
     again, _ = render(engine, path, Fraction(2), DOG, BELL)
-    assert len(num_readings) == 1
+    assert len(decoded_pictures) == 1
     assert same(first, again)
     render(engine, path, Fraction(2), DOG, start_s=Fraction(1, 25))
-    assert len(num_readings) == 2
+    assert len(decoded_pictures) == 2
 
 
 def test_changed_file_is_decoded_again(
-    footage_folder: Path, tmp_path: Path, num_readings: list[PictureRange]
+    footage_folder: Path, tmp_path: Path, decoded_pictures: list[PictureRange]
 ) -> None:
     engine, path = build_engine(), tmp_path / "clip.mp4"
     shutil.copy(footage_folder / "bikes.mp4", path)
@@ -188,18 +184,18 @@ def test_changed_file_is_decoded_again(
     shutil.copy(footage_folder / "bigbuckbunny.mp4", path)
     os.utime(path, ns=(1, 1))
     [after] = render(engine, path, Fraction(1), DOG)
-    assert len(num_readings) == 2
+    assert len(decoded_pictures) == 2
     assert not same(before, after)
 
 
-def test_picture_too_large_to_keep_is_decoded_each_time_with_the_same_result(
-    footage_folder: Path, num_readings: list[PictureRange]
+def test_clip_too_long_for_memory_is_decoded_each_time_with_the_same_result(
+    footage_folder: Path, decoded_pictures: list[PictureRange]
 ) -> None:
     engine, path = build_engine(), footage_folder / "bikes.mp4"
-    engine._pictures._kept_bytes = 1
+    engine._video_tokens._max_memory_bytes = 1
     [one] = render(engine, path, Fraction(1), DOG)
     [other] = render(engine, path, Fraction(1), DOG)
-    assert len(num_readings) == 2
+    assert len(decoded_pictures) == 2
     assert same(one, other)
 
 
@@ -239,14 +235,16 @@ def test_cancelling_stops_within_one_step_and_the_engine_goes_on(
     assert render(engine, picture.path, Fraction(1), DOG)[0].samples.any()
 
 
-def test_cancelling_is_heard_while_frames_are_read(engine: NetworkEngine, numbered_video: MakeVideo) -> None:
+def test_cancelling_is_noticed_while_frames_are_decoded(
+    engine: NetworkEngine, numbered_video: MakeVideo
+) -> None:
     path = numbered_video("n.mp4", num_frames=200)
-    asked = 0
+    num_checks = 0
 
     def is_cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked > 5
+        nonlocal num_checks
+        num_checks += 1
+        return num_checks > 5
 
     with pytest.raises(RenderCancelled):
         engine.render(
@@ -279,9 +277,7 @@ def test_progress_rises_through_all_stages_to_one(engine: NetworkEngine, footage
     assert [progress.step for progress in seen if progress.stage == "sampling"] == [1, 2, 3]
 
 
-def test_guidance_of_one_leaves_the_negative_prompt_unheard(
-    engine: NetworkEngine, footage_folder: Path
-) -> None:
+def test_guidance_of_one_ignores_the_negative_prompt(engine: NetworkEngine, footage_folder: Path) -> None:
     waveforms = engine.render(
         PictureRange(path=footage_folder / "bikes.mp4", start_s=Fraction(0), duration_s=Fraction(1)),
         [DOG, StemRequest(prompt="dog barking", negative_prompt="bell")],
@@ -309,46 +305,8 @@ def test_missing_picture_and_range_outside_it_are_refused(
         render(engine, footage_folder / "bikes.mp4", Fraction(20), DOG)
 
 
-def test_no_request_is_no_work(engine: NetworkEngine) -> None:
+def test_no_request_gives_no_waveform_and_decodes_nothing(engine: NetworkEngine) -> None:
     assert render(engine, Path("gone.mp4"), Fraction(1)) == []
-
-
-def test_model_without_weights_of_its_own_stands_in_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("selva_core.models.catalog.BUNDLED_WEIGHTS_DIR", tmp_path)
-    engine = load_engine("selva-nano", device="cpu")
-    assert engine.notices == (NOTICE,)
-    assert "not trained" in NOTICE
-    assert engine.model_id == "selva-nano"
-    assert len(engine.weights_sha256) == 64
-    assert "cpu" in engine.device_report
-    assert "Apache-2.0" in engine.licence
-
-
-def test_published_model_without_weights_names_the_command_that_fetches_them(tmp_path: Path) -> None:
-    with pytest.raises(WeightsMissingError, match="selva models pull selva-small-16k") as error:
-        load_network_engine("selva-small-16k", device="cpu", models_dir=tmp_path)
-    assert "generator" in error.value.facts["missing"]
-
-
-def test_unknown_model_and_absent_device_are_refused() -> None:
-    with pytest.raises(UnknownModelError, match="selva-nano"):
-        load_engine("selva-giant")
-    if not torch.cuda.is_available():
-        with pytest.raises(DeviceUnavailableError):
-            load_engine("selva-nano", device="cuda")
-
-
-def test_hash_covers_every_file_and_its_role(tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    one.write_bytes(b"a" * 3_000_000)
-    other.write_bytes(b"b")
-    first = hash_files({"vae": one, "t5": other})
-    assert first == hash_files({"t5": other, "vae": one})
-    assert first != hash_files({"t5": one, "vae": other})
-    other.write_bytes(b"c")
-    assert first != hash_files({"vae": one, "t5": other})
 
 
 def test_closed_engine_holds_no_weights() -> None:

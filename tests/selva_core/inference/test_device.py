@@ -1,3 +1,5 @@
+"""The device and precision that a model runs on, for every combination of request and machine."""
+
 from __future__ import annotations
 
 import pytest
@@ -32,7 +34,7 @@ NOTHING = DevicesPresent()
         ("auto", NOTHING, "cpu", torch.float32),
     ],
 )
-def test_device_follows_what_is_there_and_what_was_asked(
+def test_device_follows_the_machine_and_the_request(
     requested: str, present: DevicesPresent, device: str, dtype: torch.dtype
 ) -> None:
     choice = choose_device(requested, present)
@@ -40,7 +42,7 @@ def test_device_follows_what_is_there_and_what_was_asked(
 
 
 @pytest.mark.parametrize(
-    ("requested", "present", "told"),
+    ("requested", "present", "message"),
     [
         ("auto", TWO_CARDS, "cuda:1 (New Card, bfloat16): the CUDA device with most free memory"),
         ("cuda:0", TWO_CARDS, "cuda:0 (Old Card, float32): cuda:0 was asked for"),
@@ -48,27 +50,27 @@ def test_device_follows_what_is_there_and_what_was_asked(
         ("auto", NOTHING, "cpu (float32): no CUDA device is visible and there is no Apple GPU"),
     ],
 )
-def test_reason_names_the_device_and_why(requested: str, present: DevicesPresent, told: str) -> None:
-    assert choose_device(requested, present).reason == told
+def test_reason_names_the_device_and_why(requested: str, present: DevicesPresent, message: str) -> None:
+    assert choose_device(requested, present).reason == message
 
 
 @pytest.mark.parametrize(
-    ("requested", "present", "told"),
+    ("requested", "present", "message"),
     [
         ("cuda", NOTHING, "no CUDA device is visible; use cpu or auto"),
         ("cuda:2", TWO_CARDS, "this machine has cuda:0, cuda:1"),
         ("mps", TWO_CARDS, "this machine has none"),
     ],
 )
-def test_absent_device_is_refused_with_what_there_is(
-    requested: str, present: DevicesPresent, told: str
+def test_missing_device_is_refused_with_those_that_exist(
+    requested: str, present: DevicesPresent, message: str
 ) -> None:
-    with pytest.raises(DeviceUnavailableError, match=told):
+    with pytest.raises(DeviceUnavailableError, match=message):
         choose_device(requested, present)
 
 
 @pytest.mark.parametrize("requested", ["gpu", "cuda:x", "cpu:1", "", "auto:0"])
-def test_word_that_is_no_device_is_refused(requested: str) -> None:
+def test_unknown_device_name_is_refused(requested: str) -> None:
     with pytest.raises(RequestError, match='a device is "auto", "cpu"'):
         choose_device(requested, TWO_CARDS)
 

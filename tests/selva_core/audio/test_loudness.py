@@ -1,3 +1,5 @@
+"""Loudness against the test cases of ITU-R BS.1770-4, EBU Tech 3341 and 3342, and against ffmpeg's own meter."""
+
 from __future__ import annotations
 
 import re
@@ -29,7 +31,7 @@ def measure(samples: Samples, *, rate_hz: int = RATE_HZ, block_samples: int = 40
     return meter.read()
 
 
-def test_weighting_at_48_khz_is_the_table_of_the_standard() -> None:
+def test_weighting_at_48_khz_is_the_one_of_the_standard() -> None:
     """ITU-R BS.1770-4, tables 1 and 2."""
     head, low = design_weighting(48_000)
     assert head.b == pytest.approx((1.53512485958697, -2.69169618940638, 1.19839281085285), abs=1e-8)
@@ -79,7 +81,7 @@ def test_silence_has_no_loudness_and_no_peak() -> None:
     assert measure(np.zeros(5 * RATE_HZ, np.float32)) == Loudness()
 
 
-def test_what_lies_below_the_absolute_gate_has_a_peak_only() -> None:
+def test_audio_below_the_absolute_gate_has_a_peak_only() -> None:
     loudness = measure(sine(-72, 5))
     assert loudness.max_true_peak_dbtp == pytest.approx(-72, abs=0.1)
     assert loudness.integrated_lufs is None
@@ -87,7 +89,7 @@ def test_what_lies_below_the_absolute_gate_has_a_peak_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "measured"),
     [
         (0.01, {"max_true_peak_dbtp"}),
         (0.399, {"max_true_peak_dbtp"}),
@@ -95,12 +97,12 @@ def test_what_lies_below_the_absolute_gate_has_a_peak_only() -> None:
         (3.0, {"max_true_peak_dbtp", "integrated_lufs", "max_momentary_lufs", "max_short_term_lufs"}),
     ],
 )
-def test_short_sound_has_the_values_whose_windows_it_fills(seconds: float, told: set[str]) -> None:
+def test_short_audio_has_the_values_whose_windows_it_fills(seconds: float, measured: set[str]) -> None:
     loudness = measure(sine(-20, seconds))
-    assert {name for name, value in vars(loudness).items() if value is not None} == told
+    assert {name for name, value in vars(loudness).items() if value is not None} == measured
 
 
-def test_result_does_not_depend_on_how_the_sound_is_cut_into_blocks() -> None:
+def test_result_does_not_depend_on_the_block_size() -> None:
     samples = np.random.default_rng(1).normal(0, 0.1, 4 * RATE_HZ).astype(np.float32)
     small, whole = (vars(measure(samples, block_samples=size)) for size in (1_001, 4 * RATE_HZ))
     assert small.pop("range_lu") is whole.pop("range_lu") is None
@@ -129,8 +131,8 @@ def test_ffmpeg_measures_the_same(tmp_path: Path) -> None:
         "null",
         "-",
     ]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
-    summary = told[told.rindex("Summary:") :]
+    log = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+    summary = log[log.rindex("Summary:") :]
     found = {key: float(value) for key, value in re.findall(r"(I|LRA|Peak): +(-?[0-9.]+) ", summary)}
     loudness = measure(samples)
     assert loudness.integrated_lufs == pytest.approx(found["I"], abs=0.1)
@@ -138,6 +140,6 @@ def test_ffmpeg_measures_the_same(tmp_path: Path) -> None:
     assert loudness.max_true_peak_dbtp == pytest.approx(found["Peak"], abs=0.2)
 
 
-def test_what_passes_full_scale_is_measured_as_it_is_stored() -> None:
+def test_values_beyond_full_scale_are_measured_as_they_are_stored() -> None:
     clipped = np.clip(sine(6, 5), -1, 1)
     assert measure(sine(6, 5)) == measure(clipped)

@@ -17,7 +17,7 @@ from selva_core.engine import Engine, SamplingSettings, StemRequest, Waveform
 from selva_core.engines.registry import load_engine
 from selva_core.training.measures import f1, find_onsets, match_onsets
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,5 @@
+"""The echo engine: a click exactly where each flash of a retimed clip is seen."""
+
 from __future__ import annotations
 
 import subprocess

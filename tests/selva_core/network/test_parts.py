@@ -24,7 +24,7 @@ from selva_core.network import Generator, Vae
 from selva_core.network.parts import PARTS, load_part, published_tensors
 from selva_core.network.vocoder import build_low_pass
 
-INVENTORIES = Path(__file__).parents[1] / "data" / "parity" / "checkpoints"
+INVENTORIES = Path(__file__).parents[2] / "data" / "parity" / "checkpoints"
 SPEC_16K = build_published_spec(GENERATOR_SMALL_16K)
 SPEC_44K = build_published_spec(GENERATOR_SMALL_44K)
 

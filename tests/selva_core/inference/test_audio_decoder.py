@@ -1,0 +1,63 @@
+"""Latents are decoded in pieces that join without a seam."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from selva_core.inference.audio_decoder import count_context_frames, iter_mel, iter_waveform
+from selva_core.inference.batching import BatchLimit
+from selva_core.models.nano_spec import NANO_SPEC
+from selva_core.models.specs import VOCODER_16K, VOCODER_44K, VocoderSpec
+from selva_core.network import Vae, Vocoder
+
+
+def narrow(spec: VocoderSpec) -> VocoderSpec:
+    return replace(spec, initial_channels=2 ** (len(spec.up_rates) + 1))
+
+
+VOCODERS = [narrow(VOCODER_16K), narrow(VOCODER_44K), NANO_SPEC.vocoder]
+
+
+@pytest.mark.parametrize("spec", VOCODERS)
+@torch.inference_mode()
+def test_vocoder_in_blocks_gives_what_it_gives_for_the_whole_mel(spec: VocoderSpec) -> None:
+    torch.manual_seed(0)
+    vocoder = Vocoder(spec).eval()
+    mel = torch.randn(spec.num_mels, 350)
+    whole = vocoder(mel[None])[0]
+    mel_pieces = [mel[:, :1], mel[:, 1:171], mel[:, 171:180], mel[:, 180:]]
+    blocks = list(iter_waveform(vocoder, mel_pieces, limit=BatchLimit(1)))
+    pieces = torch.cat(blocks)
+    assert len(blocks) > 1
+    assert pieces.shape == whole.shape
+    assert (pieces - whole).abs().max() <= 1e-5 * whole.abs().max()
+
+
+@pytest.mark.parametrize("spec", VOCODERS)
+@torch.inference_mode()
+def test_vocoder_reaches_no_further_than_its_context(spec: VocoderSpec) -> None:
+    torch.manual_seed(0)
+    vocoder = Vocoder(spec).eval()
+    mel = torch.randn(1, spec.num_mels, 200)
+    changed = mel.clone()
+    changed[:, :, 100] += 1.0
+    moved = (vocoder(mel)[0] - vocoder(changed)[0]).abs().nonzero()
+    context = count_context_frames(spec)
+    assert moved.min() >= (100 - context) * spec.hop_samples
+    assert moved.max() < (101 + context) * spec.hop_samples
+
+
+@torch.inference_mode()
+def test_long_latents_are_decoded_as_their_runs_with_no_gap() -> None:
+    torch.manual_seed(0)
+    vae = Vae(NANO_SPEC.vae, has_encoder=False).eval()
+    latents = torch.randn(600, NANO_SPEC.vae.latent_channels)
+    mel = torch.cat(list(iter_mel(vae, latents, window_latents=250)), dim=1)
+    assert mel.shape == (NANO_SPEC.vae.num_mels, 1200)
+    first_run = vae.decode(latents[None, :250])[0]
+    assert torch.allclose(mel[:, :300], first_run[:, :300], atol=1e-5)
+    [single] = iter_mel(vae, latents[:250], window_latents=250)
+    assert torch.equal(single, vae.decode(latents[None, :250])[0])
