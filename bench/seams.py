@@ -41,8 +41,8 @@ from torch import Tensor
 import selva_core
 from selva_core.base.media import PictureRange
 from selva_core.engine import Engine, SamplingSettings, StemRequest
-from selva_core.engines.registry import load_engine
 from selva_core.engines import network as network_engine
+from selva_core.engines.registry import load_engine
 from selva_core.inference import sampler
 from selva_core.inference.sampler import Flow
 from selva_core.inference.windows import Window, plan_windows

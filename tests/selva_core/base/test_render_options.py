@@ -26,7 +26,9 @@ def test_sampling_outside_the_limits_is_refused(values: dict[str, Any], message:
         SamplingSettings(**values)
 
 
-@pytest.mark.parametrize("values", [{"num_steps": 1, "guidance": 0.0}, {"num_steps": 1000, "guidance": 100.0}])
+@pytest.mark.parametrize(
+    "values", [{"num_steps": 1, "guidance": 0.0}, {"num_steps": 1000, "guidance": 100.0}]
+)
 def test_sampling_at_the_limits_is_allowed(values: dict[str, Any]) -> None:
     settings = SamplingSettings(**values)
     assert {"num_steps": settings.num_steps, "guidance": settings.guidance} == values
