@@ -72,7 +72,7 @@ def warp(scalar: float) -> Callable[[Json], None]:
         (with_value("source_range", value=5), "not an OpenTimelineIO file"),
     ],
 )
-def test_times_that_put_everything_in_doubt_are_refused(
+def test_impossible_times_are_refused(
     written: Json, tmp_path: Path, change: Callable[[Json], None], words: str
 ) -> None:
     assert len(spot(copy.deepcopy(written), tmp_path).cues) == 2
@@ -94,7 +94,7 @@ def test_times_that_put_everything_in_doubt_are_refused(
         ),
     ],
 )
-def test_a_clip_that_makes_no_sense_is_left_out_alone(
+def test_an_impossible_clip_is_skipped_alone(
     written: Json, tmp_path: Path, change: Callable[[Json], None], words: str
 ) -> None:
     change(written)
@@ -116,7 +116,7 @@ def test_a_clip_that_makes_no_sense_is_left_out_alone(
         warp(1e-30),
     ],
 )
-def test_strange_but_harmless_values_are_carried(
+def test_strange_but_harmless_values_are_accepted(
     written: Json, tmp_path: Path, change: Callable[[Json], None]
 ) -> None:
     change(written)
@@ -132,7 +132,7 @@ def test_nesting_that_would_crash_the_reader_is_refused(tmp_path: Path, opening:
         load_timeline(path)
 
 
-def test_a_timeline_cut_off_anywhere_is_refused(written: Json, tmp_path: Path) -> None:
+def test_a_truncated_timeline_is_refused(written: Json, tmp_path: Path) -> None:
     text = json.dumps(written)
     path = tmp_path / "cut.otio"
     for length in range(0, len(text) - 1, 97):

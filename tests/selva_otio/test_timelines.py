@@ -1,3 +1,5 @@
+"""Timeline files: read, checked and written."""
+
 from __future__ import annotations
 
 import os
@@ -35,19 +37,19 @@ def test_a_collection_with_one_timeline_is_that_timeline(cut_at_24: CutBuilder, 
     "content",
     [b"", b"{", b"[1, 2]", b"\xff\xfe\x00", b'{"OTIO_SCHEMA": "Clip.1"}', b'{"OTIO_SCHEMA": "Timeline.99"}'],
 )
-def test_files_that_are_no_timeline_are_refused_by_name(content: bytes, tmp_path: Path) -> None:
+def test_files_that_are_no_timeline_are_refused_with_their_name(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "cut.otio"
     path.write_bytes(content)
     with pytest.raises(TimelineReadError, match=r"cut\.otio"):
         load_timeline(path)
 
 
-def test_a_missing_timeline_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_timeline_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises(TimelineReadError, match="there is no timeline"):
         load_timeline(tmp_path / "none.otio")
 
 
-def test_a_kind_of_file_we_cannot_read_is_named(tmp_path: Path) -> None:
+def test_an_unsupported_format_is_refused_with_the_file_name(tmp_path: Path) -> None:
     path = tmp_path / "cut.prproj"
     path.write_bytes(b"x")
     with pytest.raises(UnsupportedFormatError, match=r"cut\.prproj"):
@@ -87,7 +89,7 @@ def test_targets_that_cannot_be_written_are_refused_before_anything_is_made(tmp_
     assert os.listdir(tmp_path) == ["folder.otio"]
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+def test_a_failed_write_leaves_only_the_old_file(
     cut_at_24: CutBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "out.otio"

@@ -21,7 +21,7 @@ def spot(
     )
 
 
-def heard(sheet: CueSheet) -> list[tuple[str, str, str, int, int]]:
+def cue_rows(sheet: CueSheet) -> list[tuple[str, str, str, int, int]]:
     """(clip, track, prompt, record start, record end) of each cue, in frames at 24 fps."""
     return [
         (
@@ -35,7 +35,7 @@ def heard(sheet: CueSheet) -> list[tuple[str, str, str, int, int]]:
     ]
 
 
-def marker(
+def build_marker(
     cut: CutBuilder, name: str, start: float, frames: float, *, colour: str = "GREEN", comment: str = ""
 ) -> otio.schema.Marker:
     return otio.schema.Marker(name=name, marked_range=cut.span(start, frames), color=colour, comment=comment)

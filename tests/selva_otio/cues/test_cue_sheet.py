@@ -1,8 +1,11 @@
+"""Stem tracks and the text form they are given in."""
+
 from __future__ import annotations
 
 import pytest
 
-from selva_otio.cues.cue_sheet import MAX_PROMPT_CHARS, MAX_TRACK_NAME_CHARS, StemTrack, parse_stem_track
+from selva_core.base.limits import MAX_PROMPT_CHARS, MAX_TRACK_NAME_CHARS
+from selva_otio.cues.cue_sheet import StemTrack, parse_stem_track
 from selva_otio.errors import CueError
 
 
@@ -24,7 +27,7 @@ def test_a_track_reads_name_equals_prompt() -> None:
         ("Dog=" + "x" * (MAX_PROMPT_CHARS + 1), "at most"),
     ],
 )
-def test_tracks_that_say_too_little_or_too_much_are_refused(text: str, message: str) -> None:
+def test_tracks_without_name_or_prompt_or_with_too_long_ones_are_refused(text: str, message: str) -> None:
     with pytest.raises(CueError, match=message):
         parse_stem_track(text)
 

@@ -8,35 +8,37 @@ import opentimelineio as otio
 import pytest
 
 from selva_otio.cues.markers import parse_marker_cue
-from tests.selva_otio.cues.spotted import DOG, clips_of, heard, marker, spot
+from tests.selva_otio.cues.spotted import DOG, build_marker, clips_of, cue_rows, spot
 from tests.selva_otio.cuts import CutBuilder
 
 
 def test_a_clip_marker_is_a_cue_over_its_range(cut: CutBuilder, timeline: otio.schema.Timeline) -> None:
-    clips_of(timeline)[1].markers.append(marker(cut, "Dog: small dog barking", 86_400 + 30, 12))
+    clips_of(timeline)[1].markers.append(build_marker(cut, "Dog: small dog barking", 86_400 + 30, 12))
     (cue,) = spot(timeline).cues
-    assert heard(spot(timeline)) == [("b", "Dog", "small dog barking", 70, 82)]
+    assert cue_rows(spot(timeline)) == [("b", "Dog", "small dog barking", 70, 82)]
     assert (cue.clip.media_start_s, cue.source) == (Fraction(30, 24), "marker")
 
 
 def test_a_marker_counted_from_the_clip_start_is_understood(
     cut: CutBuilder, timeline: otio.schema.Timeline
 ) -> None:
-    clips_of(timeline)[1].markers.append(marker(cut, "Dog: barking", 6, 12))
-    assert heard(spot(timeline)) == [("b", "Dog", "barking", 66, 78)]
+    clips_of(timeline)[1].markers.append(build_marker(cut, "Dog: barking", 6, 12))
+    assert cue_rows(spot(timeline)) == [("b", "Dog", "barking", 66, 78)]
 
 
-def test_a_marker_of_one_frame_speaks_for_its_clip(cut: CutBuilder, timeline: otio.schema.Timeline) -> None:
-    clips_of(timeline)[0].markers.append(marker(cut, "Dog: barking", 86_400 + 20, 1))
-    timeline.tracks.markers.append(marker(cut, "Rain: rain", 70, 0))
-    assert heard(spot(timeline)) == [("a", "Dog", "barking", 0, 48), ("b", "Rain", "rain", 60, 108)]
+def test_a_marker_of_one_frame_is_a_cue_over_its_clip(
+    cut: CutBuilder, timeline: otio.schema.Timeline
+) -> None:
+    clips_of(timeline)[0].markers.append(build_marker(cut, "Dog: barking", 86_400 + 20, 1))
+    timeline.tracks.markers.append(build_marker(cut, "Rain: rain", 70, 0))
+    assert cue_rows(spot(timeline)) == [("a", "Dog", "barking", 0, 48), ("b", "Rain", "rain", 60, 108)]
 
 
 def test_a_timeline_marker_covers_every_clip_it_reaches(
     cut: CutBuilder, timeline: otio.schema.Timeline
 ) -> None:
-    timeline.tracks.markers.append(marker(cut, "Rain: rain on tin", 36, 36))
-    assert heard(spot(timeline)) == [
+    timeline.tracks.markers.append(build_marker(cut, "Rain: rain on tin", 36, 36))
+    assert cue_rows(spot(timeline)) == [
         ("a", "Rain", "rain on tin", 36, 48),
         ("b", "Rain", "rain on tin", 60, 72),
     ]
@@ -44,27 +46,29 @@ def test_a_timeline_marker_covers_every_clip_it_reaches(
 
 def test_markers_follow_time_warps(cut: CutBuilder) -> None:
     clip = cut.clip("fast", offset=10, frames=24, speed=2.0)
-    clip.markers.append(marker(cut, "Dog: barking", 86_400 + 20, 20))
+    clip.markers.append(build_marker(cut, "Dog: barking", 86_400 + 20, 20))
     backwards = cut.clip("back", offset=10, frames=24, speed=-1.0)
-    backwards.markers.append(marker(cut, "Dog: barking", 86_400 + 10, 6))
+    backwards.markers.append(build_marker(cut, "Dog: barking", 86_400 + 10, 6))
     sheet = spot(cut.timeline(cut.track(clip, backwards)))
-    assert [row[3:] for row in heard(sheet)] == [(5, 15), (24 + 18, 48)]
+    assert [row[3:] for row in cue_rows(sheet)] == [(5, 15), (24 + 18, 48)]
 
 
-def test_markers_in_our_colour_silence_the_others(cut: CutBuilder, timeline: otio.schema.Timeline) -> None:
+def test_markers_of_the_chosen_colour_exclude_the_others(
+    cut: CutBuilder, timeline: otio.schema.Timeline
+) -> None:
     clips = clips_of(timeline)
-    clips[0].markers.append(marker(cut, "Door: creaks", 86_410, 48))
-    clips[1].markers.append(marker(cut, "Dog: barking", 86_420, 48, colour="MAGENTA"))
+    clips[0].markers.append(build_marker(cut, "Door: creaks", 86_410, 48))
+    clips[1].markers.append(build_marker(cut, "Dog: barking", 86_420, 48, colour="MAGENTA"))
     sheet = spot(timeline)
-    assert [row[1] for row in heard(sheet)] == ["Dog"]
+    assert [row[1] for row in cue_rows(sheet)] == ["Dog"]
     assert "1 read like cues" in sheet.warnings[0]
-    assert [row[1] for row in heard(spot(timeline, marker_colour="GREEN"))] == ["Door"]
+    assert [row[1] for row in cue_rows(spot(timeline, marker_colour="GREEN"))] == ["Door"]
 
 
-def test_markers_can_be_left_aside(cut: CutBuilder, timeline: otio.schema.Timeline) -> None:
-    clips_of(timeline)[0].markers.append(marker(cut, "Door: creaks", 86_410, 48))
-    assert [row[1] for row in heard(spot(timeline, DOG, use_markers=False))] == ["Dog", "Dog"]
-    assert [row[1] for row in heard(spot(timeline, DOG))] == ["Dog", "Door", "Dog"]
+def test_markers_can_be_ignored(cut: CutBuilder, timeline: otio.schema.Timeline) -> None:
+    clips_of(timeline)[0].markers.append(build_marker(cut, "Door: creaks", 86_410, 48))
+    assert [row[1] for row in cue_rows(spot(timeline, DOG, use_markers=False))] == ["Dog", "Dog"]
+    assert [row[1] for row in cue_rows(spot(timeline, DOG))] == ["Dog", "Door", "Dog"]
 
 
 @pytest.mark.parametrize(
@@ -102,9 +106,7 @@ def test_which_markers_read_like_cues(
         ("Dog: not a sound", "not a sound", ""),
     ],
 )
-def test_a_marker_says_what_must_not_be_heard_behind_a_bar(
-    name: str, prompt: str, negative_prompt: str
-) -> None:
+def test_a_marker_has_its_negative_prompt_after_a_bar(name: str, prompt: str, negative_prompt: str) -> None:
     found = parse_marker_cue(otio.schema.Marker(name=name))
     assert found is not None
     assert (found.stem_track.prompt, found.stem_track.negative_prompt) == (prompt, negative_prompt)

@@ -10,17 +10,19 @@ import pytest
 
 from selva_otio import load_cue_sheet
 from selva_otio.errors import CueError
-from tests.selva_otio.cues.spotted import clips_of, heard, spot
+from tests.selva_otio.cues.spotted import clips_of, cue_rows, spot
 
 
-def test_a_clip_speaks_before_its_track_and_the_timeline(timeline: otio.schema.Timeline) -> None:
+def test_metadata_of_a_clip_has_precedence_over_its_track_and_the_timeline(
+    timeline: otio.schema.Timeline,
+) -> None:
     timeline.metadata["selva"] = {"tracks": {"Dog": "any dog", "Wind": "wind"}}
     timeline.tracks[0].metadata["selva"] = {"tracks": {"Dog": "big dog"}}
     clips_of(timeline)[0].metadata["selva"] = {
         "tracks": {"Dog": {"prompt": "puppy", "takes": 3, "gain_db": -6}}
     }
     sheet = spot(timeline)
-    assert [row[:3] for row in heard(sheet)] == [
+    assert [row[:3] for row in cue_rows(sheet)] == [
         ("a", "Dog", "puppy"),
         ("a", "Wind", "wind"),
         ("b", "Dog", "big dog"),
@@ -38,15 +40,15 @@ def test_a_list_keeps_the_order_of_the_tracks(timeline: otio.schema.Timeline) ->
     assert spot(timeline).tracks == ("Dog", "Wind"), "the twin: a map is sorted by OpenTimelineIO"
 
 
-def test_a_timeline_carries_a_cue_sheet_that_counts_after_the_one_given(
+def test_a_cue_sheet_in_metadata_ranks_after_the_cue_sheet_file(
     tmp_path: Path, timeline: otio.schema.Timeline
 ) -> None:
     carried = {"track": "Dog", "prompt": "carried", "clip": "a", "to": 1.0, "takes": 2}
     timeline.metadata["selva"] = {"cues": [carried], "tracks": {"Dog": "everywhere"}}
-    assert heard(spot(timeline)) == [("a", "Dog", "carried", 0, 24), ("b", "Dog", "everywhere", 60, 108)]
+    assert cue_rows(spot(timeline)) == [("a", "Dog", "carried", 0, 24), ("b", "Dog", "everywhere", 60, 108)]
     path = tmp_path / "cues.csv"
     path.write_text("track,prompt,clip\nDog,given,a\n", encoding="utf-8")
-    assert heard(spot(timeline, rows=load_cue_sheet(path)))[0] == ("a", "Dog", "given", 0, 48)
+    assert cue_rows(spot(timeline, rows=load_cue_sheet(path)))[0] == ("a", "Dog", "given", 0, 48)
     for wrong in ("Dog", [5], [{"track": "Dog"}], [{**carried, "volume": 3}]):
         timeline.metadata["selva"] = {"cues": wrong}
         with pytest.raises(CueError, match="metadata"):
@@ -65,9 +67,7 @@ def test_a_timeline_carries_a_cue_sheet_that_counts_after_the_one_given(
         {"Dog": {"prompt": "x", "takes": "many"}},
     ],
 )
-def test_metadata_that_is_written_wrongly_is_refused_with_its_place(
-    timeline: otio.schema.Timeline, value: Any
-) -> None:
+def test_malformed_metadata_is_refused_with_its_origin(timeline: otio.schema.Timeline, value: Any) -> None:
     clips_of(timeline)[0].metadata["selva"] = {"tracks": value}
     with pytest.raises(CueError, match="metadata of clip 'a'"):
         spot(timeline)

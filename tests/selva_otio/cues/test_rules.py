@@ -1,4 +1,4 @@
-"""Rules are found without asking every rule about every shot, and nothing is missed by it."""
+"""Which rules apply to a shot: the precedence of sources, and the index that finds rules."""
 
 from __future__ import annotations
 
@@ -9,37 +9,74 @@ from pathlib import Path
 import opentimelineio as otio
 import pytest
 
-from selva_otio.cues.cue_sheet import StemTrack
+from selva_otio import load_cue_sheet
 from selva_otio.cues.rules import CUE_SHEET, MARKER, CueRule, CueRuleIndex, choose_rules
-from selva_otio.picture.shots import Picture, Shot, ShotIndex, overlay_picture
+from selva_otio.errors import CueError
+from selva_otio.picture.shots import Shot, ShotIndex
+from tests.selva_otio.cues.spotted import DOG, build_marker, clips_of, cue_rows, spot
+from tests.selva_otio.cuts import CutBuilder
+from tests.selva_otio.shots import build_dissolving_shots, build_shot
 
-DOG = StemTrack(name="Dog", prompt="dog barking")
-TRACK = otio.schema.Track(name="V1", kind="Video")
-NAMES = ("yard", "Garden", "hall.mov", "a[1]")
 MEDIA = Path("/media/A001.mov")
 
 
-def build_shot(start_s: Fraction, end_s: Fraction, name: str = "yard") -> Shot:
-    return Shot(
-        clip=otio.schema.Clip(name=name),
-        track=TRACK,
-        record_start_s=start_s,
-        record_end_s=end_s,
-        cut_start_s=start_s,
-        cut_end_s=end_s,
-        media_start_s=Fraction(0),
-        speed=Fraction(1),
+def test_on_one_track_and_clip_the_first_source_with_a_rule_is_used(
+    tmp_path: Path, cut: CutBuilder, timeline: otio.schema.Timeline
+) -> None:
+    path = tmp_path / "cues.csv"
+    path.write_text("track,prompt,clip\nDog,from the sheet,a\n", encoding="utf-8")
+    rows = load_cue_sheet(path)
+    first = clips_of(timeline)[0]
+    first.metadata["selva"] = {"tracks": {"Dog": "from metadata"}}
+    assert [row[2] for row in cue_rows(spot(timeline, DOG))] == ["from metadata", DOG.prompt]
+    first.markers.append(build_marker(cut, "dog: from a marker", 86_410, 12))
+    assert [row[2:] for row in cue_rows(spot(timeline, DOG))] == [
+        ("from a marker", 0, 12),
+        (DOG.prompt, 60, 108),
+    ]
+    assert [row[2] for row in cue_rows(spot(timeline, DOG, rows=rows))] == ["from the sheet", DOG.prompt]
+
+
+def test_a_rule_for_one_track_leaves_other_tracks_alone(
+    cut: CutBuilder, timeline: otio.schema.Timeline
+) -> None:
+    clips_of(timeline)[0].markers.append(build_marker(cut, "Rain: rain", 86_410, 12))
+    assert [row[:2] for row in cue_rows(spot(timeline, DOG))] == [("a", "Dog"), ("a", "Rain"), ("b", "Dog")]
+
+
+def test_several_cues_of_one_source_are_all_used(cut: CutBuilder, timeline: otio.schema.Timeline) -> None:
+    first = clips_of(timeline)[0]
+    first.markers.append(build_marker(cut, "Dog: barks", 86_410, 12))
+    first.markers.append(build_marker(cut, "Dog: growls", 86_430, 12))
+    assert cue_rows(spot(timeline)) == [("a", "Dog", "barks", 0, 12), ("a", "Dog", "growls", 20, 32)]
+
+
+def test_track_names_that_differ_in_case_are_one_track(
+    cut: CutBuilder, timeline: otio.schema.Timeline
+) -> None:
+    clips_of(timeline)[0].markers.append(build_marker(cut, "DOG: barks", 86_410, 48))
+    sheet = spot(timeline, DOG)
+    assert sheet.tracks == ("Dog",)
+    assert {cue.track for cue in sheet.cues} == {"Dog"}
+
+
+def test_a_fault_of_a_clip_without_cue_is_a_note(
+    tmp_path: Path, cut: CutBuilder, timeline: otio.schema.Timeline
+) -> None:
+    timeline.tracks[0].append(
+        otio.schema.Clip("lost", otio.schema.MissingReference(), source_range=cut.span(0, 10))
     )
+    path = tmp_path / "cues.csv"
+    path.write_text("track,prompt,clip\nDog,barking,a\n", encoding="utf-8")
+    asked_for_one = spot(timeline, rows=load_cue_sheet(path))
+    assert [item.is_fault for item in asked_for_one.skipped] == [False]
+    assert [item.is_fault for item in spot(timeline, DOG).skipped] == [True]
 
 
-def build_dissolving_shots(chance: random.Random, num_shots: int) -> list[Shot]:
-    """One after another, now and then overlapping, now and then with a gap."""
-    shots, cursor_s = [], Fraction(0)
-    for _ in range(num_shots):
-        start_s = max(cursor_s + Fraction(chance.choice([-1, 0, 0, 1]), 5), Fraction(0))
-        cursor_s = start_s + Fraction(chance.randint(1, 20), 10)
-        shots.append(build_shot(start_s, cursor_s, chance.choice(NAMES)))
-    return sorted(shots, key=lambda shot: shot.record_start_s)
+def test_cues_that_lie_on_no_picture_are_refused(cut: CutBuilder, timeline: otio.schema.Timeline) -> None:
+    timeline.tracks.markers.append(build_marker(cut, "Rain: rain", 49, 9))
+    with pytest.raises(CueError, match="no cue lies on a clip"):
+        spot(timeline)
 
 
 def build_rule(chance: random.Random, shots: list[Shot]) -> CueRule:
@@ -57,7 +94,7 @@ def build_rule(chance: random.Random, shots: list[Shot]) -> CueRule:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_found_rules_speak_as_all_rules_would(seed: int) -> None:
+def test_rules_found_by_the_index_give_the_matches_of_all_rules(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     shots = build_dissolving_shots(chance, 30)
     rules = [build_rule(chance, shots) for _ in range(60)]
@@ -67,7 +104,7 @@ def test_found_rules_speak_as_all_rules_would(seed: int) -> None:
         assert list(choose_rules(shot, MEDIA, found)) == list(choose_rules(shot, MEDIA, rules))
 
 
-def test_of_a_thousand_rules_a_shot_is_asked_about_its_own() -> None:
+def test_the_index_finds_only_the_rules_of_a_shot() -> None:
     shots = [build_shot(Fraction(i), Fraction(i + 1), f"clip {i}") for i in range(1000)]
     by_time = [
         CueRule(
@@ -84,30 +121,3 @@ def test_of_a_thousand_rules_a_shot_is_asked_about_its_own() -> None:
     ]
     book = CueRuleIndex([*by_time, *by_name], ShotIndex(shots))
     assert book.find(shots[500], MEDIA) == [by_time[500], by_name[500]]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_shots_in_a_stretch_are_those_that_are_seen_there(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - not for secrets
-    shots = build_dissolving_shots(chance, 40)
-    by_time = ShotIndex(shots)
-    for tenth in range(0, 450, 3):
-        start_s, end_s = Fraction(tenth, 10), Fraction(tenth + 7, 10)
-        seen = [shot for shot in shots if shot.record_start_s < end_s and shot.record_end_s > start_s]
-        assert list(by_time.iter_overlapping(start_s, end_s)) == seen
-        on_screen = [shot for shot in shots if shot.record_start_s <= start_s < shot.record_end_s]
-        assert list(by_time.iter_at(start_s)) == on_screen
-
-
-def test_a_layer_with_many_pieces_hides_what_lies_under_each() -> None:
-    below = Picture(shots=[build_shot(Fraction(i), Fraction(i + 1)) for i in range(10)])
-    above = Picture(
-        shots=[build_shot(i + Fraction(1, 4), i + Fraction(1, 2)) for i in map(Fraction, range(10))]
-    )
-    overlay_picture(below, above)
-    left = [(shot.record_start_s, shot.record_end_s) for shot in below.shots[:-10]]
-    assert left == [
-        edge
-        for i in map(Fraction, range(10))
-        for edge in ((i, i + Fraction(1, 4)), (i + Fraction(1, 2), i + 1))
-    ]

@@ -9,7 +9,7 @@ import pytest
 
 from selva_otio import load_cue_sheet
 from selva_otio.errors import CueError
-from tests.selva_otio.cues.spotted import heard, spot
+from tests.selva_otio.cues.spotted import cue_rows, spot
 
 
 def test_rows_by_clip_name_and_by_timecode(tmp_path: Path, timeline: otio.schema.Timeline) -> None:
@@ -20,7 +20,7 @@ def test_rows_by_clip_name_and_by_timecode(tmp_path: Path, timeline: otio.schema
         encoding="utf-8",
     )
     sheet = spot(timeline, rows=load_cue_sheet(path))
-    assert heard(sheet) == [
+    assert cue_rows(sheet) == [
         ("a", "Dog", "barking", 0, 48),
         ("a", "Rain", "rain", 36, 48),
         ("b", "Rain", "rain", 60, 72),
@@ -30,14 +30,14 @@ def test_rows_by_clip_name_and_by_timecode(tmp_path: Path, timeline: otio.schema
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_a_table_from_a_spreadsheet_is_read(
+def test_a_csv_file_of_a_spreadsheet_is_read(
     tmp_path: Path, timeline: otio.schema.Timeline, delimiter: str
 ) -> None:
     path = tmp_path / "cues.csv"
     lines = ["Track,Prompt,Clip,From,To,Takes,Gain_dB", 'Dog,"small dog, barking",b,,,,', ",,,,,,"]
     path.write_text("\ufeff" + "\r\n".join(line.replace(",", delimiter) for line in lines), encoding="utf-8")
     prompt = f"small dog{delimiter} barking"
-    assert heard(spot(timeline, rows=load_cue_sheet(path))) == [("b", "Dog", prompt, 60, 108)]
+    assert cue_rows(spot(timeline, rows=load_cue_sheet(path))) == [("b", "Dog", prompt, 60, 108)]
 
 
 def test_decimal_commas_and_unicode_text_of_spreadsheets_are_understood(
@@ -48,14 +48,14 @@ def test_decimal_commas_and_unicode_text_of_spreadsheets_are_understood(
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         path.write_text(text, encoding=encoding, newline="")
         sheet = spot(timeline, rows=load_cue_sheet(path))
-        assert heard(sheet) == [("a", "Tür", "Tür fällt zu", 12, 36)]
+        assert cue_rows(sheet) == [("a", "Tür", "Tür fällt zu", 12, 36)]
         assert sheet.cues[0].gain_db == -6.5
     path.write_text(text, encoding="latin-1", newline="")
     with pytest.raises(CueError, match="CSV UTF-8"):
         load_cue_sheet(path)
 
 
-def test_a_row_that_meets_no_clip_is_warned_of(tmp_path: Path, timeline: otio.schema.Timeline) -> None:
+def test_a_row_that_matches_no_clip_gives_a_warning(tmp_path: Path, timeline: otio.schema.Timeline) -> None:
     path = tmp_path / "cues.csv"
     path.write_text("track,prompt,clip\nDog,barking,a\nCat,meows,zzz\n", encoding="utf-8")
     sheet = spot(timeline, rows=load_cue_sheet(path))
@@ -78,9 +78,7 @@ def test_a_row_that_meets_no_clip_is_warned_of(tmp_path: Path, timeline: otio.sc
         ("c.txt", "track,prompt\n", ".toml or .csv"),
     ],
 )
-def test_files_that_are_written_wrongly_are_refused_with_the_place(
-    tmp_path: Path, name: str, text: str, words: str
-) -> None:
+def test_malformed_files_are_refused_with_the_row(tmp_path: Path, name: str, text: str, words: str) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     with pytest.raises(CueError, match=words):
@@ -88,7 +86,7 @@ def test_files_that_are_written_wrongly_are_refused_with_the_place(
 
 
 @pytest.mark.parametrize(("start", "end"), [("00:00:99:00", ""), ("2", "1"), ("soon", "")])
-def test_times_that_make_no_sense_on_the_timeline_are_refused(
+def test_times_that_do_not_exist_on_the_timeline_are_refused(
     tmp_path: Path, timeline: otio.schema.Timeline, start: str, end: str
 ) -> None:
     path = tmp_path / "cues.csv"

@@ -33,7 +33,7 @@ def test_no_handle_lies_before_midnight(cut: CutBuilder) -> None:
     assert sheet.clips[0].handle_before_s * 24 == 3
 
 
-def test_media_of_unknown_length_gives_a_handle_before_only(cut: CutBuilder) -> None:
+def test_media_of_unknown_duration_gives_a_handle_before_only(cut: CutBuilder) -> None:
     cut.start_frame = 86_400
     clip = cut.clip("a", offset=0, frames=24)
     clip.media_reference.available_range = None

@@ -1,3 +1,5 @@
+"""From a timeline and its prompts to a cue sheet."""
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -73,13 +75,13 @@ def test_rounded_rates_mean_the_exact_ones() -> None:
     assert spot(timeline).clips[0].media_start_s == Fraction(37 * 1001, 24000)
 
 
-def test_reverse_begins_with_the_last_frame_of_the_range(cut_at_24: CutBuilder) -> None:
+def test_reverse_starts_with_the_last_frame_of_the_range(cut_at_24: CutBuilder) -> None:
     clip = cut_at_24.clip("a", offset=5, frames=20, speed=-1.0)
     spotted = spot(cut_at_24.timeline(cut_at_24.track(clip))).clips[0]
     assert (spotted.media_start_s, spotted.speed) == (Fraction(1), Fraction(-1))
 
 
-def test_a_dissolve_is_heard_as_far_as_the_media_goes(cut_at_24: CutBuilder) -> None:
+def test_a_clip_in_a_dissolve_reaches_as_far_as_its_media(cut_at_24: CutBuilder) -> None:
     cut = cut_at_24
     track = cut.track(
         cut.clip("a", offset=0, frames=100), cut.dissolve(6, 4), cut.clip("b", offset=2, frames=100)
@@ -100,14 +102,14 @@ def test_a_source_range_before_its_media_is_a_fault_of_that_clip_only(cut_at_24:
     assert "0.125 s before" in sheet.skipped[0].reason
 
 
-def test_a_source_range_past_its_media_is_warned_of(cut_at_24: CutBuilder) -> None:
+def test_a_source_range_past_its_media_gives_a_warning(cut_at_24: CutBuilder) -> None:
     cut = cut_at_24
     cut.media_num_frames = 48
     sheet = spot(cut.timeline(cut.track(cut.clip("a", offset=40, frames=20))))
     assert "0.500 s after" in sheet.clips[0].warnings[0]
 
 
-def test_generators_and_offline_clips_are_left_out_and_said_so(cut_at_24: CutBuilder) -> None:
+def test_generators_and_offline_clips_are_skipped_with_a_reason(cut_at_24: CutBuilder) -> None:
     cut = cut_at_24
     bars = otio.schema.Clip(
         "bars", otio.schema.GeneratorReference(generator_kind="bars"), source_range=cut.span(0, 10)
@@ -171,7 +173,7 @@ def test_the_same_range_used_twice_gives_two_cues(cut_at_24: CutBuilder) -> None
         ([DOG, StemTrack(name="dog", prompt="another")], "two tracks are named"),
     ],
 )
-def test_tracks_that_cannot_be_told_apart_are_refused(
+def test_missing_tracks_and_two_of_one_name_are_refused(
     cut_at_24: CutBuilder, tracks: list[StemTrack], message: str
 ) -> None:
     timeline = cut_at_24.timeline(cut_at_24.track(cut_at_24.clip("a", offset=0, frames=10)))
@@ -179,7 +181,7 @@ def test_tracks_that_cannot_be_told_apart_are_refused(
         spot_timeline(timeline, tracks, base_folder=Path("/cuts"))
 
 
-def test_a_clip_between_frames_is_warned_of_and_one_on_a_frame_is_not(cut_at_24: CutBuilder) -> None:
+def test_a_clip_between_frames_gives_a_warning_and_one_on_a_frame_does_not(cut_at_24: CutBuilder) -> None:
     cut = cut_at_24
     on_frame = spot(cut.timeline(cut.track(cut.gap(3), cut.clip("a", offset=5, frames=20))))
     assert on_frame.cues[0].clip.warnings == ()
@@ -188,7 +190,7 @@ def test_a_clip_between_frames_is_warned_of_and_one_on_a_frame_is_not(cut_at_24:
     assert between.cues[0].clip.warnings == (OFF_FRAME_WARNING,)
 
 
-def test_a_marker_at_another_rate_asks_for_no_sliver_of_the_picture_beside_it(cut_at_24: CutBuilder) -> None:
+def test_a_marker_at_another_rate_does_not_reach_into_the_clip_beside_it(cut_at_24: CutBuilder) -> None:
     cut = cut_at_24
     timeline = cut.timeline(
         cut.track(cut.clip("a", offset=0, frames=24), cut.clip("b", offset=50, frames=24))
@@ -198,10 +200,10 @@ def test_a_marker_at_another_rate_asks_for_no_sliver_of_the_picture_beside_it(cu
     )
     timeline.tracks.markers.append(otio.schema.Marker(name="Dog: small dog barking", marked_range=covers_a))
     sheet = spot_timeline(timeline, [], base_folder=Path("/cuts"))
-    assert [(cue.clip.name, cue.clip.duration_s) for cue in sheet.cues] == [("a", 1)]
+    assert [(cue.clip.name, cue.clip.duration_s) for cue in sheet.cues] == [("a", Fraction(1))]
 
 
-def test_a_marker_on_a_clip_in_a_dissolve_speaks_for_that_clip_alone(cut_at_24: CutBuilder) -> None:
+def test_a_marker_on_a_clip_in_a_dissolve_is_for_that_clip_only(cut_at_24: CutBuilder) -> None:
     cut = cut_at_24
     track = cut.track(
         cut.clip("a", offset=0, frames=24), cut.dissolve(6, 6), cut.clip("b", offset=50, frames=24)
@@ -209,4 +211,4 @@ def test_a_marker_on_a_clip_in_a_dissolve_speaks_for_that_clip_alone(cut_at_24: 
     point = otio.opentime.TimeRange(cut.time(10), cut.time(0))
     track[0].markers.append(otio.schema.Marker(name="Dog: small dog barking", marked_range=point))
     sheet = spot_timeline(cut.timeline(track), [], base_folder=Path("/cuts"))
-    assert [(cue.clip.name, cue.clip.duration_s * 24) for cue in sheet.cues] == [("a", 30)]
+    assert [(cue.clip.name, cue.clip.duration_s * 24) for cue in sheet.cues] == [("a", Fraction(30))]

@@ -1,3 +1,5 @@
+"""Image sequences on timelines, by reference and by file name."""
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -66,13 +68,13 @@ def test_other_names_are_no_sequences(name: str) -> None:
     assert parse_image_name(name) is None
 
 
-def test_a_percent_sign_that_is_meant_stays_one() -> None:
+def test_a_literal_percent_sign_is_escaped_in_the_pattern() -> None:
     name = parse_image_name("100%_[01-20].png")
     assert name is not None
     assert name.pattern == "100%%_%02d.png"
 
 
-def test_a_reference_of_opentimelineio_is_read_whole() -> None:
+def test_an_image_sequence_reference_is_read_completely() -> None:
     assert explain_no_picture(clip_of(sequence())) is None
     path, images = find_image_sequence(clip_of(sequence()), FOLDER) or (None, None)
     assert path == Path("/shots/sc 010/beauty.%04d.exr")
@@ -96,7 +98,7 @@ def test_a_step_shows_each_image_longer() -> None:
     assert (images.last or 0) - 1001 == 2 * (reference.number_of_images_in_sequence() - 1)
 
 
-def test_without_an_available_range_what_lies_there_is_played() -> None:
+def test_without_an_available_range_the_last_image_is_left_open() -> None:
     _, images = find_image_sequence(clip_of(sequence(available_range=None)), FOLDER) or (None, None)
     assert images == ImageSequence(rate_hz=Fraction(24), first=1001, last=None)
 
@@ -112,7 +114,7 @@ def test_without_an_available_range_what_lies_there_is_played() -> None:
         "/shots/a/beauty.####.exr",
     ],
 )
-def test_a_plain_reference_that_names_a_sequence_is_one(url: str) -> None:
+def test_an_external_reference_with_the_name_of_a_sequence_is_one(url: str) -> None:
     reference = otio.schema.ExternalReference(target_url=url, available_range=frames(0, 100, 23.976))
     assert explain_no_picture(clip_of(reference)) is None
     path, images = find_image_sequence(clip_of(reference), FOLDER) or (None, None)
@@ -122,7 +124,7 @@ def test_a_plain_reference_that_names_a_sequence_is_one(url: str) -> None:
     assert (images.first, images.last) in ((1001, 1100), (None, None))
 
 
-def test_a_still_picture_stays_one_and_a_movie_too() -> None:
+def test_a_still_picture_and_a_movie_are_no_sequences() -> None:
     still = otio.schema.ExternalReference(
         target_url="file:///shots/beauty.0001.exr", available_range=frames(0, 1)
     )
@@ -132,7 +134,7 @@ def test_a_still_picture_stays_one_and_a_movie_too() -> None:
     assert find_image_sequence(clip_of(movie), FOLDER) is None
 
 
-def test_a_file_that_is_called_like_a_sequence_is_a_file(tmp_path: Path) -> None:
+def test_an_existing_file_with_the_name_of_a_sequence_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "odd [1-2].png").write_bytes(b"one file")
     reference = otio.schema.ExternalReference(target_url="odd [1-2].png", available_range=frames(0, 1))
     assert find_image_sequence(clip_of(reference), tmp_path) is None
@@ -145,7 +147,7 @@ def test_images_of_a_kind_that_is_not_read_are_a_fault(suffix: str) -> None:
     assert "image sequence of a kind that is not read" in reason
 
 
-def test_sequences_that_make_no_sense_fail_their_clip_only() -> None:
+def test_an_impossible_sequence_fails_its_clip_only() -> None:
     cut = CutBuilder(rate_hz=24, media_num_frames=100)
     good, bad = clip_of(sequence()), clip_of(sequence(start_frame=-5))
     sheet = spot_timeline(cut.timeline(cut.track(good, bad)), [DOG], base_folder=FOLDER)
@@ -156,7 +158,7 @@ def test_sequences_that_make_no_sense_fail_their_clip_only() -> None:
         find_image_sequence(web, FOLDER)
 
 
-def test_sequences_of_one_name_in_two_folders_are_two_cues_however_they_lie() -> None:
+def test_sequences_of_one_name_in_two_folders_have_two_cue_ids_in_any_order() -> None:
     cut = CutBuilder(rate_hz=24)
     clips = [clip_of(sequence(target_url_base=f"file:///shots/{name}/")) for name in ("sc010", "sc020")]
     there = spot_timeline(cut.timeline(cut.track(*clips)), [DOG], base_folder=FOLDER)
@@ -167,7 +169,7 @@ def test_sequences_of_one_name_in_two_folders_are_two_cues_however_they_lie() ->
     assert len({cue.id for cue in there.cues}) == 2
 
 
-def test_timecode_of_a_sequence_is_taken_out_of_its_clock() -> None:
+def test_embedded_timecode_of_a_sequence_does_not_shift_its_clock() -> None:
     hour = 86_400
     reference = sequence(start_frame=hour, available_range=frames(hour, 200))
     cut = CutBuilder(rate_hz=24)
@@ -180,7 +182,7 @@ def test_timecode_of_a_sequence_is_taken_out_of_its_clock() -> None:
     assert clip.images == ImageSequence(rate_hz=Fraction(24), first=hour, last=hour + 199)
 
 
-def test_a_bare_sequence_is_a_timeline_of_itself() -> None:
+def test_a_sequence_without_a_timeline_becomes_a_timeline_of_one_clip() -> None:
     clock = build_media_clock(FILM, None)
     images = ImageSequence(rate_hz=FILM, first=1001, last=1048, missing="hold")
     timeline = build_media_timeline(

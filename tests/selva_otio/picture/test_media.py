@@ -1,3 +1,5 @@
+"""Media URLs as hosts write them, and clips that show no moving picture."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -81,7 +83,9 @@ def reference_of(url: str) -> otio.schema.ExternalReference:
         (otio.schema.Clip("music", reference_of("/a/music.wav")), "sound without picture", False),
     ],
 )
-def test_what_shows_no_moving_picture_is_named(clip: otio.schema.Clip, reason: str, is_fault: bool) -> None:
+def test_a_clip_without_moving_picture_gets_a_reason(
+    clip: otio.schema.Clip, reason: str, is_fault: bool
+) -> None:
     found = explain_no_picture(clip)
     assert found is not None
     assert reason in found[0]

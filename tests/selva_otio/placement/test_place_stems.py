@@ -1,3 +1,5 @@
+"""Stems onto a timeline, at the record range of their cues."""
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -79,7 +81,7 @@ def test_stems_lie_where_their_clips_do_at_every_rate(
         assert span.start_sample + span.num_samples == sample_index(end / rate, 48_000)
 
 
-def test_the_input_is_unchanged_and_comes_back_with_only_tracks_added(cut_at_24: CutBuilder) -> None:
+def test_the_input_is_unchanged_and_the_result_adds_only_tracks(cut_at_24: CutBuilder) -> None:
     cut = cut_at_24
     timeline = cut.timeline(cut.track(cut.clip("a", offset=5, frames=20)))
     timeline.metadata["studio"] = {"keep": [1, 2.5, "x"]}
@@ -91,7 +93,7 @@ def test_the_input_is_unchanged_and_comes_back_with_only_tracks_added(cut_at_24:
     assert placed.to_json_string() == before
 
 
-def test_urls_are_absolute_encoded_and_lead_back_to_the_file(cut_at_24: CutBuilder) -> None:
+def test_urls_are_absolute_and_encoded_and_resolve_to_the_file(cut_at_24: CutBuilder) -> None:
     placed = rendered(cut_at_24.timeline(cut_at_24.track(cut_at_24.clip("a", offset=0, frames=20))))
     (clip,) = audio_tracks(placed)[0].find_clips()
     url = clip.media_reference.target_url
@@ -150,7 +152,7 @@ def test_overlaps_go_to_a_second_track_of_the_same_name(cut_at_24: CutBuilder) -
     assert record_frames(placed, tracks[1]) == [(94, 200)]
 
 
-def test_a_cue_without_stem_leaves_its_place_empty(cut_at_24: CutBuilder) -> None:
+def test_a_cue_without_stem_leaves_a_gap(cut_at_24: CutBuilder) -> None:
     cut = cut_at_24
     timeline = cut.timeline(
         cut.track(*(cut.clip(name, offset=offset, frames=10) for offset, name in enumerate("abc")))

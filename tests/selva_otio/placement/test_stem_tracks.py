@@ -87,7 +87,7 @@ def test_untouched_stems_are_replaced_in_place(timeline: otio.schema.Timeline) -
 
 
 @pytest.mark.parametrize("folder", ["file:///elsewhere/", "media/", "file:///C:/film/stems/"])
-def test_stems_whose_files_were_moved_are_still_ours(timeline: otio.schema.Timeline, folder: str) -> None:
+def test_stems_whose_files_were_moved_are_replaced(timeline: otio.schema.Timeline, folder: str) -> None:
     moved = render(timeline, "one").timeline
     for name in ("Dog", "Rain"):
         for clip in audio_track(moved, name).find_clips():
@@ -170,7 +170,7 @@ def test_a_stem_follows_its_picture_when_the_cut_moves(
     assert layout(again)["Dog"] == [("Dog-a-two-1", 100, 120), ("Dog-b-two-1", 125, 155)]
 
 
-def test_stems_of_pictures_that_are_gone_go_too(timeline: otio.schema.Timeline) -> None:
+def test_stems_of_clips_that_were_removed_are_removed(timeline: otio.schema.Timeline) -> None:
     first = render(timeline, "one").timeline
     del first.tracks[0][2]
     assert layout(render(first, "two").timeline)["Dog"] == [("Dog-a-two-1", 0, 20)]
@@ -182,7 +182,7 @@ def test_the_old_stem_stays_where_the_new_one_could_not_be_made(timeline: otio.s
     assert layout(again)["Dog"] == [("Dog-a-one-1", 0, 20), ("Dog-b-two-1", 25, 55)]
 
 
-def test_what_an_editor_laid_on_a_stem_track_is_never_covered(
+def test_an_editors_clip_on_a_stem_track_is_never_covered(
     cut: CutBuilder, timeline: otio.schema.Timeline
 ) -> None:
     first = render(timeline, "one").timeline
@@ -212,7 +212,7 @@ def test_renamed_muted_and_reordered_stem_tracks_stay_so(timeline: otio.schema.T
     assert layout(again)["Doggy (final)"][0][0] == "Dog-a-two-1"
 
 
-def test_a_track_with_cross_fades_of_an_editor_is_left_whole(
+def test_a_stem_track_with_an_editors_cross_fades_is_left_alone(
     cut: CutBuilder, timeline: otio.schema.Timeline
 ) -> None:
     timeline.tracks[0].remove(timeline.tracks[0][1])

@@ -1,3 +1,5 @@
+"""Rates, exact seconds, samples, timecode and the clock of a timeline."""
+
 from __future__ import annotations
 
 import itertools
@@ -41,14 +43,12 @@ NTSC_24, NTSC_30, NTSC_60 = Fraction(24000, 1001), Fraction(30000, 1001), Fracti
         (44100.0, Fraction(44100)),
     ],
 )
-def test_rates_as_hosts_write_them_become_the_fraction_they_stand_for(
-    written: float, meant: Fraction
-) -> None:
+def test_rates_as_hosts_write_them_become_exact_fractions(written: float, meant: Fraction) -> None:
     assert exact_rate(written) == meant
 
 
 @pytest.mark.parametrize("rate_hz", [0.0, -24.0, math.nan, math.inf, 1e12])
-def test_what_is_no_rate_is_refused(rate_hz: float) -> None:
+def test_value_that_is_no_rate_is_refused(rate_hz: float) -> None:
     with pytest.raises(ClockError, match="rate"):
         exact_rate(rate_hz)
 
@@ -64,7 +64,7 @@ def test_float_seconds_of_whole_frames_become_exact() -> None:
         assert exact_seconds(moment) == Fraction(frame * 1001, 24000)
 
 
-def test_float_dust_around_a_frame_is_wiped_off() -> None:
+def test_float_error_around_a_frame_is_removed() -> None:
     assert exact_seconds(otio.opentime.RationalTime(-1.9e-14, 24)) == 0
     assert exact_seconds(otio.opentime.RationalTime(86437.0000000001, 24)) == Fraction(86437, 24)
     assert exact_seconds(otio.opentime.RationalTime(12.5, 24)) == Fraction(25, 48)
@@ -105,7 +105,7 @@ def test_neighbouring_clips_at_29_97_meet_without_gap_or_overlap() -> None:
         (24 * 86400, Fraction(24), False, "00:00:00:00"),
     ],
 )
-def test_frames_get_the_label_smpte_gives_them(frame: int, rate: Fraction, drop: bool, label: str) -> None:
+def test_frames_get_their_smpte_labels(frame: int, rate: Fraction, drop: bool, label: str) -> None:
     assert format_timecode(frame, rate, drop_frame=drop) == label
 
 
@@ -138,7 +138,7 @@ def build_timeline(start: otio.opentime.RationalTime | None) -> otio.schema.Time
     return otio.schema.Timeline(global_start_time=start)
 
 
-def test_start_label_tells_drop_from_non_drop() -> None:
+def test_start_label_decides_between_drop_and_non_drop() -> None:
     rate_hz = 30000 / 1001
     drop = build_timeline_clock(build_timeline(otio.opentime.RationalTime(107892, rate_hz)), [rate_hz])
     non_drop = build_timeline_clock(build_timeline(otio.opentime.RationalTime(108000, rate_hz)), [rate_hz])
@@ -173,7 +173,7 @@ def test_start_rate_decides_between_rates_that_items_use() -> None:
         ({"REAPER": "none"}, "01:00:00:00"),
     ],
 )
-def test_labels_are_as_the_file_told_else_as_the_start_suggests(
+def test_labels_are_as_the_metadata_says_else_as_the_start_suggests(
     metadata: dict[str, object], label: str
 ) -> None:
     rate_hz = 30000 / 1001
@@ -185,12 +185,12 @@ def test_labels_are_as_the_file_told_else_as_the_start_suggests(
     assert build_timeline_clock(at_25, [25.0]).timecode(Fraction(0)) == "01:00:00:00"
 
 
-def test_our_items_carry_the_very_float_the_timeline_uses() -> None:
+def test_times_that_are_added_have_the_same_float_rate_as_the_timeline() -> None:
     clock = build_timeline_clock(build_timeline(None), [23.976])
     assert clock.rational_time(Fraction(1001, 24000)) == otio.opentime.RationalTime(1, 23.976)
     assert clock.rational_time(Fraction(1001, 24000)).rate == 23.976
 
 
-def test_record_timecode_reads_back_to_seconds() -> None:
+def test_record_timecode_is_parsed_to_seconds() -> None:
     clock = build_timeline_clock(build_timeline(otio.opentime.RationalTime(90000, 25)), [25.0])
     assert clock.parse_record_s("01:00:02:05") == Fraction(55, 25)
