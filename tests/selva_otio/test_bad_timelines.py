@@ -20,7 +20,7 @@ DOG = StemTrack(name="Dog", prompt="small dog barking")
 
 
 @pytest.fixture
-def written(cut_at_24: CutBuilder) -> Json:
+def timeline_json(cut_at_24: CutBuilder) -> Json:
     """A sound timeline of two clips, as JSON."""
     cut = cut_at_24
     track = cut.track(cut.clip("a", offset=0, frames=20), cut.gap(3), cut.clip("b", offset=4, frames=20))
@@ -28,20 +28,20 @@ def written(cut_at_24: CutBuilder) -> Json:
     return parsed
 
 
-def spot(written: Json, folder: Path) -> CueSheet:
+def spot(timeline_json: Json, folder: Path) -> CueSheet:
     path = folder / "cut.otio"
-    path.write_text(json.dumps(written), encoding="utf-8")
+    path.write_text(json.dumps(timeline_json), encoding="utf-8")
     return spot_timeline(load_timeline(path), [DOG], base_folder=folder)
 
 
-def first_clip(written: Json) -> Json:
-    clip: Json = written["tracks"]["children"][0]["children"][0]
+def first_clip(timeline_json: Json) -> Json:
+    clip: Json = timeline_json["tracks"]["children"][0]["children"][0]
     return clip
 
 
 def with_value(*path: str, value: object) -> Callable[[Json], None]:
-    def change(written: Json) -> None:
-        place = first_clip(written)
+    def change(timeline_json: Json) -> None:
+        place = first_clip(timeline_json)
         for key in path[:-1]:
             place = place[key]
         place[path[-1]] = value
@@ -61,7 +61,7 @@ def warp(scalar: float) -> Callable[[Json], None]:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (with_value("source_range", "start_time", "value", value=math.nan), "clip 'a': a time is a finite"),
         (with_value("source_range", "duration", "value", value=math.inf), "clip 'a': a time is a finite"),
@@ -73,16 +73,16 @@ def warp(scalar: float) -> Callable[[Json], None]:
     ],
 )
 def test_impossible_times_are_refused(
-    written: Json, tmp_path: Path, change: Callable[[Json], None], words: str
+    timeline_json: Json, tmp_path: Path, change: Callable[[Json], None], message: str
 ) -> None:
-    assert len(spot(copy.deepcopy(written), tmp_path).cues) == 2
-    change(written)
-    with pytest.raises(TimelineError, match=words):
-        spot(written, tmp_path)
+    assert len(spot(copy.deepcopy(timeline_json), tmp_path).cues) == 2
+    change(timeline_json)
+    with pytest.raises(TimelineError, match=message):
+        spot(timeline_json, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (warp(math.nan), "a speed of nan"),
         (warp(1e30), "a speed of 1e+30"),
@@ -95,15 +95,15 @@ def test_impossible_times_are_refused(
     ],
 )
 def test_an_impossible_clip_is_skipped_alone(
-    written: Json, tmp_path: Path, change: Callable[[Json], None], words: str
+    timeline_json: Json, tmp_path: Path, change: Callable[[Json], None], message: str
 ) -> None:
-    change(written)
-    sheet = spot(written, tmp_path)
+    change(timeline_json)
+    sheet = spot(timeline_json, tmp_path)
     assert [clip.name for clip in sheet.clips] == ["b"]
     assert sheet.clips[0].record_start_s * 24 == 23
     (left_out,) = sheet.skipped
     assert left_out.is_fault
-    assert words in left_out.reason
+    assert message in left_out.reason
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_an_impossible_clip_is_skipped_alone(
     ],
 )
 def test_strange_but_harmless_values_are_accepted(
-    written: Json, tmp_path: Path, change: Callable[[Json], None]
+    timeline_json: Json, tmp_path: Path, change: Callable[[Json], None]
 ) -> None:
-    change(written)
-    assert "b" in [clip.name for clip in spot(written, tmp_path).clips]
+    change(timeline_json)
+    assert "b" in [clip.name for clip in spot(timeline_json, tmp_path).clips]
 
 
 @pytest.mark.parametrize("opening", ['{"a":', "["])
@@ -132,8 +132,8 @@ def test_nesting_that_would_crash_the_reader_is_refused(tmp_path: Path, opening:
         load_timeline(path)
 
 
-def test_a_truncated_timeline_is_refused(written: Json, tmp_path: Path) -> None:
-    text = json.dumps(written)
+def test_a_truncated_timeline_is_refused(timeline_json: Json, tmp_path: Path) -> None:
+    text = json.dumps(timeline_json)
     path = tmp_path / "cut.otio"
     for length in range(0, len(text) - 1, 97):
         path.write_text(text[:length], encoding="utf-8")
@@ -142,10 +142,10 @@ def test_a_truncated_timeline_is_refused(written: Json, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tracks", [None, 5, [], {"OTIO_SCHEMA": "Clip.2"}])
-def test_a_timeline_without_tracks_is_refused(written: Json, tmp_path: Path, tracks: object) -> None:
-    written["tracks"] = tracks
+def test_a_timeline_without_tracks_is_refused(timeline_json: Json, tmp_path: Path, tracks: object) -> None:
+    timeline_json["tracks"] = tracks
     with pytest.raises(TimelineError):
-        spot(written, tmp_path)
+        spot(timeline_json, tmp_path)
 
 
 def test_thousands_of_clips_are_spotted_and_placed(cut_at_24: CutBuilder) -> None:

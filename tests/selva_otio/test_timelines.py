@@ -99,7 +99,7 @@ def test_a_failed_write_leaves_only_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(TimelineWriteError, match="No space left"):
+    with pytest.raises(TimelineWriteError, match="the disk is full; free some space"):
         write_timeline(cut_at_24.timeline(), target)
     assert os.listdir(tmp_path) == ["out.otio"]
     assert target.read_text() == "old"

@@ -194,7 +194,8 @@ class _Spotter:
 
     def _warnings(self, rules: Sequence[CueRule]) -> Iterator[str]:
         yield from (
-            f"{rule.origin}: nothing on {rule.stem_track.name!r} comes of it"
+            f"{rule.origin}: its cue for {rule.stem_track.name!r} is not used: no clip matches it, "
+            "or another source has precedence"
             for rule in rules
             if id(rule) not in self._used_rules and rule.source != TRACK_PROMPT
         )

@@ -91,9 +91,9 @@ def test_markers_can_be_ignored(cut: CutBuilder, timeline: otio.schema.Timeline)
 def test_which_markers_read_like_cues(
     name: str, comment: str, note: str, expected: tuple[str, str, bool] | None
 ) -> None:
-    written = otio.schema.Marker(name=name, comment=comment, color="GREEN")
-    written.metadata["Resolve_OTIO"] = {"Note": note}
-    found = parse_marker_cue(written)
+    marker = otio.schema.Marker(name=name, comment=comment, color="GREEN")
+    marker.metadata["Resolve_OTIO"] = {"Note": note}
+    found = parse_marker_cue(marker)
     assert (found and (found.stem_track.name, found.stem_track.prompt, found.is_explicit)) == expected
 
 

@@ -64,6 +64,7 @@ def test_a_cue_sheet_in_metadata_ranks_after_the_cue_sheet_file(
         {"Dog": 5},
         {"Dog": {"promt": "x"}},
         {"Dog": ""},
+        {"Dog": {"prompt": None}},
         {"Dog": {"prompt": "x", "takes": "many"}},
     ],
 )

@@ -68,8 +68,8 @@ def test_a_fault_of_a_clip_without_cue_is_a_note(
     )
     path = tmp_path / "cues.csv"
     path.write_text("track,prompt,clip\nDog,barking,a\n", encoding="utf-8")
-    asked_for_one = spot(timeline, rows=load_cue_sheet(path))
-    assert [item.is_fault for item in asked_for_one.skipped] == [False]
+    with_one_cue = spot(timeline, rows=load_cue_sheet(path))
+    assert [item.is_fault for item in with_one_cue.skipped] == [False]
     assert [item.is_fault for item in spot(timeline, DOG).skipped] == [True]
 
 
@@ -98,9 +98,9 @@ def test_rules_found_by_the_index_give_the_matches_of_all_rules(seed: int) -> No
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     shots = build_dissolving_shots(chance, 30)
     rules = [build_rule(chance, shots) for _ in range(60)]
-    book = CueRuleIndex(rules, ShotIndex(shots))
+    index = CueRuleIndex(rules, ShotIndex(shots))
     for shot in shots:
-        found = book.find(shot, MEDIA)
+        found = index.find(shot, MEDIA)
         assert list(choose_rules(shot, MEDIA, found)) == list(choose_rules(shot, MEDIA, rules))
 
 
@@ -119,5 +119,5 @@ def test_the_index_finds_only_the_rules_of_a_shot() -> None:
     by_name = [
         CueRule(source=CUE_SHEET, stem_track=DOG, origin="c", clip_pattern=f"clip {i}") for i in range(1000)
     ]
-    book = CueRuleIndex([*by_time, *by_name], ShotIndex(shots))
-    assert book.find(shots[500], MEDIA) == [by_time[500], by_name[500]]
+    index = CueRuleIndex([*by_time, *by_name], ShotIndex(shots))
+    assert index.find(shots[500], MEDIA) == [by_time[500], by_name[500]]

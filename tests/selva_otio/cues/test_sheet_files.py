@@ -59,11 +59,13 @@ def test_a_row_that_matches_no_clip_gives_a_warning(tmp_path: Path, timeline: ot
     path = tmp_path / "cues.csv"
     path.write_text("track,prompt,clip\nDog,barking,a\nCat,meows,zzz\n", encoding="utf-8")
     sheet = spot(timeline, rows=load_cue_sheet(path))
-    assert sheet.warnings == ("cues.csv, line 3: nothing on 'Cat' comes of it",)
+    assert sheet.warnings == (
+        "cues.csv, line 3: its cue for 'Cat' is not used: no clip matches it, or another source has precedence",
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "words"),
+    ("name", "text", "message"),
     [
         ("c.toml", "[[cue]]\ntrack = 'Dog'\n", "c.toml, cue 1: track 'Dog' needs a prompt"),
         ("c.toml", "[[cue]]\ntrak = 'Dog'\n", "trak is not known"),
@@ -78,10 +80,10 @@ def test_a_row_that_matches_no_clip_gives_a_warning(tmp_path: Path, timeline: ot
         ("c.txt", "track,prompt\n", ".toml or .csv"),
     ],
 )
-def test_malformed_files_are_refused_with_the_row(tmp_path: Path, name: str, text: str, words: str) -> None:
+def test_malformed_files_are_refused_with_the_row(tmp_path: Path, name: str, text: str, message: str) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(CueError, match=words):
+    with pytest.raises(CueError, match=message):
         load_cue_sheet(path)
 
 

@@ -30,7 +30,7 @@ def frames(start: float, count: float, rate: float = 24.0) -> otio.opentime.Time
 
 
 def sequence(**changes: object) -> otio.schema.ImageSequenceReference:
-    facts: dict[str, object] = {
+    values: dict[str, object] = {
         "target_url_base": "file:///shots/sc%20010/",
         "name_prefix": "beauty.",
         "name_suffix": ".exr",
@@ -40,7 +40,7 @@ def sequence(**changes: object) -> otio.schema.ImageSequenceReference:
         "frame_zero_padding": 4,
         "available_range": frames(0, 100),
     }
-    return otio.schema.ImageSequenceReference(**{**facts, **changes})
+    return otio.schema.ImageSequenceReference(**{**values, **changes})
 
 
 def clip_of(reference: otio.core.MediaReference, source_range: object = None) -> otio.schema.Clip:

@@ -18,8 +18,8 @@ def test_shots_in_a_record_range_are_those_visible_there(seed: int) -> None:
     by_time = ShotIndex(shots)
     for tenth in range(0, 450, 3):
         start_s, end_s = Fraction(tenth, 10), Fraction(tenth + 7, 10)
-        seen = [shot for shot in shots if shot.record_start_s < end_s and shot.record_end_s > start_s]
-        assert list(by_time.iter_overlapping(start_s, end_s)) == seen
+        expected = [shot for shot in shots if shot.record_start_s < end_s and shot.record_end_s > start_s]
+        assert list(by_time.iter_overlapping(start_s, end_s)) == expected
         on_screen = [shot for shot in shots if shot.record_start_s <= start_s < shot.record_end_s]
         assert list(by_time.iter_at(start_s)) == on_screen
 

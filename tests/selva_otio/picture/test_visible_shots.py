@@ -1,4 +1,4 @@
-"""What is seen, at which record time, showing which media time. All numbers are frames at 24 fps."""
+"""Visible shots: at which record time, with which media time. All numbers are frames at 24 fps."""
 
 from __future__ import annotations
 

@@ -125,14 +125,14 @@ def test_provenance_is_kept_as_plain_values(cut_at_24: CutBuilder) -> None:
     placed = rendered(cut.timeline(cut.track(cut.gap(12), cut.clip("a", offset=6, frames=20))))
     reread = otio.core.deserialize_json_from_string(placed.to_json_string())
     (clip,) = audio_tracks(reread)[0].find_clips()
-    facts: dict[str, Any] = clip.metadata["selva"]
-    assert facts["schema"] == "selva.stem/1"
-    assert list(facts["record_start_s"]) == [1, 2]
-    assert facts["start_sample"] == 24_000
-    assert facts["prompt"] == DOG.prompt
-    assert list(facts["source"]["start_s"]) == [1, 4]
-    assert facts["takes"][0]["num_samples"] == 40_000
-    assert facts["takes"][0]["model"] == "selva-echo"
+    stem: dict[str, Any] = clip.metadata["selva"]
+    assert stem["schema"] == "selva.stem/1"
+    assert list(stem["record_start_s"]) == [1, 2]
+    assert stem["start_sample"] == 24_000
+    assert stem["prompt"] == DOG.prompt
+    assert list(stem["source"]["start_s"]) == [1, 4]
+    assert stem["takes"][0]["num_samples"] == 40_000
+    assert stem["takes"][0]["model"] == "selva-echo"
 
 
 def test_overlaps_go_to_a_second_track_of_the_same_name(cut_at_24: CutBuilder) -> None:

@@ -1,4 +1,4 @@
-"""A second render of a timeline that has stems: ours are replaced, what an editor changed stays."""
+"""A second render of a timeline that has stems: they are replaced, except where an editor has changed them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def render(
 
 
 def layout(timeline: otio.schema.Timeline) -> dict[str, list[tuple[str, float, float]]]:
-    """Track name to (file stem, record start, record end) of its clips; lanes of one name follow one another."""
+    """Track name to (file stem, record start, record end) of its clips; tracks of one name follow one another."""
     found: dict[str, list[tuple[str, float, float]]] = {}
     for track in timeline.tracks:
         if track.kind != otio.schema.TrackKind.Audio:

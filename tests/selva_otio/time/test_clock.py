@@ -24,7 +24,7 @@ NTSC_24, NTSC_30, NTSC_60 = Fraction(24000, 1001), Fraction(30000, 1001), Fracti
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("rate_hz", "exact"),
     [
         (23.976, NTSC_24),
         (23.98, NTSC_24),
@@ -43,8 +43,8 @@ NTSC_24, NTSC_30, NTSC_60 = Fraction(24000, 1001), Fraction(30000, 1001), Fracti
         (44100.0, Fraction(44100)),
     ],
 )
-def test_rates_as_hosts_write_them_become_exact_fractions(written: float, meant: Fraction) -> None:
-    assert exact_rate(written) == meant
+def test_rates_as_hosts_write_them_become_exact_fractions(rate_hz: float, exact: Fraction) -> None:
+    assert exact_rate(rate_hz) == exact
 
 
 @pytest.mark.parametrize("rate_hz", [0.0, -24.0, math.nan, math.inf, 1e12])
@@ -134,32 +134,32 @@ def test_the_labels_drop_frame_leaves_out_are_refused() -> None:
     assert parse_timecode("00:10:00;01", NTSC_30) == 17983
 
 
-def build_timeline(start: otio.opentime.RationalTime | None) -> otio.schema.Timeline:
+def start_at(start: otio.opentime.RationalTime | None) -> otio.schema.Timeline:
     return otio.schema.Timeline(global_start_time=start)
 
 
 def test_start_label_decides_between_drop_and_non_drop() -> None:
     rate_hz = 30000 / 1001
-    drop = build_timeline_clock(build_timeline(otio.opentime.RationalTime(107892, rate_hz)), [rate_hz])
-    non_drop = build_timeline_clock(build_timeline(otio.opentime.RationalTime(108000, rate_hz)), [rate_hz])
+    drop = build_timeline_clock(start_at(otio.opentime.RationalTime(107892, rate_hz)), [rate_hz])
+    non_drop = build_timeline_clock(start_at(otio.opentime.RationalTime(108000, rate_hz)), [rate_hz])
     assert (drop.timecode(Fraction(0)), non_drop.timecode(Fraction(0))) == ("01:00:00;00", "01:00:00:00")
 
 
 def test_timeline_without_start_time_begins_at_zero() -> None:
-    clock = build_timeline_clock(build_timeline(None), [25.0])
+    clock = build_timeline_clock(start_at(None), [25.0])
     assert clock.timecode(Fraction(1)) == "00:00:01:00"
 
 
 def test_start_time_written_at_the_nominal_rate_keeps_its_label() -> None:
-    clock = build_timeline_clock(build_timeline(otio.opentime.RationalTime(86400, 24)), [24000 / 1001] * 3)
+    clock = build_timeline_clock(start_at(otio.opentime.RationalTime(86400, 24)), [24000 / 1001] * 3)
     assert clock.frame_rate_hz == NTSC_24
     assert clock.timecode(Fraction(0)) == "01:00:00:00"
 
 
 def test_start_rate_decides_between_rates_that_items_use() -> None:
-    start = build_timeline(otio.opentime.RationalTime(0, 24))
+    start = start_at(otio.opentime.RationalTime(0, 24))
     assert build_timeline_clock(start, [25.0, 25.0, 24.0]).frame_rate_hz == 24
-    assert build_timeline_clock(build_timeline(None), [25.0, 25.0, 24.0]).frame_rate_hz == 25
+    assert build_timeline_clock(start_at(None), [25.0, 25.0, 24.0]).frame_rate_hz == 25
 
 
 @pytest.mark.parametrize(
@@ -177,20 +177,20 @@ def test_labels_are_as_the_metadata_says_else_as_the_start_suggests(
     metadata: dict[str, object], label: str
 ) -> None:
     rate_hz = 30000 / 1001
-    timeline = build_timeline(otio.opentime.RationalTime(108_000, rate_hz))
+    timeline = start_at(otio.opentime.RationalTime(108_000, rate_hz))
     timeline.metadata.update(metadata)
     assert build_timeline_clock(timeline, [rate_hz]).timecode(Fraction(0)) == label
-    at_25 = build_timeline(otio.opentime.RationalTime(90_000, 25))
+    at_25 = start_at(otio.opentime.RationalTime(90_000, 25))
     at_25.metadata.update(metadata)
     assert build_timeline_clock(at_25, [25.0]).timecode(Fraction(0)) == "01:00:00:00"
 
 
 def test_times_that_are_added_have_the_same_float_rate_as_the_timeline() -> None:
-    clock = build_timeline_clock(build_timeline(None), [23.976])
+    clock = build_timeline_clock(start_at(None), [23.976])
     assert clock.rational_time(Fraction(1001, 24000)) == otio.opentime.RationalTime(1, 23.976)
     assert clock.rational_time(Fraction(1001, 24000)).rate == 23.976
 
 
 def test_record_timecode_is_parsed_to_seconds() -> None:
-    clock = build_timeline_clock(build_timeline(otio.opentime.RationalTime(90000, 25)), [25.0])
+    clock = build_timeline_clock(start_at(otio.opentime.RationalTime(90000, 25)), [25.0])
     assert clock.parse_record_s("01:00:02:05") == Fraction(55, 25)
