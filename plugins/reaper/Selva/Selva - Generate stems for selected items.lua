@@ -5,7 +5,7 @@
 --   # Selva
 --
 --   Select video items, name the sounds you want ("Dog: small dog barking"), keep working, and find one stem per sound on
---   its own track, on the right sample, as takes where you asked for several, one undo away.
+--   its own track, on the right sample, with several takes if you like, one undo away.
 --
 --   The work is done by Selva Bridge on the same machine. Install it first, then run `selva host install reaper`; see
 --   docs/reaper.md of the project.

@@ -85,7 +85,7 @@ def _draw_input_dialog(dialog: InputDialog) -> Image.Image:
 
 
 def _draw_progress(world: World, bridge: FakeBridge, folder: Path) -> Path:
-    bridge.say("1 of 2: bikes.mp4: sampling (step 12 of 25)", 0.43, 14.0)
+    bridge.report_progress("1 of 2: bikes.mp4: sampling (step 12 of 25)", 0.43, 14.0)
     world.tick(12)
     return _save(world, folder / "reaper-progress.png")
 

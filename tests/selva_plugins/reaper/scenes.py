@@ -19,7 +19,7 @@ SCRIPTS = Path(__file__).parents[3] / "plugins" / "reaper" / "Selva"
 GENERATE = PACKAGE_SCRIPT
 REGIONS = "Selva - Generate stems from regions and markers.lua"
 NEW_TAKES = "Selva - New takes for selected stem items.lua"
-FOLLOW = "Selva - Move stems to their picture.lua"
+MOVE_TO_PICTURE = "Selva - Move stems to their picture.lua"
 JOB_LIST = "Selva - Open job list.lua"
 CHECK = "Selva - Settings and check.lua"
 
@@ -100,7 +100,7 @@ def type_sounds(*sounds: str, **settings: str) -> Any:
 
 
 class FakeBridge:
-    """Stands where the bridge process would: notes what was started, answers as the test says."""
+    """In place of the bridge process: records the commands, and answers as the test says."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -109,8 +109,8 @@ class FakeBridge:
         self._opened: dict[Path, RequestFolder] = {}
         world.on_command = self._start
 
-    def _start(self, words: list[str]) -> bool:
-        self.started.append(words)
+    def _start(self, command: list[str]) -> bool:
+        self.started.append(command)
         return True
 
     @property
@@ -134,7 +134,7 @@ class FakeBridge:
         values: dict[str, Any] = json.loads((self.folders[-1] / "snapshot.json").read_text(encoding="utf-8"))
         return values
 
-    def say(self, message: str, fraction: float = 0.5, seconds_left: float | None = 12.0) -> None:
+    def report_progress(self, message: str, fraction: float = 0.5, seconds_left: float | None = 12.0) -> None:
         progress = RequestProgress(message=message, fraction=fraction, seconds_left=seconds_left)
         self.folder.write_progress(progress, [])
 
@@ -191,15 +191,15 @@ def plan_for(
 
 
 def picture_key(source: Source) -> str:
-    words = []
+    parts = []
     level: Source | None = source
     while level is not None:
-        words.append(level.file)
+        parts.append(level.file)
         if level.kind == "SECTION":
             reverse = "r" if level.is_reversed else ""
-            words.append(f"{level.section_offset_s:.9f}+{level.length_s:.9f}{reverse}")
+            parts.append(f"{level.section_offset_s:.9f}+{level.length_s:.9f}{reverse}")
         level = level.parent
-    return "|".join(words)
+    return "|".join(parts)
 
 
 def project_with(world: World, *items: Item, saved: bool = True, **facts: Any) -> Project:
@@ -209,8 +209,8 @@ def project_with(world: World, *items: Item, saved: bool = True, **facts: Any) -
     return project
 
 
-def ask(world: World, *sounds: str, name: str = GENERATE) -> None:
-    """Run "Generate stems", type sounds, and let the script begin to follow the request."""
+def request_stems(world: World, *sounds: str, name: str = GENERATE) -> None:
+    """Run "Generate stems", type sounds, and let the script begin to watch the request."""
     world.input_answers.append(type_sounds(*sounds or ("Dog: bark",)))
     run_action(world, name)
     world.tick(3)
@@ -236,7 +236,7 @@ def place(
     build_plan: Callable[[], list[dict[str, Any]]],
     meanwhile: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
-    """Ask for stems, let the user do something meanwhile, let the bridge finish; returns the report."""
+    """Request stems, let the user do something meanwhile, let the bridge finish; returns the report."""
     bridge = FakeBridge(world)
     world.input_answers.append(type_sounds("Dog: small dog barking"))
     run_action(world, GENERATE)

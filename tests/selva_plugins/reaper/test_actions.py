@@ -14,11 +14,11 @@ from .scenes import (
     CHECK,
     GENERATE,
     FakeBridge,
-    ask,
     open_scene,
     plan_for,
     project_with,
     put_script,
+    request_stems,
     run_action,
     stems_of,
     type_sounds,
@@ -44,7 +44,7 @@ def test_bridge_of_another_protocol_is_explained(world: World, version: str) -> 
 def test_bridge_that_cannot_be_started_is_explained(world: World) -> None:
     open_scene(world)
     world.on_command = lambda words: False
-    ask(world)
+    request_stems(world)
     assert "could not be started" in world.messages[0]
     assert world.is_idle
 
@@ -58,8 +58,8 @@ def test_reaper_that_was_moved_away_from_its_requests_is_explained(world: World,
     world.input_answers.append(type_sounds("Dog: bark"))
     run_action(world, name)
     world.tick(3)
-    told = " ".join([*world.messages, *world.canvas.texts()])
-    assert "If this REAPER was moved, run `selva host install reaper`" in told
+    shown = " ".join([*world.messages, *world.canvas.texts()])
+    assert "If this REAPER was moved, run `selva host install reaper`" in shown
     world.input_answers.clear()
 
 
@@ -67,12 +67,10 @@ def test_nothing_selected_is_explained(world: World) -> None:
     project_with(world, Item.showing(BIKES, position_s=0, length_s=1, is_selected=False))
     FakeBridge(world)
     run_action(world, GENERATE)
-    assert world.messages == [
-        "Select the video items that sounds are wanted for, then run this action again."
-    ]
+    assert world.messages == ["Select the video items that need sound, then run this action again."]
 
 
-def test_cancelled_dialog_asks_for_nothing(world: World) -> None:
+def test_cancelled_dialog_makes_no_request(world: World) -> None:
     _, _, bridge = open_scene(world)
     world.input_answers.append(lambda dialog: None)
     run_action(world, GENERATE)
@@ -89,7 +87,7 @@ def test_unsaved_project_is_offered_to_be_saved(world: World, answer: str) -> No
     default_folder = project.media_folder
     world.message_answers.append(UNSAVED_ANSWERS[answer])
     world.save_path = world.home / "Saved" / "cut.rpp"
-    ask(world)
+    request_stems(world)
     assert default_folder in world.messages[0]
     if answer == "give up":
         assert bridge.started == []
@@ -99,11 +97,11 @@ def test_unsaved_project_is_offered_to_be_saved(world: World, answer: str) -> No
     assert folder == str(expected / "Selva")
 
 
-def test_save_dialog_that_was_cancelled_asks_for_nothing(world: World) -> None:
+def test_save_dialog_that_was_cancelled_makes_no_request(world: World) -> None:
     project_with(world, Item.showing(BIKES, position_s=0, length_s=1), saved=False)
     bridge = FakeBridge(world)
     world.message_answers.append(6)
-    ask(world)
+    request_stems(world)
     assert bridge.started == []
 
 
@@ -112,7 +110,7 @@ def test_scripts_folder_may_have_any_name(world: World) -> None:
     world.resource_folder.mkdir()
     project, item, bridge = open_scene(world)
     assert put_script(world, GENERATE).is_file()
-    ask(world)
+    request_stems(world)
     bridge.finish([plan_for(world, item)])
     world.tick(30)
     assert stems_of(project) == [10.0]

@@ -346,7 +346,7 @@ def test_request_survives_a_killed_bridge_and_a_closed_reaper(
         item.values["D_POSITION"] = 7.25
         run_installed(studio, JOB_LIST)
         studio.tick_until(
-            lambda: studio.canvas.says("it was asked for before REAPER was last started"), limit_s=90
+            lambda: studio.canvas.says("it was requested before REAPER was last started"), limit_s=90
         )
         assert [track.name for track in project.tracks] == ["Video"]
         studio.canvas.click("Place")

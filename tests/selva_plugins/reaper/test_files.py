@@ -10,9 +10,9 @@ import pytest
 
 from .double import Profile, World
 from .scenes import (
-    ask,
     open_scene,
     plan_for,
+    request_stems,
     stems_of,
 )
 
@@ -28,7 +28,7 @@ def windows(tmp_path: Path, folder: str) -> World:
 def test_windows_gets_plain_paths_and_its_own_separators(tmp_path: Path, folder: str) -> None:
     world = windows(tmp_path, folder)
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     request: dict[str, Any] = json.loads((bridge.folders[-1] / "request.json").read_text())
     assert request["stems_folder"] == "C:\\Film\\Media\\Selva"
     word = bridge.started[0][-1]

@@ -13,9 +13,9 @@ from .scenes import (
     GENERATE,
     NEW_TAKES,
     FakeBridge,
-    ask,
     open_scene,
     project_with,
+    request_stems,
     run_action,
     type_sounds,
 )
@@ -43,7 +43,7 @@ def test_sounds_and_settings_are_remembered_per_project(world: World) -> None:
 
 def test_shown_stand_ins_turn_back_into_what_was_typed(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world, "Dog: the dog's bowl (small")
+    request_stems(world, "Dog: the dog's bowl (small")
     ask_again = lambda dialog: list(dialog.values)  # noqa: E731
     world.input_answers.append(ask_again)
     run_action(world, GENERATE)

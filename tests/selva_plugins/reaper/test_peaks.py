@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from .double import World
 from .scenes import (
-    ask,
     open_scene,
     plan_for,
+    request_stems,
 )
 
 
 def test_peaks_of_placed_stems_are_built_in_slices(world: World) -> None:
     _, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     bridge.finish([plan_for(world, item, num_takes=2)])
     world.tick(60)
     assert world.num_peaks_built == 2
@@ -20,7 +20,7 @@ def test_peaks_of_placed_stems_are_built_in_slices(world: World) -> None:
 
 def test_stem_that_is_deleted_while_its_peaks_are_built_is_let_go(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     bridge.finish([plan_for(world, item, num_takes=2)])
     world.tick_until(lambda: bool(world.peaks_left), limit_s=5)
     project.track_named("Dog").items.clear()

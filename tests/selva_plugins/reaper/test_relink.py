@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .double import Item, Project, Source, Track, World
-from .scenes import FOLLOW, bikes_item, edit_values, place, plan_for, project_with, run_action
+from .scenes import MOVE_TO_PICTURE, bikes_item, edit_values, place, plan_for, project_with, run_action
 
 
 def placed_scene(world: World, *items: Item) -> tuple[Project, list[Item]]:
@@ -24,7 +24,7 @@ def placed_scene(world: World, *items: Item) -> tuple[Project, list[Item]]:
 
 
 def follow(world: World) -> str:
-    run_action(world, FOLLOW)
+    run_action(world, MOVE_TO_PICTURE)
     assert world.is_idle
     return world.messages.pop()
 

@@ -1,4 +1,4 @@
-"""The real scripts with one slip in them: the double, or what the tests look at, notices each."""
+"""Mutations of the real scripts, one mistake each: the double, or what the tests look at, notices every one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ from pathlib import Path
 import pytest
 
 from .double import Item, Profile, Span, Track, World
-from .scenes import BIKES, REGIONS, SCRIPTS, FakeBridge, ask, plan_for, project_with, run_action, type_in
+from .scenes import (
+    BIKES,
+    REGIONS,
+    SCRIPTS,
+    FakeBridge,
+    plan_for,
+    project_with,
+    request_stems,
+    run_action,
+    type_in,
+)
 
-# What was slipped: (file, right, wrong).
-SLIPS = {
+# Mutation: (file, right, wrong).
+MUTATIONS = {
     "counted from 1": (
         "snapshot",
-        "reaper.GetMediaItem(proj, index)\n      if wanted",
-        "reaper.GetMediaItem(proj, index + 1)\n      if wanted",
+        "reaper.GetMediaItem(proj, index)\n      if is_wanted",
+        "reaper.GetMediaItem(proj, index + 1)\n      if is_wanted",
     ),
     "track number taken for an index": ("tracks", '"IP_TRACKNUMBER")) - 1', '"IP_TRACKNUMBER"))'),
     "undo block not ended": ("placement", "reaper.Undo_EndBlock2(", "tostring("),
@@ -42,10 +52,10 @@ SLIPS = {
     "start that waits": ("bridge", '"), -2)', '"), 0)'),
     "loop switch left on": ("placement", "B_LOOPSRC = 0,", ""),
     "fade left in": ("placement", "D_FADEINLEN = 0,", ""),
-    "picture that moved not followed": (
+    "moved picture ignored": (
         "placement",
-        "local start = placed.start_s + shift",
-        "local start = placed.start_s",
+        "local start = stem.start_s + shift",
+        "local start = stem.start_s",
     ),
     "hidden marker read": ("snapshot", 'value("B_HIDDEN") == 0', "true"),
     "sample rate of no project": (
@@ -62,7 +72,7 @@ SLIPS = {
 }
 
 
-def slip(world: World, name: str, right: str, wrong: str) -> None:
+def mutate(world: World, name: str, right: str, wrong: str) -> None:
     """Put the scripts where this REAPER sees them, one line of one file changed."""
     text = (SCRIPTS / "lib" / f"{name}.lua").read_text(encoding="utf-8")
     assert right in text, f"{name}.lua has no {right!r} any more"
@@ -71,7 +81,7 @@ def slip(world: World, name: str, right: str, wrong: str) -> None:
     place.write_text(text.replace(right, wrong, 1), encoding="utf-8")
 
 
-def work_a_while(world: World) -> None:
+def run_through(world: World) -> None:
     """Ask for stems of two items, move one meanwhile, place, undo, and ask for regions; checks what a user would see."""
     item = Item.showing(
         BIKES.section(1.0, 6.0), position_s=10.1, length_s=4.0, start_offset_s=0.3, loops=True
@@ -81,12 +91,12 @@ def work_a_while(world: World) -> None:
     project = project_with(world, item, other, unwanted)
     project.tracks.append(Track(name="Music"))
     bridge = FakeBridge(world)
-    ask(world)
-    asked = bridge.snapshot
-    assert [row["position_s"] for row in asked["items"]] == [10.1, 30.0]
-    assert [row["loops"] for row in asked["items"]] == [True, False]
-    assert [len(row["active_take"][0]["sources"]) for row in asked["items"]] == [2, 1]
-    assert asked["project"]["sample_rate_hz"] == 0
+    request_stems(world)
+    snapshot = bridge.snapshot
+    assert [row["position_s"] for row in snapshot["items"]] == [10.1, 30.0]
+    assert [row["loops"] for row in snapshot["items"]] == [True, False]
+    assert [len(row["active_take"][0]["sources"]) for row in snapshot["items"]] == [2, 1]
+    assert snapshot["project"]["sample_rate_hz"] == 0
     plan = [plan_for(world, item, num_takes=2), plan_for(world, other, cue="cue-2", track="Steps")]
     other.values["D_POSITION"] = 31.5
     before = project.copy_content()
@@ -110,17 +120,17 @@ def work_a_while(world: World) -> None:
     world.assert_clean()
 
 
-def test_scripts_as_they_are_work_a_while(tmp_path: Path) -> None:
-    work_a_while(World(Profile(), tmp_path))
+def test_scripts_without_mutation_pass(tmp_path: Path) -> None:
+    run_through(World(Profile(), tmp_path))
 
 
-@pytest.mark.parametrize("name", SLIPS)
-def test_slip_in_the_real_scripts_is_noticed(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_is_noticed(tmp_path: Path, name: str) -> None:
     world = World(Profile(), tmp_path)
-    slip(world, *SLIPS[name])
+    mutate(world, *MUTATIONS[name])
     noticed = False
     try:
-        work_a_while(world)
+        run_through(world)
     except (AssertionError, LookupError, StopIteration):
         noticed = True
     assert noticed

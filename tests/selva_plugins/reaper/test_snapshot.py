@@ -16,8 +16,8 @@ from .scenes import (
     BIKES,
     REGIONS,
     FakeBridge,
-    ask,
     project_with,
+    request_stems,
     run_action,
     type_in,
 )
@@ -43,7 +43,7 @@ def test_item_on_a_lane_that_does_not_play_counts_as_muted(tmp_path: Path) -> No
     items[0].values["C_LANEPLAYS"] = 1.0
     project.tracks.append(Track(name="Plain", items=items[2:]))
     bridge = FakeBridge(world)
-    ask(world)
+    request_stems(world)
     assert [item["muted"] for item in bridge.snapshot["items"]] == [False, True, False]
     world.quit()
     world.assert_clean()

@@ -12,7 +12,7 @@ from selva_plugins.hosts.reaper.install import install, remove
 from selva_plugins.hosts.script_install import Machine
 
 from .double import Profile, World
-from .scenes import ask, open_scene, plan_for, stems_of
+from .scenes import open_scene, plan_for, request_stems, stems_of
 
 USERS_OWN = {
     "none": None,
@@ -63,12 +63,12 @@ def test_line_runs_beside_what_the_user_has_there_and_leaves_it_unchanged(
 def test_finished_stems_of_an_earlier_run_are_offered(world: World) -> None:
     set_up(world)
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     plan = [plan_for(world, item)]
     world.quit()
     bridge.finish(plan)
     start_reaper(world)
-    assert world.canvas.says("it was asked for before REAPER was last started")
+    assert world.canvas.says("it was requested before REAPER was last started")
     assert stems_of(project) == []
     world.canvas.click("Place")
     world.tick(30)
@@ -78,8 +78,8 @@ def test_finished_stems_of_an_earlier_run_are_offered(world: World) -> None:
 def test_unfinished_request_of_an_earlier_run_goes_on(world: World) -> None:
     set_up(world)
     _, _, bridge = open_scene(world)
-    ask(world)
-    bridge.say("sampling")
+    request_stems(world)
+    bridge.report_progress("sampling")
     world.quit()
     start_reaper(world)
     assert bridge.started == [bridge.started[0]] * 2
@@ -88,7 +88,7 @@ def test_unfinished_request_of_an_earlier_run_goes_on(world: World) -> None:
 def test_start_is_silent_when_nothing_waits_for_an_open_project(world: World) -> None:
     set_up(world)
     _, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     plan = [plan_for(world, item)]
     world.quit()
     bridge.finish(plan)
@@ -101,7 +101,7 @@ def test_start_is_silent_when_nothing_waits_for_an_open_project(world: World) ->
 def test_start_is_silent_when_everything_was_placed(world: World) -> None:
     set_up(world)
     _, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     bridge.finish([plan_for(world, item)])
     world.tick(30)
     world.quit()
@@ -158,11 +158,11 @@ def test_windows_reaper_runs_the_line(tmp_path: Path) -> None:
     world = World(Profile(system="Win64"), tmp_path)
     set_up(world)
     _, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     plan = [plan_for(world, item)]
     world.quit()
     bridge.finish(plan)
     start_reaper(world)
-    assert world.canvas.says("it was asked for before REAPER was last started")
+    assert world.canvas.says("it was requested before REAPER was last started")
     world.quit()
     world.assert_clean()

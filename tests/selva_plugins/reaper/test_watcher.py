@@ -9,9 +9,9 @@ from .scenes import (
     CHECK,
     JOB_LIST,
     FakeBridge,
-    ask,
     open_scene,
     plan_for,
+    request_stems,
     run_action,
     stems_of,
     type_sounds,
@@ -22,20 +22,20 @@ from .scenes import (
 
 def test_window_shows_stage_percent_and_time_left(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world, "Dog: bark", "Steps: boots")
-    bridge.say("bikes.mp4: sampling (step 12 of 25)", 0.43, 12.3)
+    request_stems(world, "Dog: bark", "Steps: boots")
+    bridge.report_progress("bikes.mp4: sampling (step 12 of 25)", 0.43, 12.3)
     world.tick(12)
     assert world.canvas.says("Dog: bark; Steps: boots")
     assert world.canvas.says("bikes.mp4: sampling (step 12 of 25)")
     assert world.canvas.says("43 %  about 13 s left")
-    bridge.say("bikes.mp4: sampling", 0.1, 400)
+    bridge.report_progress("bikes.mp4: sampling", 0.1, 400)
     world.tick(12)
     assert world.canvas.says("10 %  about 7 min left")
 
 
 def test_window_closes_by_itself_when_all_went_well(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     bridge.finish([plan_for(world, item)])
     world.tick(30)
     assert world.canvas.says("1 stem placed on 1 track")
@@ -45,7 +45,7 @@ def test_window_closes_by_itself_when_all_went_well(world: World) -> None:
 
 def test_window_stays_while_there_is_something_to_read(world: World) -> None:
     _, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     bridge.finish([plan_for(world, item)], notices=["the prompt is far from what selva-nano was trained for"])
     world.tick(4 * 60, seconds=0.25)
     assert world.canvas.says("far from what selva-nano was trained for")
@@ -56,7 +56,7 @@ def test_window_stays_while_there_is_something_to_read(world: World) -> None:
 
 def test_closed_window_does_not_stop_the_work(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     world.canvas.close()
     world.tick(30)
     assert world.canvas.title is None
@@ -69,8 +69,8 @@ def test_closed_window_does_not_stop_the_work(world: World) -> None:
 
 def test_long_words_are_shortened_and_wrapped_inside_the_window(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world, "Dog: " + "a small dog with a very long tail " * 20)
-    bridge.say("日本語のとても長い名前" * 30 + ".mp4: sampling", 0.5)
+    request_stems(world, "Dog: " + "a small dog with a very long tail " * 20)
+    bridge.report_progress("日本語のとても長い名前" * 30 + ".mp4: sampling", 0.5)
     world.tick(12)
     for stroke in world.canvas.strokes:
         if stroke.kind == "text":
@@ -80,8 +80,8 @@ def test_long_words_are_shortened_and_wrapped_inside_the_window(world: World) ->
 def test_many_rows_can_be_scrolled(world: World) -> None:
     _, _, bridge = open_scene(world)
     for number in range(6):
-        ask(world, f"Dog {number}: bark")
-    bridge.say("working")
+        request_stems(world, f"Dog {number}: bark")
+    bridge.report_progress("working")
     world.tick(30)
     first = next(stroke.y for stroke in world.canvas.strokes if stroke.text.startswith("Dog 5"))
     world.canvas.scroll(-240)
@@ -94,8 +94,8 @@ def test_many_rows_can_be_scrolled(world: World) -> None:
 
 def test_cancel_reaches_the_bridge(world: World) -> None:
     project, _, bridge = open_scene(world)
-    ask(world)
-    bridge.say("sampling")
+    request_stems(world)
+    bridge.report_progress("sampling")
     world.tick(12)
     world.canvas.click("Cancel")
     world.tick(3)
@@ -111,7 +111,7 @@ def fail(bridge: FakeBridge, message: str) -> None:
 
 def test_failure_is_told_and_can_be_tried_again_with_the_same_picture(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     fail(bridge, "the disk is full")
     world.tick(12)
     assert world.canvas.says("the disk is full")
@@ -129,7 +129,7 @@ def test_failure_is_told_and_can_be_tried_again_with_the_same_picture(world: Wor
 
 def test_refused_words_are_asked_for_again_and_followed_in_the_same_loop(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world, "Dog; bark")
+    request_stems(world, "Dog; bark")
     world.input_answers.append(type_sounds("Dog: bark"))
     bridge.folder.write_failed(FormError('a sound reads "Track: prompt"'), [])
     world.tick(12)
@@ -142,7 +142,7 @@ def test_refused_words_are_asked_for_again_and_followed_in_the_same_loop(world: 
 
 def test_plan_that_cannot_be_read_is_told(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     (bridge.folders[-1] / "plan.json").write_text('{"placements": [')
     bridge.folder.write_ready("ready", [])
     world.tick(30)
@@ -151,7 +151,7 @@ def test_plan_that_cannot_be_read_is_told(world: World) -> None:
 
 def test_plan_of_an_unknown_shape_is_told(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     plan = plan_for(world, item)
     del plan["takes"]
     bridge.finish([plan])
@@ -162,8 +162,8 @@ def test_plan_of_an_unknown_shape_is_told(world: World) -> None:
 
 def test_bridge_that_falls_silent_is_started_again_and_then_given_up(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world)
-    bridge.say("sampling")
+    request_stems(world)
+    bridge.report_progress("sampling")
     world.tick(4 * 29, seconds=0.25)
     assert len(bridge.started) == 1
     world.tick(4 * 5, seconds=0.25)
@@ -175,7 +175,7 @@ def test_bridge_that_falls_silent_is_started_again_and_then_given_up(world: Worl
 
 def test_bridge_that_never_speaks_is_given_up_too(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     world.tick(4 * 65, seconds=0.25)
     assert len(bridge.started) == 2
     assert world.canvas.says("the bridge does not start; run this in a terminal")
@@ -183,17 +183,17 @@ def test_bridge_that_never_speaks_is_given_up_too(world: World) -> None:
 
 def test_bridge_that_counts_on_is_left_alone(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     for _ in range(60):
-        bridge.say("sampling")
+        bridge.report_progress("sampling")
         world.tick(4, seconds=0.25)
     assert len(bridge.started) == 1
 
 
 def test_time_asleep_or_in_a_dialog_does_not_count_as_silence(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world)
-    bridge.say("sampling")
+    request_stems(world)
+    bridge.report_progress("sampling")
     for _ in range(20):
         world.tick(2)
         world.clock_s += 600.0
@@ -205,7 +205,7 @@ def test_time_asleep_or_in_a_dialog_does_not_count_as_silence(world: World) -> N
 
 def test_stems_wait_while_another_tab_is_in_front(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     other = world.add_project(world.home / "other.rpp")
     world.active = 1
     plan = [plan_for(world, item)]
@@ -220,7 +220,7 @@ def test_stems_wait_while_another_tab_is_in_front(world: World) -> None:
 
 def test_stems_wait_while_recording(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     project.play_state = 5
     bridge.finish([plan_for(world, item)])
     world.tick(60)
@@ -232,14 +232,14 @@ def test_stems_wait_while_recording(world: World) -> None:
 
 def test_result_waits_for_a_closed_reaper_and_is_offered(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     plan = [plan_for(world, item)]
     world.quit()
     bridge.finish(plan)
     run_action(world, JOB_LIST)
     world.tick(60)
     assert stems_of(project) == []
-    assert world.canvas.says("it was asked for before REAPER was last started")
+    assert world.canvas.says("it was requested before REAPER was last started")
     world.canvas.click("Place")
     world.tick(30)
     assert stems_of(project) == [10.0]
@@ -247,7 +247,7 @@ def test_result_waits_for_a_closed_reaper_and_is_offered(world: World) -> None:
 
 def test_result_for_a_project_that_is_not_open_names_it(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     plan = [plan_for(world, item)]
     world.quit()
     bridge.finish(plan)
@@ -266,8 +266,8 @@ def test_result_for_a_project_that_is_not_open_names_it(world: World) -> None:
 
 def test_unfinished_request_of_an_earlier_run_is_taken_up(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world)
-    bridge.say("sampling")
+    request_stems(world)
+    bridge.report_progress("sampling")
     world.quit()
     run_action(world, JOB_LIST)
     world.tick(3)
@@ -276,11 +276,11 @@ def test_unfinished_request_of_an_earlier_run_is_taken_up(world: World) -> None:
 
 def test_waiting_results_of_an_earlier_run_show_up_beside_a_new_request(world: World) -> None:
     _, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     bridge.finish([plan_for(world, item)])
     world.quit()
     world.clock_s += 10
-    ask(world, "Steps: boots")
+    request_stems(world, "Steps: boots")
     world.tick(60)
     assert world.canvas.says("Dog: bark")
     assert world.canvas.says("Steps: boots")
@@ -291,9 +291,9 @@ def test_waiting_results_of_an_earlier_run_show_up_beside_a_new_request(world: W
 
 def test_second_request_takes_over_and_both_are_placed(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     first = bridge.folder
-    ask(world, "Steps: boots")
+    request_stems(world, "Steps: boots")
     expected = [] if world.profile.lua == "5.4" else ["ReaScript task control"]  # REAPER 6 asks
     assert world.messages == expected
     first.write_plan([plan_for(world, item)])
@@ -310,7 +310,7 @@ def test_second_request_takes_over_and_both_are_placed(world: World) -> None:
 
 def test_other_action_takes_over_from_a_running_one(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     run_action(world, JOB_LIST)
     world.tick(30)
     assert [script.is_over for script in world.scripts] == [True, False]
@@ -322,7 +322,7 @@ def test_other_action_takes_over_from_a_running_one(world: World) -> None:
 
 def test_job_list_shows_what_was_done_before(world: World) -> None:
     _, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     bridge.finish([plan_for(world, item)])
     world.tick(30 * 8)
     assert world.is_idle
@@ -339,7 +339,7 @@ def test_check_is_no_job_and_does_not_stop_later_ones(world: World) -> None:
     bridge.folder.write_ready("checked", [], checks=[])
     world.canvas.close()
     world.tick(3)
-    ask(world)
+    request_stems(world)
     bridge.finish([plan_for(world, item)])
     world.tick(30)
     assert stems_of(project) == [10.0]
@@ -348,16 +348,16 @@ def test_check_is_no_job_and_does_not_stop_later_ones(world: World) -> None:
     assert not world.canvas.says("Check")
 
 
-def test_request_that_cannot_be_followed_does_not_stop_others(world: World) -> None:
+def test_request_that_cannot_be_read_does_not_stop_others(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world, "Steps: boots")
+    request_stems(world, "Steps: boots")
     broken = bridge.folders[-1] / "status.json"
-    ask(world)
+    request_stems(world)
     broken.write_text('{"state": "failed"}')
     bridge.finish([plan_for(world, item)])
     world.tick(30)
     assert stems_of(project) == [10.0]
-    assert world.canvas.says("this request cannot be followed")
+    assert world.canvas.says("this request cannot be read")
 
 
 def test_empty_job_list_says_how_to_begin(world: World) -> None:

@@ -10,7 +10,7 @@ import pytest
 from selva_plugins.errors import NothingToRenderError
 
 from .double import Profile, World
-from .scenes import CHECK, JOB_LIST, FakeBridge, ask, open_scene, plan_for, run_action, stems_of
+from .scenes import CHECK, JOB_LIST, FakeBridge, open_scene, plan_for, request_stems, run_action, stems_of
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def focused(world: World) -> list[str]:
 
 def test_progress_is_said_by_quarters_and_the_end_as_it_is(world: World) -> None:
     _, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     for percent in range(0, 100, 5):
-        bridge.say("bikes.mp4: sampling", percent / 100)
+        bridge.report_progress("bikes.mp4: sampling", percent / 100)
         world.tick(4, seconds=0.25)
     bridge.finish([plan_for(world, item)])
     world.tick(8, seconds=0.25)
@@ -59,8 +59,8 @@ def test_progress_is_said_by_quarters_and_the_end_as_it_is(world: World) -> None
 
 def test_tab_finds_cancel_and_enter_presses_it(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world)
-    bridge.say("bikes.mp4: sampling")
+    request_stems(world)
+    bridge.report_progress("bikes.mp4: sampling")
     world.tick(12)
     press(world, "enter")
     assert not bridge.folder.is_cancelled()
@@ -87,7 +87,7 @@ def test_focus_goes_round_in_both_directions_and_stays_on_its_button(world: Worl
 
 def test_waiting_result_can_be_placed_by_keys(world: World) -> None:
     project, item, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     plan = [plan_for(world, item)]
     world.quit()
     bridge.finish(plan)
@@ -101,9 +101,9 @@ def test_waiting_result_can_be_placed_by_keys(world: World) -> None:
 
 def test_r_reads_everything_at_once(world: World) -> None:
     _, _, bridge = open_scene(world)
-    ask(world)
+    request_stems(world)
     bridge.folder.write_failed(NothingToRenderError("the disk is full"), [])
-    ask(world, "Steps: boots")
+    request_stems(world, "Steps: boots")
     run_action(world, JOB_LIST)
     world.tick(12)
     press(world, "r")
@@ -132,8 +132,8 @@ def test_check_says_its_facts_together(world: World) -> None:
 def test_focus_below_the_window_scrolls_there(world: World) -> None:
     _, _, bridge = open_scene(world)
     for number in range(5):
-        ask(world, f"Dog {number}: bark")
-        bridge.say("working")
+        request_stems(world, f"Dog {number}: bark")
+        bridge.report_progress("working")
     world.tick(30)
     press(world, "up")  # backwards from the top: the last button
     press(world, "r")
@@ -149,7 +149,7 @@ def test_focus_below_the_window_scrolls_there(world: World) -> None:
 def test_sounds_are_asked_for_in_a_dialog_that_can_be_heard_though_reaimgui_is_there(tmp_path: Path) -> None:
     world = World(Profile(has_osara=True, has_imgui=True), tmp_path)
     open_scene(world)
-    ask(world)
+    request_stems(world)
     assert [dialog.title for dialog in world.input_dialogs] == ["Selva: stems for 1 item"]
     world.quit()
     world.assert_clean()
@@ -157,8 +157,8 @@ def test_sounds_are_asked_for_in_a_dialog_that_can_be_heard_though_reaimgui_is_t
 
 def test_without_a_screen_reader_keys_work_alike(deaf: World) -> None:
     _, _, bridge = open_scene(deaf)
-    ask(deaf)
-    bridge.say("sampling")
+    request_stems(deaf)
+    bridge.report_progress("sampling")
     deaf.tick(12)
     press(deaf, "tab")
     press(deaf, "enter")

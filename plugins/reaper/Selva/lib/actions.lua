@@ -3,28 +3,29 @@
 return function(selva)
   local bridge = selva.import("bridge")
   local check = selva.import("check")
-  local follow = selva.import("follow")
+  local form = selva.import("form")
   local json = selva.import("json")
   local project = selva.import("project")
+  local relink = selva.import("relink")
   local snapshot = selva.import("snapshot")
   local watcher = selva.import("watcher")
-  local wishes = selva.import("wishes")
 
   local actions = {}
 
   -- A second start of the same action ends the first and runs anew, without REAPER's question (from 7.03).
   local END_AND_RESTART = 1 | 2
 
-  local function tell(text)
+  local function show_message(text)
     reaper.MB(text, "Selva", 0)
   end
 
-  local function begin()
+  -- The installer's configuration, or nil after a message that says what is missing.
+  local function load_config()
     if reaper.set_action_options then
       reaper.set_action_options(END_AND_RESTART)
     end
     local config, problem = bridge.load_config()
-    if not config then tell(problem) end
+    if not config then show_message(problem) end
     return config
   end
 
@@ -32,14 +33,15 @@ return function(selva)
     return number == 1 and "1 item" or number .. " items"
   end
 
-  -- Writes the request, starts the bridge and follows it. `ask_again` is called when what was typed is refused.
-  local function submit(config, proj, wanted, ask_again)
+  -- Writes the request, starts the bridge and watches it. `wanted` is {action, label, form_values, snapshot}; `show_form_again`
+  -- is called when the bridge refuses what was typed.
+  local function submit(config, proj, wanted, show_form_again)
     local stems_folder = project.stems_folder(proj)
     if not stems_folder then return end
     local request = {
       action = wanted.action,
       label = wanted.label,
-      wishes = wanted.wishes,
+      wishes = wanted.form_values,
       stems_folder = stems_folder,
       project = {
         id = project.identity(proj), name = project.display_name(proj), path = project.file_path(proj) or "",
@@ -51,79 +53,79 @@ return function(selva)
       started, problem = bridge.start(config, folder)
     end
     if not started then
-      tell(problem)
+      show_message(problem)
       return
     end
     watcher.run(config, {
       new_folder = folder,
       on_refused = function(message)
-        tell(message)
-        ask_again()
+        show_message(message)
+        show_form_again()
       end,
     })
   end
 
   function actions.generate_for_items()
-    local config = begin()
+    local config = load_config()
     if not config then return end
     local proj = reaper.EnumProjects(-1)
     if snapshot.count_selected(proj) == 0 then
-      tell("Select the video items that sounds are wanted for, then run this action again.")
+      show_message("Select the video items that need sound, then run this action again.")
       return
     end
-    local function ask()
+    local function show_form()
       local title = "Selva: stems for " .. count_items((snapshot.count_selected(proj)))
-      wishes.ask_sounds(proj, title, function(answers)
+      form.ask_sounds(proj, title, function(answers)
         local label = table.concat(answers.sounds, "; ")
         submit(config, proj, {
-          action = "items", label = label, wishes = answers, snapshot = snapshot.of_selected_items(proj),
-        }, ask)
+          action = "items", label = label, form_values = answers, snapshot = snapshot.of_selected_items(proj),
+        }, show_form)
       end)
     end
-    ask()
+    show_form()
   end
 
   function actions.generate_for_regions()
-    local config = begin()
+    local config = load_config()
     if not config then return end
     local proj = reaper.EnumProjects(-1)
-    local function ask()
-      wishes.ask_settings(proj, "Selva: stems for regions and markers", function(answers)
+    local function show_form()
+      form.ask_settings(proj, "Selva: stems for regions and markers", function(answers)
         submit(config, proj, {
-          action = "regions", label = "Regions and markers", wishes = answers, snapshot = snapshot.of_regions(proj),
-        }, ask)
+          action = "regions", label = "Regions and markers", form_values = answers, snapshot = snapshot.of_regions(proj),
+        }, show_form)
       end)
     end
-    ask()
+    show_form()
   end
 
   function actions.new_takes()
-    local config = begin()
+    local config = load_config()
     if not config then return end
     local proj = reaper.EnumProjects(-1)
     local _, num_stems = snapshot.count_selected(proj)
     if num_stems == 0 then
-      tell("Select stem items that Selva made, then run this action again.")
+      show_message("Select stem items that Selva made, then run this action again.")
       return
     end
-    local function ask()
+    local function show_form()
       local title = "Selva: new takes for " .. count_items(num_stems)
-      wishes.ask_takes(proj, title, snapshot.common_prompt(proj), function(answers)
+      form.ask_takes(proj, title, snapshot.common_prompt(proj), function(answers)
         submit(config, proj, {
-          action = "takes", label = "New takes for " .. count_items(num_stems), wishes = answers,
+          action = "takes", label = "New takes for " .. count_items(num_stems), form_values = answers,
           snapshot = snapshot.of_selected_items(proj),
-        }, ask)
+        }, show_form)
       end)
     end
-    ask()
+    show_form()
   end
 
   function actions.move_to_picture()
-    tell(follow.run(reaper.EnumProjects(-1)) or "There are no stems of Selva in this project.")
+    show_message(relink.run(reaper.EnumProjects(-1)) or "There are no stems of Selva in this project.")
   end
 
   function actions.open_job_list()
-    local config = begin()
+    local config = load_config()
     if config then
       watcher.run(config, { show_history = true })
     end

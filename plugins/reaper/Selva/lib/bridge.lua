@@ -1,5 +1,5 @@
--- The way to the bridge: a folder per request. This side writes request.json, cancel and report-N.json; the bridge, a
--- program outside REAPER, writes plan.json and status.json. docs/reaper.md describes each file.
+-- Requests to the bridge, a program outside REAPER: a folder each. The scripts write snapshot.json, request.json, cancel and
+-- report-N.json; the bridge writes plan.json and status.json. docs/reaper.md describes each file.
 
 return function(selva)
   local json = selva.import("json")
@@ -10,7 +10,7 @@ return function(selva)
   -- The newest finished requests that the job list shows.
   local MAX_LISTED = 40
 
-  -- Where this REAPER keeps what the installer wrote for it.
+  -- The file that the installer wrote for this REAPER.
   function bridge.config_path()
     return files.join(files.join(files.plain_folder(reaper.GetResourcePath()), "Selva"), "bridge.json")
   end
@@ -21,8 +21,8 @@ return function(selva)
     return json.decode(text)
   end
 
-  -- What `selva host install reaper` left: the command that starts the bridge and the folder for requests.
-  -- Returns nil and a sentence for the user when it is not there or does not fit.
+  -- What `selva host install reaper` wrote: the command that starts the bridge and the folder for requests.
+  -- Returns nil and a sentence for the user when there is no such file or it is of another protocol.
   function bridge.load_config()
     local config, problem = read_json(bridge.config_path())
     if not config then
@@ -40,7 +40,7 @@ return function(selva)
 
   -- Requests -----------------------------------------------------------------------------------------------------------
 
-  -- One word per run of REAPER, so that results of an earlier run are offered instead of placed unasked.
+  -- An id of this run of REAPER, so that results of an earlier run are offered instead of placed unasked.
   function bridge.session()
     local session = reaper.GetExtState("Selva", "session")
     if session == "" then
@@ -50,14 +50,14 @@ return function(selva)
     return session
   end
 
-  -- Checks are named differently from requests that make stems, so that only those are listed and followed.
+  -- Checks are named differently from requests that make stems, so that only the latter are listed and watched.
   local function new_id(action)
     local random = reaper.genGuid(""):gsub("[^%w]", ""):sub(1, 8):lower()
     return (action == "check" and "check-" or "") .. os.date("!%Y%m%dT%H%M%SZ") .. "-" .. random
   end
 
-  -- Writes a request: first snapshot.json (its text, or nil), last request.json, so that a request that is there is whole.
-  -- `request` has at least `action` and `label`. Returns the request's folder, or nil and what went wrong.
+  -- Writes a request: snapshot.json (its text, or nil) first and request.json last, so that a folder with a request.json is
+  -- complete. `request` has at least `action` and `label`. Returns the request's folder, or nil and what went wrong.
   function bridge.write_request(config, request, snapshot_text)
     request.schema = "selva.request/1"
     request.protocol = selva.PROTOCOL
@@ -89,17 +89,18 @@ return function(selva)
   end
 
   -- Starts the bridge for a request folder without waiting for it. Returns true, or nil and a sentence for the user.
-  -- The command line carries only one path of our own making; prompts and media paths are in request.json.
+  -- The command line holds only paths that the installer has checked: ExecProcess takes one line, in which a prompt or a media
+  -- path with a quote could not be escaped. Those are in request.json.
   function bridge.start(config, folder)
-    local words = {}
-    for _, word in ipairs(config.command) do
-      words[#words + 1] = '"' .. word .. '"'
+    local quoted = {}
+    for _, argument in ipairs(config.command) do
+      quoted[#quoted + 1] = '"' .. argument .. '"'
     end
-    words[#words + 1] = '"' .. folder .. '"'
+    quoted[#quoted + 1] = '"' .. folder .. '"'
     -- -2: do not wait, start minimised (no console window on Windows)
-    if reaper.ExecProcess(table.concat(words, " "), -2) == nil then
-      return nil, "Selva's bridge could not be started:\n\n" .. table.concat(words, " ")
-        .. "\n\nRun `selva host install reaper` in a terminal to mend it."
+    if reaper.ExecProcess(table.concat(quoted, " "), -2) == nil then
+      return nil, "Selva's bridge could not be started:\n\n" .. table.concat(quoted, " ")
+        .. "\n\nRun `selva host install reaper` in a terminal to repair it."
     end
     return true
   end
@@ -116,7 +117,7 @@ return function(selva)
     return (read_json(files.join(folder, "request.json")))
   end
 
-  -- What the bridge said last, or nil when it has not said anything or is just about to.
+  -- The bridge's last status, or nil when it has not written one yet, or (Windows) is replacing it at this moment.
   function bridge.read_status(folder)
     return (read_json(files.join(folder, "status.json")))
   end
@@ -152,7 +153,7 @@ return function(selva)
   -- The ids of the newest requests that make stems, newest first.
   function bridge.list_ids(config)
     local ids = {}
-    reaper.EnumerateSubdirectories(config.request_folder, -1) -- forget what was cached
+    reaper.EnumerateSubdirectories(config.request_folder, -1) -- REAPER caches listings; -1 drops them
     local index = 0
     while true do
       local name = reaper.EnumerateSubdirectories(config.request_folder, index)

@@ -1,9 +1,9 @@
--- "Settings and check": asks the bridge for versions, daemon, models and faults, and shows them in the window.
+-- "Settings and check": requests a check from the bridge (versions, daemon, models, faults) and shows the results.
 
 return function(selva)
   local bridge = selva.import("bridge")
   local window = selva.import("window")
-  local wishes = selva.import("wishes")
+  local form = selva.import("form")
 
   local check = {}
 
@@ -13,7 +13,7 @@ return function(selva)
   local config, folder, problem
   local waited_s, last_s
 
-  local function ask_bridge()
+  local function request_check()
     waited_s, last_s = 0, reaper.time_precise()
     folder, problem = bridge.write_request(config, { action = "check", label = "Check" })
     if folder then
@@ -25,8 +25,8 @@ return function(selva)
 
   local function build_buttons()
     return {
-      { label = "Defaults...", on_click = wishes.edit_defaults },
-      { label = "Check again", on_click = ask_bridge },
+      { label = "Defaults...", on_click = form.edit_defaults },
+      { label = "Check again", on_click = request_check },
     }
   end
 
@@ -35,7 +35,7 @@ return function(selva)
     return {
       key = "own",
       title = title,
-      news = title .. ": " .. text,
+      announcement = title .. ": " .. text,
       colour = colour,
       lines = { { text = "In " .. selva.lib_folder }, { text = text, colour = colour } },
       buttons = build_buttons(),
@@ -56,11 +56,11 @@ return function(selva)
       return { own_row("asking the bridge", "busy") }
     end
     local rows = { own_row("Set up.", "good") }
-    for _, fact in ipairs(status.checks) do
-      local colour = LEVEL_COLOURS[fact.level]
+    for _, result in ipairs(status.checks) do
+      local colour = LEVEL_COLOURS[result.level]
       rows[#rows + 1] = {
-        key = fact.title, title = fact.title, news = fact.title .. ": " .. fact.text, colour = colour, buttons = {},
-        lines = { { text = fact.text, colour = fact.level ~= "ok" and colour or nil } },
+        key = result.title, title = result.title, announcement = result.title .. ": " .. result.text, colour = colour, buttons = {},
+        lines = { { text = result.text, colour = result.level ~= "ok" and colour or nil } },
       }
     end
     return rows
@@ -80,7 +80,7 @@ return function(selva)
     window.open("Selva: Settings and check", true)
     reaper.atexit(window.close)
     config, problem = bridge.load_config()
-    if config then ask_bridge() end
+    if config then request_check() end
     waited_s, last_s = 0, reaper.time_precise()
     reaper.defer(tick)
   end

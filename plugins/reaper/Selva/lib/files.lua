@@ -1,7 +1,7 @@
 -- Small files, read and written whole.
 --
--- Lua's io takes the ANSI code page on Windows while REAPER speaks UTF-8, so these functions are only for the bridge folder,
--- which `selva host install reaper` puts where the path is plain ASCII. Media go through REAPER's own functions.
+-- On Windows Lua's io takes paths in the ANSI code page while REAPER's functions take UTF-8, so these functions are only for
+-- the request folder, which `selva host install reaper` puts where the path is ASCII. Media go through REAPER's own functions.
 
 return function()
   local files = {}
@@ -15,12 +15,12 @@ return function()
     return folder .. SEPARATOR .. name
   end
 
-  -- The last part of a path, for people.
+  -- The last part of a path.
   function files.base_name(path)
     return path:match("([^/\\]+)[/\\]*$") or path
   end
 
-  -- A folder by a name that Lua can open: the short one where Windows would garble the real one.
+  -- A folder by a path that Lua can open: the short one (8.3) where the real one is beyond ASCII on Windows.
   function files.plain_folder(folder)
     if not reaper.GetOS():find("^Win") or not folder:find("[\x80-\xFF]") then
       return folder

@@ -1,101 +1,141 @@
--- Asks for text in REAPER's own input dialog (GetUserInputs), which takes pasted text and needs no extension.
+-- The form of a request: the dialogs of the three actions that make stems, and what is remembered between them.
+--
+-- Every value stays the text that was typed; the bridge parses it and answers with a sentence when it is wrong. In request.json
+-- and in the project the values are called "wishes", which projects of earlier versions hold.
 
-return function()
+return function(selva)
+  local json = selva.import("json")
+  local input_dialog = selva.import("input_dialog")
+  local project = selva.import("project")
+  local imgui_dialog = selva.import("imgui_dialog")
+
   local form = {}
 
-  -- REAPER's limit on fields of one dialog.
-  form.MAX_FIELDS = 16
+  -- Where a project keeps the values of its last form.
+  local PROJECT_KEY = "wishes"
 
-  -- What REAPER hands back of all fields together; the rest it cuts off without a word.
-  local MAX_ANSWER_BYTES = 1023
-  local CUT_OFF = "REAPER's dialog holds about 1000 characters in all its fields together, and what you typed is longer: "
-    .. "the end of it is gone.\n\nShorten the lines, ask for some of the sounds in a second run, or install ReaImGui "
-    .. "(ReaPack, ReaTeam Extensions), whose text box has no such limit."
+  -- GetUserInputs shows at most 16 fields, and five are for the settings.
+  local NUM_SOUND_FIELDS = 10
 
-  local FIELD_WIDTH = 380
-  local PAIRS = { { "(", ")" }, { "[", "]" }, { "{", "}" } }
+  local FACTORY_DEFAULTS = { takes = "1", seed = "", handles_s = "0", model = "", avoid = "" }
 
-  -- REAPER splits the default values itself and stumbles over a quote or bracket without its partner ("the dog's bowl").
-  -- In a value that has one, look-alikes stand in for all of them, and `harden` puts the plain ones back.
-  local STAND_INS = {
-    ["'"] = "\u{2019}", ['"'] = "\u{2033}", ["`"] = "\u{2018}",
-    ["("] = "\u{FF08}", [")"] = "\u{FF09}", ["["] = "\u{FF3B}", ["]"] = "\u{FF3D}",
-    ["{"] = "\u{FF5B}", ["}"] = "\u{FF5D}",
+  local SETTINGS = {
+    { key = "takes", caption = "Takes of each sound (1 to 16)" },
+    { key = "seed", caption = "Seed (empty: 42)" },
+    { key = "handles_s", caption = "Handles before and after (seconds)" },
+    { key = "model", caption = "Model (empty: the default)" },
+    { key = "avoid", caption = "Not to be heard in any sound" },
   }
 
-  local function count(text, char)
-    local _, number = text:gsub("%" .. char, "")
-    return number
+  local function with_defaults(values, defaults)
+    local merged = {}
+    for key, value in pairs(defaults) do
+      merged[key] = type(values[key]) == "string" and values[key] or value
+    end
+    return merged
   end
 
-  local function is_balanced(text)
-    for _, quote in ipairs({ "'", '"', "`" }) do
-      if count(text, quote) % 2 ~= 0 then return false end
-    end
-    for _, pair in ipairs(PAIRS) do
-      if count(text, pair[1]) ~= count(text, pair[2]) then return false end
-    end
-    return true
+  -- Defaults of this user, changed in "Settings and check".
+  function form.read_defaults()
+    local saved = json.decode(reaper.GetExtState("Selva", "defaults"))
+    return with_defaults(type(saved) == "table" and saved or {}, FACTORY_DEFAULTS)
   end
 
-  local function soften(text)
-    return (text:gsub("['\"`%(%)%[%]{}]", STAND_INS))
+  local function setting_fields(values)
+    local fields = {}
+    for index, setting in ipairs(SETTINGS) do
+      fields[index] = { key = setting.key, caption = setting.caption, value = values[setting.key] }
+    end
+    return fields
   end
 
-  local function harden(text)
-    for plain, stand_in in pairs(STAND_INS) do
-      text = text:gsub(stand_in, plain)
+  function form.edit_defaults()
+    local answers = input_dialog.ask("Selva: defaults for new requests", setting_fields(form.read_defaults()))
+    if answers then
+      reaper.SetExtState("Selva", "defaults", json.encode(answers), true)
     end
-    return text
   end
 
-  -- The values in what the dialog hands back, as they were typed.
-  local function read_values(text, is_softened)
-    local values = {}
-    for value in (text .. "\n"):gmatch("(.-)\n") do
-      if is_softened[#values + 1] then value = harden(value) end
-      values[#values + 1] = value:match("^%s*(.-)%s*$")
+  local function collect_sounds(answers, num_fields)
+    local sounds = json.array()
+    for index = 1, num_fields do
+      local sound = answers["sound" .. index]
+      if sound and sound ~= "" then
+        sounds[#sounds + 1] = sound
+      end
+      answers["sound" .. index] = nil
     end
+    answers.sounds = sounds
+    return answers
+  end
+
+  local function sound_fields(sounds)
+    local fields = {}
+    for index = 1, NUM_SOUND_FIELDS do
+      local caption = index == 1 and "Track: prompt   (Dog: small dog barking)" or "Track: prompt"
+      fields[index] = { key = "sound" .. index, caption = caption, value = sounds[index] or "" }
+    end
+    return fields
+  end
+
+  local function join(first, second)
+    local all = {}
+    for _, field in ipairs(first) do all[#all + 1] = field end
+    for _, field in ipairs(second) do all[#all + 1] = field end
+    return all
+  end
+
+  local function read_remembered(proj)
+    local saved = project.read(proj, PROJECT_KEY)
+    local values = with_defaults(saved, form.read_defaults())
+    values.sounds = type(saved.sounds) == "table" and saved.sounds or {}
     return values
   end
 
-  local function show(title, captions, values)
-    local is_softened, shown = {}, {}
-    for index, value in ipairs(values) do
-      value = value:gsub("[\r\n]+", " ")
-      is_softened[index] = not is_balanced(value)
-      shown[index] = is_softened[index] and soften(value) or value
+  -- Calls `on_answer` with {sounds, avoid, takes, seed, handles_s, model}, all as typed, unless the user cancels.
+  function form.ask_sounds(proj, title, on_answer)
+    local values = read_remembered(proj)
+    local function submit(answers)
+      answers.sounds = json.array(answers.sounds)
+      project.write(proj, PROJECT_KEY, answers)
+      on_answer(answers)
     end
-    local ok, text = reaper.GetUserInputs(title, #values, captions, table.concat(shown, "\n"))
-    if not ok then return nil end
-    local answers = read_values(text, is_softened)
-    return answers, #answers < #values or #text >= MAX_ANSWER_BYTES
+    if imgui_dialog.is_available() then
+      imgui_dialog.ask_sounds(title, values, SETTINGS, submit)
+      return
+    end
+    local answers = input_dialog.ask(title, join(sound_fields(values.sounds), setting_fields(values)))
+    if answers then
+      submit(collect_sounds(answers, NUM_SOUND_FIELDS))
+    end
   end
 
-  -- Shows one dialog. `fields` is a list of {key, caption, value}; captions hold no comma. Returns key -> text, or nil when
-  -- the user cancelled. Where REAPER cut off what was typed the user is told and asked again.
-  function form.ask(title, fields)
-    local captions, values = {}, {}
-    for index, field in ipairs(fields) do
-      captions[index], values[index] = field.caption, field.value
-    end
-    captions[#captions + 1] = "extrawidth=" .. FIELD_WIDTH
-    captions[#captions + 1] = "separator=\n"
-    local answers, is_cut
-    repeat
-      answers, is_cut = show(title, table.concat(captions, ","), values)
-      if is_cut then
-        reaper.MB(CUT_OFF, "Selva", 0)
-        answers[#answers] = answers[#answers]:gsub("[\xC0-\xFF][\x80-\xBF]*$", "") -- a letter that was cut in two
-        for index in ipairs(values) do values[index] = answers[index] or values[index] end
-      end
-    until not is_cut
-    if not answers then return nil end
-    local by_key = {}
-    for index, field in ipairs(fields) do
-      by_key[field.key] = answers[index]
-    end
-    return by_key
+  -- For regions, whose names are the prompts. The remembered sounds stay as they are.
+  function form.ask_settings(proj, title, on_answer)
+    local values = read_remembered(proj)
+    local answers = input_dialog.ask(title, setting_fields(values))
+    if not answers then return end
+    answers.sounds = json.array(values.sounds)
+    project.write(proj, PROJECT_KEY, answers)
+    answers.sounds = json.array()
+    on_answer(answers)
+  end
+
+  -- For new takes: an empty prompt leaves each stem its own, an empty seed continues after the takes that are there.
+  -- `prompt` is what the stems were made for, if they agree.
+  function form.ask_takes(proj, title, prompt, on_answer)
+    local values = read_remembered(proj)
+    local answers = input_dialog.ask(title, {
+      { key = "prompt", caption = "Prompt (empty: as it was)", value = prompt },
+      { key = "takes", caption = "How many new takes (1 to 16)", value = "1" },
+      { key = "seed", caption = "Seed of the first (empty: the next one)", value = "" },
+      { key = "model", caption = "Model (empty: as it was)", value = "" },
+    })
+    if not answers then return end
+    answers.sounds = json.array()
+    answers.avoid = values.avoid
+    answers.handles_s = ""
+    on_answer(answers)
   end
 
   return form

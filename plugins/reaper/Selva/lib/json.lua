@@ -147,7 +147,7 @@ return function()
 
   local function decode_hex4(text, at)
     local digits = text:match("^%x%x%x%x", at)
-    if not digits then fail(at, "four hexadecimal digits are wanted after \\u") end
+    if not digits then fail(at, "four hexadecimal digits are expected after \\u") end
     return tonumber(digits, 16)
   end
 
@@ -199,7 +199,7 @@ return function()
 
   local function decode_number(text, at)
     local digits = text:match("^%-?%d+", at)
-    if not digits or digits:find("^%-?0%d") then fail(at, "a number is wanted") end
+    if not digits or digits:find("^%-?0%d") then fail(at, "a number is expected") end
     local literal = digits .. (text:match("^%.%d+", at + #digits) or "")
     literal = literal .. (text:match("^[eE][%+%-]?%d+", at + #literal) or "")
     return tonumber(literal), at + #literal
@@ -216,7 +216,7 @@ return function()
       at = skip_blanks(text, at)
       local char = text:sub(at, at)
       if char == "]" then return list, at + 1 end
-      if char ~= "," then fail(at, "a comma or ] is wanted") end
+      if char ~= "," then fail(at, "a comma or ] is expected") end
       at = at + 1
     end
   end
@@ -227,16 +227,16 @@ return function()
     if text:sub(at, at) == "}" then return map, at + 1 end
     while true do
       at = skip_blanks(text, at)
-      if text:sub(at, at) ~= '"' then fail(at, "a key in quotes is wanted") end
+      if text:sub(at, at) ~= '"' then fail(at, "a key in quotes is expected") end
       local key
       key, at = decode_string(text, at)
       at = skip_blanks(text, at)
-      if text:sub(at, at) ~= ":" then fail(at, "a colon is wanted") end
+      if text:sub(at, at) ~= ":" then fail(at, "a colon is expected") end
       map[key], at = decode_value(text, at + 1, depth + 1)
       at = skip_blanks(text, at)
       local char = text:sub(at, at)
       if char == "}" then return map, at + 1 end
-      if char ~= "," then fail(at, "a comma or } is wanted") end
+      if char ~= "," then fail(at, "a comma or } is expected") end
       at = at + 1
     end
   end

@@ -1,4 +1,4 @@
--- Draws the waveforms of placed stems, a slice per defer cycle, so that REAPER stays usable.
+-- Builds the waveforms (peaks) of placed stems, a slice per defer cycle, so that REAPER stays usable.
 
 return function()
   local peaks = {}

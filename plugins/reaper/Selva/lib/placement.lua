@@ -1,11 +1,11 @@
--- Puts the stems of a plan on the timeline and says what was really placed.
+-- Places the stems of a plan on the timeline and reports what was really placed.
 --
--- All of a plan goes in within one defer cycle and one undo block, or nothing does. What can fail (a missing file, a
--- deleted item) is looked at before the first change. Items of the user are never touched; only `into_item` placements,
--- which the user asked for on stems of ours, add takes to an existing item.
+-- All of a plan is placed within one defer cycle and one undo block, or none of it. What can fail (a missing file, a deleted
+-- item) is checked before the first change. The user's items are never changed; only `into_item` placements, which the user
+-- requested on our stems, add takes to an existing item.
 
 return function(selva)
-  local bond = selva.import("bond")
+  local anchor = selva.import("anchor")
   local json = selva.import("json")
   local snapshot = selva.import("snapshot")
   local tracks = selva.import("tracks")
@@ -33,37 +33,37 @@ return function(selva)
 
   -- Where a stem goes --------------------------------------------------------------------------------------------------
 
-  -- The item as it is now, or nil and why the stem cannot follow it.
-  local function describe_anchor(anchor, item)
+  -- The picture item as it is now, or nil and why the stem cannot go with it. `planned` is the item as it was.
+  local function check_picture(planned, item)
     if not item then
       return nil, "its picture item is no longer in the project"
     end
     local now = snapshot.describe_item(item)
     local take = now.active_take[1]
-    if not take or take.picture_key ~= anchor.picture_key then
+    if not take or take.picture_key ~= planned.picture_key then
       return nil, "its item shows another picture now"
     end
-    if not is_same(take.play_rate, anchor.play_rate) then
-      return nil, string.format("the play rate of its item changed from %g to %g", anchor.play_rate, take.play_rate)
+    if not is_same(take.play_rate, planned.play_rate) then
+      return nil, string.format("the play rate of its item changed from %g to %g", planned.play_rate, take.play_rate)
     end
     return now
   end
 
   -- The span (start, length, offset into the stem) that keeps the stem on its picture after the item was moved, trimmed or
   -- slipped; nil and a reason when nothing of that picture is left.
-  local function follow(placed, now)
-    local anchor = placed.anchor
+  local function fit_to_item(stem, now)
+    local planned = stem.anchor
     local take = now.active_take[1]
-    local slip = (take.start_offset_s - anchor.start_offset_s) / anchor.play_rate
-    local shift = now.position_s - anchor.position_s - slip
-    local is_moved = not is_same(now.position_s, anchor.position_s)
+    local slip = (take.start_offset_s - planned.start_offset_s) / planned.play_rate
+    local shift = now.position_s - planned.position_s - slip
+    local is_moved = not is_same(now.position_s, planned.position_s)
     local is_slipped = not is_same(slip, 0)
-    local is_trimmed = not is_same(now.length_s, anchor.length_s)
+    local is_trimmed = not is_same(now.length_s, planned.length_s)
     if not (is_moved or is_slipped or is_trimmed) then
-      return { start_s = placed.start_s, length_s = placed.length_s, offset_s = placed.source_offset_s }
+      return { start_s = stem.start_s, length_s = stem.length_s, offset_s = stem.source_offset_s }
     end
-    local start = placed.start_s + shift
-    local stop = start + placed.length_s
+    local start = stem.start_s + shift
+    local stop = start + stem.length_s
     local visible_start, visible_stop = start, stop
     if is_slipped or is_trimmed then
       visible_start = math.max(start, now.position_s)
@@ -75,24 +75,24 @@ return function(selva)
     return {
       start_s = visible_start,
       length_s = visible_stop - visible_start,
-      offset_s = placed.source_offset_s + (visible_start - start),
+      offset_s = stem.source_offset_s + (visible_start - start),
       note = is_moved and "moved with its item" or "trimmed with its item",
     }
   end
 
-  -- Adds `span` and `picture_item` to a placement of the plan, or returns why it must be held.
-  local function aim(placed, by_guid, ignore_anchors)
-    if placed.into_item ~= json.null then
-      placed.item = by_guid[placed.into_item]
-      return not placed.item and "the stem item it belongs to is no longer in the project" or nil
+  -- Adds `span` and `picture_item` to a stem of the plan, or returns why it must be held.
+  local function find_target(stem, by_guid, ignore_anchors)
+    if stem.into_item ~= json.null then
+      stem.item = by_guid[stem.into_item]
+      return not stem.item and "the stem item it belongs to is no longer in the project" or nil
     end
-    placed.span = { start_s = placed.start_s, length_s = placed.length_s, offset_s = placed.source_offset_s }
-    if placed.anchor == json.null or ignore_anchors then return nil end
-    local item = by_guid[placed.anchor.item_guid]
-    local now, reason = describe_anchor(placed.anchor, item)
+    stem.span = { start_s = stem.start_s, length_s = stem.length_s, offset_s = stem.source_offset_s }
+    if stem.anchor == json.null or ignore_anchors then return nil end
+    local item = by_guid[stem.anchor.item_guid]
+    local now, reason = check_picture(stem.anchor, item)
     if not now then return reason end
-    placed.picture_item = item
-    placed.span, reason = follow(placed, now)
+    stem.picture_item = item
+    stem.span, reason = fit_to_item(stem, now)
     return reason
   end
 
@@ -116,9 +116,9 @@ return function(selva)
     return starts_by_file
   end
 
-  local function is_there_already(placed, starts_by_file)
-    for _, start in ipairs(starts_by_file[placed.takes[1].file] or {}) do
-      if is_same(start, placed.span.start_s) then return true end
+  local function is_there_already(stem, starts_by_file)
+    for _, start in ipairs(starts_by_file[stem.takes[1].file] or {}) do
+      if is_same(start, stem.span.start_s) then return true end
     end
     return false
   end
@@ -126,8 +126,8 @@ return function(selva)
   -- Opens every file of the plan; returns nil and a sentence when one cannot be used. Nothing of the project changes.
   local function open_sources(targets)
     local opened = {}
-    for _, placed in ipairs(targets) do
-      for _, take in ipairs(placed.takes) do
+    for _, stem in ipairs(targets) do
+      for _, take in ipairs(stem.takes) do
         local source = reaper.PCM_Source_CreateFromFile(take.file)
         local length = source and reaper.GetMediaSourceLength(source) or 0
         if source then opened[#opened + 1] = source end
@@ -141,10 +141,10 @@ return function(selva)
     return true
   end
 
-  -- A source that no take got belongs to nobody.
+  -- REAPER frees the source of a take with the take; one that no take has must be freed here.
   local function destroy_unused_sources(targets)
-    for _, placed in ipairs(targets) do
-      for _, take in ipairs(placed.takes) do
+    for _, stem in ipairs(targets) do
+      for _, take in ipairs(stem.takes) do
         if not take.is_used then reaper.PCM_Source_Destroy(take.source) end
       end
     end
@@ -152,21 +152,21 @@ return function(selva)
 
   -- Edits --------------------------------------------------------------------------------------------------------------
 
-  local function add_take(item, wanted, values)
+  local function add_take(item, planned_take, values)
     local take = reaper.AddTakeToMediaItem(item)
-    if not take or not reaper.SetMediaItemTake_Source(take, wanted.source) then
-      error("REAPER refused the stem " .. wanted.file, 0)
+    if not take or not reaper.SetMediaItemTake_Source(take, planned_take.source) then
+      error("REAPER refused the stem " .. planned_take.file, 0)
     end
-    wanted.is_used = true
-    reaper.GetSetMediaItemTakeInfo_String(take, "P_NAME", wanted.name, true)
-    reaper.GetSetMediaItemTakeInfo_String(take, MARK, json.encode(wanted.recipe), true)
+    planned_take.is_used = true
+    reaper.GetSetMediaItemTakeInfo_String(take, "P_NAME", planned_take.name, true)
+    reaper.GetSetMediaItemTakeInfo_String(take, MARK, json.encode(planned_take.recipe), true)
     for name, value in pairs(values) do
       reaper.SetMediaItemTakeInfo_Value(take, name, value)
     end
     return take
   end
 
-  -- 0 follows time, 1 and 2 follow beats, -1 what the track or project says. A stem does what its picture does.
+  -- Timebase: 0 is time, 1 and 2 are beats, -1 is that of the track or project. A stem has the timebase of its picture.
   local function attach_mode(picture_item)
     if not picture_item then return 0 end
     local mode = reaper.GetMediaItemInfo_Value(picture_item, "C_BEATATTACHMODE")
@@ -174,11 +174,11 @@ return function(selva)
     return reaper.GetMediaTrackInfo_Value(reaper.GetMediaItem_Track(picture_item), "C_BEATATTACHMODE")
   end
 
-  local function add_item(proj, placed, journal)
-    local span = placed.span
-    local picture_track = placed.picture_item and reaper.GetMediaItem_Track(placed.picture_item)
+  local function add_item(proj, stem, journal)
+    local span = stem.span
+    local picture_track = stem.picture_item and reaper.GetMediaItem_Track(stem.picture_item)
     local track = tracks.ensure_stem_track(
-      proj, placed.stem_track, span.start_s, span.start_s + span.length_s, picture_track, journal)
+      proj, stem.stem_track, span.start_s, span.start_s + span.length_s, picture_track, journal)
     local item = reaper.AddMediaItemToTrack(track)
     journal[#journal + 1] = function() reaper.DeleteTrackMediaItem(track, item) end
     local values = {
@@ -187,24 +187,24 @@ return function(selva)
       B_LOOPSRC = 0,
       D_FADEINLEN = 0,
       D_FADEOUTLEN = 0,
-      C_BEATATTACHMODE = attach_mode(placed.picture_item),
+      C_BEATATTACHMODE = attach_mode(stem.picture_item),
     }
     for name, value in pairs(values) do
       reaper.SetMediaItemInfo_Value(item, name, value)
     end
     local first
-    for _, wanted in ipairs(placed.takes) do
-      local take = add_take(item, wanted, { D_STARTOFFS = span.offset_s, D_PLAYRATE = 1 })
+    for _, planned_take in ipairs(stem.takes) do
+      local take = add_take(item, planned_take, { D_STARTOFFS = span.offset_s, D_PLAYRATE = 1 })
       first = first or take
     end
     reaper.SetActiveTake(first)
-    bond.tie(item, placed)
+    anchor.write(item, stem)
     return item
   end
 
-  -- Takes of an existing stem item begin where its active take begins, so that all takes lie on the picture alike.
-  local function add_takes(placed, journal)
-    local item = placed.item
+  -- Takes of an existing stem item get the offset and rate of its active take, so that all takes lie on the picture alike.
+  local function add_takes(stem, journal)
+    local item = stem.item
     local _, chunk = reaper.GetItemStateChunk(item, "", false)
     journal[#journal + 1] = function() reaper.SetItemStateChunk(item, chunk, false) end
     local active = reaper.GetActiveTake(item)
@@ -213,50 +213,50 @@ return function(selva)
       if active then values[name] = reaper.GetMediaItemTakeInfo_Value(active, name) end
     end
     local first
-    for _, wanted in ipairs(placed.takes) do
-      local take = add_take(item, wanted, values)
+    for _, planned_take in ipairs(stem.takes) do
+      local take = add_take(item, planned_take, values)
       first = first or take
     end
     reaper.SetActiveTake(first)
     return item
   end
 
-  local function take_back(journal)
+  local function revert(journal)
     for index = #journal, 1, -1 do
       journal[index]()
     end
   end
 
   -- Reads back what REAPER made of a placement.
-  local function report_placed(placed, item)
+  local function report_placed(stem, item)
     local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
     local _, track_name = reaper.GetSetMediaTrackInfo_String(reaper.GetMediaItem_Track(item), "P_NAME", "", false)
     local take_files = json.array()
-    for _, take in ipairs(placed.takes) do
+    for _, take in ipairs(stem.takes) do
       take_files[#take_files + 1] = take.file
     end
     return {
-      cue = placed.cue,
-      stem_track = placed.stem_track,
+      cue = stem.cue,
+      stem_track = stem.stem_track,
       track_name = track_name,
       item_guid = guid,
       position_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION"),
       length_s = reaper.GetMediaItemInfo_Value(item, "D_LENGTH"),
       take_files = take_files,
-      note = placed.span and placed.span.note or json.null,
+      note = stem.span and stem.span.note or json.null,
     }
   end
 
   local function edit(proj, targets, journal)
     local done = json.array()
-    for _, placed in ipairs(targets) do
+    for _, stem in ipairs(targets) do
       local item
-      if placed.item then
-        item = add_takes(placed, journal)
+      if stem.item then
+        item = add_takes(stem, journal)
       else
-        item = add_item(proj, placed, journal)
+        item = add_item(proj, stem, journal)
       end
-      done[#done + 1] = report_placed(placed, item)
+      done[#done + 1] = report_placed(stem, item)
     end
     return done
   end
@@ -265,13 +265,13 @@ return function(selva)
     return num_stems == 1 and "Selva: place 1 stem" or string.format("Selva: place %d stems", num_stems)
   end
 
-  -- Runs the edits as one undo step. Returns what was placed, or nil and the reason after everything was taken back.
+  -- Runs the edits as one undo step. Returns what was placed, or nil and the reason after everything was reverted.
   local function edit_in_one_step(proj, targets)
     local journal = {}
     reaper.Undo_BeginBlock2(proj)
     reaper.PreventUIRefresh(1)
     local ok, result = pcall(edit, proj, targets, journal)
-    if not ok then take_back(journal) end
+    if not ok then revert(journal) end
     reaper.PreventUIRefresh(-1)
     reaper.Undo_EndBlock2(proj, ok and undo_label(#targets) or "Selva: placing failed, nothing changed", -1)
     reaper.TrackList_AdjustWindows(false)
@@ -281,11 +281,11 @@ return function(selva)
     return nil, tostring(result)
   end
 
-  -- A list of sources whose peaks REAPER has to draw yet.
+  -- The sources whose peaks REAPER has yet to build.
   local function list_sources(targets)
     local sources = {}
-    for _, placed in ipairs(targets) do
-      for _, take in ipairs(placed.takes) do
+    for _, stem in ipairs(targets) do
+      for _, take in ipairs(stem.takes) do
         sources[#sources + 1] = take.source
       end
     end
@@ -293,7 +293,7 @@ return function(selva)
   end
 
   -- Places `plan` in `proj`, which must be the project in front. Only cues in `only_cues` when that set is given; with
-  -- `ignore_anchors` stems go where their pictures were, whatever happened to the items since.
+  -- `ignore_anchors` stems go where their pictures were, whatever was done to the items since.
   -- Returns a report {placed, already, held, failed} and the sources whose peaks are to be built.
   function placement.apply(proj, plan, options)
     local only_cues = options and options.only_cues
@@ -301,15 +301,15 @@ return function(selva)
     local report = { placed = json.array(), already = json.array(), held = json.array(), failed = json.null }
     local by_guid, starts_by_file = index_items(proj), index_stems(proj)
     local targets = {}
-    for _, placed in ipairs(plan.placements) do
-      if not only_cues or only_cues[placed.cue] then
-        local reason = aim(placed, by_guid, ignore_anchors)
+    for _, stem in ipairs(plan.placements) do
+      if not only_cues or only_cues[stem.cue] then
+        local reason = find_target(stem, by_guid, ignore_anchors)
         if reason then
-          report.held[#report.held + 1] = { cue = placed.cue, label = placed.label, reason = reason }
-        elseif not placed.item and is_there_already(placed, starts_by_file) then
-          report.already[#report.already + 1] = { cue = placed.cue, label = placed.label }
+          report.held[#report.held + 1] = { cue = stem.cue, label = stem.label, reason = reason }
+        elseif not stem.item and is_there_already(stem, starts_by_file) then
+          report.already[#report.already + 1] = { cue = stem.cue, label = stem.label }
         else
-          targets[#targets + 1] = placed
+          targets[#targets + 1] = stem
         end
       end
     end
@@ -327,7 +327,7 @@ return function(selva)
     return report, list_sources(targets)
   end
 
-  -- One sentence about a report, for people.
+  -- One sentence about a report.
   function placement.summarise(report)
     if report.failed ~= json.null then
       return "Nothing was placed: " .. report.failed

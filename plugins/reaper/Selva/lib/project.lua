@@ -1,4 +1,4 @@
--- What Selva knows about a project: its identity, its name, and what it remembers in it.
+-- A project's identity, name and folders, and the values that Selva keeps in it.
 
 return function(selva)
   local json = selva.import("json")
@@ -13,18 +13,18 @@ return function(selva)
     return found ~= 0 and text or nil
   end
 
-  -- A table remembered under `key`, or an empty one.
+  -- The table kept under `key`, or an empty one.
   function project.read(proj, key)
     local text = project.read_text(proj, key)
     local value = text and json.decode(text)
     return type(value) == "table" and value or {}
   end
 
-  function project.remember(proj, key, value)
+  function project.write(proj, key, value)
     reaper.SetProjExtState(proj, SECTION, key, json.encode(value))
   end
 
-  -- A word that finds the project again when another tab is in front or REAPER was closed meanwhile.
+  -- An id that finds the project again when another tab is in front or REAPER was closed meanwhile.
   function project.identity(proj)
     local id = project.read_text(proj, "project_id")
     if not id then
@@ -34,7 +34,7 @@ return function(selva)
     return id
   end
 
-  -- The open project with that identity, or nil. The one in front wins: a copy made by "save as" has the same identity.
+  -- The open project with that id, or nil. The one in front is preferred, because a copy made by "save as" has the same id.
   function project.find(id)
     local active = reaper.EnumProjects(-1)
     if project.read_text(active, "project_id") == id then return active end
@@ -68,9 +68,9 @@ return function(selva)
     end
   end
 
-  -- Where stems of this project go: inside the project's own media folder, so that they travel with it. An unsaved
-  -- project is offered to be saved first; when the user would rather not, REAPER's default media folder is used.
-  -- nil: the user gave up.
+  -- Where stems of this project go: inside the project's own media folder, so that they travel with it. For an
+  -- unsaved project the user is asked to save it first, or to use REAPER's default media folder.
+  -- nil: the user cancelled.
   function project.stems_folder(proj)
     if not project.file_path(proj) then
       local answer = reaper.MB(

@@ -1,5 +1,5 @@
--- What is on the timeline, in REAPER's own units: seconds as doubles, play rates, section offsets, GUIDs. Nothing is decided
--- here; the bridge works out pictures, cues and refusals.
+-- What is on the timeline, in REAPER's own units: seconds as doubles, play rates, section offsets, GUIDs. Nothing is computed
+-- or decided here; that is done once, in the bridge.
 
 return function(selva)
   local json = selva.import("json")
@@ -10,7 +10,7 @@ return function(selva)
   local MAX_NESTED_SOURCES = 8
   local FIXED_LANES = 2 -- I_FREEMODE
 
-  -- A source and what it is wrapped in, outermost first: a section or reversed take is a SECTION around the real file.
+  -- The sources of a take, outermost first: a section or a reversed take is a SECTION around the source of the file.
   local function describe_source(take)
     local chain = json.array()
     local source = take and reaper.GetMediaItemTake_Source(take)
@@ -32,20 +32,20 @@ return function(selva)
     return chain
   end
 
-  -- One word for the picture that a take shows, to see later whether it is still the same.
+  -- A key for the picture that a take shows, by which a later comparison sees whether it is still the same.
   local function picture_key(chain)
-    local words = {}
+    local parts = {}
     for _, source in ipairs(chain) do
-      words[#words + 1] = source.file
+      parts[#parts + 1] = source.file
       if source.is_section then
-        words[#words + 1] = string.format("%.9f+%.9f%s", source.section_offset_s, source.section_length_s,
+        parts[#parts + 1] = string.format("%.9f+%.9f%s", source.section_offset_s, source.section_length_s,
           source.is_reversed and "r" or "")
       end
     end
-    return table.concat(words, "|")
+    return table.concat(parts, "|")
   end
 
-  -- What made a stem, as the bridge wrote it when it was placed; "" for other takes.
+  -- The recipe of a stem, as the bridge wrote it into the plan; "" for other takes.
   local function read_recipe(take)
     local _, recipe = reaper.GetSetMediaItemTakeInfo_String(take, "P_EXT:selva", "", false)
     return recipe
@@ -67,7 +67,7 @@ return function(selva)
     }
   end
 
-  -- What made the stems among the takes of an item.
+  -- The recipes of those takes of an item that are stems.
   local function list_recipes(item)
     local recipes = json.array()
     for index = 0, reaper.CountTakes(item) - 1 do
@@ -91,7 +91,7 @@ return function(selva)
     }
   end
 
-  -- Whether nobody sees an item: muted, or on a fixed lane (REAPER 7) that does not play. Older versions have no such lanes.
+  -- Whether an item is not seen: muted, or on a fixed lane (REAPER 7) that does not play. Older versions have no such lanes.
   local function is_hidden(item)
     if reaper.GetMediaItemInfo_Value(item, "B_MUTE") ~= 0 then return true end
     local track = reaper.GetMediaItem_Track(item)
@@ -116,11 +116,11 @@ return function(selva)
     }
   end
 
-  local function describe_items(proj, wanted)
+  local function describe_items(proj, is_wanted)
     local items = json.array()
     for index = 0, reaper.CountMediaItems(proj) - 1 do
       local item = reaper.GetMediaItem(proj, index)
-      if wanted(item) then
+      if is_wanted(item) then
         items[#items + 1] = snapshot.describe_item(item)
       end
     end
@@ -137,13 +137,13 @@ return function(selva)
 
   -- REAPER from about 7.62: objects with hidden ones among them.
   local function describe_region_objects(proj)
-    local spans = json.array()
+    local regions = json.array()
     for index = 0, reaper.GetNumRegionsOrMarkers(proj) - 1 do
       local object = reaper.GetRegionOrMarker(proj, index, "")
       local function value(name) return reaper.GetRegionOrMarkerInfo_Value(proj, object, name) end
       if value("B_HIDDEN") == 0 then
         local _, name = reaper.GetSetRegionOrMarkerInfo_String(proj, object, "P_NAME", "", false)
-        spans[#spans + 1] = {
+        regions[#regions + 1] = {
           is_region = value("B_ISREGION") ~= 0,
           name = name,
           number = math.floor(value("I_NUMBER")),
@@ -152,19 +152,19 @@ return function(selva)
         }
       end
     end
-    return spans
+    return regions
   end
 
   local function describe_regions(proj)
     if reaper.APIExists("GetNumRegionsOrMarkers") then
       return describe_region_objects(proj)
     end
-    local spans = json.array()
+    local regions = json.array()
     local index = 0
     while true do
       local next_index, is_region, start, stop, name, number = reaper.EnumProjectMarkers3(proj, index)
-      if next_index == 0 then return spans end
-      spans[#spans + 1] = {
+      if next_index == 0 then return regions end
+      regions[#regions + 1] = {
         is_region = is_region, name = name, number = number, start_s = start, end_s = is_region and stop or start,
       }
       index = next_index
@@ -206,7 +206,7 @@ return function(selva)
     return build(proj, describe_items(proj, has_picture), describe_regions(proj))
   end
 
-  -- What the active takes of all selected stems were asked for, or "" when they differ.
+  -- The prompt that the active takes of all selected stems have in common, or "" when they differ.
   function snapshot.common_prompt(proj)
     local common
     for index = 0, reaper.CountMediaItems(proj) - 1 do
@@ -221,7 +221,7 @@ return function(selva)
     return type(common) == "string" and common or ""
   end
 
-  -- How many items are selected, and how many of those hold stems of ours.
+  -- How many items are selected, and how many of those are our stems.
   function snapshot.count_selected(proj)
     local num_items, num_stems = 0, 0
     for index = 0, reaper.CountMediaItems(proj) - 1 do

@@ -1,12 +1,12 @@
--- For users who hear the screen: OSARA, REAPER's screen reader extension, speaks what the window shows. Without it nothing
--- here does anything. One message interrupts the one before, so what belongs together is said at once.
+-- Speech for users of a screen reader, through OSARA, REAPER's accessibility extension; without it nothing here does anything.
+-- A message interrupts the one before, so everything that belongs together goes into one message.
 
 return function()
   local speech = {}
 
-  local heard = {} -- key -> the news that was said last
+  local spoken = {} -- key -> the announcement that was spoken last
 
-  -- Says texts as sentences.
+  -- Speaks texts as sentences of one message.
   function speech.say(...)
     if not reaper.osara_outputMessage then return end
     local sentences = { ... }
@@ -14,16 +14,16 @@ return function()
     reaper.osara_outputMessage(table.concat(sentences, ". "))
   end
 
-  -- Says what is new in `news`, a list of {key, text}.
-  function speech.say_news(news)
-    local fresh = {}
-    for _, piece in ipairs(news) do
-      if heard[piece.key] ~= piece.text then
-        heard[piece.key] = piece.text
-        fresh[#fresh + 1] = piece.text
+  -- Speaks those of `announcements`, a list of {key, text}, whose text is another than last time.
+  function speech.say_changes(announcements)
+    local changed = {}
+    for _, announcement in ipairs(announcements) do
+      if spoken[announcement.key] ~= announcement.text then
+        spoken[announcement.key] = announcement.text
+        changed[#changed + 1] = announcement.text
       end
     end
-    if #fresh > 0 then speech.say(table.unpack(fresh)) end
+    if #changed > 0 then speech.say(table.unpack(changed)) end
   end
 
   return speech

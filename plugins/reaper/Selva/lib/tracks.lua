@@ -1,7 +1,7 @@
--- The folder "Selva" and the stem tracks in it: found again by a mark in the track itself (P_EXT), so that a renamed or
--- moved track is still ours and a user's own track called "Dog" is never taken.
+-- The folder "Selva" and the stem tracks in it, recognised by a mark in the track itself (P_EXT), so that a renamed or moved
+-- track is still ours and a user's own track called "Dog" is never used. The marks lie in projects of earlier versions.
 --
--- Every change is entered in `journal`, a list of functions that take it back, so that a failed placement leaves nothing.
+-- Every change is entered in `journal`, a list of functions that revert it, so that a failed placement leaves nothing.
 
 return function()
   local tracks = {}
@@ -67,8 +67,8 @@ return function()
     return nil
   end
 
-  -- A new folder below `picture_track` and everything inside that track, with its first stem track. No depth of a user's
-  -- track changes: where the picture's track ends a folder of the user's, ours comes after that folder.
+  -- A new folder below `picture_track` and everything inside that track, with its first stem track. The folder depth of no
+  -- user's track changes: where the picture's track is the last of a folder, ours comes after that folder.
   local function add_folder(proj, picture_track, name, journal)
     local index = reaper.CountTracks(proj)
     if picture_track then
@@ -95,7 +95,7 @@ return function()
     return track
   end
 
-  -- The first child of a folder that has lost all its children.
+  -- The first child of a folder whose children were all deleted.
   local function add_only_child(proj, folder, name, journal)
     local track = insert(proj, index_of(folder) + 1, name, STEM_MARK, journal)
     write_depth(track, read_depth(folder) - 1, journal)

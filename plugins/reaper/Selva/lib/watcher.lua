@@ -1,6 +1,6 @@
--- Follows requests until their stems are placed, in the background: reads what the bridge says a few times per second, shows
--- it, and places a finished plan when its project is in front. All state is in the request folders, so any script that runs
--- this may take over from another, also after REAPER was closed.
+-- Watches requests in the background until their stems are placed: reads the bridge's status a few times per second, shows it,
+-- and places a finished plan when its project is in front. All state is in the request folders, so that any script that runs
+-- this can take over from another, also after REAPER was closed.
 
 return function(selva)
   local json = selva.import("json")
@@ -15,11 +15,12 @@ return function(selva)
 
   local POLL_S = 0.25
   local RESCAN_S = 3
-  local SILENCE_S = 30 -- the bridge counts up once per second; this long without is a bridge that died
+  local SILENCE_S = 30 -- the bridge counts its heartbeat once per second; without one for so long it has died
   local MAX_STARTS = 4
-  local MAX_MUTE_STARTS = 2 -- of a bridge that has not said a single word
+  local MAX_STARTS_WITHOUT_STATUS = 2 -- of a bridge that has never written a status
   local LINGER_S = 4
   local MAX_NOTICES = 4
+  local FORM_ERROR = "wishes" -- the bridge's code for a form that it refuses
 
   local config
   local entries = {} -- id -> entry
@@ -30,28 +31,28 @@ return function(selva)
 
   -- One request -------------------------------------------------------------------------------------------------------
 
-  local function is_over(entry)
+  local function is_finished(entry)
     if entry.report then return true end
     local state = entry.status and entry.status.state
     return entry.is_stalled or state == "failed" or state == "cancelled"
   end
 
-  local function adopt(id)
+  local function load_entry(id)
     local folder = files.join(config.request_folder, id)
     local request = bridge.read_request(folder)
     if not request or type(request.project) ~= "table" or type(request.label) ~= "string" then return end
     local entry = { id = id, folder = folder, request = request, silent_s = 0, num_starts = 1 }
     entry.report = bridge.read_report(folder)
     entry.status = bridge.read_status(folder)
-    entry.is_history = is_over(entry)
+    entry.is_history = is_finished(entry)
     entry.is_from_earlier = request.session ~= bridge.session()
     entries[id] = entry
     return entry
   end
 
-  -- A bridge that says nothing any more is started again; it takes up where the last one was. Time that passed while REAPER
-  -- itself stood still (a dialog, a render, sleep) does not count.
-  local function watch_silence(entry, passed_s)
+  -- Starts a bridge again that has stopped counting; what the last one had made comes from the daemon's cache. Time in which
+  -- REAPER itself ran no scripts (a dialog, a render, sleep) does not count.
+  local function restart_if_silent(entry, passed_s)
     local heartbeat = entry.status and entry.status.heartbeat or -1
     if heartbeat ~= entry.heartbeat then
       entry.heartbeat = heartbeat
@@ -61,40 +62,40 @@ return function(selva)
     entry.silent_s = entry.silent_s + math.min(passed_s, 1)
     if entry.silent_s < SILENCE_S then return end
     entry.silent_s = 0
-    local max_starts = entry.status and MAX_STARTS or MAX_MUTE_STARTS
+    local max_starts = entry.status and MAX_STARTS or MAX_STARTS_WITHOUT_STATUS
     if entry.num_starts == max_starts or not bridge.start(config, entry.folder) then
       entry.is_stalled = true
     end
     entry.num_starts = entry.num_starts + 1
   end
 
-  local function give_up(entry, problem)
+  local function set_stalled(entry, problem)
     entry.problem = problem
     entry.is_stalled = true
   end
 
-  -- Does something for one request. Files of an unknown shape in its folder stop that request and not the others.
-  local function attempt(entry, work, ...)
+  -- Calls a function for one request. Files of an unknown shape in its folder stop that request and not the others.
+  local function call_for_entry(entry, work, ...)
     local ok, result = pcall(work, entry, ...)
     if ok then return result end
     entry.status, entry.report = nil, nil
-    give_up(entry, "this request cannot be followed: " .. tostring(result))
+    set_stalled(entry, "this request cannot be read: " .. tostring(result))
     return nil
   end
 
   local function place(entry, proj, place_options)
     local plan, problem = bridge.read_plan(entry.folder)
     if not plan then
-      give_up(entry, "the placement plan cannot be read: " .. problem)
+      set_stalled(entry, "the placement plan cannot be read: " .. problem)
       return
     end
     local before = entry.report
     local ok, report, sources = pcall(placement.apply, proj, plan, place_options)
-    if not ok then -- a plan of a shape this script does not know; without this every later run would stumble again
-      give_up(entry, "the stems cannot be placed: " .. tostring(report))
+    if not ok then -- a plan of a shape that this script does not know; every later run would fail on it again
+      set_stalled(entry, "the stems cannot be placed: " .. tostring(report))
       return
     end
-    if before then -- a second round, for what was held: keep what was placed in the first
+    if before then -- "Place anyway" for the held stems: the report also lists those that were placed before
       for _, placed in ipairs(report.placed) do before.placed[#before.placed + 1] = placed end
       report.placed = before.placed
     end
@@ -104,7 +105,7 @@ return function(selva)
     peaks.add(sources)
   end
 
-  -- Places a finished request when it can be; else `entry.waiting` says what it waits for.
+  -- Places a finished request when that is possible now; else `entry.waiting` says what it waits for.
   local function try_to_place(entry)
     local proj = project.find(entry.request.project.id)
     if not proj then
@@ -114,26 +115,26 @@ return function(selva)
     elseif project.is_recording(proj) then
       entry.waiting = "waits until recording stops"
     elseif entry.is_from_earlier and not entry.is_accepted then
-      entry.waiting = "ready; it was asked for before REAPER was last started"
+      entry.waiting = "ready; it was requested before REAPER was last started"
     else
       place(entry, proj)
     end
   end
 
   local function poll(entry, passed_s)
-    if is_over(entry) then return end
+    if is_finished(entry) then return end
     entry.status = bridge.read_status(entry.folder) or entry.status
     local state = entry.status and entry.status.state
     if state == "ready" then
       try_to_place(entry)
     elseif state == "failed" then
-      if entry.on_refused and entry.status.error.code == "wishes" then
+      if entry.on_refused and entry.status.error.code == FORM_ERROR then
         local on_refused = entry.on_refused
         entry.on_refused = nil
         on_refused(entry.status.error.message)
       end
     elseif state ~= "cancelled" then
-      watch_silence(entry, passed_s)
+      restart_if_silent(entry, passed_s)
     end
   end
 
@@ -156,7 +157,7 @@ return function(selva)
         failed = "tried again" })
       entry.report = bridge.read_report(entry.folder)
       entry.is_history = true
-      adopt(files.base_name(folder))
+      load_entry(files.base_name(folder))
     end
   end
 
@@ -174,7 +175,7 @@ return function(selva)
       add("Try again", try_again)
     elseif state == "ready" and entry.is_from_earlier and not entry.is_accepted then
       add("Place", function() entry.is_accepted = true end)
-    elseif not is_over(entry) and state ~= "ready" then
+    elseif not is_finished(entry) and state ~= "ready" then
       add("Cancel", function() bridge.cancel(entry.folder) end)
     end
     return buttons
@@ -214,10 +215,10 @@ return function(selva)
     return status.message, "busy"
   end
 
-  -- What is said aloud of a request: quarters of the way, not every step, and how it ended.
-  local function describe_news(entry, text)
+  -- What a screen reader speaks: quarters of the progress, not every step, and the result.
+  local function describe_aloud(entry, text)
     local status = entry.status
-    if is_over(entry) or entry.waiting or not status or status.state ~= "working" then
+    if is_finished(entry) or entry.waiting or not status or status.state ~= "working" then
       return entry.request.label .. ": " .. text
     end
     return string.format("%s: %d percent", entry.request.label, math.floor(status.fraction * 4) * 25)
@@ -226,12 +227,12 @@ return function(selva)
   local function build_row(entry)
     local text, colour = describe_state(entry)
     local row = {
-      key = entry.id, news = not entry.is_history and describe_news(entry, text) or nil,
+      key = entry.id, announcement = not entry.is_history and describe_aloud(entry, text) or nil,
       title = entry.request.label, right = "", colour = colour, buttons = list_buttons(entry),
       lines = { { text = text, colour = (colour == "busy" or colour == "row") and "faint" or colour } },
     }
     local status = entry.status
-    if status and not is_over(entry) and status.state == "working" then
+    if status and not is_finished(entry) and status.state == "working" then
       row.fraction = status.fraction
       row.right = string.format("%d %%  %s", math.floor(status.fraction * 100), describe_seconds(status.seconds_left))
     end
@@ -256,11 +257,11 @@ return function(selva)
   local function build_rows()
     local rows = {}
     for index, entry in ipairs(list_entries()) do
-      rows[index] = attempt(entry, build_row) or build_row(entry)
+      rows[index] = call_for_entry(entry, build_row) or build_row(entry)
     end
     if #rows == 0 then
       local text = "Select video items and run the action Selva: Generate stems for selected items."
-      rows[1] = { key = "none", title = "No requests", news = text, buttons = {}, lines = { { text = text } } }
+      rows[1] = { key = "none", title = "No requests", announcement = text, buttons = {}, lines = { { text = text } } }
     end
     return rows
   end
@@ -270,10 +271,10 @@ return function(selva)
   local function scan()
     for _, id in ipairs(bridge.list_ids(config)) do
       if not entries[id] then
-        local entry = adopt(id)
-        if entry and not is_over(entry) and entry.is_from_earlier
+        local entry = load_entry(id)
+        if entry and not is_finished(entry) and entry.is_from_earlier
           and not (entry.status and entry.status.state == "ready") then
-          bridge.start(config, entry.folder) -- a bridge that still runs makes the second one leave at once
+          bridge.start(config, entry.folder) -- where the first one still runs, it holds the lock and this one exits
         end
       end
     end
@@ -281,23 +282,23 @@ return function(selva)
 
   local function has_work()
     for _, entry in pairs(entries) do
-      if not is_over(entry) and not (entry.waiting and entry.is_from_earlier) then return true end
+      if not is_finished(entry) and not (entry.waiting and entry.is_from_earlier) then return true end
     end
     return peaks.is_busy()
   end
 
-  -- Whether there is something in an entry that the user should read before the window goes.
-  local function is_remarkable(entry)
-    if entry.waiting or not is_over(entry) then return true end
+  -- Whether an entry holds something that the user should read before the window closes.
+  local function needs_reading(entry)
+    if entry.waiting or not is_finished(entry) then return true end
     if entry.is_history then return false end
     if not entry.report then return not (entry.status and entry.status.state == "cancelled") end
     local notices = entry.status and entry.status.notices or {}
     return #entry.report.held > 0 or entry.report.failed ~= json.null or #notices > 0
   end
 
-  local function needs_a_look()
+  local function must_stay_open()
     for _, entry in ipairs(list_entries()) do
-      if is_remarkable(entry) then return true end
+      if needs_reading(entry) then return true end
     end
     return options.show_history
   end
@@ -316,7 +317,7 @@ return function(selva)
         scan()
       end
       for _, entry in ipairs(list_entries()) do
-        attempt(entry, poll, passed_s)
+        call_for_entry(entry, poll, passed_s)
       end
     end
     peaks.step()
@@ -328,35 +329,35 @@ return function(selva)
   local function tick()
     if not is_running then return end
     if reaper.GetExtState("Selva", "watcher") ~= lease then
-      stop() -- another script of ours has taken over
+      stop() -- another Selva script has taken over
       return
     end
     local now_s = reaper.time_precise()
     step(now_s)
     if has_work() then
       idle_since_s = now_s
-    elseif not window.is_open() or (not needs_a_look() and now_s - idle_since_s > LINGER_S) then
+    elseif not window.is_open() or (not must_stay_open() and now_s - idle_since_s > LINGER_S) then
       stop()
       return
     end
     reaper.defer(tick)
   end
 
-  -- Whether something was asked for in an earlier run of REAPER, and is not placed yet, in a project that is open.
+  -- Whether an open project has a request of an earlier run of REAPER that is not placed yet.
   function watcher.has_offers(loaded_config)
     config = loaded_config
     local found = false
     for _, id in ipairs(bridge.list_ids(config)) do
-      local entry = adopt(id)
-      local is_waiting = entry and entry.is_from_earlier and not is_over(entry)
+      local entry = load_entry(id)
+      local is_waiting = entry and entry.is_from_earlier and not is_finished(entry)
       found = found or (is_waiting and project.find(entry.request.project.id) ~= nil)
     end
     entries = {}
     return found
   end
 
-  -- Starts following requests, or goes on with one more. `run_options`: show_history lists finished ones too; new_folder is
-  -- a request just written, and on_refused(message) is called when the bridge finds fault with what the user typed in it.
+  -- Starts watching requests, or adds one. `run_options`: show_history lists finished ones too; new_folder is a request that
+  -- was just written, and on_refused(message) is called when the bridge refuses what the user typed into its form.
   function watcher.run(loaded_config, run_options)
     config = loaded_config
     options.show_history = run_options.show_history

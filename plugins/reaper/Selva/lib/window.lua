@@ -1,10 +1,10 @@
--- The window: a list of rows, each with a title, a few lines, a bar, and buttons. It shows progress, the job list and the
--- check.
+-- The window: a list of rows, each with a title, a few lines, a progress bar and buttons. It shows progress, the job list and
+-- the check.
 --
--- A row is {key, title, right, lines = {{text, colour}}, fraction, colour, buttons = {{label, on_click}}, news}. `key` tells
--- rows apart; `news` is what is said aloud, where a screen reader is there, whenever it changes.
+-- A row is {key, title, right, lines = {{text, colour}}, fraction, colour, buttons = {{label, on_click}}, announcement}. `key`
+-- identifies the row from one drawing to the next; `announcement` is spoken by a screen reader whenever it changes.
 --
--- All of it works without a mouse: Tab and the arrows go from button to button, Enter presses, Page Up and Page Down
+-- Everything works without a mouse: Tab and the arrows go from button to button, Enter presses, Page Up and Page Down
 -- scroll, R reads everything aloud, Escape closes.
 
 return function(selva)
@@ -17,6 +17,7 @@ return function(selva)
   local MARGIN, GAP = 14, 8
   local TITLE_SIZE, TEXT_SIZE, LINE_HEIGHT = 16, 13, 18
   local BAR_HEIGHT, BUTTON_WIDTH, BUTTON_HEIGHT = 6, 84, 24
+  -- What gfx.getchar returns: ASCII, or four characters as one number ("left" is 1818584692).
   local KEY_ESCAPE, KEY_CLOSED, KEY_TAB, KEY_ENTER, KEY_SPACE = 27, -1, 9, 13, 32
   local KEY_LEFT, KEY_RIGHT, KEY_UP, KEY_DOWN = 1818584692, 1919379572, 30064, 1685026670
   local KEY_PAGE_UP, KEY_PAGE_DOWN = 1885828464, 1885824110
@@ -27,7 +28,7 @@ return function(selva)
   local is_open = false
   local was_pressed = false
   local scroll = 0
-  local focus -- {key, label} of the button that Enter presses; nil until a key chose one
+  local focus -- {key, label} of the button that Enter presses; nil until a key selected one
   local is_focus_moved = false
 
   function window.open(title, is_tall)
@@ -133,13 +134,13 @@ return function(selva)
     return nil
   end
 
-  local function list_words(rows)
-    local words = {}
+  local function list_texts(rows)
+    local texts = {}
     for _, row in ipairs(rows) do
-      words[#words + 1] = row.title
-      for _, line in ipairs(row.lines) do words[#words + 1] = line.text end
+      texts[#texts + 1] = row.title
+      for _, line in ipairs(row.lines) do texts[#texts + 1] = line.text end
     end
-    return words
+    return texts
   end
 
   local function move_focus(all, step)
@@ -148,11 +149,11 @@ return function(selva)
     index = index and (index - 1 + step) % #all + 1 or (step > 0 and 1 or #all)
     focus = all[index]
     is_focus_moved = true
-    speech.say(focus.label .. ", button", table.unpack(list_words({ focus.row })))
+    speech.say(focus.label .. ", button", table.unpack(list_texts({ focus.row })))
   end
 
-  -- Does what a key asks for; returns what a pressed button does.
-  local function answer_key(key, rows)
+  -- Handles a key; returns the on_click of a button that it pressed.
+  local function handle_key(key, rows)
     local all = list_buttons(rows)
     if STEPS[key] then
       local is_backward = key == KEY_TAB and math.floor(gfx.mouse_cap) & SHIFT ~= 0
@@ -163,17 +164,17 @@ return function(selva)
     elseif SCROLLS[key] then
       scroll = scroll + SCROLLS[key]
     elseif key == string.byte("r") or key == string.byte("R") then
-      speech.say(table.unpack(list_words(rows)))
+      speech.say(table.unpack(list_texts(rows)))
     end
     return nil
   end
 
-  local function say_news(rows)
-    local news = {}
+  local function announce(rows)
+    local announcements = {}
     for _, row in ipairs(rows) do
-      if row.news then news[#news + 1] = { key = row.key, text = row.news } end
+      if row.announcement then announcements[#announcements + 1] = { key = row.key, text = row.announcement } end
     end
-    speech.say_news(news)
+    speech.say_changes(announcements)
   end
 
   local function read_scroll(content_height, view_height)
@@ -182,7 +183,7 @@ return function(selva)
     scroll = math.max(0, math.min(scroll, content_height - view_height))
   end
 
-  -- Draws the rows and a footer, and answers clicks. False when the user closed the window.
+  -- Draws the rows and a footer, and handles clicks and keys. False when the user closed the window.
   function window.draw(rows, footer)
     local key = gfx.getchar()
     if key == KEY_CLOSED or key == KEY_ESCAPE then
@@ -193,8 +194,8 @@ return function(selva)
     local view_height = gfx.h / paint.scale - LINE_HEIGHT - GAP
     local is_click = read_click()
     paint.box(0, 0, gfx.w / paint.scale, gfx.h / paint.scale, "ground")
-    local clicked = answer_key(key, rows)
-    say_news(rows)
+    local clicked = handle_key(key, rows)
+    announce(rows)
     local scrolled = scroll
     local y = MARGIN - scrolled
     for _, row in ipairs(rows) do

@@ -1,8 +1,8 @@
 -- The sound list as one window with a text box of any number of lines, for users who have ReaImGui 0.9 or newer
--- (ReaTeam/Extensions in ReaPack). Without it `form` asks in REAPER's own dialog.
+-- (ReaTeam/Extensions in ReaPack). Without it `input_dialog` shows REAPER's own dialog.
 
 return function()
-  local imgui_form = {}
+  local imgui_dialog = {}
 
   -- The interface version this file is written for; ReaImGui keeps older ones working through its shim.
   local INTERFACE = "0.9"
@@ -11,7 +11,7 @@ return function()
   local TEXT_HEIGHT = 170
   local FIELD_WIDTH = 260
 
-  local ImGui -- nil: not looked for yet; false: not there
+  local ImGui -- nil: not loaded yet; false: not installed
 
   local function load_imgui()
     if not reaper.ImGui_GetBuiltinPath then return false end
@@ -24,8 +24,8 @@ return function()
     return fits and interface
   end
 
-  -- Never for users of a screen reader, to which ReaImGui's windows are silent.
-  function imgui_form.is_available()
+  -- Not for users of a screen reader: ReaImGui draws its windows itself, so that screen readers find no text in them.
+  function imgui_dialog.is_available()
     if reaper.osara_outputMessage then return false end
     if ImGui == nil then ImGui = load_imgui() end
     return ImGui ~= false
@@ -57,8 +57,8 @@ return function()
     return nil
   end
 
-  -- Shows the window until it is answered; `on_answer` gets the same table that `wishes.ask_sounds` promises.
-  function imgui_form.ask_sounds(title, values, settings, on_answer)
+  -- Shows the window until it is answered; `on_answer` gets the same table as that of `form.ask_sounds`.
+  function imgui_dialog.ask_sounds(title, values, settings, on_answer)
     local context = ImGui.CreateContext(title)
     local state = { sounds = table.concat(values.sounds, "\n") }
     for _, setting in ipairs(settings) do
@@ -83,5 +83,5 @@ return function()
     tick()
   end
 
-  return imgui_form
+  return imgui_dialog
 end

@@ -1,0 +1,63 @@
+-- What anchors a stem to its picture, kept in the stem item itself (P_EXT:selva), so that "Move stems to their picture" works
+-- in any later session.
+--
+-- A stem's origin is where sample 0 of its file lies on the timeline, whatever was trimmed off; `source_s` is the time of
+-- the picture's source that is seen there. Both clocks are linear, so these two numbers and the play rate are enough.
+--
+-- The keys lie in projects of earlier versions: they stay as they are.
+
+return function(selva)
+  local json = selva.import("json")
+
+  local anchor = {}
+
+  local MARK = "P_EXT:selva"
+
+  local function write(item, values)
+    reaper.GetSetMediaItemInfo_String(item, MARK, json.encode(values), true)
+  end
+
+  -- Where sample 0 of the active take's file lies; nil for an item without takes.
+  function anchor.read_origin(item)
+    local take = reaper.GetActiveTake(item)
+    if not take then return nil end
+    return reaper.GetMediaItemInfo_Value(item, "D_POSITION")
+      - reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS") / reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE")
+  end
+
+  -- Anchors a stem that was just placed. `planned` is its entry in the plan, with the picture item as it was when the request
+  -- was written; an entry without one is only marked as ours.
+  function anchor.write(item, planned)
+    local picture = planned.anchor
+    local values = { cue = planned.cue, label = planned.label, stem_track = planned.stem_track }
+    if picture ~= json.null then
+      local planned_origin_s = planned.start_s - planned.source_offset_s
+      values.picture = {
+        item_guid = picture.item_guid,
+        picture_key = picture.picture_key,
+        play_rate = picture.play_rate,
+        source_s = picture.start_offset_s + (planned_origin_s - picture.position_s) * picture.play_rate,
+      }
+      values.origin_s = anchor.read_origin(item)
+    end
+    write(item, values)
+  end
+
+  -- What `write` left, or nil for an item that is no stem of ours or has no picture.
+  function anchor.read(item)
+    local _, text = reaper.GetSetMediaItemInfo_String(item, MARK, "", false)
+    local values = text ~= "" and json.decode(text)
+    return type(values) == "table" and type(values.picture) == "table" and values or nil
+  end
+
+  -- Moves a stem so that its origin lies at `origin_s`, with its edges and takes as they are, and anchors it to that item.
+  function anchor.move(item, values, origin_s, item_guid)
+    local position_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION")
+    reaper.SetMediaItemInfo_Value(item, "D_POSITION", position_s + origin_s - anchor.read_origin(item))
+    values.origin_s = origin_s
+    values.picture.item_guid = item_guid
+    write(item, values)
+  end
+
+  return anchor
+end
