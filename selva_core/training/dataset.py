@@ -33,7 +33,7 @@ Int16Array: TypeAlias = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Target:
-    """One sounding (or idle) thing of one scene, and where it stands (see `scenes.Placed`).
+    """One sounding (or idle) thing of one scene, and where it stands (see `scenes.PlacedSource`).
 
     `sound_index` is its row in the sounds, -1 when it is silent.
     """

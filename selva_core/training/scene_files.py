@@ -9,7 +9,7 @@ from typing import Any
 import av
 import soundfile
 
-from selva_core.training.scenes import FRAMES_PER_SECOND, Placed, Scene
+from selva_core.training.scenes import FRAMES_PER_SECOND, PlacedSource, Scene
 from selva_core.training.sounds import SAMPLE_RATE_HZ
 
 SEEN_PER_SECOND = 25
@@ -50,7 +50,7 @@ def write_scene(scene: Scene, folder: Path, name: str, *, size_px: int = 240) ->
         soundfile.write(folder / f"{name}.{thing.kind}.wav", thing.sound, SAMPLE_RATE_HZ, subtype="PCM_16")
 
 
-def _describe(placed: Placed, duration_s: float) -> dict[str, Any]:
+def _describe(placed: PlacedSource, duration_s: float) -> dict[str, Any]:
     thing = placed.thing
     facts: dict[str, Any] = {
         "kind": thing.kind,

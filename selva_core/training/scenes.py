@@ -43,7 +43,7 @@ SUSTAINED = ("engine", "siren", "rain", "wind", "saw")
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedSource:
     """A thing where it stands: centre at the start (0..1), drift per second, size and tilt."""
 
     thing: SoundSource
@@ -66,8 +66,8 @@ class Scene:
 
     seed: int
     duration_s: float
-    targets: tuple[Placed, ...]
-    idle: tuple[Placed, ...]
+    targets: tuple[PlacedSource, ...]
+    idle: tuple[PlacedSource, ...]
     backdrop: Callable[[Canvas, FloatArray], None]
     movers: tuple[Callable[[Canvas, FloatArray], None], ...]
     light: Callable[[FloatArray], FloatArray]
@@ -148,11 +148,11 @@ def _spots(rng: Rng, count: int) -> list[tuple[float, float, float]]:
 
 def _placed(
     rng: Rng, kind: str, duration_s: float, spot: tuple[float, float, float], *, is_still: bool
-) -> Placed:
+) -> PlacedSource:
     thing = BUILDERS[kind](rng, duration_s, is_still=is_still)
     drift_x, drift_y = rng.uniform(-0.08, 0.08, 2) / duration_s
     x, y, size = spot
-    return Placed(thing, x, y, float(drift_x), float(drift_y), size, float(rng.normal(0.0, 0.04)))
+    return PlacedSource(thing, x, y, float(drift_x), float(drift_y), size, float(rng.normal(0.0, 0.04)))
 
 
 def _backdrop(rng: Rng) -> Callable[[Canvas, FloatArray], None]:
