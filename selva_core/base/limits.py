@@ -12,3 +12,7 @@ MAX_TAKES = 64
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, DEFAULT_SAMPLE_RATE_HZ = 8_000, 192_000, 48_000
 MAX_PROMPT_CHARS = 2_000
 MAX_TRACK_NAME_CHARS = 100
+MAX_HANDLES_S = 60
+"""Sound before and after a clip, each."""
+MAX_GAIN_DB = 60.0
+"""Gain at which a stem is placed, up or down."""

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from selva_core.base.limits import MAX_PROMPT_CHARS, MAX_TAKES, MAX_TRACK_NAME_CHARS
+from selva_core.base.limits import MAX_GAIN_DB, MAX_PROMPT_CHARS, MAX_TAKES, MAX_TRACK_NAME_CHARS
 from selva_core.base.media import ImageSequence
 from selva_otio.errors import CueError
 from selva_otio.picture.shots import SkippedItem
 from selva_otio.time.clock import TimelineClock
-
-MAX_GAIN_DB = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,13 +52,11 @@ class ShotSpotter:
             warnings.append(OFF_FRAME_WARNING)
         before_s, after_s = self._handles(fitted, extent)
         rate_hz = extent.frame_rate_hz
-        if fitted.speed < 0:  # reverse play begins at the end of the frame that is shown first
-            start_s = max(start_s - 1 / rate_hz, Fraction(0))
         return SpottedClip(
             name=shot.clip.name or media_path.stem,
             video_track=shot.track_name,
             media_path=media_path,
-            media_start_s=start_s,
+            media_start_s=extent.first_frame_s(fitted),
             speed=fitted.speed,
             record_start_s=fitted.record_start_s,
             duration_s=fitted.record_end_s - fitted.record_start_s,
@@ -128,6 +126,11 @@ class _MediaExtent:
     def file_range(self, shot: Shot) -> tuple[Fraction, Fraction]:
         """Media time at the start and end of a shot, on the file's own clock; the end is before the start in reverse."""
         return shot.media_start_s - self.origin_s, shot.media_end_s - self.origin_s
+
+    def first_frame_s(self, shot: Shot) -> Fraction:
+        """Start of the frame that is shown first, on the file's own clock; reverse play begins at that frame's end."""
+        start_s, _ = self.file_range(shot)
+        return start_s if shot.speed >= 0 else max(start_s - 1 / self.frame_rate_hz, Fraction(0))
 
 
 def _limit_handle(handle_s: Fraction, available_s: Fraction | None, speed: Fraction) -> Fraction:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_core.base.limits import MAX_HANDLES_S
 from selva_otio.cues.cue_sheet import Cue, CueBuilder, CueSheet, SpottedClip, StemTrack, check_stem_tracks
 from selva_otio.cues.markers import SELVA_COLOUR, MarkerReader
 from selva_otio.cues.metadata import (
@@ -45,8 +46,8 @@ class SpotOptions:
     marker_colour: str = SELVA_COLOUR
 
     def __post_init__(self) -> None:
-        if not 0 <= self.handles_s <= 60:
-            raise CueError(f"handles last 0 to 60 s; got {float(self.handles_s):g} s")
+        if not 0 <= self.handles_s <= MAX_HANDLES_S:
+            raise CueError(f"handles last 0 to {MAX_HANDLES_S} s; got {float(self.handles_s):g} s")
 
 
 def spot_timeline(

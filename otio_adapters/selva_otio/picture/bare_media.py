@@ -51,14 +51,7 @@ def build_media_timeline(
         )
     media_start_s = clock.start_frame / clock.frame_rate_hz
     available_range = clock.time_range(media_start_s, duration_s)
-    name = path.name
-    reference: otio.core.MediaReference = otio.schema.ExternalReference(
-        target_url=build_media_url(path), available_range=available_range
-    )
-    if images is not None:
-        reference = build_image_reference(path, images, available_range)
-        image_name = parse_image_name(path.name)
-        name = image_name.title if image_name else name
+    name, reference = _build_reference(path, images, available_range)
     track = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
     if start_s > 0:
         track.append(otio.schema.Gap(source_range=clock.time_range(Fraction(0), start_s)))
@@ -74,3 +67,15 @@ def build_media_timeline(
     )
     timeline.tracks.append(track)
     return timeline
+
+
+def _build_reference(
+    path: Path, images: ImageSequence | None, available_range: otio.opentime.TimeRange
+) -> tuple[str, otio.core.MediaReference]:
+    """The clip's name and its media."""
+    if images is None:
+        url = build_media_url(path)
+        return path.name, otio.schema.ExternalReference(target_url=url, available_range=available_range)
+    image_name = parse_image_name(path.name)
+    title = image_name.title if image_name else path.name
+    return title, build_image_reference(path, images, available_range)
