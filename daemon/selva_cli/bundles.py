@@ -17,7 +17,7 @@ from selva_otio.timelines import check_timeline_target
 from selva_render.bundles import build_render_options, fill_bundle, opened_for_filling
 from selva_render.media import probe_or_none
 from selva_render.options import OutputOptions, check_options, choose_model
-from selva_render.spot_report import SpotReport, ask_running_daemon
+from selva_render.spot_report import SpotReport, estimate_from_running_daemon
 
 
 def run_render_bundle(
@@ -49,7 +49,7 @@ def run_spot_bundle(cut: Path, *, model: str | None, as_json: bool, as_csv: bool
         report = SpotReport(
             sheet=bundle.spot(),
             num_takes=options.num_takes,
-            seconds_per_stem=ask_running_daemon(choose_model(model or options.model)),
+            seconds_per_stem=estimate_from_running_daemon(choose_model(model or options.model)),
         )
     show_cues(report, as_json=as_json, as_csv=as_csv)
 

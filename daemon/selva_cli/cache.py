@@ -1,4 +1,4 @@
-"""`selva cache`: info and clear. The stores are safe between processes, so no daemon is needed."""
+"""`selva cache`: info and clear. Several processes may use the stores, so no daemon is needed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from selva_cli.console import JsonOption, say, say_json, say_table, size_words
+from selva_cli.console import JsonOption, format_size, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from selva_daemon.worker.blob_store import BlobStore
@@ -19,7 +19,7 @@ def info(as_json: JsonOption = False) -> None:
     """Show what the caches hold."""
     found = {name: store.info() for name, store in _stores().items()}
     if as_json:
-        say_json(
+        print_json(
             {
                 name: {
                     "folder": str(store.folder),
@@ -31,10 +31,16 @@ def info(as_json: JsonOption = False) -> None:
             }
         )
         return
-    say_table(
+    print_table(
         ["cache", "entries", "size", "limit", "folder"],
         [
-            (name, store.num_entries, size_words(store.size_bytes), size_words(store.max_bytes), store.folder)
+            (
+                name,
+                store.num_entries,
+                format_size(store.size_bytes),
+                format_size(store.max_bytes),
+                store.folder,
+            )
             for name, store in found.items()
         ],
     )
@@ -44,13 +50,13 @@ def info(as_json: JsonOption = False) -> None:
 def clear(as_json: JsonOption = False) -> None:
     """Empty the caches; stems in your folders stay."""
     freed = {name: store.clear().size_bytes for name, store in _stores().items()}
-    say_json({"freed_bytes": freed}) if as_json else say(f"{size_words(sum(freed.values()))} freed")
+    print_json({"freed_bytes": freed}) if as_json else print_line(f"{format_size(sum(freed.values()))} freed")
 
 
 def _stores() -> dict[str, BlobStore]:
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
     from selva_daemon.settings import load_settings  # noqa: PLC0415
-    from selva_daemon.worker.blob_store import BlobStore  # noqa: PLC0415 - the help text needs no stores
+    from selva_daemon.worker.blob_store import BlobStore  # noqa: PLC0415 - --help loads no stores
 
     paths = AppPaths.find()
     settings = load_settings(paths.settings_file)

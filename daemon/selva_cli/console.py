@@ -1,4 +1,4 @@
-"""What the commands share: connecting, tables, JSON, and words for times and sizes."""
+"""What the commands share: connecting, printing lines, tables and JSON, and formats for times and sizes."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard
 
 def connect(*, start_if_needed: bool = False) -> Client:
     """Raises DaemonUnavailableError with the command that starts one."""
-    from selva_daemon.client.client import Client  # noqa: PLC0415 - the help text needs no sockets
+    from selva_daemon.client.client import Client  # noqa: PLC0415 - --help loads no sockets
 
     return Client.connect(start_if_needed=start_if_needed)
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def say_json(value: object) -> None:
-    say(json.dumps(_plain(value), ensure_ascii=True))
+def print_json(value: object) -> None:
+    print_line(json.dumps(_plain(value), ensure_ascii=True))
 
 
-def say_table(
+def print_table(
     headings: Sequence[str], rows: Sequence[Sequence[object]], *, whole: Collection[str] = ()
 ) -> None:
-    """A table as wide as its terminal; rows are cut, never wrapped, when it is a terminal.
+    """Print a table. On a terminal its cells are shortened to fit, never wrapped.
 
-    whole: headings of columns that are not cut while others can be. A terminal is not shown columns without content when
-    there are such.
+    whole: headings of columns that are shortened only when no other column can be. Where some are named, a terminal is not
+    shown columns without content.
     """
     from rich.console import Console  # noqa: PLC0415 - slow to load
     from rich.table import Table  # noqa: PLC0415
@@ -62,14 +62,14 @@ def say_table(
     for row in texts:
         table.add_row(*(Text(row[index]) for index in shown))
     if not console.is_terminal:
-        console.width = 240
+        console.width = 240  # rich takes 80 for a pipe or a file, where nothing needs to be shortened
     console.print(table)
 
 
 def _fit_widths(
     headings: Sequence[str], widths: Sequence[int], shown: Sequence[int], whole: Collection[str], width: int
 ) -> list[int]:
-    """Widths that fit into `width`, taken from the widest columns that may be cut, as long as one has letters left."""
+    """Column widths that fit into `width`: the widest of the columns that may be shortened gives way, down to MIN_CUT_WIDTH."""
     fitted = list(widths)
     may_be_cut = [index for index in shown if headings[index] not in whole]
     excess = sum(fitted[index] + COLUMN_GAP for index in shown) - COLUMN_GAP - width
@@ -81,8 +81,8 @@ def _fit_widths(
     return fitted
 
 
-def span_words(seconds: float | None) -> str:
-    """A duration for people: 8 s, 3 min 20 s, 2 h 5 min."""
+def format_duration(seconds: float | None) -> str:
+    """A duration as people read it: 8 s, 3 min 20 s, 2 h 5 min."""
     if seconds is None:
         return "-"
     whole = round(seconds)
@@ -93,13 +93,13 @@ def span_words(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def clock_words(seconds: float | None) -> str:
-    """A moment, in local time."""
+def format_time(seconds: float | None) -> str:
+    """A point in time, in local time."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def size_words(size_bytes: int | None) -> str:
-    """A size for people, in binary units."""
+def format_size(size_bytes: int | None) -> str:
+    """A size in binary units."""
     if size_bytes is None:
         return "-"
     size = float(size_bytes)
@@ -111,7 +111,7 @@ def size_words(size_bytes: int | None) -> str:
 
 
 def _plain(value: object) -> Any:
-    """Dataclasses, errors and tuples as what JSON has."""
+    """Dataclasses, errors and tuples as values that JSON has."""
     if isinstance(value, SelvaError):
         return {"code": value.code, "message": value.message, "facts": value.facts}
     if is_dataclass(value) and not isinstance(value, type):

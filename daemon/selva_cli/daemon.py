@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from selva_cli import daemon_clients
-from selva_cli.console import JsonOption, connect, say, say_json, say_table, size_words, span_words
+from selva_cli.console import (
+    JsonOption,
+    connect,
+    format_duration,
+    format_size,
+    print_json,
+    print_line,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from selva_daemon.protocol.status import DaemonStatus
@@ -39,11 +47,11 @@ def run(
     ] = None,
     listen: Annotated[str | None, typer.Option(help="Address to listen on; see docs/security.md.")] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show the log on this terminal too.")
+        bool, typer.Option("--verbose", "-v", help="Show the log on this terminal as well.")
     ] = False,
 ) -> None:
     """Run the daemon in this terminal until Ctrl-C."""
-    from selva_daemon.server.service import run_service  # noqa: PLC0415 - the help text needs no daemon
+    from selva_daemon.server.service import run_service  # noqa: PLC0415 - --help loads no daemon
 
     flags = {"device": device, "keep_alive_s": keep_alive, "listen": listen}
     run_service(flags=flags, log_to_terminal=verbose)
@@ -53,22 +61,22 @@ def run(
 def start(as_json: JsonOption = False) -> None:
     """Start the daemon in the background, unless it runs."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
-    from selva_daemon.client.launch import start_daemon  # noqa: PLC0415 - the help text needs no daemon
+    from selva_daemon.client.launch import start_daemon  # noqa: PLC0415 - --help loads no daemon
 
     start_daemon(AppPaths.find())
     with connect() as client:
         found = client.status()
     if as_json:
-        say_json(found)
+        print_json(found)
     else:
-        say(f"the daemon runs (process {found.processes[0].pid}, {found.endpoints['jobs']})")
+        print_line(f"the daemon runs (process {found.processes[0].pid}, {found.endpoints['jobs']})")
 
 
 @daemon_app.command()
 def stop(as_json: JsonOption = False) -> None:
     """Stop the daemon: running jobs may end first, waiting ones stay queued."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
-    from selva_daemon.protocol.connection import process_is_alive  # noqa: PLC0415 - the help text needs no daemon
+    from selva_daemon.protocol.connection import process_is_alive  # noqa: PLC0415 - --help loads no daemon
     from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError  # noqa: PLC0415
 
     try:
@@ -76,10 +84,12 @@ def stop(as_json: JsonOption = False) -> None:
             found = client.status()
             client.shutdown()
     except DaemonUnavailableError:
-        say_json({"stopped": False}) if as_json else say("no daemon is running")
+        print_json({"stopped": False}) if as_json else print_line("no daemon is running")
         return
     if AppPaths.find().other_daemon is not None:
-        say_json({"stopped": True}) if as_json else say("the daemon on the other machine is stopping")
+        print_json({"stopped": True}) if as_json else print_line(
+            "the daemon on the other machine is stopping"
+        )
         return
     pid = found.processes[0].pid or 0
     give_up_s = time.monotonic() + found.drain_timeout_s + STOP_EXTRA_S
@@ -89,7 +99,7 @@ def stop(as_json: JsonOption = False) -> None:
                 f"the daemon (process {pid}) did not stop; end it by its process id", pid=pid
             )
         time.sleep(0.05)
-    say_json({"stopped": True}) if as_json else say("the daemon has stopped")
+    print_json({"stopped": True}) if as_json else print_line("the daemon has stopped")
 
 
 @daemon_app.command()
@@ -97,7 +107,7 @@ def status(as_json: JsonOption = False) -> None:
     """Show endpoints, processes, device, models and queue."""
     with connect() as client:
         found = client.status()
-    say_json(found) if as_json else _show_status(found)
+    print_json(found) if as_json else _show_status(found)
 
 
 @daemon_app.command()
@@ -112,7 +122,7 @@ def pause() -> None:
     """Start no more jobs; running ones go on."""
     with connect() as client:
         client.pause()
-    say("paused; go on with: selva daemon resume")
+    print_line("paused; go on with: selva daemon resume")
 
 
 @daemon_app.command()
@@ -120,22 +130,22 @@ def resume() -> None:
     """Start jobs again; take the device back after a yield."""
     with connect() as client:
         client.resume()
-    say("running")
+    print_line("running")
 
 
 @daemon_app.command(name="yield")
 def yield_device() -> None:
-    """Free the device at once; a running job goes back to the queue."""
+    """Free the device immediately; a running job goes back to the queue."""
     with connect() as client:
         client.yield_device()
-    say("the device is free; take it back with: selva daemon resume")
+    print_line("the device is free; take it back with: selva daemon resume")
 
 
 @daemon_app.command()
 def logs(
     job: Annotated[str | None, typer.Option("--job", metavar="ID", help="Only lines of one job.")] = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the newest lines.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue as lines are written.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the daemon's log."""
@@ -156,42 +166,44 @@ def logs(
 
 
 def _is_about(line: dict[str, Any], job: str | None) -> bool:
-    """A line may be about several jobs; an id may be cut short."""
+    """A line may be about several jobs; an id may be shortened."""
     return job is None or any(job_id.startswith(job) for job_id in str(line.get("job_id") or "").split())
 
 
 def _show_status(found: DaemonStatus) -> None:
-    switches = [word for word in ("paused", "yielded", "draining") if getattr(found, word)]
-    say(", ".join([f"selva daemon {found.version}", f"up {span_words(found.uptime_s)}", *switches]))
-    say_table(["endpoint", "address"], list(found.endpoints.items()))
-    say_table(
+    states = [name for name in ("paused", "yielded", "draining") if getattr(found, name)]
+    print_line(", ".join([f"selva daemon {found.version}", f"up {format_duration(found.uptime_s)}", *states]))
+    print_table(["endpoint", "address"], list(found.endpoints.items()))
+    print_table(
         ["process", "pid", "state", "memory", "jobs", "restarts"],
         [
             (
                 process.role,
                 process.pid or "-",
                 process.problem or process.state,
-                size_words(process.memory_bytes),
+                format_size(process.memory_bytes),
                 " ".join(process.job_ids) or "-",
                 process.restarts,
             )
             for process in found.processes
         ],
     )
-    say(f"device: {found.device}")
+    print_line(f"device: {found.device}")
     for model in found.models:
-        until = f", unloads in {span_words(model.unloads_in_s)}" if model.unloads_in_s is not None else ""
-        memory = (
-            f", {size_words(model.device_memory_bytes)} on the device" if model.device_memory_bytes else ""
+        until = (
+            f", unloads in {format_duration(model.unloads_in_s)}" if model.unloads_in_s is not None else ""
         )
-        say(f"model: {model.model}{memory}{until}")
+        memory = (
+            f", {format_size(model.device_memory_bytes)} on the device" if model.device_memory_bytes else ""
+        )
+        print_line(f"model: {model.model}{memory}{until}")
         for notice in model.notices:
-            say(f"  note: {notice}")
-    say("queue: " + ", ".join(f"{count} {state}" for state, count in found.queue.items()))
+            print_line(f"  note: {notice}")
+    print_line("queue: " + ", ".join(f"{count} {state}" for state, count in found.queue.items()))
 
 
 def _read_lines(file: Path) -> Iterator[dict[str, Any]]:
-    """The lines of the rotated files and of the present one, oldest first."""
+    """The lines of the rotated files and of the current one, oldest first."""
     rotated = sorted(file.parent.glob(f"{file.name}.*"), reverse=True)
     for part in [*rotated, file]:
         try:
@@ -212,7 +224,7 @@ def _parse_lines(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _follow(file: Path) -> Iterator[dict[str, Any]]:
-    """New lines as they come; a rotation begins the file anew."""
+    """New lines as they are written; when the log is rotated, from the start of the new file."""
     position = file.stat().st_size if file.exists() else 0
     while True:
         time.sleep(FOLLOW_EVERY_S)
@@ -230,9 +242,9 @@ def _follow(file: Path) -> Iterator[dict[str, Any]]:
 
 def _show_line(line: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        say_json(line)
+        print_json(line)
         return
     job = f" [{line['job_id']}]" if line.get("job_id") else ""
-    say(f"{line.get('time', '-')} {line.get('level', '-'):7}{job} {line.get('message', '')}")
+    print_line(f"{line.get('time', '-')} {line.get('level', '-'):7}{job} {line.get('message', '')}")
     if "traceback" in line:
-        say(line["traceback"])
+        print_line(line["traceback"])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from selva_cli.console import JsonOption, clock_words, say, say_json, say_table
+from selva_cli.console import JsonOption, format_time, print_json, print_line, print_table
 
 ClientName = Annotated[str, typer.Argument(metavar="NAME", help="Letters a-z, digits, - and _.")]
 
@@ -24,51 +24,51 @@ def invite(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let another machine in: write the one file to take there. Whoever has it can use the daemon."""
+    """Let another machine use the daemon: write the one file to copy there. Who has the file has access."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
-    from selva_daemon.server.client_credentials import write_invitation  # noqa: PLC0415 - the help text needs no sockets
+    from selva_daemon.server.client_credentials import write_invitation  # noqa: PLC0415 - --help loads no sockets
 
     file = to or Path(f"selva-{name}.json")
     invitation = write_invitation(AppPaths.find(), name, file, address=address)
     if as_json:
-        say_json({"client": name, "file": str(file.absolute()), "notes": list(invitation.notes)})
+        print_json({"client": name, "file": str(file.absolute()), "notes": list(invitation.notes)})
         return
-    say(f"{file}: take it to the other machine by a safe way, and there set")
-    say("  SELVA_CONNECTION_FILE=/where/it/is/" + file.name)
+    print_line(f"{file}: copy it to the other machine by a safe way, and set there")
+    print_line(f"  SELVA_CONNECTION_FILE=/path/to/{file.name}")
     for note in invitation.notes:
-        say(f"note: {note}")
-    say(f"To take the access away again: selva daemon revoke {name}")
+        print_line(f"note: {note}")
+    print_line(f"To withdraw the access: selva daemon revoke {name}")
 
 
 def clients(as_json: JsonOption = False) -> None:
     """List the machines that were invited."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
-    from selva_daemon.server.authorized_keys import load_clients  # noqa: PLC0415 - the help text needs no sockets
+    from selva_daemon.server.authorized_keys import load_clients  # noqa: PLC0415 - --help loads no sockets
 
     folder = AppPaths.find().clients_folder
     found = {name: key for key, name in load_clients(folder).items()}
     if as_json:
-        say_json([{"client": name, "public_key": key} for name, key in found.items()])
+        print_json([{"client": name, "public_key": key} for name, key in found.items()])
     elif found:
-        say_table(
+        print_table(
             ["client", "public key", "since"],
             [(name, key, _since(folder, name)) for name, key in found.items()],
         )
     else:
-        say("nobody was invited; only you, on this machine, can use the daemon")
+        print_line("nobody was invited; only you, on this machine, can use the daemon")
 
 
 def revoke(name: ClientName, as_json: JsonOption = False) -> None:
-    """Take a machine's access away, at once."""
+    """Withdraw a machine's access, with immediate effect."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
-    from selva_daemon.server.authorized_keys import remove_client  # noqa: PLC0415 - the help text needs no sockets
+    from selva_daemon.server.authorized_keys import remove_client  # noqa: PLC0415 - --help loads no sockets
 
     remove_client(AppPaths.find().clients_folder, name)
-    say_json({"revoked": name}) if as_json else say(f"{name} has no access any more")
+    print_json({"revoked": name}) if as_json else print_line(f"{name} has no access any more")
 
 
 def _since(folder: Path, name: str) -> str:
     try:
-        return clock_words((folder / f"{name}.json").stat().st_mtime)
-    except OSError:  # a file that was put there by hand may have another name
+        return format_time((folder / f"{name}.json").stat().st_mtime)
+    except OSError:  # a key file that was copied there by hand may have another name
         return "-"

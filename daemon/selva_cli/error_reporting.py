@@ -1,7 +1,7 @@
-"""How commands on timelines refuse: one clear line on standard error, a status that says what happened.
+"""Exit statuses, and how commands on timelines refuse: one line on standard error, and with --json one JSON object.
 
-0: every stem was made and placed. 1: refused, nothing was written. 2: the command line itself is wrong.
-3: some clips failed, the others are done. 130: interrupted.
+0: every stem was made and placed. 1: refused, nothing was written. 2: the command line itself is wrong (typer's).
+3: some clips failed, the others are done. 70: a fault in this program. 130: interrupted.
 """
 
 from __future__ import annotations
@@ -14,24 +14,26 @@ from contextlib import contextmanager
 import typer
 
 from selva_core.base.errors import SelvaError
-from selva_otio.errors import TimelineError
 
 EXIT_REFUSED = 1
 EXIT_PARTLY_FAILED = 3
+EXIT_FAULT = 70
+"""EX_SOFTWARE of sysexits.h."""
 EXIT_INTERRUPTED = 130
+"""What shells report for a process that ended by SIGINT: 128 + 2."""
 
 
 @contextmanager
 def report_errors(*, as_json: bool) -> Iterator[None]:
-    """Turn the errors of the rooms into one line, with `as_json` also into one JSON object on stdout."""
+    """Turn an error into one line on standard error, with `as_json` also into one JSON object on standard output."""
     try:
         yield
-    except (SelvaError, TimelineError) as error:
+    except SelvaError as error:
         if as_json:
             described = {"code": error.code, "message": error.message, "facts": error.facts}
             sys.stdout.write(json.dumps({"error": described}) + "\n")
         sys.stderr.write(f"selva: {error.message}\n")
         raise typer.Exit(EXIT_REFUSED) from error
     except KeyboardInterrupt as error:
-        sys.stderr.write("selva: interrupted; what was waiting is cancelled, finished stems are kept\n")
+        sys.stderr.write("selva: interrupted; waiting jobs are cancelled, finished stems are kept\n")
         raise typer.Exit(EXIT_INTERRUPTED) from error

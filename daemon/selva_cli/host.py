@@ -1,4 +1,4 @@
-"""`selva host`: what host applications call, and putting our scripts into them."""
+"""`selva host`: install our scripts into host applications, check them, and answer them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from selva_cli.console import JsonOption, say, say_json
+from selva_cli.console import JsonOption, print_json, print_line
+from selva_cli.error_reporting import EXIT_REFUSED
 from selva_cli.host_resolve import resolve
 
 # Host -> the module that installs into it; it has install(resource_path) and remove(resource_path), each giving reports
@@ -25,7 +26,6 @@ CHECKS = {
     "reaper": "selva_plugins.hosts.reaper.check",
     "resolve": "selva_plugins.hosts.resolve.check",
 }
-EXIT_FAULTY = 1
 
 host_app = typer.Typer(no_args_is_help=True)
 host_app.command()(resolve)
@@ -54,7 +54,7 @@ StartupOption = Annotated[
 def reaper(
     request: Annotated[Path, typer.Argument(metavar="REQUEST", help="The folder of a request.")],
 ) -> None:
-    """Answer a request of the REAPER scripts; they start this themselves."""
+    """Answer a request of the REAPER scripts, which run this command themselves."""
     from selva_plugins.bridge import answer_request  # noqa: PLC0415 - --help stays light
 
     answer_request(request.absolute())
@@ -67,20 +67,20 @@ def install(
     startup: StartupOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put Selva's scripts into a host application. Doing it again repairs, and changes nothing else."""
+    """Install Selva's scripts into a host application. To do it again repairs them, and changes nothing else."""
     if startup is None:
         reports = _find(host).install(resource_path)
     elif host == "reaper":
         reports = _find(host).install(resource_path, at_startup=startup)
     else:
         raise typer.BadParameter("only reaper has a start-up script; leave out --startup")
-    _tell(reports, as_json=as_json)
+    _print_reports(reports, as_json=as_json)
 
 
 @host_app.command()
 def remove(host: HostArgument, resource_path: ResourcePathOption = None, as_json: JsonOption = False) -> None:
-    """Take Selva's scripts out of a host application; projects and stems stay."""
-    _tell(_find(host).remove(resource_path), as_json=as_json)
+    """Remove Selva's scripts from a host application; projects and stems stay."""
+    _print_reports(_find(host).remove(resource_path), as_json=as_json)
 
 
 @host_app.command()
@@ -89,15 +89,15 @@ def check(
     resource_path: ResourcePathOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether a host application, its scripts, the daemon and the models fit together; status 1 when not."""
+    """Check whether a host application, its scripts, the daemon and the models fit together; status 1 when not."""
     facts = _find(host, CHECKS).check_setup(resource_path)
     if as_json:
-        say_json(facts)
+        print_json(facts)
     else:
         for fact in facts:
-            say(f"{fact['level']:<8} {fact['title']}: {fact['text']}")
+            print_line(f"{fact['level']:<8} {fact['title']}: {fact['text']}")
     if any(fact["level"] == "fault" for fact in facts):
-        raise typer.Exit(EXIT_FAULTY)
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def _find(host: str, modules: Mapping[str, str] = HOSTS) -> Any:
@@ -106,9 +106,9 @@ def _find(host: str, modules: Mapping[str, str] = HOSTS) -> Any:
     return importlib.import_module(modules[host])
 
 
-def _tell(reports: list[Any], *, as_json: bool) -> None:
+def _print_reports(reports: list[Any], *, as_json: bool) -> None:
     if as_json:
-        say_json(
+        print_json(
             [
                 {"resource_path": str(report.resource_path), "done": report.done, "left": report.left}
                 for report in reports
@@ -116,8 +116,8 @@ def _tell(reports: list[Any], *, as_json: bool) -> None:
         )
         return
     for report in reports:
-        say(f"{report.resource_path}")
+        print_line(f"{report.resource_path}")
         for sentence in report.done:
-            say(f"  {sentence}")
+            print_line(f"  {sentence}")
         for sentence in report.left:
-            say(f"  still to do: {sentence}")
+            print_line(f"  still to do: {sentence}")

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selva_cli.console import say, say_json
+from selva_cli.console import print_json, print_line
 
 if TYPE_CHECKING:
     from selva_cli.timeline_options import RenderArguments, SpotArguments
     from selva_plugins.hosts.resolve.headless import StudioRender, TimelineResult
     from selva_plugins.progress import RequestProgress
 
-WatchOption = Annotated[bool, typer.Option("--watch", help="Keep answering until Ctrl-C; without it, once.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Answer requests until Ctrl-C; without it, once.")]
 IdleExitOption = Annotated[
     float | None,
-    typer.Option("--idle-exit", metavar="SECONDS", help="Leave after so long without anything to do."),
+    typer.Option("--idle-exit", metavar="SECONDS", help="Exit after so long without a request."),
 ]
 FolderOption = Annotated[
     Path | None,
@@ -64,13 +64,14 @@ MarkStemsOption = Annotated[
 ReplaceOption = Annotated[
     bool,
     typer.Option(
-        "--replace", help="In a host: earlier stems in the same place, untouched since, give way to new ones."
+        "--replace",
+        help="In a host: new stems replace earlier ones in the same place that are unchanged since.",
     ),
 ]
 RemoveStemsOption = Annotated[
     bool,
     typer.Option(
-        "--remove-stems", help="Studio: take away what Selva placed on the timeline that is open, and leave."
+        "--remove-stems", help="Studio: remove what Selva placed on the timeline that is open, and exit."
     ),
 ]
 
@@ -96,7 +97,7 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     from selva_plugins.hosts.resolve.install import choose_homes  # noqa: PLC0415 - --help stays light
     from selva_plugins.hosts.resolve.watch import run_watch  # noqa: PLC0415
 
-    wishes = {
+    defaults = {
         "model": model or "",
         "seed": "" if seed is None else str(seed),
         "handles_s": handles,
@@ -104,32 +105,32 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     }
     homes = choose_homes(resource_path)
     for home in homes:
-        say(f"{home.label}: waiting for Workspace > Scripts > Selva, at {home.exchange.folder}")
+        print_line(f"{home.label}: waiting for Workspace > Scripts > Selva, at {home.exchange.folder}")
     with suppress(KeyboardInterrupt):
         run_watch(
             homes,
-            say=_say_now,
-            defaults=wishes,
+            say=_print_with_time,
+            defaults=defaults,
             marks_stems=mark_stems,
             replaces=replace,
             idle_exit_s=idle_exit if watch else 0.0,
         )
 
 
-def _say_now(text: str) -> None:
-    say(f"{time.strftime('%H:%M:%S')}  {text}")
+def _print_with_time(text: str) -> None:
+    print_line(f"{time.strftime('%H:%M:%S')}  {text}")
 
 
 def _remove_stems() -> None:
-    """Take back what Selva placed on the timeline that is open in Studio."""
+    """Remove what Selva placed on the timeline that is open in Studio."""
     from selva_plugins.hosts.resolve.studio import StudioBridge  # noqa: PLC0415
 
     with StudioBridge() as studio:
         removed = studio.remove()
     counts = (f"{removed[f'{noun}s']} {noun}{'s' if removed[f'{noun}s'] != 1 else ''}" for noun in _REMOVED)
-    say(f"removed: {', '.join(counts)}")
+    print_line(f"removed: {', '.join(counts)}")
     if removed["kept"]:
-        say(f"kept: {removed['kept']}, because their track is locked")
+        print_line(f"kept: {removed['kept']}, because their track is locked")
 
 
 def run_render_in_host(
@@ -164,9 +165,9 @@ def run_render_in_host(
                 raise result.refusal
             results.append(result)
             if not as_json:
-                _tell(result)
+                _print_result(result)
     if as_json:
-        say_json([_describe(result) for result in results])
+        print_json([_describe(result) for result in results])
     if not all(result.is_whole for result in results):
         raise typer.Exit(EXIT_PARTLY_FAILED if any(r.num_placed for r in results) else EXIT_REFUSED)
 
@@ -202,7 +203,7 @@ def _build_studio_render(
 
 @contextmanager
 def _shown_progress() -> Iterator[Callable[[RequestProgress], None]]:
-    """One line on standard error that says what is being done; none where that is no terminal."""
+    """One line of progress on standard error; none where that is not a terminal."""
     from rich.console import Console  # noqa: PLC0415 - slow to load
     from rich.text import Text  # noqa: PLC0415
 
@@ -215,20 +216,20 @@ def _shown_progress() -> Iterator[Callable[[RequestProgress], None]]:
 
 
 def _describe(result: TimelineResult) -> dict[str, object]:
-    told: dict[str, object] = {
+    described: dict[str, object] = {
         "timeline": result.timeline_name,
         "notices": list(result.notices),
         **result.report,
     }
     if result.refusal is not None:
-        told["error"] = {"code": result.refusal.code, "message": result.refusal.message}
-    return told
+        described["error"] = {"code": result.refusal.code, "message": result.refusal.message}
+    return described
 
 
-def _tell(result: TimelineResult) -> None:
+def _print_result(result: TimelineResult) -> None:
     if result.refusal is not None:
-        say(f"{result.timeline_name}: nothing placed: {result.refusal.message}")
+        print_line(f"{result.timeline_name}: nothing placed: {result.refusal.message}")
         return
-    say(f"{result.timeline_name}: {result.num_placed} of {len(result.report['stems'])} stems placed")
+    print_line(f"{result.timeline_name}: {result.num_placed} of {len(result.report['stems'])} stems placed")
     for notice in result.notices:
-        say(f"  {notice}")
+        print_line(f"  {notice}")

@@ -13,12 +13,9 @@ import typer
 import selva_core
 from selva_cli import daemon, jobs, models, overview, render, spot, watch
 from selva_cli.cache import cache_app
+from selva_cli.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED
 from selva_cli.host import host_app
 from selva_core.base.errors import SelvaError
-
-EXIT_REFUSED = 1
-EXIT_FAULT = 70
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="selva",
@@ -51,14 +48,14 @@ def _show_version(wanted: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """Options before the command."""
 
 
 def main() -> None:
-    """Run the command line: one clear line on standard error and a non-zero exit when something is wrong."""
+    """Run the command line. Whatever goes wrong is one line on standard error and an exit status other than 0."""
     _make_output_safe()
     try:
         app()
@@ -69,30 +66,30 @@ def main() -> None:
         sys.stderr.write("selva: interrupted\n")
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        _leave_closed_pipe()
+        _exit_after_closed_pipe()
     except Exception as error:
         sys.stderr.write(
-            f"selva: a fault in this program ({type(error).__name__}: {error}); {_keep_traceback()}\n"
+            f"selva: a fault in this program ({type(error).__name__}: {error}); {_save_traceback()}\n"
         )
         sys.exit(EXIT_FAULT)
 
 
 def _make_output_safe() -> None:
-    """A console that cannot show a character shows an escape instead of failing."""
+    """Let a console that cannot show a character show an escape: legacy Windows code pages would raise an error instead."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _leave_closed_pipe() -> None:
-    """The reader of our output has gone, as in `selva jobs list | head`: no more output, no complaint."""
+def _exit_after_closed_pipe() -> None:
+    """End silently when the reader of our output has ended, as in `selva jobs list | head`."""
     with contextlib.suppress(OSError):
         sys.stdout.close()
     sys.exit(EXIT_REFUSED)
 
 
-def _keep_traceback() -> str:
-    from selva_core.base.paths import AppPaths, ensure_private_folder  # noqa: PLC0415 - only when something is wrong
+def _save_traceback() -> str:
+    from selva_core.base.paths import AppPaths, ensure_private_folder  # noqa: PLC0415 - only for a fault
 
     try:
         folder = AppPaths.find().state
@@ -100,5 +97,5 @@ def _keep_traceback() -> str:
         file = folder / "command-line-fault.log"
         file.write_text(traceback.format_exc(), encoding="utf-8")
     except (OSError, SelvaError):
-        return "its details could not be written down"
+        return "its traceback could not be saved"
     return f"details: {file}"

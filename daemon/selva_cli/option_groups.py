@@ -1,4 +1,4 @@
-"""Options that several commands take, told once: a dataclass whose fields are the options.
+"""Options that several commands take, declared once: a dataclass whose fields are the options.
 
 typer reads a command's signature. `takes_groups` shows it one in which each group is replaced by its fields, and hands
 the command the groups, built.

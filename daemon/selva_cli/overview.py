@@ -1,4 +1,4 @@
-"""`selva overview`: a picture of what a render made."""
+"""`selva overview`: a picture of a rendered timeline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from selva_cli.console import JsonOption, say, say_json
+from selva_cli.console import JsonOption, print_json, print_line
+from selva_cli.error_reporting import report_errors
 from selva_core.base.errors import SelvaError
 
 
@@ -33,20 +34,19 @@ def overview(
         raise DrawingUnavailableError(
             "drawing needs matplotlib; install it with: pip install 'selva-bridge[plot]'"
         )
-    from selva_cli.error_reporting import report_errors  # noqa: PLC0415 - not for --help
-    from selva_render.overview import draw_overview  # noqa: PLC0415
+    from selva_render.overview import draw_overview  # noqa: PLC0415 - --help loads no decoder
     from selva_render.overview_sources import collect_overview  # noqa: PLC0415
 
     with report_errors(as_json=as_json):
         collected = collect_overview(timeline)
         draw_overview(
-            collected.title, collected.strip, collected.lanes, end_s=collected.end_s, out_path=output
+            collected.title, collected.strip, collected.rows, end_s=collected.end_s, out_path=output
         )
     for line in collected.missing:
         sys.stderr.write(f"selva: {line}\n")
     if as_json:
-        say_json(
-            {"picture": str(output), "stem_tracks": len(collected.lanes), "missing": list(collected.missing)}
+        print_json(
+            {"picture": str(output), "stem_tracks": len(collected.rows), "missing": list(collected.missing)}
         )
     else:
-        say(f"{output}")
+        print_line(f"{output}")

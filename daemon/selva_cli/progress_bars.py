@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RenderBars:
-    """Shows jobs as they change; call it with each status. Silent when standard error is no terminal."""
+    """Shows jobs as they change; call it with each status. Shows nothing when standard error is not a terminal."""
 
     def __init__(self, *, num_clips: int) -> None:
         console = Console(stderr=True)

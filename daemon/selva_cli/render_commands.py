@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from selva_cli.console import say_table
+from selva_cli.console import print_table
 from selva_cli.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors
 from selva_cli.progress_bars import RenderBars
 from selva_cli.timeline_options import (
@@ -29,7 +29,7 @@ from selva_render.media import probe_or_none, spot_media
 from selva_render.options import check_options, choose_model
 from selva_render.render import render_sheet, render_timeline
 from selva_render.report import RenderReport, iter_failure_lines
-from selva_render.spot_report import WHOLE_COLUMNS, SpotReport, ask_running_daemon
+from selva_render.spot_report import WHOLE_COLUMNS, SpotReport, estimate_from_running_daemon
 
 
 def run_render(
@@ -116,7 +116,7 @@ def run_spot(
         report = SpotReport(
             sheet=sheet,
             num_takes=options.num_takes,
-            seconds_per_stem=ask_running_daemon(choose_model(options.model)),
+            seconds_per_stem=estimate_from_running_daemon(choose_model(options.model)),
         )
     show_cues(report, as_json=as_json, as_csv=as_csv)
 
@@ -129,7 +129,7 @@ def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
         sys.stdout.write(report.to_csv())
     else:
         headings, rows = report.to_table()
-        say_table(headings, rows, whole=WHOLE_COLUMNS)
+        print_table(headings, rows, whole=WHOLE_COLUMNS)
         sys.stderr.write(f"{report.summarise()}\n")
     for warning in report.sheet.warnings:
         sys.stderr.write(f"selva: {warning}\n")
@@ -171,7 +171,7 @@ def finish_report(report: RenderReport, *, as_json: bool) -> None:
     for item in report.skipped:
         where = clock.timecode(item.record_start_s)
         sys.stderr.write(f"selva: skipped {item.name!r} at {where}: {item.reason}\n")
-    for cue in report.kept:
+    for cue in report.edited_cues:
         where = clock.timecode(cue.clip.record_start_s)
         sys.stderr.write(
             f"selva: the stem of {cue.track!r} at {where} was edited on the timeline; it stays\n"

@@ -216,7 +216,7 @@ class MediaArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadArguments:
-    """What a timeline file may not say itself, as it was typed."""
+    """What a timeline file may not hold itself, as it was typed."""
 
     media_folders: Annotated[
         list[Path],

@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
+from selva_cli.error_reporting import EXIT_PARTLY_FAILED, report_errors
 from selva_cli.option_groups import takes_groups
 from selva_cli.timeline_options import HandlesOption, RenderArguments
-
-EXIT_PARTLY_FAILED = 3
 
 
 @takes_groups
@@ -23,25 +22,24 @@ def watch(
     rendering: RenderArguments,
     handles: HandlesOption = "0",
     once: Annotated[
-        bool, typer.Option("--once", help="Render what is there now, and leave; 3 when something failed.")
+        bool, typer.Option("--once", help="Render what is there now, and exit; with 3 when something failed.")
     ] = False,
 ) -> None:
     """Render what is put into a folder: bundles, and timelines or videos with a cue sheet of the same name.
 
-    Each is rendered once, when its files have come to rest, after the jobs of people who wait. Ctrl-C stops.
+    Each is rendered once, when its files are complete. Interactive jobs go first. Ctrl-C stops.
     """
-    from selva_cli.error_reporting import report_errors  # noqa: PLC0415 - --help stays light
-    from selva_otio import SpotOptions  # noqa: PLC0415
+    from selva_otio import SpotOptions  # noqa: PLC0415 - --help stays light
     from selva_otio.time.clock import parse_seconds  # noqa: PLC0415
     from selva_render.options import OutputOptions, check_options  # noqa: PLC0415
     from selva_render.watch.folder import WatchFolder  # noqa: PLC0415
 
     with report_errors(as_json=False):
         options, spot_options = rendering.build(), SpotOptions(handles_s=parse_seconds(handles))
-        folder = WatchFolder(inbox, output, options, spot_options, say=_say_at_once)
+        folder = WatchFolder(inbox, output, options, spot_options, on_message=_print_now)
         check_options(options, OutputOptions(stems_folder=output))
         if not once:
-            _say_at_once(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
+            _print_now(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
         before = signal.signal(
             signal.SIGTERM, signal.default_int_handler
         )  # a service is stopped as by Ctrl-C
@@ -53,7 +51,7 @@ def watch(
         raise typer.Exit(EXIT_PARTLY_FAILED)
 
 
-def _say_at_once(line: str) -> None:
-    """Also into a pipe or a log, where whoever looks wants to see it now."""
+def _print_now(line: str) -> None:
+    """Not buffered, so that a pipe or a log shows it now."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""From a cue sheet to jobs: one per clip, with all its prompts and takes, as its picture is seen once."""
+"""From a cue sheet to jobs: one per clip, with all its prompts and takes, so that its picture is decoded once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from selva_render.options import OutputOptions, choose_model
 
 @dataclass(frozen=True, kw_only=True)
 class ClipJob:
-    """One job for the daemon: a clip's picture and its cues (some of them, when one job cannot hold all)."""
+    """One job for the daemon: a clip and its cues (some of them, when one job cannot hold all)."""
 
     clip: SpottedClip
     cues: tuple[Cue, ...]
@@ -48,19 +48,19 @@ def build_jobs(
     ]
 
 
-def build_media_range(clip: SpottedClip) -> PictureRange:
-    """What is looked at for a clip, handles included."""
+def build_picture_range(clip: SpottedClip) -> PictureRange:
+    """The range of media that models look at for a clip, handles included."""
     return PictureRange(
         path=clip.picture_path.resolve(),
-        start_s=_tidy(clip.picture_start_s),
-        duration_s=_tidy(clip.sound_duration_s),
-        speed=_tidy(clip.picture_speed),
+        start_s=_limit_denominator(clip.picture_start_s),
+        duration_s=_limit_denominator(clip.sound_duration_s),
+        speed=_limit_denominator(clip.picture_speed),
         images=clip.picture_images,
     )
 
 
-def _tidy(value: Fraction) -> Fraction:
-    """The nearest rational that a job can carry: retimes at odd speeds make denominators past all use."""
+def _limit_denominator(value: Fraction) -> Fraction:
+    """The nearest rational that a job can carry; retimes at odd speeds have denominators beyond what the protocol takes."""
     return value.limit_denominator(MAX_DENOMINATOR)
 
 
@@ -82,7 +82,7 @@ class _JobBuilder:
         span = measure_span(clip, self._clock, options.sample_rate_hz)
         request = JobRequest(
             label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
-            media=build_media_range(clip),
+            media=build_picture_range(clip),
             model=self._model,
             output=self._build_output(clip, span),
             cues=tuple(self._build_cue(cue) for cue in cues),
@@ -93,11 +93,11 @@ class _JobBuilder:
         return ClipJob(clip=clip, cues=tuple(cues), request=request)
 
     def _build_output(self, clip: SpottedClip, span: StemSpan) -> OutputRequest:
-        """With handles, the range that lies in the cut is labelled."""
+        """Where the stem's file goes and what it says. With handles, the range that lies in the cut is labelled."""
         sample_rate_hz, output = self._options.sample_rate_hz, self._output
         time_reference_samples = self._time_reference_samples(clip)
         is_stamped = output.profile.stamps_time and time_reference_samples >= 0
-        in_the_cut = Label(
+        used_range = Label(
             start_sample=span.offset_samples,
             num_samples=sample_index(clip.record_end_s, sample_rate_hz) - span.start_sample,
             text=" ".join(f"in the cut: {clip.name}".split())[:MAX_NAME_CHARS],
@@ -107,13 +107,12 @@ class _JobBuilder:
             num_samples=span.num_samples,
             sample_rate_hz=sample_rate_hz,
             time_reference_samples=time_reference_samples if is_stamped else None,
-            labels=(in_the_cut,) if clip.handle_before_s or clip.handle_after_s else (),
+            labels=(used_range,) if clip.handle_before_s or clip.handle_after_s else (),
             signer=output.signer,
         )
 
     def _time_reference_samples(self, clip: SpottedClip) -> int:
-        """Samples since midnight at the file's first sample, on the true clock: counted from frames, not from
-        labels."""
+        """Samples since midnight at the file's first sample, in real time: counted from frames, not from labels."""
         since_midnight_s = self._clock.start_frame / self._clock.frame_rate_hz + clip.sound_start_s
         return sample_index(since_midnight_s, self._options.sample_rate_hz)
 
@@ -144,8 +143,8 @@ class _JobBuilder:
         return name
 
     def _build_provenance(self, clip: SpottedClip, span: StemSpan) -> dict[str, str]:
-        """What somebody needs to spot the file by hand; nothing in it depends on when or where this runs, or on
-        what the new timeline is called.
+        """What an editor needs to place the file by hand. Nothing in it depends on when or where this runs, or on the name
+        of the new timeline: the file is named after what it holds, so rendering again would leave a second one.
         """
         clock = self._clock
         return {

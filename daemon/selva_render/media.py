@@ -1,9 +1,9 @@
-"""The cue sheet of a media file without a cut."""
+"""Media files without a cut: what they hold, and their cue sheet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from selva_otio import CueSheet, CueSheetRow, StemTrack, spot_timeline
 from selva_otio.picture.bare_media import build_media_clock, build_media_timeline
 from selva_otio.picture.image_names import parse_image_name
 from selva_otio.time.clock import FALLBACK_FRAME_RATE_HZ
-from selva_render.probing import probe_in_process
+from selva_render.media_process import probe_media_in_process
 
 
 def spot_media(
@@ -28,40 +28,43 @@ def spot_media(
 ) -> CueSheet:
     """The cues of a file, or of its part from `start` to `end`. Raises MediaError, ClockError, CueError.
 
-    video: a file, or an image sequence (frame.%04d.png, frame.[0001-0100].png); images: how the latter is played.
+    video: a file, or an image sequence (frame.%04d.png, frame.[0001-0100].png). images: how the latter is played.
     """
-    facts, images = _look_at(video.absolute(), images)
-    clock = build_media_clock(facts.frame_rate_hz, facts.timecode)
+    info, images = _probe(video.absolute(), images)
+    clock = build_media_clock(info.frame_rate_hz, info.timecode)
     timeline = build_media_timeline(
-        facts.path,
+        info.path,
         clock,
-        duration_s=facts.duration_s,
+        duration_s=info.duration_s,
         start_s=Fraction(0) if start is None else clock.parse_moment_s(start),
-        end_s=facts.duration_s if end is None else clock.parse_moment_s(end),
+        end_s=info.duration_s if end is None else clock.parse_moment_s(end),
         images=images,
     )
-    return spot_timeline(timeline, tracks, base_folder=facts.path.parent, rows=rows, clock=clock)
+    return spot_timeline(timeline, tracks, base_folder=info.path.parent, rows=rows, clock=clock)
 
 
 def probe_or_none(path: Path) -> MediaInfo | None:
     """What a media file holds; None when it cannot be read."""
     try:
-        return probe_in_process(path)
+        return probe_media_in_process(path)
     except SelvaError:
         return None
 
 
-def _look_at(path: Path, images: ImageSequence | None) -> tuple[MediaInfo, ImageSequence | None]:
-    """What a file or an image sequence holds, and which images they are; MediaInfo.path has their number as %04d."""
+def _probe(path: Path, images: ImageSequence | None) -> tuple[MediaInfo, ImageSequence | None]:
+    """What a file or an image sequence holds, and which images are played; its path then has their number as %04d."""
     name = None if path.is_file() else parse_image_name(path.name)
     if name is None:
-        return probe_in_process(path), None
-    wanted = replace(
+        return probe_media_in_process(path), None
+    sequence = replace(
         images or ImageSequence(rate_hz=FALLBACK_FRAME_RATE_HZ), first=name.first, last=name.last
     )
     pattern = path.with_name(name.pattern)
-    played = find_images(pattern, ImageSequence(**asdict(wanted))).played
-    facts = MediaInfo(
-        path=pattern, duration_s=len(played) / wanted.rate_hz, frame_rate_hz=wanted.rate_hz, timecode=None
+    played = find_images(pattern, sequence).played
+    info = MediaInfo(
+        path=pattern,
+        duration_s=len(played) / sequence.rate_hz,
+        frame_rate_hz=sequence.rate_hz,
+        timecode=None,
     )
-    return facts, replace(wanted, first=played[0], last=played[-1])
+    return info, replace(sequence, first=played[0], last=played[-1])

@@ -1,7 +1,7 @@
-"""A picture of what was made: the picture strip, one waveform per stem track and the cue spans, on one time axis.
+"""A picture of a rendered timeline: the picture strip, one waveform per stem track and the cue spans, on one time axis.
 
 Reading the picture and the stems needs av and soundfile, drawing needs matplotlib (extra `plot`); this
-module is imported only by the command that draws.
+module is imported by the command that draws alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from selva_core.base.errors import OutputError
+from selva_core.base.atomic_write import write_atomic
 
 _INK = "#1d2733"
 _QUIET = "#8a96a3"
@@ -41,7 +41,7 @@ class DrawnStem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StemLane:
+class StemRow:
     """One stem track: its name, its prompt and its stems."""
 
     track: str
@@ -50,31 +50,26 @@ class StemLane:
 
 
 def draw_overview(
-    title: str, strip: Sequence[StripFrame], lanes: Sequence[StemLane], *, end_s: float, out_path: Path
+    title: str, strip: Sequence[StripFrame], rows: Sequence[StemRow], *, end_s: float, out_path: Path
 ) -> None:
-    """Write the picture as PNG. `end_s` is the length of the time axis in seconds after the timeline's
-    start.
-    """
+    """Write the picture as PNG. end_s: the length of the time axis, in seconds after the timeline's start. Raises OutputError."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(14, 1.9 + 1.5 * len(lanes)), dpi=110, layout="constrained")
+    figure = Figure(figsize=(14, 1.9 + 1.5 * len(rows)), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(
-        1 + len(lanes), 1, sharex=True, height_ratios=[1.1] + [1.0] * len(lanes), squeeze=False
+        1 + len(rows), 1, sharex=True, height_ratios=[1.1] + [1.0] * len(rows), squeeze=False
     )[:, 0]
     axes[0].set_title(title, loc="left", fontsize=12, color=_INK)
     _draw_strip(axes[0], strip)
-    for index, (axis, lane) in enumerate(zip(axes[1:], lanes, strict=True)):
-        _draw_lane(axis, lane, _COLOURS[index % len(_COLOURS)], end_s)
+    for index, (axis, row) in enumerate(zip(axes[1:], rows, strict=True)):
+        _draw_row(axis, row, _COLOURS[index % len(_COLOURS)], end_s)
     axes[-1].set_xlim(0, end_s)
     axes[-1].set_xlabel("seconds after the timeline's start", color=_INK)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": "Selva Bridge"})
-    try:
-        out_path.write_bytes(drawn.getvalue())
-    except OSError as exc:
-        raise OutputError(f"{out_path} cannot be written ({exc.strerror})", path=str(out_path)) from exc
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": "Selva Bridge"})
+    write_atomic(out_path, png.getvalue())
 
 
 def _draw_strip(axis: Any, strip: Sequence[StripFrame]) -> None:
@@ -87,14 +82,14 @@ def _draw_strip(axis: Any, strip: Sequence[StripFrame]) -> None:
         axis.imshow(frame.rgb, extent=extent, aspect="auto", interpolation="bilinear")
 
 
-def _draw_lane(axis: Any, lane: StemLane, colour: str, end_s: float) -> None:
-    peak = max((float(np.abs(stem.envelope).max(initial=0.0)) for stem in lane.stems), default=0.0)
+def _draw_row(axis: Any, row: StemRow, colour: str, end_s: float) -> None:
+    peak = max((float(np.abs(stem.envelope).max(initial=0.0)) for stem in row.stems), default=0.0)
     axis.set_ylim(-1.05, 1.05)
     axis.set_yticks([])
-    axis.set_ylabel(lane.track, rotation=0, ha="right", va="center", color=_INK)
+    axis.set_ylabel(row.track, rotation=0, ha="right", va="center", color=_INK)
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
-    for stem in lane.stems:
+    for stem in row.stems:
         axis.axvspan(stem.record_start_s, stem.record_end_s, color=colour, alpha=0.09, lw=0)
         for edge_s in (stem.record_start_s, stem.record_end_s):
             axis.axvline(edge_s, color=colour, alpha=0.5, lw=0.8)
@@ -103,5 +98,5 @@ def _draw_lane(axis: Any, lane: StemLane, colour: str, end_s: float) -> None:
         axis.fill_between(at_s, low, high, color=colour, lw=0.4)
     level = f"peak {20 * np.log10(peak):.0f} dBFS" if peak > 0 else "silent"
     axis.text(
-        0.004, 0.97, f"“{lane.prompt}”  {level}", transform=axis.transAxes, va="top", fontsize=9, color=_QUIET
+        0.004, 0.97, f"“{row.prompt}”  {level}", transform=axis.transAxes, va="top", fontsize=9, color=_QUIET
     )

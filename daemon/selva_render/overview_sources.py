@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +14,13 @@ import soundfile
 
 from selva_core.base.errors import MediaError
 from selva_core.base.media import PictureRange
+from selva_core.base.rational import from_pair
 from selva_core.video.frames import iter_frames
 from selva_otio import CueSheet, SpottedClip, StemTrack, load_timeline, spot_timeline
 from selva_otio.errors import NothingToSpotError
 from selva_otio.metadata import SELVA_NAMESPACE
 from selva_otio.picture.media import resolve_media_path
-from selva_render.overview import DrawnStem, StemLane, StripFrame
+from selva_render.overview import DrawnStem, StemRow, StripFrame
 
 NUM_COLUMNS = 1600
 NUM_STRIP_FRAMES = 12
@@ -29,11 +29,11 @@ _THUMBNAIL_PX = 160
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Everything that is drawn; `missing` names media and stems that are not where the timeline says."""
+    """Everything that is drawn. missing: media and stems that are not where the timeline says."""
 
     title: str
     strip: tuple[StripFrame, ...]
-    lanes: tuple[StemLane, ...]
+    rows: tuple[StemRow, ...]
     end_s: float
     missing: tuple[str, ...]
 
@@ -58,12 +58,12 @@ def collect_overview(timeline_path: Path) -> Overview:
     )
     end_s = max(clip.record_end_s for clip in sheet.clips)
     missing: list[str] = []
-    lanes = tuple(_collect_lane(track, folder, end_s, missing) for track in stem_tracks)
+    rows = tuple(_collect_row(track, folder, end_s, missing) for track in stem_tracks)
     strip = tuple(_iter_strip(sheet, end_s, missing))
     return Overview(
-        title=f"{timeline.name or timeline_path.stem} — {len(sheet.clips)} clips, {len(lanes)} stem tracks",
+        title=f"{timeline.name or timeline_path.stem} — {len(sheet.clips)} clips, {len(rows)} stem tracks",
         strip=strip,
-        lanes=lanes,
+        rows=rows,
         end_s=float(end_s),
         missing=tuple(missing),
     )
@@ -94,16 +94,16 @@ def _strip_of(clip: SpottedClip, count: int) -> Iterator[StripFrame]:
         yield StripFrame(record_start_s=float(start_s), record_end_s=float(start_s + step_s), rgb=rgb)
 
 
-def _collect_lane(track: otio.schema.Track, folder: Path, end_s: Fraction, missing: list[str]) -> StemLane:
+def _collect_row(track: otio.schema.Track, folder: Path, end_s: Fraction, missing: list[str]) -> StemRow:
     stems = []
     prompts: dict[str, None] = {}
     for item in track.find_clips():
-        fact = item.metadata.get(SELVA_NAMESPACE)
-        if fact is None:
+        stem = item.metadata.get(SELVA_NAMESPACE)
+        if stem is None:
             continue
-        prompts[str(fact["prompt"])] = None
+        prompts[str(stem["prompt"])] = None
         path = resolve_media_path(item.media_reference.target_url, folder)
-        start_s, duration_s = _rational(fact["record_start_s"]), _rational(fact["duration_s"])
+        start_s, duration_s = from_pair(stem["record_start_s"]), from_pair(stem["duration_s"])
         num_columns = max(2, round(duration_s / end_s * NUM_COLUMNS))
         try:
             envelope = read_envelope(path, duration_s, num_columns)
@@ -115,7 +115,7 @@ def _collect_lane(track: otio.schema.Track, folder: Path, end_s: Fraction, missi
                 record_start_s=float(start_s), record_end_s=float(start_s + duration_s), envelope=envelope
             )
         )
-    return StemLane(track=str(track.name), prompt=", ".join(prompts), stems=tuple(stems))
+    return StemRow(track=str(track.name), prompt=", ".join(prompts), stems=tuple(stems))
 
 
 def read_envelope(path: Path, duration_s: Fraction, num_columns: int) -> npt.NDArray[np.float32]:
@@ -131,7 +131,3 @@ def read_envelope(path: Path, duration_s: Fraction, num_columns: int) -> npt.NDA
             for block in sound.blocks(block_samples, frames=num_samples, dtype="float32", always_2d=True)
         ]
     return np.asarray(rows or [(0.0, 0.0)], dtype=np.float32).T
-
-
-def _rational(pair: Any) -> Fraction:
-    return Fraction(int(pair[0]), int(pair[1]))

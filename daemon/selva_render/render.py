@@ -1,4 +1,4 @@
-"""Render a timeline: have the daemon make the stems of its cue sheet, place them, write the new timeline.
+"""Render a timeline: the daemon makes the stems of its cue sheet, they are placed, and the new timeline is written.
 
 Runs in the client's process and loads neither torch nor av. The input is never changed; what is written goes
 to the stems folder and to the one output file, which appears whole or not at all.
@@ -6,8 +6,8 @@ to the stems folder and to the one output file, which appears whole or not at al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,13 +50,12 @@ def render_timeline(
         sheet, options, output, client=client, timeline_name=timeline.name, on_status=on_status
     )
     if report.stems and output.timeline is not None:
-        placed = place_stems(
-            timeline, sheet, [_to_stem(stem, report.model, options.sampling) for stem in report.stems]
-        )
+        stems = [_to_stem(stem, report.model, options.sampling) for stem in report.stems]
+        placement = place_stems(timeline, sheet, stems)
         written = write_timeline(
-            placed.timeline, output.timeline, base_folder=base_folder, profile=output.profile, probe=probe
+            placement.timeline, output.timeline, base_folder=base_folder, profile=output.profile, probe=probe
         )
-        report.note_written(placed, written)
+        report.add_timeline(placement, written)
     return report
 
 
@@ -71,32 +70,23 @@ def render_sheet(
 ) -> RenderReport:
     """Have the daemon make every stem of a cue sheet; a clip that fails does not stop the others.
 
-    `on_status` hears of every change of every job. When it raises, or the user interrupts, what still waits
-    or runs is cancelled. Raises UnknownModelError; DaemonError when the daemon goes away; the stems that are done stay.
+    on_status: called with every change of every job. When it raises, or the user interrupts, jobs that wait or run are
+    cancelled. Raises UnknownModelError; DaemonError when the daemon goes away. Stems that are done stay.
     """
     model = choose_model(options.model)
-    options = replace(options, model=model)
-    present, missing = split_missing_media(sheet)
+    renderable, failed = split_unusable_clips(sheet)
     report = RenderReport(
         sheet=sheet,
         model=model,
         stems_folder=output.stems_folder,
         skipped=[item for item in sheet.skipped if not item.is_fault],
-        failed=[*missing, *(FailedClip.of_skipped(item) for item in sheet.skipped if item.is_fault)],
+        failed=failed,
     )
-    submitted: dict[str, ClipJob] = {}
     had_folder = output.stems_folder.exists()
-    try:
-        for job in build_jobs(present, options, output, timeline_name=timeline_name):
-            try:
-                submitted[client.submit(job.request).job_id] = job
-            except InvalidRequestError as error:
-                report.failed.append(FailedClip.of(job.clip, error))
-        _follow(client, submitted, report, on_status)
-    except BaseException:
-        with suppress(SelvaError):  # the daemon may be what went away
-            client.cancel(*submitted)
-        raise
+    with cancelled_on_error(client) as submitted:
+        jobs = build_jobs(renderable, replace(options, model=model), output, timeline_name=timeline_name)
+        report.failed += submit_jobs(client, jobs, submitted)
+        _collect_results(client, submitted, report, on_status)
     if not report.stems and not had_folder:
         with suppress(OSError):
             output.stems_folder.rmdir()  # the worker made it before its job failed
@@ -105,38 +95,67 @@ def render_sheet(
     return report
 
 
-def split_missing_media(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
-    """The cue sheet of the clips whose files are there, and the clips whose files are not."""
-    faults: dict[tuple[Path, ImageSequence | None], SelvaError | None] = {}
+@contextmanager
+def cancelled_on_error(client: Client) -> Iterator[dict[str, ClipJob]]:
+    """Jobs by id, empty at first; those that are in it when an error or the user ends the block are cancelled."""
+    submitted: dict[str, ClipJob] = {}
+    try:
+        yield submitted
+    except BaseException:
+        with suppress(SelvaError):  # the error may be that the daemon went away
+            client.cancel(*submitted)
+        raise
+
+
+def submit_jobs(client: Client, jobs: Iterable[ClipJob], submitted: dict[str, ClipJob]) -> list[FailedClip]:
+    """Submit jobs, each of which is then in `submitted`; returns the clips that the daemon refuses. Raises DaemonError."""
+    refused = []
+    for job in jobs:
+        try:
+            submitted[client.submit(job.request).job_id] = job
+        except InvalidRequestError as error:
+            refused.append(FailedClip.of(job.clip, error))
+    return refused
+
+
+def split_unusable_clips(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
+    """The cue sheet of the clips that can be rendered, and those that cannot: their media is missing, or spotting found a
+    fault in them.
+    """
+    errors: dict[tuple[Path, ImageSequence | None], SelvaError | None] = {}
     for clip in sheet.clips:
         picture = clip.picture_path, clip.picture_images
-        if picture not in faults:
-            faults[picture] = _why_missing(*picture)
+        if picture not in errors:
+            errors[picture] = _find_media_error(*picture)
     missing = {
         clip: error
         for clip in sheet.clips
-        if (error := faults[clip.picture_path, clip.picture_images]) is not None
+        if (error := errors[clip.picture_path, clip.picture_images]) is not None
     }
-    present = replace(sheet, cues=tuple(cue for cue in sheet.cues if cue.clip not in missing))
-    return present, [FailedClip.of(clip, error) for clip, error in missing.items()]
+    renderable = replace(sheet, cues=tuple(cue for cue in sheet.cues if cue.clip not in missing))
+    return renderable, [
+        *(FailedClip.of(clip, error) for clip, error in missing.items()),
+        *(FailedClip.of_skipped(item) for item in sheet.skipped if item.is_fault),
+    ]
 
 
-def _why_missing(path: Path, images: ImageSequence | None) -> SelvaError | None:
-    sequence = images
-    if sequence is None:
-        found = path.is_file()
-        return None if found else MediaNotFoundError(f"there is no file at {path}; relink the clip")
+def _find_media_error(path: Path, images: ImageSequence | None) -> SelvaError | None:
+    """Why the media cannot be read, as far as looking for its files tells; None when they are there."""
+    if images is None:
+        if path.is_file():
+            return None
+        return MediaNotFoundError(f"there is no file at {path}; relink the clip")
     try:
-        find_images(path, sequence)
+        find_images(path, images)
     except SelvaError as error:
         return error
     return None
 
 
-def _follow(
+def _collect_results(
     client: Client, submitted: Mapping[str, ClipJob], report: RenderReport, on_status: StatusListener
 ) -> None:
-    """Wait for all jobs; each is collected when it is finished."""
+    """Wait for all jobs, and put what comes of each into the report when it is finished."""
     waiting = set(submitted)
     if not waiting:
         return
@@ -145,10 +164,10 @@ def _follow(
         on_status(job, status)
         if status.is_finished and status.job_id in waiting:
             waiting.remove(status.job_id)
-            _collect(job, status, report)
+            _add_result(job, status, report)
 
 
-def _collect(job: ClipJob, status: JobStatus, report: RenderReport) -> None:
+def _add_result(job: ClipJob, status: JobStatus, report: RenderReport) -> None:
     if status.error is not None:
         report.failed.append(FailedClip.of(job.clip, status.error))
         return

@@ -1,4 +1,4 @@
-"""What came of a render, for people and programs."""
+"""The result of a render, for people and programs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selva_core.base.errors import SelvaError
+from selva_core.base.rational import to_pair
 from selva_daemon.protocol.status import StemResult
 from selva_otio import Cue, CueSheet, PlacementResult, SkippedItem, SpottedClip, StemSpan, TimelineClock
 from selva_otio.timelines import WrittenTimeline
@@ -16,7 +17,7 @@ from selva_otio.timelines import WrittenTimeline
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedStem:
-    """A stem as it came back, with the cue it is for and where it lies."""
+    """A stem that the daemon made, with the cue it is for and where it lies on the timeline."""
 
     cue: Cue
     span: StemSpan
@@ -56,12 +57,12 @@ class FailedClip:
 
 @dataclass(kw_only=True)
 class RenderReport:
-    """What came of a render.
+    """The result of a render.
 
-    skipped: what has no picture, as meant. kept: cues whose stem on the timeline an editor has changed; it
-    stays, and the new one lies in the stems folder only. timeline: None when none was asked for or no stem
-    was made; the first of its parts where a kind of file needs several. parts: the others. sidecar: what the
-    timeline's file does not keep of the stems. losses: what else of the timeline is not in its file.
+    skipped: items that have no picture and are meant to have none. edited_cues: cues whose stem on the timeline an editor has
+    changed; that one stays, and the new one lies in the stems folder only. timeline: None when none was to be written or no
+    stem was made; the first of its parts where a format needs several files. parts: the others. sidecar: what the timeline's
+    file does not keep of the stems. losses: what else of the timeline is not in its file.
     """
 
     sheet: CueSheet
@@ -70,15 +71,15 @@ class RenderReport:
     stems: list[RenderedStem] = field(default_factory=list)
     skipped: list[SkippedItem] = field(default_factory=list)
     failed: list[FailedClip] = field(default_factory=list)
-    kept: list[Cue] = field(default_factory=list)
+    edited_cues: list[Cue] = field(default_factory=list)
     timeline: Path | None = None
     parts: list[Path] = field(default_factory=list)
     sidecar: Path | None = None
     losses: list[str] = field(default_factory=list)
 
-    def note_written(self, placed: PlacementResult, written: WrittenTimeline) -> None:
-        """Say where the timeline with the stems is, and what became of them on it."""
-        self.kept = list(placed.edited_cues)
+    def add_timeline(self, placement: PlacementResult, written: WrittenTimeline) -> None:
+        """Add where the timeline with the stems is, and which stems have no place on it."""
+        self.edited_cues = list(placement.edited_cues)
         self.timeline, *self.parts = (file.absolute() for file in written.files)
         self.sidecar = None if written.sidecar is None else written.sidecar.absolute()
         self.losses = list(written.losses)
@@ -94,24 +95,15 @@ class RenderReport:
             "sidecar": None if self.sidecar is None else str(self.sidecar),
             "losses": list(self.losses),
             "stems_folder": str(self.stems_folder),
-            "frame_rate": _pair(clock.frame_rate_hz),
+            "frame_rate": to_pair(clock.frame_rate_hz),
             "start_timecode": clock.timecode(Fraction(0)),
             "stems": [self._describe_stem(stem) for stem in self.stems],
-            "skipped": [
-                {
-                    "clip": item.name,
-                    "video_track": item.track_name,
-                    "record_start": _pair(item.record_start_s),
-                    "record_timecode": clock.timecode(item.record_start_s),
-                    "reason": item.reason,
-                }
-                for item in self.skipped
-            ],
+            "skipped": [describe_skipped(item, clock) for item in self.skipped],
             "failed": [
                 {
                     "clip": clip.name,
                     "video_track": clip.video_track,
-                    "record_start": _pair(clip.record_start_s),
+                    "record_start": to_pair(clip.record_start_s),
                     "record_timecode": clock.timecode(clip.record_start_s),
                     "code": clip.code,
                     "message": clip.message,
@@ -123,10 +115,10 @@ class RenderReport:
                     "track": cue.track,
                     "cue": cue.id,
                     "clip": cue.clip.name,
-                    "record_start": _pair(cue.clip.record_start_s),
+                    "record_start": to_pair(cue.clip.record_start_s),
                     "record_timecode": clock.timecode(cue.clip.record_start_s),
                 }
-                for cue in self.kept
+                for cue in self.edited_cues
             ],
             "warnings": list(self.sheet.warnings),
         }
@@ -142,10 +134,10 @@ class RenderReport:
             "negative_prompt": stem.cue.negative_prompt,
             "gain_db": stem.cue.gain_db,
             "file": result.file,
-            "record_start": _pair(stem.span.start_s),
+            "record_start": to_pair(stem.span.start_s),
             "record_timecode": clock.timecode(stem.span.start_s),
-            "duration": _pair(stem.span.duration_s),
-            "source_start": _pair(clip.media_start_s),
+            "duration": to_pair(stem.span.duration_s),
+            "source_start": to_pair(clip.media_start_s),
             "source_timecode": clip.source_timecode,
             "sample_rate_hz": result.sample_rate_hz,
             "num_samples": result.num_samples,
@@ -157,6 +149,17 @@ class RenderReport:
         }
 
 
+def describe_skipped(item: SkippedItem, clock: TimelineClock) -> dict[str, Any]:
+    """An item that no sound is made for, as JSON-able values."""
+    return {
+        "clip": item.name,
+        "video_track": item.track_name,
+        "record_start": to_pair(item.record_start_s),
+        "record_timecode": clock.timecode(item.record_start_s),
+        "reason": item.reason,
+    }
+
+
 def iter_failure_lines(failed: Iterable[FailedClip], clock: TimelineClock) -> Iterator[str]:
     """A line per reason, not per clip: a model that is not installed fails a hundred clips in one way."""
     by_message: dict[str, list[FailedClip]] = {}
@@ -166,7 +169,3 @@ def iter_failure_lines(failed: Iterable[FailedClip], clock: TimelineClock) -> It
         where = clock.timecode(clips[0].record_start_s)
         others = f" and {len(clips) - 1} more" if len(clips) > 1 else ""
         yield f"{clips[0].name!r} at {where}{others} failed: {message}"
-
-
-def _pair(value: Fraction) -> list[int]:
-    return [value.numerator, value.denominator]

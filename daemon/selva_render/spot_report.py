@@ -10,18 +10,20 @@ from fractions import Fraction
 from typing import Any
 
 from selva_core.base.errors import SelvaError
+from selva_core.base.rational import to_pair
 from selva_daemon.client.client import Client
 from selva_otio import Cue, CueSheet
 from selva_otio.cues.sheet_files import FIELDS, SHOWN_FIELDS
+from selva_render.report import describe_skipped
 
-LOOKED_AT_JOBS = 50
+ESTIMATE_FROM_JOBS = 50
 WHOLE_COLUMNS = ("IN", "OUT", "SOURCE", "SECONDS", "EST. S")
-"""What is of no use when its end is cut off."""
+"""Columns that a narrow terminal does not shorten: a time without its end is of no use."""
 
 
 def estimate_seconds_per_stem(client: Client, model: str) -> float | None:
-    """How long a stem of that model took lately, queue not counted; None when none was made. Raises DaemonError."""
-    jobs = [job for job in client.jobs(states=["done"], limit=LOOKED_AT_JOBS) if job.model == model]
+    """How long the last stems of that model took, without waiting in the queue; None when none was made. Raises DaemonError."""
+    jobs = [job for job in client.jobs(states=["done"], limit=ESTIMATE_FROM_JOBS) if job.model == model]
     spans = [
         (job.finished_s - job.started_s, job.num_stems)
         for job in jobs
@@ -31,8 +33,8 @@ def estimate_seconds_per_stem(client: Client, model: str) -> float | None:
     return sum(seconds for seconds, _ in spans) / num_stems if num_stems else None
 
 
-def ask_running_daemon(model: str) -> float | None:
-    """The same from the daemon that runs, if one does; none is started for it."""
+def estimate_from_running_daemon(model: str) -> float | None:
+    """The same from the daemon that runs; None, and none is started, when none runs."""
     try:
         with Client.connect() as client:
             return estimate_seconds_per_stem(client, model)
@@ -54,25 +56,17 @@ class SpotReport:
         """
         clock = self.sheet.clock
         return {
-            "frame_rate": _pair(clock.frame_rate_hz),
+            "frame_rate": to_pair(clock.frame_rate_hz),
             "start_timecode": clock.timecode(Fraction(0)),
             "cues": [self._describe(cue) for cue in self.sheet.cues],
             "left_out": [
-                {
-                    "clip": item.name,
-                    "video_track": item.track_name,
-                    "record_start": _pair(item.record_start_s),
-                    "record_timecode": clock.timecode(item.record_start_s),
-                    "reason": item.reason,
-                    "is_fault": item.is_fault,
-                }
-                for item in self.sheet.skipped
+                {**describe_skipped(item, clock), "is_fault": item.is_fault} for item in self.sheet.skipped
             ],
             "warnings": list(self.sheet.warnings),
         }
 
     def to_csv(self) -> str:
-        """A cue sheet file that says the same; it can be edited and given to --cues."""
+        """The same as a cue sheet file, which can be edited and given to --cues."""
         out = io.StringIO(newline="")
         writer = csv.DictWriter(out, [*FIELDS, *SHOWN_FIELDS], lineterminator="\n")
         writer.writeheader()
@@ -134,7 +128,7 @@ class SpotReport:
         ]
 
     def summarise(self) -> str:
-        """How much there is to do, in one line."""
+        """How much is to be made, in one line."""
         cues = self.sheet.cues
         num_stems = sum(cue.num_takes or self.num_takes for cue in cues)
         seconds = sum(
@@ -149,8 +143,8 @@ class SpotReport:
             )
         )
         estimates = [self._estimate_s(cue) for cue in cues]
-        told = [estimate for estimate in estimates if estimate is not None]
-        ending = f", about {sum(told):.0f} s to make" if told else ""
+        known = [estimate for estimate in estimates if estimate is not None]
+        ending = f", about {sum(known):.0f} s to make" if known else ""
         return f"{counts}; {float(seconds):.1f} s of sound{ending}"
 
     def _estimate_s(self, cue: Cue) -> float | None:
@@ -171,15 +165,15 @@ class SpotReport:
             "clip": clip.name,
             "video_track": clip.video_track,
             "media": str(clip.media_path),
-            "record_start": _pair(clip.record_start_s),
-            "record_end": _pair(clip.record_end_s),
+            "record_start": to_pair(clip.record_start_s),
+            "record_end": to_pair(clip.record_end_s),
             "record_timecode": clock.timecode(clip.record_start_s),
             "record_end_timecode": clock.timecode(clip.record_end_s),
-            "source_start": _pair(clip.media_start_s),
-            "speed": _pair(clip.speed),
+            "source_start": to_pair(clip.media_start_s),
+            "speed": to_pair(clip.speed),
             "source_timecode": clip.source_timecode,
             "source_end_timecode": clip.source_end_timecode,
-            "sound_duration": _pair(clip.sound_duration_s),
+            "sound_duration": to_pair(clip.sound_duration_s),
             "estimate_s": self._estimate_s(cue),
             "warnings": list(clip.warnings),
         }
@@ -191,7 +185,3 @@ def _count(number: int, word: str) -> str:
 
 def _rounded(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.1f}"
-
-
-def _pair(value: Fraction) -> list[int]:
-    return [value.numerator, value.denominator]

@@ -15,23 +15,23 @@ from tests.support.daemons import JobMaker
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "text"),
     [
-        (["jobs", "cancel"], "name jobs, or say --all"),
+        (["jobs", "cancel"], "name jobs, or give --all"),
         (["jobs", "show"], "Missing argument"),
         (["jobs", "list", "--limit", "0"], "--limit"),
         (["nonesuch"], "No such command"),
     ],
 )
 def test_a_wrong_command_line_is_refused_with_status_2(
-    arguments: list[str], words: str, selva: RunCommand
+    arguments: list[str], text: str, selva: RunCommand
 ) -> None:
     status, output, errors = selva(*arguments)
     assert (status, output) == (2, "")
-    assert words in errors
+    assert text in errors
 
 
-def test_a_fault_of_ours_is_one_line_and_its_traceback_is_kept(
+def test_a_fault_of_ours_is_one_line_and_its_traceback_is_saved(
     paths: AppPaths, selva: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
@@ -48,7 +48,7 @@ def test_a_console_without_our_characters_gets_escapes(client: Client, make_job:
     client.pause()
     client.submit(make_job(label="Hüte 帽子"))
     done = subprocess.run(
-        [sys.executable, "-m", "selva_daemon", "jobs", "list"],
+        [sys.executable, "-m", "selva_cli", "jobs", "list"],
         env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
         capture_output=True,
         timeout=60,

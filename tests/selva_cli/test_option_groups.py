@@ -38,7 +38,7 @@ def sing(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["a"], ["a", [], False, 1, ["cut"]]),
         (
@@ -48,12 +48,12 @@ def sing(
         (["--takes", "3", "a"], ["a", [], False, 3, ["cut", "takes"]]),
     ],
 )
-def test_a_group_is_built_from_what_was_typed(arguments: list[str], told: list[object]) -> None:
+def test_a_group_is_built_from_what_was_typed(arguments: list[str], expected: list[object]) -> None:
     only = typer.Typer()
     only.command()(sing)
     for _ in range(2):  # defaults are not shared between calls
         result = CliRunner().invoke(only, arguments)
-        assert json.loads(result.stdout) == told
+        assert json.loads(result.stdout) == expected
 
 
 def test_wrong_values_are_refused_by_their_option() -> None:

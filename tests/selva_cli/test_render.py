@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_daemon")
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "text"),
     [
         ((), "nothing says what to hear"),
         (("--track", "Dog"), "NAME=PROMPT"),
@@ -39,9 +39,9 @@ pytestmark = pytest.mark.usefixtures("no_daemon")
         (("--cues", "none.toml"), "cannot be read"),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused(cut: Path, options: Sequence[str], words: str) -> None:
+def test_options_that_make_no_sense_are_refused(cut: Path, options: Sequence[str], text: str) -> None:
     before = sorted(os.listdir(cut.parent))
-    assert_refused(run("render", cut, "-o", cut.parent / "out.otio", *options), words)
+    assert_refused(run("render", cut, "-o", cut.parent / "out.otio", *options), text)
     assert sorted(os.listdir(cut.parent)) == before
 
 

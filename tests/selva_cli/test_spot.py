@@ -26,7 +26,7 @@ def test_spot_shows_the_cues_as_table_json_and_a_sheet_that_reads_back(cut: Path
     assert {**again, "asked_by": "", "takes": 0} == {**cue, "asked_by": "", "takes": 0}
 
 
-def test_a_narrow_terminal_cuts_words_but_no_times(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrow_terminal_shortens_prompts_but_no_times(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
     prompt = "a small dog that barks at the postman, at great length"

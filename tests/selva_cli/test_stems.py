@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("no_daemon")
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "text"),
     [
         (("--start", "0.4", "--end", "0.2"), "starts before it ends"),
         (("--end", "99"), "lasts 0.500 s"),
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.usefixtures("no_daemon")
         (("--start", "00:00:99:00"), "no timecode"),
     ],
 )
-def test_ranges_outside_a_file_are_refused(cut: Path, options: Sequence[str], words: str) -> None:
+def test_ranges_outside_a_file_are_refused(cut: Path, options: Sequence[str], text: str) -> None:
     folder = cut.parent / "stems"
-    assert_refused(run("stems", cut.parent / "shot.mov", "-o", folder, *DOG, *options), words)
+    assert_refused(run("stems", cut.parent / "shot.mov", "-o", folder, *DOG, *options), text)
     assert not folder.exists()
 
 

@@ -134,7 +134,7 @@ def test_an_interrupt_cancels_the_jobs_and_writes_no_timeline(tmp_path: Path) ->
     clips = [cut.clip(f"c{number}", offset=number, frames=20) for number in range(4)]
     source = write_cut(cut.timeline(cut.track(*clips)), tmp_path / "cut.otio")
     environment = {**os.environ, "SELVA_ECHO_STEP_DELAY_S": "0.5"}
-    command = [sys.executable, "-m", "selva_daemon", "render", str(source), "-o", str(tmp_path / "out.otio")]
+    command = [sys.executable, "-m", "selva_cli", "render", str(source), "-o", str(tmp_path / "out.otio")]
     process = subprocess.Popen(
         [*command, "--track", "Dog=dog", "--model", "selva-echo"],
         env=environment,

@@ -1,4 +1,4 @@
-"""How the files of a render are called and signed, through a real daemon and the command line."""
+"""How the files of a render are named and signed, through a real daemon and the command line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def chunk_ids(path: Path) -> list[bytes]:
         return [chunk.chunk_id for chunk in iter_text_chunks(file)]
 
 
-def test_files_are_called_by_track_clip_take_and_timecode(start_server: StartServer, cut: Path) -> None:
+def test_files_are_named_by_track_clip_take_and_timecode(start_server: StartServer, cut: Path) -> None:
     start_server()
     stems = render(cut, "--takes", "2")["stems"]
     names = [Path(stem["file"]).name for stem in stems]
@@ -54,7 +54,7 @@ def test_files_are_called_by_track_clip_take_and_timecode(start_server: StartSer
     assert sum(name.startswith("犬_shot-A_t01_00-00-00-00_") for name in names) == 1
 
 
-def test_files_are_called_as_the_universal_category_system_has_it(
+def test_files_are_named_as_the_universal_category_system_has_it(
     start_server: StartServer, cut: Path
 ) -> None:
     start_server()
@@ -66,7 +66,7 @@ def test_files_are_called_as_the_universal_category_system_has_it(
     assert [len(list(track.find_clips())) for track in placed.tracks] == [2, 2, 2]
 
 
-def test_another_way_to_call_files_is_refused(cut: Path) -> None:
+def test_another_way_to_name_files_is_refused(cut: Path) -> None:
     assert "timecode, ucs" in render(cut, "--naming", "poetry", status=1)["error"]["message"]
 
 
@@ -98,7 +98,7 @@ def test_signed_stems_are_found_again_and_sound_as_unsigned_ones(
     }.isdisjoint(stem["file"] for stem in signed)
 
 
-def test_a_key_that_is_not_there_is_said_before_anything_runs(cut: Path, tmp_path: Path) -> None:
-    told = render(cut, "--c2pa", tmp_path / "no.pem", tmp_path / "no.key", status=1)
-    assert "no.pem" in told["error"]["message"]
+def test_a_key_that_is_not_there_is_named_before_anything_runs(cut: Path, tmp_path: Path) -> None:
+    refused = render(cut, "--c2pa", tmp_path / "no.pem", tmp_path / "no.key", status=1)
+    assert "no.pem" in refused["error"]["message"]
     assert not (tmp_path / "stems").exists()

@@ -27,7 +27,7 @@ SHOTS = ((13, 7, 30), (48, 0, 25), (73, 41, 31))
 
 
 def render(cut: Path, out: Path, *options: str) -> tuple[Any, str]:
-    """The report of `selva render --json`, and what was said on standard error."""
+    """The report of `selva render --json`, and standard error."""
     arguments = ["render", str(cut), "-o", str(out), "--model", "selva-echo", *options, "--json"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.stderr
@@ -87,8 +87,8 @@ def test_final_cut_7_xml_goes_out_for_premiere_and_comes_back(
     rate = RATES[rate_name]
     source = write_xml(tmp_path, build_cut(tmp_path, rate_name))
     out = tmp_path / "out.xml"
-    report, said = render(source, out, "--track", "Click=click", "--takes", "2", "--for", "premiere")
-    assert (report["timeline"], report["losses"], said) == (str(out), [], "")
+    report, errors = render(source, out, "--track", "Click=click", "--takes", "2", "--for", "premiere")
+    assert (report["timeline"], report["losses"], errors) == (str(out), [], "")
     assert report["sidecar"] == f"{out}.selva.json"
     theirs = otio.adapters.read_from_file(str(out), adapter_name="fcp_xml")
     main, takes = theirs.audio_tracks()
@@ -130,11 +130,11 @@ def test_an_edl_finds_its_media_and_its_rate_and_gives_a_list_per_track(
     source.write_text("\n".join(lines) + "\n", encoding="utf-8")
     tracks = ("--track", "Click=click", "--track", "Tock=tock")
     out = tmp_path / "mix.edl"
-    report, said = render(source, out, *tracks, "--media-dir", str(tmp_path))
+    report, errors = render(source, out, *tracks, "--media-dir", str(tmp_path))
     assert [report["timeline"], *report["parts"]] == [
         str(tmp_path / f"mix.{name}.edl") for name in ("Click", "Tock")
     ]
-    assert "EDL has no picture tracks" in said
+    assert "EDL has no picture tracks" in errors
     assert report["losses"] == ["EDL has no picture tracks: only sound is written (1)"]
     theirs = otio.adapters.read_from_file(report["timeline"], adapter_name="cmx_3600", rate=float(rate))
     (track,) = theirs.audio_tracks()
@@ -146,7 +146,7 @@ def test_an_edl_finds_its_media_and_its_rate_and_gives_a_list_per_track(
     assert heard == clicks_expected(rate)
 
 
-def test_a_host_that_would_not_import_it_is_said_before_anything_is_made(tmp_path: Path) -> None:
+def test_a_host_that_would_not_import_it_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     cut = build_cut(tmp_path, "24")
     source = write_xml(tmp_path, cut)
     arguments = ["render", str(source), "-o", str(tmp_path / "out.otio"), "--track", "Click=click"]

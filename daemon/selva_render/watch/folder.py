@@ -1,7 +1,7 @@
-"""A watch folder: what is put into it is rendered, once, when it has come to rest.
+"""A watch folder: what is put into it is rendered, once, when it is no longer being written.
 
-The system tells when something changes (watchdog); as network drives do not always tell, the folder is also looked at from time
-to time. What was done is on disk (watch_records), so that a restart goes on where it was.
+The system reports changes (watchdog). Network drives do not always, so the folder is also scanned from time to time. What
+was done is on disk (`records`), so that a restart continues where it was.
 """
 
 from __future__ import annotations
@@ -20,21 +20,25 @@ from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonError
 from selva_otio import SpotOptions
-from selva_otio.errors import TimelineError
 from selva_render.watch.inbox import Fingerprint, InboxItem, list_inbox
+from selva_render.watch.item_renderer import ItemRenderer
 from selva_render.watch.records import Outcome, WatchRecords
-from selva_render.watch.rendering import WatchRendering
 
 SETTLE_S = 2.0
-LOOK_EVERY_S = 5.0
-TRY_DAEMON_AGAIN_S = 30.0
+SCAN_INTERVAL_S = 5.0
+DAEMON_RETRY_S = 30.0
 LOCK_NAME = ".selva-watch.lock"
 
-Say = Callable[[str], None]
+MessageListener = Callable[[str], None]
 
 
 class WatchFolder:
-    """Watches one folder. say: hears a line per item. settle_s: how long files must have been the same."""
+    """Watches one folder.
+
+    options, spot_options: how stems of timelines and videos are made; bundles say it themselves, but for a model they do not
+    name. on_message: called with a line per item. settle_s: how long an item's files must not have changed. now_s: the clock
+    that this is measured with.
+    """
 
     def __init__(
         self,
@@ -43,9 +47,10 @@ class WatchFolder:
         options: RenderOptions,
         spot_options: SpotOptions,
         *,
-        say: Say,
+        on_message: MessageListener,
         settle_s: float = SETTLE_S,
         connect: Callable[[], Client] = lambda: Client.connect(start_if_needed=True),
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises ConfigurationError when the folders cannot be used."""
         self._inbox, self._results = inbox.absolute(), results.absolute()
@@ -54,20 +59,21 @@ class WatchFolder:
         if self._inbox == self._results:
             raise ConfigurationError("results go to another folder than the one that is watched")
         self._options, self._spot_options = options, spot_options
-        self._say = say
+        self._on_message = on_message
         self._settle_s = settle_s
         self._connect = connect
+        self._now_s = now_s
         self._records = WatchRecords(self._results)
         self._wake = Event()
-        self._seen: dict[Path, tuple[Fingerprint, float]] = {}
+        self._unsettled: dict[Path, tuple[Fingerprint, float]] = {}
         self._once = self._stopped = False
         self.num_failed = 0
 
     def run(self, *, once: bool = False) -> None:
-        """Until `stop` is called or the user interrupts; once: until everything that is there has been handled.
+        """Until `stop` is called or the user interrupts; once: until everything that is in the folder has been handled.
 
-        Raises LockHeldError when another one writes to the same results; with `once`, DaemonError when the daemon is
-        not to be had.
+        Raises LockHeldError when another watcher writes to the same results; with `once`, DaemonError when the daemon cannot
+        be reached.
         """
         self._once = once
         self._results.mkdir(parents=True, exist_ok=True)
@@ -79,14 +85,14 @@ class WatchFolder:
                 f"another `selva watch` writes to {self._results}; stop it, or choose another folder"
             ) from error
         observer = Observer()
-        observer.schedule(_Waker(self._wake), str(self._inbox))
+        observer.schedule(_ChangeListener(self._wake), str(self._inbox))
         observer.start()
         try:
             while not self._stopped:
-                wait_s = self._look()
+                wait_s = self.scan()
                 if wait_s is None and once:
                     return
-                self._wake.wait(LOOK_EVERY_S if wait_s is None else wait_s)
+                self._wake.wait(SCAN_INTERVAL_S if wait_s is None else wait_s)
                 self._wake.clear()
         finally:
             observer.stop()
@@ -94,50 +100,50 @@ class WatchFolder:
             lock.release()
 
     def stop(self) -> None:
-        """From another thread; what is being rendered ends first."""
+        """From another thread; the item that is being rendered is finished first."""
         self._stopped = True
         self._wake.set()
 
-    def _look(self) -> float | None:
-        """Handle what has come to rest; returns after how many seconds to look again, None when nothing is waiting."""
+    def scan(self) -> float | None:
+        """Render what is complete; returns after how many seconds to scan again, None when nothing is waiting."""
         waits: list[float] = []
         for item in self._list_items():
             try:
                 fingerprint = item.take_fingerprint()
-            except OSError:  # it is just being moved or removed
+            except OSError:  # it is being moved or removed
                 continue
             if self._records.is_handled(item, fingerprint):
-                self._seen.pop(item.path, None)
+                self._unsettled.pop(item.path, None)
                 continue
-            known, since_s = self._seen.get(item.path, (None, 0.0))
+            known, since_s = self._unsettled.get(item.path, (None, 0.0))
             if known != fingerprint:
-                self._seen[item.path] = fingerprint, time.monotonic()
+                self._unsettled[item.path] = fingerprint, self._now_s()
                 waits.append(self._settle_s)
-            elif (rest_s := since_s + self._settle_s - time.monotonic()) > 0:
-                waits.append(rest_s)
+            elif (left_s := since_s + self._settle_s - self._now_s()) > 0:
+                waits.append(left_s)
             elif not self._handle(item, fingerprint):
-                waits.append(TRY_DAEMON_AGAIN_S)
+                waits.append(DAEMON_RETRY_S)
         return min(waits, default=None)
 
     def _list_items(self) -> list[InboxItem]:
         try:
             return list_inbox(self._inbox)
         except OSError as error:
-            self._say(f"{self._inbox} cannot be looked at now: {error.strerror or error}")
+            self._on_message(f"{self._inbox} cannot be read now: {error.strerror or error}")
             return []
 
     def _handle(self, item: InboxItem, fingerprint: Fingerprint) -> bool:
-        """Render an item and write down what came of it; False when the daemon is not there and it must wait."""
+        """Render an item and record its outcome; False when the daemon cannot be reached and the item must wait."""
         try:
             with self._connect() as client:
-                rendering = WatchRendering(self._options, self._spot_options, self._records, client)
-                outcome = rendering.render(item, fingerprint)
+                renderer = ItemRenderer(self._options, self._spot_options, self._records, client)
+                outcome = renderer.render(item, fingerprint)
         except DaemonError as error:
             if self._once:
                 raise
-            self._say(f"{item.path.name} waits: {error.message}")
+            self._on_message(f"{item.path.name} waits: {error.message}")
             return False
-        except (TimelineError, SelvaError) as error:
+        except SelvaError as error:
             outcome = Outcome(fingerprint=fingerprint, failures=(error.message,))
         except OSError as error:
             outcome = Outcome(fingerprint=fingerprint, failures=(str(error),))
@@ -145,20 +151,20 @@ class WatchFolder:
         return True
 
     def _finish(self, item: InboxItem, outcome: Outcome) -> None:
-        self._seen.pop(item.path, None)
+        self._unsettled.pop(item.path, None)
         for line in outcome.failures:
-            self._say(f"{item.path.name} failed: {line}")
+            self._on_message(f"{item.path.name} failed: {line}")
         if outcome.failures:
             self.num_failed += 1
         else:
-            self._say(f"{item.path.name} is done: {self._records.folder_of(item)}")
+            self._on_message(f"{item.path.name} is done: {self._records.folder_of(item)}")
         try:
             self._records.write(item, outcome)
-        except (TimelineError, OSError) as error:
-            self._say(f"what came of {item.path.name} cannot be written down: {error}")
+        except (SelvaError, OSError) as error:
+            self._on_message(f"the outcome of {item.path.name} cannot be recorded: {error}")
 
 
-class _Waker(FileSystemEventHandler):
+class _ChangeListener(FileSystemEventHandler):
     """Ends the wait of the watcher."""
 
     def __init__(self, wake: Event) -> None:

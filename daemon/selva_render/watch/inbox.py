@@ -1,4 +1,4 @@
-"""What lies in a watch folder: request bundles, timelines and videos with a cue sheet of the same name beside them."""
+"""What a watch folder holds: request bundles, and timelines and videos with a cue sheet of the same name beside them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class InboxItem:
-    """Something to render. rivals: other files that could be meant by the same cue sheet; then it is refused."""
+    """Something to render. rivals: other files that the same cue sheet could be for; with some, the item is refused."""
 
     kind: str
     path: Path
@@ -46,11 +46,11 @@ class InboxItem:
         return self.path.suffix.lower() == ZIP_SUFFIX
 
     def take_fingerprint(self) -> Fingerprint:
-        """Name, size and time of all files it is made of; sameness means that nothing was written. Raises OSError."""
+        """Name, size and time of change of all its files; the same again means that nothing was written. Raises OSError."""
         files = []
         for file in self._files():
-            facts = file.stat()
-            files.append((file.name, facts.st_size, facts.st_mtime_ns))
+            status = file.stat()
+            files.append((file.name, status.st_size, status.st_mtime_ns))
         return tuple(files)
 
     def _files(self) -> Iterator[Path]:
@@ -61,12 +61,12 @@ class InboxItem:
         elif self.kind == BUNDLE:
             yield self.path / TIMELINE_NAME
             yield from sorted((self.path / PICTURES_FOLDER).glob("*"))
-        else:  # a bundle folder of OpenTimelineIO
+        else:  # .otiod, a bundle folder of OpenTimelineIO
             yield from sorted(file for file in self.path.rglob("*") if file.is_file())
 
 
 def list_inbox(folder: Path) -> list[InboxItem]:
-    """The items of a folder, by name; what has no cue sheet beside it and is no bundle is not meant. Raises OSError."""
+    """The items of a folder, by name; files without a cue sheet beside them, other than bundles, are left out. Raises OSError."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "~")))
     bundles = [entry for entry in entries if _is_bundle(entry)]
     unpacked = {entry.with_suffix(SUFFIX) for entry in bundles if entry.suffix.lower() == ZIP_SUFFIX}
@@ -87,7 +87,7 @@ def _is_bundle(entry: Path) -> bool:
 
 
 def _with_cue_sheet(named_alike: Iterable[Path]) -> Iterator[InboxItem]:
-    """A timeline is preferred to a video, which will be its media."""
+    """A timeline comes before a video of the same name, which then is its media."""
     entries = list(named_alike)
     sheets = _of_kind(entries, CUE_SHEET_SUFFIXES)
     for kind, suffixes in ((TIMELINE, TIMELINE_SUFFIXES), (VIDEO, VIDEO_SUFFIXES)):

@@ -1,7 +1,7 @@
-"""What a watch folder remembers of its items, on disk: so that nothing is rendered twice and nothing is forgotten.
+"""What a watch folder has done, on disk, so that nothing is rendered twice and nothing is forgotten.
 
-`RESULTS/NAME/report.json` tells what came of an item, and of which files, by size and time. Beside an item that failed lies
-`ITEM.failed.txt` for people; who deletes it asks for another try.
+`RESULTS/NAME/report.json` holds the outcome of an item, and of which files, by size and time. Beside an item that failed
+lies `ITEM.failed.txt` for people; to delete it is to ask for another try.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from selva_core.base.atomic_write import staged_file
-from selva_otio.errors import TimelineWriteError
+from selva_core.base.atomic_write import write_atomic
 from selva_render.watch.inbox import Fingerprint, InboxItem
 
 SCHEMA = "selva.watch/1"
@@ -26,8 +25,8 @@ MAX_REPORT_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of an item. failures: one line per reason; with some, it is noted beside the item. output: the timeline that
-    was written, and how it looked on disk then.
+    """The outcome of an item. failures: a line per reason; with some, a note is written beside the item. output: the
+    timeline that was written; output_fingerprint: its size and time of change then.
     """
 
     fingerprint: Fingerprint
@@ -51,7 +50,7 @@ class WatchRecords:
         return self._results / item.result_name
 
     def is_handled(self, item: InboxItem, fingerprint: Fingerprint) -> bool:
-        """Whether these very files were rendered, or failed and nobody asked for another try."""
+        """Whether these files, unchanged, were rendered, or failed and no other try is asked for."""
         known = self.load(item)
         if known is None or known.fingerprint != fingerprint:
             return False
@@ -77,7 +76,7 @@ class WatchRecords:
             return None
 
     def write(self, item: InboxItem, outcome: Outcome) -> None:
-        """First the note for people, then the record that ends the matter. Raises TimelineWriteError."""
+        """The note for people first: after a crash between the two, the item is rendered again. Raises OutputError, OSError."""
         _write_note(item, outcome.failures)
         folder = self.folder_of(item)
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,25 +90,26 @@ class WatchRecords:
             "output_fingerprint": outcome.output_fingerprint,
             **outcome.details,
         }
-        with staged_file(folder / REPORT_NAME, error=TimelineWriteError) as temporary:
-            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        write_atomic(folder / REPORT_NAME, (json.dumps(values, indent=1) + "\n").encode())
 
     def choose_output(self, item: InboxItem, suffix: str) -> Path:
-        """Where the timeline with stems goes: over the one we wrote, but never over one that was changed since."""
+        """Where the timeline with stems goes: over the one that was written here, but never over one that was changed since."""
         folder = self.folder_of(item)
         known = self.load(item)
-        ours = {} if known is None else {known.output: known.output_fingerprint}
+        unchanged = {} if known is None else {known.output: known.output_fingerprint}
         stems = (item.path.stem if number == 1 else f"{item.path.stem}-{number}" for number in count(1))
         targets = (folder / f"{stem}{suffix}" for stem in stems)
         return next(
-            target for target in targets if not target.exists() or ours.get(target.name) == look_at(target)
+            target
+            for target in targets
+            if not target.exists() or unchanged.get(target.name) == file_state(target)
         )
 
 
-def look_at(path: Path) -> tuple[int, int]:
-    """Size and time. Raises OSError."""
-    facts = path.stat()
-    return facts.st_size, facts.st_mtime_ns
+def file_state(path: Path) -> tuple[int, int]:
+    """Size and time of change, which tell whether a file was changed since. Raises OSError."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def note_path(item: InboxItem) -> Path:
@@ -123,5 +123,4 @@ def _write_note(item: InboxItem, failures: Sequence[str]) -> None:
         return
     text = "".join(f"{line}\n" for line in failures)
     advice = "It is tried again when one of its files changes, or when this note is deleted."
-    with staged_file(path, error=TimelineWriteError) as temporary:
-        temporary.write_text(f"{text}\n{advice}\n", encoding="utf-8")
+    write_atomic(path, f"{text}\n{advice}\n".encode())

@@ -45,12 +45,14 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watch_once(inbox: Path, results: Path) -> Watch:
-    """Let a new watcher handle all that is there; returns what it said."""
+    """Let a new watcher handle all that is there; returns its messages."""
 
     def watch(**options: Any) -> list[str]:
-        said: list[str] = []
-        WatchFolder(inbox, results, *OPTIONS, say=said.append, settle_s=0.05, **options).run(once=True)
-        return said
+        messages: list[str] = []
+        WatchFolder(inbox, results, *OPTIONS, on_message=messages.append, settle_s=0.05, **options).run(
+            once=True
+        )
+        return messages
 
     return watch
 
@@ -86,8 +88,8 @@ def test_bundles_timelines_and_videos_are_rendered_each_to_its_place(
     request = make_cut(inbox, inbox.parent / "other.mov")
     otio.adapters.write_to_file(request, str(inbox / "job.selva"), tracks={"Dog": "dog"}, model="selva-echo")
     otio.adapters.write_to_file(request, str(inbox / "zip.selvaz"), tracks={"Dog": "dog"}, model="selva-echo")
-    said = watch_once()
-    assert sorted(line.partition(" is done")[0] for line in said) == [
+    messages = watch_once()
+    assert sorted(line.partition(" is done")[0] for line in messages) == [
         "cut.otio",
         "job.selva",
         "walk.mov",
@@ -145,9 +147,9 @@ def test_what_fails_says_why_beside_itself_and_is_tried_again_when_it_is_mended(
     cut = put_cut(inbox)
     good = cut.read_text()
     cut.write_text("no timeline")
-    (said,) = watch_once()
+    (message,) = watch_once()
     note = inbox / "cut.otio.failed.txt"
-    assert said.startswith("cut.otio failed: ")
+    assert message.startswith("cut.otio failed: ")
     assert "is not an OpenTimelineIO file" in note.read_text()
     assert report_of(results, "cut")["state"] == "failed"
     assert watch_once() == []
@@ -155,8 +157,8 @@ def test_what_fails_says_why_beside_itself_and_is_tried_again_when_it_is_mended(
     assert len(watch_once()) == 1
     assert note.exists()
     cut.write_text(good)
-    (said,) = watch_once()
-    assert said.startswith("cut.otio is done")
+    (message,) = watch_once()
+    assert message.startswith("cut.otio is done")
     assert not note.exists()
     media = inbox.parent / "shot.mov"
     media.rename(inbox.parent / "away.mov")
@@ -176,39 +178,39 @@ def test_two_files_that_one_cue_sheet_could_mean_are_refused(
     write_flashing_clip(inbox / "walk.mov", rate=Fraction(25), num_frames=5, flashes={2})
     shutil.copy(inbox / "walk.mov", inbox / "walk.mp4")
     (inbox / "walk.toml").write_text(CUES)
-    (said,) = watch_once()
-    assert "not clear what is meant: walk.mov, or walk.mp4" in said
+    (message,) = watch_once()
+    assert "not clear what is meant: walk.mov, or walk.mp4" in message
     (inbox / "walk.mp4").unlink()
     (inbox / "walk.mov.failed.txt").unlink()
-    (said,) = watch_once()
-    assert "is done" in said
+    (message,) = watch_once()
+    assert "is done" in message
 
 
-def test_files_are_left_alone_until_they_have_come_to_rest(
+def test_files_are_left_alone_until_they_have_not_changed_for_a_while(
     start_server: StartServer, inbox: Path, results: Path, paths: AppPaths
 ) -> None:
     start_server()
-    said: list[str] = []
-    folder = WatchFolder(inbox, results, *OPTIONS, say=said.append, settle_s=0.6)
-    thread = threading.Thread(target=folder.run)
-    thread.start()
-    try:
-        whole = write_flashing_clip(
-            inbox.parent / "walk.mov", rate=Fraction(25), num_frames=50, flashes={5}
-        ).read_bytes()
-        (inbox / "walk.toml").write_text(CUES)
-        with (inbox / "walk.mov").open("wb") as file:
-            for first in range(0, len(whole), len(whole) // 8):
-                file.write(whole[first : first + len(whole) // 8])
-                file.flush()
-                assert said == []
-                threading.Event().wait(0.1)
-        wait_until(lambda: bool(said), "the copied file")
-    finally:
-        folder.stop()
-        thread.join(30)
-    assert not thread.is_alive()
-    assert said == [f"walk.mov is done: {results / 'walk'}"]
+    messages: list[str] = []
+    now_s = 0.0
+    folder = WatchFolder(
+        inbox, results, *OPTIONS, on_message=messages.append, settle_s=2.0, now_s=lambda: now_s
+    )
+    whole = write_flashing_clip(
+        inbox.parent / "walk.mov", rate=Fraction(25), num_frames=50, flashes={5}
+    ).read_bytes()
+    (inbox / "walk.toml").write_text(CUES)
+    with (inbox / "walk.mov").open("wb") as file:
+        for first in range(0, len(whole), len(whole) // 8):
+            file.write(whole[first : first + len(whole) // 8])
+            file.flush()
+            now_s += 1.5
+            assert folder.scan() == 2.0, "it has changed since the last scan"
+    now_s += 1.5
+    assert folder.scan() == 0.5
+    assert messages == []
+    now_s += 0.5
+    assert folder.scan() is None
+    assert messages == [f"walk.mov is done: {results / 'walk'}"]
     assert num_jobs(paths) == 1
 
 
@@ -222,46 +224,49 @@ def test_jobs_of_a_watch_folder_wait_for_those_of_people(
         assert [job.priority for job in client.jobs()] == ["batch"]
 
 
-def test_a_second_watcher_of_the_same_results_is_refused(
-    inbox: Path, results: Path, start_server: StartServer
-) -> None:
-    start_server()
-    first = WatchFolder(inbox, results, *OPTIONS, say=lambda line: None)
+def test_a_second_watcher_of_the_same_results_is_refused(inbox: Path, results: Path) -> None:
+    put_cut(inbox)
+    messages: list[str] = []
+    first = WatchFolder(
+        inbox, results, *OPTIONS, on_message=messages.append, settle_s=0.05, connect=refuse_connection
+    )
     thread = threading.Thread(target=first.run)
     thread.start()
     try:
-        wait_until((results / ".selva-watch.lock").exists, "the first watcher")
-        threading.Event().wait(0.2)
+        wait_until(lambda: bool(messages), "a message of the first watcher")
         with pytest.raises(LockHeldError, match="another `selva watch`"):
-            WatchFolder(inbox, results, *OPTIONS, say=lambda line: None).run(once=True)
+            WatchFolder(inbox, results, *OPTIONS, on_message=print).run(once=True)
     finally:
         first.stop()
         thread.join(30)
-    WatchFolder(inbox, results, *OPTIONS, say=lambda line: None).run(once=True)
+    (inbox / "cut.otio").unlink()
+    WatchFolder(inbox, results, *OPTIONS, on_message=print).run(once=True)
+
+
+def refuse_connection() -> Client:
+    raise DaemonUnavailableError("no daemon runs")
 
 
 def test_while_there_is_no_daemon_items_wait_and_are_not_failed(inbox: Path, results: Path) -> None:
     put_cut(inbox)
-    said: list[str] = []
-
-    def refuse() -> Client:
-        raise DaemonUnavailableError("no daemon runs")
-
-    folder = WatchFolder(inbox, results, *OPTIONS, say=said.append, settle_s=0.05, connect=refuse)
+    messages: list[str] = []
+    folder = WatchFolder(
+        inbox, results, *OPTIONS, on_message=messages.append, settle_s=0.05, connect=refuse_connection
+    )
     with pytest.raises(DaemonUnavailableError):
         folder.run(once=True)
     thread = threading.Thread(target=folder.run)
     thread.start()
-    wait_until(lambda: bool(said), "a word about it")
+    wait_until(lambda: bool(messages), "a word about it")
     folder.stop()
     thread.join(30)
-    assert said == ["cut.otio waits: no daemon runs"]
+    assert messages == ["cut.otio waits: no daemon runs"]
     assert not list(inbox.glob("*.failed.txt"))
     assert not (results / "cut" / "report.json").exists()
 
 
 def test_folders_that_cannot_be_used_are_refused(inbox: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no folder"):
-        WatchFolder(tmp_path / "none", tmp_path / "out", *OPTIONS, say=print)
+        WatchFolder(tmp_path / "none", tmp_path / "out", *OPTIONS, on_message=print)
     with pytest.raises(ConfigurationError, match="another folder"):
-        WatchFolder(inbox, inbox, *OPTIONS, say=print)
+        WatchFolder(inbox, inbox, *OPTIONS, on_message=print)

@@ -10,7 +10,7 @@ folder or the client fill. All errors of ours are ValueErrors (selva_otio.errors
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from selva_otio.formats.request_bundle.bundle_folder import (
 )
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX, read_zip, unpack_zip, write_zip
 from selva_otio.formats.request_bundle.options import build_options, read_options
+from selva_otio.formats.request_bundle.sender import ProgressListener, find_sender
 from selva_otio.metadata import SELVA_NAMESPACE
 
 MEDIA_CHOICES = ("linked", "small")
@@ -74,7 +75,7 @@ def write_to_file(
     media: str = "linked",
     submit: bool = False,
     wait: bool = False,
-    on_progress: Callable[[float, str], None] | None = None,
+    on_progress: ProgressListener | None = None,
 ) -> list[str] | None:
     """Write a bundle whole or not at all; one that is there gets the new request and keeps its stems.
 
@@ -117,7 +118,7 @@ def write_to_file(
     def write(folder: Path) -> Bundle:
         bundle = write_bundle(timeline, folder, options, base_folder=base_folder)
         if media == "small":
-            _sending().add_proxies(bundle)
+            find_sender().add_proxies(bundle)
         return bundle
 
     if _is_zip(path):
@@ -127,14 +128,14 @@ def write_to_file(
 
 
 def _hand_over(
-    bundle: Bundle, *, submit: bool, wait: bool, on_progress: Callable[[float, str], None] | None
+    bundle: Bundle, *, submit: bool, wait: bool, on_progress: ProgressListener | None
 ) -> list[str] | None:
     """Give a bundle's jobs to the daemon, as far as was asked; their ids, or None where nothing was."""
     job_ids: list[str] | None = None
     if wait:
-        job_ids = _sending().fill_and_wait(bundle, on_progress)
+        job_ids = find_sender().fill_and_wait(bundle, on_progress)
     elif submit:
-        job_ids = _sending().submit(bundle)
+        job_ids = find_sender().submit(bundle)
     return job_ids
 
 
@@ -203,15 +204,3 @@ def _only_timeline(root: otio.core.SerializableObject) -> otio.schema.Timeline:
 
 def _is_zip(path: Path) -> bool:
     return path.suffix.lower() == ZIP_SUFFIX
-
-
-def _sending() -> Any:
-    """The client of the daemon: loaded when somebody asks to send, never before."""
-    try:
-        from selva_render import bundles as bundle_sending  # noqa: PLC0415 - sockets, which no adapter opens unasked
-    except ImportError as error:
-        raise CueError(
-            f"submit, wait and small pictures need the package selva-bridge with its daemon ({error}); without it, "
-            "write the bundle and render it where that is installed: selva render cut.selva"
-        ) from error
-    return bundle_sending

@@ -16,7 +16,7 @@ from selva_otio.picture.media import build_media_url
 from selva_otio.time.clock import TimelineClock, can_drop_frames, exact_rate, frame_index
 from selva_plugins.hosts.reaper.item_spans import SAME_S, ItemSpan, snap_seconds
 from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot
-from selva_render.probing import probe_in_process
+from selva_render.media_process import probe_media_in_process
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +161,7 @@ class _MediaRates:
 
     def _probe(self, path: Path) -> float:
         try:
-            rate = probe_in_process(path).frame_rate_hz
+            rate = probe_media_in_process(path).frame_rate_hz
         except MediaError:
             rate = None  # the daemon opens the file too, and reports what is wrong with it
         return float(rate) if rate else self._default_hz

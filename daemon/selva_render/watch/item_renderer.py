@@ -18,26 +18,26 @@ from selva_render.options import OutputOptions, check_options
 from selva_render.render import render_sheet, render_timeline
 from selva_render.report import RenderReport, iter_failure_lines
 from selva_render.watch.inbox import BUNDLE, TIMELINE, Fingerprint, InboxItem
-from selva_render.watch.records import Outcome, WatchRecords, look_at
+from selva_render.watch.records import Outcome, WatchRecords, file_state
 
 STEMS_FOLDER = "stems"
 PRIORITY = "batch"
 
 
-class WatchRendering:
+class ItemRenderer:
     """Renders one item at a time; interactive jobs of others go first."""
 
     def __init__(
         self, options: RenderOptions, spot_options: SpotOptions, records: WatchRecords, client: Client
     ) -> None:
-        """How stems of timelines and videos are made; of bundles, only the model where they name none."""
+        """options, spot_options: as WatchFolder takes them."""
         self._options = replace(options, priority=PRIORITY)
         self._spot_options = spot_options
         self._records = records
         self._client = client
 
     def render(self, item: InboxItem, fingerprint: Fingerprint) -> Outcome:
-        """What came of it. Raises TimelineError and SelvaError when it cannot be rendered at all."""
+        """Render an item; clips that fail are in the outcome. Raises SelvaError when it cannot be rendered at all."""
         if item.rivals:
             rivals = ", ".join(path.name for path in item.rivals)
             raise CueError(f"it is not clear what is meant: {item.path.name}, or {rivals}? Keep one of them")
@@ -52,7 +52,7 @@ class WatchRendering:
             fingerprint=item.take_fingerprint() if item.is_repacked else fingerprint,
             failures=tuple(iter_failure_lines(report.failed, report.sheet.clock)),
             output=None if output is None else output.name,
-            output_fingerprint=None if output is None else look_at(output),
+            output_fingerprint=None if output is None else file_state(output),
             details={"result": report.to_json()},
         )
 
@@ -104,4 +104,4 @@ class WatchRendering:
 
 
 def _ignore(job: ClipJob, status: JobStatus) -> None:
-    """Nobody looks at single jobs here; `selva jobs watch` shows them."""
+    """Single jobs are not shown here; `selva jobs watch` shows them."""
