@@ -81,6 +81,13 @@ class Overlap:
         return (self.start_s + self.end_s) / 2
 
 
+def nano_spec() -> ModelSpec:
+    """What the network of the measured model looks like; engines without a network have none."""
+    spec = find_model(MODEL_ID).spec
+    assert spec is not None
+    return spec
+
+
 def find_overlaps(spec: ModelSpec, seconds: Fraction) -> list[Overlap]:
     latent_s = spec.latent_hop_samples / spec.sample_rate_hz
     windows = plan_windows(spec, seconds).windows
@@ -187,7 +194,7 @@ def load_model() -> Engine:
 
 def measure_clip(seed: int, seconds: Fraction) -> Changes:
     """Every change in one clip."""
-    rng, overlaps = np.random.default_rng(seed), find_overlaps(find_model(MODEL_ID).spec, seconds)
+    rng, overlaps = np.random.default_rng(seed), find_overlaps(nano_spec(), seconds)
     joins_s = [overlap.join_s for overlap in overlaps]
     inside_s = {reach_s: draw_inside(rng, overlaps, float(seconds), reach_s) for reach_s in REACHES_S}
     changes: Changes = {}
@@ -279,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.first_seed < FIRST_HELD_BACK_SEED:
         parser.error(f"seeds below {FIRST_HELD_BACK_SEED} are for training; got {options.first_seed}")
-    if not find_overlaps(find_model(MODEL_ID).spec, options.seconds):
+    if not find_overlaps(nano_spec(), options.seconds):
         parser.error(f"a clip of {float(options.seconds):g} s is one window; give --seconds of more than 9")
     rows = list(compare(measure_clips(options)))
     print(json.dumps({"percentiles": PERCENTILES, "changes": rows, **describe_run(options)}))

@@ -235,7 +235,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--upgrade", nargs="*", metavar="PACKAGE", help="take newer versions of these, or of all")
+    parser.add_argument(
+        "--upgrade", nargs="*", metavar="PACKAGE", help="take newer versions of these, or of all"
+    )
     parser.add_argument("--check", action="store_true", help="only say which files would change")
     options = parser.parse_args(argv)
     try:
