@@ -12,9 +12,15 @@ from tests.support.daemons import serving
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppPaths]:
+def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppPaths]:
     """Where the one daemon of a test file is found."""
     folder = tmp_path_factory.mktemp("selva")
-    places = AppPaths(state=folder / "state", cache=folder / "cache", config=folder / "config")
-    with serving(places, DaemonSettings(drain_timeout_s=0.2)):
-        yield places
+    paths = AppPaths(state=folder / "state", cache=folder / "cache", config=folder / "config")
+    with serving(paths, DaemonSettings(drain_timeout_s=0.2)):
+        yield paths
+
+
+@pytest.fixture(scope="module")
+def places(paths: AppPaths) -> AppPaths:
+    """Earlier name of `paths`, which tests of Resolve still use."""
+    return paths

@@ -1,4 +1,4 @@
-"""What users type, in every host, as values."""
+"""The form of every host: what users type, as values and as render options."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from fractions import Fraction
 
 import pytest
 
+from selva_core.base.limits import DEFAULT_SEED
+from selva_core.base.render_options import RenderOptions
 from selva_otio import StemTrack
 from selva_plugins.errors import FormError
-from selva_plugins.form import parse_form, parse_sound
+from selva_plugins.form import HostForm, build_render_options, parse_form, parse_sound
+from selva_render.options import choose_model
 
 
 @pytest.mark.parametrize(
@@ -35,20 +38,31 @@ def test_line_that_names_neither_is_refused_with_an_example(text: str) -> None:
         parse_sound(text)
 
 
-def test_what_is_not_to_be_heard_holds_for_lines_that_say_nothing_themselves() -> None:
-    wishes = parse_form({"sounds": ["Dog: bark", "Bell: ring | not: birds"], "avoid": "music"})
-    assert [sound.negative_prompt for sound in wishes.sounds] == ["music", "birds"]
+def test_negative_prompt_of_the_form_is_for_lines_without_one() -> None:
+    form = parse_form({"sounds": ["Dog: bark", "Bell: ring | not: birds"], "avoid": "music"})
+    assert [sound.negative_prompt for sound in form.sounds] == ["music", "birds"]
 
 
 def test_empty_fields_mean_the_defaults() -> None:
-    wishes = parse_form({"sounds": ["", "  "], "takes": "", "seed": " ", "handles_s": "", "model": ""})
-    assert (wishes.sounds, wishes.num_takes, wishes.seed, wishes.handles_s, wishes.model) == (
-        (),
-        1,
-        None,
-        0,
-        None,
-    )
+    form = parse_form({"sounds": ["", "  "], "takes": "", "seed": " ", "handles_s": "", "model": ""})
+    assert form == HostForm()
+    assert (form.num_takes, form.seed, form.handles_s, form.model) == (1, None, Fraction(0), None)
+
+
+def test_form_is_turned_into_render_options() -> None:
+    form = parse_form({"takes": "3", "seed": "7", "model": "selva-echo"})
+    options = build_render_options(form, sample_rate_hz=44_100)
+    assert options == RenderOptions(model="selva-echo", num_takes=3, seed=7, sample_rate_hz=44_100)
+
+
+def test_empty_form_means_the_default_seed_and_an_installed_model() -> None:
+    options = build_render_options(HostForm(), sample_rate_hz=48_000)
+    assert (options.seed, options.model) == (DEFAULT_SEED, choose_model(None))
+
+
+def test_unknown_model_is_a_fault_of_the_form() -> None:
+    with pytest.raises(FormError, match="selva-huge"):
+        build_render_options(HostForm(model="selva-huge"), sample_rate_hz=48_000)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ def test_request_is_read_with_its_snapshot(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changed", [{"protocol": PROTOCOL + 1}, {"schema": "other/1"}, {"protocol": None}])
-def test_script_of_another_version_is_told_what_to_do(tmp_path: Path, changed: dict[str, Any]) -> None:
+def test_script_of_another_version_is_refused_with_what_to_do(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
     with pytest.raises(ProtocolMismatchError, match="selva host install reaper"):
         put_request(tmp_path / "r", **changed).read_request()
 
@@ -64,7 +66,7 @@ def test_broken_file_is_refused_in_bounded_time(tmp_path: Path, text: str) -> No
         read_json(tmp_path / "x.json")
 
 
-def test_status_says_where_the_request_is_and_counts(tmp_path: Path) -> None:
+def test_status_holds_progress_and_a_rising_number(tmp_path: Path) -> None:
     folder = put_request(tmp_path / "r")
     folder.write_progress(PROGRESS, ["a note"])
     first = read_json(tmp_path / "r" / "status.json")
@@ -76,7 +78,7 @@ def test_status_says_where_the_request_is_and_counts(tmp_path: Path) -> None:
     assert folder.is_answered()
 
 
-def test_heartbeat_counts_while_nothing_is_said(tmp_path: Path) -> None:
+def test_heartbeat_counts_while_the_status_stays(tmp_path: Path) -> None:
     folder = put_request(tmp_path / "r")
     folder.write_progress(PROGRESS, [])
     with folder.heartbeat(every_s=0.01):
@@ -113,7 +115,7 @@ def test_only_one_bridge_works_on_a_request(tmp_path: Path) -> None:
         assert third
 
 
-def test_requests_of_two_weeks_ago_are_forgotten(tmp_path: Path) -> None:
+def test_requests_of_two_weeks_ago_are_deleted(tmp_path: Path) -> None:
     for name in ("old", "new"):
         put_request(tmp_path / name)
     (tmp_path / "not a request").mkdir()

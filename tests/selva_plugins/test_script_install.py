@@ -107,7 +107,7 @@ def test_script_that_cannot_be_written_keeps_its_old_content(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", refuse)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="cannot write"):
             target.install({**SCRIPTS, "Main.lua": b"-- new\n"})
     assert (target.folder / "Main.lua").read_bytes() == SCRIPTS["Main.lua"]
     assert names_below(target.folder) == ["Main.lua", "lib", "lib/a.lua"]

@@ -121,7 +121,7 @@ def _draw_check(world: World, bridge: FakeBridge, folder: Path) -> Path:
     world.quit()
     run_action(world, CHECK)
     world.tick(3)
-    facts = [
+    rows = [
         ("Bridge 0.1.0", "Protocol 1, Python 3.12.4 at C:\\Selva\\.venv\\Scripts\\pythonw.exe", "ok"),
         (
             "Daemon 0.1.0",
@@ -134,7 +134,7 @@ def _draw_check(world: World, bridge: FakeBridge, folder: Path) -> Path:
             "ok",
         ),
     ]
-    checks = [{"title": title, "text": text, "level": level} for title, text, level in facts]
+    checks = [{"title": title, "text": text, "level": level} for title, text, level in rows]
     bridge.folder.write_ready("checked", [], checks=checks)
     world.tick(3)
     return _save(world, folder / "reaper-check.png")

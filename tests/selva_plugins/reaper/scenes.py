@@ -202,9 +202,9 @@ def picture_key(source: Source) -> str:
     return "|".join(parts)
 
 
-def project_with(world: World, *items: Item, saved: bool = True, **facts: Any) -> Project:
+def project_with(world: World, *items: Item, saved: bool = True, **settings: Any) -> Project:
     """A project with one video track."""
-    project = world.add_project(world.home / "Film" / "film.rpp" if saved else None, **facts)
+    project = world.add_project(world.home / "Film" / "film.rpp" if saved else None, **settings)
     project.tracks.append(Track(name="Video", items=list(items)))
     return project
 
@@ -227,8 +227,8 @@ def stems_of(project: Project) -> list[float]:
     return [item.position_s for track in project.tracks if track.name == "Dog" for item in track.items]
 
 
-def bikes_item(position_s: float = 10.0, length_s: float = 4.0, **facts: Any) -> Item:
-    return Item.showing(BIKES, position_s=position_s, length_s=length_s, start_offset_s=1.0, **facts)
+def bikes_item(position_s: float = 10.0, length_s: float = 4.0, **take_values: Any) -> Item:
+    return Item.showing(BIKES, position_s=position_s, length_s=length_s, start_offset_s=1.0, **take_values)
 
 
 def place(

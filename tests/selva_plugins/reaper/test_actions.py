@@ -43,7 +43,7 @@ def test_bridge_of_another_protocol_is_explained(world: World, version: str) -> 
 
 def test_bridge_that_cannot_be_started_is_explained(world: World) -> None:
     open_scene(world)
-    world.on_command = lambda words: False
+    world.on_command = lambda command: False
     request_stems(world)
     assert "could not be started" in world.messages[0]
     assert world.is_idle
@@ -125,8 +125,10 @@ def test_request_holds_what_was_typed_and_selected(world: World) -> None:
     assert bridge.request["wishes"]["sounds"] == ["Dog: small dog, barking", "Steps: boots"]
     assert (bridge.request["wishes"]["takes"], bridge.request["wishes"]["seed"]) == ("3", "7")
     snapshot = parse_snapshot(bridge.folder.read_request().snapshot)
-    assert [found.guid for found in snapshot.items] == [item.guid]
-    assert (snapshot.items[0].position_s, snapshot.items[0].take.start_offset_s) == (1.5, 2.0)
+    (selected,) = snapshot.items
+    assert (selected.guid, selected.position_s) == (item.guid, 1.5)
+    assert selected.take is not None
+    assert selected.take.start_offset_s == 2.0
     assert bridge.started == [
         ["/opt/selva/python", "-m", "selva_daemon", "host", "reaper", str(bridge.folders[0])]
     ]

@@ -22,7 +22,7 @@ from selva_plugins.request_folder import HostRequest
 from .double import Item, World
 from .scenes import BIKES, CHECK, GENERATE, FakeBridge, project_with, run_action, type_in
 
-FACTS = [
+RESULTS = [
     {"title": "Bridge 0.1.0", "text": "Protocol 1", "level": "ok"},
     {"title": "Daemon 0.0.9", "text": "The bridge is 0.1.0. Run: selva daemon stop", "level": "warning"},
     {"title": "Models", "text": "Installed: none.", "level": "fault"},
@@ -36,13 +36,13 @@ def test_facts_are_shown_with_their_colours(world: World) -> None:
     world.tick(3)
     assert world.canvas.says("asking the bridge")
     assert (bridge.request["action"], bridge.request["script_version"]) == ("check", selva_core.__version__)
-    bridge.folder.write_ready("checked", [], checks=FACTS)
+    bridge.folder.write_ready("checked", [], checks=RESULTS)
     world.tick(3)
-    for fact in FACTS:
-        assert world.canvas.says(fact["title"])
-        assert world.canvas.says(fact["text"])
+    for result in RESULTS:
+        assert world.canvas.says(result["title"])
+        assert world.canvas.says(result["text"])
     colours = {stroke.text: stroke.colour for stroke in world.canvas.strokes if stroke.kind == "text"}
-    assert len({colours[fact["text"]] for fact in FACTS}) == 3
+    assert len({colours[result["text"]] for result in RESULTS}) == 3
     world.canvas.close()
     world.tick(3)
     assert world.is_idle
@@ -80,8 +80,8 @@ def test_defaults_are_what_new_requests_start_from(world: World) -> None:
     world.quit()
     world.input_answers.append(lambda dialog: ["Dog: bark", *dialog.values[1:]])
     run_action(world, GENERATE)
-    wishes = bridge.request["wishes"]
-    assert (wishes["takes"], wishes["avoid"], wishes["seed"]) == ("4", 'music, "speech"', "")
+    form_values = bridge.request["wishes"]
+    assert (form_values["takes"], form_values["avoid"], form_values["seed"]) == ("4", 'music, "speech"', "")
 
 
 def request_from(folder: Path, version: str = selva_core.__version__) -> HostRequest:
@@ -120,9 +120,9 @@ def test_version_mismatch_is_said_plainly(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_no_daemon")
 def test_daemon_that_does_not_run_is_no_fault(tmp_path: Path) -> None:
-    facts = {fact["title"]: fact for fact in reaper_check.check_installation(request_from(tmp_path))}
-    assert facts["Daemon"]["level"] == "ok"
-    assert "starts with the first request" in facts["Daemon"]["text"]
+    results = {result["title"]: result for result in reaper_check.check_installation(request_from(tmp_path))}
+    assert results["Daemon"]["level"] == "ok"
+    assert "starts with the first request" in results["Daemon"]["text"]
 
 
 @pytest.mark.usefixtures("_no_daemon")
@@ -131,11 +131,13 @@ def test_second_copy_of_the_scripts_is_a_warning(tmp_path: Path) -> None:
     for place in ("Selva", "ReaPack/Selva"):
         (scripts / place / "lib").mkdir(parents=True)
         (scripts / place / GENERATE).write_text("-- @version 0.1.0\n")
-    facts = reaper_check.check_installation(request_from(scripts / "Selva" / "lib"))
-    assert [fact["level"] for fact in facts if fact["title"].startswith("More than one copy")] == ["warning"]
+    results = reaper_check.check_installation(request_from(scripts / "Selva" / "lib"))
+    assert [result["level"] for result in results if result["title"].startswith("More than one copy")] == [
+        "warning"
+    ]
     (scripts / "ReaPack/Selva" / GENERATE).unlink()
-    facts = reaper_check.check_installation(request_from(scripts / "Selva" / "lib"))
-    assert not any(fact["title"].startswith("More than one copy") for fact in facts)
+    results = reaper_check.check_installation(request_from(scripts / "Selva" / "lib"))
+    assert not any(result["title"].startswith("More than one copy") for result in results)
 
 
 # From outside REAPER --------------------------------------------------------------------------------------------------
@@ -151,9 +153,9 @@ def resource_path_of(folder: Path, *, is_installed: bool) -> Path:
 
 @pytest.mark.usefixtures("_no_daemon")
 def test_sound_installation_has_no_fault(tmp_path: Path) -> None:
-    facts = reaper_check.check_setup(resource_path_of(tmp_path / "REAPER", is_installed=True))
-    assert {fact["level"] for fact in facts} == {"ok"}
-    assert any(f"Version {selva_core.__version__}" in fact["text"] for fact in facts)
+    results = reaper_check.check_setup(resource_path_of(tmp_path / "REAPER", is_installed=True))
+    assert {result["level"] for result in results} == {"ok"}
+    assert any(f"Version {selva_core.__version__}" in result["text"] for result in results)
 
 
 @pytest.mark.usefixtures("_no_daemon")
@@ -161,9 +163,9 @@ def test_sandboxed_reaper_is_sound_though_the_way_out_is_only_inside_it(tmp_path
     folder = tmp_path / ".var" / "app" / "fm.reaper.Reaper" / "config"
     folder.mkdir(parents=True)
     resource_path = resource_path_of(folder / "REAPER", is_installed=True)
-    assert {fact["level"] for fact in reaper_check.check_setup(resource_path)} == {"ok"}
+    assert {result["level"] for result in reaper_check.check_setup(resource_path)} == {"ok"}
     break_program(resource_path, at=2)
-    assert "fault" in {fact["level"] for fact in reaper_check.check_setup(resource_path)}
+    assert "fault" in {result["level"] for result in reaper_check.check_setup(resource_path)}
 
 
 def break_scripts(resource_path: Path) -> None:
@@ -192,7 +194,7 @@ def break_actions(resource_path: Path) -> None:
 
 @pytest.mark.usefixtures("_no_daemon")
 @pytest.mark.parametrize(
-    ("break_it", "level", "told"),
+    ("break_it", "level", "message"),
     [
         (break_scripts, "fault", "None. Run: selva host install reaper"),
         (break_program, "fault", "which is gone or old"),
@@ -202,12 +204,12 @@ def break_actions(resource_path: Path) -> None:
     ],
 )
 def test_fault_of_the_installation_is_named_with_its_remedy(
-    tmp_path: Path, break_it: Callable[[Path], None], level: str, told: str
+    tmp_path: Path, break_it: Callable[[Path], None], level: str, message: str
 ) -> None:
     resource_path = resource_path_of(tmp_path / "REAPER", is_installed=True)
     break_it(resource_path)
-    facts = reaper_check.check_setup(resource_path)
-    assert [fact["level"] for fact in facts if told in fact["text"]] == [level]
+    results = reaper_check.check_setup(resource_path)
+    assert [result["level"] for result in results if message in result["text"]] == [level]
 
 
 @pytest.mark.usefixtures("_no_daemon")
@@ -219,4 +221,4 @@ def test_command_line_checks_and_leaves_with_a_status(tmp_path: Path) -> None:
     assert (refused.exit_code, "fault" in refused.stdout) == (1, True)
     reaper_install.install(resource_path, Machine(is_running=lambda names: False))
     done = runner.invoke(app, [*arguments, "--json"])
-    assert (done.exit_code, {fact["level"] for fact in json.loads(done.stdout)}) == (0, {"ok"})
+    assert (done.exit_code, {result["level"] for result in json.loads(done.stdout)}) == (0, {"ok"})

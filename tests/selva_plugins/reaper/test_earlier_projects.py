@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -147,8 +148,8 @@ def test_new_takes_are_made_from_the_recipe(world: World, tmp_path: Path) -> Non
     assert (cue.track, cue.prompt, cue.negative_prompt) == ("Dog", "small dog barking", "music")
     assert (cue.clip.media_path, cue.clip.media_start_s, cue.clip.duration_s) == (
         Path("/media/bikes.mp4"),
-        1,
-        4,
+        Fraction(1),
+        Fraction(4),
     )
     assert (task.options.model, task.options.seed) == ("selva-echo", 43)
 

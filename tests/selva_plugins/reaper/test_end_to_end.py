@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -14,9 +15,7 @@ import soundfile
 import selva_core
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
-from selva_daemon.settings import DaemonSettings
 from selva_plugins.hosts.reaper import install as reaper_install
-from tests.support.daemons import serving
 from tests.support.flashes import click_samples, write_flashing_clip
 
 from .double import LUA_VERSIONS, Item, Profile, Project, Source, Span, Track, World
@@ -35,38 +34,29 @@ def lua() -> str:
     return "5.4"
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppPaths]:
-    """One daemon for all tests of this file."""
-    folder = tmp_path_factory.mktemp("selva")
-    places = AppPaths(state=folder / "state", cache=folder / "cache", config=folder / "config")
-    with serving(places, DaemonSettings(drain_timeout_s=0.2)):
-        yield places
-
-
-def environment_of(places: AppPaths) -> dict[str, str]:
+def environment_of(paths: AppPaths) -> dict[str, str]:
     """What a REAPER started from a dock hands on: hardly anything."""
-    kept = {
+    inherited = {
         name: os.environ[name]
         for name in ("HOME", "SYSTEMROOT", "COVERAGE_PROCESS_START")
         if name in os.environ
     }
     return {
-        **kept,
-        "SELVA_STATE_DIR": str(places.state),
-        "SELVA_CACHE_DIR": str(places.cache),
-        "SELVA_CONFIG_DIR": str(places.config),
+        **inherited,
+        "SELVA_STATE_DIR": str(paths.state),
+        "SELVA_CACHE_DIR": str(paths.cache),
+        "SELVA_CONFIG_DIR": str(paths.config),
     }
 
 
 @pytest.fixture
-def studio(profile: Profile, tmp_path: Path, places: AppPaths) -> Iterator[World]:
+def studio(profile: Profile, tmp_path: Path, paths: AppPaths) -> Iterator[World]:
     """A REAPER with our scripts installed by the installer, in real time."""
     world = World(profile, tmp_path)
     world.resource_folder = tmp_path / "Jörg's 100% 日本 REAPER"
     world.resource_folder.mkdir()
     world.is_real_time = True
-    world.environment = environment_of(places)
+    world.environment = environment_of(paths)
     (world.resource_folder / "reaper.ini").write_text("[REAPER]\n")
     reaper_install.install(world.resource_folder)
     yield world
@@ -82,9 +72,9 @@ def movie(tmp_path: Path) -> Path:
     return write_flashing_clip(folder / "flash #1.mov", rate=RATE, num_frames=NUM_FRAMES, flashes=FLASHES)
 
 
-def open_project(world: World, folder: Path, *items: Item, **facts: object) -> Project:
+def open_project(world: World, folder: Path, *items: Item, **settings: object) -> Project:
     folder.mkdir(parents=True, exist_ok=True)
-    project = world.add_project(folder / "film.rpp", frame_rate_hz=23.976, **facts)
+    project = world.add_project(folder / "film.rpp", frame_rate_hz=23.976, **settings)
     project.tracks.append(Track(name="Video", items=list(items)))
     return project
 
@@ -93,7 +83,7 @@ def run_installed(world: World, name: str) -> None:
     world.run_script(world.resource_folder / "Scripts" / "Selva" / name)
 
 
-def wait_for_report(world: World, *, limit_s: float = 90.0) -> dict[str, object]:
+def wait_for_report(world: World, *, limit_s: float = 90.0) -> dict[str, Any]:
     requests = world.resource_folder / "Selva" / "requests"
     newest = max(requests.iterdir(), key=lambda folder: (folder / "request.json").stat().st_mtime_ns)
 
@@ -104,7 +94,7 @@ def wait_for_report(world: World, *, limit_s: float = 90.0) -> dict[str, object]
 
     world.tick_until(is_over, limit_s=limit_s, seconds=0.05)
     assert (newest / "report-1.json").exists(), (newest / "status.json").read_text()
-    report: dict[str, object] = json.loads((newest / "report-1.json").read_text())
+    report: dict[str, Any] = json.loads((newest / "report-1.json").read_text())
     return report
 
 
@@ -358,11 +348,11 @@ def test_request_survives_a_killed_bridge_and_a_closed_reaper(
     assert_within_a_sample(clicks_s(project.track_named("Dog")), expected)
 
 
-def test_cancel_button_ends_the_work(studio: World, movie: Path, places: AppPaths) -> None:
+def test_cancel_button_ends_the_work(studio: World, movie: Path, paths: AppPaths) -> None:
     item = Item.showing(Source.video(movie, LENGTH_S), position_s=3.0, length_s=4.0)
     project = open_project(studio, movie.parent, item)
     studio.input_answers.append(type_sounds("Dog: bark", Model="selva-echo", Takes="16"))
-    with Client.connect(paths=places) as client:
+    with Client.connect(paths=paths) as client:
         client.pause()
         run_installed(studio, GENERATE)
         studio.tick_until(lambda: studio.canvas.says("waiting"), limit_s=60)

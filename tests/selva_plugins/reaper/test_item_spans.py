@@ -16,7 +16,7 @@ from selva_plugins.hosts.reaper.timeline import build_clock
 from .snapshots import SNAPSHOT, file_source, item_of, read_spans, section
 
 
-def ranges(spans: list[ItemSpan]) -> list[tuple[Fraction, Fraction, Fraction, Fraction]]:
+def ranges(spans: list[ItemSpan]) -> list[tuple[Fraction | int, ...]]:
     """Record start, record end, media start and speed of each span."""
     return [(span.record_start_s, span.record_end_s, span.media_start_s, span.speed) for span in spans]
 

@@ -221,26 +221,42 @@ def delete(project: Project, item: Item) -> Callable[[], object]:
     return lambda: project.track_of(item).items.remove(item)
 
 
-HELD = {
-    "deleted": (lambda project, item: delete(project, item)(), "no longer in the project"),
+def show_source(item: Item, source: Source) -> Callable[[], object]:
+    def edit() -> None:
+        item.active_take.source = source
+
+    return edit
+
+
+def play_another_take(item: Item) -> Callable[[], object]:
+    def edit() -> None:
+        item.takes.append(Take())
+        item.active = 1
+
+    return edit
+
+
+# What was done to the picture item: (the edit, the reason that is given).
+HELD: dict[str, tuple[Callable[[Project, Item], Callable[[], object]], str]] = {
+    "deleted": (delete, "no longer in the project"),
     "other rate": (
-        lambda project, item: edit_values(item, D_PLAYRATE=1.5)(),
+        lambda project, item: edit_values(item, D_PLAYRATE=1.5),
         "play rate of its item changed from 1 to 1.5",
     ),
     "other file": (
-        lambda project, item: setattr(item.active_take, "source", Source.video("/media/other.mp4", 10.0)),
+        lambda project, item: show_source(item, Source.video("/media/other.mp4", 10.0)),
         "shows another picture now",
     ),
     "reversed": (
-        lambda project, item: setattr(item.active_take, "source", BIKES.section(0.0, 10.0, is_reversed=True)),
+        lambda project, item: show_source(item, BIKES.section(0.0, 10.0, is_reversed=True)),
         "shows another picture now",
     ),
     "other take": (
-        lambda project, item: (item.takes.append(Take()), setattr(item, "active", 1)),
+        lambda project, item: play_another_take(item),
         "shows another picture now",
     ),
     "trimmed away": (
-        lambda project, item: edit_values(item, D_STARTOFFS=9.0, D_POSITION=10.0)(),
+        lambda project, item: edit_values(item, D_STARTOFFS=9.0, D_POSITION=10.0),
         "was trimmed away",
     ),
 }
@@ -254,7 +270,7 @@ def test_stem_is_held_when_its_picture_is_gone_and_others_are_placed(world: Worl
     report = place(
         world,
         lambda: [plan_for(world, item), plan_for(world, other, cue="cue-2")],
-        meanwhile=lambda: change(project, item),
+        meanwhile=change(project, item),
     )
     assert [(row["cue"], reason in row["reason"]) for row in report["held"]] == [("cue-1", True)]
     assert [stem.position_s for stem in project.track_named("Dog").items] == [20.0]

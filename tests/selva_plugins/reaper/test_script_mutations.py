@@ -128,9 +128,9 @@ def test_scripts_without_mutation_pass(tmp_path: Path) -> None:
 def test_mutation_is_noticed(tmp_path: Path, name: str) -> None:
     world = World(Profile(), tmp_path)
     mutate(world, *MUTATIONS[name])
-    noticed = False
+    is_noticed = False
     try:
         run_through(world)
     except (AssertionError, LookupError, StopIteration):
-        noticed = True
-    assert noticed
+        is_noticed = True
+    assert is_noticed

@@ -115,13 +115,13 @@ def test_r_reads_everything_at_once(world: World) -> None:
     ]
 
 
-def test_check_says_its_facts_together(world: World) -> None:
+def test_results_of_a_check_are_spoken_together(world: World) -> None:
     open_scene(world)
     bridge = FakeBridge(world)
     run_action(world, CHECK)
     world.tick(3)
-    facts = [{"title": title, "text": "fine", "level": "ok"} for title in ("Bridge 1", "Daemon 1")]
-    bridge.folder.write_ready("checked", [], checks=facts)
+    results = [{"title": title, "text": "fine", "level": "ok"} for title in ("Bridge 1", "Daemon 1")]
+    bridge.folder.write_ready("checked", [], checks=results)
     world.tick(3)
     assert world.spoken[-1].endswith("Set up. Bridge 1: fine. Daemon 1: fine")
     num_said = len(world.spoken)

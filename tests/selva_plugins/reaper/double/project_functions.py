@@ -1,4 +1,4 @@
-"""Projects, markers, undo, words kept in projects."""
+"""Projects, markers, undo, and extension state of projects."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def get_project_time_offset(world: World, project: Project, to_frame: bool) -> f
 
 @reascript("GetSetProjectInfo")
 def get_set_project_info(world: World, project: Project, name: str, value: float, is_setting: bool) -> float:
-    facts = {
+    values = {
         "PROJECT_SRATE": project.sample_rate_hz or 44100.0,
         "PROJECT_SRATE_USE": 0.0 if project.sample_rate_hz is None else 1.0,
     }
-    if is_setting or name not in facts:
+    if is_setting or name not in values:
         world.complain(f"GetSetProjectInfo: not played: {name!r}, setting {is_setting}")
-    return facts.get(name, 0.0)
+    return values.get(name, 0.0)
 
 
 @reascript("GetPlayStateEx")
@@ -94,26 +94,26 @@ def get_region_or_marker(world: World, project: Project, index: int, guid: str) 
 
 @reascript("GetRegionOrMarkerInfo_Value")
 def get_region_or_marker_info_value(world: World, project: Project, span: Span, name: str) -> float:
-    facts = {
+    values = {
         "D_STARTPOS": span.start_s,
         "D_ENDPOS": span.end_s,
         "I_NUMBER": span.number,
         "B_ISREGION": span.is_region,
         "B_HIDDEN": span.is_hidden,
     }
-    if name not in facts:
+    if name not in values:
         world.complain(f"GetRegionOrMarkerInfo_Value: no parameter {name!r}")
-    return float(facts.get(name, 0))
+    return float(values.get(name, 0))
 
 
 @reascript("GetSetRegionOrMarkerInfo_String")
 def get_set_region_or_marker_info_string(  # noqa: PLR0917 - the arguments are REAPER's
     world: World, project: Project, span: Span, name: str, value: str, is_setting: bool
 ) -> tuple[bool, str]:
-    facts = {"P_NAME": span.name, "GUID": span.guid}
-    if is_setting or name not in facts:
+    values = {"P_NAME": span.name, "GUID": span.guid}
+    if is_setting or name not in values:
         world.complain(f"GetSetRegionOrMarkerInfo_String: not played: {name!r}, setting {is_setting}")
-    return name in facts, facts.get(name, "")
+    return name in values, values.get(name, "")
 
 
 @reascript("EnumProjectMarkers3")

@@ -25,10 +25,10 @@ class OpenProjects(System):
         self.stale_views: set[str] = set()
         self.imgui = ImGuiWindow()
 
-    def add_project(self, path: Path | None = None, **facts: Any) -> Project:
+    def add_project(self, path: Path | None = None, **settings: Any) -> Project:
         media_folder = (path.parent if path else self.home / "REAPER Media") / "Media"
         project = Project(
-            media_folder=self.host_path(media_folder), path=self.host_path(path) if path else "", **facts
+            media_folder=self.host_path(media_folder), path=self.host_path(path) if path else "", **settings
         )
         self.projects.append(project)
         return project

@@ -69,18 +69,18 @@ class System:
     def start_process(self, command_line: str) -> bool:
         """What ExecProcess does without waiting; tests may answer with `on_command` instead of a real process."""
         self.command_lines.append(command_line)
-        words = [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', command_line)]
-        program = words[0] if words else ""
+        command = [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', command_line)]
+        program = command[0] if command else ""
         if not (program.startswith("/") or re.match(r"[A-Za-z]:\\", program)):
             raise Complaint(
                 f"a full path to the program is needed, REAPER has no PATH to search; got {program!r}"
             )
         if self.on_command is not None:
-            return self.on_command(words)
+            return self.on_command(command)
         if not Path(program).is_file():
             return False
         quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        self.processes.append(subprocess.Popen(words, cwd=os.sep, env=self.environment, **quiet))
+        self.processes.append(subprocess.Popen(command, cwd=os.sep, env=self.environment, **quiet))
         return True
 
     def stop_processes(self) -> None:

@@ -1,4 +1,4 @@
-"""The program around the projects: versions, folders, processes, saved words, the defer loop."""
+"""The program around the projects: versions, folders, processes, extension state, the defer loop."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def recursive_create_directory(world: World, path: str, ignored: int) -> int:
 
 @reascript("EnumerateSubdirectories")
 def enumerate_subdirectories(world: World, path: str, index: int) -> str | None:
-    """Listed once and kept until index -1 asks to forget, as REAPER does."""
+    """Listed once and cached until index -1 drops the cache, as REAPER does."""
     if index == -1:
         world.listings.pop(path, None)
         return None

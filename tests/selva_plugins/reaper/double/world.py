@@ -88,7 +88,7 @@ class World(OpenProjects):
     # Running scripts --------------------------------------------------------------------------------------------------
 
     def run_script(self, path: Path) -> Script:
-        """What triggering the action does: a running instance is ended first when it asked for that."""
+        """What triggering the action does: a running instance is ended first where it has set that option."""
         for running in [script for script in self.scripts if script.path == str(path) and not script.is_over]:
             if running.options & 1:
                 self._end(running)
@@ -129,7 +129,7 @@ class World(OpenProjects):
             waited_s += seconds
 
     def quit(self) -> None:
-        """Close REAPER: scripts end, unsaved words of this run are forgotten; projects stay for `add_project` to open."""
+        """Close REAPER: scripts end, extension state that is not persistent is lost; projects stay for `add_project` to open."""
         for script in self.scripts:
             self._end(script)
         self.scripts.clear()
