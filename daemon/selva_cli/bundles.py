@@ -11,8 +11,8 @@ from selva_cli.render_commands import finish_report, show_cues
 from selva_daemon.client.client import Client
 from selva_otio.errors import CueError
 from selva_otio.formats.profiles import find_profile
-from selva_otio.formats.request_bundle.bundle_folder import Bundle
-from selva_otio.formats.request_bundle.bundle_zip import opened_bundle
+from selva_otio.formats.request_bundle.bundle_folder import RequestBundle
+from selva_otio.formats.request_bundle.bundle_zip import open_request_bundle
 from selva_otio.timelines import check_timeline_target
 from selva_render.bundles import build_render_options, fill_bundle, opened_for_filling
 from selva_render.media import probe_or_none
@@ -44,7 +44,7 @@ def run_render_bundle(
 
 
 def run_spot_bundle(cut: Path, *, model: str | None, as_json: bool, as_csv: bool) -> None:
-    with report_errors(as_json=as_json), opened_bundle(cut) as bundle:
+    with report_errors(as_json=as_json), open_request_bundle(cut) as bundle:
         options = bundle.options.render
         report = SpotReport(
             sheet=bundle.spot(),
@@ -54,7 +54,7 @@ def run_spot_bundle(cut: Path, *, model: str | None, as_json: bool, as_csv: bool
     show_cues(report, as_json=as_json, as_csv=as_csv)
 
 
-def _check_model(bundle: Bundle, model: str | None) -> None:
+def _check_model(bundle: RequestBundle, model: str | None) -> None:
     """Stems of another model than the bundle names would not be taken for its stems."""
     named = bundle.options.render.model
     if model is not None and named is not None and model != named:

@@ -11,8 +11,8 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet, TimelineClock
 from selva_otio.errors import BundleUnfilledError
-from selva_otio.formats.request_bundle.bundle_folder import Bundle
-from selva_otio.formats.request_bundle.pictures import picture_path
+from selva_otio.formats.request_bundle.bundle_folder import RequestBundle
+from selva_otio.formats.request_bundle.proxies import find_proxy_path
 from selva_otio.formats.request_bundle.sender import ProgressListener
 from selva_render.bundles import build_render_options, fill_bundle
 from selva_render.jobs import ClipJob, build_jobs, build_picture_range
@@ -24,7 +24,7 @@ from selva_render.report import FailedClip, iter_failure_lines
 __all__ = ["add_proxies", "fill_and_wait", "submit"]
 
 
-def submit(bundle: Bundle) -> list[str]:
+def submit(bundle: RequestBundle) -> list[str]:
     """Submit a bundle's jobs to the daemon that runs; returns their ids, one or more per clip.
 
     Clips that cannot be rendered are named in a warning. Raises BundleUnfilledError when none can, DaemonError.
@@ -46,7 +46,7 @@ def submit(bundle: Bundle) -> list[str]:
     return list(submitted)
 
 
-def fill_and_wait(bundle: Bundle, on_progress: ProgressListener | None) -> list[str]:
+def fill_and_wait(bundle: RequestBundle, on_progress: ProgressListener | None) -> list[str]:
     """Fill a bundle by the daemon that runs; returns the ids of its jobs when its stems lie in it.
 
     Raises BundleUnfilledError when some could not be made, DaemonError.
@@ -60,13 +60,13 @@ def fill_and_wait(bundle: Bundle, on_progress: ProgressListener | None) -> list[
     return progress.job_ids
 
 
-def add_proxies(bundle: Bundle) -> None:
+def add_proxies(bundle: RequestBundle) -> None:
     """Put a proxy of every clip into the bundle, so that it needs no media. Raises MediaError, OutputError."""
     write_proxies(
         [
             Proxy(picture=build_picture_range(clip), target=target)
             for clip in bundle.spot().clips
-            if not (target := picture_path(clip, bundle.folder)).is_file()
+            if not (target := find_proxy_path(clip, bundle.folder)).is_file()
         ]
     )
 

@@ -19,7 +19,12 @@ from selva_daemon.client.client import Client
 from selva_otio import write_timeline
 from selva_otio.errors import TimelineReadError, TimelineWriteError
 from selva_otio.formats.options import ProbeMedia
-from selva_otio.formats.request_bundle.bundle_folder import SUFFIX, TIMELINE_NAME, Bundle, open_bundle
+from selva_otio.formats.request_bundle.bundle_folder import (
+    SUFFIX,
+    TIMELINE_NAME,
+    RequestBundle,
+    load_bundle_folder,
+)
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX, pack_zip, unpack_zip
 from selva_otio.formats.request_bundle.found_stems import place_found_stems
 from selva_render.options import OutputOptions, choose_model
@@ -28,7 +33,7 @@ from selva_render.report import RenderReport
 
 
 def build_render_options(
-    bundle: Bundle, *, model: str | None = None, priority: str = "interactive"
+    bundle: RequestBundle, *, model: str | None = None, priority: str = "interactive"
 ) -> RenderOptions:
     """How the stems of a bundle are made. model: where the bundle names none. Raises UnknownModelError."""
     wanted = bundle.options.render
@@ -36,7 +41,7 @@ def build_render_options(
 
 
 def fill_bundle(
-    bundle: Bundle,
+    bundle: RequestBundle,
     options: RenderOptions,
     output: OutputOptions,
     *,
@@ -67,13 +72,13 @@ def fill_bundle(
 
 
 @contextmanager
-def opened_for_filling(path: Path) -> Iterator[Bundle]:
+def opened_for_filling(path: Path) -> Iterator[RequestBundle]:
     """A bundle to fill. A .selvaz is unpacked beside itself, as a .selva that stays, and packed again at the end.
 
     Raises TimelineReadError; TimelineWriteError when another bundle lies where it would be unpacked.
     """
     if path.suffix.lower() != ZIP_SUFFIX:
-        yield open_bundle(path)
+        yield load_bundle_folder(path)
         return
     folder = path.with_suffix(SUFFIX)
     if not os.path.lexists(folder):
@@ -82,7 +87,7 @@ def opened_for_filling(path: Path) -> Iterator[Bundle]:
         raise TimelineWriteError(
             f"{folder} exists already and asks for something else than {path.name}; move one of them away"
         )
-    yield open_bundle(folder)
+    yield load_bundle_folder(folder)
     pack_zip(folder, path)
 
 

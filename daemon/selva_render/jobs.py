@@ -96,7 +96,7 @@ class _JobBuilder:
         """Where the stem's file goes and what it says. With handles, the range that lies in the cut is labelled."""
         sample_rate_hz, output = self._options.sample_rate_hz, self._output
         time_reference_samples = self._time_reference_samples(clip)
-        is_stamped = output.profile.stamps_time and time_reference_samples >= 0
+        is_stamped = output.profile.has_time_reference and time_reference_samples >= 0
         used_range = Label(
             start_sample=span.offset_samples,
             num_samples=sample_index(clip.record_end_s, sample_rate_hz) - span.start_sample,

@@ -16,7 +16,7 @@ from selva_otio.formats.host_variants import build_host_variant
 from selva_otio.formats.media_clocks import count_from_timecode
 from selva_otio.formats.options import Destination, ProbeMedia, ReadOptions
 from selva_otio.formats.profiles import PLAIN, HostProfile
-from selva_otio.formats.registry import FORMATS, check_project_source, find_format, open_file
+from selva_otio.formats.registry import FORMATS, check_project_source, find_format, open_timeline_file
 from selva_otio.formats.sidecars import write_sidecar
 from selva_otio.formats.stem_recovery import restore_stems
 from selva_otio.picture.media_search import find_missing_media
@@ -54,7 +54,7 @@ def open_timeline(path: Path, options: ReadOptions | None = None) -> Iterator[Op
     Raises TimelineReadError, UnsupportedFormatError.
     """
     options = options or ReadOptions()
-    with open_file(path, options) as (timeline, base_folder):
+    with open_timeline_file(path, options) as (timeline, base_folder):
         find_missing_media(timeline, options.media_folders, base_folder)
         restore_stems(timeline, path, base_folder)
         yield OpenTimeline(path=path, timeline=timeline, base_folder=base_folder)
@@ -92,7 +92,7 @@ def check_timeline_target(target: Path, source: Path | None = None, profile: Hos
         )
     if target.is_dir():
         raise TimelineWriteError(f"{target} is a folder; name a file")
-    if source is not None and find_format(source).suffix == ".otioz" and not target_format.is_bundle:
+    if source is not None and find_format(source).suffix == ".otioz" and not target_format.holds_media:
         raise TimelineWriteError(
             f"the media of {source.name} is inside it; write a bundle too: {target.with_suffix('.otioz').name}"
         )
@@ -129,8 +129,8 @@ def write_timeline(
         and TAKES not in target_format.cannot_hold,
     )
     folder = base_folder or target.absolute().parent
-    keeps_rest = target_format.keeps_rest(host_timeline)
-    if profile.counts_from_timecode and probe is not None and not keeps_rest:
+    merges_into_source = target_format.merges_into_source(host_timeline)
+    if profile.counts_from_timecode and probe is not None and not merges_into_source:
         count_from_timecode(host_timeline, probe, folder)
     files = target_format.write(
         host_timeline, Destination(target=target, base_folder=folder, profile=profile)
@@ -139,7 +139,7 @@ def write_timeline(
         files=tuple(files),
         sidecar=None if keeps_metadata else write_sidecar(timeline, target),
         losses=describe_feature_loss(
-            only_stem_tracks(timeline) if keeps_rest else timeline,
+            only_stem_tracks(timeline) if merges_into_source else timeline,
             {target_format.name: target_format.cannot_hold, profile.label: profile.cannot_hold},
         ),
     )

@@ -1,10 +1,11 @@
-"""Write files whole or not at all: beside the target under a temporary name, flushed, then renamed over it."""
+"""Write files and folders whole or not at all: beside the target under a temporary name, flushed, then renamed to it."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -43,8 +44,7 @@ def staged_file(
         if mode is not None:
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
+        _flush_file(temporary)
         replace_patiently(temporary, target)
         flush_folder(target.parent)
     except OSError as exc:
@@ -62,6 +62,30 @@ def write_atomic(
     """Replace the whole content of `target`; see `staged_file`."""
     with staged_file(target, mode=mode, error=error) as temporary:
         temporary.write_bytes(content)
+
+
+@contextmanager
+def staged_folder(target: Path, *, error: type[SelvaError] = OutputError) -> Iterator[Path]:
+    """A new folder beside `target` to fill; at the end its files are flushed and it is renamed to `target`.
+
+    `target` must not exist: no system renames a folder over one that holds something. After an error nothing is left.
+    Raises `error` where the system refuses.
+    """
+    temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.part")
+    try:
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush_file(file)
+        replace_patiently(temporary, target, replace=os.rename)
+        flush_folder(target.parent)
+    except OSError as exc:
+        if isinstance(exc, SelvaError):
+            raise
+        raise error(f"cannot write {target}: {exc.strerror or exc}") from exc
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def replace_patiently(
@@ -88,6 +112,15 @@ def replace_patiently(
             time.sleep(_REPLACE_RETRY_S)
         else:
             return
+
+
+def _flush_file(file: Path) -> None:
+    # Windows flushes only through a handle that may write, so a read-only file is left to the system there; POSIX flushes
+    # through any handle.
+    if sys.platform == "win32" and not os.access(file, os.W_OK):
+        return
+    with file.open("rb+" if sys.platform == "win32" else "rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def flush_folder(folder: Path) -> None:

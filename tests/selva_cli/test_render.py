@@ -50,7 +50,7 @@ def test_targets_that_cannot_be_written_are_refused(cut: Path) -> None:
     before = sorted(os.listdir(folder))
     assert_refused(run("render", cut, "-o", cut, *DOG), "never changed")
     assert_refused(run("render", cut, "-o", folder / "none" / "out.otio", *DOG), "there is no folder")
-    assert_refused(run("render", cut, "-o", folder / "out.mp4", *DOG), "no timeline we know")
+    assert_refused(run("render", cut, "-o", folder / "out.mp4", *DOG), "no known timeline format")
     stems = ("--stems-dir", folder / "shot.mov" / "stems")
     assert_refused(run("render", cut, "-o", folder / "out.otio", *DOG, *stems), "is a file, not a folder")
     assert sorted(os.listdir(folder)) == before

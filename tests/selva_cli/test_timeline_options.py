@@ -46,7 +46,7 @@ def test_stems_go_to_a_folder_whose_path_is_whole(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     output = FileArguments(naming="ucs").build(stems_folder=Path("stems"), host="resolve")
     assert (output.stems_folder, output.naming) == (tmp_path / "stems", "ucs")
-    assert not output.profile.stamps_time
+    assert not output.profile.has_time_reference
 
 
 def test_values_that_make_no_sense_are_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_otio.errors import BundleUnfilledError, CueError
 from selva_otio.formats.request_bundle import sender as sender_module
-from selva_otio.formats.request_bundle.bundle_folder import open_bundle
+from selva_otio.formats.request_bundle.bundle_folder import load_bundle_folder
 from selva_otio.formats.request_bundle.sender import ENTRY_POINT_GROUP, BundleSender, find_sender
 from selva_render import bundle_sender
 from tests.selva_otio.formats.request_bundle.bundles import stem_files
@@ -44,7 +44,7 @@ def test_without_a_sender_it_is_said_how_to_go_on_and_a_plain_bundle_is_written(
     with pytest.raises(CueError, match=r"pip install selva-bridge.*selva render cut\.selva"):
         write(cut, tmp_path / "cut.selva", **options)
     write(cut, tmp_path / "plain.selva")
-    assert open_bundle(tmp_path / "plain.selva").spot().cues
+    assert load_bundle_folder(tmp_path / "plain.selva").spot().cues
 
 
 def test_a_sender_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_nothing_is_sent_unasked_and_sending_without_a_daemon_says_so(
         with pytest.raises(DaemonUnavailableError):
             write(cut, tmp_path / "cut.selva", **{option: True})
     assert not (tmp_path / "selva").exists()
-    assert open_bundle(tmp_path / "cut.selva").spot().cues
+    assert load_bundle_folder(tmp_path / "cut.selva").spot().cues
 
 
 def test_clips_whose_media_is_gone_are_named_and_the_others_are_made(

@@ -9,7 +9,7 @@ from pathlib import Path
 from selva_otio.formats.registry import FORMATS
 from selva_otio.formats.request_bundle.bundle_folder import SUFFIX, TIMELINE_NAME
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX
-from selva_otio.formats.request_bundle.pictures import PICTURES_FOLDER
+from selva_otio.formats.request_bundle.proxies import PROXIES_FOLDER
 
 BUNDLE, TIMELINE, VIDEO = "bundle", "timeline", "video"
 CUE_SHEET_SUFFIXES = (".toml", ".csv", ".tsv")
@@ -60,7 +60,7 @@ class InboxItem:
             yield self.path
         elif self.kind == BUNDLE:
             yield self.path / TIMELINE_NAME
-            yield from sorted((self.path / PICTURES_FOLDER).glob("*"))
+            yield from sorted((self.path / PROXIES_FOLDER).glob("*"))
         else:  # .otiod, a bundle folder of OpenTimelineIO
             yield from sorted(file for file in self.path.rglob("*") if file.is_file())
 

@@ -1,70 +1,65 @@
-"""What a kind of file, or a host, cannot hold, and how much of it a timeline has: said when it is written."""
+"""Features that a format or a host drops, and how often a timeline uses them: reported when it is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
+from selva_otio.formats.stem_metadata import iter_stems, read_fade_s, read_gain_db
+from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
 from selva_otio.time.clock import exact_rate, exact_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """Something a timeline may have. words: what is lost, for a sentence; count: how many times it is there."""
+    """Something a timeline may have.
+
+    consequence: what becomes of it in a file that cannot hold it, as the second half of a sentence. count: how often a
+    timeline has it.
+    """
 
     name: str
-    words: str
+    consequence: str
     count: Callable[[otio.schema.Timeline], int]
 
 
 def describe_feature_loss(
-    timeline: otio.schema.Timeline, lost: Mapping[str, Iterable[Feature]]
+    timeline: otio.schema.Timeline, unsupported: Mapping[str, Iterable[Feature]]
 ) -> tuple[str, ...]:
-    """A sentence for each feature that this timeline has and something on its way loses.
+    """A sentence for each feature that this timeline uses and the format or the host drops.
 
-    lost: what loses it, a format's or host's name, to the features.
+    unsupported: the label of a format or host to what it cannot hold. A feature that both drop is reported once.
     """
     sentences: list[str] = []
-    told: set[str] = set()
-    for label, features in lost.items():
+    reported: set[str] = set()
+    for label, features in unsupported.items():
         for feature in features:
-            number = feature.count(timeline) if feature.name not in told else 0
+            number = feature.count(timeline) if feature.name not in reported else 0
             if number:
-                told.add(feature.name)
-                sentences.append(f"{label} has no {feature.name}: {feature.words} ({number})")
+                reported.add(feature.name)
+                sentences.append(f"{label} has no {feature.name}: {feature.consequence} ({number})")
     return tuple(sentences)
 
 
 def only_stem_tracks(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
-    """What a render adds to a timeline."""
-    added = otio.schema.Timeline(name=timeline.name)
-    added.tracks.extend(
+    """A timeline with clones of the stem tracks alone: what a render adds."""
+    stems_only = otio.schema.Timeline(name=timeline.name)
+    stems_only.tracks.extend(
         track.clone() for track in timeline.tracks if read_selva_metadata(track, TRACK_SCHEMA)
     )
-    return added
-
-
-def iter_stems(timeline: otio.schema.Timeline) -> Iterator[tuple[otio.schema.Clip, Mapping[str, Any]]]:
-    """The stems on a timeline's audio tracks with what we wrote about them."""
-    for track in timeline.audio_tracks():
-        for item in track:
-            facts = read_selva_metadata(item, STEM_SCHEMA)
-            if isinstance(item, otio.schema.Clip) and facts:
-                yield item, facts
+    return stems_only
 
 
 def _count_fades(timeline: otio.schema.Timeline) -> int:
     keys = ("fade_in_s", "fade_out_s")
-    return sum(any(_is_positive(facts.get(key)) for key in keys) for _, facts in iter_stems(timeline))
+    return sum(any(read_fade_s(stem, key) > 0 for key in keys) for _, stem in iter_stems(timeline))
 
 
 def _count_gains(timeline: otio.schema.Timeline) -> int:
-    return sum(facts.get("gain_db") not in (None, 0, 0.0) for _, facts in iter_stems(timeline))
+    return sum(read_gain_db(stem) != 0 for _, stem in iter_stems(timeline))
 
 
 def _count_takes(timeline: otio.schema.Timeline) -> int:
@@ -142,36 +137,29 @@ def _count_off_frame(timeline: otio.schema.Timeline) -> int:
     return number
 
 
-def _is_positive(pair: Any) -> bool:
-    try:
-        return Fraction(int(pair[0]), int(pair[1])) > 0
-    except (TypeError, ValueError, IndexError, ZeroDivisionError):
-        return False
-
-
 FADES = Feature(
-    name="fades", words="stems that overlap are not faded, draw the cross-fades", count=_count_fades
+    name="fades", consequence="stems that overlap are not faded, draw the cross-fades", count=_count_fades
 )
-GAINS = Feature(name="gain", words="stems lie at the level they were made at", count=_count_gains)
+GAINS = Feature(name="gain", consequence="stems play at the level they were made at", count=_count_gains)
 TAKES = Feature(
-    name="takes", words="only the chosen take lies on the track, the others are files", count=_count_takes
+    name="takes", consequence="only the active take is on the track, the others are files", count=_count_takes
 )
 TRANSITIONS = Feature(
-    name="transitions", words="they become cuts", count=_count_instances(otio.schema.Transition)
+    name="transitions", consequence="they become cuts", count=_count_instances(otio.schema.Transition)
 )
-NESTS = Feature(name="nested sequences", words="they are left out", count=_count_nests)
-CLIP_MARKERS = Feature(name="markers on clips", words="they are left out", count=_count_clip_markers)
+NESTS = Feature(name="nested sequences", consequence="they are left out", count=_count_nests)
+CLIP_MARKERS = Feature(name="markers on clips", consequence="they are left out", count=_count_clip_markers)
 TIMELINE_MARKERS = Feature(
-    name="markers on the timeline", words="they are left out", count=_count_timeline_markers
+    name="markers on the timeline", consequence="they are left out", count=_count_timeline_markers
 )
-RETIMES = Feature(name="speed changes", words="those clips run at normal speed", count=_count_retimes)
-EFFECTS = Feature(name="effects", words="they are left out", count=_count_effects)
-DISABLED = Feature(name="disabled items", words="they are left out", count=_count_disabled)
-PICTURE = Feature(name="picture tracks", words="only sound is written", count=_count_video_tracks)
-OTHER_SOUND = Feature(name="other sound", words="only stems are written", count=_count_other_sound)
+RETIMES = Feature(name="speed changes", consequence="those clips run at normal speed", count=_count_retimes)
+EFFECTS = Feature(name="effects", consequence="they are left out", count=_count_effects)
+DISABLED = Feature(name="disabled items", consequence="they are left out", count=_count_disabled)
+PICTURE = Feature(name="picture tracks", consequence="only sound is written", count=_count_video_tracks)
+OTHER_SOUND = Feature(name="other sound", consequence="only stems are written", count=_count_other_sound)
 OFF_FRAME = Feature(
-    name="time between frames", words="those clips lie on the nearest frame", count=_count_off_frame
+    name="time between frames", consequence="those clips start on the nearest frame", count=_count_off_frame
 )
 IMAGE_SEQUENCES = Feature(
-    name="image sequences", words="those clips are offline, relink them", count=_count_image_sequences
+    name="image sequences", consequence="those clips are offline, relink them", count=_count_image_sequences
 )

@@ -1,7 +1,8 @@
-"""A timeline as writers of flat formats need it: tracks of pieces, each at its exact record time, nests opened.
+"""A timeline as tracks of clips without nests, each clip at its exact record time.
 
-Formats of tracks and clips have no room for what OpenTimelineIO nests; here every nest is opened to what is seen of
-it, every clip gets its exact place on the record clock and on its media's clock, and what finds no place is listed.
+FCPXML, AAF, EDL and MLT have no place for the stacks that OpenTimelineIO nests in tracks. `flatten_timeline` opens each nest
+to the picture that is seen of it and gives every clip its place on the record clock and on its media's clock. The features
+at the end count what this loses.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import opentimelineio as otio
 
 from selva_otio.errors import ClockError, UnsupportedUrlError
 from selva_otio.formats.feature_loss import Feature
-from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA
+from selva_otio.formats.stem_metadata import read_gain_db
+from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.picture.visible_shots import resolve_picture
 from selva_otio.time.clock import TimelineClock, build_timeline_clock, exact_seconds
@@ -27,8 +29,11 @@ _FALLBACK_RATE = Fraction(25)
 
 @dataclass(frozen=True, kw_only=True)
 class FlatClip:
-    """A clip on a track. At record time t it plays its media at `media_start_s + speed * (t - start_s)`, on the
-    clock of the media reference (embedded timecode included)."""
+    """A clip at its place on a flat track.
+
+    At record time t (seconds from the timeline's start) it plays its media at `media_start_s + speed * (t - start_s)`,
+    counted on the clock of the media reference, embedded timecode included.
+    """
 
     clip: otio.schema.Clip
     start_s: Fraction
@@ -43,28 +48,27 @@ class FlatClip:
 
     @property
     def media_low_s(self) -> Fraction:
-        """The earliest instant of the media that is used."""
+        """The earliest media time that is used."""
         return min(self.media_start_s, self.media_start_s + self.speed * self.duration_s)
 
     @property
     def media_high_s(self) -> Fraction:
+        """The latest media time that is used."""
         return max(self.media_start_s, self.media_start_s + self.speed * self.duration_s)
 
     @property
-    def stem_facts(self) -> Mapping[str, Any]:
-        """What we wrote about it; empty when it is no stem of ours."""
-        facts = self.clip.metadata.get(SELVA_NAMESPACE)
-        return facts if isinstance(facts, Mapping) and facts.get("schema") == STEM_SCHEMA else {}
+    def stem_metadata(self) -> Mapping[str, Any]:
+        """What the render noted on this stem; empty for a clip that is not a stem."""
+        return read_selva_metadata(self.clip, STEM_SCHEMA)
 
     @property
     def gain_db(self) -> float:
-        gain = self.stem_facts.get("gain_db")
-        return float(gain) if isinstance(gain, int | float) else 0.0
+        return read_gain_db(self.stem_metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dissolve:
-    """A transition between two neighbours, around their cut."""
+    """A transition around the cut between two clips. Record seconds."""
 
     cut_s: Fraction
     start_s: Fraction
@@ -73,9 +77,11 @@ class Dissolve:
 
 @dataclass(kw_only=True)
 class FlatTrack:
+    """The clips and dissolves of one track, in record order. track: the track they came from."""
+
     track: otio.schema.Track
     is_picture: bool
-    pieces: list[FlatClip] = field(default_factory=list)
+    clips: list[FlatClip] = field(default_factory=list)
     dissolves: list[Dissolve] = field(default_factory=list)
 
     @property
@@ -84,45 +90,45 @@ class FlatTrack:
 
     @property
     def is_stem_track(self) -> bool:
-        facts = self.track.metadata.get(SELVA_NAMESPACE)
-        return isinstance(facts, Mapping) and facts.get("schema") == TRACK_SCHEMA
+        return bool(read_selva_metadata(self.track, TRACK_SCHEMA))
 
     @property
     def end_s(self) -> Fraction:
-        return max((piece.end_s for piece in self.pieces), default=Fraction(0))
+        return max((flat_clip.end_s for flat_clip in self.clips), default=Fraction(0))
 
 
 @dataclass(kw_only=True)
-class Layout:
-    """picture: video tracks, bottom first; sound: audio tracks in their order."""
+class FlatTimeline:
+    """All flat tracks. picture_tracks: the lowest first. sound_tracks: as on the timeline."""
 
     clock: TimelineClock
-    picture: list[FlatTrack] = field(default_factory=list)
-    sound: list[FlatTrack] = field(default_factory=list)
+    picture_tracks: list[FlatTrack] = field(default_factory=list)
+    sound_tracks: list[FlatTrack] = field(default_factory=list)
 
     @property
     def tracks(self) -> list[FlatTrack]:
-        return [*self.picture, *self.sound]
+        return [*self.picture_tracks, *self.sound_tracks]
 
     @property
     def duration_s(self) -> Fraction:
-        """Whole frames that hold everything."""
+        """The end of the longest track, rounded up to a whole frame."""
         return self.clock.cover_frames(max((track.end_s for track in self.tracks), default=Fraction(0)))
 
 
-def flatten_timeline(timeline: otio.schema.Timeline) -> Layout:
-    """The flat tracks of a timeline; what a nest of sound holds is not among them. Raises TimelineReadError for
-    items whose length is unknown."""
-    layout = Layout(clock=find_record_clock(timeline))
-    for track in timeline.video_tracks():
-        layout.picture.append(_lay_out_track(track))
-    for track in timeline.audio_tracks():
-        layout.sound.append(_lay_out_track(track))
-    return layout
+def flatten_timeline(timeline: otio.schema.Timeline) -> FlatTimeline:
+    """The flat tracks of a timeline. Nests on audio tracks are left out.
+
+    Raises TimelineReadError for items whose length is unknown.
+    """
+    return FlatTimeline(
+        clock=find_record_clock(timeline),
+        picture_tracks=[_flatten_track(track) for track in timeline.video_tracks()],
+        sound_tracks=[_flatten_track(track) for track in timeline.audio_tracks()],
+    )
 
 
 def find_record_clock(timeline: otio.schema.Timeline) -> TimelineClock:
-    """The record clock: the rate of picture items, or of whatever items there are; 25 on an empty timeline."""
+    """The record clock: the rate of the video items, or without those of all items; 25 on an empty timeline."""
     rates_hz = _item_rates_hz(timeline.video_tracks()) or _item_rates_hz(timeline.tracks)
     try:
         return build_timeline_clock(timeline, rates_hz)
@@ -133,19 +139,21 @@ def find_record_clock(timeline: otio.schema.Timeline) -> TimelineClock:
 
 
 def media_range_s(reference: otio.core.MediaReference, used: Iterable[FlatClip]) -> tuple[Fraction, Fraction]:
-    """First and last instant of a media file on its own clock. Where it does not say, its clock is taken to start at
-    zero, and it reaches as far as it is used."""
+    """Start and end of a media file on its own clock, in seconds.
+
+    Without an available range the clock is taken to start at zero and the file to end where its last use ends.
+    """
     available = reference.available_range
     if available is not None:
         start_s = exact_seconds(available.start_time)
         return start_s, start_s + exact_seconds(available.duration)
-    spans = [(piece.media_low_s, piece.media_high_s) for piece in used]
+    spans = [(flat_clip.media_low_s, flat_clip.media_high_s) for flat_clip in used]
     low_s = min((low for low, _ in spans), default=Fraction(0))
     return min(low_s, Fraction(0)), max((high for _, high in spans), default=Fraction(0))
 
 
 def find_media_file(reference: otio.core.MediaReference | None, base_folder: Path) -> Path | None:
-    """The file a reference leads to; None for generators, missing media and what is no file here."""
+    """The path of an external reference; None for generators, missing media and URLs that are not local files."""
     url = getattr(reference, "target_url", None)
     if not isinstance(reference, otio.schema.ExternalReference) or not url:
         return None
@@ -166,31 +174,31 @@ def _item_rates_hz(tracks: Iterable[otio.core.Composable]) -> list[float]:
     return rates_hz
 
 
-def _lay_out_track(track: otio.schema.Track) -> FlatTrack:
+def _flatten_track(track: otio.schema.Track) -> FlatTrack:
     is_picture = track.kind == otio.schema.TrackKind.Video
-    laid = FlatTrack(track=track, is_picture=is_picture)
+    flat_track = FlatTrack(track=track, is_picture=is_picture)
     window = trimmed_start_s(track), trimmed_start_s(track) + item_duration_s(track)
     has_nests = False
-    for child, start_s in _iter_placed(track):
+    for child, start_s in _iter_children_with_starts(track):
         if isinstance(child, otio.schema.Clip):
-            piece = _trim(_build_piece(child, start_s), *window)
-            if piece is not None:
-                laid.pieces.append(piece)
+            flat_clip = _trim(_build_flat_clip(child, start_s), *window)
+            if flat_clip is not None:
+                flat_track.clips.append(flat_clip)
         elif isinstance(child, otio.schema.Transition):
             length_s = exact_seconds(child.in_offset) + exact_seconds(child.out_offset)
             cut_s = start_s - window[0]
             begin_s = cut_s - exact_seconds(child.in_offset)
-            laid.dissolves.append(Dissolve(cut_s=cut_s, start_s=begin_s, duration_s=length_s))
+            flat_track.dissolves.append(Dissolve(cut_s=cut_s, start_s=begin_s, duration_s=length_s))
         elif isinstance(child, otio.core.Composition):
             has_nests = True
     if has_nests and is_picture:
-        laid.pieces += _open_nests(track)
-        laid.pieces.sort(key=lambda piece: piece.start_s)
-    return laid
+        flat_track.clips += _open_nests(track)
+        flat_track.clips.sort(key=lambda flat_clip: flat_clip.start_s)
+    return flat_track
 
 
-def _iter_placed(track: otio.schema.Track) -> Iterator[tuple[otio.core.Composable, Fraction]]:
-    """The children of a track with the time at which each begins (a transition: the time of its cut)."""
+def _iter_children_with_starts(track: otio.schema.Track) -> Iterator[tuple[otio.core.Composable, Fraction]]:
+    """The children of a track, each with its start in the track; a transition has the time of its cut."""
     cursor_s = Fraction(0)
     for child in track:
         yield child, cursor_s
@@ -198,13 +206,13 @@ def _iter_placed(track: otio.schema.Track) -> Iterator[tuple[otio.core.Composabl
             cursor_s += item_duration_s(child)
 
 
-def _build_piece(clip: otio.schema.Clip, start_s: Fraction) -> FlatClip:
+def _build_flat_clip(clip: otio.schema.Clip, start_s: Fraction) -> FlatClip:
     duration_s, media_start_s = item_duration_s(clip), trimmed_start_s(clip)
     try:
         speed = warp_speed(clip)
-    except ClockError:  # a speed ramp, or an absurd speed
+    except ClockError:  # a speed ramp, which flat formats cannot hold; SPEED_RAMPS reports it
         speed = Fraction(1)
-    if speed < 0:  # plays its used range from the end
+    if speed < 0:  # a reversed clip starts at the end of its used range
         media_start_s += -speed * duration_s
     return FlatClip(
         clip=clip,
@@ -216,27 +224,29 @@ def _build_piece(clip: otio.schema.Clip, start_s: Fraction) -> FlatClip:
     )
 
 
-def _trim(piece: FlatClip, low_s: Fraction, high_s: Fraction) -> FlatClip | None:
-    """The part of a piece inside its track's own trim, on the record clock; None when nothing is left."""
-    start_s, end_s = max(piece.start_s, low_s), min(piece.end_s, high_s)
+def _trim(flat_clip: FlatClip, low_s: Fraction, high_s: Fraction) -> FlatClip | None:
+    """The part of a clip inside the source range of its track; None when nothing is left."""
+    start_s, end_s = max(flat_clip.start_s, low_s), min(flat_clip.end_s, high_s)
     if start_s >= end_s:
         return None
     return FlatClip(
-        clip=piece.clip,
+        clip=flat_clip.clip,
         start_s=start_s - low_s,
         duration_s=end_s - start_s,
-        media_start_s=piece.media_start_s + piece.speed * (start_s - piece.start_s),
-        speed=piece.speed,
-        enabled=piece.enabled,
+        media_start_s=flat_clip.media_start_s + flat_clip.speed * (start_s - flat_clip.start_s),
+        speed=flat_clip.speed,
+        enabled=flat_clip.enabled,
     )
 
 
 def _open_nests(track: otio.schema.Track) -> Iterator[FlatClip]:
-    """What is seen of the nests on a picture track, without the overlaps of transitions."""
-    direct = [child for child in track if isinstance(child, otio.schema.Clip)]
-    placed = {id(child) for child in direct}
+    """The picture that is seen of the nests on a video track, each shot up to its cuts, without transition overlaps."""
+    direct = [
+        child for child in track if isinstance(child, otio.schema.Clip)
+    ]  # held, so that their ids stay theirs
+    direct_ids = {id(child) for child in direct}
     for shot in resolve_picture([track]).shots:
-        if id(shot.clip) in placed or shot.cut_start_s >= shot.cut_end_s:
+        if id(shot.clip) in direct_ids or shot.cut_start_s >= shot.cut_end_s:
             continue
         cut = shot.trim(shot.cut_start_s, shot.cut_end_s)
         yield FlatClip(
@@ -273,11 +283,13 @@ def _is_ramp(clip: otio.schema.Clip) -> bool:
     return False
 
 
-OFFLINE_CLIPS = Feature(name="clips without media", words="gaps stand in their place", count=_count_offline)
+OFFLINE_CLIPS = Feature(name="clips without media", consequence="gaps take their place", count=_count_offline)
 OPENED_NESTS = Feature(
-    name="nested sequences", words="they are opened to the picture seen of them", count=_count_nests
+    name="nested sequences", consequence="they are opened to the picture seen of them", count=_count_nests
 )
 OTHER_TRACKS = Feature(
-    name="tracks that are neither picture nor sound", words="they are left out", count=_count_other_tracks
+    name="tracks that are neither picture nor sound",
+    consequence="they are left out",
+    count=_count_other_tracks,
 )
-SPEED_RAMPS = Feature(name="speed ramps", words="those clips run at normal speed", count=_count_ramps)
+SPEED_RAMPS = Feature(name="speed ramps", consequence="those clips run at normal speed", count=_count_ramps)

@@ -1,17 +1,17 @@
-"""A timeline as a kind of file, or a host, wants it: one media per clip, labels that survive, its own metadata.
+"""A timeline changed for a format or a host: one media reference per clip, labels that survive, the host's own metadata.
 
-Pure: what goes in is not changed. `restoring` does the way back.
+The timeline that goes in is not changed. `stem_recovery` undoes these changes when the timeline comes back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.formats.feature_loss import iter_stems
 from selva_otio.formats.profiles import PREMIERE, RESOLVE, HostProfile
-from selva_otio.formats.sidecars import iter_takes
+from selva_otio.formats.stem_metadata import build_stem_label, build_stem_note, iter_stems, iter_takes
 from selva_otio.metadata import (
     SELVA_NAMESPACE,
     STEM_SCHEMA,
@@ -27,30 +27,29 @@ LABEL_COLOUR = "PURPLE"
 def build_host_variant(
     timeline: otio.schema.Timeline, profile: HostProfile, *, keeps_metadata: bool, spreads_takes: bool
 ) -> otio.schema.Timeline:
-    """A clone for a file and a host that keep our metadata or not. spreads_takes: lay takes beside one another."""
-    conformed = timeline.clone()
+    """A clone for a format and a host.
+
+    keeps_metadata: whether both keep metadata under "selva"; if not, each stem gets a marker with its prompt.
+    spreads_takes: whether silent takes get tracks of their own.
+    """
+    variant = timeline.clone()
     if spreads_takes:
-        _spread_takes(conformed)
+        _spread_takes(variant)
     if not keeps_metadata:
-        _label_stems(conformed)
-    if profile.dialect == RESOLVE:
-        _speak_resolve(conformed)
-    elif profile.dialect == PREMIERE:
-        _speak_premiere(conformed)
-    return conformed
+        _label_stems(variant)
+    if profile.audio_namespace == RESOLVE:
+        _add_resolve_audio(variant)
+    elif profile.audio_namespace == PREMIERE:
+        _add_premiere_audio(variant)
+    return variant
 
 
-def label_of(facts: Any) -> str:
-    """What a stem's marker says: a cue as markers are read."""
-    return f"{facts.get('track', '')}: {facts.get('prompt', '')}"
-
-
-def take_track_name(name: str, take: int) -> str:
+def build_take_track_name(name: str, take: int) -> str:
     return f"{name} (take {take})"
 
 
 def _spread_takes(timeline: otio.schema.Timeline) -> None:
-    """Each take that does not sound goes to a track of its own below, as a disabled clip at the same place."""
+    """Move each silent take to a track of its own below its stem track, as a disabled clip at the same record time."""
     for track in list(timeline.audio_tracks()):
         if not read_selva_metadata(track, TRACK_SCHEMA):
             continue
@@ -62,19 +61,19 @@ def _spread_takes(timeline: otio.schema.Timeline) -> None:
 
 
 def _build_take_tracks(track: otio.schema.Track) -> list[otio.schema.Track]:
-    """A track for each take number that some stem has and does not play, in order."""
+    """A track for each take number that is silent in some stem, in order."""
     by_take: dict[int, dict[int, str]] = {}
     for position, item in enumerate(track):
-        facts = read_selva_metadata(item, STEM_SCHEMA)
-        if isinstance(item, otio.schema.Clip) and facts:
-            for take, key in _silent_takes(item, facts):
+        stem = read_selva_metadata(item, STEM_SCHEMA)
+        if isinstance(item, otio.schema.Clip) and stem:
+            for take, key in _find_silent_takes(item, stem):
                 by_take.setdefault(take, {})[position] = key
     return [_build_take_track(track, take, keys) for take, keys in sorted(by_take.items())]
 
 
-def _silent_takes(clip: otio.schema.Clip, facts: Any) -> list[tuple[int, str]]:
-    """Take numbers and media keys of the references that do not sound."""
-    numbers = {url: take for take, url in iter_takes(facts)}
+def _find_silent_takes(clip: otio.schema.Clip, stem: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Take number and media key of each reference that is not active."""
+    numbers = {url: take for take, url in iter_takes(stem)}
     return [
         (numbers[reference.target_url], key)
         for key, reference in clip.media_references().items()
@@ -83,7 +82,7 @@ def _silent_takes(clip: otio.schema.Clip, facts: Any) -> list[tuple[int, str]]:
 
 
 def _build_take_track(track: otio.schema.Track, take: int, keys: dict[int, str]) -> otio.schema.Track:
-    extra = otio.schema.Track(name=take_track_name(track.name, take), kind=track.kind)
+    extra = otio.schema.Track(name=build_take_track_name(track.name, take), kind=track.kind)
     extra.metadata[SELVA_NAMESPACE] = {"schema": TAKE_TRACK_SCHEMA, "track": track.name, "take": take}
     for position, item in enumerate(track):
         if not isinstance(item, otio.core.Item):
@@ -106,21 +105,21 @@ def _keep_only(clip: otio.schema.Clip, key: str) -> None:
 
 
 def _label_stems(timeline: otio.schema.Timeline) -> None:
-    """A marker at the start of each stem: its prompt, and what made it."""
-    for clip, facts in iter_stems(timeline):
+    """Put a marker with the prompt at the start of each stem."""
+    for clip, stem in iter_stems(timeline):
         start = clip.trimmed_range().start_time
         marker = otio.schema.Marker(
-            name=label_of(facts),
+            name=build_stem_label(stem),
             marked_range=otio.opentime.TimeRange(start, otio.opentime.RationalTime(1, start.rate)),
             color=LABEL_COLOUR,
         )
-        marker.comment = f"Selva cue {facts.get('cue', '')}, take {facts.get('active_take', 1)}"
-        marker.metadata[RESOLVE] = {"Note": marker.comment}
+        marker.comment = build_stem_note(stem)
+        marker.metadata[RESOLVE] = {"Note": marker.comment}  # Resolve shows this note and not the comment
         clip.markers.append(marker)
 
 
-def _speak_resolve(timeline: otio.schema.Timeline) -> None:
-    """What Resolve takes a track's and a clip's channels from; without it a mono track turns stereo."""
+def _add_resolve_audio(timeline: otio.schema.Timeline) -> None:
+    """Name the channels of our tracks and clips in Resolve's metadata; without it a mono track turns stereo."""
     timeline.metadata.setdefault(RESOLVE, {}).setdefault("Resolve OTIO Meta Version", "1.0")
     for track in filter(is_selva_track, timeline.audio_tracks()):
         track.metadata[RESOLVE] = {"Audio Type": "Mono", "Locked": False, "SoloOn": False}
@@ -128,21 +127,24 @@ def _speak_resolve(timeline: otio.schema.Timeline) -> None:
             clip.metadata[RESOLVE] = {"Channels": [{"Source Channel ID": 0, "Source Track ID": 0}]}
 
 
-def _speak_premiere(timeline: otio.schema.Timeline) -> None:
-    """Premiere's channel layout; each stem its own link, or clips of one number would be joined."""
+def _add_premiere_audio(timeline: otio.schema.Timeline) -> None:
+    """Name the channels of our tracks and clips in Premiere's metadata.
+
+    Each stem gets a LinkID that no other clip has: Premiere links the clips that share one.
+    """
     timeline.metadata.setdefault(PREMIERE, {}).setdefault("MetadataVersion", "1.0")
     links = [str(clip.metadata.get(PREMIERE, {}).get("LinkID", "")) for clip in timeline.find_clips()]
-    number = max((int(link) for link in links if link.isdecimal()), default=0)
+    link_id = max((int(link) for link in links if link.isdecimal()), default=0)
     for track in filter(is_selva_track, timeline.audio_tracks()):
         track.metadata[PREMIERE] = {"AudioChannels": {"ChannelType": "Mono", "NumberOfChannels": 1}}
         for clip in track.find_clips():
-            number += 1
+            link_id += 1
             clip.metadata[PREMIERE] = {
                 "AudioChannels": {
                     "ChannelType": "Mono",
                     "SecondaryAssignments": [{"SecondaryChannelIndex": 0}],
                 },
-                "LinkID": str(number),
+                "LinkID": str(link_id),
                 "OriginalChannelGroupIndex": 0,
                 "SourceClipIndex": 0,
             }

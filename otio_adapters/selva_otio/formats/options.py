@@ -1,4 +1,4 @@
-"""What readers and writers of timeline files are told besides the path."""
+"""What readers and writers of timeline files need besides the path."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from selva_core.base.media import MediaInfo
 from selva_otio.formats.profiles import PLAIN, HostProfile
 
 ProbeMedia = Callable[[Path], MediaInfo | None]
-"""Asks a media file; None for what is none."""
+"""Reads what a media file says about itself; None for a file that is not media."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """What a timeline file itself may not tell.
+    """What a timeline file may leave out.
 
-    frame_rate: of an EDL. media_folders: where media is looked for by name when it is not where the timeline says,
-    or when the timeline does not say. probe: asks media; without it, an EDL's media is
-    taken to begin at the source timecode zero.
+    frame_rate: frames per second of an EDL, which does not name its rate. media_folders: where media is searched by file
+    name when it is not at its URL, or has none. probe: reads the start timecode of media; without it the media of an EDL is
+    taken to start at timecode 00:00:00:00.
     """
 
     frame_rate: Fraction | None = None
@@ -30,7 +30,7 @@ class ReadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where a timeline is written, and for whom. base_folder: where its relative media URLs start."""
+    """Where a timeline is written, and for which host. base_folder: where its relative media URLs start."""
 
     target: Path
     base_folder: Path

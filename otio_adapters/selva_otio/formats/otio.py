@@ -1,4 +1,4 @@
-"""Timelines as .otio files: JSON text, checked before OpenTimelineIO reads it."""
+"""Timelines as .otio files, checked as JSON before OpenTimelineIO reads them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MAX_TIMELINE_BYTES = 128 * 1024 * 1024
 
 def load_otio_file(path: Path) -> otio.schema.Timeline:
     """Read an .otio file. Raises TimelineReadError."""
-    return parse_otio(load_bounded(path), path)
+    return parse_otio(load_timeline_bytes(path), path)
 
 
-def load_bounded(path: Path) -> bytes:
-    """The bytes of a timeline file. Raises TimelineReadError when it is missing or too large to be one."""
+def load_timeline_bytes(path: Path) -> bytes:
+    """The content of a timeline file in any format. Raises TimelineReadError when it is missing, unreadable or too large."""
     try:
         size_bytes = path.stat().st_size
         if size_bytes > MAX_TIMELINE_BYTES:
@@ -37,7 +37,9 @@ def parse_otio(content: bytes, path: Path) -> otio.schema.Timeline:
     """The one timeline of an .otio file's content. Raises TimelineReadError; `path` is for the message."""
     try:
         text = content.decode("utf-8-sig")
-        json.loads(text)  # OpenTimelineIO's own reader crashes on deep nesting
+        json.loads(
+            text
+        )  # OpenTimelineIO's reader (0.18.1) overflows the stack on deep nesting, which ends the process
     except RecursionError as error:
         raise TimelineReadError(f"{path} is nested too deeply to be read") from error
     except ValueError as error:
@@ -46,15 +48,15 @@ def parse_otio(content: bytes, path: Path) -> otio.schema.Timeline:
         root = otio.core.deserialize_json_from_string(text)
     except (
         Exception
-    ) as error:  # it raises builtin errors of every kind for files that are not as they should be
+    ) as error:  # ValueError, TypeError, KeyError, RuntimeError ... whichever its field readers raise
         raise TimelineReadError(f"{path} is not an OpenTimelineIO file: {first_line(error)}") from error
-    return only_timeline(root, path)
+    return find_only_timeline(root, path)
 
 
 def write_otio_file(timeline: otio.schema.Timeline, target: Path, *, family: str | None = None) -> None:
-    """Write an .otio file whole or not at all. family: the release of OpenTimelineIO whose schemas a reader knows.
+    """Write an .otio file whole or not at all. Raises TimelineWriteError.
 
-    Raises TimelineWriteError.
+    family: the release of OpenTimelineIO whose schemas are written ("0.14.0"); None for the installed one.
     """
     versions = None if family is None else otio.versioning.fetch_map("OTIO_CORE", family)
     with staged_file(target, error=TimelineWriteError) as temporary:
@@ -62,8 +64,8 @@ def write_otio_file(timeline: otio.schema.Timeline, target: Path, *, family: str
         temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
-def only_timeline(root: object, path: Path) -> otio.schema.Timeline:
-    """The timeline a file holds. Raises TimelineReadError unless there is just one."""
+def find_only_timeline(root: object, path: Path) -> otio.schema.Timeline:
+    """The one timeline in what was read from `path`. Raises TimelineReadError for none or several."""
     if isinstance(root, otio.schema.Timeline):
         if not isinstance(root.tracks, otio.schema.Stack):
             raise TimelineReadError(f"{path} is a timeline without a stack of tracks")
@@ -71,13 +73,25 @@ def only_timeline(root: object, path: Path) -> otio.schema.Timeline:
     if isinstance(root, otio.schema.SerializableCollection):
         timelines = [child for child in root if isinstance(child, otio.schema.Timeline)]
         if len(timelines) == 1:
-            return only_timeline(timelines[0], path)
-        raise TimelineReadError(
-            f"{path} holds {len(timelines)} timelines; export the one that is meant alone"
-        )
+            return find_only_timeline(timelines[0], path)
+        raise TimelineReadError(f"{path} holds {len(timelines)} timelines; export only the one to be read")
     raise TimelineReadError(f"{path} holds a {type(root).__name__}, not a timeline")
 
 
 def first_line(error: Exception) -> str:
-    """What a foreign error says, in one line."""
+    """The first line of a foreign error's message, or its class without one."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def unwrap_timeline(root: otio.core.SerializableObject, *, target_kind: str) -> otio.schema.Timeline:
+    """The timeline that an OpenTimelineIO program hands to an adapter's `write_to_file`, alone or in a collection of one.
+
+    target_kind: what it is written as, for the message. Raises NotSupportedError, as adapters of OpenTimelineIO do.
+    """
+    if isinstance(root, otio.schema.SerializableCollection) and len(root) == 1:
+        root = root[0]
+    if isinstance(root, otio.schema.Timeline):
+        return root
+    raise otio.exceptions.NotSupportedError(
+        f"{target_kind} is written from one timeline; got a {type(root).__name__}"
+    )

@@ -1,7 +1,7 @@
-"""Bundles: a timeline together with its media, as a folder (.otiod) or one file (.otioz).
+"""OpenTimelineIO's file bundles: a timeline together with its media, as a folder (.otiod) or a zip (.otioz).
 
-Written by our own hands: OpenTimelineIO's writers take the active take only, need unique file names and lose what
-follows a "#" in a name. Media in a bundle has names that are safe everywhere, below `media/`.
+Written here and not by OpenTimelineIO 0.18.1, whose writers take only the active media reference of a clip, refuse two files of
+one name and cut a file name at "#". Media gets names that every file system accepts, below `media/`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 import opentimelineio as otio
 
-from selva_core.base.atomic_write import staged_file
+from selva_core.base.atomic_write import staged_file, staged_folder
 from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedUrlError
 from selva_otio.formats.otio import MAX_TIMELINE_BYTES, load_otio_file, parse_otio, write_otio_file
 from selva_otio.picture.media import make_folder_absolute, resolve_media_path
@@ -30,55 +30,52 @@ VERSION = "1.0.0"
 MEDIA_FOLDER = "media"
 MAX_ENTRIES = 100_000
 MAX_MEDIA_RATIO = 100
+"""Media hardly compresses; an archive bomb reaches 1000 and more."""
 _COPY_BYTES = 1 << 20
 
 
-def load_folder_bundle(path: Path) -> otio.schema.Timeline:
-    """The timeline of an .otiod folder; its media lies in the folder. Raises TimelineReadError."""
+def load_otiod(path: Path) -> otio.schema.Timeline:
+    """The timeline of an .otiod folder; its media URLs start from that folder. Raises TimelineReadError."""
     return load_otio_file(path / CONTENT_NAME)
 
 
 @contextmanager
-def unpacked_bundle(path: Path) -> Iterator[tuple[otio.schema.Timeline, Path]]:
-    """The timeline of an .otioz file and a temporary folder with the media it names, gone afterwards.
+def open_otioz(path: Path) -> Iterator[tuple[otio.schema.Timeline, Path]]:
+    """The timeline of an .otioz file, and a temporary folder with the media it names.
 
-    Raises TimelineReadError for archives that are broken, lead out of themselves or unpack to absurd sizes.
+    Raises TimelineReadError for archives that are damaged, have entries outside of themselves or unpack out of proportion.
     """
-    with tempfile.TemporaryDirectory(prefix="selva-bundle-") as folder:
+    with tempfile.TemporaryDirectory(prefix="selva-otioz-") as folder:
         try:
             with zipfile.ZipFile(path) as archive:
                 timeline = _read_content(archive, path)
-                _unpack_media(archive, _named_media(timeline), Path(folder), path)
+                _unpack_media(archive, _media_entry_names(timeline), Path(folder), path)
         except FileNotFoundError as error:
             raise TimelineReadError(f"there is no timeline at {path}") from error
         except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise TimelineReadError(f"{path} is not a sound .otioz file: {error}") from error
+            raise TimelineReadError(f"{path} is damaged or no .otioz file: {error}") from error
         yield timeline, Path(folder)
 
 
-def write_folder_bundle(timeline: otio.schema.Timeline, target: Path, base_folder: Path) -> None:
-    """Write an .otiod folder, whole or not at all; it must not be there yet. Raises TimelineWriteError."""
-    bundled, media = gather_media(timeline, base_folder)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        (temporary / MEDIA_FOLDER).mkdir(parents=True)
+def write_otiod(timeline: otio.schema.Timeline, target: Path, base_folder: Path) -> None:
+    """Write an .otiod folder, whole or not at all; `target` must not exist. Raises TimelineWriteError."""
+    bundled, media = collect_media(timeline, base_folder)
+    with staged_folder(target, error=TimelineWriteError) as temporary:
+        (temporary / MEDIA_FOLDER).mkdir()
         for name, source in media.items():
-            shutil.copy2(source, temporary / name)
+            shutil.copy2(
+                source, temporary / name
+            )  # with its time, part of the identity by which decoded frames are cached
         (temporary / VERSION_NAME).write_text(VERSION, encoding="ascii")
         write_otio_file(bundled, temporary / CONTENT_NAME)
-        temporary.rename(target)
-    except OSError as error:
-        raise TimelineWriteError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_zip_bundle(timeline: otio.schema.Timeline, target: Path, base_folder: Path) -> None:
-    """Write an .otioz file, whole or not at all; media is stored as it is. Raises TimelineWriteError."""
-    bundled, media = gather_media(timeline, base_folder)
+def write_otioz(timeline: otio.schema.Timeline, target: Path, base_folder: Path) -> None:
+    """Write an .otioz file, whole or not at all. Raises TimelineWriteError."""
+    bundled, media = collect_media(timeline, base_folder)
     with (
         staged_file(target, error=TimelineWriteError) as temporary,
-        zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive,
+        zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive,  # media is compressed already
     ):
         archive.writestr(VERSION_NAME, VERSION)
         content = bundled.to_json_string(indent=4)
@@ -87,12 +84,12 @@ def write_zip_bundle(timeline: otio.schema.Timeline, target: Path, base_folder: 
             archive.write(source, name)
 
 
-def gather_media(
+def collect_media(
     timeline: otio.schema.Timeline, base_folder: Path
 ) -> tuple[otio.schema.Timeline, dict[str, Path]]:
-    """A clone whose media references, all takes included, point into `media/`, and where each file comes from.
+    """A clone whose media references (all takes) have URLs below `media/`, and the source of each of these files.
 
-    Media that is not there keeps its absolute URL, and so do image sequences: their files stay where they are.
+    Missing media and image sequences, which are thousands of files, keep absolute URLs and are not collected.
     """
     bundled = timeline.clone()
     for clip in bundled.find_clips():
@@ -138,8 +135,11 @@ def _read_content(archive: zipfile.ZipFile, path: Path) -> otio.schema.Timeline:
     return parse_otio(content, path)
 
 
-def _named_media(timeline: otio.schema.Timeline) -> set[str]:
-    """Names in the archive that the timeline's media may have: as written, and with escapes undone."""
+def _media_entry_names(timeline: otio.schema.Timeline) -> set[str]:
+    """The names of archive entries that the timeline's media may have: its URLs as written and unescaped.
+
+    Programs differ: OpenTimelineIO itself writes these URLs unescaped.
+    """
     urls = {reference.target_url for reference in _iter_references(timeline)}
     names = urls | {unquote(url) for url in urls}
     return {name for name in names if PurePosixPath(name).parts[:1] == (MEDIA_FOLDER,)}
@@ -149,15 +149,20 @@ def _unpack_media(archive: zipfile.ZipFile, names: set[str], folder: Path, path:
     wanted = [info for info in archive.infolist() if info.filename in names and not info.is_dir()]
     free_bytes = shutil.disk_usage(folder).free
     if sum(info.file_size for info in wanted) > free_bytes:
-        raise TimelineReadError(f"the media in {path} needs more room than {folder} has ({free_bytes} bytes)")
+        raise TimelineReadError(
+            f"the media in {path} needs more space than is free in {folder} ({free_bytes} bytes)"
+        )
     for info in wanted:
         if ".." in PurePosixPath(info.filename).parts or "\\" in info.filename:
-            raise TimelineReadError(f"{path} holds a file that leads out of it: {info.filename!r}")
+            raise TimelineReadError(f"{path} holds an entry outside of itself: {info.filename!r}")
         if info.file_size > MAX_MEDIA_RATIO * max(info.compress_size, 1):
-            raise TimelineReadError(f"{info.filename!r} in {path} unpacks to an absurd size")
+            raise TimelineReadError(
+                f"{info.filename!r} in {path} unpacks to more than {MAX_MEDIA_RATIO} times its size"
+            )
         target = folder / info.filename
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(info) as source, target.open("xb") as sink:
             shutil.copyfileobj(source, sink, _COPY_BYTES)
         written_s = time.mktime((*info.date_time, 0, 0, -1))
-        os.utime(target, (written_s, written_s))  # so that the cache knows the file again
+        # A cache key holds the time of the media file: without this each opening would decode everything again.
+        os.utime(target, (written_s, written_s))

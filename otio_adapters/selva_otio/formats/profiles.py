@@ -1,8 +1,7 @@
-"""Hosts that a timeline is written for, a row each: what an importer needs beyond what its file format says.
+"""Host profiles: what the importer of each host needs beyond the specification of the format.
 
-The facts are what importers were seen to do (Resolve 18.5 to 21, Premiere's OpenTimelineIO import, Kdenlive 25.04,
-Pro Tools' AAF import); none of it is in a specification. Without a profile a timeline is written as plainly as its
-format allows.
+The rows record observed behaviour (Resolve 18.5 to 21, Premiere's OpenTimelineIO import, Kdenlive 25.04, Pro Tools' AAF
+import); none of it is documented by the hosts. Without a profile a timeline is written as its format alone asks.
 """
 
 from __future__ import annotations
@@ -13,49 +12,48 @@ from selva_otio.errors import UnsupportedFormatError
 from selva_otio.formats.feature_loss import CLIP_MARKERS, NESTS, TRANSITIONS, Feature
 
 RESOLVE, PREMIERE = "Resolve_OTIO", "PremierePro_OTIO"
-"""The namespaces in which the hosts keep their own words in OpenTimelineIO metadata."""
+"""The namespaces in which the hosts keep their own settings in OpenTimelineIO metadata."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostProfile:
     """What one host's importer needs.
 
-    suffixes: the kinds of timeline it imports, the best first; empty for any. Another kind is refused, since the
-    host would.
-    otio_family: the release of OpenTimelineIO whose schemas it reads; None for today's. Resolve knows Clip.1 only.
-    dialect: the namespace of its audio metadata. Without "Channels" Resolve makes a mono track stereo; Premiere takes
-    the channel layout from "AudioChannels".
-    keeps_metadata: whether what we write under "selva" is still there when the host exports the timeline again. If
-    not, prompts go into markers as well and identities into a file beside the timeline.
-    shows_takes: whether it shows several media references of one clip. If not, further takes lie disabled on tracks
-    of their own.
-    stamps_time: whether stems carry the time reference of Broadcast Wave. A sound editor spots by it. Resolve and
-    Premiere read it as the media's start timecode, against which ranges that count from the file's start are
-    offline, so it is left out for them.
-    counts_from_timecode: whether it finds a picture's frames by the timecode embedded in its file, also where the cut
-    counts from the file's first frame: Resolve calls such clips offline, Kdenlive takes the timecode off every in-point.
-    sample_rates_hz: what a session can run at; empty for any.
-    cannot_hold: what its importer drops, whatever the format holds.
+    suffixes: the formats it imports, the best first; empty for any. Other formats are refused before anything is rendered.
+    otio_family: the release of OpenTimelineIO whose schemas it reads; None for the installed release. Resolve was built on
+    one that knows Clip.1 and aborts the import at Clip.2.
+    audio_namespace: where its audio metadata is. Without "Channels" Resolve makes a mono track stereo; Premiere takes the
+    channel layout from "AudioChannels".
+    keeps_metadata: whether metadata under "selva" comes back when the host exports the timeline. If not, prompts are also
+    written as markers, and the rest into a sidecar.
+    shows_takes: whether it shows several media references of one clip. If not, the silent takes go to tracks of their own,
+    as disabled clips.
+    has_time_reference: whether stems carry the TimeReference of Broadcast Wave, by which workstations spot. Resolve and
+    Premiere read it as the start timecode of the file, and then ranges that count from its first sample are offline.
+    counts_from_timecode: whether it finds the frames of a picture file by its embedded timecode, even where the cut counts
+    from the first frame: Resolve shows such clips as offline, Kdenlive subtracts the timecode from every in-point.
+    sample_rates_hz: the rates a session can have; empty for any.
+    cannot_hold: what its importer drops, although the format can hold it.
     """
 
     name: str
     label: str
     suffixes: tuple[str, ...] = ()
     otio_family: str | None = None
-    dialect: str | None = None
+    audio_namespace: str | None = None
     keeps_metadata: bool = True
     shows_takes: bool = True
-    stamps_time: bool = True
+    has_time_reference: bool = True
     counts_from_timecode: bool = False
     sample_rates_hz: tuple[int, ...] = ()
     cannot_hold: tuple[Feature, ...] = ()
 
     def check_sample_rate(self, sample_rate_hz: int) -> None:
-        """Raises UnsupportedFormatError for a rate that the host has no session for."""
+        """Raises UnsupportedFormatError for a rate that no session of the host can have."""
         if self.sample_rates_hz and sample_rate_hz not in self.sample_rates_hz:
             known = ", ".join(map(str, self.sample_rates_hz))
             raise UnsupportedFormatError(
-                f"{self.label} has no sessions at {sample_rate_hz} Hz; --sample-rate is one of {known}"
+                f"{self.label} has no sessions at {sample_rate_hz} Hz; give --sample-rate one of {known}"
             )
 
 
@@ -66,25 +64,28 @@ PROFILES = (
         label="DaVinci Resolve",
         suffixes=(".otio", ".xml", ".fcpxml", ".aaf", ".edl"),
         otio_family="0.14.0",
-        dialect=RESOLVE,
+        audio_namespace=RESOLVE,
         keeps_metadata=False,
         shows_takes=False,
-        stamps_time=False,
+        has_time_reference=False,
         counts_from_timecode=True,
     ),
     HostProfile(
         name="premiere",
         label="Premiere Pro",
         suffixes=(".xml", ".otio", ".aaf", ".edl"),
-        dialect=PREMIERE,
+        audio_namespace=PREMIERE,
         keeps_metadata=False,
         shows_takes=False,
-        stamps_time=False,
+        has_time_reference=False,
     ),
     HostProfile(
         name="kdenlive",
         label="Kdenlive",
-        suffixes=(".otio", ".mlt"),
+        suffixes=(
+            ".otio",
+            ".mlt",
+        ),  # .kdenlive is MLT with bin and effects of its own; it is read, not written
         keeps_metadata=False,
         shows_takes=False,
         counts_from_timecode=True,
@@ -110,4 +111,4 @@ def find_profile(name: str | None) -> HostProfile:
         if profile.name == name.casefold():
             return profile
     known = ", ".join(profile.name for profile in PROFILES)
-    raise UnsupportedFormatError(f"no host is named {name!r}; a timeline is written for {known}")
+    raise UnsupportedFormatError(f"no host is named {name!r}; known hosts are {known}")

@@ -1,8 +1,8 @@
-"""The kinds of timeline files, a row each: how they are read and written, and what they cannot hold.
+"""The table of timeline formats: how each is read and written, and what it cannot hold.
 
-A reader is a context manager that takes the path and ReadOptions and gives the timeline and the folder its relative
-media URLs start from; `_beside` makes one of a plain function. A writer takes the timeline and its Destination and
-gives the files it has written.
+A reader is a context manager that takes the path and ReadOptions and gives the timeline and the folder in which its relative
+media URLs start; `_relative_to_file` makes one of a plain function. A writer takes the timeline and its Destination and
+returns the files it has written.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_core.base.atomic_write import staged_file
+from selva_core.base.atomic_write import write_atomic
 from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
+from selva_otio.formats.aaf.reader import load_aaf
 from selva_otio.formats.aaf.writer import OTHER_SOUND_FILES, write_aaf
-from selva_otio.formats.adapters import load_aaf
 from selva_otio.formats.edl.reader import open_edl
 from selva_otio.formats.edl.writer import write_edls
-from selva_otio.formats.fcp_xml.files import drop_document, find_document, load_fcp7_xml, write_fcp7_xml
+from selva_otio.formats.fcp_xml.files import (
+    drop_source_document,
+    find_source_document,
+    load_fcp_xml,
+    write_fcp_xml,
+)
 from selva_otio.formats.fcpxml.reader import load_fcpxml
 from selva_otio.formats.fcpxml.writer import write_fcpxml
 from selva_otio.formats.feature_loss import (
@@ -44,12 +49,7 @@ from selva_otio.formats.mlt.reader import load_mlt
 from selva_otio.formats.mlt.writer import write_mlt
 from selva_otio.formats.options import Destination, ReadOptions
 from selva_otio.formats.otio import load_otio_file, write_otio_file
-from selva_otio.formats.otioz import (
-    load_folder_bundle,
-    unpacked_bundle,
-    write_folder_bundle,
-    write_zip_bundle,
-)
+from selva_otio.formats.otioz import load_otiod, open_otioz, write_otiod, write_otioz
 from selva_otio.formats.reaper.project_files import (
     build_project_bytes,
     check_project_target,
@@ -57,7 +57,7 @@ from selva_otio.formats.reaper.project_files import (
     has_project_text,
     load_project,
 )
-from selva_otio.formats.request_bundle.bundle_zip import opened_bundle
+from selva_otio.formats.request_bundle.bundle_zip import open_request_bundle
 from selva_otio.picture.media import (
     build_media_url,
     is_relative_url,
@@ -72,31 +72,31 @@ WriteFile = Callable[[otio.schema.Timeline, Destination], Sequence[Path]]
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineFormat:
-    """A kind of file.
+    """One format.
 
-    open, write: None where we do not read or write it; `advice` then says what to do instead. is_bundle: its media
-    lies in it. keeps_metadata: whether what we write under "selva" comes back; if not, prompts also go into markers,
-    and a file beside the timeline keeps the rest (`sidecars`). shows_takes: whether a clip can have several media;
-    if not, `write` gets further takes as disabled clips on tracks of their own, unless it loses takes. cannot_hold:
-    what it loses, said when it is written. keeps_rest: whether a timeline goes back into the file it was read from,
-    so that all but its stems stays as it was.
+    open, write: None where it is not read or written; `advice` then says what to do instead. holds_media: the media is
+    inside the file or folder. keeps_metadata: whether metadata under "selva" comes back; if not, prompts are also written as
+    markers, and the rest into a sidecar. shows_takes: whether a clip can have several media references; if not, `write` gets
+    the silent takes as disabled clips on tracks of their own, except where it cannot hold TAKES at all. cannot_hold: what it
+    drops, reported when it is written. merges_into_source: whether this timeline is written back into the document it was
+    read from, which keeps everything but the stems as it was.
     """
 
     name: str
     suffix: str
     open: OpenFile | None = None
     write: WriteFile | None = None
-    is_bundle: bool = False
+    holds_media: bool = False
     is_folder: bool = False
     keeps_metadata: bool = False
     shows_takes: bool = False
     cannot_hold: tuple[Feature, ...] = ()
-    keeps_rest: Callable[[otio.schema.Timeline], bool] = lambda timeline: False
+    merges_into_source: Callable[[otio.schema.Timeline], bool] = lambda timeline: False
     advice: str = ""
 
 
-def _beside(load: Callable[[Path], otio.schema.Timeline]) -> OpenFile:
-    """Files whose relative media URLs start from the folder they lie in."""
+def _relative_to_file(load: Callable[[Path], otio.schema.Timeline]) -> OpenFile:
+    """A reader of files whose relative media URLs start in the folder of the file."""
 
     @contextmanager
     def open_file(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
@@ -107,22 +107,22 @@ def _beside(load: Callable[[Path], otio.schema.Timeline]) -> OpenFile:
 
 @contextmanager
 def _open_request_bundle(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
-    with opened_bundle(path) as bundle:
+    with open_request_bundle(path) as bundle:
         yield bundle.timeline_with_stems(), bundle.base_folder
 
 
-def _open_zip_bundle(path: Path, options: ReadOptions) -> Opened:
-    return unpacked_bundle(path)
+def _open_otioz(path: Path, options: ReadOptions) -> Opened:
+    return open_otioz(path)
 
 
 @contextmanager
-def _open_folder_bundle(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
-    yield load_folder_bundle(path), path.absolute()
+def _open_otiod(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
+    yield load_otiod(path), path.absolute()
 
 
 def _write_otio(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
-    """Relative media URLs are made absolute when the new file lies elsewhere: they would lead nowhere."""
-    plain = _drop_sources(timeline)
+    """Relative media URLs become absolute in a file of another folder, where they would lead nowhere."""
+    plain = _drop_source_documents(timeline)
     target = destination.target
     if target.absolute().parent != destination.base_folder:
         plain = _with_absolute_urls(plain, destination.base_folder)
@@ -130,19 +130,19 @@ def _write_otio(timeline: otio.schema.Timeline, destination: Destination) -> Seq
     return [target]
 
 
-def _write_zip_bundle(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
-    write_zip_bundle(_drop_sources(timeline), destination.target, destination.base_folder)
+def _write_otioz(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    write_otioz(_drop_source_documents(timeline), destination.target, destination.base_folder)
     return [destination.target]
 
 
-def _write_folder_bundle(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
-    write_folder_bundle(_drop_sources(timeline), destination.target, destination.base_folder)
+def _write_otiod(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
+    write_otiod(_drop_source_documents(timeline), destination.target, destination.base_folder)
     return [destination.target]
 
 
-def _drop_sources(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
-    """Without the text of the file it came from, which only that kind of file has use for."""
-    return drop_document(drop_project_text(timeline))
+def _drop_source_documents(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
+    """Without the text of the file it was read from, which is of use to that format only."""
+    return drop_source_document(drop_project_text(timeline))
 
 
 def _with_absolute_urls(timeline: otio.schema.Timeline, base_folder: Path) -> otio.schema.Timeline:
@@ -163,8 +163,7 @@ def _load_project(path: Path) -> otio.schema.Timeline:
 
 def _write_project(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
     content = build_project_bytes(timeline, destination.target)
-    with staged_file(destination.target, error=TimelineWriteError) as temporary:
-        temporary.write_bytes(content)
+    write_atomic(destination.target, content, error=TimelineWriteError)
     return [destination.target]
 
 
@@ -172,7 +171,7 @@ FORMATS = (
     TimelineFormat(
         name="OpenTimelineIO",
         suffix=".otio",
-        open=_beside(load_otio_file),
+        open=_relative_to_file(load_otio_file),
         write=_write_otio,
         keeps_metadata=True,
         shows_takes=True,
@@ -180,18 +179,18 @@ FORMATS = (
     TimelineFormat(
         name="OpenTimelineIO bundle",
         suffix=".otioz",
-        open=_open_zip_bundle,
-        write=_write_zip_bundle,
-        is_bundle=True,
+        open=_open_otioz,
+        write=_write_otioz,
+        holds_media=True,
         keeps_metadata=True,
         shows_takes=True,
     ),
     TimelineFormat(
         name="OpenTimelineIO bundle folder",
         suffix=".otiod",
-        open=_open_folder_bundle,
-        write=_write_folder_bundle,
-        is_bundle=True,
+        open=_open_otiod,
+        write=_write_otiod,
+        holds_media=True,
         is_folder=True,
         keeps_metadata=True,
         shows_takes=True,
@@ -199,24 +198,24 @@ FORMATS = (
     TimelineFormat(
         name="REAPER project",
         suffix=".rpp",
-        open=_beside(_load_project),
+        open=_relative_to_file(_load_project),
         write=_write_project,
         keeps_metadata=True,
         shows_takes=True,
-        keeps_rest=has_project_text,
+        merges_into_source=has_project_text,
     ),
     TimelineFormat(
         name="Final Cut Pro 7 XML",
         suffix=".xml",
-        open=_beside(load_fcp7_xml),
-        write=write_fcp7_xml,
+        open=_relative_to_file(load_fcp_xml),
+        write=write_fcp_xml,
         cannot_hold=(FADES, EFFECTS, IMAGE_SEQUENCES, OTHER_TRACKS, SPEED_RAMPS, OFF_FRAME),
-        keeps_rest=lambda timeline: find_document(timeline) is not None,
+        merges_into_source=lambda timeline: find_source_document(timeline) is not None,
     ),
     TimelineFormat(
         name="AAF",
         suffix=".aaf",
-        open=_beside(load_aaf),
+        open=_relative_to_file(load_aaf),
         write=write_aaf,
         cannot_hold=(
             *(FADES, GAINS, EFFECTS, TRANSITIONS, RETIMES, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS),
@@ -226,7 +225,7 @@ FORMATS = (
     TimelineFormat(
         name="Final Cut Pro XML",
         suffix=".fcpxml",
-        open=_beside(load_fcpxml),
+        open=_relative_to_file(load_fcpxml),
         write=write_fcpxml,
         keeps_metadata=True,
         shows_takes=True,
@@ -242,13 +241,13 @@ FORMATS = (
     TimelineFormat(
         name="Kdenlive project",
         suffix=".kdenlive",
-        open=_beside(load_mlt),
+        open=_relative_to_file(load_mlt),
         advice="Kdenlive (25.04 or later) imports OpenTimelineIO",
     ),
     TimelineFormat(
         name="MLT XML",
         suffix=".mlt",
-        open=_beside(load_mlt),
+        open=_relative_to_file(load_mlt),
         write=write_mlt,
         cannot_hold=(
             *(TAKES, FADES, EFFECTS, TRANSITIONS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
@@ -271,7 +270,7 @@ FORMATS = (
 
 
 def find_format(path: Path) -> TimelineFormat:
-    """The row of a file by its suffix; a trailing ".new" is looked past. Raises UnsupportedFormatError."""
+    """The format of a file, by its suffix; a ".new" behind it is ignored. Raises UnsupportedFormatError."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".new"]:
         suffixes.pop()
@@ -279,11 +278,11 @@ def find_format(path: Path) -> TimelineFormat:
         if suffixes[-1:] == [row.suffix]:
             return row
     known = ", ".join(row.suffix for row in FORMATS if row.open is not None)
-    raise UnsupportedFormatError(f"{path.name} is no timeline we know; known are {known}")
+    raise UnsupportedFormatError(f"{path.name} has no known timeline format; known are {known}")
 
 
-def open_file(path: Path, options: ReadOptions) -> Opened:
-    """A timeline file, opened by its kind's reader. Raises TimelineReadError, UnsupportedFormatError."""
+def open_timeline_file(path: Path, options: ReadOptions) -> Opened:
+    """Open a timeline file with the reader of its format. Raises TimelineReadError, UnsupportedFormatError."""
     row = find_format(path)
     if row.open is None:
         raise UnsupportedFormatError(f"{path.name}: {row.name} is not read; {row.advice}")
@@ -291,6 +290,6 @@ def open_file(path: Path, options: ReadOptions) -> Opened:
 
 
 def check_project_source(source: Path, target: Path) -> None:
-    """Whether what a project needs is still found from `target`. Raises TimelineWriteError."""
+    """Check that a REAPER project written to `target` still finds its media. Raises TimelineWriteError."""
     if find_format(source).suffix == ".rpp" and find_format(target).suffix == ".rpp":
         check_project_target(source, target)

@@ -1,7 +1,7 @@
-"""Stems that a host gave back without our words about them: known again by their files.
+"""Stems in a timeline that came back from a host: recognized by their files, given their metadata again.
 
-What a host changes on the way is undone (takes spread over tracks, our labels, ranges on the sound file's own
-timecode), so that what is left different is what an editor did.
+What was changed for the host is undone (takes on tracks of their own, marker labels, ranges that count from a file's timecode),
+so that any difference that is left was made by an editor.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.formats.host_variants import label_of
-from selva_otio.formats.sidecars import KnownStem, find_known_stems, iter_takes, may_be_stem, plain_values
+from selva_otio.formats.sidecars import KnownStem, load_known_stems, may_be_stem
+from selva_otio.formats.stem_metadata import build_stem_label, iter_stems, iter_takes, to_plain_value
 from selva_otio.metadata import (
     SELVA_NAMESPACE,
     STEM_SCHEMA,
@@ -30,169 +30,167 @@ from selva_otio.time.clock import exact_seconds
 from selva_otio.time.item_times import item_duration_s
 
 _GAIN_TOLERANCE_DB = 0.05
+"""A host may write a level back with fewer digits than it read; nobody sets a difference this small on purpose."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
-    """A clip whose file is a take of a stem we placed, and where it lies."""
+class _StemClip:
+    """A clip whose file is a take of a stem, and its start on its track."""
 
     clip: otio.schema.Clip
     known: KnownStem
     start_s: Fraction
 
     @property
-    def sounds(self) -> bool:
-        """Whether it is the take that was placed to be heard."""
-        return self.known.take == self.known.facts.get("active_take")
+    def is_active(self) -> bool:
+        """Whether its file is the take that was placed as the audible one."""
+        return bool(self.known.take == self.known.stem.get("active_take"))
 
     @property
     def key(self) -> tuple[str, Fraction]:
-        return str(self.known.facts.get("cue")), self.start_s
+        """The same for all takes of one stem: its cue and its start."""
+        return str(self.known.stem.get("cue")), self.start_s
 
 
 def restore_stems(timeline: otio.schema.Timeline, path: Path, base_folder: Path) -> None:
-    """Give stems and stem tracks what a sidecar knows about them, and undo what was done for a host, in place.
+    """Give stems and stem tracks the metadata that a sidecar has of them, and undo what was changed for a host, in place.
 
-    Nothing is done to other items, nor to a timeline that was not written for a host.
+    Other items, and timelines that were not written for a host, are not changed. path: the file the timeline was read
+    from. base_folder: where its relative media URLs start.
     """
-    bare = [clip for clip in _iter_audio_clips(timeline) if not read_selva_metadata(clip, STEM_SCHEMA)]
-    urls = [url for clip in bare if may_be_stem(url := _url_of(clip))]
-    known = find_known_stems(path, urls, base_folder) if urls else {}
-    known |= _read_own_words(timeline)
+    unknown = [clip for clip in _find_audio_clips(timeline) if not read_selva_metadata(clip, STEM_SCHEMA)]
+    urls = [url for clip in unknown if may_be_stem(url := _media_url(clip))]
+    known = load_known_stems(path, urls, base_folder) if urls else {}
+    known |= _find_stems_with_metadata(timeline)
     if not known:
         return
-    by_track = [(track, _find_stems(track, known)) for track in timeline.audio_tracks()]
-    heard = {found.key: found for _, founds in by_track for found in founds if found.sounds}
-    for track, founds in by_track:
-        if not founds:
-            continue
-        if _is_take_track(track, founds, heard):
-            for found in founds:
-                _fold_take(heard[found.key].clip, found)
+    stems_of_tracks = [(track, _find_stems(track, known)) for track in timeline.audio_tracks()]
+    active = {stem.key: stem for _, stems in stems_of_tracks for stem in stems if stem.is_active}
+    for track, stems in stems_of_tracks:
+        if stems and _is_take_track(track, stems, active):
+            for stem in stems:
+                _add_take(active[stem.key].clip, stem)
             index = next(number for number, child in enumerate(timeline.tracks) if child is track)
             del timeline.tracks[index]
-    for track, founds in by_track:
-        placed = [found for found in founds if found.sounds]
-        for found in placed:
-            _restore_stem(found)
+    for track, stems in stems_of_tracks:
+        placed = [stem for stem in stems if stem.is_active]
+        for stem in placed:
+            _restore_stem(stem)
         if placed and not read_selva_metadata(track, TRACK_SCHEMA):
             track.metadata[SELVA_NAMESPACE] = copy.deepcopy(placed[0].known.track)
 
 
-def _read_own_words(timeline: otio.schema.Timeline) -> dict[str, KnownStem]:
-    """What our metadata tells of the stems of a timeline that was written for a host, by file name."""
-    stems = [
-        (clip, facts)
-        for clip in _iter_audio_clips(timeline)
-        if (facts := read_selva_metadata(clip, STEM_SCHEMA))
-    ]
+def _find_stems_with_metadata(timeline: otio.schema.Timeline) -> dict[str, KnownStem]:
+    """The stems of a timeline that was written for a host and kept its metadata, by file name; else none."""
+    stems = list(iter_stems(timeline))
     was_spread = any(read_selva_metadata(track, TAKE_TRACK_SCHEMA) for track in timeline.audio_tracks())
-    was_labelled = any(marker.name == label_of(facts) for clip, facts in stems for marker in clip.markers)
+    was_labelled = any(
+        marker.name == build_stem_label(stem) for clip, stem in stems for marker in clip.markers
+    )
     if not was_spread and not was_labelled:
         return {}
     return {
         file_name_in_url(url): KnownStem(
-            facts=plain_values(facts),
+            stem=to_plain_value(stem),
             take=take,
-            track=plain_values(read_selva_metadata(clip.parent(), TRACK_SCHEMA)),
+            track=to_plain_value(read_selva_metadata(clip.parent(), TRACK_SCHEMA)),
         )
-        for clip, facts in stems
-        for take, url in iter_takes(facts)
+        for clip, stem in stems
+        for take, url in iter_takes(stem)
     }
 
 
-def _iter_audio_clips(timeline: otio.schema.Timeline) -> list[otio.schema.Clip]:
+def _find_audio_clips(timeline: otio.schema.Timeline) -> list[otio.schema.Clip]:
     return [
         child for track in timeline.audio_tracks() for child in track if isinstance(child, otio.schema.Clip)
     ]
 
 
-def _url_of(clip: otio.schema.Clip) -> str:
+def _media_url(clip: otio.schema.Clip) -> str:
     return getattr(clip.media_reference, "target_url", None) or ""
 
 
-def _find_stems(track: otio.schema.Track, known: Mapping[str, KnownStem]) -> list[_Found]:
-    found: list[_Found] = []
+def _find_stems(track: otio.schema.Track, known: Mapping[str, KnownStem]) -> list[_StemClip]:
+    stems: list[_StemClip] = []
     cursor_s = Fraction(0)
     for child in track:
         if not isinstance(child, otio.core.Item):
             continue
-        stem = known.get(file_name_in_url(_url_of(child))) if isinstance(child, otio.schema.Clip) else None
+        stem = known.get(file_name_in_url(_media_url(child))) if isinstance(child, otio.schema.Clip) else None
         if stem is not None:
-            found.append(_Found(clip=child, known=stem, start_s=cursor_s))
+            stems.append(_StemClip(clip=child, known=stem, start_s=cursor_s))
         cursor_s += item_duration_s(child)
-    return found
+    return stems
 
 
 def _is_take_track(
-    track: otio.schema.Track, founds: list[_Found], heard: Mapping[tuple[str, Fraction], _Found]
+    track: otio.schema.Track, stems: list[_StemClip], active: Mapping[tuple[str, Fraction], _StemClip]
 ) -> bool:
-    """Whether all that lies on a track is silent takes of stems that lie elsewhere at the same place."""
+    """Whether a track holds nothing but disabled silent takes of stems that start at the same times on other tracks."""
     num_items = sum(not isinstance(child, otio.schema.Gap) for child in track)
-    return num_items == len(founds) and all(
-        not found.sounds and not found.clip.enabled and found.key in heard for found in founds
+    return num_items == len(stems) and all(
+        not stem.is_active and not stem.clip.enabled and stem.key in active for stem in stems
     )
 
 
-def _fold_take(clip: otio.schema.Clip, found: _Found) -> None:
+def _add_take(clip: otio.schema.Clip, take: _StemClip) -> None:
     """Make a take a media reference of its stem again."""
     references = {key: reference.clone() for key, reference in clip.media_references().items()}
-    active = clip.active_media_reference_key
-    if active == otio.schema.Clip.DEFAULT_MEDIA_KEY:
-        active = f"take_{found.known.facts.get('active_take', 1)}"
-        references = {active: references[otio.schema.Clip.DEFAULT_MEDIA_KEY]}
-    references[f"take_{found.known.take}"] = _from_start(found.clip)[1]
-    clip.set_media_references(references, active)
+    active_key = clip.active_media_reference_key
+    if active_key == otio.schema.Clip.DEFAULT_MEDIA_KEY:
+        active_key = f"take_{take.known.stem.get('active_take', 1)}"
+        references = {active_key: references[otio.schema.Clip.DEFAULT_MEDIA_KEY]}
+    references[f"take_{take.known.take}"] = _count_from_first_sample(take.clip)[1]
+    clip.set_media_references(references, active_key)
 
 
-def _restore_stem(found: _Found) -> None:
-    clip, facts = found.clip, copy.deepcopy(found.known.facts)
-    used, reference = _from_start(clip)
+def _restore_stem(stem: _StemClip) -> None:
+    clip, metadata = stem.clip, copy.deepcopy(stem.known.stem)
+    used, reference = _count_from_first_sample(clip)
     clip.source_range = used
     references = {key: old.clone() for key, old in clip.media_references().items()}
     references[clip.active_media_reference_key] = reference
     clip.set_media_references(references, clip.active_media_reference_key)
-    by_name = {
-        file_name_in_url(old.target_url): old.target_url for old in references.values() if _has_url(old)
-    }
-    facts["takes"] = [
-        {**take, "url": by_name.get(file_name_in_url(str(take.get("url"))), take.get("url"))}
-        for take in facts["takes"]
+    urls = [url for old in references.values() if (url := getattr(old, "target_url", None))]
+    url_by_name = {file_name_in_url(url): url for url in urls}
+    metadata["takes"] = [
+        {**take, "url": url_by_name.get(file_name_in_url(str(take.get("url"))), take.get("url"))}
+        for take in metadata["takes"]
         if isinstance(take, Mapping)
     ]
-    _drop_own_marks(clip, facts)
-    clip.metadata[SELVA_NAMESPACE] = facts
+    _remove_label_and_gain(clip, metadata)
+    clip.metadata[SELVA_NAMESPACE] = metadata
 
 
-def _from_start(clip: otio.schema.Clip) -> tuple[otio.opentime.TimeRange, otio.core.MediaReference]:
-    """The used range and the reference, counted from the file's first sample: a host may count from its timecode."""
+def _count_from_first_sample(
+    clip: otio.schema.Clip,
+) -> tuple[otio.opentime.TimeRange, otio.core.MediaReference]:
+    """The used range and the media reference, both counted from the file's first sample.
+
+    Stems are placed so; Resolve exports the ranges of a file with a time reference on the file's timecode.
+    """
     reference = clip.media_reference.clone()
     used = clip.trimmed_range()
     available = reference.available_range
     if available is None or not available.start_time.value:
         return used, reference
-    rate = used.start_time.rate
+    rate_hz = used.start_time.rate
     offset_s = exact_seconds(used.start_time) - exact_seconds(available.start_time)
     reference.available_range = otio.opentime.TimeRange(
         otio.opentime.RationalTime(0, available.duration.rate), available.duration
     )
-    return otio.opentime.TimeRange(
-        otio.opentime.RationalTime(float(offset_s * Fraction(rate)), rate), used.duration
-    ), reference
+    start = otio.opentime.RationalTime(float(offset_s * Fraction(rate_hz)), rate_hz)
+    return otio.opentime.TimeRange(start, used.duration), reference
 
 
-def _has_url(reference: otio.core.MediaReference) -> bool:
-    return bool(getattr(reference, "target_url", None))
-
-
-def _drop_own_marks(clip: otio.schema.Clip, facts: Mapping[str, Any]) -> None:
-    """Take off our label, and the gain if it is the one we asked for."""
-    label = label_of(facts)
+def _remove_label_and_gain(clip: otio.schema.Clip, stem: Mapping[str, Any]) -> None:
+    """Remove the marker that labels the stem, and its gain effect if it still has the stem's own gain."""
+    label = build_stem_label(stem)
     clip.markers[:] = [marker for marker in clip.markers if marker.name != label]
-    clip.effects[:] = [effect for effect in clip.effects if not _is_own_gain(effect, facts.get("gain_db"))]
+    clip.effects[:] = [effect for effect in clip.effects if not _has_gain(effect, stem.get("gain_db"))]
 
 
-def _is_own_gain(effect: otio.schema.Effect, gain_db: Any) -> bool:
+def _has_gain(effect: otio.schema.Effect, gain_db: Any) -> bool:
     level = effect.metadata.get("level")
     if not isinstance(level, float) or level <= 0 or not isinstance(gain_db, int | float):
         return False

@@ -1,7 +1,10 @@
-"""Timeline files in XML: read within bounds, written whole or not at all.
+"""XML timeline files: read within bounds, written whole or not at all.
 
-Entities are never defined by a timeline, so a file that defines some is refused; nesting and the number of elements
-are bounded while the file is read, whatever its encoding.
+The bounded reader uses expat directly because no kept library does its work. ElementTree's parser bounds neither the depth nor
+the number of elements, and it expands entities that a file defines (with expat before 2.4 without limit, CVE-2013-0340).
+defusedxml refuses entities and bounds neither of the two; a tree too deep then overflows the stack of whatever walks it. Here an
+entity declaration is refused before anything is expanded, and depth and number are checked at each start tag, so a file cannot
+take memory out of proportion to its size, in any encoding that expat reads. No host writes entities of its own.
 """
 
 from __future__ import annotations
@@ -12,22 +15,22 @@ from xml.parsers import expat
 
 from selva_core.base.atomic_write import staged_file
 from selva_otio.errors import TimelineReadError, TimelineWriteError
-from selva_otio.formats.otio import load_bounded
+from selva_otio.formats.otio import load_timeline_bytes
 
 MAX_ELEMENTS = 2_000_000
 MAX_DEPTH = 128
 
 
 def load_xml(path: Path, *, root_tag: str, kind: str) -> ET.Element:
-    """The root element of a file of that kind. Raises TimelineReadError."""
-    root = _parse_bounded(load_bounded(path), path)
+    """The root element of a file. kind: the format, for messages. Raises TimelineReadError."""
+    root = _parse_bounded(load_timeline_bytes(path), path)
     if root.tag != root_tag:
         raise TimelineReadError(f"{path} is not {kind}: it begins with <{root.tag}>, not with <{root_tag}>")
     return root
 
 
 def write_xml(root: ET.Element, target: Path, *, doctype: str = "") -> None:
-    """Write a file whole or not at all, one element a line. Raises TimelineWriteError."""
+    """Write a file whole or not at all, one element on each line. Raises TimelineWriteError."""
     ET.indent(root, space="  ")
     head = '<?xml version="1.0" encoding="UTF-8"?>\n' + (f"<!DOCTYPE {doctype}>\n" if doctype else "")
     with staged_file(target, error=TimelineWriteError) as temporary:
@@ -37,7 +40,7 @@ def write_xml(root: ET.Element, target: Path, *, doctype: str = "") -> None:
 
 
 def clean_text(text: str) -> str:
-    """The text without what XML 1.0 cannot hold (control characters, lone surrogates)."""
+    """The text without the characters that XML 1.0 forbids, even escaped: control characters and lone surrogates."""
     return "".join(
         char
         for char in text
@@ -66,9 +69,9 @@ def _parse_bounded(content: bytes, path: Path) -> ET.Element:
         depth -= 1
         builder.end(tag)
 
-    def refuse_entity(*facts: object) -> None:
+    def refuse_entity(*declaration: object) -> None:
         raise TimelineReadError(
-            f"{path} defines entities of its own, which a timeline does not need; it is not read"
+            f"{path} defines entities of its own, which a timeline does not need; export it again"
         )
 
     parser.buffer_text = True
@@ -81,5 +84,5 @@ def _parse_bounded(content: bytes, path: Path) -> ET.Element:
     except (expat.ExpatError, LookupError, ValueError) as error:  # LookupError: an unknown encoding
         if isinstance(error, TimelineReadError):
             raise
-        raise TimelineReadError(f"{path} is not sound XML: {error}") from error
+        raise TimelineReadError(f"{path} is not well-formed XML: {error}") from error
     return builder.close()

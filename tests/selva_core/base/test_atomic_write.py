@@ -15,6 +15,7 @@ from selva_core.base.atomic_write import (
     flush_folder,
     replace_patiently,
     staged_file,
+    staged_folder,
     write_atomic,
 )
 from selva_core.base.errors import OutputError, RequestError, StorageError
@@ -178,3 +179,37 @@ def test_a_folder_that_takes_no_files_is_refused_by_name(tmp_path: Path) -> None
         check_folder_writable(tmp_path / "missing")
     with pytest.raises(StorageError, match="cannot write into"):
         check_folder_writable(tmp_path / "missing", error=StorageError)
+
+
+def test_a_folder_appears_with_all_that_is_in_it(tmp_path: Path) -> None:
+    target = tmp_path / "cut.otiod"
+    with staged_folder(target) as temporary:
+        (temporary / "media").mkdir()
+        (temporary / "media" / "shot.mov").write_bytes(b"picture")
+        (temporary / "media" / "shot.mov").chmod(0o400)
+        assert not target.exists()
+    assert (target / "media" / "shot.mov").read_bytes() == b"picture"
+    assert names_in(tmp_path) == ["cut.otiod"]
+
+
+def test_a_folder_that_could_not_be_filled_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "cut.otiod"
+
+    def fill_half() -> None:
+        with staged_folder(target) as temporary:
+            (temporary / "half").write_bytes(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fill_half()
+    assert names_in(tmp_path) == []
+
+
+def test_a_folder_is_not_renamed_over_one_that_holds_something(tmp_path: Path) -> None:
+    target = tmp_path / "cut.otiod"
+    target.mkdir()
+    (target / "theirs").write_bytes(b"theirs")
+    with pytest.raises(StorageError, match="cannot write"), staged_folder(target, error=StorageError):
+        pass
+    assert names_in(target) == ["theirs"]
+    assert names_in(tmp_path) == ["cut.otiod"]

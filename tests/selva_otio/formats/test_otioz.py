@@ -169,7 +169,7 @@ def test_archives_that_are_broken_or_hostile_are_refused(cut_at_24: CutBuilder, 
             load_timeline(write_zip(tmp_path / name, entries))
     junk = tmp_path / "junk.otioz"
     junk.write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(TimelineReadError, match="sound"):
+    with pytest.raises(TimelineReadError, match="damaged"):
         load_timeline(junk)
     assert not (tmp_path.parent / "a.mov").exists()
 
@@ -192,7 +192,7 @@ def test_the_kind_of_a_file_is_told_by_its_suffix(tmp_path: Path) -> None:
     assert find_format(Path("Cut.OTIO")).name == "OpenTimelineIO"
     assert find_format(Path("cut.rpp.new")).name == "REAPER project"
     assert len({row.suffix for row in FORMATS}) == len(FORMATS)
-    with pytest.raises(UnsupportedFormatError, match="no timeline we know"):
+    with pytest.raises(UnsupportedFormatError, match="no known timeline format"):
         find_format(Path("cut.new"))
 
 
@@ -205,6 +205,6 @@ def test_nothing_is_left_of_a_bundle_that_could_not_be_written(
     before = sorted(os.listdir(tmp_path))
     monkeypatch.setattr(os, "fsync", fail)
     for suffix in (".otioz", ".otiod"):
-        with pytest.raises(TimelineWriteError, match="No space left"):
+        with pytest.raises(TimelineWriteError, match="the disk is full"):
             write_timeline(timeline, tmp_path / f"cut{suffix}", base_folder=tmp_path)
     assert sorted(os.listdir(tmp_path)) == before

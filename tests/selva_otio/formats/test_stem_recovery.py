@@ -241,7 +241,7 @@ def test_a_host_is_not_given_what_it_does_not_import(tmp_path: Path) -> None:
     check_timeline_target(tmp_path / "out.rpp", profile=find_profile("reaper"))
     with pytest.raises(UnsupportedFormatError, match=r"REAPER does not import \.otio; write \.rpp"):
         check_timeline_target(tmp_path / "out.otio", profile=find_profile("reaper"))
-    with pytest.raises(UnsupportedFormatError, match="a timeline is written for resolve, premiere"):
+    with pytest.raises(UnsupportedFormatError, match="known hosts are resolve, premiere"):
         find_profile("avid")
 
 

@@ -1,1 +1,1 @@
-"""Advanced Authoring Format (.aaf), written through pyaaf2."""
+"""Advanced Authoring Format (.aaf), read with otio-aaf-adapter and written with pyaaf2, both optional."""

@@ -1,4 +1,4 @@
-"""What AAF says of a media file: where it lies and what is in it."""
+"""Essence descriptors: what an AAF file says of a media file, and the locator that leads to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PCM = 1
 
 
 def build_picture_descriptor(file: Any, path: Path, edit_rate: str, length: int) -> Any:
-    """A picture file at a place; its size and coding are the host's to find out when it links to it."""
+    """The descriptor of a video file. Its picture properties are required by the format; hosts read those of the file."""
     descriptor = file.create.CDCIDescriptor()
     descriptor["SampleRate"].value = edit_rate
     descriptor["Length"].value = length
@@ -29,7 +29,7 @@ def build_picture_descriptor(file: Any, path: Path, edit_rate: str, length: int)
 
 
 def build_wave_descriptor(file: Any, path: Path, header: WaveHeader, num_samples: int) -> Any:
-    """A WAV file at a place, with the header that AAF wants to see of it."""
+    """The descriptor of a WAV file, with the header (Summary) that the format requires."""
     descriptor = file.create.WAVEDescriptor()
     descriptor["SampleRate"].value = f"{header.sample_rate_hz}/1"
     descriptor["Length"].value = num_samples
@@ -40,9 +40,11 @@ def build_wave_descriptor(file: Any, path: Path, header: WaveHeader, num_samples
 
 
 def _build_summary(header: WaveHeader, num_samples: int) -> bytearray:
-    """The RIFF header, format chunk and head of the data chunk of such a file."""
+    """The RIFF header, the format chunk and the head of the data chunk of a WAV file of that length."""
     block_bytes = header.num_channels * ((header.bits_per_sample + 7) // 8)
-    data_bytes = min(num_samples * block_bytes, 2**32 - 64)
+    data_bytes = min(
+        num_samples * block_bytes, 2**32 - 64
+    )  # longer files are RF64, whose RIFF size is not used
     form = struct.pack(
         "<HHIIHH",
         _PCM,

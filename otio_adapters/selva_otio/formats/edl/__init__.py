@@ -1,1 +1,1 @@
-"""Edit decision lists (CMX 3600): the plainest cut there is, by reels, clip names and timecodes."""
+"""Edit decision lists (CMX 3600): reels, clip names and timecodes, one edit a line."""

@@ -1,6 +1,7 @@
-"""The lines of an EDL: events, and what the notes below them say.
+"""The lines of an EDL: events, and the notes below them.
 
-CMX 3600, with the notes that Avid, Premiere and Resolve add. Times stay labels here: the frame rate is not in the file.
+CMX 3600, with the notes that Avid, Premiere and Resolve add. Times stay timecode labels here, because no EDL names its frame
+rate.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from selva_otio.errors import TimelineReadError
-from selva_otio.formats.otio import load_bounded
+from selva_otio.formats.otio import load_timeline_bytes
+from selva_otio.time.clock import can_drop_frames, parse_timecode
 
 MAX_EVENTS = 100_000
+# Patterns are bounded in length: a file may be anybody's, and an unbounded one takes quadratic time on a long line.
 _LABEL = r"(\d{1,2}[:;]\d{2}[:;]\d{2}[:;.]\d{2,3})"
 _REEL = r"(\S{1,64}(?: \S{1,64}){0,4})"
 _EVENT = re.compile(
@@ -25,6 +29,7 @@ _LOOKS_LIKE_EVENT = re.compile(rf"\s*\d{{1,6}}\s+\S.{{0,200}}?{_LABEL}\s+{_LABEL
 _SPEED = re.compile(rf"M2\s+{_REEL}\s+([+-]?\d{{1,6}}(?:\.\d{{1,6}})?)(?:\s+{_LABEL})?\s*", re.IGNORECASE)
 _NOTE = re.compile(r"\*?\s*([A-Z][A-Z ]*?[A-Z])\s*:\s*(.*?)\s*", re.IGNORECASE)
 _LOCATOR = re.compile(rf"\*\s*LOC:\s*{_LABEL}\s+(\S+)\s*(.*?)\s*", re.IGNORECASE)
+# Notes that name the clip, the surest first: "FROM CLIP NAME" is of Avid, Premiere and Resolve, the others of conform tools.
 _CLIP_NOTES = ("from clip name", "clip name", "source file", "source file path", "from file", "file name")
 
 
@@ -39,9 +44,11 @@ class Locator:
 
 @dataclass(kw_only=True)
 class Event:
-    """One edit. channels: as written ("V", "A2", "AA/V", "B"). kind: C(ut), D(issolve), W(ipe) or K(ey);
-    transition: its length in frames. is_drop: whether labels drop frames, by the FCM line above. names: what the
-    notes call the clip, the surest first. frames_per_second: of an M2 line; None at normal speed.
+    """One edit.
+
+    channels: as written ("V", "A2", "AA/V", "B"). kind: C(ut), D(issolve), W(ipe) or K(ey); transition: its length in
+    frames. is_drop: whether labels drop frames, by the FCM line above. names: the notes below it, by their key in lower
+    case. incoming_name: of the clip that a transition leads to. frames_per_second: of an M2 line; None at normal speed.
     """
 
     line: int
@@ -58,7 +65,7 @@ class Event:
 
     @property
     def clip_name(self) -> str:
-        """The name in the notes; empty when there is none."""
+        """The name of the clip in the notes; empty when there is none."""
         if self.kind != "C" and self.incoming_name:
             return self.incoming_name
         return next((self.names[key] for key in _CLIP_NOTES if key in self.names), "")
@@ -70,24 +77,31 @@ class Event:
 
 @dataclass(kw_only=True)
 class EditList:
+    """An EDL as read: its events and locators in the order of the file."""
+
     title: str = ""
     events: list[Event] = field(default_factory=list)
     locators: list[Locator] = field(default_factory=list)
 
     @property
     def drops_frames(self) -> bool:
+        """Whether any record label is drop-frame."""
         return any(event.is_drop or ";" in event.record[0] for event in self.events)
 
     def iter_labels(self) -> Iterator[str]:
+        """All timecode labels."""
         for event in self.events:
             yield from (*event.source, *event.record)
 
 
 def load_edit_list(path: Path) -> EditList:
-    """Raises TimelineReadError for files that hold no event, or a line that is nearly one."""
-    content = load_bounded(path)
+    """Read an EDL. Raises TimelineReadError for files without events, and for a line that is nearly an event.
+
+    Such a line is not passed over as a comment: an edit would be missing from the cut.
+    """
+    content = load_timeline_bytes(path)
     if b"\x00" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise TimelineReadError(f"{path} is no EDL: it is not text")
+        raise TimelineReadError(f"{path} is no EDL: it is a binary file")
     edits = EditList()
     is_drop = False
     for number, line in enumerate(_decode(content).splitlines(), start=1):
@@ -102,7 +116,7 @@ def load_edit_list(path: Path) -> EditList:
             if len(edits.events) > MAX_EVENTS:
                 raise TimelineReadError(f"{path} has more than {MAX_EVENTS} events; export a shorter cut")
         elif _LOOKS_LIKE_EVENT.match(line[:400]) and not upper.startswith("*"):
-            raise TimelineReadError(f"{path}, line {number}: this is no event we can read: {stripped[:80]!r}")
+            raise TimelineReadError(f"{path}, line {number}: this event cannot be read: {stripped[:80]!r}")
         else:
             _read_note(edits, stripped[:1000])
     if not edits.events:
@@ -110,7 +124,18 @@ def load_edit_list(path: Path) -> EditList:
     return edits
 
 
+def parse_label(label: str, rate: Fraction, *, is_drop: bool) -> int:
+    """The frame, from midnight, of a label with any separators. is_drop: whether it drops frames, where the rate can.
+
+    Raises ClockError.
+    """
+    numbers = re.split("[:;.]", label)
+    separator = ";" if is_drop and can_drop_frames(rate) else ":"
+    return parse_timecode(":".join(numbers[:3]) + separator + numbers[3], rate)
+
+
 def _decode(content: bytes) -> str:
+    """UTF-16 with a byte order mark, UTF-8, or else the code page that editors on Windows write."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", errors="replace")
     try:
@@ -137,7 +162,7 @@ def _parse_event(line: str, number: int, *, is_drop: bool) -> Event | None:
 
 
 def _read_note(edits: EditList, line: str) -> None:
-    """A line that belongs to the event above it."""
+    """Read a line below an event: a locator, a speed or a note."""
     locator = _LOCATOR.fullmatch(line)
     if locator is not None:
         edits.locators.append(Locator(label=locator[1], colour=locator[2], name=locator[3]))
@@ -147,6 +172,7 @@ def _read_note(edits: EditList, line: str) -> None:
     speed = _SPEED.fullmatch(line)
     note = _NOTE.fullmatch(line) if speed is None else None
     if speed is not None:
+        # M2 lines follow both events of a dissolve and name the reel they belong to.
         of_reel = [one for one in edits.events[-2:] if one.reel.casefold() == speed[1].casefold()]
         (of_reel or [event])[-1].frames_per_second = speed[2]
     elif note is not None and note[1].lower() == "to clip name":

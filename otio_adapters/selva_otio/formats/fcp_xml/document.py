@@ -1,4 +1,4 @@
-"""An xmeml document: its sequences, and what its ids stand for."""
+"""An xmeml document: its sequences, and the elements that its ids refer to."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ _WITH_IDS = ("sequence", "file", "clip", "clipitem", "multiclip")
 
 
 class Document:
-    """A parsed file. An element is written out once; later ones of the same tag and id stand for it."""
+    """A parsed file.
+
+    xmeml writes an element out where it occurs first; later elements of the same tag and id are empty and refer to it.
+    """
 
     def __init__(self, root: ET.Element, path: Path) -> None:
         self.root = root
         self.path = path
-        self._written_out: dict[tuple[str, str], ET.Element] = {}
+        self._definitions: dict[tuple[str, str], ET.Element] = {}
         self._num_items: dict[int, int] = {}
         for element in root.iter():
             if element.tag in _WITH_IDS and len(element):
-                self._written_out.setdefault((element.tag, element.get("id", "")), element)
+                self._definitions.setdefault((element.tag, element.get("id", "")), element)
 
     def resolve(self, element: ET.Element) -> ET.Element:
-        """The element that is written out for this one."""
+        """The element with content that this one refers to; itself when it has content."""
         if len(element):
             return element
-        return self._written_out.get((element.tag, element.get("id", "")), element)
+        return self._definitions.get((element.tag, element.get("id", "")), element)
 
     def only_sequence(self) -> ET.Element:
-        """The one sequence that is not nested in another. Raises TimelineReadError."""
+        """The one sequence that is not nested in another. Raises TimelineReadError for none or several."""
         nested = {
             found.get("id") for item in self.root.iter("clipitem") for found in item.findall("sequence")
         }
@@ -44,10 +47,13 @@ class Document:
             return sequences[0]
         names = ", ".join(repr((found.findtext("name") or "").strip()) for found in sequences[:8])
         found = f"{len(sequences)} sequences ({names})" if sequences else "no sequence"
-        raise TimelineReadError(f"{self.path} holds {found}; export the one that is meant alone")
+        raise TimelineReadError(f"{self.path} holds {found}; export only the one to be read")
 
     def check_size(self, sequence: ET.Element) -> None:
-        """Raises TimelineReadError for a sequence that contains itself, or that is too large with its nests opened."""
+        """Raises TimelineReadError for a sequence that contains itself, or is too large when its nests are opened.
+
+        Ten nests of ten nests in a file of some kilobytes open to any number of clips.
+        """
         number = self._count_items(sequence, [])
         if number > MAX_ITEMS:
             raise TimelineReadError(
@@ -56,11 +62,11 @@ class Document:
             )
 
     def _count_items(self, sequence: ET.Element, outer: list[ET.Element]) -> int:
-        known = self._num_items.get(id(sequence))
-        if known is not None:
-            return known
+        counted = self._num_items.get(id(sequence))
+        if counted is not None:
+            return counted
         name = (sequence.findtext("name") or "").strip()
-        if any(sequence is one for one in outer):
+        if any(sequence is element for element in outer):
             raise TimelineReadError(f"{self.path}: sequence {name!r} contains itself")
         if len(outer) >= MAX_NESTING:
             raise TimelineReadError(f"{self.path}: {name!r} is nested more than {MAX_NESTING} levels deep")
@@ -75,7 +81,7 @@ class Document:
         return number
 
     def _iter_sequences(self, parent: ET.Element) -> Iterator[ET.Element]:
-        """Sequences in project, bins and their children; what clips hold is not looked at."""
+        """Sequences in projects and bins; those inside clips are nests."""
         for child in parent:
             if child.tag == "sequence" and len(child):
                 yield child
@@ -84,10 +90,13 @@ class Document:
 
 
 def audio_tracks(sequence: ET.Element) -> list[ET.Element]:
-    """The audio track elements of a sequence."""
+    """The audio track elements of a sequence, one for each channel of its sound."""
     return sequence.findall("media/audio/track")
 
 
 def is_later_channel(track: ET.Element) -> bool:
-    """Whether a track holds the second (or a later) channel of the one before it."""
+    """Whether a track element is the second or a later channel of the track before it.
+
+    xmeml has mono tracks only: Premiere writes a stereo track as two, which it numbers with this attribute.
+    """
     return track.get("currentExplodedTrackIndex", "0").strip() not in ("", "0")

@@ -1,10 +1,9 @@
-"""Clip items and files as importers of xmeml want them: written out once, referred to by id afterwards."""
+"""Clips as xmeml clip items, and their files: each file is written out once and referred to by its id afterwards."""
 
 from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
@@ -13,33 +12,23 @@ from urllib.parse import unquote
 
 import opentimelineio as otio
 
+from selva_core.base.rational import round_half_up
 from selva_otio.errors import ClockError, UnsupportedUrlError
+from selva_otio.formats.fcp_xml.markers import write_marker
 from selva_otio.formats.fcp_xml.values import add, add_flag, add_rate, add_timecode, build_path_url
+from selva_otio.formats.stem_metadata import build_stem_label, build_stem_note, read_gain_db
 from selva_otio.formats.wave_headers import WaveHeader, load_wave_header
 from selva_otio.metadata import STEM_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import SOUND_SUFFIXES, resolve_media_path
-from selva_otio.time.clock import TimelineClock, exact_rate, exact_seconds, sample_index
+from selva_otio.time.clock import TimelineClock, exact_rate, exact_seconds
 from selva_otio.time.item_times import trimmed_start_s, warp_speed
 
-_PLAIN_SOUND = WaveHeader(num_channels=1, sample_rate_hz=48_000, bits_per_sample=24)
-_MARKER_COLOURS = {
-    "RED": (255, 0, 0),
-    "PINK": (255, 128, 192),
-    "ORANGE": (255, 128, 0),
-    "YELLOW": (255, 255, 0),
-    "GREEN": (0, 255, 0),
-    "CYAN": (0, 255, 255),
-    "BLUE": (0, 0, 255),
-    "PURPLE": (128, 0, 255),
-    "MAGENTA": (255, 0, 255),
-    "WHITE": (255, 255, 255),
-    "BLACK": (0, 0, 0),
-}
+_ASSUMED_SOUND = WaveHeader(num_channels=1, sample_rate_hz=48_000, bits_per_sample=24)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spot:
-    """Where an item lies: record seconds of its cut, and how far transitions make it reach beyond on either side."""
+class RecordRange:
+    """The record range of an item between its cuts, and how far transitions extend it beyond them. Seconds."""
 
     start_s: Fraction
     end_s: Fraction
@@ -49,29 +38,32 @@ class Spot:
 
 @dataclass(kw_only=True)
 class ItemWriter:
-    """Knows the ids that are given out. prefix: before each id, so that they differ from those of a document that is
-    added to."""
+    """Writes the items of one document and gives out its ids.
+
+    prefix: before each id, so that none collides with those of a document that is merged into.
+    """
 
     clock: TimelineClock
     base_folder: Path
     prefix: str = ""
     file_kinds: dict[str, set[str]] = field(default_factory=dict)
-    """URL to the kinds of track ("video", "audio") the file is used on: it is written out for all of them at once."""
+    """URL to the kinds of track ("video", "audio") that use the file. Its one definition names the media of all of them."""
 
-    _files: dict[tuple[str, Any], str] = field(default_factory=dict)
-    _num_items: int = 0
+    _file_ids: dict[tuple[str, Any], str] = field(default_factory=dict)
+    _num_ids: int = 0
     _headers: dict[str, WaveHeader] = field(default_factory=dict)
 
     def next_id(self, tag: str) -> str:
-        self._num_items += 1
-        return f"{self.prefix}{tag}-{self._num_items}"
+        """An id that no other element of the document has."""
+        self._num_ids += 1
+        return f"{self.prefix}{tag}-{self._num_ids}"
 
     def frame(self, seconds: Fraction) -> int:
         """The frame of the sequence nearest to a time."""
-        return sample_index(seconds * self.clock.frame_rate_hz, 1)
+        return round_half_up(seconds * self.clock.frame_rate_hz)
 
     def num_channels(self, clip: otio.core.Item) -> int:
-        """How many channels a clip's sound has; one where that cannot be seen."""
+        """The number of channels of a clip's sound; 1 for a file that is missing or not WAV."""
         url = getattr(getattr(clip, "media_reference", None), "target_url", None)
         return self._header(url).num_channels if url else 1
 
@@ -79,23 +71,23 @@ class ItemWriter:
         self,
         track: ET.Element,
         clip: otio.schema.Clip,
-        spot: Spot,
+        record: RecordRange,
         kind: str,
         *,
         item_id: str,
         channel: int = 1,
     ) -> ET.Element:
-        """One clip item. channel: which channel of the file sounds, for audio."""
+        """Add a clip item. channel: of the file, from 1, for audio."""
         reference = clip.media_reference
         if isinstance(reference, otio.schema.GeneratorReference):
-            return self._write_generator(track, clip, spot, item_id)
+            return self._write_generator(track, clip, record, item_id)
         item = ET.SubElement(track, "clipitem", {"id": item_id})
         if kind == "audio":
             layout = "stereo" if self.num_channels(clip) == 2 else "mono"
             item.set("premiereChannelType", layout)
         available = reference.available_range if reference is not None else None
         origin_s = Fraction(0) if available is None else exact_seconds(available.start_time)
-        self._write_range(item, clip, spot, origin_s)
+        self._write_range(item, clip, record, origin_s)
         self._write_media(item, clip, kind)
         if kind == "audio":
             source = add(item, "sourcetrack")
@@ -104,18 +96,18 @@ class ItemWriter:
         self._write_filters(item, clip, kind)
         for marker in clip.markers:
             write_marker(item, marker, origin_s, self.clock.frame_rate_hz)
-        _write_stem_facts(item, clip)
+        _write_logging_info(item, clip)
         return item
 
-    def write_nest_range(self, item: ET.Element, nest: otio.core.Item, spot: Spot) -> None:
+    def write_nest_range(self, item: ET.Element, nest: otio.core.Item, record: RecordRange) -> None:
         """The timing of an item that shows a nested sequence."""
-        self._write_range(item, nest, spot, Fraction(0))
+        self._write_range(item, nest, record, Fraction(0))
 
     def _write_generator(
-        self, track: ET.Element, clip: otio.schema.Clip, spot: Spot, item_id: str
+        self, track: ET.Element, clip: otio.schema.Clip, record: RecordRange, item_id: str
     ) -> ET.Element:
         item = ET.SubElement(track, "generatoritem", {"id": item_id})
-        self._write_range(item, clip, spot, trimmed_start_s(clip))
+        self._write_range(item, clip, record, trimmed_start_s(clip))
         effect = add(item, "effect")
         kind = clip.media_reference.generator_kind or "Slug"
         add(effect, "name", kind)
@@ -124,10 +116,15 @@ class ItemWriter:
         add(effect, "mediatype", "video")
         return item
 
-    def _write_range(self, item: ET.Element, source: otio.core.Item, spot: Spot, origin_s: Fraction) -> None:
-        """Name, state and times. `in` and `out` of a retimed item count retimed frames from the end it starts at."""
+    def _write_range(
+        self, item: ET.Element, source: otio.core.Item, record: RecordRange, origin_s: Fraction
+    ) -> None:
+        """Name, state and times.
+
+        `in` and `out` of a retimed item count retimed frames from where it starts to play: its last frame in reverse.
+        """
         speed = _speed_of(source)
-        used_s = spot.end_s - spot.start_s
+        used_s = record.end_s - record.start_s
         low_s = trimmed_start_s(source) - origin_s
         duration_s = _media_duration_s(source) or low_s + used_s * abs(speed or Fraction(1))
         first_s, whole_s = low_s, duration_s
@@ -135,22 +132,23 @@ class ItemWriter:
             first_s = (low_s if speed > 0 else duration_s - low_s + used_s * speed) / abs(speed)
             whole_s = duration_s / abs(speed)
         rate = self._rate_for(source, first_s) if speed in (0, 1) else self.clock.frame_rate_hz
-        first = sample_index((first_s - spot.lead_s) * rate, 1)
-        last = first + sample_index((spot.lead_s + used_s + spot.tail_s) * rate, 1)
+        first = round_half_up((first_s - record.lead_s) * rate)
+        last = first + round_half_up((record.lead_s + used_s + record.tail_s) * rate)
         add(item, "name", source.name)
         add_flag(item, "enabled", bool(source.enabled))
         add(item, "duration", max(math.ceil(whole_s * rate), last))
         add_rate(item, rate)
-        add(item, "start", -1 if spot.lead_s else self.frame(spot.start_s))
-        add(item, "end", -1 if spot.tail_s else self.frame(spot.end_s))
+        # The format writes an edge inside a transition as -1: the transition item has the frames.
+        add(item, "start", -1 if record.lead_s else self.frame(record.start_s))
+        add(item, "end", -1 if record.tail_s else self.frame(record.end_s))
         add(item, "in", first)
         add(item, "out", last)
         if speed == 0:
             add_flag(item, "stillframe", True)
-            add(item, "stillframeoffset", sample_index(first_s * rate, 1))
+            add(item, "stillframeoffset", round_half_up(first_s * rate))
 
     def _rate_for(self, source: otio.core.Item, first_s: Fraction) -> Fraction:
-        """The rate at which an in-point falls on a frame: the sequence's, or else the media's own."""
+        """The rate at which an in-point is a whole frame: the sequence's, or else the media's."""
         rate = self.clock.frame_rate_hz
         available = getattr(getattr(source, "media_reference", None), "available_range", None)
         if (first_s * rate).denominator != 1 and available is not None:
@@ -162,13 +160,13 @@ class ItemWriter:
         reference = clip.media_reference
         url = getattr(reference, "target_url", None) or ""
         key = (url or f"missing {clip.name}", str(reference.available_range))
-        known = self._files.get(key)
-        number = len(self._files) + 1 if known is None else int(known.rpartition("-")[2])
+        file_id = self._file_ids.get(key)
+        number = len(self._file_ids) + 1 if file_id is None else int(file_id.rpartition("-")[2])
         add(item, "masterclipid", f"{self.prefix}masterclip-{number}")
-        file = ET.SubElement(item, "file", {"id": known or f"{self.prefix}file-{number}"})
-        if known is not None:
+        file = ET.SubElement(item, "file", {"id": file_id or f"{self.prefix}file-{number}"})
+        if file_id is not None:
             return
-        self._files[key] = file.get("id", "")
+        self._file_ids[key] = file.get("id", "")
         available = reference.available_range
         name = PurePosixPath(unquote(url).replace("\\", "/")).name or reference.name or clip.name
         rate = self.clock.frame_rate_hz if available is None else exact_rate(available.duration.rate)
@@ -177,8 +175,8 @@ class ItemWriter:
             add(file, "pathurl", build_path_url(url, self.base_folder))
         add_rate(file, rate)
         if available is not None:
-            add(file, "duration", sample_index(exact_seconds(available.duration) * rate, 1))
-            start = sample_index(exact_seconds(available.start_time) * rate, 1)
+            add(file, "duration", round_half_up(exact_seconds(available.duration) * rate))
+            start = round_half_up(exact_seconds(available.start_time) * rate)
             if start or kind == "video":
                 add_timecode(file, start, rate, drop_frame=self.clock.drop_frame)
         self._write_channels(file, url, name, {kind} | self.file_kinds.get(url, set()))
@@ -201,7 +199,7 @@ class ItemWriter:
                 found = load_wave_header(resolve_media_path(url, self.base_folder)) if url else None
             except UnsupportedUrlError:
                 found = None
-            self._headers[url] = found or _PLAIN_SOUND
+            self._headers[url] = found or _ASSUMED_SOUND
         return self._headers[url]
 
     def _write_filters(self, item: ET.Element, clip: otio.schema.Clip, kind: str) -> None:
@@ -212,43 +210,24 @@ class ItemWriter:
             _add_parameter(effect, "speed", f"{float(abs(speed) * 100):.10g}", low=-100_000, high=100_000)
             _add_parameter(effect, "reverse", "TRUE" if speed < 0 else "FALSE")
             _add_parameter(effect, "frameblending", "FALSE")
-        gain_db = read_selva_metadata(clip, STEM_SCHEMA).get("gain_db") or 0.0
+        gain_db = read_gain_db(read_selva_metadata(clip, STEM_SCHEMA))
         if kind == "audio" and gain_db:
             effect = _add_effect(item, "Audio Levels", "audiolevels", "audiolevels", "audio")
+            # The range is the one Final Cut Pro 7 itself writes, up to +12 dB.
             _add_parameter(effect, "level", f"{10 ** (gain_db / 20):.6g}", low=0, high=3.98109)
 
 
-def write_marker(parent: ET.Element, marker: otio.schema.Marker, origin_s: Fraction, rate: Fraction) -> None:
-    """A marker, whose range counts from `origin_s` on its owner's clock. One without length ends at -1."""
-    start = sample_index((exact_seconds(marker.marked_range.start_time) - origin_s) * rate, 1)
-    length = sample_index(exact_seconds(marker.marked_range.duration) * rate, 1)
-    element = add(parent, "marker")
-    add(element, "name", marker.name)
-    add(element, "comment", marker.comment)
-    add(element, "in", start)
-    add(element, "out", start + length if length > 1 else -1)
-    red, green, blue = _MARKER_COLOURS.get(str(marker.color or "").upper(), _MARKER_COLOURS["GREEN"])
-    add(element, "pproColor", 0xFF << 24 | blue << 16 | green << 8 | red)
-
-
-def iter_plain_text(clip: otio.schema.Clip) -> Iterator[tuple[str, str]]:
-    """What columns of a bin can show of a stem."""
-    facts = read_selva_metadata(clip, STEM_SCHEMA)
-    if facts:
-        yield "description", f"{facts.get('track', '')}: {facts.get('prompt', '')}"
-        yield "lognote", f"Selva cue {facts.get('cue', '')}, take {facts.get('active_take', 1)}"
-
-
-def _write_stem_facts(item: ET.Element, clip: otio.schema.Clip) -> None:
-    texts = list(iter_plain_text(clip))
-    if texts:
+def _write_logging_info(item: ET.Element, clip: otio.schema.Clip) -> None:
+    """The prompt and cue of a stem, where the columns of a bin show them."""
+    stem = read_selva_metadata(clip, STEM_SCHEMA)
+    if stem:
         logging = add(item, "logginginfo")
-        for tag, text in texts:
-            add(logging, tag, text)
+        add(logging, "description", build_stem_label(stem))
+        add(logging, "lognote", build_stem_note(stem))
 
 
 def _speed_of(item: otio.core.Item) -> Fraction:
-    """Normal speed for ramps, which are told as a loss."""
+    """The speed of an item; 1 for a ramp, which SPEED_RAMPS reports."""
     try:
         return warp_speed(item)
     except ClockError:

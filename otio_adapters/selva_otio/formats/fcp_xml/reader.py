@@ -1,4 +1,4 @@
-"""From an xmeml sequence to a timeline: tracks, gaps, transitions and nests."""
+"""An xmeml sequence as a timeline: tracks, gaps, transitions and nested sequences."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from fractions import Fraction
 
 import opentimelineio as otio
 
+from selva_core.base.rational import round_half_up
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.fcp_xml.document import ITEM_TAGS, Document, is_later_channel
-from selva_otio.formats.fcp_xml.item_reader import ClipReader, Placed, read_markers
+from selva_otio.formats.fcp_xml.item_reader import ClipReader, TrackItem
+from selva_otio.formats.fcp_xml.markers import read_marker_elements
 from selva_otio.formats.fcp_xml.values import (
     TICKS_PER_SECOND,
     child_text,
@@ -23,9 +25,10 @@ from selva_otio.formats.fcp_xml.values import (
 )
 
 NAMESPACE = "fcp7_xml"
+"""Of our metadata about tracks and items of a document; published, so it keeps the old name of the format."""
 
 
-def build_timeline(document: Document) -> otio.schema.Timeline:
+def build_sequence_timeline(document: Document) -> otio.schema.Timeline:
     """The timeline of a document's one sequence. Raises TimelineReadError."""
     sequence = document.only_sequence()
     document.check_size(sequence)
@@ -36,7 +39,7 @@ def build_timeline(document: Document) -> otio.schema.Timeline:
         global_start_time=otio.opentime.RationalTime(start_frame, float(start_rate)),
     )
     timeline.tracks.extend(_SequenceReader(document).read_tracks(sequence, rate))
-    timeline.tracks.markers.extend(read_markers(sequence, rate, Fraction(0)))
+    timeline.tracks.markers.extend(read_marker_elements(sequence, rate, Fraction(0)))
     return timeline
 
 
@@ -48,8 +51,8 @@ def _sequence_rate(sequence: ET.Element) -> Fraction:
 
 
 @dataclass(kw_only=True)
-class _Cut:
-    """A transition element on its track: frames, and where the cut lies in it."""
+class _TransitionItem:
+    """A transition element: its frames on the track, and the frame of the cut inside them."""
 
     element: ET.Element
     start: int
@@ -58,7 +61,7 @@ class _Cut:
 
 
 class _SequenceReader:
-    """Reads a sequence and those nested in it."""
+    """Reads a sequence and the sequences nested in it."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -67,7 +70,7 @@ class _SequenceReader:
     def read_tracks(
         self, sequence: ET.Element, rate: Fraction, kinds: Sequence[str] = ("video", "audio")
     ) -> list[otio.schema.Track]:
-        """The tracks of a sequence, picture first, bottom first."""
+        """The tracks of a sequence: video from the lowest up, then audio."""
         tracks = []
         for kind in kinds:
             for index, element in enumerate(sequence.findall(f"media/{kind}/track")):
@@ -87,15 +90,15 @@ class _SequenceReader:
         track.enabled = is_true(element, "enabled", default=True)
         clips = ClipReader(document=self.document, sequence_rate=rate, kind=kind)
         cursor = 0
-        for entry in self._place(element, rate, clips):
-            start = entry.cut if isinstance(entry, _Cut) else entry.start
+        for entry in self._read_items(element, rate, clips):
+            start = entry.cut if isinstance(entry, _TransitionItem) else entry.start
             if start > cursor:
                 track.append(otio.schema.Gap(source_range=_frames_range(0, start - cursor, rate)))
                 cursor = start
-            if isinstance(entry, _Cut):
+            if isinstance(entry, _TransitionItem):
                 track.append(_build_transition(entry, rate))
                 continue
-            item = entry.item
+            item = entry.clip
             if item is None:
                 item = self._build_nest(entry.element, rate, kind, entry)
             if not self._depth:
@@ -104,23 +107,27 @@ class _SequenceReader:
             cursor = entry.end
         return track
 
-    def _place(self, element: ET.Element, rate: Fraction, clips: ClipReader) -> list[Placed | _Cut]:
-        """The items of a track, each with its record frames, without overlaps; transitions between them."""
+    def _read_items(
+        self, element: ET.Element, rate: Fraction, clips: ClipReader
+    ) -> list[TrackItem | _TransitionItem]:
+        """The items of a track with their record frames, without overlaps, and the transitions between them."""
         children = [
             child
             for child in map(self.document.resolve, element)
             if child.tag in (*ITEM_TAGS, "transitionitem")
         ]
-        cuts = [_read_cut(child, rate) if child.tag == "transitionitem" else None for child in children]
-        entries: list[Placed | _Cut] = []
+        transitions = [
+            _read_transition(child, rate) if child.tag == "transitionitem" else None for child in children
+        ]
+        entries: list[TrackItem | _TransitionItem] = []
         num_items = 0
-        for index, (child, cut) in enumerate(zip(children, cuts, strict=True)):
-            if cut is not None:
-                entries.append(cut)
+        for index, (child, transition) in enumerate(zip(children, transitions, strict=True)):
+            if transition is not None:
+                entries.append(transition)
                 continue
-            before = cuts[index - 1] if index else None
-            after = cuts[index + 1] if index + 1 < len(cuts) else None
-            entry = clips.place(
+            before = transitions[index - 1] if index else None
+            after = transitions[index + 1] if index + 1 < len(transitions) else None
+            entry = clips.read_item(
                 child,
                 into=None if before is None else (before.start, before.cut),
                 out_of=None if after is None else (after.end, after.cut),
@@ -129,9 +136,11 @@ class _SequenceReader:
             num_items += 1
             if entry is not None:
                 entries.append(entry)
-        return _without_overlaps(entries)
+        return _remove_overlaps(entries)
 
-    def _build_nest(self, element: ET.Element, rate: Fraction, kind: str, entry: Placed) -> otio.schema.Stack:
+    def _build_nest(
+        self, element: ET.Element, rate: Fraction, kind: str, entry: TrackItem
+    ) -> otio.schema.Stack:
         found = element.find("sequence")
         sequence = self.document.resolve(found) if found is not None else element
         name = child_text(element, "name") or child_text(sequence, "name")
@@ -145,6 +154,7 @@ class _SequenceReader:
 
 
 def _track_name(element: ET.Element) -> str:
+    # The format has no names of tracks: Premiere adds an attribute, others a child.
     return (element.get("MZ.TrackName") or child_text(element, "name")).strip()
 
 
@@ -154,25 +164,32 @@ def _frames_range(start: int, length: int, rate: Fraction) -> otio.opentime.Time
     )
 
 
-def _read_cut(element: ET.Element, rate: Fraction) -> _Cut:
+def _read_transition(element: ET.Element, rate: Fraction) -> _TransitionItem:
     start, end = read_frames(element, "start"), read_frames(element, "end")
     if start is None or end is None or not 0 <= start <= end:
-        raise TimelineReadError(f"a transition runs from frame {start} to {end}; that is no range")
-    ticks = read_frames(element, "cutPointTicks")
+        raise TimelineReadError(
+            f"a transition runs from frame {start} to {end}; it starts at 0 or later and ends after its start"
+        )
+    ticks = read_frames(
+        element, "cutPointTicks"
+    )  # Premiere's, whose cut may be anywhere; the format knows three alignments
     alignment = child_text(element, "alignment")
     if alignment.startswith("start"):
         cut = start
     elif alignment.startswith("end"):
         cut = end
-    elif ticks is not None and 0 <= (from_start := round(ticks * rate / TICKS_PER_SECOND)) <= end - start:
+    elif (
+        ticks is not None
+        and 0 <= (from_start := round_half_up(ticks * rate / TICKS_PER_SECOND)) <= end - start
+    ):
         cut = start + from_start
     else:
         cut = (start + end) // 2
-    return _Cut(element=element, start=start, end=end, cut=cut)
+    return _TransitionItem(element=element, start=start, end=end, cut=cut)
 
 
-def _build_transition(cut: _Cut, rate: Fraction) -> otio.schema.Transition:
-    effect = cut.element.find("effect")
+def _build_transition(item: _TransitionItem, rate: Fraction) -> otio.schema.Transition:
+    effect = item.element.find("effect")
     name = "" if effect is None else child_text(effect, "name")
     is_dissolve = "dissolve" in name.casefold() or not name
     return otio.schema.Transition(
@@ -180,34 +197,40 @@ def _build_transition(cut: _Cut, rate: Fraction) -> otio.schema.Transition:
         transition_type=(
             otio.schema.TransitionTypes.SMPTE_Dissolve if is_dissolve else otio.schema.TransitionTypes.Custom
         ),
-        in_offset=otio.opentime.RationalTime(cut.cut - cut.start, float(rate)),
-        out_offset=otio.opentime.RationalTime(cut.end - cut.cut, float(rate)),
+        in_offset=otio.opentime.RationalTime(item.cut - item.start, float(rate)),
+        out_offset=otio.opentime.RationalTime(item.end - item.cut, float(rate)),
     )
 
 
-def _without_overlaps(entries: list[Placed | _Cut]) -> list[Placed | _Cut]:
-    """Items in record order; one that reaches into the next (exporters round) ends where that one starts.
+def _remove_overlaps(entries: list[TrackItem | _TransitionItem]) -> list[TrackItem | _TransitionItem]:
+    """Items in record order; one that reaches into the next, as exporters' rounding makes it, ends where that one starts.
 
-    Transitions stay between the items that were beside them.
+    Each transition stays between the items that it joins.
     """
-    placed = sorted((entry for entry in entries if isinstance(entry, Placed)), key=lambda entry: entry.start)
-    kept: list[Placed] = []
-    for entry in placed:
-        if kept and kept[-1].end > entry.start:
-            kept[-1].shorten(entry.start)
-            if kept[-1].end <= kept[-1].start:
-                kept.pop()
-        kept.append(entry)
-    cuts = sorted((entry for entry in entries if isinstance(entry, _Cut)), key=lambda cut: cut.cut)
-    merged: list[Placed | _Cut] = []
-    for item in kept:
-        while cuts and cuts[0].cut <= item.start:
-            merged.append(cuts.pop(0))
+    items = sorted((entry for entry in entries if isinstance(entry, TrackItem)), key=lambda item: item.start)
+    separate: list[TrackItem] = []
+    for item in items:
+        if separate and separate[-1].end > item.start:
+            separate[-1].end_at(item.start)
+            if separate[-1].end <= separate[-1].start:
+                separate.pop()
+        separate.append(item)
+    transitions = sorted(
+        (entry for entry in entries if isinstance(entry, _TransitionItem)), key=lambda item: item.cut
+    )
+    merged: list[TrackItem | _TransitionItem] = []
+    for item in separate:
+        while transitions and transitions[0].cut <= item.start:
+            merged.append(transitions.pop(0))
         merged.append(item)
-    merged.extend(cuts[:1])
-    return [entry for number, entry in enumerate(merged) if not _is_second_cut(merged, number)]
+    merged.extend(transitions[:1])
+    return [entry for number, entry in enumerate(merged) if not _follows_transition(merged, number)]
 
 
-def _is_second_cut(entries: list[Placed | _Cut], number: int) -> bool:
-    """OpenTimelineIO has no two transitions in a row."""
-    return number > 0 and isinstance(entries[number], _Cut) and isinstance(entries[number - 1], _Cut)
+def _follows_transition(entries: list[TrackItem | _TransitionItem], number: int) -> bool:
+    """Whether an entry is a transition right after another; OpenTimelineIO allows no two in a row."""
+    return (
+        number > 0
+        and isinstance(entries[number], _TransitionItem)
+        and isinstance(entries[number - 1], _TransitionItem)
+    )

@@ -1,4 +1,4 @@
-"""Numbers, rates, timecodes and media paths as Final Cut Pro 7 XML spells them."""
+"""Numbers, rates, timecodes and media paths as Final Cut Pro 7 XML (xmeml) writes them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from selva_otio.picture.media import build_media_url, is_relative_url, resolve_m
 from selva_otio.time.clock import MAX_RATE_HZ, can_drop_frames, format_timecode, nominal_rate, parse_timecode
 
 TICKS_PER_SECOND = 254_016_000_000
-"""Premiere's clock."""
+"""Premiere's clock: frames of every rate (also those of 1000/1001) and samples of 44.1 and 48 kHz last whole ticks."""
 
 _MAX_FRAMES = 10**12
+# The timebases at which <ntsc>TRUE</ntsc> means times 1000/1001. Exporters also write TRUE at 25 and 50, where it means nothing.
 _NTSC_TIMEBASES = (24, 30, 48, 60, 72, 96, 120)
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:[/\\]|\\\\")
 
@@ -27,7 +28,7 @@ def child_text(element: ET.Element, tag: str) -> str:
 
 
 def is_true(element: ET.Element, tag: str, *, default: bool) -> bool:
-    """A child that says TRUE or FALSE."""
+    """The value of a TRUE or FALSE child."""
     text = child_text(element, tag).upper()
     return default if text not in ("TRUE", "FALSE") else text == "TRUE"
 
@@ -40,7 +41,7 @@ def read_frames(element: ET.Element, tag: str) -> int | None:
     try:
         number = float(text)
         if not abs(number) <= _MAX_FRAMES:
-            raise ValueError(text)
+            raise ValueError(text)  # also for "nan"
     except ValueError as error:
         raise TimelineReadError(
             f"{describe(element)}: <{tag}> is a number of frames; got {text[:40]!r}"
@@ -49,7 +50,7 @@ def read_frames(element: ET.Element, tag: str) -> int | None:
 
 
 def read_rate(element: ET.Element) -> Fraction | None:
-    """Exact frames per second of an element's own <rate>; None without one. Raises TimelineReadError."""
+    """Exact frames per second of an element's <rate>; None without one. Raises TimelineReadError."""
     rate = element.find("rate")
     timebase = None if rate is None else read_frames(rate, "timebase")
     if rate is None or timebase is None:
@@ -63,9 +64,9 @@ def read_rate(element: ET.Element) -> Fraction | None:
 
 
 def read_timecode(owner: ET.Element, rate: Fraction) -> tuple[int, Fraction]:
-    """The frame an element's <timecode> starts at, and the rate it counts in; zero without one.
+    """The start frame of an element's <timecode> and the rate it counts in; (0, rate) without one.
 
-    rate: where the timecode has none of its own. Raises TimelineReadError.
+    rate: for a timecode without a <rate> of its own. Raises TimelineReadError.
     """
     timecode = owner.find("timecode")
     if timecode is None:
@@ -76,7 +77,7 @@ def read_timecode(owner: ET.Element, rate: Fraction) -> tuple[int, Fraction]:
         return frame, rate
     label = child_text(timecode, "string")
     is_drop = child_text(timecode, "displayformat").upper() == "DF" or ";" in label
-    label = label.replace(";", ":")  # Final Cut writes all of a drop-frame label with semicolons
+    label = label.replace(";", ":")  # Final Cut Pro separates all parts of a drop-frame label with semicolons
     if is_drop and can_drop_frames(rate):
         label = f"{label[:8]};{label[9:]}"
     try:
@@ -86,7 +87,7 @@ def read_timecode(owner: ET.Element, rate: Fraction) -> tuple[int, Fraction]:
 
 
 def describe(element: ET.Element) -> str:
-    """An element for a message."""
+    """The name of an element for a message."""
     name = child_text(element, "name") or element.get("id", "")
     return f"{element.tag} {name!r}" if name else f"<{element.tag}>"
 
@@ -100,16 +101,17 @@ def add(parent: ET.Element, tag: str, text: object = None) -> ET.Element:
 
 
 def add_flag(parent: ET.Element, tag: str, value: bool) -> None:
+    """A new child that says TRUE or FALSE."""
     add(parent, tag, "TRUE" if value else "FALSE")
 
 
 def add_rate(parent: ET.Element, rate: Fraction) -> None:
-    """Raises TimelineWriteError for rates that have no whole timebase."""
+    """Add a <rate>. Raises TimelineWriteError for rates that have no whole timebase."""
     timebase = nominal_rate(rate)
     is_ntsc = rate == Fraction(timebase * 1000, 1001)
     if not is_ntsc and rate != timebase:
         raise TimelineWriteError(
-            f"Final Cut Pro 7 XML knows whole frame rates and those of NTSC (24000/1001); got {rate}; "
+            f"Final Cut Pro 7 XML has whole frame rates and those of NTSC (24000/1001); got {rate}; "
             "write OpenTimelineIO instead"
         )
     element = add(parent, "rate")
@@ -118,6 +120,7 @@ def add_rate(parent: ET.Element, rate: Fraction) -> None:
 
 
 def add_timecode(parent: ET.Element, frame: int, rate: Fraction, *, drop_frame: bool) -> None:
+    """Add a <timecode>: the label of `frame`, a count of frames from midnight."""
     drops = drop_frame and can_drop_frames(rate)
     element = add(parent, "timecode")
     add_rate(element, rate)
@@ -127,9 +130,9 @@ def add_timecode(parent: ET.Element, frame: int, rate: Fraction, *, drop_frame: 
 
 
 def build_path_url(target_url: str, base_folder: Path) -> str:
-    """A media URL as importers want it: absolute, percent-encoded, "file://localhost/" in front.
+    """A media URL for <pathurl>: absolute, percent-encoded, beginning with "file://localhost/".
 
-    Paths of another system stay what they are.
+    With the host name, as Final Cut Pro 7 writes it. Absolute paths of another system are kept.
     """
     if is_relative_url(target_url):
         url = build_media_url(resolve_media_path(target_url, base_folder))

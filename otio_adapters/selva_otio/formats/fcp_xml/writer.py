@@ -1,4 +1,4 @@
-"""From a timeline to an xmeml sequence, in the order of elements that Final Cut Pro 7's own files have."""
+"""A timeline as an xmeml sequence, with the elements in the order in which Final Cut Pro 7 writes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio.errors import TimelineWriteError
-from selva_otio.formats.fcp_xml.item_writer import ItemWriter, Spot, write_marker
+from selva_otio.formats.fcp_xml.item_writer import ItemWriter, RecordRange
+from selva_otio.formats.fcp_xml.markers import write_marker
 from selva_otio.formats.fcp_xml.values import TICKS_PER_SECOND, add, add_flag, add_rate, add_timecode
 from selva_otio.formats.flat_layout import find_record_clock
 from selva_otio.picture.visible_shots import MAX_NESTING
@@ -19,7 +20,7 @@ from selva_otio.time.item_times import item_duration_s
 
 DOCTYPE = "xmeml"
 SAMPLE_RATE_HZ, BIT_DEPTH = 48_000, 24
-_PICTURE_SIZE = 1920, 1080
+_PICTURE_SIZE = 1920, 1080  # OpenTimelineIO has no picture size; importers keep the size of their own project
 
 
 def build_document(timeline: otio.schema.Timeline, base_folder: Path) -> ET.Element:
@@ -32,13 +33,14 @@ def build_document(timeline: otio.schema.Timeline, base_folder: Path) -> ET.Elem
 
 
 class SequenceWriter:
-    """Writes sequences, one inside the other where the timeline has nests."""
+    """Writes a sequence and the sequences nested in it."""
 
     def __init__(self, items: ItemWriter) -> None:
         self._items = items
         self._depth = 0
 
     def write_timeline(self, root: ET.Element, timeline: otio.schema.Timeline) -> None:
+        """Add the sequence of a timeline to the root of a document."""
         clock = self._items.clock
         sequence = ET.SubElement(root, "sequence", {"id": self._items.next_id("sequence")})
         add(sequence, "name", timeline.name or "Timeline")
@@ -52,7 +54,7 @@ class SequenceWriter:
         number_links(sequence)
 
     def write_track(self, parent: ET.Element, track: otio.schema.Track) -> list[ET.Element]:
-        """The track elements of a track: one for each channel of its sound. Positions count from its start."""
+        """Add the elements of a track: one for each channel of its sound, since tracks of the format are mono."""
         kind = "video" if track.kind == otio.schema.TrackKind.Video else "audio"
         num_channels = 1
         if kind == "audio":
@@ -69,21 +71,21 @@ class SequenceWriter:
         return elements
 
     def write_item(
-        self, elements: list[ET.Element], item: otio.core.Item, spot: Spot, kind: str
+        self, elements: list[ET.Element], item: otio.core.Item, record: RecordRange, kind: str
     ) -> list[ET.Element]:
-        """One item on a track's elements, the channels of its sound linked."""
+        """Add an item to the elements of a track, a clip item on each channel of its sound, linked to one another."""
         if isinstance(item, otio.schema.Clip):
             channels = elements[: self._items.num_channels(item) if kind == "audio" else 1]
             ids = [self._items.next_id("clipitem") for _ in channels]
             written = [
-                self._items.write_clip(element, item, spot, kind, item_id=item_id, channel=channel + 1)
+                self._items.write_clip(element, item, record, kind, item_id=item_id, channel=channel + 1)
                 for channel, (element, item_id) in enumerate(zip(channels, ids, strict=True))
             ]
             if len(ids) > 1:
                 for element in written:
                     _add_links(element, ids)
             return written
-        return [self._write_nest(elements[0], item, spot, kind)]
+        return [self._write_nest(elements[0], item, record, kind)]
 
     def _write_media(self, sequence: ET.Element, stack: otio.schema.Stack) -> None:
         media = add(sequence, "media")
@@ -118,8 +120,10 @@ class SequenceWriter:
             if not isinstance(child, otio.schema.Gap) and end_s > cursor_s:
                 before = children[index - 1] if index else None
                 after = children[index + 1] if index + 1 < len(children) else None
-                spot = Spot(start_s=cursor_s, end_s=end_s, lead_s=_lead_s(before), tail_s=_tail_s(after))
-                self.write_item(elements, child, spot, kind)
+                record = RecordRange(
+                    start_s=cursor_s, end_s=end_s, lead_s=_lead_s(before), tail_s=_tail_s(after)
+                )
+                self.write_item(elements, child, record, kind)
             cursor_s = end_s
 
     def _write_transition(
@@ -145,12 +149,14 @@ class SequenceWriter:
         add(effect, "effecttype", "transition")
         add(effect, "mediatype", kind)
 
-    def _write_nest(self, track: ET.Element, nest: otio.core.Item, spot: Spot, kind: str) -> ET.Element:
+    def _write_nest(
+        self, track: ET.Element, nest: otio.core.Item, record: RecordRange, kind: str
+    ) -> ET.Element:
         if self._depth >= MAX_NESTING:
             raise TimelineWriteError(f"{nest.name!r} is nested more than {MAX_NESTING} levels deep")
         self._depth += 1
         item = ET.SubElement(track, "clipitem", {"id": self._items.next_id("clipitem")})
-        self._items.write_nest_range(item, nest, spot)
+        self._items.write_nest_range(item, nest, record)
         sequence = ET.SubElement(item, "sequence", {"id": self._items.next_id("sequence")})
         stack = nest
         if isinstance(nest, otio.schema.Track):
@@ -168,7 +174,7 @@ class SequenceWriter:
 
 
 def add_audio(media: ET.Element) -> ET.Element:
-    """The audio part of a sequence, stereo."""
+    """Add the audio part of a sequence, with stereo outputs."""
     audio = add(media, "audio")
     add(audio, "numOutputChannels", 2)
     sample = add(add(audio, "format"), "samplecharacteristics")
@@ -185,7 +191,7 @@ def add_audio(media: ET.Element) -> ET.Element:
 
 
 def finish_track(element: ET.Element, track: otio.schema.Track, channel: int | None) -> None:
-    """What follows the items of a track element. channel: of sound, from 0."""
+    """Add what follows the items of a track. channel: of its sound, from 0; None for video."""
     add_flag(element, "enabled", bool(track.enabled))
     add_flag(element, "locked", False)
     if channel is not None:
@@ -193,22 +199,22 @@ def finish_track(element: ET.Element, track: otio.schema.Track, channel: int | N
 
 
 def number_links(sequence: ET.Element, prefix: str = "") -> None:
-    """Links of channels need the numbers of tracks and clips, which are known only when all are there.
+    """Add track and clip numbers to the links between channels; they are known only when all items are written.
 
-    prefix: of the ids of the items that are ours; links of others stay as they are.
+    prefix: of the ids whose links are numbered; other links stay as they are.
     """
-    places: dict[str, tuple[int, int]] = {}
-    ours: list[ET.Element] = []
+    positions: dict[str, tuple[int, int]] = {}
+    links: list[ET.Element] = []
     for track_number, track in enumerate(sequence.findall("media/audio/track"), start=1):
         for clip_number, item in enumerate(track.findall("clipitem"), start=1):
             item_id = item.get("id", "")
-            places[item_id] = track_number, clip_number
-            ours += item.findall("link") if item_id.startswith(prefix) else []
-    for link in ours:
-        place = places.get(link.findtext("linkclipref") or "")
-        if place is not None and link.find("trackindex") is None:
-            add(link, "trackindex", place[0])
-            add(link, "clipindex", place[1])
+            positions[item_id] = track_number, clip_number
+            links += item.findall("link") if item_id.startswith(prefix) else []
+    for link in links:
+        position = positions.get(link.findtext("linkclipref") or "")
+        if position is not None and link.find("trackindex") is None:
+            add(link, "trackindex", position[0])
+            add(link, "clipindex", position[1])
 
 
 def _add_links(item: ET.Element, ids: Iterable[str]) -> None:
@@ -219,7 +225,7 @@ def _add_links(item: ET.Element, ids: Iterable[str]) -> None:
 
 
 def _as_track(child: otio.core.Composable) -> otio.schema.Track:
-    """A child of a stack as a track; anything that lies in a stack by itself is one item on a video track."""
+    """A child of a stack as a track; a clip or stack directly in it becomes the one item of a video track."""
     if isinstance(child, otio.schema.Track):
         return child
     track = otio.schema.Track(name=child.name, kind=otio.schema.TrackKind.Video)
@@ -236,7 +242,7 @@ def _tail_s(after: otio.core.Composable | None) -> Fraction:
 
 
 def _alignment(before_s: Fraction, after_s: Fraction, around: Sequence[otio.core.Composable | None]) -> str:
-    """around: what comes before the transition, and what after it if anything does."""
+    """The position of the cut in a transition. around: the items before and after it; None or missing at a track's ends."""
     comes_from_black, goes_to_black = (
         item is None or isinstance(item, otio.schema.Gap) for item in (around[0], (*around, None)[1])
     )

@@ -1,16 +1,15 @@
-"""Placed items as tracks: one track per lane of picture, one per stem track, role or lane of sound."""
+"""Items on lanes as tracks: one video track per lane, one audio track per stem track, role or lane."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import opentimelineio as otio
 
 from selva_otio.errors import ClockError
-from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA
+from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
 from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack
 from selva_otio.time.clock import TimelineClock, exact_seconds
 from selva_otio.time.item_times import warp_speed
@@ -18,7 +17,7 @@ from selva_otio.time.item_times import warp_speed
 
 @dataclass(frozen=True, kw_only=True)
 class LaneItem:
-    """An item on a lane (0 is the storyline), at its place on the clock of the sequence it lies in."""
+    """An item on a lane (0 is the storyline), at its place on the clock of its sequence. role: of sound."""
 
     item: otio.core.Item
     lane: int
@@ -34,7 +33,7 @@ class LaneItem:
 
 @dataclass(frozen=True, kw_only=True)
 class CutDissolve:
-    """A transition on the storyline, around the cut between two of its elements."""
+    """A transition around the cut between two elements of a storyline. before_s, after_s: how far it reaches on each side."""
 
     cut_s: Fraction
     before_s: Fraction
@@ -44,27 +43,29 @@ class CutDissolve:
 def build_tracks(
     items: Iterable[LaneItem], clock: TimelineClock, dissolves: Iterable[CutDissolve] = ()
 ) -> list[otio.schema.Track]:
-    """Picture tracks from the lowest lane up, then sound tracks from the lane nearest to the storyline."""
-    ordered = sorted((cut for item in items if (cut := _cut_to_start(item, clock))), key=_place)
+    """Video tracks from the lowest lane up, then audio tracks from the lane nearest to the storyline down."""
+    ordered = sorted(
+        (kept for item in items if (kept := _trim_to_start(item, clock))), key=lambda item: item.start_s
+    )
     picture = [item for item in ordered if item.is_picture]
     tracks: list[otio.schema.Track] = []
     for lane in sorted({item.lane for item in picture}):
         on_lane = [item for item in picture if item.lane == lane]
-        laid = _lay_out(on_lane, clock, kind=otio.schema.TrackKind.Video, name="")
+        tracks_of_lane = _build_tracks_without_overlaps(on_lane, clock, otio.schema.TrackKind.Video, name="")
         if lane == 0:
-            _insert_dissolves(laid[0], on_lane, clock, dissolves)
-        tracks += laid
+            _insert_dissolves(tracks_of_lane[0], on_lane, clock, dissolves)
+        tracks += tracks_of_lane
     for group in _group_sound([item for item in ordered if not item.is_picture]):
-        tracks += _lay_out(group, clock, kind=otio.schema.TrackKind.Audio, name=_name_group(group))
+        tracks += _build_tracks_without_overlaps(
+            group, clock, otio.schema.TrackKind.Audio, name=_name_group(group)
+        )
     return tracks
 
 
-def _place(item: LaneItem) -> Fraction:
-    return item.start_s
-
-
-def _cut_to_start(item: LaneItem, clock: TimelineClock) -> LaneItem | None:
-    """The item without what lies before the start, where sound may lead its picture; None when nothing is left."""
+def _trim_to_start(item: LaneItem, clock: TimelineClock) -> LaneItem | None:
+    """The item without what is before the start of the timeline, where the sound of a split edit may begin; None when
+    nothing is left.
+    """
     if item.start_s >= 0:
         return item
     if item.end_s <= 0 or item.item.source_range is None:
@@ -79,36 +80,39 @@ def _cut_to_start(item: LaneItem, clock: TimelineClock) -> LaneItem | None:
 
 
 def _group_sound(items: list[LaneItem]) -> list[list[LaneItem]]:
-    """By stem track, else by role, else by lane; lanes are laid out anew by Final Cut whenever it writes."""
+    """Items by stem track, else by role, else by lane. Lanes come last: Final Cut Pro assigns them anew at each export."""
     groups: dict[tuple[str, str], list[LaneItem]] = {}
     for item in items:
-        stem_track = str(_stem_facts(item).get("track", ""))
+        stem_track = str(read_selva_metadata(item.item, STEM_SCHEMA).get("track", ""))
         key = ("stems", stem_track.casefold()) if stem_track else ("lane", item.role or str(item.lane))
         groups.setdefault(key, []).append(item)
     return sorted(groups.values(), key=lambda group: -max(item.lane for item in group))
 
 
 def _name_group(group: list[LaneItem]) -> str:
-    facts = _stem_facts(group[0])
-    return str(facts["track"]) if "track" in facts else group[0].role
+    stem = read_selva_metadata(group[0].item, STEM_SCHEMA)
+    return str(stem["track"]) if "track" in stem else group[0].role
 
 
-def _lay_out(items: list[LaneItem], clock: TimelineClock, *, kind: str, name: str) -> list[otio.schema.Track]:
-    """Tracks that hold the items without overlap."""
-    lanes: list[StemSubtrack] = []
+def _build_tracks_without_overlaps(
+    items: list[LaneItem], clock: TimelineClock, kind: str, *, name: str
+) -> list[otio.schema.Track]:
+    """As few tracks as hold the items without overlap; elements of one role or lane may overlap, items of a track may not."""
+    subtracks: list[StemSubtrack] = []
     for item in items:
-        lane = next((lane for lane in lanes if lane.is_free(item.start_s, item.end_s)), None)
-        if lane is None:
-            lane = StemSubtrack(track=otio.schema.Track(name=name, kind=kind))
-            lanes.append(lane)
-        lane.put(PlacedItem(item=item.item, start_s=item.start_s, end_s=item.end_s))
-    prompts = list(dict.fromkeys(str(facts["prompt"]) for item in items if (facts := _stem_facts(item))))
-    for number, lane in enumerate(lanes):
-        lane.write(clock)
+        subtrack = next((found for found in subtracks if found.is_free(item.start_s, item.end_s)), None)
+        if subtrack is None:
+            subtrack = StemSubtrack(track=otio.schema.Track(name=name, kind=kind))
+            subtracks.append(subtrack)
+        subtrack.put(PlacedItem(item=item.item, start_s=item.start_s, end_s=item.end_s))
+    stems = [stem for item in items if (stem := read_selva_metadata(item.item, STEM_SCHEMA))]
+    prompts = list(dict.fromkeys(str(stem.get("prompt", "")) for stem in stems))
+    for number, subtrack in enumerate(subtracks):
+        subtrack.write(clock)
         if prompts:
-            facts = {"schema": TRACK_SCHEMA, "track": name, "prompts": prompts, "lane": number}
-            lane.track.metadata[SELVA_NAMESPACE] = facts
-    return [lane.track for lane in lanes]
+            metadata = {"schema": TRACK_SCHEMA, "track": name, "prompts": prompts, "lane": number}
+            subtrack.track.metadata[SELVA_NAMESPACE] = metadata
+    return [subtrack.track for subtrack in subtracks]
 
 
 def _insert_dissolves(
@@ -117,11 +121,13 @@ def _insert_dissolves(
     clock: TimelineClock,
     dissolves: Iterable[CutDissolve],
 ) -> None:
-    """Between neighbours that meet at the cut; a dissolve to or from nothing is a fade, which is not kept."""
-    wanted = {dissolve.cut_s: dissolve for dissolve in dissolves}
+    """Put dissolves between neighbours that meet at the cut. One to or from a gap is a fade, on which no cue
+    depends; it is left out.
+    """
+    dissolve_at = {dissolve.cut_s: dissolve for dissolve in dissolves}
     ends = {item.end_s for item in items}
     for item in reversed(items):
-        dissolve = wanted.get(item.start_s)
+        dissolve = dissolve_at.get(item.start_s)
         if dissolve is None or item.start_s not in ends:
             continue
         index = next(number for number, child in enumerate(track) if child is item.item)
@@ -131,8 +137,3 @@ def _insert_dissolves(
             out_offset=clock.rational_time(dissolve.after_s),
         )
         track.insert(index, transition)
-
-
-def _stem_facts(item: LaneItem) -> Mapping[str, Any]:
-    facts = item.item.metadata.get(SELVA_NAMESPACE)
-    return facts if isinstance(facts, Mapping) and facts.get("schema") == STEM_SCHEMA else {}

@@ -1,29 +1,28 @@
-"""FCPXML files as timelines: the one project in them, its resources and its clock."""
+"""FCPXML files as timelines: their one project, its resources and its clock."""
 
 from __future__ import annotations
 
-import math
 import xml.etree.ElementTree as ET
 from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_core.base.rational import round_half_up
 from selva_otio.errors import ClockError, TimelineReadError
+from selva_otio.formats.fcpxml.element_times import Resources
 from selva_otio.formats.fcpxml.lanes import build_tracks
-from selva_otio.formats.fcpxml.resources import read_rate_name
-from selva_otio.formats.fcpxml.storyline import Resources, StorylineReader
+from selva_otio.formats.fcpxml.resources import FCPXML_NAMESPACE, read_rate_name
+from selva_otio.formats.fcpxml.storyline import StorylineReader
 from selva_otio.formats.fcpxml.times import parse_time
-from selva_otio.formats.fcpxml.writer import NAMESPACE
 from selva_otio.formats.xml import load_xml
 from selva_otio.time.clock import TimelineClock, exact_rate
 
 
 def load_fcpxml(path: Path) -> otio.schema.Timeline:
-    """The project of an FCPXML file, versions 1.1 to 1.13, as Final Cut Pro and Resolve write them.
+    """The project of an FCPXML file, version 1.1 to 1.13, as Final Cut Pro and Resolve write it. Raises TimelineReadError.
 
-    Compound, synchronised and multicam clips become nests; auditions the media references of one clip. Raises
-    TimelineReadError.
+    Compound, synchronized and multicam clips become nests, auditions clips with several media references.
     """
     root = load_xml(path, root_tag="fcpxml", kind="Final Cut Pro XML")
     name, sequence = _find_project(root, path)
@@ -33,7 +32,7 @@ def load_fcpxml(path: Path) -> otio.schema.Timeline:
     clock = TimelineClock(
         frame_rate_hz=rate,
         otio_rate_hz=float(rate),
-        start_frame=math.floor(start_s * rate + Fraction(1, 2)),
+        start_frame=round_half_up(start_s * rate),
         drop_frame=sequence.get("tcFormat") == "DF",
     )
     spine = sequence.find("spine")
@@ -45,7 +44,7 @@ def load_fcpxml(path: Path) -> otio.schema.Timeline:
         name=name, global_start_time=otio.opentime.RationalTime(clock.start_frame, clock.otio_rate_hz)
     )
     timeline.tracks.extend(build_tracks(items, clock, dissolves))
-    timeline.metadata[NAMESPACE] = _describe(root, sequence, resources)
+    timeline.metadata[FCPXML_NAMESPACE] = _build_project_metadata(root, sequence, resources)
     return timeline
 
 
@@ -57,7 +56,7 @@ def _find_project(root: ET.Element, path: Path) -> tuple[str, ET.Element]:
     ]
     if len(projects) != 1:
         raise TimelineReadError(
-            f"{path} holds {len(projects)} projects; select the one that is meant in Final Cut Pro and export it "
+            f"{path} holds {len(projects)} projects; select the one to be read in Final Cut Pro and export it "
             "with File > Export XML"
         )
     return projects[0]
@@ -69,34 +68,38 @@ def _read_resources(root: ET.Element) -> Resources:
 
 
 def _read_rate(sequence: ET.Element, resources: Resources, path: Path) -> Fraction:
-    """Frames per second of the sequence's format, from its frame duration or from its name."""
+    """Frames per second of the sequence's format: its frameDuration, or, in Final Cut Pro's own formats, its name."""
     ref = sequence.get("format", "")
-    found = resources.get(ref)
-    name = found.get("name", "") if found is not None else ref
-    told = found.get("frameDuration") if found is not None else None
-    if told is None:
+    video_format = resources.get(ref)
+    name = video_format.get("name", "") if video_format is not None else ref
+    frame_duration = video_format.get("frameDuration") if video_format is not None else None
+    if frame_duration is None:
         rate = read_rate_name(name)
         if rate is None:
             raise TimelineReadError(
                 f"{path} does not say how many frames a second its project has (format {ref!r})"
             )
         return rate
-    frame_s = parse_time(told, what="the frame duration of the project")
+    frame_s = parse_time(frame_duration, what="the frame duration of the project")
     try:
         if frame_s <= 0:
-            raise ClockError("a frame lasts longer than nothing")
+            raise ClockError("a frame lasts longer than 0 s")
         return exact_rate(float(1 / frame_s))
     except ClockError as error:
-        raise TimelineReadError(f"{path}: a frame duration of {told} makes no sense: {error}") from error
+        raise TimelineReadError(
+            f"{path}: the frame duration {frame_duration} is not allowed: {error}"
+        ) from error
 
 
-def _describe(root: ET.Element, sequence: ET.Element, resources: Resources) -> dict[str, object]:
-    """What a written FCPXML needs again."""
-    facts: dict[str, object] = {"version": root.get("version", "")}
+def _build_project_metadata(
+    root: ET.Element, sequence: ET.Element, resources: Resources
+) -> dict[str, object]:
+    """What OpenTimelineIO has no place for and a written FCPXML needs: version, drop-frame flag, picture size."""
+    metadata: dict[str, object] = {"version": root.get("version", "")}
     if sequence.get("tcFormat") in ("DF", "NDF"):
-        facts["tc_format"] = str(sequence.get("tcFormat"))
-    found = resources.get(sequence.get("format", ""))
-    size = [found.get(key, "") for key in ("width", "height")] if found is not None else []
+        metadata["tc_format"] = str(sequence.get("tcFormat"))
+    video_format = resources.get(sequence.get("format", ""))
+    size = [video_format.get(key, "") for key in ("width", "height")] if video_format is not None else []
     if size and all(part.isascii() and part.isdigit() and len(part) < 6 for part in size):
-        facts["format"] = {"width": int(size[0]), "height": int(size[1])}
-    return facts
+        metadata["format"] = {"width": int(size[0]), "height": int(size[1])}
+    return metadata

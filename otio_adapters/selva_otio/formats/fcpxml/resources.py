@@ -1,4 +1,4 @@
-"""The resources of a written FCPXML: formats and assets, each once."""
+"""The resources of an FCPXML file: formats and assets."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ _RATE_NAMES: Mapping[Fraction, str] = {
     Fraction(60000, 1001): "5994",
     Fraction(60): "60",
 }
+FCPXML_NAMESPACE = "fcpxml"
+"""Of our metadata about a project that was read."""
 DEFAULT_SIZE = (1920, 1080)
 
 
 def read_rate_name(format_name: str) -> Fraction | None:
-    """The frame rate in the name of one of Final Cut's own formats ("FFVideoFormat1080p2398")."""
+    """The frame rate in the name of one of Final Cut Pro's formats ("FFVideoFormat1080p2398"), which need no frameDuration."""
     for rate, name in _RATE_NAMES.items():
         if format_name.endswith((f"p{name}", f"_{name}")):
             return rate
@@ -38,12 +40,12 @@ def read_rate_name(format_name: str) -> Fraction | None:
 
 @dataclass(kw_only=True)
 class MediaFile:
-    """One media file as an asset, with all pieces that use it."""
+    """One media file as an asset. ref: its id. clips: all that use it. start_s, end_s: on the clock of the file."""
 
     path: Path
     reference: otio.core.MediaReference
     ref: str
-    pieces: list[FlatClip] = field(default_factory=list)
+    clips: list[FlatClip] = field(default_factory=list)
     has_picture: bool = False
     has_sound: bool = False
     start_s: Fraction = Fraction(0)
@@ -54,31 +56,37 @@ class MediaFile:
         return self.path.suffix.lower() in STILL_SUFFIXES
 
     def measure(self) -> None:
-        """Take the range from the reference, and stretch it to whatever is used of the file."""
-        self.start_s, self.end_s = media_range_s(self.reference, self.pieces)
+        """Set start_s and end_s from the reference, or from what is used of the file."""
+        self.start_s, self.end_s = media_range_s(self.reference, self.clips)
 
 
 def build_format(
     ref: str, rate: Fraction, *, size: tuple[int, int] = DEFAULT_SIZE, name: str | None = None
 ) -> ET.Element:
-    """A format; sizes other than 1080p carry no name of Final Cut's own."""
-    known = f"FFVideoFormat1080p{_RATE_NAMES[rate]}" if size == DEFAULT_SIZE and rate in _RATE_NAMES else None
+    """A format. At 1080p it gets Final Cut Pro's name; any other size is a format of the file's own."""
+    fcp_name = (
+        f"FFVideoFormat1080p{_RATE_NAMES[rate]}" if size == DEFAULT_SIZE and rate in _RATE_NAMES else None
+    )
     attributes = {"id": ref, "frameDuration": format_time(1 / rate)}
     attributes |= {"width": str(size[0]), "height": str(size[1])}
-    if name or known:
-        attributes["name"] = str(name or known)
+    if name or fcp_name:
+        attributes["name"] = str(name or fcp_name)
     return ET.Element("format", attributes)
 
 
 def build_asset(media: MediaFile, *, format_ref: str) -> ET.Element:
-    """An asset; its name keeps the file's suffix, by which Resolve finds media again."""
+    """An asset. Its name keeps the suffix of the file: without it Resolve does not relink the media."""
     attributes = {"id": media.ref, "name": clean_text(media.path.name), "start": format_time(media.start_s)}
+    # The DTD gives a still a duration of 0s: it can be shown for any time.
     attributes["duration"] = format_time(Fraction(0) if media.is_still else media.end_s - media.start_s)
     if media.has_picture:
         attributes |= {"hasVideo": "1", "format": format_ref}
     if media.has_sound:
         attributes["hasAudio"] = "1"
-    takes = next((piece.stem_facts["takes"] for piece in media.pieces if "takes" in piece.stem_facts), ())
+    takes = next(
+        (flat_clip.stem_metadata["takes"] for flat_clip in media.clips if "takes" in flat_clip.stem_metadata),
+        (),
+    )
     if takes:
         attributes |= {"audioSources": "1", "audioChannels": "1"}
         attributes["audioRate"] = str(takes[0].get("sample_rate_hz", 48_000))

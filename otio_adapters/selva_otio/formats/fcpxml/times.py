@@ -1,4 +1,4 @@
-"""Times as FCPXML writes them: rational seconds ("1001/24000s"), and the retiming of a clip."""
+"""Times as FCPXML writes them, rational seconds ("1001/24000s"), and the time map of a retimed clip."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from selva_otio.errors import TimelineReadError
 
 _TIME = re.compile(r"\s*([+-]?\d{1,20})(?:/(\d{1,12})|(\.\d{1,12}))?\s*s?\s*")
 _MAX_DENOMINATOR = 2**31 - 1
-_LONGEST_S = 10**9
+_MAX_SECONDS = 10**9
 
 
 def parse_time(text: str, *, what: str) -> Fraction:
-    """Seconds of a time attribute. Raises TimelineReadError."""
+    """Seconds of a time attribute. what: its name, for the message. Raises TimelineReadError."""
     seconds = _parse(text) if len(text) < 64 else None
     if seconds is None:
         raise TimelineReadError(f"{what} is no time: {text[:60]!r}; a time reads 1001/24000s")
-    if abs(seconds) > _LONGEST_S:
-        raise TimelineReadError(f"{what} is {text[:60]!r}; no timeline is longer than {_LONGEST_S} s")
+    if abs(seconds) > _MAX_SECONDS:
+        raise TimelineReadError(f"{what} is {text[:60]!r}; no timeline is longer than {_MAX_SECONDS} s")
     return seconds
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # a file repeats its few lengths thousands of times
 def _parse(text: str) -> Fraction | None:
     match = _TIME.fullmatch(text)
     if match is None or (match[2] is not None and int(match[2]) == 0):
@@ -35,7 +35,7 @@ def _parse(text: str) -> Fraction | None:
 
 
 def format_time(seconds: Fraction) -> str:
-    """A time attribute: 64-bit numerator, 32-bit denominator; whole seconds without one."""
+    """A time attribute: a 64-bit numerator over a 32-bit denominator, as the FCPXML reference asks; "5s" for whole seconds."""
     bounded = seconds.limit_denominator(_MAX_DENOMINATOR)
     return (
         f"{bounded.numerator}s" if bounded.denominator == 1 else f"{bounded.numerator}/{bounded.denominator}s"
@@ -44,9 +44,9 @@ def format_time(seconds: Fraction) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Retiming:
-    """What a clip plays over its local time: media_s at `start_s`, `speed` media seconds per local second.
+    """What a clip plays: its media from `media_start_s` on, `speed` media seconds per second of its local time.
 
-    speed is None where it changes inside the clip.
+    speed: None where it changes inside the clip.
     """
 
     media_start_s: Fraction
@@ -56,9 +56,10 @@ class Retiming:
 def follow_time_map(
     points: Sequence[tuple[Fraction, Fraction]], start_s: Fraction, end_s: Fraction
 ) -> Retiming:
-    """The part of a time map (local seconds, media seconds) that a clip from `start_s` to `end_s` plays.
+    """The part of a time map that a clip plays from `start_s` to `end_s` of its local time.
 
-    Before the first and after the last point the map goes on as it is next to it.
+    points: (local seconds, media seconds). Before the first and after the last point the map goes on at the speed it has
+    there.
     """
     ordered = sorted(set(points))
     segments = [(left, right) for left, right in pairwise(ordered) if right[0] > left[0]]

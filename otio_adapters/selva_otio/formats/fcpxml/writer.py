@@ -1,4 +1,4 @@
-"""From a timeline to FCPXML 1.10: one storyline, everything else connected to it, one role per stem track."""
+"""A timeline as FCPXML 1.10: one storyline, everything else connected to it, one audio role per stem track."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import opentimelineio as otio
 from selva_otio.formats.fcpxml.clip_elements import ClipElements, PlacedElement, build_marker
 from selva_otio.formats.fcpxml.resources import (
     DEFAULT_SIZE,
+    FCPXML_NAMESPACE,
     MediaFile,
     build_asset,
     build_format,
@@ -26,8 +27,7 @@ from selva_otio.picture.media import SOUND_SUFFIXES
 from selva_otio.time.clock import exact_seconds
 from selva_otio.time.item_times import trimmed_start_s
 
-VERSION = "1.10"
-NAMESPACE = "fcpxml"
+VERSION = "1.10"  # the newest that Resolve exports (EXPORT_FCPXML_1_10); Final Cut Pro reads it since 10.6
 
 
 def write_fcpxml(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
@@ -42,14 +42,14 @@ class _Document:
 
     def __init__(self, timeline: otio.schema.Timeline, base_folder: Path) -> None:
         self._timeline = timeline
-        self._layout = flatten_timeline(timeline)
-        self._clock = self._layout.clock
+        self._flat_timeline = flatten_timeline(timeline)
+        self._clock = self._flat_timeline.clock
         self._base_folder = base_folder
         self._media: dict[Path, MediaFile] = {}
         self._clips = ClipElements(clock=self._clock, base_folder=base_folder, media=self._media)
         self._start_s = self._clock.start_frame / self._clock.frame_rate_hz
-        known = timeline.metadata.get(NAMESPACE)
-        self._known: Mapping[str, Any] = known if isinstance(known, Mapping) else {}
+        metadata = timeline.metadata.get(FCPXML_NAMESPACE)
+        self._project_metadata: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
 
     def build(self) -> ET.Element:
         self._register_media()
@@ -59,7 +59,7 @@ class _Document:
         event = ET.SubElement(ET.SubElement(root, "library"), "event", {"name": name})
         attributes = {
             "format": "r1",
-            "duration": format_time(self._layout.duration_s),
+            "duration": format_time(self._flat_timeline.duration_s),
             "tcStart": format_time(self._start_s),
             "tcFormat": "DF" if self._clock.drop_frame else "NDF",
             "audioLayout": "stereo",
@@ -70,46 +70,48 @@ class _Document:
         return root
 
     def _register_media(self) -> None:
-        """Every file, all takes included, as one asset with all the pieces that use it."""
-        for track in self._layout.tracks:
-            for piece in track.pieces:
-                for reference in piece.clip.media_references().values():
+        """Make one asset of each file, takes included, that knows all clips that use it."""
+        for track in self._flat_timeline.tracks:
+            for flat_clip in track.clips:
+                for reference in flat_clip.clip.media_references().values():
                     path = find_media_file(reference, self._base_folder)
                     if path is not None:
-                        self._register(path, reference, piece, track)
+                        self._register(path, reference, flat_clip, track)
         for media in self._media.values():
             media.measure()
 
     def _register(
-        self, path: Path, reference: otio.core.MediaReference, piece: FlatClip, track: FlatTrack
+        self, path: Path, reference: otio.core.MediaReference, flat_clip: FlatClip, track: FlatTrack
     ) -> None:
         media = self._media.get(path)
         if media is None:
             ref = f"r{len(self._media) + 2}"
             media = self._media[path] = MediaFile(path=path, reference=reference, ref=ref)
-        media.pieces.append(piece)
+        media.clips.append(flat_clip)
         media.has_picture |= track.is_picture and path.suffix.lower() not in SOUND_SUFFIXES
         media.has_sound |= not track.is_picture
 
     def _build_resources(self) -> ET.Element:
-        told = self._known.get("format")
-        known = told if isinstance(told, Mapping) else {}
-        width, height = known.get("width"), known.get("height")
+        found = self._project_metadata.get("format")
+        video_format = found if isinstance(found, Mapping) else {}
+        width, height = video_format.get("width"), video_format.get("height")
         size = (width, height) if isinstance(width, int) and isinstance(height, int) else DEFAULT_SIZE
         resources = ET.Element("resources")
-        resources.append(build_format("r1", self._clock.frame_rate_hz, size=size, name=known.get("name")))
+        resources.append(
+            build_format("r1", self._clock.frame_rate_hz, size=size, name=video_format.get("name"))
+        )
         resources.extend(build_asset(media, format_ref="r1") for media in self._media.values())
         return resources
 
     def _iter_storyline(self) -> Iterator[ET.Element]:
-        """The lowest picture track as the storyline; the other tracks connected to it, a lane each."""
-        main = next((track for track in self._layout.picture if track.pieces), None)
+        """The lowest video track as the primary storyline; each other track on a lane connected to it."""
+        main = next((track for track in self._flat_timeline.picture_tracks if track.clips), None)
         stories = list(self._iter_stories(main))
         starts = [story.start_s for story in stories]
-        above = [track for track in self._layout.picture if track is not main]
+        above = [track for track in self._flat_timeline.picture_tracks if track is not main]
         for lane, track in enumerate(above, start=1):
             self._connect(track, lane, stories, starts)
-        for lane, track in enumerate(self._layout.sound, start=1):
+        for lane, track in enumerate(self._flat_timeline.sound_tracks, start=1):
             self._connect(track, -lane, stories, starts)
         self._place_markers(stories, starts)
         dissolves = {dissolve.cut_s: dissolve for dissolve in main.dissolves} if main is not None else {}
@@ -122,21 +124,27 @@ class _Document:
             yield story.finish()
 
     def _iter_stories(self, main: FlatTrack | None) -> Iterator[PlacedElement]:
-        """The storyline from the start to the end of everything, gaps where nothing is seen."""
+        """The elements of the storyline, with gaps between the clips and up to the end of the timeline."""
         cursor_s = Fraction(0)
         if main is None:
-            yield self._build_gap(cursor_s, max(self._layout.duration_s, 1 / self._clock.frame_rate_hz))
+            yield self._build_gap(
+                cursor_s, max(self._flat_timeline.duration_s, 1 / self._clock.frame_rate_hz)
+            )
             return
-        for piece in main.pieces:
-            placed = self._clips.build(piece, main, {"offset": format_time(self._start_s + piece.start_s)})
+        for flat_clip in main.clips:
+            placed = self._clips.build(
+                flat_clip, main, {"offset": format_time(self._start_s + flat_clip.start_s)}
+            )
             if placed is None:
                 continue
-            if piece.start_s > cursor_s:
-                yield self._build_gap(cursor_s, piece.start_s)
+            if flat_clip.start_s > cursor_s:
+                yield self._build_gap(cursor_s, flat_clip.start_s)
             yield placed
-            cursor_s = piece.end_s
-        if cursor_s < self._layout.duration_s or not cursor_s:
-            yield self._build_gap(cursor_s, max(self._layout.duration_s, 1 / self._clock.frame_rate_hz))
+            cursor_s = flat_clip.end_s
+        if cursor_s < self._flat_timeline.duration_s or not cursor_s:
+            yield self._build_gap(
+                cursor_s, max(self._flat_timeline.duration_s, 1 / self._clock.frame_rate_hz)
+            )
 
     def _build_gap(self, start_s: Fraction, end_s: Fraction) -> PlacedElement:
         attributes = {"name": "Gap", "offset": format_time(self._start_s + start_s), "start": "0s"}
@@ -146,21 +154,21 @@ class _Document:
     def _connect(
         self, track: FlatTrack, lane: int, stories: list[PlacedElement], starts: list[Fraction]
     ) -> None:
-        """The pieces of a track, each connected to the element of the storyline under its first frame."""
-        for piece in track.pieces:
-            story = _find_story(stories, starts, piece.start_s)
-            place = {"lane": str(lane), "offset": format_time(story.local_s(piece.start_s))}
-            placed = self._clips.build(piece, track, place)
+        """Connect each clip of a track to the storyline element at its first frame."""
+        for flat_clip in track.clips:
+            story = _find_story(stories, starts, flat_clip.start_s)
+            place = {"lane": str(lane), "offset": format_time(story.to_local_s(flat_clip.start_s))}
+            placed = self._clips.build(flat_clip, track, place)
             if placed is not None:
                 story.connected.append(placed.finish())
 
     def _place_markers(self, stories: list[PlacedElement], starts: list[Fraction]) -> None:
-        """Markers of the timeline go to what lies under them: a sequence has none of its own."""
+        """Put the timeline's markers on the storyline elements at their time: FCPXML has no markers on a sequence."""
         origin_s = trimmed_start_s(self._timeline.tracks)
         for marker in self._timeline.tracks.markers:
             record_s = exact_seconds(marker.marked_range.start_time) - origin_s
             story = _find_story(stories, starts, record_s)
-            story.markers.append(build_marker(marker, story.local_s(record_s), self._clock))
+            story.markers.append(build_marker(marker, story.to_local_s(record_s), self._clock))
 
 
 def _find_story(stories: list[PlacedElement], starts: list[Fraction], record_s: Fraction) -> PlacedElement:

@@ -1,4 +1,4 @@
-"""An MLT XML document: its profile, its producers, and times as it writes them."""
+"""An MLT XML document: its profile, its producers and its times."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_core.base.rational import round_half_up
 from selva_otio.errors import ClockError, TimelineReadError
 from selva_otio.formats.xml import load_xml
 from selva_otio.time.clock import TimelineClock, exact_rate
@@ -26,8 +27,11 @@ _PRODUCER_TAGS = frozenset(["producer", "chain", "playlist", "tractor"])
 
 @dataclass(frozen=True, kw_only=True)
 class MltDocument:
-    """root: the tractor that is played. parts: producers, playlists and tractors by id. folder: where relative paths
-    start."""
+    """A parsed file.
+
+    root: the tractor that is played. parts: producers, playlists and tractors by id. folder: where relative paths start.
+    bin_markers: of Kdenlive, by the number of the clip in its bin.
+    """
 
     path: Path
     root: ET.Element
@@ -37,7 +41,7 @@ class MltDocument:
     bin_markers: Mapping[str, tuple[otio.schema.Marker, ...]]
 
     def frames(self, text: str | None, *, what: str) -> int:
-        """Whole frames of a time: a count, a clock time (00:00:03.503) or a label (00:00:03:12)."""
+        """Whole frames of a time attribute; 0 where it is missing. what: its name, for the message."""
         return parse_frames(text or "0", self.clock.frame_rate_hz, what=what)
 
     def time_range(self, start: Fraction | int, num_frames: Fraction | int) -> otio.opentime.TimeRange:
@@ -46,7 +50,7 @@ class MltDocument:
 
 
 def load_document(path: Path) -> MltDocument:
-    """The document of a file. Raises TimelineReadError."""
+    """Read a .kdenlive or .mlt file. Raises TimelineReadError."""
     mlt = load_xml(path, root_tag="mlt", kind="MLT XML")
     parts = {str(part.get("id")): part for part in mlt if part.tag in _PRODUCER_TAGS and part.get("id")}
     clock = _read_clock(mlt, path)
@@ -68,14 +72,17 @@ def read_property(part: ET.Element, name: str) -> str:
 
 
 def parse_frames(text: str, rate: Fraction, *, what: str) -> int:
-    """Whole frames of a time. Raises TimelineReadError."""
-    word = text.strip()
-    if _FRAMES.fullmatch(word):
-        frames = int(word)
-    elif match := _CLOCK.fullmatch(word):
+    """Whole frames of a time: a count, a clock time (00:00:03.503) or a label (00:00:03:12). Raises TimelineReadError.
+
+    MLT writes each of the three, depending on the program; with a decimal comma where LC_NUMERIC had one.
+    """
+    time = text.strip()
+    if _FRAMES.fullmatch(time):
+        frames = int(time)
+    elif match := _CLOCK.fullmatch(time):
         seconds = (int(match[2]) * 60 + int(match[3])) * 60 + Fraction(match[4].replace(",", "."))
-        frames = math.floor(seconds * rate + Fraction(1, 2)) * (-1 if match[1] else 1)
-    elif match := _LABEL.fullmatch(word):
+        frames = round_half_up(seconds * rate) * (-1 if match[1] else 1)
+    elif match := _LABEL.fullmatch(time):
         seconds = Fraction((int(match[1]) * 60 + int(match[2])) * 60 + int(match[3]))
         frames = int(seconds) * math.ceil(rate) + int(match[4])
     else:
@@ -85,26 +92,26 @@ def parse_frames(text: str, rate: Fraction, *, what: str) -> int:
     return frames
 
 
-def read_markers(text: str, clock: TimelineClock) -> tuple[otio.schema.Marker, ...]:
-    """The markers or guides of a property of Kdenlive, which are JSON; none where they cannot be read."""
+def parse_kdenlive_markers(text: str, clock: TimelineClock) -> tuple[otio.schema.Marker, ...]:
+    """The markers in a property of Kdenlive, which holds JSON; none where it is damaged."""
     try:
-        told = json.loads(text) if text.strip() else []
+        entries = json.loads(text) if text.strip() else []
     except (ValueError, RecursionError):
         return ()
     return tuple(
         _build_marker(marker, clock)
-        for marker in (told if isinstance(told, list) else [])
+        for marker in (entries if isinstance(entries, list) else [])
         if isinstance(marker, dict) and type(marker.get("pos")) is int and abs(marker["pos"]) < _MAX_FRAMES
     )
 
 
-def _build_marker(told: Mapping[str, object], clock: TimelineClock) -> otio.schema.Marker:
-    length = told.get("duration")
-    num_frames = length if isinstance(length, int) and 0 < length < _MAX_FRAMES else 0
+def _build_marker(entry: Mapping[str, object], clock: TimelineClock) -> otio.schema.Marker:
+    duration = entry.get("duration")
+    num_frames = duration if isinstance(duration, int) and 0 < duration < _MAX_FRAMES else 0
     return otio.schema.Marker(
-        name=str(told.get("comment", "")),
+        name=str(entry.get("comment", "")),
         marked_range=clock.time_range(
-            Fraction(int(str(told["pos"]))) / clock.frame_rate_hz, num_frames / clock.frame_rate_hz
+            Fraction(int(str(entry["pos"]))) / clock.frame_rate_hz, num_frames / clock.frame_rate_hz
         ),
         color="",
     )
@@ -114,20 +121,25 @@ def _read_clock(mlt: ET.Element, path: Path) -> TimelineClock:
     profile = mlt.find("profile")
     if profile is None:
         raise TimelineReadError(f"{path} has no profile, so its frame rate is not known")
-    told = [profile.get(name, "") for name in ("frame_rate_num", "frame_rate_den")]
+    ratio = [profile.get(name, "") for name in ("frame_rate_num", "frame_rate_den")]
     try:
-        if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in told) or not int(told[1]):
-            raise ClockError("it is two whole numbers")
-        rate = exact_rate(int(told[0]) / int(told[1]))
+        if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in ratio) or not int(
+            ratio[1]
+        ):
+            raise ClockError("a rate is two whole numbers above 0")
+        rate = exact_rate(int(ratio[0]) / int(ratio[1]))
     except ClockError as error:
         raise TimelineReadError(
-            f"{path}: a frame rate of {'/'.join(told)!r} makes no sense: {error}"
+            f"{path}: the frame rate {'/'.join(ratio)!r} is not allowed: {error}"
         ) from error
     return TimelineClock(frame_rate_hz=rate, otio_rate_hz=float(rate), start_frame=0, drop_frame=False)
 
 
 def _find_root(mlt: ET.Element, parts: Mapping[str, ET.Element], path: Path) -> ET.Element:
-    """The tractor that is played: the one named, else the last; Kdenlive wraps its sequence in one more."""
+    """The tractor that is played: the one that the root names, else the last, as MLT itself chooses.
+
+    Since 23.04 Kdenlive keeps several sequences in one project, and plays the open one through a tractor around it.
+    """
     tractors = [part for part in parts.values() if part.tag == "tractor"]
     named = parts.get(mlt.get("producer", ""))
     root = named if named is not None and named.tag == "tractor" else (tractors[-1] if tractors else None)
@@ -147,5 +159,5 @@ def _read_bin_markers(
     for part in parts:
         number, markers = read_property(part, "kdenlive:id"), read_property(part, "kdenlive:markers")
         if number and markers:
-            found[number] = read_markers(markers, clock)
+            found[number] = parse_kdenlive_markers(markers, clock)
     return found

@@ -1,8 +1,7 @@
 """Kdenlive projects and other MLT XML as timelines.
 
-An entry plays from its frame `in` to its frame `out`, both of them included; media counts from its file's first
-frame, whatever timecode it carries. Each track of Kdenlive is a tractor of two playlists, so that clips can overlap
-where one dissolves into the next.
+An entry plays from frame `in` to frame `out`, both included. Media counts from its first frame, whatever its timecode.
+Kdenlive makes a track of two playlists in a tractor, so that clips can overlap where one dissolves into the next.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio.errors import TimelineReadError
-from selva_otio.formats.mlt.document import MltDocument, load_document, read_markers, read_property
+from selva_otio.formats.mlt.document import MltDocument, load_document, parse_kdenlive_markers, read_property
 from selva_otio.picture.media import build_media_url
 
 MAX_NESTING = 16
@@ -31,17 +30,17 @@ def load_mlt(path: Path) -> otio.schema.Timeline:
         name=path.stem, global_start_time=otio.opentime.RationalTime(0, document.clock.otio_rate_hz)
     )
     timeline.tracks.extend(_TractorReader(document).read_tracks(document.root))
-    guides = read_property(document.root, "kdenlive:sequenceproperties.guides")
+    guides = read_property(document.root, "kdenlive:sequenceproperties.guides")  # on the project before 23.04
     bin_playlist = document.parts.get("main_bin")
     if not guides and bin_playlist is not None:
         guides = read_property(bin_playlist, "kdenlive:docproperties.guides")
-    timeline.tracks.markers.extend(read_markers(guides, document.clock))
+    timeline.tracks.markers.extend(parse_kdenlive_markers(guides, document.clock))
     return timeline
 
 
 @dataclass(kw_only=True)
 class _Entry:
-    """An item and the frames it takes on its track."""
+    """An item and its frames on the track."""
 
     item: otio.core.Item
     start: int
@@ -49,32 +48,31 @@ class _Entry:
 
 
 class _TractorReader:
-    """Reads the tractors of one document; bounds how deep they are nested and how much they open to."""
+    """Reads the tractors of one document, with a bound on their depth and on the number of items they open to."""
 
     def __init__(self, document: MltDocument) -> None:
         self._document = document
-        self._inside: list[str] = []
+        self._open_tractors: list[str] = []
         self._num_items = 0
 
     def read_tracks(self, tractor: ET.Element) -> list[otio.schema.Track]:
-        """Picture tracks from the lowest up, then sound tracks from the one nearest to the picture."""
+        """Video tracks from the lowest up, then audio tracks from the one nearest to the video down."""
         name = tractor.get("id", "")
-        if name in self._inside or len(self._inside) >= MAX_NESTING:
+        if name in self._open_tractors or len(self._open_tractors) >= MAX_NESTING:
             raise TimelineReadError(
-                f"{self._document.path}: the sequence {name!r} holds itself, or is nested more than {MAX_NESTING} "
+                f"{self._document.path}: the sequence {name!r} contains itself, or is nested more than {MAX_NESTING} "
                 "levels deep"
             )
-        self._inside.append(name)
+        self._open_tractors.append(name)
         picture: list[otio.schema.Track] = []
         sound: list[otio.schema.Track] = []
-        places = tractor.findall("track") or tractor.findall("multitrack/track")
-        for place in places:
-            part = self._document.parts.get(place.get("producer", ""))
+        for element in tractor.findall("track") or tractor.findall("multitrack/track"):
+            part = self._document.parts.get(element.get("producer", ""))
             if part is None or part.tag not in ("playlist", "tractor"):
-                continue  # the black background is a bare producer
-            track = self._read_track(part, hide=place.get("hide", ""))
+                continue  # the black background, a bare producer
+            track = self._read_track(part, hide=element.get("hide", ""))
             (picture if track.kind == otio.schema.TrackKind.Video else sound).append(track)
-        self._inside.pop()
+        self._open_tractors.pop()
         return [*picture, *(reversed(sound) if _is_kdenlive_sequence(tractor) else sound)]
 
     def _read_track(self, part: ET.Element, *, hide: str) -> otio.schema.Track:
@@ -88,21 +86,16 @@ class _TractorReader:
             kind=otio.schema.TrackKind.Audio if is_sound else otio.schema.TrackKind.Video,
         )
         track.enabled = hide != "both"
-        playlists = (
-            [part]
-            if part.tag == "playlist"
-            else [
-                found
-                for place in inner
-                if (found := self._document.parts.get(place.get("producer", ""))) is not None
-                and found.tag == "playlist"
-            ]
-        )
+        playlists = [part] if part.tag == "playlist" else self._find_playlists(inner)
         entries = [
             entry for playlist in playlists for entry in self._read_playlist(playlist, is_sound=is_sound)
         ]
-        _lay_out(track, sorted(entries, key=lambda entry: (entry.start, entry.end)), self._document)
+        _append_entries(track, sorted(entries, key=lambda entry: (entry.start, entry.end)), self._document)
         return track
+
+    def _find_playlists(self, tracks: list[ET.Element]) -> list[ET.Element]:
+        parts = (self._document.parts.get(track.get("producer", "")) for track in tracks)
+        return [part for part in parts if part is not None and part.tag == "playlist"]
 
     def _read_playlist(self, playlist: ET.Element, *, is_sound: bool) -> Iterator[_Entry]:
         cursor = 0
@@ -123,13 +116,13 @@ class _TractorReader:
             cursor += num_frames
 
     def _read_span(self, entry: ET.Element, part: ET.Element) -> tuple[int, int]:
-        """First frame played and how many; `out` is the last frame."""
+        """The first frame that is played, and the number of frames."""
         frames = self._document.frames
         first = frames(entry.get("in") or part.get("in"), what="the start (in) of a clip")
-        told = entry.get("out") or part.get("out")
-        if told is None:
+        out = entry.get("out") or part.get("out")
+        if out is None:
             return first, max(0, frames(read_property(part, "length"), what="the length of a clip") - first)
-        last = frames(told, what="the end (out) of a clip")
+        last = frames(out, what="the end (out) of a clip")
         if last < first - 1:
             raise TimelineReadError(
                 f"{self._document.path}: a clip of {part.get('id')!r} ends (out {last}) before it starts (in {first})"
@@ -161,21 +154,21 @@ class _TractorReader:
         if frozen is not None:
             clip.effects.append(otio.schema.FreezeFrame())
             clip.source_range = self._document.time_range(frozen, num_frames)
-        clip.enabled = not _is_switched_off(part)
+        clip.enabled = not _is_disabled(part)
         number = read_property(entry, "kdenlive:id") or read_property(part, "kdenlive:id")
         clip.markers.extend(marker.clone() for marker in self._document.bin_markers.get(number, ()))
         return clip
 
     def _read_length(self, part: ET.Element) -> int:
-        told = read_property(part, "length") or part.get("out")
-        return self._document.frames(told, what="the length of a reversed clip")
+        length = read_property(part, "length") or part.get("out")
+        return self._document.frames(length, what="the length of a reversed clip")
 
     def _read_name(self, entry: ET.Element, part: ET.Element) -> str:
         name = read_property(part, "kdenlive:clipname") or read_property(entry, "kdenlive:clipname")
         return name or Path(_read_resource(part)).name or part.get("id", "")
 
     def _build_reference(self, part: ET.Element) -> otio.core.MediaReference:
-        """A file; its length, where it is told at the file's own speed, is the range it has."""
+        """The file of a producer. Its `length` counts frames at the producer's speed, so that the file has more or fewer."""
         service, resource = read_property(part, "mlt_service"), _read_resource(part)
         if service in _GENERATORS:
             return otio.schema.GeneratorReference(generator_kind=service)
@@ -193,15 +186,15 @@ class _TractorReader:
         return reference
 
 
-def _lay_out(track: otio.schema.Track, entries: list[_Entry], document: MltDocument) -> None:
-    """Put entries on a track; where one overlaps the next, they meet in the middle and dissolve."""
+def _append_entries(track: otio.schema.Track, entries: list[_Entry], document: MltDocument) -> None:
+    """Put entries on a track. Where two overlap they are cut in the middle of the overlap, with a dissolve over it."""
     cursor = 0
     for number, entry in enumerate(entries):
         before = entries[number - 1] if number else None
         overlap = before.end - entry.start if before is not None else 0
         if before is not None and overlap > 0:
             if overlap >= min(entry.end - entry.start, before.end - before.start):
-                continue  # inside what lies before it
+                continue  # all of it is inside the one before
             half = overlap // 2
             _trim(before.item, document, tail=overlap - half)
             _trim(entry.item, document, head=half)
@@ -219,7 +212,7 @@ def _lay_out(track: otio.schema.Track, entries: list[_Entry], document: MltDocum
 
 
 def _trim(item: otio.core.Item, document: MltDocument, *, head: int = 0, tail: int = 0) -> None:
-    """Take whole frames off an item; in reverse its head is the end of its range."""
+    """Trim whole frames off an item. The head of a reversed item is the end of its range."""
     span = item.source_range
     scalars = [float(effect.time_scalar) for effect in item.effects if hasattr(effect, "time_scalar")]
     scalar = scalars[0] if scalars else 1.0
@@ -232,7 +225,7 @@ def _trim(item: otio.core.Item, document: MltDocument, *, head: int = 0, tail: i
 
 
 def _read_resource(part: ET.Element) -> str:
-    """The path of a producer's file, without the speed in front of it or the options behind it."""
+    """The path of a producer's file, without the service before it ("avformat:/a.mov")."""
     warped = read_property(part, "warp_resource")
     if warped:
         return warped
@@ -244,33 +237,36 @@ def _read_resource(part: ET.Element) -> str:
 
 
 def _read_speed(part: ET.Element) -> tuple[Fraction, bool]:
-    """The speed of a producer, and whether it changes on the way."""
+    """The speed of a producer, and whether it changes on the way (a speed ramp is a link in a <chain>)."""
     links = [link for link in part.findall("link") if read_property(link, "mlt_service") == "timeremap"]
     if links:
         return Fraction(1), True
-    told = read_property(part, "warp_speed")
-    if not told and read_property(part, "mlt_service") == "timewarp":
-        told = read_property(part, "resource").partition(":")[0]
+    speed = read_property(part, "warp_speed")
+    if not speed and read_property(part, "mlt_service") == "timewarp":
+        speed = read_property(part, "resource").partition(":")[0]
     try:
-        return Fraction(told[:40]).limit_denominator(100_000) if told else Fraction(1), False
+        return Fraction(speed[:40]).limit_denominator(100_000) if speed else Fraction(1), False
     except (ValueError, ZeroDivisionError) as error:
-        raise TimelineReadError(f"a clip's speed is no number: {told[:60]!r}") from error
+        raise TimelineReadError(
+            f"the speed of a clip (warp_speed) is a number; got {speed[:60]!r}"
+        ) from error
 
 
 def _read_freeze(entry: ET.Element, document: MltDocument) -> int | None:
+    """The frame that a freeze filter holds; None without one."""
     for found in entry.findall("filter"):
         if read_property(found, "mlt_service") == "freeze" and read_property(found, "disable") != "1":
             return document.frames(read_property(found, "frame"), what="the frame of a freeze frame")
     return None
 
 
-def _is_switched_off(part: ET.Element) -> bool:
-    """Kdenlive disables a clip by replacing both its picture and its sound by tests."""
+def _is_disabled(part: ET.Element) -> bool:
+    """Whether Kdenlive disabled a clip: it has MLT replace both its picture and its sound by test signals."""
     return read_property(part, "set.test_image") == "1" and read_property(part, "set.test_audio") == "1"
 
 
 def _is_kdenlive_sequence(tractor: ET.Element) -> bool:
-    """Kdenlive counts its sound tracks downwards from the picture, and writes them upwards."""
+    """Whether Kdenlive wrote a tractor: it shows audio tracks from the video down and writes them from the bottom up."""
     return any(
         read_property(tractor, name) for name in ("kdenlive:uuid", "kdenlive:sequenceproperties.documentuuid")
     ) or (tractor.get("global_feed") == "1")

@@ -1,7 +1,7 @@
-"""From a timeline to MLT XML: a preview that `melt` plays or renders, picture and sound on the frame grid.
+"""A timeline as MLT XML, a preview that `melt` plays or renders, on whole frames.
 
-Each track is a playlist of entries in whole frames of the profile; `out` names the last frame, not the one after it.
-Sound of several tracks is only heard where a mix adds them up, and a path is a plain path, not a URL.
+Each track is a playlist of entries in frames of the profile; `out` is the last frame, not the one after it. Without a mix
+transition only one audio track is heard. Paths are plain paths: melt does not open file URLs with escapes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_core.base.rational import round_half_up
 from selva_otio.formats.flat_layout import (
     FlatClip,
+    FlatTimeline,
     FlatTrack,
-    Layout,
     find_media_file,
     flatten_timeline,
     media_range_s,
@@ -29,7 +30,7 @@ from selva_otio.time.clock import TimelineClock
 
 PREVIEW_SIZE = (1280, 720)
 _MONO_TO_STEREO_DB = 20 * math.log10(math.sqrt(2))
-"""MLT plays mono 3 dB lower on both sides; stems are raised by as much, so that they sound as they were made."""
+"""melt 7.12 plays a mono file 3 dB lower on both channels (measured); stems are raised by as much."""
 
 
 def write_mlt(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
@@ -42,17 +43,18 @@ def write_mlt(timeline: otio.schema.Timeline, destination: Destination) -> Seque
 class _Document:
     """One MLT file while it is built."""
 
-    def __init__(self, layout: Layout, base_folder: Path) -> None:
-        self._layout = layout
-        self._clock = layout.clock
+    def __init__(self, flat_timeline: FlatTimeline, base_folder: Path) -> None:
+        self._flat_timeline = flat_timeline
+        self._clock = flat_timeline.clock
         self._base_folder = base_folder
         self._producers: dict[tuple[Path, Fraction], ET.Element] = {}
-        self._num_frames = max(1, self._frame(layout.duration_s))
+        self._num_frames = max(1, self._frame(flat_timeline.duration_s))
 
     def build(self, title: str) -> ET.Element:
+        """The root element."""
         playlists = [
             self._build_playlist(f"track{number}", track)
-            for number, track in enumerate(self._layout.tracks, start=1)
+            for number, track in enumerate(self._flat_timeline.tracks, start=1)
         ]
         attributes = {"LC_NUMERIC": "C", "producer": "main", "title": clean_text(title or "Selva")}
         root = ET.Element("mlt", attributes)
@@ -64,15 +66,19 @@ class _Document:
 
     def _frame(self, seconds: Fraction) -> int:
         """The nearest frame of the profile."""
-        return math.floor(seconds * self._clock.frame_rate_hz + Fraction(1, 2))
+        return round_half_up(seconds * self._clock.frame_rate_hz)
 
     def _build_playlist(self, name: str, track: FlatTrack) -> ET.Element:
         playlist = ET.Element("playlist", {"id": name})
         _set_property(playlist, "selva:name", track.name)
         cursor = 0
-        for piece in track.pieces:
-            start, end = self._frame(piece.start_s), self._frame(piece.end_s)
-            entry = self._build_entry(piece, end - start) if piece.enabled and track.track.enabled else None
+        for flat_clip in track.clips:
+            start, end = self._frame(flat_clip.start_s), self._frame(flat_clip.end_s)
+            entry = (
+                self._build_entry(flat_clip, end - start)
+                if flat_clip.enabled and track.track.enabled
+                else None
+            )
             if entry is None or end <= max(start, cursor):
                 continue
             if start > cursor:
@@ -81,28 +87,28 @@ class _Document:
             cursor = end
         return playlist
 
-    def _build_entry(self, piece: FlatClip, num_frames: int) -> ET.Element | None:
-        """An entry that plays a piece; None when there is no file behind it."""
-        path = find_media_file(piece.clip.media_reference, self._base_folder)
+    def _build_entry(self, flat_clip: FlatClip, num_frames: int) -> ET.Element | None:
+        """The entry of a clip; None when it has no file."""
+        path = find_media_file(flat_clip.clip.media_reference, self._base_folder)
         if path is None:
             return None
-        is_frozen = piece.speed == 0 or path.suffix.lower() in STILL_SUFFIXES
-        speed = Fraction(1) if is_frozen else piece.speed
-        start_s, end_s = media_range_s(piece.clip.media_reference, [piece])
-        from_s = piece.media_start_s - start_s if speed > 0 else end_s - piece.media_start_s
+        is_frozen = flat_clip.speed == 0 or path.suffix.lower() in STILL_SUFFIXES
+        speed = Fraction(1) if is_frozen else flat_clip.speed
+        start_s, end_s = media_range_s(flat_clip.clip.media_reference, [flat_clip])
+        from_s = flat_clip.media_start_s - start_s if speed > 0 else end_s - flat_clip.media_start_s
         first = 0 if is_frozen else self._frame(from_s / abs(speed))
         producer = self._find_producer(path, speed)
-        place = {"in": str(first), "out": str(first + num_frames - 1)}
-        entry = ET.Element("entry", {"producer": str(producer.get("id")), **place})
-        if piece.speed == 0:
+        frames = {"in": str(first), "out": str(first + num_frames - 1)}
+        entry = ET.Element("entry", {"producer": str(producer.get("id")), **frames})
+        if flat_clip.speed == 0:
             _add_filter(entry, "freeze", frame=str(self._frame(from_s)))
-        gain_db = piece.gain_db + (_MONO_TO_STEREO_DB if piece.stem_facts else 0.0)
+        gain_db = flat_clip.gain_db + (_MONO_TO_STEREO_DB if flat_clip.stem_metadata else 0.0)
         if gain_db:
             _add_filter(entry, "volume", level=f"{gain_db:.6f}")
         return entry
 
     def _find_producer(self, path: Path, speed: Fraction) -> ET.Element:
-        """The producer of a file at a speed, made at its first use."""
+        """The producer of a file at a speed, made at the first use."""
         key = path, speed
         if key not in self._producers:
             name = f"media{len(self._producers) + 1}"
@@ -117,23 +123,23 @@ class _Document:
         return self._producers[key]
 
     def _build_tractor(self) -> ET.Element:
-        """All tracks, the topmost picture in front, the sound of all of them added up."""
+        """All tracks, the highest video track in front, and a mix that adds up their sound."""
         tractor = ET.Element("tractor", {"id": "main", "in": "0", "out": str(self._num_frames - 1)})
         ET.SubElement(tractor, "track", {"producer": "black", "hide": "audio"})
-        tracks = self._layout.tracks
+        tracks = self._flat_timeline.tracks
         for number, track in enumerate(tracks, start=1):
             hide = "audio" if track.is_picture else "video"
             ET.SubElement(tractor, "track", {"producer": f"track{number}", "hide": hide})
-        for number in _sound_numbers(tracks):
+        for number in _find_sound_tracks(tracks):
             mix = ET.SubElement(tractor, "transition")
             for name, value in (("a_track", "0"), ("b_track", str(number)), ("mlt_service", "mix")):
                 _set_property(mix, name, value)
             _set_property(mix, "always_active", "1")
-            _set_property(mix, "sum", "1")
+            _set_property(mix, "sum", "1")  # a plain sum; else MLT weights the two tracks
         return tractor
 
 
-def _sound_numbers(tracks: Iterable[FlatTrack]) -> list[int]:
+def _find_sound_tracks(tracks: Iterable[FlatTrack]) -> list[int]:
     return [number for number, track in enumerate(tracks, start=1) if not track.is_picture]
 
 

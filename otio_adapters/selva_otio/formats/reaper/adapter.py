@@ -1,7 +1,8 @@
-"""REAPER projects (.rpp), for OpenTimelineIO: tracks, items with takes, play rates, sections, markers and regions.
+"""REAPER projects (.rpp) for OpenTimelineIO: tracks, items with takes, play rates, sections, markers and regions.
 
-Reading: `read_from_file("cut.rpp")`; media paths are taken from the project's folder. Writing makes a new project, or,
-with `project="cut.rpp"`, that project with the stem tracks of the timeline and nothing else changed.
+otio.adapters.read_from_file("cut.rpp")
+otio.adapters.write_to_file(timeline, "new.rpp")                         # a new project
+otio.adapters.write_to_file(timeline, "cut-new.rpp", project="cut.rpp")  # cut.rpp with the stem tracks of the timeline
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_core.base.atomic_write import staged_file
+from selva_core.base.atomic_write import write_atomic
 from selva_otio.errors import TimelineWriteError
+from selva_otio.formats.otio import unwrap_timeline
 from selva_otio.formats.reaper.chunks import parse_project_text
 from selva_otio.formats.reaper.project_files import (
     load_project,
@@ -34,30 +36,19 @@ def read_from_string(input_str: str) -> otio.schema.Timeline:
 def write_to_file(
     input_otio: otio.core.SerializableObject, filepath: str, project: str | None = None
 ) -> None:
-    """Write a timeline as a new project, or `project` with the timeline's stem tracks, whole or not at all.
+    """Write a timeline as a new project, or the project at `project` with its stem tracks, whole or not at all.
 
     Raises selva_otio.errors.TimelineError (a ValueError).
     """
-    timeline = _only_timeline(input_otio)
+    timeline = unwrap_timeline(input_otio, target_kind="a REAPER project")
     target = Path(filepath)
     if project is None:
         content = build_project(timeline, folder=target.absolute().parent).encode("utf-8")
     else:
         content = merge_into_project(timeline, Path(project), target)
-    with staged_file(target, error=TimelineWriteError) as temporary:
-        temporary.write_bytes(content)
+    write_atomic(target, content, error=TimelineWriteError)
 
 
 def write_to_string(input_otio: otio.core.SerializableObject) -> str:
     """The text of a new project; relative media URLs stay relative."""
-    return build_project(_only_timeline(input_otio), folder=None)
-
-
-def _only_timeline(root: otio.core.SerializableObject) -> otio.schema.Timeline:
-    if isinstance(root, otio.schema.SerializableCollection) and len(root) == 1:
-        root = root[0]
-    if isinstance(root, otio.schema.Timeline):
-        return root
-    raise otio.exceptions.NotSupportedError(
-        f"a REAPER project is written from one timeline; got a {type(root).__name__}"
-    )
+    return build_project(unwrap_timeline(input_otio, target_kind="a REAPER project"), folder=None)

@@ -15,11 +15,11 @@ from urllib.parse import unquote
 
 import opentimelineio as otio
 
+from selva_otio.formats.reaper.extension_data import read_facts
 from selva_otio.formats.reaper.items import Item, Take
 from selva_otio.formats.reaper.media_files import build_url, file_name, is_sound_file
 from selva_otio.formats.reaper.project_markers import NAMESPACE, read_take_marker
 from selva_otio.formats.reaper.project_time import ProjectClock
-from selva_otio.formats.reaper.stem_facts import read_facts
 from selva_otio.formats.reaper.stem_sound import describe_changes
 from selva_otio.formats.reaper.tokens import format_decimal, parse_flags
 from selva_otio.metadata import SELVA_NAMESPACE

@@ -15,11 +15,11 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio.formats.reaper.chunks import Chunk, ProjectText
+from selva_otio.formats.reaper.extension_data import FOLDER_MARK, TRACK_MARK, read_facts
 from selva_otio.formats.reaper.item_clips import ItemReader
 from selva_otio.formats.reaper.items import Item, iter_items, read_extension
 from selva_otio.formats.reaper.project_markers import NAMESPACE, read_markers
 from selva_otio.formats.reaper.project_time import ProjectClock, read_project_clock
-from selva_otio.formats.reaper.stem_facts import FOLDER_MARK, TRACK_MARK, read_facts
 from selva_otio.formats.reaper.tokens import parse_flags
 from selva_otio.metadata import SELVA_NAMESPACE, TRACK_SCHEMA
 from selva_otio.time.clock import exact_seconds
@@ -175,10 +175,12 @@ def _iter_children(items: list[Item], reader: ItemReader) -> Iterator[otio.core.
     record = reader.clock.record
     cursor_s = Fraction(0)
     for item in items:
-        for piece in reader.build_pieces(item):
-            if piece.start_s > cursor_s:
-                gap = otio.schema.Gap(source_range=record.time_range(Fraction(0), piece.start_s - cursor_s))
+        for flat_clip in reader.build_pieces(item):
+            if flat_clip.start_s > cursor_s:
+                gap = otio.schema.Gap(
+                    source_range=record.time_range(Fraction(0), flat_clip.start_s - cursor_s)
+                )
                 yield gap
                 cursor_s += exact_seconds(gap.source_range.duration)
-            yield piece.child
-            cursor_s += exact_seconds(piece.child.source_range.duration)
+            yield flat_clip.child
+            cursor_s += exact_seconds(flat_clip.child.source_range.duration)

@@ -16,12 +16,7 @@ import opentimelineio as otio
 
 from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.reaper.chunks import Chunk, ProjectText, line_key, parse_chunk, parse_project_text
-from selva_otio.formats.reaper.guids import GuidRegister
-from selva_otio.formats.reaper.item_chunks import ItemWriter
-from selva_otio.formats.reaper.items import read_extension
-from selva_otio.formats.reaper.media_files import is_relative
-from selva_otio.formats.reaper.reader import build_timeline, read_clock
-from selva_otio.formats.reaper.stem_facts import (
+from selva_otio.formats.reaper.extension_data import (
     FACTS_KEY,
     FOLDER_MARK,
     TRACK_MARK,
@@ -30,6 +25,11 @@ from selva_otio.formats.reaper.stem_facts import (
     plain_value,
     read_facts,
 )
+from selva_otio.formats.reaper.guids import GuidRegister
+from selva_otio.formats.reaper.item_chunks import ItemWriter
+from selva_otio.formats.reaper.items import read_extension
+from selva_otio.formats.reaper.media_files import is_relative
+from selva_otio.formats.reaper.reader import build_timeline, read_clock
 from selva_otio.formats.reaper.tokens import parse_flags
 from selva_otio.formats.reaper.track_chunks import (
     INDENT,

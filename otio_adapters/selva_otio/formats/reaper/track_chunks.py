@@ -7,13 +7,13 @@ from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.formats.reaper.item_chunks import ItemWriter
-from selva_otio.formats.reaper.project_markers import NAMESPACE
-from selva_otio.formats.reaper.stem_facts import (
+from selva_otio.formats.reaper.extension_data import (
     FOLDER_MARK,
     TRACK_MARK,
     build_fact_marks,
 )
+from selva_otio.formats.reaper.item_chunks import ItemWriter
+from selva_otio.formats.reaper.project_markers import NAMESPACE
 from selva_otio.formats.reaper.tokens import quote_token
 from selva_otio.formats.reaper.track_items import iter_placed_clips
 from selva_otio.metadata import SELVA_NAMESPACE, TRACK_SCHEMA

@@ -1,10 +1,10 @@
-"""Request bundles (.selva, .selvaz) for OpenTimelineIO: send a cut to be given sound, receive it with its stems.
+"""Request bundles (.selva, .selvaz) for OpenTimelineIO: write a cut with the sounds it asks for, read it with its stems.
 
     otio.adapters.write_to_file(timeline, "cut.selva", tracks={"Dog": "small dog barking"})
-    otio.adapters.read_from_file("cut.selva")       # the cut, with the stems that are there so far
+    otio.adapters.read_from_file("cut.selva")       # the cut, with the stems that are rendered so far
 
-Nothing is rendered unless `submit` or `wait` asks for it: a bundle is a file, which `selva render cut.selva`, a watch
-folder or the client fill. All errors of ours are ValueErrors (selva_otio.errors, selva_core.base.errors).
+Nothing is rendered without `submit` or `wait`: a bundle is a file, which `selva render cut.selva`, a watch folder or the client
+fill. All errors raised on purpose are ValueErrors (selva_otio.errors, selva_core.base.errors).
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from selva_otio.cues.metadata import TIMELINE_RANK, iter_carried_rows, iter_meta
 from selva_otio.cues.rules import CueRule
 from selva_otio.cues.sheet_files import SHOWN_FIELDS, read_cue_sheet
 from selva_otio.errors import CueError
+from selva_otio.formats.otio import unwrap_timeline
 from selva_otio.formats.request_bundle.bundle_folder import (
-    Bundle,
-    forget_ways_to_media,
-    open_bundle,
-    write_bundle,
+    RequestBundle,
+    drop_relative_paths,
+    load_bundle_folder,
+    write_bundle_folder,
 )
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX, read_zip, unpack_zip, write_zip
 from selva_otio.formats.request_bundle.options import build_options, read_options
@@ -34,14 +35,14 @@ from selva_otio.formats.request_bundle.sender import ProgressListener, find_send
 from selva_otio.metadata import SELVA_NAMESPACE
 
 MEDIA_CHOICES = ("linked", "small")
-HostForm = Mapping[str, str | Mapping[str, Any]] | Iterable[str]
+TrackRequests = Mapping[str, str | Mapping[str, Any]] | Iterable[str]
 
 
 def read_from_file(filepath: str, extract_to_directory: str | None = None) -> otio.schema.Timeline:
-    """The cut of a bundle with the stems that are there so far, each on its track.
+    """The cut of a bundle with the stems that are rendered so far, each on its track.
 
-    The stems of a .selvaz stay in it, and their URLs start from it, unless it is unpacked to `extract_to_directory`, which
-    must be there. Raises selva_otio.errors.TimelineError (a ValueError).
+    The stems of a .selvaz stay in it, and their URLs are names in it, unless it is unpacked to `extract_to_directory`, an
+    existing folder. Raises selva_otio.errors.TimelineError (a ValueError).
     """
     path = Path(filepath)
     if extract_to_directory is not None:
@@ -49,10 +50,10 @@ def read_from_file(filepath: str, extract_to_directory: str | None = None) -> ot
         if not _is_zip(path):
             raise CueError(f"only a {ZIP_SUFFIX} is unpacked; {path.name} is a folder")
         unpack_zip(path, folder)
-        timeline = open_bundle(folder, base_folder=path.absolute().parent).timeline_with_stems()
+        timeline = load_bundle_folder(folder, base_folder=path.absolute().parent).timeline_with_stems()
     else:
-        timeline = read_zip(path) if _is_zip(path) else open_bundle(path).timeline_with_stems()
-    forget_ways_to_media(timeline)
+        timeline = read_zip(path) if _is_zip(path) else load_bundle_folder(path).timeline_with_stems()
+    drop_relative_paths(timeline)
     return timeline
 
 
@@ -60,7 +61,7 @@ def write_to_file(
     input_otio: otio.core.SerializableObject,
     filepath: str,
     *,
-    tracks: HostForm | None = None,
+    tracks: TrackRequests | None = None,
     cues: str | os.PathLike[str] | Iterable[Mapping[str, Any]] | None = None,
     takes: int | None = None,
     seed: int | None = None,
@@ -77,15 +78,15 @@ def write_to_file(
     wait: bool = False,
     on_progress: ProgressListener | None = None,
 ) -> list[str] | None:
-    """Write a bundle whole or not at all; one that is there gets the new request and keeps its stems.
+    """Write a bundle whole or not at all; an existing one gets the new request and keeps its stems.
 
-    tracks: what is heard, on every clip: {"Dog": "small dog barking"}, with {"prompt", "negative", "takes", "gain_db"} in place
-    of a text, or ["Dog=small dog barking"]. cues: a cue sheet, as the path of a .toml or .csv file or as rows. The others: as
-    on the command line; what is not given is taken from the timeline, when it came out of a bundle. media "small" takes the
-    small pictures along that models look at, so that the media need not travel.
+    tracks: stem tracks for every clip: {"Dog": "small dog barking"}, with {"prompt", "negative", "takes", "gain_db"} in place of
+    a text, or ["Dog=small dog barking"]. cues: a cue sheet, as the path of a .toml or .csv file or as rows. The others are
+    as on the command line; by default they are those of the bundle that the timeline came from. media: "small" adds the
+    proxies that models look at, so that the media need not travel.
 
-    submit: hand the jobs to the daemon that runs and return their ids, one or more per clip. wait: also wait until the stems
-    lie in the bundle. on_progress: called with 0..1 and a text. Raises selva_otio.errors.TimelineError, and
+    submit: send the jobs to the running daemon and return their ids, one or more per clip. wait: also wait until the stems
+    are in the bundle. on_progress: called with 0..1 and a text. Raises selva_otio.errors.TimelineError, and
     selva_core.base.errors.SelvaError when the daemon, the media or the model cannot be used.
     """
     if media not in MEDIA_CHOICES:
@@ -95,7 +96,7 @@ def write_to_file(
     path = Path(filepath)
     if _is_zip(path) and (submit or wait):
         raise CueError(f"stems are made in a folder; write {path.with_suffix('.selva').name} instead")
-    timeline = _only_timeline(input_otio).clone()
+    timeline = unwrap_timeline(input_otio, target_kind="a bundle").clone()
     given = {
         "takes": takes,
         "seed": seed,
@@ -110,13 +111,13 @@ def write_to_file(
     }
     known = read_options(timeline).to_metadata()
     options = build_options({**known, **{name: value for name, value in given.items() if value is not None}})
-    _set_wishes(timeline, tracks, cues)
+    _set_request(timeline, tracks, cues)
     base_folder = path.absolute().parent
     if tracks is not None or cues is not None:
-        Bundle(folder=path, timeline=timeline, options=options, base_folder=base_folder).spot()
+        RequestBundle(folder=path, timeline=timeline, options=options, base_folder=base_folder).spot()
 
-    def write(folder: Path) -> Bundle:
-        bundle = write_bundle(timeline, folder, options, base_folder=base_folder)
+    def write(folder: Path) -> RequestBundle:
+        bundle = write_bundle_folder(timeline, folder, options, base_folder=base_folder)
         if media == "small":
             find_sender().add_proxies(bundle)
         return bundle
@@ -124,13 +125,13 @@ def write_to_file(
     if _is_zip(path):
         write_zip(path, write)
         return None
-    return _hand_over(write(path), submit=submit, wait=wait, on_progress=on_progress)
+    return _submit(write(path), submit=submit, wait=wait, on_progress=on_progress)
 
 
-def _hand_over(
-    bundle: Bundle, *, submit: bool, wait: bool, on_progress: ProgressListener | None
+def _submit(
+    bundle: RequestBundle, *, submit: bool, wait: bool, on_progress: ProgressListener | None
 ) -> list[str] | None:
-    """Give a bundle's jobs to the daemon, as far as was asked; their ids, or None where nothing was."""
+    """Send a bundle's jobs to the daemon where that was asked for; their ids, or None."""
     job_ids: list[str] | None = None
     if wait:
         job_ids = find_sender().fill_and_wait(bundle, on_progress)
@@ -139,24 +140,25 @@ def _hand_over(
     return job_ids
 
 
-def _set_wishes(timeline: otio.schema.Timeline, tracks: HostForm | None, cues: Any) -> None:
-    """Put what is to be heard into the timeline's metadata. Raises CueError."""
-    ours: dict[str, Any] = dict(timeline.metadata.get(SELVA_NAMESPACE, {}))
+def _set_request(timeline: otio.schema.Timeline, tracks: TrackRequests | None, cues: Any) -> None:
+    """Put stem tracks and cues into the timeline's metadata. Raises CueError."""
+    metadata: dict[str, Any] = dict(timeline.metadata.get(SELVA_NAMESPACE, {}))
     if tracks is not None:
-        wanted = {rule.stem_track.name.casefold(): rule.stem_track for rule in _rules_of(timeline)}
-        wanted |= {track.name.casefold(): track for track in _read_tracks(tracks)}
-        ours["tracks"] = [_track_row(track) for track in wanted.values()]
+        requested = {rule.stem_track.name.casefold(): rule.stem_track for rule in _read_rules(timeline)}
+        requested |= {track.name.casefold(): track for track in _read_tracks(tracks)}
+        metadata["tracks"] = [_track_row(track) for track in requested.values()]
     if cues is not None:
         is_file = isinstance(cues, str | os.PathLike)
         rows = [row for _, row in read_cue_sheet(Path(cues))] if is_file else list(cues)
-        ours["cues"] = [_plain_row(row) for row in rows]
-    if ours:
-        timeline.metadata[SELVA_NAMESPACE] = ours
-    _rules_of(timeline)
+        metadata["cues"] = [_plain_row(row) for row in rows]
+    if metadata:
+        timeline.metadata[SELVA_NAMESPACE] = metadata
+    # Reading checks: what cannot be read back is refused before the bundle is written.
+    _read_rules(timeline)
     list(iter_carried_rows(timeline))
 
 
-def _rules_of(timeline: otio.schema.Timeline) -> list[CueRule]:
+def _read_rules(timeline: otio.schema.Timeline) -> list[CueRule]:
     return list(iter_metadata_rules(timeline, rank=TIMELINE_RANK, origin="tracks"))
 
 
@@ -169,7 +171,7 @@ def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_tracks(tracks: HostForm) -> list[StemTrack]:
+def _read_tracks(tracks: TrackRequests) -> list[StemTrack]:
     """Raises CueError."""
     if isinstance(tracks, Mapping):
         carrier = otio.schema.Timeline()
@@ -178,7 +180,7 @@ def _read_tracks(tracks: HostForm) -> list[StemTrack]:
             for name, value in tracks.items()
         ]
         carrier.metadata[SELVA_NAMESPACE] = {"tracks": rows}
-        return [rule.stem_track for rule in _rules_of(carrier)]
+        return [rule.stem_track for rule in _read_rules(carrier)]
     return [parse_stem_track(text) for text in ([tracks] if isinstance(tracks, str) else tracks)]
 
 
@@ -192,14 +194,6 @@ def _track_row(track: StemTrack) -> dict[str, Any]:
     if track.gain_db:
         row["gain_db"] = track.gain_db
     return row
-
-
-def _only_timeline(root: otio.core.SerializableObject) -> otio.schema.Timeline:
-    if isinstance(root, otio.schema.SerializableCollection) and len(root) == 1:
-        root = root[0]
-    if isinstance(root, otio.schema.Timeline):
-        return root
-    raise otio.exceptions.NotSupportedError(f"a bundle holds one timeline; got a {type(root).__name__}")
 
 
 def _is_zip(path: Path) -> bool:

@@ -1,7 +1,7 @@
-"""A bundle as one file (.selvaz), to travel: the same files as in the folder, zipped.
+"""A request bundle as one file (.selvaz), to send: the files of the folder in a zip.
 
-Work is done in folders, where stems can be added one by one; a zip is unpacked to be filled and packed again. What is unpacked
-is bounded, and only files that a bundle has come out.
+Rendering works in folders, where stems are added one by one; a zip is unpacked for it and packed again. Only the files that a
+bundle has are unpacked, within bounds.
 """
 
 from __future__ import annotations
@@ -18,32 +18,38 @@ import opentimelineio as otio
 from selva_core.base.atomic_write import staged_file
 from selva_otio.errors import TimelineReadError, TimelineWriteError
 from selva_otio.formats.otio import MAX_TIMELINE_BYTES
-from selva_otio.formats.request_bundle.bundle_folder import STEMS_FOLDER, TIMELINE_NAME, Bundle, open_bundle
-from selva_otio.formats.request_bundle.pictures import PICTURES_FOLDER
+from selva_otio.formats.request_bundle.bundle_folder import (
+    STEMS_FOLDER,
+    TIMELINE_NAME,
+    RequestBundle,
+    load_bundle_folder,
+)
+from selva_otio.formats.request_bundle.proxies import PROXIES_FOLDER
 from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import build_media_url
 
 ZIP_SUFFIX = ".selvaz"
 MAX_ENTRIES = 100_000
 MAX_RATIO = 1000
+"""Silent stems compress nearly as far as deflate can, 1032 times."""
 _COPY_BYTES = 1 << 20
-_SUFFIXES = {STEMS_FOLDER: ".wav", PICTURES_FOLDER: ".mp4"}
+_SUFFIXES = {STEMS_FOLDER: ".wav", PROXIES_FOLDER: ".mp4"}
 
 
 @contextmanager
-def opened_bundle(path: Path) -> Iterator[Bundle]:
-    """A bundle of either form, to read: a .selvaz lies unpacked in a temporary folder meanwhile. Raises TimelineReadError."""
+def open_request_bundle(path: Path) -> Iterator[RequestBundle]:
+    """A bundle of either form, to read; a .selvaz is unpacked to a temporary folder meanwhile. Raises TimelineReadError."""
     if path.suffix.lower() != ZIP_SUFFIX:
-        yield open_bundle(path)
+        yield load_bundle_folder(path)
         return
     with tempfile.TemporaryDirectory(prefix="selva-bundle-") as scratch:
         unpack_zip(path, Path(scratch))
-        yield open_bundle(Path(scratch), base_folder=path.absolute().parent)
+        yield load_bundle_folder(Path(scratch), base_folder=path.absolute().parent)
 
 
 def read_zip(path: Path) -> otio.schema.Timeline:
-    """The cut with its stems, whose URLs start from the zip. Raises TimelineReadError."""
-    with opened_bundle(path) as bundle:
+    """The cut with its stems, whose URLs are names in the zip. Raises TimelineReadError."""
+    with open_request_bundle(path) as bundle:
         timeline = bundle.timeline_with_stems()
         inside_url = build_media_url(bundle.folder) + "/"
     for clip in timeline.find_clips():
@@ -58,8 +64,8 @@ def read_zip(path: Path) -> otio.schema.Timeline:
     return timeline
 
 
-def write_zip(target: Path, write: Callable[[Path], Bundle]) -> None:
-    """Write a .selvaz whole or not at all; `write` makes its folder. Raises TimelineWriteError."""
+def write_zip(target: Path, write: Callable[[Path], RequestBundle]) -> None:
+    """Write a .selvaz whole or not at all. write: makes the bundle folder. Raises TimelineWriteError."""
     try:
         with tempfile.TemporaryDirectory(prefix="selva-bundle-") as scratch:
             pack_zip(write(Path(scratch) / "bundle").folder, target)
@@ -81,7 +87,7 @@ def pack_zip(folder: Path, target: Path) -> None:
 
 
 def unpack_zip(path: Path, folder: Path) -> None:
-    """Unpack a bundle into a folder, which must be there and hold nothing of the same name. Raises TimelineReadError."""
+    """Unpack a bundle into an existing folder, replacing nothing in it. Raises TimelineReadError."""
     try:
         with zipfile.ZipFile(path) as archive:
             for info in _checked_entries(archive, path, folder):
@@ -92,30 +98,36 @@ def unpack_zip(path: Path, folder: Path) -> None:
     except FileNotFoundError as error:
         raise TimelineReadError(f"there is no {error.filename or path}") from error
     except FileExistsError as error:
-        raise TimelineReadError(f"{error.filename} is there already; unpack to an empty folder") from error
+        raise TimelineReadError(f"{error.filename} exists; unpack to an empty folder") from error
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise TimelineReadError(f"{path} is not a sound {ZIP_SUFFIX} file: {error}") from error
+        raise TimelineReadError(f"{path} is damaged or no {ZIP_SUFFIX} file: {error}") from error
 
 
 def _checked_entries(archive: zipfile.ZipFile, path: Path, folder: Path) -> Iterator[zipfile.ZipInfo]:
-    """What a bundle has; others are passed over. zipfile never writes more than an entry says it holds."""
+    """The entries that a bundle has, checked; others are passed over.
+
+    zipfile never unpacks more than the size that an entry declares, so the declared sizes can be trusted.
+    """
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
         raise TimelineReadError(f"{path} holds more than {MAX_ENTRIES} files")
-    wanted = [info for info in entries if _is_ours(info.filename)]
-    if not any(info.filename == TIMELINE_NAME for info in wanted):
+    of_bundle = [info for info in entries if _is_bundle_file(info.filename)]
+    if not any(info.filename == TIMELINE_NAME for info in of_bundle):
         raise TimelineReadError(f"{path} is not a bundle: it holds no {TIMELINE_NAME}")
     free_bytes = shutil.disk_usage(folder).free
-    if sum(info.file_size for info in wanted) > free_bytes:
-        raise TimelineReadError(f"{path} needs more room than {folder} has ({free_bytes} bytes)")
-    for info in wanted:
+    if sum(info.file_size for info in of_bundle) > free_bytes:
+        raise TimelineReadError(f"{path} needs more space than is free in {folder} ({free_bytes} bytes)")
+    for info in of_bundle:
         is_large = info.filename == TIMELINE_NAME and info.file_size > MAX_TIMELINE_BYTES
         if is_large or info.file_size > MAX_RATIO * max(info.compress_size, 1):
-            raise TimelineReadError(f"{info.filename!r} in {path} unpacks to an absurd size")
-    return iter(wanted)
+            raise TimelineReadError(
+                f"{info.filename!r} in {path} unpacks to too much (over {MAX_RATIO} times its size)"
+            )
+    return iter(of_bundle)
 
 
-def _is_ours(name: str) -> bool:
+def _is_bundle_file(name: str) -> bool:
+    """Whether an entry is a file of a bundle. Names that Windows reserves are not: "stems/a:b.wav" would be a stream there."""
     folder, slash, file = name.partition("/")
     if not slash:
         return name == TIMELINE_NAME

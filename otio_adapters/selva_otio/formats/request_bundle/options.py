@@ -1,8 +1,8 @@
-"""How a bundle wants its cut spotted and its stems made: options in the metadata of the bundle's timeline.
+"""The options of a request bundle, how its cut is spotted and its stems are rendered, in the metadata of its timeline.
 
     metadata["selva"]["bundle"] = {"schema": "selva.bundle/1", "options": {"takes": 2, "handles": "1/2", ...}, ...}
 
-What is heard is not here but where every timeline has it: `metadata["selva"]["tracks"]` and `["cues"]`.
+The stem tracks and cues are where every timeline has them: `metadata["selva"]["tracks"]` and `["cues"]`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _FAMILY, _, _VERSION = SCHEMA.rpartition("/")
 
 @dataclass(frozen=True, kw_only=True)
 class BundleOptions:
-    """How a bundle wants its stems made, and its cut looked at."""
+    """How the stems of a bundle are rendered, and how its cut is spotted."""
 
     render: RenderOptions = field(default_factory=RenderOptions)
     spot: SpotOptions = field(default_factory=SpotOptions)
 
     def to_metadata(self) -> dict[str, Any]:
-        """Values that JSON has, named as on the command line; handles as a fraction in text."""
+        """The options as JSON values, by their names on the command line; handles as the text of a fraction, which is exact."""
         render, spot = self.render, self.spot
         return {
             "takes": render.num_takes,
@@ -60,7 +60,7 @@ class BundleOptions:
 
 
 def build_options(values: Mapping[str, Any]) -> BundleOptions:
-    """Options from what was given or read, named as in the metadata; unknown names are ignored. Raises CueError."""
+    """Options from values by their names in the metadata; unknown names are passed over. Raises CueError."""
     known = {**BundleOptions().to_metadata(), **{name: values[name] for name in _NAMES if name in values}}
     for name, (is_allowed, allowed) in _ALLOWED.items():
         if not is_allowed(known[name]):
@@ -88,33 +88,30 @@ def build_options(values: Mapping[str, Any]) -> BundleOptions:
 
 
 def read_options(timeline: otio.schema.Timeline) -> BundleOptions:
-    """The options a timeline carries, else the usual ones. Raises TimelineReadError for those of a newer version, CueError."""
-    facts = bundle_facts(timeline)
-    options = facts.get("options")
+    """The options in a timeline's metadata, else the defaults. Raises CueError; TimelineReadError for a newer version."""
+    options = read_bundle_metadata(timeline).get("options")
     return build_options(options if isinstance(options, Mapping) else {})
 
 
-def bundle_facts(timeline: otio.schema.Timeline) -> Mapping[str, Any]:
-    """What a bundle's timeline says of the bundle; empty when it says nothing. Raises TimelineReadError when the bundle is
-    of a version we cannot read.
-    """
-    ours = timeline.metadata.get(SELVA_NAMESPACE)
-    facts = ours.get("bundle") if isinstance(ours, Mapping) else None
-    if not isinstance(facts, Mapping):
+def read_bundle_metadata(timeline: otio.schema.Timeline) -> Mapping[str, Any]:
+    """What a timeline's metadata says of its bundle; empty when it has none. Raises TimelineReadError for an unknown version."""
+    selva = timeline.metadata.get(SELVA_NAMESPACE)
+    bundle = selva.get("bundle") if isinstance(selva, Mapping) else None
+    if not isinstance(bundle, Mapping):
         return {}
-    schema = str(facts.get("schema", ""))
+    schema = str(bundle.get("schema", ""))
     if schema != SCHEMA:
-        newer = schema.startswith(f"{_FAMILY}/")
-        advice = "update Selva Bridge to read it" if newer else "write it again"
-        raise TimelineReadError(f"the bundle is of kind {schema!r}; {SCHEMA!r} is read; {advice}")
-    return facts
+        is_later = schema.startswith(f"{_FAMILY}/")
+        advice = "update Selva Bridge to read it" if is_later else "write the bundle again"
+        raise TimelineReadError(f"the bundle has the schema {schema!r}; {SCHEMA!r} is read; {advice}")
+    return bundle
 
 
-def _whole(low: int, high: int) -> tuple[Callable[[Any], bool], str]:
-    def is_fine(value: Any) -> bool:
+def _whole_number(low: int, high: int) -> tuple[Callable[[Any], bool], str]:
+    def is_allowed(value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
-    return is_fine, f"a whole number from {low} to {high}"
+    return is_allowed, f"a whole number from {low} to {high}"
 
 
 def _is_name(value: Any) -> bool:
@@ -127,11 +124,11 @@ def _is_guidance(value: Any) -> bool:
 
 
 _ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "takes": _whole(1, MAX_TAKES),
-    "seed": _whole(0, MAX_SEED),
+    "takes": _whole_number(1, MAX_TAKES),
+    "seed": _whole_number(0, MAX_SEED),
     "model": (_is_name, "the name of a model"),
-    "sample_rate": _whole(MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ),
-    "steps": _whole(MIN_STEPS, MAX_STEPS),
+    "sample_rate": _whole_number(MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ),
+    "steps": _whole_number(MIN_STEPS, MAX_STEPS),
     "guidance": (_is_guidance, f"a number from {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}"),
     "video_track": (_is_name, "the name of a video track"),
     "markers": (lambda value: isinstance(value, bool), "true or false"),

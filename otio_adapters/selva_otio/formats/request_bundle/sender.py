@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import Protocol, cast
 
 from selva_otio.errors import CueError
-from selva_otio.formats.request_bundle.bundle_folder import Bundle
+from selva_otio.formats.request_bundle.bundle_folder import RequestBundle
 
 ENTRY_POINT_GROUP = "selva_otio.bundle_sender"
 ProgressListener = Callable[[float, str], None]
@@ -22,15 +22,15 @@ ProgressListener = Callable[[float, str], None]
 class BundleSender(Protocol):
     """What a sender of bundles offers; a module with these functions is one."""
 
-    def submit(self, bundle: Bundle) -> list[str]:
+    def submit(self, bundle: RequestBundle) -> list[str]:
         """Hand the jobs to the daemon that runs; returns their ids."""
         ...
 
-    def fill_and_wait(self, bundle: Bundle, on_progress: ProgressListener | None) -> list[str]:
+    def fill_and_wait(self, bundle: RequestBundle, on_progress: ProgressListener | None) -> list[str]:
         """The same, and return when the stems lie in the bundle. on_progress: called with 0..1 and a text."""
         ...
 
-    def add_proxies(self, bundle: Bundle) -> None:
+    def add_proxies(self, bundle: RequestBundle) -> None:
         """Put small movies into the bundle that models can look at in place of the media."""
         ...
 

@@ -148,7 +148,7 @@ def test_files_that_cannot_be_told_apart_are_named(cut: Path) -> None:
     other.mkdir()
     (other / "A001.mov").write_bytes(b"picture")
     reasons = spot_reasons(load(cut))
-    assert any("several files could be 'A001.mov'" in reason for reason in reasons)
+    assert any("several files are named 'A001.mov'" in reason for reason in reasons)
 
 
 def test_the_rate_is_told_by_drop_frame_labels_by_the_media_or_by_the_user(cut: Path, tmp_path: Path) -> None:
@@ -169,11 +169,11 @@ def test_the_rate_is_told_by_drop_frame_labels_by_the_media_or_by_the_user(cut: 
     [
         ("", "holds no event"),
         ("TITLE: x\n", "holds no event"),
-        ("001  A V C 00:00:00:00 00:00:01:00 01:00:00:00\n", "line 1: this is no event"),
+        ("001  A V C 00:00:00:00 00:00:01:00 01:00:00:00\n", "line 1: this event cannot be read"),
         ("001  A V C 00:00:00:00 00:00:01:00 01:00:01:00 01:00:00:00\n", "before it begins"),
         ("001  A V C 00:00:00:00 00:00:01:00 01:00:00:00 01:99:00:00\n", "no timecode at 25"),
         ("001  A V C 00:00:00:00 00:00:01:00 01:00:00:00 01:00:00:30\n", "no timecode at 25"),
-        ("\x00\x01\x02", "not text"),
+        ("\x00\x01\x02", "binary file"),
     ],
 )
 def test_lists_that_make_no_sense_are_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -288,7 +288,7 @@ def test_what_a_list_cannot_hold_is_said(cut_at_24: CutBuilder, tmp_path: Path) 
 
 def test_a_timeline_without_stems_makes_no_list(cut_at_24: CutBuilder, tmp_path: Path) -> None:
     cut = cut_at_24
-    with pytest.raises(TimelineWriteError, match="no stems"):
+    with pytest.raises(TimelineWriteError, match="this timeline has none"):
         write_timeline(cut.timeline(cut.track(cut.clip("a", offset=0, frames=5))), tmp_path / "mix.edl")
     assert list(tmp_path.iterdir()) == []
 

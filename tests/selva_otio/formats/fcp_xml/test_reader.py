@@ -268,7 +268,7 @@ def _doubling_nests(tmp_path: Path) -> str:
         (lambda _: sequence(clip_item(), rate="<timebase>-24</timebase>"), "a rate lies between"),
         (lambda _: sequence(clip_item(), rate="<timebase>999999999</timebase>"), "a rate lies between"),
         (lambda _: sequence(clip_item(), rate=""), "does not say its frame rate"),
-        (lambda _: sequence(clip_item(inside=remap("fast"))), "no number"),
+        (lambda _: sequence(clip_item(inside=remap("fast"))), "is a number; got"),
         (lambda _: "<xmeml/>", "no sequence"),
         (lambda _: "<html/>", "not Final Cut Pro 7 XML"),
         (lambda _: "<xmeml>" + "<sequence><name>a</name></sequence>" * 2 + "</xmeml>", "2 sequences"),

@@ -56,7 +56,7 @@ def test_a_file_that_asks_for_another_file_is_refused(tmp_path: Path) -> None:
 def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     text = document()
     for length in range(0, len(text) - 1, 23):
-        refuse(tmp_path, text[:length], "not sound XML")
+        refuse(tmp_path, text[:length], "not well-formed XML")
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
         (document(CLIP.replace("4s", "NaNs")), "is no time"),
         (document(CLIP.replace("4s", "1" * 4000 + "s")), "is no time"),
         (document(CLIP.replace("4s", "99999999999s")), "no timeline is longer"),
-        (document(resources=ASSET + FORMAT.replace("1/24s", "0s")), "makes no sense"),
-        (document(resources=ASSET + FORMAT.replace("1/24s", "1/99999999s")), "makes no sense"),
-        (document(resources=ASSET + FORMAT.replace("1/24s", "-1/24s")), "makes no sense"),
+        (document(resources=ASSET + FORMAT.replace("1/24s", "0s")), "is not allowed"),
+        (document(resources=ASSET + FORMAT.replace("1/24s", "1/99999999s")), "is not allowed"),
+        (document(resources=ASSET + FORMAT.replace("1/24s", "-1/24s")), "is not allowed"),
         (document(resources=ASSET), "how many frames a second"),
         (document("<clip " * 1 + 'name="x"/>'), "how long it lasts"),
         (document('<gap duration="1s">' * 200 + "</gap>" * 200), "nested too deeply"),
-        (document("<!DOCTYPE x>"), "not sound XML"),
+        (document("<!DOCTYPE x>"), "not well-formed XML"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_reason(tmp_path: Path, text: str, words: str) -> None:
@@ -89,7 +89,7 @@ def compound(name: str, *inside: str) -> str:
 def test_compound_clips_that_hold_themselves_are_refused(tmp_path: Path) -> None:
     start = '<ref-clip ref="m" name="m" offset="0s" duration="1s"/>'
     for resources in (compound("m", "m"), compound("m", "n") + compound("n", "m")):
-        refuse(tmp_path, document(start, resources=FORMAT + resources), "holds itself")
+        refuse(tmp_path, document(start, resources=FORMAT + resources), "contains itself")
 
 
 def test_compound_clips_that_multiply_are_refused_in_bounded_time(

@@ -275,5 +275,5 @@ def test_the_start_timecode_keeps_its_way_of_counting(
 def test_a_file_without_a_single_project_says_what_to_export(tmp_path: Path) -> None:
     path = tmp_path / "clips.fcpxml"
     path.write_text('<fcpxml version="1.10"><resources/><library><event/></library></fcpxml>')
-    with pytest.raises(ValueError, match="holds 0 projects; select the one that is meant"):
+    with pytest.raises(ValueError, match="holds 0 projects; select the one to be read"):
         load_timeline(path)

@@ -11,7 +11,7 @@ import pytest
 
 from selva_otio import Stem, load_timeline, place_stems, write_timeline
 from selva_otio.formats.feature_loss import describe_feature_loss
-from selva_otio.formats.reaper.stem_facts import plain_value
+from selva_otio.formats.reaper.extension_data import plain_value
 from selva_otio.formats.registry import find_format
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.formats.fcpxml.element_order import iter_faults
@@ -145,7 +145,7 @@ def test_what_has_no_place_is_said(tmp_path: Path) -> None:
     timeline.tracks.append(otio.schema.Track(name="Titles", kind="Subtitle"))
     lost = {"FCPXML": find_format(Path("a.fcpxml")).cannot_hold}
     assert describe_feature_loss(timeline, lost) == (
-        "FCPXML has no clips without media: gaps stand in their place (1)",
+        "FCPXML has no clips without media: gaps take their place (1)",
         "FCPXML has no tracks that are neither picture nor sound: they are left out (1)",
     )
     assert through_fcpxml(timeline, tmp_path).tracks[0].duration() == cut.time(20)

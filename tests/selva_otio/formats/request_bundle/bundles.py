@@ -12,7 +12,7 @@ import opentimelineio as otio
 from selva_core.audio.stem_writer import write_stem
 from selva_core.engine import Waveform
 from selva_otio.cues.cue_sheet import Cue
-from selva_otio.formats.request_bundle.bundle_folder import Bundle, open_bundle
+from selva_otio.formats.request_bundle.bundle_folder import RequestBundle, load_bundle_folder
 from selva_otio.placement.place_stems import measure_span
 from tests.selva_otio.cuts import CutBuilder
 
@@ -39,13 +39,18 @@ def make_cut(media: Path, *, url: str | None = None) -> otio.schema.Timeline:
     return timeline
 
 
-def write_bundle_file(timeline: otio.schema.Timeline, path: Path, **options: Any) -> Bundle:
+def write_bundle_file(timeline: otio.schema.Timeline, path: Path, **options: Any) -> RequestBundle:
     otio.adapters.write_to_file(timeline, str(path), **options)
-    return open_bundle(path)
+    return load_bundle_folder(path)
 
 
 def make_stem(
-    bundle: Bundle, cue: Cue, *, number: int = 1, level: float = 0.1, told: Mapping[str, str] | None = None
+    bundle: RequestBundle,
+    cue: Cue,
+    *,
+    number: int = 1,
+    level: float = 0.1,
+    told: Mapping[str, str] | None = None,
 ) -> Path:
     """A stem as the daemon writes it into a bundle; `number` is its take, `told` changes what it says of itself."""
     options = bundle.options.render

@@ -14,7 +14,7 @@ import pytest
 
 import selva_otio
 from selva_otio.errors import CueError, TimelineError
-from selva_otio.formats.request_bundle.bundle_folder import open_bundle
+from selva_otio.formats.request_bundle.bundle_folder import load_bundle_folder
 from tests.selva_otio.formats.request_bundle.bundles import (
     DOG,
     make_cut,
@@ -143,7 +143,7 @@ def test_stems_in_a_zip_start_from_it_or_are_unpacked(cut: otio.schema.Timeline,
     (clip,) = read(tmp_path / "cut.selvaz", extract_to_directory=str(tmp_path / "out")).tracks[1].find_clips()
     assert clip.media_reference.target_url == (tmp_path / "out" / "stems" / stem.name).as_uri()
     assert (tmp_path / "out" / "stems" / stem.name).read_bytes() == stem.read_bytes()
-    with pytest.raises(TimelineError, match="is there already"):
+    with pytest.raises(TimelineError, match="exists; unpack to an empty folder"):
         read(tmp_path / "cut.selvaz", extract_to_directory=str(tmp_path / "out"))
     with pytest.raises(CueError, match="is a folder"):
         read(tmp_path / "cut.selva", extract_to_directory=str(tmp_path / "out"))
@@ -222,7 +222,7 @@ def test_a_project_folder_can_be_moved_as_a_whole(tmp_path: Path) -> None:
     assert {clip.media_reference.target_url for clip in back.tracks[0].find_clips()} == {
         (moved / "footage" / "A 001.mov").as_uri()
     }
-    assert [cue.id for cue in open_bundle(moved / "jobs" / "cut.selva").spot().cues] == cue_ids
+    assert [cue.id for cue in load_bundle_folder(moved / "jobs" / "cut.selva").spot().cues] == cue_ids
 
 
 def test_media_of_another_system_is_found_beside_the_bundle(tmp_path: Path) -> None:

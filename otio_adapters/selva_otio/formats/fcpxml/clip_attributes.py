@@ -1,4 +1,4 @@
-"""What stands on a story element: its retiming, markers, role, and what we wrote about a stem."""
+"""What a story element says besides its place: retiming, markers, role, and the metadata of a stem."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.errors import ClockError
-from selva_otio.formats.fcpxml.clip_elements import STEM_KEY
 from selva_otio.formats.fcpxml.times import Retiming, follow_time_map, parse_time
 from selva_otio.metadata import STEM_SCHEMA
 from selva_otio.time.clock import TimelineClock, exact_rate
 
-_NEARLY_THE_SAME_RATE = Fraction(6, 100)
+STEM_KEY = "org.selva-bridge.stem"
+"""The key of the stem metadata among the <md> of a clip; keys are reverse domain names, so that they never collide."""
+
+_MAX_CONFORM_CHANGE = Fraction(6, 100)
+"""Above 25 in 24 (4.2 %), below 30 in 25 (17 %)."""
 
 
 def read_retiming(element: ET.Element, start_s: Fraction, end_s: Fraction) -> Retiming:
-    """What a clip plays from `start_s` to `end_s` of its local time. Raises TimelineReadError."""
+    """What a clip plays from `start_s` to `end_s` of its local time, by its <timeMap>. Raises TimelineReadError."""
     time_map = element.find("timeMap")
     points = [] if time_map is None else time_map.findall("timept")
     if not points:
@@ -38,24 +41,24 @@ def read_retiming(element: ET.Element, start_s: Fraction, end_s: Fraction) -> Re
     )
 
 
-def read_conform(element: ET.Element, rate: Fraction) -> Fraction:
-    """Media seconds per local second of a clip that is conformed to the project's frame rate.
+def read_conform_speed(element: ET.Element, rate: Fraction) -> Fraction:
+    """Media seconds per local second of a clip that is conformed (<conform-rate>) to the project's frame rate.
 
-    Final Cut plays frame by frame what was shot at nearly the same rate (23.98 in 24, 25 in 24); where rates are
-    further apart it drops or repeats frames, and time stays as it is.
+    Final Cut Pro plays media of nearly the same rate frame by frame (23.98 in 24, 25 in 24), which changes its speed. Where
+    the rates are further apart it drops or repeats frames, and the speed stays 1.
     """
     conform = element.find("conform-rate")
-    told = conform.get("srcFrameRate") if conform is not None else None
-    if conform is None or told is None or conform.get("scaleEnabled", "1") == "0":
+    source_rate = conform.get("srcFrameRate") if conform is not None else None
+    if conform is None or source_rate is None or conform.get("scaleEnabled", "1") == "0":
         return Fraction(1)
     try:
-        scale = rate / exact_rate(float(told))
+        scale = rate / exact_rate(float(source_rate))
     except (ValueError, ClockError):
         return Fraction(1)
-    return scale if abs(scale - 1) < _NEARLY_THE_SAME_RATE else Fraction(1)
+    return scale if abs(scale - 1) < _MAX_CONFORM_CHANGE else Fraction(1)
 
 
-def read_markers(
+def read_clip_markers(
     element: ET.Element, local_start_s: Fraction, retiming: Retiming, clock: TimelineClock
 ) -> Iterator[otio.schema.Marker]:
     """The markers of a clip, on its media's clock. Raises TimelineReadError."""
@@ -82,19 +85,20 @@ def read_role(element: ET.Element) -> str:
     return (element.get("audioRole") or element.get("role") or "").split(".")[0]
 
 
-def read_stem_facts(element: ET.Element) -> dict[str, Any]:
-    """What we wrote about a stem; empty where there is nothing of ours, or where it was broken on the way."""
-    word = next(
+def read_stem_metadata(element: ET.Element) -> dict[str, Any]:
+    """The metadata of a stem; empty for other clips, and where an editor or host has damaged it."""
+    text = next(
         (md.get("value", "") for md in element.iterfind("metadata/md") if md.get("key") == STEM_KEY), ""
     )
     try:
-        facts = json.loads(word, parse_constant=_refuse_constant) if word else {}
-        held = otio.core.SerializableObjectWithMetadata(metadata={"facts": facts}) if facts else None
+        stem = json.loads(text, parse_constant=_refuse_constant) if text else {}
+        # OpenTimelineIO refuses values that JSON allows, such as integers above 64 bits; better here than in the clip.
+        otio.core.SerializableObjectWithMetadata(metadata={"stem": stem})
     except (ValueError, TypeError, OverflowError, RecursionError):
         return {}
-    is_ours = held is not None and isinstance(facts, dict) and facts.get("schema") == STEM_SCHEMA
-    return facts if is_ours else {}
+    return stem if isinstance(stem, dict) and stem.get("schema") == STEM_SCHEMA else {}
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number that a file can carry")
+    # Python reads NaN and Infinity, which OpenTimelineIO would write as JSON that no other program reads.
+    raise ValueError(f"{name} is no number that a file can hold")

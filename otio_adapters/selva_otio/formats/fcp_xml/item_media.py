@@ -1,0 +1,68 @@
+"""The media of a clip item: its own file, or that of the active angle of a multiclip."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from fractions import Fraction
+
+import opentimelineio as otio
+
+from selva_otio.formats.fcp_xml.document import Document
+from selva_otio.formats.fcp_xml.values import child_text, is_true, read_frames, read_rate, read_timecode
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemMedia:
+    """rate: frames per second of the file. start_s: its timecode. duration_s: None where the file does not say it."""
+
+    reference: otio.core.MediaReference
+    rate: Fraction
+    start_s: Fraction = Fraction(0)
+    duration_s: Fraction | None = None
+
+
+def read_item_media(element: ET.Element, item_rate: Fraction, kind: str, document: Document) -> ItemMedia:
+    """The media of an item. kind: "video" or "audio". Raises TimelineReadError."""
+    if element.tag == "generatoritem":
+        effect = element.find("effect")
+        name = child_text(element if effect is None else effect, "name")
+        return ItemMedia(reference=otio.schema.GeneratorReference(generator_kind=name), rate=item_rate)
+    found = element.find("file")
+    if found is None:
+        found = _find_angle_file(element, kind, document)
+    if found is None:
+        return ItemMedia(reference=otio.schema.MissingReference(), rate=item_rate)
+    file = document.resolve(found)
+    file_rate = read_rate(file) or item_rate
+    start, start_rate = read_timecode(file, file_rate)
+    num_frames = read_frames(file, "duration")
+    return ItemMedia(
+        reference=_build_reference(file),
+        rate=file_rate,
+        start_s=start / start_rate,
+        duration_s=num_frames / file_rate if num_frames is not None and num_frames > 0 else None,
+    )
+
+
+def _find_angle_file(element: ET.Element, kind: str, document: Document) -> ET.Element | None:
+    multiclip = element.find("multiclip")
+    if multiclip is None:
+        return None
+    angles = document.resolve(multiclip).findall("angle")
+    flag = f"active{kind}angle"
+    active = next((angle for angle in angles if is_true(angle, flag, default=False)), None)
+    clip = None if active is None else active.find("clip")
+    return None if clip is None else next(document.resolve(clip).iter("file"), None)
+
+
+def _build_reference(file: ET.Element) -> otio.core.MediaReference:
+    url, name = child_text(file, "pathurl"), child_text(file, "name")
+    if url:
+        reference = otio.schema.ExternalReference(target_url=url)
+        reference.name = name
+        return reference
+    kind = child_text(file, "mediaSource")  # a slug, matte or title: a file without a path
+    if kind:
+        return otio.schema.GeneratorReference(name=name, generator_kind=kind)
+    return otio.schema.MissingReference(name=name)
