@@ -21,10 +21,8 @@ from selva_otio.formats.stem_metadata import read_gain_db
 from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.picture.visible_shots import resolve_picture
-from selva_otio.time.clock import TimelineClock, build_timeline_clock, exact_seconds
-from selva_otio.time.item_times import item_duration_s, trimmed_start_s, warp_speed
-
-_FALLBACK_RATE = Fraction(25)
+from selva_otio.time.clock import TimelineClock, exact_seconds
+from selva_otio.time.item_times import find_record_clock, item_duration_s, trimmed_start_s, warp_speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,17 +125,6 @@ def flatten_timeline(timeline: otio.schema.Timeline) -> FlatTimeline:
     )
 
 
-def find_record_clock(timeline: otio.schema.Timeline) -> TimelineClock:
-    """The record clock: the rate of the video items, or without those of all items; 25 on an empty timeline."""
-    rates_hz = _item_rates_hz(timeline.video_tracks()) or _item_rates_hz(timeline.tracks)
-    try:
-        return build_timeline_clock(timeline, rates_hz)
-    except ClockError:
-        return TimelineClock(
-            frame_rate_hz=_FALLBACK_RATE, otio_rate_hz=float(_FALLBACK_RATE), start_frame=0, drop_frame=False
-        )
-
-
 def media_range_s(reference: otio.core.MediaReference, used: Iterable[FlatClip]) -> tuple[Fraction, Fraction]:
     """Start and end of a media file on its own clock, in seconds.
 
@@ -161,17 +148,6 @@ def find_media_file(reference: otio.core.MediaReference | None, base_folder: Pat
         return resolve_media_path(url, base_folder)
     except UnsupportedUrlError:
         return None
-
-
-def _item_rates_hz(tracks: Iterable[otio.core.Composable]) -> list[float]:
-    rates_hz = []
-    for track in tracks:
-        for item in track if isinstance(track, otio.core.Composition) else ():
-            if isinstance(item, otio.core.Item) and item.source_range is not None:
-                rates_hz.append(float(item.source_range.duration.rate))
-            elif isinstance(item, otio.schema.Clip) and item.media_reference.available_range is not None:
-                rates_hz.append(float(item.media_reference.available_range.duration.rate))
-    return rates_hz
 
 
 def _flatten_track(track: otio.schema.Track) -> FlatTrack:

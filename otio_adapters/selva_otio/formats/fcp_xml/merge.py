@@ -13,8 +13,8 @@ from selva_otio.formats.fcp_xml.item_writer import ItemWriter
 from selva_otio.formats.fcp_xml.reader import NAMESPACE
 from selva_otio.formats.fcp_xml.values import add, read_frames
 from selva_otio.formats.fcp_xml.writer import SequenceWriter, add_audio, number_links
-from selva_otio.formats.flat_layout import find_record_clock
 from selva_otio.metadata import is_selva_track
+from selva_otio.time.item_times import find_record_clock
 
 
 def merge_stem_tracks(document: Document, timeline: otio.schema.Timeline, base_folder: Path) -> None:

@@ -13,10 +13,9 @@ from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.fcp_xml.item_writer import ItemWriter, RecordRange
 from selva_otio.formats.fcp_xml.markers import write_marker
 from selva_otio.formats.fcp_xml.values import TICKS_PER_SECOND, add, add_flag, add_rate, add_timecode
-from selva_otio.formats.flat_layout import find_record_clock
 from selva_otio.picture.visible_shots import MAX_NESTING
 from selva_otio.time.clock import exact_seconds
-from selva_otio.time.item_times import item_duration_s
+from selva_otio.time.item_times import find_record_clock, item_duration_s
 
 DOCTYPE = "xmeml"
 SAMPLE_RATE_HZ, BIT_DEPTH = 48_000, 24

@@ -9,8 +9,8 @@ from fractions import Fraction
 import opentimelineio as otio
 
 from selva_otio.errors import ClockError
-from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
-from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack
+from selva_otio.metadata import STEM_SCHEMA, read_selva_metadata
+from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack, note_stem_track
 from selva_otio.time.clock import TimelineClock, exact_seconds
 from selva_otio.time.item_times import warp_speed
 
@@ -110,8 +110,7 @@ def _build_tracks_without_overlaps(
     for number, subtrack in enumerate(subtracks):
         subtrack.write(clock)
         if prompts:
-            metadata = {"schema": TRACK_SCHEMA, "track": name, "prompts": prompts, "lane": number}
-            subtrack.track.metadata[SELVA_NAMESPACE] = metadata
+            note_stem_track(subtrack.track, name=name, prompts=prompts, number=number)
     return [subtrack.track for subtrack in subtracks]
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_otio.errors import ClockError
 from selva_otio.formats.reaper.guids import GuidRegister
 from selva_otio.formats.reaper.item_chunks import ItemWriter
 from selva_otio.formats.reaper.project_markers import NAMESPACE, iter_marker_lines
@@ -21,10 +19,7 @@ from selva_otio.formats.reaper.track_chunks import (
     known_track,
     stem_track_facts,
 )
-from selva_otio.time.clock import TimelineClock, build_timeline_clock
-from selva_otio.time.item_times import trimmed_start_s
-
-FALLBACK_RATE = Fraction(25)
+from selva_otio.time.item_times import find_record_clock, trimmed_start_s
 
 
 def build_project(timeline: otio.schema.Timeline, *, folder: Path | None) -> str:
@@ -33,7 +28,7 @@ def build_project(timeline: otio.schema.Timeline, *, folder: Path | None) -> str
     Raises TimelineError for what a project cannot hold.
     """
     writer = ItemWriter(guids=GuidRegister(), folder=folder)
-    clock = _find_clock(timeline)
+    clock = find_record_clock(timeline)
     known = timeline.metadata.get(NAMESPACE) or {}
     rate_hz = known.get("sample_rate_hz")
     origin_s = trimmed_start_s(timeline.tracks)
@@ -52,27 +47,6 @@ def build_project(timeline: otio.schema.Timeline, *, folder: Path | None) -> str
         body += build_stem_folder_lines(stems, writer)
     lines = ['<REAPER_PROJECT 0.1 "7.0" 0', *(f"{INDENT}{line}" for line in body), ">"]
     return "".join(f"{line}\n" for line in lines)
-
-
-def _find_clock(timeline: otio.schema.Timeline) -> TimelineClock:
-    """The record clock: the rate of picture items, or of whatever items there are."""
-    rates_hz = _item_rates_hz(timeline.video_tracks()) or _item_rates_hz(timeline.tracks)
-    try:
-        return build_timeline_clock(timeline, rates_hz)
-    except ClockError:  # nothing on it
-        return TimelineClock(
-            frame_rate_hz=FALLBACK_RATE, otio_rate_hz=float(FALLBACK_RATE), start_frame=0, drop_frame=False
-        )
-
-
-def _item_rates_hz(tracks: Iterable[otio.core.Composable]) -> list[float]:
-    return [
-        float(item.source_range.duration.rate)
-        for track in tracks
-        if isinstance(track, otio.core.Composition)
-        for item in track
-        if isinstance(item, otio.core.Item) and item.source_range is not None
-    ]
 
 
 def _group_tracks(timeline: otio.schema.Timeline) -> Iterator[list[otio.schema.Track]]:
