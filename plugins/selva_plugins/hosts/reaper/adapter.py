@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from selva_core.base.render_options import RenderOptions
 from selva_plugins.bridge import PreparedRequest
@@ -13,7 +14,7 @@ from selva_plugins.form import HostForm, build_render_options, parse_form
 from selva_plugins.hosts.reaper.check import check_installation
 from selva_plugins.hosts.reaper.cues import SpottedItems, spot_items, spot_markers
 from selva_plugins.hosts.reaper.item_spans import ItemSpanReader
-from selva_plugins.hosts.reaper.plan import Placement, build_new_item, group_by_cue
+from selva_plugins.hosts.reaper.plan import build_new_item, group_by_cue
 from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot, parse_snapshot
 from selva_plugins.hosts.reaper.takes import prepare_takes
 from selva_plugins.hosts.reaper.timeline import (
@@ -79,9 +80,9 @@ def _prepare_spotted(
     spotted: SpottedItems,
     notices: Sequence[str],
 ) -> PreparedRequest:
-    def build_placements(reports: Sequence[RenderReport]) -> list[Placement]:
+    def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
         return [
-            build_new_item(spotted.spans[cue_id], stems, options, spotted.sheet.clock)
+            build_new_item(spotted.spans[cue_id], stems, options, spotted.sheet.clock).to_json()
             for cue_id, stems in group_by_cue(reports).items()
         ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from selva_core.base.render_options import RenderOptions
 from selva_otio import CueSheet
@@ -14,7 +15,7 @@ from selva_otio.time.clock import TimelineClock
 from selva_plugins.bridge import PreparedRequest
 from selva_plugins.errors import NothingToRenderError, SnapshotError
 from selva_plugins.form import HostForm, choose_model_for_form, with_prompt
-from selva_plugins.hosts.reaper.plan import Placement, build_more_takes, group_by_cue
+from selva_plugins.hosts.reaper.plan import PlanStem, build_more_takes, group_by_cue
 from selva_plugins.hosts.reaper.recipes import parse_recipe
 from selva_plugins.hosts.reaper.snapshot import ReaperItem, ReaperSnapshot
 from selva_plugins.hosts.reaper.timeline import build_clock
@@ -31,7 +32,7 @@ class _StemItem:
     task: RenderTask
     first_number: int
 
-    def build_placements(self, report: RenderReport) -> list[Placement]:
+    def build_plan_stems(self, report: RenderReport) -> list[PlanStem]:
         return [
             build_more_takes(self.item, stems, self.task.options, first_number=self.first_number)
             for stems in group_by_cue([report]).values()
@@ -51,9 +52,9 @@ def prepare_takes(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) 
     if not stem_items:
         raise NothingToRenderError("; ".join(["no selected item is a stem of Selva", *notices[:5]]))
 
-    def build_placements(reports: Sequence[RenderReport]) -> list[Placement]:
+    def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
         pairs = zip(stem_items, reports, strict=True)
-        return [placement for stem_item, report in pairs for placement in stem_item.build_placements(report)]
+        return [stem.to_json() for stem_item, report in pairs for stem in stem_item.build_plan_stems(report)]
 
     return PreparedRequest(
         tasks=[stem_item.task for stem_item in stem_items],
