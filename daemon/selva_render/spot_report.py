@@ -138,7 +138,7 @@ class SpotReport:
             (
                 _count(len(cues), "cue"),
                 _count(len(self.sheet.tracks), "track"),
-                _count(len(self.sheet.clips), "run") + " of picture",
+                _count(len(self.sheet.clips), "shot"),
                 _count(num_stems, "stem"),
             )
         )

@@ -16,7 +16,7 @@ def test_spot_shows_the_cues_as_table_json_and_a_sheet_that_reads_back(cut: Path
     table = run("spot", cut, *DOG)
     assert table.exit_code == 0
     assert "small dog barking" in table.stdout
-    assert table.stderr == "1 cue, 1 track, 1 run of picture, 1 stem; 0.5 s of sound\n"
+    assert table.stderr == "1 cue, 1 track, 1 shot, 1 stem; 0.5 s of sound\n"
     described = json.loads(run("spot", cut, *DOG, "--json", "--takes", "2").stdout)
     (cue,) = described["cues"]
     assert (cue["clip"], cue["record_end"], cue["takes"], cue["asked_by"]) == ("a", [1, 2], 2, "track prompt")

@@ -37,14 +37,16 @@ def test_the_declared_sender_has_what_the_adapter_calls() -> None:
 
 
 @pytest.mark.parametrize("options", [{"submit": True}, {"wait": True}, {"media": "small"}])
-def test_without_a_sender_it_is_said_how_to_go_on_and_a_plain_bundle_is_written(
+def test_without_a_sender_nothing_is_written_and_the_error_says_how_to_go_on(
     cut: otio.schema.Timeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(sender_module, "entry_points", lambda group: [])
+    write(cut, tmp_path / "cut.selva", seed=7)
     with pytest.raises(CueError, match=r"pip install selva-bridge.*selva render cut\.selva"):
         write(cut, tmp_path / "cut.selva", **options)
-    write(cut, tmp_path / "plain.selva")
-    assert load_bundle_folder(tmp_path / "plain.selva").spot().cues
+    assert load_bundle_folder(tmp_path / "cut.selva").options.render.seed == 7, (
+        "the older request is untouched"
+    )
 
 
 def test_a_sender_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

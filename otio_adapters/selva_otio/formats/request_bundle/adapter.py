@@ -96,6 +96,8 @@ def write_to_file(
     path = Path(filepath)
     if _is_zip(path) and (submit or wait):
         raise CueError(f"stems are made in a folder; write {path.with_suffix('.selva').name} instead")
+    # Looked for before anything is written: without a sender, an older request at `filepath` stays as it is.
+    sender = find_sender() if submit or wait or media == "small" else None
     timeline = unwrap_timeline(input_otio, target_kind="a bundle").clone()
     given = {
         "takes": takes,
@@ -118,26 +120,17 @@ def write_to_file(
 
     def write(folder: Path) -> RequestBundle:
         bundle = write_bundle_folder(timeline, folder, options, base_folder=base_folder)
-        if media == "small":
-            find_sender().add_proxies(bundle)
+        if sender is not None and media == "small":
+            sender.add_proxies(bundle)
         return bundle
 
     if _is_zip(path):
         write_zip(path, write)
         return None
-    return _submit(write(path), submit=submit, wait=wait, on_progress=on_progress)
-
-
-def _submit(
-    bundle: RequestBundle, *, submit: bool, wait: bool, on_progress: ProgressListener | None
-) -> list[str] | None:
-    """Send a bundle's jobs to the daemon where that was asked for; their ids, or None."""
-    job_ids: list[str] | None = None
-    if wait:
-        job_ids = find_sender().fill_and_wait(bundle, on_progress)
-    elif submit:
-        job_ids = find_sender().submit(bundle)
-    return job_ids
+    bundle = write(path)
+    if sender is not None and wait:
+        return sender.fill_and_wait(bundle, on_progress)
+    return sender.submit(bundle) if sender is not None and submit else None
 
 
 def _set_request(timeline: otio.schema.Timeline, tracks: TrackRequests | None, cues: Any) -> None:
