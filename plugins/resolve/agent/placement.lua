@@ -1,0 +1,75 @@
+-- The place primitive: the stems of a plan onto the current timeline, with a report on each.
+-- selva_plugins/hosts/resolve/scripting/placement.py does the same in the same order; tests hold both to the same reports.
+
+local StemPlacer = import("stem_placer")
+local api = import("resolve_api")
+local json = import("json")
+local media_pool = import("media_pool")
+
+local call = api.call
+
+local function add_markers(timeline, markers)
+    local num_added = 0
+    for _, marker in ipairs(markers or {}) do
+        if call(timeline, "AddMarker", marker.frame, marker.color, marker.name, marker.note, marker.duration,
+            marker.custom_data) == true then
+            num_added = num_added + 1
+        end
+    end
+    return num_added
+end
+
+local function describe_result(stem, clip, problem)
+    if not clip then return { id = stem.id, status = "held", reason = problem } end
+    return {
+        id = stem.id, status = "placed", track_index = clip.index, track_name = clip.name,
+        record_frame = stem.record_frame, duration_frames = clip.duration,
+        note = clip.name ~= stem.track and ("'" .. stem.track .. "' was locked or occupied") or nil,
+    }
+end
+
+-- Saves the project, places what did not survive the save once more, and says whether the project was saved.
+local function save_and_verify(placer, stems, placed, problems)
+    local is_saved = placer:save()
+    local missing = placer:find_missing(stems, placed)
+    for _, number in ipairs(missing) do
+        placer:forget_spans(placed[number].index)
+        placed[number], problems[number] = placer:place_stem(stems[number])
+    end
+    if #missing > 0 then
+        is_saved = placer:save()
+        for _, number in ipairs(placer:find_missing(stems, placed)) do
+            placed[number], problems[number] = nil, "Resolve accepted it and did not keep it"
+        end
+    end
+    return is_saved
+end
+
+-- plan: timeline_id, timeline_name; stems: id, file, track, record_frame (absolute), duration_frames, start_frame (in the
+-- file, at the project's rate), muted, comment, fade_in_frames, fade_out_frames, gain_db; markers; replaces: whether
+-- earlier stems of ours in the same place are replaced. Returns the report, or nil and why nothing was placed.
+local function place(plan)
+    local opened = api.open_project()
+    if call(opened.timeline, "GetUniqueId") ~= plan.timeline_id then
+        return nil, "the timeline '" .. plan.timeline_name .. "' is not open"
+    end
+    local bin, bin_before = media_pool.enter_bin(opened.pool)
+    local placer = StemPlacer.new(opened, bin, plan.replaces and media_pool.find_tagged_clips(bin) or nil)
+    local placed, problems = {}, {}
+    for number, stem in ipairs(plan.stems) do
+        placed[number], problems[number] = placer:place_stem(stem)
+        api.yield_to_resolve()
+    end
+    local num_markers = add_markers(opened.timeline, plan.markers)
+    call(opened.pool, "SetCurrentFolder", bin_before)
+    local is_saved = save_and_verify(placer, plan.stems, placed, problems)
+    placer:restore_page()
+    local results = json.array()
+    for number, stem in ipairs(plan.stems) do
+        results[number] = describe_result(stem, placed[number], problems[number])
+    end
+    return { schema = "selva.resolve.report/1", timeline_id = plan.timeline_id, saved = is_saved, stems = results,
+        end_frames = placer.is_end_inclusive and "inclusive" or "exclusive", num_markers = num_markers }
+end
+
+return { place = place }

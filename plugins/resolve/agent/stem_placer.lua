@@ -1,0 +1,240 @@
+-- Puts one file at a time on a named audio track of the current timeline, and moves nothing of the user's.
+
+local api = import("resolve_api")
+local media_pool = import("media_pool")
+
+local call, items_of, round_frames = api.call, api.items_of, api.round_frames
+
+local MAX_TRACKS_OF_ONE_NAME = 9
+
+local StemPlacer = {}
+StemPlacer.__index = StemPlacer
+
+-- replaceable: tagged clips (see media_pool.find_tagged_clips) that may be replaced by a stem of the same place and length.
+function StemPlacer.new(opened, bin, replaceable)
+    return setmetatable({
+        opened = opened, timeline = opened.timeline, clips = media_pool.index_clips(bin), spans_by_track = {},
+        tracks_made = {}, replaceable = replaceable or {},
+        -- endFrame of AppendToTimeline is inclusive in 18 and exclusive from 19 on; the first stem verifies it.
+        is_end_inclusive = not api.is_at_least(19, 0), is_calibrated = false, page_before = nil,
+        rate = api.parse_rate(api.get_setting(opened.timeline, "timelineFrameRate")),
+    }, StemPlacer)
+end
+
+-- Spans that are taken on an audio track, read once and kept up to date with what is placed.
+function StemPlacer:spans(index)
+    local spans = self.spans_by_track[index]
+    if not spans then
+        spans = {}
+        for _, item in ipairs(items_of(call(self.timeline, "GetItemListInTrack", "audio", index))) do
+            spans[#spans + 1] = { first = round_frames(call(item, "GetStart")), last = round_frames(call(item, "GetEnd")),
+                item = item }
+            api.yield_to_resolve()
+        end
+        self.spans_by_track[index] = spans
+    end
+    return spans
+end
+
+function StemPlacer:forget_spans(index)
+    self.spans_by_track[index] = nil
+end
+
+function StemPlacer:find_overlap(index, first, last)
+    for _, span in ipairs(self:spans(index)) do
+        if span.first < last and first < span.last then return span end
+    end
+    return nil
+end
+
+function StemPlacer:num_tracks()
+    return call(self.timeline, "GetTrackCount", "audio") or 0
+end
+
+function StemPlacer:find_track(name)
+    for index = 1, self:num_tracks() do
+        if call(self.timeline, "GetTrackName", "audio", index) == name then return index end
+    end
+    return nil
+end
+
+-- A new mono track after all others. Never with an index: that would push the user's tracks down.
+function StemPlacer:append_track(name, is_muted)
+    local before = self:num_tracks()
+    call(self.timeline, "AddTrack", "audio", "mono")
+    local index = self:num_tracks()
+    if index ~= before + 1 then return nil end
+    call(self.timeline, "SetTrackName", "audio", index, name)
+    if is_muted then call(self.timeline, "SetTrackEnable", "audio", index, false) end
+    self.tracks_made[name] = true
+    return index
+end
+
+local function clip_id(item)
+    return call(call(item, "GetMediaPoolItem"), "GetUniqueId")
+end
+
+-- Deletes the earlier stem in this place, if it is one of ours, may be replaced and has not been touched since.
+function StemPlacer:replace_if_ours(index, span, stem, last)
+    local is_same_place = span.first == stem.record_frame and span.last == last
+    local track_made = self.replaceable[clip_id(span.item)]
+    if not is_same_place or span.is_new or not track_made or not self:delete(span.item) then return false end
+    self:forget_spans(index)
+    if track_made ~= "" then self.tracks_made[track_made] = true end
+    return true
+end
+
+-- Where a stem may go: the track of its name, or the next one of that name when it is locked or something lies there.
+-- Returns index, name, and the span when this very stem already lies there.
+function StemPlacer:choose_track(stem, media, last)
+    for number = 1, MAX_TRACKS_OF_ONE_NAME do
+        local name = number == 1 and stem.track or (stem.track .. " " .. number)
+        local index = self:find_track(name)
+        if not index then return self:append_track(name, stem.muted), name end
+        local span = self:find_overlap(index, stem.record_frame, last)
+        if span and span.first == stem.record_frame then
+            local present = clip_id(span.item)
+            if present and present == call(media, "GetUniqueId") then return index, name, span end
+        end
+        if span and self:replace_if_ours(index, span, stem, last) then
+            span = self:find_overlap(index, stem.record_frame, last)
+        end
+        if not span and not call(self.timeline, "GetIsTrackLocked", "audio", index) then return index, name end
+    end
+    return nil
+end
+
+-- How many frames of the clip make `frames` frames on the timeline, and how many they make. A WAV counts at the rate
+-- the project had when it was imported; Resolve rounds down, so this rounds up, but never into the next stem's place.
+function StemPlacer:clip_frames(media, frames)
+    local clip_rate = api.parse_rate(api.get_properties(media).FPS)
+    if not clip_rate or not self.rate or math.abs(clip_rate - self.rate) < 0.001 then return frames, frames end
+    local function length_of(count) return math.floor(count * self.rate / clip_rate + 0.0001) end
+    local count = math.ceil(frames * clip_rate / self.rate - 0.0001)
+    if count > 1 and length_of(count) > frames then count = count - 1 end
+    return count, length_of(count)
+end
+
+-- One call per stem, in whole frames: 21 refuses a whole batch for one fraction, and batches over several tracks were
+-- seen to lose clips. recordFrame is absolute; a relative one lands before the timeline's start, where nothing is heard.
+function StemPlacer:append(media, stem, index, count)
+    local first = stem.start_frame or 0
+    local placed = items_of(call(self.opened.pool, "AppendToTimeline", { {
+        mediaPoolItem = media, mediaType = 2, trackIndex = index, recordFrame = stem.record_frame,
+        startFrame = first, endFrame = first + count - (self.is_end_inclusive and 1 or 0),
+    } }))[1]
+    if placed and round_frames(call(placed, "GetStart")) == stem.record_frame then return placed end
+    return self:find_item(media, stem.record_frame, index)
+end
+
+-- The item as the track has it: what AppendToTimeline returns may be a dead object.
+function StemPlacer:find_item(media, record_frame, index)
+    local id = call(media, "GetUniqueId")
+    for _, item in ipairs(items_of(call(self.timeline, "GetItemListInTrack", "audio", index))) do
+        if round_frames(call(item, "GetStart")) == record_frame and clip_id(item) == id then return item end
+        api.yield_to_resolve()
+    end
+    return nil
+end
+
+-- DeleteClips does nothing unless the Edit page is shown; `restore_page` shows the user's page again.
+function StemPlacer:delete(item)
+    local page = call(api.RESOLVE, "GetCurrentPage")
+    if page ~= "edit" then
+        self.page_before = self.page_before or page
+        call(api.RESOLVE, "OpenPage", "edit")
+    end
+    return call(self.timeline, "DeleteClips", { item }, false) == true
+end
+
+function StemPlacer:restore_page()
+    if self.page_before then call(api.RESOLVE, "OpenPage", self.page_before) end
+end
+
+-- Places a stem; when the length shows that ends are counted the other way, deletes it and places it once more.
+function StemPlacer:append_calibrated(media, stem, index)
+    local count, expected = self:clip_frames(media, stem.duration_frames)
+    local item = self:append(media, stem, index, count)
+    local length = item and round_frames(call(item, "GetDuration"))
+    if length and length ~= expected and not self.is_calibrated and self:delete(item) then
+        self.is_end_inclusive = not self.is_end_inclusive
+        item = self:append(media, stem, index, count)
+        length = item and round_frames(call(item, "GetDuration"))
+        if length ~= expected then self.is_end_inclusive = not self.is_end_inclusive end
+    end
+    if length == expected then self.is_calibrated = true end
+    return item, length
+end
+
+-- From 21.1 on there are calls for fades and volume; before, there are none.
+local function apply_fades_and_gain(item, stem)
+    local fade_in, fade_out = stem.fade_in_frames or 0, stem.fade_out_frames or 0
+    if fade_in > 0 or fade_out > 0 then call(item, "SetFades", { FadeIn = fade_in, FadeOut = fade_out }) end
+    if (stem.gain_db or 0) ~= 0 then call(item, "SetProperties", { AudioVolume = stem.gain_db }) end
+end
+
+-- AppendToTimeline acts on whatever timeline is current, and users switch between them.
+function StemPlacer:is_timeline_open()
+    local id = call(self.timeline, "GetUniqueId")
+    return id ~= nil and call(call(self.opened.project, "GetCurrentTimeline"), "GetUniqueId") == id
+end
+
+-- Returns the placed clip { index, name, media, duration }, or nil and why not.
+function StemPlacer:place_stem(stem)
+    if not self:is_timeline_open() then
+        return nil, "the timeline was left while stems were placed; run Selva again on it"
+    end
+    local media = media_pool.import_file(self.opened.pool, self.clips, stem.file)
+    if not media then
+        local is_there = bmd.fileexists(stem.file)
+        return nil, (is_there and "Resolve did not import " or "the file is not there: ") .. stem.file
+    end
+    local _, length = self:clip_frames(media, stem.duration_frames)
+    local index, name, present = self:choose_track(stem, media, stem.record_frame + length)
+    if not index then
+        return nil, "no audio track is free at this place: all named '" .. stem.track .. "' are locked or occupied"
+    end
+    if present then return { index = index, name = name, media = media, duration = present.last - present.first } end
+    media_pool.tag_clip(media, stem.comment, self.tracks_made[name] and name or nil)
+    local item, duration = self:append_calibrated(media, stem, index)
+    if not item or not duration then return nil, "Resolve placed nothing on track '" .. name .. "'" end
+    apply_fades_and_gain(item, stem)
+    local spans = self:spans(index)
+    spans[#spans + 1] = { first = stem.record_frame, last = stem.record_frame + duration, item = item, is_new = true }
+    return { index = index, name = name, media = media, duration = duration }
+end
+
+local function placement_key(id, record_frame)
+    return tostring(id) .. "@" .. tostring(record_frame)
+end
+
+-- What really lies on an audio track: the placement key of each item.
+function StemPlacer:read_track(index)
+    local present = {}
+    for _, item in ipairs(items_of(call(self.timeline, "GetItemListInTrack", "audio", index))) do
+        present[placement_key(clip_id(item), round_frames(call(item, "GetStart")))] = true
+        api.yield_to_resolve()
+    end
+    return present
+end
+
+-- Numbers of the stems that were placed and are not on their track; each track is read once.
+function StemPlacer:find_missing(stems, placed)
+    local tracks, missing = {}, {}
+    for number, stem in ipairs(stems) do
+        local clip = placed[number]
+        if clip then
+            tracks[clip.index] = tracks[clip.index] or self:read_track(clip.index)
+            local key = placement_key(call(clip.media, "GetUniqueId"), stem.record_frame)
+            if not tracks[clip.index][key] then missing[#missing + 1] = number end
+        end
+    end
+    return missing
+end
+
+-- SaveProject answers nil on some builds although it saved; only false is a failure.
+function StemPlacer:save()
+    return call(self.opened.manager, "SaveProject") ~= false
+end
+
+return StemPlacer
