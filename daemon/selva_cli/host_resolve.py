@@ -75,8 +75,6 @@ RemoveStemsOption = Annotated[
     ),
 ]
 
-_REMOVED = ("stem", "track", "marker", "clip")
-
 
 def resolve(  # noqa: PLR0917 - typer calls it by keyword
     watch: WatchOption = False,
@@ -94,7 +92,7 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     if remove_stems:
         _remove_stems()
         return
-    from selva_plugins.hosts.resolve.install import choose_homes  # noqa: PLC0415 - --help stays light
+    from selva_plugins.hosts.resolve.homes import choose_homes  # noqa: PLC0415 - --help stays light
     from selva_plugins.hosts.resolve.watch import run_watch  # noqa: PLC0415
 
     defaults = {
@@ -109,7 +107,7 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     with suppress(KeyboardInterrupt):
         run_watch(
             homes,
-            say=_print_with_time,
+            print_line=_print_with_time,
             defaults=defaults,
             marks_stems=mark_stems,
             replaces=replace,
@@ -127,10 +125,16 @@ def _remove_stems() -> None:
 
     with StudioBridge() as studio:
         removed = studio.remove()
-    counts = (f"{removed[f'{noun}s']} {noun}{'s' if removed[f'{noun}s'] != 1 else ''}" for noun in _REMOVED)
-    print_line(f"removed: {', '.join(counts)}")
-    if removed["kept"]:
-        print_line(f"kept: {removed['kept']}, because their track is locked")
+    counts = {
+        "stem": removed.num_stems,
+        "track": removed.num_tracks,
+        "marker": removed.num_markers,
+        "clip": removed.num_clips,
+    }
+    counted = (f"{count} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items())
+    print_line(f"removed: {', '.join(counted)}")
+    if removed.num_kept:
+        print_line(f"kept: {removed.num_kept}, because their track is locked")
 
 
 def run_render_in_host(
@@ -161,14 +165,14 @@ def run_render_in_host(
         wanted = dataclasses.replace(wanted, marks_stems=marks_stems, replaces=replaces)
         chosen = choose_timelines(studio, timelines, all_of_them=all_timelines)
         for result in render_timelines(studio, chosen, wanted, on_progress=show):
-            if result.refusal is not None and len(chosen) == 1:
-                raise result.refusal
+            if result.error is not None and len(chosen) == 1:
+                raise result.error
             results.append(result)
             if not as_json:
                 _print_result(result)
     if as_json:
         print_json([_describe(result) for result in results])
-    if not all(result.is_whole for result in results):
+    if not all(result.is_complete for result in results):
         raise typer.Exit(EXIT_PARTLY_FAILED if any(r.num_placed for r in results) else EXIT_REFUSED)
 
 
@@ -186,7 +190,7 @@ def _build_studio_render(
 
     options, spot_options = rendering.build(), spot.build()
     return StudioRender(
-        wishes=HostForm(
+        form=HostForm(
             sounds=tuple(spot.parse_tracks()),
             num_takes=options.num_takes,
             seed=options.seed,
@@ -219,17 +223,17 @@ def _describe(result: TimelineResult) -> dict[str, object]:
     described: dict[str, object] = {
         "timeline": result.timeline_name,
         "notices": list(result.notices),
-        **result.report,
+        **({"stems": []} if result.report is None else result.report.to_json()),
     }
-    if result.refusal is not None:
-        described["error"] = {"code": result.refusal.code, "message": result.refusal.message}
+    if result.error is not None:
+        described["error"] = {"code": result.error.code, "message": result.error.message}
     return described
 
 
 def _print_result(result: TimelineResult) -> None:
-    if result.refusal is not None:
-        print_line(f"{result.timeline_name}: nothing placed: {result.refusal.message}")
+    if result.error is not None:
+        print_line(f"{result.timeline_name}: nothing placed: {result.error.message}")
         return
-    print_line(f"{result.timeline_name}: {result.num_placed} of {len(result.report['stems'])} stems placed")
+    print_line(f"{result.timeline_name}: {result.num_placed} of {result.num_stems} stems placed")
     for notice in result.notices:
         print_line(f"  {notice}")

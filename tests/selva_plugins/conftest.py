@@ -18,9 +18,3 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppPaths]:
     paths = AppPaths(state=folder / "state", cache=folder / "cache", config=folder / "config")
     with serving(paths, DaemonSettings(drain_timeout_s=0.2)):
         yield paths
-
-
-@pytest.fixture(scope="module")
-def places(paths: AppPaths) -> AppPaths:
-    """Earlier name of `paths`, which tests of Resolve still use."""
-    return paths

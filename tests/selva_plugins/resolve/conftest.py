@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.selva_plugins.resolve.access import Access, AgentAccess, StudioAccess
 from tests.selva_plugins.resolve.double.builds import Build
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.host import Host
 from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS
 from tests.selva_plugins.resolve.double.lua import ScriptsMenu
-from tests.selva_plugins.resolve.faces import Face, LuaFace, PythonFace
 from tests.selva_plugins.resolve.scenes import Scene
 
 OpenHost = Callable[[Build, Scene], Host]
@@ -20,7 +20,7 @@ OpenHost = Callable[[Build, Scene], Host]
 
 @pytest.fixture
 def open_host() -> Iterator[OpenHost]:
-    """Start a Resolve with a scene open; at the end of the test it must have nothing to complain of."""
+    """Start a Resolve with a scene open; at the end of the test it must have noted no misuse."""
     hosts: list[Host] = []
 
     def start(build: Build, scene: Scene) -> Host:
@@ -31,40 +31,40 @@ def open_host() -> Iterator[OpenHost]:
     for host in hosts:
         assert host.violations == []
         assert host.modal is None
-        assert list(_unheard(host)) == []
+        assert list(_iter_unheard(host)) == []
 
 
-def _unheard(host: Host) -> Iterator[str]:
-    """Items before their timeline's start: read-back looks well, and nobody ever hears them."""
+def _iter_unheard(host: Host) -> Iterator[str]:
+    """Items before their timeline's start: reading back shows nothing wrong, and they are never heard."""
     for timeline in host.project.timelines:
         for track in timeline.tracks["audio"]:
             yield from (f"{timeline.name}: {item.name}" for item in track.items if not item.rendered)
 
 
-MakeFace = Callable[[Host], Face]
+MakeAccess = Callable[[Host], Access]
 
 
 @pytest.fixture(params=["python", "luajit"])
-def make_face(request: pytest.FixtureRequest, tmp_path: Path) -> MakeFace:
+def make_access(request: pytest.FixtureRequest, tmp_path: Path) -> MakeAccess:
     """A way to reach Resolve: external scripting where the edition has it, the menu agent everywhere."""
-    return face_maker(request.param, tmp_path)
+    return access_maker(request.param, tmp_path)
 
 
 @pytest.fixture(params=["python", *INTERPRETERS])
-def make_every_face(request: pytest.FixtureRequest, tmp_path: Path) -> MakeFace:
+def make_every_access(request: pytest.FixtureRequest, tmp_path: Path) -> MakeAccess:
     """Each way to reach Resolve, with the agent under each interpreter."""
-    return face_maker(request.param, tmp_path)
+    return access_maker(request.param, tmp_path)
 
 
-def face_maker(name: str, folder: Path) -> MakeFace:
+def access_maker(name: str, folder: Path) -> MakeAccess:
     """ "python" for external scripting, else the Lua interpreter that runs the agent."""
 
-    def reach(host: Host) -> Face:
+    def reach(host: Host) -> Access:
         if name == "python":
             if not host.build.external_scripting:
                 pytest.skip("the free edition has no external scripting")
-            return PythonFace(host)
+            return StudioAccess(host)
         prefs = FusionPrefs(folder / "Profiles" / "Default" / "Fusion.prefs")
-        return LuaFace(ScriptsMenu(host, prefs, interpreter=name), folder)
+        return AgentAccess(ScriptsMenu(host, prefs, interpreter=name), folder)
 
     return reach

@@ -1,4 +1,4 @@
-"""The whole way in one process tree: agent under real Lua, real watch, real daemon, echo engine."""
+"""From the menu entry to placed stems in one process tree: agent under real Lua, real watch, real daemon."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_plugins.bridge import answer_request
-from selva_plugins.hosts.resolve.install import ResolveHome, install_agent
+from selva_plugins.hosts.resolve.homes import ResolveHome
+from selva_plugins.hosts.resolve.install import install_agent
 from selva_plugins.hosts.resolve.messages import MessageFolder, PrefsTransport
 from selva_plugins.hosts.resolve.watch import ResolveWatch
+from tests.selva_plugins.resolve.access import AGENT_SOURCE
 from tests.selva_plugins.resolve.double.lua import ScriptRun, ScriptsMenu, WindowAnswer
-from tests.selva_plugins.resolve.faces import AGENT_SOURCE
 
+# How long a wait of the agent really takes; its own clock goes on by what it asked for.
 MAX_WAIT_S = 0.02
 
 
@@ -27,8 +29,9 @@ class Conversation:
     menu: ScriptsMenu
     home: ResolveHome
     watch: ResolveWatch
-    said: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     is_watching: bool = True
+    max_wait_s: float = MAX_WAIT_S
     on_wait: Callable[[], None] = lambda: None
 
     def choose(self, title: str) -> ScriptRun:
@@ -40,33 +43,33 @@ class Conversation:
         return run
 
     def type_prompts(self, *lines: str, takes: int = 1) -> None:
-        """What the user types the next time the window opens."""
+        """What the user types whenever the window opens."""
         self.menu.on_window = lambda _window: WindowAnswer(
             "Generate", {"Prompts": "\n".join(lines), "Takes": takes}
         )
 
     def _wait(self, seconds: float) -> None:
-        time.sleep(min(seconds, MAX_WAIT_S))
+        time.sleep(min(seconds, self.max_wait_s))
         self.on_wait()
         if self.is_watching:
             self.watch.step()
 
 
-def open_conversation(menu: ScriptsMenu, folder: Path, places: AppPaths) -> Conversation:
-    """Install the agent and start a watch over `places`' daemon."""
+def open_conversation(menu: ScriptsMenu, folder: Path, paths: AppPaths) -> Conversation:
+    """Install the agent and start a watch that uses the daemon of these paths."""
     home = ResolveHome("DaVinci Resolve", folder / "Fusion", MessageFolder(folder / "exchange"))
     menu.prefs.path = home.profiles_folder / "Default" / "Fusion.prefs"
-    install_agent(home, AGENT_SOURCE.read_text(encoding="utf-8"), version="0.1.0", command=[])
-    said: list[str] = []
+    install_agent(home, AGENT_SOURCE, version="0.1.0", command=[])
+    lines: list[str] = []
     watch = ResolveWatch(
         exchange=home.exchange,
-        mailbox=PrefsTransport([home.profiles_folder]),
-        say=said.append,
-        answer=partial(answer_request, connect=partial(Client.connect, paths=places)),
+        prefs=PrefsTransport([home.profiles_folder]),
+        print_line=lines.append,
+        answer=partial(answer_request, connect=partial(Client.connect, paths=paths)),
         projects_folder=folder / "Videos",
         defaults={"model": "selva-echo"},
     )
     watch.start()
-    conversation = Conversation(menu=menu, home=home, watch=watch, said=said)
+    conversation = Conversation(menu=menu, home=home, watch=watch, lines=lines)
     menu.on_wait = conversation._wait
     return conversation

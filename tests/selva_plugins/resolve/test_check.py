@@ -1,4 +1,4 @@
-"""`selva host check resolve`: what is missing, old, foreign or asleep is named with the command that mends it."""
+"""`selva host check resolve`: what is missing, old, of another installation or not running is named with the remedy."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from selva_core.base.file_lock import FileLock
 from selva_plugins.bridge import answer_request
 from selva_plugins.hosts.resolve import install as resolve_install
 from selva_plugins.hosts.resolve.check import check_setup
-from selva_plugins.hosts.resolve.install import ENTRIES, ResolveHome, choose_homes
+from selva_plugins.hosts.resolve.homes import ResolveHome, choose_homes
+from selva_plugins.hosts.resolve.install import ENTRIES
 from selva_plugins.hosts.resolve.studio import StudioBridge
 from selva_plugins.hosts.resolve.watch import WATCH_LOCK
 from selva_plugins.request_folder import PROTOCOL, REQUEST_SCHEMA, read_json, write_json
+from tests.selva_plugins.resolve.access import StudioAccess
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.double.external import ExternalDoor
-from tests.selva_plugins.resolve.faces import PythonFace
 from tests.selva_plugins.resolve.scenes import build_scene
 
-Facts = dict[str, tuple[str, str]]
+Results = dict[str, tuple[str, str]]
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ResolveHome:
 
 
 @pytest.fixture
-def closed_door(tmp_path: Path) -> Iterator[StudioBridge]:
+def no_studio(tmp_path: Path) -> Iterator[StudioBridge]:
     """No scripting library on this machine."""
     with StudioBridge(
         environment={**os.environ, "RESOLVE_SCRIPT_LIB": str(tmp_path / "nowhere.so")}
@@ -49,37 +50,37 @@ def closed_door(tmp_path: Path) -> Iterator[StudioBridge]:
         yield bridge
 
 
-def look(home: ResolveHome, studio: StudioBridge) -> Facts:
+def look(home: ResolveHome, studio: StudioBridge) -> Results:
     facts = check_setup(home.fusion_folder, studio=studio)
     return {fact["title"]: (fact["level"], fact["text"]) for fact in facts}
 
 
-def test_an_installation_that_is_whole_is_said_so(home: ResolveHome, closed_door: StudioBridge) -> None:
+def test_a_complete_installation_is_ok(home: ResolveHome, no_studio: StudioBridge) -> None:
     resolve_install.install(home.fusion_folder)
-    facts = look(home, closed_door)
+    facts = look(home, no_studio)
     level, text = facts["Menu of DaVinci Resolve"]
     assert level == "ok"
     assert f"version {selva_core.__version__}" in text
-    assert facts["Letters"][0] == "ok"
-    assert "1 Fusion.prefs" in facts["Letters"][1]
+    assert facts["Messages"][0] == "ok"
+    assert "1 Fusion.prefs" in facts["Messages"][1]
     assert "selva host resolve --watch" in facts["Bridge"][1]
     assert facts["Models"][0] == "ok"
 
 
 @pytest.mark.parametrize("missing", [1, len(ENTRIES)])
 def test_entries_that_are_not_there_are_a_fault_with_the_command_that_puts_them_there(
-    missing: int, home: ResolveHome, closed_door: StudioBridge
+    missing: int, home: ResolveHome, no_studio: StudioBridge
 ) -> None:
     resolve_install.install(home.fusion_folder)
     for title in list(ENTRIES.values())[-missing:]:
         (home.menu_folder / f"{title}.lua").unlink()
-    level, text = look(home, closed_door)["Menu of DaVinci Resolve"]
+    level, text = look(home, no_studio)["Menu of DaVinci Resolve"]
     assert (level, "selva host install resolve" in text) == ("fault", True)
     assert "Remove stems" in text
 
 
 @pytest.mark.parametrize(
-    ("change", "level", "said"),
+    ("change", "level", "phrase"),
     [
         ((f'["version"]="{selva_core.__version__}"', '["version"]="0.0.1"'), "warning", "Version 0.0.1"),
         (("selva_daemon host resolve", "selva_old host resolve"), "fault", "another installation"),
@@ -88,7 +89,7 @@ def test_entries_that_are_not_there_are_a_fault_with_the_command_that_puts_them_
     ids=["version", "program", "folder"],
 )
 def test_entries_of_another_installation_are_named(
-    change: tuple[str, str], level: str, said: str, home: ResolveHome, closed_door: StudioBridge
+    change: tuple[str, str], level: str, phrase: str, home: ResolveHome, no_studio: StudioBridge
 ) -> None:
     resolve_install.install(home.fusion_folder)
     for title in ENTRIES.values():
@@ -96,25 +97,25 @@ def test_entries_of_another_installation_are_named(
         text = entry.read_text(encoding="utf-8")
         assert change[0] in text
         entry.write_text(text.replace(*change), encoding="utf-8")
-    found = look(home, closed_door)["Menu of DaVinci Resolve"]
-    assert (found[0], said in found[1]) == (level, True)
+    found = look(home, no_studio)["Menu of DaVinci Resolve"]
+    assert (found[0], phrase in found[1]) == (level, True)
 
 
-def test_a_bridge_at_work_is_seen(home: ResolveHome, closed_door: StudioBridge) -> None:
+def test_a_bridge_at_work_is_seen(home: ResolveHome, no_studio: StudioBridge) -> None:
     resolve_install.install(home.fusion_folder)
     lock = FileLock(home.exchange.folder / WATCH_LOCK)
     lock.acquire()
     try:
-        assert look(home, closed_door)["Bridge"] == ("ok", "Running; it answers Generate stems")
+        assert look(home, no_studio)["Bridge"] == ("ok", "Running; it answers Generate stems")
     finally:
         lock.release()
-    assert look(home, closed_door)["Bridge"][1].startswith("Not running")
+    assert look(home, no_studio)["Bridge"][1].startswith("Not running")
 
 
 def test_studio_that_answers_is_named_and_one_that_does_not_is_no_fault(
-    home: ResolveHome, closed_door: StudioBridge, open_host: OpenHost
+    home: ResolveHome, no_studio: StudioBridge, open_host: OpenHost
 ) -> None:
-    level, text = look(home, closed_door)["Studio from outside"]
+    level, text = look(home, no_studio)["Studio from outside"]
     assert (level, "nowhere.so" in text) == ("ok", True)
     with (
         ExternalDoor(open_host(build("21.1.0"), build_scene())) as door,
@@ -137,20 +138,20 @@ def test_studio_that_hangs_is_a_warning(home: ResolveHome, open_host: OpenHost) 
 @pytest.mark.parametrize(
     ("version", "level"), [(selva_core.__version__, "ok"), ("0.0.1", "warning")], ids=["same", "old"]
 )
-def test_an_agent_that_asks_for_a_check_is_told_of_its_resolve_and_its_age(
+def test_an_agent_that_asks_for_a_check_gets_the_product_and_both_versions(
     version: str, level: str, open_host: OpenHost, tmp_path: Path
 ) -> None:
-    snapshot = PythonFace(open_host(build("21.1.0"), build_scene())).snapshot()
+    snapshot = StudioAccess(open_host(build("21.1.0"), build_scene())).snapshot()
     request = {"schema": REQUEST_SCHEMA, "protocol": PROTOCOL, "host": "resolve", "action": "check"}
     (tmp_path / "snapshot.json").write_text(json.dumps(snapshot), encoding="utf-8")
     write_json(tmp_path / "request.json", {**request, "script_version": version})
     answer_request(tmp_path)
     resolve, agent = read_json(tmp_path / "status.json")["checks"]
-    assert resolve["text"] == "DaVinci Resolve Studio 21.1.0.17, letters through files"
+    assert resolve["text"] == "DaVinci Resolve Studio 21.1.0.17, messages through files"
     assert (agent["level"], "selva host install resolve" in agent["text"]) == (level, level == "warning")
 
 
-def test_the_command_tells_and_its_status_says_whether_something_is_wrong(home: ResolveHome) -> None:
+def test_the_command_reports_and_its_status_says_whether_something_is_wrong(home: ResolveHome) -> None:
     def check() -> tuple[int, list[dict[str, str]]]:
         words = ["host", "check", "resolve", "--resource-path", str(home.fusion_folder), "--json"]
         done = subprocess.run(

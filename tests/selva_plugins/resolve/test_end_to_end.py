@@ -1,4 +1,4 @@
-"""The whole way: flashes on the double's timeline come back as clicks on its audio tracks, on the right
+"""From the menu entry to placed stems: flashes on the double's timeline come back as clicks on its audio tracks, on the right
 sample.
 """
 
@@ -35,7 +35,7 @@ Talk = Callable[..., Conversation]
 
 
 @pytest.fixture
-def talk(open_host: OpenHost, places: AppPaths, tmp_path: Path) -> Iterator[Talk]:
+def talk(open_host: OpenHost, paths: AppPaths, tmp_path: Path) -> Iterator[Talk]:
     """Open a Resolve of a build with a scene, the agent installed and the watch running."""
     opened: list[Conversation] = []
 
@@ -43,7 +43,7 @@ def talk(open_host: OpenHost, places: AppPaths, tmp_path: Path) -> Iterator[Talk
         folder = tmp_path / "größe 犬"
         prefs = FusionPrefs(tmp_path / "unused" / "Fusion.prefs")
         menu = ScriptsMenu(open_host(chosen, scene), prefs, interpreter=interpreter)
-        opened.append(open_conversation(menu, folder, places))
+        opened.append(open_conversation(menu, folder, paths))
         return opened[-1]
 
     yield start
@@ -333,7 +333,7 @@ def test_one_mark_leaves_the_other_end_open(marks: dict[str, int], talk: Talk, t
     assert (item.start - 86400, item.duration) == ((30, 18) if "in" in marks else (0, 18))
 
 
-def test_marks_around_nothing_are_said_so(talk: Talk, tmp_path: Path) -> None:
+def test_marks_around_nothing_are_reported(talk: Talk, tmp_path: Path) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=0, frames=24)
     scene.timeline.marks = {"video": {"in": 24, "out": 40}}
@@ -406,7 +406,7 @@ def test_a_wav_that_counts_at_the_projects_rate_is_heard_on_the_sample(
     assert clicks_on(scene.timeline, "Dog") == pytest.approx([sample_at(Fraction(30 + 32 - 25, 24))], abs=1)
 
 
-def test_on_a_timeline_faster_than_its_project_neighbours_share_a_track_and_the_loss_is_told_once(
+def test_on_a_timeline_faster_than_its_project_neighbours_share_a_track_and_the_loss_is_reported_once(
     talk: Talk, tmp_path: Path
 ) -> None:
     scene, media = flashing_scene(tmp_path, rate=RATES["59.94"], project_rate=RATES["24"])
@@ -419,14 +419,14 @@ def test_on_a_timeline_faster_than_its_project_neighbours_share_a_track_and_the_
     assert [item.start - scene.timeline.start_frame for item in clips_on(scene, "Dog")] == [0, 19, 38]
     assert all(17 <= item.duration <= 19 for item in clips_on(scene, "Dog"))
     assert run.text.count("may end up to one of them early") == 1
-    assert "shorter" not in "\n".join(conversation.said)
+    assert "shorter" not in "\n".join(conversation.lines)
 
 
 def clips_on(scene: Scene, track: str) -> list[model.Item]:
     return [item for t in scene.timeline.tracks["audio"] if t.name == track for item in t.items]
 
 
-def test_when_nothing_says_what_is_heard_the_places_to_say_it_are_named(talk: Talk, tmp_path: Path) -> None:
+def test_when_nothing_says_what_is_heard_the_user_reads_where_to_say_it(talk: Talk, tmp_path: Path) -> None:
     scene, media = flashing_scene(tmp_path, project_name="Feature")
     scene.add_clip(media, at=0, frames=24)
     scene.timeline.markers[5] = model.Marker("Blue", "fix the light", "", 1)
@@ -436,7 +436,7 @@ def test_when_nothing_says_what_is_heard_the_places_to_say_it_are_named(talk: Ta
     assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1"]
 
 
-def test_markers_of_provenance_are_left_on_wish(talk: Talk, tmp_path: Path) -> None:
+def test_markers_of_provenance_are_left_on_request(talk: Talk, tmp_path: Path) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=4, frames=24)
     conversation = talk(build("20.2.2"), scene)

@@ -1,4 +1,4 @@
-"""Studio's timelines rendered from outside: real bridge process, real daemon, and the command as it is typed."""
+"""Studio's timelines rendered from outside: real scripting process, real daemon, and the command as it is typed."""
 
 from __future__ import annotations
 
@@ -52,23 +52,21 @@ def two_reels(tmp_path: Path) -> Scene:
     return scene
 
 
-def render(studio: StudioBridge, places: AppPaths, folder: Path, **more: Any) -> TimelineResult:
+def render(studio: StudioBridge, paths: AppPaths, folder: Path, **more: Any) -> TimelineResult:
     return render_in_studio(
         studio,
-        StudioRender(
-            wishes=HostForm(sounds=(DOG,), model="selva-echo"), stems_folder=folder / "stems", **more
-        ),
+        StudioRender(form=HostForm(sounds=(DOG,), model="selva-echo"), stems_folder=folder / "stems", **more),
         on_progress=lambda _progress: None,
-        connect=partial(Client.connect, paths=places),
+        connect=partial(Client.connect, paths=paths),
     )
 
 
 def test_the_open_timeline_is_rendered_and_marked(
-    two_reels: Scene, open_host: OpenHost, places: AppPaths, tmp_path: Path
+    two_reels: Scene, open_host: OpenHost, paths: AppPaths, tmp_path: Path
 ) -> None:
     host = open_host(build("21.1.0"), two_reels)
     with ExternalDoor(host) as door, StudioBridge(environment={**os.environ, **door.environment}) as studio:
-        result = render(studio, places, tmp_path, marks_stems=True)
+        result = render(studio, paths, tmp_path, marks_stems=True)
     assert (result.timeline_name, result.num_placed, list(result.notices)) == ("Reel 1", 1, NOTICES)
     assert [item.start for item in two_reels.timeline.tracks["audio"][1].items] == [86410]
     (marker,) = two_reels.timeline.markers.values()
@@ -79,30 +77,30 @@ NOTICES = ["Test signal: a click where the picture flashes. No model was run."]
 
 
 def test_every_timeline_of_a_project_is_rendered_and_the_users_own_given_back(
-    two_reels: Scene, open_host: OpenHost, places: AppPaths, tmp_path: Path
+    two_reels: Scene, open_host: OpenHost, paths: AppPaths, tmp_path: Path
 ) -> None:
     host = open_host(build("21.0.4"), two_reels)
     empty = model.Timeline("Credits", two_reels.timeline.rate, "03:00:00:00")
     two_reels.project.timelines.insert(1, empty)
     reels = list(two_reels.project.timelines)
-    wanted = StudioRender(wishes=HostForm(sounds=(DOG,), model="selva-echo"), stems_folder=tmp_path / "stems")
-    heard: list[str] = []
+    wanted = StudioRender(form=HostForm(sounds=(DOG,), model="selva-echo"), stems_folder=tmp_path / "stems")
+    messages: list[str] = []
     with ExternalDoor(host) as door, StudioBridge(environment={**os.environ, **door.environment}) as studio:
         results = list(
             render_timelines(
                 studio,
                 choose_timelines(studio, [], all_of_them=True),
                 wanted,
-                on_progress=lambda progress: heard.append(progress.message),
-                connect=partial(Client.connect, paths=places),
+                on_progress=lambda progress: messages.append(progress.message),
+                connect=partial(Client.connect, paths=paths),
             )
         )
     placed = [[item.start for track in reel.tracks["audio"][1:] for item in track.items] for reel in reels]
     assert placed == [[86410], [], [172830]]
-    assert [result.is_whole for result in results] == [True, False, True]
-    assert "Credits" in str(results[1].refusal)
+    assert [result.is_complete for result in results] == [True, False, True]
+    assert "Credits" in str(results[1].error)
     assert two_reels.project.current_timeline is reels[0]
-    assert {"reading the timeline", "placing stem 1 of 1", "saving the project"} <= set(heard)
+    assert {"reading the timeline", "placing stem 1 of 1", "saving the project"} <= set(messages)
 
 
 def test_a_timeline_that_there_is_not_is_refused_with_those_there_are(
@@ -112,27 +110,27 @@ def test_a_timeline_that_there_is_not_is_refused_with_those_there_are(
     with ExternalDoor(host) as door, StudioBridge(environment={**os.environ, **door.environment}) as studio:
         with pytest.raises(HostError, match="'Reel 1', 'Reel 2'"):
             choose_timelines(studio, ["Reel 3"], all_of_them=False)
-        assert [t["name"] for t in choose_timelines(studio, ["Reel 2"], all_of_them=False)] == ["Reel 2"]
+        assert [t.name for t in choose_timelines(studio, ["Reel 2"], all_of_them=False)] == ["Reel 2"]
 
 
 Command = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture
-def selva(two_reels: Scene, open_host: OpenHost, places: AppPaths) -> Iterator[Command]:
+def selva(two_reels: Scene, open_host: OpenHost, paths: AppPaths) -> Iterator[Command]:
     """The command line, with Studio open on two reels."""
     with ExternalDoor(open_host(build("21.0.4"), two_reels)) as door:
         environment = {
             **os.environ,
             **door.environment,
-            "SELVA_STATE_DIR": str(places.state),
-            "SELVA_CACHE_DIR": str(places.cache),
-            "SELVA_CONFIG_DIR": str(places.config),
+            "SELVA_STATE_DIR": str(paths.state),
+            "SELVA_CACHE_DIR": str(paths.cache),
+            "SELVA_CONFIG_DIR": str(paths.config),
         }
 
-        def call(*words: str) -> subprocess.CompletedProcess[bytes]:
+        def call(*arguments: str) -> subprocess.CompletedProcess[bytes]:
             return subprocess.run(
-                [sys.executable, "-m", "selva_daemon", *words],
+                [sys.executable, "-m", "selva_daemon", *arguments],
                 capture_output=True,
                 env=environment,
                 timeout=120,
@@ -147,12 +145,12 @@ def test_the_command_line_renders_what_is_named_in_studio_and_takes_it_back(
 ) -> None:
     second = two_reels.project.timelines[1]
     second.settings["timelineSampleRate"] = "44100"
-    words = ["render", "--host", "resolve", "--timeline", "Reel 2", "--track", "Dog=small dog barking"]
-    words += ["--model", "selva-echo", "--stems-dir", str(tmp_path / "stems"), "--json"]
-    done = selva(*words)
+    arguments = ["render", "--host", "resolve", "--timeline", "Reel 2", "--track", "Dog=small dog barking"]
+    arguments += ["--model", "selva-echo", "--stems-dir", str(tmp_path / "stems"), "--json"]
+    done = selva(*arguments)
     assert done.returncode == 0, done.stderr.decode()
-    (told,) = json.loads(done.stdout)
-    assert (told["timeline"], [stem["record_frame"] for stem in told["stems"]]) == ("Reel 2", [172830])
+    (printed,) = json.loads(done.stdout)
+    assert (printed["timeline"], [stem["record_frame"] for stem in printed["stems"]]) == ("Reel 2", [172830])
     (stem,) = (tmp_path / "stems").glob("*.wav")
     assert soundfile.info(stem).samplerate == 44_100
     two_reels.project.current_timeline = second
@@ -162,12 +160,20 @@ def test_the_command_line_renders_what_is_named_in_studio_and_takes_it_back(
     assert [track.name for track in second.tracks["audio"]] == ["Audio 1"]
 
 
-def test_a_second_render_replaces_the_first_when_it_is_told_to(
+def test_a_second_render_replaces_the_first_when_that_is_asked_for(
     two_reels: Scene, selva: Command, tmp_path: Path
 ) -> None:
-    words = ["render", "--host", "resolve", "--model", "selva-echo", "--stems-dir", str(tmp_path / "stems")]
+    arguments = [
+        "render",
+        "--host",
+        "resolve",
+        "--model",
+        "selva-echo",
+        "--stems-dir",
+        str(tmp_path / "stems"),
+    ]
     for prompt in ("Dog=small dog barking", "Dog=large dog howling"):
-        done = selva(*words, "--track", prompt, "--replace")
+        done = selva(*arguments, "--track", prompt, "--replace")
         assert done.returncode == 0, done.stderr.decode()
     (item,) = two_reels.timeline.tracks["audio"][1].items
     assert item.media is not None
@@ -185,8 +191,8 @@ def test_a_project_where_nothing_can_be_made_is_refused_with_a_status_of_its_own
 ) -> None:
     for reel in two_reels.project.timelines:
         reel.tracks["video"][0].items.clear()
-    words = ["render", "--host", "resolve", "--track", "Dog=small dog barking", "--model", "selva-echo"]
-    one, every = selva(*words), selva(*words, "--all-timelines")
+    arguments = ["render", "--host", "resolve", "--track", "Dog=small dog barking", "--model", "selva-echo"]
+    one, every = selva(*arguments), selva(*arguments, "--all-timelines")
     assert (one.returncode, every.returncode) == (1, 1)
     assert b"selva: timeline 'Reel 1' has no clip" in one.stderr
     assert [line.split(":")[0] for line in every.stdout.decode().splitlines()] == ["Reel 1", "Reel 2"]

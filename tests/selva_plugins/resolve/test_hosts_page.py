@@ -10,7 +10,7 @@ import pytest
 
 from selva_core.base.paths import AppPaths
 from selva_daemon.settings import DaemonSettings
-from selva_plugins.hosts.resolve.studio import StudioBridge
+from selva_plugins.hosts import resolve
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.double.external import ExternalDoor
@@ -29,12 +29,12 @@ def test_the_ten_lines_put_stems_on_the_open_timeline(
     scene.project.settings["projectMediaLocation"] = str(tmp_path)
     movie = write_flashing_clip(tmp_path / "flash.avi", rate=scene.timeline.rate, num_frames=48, flashes={12})
     scene.add_clip(scene.add_media(movie), at=10, frames=24)
-    places = AppPaths(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
-    folders = {"STATE": places.state, "CACHE": places.cache, "CONFIG": places.config}
+    paths = AppPaths(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
+    folders = {"STATE": paths.state, "CACHE": paths.cache, "CONFIG": paths.config}
     for name, folder in folders.items():
         monkeypatch.setenv(f"SELVA_{name}_DIR", str(folder))
     host = open_host(build("21.1.0"), scene)
-    with serving(places, DaemonSettings(drain_timeout_s=0.2)), ExternalDoor(host) as door:
+    with serving(paths, DaemonSettings(drain_timeout_s=0.2)), ExternalDoor(host) as door:
         for name, value in door.environment.items():
             monkeypatch.setenv(name, value)
         exec(compile(lines, str(PAGE), "exec"), {})  # noqa: S102 - our own page
@@ -50,12 +50,13 @@ def test_every_call_that_the_page_names_is_there() -> None:
         for row in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
         for name in re.findall("`(.*?)`", row)
     ]
-    modules = "bridge", "checks", "wishes", "hosts.resolve", "hosts.resolve_plan", "hosts.resolve_studio"
-    known = {
+    modules = "bridge", "checks", "form", "hosts.resolve"
+    public = {
         f"{module}.{name}"
         for module in modules
         for name in dir(importlib.import_module(f"selva_plugins.{module}"))
     }
-    known |= {f"hosts.resolve_studio.StudioBridge.{name}" for name in dir(StudioBridge)}
+    public |= {f"hosts.resolve.{name}" for name in resolve.__all__}
+    public |= {f"hosts.resolve.StudioBridge.{name}" for name in dir(resolve.StudioBridge)}
     assert len(names) >= 8
-    assert set(names) <= known
+    assert set(names) <= public

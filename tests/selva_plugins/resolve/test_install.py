@@ -1,4 +1,4 @@
-"""Where the agent is put on each system, what it is told there, and that it goes away again."""
+"""Where the agent is installed on each system, what is filled into it, and that it is removed again."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from pathlib import Path
 import pytest
 
 from selva_core.base.paths import is_private
+from selva_plugins.hosts.resolve.homes import ResolveHome, find_homes
 from selva_plugins.hosts.resolve.install import (
     ENTRIES,
-    ResolveHome,
     build_start_command,
     fill_agent,
-    find_homes,
     find_installed_version,
+    install,
     install_agent,
+    remove,
     remove_agent,
 )
 from selva_plugins.hosts.resolve.messages import MessageFolder
-from tests.selva_plugins.resolve.faces import AGENT_SOURCE
+from selva_plugins.hosts.script_install import Machine
+from tests.selva_plugins.resolve.access import AGENT_SOURCE
+from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS, lua_command
 from tests.support.daemons import wait_until
-
-SOURCE = AGENT_SOURCE.read_text(encoding="utf-8")
 
 
 def home_at(folder: Path) -> ResolveHome:
@@ -32,7 +33,7 @@ def home_at(folder: Path) -> ResolveHome:
 
 
 def test_on_linux_the_agent_lies_in_the_users_own_tree(tmp_path: Path) -> None:
-    (home,) = find_homes(tmp_path / "state", platform="linux", environment={"HOME": str(tmp_path)})
+    (home,) = find_homes(tmp_path / "state", Machine(platform="linux", home=tmp_path))
     assert home.menu_folder == tmp_path / ".local/share/DaVinciResolve/Fusion/Scripts/Utility/Selva"
     assert home.profiles_folder == tmp_path / ".local/share/DaVinciResolve/Fusion/Profiles"
     assert home.exchange.folder == tmp_path / "state" / "resolve"
@@ -40,7 +41,7 @@ def test_on_linux_the_agent_lies_in_the_users_own_tree(tmp_path: Path) -> None:
 
 def test_on_windows_the_users_tree_has_a_support_part(tmp_path: Path) -> None:
     environment = {"APPDATA": str(tmp_path / "Roaming"), "PROGRAMDATA": str(tmp_path / "ProgramData")}
-    (home,) = find_homes(tmp_path / "state", platform="win32", environment=environment)
+    (home,) = find_homes(tmp_path / "state", Machine(platform="win32", environment=environment))
     tree = tmp_path / "Roaming" / "Blackmagic Design" / "DaVinci Resolve" / "Support"
     assert home.menu_folder == tree / "Fusion" / "Scripts" / "Utility" / "Selva"
 
@@ -50,7 +51,7 @@ def test_on_macos_app_store_containers_get_the_agent_and_an_exchange_of_their_ow
     vendored = tmp_path / "Library/Containers/com.blackmagic-design.DaVinciResolveAppStore/Data"
     (plain / "Library/Application Support/Fusion").mkdir(parents=True)
     (vendored / "Library/Application Support/Blackmagic Design/DaVinci Resolve").mkdir(parents=True)
-    homes = find_homes(tmp_path / "state", platform="darwin", environment={"HOME": str(tmp_path)})
+    homes = find_homes(tmp_path / "state", Machine(platform="darwin", home=tmp_path))
     assert [home.fusion_folder for home in homes] == [
         tmp_path / "Library/Application Support/Blackmagic Design/DaVinci Resolve/Fusion",
         vendored / "Library/Application Support/Blackmagic Design/DaVinci Resolve/Fusion",
@@ -74,9 +75,12 @@ def test_on_macos_app_store_containers_get_the_agent_and_an_exchange_of_their_ow
 def test_a_name_outside_ascii_moves_the_exchange_to_a_plain_path(
     platform: str, start: str, tmp_path: Path
 ) -> None:
-    environment = {"HOME": str(tmp_path), "APPDATA": str(tmp_path), "PROGRAMDATA": "C:/ProgramData"}
+    environment = {"APPDATA": str(tmp_path), "PROGRAMDATA": "C:/ProgramData"}
     states = [tmp_path / "Jürgen", tmp_path / "Юрий"]
-    homes = [find_homes(state, platform=platform, environment=environment)[0] for state in states]
+    homes = [
+        find_homes(state, Machine(platform=platform, environment=environment, home=tmp_path))[0]
+        for state in states
+    ]
     folders = [home.exchange.folder.as_posix() for home in homes]
     assert all(folder.isascii() and folder.startswith(start) for folder in folders)
     assert len(set(folders)) == 2
@@ -84,28 +88,64 @@ def test_a_name_outside_ascii_moves_the_exchange_to_a_plain_path(
 
 def test_each_action_is_a_menu_entry_that_knows_where_to_write(tmp_path: Path) -> None:
     home = home_at(tmp_path)
-    written = install_agent(
-        home, SOURCE, version="1.2.3", command=["/opt/selva/selva", "host", "resolve", "--watch"]
+    install_agent(
+        home, AGENT_SOURCE, version="1.2.3", command=["/opt/selva/selva", "host", "resolve", "--watch"]
     )
-    assert [path.name for path in written] == [f"{title}.lua" for title in ENTRIES.values()]
-    for action, path in zip(ENTRIES, written, strict=True):
-        assert f'["action"]="{action}"' in path.read_text(encoding="utf-8")
+    assert {path.name for path in home.menu_folder.iterdir()} == {
+        f"{title}.lua" for title in ENTRIES.values()
+    }
+    for action, title in ENTRIES.items():
+        entry = (home.menu_folder / f"{title}.lua").read_text(encoding="utf-8")
+        assert f'["action"]="{action}"' in entry
+        assert f'["exchange"]="{home.exchange.folder.as_posix()}"' in entry
     assert find_installed_version(home) == "1.2.3"
     assert home.exchange.outbox.is_dir()
     assert is_private(home.exchange.folder)
 
 
+def test_an_entry_of_an_earlier_version_that_is_no_longer_shipped_is_deleted(tmp_path: Path) -> None:
+    home = home_at(tmp_path)
+    home.exchange.ensure()
+    home.menu.install({"Make stems.lua": b"-- an entry under an earlier title"})
+    install_agent(home, AGENT_SOURCE, version="1.0.0", command=[])
+    assert {path.stem for path in home.menu_folder.iterdir()} == set(ENTRIES.values())
+
+
+def test_entries_of_an_installation_without_a_record_are_removed_too(tmp_path: Path) -> None:
+    home = home_at(tmp_path)
+    install_agent(home, AGENT_SOURCE, version="0.1.0", command=[])
+    home.menu.record.unlink()
+    assert len(remove_agent(home)) == len(ENTRIES)
+    assert not home.menu_folder.exists()
+
+
+def test_removing_one_of_two_installations_keeps_the_exchange_that_both_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELVA_STATE_DIR", str(tmp_path / "state"))
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+        install(folder)
+    exchange = tmp_path / "state" / "resolve"
+    remove(folders[0])
+    assert exchange.is_dir()
+    folders[1].mkdir(exist_ok=True)
+    remove(folders[1])
+    assert not exchange.exists()
+
+
 def test_installing_again_replaces_and_removing_leaves_what_is_not_ours(tmp_path: Path) -> None:
     home = home_at(tmp_path)
-    install_agent(home, SOURCE, version="1.0.0", command=[])
-    install_agent(home, SOURCE, version="2.0.0", command=[])
+    install_agent(home, AGENT_SOURCE, version="1.0.0", command=[])
+    install_agent(home, AGENT_SOURCE, version="2.0.0", command=[])
     assert len(list(home.menu_folder.iterdir())) == len(ENTRIES)
     assert find_installed_version(home) == "2.0.0"
     (home.menu_folder / "mine.lua").touch()
     assert len(remove_agent(home)) == len(ENTRIES)
     assert [path.name for path in home.menu_folder.iterdir()] == ["mine.lua"]
     (home.menu_folder / "mine.lua").unlink()
-    install_agent(home, SOURCE, version="2.0.0", command=[])
+    install_agent(home, AGENT_SOURCE, version="2.0.0", command=[])
     remove_agent(home)
     assert not home.menu_folder.exists()
     assert find_installed_version(home) is None
@@ -115,13 +155,13 @@ def test_where_resolve_never_ran_nothing_is_left_and_that_is_known(tmp_path: Pat
     home = ResolveHome(
         "DaVinci Resolve", tmp_path / "DaVinciResolve" / "Fusion", MessageFolder(tmp_path / "exchange")
     )
-    install_agent(home, SOURCE, version="1.0.0", command=[])
+    install_agent(home, AGENT_SOURCE, version="1.0.0", command=[])
     assert not home.has_resolve
     remove_agent(home)
     assert not (tmp_path / "DaVinciResolve").exists()
     (tmp_path / "DaVinciResolve" / "configs").mkdir(parents=True)
     assert home.has_resolve
-    install_agent(home, SOURCE, version="1.0.0", command=[])
+    install_agent(home, AGENT_SOURCE, version="1.0.0", command=[])
     remove_agent(home)
     assert [path.name for path in (tmp_path / "DaVinciResolve").iterdir()] == ["configs"]
 
@@ -131,13 +171,22 @@ def test_a_source_without_the_block_is_refused() -> None:
         fill_agent("print('hello')", action="generate", version="1", exchange=Path("/x"), command=[])
 
 
-def test_odd_characters_in_paths_survive_the_filling(tmp_path: Path) -> None:
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+def test_odd_characters_in_paths_survive_the_filling(interpreter: str, tmp_path: Path) -> None:
+    exchange = "/srv/it's %d \\1 ]] -- 犬"
     filled = fill_agent(
-        SOURCE, action="generate", version='1"\\2', exchange=Path("/srv/it's %d \\1"), command=["/o'dd/selva"]
+        "-- selva:installed {\n-- selva:installed }\nio.write(INSTALLED.exchange)\n",
+        action="generate",
+        version='1"\\2',
+        exchange=Path(exchange),
+        command=["/o'dd/selva"],
     )
-    assert '["exchange"]="/srv/it\'s %d \\092' in filled
     script = tmp_path / "agent.lua"
     script.write_text(filled, encoding="utf-8")
+    printed = subprocess.run(
+        lua_command(interpreter, script), capture_output=True, check=True
+    ).stdout.decode()
+    assert printed == exchange
 
 
 def test_the_start_command_does_not_wait(tmp_path: Path) -> None:
@@ -145,8 +194,8 @@ def test_the_start_command_does_not_wait(tmp_path: Path) -> None:
     command = build_start_command(
         ["sh", "-c", f'sleep 0.2; echo "[$PYTHONHOME]" > "{mark}"'], platform="linux"
     )
-    strange = {**os.environ, "PYTHONHOME": "/opt/resolve/python"}
-    subprocess.run(command, shell=True, check=True, timeout=10, env=strange)  # noqa: S602 - as os.execute does
+    environment = {**os.environ, "PYTHONHOME": "/opt/resolve/python"}
+    subprocess.run(command, shell=True, check=True, timeout=10, env=environment)  # noqa: S602 - as os.execute does
     assert not mark.exists()
     wait_until(lambda: mark.exists() and mark.read_text() == "[]\n", "the program that was started")
     assert (
@@ -156,8 +205,8 @@ def test_the_start_command_does_not_wait(tmp_path: Path) -> None:
     assert build_start_command([]) == ""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="plays a Linux user")
-def test_the_commands_install_look_once_and_remove(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="the folders of a Linux user")
+def test_the_commands_install_answer_once_and_remove(tmp_path: Path) -> None:
     folders = {f"SELVA_{name}_DIR": str(tmp_path / name.lower()) for name in ("STATE", "CACHE", "CONFIG")}
     environment = {**os.environ, **folders, "HOME": str(tmp_path)}
 

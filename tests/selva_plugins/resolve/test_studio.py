@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from selva_plugins.hosts.resolve.child import connect, find_library
 from selva_plugins.hosts.resolve.errors import (
     ResolveError,
     ResolveNotFoundError,
@@ -19,18 +18,20 @@ from selva_plugins.hosts.resolve.errors import (
     ResolveVersionError,
     TimelineNotOpenError,
 )
-from selva_plugins.hosts.resolve.objects import ask
+from selva_plugins.hosts.resolve.scripting.library import connect, find_library
+from selva_plugins.hosts.resolve.scripting.resolve_api import call
+from selva_plugins.hosts.resolve.snapshot import read_snapshot
 from selva_plugins.hosts.resolve.studio import StudioBridge
+from tests.selva_plugins.resolve.access import StudioAccess
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.double.external import ExternalDoor
 from tests.selva_plugins.resolve.double.remote import FusionScript
-from tests.selva_plugins.resolve.faces import PythonFace
 from tests.selva_plugins.resolve.scenes import build_scene
-from tests.selva_plugins.resolve.stems import plan_for, plan_stem
+from tests.selva_plugins.resolve.stems import outcomes, plan_for, plan_stem
 
 
-def bridge_to(door: ExternalDoor, *, silence_limit_s: float = 30.0) -> StudioBridge:
+def open_studio(door: ExternalDoor, *, silence_limit_s: float = 30.0) -> StudioBridge:
     return StudioBridge(silence_limit_s=silence_limit_s, environment={**os.environ, **door.environment})
 
 
@@ -39,14 +40,14 @@ def test_snapshot_and_place_work_from_another_process(open_host: OpenHost, tmp_p
     scene.add_clip(scene.add_media("/media/dog.mov"), at=0, frames=48)
     host = open_host(build("21.0.4"), scene)
     steps: list[str] = []
-    with ExternalDoor(host) as door, bridge_to(door) as studio:
-        assert studio.take_snapshot() == PythonFace(host).snapshot()
+    with ExternalDoor(host) as door, open_studio(door) as studio:
+        assert studio.take_snapshot() == read_snapshot(StudioAccess(host).snapshot())
         plan = plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=12, frames=24)])
         report = studio.place(plan, steps.append)
-        assert [stem["status"] for stem in report["stems"]] == ["placed"]
+        assert outcomes(report) == ["placed"]
         assert "placing stem 1 of 1" in steps
         assert scene.timeline.tracks["audio"][1].items[0].start == 86412
-        assert studio.remove()["stems"] == 1
+        assert studio.remove().num_stems == 1
     assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1"]
 
 
@@ -54,7 +55,7 @@ def test_the_free_edition_lets_nobody_in(open_host: OpenHost) -> None:
     host = open_host(build("21.0.4", "free"), build_scene())
     with (
         ExternalDoor(host) as door,
-        bridge_to(door) as studio,
+        open_studio(door) as studio,
         pytest.raises(ResolveRefusedError, match="External scripting"),
     ):
         studio.take_snapshot()
@@ -64,7 +65,7 @@ def test_a_version_that_ignores_positions_is_refused(open_host: OpenHost) -> Non
     host = open_host(build("18.1.4"), build_scene())
     with (
         ExternalDoor(host) as door,
-        bridge_to(door) as studio,
+        open_studio(door) as studio,
         pytest.raises(ResolveVersionError, match=r"18\.5"),
     ):
         studio.take_snapshot()
@@ -77,7 +78,7 @@ def test_a_call_that_hangs_is_given_up_and_named(open_host: OpenHost, tmp_path: 
     plan = plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=12, frames=24)])
     with (
         ExternalDoor(host) as door,
-        bridge_to(door, silence_limit_s=2.0) as studio,
+        open_studio(door, silence_limit_s=2.0) as studio,
         pytest.raises(ResolveSilentError, match="saving the project"),
     ):
         studio.place(plan)
@@ -89,13 +90,13 @@ def test_the_next_request_after_a_hang_works(open_host: OpenHost) -> None:
     host.hangs_on.add("GetVersion")
     with (
         ExternalDoor(host) as door,
-        bridge_to(door, silence_limit_s=2.0) as studio,
+        open_studio(door, silence_limit_s=2.0) as studio,
         pytest.raises(ResolveSilentError),
     ):
         studio.take_snapshot()
     host.hangs_on.clear()
-    with ExternalDoor(host) as door, bridge_to(door) as studio:
-        assert studio.take_snapshot()["timeline"]["id"] == scene.timeline.uid
+    with ExternalDoor(host) as door, open_studio(door) as studio:
+        assert studio.take_snapshot().timeline.id == scene.timeline.uid
 
 
 def test_a_library_that_crashes_its_process_is_an_error(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_plan_for_another_timeline_is_refused(open_host: OpenHost) -> None:
     other = build_scene(timeline_name="Reel 2").timeline
     with (
         ExternalDoor(host) as door,
-        bridge_to(door) as studio,
+        open_studio(door) as studio,
         pytest.raises(TimelineNotOpenError, match="Reel 2"),
     ):
         studio.place(plan_for(other, []))
@@ -139,8 +140,8 @@ def test_an_object_that_raises_answers_nothing() -> None:
         def GetName(self) -> str:  # noqa: N802 - as Resolve spells it
             raise RuntimeError("the object is gone")
 
-    assert ask(Dead(), "GetName") is None
-    assert ask(Dead(), "GetStart") is None
+    assert call(Dead(), "GetName") is None
+    assert call(Dead(), "GetStart") is None
 
 
 def test_the_library_is_found_where_the_environment_says(tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_the_library_is_found_where_the_environment_says(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("platform", "place"),
+    ("platform", "path"),
     [
         ("linux", "/opt/resolve/libs/Fusion/fusionscript.so"),
         (
@@ -160,18 +161,18 @@ def test_the_library_is_found_where_the_environment_says(tmp_path: Path) -> None
         ("win32", "Blackmagic Design"),
     ],
 )
-def test_a_missing_library_is_an_error_that_names_where_it_was_sought(platform: str, place: str) -> None:
+def test_a_missing_library_is_an_error_that_names_where_it_was_sought(platform: str, path: str) -> None:
     with pytest.raises(ResolveNotFoundError, match="RESOLVE_SCRIPT_LIB") as caught:
         find_library(platform=platform, environment={"PROGRAMFILES": "C:/nowhere"})
-    assert place in caught.value.message
+    assert path in caught.value.message
 
 
 def test_the_process_that_talks_to_resolve_loads_no_timelines_and_no_sockets() -> None:
-    program = "import sys, selva_plugins.hosts.resolve.child; print(*sys.modules)"
+    program = "import sys, selva_plugins.hosts.resolve.scripting.child; print(*sys.modules)"
     loaded = (
         subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
         .stdout.decode()
         .split()
     )
     assert not {"opentimelineio", "zmq", "msgpack", "numpy", "torch", "av"} & set(loaded)
-    assert "selva_plugins.hosts.resolve.placer" in loaded
+    assert "selva_plugins.hosts.resolve.scripting.stem_placer" in loaded

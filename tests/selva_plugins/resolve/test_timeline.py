@@ -1,4 +1,4 @@
-"""Snapshots as timelines: what is spotted must be what the double shows, whatever the version told."""
+"""Snapshots as timelines: what is spotted must be what the double shows, whatever the version says about it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ import pytest
 from selva_otio import CueSheet, StemTrack, spot_timeline
 from selva_plugins.errors import SnapshotError
 from selva_plugins.hosts.resolve.compounds import load_compounds
-from selva_plugins.hosts.resolve.snapshot import take_snapshot
-from selva_plugins.hosts.resolve.timeline import HostTimeline, build_timeline
+from selva_plugins.hosts.resolve.scripting.timeline_reader import take_snapshot
+from selva_plugins.hosts.resolve.snapshot import read_snapshot
+from selva_plugins.hosts.resolve.timeline import ResolveTimeline, build_timeline
+from tests.selva_plugins.resolve.access import StudioAccess
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import Build, build
 from tests.selva_plugins.resolve.double.host import Host
 from tests.selva_plugins.resolve.double.remote import FusionScript
-from tests.selva_plugins.resolve.faces import PythonFace
 from tests.selva_plugins.resolve.scenes import RATES, Scene, build_scene
 
 BUILDS_WITH_SOURCE_FRAMES = ("19.1.3", "20.2.2", "21.0.4", "21.1.0")
 DOG = [StemTrack(name="Dog", prompt="small dog barking")]
 
 
-def spot(host: Host) -> tuple[HostTimeline, CueSheet]:
-    told = build_timeline(PythonFace(host).snapshot())
-    return told, spot_timeline(told.timeline, DOG, base_folder=Path.cwd())
+def spot(host: Host) -> tuple[ResolveTimeline, CueSheet]:
+    built = build_timeline(read_snapshot(StudioAccess(host).snapshot()))
+    return built, spot_timeline(built.timeline, DOG, base_folder=Path.cwd())
 
 
 def frames_per(rate: Fraction, count: int) -> Fraction:
@@ -44,7 +45,7 @@ def test_a_trimmed_clip_is_spotted_where_it_is_seen(
     scene = build_scene(rate=rate, start_timecode=start_timecode)
     media = scene.add_media("/media/dog.mov", start_timecode="02:00:00:00")
     scene.add_clip(media, at=30, frames=48, source=17)
-    told, sheet = spot(open_host(build(version), scene))
+    built, sheet = spot(open_host(build(version), scene))
     (clip,) = sheet.clips
     assert clip.record_start_s == frames_per(rate, 30)
     assert clip.duration_s == frames_per(rate, 48)
@@ -52,7 +53,8 @@ def test_a_trimmed_clip_is_spotted_where_it_is_seen(
     assert clip.speed == 1
     assert clip.media_path == Path("/media/dog.mov")
     assert (
-        dataclasses.replace(sheet.clock, drop_frame=told.drop_frame).timecode(Fraction(0)) == start_timecode
+        dataclasses.replace(sheet.clock, drop_frame=built.clock.drop_frame).timecode(Fraction(0))
+        == start_timecode
     )
 
 
@@ -63,24 +65,24 @@ def test_a_drop_frame_timeline_keeps_its_plain_frame_count(
     rate = RATES[name]
     scene = build_scene(rate=rate, start_timecode="01:00:00;00", drop_frame=True)
     scene.add_clip(scene.add_media("/media/dog.mov"), at=1800, frames=60)
-    told, sheet = spot(open_host(build("21.0.4"), scene))
+    built, sheet = spot(open_host(build("21.0.4"), scene))
     nominal = {"29.97": 30, "59.94": 60}[name]
-    assert told.start_frame == 3600 * nominal - dropped * 54
+    assert built.clock.start_frame == 3600 * nominal - dropped * 54
     assert sheet.clips[0].record_start_s == 1800 / rate
     assert sheet.clock.drop_frame
 
 
-@pytest.mark.parametrize("told_by", ["setting", "frame rate", "start timecode"])
-def test_drop_frame_is_known_from_any_one_of_the_three_places_that_tell_it(
-    told_by: str, open_host: OpenHost
+@pytest.mark.parametrize("written_in", ["setting", "frame rate", "start timecode"])
+def test_drop_frame_is_known_from_any_one_of_the_three_places_it_is_written_in(
+    written_in: str, open_host: OpenHost
 ) -> None:
     scene = build_scene(rate=RATES["29.97"], start_timecode="01:00:00;00", drop_frame=True)
-    snapshot = dict(PythonFace(open_host(build("21.0.4"), scene)).snapshot())
+    snapshot = StudioAccess(open_host(build("21.0.4"), scene)).snapshot()
     timeline = snapshot["timeline"]
-    timeline["settings"]["drop_frame"] = "1" if told_by == "setting" else "0"
-    timeline["settings"]["frame_rate"] = "29.97 DF" if told_by == "frame rate" else 29.97
-    timeline["start_timecode"] = "01:00:00;00" if told_by == "start timecode" else "01:00:00:00"
-    assert build_timeline(snapshot).drop_frame
+    timeline["settings"]["drop_frame"] = "1" if written_in == "setting" else "0"
+    timeline["settings"]["frame_rate"] = "29.97 DF" if written_in == "frame rate" else 29.97
+    timeline["start_timecode"] = "01:00:00;00" if written_in == "start timecode" else "01:00:00:00"
+    assert build_timeline(read_snapshot(snapshot)).clock.drop_frame
 
 
 @pytest.mark.parametrize("frame_rate_text", [False, True])
@@ -88,8 +90,8 @@ def test_the_frame_rate_is_read_as_number_or_text(frame_rate_text: bool, open_ho
     chosen = dataclasses.replace(build("21.0.4"), frame_rate_text=frame_rate_text)
     scene = build_scene(rate=RATES["29.97"], start_timecode="01:00:00;00", drop_frame=True)
     scene.add_clip(scene.add_media("/media/dog.mov"), at=0, frames=60)
-    told, _ = spot(open_host(chosen, scene))
-    assert told.rate == Fraction(30000, 1001)
+    built, _ = spot(open_host(chosen, scene))
+    assert built.clock.frame_rate_hz == Fraction(30000, 1001)
 
 
 @pytest.mark.parametrize("version", BUILDS_WITH_SOURCE_FRAMES)
@@ -116,10 +118,10 @@ def test_a_speed_ramp_is_refused_by_name(open_host: OpenHost) -> None:
     scene = build_scene()
     scene.add_clip(scene.add_media("/media/steady.mov"), at=0, frames=48)
     ramp = scene.add_clip(scene.add_media("/media/ramp.mov", duration_s=Fraction(60)), at=48, frames=240)
-    snapshot = dict(PythonFace(open_host(build("21.1.0"), scene)).snapshot())
-    told = next(i for i in snapshot["timeline"]["video_tracks"][0]["items"] if i["id"] == ramp.uid)
-    told["source_end_frame"] = told["source_start_frame"] + 480  # twice what 100 % would play
-    sheet = spot_timeline(build_timeline(snapshot).timeline, DOG, base_folder=Path.cwd())
+    snapshot = StudioAccess(open_host(build("21.1.0"), scene)).snapshot()
+    item = next(i for i in snapshot["timeline"]["video_tracks"][0]["items"] if i["id"] == ramp.uid)
+    item["source_end_frame"] = item["source_start_frame"] + 480  # twice what 100 % would play
+    sheet = spot_timeline(build_timeline(read_snapshot(snapshot)).timeline, DOG, base_folder=Path.cwd())
     assert [clip.name for clip in sheet.clips] == ["steady.mov"]
     assert [(item.name, "speed ramp" in item.reason) for item in sheet.skipped] == [("ramp.mov", True)]
 
@@ -132,11 +134,13 @@ def test_the_exact_in_point_of_a_retime_is_found_on_either_axis_of_source_times(
     scene = build_scene(rate=rate)
     media = scene.add_media("/media/dog.mov", duration_s=Fraction(60), start_timecode="10:00:00:00")
     scene.add_clip(media, at=0, frames=240, source=Fraction(401, 2), speed=Fraction(1, 2))
-    snapshot = dict(PythonFace(open_host(build("21.1.0"), scene)).snapshot())
-    (told,) = snapshot["timeline"]["video_tracks"][0]["items"]
+    snapshot = StudioAccess(open_host(build("21.1.0"), scene)).snapshot()
+    (item,) = snapshot["timeline"]["video_tracks"][0]["items"]
     if seconds_are == "nominal":
-        told["source_start_s"] = 36_000 + float(Fraction(401, 2) / rate)
-    (clip,) = spot_timeline(build_timeline(snapshot).timeline, DOG, base_folder=Path.cwd()).clips
+        item["source_start_s"] = 36_000 + float(Fraction(401, 2) / rate)
+    (clip,) = spot_timeline(
+        build_timeline(read_snapshot(snapshot)).timeline, DOG, base_folder=Path.cwd()
+    ).clips
     assert float(clip.media_start_s * rate) == pytest.approx(200.5, abs=0.001)
 
 
@@ -152,25 +156,25 @@ def test_a_clip_of_another_rate_plays_in_real_time(open_host: OpenHost) -> None:
 def test_before_19_0_2_the_left_offset_gives_the_in_point(open_host: OpenHost) -> None:
     scene = build_scene()
     scene.add_clip(scene.add_media("/media/dog.mov"), at=0, frames=48, source=17)
-    told, sheet = spot(open_host(build("18.5.1"), scene))
+    built, sheet = spot(open_host(build("18.5.1"), scene))
     assert sheet.clips[0].media_start_s == Fraction(17, 24)
-    assert told.notes == ()
+    assert built.notices == ()
 
 
 def test_before_19_0_2_a_clip_of_another_rate_is_warned_about(open_host: OpenHost) -> None:
     scene = build_scene()
     scene.add_clip(scene.add_media("/media/pal.mov", fps=RATES["25"]), at=0, frames=48, source=17)
-    told, _ = spot(open_host(build("18.5.1"), scene))
-    assert ["pal.mov" in note and "19.0.2" in note for note in told.notes] == [True]
+    built, _ = spot(open_host(build("18.5.1"), scene))
+    assert ["pal.mov" in notice and "19.0.2" in notice for notice in built.notices] == [True]
 
 
 def test_a_clip_whose_source_resolve_forgot_is_warned_about(open_host: OpenHost) -> None:
     scene = build_scene()
     item = scene.add_clip(scene.add_media("/media/xml.mov"), at=0, frames=48, source=17)
     item.source_unknown = True
-    told, sheet = spot(open_host(build("21.0.4"), scene))
+    built, sheet = spot(open_host(build("21.0.4"), scene))
     assert sheet.clips[0].media_start_s == Fraction(17, 24)
-    assert ["xml.mov" in note for note in told.notes] == [True]
+    assert ["xml.mov" in notice for notice in built.notices] == [True]
 
 
 @pytest.mark.parametrize("counted_from", ["file", "subclip"])
@@ -180,10 +184,10 @@ def test_a_subclip_is_found_in_its_file(counted_from: str, open_host: OpenHost) 
     media.subclip_start = 100
     host = open_host(build("21.0.4"), scene)
     scene.add_clip(media, at=0, frames=48, source=20 if counted_from == "subclip" else 120)
-    snapshot = dict(PythonFace(host).snapshot())
-    told = snapshot["timeline"]["video_tracks"][0]["items"][0]
-    told["left_offset"] = 20
-    sheet = spot_timeline(build_timeline(snapshot).timeline, DOG, base_folder=Path.cwd())
+    snapshot = StudioAccess(host).snapshot()
+    item = snapshot["timeline"]["video_tracks"][0]["items"][0]
+    item["left_offset"] = 20
+    sheet = spot_timeline(build_timeline(read_snapshot(snapshot)).timeline, DOG, base_folder=Path.cwd())
     assert sheet.clips[0].media_start_s == Fraction(120, 24)
 
 
@@ -191,10 +195,10 @@ def test_titles_and_generators_are_left_out_by_name(open_host: OpenHost) -> None
     scene = build_scene()
     scene.add_clip(scene.add_media("/media/dog.mov"), at=0, frames=48)
     scene.add_clip(None, at=48, frames=24, kind="generator", name="Text+")
-    told, sheet = spot(open_host(build("21.1.0"), scene))
+    built, sheet = spot(open_host(build("21.1.0"), scene))
     assert [clip.name for clip in sheet.clips] == ["dog.mov"]
     assert [(item.name, item.is_fault) for item in sheet.skipped] == [("Text+", False)]
-    assert told.notes == ()
+    assert built.notices == ()
 
 
 @pytest.mark.parametrize("version", ["21.0.4", "21.1.0"])
@@ -250,9 +254,9 @@ def test_a_timeline_used_as_a_clip_is_looked_into(version: str, open_host: OpenH
 def test_a_compound_that_is_not_exported_is_named_and_left_out(open_host: OpenHost) -> None:
     scene = nested_scene(kind="compound")
     scene.add_clip(scene.add_media("/media/dog.mov"), at=100, frames=24)
-    told, sheet = spot(open_host(build("21.1.0"), scene))
+    built, sheet = spot(open_host(build("21.1.0"), scene))
     assert [clip.name for clip in sheet.clips] == ["dog.mov"]
-    assert ["Scene 3" in note and "Decompose" in note for note in told.notes] == [True]
+    assert ["Scene 3" in notice and "Decompose" in notice for notice in built.notices] == [True]
 
 
 @pytest.mark.parametrize("version", ["18.5.1", "20.2.2", "21.1.0"])
@@ -267,11 +271,11 @@ def test_a_compound_is_looked_into_through_the_export(
     ).start_timecode = "01:00:00:00"
     host = open_host(build(version), scene)
     snapshot = take_snapshot(FusionScript(host).scriptapp("Resolve"), tmp_path / "timeline.otio")
-    told = build_timeline(snapshot)
-    (clip,) = spot_timeline(told.timeline, DOG, base_folder=tmp_path).clips
+    built = build_timeline(read_snapshot(snapshot))
+    (clip,) = spot_timeline(built.timeline, DOG, base_folder=tmp_path).clips
     assert clip.media_path == Path("/media/inside.mov")
     assert [float(s * 24) for s in (clip.record_start_s, clip.duration_s, clip.media_start_s)] == [20, 50, 25]
-    assert told.notes == ()
+    assert built.notices == ()
 
 
 def test_a_stack_of_another_length_is_not_taken_for_the_compound(open_host: OpenHost, tmp_path: Path) -> None:
@@ -291,7 +295,7 @@ def test_a_retimed_compound_is_retimed_once(open_host: OpenHost, tmp_path: Path)
     item.speed, item.duration = Fraction(2), 25
     host = open_host(build("21.1.0"), scene)
     snapshot = take_snapshot(FusionScript(host).scriptapp("Resolve"), tmp_path / "timeline.otio")
-    (clip,) = spot_timeline(build_timeline(snapshot).timeline, DOG, base_folder=tmp_path).clips
+    (clip,) = spot_timeline(build_timeline(read_snapshot(snapshot)).timeline, DOG, base_folder=tmp_path).clips
     assert clip.speed == 2
     assert [float(s * 24) for s in (clip.record_start_s, clip.duration_s, clip.media_start_s)] == [20, 25, 25]
 
@@ -311,11 +315,11 @@ def test_markers_of_timeline_and_clips_arrive_in_seconds(open_host: OpenHost) ->
     item.markers[5] = model.Marker("Blue", "trimmed away", "", 1)
     scene.timeline.markers[24] = model.Marker("Green", "Steps: boots on gravel", "note", 48)
     scene.timeline.markers[0] = model.Marker("Red", "Selva: 2 stems placed", "", 1, "selva:status")
-    told, _ = spot(open_host(build("21.0.4"), scene))
-    (marker,) = told.timeline.tracks.markers
+    built, _ = spot(open_host(build("21.0.4"), scene))
+    (marker,) = built.timeline.tracks.markers
     assert (marker.name, marker.comment, marker.color) == ("Steps: boots on gravel", "note", "GREEN")
     assert (marker.marked_range.start_time.value, marker.marked_range.duration.value) == (24, 48)
-    clip = told.timeline.tracks[0][1]
+    clip = built.timeline.tracks[0][1]
     assert [(m.name, m.marked_range.start_time.value) for m in clip.markers] == [("Dog: bark", 112)]
 
 
@@ -325,7 +329,7 @@ def test_no_open_timeline_is_said_so(version: str, open_host: OpenHost) -> None:
     scene.project.current_timeline = None
     host = open_host(build(version), scene)
     with pytest.raises(SnapshotError, match="open one"):
-        build_timeline(PythonFace(host).snapshot())
+        build_timeline(read_snapshot(StudioAccess(host).snapshot()))
 
 
 def test_translated_types_and_non_ascii_paths_change_nothing(open_host: OpenHost) -> None:

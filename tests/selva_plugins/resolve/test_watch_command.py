@@ -34,14 +34,14 @@ def watching(*options: str) -> Iterator[list[str]]:
         stdout=subprocess.PIPE,
         encoding="utf-8",
     )
-    said: list[str] = []
+    lines: list[str] = []
     assert process.stdout is not None
-    with process.stdout as lines:
-        reader = threading.Thread(target=lambda: said.extend(lines))
+    with process.stdout as stdout:
+        reader = threading.Thread(target=lambda: lines.extend(stdout))
         reader.start()
         try:
-            wait_until(lambda: bool(said), "the first line of the command")
-            yield said
+            wait_until(lambda: bool(lines), "the first line of the command")
+            yield lines
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=30) == 0
         finally:
@@ -53,9 +53,13 @@ def watching(*options: str) -> Iterator[list[str]]:
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts as a terminal of Unix does")
 @pytest.mark.parametrize("edition", ["free", "studio"])
 def test_the_command_answers_an_agent_and_ends_when_interrupted(
-    edition: Edition, open_host: OpenHost, places: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    edition: Edition,
+    open_host: OpenHost,
+    paths: AppPaths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folders = {"STATE": places.state, "CACHE": places.cache, "CONFIG": places.config}
+    folders = {"STATE": paths.state, "CACHE": paths.cache, "CONFIG": paths.config}
     for name, folder in folders.items():
         monkeypatch.setenv(f"SELVA_{name}_DIR", str(folder))
     fusion = tmp_path / "größe" / "Fusion"
@@ -71,9 +75,9 @@ def test_the_command_answers_an_agent_and_ends_when_interrupted(
     menu.on_wait = time.sleep
     if edition == "studio":
         menu.on_window = lambda _window: WindowAnswer("Generate", {"Prompts": ""})
-    with watching("--resource-path", str(fusion), "--model", "selva-echo", "--mark-stems") as said:
+    with watching("--resource-path", str(fusion), "--model", "selva-echo", "--mark-stems") as lines:
         run = menu.run(fusion / "Scripts" / "Utility" / "Selva" / "Generate stems.lua")
-        wait_until(lambda: any("1 of 1 stems placed" in line for line in said), "the report")
+        wait_until(lambda: any("1 of 1 stems placed" in line for line in lines), "the report")
     assert "1 stem placed" in run.text
     assert [item.start for item in scene.timeline.tracks["audio"][1].items] == [86410]
     assert scene.timeline.markers[10].name == "Dog: small dog barking"

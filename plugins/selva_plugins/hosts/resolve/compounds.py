@@ -1,7 +1,7 @@
 """What compound clips hold, from the timeline's own OpenTimelineIO export.
 
-Resolve writes a compound as a stack in the place of the clip. Of the export only what is inside these stacks
-is used: where a compound lies, what part of it is shown and how fast is known better from the object model.
+Resolve writes a compound as a stack in the place of the clip. Only what is inside these stacks is used: the object model
+knows better where a compound lies, what part of it is shown and how fast.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import opentimelineio as otio
 from selva_otio.errors import TimelineError
 from selva_otio.timelines import load_timeline
 
-_SLACK_FRAMES = 0.5
+_TOLERANCE_FRAMES = 0.5
 
 
 class Compounds:
-    """The stacks of an export by where they lie: video track (1-based) and frames after the timeline's start."""
+    """The stacks of an export by where they lie: video track (from 1) and frames after the timeline's start."""
 
     def __init__(self, timeline: otio.schema.Timeline) -> None:
         self._stacks: dict[tuple[int, int], otio.schema.Stack] = {}
@@ -28,9 +28,9 @@ class Compounds:
                     self._stacks[number, round(start.value)] = child
 
     def find(self, track_number: int, start_frame: int, duration_frames: int) -> otio.schema.Stack | None:
-        """A copy of what lies there, without its speed; None when nothing does that is as long."""
+        """A copy of the stack there, without its speed; None when there is none of this length."""
         stack = self._stacks.get((track_number, start_frame))
-        if stack is None or abs(stack.duration().value - duration_frames) > _SLACK_FRAMES:
+        if stack is None or abs(stack.duration().value - duration_frames) > _TOLERANCE_FRAMES:
             return None
         inside = stack.clone()
         inside.effects.clear()
@@ -38,7 +38,7 @@ class Compounds:
 
 
 def load_compounds(path: Path | None) -> Compounds | None:
-    """The compounds of an export; None where there is none that can be read."""
+    """The compounds of an export; None where there is none that can be read: compounds are then left out by name."""
     if path is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Errors of the way to Resolve.
+"""Errors of the connection to Resolve.
 
 ResolveError                  (selva_plugins.errors.HostError)
 ├── ResolveNotFoundError  (FileNotFoundError) no scripting library where Resolve keeps it
@@ -14,7 +14,7 @@ from selva_plugins.errors import HostError
 
 
 class ResolveError(HostError):
-    """Something between us and Resolve does not work."""
+    """The connection to Resolve does not work."""
 
     code = "resolve"
 
@@ -62,3 +62,4 @@ BY_CODE: dict[str, type[ResolveError]] = {
         TimelineNotOpenError,
     )
 }
+"""How an error of the scripting process is raised again in ours."""

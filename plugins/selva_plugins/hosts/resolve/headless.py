@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from selva_core.base.errors import SelvaError
-from selva_core.engine import SamplingSettings
+from selva_core.base.render_options import SamplingSettings
 from selva_daemon.client.client import Client
 from selva_otio import SpotOptions, TimelineError
 from selva_plugins.bridge import PreparedRequest, make_stems
 from selva_plugins.errors import HostError, NothingToRenderError, SnapshotError
 from selva_plugins.form import HostForm
-from selva_plugins.hosts.resolve.adapter import plan_frame, prepare_snapshot
-from selva_plugins.hosts.resolve.plan import build_plan, list_place_notices
+from selva_plugins.hosts.resolve.adapter import prepare_snapshot
+from selva_plugins.hosts.resolve.plan import build_plan, build_target, list_place_notices
+from selva_plugins.hosts.resolve.plan_schema import ListedTimeline, PlacementReport
+from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot
 from selva_plugins.hosts.resolve.studio import StudioBridge
 from selva_plugins.progress import RequestProgress
 from selva_plugins.rendering import connect_to_daemon
@@ -25,32 +26,34 @@ from selva_plugins.rendering import connect_to_daemon
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineResult:
-    """What became of one timeline: the place report, and what the user should know. `refusal`: why there was nothing to
-    place.
-    """
+    """What became of one timeline: the placement report and what the user should know; or why nothing was placed."""
 
     timeline_name: str
-    report: Mapping[str, Any] = field(default_factory=lambda: {"stems": []})
+    report: PlacementReport | None = None
     notices: Sequence[str] = ()
-    refusal: SelvaError | TimelineError | None = None
+    error: SelvaError | None = None
 
     @property
     def num_placed(self) -> int:
-        return sum(stem["status"] == "placed" for stem in self.report["stems"])
+        return 0 if self.report is None else self.report.num_placed
 
     @property
-    def is_whole(self) -> bool:
-        """Whether everything that was asked for lies on the timeline."""
-        return self.refusal is None and self.num_placed == len(self.report["stems"])
+    def num_stems(self) -> int:
+        return 0 if self.report is None else len(self.report.stems)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every stem that was planned lies on the timeline."""
+        return self.error is None and self.num_placed == self.num_stems
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudioRender:
-    """HostForm for timelines of Studio, as `prepare_snapshot` takes them. marks_stems: leave a marker where each stem was
-    made. replaces: earlier stems in the same place give way.
+    """What to render on timelines of Studio, as `prepare_snapshot` takes it. marks_stems: leave a marker where each stem was
+    made. replaces: earlier stems of ours in the same place are replaced.
     """
 
-    wishes: HostForm
+    form: HostForm
     stems_folder: Path | None = None
     cue_sheet: Path | None = None
     options: SpotOptions | None = None
@@ -59,11 +62,11 @@ class StudioRender:
     marks_stems: bool = False
     replaces: bool = False
 
-    def prepare(self, snapshot: Mapping[str, Any]) -> PreparedRequest:
+    def prepare(self, snapshot: ResolveSnapshot) -> PreparedRequest:
         """Raises HostError, TimelineError."""
         return prepare_snapshot(
             snapshot,
-            self.wishes,
+            self.form,
             stems_folder=self.stems_folder,
             cue_sheet=self.cue_sheet,
             options=self.options,
@@ -74,7 +77,7 @@ class StudioRender:
 
 def render_timelines(
     studio: StudioBridge,
-    timelines: Sequence[Mapping[str, Any]],
+    timelines: Sequence[ListedTimeline],
     render: StudioRender,
     *,
     on_progress: Callable[[RequestProgress], None],
@@ -89,7 +92,7 @@ def render_timelines(
             with opened_timeline(studio, timeline):
                 result = render_in_studio(studio, render, on_progress=on_progress, connect=connect)
         except (NothingToRenderError, SnapshotError, TimelineError) as error:
-            result = TimelineResult(timeline_name=timeline["name"], refusal=error)
+            result = TimelineResult(timeline_name=timeline.name, error=error)
         yield result
 
 
@@ -103,53 +106,51 @@ def render_in_studio(
 ) -> TimelineResult:
     """Make and place the stems of the current timeline. Raises HostError, TimelineError, DaemonError."""
     with tempfile.TemporaryDirectory(prefix="selva-") as folder:
-        snapshot = studio.take_snapshot(
-            Path(folder) / "timeline.otio", lambda text: on_progress(_doing(text))
-        )
+        export = Path(folder) / "timeline.otio"
+        snapshot = studio.take_snapshot(export, lambda text: on_progress(_build_progress(text)))
         prepared = render.prepare(snapshot)
     made = make_stems(prepared, on_progress=on_progress, is_cancelled=is_cancelled, connect=connect)
-    plan = build_plan(
-        made.placements, plan_frame(snapshot, has_markers=render.marks_stems, replaces=render.replaces)
-    )
-    report = studio.place(plan, lambda text: on_progress(_doing(text, fraction=1.0)))
+    target = build_target(snapshot, marks_stems=render.marks_stems, replaces=render.replaces)
+    plan = build_plan(made.placements, target)
+    report = studio.place(plan, lambda text: on_progress(_build_progress(text, fraction=1.0)))
     return TimelineResult(
         timeline_name=prepared.timeline_name,
         report=report,
-        notices=[*made.notices, *list_place_notices(report, made.placements)],
+        notices=[*made.notices, *list_place_notices(report, plan.stems)],
     )
 
 
 def choose_timelines(
     studio: StudioBridge, names: Sequence[str], *, all_of_them: bool
-) -> list[Mapping[str, Any]]:
-    """The timelines that are meant; the current one by default. Raises HostError for names there are not."""
-    listed = studio.list_timelines()
+) -> list[ListedTimeline]:
+    """The timelines of these names; the current one by default. Raises HostError for names that no timeline has."""
+    timelines = studio.list_timelines()
     if all_of_them:
-        return listed
+        return timelines
     if not names:
-        return [timeline for timeline in listed if timeline["is_current"]]
-    by_name = {timeline["name"]: timeline for timeline in listed}
+        return [timeline for timeline in timelines if timeline.is_current]
+    by_name = {timeline.name: timeline for timeline in timelines}
     missing = [name for name in names if name not in by_name]
     if missing:
-        known = ", ".join(repr(timeline["name"]) for timeline in listed)
+        known = ", ".join(repr(timeline.name) for timeline in timelines)
         raise HostError(f"no timeline is called {missing[0]!r}; there are {known}")
     return [by_name[name] for name in names]
 
 
 @contextmanager
-def opened_timeline(studio: StudioBridge, timeline: Mapping[str, Any]) -> Iterator[None]:
-    """Have a timeline open for a while and give the user's own back."""
-    before = next((entry for entry in studio.list_timelines() if entry["is_current"]), None)
-    if timeline["is_current"] or (before is not None and before["id"] == timeline["id"]):
+def opened_timeline(studio: StudioBridge, timeline: ListedTimeline) -> Iterator[None]:
+    """Have a timeline open for a while, and open the user's own again at the end."""
+    before = next((entry for entry in studio.list_timelines() if entry.is_current), None)
+    if timeline.is_current or (before is not None and before.id == timeline.id):
         yield
         return
-    studio.open_timeline(timeline["id"])
+    studio.open_timeline(timeline.id)
     try:
         yield
     finally:
         if before is not None:
-            studio.open_timeline(before["id"])
+            studio.open_timeline(before.id)
 
 
-def _doing(text: str, *, fraction: float = 0.0) -> RequestProgress:
+def _build_progress(text: str, *, fraction: float = 0.0) -> RequestProgress:
     return RequestProgress(message=text, fraction=fraction, seconds_left=None)

@@ -1,37 +1,36 @@
-"""Letters between the Lua agent inside Resolve and the bridge outside.
+"""Messages between the Lua agent inside Resolve and the bridge outside.
 
-The agent posts JSON: as a file in `outbox`, or, where its sandbox forbids writing (free 21.1), as hex in
-Fusion's preferences. The bridge answers with Lua tables in `inbox`, which every version reads with
-loadfile. All of it lies in one folder that only its owner can open, whose path is ASCII because Resolve's
-Lua opens files by the ANSI code page on Windows.
+The agent sends JSON: as a file in `outbox`, or, where its sandbox forbids writing (Free 21.1), as hex in Fusion's preferences.
+The bridge answers with Lua tables in `inbox`, which every version reads with loadfile. All of it lies in one folder that only
+its owner can open, whose path is ASCII because Resolve's Lua opens files by the ANSI code page on Windows.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.atomic_write import write_atomic
 from selva_core.base.paths import ensure_private_folder
+from selva_plugins.hosts.resolve.lua_literals import to_lua
 
 _log = logging.getLogger(__name__)
 
+MESSAGE_SCHEMA = "selva.letter/1"
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-_LETTER_NAME = re.compile(r"[0-9A-Za-z-]{1,80}")
+_MESSAGE_NAME = re.compile(r"[0-9A-Za-z-]{1,80}")
 _PREFS_HEAD = re.compile(r'\bSelvaHead\s*=\s*"selva1 ([0-9A-Za-z-]{1,80}) (\d+) (\d+)"')
 _PREFS_PIECE = re.compile(r'\bSelvaPiece(\d+)\s*=\s*"([0-9a-f]*)"')
-_RENAME_PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message of the agent: `name` is the request's id and a serial number."""
+    """One message of the agent: `name` is the request's id and a serial number, `body` its JSON."""
 
     name: str
     body: Mapping[str, Any]
@@ -52,34 +51,38 @@ class MessageFolder:
         return self.folder / "inbox"
 
     def ensure(self) -> None:
-        """Make the folders; nobody but the owner can open them. Raises StorageError."""
+        """Make the folders; only their owner can open them. Raises StorageError."""
         ensure_private_folder(self.folder)
         self.outbox.mkdir(exist_ok=True)
         self.inbox.mkdir(exist_ok=True)
 
     def collect(self) -> Iterator[Message]:
-        """The letters in the outbox, oldest name first; each is taken away once it has been handed over."""
+        """The messages in the outbox, oldest name first; each file is deleted once its message has been handled."""
         for path in sorted(self.outbox.glob("*.json")):
-            letter = _read_letter_file(path)
-            if letter is not None:
-                yield letter
+            message = _read_message_file(path)
+            if message is not None:
+                yield message
             path.unlink(missing_ok=True)
 
     def reply(self, request: str, answer: Mapping[str, Any]) -> None:
-        """Answer a request; the agent sees the whole answer or the one before it."""
-        _write_whole(self.inbox / f"{request}.lua", f"return {to_lua(answer)}\n")
+        """Answer a request; the agent sees the whole answer or the one before it. Raises OutputError."""
+        self._write(self.inbox / f"{request}.lua", answer)
 
     def announce_waiting(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Tell the agent which finished requests wait to be placed."""
-        _write_whole(self.inbox / "waiting.lua", f"return {to_lua(entries)}\n")
+        """List for the agent which finished requests wait to be placed. Raises OutputError."""
+        self._write(self.inbox / "waiting.lua", entries)
 
     def forget(self, request: str) -> None:
-        """Remove the answer to a request that is over."""
+        """Delete the answer to a request that is over."""
         (self.inbox / f"{request}.lua").unlink(missing_ok=True)
+
+    @staticmethod
+    def _write(path: Path, value: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        write_atomic(path, f"return {to_lua(value)}\n".encode())
 
 
 class PrefsTransport:
-    """Reads letters out of every `Fusion.prefs` below some folders, when one of them has changed."""
+    """Reads messages out of every `Fusion.prefs` below some folders, when one of them has changed."""
 
     def __init__(self, profile_folders: Iterable[Path]) -> None:
         self._folders = tuple(profile_folders)
@@ -87,13 +90,13 @@ class PrefsTransport:
         self._seen_names: set[str] = set()
 
     def collect(self) -> Iterator[Message]:
-        for path in self._changed_files():
-            letter = _read_prefs_letter(path)
-            if letter is not None and letter.name not in self._seen_names:
-                self._seen_names.add(letter.name)
-                yield letter
+        for path in self._iter_changed_files():
+            message = _read_prefs_message(path)
+            if message is not None and message.name not in self._seen_names:
+                self._seen_names.add(message.name)
+                yield message
 
-    def _changed_files(self) -> Iterator[Path]:
+    def _iter_changed_files(self) -> Iterator[Path]:
         for folder in self._folders:
             for path in sorted(folder.glob("*/Fusion.prefs")):
                 try:
@@ -106,21 +109,24 @@ class PrefsTransport:
                     yield path
 
 
-def _read_letter_file(path: Path) -> Message | None:
-    if _LETTER_NAME.fullmatch(path.stem) is None:
-        _log.warning("ignored a file that is no letter: %s", path)
+def _read_message_file(path: Path) -> Message | None:
+    if _MESSAGE_NAME.fullmatch(path.stem) is None:
+        _log.warning("ignored a file that is not a message: %s", path)
         return None
     try:
         if path.stat().st_size > MAX_MESSAGE_BYTES:
             raise ValueError(f"more than {MAX_MESSAGE_BYTES} bytes")
         return Message(path.stem, _parse_body(path.read_bytes()))
     except (OSError, ValueError) as error:
-        _log.warning("ignored a broken letter: %s: %s", path, error)
+        _log.warning("ignored a broken message: %s: %s", path, error)
         return None
 
 
-def _read_prefs_letter(path: Path) -> Message | None:
-    """The letter in a preferences file; None where there is none, or not all of it yet."""
+def _read_prefs_message(path: Path) -> Message | None:
+    """The message in a preferences file; None where there is none, or not all of it yet.
+
+    Fusion writes other users' text into the same file in encodings of their own; Latin-1 reads any bytes.
+    """
     try:
         text = path.read_text(encoding="latin-1")
     except OSError:
@@ -132,50 +138,17 @@ def _read_prefs_letter(path: Path) -> Message | None:
     pieces = {int(match[1]): match[2] for match in _PREFS_PIECE.finditer(text)}
     coded = "".join(pieces.get(number, "") for number in range(1, num_pieces + 1))
     if len(coded) != 2 * num_bytes or num_bytes > MAX_MESSAGE_BYTES:
-        _log.warning("ignored a letter in %s that is not whole", path)
+        _log.warning("ignored an incomplete message in %s", path)
         return None
     try:
         return Message(name, _parse_body(bytes.fromhex(coded)))
     except ValueError as error:
-        _log.warning("ignored a broken letter in %s: %s", path, error)
+        _log.warning("ignored a broken message in %s: %s", path, error)
         return None
 
 
 def _parse_body(raw: bytes) -> Mapping[str, Any]:
     body = json.loads(raw.decode("utf-8", errors="replace"))
-    if not isinstance(body, dict) or body.get("schema") != "selva.letter/1":
-        raise ValueError("not a selva.letter/1")
+    if not isinstance(body, dict) or body.get("schema") != MESSAGE_SCHEMA:
+        raise ValueError(f"not a {MESSAGE_SCHEMA}")
     return body
-
-
-def _write_whole(target: Path, text: str) -> None:
-    temporary = target.with_suffix(".part")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    deadline = time.monotonic() + _RENAME_PATIENCE_S
-    while True:
-        try:
-            os.replace(temporary, target)
-        except PermissionError:  # Windows, while the agent has the old one open
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def to_lua(value: Any) -> str:
-    """A Lua 5.1 literal of plain values; text stays UTF-8, control characters are escaped by number."""
-    if value is None:
-        return "nil"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        return '"' + re.sub(r'[\x00-\x1f\x7f"\\]', lambda match: f"\\{ord(match[0]):03d}", value) + '"'
-    if isinstance(value, Mapping):
-        rows = (f"[{to_lua(key)}]={to_lua(item)}" for key, item in value.items() if item is not None)
-        return "{" + ",\n".join(rows) + "}"
-    if isinstance(value, Sequence):
-        return "{" + ",\n".join(to_lua(item) for item in value) + "}"
-    raise TypeError(f"no Lua literal for {type(value).__name__}")

@@ -1,8 +1,8 @@
 """From rendered stems to what the place primitive takes: whole frames of the host, absolute, and file paths.
 
-Take 1 lies on the track of its name. Every other take has a track of its own below it ("Dog take 2") that
-starts disabled: Resolve's take selector is for picture, a call to swap the file of an audio item does not
-exist, and a disabled track is in sync, visible, auditioned with one click and never sounds unasked.
+Take 1 lies on the track of its name. Every other take has a track of its own below it ("Dog take 2") that starts disabled:
+Resolve's take selector is for picture, no call swaps the file of an audio item, and a disabled track is in sync, visible,
+compared with one click and never sounds by accident.
 """
 
 from __future__ import annotations
@@ -13,6 +13,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from selva_core.base.rational import round_half_up
+from selva_plugins.hosts.resolve.plan_schema import (
+    PlacementPlan,
+    PlacementReport,
+    PlanMarker,
+    PlanStem,
+    parse_plan_stems,
+)
+from selva_plugins.hosts.resolve.scripting.removal import OUR_MARKERS
+from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot
 from selva_render.report import RenderedStem, RenderReport
 
 MARKER_COLOUR = "Cream"
@@ -20,99 +30,109 @@ MAX_COMMENT_CHARS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanFrame:
-    """What the numbers of a plan count from, and at which rate: `rate` is the timeline's, `file_rate` what a WAV counts at in
-    this project. has_markers: leave a marker where stems were made. replaces: earlier stems of ours give way.
+class PlanTarget:
+    """The timeline that a plan is for, and what its numbers count at: `rate` is the timeline's, `wav_rate` what a WAV counts at
+    in this project. marks_stems: leave a marker where stems were made. replaces: earlier stems of ours in the same place are
+    replaced.
     """
 
     timeline_id: str
     timeline_name: str
     rate: Fraction
-    file_rate: Fraction
+    wav_rate: Fraction
     start_frame: int
-    has_markers: bool = False
+    marks_stems: bool = False
     replaces: bool = False
 
 
-def build_stems(reports: Sequence[RenderReport], frame: PlanFrame) -> list[dict[str, Any]]:
-    """One entry per stem, in record order."""
-    return [_build_stem(stem, frame) for report in reports for stem in report.stems]
+def build_target(
+    snapshot: ResolveSnapshot, *, marks_stems: bool = False, replaces: bool = False
+) -> PlanTarget:
+    """The timeline of a snapshot as the target of a plan."""
+    return PlanTarget(
+        timeline_id=snapshot.timeline.id,
+        timeline_name=snapshot.timeline.name,
+        rate=snapshot.rate,
+        wav_rate=snapshot.wav_rate,
+        start_frame=snapshot.timeline.start_frame,
+        marks_stems=marks_stems,
+        replaces=replaces,
+    )
 
 
-def build_plan(stems: Iterable[Mapping[str, Any]], frame: PlanFrame) -> dict[str, Any]:
-    """The plan for the agent and for the Studio bridge."""
-    listed = list(stems)
-    return {
-        "timeline_id": frame.timeline_id,
-        "timeline_name": frame.timeline_name,
-        "stems": listed,
-        "markers": build_markers(listed, frame) if frame.has_markers else [],
-        "replaces": frame.replaces,
-    }
+def build_stems(reports: Sequence[RenderReport], target: PlanTarget) -> list[PlanStem]:
+    """One entry per rendered stem, in record order."""
+    return [_build_stem(stem, target) for report in reports for stem in report.stems]
 
 
-def _build_stem(stem: RenderedStem, frame: PlanFrame) -> dict[str, Any]:
-    take = stem.result.take
-    clip = stem.cue.clip
-    built = {
-        "id": f"{stem.cue.id}-{take}",
-        "file": str(stem.result.file),
-        "track": stem.cue.track if take == 1 else f"{stem.cue.track} take {take}",
-        "muted": take > 1,
-        "take": take,
-        "record_frame": frame.start_frame + _nearest_frame(stem.span.start_s, frame.rate),
-        "duration_frames": max(1, math.ceil(stem.span.duration_s * frame.rate)),
-        "start_frame": _nearest_frame(stem.span.offset_s, frame.file_rate),
-        "may_lack_frames": 0 if frame.file_rate >= frame.rate else math.floor(frame.rate / frame.file_rate),
-        "fade_in_frames": _nearest_frame(clip.fade_in_s, frame.rate),
-        "fade_out_frames": _nearest_frame(clip.fade_out_s, frame.rate),
-        "gain_db": stem.cue.gain_db,
-        "prompt": stem.cue.prompt,
-    }
-    built["comment"] = f"Selva: {stem.cue.prompt[:MAX_COMMENT_CHARS]} (take {take}, seed {stem.result.seed})"
-    return built
+def build_plan(placements: Iterable[Mapping[str, Any]], target: PlanTarget) -> PlacementPlan:
+    """The plan for the agent and for Studio. placements: the entries of a plan.json, which `build_stems` made."""
+    stems = parse_plan_stems(placements)
+    return PlacementPlan(
+        timeline_id=target.timeline_id,
+        timeline_name=target.timeline_name,
+        stems=stems,
+        markers=build_markers(stems, target) if target.marks_stems else (),
+        replaces=target.replaces,
+    )
 
 
-def _nearest_frame(seconds: Fraction, rate: Fraction) -> int:
-    """Resolve takes whole frames; picture lies on them, so that this rounds only what a nest has shifted."""
-    return math.floor(seconds * rate + Fraction(1, 2))
+def _build_stem(stem: RenderedStem, target: PlanTarget) -> PlanStem:
+    take, cue, clip = stem.result.take, stem.cue, stem.cue.clip
+    prompt = cue.prompt[:MAX_COMMENT_CHARS]
+    is_wav_coarser = target.wav_rate < target.rate
+    return PlanStem(
+        id=f"{cue.id}-{take}",
+        file=str(stem.result.file),
+        track=cue.track if take == 1 else f"{cue.track} take {take}",
+        is_muted=take > 1,
+        take=take,
+        # Whole frames only: picture lies on them, so that this rounds nothing but what a nest has shifted.
+        record_frame=target.start_frame + round_half_up(stem.span.start_s * target.rate),
+        duration_frames=max(1, math.ceil(stem.span.duration_s * target.rate)),
+        source_start_frame=round_half_up(stem.span.offset_s * target.wav_rate),
+        max_missing_frames=math.floor(target.rate / target.wav_rate) if is_wav_coarser else 0,
+        fade_in_frames=round_half_up(clip.fade_in_s * target.rate),
+        fade_out_frames=round_half_up(clip.fade_out_s * target.rate),
+        gain_db=cue.gain_db,
+        prompt=cue.prompt,
+        comment=f"Selva: {prompt} (take {take}, seed {stem.result.seed})",
+    )
 
 
-def build_markers(stems: Sequence[Mapping[str, Any]], frame: PlanFrame) -> list[dict[str, Any]]:
-    """One marker per frame that stems begin on, which tells what was made there; Resolve allows one a frame."""
-    by_frame: dict[int, list[Mapping[str, Any]]] = {}
+def build_markers(stems: Sequence[PlanStem], target: PlanTarget) -> tuple[PlanMarker, ...]:
+    """One marker per frame that stems begin on, which says what was made there; Resolve allows one per frame."""
+    by_frame: dict[int, list[PlanStem]] = {}
     for stem in stems:
-        by_frame.setdefault(stem["record_frame"] - frame.start_frame, []).append(stem)
-    return [
-        {
-            "frame": first,
-            "color": MARKER_COLOUR,
-            "name": "Selva: " + ", ".join(dict.fromkeys(stem["track"] for stem in group)),
-            "note": "\n".join(f"{stem['track']}: {stem['prompt']}" for stem in group),
-            "duration": max(stem["duration_frames"] for stem in group),
-            "custom_data": f"selva:stems:{group[0]['id']}",
-        }
-        for first, group in sorted(by_frame.items())
-    ]
+        by_frame.setdefault(stem.record_frame - target.start_frame, []).append(stem)
+    return tuple(
+        PlanMarker(
+            frame=frame,
+            color=MARKER_COLOUR,
+            name="Selva: " + ", ".join(dict.fromkeys(stem.track for stem in group)),
+            note="\n".join(f"{stem.track}: {stem.prompt}" for stem in group),
+            duration_frames=max(stem.duration_frames for stem in group),
+            custom_data=f"{OUR_MARKERS}stems:{group[0].id}",
+        )
+        for frame, group in sorted(by_frame.items())
+    )
 
 
-def list_place_notices(report: Mapping[str, Any], stems: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What to say about a place report: stems that are not there, and those that lie elsewhere or are
-    shorter.
-    """
-    wanted = {stem["id"]: stem for stem in stems}
+def list_place_notices(report: PlacementReport, stems: Sequence[PlanStem]) -> list[str]:
+    """What the user should know of a placement report: stems that are not there, lie elsewhere or are shorter than planned."""
+    planned = {stem.id: stem for stem in stems}
     notices = []
-    for result in report["stems"]:
-        stem = wanted.get(result["id"], {})
-        track = stem.get("track", result["id"])
-        if result["status"] != "placed":
-            notices.append(f"{track}: not placed: {result['reason']}")
+    for result in report.stems:
+        stem = planned.get(result.id)
+        track = stem.track if stem is not None else result.id
+        if not result.is_placed:
+            notices.append(f"{track}: not placed: {result.reason}")
             continue
-        if result.get("note"):
-            notices.append(f"{track}: lies on track '{result['track_name']}' because {result['note']}")
-        missing = int(stem.get("duration_frames", 0)) - int(result["duration_frames"])
-        if missing > int(stem.get("may_lack_frames", 0)):
-            notices.append(f"{track}: Resolve made it {missing} frame(s) shorter")
-    if not report.get("saved", True):
+        if result.note:
+            notices.append(f"{track}: lies on track '{result.track_name}' because {result.note}")
+        num_missing = 0 if stem is None else stem.duration_frames - result.duration_frames
+        if stem is not None and num_missing > stem.max_missing_frames:
+            notices.append(f"{track}: Resolve made it {num_missing} frame(s) shorter")
+    if not report.is_saved:
         notices.append("Resolve did not save the project; save it yourself")
     return notices

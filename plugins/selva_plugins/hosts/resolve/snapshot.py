@@ -1,214 +1,351 @@
-"""The snapshot primitive over external scripting: what is on the timeline, in Resolve's own units.
+"""What a Resolve project held when the user asked: the snapshot as values, still in Resolve's own units.
 
-Says the same as `take_snapshot` in plugins/resolve/Selva.lua, field for field; a test compares the two.
-Absolute frames, end-exclusive lengths, frame rates as Resolve writes them; what is missing in a version
-is left out.
+Frames of a timeline are absolute (they start at its start timecode) at its own rate; source frames count at the media's rate
+from the file's first frame; frames of marks and timeline markers count from the timeline's start. Audio tracks are in the JSON
+for people who look at it; nothing here needs them.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-from selva_plugins.hosts.resolve.objects import (
-    ask,
-    is_studio,
-    items_of,
-    open_project,
-    properties_of,
-    setting_of,
-    version_fields,
-    whole,
-)
-
-SNAPSHOT_SCHEMA = "selva.resolve.snapshot/1"
-MAX_NESTING = 3
-CLIP_PROPERTIES = (
-    "File Path",
-    "FPS",
-    "Frames",
-    "Duration",
-    "Start TC",
-    "Drop frame",
-    "Start",
-    "Type",
-    "Usage",
-    "Online Status",
-    "Audio Ch",
-    "Sample Rate",
-)
-
-Facts = dict[str, Any]
+from selva_core.base.limits import DEFAULT_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
+from selva_otio.errors import ClockError
+from selva_otio.time.clock import exact_rate, parse_timecode
+from selva_plugins.errors import SnapshotError
+from selva_plugins.hosts.resolve.json_fields import JsonFields
+from selva_plugins.hosts.resolve.scripting.resolve_api import parse_rate_number
+from selva_plugins.hosts.resolve.scripting.timeline_reader import SNAPSHOT_SCHEMA
 
 
-def take_snapshot(resolve: Any, otio_file: Path | None = None) -> Facts:
-    """What is on the current timeline; `timeline` has no `id` when none is open.
+@dataclass(frozen=True, kw_only=True)
+class ResolveApplication:
+    """Which Resolve took the snapshot. is_sandboxed: whether its scripts cannot write files."""
 
-    otio_file: where an export may be written that tells what compound clips hold.
+    product: str
+    version: str
+    is_sandboxed: bool
+
+    @property
+    def label(self) -> str:
+        """Product and version: "DaVinci Resolve Studio 21.1.0.17"."""
+        return f"{self.product} {self.version}"
+
+    @property
+    def label_with_transport(self) -> str:
+        """The same, and how its messages pass: "DaVinci Resolve 21.1.0.17, messages through Fusion's preferences"."""
+        transport = "Fusion's preferences" if self.is_sandboxed else "files"
+        return f"{self.label}, messages through {transport}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolveSettings:
+    """Settings of a project or a timeline; None or "" where the version does not tell."""
+
+    frame_rate: Fraction | None
+    is_drop_frame: bool
+    sample_rate_hz: int | None
+    media_folder: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolveMarker:
+    """A marker. On a timeline its frame counts from the start, on a clip it is a source frame."""
+
+    frame: Fraction
+    duration_frames: Fraction
+    name: str
+    note: str
+    color: str
+    custom_data: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolveItem:
+    """Something on a video track. kind: "video", "generator", "transition" from 21.1 on, "" before. What a version does not
+    tell is None; retimes.py knows what the source values mean.
     """
-    opened = open_project(resolve)
-    media: dict[str, Facts] = {}
-    timeline = opened.timeline
-    snapshot: Facts = {
-        "schema": SNAPSHOT_SCHEMA,
-        "application": describe_application(resolve),
-        "project": _filled(
-            id=ask(opened.project, "GetUniqueId"),
-            name=ask(opened.project, "GetName"),
-            settings=_describe_settings(opened.project),
-        ),
-        "timeline": _filled(
-            id=ask(timeline, "GetUniqueId"),
-            name=ask(timeline, "GetName"),
-            start_frame=whole(ask(timeline, "GetStartFrame")),
-            end_frame=whole(ask(timeline, "GetEndFrame")),
-            start_timecode=ask(timeline, "GetStartTimecode"),
-            settings=_describe_settings(timeline),
-            marks=_describe_marks(timeline),
-            markers=_describe_markers(timeline),
-            selected=_describe_selection(timeline),
-            video_tracks=_describe_tracks(timeline, "video", media, 0),
-            audio_tracks=_describe_tracks(timeline, "audio", media, 0),
-        ),
-        "media": media,
-    }
-    exported = None if otio_file is None else _export_compounds(resolve, timeline, media, otio_file)
-    if exported is not None:
-        snapshot["timeline"]["otio_file"] = str(exported)
-    return snapshot
+
+    id: str
+    name: str
+    kind: str
+    start_frame: int
+    duration_frames: int
+    left_offset_frames: Fraction
+    right_offset_frames: Fraction | None
+    source_start_frame: int | None
+    source_end_frame: int | None
+    source_start_s: Fraction | None
+    speed: Fraction | None
+    is_enabled: bool
+    markers: tuple[ResolveMarker, ...]
+    media_id: str
+
+    @property
+    def end_frame(self) -> int:
+        return self.start_frame + self.duration_frames
 
 
-def describe_application(resolve: Any) -> Facts:
-    """Which Resolve this is."""
-    return {
-        "product": ask(resolve, "GetProductName"),
-        "version": version_fields(resolve),
-        "studio": is_studio(resolve),
-        "sandboxed": False,
-    }
+@dataclass(frozen=True, kw_only=True)
+class ResolveTrack:
+    """A video track. index: from 1 at the bottom."""
+
+    index: int
+    name: str
+    is_enabled: bool
+    items: tuple[ResolveItem, ...]
 
 
-def _export_compounds(resolve: Any, timeline: Any, media: Facts, otio_file: Path) -> Path | None:
-    """Compound clips cannot be looked into by calls; the timeline's own OpenTimelineIO export tells what is
-    in them.
+@dataclass(frozen=True, kw_only=True)
+class NestedTimeline:
+    """A timeline that is used as a clip."""
+
+    name: str
+    start_frame: int
+    frame_rate: Fraction | None
+    video_tracks: tuple[ResolveTrack, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolveMedia:
+    """A media pool item. file_path: None for compounds, timelines and what is generated. subclip_start_frame: where a subclip
+    begins in its file. start_timecode: as written on the media, "" where there is none.
     """
-    if all(told["properties"].get("File Path") or "timeline" in told for told in media.values()):
-        return None
-    kind, subtype = getattr(resolve, "EXPORT_OTIO", None), getattr(resolve, "EXPORT_NONE", None)
-    if kind is None or subtype is None:
-        return None
-    return otio_file if ask(timeline, "Export", str(otio_file), kind, subtype) else None
+
+    name: str
+    file_path: Path | None
+    frame_rate: Fraction | None
+    num_frames: int
+    start_timecode: str
+    subclip_start_frame: int
+    timeline: NestedTimeline | None
+
+    def start_timecode_frame(self, rate: Fraction) -> int:
+        """The frame that the media's own timecode starts at; a label that cannot be read counts as zero."""
+        try:
+            return parse_timecode(self.start_timecode, rate)
+        except ClockError:
+            return 0
 
 
-def _filled(**facts: Any) -> Facts:
-    return {name: value for name, value in facts.items() if value is not None}
+@dataclass(frozen=True, kw_only=True)
+class FrameMarks:
+    """The in and out marks, in frames after the timeline's start; the frame at `out` is still inside."""
+
+    in_frame: int | None
+    out_frame: int | None
 
 
-def _describe_settings(owner: Any) -> Facts:
-    return _filled(
-        frame_rate=setting_of(owner, "timelineFrameRate"),
-        drop_frame=setting_of(owner, "timelineDropFrameTimecode"),
-        sample_rate=setting_of(owner, "timelineSampleRate"),
-        media_folder=setting_of(owner, "projectMediaLocation"),
+@dataclass(frozen=True, kw_only=True)
+class OpenTimeline:
+    """The timeline that was open. selected_ids: of its items, empty where nothing is selected or the version does not tell.
+    otio_file: an export that says what compound clips hold.
+    """
+
+    id: str
+    name: str
+    start_frame: int
+    end_frame: int
+    is_drop_frame: bool
+    settings: ResolveSettings
+    marks: FrameMarks | None
+    markers: tuple[ResolveMarker, ...]
+    selected_ids: frozenset[str]
+    video_tracks: tuple[ResolveTrack, ...]
+    otio_file: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolveSnapshot:
+    """A project with a timeline open. rate: the timeline's frame rate, exactly."""
+
+    application: ResolveApplication
+    project_name: str
+    project_settings: ResolveSettings
+    timeline: OpenTimeline
+    media: Mapping[str, ResolveMedia]
+    rate: Fraction
+
+    @property
+    def wav_rate(self) -> Fraction:
+        """The frame rate that a WAV takes when it is imported: the project's, whatever the timeline's is."""
+        return self.project_settings.frame_rate or self.rate
+
+    @property
+    def stem_rate_hz(self) -> int:
+        """The timeline's sample rate, else the project's, else 48000."""
+        settings = (self.timeline.settings, self.project_settings)
+        return next((s.sample_rate_hz for s in settings if s.sample_rate_hz), DEFAULT_SAMPLE_RATE_HZ)
+
+
+def parse_snapshot(text: str) -> ResolveSnapshot:
+    """The snapshot in a snapshot.json. Raises SnapshotError, also when no timeline was open."""
+    return read_snapshot(_load_json(text))
+
+
+def read_snapshot(values: object) -> ResolveSnapshot:
+    """The snapshot in decoded JSON. Raises SnapshotError, also when no timeline was open."""
+    fields = _read_fields(values)
+    project, timeline = fields.child("project"), fields.child("timeline")
+    if not timeline.text("id"):
+        raise SnapshotError("no timeline is open in Resolve; open one and try again")
+    project_settings = _read_settings(project.child("settings"))
+    opened = _read_timeline(timeline)
+    rate = opened.settings.frame_rate or project_settings.frame_rate
+    if rate is None:
+        raise SnapshotError("Resolve does not tell the timeline's frame rate")
+    return ResolveSnapshot(
+        application=read_application(fields.raw("application")),
+        project_name=project.text("name"),
+        project_settings=project_settings,
+        timeline=opened,
+        media={uid: _read_media(media) for uid, media in fields.children_by_name("media").items()},
+        rate=rate,
     )
 
 
-def _describe_marks(timeline: Any) -> Facts | None:
-    marks = ask(timeline, "GetMarkInOut")
-    if not isinstance(marks, dict):
-        return None
-    told = {kind: marks[kind] for kind in ("video", "audio") if isinstance(marks.get(kind), dict)}
-    return {kind: _filled(**{edge: span.get(edge) for edge in ("in", "out")}) for kind, span in told.items()}
+def parse_application(text: str) -> ResolveApplication:
+    """Which Resolve took the snapshot in a snapshot.json, whether or not a timeline was open. Raises SnapshotError."""
+    return read_application(_read_fields(_load_json(text)).raw("application"))
 
 
-def _describe_markers(owner: Any) -> list[Facts]:
-    markers = ask(owner, "GetMarkers")
-    if not isinstance(markers, dict):
-        return []
-    return [
-        _filled(
-            frame=frame,
-            duration=marker.get("duration"),
-            name=marker.get("name"),
-            note=marker.get("note"),
-            color=marker.get("color"),
-            custom_data=marker.get("customData"),
-        )
-        for frame, marker in sorted(markers.items())
-    ]
-
-
-def _describe_selection(timeline: Any) -> list[Any] | None:
-    selected = ask(timeline, "GetSelectedClips")
-    return None if selected is None else [ask(item, "GetUniqueId") for item in items_of(selected)]
-
-
-def _describe_tracks(timeline: Any, kind: str, media: dict[str, Facts], depth: int) -> list[Facts]:
-    tracks = []
-    for index in range(1, (whole(ask(timeline, "GetTrackCount", kind)) or 0) + 1):
-        items = items_of(ask(timeline, "GetItemListInTrack", kind, index))
-        told = [
-            _describe_item(item, media, depth) if kind == "video" else _describe_sound(item) for item in items
-        ]
-        tracks.append(
-            _filled(
-                index=index,
-                name=ask(timeline, "GetTrackName", kind, index),
-                items=told,
-                enabled=ask(timeline, "GetIsTrackEnabled", kind, index),
-                locked=ask(timeline, "GetIsTrackLocked", kind, index),
-                sub_type=ask(timeline, "GetTrackSubType", kind, index) if kind == "audio" else None,
-            )
-        )
-    return tracks
-
-
-def _describe_sound(item: Any) -> Facts:
-    return _filled(
-        name=ask(item, "GetName"),
-        start=whole(ask(item, "GetStart")),
-        duration=whole(ask(item, "GetDuration")),
+def read_application(values: object) -> ResolveApplication:
+    """Raises SnapshotError."""
+    fields = JsonFields({} if values is None else values, "application")
+    return ResolveApplication(
+        product=fields.text("product"),
+        version=".".join(fields.labels("version")[:4]),
+        is_sandboxed=fields.flag("sandboxed", default=False),
     )
 
 
-def _describe_item(item: Any, media: dict[str, Facts], depth: int) -> Facts:
-    speed = ask(item, "GetSpeed")
-    clip = ask(item, "GetMediaPoolItem")
-    source_start_frame = ask(item, "GetSourceStartFrame")
-    return _filled(
-        id=ask(item, "GetUniqueId"),
-        name=ask(item, "GetName"),
-        type=ask(item, "GetType"),
-        start=whole(ask(item, "GetStart")),
-        duration=whole(ask(item, "GetDuration")),
-        left_offset=ask(item, "GetLeftOffset"),
-        right_offset=None if source_start_frame is None else ask(item, "GetRightOffset", True),
-        source_start_frame=source_start_frame,
-        source_end_frame=ask(item, "GetSourceEndFrame"),
-        source_start_s=ask(item, "GetSourceStartTime"),
-        source_end_s=ask(item, "GetSourceEndTime"),
-        speed_percent=speed.get("Percentage") if isinstance(speed, dict) else None,
-        enabled=ask(item, "GetClipEnabled"),
-        markers=_describe_markers(item),
-        media=None if clip is None else _describe_media(clip, media, depth),
+def _load_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SnapshotError(f"the agent's snapshot is not JSON: {error}") from error
+
+
+def _read_fields(values: object) -> JsonFields:
+    fields = JsonFields(values, "snapshot")
+    if fields.raw("schema") != SNAPSHOT_SCHEMA:
+        raise SnapshotError(
+            f"the agent's snapshot is not a {SNAPSHOT_SCHEMA}; run: selva host install resolve"
+        )
+    return fields
+
+
+def _read_settings(fields: JsonFields) -> ResolveSettings:
+    """The rate is a number, or text such as "29.97 DF"; everything else is text."""
+    rate_text, sample_rate_text = fields.label("frame_rate"), fields.label("sample_rate")
+    rate_hz = int(sample_rate_text) if sample_rate_text.isdecimal() else 0
+    return ResolveSettings(
+        frame_rate=_parse_rate(rate_text),
+        is_drop_frame=fields.label("drop_frame") == "1" or "DF" in rate_text,
+        sample_rate_hz=rate_hz if MIN_SAMPLE_RATE_HZ <= rate_hz <= MAX_SAMPLE_RATE_HZ else None,
+        media_folder=fields.path("media_folder"),
     )
 
 
-def _describe_media(clip: Any, media: dict[str, Facts], depth: int) -> str | None:
-    """Media are told once each; a timeline that is used as a clip is told with its tracks."""
-    uid = ask(clip, "GetUniqueId")
-    if not isinstance(uid, str) or uid in media:
-        return uid if isinstance(uid, str) else None
-    every = properties_of(clip)
-    properties = {name: every.get(name) for name in CLIP_PROPERTIES}
-    media[uid] = _filled(id=uid, name=ask(clip, "GetName"), properties=_filled(**properties))
-    nested = ask(clip, "GetTimeline") if depth < MAX_NESTING else None
-    if nested is not None:
-        media[uid]["timeline"] = _filled(
-            id=ask(nested, "GetUniqueId"),
-            name=ask(nested, "GetName"),
-            start_frame=whole(ask(nested, "GetStartFrame")),
-            frame_rate=setting_of(nested, "timelineFrameRate"),
-            video_tracks=_describe_tracks(nested, "video", media, depth + 1),
+def _read_timeline(fields: JsonFields) -> OpenTimeline:
+    settings = _read_settings(fields.child("settings"))
+    marks = fields.child("marks").optional_child("video")
+    in_frame, out_frame = (marks.integer("in"), marks.integer("out")) if marks else (None, None)
+    is_marked = in_frame is not None or out_frame is not None
+    return OpenTimeline(
+        id=fields.required_text("id"),
+        name=fields.text("name"),
+        start_frame=fields.required_integer("start_frame"),
+        end_frame=fields.required_integer("end_frame"),
+        # Any one of the three may be missing or wrong: versions differ in where they tell it.
+        is_drop_frame=settings.is_drop_frame or ";" in fields.text("start_timecode"),
+        settings=settings,
+        marks=FrameMarks(in_frame=in_frame, out_frame=out_frame) if is_marked else None,
+        markers=_read_markers(fields),
+        selected_ids=frozenset(fields.texts("selected")),
+        video_tracks=_read_tracks(fields),
+        otio_file=fields.path("otio_file"),
+    )
+
+
+def _read_tracks(fields: JsonFields) -> tuple[ResolveTrack, ...]:
+    return tuple(
+        ResolveTrack(
+            index=track.required_integer("index"),
+            name=track.text("name"),
+            is_enabled=track.flag("enabled", default=True),
+            items=tuple(_read_item(item) for item in track.children("items")),
         )
-    return uid
+        for track in fields.children("video_tracks")
+    )
+
+
+def _read_item(fields: JsonFields) -> ResolveItem:
+    speed_percent = fields.number("speed_percent")
+    return ResolveItem(
+        id=fields.text("id"),
+        name=fields.text("name"),
+        kind=fields.text("type"),
+        start_frame=fields.required_integer("start"),
+        duration_frames=fields.required_integer("duration"),
+        left_offset_frames=fields.number("left_offset") or Fraction(0),
+        right_offset_frames=fields.number("right_offset"),
+        source_start_frame=fields.integer("source_start_frame"),
+        source_end_frame=fields.integer("source_end_frame"),
+        source_start_s=fields.number("source_start_s"),
+        speed=None if speed_percent is None else speed_percent / 100,
+        is_enabled=fields.flag("enabled", default=True),
+        markers=_read_markers(fields),
+        media_id=fields.text("media"),
+    )
+
+
+def _read_markers(fields: JsonFields) -> tuple[ResolveMarker, ...]:
+    return tuple(
+        ResolveMarker(
+            frame=marker.number("frame") or Fraction(0),
+            duration_frames=marker.number("duration") or Fraction(1),
+            name=marker.text("name"),
+            note=marker.text("note"),
+            color=marker.text("color"),
+            custom_data=marker.text("custom_data"),
+        )
+        for marker in fields.children("markers")
+    )
+
+
+def _read_media(fields: JsonFields) -> ResolveMedia:
+    properties = fields.child("properties")
+    nested = fields.optional_child("timeline")
+    return ResolveMedia(
+        name=fields.text("name"),
+        file_path=properties.path("File Path"),
+        frame_rate=_parse_rate(properties.label("FPS")),
+        num_frames=_parse_whole(properties.label("Frames")),
+        start_timecode=properties.text("Start TC"),
+        subclip_start_frame=_parse_whole(properties.label("Start")),
+        timeline=None if nested is None else _read_nested(nested),
+    )
+
+
+def _read_nested(fields: JsonFields) -> NestedTimeline:
+    return NestedTimeline(
+        name=fields.text("name"),
+        start_frame=fields.required_integer("start_frame"),
+        frame_rate=_parse_rate(fields.label("frame_rate")),
+        video_tracks=_read_tracks(fields),
+    )
+
+
+def _parse_rate(text: str) -> Fraction | None:
+    number = parse_rate_number(text)
+    return exact_rate(number) if number else None
+
+
+def _parse_whole(text: str) -> int:
+    """ "Frames" of a sound is an empty text."""
+    return int(text) if text.isdecimal() else 0

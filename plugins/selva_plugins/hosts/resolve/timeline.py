@@ -1,10 +1,7 @@
-"""A Resolve snapshot as an OpenTimelineIO timeline: exact rates, file-relative media ranges, retimes,
-nests, markers.
+"""A Resolve snapshot as an OpenTimelineIO timeline: exact rates, file-relative media ranges, retimes, nests, markers.
 
-Resolve counts in several spaces. Positions on the timeline are absolute frames at its own rate; source
-frames are counted at the media's rate from the file's first frame; marker frames of a timeline start at
-zero, those of a clip are source frames. Speed is told from 21.1 on and worked out from the source range
-before.
+Resolve counts in several spaces, which snapshot.py names. Speed is told from 21.1 on and worked out from the source range
+before (retimes.py).
 """
 
 from __future__ import annotations
@@ -13,93 +10,58 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.errors import ClockError
 from selva_otio.picture.media import build_media_url
-from selva_otio.time.clock import exact_rate, parse_timecode
-from selva_plugins.errors import SnapshotError
+from selva_otio.time.clock import TimelineClock
 from selva_plugins.hosts.resolve.compounds import Compounds, load_compounds
-from selva_plugins.hosts.resolve.objects import rate_number
 from selva_plugins.hosts.resolve.retimes import SourceRange, find_source_range
+from selva_plugins.hosts.resolve.scripting.removal import OUR_MARKERS
+from selva_plugins.hosts.resolve.snapshot import (
+    NestedTimeline,
+    ResolveItem,
+    ResolveMarker,
+    ResolveMedia,
+    ResolveSnapshot,
+    ResolveTrack,
+)
 
-Facts = Mapping[str, Any]
 
-
-@dataclass(frozen=True)
-class HostTimeline:
-    """What the host's timeline is to everything after it: the cut, and what the user should know about
-    it.
-    """
+@dataclass(frozen=True, kw_only=True)
+class ResolveTimeline:
+    """The timeline, its clock, and what the user should know about it."""
 
     timeline: otio.schema.Timeline
-    rate: Fraction
-    start_frame: int
-    drop_frame: bool
-    notes: tuple[str, ...]
+    clock: TimelineClock
+    notices: tuple[str, ...]
 
 
-def build_timeline(snapshot: Facts) -> HostTimeline:
-    """The timeline of a snapshot. Raises SnapshotError."""
-    told = snapshot["timeline"]
-    if not told.get("id"):
-        raise SnapshotError("no timeline is open in Resolve; open one and try again")
-    rate = timeline_rate(snapshot)
-    exported = told.get("otio_file")
-    compounds = load_compounds(Path(exported) if exported else None)
-    builder = _Builder(media=snapshot["media"], rate=rate, compounds=compounds)
-    start_frame = int(told["start_frame"])
+def build_timeline(snapshot: ResolveSnapshot) -> ResolveTimeline:
+    """The timeline of a snapshot."""
+    opened = snapshot.timeline
+    clock = TimelineClock(
+        frame_rate_hz=snapshot.rate,
+        otio_rate_hz=float(snapshot.rate),
+        start_frame=opened.start_frame,
+        drop_frame=opened.is_drop_frame,
+    )
+    builder = _Builder(media=snapshot.media, rate=snapshot.rate, compounds=load_compounds(opened.otio_file))
     timeline = otio.schema.Timeline(
-        name=told["name"], global_start_time=otio.opentime.RationalTime(start_frame, float(rate))
+        name=opened.name,
+        global_start_time=otio.opentime.RationalTime(opened.start_frame, float(snapshot.rate)),
     )
-    timeline.tracks[:] = [builder.track(track, start_frame) for track in told["video_tracks"]]
-    timeline.tracks.markers.extend(_timeline_markers(told["markers"], rate))
-    return HostTimeline(
-        timeline=timeline,
-        rate=rate,
-        start_frame=start_frame,
-        drop_frame=_drops_frames(told),
-        notes=tuple(dict.fromkeys(builder.notes)),
-    )
+    timeline.tracks[:] = [builder.track(track, opened.start_frame) for track in opened.video_tracks]
+    timeline.tracks.markers.extend(_timeline_markers(opened.markers, snapshot.rate))
+    return ResolveTimeline(timeline=timeline, clock=clock, notices=tuple(dict.fromkeys(builder.notices)))
 
 
-def find_selected_names(snapshot: Facts) -> frozenset[str] | None:
-    """Ids of the clips the user has selected; None where this version cannot tell or nothing is selected."""
-    selected = snapshot["timeline"].get("selected")
-    return frozenset(selected) if selected else None
-
-
-def project_rate(snapshot: Facts) -> Fraction | None:
-    """The rate a WAV takes when it comes into this project."""
-    number = rate_number(snapshot["project"].get("settings", {}).get("frame_rate"))
-    return exact_rate(number) if number else None
-
-
-def _drops_frames(told: Facts) -> bool:
-    settings = told.get("settings", {})
-    return (
-        settings.get("drop_frame") == "1"
-        or "DF" in str(settings.get("frame_rate"))
-        or ";" in str(told.get("start_timecode"))
-    )
-
-
-def timeline_rate(snapshot: Facts) -> Fraction:
-    """The timeline's exact rate, else the project's. Raises SnapshotError."""
-    for owner in ("timeline", "project"):
-        number = rate_number(snapshot[owner].get("settings", {}).get("frame_rate"))
-        if number:
-            return exact_rate(number)
-    raise SnapshotError("Resolve does not tell the timeline's frame rate")
-
-
-def _timeline_markers(markers: Iterable[Facts], rate: Fraction) -> list[otio.schema.Marker]:
+def _timeline_markers(markers: Iterable[ResolveMarker], rate: Fraction) -> list[otio.schema.Marker]:
+    """Those that Selva left are no prompts."""
     return [
-        _marker(marker, Fraction(str(marker["frame"])), Fraction(str(marker.get("duration") or 1)), rate)
+        _marker(marker, marker.frame, marker.duration_frames, rate)
         for marker in markers
-        if not str(marker.get("custom_data") or "").startswith("selva:")
+        if not marker.custom_data.startswith(OUR_MARKERS)
     ]
 
 
@@ -117,12 +79,14 @@ _COLOURS = {
 """Marker colours of Resolve whose names OpenTimelineIO does not have."""
 
 
-def _marker(marker: Facts, start: Fraction, duration: Fraction, rate: Fraction) -> otio.schema.Marker:
+def _marker(
+    marker: ResolveMarker, start_frame: Fraction, duration_frames: Fraction, rate: Fraction
+) -> otio.schema.Marker:
     return otio.schema.Marker(
-        name=marker.get("name") or "",
-        color=_COLOURS.get(marker.get("color") or "", str(marker.get("color") or "").upper()),
-        marked_range=_range(start / rate, duration / rate, rate),
-        comment=marker.get("note") or "",
+        name=marker.name,
+        color=_COLOURS.get(marker.color, marker.color.upper()),
+        marked_range=_range(start_frame / rate, duration_frames / rate, rate),
+        comment=marker.note,
     )
 
 
@@ -136,136 +100,132 @@ def _moment(seconds: Fraction, rate: Fraction) -> otio.opentime.RationalTime:
 
 @dataclass
 class _Builder:
-    media: Mapping[str, Facts]
+    """Builds the tracks of one timeline, or of one that is used as a clip; `rate` is that timeline's."""
+
+    media: Mapping[str, ResolveMedia]
     rate: Fraction
     compounds: Compounds | None = None
-    notes: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
-    def track(self, told: Facts, start_frame: int) -> otio.schema.Track:
+    def track(self, track: ResolveTrack, start_frame: int) -> otio.schema.Track:
         """One video track; gaps fill what is empty, transitions lie on the cuts they straddle."""
-        track = otio.schema.Track(name=told["name"], kind=otio.schema.TrackKind.Video)
-        track.enabled = told.get("enabled") is not False
-        transitions, items = _split_transitions(told["items"])
+        built = otio.schema.Track(name=track.name, kind=otio.schema.TrackKind.Video)
+        built.enabled = track.is_enabled
+        transitions, items = _split_transitions(track.items)
         cursor = start_frame
         for item in items:
-            first = int(item["start"])
-            if first > cursor:
-                track.append(otio.schema.Gap(source_range=self.span(first - cursor)))
-            over = next((t for t in transitions if t["start"] <= first <= t["start"] + t["duration"]), None)
-            if over is not None and len(track):
-                track.append(self.transition(over, first))
-            track.append(self.item(item, track_number=int(told["index"]), start_frame=start_frame))
-            cursor = first + int(item["duration"])
-        return track
-
-    def span(self, frames: int) -> otio.opentime.TimeRange:
-        return _range(Fraction(0), frames / self.rate, self.rate)
-
-    def transition(self, told: Facts, cut: int) -> otio.schema.Transition:
-        end = int(told["start"]) + int(told["duration"])
-        return otio.schema.Transition(
-            name=told.get("name") or "",
-            in_offset=_moment((cut - int(told["start"])) / self.rate, self.rate),
-            out_offset=_moment((end - cut) / self.rate, self.rate),
-        )
-
-    def item(self, told: Facts, *, track_number: int, start_frame: int) -> otio.core.Item:
-        """A clip, a nest, or a generator: also for a compound that nobody can look into."""
-        name = told.get("name") or ""
-        media = self.media.get(told.get("media") or "")
-        if media is None:
-            built: otio.core.Item = self.generator(name, "title or generator", told)
-        elif media.get("timeline"):
-            built = self.nest(told, media)
-        elif media["properties"].get("File Path"):
-            built = self.clip(told, media)
-        else:
-            built = self.compound(told, media, track_number, int(told["start"]) - start_frame)
-        built.enabled = told.get("enabled") is not False
-        built.metadata["resolve"] = {"id": told.get("id") or ""}
+            if item.start_frame > cursor:
+                built.append(otio.schema.Gap(source_range=self._span(item.start_frame - cursor)))
+            over_cut = (t for t in transitions if t.start_frame <= item.start_frame <= t.end_frame)
+            transition = next(over_cut, None)
+            if transition is not None and len(built):
+                built.append(self._transition(transition, item.start_frame))
+            built.append(self._item(item, track_index=track.index, start_frame=start_frame))
+            cursor = item.end_frame
         return built
 
-    def compound(self, told: Facts, media: Facts, track_number: int, start_frame: int) -> otio.core.Item:
+    def _span(self, num_frames: int) -> otio.opentime.TimeRange:
+        return _range(Fraction(0), num_frames / self.rate, self.rate)
+
+    def _duration(self, item: ResolveItem) -> otio.opentime.RationalTime:
+        return _moment(item.duration_frames / self.rate, self.rate)
+
+    def _transition(self, transition: ResolveItem, cut_frame: int) -> otio.schema.Transition:
+        return otio.schema.Transition(
+            name=transition.name,
+            in_offset=_moment((cut_frame - transition.start_frame) / self.rate, self.rate),
+            out_offset=_moment((transition.end_frame - cut_frame) / self.rate, self.rate),
+        )
+
+    def _item(self, item: ResolveItem, *, track_index: int, start_frame: int) -> otio.core.Item:
+        """A clip, a nest, or a generator: also for a compound that cannot be looked into."""
+        media = self.media.get(item.media_id)
+        if media is None:
+            built: otio.core.Item = self._generator(item, "title or generator")
+        elif media.timeline is not None:
+            built = self._nest(item, media, media.timeline)
+        elif media.file_path is not None:
+            built = self._clip(item, media, media.file_path)
+        else:
+            built = self._compound(item, media, track_index, item.start_frame - start_frame)
+        built.enabled = item.is_enabled
+        built.metadata["resolve"] = {"id": item.id}
+        return built
+
+    def _compound(
+        self, item: ResolveItem, media: ResolveMedia, track_index: int, offset_frames: int
+    ) -> otio.core.Item:
         """What is inside comes from the export; where there is none, the clip is named and left out."""
-        found = None
+        stack = None
         if self.compounds is not None:
-            found = self.compounds.find(track_number, start_frame, int(told["duration"]))
-        name = told.get("name") or ""
-        if found is None:
-            self.notes.append(
-                f"{name!r} is a compound or Fusion clip that cannot be looked into: no sound is made for it. Decompose it "
+            stack = self.compounds.find(track_index, offset_frames, item.duration_frames)
+        if stack is None:
+            self.notices.append(
+                f"{item.name!r} is a compound or Fusion clip that cannot be looked into: no sound is made for it. Decompose it "
                 "in place, or render it in place, and run Selva again"
             )
-            return self.generator(name, "compound or Fusion clip", told)
-        found.name = name
-        return self.trimmed(found, told, media, _media_rate(media["properties"]) or self.rate)
+            return self._generator(item, "compound or Fusion clip")
+        stack.name = item.name
+        return self._trim(stack, item, media, media.frame_rate or self.rate)
 
-    def generator(self, name: str, kind: str, told: Facts) -> otio.schema.Clip:
+    def _generator(self, item: ResolveItem, kind: str) -> otio.schema.Clip:
         return otio.schema.Clip(
-            name=name,
-            media_reference=otio.schema.GeneratorReference(name=name, generator_kind=kind),
-            source_range=self.span(int(told["duration"])),
+            name=item.name,
+            media_reference=otio.schema.GeneratorReference(name=item.name, generator_kind=kind),
+            source_range=self._span(item.duration_frames),
         )
 
-    def clip(self, told: Facts, media: Facts) -> otio.schema.Clip:
-        properties = media["properties"]
-        media_rate = _media_rate(properties) or self.rate
-        source = find_source_range(told, properties, media_rate=media_rate, timeline_rate=self.rate)
-        self.notes.extend(source.notes)
-        origin_s = _start_timecode_s(properties, media_rate)
-        num_frames = _num_frames(properties)
-        clip = otio.schema.Clip(name=told.get("name") or media["name"])
+    def _clip(self, item: ResolveItem, media: ResolveMedia, file_path: Path) -> otio.schema.Clip:
+        rate = media.frame_rate or self.rate
+        source = find_source_range(item, media, media_rate=rate, timeline_rate=self.rate)
+        self.notices.extend(source.notices)
+        origin_s = media.start_timecode_frame(rate) / rate
+        available = _range(origin_s, media.num_frames / rate, rate) if media.num_frames else None
+        clip = otio.schema.Clip(name=item.name or media.name)
         clip.media_reference = otio.schema.ExternalReference(
-            target_url=build_media_url(Path(properties["File Path"])),
-            available_range=_range(origin_s, num_frames / media_rate, media_rate) if num_frames else None,
+            target_url=build_media_url(file_path), available_range=available
         )
         clip.source_range = otio.opentime.TimeRange(
-            _moment(origin_s + source.low_s, media_rate),
-            _moment(int(told["duration"]) / self.rate, self.rate),
+            _moment(origin_s + source.low_s, rate), self._duration(item)
         )
         clip.effects.extend(_effects(source))
-        clip.markers.extend(self.clip_markers(told, source, media_rate, origin_s))
+        clip.markers.extend(self._clip_markers(item, source, rate, origin_s))
         return clip
 
-    def clip_markers(
-        self, told: Facts, source: SourceRange, media_rate: Fraction, origin_s: Fraction
+    def _clip_markers(
+        self, item: ResolveItem, source: SourceRange, media_rate: Fraction, origin_s: Fraction
     ) -> list[otio.schema.Marker]:
-        """Markers on a clip count source frames; those outside the used range are not seen and not told."""
-        duration_s = int(told["duration"]) / self.rate * abs(source.speed)
+        """Markers on a clip count source frames; those outside the used range are not seen and left out."""
+        duration_s = item.duration_frames / self.rate * abs(source.speed)
         markers = []
-        for marker in told.get("markers", ()):
-            start_s = Fraction(str(marker["frame"])) / media_rate
+        for marker in item.markers:
+            start_s = marker.frame / media_rate
             if source.low_s <= start_s < source.low_s + duration_s:
-                length_s = Fraction(str(marker.get("duration") or 1)) / media_rate
-                markers.append(
-                    _marker(marker, (origin_s + start_s) * media_rate, length_s * media_rate, media_rate)
-                )
+                start_frame = (origin_s + start_s) * media_rate
+                markers.append(_marker(marker, start_frame, marker.duration_frames, media_rate))
         return markers
 
-    def nest(self, told: Facts, media: Facts) -> otio.schema.Stack:
+    def _nest(self, item: ResolveItem, media: ResolveMedia, nested: NestedTimeline) -> otio.schema.Stack:
         """A timeline used as a clip: its tracks in a stack, cut to what is used of it."""
-        inner = media["timeline"]
-        number = rate_number(inner.get("frame_rate"))
-        inner_rate = exact_rate(number) if number else self.rate
-        builder = _Builder(media=self.media, rate=inner_rate)
-        stack = otio.schema.Stack(name=told.get("name") or inner["name"])
-        stack.extend(builder.track(track, int(inner["start_frame"])) for track in inner["video_tracks"])
-        self.notes.extend(builder.notes)
-        return self.trimmed(stack, told, media, inner_rate)
+        rate = nested.frame_rate or self.rate
+        builder = _Builder(media=self.media, rate=rate)
+        stack = otio.schema.Stack(name=item.name or nested.name)
+        stack.extend(builder.track(track, nested.start_frame) for track in nested.video_tracks)
+        self.notices.extend(builder.notices)
+        return self._trim(stack, item, media, rate)
 
-    def trimmed(
-        self, stack: otio.schema.Stack, told: Facts, media: Facts, inner_rate: Fraction
+    def _trim(
+        self, stack: otio.schema.Stack, item: ResolveItem, media: ResolveMedia, inner_rate: Fraction
     ) -> otio.schema.Stack:
         """A nest cut to what is used of it."""
-        source = find_source_range(told, media["properties"], media_rate=inner_rate, timeline_rate=self.rate)
-        stack.source_range = otio.opentime.TimeRange(
-            _moment(source.low_s, inner_rate), _moment(int(told["duration"]) / self.rate, self.rate)
-        )
+        source = find_source_range(item, media, media_rate=inner_rate, timeline_rate=self.rate)
+        stack.source_range = otio.opentime.TimeRange(_moment(source.low_s, inner_rate), self._duration(item))
         stack.effects.extend(_effects(source))
         return stack
 
 
 def _effects(source: SourceRange) -> list[otio.schema.TimeEffect]:
+    """A ramp is an effect that spotting refuses by name."""
     if source.is_ramp:
         return [otio.schema.TimeEffect(name="speed ramp")]
     if source.speed == 0:
@@ -273,41 +233,19 @@ def _effects(source: SourceRange) -> list[otio.schema.TimeEffect]:
     return [] if source.speed == 1 else [otio.schema.LinearTimeWarp(time_scalar=float(source.speed))]
 
 
-def _split_transitions(items: Sequence[Facts]) -> tuple[list[Facts], list[Facts]]:
+def _split_transitions(items: Sequence[ResolveItem]) -> tuple[list[ResolveItem], list[ResolveItem]]:
     """Transitions are listed among the items; before 21.1 they are known by lying over their neighbours."""
-    ordered = sorted(items, key=lambda item: (int(item["start"]), int(item["duration"])))
+    ordered = sorted(items, key=lambda item: (item.start_frame, item.duration_frames))
     transitions = [item for item in ordered if _is_transition(item, ordered)]
     return transitions, [item for item in ordered if item not in transitions]
 
 
-def _is_transition(item: Facts, items: Sequence[Facts]) -> bool:
-    if item.get("type"):
-        return bool(item["type"] == "transition")
-    if item.get("media"):
+def _is_transition(item: ResolveItem, items: Sequence[ResolveItem]) -> bool:
+    if item.kind:
+        return item.kind == "transition"
+    if item.media_id:
         return False
-    first, last = int(item["start"]), int(item["start"]) + int(item["duration"])
     return any(
-        other is not item
-        and int(other["start"]) < last
-        and first < int(other["start"]) + int(other["duration"])
+        other is not item and other.start_frame < item.end_frame and item.start_frame < other.end_frame
         for other in items
     )
-
-
-def _media_rate(properties: Facts) -> Fraction | None:
-    number = rate_number(properties.get("FPS"))
-    return exact_rate(number) if number else None
-
-
-def _num_frames(properties: Facts) -> int:
-    text = str(properties.get("Frames") or "")
-    return int(text) if text.isdigit() else 0
-
-
-def _start_timecode_s(properties: Facts, media_rate: Fraction) -> Fraction:
-    """Where the media's own timecode starts; unreadable labels count as zero."""
-    label = str(properties.get("Start TC") or "")
-    try:
-        return parse_timecode(label, media_rate) / media_rate
-    except ClockError:
-        return Fraction(0)

@@ -1,13 +1,12 @@
 """`selva host resolve --watch`: answers the agent inside Resolve for as long as it runs.
 
-Each letter that asks for stems becomes a request folder, which the bridge core answers in a thread of its
-own; what it says is passed on to the agent as Lua. Requests outlive this process: what was cut short is asked
-for again, what is finished and not placed waits.
+Each message that asks for stems becomes a request folder, which the bridge answers in a thread of its own; its status is passed
+on to the agent as Lua. Requests outlive this process: one that was cut short is answered again, one that is finished and not
+placed waits.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import threading
@@ -23,190 +22,147 @@ from selva_core.base.errors import LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
 from selva_plugins.bridge import answer_request
 from selva_plugins.errors import HostError
-from selva_plugins.hosts.resolve.adapter import (
-    describe_application,
-    find_project_folder,
-    parse_snapshot,
-    plan_frame,
-)
-from selva_plugins.hosts.resolve.install import ResolveHome
+from selva_plugins.hosts.resolve.adapter import find_project_folder
+from selva_plugins.hosts.resolve.homes import ResolveHome
+from selva_plugins.hosts.resolve.json_fields import JsonFields
 from selva_plugins.hosts.resolve.messages import Message, MessageFolder, PrefsTransport
-from selva_plugins.hosts.resolve.plan import build_plan, list_place_notices
-from selva_plugins.request_folder import (
-    CANCELLED,
-    FAILED,
-    FINAL_STATES,
-    PROTOCOL,
-    READY,
-    REQUEST_SCHEMA,
-    read_json,
-    write_json,
+from selva_plugins.hosts.resolve.plan import build_plan, build_target, list_place_notices
+from selva_plugins.hosts.resolve.plan_schema import PlacementReport
+from selva_plugins.hosts.resolve.watched_request import (
+    EXPORT_FILE,
+    REQUEST_FILE,
+    GenerateMessage,
+    WatchedRequest,
+    format_status,
+    list_status_notices,
+    write_request,
 )
+from selva_plugins.request_folder import CANCELLED, FAILED, READY
 
-LOOK_EVERY_S = 0.1
+POLL_S = 0.1
 WATCH_LOCK = "watch.lock"
-MAX_LINES = 12
 
-Say = Callable[[str], None]
-Answer = Callable[[Path], None]
-
-
-@dataclass
-class _Request:
-    """One request on its way: its folder, the thread that answers it, and what was passed on last."""
-
-    folder: Path
-    thread: threading.Thread | None = None
-    passed_on: tuple[Any, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return self.folder.name
-
-    def status(self) -> Mapping[str, Any]:
-        try:
-            return read_json(self.folder / "status.json")
-        except (OSError, SelvaError):
-            return {}
-
-    def is_placed(self) -> bool:
-        return any(self.folder.glob("report-*.json"))
+PrintLine = Callable[[str], None]
+MessageBody = Mapping[str, Any]
 
 
 @dataclass
 class ResolveWatch:
-    """One place where an agent posts letters. `step` is called over and over and never blocks for long.
+    """One place where an agent leaves messages. `step` is called again and again and never blocks for long.
 
-    defaults: wishes that the agent's user cannot type, such as the model. projects_folder: where projects
-    that name no media folder have their stems; None for the user's videos. marks_stems, replaces: as in the
-    plan, for every request.
+    answer: brings a request folder to its end, in a thread. defaults: form fields that the agent's user cannot type, such as
+    the model. projects_folder: where projects that name no media folder have their stems; None for the user's videos.
+    marks_stems, replaces: as in the plan, for every request.
     """
 
     exchange: MessageFolder
-    mailbox: PrefsTransport
-    say: Say
-    answer: Answer = answer_request
+    prefs: PrefsTransport
+    print_line: PrintLine
+    answer: Callable[[Path], None] = answer_request
     projects_folder: Path | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
     marks_stems: bool = False
     replaces: bool = False
-    _requests: dict[str, _Request] = field(default_factory=dict)
+    _requests: dict[str, WatchedRequest] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, home: ResolveHome, **choices: Any) -> ResolveWatch:
+    def at(cls, home: ResolveHome, **options: Any) -> ResolveWatch:
         """The watch of one installation."""
-        return cls(exchange=home.exchange, mailbox=PrefsTransport([home.profiles_folder]), **choices)
+        return cls(exchange=home.exchange, prefs=PrefsTransport([home.profiles_folder]), **options)
 
     @property
     def requests_folder(self) -> Path:
         return self.exchange.folder / "requests"
 
     def start(self) -> None:
-        """Take up what an earlier watch left: unanswered requests are answered, unplaced ones wait."""
+        """Take up what an earlier watch left: unanswered requests are answered, finished ones wait to be placed."""
         self.exchange.ensure()
         self.requests_folder.mkdir(exist_ok=True)
         for folder in sorted(self.requests_folder.iterdir()):
-            if (folder / "request.json").is_file():
-                self._take_up(_Request(folder))
+            if (folder / REQUEST_FILE).is_file():
+                self._take_up(WatchedRequest(folder))
         self._announce_waiting()
 
     def step(self) -> None:
-        """Read new letters and pass on what has changed."""
-        for letter in [*self.exchange.collect(), *self.mailbox.collect()]:
-            self._read(letter)
+        """Handle new messages and pass on what has changed. One request that goes wrong does not stop the others."""
+        for message in [*self.exchange.collect(), *self.prefs.collect()]:
+            self._handle(message)
         for request in list(self._requests.values()):
-            self._pass_on(request)
+            try:
+                self._forward_status(request)
+            except (SelvaError, OSError, KeyError) as error:
+                self._give_up(request, f"its plan cannot be read: {error}")
 
     def close(self) -> None:
-        """Stop working; what is unfinished is taken up by the next watch."""
+        """Stop working; the next watch takes up what is unfinished."""
         for request in self._requests.values():
-            if request.thread is not None and request.thread.is_alive():
-                (request.folder / "cancel").touch()
-                request.thread.join()
-                (request.folder / "cancel").unlink(missing_ok=True)
-                (request.folder / "status.json").unlink(missing_ok=True)
+            request.interrupt()
 
     def is_busy(self) -> bool:
         """Whether a request is being answered or a finished one waits to be placed."""
         return bool(self._requests)
 
-    # -- letters
-    # ----------------------------------------------------------------------------------------------
+    # -- messages of the agent --------------------------------------------------------------------------
 
-    def _read(self, letter: Message) -> None:
-        kind, request_id = letter.body.get("kind"), str(letter.body.get("request"))
-        act = {"generate": self._open_request, "report": self._close_request, "stop": self._stop_all}.get(
-            str(kind)
-        )
-        if re.fullmatch(re.escape(request_id) + r"-\d{1,9}", letter.name) is None or not request_id:
-            self.say(f"ignored a letter that does not name its request: {letter.name}")
-        elif act is None:
-            self.say(f"ignored a letter of an unknown kind: {kind!r}; update the bridge")
+    def _handle(self, message: Message) -> None:
+        kind, request_id = message.body.get("kind"), str(message.body.get("request"))
+        handlers = {"generate": self._open_request, "report": self._close_request, "stop": self._stop_all}
+        handler = handlers.get(str(kind))
+        # The name and the body say the same id, which becomes a folder's name.
+        if not request_id or re.fullmatch(re.escape(request_id) + r"-\d{1,9}", message.name) is None:
+            self.print_line(f"ignored a message that does not name its request: {message.name}")
+        elif handler is None:
+            self.print_line(f"ignored a message of an unknown kind: {kind!r}; update the bridge")
         else:
-            self._act_on(act, request_id, letter.body)
+            self._run_handler(handler, request_id, message.body)
 
-    def _act_on(
-        self, act: Callable[[str, Mapping[str, Any]], None], request_id: str, body: Mapping[str, Any]
+    def _run_handler(
+        self, handler: Callable[[str, MessageBody], None], request_id: str, body: MessageBody
     ) -> None:
-        """One letter must not stop the next: what cannot be read is told here and to the agent."""
+        """One message must not stop the next: what cannot be read is reported here and to the agent."""
         try:
-            act(request_id, body)
-        except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
-            self.say(f"ignored a letter that cannot be read: {request_id}: {error!r}")
-            title = "the bridge cannot read this request; run: selva host install resolve"
-            self.exchange.reply(request_id, {"received": True, "beat": 0, "state": "failed", "title": title})
+            handler(request_id, body)
+        except (SelvaError, OSError, KeyError) as error:
+            self.print_line(f"ignored a message that cannot be used: {request_id}: {error}")
+            self.exchange.reply(
+                request_id, {"received": True, "beat": 0, "state": "failed", "title": str(error)}
+            )
 
-    def _open_request(self, request_id: str, body: Mapping[str, Any]) -> None:
+    def _open_request(self, request_id: str, body: MessageBody) -> None:
         folder = self.requests_folder / request_id
         if folder.exists():
             return
-        snapshot = body.get("snapshot") or {}
-        project_folder = find_project_folder(snapshot, videos_folder=self.projects_folder)
+        message = GenerateMessage.read(body)
+        project_folder = find_project_folder(message.snapshot, videos_folder=self.projects_folder)
         folder.mkdir()
-        self._take_export(request_id, snapshot, folder)
-        (folder / "snapshot.json").write_text(json.dumps(snapshot), encoding="utf-8")
-        write_json(
-            folder / "request.json",
-            {
-                "schema": REQUEST_SCHEMA,
-                "protocol": PROTOCOL,
-                "host": "resolve",
-                "action": "generate",
-                "label": str(snapshot["timeline"].get("name")),
-                "script_version": str(body.get("agent")),
-                "script_folder": "",
-                "stems_folder": str(project_folder / "stems"),
-                "project": {"name": str(snapshot["project"].get("name"))},
-                "wishes": {
-                    **self.defaults,
-                    "sounds": [line for line in str(body.get("prompts") or "").splitlines() if line.strip()],
-                    "takes": str(int(body.get("takes") or 1)),
-                    "replaces": body.get("replaces") is True,
-                },
-            },
+        write_request(
+            folder,
+            message,
+            stems_folder=project_folder / "stems",
+            defaults=self.defaults,
+            export=self._take_export(request_id, message, folder),
         )
-        self.say(
-            f"{snapshot['timeline'].get('name')}: request {request_id} from {describe_application(snapshot)}"
-        )
-        if body.get("agent") != selva_core.__version__:
-            self.say(
-                f"  the agent is version {body.get('agent')}, the bridge {selva_core.__version__}: run selva host install resolve"
+        application = message.snapshot.application.label_with_transport
+        self.print_line(f"{message.snapshot.timeline.name}: request {request_id} from {application}")
+        if message.agent_version != selva_core.__version__:
+            self.print_line(
+                f"  the agent is version {message.agent_version}, the bridge {selva_core.__version__}: "
+                "run selva host install resolve"
             )
-        self._take_up(_Request(folder))
+        self._take_up(WatchedRequest(folder))
 
-    def _take_export(self, request_id: str, snapshot: dict[str, Any], folder: Path) -> None:
-        """Resolve's export of what compounds hold comes beside the letter; no other file is ever opened."""
-        if snapshot["timeline"].pop("otio_file", None) is None:
-            return
+    def _take_export(self, request_id: str, message: GenerateMessage, folder: Path) -> Path | None:
+        """Resolve's export of what compounds hold lies beside the message; it moves into the request's folder."""
         export = self.exchange.outbox / f"{request_id}.otio"
-        if export.is_file():
-            kept = folder / "timeline.otio"
-            shutil.move(export, kept)
-            snapshot["timeline"]["otio_file"] = str(kept)
+        if message.snapshot.timeline.otio_file is None or not export.is_file():
+            return None
+        moved = folder / EXPORT_FILE
+        shutil.move(export, moved)
+        return moved
 
-    def _take_up(self, request: _Request) -> None:
+    def _take_up(self, request: WatchedRequest) -> None:
         self._requests[request.id] = request
-        if request.status().get("state") in FINAL_STATES:
+        if request.is_answered:
             return
         request.thread = threading.Thread(
             target=self.answer, args=(request.folder,), name=f"answer-{request.id}"
@@ -214,94 +170,89 @@ class ResolveWatch:
         request.thread.start()
         self.exchange.reply(request.id, {"received": True, "beat": 0, "state": "working"})
 
-    def _close_request(self, request_id: str, body: Mapping[str, Any]) -> None:
-        request = self._requests.pop(request_id, None)
+    def _close_request(self, request_id: str, body: MessageBody) -> None:
+        request = self._requests.get(request_id)
         if request is None:
             return
-        report = body["report"]
-        write_json(request.folder / "report-1.json", report)
-        stems = read_json(request.folder / "plan.json")["placements"]
-        num_placed = sum(stem["status"] == "placed" for stem in report["stems"])
-        self.say(f"{request_id}: {num_placed} of {len(report['stems'])} stems placed")
-        for notice in list_place_notices(report, stems):
-            self.say(f"  {notice}")
+        raw_report = JsonFields(body, "the agent's message").raw("report")
+        report = PlacementReport.from_json(raw_report)
+        request.write_report(raw_report)
+        del self._requests[request_id]
+        self.print_line(f"{request_id}: {report.num_placed} of {len(report.stems)} stems placed")
+        for notice in list_place_notices(report, request.read_plan_stems()):
+            self.print_line(f"  {notice}")
         self.exchange.reply(request_id, {"received": True, "beat": -1, "state": "reported"})
         self._announce_waiting()
 
-    def _stop_all(self, request_id: str, _body: Mapping[str, Any]) -> None:
+    def _stop_all(self, request_id: str, _body: MessageBody) -> None:
         for request in self._requests.values():
-            if request.thread is not None and request.thread.is_alive():
-                (request.folder / "cancel").touch()
-        self.say("stopped by the user")
+            if request.is_running:
+                request.cancel()
+        self.print_line("stopped by the user")
         self.exchange.reply(request_id, {"received": True, "beat": 0, "state": "done"})
 
-    # -- what the agent is told
-    # --------------------------------------------------------------------------------
+    # -- replies to the agent ---------------------------------------------------------------------------
 
-    def _pass_on(self, request: _Request) -> None:
-        status = request.status()
+    def _forward_status(self, request: WatchedRequest) -> None:
+        status = request.read_status()
         seen = (status.get("heartbeat"), status.get("state"), status.get("message"))
-        if not status or seen == request.passed_on:
+        if not status or seen == request.last_seen:
             return
-        is_news = seen[1:] != request.passed_on[1:]
-        request.passed_on = seen
+        is_news = seen[1:] != request.last_seen[1:]
+        request.last_seen = seen
         if is_news:
-            self.say(f"{request.id}: {_line(status)}")
+            self.print_line(f"{request.id}: {format_status(status)}")
         state = status.get("state")
         if state == READY:
             self._hand_out_plan(request, status)
         elif state in (FAILED, CANCELLED):
-            self._reply(request, "failed", title=str(status.get("message") or state), lines=_lines(status))
+            title = str(status.get("message") or state)
+            self._reply(request, "failed", title=title, lines=list_status_notices(status))
             del self._requests[request.id]
         else:
-            self._reply(request, "working", message=_line(status) if is_news else None)
+            self._reply(request, "working", message=format_status(status) if is_news else None)
 
-    def _reply(self, request: _Request, state: str, **more: Any) -> None:
-        answer = {"received": True, "beat": request.passed_on[0], "state": state, **more}
-        self.exchange.reply(request.id, answer)
-
-    def _hand_out_plan(self, request: _Request, status: Mapping[str, Any]) -> None:
-        if request.is_placed():
+    def _hand_out_plan(self, request: WatchedRequest, status: Mapping[str, Any]) -> None:
+        if request.is_placed:
             del self._requests[request.id]
             return
-        snapshot = parse_snapshot((request.folder / "snapshot.json").read_text(encoding="utf-8"))
-        wishes = read_json(request.folder / "request.json")["wishes"]
-        frame = plan_frame(
-            snapshot,
-            has_markers=self.marks_stems,
-            replaces=self.replaces or wishes.get("replaces") is True,
+        target = build_target(
+            request.snapshot,
+            marks_stems=self.marks_stems,
+            replaces=self.replaces or request.wants_replacement(),
         )
-        stems = read_json(request.folder / "plan.json")["placements"]
-        self._reply(request, "done", plan=build_plan(stems, frame), lines=_lines(status))
-        for line in _lines(status):
-            self.say(f"  {line}")
+        plan = build_plan(request.read_placements(), target)
+        notices = list_status_notices(status)
+        self._reply(request, "done", plan=plan.to_json(), lines=notices)
+        for notice in notices:
+            self.print_line(f"  {notice}")
         self._announce_waiting()
+
+    def _give_up(self, request: WatchedRequest, reason: str) -> None:
+        """A request whose files cannot be used; they stay where they are."""
+        self._requests.pop(request.id, None)
+        self.print_line(f"{request.id}: {reason}")
+        self._reply(request, "failed", title=reason)
+
+    def _reply(self, request: WatchedRequest, state: str, **more: Any) -> None:
+        beat = request.last_seen[0] if request.last_seen else 0
+        self.exchange.reply(request.id, {"received": True, "beat": beat, "state": state, **more})
 
     def _announce_waiting(self) -> None:
         waiting = []
-        for request in self._requests.values():
-            if request.status().get("state") == READY and not request.is_placed():
-                snapshot = json.loads((request.folder / "snapshot.json").read_text(encoding="utf-8"))
-                waiting.append({"request": request.id, "timeline_id": snapshot["timeline"].get("id")})
+        for request in list(self._requests.values()):
+            if request.waits_to_be_placed:
+                try:
+                    waiting.append({"request": request.id, "timeline_id": request.snapshot.timeline.id})
+                except (SelvaError, OSError) as error:
+                    self._give_up(request, f"its snapshot cannot be read: {error}")
         self.exchange.announce_waiting(waiting)
-
-
-def _line(status: Mapping[str, Any]) -> str:
-    fraction = status.get("fraction")
-    percent = f"{100 * float(fraction):.0f} %  " if isinstance(fraction, int | float) else ""
-    return f"{percent}{status.get('message') or status.get('state')}"
-
-
-def _lines(status: Mapping[str, Any]) -> list[str]:
-    notices = [str(notice) for notice in status.get("notices") or ()]
-    more = len(notices) - MAX_LINES
-    return notices if more <= 0 else [*notices[:MAX_LINES], f"and {more} more"]
 
 
 def run_watch(
     homes: Iterable[ResolveHome],
     *,
-    say: Say,
+    print_line: PrintLine,
     defaults: Mapping[str, str],
     marks_stems: bool = False,
     replaces: bool = False,
@@ -310,17 +261,20 @@ def run_watch(
 ) -> None:
     """Watch until `is_over()`, an interrupt, or nothing to do for `idle_exit_s`.
 
-    What is being rendered on an interrupt is left to the next watch. Raises HostError when another watch is
-    at work.
+    What is being rendered on an interrupt is left to the next watch. Raises HostError when another watch is at work.
     """
     with ExitStack() as stack:
         watches = [
-            ResolveWatch.at(home, say=say, defaults=defaults, marks_stems=marks_stems, replaces=replaces)
+            ResolveWatch.at(
+                home, print_line=print_line, defaults=defaults, marks_stems=marks_stems, replaces=replaces
+            )
             for home in homes
-            if _is_ours(home, stack)
+            if _try_lock(home, stack)
         ]
         if not watches:
-            raise HostError("another `selva host resolve` is at work already; stop it first, or let it be")
+            raise HostError(
+                "another `selva host resolve` is at work already; stop it first, or leave it running"
+            )
         for watch in watches:
             watch.start()
             stack.callback(watch.close)
@@ -332,10 +286,11 @@ def run_watch(
                 busy_at_s = time.monotonic()
             elif idle_exit_s is not None and time.monotonic() - busy_at_s >= idle_exit_s:
                 return
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_S)
 
 
-def _is_ours(home: ResolveHome, stack: ExitStack) -> bool:
+def _try_lock(home: ResolveHome, stack: ExitStack) -> bool:
+    """Whether no other watch answers the agent of this installation; locked until the stack closes."""
     home.exchange.ensure()
     lock = FileLock(home.exchange.folder / WATCH_LOCK)
     try:

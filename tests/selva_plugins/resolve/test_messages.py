@@ -1,16 +1,16 @@
-"""Letters between agent and bridge: whole or not at all, by files and by Fusion's preferences."""
+"""Messages between agent and bridge: whole or not at all, by files and by Fusion's preferences."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from selva_plugins.hosts.resolve.messages import MessageFolder, PrefsTransport, to_lua
+from selva_plugins.hosts.resolve.lua_literals import to_lua
+from selva_plugins.hosts.resolve.messages import MessageFolder, PrefsTransport
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS, lua_command
 
@@ -29,7 +29,7 @@ def exchange(tmp_path: Path) -> MessageFolder:
     return made
 
 
-def letter(**body: Any) -> str:
+def encode_message(**body: Any) -> str:
     return json.dumps({"schema": "selva.letter/1", **body})
 
 
@@ -42,50 +42,52 @@ def post_by_prefs(prefs: FusionPrefs, name: str, text: str, *, piece_chars: int 
     prefs.save()
 
 
-def test_a_letter_is_read_once_and_taken_away(exchange: MessageFolder) -> None:
-    (exchange.outbox / "a-1.json").write_text(letter(kind="stop"))
+def test_a_message_is_read_once_and_taken_away(exchange: MessageFolder) -> None:
+    (exchange.outbox / "a-1.json").write_text(encode_message(kind="stop"))
     assert [found.name for found in exchange.collect()] == ["a-1"]
     assert list(exchange.collect()) == []
 
 
-def test_letters_that_are_broken_or_foreign_do_not_stop_the_next_one(exchange: MessageFolder) -> None:
+def test_messages_that_are_broken_or_foreign_do_not_stop_the_next_one(exchange: MessageFolder) -> None:
     (exchange.outbox / "a-1.json").write_text("{")
     (exchange.outbox / "a-2.json").write_text('{"schema": "other"}')
     (exchange.outbox / "a-3.json").write_text("[]")
-    (exchange.outbox / "a b;c.json").write_text(letter(kind="stop"))
-    (exchange.outbox / "a-5.json.part").write_text(letter(kind="stop"))
-    (exchange.outbox / "z-1.json").write_text(letter(kind="stop"))
+    (exchange.outbox / "a b;c.json").write_text(encode_message(kind="stop"))
+    (exchange.outbox / "a-5.json.part").write_text(encode_message(kind="stop"))
+    (exchange.outbox / "z-1.json").write_text(encode_message(kind="stop"))
     assert [found.name for found in exchange.collect()] == ["z-1"]
     assert [path.name for path in exchange.outbox.iterdir()] == ["a-5.json.part"]
 
 
-def test_preferences_are_read_when_they_change_and_each_letter_once(tmp_path: Path) -> None:
+def test_preferences_are_read_when_they_change_and_each_message_once(tmp_path: Path) -> None:
     prefs = FusionPrefs(tmp_path / "Profiles" / "Default" / "Fusion.prefs")
-    mailbox = PrefsTransport([tmp_path / "Profiles"])
-    assert list(mailbox.collect()) == []
-    post_by_prefs(prefs, "a-1", letter(kind="generate", text=NASTY["text"]))
-    (found,) = mailbox.collect()
+    transport = PrefsTransport([tmp_path / "Profiles"])
+    assert list(transport.collect()) == []
+    post_by_prefs(prefs, "a-1", encode_message(kind="generate", text=NASTY["text"]))
+    (found,) = transport.collect()
     assert found.body["text"] == NASTY["text"]
     prefs.set("Global.Other", 5)
     prefs.save()
-    assert list(mailbox.collect()) == []
-    post_by_prefs(prefs, "a-2", letter(kind="report"))
-    assert [found.name for found in mailbox.collect()] == ["a-2"]
+    assert list(transport.collect()) == []
+    post_by_prefs(prefs, "a-2", encode_message(kind="report"))
+    assert [found.name for found in transport.collect()] == ["a-2"]
 
 
-def test_a_letter_with_a_missing_piece_is_not_taken_for_whole(tmp_path: Path) -> None:
+def test_a_message_with_a_missing_piece_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
     prefs = FusionPrefs(tmp_path / "Profiles" / "Default" / "Fusion.prefs")
-    mailbox = PrefsTransport([tmp_path / "Profiles"])
-    post_by_prefs(prefs, "a-1", letter(kind="generate", text="x" * 500))
+    transport = PrefsTransport([tmp_path / "Profiles"])
+    post_by_prefs(prefs, "a-1", encode_message(kind="generate", text="x" * 500))
     prefs.set("Global.SelvaLetter.SelvaPiece2", "")
     prefs.save()
-    assert list(mailbox.collect()) == []
+    assert list(transport.collect()) == []
 
 
 def test_every_profile_is_looked_at(tmp_path: Path) -> None:
     for name in ("Default", "Grading"):
         post_by_prefs(
-            FusionPrefs(tmp_path / "Profiles" / name / "Fusion.prefs"), f"{name}-1", letter(kind="stop")
+            FusionPrefs(tmp_path / "Profiles" / name / "Fusion.prefs"),
+            f"{name}-1",
+            encode_message(kind="stop"),
         )
     found = PrefsTransport([tmp_path / "Profiles", tmp_path / "nowhere"]).collect()
     assert sorted(entry.name for entry in found) == ["Default-1", "Grading-1"]
@@ -97,13 +99,15 @@ def test_an_answer_means_the_same_in_lua(interpreter: str, exchange: MessageFold
     program = tmp_path / "read.lua"
     program.write_text(
         f"""
-        local told = assert(loadfile({to_lua(str(exchange.inbox / "a.lua"))}))()
-        io.write(told.text, "|", #told.numbers, "|", told.numbers[4], "|", told.numbers[5], "|")
-        io.write(tostring(told.flags[2]), "|", tostring(next(told.nested.list)), "|", told.nested.deep[1].x)
+        local read = assert(loadfile({to_lua(str(exchange.inbox / "a.lua"))}))()
+        io.write(read.text, "|", #read.numbers, "|", read.numbers[4], "|", read.numbers[5], "|")
+        io.write(tostring(read.flags[2]), "|", tostring(next(read.nested.list)), "|", read.nested.deep[1].x)
         """
     )
-    said = subprocess.run(lua_command(interpreter, program), capture_output=True, check=True).stdout.decode()
-    assert said == NASTY["text"] + "|5|0.5|1e+300|false|nil|1"
+    printed = subprocess.run(
+        lua_command(interpreter, program), capture_output=True, check=True
+    ).stdout.decode()
+    assert printed == NASTY["text"] + "|5|0.5|1e+300|false|nil|1"
 
 
 def test_an_answer_is_replaced_whole(exchange: MessageFolder) -> None:
@@ -113,21 +117,6 @@ def test_an_answer_is_replaced_whole(exchange: MessageFolder) -> None:
     assert [path.name for path in exchange.inbox.iterdir()] == ["a.lua"]
     exchange.forget("a")
     assert list(exchange.inbox.iterdir()) == []
-
-
-def test_an_answer_waits_while_the_agent_has_the_old_one_open(
-    exchange: MessageFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, report_errors = os.replace, [PermissionError("in use"), PermissionError("in use")]
-
-    def replace(source: Path, target: Path) -> None:
-        if report_errors:
-            raise report_errors.pop()
-        real(source, target)
-
-    monkeypatch.setattr("selva_plugins.hosts.resolve.messages.os.replace", replace)
-    exchange.reply("a", {"beat": 1})
-    assert (exchange.inbox / "a.lua").exists()
 
 
 def test_what_lua_cannot_hold_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The agent's manners: how it asks, waits, gives way, is told off, and leaves."""
+"""How the agent behaves: what it sends, how it waits, when it ends, and what it shows the user."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from selva_plugins.hosts.resolve.messages import Message
+from tests.selva_plugins.resolve.access import AGENT_SOURCE, AgentAccess, StudioAccess
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import SUPPORTED_BUILDS, Build, build, build_id
@@ -20,21 +21,20 @@ from tests.selva_plugins.resolve.double.lua import (
     ScriptsMenu,
     WindowAnswer,
 )
-from tests.selva_plugins.resolve.faces import LuaFace, PythonFace
 from tests.selva_plugins.resolve.scenes import Scene, build_scene
 from tests.selva_plugins.resolve.stems import plan_for, plan_stem
 
 FREE_21_1 = build("21.1.0", "free")
-OpenAgent = Callable[..., LuaFace]
+OpenAgent = Callable[..., AgentAccess]
 
 
 @pytest.fixture
 def open_agent(tmp_path: Path) -> OpenAgent:
     """The agent in the Scripts menu of a host."""
 
-    def start(host: Host, *, interpreter: str = "luajit") -> LuaFace:
+    def start(host: Host, *, interpreter: str = "luajit") -> AgentAccess:
         prefs = FusionPrefs(tmp_path / "Profiles" / "Default" / "Fusion.prefs")
-        return LuaFace(ScriptsMenu(host, prefs, interpreter=interpreter), tmp_path)
+        return AgentAccess(ScriptsMenu(host, prefs, interpreter=interpreter), tmp_path)
 
     return start
 
@@ -47,9 +47,7 @@ def scene() -> Scene:
 
 
 def without_lua(snapshot: Any) -> Any:
-    """A snapshot without what only the agent says of itself, and without the export that each asks for its
-    own way.
-    """
+    """A snapshot without what only the agent says of itself, and without the export, which each requests in its own way."""
     application = {
         key: value for key, value in snapshot["application"].items() if key not in ("lua", "sandboxed")
     }
@@ -79,10 +77,10 @@ def test_agent_and_studio_bridge_take_the_same_snapshot(
     scene.timeline.tracks["video"][1].enabled = False
     scene.add_audio_track("Dog", locked=True)
     host = open_host(chosen, scene)
-    told_outside = PythonFace(host).snapshot()
-    assert without_lua(open_agent(host, interpreter=interpreter).snapshot()) == without_lua(told_outside)
-    enabled = [track["enabled"] for track in told_outside["timeline"]["video_tracks"]]
-    locked = [track["locked"] for track in told_outside["timeline"]["audio_tracks"]]
+    from_outside = StudioAccess(host).snapshot()
+    assert without_lua(open_agent(host, interpreter=interpreter).snapshot()) == without_lua(from_outside)
+    enabled = [track["enabled"] for track in from_outside["timeline"]["video_tracks"]]
+    locked = [track["locked"] for track in from_outside["timeline"]["audio_tracks"]]
     assert (enabled, locked) == ([True, False], [False, True])
 
 
@@ -96,45 +94,45 @@ def test_a_long_timeline_never_holds_resolve_up(
         scene.add_sound(scene.timeline.tracks["audio"][0], at=24 * number, frames=24)
     agent = open_agent(open_host(FREE_21_1, scene))
     stems = [plan_stem(tmp_path / "stems", scene.timeline, at=24 * number, frames=24) for number in range(40)]
-    agent.answer = lambda letter: agent._hand_out(letter, plan_for(scene.timeline, stems))
+    agent.answer = lambda message: agent.hand_out(message, plan_for(scene.timeline, stems))
     run = agent.run("generate")
     assert "40 stems placed" in run.text
     assert run.most_calls_between_waits <= MAX_CALLS_BETWEEN_WAITS
 
 
-def test_in_the_sandbox_letters_leave_nothing_in_the_preferences(
+def test_in_the_sandbox_messages_leave_nothing_in_the_preferences(
     scene: Scene, open_host: OpenHost, open_agent: OpenAgent, tmp_path: Path
 ) -> None:
     agent = open_agent(open_host(FREE_21_1, scene))
     agent.place(plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=0, frames=24)]))
-    assert [letter.body["kind"] for letter in agent.letters] == ["generate", "report"]
-    kept = agent.menu.prefs.path.read_text(encoding="ascii")
-    assert b"dog.mov".hex() not in kept
-    assert 'SelvaHead = ""' in kept
+    assert [message.body["kind"] for message in agent.messages] == ["generate", "report"]
+    saved = agent.menu.prefs.path.read_text(encoding="ascii")
+    assert b"dog.mov".hex() not in saved
+    assert 'SelvaHead = ""' in saved
 
 
-def test_in_the_sandbox_a_letter_is_wiped_out_while_its_stems_are_made(
+def test_in_the_sandbox_a_message_is_wiped_out_while_its_stems_are_made(
     scene: Scene, open_host: OpenHost, open_agent: OpenAgent
 ) -> None:
     agent = open_agent(open_host(FREE_21_1, scene))
-    kept: list[str] = []
+    saved: list[str] = []
 
-    def answer(letter: Message) -> None:
-        agent.exchange.reply(letter.body["request"], {"received": True, "beat": 1, "state": "working"})
-        kept.append(agent.menu.prefs.path.read_text(encoding="ascii"))
-        agent.menu.on_wait = lambda _seconds: look_again(letter)
+    def answer(message: Message) -> None:
+        agent.exchange.reply(message.body["request"], {"received": True, "beat": 1, "state": "working"})
+        saved.append(agent.menu.prefs.path.read_text(encoding="ascii"))
+        agent.menu.on_wait = lambda _seconds: look_again(message)
 
-    def look_again(letter: Message) -> None:
-        kept.append(agent.menu.prefs.path.read_text(encoding="ascii"))
-        agent._refuse_stems(letter)
+    def look_again(message: Message) -> None:
+        saved.append(agent.menu.prefs.path.read_text(encoding="ascii"))
+        agent.refuse_stems(message)
 
     agent.answer = answer
     agent.run("generate")
-    assert [b"dog.mov".hex() in text for text in kept[:2]] == [True, False]
+    assert [b"dog.mov".hex() in text for text in saved[:2]] == [True, False]
 
 
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
-def test_a_large_letter_crosses_the_preferences_whole(
+def test_a_large_message_crosses_the_preferences_whole(
     interpreter: str, open_host: OpenHost, open_agent: OpenAgent
 ) -> None:
     scene = build_scene(timeline_name="Rolle 犬")
@@ -146,7 +144,7 @@ def test_a_large_letter_crosses_the_preferences_whole(
     assert snapshot["timeline"]["name"] == "Rolle 犬"
 
 
-def test_a_letter_that_nobody_fetched_is_wiped_out_by_the_next(
+def test_a_message_that_nobody_fetched_is_wiped_out_by_the_next(
     open_host: OpenHost, open_agent: OpenAgent
 ) -> None:
     scene = build_scene()
@@ -155,26 +153,26 @@ def test_a_letter_that_nobody_fetched_is_wiped_out_by_the_next(
     agent = open_agent(open_host(FREE_21_1, scene))
     agent.menu.on_wait = lambda _seconds: None
     agent.run("generate")
-    assert b"secret 39".hex() in whole_letter(agent)
+    assert b"secret 39".hex() in joined_message(agent)
     scene.timeline.tracks["video"][0].items.clear()
     agent.run("generate")
     assert b"secret".hex() not in agent.menu.prefs.path.read_text()
 
 
-def whole_letter(agent: LuaFace) -> str:
-    """The letter in the preferences, its pieces put together."""
+def joined_message(agent: AgentAccess) -> str:
+    """The message in the preferences, its pieces put together."""
     pieces = agent.menu.prefs.values["Global"]["SelvaLetter"]
     return "".join(value for key, value in pieces.items() if key.startswith("SelvaPiece"))
 
 
-def test_progress_is_told_on_the_console(scene: Scene, open_host: OpenHost, open_agent: OpenAgent) -> None:
+def test_progress_is_shown_on_the_console(scene: Scene, open_host: OpenHost, open_agent: OpenAgent) -> None:
     agent = open_agent(open_host(build("20.2.2"), scene))
 
-    def answer(letter: Message) -> None:
+    def answer(message: Message) -> None:
         reply = {"received": True, "beat": 1, "state": "working", "message": "40 %  dog.mov: sampling"}
-        agent.exchange.reply(letter.body["request"], reply)
+        agent.exchange.reply(message.body["request"], reply)
         agent.menu.on_wait = lambda _seconds: agent.exchange.reply(
-            letter.body["request"],
+            message.body["request"],
             {"received": True, "beat": 2, "state": "failed", "title": "the GPU is gone"},
         )
 
@@ -196,7 +194,7 @@ def test_on_free_21_1_the_outcome_is_a_marker_that_replaces_the_one_before(
     assert scene.timeline.markers[0].name == "mine"
 
 
-def test_when_nobody_answers_the_user_is_told_what_to_start(
+def test_without_a_bridge_the_user_is_shown_what_to_start(
     scene: Scene, open_host: OpenHost, open_agent: OpenAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = open_agent(open_host(FREE_21_1, scene))
@@ -204,7 +202,7 @@ def test_when_nobody_answers_the_user_is_told_what_to_start(
     run = agent.run("generate")
     assert "selva host resolve --watch" in run.text
     assert [marker.color for marker in scene.timeline.markers.values()] == ["Red"]
-    assert len(agent.letters) == 1  # it was kept, and read when somebody looked
+    assert len(agent.messages) == 1  # it stayed there until somebody read it
 
 
 def test_where_programs_may_be_started_the_bridge_is(
@@ -214,7 +212,7 @@ def test_where_programs_may_be_started_the_bridge_is(
     agent.command = ["/opt/selva bridge/selva", "host", "resolve", "--watch"]
     deliver = agent.menu.on_wait
     agent.menu.on_wait = lambda _seconds: None
-    agent.answer = agent._refuse_stems
+    agent.answer = agent.refuse_stems
 
     def start(_command: str) -> int:
         agent.menu.on_wait = deliver
@@ -224,7 +222,7 @@ def test_where_programs_may_be_started_the_bridge_is(
     run = agent.run("generate")
     (command,) = run.commands
     assert command.endswith("'/opt/selva bridge/selva' host resolve --watch >/dev/null 2>&1 &")
-    assert "nobody answers" not in run.text
+    assert "does not answer" not in run.text
 
 
 def test_a_second_run_takes_over_and_the_first_ends_quietly(
@@ -258,18 +256,18 @@ def test_stems_for_a_timeline_that_was_left_wait_for_it(
     agent = open_agent(host)
     plan = plan_for(scene.timeline, [plan_stem(tmp_path, scene.timeline, at=0, frames=24)])
 
-    def answer(letter: Message) -> None:
+    def answer(message: Message) -> None:
         host.switch_timeline(other)
-        agent._hand_out(letter, plan)
+        agent.hand_out(message, plan)
         agent.exchange.announce_waiting(
-            [{"request": letter.body["request"], "timeline_id": scene.timeline.uid}]
+            [{"request": message.body["request"], "timeline_id": scene.timeline.uid}]
         )
 
     agent.answer = answer
     run = agent.run("generate")
     assert "'Reel 1' is not open" in run.text
     assert other.tracks["audio"][0].items == []
-    assert agent.run("place").text.startswith("Selva: nothing waits")
+    assert "no finished stems wait" in agent.run("place").text
     host.switch_timeline(scene.timeline)
     assert "1 stem placed" in agent.run("place").text
     assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Dog"]
@@ -278,10 +276,10 @@ def test_stems_for_a_timeline_that_was_left_wait_for_it(
 def test_the_prompt_window_opens_where_windows_are_allowed_and_nowhere_else(
     scene: Scene, open_host: OpenHost, open_agent: OpenAgent
 ) -> None:
-    opened = {}
+    opened: dict[str, int] = {}
     for chosen in SUPPORTED_BUILDS:
         agent = open_agent(open_host(chosen, scene))
-        agent.answer = agent._refuse_stems
+        agent.answer = agent.refuse_stems
         opened[build_id(chosen)] = len(agent.run("generate").windows)
     with_window = {name for name, count in opened.items() if count}
     assert with_window == {build_id(chosen) for chosen in SUPPORTED_BUILDS if chosen.windows_allowed}
@@ -291,12 +289,12 @@ def test_typed_prompts_are_sent_and_remembered(
     scene: Scene, open_host: OpenHost, open_agent: OpenAgent
 ) -> None:
     agent = open_agent(open_host(build("21.0.4"), scene))
-    agent.answer = agent._refuse_stems
+    agent.answer = agent.refuse_stems
     typed = 'Hund: kleiner "Hund" bellt\nSteps: boots on gravel'
-    fields = {"Prompts": typed, "Takes": 3, "Replaces": True}
+    fields: dict[str, str | int | bool] = {"Prompts": typed, "Takes": 3, "Replaces": True}
     agent.menu.on_window = lambda _window: WindowAnswer("Generate", fields)
     agent.run("generate")
-    body = agent.letters[-1].body
+    body = agent.messages[-1].body
     assert (body["prompts"], body["takes"], body["replaces"]) == (typed, 3, True)
     shown: list[str] = []
 
@@ -307,23 +305,23 @@ def test_typed_prompts_are_sent_and_remembered(
     agent.menu.on_window = look
     agent.run("generate")
     assert shown == [typed]
-    assert len(agent.letters) == 1
+    assert len(agent.messages) == 1
 
 
 def test_a_closed_window_asks_for_nothing(scene: Scene, open_host: OpenHost, open_agent: OpenAgent) -> None:
     agent = open_agent(open_host(build("21.0.4"), scene))
     agent.menu.on_window = lambda _window: WindowAnswer("")
     run = agent.run("generate")
-    assert (agent.letters, run.printed) == ([], [])
+    assert (agent.messages, run.printed) == ([], [])
 
 
-def test_stopping_sends_word(scene: Scene, open_host: OpenHost, open_agent: OpenAgent) -> None:
+def test_stopping_sends_a_message(scene: Scene, open_host: OpenHost, open_agent: OpenAgent) -> None:
     agent = open_agent(open_host(FREE_21_1, scene))
-    agent.answer = lambda letter: agent.exchange.reply(
-        letter.body["request"], {"received": True, "beat": 1, "state": "done"}
+    agent.answer = lambda message: agent.exchange.reply(
+        message.body["request"], {"received": True, "beat": 1, "state": "done"}
     )
     assert "was stopped" in agent.run("stop").text
-    assert agent.letters[-1].body["kind"] == "stop"
+    assert agent.messages[-1].body["kind"] == "stop"
 
 
 def test_a_version_that_ignores_positions_is_refused(
@@ -331,10 +329,10 @@ def test_a_version_that_ignores_positions_is_refused(
 ) -> None:
     agent = open_agent(open_host(build("18.1.4"), scene))
     assert "18.5 or later" in agent.run("generate").text
-    assert agent.letters == []
+    assert agent.messages == []
 
 
-def test_no_open_timeline_is_said(open_host: OpenHost, open_agent: OpenAgent) -> None:
+def test_without_an_open_timeline_the_agent_says_so(open_host: OpenHost, open_agent: OpenAgent) -> None:
     scene = build_scene()
     scene.project.current_timeline = None
     agent = open_agent(open_host(build("20.2.2"), scene))
@@ -348,11 +346,11 @@ def test_an_answer_is_data_and_cannot_call_anything(
     victim = tmp_path / "victim"
     victim.touch()
 
-    def answer(letter: Message) -> None:
+    def answer(message: Message) -> None:
         evil = f'os.remove("{victim}") return {{ received = true, state = "failed", title = "evil" }}'
-        (agent.exchange.inbox / f"{letter.body['request']}.lua").write_text(evil)
-        agent.answer = agent._refuse_stems
-        agent.menu.on_wait = lambda _seconds: agent._refuse_stems(letter)
+        (agent.exchange.inbox / f"{message.body['request']}.lua").write_text(evil)
+        agent.answer = agent.refuse_stems
+        agent.menu.on_wait = lambda _seconds: agent.refuse_stems(message)
 
     agent.answer = answer
     agent.run("generate")
@@ -364,5 +362,7 @@ def test_a_file_that_was_copied_by_hand_says_how_to_install(
 ) -> None:
     prefs = FusionPrefs(tmp_path / "Fusion.prefs")
     menu = ScriptsMenu(open_host(build("20.2.2"), scene), prefs, interpreter="luajit")
-    run = menu.run(Path(__file__).parents[3] / "plugins" / "resolve" / "Selva.lua")
+    script = tmp_path / "Selva.lua"
+    script.write_text(AGENT_SOURCE, encoding="utf-8")
+    run = menu.run(script)
     assert "selva host install resolve" in run.text

@@ -1,0 +1,102 @@
+"""The place primitive over external scripting: the stems of a plan onto the current timeline, with a report on each.
+
+Does the same as plugins/resolve/agent/placement.lua in the same order; tests hold both to the same reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from selva_plugins.hosts.resolve.errors import TimelineNotOpenError
+from selva_plugins.hosts.resolve.plan_schema import (
+    PlacementPlan,
+    PlacementReport,
+    PlanMarker,
+    PlanStem,
+    StemResult,
+)
+from selva_plugins.hosts.resolve.scripting.media_pool import enter_bin, find_tagged_clips
+from selva_plugins.hosts.resolve.scripting.resolve_api import call, open_project
+from selva_plugins.hosts.resolve.scripting.stem_placer import PlacedClip, PlacementError, StemPlacer
+
+
+@dataclass
+class _Outcomes:
+    """By number of the stem: where it was placed, or why not."""
+
+    placed: dict[int, PlacedClip] = field(default_factory=dict)
+    problems: dict[int, str] = field(default_factory=dict)
+
+    def place(self, placer: StemPlacer, number: int, stem: PlanStem) -> None:
+        try:
+            self.placed[number] = placer.place_stem(stem)
+        except PlacementError as error:
+            self.problems[number] = str(error)
+
+
+def place(
+    resolve: Any, plan: PlacementPlan, on_progress: Callable[[str], None] = lambda _text: None
+) -> PlacementReport:
+    """Place the stems of a plan on the current timeline; the report says of each where it lies, or why not.
+
+    Raises TimelineNotOpenError.
+    """
+    opened = open_project(resolve)
+    if call(opened.timeline, "GetUniqueId") != plan.timeline_id:
+        raise TimelineNotOpenError(f"the timeline '{plan.timeline_name}' is not open")
+    bin_before = call(opened.pool, "GetCurrentFolder")
+    bin_folder = enter_bin(opened)
+    placer = StemPlacer.open(opened, bin_folder, find_tagged_clips(bin_folder) if plan.replaces else None)
+    outcomes = _Outcomes()
+    for number, stem in enumerate(plan.stems):
+        on_progress(f"placing stem {number + 1} of {len(plan.stems)}")
+        outcomes.place(placer, number, stem)
+    num_markers = sum(_add_marker(opened.timeline, marker) for marker in plan.markers)
+    call(opened.pool, "SetCurrentFolder", bin_before)
+    on_progress("saving the project")
+    is_saved = _save_and_verify(placer, plan.stems, outcomes)
+    placer.restore_page()
+    return PlacementReport(
+        timeline_id=plan.timeline_id,
+        is_saved=is_saved,
+        stems=tuple(_describe_result(stem, number, outcomes) for number, stem in enumerate(plan.stems)),
+        end_frames="inclusive" if placer.is_end_inclusive else "exclusive",
+        num_markers=num_markers,
+    )
+
+
+def _save_and_verify(placer: StemPlacer, stems: Sequence[PlanStem], outcomes: _Outcomes) -> bool:
+    """Save the project, place what did not survive the save once more, and say whether the project was saved."""
+    is_saved = placer.save()
+    missing = placer.find_missing(stems, outcomes.placed)
+    for number in missing:
+        placer.forget_spans(outcomes.placed.pop(number).index)
+        outcomes.place(placer, number, stems[number])
+    if missing:
+        is_saved = placer.save()
+        for number in placer.find_missing(stems, outcomes.placed):
+            del outcomes.placed[number]
+            outcomes.problems[number] = "Resolve accepted it and did not keep it"
+    return is_saved
+
+
+def _describe_result(stem: PlanStem, number: int, outcomes: _Outcomes) -> StemResult:
+    clip = outcomes.placed.get(number)
+    if clip is None:
+        return StemResult(id=stem.id, is_placed=False, reason=outcomes.problems.get(number, ""))
+    return StemResult(
+        id=stem.id,
+        is_placed=True,
+        track_index=clip.index,
+        track_name=clip.name,
+        record_frame=stem.record_frame,
+        duration_frames=clip.duration_frames,
+        note="" if clip.name == stem.track else f"'{stem.track}' was locked or occupied",
+    )
+
+
+def _add_marker(timeline: Any, marker: PlanMarker) -> bool:
+    arguments = (marker.frame, marker.color, marker.name, marker.note, marker.duration_frames)
+    return call(timeline, "AddMarker", *arguments, marker.custom_data) is True

@@ -1,0 +1,174 @@
+"""One request of the agent on its way through the watch: what it asks for, its folder, and where it stands."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from selva_core.base.errors import SelvaError
+from selva_plugins.hosts.resolve.json_fields import JsonFields
+from selva_plugins.hosts.resolve.plan_schema import PlanStem, parse_plan_stems
+from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot, parse_snapshot, read_snapshot
+from selva_plugins.request_folder import FINAL_STATES, PROTOCOL, READY, REQUEST_SCHEMA, read_json, write_json
+
+REQUEST_FILE = "request.json"
+SNAPSHOT_FILE = "snapshot.json"
+EXPORT_FILE = "timeline.otio"
+MAX_NOTICES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateMessage:
+    """What the agent asks for. raw_snapshot: the snapshot's JSON, which is kept as it came."""
+
+    agent_version: str
+    prompts: tuple[str, ...]
+    num_takes: int
+    replaces: bool
+    snapshot: ResolveSnapshot
+    raw_snapshot: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> GenerateMessage:
+        """Raises SnapshotError."""
+        fields = JsonFields(body, "the agent's request")
+        raw_snapshot = fields.raw("snapshot")
+        return cls(
+            agent_version=fields.text("agent", "unknown"),
+            prompts=tuple(line for line in fields.text("prompts").splitlines() if line.strip()),
+            num_takes=fields.integer("takes") or 1,
+            replaces=fields.flag("replaces", default=False),
+            snapshot=read_snapshot(raw_snapshot),
+            raw_snapshot=raw_snapshot,
+        )
+
+
+@dataclass
+class WatchedRequest:
+    """A request folder, and the thread that answers it. last_seen: the heartbeat, state and message that the agent was told
+    last.
+    """
+
+    folder: Path
+    thread: threading.Thread | None = None
+    last_seen: tuple[Any, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def snapshot(self) -> ResolveSnapshot:
+        """Raises SnapshotError, OSError."""
+        return parse_snapshot((self.folder / SNAPSHOT_FILE).read_text(encoding="utf-8"))
+
+    @property
+    def is_running(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
+
+    @property
+    def is_placed(self) -> bool:
+        return any(self.folder.glob("report-*.json"))
+
+    @property
+    def is_answered(self) -> bool:
+        return self.read_status().get("state") in FINAL_STATES
+
+    @property
+    def waits_to_be_placed(self) -> bool:
+        return self.read_status().get("state") == READY and not self.is_placed
+
+    def read_status(self) -> Mapping[str, Any]:
+        """The bridge's status.json; empty before the bridge has written one."""
+        try:
+            return read_json(self.folder / "status.json")
+        except (OSError, SelvaError):
+            return {}
+
+    def read_placements(self) -> list[dict[str, Any]]:
+        """The entries of the finished plan. Raises SnapshotError, OSError, KeyError."""
+        placements: list[dict[str, Any]] = read_json(self.folder / "plan.json")["placements"]
+        return placements
+
+    def read_plan_stems(self) -> tuple[PlanStem, ...]:
+        """The same as values."""
+        return parse_plan_stems(self.read_placements())
+
+    def wants_replacement(self) -> bool:
+        """Whether the user ticked "Replace earlier stems". Raises SnapshotError, OSError."""
+        values = read_json(self.folder / REQUEST_FILE).get("wishes")
+        return isinstance(values, Mapping) and values.get("replaces") is True
+
+    def write_report(self, report: Mapping[str, Any]) -> None:
+        write_json(self.folder / "report-1.json", report)
+
+    def cancel(self) -> None:
+        """The bridge stops at the next sampling step."""
+        (self.folder / "cancel").touch()
+
+    def interrupt(self) -> None:
+        """Stop the work and leave the request as if it had not been begun: the next watch takes it up."""
+        if self.thread is not None and self.is_running:
+            self.cancel()
+            self.thread.join()
+            (self.folder / "cancel").unlink(missing_ok=True)
+            (self.folder / "status.json").unlink(missing_ok=True)
+
+
+def write_request(
+    folder: Path,
+    message: GenerateMessage,
+    *,
+    stems_folder: Path,
+    defaults: Mapping[str, str],
+    export: Path | None,
+) -> None:
+    """The files of a request folder, request.json last: it says that the others are whole. Raises OSError.
+
+    defaults: form fields that the agent's user cannot type. export: what compounds hold; only this file is ever opened,
+    whatever path the snapshot names.
+    """
+    timeline = {
+        name: value for name, value in message.raw_snapshot["timeline"].items() if name != "otio_file"
+    }
+    if export is not None:
+        timeline["otio_file"] = str(export)
+    write_json(folder / SNAPSHOT_FILE, {**message.raw_snapshot, "timeline": timeline})
+    write_json(
+        folder / REQUEST_FILE,
+        {
+            "schema": REQUEST_SCHEMA,
+            "protocol": PROTOCOL,
+            "host": "resolve",
+            "action": "generate",
+            "label": message.snapshot.timeline.name,
+            "script_version": message.agent_version,
+            "script_folder": "",
+            "stems_folder": str(stems_folder),
+            "project": {"name": message.snapshot.project_name},
+            "wishes": {
+                **defaults,
+                "sounds": list(message.prompts),
+                "takes": str(message.num_takes),
+                "replaces": message.replaces,
+            },
+        },
+    )
+
+
+def format_status(status: Mapping[str, Any]) -> str:
+    """One line: "40 %  a.mov: sampling"."""
+    fraction = status.get("fraction")
+    percent = f"{100 * float(fraction):.0f} %  " if isinstance(fraction, int | float) else ""
+    return f"{percent}{status.get('message') or status.get('state')}"
+
+
+def list_status_notices(status: Mapping[str, Any]) -> list[str]:
+    """The notices of a status, so many that a marker's note can hold them."""
+    notices = [str(notice) for notice in status.get("notices") or ()]
+    num_more = len(notices) - MAX_NOTICES
+    return notices if num_more <= 0 else [*notices[:MAX_NOTICES], f"and {num_more} more"]
