@@ -20,6 +20,7 @@ import io
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -161,13 +162,21 @@ def build_stem_track(name: str, values: Mapping[str, Any], origin: str) -> StemT
             name=name,
             prompt=_text(values, "prompt") or "",
             negative_prompt=_text(values, "negative") or "",
-            num_takes=int(values["takes"]) if "takes" in values else None,
+            num_takes=_whole_number(values["takes"]) if "takes" in values else None,
             gain_db=float(_number_text(values, "gain_db") or 0.0),
         )
     except CueError as error:
         raise CueError(f"{origin}: {error.message}") from error
-    except (TypeError, ValueError) as error:
+    except (ValueError, ZeroDivisionError) as error:
         raise CueError(f"{origin}: takes is a whole number and gain_db a number; {error}") from error
+
+
+def _whole_number(value: object) -> int:
+    """2 from 2, 2.0 or "2"; `int` alone would make 2 of 2.7 and 1 of true. Raises ValueError."""
+    number = Fraction(str(value).strip())
+    if number.denominator != 1:
+        raise ValueError(f"got {value!r}")
+    return int(number)
 
 
 def _text(values: Mapping[str, Any], name: str) -> str | None:

@@ -95,3 +95,18 @@ def test_times_that_do_not_exist_on_the_timeline_are_refused(
     path.write_text(f"track,prompt,from,to\nDog,barking,{start},{end}\n", encoding="utf-8")
     with pytest.raises(CueError, match=r"cues\.csv, line 2"):
         spot(timeline, rows=load_cue_sheet(path))
+
+
+@pytest.mark.parametrize("takes", ["2", "2.0", '"2"'])
+def test_a_whole_number_of_takes_is_accepted_in_every_notation(tmp_path: Path, takes: str) -> None:
+    path = tmp_path / "cues.toml"
+    path.write_text(f'[[cue]]\ntrack = "Dog"\nprompt = "barking"\ntakes = {takes}\n', encoding="utf-8")
+    assert [row.stem_track.num_takes for row in load_cue_sheet(path)] == [2]
+
+
+@pytest.mark.parametrize("takes", ["2.7", "true", "[2]", '"1/0"'])
+def test_takes_that_are_no_whole_number_are_refused_and_not_rounded(tmp_path: Path, takes: str) -> None:
+    path = tmp_path / "cues.toml"
+    path.write_text(f'[[cue]]\ntrack = "Dog"\nprompt = "barking"\ntakes = {takes}\n', encoding="utf-8")
+    with pytest.raises(CueError, match="cue 1: takes is a whole number"):
+        load_cue_sheet(path)
