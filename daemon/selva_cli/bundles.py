@@ -23,7 +23,7 @@ from selva_render.spot_report import SpotReport, estimate_from_running_daemon
 def run_render_bundle(
     cut: Path, output: Path | None, *, model: str | None, host: str | None, as_json: bool
 ) -> None:
-    """Fill a bundle; everything that can be refused is refused before the daemon is started."""
+    """Fill a bundle. Refusals come before the daemon is started, those of `output` before a .selvaz is unpacked."""
     with report_errors(as_json=as_json):
         profile = find_profile(host)
         if output is not None:
@@ -55,7 +55,7 @@ def run_spot_bundle(cut: Path, *, model: str | None, as_json: bool, as_csv: bool
 
 
 def _check_model(bundle: RequestBundle, model: str | None) -> None:
-    """Stems of another model than the bundle names would not be taken for its stems."""
+    """Stems of another model than the bundle names would not count as its stems. Raises CueError."""
     named = bundle.options.render.model
     if model is not None and named is not None and model != named:
         raise CueError(f"the bundle asks for the model {named}; write it again to have it made by {model}")

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
+from selva_cli.console import print_json
 from selva_core.base.errors import SelvaError
 
 EXIT_REFUSED = 1
@@ -30,8 +30,7 @@ def report_errors(*, as_json: bool) -> Iterator[None]:
         yield
     except SelvaError as error:
         if as_json:
-            described = {"code": error.code, "message": error.message, "facts": error.facts}
-            sys.stdout.write(json.dumps({"error": described}) + "\n")
+            print_json({"error": error})
         sys.stderr.write(f"selva: {error.message}\n")
         raise typer.Exit(EXIT_REFUSED) from error
     except KeyboardInterrupt as error:

@@ -161,10 +161,10 @@ def run_render_in_host(
 
     results = []
     with report_errors(as_json=as_json), StudioBridge() as studio, _shown_progress() as show:
-        wanted = _build_studio_render(spot, rendering, stems_folder=stems_folder, context=context)
-        wanted = dataclasses.replace(wanted, marks_stems=marks_stems, replaces=replaces)
+        request = _build_studio_render(spot, rendering, stems_folder=stems_folder, context=context)
+        request = dataclasses.replace(request, marks_stems=marks_stems, replaces=replaces)
         chosen = choose_timelines(studio, timelines, all_of_them=all_timelines)
-        for result in render_timelines(studio, chosen, wanted, on_progress=show):
+        for result in render_timelines(studio, chosen, request, on_progress=show):
             if result.error is not None and len(chosen) == 1:
                 raise result.error
             results.append(result)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import typer
 
-from selva_cli.console import print_table
+from selva_cli.console import print_json, print_table
 from selva_cli.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors
 from selva_cli.progress_bars import RenderBars
 from selva_cli.timeline_options import (
@@ -44,7 +43,7 @@ def run_render(
     reading: ReadArguments,
     as_json: bool,
 ) -> None:
-    """Render a cut, and write it with its stems to `timeline`. All that can be refused is, before the daemon is started."""
+    """Render a cut, and write it with its stems to `timeline`. Refusals come before the daemon is started."""
     with report_errors(as_json=as_json), open_timeline(cut, reading.build()) as opened:
         options = rendering.build()
         output = files.build(stems_folder=stems_folder, timeline=timeline, host=host)
@@ -122,9 +121,9 @@ def run_spot(
 
 
 def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
-    """Print a cue sheet, and on standard error what is not on it."""
+    """Print a cue sheet; warnings, and clips without cues, go to standard error."""
     if as_json:
-        sys.stdout.write(json.dumps(report.to_json()) + "\n")
+        print_json(report.to_json())
     elif as_csv:
         sys.stdout.write(report.to_csv())
     else:
@@ -139,7 +138,7 @@ def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
 
 
 def iter_report_lines(report: RenderReport) -> Iterator[str]:
-    """A line per stem, what to know about them, and where the timeline is."""
+    """A line per stem, the notes on them, and where the timeline is."""
     clock = report.sheet.clock
     width = max((len(stem.cue.track) for stem in report.stems), default=0)
     for stem in report.stems:
@@ -160,9 +159,9 @@ def iter_report_lines(report: RenderReport) -> Iterator[str]:
 
 
 def finish_report(report: RenderReport, *, as_json: bool) -> None:
-    """Print what came of it, and leave with the status that says so."""
+    """Print the result of a render, and exit with its status."""
     if as_json:
-        sys.stdout.write(json.dumps(report.to_json()) + "\n")
+        print_json(report.to_json())
     else:
         sys.stdout.writelines(f"{line}\n" for line in iter_report_lines(report))
     clock = report.sheet.clock

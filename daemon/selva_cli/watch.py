@@ -40,9 +40,8 @@ def watch(
         check_options(options, OutputOptions(stems_folder=output))
         if not once:
             _print_now(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
-        before = signal.signal(
-            signal.SIGTERM, signal.default_int_handler
-        )  # a service is stopped as by Ctrl-C
+        # A service manager stops by SIGTERM; it then ends as by Ctrl-C, and the lock is released.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             folder.run(once=once)
         finally:
