@@ -1,8 +1,8 @@
-"""What installing is for every host: our scripts go into a folder of the host application, whole, and leave it again.
+"""Installing scripts into a host application: the part that is the same for every host.
 
-A host's own `install` module knows the folders, the texts and the settings of that host; here is what none of them
-should write a second time: where our scripts are shipped, copying them, the record of what was copied, the command that
-starts the bridge, a folder that a script can open on Windows, and the report.
+A host's own `install` module knows the folders and settings of that host. Here are the place that our scripts are shipped
+in, copying them whole, the record of what was copied, the command that starts the bridge, a folder that a script can open on
+Windows, and the report.
 """
 
 from __future__ import annotations
@@ -181,8 +181,8 @@ def choose_ascii_folder(folder: Path, fallback: Path, machine: Machine) -> Path:
 
 
 def to_script_path(folder: Path, machine: Machine) -> str:
-    """How a script is told of the folder: by its own name or, where that is beyond ASCII on Windows, by its short one, for
-    which the folder is made. Raises OSError.
+    """The folder's path as a script gets it: its own or, where that is beyond ASCII on Windows, its short one, for which the
+    folder is made. Raises OSError.
     """
     if machine.platform != "win32" or str(folder).isascii():
         return str(folder)

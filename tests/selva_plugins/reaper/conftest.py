@@ -25,7 +25,7 @@ def profile(lua: str) -> Profile:
 
 @pytest.fixture
 def world(profile: Profile, tmp_path: Path) -> Iterator[World]:
-    """A REAPER that fails the test when a script slips."""
+    """A REAPER that fails the test when a script makes a mistake."""
     played = World(profile, tmp_path)
     yield played
     played.quit()

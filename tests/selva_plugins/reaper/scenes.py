@@ -1,4 +1,4 @@
-"""Projects as editors have them, and what a user does to a REAPER that the double plays."""
+"""Projects as editors have them, and what a user does to the simulated REAPER."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def type_sounds(*sounds: str, **settings: str) -> Any:
 
 
 class FakeBridge:
-    """In place of the bridge process: records the commands, and answers as the test says."""
+    """In place of the bridge process: records the commands, and writes the status that the test wants."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -217,7 +217,7 @@ def request_stems(world: World, *sounds: str, name: str = GENERATE) -> None:
 
 
 def open_scene(world: World) -> tuple[Project, Item, FakeBridge]:
-    """A project with one selected video item, and a bridge that answers as the test says."""
+    """A project with one selected video item, and a bridge that writes the status that the test wants."""
     item = Item.showing(BIKES, position_s=10.0, length_s=4.0)
     return project_with(world, item), item, FakeBridge(world)
 

@@ -15,7 +15,7 @@ VIDEO = Source.video("/media/bikes.mp4", 10.0)
 
 @pytest.fixture
 def strict(profile: Profile, tmp_path: Path) -> Iterator[World]:
-    """A world whose complaints are what the test is about."""
+    """A world whose violations the test reads itself."""
     world = World(profile, tmp_path)
     yield world
     world.stop_processes()
@@ -34,7 +34,7 @@ def with_item(world: World) -> Item:
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "violation"),
     [
         ("reaper.CountTrack(0)", "nil value (field 'CountTrack')"),
         ("reaper.CountTracks()", "takes 1 arguments; got 0"),
@@ -67,7 +67,7 @@ def with_item(world: World) -> Item:
         ("io.popen('ls')", "flashes a console window"),
         ("reaper.ExecProcess('python3 -V', -1)", "a full path to the program is needed"),
         ("reaper.ExecProcess('/bin/true', 0)", "blocks REAPER"),
-        ("reaper.MB('Really?', 'Title', 4)", "nobody expected the question"),
+        ("reaper.MB('Really?', 'Title', 4)", "no answer was prepared for the question"),
         ("reaper.GetUserInputs('T', 2, 'one', '')", "2 fields and 1 captions"),
         ("reaper.SetExtState('S', 'k', 'a\\nb', true)", "cannot hold a line break"),
         ("gfx.rect(0, 0, 1, 1)", "there is no window"),
@@ -76,20 +76,20 @@ def with_item(world: World) -> Item:
         ("require('socket')", "module 'socket' not found"),
     ],
 )
-def test_slip_fails_the_script(strict: World, text: str, complaint: str) -> None:
+def test_mistake_fails_the_script(strict: World, text: str, violation: str) -> None:
     with_item(strict)
     run(strict, text)
-    with pytest.raises(AssertionError, match=re.escape(complaint)):
+    with pytest.raises(AssertionError, match=re.escape(violation)):
         strict.assert_clean()
 
 
 def test_slip_inside_pcall_is_still_a_complaint(strict: World) -> None:
     strict.add_project()
     run(strict, "pcall(reaper.GetTrack, 0, 'first')")
-    assert strict.complaints
+    assert strict.violations
 
 
-def test_proper_script_is_not_complained_about(world: World) -> None:
+def test_correct_script_has_no_violation(world: World) -> None:
     item = with_item(world)
     run(
         world,
@@ -165,7 +165,7 @@ def test_pointer_to_a_deleted_item_is_refused(strict: World) -> None:
     )
     strict.project.track_of(item).items.clear()
     strict.tick()
-    assert "a MediaItem that was deleted" in strict.complaints[0]
+    assert "a MediaItem that was deleted" in strict.violations[0]
 
 
 def test_older_reaper_lacks_newer_functions(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from selva_daemon.client.client import Client
 from selva_plugins.hosts.reaper import install as reaper_install
 from tests.support.flashes import click_samples, write_flashing_clip
 
-from .double import LUA_VERSIONS, Item, Profile, Project, Source, Span, Track, World
+from .double import LUA_VERSIONS, Item, Marker, Profile, Project, Source, Track, World
 from .scenes import CHECK, GENERATE, JOB_LIST, NEW_TAKES, REGIONS, type_in, type_sounds
 
 RATE = Fraction(24_000, 1001)
@@ -196,12 +196,12 @@ def test_regions_and_markers_become_cues_over_the_picture_seen_there(studio: Wor
     above = Item.showing(video, position_s=2.0, length_s=1.0, start_offset_s=3.0, is_selected=False)
     project = open_project(studio, movie.parent, above)
     project.tracks.append(Track(name="Lower", items=[below]))
-    project.content.spans += [
-        Span("Dog: small dog barking", 1.0, 2.5),
-        Span("Steps: boots on gravel | not: music", 1.0, 2.5),
-        Span("Act two", 0.0, 60.0),
-        Span("Bell: church bell", 4.0, 4.0, is_region=False),
-        Span("Hidden: never", 0.0, 5.0, is_hidden=True),
+    project.content.markers += [
+        Marker("Dog: small dog barking", 1.0, 2.5),
+        Marker("Steps: boots on gravel | not: music", 1.0, 2.5),
+        Marker("Act two", 0.0, 60.0),
+        Marker("Bell: church bell", 4.0, 4.0, is_region=False),
+        Marker("Hidden: never", 0.0, 5.0, is_hidden=True),
     ]
     studio.input_answers.append(type_in({"Model": "selva-echo", "Not to be": "wind"}))
     run_installed(studio, REGIONS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .double import Item, Profile, Span, Track, World
+from .double import Item, Marker, Profile, Track, World
 from .scenes import (
     BIKES,
     REGIONS,
@@ -111,11 +111,14 @@ def run_through(world: World) -> None:
     project.undo()
     assert project.content == before
     world.quit()
-    project.content.spans += [Span("Dog: bark", 10.0, 12.0), Span("Owl: hoot", 1.0, 2.0, is_hidden=True)]
+    project.content.markers += [
+        Marker("Dog: bark", 10.0, 12.0),
+        Marker("Owl: hoot", 1.0, 2.0, is_hidden=True),
+    ]
     world.input_answers.append(type_in({}))
     run_action(world, REGIONS)
     world.tick(3)
-    assert [span["name"] for span in bridge.snapshot["regions"]] == ["Dog: bark"]
+    assert [row["name"] for row in bridge.snapshot["regions"]] == ["Dog: bark"]
     world.quit()
     world.assert_clean()
 

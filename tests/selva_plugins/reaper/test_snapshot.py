@@ -11,7 +11,7 @@ import pytest
 from selva_plugins.errors import SnapshotError
 from selva_plugins.hosts.reaper.snapshot import ReaperMarker, parse_snapshot
 
-from .double import Item, Profile, Span, Track, World
+from .double import Item, Marker, Profile, Track, World
 from .scenes import (
     BIKES,
     REGIONS,
@@ -26,7 +26,7 @@ from .snapshots import file_source, item_of, section, snapshot_text
 
 def test_regions_action_sends_items_and_regions(world: World) -> None:
     project = project_with(world, Item.showing(BIKES, position_s=0, length_s=1, is_selected=False))
-    project.content.spans.append(Span("Dog: bark", 1.0, 2.0, number=7))
+    project.content.markers.append(Marker("Dog: bark", 1.0, 2.0, number=7))
     bridge = FakeBridge(world)
     world.input_answers.append(type_in({"Takes": "2"}))
     run_action(world, REGIONS)

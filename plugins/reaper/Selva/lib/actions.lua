@@ -33,8 +33,8 @@ return function(selva)
     return number == 1 and "1 item" or number .. " items"
   end
 
-  -- Writes the request, starts the bridge and watches it. `wanted` is {action, label, form_values, snapshot}; `show_form_again`
-  -- is called when the bridge refuses what was typed.
+  -- Writes the request, starts the bridge and watches it. `wanted` is {action, label, form_values, snapshot};
+  -- `show_form_again` is called when the bridge refuses what was typed.
   local function submit(config, proj, wanted, show_form_again)
     local stems_folder = project.stems_folder(proj)
     if not stems_folder then return end

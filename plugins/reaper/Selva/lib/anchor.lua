@@ -1,5 +1,5 @@
--- What anchors a stem to its picture, kept in the stem item itself (P_EXT:selva), so that "Move stems to their picture" works
--- in any later session.
+-- What anchors a stem to its picture, kept in the stem item itself (P_EXT:selva), so that "Move stems to their picture"
+-- works in any later session.
 --
 -- A stem's origin is where sample 0 of its file lies on the timeline, whatever was trimmed off; `source_s` is the time of
 -- the picture's source that is seen there. Both clocks are linear, so these two numbers and the play rate are enough.
@@ -25,8 +25,8 @@ return function(selva)
       - reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS") / reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE")
   end
 
-  -- Anchors a stem that was just placed. `planned` is its entry in the plan, with the picture item as it was when the request
-  -- was written; an entry without one is only marked as ours.
+  -- Anchors a stem that was just placed. `planned` is its entry in the plan, with the picture item as it was when the
+  -- request was written; an entry without one is only marked as ours.
   function anchor.write(item, planned)
     local picture = planned.anchor
     local values = { cue = planned.cue, label = planned.label, stem_track = planned.stem_track }

@@ -88,8 +88,8 @@ return function(selva)
     return bridge.write_request(config, request, files.read(files.join(folder, "snapshot.json")))
   end
 
-  -- Starts the bridge for a request folder without waiting for it. Returns true, or nil and a sentence for the user.
-  -- The command line holds only paths that the installer has checked: ExecProcess takes one line, in which a prompt or a media
+  -- Starts the bridge for a request folder without waiting for it. Returns true, or nil and a sentence for the user. The
+  -- command line holds only paths that the installer has checked: ExecProcess takes one line, in which a prompt or a media
   -- path with a quote could not be escaped. Those are in request.json.
   function bridge.start(config, folder)
     local quoted = {}

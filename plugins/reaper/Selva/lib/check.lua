@@ -59,7 +59,8 @@ return function(selva)
     for _, result in ipairs(status.checks) do
       local colour = LEVEL_COLOURS[result.level]
       rows[#rows + 1] = {
-        key = result.title, title = result.title, announcement = result.title .. ": " .. result.text, colour = colour, buttons = {},
+        key = result.title, title = result.title, announcement = result.title .. ": " .. result.text,
+        colour = colour, buttons = {},
         lines = { { text = result.text, colour = result.level ~= "ok" and colour or nil } },
       }
     end

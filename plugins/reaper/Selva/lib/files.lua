@@ -1,7 +1,8 @@
 -- Small files, read and written whole.
 --
--- On Windows Lua's io takes paths in the ANSI code page while REAPER's functions take UTF-8, so these functions are only for
--- the request folder, which `selva host install reaper` puts where the path is ASCII. Media go through REAPER's own functions.
+-- On Windows Lua's io takes paths in the ANSI code page while REAPER's functions take UTF-8, so these functions are only
+-- for the request folder, which `selva host install reaper` puts where the path is ASCII. Media go through REAPER's own
+-- functions.
 
 return function()
   local files = {}

@@ -1,7 +1,7 @@
 -- The form of a request: the dialogs of the three actions that make stems, and what is remembered between them.
 --
--- Every value stays the text that was typed; the bridge parses it and answers with a sentence when it is wrong. In request.json
--- and in the project the values are called "wishes", which projects of earlier versions hold.
+-- Every value stays the text that was typed; the bridge parses it and answers with a sentence when it is wrong. In
+-- request.json and in the project the values are called "wishes", which projects of earlier versions hold.
 
 return function(selva)
   local json = selva.import("json")

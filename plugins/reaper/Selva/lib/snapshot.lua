@@ -1,5 +1,5 @@
--- What is on the timeline, in REAPER's own units: seconds as doubles, play rates, section offsets, GUIDs. Nothing is computed
--- or decided here; that is done once, in the bridge.
+-- What is on the timeline, in REAPER's own units: seconds as doubles, play rates, section offsets, GUIDs. Nothing is
+-- computed or decided here; that is done once, in the bridge.
 
 return function(selva)
   local json = selva.import("json")

@@ -1,5 +1,5 @@
--- Speech for users of a screen reader, through OSARA, REAPER's accessibility extension; without it nothing here does anything.
--- A message interrupts the one before, so everything that belongs together goes into one message.
+-- Speech for users of a screen reader, through OSARA, REAPER's accessibility extension; without it nothing here does
+-- anything. A message interrupts the one before, so everything that belongs together goes into one message.
 
 return function()
   local speech = {}

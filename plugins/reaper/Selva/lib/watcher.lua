@@ -1,6 +1,6 @@
--- Watches requests in the background until their stems are placed: reads the bridge's status a few times per second, shows it,
--- and places a finished plan when its project is in front. All state is in the request folders, so that any script that runs
--- this can take over from another, also after REAPER was closed.
+-- Watches requests in the background until their stems are placed: reads the bridge's status a few times per second, shows
+-- it, and places a finished plan when its project is in front. All state is in the request folders, so that any script that
+-- runs this can take over from another, also after REAPER was closed.
 
 return function(selva)
   local json = selva.import("json")

@@ -1,8 +1,8 @@
--- The window: a list of rows, each with a title, a few lines, a progress bar and buttons. It shows progress, the job list and
--- the check.
+-- The window: a list of rows, each with a title, a few lines, a progress bar and buttons. It shows progress, the job list
+-- and the check.
 --
--- A row is {key, title, right, lines = {{text, colour}}, fraction, colour, buttons = {{label, on_click}}, announcement}. `key`
--- identifies the row from one drawing to the next; `announcement` is spoken by a screen reader whenever it changes.
+-- A row is {key, title, right, lines = {{text, colour}}, fraction, colour, buttons = {{label, on_click}}, announcement}.
+-- `key` identifies the row from one drawing to the next; `announcement` is spoken by a screen reader whenever it changes.
 --
 -- Everything works without a mouse: Tab and the arrows go from button to button, Enter presses, Page Up and Page Down
 -- scroll, R reads everything aloud, Escape closes.

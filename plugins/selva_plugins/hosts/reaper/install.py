@@ -1,4 +1,4 @@
-"""Puts the REAPER scripts where REAPER looks for them, tells them how to start the bridge, and takes all of it back.
+"""Installs the REAPER scripts where REAPER looks for them, with the file that says how the bridge is started; and removes them.
 
 <resource path>/Scripts/Selva/...         the scripts, unless ReaPack has put them there already
 <resource path>/Selva/bridge.json         how the bridge is started, and where requests go
@@ -179,7 +179,7 @@ def choose_request_folder(resource_path: Path, machine: Machine) -> Path:
 
 
 def remove(chosen: Path | None, machine: Machine | None = None) -> list[SetupReport]:
-    """Take back what `install` did; projects and stems stay. Raises HostSetupError."""
+    """Undo what `install` did; projects and stems stay. Raises HostSetupError."""
     machine = machine or Machine()
     return [_remove_from(path, machine) for path in choose_resource_paths(chosen, machine)]
 

@@ -1,7 +1,7 @@
 """The line in Scripts/__startup.lua that offers stems which were finished while REAPER was closed.
 
-REAPER runs that file, if the user has one, whenever it starts. Only put there on request. It goes first, because nothing may
-follow a `return` at the end of the user's own code, and it catches its own errors, so that theirs still runs.
+REAPER runs that file, if there is one, whenever it starts. The line is only put there on request. It comes first, because
+nothing may follow a `return` at the end of the user's own code, and it catches its own errors, so that the user's code runs.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def is_startup_line_there(resource_path: Path) -> bool:
 
 
 def write_startup_line(library: Path, resource_path: Path, machine: Machine, report: SetupReport) -> None:
-    """Let REAPER load our scripts from `library`, their folder `lib`, when it starts."""
-    path = _spell(library, resource_path, machine)
+    """Have REAPER load our scripts from `library`, their folder `lib`, when it starts."""
+    path = _to_lua_expression(library, resource_path, machine)
     if path is None:
         report.left.append(
             f"REAPER cannot start scripts by itself from {library} (letters beyond ASCII on a volume without short names); "
@@ -36,21 +36,21 @@ def write_startup_line(library: Path, resource_path: Path, machine: Machine, rep
     )
     head, lines = _read(resource_path)
     line_end = b"\r\n" if any(other.endswith(b"\r\n") for other in lines) else b"\n"
-    kept = [other for other in lines if not _is_ours(other)]
-    at = 1 if kept and kept[0].startswith(b"#") else 0  # Lua skips a first line that begins so
-    if at and not kept[0].endswith(b"\n"):
-        kept[0] += line_end
-    kept.insert(at, line.encode("ascii") + line_end)
-    _write(resource_path, head, kept)
+    users = [other for other in lines if not _is_ours(other)]
+    at = 1 if users and users[0].startswith(b"#") else 0  # Lua skips a first line that begins with a "#"
+    if at and not users[0].endswith(b"\n"):
+        users[0] += line_end
+    users.insert(at, line.encode("ascii") + line_end)
+    _write(resource_path, head, users)
     report.done.append(f"REAPER offers finished stems when it starts ({STARTUP_FILE})")
 
 
 def remove_startup_line(resource_path: Path, report: SetupReport) -> None:
     head, lines = _read(resource_path)
-    kept = [line for line in lines if not _is_ours(line)]
-    if len(kept) < len(lines):
-        _write(resource_path, head, kept)
-        report.done.append(f"our line is out of {STARTUP_FILE}")
+    users = [line for line in lines if not _is_ours(line)]
+    if len(users) < len(lines):
+        _write(resource_path, head, users)
+        report.done.append(f"our line is removed from {STARTUP_FILE}")
 
 
 def _is_ours(line: bytes) -> bool:
@@ -74,10 +74,11 @@ def _write(resource_path: Path, head: bytes, lines: list[bytes]) -> None:
         write_atomic(file, content)
 
 
-def _spell(library: Path, resource_path: Path, machine: Machine) -> str | None:
-    """The folder as a Lua expression, relative to the resource path so that a portable REAPER may move; None: impossible.
+def _to_lua_expression(library: Path, resource_path: Path, machine: Machine) -> str | None:
+    """The folder as a Lua expression, relative to the resource path so that a portable REAPER may be moved; None where there
+    is none.
 
-    Lua opens files by the ANSI code page on Windows, so there only the short name of a folder beyond ASCII will do.
+    Lua opens files by the ANSI code page on Windows, so that a folder beyond ASCII needs its short name there.
     """
     if machine.platform != "win32" or str(resource_path).isascii():
         relative = library.relative_to(resource_path).as_posix()

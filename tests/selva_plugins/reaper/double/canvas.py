@@ -1,4 +1,4 @@
-"""The gfx window: keeps what a script draws, tells it where the mouse is, and can be photographed."""
+"""The gfx window: records what a script draws, has a mouse, and can be saved as a picture."""
 
 from __future__ import annotations
 

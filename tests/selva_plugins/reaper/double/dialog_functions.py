@@ -31,7 +31,7 @@ def message_box(world: World, text: str, title: str, kind: int) -> int:
     if kind == 0:
         return 1
     if not world.message_answers:
-        world.complain(f"MB: nobody expected the question {text!r}")
+        world.record_violation(f"MB: no answer was prepared for the question {text!r}")
         return 2
     return world.message_answers.pop(0)
 
@@ -47,15 +47,15 @@ def get_user_inputs(
         elif not caption.startswith("extrawidth="):
             captions.append(caption)
     if not 1 <= num_inputs <= _MAX_FIELDS:
-        world.complain(f"GetUserInputs: 1 to {_MAX_FIELDS} fields are possible; got {num_inputs}")
+        world.record_violation(f"GetUserInputs: 1 to {_MAX_FIELDS} fields are allowed; got {num_inputs}")
     if len(captions) != num_inputs:
-        world.complain(f"GetUserInputs: {num_inputs} fields and {len(captions)} captions: {captions}")
+        world.record_violation(f"GetUserInputs: {num_inputs} fields and {len(captions)} captions: {captions}")
     defaults = _split_as_reaper_does(_cut_as_reaper_does(values_csv), separator)
     values = [*defaults, *[""] * num_inputs][:num_inputs]
     dialog = InputDialog(title=title, captions=captions, values=values)
     world.input_dialogs.append(dialog)
     if not world.input_answers:
-        world.complain(f"GetUserInputs: nobody expected the dialog {title!r}")
+        world.record_violation(f"GetUserInputs: no answer was prepared for the dialog {title!r}")
         return False, values_csv
     answers = world.input_answers.pop(0)(dialog)
     if answers is None:

@@ -69,7 +69,7 @@ class ImGuiWindow:
         if name == "ImGui_SetNextWindowSize":
             return None
         if not self.is_inside:
-            world.complain(f"{name}: only between Begin and End")
+            world.record_violation(f"{name}: only between Begin and End")
         if name == "ImGui_End":
             self.is_inside = False
         if name in ("ImGui_InputText", "ImGui_InputTextMultiline"):

@@ -140,7 +140,7 @@ def set_media_item_take_source(world: World, take: Take, source: Source) -> bool
     world.edit(take)
     loose = [index for index, other in enumerate(world.loose_sources) if other is source]
     if not loose:
-        world.complain("SetMediaItemTake_Source: this source belongs to a take already")
+        world.record_violation("SetMediaItemTake_Source: this source belongs to a take already")
         return False
     del world.loose_sources[loose[0]]
     take.source = source
@@ -167,7 +167,7 @@ def pcm_source_create_from_file(world: World, path: str) -> Source | None:
 def pcm_source_destroy(world: World, source: Source) -> None:
     loose = [index for index, other in enumerate(world.loose_sources) if other is source]
     if not loose:
-        world.complain("PCM_Source_Destroy: this source belongs to a take; REAPER would crash")
+        world.record_violation("PCM_Source_Destroy: this source belongs to a take; REAPER would crash")
         return
     del world.loose_sources[loose[0]]
 
@@ -182,7 +182,7 @@ def pcm_source_build_peaks(world: World, source: Source, mode: int) -> int:
         world.peaks_left[id(source)] -= 1
         return world.peaks_left[id(source)]
     if world.peaks_left.pop(id(source), None) != 0:
-        world.complain("PCM_Source_BuildPeaks: ended before it was done")
+        world.record_violation("PCM_Source_BuildPeaks: ended before it was done")
     world.num_peaks_built += 1
     return 0
 

@@ -1,4 +1,4 @@
-"""OSARA, the screen reader extension, as far as scripts use it: one function that says a text."""
+"""OSARA, the screen reader extension, as far as scripts use it: one function that speaks a text."""
 
 from __future__ import annotations
 

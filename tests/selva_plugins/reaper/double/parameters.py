@@ -18,14 +18,14 @@ _SINCE_7 = {"C_LANEPLAYS"}
 
 def read_value(world: World, owner: Owner, name: str) -> float:
     if name not in owner.values or (name in _SINCE_7 and parse_version(world.profile.version) < (7, 0)):
-        world.complain(f"{type(owner).__name__}: no parameter {name!r}")
+        world.record_violation(f"{type(owner).__name__}: no parameter {name!r}")
     return owner.values.get(name, 0.0)
 
 
 def write_value(world: World, owner: Owner, name: str, value: float) -> bool:
     world.edit(owner)
     if name not in owner.values:
-        world.complain(f"{type(owner).__name__}: no parameter {name!r}")
+        world.record_violation(f"{type(owner).__name__}: no parameter {name!r}")
         return False
     owner.values[name] = value
     return True
@@ -47,5 +47,5 @@ def read_or_write_string(
     if name == "P_NAME" and not isinstance(owner, Item):
         owner.name = value if is_setting else owner.name
         return True, owner.name
-    world.complain(f"{type(owner).__name__}: no parameter {name!r}, setting {is_setting}")
+    world.record_violation(f"{type(owner).__name__}: no parameter {name!r}, setting {is_setting}")
     return False, ""

@@ -1,5 +1,5 @@
--- Runs first in each Lua state of the double: builds `reaper` and `gfx` and puts the host's rules on `io` and `os`.
--- `host` holds Python functions; each answers ok, then values, or false and a message that is raised where the script called.
+-- Runs first in each Lua state of the double: builds `reaper` and `gfx` and puts the host's rules on `io` and `os`. `host`
+-- holds Python functions; each answers ok, then values, or false and a message that is raised where the script called.
 
 local host = ...
 
@@ -35,7 +35,7 @@ local queued = {}
 local defer = reaper.defer
 function reaper.defer(call)
   if queued[call] then
-    host.complain("defer: this function is queued twice within one cycle, its loop would run double")
+    host.record_violation("defer: this function is queued twice within one cycle, its loop would run double")
   end
   queued[call] = true
   return defer(call)
@@ -53,14 +53,14 @@ gfx = setmetatable({}, {
   __index = function(_, name)
     local value = gfx_fields[name]
     if value == nil then
-      host.complain("gfx." .. tostring(name) .. " does not exist")
+      host.record_violation("gfx." .. tostring(name) .. " does not exist")
       error("gfx." .. tostring(name) .. " does not exist", 2)
     end
     return value
   end,
   __newindex = function(_, name, value)
     if gfx_fields[name] == nil or type(gfx_fields[name]) == "function" then
-      host.complain("gfx." .. tostring(name) .. " cannot be set")
+      host.record_violation("gfx." .. tostring(name) .. " cannot be set")
       error("gfx." .. tostring(name) .. " cannot be set", 2)
     end
     gfx_fields[name] = value + 0.0
@@ -68,7 +68,7 @@ gfx = setmetatable({}, {
 })
 host.give_gfx(function(name) return gfx_fields[name] end, function(name, value) gfx_fields[name] = value end)
 
--- Files by the rules of the system that is played.
+-- Files by the rules of the simulated system.
 local real_open, real_rename, real_remove, real_loadfile = io.open, os.rename, os.remove, loadfile
 
 function io.open(path, mode)
@@ -110,7 +110,7 @@ end
 
 local function forbid(name)
   return function()
-    host.complain(name .. " flashes a console window and blocks REAPER")
+    host.record_violation(name .. " flashes a console window and blocks REAPER")
     error(name .. " is not allowed", 2)
   end
 end

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .registry import reascript
-from .state import Project, Span
+from .state import Marker, Project
 
 if TYPE_CHECKING:
     from .world import World
@@ -58,7 +58,7 @@ def get_set_project_info(world: World, project: Project, name: str, value: float
         "PROJECT_SRATE_USE": 0.0 if project.sample_rate_hz is None else 1.0,
     }
     if is_setting or name not in values:
-        world.complain(f"GetSetProjectInfo: not played: {name!r}, setting {is_setting}")
+        world.record_violation(f"GetSetProjectInfo: not simulated: {name!r}, setting {is_setting}")
     return values.get(name, 0.0)
 
 
@@ -81,54 +81,56 @@ def set_proj_ext_state(world: World, project: Project, section: str, key: str, v
 
 @reascript("GetNumRegionsOrMarkers")
 def get_num_regions_or_markers(world: World, project: Project) -> int:
-    return len(project.content.spans)
+    return len(project.content.markers)
 
 
 @reascript("GetRegionOrMarker")
-def get_region_or_marker(world: World, project: Project, index: int, guid: str) -> Span | None:
-    spans = project.content.spans
+def get_region_or_marker(world: World, project: Project, index: int, guid: str) -> Marker | None:
+    markers = project.content.markers
     if index < 0:
-        return next((span for span in spans if span.guid == guid), None)
-    return spans[index] if index < len(spans) else None
+        return next((marker for marker in markers if marker.guid == guid), None)
+    return markers[index] if index < len(markers) else None
 
 
 @reascript("GetRegionOrMarkerInfo_Value")
-def get_region_or_marker_info_value(world: World, project: Project, span: Span, name: str) -> float:
+def get_region_or_marker_info_value(world: World, project: Project, marker: Marker, name: str) -> float:
     values = {
-        "D_STARTPOS": span.start_s,
-        "D_ENDPOS": span.end_s,
-        "I_NUMBER": span.number,
-        "B_ISREGION": span.is_region,
-        "B_HIDDEN": span.is_hidden,
+        "D_STARTPOS": marker.start_s,
+        "D_ENDPOS": marker.end_s,
+        "I_NUMBER": marker.number,
+        "B_ISREGION": marker.is_region,
+        "B_HIDDEN": marker.is_hidden,
     }
     if name not in values:
-        world.complain(f"GetRegionOrMarkerInfo_Value: no parameter {name!r}")
+        world.record_violation(f"GetRegionOrMarkerInfo_Value: no parameter {name!r}")
     return float(values.get(name, 0))
 
 
 @reascript("GetSetRegionOrMarkerInfo_String")
 def get_set_region_or_marker_info_string(  # noqa: PLR0917 - the arguments are REAPER's
-    world: World, project: Project, span: Span, name: str, value: str, is_setting: bool
+    world: World, project: Project, marker: Marker, name: str, value: str, is_setting: bool
 ) -> tuple[bool, str]:
-    values = {"P_NAME": span.name, "GUID": span.guid}
+    values = {"P_NAME": marker.name, "GUID": marker.guid}
     if is_setting or name not in values:
-        world.complain(f"GetSetRegionOrMarkerInfo_String: not played: {name!r}, setting {is_setting}")
+        world.record_violation(
+            f"GetSetRegionOrMarkerInfo_String: not simulated: {name!r}, setting {is_setting}"
+        )
     return name in values, values.get(name, "")
 
 
 @reascript("EnumProjectMarkers3")
 def enum_project_markers3(world: World, project: Project, index: int) -> tuple[Any, ...]:
     """The old way; hidden ones are listed too. Answers the next index, 0 at the end."""
-    if not 0 <= index < len(project.content.spans):
+    if not 0 <= index < len(project.content.markers):
         return 0, False, 0.0, 0.0, "", 0, 0
-    span = project.content.spans[index]
+    marker = project.content.markers[index]
     return (
         index + 1,
-        span.is_region,
-        span.start_s,
-        span.end_s if span.is_region else 0.0,
-        span.name,
-        span.number,
+        marker.is_region,
+        marker.start_s,
+        marker.end_s if marker.is_region else 0.0,
+        marker.name,
+        marker.number,
         0,
     )
 
@@ -147,4 +149,4 @@ def undo_end_block2(world: World, project: Project, label: str, flags: int) -> N
 def prevent_ui_refresh(world: World, change: int) -> None:
     world.refresh_depth += change
     if world.refresh_depth < 0:
-        world.complain("PreventUIRefresh: more ends than beginnings")
+        world.record_violation("PreventUIRefresh: more ends than beginnings")

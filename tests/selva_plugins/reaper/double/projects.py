@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .imgui_functions import ImGuiWindow
-from .registry import Complaint
+from .registry import RuleViolation
 from .state import Item, Project, Source, Take, Track, UndoStep
 from .system import Profile, System
 
@@ -53,20 +53,20 @@ class OpenProjects(System):
                 for top in [*self.loose_sources, *(take.source for take in takes)]
                 for source in _chain(top)
             ),
-            "ProjectMarker": (span for content in contents for span in content.spans),
+            "ProjectMarker": (marker for content in contents for marker in content.markers),
             "ImGui_Context": [self.imgui],
         }
         if kind not in known:
-            raise Complaint(f"the double knows no pointers of type {kind}")
+            raise RuleViolation(f"the double knows no pointers of type {kind}")
         return any(target is other for other in known[kind])
 
     def edit(self, owner: Project | Track | Item | Take) -> None:
         """A change that undo covers: it must happen inside an undo block of the project in front."""
         project = owner if isinstance(owner, Project) else self.owner_of(owner)
         if project is not self.project:
-            raise Complaint("this changes a project whose tab is not in front")
+            raise RuleViolation("this changes a project whose tab is not in front")
         if project.block_before is None:
-            raise Complaint("this changes the project outside an undo block")
+            raise RuleViolation("this changes the project outside an undo block")
         self.stale_views.add("arrange view")
 
     def owner_of(self, thing: Track | Item | Take) -> Project:
@@ -77,22 +77,22 @@ class OpenProjects(System):
                 for item in track.items:
                     if item is thing or any(take is thing for take in item.takes):
                         return project
-        raise Complaint("this belongs to no open project")
+        raise RuleViolation("this belongs to no open project")
 
     def begin_block(self, project: Project) -> None:
         if project is not self.project:
-            raise Complaint("an undo block needs its project's tab in front")
+            raise RuleViolation("an undo block needs its project's tab in front")
         if project.block_before is not None:
-            raise Complaint("an undo block is open already")
+            raise RuleViolation("an undo block is open already")
         project.block_before = project.copy_content()
 
     def end_block(self, project: Project, label: str, flags: int) -> None:
         if project.block_before is None:
-            raise Complaint("no undo block is open")
+            raise RuleViolation("no undo block is open")
         if not label.strip():
-            raise Complaint("an undo step needs a text")
+            raise RuleViolation("an undo step needs a text")
         if flags == 0:
-            raise Complaint("with flags 0 the history says only 'ReaScript: Run'")
+            raise RuleViolation("with flags 0 the history says only 'ReaScript: Run'")
         project.undo_steps.append(
             UndoStep(
                 label=label,

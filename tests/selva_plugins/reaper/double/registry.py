@@ -1,4 +1,4 @@
-"""Which functions the double plays, and the check of what a script passes to them."""
+"""The functions that the double simulates, and the check of what a script passes to them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from .world import World
 
 
-class Complaint(Exception):  # noqa: N818 - what the script did wrong, raised into Lua and remembered
-    """A slip of the script."""
+class RuleViolation(Exception):  # noqa: N818 - raised into Lua and recorded
+    """A script broke a rule of REAPER."""
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 
 def reascript(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Registers the function that plays `name`, which the table must know."""
+    """Registers the function that simulates `name`, which the table must know."""
     if name not in load_signatures():
         raise KeyError(f"REAPER has no function {name}")
 
@@ -40,16 +40,16 @@ class Call:
         self.values = values
 
     def check(self) -> list[Any]:
-        """The arguments as Python values, pointers followed. Raises Complaint as REAPER would, and more strictly."""
+        """The arguments as Python values, pointers followed. Raises RuleViolation as REAPER would, and more strictly."""
         kinds = self.signature.arguments
         if not self.signature.num_required <= self.count <= len(kinds):
-            raise Complaint(f"takes {len(kinds)} arguments; got {self.count}")
+            raise RuleViolation(f"takes {len(kinds)} arguments; got {self.count}")
         checked = []
         for position, (kind, value) in enumerate(zip(kinds, self.values, strict=False), start=1):
             try:
                 checked.append(self._convert(kind, value))
             except TypeError as error:
-                raise Complaint(f"bad argument #{position} ({kind} expected, got {error})") from error
+                raise RuleViolation(f"bad argument #{position} ({kind} expected, got {error})") from error
         return checked
 
     def _convert(self, kind: str, value: Any) -> Any:

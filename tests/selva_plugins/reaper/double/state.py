@@ -139,7 +139,7 @@ class Track:
 
 
 @dataclass
-class Span:
+class Marker:
     """A region, or a marker (then `end_s` is the start)."""
 
     name: str
@@ -156,7 +156,7 @@ class Content:
     """Everything that undo brings back."""
 
     tracks: list[Track] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
+    markers: list[Marker] = field(default_factory=list)
     ext_state: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -214,5 +214,5 @@ class Project:
             for track in restored.tracks:
                 track.items = items_now.get(track.guid, track.items)
         if not step.covers_rest:
-            restored.spans, restored.ext_state = self.content.spans, self.content.ext_state
+            restored.markers, restored.ext_state = self.content.markers, self.content.ext_state
         self.content = restored

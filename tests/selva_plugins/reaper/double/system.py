@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from .registry import Complaint
+from .registry import RuleViolation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """Which REAPER is played. Lua is 5.3 before version 7."""
+    """Which REAPER is simulated. Lua is 5.3 before version 7."""
 
     version: str = "7.78"
     system: str = "Other"
@@ -29,7 +29,7 @@ class Profile:
 
 
 class System:
-    """Files and processes by the rules of the system that is played, on real folders below `home`."""
+    """Files and processes by the rules of the simulated system, on real folders below `home`."""
 
     def __init__(self, profile: Profile, home: Path) -> None:
         self.profile = profile
@@ -41,7 +41,7 @@ class System:
         self._short_names: dict[str, str] = {}
 
     def host_path(self, path: Path) -> str:
-        """How a real path reads on the system that is played: C:\\... stands for the home folder on Windows."""
+        """How a real path reads on the simulated system: C:\\... stands for the home folder on Windows."""
         if not self.profile.is_windows:
             return str(path)
         return str(PureWindowsPath("C:\\") / path.relative_to(self.home))
@@ -51,7 +51,7 @@ class System:
             return Path(text)
         windows = PureWindowsPath(text)
         if windows.drive != "C:":
-            raise Complaint(f"a path on drive C: is wanted; got {text!r}")
+            raise RuleViolation(f"a path on drive C: is needed; got {text!r}")
         return self.home.joinpath(*(self._short_names.get(part, part) for part in windows.parts[1:]))
 
     def real_path_for_lua(self, path: bytes) -> Any:
@@ -60,8 +60,8 @@ class System:
             return None, path + b": No such file or directory"  # the ANSI code page garbles UTF-8
         try:
             return os.fsencode(self.real_path(path.decode("utf-8", "surrogateescape")))
-        except Complaint as complaint:
-            return None, str(complaint).encode()
+        except RuleViolation as violation:
+            return None, str(violation).encode()
 
     def refuses_rename(self, target: bytes) -> bool:
         return self.profile.is_windows and os.path.exists(target)
@@ -72,7 +72,7 @@ class System:
         command = [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', command_line)]
         program = command[0] if command else ""
         if not (program.startswith("/") or re.match(r"[A-Za-z]:\\", program)):
-            raise Complaint(
+            raise RuleViolation(
                 f"a full path to the program is needed, REAPER has no PATH to search; got {program!r}"
             )
         if self.on_command is not None:

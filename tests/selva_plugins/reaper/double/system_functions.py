@@ -52,7 +52,7 @@ def get_ext_state(world: World, section: str, key: str) -> str:
 @reascript("SetExtState")
 def set_ext_state(world: World, section: str, key: str, value: str, persist: bool) -> None:
     if "\n" in value or "\r" in value:
-        world.complain("SetExtState: reaper-extstate.ini cannot hold a line break")
+        world.record_violation("SetExtState: reaper-extstate.ini cannot hold a line break")
     world.ext_state[section.upper(), key.upper()] = (value, persist)
 
 
@@ -85,7 +85,7 @@ def exec_process(world: World, command_line: str, timeout_ms: int) -> str | None
     if short_name is not None:
         return f"0\n{short_name}\r\n"
     if timeout_ms >= 0:
-        world.complain("ExecProcess: waiting for the end blocks REAPER; use -1 or -2")
+        world.record_violation("ExecProcess: waiting for the end blocks REAPER; use -1 or -2")
     if not world.start_process(command_line):
         return None
     return (

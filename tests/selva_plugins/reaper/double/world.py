@@ -17,7 +17,7 @@ from .dialog_functions import InputDialog
 from .imgui_functions import IMGUI_SIGNATURES
 from .osara_functions import OSARA_SIGNATURES, say
 from .projects import OpenProjects
-from .registry import FUNCTIONS, Call, Complaint
+from .registry import FUNCTIONS, Call, RuleViolation
 from .system import Profile
 from .table import Signature, load_gfx_signatures, load_signatures, parse_version
 
@@ -60,7 +60,7 @@ class World(OpenProjects):
         self.resource_folder.mkdir(parents=True, exist_ok=True)
         self.clock_s = 1000.0
         self.is_real_time = False
-        self.complaints: list[str] = []
+        self.violations: list[str] = []
         self.messages: list[str] = []
         self.message_answers: list[int] = []
         self.input_answers: list[Callable[[InputDialog], list[str] | None]] = []
@@ -78,8 +78,8 @@ class World(OpenProjects):
         self.current: Script | None = None
         self._pointers: dict[int, Pointer] = {}
 
-    def complain(self, text: str) -> None:
-        self.complaints.append(text)
+    def record_violation(self, text: str) -> None:
+        self.violations.append(text)
 
     def fail(self, name: str, *, after: int = 0) -> None:
         """Let a function report failure once, after that many successes."""
@@ -147,7 +147,7 @@ class World(OpenProjects):
 
     def assert_clean(self) -> None:
         errors = [script.error for script in self.scripts if script.error]
-        assert not self.complaints, self.complaints
+        assert not self.violations, self.violations
         assert not errors, errors[0]
 
     def _load(self, path: Path) -> Script:
@@ -168,7 +168,7 @@ class World(OpenProjects):
                 b"gfx_functions": runtime.table_from(
                     {name.encode(): self._bind_gfx(script, name) for name in load_gfx_signatures()}
                 ),
-                b"complain": lambda text: self.complain(_as_text(text)),
+                b"record_violation": lambda text: self.record_violation(_as_text(text)),
                 b"give_gfx": script.canvas.attach,
                 b"real_path": self.real_path_for_lua,
                 b"refuses_rename": self.refuses_rename,
@@ -221,15 +221,15 @@ class World(OpenProjects):
     def _check_balance(self, script: Script) -> None:
         for project in self.projects:
             if project.block_before is not None:
-                self.complaints.append(
+                self.violations.append(
                     f"{script.path}: an undo block was left open at the end of a defer cycle"
                 )
                 project.block_before = None
         if self.refresh_depth != 0:
-            self.complaints.append(f"{script.path}: PreventUIRefresh was left at {self.refresh_depth}")
+            self.violations.append(f"{script.path}: PreventUIRefresh was left at {self.refresh_depth}")
             self.refresh_depth = 0
         for view in sorted(self.stale_views):
-            self.complaints.append(f"{script.path}: the {view} was not updated after an edit")
+            self.violations.append(f"{script.path}: the {view} was not updated after an edit")
         self.stale_views.clear()
 
     # Calls from Lua ---------------------------------------------------------------------------------------------------
@@ -242,18 +242,20 @@ class World(OpenProjects):
             try:
                 function = FUNCTIONS.get(name) or self._extension_function(name)
                 if function is None:
-                    raise Complaint("the double does not play this function; add it when a script needs it")
+                    raise RuleViolation(
+                        "the double does not simulate this function; add it when a script needs it"
+                    )
                 arguments = Call(self, signature, count, values).check()
                 if self._fails_now(name):
                     results: tuple[Any, ...] = tuple(_failure(kind) for kind in signature.returns)
                 else:
                     results = _as_tuple(function(self, *arguments))
                 return True, *self._to_lua(signature.returns, results)
-            except Complaint as complaint:
-                message = f"{name}: {complaint}"
+            except RuleViolation as violation:
+                message = f"{name}: {violation}"
             except Exception as error:  # Lua would hide where it came from
                 message = f"{name}: the double or the test failed: {error!r}"
-            self.complaints.append(message)
+            self.violations.append(message)
             return False, message.encode()
 
         return call
@@ -272,9 +274,9 @@ class World(OpenProjects):
             try:
                 arguments = Call(self, signature, count, values).check()
                 return True, *_as_tuple(script.canvas.call(name, arguments))
-            except (Complaint, RuntimeError) as complaint:
-                message = f"gfx.{name}: {complaint}"
-                self.complaints.append(message)
+            except (RuleViolation, RuntimeError) as violation:
+                message = f"gfx.{name}: {violation}"
+                self.violations.append(message)
                 return False, message.encode()
 
         return call
