@@ -123,7 +123,7 @@ class Bench:
         encoder = SPEC_16K.video_encoder
         num_segments = self.golden("video_encoder")["sync"].shape[1] // encoder.num_times
         num_frames = (num_segments - 1) * encoder.segment_hop_frames + encoder.segment_num_frames
-        return Fraction(num_frames, encoder.picture_rate)
+        return Fraction(num_frames, encoder.frame_rate_hz)
 
     def compare(self, name: str, got: Tensor, expected: Tensor) -> Check:
         return Check(name=name, error=relative_error(got, expected), tolerance=TOLERANCES[self.dtype])
@@ -179,7 +179,7 @@ def check_video_encoder(bench: Bench) -> Iterator[Check]:
     frames = (bench.noise("frames", shape)[0] * 0.5).clamp(-1.0, 1.0).to(bench.device)
     tokens = encoder.encode_segments(cut_segments(frames, spec))
 
-    height = math.isqrt(spec.num_places)
+    height = math.isqrt(spec.num_patches)
     first = tokens[0, 0].T.reshape(1, spec.width, height, height)
     recorded = golden["backbone_first_segment_t0"]
     yield bench.compare("video_encoder.backbone_first_segment_t0", first, recorded)

@@ -67,7 +67,7 @@ def iter_mel(
 def iter_waveform(
     vocoder: Vocoder, mel: Iterable[Tensor], *, limit: BatchLimit, check: Callable[[], None] = lambda: None
 ) -> Iterator[Tensor]:
-    """Vocabulary (M, r) of a mel -> blocks of its waveform, float32 (r * hop) on the CPU.
+    """Pieces (M, r) of a mel -> blocks of its waveform, float32 (r * hop) on the CPU.
 
     Together they are the same to rounding however the mel is cut.
     """

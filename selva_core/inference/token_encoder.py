@@ -117,7 +117,7 @@ class VideoTokenEncoder:
             picture,
             size_px=spec.frame_size_px,
             num_frames=num_frames,
-            frame_rate_hz=Fraction(spec.picture_rate),
+            frame_rate_hz=Fraction(spec.frame_rate_hz),
         )
         pending: list[Frame] = []
         for first in range(0, num_segments, CHUNK_SEGMENTS):

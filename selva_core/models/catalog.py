@@ -1,4 +1,4 @@
-"""The models: what each one is, which files it needs, where they lie, and under what licences.
+"""The model table: what each model is, the files it needs, where they are stored, and their licences.
 
 A model is a row of `MODELS`. This module is light: it imports neither torch nor av.
 """
@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import platformdirs
 
 from selva_core.base.errors import UnknownModelError
+from selva_core.base.paths import APP_NAME
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.models.specs import (
     GENERATOR_LARGE_44K,
@@ -30,32 +31,32 @@ BUNDLED_WEIGHTS_DIR = Path(__file__).parents[1] / "weights"
 class ModelFile:
     """One file of a model.
 
-    repository: a repository of the Hugging Face hub, or None for a file that comes with this package.
-    size_bytes: as published, rounded. md5: hex, or None where none is published. kept_name: the file's name
-    on disk where only a piece of the published file is kept.
+    repository: a repository of the Hugging Face hub, or None for a file that comes with this package. size_bytes: as
+    published, rounded. md5: hex, or None where none is published. stored_name: the file's name on disk where only a part of
+    the published file is stored.
     """
 
     repository: str | None
     path: str
     size_bytes: int
     md5: str | None = None
-    kept_name: str | None = None
+    stored_name: str | None = None
 
     @property
     def relative_path(self) -> Path:
-        """Where the file lies under the folder of weights; models that share a file share it on disk."""
+        """Its path under the folder of weights; models that share a file share it on disk."""
         path = PurePosixPath(self.path)
         folder = self.repository.replace("/", "--") if self.repository else ""
-        return Path(folder, path.with_name(self.kept_name) if self.kept_name else path)
+        return Path(folder, path.with_name(self.stored_name) if self.stored_name else path)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One row: a model that can be asked for by `model_id`.
+    """One row of the table.
 
-    spec: sizes of the network, or None for an engine without one. files: by role, the parts of the network
-    and the tokenizers. licences: sentences to show before a download and to store with every result. knows:
-    what it can be asked to sound. is_listed: whether lists show it without being asked.
+    knows: the sounds it can make, as a phrase for lists. licences: sentences to show before a download and to store with
+    every result. spec: sizes of the network, or None for an engine without one. files: by role, the parts of the network and
+    the tokenizers. is_listed: whether lists show it.
     """
 
     model_id: str
@@ -67,7 +68,7 @@ class Model:
 
     @property
     def is_bundled(self) -> bool:
-        """Whether its files come with this package rather than from a download."""
+        """Whether its files come with this package and not from a download."""
         return all(file.repository is None for file in self.files.values())
 
     @property
@@ -88,12 +89,12 @@ _PUBLISHED_LICENCES = (
     "BigVGAN: MIT.",
 )
 
-_TEXT_AND_PICTURE_FILES = {
+_TEXT_AND_VIDEO_FILES = {
     "clip_text": ModelFile(
         repository=_CLIP,
         path="open_clip_pytorch_model.bin",
         size_bytes=3_900_000_000,
-        kept_name="open_clip_text.safetensors",
+        stored_name="open_clip_text.safetensors",
     ),
     "clip_tokenizer": ModelFile(repository=_CLIP, path="tokenizer.json", size_bytes=2_200_000),
     "t5": ModelFile(repository=_T5, path="model.safetensors", size_bytes=990_000_000),
@@ -105,7 +106,7 @@ _TEXT_AND_PICTURE_FILES = {
         md5="ff09a6dc36148536ee4db97eba081d05",
     ),
 }
-_SOUND_FILES_16K = {
+_AUDIO_FILES_16K = {
     "vae": ModelFile(
         repository=_SELVA,
         path="ext_weights/v1-16.pth",
@@ -119,7 +120,7 @@ _SOUND_FILES_16K = {
         md5="eeaf372a38a9c31c362120aba2dde292",
     ),
 }
-_SOUND_FILES_44K = {
+_AUDIO_FILES_44K = {
     "vae": ModelFile(
         repository=_SELVA,
         path="ext_weights/v1-44.pth",
@@ -134,7 +135,7 @@ def _generator_file(name: str, size_bytes: int, md5: str | None = None) -> Model
     return ModelFile(repository=_SELVA, path=f"weights/{name}", size_bytes=size_bytes, md5=md5)
 
 
-_KNOWS_ANYTHING = "sound effects of all kinds, as described in English; no speech, no songs"
+_KNOWS_ALL_EFFECTS = "sound effects of all kinds, as described in English; no speech, no songs"
 
 _NANO_FILES = {
     role: ModelFile(repository=None, path=f"selva-nano/{name}", size_bytes=size_bytes)
@@ -162,27 +163,27 @@ MODELS: Mapping[str, Model] = {
         ),
         Model(
             model_id="selva-small-16k",
-            knows=_KNOWS_ANYTHING,
+            knows=_KNOWS_ALL_EFFECTS,
             licences=_PUBLISHED_LICENCES,
             spec=build_published_spec(GENERATOR_SMALL_16K),
             files={
-                **_TEXT_AND_PICTURE_FILES,
+                **_TEXT_AND_VIDEO_FILES,
                 "generator": _generator_file(
                     "generator_small_16k_sup_5.pth", 629_000_000, "1cb0f0deec52de37f67b1fd9965337d0"
                 ),
-                **_SOUND_FILES_16K,
+                **_AUDIO_FILES_16K,
             },
         ),
         *(
             Model(
                 model_id=f"selva-{size}-44k",
-                knows=_KNOWS_ANYTHING,
+                knows=_KNOWS_ALL_EFFECTS,
                 licences=_PUBLISHED_LICENCES,
                 spec=build_published_spec(generator),
                 files={
-                    **_TEXT_AND_PICTURE_FILES,
+                    **_TEXT_AND_VIDEO_FILES,
                     "generator": _generator_file(f"generator_{size}_44khz_sup_5.pth", size_bytes),
-                    **_SOUND_FILES_44K,
+                    **_AUDIO_FILES_44K,
                 },
             )
             for size, generator, size_bytes in (
@@ -217,30 +218,30 @@ def find_model(model_id: str) -> Model:
 
 
 def listed_models() -> tuple[Model, ...]:
-    """The rows that lists show, smallest first."""
+    """The rows that lists show, smallest model first."""
     return tuple(model for model in MODELS.values() if model.is_listed)
 
 
 def default_models_dir() -> Path:
-    """Where downloaded weights lie: SELVA_MODELS_DIR, else the platform's folder for a user's data."""
+    """The folder of downloaded weights: SELVA_MODELS_DIR, else in the platform's folder for user data."""
     chosen = os.environ.get("SELVA_MODELS_DIR")
     if chosen:
         return Path(chosen)
-    return Path(platformdirs.user_data_dir("selva-bridge", appauthor=False)) / "models"
+    return Path(platformdirs.user_data_dir(APP_NAME, appauthor=False)) / "models"
 
 
 def file_path(file: ModelFile, models_dir: Path) -> Path:
-    """Where a model's file lies when it is installed."""
+    """The path of a model's file when it is installed."""
     return (BUNDLED_WEIGHTS_DIR if file.repository is None else models_dir) / file.relative_path
 
 
 def installed_files(model: Model, models_dir: Path) -> dict[str, Path]:
-    """The model's files that are there, by role."""
+    """The model's files that are installed, by role."""
     paths = {role: file_path(file, models_dir) for role, file in model.files.items()}
     return {role: path for role, path in paths.items() if path.is_file()}
 
 
 def missing_files(model: Model, models_dir: Path) -> dict[str, ModelFile]:
-    """The model's files that are not there, by role; a model without any is installed."""
+    """The model's files that are not installed, by role; empty for an installed model."""
     installed = installed_files(model, models_dir)
     return {role: file for role, file in model.files.items() if role not in installed}

@@ -1,7 +1,7 @@
 """Weights files: read them, and check them against a network key by key.
 
-Only tensors are read from a file, never code. Checking is strict: a missing key, a key left over or a wrong
-shape is refused by name. Which keys a part of the network has is said in `selva_core.network.parts`.
+Only tensors are read from a file, never code. Checking is strict: a missing key, an unexpected key or a wrong shape is
+refused by name. `selva_core.network.parts` defines the keys of each part of the network.
 """
 
 from __future__ import annotations
@@ -36,17 +36,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as exc:
         raise WeightsMismatchError(f"{path} is not a file of weights: {exc}", path=str(path)) from exc
-    if isinstance(content, dict) and isinstance(content.get("generator"), dict):  # BigVGAN's own wrapping
+    if isinstance(content, dict) and isinstance(
+        content.get("generator"), dict
+    ):  # BigVGAN's checkpoints have this outer level
         content = content["generator"]
     if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
-        raise WeightsMismatchError(f"{path} holds other things than named tensors", path=str(path))
+        raise WeightsMismatchError(f"{path} holds something other than named tensors", path=str(path))
     return content
 
 
 def check_tensors(expected: Mapping[str, Tensor], got: Mapping[str, Tensor], *, source: str) -> None:
-    """Refuse tensors whose names or shapes are not the expected ones.
+    """Check that tensors have exactly the expected names and shapes.
 
-    Raises WeightsMismatchError that names what is missing, left over and of the wrong shape.
+    Raises WeightsMismatchError with the missing and unexpected names and the wrong shapes.
     """
     missing = [key for key in expected if key not in got]
     left_over = [key for key in got if key not in expected]

@@ -1,7 +1,7 @@
 """The sizes of selva-nano: the published network at small widths, for a laptop's processor.
 
-Segments do not overlap here, so 8 s have 25 segments and 250 latents: ten latents per segment, without the slow drift that
-overlapping segments bring. A picture of 48 pixels in patches of 12 is enough for the large shapes it was trained on.
+Segments do not overlap here, so that 8 s have 25 segments and 250 latents: ten latents per segment, without the slow drift
+of overlapping segments. Frames of 48 pixels in patches of 12 are enough for the large shapes it was trained on.
 """
 
 from __future__ import annotations
@@ -81,6 +81,6 @@ NANO_SPEC = ModelSpec(
     ),
     window_s=Fraction(8),
     num_start_latents_held=2,
-    clip_rate=1,
+    clip_rate_hz=1,
     usual_guidance=1.5,
 )

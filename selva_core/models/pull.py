@@ -1,19 +1,19 @@
-"""Fetch the published weights: licence first, resumable, verified, and never a half file under a model's name.
+"""Fetch the published weights: resumable, verified, and never an incomplete file under a model's name.
 
-Downloads go through huggingface_hub into a staging folder inside the models folder; a file is checked there and renamed to its
-place. What the first download gave is pinned by SHA-256 in `hashes.json`; later downloads must give the same.
+Downloads go through huggingface_hub into a staging folder inside the models folder, where a file is checked before it is
+renamed to its final path. The SHA-256 of the first download is pinned in `hashes.json`; later downloads must have the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from selva_core.base.atomic_write import replace_patiently, write_atomic
 from selva_core.base.errors import DownloadError, OutputError, WeightsMismatchError
 from selva_core.models.catalog import Model, ModelFile, file_path, missing_files
 
@@ -21,12 +21,12 @@ STAGING_NAME = ".incoming"
 PINS_NAME = "hashes.json"
 _SPARE_DISK_BYTES = 500_000_000
 _BLOCK_BYTES = 1 << 20
-_LEAST_SHARE_OF_PUBLISHED_SIZE = 0.5
+_MIN_SHARE_OF_PUBLISHED_SIZE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class PullProgress:
-    """Where a pull is: the file in hand, how many are done, and what it is doing (download, verify, extract)."""
+    """The progress of a pull: the current file, its index, and the stage: "download", "verify" or "extract"."""
 
     stage: str
     path: str
@@ -36,26 +36,26 @@ class PullProgress:
 
 
 Fetch = Callable[[ModelFile, Path], Path]
-"""Downloads one published file below a folder and returns where it lies."""
+"""Downloads one published file below a folder and returns its path."""
 
 
 def pull_model(
     model: Model, models_dir: Path, *, on_progress: Callable[[PullProgress], None], fetch: Fetch | None = None
 ) -> list[Path]:
-    """Fetch every file of `model` that is not there yet; returns the paths that were added.
+    """Fetch every file of `model` that is not installed; returns the paths that were added.
 
-    Interrupting is safe: what was downloaded is kept in the staging folder and taken up again. Raises DownloadError when the hub
-    cannot be reached or refuses, WeightsMismatchError when a file is not the published one, OutputError when the disk is too full
-    or not writable.
+    Interrupting is safe: the staging folder keeps what was downloaded, and the next call resumes it. Raises DownloadError
+    when the hub cannot be reached or refuses, WeightsMismatchError when a file is not the published one, OutputError when
+    the disk is too full or not writable.
     """
     fetch = fetch_from_hub if fetch is None else fetch
-    wanted = {
+    missing = {
         file.relative_path: file for file in missing_files(model, models_dir).values() if file.repository
     }
     staging = models_dir / STAGING_NAME
-    _check_room(models_dir, sum(file.size_bytes for file in wanted.values()))
+    _check_room(models_dir, sum(file.size_bytes for file in missing.values()))
     added = []
-    for index, file in enumerate(wanted.values()):
+    for index, file in enumerate(missing.values()):
 
         def report(stage: str, file: ModelFile = file, index: int = index) -> None:
             on_progress(
@@ -63,7 +63,7 @@ def pull_model(
                     stage=stage,
                     path=file.path,
                     file_index=index,
-                    num_files=len(wanted),
+                    num_files=len(missing),
                     size_bytes=file.size_bytes,
                 )
             )
@@ -72,35 +72,35 @@ def pull_model(
         downloaded = fetch(file, staging / file.relative_path.parts[0])
         report("verify")
         _verify(file, downloaded, models_dir)
-        if file.kept_name is not None:
+        if file.stored_name is not None:
             report("extract")
-            downloaded = _keep_text_half(downloaded)
-        added.append(_settle(downloaded, file_path(file, models_dir)))
+            downloaded = _extract_text_tower(downloaded)
+        added.append(_install(downloaded, file_path(file, models_dir)))
     shutil.rmtree(staging, ignore_errors=True)
     return added
 
 
 def fetch_from_hub(file: ModelFile, folder: Path) -> Path:
-    """Download one file from the Hugging Face hub below `folder`, resuming what an earlier try left.
+    """Download one file from the Hugging Face hub below `folder`, resuming an interrupted download.
 
-    Raises DownloadError that says what to do.
+    Raises DownloadError.
     """
     from huggingface_hub import hf_hub_download  # noqa: PLC0415 - loads a web client
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
 
     repository = file.repository or ""
     where = f"{file.path} of {repository}"
-    facts = {"repository": repository, "path": file.path}
+    details = {"repository": repository, "path": file.path}
     try:
         return Path(hf_hub_download(repository, file.path, local_dir=folder))
     except GatedRepoError as exc:
-        message = f"{where} wants its licence accepted on the hub's page first, and a token in HF_TOKEN"
-        raise DownloadError(message, **facts) from exc
+        message = f"{where} needs its licence accepted on the hub's page first, and a token in HF_TOKEN"
+        raise DownloadError(message, **details) from exc
     except LocalEntryNotFoundError as exc:
         message = f"{where} could not be fetched: the hub does not answer; check the network and run the command again"
-        raise DownloadError(message, **facts) from exc
+        raise DownloadError(message, **details) from exc
     except (HfHubHTTPError, OSError) as exc:
-        raise DownloadError(f"{where} could not be fetched: {_first_line(exc)}", **facts) from exc
+        raise DownloadError(f"{where} could not be fetched: {_first_line(exc)}", **details) from exc
 
 
 def _first_line(exc: BaseException) -> str:
@@ -127,13 +127,13 @@ def _check_room(models_dir: Path, size_bytes: int) -> None:
 
 
 def _verify(file: ModelFile, downloaded: Path, models_dir: Path) -> None:
-    """Compare with the published size and MD5, and with the pin of the first download; throw a wrong file away."""
+    """Compare with the published size and MD5, and with the pin of the first download; delete a wrong file."""
     size_bytes = downloaded.stat().st_size
     md5, sha256 = _hash_file(downloaded)
     pins = load_pins(models_dir)
     pinned = pins.get(file.relative_path.as_posix())
     complaint = ""
-    if size_bytes < file.size_bytes * _LEAST_SHARE_OF_PUBLISHED_SIZE:
+    if size_bytes < file.size_bytes * _MIN_SHARE_OF_PUBLISHED_SIZE:
         complaint = f"it has {size_bytes} bytes where about {file.size_bytes} are published"
     elif file.md5 is not None and md5 != file.md5:
         complaint = f"its MD5 is {md5}, published is {file.md5}"
@@ -142,7 +142,7 @@ def _verify(file: ModelFile, downloaded: Path, models_dir: Path) -> None:
     if complaint:
         downloaded.unlink()
         raise WeightsMismatchError(
-            f"{file.path} from {file.repository} is not the published file: {complaint}. It was thrown away; run the command "
+            f"{file.path} from {file.repository} is not the published file: {complaint}. It was deleted; run the command "
             "again, and if it repeats, the file on the hub has changed",
             path=file.path,
         )
@@ -161,7 +161,7 @@ def _hash_file(path: Path) -> tuple[str, str]:
 
 
 def load_pins(models_dir: Path) -> dict[str, str]:
-    """SHA-256 (hex) of each published file as first downloaded, by its place under the models folder."""
+    """SHA-256 (hex) of each published file as first downloaded, by its path under the models folder."""
     try:
         pins = json.loads((models_dir / PINS_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -170,13 +170,11 @@ def load_pins(models_dir: Path) -> dict[str, str]:
 
 
 def _save_pins(models_dir: Path, pins: Mapping[str, str]) -> None:
-    temporary = models_dir / f"{PINS_NAME}.tmp"
-    temporary.write_text(json.dumps(pins, indent=1, sort_keys=True), encoding="utf-8")
-    os.replace(temporary, models_dir / PINS_NAME)
+    write_atomic(models_dir / PINS_NAME, json.dumps(pins, indent=1, sort_keys=True).encode())
 
 
-def _keep_text_half(downloaded: Path) -> Path:
-    """CLIP's file holds a picture tower of 2.5 GB that nothing here runs: keep the rest, as safetensors."""
+def _extract_text_tower(downloaded: Path) -> Path:
+    """Store CLIP's text tower only, as safetensors: the file also holds an image tower of 2.5 GB that is not used."""
     from safetensors.torch import save_file  # noqa: PLC0415 - loads torch
 
     from selva_core.models.checkpoints import read_tensors  # noqa: PLC0415
@@ -184,13 +182,13 @@ def _keep_text_half(downloaded: Path) -> Path:
     tensors = {
         k: t.contiguous().clone() for k, t in read_tensors(downloaded).items() if not k.startswith("visual.")
     }
-    kept = downloaded.with_name("kept.safetensors")
-    save_file(tensors, kept)
+    text_tower = downloaded.with_name("text_tower.safetensors")
+    save_file(tensors, text_tower)
     downloaded.unlink()
-    return kept
+    return text_tower
 
 
-def _settle(downloaded: Path, path: Path) -> Path:
+def _install(downloaded: Path, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(downloaded, path)
+    replace_patiently(downloaded, path)
     return path

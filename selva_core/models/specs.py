@@ -1,6 +1,6 @@
 """The sizes of a network, and the lengths that follow from a duration.
 
-A spec is a frozen value that checks itself; the network takes every size from it, so one code serves the
+A spec is a frozen value that checks itself; the network takes every size from it, so that the same code runs the
 published models and `selva-nano`. Sizes of the published models: arXiv 2512.02650 (SelVA), arXiv 2412.15322
 (MMAudio), arXiv 2206.04658 (BigVGAN). This module is light: it imports neither torch nor av.
 """
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-USUAL_GUIDANCE = 4.5
+from selva_core.base.limits import DEFAULT_GUIDANCE
+
+PUBLISHED_GUIDANCE = DEFAULT_GUIDANCE
 """Guidance that the published models sound best with (arXiv 2512.02650)."""
 
 
@@ -44,10 +46,9 @@ def gated_width(width: int, *, ratio: float, multiple: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoEncoderSpec:
-    """Text-steered video encoder: a Motionformer over segments of frames, then one look at the text.
+    """Text-steered video encoder: a Motionformer over segments of frames, then cross-attention to the text.
 
-    `width` is also the width of the sync features it gives; `text_width` is the width of the T5 states it
-    reads.
+    width: also of its sync features. text_width: of the T5 states it reads.
     """
 
     frame_size_px: int = 224
@@ -55,7 +56,7 @@ class VideoEncoderSpec:
     tubelet_frames: int = 2
     segment_num_frames: int = 16
     segment_hop_frames: int = 8
-    picture_rate: int = 25
+    frame_rate_hz: int = 25
     width: int = 768
     depth: int = 12
     num_heads: int = 12
@@ -70,7 +71,7 @@ class VideoEncoderSpec:
         _require_positive(
             self, "frame_size_px", "patch_px", "tubelet_frames", "segment_num_frames", "segment_hop_frames"
         )
-        _require_positive(self, "picture_rate", "width", "depth", "num_heads", "mlp_width", "text_width")
+        _require_positive(self, "frame_rate_hz", "width", "depth", "num_heads", "mlp_width", "text_width")
         _require_positive(self, "num_cross_blocks", "gated_ratio", "gated_multiple")
         _require(
             self.num_sup_tokens >= 0, f"the number of [SUP] tokens is 0 or more; got {self.num_sup_tokens}"
@@ -85,13 +86,13 @@ class VideoEncoderSpec:
         )
 
     @property
-    def num_places(self) -> int:
-        """Patches per frame."""
+    def num_patches(self) -> int:
+        """Patches of a frame."""
         return (self.frame_size_px // self.patch_px) ** 2
 
     @property
     def num_times(self) -> int:
-        """Tubelets along time in one segment, and sync features that one segment gives."""
+        """Tubelets along time in one segment, and sync features of one segment."""
         return self.segment_num_frames // self.tubelet_frames
 
     @property
@@ -101,11 +102,10 @@ class VideoEncoderSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSpec:
-    """Flow-matching generator over audio latents: joint blocks over three streams, then blocks over the
-    latents alone.
+    """Flow-matching generator over audio latents: joint blocks over three streams, then blocks over the latents alone.
 
-    `is_v2` is the second recipe of MMAudio: SiLU everywhere, one more activation in the text and clip
-    entrances, and another time embedding.
+    is_v2: MMAudio's second recipe: SiLU everywhere, one more activation in the text and clip input projections, and another
+    time embedding.
     """
 
     latent_channels: int
@@ -162,9 +162,7 @@ class GeneratorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class VaeSpec:
-    """Autoencoder between mel frames and latents; `halving_levels` says after which levels the rate is
-    halved.
-    """
+    """Autoencoder between mel frames and latents. halving_levels: the levels after which the rate is halved."""
 
     num_mels: int
     latent_channels: int
@@ -198,7 +196,7 @@ class VaeSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class VocoderSpec:
-    """BigVGAN: mel frames to waveform; each stage up-samples by `up_rates` and halves the channels."""
+    """BigVGAN: mel frames to waveform; each stage upsamples by its `up_rates` and halves the channels."""
 
     num_mels: int
     initial_channels: int
@@ -295,11 +293,11 @@ class ClipTextSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipLengths:
-    """How many of everything a picture of one duration has.
+    """All counts that follow from the duration of a clip.
 
-    num_frames: frames the segments see, at the picture rate; where the picture is shorter, its last frame is
-    held. num_samples: what the vocoder gives for `num_latents`, a little more than the duration where the
-    rates do not divide.
+    num_frames: video frames that the segments cover, at the encoder's frame rate; where the clip is shorter, its last frame
+    is repeated. num_samples: of the waveform for `num_latents`, a little more than the duration where the rates do not
+    divide.
     """
 
     num_frames: int
@@ -312,11 +310,11 @@ class ClipLengths:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """One whole model: the parts fit together, and lengths follow from durations here and nowhere else.
+    """One whole model, whose parts fit together; lengths follow from durations here and nowhere else.
 
-    `window_s` is the duration the model was trained on; `clip_rate` is the rate of CLIP frames, in Hz; `usual_guidance` is
-    the guidance it sounds best with. `num_start_latents_held` latents at a clip's start repeat the one after them, for a
-    model that would end a sound there which it imagines to have begun before the clip.
+    window_s: the duration the model was trained on. clip_rate_hz: of CLIP frames, in Hz. usual_guidance: the guidance it sounds
+    best with. num_start_latents_held: so many latents at a clip's start are replaced by the one after them, for a model that
+    tends to begin with the end of a sound that would have started before the clip.
     """
 
     video_encoder: VideoEncoderSpec
@@ -327,15 +325,15 @@ class ModelSpec:
     t5: T5Spec
     clip_text: ClipTextSpec
     window_s: Fraction = Fraction(8)
-    clip_rate: int = 8
+    clip_rate_hz: int = 8
     num_start_latents_held: int = 0
-    usual_guidance: float = USUAL_GUIDANCE
+    usual_guidance: float = PUBLISHED_GUIDANCE
 
     def __post_init__(self) -> None:
-        _require_positive(self, "window_s", "clip_rate")
+        _require_positive(self, "window_s", "clip_rate_hz")
         _require(
             self.usual_guidance >= 1.0,
-            f"guidance leads from the text that is not wanted to the text that is, 1 or more; got {self.usual_guidance}",
+            f"the usual guidance is 1 or more; got {self.usual_guidance}",
         )
         pairs = {
             "latent channels of generator and VAE": (
@@ -370,29 +368,27 @@ class ModelSpec:
 
     @property
     def segment_hop_s(self) -> Fraction:
-        """Seconds between the starts of two segments (0.32 s published); windows that differ by it share
-        segments.
-        """
-        return Fraction(self.video_encoder.segment_hop_frames, self.video_encoder.picture_rate)
+        """Seconds between the starts of two segments (0.32 s in the published models)."""
+        return Fraction(self.video_encoder.segment_hop_frames, self.video_encoder.frame_rate_hz)
 
     def own_guidance(self, guidance: float) -> float:
-        """Guidance as people ask for it, where 1 is none and 4.5 is usual, on this model's own scale."""
-        if self.usual_guidance == USUAL_GUIDANCE:
+        """Convert guidance from the users' scale, where 1 is none and 4.5 is usual, to this model's own scale."""
+        if self.usual_guidance == PUBLISHED_GUIDANCE:
             return guidance
-        return 1.0 + (guidance - 1.0) * (self.usual_guidance - 1.0) / (USUAL_GUIDANCE - 1.0)
+        return 1.0 + (guidance - 1.0) * (self.usual_guidance - 1.0) / (PUBLISHED_GUIDANCE - 1.0)
 
     def num_latents(self, duration_s: Fraction) -> int:
         """Latents that cover the duration: ceil(duration * sample rate / samples of one latent)."""
         return math.ceil(_positive(duration_s) * self.sample_rate_hz / self.latent_hop_samples)
 
     def num_segments(self, duration_s: Fraction) -> int:
-        """Segments that lie wholly inside the duration; at least one, whose last frame is held if need be."""
+        """Segments that lie wholly inside the duration; at least one, whose last frame is repeated where the clip is shorter."""
         encoder = self.video_encoder
-        spare_frames = _positive(duration_s) * encoder.picture_rate - encoder.segment_num_frames
+        spare_frames = _positive(duration_s) * encoder.frame_rate_hz - encoder.segment_num_frames
         return max(math.floor(spare_frames / encoder.segment_hop_frames) + 1, 1)
 
     def num_frames(self, duration_s: Fraction) -> int:
-        """Frames that the segments see, counted from the first."""
+        """Video frames that the segments cover."""
         encoder = self.video_encoder
         return (self.num_segments(duration_s) - 1) * encoder.segment_hop_frames + encoder.segment_num_frames
 
@@ -402,10 +398,10 @@ class ModelSpec:
 
     def num_clip_frames(self, duration_s: Fraction) -> int:
         """CLIP frames inside the duration; at least one."""
-        return max(math.floor(_positive(duration_s) * self.clip_rate), 1)
+        return max(math.floor(_positive(duration_s) * self.clip_rate_hz), 1)
 
     def lengths(self, duration_s: Fraction) -> ClipLengths:
-        """All lengths of a picture of `duration_s` seconds."""
+        """All lengths of a clip of `duration_s` seconds."""
         num_latents = self.num_latents(duration_s)
         return ClipLengths(
             num_frames=self.num_frames(duration_s),
@@ -448,9 +444,7 @@ GENERATOR_LARGE_44K = GeneratorSpec(latent_channels=40, width=896, num_heads=14,
 
 
 def build_published_spec(generator: GeneratorSpec) -> ModelSpec:
-    """The published model around one generator; the number of latent channels decides between 16 and 44.1
-    kHz.
-    """
+    """The published model around one generator; the number of latent channels decides between 16 and 44.1 kHz."""
     is_16k = generator.latent_channels == VAE_16K.latent_channels
     return ModelSpec(
         video_encoder=VideoEncoderSpec(),

@@ -1,6 +1,6 @@
-"""The SelVA network: pictures and prompts in, waveforms out.
+"""The SelVA network: video and prompts in, waveforms out.
 
-Importing this package loads torch and transformers; `selva_core.models.specs` holds the sizes and is light.
+Importing this package loads torch and transformers; `selva_core.models.specs`, which holds the sizes, is light.
 """
 
 from selva_core.network._layers import bake_weights

@@ -1,6 +1,6 @@
-"""Vocabulary that several parts of the network share.
+"""Layers that several parts of the network share.
 
-Letters: B batch, S segments, T times, P places, N audio latents, L text tokens, D width, C channels, H heads.
+Dimensions: B batch, S segments, T tubelets along time, P patches, N audio latents, L text tokens, D width, C channels, H heads.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ RMS_EPS = torch.finfo(torch.float32).eps
 
 
 def check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) -> None:
-    """Refuse a tensor of the wrong shape; None stands for any size.
+    """Check the shape of a tensor; None stands for any size.
 
-    Raises ValueError with the shape got and the shape expected.
+    Raises ValueError with the shape expected and the shape got.
     """
     fits = tensor.ndim == len(expected) and all(
-        want is None or got == want for got, want in zip(tensor.shape, expected, strict=True)
+        size is None or got == size for got, size in zip(tensor.shape, expected, strict=True)
     )
     if not fits:
-        wanted = ", ".join("any" if want is None else str(want) for want in expected)
-        raise ValueError(f"{name} has shape ({wanted}); got {tuple(tensor.shape)}")
+        sizes = ", ".join("any" if size is None else str(size) for size in expected)
+        raise ValueError(f"{name} has shape ({sizes}); got {tuple(tensor.shape)}")
 
 
 class RmsNorm(nn.Module):
-    """Root-mean-square norm over the last axis, counted in float32 (arXiv 1910.07467)."""
+    """Root-mean-square norm over the last axis, computed in float32 (arXiv 1910.07467)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class RmsNorm(nn.Module):
 
 
 def zero(layer: nn.Linear | nn.Conv1d) -> None:
-    """Start a layer at zero, so that the block behind it begins as the identity (arXiv 2212.09748)."""
+    """Initialise a layer with zeros, so that its block starts training as the identity (arXiv 2212.09748)."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
 
@@ -62,7 +62,7 @@ class GatedMlp(nn.Module):
 
 
 class TokenConv(nn.Conv1d):
-    """A convolution along the tokens that keeps their number; tokens come as (B, N, C)."""
+    """A convolution along the tokens (B, N, C) that keeps their number."""
 
     def __init__(self, in_width: int, out_width: int, kernel: int, *, bias: bool = True) -> None:
         super().__init__(in_width, out_width, kernel, padding=kernel // 2, bias=bias)
@@ -73,7 +73,7 @@ class TokenConv(nn.Conv1d):
 
 
 class GatedConvMlp(nn.Module):
-    """The gated MLP with convolutions along the tokens in place of the three matrices."""
+    """The gated MLP with convolutions along the tokens instead of its three matrices."""
 
     def __init__(self, width: int, hidden_width: int, kernel: int) -> None:
         super().__init__()
@@ -90,8 +90,7 @@ class GatedConvMlp(nn.Module):
 class StoredWeight(nn.Module, ABC):
     """A layer that stores its weight in one form and uses it in another.
 
-    While training, the form in use is built on every call; `bake` builds it once and gives the stored form
-    up.
+    In training the form in use is computed on every call; `bake` computes it once and drops the stored form.
     """
 
     stored_names: ClassVar[tuple[str, ...]]
@@ -110,7 +109,7 @@ class StoredWeight(nn.Module, ABC):
         return self.build_weight() if self.baked_weight is None else self.baked_weight
 
     def bake(self) -> None:
-        """Build the weight once, for inference; can be called again."""
+        """Compute the weight once, for inference; later calls do nothing."""
         if self.baked_weight is not None:
             return
         weight = self.build_weight().detach()
@@ -120,7 +119,7 @@ class StoredWeight(nn.Module, ABC):
 
 
 def bake_weights(part: nn.Module) -> None:
-    """Bake every layer of `part`; afterwards it makes sound faster, and can neither be trained nor saved."""
+    """Bake every layer of `part`, which then runs faster but can neither be trained nor saved."""
     for layer in part.modules():
         if isinstance(layer, StoredWeight):
             layer.bake()

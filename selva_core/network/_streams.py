@@ -1,7 +1,6 @@
-"""Transformer blocks of the generator: streams of tokens, modulated by time and prompt (arXiv 2403.03206,
-2412.15322).
+"""Transformer blocks of the generator: streams of tokens, modulated by time and prompt (arXiv 2403.03206, 2412.15322).
 
-Letters: B batch, N latents, K CLIP frames, L text tokens, D width, H heads.
+Dimensions: B batch, N latents, K CLIP frames, L text tokens, D width, H heads, d width of a head.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ class Streams:
 
 @dataclass(frozen=True)
 class Rotations:
-    """Rotary positions of the streams that run along time."""
+    """Rotary positions of the two streams along time."""
 
     latent: Rotation
     clip: Rotation
 
 
 def build_rotation(num_tokens: int, head_width: int, step: float, device: torch.device) -> Rotation:
-    """Rotary positions 0, step, 2 * step ... with base 10000; neighbours (2i, 2i + 1) turn together."""
+    """Rotary positions 0, step, 2 * step ... with base 10000; pairs (2i, 2i + 1) are rotated together."""
     exponents = torch.arange(0, head_width, 2, dtype=torch.float32, device=device) / head_width
     positions = torch.arange(num_tokens, dtype=torch.float32, device=device) * step
     angles = torch.outer(positions, 10_000.0**-exponents)
@@ -50,12 +49,12 @@ def build_rotation(num_tokens: int, head_width: int, step: float, device: torch.
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """x (B, H, N, d), turned in float32 -> the same shape and dtype."""
+    """x (B, H, N, d), rotated in float32 -> the same shape and dtype."""
     even, odd = rearrange(x.float(), "b h n (pair two) -> two b h n pair", two=2)
-    turned = torch.stack(
+    rotated = torch.stack(
         [even * rotation.cos - odd * rotation.sin, even * rotation.sin + odd * rotation.cos], dim=-1
     )
-    return turned.flatten(-2).to(x.dtype)
+    return rotated.flatten(-2).to(x.dtype)
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -64,7 +63,7 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Queries, keys and values of one stream; the attention itself runs over several streams together."""
+    """Queries, keys and values of one stream; the attention itself runs over all streams of a block."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
@@ -74,9 +73,7 @@ class SelfAttention(nn.Module):
         self.k_norm = RmsNorm(width // num_heads)
 
     def forward(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
-        """x (B, N, D) -> q, k, v (B, H, N, d) each; queries and keys are normed, then turned where positions
-        count.
-        """
+        """x (B, N, D) -> q, k, v (B, H, N, d) each; queries and keys are normalised, then rotated where `rotation` is given."""
         q, k, v = rearrange(self.qkv(x), "b n (h d qkv) -> qkv b h n d", h=self.num_heads, qkv=3)
         q, k = self.q_norm(q), self.k_norm(k)
         if rotation is not None:
@@ -85,22 +82,22 @@ class SelfAttention(nn.Module):
 
 
 class StreamBlock(nn.Module):
-    """One stream in a joint block: what it brings to the attention, and what it makes of the answer.
+    """One stream of a joint block: its inputs to the attention, and its update from the attention's output.
 
-    kernel: 3 for streams along time, 1 for text. A stream that `only_brings` has no output half. Streams,
-    conditions and modulation are float32; attention and MLP run in the precision of their weights.
+    kernel: 3 for streams along time, 1 for text. has_update: false for a stream that the last joint block only reads.
+    Streams, conditions and modulation are float32; attention and MLP run in the precision of their weights.
     """
 
     def __init__(
-        self, width: int, num_heads: int, hidden_width: int, *, kernel: int, only_brings: bool = False
+        self, width: int, num_heads: int, hidden_width: int, *, kernel: int, has_update: bool = True
     ) -> None:
         super().__init__()
         self.attn = SelfAttention(width, num_heads)
-        self.num_parts = 2 if only_brings else 6
+        self.num_parts = 6 if has_update else 2
         modulation = nn.Linear(width, self.num_parts * width)
         zero(modulation)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), modulation)
-        if only_brings:
+        if not has_update:
             return
         self.linear1: nn.Module
         self.ffn: nn.Module
@@ -111,15 +108,15 @@ class StreamBlock(nn.Module):
             self.linear1 = TokenConv(width, width, kernel)
             self.ffn = GatedConvMlp(width, hidden_width, kernel)
 
-    def bring(
+    def prepare_attention(
         self, x: Tensor, condition: Tensor, rotation: Rotation | None
     ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
-        """x (B, N, D), condition (B, 1 or N, D) -> (q, k, v), and the modulation that `finish` needs."""
+        """x (B, N, D), condition (B, 1 or N, D) -> (q, k, v), and the modulation that `update` needs."""
         shift, scale, *rest = self.adaLN_modulation(condition).chunk(self.num_parts, dim=-1)
-        entering = modulate(x, shift, scale).to(self.attn.qkv.weight.dtype)
-        return self.attn(entering, rotation), tuple(rest)
+        modulated = modulate(x, shift, scale).to(self.attn.qkv.weight.dtype)
+        return self.attn(modulated, rotation), tuple(rest)
 
-    def finish(self, x: Tensor, attended: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:
+    def update(self, x: Tensor, attended: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:
         """x (B, N, D), attended (B, N, D) -> (B, N, D)."""
         gate, shift_mlp, scale_mlp, gate_mlp = modulation
         x = torch.addcmul(x, self.linear1(attended).float(), gate)
@@ -132,9 +129,9 @@ class FusedBlock(StreamBlock):
 
     def forward(self, x: Tensor, e: Tensor, rotation: Rotation) -> Tensor:
         """x (B, N, D), e (B, N, D) -> (B, N, D)."""
-        (q, k, v), modulation = self.bring(x, e, rotation)
+        (q, k, v), modulation = self.prepare_attention(x, e, rotation)
         attended = F.scaled_dot_product_attention(q, k, v)
-        return self.finish(x, rearrange(attended, "b h n d -> b n (h d)"), modulation)
+        return self.update(x, rearrange(attended, "b h n d -> b n (h d)"), modulation)
 
 
 class JointBlock(nn.Module):
@@ -144,25 +141,25 @@ class JointBlock(nn.Module):
         super().__init__()
         self.is_last = is_last
         self.latent_block = StreamBlock(width, num_heads, hidden_width, kernel=3)
-        self.clip_block = StreamBlock(width, num_heads, hidden_width, kernel=3, only_brings=is_last)
-        self.text_block = StreamBlock(width, num_heads, hidden_width, kernel=1, only_brings=is_last)
+        self.clip_block = StreamBlock(width, num_heads, hidden_width, kernel=3, has_update=not is_last)
+        self.text_block = StreamBlock(width, num_heads, hidden_width, kernel=1, has_update=not is_last)
 
     def forward(self, x: Streams, c: Tensor, e: Tensor, rotations: Rotations) -> Streams:
         """c (B, 1, D) modulates clip and text, e (B, N, D) the latents; returns the three streams."""
-        latent_qkv, latent_modulation = self.latent_block.bring(x.latent, e, rotations.latent)
-        clip_qkv, clip_modulation = self.clip_block.bring(x.clip, c, rotations.clip)
-        text_qkv, text_modulation = self.text_block.bring(x.text, c, None)
+        latent_qkv, latent_modulation = self.latent_block.prepare_attention(x.latent, e, rotations.latent)
+        clip_qkv, clip_modulation = self.clip_block.prepare_attention(x.clip, c, rotations.clip)
+        text_qkv, text_modulation = self.text_block.prepare_attention(x.text, c, None)
 
         q, k, v = (torch.cat(parts, dim=2) for parts in zip(latent_qkv, clip_qkv, text_qkv, strict=True))
         if self.is_last:
             q = latent_qkv[0]
         attended = rearrange(F.scaled_dot_product_attention(q, k, v), "b h n d -> b n (h d)")
 
-        clip_from = x.latent.shape[1]
-        text_from = clip_from + x.clip.shape[1]
-        latent = self.latent_block.finish(x.latent, attended[:, :clip_from], latent_modulation)
+        clip_start = x.latent.shape[1]
+        text_start = clip_start + x.clip.shape[1]
+        latent = self.latent_block.update(x.latent, attended[:, :clip_start], latent_modulation)
         if self.is_last:
             return Streams(latent, x.clip, x.text)
-        clip = self.clip_block.finish(x.clip, attended[:, clip_from:text_from], clip_modulation)
-        text = self.text_block.finish(x.text, attended[:, text_from:], text_modulation)
+        clip = self.clip_block.update(x.clip, attended[:, clip_start:text_start], clip_modulation)
+        text = self.text_block.update(x.text, attended[:, text_start:], text_modulation)
         return Streams(latent, clip, text)

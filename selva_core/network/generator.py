@@ -1,10 +1,10 @@
 """Flow-matching generator over audio latents (MMAudio, arXiv 2412.15322; steered by SelVA's sync features).
 
-What a prompt needs is worked out once by `prepare_conditions`; each step of the sampler is one call of
-`flow`. Lengths come with the tensors and are never stored.
+Conditions are computed once per prompt by `prepare_conditions`; each step of the sampler is one call of `flow`. Lengths
+come with the tensors and are never stored.
 
-Letters: B batch, N audio latents, K CLIP frames, L text tokens, S segments, D width, C latent channels, H
-heads.
+Dimensions: B batch, N audio latents, K CLIP frames, L text tokens, S segments, D width, C latent channels, H
+heads, R sync features of a segment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from selva_core.network._streams import FusedBlock, JointBlock, Rotations, Strea
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What the generator needs of prompts and pictures, ready for any number of steps.
+    """What the generator needs of prompts and video, for any number of steps.
 
     sync: (B, N, D), one vector per latent; clip: (B, K, D); text: (B, L, D); pooled: (B, D). All float32.
     """
@@ -45,7 +45,7 @@ class Conditions:
         return self.sync.shape[1]
 
     def expand(self, batch_size: int) -> Conditions:
-        """The same single condition for a whole batch, as views; self has a batch of 1."""
+        """Repeat a batch of 1 to `batch_size`, as views."""
         return Conditions(
             sync=self.sync.expand(batch_size, -1, -1),
             clip=self.clip.expand(batch_size, -1, -1),
@@ -56,10 +56,7 @@ class Conditions:
 
 
 def join_conditions(parts: Sequence[Conditions]) -> Conditions:
-    """One batch out of several; all have the same lengths.
-
-    Raises ValueError when they have not.
-    """
+    """One batch from several of the same lengths. Raises ValueError when the lengths differ."""
     for one, other in pairwise(parts):
         check_shape("sync to join", other.sync, (None, *one.sync.shape[1:]))
         check_shape("clip to join", other.clip, (None, *one.clip.shape[1:]))
@@ -75,7 +72,7 @@ def join_conditions(parts: Sequence[Conditions]) -> Conditions:
 class Generator(nn.Module):
     """The velocity field of the flow; attribute names are the published ones.
 
-    Entrances, conditions and exit are float32; the blocks' attention and MLPs may run in bfloat16 (see PARTS).
+    Input projections, conditions and final layer are float32; the blocks' attention and MLPs may run in bfloat16 (see PARTS).
     """
 
     latent_mean: Tensor
@@ -130,11 +127,10 @@ class Generator(nn.Module):
         num_clip_frames: int,
         num_latents: int,
     ) -> Conditions:
-        """All that does not change from step to step, once per prompt.
+        """Compute what does not change from step to step, once per prompt.
 
         text: (B, L, text_width), normalised CLIP token states; sync: (B, S * sync per segment, sync_width);
-        clip: (B, num_clip_frames, clip_width), normalised CLIP image features, or None for a model that sees
-        none.
+        clip: (B, num_clip_frames, clip_width), normalised CLIP image features, or None for a model without them.
         """
         spec = self.spec
         check_shape("text", text, (None, spec.num_text_tokens, spec.text_width))
@@ -166,7 +162,7 @@ class Generator(nn.Module):
     def prepare_null_conditions(
         self, *, text: Tensor | None = None, num_sync: int, num_clip_frames: int, num_latents: int
     ) -> Conditions:
-        """The conditions that guidance leads away from: no picture, and a negative prompt or no text.
+        """The conditions that guidance leads away from: no video, and a negative prompt or no text.
 
         text: (B, L, text_width), normalised CLIP token states of the negative prompts, or None for a batch of
         1 without text.
@@ -180,14 +176,14 @@ class Generator(nn.Module):
         )
 
     def flow(self, latents: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
-        """Velocity at time t of the flow, 0 (noise) to 1 (sound).
+        """Velocity at time t of the flow, 0 (noise) to 1 (audio).
 
         latents: (B, N, C), normalised; t: () or (B,); returns (B, N, C) in the dtype of `latents`.
         """
         batch_size, num_latents = conditions.batch_size, conditions.num_latents
         check_shape("latents", latents, (batch_size, num_latents, self.spec.latent_channels))
-        moment = self.t_embed(t.to(latents.device).expand(batch_size))
-        c = rearrange(moment + conditions.pooled, "b d -> b 1 d")
+        time = self.t_embed(t.to(latents.device).expand(batch_size))
+        c = rearrange(time + conditions.pooled, "b d -> b 1 d")
         e = c + conditions.sync
 
         x = self.audio_input_proj(latents.float())
@@ -201,24 +197,24 @@ class Generator(nn.Module):
         return velocity.to(latents.dtype)
 
     def normalize(self, latents: Tensor) -> Tensor:
-        """The VAE's latents (B, N, C) as the flow knows them."""
+        """The VAE's latents (B, N, C) -> normalised latents of the flow."""
         return (latents - self.latent_mean) / self.latent_std
 
     def unnormalize(self, latents: Tensor) -> Tensor:
-        """The flow's latents (B, N, C) as the VAE knows them."""
+        """Normalised latents of the flow (B, N, C) -> the VAE's latents."""
         return latents * self.latent_std + self.latent_mean
 
     def _project_sync(self, sync: Tensor, num_latents: int) -> Tensor:
         """sync (B, S * R, sync_width) -> one vector per latent (B, N, D), nearest in time."""
         per_segment = rearrange(sync.float(), "b (s r) d -> b s r d", r=self.spec.num_sync_per_segment)
-        placed = rearrange(per_segment + self.sync_pos_emb, "b s r d -> b (s r) d")
-        projected = self.sync_input_proj(placed)
-        stretched = F.interpolate(projected.transpose(1, 2), size=num_latents, mode="nearest-exact")
-        return stretched.transpose(1, 2).contiguous()
+        positioned = rearrange(per_segment + self.sync_pos_emb, "b s r d -> b (s r) d")
+        projected = self.sync_input_proj(positioned)
+        resampled = F.interpolate(projected.transpose(1, 2), size=num_latents, mode="nearest-exact")
+        return resampled.transpose(1, 2).contiguous()
 
 
 class TimeEmbedding(nn.Module):
-    """The flow's time as a vector: sinusoids counted in float32, then a small MLP."""
+    """The flow's time as a vector: sinusoids computed in float32, then a small MLP."""
 
     def __init__(self, spec: GeneratorSpec) -> None:
         super().__init__()
@@ -230,7 +226,7 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         """t (B,) -> (B, D)."""
-        # A reciprocal of a power, not a negative power: at the angles of v2 the float32 rounding is heard.
+        # A reciprocal of a power, not a negative power, as in training: at the angles of v2 the rounding of float32 is audible.
         shares = (
             torch.arange(self.num_frequencies, dtype=torch.float32, device=t.device) / self.num_frequencies
         )

@@ -1,6 +1,6 @@
 """Mel spectrogram of a waveform, as the VAE was trained on it.
 
-Letters: B batch, M mels, R mel frames.
+Dimensions: B batch, M mels, R mel frames.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from selva_core.network._layers import check_shape
 
 
 class MelSpectrogram(nn.Module):
-    """Short-time Fourier transform, Slaney filters (arXiv 2010.05646 and the Auditory Toolbox), logarithm;
-    float32.
-    """
+    """Short-time Fourier transform, Slaney filters (arXiv 2010.05646 and the Auditory Toolbox), logarithm; float32."""
 
     filters: Tensor
     window: Tensor
@@ -37,12 +35,12 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("filters", filters.T.contiguous(), persistent=False)
         self.register_buffer("window", torch.hann_window(spec.fft_samples), persistent=False)
 
-    def forward(self, wave: Tensor) -> Tensor:
-        """wave float32 (B, samples), -1..1, at the spec's rate -> (B, M, samples // hop)."""
-        check_shape("wave", wave, (None, None))
+    def forward(self, waveform: Tensor) -> Tensor:
+        """waveform float32 (B, samples), -1..1, at the spec's rate -> (B, M, samples // hop)."""
+        check_shape("waveform", waveform, (None, None))
         spec = self.spec
         edge_samples = (spec.fft_samples - spec.hop_samples) // 2
-        padded = F.pad(wave.unsqueeze(1), (edge_samples, edge_samples), mode="reflect").squeeze(1)
+        padded = F.pad(waveform.unsqueeze(1), (edge_samples, edge_samples), mode="reflect").squeeze(1)
         spectrum = torch.stft(
             padded,
             n_fft=spec.fft_samples,

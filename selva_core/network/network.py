@@ -24,9 +24,9 @@ from selva_core.network.vocoder import Vocoder
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """The parts of one model, owned by whoever loaded them.
+    """The parts of one model on one device.
 
-    `dtype` is what the video encoder and the generator's blocks run in; everything else is float32.
+    dtype: of the video encoder and the generator's blocks; everything else is float32.
     """
 
     spec: ModelSpec
@@ -44,12 +44,12 @@ class Network:
         return {name: getattr(self, name) for name in PARTS}
 
     def num_parameters(self) -> int:
-        """Numbers learned, over all parts."""
+        """Trained parameters of all parts."""
         return sum(p.numel() for part in self.parts().values() for p in part.parameters())
 
 
 def build_network(spec: ModelSpec, *, for_training: bool) -> Network:
-    """A network with fresh weights, float32 on the CPU: to train, or to fill with stand-ins."""
+    """A network with random weights, float32 on the CPU: to train, or to fill with dummy weights."""
     parts: dict[str, Any] = {name: build_part(name, spec, for_training=for_training) for name in PARTS}
     for part in parts.values():
         part.requires_grad_(for_training).train(for_training)
@@ -64,10 +64,10 @@ def load_network(
     dtype: torch.dtype = torch.float32,
     for_training: bool = False,
 ) -> Network:
-    """The network of a model from its weights files, by part; `selva_core.models.catalog.installed_files` finds them.
+    """Load the network of a model from its weights files, by part; `selva_core.models.catalog.installed_files` finds them.
 
-    Inference networks come baked (see `bake_weights`): they make sound, and can neither be trained nor saved.
-    Raises WeightsMissingError when a part has no file, WeightsMismatchError when a file does not fit.
+    Networks for inference are baked (see `bake_weights`) and can neither be trained nor saved. Raises WeightsMissingError
+    when a part has no file, WeightsMismatchError when a file does not fit.
     """
     missing = [name for name in PARTS if name not in files]
     if missing:

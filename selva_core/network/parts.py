@@ -1,7 +1,7 @@
 """The parts of the network, and how the published file of each is read and written.
 
-Every part has one file, under the names its authors published; loading is strict. A few keys of the published
-files belong to nothing that runs here; each part lists its own, and they are dropped.
+Every part has one file, with the names its authors published; loading is strict. A few keys of the published files belong
+to code that is not used here; each part lists its own, and they are dropped.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _V1_KEY, _V2_KEY = "clip_input_proj.1.w1.weight", "clip_input_proj.2.w1.weight"
 class Part:
     """One part of the network and how its file is read.
 
-    build: the part from a model's spec, with or without what only training needs. unused: keys of published
-    files that nothing here runs. only_training: keys that only training needs. reduced: weights that run in
-    the precision the network is loaded in; all others stay in float32.
+    build: makes the part from a model's spec; the second argument says whether it is for training. unused: regular
+    expression of keys in published files that nothing here uses. only_training: of keys that only training needs. reduced:
+    of weights that are cast to the precision the network is loaded in; all others stay in float32.
     """
 
     build: Callable[[ModelSpec, bool], nn.Module]
@@ -51,8 +51,8 @@ class Part:
     reduced: str = ""
 
 
-# The picture's 2-D patches and the empty text are what other code trained with; CLIP's image tower and T5's
-# decoder are other halves of the same file.
+# Unused keys: the video encoder's 2-D patches and empty text come from the code it was trained with; CLIP's image tower and
+# T5's decoder are other halves of the same files.
 PARTS: Mapping[str, Part] = {
     "clip_text": Part(
         build=lambda spec, _: ClipTextEncoder(spec.clip_text),
@@ -76,12 +76,12 @@ PARTS: Mapping[str, Part] = {
 
 
 def build_part(name: str, spec: ModelSpec, *, for_training: bool) -> nn.Module:
-    """The part of that name in PARTS with fresh weights; what only training needs is left out unless asked."""
+    """The part of that name in PARTS with random weights, with or without what only training needs."""
     return PARTS[name].build(spec, for_training)
 
 
 def published_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
-    """The weights of one part under their published names, as views where they can be."""
+    """The weights of one part under their published names, as views where possible."""
     tensors = _core(module).state_dict()
     if name == "clip_text":
         return clip_to_openclip(tensors)
@@ -93,7 +93,7 @@ def published_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
 def save_part(name: str, module: nn.Module, path: Path) -> None:
     """Write one part as safetensors under its published names.
 
-    Raises ValueError for a baked part: the weights that are stored have been given up.
+    Raises ValueError for a baked part, whose stored weights have been dropped.
     """
     if any(isinstance(layer, StoredWeight) and layer.baked_weight is not None for layer in module.modules()):
         raise ValueError(f"a baked {name} cannot be saved; load it with for_training=True and save that")
@@ -110,8 +110,7 @@ def load_part(
 ) -> nn.Module:
     """One part filled with the tensors of a file, on their device; float32 or what the file has.
 
-    source: what messages call the file. Raises WeightsMismatchError that names the keys and shapes that do
-    not fit.
+    source: name of the file in messages. Raises WeightsMismatchError that names the keys and shapes that do not fit.
     """
     if name == "generator":
         spec = _with_layout_of(tensors, spec)
@@ -125,23 +124,23 @@ def load_part(
     if name == "t5":
         tensors = {**tensors, "shared.weight": tensors["encoder.embed_tokens.weight"]}
     core.load_state_dict(dict(tensors), strict=True, assign=True)
-    _settle(module, source)
+    _complete_loading(module, source)
     return module.requires_grad_(for_training).train(for_training)
 
 
 def place_part(name: str, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Move a part to a device, and the weights that may run in `dtype` to that; all else is float32."""
+    """Move a part to a device and cast the weights that may run in `dtype`; everything else is float32."""
     module.to(device)
     reduced = re.compile(PARTS[name].reduced)
     for key, parameter in module.named_parameters():
         parameter.data = parameter.data.to(dtype if reduced.fullmatch(key) else torch.float32)
-    for table in module.buffers():
-        if table.is_floating_point():
-            table.data = table.data.float()
+    for buffer in module.buffers():
+        if buffer.is_floating_point():
+            buffer.data = buffer.data.float()
 
 
 def _core(module: nn.Module) -> nn.Module:
-    """The module whose names are those of the file."""
+    """The module with the key names of the file."""
     return module.core if isinstance(module, (ClipTextEncoder, T5TextEncoder)) else module
 
 
@@ -149,25 +148,25 @@ def _without_unused(name: str, tensors: Mapping[str, Tensor], *, for_training: b
     """The tensors that are loaded; T5's table under the encoder's name, whichever the file has."""
     part = PARTS[name]
     patterns = (part.unused, "" if for_training else part.only_training)
-    kept = {
+    used = {
         key: tensor for key, tensor in tensors.items() if not any(re.fullmatch(p, key) for p in patterns if p)
     }
-    if name == "t5" and "shared.weight" in kept:
-        table = kept.pop("shared.weight")
-        kept.setdefault("encoder.embed_tokens.weight", table)
-    return kept
+    if name == "t5" and "shared.weight" in used:
+        table = used.pop("shared.weight")
+        used.setdefault("encoder.embed_tokens.weight", table)
+    return used
 
 
 def _with_layout_of(tensors: Mapping[str, Tensor], spec: ModelSpec) -> ModelSpec:
-    """The spec with the layout that the generator's file shows: the names differ between the two."""
+    """The spec with the layout of the generator's file, which its key names show."""
     has_v1, has_v2 = _V1_KEY in tensors, _V2_KEY in tensors
     if has_v1 == has_v2:
         return spec
     return replace(spec, generator=replace(spec.generator, is_v2=has_v2))
 
 
-def _settle(module: nn.Module, source: str) -> None:
-    """What loading leaves open: positions that no file holds, T5's one table, the vocoder's fixed taps."""
+def _complete_loading(module: nn.Module, source: str) -> None:
+    """Fill in what files lack: CLIP's positions, T5's shared table, the exact filter taps of the vocoder."""
     if isinstance(module, T5TextEncoder):
         module.tie_embedding()
     if isinstance(module, ClipTextEncoder):
@@ -177,7 +176,7 @@ def _settle(module: nn.Module, source: str) -> None:
 
 
 def _restore_taps(vocoder: Vocoder, source: str) -> None:
-    """Check every copy of the fixed taps, which a file may hold rounded, and put the exact ones in its place."""
+    """Check every copy of the fixed filter taps, which files may hold rounded, and replace it by the exact ones."""
     taps = build_low_pass()
     for key, layer in vocoder.named_modules():
         if not isinstance(layer, LowPass):

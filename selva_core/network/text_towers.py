@@ -1,7 +1,6 @@
-"""FLAN-T5 encoder and CLIP text tower, through transformers; published files are read under their published
-names.
+"""FLAN-T5 encoder and CLIP text tower, through transformers; published files are read with their published names.
 
-Letters: B batch, L text tokens, D width.
+Dimensions: B batch, L text tokens, D width.
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ class T5TextEncoder(nn.Module):
 
     @property
     def core(self) -> nn.Module:
-        """The module whose names are the published ones."""
+        """The module with the published key names."""
         core: nn.Module = self.model
         return core
 
     def tie_embedding(self) -> None:
-        """One table under the two names that T5 has for it."""
+        """Share one table between the two names that T5 has for it."""
         self.model.set_input_embeddings(self.model.encoder.embed_tokens)
 
     def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
@@ -59,7 +58,7 @@ class T5TextEncoder(nn.Module):
 
 
 class ClipTextEncoder(nn.Module):
-    """CLIP's text tower (arXiv 2103.00020); every token's state goes to the generator."""
+    """CLIP's text tower (arXiv 2103.00020); the generator reads the states of all tokens."""
 
     def __init__(self, spec: ClipTextSpec) -> None:
         super().__init__()
@@ -82,12 +81,12 @@ class ClipTextEncoder(nn.Module):
 
     @property
     def core(self) -> nn.Module:
-        """The module whose names `clip_from_openclip` gives; before transformers 5 it sat one level deeper."""
+        """The module with the key names of `clip_from_openclip`; before transformers 5 it was one level deeper."""
         core: nn.Module = getattr(self.model, "text_model", self.model)
         return core
 
     def reset_positions(self) -> None:
-        """Count the positions anew; no file holds them."""
+        """Compute the position ids, which no file holds."""
         embeddings: Any = self.core.embeddings
         device = embeddings.position_embedding.weight.device
         embeddings.position_ids = torch.arange(self.spec.num_tokens, device=device)[None]
@@ -99,7 +98,7 @@ class ClipTextEncoder(nn.Module):
         return F.normalize(states.float(), dim=-1).to(states.dtype)
 
 
-# The same tower twice: a name of OpenCLIP, the name of transformers. "#" stands for the number of the layer.
+# Key names of OpenCLIP and of transformers for the same weights. "#" stands for the number of the layer.
 _CLIP_NAMES = {
     "positional_embedding": "embeddings.position_embedding.weight",
     "token_embedding.weight": "embeddings.token_embedding.weight",
@@ -115,7 +114,7 @@ _TRANSFORMERS_Q = re.compile(r"encoder\.layers\.(\d+)\.self_attn\.q_proj\.(weigh
 
 
 def clip_from_openclip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """OpenCLIP's names to those of transformers; queries, keys and values are taken apart."""
+    """Rename from OpenCLIP to transformers; the joined queries, keys and values are split."""
     renamed: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
         if match := _OPENCLIP_QKV.fullmatch(key):
@@ -127,7 +126,7 @@ def clip_from_openclip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def clip_to_openclip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The names of transformers to OpenCLIP's; queries, keys and values are put together."""
+    """Rename from transformers to OpenCLIP; queries, keys and values are joined."""
     to_openclip = {theirs: ours for ours, theirs in _CLIP_NAMES.items()}
     renamed: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
@@ -146,7 +145,7 @@ def _clip_projection(match: re.Match[str], letter: str) -> str:
 
 
 def _rename(key: str, names: Mapping[str, str]) -> str:
-    """The other name of `key`; a key that is in no row keeps its own, for the strict check to find."""
+    """The other name of `key`; an unknown key keeps its own, which the strict check then reports."""
     number = re.search(r"\.(\d+)\.", key)
     layer = number[1] if number else "#"
     for row, other in names.items():

@@ -1,7 +1,6 @@
-"""Autoencoder between mel frames and latents, of magnitude-preserving 1-D convolutions (EDM2, arXiv
-2312.02696).
+"""Autoencoder between mel frames and latents, of magnitude-preserving 1-D convolutions (EDM2, arXiv 2312.02696).
 
-Letters: B batch, C channels, M mels, N latents, R mel frames.
+Dimensions: B batch, C channels, M mels, N latents, R mel frames.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Posterior:
 class Vae(nn.Module):
     """Mel frames to latents and back; attribute names are the published ones.
 
-    `has_encoder` is needed for training and for measuring; sound is made with the decoder alone.
+    has_encoder: needed for training and evaluation; rendering needs the decoder only.
     """
 
     data_mean: Tensor
@@ -71,7 +70,7 @@ class Vae(nn.Module):
 
 
 def _normalize(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Scale to a root mean square of one over `dims`, counted in float32."""
+    """Scale to a root mean square of one over `dims`, computed in float32."""
     count = math.prod(x.shape[dim] for dim in dims)
     norm = torch.linalg.vector_norm(x, dim=dims, keepdim=True, dtype=torch.float32)
     normalized: Tensor = x / (_EPS + norm / math.sqrt(count)).to(x.dtype)
@@ -126,7 +125,7 @@ class ResBlock(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """One head over all positions; queries, keys and values are normed over the channels."""
+    """One head over all positions; queries, keys and values are normalised over the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -226,7 +225,7 @@ class UpLevel(Level):
 
 
 class VaeEncoder(nn.Module):
-    """Mel to the two moments of the latents."""
+    """Mel frames to mean and log variance of the latents."""
 
     def __init__(self, spec: VaeSpec) -> None:
         super().__init__()

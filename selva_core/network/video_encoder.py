@@ -1,11 +1,11 @@
-"""Text-steered video encoder: what the picture does, seen through the prompt (arXiv 2512.02650, section 3).
+"""Text-steered video encoder: the events of the video that the prompt names (arXiv 2512.02650, section 3).
 
-The first half, `encode_segments`, is a Motionformer with divided space-time attention (arXiv 2106.05392, in
-the weights of arXiv 2401.16423); it never sees the text, so its tokens serve every prompt, seed and window.
-The second half, `steer`, reads the text and gives the sync features.
+The first half, `encode_segments`, is a Motionformer with divided space-time attention (arXiv 2106.05392, with the weights
+of arXiv 2401.16423); it does not depend on the text, so that its tokens are reused for every prompt, seed and window. The
+second half, `steer`, reads the text and returns the sync features.
 
-Letters: B prompts, S segments, F frames of a segment, T times (tubelets) of a segment, P places (patches of a
-frame), L text tokens, D width, H heads.
+Dimensions: B prompts, S segments, F frames of a segment, T tubelets along time of a segment, P patches of a frame, L text
+tokens, K [SUP] tokens, D width, H heads.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from selva_core.network._layers import GatedMlp, RmsNorm, check_shape
 
 
 def cut_segments(frames: Tensor, spec: VideoEncoderSpec) -> Tensor:
-    """Overlapping segments of a run of frames, as a view.
+    """Overlapping segments of consecutive frames, as a view.
 
-    frames: (num_frames, 3, size, size); returns (S, F, 3, size, size). With fewer frames than one segment
-    has, the last one is held. Frames after the last whole segment are left out.
+    frames: (num_frames, 3, size, size); returns (S, F, 3, size, size). Fewer frames than one segment has are padded by
+    repeating the last one. Frames after the last whole segment are left out.
     """
     check_shape("frames", frames, (None, 3, spec.frame_size_px, spec.frame_size_px))
     num_missing = spec.segment_num_frames - frames.shape[0]
@@ -51,7 +51,7 @@ class VideoEncoder(nn.Module):
     def encode_segments(self, segments: Tensor) -> Tensor:
         """The text-free half.
 
-        segments: (S, F, 3, size, size), -1..1, at the picture rate; returns tokens (S, T, P, D).
+        segments: (S, F, 3, size, size), -1..1, at the encoder's frame rate; returns tokens (S, T, P, D).
         """
         spec = self.spec
         size = spec.frame_size_px
@@ -62,9 +62,9 @@ class VideoEncoder(nn.Module):
     def steer(self, tokens: Tensor, text_states: Tensor, text_mask: Tensor) -> Tensor:
         """The half that reads the text.
 
-        tokens: (S, T, P, D) of one picture for all prompts, or (B, S, T, P, D), one picture per prompt;
-        text_states: (B, L, text_width), T5's last hidden states; text_mask: (B, L), true or 1 where there is
-        text. Returns sync features (B, S * T, D).
+        tokens: (S, T, P, D) of one clip for all prompts, or (B, S, T, P, D), one clip per prompt; text_states:
+        (B, L, text_width), T5's last hidden states; text_mask: (B, L), true or 1 where there is text. Returns sync features
+        (B, S * T, D).
         """
         spec = self.spec
         check_shape("text_states", text_states, (None, None, spec.text_width))
@@ -72,32 +72,26 @@ class VideoEncoder(nn.Module):
         check_shape("text_mask", text_mask, (num_prompts, num_tokens))
         if tokens.ndim == 4:
             tokens = tokens.unsqueeze(0)
-        num_pictures = num_prompts if tokens.shape[0] == num_prompts else 1
-        check_shape("tokens", tokens, (num_pictures, None, spec.num_times, spec.num_places, spec.width))
+        num_clips = num_prompts if tokens.shape[0] == num_prompts else 1
+        check_shape("tokens", tokens, (num_clips, None, spec.num_times, spec.num_patches, spec.width))
 
         text, mask = self._project_text(text_states, text_mask)
         num_segments = tokens.shape[1]
         x = rearrange(tokens, "b s t p d -> b (s t p) d")
         for block in self.synch_text_cross_blocks:
             x = block(x, text, mask)
-        x = rearrange(x, "b (st p) d -> (b st) p d", p=spec.num_places)
+        x = rearrange(x, "b (st p) d -> (b st) p d", p=spec.num_patches)
         features: Tensor = self.vfeat_extractor.spatial_attn_agg(x)
         return rearrange(features, "(b st) d -> b st d", st=num_segments * spec.num_times)
 
     def forward(self, segments: Tensor, text_states: Tensor, text_mask: Tensor) -> Tensor:
-        """segments (B, S, F, 3, size, size), one picture per prompt -> sync features (B, S * T, D); for
-        training.
-        """
-        num_pictures = segments.shape[0]
+        """segments (B, S, F, 3, size, size), one clip per prompt -> sync features (B, S * T, D); for training."""
+        num_clips = segments.shape[0]
         tokens = self.encode_segments(segments.flatten(0, 1))
-        return self.steer(
-            rearrange(tokens, "(b s) t p d -> b s t p d", b=num_pictures), text_states, text_mask
-        )
+        return self.steer(rearrange(tokens, "(b s) t p d -> b s t p d", b=num_clips), text_states, text_mask)
 
     def _project_text(self, text_states: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """[SUP] vectors and text states at the picture's width (B, K + L, D), and where they may be looked at
-        (B, K + L).
-        """
+        """[SUP] vectors and text states at the encoder's width (B, K + L, D), and their attention mask (B, K + L)."""
         num_prompts = text_states.shape[0]
         dtype = self.sup_text_feat.dtype
         sup = repeat(self.sup_text_feat, "k d -> b k d", b=num_prompts)
@@ -107,13 +101,13 @@ class VideoEncoder(nn.Module):
 
 
 class Motionformer(nn.Module):
-    """Segments to tokens; holds the space aggregation too, because the published names put it here."""
+    """Segments to tokens; also holds the spatial aggregation, which the published key names put here."""
 
     def __init__(self, spec: VideoEncoderSpec) -> None:
         super().__init__()
         width = spec.width
         self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, width))
-        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + spec.num_places, width))
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + spec.num_patches, width))
         self.temp_embed = nn.Parameter(0.02 * torch.randn(1, spec.num_times, width))
         self.patch_embed_3d = TubeletEmbedding(width, spec.tubelet_frames, spec.patch_px)
         self.blocks = nn.ModuleList(
@@ -125,19 +119,19 @@ class Motionformer(nn.Module):
     def forward(self, segments: Tensor) -> Tensor:
         """segments (S, F, 3, size, size) -> tokens (S, T, P, D)."""
         patches: Tensor = self.patch_embed_3d(segments)
-        num_segments, num_times, num_places, _ = patches.shape
+        num_segments, num_times, num_patches, _ = patches.shape
         patches = patches + self.pos_embed[:, None, 1:] + self.temp_embed[:, :, None]
         cls = (self.cls_token + self.pos_embed[:, :1]).expand(num_segments, -1, -1)
         x = torch.cat([cls, rearrange(patches, "s t p d -> s (t p) d")], dim=1)
         for block in self.blocks:
-            x = block(x, num_times, num_places)
+            x = block(x, num_times, num_patches)
         patches = rearrange(x[:, 1:], "s (t p) d -> s t p d", t=num_times)
         tokens: Tensor = self.norm(patches)
         return tokens
 
 
 class TubeletEmbedding(nn.Module):
-    """One token per tubelet: a 3-D convolution whose kernel is its stride, worked out as one matrix product."""
+    """One token per tubelet: a 3-D convolution whose kernel is its stride, computed as one matrix product."""
 
     def __init__(self, width: int, tubelet_frames: int, patch_px: int) -> None:
         super().__init__()
@@ -158,7 +152,7 @@ class TubeletEmbedding(nn.Module):
 
 
 class DividedBlock(nn.Module):
-    """Attention along time, attention along space, MLP; each behind a LayerNorm."""
+    """Attention along time, attention along space, MLP, each after a LayerNorm."""
 
     def __init__(self, width: int, num_heads: int, mlp_width: int) -> None:
         super().__init__()
@@ -169,16 +163,16 @@ class DividedBlock(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.mlp = Mlp(width, mlp_width)
 
-    def forward(self, x: Tensor, num_times: int, num_places: int) -> Tensor:
+    def forward(self, x: Tensor, num_times: int, num_patches: int) -> Tensor:
         """x (S, 1 + T * P, D), CLS first, then time-major patches -> the same shape."""
-        x = x + self.timeattn(self.norm3(x), "s h (t p) d -> (s p) h t d", num_times, num_places)
-        x = x + self.attn(self.norm1(x), "s h (t p) d -> (s t) h p d", num_times, num_places)
+        x = x + self.timeattn(self.norm3(x), "s h (t p) d -> (s p) h t d", num_times, num_patches)
+        x = x + self.attn(self.norm1(x), "s h (t p) d -> (s t) h p d", num_times, num_patches)
         branch: Tensor = self.mlp(self.norm2(x))
         return x + branch
 
 
 class DividedAttention(nn.Module):
-    """CLS looks at all tokens; a patch looks at CLS and at the patches of its own group."""
+    """CLS attends to all tokens; a patch attends to CLS and to the patches of its own group."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
@@ -186,14 +180,12 @@ class DividedAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, grouping: str, num_times: int, num_places: int) -> Tensor:
-        """x (S, 1 + T * P, D) -> the same shape; `grouping` is the einops pattern that gathers a group of
-        patches.
-        """
+    def forward(self, x: Tensor, grouping: str, num_times: int, num_patches: int) -> Tensor:
+        """x (S, 1 + T * P, D) -> the same shape; grouping: the einops pattern that gathers a group of patches."""
         q, k, v = rearrange(self.qkv(x), "s n (qkv h d) -> qkv s h n d", qkv=3, h=self.num_heads)
         cls = F.scaled_dot_product_attention(q[:, :, :1], k, v)
 
-        sizes = {"t": num_times, "p": num_places}
+        sizes = {"t": num_times, "p": num_patches}
         grouped_q = rearrange(q[:, :, 1:], grouping, **sizes)
         num_groups = grouped_q.shape[0] // x.shape[0]
         grouped_k, grouped_v = (
@@ -230,7 +222,7 @@ class Mlp(nn.Module):
 
 
 class CrossBlock(nn.Module):
-    """Picture tokens look at the text, then a gated MLP; both branches are normed (LayerNorm eps 1e-5)."""
+    """Video tokens attend to the text, then a gated MLP; each branch has a LayerNorm (eps 1e-5)."""
 
     def __init__(self, width: int, num_heads: int, hidden_width: int) -> None:
         super().__init__()
@@ -248,7 +240,7 @@ class CrossBlock(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Queries from the picture, keys and values from the text; queries and keys are normed per head."""
+    """Queries from the video, keys and values from the text; queries and keys are normalised per head."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
@@ -272,9 +264,9 @@ class CrossAttention(nn.Module):
 
 
 class SpaceAggregation(nn.Module):
-    """One vector per time: a learned CLS gathers the places through one pre-norm transformer layer.
+    """One vector per tubelet: a learned CLS aggregates the patches through one pre-norm transformer layer.
 
-    Only CLS is kept, so only CLS asks and only CLS goes through the MLP.
+    Only CLS is used afterwards, so only its query and its MLP are computed.
     """
 
     def __init__(self, width: int, num_heads: int, mlp_width: int) -> None:

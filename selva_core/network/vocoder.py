@@ -1,6 +1,6 @@
 """BigVGAN: mel frames to a waveform through anti-aliased periodic activations (arXiv 2206.04658).
 
-Letters: B batch, C channels, M mels, R mel frames, n samples at the rate of a layer.
+Dimensions: B batch, C channels, M mels, R mel frames, n samples at the rate of a layer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def build_low_pass() -> Tensor:
 
 
 class WeightNormConv(StoredWeight):
-    """Convolution whose weight is stored as directions and lengths along its first axis (arXiv 1602.07868)."""
+    """Convolution whose weight is stored as directions and norms along its first axis (arXiv 1602.07868)."""
 
     stored_names = ("weight_g", "weight_v")
 
@@ -52,8 +52,8 @@ class WeightNormConv(StoredWeight):
         self.bias = nn.Parameter(torch.zeros(num_bias)) if num_bias else None
 
     def build_weight(self) -> Tensor:
-        lengths = torch.linalg.vector_norm(self.weight_v, dim=(1, 2), keepdim=True)
-        weight: Tensor = self.weight_v * (self.weight_g / lengths)
+        norms = torch.linalg.vector_norm(self.weight_v, dim=(1, 2), keepdim=True)
+        weight: Tensor = self.weight_v * (self.weight_g / norms)
         return weight
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,44 +93,44 @@ class SnakeBeta(nn.Module):
 
 
 class SlidingSum(torch.autograd.Function):
-    """A filter whose taps are not learned, as a sum of shifted copies of its input.
+    """A filter with fixed taps, as a sum of shifted copies of its input.
 
-    On a processor this is quicker than a convolution per channel, and so is its gradient, which is the same
-    filter run backwards over the gradient with zeros around it.
+    On a CPU this is faster than a convolution per channel, and so is its gradient, which is the filter with reversed taps
+    over the zero-padded gradient.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, taps: Sequence[float]) -> Tensor:
-        """x (..., n) -> (..., n - len(taps) + 1), at each place the sum of taps[k] * x[place + k]."""
+        """x (..., n) -> (..., n - len(taps) + 1): y[i] = sum of taps[k] * x[i + k]."""
         ctx.taps = taps
-        num_places = x.shape[-1] - len(taps) + 1
-        total = x[..., :num_places] * taps[0]
+        num_outputs = x.shape[-1] - len(taps) + 1
+        total = x[..., :num_outputs] * taps[0]
         for k, tap in enumerate(taps[1:], 1):
-            total.add_(x[..., k : k + num_places], alpha=tap)
+            total.add_(x[..., k : k + num_outputs], alpha=tap)
         return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """The gradient of the sums (..., n - len(taps) + 1) -> that of x."""
-        around = len(ctx.taps) - 1
-        return slide(F.pad(gradients[0], (around, around)), ctx.taps[::-1]), None
+        padding = len(ctx.taps) - 1
+        return slide(F.pad(gradients[0], (padding, padding)), ctx.taps[::-1]), None
 
 
 def slide(x: Tensor, taps: Sequence[float]) -> Tensor:
-    """`SlidingSum` of x (..., n), its gradient included."""
+    """`SlidingSum` of x (..., n), with its gradient."""
     slid: Tensor = SlidingSum.apply(x, taps)  # type: ignore[no-untyped-call]
     return slid
 
 
 @cache
 def _low_pass_phases() -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The taps of the low pass at even places, and those at odd places."""
+    """The taps of the low pass with even index, and those with odd index."""
     taps = build_low_pass().flatten().tolist()
     return tuple(taps[0::2]), tuple(taps[1::2])
 
 
 class LowPass(nn.Module):
-    """Holds the taps that published files carry, twice per activation; they are checked, and `build_low_pass` runs."""
+    """Holds the filter taps that published files contain, twice per activation; `build_low_pass` computes the same ones."""
 
     filter: Tensor
 
@@ -140,7 +140,7 @@ class LowPass(nn.Module):
 
 
 class Downsampler(nn.Module):
-    """Gives the low pass its published name."""
+    """Gives the low pass its published key name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,10 +148,10 @@ class Downsampler(nn.Module):
 
 
 class AntiAliasedSnake(nn.Module):
-    """SnakeBeta at twice the rate: up by a low pass, bend, down by a low pass; edges are held.
+    """SnakeBeta at twice the rate: upsampled by a low pass, activated, downsampled by a low pass; edges are repeated.
 
-    The samples at twice the rate are never interleaved: `at` are those that fall on samples of x, `between` those
-    after them.
+    The samples at twice the rate are never interleaved: `on` are those that coincide with samples of x, `between` are those
+    that follow them.
     """
 
     def __init__(self, channels: int) -> None:
@@ -163,18 +163,18 @@ class AntiAliasedSnake(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, n) -> the same shape."""
         even, odd = _low_pass_phases()
-        left, right = len(odd) // 2 - 1, len(odd) // 2  # how far six taps reach
-        held = F.pad(x, (right, right), mode="replicate")
-        at = self.act(2.0 * slide(held[..., :-1], odd[::-1]))
-        between = self.act(2.0 * slide(held[..., 1:], even[::-1]))
-        first, last = at[..., :1], between[..., -1:]
-        at = torch.cat([first] * left + [at] + [last] * right, dim=-1)
+        left, right = len(odd) // 2 - 1, len(odd) // 2  # padding for six taps
+        padded = F.pad(x, (right, right), mode="replicate")
+        on = self.act(2.0 * slide(padded[..., :-1], odd[::-1]))
+        between = self.act(2.0 * slide(padded[..., 1:], even[::-1]))
+        first, last = on[..., :1], between[..., -1:]
+        on = torch.cat([first] * left + [on] + [last] * right, dim=-1)
         between = torch.cat([first] * right + [between] + [last] * left, dim=-1)
-        return slide(at, odd) + slide(between, even)
+        return slide(on, odd) + slide(between, even)
 
 
 class ResidualBlock(nn.Module):
-    """Pairs of convolutions, one dilated and one not, each behind an activation."""
+    """Pairs of convolutions, one dilated and one not, each after an activation."""
 
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
@@ -186,13 +186,13 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, n) -> the same shape."""
         for i, (conv1, conv2) in enumerate(zip(self.convs1, self.convs2, strict=True)):
-            bend1, bend2 = self.activations[2 * i], self.activations[2 * i + 1]
-            x = x + conv2(bend2(conv1(bend1(x))))
+            activation1, activation2 = self.activations[2 * i], self.activations[2 * i + 1]
+            x = x + conv2(activation2(conv1(activation1(x))))
         return x
 
 
 class Vocoder(nn.Module):
-    """The BigVGAN generator; attribute names are the published ones. Always float32: sound keeps 24 bits."""
+    """The BigVGAN generator; attribute names are the published ones. Always float32: stems have 24 bits."""
 
     def __init__(self, spec: VocoderSpec) -> None:
         super().__init__()
@@ -219,5 +219,5 @@ class Vocoder(nn.Module):
             x = up(x)
             blocks = self.resblocks[i * num_kernels : (i + 1) * num_kernels]
             x = sum(block(x) for block in blocks) / num_kernels
-        wave = self.conv_post(self.activation_post(x)).squeeze(1)
-        return torch.tanh(wave) if self.spec.final == "tanh" else wave.clamp(-1.0, 1.0)
+        waveform = self.conv_post(self.activation_post(x)).squeeze(1)
+        return torch.tanh(waveform) if self.spec.final == "tanh" else waveform.clamp(-1.0, 1.0)

@@ -86,7 +86,7 @@ def build_lesson(scenes: SceneSet, cache: Path) -> Lesson:
 
 def onset_curve(onsets_s: Sequence[float], strengths: Sequence[float]) -> FloatArray:
     """A soft bump of each event's strength around its time, float32 (200,), one value per frame."""
-    middle_s = (np.arange(NUM_FRAMES) + 0.5) / NANO_SPEC.video_encoder.picture_rate
+    middle_s = (np.arange(NUM_FRAMES) + 0.5) / NANO_SPEC.video_encoder.frame_rate_hz
     curve = np.zeros(NUM_FRAMES)
     for onset_s, strength in zip(onsets_s, strengths, strict=True):
         bump = np.exp(-0.5 * ((middle_s - onset_s) / ONSET_WIDTH_S) ** 2)
@@ -236,7 +236,7 @@ class SegmentSampler:
 
 def _places(thing: Target, start: int, *, is_mirrored: bool) -> npt.NDArray[np.intp]:
     """Indices of the patches whose middle lies on a thing, as seen from a segment's first frame on."""
-    start_s = start / NANO_SPEC.video_encoder.picture_rate
+    start_s = start / NANO_SPEC.video_encoder.frame_rate_hz
     x, y = thing.x + thing.drift_x * start_s, thing.y + thing.drift_y * start_s
     x = 1.0 - x if is_mirrored else x
     middles = (np.arange(PLACES_ACROSS) + 0.5) / PLACES_ACROSS

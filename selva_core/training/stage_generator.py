@@ -187,7 +187,7 @@ def build_conditions(
     return generator.prepare_conditions(
         text=text,
         sync=features,
-        num_clip_frames=max(int(seconds * NANO_SPEC.clip_rate), 1),
+        num_clip_frames=max(int(seconds * NANO_SPEC.clip_rate_hz), 1),
         num_latents=num_latents,
     )
 

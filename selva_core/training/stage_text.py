@@ -65,7 +65,7 @@ class TextTowers(nn.Module):
         self.clip = ClipTextEncoder(NANO_SPEC.clip_text)
 
     def t5_ids(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Vocabulary and an end, padded to the longest; int64 and mask, both (B, L)."""
+        """Token ids and an end token, padded to the longest; int64 and mask, both (B, L)."""
         rows = [[*self.tokenizer.encode(p).ids[: NANO_NUM_TOKENS - 1], END] for p in prompts]
         ids, mask = _padded(rows, max(map(len, rows)))
         return ids.to(device_of(self)), mask.to(device_of(self))

@@ -1,4 +1,4 @@
-"""What is looked at, whatever it lies in: a media file or an image sequence."""
+"""One interface to frames, whether they come from a video file or from an image sequence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FrameSource(Protocol):
 
 
 def open_picture(picture: PictureRange) -> FrameSource:
-    """Open what a range is a range of. Raises MediaError, RequestError."""
+    """Open the file or image sequence of a range. Raises MediaError, RequestError."""
     if picture.images is not None:
         images = ImageReader(picture.path, picture.images)
         images.require_images(picture)
@@ -48,17 +48,17 @@ def open_picture(picture: PictureRange) -> FrameSource:
 
 
 def read_stamp(picture: PictureRange) -> str:
-    """Sizes and times of the files that a range is seen in: another text once one of them is changed.
+    """A text from sizes and modification times of the files of a range, which changes when one of them is changed.
 
     Raises MediaNotFoundError, MediaUnreadableError, RequestError.
     """
     if picture.images is None:
         require_file(picture.path)
         return _stamp_of(picture.path)
-    laid = find_images(picture.path, picture.images)
+    sequence = find_images(picture.path, picture.images)
     digest = hashlib.sha256()
-    for number in laid.there:
-        digest.update(f"{number} {_stamp_of(laid.pattern.file(number))}\n".encode())
+    for number in sequence.present:
+        digest.update(f"{number} {_stamp_of(sequence.pattern.file(number))}\n".encode())
     return digest.hexdigest()
 
 
@@ -66,21 +66,19 @@ def _stamp_of(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as exc:
-        raise MediaNotFoundError(
-            f"{path} cannot be looked at: {exc.strerror or exc}", path=str(path)
-        ) from exc
+        raise MediaNotFoundError(f"{path} cannot be read: {exc.strerror or exc}", path=str(path)) from exc
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def check_range(reader: FrameSource, picture: PictureRange) -> None:
-    """Raise RangeOutsideMediaError where `picture` leaves the media by more than one frame on either side."""
+    """Raises RangeOutsideMediaError where `picture` leaves the media by more than one frame on either side."""
     far_s = picture.start_s + picture.speed * picture.duration_s
     first_s, last_s = min(picture.start_s, far_s), max(picture.start_s, far_s)
     begins_inside = -reader.frame_s <= first_s and (first_s < reader.end_s or picture.speed == 0)
     if begins_inside and last_s <= reader.end_s + reader.frame_s:
         return
     raise RangeOutsideMediaError(
-        f"{reader.path.name} lasts {float(reader.end_s):.3f} s; the clip wants {float(first_s):.3f} s to "
+        f"{reader.path.name} lasts {float(reader.end_s):.3f} s; the clip needs {float(first_s):.3f} s to "
         f"{float(last_s):.3f} s of it. Trim the clip, or relink it to the whole media",
         path=str(reader.path),
         media_duration_s=float(reader.end_s),

@@ -1,7 +1,7 @@
-"""The frames that a model sees: the whole picture squashed to a square, at exact record times.
+"""The frames that a model sees: whole frames squashed to a square, at exact record times.
 
-Frame k shows what is on screen k / 25 s after the range begins, retimed as the range says. Frames are scaled
-while they are decoded, so full-size pictures never pile up, whatever the range lasts.
+Frame k is the one on screen k / 25 s after the range begins, retimed as the range says. Frames are scaled while they are
+decoded, so that memory never holds many full-size frames, however long the range is.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from selva_core.video.frame_source import FrameSource, check_range, open_picture
 MIN_NUM_FRAMES = 16
 PICTURE_RATE_HZ = Fraction(25)
 
-_FIRST_STEP = 4  # larger pictures are first brought to this many times the wanted size
-_REVERSE_BLOCK_FRAMES = 256  # scaled frames kept while reverse play walks its blocks forwards
+_FIRST_STEP = 4  # larger frames are first scaled to this many times the requested size
+_REVERSE_BLOCK_FRAMES = 256  # reverse play decodes blocks of so many frames forwards and holds them scaled
 
 Frame = npt.NDArray[np.uint8]
 
 
 def count_frames(duration_s: Fraction, frame_rate_hz: Fraction = PICTURE_RATE_HZ) -> int:
-    """How many frames cover `duration_s`: all instants k / rate inside it, and never fewer than 16."""
+    """How many frames cover `duration_s`: all times k / rate inside it, and never fewer than 16."""
     return max(math.ceil(duration_s * frame_rate_hz), MIN_NUM_FRAMES)
 
 
@@ -42,7 +42,7 @@ def read_frames(
     num_frames: int | None = None,
     frame_rate_hz: Fraction = PICTURE_RATE_HZ,
 ) -> npt.NDArray[np.uint8]:
-    """Return uint8 (T, size_px, size_px, 3): all frames of `iter_frames`."""
+    """uint8 (T, size_px, size_px, 3): all frames of `iter_frames`."""
     num_frames = num_frames or count_frames(picture.duration_s, frame_rate_hz)
     frames = np.empty((num_frames, size_px, size_px, 3), dtype=np.uint8)
     shown = iter_frames(picture, size_px=size_px, num_frames=num_frames, frame_rate_hz=frame_rate_hz)
@@ -58,11 +58,11 @@ def iter_frames(
     num_frames: int | None = None,
     frame_rate_hz: Fraction = PICTURE_RATE_HZ,
 ) -> Iterator[Frame]:
-    """Yield uint8 (size_px, size_px, 3) RGB frames in the order of play, read-only.
+    """Yield uint8 (size_px, size_px, 3) RGB frames in playing order, read-only.
 
-    Frame k is what `PictureRange` says is seen at k / frame_rate_hz: low rates hold frames, high rates drop
-    them. `num_frames` defaults to `count_frames`; past the range's last instant its last frame is held. Seeks
-    to the in-point and decodes no further than the out-point.
+    Frame k is the one that `PictureRange` defines for t = k / frame_rate_hz: media of lower rates repeat frames, media of
+    higher rates drop them. num_frames: `count_frames` by default; past the range's end its last frame is repeated. Seeks to
+    the in-point and decodes no further than the out-point.
 
     Raises MediaNotFoundError, MediaUnreadableError, NoVideoStreamError, RangeOutsideMediaError.
     """
@@ -95,29 +95,29 @@ def _frames_forwards(
 ) -> Iterator[Frame]:
     """Yield one scaled frame for each of the ascending media times; past the media's end its last frame.
 
-    A frame is seen from its start on; in reverse, where its start is reached last, up to its start.
+    A frame is on screen from its start on; in reverse, where its start is reached last, up to its start.
     """
-    done = 0
+    num_yielded = 0
     for shown in reader.iter_shown(times_s[0]):
         if shown.is_last:
-            _require_whole(reader, shown.end_s, times_s[-1])
-            num_done = len(times_s)
+            _require_complete(reader, shown.end_s, times_s[-1])
+            num_due = len(times_s)
         elif is_reverse:
-            num_done = bisect_right(times_s, shown.start_s, lo=done)
+            num_due = bisect_right(times_s, shown.start_s, lo=num_yielded)
         else:
-            num_done = bisect_left(times_s, shown.end_s, lo=done)
-        if num_done > done:
+            num_due = bisect_left(times_s, shown.end_s, lo=num_yielded)
+        if num_due > num_yielded:
             scaled = scaler.scale(shown.frame)
-            yield from (scaled for _ in range(num_done - done))
-            done = num_done
-        if done == len(times_s):
+            yield from (scaled for _ in range(num_due - num_yielded))
+            num_yielded = num_due
+        if num_yielded == len(times_s):
             return
 
 
-def _require_whole(reader: FrameSource, decoded_end_s: Fraction, last_s: Fraction) -> None:
+def _require_complete(reader: FrameSource, decoded_end_s: Fraction, last_s: Fraction) -> None:
     if last_s > decoded_end_s + reader.frame_s:
         raise MediaUnreadableError(
-            f"{reader.path.name} breaks off after {float(decoded_end_s):.3f} s although it claims "
+            f"{reader.path.name} breaks off after {float(decoded_end_s):.3f} s although its header states "
             f"{float(reader.end_s):.3f} s; copy or render it again",
             path=str(reader.path),
             decoded_end_s=float(decoded_end_s),
@@ -125,10 +125,10 @@ def _require_whole(reader: FrameSource, decoded_end_s: Fraction, last_s: Fractio
 
 
 class FrameScaler:
-    """Turns decoded pictures into square RGB frames of one size, upright as the file says.
+    """Turns decoded frames into square RGB frames of one size, upright as the file's display matrix says.
 
-    Bicubic with antialiasing, and RGB before the last scaling: converting first and scaling after is what the
-    published weights were trained on, and differs by one level of 255 from doing both at once.
+    Bicubic with antialiasing, and converted to RGB before the last scaling: so were the frames that the published weights
+    were trained on. One conversion and scaling in a single step would differ by one level of 255.
     """
 
     def __init__(self, size_px: int) -> None:
@@ -138,7 +138,7 @@ class FrameScaler:
         self._to_size = VideoReformatter()
 
     def scale(self, frame: VideoFrame) -> Frame:
-        """Return uint8 (size_px, size_px, 3), read-only."""
+        """uint8 (size_px, size_px, 3), read-only."""
         limit_px = _FIRST_STEP * self.size_px
         if max(frame.width, frame.height) > limit_px:
             frame = self._to_first_step.reformat(
@@ -161,9 +161,8 @@ class FrameScaler:
 def _upright(square: Frame, frame: VideoFrame) -> Frame:
     try:
         return _turned(square, _display_matrix(frame))
-    except (
-        ValueError
-    ):  # beside it lies something PyAV has no name for, such as EXIF, and none of it can be read
+    except ValueError:
+        # PyAV raises it for all side data when one entry has a type that it has no name for, such as EXIF.
         return np.rot90(square, round(frame.rotation / 90))
 
 
@@ -177,7 +176,7 @@ def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
 
 
 def _turned(square: Frame, matrix: tuple[int, int, int, int] | None) -> Frame:
-    """Apply quarter turns and mirrors; a square picture keeps its size under all of them."""
+    """Apply quarter turns and mirrors, under which a square frame keeps its size."""
     if matrix is None:
         return square
     a, b, c, d = matrix

@@ -1,6 +1,7 @@
-"""Walk an image sequence like a video: each file is decoded when its picture is reached.
+"""Reads an image sequence like a video: each file is decoded when its frame is reached.
 
-Decoded from memory by a codec that the suffix names, so that nothing in a file or its name can lead elsewhere.
+Files are decoded from memory by the codec that the suffix names, not opened by FFmpeg, whose demuxers guess formats and may
+follow references from one file to another.
 """
 
 from __future__ import annotations
@@ -40,23 +41,23 @@ MAX_IMAGE_BYTES = 1 << 30
 MAX_PIXELS = 1 << 28
 
 _BLACK_PX = 16
-# Light in EXR files is linear; what people look at is not.
+# EXR files hold linear light; without a transfer curve FFmpeg would show it far too dark.
 _CODEC_OPTIONS = {"exr": {"apply_trc": "iec61966_2_1"}}
 
 
 class ImageReader:
-    """One image sequence as a moving picture; the same face as `MediaReader`, for one thread at a time."""
+    """One image sequence as a video, with the interface of `MediaReader`; for one thread at a time."""
 
     def __init__(self, path: Path, images: ImageSequence) -> None:
-        """Find the sequence's files; path: with the number as %04d.
+        """Find the files of the sequence. path: with the number as %04d.
 
         Raises RequestError, MediaNotFoundError, NoVideoStreamError.
         """
-        self._laid = find_images(path, images)
-        suffix = Path(self._laid.pattern.suffix).suffix.lower() or self._laid.pattern.suffix.lower()
+        self._files = find_images(path, images)
+        suffix = Path(self._files.pattern.suffix).suffix.lower() or self._files.pattern.suffix.lower()
         if suffix not in IMAGE_CODECS:
             raise NoVideoStreamError(
-                f"{path.name} is no image sequence that can be read; images are {', '.join(sorted(IMAGE_CODECS))}",
+                f"{path.name} is no image sequence that can be read; image files are {', '.join(sorted(IMAGE_CODECS))}",
                 path=str(path),
             )
         self.path = path
@@ -69,22 +70,22 @@ class ImageReader:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """No file is held open."""
+        """Does nothing: no file stays open between frames."""
 
     @property
     def frame_s(self) -> Fraction:
-        """How long each picture is shown."""
+        """How long each frame is shown."""
         return 1 / self._images.rate_hz
 
     @property
     def end_s(self) -> Fraction:
-        """When the last picture stops being shown."""
-        return len(self._laid.played) * self.frame_s
+        """When the last frame stops being shown."""
+        return len(self._files.played) * self.frame_s
 
     def require_images(self, picture: PictureRange) -> None:
-        """Raise MediaNotFoundError where an image that a range shows is missing and nothing is to be seen instead.
+        """Raises MediaNotFoundError where an image that a range shows is missing and may not be held or black.
 
-        Asked first, so that nothing is decoded or rendered in vain.
+        Checked before the first frame is decoded, so that no render fails half-way.
         """
         if self._images.missing != "error":
             return
@@ -96,11 +97,11 @@ class ImageReader:
             first, last = math.floor(ends_at) + 1, math.ceil(starts_at)
         else:
             first, last = math.floor(starts_at), max(math.ceil(ends_at) - 1, math.floor(starts_at))
-        shown = self._laid.played[max(first, 0) : last + 1]
-        there = set(self._laid.there)
-        missing = [number for number in shown if number not in there]
+        shown = self._files.played[max(first, 0) : last + 1]
+        present = set(self._files.present)
+        missing = [number for number in shown if number not in present]
         if missing:
-            file = self._laid.pattern.file(missing[0])
+            file = self._files.pattern.file(missing[0])
             raise MediaNotFoundError(
                 f"image {file.name} is missing ({len(missing)} of the {len(shown)} that are shown are); render it, or "
                 'let missing images be held ("hold") or black ("black")',
@@ -110,16 +111,16 @@ class ImageReader:
     def iter_shown(
         self, first_s: Fraction, *, decoded: Callable[[], None] | None = None
     ) -> Iterator[ShownFrame]:
-        """Yield pictures from the one on screen at `first_s` to the end; see `MediaReader.iter_shown`.
+        """Yield frames from the one on screen at `first_s` to the end; see `MediaReader.iter_shown`.
 
-        What is missing is held or black. Raises MediaUnreadableError.
+        Missing images are held or black. Raises MediaUnreadableError.
         """
-        count = len(self._laid.played)
+        count = len(self._files.played)
         held: tuple[int, VideoFrame] | None = None
         for index in range(self._index_at(first_s), count):
-            number = self._seen_number(self._laid.played[index])
+            number = self._shown_number(self._files.played[index])
             if number is None:
-                frame = _black_picture()
+                frame = _black_frame()
             elif held is not None and held[0] == number:
                 frame = held[1]
             else:
@@ -135,21 +136,21 @@ class ImageReader:
             )
 
     def _index_at(self, media_s: Fraction) -> int:
-        return min(max(media_s // self.frame_s, 0), len(self._laid.played) - 1)
+        return min(max(media_s // self.frame_s, 0), len(self._files.played) - 1)
 
-    def _seen_number(self, number: int) -> int | None:
-        """The image that is seen at the place of `number`; None for black."""
-        there = self._laid.there
-        before = bisect_right(there, number) - 1
-        if before >= 0 and there[before] == number:
+    def _shown_number(self, number: int) -> int | None:
+        """The number of the image that is shown for `number`; None for black."""
+        present = self._files.present
+        before = bisect_right(present, number) - 1
+        if before >= 0 and present[before] == number:
             return number
-        return there[max(before, 0)] if self._images.missing == "hold" else None
+        return present[max(before, 0)] if self._images.missing == "hold" else None
 
     def _decode(self, number: int) -> VideoFrame:
-        path = self._laid.pattern.file(number)
+        path = self._files.pattern.file(number)
         context = CodecContext.create(self._codec, "r")
         if not isinstance(context, VideoCodecContext):
-            raise NoVideoStreamError(f"{self._codec} is no codec of pictures", path=str(path))
+            raise NoVideoStreamError(f"{self._codec} is no image codec", path=str(path))
         context.options = {"max_pixels": str(MAX_PIXELS), **_CODEC_OPTIONS.get(self._codec, {})}
         try:
             if path.stat().st_size > MAX_IMAGE_BYTES:
@@ -158,16 +159,16 @@ class ImageReader:
                 )
             frames = [*context.decode(Packet(path.read_bytes())), *context.decode(None)]
         except FileNotFoundError as exc:
-            raise MediaNotFoundError(f"there is no image {path} any more", path=str(path)) from exc
+            raise MediaNotFoundError(f"the image {path} has been removed", path=str(path)) from exc
         except (av.error.FFmpegError, OSError) as exc:
             if isinstance(exc, MediaUnreadableError):
                 raise
             message = f"{path.name} cannot be decoded ({exc.strerror or exc}); check that it opens, or render it again"
             raise MediaUnreadableError(message, path=str(path)) from exc
         if not frames:
-            raise MediaUnreadableError(f"{path.name} holds no picture; render it again", path=str(path))
+            raise MediaUnreadableError(f"{path.name} holds no image; render it again", path=str(path))
         return frames[0]
 
 
-def _black_picture() -> VideoFrame:
+def _black_frame() -> VideoFrame:
     return VideoFrame.from_ndarray(np.zeros((_BLACK_PX, _BLACK_PX, 3), np.uint8), format="rgb24")

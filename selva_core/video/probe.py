@@ -1,4 +1,4 @@
-"""What a media file says about itself, without decoding more than one frame."""
+"""Reads what a media file says about itself, decoding one frame at most."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from selva_core.video.reader import MediaReader
 
 
 def probe_media(path: Path) -> MediaInfo:
-    """Read what `path` holds.
+    """Describe the video file at `path`.
 
     Raises MediaNotFoundError, MediaUnreadableError, NoVideoStreamError.
     """
@@ -31,7 +31,7 @@ def probe_media(path: Path) -> MediaInfo:
 
 
 def _embedded_timecode(reader: MediaReader) -> str | None:
-    """The picture's own timecode, else a timecode track's, else the whole file's."""
-    places = [reader.stream.metadata, *(s.metadata for s in reader.container.streams.data)]
-    places.append(reader.container.metadata)
-    return next((place["timecode"] for place in places if "timecode" in place), None)
+    """The timecode of the video stream, else of a timecode track, else of the whole file."""
+    tags = [reader.stream.metadata, *(s.metadata for s in reader.container.streams.data)]
+    tags.append(reader.container.metadata)
+    return next((each["timecode"] for each in tags if "timecode" in each), None)

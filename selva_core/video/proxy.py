@@ -1,7 +1,7 @@
-"""What a model sees of a range, as a small movie: square frames at 25 per second, kept without loss.
+"""Proxies: the frames that a model sees of a range, as a small lossless movie of square frames at 25 per second.
 
-The published networks look at 224 x 224 pixels, so what they see of the movie is what they would see of the media, to
-the bit. Networks that look at fewer pixels scale these down.
+The published networks read 224 x 224 pixels, so that they see the same frames in the proxy as in the media, to the bit.
+Networks that read fewer pixels scale these down.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import cast
 import av
 from av.video.stream import VideoStream
 
+from selva_core.base.atomic_write import staged_file
 from selva_core.base.errors import OutputError
 from selva_core.base.media import PictureRange
 from selva_core.video.frames import PICTURE_RATE_HZ, iter_frames
@@ -22,13 +23,12 @@ _LOSSLESS = {"qp": "0", "preset": "veryfast", "bf": "0", "g": "25"}
 
 
 def write_proxy(picture: PictureRange, target: Path) -> None:
-    """Write what is seen of `picture`, from the file's first frame on; whole or not at all.
+    """Write the frames of `picture` as an MP4 file, whole or not at all.
 
     Raises MediaError as `iter_frames` does, OutputError.
     """
-    temporary = target.with_name(f".{target.name}.part")
     try:
-        with av.open(str(temporary), "w", format="mp4") as container:
+        with staged_file(target) as temporary, av.open(str(temporary), "w", format="mp4") as container:
             stream = cast(VideoStream, container.add_stream(_CODEC, rate=PICTURE_RATE_HZ, options=_LOSSLESS))
             stream.width = stream.height = SIZE_PX
             stream.pix_fmt = "rgb24"
@@ -37,8 +37,5 @@ def write_proxy(picture: PictureRange, target: Path) -> None:
                 frame.pts, frame.time_base = index, 1 / PICTURE_RATE_HZ
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
-        temporary.replace(target)
-    except (OSError, av.FFmpegError) as exc:
+    except av.FFmpegError as exc:
         raise OutputError(f"cannot write {target}: {exc}", path=str(target)) from exc
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Numbered pictures on disk: which files a pattern such as `frame.%04d.png` means, without reading any of them.
+"""Numbered image files on disk: which of them a pattern such as `frame.%04d.png` matches, without reading any.
 
-Light: neither av nor numpy is loaded.
+This module is light: it imports neither av nor numpy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ImagePattern:
 
     @classmethod
     def of(cls, path: Path) -> ImagePattern:
-        """From a path whose name has printf's "%04d" (or "%d") once; "%%" is a percent sign. Raises RequestError."""
+        """Parse a path whose name has printf's "%04d" (or "%d") once; "%%" is a percent sign. Raises RequestError."""
         pieces = path.name.split(_ESCAPED_PERCENT)
         found = [(index, match) for index, piece in enumerate(pieces) for match in _NUMBER.finditer(piece)]
         if len(found) != 1:
@@ -57,36 +57,36 @@ class ImagePattern:
 
 @dataclass(frozen=True)
 class SequenceFiles:
-    """A sequence as it lies on disk: the numbers that are played, and those whose files are there (ascending)."""
+    """A sequence on disk. played: the numbers it is played with. present: those of them that have files, ascending."""
 
     pattern: ImagePattern
     played: range
-    there: Sequence[int]
+    present: Sequence[int]
 
 
 def find_images(path: Path, images: ImageSequence) -> SequenceFiles:
-    """Look at the folder once.
+    """List the folder once and find the files of a sequence.
 
     Raises RequestError for a path without a number; MediaNotFoundError, MediaUnreadableError where no image of the
     sequence can be found.
     """
     pattern = ImagePattern.of(path)
-    there = sorted(_list_numbers(pattern))
-    if not there:
+    numbers = sorted(_list_numbers(pattern))
+    if not numbers:
         raise MediaNotFoundError(
             f"there is no image {path.name} in {pattern.folder}; relink the clip or check that its drive is mounted",
             path=str(path),
         )
-    first = there[0] if images.first is None else images.first
-    last = there[-1] if images.last is None else images.last
+    first = numbers[0] if images.first is None else images.first
+    last = numbers[-1] if images.last is None else images.last
     played = range(first, last + 1, images.step)
-    of_sequence = [number for number in there if number in played]
-    if not of_sequence:
+    present = [number for number in numbers if number in played]
+    if not present:
         raise MediaNotFoundError(
-            f"of {path.name}, images {first} to {last} are wanted; there are {there[0]} to {there[-1]}",
+            f"{path.name} is to be played from image {first} to {last}; there are {numbers[0]} to {numbers[-1]}",
             path=str(path),
         )
-    return SequenceFiles(pattern, played, of_sequence)
+    return SequenceFiles(pattern, played, present)
 
 
 def _list_numbers(pattern: ImagePattern) -> list[int]:

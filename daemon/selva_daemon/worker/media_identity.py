@@ -60,10 +60,10 @@ def identify_picture(media: PictureRange, *, now_s: float | None = None) -> Medi
     laid = find_images(media.path, media.images)
     now_s = time.time() if now_s is None else now_s
     try:
-        found = {number: laid.pattern.file(number).stat() for number in laid.there}
+        found = {number: laid.pattern.file(number).stat() for number in laid.present}
         size_bytes = sum(status.st_size for status in found.values())
         whole = size_bytes <= WHOLE_BELOW_BYTES
-        looked_into = {laid.there[0], laid.there[len(laid.there) // 2], laid.there[-1]}
+        looked_into = {laid.present[0], laid.present[len(laid.present) // 2], laid.present[-1]}
         digest = hashlib.sha256()
         for number, status in found.items():
             digest.update(f"{number} {status.st_size} {0 if whole else status.st_mtime_ns}\n".encode())

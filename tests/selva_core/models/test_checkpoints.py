@@ -81,7 +81,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_file_that_holds_other_things_is_refused(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "weights.pth"
     torch.save(content, path)
-    with pytest.raises(WeightsMismatchError, match="other things than named tensors"):
+    with pytest.raises(WeightsMismatchError, match="something other than named tensors"):
         read_tensors(path)
 
 

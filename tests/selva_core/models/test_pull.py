@@ -116,7 +116,7 @@ def test_only_the_text_half_of_clip_is_kept(tmp_path: Path) -> None:
     torch.save({"visual.conv.weight": torch.zeros(4), "ln_final.weight": torch.arange(3.0)}, source)
     content = source.read_bytes()
     file = ModelFile(
-        repository="lab/clip", path="clip.bin", size_bytes=len(content), kept_name="text.safetensors"
+        repository="lab/clip", path="clip.bin", size_bytes=len(content), stored_name="text.safetensors"
     )
     models_dir = tmp_path / "models"
     (path,) = pull_model(

@@ -93,7 +93,7 @@ def test_gated_widths_are_those_of_the_published_weights(spec: GeneratorSpec, hi
 
 
 def test_frames_that_patches_do_not_divide_are_refused() -> None:
-    assert VideoEncoderSpec(frame_size_px=96).num_places == 36
+    assert VideoEncoderSpec(frame_size_px=96).num_patches == 36
     with pytest.raises(ValueError, match=r"frame_size_px is a multiple of patch_px; got 100 and 16"):
         VideoEncoderSpec(frame_size_px=100)
 

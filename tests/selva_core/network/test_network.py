@@ -291,7 +291,7 @@ FITTING: dict[str, tuple[int, ...]] = {
     "text_states": (1, 4, 20),
     "latents": (2, 40, 4),
     "mel": (1, 80, 8),
-    "wave": (1, 4096),
+    "waveform": (1, 4096),
     "token_ids": (1, 9),
 }
 
@@ -306,7 +306,7 @@ def feed(network: Network, name: str, shape: tuple[int, ...]) -> None:
         ),
         "latents": lambda: network.generator.flow(x, torch.tensor(0.5), prepare(network)),
         "mel": lambda: network.vocoder(x),
-        "wave": lambda: MelSpectrogram(TINY.mel)(x),
+        "waveform": lambda: MelSpectrogram(TINY.mel)(x),
         "token_ids": lambda: network.clip_text(x.long()),
     }
     feeders[name]()
@@ -319,7 +319,7 @@ def feed(network: Network, name: str, shape: tuple[int, ...]) -> None:
         ("text_states", (1, 4, 21)),
         ("latents", (2, 39, 4)),
         ("mel", (1, 79, 8)),
-        ("wave", (4096,)),
+        ("waveform", (4096,)),
         ("token_ids", (1, 8)),
     ],
 )

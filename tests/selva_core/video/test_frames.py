@@ -1,3 +1,5 @@
+"""Frames at exact record times, for every kind of clock, retime, codec and damage."""
+
 from __future__ import annotations
 
 import math
@@ -49,7 +51,7 @@ def numbers_seen(number_in: ReadNumber) -> Callable[..., list[int]]:
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 @pytest.mark.parametrize("rate_hz", STANDARD_RATES)
-def test_each_instant_shows_the_last_frame_begun_by_then(
+def test_each_time_shows_the_last_frame_that_has_begun(
     numbered_video: MakeVideo, numbers_seen: Callable[..., list[int]], rate_hz: Fraction, suffix: str
 ) -> None:
     rate_hz = Fraction(rate_hz)
@@ -197,9 +199,7 @@ def test_short_range_holds_its_last_frame_until_there_are_sixteen(
     assert numbers_seen(path, Fraction(5, 25), Fraction(17, 25)) == list(range(5, 22))
 
 
-def test_number_of_frames_asked_for_is_the_number_given(
-    numbered_video: MakeVideo, number_in: ReadNumber
-) -> None:
+def test_requested_number_of_frames_is_returned(numbered_video: MakeVideo, number_in: ReadNumber) -> None:
     path = numbered_video("n.mp4", num_frames=50)
     picture = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(1))
     for num_frames in (20, 25, 32):
@@ -243,7 +243,7 @@ def test_reverse_from_the_last_frame_down_to_the_first_is_whole(
 
 
 @pytest.mark.parametrize("rotation_deg", [90, 180, 270])
-def test_rotated_picture_comes_upright(numbered_video: MakeVideo, rotation_deg: int) -> None:
+def test_rotated_video_comes_upright(numbered_video: MakeVideo, rotation_deg: int) -> None:
     stored = numbered_video("stored.mp4", num_frames=20)
     turned = numbered_video("turned.mp4", num_frames=20, rotation_deg=rotation_deg)
     upright = np.rot90(half_a_second_of(stored)[5], rotation_deg // 90)
@@ -290,7 +290,7 @@ def test_real_footage_is_resized_like_the_published_model_saw_it(
         assert np.abs(frame.astype(int) - golden).mean() < 0.5
 
 
-def test_frames_are_read_only_so_that_held_ones_cannot_be_changed(numbered_video: MakeVideo) -> None:
+def test_frames_are_read_only_so_that_repeated_ones_cannot_be_changed(numbered_video: MakeVideo) -> None:
     path = numbered_video("n.mp4", num_frames=20)
     picture = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(1, 2))
     frame = next(iter_frames(picture, size_px=SIZE_PX))
@@ -323,18 +323,18 @@ def test_playlist_cannot_reach_the_network(tmp_path: Path) -> None:
         MediaReader(path)
 
 
-def test_sound_file_has_no_picture(tmp_path: Path) -> None:
+def test_audio_file_has_no_video(tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=48_000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.int16), "s16", "mono")
         frame.sample_rate = 48_000
         container.mux(stream.encode(frame))
-    with pytest.raises(NoVideoStreamError, match="only sound"):
+    with pytest.raises(NoVideoStreamError, match="only audio"):
         MediaReader(path)
 
 
-def test_still_picture_is_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_still_image_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "still.png"
     with av.open(str(path), "w", format="image2") as container:
         stream = container.add_stream("png", rate=1)
@@ -342,12 +342,14 @@ def test_still_picture_is_refused_with_a_way_out(tmp_path: Path) -> None:
         frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with pytest.raises(NoVideoStreamError, match="still picture"):
+    with pytest.raises(NoVideoStreamError, match="still image"):
         MediaReader(path)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_truncated_file_says_where_it_breaks_off(numbered_video: MakeVideo, suffix: str) -> None:
+def test_truncated_file_is_reported_with_the_time_where_it_breaks_off(
+    numbered_video: MakeVideo, suffix: str
+) -> None:
     recipe = {"options": {"crf": "0"}, "container_options": {"movflags": "faststart"}}
     whole = numbered_video(f"whole.{suffix}", num_frames=250, **recipe)
     cut = whole.with_stem("cut")
@@ -359,13 +361,13 @@ def test_truncated_file_says_where_it_breaks_off(numbered_video: MakeVideo, suff
     assert len(read_frames(early, size_px=SIZE_PX)) == 25
 
 
-def test_elementary_stream_without_time_stamps_is_refused_with_a_way_out(numbered_video: MakeVideo) -> None:
+def test_elementary_stream_without_timestamps_is_refused_with_what_to_do(numbered_video: MakeVideo) -> None:
     path = numbered_video("raw.h264", num_frames=50)
     with pytest.raises(MediaUnreadableError, match="remux"):
         half_a_second_of(path)
 
 
-def test_size_of_nothing_is_refused(numbered_video: MakeVideo) -> None:
+def test_size_of_zero_is_refused(numbered_video: MakeVideo) -> None:
     path = numbered_video("n.mp4", num_frames=20)
     picture = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(1, 2))
     with pytest.raises(RequestError, match="size and a rate above 0"):
@@ -382,5 +384,5 @@ def test_size_of_nothing_is_refused(numbered_video: MakeVideo) -> None:
         (Fraction(25, 2), Fraction(25, 2)),
     ],
 )
-def test_stated_rate_becomes_the_standard_one_it_means(stated: Fraction, snapped: Fraction) -> None:
+def test_stated_rate_is_snapped_to_the_standard_one(stated: Fraction, snapped: Fraction) -> None:
     assert snap_rate(stated) == snapped

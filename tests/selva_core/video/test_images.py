@@ -102,7 +102,7 @@ def test_images_of_every_kind_are_seen_in_their_order(
 
 
 @pytest.mark.parametrize("rate_hz", [12, 24, FILM, 30, 60])
-def test_each_instant_shows_the_image_begun_by_then(
+def test_each_time_shows_the_last_image_that_has_begun(
     tmp_path: Path, numbers_seen: NumbersSeen, rate_hz: Fraction
 ) -> None:
     path = write_sequence(tmp_path, range(70))
@@ -137,7 +137,7 @@ def test_first_and_last_bound_what_is_played(tmp_path: Path, numbers_seen: Numbe
         numbers_seen(path, sequence, start_s=Fraction(0), duration_s=Fraction(2))
 
 
-def test_a_missing_image_is_an_error_unless_the_sequence_says_what_is_seen(
+def test_a_missing_image_is_an_error_unless_it_is_held_or_black(
     tmp_path: Path, numbers_seen: NumbersSeen
 ) -> None:
     path = write_sequence(tmp_path, [n for n in range(1, 31) if n not in (8, 9)])
@@ -176,7 +176,9 @@ def test_only_images_that_are_shown_may_not_be_missing(
         read_frames(picture, size_px=SIZE_PX)
 
 
-def test_held_from_the_start_is_the_first_image_there_is(tmp_path: Path, numbers_seen: NumbersSeen) -> None:
+def test_missing_images_at_the_start_are_held_from_the_first_image(
+    tmp_path: Path, numbers_seen: NumbersSeen
+) -> None:
     path = write_sequence(tmp_path, range(5, 30))
     seen = numbers_seen(path, images(first=1, missing="hold"), start_s=Fraction(0), duration_s=Fraction(1))
     assert seen[:6] == [5, 5, 5, 5, 5, 6]
@@ -194,7 +196,7 @@ def test_flash_of_a_sequence_is_found_where_its_image_begins(tmp_path: Path) -> 
     assert find_flashes(picture) == [6 / FILM, 22 / FILM]
 
 
-def test_linear_light_is_shown_as_the_eye_sees_it(tmp_path: Path) -> None:
+def test_linear_light_is_converted_to_srgb(tmp_path: Path) -> None:
     levels = {}
     for suffix in ("png", "exr"):
         for number in range(20):
@@ -214,12 +216,12 @@ def test_damaged_image_is_named(tmp_path: Path) -> None:
         read_frames(picture, size_px=SIZE_PX)
 
 
-def test_sequence_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_missing_sequence_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.%04d.png", tmp_path / "nowhere" / "gone.%04d.png"):
         with pytest.raises(MediaNotFoundError, match=r"no image gone\.%04d\.png"):
             find_images(path, images())
     write_sequence(tmp_path, range(5))
-    with pytest.raises(MediaNotFoundError, match="images 100 to 200 are wanted; there are 0 to 4"):
+    with pytest.raises(MediaNotFoundError, match="is to be played from image 100 to 200; there are 0 to 4"):
         find_images(tmp_path / "shot.%04d.png", images(first=100, last=200))
 
 
@@ -248,7 +250,9 @@ def test_name_without_one_number_is_refused(tmp_path: Path, name: str) -> None:
         ("%05d", 7, "00007"),
     ],
 )
-def test_pattern_and_file_name_mean_each_other(tmp_path: Path, pattern: str, number: int, name: str) -> None:
+def test_pattern_and_file_name_are_converted_both_ways(
+    tmp_path: Path, pattern: str, number: int, name: str
+) -> None:
     parsed = ImagePattern.of(tmp_path / pattern)
     assert parsed.file(number) == tmp_path / name
     assert parsed.number_of(name) == number
@@ -264,7 +268,7 @@ def test_other_files_are_not_of_the_sequence(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "options", [{"rate_hz": Fraction(0)}, {"step": 0}, {"first": 5, "last": 4}, {"missing": "guess"}]
 )
-def test_sequence_that_makes_no_sense_is_refused(options: dict[str, object]) -> None:
+def test_sequence_with_impossible_values_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(RequestError):
         images(**options)
 

@@ -1,3 +1,5 @@
+"""What a video file says about itself, without decoding all of it."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,7 +15,7 @@ MakeVideo = Callable[..., Path]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "ts"])
-def test_probe_tells_the_exact_duration_and_rate(numbered_video: MakeVideo, suffix: str) -> None:
+def test_probe_reads_the_exact_duration_and_rate(numbered_video: MakeVideo, suffix: str) -> None:
     rate_hz = Fraction(24000, 1001)
     info = probe_media(numbered_video(f"n.{suffix}", num_frames=60, rate_hz=rate_hz, num_b_frames=2))
     assert info.duration_s == 60 / rate_hz
@@ -22,7 +24,7 @@ def test_probe_tells_the_exact_duration_and_rate(numbered_video: MakeVideo, suff
     assert not info.has_sound
 
 
-def test_probe_tells_rotation_pixel_shape_start_and_sound(numbered_video: MakeVideo) -> None:
+def test_probe_reads_rotation_pixel_shape_start_and_sound(numbered_video: MakeVideo) -> None:
     path = numbered_video(
         "n.mp4", num_frames=30, rotation_deg=270, aspect=Fraction(64, 45), start_pts=50, with_sound=True
     )
@@ -34,14 +36,14 @@ def test_probe_tells_rotation_pixel_shape_start_and_sound(numbered_video: MakeVi
     assert info.has_sound
 
 
-def test_probe_tells_the_embedded_timecode(numbered_video: MakeVideo) -> None:
+def test_probe_reads_the_embedded_timecode(numbered_video: MakeVideo) -> None:
     with_timecode = numbered_video("tc.mov", num_frames=30, timecode="01:02:03:04")
     without = numbered_video("plain.mov", num_frames=30)
     assert probe_media(with_timecode).timecode == "01:02:03:04"
     assert probe_media(without).timecode is None
 
 
-def test_sound_that_outlasts_the_picture_does_not_lengthen_it(numbered_video: MakeVideo) -> None:
+def test_audio_longer_than_the_video_does_not_change_the_duration(numbered_video: MakeVideo) -> None:
     path = numbered_video("n.mkv", num_frames=10, with_sound=True)
     assert probe_media(path).duration_s == Fraction(10, 25)
 
@@ -52,8 +54,8 @@ def test_real_footage_is_measured(footage_folder: Path) -> None:
     assert info.duration_s == 120 * Fraction(1001, 30000)
 
 
-def test_probe_of_a_file_without_picture_is_refused(tmp_path: Path) -> None:
+def test_probe_of_a_file_without_video_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "captions.srt"
     path.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
-    with pytest.raises(NoVideoStreamError, match="holds no picture"):
+    with pytest.raises(NoVideoStreamError, match="holds no video"):
         probe_media(path)
