@@ -120,7 +120,7 @@ def test_scripts_of_both_hosts_are_found_in_this_tree(host: str, name: str) -> N
     assert find_shipped(host, name).name == name
 
 
-def test_missing_scripts_are_told_with_what_to_do() -> None:
+def test_missing_scripts_are_refused_with_what_to_do() -> None:
     with pytest.raises(HostSetupError, match=r"Nothing\.lua for reaper is missing .* install it again"):
         find_shipped("reaper", "Nothing.lua")
 

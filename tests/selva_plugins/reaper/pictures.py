@@ -130,7 +130,7 @@ def _draw_check(world: World, bridge: FakeBridge, folder: Path) -> Path:
         ),
         (
             "Models",
-            "Installed: selva-nano. To be had with selva models pull: selva-small-16k, selva-large-44k.",
+            "Installed: selva-nano. Not installed: selva-small-16k, selva-large-44k; selva models pull fetches them.",
             "ok",
         ),
     ]

@@ -29,7 +29,7 @@ RESULTS = [
 ]
 
 
-def test_facts_are_shown_with_their_colours(world: World) -> None:
+def test_results_are_shown_with_their_colours(world: World) -> None:
     project_with(world)
     bridge = FakeBridge(world)
     run_action(world, CHECK)
@@ -48,7 +48,7 @@ def test_facts_are_shown_with_their_colours(world: World) -> None:
     assert world.is_idle
 
 
-def test_missing_bridge_is_told_in_the_window(world: World) -> None:
+def test_missing_bridge_is_explained_in_the_window(world: World) -> None:
     project_with(world)
     run_action(world, CHECK)
     world.tick(3)
@@ -58,7 +58,7 @@ def test_missing_bridge_is_told_in_the_window(world: World) -> None:
     world.tick()
 
 
-def test_silent_bridge_is_told_after_a_minute(world: World) -> None:
+def test_bridge_without_answer_is_reported_after_a_minute(world: World) -> None:
     project_with(world)
     FakeBridge(world)
     run_action(world, CHECK)
@@ -108,7 +108,7 @@ def _no_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_daemon")
-def test_version_mismatch_is_said_plainly(tmp_path: Path) -> None:
+def test_version_mismatch_is_a_warning(tmp_path: Path) -> None:
     (bridge, *_) = reaper_check.check_installation(request_from(tmp_path, version="0.0.1"))
     assert bridge["level"] == "warning"
     assert bridge["text"].startswith(
@@ -159,7 +159,7 @@ def test_sound_installation_has_no_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_daemon")
-def test_sandboxed_reaper_is_sound_though_the_way_out_is_only_inside_it(tmp_path: Path) -> None:
+def test_sandboxed_reaper_passes_though_flatpak_spawn_exists_only_inside_it(tmp_path: Path) -> None:
     folder = tmp_path / ".var" / "app" / "fm.reaper.Reaper" / "config"
     folder.mkdir(parents=True)
     resource_path = resource_path_of(folder / "REAPER", is_installed=True)
@@ -213,7 +213,7 @@ def test_fault_of_the_installation_is_named_with_its_remedy(
 
 
 @pytest.mark.usefixtures("_no_daemon")
-def test_command_line_checks_and_leaves_with_a_status(tmp_path: Path) -> None:
+def test_command_line_checks_and_exits_with_a_status(tmp_path: Path) -> None:
     resource_path = resource_path_of(tmp_path / "REAPER", is_installed=False)
     runner = CliRunner()
     arguments = ["host", "check", "reaper", "--resource-path", str(resource_path)]

@@ -1,4 +1,4 @@
-"""The double refuses what REAPER refuses, and what would only hurt later."""
+"""The double refuses what REAPER refuses, and what would do harm later only."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_mistake_fails_the_script(strict: World, text: str, violation: str) -> N
         strict.assert_clean()
 
 
-def test_slip_inside_pcall_is_still_a_complaint(strict: World) -> None:
+def test_mistake_inside_pcall_is_still_a_violation(strict: World) -> None:
     strict.add_project()
     run(strict, "pcall(reaper.GetTrack, 0, 'first')")
     assert strict.violations
@@ -115,7 +115,7 @@ def test_correct_script_has_no_violation(world: World) -> None:
     assert world.project.content == before
 
 
-def test_handles_stay_what_they_are_however_often_they_are_asked_for(world: World) -> None:
+def test_handles_stay_the_same_while_the_script_runs(world: World) -> None:
     items = [Item.showing(VIDEO, position_s=float(number), length_s=1.0) for number in range(8)]
     world.add_project().tracks.append(Track(name="V1", items=items))
     run(
@@ -178,7 +178,7 @@ def test_older_reaper_lacks_newer_functions(tmp_path: Path) -> None:
     world.assert_clean()
 
 
-def test_windows_renames_onto_no_file_and_garbles_umlauts(tmp_path: Path) -> None:
+def test_windows_refuses_renaming_onto_a_file_and_garbles_umlauts(tmp_path: Path) -> None:
     world = World(Profile(system="Win64"), tmp_path)
     world.add_project()
     run(

@@ -265,7 +265,7 @@ def test_new_takes_have_the_next_seeds_and_the_same_place(studio: World, movie: 
     )
 
 
-def test_awkward_words_arrive_as_they_were_typed(studio: World, movie: Path) -> None:
+def test_awkward_prompts_arrive_as_they_were_typed(studio: World, movie: Path) -> None:
     item = Item.showing(Source.video(movie, LENGTH_S), position_s=1.0, length_s=1.0, name='cut "A" \\ 50% 犬')
     project = open_project(studio, movie.parent, item)
     track, prompt = 'Jörg\'s "Dog" 犬 100%', 'a "small" dog\'s bark, 100% `loud` \\ (wet] {日本}'
@@ -293,7 +293,7 @@ def test_items_without_picture_are_refused_by_name_beside_others(studio: World, 
     assert studio.canvas.says("item at 0.000 s on track 1: it is empty")
 
 
-def test_wrong_words_bring_the_dialog_back_with_what_was_typed(studio: World, movie: Path) -> None:
+def test_refused_form_is_shown_again_with_what_was_typed(studio: World, movie: Path) -> None:
     item = Item.showing(Source.video(movie, LENGTH_S), position_s=1.0, length_s=1.0)
     project = open_project(studio, movie.parent, item)
     studio.input_answers.append(type_sounds("Dog; the dog's bark", Model="selva-echo"))
@@ -309,7 +309,7 @@ def test_wrong_words_bring_the_dialog_back_with_what_was_typed(studio: World, mo
     assert recipe["prompt"] == "the dog's bark"
 
 
-def test_missing_picture_is_said_and_nothing_is_placed(studio: World, movie: Path) -> None:
+def test_missing_picture_is_reported_and_nothing_is_placed(studio: World, movie: Path) -> None:
     gone = Item.showing(Source.video(movie.with_name("gone.mov"), 5.0), position_s=1.0, length_s=1.0)
     project = open_project(studio, movie.parent, gone)
     studio.input_answers.append(type_sounds("Dog: bark", Model="selva-echo"))
@@ -363,7 +363,7 @@ def test_cancel_button_ends_the_work(studio: World, movie: Path, paths: AppPaths
     assert [track.name for track in project.tracks] == ["Video"]
 
 
-def test_check_tells_versions_daemon_and_models(studio: World) -> None:
+def test_check_shows_versions_daemon_and_models(studio: World) -> None:
     studio.add_project()
     run_installed(studio, CHECK)
     studio.tick_until(lambda: studio.canvas.says("Models"), limit_s=60)
@@ -374,7 +374,7 @@ def test_check_tells_versions_daemon_and_models(studio: World) -> None:
     studio.tick(3)
 
 
-def test_the_model_that_comes_with_us_is_what_an_empty_field_means(studio: World, movie: Path) -> None:
+def test_empty_model_field_means_the_bundled_model(studio: World, movie: Path) -> None:
     video = Source.video(movie, LENGTH_S)
     odd = Item.showing(video, position_s=3.0303, length_s=1.234, start_offset_s=0.777)
     back = Item.showing(

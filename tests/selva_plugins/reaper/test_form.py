@@ -41,7 +41,7 @@ def test_sounds_and_settings_are_remembered_per_project(world: World) -> None:
     assert world.input_dialogs[-1].values[0] == ""
 
 
-def test_shown_stand_ins_turn_back_into_what_was_typed(world: World) -> None:
+def test_shown_look_alikes_turn_back_into_what_was_typed(world: World) -> None:
     _, _, bridge = open_scene(world)
     request_stems(world, "Dog: the dog's bowl (small")
     ask_again = lambda dialog: list(dialog.values)  # noqa: E731
@@ -50,7 +50,7 @@ def test_shown_stand_ins_turn_back_into_what_was_typed(world: World) -> None:
     assert bridge.request["wishes"]["sounds"] == ["Dog: the dog's bowl (small"]
 
 
-def test_words_that_reaper_cuts_off_are_told_and_asked_for_again(world: World) -> None:
+def test_form_that_reaper_cuts_off_is_shown_again(world: World) -> None:
     _, _, bridge = open_scene(world)
     long_sounds = [f"Hund {number}: " + "犬の鳴き声" * 12 for number in range(9)]
     world.input_answers.append(type_sounds(*long_sounds, Takes="3"))

@@ -82,7 +82,7 @@ def test_portable_installation_is_named(tmp_path: Path) -> None:
     assert (portable / "Scripts" / "Selva" / PACKAGE_SCRIPT).is_file()
 
 
-def test_no_reaper_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_missing_reaper_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(HostSetupError, match="--resource-path DIR"):
         install(None, machine(tmp_path))
     with pytest.raises(HostSetupError, match="there is no folder"):
@@ -112,7 +112,7 @@ def test_second_run_changes_nothing(tmp_path: Path) -> None:
     assert any("unchanged" in sentence for sentence in report.done)
 
 
-def test_installing_mends_a_broken_file_and_drops_one_of_an_older_version(tmp_path: Path) -> None:
+def test_installing_repairs_a_broken_file_and_removes_one_of_an_older_version(tmp_path: Path) -> None:
     resource_path = put_reaper(tmp_path)
     install(None, machine(tmp_path))
     before = files_below(resource_path)
@@ -153,7 +153,7 @@ def test_actions_that_were_loaded_by_hand_are_not_listed_twice(tmp_path: Path) -
     assert not (resource_path / "reaper-kb.ini").exists()
 
 
-def test_running_reaper_keeps_its_list_and_the_user_is_told(tmp_path: Path) -> None:
+def test_running_reaper_keeps_its_list_and_the_report_says_so(tmp_path: Path) -> None:
     resource_path = put_reaper(tmp_path)
     (resource_path / "reaper-kb.ini").write_bytes(USERS_KEYBOARD)
     (report,) = install(None, machine(tmp_path, is_running=True))
@@ -189,7 +189,7 @@ def test_remove_leaves_only_what_was_there_before(tmp_path: Path) -> None:
     assert report.done == ["nothing was installed"]
 
 
-def test_actions_go_when_reaper_is_closed_later(tmp_path: Path) -> None:
+def test_actions_are_removed_once_reaper_is_closed(tmp_path: Path) -> None:
     resource_path = put_reaper(tmp_path)
     install(None, machine(tmp_path))
     (report,) = remove(None, machine(tmp_path, is_running=True))
@@ -238,7 +238,7 @@ def test_windows_name_beyond_ascii_gets_a_plain_folder(tmp_path: Path, short: st
     assert is_inside or "ProgramData" in folder
 
 
-def test_command_line_installs_tells_and_removes(tmp_path: Path) -> None:
+def test_command_line_installs_reports_and_removes(tmp_path: Path) -> None:
     resource_path = put_reaper(tmp_path)
     runner = CliRunner()
     done = runner.invoke(app, ["host", "install", "reaper", "--resource-path", str(resource_path), "--json"])

@@ -97,7 +97,7 @@ def test_loop_of_thousands_of_passes_is_refused() -> None:
     [(-1.0, 4.0, (1, 4, 0, 1)), (8.0, 4.0, (0, 2, 8, 1))],
     ids=["before the source", "past the source"],
 )
-def test_only_what_has_picture_gets_sound_and_the_user_is_told(
+def test_only_what_has_picture_gets_sound_with_a_warning(
     start_offset_s: float, length_s: float, expected: tuple[int, ...]
 ) -> None:
     spans, reader = read_spans(item_of(start_offset_s=start_offset_s, length_s=length_s))

@@ -77,7 +77,7 @@ def test_integer_beyond_64_bits_becomes_the_nearest_float(codec: Any) -> None:
     assert json.loads(decode_and_encode(codec, "9223372036854775808")) == 2.0**63
 
 
-def test_whole_structures_come_back(codec: Any) -> None:
+def test_nested_structures_come_back(codec: Any) -> None:
     value = {"a": [], "b": {}, "c": [None, True, False, {"d": [1, [2.5, "x"]]}], "": {"deep": [[[[]]]]}}
     assert json.loads(decode_and_encode(codec, json.dumps(value))) == value
 
@@ -123,7 +123,7 @@ def test_broken_json_gives_a_reason_instead_of_an_error(codec: Any, text: str) -
     assert b"not JSON at byte" in reason
 
 
-def test_absurd_depth_is_refused(codec: Any) -> None:
+def test_nesting_that_is_too_deep_is_refused(codec: Any) -> None:
     value, reason = codec.eval(b"json.decode")(b"[" * 5000)
     assert value is None
     assert b"deeper than 100 levels" in reason

@@ -62,7 +62,7 @@ def test_luacheck_finds_nothing(tmp_path: Path, dialect: str) -> None:
 
 @pytest.mark.skipif(shutil.which("luacheck") is None, reason="luacheck is not installed (Debian: lua-check)")
 def test_luacheck_would_find_a_misspelt_function(tmp_path: Path) -> None:
-    config, script = tmp_path / "luacheckrc", tmp_path / "slip.lua"
+    config, script = tmp_path / "luacheckrc", tmp_path / "mistake.lua"
     config.write_text(build_luacheck_std())
     script.write_text("reaper.CountTrack(0)\n")
     done = subprocess.run(
@@ -137,7 +137,7 @@ def test_letters_beyond_ascii_and_braces_survive_in_the_description() -> None:
 
 
 def test_package_from_reapack_works_beside_the_bridge(world: World) -> None:
-    """The index of this installation, installed by ReaPack's rules; the installer then only tells it where the bridge is."""
+    """The index of this installation, installed by ReaPack's rules; the installer then only writes bridge.json."""
     index = world.home / "index.xml"
     write_index([str(index)])
     (world.resource_folder / "reaper.ini").touch()

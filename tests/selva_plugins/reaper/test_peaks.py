@@ -18,7 +18,7 @@ def test_peaks_of_placed_stems_are_built_in_slices(world: World) -> None:
     assert world.num_peaks_built == 2
 
 
-def test_stem_that_is_deleted_while_its_peaks_are_built_is_let_go(world: World) -> None:
+def test_building_peaks_stops_when_the_stem_is_deleted(world: World) -> None:
     project, item, bridge = open_scene(world)
     request_stems(world)
     bridge.finish([plan_for(world, item, num_takes=2)])

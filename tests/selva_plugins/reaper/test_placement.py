@@ -1,4 +1,4 @@
-"""What the scripts make of a plan: exact, in one undo step, and never over anything of the user's."""
+"""Placing a plan: exact, in one undo step, and without changing anything of the user's."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ def test_unusable_file_leaves_the_project_untouched(world: World, fault: str) ->
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-def test_failure_in_the_middle_takes_everything_back(world: World, after: int) -> None:
+def test_failure_in_the_middle_reverts_everything(world: World, after: int) -> None:
     item = bikes_item()
     project = project_with(world, item)
     before = []

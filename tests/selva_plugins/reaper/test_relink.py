@@ -104,7 +104,7 @@ def test_stem_moved_by_hand_is_left_alone_unless_it_is_selected(world: World) ->
     assert stem.position_s == pytest.approx(10.0)
 
 
-def test_selection_says_which_stems_are_meant(world: World) -> None:
+def test_only_selected_stems_are_moved(world: World) -> None:
     items = bikes_item(), bikes_item(position_s=20.0)
     _, stems = open_placed_scene(world, *items)
     for item in items:
@@ -215,7 +215,7 @@ def test_stem_placed_after_its_item_had_moved_is_in_place(world: World) -> None:
     assert move_stems(world) == "0 stems moved to the picture, 1 in place already."
 
 
-def test_project_without_stems_is_told(world: World) -> None:
+def test_project_without_stems_gets_a_message(world: World) -> None:
     project = project_with(world, bikes_item())
     project.tracks.append(Track(name="Dog", items=[Item()]))
     assert move_stems(world) == "There are no stems of Selva in this project."

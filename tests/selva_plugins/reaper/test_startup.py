@@ -1,4 +1,4 @@
-"""The line in __startup.lua: put there on request, harmless to what the user has there, and what REAPER does with it."""
+"""The line in __startup.lua: written on request, harmless to the user's own code, and what it does when REAPER starts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def start_reaper(world: World) -> None:
 
 
 @pytest.mark.parametrize("users_own", USERS_OWN)
-def test_line_runs_beside_what_the_user_has_there_and_leaves_it_unchanged(
+def test_startup_line_runs_beside_the_users_code_and_leaves_it_unchanged(
     world: World, users_own: str
 ) -> None:
     set_up(world, USERS_OWN[users_own])
@@ -75,7 +75,7 @@ def test_finished_stems_of_an_earlier_run_are_offered(world: World) -> None:
     assert stems_of(project) == [10.0]
 
 
-def test_unfinished_request_of_an_earlier_run_goes_on(world: World) -> None:
+def test_unfinished_request_of_an_earlier_run_is_continued_at_startup(world: World) -> None:
     set_up(world)
     _, _, bridge = open_scene(world)
     request_stems(world)
@@ -85,7 +85,7 @@ def test_unfinished_request_of_an_earlier_run_goes_on(world: World) -> None:
     assert bridge.started == [bridge.started[0]] * 2
 
 
-def test_start_is_silent_when_nothing_waits_for_an_open_project(world: World) -> None:
+def test_startup_does_nothing_when_no_request_waits_for_an_open_project(world: World) -> None:
     set_up(world)
     _, item, bridge = open_scene(world)
     request_stems(world)
@@ -98,7 +98,7 @@ def test_start_is_silent_when_nothing_waits_for_an_open_project(world: World) ->
     assert (world.canvas.title, world.is_idle, len(bridge.started)) == (None, True, 1)
 
 
-def test_start_is_silent_when_everything_was_placed(world: World) -> None:
+def test_startup_does_nothing_when_everything_was_placed(world: World) -> None:
     set_up(world)
     _, item, bridge = open_scene(world)
     request_stems(world)
@@ -109,7 +109,7 @@ def test_start_is_silent_when_everything_was_placed(world: World) -> None:
     assert (world.canvas.title, world.is_idle) == (None, True)
 
 
-def test_line_that_leads_nowhere_says_nothing(world: World) -> None:
+def test_startup_line_without_scripts_does_nothing(world: World) -> None:
     set_up(world, USERS_OWN["plain"])
     world.add_project()
     (world.resource_folder / "Scripts" / "Selva" / "lib" / "selva.lua").unlink()
@@ -118,7 +118,7 @@ def test_line_that_leads_nowhere_says_nothing(world: World) -> None:
     assert world.messages == []
 
 
-def test_no_startup_takes_the_line_out_and_nothing_else(world: World) -> None:
+def test_no_startup_removes_the_line_and_nothing_else(world: World) -> None:
     set_up(world, USERS_OWN["plain"])
     install(world.resource_folder, QUIET, at_startup=False)
     assert startup_file(world).read_bytes() == USERS_OWN["plain"]

@@ -1,4 +1,4 @@
-"""Following requests in the background: what the user sees, what they may do meanwhile, and what survives."""
+"""Watching requests in the background: what the window shows, what the user may do meanwhile, and what survives a restart."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def fail(bridge: FakeBridge, message: str) -> None:
     bridge.folder.write_failed(NothingToRenderError(message), [])
 
 
-def test_failure_is_told_and_can_be_tried_again_with_the_same_picture(world: World) -> None:
+def test_failed_request_can_be_tried_again_with_the_same_picture(world: World) -> None:
     project, item, bridge = open_scene(world)
     request_stems(world)
     fail(bridge, "the disk is full")
@@ -127,7 +127,7 @@ def test_failure_is_told_and_can_be_tried_again_with_the_same_picture(world: Wor
     assert stems_of(project) == [10.0]
 
 
-def test_refused_words_are_asked_for_again_and_followed_in_the_same_loop(world: World) -> None:
+def test_refused_form_is_shown_again_and_watched_in_the_same_loop(world: World) -> None:
     project, item, bridge = open_scene(world)
     request_stems(world, "Dog; bark")
     world.input_answers.append(type_sounds("Dog: bark"))
@@ -140,7 +140,7 @@ def test_refused_words_are_asked_for_again_and_followed_in_the_same_loop(world: 
     assert stems_of(project) == [10.0]
 
 
-def test_plan_that_cannot_be_read_is_told(world: World) -> None:
+def test_plan_that_cannot_be_read_is_reported(world: World) -> None:
     _, _, bridge = open_scene(world)
     request_stems(world)
     (bridge.folders[-1] / "plan.json").write_text('{"placements": [')
@@ -149,7 +149,7 @@ def test_plan_that_cannot_be_read_is_told(world: World) -> None:
     assert world.canvas.says("the placement plan cannot be read: not JSON at byte")
 
 
-def test_plan_of_an_unknown_shape_is_told(world: World) -> None:
+def test_plan_of_an_unknown_shape_is_reported(world: World) -> None:
     project, item, bridge = open_scene(world)
     request_stems(world)
     plan = plan_for(world, item)
@@ -160,7 +160,7 @@ def test_plan_of_an_unknown_shape_is_told(world: World) -> None:
     assert (world.is_idle, stems_of(project)) == (False, [])
 
 
-def test_bridge_that_falls_silent_is_started_again_and_then_given_up(world: World) -> None:
+def test_bridge_whose_heartbeat_stops_is_started_again_and_then_given_up(world: World) -> None:
     _, _, bridge = open_scene(world)
     request_stems(world)
     bridge.report_progress("sampling")
@@ -173,7 +173,7 @@ def test_bridge_that_falls_silent_is_started_again_and_then_given_up(world: Worl
     assert world.canvas.says("the bridge stopped answering")
 
 
-def test_bridge_that_never_speaks_is_given_up_too(world: World) -> None:
+def test_bridge_that_never_writes_a_status_is_given_up(world: World) -> None:
     _, _, bridge = open_scene(world)
     request_stems(world)
     world.tick(4 * 65, seconds=0.25)
@@ -181,7 +181,7 @@ def test_bridge_that_never_speaks_is_given_up_too(world: World) -> None:
     assert world.canvas.says("the bridge does not start; run this in a terminal")
 
 
-def test_bridge_that_counts_on_is_left_alone(world: World) -> None:
+def test_bridge_with_a_heartbeat_is_not_started_again(world: World) -> None:
     _, _, bridge = open_scene(world)
     request_stems(world)
     for _ in range(60):
@@ -264,7 +264,7 @@ def test_result_for_a_project_that_is_not_open_names_it(world: World) -> None:
     assert stems_of(project) == [10.0]
 
 
-def test_unfinished_request_of_an_earlier_run_is_taken_up(world: World) -> None:
+def test_unfinished_request_of_an_earlier_run_is_continued(world: World) -> None:
     _, _, bridge = open_scene(world)
     request_stems(world)
     bridge.report_progress("sampling")

@@ -1,4 +1,4 @@
-"""The window by keys alone, and what a screen reader is given to say."""
+"""The window by keys alone, and what a screen reader speaks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def profile(lua: str) -> Profile:
 
 
 @pytest.fixture
-def deaf(tmp_path: Path) -> Iterator[World]:
+def world_without_osara(tmp_path: Path) -> Iterator[World]:
     """A REAPER without OSARA."""
     world = World(Profile(), tmp_path)
     yield world
@@ -42,7 +42,7 @@ def focused(world: World) -> list[str]:
     ]
 
 
-def test_progress_is_said_by_quarters_and_the_end_as_it_is(world: World) -> None:
+def test_progress_is_spoken_by_quarters_and_the_result_in_full(world: World) -> None:
     _, item, bridge = open_scene(world)
     request_stems(world)
     for percent in range(0, 100, 5):
@@ -99,7 +99,7 @@ def test_waiting_result_can_be_placed_by_keys(world: World) -> None:
     assert stems_of(project) == [10.0]
 
 
-def test_r_reads_everything_at_once(world: World) -> None:
+def test_r_reads_everything_in_one_message(world: World) -> None:
     _, _, bridge = open_scene(world)
     request_stems(world)
     bridge.folder.write_failed(NothingToRenderError("the disk is full"), [])
@@ -146,7 +146,7 @@ def test_focus_below_the_window_scrolls_there(world: World) -> None:
     )
 
 
-def test_sounds_are_asked_for_in_a_dialog_that_can_be_heard_though_reaimgui_is_there(tmp_path: Path) -> None:
+def test_screen_reader_gets_reapers_dialog_where_reaimgui_is_installed(tmp_path: Path) -> None:
     world = World(Profile(has_osara=True, has_imgui=True), tmp_path)
     open_scene(world)
     request_stems(world)
@@ -155,11 +155,11 @@ def test_sounds_are_asked_for_in_a_dialog_that_can_be_heard_though_reaimgui_is_t
     world.assert_clean()
 
 
-def test_without_a_screen_reader_keys_work_alike(deaf: World) -> None:
-    _, _, bridge = open_scene(deaf)
-    request_stems(deaf)
+def test_keys_work_without_a_screen_reader(world_without_osara: World) -> None:
+    _, _, bridge = open_scene(world_without_osara)
+    request_stems(world_without_osara)
     bridge.report_progress("sampling")
-    deaf.tick(12)
-    press(deaf, "tab")
-    press(deaf, "enter")
-    assert (bridge.folder.is_cancelled(), deaf.spoken) == (True, [])
+    world_without_osara.tick(12)
+    press(world_without_osara, "tab")
+    press(world_without_osara, "enter")
+    assert (bridge.folder.is_cancelled(), world_without_osara.spoken) == (True, [])
