@@ -16,12 +16,11 @@ TRACKS = (
 )
 
 
-def run_demo(root: Path, python: Path, out: Path) -> int:
+def run_demo(root: Path, selva: Path, out: Path) -> int:
     """Render the example cut with the model that comes with the repository, and draw what was made.
 
-    Everything it makes lies under `out`. Raises SetupError when a command fails.
+    selva: the command that was installed. Everything that is made lies under `out`. Raises SetupError when a command fails.
     """
-    selva = python.parent / "selva"
     timeline, picture = out / "cut.otio", out / "overview.png"
     out.mkdir(parents=True, exist_ok=True)
     tracks = [argument for name, prompt in TRACKS for argument in ("--track", f"{name}={prompt}")]
@@ -45,5 +44,5 @@ def _run(command: Sequence[str], complaint: str) -> None:
         raise KeyboardInterrupt
     if status != 0:
         raise SetupError(
-            f"{complaint} (status {status}); the lines above say why. Log of the daemon: selva daemon logs"
+            f"{complaint} (status {status}); the lines above say why. The daemon's log: {command[0]} daemon logs"
         )

@@ -1,6 +1,6 @@
 """The virtual environment: find a Python, make `.venv`, install what pyproject.toml and constraints.txt say.
 
-Standard library only, and plain enough to start on an old Python far enough to say that it is too old.
+Standard library only, and simple enough for an old Python to run it as far as the message that it is too old.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import sys
 from pathlib import Path
 
 MINIMUM_PYTHON = (3, 10)
-NEWEST_TRIED_PYTHON = 14
+NEWEST_PYTHON = (3, 13)
+"""The latest for which every package has a wheel; OpenTimelineIO has none for 3.14."""
+USER_EXTRAS = ("plot",)
+DEVELOPMENT_EXTRAS = ("plot", "test", "train")
 FREE_DISK_NEEDED_BYTES = 8 * 10**9
 CUDA_WHEELS_URL = "https://download.pytorch.org/whl/cu128"
 _STAMP_NAME = "selva-installed.txt"
 
 
 class SetupError(Exception):
-    """Something a person has to mend before the installation can go on; the message says what."""
+    """Something that must be corrected before the installation can continue; the message says what."""
 
 
 def venv_python(venv: Path, *, os_name: str = os.name) -> Path:
@@ -31,17 +34,23 @@ def venv_python(venv: Path, *, os_name: str = os.name) -> Path:
 
 
 def find_base_python() -> str:
-    """A Python that is new enough: the running one, or the newest found on PATH.
+    """A Python that the packages support: the running one, or the newest such one found on PATH.
 
+    A Python later than all of those is taken when there is no other: pip then builds what has no wheel from source.
     Raises SetupError when there is none.
     """
-    if sys.version_info >= MINIMUM_PYTHON:
+    if MINIMUM_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
         return sys.executable
-    for minor in range(NEWEST_TRIED_PYTHON, MINIMUM_PYTHON[1] - 1, -1):
+    for minor in range(NEWEST_PYTHON[1], MINIMUM_PYTHON[1] - 1, -1):
         found = shutil.which(f"python3.{minor}")
         if found:
             return found
     got = platform.python_version()
+    if sys.version_info >= MINIMUM_PYTHON:
+        print(
+            f"Python {got} is later than any this project is tested with; some packages may have to be built"
+        )
+        return sys.executable
     raise SetupError(
         f"Python 3.10 or later is needed; this is {got} and no newer one is on the PATH.\n"
         "Install one from https://www.python.org/downloads/ and run the command again."

@@ -1,6 +1,6 @@
 """Set everything up and run: `python3 installer/run.py demo` or `python3 installer/run.py test`.
 
-Both make or reuse `.venv` beside this folder and can be run again at once.
+Every command makes or reuses `.venv` beside this folder and can be repeated.
 """
 
 from __future__ import annotations
@@ -33,21 +33,31 @@ def build_parser() -> argparse.ArgumentParser:
         "-o", "--out", type=Path, default=ROOT / "demo", help="where results go (default: demo/)"
     )
     test_parser = commands.add_parser("test", help="set up, then run every check")
+    test_parser.add_argument(
+        "--no-coverage", action="store_true", help="do not measure which lines the tests reach"
+    )
     test_parser.add_argument("pytest_arguments", nargs="*", help="passed on to pytest, after --")
-    commands.add_parser("setup", help="set up only")
+    commands.add_parser("check", help="set up, then check style, format and types, without tests")
+    setup_parser = commands.add_parser("setup", help="set up only")
+    setup_parser.add_argument("--develop", action="store_true", help="with what the checks and tests need")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, set up, run; returns the exit status."""
     options = build_parser().parse_args(argv)
-    extras = {"demo": ("plot",), "test": ("plot", "test", "train"), "setup": ("plot",)}[options.command]
+    is_for_development = options.command in ("test", "check") or getattr(options, "develop", False)
+    extras = environment.DEVELOPMENT_EXTRAS if is_for_development else environment.USER_EXTRAS
     try:
         python = environment.ensure_environment(ROOT, extras=extras, torch_index=options.torch_index)
         if options.command == "demo":
-            return demo.run_demo(ROOT, python, options.out.resolve())
+            return demo.run_demo(ROOT, python.parent / "selva", options.out.resolve())
         if options.command == "test":
-            return suite.run_checks(ROOT, python, options.pytest_arguments)
+            return suite.run_checks(
+                ROOT, python, extra=options.pytest_arguments, has_coverage=not options.no_coverage
+            )
+        if options.command == "check":
+            return suite.run_quick_checks(ROOT, python)
     except environment.SetupError as error:
         print(f"\nFAILED: {error}", file=sys.stderr)
         return 1

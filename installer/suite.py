@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 CHECKS = (
@@ -12,15 +13,49 @@ CHECKS = (
     ("format", ["-m", "ruff", "format", "--check", "."]),
     ("types", ["-m", "mypy"]),
 )
+COVERAGE = ["--cov", "--cov-report=term:skip-covered"]
+"""Lines of the six packages that the tests reach in the processes of pytest itself. Daemons and workers that tests start are
+processes of their own and are not counted: tests kill them in mid-sentence, and a killed process writes no figures."""
 
 
-def run_checks(root: Path, python: Path, pytest_arguments: list[str]) -> int:
-    """Run style, format, types and tests; returns 0 when all passed, else 1. All run even when one fails."""
-    environment = {**os.environ, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+def pytest_arguments(extra: Sequence[str], *, has_coverage: bool) -> list[str]:
+    """Arguments after `python` for the default run: quick tests on every core, at most 8."""
     workers = min(os.cpu_count() or 1, 8)
-    pytest = ["-m", "pytest", "-n", str(workers), "--dist", "loadgroup", "-m", "not slow and not gpu", "-q"]
+    arguments = [
+        "-m",
+        "pytest",
+        "-n",
+        str(workers),
+        "--dist",
+        "loadgroup",
+        "-m",
+        "not slow and not gpu",
+        "-q",
+    ]
+    return [*arguments, *(COVERAGE if has_coverage else ()), *extra]
+
+
+def run_checks(root: Path, python: Path, *, extra: Sequence[str] = (), has_coverage: bool = True) -> int:
+    """Run style, format, types and tests; returns 0 when all passed, else 1. All run even when one fails.
+
+    Args:
+        extra: arguments passed on to pytest.
+        has_coverage: whether the share of lines that the tests reach is printed.
+    """
+    checks = [*CHECKS, ("tests", pytest_arguments(extra, has_coverage=has_coverage))]
+    return _run_each(root, python, checks)
+
+
+def run_quick_checks(root: Path, python: Path) -> int:
+    """Run style, format and types, without tests; returns 0 when all passed, else 1."""
+    return _run_each(root, python, CHECKS)
+
+
+def _run_each(root: Path, python: Path, checks: Sequence[tuple[str, list[str]]]) -> int:
+    # One thread for each of PyTorch's operations: the tests themselves run side by side.
+    environment = {**os.environ, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
     failed = []
-    for name, arguments in (*CHECKS, ("tests", [*pytest, *pytest_arguments])):
+    for name, arguments in checks:
         print(f"\n== {name}", flush=True)
         started_s = time.monotonic()
         status = subprocess.run([str(python), *arguments], cwd=root, env=environment, check=False).returncode

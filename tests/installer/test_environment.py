@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-INSTALLER = Path(__file__).resolve().parents[2] / "installer"
+from tests.installer.scripts import load_script
 
-
-def load(name: str) -> ModuleType:
-    """The installer is a folder of scripts, not a package."""
-    spec = importlib.util.spec_from_file_location(f"selva_installer_{name}", INSTALLER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-environment = load("environment")
-lock = load("lock")
+environment = load_script("environment")
 
 
 def test_venv_interpreter_lies_where_each_system_puts_it() -> None:
@@ -54,7 +39,26 @@ def test_an_old_python_looks_for_a_newer_one(monkeypatch: pytest.MonkeyPatch) ->
     assert environment.find_base_python() == "/opt/python3.12"
 
 
-def test_an_old_python_alone_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_wheels_looks_for_one_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment.sys, "version_info", (3, 14, 1))
+    monkeypatch.setattr(
+        environment.shutil, "which", lambda name: "/opt/python3.13" if name == "python3.13" else None
+    )
+    assert environment.find_base_python() == "/opt/python3.13"
+
+
+def test_a_python_without_wheels_is_taken_when_it_is_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(environment.sys, "version_info", (3, 14, 1))
+    monkeypatch.setattr(environment.shutil, "which", lambda name: None)
+    assert environment.find_base_python() == sys.executable
+    assert "later than any" in capsys.readouterr().out
+
+
+def test_an_old_python_without_a_newer_one_is_refused_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(environment.sys, "version_info", (3, 9, 6))
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
     with pytest.raises(environment.SetupError, match=r"Python 3\.10 or later is needed"):
@@ -71,7 +75,9 @@ def test_stamp_changes_with_what_is_to_be_installed(tmp_path: Path) -> None:
     assert environment.installation_stamp(tmp_path, ("plot",), None) != first
 
 
-def test_finished_environment_is_reused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_finished_environment_is_reused_without_running_pip(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_text("x", encoding="utf-8")
     python = environment.venv_python(tmp_path / ".venv")
@@ -94,48 +100,3 @@ def test_pip_arguments_pin_versions_and_name_the_extras() -> None:
     assert arguments[-2:] == ["--extra-index-url", "https://example.org/whl"]
     assert f"{Path('/p')}[plot,test]" in arguments
     assert arguments[arguments.index("-c") + 1] == str(Path("/p/constraints.txt"))
-
-
-@pytest.mark.parametrize(
-    ("requires", "line"),
-    [
-        (">=3.9", "n==1.0"),
-        ("", "n==1.0"),
-        (">=3.12", 'n==1.0 ; python_version >= "3.12"'),
-        ("<4,>=3.10", "n==1.0"),
-    ],
-)
-def test_constraint_carries_a_marker_only_for_newer_pythons(requires: str, line: str) -> None:
-    assert lock.constraint_line("n", "1.0+cpu", requires) == line
-
-
-def test_every_dependency_is_pinned() -> None:
-    pinned = (INSTALLER.parent / "constraints.txt").read_text(encoding="utf-8").lower()
-    for name in (
-        "torch==",
-        "torchaudio==",
-        "transformers==",
-        "pyzmq==",
-        "msgpack==",
-        "opentimelineio==",
-        "av==",
-    ):
-        assert f"\n{name}" in pinned
-    versions = dict(line.split(" ;")[0].split("==") for line in pinned.splitlines() if "==" in line)
-    assert versions["torch"] == versions["torchaudio"], "torch and torchaudio are a matching pair"
-
-
-def test_command_line_names_its_commands() -> None:
-    done = subprocess.run(
-        [sys.executable, str(INSTALLER / "run.py"), "--help"], capture_output=True, text=True, check=True
-    )
-    assert "demo" in done.stdout
-    assert "test" in done.stdout
-
-
-def test_an_unknown_command_is_refused_with_the_allowed_ones() -> None:
-    done = subprocess.run(
-        [sys.executable, str(INSTALLER / "run.py"), "fly"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert "demo" in done.stderr

@@ -1,0 +1,20 @@
+"""Loads the installer's scripts: they lie in a folder that is no package."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[2]
+INSTALLER = ROOT / "installer"
+
+
+def load_script(name: str) -> ModuleType:
+    """The module made from `installer/NAME.py`, without running it as a command."""
+    spec = importlib.util.spec_from_file_location(f"selva_installer_{name}", INSTALLER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
