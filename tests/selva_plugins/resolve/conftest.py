@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from selva_core.base.paths import AppPaths
 from tests.selva_plugins.resolve.access import Access, AgentAccess, StudioAccess
+from tests.selva_plugins.resolve.conversation import Conversation, open_conversation
 from tests.selva_plugins.resolve.double.builds import Build
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.host import Host
@@ -68,3 +70,23 @@ def access_maker(name: str, folder: Path) -> MakeAccess:
         return AgentAccess(ScriptsMenu(host, prefs, interpreter=name), folder)
 
     return reach
+
+
+StartConversation = Callable[..., Conversation]
+
+
+@pytest.fixture
+def start_conversation(open_host: OpenHost, paths: AppPaths, tmp_path: Path) -> Iterator[StartConversation]:
+    """Open a Resolve of a build with a scene, the agent installed and a watch running."""
+    opened: list[Conversation] = []
+
+    def start(chosen: Build, scene: Scene, *, interpreter: str = "luajit") -> Conversation:
+        folder = tmp_path / "größe 犬"
+        prefs = FusionPrefs(tmp_path / "unused" / "Fusion.prefs")
+        menu = ScriptsMenu(open_host(chosen, scene), prefs, interpreter=interpreter)
+        opened.append(open_conversation(menu, folder, paths))
+        return opened[-1]
+
+    yield start
+    for conversation in opened:
+        conversation.watch.close()

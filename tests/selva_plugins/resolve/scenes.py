@@ -22,7 +22,7 @@ RATES = {
 
 @dataclass
 class Scene:
-    """A project with one timeline, and words for putting things on it."""
+    """A project with one timeline, and methods for putting things on it."""
 
     project: model.Project
     timeline: model.Timeline

@@ -51,20 +51,20 @@ def no_studio(tmp_path: Path) -> Iterator[StudioBridge]:
 
 
 def look(home: ResolveHome, studio: StudioBridge) -> Results:
-    facts = check_setup(home.fusion_folder, studio=studio)
-    return {fact["title"]: (fact["level"], fact["text"]) for fact in facts}
+    results = check_setup(home.fusion_folder, studio=studio)
+    return {result["title"]: (result["level"], result["text"]) for result in results}
 
 
 def test_a_complete_installation_is_ok(home: ResolveHome, no_studio: StudioBridge) -> None:
     resolve_install.install(home.fusion_folder)
-    facts = look(home, no_studio)
-    level, text = facts["Menu of DaVinci Resolve"]
+    results = look(home, no_studio)
+    level, text = results["Menu of DaVinci Resolve"]
     assert level == "ok"
     assert f"version {selva_core.__version__}" in text
-    assert facts["Messages"][0] == "ok"
-    assert "1 Fusion.prefs" in facts["Messages"][1]
-    assert "selva host resolve --watch" in facts["Bridge"][1]
-    assert facts["Models"][0] == "ok"
+    assert results["Messages"][0] == "ok"
+    assert "1 Fusion.prefs" in results["Messages"][1]
+    assert "selva host resolve --watch" in results["Bridge"][1]
+    assert results["Models"][0] == "ok"
 
 
 @pytest.mark.parametrize("missing", [1, len(ENTRIES)])
@@ -153,13 +153,13 @@ def test_an_agent_that_asks_for_a_check_gets_the_product_and_both_versions(
 
 def test_the_command_reports_and_its_status_says_whether_something_is_wrong(home: ResolveHome) -> None:
     def check() -> tuple[int, list[dict[str, str]]]:
-        words = ["host", "check", "resolve", "--resource-path", str(home.fusion_folder), "--json"]
+        arguments = ["host", "check", "resolve", "--resource-path", str(home.fusion_folder), "--json"]
         done = subprocess.run(
-            [sys.executable, "-m", "selva_daemon", *words], capture_output=True, timeout=60, check=False
+            [sys.executable, "-m", "selva_daemon", *arguments], capture_output=True, timeout=60, check=False
         )
         return done.returncode, json.loads(done.stdout)
 
-    status, facts = check()
-    assert (status, facts[0]["level"]) == (1, "fault")
+    status, results = check()
+    assert (status, results[0]["level"]) == (1, "fault")
     resolve_install.install(home.fusion_folder)
     assert check()[0] == 0

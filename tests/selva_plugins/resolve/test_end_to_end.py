@@ -5,7 +5,6 @@ sample.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,9 +12,14 @@ from typing import Any
 
 import pytest
 
-from selva_core.base.paths import AppPaths
-from tests.selva_plugins.resolve.conftest import OpenHost
-from tests.selva_plugins.resolve.conversation import Conversation, open_conversation
+from tests.selva_plugins.resolve.clicking_scenes import (
+    SAMPLE_RATE_HZ,
+    clicks_on,
+    clips_on,
+    flashing_scene,
+    sample_at,
+)
+from tests.selva_plugins.resolve.conftest import StartConversation
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import (
     GERMAN_TYPE_NAMES,
@@ -25,48 +29,8 @@ from tests.selva_plugins.resolve.double.builds import (
     build,
     build_id,
 )
-from tests.selva_plugins.resolve.double.fusion import FusionPrefs
-from tests.selva_plugins.resolve.double.lua import ScriptsMenu
-from tests.selva_plugins.resolve.scenes import RATES, Scene, build_scene
-from tests.support.flashes import click_samples, write_flashing_clip
-
-SAMPLE_RATE_HZ = 48_000
-Talk = Callable[..., Conversation]
-
-
-@pytest.fixture
-def talk(open_host: OpenHost, paths: AppPaths, tmp_path: Path) -> Iterator[Talk]:
-    """Open a Resolve of a build with a scene, the agent installed and the watch running."""
-    opened: list[Conversation] = []
-
-    def start(chosen: Build, scene: Scene, *, interpreter: str = "luajit") -> Conversation:
-        folder = tmp_path / "größe 犬"
-        prefs = FusionPrefs(tmp_path / "unused" / "Fusion.prefs")
-        menu = ScriptsMenu(open_host(chosen, scene), prefs, interpreter=interpreter)
-        opened.append(open_conversation(menu, folder, paths))
-        return opened[-1]
-
-    yield start
-    for conversation in opened:
-        conversation.watch.close()
-
-
-def sample_at(seconds: Fraction) -> int:
-    return int(seconds * SAMPLE_RATE_HZ + Fraction(1, 2))
-
-
-def clicks_on(timeline: model.Timeline, track: str) -> list[int]:
-    """Samples after the timeline's start at which a track clicks, as its items play their files."""
-    items = [item for t in timeline.tracks["audio"] if t.name == track for item in t.items]
-    clicks = []
-    for item in items:
-        assert item.media is not None
-        start = sample_at((item.start - timeline.start_frame) / timeline.rate)
-        skipped = sample_at(item.source_start / item.media.fps)
-        assert item.media.start_timecode == "00:00:00:00"
-        clicks += [start - skipped + click for click in click_samples(Path(item.media.path))]
-    return sorted(clicks)
-
+from tests.selva_plugins.resolve.scenes import RATES, build_scene
+from tests.support.flashes import write_flashing_clip
 
 CLOCKS = [
     *(
@@ -81,7 +45,7 @@ CLOCKS = [
 
 @pytest.mark.parametrize(("name", "start_timecode"), CLOCKS)
 def test_every_flash_clicks_on_the_sample_where_it_is_seen(
-    name: str, start_timecode: str, talk: Talk, tmp_path: Path
+    name: str, start_timecode: str, start_conversation: StartConversation, tmp_path: Path
 ) -> None:
     rate = RATES[name]
     scene = build_scene(rate=rate, start_timecode=start_timecode, drop_frame=";" in start_timecode)
@@ -89,7 +53,7 @@ def test_every_flash_clicks_on_the_sample_where_it_is_seen(
     media = scene.add_media(movie, duration_s=60 / rate, start_timecode="10:00:00:00")
     scene.add_clip(media, at=7, frames=20, source=5)
     scene.add_clip(media, at=40, frames=30, source=25)
-    conversation = talk(build("21.1.0", "free"), scene)
+    conversation = start_conversation(build("21.1.0", "free"), scene)
     scene.timeline.markers[0] = model.Marker("Fuchsia", "Dog: small dog barking", "", 100)
     run = conversation.choose("Generate stems")
     assert "2 stems placed" in run.text
@@ -106,28 +70,20 @@ def test_every_flash_clicks_on_the_sample_where_it_is_seen(
 
 
 @pytest.mark.parametrize("chosen", SUPPORTED_BUILDS, ids=build_id)
-def test_every_version_and_edition_gets_its_stems(chosen: Build, talk: Talk, tmp_path: Path) -> None:
+def test_every_version_and_edition_gets_its_stems(
+    chosen: Build, start_conversation: StartConversation, tmp_path: Path
+) -> None:
     interpreter = "lua5.1" if chosen.edition == "free" else "luajit"
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=10, frames=24, source=5)
     scene.timeline.markers[10] = model.Marker("Blue", "Dog: small dog barking", "", 1)
-    conversation = talk(chosen, scene, interpreter=interpreter)
+    conversation = start_conversation(chosen, scene, interpreter=interpreter)
     conversation.type_prompts()
     conversation.choose("Generate stems")
     (item,) = scene.timeline.tracks["audio"][1].items
     assert (item.start, item.duration, item.rendered) == (86410, 24, True)
     assert clicks_on(scene.timeline, "Dog") == [sample_at(Fraction(10 + 12 - 5, 24))]
     assert conversation.watch.requests_folder.is_dir()
-
-
-def flashing_scene(
-    folder: Path, *, flashes: tuple[int, ...] = (12,), num_frames: int = 48, **more: Any
-) -> tuple[Scene, model.Media]:
-    """A scene at 24 fps with a flashing movie in its pool."""
-    scene = build_scene(**more)
-    rate = scene.timeline.rate
-    movie = write_flashing_clip(folder / "flash.avi", rate=rate, num_frames=num_frames, flashes=set(flashes))
-    return scene, scene.add_media(movie, duration_s=num_frames / rate)
 
 
 @dataclass(frozen=True)
@@ -150,9 +106,9 @@ RETIMES = [
 @pytest.mark.parametrize("version", ["20.2.2", "21.1.0"])
 @pytest.mark.parametrize("retime", RETIMES, ids=lambda retime: f"{float(retime.speed):g}x")
 def test_a_retimed_flash_clicks_when_it_is_seen(
-    version: str, retime: Retime, talk: Talk, tmp_path: Path
+    version: str, retime: Retime, start_conversation: StartConversation, tmp_path: Path
 ) -> None:
-    assert render_retimed(build(version), retime, talk, tmp_path) == pytest.approx(
+    assert render_retimed(build(version), retime, start_conversation, tmp_path) == pytest.approx(
         sample_at((24 + retime.seen_at) / 24), abs=1
     )
 
@@ -160,29 +116,29 @@ def test_a_retimed_flash_clicks_when_it_is_seen(
 @pytest.mark.parametrize("retime", RETIMES[2:], ids=lambda retime: f"{float(retime.speed):g}x")
 @pytest.mark.parametrize("reversed_source", ["edge", "first_frame"])
 def test_a_reversed_clip_is_right_whatever_its_first_source_frame_means(
-    reversed_source: Any, retime: Retime, talk: Talk, tmp_path: Path
+    reversed_source: Any, retime: Retime, start_conversation: StartConversation, tmp_path: Path
 ) -> None:
     chosen = dataclasses.replace(build("21.0.4"), reversed_source=reversed_source)
-    click = render_retimed(chosen, retime, talk, tmp_path)
+    click = render_retimed(chosen, retime, start_conversation, tmp_path)
     assert click == pytest.approx(sample_at((24 + retime.seen_at) / 24), abs=1)
 
 
 @pytest.mark.parametrize("reversed_source", ["edge", "first_frame"])
 def test_a_reversed_clip_whose_offsets_tell_nothing_is_right_to_the_frame(
-    reversed_source: Any, talk: Talk, tmp_path: Path
+    reversed_source: Any, start_conversation: StartConversation, tmp_path: Path
 ) -> None:
     chosen = dataclasses.replace(
         build("21.0.4"), reversed_source=reversed_source, reversed_offsets="position"
     )
-    click = render_retimed(chosen, RETIMES[2], talk, tmp_path)
+    click = render_retimed(chosen, RETIMES[2], start_conversation, tmp_path)
     assert click == pytest.approx(sample_at((24 + RETIMES[2].seen_at) / 24), abs=SAMPLE_RATE_HZ / 24)
 
 
-def render_retimed(chosen: Build, retime: Retime, talk: Talk, folder: Path) -> int:
+def render_retimed(chosen: Build, retime: Retime, start_conversation: StartConversation, folder: Path) -> int:
     """The one click of a clip of 40 frames, 24 frames after the start, that shows frame 80 of its media."""
     scene, media = flashing_scene(folder, flashes=(80,), num_frames=120)
     scene.add_clip(media, at=24, frames=40, source=retime.source, speed=retime.speed)
-    conversation = talk(chosen, scene)
+    conversation = start_conversation(chosen, scene)
     conversation.type_prompts("Dog: small dog barking")
     conversation.choose("Generate stems")
     (click,) = clicks_on(scene.timeline, "Dog")
@@ -191,14 +147,14 @@ def render_retimed(chosen: Build, retime: Retime, talk: Talk, folder: Path) -> i
 
 @pytest.mark.parametrize("type_names", [build("20.2.2").type_names, GERMAN_TYPE_NAMES, JAPANESE_TYPE_NAMES])
 def test_what_has_no_picture_is_named_and_the_rest_is_made_in_every_language(
-    type_names: tuple[str, ...], talk: Talk, tmp_path: Path
+    type_names: tuple[str, ...], start_conversation: StartConversation, tmp_path: Path
 ) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=0, frames=24, source=5)
     scene.add_clip(None, at=24, frames=24, kind="generator", name="Text+")
     scene.add_clip(scene.add_media(tmp_path / "gone.avi", online=False), at=48, frames=24)
     scene.add_clip(scene.add_media("", kind="compound", name="Scene 3"), at=72, frames=24)
-    conversation = talk(dataclasses.replace(build("20.2.2"), type_names=type_names), scene)
+    conversation = start_conversation(dataclasses.replace(build("20.2.2"), type_names=type_names), scene)
     conversation.type_prompts("Dog: small dog barking")
     run = conversation.choose("Generate stems")
     assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [0]
@@ -213,7 +169,7 @@ def test_what_has_no_picture_is_named_and_the_rest_is_made_in_every_language(
     ids=["timeline", "compound-18.5", "compound-21.1-free"],
 )
 def test_a_nest_is_heard_where_its_picture_is_seen(
-    kind: model.MediaKind, chosen: Build, talk: Talk, tmp_path: Path
+    kind: model.MediaKind, chosen: Build, start_conversation: StartConversation, tmp_path: Path
 ) -> None:
     inner, media = flashing_scene(tmp_path, flashes=(12,))
     inner.add_clip(media, at=10, frames=38, source=5)
@@ -223,7 +179,7 @@ def test_a_nest_is_heard_where_its_picture_is_seen(
     nest.nested = inner.timeline
     scene.add_clip(nest, at=100, frames=30, source=8)
     scene.timeline.markers[0] = model.Marker("Blue", "Dog: small dog barking", "", 130)
-    conversation = talk(chosen, scene)
+    conversation = start_conversation(chosen, scene)
     conversation.type_prompts()
     conversation.choose("Generate stems")
     (item,) = scene.timeline.tracks["audio"][1].items
@@ -232,7 +188,7 @@ def test_a_nest_is_heard_where_its_picture_is_seen(
 
 
 def test_a_nest_of_another_rate_starts_its_stem_on_the_nearest_frame_and_says_so(
-    talk: Talk, tmp_path: Path
+    start_conversation: StartConversation, tmp_path: Path
 ) -> None:
     inner, media = flashing_scene(tmp_path, rate=RATES["25"], num_frames=75)
     inner.add_clip(media, at=12, frames=38)
@@ -241,7 +197,7 @@ def test_a_nest_of_another_rate_starts_its_stem_on_the_nearest_frame_and_says_so
     nest = scene.add_media("", kind="timeline", name="Scene 3", fps=RATES["25"], duration_s=Fraction(2))
     nest.nested = inner.timeline
     scene.add_clip(nest, at=100, frames=48)
-    conversation = talk(build("21.0.4"), scene)
+    conversation = start_conversation(build("21.0.4"), scene)
     conversation.type_prompts("Dog: small dog barking")
     run = conversation.choose("Generate stems")
     (item,) = scene.timeline.tracks["audio"][1].items
@@ -254,13 +210,13 @@ def test_a_nest_of_another_rate_starts_its_stem_on_the_nearest_frame_and_says_so
     [("44100", "96000", 44_100), ("", "96000", 96_000), ("", "", 48_000)],
 )
 def test_stems_have_the_sample_rate_of_their_timeline_or_else_its_project(
-    timeline_hz: str, project_hz: str, stem_hz: int, talk: Talk, tmp_path: Path
+    timeline_hz: str, project_hz: str, stem_hz: int, start_conversation: StartConversation, tmp_path: Path
 ) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=0, frames=24)
     scene.timeline.settings["timelineSampleRate"] = timeline_hz
     scene.project.settings["timelineSampleRate"] = project_hz
-    conversation = talk(build("20.2.2"), scene)
+    conversation = start_conversation(build("20.2.2"), scene)
     conversation.type_prompts("Dog: small dog barking")
     conversation.choose("Generate stems")
     (item,) = scene.timeline.tracks["audio"][1].items
@@ -268,13 +224,15 @@ def test_stems_have_the_sample_rate_of_their_timeline_or_else_its_project(
     assert item.media.sample_rate_hz == stem_hz
 
 
-def test_locked_and_occupied_tracks_are_left_alone(talk: Talk, tmp_path: Path) -> None:
+def test_locked_and_occupied_tracks_are_left_alone(
+    start_conversation: StartConversation, tmp_path: Path
+) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=0, frames=24)
     scene.add_audio_track("Dog", locked=True)
     steps = scene.add_audio_track("Steps")
     atmo = scene.add_sound(steps, at=20, frames=100)
-    conversation = talk(build("21.1.0"), scene)
+    conversation = start_conversation(build("21.1.0"), scene)
     conversation.type_prompts("Dog: small dog barking", "Steps: boots on gravel")
     run = conversation.choose("Generate stems")
     tracks = {track.name: track.items for track in scene.timeline.tracks["audio"]}
@@ -285,117 +243,26 @@ def test_locked_and_occupied_tracks_are_left_alone(talk: Talk, tmp_path: Path) -
     assert "'Dog' was locked or occupied, so it lies on 'Dog 2'" in run.text
 
 
-def test_takes_lie_on_disabled_tracks_of_their_own(talk: Talk, tmp_path: Path) -> None:
+def test_takes_lie_on_disabled_tracks_of_their_own(
+    start_conversation: StartConversation, tmp_path: Path
+) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=0, frames=24)
-    conversation = talk(build("20.2.2"), scene)
+    conversation = start_conversation(build("20.2.2"), scene)
     conversation.type_prompts("Dog: small dog barking", takes=3)
     conversation.choose("Generate stems")
     tracks = [(track.name, track.enabled, len(track.items)) for track in scene.timeline.tracks["audio"][1:]]
     assert tracks == [("Dog", True, 1), ("Dog take 2", False, 1), ("Dog take 3", False, 1)]
 
 
-def test_typed_prompts_are_for_the_selected_clips(talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path)
-    for at in (0, 24, 48):
-        scene.add_clip(media, at=at, frames=24)
-    scene.timeline.selected = [scene.timeline.tracks["video"][0].items[1]]
-    conversation = talk(build("21.1.0"), scene)
-    conversation.type_prompts("Dog: small dog barking")
-    conversation.choose("Generate stems")
-    assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [24]
-
-
-def test_without_a_selection_the_marked_range_counts_and_clips_are_cut_to_it(
-    talk: Talk, tmp_path: Path
-) -> None:
-    scene, media = flashing_scene(tmp_path, flashes=(12, 30))
-    for at in (0, 24, 48):
-        scene.add_clip(media, at=at, frames=24, source=5)
-    scene.timeline.marks = {"video": {"in": 30, "out": 59}, "audio": {"in": 30, "out": 59}}
-    conversation = talk(build("20.2.2"), scene)
-    conversation.type_prompts("Dog: small dog barking")
-    conversation.choose("Generate stems")
-    items = scene.timeline.tracks["audio"][1].items
-    assert [(item.start - 86400, item.duration) for item in items] == [(30, 18), (48, 12)]
-    assert clicks_on(scene.timeline, "Dog") == [sample_at(Fraction(at + 12 - 5, 24)) for at in (24, 48)]
-
-
-@pytest.mark.parametrize("marks", [{"in": 30}, {"out": 17}])
-def test_one_mark_leaves_the_other_end_open(marks: dict[str, int], talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path)
-    scene.add_clip(media, at=0, frames=48)
-    scene.timeline.marks = {"video": marks}
-    conversation = talk(build("20.2.2"), scene)
-    conversation.type_prompts("Dog: small dog barking")
-    conversation.choose("Generate stems")
-    (item,) = scene.timeline.tracks["audio"][1].items
-    assert (item.start - 86400, item.duration) == ((30, 18) if "in" in marks else (0, 18))
-
-
-def test_marks_around_nothing_are_reported(talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path)
-    scene.add_clip(media, at=0, frames=24)
-    scene.timeline.marks = {"video": {"in": 24, "out": 40}}
-    conversation = talk(build("20.2.2"), scene)
-    conversation.type_prompts("Dog: small dog barking")
-    assert "between the timeline's in and out marks" in conversation.choose("Generate stems").text
-    assert len(scene.timeline.tracks["audio"]) == 1
-
-
-def test_markers_are_heard_outside_the_marks_too(talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path)
-    for at in (0, 24):
-        scene.add_clip(media, at=at, frames=24)
-    scene.timeline.marks = {"video": {"in": 24, "out": 47}}
-    scene.timeline.markers[5] = model.Marker("Blue", "Steps: boots on gravel", "", 1)
-    conversation = talk(build("20.2.2"), scene)
-    conversation.type_prompts("Dog: small dog barking")
-    conversation.choose("Generate stems")
-    starts = {
-        track.name: [item.start - 86400 for item in track.items] for track in scene.timeline.tracks["audio"]
-    }
-    assert starts == {"Audio 1": [], "Dog": [24], "Steps": [0]}
-
-
-def test_a_marker_on_a_clip_asks_for_sound_on_that_clip(talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path)
-    scene.add_clip(media, at=0, frames=24)
-    item = scene.add_clip(media, at=24, frames=24, source=8)
-    item.markers[10] = model.Marker("Fuchsia", "Dog: small dog barking", "", 1)
-    conversation = talk(build("21.1.0", "free"), scene)
-    conversation.choose("Generate stems")
-    assert [(i.start - 86400, i.duration) for i in scene.timeline.tracks["audio"][1].items] == [(24, 24)]
-
-
-def test_what_is_written_into_a_markers_note_counts_as_well(talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path)
-    scene.add_clip(media, at=0, frames=24)
-    scene.timeline.markers[5] = model.Marker("Blue", "Marker 1", "Dog: small dog barking", 1)
-    conversation = talk(build("21.1.0", "free"), scene)
-    conversation.choose("Generate stems")
-    assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [0]
-
-
-def test_a_cue_sheet_beside_the_project_is_read(talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path, project_name="Feature")
-    scene.add_clip(media, at=0, frames=24)
-    conversation = talk(build("21.1.0", "free"), scene)
-    folder = tmp_path / "größe 犬" / "Videos" / "Selva" / "Feature"
-    folder.mkdir(parents=True)
-    (folder / "cues.csv").write_text("track,prompt\nDog,small dog barking\n", encoding="utf-8")
-    conversation.choose("Generate stems")
-    assert [item.start - 86400 for item in scene.timeline.tracks["audio"][1].items] == [0]
-
-
 @pytest.mark.parametrize("project_rate", ["23.976", "24", "25", "29.97", "59.94"])
 @pytest.mark.parametrize("handles", ["0", "0.7"])
 def test_a_wav_that_counts_at_the_projects_rate_is_heard_on_the_sample(
-    handles: str, project_rate: str, talk: Talk, tmp_path: Path
+    handles: str, project_rate: str, start_conversation: StartConversation, tmp_path: Path
 ) -> None:
     scene, media = flashing_scene(tmp_path, flashes=(32,), num_frames=96, project_rate=RATES[project_rate])
     scene.add_clip(media, at=30, frames=37, source=25)
-    conversation = talk(build("21.0.4"), scene)
+    conversation = start_conversation(build("21.0.4"), scene)
     conversation.watch.defaults = {**conversation.watch.defaults, "handles_s": handles}
     conversation.type_prompts("Dog: small dog barking")
     conversation.choose("Generate stems")
@@ -407,12 +274,12 @@ def test_a_wav_that_counts_at_the_projects_rate_is_heard_on_the_sample(
 
 
 def test_on_a_timeline_faster_than_its_project_neighbours_share_a_track_and_the_loss_is_reported_once(
-    talk: Talk, tmp_path: Path
+    start_conversation: StartConversation, tmp_path: Path
 ) -> None:
     scene, media = flashing_scene(tmp_path, rate=RATES["59.94"], project_rate=RATES["24"])
     for at in (0, 19, 38):
         scene.add_clip(media, at=at, frames=19)
-    conversation = talk(build("21.0.4"), scene)
+    conversation = start_conversation(build("21.0.4"), scene)
     conversation.type_prompts("Dog: small dog barking")
     run = conversation.choose("Generate stems")
     assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1", "Dog"]
@@ -422,24 +289,12 @@ def test_on_a_timeline_faster_than_its_project_neighbours_share_a_track_and_the_
     assert "shorter" not in "\n".join(conversation.lines)
 
 
-def clips_on(scene: Scene, track: str) -> list[model.Item]:
-    return [item for t in scene.timeline.tracks["audio"] if t.name == track for item in t.items]
-
-
-def test_when_nothing_says_what_is_heard_the_user_reads_where_to_say_it(talk: Talk, tmp_path: Path) -> None:
-    scene, media = flashing_scene(tmp_path, project_name="Feature")
-    scene.add_clip(media, at=0, frames=24)
-    scene.timeline.markers[5] = model.Marker("Blue", "fix the light", "", 1)
-    run = talk(build("21.1.0", "free"), scene).choose("Generate stems")
-    assert "Dog: small dog barking" in run.text
-    assert str(Path("Selva", "Feature", "cues.csv")) in run.text
-    assert [track.name for track in scene.timeline.tracks["audio"]] == ["Audio 1"]
-
-
-def test_markers_of_provenance_are_left_on_request(talk: Talk, tmp_path: Path) -> None:
+def test_markers_of_provenance_are_left_on_request(
+    start_conversation: StartConversation, tmp_path: Path
+) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=4, frames=24)
-    conversation = talk(build("20.2.2"), scene)
+    conversation = start_conversation(build("20.2.2"), scene)
     conversation.watch.marks_stems = True
     conversation.type_prompts("Dog: small dog barking", "Steps: boots on gravel")
     conversation.choose("Generate stems")
@@ -451,11 +306,13 @@ def test_markers_of_provenance_are_left_on_request(talk: Talk, tmp_path: Path) -
     assert scene.timeline.markers == {}
 
 
-def test_everything_that_was_made_can_be_removed_again(talk: Talk, tmp_path: Path) -> None:
+def test_everything_that_was_made_can_be_removed_again(
+    start_conversation: StartConversation, tmp_path: Path
+) -> None:
     scene, media = flashing_scene(tmp_path)
     scene.add_clip(media, at=0, frames=24)
     before = (len(scene.project.all_media()), [track.name for track in scene.timeline.tracks["audio"]])
-    conversation = talk(build("21.1.0", "free"), scene)
+    conversation = start_conversation(build("21.1.0", "free"), scene)
     scene.timeline.markers[0] = model.Marker("Blue", "Dog: small dog barking", "", 24)
     conversation.choose("Generate stems")
     assert len(scene.timeline.tracks["audio"]) == 2

@@ -210,9 +210,9 @@ def test_the_commands_install_answer_once_and_remove(tmp_path: Path) -> None:
     folders = {f"SELVA_{name}_DIR": str(tmp_path / name.lower()) for name in ("STATE", "CACHE", "CONFIG")}
     environment = {**os.environ, **folders, "HOME": str(tmp_path)}
 
-    def selva(*words: str) -> str:
+    def selva(*arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "selva_daemon", "host", *words],
+            [sys.executable, "-m", "selva_daemon", "host", *arguments],
             capture_output=True,
             env=environment,
             timeout=60,

@@ -24,7 +24,7 @@ RATE = Fraction(25)
 AT, FIRST, NUM_FRAMES = 40, 25, 100
 
 
-def heard_s(timeline: model.Timeline, track: str) -> list[float]:
+def sounding_s(timeline: model.Timeline, track: str) -> list[float]:
     """When something begins to sound on a track, seconds after the timeline's start."""
     (item,) = next(t for t in timeline.tracks["audio"] if t.name == track).items
     assert item.media is not None
@@ -34,7 +34,7 @@ def heard_s(timeline: model.Timeline, track: str) -> list[float]:
     return [start_s + onset_s for onset_s in find_onsets(resample_poly(samples, 1, 3).astype("float32"))]
 
 
-def seen_s(kind: str) -> list[float]:
+def visible_s(kind: str) -> list[float]:
     """When the source of that kind sounds in what the timeline shows of its picture."""
     events = json.loads((EXAMPLES / "yard.json").read_text(encoding="utf-8"))
     onsets_s = next(source["onsets_s"] for source in events["sounding"] if source["kind"] == kind)
@@ -63,11 +63,11 @@ def test_each_marker_is_heard_on_its_track_in_time_with_what_it_names(
     run = conversation.choose("Generate stems")
     conversation.watch.close()
     assert "2 stems placed" in run.text
-    barks, bounces = seen_s("dog"), seen_s("ball")
-    dog, ball = heard_s(scene.timeline, "Dog"), heard_s(scene.timeline, "Ball")
+    barks, bounces = visible_s("dog"), visible_s("ball")
+    dog, ball = sounding_s(scene.timeline, "Dog"), sounding_s(scene.timeline, "Ball")
     assert timing(dog, barks) > max(0.5, timing(dog, bounces))
     assert timing(ball, bounces) > max(0.5, timing(ball, barks))
 
 
-def timing(heard: list[float], seen: list[float]) -> float:
-    return f1(*match_onsets(heard, seen))
+def timing(sounding: list[float], visible: list[float]) -> float:
+    return f1(*match_onsets(sounding, visible))

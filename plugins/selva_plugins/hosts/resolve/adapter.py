@@ -5,10 +5,8 @@ snapshot.json -> ResolveSnapshot -> ResolveTimeline -> CueSheet -> daemon -> Ren
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
@@ -34,7 +32,6 @@ from selva_plugins.hosts.resolve.timeline import ResolveTimeline, build_timeline
 from selva_plugins.rendering import RenderTask
 from selva_plugins.request_folder import HostRequest
 from selva_render.options import OutputOptions, check_stems_folder, choose_model
-from selva_render.report import RenderReport
 
 __all__ = ["check", "find_project_folder", "prepare", "prepare_snapshot"]
 
@@ -78,8 +75,7 @@ def prepare_snapshot(
     project_folder = find_project_folder(snapshot) if stems_folder is None else stems_folder.parent
     stems_folder = stems_folder or project_folder / "stems"
     cue_sheet = cue_sheet or find_cue_sheet(snapshot, project_folder)
-    has_markers = options.use_markers and has_marker_cues(built.timeline, options)
-    if not (form.sounds or cue_sheet or has_markers):
+    if not (form.sounds or cue_sheet or has_marker_cues(built.timeline, options)):
         raise NothingToRenderError(
             "nothing says what is to be heard: set a marker named 'Dog: small dog barking' on the timeline or on a clip, or "
             f"write a cue sheet at {project_folder / 'cues.csv'}"
@@ -87,29 +83,28 @@ def prepare_snapshot(
     target = build_target(snapshot)
     sheet = spot_snapshot(snapshot, built, form.sounds, cue_sheet=cue_sheet, options=options)
     check_stems_folder(stems_folder)
-    task = RenderTask(
-        sheet=sheet,
-        options=RenderOptions(
-            model=choose_model(form.model),
-            num_takes=form.num_takes,
-            seed=DEFAULT_SEED if form.seed is None else form.seed,
-            sample_rate_hz=sample_rate_hz or snapshot.stem_rate_hz,
-            sampling=sampling or SamplingSettings(),
-        ),
-        # The profile leaves the time reference out: Resolve would take it for the source timecode, and not find the stem.
-        output=OutputOptions(stems_folder=stems_folder.absolute(), profile=find_profile("resolve")),
+    render_options = RenderOptions(
+        model=choose_model(form.model),
+        num_takes=form.num_takes,
+        seed=DEFAULT_SEED if form.seed is None else form.seed,
+        sample_rate_hz=sample_rate_hz or snapshot.stem_rate_hz,
+        sampling=sampling or SamplingSettings(),
     )
-
-    def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
-        return [stem.to_json() for stem in build_stems(reports, target)]
-
     notices = list_notices(built, sheet, target)
     return PreparedRequest(
-        tasks=[task],
+        tasks=[_build_task(sheet, render_options, stems_folder)],
         timeline_name=snapshot.timeline.name,
         notices=[*notices, *([f"cue sheet: {cue_sheet}"] if cue_sheet else [])],
-        build_placements=build_placements,
+        build_placements=lambda reports: [stem.to_json() for stem in build_stems(reports, target)],
     )
+
+
+def _build_task(sheet: CueSheet, options: RenderOptions, stems_folder: Path) -> RenderTask:
+    """The profile leaves the time reference out of the stems: Resolve would take it for their source timecode, and conform
+    them as offline.
+    """
+    output = OutputOptions(stems_folder=stems_folder.absolute(), profile=find_profile("resolve"))
+    return RenderTask(sheet=sheet, options=options, output=output)
 
 
 def find_project_folder(snapshot: ResolveSnapshot, *, videos_folder: Path | None = None) -> Path:

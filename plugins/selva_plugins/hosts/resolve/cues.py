@@ -59,7 +59,9 @@ def find_cue_sheet(snapshot: ResolveSnapshot, project_folder: Path) -> Path | No
 
 
 def has_marker_cues(timeline: otio.schema.Timeline, options: SpotOptions) -> bool:
-    """Whether a marker of the timeline or of an item on it asks for sound."""
+    """Whether a marker of the timeline or of an item on it asks for sound, and markers count."""
+    if not options.use_markers:
+        return False
     tracks = timeline.tracks
     items = (child for child in tracks.find_children() if isinstance(child, otio.core.Item))
     markers = (marker for item in (tracks, *items) for marker in item.markers)

@@ -23,7 +23,7 @@ MAX_NOTICES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateMessage:
-    """What the agent asks for. raw_snapshot: the snapshot's JSON, which is kept as it came."""
+    """What the agent asks for. raw_snapshot: the snapshot's JSON, which is stored unchanged."""
 
     agent_version: str
     prompts: tuple[str, ...]
@@ -49,8 +49,8 @@ class GenerateMessage:
 
 @dataclass
 class WatchedRequest:
-    """A request folder, and the thread that answers it. last_seen: the heartbeat, state and message that the agent was told
-    last.
+    """A request folder, and the thread that answers it. last_seen: the heartbeat, state and message that the agent
+    got last.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""MediaPool.AppendToTimeline, the call that fails silently in the most ways."""
+"""MediaPool.AppendToTimeline, the call that fails without a word in the most ways."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ _FRAME_KEYS = ("startFrame", "endFrame", "recordFrame")
 
 
 @dataclass(frozen=True)
-class _Landing:
-    """Where one clipInfo ends up; `item` is None where nothing is placed."""
+class _Placement:
+    """What came of one clipInfo; `item` is None where nothing is placed."""
 
     item: model.Item | None
     looks_placed: bool
 
 
 def append_to_timeline(host: Host, project: model.Project, clip_infos: list[dict[str, Any]]) -> Any:
-    """Place clips on the current timeline; the answer says little about whether they are there."""
+    """Place clips on the current timeline; the answer says little about whether that worked."""
     timeline = project.current_timeline
     if timeline is None or not _are_clip_infos(host, clip_infos):
         return None
     if host.build.fractions_refused and any(_has_fraction(info) for info in clip_infos):
         return None
-    landings = [_place(host, timeline, info) for info in clip_infos]
-    if host.build.lose_errored_batches and any(landing.item is None for landing in landings):
-        for landing in landings:
-            if landing.item is not None:
-                landing.item.fragile = True
-    return _answer(host, [landing for landing in landings if landing.looks_placed])
+    placements = [_place(host, timeline, info) for info in clip_infos]
+    if host.build.lose_errored_batches and any(placement.item is None for placement in placements):
+        for placement in placements:
+            if placement.item is not None:
+                placement.item.fragile = True
+    return _answer(host, [placement for placement in placements if placement.looks_placed])
 
 
-def _answer(host: Host, landings: list[_Landing]) -> list[Any]:
+def _answer(host: Host, placements: list[_Placement]) -> list[Any]:
     if host.build.append_returns == "none":
-        return [None for _ in landings]
+        return [None for _ in placements]
     if host.build.append_returns == "dead":
-        return [DeadItem() for _ in landings]
-    return [landing.item if landing.item is not None else DeadItem() for landing in landings]
+        return [DeadItem() for _ in placements]
+    return [placement.item if placement.item is not None else DeadItem() for placement in placements]
 
 
 def _are_clip_infos(host: Host, clip_infos: list[dict[str, Any]]) -> bool:
@@ -67,24 +67,24 @@ def _has_fraction(info: dict[str, Any]) -> bool:
     return any(isinstance(info.get(key), float) for key in _FRAME_KEYS)
 
 
-def _place(host: Host, timeline: model.Timeline, info: dict[str, Any]) -> _Landing:
+def _place(host: Host, timeline: model.Timeline, info: dict[str, Any]) -> _Placement:
     media: model.Media = info["mediaPoolItem"]
     kind: model.TrackKind = "audio" if info.get("mediaType") == 2 or not media.has_video else "video"
     track_index = info.get("trackIndex", 1)
     tracks = timeline.tracks[kind]
     if not 1 <= track_index <= len(tracks) or tracks[track_index - 1].locked:
-        return _Landing(None, looks_placed=False)
+        return _Placement(None, looks_placed=False)
     track = tracks[track_index - 1]
     source_start, duration = _extent(host, timeline, info)
     if duration <= 0:
-        return _Landing(None, looks_placed=False)
+        return _Placement(None, looks_placed=False)
     record = math.floor(info.get("recordFrame", timeline.end_frame))
     if not host.build.record_frame_supported:
         record = timeline.end_frame
     if any(item.start < record + duration and record < item.end for item in track.items):
-        return _Landing(None, looks_placed=host.build.overlap_returns == "items")
+        return _Placement(None, looks_placed=host.build.overlap_returns == "items")
     if any(item.media is media for item in track.items):
-        return _Landing(None, looks_placed=True)
+        return _Placement(None, looks_placed=True)
     item = model.Item(
         name=media.name,
         kind="audio" if kind == "audio" else "video",
@@ -96,7 +96,7 @@ def _place(host: Host, timeline: model.Timeline, info: dict[str, Any]) -> _Landi
     )
     track.items.append(item)
     track.items.sort(key=lambda placed: placed.start)
-    return _Landing(item, looks_placed=True)
+    return _Placement(item, looks_placed=True)
 
 
 def _extent(host: Host, timeline: model.Timeline, info: dict[str, Any]) -> tuple[Fraction, int]:

@@ -1,6 +1,4 @@
-"""Fusion's preferences: kept in memory, written on request as a Lua table, not safe for anything but
-ASCII.
-"""
+"""Fusion's preferences: held in memory, written on request as a Lua table that is safe for ASCII only."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The running Resolve: handles, versions, stale objects, dialogs, and what a script did wrong.
 
-Scripts reach it through two faces, `remote` (Python, as external scripting gives it) and `lua` (the
-Scripts menu); both end in `Host.call`. What Resolve would swallow silently is kept in `violations`, and
-the fixture fails the test for it.
+Scripts reach it in two ways, through `remote` (Python, as external scripting gives it) and through `lua` (the Scripts menu);
+both end in `Host.call`. Misuse that Resolve would ignore without a word is listed in `violations`, and the fixture fails the
+test for it.
 """
 
 from __future__ import annotations
@@ -88,13 +88,13 @@ class Host:
     def call(self, handle: Handle, name: str, arguments: list[Any]) -> Any:
         """Do what Resolve does; answers are wrapped as handles.
 
-        Never raises for what Resolve would swallow.
+        Never raises where Resolve would not.
         """
         self.calls[name] += 1
         self.on_call(handle.kind, name)
-        fault = self._fault_of_call(handle, name, len(arguments))
-        if fault is not None:
-            self.violations.append(fault)
+        misuse = self._find_misuse(handle, name, len(arguments))
+        if misuse is not None:
+            self.violations.append(misuse)
             return None
         if not self.running:
             return None
@@ -111,8 +111,8 @@ class Host:
         except Refused as refusal:
             return refusal.answer
 
-    def _fault_of_call(self, handle: Handle, name: str, num_arguments: int) -> str | None:
-        """What our code did wrong in asking, in words; None when it asked rightly."""
+    def _find_misuse(self, handle: Handle, name: str, num_arguments: int) -> str | None:
+        """How our code called wrongly, as a sentence; None when it called rightly."""
         if self.attribute(handle, name) != "method":
             return f"{handle.kind}.{name} was called, and this version does not have it"
         if not any(arity.allows(num_arguments) for arity in self._surface.methods[handle.kind][name]):

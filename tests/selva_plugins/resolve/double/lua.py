@@ -1,4 +1,4 @@
-"""The Lua face: runs a menu script under a real interpreter and answers its calls from the model."""
+"""Resolve for menu scripts: runs one under a real Lua interpreter and answers its calls from the model."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class _Session:
         self.run.num_waits += 1
         self._calls_since_wait = 0
         if self.run.num_waits > _MAX_WAITS:
-            raise AssertionError("the script waits for ever")
+            raise AssertionError("the script never stops waiting")
         self._now_s += float(message["seconds"])
         self.menu.on_wait(float(message["seconds"]))
 

@@ -227,18 +227,18 @@ local bmd = {
     UIDispatcher = function(_) return ui_dispatcher() end,
 }
 
--- Time passes where the script waits, so that patience costs tests nothing.
+-- Time passes only where the script waits, so that its timeouts take no real time in tests.
 local function now()
     return ask({ op = "time" })
 end
 
-local kept_os = { clock = now, date = os.date, difftime = os.difftime, getenv = os.getenv, tmpname = os.tmpname,
+local safe_os = { clock = now, date = os.date, difftime = os.difftime, getenv = os.getenv, tmpname = os.tmpname,
     time = function() return math.floor(now()) end }
 
-local function say(...)
-    local words = {}
-    for index = 1, select("#", ...) do words[index] = tostring((select(index, ...))) end
-    ask({ op = "print", text = table.concat(words, "\t") })
+local function print_line(...)
+    local texts = {}
+    for index = 1, select("#", ...) do texts[index] = tostring((select(index, ...))) end
+    ask({ op = "print", text = table.concat(texts, "\t") })
 end
 
 local environment = { _VERSION = _VERSION, assert = assert, error = error, getmetatable = getmetatable, ipairs = ipairs,
@@ -246,19 +246,19 @@ local environment = { _VERSION = _VERSION, assert = assert, error = error, getme
     setmetatable = setmetatable, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
     xpcall = xpcall, setfenv = setfenv, getfenv = getfenv, loadfile = loadfile, dofile = dofile,
     loadstring = loadstring, load = load, coroutine = coroutine, math = math, string = string, table = table,
-    bit = rawget(_G, "bit"), bmd = bmd, fusion = fusion, fu = fusion, app = fusion, resolve = wrap(0, "Resolve"), print = say }
+    bit = rawget(_G, "bit"), bmd = bmd, fusion = fusion, fu = fusion, app = fusion, resolve = wrap(0, "Resolve"), print = print_line }
 
 if sandbox then
-    environment.os = kept_os
+    environment.os = safe_os
     for _, name in ipairs({ "io", "require", "package", "ffi", "debug", "os", "newproxy", "module", "arg" }) do
         _G[name] = nil
     end
-    _G.os = kept_os
+    _G.os = safe_os
 else
     environment.io = io
     environment.require, environment.package, environment.debug = require, package, debug
     environment.os = setmetatable({
-        time = kept_os.time, clock = kept_os.clock,
+        time = safe_os.time, clock = safe_os.clock,
         execute = function(command) return ask({ op = "execute", command = command }) end,
         exit = function() ask({ op = "violation", text = "os.exit ends Resolve's script host" }) end,
     }, { __index = os })

@@ -1,7 +1,7 @@
 """What a project of the double holds: bins, media, timelines, tracks, items, markers.
 
-Plain state; what scripts may do with it is in `objects`. Positions on a timeline are absolute frames, end
-exclusive.
+Plain state; what scripts may do with it is in `project_calls` and `timeline_calls`. Positions on a timeline are absolute
+frames, end exclusive.
 """
 
 from __future__ import annotations

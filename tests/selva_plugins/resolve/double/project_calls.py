@@ -12,7 +12,7 @@ from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.answers import Opened
 from tests.selva_plugins.resolve.double.append import append_to_timeline
 from tests.selva_plugins.resolve.double.markers import marker_calls
-from tests.selva_plugins.resolve.double.riff import read_wav_facts
+from tests.selva_plugins.resolve.double.riff import read_wav_format
 
 if TYPE_CHECKING:
     from tests.selva_plugins.resolve.double.host import Host
@@ -151,21 +151,19 @@ def _import_file(host: Host, project: model.Project, path: str) -> model.Media |
         for media in project.all_media():
             if media.path == shown:
                 return media
-    facts = read_wav_facts(Path(path))
-    if facts is None:
+    wav = read_wav_format(Path(path))
+    if wav is None:
         return None
-    first_frame = Fraction(facts.time_reference_samples, facts.sample_rate_hz) * model.nominal_rate(
-        project.rate
-    )
+    first_frame = Fraction(wav.time_reference_samples, wav.sample_rate_hz) * model.nominal_rate(project.rate)
     media = model.Media(
         name=Path(shown).name,
         kind="audio",
         fps=project.rate,
-        duration_s=facts.duration_s,
+        duration_s=wav.duration_s,
         path=shown,
         start_timecode=model.timecode_of_frames(int(first_frame), project.rate),
-        channels=facts.channels,
-        sample_rate_hz=facts.sample_rate_hz,
+        channels=wav.channels,
+        sample_rate_hz=wav.sample_rate_hz,
     )
     assert project.current_folder is not None
     project.current_folder.media.append(media)

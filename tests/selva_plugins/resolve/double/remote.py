@@ -1,4 +1,4 @@
-"""The Python face: objects as external scripting gives them.
+"""Resolve for Python scripts: objects as external scripting gives them.
 
 Every object has the same type, `hasattr` is always true, an unknown attribute reads as None, arguments
 are positional only, `dir` lists methods and no constants.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class WavFacts:
+class WavFormat:
     channels: int
     sample_rate_hz: int
     num_samples: int
@@ -22,7 +22,7 @@ class WavFacts:
         return Fraction(self.num_samples, self.sample_rate_hz)
 
 
-def read_wav_facts(path: Path) -> WavFacts | None:
+def read_wav_format(path: Path) -> WavFormat | None:
     """None where the file is missing or no RIFF/WAVE file; unknown chunks are skipped."""
     try:
         content = path.read_bytes()
@@ -42,4 +42,4 @@ def read_wav_facts(path: Path) -> WavFacts | None:
         elif name == b"bext" and size >= 346:
             reference = struct.unpack_from("<Q", body, 338)[0]
         offset += 8 + size + size % 2
-    return WavFacts(channels, rate, num_samples, reference) if channels and rate else None
+    return WavFormat(channels, rate, num_samples, reference) if channels and rate else None
