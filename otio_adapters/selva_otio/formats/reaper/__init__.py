@@ -1,4 +1,5 @@
-"""REAPER projects (.rpp): read them to timelines, write timelines to them, add stem tracks to them.
+"""REAPER projects (.rpp): read as timelines, written from timelines, given stem tracks.
 
-A project is a text of nested chunks. What is not touched here comes out byte for byte.
+A project is a text of nested chunks. The format is not documented by its makers; the readers follow the community's description
+(ReaTeam/Doc, "State Chunk Definitions") and keep every byte that they do not understand.
 """

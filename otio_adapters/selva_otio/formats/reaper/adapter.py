@@ -19,7 +19,7 @@ from selva_otio.formats.reaper.project_files import (
     load_project,
     merge_into_project,
 )
-from selva_otio.formats.reaper.reader import build_timeline
+from selva_otio.formats.reaper.reader import build_project_timeline
 from selva_otio.formats.reaper.writer import build_project
 
 
@@ -30,7 +30,7 @@ def read_from_file(filepath: str) -> otio.schema.Timeline:
 
 def read_from_string(input_str: str) -> otio.schema.Timeline:
     """The timeline of a project's text; relative media paths stay relative."""
-    return build_timeline(parse_project_text(input_str), name="", folder=None)
+    return build_project_timeline(parse_project_text(input_str), name="", folder=None)
 
 
 def write_to_file(

@@ -1,7 +1,8 @@
 """The text of a REAPER project as a tree of chunks that keeps every byte.
 
-A chunk begins with a line `<NAME arguments`, ends with a line `>` and holds lines and chunks. Indents, newline
-styles, plug-in state and whatever else stands there are kept as they are: the tree is the text, cut at its line ends.
+A chunk begins with a line `<NAME arguments`, ends with a line `>` and contains lines and chunks. The tree is the text cut at its
+line ends, with indents, newline styles and plug-in state (base64 of any content) as they are. Libraries that parse lines into
+values write other quotes, numbers or blanks back (rpp 0.5) or lose text (rppxml 0.1.4).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _BOM = "\ufeff"
 
 @dataclass(kw_only=True)
 class Chunk:
-    """A chunk: raw lines with their line ends, and chunks within. `line_number` counts from 1."""
+    """A chunk: raw lines with their line ends, and chunks. line_number: of its first line, from 1."""
 
     opening: str
     closing: str = ""
@@ -34,30 +35,31 @@ class Chunk:
 
     @property
     def arguments(self) -> list[str]:
-        """What follows the name on the opening line."""
+        """The tokens after the name on the opening line."""
         return split_tokens(self.opening.lstrip(_BOM).strip()[1:])[1:]
 
     def iter_chunks(self, name: str) -> Iterator[Chunk]:
-        """The chunks of that name directly within."""
+        """The chunks of a name directly inside."""
         for child in self.children:
             if isinstance(child, Chunk) and child.name == name:
                 yield child
 
     def iter_fields(self, key: str) -> Iterator[list[str]]:
-        """What follows `key` on each line that begins with it, directly within."""
+        """The tokens after `key` on each line directly inside that begins with it."""
         for child in self.children:
             if isinstance(child, str) and line_key(child) == key:
                 yield split_tokens(child)[1:]
 
     def find_field(self, key: str) -> list[str]:
-        """What follows `key` on the first line that begins with it; empty when there is none."""
+        """The tokens after `key` on the first line that begins with it; empty when there is none."""
         return next(self.iter_fields(key), [])
 
     def to_text(self) -> str:
+        """The text it was read from, with what was changed since."""
         return "".join(self._iter_lines())
 
     def _iter_lines(self) -> Iterator[str]:
-        """All raw lines; a walk of its own, since deep generators are slow."""
+        """All raw lines. Not recursive: each line would pass through one generator for each level of nesting."""
         ahead: list[str | Chunk] = [self]
         while ahead:
             part = ahead.pop()
@@ -71,9 +73,10 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectText:
-    """A whole file: the project's chunk, and the lines before and after it (as a rule there are none).
+    """A whole file: the project's chunk, and the lines before and after it, of which there are usually none.
 
-    encoding: utf-8, or latin-1 for files that are not UTF-8; either gives back the bytes that were read.
+    encoding: utf-8, or latin-1 for files that are not UTF-8 (older ones): every byte is a
+    character in it, so that the bytes that were read come out again.
     """
 
     root: Chunk
@@ -116,8 +119,10 @@ def parse_project_bytes(content: bytes, *, name: str = "the project") -> Project
 
 
 def parse_project_text(text: str, *, name: str = "the project", encoding: str = "utf-8") -> ProjectText:
-    """The tree of a project's text. Raises TimelineReadError for text that is no project, is cut short or is
-    nested more than 64 levels deep."""
+    """The tree of a project's text.
+
+    Raises TimelineReadError for text that is no project, is cut short or is nested more than 64 levels deep.
+    """
     lines = _split_lines(text)
     first = next((number for number, line in enumerate(lines) if line.lstrip(_BOM).strip()), None)
     if first is None or _chunk_name(lines[first]) != PROJECT_CHUNK:
@@ -131,7 +136,7 @@ def parse_project_text(text: str, *, name: str = "the project", encoding: str = 
 
 
 def parse_chunk(text: str) -> Chunk:
-    """The tree of one chunk's text, as in a part of a project. Raises TimelineReadError."""
+    """The tree of the text of one chunk. Raises TimelineReadError."""
     lines = _split_lines(text)
     root = Chunk(opening=lines[0], line_number=1)
     _fill(root, lines, 1, "the chunk")
@@ -139,13 +144,23 @@ def parse_chunk(text: str) -> Chunk:
 
 
 def line_key(line: str) -> str:
-    """The first word of a line."""
-    words = line.split(None, 1)
-    return words[0] if words else ""
+    """The first token of a line, which says what the line is."""
+    parts = line.split(None, 1)
+    return parts[0] if parts else ""
+
+
+def indent_of(line: str) -> str:
+    """The blanks before the first token of a line."""
+    return line[: len(line) - len(line.lstrip())]
+
+
+def line_end_of(line: str) -> str:
+    """The line end of a raw line."""
+    return line[len(line.rstrip("\r\n")) :]
 
 
 def _fill(root: Chunk, lines: list[str], position: int, name: str) -> int:
-    """Hang the lines from `position` on into the tree; the position after the root's end."""
+    """Add the lines from `position` on to the tree. Returns the position after the end of the root."""
     open_chunks = [root]
     for index in range(position, len(lines)):
         line = lines[index]
@@ -177,7 +192,7 @@ def _chunk_name(opening: str) -> str:
 
 
 def _split_lines(text: str) -> list[str]:
-    """Lines with their ends, cut after line feeds only, as REAPER cuts them."""
+    """Lines with their ends. Cut at line feeds only: str.splitlines also cuts at U+2028 and others, which names may contain."""
     parts = text.split("\n")
     lines = [part + "\n" for part in parts[:-1]]
     return [*lines, parts[-1]] if parts[-1] else lines

@@ -1,7 +1,7 @@
-"""What we know of our stems, kept where REAPER keeps it: in the EXT chunk of tracks and items.
+"""The metadata of stems and stem tracks in a project: in the EXT chunks of tracks and items.
 
-REAPER saves these lines with the project and gives them to scripts as P_EXT. A track bears the mark that the REAPER
-script of Selva sets too, so that the folder and its tracks are the same for both.
+REAPER saves the lines of these chunks with the project and gives them to scripts as P_EXT. The REAPER script of Selva sets the
+keys of the folder and of its tracks too, so that both find the same ones.
 """
 
 from __future__ import annotations
@@ -12,62 +12,51 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-FOLDER_MARK = "selva_folder"
-TRACK_MARK = "selva_track"
-FACTS_KEY = "selva_facts"
-_MAX_MARK_CHARS = 1000
+from selva_otio.formats.stem_metadata import to_plain_value
+
+FOLDER_KEY = "selva_folder"
+TRACK_KEY = "selva_track"
+METADATA_KEY = "selva_facts"
+_MAX_VALUE_CHARS = 1000
 _MAX_PARTS = 10_000
 
 
-def build_fact_marks(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Facts as marks of an EXT chunk; long ones on several lines, for readers with short line buffers."""
-    word = _encode(plain_value(facts))
-    parts = [word[start : start + _MAX_MARK_CHARS] for start in range(0, len(word), _MAX_MARK_CHARS)]
+def build_metadata_fields(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata as the keys and values of an EXT chunk; long values on several lines, for readers with short line buffers."""
+    value = _encode(to_plain_value(metadata))
+    parts = [value[start : start + _MAX_VALUE_CHARS] for start in range(0, len(value), _MAX_VALUE_CHARS)]
     return {_part_key(number): part for number, part in enumerate(parts, start=1)}
 
 
-def read_facts(marks: Mapping[str, str]) -> dict[str, Any]:
-    """The facts in the marks of an EXT chunk; none where they are not ours."""
-    word = ""
+def parse_stem_metadata(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The metadata in the values of an EXT chunk; empty where there is none, or it is damaged."""
+    value = ""
     for number in range(1, _MAX_PARTS):
-        part = marks.get(_part_key(number))
+        part = fields.get(_part_key(number))
         if part is None:
             break
-        word += part
-    return _decode(word)
+        value += part
+    return _decode(value)
 
 
-def is_fact_key(key: str) -> bool:
-    """Whether a line of an EXT chunk with this key holds facts."""
-    return key == FACTS_KEY or key.startswith(f"{FACTS_KEY}_")
+def is_metadata_key(key: str) -> bool:
+    """Whether a line of an EXT chunk with this key holds metadata."""
+    return key == METADATA_KEY or key.startswith(f"{METADATA_KEY}_")
 
 
 def _part_key(number: int) -> str:
-    return FACTS_KEY if number == 1 else f"{FACTS_KEY}_{number}"
+    return METADATA_KEY if number == 1 else f"{METADATA_KEY}_{number}"
 
 
-def _encode(facts: Mapping[str, Any]) -> str:
-    """One word without blanks or quotes."""
-    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+def _encode(metadata: Mapping[str, Any]) -> str:
+    """One token without blanks or quotes: base64 of JSON, because the format cannot write a text with all three quotes."""
+    text = json.dumps(metadata, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return base64.urlsafe_b64encode(text.encode()).decode("ascii")
 
 
-def _decode(word: str) -> dict[str, Any]:
-    """The facts in a word; none where it is not one of ours."""
+def _decode(value: str) -> dict[str, Any]:
     try:
-        facts = json.loads(base64.urlsafe_b64decode(word.encode()))
+        metadata = json.loads(base64.urlsafe_b64decode(value.encode()))
     except (ValueError, binascii.Error, RecursionError):
         return {}
-    return facts if isinstance(facts, dict) else {}
-
-
-def plain_value(value: Any) -> Any:
-    """A value of OpenTimelineIO's metadata as plain dictionaries and lists."""
-    if isinstance(value, Mapping):
-        return {str(key): plain_value(inner) for key, inner in value.items()}
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    try:
-        return [plain_value(inner) for inner in value]
-    except TypeError:
-        return str(value)
+    return metadata if isinstance(metadata, dict) else {}

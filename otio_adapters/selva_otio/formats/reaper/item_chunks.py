@@ -1,4 +1,4 @@
-"""From a clip to the ITEM chunk of a project, with its takes."""
+"""Clips as ITEM chunks with their takes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.errors import ClockError, TimelineReadError
-from selva_otio.formats.reaper.extension_data import build_fact_marks
+from selva_otio.formats.reaper.extension_data import build_metadata_fields
 from selva_otio.formats.reaper.guids import GuidRegister
 from selva_otio.formats.reaper.item_clips import UNRESOLVED_TAKE
 from selva_otio.formats.reaper.media_files import choose_source_kind, format_file
-from selva_otio.formats.reaper.project_markers import NAMESPACE
-from selva_otio.formats.reaper.stem_sound import stem_fade_s, stem_volume
+from selva_otio.formats.reaper.project_metadata import read_reaper_metadata
+from selva_otio.formats.reaper.stem_sound import stem_volume
 from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token
 from selva_otio.formats.reaper.track_items import PlacedClip
-from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA
+from selva_otio.formats.stem_metadata import read_fade_s
+from selva_otio.metadata import STEM_SCHEMA, read_selva_metadata
 from selva_otio.time.clock import exact_seconds
 
 _REVERSED_SECTION = 2
@@ -28,7 +29,7 @@ _EMPTY_SOURCE = ["<SOURCE EMPTY", ">"]
 
 @dataclass(frozen=True, kw_only=True)
 class _Section:
-    """The lines of a SOURCE SECTION, as they are written."""
+    """The values of a SOURCE SECTION, as they are written."""
 
     start: str
     length: str
@@ -37,7 +38,7 @@ class _Section:
 
 @dataclass(frozen=True, kw_only=True)
 class _TakeRange:
-    """What a take plays: its source from `offset_s` on at `play_rate`; the source lies within `sections`."""
+    """What a take plays: its source from `offset_s` on at `play_rate`. sections: those around the source."""
 
     offset_s: Fraction
     play_rate: Fraction
@@ -46,61 +47,64 @@ class _TakeRange:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemWriter:
-    """Writes items of one project. `folder`: where it lies, for media paths; None keeps relative URLs relative."""
+    """Writes the items of one project. folder: that of the project, for media paths; None keeps relative URLs relative."""
 
     guids: GuidRegister
     folder: Path | None
 
     def build_lines(self, placed: PlacedClip, *, track_identity: str) -> list[str]:
-        """The lines of an ITEM chunk, indented from zero, without line ends. Raises UnsupportedUrlError."""
+        """The lines of an ITEM chunk, without indent and line ends. Raises UnsupportedUrlError.
+
+        track_identity: what its GUIDs are derived from, together with the cue, or the name and start, of the clip.
+        """
         child = placed.child
-        known = _known(child)
-        ours = child.metadata.get(SELVA_NAMESPACE)
-        facts = ours if isinstance(ours, Mapping) and ours.get("schema") == STEM_SCHEMA else {}
-        name = facts.get("cue") or f"{child.name}\n{placed.start_s}"
+        known = read_reaper_metadata(child)
+        stem = read_selva_metadata(child, STEM_SCHEMA)
+        name = stem.get("cue") or f"{child.name}\n{placed.start_s}"
         identity = f"{track_identity}\n{name}"
-        fade_in_s = placed.fade_in_s or stem_fade_s(facts, "fade_in_s") or _seconds(known, "fade_in_s")
-        fade_out_s = placed.fade_out_s or stem_fade_s(facts, "fade_out_s") or _seconds(known, "fade_out_s")
+        fade_in_s = placed.fade_in_s or read_fade_s(stem, "fade_in_s") or _seconds(known, "fade_in_s")
+        fade_out_s = placed.fade_out_s or read_fade_s(stem, "fade_out_s") or _seconds(known, "fade_out_s")
         body = [
             f"POSITION {format_decimal(placed.start_s)}",
             "SNAPOFFS 0",
             f"LENGTH {format_decimal(placed.end_s - placed.start_s)}",
             f"LOOP {int(known.get('loops') is True)}",
             "ALLTAKES 0",
-            *(["BEAT 0"] if facts else []),
+            *(["BEAT 0"] if stem else []),  # time: a stem stays with its picture when the tempo changes
             f"FADEIN 1 {format_decimal(fade_in_s)} 0 1 0 0 0",
             f"FADEOUT 1 {format_decimal(fade_out_s)} 0 1 0 0 0",
             f"MUTE {int(not placed.enabled)} 0",
             "SEL 0",
-            f"IGUID {self.guids.claim(f'item {identity}', wanted=str(known.get('guid', '')))}",
+            f"IGUID {self.guids.claim(f'item {identity}', preferred=str(known.get('guid', '')))}",
             *_notes_lines(known, _explain_unplayable(placed)),
-            *_extension_lines(facts),
+            *_extension_lines(stem),
         ]
         if isinstance(child, otio.schema.Clip) and placed.speed:
-            body += self._take_lines(placed, child, identity, _volume(facts, known))
+            body += self._take_lines(placed, child, identity, _volume(stem, known))
         return ["<ITEM", *(f"  {line}" for line in body), ">"]
 
     def _take_lines(
         self, placed: PlacedClip, clip: otio.schema.Clip, identity: str, volume: str
     ) -> Iterator[str]:
-        """Every media reference a take, the one that is used marked."""
+        """Each media reference as a take, the active one marked."""
         active_key = clip.active_media_reference_key
         references = {
             key: reference for key, reference in clip.media_references().items() if key != UNRESOLVED_TAKE
         }
         for number, (key, reference) in enumerate(references.items()):
-            told = _known(reference)
+            take = read_reaper_metadata(reference)
             if number:
                 yield "TAKE SEL" if key == active_key else "TAKE"
             is_single = len(references) == 1
             yield f"NAME {quote_token(clip.name if is_single else reference.name or clip.name)}"
+            # VOLPAN is volume and pan of the item, then those of its first take; further takes have a line of their own.
             yield "TAKEVOLPAN 0 1 -1" if number else f"VOLPAN {volume} 0 1 -1"
             take_range = _choose_range(placed, clip, reference, is_active=key == active_key)
             yield f"SOFFS {format_decimal(take_range.offset_s)}"
-            keeps_pitch = int(told.get("preserves_pitch") is not False)
+            keeps_pitch = int(take.get("preserves_pitch") is not False)
             yield f"PLAYRATE {format_decimal(take_range.play_rate)} {keeps_pitch} 0 -1 0 0.0025"
-            yield f"CHANMODE {_whole(told, 'channel_mode')}"
-            guid = self.guids.claim(f"take {identity}\n{key}", wanted=str(told.get("guid", "")))
+            yield f"CHANMODE {_whole(take, 'channel_mode')}"
+            guid = self.guids.claim(f"take {identity}\n{key}", preferred=str(take.get("guid", "")))
             yield f"GUID {guid}"
             yield from self._source_lines(reference, take_range)
 
@@ -119,7 +123,7 @@ class ItemWriter:
         return lines
 
     def _plain_source_lines(self, reference: otio.core.MediaReference) -> list[str]:
-        known = _known(reference)
+        known = read_reaper_metadata(reference)
         if isinstance(reference, otio.schema.ExternalReference) and reference.target_url:
             file = format_file(reference.target_url, self.folder)
             kind = str(known.get("source_type", ""))
@@ -136,9 +140,8 @@ class ItemWriter:
 def _choose_range(
     placed: PlacedClip, clip: otio.schema.Clip, reference: otio.core.MediaReference, *, is_active: bool
 ) -> _TakeRange:
-    """What a take plays. A take that is not used, or whose place in its media is not known, keeps what it came
-    with."""
-    known = _known(reference)
+    """What a take plays. The range of a clip is that of its active take; a silent take keeps what it had in its project."""
+    known = read_reaper_metadata(reference)
     if not is_active and "source_offset_s" in known:
         return _TakeRange(
             offset_s=_decimal(known, "source_offset_s", Fraction(0)),
@@ -153,11 +156,12 @@ def _choose_range(
         return _TakeRange(offset_s=offset_s, play_rate=speed)
     used_s = -speed * (placed.end_s - placed.start_s)
     section = _Section(start=format_decimal(offset_s), length=format_decimal(used_s), mode=_REVERSED_SECTION)
+    # REAPER has no negative play rate: it plays a reversed section of the source.
     return _TakeRange(offset_s=Fraction(0), play_rate=-speed, sections=(section,))
 
 
 def _iter_sections(known: Mapping[str, Any]) -> Iterator[_Section]:
-    """The sections that a reading of a project noted around a take's source."""
+    """The sections around the source of a take, as they were read."""
     for section in known.get("sections") or ():
         if isinstance(section, Mapping):
             yield _Section(
@@ -167,35 +171,29 @@ def _iter_sections(known: Mapping[str, Any]) -> Iterator[_Section]:
             )
 
 
-def _known(holder: otio.core.SerializableObjectWithMetadata) -> Mapping[str, Any]:
-    """What a reading of a project noted about a thing."""
-    known = holder.metadata.get(NAMESPACE)
-    return known if isinstance(known, Mapping) else {}
-
-
-def _volume(facts: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    if facts:
-        return format_decimal(Fraction(stem_volume(facts)))
+def _volume(stem: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    if stem:
+        return format_decimal(Fraction(stem_volume(stem)))
     return format_decimal(_decimal(known, "volume", Fraction(1)))
 
 
 def _explain_unplayable(placed: PlacedClip) -> str:
-    """What an item that REAPER cannot play is, for its notes; empty where it can."""
+    """Why REAPER cannot play an item, for its notes; empty where it can."""
     if placed.speed is None:
         return f"{placed.child.name}: its speed changes"
     return "" if placed.speed else f"{placed.child.name}: a freeze frame"
 
 
 def _notes_lines(known: Mapping[str, Any], explanation: str) -> Sequence[str]:
-    told = known.get("notes")
-    notes = explanation or (told if isinstance(told, str) else "")
+    old_notes = known.get("notes")
+    notes = explanation or (old_notes if isinstance(old_notes, str) else "")
     return ["<NOTES", *(f"  |{line}" for line in notes.splitlines()), ">"] if notes else []
 
 
-def _extension_lines(facts: Mapping[str, Any]) -> Sequence[str]:
-    if not facts:
+def _extension_lines(stem: Mapping[str, Any]) -> Sequence[str]:
+    if not stem:
         return []
-    return ["<EXT", *(f"  {key} {word}" for key, word in build_fact_marks(facts).items()), ">"]
+    return ["<EXT", *(f"  {key} {value}" for key, value in build_metadata_fields(stem).items()), ">"]
 
 
 def _decimal(known: Mapping[str, Any], key: str, default: Fraction) -> Fraction:

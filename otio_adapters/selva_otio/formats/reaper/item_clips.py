@@ -1,12 +1,12 @@
-"""From an item to what stands for it on a timeline: a clip with its takes as media references, or a gap.
+"""Items as clips with their takes as media references, or, where they are empty, as gaps.
 
-A take's play rate is a linear time warp, negative for reversed takes; the used range is that of the media file, also
-behind sections. What a timeline has no words for stays in the metadata, under "REAPER".
+The play rate of a take is a linear time warp, negative for a reversed take. The used range counts on the clock of the media file,
+also for a take that plays a section of it. What a timeline has no place for is in the metadata, under "REAPER".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,22 +15,23 @@ from urllib.parse import unquote
 
 import opentimelineio as otio
 
-from selva_otio.formats.reaper.extension_data import read_facts
+from selva_otio.formats.reaper.extension_data import parse_stem_metadata
 from selva_otio.formats.reaper.items import Item, Take
-from selva_otio.formats.reaper.media_files import build_url, file_name, is_sound_file
-from selva_otio.formats.reaper.project_markers import NAMESPACE, read_take_marker
+from selva_otio.formats.reaper.media_files import build_url, file_name_of, is_sound_file
+from selva_otio.formats.reaper.project_markers import read_take_marker
+from selva_otio.formats.reaper.project_metadata import REAPER_NAMESPACE
 from selva_otio.formats.reaper.project_time import ProjectClock
 from selva_otio.formats.reaper.stem_sound import describe_changes
 from selva_otio.formats.reaper.tokens import format_decimal, parse_flags
 from selva_otio.metadata import SELVA_NAMESPACE
 
 UNRESOLVED_TAKE = "unresolved"
-"""The key of the stand-in for a take whose place in its media cannot be known."""
+"""The media key that is active when the used range of the active take in its file cannot be known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemClip:
-    """Something to put on a track, and the record time at which it starts."""
+    """The child of a track that an item becomes, and its record time."""
 
     child: otio.schema.Clip | otio.schema.Gap
     start_s: Fraction
@@ -38,13 +39,13 @@ class ItemClip:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemReader:
-    """Reads the items of one project. `folder`: where relative media paths start."""
+    """Builds the clips of one project's items. folder: where relative media paths start."""
 
     clock: ProjectClock
     folder: Path | None
 
     def has_picture(self, item: Item) -> bool:
-        """Whether an item belongs on a video track: its active take plays a video file's picture."""
+        """Whether the active take of an item shows picture, so that the item belongs on a video track."""
         take = item.active_take
         return (
             take is not None
@@ -53,36 +54,35 @@ class ItemReader:
             and not is_sound_file(take.source.file)
         )
 
-    def build_pieces(self, item: Item) -> Iterator[ItemClip]:
+    def build_item(self, item: Item) -> ItemClip:
         """The clip of an item, or a gap for an empty one."""
         record = self.clock.record
-        facts = _describe_item(item)
+        metadata = _build_item_metadata(item)
         if not item.takes:
             gap = otio.schema.Gap(source_range=record.time_range(Fraction(0), item.end_s - item.start_s))
             gap.name = item.notes.partition("\n")[0]
-            gap.metadata[NAMESPACE] = facts
-            yield ItemClip(child=gap, start_s=item.start_s)
-            return
+            gap.metadata[REAPER_NAMESPACE] = metadata
+            return ItemClip(child=gap, start_s=item.start_s)
         take = item.active_take
         start_s = item.start_s if take is None else item.start_s + _silent_lead_s(item, take)
         clip = otio.schema.Clip(name=_label(item, take))
         clip.enabled = not parse_flags(item.text("MUTE", 0, "0"))
-        clip.metadata[NAMESPACE] = facts
+        clip.metadata[REAPER_NAMESPACE] = metadata
         self._set_takes(clip, item)
         self._set_range(clip, item, take, start_s)
-        self._set_stem_facts(clip, item)
-        yield ItemClip(child=clip, start_s=start_s)
+        self._set_stem_metadata(clip, item)
+        return ItemClip(child=clip, start_s=start_s)
 
     def _set_takes(self, clip: otio.schema.Clip, item: Item) -> None:
-        """Each take a media reference, the active one active."""
-        marked = next((index for index, take in enumerate(item.takes) if take.is_active), 0)
+        """Make each take a media reference; the active take is the active reference."""
+        active = next((index for index, take in enumerate(item.takes) if take.is_active), 0)
         is_single = len(item.takes) == 1
         keys = [
             otio.schema.Clip.DEFAULT_MEDIA_KEY if is_single else f"take_{number}"
             for number in range(1, len(item.takes) + 1)
         ]
         references = [self._build_reference(take) for take in item.takes]
-        clip.set_media_references(dict(zip(keys, references, strict=True)), keys[marked])
+        clip.set_media_references(dict(zip(keys, references, strict=True)), keys[active])
 
     def _build_reference(self, take: Take) -> otio.core.MediaReference:
         source = take.source
@@ -94,11 +94,11 @@ class ItemReader:
         else:
             reference = otio.schema.GeneratorReference(generator_kind=source.kind)
         reference.name = take.text("NAME") or reference.name
-        reference.metadata[NAMESPACE] = _describe_take(take)
+        reference.metadata[REAPER_NAMESPACE] = _build_take_metadata(take)
         return reference
 
     def _set_range(self, clip: otio.schema.Clip, item: Item, take: Take | None, start_s: Fraction) -> None:
-        """The used range of the media, and the speed at which it is played."""
+        """Set the used range of the media, the effects of its speed, and the take markers."""
         record = self.clock.record
         duration_s = item.end_s - start_s
         if take is None or take.source is None:
@@ -106,9 +106,11 @@ class ItemReader:
             return
         first_s = take.offset_s + take.play_rate * (start_s - item.start_s)
         last_s = first_s + take.play_rate * duration_s
-        low_s = take.source.locate(last_s if take.source.is_reversed else first_s)
+        low_s = take.source.to_file_s(last_s if take.source.is_reversed else first_s)
         if low_s is None:
-            reference = otio.schema.MissingReference(name="reversed, and the length of its media is not told")
+            reference = otio.schema.MissingReference(
+                name="reversed, and the length of its media is not known"
+            )
             clip.set_media_references(
                 {UNRESOLVED_TAKE: reference, **clip.media_references()}, UNRESOLVED_TAKE
             )
@@ -119,22 +121,25 @@ class ItemReader:
         if speed != 1:
             clip.effects.append(otio.schema.LinearTimeWarp(time_scalar=float(speed)))
         if low_s is not None and not take.source.is_reversed:
-            origin_s = take.source.locate(Fraction(0)) or Fraction(0)
-            clip.markers.extend(read_take_marker(words, self.clock, origin_s) for words in take.markers)
+            origin_s = take.source.to_file_s(Fraction(0)) or Fraction(0)
+            clip.markers.extend(read_take_marker(tokens, self.clock, origin_s) for tokens in take.markers)
 
-    def _set_stem_facts(self, clip: otio.schema.Clip, item: Item) -> None:
-        """What we wrote about a stem of ours; and, as an effect, what has been changed on it in REAPER."""
-        facts = read_facts(item.extension)
-        if not facts:
+    def _set_stem_metadata(self, clip: otio.schema.Clip, item: Item) -> None:
+        """Set the metadata of a stem. What an editor changed on it in REAPER becomes an effect.
+
+        An effect is what tells all formats alike that a stem is not as it was placed, so that a second render keeps it.
+        """
+        stem = parse_stem_metadata(item.extension)
+        if not stem:
             return
         references = clip.media_references().values()
         urls = {
-            file_name(unquote(reference.target_url)): str(reference.target_url)
+            file_name_of(unquote(reference.target_url)): str(reference.target_url)
             for reference in references
             if isinstance(reference, otio.schema.ExternalReference)
         }
-        clip.metadata[SELVA_NAMESPACE] = _follow_moved_files(facts, urls)
-        changes = describe_changes(item, facts)
+        clip.metadata[SELVA_NAMESPACE] = _update_take_urls(stem, urls)
+        changes = describe_changes(item, stem)
         if changes:
             clip.effects.append(
                 otio.schema.Effect(name=f"changed in REAPER: {', '.join(changes)}", effect_name="ReaperItem")
@@ -142,21 +147,21 @@ class ItemReader:
 
 
 def _silent_lead_s(item: Item, take: Take) -> Fraction:
-    """How long an item that starts before its source plays nothing; a looped one plays the source's end there."""
+    """How long an item that starts before its source is silent; a looped one plays the end of the source there."""
     if take.offset_s >= 0 or parse_flags(item.text("LOOP", 0, "0")):
         return Fraction(0)
     return min(-take.offset_s / take.play_rate, item.end_s - item.start_s)
 
 
 def _label(item: Item, take: Take | None) -> str:
-    """The name of the active take, else of its file, else of the kind of its source."""
+    """The name of the active take, else of its file, else the kind of its source."""
     if take is None or take.source is None:
         return item.text("NAME")
-    return take.text("NAME") or file_name(take.source.file) or take.source.kind
+    return take.text("NAME") or file_name_of(take.source.file) or take.source.kind
 
 
-def _describe_item(item: Item) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+def _build_item_metadata(item: Item) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
         "guid": item.text("IGUID"),
         "position": item.text("POSITION", 0, "0"),
         "length": item.text("LENGTH", 0, "0"),
@@ -166,14 +171,14 @@ def _describe_item(item: Item) -> dict[str, Any]:
         "fade_out_s": item.text("FADEOUT", 1, "0"),
     }
     if parse_flags(item.text("GROUP", 0, "0")):
-        facts["group"] = parse_flags(item.text("GROUP"))
+        metadata["group"] = parse_flags(item.text("GROUP"))
     if item.notes:
-        facts["notes"] = item.notes
-    return facts
+        metadata["notes"] = item.notes
+    return metadata
 
 
-def _describe_take(take: Take) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+def _build_take_metadata(take: Take) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
         "guid": take.text("GUID"),
         "source_offset_s": take.text("SOFFS", 0, "0"),
         "play_rate": take.text("PLAYRATE", 0, "1"),
@@ -183,17 +188,17 @@ def _describe_take(take: Take) -> dict[str, Any]:
         "has_effects": take.has_effects,
     }
     if take.num_stretch_markers:
-        facts["stretch_markers"] = take.num_stretch_markers
+        metadata["stretch_markers"] = take.num_stretch_markers
     source = take.source
     if source is None:
-        return facts
-    facts |= {"source_type": source.kind, "is_offline": source.is_offline}
+        return metadata
+    metadata |= {"source_type": source.kind, "is_offline": source.is_offline}
     if source.file:
-        facts["file"] = source.file
+        metadata["file"] = source.file
     else:
-        facts["source_chunk"] = source.chunk.to_text()
+        metadata["source_chunk"] = source.chunk.to_text()
     if source.sections:
-        facts["sections"] = [
+        metadata["sections"] = [
             {
                 "start_s": format_decimal(section.start_s),
                 "length_s": format_decimal(section.length_s),
@@ -201,19 +206,22 @@ def _describe_take(take: Take) -> dict[str, Any]:
             }
             for section in source.sections
         ]
-    return facts
+    return metadata
 
 
-def _follow_moved_files(facts: dict[str, Any], urls: Mapping[str, str]) -> dict[str, Any]:
-    """Stem facts with the URLs that the files have now: a project may be moved together with its stems."""
-    takes = facts.get("takes")
+def _update_take_urls(stem: dict[str, Any], urls: Mapping[str, str]) -> dict[str, Any]:
+    """The metadata with the URLs that the takes have now: a project may be moved together with its stems.
+
+    urls: by file name.
+    """
+    takes = stem.get("takes")
     if not isinstance(takes, list):
-        return facts
+        return stem
 
-    def follow(take: Any) -> Any:
+    def update(take: Any) -> Any:
         if not isinstance(take, dict):
             return take
         url = str(take.get("url", ""))
-        return {**take, "url": urls.get(file_name(unquote(url)), url)}
+        return {**take, "url": urls.get(file_name_of(unquote(url)), url)}
 
-    return {**facts, "takes": [follow(take) for take in takes]}
+    return {**stem, "takes": [update(take) for take in takes]}

@@ -1,4 +1,4 @@
-"""The items of a track: where they lie, their takes, and what of its source each take shows."""
+"""The items of a track: their record range, their takes, and what each take plays of its source."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PICTURE_KINDS = ("VIDEO", "VIDEOEFFECT")
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a source, or (reversed) a source that plays from its end. `length_s` is zero where it is not told."""
+    """A part of a source, or (reversed) a source that plays from its end. length_s: 0 where the project does not say it."""
 
     start_s: Fraction
     length_s: Fraction
@@ -34,9 +34,10 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a take plays. `file` is as written; empty for what REAPER makes itself (MIDI, click ...).
+    """What a take plays.
 
-    kind: WAVE, VIDEO, MIDI ... of the innermost source; sections: those around it, outermost first.
+    kind: WAVE, VIDEO, MIDI ... of the innermost source. file: as written; empty for what REAPER generates (MIDI, click ...).
+    sections: those around it, the outermost first.
     """
 
     kind: str
@@ -48,10 +49,11 @@ class Source:
 
     @property
     def is_reversed(self) -> bool:
+        """Whether it plays backwards: a reversed section in a reversed section plays forwards."""
         return sum(section.is_reversed for section in self.sections) % 2 == 1
 
-    def locate(self, offset_s: Fraction) -> Fraction | None:
-        """File time of an offset into the take's source; None when a length that is needed is not told."""
+    def to_file_s(self, offset_s: Fraction) -> Fraction | None:
+        """The file time of an offset into the take's source; None when that needs a length that the project does not say."""
         for section in self.sections:
             if not section.is_reversed:
                 offset_s += section.start_s
@@ -64,7 +66,7 @@ class Source:
 
 @dataclass(kw_only=True)
 class Take:
-    """One take; `fields` are its lines by their first word, `source` is None for an empty take."""
+    """One take. fields: its lines by their first token. source: None for an empty take."""
 
     fields: dict[str, list[str]] = field(default_factory=dict)
     markers: list[list[str]] = field(default_factory=list)
@@ -76,12 +78,13 @@ class Take:
     play_rate: Fraction = Fraction(1)
 
     def text(self, key: str, position: int = 0, default: str = "") -> str:
-        return _word(self.fields, key, position, default)
+        """A token of the line that begins with `key`."""
+        return _token(self.fields, key, position, default)
 
 
 @dataclass(kw_only=True)
 class Item:
-    """One item. start_s, end_s: record seconds on the grid where they are meant to be."""
+    """One item. start_s, end_s: record seconds, on a frame or sample where the project means one."""
 
     chunk: Chunk
     fields: dict[str, list[str]]
@@ -93,27 +96,28 @@ class Item:
 
     @property
     def active_take(self) -> Take | None:
-        """The take that sounds; None for an empty item or an empty take."""
+        """The take that plays; None for an empty item or an empty take."""
         marked = next((take for take in self.takes if take.is_active), None)
         take = marked or (self.takes[0] if self.takes else None)
         return None if take is None or take.source is None else take
 
     def text(self, key: str, position: int = 0, default: str = "") -> str:
-        return _word(self.fields, key, position, default)
+        """A token of the line that begins with `key`."""
+        return _token(self.fields, key, position, default)
 
 
 def iter_items(track: Chunk, clock: ProjectClock) -> Iterator[Item]:
-    """The items of a track as they stand in the file. Raises TimelineReadError."""
+    """The items of a track in the order of the file. Raises TimelineReadError."""
     for chunk in track.iter_chunks("ITEM"):
         yield read_item(chunk, clock)
 
 
 def read_item(chunk: Chunk, clock: ProjectClock) -> Item:
-    """Raises TimelineReadError that names the line of the item."""
+    """Read an ITEM chunk. Raises TimelineReadError with the line of the item."""
     where = f"the item at line {chunk.line_number}"
     item_fields, takes, notes, extension = _split_takes(chunk, clock, where)
-    position = _word(item_fields, "POSITION", 0, "0")
-    length = _word(item_fields, "LENGTH", 0, "0")
+    position = _token(item_fields, "POSITION", 0, "0")
+    length = _token(item_fields, "LENGTH", 0, "0")
     start_s = clock.parse_seconds(position, what=f"POSITION of {where}")
     length_s = clock.parse_seconds(length, what=f"LENGTH of {where}")
     if start_s < 0 or length_s < 0:
@@ -123,6 +127,7 @@ def read_item(chunk: Chunk, clock: ProjectClock) -> Item:
     for take in takes:
         _read_take_times(take, clock, where)
     end_s = start_s + length_s
+    # The end stands for a grid point when the more exact of the two texts does.
     more_decimals = max(position, length, key=lambda text: len(text.partition(".")[2]))
     return Item(
         chunk=chunk,
@@ -136,13 +141,13 @@ def read_item(chunk: Chunk, clock: ProjectClock) -> Item:
 
 
 def read_extension(chunk: Chunk) -> dict[str, str]:
-    """What scripts and programs left in the EXT chunk of a track or item, by its key."""
+    """The values in the EXT chunk of a track or item, by key: where REAPER saves what scripts set as P_EXT."""
     values: dict[str, str] = {}
     for extension in chunk.iter_chunks("EXT"):
         for line in extension.children:
-            words = split_tokens(line) if isinstance(line, str) else []
-            if len(words) >= 2:
-                values[words[0]] = words[1]
+            tokens = split_tokens(line) if isinstance(line, str) else []
+            if len(tokens) >= 2:
+                values[tokens[0]] = tokens[1]
     return values
 
 
@@ -155,7 +160,10 @@ def read_notes(chunk: Chunk) -> str:
 def _split_takes(
     chunk: Chunk, clock: ProjectClock, where: str
 ) -> tuple[dict[str, list[str]], list[Take], str, dict[str, str]]:
-    """(fields of the item, takes, notes, extension): a line TAKE begins the next take."""
+    """(fields of the item, takes, notes, extension).
+
+    The lines of the item and of its first take are mixed in one chunk; a line TAKE begins each further take.
+    """
     item_fields: dict[str, list[str]] = {}
     takes: list[Take] = []
     notes = ""
@@ -172,8 +180,7 @@ def _split_takes(
         key = line_key(child)
         if key == "TAKE":
             takes.append(take)
-            words = split_tokens(child)[1:]
-            take = Take(is_active="SEL" in words)
+            take = Take(is_active="SEL" in split_tokens(child)[1:])
         else:
             _put_line(child, key, take, item_fields if not takes else None)
     takes.append(take)
@@ -183,15 +190,15 @@ def _split_takes(
 
 
 def _put_line(line: str, key: str, take: Take, item_fields: dict[str, list[str]] | None) -> None:
-    words = split_tokens(line)[1:]
+    tokens = split_tokens(line)[1:]
     if key == "TKM":
-        take.markers.append(words)
+        take.markers.append(tokens)
     elif key == "SM":
-        take.num_stretch_markers += words.count("+") + 1
+        take.num_stretch_markers += tokens.count("+") + 1  # one line, markers with a plus between them
     else:
-        take.fields.setdefault(key, words)
+        take.fields.setdefault(key, tokens)
         if item_fields is not None:
-            item_fields.setdefault(key, words)
+            item_fields.setdefault(key, tokens)
 
 
 def _read_take_times(take: Take, clock: ProjectClock, where: str) -> None:
@@ -210,7 +217,7 @@ def _read_source(chunk: Chunk, clock: ProjectClock, where: str) -> Source:
     while _kind(inner) == _SECTION:
         sections.append(_read_section(inner, clock, where))
         if len(sections) > MAX_NESTED_SOURCES:
-            raise TimelineReadError(f"{where} has more than {MAX_NESTED_SOURCES} sections within each other")
+            raise TimelineReadError(f"{where} has more than {MAX_NESTED_SOURCES} sections inside one another")
         nested = next(inner.iter_chunks("SOURCE"), None)
         if nested is None:
             break
@@ -241,10 +248,10 @@ def _kind(source: Chunk) -> str:
     return _first(source.arguments, "EMPTY")
 
 
-def _first(words: Sequence[str], default: str) -> str:
-    return words[0] if words else default
+def _first(tokens: Sequence[str], default: str) -> str:
+    return tokens[0] if tokens else default
 
 
-def _word(fields: dict[str, list[str]], key: str, position: int, default: str) -> str:
-    words = fields.get(key, [])
-    return words[position] if len(words) > position else default
+def _token(fields: dict[str, list[str]], key: str, position: int, default: str) -> str:
+    tokens = fields.get(key, [])
+    return tokens[position] if len(tokens) > position else default

@@ -1,4 +1,4 @@
-"""FILE lines: media paths as REAPER writes them, relative to the project's folder or absolute, on any system."""
+"""FILE lines: media paths, relative to the folder of the project or absolute, as REAPER writes them on any system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WAVE_SUFFIXES = frozenset((".aif", ".aiff", ".bwf", ".w64", ".wav"))
 
 
 def build_url(file: str, folder: Path | None) -> str:
-    """The URL of a FILE line. Relative paths are taken from `folder`; without one the URL stays relative."""
+    """The URL of a FILE line. folder: where relative paths start; None for a relative URL."""
     if _WINDOWS_ABSOLUTE.match(file):
         return PureWindowsPath(file).as_uri()
     if PurePosixPath(file).is_absolute():
@@ -22,17 +22,19 @@ def build_url(file: str, folder: Path | None) -> str:
     forward = file.replace("\\", "/")
     if folder is None:
         return quote(forward)
-    literal = folder / file
+    literal = (
+        folder / file
+    )  # on Linux a backslash may be part of the name; a project from Windows has it between folders
     return build_media_url(literal if literal.exists() else folder / forward)
 
 
 def is_relative(file: str) -> bool:
-    """Whether a FILE line depends on where the project lies."""
+    """Whether a FILE line depends on the folder of the project."""
     return bool(file) and not _WINDOWS_ABSOLUTE.match(file) and not PurePosixPath(file).is_absolute()
 
 
 def format_file(target_url: str, folder: Path | None) -> str:
-    """The path of a URL for a FILE line: relative where the file lies in the project's folder or below.
+    """The path of a URL for a FILE line: relative when the file is in the project's folder or below.
 
     Raises UnsupportedUrlError for media that is no file.
     """
@@ -46,7 +48,7 @@ def format_file(target_url: str, folder: Path | None) -> str:
 
 
 def choose_source_kind(file: str) -> str:
-    """The kind of SOURCE that plays a file: everything that is no sound file is opened as a video."""
+    """The kind of SOURCE that plays a file: VIDEO for all but sound files, which REAPER opens with its video decoder."""
     suffix = PurePosixPath(file.replace("\\", "/")).suffix.lower()
     if suffix in _WAVE_SUFFIXES:
         return "WAVE"
@@ -54,9 +56,10 @@ def choose_source_kind(file: str) -> str:
 
 
 def is_sound_file(file: str) -> bool:
+    """Whether a FILE line names a sound file."""
     return PurePosixPath(file.replace("\\", "/")).suffix.lower() in SOUND_SUFFIXES
 
 
-def file_name(path_or_url: str) -> str:
+def file_name_of(path_or_url: str) -> str:
     """The last part of a path of any system."""
     return re.split(r"[/\\]", path_or_url)[-1]

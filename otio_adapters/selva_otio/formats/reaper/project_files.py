@@ -1,4 +1,4 @@
-"""Project files as timelines, and timelines as project files: new ones, or the old one with its stem tracks."""
+"""Project files as timelines, and timelines as project files: new ones, or their source project with stem tracks."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import opentimelineio as otio
 
 from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.reaper.chunks import ProjectText, load_project_text, parse_project_text
-from selva_otio.formats.reaper.project_markers import NAMESPACE
-from selva_otio.formats.reaper.reader import build_timeline
+from selva_otio.formats.reaper.project_metadata import REAPER_NAMESPACE, read_reaper_metadata
+from selva_otio.formats.reaper.reader import build_project_timeline
 from selva_otio.formats.reaper.stem_tracks_merge import check_media_stays_found, merge_stem_tracks
-from selva_otio.formats.reaper.track_chunks import stem_track_facts
 from selva_otio.formats.reaper.writer import build_project
+from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
 
-_KEPT = "project"
+_PROJECT_KEY = "project"
 
 
 def load_project(path: Path, *, keep_text: bool = False) -> otio.schema.Timeline:
     """The timeline of a project file. Raises TimelineReadError.
 
-    keep_text: carry the project's text along, so that `build_project_bytes` gives it back with stem tracks.
+    keep_text: carry the text of the project in the metadata, so that `build_project_bytes` returns it with stem tracks.
     """
     project = load_project_text(path)
     folder = path.absolute().parent
-    timeline = build_timeline(project, name=path.stem, folder=folder)
+    timeline = build_project_timeline(project, name=path.stem, folder=folder)
     if keep_text:
-        timeline.metadata[NAMESPACE][_KEPT] = {
+        timeline.metadata[REAPER_NAMESPACE][_PROJECT_KEY] = {
             "text": project.to_text(),
             "encoding": project.encoding,
             "folder": str(folder),
@@ -36,39 +36,40 @@ def load_project(path: Path, *, keep_text: bool = False) -> otio.schema.Timeline
 
 
 def build_project_bytes(timeline: otio.schema.Timeline, target: Path) -> bytes:
-    """What to write to `target`: the project that the timeline carries with its stem tracks, or a new one.
+    """The content for `target`: the project that the timeline was read from, with its stem tracks, or a new one.
 
-    Raises TimelineError; TimelineWriteError when, in a timeline that carries its project, something other than
-    stem tracks was changed.
+    Raises TimelineError; TimelineWriteError when more than stem tracks was changed since the project was read.
     """
     folder = target.absolute().parent
-    kept = _read_kept(timeline)
-    if kept is None:
+    source = _read_source_project(timeline)
+    if source is None:
         return build_project(timeline, folder=folder).encode("utf-8")
-    project, source_folder = kept
-    _check_only_stems_changed(timeline, build_timeline(project, name="", folder=source_folder))
+    project, source_folder = source
+    _check_only_stems_changed(timeline, build_project_timeline(project, name="", folder=source_folder))
     return merge_stem_tracks(project, timeline, source_folder=source_folder, target_folder=folder)
 
 
 def check_project_target(source: Path, target: Path) -> None:
-    """Whether the project at `source` can be written to `target` without losing its media. Raises
-    TimelineWriteError."""
+    """Check that the project at `source` can be written to `target` without losing its media.
+
+    Raises TimelineWriteError.
+    """
     folders = source.absolute().parent, target.absolute().parent
     if folders[0] != folders[1]:
         check_media_stays_found(load_project_text(source), *folders)
 
 
 def has_project_text(timeline: otio.schema.Timeline) -> bool:
-    """Whether a timeline carries the text of the project it came from."""
-    return _KEPT in (timeline.metadata.get(NAMESPACE) or {})
+    """Whether a timeline carries the text of the project it was read from."""
+    return _PROJECT_KEY in (timeline.metadata.get(REAPER_NAMESPACE) or {})
 
 
 def drop_project_text(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
-    """The timeline, or a clone of it, without the text of the project it came from."""
+    """The timeline without the text of its project: itself, or a clone if it carries one."""
     if not has_project_text(timeline):
         return timeline
     clone = timeline.clone()
-    del clone.metadata[NAMESPACE][_KEPT]
+    del clone.metadata[REAPER_NAMESPACE][_PROJECT_KEY]
     return clone
 
 
@@ -82,21 +83,23 @@ def merge_into_project(timeline: otio.schema.Timeline, project_path: Path, targe
     )
 
 
-def _read_kept(timeline: otio.schema.Timeline) -> tuple[ProjectText, Path] | None:
-    known = timeline.metadata.get(NAMESPACE)
-    kept = known.get(_KEPT) if isinstance(known, Mapping) else None
-    if not isinstance(kept, Mapping):
+def _read_source_project(timeline: otio.schema.Timeline) -> tuple[ProjectText, Path] | None:
+    """The project that a timeline carries, and the folder it was read from."""
+    source = read_reaper_metadata(timeline).get(_PROJECT_KEY)
+    if not isinstance(source, Mapping):
         return None
-    project = parse_project_text(str(kept["text"]), encoding=str(kept["encoding"]))
-    return project, Path(str(kept["folder"]))
+    project = parse_project_text(str(source["text"]), encoding=str(source["encoding"]))
+    return project, Path(str(source["folder"]))
 
 
-def _check_only_stems_changed(timeline: otio.schema.Timeline, before: otio.schema.Timeline) -> None:
-    """Edits other than stems have no way into the old text; losing them silently would be worse than saying so."""
-    ours = [track for track in timeline.tracks if not stem_track_facts(track)]
-    theirs = [track for track in before.tracks if not stem_track_facts(track)]
-    changed = len(ours) != len(theirs) or not all(
-        track.is_equivalent_to(other) for track, other in zip(ours, theirs, strict=True)
+def _check_only_stems_changed(timeline: otio.schema.Timeline, source: otio.schema.Timeline) -> None:
+    """Other edits cannot be written into the text of the project, and losing them without a word would be worse than an error."""
+    tracks, old_tracks = (
+        [track for track in each.tracks if not read_selva_metadata(track, TRACK_SCHEMA)]
+        for each in (timeline, source)
+    )
+    changed = len(tracks) != len(old_tracks) or not all(
+        track.is_equivalent_to(old) for track, old in zip(tracks, old_tracks, strict=True)
     )
     if changed:
         raise TimelineWriteError(

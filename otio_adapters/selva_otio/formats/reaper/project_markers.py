@@ -1,73 +1,60 @@
-"""MARKER lines: a marker is one line, a region two lines with the same number, the second without a name."""
+"""MARKER lines: a marker is one line, a region two lines of the same number, the second without a name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import opentimelineio as otio
 
+from selva_otio.formats.marker_colours import MARKER_COLOURS
 from selva_otio.formats.reaper.chunks import Chunk
+from selva_otio.formats.reaper.project_metadata import REAPER_NAMESPACE, read_reaper_metadata
 from selva_otio.formats.reaper.project_time import ProjectClock
 from selva_otio.formats.reaper.tokens import format_decimal, parse_flags, quote_token
 from selva_otio.time.clock import exact_seconds
 
-NAMESPACE = "REAPER"
 _IS_REGION = 1
 _HAS_COLOUR = 0x1000000
 _BLUE_FIRST = "B"
 _RED_FIRST = "R"
-_COLOURS: dict[str, tuple[int, int, int]] = {
-    "PINK": (255, 128, 192),
-    "RED": (255, 0, 0),
-    "ORANGE": (255, 128, 0),
-    "YELLOW": (255, 255, 0),
-    "GREEN": (0, 255, 0),
-    "CYAN": (0, 255, 255),
-    "BLUE": (0, 0, 255),
-    "PURPLE": (128, 0, 255),
-    "MAGENTA": (255, 0, 255),
-    "BLACK": (0, 0, 0),
-    "WHITE": (255, 255, 255),
-}
 
 
-def read_markers(root: Chunk, clock: ProjectClock) -> Iterator[otio.schema.Marker]:
-    """The markers and regions of a project, in the order in which they stand. Raises TimelineReadError."""
-    started: dict[str, list[str]] = {}
-    for words in root.iter_fields("MARKER"):
-        number = words[0] if words else "0"
-        if not parse_flags(_word(words, 3)) & _IS_REGION:
-            yield _build_marker(words, words, clock)
-        elif number in started and not _word(words, 2):
-            yield _build_marker(started.pop(number), words, clock)
+def read_project_markers(root: Chunk, clock: ProjectClock) -> Iterator[otio.schema.Marker]:
+    """The markers and regions of a project, in the order of the file. Raises TimelineReadError."""
+    region_starts: dict[str, list[str]] = {}
+    for tokens in root.iter_fields("MARKER"):
+        number = tokens[0] if tokens else "0"
+        if not parse_flags(_token(tokens, 3)) & _IS_REGION:
+            yield _build_marker(tokens, tokens, clock)
+        elif number in region_starts and not _token(tokens, 2):
+            yield _build_marker(region_starts.pop(number), tokens, clock)
         else:
-            started[number] = words
-    for words in started.values():  # a region whose end is missing
-        yield _build_marker(words, words, clock)
+            region_starts[number] = tokens
+    for tokens in region_starts.values():  # a region whose end is missing
+        yield _build_marker(tokens, tokens, clock)
 
 
 def read_take_marker(
-    words: Sequence[str], clock: ProjectClock, source_start_s: Fraction
+    tokens: Sequence[str], clock: ProjectClock, source_start_s: Fraction
 ) -> otio.schema.Marker:
-    """A take marker (TKM: seconds in the source, name, colour, length), on the clock of the media."""
-    start_s = clock.parse_seconds(_word(words, 0) or "0", what="a take marker (TKM)")
-    length_s = clock.parse_seconds(_word(words, 3) or "0", what="the length of a take marker (TKM)")
+    """A take marker on the clock of its media. tokens: of a TKM line (seconds in the source, name, colour, length)."""
+    start_s = clock.parse_seconds(_token(tokens, 0) or "0", what="a take marker (TKM)")
+    length_s = clock.parse_seconds(_token(tokens, 3) or "0", what="the length of a take marker (TKM)")
     return otio.schema.Marker(
-        name=_word(words, 1),
+        name=_token(tokens, 1),
         marked_range=clock.record.time_range(source_start_s + start_s, max(length_s, Fraction(0))),
-        color=_name_colour(parse_flags(_word(words, 2)), _BLUE_FIRST),
+        color=_name_colour(parse_flags(_token(tokens, 2)), _BLUE_FIRST),
     )
 
 
 def iter_marker_lines(markers: Iterable[otio.schema.Marker], origin_s: Fraction) -> Iterator[str]:
-    """MARKER lines of timeline markers; `origin_s` is the time on the markers' clock at which the record starts."""
+    """The MARKER lines of timeline markers. origin_s: the time of the timeline's start on the clock of the markers."""
     for number, marker in enumerate(markers, start=1):
         start_s = exact_seconds(marker.marked_range.start_time) - origin_s
         length_s = exact_seconds(marker.marked_range.duration)
         flags = _IS_REGION if length_s > 0 else 0
-        told = marker.metadata.get(NAMESPACE)
-        known = told if isinstance(told, Mapping) else {}
+        known = read_reaper_metadata(marker)
         colour = parse_flags(str(known.get("colour", ""))) or _native_colour(marker.color)
         order = str(known.get("colour_order", _RED_FIRST))
         name = quote_token(marker.name or marker.comment or "")
@@ -78,28 +65,33 @@ def iter_marker_lines(markers: Iterable[otio.schema.Marker], origin_s: Fraction)
 
 
 def _build_marker(first: Sequence[str], last: Sequence[str], clock: ProjectClock) -> otio.schema.Marker:
-    start_s = clock.parse_seconds(_word(first, 1) or "0", what="a marker (MARKER)")
-    end_s = clock.parse_seconds(_word(last, 1) or "0", what="the end of a region (MARKER)")
-    colour, order = parse_flags(_word(first, 4)), _word(first, 6)
-    facts: dict[str, str | int | bool] = {
-        "number": parse_flags(_word(first, 0)),
+    start_s = clock.parse_seconds(_token(first, 1) or "0", what="a marker (MARKER)")
+    end_s = clock.parse_seconds(_token(last, 1) or "0", what="the end of a region (MARKER)")
+    colour, order = parse_flags(_token(first, 4)), _token(first, 6)
+    metadata: dict[str, str | int | bool] = {
+        "number": parse_flags(_token(first, 0)),
         "is_region": first is not last,
     }
     if colour & _HAS_COLOUR:
-        facts |= {"colour": colour, "colour_order": order}
-    guid = next((word for word in first[5:] if word.startswith("{")), "")
+        metadata |= {"colour": colour, "colour_order": order}
+    guid = next(
+        (token for token in first[5:] if token.startswith("{")), ""
+    )  # after a varying number of fields
     if guid:
-        facts["guid"] = guid
+        metadata["guid"] = guid
     return otio.schema.Marker(
-        name=_word(first, 2),
+        name=_token(first, 2),
         marked_range=clock.record.time_range(start_s, max(end_s - start_s, Fraction(0))),
         color=_name_colour(colour, order),
-        metadata={NAMESPACE: facts},
+        metadata={REAPER_NAMESPACE: metadata},
     )
 
 
 def _name_colour(native: int, order: str) -> str:
-    """The nearest colour that OpenTimelineIO names; none for a marker in REAPER's default colour."""
+    """The nearest colour that OpenTimelineIO names; none for a marker in REAPER's default colour.
+
+    order: "R" where red is the highest byte of the number, "B" where blue is.
+    """
     if not native & _HAS_COLOUR:
         return ""
     high, green, low = (native >> 16) & 255, (native >> 8) & 255, native & 255
@@ -107,18 +99,19 @@ def _name_colour(native: int, order: str) -> str:
 
     def distance(name: str) -> int:
         return sum(
-            (ours - theirs) ** 2 for ours, theirs in zip((red, green, blue), _COLOURS[name], strict=True)
+            (ours - theirs) ** 2
+            for ours, theirs in zip((red, green, blue), MARKER_COLOURS[name], strict=True)
         )
 
-    return min(_COLOURS, key=distance)
+    return min(MARKER_COLOURS, key=distance)
 
 
 def _native_colour(name: str) -> int:
-    if name not in _COLOURS:
+    if name not in MARKER_COLOURS:
         return 0
-    red, green, blue = _COLOURS[name]
+    red, green, blue = MARKER_COLOURS[name]
     return _HAS_COLOUR | red << 16 | green << 8 | blue
 
 
-def _word(words: Sequence[str], position: int) -> str:
-    return words[position] if len(words) > position else ""
+def _token(tokens: Sequence[str], position: int) -> str:
+    return tokens[position] if len(tokens) > position else ""

@@ -1,12 +1,12 @@
-"""Time in REAPER projects: frame rates as TIMEMODE says them, and decimal seconds as the instants they stand for."""
+"""Time in REAPER projects: frame rates (TIMEMODE), and decimal seconds as the instants that they stand for."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from selva_core.base.rational import round_half_up
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.reaper.tokens import format_decimal, parse_flags, parse_number, parse_seconds
 from selva_otio.time.clock import TimelineClock, can_drop_frames
@@ -14,7 +14,7 @@ from selva_otio.time.clock import TimelineClock, can_drop_frames
 DEFAULT_SAMPLE_RATE_HZ = 48_000
 DEFAULT_RATE = Fraction(30)
 
-# TIMEMODE's second number, for projects older than the fields that say the rate itself: (rate, drop-frame)
+# The second number of TIMEMODE, for projects older than the fields with the rate itself: (rate, drop-frame).
 _PRESETS = {
     0: (Fraction(24000, 1001), False),
     1: (Fraction(24), False),
@@ -29,10 +29,11 @@ _PRESETS = {
 }
 _DROP_FRAME, _NTSC = 1, 2
 
-# REAPER computes in doubles and writes 14 decimals; sums of edits leave errors far below this, and the
-# shortest sample it knows (768 kHz) lasts 1300 times as long.
-_DUST_S = Fraction(1, 10**9)
-_FEWEST_DECIMALS_OF_A_ROUNDING = 6
+# REAPER computes in doubles and writes 14 decimals. The errors that edits add up to are far below this, and a sample at
+# its highest rate (768 kHz) lasts 1300 times as long.
+_DOUBLE_ERROR_S = Fraction(1, 10**9)
+_MIN_DECIMALS_OF_A_ROUNDING = 6
+"""Text with fewer decimals is taken as exact: "0.5" at 23.976 is half a second and not frame 12."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +46,12 @@ class ProjectClock:
     def snap(self, text: str, seconds: Fraction) -> Fraction:
         """The instant that a decimal stands for.
 
-        A frame, or else a sample, when it is within a nanosecond or when `text` is that instant rounded to
-        the decimals that are written (at least six of them); else the decimal itself.
+        A frame, or else a sample, when it is within a nanosecond, or when `text` is that instant rounded to its number of
+        decimals (at least six); else the decimal itself.
         """
         _, _, decimals = text.partition(".")
-        reach = _DUST_S
-        if len(decimals) >= _FEWEST_DECIMALS_OF_A_ROUNDING and decimals.isdecimal():
+        reach = _DOUBLE_ERROR_S
+        if len(decimals) >= _MIN_DECIMALS_OF_A_ROUNDING and decimals.isdecimal():
             reach = max(reach, Fraction(1, 2 * 10 ** len(decimals)))
         for rate in (self.record.frame_rate_hz, Fraction(self.sample_rate_hz)):
             on_grid = round(seconds * rate) / rate
@@ -59,14 +60,14 @@ class ProjectClock:
         return seconds
 
     def parse_seconds(self, text: str, *, what: str) -> Fraction:
-        """Seconds from decimal text, on the grid where the text is a rounding of it. Raises TimelineReadError."""
+        """Seconds of decimal text, on a frame or sample where the text stands for one. Raises TimelineReadError."""
         return self.snap(text, parse_seconds(text, what=what))
 
 
 def read_project_clock(
     time_mode: Sequence[str], project_offset: Sequence[str], sample_rate: Sequence[str]
 ) -> ProjectClock:
-    """The clock that the fields of TIMEMODE, PROJOFFS and SAMPLERATE make."""
+    """The clock of a project. time_mode, project_offset, sample_rate: the fields of TIMEMODE, PROJOFFS and SAMPLERATE."""
     rate, drop_frame = read_frame_rate(time_mode)
     offset_s = (
         parse_seconds(project_offset[0], what="the project start time (PROJOFFS)")
@@ -76,7 +77,7 @@ def read_project_clock(
     record = TimelineClock(
         frame_rate_hz=rate,
         otio_rate_hz=float(rate),
-        start_frame=math.floor(offset_s * rate + Fraction(1, 2)),
+        start_frame=round_half_up(offset_s * rate),
         drop_frame=drop_frame,
     )
     rate_hz = parse_flags(sample_rate[0]) if sample_rate else 0

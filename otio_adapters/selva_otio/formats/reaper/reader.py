@@ -1,8 +1,9 @@
-"""From a project to a timeline.
+"""A project as a timeline.
 
-One REAPER track becomes a video track where it has items with picture and an audio track where it has others (an
-empty one becomes an empty audio track). OpenTimelineIO knows no overlap: items that overlap go to further tracks of
-the same name. Upper REAPER tracks are on top, so video tracks come in the reverse of the project's order.
+A REAPER track becomes a video track for its items with picture and an audio track for the others; an empty one becomes an empty
+audio track. Items of a track may overlap in REAPER and not in OpenTimelineIO, so those that do go to further tracks of the same
+name, numbered by `lane` in the metadata. Upper REAPER tracks are in front: video tracks come in the reverse of the project's
+order.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio.formats.reaper.chunks import Chunk, ProjectText
-from selva_otio.formats.reaper.extension_data import FOLDER_MARK, TRACK_MARK, read_facts
+from selva_otio.formats.reaper.extension_data import FOLDER_KEY, TRACK_KEY, parse_stem_metadata
 from selva_otio.formats.reaper.item_clips import ItemReader
 from selva_otio.formats.reaper.items import Item, iter_items, read_extension
-from selva_otio.formats.reaper.project_markers import NAMESPACE, read_markers
+from selva_otio.formats.reaper.project_markers import read_project_markers
+from selva_otio.formats.reaper.project_metadata import REAPER_NAMESPACE
 from selva_otio.formats.reaper.project_time import ProjectClock, read_project_clock
 from selva_otio.formats.reaper.tokens import parse_flags
 from selva_otio.metadata import SELVA_NAMESPACE, TRACK_SCHEMA
@@ -29,12 +31,12 @@ SCHEMA = "reaper.project/1"
 
 @dataclass(kw_only=True)
 class _Folders:
-    """The folders open at a track, and how many levels each track closes."""
+    """The folders that are open while tracks are read in order. A track opens a folder, or closes some after itself."""
 
     names: list[str] = field(default_factory=list)
 
-    def enter(self, name: str, depth_change: int) -> list[str]:
-        """The folders around a track that changes the depth so."""
+    def read_track(self, name: str, depth_change: int) -> list[str]:
+        """The names of the folders around a track. depth_change: 1 where it opens one, -n where it closes n."""
         around = list(self.names)
         if depth_change > 0:
             self.names.append(name)
@@ -51,33 +53,33 @@ def read_clock(project: ProjectText) -> ProjectClock:
     )
 
 
-def build_timeline(project: ProjectText, *, name: str, folder: Path | None) -> otio.schema.Timeline:
-    """The timeline of a project. `folder`: where relative media paths start; None leaves them relative.
+def build_project_timeline(project: ProjectText, *, name: str, folder: Path | None) -> otio.schema.Timeline:
+    """The timeline of a project. folder: where relative media paths start; None leaves them relative.
 
     Raises TimelineReadError.
     """
     clock = read_clock(project)
     start_s = clock.record.start_frame / clock.record.frame_rate_hz
     timeline = otio.schema.Timeline(name=name, global_start_time=clock.record.rational_time(start_s))
-    timeline.metadata[NAMESPACE] = _describe_project(project.root, clock)
-    timeline.tracks.markers.extend(read_markers(project.root, clock))
+    timeline.metadata[REAPER_NAMESPACE] = _build_project_metadata(project.root, clock)
+    timeline.tracks.markers.extend(read_project_markers(project.root, clock))
     reader = ItemReader(clock=clock, folder=folder)
     video: list[list[otio.schema.Track]] = []
     audio: list[otio.schema.Track] = []
     folders = _Folders()
     for number, chunk in enumerate(project.root.iter_chunks("TRACK"), start=1):
-        facts = _describe_track(chunk, number, folders)
+        metadata = _build_track_metadata(chunk, number, folders)
         pictures, sounds = _split_kinds(iter_items(chunk, clock), reader)
         if pictures:
-            video.append(_build_lanes(chunk, pictures, otio.schema.TrackKind.Video, facts, reader))
+            video.append(_build_subtracks(chunk, pictures, otio.schema.TrackKind.Video, metadata, reader))
         if sounds or not pictures:
-            audio += _build_lanes(chunk, sounds, otio.schema.TrackKind.Audio, facts, reader)
-    timeline.tracks.extend(track for lanes in reversed(video) for track in lanes)
+            audio += _build_subtracks(chunk, sounds, otio.schema.TrackKind.Audio, metadata, reader)
+    timeline.tracks.extend(track for subtracks in reversed(video) for track in subtracks)
     timeline.tracks.extend(audio)
     return timeline
 
 
-def _describe_project(root: Chunk, clock: ProjectClock) -> dict[str, object]:
+def _build_project_metadata(root: Chunk, clock: ProjectClock) -> dict[str, object]:
     arguments = root.arguments
     tempo = root.find_field("TEMPO")
     offset = root.find_field("PROJOFFS")
@@ -92,7 +94,7 @@ def _describe_project(root: Chunk, clock: ProjectClock) -> dict[str, object]:
     }
 
 
-def _describe_track(chunk: Chunk, number: int, folders: _Folders) -> dict[str, object]:
+def _build_track_metadata(chunk: Chunk, number: int, folders: _Folders) -> dict[str, object]:
     name = next(iter(chunk.find_field("NAME")), "")
     folder_fields = chunk.find_field("ISBUS")
     depth_change = parse_flags(folder_fields[1]) if len(folder_fields) > 1 else 0
@@ -102,7 +104,7 @@ def _describe_track(chunk: Chunk, number: int, folders: _Folders) -> dict[str, o
     return {
         "guid": arguments[0] if arguments else "",
         "number": number,
-        "folders": folders.enter(name, depth_change),
+        "folders": folders.read_track(name, depth_change),
         "folder_depth_change": depth_change,
         "is_muted": bool(mute_fields and parse_flags(mute_fields[0])),
         "is_soloed": bool(len(mute_fields) > 1 and parse_flags(mute_fields[1])),
@@ -120,67 +122,57 @@ def _split_kinds(items: Iterable[Item], reader: ItemReader) -> tuple[list[Item],
     return pictures, sounds
 
 
-def _build_lanes(
-    chunk: Chunk, items: list[Item], kind: str, facts: dict[str, object], reader: ItemReader
+def _build_subtracks(
+    chunk: Chunk, items: list[Item], kind: str, metadata: dict[str, object], reader: ItemReader
 ) -> list[otio.schema.Track]:
-    """The tracks that hold the items of a REAPER track, lowest first: one, and more where items overlap."""
-    lanes: list[_Lane] = [_Lane()]
+    """The tracks for the items of a REAPER track, the lowest first: one, and more where items overlap."""
+    subtracks: list[list[Item]] = [[]]
     for item in items:
-        lane = next((lane for lane in lanes if lane.end_s <= item.start_s), None)
-        if lane is None:
-            lane = _Lane()
-            lanes.append(lane)
-        lane.put(item)
+        free = next((found for found in subtracks if not found or found[-1].end_s <= item.start_s), None)
+        if free is None:
+            free = []
+            subtracks.append(free)
+        free.append(item)
     return [
-        _build_track(chunk, lane.items, kind, {**facts, "lane": number}, reader)
-        for number, lane in enumerate(lanes)
+        _build_track(chunk, found, kind, {**metadata, "lane": number}, reader)
+        for number, found in enumerate(subtracks)
     ]
 
 
-@dataclass(kw_only=True)
-class _Lane:
-    items: list[Item] = field(default_factory=list)
-    end_s: Fraction = Fraction(-(10**9))
-
-    def put(self, item: Item) -> None:
-        self.items.append(item)
-        self.end_s = item.end_s
-
-
 def _build_track(
-    chunk: Chunk, items: list[Item], kind: str, facts: dict[str, object], reader: ItemReader
+    chunk: Chunk, items: list[Item], kind: str, metadata: dict[str, object], reader: ItemReader
 ) -> otio.schema.Track:
     track = otio.schema.Track(name=next(iter(chunk.find_field("NAME")), ""), kind=kind)
-    track.enabled = not facts["is_muted"]
-    track.metadata[NAMESPACE] = facts
-    marks = read_extension(chunk)
-    if marks.get(TRACK_MARK):
-        ours = read_facts(marks)
-        track.metadata[SELVA_NAMESPACE] = ours or {
+    track.enabled = not metadata["is_muted"]
+    track.metadata[REAPER_NAMESPACE] = metadata
+    extension = read_extension(chunk)
+    if extension.get(TRACK_KEY):
+        # A track that the REAPER script made has its name only; the rest is what a render would note.
+        track.metadata[SELVA_NAMESPACE] = parse_stem_metadata(extension) or {
             "schema": TRACK_SCHEMA,
-            "track": marks[TRACK_MARK],
+            "track": extension[TRACK_KEY],
             "prompts": [],
             "lane": 0,
         }
-    elif marks.get(FOLDER_MARK):
-        facts_of_folder = {**facts, "is_selva_folder": True}
-        track.metadata[NAMESPACE] = facts_of_folder
+    elif extension.get(FOLDER_KEY):
+        track.metadata[REAPER_NAMESPACE] = {**metadata, "is_selva_folder": True}
     track.extend(_iter_children(items, reader))
     return track
 
 
 def _iter_children(items: list[Item], reader: ItemReader) -> Iterator[otio.core.Item]:
-    """Items with gaps between them. What a reader of the timeline adds up is what is measured, so that the
-    rounding of floats does not pile up."""
+    """Items with gaps between them.
+
+    The cursor adds up the durations as they were written, in floats, and not the exact times: each gap then absorbs the rounding
+    of what is before it, and no reader that adds the durations up drifts.
+    """
     record = reader.clock.record
     cursor_s = Fraction(0)
     for item in items:
-        for flat_clip in reader.build_pieces(item):
-            if flat_clip.start_s > cursor_s:
-                gap = otio.schema.Gap(
-                    source_range=record.time_range(Fraction(0), flat_clip.start_s - cursor_s)
-                )
-                yield gap
-                cursor_s += exact_seconds(gap.source_range.duration)
-            yield flat_clip.child
-            cursor_s += exact_seconds(flat_clip.child.source_range.duration)
+        built = reader.build_item(item)
+        if built.start_s > cursor_s:
+            gap = otio.schema.Gap(source_range=record.time_range(Fraction(0), built.start_s - cursor_s))
+            yield gap
+            cursor_s += exact_seconds(gap.source_range.duration)
+        yield built.child
+        cursor_s += exact_seconds(built.child.source_range.duration)

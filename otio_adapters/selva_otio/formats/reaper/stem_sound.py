@@ -1,46 +1,39 @@
-"""How a stem of ours sounds as we place it, and what of that has been changed in REAPER since."""
+"""How a stem sounds as it is placed, and what of that was changed in REAPER since."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Mapping
 from typing import Any
 
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.reaper.items import Item
 from selva_otio.formats.reaper.tokens import parse_number
+from selva_otio.formats.stem_metadata import read_fade_s, read_gain_db
 
-_SAME = 1e-4
-
-
-def stem_volume(facts: Mapping[str, Any]) -> float:
-    """The item volume, as a factor, that a stem's gain asks for."""
-    return float(10 ** (_number(facts.get("gain_db")) / 20))
-
-
-def stem_fade_s(facts: Mapping[str, Any], key: str) -> Fraction:
-    """The length of a fade ("fade_in_s" or "fade_out_s") in a stem's facts."""
-    pair = facts.get(key)
-    if isinstance(pair, Sequence) and len(pair) == 2:
-        try:
-            return max(Fraction(int(pair[0]), int(pair[1])), Fraction(0))
-        except (TypeError, ValueError, ZeroDivisionError):
-            return Fraction(0)
-    return Fraction(0)
+_TOLERANCE = 1e-4
+"""REAPER may write a level or a fade back with fewer decimals; 1e-4 of a level is under 0.001 dB."""
+_MAX_GAIN_DB = 150.0
+"""REAPER's faders end at -150 dB, which it shows as -inf."""
 
 
-def describe_changes(item: Item, facts: Mapping[str, Any]) -> list[str]:
-    """What differs from how the stem was placed: such an item is the editor's now."""
+def stem_volume(stem: Mapping[str, Any]) -> float:
+    """The item volume, a factor, of a stem's gain."""
+    gain_db = max(-_MAX_GAIN_DB, min(_MAX_GAIN_DB, read_gain_db(stem)))
+    return float(10 ** (gain_db / 20))
+
+
+def describe_changes(item: Item, stem: Mapping[str, Any]) -> list[str]:
+    """What differs from how a stem was placed; an item with any such change belongs to the editor."""
     take = item.active_take
     if take is None:
         return ["its take"]
     found = {
-        "volume": (item.text("VOLPAN", 0, "1"), stem_volume(facts)),
+        "volume": (item.text("VOLPAN", 0, "1"), stem_volume(stem)),
         "take volume": (item.text("VOLPAN", 2, "1"), 1.0),
         "pan": (item.text("VOLPAN", 1, "0"), 0.0),
-        "fade in": (item.text("FADEIN", 1, "0"), float(stem_fade_s(facts, "fade_in_s"))),
-        "fade out": (item.text("FADEOUT", 1, "0"), float(stem_fade_s(facts, "fade_out_s"))),
+        "fade in": (item.text("FADEIN", 1, "0"), float(read_fade_s(stem, "fade_in_s"))),
+        "fade out": (item.text("FADEOUT", 1, "0"), float(read_fade_s(stem, "fade_out_s"))),
         "pitch": (take.text("PLAYRATE", 2, "0"), 0.0),
     }
     changes = [name for name, (text, placed) in found.items() if not _is_same(text, placed)]
@@ -51,11 +44,7 @@ def describe_changes(item: Item, facts: Mapping[str, Any]) -> list[str]:
 
 def _is_same(text: str, placed: float) -> bool:
     try:
-        return math.isclose(float(parse_number(text, what="a level")), placed, abs_tol=_SAME, rel_tol=_SAME)
+        number = float(parse_number(text, what="a level"))
     except TimelineReadError:
         return False
-
-
-def _number(value: Any) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return max(-150.0, min(150.0, float(value))) if is_number else 0.0
+    return math.isclose(number, placed, abs_tol=_TOLERANCE, rel_tol=_TOLERANCE)

@@ -1,8 +1,8 @@
-"""Stem tracks into a project that is there: all else stays byte for byte.
+"""Stem tracks merged into a project; everything else in it stays byte for byte.
 
-New tracks go to the folder "Selva" at the end of the project, never between others: sends name tracks by their number.
-On tracks of an earlier render, items that are still as they were placed give way to new ones; whatever an editor has
-changed, added or moved there stays as it stands in the file.
+New tracks go to the folder "Selva" at the end of the project, never between others: sends name tracks by their number. On
+tracks of an earlier render, stems that are still as they were placed are replaced by the new ones; what an editor has changed,
+added or moved there keeps its text.
 """
 
 from __future__ import annotations
@@ -15,53 +15,58 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.errors import TimelineWriteError
-from selva_otio.formats.reaper.chunks import Chunk, ProjectText, line_key, parse_chunk, parse_project_text
+from selva_otio.formats.reaper.chunks import (
+    Chunk,
+    ProjectText,
+    indent_of,
+    line_key,
+    parse_chunk,
+    parse_project_text,
+)
 from selva_otio.formats.reaper.extension_data import (
-    FACTS_KEY,
-    FOLDER_MARK,
-    TRACK_MARK,
-    build_fact_marks,
-    is_fact_key,
-    plain_value,
-    read_facts,
+    METADATA_KEY,
+    TRACK_KEY,
+    build_metadata_fields,
+    is_metadata_key,
+    parse_stem_metadata,
 )
 from selva_otio.formats.reaper.guids import GuidRegister
 from selva_otio.formats.reaper.item_chunks import ItemWriter
 from selva_otio.formats.reaper.items import read_extension
 from selva_otio.formats.reaper.media_files import is_relative
-from selva_otio.formats.reaper.reader import build_timeline, read_clock
-from selva_otio.formats.reaper.tokens import parse_flags
+from selva_otio.formats.reaper.project_metadata import read_reaper_metadata
+from selva_otio.formats.reaper.reader import build_project_timeline, read_clock
 from selva_otio.formats.reaper.track_chunks import (
     INDENT,
-    build_folder_lines,
+    build_stem_folder_lines,
     build_track_lines,
-    folder_line,
-    known_track,
-    mark_lines,
-    stem_track_facts,
+    extension_lines,
+    stem_track_identity,
 )
+from selva_otio.formats.reaper.track_folders import close_folders, find_last_stem_folder, reopen_folder
 from selva_otio.formats.reaper.track_items import iter_placed_clips
-from selva_otio.metadata import SELVA_NAMESPACE
+from selva_otio.formats.stem_metadata import to_plain_value
+from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
 from selva_otio.placement.stem_tracks import PlacedItem
 
 
 def merge_stem_tracks(
     project: ProjectText, timeline: otio.schema.Timeline, *, source_folder: Path, target_folder: Path
 ) -> bytes:
-    """The bytes of the project with the stem tracks of `timeline`, to be written into `target_folder`.
+    """The bytes of the project with the stem tracks of `timeline`, for a file in `target_folder`.
 
-    Raises TimelineWriteError when media is named relative to the folder of the source and the target lies
-    elsewhere, or when the project's encoding cannot hold a name.
+    Raises TimelineWriteError when the project has relative media paths and the target is in another folder, or when
+    its encoding cannot hold a name.
     """
     check_media_stays_found(project, source_folder, target_folder)
     text = project.to_text()
-    copy = parse_project_text(text, encoding=project.encoding)
+    merged = parse_project_text(text, encoding=project.encoding)
     writer = ItemWriter(guids=GuidRegister(text), folder=target_folder)
     untouched = _find_untouched_stems(project, source_folder)
-    merge = _Merge(project=copy, writer=writer, untouched=untouched)
-    merge.put([track for track in timeline.tracks if stem_track_facts(track)])
+    merge = _Merge(project=merged, writer=writer, untouched=untouched)
+    merge.put([track for track in timeline.tracks if read_selva_metadata(track, TRACK_SCHEMA)])
     try:
-        return copy.to_bytes()
+        return merged.to_bytes()
     except UnicodeEncodeError as error:
         raise TimelineWriteError(
             "the project is not UTF-8 and cannot hold every name of the stems; save it in REAPER once"
@@ -80,101 +85,74 @@ def check_media_stays_found(project: ProjectText, source_folder: Path, target_fo
         )
 
 
-def build_stem_folder_lines(tracks: Sequence[otio.schema.Track], writer: ItemWriter) -> list[str]:
-    """The folder "Selva" with stem tracks, without line ends."""
-    lines = build_folder_lines(writer.guids.claim("folder"))
-    for number, track in enumerate(tracks, start=1):
-        is_last = number == len(tracks)
-        lines += build_track_lines(
-            [track], identity=_identity(track), depth_change=-1 if is_last else 0, writer=writer
-        )
-    return lines
-
-
 @dataclass(kw_only=True)
 class _Merge:
-    """A project while stem tracks are put into it. `untouched`: GUIDs of its stems that are as we placed them."""
+    """A project while stem tracks are put into it. untouched: GUIDs of its stems that are still as they were placed."""
 
     project: ProjectText
     writer: ItemWriter
     untouched: Set[str]
-    _new: list[otio.schema.Track] = field(default_factory=list)
+    _new_tracks: list[otio.schema.Track] = field(default_factory=list)
 
     def put(self, tracks: Sequence[otio.schema.Track]) -> None:
-        lanes: dict[int, list[otio.schema.Track]] = {}
+        """Put all stem tracks into the project."""
+        tracks_of_chunk: dict[int, list[otio.schema.Track]] = {}
         chunks = list(self.project.root.iter_chunks("TRACK"))
         for track in tracks:
-            found = self._find_track(track, chunks)
-            if found is None:
-                self._new.append(track)
+            number = _find_chunk(track, chunks)
+            if number is None:
+                self._new_tracks.append(track)
             else:
-                lanes.setdefault(found, []).append(track)
-        for number, group in lanes.items():
-            self._update_track(chunks[number], group)
-        if self._new:
+                tracks_of_chunk.setdefault(number, []).append(track)
+        for number, group in tracks_of_chunk.items():
+            self._update_chunk(chunks[number], group)
+        if self._new_tracks:
             self._append_tracks(chunks)
 
-    def _find_track(self, track: otio.schema.Track, chunks: Sequence[Chunk]) -> int | None:
-        """The project's track: by GUID when it was read from there, else by what we noted on it."""
-        guid = str(known_track(track).get("guid", ""))
-        facts = stem_track_facts(track)
-        for number, chunk in enumerate(chunks):
-            marks = read_extension(chunk)
-            if not marks.get(TRACK_MARK):
-                continue
-            if guid:
-                if chunk.arguments[:1] == [guid]:
-                    return number
-                continue
-            told = read_facts(marks) or {"track": marks[TRACK_MARK], "lane": 0}
-            if str(told.get("track", "")).casefold() == str(facts["track"]).casefold() and told.get(
-                "lane"
-            ) == facts.get("lane"):
-                return number
-        return None
+    def _update_chunk(self, chunk: Chunk, tracks: Sequence[otio.schema.Track]) -> None:
+        """Remove the stems that are replaced and append the new ones; the other lines of the chunk are not changed."""
+        clips = [placed for track in tracks for placed in iter_placed_clips(track)]
+        guids = {_guid(placed.child) for placed in clips}
+        children = [child for child in chunk.children if self._stays(child, guids)]
+        items = [child for child in children if isinstance(child, Chunk) and child.name == "ITEM"]
+        old_cues = {str(parse_stem_metadata(read_extension(item)).get("cue", "")) for item in items} - {""}
+        old_guids = {_item_guid(item) for item in items}
+        indent = indent_of(chunk.opening) + INDENT
+        identity = stem_track_identity(tracks[0])
+        for placed in clips:
+            cue = str(read_selva_metadata(placed.child, STEM_SCHEMA).get("cue", ""))
+            if _guid(placed.child) not in old_guids and cue not in old_cues:
+                lines = self.writer.build_lines(placed, track_identity=identity)
+                children.append(self._parse_lines(lines, indent))
+        chunk.children = children
+        metadata = read_selva_metadata(tracks[0], TRACK_SCHEMA)
+        _update_track_metadata(chunk, metadata, indent, self.project.newline)
 
-    def _update_track(self, chunk: Chunk, lanes: Sequence[otio.schema.Track]) -> None:
-        """Take off what gave way, put on what is new; the rest of the chunk is not touched."""
-        wanted = [placed for lane in lanes for placed in iter_placed_clips(lane)]
-        guids = {_guid(placed.child) for placed in wanted}
-        stays = [child for child in chunk.children if self._stays(child, guids)]
-        items = [child for child in stays if isinstance(child, Chunk) and child.name == "ITEM"]
-        kept_cues = {_cue(read_extension(item)) for item in items} - {""}
-        present = {_item_guid(item) for item in items}
-        indent = _indent_of(chunk.opening) + INDENT
-        identity = _identity(lanes[0])
-        for placed in wanted:
-            if _guid(placed.child) in present or _child_cue(placed.child) in kept_cues:
-                continue
-            stays.append(self._to_chunk(self.writer.build_lines(placed, track_identity=identity), indent))
-        chunk.children = stays
-        _note_facts(chunk, stem_track_facts(lanes[0]), indent, self.project.newline)
-
-    def _stays(self, child: str | Chunk, wanted_guids: set[str]) -> bool:
-        """Everything but our own untouched stems that the timeline has no more."""
+    def _stays(self, child: str | Chunk, guids: set[str]) -> bool:
+        """Whether a child of a TRACK chunk stays: all do but untouched stems that the timeline no longer has."""
         if not isinstance(child, Chunk) or child.name != "ITEM":
             return True
         guid = _item_guid(child)
-        return guid not in self.untouched or guid in wanted_guids
+        return guid not in self.untouched or guid in guids
 
     def _append_tracks(self, chunks: Sequence[Chunk]) -> None:
-        """Into our folder where it ends the project, else into a new one at the end."""
-        folder = _find_last_folder(chunks)
+        """Append the new tracks to the folder "Selva" where it ends the project, else with a new folder at the end."""
+        folder = find_last_stem_folder(chunks)
         if folder is None:
-            _close_folders(chunks)
-            lines = build_stem_folder_lines(self._new, self.writer)
+            close_folders(chunks)
+            lines = build_stem_folder_lines(self._new_tracks, self.writer)
         else:
-            closing = _reopen_folder(chunks, folder)
+            closing_change = reopen_folder(chunks, folder)
             lines = []
-            for number, track in enumerate(self._new, start=1):
-                change = closing if number == len(self._new) else 0
+            for number, track in enumerate(self._new_tracks, start=1):
+                change = closing_change if number == len(self._new_tracks) else 0
                 lines += build_track_lines(
-                    [track], identity=_identity(track), depth_change=change, writer=self.writer
+                    [track], identity=stem_track_identity(track), depth_change=change, writer=self.writer
                 )
-        indent = _indent_of(chunks[-1].opening) if chunks else INDENT
-        self._insert_after_tracks(self._to_chunks(lines, indent))
+        indent = indent_of(chunks[-1].opening) if chunks else INDENT
+        self._insert_after_tracks(self._parse_chunks(lines, indent))
 
-    def _insert_after_tracks(self, new: list[Chunk]) -> None:
+    def _insert_after_tracks(self, new_chunks: list[Chunk]) -> None:
         children = self.project.root.children
         last = max(
             (
@@ -184,38 +162,59 @@ class _Merge:
             ),
             default=len(children) - 1,
         )
-        children[last + 1 : last + 1] = new
+        children[last + 1 : last + 1] = new_chunks
 
-    def _to_chunk(self, lines: Sequence[str], indent: str) -> Chunk:
+    def _parse_lines(self, lines: Sequence[str], indent: str) -> Chunk:
         newline = self.project.newline
         return parse_chunk("".join(f"{indent}{line}{newline}" for line in lines))
 
-    def _to_chunks(self, lines: Sequence[str], indent: str) -> list[Chunk]:
-        """Lines of several chunks one after another."""
+    def _parse_chunks(self, lines: Sequence[str], indent: str) -> list[Chunk]:
+        """The chunks in lines of which each chunk ends with an unindented ">"."""
         chunks: list[Chunk] = []
         start = 0
         for number, line in enumerate(lines):
             if line == ">":
-                chunks.append(self._to_chunk(lines[start : number + 1], indent))
+                chunks.append(self._parse_lines(lines[start : number + 1], indent))
                 start = number + 1
         return chunks
 
 
+def _find_chunk(track: otio.schema.Track, chunks: Sequence[Chunk]) -> int | None:
+    """The TRACK chunk of a stem track: by GUID when it was read from the project, else by its name and number."""
+    guid = str(read_reaper_metadata(track).get("guid", ""))
+    metadata = read_selva_metadata(track, TRACK_SCHEMA)
+    name = str(metadata["track"]).casefold()
+    for number, chunk in enumerate(chunks):
+        extension = read_extension(chunk)
+        if not extension.get(TRACK_KEY):
+            continue
+        if guid:
+            if chunk.arguments[:1] == [guid]:
+                return number
+            continue
+        old = parse_stem_metadata(extension) or {"track": extension[TRACK_KEY], "lane": 0}
+        if str(old.get("track", "")).casefold() == name and old.get("lane") == metadata.get("lane"):
+            return number
+    return None
+
+
 def _find_untouched_stems(project: ProjectText, folder: Path) -> set[str]:
-    """GUIDs of the stems on a project's stem tracks that are still as we placed them."""
+    """GUIDs of the stems on a project's stem tracks that are still as they were placed."""
     clock = read_clock(project).record
-    before = build_timeline(project, name="", folder=folder)  # held: its children live no longer than it does
+    source = build_project_timeline(
+        project, name="", folder=folder
+    )  # its children live no longer than it does
     return {
         _guid(placed.child)
-        for track in before.tracks
-        if stem_track_facts(track)
+        for track in source.tracks
+        if read_selva_metadata(track, TRACK_SCHEMA)
         for placed in iter_placed_clips(track)
         if PlacedItem(item=placed.child, start_s=placed.start_s, end_s=placed.end_s).is_as_placed(clock)
     }
 
 
 def _iter_files(root: Chunk) -> Iterator[str]:
-    """The media that the items of a project play."""
+    """The media files that the items of a project play."""
     for track in root.iter_chunks("TRACK"):
         for item in track.iter_chunks("ITEM"):
             ahead = list(item.iter_chunks("SOURCE"))
@@ -225,83 +224,27 @@ def _iter_files(root: Chunk) -> Iterator[str]:
                 ahead += source.iter_chunks("SOURCE")
 
 
-def _find_last_folder(chunks: Sequence[Chunk]) -> Chunk | None:
-    """Our folder, when the project ends with it."""
-    for number, chunk in enumerate(chunks):
-        if read_extension(chunk).get(FOLDER_MARK) and _depth_change(chunk) == 1:
-            level = 1
-            for inner in chunks[number + 1 :]:
-                if level <= 0:
-                    break
-                level += _depth_change(inner)
-            else:
-                return chunk
-    return None
-
-
-def _reopen_folder(chunks: Sequence[Chunk], folder: Chunk) -> int:
-    """Keep the folder that ends the project open after its last track; the depth change that ends it later."""
-    first = next(number for number, chunk in enumerate(chunks) if chunk is folder)
-    inner = chunks[first + 1 :]
-    if not inner:
-        return -1
-    level = 1 + sum(_depth_change(chunk) for chunk in inner[:-1])
-    ended = _depth_change(inner[-1])
-    _set_depth_change(inner[-1], 1 - level)
-    return min(ended + level - 1, -1)
-
-
-def _close_folders(chunks: Sequence[Chunk]) -> None:
-    """REAPER may leave folders open at a project's end; what follows would fall into them."""
-    level = sum(_depth_change(chunk) for chunk in chunks)
-    if level > 0:
-        _set_depth_change(chunks[-1], _depth_change(chunks[-1]) - level)
-
-
-def _depth_change(track: Chunk) -> int:
-    fields = track.find_field("ISBUS")
-    return parse_flags(fields[1]) if len(fields) > 1 else 0
-
-
-def _set_depth_change(track: Chunk, change: int) -> None:
-    """Rewrite the ISBUS line of a track where it says otherwise."""
-    if _depth_change(track) == change:
+def _update_track_metadata(track: Chunk, metadata: Mapping[str, Any], indent: str, newline: str) -> None:
+    """Write the metadata of a stem track into its EXT chunk, where it is not the same already."""
+    plain = to_plain_value(metadata)
+    fields = read_extension(track)
+    # A track that the REAPER script made has no metadata; without prompts there is nothing to add to its name.
+    has_name_only = not fields.get(METADATA_KEY) and not plain.get("prompts")
+    if parse_stem_metadata(fields) == plain or has_name_only:
         return
-    for number, child in enumerate(track.children):
-        if isinstance(child, str) and line_key(child) == "ISBUS":
-            track.children[number] = f"{_indent_of(child)}{folder_line(change)}{_line_end(child)}"
-            return
-    end = _line_end(track.opening)
-    track.children.insert(0, f"{_indent_of(track.opening)}{INDENT}{folder_line(change)}{end}")
-
-
-def _note_facts(track: Chunk, facts: Mapping[str, Any], indent: str, newline: str) -> None:
-    """What we know of a stem track, where it is not what its chunk says already."""
-    plain = plain_value(facts)
-    if read_facts(read_extension(track)) == plain or _is_noted_by_script_only(track, plain):
-        return
-    marks = build_fact_marks(plain)
+    new_fields = build_metadata_fields(plain)
     extension = next(track.iter_chunks("EXT"), None)
     if extension is None:
-        lines = mark_lines({TRACK_MARK: str(plain["track"]), **marks})
-        text = "".join(f"{indent}{line}{newline}" for line in lines)
-        track.children.append(parse_chunk(text))
+        lines = extension_lines({TRACK_KEY: str(plain["track"]), **new_fields})
+        track.children.append(parse_chunk("".join(f"{indent}{line}{newline}" for line in lines)))
         return
-    others = [
-        child for child in extension.children if not (isinstance(child, str) and is_fact_key(line_key(child)))
+    other_lines = [
+        child
+        for child in extension.children
+        if not (isinstance(child, str) and is_metadata_key(line_key(child)))
     ]
-    new = [f"{indent}{INDENT}{key} {word}{newline}" for key, word in marks.items()]
-    extension.children = [*others, *new]
-
-
-def _is_noted_by_script_only(track: Chunk, facts: Mapping[str, Any]) -> bool:
-    """Whether a track that the REAPER script made has nothing of ours to note yet."""
-    return not read_extension(track).get(FACTS_KEY) and not facts.get("prompts")
-
-
-def _identity(track: otio.schema.Track) -> str:
-    facts = stem_track_facts(track)
-    return f"stem track {facts.get('track', track.name)}\n{facts.get('lane', 0)}"
+    new_lines = [f"{indent}{INDENT}{key} {value}{newline}" for key, value in new_fields.items()]
+    extension.children = [*other_lines, *new_lines]
 
 
 def _item_guid(item: Chunk) -> str:
@@ -309,21 +252,4 @@ def _item_guid(item: Chunk) -> str:
 
 
 def _guid(child: otio.core.Item) -> str:
-    return str(known_track(child).get("guid", ""))
-
-
-def _cue(extension: Mapping[str, str]) -> str:
-    return str(read_facts(extension).get("cue", ""))
-
-
-def _child_cue(child: otio.core.Item) -> str:
-    facts = child.metadata.get(SELVA_NAMESPACE)
-    return str(facts.get("cue", "")) if isinstance(facts, Mapping) else ""
-
-
-def _indent_of(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
-
-
-def _line_end(line: str) -> str:
-    return line[len(line.rstrip("\r\n")) :]
+    return str(read_reaper_metadata(child).get("guid", ""))

@@ -1,7 +1,7 @@
-"""Words and numbers on the lines of a REAPER project.
+"""The tokens on the lines of a REAPER project: text and numbers.
 
-A word with blanks stands in double quotes; one that holds those, in single quotes; one that holds both, in backticks.
-There are no escapes. Numbers are decimal text, read without passing through a float.
+A token with blanks is in double quotes; one that contains those, in single quotes; one that contains both, in backticks. There
+are no escapes. Numbers are decimal text; they are read as fractions, never as floats.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ _NEEDS_QUOTES = re.compile(r"[\s\"'`]|^[#;<>|]|^$")
 
 
 def split_tokens(line: str) -> list[str]:
-    """The words of a line without their quotes."""
+    """The tokens of a line without their quotes."""
     return [match[match.lastindex or 0] for match in _TOKEN.finditer(line)]
 
 
 def quote_token(text: str) -> str:
-    """A word as REAPER writes it: line breaks become blanks; where all three quotes occur, backticks become
-    single quotes."""
+    """A token as REAPER writes it.
+
+    Line breaks become blanks, and backticks single quotes where a text has all three quotes: the format cannot write either.
+    """
     flat = re.sub(r"\r\n|[\r\n\v\f\x00]", " ", text)
     if _NEEDS_QUOTES.search(flat) is None:
         return flat
@@ -42,7 +44,7 @@ def parse_number(text: str, *, what: str) -> Fraction:
 
 
 def parse_seconds(text: str, *, what: str) -> Fraction:
-    """Exact seconds. Raises TimelineReadError for what no project is long enough for."""
+    """Exact seconds. Raises TimelineReadError for times that no project reaches."""
     seconds = parse_number(text, what=what)
     if abs(seconds) > MAX_SECONDS:
         raise TimelineReadError(f"{what} lies within {MAX_SECONDS} seconds; got {text[:60]!r}")
@@ -50,14 +52,14 @@ def parse_seconds(text: str, *, what: str) -> Fraction:
 
 
 def parse_flags(text: str) -> int:
-    """The whole number at the start of a word such as `1`, `-1` or `3:U`; 0 where there is none."""
+    """The whole number at the start of a token such as `1`, `-1` or `3:U`; 0 where there is none."""
     match = re.match(r"-?\d{1,18}", text)
     return int(match[0]) if match is not None else 0
 
 
 def format_decimal(value: Fraction) -> str:
-    """A number to 14 decimals, as REAPER writes them: no zeros at the end."""
-    scaled = round(value * 10**_DECIMALS)
+    """A number with up to 14 decimals, as REAPER writes them, without zeros at the end."""
+    scaled = round(value * 10**_DECIMALS)  # to even on a tie, as C's printf rounds
     whole, rest = divmod(abs(scaled), 10**_DECIMALS)
     sign = "-" if scaled < 0 else ""
     return f"{sign}{whole}.{rest:0{_DECIMALS}}".rstrip("0").rstrip(".")

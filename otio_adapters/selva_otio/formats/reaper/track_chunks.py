@@ -1,76 +1,73 @@
-"""TRACK chunks: a track's own lines, its place in folders, and its items."""
+"""TRACK chunks: the lines of a track, its place in folders, and its items."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import opentimelineio as otio
 
-from selva_otio.formats.reaper.extension_data import (
-    FOLDER_MARK,
-    TRACK_MARK,
-    build_fact_marks,
-)
+from selva_otio.formats.reaper.extension_data import FOLDER_KEY, TRACK_KEY, build_metadata_fields
 from selva_otio.formats.reaper.item_chunks import ItemWriter
-from selva_otio.formats.reaper.project_markers import NAMESPACE
+from selva_otio.formats.reaper.project_metadata import read_reaper_metadata
 from selva_otio.formats.reaper.tokens import quote_token
 from selva_otio.formats.reaper.track_items import iter_placed_clips
-from selva_otio.metadata import SELVA_NAMESPACE, TRACK_SCHEMA
+from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
 
 FOLDER_NAME = "Selva"
 INDENT = "  "
 
 
-def stem_track_facts(track: otio.core.Composable) -> Mapping[str, Any]:
-    """What we noted about a stem track; empty for other tracks."""
-    facts = track.metadata.get(SELVA_NAMESPACE)
-    is_stem_track = (
-        isinstance(track, otio.schema.Track)
-        and isinstance(facts, Mapping)
-        and facts.get("schema") == TRACK_SCHEMA
-    )
-    return facts if is_stem_track else {}
-
-
-def known_track(track: otio.core.Composable) -> Mapping[str, Any]:
-    """What a reading of a project noted about a track."""
-    known = track.metadata.get(NAMESPACE)
-    return known if isinstance(known, Mapping) else {}
-
-
 def build_track_lines(
     tracks: Iterable[otio.schema.Track], *, identity: str, depth_change: int, writer: ItemWriter
 ) -> list[str]:
-    """The TRACK chunk that holds all clips of `tracks` (the lanes of one REAPER track), without line ends."""
-    lanes = list(tracks)
-    known = known_track(lanes[0])
-    guid = writer.guids.claim(f"track {identity}", wanted=str(known.get("guid", "")))
-    facts = stem_track_facts(lanes[0])
-    marks = mark_lines({TRACK_MARK: str(facts.get("track", "")), **build_fact_marks(facts)})
-    if not facts:
-        marks = mark_lines({FOLDER_MARK: FOLDER_NAME}) if known.get("is_selva_folder") is True else []
+    """The TRACK chunk for the clips of `tracks`, those that one REAPER track was read as. Without line ends.
+
+    identity: what its GUID is derived from. depth_change: 1 where it opens a folder, -n where it closes n.
+    """
+    first, *_ = same_track = list(tracks)
+    known = read_reaper_metadata(first)
+    guid = writer.guids.claim(f"track {identity}", preferred=str(known.get("guid", "")))
+    metadata = read_selva_metadata(first, TRACK_SCHEMA)
+    extension: list[str] = []
+    if metadata:
+        fields = {TRACK_KEY: str(metadata.get("track", "")), **build_metadata_fields(metadata)}
+        extension = extension_lines(fields)
+    elif known.get("is_selva_folder") is True:
+        extension = extension_lines({FOLDER_KEY: FOLDER_NAME})
     body = [
-        *track_lines(lanes[0].name, guid, depth_change=depth_change, is_muted=not lanes[0].enabled),
-        *marks,
+        *track_lines(first.name, guid, depth_change=depth_change, is_muted=not first.enabled),
+        *extension,
     ]
-    for lane in lanes:
-        for placed in iter_placed_clips(lane):
+    for track in same_track:
+        for placed in iter_placed_clips(track):
             body += writer.build_lines(placed, track_identity=identity)
     return [f"<TRACK {guid}", *(f"{INDENT}{line}" for line in body), ">"]
 
 
-def build_folder_lines(guid: str) -> list[str]:
-    """The folder track that holds the stem tracks."""
+def build_stem_folder_lines(tracks: Sequence[otio.schema.Track], writer: ItemWriter) -> list[str]:
+    """The TRACK chunks of the folder "Selva" and of the stem tracks in it. Without line ends."""
+    guid = writer.guids.claim("folder")
     body = [
         *track_lines(FOLDER_NAME, guid, depth_change=1, is_muted=False),
-        *mark_lines({FOLDER_MARK: FOLDER_NAME}),
+        *extension_lines({FOLDER_KEY: FOLDER_NAME}),
     ]
-    return [f"<TRACK {guid}", *(f"{INDENT}{line}" for line in body), ">"]
+    lines = [f"<TRACK {guid}", *(f"{INDENT}{line}" for line in body), ">"]
+    for number, track in enumerate(tracks, start=1):
+        depth_change = -1 if number == len(tracks) else 0
+        lines += build_track_lines(
+            [track], identity=stem_track_identity(track), depth_change=depth_change, writer=writer
+        )
+    return lines
+
+
+def stem_track_identity(track: otio.schema.Track) -> str:
+    """What the GUIDs of a stem track and its items are derived from."""
+    metadata = read_selva_metadata(track, TRACK_SCHEMA)
+    return f"stem track {metadata.get('track', track.name)}\n{metadata.get('lane', 0)}"
 
 
 def track_lines(name: str, guid: str, *, depth_change: int, is_muted: bool) -> list[str]:
-    """The lines of a track apart from marks and items."""
+    """The lines of a track, as REAPER writes them for a new one."""
     return [
         f"NAME {quote_token(name)}",
         "PEAKCOL 16576",
@@ -97,11 +94,12 @@ def track_lines(name: str, guid: str, *, depth_change: int, is_muted: bool) -> l
 
 
 def folder_line(depth_change: int) -> str:
-    """ISBUS: 1 opens a folder, -n ends n of them with this track."""
+    """The ISBUS line: a track opens a folder (1), or is the last of n folders (-n)."""
     if depth_change > 0:
         return "ISBUS 1 1"
     return f"ISBUS 2 {depth_change}" if depth_change < 0 else "ISBUS 0 0"
 
 
-def mark_lines(marks: Mapping[str, str]) -> list[str]:
-    return ["<EXT", *(f"{INDENT}{key} {quote_token(text)}" for key, text in marks.items()), ">"]
+def extension_lines(fields: Mapping[str, str]) -> list[str]:
+    """The EXT chunk with these keys and values."""
+    return ["<EXT", *(f"{INDENT}{key} {quote_token(value)}" for key, value in fields.items()), ">"]

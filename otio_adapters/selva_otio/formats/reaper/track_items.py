@@ -1,6 +1,6 @@
-"""From an OpenTimelineIO track to the clips that lie on it, on the record clock.
+"""The clips of an OpenTimelineIO track on the record clock, as REAPER holds them.
 
-REAPER knows no nests: their clips are laid out where they are seen. Transitions become overlaps with fades.
+REAPER has no nests: their clips are put where they are seen. Transitions become overlaps of two items with fades.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from fractions import Fraction
 import opentimelineio as otio
 
 from selva_otio.errors import TimelineWriteError
+from selva_otio.formats.reaper.project_metadata import read_reaper_metadata
 from selva_otio.picture.visible_shots import MAX_NESTING
 from selva_otio.time.clock import exact_seconds
 from selva_otio.time.item_times import item_duration_s, trimmed_start_s
@@ -19,10 +20,10 @@ from selva_otio.time.item_times import item_duration_s, trimmed_start_s
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedClip:
-    """A clip (or a named gap: an empty item) from `start_s` to `end_s` of the record.
+    """A clip, or a gap that was an empty item, from `start_s` to `end_s` on the record clock.
 
-    media_start_s: where its media's used range begins, on the clock of the media reference; a reversed clip
-    plays that range from its end. speed: 0 is a freeze frame; None is a speed that changes.
+    media_start_s: start of the used range on the clock of the media reference; a reversed clip plays that range from its end.
+    speed: 0 for a freeze frame, None for a speed that changes.
     """
 
     child: otio.schema.Clip | otio.schema.Gap
@@ -37,7 +38,7 @@ class PlacedClip:
 
 @dataclass(frozen=True, kw_only=True)
 class _Window:
-    """What is seen of a composition: its own time `local_start_s` lies at `start_s`, and it ends at `end_s`."""
+    """The part of a composition that is seen, from `start_s` to `end_s`. local_start_s: its own time at `start_s`."""
 
     start_s: Fraction
     end_s: Fraction
@@ -50,8 +51,10 @@ class _Window:
 
 
 def iter_placed_clips(track: otio.schema.Track) -> Iterator[PlacedClip]:
-    """The clips of a track and of the nests on it, in order. Raises TimelineReadError for items of unknown
-    length, TimelineWriteError for what REAPER cannot hold."""
+    """The clips of a track and of the nests on it, in order.
+
+    Raises TimelineReadError for items of unknown length, TimelineWriteError for what REAPER cannot hold.
+    """
     window = _Window(
         start_s=Fraction(0),
         end_s=item_duration_s(track),
@@ -91,16 +94,16 @@ def _iter_track(track: otio.schema.Track, window: _Window) -> Iterator[PlacedCli
 def _iter_item(
     child: otio.core.Item, seen: _Window, duration_s: Fraction, fade_in_s: Fraction, fade_out_s: Fraction
 ) -> Iterator[PlacedClip]:
-    """`seen.local_start_s` counts from the child's own cut-in point."""
+    """seen.local_start_s: counts from the in-point of the child."""
     if isinstance(child, otio.core.Composition):
         yield from _iter_nest(child, seen)
         return
-    if isinstance(child, otio.schema.Gap) and not child.metadata.get("REAPER"):
+    if isinstance(child, otio.schema.Gap) and not read_reaper_metadata(child):
         return
     speed = _read_speed(child)
     used_s = abs(speed) if speed else Fraction(0)
     offset_s = seen.local_start_s
-    if speed is not None and speed < 0:  # the end of a reversed clip is the start of its used range
+    if speed is not None and speed < 0:  # the used range of a reversed clip starts where the clip ends
         offset_s = duration_s - offset_s - (seen.end_s - seen.start_s)
     yield PlacedClip(
         child=child,
@@ -119,7 +122,7 @@ def _iter_nest(nest: otio.core.Composition, seen: _Window) -> Iterator[PlacedCli
         raise TimelineWriteError(f"{nest.name!r} is nested more than {MAX_NESTING} levels deep")
     if nest.effects:
         raise TimelineWriteError(
-            f"nest {nest.name!r} has effects, which REAPER items cannot take; flatten it"
+            f"nest {nest.name!r} has effects, which cannot be put on its items in REAPER; flatten it first"
         )
     local_start_s = trimmed_start_s(nest) + seen.local_start_s
     layers = [nest] if isinstance(nest, otio.schema.Track) else list(nest)
@@ -140,7 +143,7 @@ def _iter_nest(nest: otio.core.Composition, seen: _Window) -> Iterator[PlacedCli
 
 
 def _reach(neighbour: otio.core.Composable | None, *, is_before: bool) -> tuple[Fraction, Fraction]:
-    """(how far an item reaches beyond its cut, the fade there), for the transition next to it."""
+    """(how far the transition beside an item extends it beyond its cut, the length of the fade there)."""
     if not isinstance(neighbour, otio.schema.Transition):
         return Fraction(0), Fraction(0)
     in_s, out_s = exact_seconds(neighbour.in_offset), exact_seconds(neighbour.out_offset)
@@ -148,6 +151,7 @@ def _reach(neighbour: otio.core.Composable | None, *, is_before: bool) -> tuple[
 
 
 def _read_speed(item: otio.core.Item) -> Fraction | None:
+    """The product of the time warps of an item, at any speed; None for a speed that changes."""
     speed = Fraction(1)
     for effect in item.effects:
         if isinstance(effect, otio.schema.LinearTimeWarp):

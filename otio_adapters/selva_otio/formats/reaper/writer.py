@@ -1,4 +1,4 @@
-"""From a timeline to a new project: frame rate, start, markers, tracks, items with takes."""
+"""A timeline as a new project: frame rate, start, markers, tracks, items with takes."""
 
 from __future__ import annotations
 
@@ -9,66 +9,63 @@ import opentimelineio as otio
 
 from selva_otio.formats.reaper.guids import GuidRegister
 from selva_otio.formats.reaper.item_chunks import ItemWriter
-from selva_otio.formats.reaper.project_markers import NAMESPACE, iter_marker_lines
+from selva_otio.formats.reaper.project_markers import iter_marker_lines
+from selva_otio.formats.reaper.project_metadata import read_reaper_metadata
 from selva_otio.formats.reaper.project_time import DEFAULT_SAMPLE_RATE_HZ, format_time_mode
-from selva_otio.formats.reaper.stem_tracks_merge import build_stem_folder_lines
 from selva_otio.formats.reaper.tokens import format_decimal
-from selva_otio.formats.reaper.track_chunks import (
-    INDENT,
-    build_track_lines,
-    known_track,
-    stem_track_facts,
-)
+from selva_otio.formats.reaper.track_chunks import INDENT, build_stem_folder_lines, build_track_lines
+from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
 from selva_otio.time.item_times import find_record_clock, trimmed_start_s
 
 
 def build_project(timeline: otio.schema.Timeline, *, folder: Path | None) -> str:
-    """The text of a new project. `folder`: where it will lie; media in it is named relative to it.
+    """The text of a new project. folder: where it will be; paths of media in it are relative. None keeps relative URLs.
 
     Raises TimelineError for what a project cannot hold.
     """
     writer = ItemWriter(guids=GuidRegister(), folder=folder)
     clock = find_record_clock(timeline)
-    known = timeline.metadata.get(NAMESPACE) or {}
-    rate_hz = known.get("sample_rate_hz")
+    rate_hz = read_reaper_metadata(timeline).get("sample_rate_hz")
     origin_s = trimmed_start_s(timeline.tracks)
     groups = list(_group_tracks(timeline))
-    plain = [group for group in groups if not _is_new_stem_track(group[0])]
-    stems = [group[0] for group in groups if _is_new_stem_track(group[0])]
+    old_tracks = [group for group in groups if not _is_new_stem_track(group[0])]
+    new_stem_tracks = [group[0] for group in groups if _is_new_stem_track(group[0])]
     body = [
         f"PROJOFFS {format_decimal(clock.start_frame / clock.frame_rate_hz)} 0 0",
         format_time_mode(clock.frame_rate_hz, drop_frame=clock.drop_frame),
         f"SAMPLERATE {rate_hz if isinstance(rate_hz, int) else DEFAULT_SAMPLE_RATE_HZ} 0 0",
         "TEMPO 120 4 4",
         *iter_marker_lines(timeline.tracks.markers, origin_s),
-        *_plain_track_lines(plain, writer),
+        *_build_old_track_lines(old_tracks, writer),
     ]
-    if stems:
-        body += build_stem_folder_lines(stems, writer)
+    if new_stem_tracks:
+        body += build_stem_folder_lines(new_stem_tracks, writer)
     lines = ['<REAPER_PROJECT 0.1 "7.0" 0', *(f"{INDENT}{line}" for line in body), ">"]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _group_tracks(timeline: otio.schema.Timeline) -> Iterator[list[otio.schema.Track]]:
-    """The tracks of a timeline as REAPER orders them, top picture first; those that were one REAPER track (by
-    GUID) together."""
+    """The tracks of a timeline in REAPER's order, the front video track first, those with one GUID together.
+
+    A REAPER track with picture and sound, or with items that overlap, is read as several tracks of its GUID.
+    """
     tracks = [_as_track(child) for child in timeline.tracks]
     pictures = [track for track in tracks if track.kind == otio.schema.TrackKind.Video]
     others = [track for track in tracks if track.kind != otio.schema.TrackKind.Video]
     groups: dict[str, list[otio.schema.Track]] = {}
     for number, track in enumerate([*reversed(pictures), *others]):
-        guid = str(known_track(track).get("guid", ""))
+        guid = str(read_reaper_metadata(track).get("guid", ""))
         groups.setdefault(guid or f"#{number}", []).append(track)
 
-    def place(group: list[otio.schema.Track]) -> float:
-        number = known_track(group[0]).get("number")
+    def old_number(group: list[otio.schema.Track]) -> float:
+        number = read_reaper_metadata(group[0]).get("number")
         return number if isinstance(number, int) else float("inf")
 
-    yield from sorted(groups.values(), key=place)
+    yield from sorted(groups.values(), key=old_number)
 
 
 def _as_track(child: otio.core.Composable) -> otio.schema.Track:
-    """A stack or clip that lies directly on the timeline's stack, as a track of its own."""
+    """A child of the timeline's stack as a track; a clip or stack directly in it becomes the one item of a track."""
     if isinstance(child, otio.schema.Track):
         return child
     shell = otio.schema.Track(name=child.name)
@@ -77,24 +74,29 @@ def _as_track(child: otio.core.Composable) -> otio.schema.Track:
 
 
 def _is_new_stem_track(track: otio.schema.Track) -> bool:
-    return bool(stem_track_facts(track)) and not known_track(track).get("guid")
+    return bool(read_selva_metadata(track, TRACK_SCHEMA)) and not read_reaper_metadata(track).get("guid")
 
 
-def _plain_track_lines(groups: list[list[otio.schema.Track]], writer: ItemWriter) -> Iterator[str]:
-    """Track chunks; folders that stay open at the end are closed there."""
+def _build_old_track_lines(groups: list[list[otio.schema.Track]], writer: ItemWriter) -> Iterator[str]:
+    """The TRACK chunks of tracks that are not new stem tracks, in the folders they were read in.
+
+    A folder still open at the end is closed there: stem tracks that follow would fall into it.
+    """
     depth = 0
     for number, group in enumerate(groups, start=1):
-        told = known_track(group[0]).get("folder_depth_change")
-        change = max(told if isinstance(told, int) else 0, -depth)
+        old_change = read_reaper_metadata(group[0]).get("folder_depth_change")
+        change = max(old_change if isinstance(old_change, int) else 0, -depth)
         if number == len(groups):
             change = -depth
         depth += change
-        lanes = sorted(group, key=_lane_number)
         yield from build_track_lines(
-            lanes, identity=f"{number}\n{group[0].name}", depth_change=change, writer=writer
+            sorted(group, key=_subtrack_number),
+            identity=f"{number}\n{group[0].name}",
+            depth_change=change,
+            writer=writer,
         )
 
 
-def _lane_number(track: otio.schema.Track) -> int:
-    lane = known_track(track).get("lane")
-    return lane if isinstance(lane, int) else 0
+def _subtrack_number(track: otio.schema.Track) -> int:
+    number = read_reaper_metadata(track).get("lane")
+    return number if isinstance(number, int) else 0

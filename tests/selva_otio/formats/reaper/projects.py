@@ -7,7 +7,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio.formats.reaper.chunks import parse_project_text
-from selva_otio.formats.reaper.reader import build_timeline
+from selva_otio.formats.reaper.reader import build_project_timeline
 
 FOLDER = Path(__file__).parents[3] / "data" / "rpp"
 FILES = sorted(FOLDER.glob("*.rpp"))
@@ -33,7 +33,7 @@ def video_item(
 
 
 def read(text: str) -> otio.schema.Timeline:
-    return build_timeline(parse_project_text(text), name="", folder=None)
+    return build_project_timeline(parse_project_text(text), name="", folder=None)
 
 
 def clips_of(timeline: otio.schema.Timeline) -> list[otio.schema.Clip]:

@@ -11,7 +11,7 @@ from selva_otio.formats.reaper.chunks import (
     parse_project_bytes,
     parse_project_text,
 )
-from selva_otio.formats.reaper.reader import build_timeline
+from selva_otio.formats.reaper.reader import build_project_timeline
 from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token, split_tokens
 from tests.selva_otio.formats.reaper.projects import FILES, FILM, LATIN, REEL, project, track, video_item
 
@@ -84,7 +84,7 @@ def test_a_huge_line_and_very_many_items_are_read() -> None:
     text = project(f"NAME {huge}", track(*items))
     read = parse_project_text(text)
     assert read.to_text() == text
-    assert len(build_timeline(read, name="", folder=None).tracks[0]) == 1_000
+    assert len(build_project_timeline(read, name="", folder=None).tracks[0]) == 1_000
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,14 @@ def test_otio_to_rpp_to_otio_keeps_positions_speeds_and_names(
     assert again.global_start_time == timeline.global_start_time
 
 
+def test_clips_without_source_ranges_give_the_project_the_rate_of_their_media() -> None:
+    cut = CutBuilder(rate_hz=24000 / 1001)
+    clip = otio.schema.Clip(name="whole", media_reference=cut.media())
+    timeline = otio.schema.Timeline(name="cut")
+    timeline.tracks.append(cut.track(clip))
+    assert "TIMEMODE 1 0 -1 24 2 " in write_to_string(timeline)
+
+
 def test_the_same_timeline_gives_the_same_bytes(cut_at_24: CutBuilder) -> None:
     timeline = cut_at_24.timeline(cut_at_24.track(cut_at_24.clip("a", offset=0, frames=10)))
     assert write_to_string(timeline) == write_to_string(timeline.clone())
