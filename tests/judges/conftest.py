@@ -1,4 +1,4 @@
-"""Programs that share no line of code with us and judge what we write; where one is missing, one line says so."""
+"""Programs that share no code with this product and judge what it writes; without one its tests are skipped with a reason."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from tests.judges.heard import SAMPLE_RATE_HZ, Heard
+from tests.judges.independent_readers import SAMPLE_RATE_HZ, SoundPlacement
 from tests.support.daemon_fixtures import _own_folders, paths, start_server
 
 __all__ = ["_own_folders", "paths", "start_server"]
 
 Sound = npt.NDArray[np.float64]
-GesMix = Callable[[Sequence[Heard]], Sound]
+GesMix = Callable[[Sequence[SoundPlacement]], Sound]
 MeltRender = Callable[[Path, Path], Path]
 
 _SYSTEM_PYTHON = Path("/usr/bin/python3")
@@ -48,15 +48,15 @@ def ges_python() -> Path:
 def ges_mix(ges_python: Path, tmp_path: Path) -> GesMix:
     """Let GES mix some sound; gives its left side as float64 at 48 kHz, after the right was found to be the same."""
 
-    def mix(heard: Sequence[Heard]) -> Sound:
+    def mix(placements: Sequence[SoundPlacement]) -> Sound:
         plan, target = tmp_path / "plan.json", tmp_path / "ges.wav"
-        layers = [[_as_clip(one)] for one in heard]
+        layers = [[_as_clip(placement)] for placement in placements]
         plan.write_text(json.dumps({"sample_rate_hz": SAMPLE_RATE_HZ, "layers": layers}), encoding="utf-8")
         command: list[str | Path] = [ges_python, _SCRIPT, plan, target]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stderr
-        told = [(clip["start_ns"], clip["duration_ns"]) for clip in json.loads(done.stdout)]
-        assert sorted(told) == sorted((layer[0]["start_ns"], layer[0]["duration_ns"]) for layer in layers)
+        reported = [(clip["start_ns"], clip["duration_ns"]) for clip in json.loads(done.stdout)]
+        assert sorted(reported) == sorted((layer[0]["start_ns"], layer[0]["duration_ns"]) for layer in layers)
         samples, rate_hz = soundfile.read(target, dtype="float64", always_2d=True)
         assert rate_hz == SAMPLE_RATE_HZ
         assert np.array_equal(samples[:, 0], samples[:, 1])
@@ -77,7 +77,7 @@ def melt_render(tmp_path: Path) -> MeltRender:
         options = ["real_time=-1", "vcodec=ffv1", "acodec=pcm_s16le", f"ar={SAMPLE_RATE_HZ}", "progressive=1"]
         command: list[str | Path] = [melt, project, "-consumer", f"avformat:{target}", *options]
         environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": str(tmp_path)}
-        for timeout_s in (90, 120):  # melt 7.12 now and then never ends, and does when it is asked again
+        for timeout_s in (90, 120):  # melt 7.12 sometimes never ends; a second run does
             with suppress(subprocess.TimeoutExpired):
                 done = subprocess.run(
                     command, capture_output=True, text=True, env=environment, timeout=timeout_s, check=False
@@ -91,13 +91,13 @@ def melt_render(tmp_path: Path) -> MeltRender:
     return render
 
 
-def _as_clip(heard: Heard) -> dict[str, str | int]:
+def _as_clip(placement: SoundPlacement) -> dict[str, str | int]:
     """For GES, which counts in nanoseconds from the start of the timeline and of the file."""
-    start_ns, end_ns = _nanoseconds(heard.start_s), _nanoseconds(heard.start_s + heard.duration_s)
+    start_ns, end_ns = _nanoseconds(placement.start_s), _nanoseconds(placement.start_s + placement.duration_s)
     return {
-        "uri": heard.file.as_uri(),
+        "uri": placement.file.as_uri(),
         "start_ns": start_ns,
-        "inpoint_ns": _nanoseconds(heard.offset_s),
+        "inpoint_ns": _nanoseconds(placement.offset_s),
         "duration_ns": end_ns - start_ns,
     }
 

@@ -1,5 +1,6 @@
-"""Clicks that answer flashes: `selva render` with the echo model, its cut written to each kind of file, and the result
-seen and heard by other programs. A click lies within one sample of where its flash is seen, at every rate."""
+"""Clicks that answer flashes: `selva render` with the echo model, its cut written in each format, then seen and heard by other
+programs. A click is within one sample of its flash, at every rate.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import pytest
 from selva_otio import load_timeline, write_timeline
 from tests.judges.conftest import GesMix, MeltRender
 from tests.judges.decoding import decode
-from tests.judges.heard import READERS, Heard
+from tests.judges.independent_readers import READERS, SoundPlacement
 from tests.selva_otio.cuts import RATES
 from tests.selva_render.flashing_cuts import at_samples, cut_builder, flashes_seen, render
 from tests.support.daemons import StartServer
@@ -55,20 +56,24 @@ def find_clicks(samples: np.ndarray) -> list[int]:
 
 def one_sample_apart(found: list[int], expected: list[int]) -> bool:
     return len(found) == len(expected) and all(
-        abs(ours - theirs) <= 1 for ours, theirs in zip(found, expected, strict=True)
+        abs(click - flash) <= 1 for click, flash in zip(found, expected, strict=True)
     )
 
 
-def hear_all(timeline: otio.schema.Timeline, folder: Path, rate: Fraction) -> dict[str, list[Heard]]:
-    heard = {}
+def read_placements(
+    timeline: otio.schema.Timeline, folder: Path, rate: Fraction
+) -> dict[str, list[SoundPlacement]]:
+    placements = {}
     for suffix, read in READERS.items():
-        write_timeline(timeline, folder / f"hear{suffix}")
-        heard[suffix] = sorted(read(folder / f"hear{suffix}", rate), key=lambda one: one.start_s)
-    return heard
+        write_timeline(timeline, folder / f"placed{suffix}")
+        placements[suffix] = sorted(
+            read(folder / f"placed{suffix}", rate), key=lambda placement: placement.start_s
+        )
+    return placements
 
 
 @pytest.mark.parametrize("rate_name", ["23.976", "25", "29.97 drop", "29.97 non-drop", "59.94"])
-def test_clicks_lie_on_their_flashes_in_every_kind_of_file(
+def test_clicks_are_on_their_flashes_in_every_format(
     start_server: StartServer, tmp_path: Path, ges_mix: GesMix, rate_name: str
 ) -> None:
     pytest.importorskip("aaf2", reason="pyaaf2 is not installed")
@@ -76,12 +81,12 @@ def test_clicks_lie_on_their_flashes_in_every_kind_of_file(
     rate, folder = RATES[rate_name], tmp_path / "cut"
     out = folder / "out.otio"
     render(flashing_cut(folder, rate_name), out, "--track", "Click=click")
-    heard = hear_all(load_timeline(out), folder, rate)
-    assert heard[".fcpxml"] == heard[".otio"]
-    assert heard[".aaf"] == heard[".otio"]
+    placements = read_placements(load_timeline(out), folder, rate)
+    assert placements[".fcpxml"] == placements[".otio"]
+    assert placements[".aaf"] == placements[".otio"]
     expected = at_samples(expected_frames(), rate)
     assert len(expected) > 8
-    clicks = find_clicks(ges_mix(heard[".otio"]))
+    clicks = find_clicks(ges_mix(placements[".otio"]))
     assert one_sample_apart(clicks, expected), (clicks, expected)
     assert not one_sample_apart([click + 2 for click in clicks], expected)
 
@@ -116,10 +121,10 @@ def test_otiotool_finds_all_media_and_ranges_in_order(start_server: StartServer,
     )
     source, out = write_cut(cut.timeline(track), tmp_path / "cut.otio"), tmp_path / "out.otio"
     render(source, out, "--track", "Click=click", "--takes", "2", "--handles", "0.2")
-    told = verify(out)
-    assert told.count("MEDIA EXISTS") == 4
-    assert told.count(" IN BOUNDS") == 4
-    assert "NOT FOUND" not in told
+    report = verify(out)
+    assert report.count("MEDIA EXISTS") == 4
+    assert report.count(" IN BOUNDS") == 4
+    assert "NOT FOUND" not in report
     broken = load_timeline(out)
     first = next(iter(broken.audio_tracks()[0].find_clips()))
     first.source_range = cut.span(9000, 30)

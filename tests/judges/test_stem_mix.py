@@ -14,7 +14,7 @@ import soundfile
 from selva_otio import Stem, StemTrack, measure_span, place_stems, spot_timeline, write_timeline
 from tests.judges.conftest import GesMix, MeltRender
 from tests.judges.decoding import decode
-from tests.judges.heard import READERS, SAMPLE_RATE_HZ, Heard, mix
+from tests.judges.independent_readers import READERS, SAMPLE_RATE_HZ, SoundPlacement, mix
 from tests.selva_otio.cuts import CutBuilder
 from tests.support.flashes import write_flashing_clip
 
@@ -63,16 +63,16 @@ def our_mix(timeline: otio.schema.Timeline) -> np.ndarray:
     end = 0
     for track in timeline.audio_tracks():
         for clip in track.find_clips():
-            facts = clip.metadata["selva"]
+            stem = clip.metadata["selva"]
             file = Path(otio.url_utils.filepath_from_url(clip.media_reference.target_url))
             samples, _ = soundfile.read(file, dtype="float64")
-            used = samples[facts["offset_samples"] :]
-            total[facts["start_sample"] : facts["start_sample"] + len(used)] += used
-            end = max(end, facts["start_sample"] + len(used))
+            used = samples[stem["offset_samples"] :]
+            total[stem["start_sample"] : stem["start_sample"] + len(used)] += used
+            end = max(end, stem["start_sample"] + len(used))
     return total[:end]
 
 
-def heard_in(timeline: otio.schema.Timeline, suffix: str, folder: Path) -> list[Heard]:
+def placements_in(timeline: otio.schema.Timeline, suffix: str, folder: Path) -> list[SoundPlacement]:
     path = folder / f"cut{suffix}"
     if suffix == ".aaf":
         pytest.importorskip("aaf2", reason="pyaaf2 is not installed")
@@ -84,10 +84,10 @@ def heard_in(timeline: otio.schema.Timeline, suffix: str, folder: Path) -> list[
 def test_a_written_cut_nulls_in_ges_to_the_last_bit(
     noisy_cut: otio.schema.Timeline, suffix: str, tmp_path: Path, ges_mix: GesMix
 ) -> None:
-    heard = heard_in(noisy_cut, suffix, tmp_path)
+    placements = placements_in(noisy_cut, suffix, tmp_path)
     expected = our_mix(noisy_cut)
-    assert len(heard) == 6
-    found = ges_mix(heard)
+    assert len(placements) == 6
+    found = ges_mix(placements)
     assert len(found) == len(expected)
     assert np.abs(expected).max() > 0.1
     assert np.abs(found - expected).max() == 0.0
@@ -96,7 +96,7 @@ def test_a_written_cut_nulls_in_ges_to_the_last_bit(
 def test_the_judge_sees_a_shift_of_one_sample(
     noisy_cut: otio.schema.Timeline, tmp_path: Path, ges_mix: GesMix
 ) -> None:
-    first, *others = heard_in(noisy_cut, ".otio", tmp_path)
+    first, *others = placements_in(noisy_cut, ".otio", tmp_path)
     late = replace(first, start_s=first.start_s + Fraction(1, SAMPLE_RATE_HZ))
     expected = our_mix(noisy_cut)
     found = ges_mix([late, *others])
@@ -119,8 +119,10 @@ def test_a_preview_sounds_in_melt_as_its_stems_do(
     assert np.abs(found[1:] - expected[:-1]).max() > 0.1
 
 
-def test_our_own_sum_agrees_with_what_the_file_says(noisy_cut: otio.schema.Timeline, tmp_path: Path) -> None:
+def test_the_sum_of_the_stems_agrees_with_the_written_files(
+    noisy_cut: otio.schema.Timeline, tmp_path: Path
+) -> None:
     expected = our_mix(noisy_cut)
     for suffix in (".otio", ".fcpxml"):
-        heard = heard_in(noisy_cut, suffix, tmp_path)
-        assert np.array_equal(mix(heard, len(expected)), expected)
+        placements = placements_in(noisy_cut, suffix, tmp_path)
+        assert np.array_equal(mix(placements, len(expected)), expected)

@@ -219,7 +219,7 @@ def _open_nests(track: otio.schema.Track) -> Iterator[FlatClip]:
     """The picture that is seen of the nests on a video track, each shot up to its cuts, without transition overlaps."""
     direct = [
         child for child in track if isinstance(child, otio.schema.Clip)
-    ]  # held, so that their ids stay theirs
+    ]  # held, so that no other object gets their ids
     direct_ids = {id(child) for child in direct}
     for shot in resolve_picture([track]).shots:
         if id(shot.clip) in direct_ids or shot.cut_start_s >= shot.cut_end_s:

@@ -171,10 +171,10 @@ class _Composition:
         source = self._new_mob("SourceMob", path, "sound file", path.name)
         source.descriptor = build_wave_descriptor(self._file, path, header, length)
         master, slot_id = self._chain(path, source, None, None, kind="sound", rate=rate, length=length)
-        facts = next((flat_clip.stem_metadata for flat_clip in flat_clips if flat_clip.stem_metadata), {})
+        stem = next((flat_clip.stem_metadata for flat_clip in flat_clips if flat_clip.stem_metadata), {})
         for name in ("prompt", "negative_prompt", "cue"):
-            if facts.get(name):
-                master.comments[f"Selva {name}"] = str(facts[name])
+            if stem.get(name):
+                master.comments[f"Selva {name}"] = str(stem[name])
         return master, slot_id
 
     def _chain(

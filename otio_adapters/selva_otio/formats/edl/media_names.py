@@ -20,7 +20,7 @@ from selva_otio.time.clock import exact_rate
 # fmt: off
 _TOLERANCE_S = 5
 
-# Documents that are often named after the cut or the reel and lie beside the media.
+# Documents that are often named after the cut or the reel and are beside the media.
 _NOT_MEDIA_SUFFIXES = frozenset((
     ".aaf", ".ale", ".csv", ".doc", ".docx", ".edl", ".fcpxml", ".htm", ".html", ".json", ".log", ".md", ".otio",
     ".otioz", ".pdf", ".rpp", ".srt", ".toml", ".txt", ".xml", ".xmp",

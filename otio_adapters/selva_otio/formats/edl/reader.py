@@ -19,7 +19,7 @@ from selva_otio.time.clock import exact_rate, nominal_rate
 
 _CHANNEL = re.compile(r"(V|A)(\d*)")
 _MAX_DEPTH_BESIDE = 3
-"""Levels below the folder of an EDL that are searched for media without --media-dir: it may lie in a home folder."""
+"""Levels below the folder of an EDL that are searched for media without --media-dir: it may be a home folder."""
 _DROP_RATES = {30: Fraction(30000, 1001), 60: Fraction(60000, 1001)}
 
 

@@ -47,7 +47,7 @@ def write_fcp_xml(timeline: otio.schema.Timeline, destination: Destination) -> S
 def find_source_document(timeline: otio.schema.Timeline) -> Document | None:
     """The document a timeline was read from; None when anything but its stem tracks has changed since.
 
-    The document is read again and compared: whoever edits a timeline sets no flag.
+    The document is read again and compared, because an editing program sets no flag.
     """
     text = timeline.metadata.get(NAMESPACE, {}).get(_DOCUMENT_KEY)
     if not text:

@@ -172,11 +172,11 @@ def _build_time_map(flat_clip: FlatClip, media: MediaFile) -> ET.Element:
 
 
 def _build_stem_metadata(flat_clip: FlatClip) -> ET.Element:
-    facts = json.dumps(
+    text = json.dumps(
         to_plain_value(flat_clip.stem_metadata), ensure_ascii=False, separators=(",", ":"), sort_keys=True
     )
     metadata = ET.Element("metadata")
-    ET.SubElement(metadata, "md", {"key": STEM_KEY, "value": clean_text(facts)})
+    ET.SubElement(metadata, "md", {"key": STEM_KEY, "value": clean_text(text)})
     return metadata
 
 

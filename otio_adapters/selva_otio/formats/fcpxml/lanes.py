@@ -45,7 +45,7 @@ def build_tracks(
 ) -> list[otio.schema.Track]:
     """Video tracks from the lowest lane up, then audio tracks from the lane nearest to the storyline down."""
     ordered = sorted(
-        (kept for item in items if (kept := _trim_to_start(item, clock))), key=lambda item: item.start_s
+        (trimmed for item in items if (trimmed := _trim_to_start(item, clock))), key=lambda item: item.start_s
     )
     picture = [item for item in ordered if item.is_picture]
     tracks: list[otio.schema.Track] = []

@@ -206,7 +206,7 @@ def _read_take_times(take: Take, clock: ProjectClock, where: str) -> None:
     take.play_rate = parse_number(take.text("PLAYRATE", 0, "1"), what=f"PLAYRATE of {where}")
     if not 0 < take.play_rate <= MAX_PLAY_RATE:
         raise TimelineReadError(
-            f"PLAYRATE of {where} lies between 0 and {MAX_PLAY_RATE}; got {take.text('PLAYRATE')!r}"
+            f"PLAYRATE of {where} is between 0 and {MAX_PLAY_RATE}; got {take.text('PLAYRATE')!r}"
         )
 
 

@@ -99,8 +99,8 @@ def _name_colour(native: int, order: str) -> str:
 
     def distance(name: str) -> int:
         return sum(
-            (ours - theirs) ** 2
-            for ours, theirs in zip((red, green, blue), MARKER_COLOURS[name], strict=True)
+            (channel - named) ** 2
+            for channel, named in zip((red, green, blue), MARKER_COLOURS[name], strict=True)
         )
 
     return min(MARKER_COLOURS, key=distance)

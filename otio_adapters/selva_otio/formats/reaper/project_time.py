@@ -92,7 +92,7 @@ def read_frame_rate(time_mode: Sequence[str]) -> tuple[Fraction, bool]:
         nominal = parse_number(time_mode[3], what="the frame rate (TIMEMODE)")
         if not 1 <= nominal <= 1000:
             raise TimelineReadError(
-                f"the frame rate (TIMEMODE) lies between 1 and 1000; got {time_mode[3]!r}; set it in REAPER's "
+                f"the frame rate (TIMEMODE) is between 1 and 1000; got {time_mode[3]!r}; set it in REAPER's "
                 "project settings"
             )
         kind = parse_flags(time_mode[4]) if len(time_mode) >= 5 else 0

@@ -47,7 +47,7 @@ def parse_seconds(text: str, *, what: str) -> Fraction:
     """Exact seconds. Raises TimelineReadError for times that no project reaches."""
     seconds = parse_number(text, what=what)
     if abs(seconds) > MAX_SECONDS:
-        raise TimelineReadError(f"{what} lies within {MAX_SECONDS} seconds; got {text[:60]!r}")
+        raise TimelineReadError(f"{what} is within {MAX_SECONDS} seconds; got {text[:60]!r}")
     return seconds
 
 

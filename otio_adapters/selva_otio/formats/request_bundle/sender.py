@@ -27,7 +27,7 @@ class BundleSender(Protocol):
         ...
 
     def fill_and_wait(self, bundle: RequestBundle, on_progress: ProgressListener | None) -> list[str]:
-        """The same, and return when the stems lie in the bundle. on_progress: called with 0..1 and a text."""
+        """The same, and wait until the stems are in the bundle. on_progress: called with 0..1 and a text."""
         ...
 
     def add_proxies(self, bundle: RequestBundle) -> None:

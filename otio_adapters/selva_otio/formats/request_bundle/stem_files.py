@@ -1,6 +1,6 @@
 """What the WAV file of a stem says about itself: its length, and in its iXML chunk what made it (docs/wav.md, "Chunks").
 
-A stems folder may hold any file; what is not a whole stem of ours is None.
+A stems folder may hold any file; None stands for one that is not a whole stem.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _read(file: BinaryIO, path: Path) -> StemFile | None:
 
 
 def _parse_provenance(ixml: bytes) -> Mapping[str, str] | None:
-    if b"<!" in ixml:  # a document type could define entities; ours has none
+    if b"<!" in ixml:  # a document type could define entities; a stem has none
         return None
     try:
         user = json.loads(ElementTree.fromstring(ixml).findtext("USER") or "null")  # noqa: S314 - no entities

@@ -48,7 +48,7 @@ def clips_of(slot: Any) -> list[tuple[int, int, int, str]]:
 
 
 @pytest.mark.parametrize("rate_name", ["23.976", "25", "29.97 drop", "29.97 non-drop", "59.94"])
-def test_stems_lie_on_their_samples_and_the_start_counts_as_the_cut_does(
+def test_stems_are_on_their_samples_and_the_start_timecode_is_that_of_the_cut(
     rate_name: str, tmp_path: Path
 ) -> None:
     rate, start_frame = RATES[rate_name], ONE_HOUR_LABELS[rate_name]
@@ -76,7 +76,7 @@ def test_stems_lie_on_their_samples_and_the_start_counts_as_the_cut_does(
         assert timecode.drop == (rate_name in ("29.97 drop", "59.94"))
 
 
-def test_a_stem_is_described_as_the_file_it_is(tmp_path: Path) -> None:
+def test_an_essence_descriptor_says_what_the_stem_file_has(tmp_path: Path) -> None:
     cut = CutBuilder(rate_hz=25.0)
     with written(with_stems(rich_cut(cut), tmp_path), tmp_path) as (_, slots):
         clip = next(part for part in slots["Dog"].segment.components if type(part).__name__ == "SourceClip")
@@ -92,7 +92,7 @@ def test_a_stem_is_described_as_the_file_it_is(tmp_path: Path) -> None:
         assert dict(master.comments.items())["Selva prompt"] == "small dog barking"
 
 
-def test_handles_are_in_the_file_before_the_clip(tmp_path: Path) -> None:
+def test_handles_are_in_the_media_before_the_clip(tmp_path: Path) -> None:
     cut = CutBuilder(rate_hz=24.0)
     placed = with_stems(cut.timeline(cut.track(cut.clip("a", offset=50, frames=20))), tmp_path)
     (stem,) = placed.tracks[-1].find_clips()
@@ -103,7 +103,7 @@ def test_handles_are_in_the_file_before_the_clip(tmp_path: Path) -> None:
         assert (length, offset) == (20 * 2000, 12 * 2000)
 
 
-def test_further_takes_wait_in_the_bin(tmp_path: Path) -> None:
+def test_silent_takes_are_in_the_bin_only(tmp_path: Path) -> None:
     cut = CutBuilder(rate_hz=24.0)
     timeline = cut.timeline(cut.track(cut.clip("a", offset=0, frames=20)))
     with written(with_stems(timeline, tmp_path, num_takes=3), tmp_path) as (composition, slots):
@@ -112,7 +112,7 @@ def test_further_takes_wait_in_the_bin(tmp_path: Path) -> None:
         assert names == {"shot", "Dog #0 ä t1", "Dog #0 ä t2", "Dog #0 ä t3"}
 
 
-def test_a_file_keeps_its_identity_from_one_aaf_to_the_next(tmp_path: Path) -> None:
+def test_a_media_file_has_the_same_mob_id_in_every_aaf(tmp_path: Path) -> None:
     cut = CutBuilder(rate_hz=24.0)
     ids = []
     for folder in (tmp_path / "one", tmp_path / "two"):
@@ -152,7 +152,7 @@ def test_without_pyaaf2_it_says_what_to_install(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # pyaaf2 leaves broken files open
-def test_an_aaf_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+def test_an_aaf_truncated_anywhere_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.aaf"
     write_timeline(rich_cut(CutBuilder(rate_hz=24.0)), path)
     content = path.read_bytes()

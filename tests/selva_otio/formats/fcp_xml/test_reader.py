@@ -86,7 +86,7 @@ def test_a_sequence_of_premiere_keeps_names_rates_and_start(premiere: otio.schem
     ]
 
 
-def test_items_lie_where_premiere_shows_them(premiere: otio.schema.Timeline) -> None:
+def test_items_are_on_the_frames_where_premiere_shows_them(premiere: otio.schema.Timeline) -> None:
     gap, first, dissolve, second, still, nest, gap_two, off = premiere.tracks[0]
     assert (frames(gap)[1], frames(gap_two)[1]) == (24, 10)
     assert frames(first) == (864_000 + 48, 104)  # up to the cut in the dissolve
@@ -99,7 +99,7 @@ def test_items_lie_where_premiere_shows_them(premiere: otio.schema.Timeline) -> 
     assert frames(premiere.tracks[1][1])[1] == 40
 
 
-def test_what_is_seen_is_spotted_and_the_rest_is_named(premiere: otio.schema.Timeline) -> None:
+def test_visible_shots_are_spotted_and_skipped_items_are_named(premiere: otio.schema.Timeline) -> None:
     sheet = spot_timeline(premiere, [], base_folder=Path("/"))
     reasons = [item.reason for item in sheet.skipped]
     assert "a still picture (.png)" in reasons
@@ -117,7 +117,7 @@ def test_media_paths_of_windows_and_of_shares_are_read(premiere: otio.schema.Tim
     assert paths == {"C:/Media/Day 1/A001.mov", "//server/share/B002.mov"}
 
 
-def test_a_sequence_of_resolve_is_read_drop_frame_and_all() -> None:
+def test_a_drop_frame_sequence_of_resolve_is_read() -> None:
     timeline = load_timeline(DATA / "resolve.xml")
     sheet = spot_timeline(timeline, [DOG], base_folder=Path("/"))
     (clip,) = sheet.clips
@@ -129,7 +129,7 @@ def test_a_sequence_of_resolve_is_read_drop_frame_and_all() -> None:
     assert not list(sound.effects)  # a level of 1 and a pan are no edits
 
 
-def test_colours_of_markers_are_the_nearest_known(premiere: otio.schema.Timeline) -> None:
+def test_marker_colours_become_the_nearest_named_colour(premiere: otio.schema.Timeline) -> None:
     marker = next(marker for clip in premiere.find_clips() for marker in clip.markers)
     assert marker.color == "BLUE"
     assert trimmed_start_s(first_clip(premiere)) * RATE == 864_048
@@ -189,7 +189,7 @@ def test_drop_frame_starts_are_read(tmp_path: Path, timecode: str, frame: int) -
     assert load(text, tmp_path).global_start_time == otio.opentime.RationalTime(frame, 30000 / 1001)
 
 
-def test_the_chosen_angle_of_a_multiclip_is_seen(tmp_path: Path) -> None:
+def test_a_multiclip_shows_its_active_angle(tmp_path: Path) -> None:
     angles = "".join(
         f"<angle><activevideoangle>{chosen}</activevideoangle><clip id='{name}'><file id='{name}f'><name>{name}"
         f"</name><pathurl>file://localhost/m/{name}.mov</pathurl></file></clip></angle>"
@@ -200,7 +200,7 @@ def test_the_chosen_angle_of_a_multiclip_is_seen(tmp_path: Path) -> None:
     assert clip.media_reference.target_url.endswith("close.mov")
 
 
-def test_offline_media_fails_alone(tmp_path: Path) -> None:
+def test_offline_media_makes_a_missing_reference_of_that_clip_only(tmp_path: Path) -> None:
     offline = "<clipitem><name>gone</name><start>0</start><end>9</end><in>0</in><out>9</out>"
     offline += "<file id='x'><name>gone.mov</name></file></clipitem>"
     sheet = spot_timeline(
@@ -254,7 +254,7 @@ def _doubling_nests(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
         (_billion_laughs, "entities"),
         (_nested_in_itself, "contains itself"),
@@ -275,14 +275,14 @@ def _doubling_nests(tmp_path: Path) -> str:
         (lambda _: "<a>" * 5000, "nested too deeply"),
     ],
 )
-def test_files_that_make_no_sense_are_refused_in_bounded_time(
-    tmp_path: Path, make: Callable[[Path], str], words: str
+def test_contradictory_files_are_refused_in_bounded_time(
+    tmp_path: Path, make: Callable[[Path], str], message: str
 ) -> None:
-    with pytest.raises(TimelineError, match=words):
+    with pytest.raises(TimelineError, match=message):
         load(make(tmp_path), tmp_path)
 
 
-def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+def test_a_file_truncated_anywhere_is_refused(tmp_path: Path) -> None:
     text = (DATA / "premiere.xml").read_text(encoding="utf-8")
     assert load(text, tmp_path).name == "Reel 1"
     for length in range(0, len(text) - 20, 997):
@@ -290,7 +290,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
             load(text[:length], tmp_path)
 
 
-def test_a_nested_sequence_beside_the_one_that_uses_it_is_not_meant(tmp_path: Path) -> None:
+def test_a_sequence_that_is_also_nested_in_another_is_not_the_timeline(tmp_path: Path) -> None:
     nest = (
         sequence(clip_item(end=9))
         .removeprefix('<xmeml version="5">')

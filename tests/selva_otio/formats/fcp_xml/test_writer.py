@@ -67,25 +67,25 @@ def layout(timeline: otio.schema.Timeline) -> list[tuple[str, str, int, int]]:
     return found
 
 
-def test_stems_land_on_their_frame_at_every_rate(cut_with_hour_start: CutBuilder, tmp_path: Path) -> None:
+def test_stems_are_on_their_frame_at_every_rate(cut_with_hour_start: CutBuilder, tmp_path: Path) -> None:
     cut = cut_with_hour_start
     track = cut.track(cut.gap(13), cut.clip("a", offset=37, frames=121), cut.clip("b", offset=11, frames=50))
     timeline = place(cut.timeline(track), tmp_path)
     path = tmp_path / "out.xml"
     write_timeline(timeline, path)
-    ours = load_timeline(path)
-    theirs = otio.adapters.read_from_file(str(path), adapter_name="fcp_xml")
-    assert layout(ours) == layout(timeline) == layout(theirs)
-    assert ours.global_start_time == timeline.global_start_time
-    assert theirs.global_start_time.value == timeline.global_start_time.value
-    assert [track.name for track in ours.tracks] == ["V1", "Dog", "Rain & wind"]
+    read_back = load_timeline(path)
+    by_adapter = otio.adapters.read_from_file(str(path), adapter_name="fcp_xml")
+    assert layout(read_back) == layout(timeline) == layout(by_adapter)
+    assert read_back.global_start_time == timeline.global_start_time
+    assert by_adapter.global_start_time.value == timeline.global_start_time.value
+    assert [track.name for track in read_back.tracks] == ["V1", "Dog", "Rain & wind"]
     before = spot_timeline(timeline, [DOG], base_folder=tmp_path)
-    after = spot_timeline(ours, [DOG], base_folder=tmp_path)
+    after = spot_timeline(read_back, [DOG], base_folder=tmp_path)
     assert [cue.id for cue in after.cues] == [cue.id for cue in before.cues]
     assert after.clock == before.clock
 
 
-def test_what_is_seen_comes_back(cut_at_24: CutBuilder, tmp_path: Path) -> None:
+def test_visible_shots_survive_a_round_trip(cut_at_24: CutBuilder, tmp_path: Path) -> None:
     cut = cut_at_24
     disabled = cut.clip("off", offset=0, frames=10)
     disabled.enabled = False
@@ -114,7 +114,7 @@ def test_what_is_seen_comes_back(cut_at_24: CutBuilder, tmp_path: Path) -> None:
     assert len(seen(read)) == 8
 
 
-def test_elements_stand_in_the_order_that_importers_expect(cut_at_24: CutBuilder, tmp_path: Path) -> None:
+def test_elements_are_in_the_order_of_final_cut_pro_7(cut_at_24: CutBuilder, tmp_path: Path) -> None:
     timeline = place(cut_at_24.timeline(cut_at_24.track(cut_at_24.clip("a", offset=0, frames=24))), tmp_path)
     write_timeline(timeline, tmp_path / "out.xml")
     text = (tmp_path / "out.xml").read_text(encoding="utf-8")
@@ -139,9 +139,7 @@ def test_elements_stand_in_the_order_that_importers_expect(cut_at_24: CutBuilder
     assert [child.tag for child in track] == ["clipitem", "enabled", "locked", "outputchannelindex"]
 
 
-def test_a_file_is_written_out_once_and_meant_by_its_id_afterwards(
-    cut_at_24: CutBuilder, tmp_path: Path
-) -> None:
+def test_a_file_is_defined_once_and_referred_to_by_its_id(cut_at_24: CutBuilder, tmp_path: Path) -> None:
     cut = cut_at_24
     picture = cut.track(cut.clip("a", offset=0, frames=24), cut.clip("b", offset=50, frames=24))
     sound = cut.track(cut.clip("a", offset=0, frames=24), name="Sync")
@@ -191,9 +189,7 @@ def test_stereo_sound_takes_two_linked_tracks_and_comes_back_as_one(
     assert [track.name for track in read.tracks] == ["V1", "Atmo"]
 
 
-def test_takes_that_do_not_sound_lie_disabled_beside_the_one_that_does(
-    cut_at_24: CutBuilder, tmp_path: Path
-) -> None:
+def test_silent_takes_are_disabled_on_tracks_of_their_own(cut_at_24: CutBuilder, tmp_path: Path) -> None:
     cut = cut_at_24
     timeline = place(
         cut.timeline(cut.track(cut.gap(5), cut.clip("a", offset=0, frames=24))), tmp_path, takes=2
@@ -218,7 +214,7 @@ def test_a_rate_without_a_timebase_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out.xml").exists()
 
 
-def test_what_the_file_cannot_hold_is_said_only_where_it_is_there(
+def test_features_that_fcpxml_cannot_hold_are_reported_where_they_are_used(
     cut_at_24: CutBuilder, tmp_path: Path
 ) -> None:
     cut = cut_at_24
@@ -255,7 +251,7 @@ def other_than_stems(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["premiere.xml", "resolve.xml"])
-def test_a_document_keeps_all_that_is_not_ours(tmp_path: Path, name: str) -> None:
+def test_a_merged_document_keeps_everything_but_the_stem_tracks(tmp_path: Path, name: str) -> None:
     source = DATA / name
     timeline = place(load_timeline(source), tmp_path, takes=2)
     written = write_timeline(timeline, tmp_path / "out.xml")
@@ -279,7 +275,7 @@ def test_a_second_render_replaces_the_stems_in_the_document(tmp_path: Path) -> N
     assert layout(load_timeline(second)) == layout(load_timeline(once))
 
 
-def test_what_else_was_changed_in_the_timeline_is_written_too(tmp_path: Path) -> None:
+def test_a_timeline_with_other_changes_is_written_anew(tmp_path: Path) -> None:
     timeline = load_timeline(DATA / "premiere.xml")
     timeline.tracks[0].name = "Renamed"
     write_timeline(timeline, tmp_path / "out.xml")

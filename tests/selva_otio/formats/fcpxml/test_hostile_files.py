@@ -23,14 +23,14 @@ def document(spine: str = CLIP, *, resources: str = FORMAT + ASSET, head: str = 
     )
 
 
-def refuse(folder: Path, text: str, words: str, *, encoding: str = "utf-8") -> None:
+def refuse(folder: Path, text: str, message: str, *, encoding: str = "utf-8") -> None:
     path = folder / "bad.fcpxml"
     path.write_bytes(text.encode(encoding))
-    with pytest.raises(TimelineReadError, match=words):
+    with pytest.raises(TimelineReadError, match=message):
         load_timeline(path)
 
 
-def test_the_sound_twin_of_these_files_is_read(tmp_path: Path) -> None:
+def test_a_valid_twin_of_the_refused_files_is_read(tmp_path: Path) -> None:
     path = tmp_path / "good.fcpxml"
     for encoding in ("utf-8", "utf-16"):
         path.write_bytes(document(head="<!DOCTYPE fcpxml>").encode(encoding))
@@ -53,14 +53,14 @@ def test_a_file_that_asks_for_another_file_is_refused(tmp_path: Path) -> None:
     refuse(tmp_path, document('<gap duration="1s"><note>&x;</note></gap>', head=head), "entities")
 
 
-def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+def test_a_file_truncated_anywhere_is_refused(tmp_path: Path) -> None:
     text = document()
     for length in range(0, len(text) - 1, 23):
         refuse(tmp_path, text[:length], "not well-formed XML")
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("<html/>", "not Final Cut Pro XML"),
         (document(CLIP.replace("4s", "-4s")), "negative duration"),
@@ -77,8 +77,8 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
         (document("<!DOCTYPE x>"), "not well-formed XML"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_a_reason(tmp_path: Path, text: str, words: str) -> None:
-    refuse(tmp_path, text, words)
+def test_invalid_files_are_refused_with_a_reason(tmp_path: Path, text: str, message: str) -> None:
+    refuse(tmp_path, text, message)
 
 
 def compound(name: str, *inside: str) -> str:
@@ -86,7 +86,7 @@ def compound(name: str, *inside: str) -> str:
     return f'<media id="{name}"><sequence format="r1"><spine>{clips}</spine></sequence></media>'
 
 
-def test_compound_clips_that_hold_themselves_are_refused(tmp_path: Path) -> None:
+def test_compound_clips_that_contain_themselves_are_refused(tmp_path: Path) -> None:
     start = '<ref-clip ref="m" name="m" offset="0s" duration="1s"/>'
     for resources in (compound("m", "m"), compound("m", "n") + compound("n", "m")):
         refuse(tmp_path, document(start, resources=FORMAT + resources), "contains itself")
@@ -117,7 +117,7 @@ def test_ten_thousand_clips_are_read(tmp_path: Path) -> None:
     "broken",
     ["{", '{"schema":"selva.stem/1","takes":NaN}', "[1]", '{"schema":"selva.stem/1","cue":' + "9" * 50 + "}"],
 )
-def test_broken_stem_facts_make_the_clip_a_plain_one(tmp_path: Path, broken: str) -> None:
+def test_damaged_stem_metadata_makes_a_plain_clip(tmp_path: Path, broken: str) -> None:
     word = broken.replace('"', "&quot;")
     clip = CLIP.replace(
         "/>", f'><metadata><md key="org.selva-bridge.stem" value="{word}"/></metadata></asset-clip>'

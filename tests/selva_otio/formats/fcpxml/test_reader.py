@@ -83,7 +83,7 @@ def test_sound_of_a_clip_and_connected_sound_come_as_audio_tracks(tmp_path: Path
     assert places == {"dialogue": [("a", 0, 3600)], "effects": [("w", 4, 7)]}
 
 
-def test_sound_that_leads_the_first_picture_is_cut_at_the_start(tmp_path: Path) -> None:
+def test_audio_before_the_first_frame_is_trimmed_to_the_start(tmp_path: Path) -> None:
     timeline = load(
         tmp_path,
         '<asset-clip ref="a" name="a" offset="0s" start="3602s" duration="10s" audioStart="3600s" audioDuration="12s"/>',
@@ -93,7 +93,7 @@ def test_sound_that_leads_the_first_picture_is_cut_at_the_start(tmp_path: Path) 
     assert exact_seconds(sound.source_range.duration) == 10
 
 
-def test_picture_in_lanes_and_secondary_storylines_lies_over_the_first(tmp_path: Path) -> None:
+def test_picture_on_lanes_covers_the_primary_storyline(tmp_path: Path) -> None:
     timeline = load(
         tmp_path,
         '<asset-clip ref="a" name="a" offset="0s" start="3600s" duration="10s">'
@@ -137,7 +137,7 @@ def test_retimes_show_the_media_at_the_mapped_instants(
     assert shots(timeline) == [expected]
 
 
-def test_a_speed_ramp_is_left_to_the_editor(tmp_path: Path) -> None:
+def test_a_speed_ramp_is_read_as_a_time_effect_that_is_not_linear(tmp_path: Path) -> None:
     ramp = '<timept time="0s" value="0s"/><timept time="10s" value="5s"/><timept time="20s" value="25s"/>'
     timeline = load(
         tmp_path,
@@ -181,7 +181,7 @@ def test_a_trimmed_compound_clip_shows_what_is_inside_its_trim(tmp_path: Path) -
     assert shots(timeline) == [("in a", 1, 2, 12, 1), ("in b", 3, 3, 20, 1)]
 
 
-def test_a_multicam_clip_shows_its_chosen_angle(tmp_path: Path) -> None:
+def test_a_multicam_clip_shows_its_active_angle(tmp_path: Path) -> None:
     timeline = load(
         tmp_path,
         '<mc-clip ref="mc" name="cams" offset="0s" start="5s" duration="3s">'
@@ -192,7 +192,7 @@ def test_a_multicam_clip_shows_its_chosen_angle(tmp_path: Path) -> None:
     assert [track.kind for track in timeline.tracks] == ["Video", "Audio"]
 
 
-def test_clips_that_hold_their_parts_are_read_as_one(tmp_path: Path) -> None:
+def test_clips_around_a_single_part_are_read_as_one_clip(tmp_path: Path) -> None:
     timeline = load(
         tmp_path,
         '<clip name="c" offset="0s" start="3603s" duration="4s"><video ref="a" offset="3600s" start="3600s" '
@@ -238,7 +238,7 @@ def test_transitions_overlap_their_neighbours(tmp_path: Path) -> None:
     assert shots(timeline) == [("one", 0, 5, 10, 1), ("two", 3, 5, 29, 1)]
 
 
-def test_a_marker_on_a_retimed_clip_lies_on_its_media(tmp_path: Path) -> None:
+def test_a_marker_on_a_retimed_clip_is_on_the_media_clock(tmp_path: Path) -> None:
     timeline = load(
         tmp_path,
         '<asset-clip ref="b" name="b" offset="0s" start="2s" duration="4s">'
@@ -257,7 +257,7 @@ def test_a_marker_on_a_retimed_clip_lies_on_its_media(tmp_path: Path) -> None:
     ("counting", "start_s", "label"),
     [("DF", "107999892/30000s", "01:00:00;00"), ("NDF", "108108000/30000s", "01:00:00:00")],
 )
-def test_the_start_timecode_keeps_its_way_of_counting(
+def test_the_start_timecode_stays_drop_frame_or_not(
     tmp_path: Path, counting: str, start_s: str, label: str
 ) -> None:
     timeline = load(

@@ -11,8 +11,8 @@ import pytest
 
 from selva_otio import Stem, load_timeline, place_stems, write_timeline
 from selva_otio.formats.feature_loss import describe_feature_loss
-from selva_otio.formats.reaper.extension_data import plain_value
 from selva_otio.formats.registry import find_format
+from selva_otio.formats.stem_metadata import to_plain_value
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.formats.fcpxml.element_order import iter_faults
 from tests.selva_otio.round_trips import rich_cut, seen, spot, with_stems
@@ -25,7 +25,7 @@ def through_fcpxml(timeline: otio.schema.Timeline, folder: Path) -> otio.schema.
     return load_timeline(path)
 
 
-def test_what_is_seen_comes_back_exactly_at_every_rate(
+def test_visible_shots_survive_a_round_trip_exactly_at_every_rate(
     cut_with_hour_start: CutBuilder, tmp_path: Path
 ) -> None:
     timeline = rich_cut(cut_with_hour_start)
@@ -53,16 +53,16 @@ def test_stems_keep_their_track_takes_and_identity(tmp_path: Path, num_takes: in
     (track,) = [track for track in back.tracks if track.kind == otio.schema.TrackKind.Audio]
     original = placed.tracks[-1]
     assert track.name == "Dog"
-    assert plain_value(track.metadata) == plain_value(original.metadata)
-    for ours, theirs in zip(track.find_clips(), original.find_clips(), strict=True):
-        assert ours.name == theirs.name
-        assert plain_value(ours.metadata) == plain_value(theirs.metadata)
-        assert ours.source_range == theirs.source_range
-        assert ours.range_in_parent() == theirs.range_in_parent()
-        assert ours.active_media_reference_key == theirs.active_media_reference_key
-        references = ours.media_references()
+    assert to_plain_value(track.metadata) == to_plain_value(original.metadata)
+    for after, before in zip(track.find_clips(), original.find_clips(), strict=True):
+        assert after.name == before.name
+        assert to_plain_value(after.metadata) == to_plain_value(before.metadata)
+        assert after.source_range == before.source_range
+        assert after.range_in_parent() == before.range_in_parent()
+        assert after.active_media_reference_key == before.active_media_reference_key
+        references = after.media_references()
         assert {key: ref.target_url for key, ref in references.items()} == {
-            key: ref.target_url for key, ref in theirs.media_references().items()
+            key: ref.target_url for key, ref in before.media_references().items()
         }
 
 
@@ -138,7 +138,7 @@ def test_a_nest_is_opened_and_a_dissolve_kept(tmp_path: Path) -> None:
     assert (dissolve.in_offset.value, dissolve.out_offset.value) == (6, 4)
 
 
-def test_what_has_no_place_is_said(tmp_path: Path) -> None:
+def test_what_aaf_cannot_hold_is_reported(tmp_path: Path) -> None:
     cut = CutBuilder(rate_hz=24.0)
     offline = otio.schema.Clip("offline", otio.schema.MissingReference(), source_range=cut.span(0, 5))
     timeline = cut.timeline(cut.track(cut.clip("a", offset=0, frames=20), offline))

@@ -24,8 +24,8 @@ def properties(**values: object) -> str:
 
 
 def media(name: str, path: str, *, length: int = 2000, tag: str = "chain", **more: object) -> str:
-    told = {"length": length, "resource": path, "mlt_service": "avformat-novalidate", **more}
-    return f'<{tag} id="{name}" out="{length - 1}">{properties(**told)}</{tag}>'
+    values = {"length": length, "resource": path, "mlt_service": "avformat-novalidate", **more}
+    return f'<{tag} id="{name}" out="{length - 1}">{properties(**values)}</{tag}>'
 
 
 def load(
@@ -87,7 +87,7 @@ OLD = (
 
 
 @pytest.mark.parametrize("sequence", [OLD, NEW], ids=["before 23.04", "since 23.04"])
-def test_clips_lie_on_their_frames_and_do_not_grow(tmp_path: Path, sequence: str) -> None:
+def test_clips_are_on_their_frames_and_keep_their_length(tmp_path: Path, sequence: str) -> None:
     body = MEDIA + V1 + A1 + BLACK + sequence.replace(BIN, '<playlist id="main_bin"/>')
     timeline = load(tmp_path, body, head='root="/project" producer="main_bin"')
     assert [(track.name, track.kind) for track in timeline.tracks] == [
@@ -104,7 +104,7 @@ def test_clips_lie_on_their_frames_and_do_not_grow(tmp_path: Path, sequence: str
     assert sound.source_range.duration.value == 24
 
 
-def test_guides_and_clip_markers_ask_for_sound(tmp_path: Path) -> None:
+def test_guides_and_clip_markers_are_read_as_cues(tmp_path: Path) -> None:
     timeline = load(tmp_path, MEDIA + MARKED + V1 + A1 + BLACK + NEW)
     (guide,) = timeline.tracks.markers
     assert (guide.name, guide.marked_range.start_time.value, guide.marked_range.duration.value) == (
@@ -163,7 +163,7 @@ def test_a_sequence_inside_a_sequence_is_a_nest(tmp_path: Path) -> None:
     assert shots(timeline) == [("a b#1.mov", 3, 5, 25, 1), ("b.mov", 8, 15, 0, 1)]
 
 
-def test_colours_titles_and_disabled_clips_are_no_picture(tmp_path: Path) -> None:
+def test_colour_producers_titles_and_disabled_clips_show_no_media(tmp_path: Path) -> None:
     parts = (
         media("c", "0xff0000ff", mlt_service="color", tag="producer")
         + media("t", "", mlt_service="kdenlivetitle", tag="producer")
@@ -178,7 +178,7 @@ def test_colours_titles_and_disabled_clips_are_no_picture(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         ("", "no timeline"),
         (one_clip('<entry producer="a" in="9" out="2"/>', MEDIA), "ends .* before it starts"),
@@ -191,13 +191,13 @@ def test_colours_titles_and_disabled_clips_are_no_picture(tmp_path: Path) -> Non
         (one_clip('<entry producer="m" in="0" out="9"/>', ""), "contains itself"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_a_reason(tmp_path: Path, body: str, words: str) -> None:
-    with pytest.raises(TimelineReadError, match=words):
+def test_invalid_files_are_refused_with_a_reason(tmp_path: Path, body: str, message: str) -> None:
+    with pytest.raises(TimelineReadError, match=message):
         load(tmp_path, body)
 
 
 @pytest.mark.parametrize("rate", ["0/1", "24/0", "-24/1", "1e9/1", "99999999/1", ""])
-def test_absurd_frame_rates_are_refused(tmp_path: Path, rate: str) -> None:
+def test_frame_rates_out_of_range_are_refused(tmp_path: Path, rate: str) -> None:
     number, _, divisor = rate.partition("/")
     profile = f'<profile frame_rate_num="{number}" frame_rate_den="{divisor}"/>'
     with pytest.raises(TimelineReadError, match="is not allowed"):
@@ -206,7 +206,7 @@ def test_absurd_frame_rates_are_refused(tmp_path: Path, rate: str) -> None:
         load(tmp_path, one_clip('<entry producer="a" in="0" out="9"/>', MEDIA), profile="")
 
 
-def test_an_entity_bomb_and_a_cut_off_file_are_refused(tmp_path: Path) -> None:
+def test_an_entity_bomb_and_a_truncated_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bad.kdenlive"
     path.write_text('<!DOCTYPE mlt [<!ENTITY a "b">]><mlt>&a;</mlt>')
     with pytest.raises(TimelineReadError, match="entities"):

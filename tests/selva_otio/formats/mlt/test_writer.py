@@ -64,7 +64,7 @@ def test_retimed_clips_start_where_melt_counts_their_frames(
     assert (entry.get("in"), entry.get("out")) == (str(first), str(first + 29))
 
 
-def test_disabled_clips_are_gaps_and_names_may_hold_anything(tmp_path: Path) -> None:
+def test_disabled_clips_become_gaps_and_any_name_is_written(tmp_path: Path) -> None:
     cut = CutBuilder(rate_hz=24.0, media_url="file:///media/a%20%26%20%3Cb%3E%20%23.mov")
     off = cut.clip("off", offset=0, frames=9)
     off.enabled = False

@@ -53,7 +53,7 @@ def test_options_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_writing_leaves_the_callers_timeline_alone(tmp_path: Path) -> None:
+def test_writing_does_not_change_the_callers_timeline(tmp_path: Path) -> None:
     read = otio.adapters.read_from_file(str(FILM))
     before = read.to_json_string()
     otio.adapters.write_to_file(read, str(tmp_path / "out.rpp"))

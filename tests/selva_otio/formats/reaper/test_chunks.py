@@ -34,11 +34,11 @@ def test_every_project_comes_out_byte_for_byte(path: Path) -> None:
         b"<REAPER_PROJECT 0.1\nNAME one\rstill one\n\x00\n>",
     ],
 )
-def test_odd_bytes_survive(content: bytes) -> None:
+def test_any_bytes_of_a_project_survive(content: bytes) -> None:
     assert parse_project_bytes(content).to_bytes() == content
 
 
-def test_the_newline_of_a_project_is_told() -> None:
+def test_the_newline_style_of_a_project_is_known() -> None:
     assert load_project_text(REEL).newline == "\r\n"
     assert load_project_text(FILM).newline == "\n"
 
@@ -60,7 +60,7 @@ def test_a_project_that_is_not_utf8_is_read_by_its_bytes() -> None:
         (b"<REAPER_PROJECT 0.1\n" + b"<A\n" * 5_000, "nested more than"),
     ],
 )
-def test_what_is_no_whole_project_is_refused(content: bytes, says: str) -> None:
+def test_text_that_is_not_a_whole_project_is_refused(content: bytes, says: str) -> None:
     with pytest.raises(TimelineReadError, match=says):
         parse_project_bytes(content)
 
@@ -70,7 +70,7 @@ def test_the_deepest_nesting_allowed_is_read() -> None:
     assert parse_project_text(deep).to_text() == deep
 
 
-def test_every_cut_of_a_project_is_refused_or_survives() -> None:
+def test_a_project_truncated_anywhere_is_refused_or_read() -> None:
     content = FILM.read_bytes()
     for end in range(0, len(content) - 2, 997):
         with pytest.raises(TimelineReadError):
@@ -101,17 +101,17 @@ def test_a_huge_line_and_very_many_items_are_read() -> None:
         ("<x", '"<x"'),
     ],
 )
-def test_words_are_quoted_as_the_format_asks(name: str, quoted: str) -> None:
+def test_tokens_are_quoted_as_the_format_asks(name: str, quoted: str) -> None:
     assert quote_token(name) == quoted
     assert split_tokens(f"  NAME {quoted} 1") == ["NAME", name.replace("\n", " "), "1"]
 
 
-def test_a_word_with_all_three_quotes_gives_up_its_backticks() -> None:
+def test_a_token_with_all_three_quotes_loses_its_backticks() -> None:
     assert split_tokens(quote_token("a\"b'c`d e")) == ["a\"b'c'd e"]
 
 
 @pytest.mark.parametrize("text", ["1e999999", "nan", "inf", "-1.#IND", "1,5", "", "1" * 50, "0x10"])
-def test_what_is_no_decimal_is_refused(text: str) -> None:
+def test_text_that_is_not_decimal_is_refused(text: str) -> None:
     with pytest.raises(TimelineReadError, match="POSITION is a decimal number"):
         parse_number(text, what="POSITION")
 

@@ -37,7 +37,7 @@ def test_frame_rates_are_exact(line: str, rate: Fraction, drop_frame: bool) -> N
 
 
 @pytest.mark.parametrize("line", ["1 5 -1 0 0", "1 5 -1 99999 0", "1 5 -1 fast 0"])
-def test_rates_that_are_none_are_refused(line: str) -> None:
+def test_invalid_rates_are_refused(line: str) -> None:
     with pytest.raises(TimelineReadError, match="frame rate"):
         read_frame_rate(line.split())
 
@@ -45,7 +45,7 @@ def test_rates_that_are_none_are_refused(line: str) -> None:
 @pytest.mark.parametrize(
     "rate", [NTSC_24, Fraction(24), Fraction(25), NTSC_30, Fraction(50), Fraction(25, 2)]
 )
-def test_what_is_written_as_time_mode_reads_as_the_same_rate(rate: Fraction) -> None:
+def test_a_written_time_mode_reads_as_the_same_rate(rate: Fraction) -> None:
     assert read_frame_rate(format_time_mode(rate, drop_frame=False).split()[1:]) == (rate, False)
 
 
@@ -59,7 +59,7 @@ def clock(mode: str, sample_rate: str = "48000") -> ProjectClock:
 
 @pytest.mark.parametrize("mode", ["1 0 -1 24 2", "1 3 -1 30 1", "1 2 -1 25 0", "1 9 -1 60 2"])
 @pytest.mark.parametrize("decimals", [14, 10, 8])
-def test_a_frame_rounded_to_decimals_is_that_frame(mode: str, decimals: int) -> None:
+def test_a_decimal_of_a_frame_is_that_frame(mode: str, decimals: int) -> None:
     project_clock = clock(mode)
     for frame in (1, 7, 1001, 86_399, 2_000_003):
         exact = frame / project_clock.record.frame_rate_hz
@@ -67,19 +67,19 @@ def test_a_frame_rounded_to_decimals_is_that_frame(mode: str, decimals: int) -> 
         assert project_clock.parse_seconds(text, what="x") == exact, text
 
 
-def test_a_sample_off_the_frame_grid_is_that_sample() -> None:
+def test_a_decimal_of_a_sample_is_that_sample() -> None:
     assert clock("1 0 -1 24 2").parse_seconds("1.0000208333", what="x") == Fraction(48_001, 48_000)
     assert clock("1 0 -1 24 2", "44100").parse_seconds("0.00002267573696", what="x") == Fraction(1, 44_100)
 
 
 @pytest.mark.parametrize("text", ["1", "0.5417", "0.54221", "12.3456789", "0.041"])
-def test_a_decimal_that_is_no_rounding_of_the_grid_stays_itself(text: str) -> None:
+def test_a_decimal_that_rounds_no_grid_point_is_read_exactly(text: str) -> None:
     seconds = clock("1 0 -1 24 2").parse_seconds(text, what="x")
     assert seconds in (Fraction(text), Fraction(round(Fraction(text) * 48_000), 48_000))
     assert abs(seconds - Fraction(text)) <= Fraction(1, 2 * 10 ** max(len(text.partition(".")[2]), 6))
 
 
-def test_half_a_frame_is_not_dragged_to_a_frame() -> None:
+def test_half_a_frame_is_not_snapped_to_a_frame() -> None:
     assert clock("1 2 -1 25 0").parse_seconds("0.02", what="x") == Fraction(1, 50)
 
 

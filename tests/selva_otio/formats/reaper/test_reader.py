@@ -39,7 +39,7 @@ def test_the_start_offset_and_frame_rate_are_the_timelines() -> None:
     assert film.metadata["REAPER"]["drop_frame"] is False
 
 
-def test_items_lie_on_the_frames_where_reaper_shows_them() -> None:
+def test_items_are_on_the_frames_where_reaper_shows_them() -> None:
     film = read_from_file(str(FILM))
     (picture,) = (track for track in film.video_tracks() if track.metadata["REAPER"]["lane"] == 0)
     placed = [
@@ -59,7 +59,7 @@ def test_a_play_rate_is_a_time_warp() -> None:
     assert (type(warp), warp.time_scalar) == (otio.schema.LinearTimeWarp, 2.0)
 
 
-def test_a_reversed_section_is_read_to_the_file_it_shows() -> None:
+def test_a_reversed_section_is_read_as_a_range_of_its_file() -> None:
     """4.004 s into the file at first (1.001 + 3.003), a quarter second later because of the offset; it plays back."""
     clip = named(read_from_file(str(FILM)), "backwards.mov")
     assert [effect.time_scalar for effect in clip.effects] == [-1.0]
@@ -74,7 +74,7 @@ def test_a_section_moves_the_used_range_and_the_take_markers() -> None:
     assert [(marker.name, marker.marked_range.start_time.value) for marker in clip.markers] == [("door", 24)]
 
 
-def test_a_reversed_take_whose_length_is_not_told_has_no_media() -> None:
+def test_a_reversed_take_of_unknown_length_has_a_missing_reference() -> None:
     clip = named(read_from_file(str(REEL)), "reversed speech")
     assert isinstance(clip.media_reference, otio.schema.MissingReference)
     assert "speech.m4a" in clip.media_references()["DEFAULT_MEDIA"].target_url
@@ -104,7 +104,7 @@ def test_upper_tracks_of_reaper_are_upper_pictures() -> None:
     assert [track.name for track in read(text).video_tracks()] == ["bottom", "top"]
 
 
-def test_picture_and_sound_of_one_track_are_told_apart_by_source_and_file() -> None:
+def test_picture_and_sound_of_one_track_are_separated_by_source_and_file() -> None:
     sound = '<SOURCE VIDEO\nFILE "voice.m4a"\n>'
     blind = '<SOURCE VIDEO\nVIDEO_DISABLED\nFILE "b.mov"\n>'
     text = project(
@@ -120,7 +120,7 @@ def test_picture_and_sound_of_one_track_are_told_apart_by_source_and_file() -> N
     assert kinds == [("Video", 1), ("Audio", 2)]
 
 
-def test_takes_are_media_references_and_the_chosen_one_is_active() -> None:
+def test_takes_are_media_references_and_the_selected_one_is_active() -> None:
     clip = named(read_from_file(str(FILM)), "02 the good one")
     references = clip.media_references()
     assert list(references) == ["take_1", "take_2", "take_3"]
@@ -138,7 +138,7 @@ def test_an_item_that_starts_before_its_source_begins_where_its_source_does() ->
     assert exact_seconds(clip.source_range.start_time) == 0
 
 
-def test_an_empty_item_is_a_gap_that_bears_its_notes() -> None:
+def test_an_empty_item_is_a_gap_named_after_its_notes() -> None:
     gaps = [
         child
         for child in read_from_file(str(FILM)).find_children(descended_from_type=otio.schema.Gap)
@@ -159,7 +159,7 @@ def test_markers_and_regions_are_markers_of_the_timeline() -> None:
     assert markers[1].metadata["REAPER"]["is_region"] is True
 
 
-def test_folders_are_told_by_name() -> None:
+def test_the_folders_around_a_track_are_in_its_metadata() -> None:
     timeline = read_from_file(str(OPEN_FOLDERS))
     folders = {track.name: list(track.metadata["REAPER"]["folders"]) for track in timeline.tracks}
     assert folders == {"Outer": [], "Inner": ["Outer"], "Last": ["Outer", "Inner"]}
@@ -178,7 +178,7 @@ def test_windows_paths_are_read_anywhere() -> None:
     assert named(reel, "room tone.wav").media_reference.metadata["REAPER"]["is_offline"] is True
 
 
-def test_a_text_without_a_place_keeps_relative_media() -> None:
+def test_a_project_read_from_text_keeps_relative_media_urls() -> None:
     timeline = read_from_string(FILM.read_text(encoding="utf-8"))
     assert named(timeline, "shot #1.mov").media_reference.target_url == "Media/shot%20%231.mov"
 
@@ -194,11 +194,11 @@ def test_a_text_without_a_place_keeps_relative_media() -> None:
         (video_item("0", "1", source="<SOURCE SECTION\n" * 12 + ">\n" * 11 + ">"), "more than 8 sections"),
     ],
 )
-def test_items_that_make_no_sense_are_refused_by_line(item: str, says: str) -> None:
+def test_invalid_items_are_refused_with_their_line(item: str, says: str) -> None:
     with pytest.raises(TimelineReadError, match=says):
         read(project(track(item)))
 
 
-def test_a_missing_project_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_project_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises(TimelineReadError, match="there is no project"):
         read_from_file(str(tmp_path / "none.rpp"))

@@ -85,7 +85,7 @@ def test_all_of_a_project_but_the_new_tracks_is_the_same_bytes(source: Path, tmp
     assert after[at : at + added].count(b"\n") == after[at : at + added].count(newline)
 
 
-def test_stems_lie_on_named_tracks_in_a_folder_at_the_end(tmp_path: Path) -> None:
+def test_stems_are_on_named_tracks_in_a_folder_at_the_end(tmp_path: Path) -> None:
     cut = copy_project(FILM, tmp_path)
     render(cut, tmp_path / "out.rpp", "Dog=small dog barking", "Door=wooden door")
     tracks = stem_tracks(tmp_path / "out.rpp")
@@ -110,7 +110,7 @@ def test_takes_are_takes_and_paths_are_relative(tmp_path: Path) -> None:
     assert len(re.findall(r'FILE "stems/[0-9a-f]+-[234]\.wav"', text)) == 3
 
 
-def test_what_is_known_of_many_takes_survives_on_short_lines(tmp_path: Path) -> None:
+def test_the_metadata_of_many_takes_survives_on_short_lines(tmp_path: Path) -> None:
     cut = copy_project(OPEN_FOLDERS, tmp_path)
     placed = render(cut, tmp_path / "out.rpp", "Dog=small dog barking", takes=12)
     (before,) = placed.timeline.tracks[-1].find_clips()
@@ -123,7 +123,7 @@ def test_what_is_known_of_many_takes_survives_on_short_lines(tmp_path: Path) -> 
     assert max(map(len, text.splitlines())) < 1100
 
 
-def test_a_project_that_leaves_folders_open_has_them_closed_before_ours(tmp_path: Path) -> None:
+def test_folders_that_a_project_leaves_open_are_closed_before_the_stem_tracks(tmp_path: Path) -> None:
     cut = copy_project(OPEN_FOLDERS, tmp_path)
     render(cut, tmp_path / "out.rpp", "Dog=small dog barking")
     dog = stem_tracks(tmp_path / "out.rpp")["Dog"]
@@ -134,7 +134,7 @@ def test_a_project_that_leaves_folders_open_has_them_closed_before_ours(tmp_path
     assert without.startswith(cut.read_text(encoding="utf-8")[:-2])
 
 
-def test_rendering_again_with_nothing_new_changes_no_byte(tmp_path: Path) -> None:
+def test_a_second_render_of_the_same_stems_changes_no_byte(tmp_path: Path) -> None:
     cut, out, again = copy_project(FILM, tmp_path), tmp_path / "out.rpp", tmp_path / "again.rpp"
     render(cut, out, "Dog=small dog barking")
     timeline = load_timeline(out)
@@ -142,7 +142,7 @@ def test_rendering_again_with_nothing_new_changes_no_byte(tmp_path: Path) -> Non
     assert again.read_bytes() == out.read_bytes()
 
 
-def test_rendering_again_replaces_stems_that_nobody_touched(tmp_path: Path) -> None:
+def test_a_second_render_replaces_untouched_stems(tmp_path: Path) -> None:
     cut, out, again = copy_project(FILM, tmp_path), tmp_path / "out.rpp", tmp_path / "again.rpp"
     render(cut, out, "Dog=small dog barking", seed=1)
     placed = render(out, again, "Dog=small dog barking", seed=50)
@@ -165,7 +165,7 @@ def test_rendering_again_replaces_stems_that_nobody_touched(tmp_path: Path) -> N
         ("pitched", "PLAYRATE 1 1 0 -1", "PLAYRATE 1 1 -3 -1"),
     ],
 )
-def test_what_an_editor_did_to_a_stem_in_reaper_stays_to_the_byte(
+def test_a_stem_that_an_editor_changed_in_reaper_keeps_its_bytes(
     name: str, was: str, becomes: str, tmp_path: Path
 ) -> None:
     cut, out, again = copy_project(FILM, tmp_path), tmp_path / "out.rpp", tmp_path / "again.rpp"
@@ -186,7 +186,7 @@ def render_text(cut: Path, out: Path) -> str:
     return out.read_text(encoding="utf-8")
 
 
-def test_items_of_the_editor_on_our_track_stay(tmp_path: Path) -> None:
+def test_items_that_an_editor_put_on_a_stem_track_stay(tmp_path: Path) -> None:
     cut, out, again = copy_project(FILM, tmp_path), tmp_path / "out.rpp", tmp_path / "again.rpp"
     text = render_text(cut, out)
     own = '    <ITEM\n      POSITION 60\n      LENGTH 1\n      <SOURCE WAVE\n        FILE "own.wav"\n      >\n    >\n'
@@ -208,7 +208,7 @@ def test_a_new_prompt_joins_the_folder_that_ends_the_project(tmp_path: Path) -> 
     assert again.read_text(encoding="utf-8").count("selva_folder") == 1
 
 
-def test_tracks_below_our_folder_keep_their_numbers(tmp_path: Path) -> None:
+def test_no_track_changes_its_number(tmp_path: Path) -> None:
     """Sends name tracks by number, so nothing goes between tracks: a second folder is made at the end."""
     cut, out, again = copy_project(OPEN_FOLDERS, tmp_path), tmp_path / "out.rpp", tmp_path / "again.rpp"
     render(cut, out, "Dog=small dog barking")
@@ -230,7 +230,7 @@ def test_guids_are_new_unique_and_the_same_each_time(tmp_path: Path) -> None:
     assert len(guids) == len(set(guids))
 
 
-def test_a_project_whose_media_is_relative_stays_in_its_folder(tmp_path: Path) -> None:
+def test_a_project_with_relative_media_is_written_to_its_own_folder_only(tmp_path: Path) -> None:
     cut = copy_project(FILM, tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -239,7 +239,7 @@ def test_a_project_whose_media_is_relative_stays_in_its_folder(tmp_path: Path) -
         check_timeline_target(elsewhere / "out.rpp", cut)
 
 
-def test_other_edits_of_the_timeline_are_not_lost_in_silence(tmp_path: Path) -> None:
+def test_edits_other_than_stems_are_refused_and_not_lost(tmp_path: Path) -> None:
     cut = copy_project(FILM, tmp_path)
     timeline = load_timeline(cut)
     del timeline.tracks[0][0]
@@ -249,7 +249,7 @@ def test_other_edits_of_the_timeline_are_not_lost_in_silence(tmp_path: Path) -> 
     assert (tmp_path / "new.rpp").exists()
 
 
-def test_the_projects_text_does_not_go_into_otio_files(tmp_path: Path) -> None:
+def test_the_text_of_a_project_is_not_written_into_otio_files(tmp_path: Path) -> None:
     cut = copy_project(FILM, tmp_path)
     write_timeline(load_timeline(cut), tmp_path / "out.otio")
     assert "REAPER_PROJECT" not in (tmp_path / "out.otio").read_text(encoding="utf-8")

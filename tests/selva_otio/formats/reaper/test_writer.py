@@ -86,7 +86,7 @@ def test_a_dissolve_becomes_an_overlap_with_fades(cut_at_24: CutBuilder) -> None
     assert a.metadata["REAPER"]["fade_out_s"] == b.metadata["REAPER"]["fade_in_s"] == "0.75"
 
 
-def test_a_nest_is_laid_out_where_it_is_seen(cut_at_24: CutBuilder) -> None:
+def test_the_clips_of_a_nest_are_put_where_they_are_seen(cut_at_24: CutBuilder) -> None:
     inner = cut_at_24.track(
         cut_at_24.clip("hidden", offset=0, frames=10), cut_at_24.clip("half", offset=100, frames=20)
     )

@@ -1,4 +1,4 @@
-"""Cuts to bundle, stems as a daemon leaves them, and what a timeline holds, in few words."""
+"""Cuts to bundle, stems as a daemon leaves them, and what a timeline holds."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def make_stem(
     *,
     number: int = 1,
     level: float = 0.1,
-    told: Mapping[str, str] | None = None,
+    changes: Mapping[str, str] | None = None,
 ) -> Path:
-    """A stem as the daemon writes it into a bundle; `number` is its take, `told` changes what it says of itself."""
+    """A stem as the daemon writes it into a bundle; `number` is its take, `changes` are made to its provenance."""
     options = bundle.options.render
     span = measure_span(cue.clip, bundle.spot().clock, options.sample_rate_hz)
     provenance: Mapping[str, str] = {
@@ -65,10 +65,10 @@ def make_stem(
         "model": "selva-nano",
         "num_steps": str(options.sampling.num_steps),
         "guidance": f"{options.sampling.guidance:g}",
-        **(told or {}),
+        **(changes or {}),
     }
     bundle.stems_folder.mkdir(exist_ok=True)
-    name = "_".join([cue.track, cue.clip.name, f"t{number:02}", *(told or {}).values()])
+    name = "_".join([cue.track, cue.clip.name, f"t{number:02}", *(changes or {}).values()])
     path = bundle.stems_folder / f"{name}_{level:g}.wav"
     samples = np.full(span.num_samples, level, dtype=np.float32)
     write_stem(

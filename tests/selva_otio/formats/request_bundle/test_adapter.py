@@ -55,7 +55,7 @@ def without_ours(timeline: otio.schema.Timeline) -> str:
 
 
 @pytest.mark.parametrize("name", ["cut.selva", "cut.selvaz", "CUT.SELVA"])
-def test_a_cut_comes_back_as_it_was_with_what_is_wanted_in_its_metadata(
+def test_a_cut_reads_back_unchanged_with_its_request_in_the_metadata(
     cut: otio.schema.Timeline, tmp_path: Path, name: str
 ) -> None:
     before = cut.to_json_string()
@@ -66,7 +66,7 @@ def test_a_cut_comes_back_as_it_was_with_what_is_wanted_in_its_metadata(
     assert dict(back.metadata["selva"]["tracks"][0]) == {"track": "Dog", "prompt": DOG["Dog"]}
 
 
-def test_what_others_wrote_is_kept_also_in_schemas_and_fields_nobody_knows(
+def test_unknown_schemas_and_fields_of_other_programs_are_kept(
     cut: otio.schema.Timeline, tmp_path: Path
 ) -> None:
     strange = '{"OTIO_SCHEMA": "StudioGrade.3", "lut": {"name": "night"}}'
@@ -77,12 +77,18 @@ def test_what_others_wrote_is_kept_also_in_schemas_and_fields_nobody_knows(
     back = read(bundle.folder)
     assert "StudioGrade.3" in back.to_json_string()
     assert back.metadata["selva"]["later"] == {"a": 1}
-    facts = back.metadata["selva"]["bundle"]
-    assert (facts["priority"], facts["options"]["takes"], facts["options"]["seed"]) == ("night", 2, 7)
+    metadata = back.metadata["selva"]["bundle"]
+    assert (metadata["priority"], metadata["options"]["takes"], metadata["options"]["seed"]) == (
+        "night",
+        2,
+        7,
+    )
     assert dict(back.metadata["selva"]["tracks"][0]) == {"track": "Dog", "prompt": DOG["Dog"]}
 
 
-def test_stems_are_on_their_tracks_as_they_arrive(cut: otio.schema.Timeline, tmp_path: Path) -> None:
+def test_stems_are_on_their_tracks_as_soon_as_they_are_in_the_bundle(
+    cut: otio.schema.Timeline, tmp_path: Path
+) -> None:
     bundle = write_bundle_file(
         cut, tmp_path / "cut.selva", tracks={**DOG, "Rain": {"prompt": "rain", "takes": 2}}, handles="1/4"
     )
@@ -101,17 +107,17 @@ def test_stems_are_on_their_tracks_as_they_arrive(cut: otio.schema.Timeline, tmp
     assert clip.metadata["selva"]["prompt"] == "small dog barking"
 
 
-def test_stems_of_an_earlier_wish_are_passed_over(cut: otio.schema.Timeline, tmp_path: Path) -> None:
+def test_stems_of_an_earlier_request_are_passed_over(cut: otio.schema.Timeline, tmp_path: Path) -> None:
     bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG, model="selva-nano")
     cue = bundle.spot().cues[0]
-    for told in (
+    for changes in (
         {"prompt": "big dog"},
         {"seed": "41"},
         {"model": "selva-echo"},
         {"num_steps": "5"},
         {"take": "2"},
     ):
-        make_stem(bundle, cue, told=told)
+        make_stem(bundle, cue, changes=changes)
     (bundle.stems_folder / "other.wav").write_bytes(b"RIFF\x04\x00\x00\x00WAVE")
     assert stem_files(read(bundle.folder)) == {}
     right = make_stem(bundle, cue)
@@ -120,7 +126,7 @@ def test_stems_of_an_earlier_wish_are_passed_over(cut: otio.schema.Timeline, tmp
     assert stem_files(read(bundle.folder)) == {"Dog": ["Dog_one_t01_big%20dog_0.1.wav"]}
 
 
-def test_a_stem_whose_file_is_not_whole_yet_is_not_taken(cut: otio.schema.Timeline, tmp_path: Path) -> None:
+def test_a_stem_file_that_is_not_whole_is_passed_over(cut: otio.schema.Timeline, tmp_path: Path) -> None:
     bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG)
     stem = make_stem(bundle, bundle.spot().cues[0])
     whole = stem.read_bytes()
@@ -130,7 +136,9 @@ def test_a_stem_whose_file_is_not_whole_yet_is_not_taken(cut: otio.schema.Timeli
     assert stem_files(read(bundle.folder)) == {"Dog": [stem.name]}
 
 
-def test_stems_in_a_zip_start_from_it_or_are_unpacked(cut: otio.schema.Timeline, tmp_path: Path) -> None:
+def test_stems_of_a_zip_have_urls_inside_it_unless_it_is_unpacked(
+    cut: otio.schema.Timeline, tmp_path: Path
+) -> None:
     from selva_otio.formats.request_bundle.bundle_zip import pack_zip  # noqa: PLC0415
 
     bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG)
@@ -149,7 +157,9 @@ def test_stems_in_a_zip_start_from_it_or_are_unpacked(cut: otio.schema.Timeline,
         read(tmp_path / "cut.selva", extract_to_directory=str(tmp_path / "out"))
 
 
-def test_wishes_come_as_a_map_as_texts_or_as_a_cue_sheet(cut: otio.schema.Timeline, tmp_path: Path) -> None:
+def test_stem_tracks_are_given_as_a_mapping_as_texts_or_as_a_cue_sheet(
+    cut: otio.schema.Timeline, tmp_path: Path
+) -> None:
     sheet = tmp_path / "cues.toml"
     sheet.write_text('[[cue]]\ntrack = "Door"\nprompt = "door slam"\nclip = "two"\nto = 2.5\ngain_db = -3\n')
     bundle = write_bundle_file(cut, tmp_path / "a.selva", tracks=["Dog=a dog", "Cat=a cat"], cues=str(sheet))
@@ -170,7 +180,7 @@ def test_wishes_come_as_a_map_as_texts_or_as_a_cue_sheet(cut: otio.schema.Timeli
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         ({"tracks": {"Dog": ""}}, "needs a prompt"),
         ({"tracks": {"Dog": {"prompt": "x", "volume": 3}}}, "prompt, negative"),
@@ -188,10 +198,10 @@ def test_wishes_come_as_a_map_as_texts_or_as_a_cue_sheet(cut: otio.schema.Timeli
         ({"cues": [{"track": "Dog", "prompt": "x", "clip": "three"}]}, "no cue lies on a clip"),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused_before_anything_is_written(
-    cut: otio.schema.Timeline, tmp_path: Path, options: dict[str, object], words: str
+def test_invalid_stem_tracks_are_refused_before_anything_is_written(
+    cut: otio.schema.Timeline, tmp_path: Path, options: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         otio.adapters.write_to_file(cut, str(tmp_path / "cut.selva"), **options)
     assert os.listdir(tmp_path) == ["shot.mov"]
 
@@ -202,7 +212,7 @@ def test_options_that_do_not_exist_are_refused(cut: otio.schema.Timeline, tmp_pa
     assert os.listdir(tmp_path) == ["shot.mov"]
 
 
-def test_a_cut_without_wishes_is_bundled_too_and_says_so_when_it_is_looked_at(
+def test_a_cut_without_stem_tracks_is_bundled_and_refused_when_it_is_spotted(
     cut: otio.schema.Timeline, tmp_path: Path
 ) -> None:
     bundle = write_bundle_file(cut, tmp_path / "cut.selva")
@@ -240,7 +250,7 @@ def test_media_of_another_system_is_found_beside_the_bundle(tmp_path: Path) -> N
     }
 
 
-def test_folders_of_images_move_along(tmp_path: Path) -> None:
+def test_image_sequence_folders_are_found_again_after_a_move(tmp_path: Path) -> None:
     project = tmp_path / "project"
     media_file(project / "plates", "plate.0012.png")
     cut = make_cut(project / "unused.mov")

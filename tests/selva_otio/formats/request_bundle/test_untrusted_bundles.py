@@ -1,4 +1,4 @@
-"""Bundles of strangers, of later versions, of two writers at once, and of writers that were stopped half-way."""
+"""Bundles from other people, of later versions, with two writers, and with a writer that was stopped."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def content_of(cut: otio.schema.Timeline) -> bytes:
         "pictures/evil.wav",
     ],
 )
-def test_what_no_bundle_has_never_leaves_the_archive(
+def test_entries_that_no_bundle_has_are_not_unpacked(
     cut: otio.schema.Timeline, tmp_path: Path, name: str
 ) -> None:
     path = make_zip(
@@ -76,7 +76,9 @@ def test_what_no_bundle_has_never_leaves_the_archive(
     assert not (tmp_path / "evil.wav").exists()
 
 
-def test_archives_that_unpack_to_absurd_sizes_are_refused(cut: otio.schema.Timeline, tmp_path: Path) -> None:
+def test_archives_that_unpack_out_of_proportion_are_refused(
+    cut: otio.schema.Timeline, tmp_path: Path
+) -> None:
     bomb = {"timeline.otio": content_of(cut), "stems/bomb.wav": bytes(32 << 20)}
     with pytest.raises(TimelineReadError, match="unpacks to too much"):
         otio.adapters.read_from_file(str(make_zip(tmp_path / "bomb.selvaz", bomb)))
@@ -102,7 +104,7 @@ def test_an_archive_that_was_damaged_on_the_way_is_refused(cut: otio.schema.Time
 
 
 @needs_links
-def test_links_in_a_bundle_lead_nowhere(cut: otio.schema.Timeline, tmp_path: Path) -> None:
+def test_links_in_a_bundle_are_not_followed(cut: otio.schema.Timeline, tmp_path: Path) -> None:
     bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG)
     secret = make_stem(bundle, bundle.spot().cues[0]).rename(tmp_path / "secret.wav")
     link = bundle.stems_folder / "link.wav"
@@ -130,7 +132,7 @@ def test_a_bundle_of_a_later_version_says_so(cut: otio.schema.Timeline, tmp_path
 
 
 @pytest.mark.parametrize("options", [{"takes": "many"}, {"seed": -1}, {"handles": "1/0"}, {"markers": "yes"}])
-def test_options_that_make_no_sense_are_refused_by_name(
+def test_invalid_options_are_refused_by_name(
     cut: otio.schema.Timeline, tmp_path: Path, options: dict[str, object]
 ) -> None:
     bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG)
@@ -142,7 +144,7 @@ def test_options_that_make_no_sense_are_refused_by_name(
         load_bundle_folder(bundle.folder)
 
 
-def test_folders_that_are_no_bundles_are_neither_read_nor_replaced(
+def test_folders_that_are_not_bundles_are_neither_read_nor_replaced(
     cut: otio.schema.Timeline, tmp_path: Path
 ) -> None:
     folder = tmp_path / "photos.selva"
@@ -206,16 +208,14 @@ def test_a_writer_that_fails_leaves_the_old_request(
     assert sorted(os.listdir(tmp_path)) == ["cut.selva", "shot.mov"]
 
 
-def test_a_new_request_keeps_the_stems_that_lie_in_the_bundle(
-    cut: otio.schema.Timeline, tmp_path: Path
-) -> None:
+def test_a_new_request_keeps_the_stems_in_the_bundle(cut: otio.schema.Timeline, tmp_path: Path) -> None:
     bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG)
     stem = make_stem(bundle, bundle.spot().cues[0])
     write_bundle_file(cut, bundle.folder, tracks={**DOG, "Rain": "rain"})
     assert stem_files(otio.adapters.read_from_file(str(bundle.folder))) == {"Dog": [stem.name]}
 
 
-def test_a_zip_is_read_without_a_place_to_write_beside_it(cut: otio.schema.Timeline, tmp_path: Path) -> None:
+def test_a_zip_in_a_read_only_folder_is_read(cut: otio.schema.Timeline, tmp_path: Path) -> None:
     otio.adapters.write_to_file(cut, str(tmp_path / "cut.selvaz"), tracks=DOG)
     before = sorted(os.listdir(tmp_path))
     with open_request_bundle(tmp_path / "cut.selvaz") as bundle:
@@ -225,7 +225,7 @@ def test_a_zip_is_read_without_a_place_to_write_beside_it(cut: otio.schema.Timel
     assert not bundle.folder.exists()
 
 
-def test_stems_that_are_no_sound_or_lie_about_themselves_are_passed_over(
+def test_files_that_are_not_stems_or_claim_another_length_are_passed_over(
     cut: otio.schema.Timeline, tmp_path: Path
 ) -> None:
     bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG)

@@ -1,4 +1,4 @@
-"""What is heard in a written file, as other programs' readers or plain arithmetic see it; nothing of ours reads here."""
+"""The sounds of a written file and their record times, read by other programs or by plain arithmetic, without our readers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SAMPLE_RATE_HZ = 48_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
-    """A sound file from `offset_s` on, heard from `start_s` for `duration_s`; all on the grid of samples."""
+class SoundPlacement:
+    """A sound file that plays from its `offset_s` on, at record time `start_s` for `duration_s`; all whole samples at 48 kHz."""
 
     file: Path
     start_s: Fraction
@@ -28,7 +28,7 @@ class Heard:
     duration_s: Fraction
 
     @classmethod
-    def on_samples(cls, file: Path, start_s: Fraction, end_s: Fraction, offset_s: Fraction) -> Heard:
+    def on_samples(cls, file: Path, start_s: Fraction, end_s: Fraction, offset_s: Fraction) -> SoundPlacement:
         start, end, offset = (_to_samples(value) for value in (start_s, end_s, offset_s))
         return cls(
             file=file,
@@ -42,24 +42,26 @@ def _to_samples(seconds: Fraction) -> int:
     return int(seconds * SAMPLE_RATE_HZ + Fraction(1, 2))
 
 
-def mix(heard: Sequence[Heard], num_samples: int) -> npt.NDArray[np.float64]:
-    """The sum of what is heard."""
+def mix(placements: Sequence[SoundPlacement], num_samples: int) -> npt.NDArray[np.float64]:
+    """The sum of the sounds at their record times."""
     total = np.zeros(num_samples)
-    for one in heard:
-        start, offset, count = (_to_samples(value) for value in (one.start_s, one.offset_s, one.duration_s))
-        samples, _ = soundfile.read(one.file, start=offset, frames=count, dtype="float64")
+    for placement in placements:
+        start, offset, count = (
+            _to_samples(value) for value in (placement.start_s, placement.offset_s, placement.duration_s)
+        )
+        samples, _ = soundfile.read(placement.file, start=offset, frames=count, dtype="float64")
         total[start : start + len(samples)] += samples
     return total
 
 
-def hear_otio(path: Path, rate: Fraction) -> Iterator[Heard]:
+def read_otio_placements(path: Path, rate: Fraction) -> Iterator[SoundPlacement]:
     """OpenTimelineIO's own reader and range functions."""
     timeline = otio.adapters.read_from_file(str(path))
     for track in timeline.audio_tracks():
         for clip in track.find_clips():
             place = clip.transformed_time_range(clip.trimmed_range(), timeline.tracks)
             start = Fraction(round(place.start_time.value))
-            yield Heard.on_samples(
+            yield SoundPlacement.on_samples(
                 _path_of(clip.media_reference.target_url),
                 start / rate,
                 (start + round(place.duration.value)) / rate,
@@ -67,7 +69,7 @@ def hear_otio(path: Path, rate: Fraction) -> Iterator[Heard]:
             )
 
 
-def hear_fcpxml(path: Path, rate: Fraction) -> Iterator[Heard]:
+def read_fcpxml_placements(path: Path, rate: Fraction) -> Iterator[SoundPlacement]:
     """Plain arithmetic on the attributes: connected clips count in the local time of what they are connected to."""
     root = ET.parse(path).getroot()  # noqa: S314 - our own file
     assets = {asset.get("id"): asset for asset in root.iter("asset")}
@@ -83,7 +85,7 @@ def hear_fcpxml(path: Path, rate: Fraction) -> Iterator[Heard]:
             start_s = _time(story.get("offset")) - origin_s + lead_s
             source = asset.find("media-rep")
             assert source is not None
-            yield Heard.on_samples(
+            yield SoundPlacement.on_samples(
                 _path_of(source.get("src", "")),
                 start_s,
                 start_s + _time(clip.get("duration")),
@@ -91,7 +93,7 @@ def hear_fcpxml(path: Path, rate: Fraction) -> Iterator[Heard]:
             )
 
 
-def hear_aaf(path: Path, rate: Fraction) -> Iterator[Heard]:
+def read_aaf_placements(path: Path, rate: Fraction) -> Iterator[SoundPlacement]:
     """pyaaf2, the tracks that count in samples."""
     import aaf2  # noqa: PLC0415 - not everywhere
 
@@ -104,7 +106,7 @@ def hear_aaf(path: Path, rate: Fraction) -> Iterator[Heard]:
             cursor = 0
             for part in slot.segment.components:
                 if type(part).__name__ == "SourceClip":
-                    yield Heard.on_samples(
+                    yield SoundPlacement.on_samples(
                         _path_of(_locator(part)),
                         cursor * unit,
                         (cursor + part.length) * unit,
@@ -118,10 +120,10 @@ def _locator(clip: Any) -> str:
     return str(next(iter(source.descriptor["Locator"].value))["URLString"].value)
 
 
-READERS: dict[str, Callable[[Path, Fraction], Iterator[Heard]]] = {
-    ".otio": hear_otio,
-    ".fcpxml": hear_fcpxml,
-    ".aaf": hear_aaf,
+READERS: dict[str, Callable[[Path, Fraction], Iterator[SoundPlacement]]] = {
+    ".otio": read_otio_placements,
+    ".fcpxml": read_fcpxml_placements,
+    ".aaf": read_aaf_placements,
 }
 
 
