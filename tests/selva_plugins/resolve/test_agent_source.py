@@ -93,7 +93,7 @@ def test_parts_that_import_the_same_third_one_are_accepted(tmp_path: Path) -> No
         "b": 'return import("c")',
         "c": "return {}",
     }
-    assert "parts.c = function()" in assemble_agent(write_parts(tmp_path / "parts", **parts))
+    assert 'parts["c"] = function()' in assemble_agent(write_parts(tmp_path / "parts", **parts))
 
 
 def test_a_folder_without_a_main_part_is_refused(tmp_path: Path) -> None:

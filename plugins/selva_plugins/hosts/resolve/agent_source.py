@@ -41,8 +41,10 @@ def assemble_agent(folder: Path) -> str:
     if MAIN_PART not in parts:
         raise FileNotFoundError(f"{folder} holds no {MAIN_PART}.lua")
     _check_imports(parts)
-    functions = (f"\n-- {name}.lua\nparts.{name} = function()\n{text}end\n" for name, text in parts.items())
-    return f"{_HEADER}{''.join(functions)}\nparts.{MAIN_PART}()\n"
+    functions = (
+        f'\n-- {name}.lua\nparts["{name}"] = function()\n{text}end\n' for name, text in parts.items()
+    )
+    return f'{_HEADER}{"".join(functions)}\nimport("{MAIN_PART}")\n'
 
 
 def _check_imports(parts: Mapping[str, str]) -> None:

@@ -15,13 +15,13 @@ from typing import Any
 
 from selva_core.base.rational import round_half_up
 from selva_plugins.hosts.resolve.plan_schema import (
+    MARKER_DATA_PREFIX,
     PlacementPlan,
     PlacementReport,
     PlanMarker,
     PlanStem,
     parse_plan_stems,
 )
-from selva_plugins.hosts.resolve.scripting.removal import OUR_MARKERS
 from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot
 from selva_render.report import RenderedStem, RenderReport
 
@@ -112,7 +112,7 @@ def build_markers(stems: Sequence[PlanStem], target: PlanTarget) -> tuple[PlanMa
             name="Selva: " + ", ".join(dict.fromkeys(stem.track for stem in group)),
             note="\n".join(f"{stem.track}: {stem.prompt}" for stem in group),
             duration_frames=max(stem.duration_frames for stem in group),
-            custom_data=f"{OUR_MARKERS}stems:{group[0].id}",
+            custom_data=f"{MARKER_DATA_PREFIX}stems:{group[0].id}",
         )
         for frame, group in sorted(by_frame.items())
     )

@@ -14,6 +14,8 @@ from selva_plugins.hosts.resolve.json_fields import JsonFields
 
 REPORT_SCHEMA = "selva.resolve.report/1"
 REMOVED_SCHEMA = "selva.resolve.removed/1"
+# What the custom data of every marker of ours begins with.
+MARKER_DATA_PREFIX = "selva:"
 
 Json = dict[str, Any]
 

@@ -16,8 +16,8 @@ import opentimelineio as otio
 from selva_otio.picture.media import build_media_url
 from selva_otio.time.clock import TimelineClock
 from selva_plugins.hosts.resolve.compounds import Compounds, load_compounds
+from selva_plugins.hosts.resolve.plan_schema import MARKER_DATA_PREFIX
 from selva_plugins.hosts.resolve.retimes import SourceRange, find_source_range
-from selva_plugins.hosts.resolve.scripting.removal import OUR_MARKERS
 from selva_plugins.hosts.resolve.snapshot import (
     NestedTimeline,
     ResolveItem,
@@ -61,7 +61,7 @@ def _timeline_markers(markers: Iterable[ResolveMarker], rate: Fraction) -> list[
     return [
         _marker(marker, marker.frame, marker.duration_frames, rate)
         for marker in markers
-        if not marker.custom_data.startswith(OUR_MARKERS)
+        if not marker.custom_data.startswith(MARKER_DATA_PREFIX)
     ]
 
 

@@ -246,7 +246,7 @@ local environment = { _VERSION = _VERSION, assert = assert, error = error, getme
     setmetatable = setmetatable, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
     xpcall = xpcall, setfenv = setfenv, getfenv = getfenv, loadfile = loadfile, dofile = dofile,
     loadstring = loadstring, load = load, coroutine = coroutine, math = math, string = string, table = table,
-    bit = rawget(_G, "bit"), bmd = bmd, fusion = fusion, fu = fusion, app = fusion, resolve = wrap(0, "Resolve"), print = print_line }
+    bit = rawget(_G, "bit"), jit = rawget(_G, "jit"), bmd = bmd, fusion = fusion, fu = fusion, app = fusion, resolve = wrap(0, "Resolve"), print = print_line }
 
 if sandbox then
     environment.os = safe_os
@@ -264,9 +264,19 @@ else
     }, { __index = os })
 end
 
-setmetatable(environment, { __newindex = function(_, name)
-    ask({ op = "violation", text = "the script wrote the global " .. tostring(name) })
-end })
+-- Globals that some builds have and that a script may look for.
+local OPTIONAL = { Resolve = true, io = true, jit = true }
+
+setmetatable(environment, {
+    __newindex = function(_, name)
+        ask({ op = "violation", text = "the script wrote the global " .. tostring(name) })
+    end,
+    __index = function(_, name)
+        if not OPTIONAL[name] then
+            ask({ op = "violation", text = "the script read the global " .. tostring(name) .. ", which no build has" })
+        end
+    end,
+})
 
 local chunk, problem = loadfile(script_path)
 if not chunk then

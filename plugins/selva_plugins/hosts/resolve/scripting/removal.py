@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selva_plugins.hosts.resolve.plan_schema import RemovalReport
+from selva_plugins.hosts.resolve.plan_schema import MARKER_DATA_PREFIX, RemovalReport
 from selva_plugins.hosts.resolve.scripting.media_pool import find_bin, find_tagged_clips
 from selva_plugins.hosts.resolve.scripting.resolve_api import (
     OpenProject,
@@ -18,8 +18,6 @@ from selva_plugins.hosts.resolve.scripting.resolve_api import (
     open_project,
 )
 from selva_plugins.hosts.resolve.scripting.stem_placer import StemPlacer
-
-OUR_MARKERS = "selva:"
 
 
 def remove(resolve: Any) -> RemovalReport:
@@ -78,7 +76,9 @@ def _clear_track(
 def _delete_markers(timeline: Any) -> int:
     markers = call(timeline, "GetMarkers") or {}
     ours = [
-        frame for frame, marker in markers.items() if str(marker.get("customData")).startswith(OUR_MARKERS)
+        frame
+        for frame, marker in markers.items()
+        if str(marker.get("customData")).startswith(MARKER_DATA_PREFIX)
     ]
     return sum(call(timeline, "DeleteMarkerAtFrame", frame) is True for frame in ours)
 
