@@ -59,6 +59,7 @@ def run_render(
                 on_status=bars,
                 base_folder=opened.base_folder,
                 probe=probe_or_none,
+                media=opened.media,
             )
     finish_report(report, as_json=as_json)
 
@@ -71,6 +72,7 @@ def spot_cut(opened: OpenTimeline, spot: SpotArguments) -> CueSheet:
         base_folder=opened.base_folder,
         rows=spot.load_rows(),
         options=spot.build(),
+        media=opened.media,
     )
 
 

@@ -18,7 +18,6 @@ from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_otio import write_timeline
 from selva_otio.errors import TimelineReadError, TimelineWriteError
-from selva_otio.formats.options import ProbeMedia
 from selva_otio.formats.request_bundle.bundle_folder import (
     SUFFIX,
     TIMELINE_NAME,
@@ -27,6 +26,7 @@ from selva_otio.formats.request_bundle.bundle_folder import (
 )
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX, pack_zip, unpack_zip
 from selva_otio.formats.request_bundle.found_stems import place_found_stems
+from selva_otio.picture.media_probe import ProbeMedia
 from selva_render.options import OutputOptions, choose_model
 from selva_render.render import StatusListener, render_sheet
 from selva_render.report import RenderReport

@@ -21,7 +21,8 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet, Stem, measure_span, place_stems, write_timeline
-from selva_otio.formats.options import ProbeMedia
+from selva_otio.picture.media_probe import ProbeMedia
+from selva_otio.picture.media_search import MediaLookup
 from selva_render.jobs import ClipJob, build_jobs
 from selva_render.options import OutputOptions, choose_model
 from selva_render.report import FailedClip, RenderedStem, RenderReport
@@ -39,12 +40,14 @@ def render_timeline(
     on_status: StatusListener,
     base_folder: Path | None = None,
     probe: ProbeMedia | None = None,
+    media: MediaLookup | None = None,
 ) -> RenderReport:
     """Render the cue sheet of `timeline` and write the timeline with its stems to `output.timeline`.
 
     base_folder: where relative media URLs of the timeline start, by default the folder of the timeline that is written.
-    probe: reads the timecode of media, where the host counts from it. Without a timeline to write, or when no stem was made,
-    none is written, and the report's `timeline` is None. Raises as `render_sheet` does, and TimelineWriteError.
+    probe: reads the timecode of media, where the host counts from it. media: where media is that is not at its URL. Without
+    a timeline to write, or when no stem was made, none is written, and the report's `timeline` is None. Raises as
+    `render_sheet` does, and TimelineWriteError.
     """
     report = render_sheet(
         sheet, options, output, client=client, timeline_name=timeline.name, on_status=on_status
@@ -53,7 +56,12 @@ def render_timeline(
         stems = [_to_stem(stem, report.model, options.sampling) for stem in report.stems]
         placement = place_stems(timeline, sheet, stems)
         written = write_timeline(
-            placement.timeline, output.timeline, base_folder=base_folder, profile=output.profile, probe=probe
+            placement.timeline,
+            output.timeline,
+            base_folder=base_folder,
+            profile=output.profile,
+            probe=probe,
+            media=media,
         )
         report.add_timeline(placement, written)
     return report

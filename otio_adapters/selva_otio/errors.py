@@ -6,6 +6,7 @@ SelvaError                      (selva_core.base.errors)
     ├── TimelineWriteError          (OSError) the timeline cannot be written where it was asked for
     ├── UnsupportedFormatError      no reader or writer for that format
     ├── UnsupportedUrlError         media that is not a file on this machine
+    ├── MediaChoiceError            files that may be the media, none of which can be taken
     ├── ClockError                  a rate, a time or a timecode that does not exist
     ├── NothingToSpotError          the timeline has no picture to make sound for
     ├── CueError                    a track, a prompt or a cue that is not allowed
@@ -45,6 +46,12 @@ class UnsupportedUrlError(TimelineError):
     """The media is not a file on this machine."""
 
     code = "timeline-media-url"
+
+
+class MediaChoiceError(TimelineError):
+    """Files have the name of the media, and none of them can be taken. Attribute: paths."""
+
+    code = "timeline-media-choice"
 
 
 class ClockError(TimelineError):

@@ -14,21 +14,26 @@ from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
 from selva_otio.formats.feature_loss import TAKES, describe_feature_loss, only_stem_tracks
 from selva_otio.formats.host_variants import build_host_variant
 from selva_otio.formats.media_clocks import count_from_timecode
-from selva_otio.formats.options import Destination, ProbeMedia, ReadOptions
+from selva_otio.formats.options import Destination, ReadOptions
 from selva_otio.formats.profiles import PLAIN, HostProfile
 from selva_otio.formats.registry import FORMATS, check_project_source, find_format, open_timeline_file
 from selva_otio.formats.sidecars import write_sidecar
 from selva_otio.formats.stem_recovery import restore_stems
-from selva_otio.picture.media_search import find_missing_media
+from selva_otio.picture.media_probe import ProbeMedia
+from selva_otio.picture.media_search import MediaLookup
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenTimeline:
-    """A timeline file that is open. base_folder: where its relative media URLs start."""
+    """A timeline file that is open.
+
+    base_folder: where its relative media URLs start. media: where its media is, also where the timeline does not say it.
+    """
 
     path: Path
     timeline: otio.schema.Timeline
     base_folder: Path
+    media: MediaLookup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +53,16 @@ class WrittenTimeline:
 def open_timeline(path: Path, options: ReadOptions | None = None) -> Iterator[OpenTimeline]:
     """Open a timeline file, which is never changed. The media of an .otioz is unpacked until the context ends.
 
-    Media that is missing is searched for in the options' media folders. Stem metadata that a host has dropped is restored
-    from the sidecar that was written with the timeline.
+    Media that is missing is searched for in the options' media folders when it is asked for; the timeline keeps its URLs.
+    Stem metadata that a host has dropped is restored from the sidecar that was written with the timeline.
 
     Raises TimelineReadError, UnsupportedFormatError.
     """
     options = options or ReadOptions()
     with open_timeline_file(path, options) as (timeline, base_folder):
-        find_missing_media(timeline, options.media_folders, base_folder)
         restore_stems(timeline, path, base_folder)
-        yield OpenTimeline(path=path, timeline=timeline, base_folder=base_folder)
+        media = MediaLookup(base_folder=base_folder, folders=options.media_folders, probe=options.probe)
+        yield OpenTimeline(path=path, timeline=timeline, base_folder=base_folder, media=media)
 
 
 def load_timeline(path: Path) -> otio.schema.Timeline:
@@ -110,11 +115,13 @@ def write_timeline(
     base_folder: Path | None = None,
     profile: HostProfile = PLAIN,
     probe: ProbeMedia | None = None,
+    media: MediaLookup | None = None,
 ) -> WrittenTimeline:
     """Write a timeline in the format of the target's suffix; the timeline itself is not changed.
 
     base_folder: where its relative media URLs start, by default the target's folder. profile: the host it is for. probe:
-    reads the timecode of media, for hosts that count source ranges from it. Raises TimelineWriteError,
+    reads the timecode of media, for hosts that count source ranges from it. media: where media is that is not at its URL; what
+    is written keeps the URLs, except a bundle, which holds the files that were found. Raises TimelineWriteError,
     UnsupportedFormatError.
     """
     target_format = find_format(target)
@@ -130,8 +137,11 @@ def write_timeline(
     )
     folder = base_folder or target.absolute().parent
     merges_into_source = target_format.merges_into_source(host_timeline)
+    media = media or MediaLookup(base_folder=folder)
     if profile.counts_from_timecode and probe is not None and not merges_into_source:
-        count_from_timecode(host_timeline, probe, folder)
+        count_from_timecode(host_timeline, probe, media)
+    if target_format.holds_media:
+        media.point_to_files(host_timeline)
     files = target_format.write(
         host_timeline, Destination(target=target, base_folder=folder, profile=profile)
     )

@@ -13,9 +13,9 @@ import opentimelineio as otio
 
 from selva_core.base.media import ImageSequence
 from selva_otio.cues.cue_sheet import SpottedClip
-from selva_otio.errors import ClockError, UnsupportedUrlError
+from selva_otio.errors import ClockError, MediaChoiceError, UnsupportedUrlError
 from selva_otio.picture.image_sequences import find_image_sequence
-from selva_otio.picture.media import resolve_media_path
+from selva_otio.picture.media_search import MediaLookup
 from selva_otio.picture.shots import Shot, SkippedItem
 from selva_otio.time.clock import TimelineClock, exact_rate, exact_seconds, format_timecode, frame_index
 
@@ -27,7 +27,7 @@ class ShotSpotter:
     """Turns shots of one timeline into spotted clips. handles_s: sound wanted before and after each."""
 
     clock: TimelineClock
-    base_folder: Path
+    media: MediaLookup
     handles_s: Fraction = Fraction(0)
 
     def spot(self, shot: Shot) -> SpottedClip | SkippedItem:
@@ -37,7 +37,7 @@ class ShotSpotter:
         """
         try:
             media_path, images = self._find_media(shot.clip)
-        except (ClockError, UnsupportedUrlError) as error:
+        except (ClockError, MediaChoiceError, UnsupportedUrlError) as error:
             return _skip(shot, error.message)
         extent = _MediaExtent.of(shot)
         fitted, warnings = _fit_to_media(shot, extent)
@@ -71,10 +71,11 @@ class ShotSpotter:
         )
 
     def _find_media(self, clip: otio.schema.Clip) -> tuple[Path, ImageSequence | None]:
-        sequence = find_image_sequence(clip, self.base_folder)
+        sequence = find_image_sequence(clip, self.media.base_folder)
         if sequence is not None:
-            return sequence
-        return resolve_media_path(clip.media_reference.target_url, self.base_folder), None
+            pattern, images = sequence
+            return self.media.find_images(pattern), images
+        return self.media.find_file(clip), None
 
     def _handles(self, shot: Shot, extent: _MediaExtent) -> tuple[Fraction, Fraction]:
         """Handles before and after in whole frames, limited by the options, by the media, and by midnight on the record clock:

@@ -23,6 +23,7 @@ from selva_otio.cues.rules import TRACK_PROMPT, CueRule, CueRuleIndex, choose_ru
 from selva_otio.cues.sheet_files import CueSheetRow
 from selva_otio.cues.shot_spotting import ShotSpotter
 from selva_otio.errors import CueError, NothingToSpotError
+from selva_otio.picture.media_search import MediaLookup
 from selva_otio.picture.shots import Picture, Shot, ShotIndex, SkippedItem
 from selva_otio.picture.visible_shots import iter_picture_tracks, resolve_picture
 from selva_otio.time.clock import TimelineClock, build_timeline_clock
@@ -58,11 +59,13 @@ def spot_timeline(
     rows: Iterable[CueSheetRow] = (),
     options: SpotOptions | None = None,
     clock: TimelineClock | None = None,
+    media: MediaLookup | None = None,
 ) -> CueSheet:
     """The cue sheet of a timeline, which itself is not changed.
 
     tracks: prompts for every clip. base_folder: where relative media URLs start, the folder of the timeline's file. rows: of
-    a cue sheet file. clock: only where the caller knows the record clock better than the timeline says it. Markers and
+    a cue sheet file. clock: only where the caller knows the record clock better than the timeline says it. media: where
+    media is that is not at its URL (`OpenTimeline.media`). Markers and
     metadata of the timeline are read too; `selva_otio.cues.rules` says which source has precedence.
 
     Raises NothingToSpotError where no picture is left, CueError for cues that are not allowed or missing,
@@ -78,7 +81,11 @@ def spot_timeline(
         picture_tracks,
         picture,
         options=options,
-        shot_spotter=ShotSpotter(clock=clock, base_folder=base_folder, handles_s=options.handles_s),
+        shot_spotter=ShotSpotter(
+            clock=clock,
+            media=media or MediaLookup(base_folder=base_folder),
+            handles_s=options.handles_s,
+        ),
     )
     return spotter.spot(stem_tracks, rows)
 
@@ -201,6 +208,7 @@ class _Spotter:
             if id(rule) not in self._used_rules and rule.source != TRACK_PROMPT
         )
         yield from self._markers.warnings
+        yield from self._shot_spotter.media.warnings
 
 
 def _choose_picture_tracks(

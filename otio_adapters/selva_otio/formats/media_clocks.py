@@ -7,25 +7,12 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_core.base.media import MediaInfo
-from selva_otio.errors import ClockError
-from selva_otio.formats.flat_layout import find_media_file
-from selva_otio.formats.options import ProbeMedia
-from selva_otio.time.clock import exact_rate, exact_seconds, parse_timecode
+from selva_otio.picture.media_probe import ProbeMedia, media_start_s
+from selva_otio.picture.media_search import MediaLookup
+from selva_otio.time.clock import exact_rate, exact_seconds
 
 
-def media_start_s(info: MediaInfo) -> Fraction:
-    """Seconds since midnight of a file's first frame; zero without a timecode, or with one that its rate does not have."""
-    if not info.timecode or info.frame_rate_hz is None:
-        return Fraction(0)
-    rate = exact_rate(float(info.frame_rate_hz))
-    try:
-        return parse_timecode(info.timecode, rate) / rate
-    except ClockError:
-        return Fraction(0)
-
-
-def count_from_timecode(timeline: otio.schema.Timeline, probe: ProbeMedia, base_folder: Path) -> None:
+def count_from_timecode(timeline: otio.schema.Timeline, probe: ProbeMedia, media: MediaLookup) -> None:
     """Shift video clips whose ranges count from the first frame of their file to the file's timecode, in place.
 
     A range that does not start at zero is taken to count from the timecode already. probe: called once for each file.
@@ -34,7 +21,7 @@ def count_from_timecode(timeline: otio.schema.Timeline, probe: ProbeMedia, base_
     for clip in [clip for track in timeline.video_tracks() for clip in track.find_clips()]:
         reference = clip.media_reference
         available = reference.available_range
-        path = find_media_file(reference, base_folder)
+        path = media.find_file_or_none(clip)
         if path is None or available is None or available.start_time.value or not path.is_file():
             continue
         if path not in starts_s:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from selva_core.base.media import MediaInfo
 from selva_otio.formats.profiles import PLAIN, HostProfile
-
-ProbeMedia = Callable[[Path], MediaInfo | None]
-"""Reads what a media file says about itself; None for a file that is not media."""
+from selva_otio.picture.media_probe import ProbeMedia
 
 
 @dataclass(frozen=True, kw_only=True)

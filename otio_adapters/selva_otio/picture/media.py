@@ -7,7 +7,7 @@ timeline's folder. OpenTimelineIO's own `url_from_filepath` does not encode, so 
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 
 import opentimelineio as otio
@@ -23,6 +23,11 @@ STILL_SUFFIXES = frozenset((
 SOUND_SUFFIXES = frozenset((
     ".aac", ".aif", ".aiff", ".bwf", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".w64", ".wav",
 ))
+PICTURE_SUFFIXES = frozenset((
+    ".3gp", ".ari", ".avi", ".braw", ".dv", ".flv", ".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mkv", ".mov",
+    ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".r3d", ".ts", ".vob", ".webm", ".wmv",
+))
+MEDIA_SUFFIXES = PICTURE_SUFFIXES | SOUND_SUFFIXES | STILL_SUFFIXES
 # fmt: on
 
 _MISSING_REASON_KEY = "selva_missing"
@@ -91,6 +96,13 @@ def resolve_media_path(target_url: str, base_folder: Path) -> Path:
     return literal if literal.exists() else decoded
 
 
+def split_url_path(target_url: str) -> list[str]:
+    """The parts of the path in a media URL or a path of any system, the last one the file's name; drive and host are parts."""
+    scheme = _SCHEME.match(target_url)
+    raw = target_url[scheme.end() :] if scheme is not None else target_url
+    return [part for part in _decode(raw).replace("\\", "/").split("/") if part not in ("", ".")]
+
+
 def file_name_in_url(target_url: str) -> str:
     """The casefolded file name in a media URL. Stems are compared by it, because media moves between folders and machines."""
     return PurePosixPath(unquote(target_url).replace("\\", "/")).name.casefold()
@@ -111,7 +123,9 @@ def is_relative_url(target_url: str) -> bool:
 
 
 def build_media_url(path: Path) -> str:
-    """The absolute, percent-encoded file URL of a path."""
+    """The absolute, percent-encoded file URL of a path. One with a drive stays as it is where there are no drives."""
+    if _DRIVE.match(str(path)) is not None:
+        return PureWindowsPath(path).as_uri()
     return path.absolute().as_uri()
 
 

@@ -94,3 +94,10 @@ def test_a_clip_without_moving_picture_gets_a_reason(
 
 def test_a_clip_of_a_movie_file_has_a_picture() -> None:
     assert explain_no_picture(otio.schema.Clip("A001", reference_of("file:///a/A001.mov"))) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///D:/shoot/a%20b/C1.mov", "D:/shoot/a b/C1.mov", "file:D:/shoot/a b/C1.mov"]
+)
+def test_a_path_with_a_drive_keeps_its_url_on_systems_without_drives(url: str) -> None:
+    assert build_media_url(resolve_media_path(url, BASE)) == "file:///D:/shoot/a%20b/C1.mov"

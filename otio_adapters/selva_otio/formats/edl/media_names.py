@@ -11,10 +11,9 @@ import opentimelineio as otio
 
 from selva_otio.errors import ClockError
 from selva_otio.formats.edl.events import Event, parse_label
-from selva_otio.formats.media_clocks import media_start_s
-from selva_otio.formats.options import ProbeMedia
 from selva_otio.picture.media import SOUND_SUFFIXES, STILL_SUFFIXES, build_media_url, build_missing_reference
-from selva_otio.picture.media_search import MAX_DEPTH, MediaFolders
+from selva_otio.picture.media_folders import MAX_DEPTH, MediaFolders, keep_longest_common_tail
+from selva_otio.picture.media_probe import ProbeMedia, media_start_s
 from selva_otio.time.clock import exact_rate
 
 # fmt: off
@@ -70,7 +69,8 @@ class ReelIndex:
     def find(self, event: Event, *, wants_sound: bool = False) -> ReelMedia:
         """The file of an event: that of the first of its names that any file has.
 
-        Of several files of that name, the one whose timecode range contains the event.
+        Of several files of that name, the one that shares the longest end of its path with the name, then the one whose
+        timecode range contains the event.
         """
         names = tuple(dict.fromkeys((*_find_file_names(event), event.clip_name, event.reel)))
         key = (*names, *event.source, str(wants_sound))
@@ -107,12 +107,15 @@ class ReelIndex:
         if self._media_folders is None:
             self._media_folders = MediaFolders(self.folders, max_depth=self.max_depth)
         paths = [
-            path for path in self._media_folders.find(name) if path.suffix.lower() not in _NOT_MEDIA_SUFFIXES
+            path
+            for path in self._media_folders.find_reel(name)
+            if path.suffix.lower() not in _NOT_MEDIA_SUFFIXES
         ]
+        paths, _ = keep_longest_common_tail(paths, name)
         if wants_sound:
             return paths
         moving = [path for path in paths if path.suffix.lower() not in SOUND_SUFFIXES]
-        return [path for path in moving if path.suffix.lower() not in STILL_SUFFIXES] or moving[:1]
+        return [path for path in moving if path.suffix.lower() not in STILL_SUFFIXES] or moving
 
     def _describe(self, path: Path) -> ReelMedia | None:
         """A file as media; None for one that is not media."""

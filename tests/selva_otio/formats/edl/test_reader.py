@@ -182,6 +182,31 @@ def test_the_rate_comes_from_drop_frame_labels_the_media_or_the_user(cut: Path, 
     assert load(plain, frame_rate=rate).global_start_time == otio.opentime.RationalTime(86_400, 24000 / 1001)
 
 
+def test_the_folder_in_a_file_name_tells_files_apart(cut: Path) -> None:
+    for card in ("card1", "card2"):
+        (cut.parent / "media" / card).mkdir()
+        (cut.parent / "media" / card / "A001.mov").write_bytes(b"picture")
+    line = "001  AX  V  C  00:00:00:00 00:00:01:00 01:00:00:00 01:00:01:00\n* SOURCE FILE: "
+    cut.write_text(f"{line}D:\\shoot\\card2\\A001.mov\n", encoding="utf-8")
+    (clip,) = load(cut, frame_rate=Fraction(25)).find_clips()
+    assert clip.media_reference.target_url == (cut.parent / "media" / "card2" / "A001.mov").as_uri()
+    cut.write_text(f"{line}A001.mov\n", encoding="utf-8")
+    (reason,) = spot_reasons(load(cut, frame_rate=Fraction(25)))
+    assert "several files are named" in reason
+
+
+def test_a_still_is_not_chosen_among_several(cut: Path) -> None:
+    for name in ("card.png", "card.jpg"):
+        (cut.parent / "media" / name).write_bytes(b"picture")
+    line = "001  CARD  V  C  00:00:00:00 00:00:01:00 01:00:00:00 01:00:01:00\n"
+    cut.write_text(line, encoding="utf-8")
+    (reason,) = spot_reasons(load(cut, frame_rate=Fraction(25)))
+    assert "several files are named" in reason
+    (cut.parent / "media" / "card.jpg").unlink()
+    (reason,) = spot_reasons(load(cut, frame_rate=Fraction(25)))
+    assert reason == "a still picture (.png)"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
