@@ -125,7 +125,7 @@ def is_relative_url(target_url: str) -> bool:
 def build_media_url(path: Path) -> str:
     """The absolute, percent-encoded file URL of a path. One with a drive stays as it is where there are no drives."""
     if _DRIVE.match(str(path)) is not None:
-        return PureWindowsPath(path).as_uri()
+        return PureWindowsPath(str(path)).as_uri()
     return path.absolute().as_uri()
 
 
