@@ -50,7 +50,7 @@ from selva_core.models.catalog import find_model
 from selva_core.models.specs import MEL_16K, ModelSpec
 from selva_core.network.mel import MelSpectrogram
 from selva_core.training.prompts import HELD_BACK
-from selva_core.training.scene_files import write_picture
+from selva_core.training.scene_files import write_video
 from selva_core.training.scenes import FIRST_HELD_BACK_SEED, KINDS, SUSTAINED, Scene, build_scene
 
 ROOT = Path(__file__).parent.parent
@@ -177,7 +177,7 @@ def build_clip(seed: int, seconds: float) -> Scene:
 def render(engine: Engine, scene: Scene, picture: Path, seconds: Fraction) -> list[Stem]:
     waveforms = engine.render(
         PictureRange(path=picture, start_s=Fraction(0), duration_s=seconds),
-        [StemRequest(prompt=HELD_BACK[placed.thing.kind][0]) for placed in scene.targets],
+        [StemRequest(prompt=HELD_BACK[placed.source.kind][0]) for placed in scene.targets],
         settings=SamplingSettings(),
         on_progress=lambda _: None,
         is_cancelled=lambda: False,
@@ -210,14 +210,14 @@ def make_stems(scene: Scene, seconds: Fraction) -> Iterator[tuple[str, str, Stem
     """The sounds of all things of a scene in every way: (way, sort of thing, sound)."""
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "scene.mp4"
-        write_picture(scene, picture, size_px=PICTURE_SIZE_PX)
+        write_video(scene, picture, size_px=PICTURE_SIZE_PX)
         ways = {"tied": render(load_model(), scene, picture, seconds)}
         with windows_untied():
             ways["untied"] = render(load_model(), scene, picture, seconds)
-    ways["dry"] = [Stem(placed.thing.sound) for placed in scene.targets]
+    ways["dry"] = [Stem(placed.source.sound) for placed in scene.targets]
     for way, stems in ways.items():
         for placed, stem in zip(scene.targets, stems, strict=True):
-            yield way, "sustained" if placed.thing.kind in SUSTAINED else "struck", stem
+            yield way, "sustained" if placed.source.kind in SUSTAINED else "struck", stem
 
 
 def measure_clips(options: argparse.Namespace) -> Changes:

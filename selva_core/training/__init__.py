@@ -1,4 +1,5 @@
-"""How selva-nano is made: seeded scenes and sounds, the stages of training, the judge and the evaluation.
+"""Training of selva-nano: seeded scenes and sounds, the stages of training, the judge and the evaluation.
 
-Run it as `python -m selva_core.training STAGE`; docs/training.md tells the order. Nothing here is loaded at run time.
+Run it as `python -m selva_core.training STAGE` from a checkout; docs/training.md gives the order of the stages. The package is
+not in the wheel, and nothing outside it imports it.
 """

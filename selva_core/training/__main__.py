@@ -79,7 +79,10 @@ def _add_scoring(stages: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         scoring.add_argument("--report", type=Path, required=True)
         scoring.add_argument("--work", type=Path, default=DEFAULT_WORK_DIR, help="folder of the training run")
         scoring.add_argument(
-            "--judge", type=Path, default=DEFAULT_WORK_DIR / "judge.pt", help="where the judge is kept"
+            "--judge",
+            type=Path,
+            default=DEFAULT_WORK_DIR / "judge.pt",
+            help="file of the judge; made when missing",
         )
         if name == "evaluate":
             scoring.add_argument("--model", default="selva-nano")
@@ -92,7 +95,7 @@ def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentPar
         ("render", _render, "render scenes and sounds for training"),
         ("text", _text, "tokenizer and text towers"),
         ("vae", _vae, "autoencoder of mel frames"),
-        ("vocoder", _vocoder, "mel frames to sound"),
+        ("vocoder", _vocoder, "mel frames to waveform"),
         ("encoder", _encoder, "text-steered video encoder"),
         ("generator", _generator, "flow-matching generator"),
         ("ablation", _ablation, "train a variant of encoder and generator for comparison"),

@@ -1,7 +1,7 @@
-"""What the text in the video encoder and its [SUP] tokens are worth: the same short training without them, then the same scores.
+"""The effect of the text and the [SUP] tokens in the video encoder: the same short training without them, and its scores.
 
-All variants get the same: the encoder's first `ENCODER_STEPS` steps, and a generator that goes on from the full model's for
-`GENERATOR_STEPS` on features of that encoder. So the row of the full model is that of a shorter training than what is shipped.
+All variants are trained alike: the encoder for `ENCODER_STEPS` steps, and the full model's generator for `GENERATOR_STEPS`
+more on features of that encoder. So the scores of the full model are those of a shorter training than of the shipped one.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from selva_core.training.work import WorkFolder
 
 ENCODER_STEPS = 2000
 GENERATOR_STEPS = 400
-NUM_SCENES_LEARNED = 600
+NUM_TRAINING_SCENES = 600
 TEXT_IN_GENERATOR_ONLY: Steering = "no-text"
 
 
 def train_ablation(work: WorkFolder, steering: Steering) -> None:
-    """Encoder and generator of one variant, kept in `work.ablation(steering)`; goes on from what is there."""
+    """Train encoder and generator of one variant in the folder `work.ablation(steering)`, resuming from its checkpoints."""
     variant = work.ablation(steering)
     train_encoder(
         work.scenes("train"),
@@ -47,7 +47,7 @@ def train_ablation(work: WorkFolder, steering: Steering) -> None:
         steering=steering,
     )
     train_generator(
-        work.cache("generator", variant, num_scenes=NUM_SCENES_LEARNED),
+        work.cache("generator", variant, num_scenes=NUM_TRAINING_SCENES),
         work.cache("val", variant),
         work.towers(),
         work.vae(),

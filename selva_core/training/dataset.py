@@ -1,4 +1,4 @@
-"""Scenes rendered once to disk for training: pictures, dry sounds and what happens when, as memory-mapped arrays."""
+"""Scenes rendered once to disk for training: frames, dry sounds and event times, as memory-mapped arrays."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FRAME_SIZE_PX = 48
 NUM_FRAMES = round(DURATION_S * FRAMES_PER_SECOND)
 NUM_SAMPLES = round(DURATION_S * SAMPLE_RATE_HZ)
 BINS_PER_SECOND = 25
-"""Rate of the per-frame facts that the video encoder is taught."""
+"""Rate of the per-frame targets that the video encoder is trained on."""
 
 PLACE_FIELDS = ("x", "y", "drift_x", "drift_y", "size")
 
@@ -33,9 +33,9 @@ Int16Array: TypeAlias = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Target:
-    """One sounding (or idle) thing of one scene, and where it stands (see `scenes.PlacedSource`).
+    """One sounding or idle source of one scene, and its position (see `scenes.PlacedSource`).
 
-    `sound_index` is its row in the sounds, -1 when it is silent.
+    sound_index: its row in the sounds, -1 when it is silent.
     """
 
     scene_index: int
@@ -56,7 +56,7 @@ class SceneSet:
     """Rendered scenes.
 
     frames: uint8 (num_scenes, 200, 48, 48, 3); sounds: int16 (num_sounds, 128000); seen: float32 (num_sounds, 200), the
-    quantity that continuous things follow (zero for struck things); targets: every thing of every scene.
+    visible quantity that sustained sources follow (zero for impacts); targets: all sources of all scenes.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -78,7 +78,7 @@ class SceneSet:
 
 
 def render_scene_set(folder: Path, *, first_seed: int, num_scenes: int, num_workers: int = 1) -> None:
-    """Render `num_scenes` scenes from `first_seed` on into `folder`; does nothing when they are there already."""
+    """Render `num_scenes` scenes from `first_seed` on into `folder`; does nothing when it already has them."""
     if (folder / "targets.json").exists():
         log.info("scenes are already in %s", folder)
         return
@@ -90,11 +90,11 @@ def render_scene_set(folder: Path, *, first_seed: int, num_scenes: int, num_work
     seen: list[npt.NDArray[np.float32]] = []
     targets: list[dict[str, Any]] = []
     for index, rendered in enumerate(_rendered(first_seed, num_scenes, num_workers)):
-        pictures, things = rendered
-        frames[index] = pictures
-        for facts, sound, curve in things:
+        frames_of_scene, sources = rendered
+        frames[index] = frames_of_scene
+        for description, sound, curve in sources:
             targets.append(
-                {"scene_index": index, "sound_index": len(sounds) if sound is not None else -1, **facts}
+                {"scene_index": index, "sound_index": len(sounds) if sound is not None else -1, **description}
             )
             if sound is not None:
                 sounds.append(sound)
@@ -143,28 +143,28 @@ def _rendered(
 
 def _render_one(seed: int) -> tuple[npt.NDArray[np.uint8], list[Any]]:
     scene = build_scene(seed, duration_s=DURATION_S)
-    return scene.draw(FRAME_SIZE_PX), _things_of(scene)
+    return scene.draw(FRAME_SIZE_PX), _describe_sources(scene)
 
 
-def _things_of(scene: Scene) -> list[Any]:
+def _describe_sources(scene: Scene) -> list[Any]:
     bins_s = np.arange(NUM_FRAMES) / BINS_PER_SECOND
-    things: list[Any] = []
+    sources: list[Any] = []
     for placed in (*scene.targets, *scene.idle):
-        thing = placed.thing
-        facts = {
-            "kind": thing.kind,
-            "detail": thing.detail,
-            "onsets_s": list(thing.onsets_s),
-            "strengths": list(thing.strengths),
+        source = placed.source
+        description = {
+            "kind": source.kind,
+            "detail": source.detail,
+            "onsets_s": list(source.onsets_s),
+            "strengths": list(source.strengths),
             **{name: getattr(placed, name) for name in PLACE_FIELDS},
         }
         is_silent = placed in scene.idle
-        sound = np.asarray(np.clip(thing.sound, -1, 1) * 32767, np.int16)
-        curve = thing.seen.at(bins_s) if thing.seen is not None else np.zeros(NUM_FRAMES, np.float32)
-        things.append((facts, None if is_silent else sound, curve))
-    return things
+        sound = np.asarray(np.clip(source.sound, -1, 1) * 32767, np.int16)
+        curve = source.seen.at(bins_s) if source.seen is not None else np.zeros(NUM_FRAMES, np.float32)
+        sources.append((description, None if is_silent else sound, curve))
+    return sources
 
 
 def kind_index(kind: str) -> int:
-    """Place of a kind in the order the networks know."""
+    """Index of a kind in the outputs of the networks."""
     return KINDS.index(kind)

@@ -1,4 +1,4 @@
-"""Anti-aliased flat shapes for short pictures, drawn for all frames of a clip at once with numpy.
+"""Anti-aliased flat shapes, drawn for all frames of a short clip together with numpy.
 
 Coordinates are picture units: x to the right and y down, both 0..1 over the picture whatever its size in pixels. A shape is
 a signed distance; its coverage of a pixel is the distance clipped over one pixel, so the same scene can be drawn at 48 or at
@@ -22,7 +22,7 @@ Colour: TypeAlias = "tuple[float, float, float] | FloatArray"
 
 
 class Canvas:
-    """Pictures being painted: `pixels` is float32 (T, H, W, 3), 0..1."""
+    """Frames being painted: `pixels` is float32 (T, H, W, 3), 0..1."""
 
     def __init__(self, num_frames: int, size_px: int) -> None:
         self.num_frames = num_frames
@@ -66,7 +66,7 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws on a canvas in the coordinates of one thing: origin, unit length and turn (radians) may change per frame."""
+    """Draws on a canvas in the coordinates of one object, whose origin and turn (radians) may change per frame."""
 
     canvas: Canvas
     x: FloatArray

@@ -1,7 +1,7 @@
-"""Scores of a model on scenes from held-back seeds: does it sound what the prompt names, in time, and nothing else?
+"""Scores of a model on scenes from held-back seeds: does it make the sound that the prompt names, in time, and no other?
 
-Every scene has at least two sounding things. Each is rendered through the engine that the product uses, from an ordinary MP4,
-once by a phrasing that training has seen and once by one it has not. Numbers come with their counts.
+Every scene has at least two sound sources. Each is rendered through the engine that the product uses, from an ordinary MP4,
+once with a phrasing of training and once with a held-back one. Scores come with their counts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from selva_core.engine import Engine, SamplingSettings, StemRequest
 from selva_core.training import measures
 from selva_core.training.judge import Judge
 from selva_core.training.prompts import HELD_BACK, TRAINING
-from selva_core.training.scene_files import write_picture
+from selva_core.training.scene_files import write_video
 from selva_core.training.scenes import FIRST_HELD_BACK_SEED, FRAMES_PER_SECOND, KINDS, Scene, build_scene
 from selva_core.training.sound_source import SoundSource
 from selva_core.training.sounds import SAMPLE_RATE_HZ
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 RoundTrip: TypeAlias = Callable[[FloatArray], FloatArray]
-"""A dry sound through the model's VAE and vocoder."""
+"""Passes a dry sound through the model's VAE and vocoder."""
 MelDistance: TypeAlias = Callable[[FloatArray, FloatArray], float]
 
 RINGING_S = {"bell": 0.9, "hammer": 0.45, "dog": 0.35, "footsteps": 0.3, "drip": 0.3, "ball": 0.3}
@@ -60,12 +60,12 @@ class Tally:
     highest_distances: list[float] = field(default_factory=list)
 
     def scores(self) -> dict[str, Any]:
-        """The numbers of the report, None where nothing was counted."""
-        matched, found, wanted = (sum(row[i] for row in self.onsets) for i in range(3))
+        """The scores of the report, None where there is nothing to count."""
+        matched, found, expected = (sum(row[i] for row in self.onsets) for i in range(3))
         return {
             "selection": _share(self.right, self.stems),
             "selection_unseen_phrasing": _share(self.right_unseen, self.stems_unseen),
-            "onset_f1": round(measures.f1(matched, found, wanted), 4) if self.onsets else None,
+            "onset_f1": round(measures.f1(matched, found, expected), 4) if self.onsets else None,
             "level_correlation": _mean(self.correlations),
             "leakage_db": _mean(self.leakages_db),
             "swap": _share(self.swapped, self.pairs),
@@ -75,7 +75,7 @@ class Tally:
             "counts": {
                 "stems": self.stems,
                 "stems_unseen_phrasing": self.stems_unseen,
-                "onsets_wanted": wanted,
+                "onsets_wanted": expected,
                 "level_correlations": len(self.correlations),
                 "leakages": len(self.leakages_db),
                 "pairs": self.pairs,
@@ -131,10 +131,7 @@ def evaluate_model(
 
 
 def scored_scene(seed: int) -> Scene:
-    """The scene of a held-back seed with two or three sounding things.
-
-    Raises RequestError for a seed that training has seen.
-    """
+    """The scene of a held-back seed with two or three sound sources. Raises RequestError for a seed of training."""
     if seed < FIRST_HELD_BACK_SEED:
         raise RequestError(f"seeds below {FIRST_HELD_BACK_SEED} are for training; got {seed}", seed=seed)
     return build_scene(seed, duration_s=SCENE_S, num_targets=2 + seed % 2)
@@ -142,7 +139,7 @@ def scored_scene(seed: int) -> Scene:
 
 @dataclass(frozen=True)
 class RenderedPair:
-    """What the model made of one thing: by a phrasing of training, and by a held-back one."""
+    """Stems of one source: with a phrasing of training (seen), and with a held-back one (unseen)."""
 
     seen: FloatArray
     unseen: FloatArray
@@ -151,14 +148,14 @@ class RenderedPair:
 def render_scene(
     engine: Engine, scene: Scene, folder: Path, settings: SamplingSettings
 ) -> list[RenderedPair]:
-    """Stems of all sounding things of a scene, through the product's engine, from an MP4."""
+    """Stems of all sound sources of a scene, rendered by the product's engine from an MP4."""
     path = folder / f"{scene.seed}.mp4"
-    write_picture(scene, path, size_px=192)
+    write_video(scene, path, size_px=192)
     rng = np.random.default_rng(scene.seed)
     requests = []
     for placed in scene.targets:
         for phrasings in (TRAINING, HELD_BACK):
-            choices = phrasings[placed.thing.kind]
+            choices = phrasings[placed.source.kind]
             prompt = choices[rng.integers(len(choices))]
             requests.append(StemRequest(prompt=prompt, seed=scene.seed % 1000))
     picture = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(scene.duration_s))
@@ -177,64 +174,64 @@ def _score_scene(  # noqa: PLR0917
     round_trip: RoundTrip | None,
     mel_distance: MelDistance,
 ) -> None:
-    things = [placed.thing for placed in scene.targets]
+    sources = [placed.source for placed in scene.targets]
     verdicts = [judge.verdict(stem.seen) for stem in stems]
-    for index, (thing, stem) in enumerate(zip(things, stems, strict=True)):
-        others = things[:index] + things[index + 1 :]
-        for tally in (tallies[thing.kind], tallies["overall"]):
+    for index, (source, stem) in enumerate(zip(sources, stems, strict=True)):
+        others = sources[:index] + sources[index + 1 :]
+        for tally in (tallies[source.kind], tallies["overall"]):
             tally.stems += 1
-            tally.right += verdicts[index] == thing.kind
+            tally.right += verdicts[index] == source.kind
             tally.stems_unseen += 1
-            tally.right_unseen += judge.verdict(stem.unseen) == thing.kind
-            _score_timing(thing, stem.seen, tally)
-            _score_leakage(thing, others, stem.seen, tally)
-            tally.distances.append(mel_distance(stem.seen, thing.sound))
-            tally.highest_distances.append(mel_distance(others[0].sound, thing.sound))
+            tally.right_unseen += judge.verdict(stem.unseen) == source.kind
+            _score_timing(source, stem.seen, tally)
+            _score_leakage(source, others, stem.seen, tally)
+            tally.distances.append(mel_distance(stem.seen, source.sound))
+            tally.highest_distances.append(mel_distance(others[0].sound, source.sound))
             if round_trip is not None:
-                tally.lowest_distances.append(mel_distance(round_trip(thing.sound), thing.sound))
-    for one in range(len(things)):
-        for other in range(one + 1, len(things)):
-            is_swapped = verdicts[one] == things[one].kind and verdicts[other] == things[other].kind
-            for tally in (tallies[things[one].kind], tallies[things[other].kind], tallies["overall"]):
+                tally.lowest_distances.append(mel_distance(round_trip(source.sound), source.sound))
+    for one in range(len(sources)):
+        for other in range(one + 1, len(sources)):
+            is_swapped = verdicts[one] == sources[one].kind and verdicts[other] == sources[other].kind
+            for tally in (tallies[sources[one].kind], tallies[sources[other].kind], tallies["overall"]):
                 tally.pairs += 1
                 tally.swapped += is_swapped
 
 
-def _score_timing(thing: SoundSource, wave: FloatArray, tally: Tally) -> None:
-    if thing.seen is None:
-        tally.onsets.append(measures.match_onsets(measures.find_onsets(wave), _audible_onsets(thing)))
+def _score_timing(source: SoundSource, wave: FloatArray, tally: Tally) -> None:
+    if source.seen is None:
+        tally.onsets.append(measures.match_onsets(measures.find_onsets(wave), _audible_onsets(source)))
         return
     num_frames = round(SCENE_S * FRAMES_PER_SECOND)
-    seen = thing.seen.at((np.arange(num_frames) + 0.5) / FRAMES_PER_SECOND)
-    if thing.follows == "level":
-        heard = measures.level_at_frames(wave, FRAMES_PER_SECOND, num_frames)
-        tally.correlations.append(measures.correlation(heard, seen))
+    seen = source.seen.at((np.arange(num_frames) + 0.5) / FRAMES_PER_SECOND)
+    if source.follows == "level":
+        level = measures.level_at_frames(wave, FRAMES_PER_SECOND, num_frames)
+        tally.correlations.append(measures.correlation(level, seen))
         return
     pitch = measures.pitch_at_frames(wave, FRAMES_PER_SECOND, num_frames)
-    is_heard = pitch > 0
+    is_pitched = pitch > 0
     tally.correlations.append(
-        measures.correlation(pitch[is_heard], seen[is_heard]) if is_heard.sum() > 10 else 0.0
+        measures.correlation(pitch[is_pitched], seen[is_pitched]) if is_pitched.sum() > 10 else 0.0
     )
 
 
-def _audible_onsets(thing: SoundSource) -> list[float]:
-    """Onsets that can be heard in the dry sound itself: the measure must not ask for more than the truth has."""
-    found = measures.find_onsets(thing.sound)
+def _audible_onsets(source: SoundSource) -> list[float]:
+    """Onsets that can be detected in the dry sound itself: a stem is not expected to have more than that."""
+    found = measures.find_onsets(source.sound)
     return [
         onset
-        for onset in thing.onsets_s
+        for onset in source.onsets_s
         if any(abs(onset - time_s) <= measures.ONSET_TOLERANCE_S / 2 for time_s in found)
     ]
 
 
-def _score_leakage(thing: SoundSource, others: list[SoundSource], wave: FloatArray, tally: Tally) -> None:
+def _score_leakage(source: SoundSource, others: list[SoundSource], wave: FloatArray, tally: Tally) -> None:
     other_s = [onset for other in others for onset in other.onsets_s]
-    if thing.loudness is None:
-        tail_s = RINGING_S.get(thing.kind, DEFAULT_RINGING_S)
-        leaked = measures.leakage_db(wave, own_s=thing.onsets_s, other_s=other_s, tail_s=tail_s)
+    if source.loudness is None:
+        tail_s = RINGING_S.get(source.kind, DEFAULT_RINGING_S)
+        leaked = measures.leakage_db(wave, own_s=source.onsets_s, other_s=other_s, tail_s=tail_s)
     else:
         num_hops = wave.size * 100 // SAMPLE_RATE_HZ
-        loudness = thing.loudness.at((np.arange(num_hops) + 0.5) * measures.HOP_S)
+        loudness = source.loudness.at((np.arange(num_hops) + 0.5) * measures.HOP_S)
         leaked = measures.quiet_leakage_db(wave, loudness=loudness, other_s=other_s)
     if leaked is not None:
         tally.leakages_db.append(leaked)

@@ -1,4 +1,4 @@
-"""The example cut: four short scenes of our own making, and a timeline that uses parts of them."""
+"""The example cut: four short scenes that this project draws, and a timeline of parts of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_core.training.scene_files import describe_scene, write_picture
+from selva_core.training.scene_files import describe_scene, write_video
 from selva_core.training.scenes import FRAMES_PER_SECOND, build_scene
 
 SIZE_PX = 320
@@ -17,7 +17,7 @@ CUT_NAME = "cut.otio"
 
 @dataclass(frozen=True)
 class Shot:
-    """One scene file and the part of it that the cut shows, in frames; a gap may come before."""
+    """One scene file and the part of it that the cut uses, in frames; a gap may precede it."""
 
     name: str
     seed: int
@@ -37,12 +37,12 @@ SHOTS = (
 
 
 def write_example_cut(folder: Path) -> Path:
-    """Render the scenes and write the timeline beside them; returns the timeline's path. The same bytes of JSON each time."""
+    """Render the scenes and write the timeline beside them; returns the timeline's path. The JSON is the same each time."""
     folder.mkdir(parents=True, exist_ok=True)
     track = otio.schema.Track("Picture", kind=otio.schema.TrackKind.Video)
     for shot in SHOTS:
         scene = build_scene(shot.seed, duration_s=shot.duration_s, kinds=shot.kinds)
-        write_picture(scene, folder / f"{shot.name}.mp4", size_px=SIZE_PX, quality=26)
+        write_video(scene, folder / f"{shot.name}.mp4", size_px=SIZE_PX, quality=26)
         text = json.dumps(describe_scene(scene), separators=(",", ":"))
         (folder / f"{shot.name}.json").write_text(text + "\n", encoding="utf-8")
         if shot.gap_frames:

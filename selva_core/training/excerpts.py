@@ -1,7 +1,7 @@
-"""Excerpts of sound that the autoencoder and the vocoder learn from.
+"""Excerpts of sound that the autoencoder and the vocoder are trained on.
 
-Every kind of thing comes equally often, at times two at once; one in six is no thing at all but notes that stand or glide and
-bands of noise of any pitch, so that both learn what a note is and not only the notes of these things.
+Every kind of source is drawn equally often, sometimes two together; one excerpt in six consists of steady or gliding notes and
+bands of noise of any pitch, so that both learn notes in general and not only those of the fourteen kinds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Excerpts:
         self._rows = list(rows.values())
 
     def draw(self, rng: Rng, *, batch_size: int, num_samples: int) -> Tensor:
-        """Random excerpts of changing level, float32 (batch_size, num_samples)."""
+        """Random excerpts at random levels, float32 (batch_size, num_samples)."""
         waves = np.stack([self._draw_one(rng, num_samples) for _ in range(batch_size)])
         levels = rng.uniform(0.6, 1.1, (batch_size, 1)).astype(np.float32)
         return torch.from_numpy(np.clip(waves * levels, -1, 1))
@@ -43,16 +43,18 @@ class Excerpts:
         return wave + self._cut(rng, num_samples) if rng.random() < MIXED_SHARE else wave
 
     def _cut(self, rng: Rng, num_samples: int) -> npt.NDArray[np.float32]:
-        """The loudest of three places of one sound, or at times just any, so that silence is learned too."""
+        """The loudest of three excerpts of one sound, or sometimes any, so that silence is in the training set too."""
         rows = self._rows[int(rng.integers(len(self._rows)))]
         sound = self._sounds[rows[int(rng.integers(len(rows)))]]
         starts = rng.integers(sound.size - num_samples, size=3)[: 1 if rng.random() < 0.25 else 3]
-        places = [np.asarray(sound[start : start + num_samples] / FULL_SCALE, np.float32) for start in starts]
-        return max(places, key=lambda wave: float(np.square(wave).sum()))
+        excerpts = [
+            np.asarray(sound[start : start + num_samples] / FULL_SCALE, np.float32) for start in starts
+        ]
+        return max(excerpts, key=lambda wave: float(np.square(wave).sum()))
 
 
 def pure_sound(rng: Rng, num_samples: int) -> npt.NDArray[np.float32]:
-    """One to three notes that stand or glide, with or without overtones, or a band of noise; float32 (num_samples,)."""
+    """One to three steady or gliding notes, with or without overtones, or a band of noise; float32 (num_samples,)."""
     if rng.random() < 0.25:
         low_hz = float(np.exp(rng.uniform(np.log(80), np.log(4000))))
         band = noise(rng, num_samples, low_hz, min(low_hz * rng.uniform(1.3, 4.0), 7600.0))
@@ -66,14 +68,16 @@ def pure_sound(rng: Rng, num_samples: int) -> npt.NDArray[np.float32]:
         course_hz = np.geomspace(first_hz, last_hz, num_samples)
         phase = 2 * np.pi * np.cumsum(course_hz) / SAMPLE_RATE_HZ + rng.uniform(0, 2 * np.pi)
         for overtone in range(1, 1 + int(rng.choice([1, 1, 2, 4, 8]))):
-            is_heard = overtone * course_hz < 0.48 * SAMPLE_RATE_HZ
+            is_below_nyquist = overtone * course_hz < 0.48 * SAMPLE_RATE_HZ
             gain = rng.uniform(0.03, 0.3) / overtone
-            wave += (gain * np.sin(overtone * phase) * is_heard * _swell(rng, num_samples)).astype(np.float32)
+            wave += (gain * np.sin(overtone * phase) * is_below_nyquist * _swell(rng, num_samples)).astype(
+                np.float32
+            )
     return wave
 
 
 def _swell(rng: Rng, num_samples: int) -> npt.NDArray[np.float64]:
-    """A level that stands, or comes and goes with an edge of a few milliseconds."""
+    """A constant level, or one that rises and falls with an edge of a few milliseconds."""
     if rng.random() < 0.4:
         return np.ones(num_samples)
     start, length = rng.uniform(0.0, 0.7) * num_samples, rng.uniform(0.1, 0.9) * num_samples

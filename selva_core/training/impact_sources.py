@@ -1,7 +1,7 @@
-"""Things that sound at instants: ball, hammer, drip, footsteps, knocking, clock, bell, dog and bird.
+"""Sources of short sounds: ball, hammer, drip, footsteps, knocking, clock, bell, dog and bird.
 
-Each builder draws everything it varies from one generator and returns a `Thing`. In its own coordinates a thing fills about
--0.5..0.5 in both directions.
+Each builder takes all its random numbers from one generator and returns a `SoundSource`. In its own coordinates a source fills
+about -0.5..0.5 in both directions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _strengths(rng: Rng, times_s: list[float]) -> list[float]:
     return [float(value) for value in rng.uniform(0.65, 1.0, len(times_s))]
 
 
-def _struck(  # noqa: PLR0917
+def _impact_source(  # noqa: PLR0917
     kind: str,
     draw: Draw,
     times_s: list[float],
@@ -37,7 +37,7 @@ def _struck(  # noqa: PLR0917
     sound: FloatArray,
     duration_s: float,
 ) -> SoundSource:
-    kept = [
+    inside = [
         (time, strength)
         for time, strength in zip(times_s, strengths, strict=True)
         if time < duration_s - 0.02
@@ -46,8 +46,8 @@ def _struck(  # noqa: PLR0917
         kind=kind,
         draw=draw,
         sound=sound,
-        onsets_s=tuple(time for time, _ in kept),
-        strengths=tuple(strength for _, strength in kept),
+        onsets_s=tuple(time for time, _ in inside),
+        strengths=tuple(strength for _, strength in inside),
     )
 
 
@@ -68,7 +68,7 @@ def ball(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
     pitch = rng.uniform(0.85, 1.2)
     num_samples = round(duration_s * sounds.SAMPLE_RATE_HZ)
     sound = sounds.strike_all(num_samples, times, strengths, lambda _: sounds.rubber_bounce(rng, pitch))
-    return _struck("ball", draw, times, strengths, sound, duration_s)
+    return _impact_source("ball", draw, times, strengths, sound, duration_s)
 
 
 def _bounces(rng: Rng, duration_s: float, *, is_still: bool) -> tuple[Curve, list[float], list[float]]:
@@ -85,11 +85,11 @@ def _bounces(rng: Rng, duration_s: float, *, is_still: bool) -> tuple[Curve, lis
         falling = (t >= clock_s) & (t < clock_s + fall_s)
         height[falling] = top * (1 - ((t[falling] - clock_s) / fall_s) ** 2)
         clock_s += fall_s
-        speed, keep = 1.0, rng.uniform(0.68, 0.8)
+        speed, restitution = 1.0, rng.uniform(0.68, 0.8)
         while speed > 0.28:
             times.append(float(clock_s))
             strengths.append(float(max(speed, 0.3)))
-            speed *= keep
+            speed *= restitution
             flight_s = 2 * fall_s * speed
             flying = (t >= clock_s) & (t < clock_s + flight_s)
             height[flying] = top * speed**2 * (1 - ((t[flying] - clock_s) / flight_s * 2 - 1) ** 2)
@@ -97,8 +97,8 @@ def _bounces(rng: Rng, duration_s: float, *, is_still: bool) -> tuple[Curve, lis
         times.append(float(clock_s))
         strengths.append(0.25)
         clock_s += rng.uniform(0.1, 0.6)
-    kept = [(time, strength) for time, strength in zip(times, strengths, strict=True) if time >= 0]
-    return Curve(height), [time for time, _ in kept], [strength for _, strength in kept]
+    inside = [(time, strength) for time, strength in zip(times, strengths, strict=True) if time >= 0]
+    return Curve(height), [time for time, _ in inside], [strength for _, strength in inside]
 
 
 def hammer(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
@@ -120,7 +120,7 @@ def hammer(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
     strengths = _strengths(rng, times)
     num_samples = round(duration_s * sounds.SAMPLE_RATE_HZ)
     sound = sounds.strike_all(num_samples, times, strengths, lambda _: sounds.anvil(rng, pitch))
-    return _struck("hammer", draw, times, strengths, sound, duration_s)
+    return _impact_source("hammer", draw, times, strengths, sound, duration_s)
 
 
 def drip(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
@@ -156,7 +156,7 @@ def drip(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
     sound = sounds.strike_all(
         num_samples, times, strengths, lambda _: sounds.water_drop(rng, pitch * rng.uniform(0.95, 1.05))
     )
-    return _struck("drip", draw, times, strengths, sound, duration_s)
+    return _impact_source("drip", draw, times, strengths, sound, duration_s)
 
 
 def footsteps(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
@@ -189,8 +189,8 @@ def footsteps(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
     num_samples = round(duration_s * sounds.SAMPLE_RATE_HZ)
     step = sounds.gravel_step if on_gravel else sounds.wood_step
     sound = sounds.strike_all(num_samples, times, strengths, lambda _: step(rng))
-    thing = _struck("footsteps", draw, times, strengths, sound, duration_s)
-    return thing.with_detail("gravel" if on_gravel else "wood")
+    source = _impact_source("footsteps", draw, times, strengths, sound, duration_s)
+    return source.with_detail("gravel" if on_gravel else "wood")
 
 
 def _ground(pen: Pen, *, on_gravel: bool) -> None:
@@ -227,7 +227,7 @@ def knock(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
     strengths = _strengths(rng, times)
     num_samples = round(duration_s * sounds.SAMPLE_RATE_HZ)
     sound = sounds.strike_all(num_samples, times, strengths, lambda _: sounds.door_knock(rng, pitch))
-    return _struck("knock", draw, times, strengths, sound, duration_s)
+    return _impact_source("knock", draw, times, strengths, sound, duration_s)
 
 
 def clock(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
@@ -258,7 +258,7 @@ def clock(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
     sound = sounds.strike_all(
         num_samples, times, strengths, lambda k: sounds.clock_tick(rng, pitch * (1.0 if k % 2 else 0.93))
     )
-    return _struck("clock", draw, times, strengths, sound, duration_s)
+    return _impact_source("clock", draw, times, strengths, sound, duration_s)
 
 
 def bell(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
@@ -287,7 +287,7 @@ def bell(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
     strengths = _strengths(rng, times)
     num_samples = round(duration_s * sounds.SAMPLE_RATE_HZ)
     sound = sounds.strike_all(num_samples, times, strengths, lambda _: sounds.bell(pitch))
-    return _struck("bell", draw, times, strengths, sound, duration_s)
+    return _impact_source("bell", draw, times, strengths, sound, duration_s)
 
 
 def dog(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
@@ -320,7 +320,7 @@ def dog(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
     sound = sounds.strike_all(
         num_samples, times, strengths, lambda _: sounds.dog_bark(rng, pitch * rng.uniform(0.95, 1.05))
     )
-    return _struck("dog", draw, times, strengths, sound, duration_s)
+    return _impact_source("dog", draw, times, strengths, sound, duration_s)
 
 
 def bird(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
@@ -351,4 +351,4 @@ def bird(rng: Rng, duration_s: float, *, is_still: bool) -> SoundSource:
     strengths = _strengths(rng, times)
     num_samples = round(duration_s * sounds.SAMPLE_RATE_HZ)
     sound = sounds.strike_all(num_samples, times, strengths, lambda _: sounds.bird_chirp(pitch, sweep))
-    return _struck("bird", draw, times, strengths, sound, duration_s)
+    return _impact_source("bird", draw, times, strengths, sound, duration_s)

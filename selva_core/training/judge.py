@@ -1,7 +1,7 @@
-"""The judge: a small classifier of dry sounds that says which kind of thing is heard.
+"""The judge: a small classifier of the kind of source that is heard.
 
-It is trained only on dry sounds of its own seeds, in a second or two, whenever it is needed; nothing of the model under test
-touches it. Sounds go in as log mel spectrograms, over which a small convolutional network averages where there is sound.
+It is trained only on dry sounds of its own seeds, in a second or two, when it is needed; it never sees anything of the model
+under test. Its input are log mel spectrograms, over which a small convolutional network averages where there is sound.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from selva_core.training.sounds import SAMPLE_RATE_HZ
 log = logging.getLogger(__name__)
 
 JUDGE_SEED = 500_000
-EXAM_SEED = 600_000
+VALIDATION_SEED = 600_000
 EXCERPT_S = 2.56
 SILENCE_RMS = 1e-3
 FLOOR = -3.5
-"""Log10 mel below which nothing counts: a faint bed of noise is no clue."""
+"""Log10 mel below which everything is clamped, so that faint noise does not influence the verdict."""
 
 
 class JudgeNet(nn.Module):
@@ -53,7 +53,7 @@ class JudgeNet(nn.Module):
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained judge and its share of right answers on dry sounds it has not heard."""
+    """A trained judge and its accuracy on dry sounds that it was not trained on."""
 
     net: JudgeNet
     accuracy: float
@@ -65,45 +65,45 @@ class Judge:
             return np.asarray(self.net(mel).softmax(dim=1)[0], np.float32)
 
     def verdict(self, wave: npt.NDArray[np.float32]) -> str:
-        """The kind that is heard, or `silence`."""
+        """The kind that is heard, or "silence"."""
         if float(np.sqrt(np.mean(wave**2))) < SILENCE_RMS:
             return "silence"
         return KINDS[int(self.probabilities(wave).argmax())]
 
 
 def train_judge(*, num_steps: int = 700, batch_size: int = 42, num_per_kind: int = 80) -> Judge:
-    """Train on dry sounds of the judge's own seeds, and measure on those of others."""
+    """Train on dry sounds of the judge's own seeds; measure the accuracy on those of others."""
     torch.manual_seed(0)
     mel_of, net = MelSpectrogram(MEL_16K), JudgeNet()
     waves, kinds = dry_sounds(JUDGE_SEED, num_per_kind)
-    exam_waves, exam_kinds = dry_sounds(EXAM_SEED, 12)
+    validation_waves, validation_kinds = dry_sounds(VALIDATION_SEED, 12)
     with torch.no_grad():
-        mels, exam_mels = (
+        mels, validation_mels = (
             torch.cat([mel_of(torch.from_numpy(_levelled(w))[None]) for w in ws])
-            for ws in (waves, exam_waves)
+            for ws in (waves, validation_waves)
         )
-    wanted, exam_wanted = torch.from_numpy(kinds), torch.from_numpy(exam_kinds)
+    expected, validation_expected = torch.from_numpy(kinds), torch.from_numpy(validation_kinds)
     optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=num_steps)
     rng = np.random.default_rng(1)
     for _ in range(num_steps):
         rows = torch.from_numpy(rng.integers(len(kinds), size=batch_size))
-        loss = F.cross_entropy(net(_worn(mels[rows])), wanted[rows])
+        loss = F.cross_entropy(net(_degrade(mels[rows])), expected[rows])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     net.eval()
     with torch.no_grad():
-        accuracy = float((net(exam_mels).argmax(1) == exam_wanted).float().mean())
-    log.info("the judge names %.1f %% of dry sounds it has not heard", 100 * accuracy)
+        accuracy = float((net(validation_mels).argmax(1) == validation_expected).float().mean())
+    log.info("the judge classifies %.1f %% of unseen dry sounds correctly", 100 * accuracy)
     return Judge(net=net.eval(), accuracy=accuracy)
 
 
-def _worn(mels: Tensor) -> Tensor:
-    """Log mels (B, 80, R) as a poor loudspeaker would give them: tinted, smeared in time and pitch, over a bed of noise.
+def _degrade(mels: Tensor) -> Tensor:
+    """Augmented log mels (B, 80, R), as from a poor loudspeaker: coloured, blurred in time and pitch, with noise.
 
-    Without it the judge clings to a faint detail of clean sounds, and a knock over a little hiss is no knock to it.
+    Without it the judge relies on faint details of clean sounds, and does not recognise a knock with a little noise.
     """
     size, num_bands, num_frames = mels.shape
     smeared = F.avg_pool2d(F.pad(10.0 ** mels[:, None], (1, 1, 1, 1), mode="replicate"), 3, stride=1)[:, 0]
@@ -112,12 +112,12 @@ def _worn(mels: Tensor) -> Tensor:
     loudest = power.amax(dim=(1, 2), keepdim=True)
     bed = loudest * 10.0 ** (-1.3 - 2.2 * torch.rand(size, 1, 1)) * torch.rand(size, num_bands, num_frames)
     tint = F.interpolate(0.25 * torch.randn(size, 1, 7), size=num_bands, mode="linear", align_corners=True)
-    worn = (power + bed * (torch.rand(size, 1, 1) < 0.7)).log10() + tint.transpose(1, 2)
-    return worn + 0.1 * torch.randn(size, num_bands, num_frames)
+    degraded = (power + bed * (torch.rand(size, 1, 1) < 0.7)).log10() + tint.transpose(1, 2)
+    return degraded + 0.1 * torch.randn(size, num_bands, num_frames)
 
 
 def load_or_train_judge(path: Path) -> Judge:
-    """The judge kept at `path`, or a new one that is then kept there."""
+    """Load the judge from `path`, or train one and store it there."""
     if path.exists():
         stored = torch.load(path, weights_only=True)
         net = JudgeNet()
@@ -150,5 +150,5 @@ def _loudest(wave: npt.NDArray[np.float32], num_samples: int) -> npt.NDArray[np.
 
 
 def _levelled(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The wave at a peak of one half, so that loudness tells nothing."""
+    """The waveform normalised to a peak of one half, so that loudness has no influence."""
     return np.asarray(0.5 * wave / (np.abs(wave).max() + 1e-4), np.float32)

@@ -1,7 +1,7 @@
-"""The loop every stage of training shares: steps, learning rate, averaged weights, checkpoints to go on from, a log.
+"""The training loop of every stage: steps, learning rate, averaged weights, checkpoints to resume from, a log.
 
-A stage gives a module and a function from (step, generator) to a loss and named numbers; the loop does the rest. A
-checkpoint holds weights, average, optimiser and step, and is replaced by rename, so a stopped run goes on where it was.
+A stage passes a module and a function from (step, generator) to a loss and named numbers. A checkpoint holds weights, average,
+optimiser and step, and is replaced by rename, so that an interrupted run resumes from the last one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from selva_core.base.atomic_write import staged_file
+
 log = logging.getLogger(__name__)
 
 Losses: TypeAlias = "tuple[Tensor, dict[str, float]]"
@@ -26,7 +28,7 @@ Losses: TypeAlias = "tuple[Tensor, dict[str, float]]"
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """How long and how fast a stage learns. `stop_at` ends a run early; its schedule still counts on `num_steps`."""
+    """Length and learning rate of a stage. stop_at: ends a run early, with the learning rates of a run of `num_steps`."""
 
     num_steps: int
     stop_at: int | None = None
@@ -57,7 +59,7 @@ def run_loop(
     settings: LoopSettings,
     evaluate: Callable[[], dict[str, float]] | None = None,
 ) -> None:
-    """Train `module` to the end of the schedule, going on from `checkpoint` when it is there; leaves the averaged weights in."""
+    """Train `module` to the end of the schedule, resuming from `checkpoint` if it exists; it ends with averaged weights."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     optimiser = torch.optim.AdamW(
         module.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
@@ -95,7 +97,7 @@ def run_loop(
 
 
 def training_device() -> torch.device:
-    """Where training runs: the first GPU there is, else the processor."""
+    """The device of training: the first GPU, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -107,13 +109,13 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """Brain floats where the device multiplies them faster; losses and weights stay float32."""
+    """bfloat16 where the device multiplies it faster; losses and weights stay float32."""
     has_it = device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=has_it)
 
 
 class averaged:  # noqa: N801 - reads as a phrase at its use
-    """Puts averaged weights in a module for the length of a `with` block."""
+    """Swaps averaged weights into a module for the duration of a `with` block."""
 
     def __init__(self, module: nn.Module, average: dict[str, Tensor]) -> None:
         self.module, self.average = module, average
@@ -127,17 +129,17 @@ class averaged:  # noqa: N801 - reads as a phrase at its use
 
 
 def load_average(module: nn.Module, checkpoint: Path) -> int:
-    """Put the averaged weights of a checkpoint into `module`; returns the step they are from."""
+    """Load the averaged weights of a checkpoint into `module`; returns their step."""
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     module.load_state_dict(stored["average"])
     return int(stored["step"])
 
 
 def _average(average: dict[str, Tensor], module: nn.Module, decay: float, step: int) -> None:
-    keep = min(decay, (1 + step) / (10 + step))
+    kept_share = min(decay, (1 + step) / (10 + step))
     for name, tensor in module.state_dict().items():
         if tensor.is_floating_point():
-            average[name].lerp_(tensor.detach(), 1 - keep)
+            average[name].lerp_(tensor.detach(), 1 - kept_share)
         else:
             average[name].copy_(tensor)
 
@@ -152,7 +154,7 @@ def _resume(
     optimiser.load_state_dict(stored["optimiser"])
     for name, tensor in stored["average"].items():
         average[name].copy_(tensor)
-    log.info("going on from step %d of %s", stored["step"], checkpoint)
+    log.info("resuming from step %d of %s", stored["step"], checkpoint)
     return int(stored["step"])
 
 
@@ -163,17 +165,16 @@ def _save(
     step: int,
     checkpoint: Path,
 ) -> None:
-    partial = checkpoint.with_suffix(".partial")
-    torch.save(
-        {
-            "module": module.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "average": average,
-            "step": step,
-        },
-        partial,
-    )
-    partial.replace(checkpoint)
+    with staged_file(checkpoint) as temporary:
+        torch.save(
+            {
+                "module": module.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "average": average,
+                "step": step,
+            },
+            temporary,
+        )
 
 
 def _report(path: Path, row: dict[str, float]) -> None:

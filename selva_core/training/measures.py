@@ -1,6 +1,6 @@
-"""What is measured on a stem: events and their times, level over time, pitch, leakage, distance of spectra. Pure functions.
+"""Measurements on a stem: event times, level over time, pitch, leakage. Pure functions.
 
-Waves are float32 (n,) at 16 kHz. Levels are taken every 10 ms.
+Waveforms are float32 (n,) at 16 kHz. Levels are taken every 10 ms.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def level_curve(wave: FloatArray) -> FloatArray:
 
 
 def find_onsets(wave: FloatArray, *, min_gap_s: float = 0.1) -> list[float]:
-    """Times (s) at which the level jumps: a rise of the logarithmic level that is also loud for this wave."""
+    """Times (s) at which the level jumps: a rise of the level in dB to a level that is loud for this waveform."""
     level = level_curve(wave)
     loud = max(float(np.percentile(level, 99.5)), 1e-4)
     decibel = 20 * np.log10(np.maximum(level, 0.01 * loud))
@@ -48,21 +48,21 @@ def find_onsets(wave: FloatArray, *, min_gap_s: float = 0.1) -> list[float]:
     return sorted(onsets)
 
 
-def match_onsets(found_s: Sequence[float], wanted_s: Sequence[float]) -> tuple[int, int, int]:
-    """(matched, found, wanted): each wanted onset takes the nearest free found one within 80 ms."""
+def match_onsets(found_s: Sequence[float], expected_s: Sequence[float]) -> tuple[int, int, int]:
+    """(matched, found, expected): each expected onset takes the nearest free found one within 80 ms."""
     free = list(found_s)
     matched = 0
-    for wanted in wanted_s:
-        near = min(free, key=lambda time: abs(time - wanted), default=None)
-        if near is not None and abs(near - wanted) <= ONSET_TOLERANCE_S:
+    for expected in expected_s:
+        near = min(free, key=lambda time: abs(time - expected), default=None)
+        if near is not None and abs(near - expected) <= ONSET_TOLERANCE_S:
             free.remove(near)
             matched += 1
-    return matched, len(found_s), len(wanted_s)
+    return matched, len(found_s), len(expected_s)
 
 
-def f1(matched: int, found: int, wanted: int) -> float:
-    """Harmonic mean of precision and recall; 1 when nothing was wanted and nothing found."""
-    return 2 * matched / (found + wanted) if found + wanted else 1.0
+def f1(matched: int, found: int, expected: int) -> float:
+    """Harmonic mean of precision and recall; 1 when nothing was expected and nothing found."""
+    return 2 * matched / (found + expected) if found + expected else 1.0
 
 
 def correlation(one: FloatArray, other: FloatArray) -> float:
@@ -73,7 +73,7 @@ def correlation(one: FloatArray, other: FloatArray) -> float:
 
 
 def level_at_frames(wave: FloatArray, frames_per_second: int, num_frames: int) -> FloatArray:
-    """Level within each picture frame, float32 (num_frames,)."""
+    """Level within each video frame, float32 (num_frames,)."""
     level = level_curve(wave)
     times = (np.arange(num_frames) + 0.5) / frames_per_second
     grid = (np.arange(level.size) + 0.5) * HOP_S
@@ -102,9 +102,9 @@ def pitch_at_frames(wave: FloatArray, frames_per_second: int, num_frames: int) -
 def leakage_db(
     wave: FloatArray, *, own_s: Sequence[float], other_s: Sequence[float], tail_s: float
 ) -> float | None:
-    """Level around the other thing's onsets, away from one's own, against the level at one's own onsets (dB).
+    """Level at the onsets of other sources, away from the source's own, relative to the level at its own onsets (dB).
 
-    `tail_s` is how long one's own sound rings and is not counted as leaking. None when no such moment exists.
+    tail_s: how long the source's own sound rings, which does not count as leakage. None when there is no such moment.
     """
     level = level_curve(wave)
     times = (np.arange(level.size) + 0.5) * HOP_S
@@ -124,7 +124,7 @@ def leakage_db(
 
 
 def quiet_leakage_db(wave: FloatArray, *, loudness: FloatArray, other_s: Sequence[float]) -> float | None:
-    """The same for a thing that sounds on and on: level at the other's onsets while it rests, against while it sounds.
+    """`leakage_db` for a sustained source: level at the onsets of others while it rests, relative to while it sounds.
 
     loudness: 0..1, one value per 10 ms.
     """

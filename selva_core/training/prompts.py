@@ -1,4 +1,4 @@
-"""What people may call each kind of thing: phrasings for training, and others held back for evaluation.
+"""Phrasings for each kind of source: for training, and others held back for evaluation.
 
 `HELD_BACK` phrasings are never shown to any stage of training; a test proves that the two lists share none.
 """
@@ -111,7 +111,7 @@ HELD_BACK: dict[str, tuple[str, ...]] = {
 
 
 def prompts_of(kind: str, detail: str = "") -> tuple[str, ...]:
-    """Training phrasings that fit a thing of this kind; `detail` adds those that name its ground or material."""
+    """Training phrasings of a kind. detail: adds those that name its ground or material."""
     return TRAINING[kind] + TRAINING_DETAILS.get(detail, ())
 
 
@@ -122,7 +122,7 @@ def all_training_prompts() -> list[tuple[str, str]]:
 
 
 def choose_prompt(rng: Rng, prompts: Sequence[str]) -> str:
-    """One phrasing, at times written as editors do: capitals, a full stop, a label in front."""
+    """One phrasing, sometimes written as editors do: with a capital, a full stop, "sound of" in front."""
     prompt = str(prompts[int(rng.integers(len(prompts)))])
     style = rng.random()
     if style < 0.12:

@@ -1,6 +1,6 @@
-"""Seeded scenes: one to three sounding things among moving silent ones, over changing backgrounds and light.
+"""Seeded scenes: one to three sound sources among silent moving objects, over changing backgrounds and light.
 
-A scene is a function of (seed, settings). Its pictures can be drawn at any size, its dry sounds are float32 at 16 kHz. Seeds
+A scene is a function of (seed, settings). Its frames can be drawn at any size, its dry sounds are float32 at 16 kHz. Seeds
 below `FIRST_HELD_BACK_SEED` are for training; evaluation refuses them.
 """
 
@@ -12,31 +12,30 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from selva_core.training import impact_sources as things_struck
-from selva_core.training import sustained_sources as things_sustained
+from selva_core.training import impact_sources, sustained_sources
 from selva_core.training.drawing import Canvas, FloatArray, Pen
 from selva_core.training.sound_source import SoundSource, shade, tint
 from selva_core.training.sounds import SAMPLE_RATE_HZ, Rng
 
 FRAMES_PER_SECOND = 25
 FIRST_HELD_BACK_SEED = 1_000_000
-MAX_FRAMES_AT_ONCE = 64
+MAX_FRAMES_PER_PART = 64
 
 BUILDERS: dict[str, Callable[..., SoundSource]] = {
-    "ball": things_struck.ball,
-    "hammer": things_struck.hammer,
-    "drip": things_struck.drip,
-    "footsteps": things_struck.footsteps,
-    "knock": things_struck.knock,
-    "clock": things_struck.clock,
-    "bell": things_struck.bell,
-    "dog": things_struck.dog,
-    "bird": things_struck.bird,
-    "engine": things_sustained.engine,
-    "siren": things_sustained.siren,
-    "rain": things_sustained.rain,
-    "wind": things_sustained.wind,
-    "saw": things_sustained.saw,
+    "ball": impact_sources.ball,
+    "hammer": impact_sources.hammer,
+    "drip": impact_sources.drip,
+    "footsteps": impact_sources.footsteps,
+    "knock": impact_sources.knock,
+    "clock": impact_sources.clock,
+    "bell": impact_sources.bell,
+    "dog": impact_sources.dog,
+    "bird": impact_sources.bird,
+    "engine": sustained_sources.engine,
+    "siren": sustained_sources.siren,
+    "rain": sustained_sources.rain,
+    "wind": sustained_sources.wind,
+    "saw": sustained_sources.saw,
 }
 KINDS = tuple(BUILDERS)
 SUSTAINED = ("engine", "siren", "rain", "wind", "saw")
@@ -44,9 +43,9 @@ SUSTAINED = ("engine", "siren", "rain", "wind", "saw")
 
 @dataclass(frozen=True)
 class PlacedSource:
-    """A thing where it stands: centre at the start (0..1), drift per second, size and tilt."""
+    """A source and its position: centre at the start (0..1), drift per second, size and tilt."""
 
-    thing: SoundSource
+    source: SoundSource
     x: float
     y: float
     drift_x: float
@@ -57,12 +56,12 @@ class PlacedSource:
     def draw(self, canvas: Canvas, t: FloatArray) -> None:
         """Paint it at each frame's time (T,) in seconds."""
         x, y = canvas.track(self.x + self.drift_x * t), canvas.track(self.y + self.drift_y * t)
-        self.thing.draw(Pen(canvas, x, y, self.size, canvas.track(self.tilt)), t)
+        self.source.draw(Pen(canvas, x, y, self.size, canvas.track(self.tilt)), t)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """Everything of one scene. `targets` sound; `idle` are things of known kinds that keep still and silent."""
+    """One scene. targets: sources that sound. idle: sources that keep still and are silent."""
 
     seed: int
     duration_s: float
@@ -77,11 +76,11 @@ class Scene:
         return round(self.duration_s * FRAMES_PER_SECOND)
 
     def draw(self, size_px: int) -> npt.NDArray[np.uint8]:
-        """All pictures, uint8 (T, size_px, size_px, 3), 25 per second."""
+        """All frames, uint8 (T, size_px, size_px, 3), 25 per second."""
         t = (np.arange(self.num_frames) / FRAMES_PER_SECOND).astype(np.float32)
         parts = [
-            self._draw_part(size_px, t[start : start + MAX_FRAMES_AT_ONCE])
-            for start in range(0, t.size, MAX_FRAMES_AT_ONCE)
+            self._draw_part(size_px, t[start : start + MAX_FRAMES_PER_PART])
+            for start in range(0, t.size, MAX_FRAMES_PER_PART)
         ]
         return np.concatenate(parts)
 
@@ -100,13 +99,13 @@ class Scene:
 
     def mixture(self) -> FloatArray:
         """All sounds together, float32 (num_samples,)."""
-        return np.asarray(np.sum([placed.thing.sound for placed in self.targets], axis=0), np.float32)
+        return np.asarray(np.sum([placed.source.sound for placed in self.targets], axis=0), np.float32)
 
 
 def build_scene(
     seed: int, *, duration_s: float = 8.0, num_targets: int | None = None, kinds: Sequence[str] | None = None
 ) -> Scene:
-    """The scene of a seed; `num_targets` (1..3) or the very `kinds` may be asked for."""
+    """The scene of a seed, with a random number of random kinds unless `num_targets` (1..3) or `kinds` are given."""
     rng = np.random.default_rng([seed, 20_260])
     if kinds is None:
         count = num_targets or int(rng.choice([1, 2, 3], p=[0.2, 0.5, 0.3]))
@@ -134,7 +133,7 @@ def build_scene(
 
 
 def _spots(rng: Rng, count: int) -> list[tuple[float, float, float]]:
-    """Centre and size of each thing: side by side, or in the quarters of the picture."""
+    """Centre and size of each source: side by side, or in the quarters of the frame."""
     if count == 1:
         return [(rng.uniform(0.35, 0.65), rng.uniform(0.4, 0.6), rng.uniform(0.5, 0.8))]
     if count == 2 and rng.random() < 0.6:
@@ -149,10 +148,10 @@ def _spots(rng: Rng, count: int) -> list[tuple[float, float, float]]:
 def _placed(
     rng: Rng, kind: str, duration_s: float, spot: tuple[float, float, float], *, is_still: bool
 ) -> PlacedSource:
-    thing = BUILDERS[kind](rng, duration_s, is_still=is_still)
+    source = BUILDERS[kind](rng, duration_s, is_still=is_still)
     drift_x, drift_y = rng.uniform(-0.08, 0.08, 2) / duration_s
     x, y, size = spot
-    return PlacedSource(thing, x, y, float(drift_x), float(drift_y), size, float(rng.normal(0.0, 0.04)))
+    return PlacedSource(source, x, y, float(drift_x), float(drift_y), size, float(rng.normal(0.0, 0.04)))
 
 
 def _backdrop(rng: Rng) -> Callable[[Canvas, FloatArray], None]:
@@ -173,7 +172,7 @@ def _backdrop(rng: Rng) -> Callable[[Canvas, FloatArray], None]:
 
 
 def _mover(rng: Rng) -> Callable[[Canvas, FloatArray], None]:
-    """Something silent that moves: a balloon, a kite, a passing post or a tumbling tile."""
+    """A silent moving object: a balloon, a kite, a passing post or a tumbling tile."""
     shape = rng.choice(["balloon", "kite", "post", "tile"])
     colour = tint(rng, (0.9, 0.4, 0.7), (0.4, 0.8, 0.8), (0.7, 0.7, 0.3), (0.5, 0.4, 0.7))
     x0, y0 = rng.uniform(0.0, 1.0, 2)

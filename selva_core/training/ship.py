@@ -1,4 +1,4 @@
-"""Write what training left as the weights of selva-nano: one safetensors file per part, a tokenizer, known prompts, hashes."""
+"""Write the trained parts as the weights of selva-nano: one safetensors file per part, a tokenizer, known prompts, hashes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from selva_core.training.work import Variant, WorkFolder
 log = logging.getLogger(__name__)
 
 MAX_TOTAL_BYTES = 16_000_000
-LEAST_LIKENESS = 0.6
-"""Held-back phrasings lie above it (19 in 20 above 0.7), sounds of other things nearly all below 0.5."""
+MIN_SIMILARITY = 0.6
+"""Held-back phrasings have a higher similarity (19 in 20 above 0.7), other sounds nearly all less than 0.5."""
 
 
 def ship_weights(work: WorkFolder, folder: Path) -> None:
     """Write all files into `folder` and `hashes.json` over them.
 
-    Raises ValueError when they are larger together than a repository should carry.
+    Raises ValueError when their total size is too large for a repository.
     """
     write_parts(work, work.full, folder)
     towers = work.towers()
-    save_file(build_known_prompts(towers), folder / "known_prompts.safetensors")
+    save_file(build_prompt_coverage(towers), folder / "known_prompts.safetensors")
     hashes: dict[str, dict[str, Any]] = {
         path.name: {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -65,7 +65,7 @@ def write_parts(work: WorkFolder, variant: Variant, folder: Path) -> dict[str, P
         tensors = {
             key: _stored(key, tensor)
             for key, tensor in published_tensors(name, module).items()
-            if not (name == "vae" and key.startswith("encoder."))  # sound is made with the decoder alone
+            if not (name == "vae" and key.startswith("encoder."))  # rendering needs the decoder only
         }
         save_file(tensors, files[name])
     files["tokenizer"] = folder / "tokenizer.json"
@@ -74,12 +74,12 @@ def write_parts(work: WorkFolder, variant: Variant, folder: Path) -> dict[str, P
     return files
 
 
-def build_known_prompts(towers: TextTowers) -> dict[str, Tensor]:
-    """The phrasings of training as `selva_core.inference.prompt_coverage` reads them."""
+def build_prompt_coverage(towers: TextTowers) -> dict[str, Tensor]:
+    """The phrasings of training in the format that `selva_core.inference.prompt_coverage` reads."""
     with torch.no_grad():
         states = [towers.t5_states([prompt])[0] for _, prompt in all_training_prompts()]
     phrases = torch.cat([average_states(state) for state in states])
-    return {"phrases": phrases.to(torch.float16), "least_likeness": torch.tensor(LEAST_LIKENESS)}
+    return {"phrases": phrases.to(torch.float16), "least_likeness": torch.tensor(MIN_SIMILARITY)}
 
 
 def _stored(key: str, tensor: Tensor) -> Tensor:

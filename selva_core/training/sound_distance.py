@@ -1,4 +1,4 @@
-"""How far two sounds are apart, and what the model's own VAE and vocoder leave of a sound at best."""
+"""The distance of two sounds, and the best that the model's own VAE and vocoder can preserve of one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def measure_mel_distance(one: npt.NDArray[np.float32], other: npt.NDArray[np.flo
 def build_round_trip(
     work: WorkFolder,
 ) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None:
-    """A dry sound through VAE and vocoder as a training run left them; None where there is no such run.
+    """A function that passes a dry sound through VAE and vocoder of a training run; None where there is no such run.
 
     The encoder of the VAE is not shipped, so this bound is known only where the training was.
     """

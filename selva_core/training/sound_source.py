@@ -1,4 +1,4 @@
-"""What a scene is made of: a thing that is seen, what it sounds like, and when."""
+"""The sources of a scene: how each looks, its sound, and when it sounds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from selva_core.training.motion import Curve
 from selva_core.training.sounds import Rng
 
 Draw: TypeAlias = Callable[[Pen, FloatArray], None]
-"""Draws the thing at each frame's time (T,) in seconds."""
+"""Draws the source at each frame's time (T,) in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoundSource:
-    """Something in a scene.
+    """A source of sound in a scene.
 
-    sound: float32 (num_samples,), dry, 16 kHz. Things that sound at instants have `onsets_s` with `strengths` 0..1; things
-    that sound on and on have `seen`, the quantity seen in the picture that their level or pitch (`follows`) goes with, and
-    `loudness`, the level 0..1 they should have.
+    sound: float32 (num_samples,), dry, 16 kHz. Sources of impacts have `onsets_s` with `strengths` 0..1. Sustained sources
+    have `seen`, the visible quantity that their level or pitch (`follows`) depends on, and `loudness`, their level 0..1.
     """
 
     kind: str
@@ -36,12 +35,12 @@ class SoundSource:
     detail: str = ""
 
     def with_detail(self, detail: str) -> SoundSource:
-        """The same thing with what it is made of or stands on (`gravel`, `wood`), which prompts may name."""
+        """The same source with its material or ground ("gravel", "wood"), which prompts may name."""
         return replace(self, detail=detail)
 
 
 def tint(rng: Rng, *palette: tuple[float, float, float]) -> tuple[float, float, float]:
-    """One colour of the palette, a little off."""
+    """One colour of the palette, slightly varied."""
     base = np.asarray(palette[rng.integers(len(palette))])
     red, green, blue = np.clip(base * rng.uniform(0.85, 1.15) + rng.normal(0.0, 0.04, 3), 0.0, 1.0)
     return float(red), float(green), float(blue)

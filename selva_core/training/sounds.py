@@ -1,6 +1,6 @@
-"""Dry sounds, synthesised at 16 kHz: what each thing of a scene sounds like, alone and without a room.
+"""Dry sounds of all sources, synthesised at 16 kHz: without a room and without other sources.
 
-Struck things are sums of decaying modes (frequencies and decay times by material and size); voices are glides through
+Impacts are sums of decaying modes (frequencies and decay times by material and size); voices are glides through
 formants; rain, wind and saw are shaped noise. One-shots return float32 (n,) starting at their onset; `strike_all` puts them
 at event times. Continuous sounds take a curve sampled at the audio rate.
 """
@@ -44,7 +44,7 @@ def noise(rng: Rng, num_samples: int, low_hz: float, high_hz: float) -> FloatArr
 
 
 def burst(rng: Rng, low_hz: float, high_hz: float, decay_s: float) -> FloatArray:
-    """Noise that starts at once and falls by 60 dB in `decay_s`."""
+    """Noise that starts abruptly and falls by 60 dB in `decay_s`."""
     t = seconds(decay_s)
     return _faded_out(noise(rng, t.size, low_hz, high_hz) * np.exp(-6.9 * t / decay_s))
 

@@ -1,4 +1,4 @@
-"""A picture to look at: what each thing of a scene sounds like dry, and what the model made of it, as mel spectrograms."""
+"""Mel spectrograms of the dry sound of each source of a scene, and of the model's stem, side by side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RANGE = 3.5
 
 
 def draw_spectrograms(engine: Engine, seeds: list[int], path: Path) -> None:
-    """Write a PNG: a row for every sounding thing of the scenes, its dry sound on the left, its stem on the right.
+    """Write a PNG: a row for every sound source of the scenes, its dry sound on the left, its stem on the right.
 
     Raises RequestError when seeds are among those of training.
     """
@@ -35,7 +35,7 @@ def draw_spectrograms(engine: Engine, seeds: list[int], path: Path) -> None:
             scene = scored_scene(seed)
             stems = render_scene(engine, scene, Path(folder), SamplingSettings())
             rows += [
-                (f"{placed.thing.kind} ({seed})", placed.thing.sound, stem.seen)
+                (f"{placed.source.kind} ({seed})", placed.source.sound, stem.seen)
                 for placed, stem in zip(scene.targets, stems, strict=True)
             ]
     figure, axes = plt.subplots(
@@ -45,7 +45,7 @@ def draw_spectrograms(engine: Engine, seeds: list[int], path: Path) -> None:
         top = max(_show(row[0], dry, None), -1.0)
         _show(row[1], stem, top)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    axes[0][0].set_title("dry sound of the thing")
+    axes[0][0].set_title("dry sound of the source")
     axes[0][1].set_title(f"stem by {engine.model_id}")
     for axis in axes[-1]:
         axis.set_xlabel("s")

@@ -1,14 +1,14 @@
 """Stage 4: the flow-matching generator, on cached latents and the frozen encoder's features.
 
-It learns from scenes that the encoder has not: what the encoder says of its own lessons is surer than what it says of anything
-else, and a generator that has only met sure features follows them into every mistake.
+It is trained on scenes that the encoder was not trained on: on its own training scenes the encoder's features are more certain
+than on any others, and a generator that has only seen such features follows every error of the encoder.
 
 Conditional flow matching (arXiv 2210.02747): from noise x0 to latents x1 along straight lines, times drawn logit-normal
-(arXiv 2403.03206), picture and text dropped now and then for classifier-free guidance (arXiv 2207.12598). Excerpts of many
-lengths are cut at segment boundaries, so that clips of any length are familiar.
+(arXiv 2403.03206), video and text randomly dropped for classifier-free guidance (arXiv 2207.12598). Excerpts of many lengths
+are cut at segment boundaries, so that clips of any length are in the training set.
 
-Guided sampling overshoots where the condition already says nearly everything, as it does in drawn scenes; the usual guidance of
-the published models (4.5) is far too much here, so the examinations sample with several and nano's own is kept in its spec.
+Guided sampling overshoots where the condition determines nearly everything, as it does in drawn scenes. The guidance of the
+published models (4.5) is far too much here; so validation samples with several values, and nano's own is in its spec.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from selva_core.base.atomic_write import replace_patiently
 from selva_core.inference.sampler import guide, integrate
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.generator import Conditions, Generator
@@ -38,7 +39,7 @@ from selva_core.training.loop import (
     run_loop,
     training_device,
 )
-from selva_core.training.stage_encoder import EncoderWithHead, Phrasebook, pictures_to_tensor
+from selva_core.training.stage_encoder import EncoderWithHead, Phrasebook, frames_to_tensor
 from selva_core.training.stage_text import TextTowers
 from selva_core.training.stage_vae import MARGIN_LATENTS
 
@@ -49,16 +50,16 @@ FEATURES_PER_SEGMENT = NANO_SPEC.generator.num_sync_per_segment
 NUM_SEGMENTS = 25
 SEGMENTS_PER_BATCH = 200
 SILENT_SHARE = 0.06
-EXAM_GUIDANCES = (1.0, 1.5, 2.5)
+VALIDATION_GUIDANCES = (1.0, 1.5, 2.5)
 SETTINGS = LoopSettings(num_steps=2600, learning_rate=1.5e-3, average_decay=0.998, save_every=400)
 
 
 @dataclass(frozen=True)
 class Cache:
-    """What the generator learns from, worked out once by the frozen stages.
+    """The training set of the generator, computed once by the frozen stages.
 
     latents: float16 (num_sounds + 1, 250, C), the last row is silence; features: float16 (num_rows, 100, 96), one row per
-    thing and phrasing; prompts and sound_rows: of each row, `sound_rows` pointing into `latents`.
+    source and phrasing; prompts, sound_rows: of each row, the prompt and the row of `latents`.
     """
 
     latents: npt.NDArray[np.float16]
@@ -68,7 +69,7 @@ class Cache:
 
 
 def build_latents(scenes: SceneSet, vae: Vae) -> npt.NDArray[np.float16]:
-    """Latents of all dry sounds and, last, of silence; encoded with silence around them, which is cut off again."""
+    """Latents of all dry sounds and, last, of silence; encoded with silence around them, which is then cut off."""
     device = device_of(vae)
     mel_of = MelSpectrogram(NANO_SPEC.mel).to(device)
     margin = MARGIN_LATENTS * NANO_SPEC.latent_hop_samples
@@ -90,7 +91,7 @@ def build_cache(  # noqa: PLR0917 - all that was trained before
     phrasebook: Phrasebook,
     folder: Path,
 ) -> Cache:
-    """Latents and steered features of every thing, kept in `folder`."""
+    """Latents and steered features of every source, computed once and stored in `folder`."""
     for module in (vae, model, towers):
         module.to(training_device())
     latents_path, features_path = folder / "latents.npy", folder / "features.npy"
@@ -117,13 +118,13 @@ def _save_features(
     scenes: SceneSet, rows: list[tuple[Target, str]], model: EncoderWithHead, towers: TextTowers, path: Path
 ) -> None:
     shape = (len(rows), NUM_SEGMENTS * FEATURES_PER_SEGMENT, NANO_SPEC.video_encoder.width)
-    partial = path.with_suffix(".partial.npy")
-    features = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
+    temporary = path.with_suffix(".partial.npy")
+    features = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
     by_scene: dict[int, list[int]] = {}
     for index, (target, _) in enumerate(rows):
         by_scene.setdefault(target.scene_index, []).append(index)
     for scene, indices in by_scene.items():
-        frames = pictures_to_tensor(np.asarray(scenes.frames[scene])).to(device_of(model))
+        frames = frames_to_tensor(np.asarray(scenes.frames[scene])).to(device_of(model))
         with torch.no_grad():
             tokens = model.encoder.encode_segments(
                 rearrange(frames, "(s f) c y x -> s f c y x", s=NUM_SEGMENTS)
@@ -132,7 +133,7 @@ def _save_features(
             steered = model.steer(tokens[None].expand(len(indices), -1, -1, -1, -1), states, mask)
         features[indices] = steered.cpu().numpy().astype(np.float16)
     features.flush()
-    partial.replace(path)
+    replace_patiently(temporary, path)
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,10 @@ def build_conditions(
     num_latents: int,
     drop: npt.NDArray[np.bool_] | None = None,
 ) -> Conditions:
-    """Conditions of a batch; where `drop` (2, B) says so, picture (first row) and text (second) are the null ones."""
+    """Conditions of a batch; where `drop` (2, B) is true, video (first row) and text (second row) are dropped."""
     if drop is not None:
-        no_picture, no_text = torch.from_numpy(drop).to(features.device)[..., None, None]
-        features = torch.where(no_picture, generator.empty_sync_feat, features)
+        no_video, no_text = torch.from_numpy(drop).to(features.device)[..., None, None]
+        features = torch.where(no_video, generator.empty_sync_feat, features)
         text = torch.where(no_text, generator.empty_string_feat, text)
     seconds = num_latents * NANO_SPEC.latent_hop_samples / NANO_SPEC.sample_rate_hz
     return generator.prepare_conditions(
@@ -216,7 +217,7 @@ def compute_flow_losses(
 
 def train_generator(
     cache: Cache,
-    exam_cache: Cache,
+    validation_cache: Cache,
     towers: TextTowers,
     vae: Vae,
     checkpoint: Path,
@@ -224,7 +225,7 @@ def train_generator(
     settings: LoopSettings = SETTINGS,
     start_from: Path | None = None,
 ) -> Generator:
-    """Train the generator; evaluation samples held-back scenes and compares levels over time with the dry sound's."""
+    """Train the generator; validation samples held-back scenes and compares levels over time with those of the dry sounds."""
     torch.manual_seed(settings.seed)
     generator = Generator(NANO_SPEC.generator)
     sample = np.asarray(cache.latents[:: max(len(cache.latents) // 500, 1)], np.float32)
@@ -240,8 +241,8 @@ def train_generator(
 
     def evaluate() -> dict[str, float]:
         scores: dict[str, float] = {}
-        for guidance in EXAM_GUIDANCES:
-            for name, value in examine(generator, towers, vae, exam_cache, guidance=guidance).items():
+        for guidance in VALIDATION_GUIDANCES:
+            for name, value in validate(generator, towers, vae, validation_cache, guidance=guidance).items():
                 scores[f"{name}_g{guidance:g}"] = value
         return scores
 
@@ -258,7 +259,7 @@ def sample_latents(
     guidance: float,
     num_steps: int,
 ) -> Tensor:
-    """Latents (B, N, C) as the VAE knows them, sampled as the product does."""
+    """Latents (B, N, C) of the VAE, sampled as in the product."""
     num_latents = features.shape[1] // FEATURES_PER_SEGMENT * LATENTS_PER_SEGMENT
     device = device_of(generator)
     text, features = towers.clip_states(prompts), features.to(device)
@@ -267,11 +268,9 @@ def sample_latents(
     null = build_conditions(generator, text=text, features=features, num_latents=num_latents, drop=every)
 
     def flow(x: Tensor, t: float) -> Tensor:
-        moment = torch.tensor(t, device=device)
-        conditional = generator.flow(x, moment, conditions)
-        return (
-            conditional if guidance == 1.0 else guide(conditional, generator.flow(x, moment, null), guidance)
-        )
+        time = torch.tensor(t, device=device)
+        conditional = generator.flow(x, time, conditions)
+        return conditional if guidance == 1.0 else guide(conditional, generator.flow(x, time, null), guidance)
 
     noise = torch.randn(
         len(prompts),
@@ -282,23 +281,29 @@ def sample_latents(
     return generator.unnormalize(integrate(flow, noise.to(device), num_steps=num_steps))
 
 
-def examine(
-    generator: Generator, towers: TextTowers, vae: Vae, cache: Cache, *, guidance: float, num_things: int = 10
+def validate(
+    generator: Generator,
+    towers: TextTowers,
+    vae: Vae,
+    cache: Cache,
+    *,
+    guidance: float,
+    num_sources: int = 10,
 ) -> dict[str, float]:
-    """Mel error (log10) and correlation of level over time, against the dry sounds of the first things of `cache`."""
-    rows = np.flatnonzero(cache.sound_rows >= 0)[:num_things]
+    """Mel error (log10) and correlation of level over time, against the dry sounds of the first sources of `cache`."""
+    rows = np.flatnonzero(cache.sound_rows >= 0)[:num_sources]
     features = torch.from_numpy(np.asarray(cache.features[rows], np.float32))
     latents = sample_latents(
         generator, towers, features, [cache.prompts[r] for r in rows], guidance=guidance, num_steps=12
     )
-    made = vae.decode(latents)
+    generated = vae.decode(latents)
     true_latents = torch.from_numpy(np.asarray(cache.latents[cache.sound_rows[rows]], np.float32))
-    wanted = vae.decode(true_latents.to(device_of(vae)))
-    levels = [(10.0**mel).mean(dim=1).log10() for mel in (made, wanted)]
+    expected = vae.decode(true_latents.to(device_of(vae)))
+    levels = [(10.0**mel).mean(dim=1).log10() for mel in (generated, expected)]
     centred = [level - level.mean(dim=1, keepdim=True) for level in levels]
-    likeness = F.cosine_similarity(centred[0], centred[1], dim=1)
+    similarity = F.cosine_similarity(centred[0], centred[1], dim=1)
     return {
-        "mel_error": float((made - wanted).abs().mean()),
-        "level_correlation": float(likeness.mean()),
+        "mel_error": float((generated - expected).abs().mean()),
+        "level_correlation": float(similarity.mean()),
         "level_offset": float((levels[0] - levels[1]).mean()),
     }

@@ -1,8 +1,8 @@
 """Stage 0: the tokenizer and the two small text towers.
 
-The tokenizer learns its pieces from the widened corpus, so words never seen in a scene still fall into sensible pieces. The
-towers learn to give the sentence model's embedding of a phrase through a linear head on their mean state (distillation), and
-the kind of thing where it is known; the heads are thrown away.
+The tokenizer is trained on the whole corpus, so that words outside the training prompts also have sensible pieces. The towers
+are distilled: a linear head on their mean state predicts the sentence model's embedding of a phrase, another one the kind of
+source where it is known. The heads are dropped afterwards.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SETTINGS = LoopSettings(num_steps=1000, learning_rate=3e-3, log_every=100, save_
 
 
 def train_tokenizer(corpus: Corpus) -> Tokenizer:
-    """Byte-pair pieces over the corpus, lower case; any text has pieces."""
+    """Train byte-pair encoding on the corpus, in lower case; every text can be encoded."""
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_PIECES[UNKNOWN], byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -55,7 +55,7 @@ def train_tokenizer(corpus: Corpus) -> Tokenizer:
 class TextTowers(nn.Module):
     """Both towers behind one tokenizer.
 
-    `t5_states` and `clip_states` give what the video encoder and the generator read: float32 (B, L, 64), with the T5 mask.
+    `t5_states` and `clip_states` are the inputs of video encoder and generator: float32 (B, L, 64), with the T5 mask.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -71,7 +71,7 @@ class TextTowers(nn.Module):
         return ids.to(device_of(self)), mask.to(device_of(self))
 
     def clip_ids(self, prompts: Sequence[str]) -> Tensor:
-        """A beginning, pieces and an end, padded with 0 to the tower's length; int64 (B, 24)."""
+        """A start token, token ids and an end token, padded with 0 to the tower's length; int64 (B, 24)."""
         rows = [[BEGIN, *self.tokenizer.encode(p).ids[: NANO_NUM_TOKENS - 2], END] for p in prompts]
         return _padded(rows, NANO_NUM_TOKENS)[0].to(device_of(self))
 
@@ -84,7 +84,7 @@ class TextTowers(nn.Module):
         return states
 
 
-class _Pupil(nn.Module):
+class _Student(nn.Module):
     def __init__(self, towers: TextTowers) -> None:
         super().__init__()
         self.towers = towers
@@ -106,10 +106,10 @@ class _Pupil(nn.Module):
 def train_text(
     corpus: Corpus, tokenizer: Tokenizer, checkpoint: Path, *, settings: LoopSettings = SETTINGS
 ) -> TextTowers:
-    """Train both towers; held-back phrasings only measure."""
+    """Train both towers; held-back phrasings are used for validation only."""
     torch.manual_seed(settings.seed)
     device = training_device()
-    pupil = _Pupil(TextTowers(tokenizer)).to(device)
+    student = _Student(TextTowers(tokenizer)).to(device)
     embeddings = torch.from_numpy(corpus.embeddings).to(device)
     kind_of = np.asarray([KINDS.index(kind) if kind else -1 for kind in corpus.kinds])
     known = np.flatnonzero(kind_of >= 0)
@@ -117,10 +117,14 @@ def train_text(
     def compute_losses(_: int, rng: np.random.Generator) -> Losses:
         rows = np.concatenate([rng.choice(known, 96), rng.integers(len(kind_of), size=96)])
         with mixed_precision(device):
-            sentences, kinds = pupil([corpus.phrases[i] for i in rows])
-        wanted, wanted_kinds = embeddings[rows], torch.from_numpy(kind_of[rows]).to(device)
-        distance = torch.stack([(1 - F.cosine_similarity(s.float(), wanted)).mean() for s in sentences]).sum()
-        naming = torch.stack([F.cross_entropy(k.float(), wanted_kinds, ignore_index=-1) for k in kinds]).sum()
+            sentences, kinds = student([corpus.phrases[i] for i in rows])
+        expected, expected_kinds = embeddings[rows], torch.from_numpy(kind_of[rows]).to(device)
+        distance = torch.stack(
+            [(1 - F.cosine_similarity(s.float(), expected)).mean() for s in sentences]
+        ).sum()
+        naming = torch.stack(
+            [F.cross_entropy(k.float(), expected_kinds, ignore_index=-1) for k in kinds]
+        ).sum()
         return distance + 0.3 * naming, {
             "distance": float(distance.detach()),
             "naming": float(naming.detach()),
@@ -128,22 +132,22 @@ def train_text(
 
     def evaluate() -> dict[str, float]:
         prompts = [(KINDS.index(kind), prompt) for kind, held in HELD_BACK.items() for prompt in held]
-        _, kinds = pupil([prompt for _, prompt in prompts])
-        wanted = torch.tensor([index for index, _ in prompts], device=device)
+        _, kinds = student([prompt for _, prompt in prompts])
+        expected = torch.tensor([index for index, _ in prompts], device=device)
         return {
-            f"held_back_{name}": float((k.argmax(1) == wanted).float().mean())
+            f"held_back_{name}": float((k.argmax(1) == expected).float().mean())
             for name, k in zip(("t5", "clip"), kinds, strict=True)
         }
 
-    run_loop(pupil, compute_losses, checkpoint=checkpoint, settings=settings, evaluate=evaluate)
-    return pupil.towers
+    run_loop(student, compute_losses, checkpoint=checkpoint, settings=settings, evaluate=evaluate)
+    return student.towers
 
 
 def load_towers(tokenizer: Tokenizer, checkpoint: Path) -> TextTowers:
-    """The towers that `train_text` left in a checkpoint, frozen."""
-    pupil = _Pupil(TextTowers(tokenizer))
-    pupil.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
-    return pupil.towers.requires_grad_(False).eval()
+    """The towers of a checkpoint of `train_text`, frozen."""
+    student = _Student(TextTowers(tokenizer))
+    student.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    return student.towers.requires_grad_(False).eval()
 
 
 def _padded(rows: list[list[int]], num_tokens: int) -> tuple[Tensor, Tensor]:

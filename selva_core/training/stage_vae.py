@@ -1,7 +1,7 @@
 """Stage 1: the autoencoder between mel frames and latents, on dry sounds and mixtures of them.
 
-What is asked is that the loud bands of every frame are right. With the plain mean of absolute errors a single high note, two of
-eighty bands for a tenth of a second, costs next to nothing when it is left out, and is left out.
+The loss gives more weight to the loud bands of every frame. With the plain mean of absolute errors it costs next to nothing to
+leave out a single high note, which is two of eighty bands for a tenth of a second, and so it is left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from selva_core.training.loop import (
 
 FRAMES_PER_LATENT = 2
 MARGIN_LATENTS = 4
-"""Latents on either side that are worked out and not decoded: sounds are encoded whole, and decoded from any moment on."""
+"""Latents on either side that are encoded and not decoded: sounds are encoded whole, but decoded from any position."""
 CROP_SAMPLES = (64 + 2 * MARGIN_LATENTS * FRAMES_PER_LATENT) * NANO_SPEC.mel.hop_samples
 BATCH_SIZE = 24
 KL_WEIGHT = 2e-4
@@ -42,7 +42,7 @@ SETTINGS = LoopSettings(num_steps=2600, learning_rate=2e-3, weight_decay=0.0)
 def train_vae(
     train: SceneSet, held_back: SceneSet, checkpoint: Path, *, settings: LoopSettings = SETTINGS
 ) -> Vae:
-    """Train the autoencoder; the loss is the error of the mel, loud bands first, with a small Kullback-Leibler term."""
+    """Train the autoencoder on the error of the mel, weighted by band, with a small Kullback-Leibler term."""
     torch.manual_seed(settings.seed)
     device = training_device()
     mel_of, excerpts = MelSpectrogram(NANO_SPEC.mel).to(device), Excerpts(train)
@@ -70,13 +70,13 @@ def train_vae(
 
 
 def mel_loss(rebuilt: Tensor, mel: Tensor) -> Tensor:
-    """Absolute and squared error of log10 mels (B, M, R), bands that are loud in their frame first -> ()."""
+    """Absolute and squared error of log10 mels (B, M, R), weighted by `weigh_bands` -> ()."""
     error = (rebuilt - mel).abs()
     return (weigh_bands(mel) * (error + 0.5 * error.square())).mean()
 
 
 def weigh_bands(mel: Tensor, *, quiet_count: float = 0.25) -> Tensor:
-    """What each band of log10 mel (B, M, R) counts: one where it is loud in its frame, `quiet_count` where it is not."""
+    """Weight of each band of log10 mel (B, M, R): one where it is loud in its frame, `quiet_count` where it is not."""
     edge = mel.amax(dim=1, keepdim=True).clamp_min(QUIET_MEL) - LOUD_RANGE
     return quiet_count + (1.0 - quiet_count) * torch.sigmoid(4.0 * (mel - edge))
 

@@ -1,13 +1,13 @@
-"""Stage 2: the vocoder, from mel frames to sound.
+"""Stage 2: the vocoder, from mel frames to waveform.
 
-Losses: error of the mel, loud bands first; spectral convergence and log magnitude at three resolutions (arXiv 1910.11480), of
+Losses: error of the mel, weighted by band; spectral convergence and log magnitude at three resolutions (arXiv 1910.11480), of
 which the shortest window keeps onsets sharp; and the power of patches of those spectra, up to whole frames.
 
-Phases cannot be told from a mel, so a sharp spectrum is never met: where nothing is right, silence costs it least, and high notes
-grow faint. Power summed over a patch asks only that there be as much sound, there and then. And what lies far below the loudest
-of its frame, which the ear does not hear either, counts little: or else a note would be kept faint for the sake of its splatter.
+A mel does not determine phases, so the predicted spectrum never matches exactly; the loss is then lowest for silence, and high
+notes become quiet. Power summed over a patch only compares the amount of sound at that time and pitch. Magnitudes far below the
+loudest of their frame, which the ear does not hear either, have little weight: their errors would make a note quieter.
 
-The second half of the training hears every other excerpt through the autoencoder, as the product does.
+In the second half of the training every other excerpt passes through the autoencoder first, as in the product.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ AUDIBLE = 1e-3
 """Amplitude of an oscillator above which errors count in proportion."""
 RESOLUTIONS = ((1024, 256), (512, 128), (128, 32))
 PATCHES = ((1, 4), (4, 2), (16, 1))
-"""Bins and frames over which power is summed, at each resolution; whole frames come on top."""
+"""Bins and frames over which power is summed, at each resolution; whole frames in addition."""
 MASKED = 0.03
-"""Magnitudes below this share of the loudest of their frame are hardly told from none."""
+"""Magnitudes below this share of the loudest of their frame have nearly no influence."""
 QUIET_BANDS_COUNT = 0.1
 SILENCE_FLOOR = 1e-4
 MEL_FLOOR = -4.0
@@ -52,11 +52,11 @@ SETTINGS = LoopSettings(num_steps=6000, learning_rate=5e-4, weight_decay=0.0, av
 class SpectralLoss(nn.Module):
     """Distance of two waveforms over short-time spectra of several lengths."""
 
-    def forward(self, made: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        """made, wanted (B, samples) -> error of the sharp spectra, error of the power of their patches, () each."""
-        sharp, patches = made.new_zeros(()), made.new_zeros(())
+    def forward(self, predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """predicted, target (B, samples) -> error of the sharp spectra, error of the power of their patches, () each."""
+        sharp, patches = predicted.new_zeros(()), predicted.new_zeros(())
         for num_fft, hop in RESOLUTIONS:
-            a, b = _magnitude(made, num_fft, hop), _magnitude(wanted, num_fft, hop)
+            a, b = _magnitude(predicted, num_fft, hop), _magnitude(target, num_fft, hop)
             size = torch.linalg.vector_norm(b, dim=(1, 2))
             missed = torch.linalg.vector_norm(a - b, dim=(1, 2))
             floor = SILENCE_FLOOR * num_fft + MASKED * b.amax(dim=1, keepdim=True)
@@ -82,15 +82,15 @@ def _magnitude(wave: Tensor, num_fft: int, hop: int) -> Tensor:
     return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-8)
 
 
-def _learn_amplitudes(vocoder: Vocoder, mel_of: MelSpectrogram, excerpts: Excerpts) -> None:
-    """Teach the stage at the frame rate, alone and cheaply, to turn log mels into the oscillators' amplitudes."""
+def _fit_amplitudes(vocoder: Vocoder, mel_of: MelSpectrogram, excerpts: Excerpts) -> None:
+    """Train only the stage at the frame rate, which is cheap, to turn log mels into amplitudes of the oscillators."""
     optimiser = torch.optim.Adam([p for p in vocoder.parameters() if p.requires_grad], lr=1e-4)
     for step in range(AMPLITUDE_STEPS):
         wave = excerpts.draw(np.random.default_rng([9, step]), batch_size=32, num_samples=CROP_SAMPLES)
         mel = mel_of(wave)
-        wanted = amplitudes_of(mel, mel_of)
-        made = run_first_stage(vocoder, mel)[:, : wanted.shape[1]] / INNER_GAIN
-        loss = (torch.asinh(made / AUDIBLE) - torch.asinh(wanted / AUDIBLE)).abs().mean()
+        target = amplitudes_of(mel, mel_of)
+        predicted = run_first_stage(vocoder, mel)[:, : target.shape[1]] / INNER_GAIN
+        loss = (torch.asinh(predicted / AUDIBLE) - torch.asinh(target / AUDIBLE)).abs().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -99,34 +99,34 @@ def _learn_amplitudes(vocoder: Vocoder, mel_of: MelSpectrogram, excerpts: Excerp
 
 
 def start_vocoder(mel_of: MelSpectrogram, excerpts: Excerpts) -> Vocoder:
-    """A vocoder that is a bank of oscillators, driven by about the right amplitudes."""
+    """A vocoder initialised as a bank of oscillators with approximately correct amplitudes."""
     vocoder = Vocoder(NANO_SPEC.vocoder)
     start_as_oscillators(vocoder, mel_of)
-    # Log mels lie far from zero: the least change in the first layer shifts everything.
+    # Log mels are far from zero, so that the smallest change of the first layer shifts everything after it.
     vocoder.conv_pre.requires_grad_(False)
-    _learn_amplitudes(vocoder, mel_of, excerpts)
+    _fit_amplitudes(vocoder, mel_of, excerpts)
     return vocoder
 
 
 def train_vocoder(
     train: SceneSet, held_back: SceneSet, vae: Vae, checkpoint: Path, *, settings: LoopSettings = SETTINGS
 ) -> Vocoder:
-    """Train the vocoder on true mels, then on those that went through `vae` as well."""
+    """Train the vocoder on true mels, then also on those that passed through `vae`."""
     torch.manual_seed(settings.seed)
     device = training_device()
     mel_of, spectral, excerpts = MelSpectrogram(NANO_SPEC.mel), SpectralLoss(), Excerpts(train)
     vocoder = start_vocoder(mel_of, excerpts).to(device)
     mel_of, vae = mel_of.to(device), vae.to(device)
-    exam = (
+    validation = (
         Excerpts(held_back).draw(np.random.default_rng(3), batch_size=32, num_samples=CROP_SAMPLES).to(device)
     )
 
     def losses_of(wave: Tensor, mel: Tensor) -> Losses:
-        wanted, made = mel_of(wave), vocoder(mel)
-        weight = weigh_bands(wanted, quiet_count=QUIET_BANDS_COUNT)
-        error = (mel_of(made).clamp_min(MEL_FLOOR) - wanted.clamp_min(MEL_FLOOR)).abs()
+        target, predicted = mel_of(wave), vocoder(mel)
+        weight = weigh_bands(target, quiet_count=QUIET_BANDS_COUNT)
+        error = (mel_of(predicted).clamp_min(MEL_FLOOR) - target.clamp_min(MEL_FLOOR)).abs()
         mel_error = (weight * error).mean() / weight.mean()
-        sharp, patches = spectral(made, wave)
+        sharp, patches = spectral(predicted, wave)
         return 2.0 * mel_error + sharp + 2.0 * patches, {
             "mel": float(mel_error.detach()),
             "sharp": float(sharp.detach()),
@@ -142,7 +142,7 @@ def train_vocoder(
         return losses_of(wave, mel)
 
     def evaluate() -> dict[str, float]:
-        return {f"exam_{name}": value for name, value in losses_of(exam, mel_of(exam))[1].items()}
+        return {f"exam_{name}": value for name, value in losses_of(validation, mel_of(validation))[1].items()}
 
     run_loop(vocoder, compute_losses, checkpoint=checkpoint, settings=settings, evaluate=evaluate)
     return vocoder

@@ -1,4 +1,4 @@
-"""The folder of a training run: which file each stage leaves there, and how the next one finds it."""
+"""The folder of a training run: the file that each stage writes, and that the next one reads."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from selva_core.training.stage_vocoder import train_vocoder
 
 TRAINING_SEED = 0
 GENERATOR_SEED = 200_000
-EXAM_SEED = 900_000
-NUM_EXAM_SCENES = 100
+VALIDATION_SEED = 900_000
+NUM_VALIDATION_SCENES = 100
 
 
 @dataclass(frozen=True)
 class Variant:
-    """An encoder, the generator that learned from it, and what was cached between them; files in one folder."""
+    """An encoder, the generator trained on its features, and the cache between them; files in one folder."""
 
     path: Path
     steering: Steering = "full"
@@ -65,14 +65,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """One training run on disk; every method can be called again and goes on from what is there."""
+    """One training run on disk; every method can be called again and resumes from the files that exist."""
 
     path: Path
 
     def render(self, *, num_scenes: int, num_workers: int) -> None:
-        """Scenes for training, as many again less a sixth for the generator alone, and those for examinations."""
+        """Render scenes for training, five sixths as many for the generator only, and those for validation."""
         for name, first_seed, count in (
-            ("val", EXAM_SEED, NUM_EXAM_SCENES),
+            ("val", VALIDATION_SEED, NUM_VALIDATION_SCENES),
             ("train", TRAINING_SEED, num_scenes),
             ("generator", GENERATOR_SEED, num_scenes * 5 // 6),
         ):
@@ -118,7 +118,7 @@ class WorkFolder:
         return Variant(self.path)
 
     def ablation(self, steering: Steering) -> Variant:
-        """What is trained to be compared."""
+        """A variant that is trained for comparison."""
         return Variant(self.path / f"ablation-{steering}", steering)
 
     @property
@@ -145,7 +145,7 @@ class WorkFolder:
         return vocoder.requires_grad_(False).eval()
 
     def cache(self, name: str, variant: Variant, *, num_scenes: int | None = None) -> Cache:
-        """Latents and features of the (first) scenes called `name`; held-back phrasings for those of the examinations."""
+        """Latents and features of the (first) scenes called `name`; with held-back phrasings for those of the validation."""
         phrasebook = HeldBackPhrasebook() if name == "val" else Phrasebook(self.corpus())
         with torch.inference_mode(False):
             return build_cache(

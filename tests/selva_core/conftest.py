@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.video.stream import VideoStream
 
 Picture = npt.NDArray[np.uint8]
 
@@ -53,7 +54,10 @@ class VideoRecipe:
 
 def write_video(path: Path, pictures: Iterable[Picture], recipe: VideoRecipe) -> Path:
     with av.open(str(path), "w", options=recipe.container_options) as container:
-        stream = container.add_stream(recipe.codec, rate=recipe.rate_hz, options=_codec_options(recipe))
+        stream = cast(
+            VideoStream,
+            container.add_stream(recipe.codec, rate=recipe.rate_hz, options=_codec_options(recipe)),
+        )
         stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, recipe.pix_fmt
         stream.codec_context.gop_size = recipe.gop_frames
         stream.codec_context.max_b_frames = recipe.num_b_frames

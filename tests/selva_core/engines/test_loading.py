@@ -35,7 +35,9 @@ def test_nano_without_its_weights_runs_on_dummies_and_every_result_carries_a_not
 def test_published_model_without_weights_names_the_command_that_fetches_them(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissingError, match="selva models pull selva-small-16k") as error:
         load_network_engine("selva-small-16k", device="cpu", models_dir=tmp_path)
-    assert "generator" in error.value.facts["missing"]
+    missing = error.value.facts["missing"]
+    assert isinstance(missing, list)
+    assert "generator" in missing
 
 
 def test_unknown_model_and_missing_device_are_refused() -> None:

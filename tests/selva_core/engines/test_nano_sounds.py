@@ -1,4 +1,4 @@
-"""selva-nano hears what the prompt names: in the example cut, each prompt gives its own thing's sound, in time with it."""
+"""selva-nano makes the sound that the prompt names, in time: each source of the example cut by its own prompt."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _brightness_hz(samples: npt.NDArray[np.float32]) -> float:
     return float((np.fft.rfftfreq(samples.size, 1 / 16_000) * power).sum() / power.sum())
 
 
-def test_two_prompts_over_one_picture_give_two_sounds_each_in_time_with_its_own_thing(engine: Engine) -> None:
+def test_two_prompts_over_one_clip_give_two_sounds_each_in_time_with_its_own_source(engine: Engine) -> None:
     dog, ball = _render(engine, "yard", "a dog barking", "a rubber ball bouncing")
     barks, bounces = _onsets_of("yard", "dog"), _onsets_of("yard", "ball")
     assert _timing(dog, barks) > max(0.5, _timing(dog, bounces))
@@ -80,7 +80,7 @@ def test_a_trimmed_clip_of_any_length_stays_in_time(
     assert _timing(dog, barks) > 0.7
 
 
-def test_a_clip_does_not_begin_with_the_end_of_a_sound_that_nobody_sees(engine: Engine) -> None:
+def test_a_clip_does_not_begin_with_the_end_of_an_earlier_sound(engine: Engine) -> None:
     dog, siren = _render(engine, "hall", "a dog barking", "a siren wailing", seconds=2)
     for wave in (dog, siren):
         assert np.abs(wave.samples[:1024]).max() < 0.01
@@ -99,6 +99,6 @@ def test_a_prompt_outside_its_training_carries_a_warning(engine: Engine) -> None
     assert dog.warnings == ()
 
 
-def test_every_result_says_that_the_weights_are_trained(engine: Engine) -> None:
+def test_no_result_says_that_the_weights_are_untrained(engine: Engine) -> None:
     assert engine.notices == ()
     assert len(engine.weights_sha256) == 64

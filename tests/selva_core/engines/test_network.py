@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ from selva_core.inference.dummy_weights import NOTICE, build_dummy_tokenizer, bu
 from selva_core.inference.windows import plan_windows
 from selva_core.models.catalog import find_model
 from selva_core.models.nano_spec import NANO_SPEC
-from selva_core.models.specs import MEL_44K
+from selva_core.models.specs import MEL_44K, ModelSpec
+from selva_core.video.frames import Frame, iter_frames
 
 MakeVideo = Callable[..., Path]
 TWO_STEPS = SamplingSettings(num_steps=2)
@@ -45,13 +47,13 @@ TWO_WINDOWS_S = Fraction(4)
 SHORT_WINDOWS_SPEC = replace(NANO_SPEC, window_s=Fraction(3))
 
 
-def build_engine(spec: object = NANO_SPEC) -> NetworkEngine:
+def build_engine(spec: ModelSpec = NANO_SPEC) -> NetworkEngine:
     model = replace(find_model("selva-nano"), spec=spec)
     return NetworkEngine(
         LoadedModel(
             model=model,
-            network=build_dummy_weights(model.spec),
-            tokenizer=build_dummy_tokenizer(model.spec),
+            network=build_dummy_weights(spec),
+            tokenizer=build_dummy_tokenizer(spec),
             device_choice=choose_device("cpu"),
             weights_sha256="0" * 64,
             notices=(NOTICE,),
@@ -87,7 +89,7 @@ def same(one: Waveform, other: Waveform) -> bool:
 @pytest.mark.parametrize("duration_s", [Fraction(1, 24), Fraction(1001, 1000), Fraction(9)])
 @pytest.mark.parametrize("spec", [NANO_SPEC, NANO_SPEC_44K])
 def test_audio_lasts_exactly_as_long_as_the_video(
-    footage_folder: Path, spec: object, duration_s: Fraction
+    footage_folder: Path, spec: ModelSpec, duration_s: Fraction
 ) -> None:
     engine = build_engine(spec)
     [waveform] = render(engine, footage_folder / "bikes.mp4", duration_s, DOG)
@@ -153,9 +155,8 @@ def test_audio_follows_the_video_to_its_end(engine: NetworkEngine, numbered_vide
 def decoded_pictures(monkeypatch: pytest.MonkeyPatch) -> list[PictureRange]:
     """The pictures that were decoded."""
     decoded: list[PictureRange] = []
-    iter_frames = token_encoder.iter_frames
 
-    def counted(picture: PictureRange, **options: object) -> object:
+    def counted(picture: PictureRange, **options: Any) -> Iterator[Frame]:
         decoded.append(picture)
         return iter_frames(picture, **options)
 

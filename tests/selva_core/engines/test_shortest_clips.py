@@ -1,4 +1,4 @@
-"""The shortest clips there are, with selva-nano: sound of exactly the right number of samples, and nothing but numbers in it."""
+"""The shortest clips, with selva-nano: audio of exactly the right number of samples, all of them finite."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from selva_core.audio.stem_writer import write_stem
 from selva_core.base.media import PictureRange
 from selva_core.engine import Engine, SamplingSettings, StemRequest, Waveform
 from selva_core.engines.registry import load_engine
-from selva_core.models.catalog import find_model
+from selva_core.models.nano_spec import NANO_SPEC
 
 MakeVideo = Callable[..., Path]
 ONE_FRAME_S = Fraction(1, 25)
 ONE_NTSC_FRAME_S = Fraction(1001, 24000)
-SEGMENT_S = find_model("selva-nano").spec.segment_hop_s
+SEGMENT_S = NANO_SPEC.segment_hop_s
 LENGTHS_S = [
     ONE_FRAME_S,
     ONE_NTSC_FRAME_S,
@@ -55,7 +55,7 @@ def round_half_up(value: Fraction) -> int:
 
 
 @pytest.mark.parametrize("duration_s", LENGTHS_S, ids=lambda value: f"{float(value):.4f}s")
-def test_range_shorter_than_a_segment_sounds_for_exactly_its_length(
+def test_audio_of_a_range_shorter_than_a_segment_has_exactly_its_duration(
     engine: Engine, footage_folder: Path, tmp_path: Path, duration_s: Fraction
 ) -> None:
     waveform = render(engine, footage_folder / "bikes.mp4", duration_s, start_s=Fraction(1))
@@ -78,7 +78,7 @@ def test_range_shorter_than_a_segment_sounds_for_exactly_its_length(
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 7])
-def test_file_of_a_few_frames_sounds_for_exactly_their_length(
+def test_audio_of_a_file_of_a_few_frames_has_exactly_its_duration(
     engine: Engine, numbered_video: MakeVideo, num_frames: int
 ) -> None:
     waveform = render(engine, numbered_video("short.mp4", num_frames=num_frames), num_frames * ONE_FRAME_S)

@@ -1,4 +1,4 @@
-"""The evaluation gives full marks to the truth and none to the truth of the wrong prompt."""
+"""The evaluation gives the dry sounds themselves full scores, and those of the wrong source none."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from selva_core.base.errors import RequestError
+from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.media import PictureRange
-from selva_core.engine import RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.engine import BatchRequest, RenderProgress, SamplingSettings, StemRequest, Waveform
 from selva_core.training.evaluate import evaluate_model, scored_scene
 from selva_core.training.prompts import HELD_BACK, TRAINING
 from selva_core.training.sound_distance import measure_mel_distance
@@ -26,11 +26,11 @@ KIND_OF = {
 
 
 def _sounds() -> dict[str, npt.NDArray[np.float32]]:
-    return {placed.thing.kind: placed.thing.sound for placed in scored_scene(SEED).targets}
+    return {placed.source.kind: placed.source.sound for placed in scored_scene(SEED).targets}
 
 
 class TruthfulEngine:
-    """Gives the dry sound of what the prompt names; `is_swapped` gives that of the next thing instead."""
+    """Renders the dry sound of the source that the prompt names; is_swapped: of the next source instead."""
 
     model_id, weights_sha256, licence, device_report, notices = "truth", "0" * 64, "", "none", ()
 
@@ -49,15 +49,22 @@ class TruthfulEngine:
         sounds = _sounds()
         kinds = list(sounds)
         offset = 1 if self.is_swapped else 0
-        heard = [kinds[(kinds.index(KIND_OF[r.prompt]) + offset) % len(kinds)] for r in requests]
-        return [Waveform(samples=sounds[kind], sample_rate_hz=16_000) for kind in heard]
+        rendered_kinds = [kinds[(kinds.index(KIND_OF[r.prompt]) + offset) % len(kinds)] for r in requests]
+        return [Waveform(samples=sounds[kind], sample_rate_hz=16_000) for kind in rendered_kinds]
+
+    max_batch_pictures = 1
+
+    def render_batch(
+        self, requests: Sequence[BatchRequest], *, settings: SamplingSettings
+    ) -> list[list[Waveform] | SelvaError]:
+        raise NotImplementedError("the evaluation renders picture by picture")
 
     def close(self) -> None:
         pass
 
 
-class KnowingJudge:
-    """Names the dry sound of the scene that a stem is most like."""
+class PerfectJudge:
+    """Names the dry sound of the scene that a stem is most similar to."""
 
     accuracy = 1.0
 
@@ -68,7 +75,7 @@ class KnowingJudge:
 def _report(*, is_swapped: bool) -> dict[str, Any]:
     return evaluate_model(
         TruthfulEngine(is_swapped=is_swapped),
-        KnowingJudge(),  # type: ignore[arg-type]
+        PerfectJudge(),  # type: ignore[arg-type]
         first_seed=SEED,
         num_scenes=1,
         settings=SamplingSettings(),
@@ -76,7 +83,7 @@ def _report(*, is_swapped: bool) -> dict[str, Any]:
     )
 
 
-def test_the_truth_gets_full_marks() -> None:
+def test_dry_sounds_get_full_scores() -> None:
     report = _report(is_swapped=False)
     overall = report["overall"]
     assert overall["selection"] == overall["selection_unseen_phrasing"] == overall["swap"] == 1.0
@@ -86,7 +93,7 @@ def test_the_truth_gets_full_marks() -> None:
     assert set(report["classes"]) == set(_sounds())
 
 
-def test_the_sound_of_another_thing_gets_none() -> None:
+def test_dry_sounds_of_another_source_get_none() -> None:
     overall = _report(is_swapped=True)["overall"]
     assert overall["selection"] == overall["selection_unseen_phrasing"] == overall["swap"] == 0.0
     assert overall["fidelity"] > 0.1
@@ -96,7 +103,7 @@ def test_seeds_of_training_are_refused() -> None:
     with pytest.raises(RequestError, match="for training"):
         evaluate_model(
             TruthfulEngine(is_swapped=False),
-            KnowingJudge(),  # type: ignore[arg-type]
+            PerfectJudge(),  # type: ignore[arg-type]
             first_seed=12,
             num_scenes=1,
             settings=SamplingSettings(),

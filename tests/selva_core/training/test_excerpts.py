@@ -1,4 +1,4 @@
-"""What the autoencoder and the vocoder learn from, and what is asked of them."""
+"""Training data and losses of the autoencoder and the vocoder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def scenes() -> SceneSet:
     )
 
 
-def test_rare_kinds_are_heard_as_often_as_common_ones(
+def test_rare_kinds_are_drawn_as_often_as_common_ones(
     scenes: SceneSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("selva_core.training.excerpts.PURE_SHARE", 0.0)
@@ -60,7 +60,7 @@ def test_pure_sounds_are_finite_and_of_many_pitches() -> None:
     assert strongest_hz.max() > 3000
 
 
-def test_leaving_out_one_high_note_costs_more_than_a_little_error_everywhere() -> None:
+def test_leaving_out_one_high_note_costs_more_than_a_small_error_everywhere() -> None:
     mel = torch.full((1, NANO_SPEC.mel.num_mels, 40), -4.0)
     mel[:, 60:62, 10:16] = 0.0
     silent = torch.full_like(mel, -4.0)
@@ -70,7 +70,7 @@ def test_leaving_out_one_high_note_costs_more_than_a_little_error_everywhere() -
     assert mel_loss(silent, mel) > 2.0 * mel_loss(mel + 0.01, mel)
 
 
-def test_a_note_slightly_out_of_tune_is_nearer_by_its_power_than_silence_is() -> None:
+def test_a_note_slightly_out_of_tune_has_less_power_error_than_silence() -> None:
     t = torch.arange(8192) / SAMPLE_RATE_HZ
     note, sharp_note = (0.3 * torch.sin(2 * torch.pi * hz * t)[None] for hz in (4000.0, 4060.0))
     spectral = SpectralLoss()
@@ -79,7 +79,7 @@ def test_a_note_slightly_out_of_tune_is_nearer_by_its_power_than_silence_is() ->
     assert to_note < 0.5 * to_silence
 
 
-def test_excerpts_are_as_loud_as_sound_may_be(scenes: SceneSet) -> None:
+def test_excerpts_stay_within_full_scale(scenes: SceneSet) -> None:
     waves = Excerpts(scenes).draw(np.random.default_rng(3), batch_size=64, num_samples=NUM_SAMPLES)
     assert waves.dtype == torch.float32
     assert waves.abs().max() <= 1.0

@@ -1,4 +1,4 @@
-"""The judge tells dry sounds apart after a short training, and calls silence silence."""
+"""The judge classifies dry sounds after a short training, and recognises silence."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from selva_core.training.judge import dry_sounds, train_judge
 from selva_core.training.scenes import KINDS
 
 
-def test_judge_learns_kinds_it_has_heard_a_few_times() -> None:
+def test_judge_learns_kinds_from_a_few_examples() -> None:
     torch.set_num_threads(1)
     judge = train_judge(num_steps=60, num_per_kind=10)
     assert judge.accuracy > 0.7
     assert judge.verdict(np.zeros(16_000, np.float32)) == "silence"
 
 
-def test_dry_sounds_are_of_every_kind_in_equal_number() -> None:
+def test_dry_sounds_contain_every_kind_equally_often() -> None:
     waves, kinds = dry_sounds(1, 2)
     assert len(waves) == 2 * len(KINDS)
     assert np.array_equal(np.bincount(kinds), np.full(len(KINDS), 2))

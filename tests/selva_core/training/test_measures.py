@@ -1,4 +1,4 @@
-"""The measures say what they should of sounds whose truth is known."""
+"""The measurements are right for sounds whose values are known."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_onsets_match_only_within_the_tolerance() -> None:
     assert measures.match_onsets([0.6, 1.2], [0.5, 1.2]) == (1, 2, 2)
 
 
-def test_a_found_onset_serves_one_wanted_onset_only() -> None:
+def test_a_found_onset_matches_one_expected_onset_only() -> None:
     assert measures.match_onsets([1.0], [0.95, 1.05]) == (1, 1, 2)
 
 
@@ -53,7 +53,7 @@ def test_a_clean_stem_leaks_little_and_a_mixture_much() -> None:
     assert mixed > -3
 
 
-def test_leakage_is_not_counted_where_things_sound_together() -> None:
+def test_leakage_is_not_counted_where_sources_sound_together() -> None:
     assert measures.leakage_db(_knocks(), own_s=TIMES_S, other_s=TIMES_S, tail_s=0.25) is None
 
 

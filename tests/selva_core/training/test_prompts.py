@@ -1,4 +1,4 @@
-"""Held-back phrasings are held back, and every kind has enough to say."""
+"""Held-back phrasings are not in the training set, and every kind has enough phrasings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_no_phrasing_belongs_to_two_kinds() -> None:
     assert len(prompts) == len(set(prompts))
 
 
-def test_a_chosen_prompt_is_one_of_the_phrasings_in_some_dress() -> None:
+def test_a_chosen_prompt_is_one_of_the_phrasings_in_some_style() -> None:
     rng = np.random.default_rng(0)
     plain = {_plain(prompt) for prompt in prompts_of("footsteps", "gravel")}
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Every stage of training takes a few steps, leaves a checkpoint, and goes on from it."""
+"""Every stage of training runs a few steps, writes a checkpoint, and resumes from it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from selva_core.training.stage_encoder import (
     HeldBackPhrasebook,
     Phrasebook,
     SegmentSampler,
-    build_lesson,
-    compute_lesson_losses,
-    compute_picture_losses,
+    build_target_table,
+    compute_encoder_losses,
+    compute_video_losses,
 )
 from selva_core.training.stage_generator import build_cache, draw_batch, train_generator
 from selva_core.training.stage_text import TextTowers, train_text, train_tokenizer
@@ -64,7 +64,7 @@ def towers(corpus: Corpus) -> TextTowers:
     return TextTowers(train_tokenizer(corpus)).requires_grad_(False)
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_with_the_same_result(tmp_path: Path) -> None:
     def train(path: Path, stops: tuple[int, ...]) -> nn.Module:
         for stop in stops:
             torch.manual_seed(0)
@@ -106,24 +106,24 @@ def test_autoencoder_and_vocoder_train(scenes: SceneSet, tmp_path: Path) -> None
     assert load_average(Vae(NANO_SPEC.vae), tmp_path / "vae.pt") == 2
 
 
-def test_encoder_learns_from_picture_and_text(
+def test_encoder_trains_on_video_and_text(
     scenes: SceneSet, corpus: Corpus, towers: TextTowers, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
     model = EncoderWithHead()
-    sampler = SegmentSampler(scenes, build_lesson(scenes, tmp_path / "lesson.npy"), Phrasebook(corpus))
+    sampler = SegmentSampler(scenes, build_target_table(scenes, tmp_path / "lesson.npy"), Phrasebook(corpus))
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
     batch = sampler.draw(np.random.default_rng(1), 8)
     losses = []
     for _ in range(8):
-        loss, numbers = compute_lesson_losses(model, towers, batch)
+        loss, numbers = compute_encoder_losses(model, towers, batch)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.8 * losses[0]
     assert 0.0 <= numbers["kind_accuracy"] <= 1.0
-    picture_loss, _ = compute_picture_losses(model, batch)
+    picture_loss, _ = compute_video_losses(model, batch)
     assert torch.isfinite(picture_loss)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -67,7 +68,7 @@ def write_sequence(folder: Path, numbers: Collection[int], *, suffix: str = "png
     return folder / f"shot.%04d.{suffix}"
 
 
-def images(**options: object) -> ImageSequence:
+def images(**options: Any) -> ImageSequence:
     return ImageSequence(**{"rate_hz": Fraction(25), **options})
 
 
