@@ -89,7 +89,7 @@ def collect_media(
 ) -> tuple[otio.schema.Timeline, dict[str, Path]]:
     """A clone whose media references (all takes) have URLs below `media/`, and the source of each of these files.
 
-    Missing media and image sequences, which are thousands of files, keep absolute URLs and are not collected.
+    Missing media and image sequences, which may be thousands of files, keep absolute URLs and are not collected.
     """
     bundled = timeline.clone()
     for clip in bundled.find_clips():

@@ -20,8 +20,8 @@ class HostProfile:
     """What one host's importer needs.
 
     suffixes: the formats it imports, the best first; empty for any. Other formats are refused before anything is rendered.
-    otio_family: the release of OpenTimelineIO whose schemas it reads; None for the installed release. Resolve was built on
-    one that knows Clip.1 and aborts the import at Clip.2.
+    otio_family: the release of OpenTimelineIO whose schemas it reads; None for the installed release. Resolve 18.5 was
+    built on one that knows Clip.1 only.
     audio_namespace: where its audio metadata is. Without "Channels" Resolve makes a mono track stereo; Premiere takes the
     channel layout from "AudioChannels".
     keeps_metadata: whether metadata under "selva" comes back when the host exports the timeline. If not, prompts are also

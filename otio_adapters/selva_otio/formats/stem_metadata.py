@@ -44,7 +44,7 @@ def build_stem_note(stem: Mapping[str, Any]) -> str:
 
 
 def read_gain_db(stem: Mapping[str, Any]) -> float:
-    """The gain of a stem; 0 where there is none or it is not a finite number."""
+    """The gain of a stem in dB; 0 where there is none or it is not a finite number."""
     gain_db = stem.get("gain_db")
     if not isinstance(gain_db, int | float) or isinstance(gain_db, bool) or not math.isfinite(gain_db):
         return 0.0

@@ -14,7 +14,10 @@ from selva_otio.formats.fcp_xml.values import child_text, is_true, read_frames, 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemMedia:
-    """rate: frames per second of the file. start_s: its timecode. duration_s: None where the file does not say it."""
+    """The media of an item.
+
+    rate: frames per second of the file. start_s: its timecode. duration_s: None where the file does not say it.
+    """
 
     reference: otio.core.MediaReference
     rate: Fraction

@@ -17,7 +17,7 @@ TICKS_PER_SECOND = 254_016_000_000
 """Premiere's clock: frames of every rate (also those of 1000/1001) and samples of 44.1 and 48 kHz last whole ticks."""
 
 _MAX_FRAMES = 10**12
-# The timebases at which <ntsc>TRUE</ntsc> means times 1000/1001. Exporters also write TRUE at 25 and 50, where it means nothing.
+# The timebases at which <ntsc>TRUE</ntsc> means times 1000/1001. At 25 and 50 it means nothing.
 _NTSC_TIMEBASES = (24, 30, 48, 60, 72, 96, 120)
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:[/\\]|\\\\")
 

@@ -77,7 +77,7 @@ def build_format(
 def build_asset(media: MediaFile, *, format_ref: str) -> ET.Element:
     """An asset. Its name keeps the suffix of the file: without it Resolve does not relink the media."""
     attributes = {"id": media.ref, "name": clean_text(media.path.name), "start": format_time(media.start_s)}
-    # The DTD gives a still a duration of 0s: it can be shown for any time.
+    # Final Cut Pro writes a still, which can be shown for any time, with a duration of 0s.
     attributes["duration"] = format_time(Fraction(0) if media.is_still else media.end_s - media.start_s)
     if media.has_picture:
         attributes |= {"hasVideo": "1", "format": format_ref}
