@@ -37,7 +37,7 @@ class AgentBuildHook(BuildHookInterface):
 
 def _load_agent_source() -> ModuleType:
     """By path: while a wheel is built the package and what it needs are not installed."""
-    path = ROOT / "plugins" / "selva_plugins" / "hosts" / "resolve" / "agent_source.py"
+    path = ROOT / "plugins" / "selva_plugins" / "hosts" / "resolve" / "agent" / "source.py"
     spec = importlib.util.spec_from_file_location("agent_source", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {path}")

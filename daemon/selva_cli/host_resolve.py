@@ -92,8 +92,8 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     if remove_stems:
         _remove_stems()
         return
+    from selva_plugins.hosts.resolve.agent.watch import run_watch  # noqa: PLC0415
     from selva_plugins.hosts.resolve.homes import choose_homes  # noqa: PLC0415 - --help stays light
-    from selva_plugins.hosts.resolve.watch import run_watch  # noqa: PLC0415
 
     defaults = {
         "model": model or "",

@@ -1,5 +1,5 @@
 -- Messages to the bridge and its replies: whole or not at all, by files, or by Fusion's preferences where files cannot
--- be written. selva_plugins/hosts/resolve/messages.py is the other end.
+-- be written. selva_plugins/hosts/resolve/agent/messages.py is the other end.
 
 local api = import("resolve_api")
 local installed = import("installed")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from selva_plugins.hosts.resolve.agent.messages import Message, MessageFolder, PrefsTransport
 from selva_plugins.hosts.resolve.install import fill_agent, load_agent_source
-from selva_plugins.hosts.resolve.messages import Message, MessageFolder, PrefsTransport
 from selva_plugins.hosts.resolve.plan_schema import PlacementPlan, PlacementReport
 from selva_plugins.hosts.resolve.scripting.placement import place
 from selva_plugins.hosts.resolve.scripting.removal import remove

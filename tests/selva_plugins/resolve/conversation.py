@@ -11,10 +11,10 @@ from pathlib import Path
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_plugins.bridge import answer_request
+from selva_plugins.hosts.resolve.agent.messages import MessageFolder, PrefsTransport
+from selva_plugins.hosts.resolve.agent.watch import ResolveWatch
 from selva_plugins.hosts.resolve.homes import ResolveHome
 from selva_plugins.hosts.resolve.install import install_agent
-from selva_plugins.hosts.resolve.messages import MessageFolder, PrefsTransport
-from selva_plugins.hosts.resolve.watch import ResolveWatch
 from tests.selva_plugins.resolve.access import AGENT_SOURCE
 from tests.selva_plugins.resolve.double.lua import ScriptRun, ScriptsMenu, WindowAnswer
 

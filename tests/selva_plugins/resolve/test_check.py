@@ -15,11 +15,11 @@ import selva_core
 from selva_core.base.file_lock import FileLock
 from selva_plugins.bridge import answer_request
 from selva_plugins.hosts.resolve import install as resolve_install
+from selva_plugins.hosts.resolve.agent.watch import WATCH_LOCK
 from selva_plugins.hosts.resolve.check import check_setup
 from selva_plugins.hosts.resolve.homes import ResolveHome, choose_homes
 from selva_plugins.hosts.resolve.install import ENTRIES
 from selva_plugins.hosts.resolve.studio import StudioBridge
-from selva_plugins.hosts.resolve.watch import WATCH_LOCK
 from selva_plugins.request_folder import PROTOCOL, REQUEST_SCHEMA, read_json, write_json
 from tests.selva_plugins.resolve.access import StudioAccess
 from tests.selva_plugins.resolve.conftest import OpenHost

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selva_core.base.paths import is_private
+from selva_plugins.hosts.resolve.agent.messages import MessageFolder
 from selva_plugins.hosts.resolve.homes import ResolveHome, find_homes
 from selva_plugins.hosts.resolve.install import (
     ENTRIES,
@@ -21,7 +22,6 @@ from selva_plugins.hosts.resolve.install import (
     remove,
     remove_agent,
 )
-from selva_plugins.hosts.resolve.messages import MessageFolder
 from selva_plugins.hosts.script_install import Machine
 from tests.selva_plugins.resolve.access import AGENT_SOURCE
 from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS, lua_command

@@ -1,8 +1,8 @@
 """The host DaVinci Resolve.
 
-`adapter` answers the agent's requests; `studio` and `headless` render from outside; `watch` talks with the agent inside;
-`install` and `check` are behind `selva host`. Names are loaded when they are first used: the process that talks to Studio
-imports a part of this package and must stay light.
+`adapter` turns requests into cues and stems into plans; `agent` holds the Lua agent's source, its messages and the watch that
+answers them; `studio` and `headless` render from outside; `install` and `check` are behind `selva host`. Names are loaded when
+they are first used: the process that talks to Studio imports a part of this package and must stay light.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ import selva_core
 from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
 from selva_plugins.checks import CheckLevel, CheckResult, build_check_result, check_daemon, check_models
+from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
+from selva_plugins.hosts.resolve.agent.watch import WATCH_LOCK
 from selva_plugins.hosts.resolve.errors import ResolveError, ResolveNotFoundError, ResolveRefusedError
 from selva_plugins.hosts.resolve.homes import MENU_FOLDER, ResolveHome, choose_homes
 from selva_plugins.hosts.resolve.install import (
@@ -20,9 +22,7 @@ from selva_plugins.hosts.resolve.install import (
     find_installed_version,
     watch_command,
 )
-from selva_plugins.hosts.resolve.lua_literals import to_lua
 from selva_plugins.hosts.resolve.studio import StudioBridge
-from selva_plugins.hosts.resolve.watch import WATCH_LOCK
 
 _INSTALL = "Run: selva host install resolve"
 _STUDIO_SILENCE_LIMIT_S = 15.0

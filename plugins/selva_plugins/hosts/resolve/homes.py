@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selva_core.base.paths import AppPaths
 from selva_plugins.errors import HostSetupError
-from selva_plugins.hosts.resolve.messages import MessageFolder
+from selva_plugins.hosts.resolve.agent.messages import MessageFolder
 from selva_plugins.hosts.script_install import Machine, ScriptFolder, build_owner_tag, program_data_folder
 
 MENU_FOLDER = "Selva"

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import selva_core
 from selva_plugins.errors import HostSetupError
-from selva_plugins.hosts.resolve.agent_source import AGENT_FILE, PARTS_FOLDER, assemble_agent
+from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
+from selva_plugins.hosts.resolve.agent.source import AGENT_FILE, PARTS_FOLDER, assemble_agent
 from selva_plugins.hosts.resolve.errors import ResolveNotFoundError
 from selva_plugins.hosts.resolve.homes import MENU_FOLDER, ResolveHome, choose_homes
-from selva_plugins.hosts.resolve.lua_literals import to_lua
 from selva_plugins.hosts.resolve.scripting.library import find_library
 from selva_plugins.hosts.script_install import (
     SetupReport,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from selva_plugins.hosts.resolve.messages import Message
+from selva_plugins.hosts.resolve.agent.messages import Message
 from tests.selva_plugins.resolve.access import AGENT_SOURCE, AgentAccess, StudioAccess
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double import model

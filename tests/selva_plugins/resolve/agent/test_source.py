@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from selva_plugins.hosts.resolve.agent_source import assemble_agent
+from selva_plugins.hosts.resolve.agent.source import assemble_agent
 from selva_plugins.hosts.resolve.install import load_agent_source
 from tests.selva_plugins.resolve.access import AgentAccess
 from tests.selva_plugins.resolve.conftest import OpenHost
@@ -22,7 +22,7 @@ from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS, lua_co
 from tests.selva_plugins.resolve.double.lua import ScriptsMenu
 from tests.selva_plugins.resolve.scenes import build_scene
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PARTS = ROOT / "plugins" / "resolve" / "agent"
 
 

@@ -23,12 +23,8 @@ from selva_core.base.file_lock import FileLock
 from selva_plugins.bridge import answer_request
 from selva_plugins.errors import HostError
 from selva_plugins.hosts.resolve.adapter import find_project_folder
-from selva_plugins.hosts.resolve.homes import ResolveHome
-from selva_plugins.hosts.resolve.json_fields import JsonFields
-from selva_plugins.hosts.resolve.messages import Message, MessageFolder, PrefsTransport
-from selva_plugins.hosts.resolve.plan import build_plan, build_target, list_place_notices
-from selva_plugins.hosts.resolve.plan_schema import PlacementReport
-from selva_plugins.hosts.resolve.watched_request import (
+from selva_plugins.hosts.resolve.agent.messages import Message, MessageFolder, PrefsTransport
+from selva_plugins.hosts.resolve.agent.watched_request import (
     EXPORT_FILE,
     REQUEST_FILE,
     GenerateMessage,
@@ -37,6 +33,10 @@ from selva_plugins.hosts.resolve.watched_request import (
     list_status_notices,
     write_request,
 )
+from selva_plugins.hosts.resolve.homes import ResolveHome
+from selva_plugins.hosts.resolve.json_fields import JsonFields
+from selva_plugins.hosts.resolve.plan import build_plan, build_target, list_place_notices
+from selva_plugins.hosts.resolve.plan_schema import PlacementReport
 from selva_plugins.request_folder import CANCELLED, FAILED, READY
 
 POLL_S = 0.1

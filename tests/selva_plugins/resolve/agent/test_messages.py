@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from selva_plugins.hosts.resolve.lua_literals import to_lua
-from selva_plugins.hosts.resolve.messages import MessageFolder, PrefsTransport
+from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
+from selva_plugins.hosts.resolve.agent.messages import MessageFolder, PrefsTransport
 from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS, lua_command
 

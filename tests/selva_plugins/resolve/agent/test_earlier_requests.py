@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from selva_plugins.hosts.resolve.messages import MESSAGE_SCHEMA, MessageFolder, PrefsTransport
+from selva_plugins.hosts.resolve.agent.messages import MESSAGE_SCHEMA, MessageFolder, PrefsTransport
+from selva_plugins.hosts.resolve.agent.watch import ResolveWatch
 from selva_plugins.hosts.resolve.plan_schema import parse_plan_stems
-from selva_plugins.hosts.resolve.watch import ResolveWatch
 from selva_plugins.request_folder import read_json
 
-BEFORE = Path(__file__).parents[2] / "data" / "before" / "resolve_requests"
+BEFORE = Path(__file__).parents[3] / "data" / "before" / "resolve_requests"
 REQUEST = "20261130T143824Z-6f02c956"
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from selva_core.base.atomic_write import write_atomic
 from selva_core.base.paths import ensure_private_folder
-from selva_plugins.hosts.resolve.lua_literals import to_lua
+from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
 
 _log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from selva_plugins.errors import HostError
+from selva_plugins.hosts.resolve.agent.messages import MessageFolder, PrefsTransport
+from selva_plugins.hosts.resolve.agent.watch import ResolveWatch, run_watch
 from selva_plugins.hosts.resolve.homes import ResolveHome
-from selva_plugins.hosts.resolve.messages import MessageFolder, PrefsTransport
-from selva_plugins.hosts.resolve.watch import ResolveWatch, run_watch
 from selva_plugins.progress import RequestProgress
 from selva_plugins.request_folder import RequestFolder
 from tests.selva_plugins.resolve.access import StudioAccess
