@@ -1,7 +1,6 @@
-"""The model: picture and prompts in, waveforms out.
+"""The model side of Selva Bridge: video and prompts in, waveforms and stems out; and the ground floor of all rooms.
 
-Importing this package loads nothing heavy; the network, the media reader and the sampler are imported from
-their own modules by whoever runs them.
+Importing this package loads nothing heavy: network, video reader and sampler are in modules of their own.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Signed stems, read back by the library that others read them with."""
+"""Signed stems, read back with the C2PA library."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def chunk_ids(path: Path) -> list[bytes]:
 @pytest.mark.parametrize("kind", KEYS)
 def test_signed_stem_says_that_a_model_made_it(tmp_path: Path, stem: Path, kind: str) -> None:
     sign(stem, make_signer(tmp_path, kind=kind))
-    told, state = read_manifest(stem)
-    manifest = told["manifests"][told["active_manifest"]]
+    store, state = read_manifest(stem)
+    manifest = store["manifests"][store["active_manifest"]]
     assertions = {assertion["label"]: assertion["data"] for assertion in manifest["assertions"]}
     [action] = assertions["c2pa.actions.v2"]["actions"]
     assert action["action"] == "c2pa.created"
@@ -74,8 +74,8 @@ def test_signed_stem_says_that_a_model_made_it(tmp_path: Path, stem: Path, kind:
     assert manifest["claim_generator_info"][0]["name"] == "Selva Bridge"
     assert manifest["signature_info"]["issuer"] == "Test Studio"
     assert state in ("Valid", "Trusted")
-    failures = {status["code"] for status in told.get("validation_status", [])}
-    assert failures <= {"signingCredential.untrusted"}  # nobody vouches for a root made by a test
+    failures = {status["code"] for status in store.get("validation_status", [])}
+    assert failures <= {"signingCredential.untrusted"}  # the root of a test is in no list of trusted roots
 
 
 def test_signature_comes_last_and_changes_nothing_before_it(tmp_path: Path, stem: Path) -> None:
@@ -145,7 +145,7 @@ def test_key_with_a_passphrase_is_refused(tmp_path: Path, stem: Path) -> None:
         sign(stem, make_signer(tmp_path, passphrase=b"secret"))
 
 
-def test_key_of_somebody_else_signs_nothing(tmp_path: Path, stem: Path) -> None:
+def test_key_of_another_certificate_signs_nothing(tmp_path: Path, stem: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     signer = Signer(certificate=make_signer(tmp_path).certificate, key=make_signer(other).key)
@@ -156,7 +156,7 @@ def test_key_of_somebody_else_signs_nothing(tmp_path: Path, stem: Path) -> None:
     assert not list(tmp_path.glob("*.part.wav"))
 
 
-def test_without_the_package_the_way_to_it_is_said(
+def test_without_the_package_the_error_names_the_command_that_installs_it(
     tmp_path: Path, stem: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(content_credentials, "find_spec", lambda name: None)

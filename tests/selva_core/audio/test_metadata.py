@@ -1,4 +1,4 @@
-"""What other programs read in a stem: wavinfo for every chunk, ffprobe for what editors' tools are built on."""
+"""The metadata of a stem as other programs read it: wavinfo for every chunk, ffprobe for tools built on FFmpeg."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def probe(path: Path) -> dict[str, Any]:
         str(path),
     ]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    probed: dict[str, Any] = json.loads(done.stdout)
+    return probed
 
 
 def test_wavinfo_reads_the_clock_of_the_timeline(tmp_path: Path) -> None:
@@ -80,16 +80,16 @@ def test_wavinfo_reads_the_clock_of_the_timeline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame_rate", "drop_frame", "told_rate", "flag"),
+    ("frame_rate", "drop_frame", "written_rate", "flag"),
     [("30000/1001", "yes", "30000/1001", "DF"), ("25", "no", "25/1", "NDF")],
 )
-def test_frame_rate_is_told_as_a_fraction_with_its_drop_flag(
-    tmp_path: Path, frame_rate: str, drop_frame: str, told_rate: str, flag: str
+def test_frame_rate_is_written_as_a_fraction_with_its_drop_flag(
+    tmp_path: Path, frame_rate: str, drop_frame: str, written_rate: str, flag: str
 ) -> None:
-    facts = {**PROVENANCE, "frame_rate": frame_rate, "drop_frame": drop_frame}
-    write(tmp_path / "stem.wav", provenance=facts)
+    provenance = {**PROVENANCE, "frame_rate": frame_rate, "drop_frame": drop_frame}
+    write(tmp_path / "stem.wav", provenance=provenance)
     ixml = WavInfoReader(str(tmp_path / "stem.wav")).ixml.parsed
-    assert ixml.findtext("SPEED/TIMECODE_RATE") == told_rate
+    assert ixml.findtext("SPEED/TIMECODE_RATE") == written_rate
     assert ixml.findtext("SPEED/TIMECODE_FLAG") == flag
 
 
@@ -118,7 +118,7 @@ def test_wavinfo_reads_project_scene_take_and_track(tmp_path: Path) -> None:
     assert [track.name for track in info.ixml.track_list] == ["Dog"]
 
 
-def test_long_prompt_leaves_room_for_where_the_file_starts(tmp_path: Path) -> None:
+def test_long_prompt_leaves_room_for_the_start_timecode(tmp_path: Path) -> None:
     write(tmp_path / "stem.wav", provenance={**PROVENANCE, "prompt": "bark " * 100})
     description = WavInfoReader(str(tmp_path / "stem.wav")).bext.description
     assert len(description) == 256
@@ -147,7 +147,7 @@ def test_loudness_of_silence_and_of_a_single_frame_is_unset_not_infinite(tmp_pat
     assert short.max_true_peak == pytest.approx(-20, abs=0.1)
 
 
-def test_loudness_is_measured_and_the_samples_are_left_alone(tmp_path: Path) -> None:
+def test_loudness_is_measured_and_the_samples_are_not_changed(tmp_path: Path) -> None:
     write(tmp_path / "loud.wav", level=0.9)
     write(tmp_path / "soft.wav", level=0.009)
     loud, soft = (soundfile.read(tmp_path / name)[0] for name in ("loud.wav", "soft.wav"))
@@ -187,17 +187,17 @@ def test_equal_stems_have_one_identity_and_different_ones_two(tmp_path: Path) ->
     assert len(a) == 32
 
 
-def test_ffprobe_reads_clock_label_and_sound(tmp_path: Path) -> None:
+def test_ffprobe_reads_clock_label_and_audio(tmp_path: Path) -> None:
     write(tmp_path / "stem.wav", labels=[Label(start_sample=48_000, num_samples=96_000, text="in the cut")])
-    told = probe(tmp_path / "stem.wav")
-    [stream] = told["streams"]
+    probed = probe(tmp_path / "stem.wav")
+    [stream] = probed["streams"]
     assert (stream["codec_name"], stream["sample_rate"], stream["channels"]) == ("pcm_s24le", "48000", 1)
     assert stream["duration_ts"] == 4 * 48_000
-    tags = told["format"]["tags"]
+    tags = probed["format"]["tags"]
     assert int(tags["time_reference"]) == HOUR_AT_FILM_RATE
     assert tags["encoded_by"] == "Selva Bridge"
     assert tags["originator_reference"] == "c0ffee"
     assert tags["title"] == "Dog"
     assert "AI generated" in tags["comment"]
-    assert [chapter["tags"]["title"] for chapter in told["chapters"]] == ["in the cut"]
-    assert [float(chapter["start_time"]) for chapter in told["chapters"]] == [1.0]
+    assert [chapter["tags"]["title"] for chapter in probed["chapters"]] == ["in the cut"]
+    assert [float(chapter["start_time"]) for chapter in probed["chapters"]] == [1.0]

@@ -1,3 +1,5 @@
+"""RIFF/WAVE files: chunks, sizes and samples, read back by other readers."""
+
 from __future__ import annotations
 
 import io
@@ -30,7 +32,7 @@ def wave_bytes(
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 3, 1001, 48_000])
-def test_another_reader_finds_the_very_samples(num_samples: int) -> None:
+def test_another_reader_finds_the_same_samples(num_samples: int) -> None:
     steps = np.random.default_rng(1).integers(-(2**23), 2**23, num_samples)
     stored, rate_hz = soundfile.read(io.BytesIO(wave_bytes((steps * STEP).astype(np.float32))), dtype="int32")
     assert rate_hz == 48_000
@@ -51,7 +53,7 @@ def test_every_chunk_starts_on_an_even_byte_and_the_sizes_add_up() -> None:
     assert seen == [(b"odd ", 3), (b"fmt ", 16), (b"data", 15), (b"odd ", 3), (b"even", 4)]
 
 
-def test_text_chunks_come_back_in_order_without_the_sound() -> None:
+def test_text_chunks_come_back_in_order_without_the_audio() -> None:
     before, after = Chunk(b"bext", b"x" * 601), Chunk(b"iXML", b"<a/>")
     written = wave_bytes(np.ones(7, np.float32) * 0.1, before=(before,), after=(after,))
     found = [chunk for chunk in iter_text_chunks(io.BytesIO(written)) if chunk.chunk_id != b"fmt "]
@@ -59,7 +61,7 @@ def test_text_chunks_come_back_in_order_without_the_sound() -> None:
 
 
 @pytest.mark.parametrize("broken", [b"", b"RIFF", b"RIFF\0\0\0\0AVI ", b"ID3" + b"\0" * 20])
-def test_what_is_no_wav_file_is_refused(broken: bytes) -> None:
+def test_other_files_than_wav_are_refused(broken: bytes) -> None:
     with pytest.raises(ValueError, match="not a RIFF/WAVE file"):
         list(iter_text_chunks(io.BytesIO(broken)))
 
@@ -115,5 +117,5 @@ def test_info_list_leaves_empty_texts_out() -> None:
         ("½", "1?2"),
     ],
 )
-def test_text_is_brought_to_its_nearest_ascii_form(text: str, ascii_text: str) -> None:
+def test_text_is_converted_to_its_nearest_ascii_form(text: str, ascii_text: str) -> None:
     assert to_ascii(text) == ascii_text

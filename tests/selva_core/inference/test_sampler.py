@@ -1,3 +1,5 @@
+"""Euler steps, guidance, noise by seed, and windows tied together, on flows whose solution is known."""
+
 from __future__ import annotations
 
 import math
@@ -47,7 +49,7 @@ def test_more_steps_come_closer_to_the_true_flow() -> None:
     assert errors[0] > 1.8 * errors[1] > 3.2 * errors[2]
 
 
-def test_step_callback_can_stop_the_walk() -> None:
+def test_step_callback_can_stop_the_integration() -> None:
     steps: list[int] = []
 
     def stop_at_three(step: int) -> None:
@@ -60,7 +62,7 @@ def test_step_callback_can_stop_the_walk() -> None:
     assert steps == [1, 2, 3]
 
 
-def test_guidance_of_one_is_the_conditional_flow_alone() -> None:
+def test_guidance_of_one_is_the_conditional_flow() -> None:
     conditional, unconditional = torch.randn(2, 5, 3), torch.randn(2, 5, 3)
     assert torch.equal(guide(conditional, unconditional, 1.0), conditional)
     expected = 4.5 * conditional - 3.5 * unconditional

@@ -1,3 +1,5 @@
+"""Windows cover clips of any length, on the grid of the video encoder's segments."""
+
 from __future__ import annotations
 
 import math
@@ -60,7 +62,7 @@ def test_at_16_khz_windows_start_on_exact_latents() -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_no_window_is_spent_on_less_than_one_step_beyond_the_clip(spec: ModelSpec) -> None:
+def test_no_window_begins_less_than_one_step_before_the_end(spec: ModelSpec) -> None:
     for duration_s in DURATIONS_S:
         beyond_s = seconds_covered(plan_windows(spec, duration_s), spec) - duration_s
         assert beyond_s < 2 * spec.segment_hop_s
@@ -80,7 +82,7 @@ def test_clip_up_to_one_window_is_rendered_in_whole_segments(
 
 @pytest.mark.parametrize("spec", [*SPECS, NANO_SPEC])
 @pytest.mark.parametrize("tenths", range(1, 83))
-def test_a_short_clip_keeps_the_trained_pace_of_picture_to_sound(spec: ModelSpec, tenths: int) -> None:
+def test_a_short_clip_has_as_many_latents_per_segment_as_in_training(spec: ModelSpec, tenths: int) -> None:
     trained = Fraction(spec.num_latents(spec.window_s), spec.num_segments(spec.window_s))
     plan = plan_windows(spec, Fraction(tenths, 10))
     assert plan.num_latents >= spec.num_latents(Fraction(tenths, 10))

@@ -1,4 +1,4 @@
-"""The model table: names, files and where they lie."""
+"""The model table: names, files and their paths."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_lists_show_every_model_but_the_test_engine() -> None:
     assert find_model("selva-echo").spec is None
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         UnknownModelError, match="'selva-huge'; models are selva-nano, selva-small-16k"
     ) as refusal:
@@ -50,7 +50,7 @@ def test_every_part_of_a_listed_network_has_a_file(model: Model) -> None:
     ("model_id", "sample_rate_hz"),
     [("selva-small-16k", 16_000), ("selva-small-44k", 44_100), ("selva-large-44k", 44_100)],
 )
-def test_published_models_sound_at_the_rate_in_their_name(model_id: str, sample_rate_hz: int) -> None:
+def test_published_models_have_the_sample_rate_in_their_name(model_id: str, sample_rate_hz: int) -> None:
     spec = find_model(model_id).spec
     assert spec is not None
     assert spec.sample_rate_hz == sample_rate_hz
@@ -67,7 +67,7 @@ def test_published_models_share_the_files_they_have_in_common(tmp_path: Path) ->
     assert all(path.is_relative_to(tmp_path) for files in paths.values() for path in files.values())
 
 
-def test_different_files_never_lie_in_one_place(tmp_path: Path) -> None:
+def test_different_files_never_have_the_same_path(tmp_path: Path) -> None:
     lying_at: dict[Path, tuple[str | None, str]] = {}
     for model in MODELS.values():
         for file in model.files.values():
@@ -86,7 +86,7 @@ def test_installed_and_missing_files_make_up_the_model(tmp_path: Path) -> None:
     assert missing_files(model, tmp_path).keys() == model.files.keys() - {"vae"}
 
 
-def test_only_the_text_half_of_the_clip_file_is_kept(tmp_path: Path) -> None:
+def test_only_the_text_tower_of_the_clip_file_is_stored(tmp_path: Path) -> None:
     file = find_model("selva-small-16k").files["clip_text"]
     assert file.path.endswith(".bin")
     assert file_path(file, tmp_path).name == "open_clip_text.safetensors"

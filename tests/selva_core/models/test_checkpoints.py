@@ -36,13 +36,13 @@ def test_a_safetensors_file_is_read(tmp_path: Path) -> None:
     assert_same(read_tensors(path))
 
 
-def test_the_wrapping_of_a_vocoder_file_is_taken_off(tmp_path: Path) -> None:
+def test_the_outer_level_of_a_vocoder_file_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "vocoder.pt"
     torch.save({"generator": TENSORS}, path)
     assert_same(read_tensors(path))
 
 
-def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissingError, match="no weights file at"):
         read_tensors(tmp_path / "none.pth")
 
@@ -78,7 +78,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("content", [{"step": 3}, [torch.zeros(2)], torch.zeros(2)])
-def test_a_file_that_holds_other_things_is_refused(tmp_path: Path, content: Any) -> None:
+def test_a_file_that_holds_more_than_tensors_is_refused(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "weights.pth"
     torch.save(content, path)
     with pytest.raises(WeightsMismatchError, match="something other than named tensors"):
@@ -89,7 +89,7 @@ def test_tensors_that_fit_are_accepted() -> None:
     check_tensors(TENSORS, {key: tensor.clone() for key, tensor in TENSORS.items()}, source="x")
 
 
-def test_everything_that_does_not_fit_is_named() -> None:
+def test_every_mismatch_is_named() -> None:
     got = {"one.weight": torch.zeros(3, 2), "three": torch.zeros(1)}
     with pytest.raises(WeightsMismatchError) as refusal:
         check_tensors(TENSORS, got, source="weights.pth")

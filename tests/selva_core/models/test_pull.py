@@ -37,25 +37,25 @@ def published(name: str, content: bytes = CONTENT, *, with_md5: bool = True) -> 
 
 
 @dataclass
-class Shelf:
-    """Stands for the hub where the network is not what is tested."""
+class FakeHub:
+    """Serves files in place of the hub, for tests that need no network."""
 
     contents: dict[str, bytes]
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
 
     def fetch(self, file: ModelFile, folder: Path) -> Path:
-        self.asked.append(file.path)
+        self.requested.append(file.path)
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.contents[file.path])
         return path
 
 
-def test_pulled_files_lie_where_the_model_looks_for_them(tmp_path: Path) -> None:
-    shelf = Shelf({"weights/a.pth": CONTENT, "weights/b.pth": b"B" * 500})
+def test_pulled_files_are_found_by_the_model(tmp_path: Path) -> None:
+    hub = FakeHub({"weights/a.pth": CONTENT, "weights/b.pth": b"B" * 500})
     model = model_with(published("a.pth"), published("b.pth", b"B" * 500, with_md5=False))
     seen: list[PullProgress] = []
-    added = pull_model(model, tmp_path, on_progress=seen.append, fetch=shelf.fetch)
+    added = pull_model(model, tmp_path, on_progress=seen.append, fetch=hub.fetch)
     assert [path.read_bytes() for path in added] == [CONTENT, b"B" * 500]
     assert set(installed_files(model, tmp_path)) == {"generator", "vae"}
     assert [(p.stage, p.file_index) for p in seen] == [
@@ -67,12 +67,12 @@ def test_pulled_files_lie_where_the_model_looks_for_them(tmp_path: Path) -> None
     assert not (tmp_path / ".incoming").exists()
 
 
-def test_what_is_installed_is_not_fetched_again(tmp_path: Path) -> None:
-    shelf = Shelf({"weights/a.pth": CONTENT})
+def test_installed_files_are_not_fetched_again(tmp_path: Path) -> None:
+    hub = FakeHub({"weights/a.pth": CONTENT})
     model = model_with(published("a.pth"))
-    pull_model(model, tmp_path, on_progress=lambda _: None, fetch=shelf.fetch)
-    assert pull_model(model, tmp_path, on_progress=lambda _: None, fetch=shelf.fetch) == []
-    assert shelf.asked == ["weights/a.pth"]
+    pull_model(model, tmp_path, on_progress=lambda _: None, fetch=hub.fetch)
+    assert pull_model(model, tmp_path, on_progress=lambda _: None, fetch=hub.fetch) == []
+    assert hub.requested == ["weights/a.pth"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,9 @@ def test_a_file_that_is_not_the_published_one_is_refused_and_leaves_nothing(
 ) -> None:
     model = model_with(published("a.pth", with_md5=with_md5))
     with pytest.raises(WeightsMismatchError, match=complaint):
-        pull_model(model, tmp_path, on_progress=lambda _: None, fetch=Shelf({"weights/a.pth": content}).fetch)
+        pull_model(
+            model, tmp_path, on_progress=lambda _: None, fetch=FakeHub({"weights/a.pth": content}).fetch
+        )
     assert installed_files(model, tmp_path) == {}
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -92,26 +94,26 @@ def test_a_file_that_is_not_the_published_one_is_refused_and_leaves_nothing(
 def test_a_file_without_a_published_hash_is_pinned_by_its_first_download(tmp_path: Path) -> None:
     model = model_with(published("a.pth", with_md5=False))
     (path,) = pull_model(
-        model, tmp_path, on_progress=lambda _: None, fetch=Shelf({"weights/a.pth": CONTENT}).fetch
+        model, tmp_path, on_progress=lambda _: None, fetch=FakeHub({"weights/a.pth": CONTENT}).fetch
     )
     assert load_pins(tmp_path) == {"lab--net/weights/a.pth": hashlib.sha256(CONTENT).hexdigest()}
     path.unlink()
-    changed = Shelf({"weights/a.pth": CONTENT[:-1] + b"!"})
+    changed = FakeHub({"weights/a.pth": CONTENT[:-1] + b"!"})
     with pytest.raises(WeightsMismatchError, match="first download"):
         pull_model(model, tmp_path, on_progress=lambda _: None, fetch=changed.fetch)
-    same = Shelf({"weights/a.pth": CONTENT})
+    same = FakeHub({"weights/a.pth": CONTENT})
     assert pull_model(model, tmp_path, on_progress=lambda _: None, fetch=same.fetch) == [path]
 
 
-def test_a_full_disk_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_before_anything_is_fetched(tmp_path: Path) -> None:
     file = ModelFile(repository="lab/net", path="weights/big.pth", size_bytes=10**18)
-    shelf = Shelf({})
+    hub = FakeHub({})
     with pytest.raises(OutputError, match="SELVA_MODELS_DIR"):
-        pull_model(model_with(file), tmp_path, on_progress=lambda _: None, fetch=shelf.fetch)
-    assert shelf.asked == []
+        pull_model(model_with(file), tmp_path, on_progress=lambda _: None, fetch=hub.fetch)
+    assert hub.requested == []
 
 
-def test_only_the_text_half_of_clip_is_kept(tmp_path: Path) -> None:
+def test_only_the_text_tower_of_clip_is_stored(tmp_path: Path) -> None:
     source = tmp_path / "clip.bin"
     torch.save({"visual.conv.weight": torch.zeros(4), "ln_final.weight": torch.arange(3.0)}, source)
     content = source.read_bytes()
@@ -120,13 +122,13 @@ def test_only_the_text_half_of_clip_is_kept(tmp_path: Path) -> None:
     )
     models_dir = tmp_path / "models"
     (path,) = pull_model(
-        model_with(file), models_dir, on_progress=lambda _: None, fetch=Shelf({"clip.bin": content}).fetch
+        model_with(file), models_dir, on_progress=lambda _: None, fetch=FakeHub({"clip.bin": content}).fetch
     )
     assert path == models_dir / "lab--clip" / "text.safetensors"
     assert list(load_file(path)) == ["ln_final.weight"]
 
 
-def test_every_published_model_says_where_its_files_come_from() -> None:
+def test_every_published_model_has_a_repository_for_each_file() -> None:
     for model in MODELS.values():
         if not model.is_bundled:
             assert all(file.repository and file.size_bytes > 1_000_000 for file in model.files.values())

@@ -64,14 +64,14 @@ def test_latents_cover_the_duration_and_no_whole_latent_is_spare() -> None:
 
 
 @pytest.mark.parametrize("duration_s", [Fraction(1, 25), Fraction(1, 3), Fraction(63, 100), Fraction(16, 25)])
-def test_a_picture_shorter_than_a_segment_still_has_one(duration_s: Fraction) -> None:
+def test_a_clip_shorter_than_a_segment_has_one(duration_s: Fraction) -> None:
     lengths = SPEC_16K.lengths(duration_s)
     assert (lengths.num_segments, lengths.num_sync, lengths.num_frames) == (1, 8, 16)
     assert lengths.num_clip_frames >= 1
     assert lengths.num_latents >= 1
 
 
-def test_segments_never_reach_past_the_picture() -> None:
+def test_segments_never_reach_past_the_clip() -> None:
     for hundredths in range(64, 1200):
         duration_s = Fraction(hundredths, 100)
         unseen_frames = duration_s * 25 - SPEC_16K.num_frames(duration_s)

@@ -1,4 +1,4 @@
-"""What the network promises at any size: halves that can be shared, batches that change nothing, training."""
+"""Properties of the network at any size: reusable video tokens, batches without side effects, training."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def prepare(network: Network, *, batch_size: int = 2, num_latents: int = LENGTHS
     )
 
 
-# --- picture
+# --- video
 
 
 def test_segments_overlap_by_the_hop() -> None:
@@ -117,7 +117,7 @@ def test_segments_overlap_by_the_hop() -> None:
     assert segments[:, :, 0, 0, 0].tolist() == [list(range(k, k + 16)) for k in (0, 8, 16)]
 
 
-def test_the_last_frame_is_held_where_a_segment_is_not_full() -> None:
+def test_the_last_frame_is_repeated_where_a_segment_is_not_full() -> None:
     size = TINY.video_encoder.frame_size_px
     frames = torch.arange(5.0)[:, None, None, None].expand(-1, 3, size, size)
     assert cut_segments(frames, TINY.video_encoder)[0, :, 0, 0, 0].tolist() == [0, 1, 2, 3] + [4] * 12
@@ -131,27 +131,27 @@ def test_tokens_of_a_segment_do_not_depend_on_its_neighbours(network: Network, t
     torch.testing.assert_close(network.video_encoder.encode_segments(second)[0], tokens[1])
 
 
-def test_tokens_serve_several_prompts_as_well_as_each_alone(network: Network, tokens: Tensor) -> None:
+def test_steering_several_prompts_gives_what_each_gives_singly(network: Network, tokens: Tensor) -> None:
     states = torch.randn(2, 6, TINY.t5.width)
     mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
-    together = network.video_encoder.steer(tokens, states, mask)
-    assert together.shape == (2, LENGTHS.num_sync, TINY.video_encoder.width)
+    batched = network.video_encoder.steer(tokens, states, mask)
+    assert batched.shape == (2, LENGTHS.num_sync, TINY.video_encoder.width)
     for prompt, length in enumerate((6, 3)):
-        alone = network.video_encoder.steer(
+        single = network.video_encoder.steer(
             tokens, states[prompt : prompt + 1, :length], mask[prompt : prompt + 1, :length]
         )
-        torch.testing.assert_close(together[prompt], alone[0])
-    assert (together[0] - together[1]).abs().max() > 1e-3
+        torch.testing.assert_close(batched[prompt], single[0])
+    assert (batched[0] - batched[1]).abs().max() > 1e-3
 
 
-def test_each_prompt_may_have_a_picture_of_its_own(network: Network, tokens: Tensor) -> None:
+def test_each_prompt_may_have_a_clip_of_its_own(network: Network, tokens: Tensor) -> None:
     states, mask = torch.randn(2, 4, TINY.t5.width), torch.ones(2, 4)
-    pictures = torch.stack([tokens, tokens.flip(0)])
-    together = network.video_encoder.steer(pictures, states, mask)
-    for picture in range(2):
-        one = slice(picture, picture + 1)
-        alone = network.video_encoder.steer(pictures[picture], states[one], mask[one])
-        torch.testing.assert_close(together[picture], alone[0])
+    clips = torch.stack([tokens, tokens.flip(0)])
+    batched = network.video_encoder.steer(clips, states, mask)
+    for clip_index in range(2):
+        one = slice(clip_index, clip_index + 1)
+        single = network.video_encoder.steer(clips[clip_index], states[one], mask[one])
+        torch.testing.assert_close(batched[clip_index], single[0])
 
 
 def test_segments_can_be_steered_in_pieces(network: Network, tokens: Tensor) -> None:
@@ -164,11 +164,11 @@ def test_segments_can_be_steered_in_pieces(network: Network, tokens: Tensor) -> 
 # --- generator
 
 
-def test_a_batch_gives_what_each_gives_alone(network: Network) -> None:
+def test_a_batch_gives_what_each_gives_singly(network: Network) -> None:
     conditions = prepare(network)
     x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
     t = torch.tensor([0.2, 0.7])
-    together = network.generator.flow(x, t, conditions)
+    batched = network.generator.flow(x, t, conditions)
     for k in range(2):
         single = replace(
             conditions,
@@ -177,7 +177,7 @@ def test_a_batch_gives_what_each_gives_alone(network: Network) -> None:
             text=conditions.text[k : k + 1],
             pooled=conditions.pooled[k : k + 1],
         )
-        torch.testing.assert_close(network.generator.flow(x[k : k + 1], t[k], single)[0], together[k])
+        torch.testing.assert_close(network.generator.flow(x[k : k + 1], t[k], single)[0], batched[k])
 
 
 def test_joined_conditions_keep_both_sides_of_guidance(network: Network) -> None:
@@ -189,12 +189,12 @@ def test_joined_conditions_keep_both_sides_of_guidance(network: Network) -> None
     ).expand(2)
     x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
     t = torch.tensor(0.5)
-    wanted, unwanted = network.generator.flow(
+    conditional, unconditional = network.generator.flow(
         torch.cat([x, x]), t, join_conditions([conditions, null])
     ).chunk(2)
-    torch.testing.assert_close(wanted, network.generator.flow(x, t, conditions))
-    torch.testing.assert_close(unwanted, network.generator.flow(x, t, null))
-    assert (wanted - unwanted).abs().max() > 1e-3
+    torch.testing.assert_close(conditional, network.generator.flow(x, t, conditions))
+    torch.testing.assert_close(unconditional, network.generator.flow(x, t, null))
+    assert (conditional - unconditional).abs().max() > 1e-3
 
 
 def test_conditions_of_different_lengths_do_not_join(network: Network) -> None:
@@ -202,7 +202,7 @@ def test_conditions_of_different_lengths_do_not_join(network: Network) -> None:
         join_conditions([prepare(network), prepare(network, num_latents=30)])
 
 
-def test_a_request_of_another_length_leaves_no_trace(network: Network) -> None:
+def test_a_request_of_another_length_has_no_effect_on_the_next(network: Network) -> None:
     x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
     t = torch.tensor(0.5)
     before = network.generator.flow(x, t, prepare(network))
@@ -210,7 +210,7 @@ def test_a_request_of_another_length_leaves_no_trace(network: Network) -> None:
     assert torch.equal(network.generator.flow(x, t, prepare(network)), before)
 
 
-def test_clip_frames_are_heard_where_a_model_has_them(network: Network) -> None:
+def test_clip_frames_change_the_velocity_where_a_model_has_them(network: Network) -> None:
     spec = TINY.generator
     inputs: dict[str, Any] = {
         "text": torch.randn(1, spec.num_text_tokens, spec.text_width),
@@ -228,7 +228,7 @@ def test_clip_frames_are_heard_where_a_model_has_them(network: Network) -> None:
     torch.testing.assert_close(network.generator.flow(x, torch.tensor(0.5), same), without)
 
 
-def test_latents_come_back_from_their_normal_form(network: Network) -> None:
+def test_normalising_latents_is_undone_exactly(network: Network) -> None:
     latents = torch.randn(1, 7, TINY.generator.latent_channels)
     torch.testing.assert_close(network.generator.unnormalize(network.generator.normalize(latents)), latents)
 
@@ -237,10 +237,10 @@ def test_bfloat16_stays_near_float32() -> None:
     exact, rough = build_tiny(), build_tiny()
     place_part("generator", rough.generator, torch.device("cpu"), torch.bfloat16)
     x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
-    wanted = exact.generator.flow(x, torch.tensor(0.5), prepare(exact))
+    conditional = exact.generator.flow(x, torch.tensor(0.5), prepare(exact))
     got = rough.generator.flow(x, torch.tensor(0.5), prepare(rough))
     assert got.dtype == torch.float32
-    assert (got - wanted).abs().max() < 0.05 * wanted.abs().max()
+    assert (got - conditional).abs().max() < 0.05 * conditional.abs().max()
 
 
 # --- sound
@@ -258,13 +258,13 @@ def test_mel_frames_and_latents_and_samples_go_together(network: Network) -> Non
     assert wave.abs().max() <= 1.0
 
 
-def test_a_louder_wave_lifts_every_mel_band() -> None:
+def test_a_louder_waveform_raises_every_mel_band() -> None:
     wave = torch.randn(1, 8192) * 0.1
     mel = MelSpectrogram(TINY.mel)
     torch.testing.assert_close(mel(10 * wave), mel(wave) + 1.0, atol=1e-3, rtol=0.0)
 
 
-def test_a_vae_that_was_loaded_for_sound_refuses_to_encode(network: Network) -> None:
+def test_a_vae_without_its_encoder_refuses_to_encode(network: Network) -> None:
     mel = torch.randn(1, 80, 2 * LENGTHS.num_latents)
     with pytest.raises(RuntimeError, match="without its encoder"):
         network.vae.encode(mel)
@@ -274,7 +274,7 @@ def test_a_vae_that_was_loaded_for_sound_refuses_to_encode(network: Network) -> 
     torch.testing.assert_close(posterior.sample(noise) - posterior.mean, posterior.std)
 
 
-def test_baked_weights_sound_the_same() -> None:
+def test_baked_weights_give_the_same_waveform() -> None:
     network = build_tiny()
     latents = torch.randn(1, 20, TINY.vae.latent_channels)
     before = network.vocoder(network.vae.decode(latents))
@@ -346,7 +346,7 @@ def test_sync_that_fills_no_whole_segment_is_refused(network: Network) -> None:
 # --- training, saving, loading
 
 
-def test_every_weight_learns() -> None:
+def test_every_weight_gets_a_gradient() -> None:
     network = build_tiny(for_training=True)
     encoder, generator = network.video_encoder, network.generator
     size = TINY.video_encoder.frame_size_px
@@ -411,7 +411,7 @@ def render(network: Network) -> Tensor:
 
 
 @pytest.mark.parametrize("is_v2", [False, True])
-def test_a_trained_network_sounds_the_same_after_saving_and_loading(tmp_path: Path, is_v2: bool) -> None:
+def test_a_trained_network_gives_the_same_after_saving_and_loading(tmp_path: Path, is_v2: bool) -> None:
     spec = replace(TINY, generator=replace(TINY.generator, is_v2=is_v2))
     trained = build_tiny(for_training=True, spec=spec)
     files = save_all(trained, tmp_path)
@@ -433,7 +433,7 @@ def test_a_loaded_network_can_be_trained_on(tmp_path: Path) -> None:
     assert all(path.read_bytes() == files_again[name].read_bytes() for name, path in files.items())
 
 
-def test_weights_stored_in_half_precision_run_in_the_precision_asked_for(tmp_path: Path) -> None:
+def test_weights_stored_in_half_precision_run_in_the_requested_precision(tmp_path: Path) -> None:
     trained = build_tiny(for_training=True)
     for part in trained.parts().values():
         part.half()

@@ -1,4 +1,4 @@
-"""The network gives the numbers that the published implementation recorded; `bench/parity.py` says how.
+"""The network gives the numbers that the published implementation recorded; see `bench/parity.py`.
 
 The quick run takes what is cheap of each kind of stage; the slow run takes all of it.
 """
@@ -69,7 +69,7 @@ def test_every_stage_is_checked_somewhere(parity: ModuleType) -> None:
     assert {stage for stage, _ in QUICK} | set(ONLY_SLOW) | {"video_frames"} == set(parity.STAGES)
 
 
-def test_salt_goes_in_front_of_every_name(parity: ModuleType) -> None:
+def test_salt_is_prefixed_to_every_name(parity: ModuleType) -> None:
     plain = parity.tensor_for("salted:name", (3, 4), "")
     assert torch.equal(parity.tensor_for("name", (3, 4), "salted:"), plain)
     assert not torch.equal(parity.tensor_for("name", (3, 4), ""), plain)

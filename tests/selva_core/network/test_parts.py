@@ -85,7 +85,7 @@ def test_a_key_that_is_missing_is_named(part: str, inventory: str, spec: ModelSp
 
 
 @every_published_file
-def test_a_key_left_over_is_named(part: str, inventory: str, spec: ModelSpec) -> None:
+def test_an_unexpected_key_is_named(part: str, inventory: str, spec: ModelSpec) -> None:
     tensors = tensors_of(inventory) | {"stranger.weight": torch.empty(3, device="meta")}
     with pytest.raises(WeightsMismatchError, match=r"left over stranger\.weight"):
         load_part(part, spec, tensors, source=inventory)
@@ -104,7 +104,7 @@ def test_a_wrong_shape_is_named_with_both_shapes(part: str, inventory: str, spec
         load_part(part, spec, tensors, source=inventory)
 
 
-def test_the_file_shows_which_of_the_two_generator_layouts_it_has() -> None:
+def test_the_layout_of_a_generator_is_recognised_by_its_keys() -> None:
     layouts = {}
     for inventory in ("mmaudio_small_44k", "small_44k_v2"):
         generator = load_part("generator", SPEC_44K, tensors_of(inventory), source=inventory)
@@ -145,21 +145,21 @@ def widened(small: dict[str, Tensor], generator: GeneratorSpec) -> dict[str, Ten
     return wide
 
 
-def test_sound_is_decoded_without_the_half_that_only_training_needs() -> None:
+def test_rendering_loads_without_the_half_that_only_training_needs() -> None:
     for for_training in (False, True):
         vae = load_part("vae", SPEC_16K, tensors_of("v1-16"), source="v1-16", for_training=for_training)
         assert isinstance(vae, Vae)
         assert (vae.encoder is not None) is for_training
 
 
-def test_a_decoder_alone_is_enough_for_sound_and_too_little_for_training() -> None:
+def test_a_decoder_is_enough_for_rendering_and_too_little_for_training() -> None:
     tensors = {k: t for k, t in tensors_of("v1-16").items() if not k.startswith("encoder.")}
     load_part("vae", SPEC_16K, tensors, source="v1-16")
     with pytest.raises(WeightsMismatchError, match=r"missing encoder\."):
         load_part("vae", SPEC_16K, tensors, source="v1-16", for_training=True)
 
 
-def test_other_halves_of_the_same_files_are_passed_over() -> None:
+def test_unused_halves_of_the_same_files_are_ignored() -> None:
     clip = tensors_of("open_clip_pytorch_model") | {"visual.proj": torch.empty(2, 2, device="meta")}
     load_part("clip_text", SPEC_16K, clip, source="clip")
     t5 = tensors_of("flan-t5-base") | {"decoder.final_layer_norm.weight": torch.empty(768, device="meta")}

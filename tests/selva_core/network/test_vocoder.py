@@ -31,14 +31,14 @@ def bend_as_defined(activation: AntiAliasedSnake, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 5, 64])
-def test_activation_is_what_its_definition_gives(num_samples: int) -> None:
+def test_activation_gives_what_its_definition_gives(num_samples: int) -> None:
     torch.manual_seed(num_samples)
     activation = build_activation()
     x = torch.randn(2, CHANNELS, num_samples, dtype=torch.float64)
     assert torch.allclose(activation(x), bend_as_defined(activation, x), rtol=0, atol=1e-12)
 
 
-def test_activation_learns_what_its_definition_learns() -> None:
+def test_activation_has_the_gradients_of_its_definition() -> None:
     torch.manual_seed(0)
     activation = build_activation()
     x = torch.randn(2, CHANNELS, 40, dtype=torch.float64, requires_grad=True)
@@ -50,7 +50,7 @@ def test_activation_learns_what_its_definition_learns() -> None:
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-9)
 
 
-def test_sliding_sum_has_the_gradients_that_its_values_show() -> None:
+def test_sliding_sum_has_the_gradients_of_finite_differences() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 9, dtype=torch.float64, requires_grad=True)
     taps = (0.5, -1.0, 0.25)
