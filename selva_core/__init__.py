@@ -3,4 +3,6 @@
 Importing this package loads nothing heavy: network, video reader and sampler are in modules of their own.
 """
 
+__all__ = ["__version__"]
+
 __version__ = "0.1.0"

@@ -1,7 +1,36 @@
 """Audio files and measurements: WAV with its metadata, stems, loudness, resampling, signatures.
 
-Import the modules by name: the package itself loads none of them, so that looking at a signer's files or a WAV's chunks
-loads neither av nor torch.
+Names are imported when they are used: reading the provenance of a stem loads neither av nor torch.
 """
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING
+
+from selva_core.base.lazy_import import lazy_names
+
+if TYPE_CHECKING:
+    from selva_core.audio.credentials import Signer, sign_stem
+    from selva_core.audio.loudness import Loudness, LoudnessMeter
+    from selva_core.audio.stem_writer import StemReport, read_provenance, write_stem
+
+__all__ = [
+    "Loudness",
+    "LoudnessMeter",
+    "Signer",
+    "StemReport",
+    "read_provenance",
+    "sign_stem",
+    "write_stem",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Loudness": "selva_core.audio.loudness",
+        "LoudnessMeter": "selva_core.audio.loudness",
+        "Signer": "selva_core.audio.credentials",
+        "StemReport": "selva_core.audio.stem_writer",
+        "read_provenance": "selva_core.audio.stem_writer",
+        "sign_stem": "selva_core.audio.credentials",
+        "write_stem": "selva_core.audio.stem_writer",
+    },
+)

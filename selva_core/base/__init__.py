@@ -11,6 +11,7 @@ __all__ = [
     "child_process",
     "errors",
     "file_lock",
+    "lazy_import",
     "limits",
     "media",
     "paths",

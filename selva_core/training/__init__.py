@@ -3,3 +3,5 @@
 Run it as `python -m selva_core.training STAGE` from a checkout; docs/training.md gives the order of the stages. The package is
 not in the wheel, and nothing outside it imports it.
 """
+
+__all__: list[str] = []

@@ -1,7 +1,44 @@
 """Video files and image sequences as frames on an exact clock.
 
-Import the modules by name: the package itself loads none of them, so that finding the files of an image sequence loads
-neither av nor numpy.
+Names are imported when they are used: finding the files of an image sequence loads neither av nor numpy.
 """
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING
+
+from selva_core.base.lazy_import import lazy_names
+
+if TYPE_CHECKING:
+    from selva_core.video.frame_source import FrameSource, open_picture
+    from selva_core.video.frames import count_frames, iter_frames, read_frames
+    from selva_core.video.probe import probe_media
+    from selva_core.video.proxy import write_proxy
+    from selva_core.video.sequence_files import ImagePattern, SequenceFiles, find_images
+
+__all__ = [
+    "FrameSource",
+    "ImagePattern",
+    "SequenceFiles",
+    "count_frames",
+    "find_images",
+    "iter_frames",
+    "open_picture",
+    "probe_media",
+    "read_frames",
+    "write_proxy",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "FrameSource": "selva_core.video.frame_source",
+        "ImagePattern": "selva_core.video.sequence_files",
+        "SequenceFiles": "selva_core.video.sequence_files",
+        "count_frames": "selva_core.video.frames",
+        "find_images": "selva_core.video.sequence_files",
+        "iter_frames": "selva_core.video.frames",
+        "open_picture": "selva_core.video.frame_source",
+        "probe_media": "selva_core.video.probe",
+        "read_frames": "selva_core.video.frames",
+        "write_proxy": "selva_core.video.proxy",
+    },
+)
