@@ -11,11 +11,10 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.errors import ClockError, TimelineReadError
-from selva_otio.formats.reaper.extension_data import build_metadata_fields
 from selva_otio.formats.reaper.guids import GuidRegister
 from selva_otio.formats.reaper.item_clips import UNRESOLVED_TAKE
 from selva_otio.formats.reaper.media_files import choose_source_kind, format_file
-from selva_otio.formats.reaper.project_metadata import read_reaper_metadata
+from selva_otio.formats.reaper.metadata import build_metadata_fields, read_reaper_metadata
 from selva_otio.formats.reaper.stem_sound import stem_volume
 from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token
 from selva_otio.formats.reaper.track_items import PlacedClip

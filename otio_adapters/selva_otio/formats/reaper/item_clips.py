@@ -15,11 +15,10 @@ from urllib.parse import unquote
 
 import opentimelineio as otio
 
-from selva_otio.formats.reaper.extension_data import parse_stem_metadata
 from selva_otio.formats.reaper.items import Item, Take
 from selva_otio.formats.reaper.media_files import build_url, file_name_of, is_sound_file
+from selva_otio.formats.reaper.metadata import REAPER_NAMESPACE, parse_stem_metadata
 from selva_otio.formats.reaper.project_markers import read_take_marker
-from selva_otio.formats.reaper.project_metadata import REAPER_NAMESPACE
 from selva_otio.formats.reaper.project_time import ProjectClock
 from selva_otio.formats.reaper.stem_sound import describe_changes
 from selva_otio.formats.reaper.tokens import format_decimal, parse_flags

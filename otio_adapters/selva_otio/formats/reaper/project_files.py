@@ -9,7 +9,7 @@ import opentimelineio as otio
 
 from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.reaper.chunks import ProjectText, load_project_text, parse_project_text
-from selva_otio.formats.reaper.project_metadata import REAPER_NAMESPACE, read_reaper_metadata
+from selva_otio.formats.reaper.metadata import REAPER_NAMESPACE, read_reaper_metadata
 from selva_otio.formats.reaper.reader import build_project_timeline
 from selva_otio.formats.reaper.stem_tracks_merge import check_media_stays_found, merge_stem_tracks
 from selva_otio.formats.reaper.writer import build_project

@@ -9,7 +9,7 @@ import opentimelineio as otio
 
 from selva_otio.formats.marker_colours import MARKER_COLOURS
 from selva_otio.formats.reaper.chunks import Chunk
-from selva_otio.formats.reaper.project_metadata import REAPER_NAMESPACE, read_reaper_metadata
+from selva_otio.formats.reaper.metadata import REAPER_NAMESPACE, read_reaper_metadata
 from selva_otio.formats.reaper.project_time import ProjectClock
 from selva_otio.formats.reaper.tokens import format_decimal, parse_flags, quote_token
 from selva_otio.time.clock import exact_seconds

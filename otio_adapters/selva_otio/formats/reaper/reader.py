@@ -16,11 +16,10 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio.formats.reaper.chunks import Chunk, ProjectText
-from selva_otio.formats.reaper.extension_data import FOLDER_KEY, TRACK_KEY, parse_stem_metadata
 from selva_otio.formats.reaper.item_clips import ItemReader
 from selva_otio.formats.reaper.items import Item, iter_items, read_extension
+from selva_otio.formats.reaper.metadata import FOLDER_KEY, REAPER_NAMESPACE, TRACK_KEY, parse_stem_metadata
 from selva_otio.formats.reaper.project_markers import read_project_markers
-from selva_otio.formats.reaper.project_metadata import REAPER_NAMESPACE
 from selva_otio.formats.reaper.project_time import ProjectClock, read_project_clock
 from selva_otio.formats.reaper.tokens import parse_flags
 from selva_otio.metadata import SELVA_NAMESPACE, TRACK_SCHEMA

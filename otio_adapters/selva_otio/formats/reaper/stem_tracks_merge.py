@@ -23,27 +23,29 @@ from selva_otio.formats.reaper.chunks import (
     parse_chunk,
     parse_project_text,
 )
-from selva_otio.formats.reaper.extension_data import (
+from selva_otio.formats.reaper.guids import GuidRegister
+from selva_otio.formats.reaper.item_chunks import ItemWriter
+from selva_otio.formats.reaper.items import read_extension
+from selva_otio.formats.reaper.media_files import is_relative
+from selva_otio.formats.reaper.metadata import (
     METADATA_KEY,
     TRACK_KEY,
     build_metadata_fields,
     is_metadata_key,
     parse_stem_metadata,
+    read_reaper_metadata,
 )
-from selva_otio.formats.reaper.guids import GuidRegister
-from selva_otio.formats.reaper.item_chunks import ItemWriter
-from selva_otio.formats.reaper.items import read_extension
-from selva_otio.formats.reaper.media_files import is_relative
-from selva_otio.formats.reaper.project_metadata import read_reaper_metadata
 from selva_otio.formats.reaper.reader import build_project_timeline, read_clock
 from selva_otio.formats.reaper.track_chunks import (
     INDENT,
     build_stem_folder_lines,
     build_track_lines,
+    close_folders,
     extension_lines,
+    find_last_stem_folder,
+    reopen_folder,
     stem_track_identity,
 )
-from selva_otio.formats.reaper.track_folders import close_folders, find_last_stem_folder, reopen_folder
 from selva_otio.formats.reaper.track_items import iter_placed_clips
 from selva_otio.formats.stem_metadata import to_plain_value
 from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata

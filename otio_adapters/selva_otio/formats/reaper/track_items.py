@@ -12,7 +12,7 @@ from fractions import Fraction
 import opentimelineio as otio
 
 from selva_otio.errors import TimelineWriteError
-from selva_otio.formats.reaper.project_metadata import read_reaper_metadata
+from selva_otio.formats.reaper.metadata import read_reaper_metadata
 from selva_otio.picture.visible_shots import MAX_NESTING
 from selva_otio.time.clock import exact_seconds
 from selva_otio.time.item_times import item_duration_s, trimmed_start_s

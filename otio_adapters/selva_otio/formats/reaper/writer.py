@@ -9,8 +9,8 @@ import opentimelineio as otio
 
 from selva_otio.formats.reaper.guids import GuidRegister
 from selva_otio.formats.reaper.item_chunks import ItemWriter
+from selva_otio.formats.reaper.metadata import read_reaper_metadata
 from selva_otio.formats.reaper.project_markers import iter_marker_lines
-from selva_otio.formats.reaper.project_metadata import read_reaper_metadata
 from selva_otio.formats.reaper.project_time import DEFAULT_SAMPLE_RATE_HZ, format_time_mode
 from selva_otio.formats.reaper.tokens import format_decimal
 from selva_otio.formats.reaper.track_chunks import INDENT, build_stem_folder_lines, build_track_lines

@@ -1,7 +1,8 @@
-"""The metadata of stems and stem tracks in a project: in the EXT chunks of tracks and items.
+"""Metadata across the border: what a reading of a project notes on a timeline, and what a project holds about stems.
 
-REAPER saves the lines of these chunks with the project and gives them to scripts as P_EXT. The REAPER script of Selva sets the
-keys of the folder and of its tracks too, so that both find the same ones.
+What REAPER has and OpenTimelineIO has no place for is noted under "REAPER". What a render notes on stems and stem tracks is in
+the EXT chunks of items and tracks: REAPER saves their lines with the project and gives them to scripts as P_EXT. The REAPER
+script of Selva sets the keys of the folder and of its tracks too, so that both find the same ones.
 """
 
 from __future__ import annotations
@@ -12,13 +13,22 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import opentimelineio as otio
+
 from selva_otio.formats.stem_metadata import to_plain_value
 
+REAPER_NAMESPACE = "REAPER"
 FOLDER_KEY = "selva_folder"
 TRACK_KEY = "selva_track"
 METADATA_KEY = "selva_facts"
 _MAX_VALUE_CHARS = 1000
 _MAX_PARTS = 10_000
+
+
+def read_reaper_metadata(owner: otio.core.SerializableObjectWithMetadata) -> Mapping[str, Any]:
+    """What was noted on a timeline, track, clip, media reference or marker; empty when it is not from a project."""
+    metadata = owner.metadata.get(REAPER_NAMESPACE)
+    return metadata if isinstance(metadata, Mapping) else {}
 
 
 def build_metadata_fields(metadata: Mapping[str, Any]) -> dict[str, str]:
