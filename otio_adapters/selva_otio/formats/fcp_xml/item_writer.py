@@ -123,7 +123,7 @@ class ItemWriter:
 
         `in` and `out` of a retimed item count retimed frames from where it starts to play: its last frame in reverse.
         """
-        speed = _speed_of(source)
+        speed = speed_of(source)
         used_s = record.end_s - record.start_s
         low_s = trimmed_start_s(source) - origin_s
         duration_s = _media_duration_s(source) or low_s + used_s * abs(speed or Fraction(1))
@@ -203,7 +203,7 @@ class ItemWriter:
         return self._headers[url]
 
     def _write_filters(self, item: ET.Element, clip: otio.schema.Clip, kind: str) -> None:
-        speed = _speed_of(clip)
+        speed = speed_of(clip)
         if speed not in (0, 1):
             effect = _add_effect(item, "Time Remap", "timeremap", "motion", kind)
             _add_parameter(effect, "variablespeed", 0, low=0, high=1)
@@ -226,7 +226,7 @@ def _write_logging_info(item: ET.Element, clip: otio.schema.Clip) -> None:
         add(logging, "lognote", build_stem_note(stem))
 
 
-def _speed_of(item: otio.core.Item) -> Fraction:
+def speed_of(item: otio.core.Item) -> Fraction:
     """The speed of an item; 1 for a ramp, which SPEED_RAMPS reports."""
     try:
         return warp_speed(item)

@@ -10,11 +10,11 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_otio.errors import TimelineWriteError
-from selva_otio.formats.fcp_xml.item_writer import ItemWriter, RecordRange
+from selva_otio.formats.fcp_xml.item_writer import ItemWriter, RecordRange, speed_of
 from selva_otio.formats.fcp_xml.markers import write_marker
 from selva_otio.formats.fcp_xml.values import TICKS_PER_SECOND, add, add_flag, add_rate, add_timecode
 from selva_otio.picture.visible_shots import MAX_NESTING
-from selva_otio.time.clock import exact_seconds
+from selva_otio.time.clock import exact_rate, exact_seconds
 from selva_otio.time.item_times import find_record_clock, item_duration_s
 
 DOCTYPE = "xmeml"
@@ -54,6 +54,7 @@ class SequenceWriter:
 
     def write_track(self, parent: ET.Element, track: otio.schema.Track) -> list[ET.Element]:
         """Add the elements of a track: one for each channel of its sound, since tracks of the format are mono."""
+        track = _apply_source_range(track)
         kind = "video" if track.kind == otio.schema.TrackKind.Video else "audio"
         num_channels = 1
         if kind == "audio":
@@ -105,8 +106,7 @@ class SequenceWriter:
 
     def _write_items(self, elements: list[ET.Element], track: otio.schema.Track, kind: str) -> None:
         children = list(track)
-        origin_s = Fraction(0) if track.source_range is None else exact_seconds(track.source_range.start_time)
-        cursor_s = -origin_s
+        cursor_s = Fraction(0)
         for index, child in enumerate(children):
             if isinstance(child, otio.schema.Transition):
                 around = children[index - 1] if index else None, *children[index + 1 : index + 2]
@@ -230,6 +230,45 @@ def _as_track(child: otio.core.Composable) -> otio.schema.Track:
     track = otio.schema.Track(name=child.name, kind=otio.schema.TrackKind.Video)
     track.append(child.clone())
     return track
+
+
+def _apply_source_range(track: otio.schema.Track) -> otio.schema.Track:
+    """The track cut to its source range, which the format has no place for; items that are partly inside are trimmed."""
+    if track.source_range is None:
+        return track
+    low_s = exact_seconds(track.source_range.start_time)
+    high_s = low_s + exact_seconds(track.source_range.duration)
+    trimmed = otio.schema.Track(name=track.name, kind=track.kind, metadata=track.metadata)
+    trimmed.enabled = track.enabled
+    cursor_s = Fraction(0)
+    for child in track:
+        if isinstance(child, otio.schema.Transition):
+            if low_s < cursor_s < high_s:
+                trimmed.append(child.clone())
+            continue
+        end_s = cursor_s + item_duration_s(child)
+        head_s, tail_s = max(low_s - cursor_s, Fraction(0)), max(end_s - high_s, Fraction(0))
+        if head_s + tail_s < end_s - cursor_s:
+            trimmed.append(_trim_item(child, head_s, tail_s))
+        cursor_s = end_s
+    return trimmed
+
+
+def _trim_item(item: otio.core.Item, head_s: Fraction, tail_s: Fraction) -> otio.core.Item:
+    """A clone without some record seconds at its start and end; in reverse its start is the end of its used range."""
+    clone = item.clone()
+    if head_s or tail_s:
+        used, speed = item.trimmed_range(), speed_of(item)
+        rate_hz = used.duration.rate
+        start_s = exact_seconds(used.start_time) + (head_s * speed if speed >= 0 else tail_s * -speed)
+        duration_s = exact_seconds(used.duration) - head_s - tail_s
+        clone.source_range = otio.opentime.TimeRange(
+            otio.opentime.RationalTime(
+                float(start_s * exact_rate(used.start_time.rate)), used.start_time.rate
+            ),
+            otio.opentime.RationalTime(float(duration_s * exact_rate(rate_hz)), rate_hz),
+        )
+    return clone
 
 
 def _lead_s(before: otio.core.Composable | None) -> Fraction:

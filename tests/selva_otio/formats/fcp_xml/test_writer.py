@@ -153,6 +153,30 @@ def test_a_file_is_defined_once_and_referred_to_by_its_id(cut_at_24: CutBuilder,
 
 
 @pytest.mark.parametrize(
+    ("speed", "first", "last"),
+    [(None, (5, 15), (90, 15)), (2.0, (10, 15), (90, 15)), (-1.0, (0, 15), (105, 15))],
+)
+def test_a_trimmed_track_is_cut_to_its_source_range(
+    cut_at_24: CutBuilder,
+    tmp_path: Path,
+    speed: float | None,
+    first: tuple[int, int],
+    last: tuple[int, int],
+) -> None:
+    cut = cut_at_24
+    track = cut.track(
+        cut.clip("a", offset=0, frames=20, speed=speed),
+        cut.clip("b", offset=50, frames=30),
+        cut.clip("c", offset=90, frames=30, speed=speed),
+    )
+    track.source_range = cut.span(5, 60)
+    write_timeline(cut.timeline(track), tmp_path / "cut.xml")
+    (read,) = load_timeline(tmp_path / "cut.xml").video_tracks()
+    ranges = [(clip.source_range.start_time.value, clip.duration().value) for clip in read.find_clips()]
+    assert ranges == [first, (50, 30), last]
+
+
+@pytest.mark.parametrize(
     ("url", "written"),
     [
         ("file:///m/a%20b%23.mov", "file://localhost/m/a%20b%23.mov"),
