@@ -3,8 +3,8 @@
     python installer/api_reference.py             # write the pages
     python installer/api_reference.py --check     # change nothing; status 1 when a page is out of date
 
-Public is what a package's `__all__` names. Everything is read from the source text: nothing is imported, so the pages are the same on every
-machine and no library is needed.
+Public is what a package's `__all__` names. Everything is read from the source text: nothing is imported, so the pages
+are the same on every machine and no library is needed.
 """
 
 from __future__ import annotations
@@ -78,7 +78,10 @@ class Module:
 
 def load_module(root: Path, name: str) -> Module | None:
     """The module of that name among our packages, or None."""
-    folder = next(folder for package, folder in SOURCES.items() if name.split(".")[0] == package)
+    top = name.partition(".")[0]
+    if top not in SOURCES:
+        return None
+    folder = SOURCES[top]
     path = root.joinpath(folder, *name.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
         if file.is_file():
