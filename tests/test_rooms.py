@@ -1,7 +1,8 @@
 """Which room may import which: proven on every import statement, and on what fresh interpreters really load.
 
 Imports are read from the syntax trees, so those inside functions and under TYPE_CHECKING count as well: an arrow that only a
-type checker follows binds two rooms as firmly as any other. docs/architecture.md has the same tables in words.
+type checker follows binds two rooms as firmly as any other. So do modules named in a text, which `import_module` is given.
+docs/architecture.md has the same tables in words.
 """
 
 from __future__ import annotations
@@ -104,12 +105,23 @@ THIRD_PARTY: dict[str, set[str]] = {
 }  # fmt: skip
 """The libraries a room may import beside the standard library; of two rooms that match, the longer name counts."""
 
+STARTED_AS_PROGRAMS = {
+    ("selva_daemon.client.launch", "selva_daemon.server.service"),
+    ("selva_daemon.jobs.worker_process", "selva_daemon.worker.worker"),
+    ("selva_daemon.jobs.supervisor", "selva_daemon.worker.worker"),
+}
+"""Modules that another room names in order to run them as a process of their own, `python -m MODULE`: nothing is imported."""
+
+PLUG_INS = {
+    ("selva_plugins.bridge", "selva_plugins.hosts.reaper.adapter"),
+    ("selva_plugins.bridge", "selva_plugins.hosts.resolve.adapter"),
+}
+"""Rows of a table by which the bridge loads the adapter of the host that a request names: to add a host is to add a row."""
+
 STILL_TO_GO = {
-    ("selva_otio.formats.request_bundle.adapter", "selva_render.bundles"),
     ("selva_daemon.__main__", "selva_cli.main"),
     ("selva_daemon.protocol.job", "selva_core.audio.credentials"),
     ("selva_daemon.protocol.job", "selva_core.video.sequence_files"),
-    ("selva_plugins.hosts.resolve.headless", "selva_core.engine"),
     ("selva_daemon.client.job_watch", "selva_daemon.jobs.events"),
 }
 """Arrows of the old tree that wait for their rooms to be put in order."""
@@ -146,7 +158,10 @@ def imports_of(
 ) -> Iterator[Import]:
     """Every import statement of a source text. Relative ones are resolved; `from a import b` is a.b where that is a module."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
+            if node.value in known:
+                yield Import(module, node.value, (), node.lineno)
+        elif isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(module, alias.name, (), node.lineno)
         elif isinstance(node, ast.ImportFrom):
@@ -168,7 +183,7 @@ def all_imports() -> tuple[Import, ...]:
         for found in imports_of(
             module, file.read_text(encoding="utf-8"), is_package=file.name == "__init__.py", known=modules()
         )
-        if (found.importer, found.imported) not in STILL_TO_GO
+        if (found.importer, found.imported) not in STILL_TO_GO | STARTED_AS_PROGRAMS | PLUG_INS
     )
 
 
@@ -318,6 +333,9 @@ def test_arrows_that_must_not_be_would_be_seen() -> None:
     late = "def f() -> None:\n    from selva_daemon.server import server\n"
     (hidden,) = imports_of("selva_plugins.bridge", late, is_package=False, known=modules())
     assert is_forbidden_across(hidden)
+    named = "import_module('selva_cli.main')"
+    (found,) = imports_of("selva_render.render", named, is_package=False, known=modules())
+    assert is_forbidden_across(found)
     (relative,) = imports_of(
         "selva_core.base.limits", "from ..engine import Engine", is_package=False, known=modules()
     )
