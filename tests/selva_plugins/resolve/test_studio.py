@@ -21,7 +21,7 @@ from selva_plugins.hosts.resolve.errors import (
 from selva_plugins.hosts.resolve.scripting.library import connect, find_library
 from selva_plugins.hosts.resolve.scripting.resolve_api import call
 from selva_plugins.hosts.resolve.snapshot import read_snapshot
-from selva_plugins.hosts.resolve.studio import StudioBridge
+from selva_plugins.hosts.resolve.studio import StudioBridge, build_child_environment
 from tests.selva_plugins.resolve.access import StudioAccess
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.double.builds import build
@@ -176,3 +176,11 @@ def test_the_process_that_talks_to_resolve_loads_no_timelines_and_no_sockets() -
     )
     assert not {"opentimelineio", "zmq", "msgpack", "numpy", "torch", "av"} & set(loaded)
     assert "selva_plugins.hosts.resolve.scripting.stem_placer" in loaded
+
+
+def test_on_windows_the_library_is_told_which_python_it_runs_in() -> None:
+    given = {"PYTHONHOME": "C:/elsewhere", "TEMP": "C:/Temp"}
+    on_windows = build_child_environment(given, platform="win32")
+    assert on_windows["PYTHONHOME"] == sys.base_prefix
+    assert on_windows["PYTHONPATH"]
+    assert build_child_environment(given, platform="linux") == {**given, "PYTHONUTF8": "1"}

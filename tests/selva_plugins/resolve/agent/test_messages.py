@@ -52,6 +52,7 @@ def test_messages_that_are_broken_or_foreign_do_not_stop_the_next_one(exchange: 
     (exchange.outbox / "a-1.json").write_text("{")
     (exchange.outbox / "a-2.json").write_text('{"schema": "other"}')
     (exchange.outbox / "a-3.json").write_text("[]")
+    (exchange.outbox / "a-4.json").write_text("[" * 100_000)
     (exchange.outbox / "a b;c.json").write_text(encode_message(kind="stop"))
     (exchange.outbox / "a-5.json.part").write_text(encode_message(kind="stop"))
     (exchange.outbox / "z-1.json").write_text(encode_message(kind="stop"))

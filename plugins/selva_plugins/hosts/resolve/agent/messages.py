@@ -148,7 +148,11 @@ def _read_prefs_message(path: Path) -> Message | None:
 
 
 def _parse_body(raw: bytes) -> Mapping[str, Any]:
-    body = json.loads(raw.decode("utf-8", errors="replace"))
+    """Raises ValueError."""
+    try:
+        body = json.loads(raw.decode("utf-8", errors="replace"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(body, dict) or body.get("schema") != MESSAGE_SCHEMA:
         raise ValueError(f"not a {MESSAGE_SCHEMA}")
     return body
