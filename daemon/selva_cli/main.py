@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 import traceback
+from dataclasses import fields
 from typing import Annotated
 
 import typer
@@ -57,6 +59,7 @@ def _options(
 def main() -> None:
     """Run the command line. Whatever goes wrong is one line on standard error and an exit status other than 0."""
     _make_output_safe()
+    _warn_of_unknown_variables()
     try:
         app()
     except SelvaError as error:
@@ -79,6 +82,17 @@ def _make_output_safe() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _warn_of_unknown_variables() -> None:
+    """A variable with a misspelt name has no effect, and nobody sees it; the daemon refuses to start with one."""
+    if not any(name.startswith("SELVA_") for name in os.environ):
+        return
+    from selva_core.base.environment import iter_unknown_variables  # noqa: PLC0415 - --help stays light
+    from selva_daemon.settings import DaemonSettings  # noqa: PLC0415
+
+    settings = (setting.name for setting in fields(DaemonSettings))
+    sys.stderr.writelines(f"selva: {line}\n" for line in iter_unknown_variables(os.environ, settings))
 
 
 def _exit_after_closed_pipe() -> None:

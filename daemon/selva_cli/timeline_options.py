@@ -16,6 +16,7 @@ from selva_core.base.limits import (
     DEFAULT_SEED,
     DEFAULT_STEPS,
 )
+from selva_core.base.misspelling import suggest
 from selva_core.base.render_options import RenderOptions, SamplingSettings
 
 if TYPE_CHECKING:
@@ -275,12 +276,25 @@ def refuse_options_beside_bundle(context: typer.Context) -> None:
 
 
 def _set_negative(tracks: list[StemTrack], negative: str) -> list[StemTrack]:
-    """NAME=TEXT is for that track, anything else for all."""
+    """NAME=TEXT is for that track, anything without "=" for all. Raises CueError where there is no such track."""
+    from selva_otio.errors import CueError  # noqa: PLC0415 - --help stays light
+
+    if not tracks:
+        raise CueError(
+            f"--negative {negative!r} is for the tracks of --track, and there are none; a cue sheet has a column "
+            "'negative', and a marker reads 'Dog: small dog barking | not: birds'"
+        )
     name, equals, text = negative.partition("=")
+    if not equals:
+        return [replace(track, negative_prompt=negative.strip()) for track in tracks]
     key = name.strip().casefold()
-    if equals and any(track.name.casefold() == key for track in tracks):
-        return [
-            replace(track, negative_prompt=text.strip()) if track.name.casefold() == key else track
-            for track in tracks
-        ]
-    return [replace(track, negative_prompt=negative.strip()) for track in tracks]
+    names = [track.name for track in tracks]
+    if key not in (each.casefold() for each in names):
+        raise CueError(
+            f"--negative {negative!r}: no --track is named {name.strip()!r}; there are "
+            f"{', '.join(map(repr, names))}{suggest(name.strip(), names)}"
+        )
+    return [
+        replace(track, negative_prompt=text.strip()) if track.name.casefold() == key else track
+        for track in tracks
+    ]

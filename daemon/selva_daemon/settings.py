@@ -11,7 +11,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.environment import iter_unknown_variables
 from selva_core.base.errors import ConfigurationError
+from selva_core.base.misspelling import suggest
 
 GIB = 1 << 30
 MIN_PORT, MAX_PORT = 1024, 65535
@@ -116,10 +118,14 @@ def load_settings(
     file: Path, *, environment: Mapping[str, str] | None = None, flags: Mapping[str, Any] | None = None
 ) -> DaemonSettings:
     """Defaults < file < environment < flags. Raises ConfigurationError naming the source of a bad value."""
+    environment = os.environ if environment is None else environment
+    unknown = list(iter_unknown_variables(environment, (setting.name for setting in fields(DaemonSettings))))
+    if unknown:
+        raise ConfigurationError("; ".join(unknown))
     chosen: dict[str, Any] = {}
     for source, values in (
         (str(file), _read_file(file)),
-        ("the environment", _read_environment(os.environ if environment is None else environment)),
+        ("the environment", _read_environment(environment)),
         ("the command line", {name: value for name, value in (flags or {}).items() if value is not None}),
     ):
         for name, value in values.items():
@@ -152,7 +158,8 @@ def _converted(name: str, value: Any, *, source: str) -> Any:
     defaults = {setting.name: setting.default for setting in fields(DaemonSettings)}
     if name not in defaults:
         raise ConfigurationError(
-            f"{source}: there is no setting {name!r}; known are {', '.join(defaults)}", name=name
+            f"{source}: there is no setting {name!r}; known are {', '.join(defaults)}{suggest(name, defaults)}",
+            name=name,
         )
     kind: type = type(defaults[name])
     accepted = _ACCEPTED.get(kind, (int, float, str))

@@ -11,13 +11,25 @@ from selva_cli.timeline_options import FileArguments, ReadArguments, RenderArgum
 from selva_core.base.errors import RequestError
 from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_otio import SpotOptions
-from selva_otio.errors import ClockError, TimelineReadError, UnsupportedFormatError
+from selva_otio.errors import ClockError, CueError, TimelineReadError, UnsupportedFormatError
 
 
 def test_negative_prompts_go_to_all_tracks_or_to_the_one_they_name() -> None:
     arguments = SpotArguments(tracks=["Dog=bark", "Rain=rain"], negatives=["music", "rain=thunder = loud"])
     negatives = [track.negative_prompt for track in arguments.parse_tracks()]
     assert negatives == ["music", "thunder = loud"]
+
+
+@pytest.mark.parametrize("negative", ["Cat=meow", "thunder = loud", "Dgo=birds"])
+def test_a_negative_for_a_track_that_is_not_there_is_refused(negative: str) -> None:
+    with pytest.raises(CueError, match="no --track is named") as caught:
+        SpotArguments(tracks=["Dog=barking"], negatives=[negative]).parse_tracks()
+    assert ("did you mean 'Dog'" in caught.value.message) == negative.startswith("Dgo")
+
+
+def test_a_negative_without_tracks_is_refused_instead_of_lost() -> None:
+    with pytest.raises(CueError, match="a cue sheet has a column 'negative'"):
+        SpotArguments(negatives=["birds"]).parse_tracks()
 
 
 def test_what_is_not_typed_is_what_the_values_have_by_default() -> None:

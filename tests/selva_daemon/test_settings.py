@@ -29,6 +29,13 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
     assert (found.keep_alive_s, found.max_queued_jobs, found.device) == (3.0, 22, "cpu")
 
 
+def test_a_variable_that_no_setting_has_is_refused_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="SELVA_KEEP_ALIVE; did you mean 'SELVA_KEEP_ALIVE_S'"):
+        load_settings(tmp_path / "daemon.json", environment={"SELVA_KEEP_ALIVE": "2"})
+    known = {"SELVA_STATE_DIR": str(tmp_path), "SELVA_ECHO_STEP_DELAY_S": "0", "SELVA_KEEP_ALIVE_S": "2"}
+    assert load_settings(tmp_path / "daemon.json", environment=known).keep_alive_s == 2
+
+
 def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
     assert load_settings(tmp_path / "daemon.json", environment={}) == DaemonSettings()
 

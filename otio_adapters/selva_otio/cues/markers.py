@@ -1,8 +1,10 @@
 """Markers as cues: "Dog: small dog barking" over the marker's range; "Dog: small dog barking | not: birds".
 
 A marker is explicit when it has the colour of the options or its name begins with "Selva". Where a timeline has explicit
-markers, only those are cues. Where it has none, every marker that reads TRACK: PROMPT is one, except where the first word is
-one that editors use for notes ("VFX: remove the rig").
+markers, only those are cues. Where it has none, every marker that reads TRACK: PROMPT is one, except where it reads like a note:
+its first word is one that editors use for notes or for who speaks ("VFX: remove the rig", "Client: too loud"), or what follows
+is addressed to somebody ("Bob: make this shorter", "Door: do we need it?"). What is passed over in that way is reported. Times
+("10:32:11 pickup"), URLs and paths of Windows do not have the form at all.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from fractions import Fraction
 
 import opentimelineio as otio
 
+from selva_core.base.misspelling import suggest
 from selva_otio.cues.cue_sheet import StemTrack
 from selva_otio.cues.rules import MARKER, CueRule
 from selva_otio.errors import CueError
@@ -22,75 +25,130 @@ from selva_otio.time.clock import TimelineClock, exact_seconds, frame_index
 from selva_otio.time.item_times import trimmed_start_s
 
 SELVA_COLOUR = "MAGENTA"
+_COLOURS = tuple(name for name in dir(otio.schema.MarkerColor) if name.isupper())
+_SHOWN_NOTES = 3
+_MAX_SHOWN_CHARS = 60
 _MAX_TRACK_WORDS = 3
 # fmt: off
 _NOTE_WORDS = frozenset((
-    "adr", "audio", "caution", "cc", "check", "color", "colour", "comment", "delete", "edit", "editor",
-    "error", "fix", "fixme", "gfx", "grade", "grading", "hold", "idea", "info", "loc", "music", "mx",
-    "note", "notes", "pickup", "question", "replace", "reshoot", "review", "scene", "shot", "sub",
-    "subtitle", "sync", "task", "tbd", "temp", "title", "todo", "trim", "vfx", "vo", "warning", "wip",
+    "act", "adr", "approved", "audio", "cam", "caption", "caution", "cc", "change", "changes", "check", "color",
+    "colour", "comment", "delete", "edit", "error", "ext", "feedback", "fix", "fixme", "from", "fyi", "gfx", "grade",
+    "grading", "hold", "idea", "info", "int", "link", "loc", "music", "mx", "nb", "note", "notes", "pickup", "pickups",
+    "ps", "question", "re", "ref", "reference", "rejected", "replace", "request", "reshoot", "rev", "review", "sc",
+    "scene", "see", "shot", "sub", "subtitle", "sync", "take", "task", "tbd", "tc", "temp", "timecode", "title", "tk",
+    "to", "todo", "trim", "url", "ver", "version", "vfx", "vo", "warning", "wip",
+    # who speaks
+    "agency", "assistant", "asst", "client", "colorist", "colourist", "composer", "customer", "dir", "director", "dop",
+    "dp", "editor", "ep", "exec", "legal", "mixer", "network", "post", "producer", "production", "showrunner",
+    "supervisor", "writer",
 ))
+_ADDRESSED = re.compile(
+    r"\b(?:this|these|those|we|you|i|us|let's|lets|please|pls|should|could|would|needs?|must|don't|dont|maybe|why|"
+    r"shorter|longer|tighter|sooner|earlier|too (?:loud|quiet|long|short|late|early|fast|slow|much|soft|dark|bright))\b"
+    r"|\?\s*$|^(?:cut to|lose|remove|delete|replace|shorten|extend|swap|use|add|fix|check|trim)\b(?! of\b)",
+    re.IGNORECASE,
+)
+"""Words that speak to a person or of the edit. What a sound is described by has none of them."""
 # fmt: on
 _PREFIX = re.compile(r"selva\b[\s:.,/\-]*", re.IGNORECASE)
 _CUE = re.compile(r"\s*([^:=]{1,100}?)\s*[:=]\s*(\S.*?)\s*", re.DOTALL)
+_NO_SEPARATOR = re.compile(r"[^:=]*(?:\d[:;]\d\d|[:=]//|[:=]\S+@\S+\.\w|\b[A-Za-z]:\\)")
+"""Where the first colon is that of a time, a URL, an address or a drive."""
 _NOT = re.compile(r"\s*\|\s*not\b\s*:?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MarkerCue:
-    """A marker that reads like a cue. is_explicit: it has the colour of the options, or its name begins with "Selva"."""
+    """A marker of the form of a cue. is_explicit: it has the colour of the options, or its name begins with "Selva". is_note: it
+    is not, and it reads like a note to somebody.
+    """
 
     marker: otio.schema.Marker
     stem_track: StemTrack
     is_explicit: bool
+    is_note: bool = False
 
 
 def parse_marker_cue(marker: otio.schema.Marker, *, colour: str = SELVA_COLOUR) -> MarkerCue | None:
     """The cue in a marker's name, comment or note; None when none of them reads like a cue."""
+    cue = _parse_marker(marker, colour)
+    return None if cue is None or cue.is_note else cue
+
+
+def _parse_marker(marker: otio.schema.Marker, colour: str) -> MarkerCue | None:
+    """The first text of a marker that has the form of a cue, a note where there is no other."""
     # Resolve exports a marker's note into its own metadata, not into the comment that OpenTimelineIO has for it.
     resolve = marker.metadata.get("Resolve_OTIO")
     note = resolve.get("Note", "") if isinstance(resolve, Mapping) else ""
     prefixed = _PREFIX.match(marker.name or "")
     is_explicit = prefixed is not None or str(marker.color or "").upper() == colour.upper()
     name = (marker.name or "")[prefixed.end() if prefixed else 0 :]
+    found_note = None
     for text in (name, marker.comment or "", str(note)):
         match = _CUE.fullmatch(text)
-        if match is None or (not is_explicit and not _is_track_name(match[1])):
+        if match is None or not _has_cue_form(text, match[1], match[2]):
+            continue
+        if not is_explicit and len(match[1].split()) > _MAX_TRACK_WORDS:
             continue
         prompt, *negative = _NOT.split(match[2], maxsplit=1)
         try:
             stem_track = StemTrack(name=match[1], prompt=prompt, negative_prompt="".join(negative))
         except CueError:
             continue
-        return MarkerCue(marker=marker, stem_track=stem_track, is_explicit=is_explicit)
-    return None
+        is_note = not is_explicit and _is_note(match[1], match[2])
+        cue = MarkerCue(marker=marker, stem_track=stem_track, is_explicit=is_explicit, is_note=is_note)
+        if not is_note:
+            return cue
+        found_note = found_note or cue
+    return found_note
 
 
-def _is_track_name(name: str) -> bool:
-    words = name.lower().split()
-    return 1 <= len(words) <= _MAX_TRACK_WORDS and words[0] not in _NOTE_WORDS
+def _has_cue_form(text: str, track: str, prompt: str) -> bool:
+    """Whether both sides have words, and what stands between them separates a track from a prompt."""
+    has_words = all(any(letter.isalpha() for letter in part) for part in (track, prompt))
+    return has_words and not _NO_SEPARATOR.match(text)
+
+
+def _is_note(track: str, prompt: str) -> bool:
+    first_word = track.lower().split()[0].strip("@#*-()[]")
+    return track.startswith("@") or first_word in _NOTE_WORDS or _ADDRESSED.search(prompt) is not None
 
 
 class MarkerReader:
-    """Turns the markers of one timeline into rules. items: every object whose markers may be cues."""
+    """Turns the markers of one timeline into rules. items: every object whose markers may be cues; None where none are read.
 
-    def __init__(self, *, clock: TimelineClock, colour: str, items: Iterable[otio.core.Item]) -> None:
+    Raises CueError for a colour that no marker can have.
+    """
+
+    def __init__(self, *, clock: TimelineClock, colour: str, items: Iterable[otio.core.Item] | None) -> None:
         self._clock = clock
         self._colour = colour
-        parsed = [parse_marker_cue(marker, colour=colour) for item in items for marker in item.markers]
-        cues = [cue for cue in parsed if cue is not None]
-        self._only_explicit = any(cue.is_explicit for cue in cues)
+        markers = [marker for item in items or () for marker in item.markers]
+        if items is not None:
+            _check_colour(colour, markers)
+        parsed = [cue for marker in markers if (cue := _parse_marker(marker, colour)) is not None]
+        cues = [cue for cue in parsed if not cue.is_note]
+        # Who names a colour means only that one; the default may be used by nobody.
+        self._only_explicit = colour.upper() != SELVA_COLOUR or any(cue.is_explicit for cue in cues)
         self._num_ignored = sum(not cue.is_explicit for cue in cues) if self._only_explicit else 0
+        self._notes = [] if self._only_explicit else [_describe(cue) for cue in parsed if cue.is_note]
 
     @property
     def warnings(self) -> list[str]:
         """Sentences for the user about markers that were not used."""
-        if not self._num_ignored:
-            return []
-        return [
-            f"markers passed over: {self._num_ignored} read like cues but have neither the colour "
-            f"{self._colour} nor a name that begins with Selva, as other markers do"
-        ]
+        sentences = []
+        if self._num_ignored:
+            sentences.append(
+                f"markers passed over: {self._num_ignored} read like cues but have neither the colour "
+                f"{self._colour} nor a name that begins with Selva"
+            )
+        if self._notes:
+            shown = ", ".join(dict.fromkeys(self._notes[:_SHOWN_NOTES]))
+            sentences.append(
+                f"markers passed over: {len(self._notes)} read like notes to somebody, such as {shown}; where one is a "
+                "cue, let its name begin with Selva"
+            )
+        return sentences
 
     def iter_clip_rules(self, shot: Shot) -> Iterator[CueRule]:
         """The rules of the markers on a shot's clip.
@@ -151,6 +209,19 @@ class MarkerReader:
             record_end_s=max(end, first + 1) / rate_hz,
             only_on=only_on,
         )
+
+
+def _check_colour(colour: str, markers: Iterable[otio.schema.Marker]) -> None:
+    """Raises CueError for a colour that neither OpenTimelineIO nor any of the markers has."""
+    known = {*_COLOURS, *(str(marker.color or "").upper() for marker in markers)} - {""}
+    if colour.upper() not in known:
+        raise CueError(
+            f"no marker can have the colour {colour!r}; colours are {', '.join(sorted(known))}{suggest(colour, known)}"
+        )
+
+
+def _describe(cue: MarkerCue) -> str:
+    return repr(f"{cue.stem_track.name}: {cue.stem_track.prompt}"[:_MAX_SHOWN_CHARS])
 
 
 def _touches(shot: Shot, media_start_s: Fraction, media_end_s: Fraction) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 import opentimelineio as otio
 
+from selva_core.base.misspelling import suggest
 from selva_otio.cues.cue_sheet import StemTrack
 from selva_otio.cues.rules import METADATA, CueRule
 from selva_otio.cues.sheet_files import CueSheetRow, build_row, build_stem_track
@@ -26,6 +27,7 @@ from selva_otio.metadata import SELVA_NAMESPACE
 
 CLIP_RANK, TRACK_RANK, TIMELINE_RANK = range(3)
 CARRIED_RANK = 1
+_ENTRIES = ("tracks", "cues", "bundle")
 _FIELDS = ("prompt", "negative", "takes", "gain_db")
 
 
@@ -57,7 +59,17 @@ def iter_carried_rows(timeline: otio.schema.Timeline) -> Iterator[CueSheetRow]:
 
 def _read_entry(owner: otio.core.SerializableObjectWithMetadata, key: str) -> Any:
     noted = owner.metadata.get(SELVA_NAMESPACE)
-    return noted.get(key) if isinstance(noted, Mapping) else None
+    if not isinstance(noted, Mapping):
+        return None
+    if (
+        key not in noted and "schema" not in noted
+    ):  # our own notes on stems, tracks and bundles name their schema
+        for name in noted:
+            if suggest(str(name), (key,)) and str(name) not in _ENTRIES:
+                raise CueError(
+                    f"metadata selva.{name} of {owner.name!r} is not known; did you mean selva.{key}?"
+                )
+    return noted.get(key)
 
 
 def _named_tracks(tracks: Any, origin: str) -> list[tuple[str, Any]]:

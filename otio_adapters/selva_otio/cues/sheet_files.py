@@ -24,6 +24,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.misspelling import suggest
 from selva_otio.cues.cue_sheet import StemTrack
 from selva_otio.cues.rules import CUE_SHEET, CueRule
 from selva_otio.errors import CueError, TimelineError
@@ -145,7 +146,9 @@ def build_row(values: Mapping[str, Any], origin: str) -> CueSheetRow:
     """A row from its cells (CSV) or keys (TOML, metadata); origin: where it was read, for messages. Raises CueError."""
     unknown = sorted(set(values) - set(FIELDS) - set(SHOWN_FIELDS))
     if unknown:
-        raise CueError(f"{origin}: {', '.join(unknown)} is not known; a cue has {', '.join(FIELDS)}")
+        raise CueError(
+            f"{origin}: {', '.join(unknown)} is not known; a cue has {', '.join(FIELDS)}{suggest(unknown[0], FIELDS)}"
+        )
     return CueSheetRow(
         stem_track=build_stem_track(_text(values, "track") or "", values, origin),
         origin=origin,

@@ -10,6 +10,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_core.base.limits import MAX_HANDLES_S
+from selva_core.base.misspelling import suggest
 from selva_otio.cues.cue_sheet import Cue, CueBuilder, CueSheet, SpottedClip, StemTrack, check_stem_tracks
 from selva_otio.cues.markers import SELVA_COLOUR, MarkerReader
 from selva_otio.cues.metadata import (
@@ -36,8 +37,9 @@ class SpotOptions:
 
     video_track: the name of the one track to spot; None for all video tracks, as a viewer sees them from above. handles_s:
     sound made before and after each clip, as far as its media goes. use_markers, use_metadata: whether cues are read from
-    the timeline itself. marker_colour: an OpenTimelineIO colour; where a timeline has markers of it (or with a name that
-    begins with "Selva"), only they are cues.
+    the timeline itself. marker_colour: an OpenTimelineIO colour, or one that a marker of the timeline has; where a
+    timeline has markers of it (or with a name that begins with "Selva"), only they are cues. Another colour than the default is
+    chosen by a person, so that without such markers none are cues.
     """
 
     video_track: str | None = None
@@ -112,7 +114,9 @@ class _Spotter:
         self._markers = MarkerReader(
             clock=self._clock,
             colour=options.marker_colour,
-            items=[timeline.tracks, *picture_tracks, *(shot.clip for shot in picture.shots)],
+            items=[timeline.tracks, *picture_tracks, *(shot.clip for shot in picture.shots)]
+            if options.use_markers
+            else None,
         )
         self._used_rules: set[int] = set()
         self._track_names: dict[str, str] = {}
@@ -224,7 +228,8 @@ def _choose_picture_tracks(
     chosen = [track for track in tracks if track.name == video_track]
     if not chosen:
         names = ", ".join(repr(track.name) for track in tracks)
-        raise NothingToSpotError(f"no video track is named {video_track!r}; there are {names}")
+        like = suggest(video_track, (track.name for track in tracks))
+        raise NothingToSpotError(f"no video track is named {video_track!r}; there are {names}{like}")
     return chosen
 
 

@@ -14,10 +14,24 @@ from functools import cache
 from importlib import resources
 
 FALLBACK_CAT_ID = "DSGNMisc"
+# fmt: off
+_CATEGORIES = frozenset((
+    "AERO", "AIR", "ALRM", "AMB", "ANML", "BEEP", "BELL", "BIRD", "BLLT", "BOAT", "CERM", "CHAIN", "CHEM", "CLOCK",
+    "CLOTH", "CMPT", "COM", "CREA", "CRWD", "DESTR", "DIRT", "DOOR", "DRWR", "DSGN", "ELEC", "EQUIP", "EXPL", "FART",
+    "FEET", "FGHT", "FIRE", "FOLY", "FOOD", "FRWK", "GAME", "GEO", "GLAS", "GORE", "GUN", "HMN", "HORN", "ICE", "LASR",
+    "LETHR", "LIQ", "MACH", "MAG", "MECH", "METL", "MOTR", "MOVE", "MUSC", "NATD", "OBJ", "PAPR", "PLAS", "RAIN", "ROBT",
+    "ROCK", "ROPE", "RUBR", "SCI", "SNOW", "SPRT", "TOOL", "TOON", "TOY", "TRN", "UI", "VEGE", "VEH", "VOX", "WATR",
+    "WEAP", "WHST", "WIND", "WING", "WNDW", "WOOD",
+))
+"""Short names of the categories (CatShort); a CatID is one of them and a short name of a subcategory."""
+_WHOLE_CAT_IDS = frozenset(("BEEP", "HAIL", "RAIN", "STORM", "SWSH", "THUN", "WHSH", "WIND", "WTHR"))
+"""CatIDs that have no second part."""
+# fmt: on
 MAX_FX_NAME_CHARS = 24
 
 _TABLE = "ucs_categories.csv"
 _WORD = re.compile(r"[a-z]+")
+_CAT_ID = re.compile(r"(?:([A-Z]+)[A-Z][a-z]+|[A-Z]+)(?![A-Za-z0-9])")
 _ENDINGS = ("ing", "ies", "es", "s", "ed", "er", "e", "y")
 _MIN_ROOT_CHARS = 3
 
@@ -33,15 +47,18 @@ def load_categories() -> dict[str, tuple[frozenset[str], ...]]:
 
 
 def find_cat_id(prompt: str, *, track: str = "") -> str:
-    """The CatID of a prompt, or the first word of the stem track's name where that is a CatID of the table.
+    """The CatID of a prompt, or the one that the stem track's name begins with: what a person typed stands, also where the
+    table, which has some 210 of about 750, does not know it.
 
     All words of a phrase must be in the prompt, in any order. The phrase with the most words wins, then the one whose first
     word comes first in the prompt.
     """
     categories = load_categories()
-    first_word = track.split()[:1]
-    if first_word and first_word[0] in categories:
-        return first_word[0]
+    typed = _CAT_ID.match(track.strip())
+    if typed is not None and (
+        typed[0] in categories or typed[0] in _WHOLE_CAT_IDS or typed[1] in _CATEGORIES
+    ):
+        return typed[0]
     roots = _find_roots(unicodedata.normalize("NFKD", prompt))
     known = set(roots)
     matches = [

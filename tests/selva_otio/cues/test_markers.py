@@ -8,6 +8,7 @@ import opentimelineio as otio
 import pytest
 
 from selva_otio.cues.markers import parse_marker_cue
+from selva_otio.errors import CueError
 from tests.selva_otio.cues.spotted import DOG, build_marker, clips_of, cue_rows, spot
 from tests.selva_otio.cuts import CutBuilder
 
@@ -95,6 +96,85 @@ def test_which_markers_read_like_cues(
     marker.metadata["Resolve_OTIO"] = {"Note": note}
     found = parse_marker_cue(marker)
     assert (found and (found.stem_track.name, found.stem_track.prompt, found.is_explicit)) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Director: make this shorter",
+        "Client: too loud here",
+        "Bob: do we need it?",
+        "JD: should be tighter",
+        "@ana: nice moment",
+        "Take 3: good",
+        "http://example.org/shot",
+        "see https://example.org",
+        "mailto:ana@example.org",
+        "10:32:11 pickup",
+        "TC 10:32:11 pickup",
+        "10;32;11;04 = pickup",
+        "C:\\footage\\shot.mov",
+        "Aspect: 16:9",
+        "Scene 3: INT. HOUSE",
+    ],
+)
+def test_notes_addresses_and_times_are_no_cues(name: str) -> None:
+    assert parse_marker_cue(otio.schema.Marker(name=name, color="GREEN")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "track", "prompt"),
+    [
+        ("Dog:barking", "Dog", "barking"),
+        ("SFX = door slams", "SFX", "door slams"),
+        ("Amb 1: wind in trees", "Amb 1", "wind in trees"),
+        ("Dog 2: two barks at 10:32", "Dog 2", "two barks at 10:32"),
+        ("Car: starts and drives away", "Car", "starts and drives away"),
+        ("Footsteps: 3 steps, too heavy for a cat", "Footsteps", "3 steps, too heavy for a cat"),
+        ("Tin: can opens", "Tin", "can opens"),
+        ("犬: 吠える", "犬", "吠える"),
+    ],
+)
+def test_what_describes_a_sound_stays_a_cue(name: str, track: str, prompt: str) -> None:
+    found = parse_marker_cue(otio.schema.Marker(name=name, color="GREEN"))
+    assert found is not None
+    assert (found.stem_track.name, found.stem_track.prompt) == (track, prompt)
+
+
+def test_a_note_beside_a_cue_in_the_same_marker_does_not_hide_it() -> None:
+    found = parse_marker_cue(otio.schema.Marker(name="Client: too loud here", comment="Dog: barking"))
+    assert found is not None
+    assert found.stem_track.name == "Dog"
+
+
+def test_markers_taken_for_notes_are_reported_and_a_prefix_makes_them_cues(
+    cut: CutBuilder, timeline: otio.schema.Timeline
+) -> None:
+    clips = clips_of(timeline)
+    clips[0].markers.append(build_marker(cut, "Dog: barking", 86_410, 48))
+    clips[1].markers.append(build_marker(cut, "Client: too loud here", 86_420, 48))
+    sheet = spot(timeline)
+    assert [row[1] for row in cue_rows(sheet)] == ["Dog"]
+    assert any("'Client: too loud here'" in warning for warning in sheet.warnings)
+    clips[1].markers[0].name = "Selva Client: too loud here"
+    assert [row[1] for row in cue_rows(spot(timeline))] == ["Client"]
+
+
+def test_a_colour_that_is_named_excludes_all_other_markers(
+    cut: CutBuilder, timeline: otio.schema.Timeline
+) -> None:
+    clips_of(timeline)[0].markers.append(build_marker(cut, "Door: creaks", 86_410, 48))
+    sheet = spot(timeline, DOG, marker_colour="cyan")
+    assert {row[1] for row in cue_rows(sheet)} == {"Dog"}
+    assert "neither the colour cyan" in sheet.warnings[0]
+
+
+def test_a_colour_that_no_marker_can_have_is_refused(cut: CutBuilder, timeline: otio.schema.Timeline) -> None:
+    clips_of(timeline)[0].markers.append(build_marker(cut, "Door: creaks", 86_410, 48, colour="TEAL"))
+    with pytest.raises(CueError, match="did you mean 'MAGENTA'"):
+        spot(timeline, DOG, marker_colour="MAGENTAA")
+    assert "Door" in [row[1] for row in cue_rows(spot(timeline, marker_colour="teal"))]
+    assert spot(timeline, DOG, marker_colour="MAGENTAA", use_markers=False).cues
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,12 @@ def test_malformed_metadata_is_refused_with_its_origin(timeline: otio.schema.Tim
     clips_of(timeline)[0].metadata["selva"] = {"tracks": value}
     with pytest.raises(CueError, match="metadata of clip 'a'"):
         spot(timeline)
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("track", "tracks"), ("Tracks", "tracks"), ("cue", "cues")])
+def test_a_misspelt_entry_is_refused_instead_of_passed_over(
+    timeline: otio.schema.Timeline, wrong: str, right: str
+) -> None:
+    timeline.metadata["selva"] = {wrong: {"Dog": "small dog barking"}}
+    with pytest.raises(CueError, match=f"did you mean selva.{right}"):
+        spot(timeline)

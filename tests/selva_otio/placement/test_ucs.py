@@ -43,6 +43,27 @@ def test_a_track_may_begin_with_its_category() -> None:
     assert find_cat_id("small dog barking", track="Metal") == "ANMLDog"
 
 
+@pytest.mark.parametrize(
+    ("track", "cat_id"),
+    [
+        ("ANMLRept lizard", "ANMLRept"),
+        ("SCIDoor", "SCIDoor"),
+        ("UIGlitch", "UIGlitch"),
+        ("AMBForst_birds", "AMBForst"),
+        ("HAIL on glass", "HAIL"),
+    ],
+)
+def test_a_category_that_was_typed_stands_though_the_table_does_not_know_it(track: str, cat_id: str) -> None:
+    assert find_cat_id("small dog barking", track=track) == cat_id
+
+
+@pytest.mark.parametrize(
+    "track", ["Dog", "DOG", "SFXDoor", "ANMLdog", "ANMLDog2", "COMputer", "TV", "McGuffin"]
+)
+def test_a_name_that_is_no_category_does_not_overrule_the_prompt(track: str) -> None:
+    assert find_cat_id("a wooden door creaks open", track=track) == "DOORWood"
+
+
 def test_the_table_has_well_formed_cat_ids_with_phrases() -> None:
     categories = load_categories()
     assert len(categories) == 213

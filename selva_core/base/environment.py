@@ -1,0 +1,31 @@
+"""Variables of the environment: all that begin with SELVA_ are ours, so one that is not known is misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from selva_core.base.misspelling import suggest
+
+PREFIX = "SELVA_"
+_KNOWN = (
+    "SELVA_CACHE_DIR",
+    "SELVA_CONFIG_DIR",
+    "SELVA_CONNECTION_FILE",
+    "SELVA_ECHO_PICTURES_TOGETHER",
+    "SELVA_ECHO_SAMPLE_RATE_HZ",
+    "SELVA_ECHO_STEP_DELAY_S",
+    "SELVA_MODELS_DIR",
+    "SELVA_STATE_DIR",
+)
+_FOR_TESTS = "SELVA_TEST_"
+
+
+def iter_unknown_variables(environment: Mapping[str, str], settings: Iterable[str]) -> Iterator[str]:
+    """A sentence for each SELVA_ variable that nothing reads.
+
+    settings: names of the daemon's settings; each is also read from SELVA_ and its name in capitals.
+    """
+    known = {*_KNOWN, *(f"{PREFIX}{name.upper()}" for name in settings)}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(_FOR_TESTS):
+            yield f"nothing reads the environment variable {name}{suggest(name, known) or '; unset it'}"
