@@ -18,7 +18,7 @@ from torch import Tensor
 
 from selva_core.inference.batching import BatchLimit
 from selva_core.inference.windows import blend_weights
-from selva_core.models.specs import VocoderSpec
+from selva_core.models.part_specs import VocoderSpec
 from selva_core.network import Network, Vae, Vocoder
 
 GPU_BATCH_BLOCKS = 4

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from selva_core.models.specs import (
-    MEL_16K,
+from selva_core.models.part_specs import (
     ClipTextSpec,
     GeneratorSpec,
-    ModelSpec,
     T5Spec,
     VaeSpec,
     VideoEncoderSpec,
     VocoderSpec,
 )
+from selva_core.models.specs import MEL_16K, ModelSpec
 
 NANO_VOCAB_SIZE = 3072
 NANO_TEXT_WIDTH = 64

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from selva_core.models.specs import GeneratorSpec
+from selva_core.models.part_specs import GeneratorSpec
 from selva_core.network._layers import GatedConvMlp, GatedMlp, TokenConv, check_shape, zero
 from selva_core.network._streams import FusedBlock, JointBlock, Rotations, Streams, build_rotation, modulate
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 import torchaudio.functional
 from torch import Tensor, nn
 
-from selva_core.models.specs import MelSpec
+from selva_core.models.part_specs import MelSpec
 from selva_core.network._layers import check_shape
 
 

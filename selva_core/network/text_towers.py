@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
-from selva_core.models.specs import ClipTextSpec, T5Spec
+from selva_core.models.part_specs import ClipTextSpec, T5Spec
 from selva_core.network._layers import check_shape
 
 

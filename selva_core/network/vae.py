@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from selva_core.models.specs import VaeSpec
+from selva_core.models.part_specs import VaeSpec
 from selva_core.network._layers import StoredWeight, check_shape
 
 _EPS = 1e-4

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from selva_core.models.specs import VideoEncoderSpec
+from selva_core.models.part_specs import VideoEncoderSpec
 from selva_core.network._layers import GatedMlp, RmsNorm, check_shape
 
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selva_core.models.specs import VocoderSpec
+from selva_core.models.part_specs import VocoderSpec
 from selva_core.network._layers import StoredWeight, check_shape
 
 FILTER_TAPS = 12

@@ -22,7 +22,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from selva_core.models.nano_spec import NANO_SPEC
-from selva_core.models.specs import VideoEncoderSpec
+from selva_core.models.part_specs import VideoEncoderSpec
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.video_encoder import VideoEncoder
 from selva_core.training.dataset import NUM_FRAMES, SceneSet, Target, kind_index

@@ -10,7 +10,8 @@ import torch
 from selva_core.inference.audio_decoder import count_context_frames, iter_mel, iter_waveform
 from selva_core.inference.batching import BatchLimit
 from selva_core.models.nano_spec import NANO_SPEC
-from selva_core.models.specs import VOCODER_16K, VOCODER_44K, VocoderSpec
+from selva_core.models.part_specs import VocoderSpec
+from selva_core.models.specs import VOCODER_16K, VOCODER_44K
 from selva_core.network import Vae, Vocoder
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 
+from selva_core.models.part_specs import GeneratorSpec, VideoEncoderSpec
 from selva_core.models.specs import (
     GENERATOR_LARGE_44K,
     GENERATOR_MEDIUM_44K,
@@ -16,9 +17,7 @@ from selva_core.models.specs import (
     VAE_16K,
     VOCODER_16K,
     ClipLengths,
-    GeneratorSpec,
     ModelSpec,
-    VideoEncoderSpec,
     build_published_spec,
 )
 

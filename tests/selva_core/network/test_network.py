@@ -1,31 +1,19 @@
-"""Properties of the network at any size: reusable video tokens, batches without side effects, training."""
+"""The network at any size: mel and waveform, refused shapes, training, saving and loading."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from selva_core.base.errors import WeightsMismatchError, WeightsMissingError
-from selva_core.models.specs import (
-    MEL_16K,
-    ClipTextSpec,
-    GeneratorSpec,
-    ModelSpec,
-    T5Spec,
-    VaeSpec,
-    VideoEncoderSpec,
-    VocoderSpec,
-)
 from selva_core.network import (
-    Conditions,
     MelSpectrogram,
     Network,
     bake_weights,
@@ -35,215 +23,7 @@ from selva_core.network import (
     load_network,
     save_part,
 )
-from selva_core.network.parts import place_part
-
-TINY = ModelSpec(
-    video_encoder=VideoEncoderSpec(
-        frame_size_px=32, width=24, depth=2, num_heads=2, mlp_width=48, text_width=20, gated_multiple=16
-    ),
-    generator=GeneratorSpec(
-        latent_channels=4,
-        width=16,
-        num_heads=2,
-        depth=3,
-        fused_depth=1,
-        text_width=12,
-        num_text_tokens=9,
-        clip_width=10,
-        sync_width=24,
-        gated_multiple=16,
-        v1_time_width=8,
-    ),
-    vae=VaeSpec(num_mels=80, latent_channels=4, width=8),
-    vocoder=VocoderSpec(
-        num_mels=80,
-        initial_channels=16,
-        up_rates=(16, 16),
-        up_kernels=(32, 32),
-        res_kernels=(3,),
-        res_dilations=(1,),
-    ),
-    mel=MEL_16K,
-    t5=T5Spec(vocab_size=50, width=20, depth=1, num_heads=2, head_width=8, mlp_width=24, max_tokens=16),
-    clip_text=ClipTextSpec(vocab_size=50, width=12, depth=1, num_heads=2, mlp_width=24, num_tokens=9),
-)
-LENGTHS = TINY.lengths(Fraction(128, 100))
-
-
-def build_tiny(*, for_training: bool = False, spec: ModelSpec = TINY) -> Network:
-    """A tiny network whose layers that start at zero are filled, so that every input reaches the output."""
-    torch.manual_seed(5)
-    network = build_network(spec, for_training=for_training)
-    with torch.no_grad():
-        for part in network.parts().values():
-            for parameter in part.parameters():
-                if not parameter.any():
-                    nn.init.normal_(parameter, std=0.2)
-    return network
-
-
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return build_tiny()
-
-
-@pytest.fixture(scope="module")
-def tokens(network: Network) -> Tensor:
-    torch.manual_seed(6)
-    size = TINY.video_encoder.frame_size_px
-    frames = torch.rand(LENGTHS.num_frames, 3, size, size) * 2 - 1
-    return network.video_encoder.encode_segments(cut_segments(frames, TINY.video_encoder))
-
-
-def prepare(network: Network, *, batch_size: int = 2, num_latents: int = LENGTHS.num_latents) -> Conditions:
-    torch.manual_seed(7)
-    spec = TINY.generator
-    return network.generator.prepare_conditions(
-        text=torch.randn(batch_size, spec.num_text_tokens, spec.text_width),
-        sync=torch.randn(batch_size, LENGTHS.num_sync, spec.sync_width),
-        num_clip_frames=LENGTHS.num_clip_frames,
-        num_latents=num_latents,
-    )
-
-
-# --- video
-
-
-def test_segments_overlap_by_the_hop() -> None:
-    size = TINY.video_encoder.frame_size_px
-    frames = torch.arange(32.0)[:, None, None, None].expand(-1, 3, size, size)
-    segments = cut_segments(frames, TINY.video_encoder)
-    assert segments.shape == (3, 16, 3, size, size)
-    assert segments[:, :, 0, 0, 0].tolist() == [list(range(k, k + 16)) for k in (0, 8, 16)]
-
-
-def test_the_last_frame_is_repeated_where_a_segment_is_not_full() -> None:
-    size = TINY.video_encoder.frame_size_px
-    frames = torch.arange(5.0)[:, None, None, None].expand(-1, 3, size, size)
-    assert cut_segments(frames, TINY.video_encoder)[0, :, 0, 0, 0].tolist() == [0, 1, 2, 3] + [4] * 12
-
-
-def test_tokens_of_a_segment_do_not_depend_on_its_neighbours(network: Network, tokens: Tensor) -> None:
-    torch.manual_seed(6)
-    size = TINY.video_encoder.frame_size_px
-    frames = torch.rand(LENGTHS.num_frames, 3, size, size) * 2 - 1
-    second = cut_segments(frames[8:24], TINY.video_encoder)
-    torch.testing.assert_close(network.video_encoder.encode_segments(second)[0], tokens[1])
-
-
-def test_steering_several_prompts_gives_what_each_gives_singly(network: Network, tokens: Tensor) -> None:
-    states = torch.randn(2, 6, TINY.t5.width)
-    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
-    batched = network.video_encoder.steer(tokens, states, mask)
-    assert batched.shape == (2, LENGTHS.num_sync, TINY.video_encoder.width)
-    for prompt, length in enumerate((6, 3)):
-        single = network.video_encoder.steer(
-            tokens, states[prompt : prompt + 1, :length], mask[prompt : prompt + 1, :length]
-        )
-        torch.testing.assert_close(batched[prompt], single[0])
-    assert (batched[0] - batched[1]).abs().max() > 1e-3
-
-
-def test_each_prompt_may_have_a_clip_of_its_own(network: Network, tokens: Tensor) -> None:
-    states, mask = torch.randn(2, 4, TINY.t5.width), torch.ones(2, 4)
-    clips = torch.stack([tokens, tokens.flip(0)])
-    batched = network.video_encoder.steer(clips, states, mask)
-    for clip_index in range(2):
-        one = slice(clip_index, clip_index + 1)
-        single = network.video_encoder.steer(clips[clip_index], states[one], mask[one])
-        torch.testing.assert_close(batched[clip_index], single[0])
-
-
-def test_segments_can_be_steered_in_pieces(network: Network, tokens: Tensor) -> None:
-    states, mask = torch.randn(1, 4, TINY.t5.width), torch.ones(1, 4)
-    whole = network.video_encoder.steer(tokens, states, mask)
-    pieces = [network.video_encoder.steer(piece, states, mask) for piece in torch.split(tokens, 1)]
-    torch.testing.assert_close(torch.cat(pieces, dim=1), whole)
-
-
-# --- generator
-
-
-def test_a_batch_gives_what_each_gives_singly(network: Network) -> None:
-    conditions = prepare(network)
-    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
-    t = torch.tensor([0.2, 0.7])
-    batched = network.generator.flow(x, t, conditions)
-    for k in range(2):
-        single = replace(
-            conditions,
-            sync=conditions.sync[k : k + 1],
-            clip=conditions.clip[k : k + 1],
-            text=conditions.text[k : k + 1],
-            pooled=conditions.pooled[k : k + 1],
-        )
-        torch.testing.assert_close(network.generator.flow(x[k : k + 1], t[k], single)[0], batched[k])
-
-
-def test_joined_conditions_keep_both_sides_of_guidance(network: Network) -> None:
-    conditions = prepare(network)
-    null = network.generator.prepare_null_conditions(
-        num_sync=LENGTHS.num_sync,
-        num_clip_frames=LENGTHS.num_clip_frames,
-        num_latents=LENGTHS.num_latents,
-    ).expand(2)
-    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
-    t = torch.tensor(0.5)
-    conditional, unconditional = network.generator.flow(
-        torch.cat([x, x]), t, join_conditions([conditions, null])
-    ).chunk(2)
-    torch.testing.assert_close(conditional, network.generator.flow(x, t, conditions))
-    torch.testing.assert_close(unconditional, network.generator.flow(x, t, null))
-    assert (conditional - unconditional).abs().max() > 1e-3
-
-
-def test_conditions_of_different_lengths_do_not_join(network: Network) -> None:
-    with pytest.raises(ValueError, match=r"sync to join has shape \(any, 40, 16\); got \(2, 30, 16\)"):
-        join_conditions([prepare(network), prepare(network, num_latents=30)])
-
-
-def test_a_request_of_another_length_has_no_effect_on_the_next(network: Network) -> None:
-    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
-    t = torch.tensor(0.5)
-    before = network.generator.flow(x, t, prepare(network))
-    network.generator.flow(x[:, :25], t, prepare(network, num_latents=25))
-    assert torch.equal(network.generator.flow(x, t, prepare(network)), before)
-
-
-def test_clip_frames_change_the_velocity_where_a_model_has_them(network: Network) -> None:
-    spec = TINY.generator
-    inputs: dict[str, Any] = {
-        "text": torch.randn(1, spec.num_text_tokens, spec.text_width),
-        "sync": torch.randn(1, LENGTHS.num_sync, spec.sync_width),
-        "num_clip_frames": 6,
-        "num_latents": LENGTHS.num_latents,
-    }
-    x = torch.randn(1, LENGTHS.num_latents, spec.latent_channels)
-    without = network.generator.flow(x, torch.tensor(0.5), network.generator.prepare_conditions(**inputs))
-    clip = torch.randn(1, 6, spec.clip_width)
-    seen = network.generator.prepare_conditions(clip=clip, **inputs)
-    assert (network.generator.flow(x, torch.tensor(0.5), seen) - without).abs().max() > 1e-3
-    null = network.generator.empty_clip_feat.expand(1, 6, -1)
-    same = network.generator.prepare_conditions(clip=null, **inputs)
-    torch.testing.assert_close(network.generator.flow(x, torch.tensor(0.5), same), without)
-
-
-def test_normalising_latents_is_undone_exactly(network: Network) -> None:
-    latents = torch.randn(1, 7, TINY.generator.latent_channels)
-    torch.testing.assert_close(network.generator.unnormalize(network.generator.normalize(latents)), latents)
-
-
-def test_bfloat16_stays_near_float32() -> None:
-    exact, rough = build_tiny(), build_tiny()
-    place_part("generator", rough.generator, torch.device("cpu"), torch.bfloat16)
-    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
-    conditional = exact.generator.flow(x, torch.tensor(0.5), prepare(exact))
-    got = rough.generator.flow(x, torch.tensor(0.5), prepare(rough))
-    assert got.dtype == torch.float32
-    assert (got - conditional).abs().max() < 0.05 * conditional.abs().max()
-
-
-# --- sound
+from tests.selva_core.network.tiny import LENGTHS, TINY, build_tiny, prepare
 
 
 def test_mel_frames_and_latents_and_samples_go_together(network: Network) -> None:
@@ -283,8 +63,6 @@ def test_baked_weights_give_the_same_waveform() -> None:
     bake_weights(network.vocoder)
     torch.testing.assert_close(network.vocoder(network.vae.decode(latents)), before)
 
-
-# --- refusals
 
 FITTING: dict[str, tuple[int, ...]] = {
     "segments": (1, 16, 3, 32, 32),
@@ -341,9 +119,6 @@ def test_sync_that_fills_no_whole_segment_is_refused(network: Network) -> None:
             num_clip_frames=1,
             num_latents=10,
         )
-
-
-# --- training, saving, loading
 
 
 def test_every_weight_gets_a_gradient() -> None:

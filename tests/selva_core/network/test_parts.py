@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from selva_core.base.errors import WeightsMismatchError
+from selva_core.models.part_specs import GeneratorSpec
 from selva_core.models.specs import (
     GENERATOR_LARGE_44K,
     GENERATOR_MEDIUM_44K,
     GENERATOR_SMALL_16K,
     GENERATOR_SMALL_44K,
-    GeneratorSpec,
     ModelSpec,
     build_published_spec,
 )
