@@ -1,4 +1,4 @@
-"""What the daemon's benchmarks share: folders of their own, a clip, and the facts a figure needs beside it."""
+"""What the daemon's benchmarks share: folders of their own, a clip, and what a figure needs beside it."""
 
 from __future__ import annotations
 

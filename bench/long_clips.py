@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    facts = {
+    run_info = {
         "commit": commit.stdout.strip(),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "threads": options.threads,
         "steps": options.steps,
     }
-    print(json.dumps({"lengths": rows, **facts}))
+    print(json.dumps({"lengths": rows, **run_info}))
     return 0
 
 

@@ -87,8 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         for part in rows[0]
     }
-    facts = {"commit": commit.stdout.strip(), "system": platform.platform(), "threads": options.threads}
-    print(json.dumps({"clip_seconds": float(options.seconds), "seconds": times, **facts}))
+    run_info = {"commit": commit.stdout.strip(), "system": platform.platform(), "threads": options.threads}
+    print(json.dumps({"clip_seconds": float(options.seconds), "seconds": times, **run_info}))
     return 0
 
 

@@ -287,14 +287,16 @@ def check_vocoder(bench: Bench, size: str) -> Iterator[Check]:
 def check_video_frames(bench: Bench) -> Iterator[Check]:
     """Scaling only: each recorded frame against ours of the same source frame, by mean difference."""
     golden = bench.golden("video_frames")
-    facts = json.loads((bench.golden_dir / "video_frames.json").read_text(encoding="utf-8"))
+    expected = json.loads((bench.golden_dir / "video_frames.json").read_text(encoding="utf-8"))
     size_px = SPEC_16K.video_encoder.frame_size_px
-    for file_name, fact in facts.items():
+    for file_name, expected_frame in expected.items():
         stem = Path(file_name).stem
         name = f"video_frames.{stem}"
         path = find_footage(file_name, bench.golden_dir)
-        frame_s = 1 / Fraction(fact["fps"])
-        sources = [fact["source_index_of_each_25fps_frame"][k] for k in fact["stored_frames"]]
+        frame_s = 1 / Fraction(expected_frame["fps"])
+        sources = [
+            expected_frame["source_index_of_each_25fps_frame"][k] for k in expected_frame["stored_frames"]
+        ]
         ranges = (PictureRange(path=path, start_s=k * frame_s, duration_s=frame_s) for k in sources)
         levels = np.concatenate([read_frames(shown, size_px=size_px, num_frames=1) for shown in ranges])
         recorded = (golden[stem].float() + 1) / 2

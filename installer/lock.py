@@ -134,10 +134,10 @@ def without_addresses(package_lock: str) -> str:
 def build_locks(root: Path, target: Path, *, upgrade: Sequence[str] | None) -> None:
     """Make every lock file of `root` under `target`, laid out as in `root`. Raises LockError."""
     (target / "locks").mkdir(parents=True, exist_ok=True)
-    kept = root / "constraints.txt"
+    constraints = root / "constraints.txt"
     everything = target / "everything.txt"
-    if kept.exists():
-        shutil.copyfile(kept, everything)
+    if constraints.exists():
+        shutil.copyfile(constraints, everything)
     extras = sorted({extra for extras in LOCKED_EXTRAS.values() for extra in extras})
     _run_uv(root, uv_arguments(output=everything, extras=extras, has_hashes=False, upgrade=upgrade))
     resolved = everything.read_text(encoding="utf-8")

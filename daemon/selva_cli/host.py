@@ -20,7 +20,7 @@ HOSTS = {
     "resolve": "selva_plugins.hosts.resolve.install",
 }
 
-# Host -> the module that can say whether all is well; it has check_setup(resource_path), giving facts with title, text
+# Host -> the module that can say whether all is well; it has check_setup(resource_path), giving results with title, text
 # and level (ok, warning, fault).
 CHECKS = {
     "reaper": "selva_plugins.hosts.reaper.check",
@@ -90,13 +90,13 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Check whether a host application, its scripts, the daemon and the models fit together; status 1 when not."""
-    facts = _find(host, CHECKS).check_setup(resource_path)
+    results = _find(host, CHECKS).check_setup(resource_path)
     if as_json:
-        print_json(facts)
+        print_json(results)
     else:
-        for fact in facts:
-            print_line(f"{fact['level']:<8} {fact['title']}: {fact['text']}")
-    if any(fact["level"] == "fault" for fact in facts):
+        for result in results:
+            print_line(f"{result['level']:<8} {result['title']}: {result['text']}")
+    if any(result["level"] == "fault" for result in results):
         raise typer.Exit(EXIT_REFUSED)
 
 

@@ -61,5 +61,5 @@ def build_dummy_tokenizer(spec: ModelSpec) -> PromptTokenizer:
     def encode(text: str) -> list[int]:
         return [_FIRST_WORD_ID + zlib.crc32(word.encode()) % num_words for word in text.lower().split()]
 
-    words = Vocabulary(encode=encode, begin_id=_BEGIN_ID, end_id=_END_ID)
-    return PromptTokenizer(spec, t5=words, clip=words)
+    vocabulary = Vocabulary(encode=encode, begin_id=_BEGIN_ID, end_id=_END_ID)
+    return PromptTokenizer(spec, t5=vocabulary, clip=vocabulary)

@@ -32,8 +32,8 @@ pytestmark = pytest.mark.usefixtures("bundle_sender")
 def test_the_declared_sender_has_what_the_adapter_calls() -> None:
     sender = find_sender()
     assert sender is bundle_sender
-    asked = {name for name in vars(BundleSender) if not name.startswith("_")}
-    assert asked == set(bundle_sender.__all__)
+    declared = {name for name in vars(BundleSender) if not name.startswith("_")}
+    assert declared == set(bundle_sender.__all__)
 
 
 @pytest.mark.parametrize("options", [{"submit": True}, {"wait": True}, {"media": "small"}])

@@ -80,8 +80,8 @@ def test_a_final_cut_document_keeps_what_no_timeline_has(
     start_server()
     source = write_cut(tmp_path / "cut.xml")
     text = source.read_text(encoding="utf-8")
-    kept = "<labels><label2>Iris</label2></labels>"
-    source.write_text(text.replace("</clipitem>", f"{kept}</clipitem>", 1), encoding="utf-8")
+    labels = "<labels><label2>Iris</label2></labels>"
+    source.write_text(text.replace("</clipitem>", f"{labels}</clipitem>", 1), encoding="utf-8")
     report = render(source, tmp_path / "out.xml", *TRACK, "--media-dir", str(media))
     assert stem_clicks(report) == [12 * 1920]
     written = (tmp_path / "out.xml").read_text(encoding="utf-8")

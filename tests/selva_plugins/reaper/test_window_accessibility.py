@@ -124,9 +124,9 @@ def test_results_of_a_check_are_spoken_together(world: World) -> None:
     bridge.folder.write_ready("checked", [], checks=results)
     world.tick(3)
     assert world.spoken[-1].endswith("Set up. Bridge 1: fine. Daemon 1: fine")
-    num_said = len(world.spoken)
+    num_spoken = len(world.spoken)
     world.tick(30)
-    assert len(world.spoken) == num_said
+    assert len(world.spoken) == num_spoken
 
 
 def test_focus_below_the_window_scrolls_there(world: World) -> None:

@@ -178,7 +178,7 @@ def test_the_process_that_talks_to_resolve_loads_no_timelines_and_no_sockets() -
     assert "selva_plugins.hosts.resolve.scripting.stem_placer" in loaded
 
 
-def test_on_windows_the_library_is_told_which_python_it_runs_in() -> None:
+def test_on_windows_the_library_learns_which_python_it_runs_in() -> None:
     given = {"PYTHONHOME": "C:/elsewhere", "TEMP": "C:/Temp"}
     on_windows = build_child_environment(given, platform="win32")
     assert on_windows["PYTHONHOME"] == sys.base_prefix

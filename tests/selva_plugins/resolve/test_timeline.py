@@ -324,7 +324,7 @@ def test_markers_of_timeline_and_clips_arrive_in_seconds(open_host: OpenHost) ->
 
 
 @pytest.mark.parametrize("version", BUILDS_WITH_SOURCE_FRAMES)
-def test_no_open_timeline_is_said_so(version: str, open_host: OpenHost) -> None:
+def test_no_open_timeline_is_reported(version: str, open_host: OpenHost) -> None:
     scene = build_scene()
     scene.project.current_timeline = None
     host = open_host(build(version), scene)

@@ -179,14 +179,14 @@ def watch_command() -> list[str]:
     return build_bridge_command("resolve", "--watch", "--idle-exit", str(IDLE_EXIT_S))
 
 
-def build_start_command(words: Sequence[str], *, platform: str = sys.platform) -> str:
-    """One line for os.execute that starts a program and does not wait for it; empty for no words.
+def build_start_command(arguments: Sequence[str], *, platform: str = sys.platform) -> str:
+    """One line for os.execute that starts a program and does not wait for it; empty for no arguments.
 
     `start` takes its first quoted word for the title of a window, hence the empty one.
     """
-    if not words:
+    if not arguments:
         return ""
     if platform == "win32":
-        return 'start "" /B ' + " ".join(f'"{word}"' for word in words)
+        return 'start "" /B ' + " ".join(f'"{argument}"' for argument in arguments)
     unset = " ".join(f"-u {name}" for name in _RESOLVE_VARIABLES)
-    return f"env {unset} {shlex.join(words)} >/dev/null 2>&1 &"
+    return f"env {unset} {shlex.join(arguments)} >/dev/null 2>&1 &"

@@ -1,6 +1,6 @@
 """A Resolve snapshot as an OpenTimelineIO timeline: exact rates, file-relative media ranges, retimes, nests, markers.
 
-Resolve counts in several spaces, which snapshot.py names. Speed is told from 21.1 on and worked out from the source range
+Resolve counts in several spaces, which snapshot.py names. Resolve reports speed from 21.1 on and worked out from the source range
 before (retimes.py).
 """
 

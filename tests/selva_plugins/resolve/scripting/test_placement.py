@@ -229,7 +229,7 @@ def test_a_missing_file_and_a_file_that_is_no_sound_are_held(
     assert "did not import" in report.stems[1].reason
 
 
-def test_a_project_that_was_never_saved_is_said_so(
+def test_a_project_that_was_never_saved_is_reported(
     open_host: OpenHost, make_access: MakeAccess, tmp_path: Path
 ) -> None:
     scene = build_scene()
