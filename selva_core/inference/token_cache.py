@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
+from fractions import Fraction
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -11,9 +13,11 @@ from torch import Tensor
 
 from selva_core.base.media import PictureRange
 from selva_core.engine import FeatureStore
+from selva_core.video.damage import damaged_times_s, note_damage
 from selva_core.video.frame_source import read_stamp
 
 _NAME = "tokens"
+_DAMAGED = "damaged_times_s"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class VideoKey:
 class VideoTokenCache:
     """One entry per chunk of a video, keyed by the picture range, its file and the producer of the tokens.
 
+    Where frames of it could not be decoded, an entry says which, so that every stem made from it can say so too.
+
     producer: what the tokens depend on besides the video: weights, kind of device, precision.
     """
 
@@ -50,13 +56,17 @@ class VideoTokenCache:
         if content is None:
             return None
         try:
-            return load(content)[_NAME]
-        except (SafetensorError, KeyError):
+            tokens = load(content)[_NAME]
+            note_damage(key.picture.path, map(Fraction, _read_metadata(content).get(_DAMAGED, "").split()))
+        except (SafetensorError, KeyError, ValueError):
             return None
+        return tokens
 
     def put(self, key: VideoKey, chunk: int, tokens: Tensor) -> None:
         """Store the tokens of one chunk."""
-        self._store.put(self._entry_key(key, chunk), save({_NAME: tokens.contiguous().cpu()}))
+        damaged = " ".join(map(str, damaged_times_s(key.picture)))
+        content = save({_NAME: tokens.contiguous().cpu()}, metadata={_DAMAGED: damaged} if damaged else None)
+        self._store.put(self._entry_key(key, chunk), content)
 
     def _entry_key(self, key: VideoKey, chunk: int) -> str:
         """64 hex digits. The text that is hashed must not change: entries on users' disks are found by it."""
@@ -73,3 +83,9 @@ class VideoTokenCache:
             chunk,
         )
         return hashlib.sha256(repr(identity).encode("utf-8", errors="surrogatepass")).hexdigest()
+
+
+def _read_metadata(content: bytes) -> dict[str, str]:
+    """The texts in the header of a safetensors file; its loader for bytes does not give them."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return dict(header.get("__metadata__", {}))

@@ -1,38 +1,27 @@
-"""Opens video files and yields their frames on an exact clock.
-
-Every time is a rational number of seconds on the file's own clock, zero at its first frame: stream start offsets, edit
-lists and embedded timecode are taken out here and nowhere else. Errors of PyAV are translated here too.
-"""
+"""Decodes the frames of a video file in the order they are shown, with their exact times."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
-from pathlib import Path
-from types import TracebackType
 
-import av
 import av.error
-from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from selva_core.base.errors import (
-    MediaNotFoundError,
-    MediaUnreadableError,
-    NoVideoStreamError,
-)
+from selva_core.base.errors import MediaUnreadableError
+from selva_core.video.container import require_clear, translate_media_errors
+from selva_core.video.damage import note_damage
+from selva_core.video.damage_watch import DamageWatch
+from selva_core.video.media_file import MediaFile
+from selva_core.video.packet_order import PacketOrder, packet_time
 
-_STILL_FORMATS = frozenset({"image2", "image2pipe"})
 _SEEK_BACK_S = 1
-_SCANNED_END_S = 2
-_MAX_BROKEN_PACKETS_AFTER_SEEK = 64
+_MAX_BROKEN_PACKETS = 64
+_JUMP_BACK_S = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,114 +37,8 @@ class ShownFrame:
     is_last: bool = False
 
 
-def snap_rate(rate_hz: Fraction) -> Fraction:
-    """The whole or NTSC (n * 1000 / 1001) rate within 0.01 % of `rate_hz`, else `rate_hz` itself."""
-    whole = Fraction(max(1, round(rate_hz)))
-    ntsc = Fraction(max(1, round(rate_hz * 1001 / 1000)) * 1000, 1001)
-    nearest = min(whole, ntsc, key=lambda candidate: abs(candidate - rate_hz))
-    return nearest if abs(nearest - rate_hz) <= rate_hz / 10_000 else rate_hz
-
-
-def is_standard_rate(rate_hz: Fraction) -> bool:
-    """Whether a rate is whole or NTSC; the averages of variable rates are neither."""
-    return rate_hz.denominator == 1 or (rate_hz * Fraction(1001, 1000)).denominator == 1
-
-
-@contextmanager
-def translate_media_errors(path: Path) -> Iterator[None]:
-    """Turn PyAV's errors about `path` into MediaError."""
-    try:
-        yield
-    except av.error.FileNotFoundError as exc:
-        raise MediaNotFoundError(f"there is no file {path}", path=str(path)) from exc
-    except av.error.PermissionError as exc:
-        message = f"{path} may not be read; give this user the permission to read it"
-        raise MediaUnreadableError(message, path=str(path)) from exc
-    except av.error.FFmpegError as exc:
-        message = f"{path.name} cannot be decoded ({exc.strerror}); check that it plays, or transcode it"
-        raise MediaUnreadableError(message, path=str(path)) from exc
-
-
-def require_file(path: Path) -> None:
-    """Raises MediaNotFoundError where nothing exists at `path`, MediaUnreadableError where it is a folder."""
-    if not path.exists():
-        message = f"there is no file {path}; relink the clip or check that its drive is mounted"
-        raise MediaNotFoundError(message, path=str(path))
-    if path.is_dir():
-        raise MediaUnreadableError(f"{path} is a folder; a video file is needed", path=str(path))
-
-
-class MediaReader:
-    """The video stream of one file, decoded on demand.
-
-    Owns the open file: use it as a context manager, from one thread at a time.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Open `path` and decode its first frame, which defines the clock.
-
-        Raises MediaNotFoundError, MediaUnreadableError, NoVideoStreamError.
-        """
-        require_file(path)
-        self.path = path
-        with translate_media_errors(path):
-            # FFmpeg takes no absolute path for a protocol ("concat:", "http:"), and the list keeps playlists to local files.
-            self.container: InputContainer = av.open(
-                str(path.absolute()), mode="r", options={"protocol_whitelist": "file,crypto,data"}
-            )
-        try:
-            self.stream = _find_video_stream(self.container, path)
-            self.stream.thread_type = "AUTO"
-            first = self._first_frame()
-        except BaseException:
-            self.container.close()
-            raise
-        self._origin_pts = _timestamp(first) or 0
-        self.rotation_deg = first.rotation % 360
-
-    def __enter__(self) -> MediaReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.container.close()
-
-    @cached_property
-    def time_base_s(self) -> Fraction:
-        """Seconds per tick of the stream's timestamps."""
-        return self.stream.time_base or Fraction(1, 1000)
-
-    @cached_property
-    def frame_rate_hz(self) -> Fraction | None:
-        """Average frame rate, snapped to a standard one; None where the file states none."""
-        rate_hz = self.stream.average_rate or self.stream.guessed_rate
-        return snap_rate(rate_hz) if rate_hz else None
-
-    @property
-    def frame_s(self) -> Fraction:
-        """How long one frame lasts on average; 1/25 s where the file states no rate."""
-        return 1 / (self.frame_rate_hz or Fraction(25))
-
-    @property
-    def origin_s(self) -> Fraction:
-        """The first frame's time as the file states it, which is subtracted from every timestamp."""
-        return self._origin_pts * self.time_base_s
-
-    @cached_property
-    def end_s(self) -> Fraction:
-        """When the last frame stops being shown, read from the packets at the file's end without decoding."""
-        frame_ticks = self.frame_s / self.time_base_s
-        with translate_media_errors(self.path):
-            # Some formats seek to any packet, and with B-frames the frame shown last is not the one stored last.
-            near_end_s = max(self._declared_duration_s - _SCANNED_END_S, Fraction(0))
-            self._seek(self._origin_pts + int(near_end_s / self.time_base_s))
-            ends_pts = [
-                packet.pts + (packet.duration or frame_ticks)
-                for packet in self._packets()
-                if packet.pts is not None and not packet.is_discard
-            ]
-        return self._time_of(max(ends_pts)) if ends_pts else self._declared_duration_s
+class MediaReader(MediaFile):
+    """The video stream of one file, decoded on demand."""
 
     def iter_shown(
         self, first_s: Fraction, *, decoded: Callable[[], None] | None = None
@@ -163,137 +46,153 @@ class MediaReader:
         """Yield frames in the order they are shown, from the one on screen at `first_s` to the media's end.
 
         Seeks to the key frame before. At most two full-size frames are in memory at a time. `decoded` is called for every
-        frame that is decoded, also those before `first_s`. Before the media's start the first frame counts as shown.
+        frame that is decoded, also those before `first_s`. Before the first frame that can be decoded, that one counts as
+        shown; any other that cannot be decoded leaves the one before it on screen. Both are noted as damage.
         """
-        with translate_media_errors(self.path):
-            held: tuple[Fraction, VideoFrame] | None = None
-            for start_s, frame in self._timed_from(first_s):
-                if decoded is not None:
-                    decoded()
-                if held is not None and start_s <= held[0]:
-                    held = held[0], frame  # broken files repeat timestamps; the later frame is shown
-                    continue
-                if held is not None and start_s > first_s:
-                    yield ShownFrame(start_s=held[0], end_s=start_s, frame=held[1])
-                held = start_s, frame
-            if held is not None:
-                end_s = held[0] + self._duration_of(held[1])
-                yield ShownFrame(start_s=held[0], end_s=end_s, frame=held[1], is_last=True)
+        try:
+            with translate_media_errors(self.path):
+                yield from self._iter_shown(first_s, decoded)
+        finally:
+            note_damage(self.path, self._lost_s)
 
-    @cached_property
-    def _steady_rate_hz(self) -> Fraction | None:
-        """The constant rate whose times the timestamps round; None for odd averages and for ticks as long as frames."""
-        rate_hz = self.frame_rate_hz
-        if rate_hz is None or not is_standard_rate(rate_hz) or 4 * self.time_base_s * rate_hz > 1:
-            return None
-        return rate_hz
+    def _iter_shown(self, first_s: Fraction, decoded: Callable[[], None] | None) -> Iterator[ShownFrame]:
+        held: tuple[Fraction, VideoFrame] | None = None
+        timed = self._stated_from(first_s) if self.states_times else self._counted_from(first_s)
+        for start_s, frame in timed:
+            if self._edit_end_s is not None and start_s >= self._edit_end_s:
+                break
+            if decoded is not None:
+                decoded()
+            if held is not None and start_s <= held[0]:
+                self._refuse_jump_back(held[0], start_s)
+                held = held[0], frame  # broken files repeat timestamps; the later frame is shown
+                continue
+            if held is not None and self.is_evenly_paced:
+                num_lost = round((start_s - held[0]) / self.frame_s) - 1
+                self._lose(held[0] + k * self.frame_s for k in range(1, num_lost + 1))
+            if held is not None and start_s > first_s:
+                yield ShownFrame(start_s=held[0], end_s=start_s, frame=held[1])
+            held = start_s, frame
+        if held is not None:
+            end_s = held[0] + self._duration_of(held[1])
+            if self._edit_end_s is not None:
+                end_s = min(end_s, self._edit_end_s)
+            elif self._lost_s and max(self._lost_s) > held[0]:
+                end_s = max(end_s, max(self._lost_s) + self.frame_s)  # lost frames at the end are held too
+            yield ShownFrame(start_s=held[0], end_s=end_s, frame=held[1], is_last=True)
 
-    def _first_frame(self) -> VideoFrame:
-        with translate_media_errors(self.path):
-            first = next(self._decoded(), None)
-        if first is None:
-            raise MediaUnreadableError(f"no frame of {self.path.name} can be decoded", path=str(self.path))
-        return first
-
-    @property
-    def _declared_duration_s(self) -> Fraction:
-        if self.stream.duration is not None:
-            return self.stream.duration * self.time_base_s
-        if self.container.duration is not None:
-            return Fraction(self.container.duration, av.time_base)
-        return Fraction(0)
-
-    def _duration_of(self, frame: VideoFrame) -> Fraction:
-        return self._time_of(self._origin_pts + frame.duration) if frame.duration else self.frame_s
-
-    def _time_of(self, pts: int | Fraction) -> Fraction:
-        """Media time of a timestamp, with the rounding undone that a coarse time base forces on a constant rate.
-
-        Matroska stores whole milliseconds, MPEG-TS ticks of 1/90000 s: frame 1 at 24000/1001 fps is stored as 42 ms, and an
-        in-point at exactly 1001/24000 s would miss it.
-        """
-        stated_s = (pts - self._origin_pts) * self.time_base_s
-        rate_hz = self._steady_rate_hz
-        if rate_hz is None:
-            return stated_s
-        steady_s = round(stated_s * rate_hz) / rate_hz
-        return steady_s if abs(steady_s - stated_s) <= self.time_base_s else stated_s
-
-    def _timed_from(self, first_s: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:
+    def _stated_from(self, first_s: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:
         """Decode from a key frame shown at or before `first_s`; seeks again further back where a seek lands too late."""
         for target_s in _seek_targets_s(first_s):
-            self._seek(self._origin_pts + math.floor(target_s / self.time_base_s))
-            frames = self._decoded()
-            first = next(frames, None)
-            if first is None:
-                continue
-            start_s = self._start_of(first, None)
-            if start_s <= first_s or target_s < 0:
-                yield start_s, first
+            if not self._seek(self._origin_pts + math.floor(target_s / self.time_base_s)):
                 break
-        else:
-            message = f"no frame of {self.path.name} can be decoded at {float(first_s):.3f} s"
-            raise MediaUnreadableError(message, path=str(self.path))
-        for frame in frames:
+            frames = self._timed()
+            first = next(frames, None)
+            if first is not None and first[0] <= first_s:
+                yield first
+                yield from frames
+                return
+        self._reopen()
+        yield from self._timed(is_from_start=True)
+
+    def _timed(self, *, is_from_start: bool = False) -> Iterator[tuple[Fraction, VideoFrame]]:
+        """Decode from the current position; frames with the times that the container states."""
+        watch = DamageWatch(
+            self.path,
+            codec=self.stream.codec_context.name,
+            is_matroska=self.is_matroska,
+            first_pts=self._origin_pts if is_from_start else None,
+        )
+        start_s: Fraction | None = None
+        for frame in self._decoded(watch.on_packet, watch.on_broken):
             start_s = self._start_of(frame, start_s)
+            lost = watch.lost_up_to(frame)
+            if lost:
+                self._lose(self._time_of(pts) for pts in lost)
             yield start_s, frame
+        self._lose(self._time_of(pts) for pts in watch.lost_at_end())
+
+    def _counted_from(self, first_s: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:
+        """Decode a stream that states no times of display; see PacketOrder."""
+        frame_ticks = self.frame_s / self.time_base_s
+        begins_at = self._enter_group(first_s)
+        order = PacketOrder(frame_ticks=frame_ticks, begins_at=begins_at, has_times=not self._is_raw)
+
+        def on_packet(packet: Packet[VideoStream]) -> None:
+            if packet.size:
+                order.number(packet)
+
+        def on_broken(packet: Packet[VideoStream]) -> None:
+            lost = None if packet.pts is None else order.lose(packet.pts)
+            if lost is not None:
+                self._lose([self._time_of(lost)])
+
+        for frame in self._decoded(on_packet, on_broken):
+            time = order.time_of(frame.pts)
+            if time is not None:
+                if frame.is_corrupt:
+                    self._lose([self._time_of(time)])
+                yield self._time_of(time), frame
+
+    def _enter_group(self, first_s: Fraction) -> Fraction | None:
+        """Go to the key frame before the one that `first_s` lies behind, and return the decoding time of the latter.
+
+        Of two groups of frames the later is counted: frames at its beginning may refer to the earlier one. None where the
+        stream is decoded from its first packet.
+        """
+        begins_at = None
+        if not self._is_raw:
+            begins_at = self._key_time_before(self._origin_pts + math.floor(first_s / self.time_base_s))
+        if begins_at is not None and begins_at > self._origin_pts:
+            before = self._key_time_before(math.ceil(begins_at) - 1)
+            if before is not None and before < begins_at and self._seek(math.floor(before)):
+                return begins_at
+        self._reopen()
+        return None
+
+    def _key_time_before(self, pts: int) -> Fraction | None:
+        """Decoding time of the key frame that a seek to `pts` lands on; None where it does not land on one before."""
+        if pts <= self._origin_pts or not self._seek(pts):
+            return None
+        packet = next(self._packets(), None)
+        time = None if packet is None or not packet.is_keyframe else packet_time(packet)
+        return time if time is not None and time <= pts else None
 
     def _start_of(self, frame: VideoFrame, previous_s: Fraction | None) -> Fraction:
-        pts = _timestamp(frame)
-        if pts is not None:
-            return self._time_of(pts)
-        return Fraction(0) if previous_s is None else previous_s + self.frame_s
+        if frame.pts is not None:
+            return self._time_of(frame.pts)
+        if previous_s is not None:
+            return previous_s + self.frame_s
+        return Fraction(0) if frame.dts is None else self._time_of(frame.dts)
 
-    def _decoded(self) -> Iterator[VideoFrame]:
-        """Decode from the current position; up to 64 undecodable packets are skipped before the first frame.
-
-        After a seek, decoders report packets that refer to frames before the seek point as invalid.
-        """
-        max_broken = _MAX_BROKEN_PACKETS_AFTER_SEEK
+    def _decoded(
+        self,
+        on_packet: Callable[[Packet[VideoStream]], None],
+        on_broken: Callable[[Packet[VideoStream]], None],
+    ) -> Iterator[VideoFrame]:
+        """Decode from the current position; at most 64 packets in a row may be undecodable."""
+        num_broken = 0
         for packet in self._packets():
+            on_packet(packet)
             try:
                 frames = self.stream.decode(packet)
             except av.error.InvalidDataError as exc:
-                max_broken -= 1
-                if max_broken < 0:
+                require_clear(self.stream, packet, self.path)
+                num_broken += 1
+                if num_broken > _MAX_BROKEN_PACKETS:
                     raise MediaUnreadableError(
                         f"{self.path.name} is damaged ({exc.strerror}); transcode it or use another copy",
                         path=str(self.path),
                     ) from exc
+                on_broken(packet)
                 continue
             if frames:
-                max_broken = 0
+                num_broken = 0
             yield from frames
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
-        yield from self.container.demux(self.stream)
-
-    def _seek(self, pts: int) -> None:
-        try:
-            self.container.seek(pts, stream=self.stream, backward=True, any_frame=False)
-        except av.error.FFmpegError as exc:
-            raise MediaUnreadableError(
-                f"{self.path.name} has no timestamps or index to seek by ({exc.strerror}); "
-                "remux it into MP4, MOV, MKV or MXF",
-                path=str(self.path),
-            ) from exc
-
-
-def _find_video_stream(container: InputContainer, path: Path) -> VideoStream:
-    if container.format.name in _STILL_FORMATS or container.format.name.endswith("_pipe"):
-        raise NoVideoStreamError(
-            f"{path.name} is a still image; a video is needed. "
-            "An image sequence is named by its pattern, as frame.%04d.png, with its frame rate",
-            path=str(path),
-        )
-    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not videos:
-        found = "only audio" if container.streams.audio else "no video"
-        raise NoVideoStreamError(
-            f"{path.name} holds {found}; a clip with a video stream is needed", path=str(path)
-        )
-    best = container.streams.best("video")
-    return best if isinstance(best, VideoStream) and best in videos else videos[0]
+    def _refuse_jump_back(self, shown_s: Fraction, next_s: Fraction) -> None:
+        if shown_s - next_s > _JUMP_BACK_S + self.frame_s:
+            raise self._jump_error(shown_s, "back")
 
 
 def _seek_targets_s(first_s: Fraction) -> Iterator[Fraction]:
@@ -304,7 +203,3 @@ def _seek_targets_s(first_s: Fraction) -> Iterator[Fraction]:
         back_s = max(_SEEK_BACK_S, back_s * 2)
     yield Fraction(0)
     yield Fraction(-_SEEK_BACK_S)  # in some formats the first key frame is before time 0
-
-
-def _timestamp(frame: VideoFrame) -> int | None:
-    return frame.pts if frame.pts is not None else frame.dts

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_core.base.media import PictureRange
 from selva_core.engine import BatchRequest, Engine, RenderProgress, StemRequest
+from selva_core.video.damage import damage_warnings
 from selva_daemon.protocol.job import JobRequest, OutputRequest
 from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker.model_info import ModelInfo
@@ -166,9 +167,14 @@ class JobRenderer:
                 made = self._make_alone(job)
         except Exception as error:  # of this job; the others may be fine
             return error
-        if not isinstance(made, Exception):
-            for key, waveform in made.items():
-                self._cache.put(key, waveform)
+        if isinstance(made, Exception):
+            return made
+        # Before they are kept: a stem that shows damage says so also when it comes out of the cache.
+        damage = damage_warnings(_picture_of(job.context))
+        if damage:
+            made = {key: replace(each, warnings=(*each.warnings, *damage)) for key, each in made.items()}
+        for key, waveform in made.items():
+            self._cache.put(key, waveform)
         return made
 
     def _make_alone(self, job: PreparedJob) -> dict[str, Waveform]:
@@ -214,25 +220,29 @@ class JobRenderer:
         return staged
 
 
+def _picture_of(context: JobContext) -> PictureRange:
+    media = context.job.media
+    return PictureRange(
+        path=media.path,
+        start_s=media.start_s,
+        duration_s=media.duration_s,
+        speed=media.speed,
+        images=media.images,
+    )
+
+
 def _order(
     context: JobContext, requests: Sequence[StemRequest], fractions: tuple[float, float]
 ) -> BatchRequest:
     """`fractions`: of the job's progress, where this order begins and ends."""
     first, last = fractions
-    media = context.job.media
 
     def on_progress(progress: RenderProgress) -> None:
         fraction = first + (last - first) * progress.fraction
         context.tell(progress.stage, fraction, step=progress.step, num_steps=progress.num_steps)
 
     return BatchRequest(
-        picture=PictureRange(
-            path=media.path,
-            start_s=media.start_s,
-            duration_s=media.duration_s,
-            speed=media.speed,
-            images=media.images,
-        ),
+        picture=_picture_of(context),
         requests=requests,
         on_progress=on_progress,
         is_cancelled=context.is_cancelled,

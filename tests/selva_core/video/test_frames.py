@@ -22,7 +22,8 @@ from selva_core.base.errors import (
 from selva_core.base.media import PictureRange
 from selva_core.engines.echo import find_flashes
 from selva_core.video.frames import count_frames, iter_frames, read_frames
-from selva_core.video.reader import MediaReader, snap_rate
+from selva_core.video.rates import snap_rate
+from selva_core.video.reader import MediaReader
 
 MakeVideo = Callable[..., Path]
 ReadNumber = Callable[[npt.NDArray[np.uint8]], int]
@@ -359,12 +360,6 @@ def test_truncated_file_is_reported_with_the_time_where_it_breaks_off(
         read_frames(picture, size_px=SIZE_PX)
     early = PictureRange(path=cut, start_s=Fraction(0), duration_s=Fraction(1))
     assert len(read_frames(early, size_px=SIZE_PX)) == 25
-
-
-def test_elementary_stream_without_timestamps_is_refused_with_what_to_do(numbered_video: MakeVideo) -> None:
-    path = numbered_video("raw.h264", num_frames=50)
-    with pytest.raises(MediaUnreadableError, match="remux"):
-        half_a_second_of(path)
 
 
 def test_size_of_zero_is_refused(numbered_video: MakeVideo) -> None:

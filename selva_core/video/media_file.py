@@ -1,0 +1,264 @@
+"""An open video file: its clock, its frame rate and where it ends.
+
+Every time is a rational number of seconds on the file's own clock, zero where the container begins: stream start offsets,
+edit lists and embedded timecode are taken out here and nowhere else. The clock does not depend on what can be decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from selva_core.base.errors import MediaUnreadableError
+from selva_core.video.beginning import RAW_FORMATS, Beginning, read_beginning
+from selva_core.video.container import (
+    find_video_stream,
+    open_container,
+    require_clear,
+    translate_media_errors,
+)
+from selva_core.video.iso_edits import read_only_edit
+from selva_core.video.matroska import read_first_block
+from selva_core.video.packet_order import packet_time
+from selva_core.video.rates import FrameRate, is_standard_rate
+from selva_core.video.restarts import find_clock_jump
+
+FALLBACK_RATE_HZ = Fraction(25)
+_SCANNED_END_S = 2
+_MAX_SHORT_S = Fraction(1, 2)
+_PLAIN_EDITS = {"advanced_editlist": "0"}
+
+
+class MediaFile:
+    """The video stream of one file. Owns the open file: use it as a context manager, from one thread at a time."""
+
+    container: InputContainer
+    stream: VideoStream
+
+    def __init__(self, path: Path) -> None:
+        """Open `path` and read its beginning, which defines the clock.
+
+        Raises MediaNotFoundError, MediaUnreadableError, NoVideoStreamError.
+        """
+        self.path = path
+        self._options: dict[str, str] = {}
+        self._edit_end_s: Fraction | None = None
+        self._lost_s: set[Fraction] = set()
+        self._open()
+        try:
+            with translate_media_errors(path):
+                self._beginning = self._begin()
+        except BaseException:
+            self.container.close()
+            raise
+        self._origin_pts = self._beginning.origin_pts
+        self.rotation_deg = self._beginning.rotation_deg
+        self._lose(self._time_of(pts) for pts in self._beginning.undecoded_pts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.container.close()
+
+    @cached_property
+    def time_base_s(self) -> Fraction:
+        """Seconds per tick of the stream's timestamps."""
+        return self.stream.time_base or Fraction(1, 1000)
+
+    @property
+    def frame_rate(self) -> FrameRate | None:
+        """The rate of the frames; None where nothing says it."""
+        return self._beginning.frame_rate
+
+    @property
+    def frame_rate_hz(self) -> Fraction | None:
+        """Frame rate, snapped to a standard one; for a variable rate the one its timecode is counted in."""
+        return self.frame_rate.rate_hz if self.frame_rate else None
+
+    @property
+    def frame_s(self) -> Fraction:
+        """How long one frame lasts on average; 1/25 s where the file states no rate."""
+        return 1 / (self.frame_rate_hz or FALLBACK_RATE_HZ)
+
+    @property
+    def origin_s(self) -> Fraction:
+        """The first frame's time as the file states it, which is subtracted from every timestamp."""
+        return self._origin_pts * self.time_base_s
+
+    @property
+    def _is_raw(self) -> bool:
+        return self.container.format.name in RAW_FORMATS
+
+    @property
+    def is_matroska(self) -> bool:
+        """Whether the container is Matroska or WebM."""
+        return self.container.format.name.startswith("matroska")
+
+    @property
+    def states_times(self) -> bool:
+        """Whether the container states when frames are shown; else they are counted."""
+        return self._beginning.states_times
+
+    @cached_property
+    def is_evenly_paced(self) -> bool:
+        """Whether a gap between frames means that packets were lost; other formats may mean it."""
+        rate = self.frame_rate
+        has_constant_rate = self.container.format.name in ("mpegts", "mpeg", "mxf")
+        return has_constant_rate and rate is not None and not rate.is_variable
+
+    @cached_property
+    def end_s(self) -> Fraction:
+        """When the last frame stops being shown, read from the packets at the file's end without decoding."""
+        with translate_media_errors(self.path):
+            end_s = self._read_end_s()
+        return end_s if self._edit_end_s is None else min(end_s, self._edit_end_s)
+
+    def _open(self) -> None:
+        self.container = open_container(self.path, self._options)
+        try:
+            self.stream = find_video_stream(self.container, self.path)
+            self.stream.thread_type = "AUTO"
+            require_clear(self.stream, None, self.path)
+        except BaseException:
+            self.container.close()
+            raise
+
+    def _reopen(self) -> None:
+        """Go back to the first packet, also in formats that cannot seek or seek too late."""
+        self.container.close()
+        self._open()
+        self.__dict__.pop("time_base_s", None)
+
+    def _begin(self) -> Beginning:
+        jump = find_clock_jump(self.path, self.container.format.name)
+        if jump is not None:
+            raise self._jump_error(jump.at_s, jump.direction)
+        beginning = read_beginning(self.container, self.stream, self.path)
+        if beginning.has_hidden_frames:
+            beginning = self._enter_edit(beginning)
+        return self._find_true_start(beginning)
+
+    def _enter_edit(self, beginning: Beginning) -> Beginning:
+        """Read the edit list exactly where its only edit begins inside a frame; FFmpeg's own way drops that frame."""
+        edit = read_only_edit(self.path, self.stream.id)
+        if edit is None:
+            return beginning
+        self._options = _PLAIN_EDITS
+        self._reopen()
+        plain = read_beginning(self.container, self.stream, self.path)
+        if plain.begins_on_zero:
+            self._options = {}
+            self._reopen()
+            return read_beginning(self.container, self.stream, self.path)
+        self._edit_end_s = edit.duration_s
+        return plain.moved_to(0)
+
+    def _find_true_start(self, beginning: Beginning) -> Beginning:
+        """Move the origin to where a Matroska file begins, where the frames there were skipped as damaged."""
+        if not self.is_matroska or beginning.origin_pts <= 0:
+            return beginning
+        block = read_first_block(self.path)
+        if block is None or 1 <= block.track_number <= len(self.container.streams):
+            return beginning
+        rate_hz = beginning.frame_rate.rate_hz if beginning.frame_rate else FALLBACK_RATE_HZ
+        frame_ticks = max(1, int(1 / rate_hz / self.time_base_s))
+        lost_pts = range(int(block.cluster_s / self.time_base_s), beginning.origin_pts, frame_ticks)
+        return beginning.preceded_by(lost_pts) if lost_pts else beginning
+
+    @cached_property
+    def _steady_rate_hz(self) -> Fraction | None:
+        """The constant rate whose times the timestamps round; None for variable rates and for ticks as long as frames."""
+        rate = self.frame_rate
+        if rate is None or rate.is_variable or not is_standard_rate(rate.rate_hz):
+            return None
+        return rate.rate_hz if 4 * self.time_base_s * rate.rate_hz <= 1 else None
+
+    @property
+    def _declared_duration_s(self) -> Fraction:
+        if self.stream.duration is not None:
+            return self.stream.duration * self.time_base_s
+        if self.container.duration is not None:
+            return Fraction(self.container.duration, av.time_base)
+        return Fraction(0)
+
+    def _read_end_s(self) -> Fraction:
+        frame_ticks = self.frame_s / self.time_base_s
+        # Some formats seek to any packet, and with B-frames the frame shown last is not the one stored last.
+        near_end_s = max(self._declared_duration_s - _SCANNED_END_S, Fraction(0))
+        if self._is_raw or not self._seek(self._origin_pts + int(near_end_s / self.time_base_s)):
+            self._reopen()
+        latest = end = None
+        for packet in self._packets():
+            if packet.is_discard or not packet.size:
+                continue
+            if self.states_times:
+                time = None if packet.pts is None else Fraction(packet.pts)
+            else:
+                time = None if self._is_raw else packet_time(packet)
+                time = time if time is not None else self._next_time(latest, frame_ticks)
+            if time is not None:
+                length = frame_ticks if self._is_raw else packet.duration or frame_ticks
+                latest, end = time, max(time + length, time if end is None else end)
+        if end is None:
+            return self._declared_duration_s
+        end_s = self._time_of(end)
+        # Without sound, the duration of the file is that of its picture: packets that are missing at its end were lost.
+        is_stated = self.is_matroska and not self.container.streams.audio
+        stated_s = self._declared_duration_s - (0 if self.stream.duration else self.origin_s)
+        return stated_s if is_stated and stated_s > end_s + _MAX_SHORT_S else end_s
+
+    def _next_time(self, latest: Fraction | None, frame_ticks: Fraction) -> Fraction:
+        return Fraction(self._origin_pts) if latest is None else latest + frame_ticks
+
+    def _duration_of(self, frame: VideoFrame) -> Fraction:
+        return self._time_of(self._origin_pts + frame.duration) if frame.duration else self.frame_s
+
+    def _time_of(self, pts: int | Fraction) -> Fraction:
+        """Media time of a timestamp, with the rounding undone that a coarse time base forces on a constant rate.
+
+        Matroska stores whole milliseconds, MPEG-TS ticks of 1/90000 s: frame 1 at 24000/1001 fps is stored as 42 ms, and an
+        in-point at exactly 1001/24000 s would miss it.
+        """
+        stated_s = (pts - self._origin_pts) * self.time_base_s
+        rate_hz = self._steady_rate_hz
+        if rate_hz is None:
+            return stated_s
+        steady_s = round(stated_s * rate_hz) / rate_hz
+        return steady_s if abs(steady_s - stated_s) <= self.time_base_s else stated_s
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        yield from self.container.demux(self.stream)
+
+    def _seek(self, pts: int) -> bool:
+        """Whether the container could seek there."""
+        try:
+            self.container.seek(pts, stream=self.stream, backward=True, any_frame=False)
+        except av.error.FFmpegError:
+            return False
+        return True
+
+    def _lose(self, times_s: Iterable[Fraction]) -> None:
+        """Remember frames that cannot be decoded."""
+        self._lost_s.update(max(at_s, Fraction(0)) for at_s in times_s)
+
+    def _jump_error(self, at_s: Fraction, direction: str) -> MediaUnreadableError:
+        return MediaUnreadableError(
+            f"timestamps of {self.path.name} jump {direction} at {float(at_s):.1f} s: it was joined from several "
+            "recordings; remux them into one file (ffmpeg's concat demuxer does), or use the parts",
+            path=str(self.path),
+            jumps_at_s=float(at_s),
+        )

@@ -1,0 +1,141 @@
+"""The clock comes from the container: zero, order and ends, whatever the decoder makes of it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from selva_core.base.errors import MediaUnreadableError
+from selva_core.base.media import PictureRange
+from selva_core.engines.echo import find_flashes
+from selva_core.video.frames import iter_frames
+from selva_core.video.reader import MediaReader
+
+MakeVideo = Callable[..., Path]
+NumbersSeen = Callable[..., list[int]]
+MEDIA = Path(__file__).parents[2] / "data" / "media"
+B_FRAMES = {"num_b_frames": 2, "options": {"preset": "fast"}}
+X265 = {"codec": "libx265", "num_b_frames": 2, "options": {"x265-params": "log-level=none"}}
+MPEG2 = {"codec": "mpeg2video", "num_b_frames": 2, "options": {"b": "4M"}}
+MPEG4 = {"codec": "mpeg4", "num_b_frames": 2, "options": {"b": "4M"}}
+WITHOUT_TIMES = {
+    "n.avi": B_FRAMES,
+    "four.avi": MPEG4,
+    "n.h264": B_FRAMES,
+    "n.hevc": X265,
+    "n.m2v": MPEG2,
+    "n.mpg": B_FRAMES,
+    "two.mpg": MPEG2,
+    "n.mxf": B_FRAMES,
+    "vfw.mkv": {**B_FRAMES, "container_options": {"allow_raw_vfw": "1"}},
+}
+
+
+@pytest.fixture
+def numbers_seen(number_in: Callable[[npt.NDArray[np.uint8]], int]) -> NumbersSeen:
+    def read(path: Path, *, first: int = 0, count: int = 1, rate_hz: Fraction = Fraction(25)) -> list[int]:
+        picture = PictureRange(path=path, start_s=first / rate_hz, duration_s=count / rate_hz)
+        frames = iter_frames(picture, size_px=48, num_frames=count, frame_rate_hz=rate_hz)
+        return [number_in(frame) for frame in frames]
+
+    return read
+
+
+@pytest.mark.parametrize("name", WITHOUT_TIMES)
+def test_frames_are_in_the_order_of_the_screen_where_the_container_states_no_times(
+    numbered_video: MakeVideo, numbers_seen: NumbersSeen, name: str
+) -> None:
+    path = numbered_video(name, num_frames=60, **WITHOUT_TIMES[name])
+    assert numbers_seen(path, count=60) == list(range(60))
+    for first in range(0, 60, 7):
+        assert numbers_seen(path, first=first) == [first]
+    with MediaReader(path) as reader:
+        assert reader.end_s == Fraction(60, 25)
+
+
+@pytest.mark.parametrize("name", ["n.h264", "n.m2v"])
+def test_raw_stream_has_the_rate_that_its_codec_states(
+    numbered_video: MakeVideo, numbers_seen: NumbersSeen, name: str
+) -> None:
+    rate_hz = Fraction(24000, 1001)
+    path = numbered_video(name, num_frames=48, rate_hz=rate_hz, **WITHOUT_TIMES[name])
+    with MediaReader(path) as reader:
+        assert reader.frame_rate_hz == rate_hz
+        assert reader.end_s == 48 / rate_hz
+    assert numbers_seen(path, first=30, count=4, rate_hz=rate_hz) == [30, 31, 32, 33]
+
+
+def test_flashes_of_h264_in_avi_are_where_ffmpeg_sees_them() -> None:
+    picture = PictureRange(path=MEDIA / "flash.avi", start_s=Fraction(0), duration_s=Fraction(4))
+    assert find_flashes(picture) == [Fraction(3 + 12 * k, 25) for k in range(8)]
+
+
+@pytest.mark.parametrize("num_b_frames", [0, 2])
+def test_one_frame_per_second_shows_every_frame(
+    numbered_video: MakeVideo, numbers_seen: NumbersSeen, num_b_frames: int
+) -> None:
+    rate_hz = Fraction(1)
+    path = numbered_video("slow.ts", num_frames=20, rate_hz=rate_hz, num_b_frames=num_b_frames)
+    assert [numbers_seen(path, first=k, rate_hz=rate_hz)[0] for k in range(20)] == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("edit_start_frames", "first_seen", "first_end_s"),
+    [
+        (Fraction(0), 0, Fraction(1, 25)),
+        (Fraction(1), 1, Fraction(1, 25)),
+        (Fraction(1, 2), 0, Fraction(1, 50)),
+        (Fraction(14 * 4 + 1, 4), 14, Fraction(3, 100)),
+    ],
+)
+def test_edit_that_begins_inside_a_frame_shows_the_rest_of_it_first(
+    numbered_video: MakeVideo,
+    numbers_seen: NumbersSeen,
+    edit_start_frames: Fraction,
+    first_seen: int,
+    first_end_s: Fraction,
+) -> None:
+    path = numbered_video("edit.mp4", num_frames=60, **B_FRAMES)
+    content = bytearray(path.read_bytes())
+    at = content.find(b"elst") + 12  # after version, flags and count: segment duration, then media time
+    (media_time,) = struct.unpack_from(">i", content, at + 4)
+    struct.pack_into(">Ii", content, at, 1000, media_time + int(edit_start_frames * 512))
+    path.write_bytes(content)
+    with MediaReader(path) as reader:
+        assert reader.end_s == 1
+        shown = list(reader.iter_shown(Fraction(0)))
+    assert shown[0].end_s == first_end_s
+    assert (shown[-1].end_s, shown[-1].is_last) == (1, True)
+    assert numbers_seen(path, count=20) == list(range(first_seen, first_seen + 20))
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mpg", "mpeg2video"), ("ts", "libx264")])
+def test_recordings_that_were_joined_as_bytes_are_refused_with_the_time_of_the_jump(
+    numbered_video: MakeVideo, suffix: str, codec: str
+) -> None:
+    first = numbered_video(f"a.{suffix}", num_frames=75, codec=codec, num_b_frames=2)
+    second = numbered_video(f"b.{suffix}", num_frames=75, codec=codec, num_b_frames=2)
+    joined = first.with_name(f"joined.{suffix}")
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    with pytest.raises(MediaUnreadableError, match=r"jump back at [23]\.\d s") as error:
+        MediaReader(joined)
+    assert 2 < error.value.facts["jumps_at_s"] <= 3.1
+    joined.write_bytes(second.read_bytes())
+    with MediaReader(joined) as reader:
+        assert reader.end_s == 3
+
+
+def test_recordings_with_hours_between_them_are_refused(numbered_video: MakeVideo) -> None:
+    first = numbered_video("a.ts", num_frames=50)
+    later = numbered_video("b.ts", num_frames=50, start_pts=25 * 3600)
+    first.write_bytes(first.read_bytes() + later.read_bytes())
+    with pytest.raises(MediaUnreadableError, match="jump ahead at"):
+        MediaReader(first)
+    with MediaReader(later) as reader:
+        assert reader.end_s == 2

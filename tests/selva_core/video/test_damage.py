@@ -1,0 +1,133 @@
+"""Damage never moves the clock and is always told, whichever way a codec reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from selva_core.base.errors import MediaUnreadableError
+from selva_core.base.media import PictureRange
+from selva_core.video.damage import damage_warnings, damaged_times_s, note_damage
+from selva_core.video.frames import iter_frames
+from selva_core.video.reader import MediaReader
+
+MakeVideo = Callable[..., Path]
+MEDIA = Path(__file__).parents[2] / "data" / "media"
+KINDS = {
+    "mp4": {"num_b_frames": 2, "options": {"preset": "fast"}},
+    "ts": {"num_b_frames": 2, "options": {"preset": "fast"}},
+    "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "log-level=none"}},
+    "jpeg.mov": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+    "jpeg.avi": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+    "prores.mov": {"codec": "prores_ks", "pix_fmt": "yuv422p10le"},
+    "png.mov": {"codec": "png", "pix_fmt": "rgb24"},
+    "ffv1.mkv": {"codec": "ffv1"},
+    "four.avi": {"codec": "mpeg4"},
+    "two.mxf": {"codec": "mpeg2video", "options": {"b": "4M"}},
+}
+NUM_FRAMES = 50
+
+
+def whole(path: Path) -> PictureRange:
+    return PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(NUM_FRAMES, 25))
+
+
+def zero_packets(path: Path, numbers: Collection[int]) -> None:
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size and p.pos is not None]
+    content = bytearray(path.read_bytes())
+    for number in numbers:
+        at, size = packets[number]
+        content[at : at + size] = bytes(size)
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def numbers_seen(number_in: Callable[[npt.NDArray[np.uint8]], int]) -> Callable[[Path], list[int]]:
+    def read(path: Path) -> list[int]:
+        return [number_in(f) for f in iter_frames(whole(path), size_px=48, num_frames=NUM_FRAMES)]
+
+    return read
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_packet_in_the_middle_is_told_and_moves_no_other_frame(
+    numbered_video: MakeVideo, numbers_seen: Callable[[Path], list[int]], kind: str
+) -> None:
+    path = numbered_video(f"n.{kind}", num_frames=NUM_FRAMES, **KINDS[kind])
+    assert numbers_seen(path) == list(range(NUM_FRAMES))
+    assert damage_warnings(whole(path)) == ()
+    zero_packets(path, {28})
+    seen = numbers_seen(path)
+    assert seen[:24] == list(range(24))
+    assert all(number in (index, 27) for index, number in enumerate(seen) if index >= 36)
+    assert seen[-2:] == [NUM_FRAMES - 2, NUM_FRAMES - 1]
+    [warning] = damage_warnings(whole(path))
+    assert warning.startswith(f"{path.name} is damaged")
+    assert all(0.6 <= at_s <= 1.92 for at_s in damaged_times_s(whole(path)))
+
+
+@pytest.mark.parametrize(
+    "kind", ["mp4", "hevc.mp4", "jpeg.mov", "jpeg.avi", "prores.mov", "png.mov", "ffv1.mkv"]
+)
+def test_damaged_first_packet_does_not_move_the_clock(
+    numbered_video: MakeVideo, numbers_seen: Callable[[Path], list[int]], kind: str
+) -> None:
+    path = numbered_video(f"n.{kind}", num_frames=NUM_FRAMES, **KINDS[kind])
+    zero_packets(path, {0})
+    seen = numbers_seen(path)
+    first = seen[0]
+    assert 0 < first <= 24
+    assert seen == [first] * first + list(range(first, NUM_FRAMES))
+    assert damage_warnings(whole(path))
+    with MediaReader(path) as reader:
+        assert reader.end_s == Fraction(NUM_FRAMES, 25)
+
+
+def test_matroska_begins_where_its_first_cluster_does_although_its_block_is_lost() -> None:
+    path = MEDIA / "first-frame-bad.mkv"
+    with MediaReader(path) as reader:
+        assert (reader.origin_s, reader.end_s) == (0, 3)
+        shown = list(reader.iter_shown(Fraction(0)))
+    assert (shown[0].start_s, len(shown)) == (1, 50)
+    picture = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(3))
+    assert damaged_times_s(picture) == [Fraction(k, 25) for k in range(25)]
+
+
+def test_damage_is_told_to_ranges_that_show_it_and_to_no_others(numbered_video: MakeVideo) -> None:
+    path = numbered_video("n.mp4", num_frames=NUM_FRAMES)
+    note_damage(path, [Fraction(3, 25), Fraction(4, 25)])
+    assert "2 frames between 0.120 s and 0.160 s" in damage_warnings(whole(path))[0]
+    later = PictureRange(path=path, start_s=Fraction(1), duration_s=Fraction(1))
+    assert damage_warnings(later) == ()
+    reverse = PictureRange(path=path, start_s=Fraction(1), duration_s=Fraction(1), speed=Fraction(-1))
+    assert damage_warnings(reverse)
+
+
+def test_damage_of_an_earlier_version_of_a_file_is_forgotten(numbered_video: MakeVideo) -> None:
+    path = numbered_video("n.mp4", num_frames=NUM_FRAMES)
+    note_damage(path, [Fraction(0)])
+    assert damage_warnings(whole(path))
+    path.write_bytes(path.read_bytes() + bytes(8))
+    assert damage_warnings(whole(path)) == ()
+
+
+def test_webm_whose_end_is_lost_is_refused_instead_of_made_shorter(numbered_video: MakeVideo) -> None:
+    path = numbered_video("n.webm", num_frames=NUM_FRAMES, codec="libvpx-vp9", options={"cpu-used": "8"})
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with MediaReader(path) as reader:
+        assert reader.end_s == 2
+    with pytest.raises(MediaUnreadableError, match="breaks off"):
+        list(iter_frames(whole(path), size_px=48))
+
+
+def test_encrypted_file_is_called_encrypted() -> None:
+    with pytest.raises(MediaUnreadableError, match=r"cenc\.mp4 is encrypted"):
+        MediaReader(MEDIA / "cenc.mp4")
