@@ -1,4 +1,4 @@
-"""The ground floor: errors, exact numbers, limits, media values, safe files, locks, paths and child processes.
+"""The ground floor: errors, exact numbers, limits, media values, safe files, locks, paths, child processes and environment.
 
 Every room may import it; it imports no room. Standard library only, except that `paths` asks platformdirs and
 `file_lock` stands on filelock, which is imported when the first lock is made. Import the modules by name
@@ -9,11 +9,13 @@ process pays only for what it uses.
 __all__ = [
     "atomic_write",
     "child_process",
+    "environment",
     "errors",
     "file_lock",
     "lazy_import",
     "limits",
     "media",
+    "misspelling",
     "paths",
     "rational",
     "render_options",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-_LIKENESS = 0.6
+_MIN_SIMILARITY = 0.6
 """Of `difflib`: 0.6 finds one wrong, missing or swapped letter in short names, and the missing unit of a long one."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """ "; did you mean 'Dog'?" for the known name that is most like `name`, case apart; empty where none is like it."""
+    """ "; did you mean 'Dog'?" for the known name most similar to `name`, ignoring case; empty where none is similar."""
     by_key = {each.casefold(): each for each in known}
-    found = difflib.get_close_matches(name.casefold(), by_key, n=1, cutoff=_LIKENESS)
+    found = difflib.get_close_matches(name.casefold(), by_key, n=1, cutoff=_MIN_SIMILARITY)
     return f"; did you mean {by_key[found[0]]!r}?" if found else ""
