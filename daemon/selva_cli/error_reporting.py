@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import typer
@@ -29,10 +29,20 @@ def report_errors(*, as_json: bool) -> Iterator[None]:
     try:
         yield
     except SelvaError as error:
-        if as_json:
-            print_json({"error": error})
-        sys.stderr.write(f"selva: {error.message}\n")
+        report_error(error.message, as_json=as_json, code=error.code, facts=error.facts)
         raise typer.Exit(EXIT_REFUSED) from error
     except KeyboardInterrupt as error:
-        sys.stderr.write("selva: interrupted; waiting jobs are cancelled, finished stems are kept\n")
+        message = "interrupted; waiting jobs are cancelled, finished stems are kept"
+        report_error(message, as_json=as_json, code="interrupted")
         raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def report_error(
+    message: str, *, as_json: bool, code: str, facts: Mapping[str, object] | None = None, shown: bool = False
+) -> None:
+    """One line on standard error, with `as_json` also one JSON object on standard output. shown: the line is there already."""
+    if as_json:
+        print_json({"error": {"code": code, "message": message, "facts": dict(facts or {})}})
+        sys.stdout.flush()
+    if not shown:
+        sys.stderr.write(f"selva: {message}\n")

@@ -207,13 +207,16 @@ def _build_studio_render(
 
 @contextmanager
 def _shown_progress() -> Iterator[Callable[[RequestProgress], None]]:
-    """One line of progress on standard error; none where that is not a terminal."""
+    """One line of progress on standard error; now and then a new one where that is not a terminal."""
     from rich.console import Console  # noqa: PLC0415 - slow to load
     from rich.text import Text  # noqa: PLC0415
 
+    from selva_cli.progress_bars import ProgressLines  # noqa: PLC0415
+
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _progress: None
+        lines = ProgressLines()
+        yield lambda progress: lines.show(f"{100 * progress.fraction:.0f} %  {progress.message}")
         return
     with console.status("asking Resolve") as status:
         yield lambda progress: status.update(Text(f"{100 * progress.fraction:.0f} %  {progress.message}"))

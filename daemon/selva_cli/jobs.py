@@ -42,7 +42,12 @@ def list_jobs(
     as_json: JsonOption = False,
 ) -> None:
     """List the newest jobs."""
-    from selva_daemon.protocol.status import STATES  # noqa: PLC0415 - --help loads no daemon
+    from selva_core.base.misspelling import suggest  # noqa: PLC0415 - --help loads no daemon
+    from selva_daemon.protocol.status import STATES  # noqa: PLC0415
+
+    for name in state:
+        if name not in STATES:
+            raise typer.BadParameter(f"a state is {', '.join(STATES)}; got {name!r}{suggest(name, STATES)}")
 
     with connect() as client:
         found = client.jobs(states=state or STATES, limit=limit)
@@ -64,6 +69,7 @@ def list_jobs(
             )
             for job in found
         ],
+        whole=("id",),
     )
 
 
@@ -76,7 +82,8 @@ def show(job_id: JobId, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(job)
         return
-    print_line(f"{job.label}: {job.state} ({_format_progress(job)})")
+    left = f", {format_duration(job.seconds_left)} left" if job.seconds_left is not None else ""
+    print_line(f"{job.label}: {job.state} ({_format_progress(job)}{left})")
     times = {"submitted": job.submitted_s, "begun": job.started_s, "ended": job.finished_s}
     print_line(", ".join(f"{label} {format_time(seconds)}" for label, seconds in times.items()))
     if job.error is not None:
@@ -88,6 +95,7 @@ def show(job_id: JobId, as_json: JsonOption = False) -> None:
                 (stem.track, stem.take, stem.seed, "yes" if stem.cached else "no", stem.file)
                 for stem in job.stems
             ],
+            whole=("file",),
         )
 
 

@@ -7,17 +7,22 @@ import io
 import os
 import sys
 import traceback
-from dataclasses import fields
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer import rich_utils
 
 import selva_core
 from selva_cli import daemon, jobs, models, overview, render, spot, watch
 from selva_cli.cache import cache_app
-from selva_cli.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED
+from selva_cli.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED, report_error
 from selva_cli.host import host_app
 from selva_core.base.errors import SelvaError
+
+_CommandLineError: Any = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+"""Typer has a copy of click inside and does not export this class."""
 
 app = typer.Typer(
     name="selva",
@@ -57,23 +62,29 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line. Whatever goes wrong is one line on standard error and an exit status other than 0."""
+    """Run the command line. Whatever goes wrong is one line on standard error, with --json also one JSON object on standard
+    output, and an exit status other than 0.
+    """
     _make_output_safe()
     _warn_of_unknown_variables()
+    as_json = "--json" in sys.argv[1:]
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except SelvaError as error:
-        sys.stderr.write(f"selva: {error.message}\n")
+        report_error(error.message, as_json=as_json, code=error.code, facts=error.facts)
         sys.exit(EXIT_REFUSED)
-    except KeyboardInterrupt:
-        sys.stderr.write("selva: interrupted\n")
+    except _CommandLineError as error:
+        rich_utils.rich_format_error(error)
+        report_error(error.format_message(), as_json=as_json, code="command-line", shown=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        report_error("interrupted", as_json=as_json, code="interrupted")
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         _exit_after_closed_pipe()
     except Exception as error:
-        sys.stderr.write(
-            f"selva: a fault in this program ({type(error).__name__}: {error}); {_save_traceback()}\n"
-        )
+        message = f"a fault in this program ({type(error).__name__}: {error}); {_save_traceback()}"
+        report_error(message, as_json=as_json, code="internal")
         sys.exit(EXIT_FAULT)
 
 
@@ -89,10 +100,10 @@ def _warn_of_unknown_variables() -> None:
     if not any(name.startswith("SELVA_") for name in os.environ):
         return
     from selva_core.base.environment import iter_unknown_variables  # noqa: PLC0415 - --help stays light
-    from selva_daemon.settings import DaemonSettings  # noqa: PLC0415
+    from selva_daemon.settings import setting_names  # noqa: PLC0415
 
-    settings = (setting.name for setting in fields(DaemonSettings))
-    sys.stderr.writelines(f"selva: {line}\n" for line in iter_unknown_variables(os.environ, settings))
+    unknown = iter_unknown_variables(os.environ, setting_names())
+    sys.stderr.writelines(f"selva: {line}\n" for line in unknown)
 
 
 def _exit_after_closed_pipe() -> None:

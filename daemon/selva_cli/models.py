@@ -45,6 +45,7 @@ def list_models(as_json: JsonOption = False) -> None:
             (model.model_id, "no" if missing else "yes", format_size(model.size_bytes), model.knows)
             for model, missing in rows
         ],
+        whole=("model", "installed", "size"),
     )
 
 

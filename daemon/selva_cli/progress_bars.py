@@ -1,34 +1,108 @@
-"""Progress of a render on the terminal: one bar for all clips, one for each that runs. On standard error."""
+"""Progress of a render on standard error: bars on a terminal, a line now and then in a pipe or a log."""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from selva_cli.console import format_duration
+
 if TYPE_CHECKING:
     from selva_daemon.protocol.status import JobStatus
     from selva_render.jobs import ClipJob
 
+LINE_EVERY_S = 10.0
+_MIN_MEASURED = 0.02
+"""Part of the work after which the time it took says something about the rest."""
+
+
+class ProgressLines:
+    """Writes a line to standard error at most every LINE_EVERY_S, and none for what is over before that."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_s = clock() + LINE_EVERY_S
+
+    def show(self, text: str) -> None:
+        now_s = self._clock()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + LINE_EVERY_S
+        sys.stderr.write(f"selva: {text}\n")
+        sys.stderr.flush()
+
+
+class TimeLeft:
+    """How long all jobs of a render still take: as the daemon says, else as fast as they went so far."""
+
+    def __init__(self, *, num_jobs: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._num_jobs = max(num_jobs, 1)
+        self._clock = clock
+        self._started_s: float | None = None
+        self._num_finished = 0
+        self._fractions: dict[str, float] = {}
+        self._ends_s: dict[str, float | None] = {}
+
+    @property
+    def fraction(self) -> float:
+        """Of the whole work, 0..1."""
+        return min((self._num_finished + sum(self._fractions.values())) / self._num_jobs, 1.0)
+
+    def update(self, status: JobStatus) -> None:
+        now_s = self._clock()
+        if status.is_finished:
+            self._num_finished += 1
+            self._fractions.pop(status.job_id, None)
+            self._ends_s.pop(status.job_id, None)
+            return
+        if status.state == "running":
+            self._started_s = now_s if self._started_s is None else self._started_s
+            self._fractions[status.job_id] = status.fraction
+        left_s = status.seconds_left
+        self._ends_s[status.job_id] = None if left_s is None else now_s + left_s
+
+    def seconds(self) -> float | None:
+        """None when nothing can be said yet."""
+        now_s = self._clock()
+        ends_s = [end_s for end_s in self._ends_s.values() if end_s is not None]
+        num_unfinished = self._num_jobs - self._num_finished
+        if ends_s and len(ends_s) >= num_unfinished:
+            return max(max(ends_s) - now_s, 0.0)
+        if self._started_s is None or self.fraction < _MIN_MEASURED:
+            return None
+        return (now_s - self._started_s) * (1 - self.fraction) / self.fraction
+
 
 class RenderBars:
-    """Shows jobs as they change; call it with each status. Shows nothing when standard error is not a terminal."""
+    """Shows jobs as they change; call it with each status."""
 
-    def __init__(self, *, num_clips: int) -> None:
-        console = Console(stderr=True)
+    def __init__(
+        self, *, num_clips: int, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """console: by default that of standard error."""
+        console = console or Console(stderr=True)
+        self._num_clips = num_clips
+        self._num_finished = 0
+        self._left = TimeLeft(num_jobs=num_clips, clock=clock)
+        self._lines = None if console.is_terminal else ProgressLines(clock=clock)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[stage]}"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
             console=console,
             disable=not console.is_terminal,
             transient=True,
         )
-        self._all = self._progress.add_task("clips", total=num_clips, stage="")
+        self._all = self._progress.add_task("clips", total=num_clips, stage="", left="")
         self._running: dict[str, TaskID] = {}
 
     def __enter__(self) -> RenderBars:
@@ -41,19 +115,42 @@ class RenderBars:
         self._progress.stop()
 
     def __call__(self, job: ClipJob, status: JobStatus) -> None:
+        self._left.update(status)
         if status.is_finished:
             self._finish(status)
-            return
-        if status.state != "running":
-            return
+        elif status.state == "running":
+            self._show_running(job, status)
+        left = _format_left(self._left.seconds())
+        self._progress.update(self._all, left=left)
+        if self._lines is not None:
+            stage = f"{job.clip.name}: {status.stage or status.state}"
+            parts = [
+                f"{self._num_finished} of {self._num_clips} clips",
+                f"{self._left.fraction:.0%}",
+                stage,
+                left,
+            ]
+            self._lines.show(", ".join(part for part in parts if part))
+
+    def _show_running(self, job: ClipJob, status: JobStatus) -> None:
         bar = self._running.get(status.job_id)
         if bar is None:
-            bar = self._progress.add_task(f"  {job.clip.name}", total=100, stage=status.stage)
+            bar = self._progress.add_task(f"  {job.clip.name}", total=100, stage=status.stage, left="")
             self._running[status.job_id] = bar
-        self._progress.update(bar, completed=round(100 * status.fraction), stage=status.stage)
+        self._progress.update(
+            bar,
+            completed=round(100 * status.fraction),
+            stage=status.stage,
+            left=_format_left(status.seconds_left),
+        )
 
     def _finish(self, status: JobStatus) -> None:
+        self._num_finished += 1
         bar = self._running.pop(status.job_id, None)
         if bar is not None:
             self._progress.remove_task(bar)
         self._progress.advance(self._all)
+
+
+def _format_left(seconds: float | None) -> str:
+    return "" if seconds is None else f"{format_duration(seconds)} left"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from selva_cli.error_reporting import report_errors
 from selva_cli.host_resolve import (
     AllTimelinesOption,
     HostOption,
@@ -26,6 +27,7 @@ from selva_cli.timeline_options import (
     SpotArguments,
     TrackOption,
     is_bundle,
+    refuse_media,
     refuse_options_beside_bundle,
 )
 
@@ -98,6 +100,10 @@ def render(
             as_json=as_json,
             context=context,
         )
+    elif cut is not None and output is None:
+        with report_errors(as_json=as_json):
+            refuse_media(cut, spot.tracks)
+        raise typer.BadParameter(f"name the timeline to write: selva render {cut} -o OUT.otio")
     elif cut is None or output is None:
         raise typer.BadParameter(
             "name a timeline and where to write it, CUT.otio -o OUT.otio; or --host resolve"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -17,6 +18,8 @@ from selva_cli.timeline_options import (
     ReadArguments,
     RenderArguments,
     SpotArguments,
+    refuse_media,
+    refuse_timeline,
 )
 from selva_core.base.media import ImageSequence
 from selva_core.base.render_options import RenderOptions
@@ -44,7 +47,7 @@ def run_render(
     as_json: bool,
 ) -> None:
     """Render a cut, and write it with its stems to `timeline`. Refusals come before the daemon is started."""
-    with report_errors(as_json=as_json), open_timeline(cut, reading.build()) as opened:
+    with report_errors(as_json=as_json), _open_cut(cut, spot, reading) as opened:
         options = rendering.build()
         output = files.build(stems_folder=stems_folder, timeline=timeline, host=host)
         check_options(options, output, source=cut)
@@ -62,6 +65,14 @@ def run_render(
                 media=opened.media,
             )
     finish_report(report, as_json=as_json)
+
+
+@contextmanager
+def _open_cut(cut: Path, spot: SpotArguments, reading: ReadArguments) -> Iterator[OpenTimeline]:
+    """Raises TimelineError, with the command for media where `cut` is media."""
+    refuse_media(cut, spot.tracks)
+    with open_timeline(cut, reading.build()) as opened:
+        yield opened
 
 
 def spot_cut(opened: OpenTimeline, spot: SpotArguments) -> CueSheet:
@@ -88,6 +99,7 @@ def run_stems(
 ) -> None:
     """Render a bare media file, or the part of it that is named."""
     with report_errors(as_json=as_json):
+        refuse_timeline(video, spot.tracks)
         tracks = spot.parse_tracks()
         options, output = rendering.build(), files.build(stems_folder=stems_folder)
         check_options(options, output)
@@ -111,7 +123,7 @@ def run_spot(
     as_csv: bool,
 ) -> None:
     """Show the cues of a cut. model, num_takes: what the estimates are for."""
-    with report_errors(as_json=as_json), open_timeline(cut, reading.build()) as opened:
+    with report_errors(as_json=as_json), _open_cut(cut, spot, reading) as opened:
         options = RenderOptions(model=model, num_takes=num_takes)
         sheet = spot_cut(opened, spot)
         report = SpotReport(

@@ -114,12 +114,17 @@ class DaemonSettings:
             ) from None
 
 
+def setting_names() -> tuple[str, ...]:
+    """The names of all settings."""
+    return tuple(DaemonSettings.__annotations__)
+
+
 def load_settings(
     file: Path, *, environment: Mapping[str, str] | None = None, flags: Mapping[str, Any] | None = None
 ) -> DaemonSettings:
     """Defaults < file < environment < flags. Raises ConfigurationError naming the source of a bad value."""
     environment = os.environ if environment is None else environment
-    unknown = list(iter_unknown_variables(environment, (setting.name for setting in fields(DaemonSettings))))
+    unknown = list(iter_unknown_variables(environment, setting_names()))
     if unknown:
         raise ConfigurationError("; ".join(unknown))
     chosen: dict[str, Any] = {}
