@@ -21,6 +21,7 @@ from selva_cli.console import (
     print_line,
     print_table,
 )
+from selva_core.base.command_line import selva_command
 
 if TYPE_CHECKING:
     from selva_daemon.protocol.status import DaemonStatus
@@ -122,7 +123,7 @@ def pause() -> None:
     """Start no more jobs; running ones go on."""
     with connect() as client:
         client.pause()
-    print_line("paused; go on with: selva daemon resume")
+    print_line(f"paused; go on with: {selva_command('daemon', 'resume')}")
 
 
 @daemon_app.command()
@@ -138,7 +139,7 @@ def yield_device() -> None:
     """Free the device immediately; a running job goes back to the queue."""
     with connect() as client:
         client.yield_device()
-    print_line("the device is free; take it back with: selva daemon resume")
+    print_line(f"the device is free; take it back with: {selva_command('daemon', 'resume')}")
 
 
 @daemon_app.command()

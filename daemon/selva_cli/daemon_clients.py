@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from selva_cli.console import JsonOption, format_time, print_json, print_line, print_table
+from selva_core.base.command_line import selva_command
 
 ClientName = Annotated[str, typer.Argument(metavar="NAME", help="Letters a-z, digits, - and _.")]
 
@@ -37,7 +38,7 @@ def invite(
     print_line(f"  SELVA_CONNECTION_FILE=/path/to/{file.name}")
     for note in invitation.notes:
         print_line(f"note: {note}")
-    print_line(f"To withdraw the access: selva daemon revoke {name}")
+    print_line(f"To withdraw the access: {selva_command('daemon', 'revoke', name)}")
 
 
 def clients(as_json: JsonOption = False) -> None:

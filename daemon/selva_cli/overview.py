@@ -11,6 +11,7 @@ import typer
 
 from selva_cli.console import JsonOption, print_json, print_line
 from selva_cli.error_reporting import report_errors
+from selva_core.base.command_line import pip_install_command
 from selva_core.base.errors import SelvaError
 
 
@@ -32,7 +33,7 @@ def overview(
     """Draw the picture strip, the stems' waveforms and the cue spans on one time axis."""
     if importlib.util.find_spec("matplotlib") is None:
         raise DrawingUnavailableError(
-            "drawing needs matplotlib; install it with: pip install 'selva-bridge[plot]'"
+            f"drawing needs matplotlib; install it with: {pip_install_command('matplotlib')}"
         )
     from selva_render.overview import draw_overview  # noqa: PLC0415 - --help loads no decoder
     from selva_render.overview_sources import collect_overview  # noqa: PLC0415

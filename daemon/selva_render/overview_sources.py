@@ -12,6 +12,7 @@ import numpy.typing as npt
 import opentimelineio as otio
 import soundfile
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import MediaError
 from selva_core.base.media import PictureRange
 from selva_core.base.rational import from_pair
@@ -48,7 +49,8 @@ def collect_overview(timeline_path: Path) -> Overview:
     stem_tracks = [track for track in timeline.audio_tracks() if SELVA_NAMESPACE in track.metadata]
     if not stem_tracks:
         raise NothingToSpotError(
-            f"{timeline_path.name} has no stem tracks; make them with `selva render` first"
+            f"{timeline_path.name} has no stem tracks; make them first with: "
+            f"{selva_command('render', 'CUT.otio', '-o', timeline_path.name, '--track', 'Dog=small dog barking')}"
         )
     names = dict.fromkeys(str(track.name) for track in stem_tracks)
     sheet = spot_timeline(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal, TypedDict
 
 import selva_core
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import SelvaError
 from selva_core.models.catalog import default_models_dir, listed_models, missing_files
 from selva_daemon.client.client import Client
@@ -42,7 +43,8 @@ def check_daemon() -> Iterator[CheckResult]:
     if status.version != selva_core.__version__:
         yield build_check_result(
             f"Daemon {status.version}",
-            f"The bridge is {selva_core.__version__}. Run: selva daemon stop; the next request starts the new one",
+            f"The bridge is {selva_core.__version__}. Run: {selva_command('daemon', 'stop')}; "
+            "the next request starts the new one",
             "warning",
         )
     else:
@@ -59,7 +61,7 @@ def check_models() -> CheckResult:
     others = [model.model_id for model in listed_models() if model.model_id not in installed]
     text = f"Installed: {', '.join(installed) or 'none'}."
     if others:
-        text += f" Not installed: {', '.join(others)}; selva models pull fetches them."
+        text += f" Not installed: {', '.join(others)}; fetch one with: {selva_command('models', 'pull', others[0])}"
     return build_check_result("Models", text, "ok" if installed else "fault")
 
 
@@ -71,7 +73,7 @@ def _describe_daemon(status: DaemonStatus) -> str:
     )
     held = ""
     if status.paused:
-        held = "Paused: run selva daemon resume. "
+        held = f"Paused: run {selva_command('daemon', 'resume')}. "
     elif status.yielded:
-        held = "The device was released: run selva daemon resume. "
+        held = f"The device was released: run {selva_command('daemon', 'resume')}. "
     return f"{held}Device: {status.device}. {unfinished or 'No jobs waiting'}. Log: {status.log_file}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,6 +17,7 @@ from typing import Any
 
 from selva_core import __version__
 from selva_core.base.atomic_write import staged_file
+from selva_core.base.command_line import pip_install_command
 from selva_core.base.errors import OutputError, RequestError
 
 CHUNK_ID = b"C2PA"
@@ -43,7 +43,7 @@ class Signer:
         if find_spec("c2pa") is None:
             raise OutputError(
                 "Content Credentials need the package c2pa-python, which is not installed; install it with "
-                f"{sys.executable} -m pip install c2pa-python, or leave the signature out"
+                f"{pip_install_command('c2pa-python')} (or leave the signature out)"
             )
         _find_algorithm(_read_pem(self.certificate, "certificate"), self.certificate)
         _check_key(_read_pem(self.key, "key"), self.key)

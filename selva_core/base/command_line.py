@@ -39,6 +39,14 @@ def pip_install_command(*packages: str, python: str | None = None, platform: str
     return quote_command(interpreter, "-m", "pip", "install", *packages, platform=platform)
 
 
+def reinstall_command() -> str:
+    """The command that installs this package once more, from its source where it was installed from there: it is on no index."""
+    source = Path(__file__).resolve().parents[2]
+    if (source / "pyproject.toml").is_file():
+        return pip_install_command("-e", str(source))
+    return pip_install_command("--force-reinstall", "selva_bridge.whl")
+
+
 def quote_command(*words: str, platform: str = sys.platform) -> str:
     """Words as one line for a POSIX shell, or for the command prompt of Windows, which knows double quotes only."""
     if platform != "win32":

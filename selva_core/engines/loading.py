@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import WeightsMissingError
 from selva_core.engine import FeatureStore
 from selva_core.engines.network import LoadedModel, NetworkEngine
@@ -95,7 +96,7 @@ def _require_all_files(model: Model, models_dir: Path) -> None:
     what_to_do = "install Selva Bridge again"
     if not model.is_bundled:
         size_gb = sum(file.size_bytes for file in missing.values()) / 1e9
-        what_to_do = f"fetch them with `selva models pull {model.model_id}` ({size_gb:.1f} GB)"
+        what_to_do = f"fetch them ({size_gb:.1f} GB) with: {selva_command('models', 'pull', model.model_id)}"
     raise WeightsMissingError(
         f"the weights of {model.model_id} are not all installed ({', '.join(sorted(missing))}); {what_to_do}",
         model=model.model_id,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from selva_core.audio.sample_buffer import collect_samples
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import RenderCancelled, SelvaError
 from selva_core.base.media import PictureRange
 from selva_core.base.rational import round_half_up
@@ -285,7 +286,7 @@ class NetworkEngine:
         if prompt_coverage is not None and not prompt_coverage.is_known(self._t5_states(prompt)):
             yield (
                 f"{self.model_id} was not trained for this prompt, and may make no sound or another one; "
-                "a published model knows more: see `selva models list` and `selva models pull`"
+                f"a published model knows more; see: {selva_command('models', 'list')}"
             )
 
 

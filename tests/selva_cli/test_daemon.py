@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from tests.selva_cli.command_line import RunCommand, read_json
@@ -58,7 +59,7 @@ def test_a_daemon_started_from_the_command_line_outlives_the_command_and_is_stop
         status, _, errors = selva("daemon", "run")
         assert (status, errors) == (
             1,
-            "selva: a daemon of this user is already running; see: selva daemon status\n",
+            f"selva: a daemon of this user is already running; see: {selva_command('daemon', 'status')}\n",
         )
         assert read_json(selva("daemon", "stop", "--json")) == {"stopped": True}
         assert not paths.connection_file.exists()

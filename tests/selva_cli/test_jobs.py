@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 
+import pytest
+
+from selva_core.base.command_line import selva_command
 from selva_daemon.client.client import Client
 from tests.selva_cli.command_line import RunCommand, read_json
 from tests.support.daemons import JobMaker
@@ -54,7 +58,7 @@ def test_watching_a_job_that_is_not_done_in_the_end_has_its_own_status(
 def test_a_job_nobody_knows_is_one_line_and_status_1(client: Client, selva: RunCommand) -> None:
     status, output, errors = selva("jobs", "show", "nonesuch")
     assert (status, output) == (1, "")
-    assert errors == "selva: there is no job 'nonesuch'; see: selva jobs list\n"
+    assert errors == f"selva: there is no job 'nonesuch'; see: {selva_command('jobs', 'list')}\n"
 
 
 def test_an_id_may_be_cut_short_where_it_stays_clear(
@@ -71,3 +75,16 @@ def test_an_id_may_be_cut_short_where_it_stays_clear(
     assert selva("jobs", "cancel", job_ids[0][:12])[0] == 0
     assert client.job(job_ids[0]).state == "cancelled"
     assert client.status().queue["cancelled"] == 1
+
+
+def test_ids_are_whole_on_a_narrow_terminal(
+    client: Client, make_job: JobMaker, selva: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.pause()
+    job_id = client.submit(make_job(label="a clip with a very long name that nobody can shorten")).job_id
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    status, output, _ = selva("jobs", "list")
+    assert status == 0
+    assert job_id in output
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in output.splitlines()) <= 80

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +30,51 @@ def test_a_wrong_command_line_is_refused_with_status_2(
     status, output, errors = selva(*arguments)
     assert (status, output) == (2, "")
     assert text in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        (["jobs", "show", "abc", "--json"], 1, "daemon-unavailable"),
+        (["jobs", "show", "--json"], 2, "command-line"),
+        (["jobs", "list", "--state", "foo", "--json"], 2, "command-line"),
+        (["nonesuch", "--json"], 2, "command-line"),
+        (["spot", "cut.otio", "--json", "--csv"], 2, "command-line"),
+        (["spot", "gone.otio", "--json"], 1, "timeline-unreadable"),
+        (["render", "cut.otio", "--json"], 2, "command-line"),
+        (["stems", "cut.otio", "-o", "stems", "--json"], 1, "timeline-format"),
+    ],
+)
+def test_every_error_of_a_command_with_json_is_one_json_object(
+    arguments: list[str], status: int, code: str, selva: RunCommand, paths: AppPaths
+) -> None:
+    found, output, errors = selva(*arguments)
+    assert found == status
+    assert json.loads(output)["error"]["code"] == code
+    assert json.loads(output)["error"]["message"]
+    assert errors
+    plain = [argument for argument in arguments if argument != "--json"]
+    if "--csv" not in plain:
+        assert selva(*plain)[1] == ""
+
+
+def test_a_fault_of_ours_is_json_too(
+    selva: RunCommand, monkeypatch: pytest.MonkeyPatch, paths: AppPaths
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr("selva_core.models.catalog.listed_models", fail)
+    status, output, _ = selva("models", "list", "--json")
+    assert (status, json.loads(output)["error"]["code"]) == (70, "internal")
+
+
+def test_a_variable_with_a_misspelt_name_is_reported_by_every_command(
+    selva: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "nothing reads" not in selva("models", "list")[2]
+    monkeypatch.setenv("SELVA_MODEL_DIR", "/models")
+    assert "SELVA_MODEL_DIR; did you mean 'SELVA_MODELS_DIR'?" in selva("models", "list")[2]
 
 
 def test_a_fault_of_ours_is_one_line_and_its_traceback_is_saved(

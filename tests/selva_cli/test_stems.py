@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from selva_core.base.command_line import selva_command
 from tests.selva_cli.command_line import DOG, assert_refused, run
 
 pytestmark = pytest.mark.usefixtures("no_daemon")
@@ -32,3 +33,17 @@ def test_files_without_picture_are_refused(tmp_path: Path) -> None:
     junk = tmp_path / "junk.mov"
     junk.write_bytes(b"this is no movie" * 100)
     assert_refused(run("stems", junk, "-o", tmp_path, *DOG), "junk.mov")
+
+
+def test_media_and_timelines_in_each_others_place_are_refused_with_the_command_that_works() -> None:
+    cases = [
+        (["render", "a b.mov"], ["stems", "a b.mov", "-o", "stems"]),
+        (["render", "clip.MXF", "-o", "out.otio"], ["stems", "clip.MXF", "-o", "stems"]),
+        (["spot", "frame.%04d.png"], ["stems", "frame.%04d.png", "-o", "stems"]),
+        (["stems", "cut.otio", "-o", "x"], ["render", "cut.otio", "-o", "cut-with-stems.otio"]),
+        (["stems", "cut.kdenlive", "-o", "x"], ["render", "cut.kdenlive", "-o", "cut-with-stems.otio"]),
+    ]
+    for arguments, expected in cases:
+        result = run(*arguments, *DOG)
+        assert_refused(result, selva_command(*expected, *DOG))
+    assert_refused(run("stems", "cut.selva", "-o", "x"), selva_command("render", "cut.selva"))

@@ -14,8 +14,9 @@ from typing import TypeVar
 
 import zmq
 
+from selva_core.base.command_line import selva_command
 from selva_daemon.protocol import requests as calls
-from selva_daemon.protocol.connection import ELSEWHERE, START_HINT, Connection, read_connection
+from selva_daemon.protocol.connection import ELSEWHERE, Connection, read_connection, start_hint
 from selva_daemon.protocol.envelope import MAX_REPLY_BYTES, Envelope, new_id, pack, parse
 from selva_daemon.protocol.errors import (
     DaemonRefusedError,
@@ -92,7 +93,7 @@ class ClientTransport:
                 self._channels[call.channel].send(packed)
             elif time.monotonic() >= give_up_s:
                 raise DaemonTimeoutError(
-                    f"the daemon did not answer {call.type!r} in {timeout_s:g} s; see: selva daemon status",
+                    f"the daemon did not answer {call.type!r} in {timeout_s:g} s; see: {selva_command('daemon', 'status')}",
                     request=call.type,
                     timeout_s=timeout_s,
                 )
@@ -119,7 +120,7 @@ class ClientTransport:
     def _connect(self, connection: Connection) -> None:
         if not connection.process_is_alive:
             raise DaemonUnavailableError(
-                f"no daemon is running (process {connection.pid} is gone). {START_HINT}",
+                f"no daemon is running (process {connection.pid} is gone). {start_hint()}",
                 path=str(self._connection_file),
             )
         self._disconnect()
@@ -181,7 +182,7 @@ class ClientTransport:
         if found.instance == self.connection.instance:
             if not found.process_is_alive:
                 raise DaemonUnavailableError(
-                    f"the daemon (process {found.pid}) is gone. {START_HINT}", pid=found.pid
+                    f"the daemon (process {found.pid}) is gone. {start_hint()}", pid=found.pid
                 )
             return False
         self._connect(found)
@@ -201,7 +202,7 @@ class ClientTransport:
             remedy = (
                 "Ask there for a new file (selva daemon invite)"
                 if self.connection is not None and self.connection.pid == ELSEWHERE
-                else "Restart it with: selva daemon stop, then selva daemon start"
+                else f"Restart it with: {selva_command('daemon', 'stop')}, then {selva_command('daemon', 'start')}"
             )
             raise DaemonRefusedError(
                 f"the daemon does not accept the keys in {self._connection_file}, or is not the daemon they "

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgpack
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import SelvaError, StorageError
 from selva_core.base.render_options import PRIORITIES
 from selva_daemon.jobs.scheduling import FairScheduler, QueueHead, can_batch
@@ -141,7 +142,9 @@ class JobQueue:
         with self._translated():
             row = self._database.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         if row is None:
-            raise UnknownJobError(f"there is no job {job_id!r}; see: selva jobs list", job_id=job_id)
+            raise UnknownJobError(
+                f"there is no job {job_id!r}; see: {selva_command('jobs', 'list')}", job_id=job_id
+            )
         return StoredJob.from_row(row)
 
     def jobs(self, *, states: Sequence[str] = STATES, limit: int = 100) -> list[StoredJob]:
@@ -291,7 +294,7 @@ class JobQueue:
             if job.interruptions + 1 >= MAX_INTERRUPTIONS:
                 error = WorkerDiedError(
                     f"the daemon died {job.interruptions + 1} times while it ran this job; "
-                    f"try it again with: selva jobs retry {job.job_id}",
+                    f"try it again with: {selva_command('jobs', 'retry', job.job_id)}",
                     interruptions=job.interruptions + 1,
                 )
                 self.fail(job.job_id, error)

@@ -14,12 +14,17 @@ from typing import Any
 
 import psutil
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.paths import write_private_file
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.protocol.keys import KeyPair
 
 ELSEWHERE = 0
-START_HINT = "Start one with: selva daemon start"
+
+
+def start_hint() -> str:
+    """What to do where no daemon runs."""
+    return f"Start one with: {selva_command('daemon', 'start')}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +69,10 @@ def read_connection(file: Path) -> Connection:
         values = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
         raise DaemonUnavailableError(
-            f"no daemon is running (there is no {file}). {START_HINT}", path=str(file)
+            f"no daemon is running (there is no {file}). {start_hint()}", path=str(file)
         ) from exc
     except (OSError, ValueError) as exc:
-        raise DaemonUnavailableError(f"{file} cannot be read: {exc}. {START_HINT}", path=str(file)) from exc
+        raise DaemonUnavailableError(f"{file} cannot be read: {exc}. {start_hint()}", path=str(file)) from exc
     return _parse(values, file)
 
 
@@ -95,5 +100,5 @@ def _parse(values: Mapping[str, Any], file: Path) -> Connection:
         )
     except (KeyError, TypeError, ValueError) as exc:
         raise DaemonUnavailableError(
-            f"{file} does not describe a daemon ({exc!r} is missing or wrong). {START_HINT}", path=str(file)
+            f"{file} does not describe a daemon ({exc!r} is missing or wrong). {start_hint()}", path=str(file)
         ) from exc

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import zmq.utils.z85
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.paths import ensure_private_folder, write_private_file
 from selva_daemon.protocol.keys import KeyPair
@@ -55,7 +56,7 @@ def add_client(folder: Path, name: str) -> KeyPair:
         )
     if name in load_clients(folder).values():
         raise ConfigurationError(
-            f"there is a client {name!r} already; take its access away first: selva daemon revoke {name}",
+            f"there is a client {name!r} already; take its access away first: {selva_command('daemon', 'revoke', name)}",
             name=name,
         )
     pair = KeyPair.generate()

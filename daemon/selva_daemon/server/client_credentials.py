@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import selva_core
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.paths import AppPaths, ensure_private_folder
 from selva_daemon.protocol.connection import ELSEWHERE, Connection, read_connection
@@ -88,7 +89,7 @@ def _running_ports(paths: AppPaths) -> tuple[int, int, int]:
     if running is None or not running.process_is_alive:
         raise ConfigurationError(
             "it is not known on which ports the daemon will listen: set port in daemon.json, "
-            "or start it first (selva daemon start)"
+            f"or start it first: {selva_command('daemon', 'start')}"
         )
     jobs, control, events = (
         int(endpoint.rpartition(":")[2]) for endpoint in (running.jobs, running.control, running.events)

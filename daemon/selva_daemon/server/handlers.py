@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import selva_core
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import UnknownModelError
 from selva_core.base.limits import MAX_PROMPT_CHARS, MAX_TAKES
 from selva_core.models.catalog import default_models_dir, find_model, missing_files
@@ -265,5 +266,5 @@ def _require_model(model_id: str) -> None:
             exc.message, fields=[FieldFault("model", exc.message)], **exc.facts
         ) from exc
     if not model.is_bundled and missing_files(model, default_models_dir()):
-        message = f"{model_id} is not installed; get it with: selva models pull {model_id}"
+        message = f"{model_id} is not installed; get it with: {selva_command('models', 'pull', model_id)}"
         raise InvalidRequestError(message, fields=[FieldFault("model", message)], model=model_id)

@@ -23,6 +23,7 @@ import zmq
 
 import selva_core
 from selva_core.base.child_process import python_executable
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError, LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import AppPaths, ensure_private_folder
@@ -101,7 +102,8 @@ class Server:
             lock.acquire()
         except LockHeldError as exc:
             raise DaemonRunningError(
-                f"{ALREADY_RUNNING}; see: selva daemon status", path=str(self._paths.lock_file)
+                f"{ALREADY_RUNNING}; see: {selva_command('daemon', 'status')}",
+                path=str(self._paths.lock_file),
             ) from exc
         self._closers.append(lock.release)
         keys = ensure_keys(self._paths)
@@ -109,7 +111,7 @@ class Server:
         if not self._settings.listens_on_loopback and not self._clients.has_others:
             raise ConfigurationError(
                 f"listening on {self._settings.listen} needs the keys of the clients that may connect; "
-                "make one with: selva daemon invite NAME (docs/security.md)"
+                f"make one with: {selva_command('daemon', 'invite', 'NAME')} (docs/security.md)"
             )
         self._queue = JobQueue(
             self._paths.queue_file,
@@ -293,7 +295,10 @@ class Server:
             body, kind = to_wire(exc), "error"
         except Exception:  # one bad request must not stop the service
             _log.exception("a fault while answering a request")
-            body, kind = to_wire(InternalError("a fault in the daemon; details: selva daemon logs")), "error"
+            body, kind = (
+                to_wire(InternalError(f"a fault in the daemon; details: {selva_command('daemon', 'logs')}")),
+                "error",
+            )
         self._requests.count(channel, request_type, kind)
         reply = Envelope(type=kind, request_id=request_id, session=self._instance, body=body)
         socket.send_multipart([route.bytes, pack(reply, max_bytes=MAX_REPLY_BYTES)], flags=zmq.DONTWAIT)

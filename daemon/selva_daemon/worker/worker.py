@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_core.engine import Engine, RenderProgress, Waveform
 from selva_daemon.protocol.errors import InternalError, to_wire
@@ -157,7 +158,7 @@ class Worker:
                 _log.exception("a fault while rendering")
                 fault = InternalError(
                     f"a fault while rendering ({type(exc).__name__}); "
-                    f"details: selva daemon logs --job {job_id}"
+                    f"details: {selva_command('daemon', 'logs', '--job', job_id)}"
                 )
                 self._reports.send("failed", job_id=job_id, error=to_wire(fault))
         return None

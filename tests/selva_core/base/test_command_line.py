@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from selva_core.base.command_line import pip_install_command, quote_command, selva_command
+from selva_core.base.command_line import pip_install_command, quote_command, reinstall_command, selva_command
 
 
 @pytest.fixture
@@ -63,6 +63,11 @@ def test_packages_are_installed_for_the_interpreter_that_runs(tmp_path: Path) ->
     assert pip_install_command("selva-bridge[plot]", python=python, platform="linux") == (
         f"{python} -m pip install 'selva-bridge[plot]'"
     )
+
+
+def test_the_package_is_installed_again_from_its_source() -> None:
+    *_, source = shlex.split(reinstall_command())
+    assert (Path(source) / "pyproject.toml").is_file()
 
 
 def test_windows_gets_double_quotes_where_they_are_needed() -> None:

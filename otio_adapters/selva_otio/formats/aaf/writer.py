@@ -17,6 +17,7 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_core.base.atomic_write import staged_file
+from selva_core.base.command_line import pip_install_command
 from selva_core.base.rational import round_half_up
 from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
 from selva_otio.formats.aaf.descriptors import build_picture_descriptor, build_wave_descriptor
@@ -47,7 +48,7 @@ def write_aaf(timeline: otio.schema.Timeline, destination: Destination) -> Seque
         import aaf2  # noqa: PLC0415 - an optional package
     except ImportError as error:
         raise UnsupportedFormatError(
-            "writing AAF needs pyaaf2: pip install pyaaf2 (or selva-bridge[formats])"
+            f"writing AAF needs pyaaf2; install it with: {pip_install_command('pyaaf2')}"
         ) from error
     flat_timeline = flatten_timeline(timeline)
     with (

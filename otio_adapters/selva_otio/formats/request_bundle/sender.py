@@ -12,6 +12,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Protocol, cast
 
+from selva_core.base.command_line import reinstall_command, selva_command
 from selva_otio.errors import CueError
 from selva_otio.formats.request_bundle.bundle_folder import RequestBundle
 
@@ -44,8 +45,8 @@ def find_sender() -> BundleSender:
     if not found:
         raise CueError(
             "submit, wait and small pictures need the daemon of the package selva-bridge, and no installed package has it: "
-            "install it with 'pip install selva-bridge' (again, after an update from source); or write the bundle, and render "
-            "it where it is installed: selva render cut.selva"
+            f"install it (again, after an update from source) with: {reinstall_command()}; or write the bundle, and render "
+            f"it where it is installed: {selva_command('render', 'cut.selva')}"
         )
     if len(found) > 1:
         raise CueError(f"several packages send bundles ({', '.join(sorted(found))}); uninstall all but one")
@@ -55,5 +56,5 @@ def find_sender() -> BundleSender:
     except (ImportError, AttributeError) as error:
         raise CueError(
             f"submit, wait and small pictures need {point.value}, which cannot be loaded ({error}); install selva-bridge "
-            "again, or write the bundle and render it elsewhere: selva render cut.selva"
+            f"again with: {reinstall_command()}; or write the bundle and render it elsewhere: selva render cut.selva"
         ) from error
