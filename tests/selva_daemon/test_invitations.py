@@ -111,7 +111,7 @@ def test_the_same_name_can_be_invited_again_after_it_was_revoked_and_the_old_fil
     client: Client, paths: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_invitation(paths, "edit-2", tmp_path / "old.json", address=None)
-    with pytest.raises(ConfigurationError, match=r"edit-2' already; .* selva daemon revoke edit-2"):
+    with pytest.raises(ConfigurationError, match=r"edit-2' already; .*selva daemon revoke edit-2"):
         write_invitation(paths, "edit-2", tmp_path / "new.json", address=None)
     assert not (tmp_path / "new.json").exists()
     with Client.connect(paths=elsewhere(paths, tmp_path / "old.json")) as old:
