@@ -26,8 +26,8 @@ from selva_otio.formats.fcp_xml.files import (
     load_fcp_xml,
     write_fcp_xml,
 )
+from selva_otio.formats.fcpxml.files import drop_document, plan_merge, write_fcpxml
 from selva_otio.formats.fcpxml.reader import load_fcpxml
-from selva_otio.formats.fcpxml.writer import write_fcpxml
 from selva_otio.formats.feature_loss import (
     CLIP_MARKERS,
     DISABLED,
@@ -142,7 +142,7 @@ def _write_otiod(timeline: otio.schema.Timeline, destination: Destination) -> Se
 
 def _drop_source_documents(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
     """Without the text of the file it was read from, which is of use to that format only."""
-    return drop_source_document(drop_project_text(timeline))
+    return drop_document(drop_source_document(drop_project_text(timeline)))
 
 
 def _with_absolute_urls(timeline: otio.schema.Timeline, base_folder: Path) -> otio.schema.Timeline:
@@ -230,6 +230,7 @@ FORMATS = (
         keeps_metadata=True,
         shows_takes=True,
         cannot_hold=(FADES, EFFECTS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
+        merges_into_source=lambda timeline: plan_merge(timeline) is not None,
     ),
     TimelineFormat(
         name="EDL",

@@ -29,9 +29,13 @@ def load_xml(path: Path, *, root_tag: str, kind: str) -> ET.Element:
     return root
 
 
-def write_xml(root: ET.Element, target: Path, *, doctype: str = "") -> None:
-    """Write a file whole or not at all, one element on each line. Raises TimelineWriteError."""
-    ET.indent(root, space="  ")
+def write_xml(root: ET.Element, target: Path, *, doctype: str = "", keeps_layout: bool = False) -> None:
+    """Write a file whole or not at all, one element on each line. Raises TimelineWriteError.
+
+    keeps_layout: leave the white space as it is, which may be part of a title's text.
+    """
+    if not keeps_layout:
+        ET.indent(root, space="  ")
     head = '<?xml version="1.0" encoding="UTF-8"?>\n' + (f"<!DOCTYPE {doctype}>\n" if doctype else "")
     with staged_file(target, error=TimelineWriteError) as temporary:
         temporary.write_text(

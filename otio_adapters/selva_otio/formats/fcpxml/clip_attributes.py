@@ -42,10 +42,11 @@ def read_retiming(element: ET.Element, start_s: Fraction, end_s: Fraction) -> Re
 
 
 def read_conform_speed(element: ET.Element, rate: Fraction) -> Fraction:
-    """Media seconds per local second of a clip that is conformed (<conform-rate>) to the project's frame rate.
+    """Media seconds per record second of a clip that is conformed (<conform-rate>) to the project's frame rate.
 
     Final Cut Pro plays media of nearly the same rate frame by frame (23.98 in 24, 25 in 24), which changes its speed. Where
-    the rates are further apart it drops or repeats frames, and the speed stays 1.
+    the rates are further apart it drops or repeats frames, and the speed stays 1. The `start` of such a clip is media time
+    that is not scaled: in a 24 fps project Final Cut Pro writes the last 54 frames of 738 at 25 fps as start="684/25s".
     """
     conform = element.find("conform-rate")
     source_rate = conform.get("srcFrameRate") if conform is not None else None

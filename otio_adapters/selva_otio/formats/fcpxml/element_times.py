@@ -64,7 +64,11 @@ def read_local_start(element: ET.Element, resources: Resources) -> Fraction:
     source = resources.get(element.get("ref", ""))
     if source is not None and source.tag == "asset":
         return read_time(source, "start") or Fraction(0)
-    return read_time(element, "tcStart") or Fraction(0)
+    content = source.find("sequence") if source is not None and source.tag == "media" else None
+    if source is not None and source.tag == "media" and content is None:
+        content = source.find("multicam")
+    own_s = read_time(element, "tcStart")
+    return (read_time(content, "tcStart") if own_s is None and content is not None else own_s) or Fraction(0)
 
 
 def read_duration(element: ET.Element, resources: Resources) -> Fraction:

@@ -37,11 +37,11 @@ def build_lane_item(
     conform = read_conform_speed(element, clock.frame_rate_hz)
     played = read_retiming(element, span.local_start_s, span.local_start_s + span.duration_s)
     retiming = Retiming(
-        media_start_s=played.media_start_s * conform + shift_s,
+        media_start_s=played.media_start_s + shift_s,
         speed=None if played.speed is None else played.speed * conform,
     )
     _set_used_range(item, retiming, span.duration_s, clock)
-    item.enabled = element.get("enabled", "1") != "0"
+    item.enabled = item.enabled and element.get("enabled", "1") != "0"
     if with_markers:
         item.markers.extend(read_clip_markers(element, span.local_start_s, retiming, clock))
     return LaneItem(
@@ -65,22 +65,40 @@ def build_generator(element: ET.Element, span: ElementSpan, clock: TimelineClock
 def nest_items(
     element: ET.Element, span: ElementSpan, parts: list[LaneItem], clock: TimelineClock, *, is_picture: bool
 ) -> LaneItem:
-    """The parts of a clip as one item: a single plain clip as itself, anything else as a stack of tracks.
+    """The parts of a clip as one item: a single plain clip that is there from the first frame to the last as itself,
+    anything else, gaps included, as a stack of tracks.
 
     Final Cut Pro writes many plain clips as a <clip> around a single <video>, which is no nested sequence.
     """
     nest_span = span if is_picture else read_audio_span(element, span)
+    low_s, high_s = _find_used_range(element, nest_span, clock)
     single = parts[0].item if len(parts) == 1 else None
-    if isinstance(single, otio.schema.Clip) and not single.effects and single.source_range is not None:
+    is_plain = isinstance(single, otio.schema.Clip) and not single.effects
+    half_frame_s = 1 / (
+        2 * clock.frame_rate_hz
+    )  # exporters round the ends of media that is not on the frame grid
+    is_whole = parts[0].start_s - half_frame_s < low_s and high_s < parts[0].end_s + half_frame_s
+    if isinstance(single, otio.schema.Clip) and is_plain and is_whole and single.source_range is not None:
         single.name = element.get("name") or single.name
         shift_s = exact_seconds(single.source_range.start_time) - parts[0].start_s
         return build_lane_item(element, nest_span, single, clock, is_picture=is_picture, shift_s=shift_s)
     # A stack counts from its first frame, the parts from the clock of their sequence, as a rule its timecode.
-    origin_s = min(part.start_s for part in parts)
+    origin_s = min(low_s, *(part.start_s for part in parts))
     moved = [replace(part, start_s=part.start_s - origin_s) for part in parts]
     stack = otio.schema.Stack(name=element.get("name", ""))
     stack.extend(build_tracks(moved, clock))
     return build_lane_item(element, nest_span, stack, clock, is_picture=is_picture, shift_s=-origin_s)
+
+
+def _find_used_range(
+    element: ET.Element, span: ElementSpan, clock: TimelineClock
+) -> tuple[Fraction, Fraction]:
+    """The time that a clip plays of its parts, on their clock; of a speed ramp, whose end is unknown, the start alone."""
+    played = read_retiming(element, span.local_start_s, span.local_start_s + span.duration_s)
+    conform = read_conform_speed(element, clock.frame_rate_hz)
+    length_s = (played.speed or Fraction(0)) * conform * span.duration_s
+    edges = played.media_start_s, played.media_start_s + length_s
+    return min(edges), max(edges)
 
 
 def _set_used_range(

@@ -16,8 +16,19 @@ from selva_otio.time.item_times import warp_speed
 
 
 @dataclass(frozen=True, kw_only=True)
+class CutDissolve:
+    """A transition around the cut between two elements of a storyline: how far it reaches on each side, in seconds."""
+
+    before_s: Fraction
+    after_s: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
 class LaneItem:
-    """An item on a lane (0 is the storyline), at its place on the clock of its sequence. role: of sound."""
+    """An item on a lane (0 is the storyline), at its place on the clock of its sequence.
+
+    role: of sound. dissolve: from the element before it in its storyline.
+    """
 
     item: otio.core.Item
     lane: int
@@ -25,24 +36,14 @@ class LaneItem:
     duration_s: Fraction
     is_picture: bool
     role: str = ""
+    dissolve: CutDissolve | None = None
 
     @property
     def end_s(self) -> Fraction:
         return self.start_s + self.duration_s
 
 
-@dataclass(frozen=True, kw_only=True)
-class CutDissolve:
-    """A transition around the cut between two elements of a storyline. before_s, after_s: how far it reaches on each side."""
-
-    cut_s: Fraction
-    before_s: Fraction
-    after_s: Fraction
-
-
-def build_tracks(
-    items: Iterable[LaneItem], clock: TimelineClock, dissolves: Iterable[CutDissolve] = ()
-) -> list[otio.schema.Track]:
+def build_tracks(items: Iterable[LaneItem], clock: TimelineClock) -> list[otio.schema.Track]:
     """Video tracks from the lowest lane up, then audio tracks from the lane nearest to the storyline down."""
     ordered = sorted(
         (trimmed for item in items if (trimmed := _trim_to_start(item, clock))), key=lambda item: item.start_s
@@ -52,8 +53,8 @@ def build_tracks(
     for lane in sorted({item.lane for item in picture}):
         on_lane = [item for item in picture if item.lane == lane]
         tracks_of_lane = _build_tracks_without_overlaps(on_lane, clock, otio.schema.TrackKind.Video, name="")
-        if lane == 0:
-            _insert_dissolves(tracks_of_lane[0], on_lane, clock, dissolves)
+        for track in tracks_of_lane:
+            _insert_dissolves(track, on_lane, clock)
         tracks += tracks_of_lane
     for group in _group_sound([item for item in ordered if not item.is_picture]):
         tracks += _build_tracks_without_overlaps(
@@ -114,22 +115,15 @@ def _build_tracks_without_overlaps(
     return [subtrack.track for subtrack in subtracks]
 
 
-def _insert_dissolves(
-    track: otio.schema.Track,
-    items: list[LaneItem],
-    clock: TimelineClock,
-    dissolves: Iterable[CutDissolve],
-) -> None:
+def _insert_dissolves(track: otio.schema.Track, items: list[LaneItem], clock: TimelineClock) -> None:
     """Put dissolves between neighbours that meet at the cut. One to or from a gap is a fade, on which no cue
     depends; it is left out.
     """
-    dissolve_at = {dissolve.cut_s: dissolve for dissolve in dissolves}
-    ends = {item.end_s for item in items}
-    for item in reversed(items):
-        dissolve = dissolve_at.get(item.start_s)
-        if dissolve is None or item.start_s not in ends:
+    dissolves = {id(item.item): item.dissolve for item in items if item.dissolve is not None}
+    for index in range(len(track) - 1, 0, -1):
+        dissolve = dissolves.get(id(track[index]))
+        if dissolve is None or isinstance(track[index - 1], otio.schema.Gap):
             continue
-        index = next(number for number, child in enumerate(track) if child is item.item)
         transition = otio.schema.Transition(
             transition_type=otio.schema.TransitionTypes.SMPTE_Dissolve,
             in_offset=clock.rational_time(dissolve.before_s),

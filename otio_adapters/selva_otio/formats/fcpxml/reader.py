@@ -18,6 +18,9 @@ from selva_otio.formats.fcpxml.times import parse_time
 from selva_otio.formats.xml import load_xml
 from selva_otio.time.clock import TimelineClock, exact_rate
 
+DOCUMENT_KEY = "document"
+"""Under FCPXML_NAMESPACE: the text of the document that a timeline was read from."""
+
 
 def load_fcpxml(path: Path) -> otio.schema.Timeline:
     """The project of an FCPXML file, version 1.1 to 1.13, as Final Cut Pro and Resolve write it. Raises TimelineReadError.
@@ -25,8 +28,19 @@ def load_fcpxml(path: Path) -> otio.schema.Timeline:
     Compound, synchronized and multicam clips become nests, auditions clips with several media references.
     """
     root = load_xml(path, root_tag="fcpxml", kind="Final Cut Pro XML")
-    name, sequence = _find_project(root, path)
-    resources = _read_resources(root)
+    timeline = build_project_timeline(root, path)
+    keep_document(timeline, root)
+    return timeline
+
+
+def build_project_timeline(root: ET.Element, path: Path, *, numbered: bool = False) -> otio.schema.Timeline:
+    """The timeline of a document's one project. Raises TimelineReadError.
+
+    path: for messages. numbered: note on clips that are sound alone which element of the sequence they are.
+    """
+    project, sequence = find_project(root, path)
+    name = project.get("name") or path.stem
+    resources = read_resources(root)
     rate = _read_rate(sequence, resources, path)
     start_s = parse_time(sequence.get("tcStart", "0s"), what="the start of the project (tcStart)")
     clock = TimelineClock(
@@ -38,19 +52,21 @@ def load_fcpxml(path: Path) -> otio.schema.Timeline:
     spine = sequence.find("spine")
     if spine is None:
         raise TimelineReadError(f"{path} holds a project without a storyline (spine)")
-    reader = StorylineReader(resources=resources, clock=clock)
-    items, dissolves = reader.read_storyline(spine, origin_s=start_s)
+    numbers = {element: number for number, element in enumerate(sequence.iter())} if numbered else {}
+    reader = StorylineReader(resources=resources, clock=clock, numbers=numbers)
+    items = reader.read_storyline(spine, origin_s=start_s)
     timeline = otio.schema.Timeline(
         name=name, global_start_time=otio.opentime.RationalTime(clock.start_frame, clock.otio_rate_hz)
     )
-    timeline.tracks.extend(build_tracks(items, clock, dissolves))
+    timeline.tracks.extend(build_tracks(items, clock))
     timeline.metadata[FCPXML_NAMESPACE] = _build_project_metadata(root, sequence, resources)
     return timeline
 
 
-def _find_project(root: ET.Element, path: Path) -> tuple[str, ET.Element]:
+def find_project(root: ET.Element, path: Path) -> tuple[ET.Element, ET.Element]:
+    """The one project of a document, and its sequence. Raises TimelineReadError for none or several."""
     projects = [
-        (project.get("name") or path.stem, sequence)
+        (project, sequence)
         for project in root.iter("project")
         if (sequence := project.find("sequence")) is not None
     ]
@@ -62,7 +78,8 @@ def _find_project(root: ET.Element, path: Path) -> tuple[str, ET.Element]:
     return projects[0]
 
 
-def _read_resources(root: ET.Element) -> Resources:
+def read_resources(root: ET.Element) -> Resources:
+    """The resources of a document, by their id."""
     found = [element for resources in root.iter("resources") for element in resources]
     return {str(element.get("id")): element for element in found if element.get("id")}
 
@@ -89,6 +106,11 @@ def _read_rate(sequence: ET.Element, resources: Resources, path: Path) -> Fracti
         raise TimelineReadError(
             f"{path}: the frame duration {frame_duration} is not allowed: {error}"
         ) from error
+
+
+def keep_document(timeline: otio.schema.Timeline, root: ET.Element) -> None:
+    """Carry the document of a timeline in its metadata, so that a written file is that document with stem tracks."""
+    timeline.metadata[FCPXML_NAMESPACE][DOCUMENT_KEY] = ET.tostring(root, encoding="unicode")
 
 
 def _build_project_metadata(

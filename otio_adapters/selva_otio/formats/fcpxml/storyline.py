@@ -8,8 +8,9 @@ work: depth and number of what is opened are bounded.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 
 import opentimelineio as otio
@@ -20,7 +21,6 @@ from selva_otio.formats.fcpxml.element_times import (
     CLIP_TAGS,
     ElementSpan,
     Resources,
-    find_storyline_origin,
     read_audio_span,
     read_duration,
     read_lane,
@@ -28,19 +28,27 @@ from selva_otio.formats.fcpxml.element_times import (
     read_time,
 )
 from selva_otio.formats.fcpxml.lane_items import build_generator, build_lane_item, nest_items
-from selva_otio.formats.fcpxml.lanes import CutDissolve, LaneItem
+from selva_otio.formats.fcpxml.lanes import LaneItem
+from selva_otio.formats.fcpxml.resources import FCPXML_NAMESPACE
+from selva_otio.formats.fcpxml.story_elements import iter_story_elements
 from selva_otio.time.clock import TimelineClock
 
 MAX_ITEMS = 100_000
 MAX_NESTING = 48
+ELEMENT_KEY = "element"
+"""Under FCPXML_NAMESPACE: the number of the element that a clip was read from."""
 _CONTAINERS = frozenset(["clip", "sync-clip"])
 
 
 class StorylineReader:
     """Reads the storylines of one file. Raises TimelineReadError for compound clips that contain themselves."""
 
-    def __init__(self, *, resources: Resources, clock: TimelineClock) -> None:
+    def __init__(
+        self, *, resources: Resources, clock: TimelineClock, numbers: Mapping[ET.Element, int] | None = None
+    ) -> None:
+        """numbers: of the elements of the project, noted on clips that are sound alone, by which a merge finds them."""
         self._resources = resources
+        self._numbers = numbers or {}
         self._clock = clock
         self._num_items = 0
         self._depth = 0
@@ -54,39 +62,20 @@ class StorylineReader:
         origin_s: Fraction | None = None,
         start_s: Fraction = Fraction(0),
         lane: int = 0,
-    ) -> tuple[list[LaneItem], list[CutDissolve]]:
-        """The items of a storyline and the dissolves between them, from `start_s` on the clock of its sequence.
+    ) -> list[LaneItem]:
+        """The items of a storyline, each with the dissolve before it, from `start_s` on the clock of its sequence.
 
         origin_s: the offset at which the storyline starts; by default that of its first element.
         """
         items: list[LaneItem] = []
-        dissolves: list[CutDissolve] = []
-        transitions: list[tuple[Fraction, Fraction]] = []
-        cursor_s, half_frame_s = start_s, 1 / (2 * self._clock.frame_rate_hz)
-        children = [child for child in spine if child.tag in CLIP_TAGS or child.tag == "transition"]
-        base_s = start_s - find_storyline_origin(children, origin_s)
-        for child in children:
-            offset_s = read_time(child, "offset")
-            element_start_s = base_s + offset_s if offset_s is not None else cursor_s
-            if child.tag == "transition":
-                duration_s = read_time(child, "duration") or Fraction(0)
-                transitions.append((element_start_s, element_start_s + duration_s))
-                continue
-            # Elements follow one another without gaps; an offset counts only when it leaves a hole. Exporters round offsets,
-            # and taking each as it is would open holes and overlaps of less than a frame.
-            if element_start_s - cursor_s >= half_frame_s:
-                cursor_s = element_start_s
-            # A transition stands before the cut that it covers, and has the range of the dissolve itself.
-            dissolves += [
-                CutDissolve(cut_s=cursor_s, before_s=cursor_s - begin_s, after_s=end_s - cursor_s)
-                for begin_s, end_s in transitions
-                if begin_s <= cursor_s <= end_s
-            ]
-            transitions.clear()
-            duration_s = read_duration(child, self._resources)
-            items += self._read_clip(child, cursor_s, lane, duration_s)
-            cursor_s += duration_s
-        return items, dissolves
+        half_frame_s = 1 / (2 * self._clock.frame_rate_hz)
+        for story in iter_story_elements(
+            spine, self._resources, origin_s=origin_s, start_s=start_s, half_frame_s=half_frame_s
+        ):
+            for item in self._read_clip(story.element, story.start_s, lane, story.duration_s):
+                is_of_storyline = item.is_picture and item.lane == lane and item.start_s == story.start_s
+                items.append(replace(item, dissolve=story.dissolve) if is_of_storyline else item)
+        return items
 
     def _read_clip(
         self, element: ET.Element, start_s: Fraction, lane: int, duration_s: Fraction
@@ -124,8 +113,7 @@ class StorylineReader:
         start_s = parent.to_sequence_s(offset_s) if offset_s is not None else parent.start_s
         if child.tag == "spine":
             with self._count():
-                items, _ = self.read_storyline(child, start_s=start_s, lane=lane)
-                yield from items
+                yield from self.read_storyline(child, start_s=start_s, lane=lane)
         else:
             yield from self._read_clip(child, start_s, lane, read_duration(child, self._resources))
 
@@ -141,10 +129,13 @@ class StorylineReader:
             clip = build_asset_clip(element, asset, self._clock)
             yield build_lane_item(element, span, clip, self._clock, is_picture=True)
         if plays_sound:
+            sound = build_asset_clip(element, asset, self._clock)
+            if not shows_picture and element in self._numbers and not self._open_media:
+                sound.metadata[FCPXML_NAMESPACE] = {ELEMENT_KEY: self._numbers[element]}
             yield build_lane_item(
                 element,
                 read_audio_span(element, span),
-                build_asset_clip(element, asset, self._clock),
+                sound,
                 self._clock,
                 is_picture=False,
                 with_markers=not shows_picture,
@@ -171,7 +162,7 @@ class StorylineReader:
                 continue
             start_s = read_time(child, "offset") or Fraction(0)
             if child.tag == "spine":
-                parts += self.read_storyline(child, start_s=start_s)[0]
+                parts += self.read_storyline(child, start_s=start_s)
             elif child.tag in CLIP_TAGS:
                 parts += self._read_clip(child, start_s, 0, read_duration(child, self._resources))
         yield from self._nest_parts(element, span, parts)
@@ -201,7 +192,7 @@ class StorylineReader:
         if sequence is None or spine is None:
             return []
         start_s = read_time(sequence, "tcStart") or Fraction(0)
-        return self.read_storyline(spine, origin_s=start_s, start_s=start_s)[0]
+        return self.read_storyline(spine, origin_s=start_s, start_s=start_s)
 
     def _read_multicam(self, element: ET.Element, media: ET.Element) -> list[LaneItem]:
         """The picture of the active video angle and the sound of the active audio angles."""
@@ -219,7 +210,7 @@ class StorylineReader:
             ] or list(angles)[:1]
             for angle_id in active[: 1 if kind == "video" else None]:
                 if angle_id in angles:
-                    found, _ = self.read_storyline(angles[angle_id], origin_s=start_s, start_s=start_s)
+                    found = self.read_storyline(angles[angle_id], origin_s=start_s, start_s=start_s)
                     parts += [item for item in found if item.is_picture == (kind == "video")]
         return parts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,7 @@ from selva_otio.formats.fcpxml.resources import (
 )
 from selva_otio.formats.fcpxml.times import format_time
 from selva_otio.formats.flat_layout import FlatClip, FlatTrack, find_media_file, flatten_timeline
-from selva_otio.formats.options import Destination
-from selva_otio.formats.xml import clean_text, write_xml
+from selva_otio.formats.xml import clean_text
 from selva_otio.picture.media import SOUND_SUFFIXES
 from selva_otio.time.clock import exact_seconds
 from selva_otio.time.item_times import trimmed_start_s
@@ -30,11 +29,9 @@ from selva_otio.time.item_times import trimmed_start_s
 VERSION = "1.10"  # the newest that Resolve exports (EXPORT_FCPXML_1_10); Final Cut Pro reads it since 10.6
 
 
-def write_fcpxml(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
-    """Write a timeline as FCPXML, whole or not at all. Raises TimelineWriteError, TimelineReadError."""
-    root = _Document(timeline, destination.base_folder).build()
-    write_xml(root, destination.target, doctype="fcpxml")
-    return [destination.target]
+def build_document(timeline: otio.schema.Timeline, base_folder: Path) -> ET.Element:
+    """The root of a new FCPXML document. Raises TimelineWriteError, TimelineReadError."""
+    return _Document(timeline, base_folder).build()
 
 
 class _Document:

@@ -92,3 +92,14 @@ def iter_faults(root: ET.Element) -> Iterator[str]:
         for name in names & {"ref", "format"}:
             if element.attrib[name] not in ids:
                 yield f"{element.tag}: {name} leads nowhere"
+
+
+TAIL_ORDER = ("marker", "keyword", "audio-channel-source", "filter-video", "filter-audio", "metadata")
+"""What stands behind the connected clips of an asset clip, in this order."""
+
+
+def iter_dangling_refs(root: ET.Element) -> Iterator[str]:
+    """References of a document that lead nowhere, and ids that it has twice."""
+    ids = [element.get("id") for element in root.iter() if "id" in element.attrib]
+    yield from {str(found) for found in ids if ids.count(found) > 1}
+    yield from (ref for element in root.iter() if (ref := element.get("ref")) is not None and ref not in ids)

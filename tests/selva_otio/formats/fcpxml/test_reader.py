@@ -149,14 +149,43 @@ def test_a_speed_ramp_is_read_as_a_time_effect_that_is_not_linear(tmp_path: Path
     assert [item.reason for item in sheet.skipped] == ["a speed ramp; bake it to media first"]
 
 
-def test_media_of_nearly_the_same_rate_is_played_frame_by_frame(tmp_path: Path) -> None:
+def test_media_of_nearly_the_same_rate_is_played_frame_by_frame_from_an_unscaled_in_point(
+    tmp_path: Path,
+) -> None:
     clip = (
         '<asset-clip ref="b" name="b" offset="0s" start="10s" duration="4s"><conform-rate {}/></asset-clip>'
     )
     scaled = load(tmp_path, clip.format('srcFrameRate="23.98"'))
-    assert shots(scaled) == [("b", 0, 4, Fraction(1001, 100), Fraction(1001, 1000))]
+    assert shots(scaled) == [("b", 0, 4, 10, Fraction(1001, 1000))]
     assert shots(load(tmp_path, clip.format('scaleEnabled="0" srcFrameRate="23.98"'))) == [("b", 0, 4, 10, 1)]
     assert shots(load(tmp_path, clip.format('srcFrameRate="60"'))) == [("b", 0, 4, 10, 1)]
+
+
+@pytest.mark.parametrize(
+    ("source_rate", "speed"), [("25", Fraction(24, 25)), ("23.98", Fraction(1001, 1000))]
+)
+def test_the_in_point_of_a_conformed_clip_is_the_timecode_of_its_media(
+    tmp_path: Path, source_rate: str, speed: Fraction
+) -> None:
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="a" name="a" offset="0s" start="3604s" duration="2s">'
+        f'<conform-rate srcFrameRate="{source_rate}"/></asset-clip>',
+    )
+    assert shots(timeline) == [("a", 0, 2, 4, speed)]
+
+
+def test_the_last_frames_of_a_conformed_asset_end_with_it(tmp_path: Path) -> None:
+    """As Final Cut Pro exported it: 684 + 54 = 738 frames at 25 fps, in a project at 24."""
+    timeline = load(
+        tmp_path,
+        '<asset-clip ref="p" name="p" offset="0s" start="684/25s" duration="54/24s">'
+        '<conform-rate srcFrameRate="25"/></asset-clip>',
+        resources='<asset id="p" start="0s" duration="738/25s" hasVideo="1" src="file:///media/p.mov"/>',
+    )
+    (shot,) = spot(timeline).clips
+    assert shot.media_start_s == Fraction(684, 25)
+    assert shot.media_start_s + shot.speed * shot.duration_s == Fraction(738, 25)
 
 
 NEST = """
@@ -179,6 +208,74 @@ def test_a_trimmed_compound_clip_shows_what_is_inside_its_trim(tmp_path: Path) -
         resources=NEST,
     )
     assert shots(timeline) == [("in a", 1, 2, 12, 1), ("in b", 3, 3, 20, 1)]
+
+
+def test_a_compound_clip_without_a_start_begins_with_its_sequence(tmp_path: Path) -> None:
+    timeline = load(tmp_path, '<ref-clip ref="m" name="nest" offset="0s" duration="8s"/>', resources=NEST)
+    assert shots(timeline) == [("in a", 0, 4, 10, 1), ("in b", 4, 4, 20, 1)]
+
+
+GAPS = """
+<media id="g"><sequence format="r1" tcStart="0s" duration="4s"><spine>
+  <gap offset="0s" start="3600s" duration="2s"/><asset-clip ref="b" name="b" offset="2s" start="3s" duration="2s"/>
+</spine></sequence></media>
+<media id="g2"><sequence format="r1" tcStart="3600s" duration="9s"><spine>
+  <gap offset="3600s" duration="2s"/><asset-clip ref="b" name="b" offset="3602s" start="3s" duration="2s"/>
+  <gap offset="3604s" duration="1s"/><asset-clip ref="b" name="c" offset="3605s" start="9s" duration="2s"/>
+  <gap offset="3607s" duration="2s"/>
+</spine></sequence></media>
+"""
+
+
+@pytest.mark.parametrize(
+    ("clip", "expected"),
+    [
+        ('<ref-clip ref="g" offset="0s" duration="4s"/>', [("b", 2, 2, 3, 1)]),
+        ('<ref-clip ref="g" offset="0s" start="1s" duration="2s"/>', [("b", 1, 1, 3, 1)]),
+        ('<ref-clip ref="g" offset="0s" start="5/2s" duration="1s"/>', [("g", 0, 1, Fraction(7, 2), 1)]),
+        (
+            '<ref-clip ref="g2" offset="0s" start="3600s" duration="9s"/>',
+            [("b", 2, 2, 3, 1), ("c", 5, 2, 9, 1)],
+        ),
+        (
+            '<ref-clip ref="g2" offset="0s" start="3603s" duration="3s"/>',
+            [("b", 0, 1, 4, 1), ("c", 2, 1, 9, 1)],
+        ),
+        (
+            '<mc-clip ref="mc" offset="0s" start="0s" duration="4s"><mc-source angleID="B" srcEnable="all"/></mc-clip>',
+            [("cam b", 2, 2, 0, 1)],
+        ),
+        (
+            '<sync-clip offset="0s" start="0s" duration="4s"><spine><gap offset="0s" duration="1s"/>'
+            '<asset-clip ref="b" name="b" offset="1s" start="3s" duration="2s"/></spine></sync-clip>',
+            [("b", 1, 2, 3, 1)],
+        ),
+        (
+            '<ref-clip ref="g" offset="0s" duration="2s"><timeMap><timept time="0s" value="0s"/>'
+            '<timept time="2s" value="4s"/></timeMap></ref-clip>',
+            [("b", 1, 1, 3, 2)],
+        ),
+    ],
+)
+def test_gaps_inside_compound_and_multicam_clips_show_nothing(
+    tmp_path: Path, clip: str, expected: list[tuple[Any, ...]]
+) -> None:
+    found = shots(load(tmp_path, clip, resources=NEST + GAPS))
+    assert [shot[1:] for shot in found] == [shot[1:] for shot in expected]
+
+
+def test_a_disabled_clip_inside_a_compound_clip_stays_disabled(tmp_path: Path) -> None:
+    nest = (
+        '<media id="d"><sequence format="r1"><spine><asset-clip ref="b" name="b" offset="0s" duration="4s" {}/>'
+        "</spine></sequence></media>"
+    )
+    clips = (
+        '<ref-clip ref="d" name="d" offset="0s" duration="4s"/>'
+        '<asset-clip ref="b" name="e" offset="4s" duration="1s"/>'
+    )
+    seen_after = ("e", 4, 1, 0, 1)
+    assert shots(load(tmp_path, clips, resources=nest.format('enabled="0"'))) == [seen_after]
+    assert shots(load(tmp_path, clips, resources=nest.format(""))) == [("d", 0, 4, 0, 1), seen_after]
 
 
 def test_a_multicam_clip_shows_its_active_angle(tmp_path: Path) -> None:
@@ -236,6 +333,41 @@ def test_transitions_overlap_their_neighbours(tmp_path: Path) -> None:
         '<asset-clip ref="b" name="two" offset="4s" start="30s" duration="4s"/>',
     )
     assert shots(timeline) == [("one", 0, 5, 10, 1), ("two", 3, 5, 29, 1)]
+
+
+DISSOLVED = (
+    '<asset-clip ref="b" name="one" offset="0s" start="10s" duration="4s"/>'
+    '<transition name="Cross Dissolve" offset="3s" duration="2s"/>'
+    '<asset-clip ref="b" name="two" offset="4s" start="30s" duration="4s"/>'
+)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        f'<gap offset="0s" start="0s" duration="8s"><spine lane="1" offset="0s">{DISSOLVED}</spine></gap>',
+        f'<gap offset="0s" start="0s" duration="8s"><spine lane="-1" offset="0s">{DISSOLVED}</spine></gap>',
+        '<ref-clip ref="x" offset="0s" duration="8s"/>',
+        '<mc-clip ref="y" offset="0s" duration="8s"><mc-source angleID="A" srcEnable="all"/></mc-clip>',
+        f'<sync-clip offset="0s" start="0s" duration="8s"><spine>{DISSOLVED}</spine></sync-clip>',
+    ],
+    ids=["storyline above", "storyline below", "compound", "multicam", "synchronized"],
+)
+def test_dissolves_in_storylines_and_nests_overlap_as_in_the_primary_storyline(
+    tmp_path: Path, story: str
+) -> None:
+    nests = (
+        f'<media id="x"><sequence format="r1" tcStart="0s"><spine>{DISSOLVED}</spine></sequence></media>'
+        f'<media id="y"><multicam format="r1"><mc-angle angleID="A">{DISSOLVED}</mc-angle></multicam></media>'
+    )
+    timeline = load(tmp_path, story, resources=nests)
+    assert shots(timeline) == [("one", 0, 5, 10, 1), ("two", 3, 5, 29, 1)]
+
+
+def test_a_dissolve_in_the_middle_of_a_trimmed_compound_clip_stays_where_it_is(tmp_path: Path) -> None:
+    nest = f'<media id="x"><sequence format="r1" tcStart="0s"><spine>{DISSOLVED}</spine></sequence></media>'
+    timeline = load(tmp_path, '<ref-clip ref="x" offset="0s" start="2s" duration="4s"/>', resources=nest)
+    assert shots(timeline) == [("one", 0, 3, 12, 1), ("two", 1, 3, 29, 1)]
 
 
 def test_a_marker_on_a_retimed_clip_is_on_the_media_clock(tmp_path: Path) -> None:
