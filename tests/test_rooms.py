@@ -81,14 +81,14 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("client", "worker"),
         ("jobs",),
         ("server",),
-        ("__main__",),
+        ("__main__", "service", "reference"),
     ),
 }
 
 ANYWHERE = {"numpy"}
 THIRD_PARTY: dict[str, set[str]] = {
     "selva_core": {"torch", "torchaudio", "transformers", "av", "soundfile", "safetensors", "einops", "c2pa", "psutil"},
-    "selva_core.base": {"filelock", "platformdirs"},
+    "selva_core.base": {"filelock", "platformdirs", "msgspec"},
     "selva_core.engine": set(),
     "selva_core.models": {"torch", "safetensors", "huggingface_hub", "platformdirs"},
     "selva_core.inference": {"torch", "transformers", "tokenizers", "safetensors", "einops", "psutil"},
@@ -97,8 +97,8 @@ THIRD_PARTY: dict[str, set[str]] = {
         "opentimelineio",
     },
     "selva_otio": {"opentimelineio", "aaf2", "tomli"},
-    "selva_daemon": {"zmq", "msgpack", "psutil", "tomli"},
-    "selva_daemon.worker": {"zmq", "msgpack", "psutil"},
+    "selva_daemon": {"zmq", "msgpack", "msgspec", "psutil", "tomli"},
+    "selva_daemon.worker": {"zmq", "msgpack", "msgspec", "psutil"},
     "selva_render": {"opentimelineio", "watchdog", "matplotlib", "soundfile"},
     "selva_plugins": {"opentimelineio", "platformdirs", "psutil"},
     "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib"},
