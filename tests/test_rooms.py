@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,10 +113,7 @@ STARTED_AS_PROGRAMS = {
 }
 """Modules that another room names in order to run them as a process of their own, `python -m MODULE`: nothing is imported."""
 
-PLUG_INS = {
-    ("selva_plugins.bridge", "selva_plugins.hosts.reaper.adapter"),
-    ("selva_plugins.bridge", "selva_plugins.hosts.resolve.adapter"),
-}
+PLUG_INS = {"selva_plugins.bridge": re.compile(r"selva_plugins\.hosts\.\w+\.adapter")}
 """Rows of a table by which the bridge loads the adapter of the host that a request names: to add a host is to add a row."""
 
 STILL_TO_GO = {
@@ -183,7 +181,8 @@ def all_imports() -> tuple[Import, ...]:
         for found in imports_of(
             module, file.read_text(encoding="utf-8"), is_package=file.name == "__init__.py", known=modules()
         )
-        if (found.importer, found.imported) not in STILL_TO_GO | STARTED_AS_PROGRAMS | PLUG_INS
+        if (found.importer, found.imported) not in STILL_TO_GO | STARTED_AS_PROGRAMS
+        and not (found.importer in PLUG_INS and PLUG_INS[found.importer].fullmatch(found.imported))
     )
 
 
