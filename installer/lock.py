@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,7 @@ LOCKED_GROUPS = ("style", "build")
 LEFT_OUT_OF_CONSTRAINTS = ("pip", "setuptools", "wheel")
 """pip applies constraints to the isolated environments in which it builds packages from source as well, and those ask
 for setuptools of their own."""
+HOOKS = ".pre-commit-config.yaml"
 MATCHING_PAIR = ("torch", "torchaudio")
 
 
@@ -106,8 +108,8 @@ def check_matching_pair(constraints: str) -> None:
         )
 
 
-def check_wheels(root: Path, lock_file: Path) -> None:
-    """Every package of a lock file has a wheel for each system, with the oldest and the newest Python.
+def check_wheels(root: Path, resolved: Path) -> None:
+    """Every package of a resolution has a wheel for each system, with the oldest and the newest Python.
 
     A release may have wheels for some systems only (c2pa-python 0.38.1 has none for Windows), and resolving for all systems
     does not notice. Raises LockError.
@@ -116,11 +118,17 @@ def check_wheels(root: Path, lock_file: Path) -> None:
         for python in (OLDEST_PYTHON, NEWEST_PYTHON):
             arguments = ["pip", "compile", "--quiet", "--no-deps", "--only-binary", ":all:"]
             arguments += ["--python-platform", system, "--python-version", python]
-            arguments += ["--output-file", os.devnull, str(lock_file)]
+            arguments += ["--output-file", os.devnull, str(resolved)]
             try:
                 _run_uv(root, arguments)
             except LockError as exc:
-                raise LockError(f"{lock_file.name} on {system} with Python {python}: {exc}") from exc
+                raise LockError(f"on {system} with Python {python}: {exc}") from exc
+
+
+def with_ruff_version(hooks: str, constraints: str) -> str:
+    """The text of `.pre-commit-config.yaml` with the version of ruff that the constraints name."""
+    (version,) = re.findall(r"^ruff==(\S+)", constraints, re.MULTILINE)
+    return re.sub(r"\bruff==[\w.]+", f"ruff=={version}", hooks)
 
 
 def without_addresses(package_lock: str) -> str:
@@ -146,6 +154,8 @@ def build_locks(root: Path, target: Path, *, upgrade: Sequence[str] | None) -> N
     (target / "constraints.txt").write_text(
         header + without_packages(resolved, LEFT_OUT_OF_CONSTRAINTS), encoding="utf-8"
     )
+    hooks = (root / HOOKS).read_text(encoding="utf-8")
+    (target / HOOKS).write_text(with_ruff_version(hooks, resolved), encoding="utf-8")
     for name in (*LOCKED_EXTRAS, *LOCKED_GROUPS):
         lock_file = target / "locks" / f"{name}.txt"
         if (root / "locks" / f"{name}.txt").exists() and name in LOCKED_GROUPS:
@@ -164,9 +174,8 @@ def build_locks(root: Path, target: Path, *, upgrade: Sequence[str] | None) -> N
         body = lock_file.read_text(encoding="utf-8")
         header = f"# {describe(name)}; made by installer/lock.py. Do not edit.\n"
         lock_file.write_text(header + body, encoding="utf-8")
+    check_wheels(root, everything)
     everything.unlink()
-    for name in LOCKED_EXTRAS:
-        check_wheels(root, target / "locks" / f"{name}.txt")
     _lock_node(root / "examples" / "node", target / "examples" / "node", is_fresh=upgrade is not None)
 
 

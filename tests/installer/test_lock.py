@@ -108,10 +108,10 @@ def test_a_package_without_wheels_for_a_system_is_refused(
             raise lock.LockError("no wheels with a matching platform tag")
 
     monkeypatch.setattr(lock, "_run_uv", resolve)
-    with pytest.raises(lock.LockError, match=r"all\.txt on x86_64-pc-windows-msvc with Python 3\.10"):
-        lock.check_wheels(tmp_path, tmp_path / "all.txt")
+    with pytest.raises(lock.LockError, match=r"on x86_64-pc-windows-msvc with Python 3\.10"):
+        lock.check_wheels(tmp_path, tmp_path / "everything.txt")
     monkeypatch.setattr(lock, "SYSTEMS", ("x86_64-unknown-linux-gnu",))
-    lock.check_wheels(tmp_path, tmp_path / "all.txt")
+    lock.check_wheels(tmp_path, tmp_path / "everything.txt")
 
 
 def test_known_versions_are_kept_unless_an_upgrade_is_asked_for() -> None:
@@ -121,3 +121,10 @@ def test_known_versions_are_kept_unless_an_upgrade_is_asked_for() -> None:
     one = lock.uv_arguments(output=Path("o"), upgrade=("torch",))
     assert "--upgrade-package=torch" in one
     assert "--upgrade" not in one
+
+
+def test_hooks_use_the_version_of_ruff_that_is_locked() -> None:
+    hooks = (ROOT / lock.HOOKS).read_text(encoding="utf-8")
+    assert lock.with_ruff_version(hooks, (ROOT / "constraints.txt").read_text(encoding="utf-8")) == hooks
+    changed = lock.with_ruff_version(hooks, "ruff==99.0.1\n")
+    assert changed.count("ruff==99.0.1") == 2
