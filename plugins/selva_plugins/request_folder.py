@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from selva_core.base.atomic_write import write_atomic
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
 from selva_plugins.errors import ProtocolMismatchError, SnapshotError
@@ -73,7 +74,7 @@ class RequestFolder:
         if values.get("schema") != REQUEST_SCHEMA or values.get("protocol") != PROTOCOL:
             raise ProtocolMismatchError(
                 f"the script is version {values.get('script_version')} (protocol {values.get('protocol')}), the bridge "
-                f"has protocol {PROTOCOL}; run: selva host install {values.get('host')}",
+                f"has protocol {PROTOCOL}; run: {selva_command('host', 'install', str(values.get('host')))}",
                 script_version=str(values.get("script_version")),
             )
         project = values.get("project")

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import selva_core
 from selva_cli.main import app
+from selva_core.base.command_line import selva_command
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_plugins.hosts.reaper import check as reaper_check
@@ -196,7 +197,7 @@ def break_actions(resource_path: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "level", "message"),
     [
-        (break_scripts, "fault", "None. Run: selva host install reaper"),
+        (break_scripts, "fault", f"None. Run: {selva_command('host', 'install', 'reaper')}"),
         (break_program, "fault", "which is gone or old"),
         (break_bridge_file, "fault", "cannot be used"),
         (break_version, "warning", "Version 0.0.1"),

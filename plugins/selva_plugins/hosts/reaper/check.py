@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import selva_core
+from selva_core.base.command_line import selva_command
 from selva_plugins.checks import CheckResult, build_check_result, check_daemon, check_models
 from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT, find_missing_actions
 from selva_plugins.hosts.reaper.install import SANDBOX_EXIT, list_script_copies, read_script_version
 from selva_plugins.hosts.reaper.resource_paths import choose_resource_paths, scripts_folder
 from selva_plugins.hosts.script_install import Machine
 from selva_plugins.request_folder import PROTOCOL, HostRequest
-
-_ONE_COPY = "Keep one copy: uninstall the package in ReaPack, or run selva host remove reaper"
 
 
 def check_installation(request: HostRequest) -> list[CheckResult]:
@@ -46,19 +45,19 @@ def _check_scripts(resource_path: Path) -> CheckResult:
     copies = list_script_copies(scripts_folder(resource_path))
     title = f"Scripts in {resource_path}"
     if not copies:
-        return build_check_result(title, "None. Run: selva host install reaper", "fault")
+        return build_check_result(title, f"None. {_advise_install()}", "fault")
     if len(copies) > 1:
-        return build_check_result(title, f"{_ONE_COPY}: {'; '.join(map(str, copies))}", "warning")
+        return build_check_result(title, f"{_advise_one_copy()}: {'; '.join(map(str, copies))}", "warning")
     version = read_script_version(copies[0])
     text = f"Version {version} in {copies[0].parent}"
     if version == selva_core.__version__:
         return build_check_result(title, text)
-    advice = f"the bridge is {selva_core.__version__}: run selva host install reaper"
+    advice = f"the bridge is {selva_core.__version__}: run {selva_command('host', 'install', 'reaper')}"
     return build_check_result(title, f"{text}; {advice}", "warning")
 
 
 def _check_bridge_file(resource_path: Path) -> CheckResult:
-    title, file, advice = "Bridge", resource_path / "Selva" / "bridge.json", "Run: selva host install reaper"
+    title, file, advice = "Bridge", resource_path / "Selva" / "bridge.json", _advise_install()
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         command, requests = values["command"], Path(values["request_folder"])
@@ -81,7 +80,7 @@ def _check_actions(resource_path: Path) -> Iterator[CheckResult]:
         yield build_check_result(
             "Actions",
             f"{len(missing)} of {len(ACTIONS)} are not in the action list. "
-            "Close REAPER and run: selva host install reaper",
+            f"Close REAPER and run: {selva_command('host', 'install', 'reaper')}",
             "warning",
         )
 
@@ -92,7 +91,7 @@ def _check_versions(request: HostRequest) -> CheckResult:
     if request.script_version != selva_core.__version__:
         mismatch = (
             f"The scripts are version {request.script_version}, the bridge is {selva_core.__version__}. "
-            "Run: selva host install reaper"
+            f"{_advise_install()}"
         )
         return build_check_result(title, f"{mismatch}. {text}", "warning")
     return build_check_result(title, text)
@@ -105,4 +104,15 @@ def _check_copies(request: HostRequest) -> Iterator[CheckResult]:
     copies = list_script_copies(scripts) if scripts is not None else []
     if len(copies) > 1:
         listed = "; ".join(str(copy) for copy in copies)
-        yield build_check_result("More than one copy of the scripts", f"{_ONE_COPY}: {listed}", "warning")
+        yield build_check_result(
+            "More than one copy of the scripts", f"{_advise_one_copy()}: {listed}", "warning"
+        )
+
+
+def _advise_install() -> str:
+    return f"Run: {selva_command('host', 'install', 'reaper')}"
+
+
+def _advise_one_copy() -> str:
+    command = selva_command("host", "remove", "reaper")
+    return f"Keep one copy: uninstall the package in ReaPack, or run {command}"

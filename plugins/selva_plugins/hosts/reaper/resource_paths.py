@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selva_core.base.command_line import selva_command
 from selva_plugins.errors import HostSetupError
 from selva_plugins.hosts.script_install import Machine
 
@@ -33,7 +34,7 @@ def choose_resource_paths(chosen: Path | None, machine: Machine) -> list[Path]:
     if not found:
         raise HostSetupError(
             "REAPER was not found. Start it once, or name its resource path (in REAPER: Options > Show REAPER resource "
-            "path in explorer/finder): selva host install reaper --resource-path DIR"
+            f"path in explorer/finder): {selva_command('host', 'install', 'reaper', '--resource-path', 'DIR')}"
         )
     return found
 

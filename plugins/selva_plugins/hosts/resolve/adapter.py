@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 import selva_core
+from selva_core.base.command_line import selva_command
 from selva_core.base.limits import DEFAULT_SEED
 from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_otio import CueSheet, SpotOptions
@@ -49,7 +50,9 @@ def check(request: HostRequest) -> list[CheckResult]:
     agent = (
         build_check_result("Agent", text)
         if is_same
-        else build_check_result("Agent", f"{text}; run: selva host install resolve", "warning")
+        else build_check_result(
+            "Agent", f"{text}; run: {selva_command('host', 'install', 'resolve')}", "warning"
+        )
     )
     application = parse_application(request.snapshot)
     return [build_check_result("Resolve", application.label_with_transport), agent]

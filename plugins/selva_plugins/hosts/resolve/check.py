@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import selva_core
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
 from selva_plugins.checks import CheckLevel, CheckResult, build_check_result, check_daemon, check_models
@@ -24,7 +25,6 @@ from selva_plugins.hosts.resolve.install import (
 )
 from selva_plugins.hosts.resolve.studio import StudioBridge
 
-_INSTALL = "Run: selva host install resolve"
 _STUDIO_SILENCE_LIMIT_S = 15.0
 
 
@@ -49,14 +49,14 @@ def _check_entries(home: ResolveHome) -> CheckResult:
         level: CheckLevel = "fault" if home.has_resolve else "warning"
         never = "" if home.has_resolve else "Resolve has not run for this user. "
         return build_check_result(
-            title, f"{never}Not in {home.menu_folder}: {', '.join(missing)}. {_INSTALL}", level
+            title, f"{never}Not in {home.menu_folder}: {', '.join(missing)}. {_advise_install()}", level
         )
     if version != selva_core.__version__:
-        text = f"Version {version}, the bridge is {selva_core.__version__}. {_INSTALL}"
+        text = f"Version {version}, the bridge is {selva_core.__version__}. {_advise_install()}"
         return build_check_result(title, text, "warning")
     mismatch = _find_mismatch(home, entries[0].read_text(encoding="utf-8"))
     if mismatch is not None:
-        return build_check_result(title, f"{mismatch}. {_INSTALL}", "fault")
+        return build_check_result(title, f"{mismatch}. {_advise_install()}", "fault")
     return build_check_result(
         title, f"Workspace > Scripts > {MENU_FOLDER}, version {version}, in {home.menu_folder}"
     )
@@ -76,7 +76,7 @@ def _check_exchange(home: ResolveHome) -> Iterator[CheckResult]:
     if not folder.is_dir():
         return  # the entries are missing too, and that is reported already
     if not all(os.access(path, os.W_OK) for path in (home.exchange.outbox, home.exchange.inbox)):
-        yield build_check_result("Messages", f"{folder} cannot be written. {_INSTALL}", "fault")
+        yield build_check_result("Messages", f"{folder} cannot be written. {_advise_install()}", "fault")
         return
     profiles = len(list(home.profiles_folder.glob("*/Fusion.prefs")))
     yield build_check_result(
@@ -88,7 +88,8 @@ def _check_exchange(home: ResolveHome) -> Iterator[CheckResult]:
     else:
         yield build_check_result(
             "Bridge",
-            "Not running. Generate stems starts it, but not on Free 21.1: there run selva host resolve --watch first",
+            "Not running. Generate stems starts it, but not on Free 21.1: there run "
+            f"{selva_command('host', 'resolve', '--watch')} first",
         )
 
 
@@ -111,3 +112,7 @@ def _check_studio(bridge: StudioBridge) -> CheckResult:
         return build_check_result(title, error.message)
     except ResolveError as error:
         return build_check_result(title, error.message, "warning")
+
+
+def _advise_install() -> str:
+    return f"Run: {selva_command('host', 'install', 'resolve')}"

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import selva_core
+from selva_core.base.command_line import selva_command
 from selva_plugins.errors import HostSetupError
 from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
 from selva_plugins.hosts.resolve.agent.source import AGENT_FILE, PARTS_FOLDER, assemble_agent
@@ -63,7 +64,9 @@ def _install_into(home: ResolveHome, source: str) -> SetupReport:
     report.done.append(_describe_studio())
     if not had_resolve:
         report.left.append("start Resolve once: it has not run for this user yet")
-    report.left.append("on Resolve 21.1 free keep the bridge running yourself: selva host resolve --watch")
+    report.left.append(
+        f"on Resolve 21.1 free keep the bridge running yourself: {selva_command('host', 'resolve', '--watch')}"
+    )
     return report
 
 

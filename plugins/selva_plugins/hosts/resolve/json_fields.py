@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.rational import round_half_up
 from selva_plugins.errors import SnapshotError
 
@@ -129,4 +130,7 @@ class JsonFields:
 
 
 def _complain(path: str, needed: str, got: object) -> str:
-    return f"{path} cannot be read: {needed} is needed, got {got!r:.80}; run: selva host install resolve"
+    return (
+        f"{path} cannot be read: {needed} is needed, got {got!r:.80}; run: "
+        f"{selva_command('host', 'install', 'resolve')}"
+    )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.limits import DEFAULT_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from selva_otio.errors import ClockError
 from selva_otio.time.clock import exact_rate, parse_timecode
@@ -234,7 +235,7 @@ def _read_fields(values: object) -> JsonFields:
     fields = JsonFields(values, "snapshot")
     if fields.raw("schema") != SNAPSHOT_SCHEMA:
         raise SnapshotError(
-            f"the agent's snapshot is not a {SNAPSHOT_SCHEMA}; run: selva host install resolve"
+            f"the agent's snapshot is not a {SNAPSHOT_SCHEMA}; run: {selva_command('host', 'install', 'resolve')}"
         )
     return fields
 

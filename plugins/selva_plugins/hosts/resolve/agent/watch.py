@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import selva_core
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
 from selva_plugins.bridge import answer_request
@@ -147,7 +148,7 @@ class ResolveWatch:
         if message.agent_version != selva_core.__version__:
             self.print_line(
                 f"  the agent is version {message.agent_version}, the bridge {selva_core.__version__}: "
-                "run selva host install resolve"
+                f"run {selva_command('host', 'install', 'resolve')}"
             )
         self._take_up(WatchedRequest(folder))
 
