@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from selva_core.video.reader import MediaReader
 
 MakeVideo = Callable[..., Path]
 MEDIA = Path(__file__).parents[2] / "data" / "media"
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "mp4": {"num_b_frames": 2, "options": {"preset": "fast"}},
     "ts": {"num_b_frames": 2, "options": {"preset": "fast"}},
     "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "log-level=none"}},
@@ -57,7 +58,7 @@ def numbers_seen(number_in: Callable[[npt.NDArray[np.uint8]], int]) -> Callable[
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_packet_in_the_middle_is_told_and_moves_no_other_frame(
+def test_damaged_packet_in_the_middle_is_reported_and_moves_no_other_frame(
     numbered_video: MakeVideo, numbers_seen: Callable[[Path], list[int]], kind: str
 ) -> None:
     path = numbered_video(f"n.{kind}", num_frames=NUM_FRAMES, **KINDS[kind])
@@ -93,9 +94,9 @@ def test_damaged_first_packet_does_not_move_the_clock(
 def test_matroska_begins_where_its_first_cluster_does_although_its_block_is_lost() -> None:
     path = MEDIA / "first-frame-bad.mkv"
     with MediaReader(path) as reader:
-        assert (reader.origin_s, reader.end_s) == (0, 3)
+        assert (reader.origin_s, reader.end_s) == (Fraction(0), Fraction(3))
         shown = list(reader.iter_shown(Fraction(0)))
-    assert (shown[0].start_s, len(shown)) == (1, 50)
+    assert (shown[0].start_s, len(shown)) == (Fraction(1), 50)
     picture = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(3))
     assert damaged_times_s(picture) == [Fraction(k, 25) for k in range(25)]
 
