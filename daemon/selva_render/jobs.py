@@ -113,7 +113,7 @@ class _JobBuilder:
 
     def _time_reference_samples(self, clip: SpottedClip) -> int:
         """Samples since midnight at the file's first sample, in real time: counted from frames, not from labels."""
-        since_midnight_s = self._clock.start_frame / self._clock.frame_rate_hz + clip.sound_start_s
+        since_midnight_s = self._clock.since_midnight_s(clip.sound_start_s)
         return sample_index(since_midnight_s, self._options.sample_rate_hz)
 
     def _build_cue(self, cue: Cue) -> CueRequest:

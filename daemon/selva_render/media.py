@@ -11,9 +11,10 @@ from selva_core.base.errors import SelvaError
 from selva_core.base.media import ImageSequence, MediaInfo
 from selva_core.video.sequence_files import find_images
 from selva_otio import CueSheet, CueSheetRow, StemTrack, spot_timeline
+from selva_otio.errors import ClockError
 from selva_otio.picture.bare_media import build_media_clock, build_media_timeline
 from selva_otio.picture.image_names import parse_image_name
-from selva_otio.time.clock import FALLBACK_FRAME_RATE_HZ
+from selva_otio.time.clock import FALLBACK_FRAME_RATE_HZ, TimelineClock, parse_timecode
 from selva_render.media_process import probe_media_in_process
 
 
@@ -40,7 +41,18 @@ def spot_media(
         end_s=info.duration_s if end is None else clock.parse_moment_s(end),
         images=images,
     )
-    return spot_timeline(timeline, tracks, base_folder=info.path.parent, rows=rows, clock=clock)
+    sheet = spot_timeline(timeline, tracks, base_folder=info.path.parent, rows=rows, clock=clock)
+    return replace(sheet, warnings=(*info.warnings, *_clock_warnings(info, clock), *sheet.warnings))
+
+
+def _clock_warnings(info: MediaInfo, clock: TimelineClock) -> Iterable[str]:
+    """What is said of an embedded label that could not be used."""
+    if info.timecode is None:
+        return
+    try:
+        parse_timecode(info.timecode, clock.frame_rate_hz)
+    except ClockError as exc:
+        yield f"the timecode in {info.path.name} is not used ({exc}); labels begin at {clock.timecode(Fraction(0))}"
 
 
 def probe_or_none(path: Path) -> MediaInfo | None:

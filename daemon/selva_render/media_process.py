@@ -44,6 +44,7 @@ def probe_media_in_process(path: Path) -> MediaInfo:
         duration_s=Fraction(reply["duration_s"]),
         frame_rate_hz=None if frame_rate_hz is None else Fraction(frame_rate_hz),
         timecode=reply["timecode"],
+        warnings=tuple(reply["warnings"]),
     )
 
 
@@ -100,6 +101,7 @@ def _describe_media(path: Path) -> dict[str, Any]:
         "duration_s": str(info.duration_s),
         "frame_rate_hz": None if info.frame_rate_hz is None else str(info.frame_rate_hz),
         "timecode": info.timecode,
+        "warnings": list(info.warnings),
     }
 
 

@@ -67,10 +67,11 @@ class PictureRange:
 class MediaInfo:
     """What a video file says about itself.
 
-    duration_s: from its first frame to the end of its last. frame_rate_hz: average, snapped to a standard rate; None where
-    the file states none. timecode: label of the first frame, such as 01:00:00:00; None where none is embedded. All other
-    values are None where they were not read: width_px, height_px as stored; pixel_aspect and rotation_deg (anticlockwise)
-    as it is to be shown; start_offset_s: the first frame's time as the file states it.
+    duration_s: from its first frame to the end of its last. frame_rate_hz: snapped to a standard rate, and of a variable rate
+    the one its timecode is counted in; None where the file states none. timecode: label of the first frame, such as
+    01:00:00:00; None where none is embedded. warnings: sentences for the user. All other values are None where they were not
+    read: width_px, height_px as stored; pixel_aspect and rotation_deg (anticlockwise) as it is to be shown; start_offset_s:
+    the first frame's time as the file states it.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class MediaInfo:
     start_offset_s: Fraction | None = None
     codec: str | None = None
     has_sound: bool | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

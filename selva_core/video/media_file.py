@@ -100,7 +100,8 @@ class MediaFile:
         return self._origin_pts * self.time_base_s
 
     @property
-    def _is_raw(self) -> bool:
+    def is_raw(self) -> bool:
+        """Whether the file is a codec's bare stream, without a container."""
         return self.container.format.name in RAW_FORMATS
 
     @property
@@ -199,7 +200,7 @@ class MediaFile:
         frame_ticks = self.frame_s / self.time_base_s
         # Some formats seek to any packet, and with B-frames the frame shown last is not the one stored last.
         near_end_s = max(self._declared_duration_s - _SCANNED_END_S, Fraction(0))
-        if self._is_raw or not self._seek(self._origin_pts + int(near_end_s / self.time_base_s)):
+        if self.is_raw or not self._seek(self._origin_pts + int(near_end_s / self.time_base_s)):
             self._reopen()
         latest = end = None
         for packet in self._packets():
@@ -208,10 +209,10 @@ class MediaFile:
             if self.states_times:
                 time = None if packet.pts is None else Fraction(packet.pts)
             else:
-                time = None if self._is_raw else packet_time(packet)
+                time = None if self.is_raw else packet_time(packet)
                 time = time if time is not None else self._next_time(latest, frame_ticks)
             if time is not None:
-                length = frame_ticks if self._is_raw else packet.duration or frame_ticks
+                length = frame_ticks if self.is_raw else packet.duration or frame_ticks
                 latest, end = time, max(time + length, time if end is None else end)
         if end is None:
             return self._declared_duration_s

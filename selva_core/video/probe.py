@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,7 +28,29 @@ def probe_media(path: Path) -> MediaInfo:
             timecode=_embedded_timecode(reader),
             codec=reader.stream.codec_context.name,
             has_sound=bool(reader.container.streams.audio),
+            warnings=tuple(_warnings(reader)),
         )
+
+
+def _warnings(reader: MediaReader) -> Iterator[str]:
+    rate = reader.frame_rate
+    name = reader.path.name
+    if rate is None:
+        yield f"{name} states no frame rate; its frames are labelled as if there were {1 / reader.frame_s} per second"
+    elif rate.is_variable:
+        yield (
+            f"{name} has a variable frame rate: its timecode is counted in {_rate_text(rate.rate_hz)} frames per second; "
+            "stems lie where the frames are shown"
+        )
+    elif reader.is_raw:
+        yield (
+            f"{name} is a raw stream that states no times: its frames are counted, {_rate_text(rate.rate_hz)} per second; "
+            "remux it into MP4 or MOV if that is not its rate"
+        )
+
+
+def _rate_text(rate_hz: Fraction) -> str:
+    return f"{float(rate_hz):.6g}"
 
 
 def _embedded_timecode(reader: MediaReader) -> str | None:

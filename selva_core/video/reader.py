@@ -116,7 +116,7 @@ class MediaReader(MediaFile):
         """Decode a stream that states no times of display; see PacketOrder."""
         frame_ticks = self.frame_s / self.time_base_s
         begins_at = self._enter_group(first_s)
-        order = PacketOrder(frame_ticks=frame_ticks, begins_at=begins_at, has_times=not self._is_raw)
+        order = PacketOrder(frame_ticks=frame_ticks, begins_at=begins_at, has_times=not self.is_raw)
 
         def on_packet(packet: Packet[VideoStream]) -> None:
             if packet.size:
@@ -141,7 +141,7 @@ class MediaReader(MediaFile):
         stream is decoded from its first packet.
         """
         begins_at = None
-        if not self._is_raw:
+        if not self.is_raw:
             begins_at = self._key_time_before(self._origin_pts + math.floor(first_s / self.time_base_s))
         if begins_at is not None and begins_at > self._origin_pts:
             before = self._key_time_before(math.ceil(begins_at) - 1)

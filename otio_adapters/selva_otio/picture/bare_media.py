@@ -24,7 +24,8 @@ def build_media_clock(frame_rate_hz: Fraction | None, start_timecode: str | None
             start_frame = parse_timecode(start_timecode, rate_hz)
         except ClockError:  # cameras embed labels of another rate; they say nothing about this file's frames
             start_timecode = None
-    drop_frame = can_drop_frames(rate_hz) and (start_timecode is None or ";" in start_timecode)
+    # Without a label, NTSC rates are labelled as is usual for them; a phone's label at a whole rate says itself what it is.
+    drop_frame = can_drop_frames(rate_hz) if start_timecode is None else ";" in start_timecode
     return TimelineClock(
         frame_rate_hz=rate_hz, otio_rate_hz=float(rate_hz), start_frame=start_frame, drop_frame=drop_frame
     )

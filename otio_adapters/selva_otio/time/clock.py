@@ -31,6 +31,11 @@ _MAX_DENOMINATOR = 1_000_000
 
 _DROP_FRAME_RATES: Mapping[Fraction, int] = {Fraction(n * 1000, 1001): n // 15 for n in (30, 60, 120)}
 """Frame rate to the number of labels skipped at the start of each minute but every tenth (SMPTE ST 12-1)."""
+_LABEL_DROPS: Mapping[Fraction, int] = {
+    **_DROP_FRAME_RATES,
+    **{Fraction(n): n // 15 for n in (30, 60, 120)},
+}
+"""The same with whole rates: phones that record exactly 30 or 60 frames a second label them in drop-frame all the same."""
 
 _DROP_FRAME_METADATA: Sequence[tuple[str, str, Mapping[bool | str, bool]]] = (
     ("REAPER", "drop_frame", {True: True, False: False}),
@@ -120,15 +125,22 @@ def can_drop_frames(frame_rate_hz: Fraction) -> bool:
     return frame_rate_hz in _DROP_FRAME_RATES
 
 
+def count_frames_per_day(frame_rate_hz: Fraction, *, drop_frame: bool) -> int:
+    """After how many frames labels start over at 00:00:00:00."""
+    dropped = _LABEL_DROPS.get(frame_rate_hz, 0) if drop_frame else 0
+    return (nominal_rate(frame_rate_hz) * 600 - dropped * 9) * 144
+
+
 def format_timecode(frame: int, frame_rate_hz: Fraction, *, drop_frame: bool) -> str:
     """The label of a frame counted from midnight: "01:00:00:00", or "01:00:00;00" in drop-frame timecode.
 
-    Labels start over after 24 hours. `drop_frame` has no effect at rates without drop-frame timecode.
+    Labels start over after 24 hours. `drop_frame` has no effect at rates other than 30, 60 and 120, whole or NTSC.
     """
     nominal = nominal_rate(frame_rate_hz)
-    dropped = _DROP_FRAME_RATES.get(frame_rate_hz, 0) if drop_frame else 0
+    dropped = _LABEL_DROPS.get(frame_rate_hz, 0) if drop_frame else 0
     frames_per_ten_minutes = nominal * 600 - dropped * 9
-    ten_minutes, rest = divmod(frame % (frames_per_ten_minutes * 144), frames_per_ten_minutes)
+    frames_per_day = count_frames_per_day(frame_rate_hz, drop_frame=drop_frame)
+    ten_minutes, rest = divmod(frame % frames_per_day, frames_per_ten_minutes)
     label = ten_minutes * nominal * 600 + rest
     if dropped and rest >= nominal * 60:
         label += dropped * (1 + (rest - nominal * 60) // (nominal * 60 - dropped))
@@ -154,12 +166,12 @@ def parse_timecode(text: str, frame_rate_hz: Fraction) -> int:
     count = ((hours * 60 + minutes) * 60 + seconds) * nominal + frames
     if match[4] == ":":
         return count
-    if not can_drop_frames(frame_rate_hz):
+    if frame_rate_hz not in _LABEL_DROPS:
         raise ClockError(
             f"{text!r} is drop-frame, which does not exist at {float(frame_rate_hz):g} frames per second; "
             "write ':' before the frames"
         )
-    dropped = _DROP_FRAME_RATES[frame_rate_hz]
+    dropped = _LABEL_DROPS[frame_rate_hz]
     if minutes % 10 and seconds == 0 and frames < dropped:
         raise ClockError(f"{text!r} is one of the labels that drop-frame timecode leaves out")
     total_minutes = hours * 60 + minutes
@@ -187,6 +199,13 @@ class TimelineClock:
             self.frame_rate_hz,
             drop_frame=self.drop_frame,
         )
+
+    def since_midnight_s(self, record_s: Fraction) -> Fraction:
+        """Real time from the label 00:00:00:00 to a record time, less than a day of labels; negative before it."""
+        frame = self.start_frame + record_s * self.frame_rate_hz
+        if frame > 0:
+            frame %= count_frames_per_day(self.frame_rate_hz, drop_frame=self.drop_frame)
+        return frame / self.frame_rate_hz
 
     def parse_record_s(self, text: str) -> Fraction:
         """Record seconds of a timecode label on this timeline."""

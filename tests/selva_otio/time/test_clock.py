@@ -11,7 +11,9 @@ import pytest
 
 from selva_otio.errors import ClockError
 from selva_otio.time.clock import (
+    TimelineClock,
     build_timeline_clock,
+    can_drop_frames,
     count_samples,
     exact_rate,
     exact_seconds,
@@ -126,6 +128,41 @@ def test_labels_agree_with_opentimelineio_and_read_back(rate: Fraction, drop: bo
 def test_labels_that_do_not_exist_at_24_are_refused(label: str) -> None:
     with pytest.raises(ClockError):
         parse_timecode(label, Fraction(24))
+
+
+@pytest.mark.parametrize(("rate", "dropped"), [(30, 2), (60, 4), (120, 8)])
+def test_drop_frame_labels_of_whole_rates_are_read_and_written_as_phones_write_them(
+    rate: int, dropped: int
+) -> None:
+    exact = Fraction(rate)
+    frame = parse_timecode("16:37:10;02", exact)
+    assert format_timecode(frame, exact, drop_frame=True) == "16:37:10;" + ("002" if rate > 100 else "02")
+    assert format_timecode(60 * rate, exact, drop_frame=True).endswith(
+        f"00:01:00;{dropped:0{3 if rate > 100 else 2}}"
+    )
+    assert not can_drop_frames(exact)
+    with pytest.raises(ClockError, match="leaves out"):
+        parse_timecode("00:01:00;01", exact)
+    with pytest.raises(ClockError, match="does not exist at 25"):
+        parse_timecode("00:01:00;02", Fraction(25))
+
+
+@pytest.mark.parametrize(
+    ("rate", "drop", "start_frame", "since_s"),
+    [
+        (Fraction(24), False, 24 * 86398, Fraction(1)),
+        (NTSC_30, False, 30 * 86398, Fraction(3) - 60 / NTSC_30),
+        (Fraction(24), False, 0, Fraction(3)),
+    ],
+)
+def test_time_since_midnight_starts_over_with_the_labels(
+    rate: Fraction, drop: bool, start_frame: int, since_s: Fraction
+) -> None:
+    clock = TimelineClock(
+        frame_rate_hz=rate, otio_rate_hz=float(rate), start_frame=start_frame, drop_frame=drop
+    )
+    assert clock.since_midnight_s(Fraction(3)) == since_s
+    assert clock.since_midnight_s(Fraction(-1) - start_frame / rate) == -1
 
 
 def test_the_labels_drop_frame_leaves_out_are_refused() -> None:
