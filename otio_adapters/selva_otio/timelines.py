@@ -18,6 +18,7 @@ from selva_otio.formats.options import Destination, ReadOptions
 from selva_otio.formats.profiles import PLAIN, HostProfile
 from selva_otio.formats.registry import FORMATS, check_project_source, find_format, open_timeline_file
 from selva_otio.formats.sidecars import write_sidecar
+from selva_otio.formats.source_loss import describe_left_out, drop_left_out
 from selva_otio.formats.stem_recovery import restore_stems
 from selva_otio.picture.media_probe import ProbeMedia
 from selva_otio.picture.media_search import MediaLookup
@@ -137,6 +138,7 @@ def write_timeline(
     )
     folder = base_folder or target.absolute().parent
     merges_into_source = target_format.merges_into_source(host_timeline)
+    drop_left_out(host_timeline)
     media = media or MediaLookup(base_folder=folder)
     if profile.counts_from_timecode and probe is not None and not merges_into_source:
         count_from_timecode(host_timeline, probe, media)
@@ -148,9 +150,12 @@ def write_timeline(
     return WrittenTimeline(
         files=tuple(files),
         sidecar=None if keeps_metadata else write_sidecar(timeline, target),
-        losses=describe_feature_loss(
-            only_stem_tracks(timeline) if merges_into_source else timeline,
-            {target_format.name: target_format.cannot_hold, profile.label: profile.cannot_hold},
+        losses=(
+            *describe_feature_loss(
+                only_stem_tracks(timeline) if merges_into_source else timeline,
+                {target_format.name: target_format.cannot_hold, profile.label: profile.cannot_hold},
+            ),
+            *(() if merges_into_source else describe_left_out(timeline)),
         ),
     )
 

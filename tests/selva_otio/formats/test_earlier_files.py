@@ -12,6 +12,7 @@ import opentimelineio as otio
 import pytest
 
 from selva_otio import Stem, place_stems
+from selva_otio.formats.fcpxml.files import drop_document
 from selva_otio.formats.options import ReadOptions
 from selva_otio.formats.request_bundle.bundle_folder import load_bundle_folder
 from selva_otio.timelines import load_timeline, open_timeline, write_timeline
@@ -28,8 +29,11 @@ def earlier(tmp_path: Path) -> Path:
 
 
 def read_json(timeline: otio.schema.Timeline, folder: Path) -> Any:
-    """The timeline as JSON values, with FOLDER for the folder that its file is in."""
-    text = otio.core.serialize_json_to_string(timeline, None, indent=-1)
+    """The timeline as JSON values, with FOLDER for the folder that its file is in.
+
+    Without the document of an FCPXML, which version 0.1.0 did not carry along.
+    """
+    text = otio.core.serialize_json_to_string(drop_document(timeline), None, indent=-1)
     return without_messages(
         json.loads(text.replace(folder.as_uri(), "file://FOLDER").replace(str(folder), "FOLDER"))
     )

@@ -77,11 +77,15 @@ class Event:
 
 @dataclass(kw_only=True)
 class EditList:
-    """An EDL as read: its events and locators in the order of the file."""
+    """An EDL as read: its events and locators in the order of the file.
+
+    num_colour_decisions: the number of events with a colour decision (ASC CDL) in their notes.
+    """
 
     title: str = ""
     events: list[Event] = field(default_factory=list)
     locators: list[Locator] = field(default_factory=list)
+    num_colour_decisions: int = 0
 
     @property
     def drops_frames(self) -> bool:
@@ -118,6 +122,7 @@ def load_edit_list(path: Path) -> EditList:
         elif _LOOKS_LIKE_EVENT.match(line[:400]) and not upper.startswith("*"):
             raise TimelineReadError(f"{path}, line {number}: this event cannot be read: {stripped[:80]!r}")
         else:
+            edits.num_colour_decisions += upper.startswith(("*ASC_SOP", "* ASC_SOP"))
             _read_note(edits, stripped[:1000])
     if not edits.events:
         raise TimelineReadError(f"{path} holds no event of an EDL (CMX 3600)")

@@ -15,6 +15,7 @@ from selva_otio.errors import ClockError, TimelineReadError
 from selva_otio.formats.edl.events import EditList, Event, load_edit_list, parse_label
 from selva_otio.formats.edl.media_names import ReelIndex, ReelMedia
 from selva_otio.formats.options import ReadOptions
+from selva_otio.formats.source_loss import note_left_out
 from selva_otio.time.clock import exact_rate, nominal_rate
 
 _CHANNEL = re.compile(r"(V|A)(\d*)")
@@ -96,6 +97,8 @@ class _TimelineBuilder:
             timeline.tracks.markers.append(
                 otio.schema.Marker(name=locator.name, marked_range=self._range(frame, 0), color=colour)
             )
+        keys = sum(event.kind == "K" for event in self._edits.events)
+        note_left_out(timeline, "EDL", {"keys": keys, "colour decisions": self._edits.num_colour_decisions})
         return timeline
 
     def _record_range(self, event: Event) -> tuple[int, int]:

@@ -18,9 +18,11 @@ from selva_otio.formats.fcp_xml.merge import merge_stem_tracks
 from selva_otio.formats.fcp_xml.reader import NAMESPACE, build_sequence_timeline
 from selva_otio.formats.fcp_xml.writer import DOCTYPE, build_document
 from selva_otio.formats.options import Destination
+from selva_otio.formats.source_loss import count_xml_features, is_set, note_left_out
 from selva_otio.formats.xml import load_xml, write_xml
 from selva_otio.metadata import is_selva_track
 
+_FORMAT_NAME = "Final Cut Pro 7 XML"
 _DOCUMENT_KEY = "document"
 
 
@@ -29,6 +31,7 @@ def load_fcp_xml(path: Path) -> otio.schema.Timeline:
     root = load_xml(path, root_tag="xmeml", kind="Final Cut Pro 7 XML")
     timeline = build_sequence_timeline(Document(root, path))
     timeline.metadata[NAMESPACE] = {_DOCUMENT_KEY: ET.tostring(root, encoding="unicode")}
+    note_left_out(timeline, _FORMAT_NAME, count_xml_features(root.iter(), _FORMAT_NAME, is_counted=is_set))
     return timeline
 
 

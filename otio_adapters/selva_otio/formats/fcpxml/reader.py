@@ -10,14 +10,18 @@ import opentimelineio as otio
 
 from selva_core.base.rational import round_half_up
 from selva_otio.errors import ClockError, TimelineReadError
+from selva_otio.formats.fcpxml.clip_attributes import read_stem_metadata
 from selva_otio.formats.fcpxml.element_times import Resources
 from selva_otio.formats.fcpxml.lanes import build_tracks
 from selva_otio.formats.fcpxml.resources import FCPXML_NAMESPACE, read_rate_name
+from selva_otio.formats.fcpxml.story_elements import is_fade
 from selva_otio.formats.fcpxml.storyline import StorylineReader
 from selva_otio.formats.fcpxml.times import parse_time
+from selva_otio.formats.source_loss import count_xml_features, is_set, note_left_out
 from selva_otio.formats.xml import load_xml
 from selva_otio.time.clock import TimelineClock, exact_rate
 
+FORMAT_NAME = "Final Cut Pro XML"
 DOCUMENT_KEY = "document"
 """Under FCPXML_NAMESPACE: the text of the document that a timeline was read from."""
 
@@ -30,6 +34,7 @@ def load_fcpxml(path: Path) -> otio.schema.Timeline:
     root = load_xml(path, root_tag="fcpxml", kind="Final Cut Pro XML")
     timeline = build_project_timeline(root, path)
     keep_document(timeline, root)
+    _note_left_out(timeline, root, path)
     return timeline
 
 
@@ -106,6 +111,35 @@ def _read_rate(sequence: ET.Element, resources: Resources, path: Path) -> Fracti
         raise TimelineReadError(
             f"{path}: the frame duration {frame_duration} is not allowed: {error}"
         ) from error
+
+
+def _note_left_out(timeline: otio.schema.Timeline, root: ET.Element, path: Path) -> None:
+    """Note what the project and the compound clips in it have that the timeline does not."""
+    _, sequence = find_project(root, path)
+    resources = read_resources(root)
+    parts = [sequence]
+    refs: set[str] = set()
+    for part in parts:  # grows while it is walked
+        for ref in [element.get("ref", "") for element in part.iter()]:
+            found = resources.get(ref)
+            if found is not None and found.tag == "media" and ref not in refs:
+                refs.add(ref)
+                parts.append(found)
+    of_stems = {
+        child for part in parts for clip in part.iter() if read_stem_metadata(clip) for child in clip.iter()
+    }
+    elements = [element for part in parts for element in part.iter() if element not in of_stems]
+    note_left_out(timeline, FORMAT_NAME, count_xml_features(elements, FORMAT_NAME, is_counted=is_set))
+    spines = [element for element in elements if element.tag in ("spine", "mc-angle")]
+    fades = sum(is_fade(spine, number) for spine in spines for number in range(len(spine)))
+    note_left_out(timeline, FORMAT_NAME, {"fades from and to nothing": fades})
+    wipes = sum(
+        element.tag == "transition" and element.get("name", "Cross Dissolve") != "Cross Dissolve"
+        for element in elements
+    )
+    note_left_out(
+        timeline, FORMAT_NAME, {"wipes and other transitions": wipes}, consequence="they become dissolves"
+    )
 
 
 def keep_document(timeline: otio.schema.Timeline, root: ET.Element) -> None:

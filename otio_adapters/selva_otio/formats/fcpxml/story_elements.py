@@ -69,6 +69,14 @@ def iter_story_elements(
         cursor_s += duration_s
 
 
+def is_fade(spine: ET.Element, number: int) -> bool:
+    """Whether a child of a storyline is a transition from or to nothing: a gap, or the end of the storyline."""
+    if spine[number].tag != "transition":
+        return False
+    sides = [spine[index] for index in (number - 1, number + 1) if 0 <= index < len(spine)]
+    return len(sides) < 2 or any(side.tag == "gap" for side in sides)
+
+
 def _find_dissolve(transitions: list[tuple[Fraction, Fraction]], cut_s: Fraction) -> CutDissolve | None:
     """The transition that covers a cut. It stands before the cut, and has the range of the dissolve itself."""
     return next(

@@ -16,10 +16,12 @@ import opentimelineio as otio
 
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.mlt.document import MltDocument, load_document, parse_kdenlive_markers, read_property
+from selva_otio.formats.source_loss import note_left_out
 from selva_otio.picture.media import build_media_url
 
 MAX_NESTING = 16
 MAX_ITEMS = 100_000
+_TITLES = frozenset(["kdenlivetitle", "pango", "qtext"])
 _GENERATORS = frozenset(["color", "colour", "kdenlivetitle", "count", "noise", "pango", "qtext", "webvfx"])
 
 
@@ -35,7 +37,34 @@ def load_mlt(path: Path) -> otio.schema.Timeline:
     if not guides and bin_playlist is not None:
         guides = read_property(bin_playlist, "kdenlive:docproperties.guides")
     timeline.tracks.markers.extend(parse_kdenlive_markers(guides, document.clock))
+    note_left_out(timeline, "MLT XML", _count_left_out(document))
     return timeline
+
+
+def _count_left_out(document: MltDocument) -> dict[str, int]:
+    """Effects, titles and compositions of a project. Kdenlive marks its own mixes and panners as internal."""
+    parts = [
+        part for part in document.parts.values() if not read_property(part, "selva:name")
+    ]  # our previews
+    elements = [element for part in parts for element in part.iter()]
+    titles = [element for element in elements if read_property(element, "mlt_service") in _TITLES]
+    effects = [
+        element
+        for element in elements
+        if element.tag == "filter"
+        and _is_users(element)
+        and read_property(element, "mlt_service") != "freeze"
+    ]
+    compositions = [
+        element
+        for element in document.root.findall("transition")
+        if _is_users(element) and read_property(element, "mlt_service") != "mix"
+    ]
+    return {"effects": len(effects), "texts of titles": len(titles), "compositions": len(compositions)}
+
+
+def _is_users(element: ET.Element) -> bool:
+    return bool(read_property(element, "mlt_service")) and not read_property(element, "internal_added")
 
 
 @dataclass(kw_only=True)

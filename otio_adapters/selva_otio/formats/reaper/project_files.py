@@ -13,6 +13,7 @@ from selva_otio.formats.reaper.metadata import REAPER_NAMESPACE, read_reaper_met
 from selva_otio.formats.reaper.reader import build_project_timeline
 from selva_otio.formats.reaper.stem_tracks_merge import check_media_stays_found, merge_stem_tracks
 from selva_otio.formats.reaper.writer import build_project
+from selva_otio.formats.source_loss import count_reaper_features, note_left_out
 from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
 
 _PROJECT_KEY = "project"
@@ -26,6 +27,7 @@ def load_project(path: Path, *, keep_text: bool = False) -> otio.schema.Timeline
     project = load_project_text(path)
     folder = path.absolute().parent
     timeline = build_project_timeline(project, name=path.stem, folder=folder)
+    note_left_out(timeline, "REAPER project", count_reaper_features(project.to_text()))
     if keep_text:
         timeline.metadata[REAPER_NAMESPACE][_PROJECT_KEY] = {
             "text": project.to_text(),
