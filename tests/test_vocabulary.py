@@ -176,8 +176,11 @@ ALLOWED = {
     "otio_adapters/selva_otio/cues/markers.py: words",
     "otio_adapters/selva_otio/placement/stem_names.py: words",
     "selva_core/training/phrasings.py: words",
+    # words of a command line, as shells call them
+    "selva_core/base/command_line.py: words",
     # the published attribute of errors, which the wire calls `facts` too
     "selva_core/base/errors.py: facts",
+    "daemon/selva_cli/error_reporting.py: facts",
     # keys of JSON that agents and scripts of earlier versions write and read
     "plugins/reaper/Selva/lib/actions.lua: wishes",
     "plugins/resolve/agent/actions.lua: kept",

@@ -101,7 +101,7 @@ def test_matroska_begins_where_its_first_cluster_does_although_its_block_is_lost
     assert damaged_times_s(picture) == [Fraction(k, 25) for k in range(25)]
 
 
-def test_damage_is_told_to_ranges_that_show_it_and_to_no_others(numbered_video: MakeVideo) -> None:
+def test_damage_is_reported_to_ranges_that_show_it_and_to_no_others(numbered_video: MakeVideo) -> None:
     path = numbered_video("n.mp4", num_frames=NUM_FRAMES)
     note_damage(path, [Fraction(3, 25), Fraction(4, 25)])
     assert "2 frames between 0.120 s and 0.160 s" in damage_warnings(whole(path))[0]
