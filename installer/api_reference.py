@@ -76,6 +76,11 @@ class Module:
         return None
 
 
+def _source(node: ast.AST) -> str:
+    """The source text of a node, as every supported Python writes it: 3.10 puts a blank behind `lambda`."""
+    return ast.unparse(node).replace("lambda :", "lambda:")
+
+
 def load_module(root: Path, name: str) -> Module | None:
     """The module of that name among our packages, or None."""
     top = name.partition(".")[0]
@@ -101,12 +106,12 @@ def public_names(module: Module) -> list[str]:
 
 def signature(node: ast.FunctionDef | ast.AsyncFunctionDef, *, is_method: bool = False) -> str:
     """`name(arguments) -> result` as it stands in the source, without `self`."""
-    arguments = ast.unparse(node.args)
-    decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+    arguments = _source(node.args)
+    decorators = {_source(decorator) for decorator in node.decorator_list}
     if is_method and "staticmethod" not in decorators:
         arguments = arguments.partition(", ")[2]
     prefix = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
-    result = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    result = f" -> {_source(node.returns)}" if node.returns else ""
     if "property" in decorators:
         return f"{node.name}: {result.removeprefix(' -> ')}"
     return f"{prefix}{node.name}({arguments}){result}"
@@ -115,7 +120,7 @@ def signature(node: ast.FunctionDef | ast.AsyncFunctionDef, *, is_method: bool =
 def field_lines(node: ast.ClassDef) -> list[str]:
     """The annotated fields of a class, with their defaults: the arguments of a dataclass."""
     return [
-        ast.unparse(child)
+        _source(child)
         for child in node.body
         if isinstance(child, ast.AnnAssign)
         and isinstance(child.target, ast.Name)
@@ -127,13 +132,13 @@ def method_nodes(node: ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunc
     """Public methods and properties, and `__init__` where there is one."""
     for child in node.body:
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            decorators = {ast.unparse(decorator) for decorator in child.decorator_list}
+            decorators = {_source(decorator) for decorator in child.decorator_list}
             if (not child.name.startswith("_") or child.name == "__init__") and "overload" not in decorators:
                 yield child
 
 
 def write_class(node: ast.ClassDef) -> Iterator[str]:
-    bases = ", ".join(ast.unparse(base) for base in node.bases)
+    bases = ", ".join(_source(base) for base in node.bases)
     yield "```python"
     yield f"class {node.name}({bases})" if bases else f"class {node.name}"
     yield from (f"    {line}" for line in field_lines(node))
@@ -158,7 +163,7 @@ def write_name(name: str, definition: Definition, module: Module) -> Iterator[st
         yield from ("```python", signature(definition), "```", "")
         yield from _docstring(definition)
         return
-    yield from ("```python", ast.unparse(definition), "```", "")
+    yield from ("```python", _source(definition), "```", "")
     text = module.text_below(definition)
     if text:
         yield from (text, "")

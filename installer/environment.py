@@ -145,28 +145,28 @@ def _run_pip(python: Path, arguments: list[str], log_path: Path) -> None:
     """Run pip with a line per package on the screen and everything in the log."""
     print("Installing packages (torch is large: 3 GB on Linux); the full log goes to", log_path)
     environment = {**os.environ, "PYTHONUTF8": "1", "PIP_PROGRESS_BAR": "off"}
-    with (
-        log_path.open("w", encoding="utf-8") as log,
-        subprocess.Popen(
-            [str(python), "-m", "pip", *arguments],
+    command = [str(python), "-m", "pip", *arguments]
+    # One `with` in another: Python 3.8 must be able to parse this file, to say that it is too old.
+    with log_path.open("w", encoding="utf-8") as log:  # noqa: SIM117
+        with subprocess.Popen(
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
             errors="replace",
             env=environment,
-        ) as pip,
-    ):
-        tail: list[str] = []
-        assert pip.stdout is not None
-        for line in pip.stdout:
-            log.write(line)
-            tail = [*tail[-11:], line]
-            step = re.match(
-                r"\s*(Collecting|Downloading|Using cached|Installing|Building|Successfully)\s+(\S+)", line
-            )
-            if step:
-                print(f"  {step[1]} {step[2].rsplit('/', 1)[-1]}", flush=True)
+        ) as pip:
+            tail: list[str] = []
+            assert pip.stdout is not None
+            for line in pip.stdout:
+                log.write(line)
+                tail = [*tail[-11:], line]
+                step = re.match(
+                    r"\s*(Collecting|Downloading|Using cached|Installing|Building|Successfully)\s+(\S+)", line
+                )
+                if step:
+                    print(f"  {step[1]} {step[2].rsplit('/', 1)[-1]}", flush=True)
     if pip.returncode != 0:
         raise SetupError(
             f"pip could not install the packages (full log: {log_path}):\n{''.join(tail)}".rstrip()

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -321,6 +322,22 @@ def test_each_room_imports_only_its_own_libraries() -> None:
         if library not in THIRD_PARTY[most_special(THIRD_PARTY, found.importer)]:
             strangers.append(str(found))
     assert strangers == []
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    """What comes along only because another library needs it may stay away with that library's next release."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    declared = {name.lower() for name in re.findall(r"\"([A-Za-z0-9][\w.-]*)[<>=]=", text)}
+    assert {"torch", "pyzmq", "typer"} <= declared
+    providers = packages_distributions()
+    undeclared = set()
+    for found in all_imports():
+        library = found.imported.split(".")[0]
+        if library in PACKAGE_FOLDERS or library in sys.stdlib_module_names:
+            continue
+        if not {name.lower().replace("_", "-") for name in providers.get(library, [library])} & declared:
+            undeclared.add(str(found))
+    assert undeclared == set()
 
 
 def test_arrows_that_must_not_be_would_be_seen() -> None:

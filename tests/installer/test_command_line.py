@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,14 @@ def test_help_names_every_command() -> None:
     )
     for command in ("demo", "test", "check", "setup"):
         assert command in done.stdout
+
+
+@pytest.mark.parametrize("name", ["run", "environment", "suite", "demo"])
+def test_an_old_python_can_parse_what_tells_it_that_it_is_too_old(name: str) -> None:
+    source = (INSTALLER / f"{name}.py").read_text(encoding="utf-8")
+    ast.parse(source, feature_version=(3, 7))
+    with pytest.raises(SyntaxError):
+        ast.parse("with (open('a') as a, open('b') as b):\n    pass\n", feature_version=(3, 7))
 
 
 def test_an_unknown_command_is_refused_with_the_allowed_ones() -> None:
