@@ -99,8 +99,8 @@ THIRD_PARTY: dict[str, set[str]] = {
         "opentimelineio",
     },
     "selva_otio": {"opentimelineio", "aaf2", "tomli"},
-    "selva_daemon": {"zmq", "msgpack", "msgspec", "psutil", "tomli"},
-    "selva_daemon.worker": {"zmq", "msgpack", "msgspec", "psutil"},
+    "selva_daemon": {"zmq", "msgspec", "psutil"},
+    "selva_daemon.worker": {"msgspec"},
     "selva_render": {"opentimelineio", "watchdog", "matplotlib", "soundfile"},
     "selva_plugins": {"opentimelineio", "platformdirs", "psutil"},
     "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib"},
@@ -116,14 +116,6 @@ STARTED_AS_PROGRAMS = {
 
 PLUG_INS = {"selva_plugins.bridge": re.compile(r"selva_plugins\.hosts\.\w+\.adapter")}
 """Rows of a table by which the bridge loads the adapter of the host that a request names: to add a host is to add a row."""
-
-STILL_TO_GO = {
-    ("selva_daemon.__main__", "selva_cli.main"),
-    ("selva_daemon.protocol.job", "selva_core.audio.credentials"),
-    ("selva_daemon.protocol.job", "selva_core.video.sequence_files"),
-    ("selva_daemon.client.job_watch", "selva_daemon.jobs.events"),
-}
-"""Arrows of the old tree that wait for their rooms to be put in order."""
 
 HEAVY = ("torch", "torchaudio", "transformers", "av")
 
@@ -182,7 +174,7 @@ def all_imports() -> tuple[Import, ...]:
         for found in imports_of(
             module, file.read_text(encoding="utf-8"), is_package=file.name == "__init__.py", known=modules()
         )
-        if (found.importer, found.imported) not in STILL_TO_GO | STARTED_AS_PROGRAMS
+        if (found.importer, found.imported) not in STARTED_AS_PROGRAMS
         and not (found.importer in PLUG_INS and PLUG_INS[found.importer].fullmatch(found.imported))
     )
 

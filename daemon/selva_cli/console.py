@@ -111,11 +111,15 @@ def format_size(size_bytes: int | None) -> str:
 
 
 def _plain(value: object) -> Any:
-    """Dataclasses, errors and tuples as values that JSON has."""
+    """Dataclasses, structs, errors and tuples as values that JSON has."""
     if isinstance(value, SelvaError):
         return {"code": value.code, "message": value.message, "facts": value.facts}
     if is_dataclass(value) and not isinstance(value, type):
         return {name: _plain(getattr(value, name)) for name in vars(value)}
+    if (
+        fields := getattr(value, "__struct_fields__", None)
+    ) is not None:  # of msgspec, which --help does not load
+        return {name: _plain(getattr(value, name)) for name in fields}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

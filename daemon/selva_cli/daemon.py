@@ -138,7 +138,7 @@ def resume() -> None:
 def yield_device() -> None:
     """Free the device immediately; a running job goes back to the queue."""
     with connect() as client:
-        client.yield_device()
+        client.release_device()
     print_line(f"the device is free; take it back with: {selva_command('daemon', 'resume')}")
 
 

@@ -27,10 +27,10 @@ def invite(
 ) -> None:
     """Let another machine use the daemon: write the one file to copy there. Who has the file has access."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
-    from selva_daemon.server.client_credentials import write_invitation  # noqa: PLC0415 - --help loads no sockets
+    from selva_daemon.server.client_credentials import write_client_credentials  # noqa: PLC0415 - --help loads no sockets
 
     file = to or Path(f"selva-{name}.json")
-    invitation = write_invitation(AppPaths.find(), name, file, address=address)
+    invitation = write_client_credentials(AppPaths.find(), name, file, address=address)
     if as_json:
         print_json({"client": name, "file": str(file.absolute()), "notes": list(invitation.notes)})
         return

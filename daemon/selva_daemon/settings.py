@@ -3,79 +3,108 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, inspect
 
 from selva_core.base.environment import iter_unknown_variables
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.misspelling import suggest
+from selva_core.base.schema import bare_type, extra_of, one_of, struct_type
 
 GIB = 1 << 30
 MIN_PORT, MAX_PORT = 1024, 65535
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
-_WORDS: Mapping[type, str] = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    tuple: "a list of texts",
-}
-_ACCEPTED: Mapping[type, tuple[type, ...]] = {str: (str,), tuple: (list, tuple)}
 LOG_LEVELS = ("debug", "info", "warning", "error")
+EARLIER_NAMES: Mapping[str, str] = {"jobs_together": "max_batch_jobs"}
+"""Settings that were renamed. Files and variables that have the earlier name stay valid."""
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+_KINDS: Mapping[type, str] = {
+    inspect.IntType: "a whole number",
+    inspect.FloatType: "a number",
+    inspect.StrType: "a text",
+    inspect.VarTupleType: "a list of texts",
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class DaemonSettings:
-    """Checked when built. Times are seconds.
+class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Checked when built: raises ConfigurationError. Times are seconds."""
 
-    device: "auto", or what selva_core accepts ("cpu", "cuda:1", "mps"). keep_alive_s: how long an idle
-    model stays loaded; 0 not at all, -1 for ever. stall_timeout_s: a job without progress for so long is
-    hung. heartbeat_timeout_s: a worker silent for so long is dead. max_queued_jobs: more are refused with
-    QueueFullError. max_finished_jobs: how many the history keeps. output_folders: stems are written below
-    these only; empty means wherever the user may write (then only loopback may be listened on). listen: the
-    address to bind; another than loopback needs client keys and output_folders. port: the first of the three
-    ports, 0 lets the system choose them at each start. interactive_in_a_row: after
-    so many interactive jobs a batch job gets its turn. max_batch_jobs: up to so many waiting jobs of one length
-    share batches, where the model gains from it (on a GPU); 1 runs each by itself.
-    """
-
-    device: str = "auto"
-    keep_alive_s: float = 300.0
-    stall_timeout_s: float = 900.0
-    heartbeat_timeout_s: float = 120.0
-    cancel_grace_s: float = 30.0
-    drain_timeout_s: float = 30.0
-    max_queued_jobs: int = 10_000
-    max_finished_jobs: int = 5_000
-    interactive_in_a_row: int = 8
-    max_batch_jobs: int = 8
-    stem_cache_bytes: int = 10 * GIB
-    feature_cache_bytes: int = 10 * GIB
-    listen: str = "127.0.0.1"
-    port: int = 0
-    output_folders: tuple[str, ...] = ()
-    log_level: str = "info"
+    device: Annotated[
+        str,
+        Meta(
+            description="`cpu`, `cuda`, `cuda:1`, `mps`; several with commas, each with a worker of its own"
+        ),
+    ] = "auto"
+    keep_alive_s: Annotated[
+        float, Meta(description="idle seconds until a model is unloaded; 0 immediately, -1 never")
+    ] = 300.0
+    max_batch_jobs: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="up to so many waiting jobs of one length share batches on a GPU; 1 runs each by itself. Until "
+            "0.1.0 this was called `jobs_together`, and that name stays valid",
+        ),
+    ] = 8
+    interactive_in_a_row: Annotated[
+        int,
+        Meta(ge=1, description="after so many interactive jobs a batch job (the watch folder's) is run"),
+    ] = 8
+    max_queued_jobs: Annotated[
+        int, Meta(ge=1, description="more are refused, with their position and estimated times")
+    ] = 10_000
+    max_finished_jobs: Annotated[int, Meta(ge=1, description="how many the history keeps")] = 5_000
+    stem_cache_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="size of the cache of finished sound; the least recently used goes first; 0 stores nothing",
+        ),
+    ] = 10 * GIB
+    feature_cache_bytes: Annotated[
+        int, Meta(ge=0, description="the same for what the model sees of a picture")
+    ] = 10 * GIB
+    output_folders: Annotated[
+        tuple[str, ...],
+        Meta(description="stems are written below these only; none named: wherever you may write"),
+    ] = ()
+    listen: Annotated[
+        str,
+        Meta(
+            description="the address to listen on; another than loopback needs `output_folders` and an invited client"
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(description="the first of three ports; 0 lets the system choose at each start")
+    ] = 0
+    drain_timeout_s: Annotated[
+        float, Meta(gt=0, description="how long running jobs may go on when the daemon is stopped")
+    ] = 30.0
+    cancel_grace_s: Annotated[
+        float, Meta(gt=0, description="a worker that does not react to a cancel for so long is ended")
+    ] = 30.0
+    stall_timeout_s: Annotated[
+        float,
+        Meta(gt=0, description="a job without progress for so long is hung; its worker is replaced"),
+    ] = 900.0
+    heartbeat_timeout_s: Annotated[
+        float, Meta(gt=0, description="a worker silent for so long is replaced")
+    ] = 120.0
+    log_level: Annotated[str, one_of(LOG_LEVELS, "`debug`, `info`, `warning`, `error`")] = "info"
 
     def __post_init__(self) -> None:
-        for name in ("stall_timeout_s", "heartbeat_timeout_s", "cancel_grace_s", "drain_timeout_s"):
-            if not getattr(self, name) > 0:
-                raise ConfigurationError(f"{name} is more than 0; got {getattr(self, name)}", name=name)
-        for name in ("max_queued_jobs", "max_finished_jobs", "interactive_in_a_row", "max_batch_jobs"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is at least 1; got {getattr(self, name)}", name=name)
-        for name in ("stem_cache_bytes", "feature_cache_bytes"):
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name} is at least 0; got {getattr(self, name)}", name=name)
-        if self.keep_alive_s < 0 and self.keep_alive_s != -1:
+        for field in struct_type(type(self)).fields:
+            _check_limits(field, getattr(self, field.name))
+        if not (self.keep_alive_s >= 0 or self.keep_alive_s == -1):
             raise ConfigurationError(
                 f"keep_alive_s is -1 (for ever) or 0 and more; got {self.keep_alive_s:g}"
             )
-        if self.log_level not in LOG_LEVELS:
-            raise ConfigurationError(f"log_level is {', '.join(LOG_LEVELS)}; got {self.log_level!r}")
         self._check_device()
         self._check_reach()
 
@@ -114,9 +143,22 @@ class DaemonSettings:
             ) from None
 
 
+def _check_limits(field: inspect.Field, value: Any) -> None:
+    """What the annotation says. msgspec checks it in files only, and settings are also built in Python."""
+    node = bare_type(field.type)
+    if isinstance(node, inspect.IntType | inspect.FloatType):
+        if node.gt is not None and not value > node.gt:
+            raise ConfigurationError(f"{field.name} is more than {node.gt}; got {value}", name=field.name)
+        if node.ge is not None and not value >= node.ge:
+            raise ConfigurationError(f"{field.name} is at least {node.ge}; got {value}", name=field.name)
+    choices = extra_of(field.type).get("choices")
+    if choices is not None and value not in choices:
+        raise ConfigurationError(f"{field.name} is {', '.join(choices)}; got {value!r}", name=field.name)
+
+
 def setting_names() -> tuple[str, ...]:
-    """The names of all settings."""
-    return tuple(DaemonSettings.__annotations__)
+    """Every name under which a setting is read from the file, and in capitals after SELVA_ from the environment."""
+    return (*DaemonSettings.__struct_fields__, *EARLIER_NAMES)
 
 
 def load_settings(
@@ -133,17 +175,16 @@ def load_settings(
         ("the environment", _read_environment(environment)),
         ("the command line", {name: value for name, value in (flags or {}).items() if value is not None}),
     ):
-        for name, value in values.items():
-            chosen[name] = _converted(name, value, source=source)
+        chosen |= _convert_all(values, source=source)
     return DaemonSettings(**chosen)
 
 
 def _read_file(file: Path) -> Mapping[str, Any]:
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = msgspec.json.decode(file.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as exc:
+    except (OSError, msgspec.MsgspecError) as exc:
         raise ConfigurationError(f"{file} cannot be read as JSON: {exc}", path=str(file)) from exc
     if not isinstance(values, dict):
         raise ConfigurationError(f"{file} holds one JSON object; got {type(values).__name__}", path=str(file))
@@ -152,25 +193,45 @@ def _read_file(file: Path) -> Mapping[str, Any]:
 
 def _read_environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
     values: dict[str, Any] = {}
-    for setting in fields(DaemonSettings):
-        text = environment.get(f"SELVA_{setting.name.upper()}")
+    types = _types_by_name()
+    for name in setting_names():
+        text = environment.get(f"SELVA_{name.upper()}")
         if text:
-            values[setting.name] = text.split(os.pathsep) if isinstance(setting.default, tuple) else text
+            is_list = isinstance(types.get(name), inspect.VarTupleType)
+            values[name] = text.split(os.pathsep) if is_list else text
     return values
 
 
-def _converted(name: str, value: Any, *, source: str) -> Any:
-    defaults = {setting.name: setting.default for setting in fields(DaemonSettings)}
-    if name not in defaults:
+def _types_by_name() -> Mapping[str, inspect.Type]:
+    return {field.name: bare_type(field.type) for field in struct_type(DaemonSettings).fields}
+
+
+def _convert_all(values: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    converted: dict[str, Any] = {}
+    for given_name, value in values.items():
+        name = EARLIER_NAMES.get(given_name, given_name)
+        if name in converted:
+            earlier = next(each for each, present in EARLIER_NAMES.items() if present == name)
+            raise ConfigurationError(
+                f"{source}: {earlier} is the earlier name of {name}; say one of them", name=name
+            )
+        converted[name] = _convert(name, value, source=source)
+    return converted
+
+
+def _convert(name: str, value: Any, *, source: str) -> Any:
+    """Numbers may be written as text, which is all that variables can hold."""
+    types = _types_by_name()
+    if name not in types:
         raise ConfigurationError(
-            f"{source}: there is no setting {name!r}; known are {', '.join(defaults)}{suggest(name, defaults)}",
+            f"{source}: there is no setting {name!r}; known are {', '.join(types)}{suggest(name, types)}",
             name=name,
         )
-    kind: type = type(defaults[name])
-    accepted = _ACCEPTED.get(kind, (int, float, str))
+    kind = type(types[name])
+    python_kind = {inspect.IntType: int, inspect.FloatType: float, inspect.StrType: str}.get(
+        kind, tuple[str, ...]
+    )
     try:
-        if isinstance(value, bool) or not isinstance(value, accepted):
-            raise TypeError(type(value).__name__)
-        return kind(value)
-    except (TypeError, ValueError) as exc:
-        raise ConfigurationError(f"{source}: {name} is {_WORDS[kind]}; got {value!r}", name=name) from exc
+        return msgspec.convert(value.strip() if isinstance(value, str) else value, python_kind, strict=False)
+    except msgspec.ValidationError as exc:
+        raise ConfigurationError(f"{source}: {name} is {_KINDS[kind]}; got {value!r}", name=name) from exc

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from selva_core.base.media import Label, PictureRange
 from selva_core.base.render_options import RenderOptions
-from selva_daemon.protocol.fields import MAX_DENOMINATOR
+from selva_core.base.schema import MAX_DENOMINATOR
 from selva_daemon.protocol.job import (
     MAX_CUES,
     MAX_LABEL_CHARS,
@@ -17,6 +17,7 @@ from selva_daemon.protocol.job import (
     CueRequest,
     JobRequest,
     OutputRequest,
+    SignerFiles,
     TakeRequest,
 )
 from selva_otio import Cue, CueSheet, SpottedClip, StemSpan, measure_span
@@ -86,7 +87,8 @@ class _JobBuilder:
             model=self._model,
             output=self._build_output(clip, span),
             cues=tuple(self._build_cue(cue) for cue in cues),
-            sampling=options.sampling,
+            num_steps=options.sampling.num_steps,
+            guidance=options.sampling.guidance,
             priority=options.priority,
             provenance=self._build_provenance(clip, span),
         )
@@ -95,6 +97,7 @@ class _JobBuilder:
     def _build_output(self, clip: SpottedClip, span: StemSpan) -> OutputRequest:
         """Where the stem's file goes and what it says. With handles, the range that lies in the cut is labelled."""
         sample_rate_hz, output = self._options.sample_rate_hz, self._output
+        signer = output.signer
         time_reference_samples = self._time_reference_samples(clip)
         is_stamped = output.profile.has_time_reference and time_reference_samples >= 0
         used_range = Label(
@@ -108,7 +111,7 @@ class _JobBuilder:
             sample_rate_hz=sample_rate_hz,
             time_reference_samples=time_reference_samples if is_stamped else None,
             labels=(used_range,) if clip.handle_before_s or clip.handle_after_s else (),
-            signer=output.signer,
+            signer=None if signer is None else SignerFiles(certificate=signer.certificate, key=signer.key),
         )
 
     def _time_reference_samples(self, clip: SpottedClip) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from selva_core.base.errors import RequestError
 
 MISSING_IMAGE_POLICIES = ("error", "hold", "black")
+_NUMBER = re.compile(r"%(0?)([0-9]*)d")
+_ESCAPED_PERCENT = "%%"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,43 @@ class ImageSequence:
         if self.missing not in MISSING_IMAGE_POLICIES:
             allowed = ", ".join(MISSING_IMAGE_POLICIES)
             raise RequestError(f"missing images are one of {allowed}; got {self.missing!r}")
+
+
+@dataclass(frozen=True)
+class ImagePattern:
+    """A folder and the parts of a file name around a number of at least `min_digits` digits."""
+
+    folder: Path
+    prefix: str
+    min_digits: int
+    suffix: str
+
+    @classmethod
+    def of(cls, path: Path) -> ImagePattern:
+        """Parse a path whose name has printf's "%04d" (or "%d") once; "%%" is a percent sign. Raises RequestError."""
+        pieces = path.name.split(_ESCAPED_PERCENT)
+        found = [(index, match) for index, piece in enumerate(pieces) for match in _NUMBER.finditer(piece)]
+        if len(found) != 1:
+            raise RequestError(
+                f"an image sequence is named with its number once as %04d, as in frame.%04d.png; got {path.name!r}"
+            )
+        index, match = found[0]
+        before = "%".join([*pieces[:index], pieces[index][: match.start()]])
+        after = "%".join([pieces[index][match.end() :], *pieces[index + 1 :]])
+        return cls(path.parent, before, int(match[2] or 1) if match[1] else 1, after)
+
+    def file(self, number: int) -> Path:
+        return self.folder / f"{self.prefix}{number:0{self.min_digits}}{self.suffix}"
+
+    def number_of(self, name: str) -> int | None:
+        """The number of a file name that follows the pattern, or None."""
+        if not (name.startswith(self.prefix) and name.endswith(self.suffix)):
+            return None
+        digits = name[len(self.prefix) : len(name) - len(self.suffix)]
+        if not (digits.isascii() and digits.isdigit()):
+            return None
+        number = int(digits)
+        return number if f"{number:0{self.min_digits}}" == digits else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from selva_core.base.lazy_import import lazy_names
 
 if TYPE_CHECKING:
+    from selva_core.base.media import ImagePattern
     from selva_core.video.frame_source import FrameSource, open_picture
     from selva_core.video.frames import count_frames, iter_frames, read_frames
     from selva_core.video.probe import probe_media
     from selva_core.video.proxy import write_proxy
-    from selva_core.video.sequence_files import ImagePattern, SequenceFiles, find_images
+    from selva_core.video.sequence_files import SequenceFiles, find_images
 
 __all__ = [
     "FrameSource",
@@ -31,7 +32,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "FrameSource": "selva_core.video.frame_source",
-        "ImagePattern": "selva_core.video.sequence_files",
+        "ImagePattern": "selva_core.base.media",
         "SequenceFiles": "selva_core.video.sequence_files",
         "count_frames": "selva_core.video.frames",
         "find_images": "selva_core.video.sequence_files",

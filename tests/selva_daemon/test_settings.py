@@ -1,4 +1,4 @@
-"""Settings of the daemon, and the keys of its clients."""
+"""Settings of the daemon: where they come from, which win, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from selva_core.base.errors import ConfigurationError
-from selva_daemon.protocol.keys import KeyPair
-from selva_daemon.server.authorized_keys import load_clients
 from selva_daemon.settings import DaemonSettings, load_settings
 
 
@@ -68,35 +66,22 @@ def test_a_bad_setting_is_refused_with_what_is_allowed(content: object, words: s
         load_settings(settings_file(tmp_path, content), environment={})
 
 
-def test_client_keys_are_read_by_name(tmp_path: Path) -> None:
-    key = KeyPair.generate().public
-    (tmp_path / "a.json").write_text(json.dumps({"name": "edit-2", "public_key": key}))
-    assert load_clients(tmp_path) == {key: "edit-2"}
-    assert load_clients(tmp_path / "missing") == {}
+@pytest.mark.parametrize("name", ["jobs_together", "max_batch_jobs"])
+def test_a_renamed_setting_is_read_under_both_names(name: str, tmp_path: Path) -> None:
+    file = settings_file(tmp_path, {name: 3})
+    assert load_settings(file, environment={}).max_batch_jobs == 3
+    assert load_settings(file, environment={f"SELVA_{name.upper()}": "5"}).max_batch_jobs == 5
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"name": "owner", "public_key": "x" * 40},
-        {"name": "Edit 2", "public_key": "x" * 40},
-        {"name": "edit-2", "public_key": "short"},
-        {"name": "edit-2", "public_key": "~" * 40},
-        {"name": "edit-2"},
-        [],
-        "not json",
-    ],
-)
-def test_a_file_that_is_no_client_key_stops_the_daemon_and_names_the_file(
-    content: object, tmp_path: Path
-) -> None:
-    file = tmp_path / "bad.json"
-    file.write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(ConfigurationError, match=r"bad\.json is not a client key"):
-        load_clients(tmp_path)
+def test_a_renamed_setting_that_is_said_under_both_names_is_refused(tmp_path: Path) -> None:
+    file = settings_file(tmp_path, {"jobs_together": 3, "max_batch_jobs": 4})
+    with pytest.raises(ConfigurationError, match="jobs_together is the earlier name of max_batch_jobs"):
+        load_settings(file, environment={})
 
 
-def test_secrets_do_not_show_when_keys_are_printed() -> None:
-    pair = KeyPair.generate()
-    assert pair.secret not in repr(pair)
-    assert pair.public in repr(pair)
+def test_numbers_may_be_written_as_text_and_whole_numbers_with_a_point(tmp_path: Path) -> None:
+    file = settings_file(
+        tmp_path, {"max_queued_jobs": "200", "stem_cache_bytes": 1e9, "keep_alive_s": " 2.5 "}
+    )
+    found = load_settings(file, environment={})
+    assert (found.max_queued_jobs, found.stem_cache_bytes, found.keep_alive_s) == (200, 1_000_000_000, 2.5)

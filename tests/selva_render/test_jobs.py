@@ -8,7 +8,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_core.base.render_options import RenderOptions
-from selva_daemon.protocol.fields import MAX_DENOMINATOR
+from selva_core.base.schema import MAX_DENOMINATOR
 from selva_otio import StemTrack, spot_timeline
 from selva_render.jobs import build_jobs
 from selva_render.options import OutputOptions

@@ -22,7 +22,6 @@ import pytest
 
 from selva_core.base.media import PictureRange
 from selva_core.base.paths import AppPaths
-from selva_core.engine import SamplingSettings
 from selva_daemon.client.client import Client
 from selva_daemon.client.launch import start_daemon
 from selva_daemon.protocol.job import CueRequest, JobRequest, OutputRequest, TakeRequest
@@ -106,7 +105,8 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
             label=label,
             media=PictureRange(path=media, start_s=Fraction(0), duration_s=duration_s),
             model=model,
-            sampling=SamplingSettings(num_steps=num_steps, guidance=guidance),
+            num_steps=num_steps,
+            guidance=guidance,
             output=OutputRequest(folder=folder, num_samples=int(duration_s * 48_000)),
             cues=tuple(
                 CueRequest(

@@ -1,4 +1,4 @@
-"""The client for asyncio programs: the calls and the watching of `selva_daemon.client.client`, awaited.
+"""The client for asyncio programs: the methods of `selva_daemon.client.client`, awaited.
 
     async with await AsyncClient.connect(start_if_needed=True) as client:
         submitted = await client.submit(request)
@@ -24,10 +24,10 @@ from selva_daemon.client.client import ANSWER_TIMEOUT_S
 from selva_daemon.client.job_watch import JobWatch
 from selva_daemon.client.launch import start_daemon
 from selva_daemon.client.transport import ClientTransport, PollRequest, ProtocolSteps, ReadySockets
-from selva_daemon.protocol import requests as calls
+from selva_daemon.protocol import requests
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.protocol.job import JobRequest
-from selva_daemon.protocol.requests import Call, HelloReply
+from selva_daemon.protocol.requests import HelloReply, Request
 from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, Submitted
 
 __all__ = ["AsyncClient"]
@@ -36,16 +36,16 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """As `Client`, whose methods say what each call does and raises; for one event loop, any number of tasks.
+    """As `Client`, whose docstrings hold here too. For one event loop and any number of tasks.
 
-    Requests of several tasks take turns on one connection; each watch has a connection of its own.
+    Requests of several tasks wait for one another on one connection; each watch has a connection of its own.
     """
 
     def __init__(self, paths: AppPaths, *, timeout_s: float) -> None:
         self._paths = paths
         self._timeout_s = timeout_s
-        self._line = ClientTransport(paths.connection_file)
-        self._turn = asyncio.Lock()
+        self._transport = ClientTransport(paths.connection_file)
+        self._one_at_a_time = asyncio.Lock()
 
     @classmethod
     async def connect(
@@ -65,18 +65,18 @@ class AsyncClient:
 
     async def _open(self, *, start_if_needed: bool) -> None:
         try:
-            await self._greet()
+            await self._say_hello()
         except DaemonUnavailableError:
             if not start_if_needed:
                 raise
             await asyncio.to_thread(start_daemon, self._paths)
-            await self._greet()
+            await self._say_hello()
 
-    async def _greet(self) -> None:
-        self.daemon: HelloReply = await run_steps(self._line.open(timeout_s=self._timeout_s))
+    async def _say_hello(self) -> None:
+        self.daemon: HelloReply = await run_steps(self._transport.open(timeout_s=self._timeout_s))
 
     def close(self) -> None:
-        self._line.close()
+        self._transport.close()
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -87,13 +87,13 @@ class AsyncClient:
         self.close()
 
     async def submit(self, request: JobRequest) -> Submitted:
-        return await self._ask(calls.submit(request))
+        return await self._exchange(requests.submit(request))
 
     async def job(self, job_id: str) -> JobStatus:
-        return await self._ask(calls.job(job_id))
+        return await self._exchange(requests.job(job_id))
 
     async def jobs(self, *, states: Sequence[str] = STATES, limit: int = 100) -> list[JobStatus]:
-        return await self._ask(calls.jobs(states=states, limit=limit))
+        return await self._exchange(requests.jobs(states=states, limit=limit))
 
     def events(self, job_id: str, *, timeout_s: float | None = None) -> AsyncIterator[JobStatus]:
         return self.watch([job_id], timeout_s=timeout_s)
@@ -101,10 +101,10 @@ class AsyncClient:
     async def watch(
         self, job_ids: Sequence[str], *, timeout_s: float | None = None
     ) -> AsyncIterator[JobStatus]:
-        line = ClientTransport(self._paths.connection_file)
-        steps = JobWatch(line, job_ids, timeout_s=timeout_s).steps()
+        transport = ClientTransport(self._paths.connection_file)
+        steps = JobWatch(transport, job_ids, timeout_s=timeout_s).steps()
         try:
-            await run_steps(line.open(timeout_s=self._timeout_s))
+            await run_steps(transport.open(timeout_s=self._timeout_s))
             ready: ReadySockets | None = None
             while True:
                 try:
@@ -115,59 +115,59 @@ class AsyncClient:
                     ready = None
                     yield step
                 else:
-                    ready = await _wait(step)
+                    ready = await _poll(step)
         finally:
             steps.close()
-            line.close()
+            transport.close()
 
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> JobStatus:
         statuses = [status async for status in self.events(job_id, timeout_s=timeout_s)]
         return statuses[-1]
 
     async def cancel(self, *job_ids: str) -> dict[str, str]:
-        return await self._ask(calls.cancel(job_ids))
+        return await self._exchange(requests.cancel(job_ids))
 
     async def cancel_all(self) -> dict[str, str]:
-        return await self._ask(calls.cancel_all())
+        return await self._exchange(requests.cancel_all())
 
     async def retry(self, job_id: str) -> JobStatus:
-        return await self._ask(calls.retry(job_id))
+        return await self._exchange(requests.retry(job_id))
 
     async def move(self, *job_ids: str, to: str) -> dict[str, int]:
-        return await self._ask(calls.move(job_ids, to=to))
+        return await self._exchange(requests.move(job_ids, to=to))
 
     async def clear(self) -> int:
-        return await self._ask(calls.clear())
+        return await self._exchange(requests.clear())
 
     async def status(self) -> DaemonStatus:
-        return await self._ask(calls.status())
+        return await self._exchange(requests.status())
 
     async def metrics(self) -> str:
-        return await self._ask(calls.metrics())
+        return await self._exchange(requests.metrics())
 
     async def pause(self) -> None:
-        await self._ask(calls.order("pause"))
+        await self._exchange(requests.pause())
 
-    async def yield_device(self) -> None:
-        await self._ask(calls.order("yield"))
+    async def release_device(self) -> None:
+        await self._exchange(requests.release_device())
 
     async def resume(self) -> None:
-        await self._ask(calls.order("resume"))
+        await self._exchange(requests.resume())
 
     async def shutdown(self) -> None:
-        await self._ask(calls.order("shutdown"))
+        await self._exchange(requests.shutdown())
 
-    async def _ask(self, call: Call[T]) -> T:
-        async with self._turn:
-            return await run_steps(self._line.exchange(call, timeout_s=self._timeout_s))
+    async def _exchange(self, request: Request[T]) -> T:
+        async with self._one_at_a_time:
+            return await run_steps(self._transport.exchange(request, timeout_s=self._timeout_s))
 
 
 async def run_steps(steps: ProtocolSteps[T]) -> T:
-    """Drive a generator of `line` to its end without blocking the event loop."""
+    """Drive a generator of the transport to its end without blocking the event loop."""
     try:
-        wait = next(steps)
+        poll = next(steps)
         while True:
-            wait = steps.send(await _wait(wait))
+            poll = steps.send(await _poll(poll))
     except StopIteration as end:
         result: T = end.value
         return result
@@ -175,12 +175,12 @@ async def run_steps(steps: ProtocolSteps[T]) -> T:
         steps.close()
 
 
-async def _wait(wait: PollRequest) -> ReadySockets:
-    if not wait.sockets:
-        await asyncio.sleep(wait.timeout_s)
+async def _poll(request: PollRequest) -> ReadySockets:
+    if not request.sockets:
+        await asyncio.sleep(request.timeout_s)
         return ()
     poller = zmq.asyncio.Poller()
-    for socket in wait.sockets:
+    for socket in request.sockets:
         poller.register(socket, zmq.POLLIN)
-    found = dict(await poller.poll(math.ceil(wait.timeout_s * 1000)))
-    return [socket for socket in wait.sockets if socket in found]
+    found = dict(await poller.poll(math.ceil(request.timeout_s * 1000)))
+    return [socket for socket in request.sockets if socket in found]

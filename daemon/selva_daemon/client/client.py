@@ -24,10 +24,10 @@ from selva_core.base.paths import AppPaths
 from selva_daemon.client.job_watch import JobWatch, Watching
 from selva_daemon.client.launch import start_daemon
 from selva_daemon.client.transport import ClientTransport, PollRequest, ProtocolSteps, ReadySockets
-from selva_daemon.protocol import requests as calls
+from selva_daemon.protocol import requests
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.protocol.job import JobRequest
-from selva_daemon.protocol.requests import Call, HelloReply
+from selva_daemon.protocol.requests import HelloReply, Request
 from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, Submitted
 
 __all__ = ["Client"]
@@ -37,15 +37,14 @@ ANSWER_TIMEOUT_S = 10.0
 
 
 class Client:
-    """A connection to the user's daemon. Use it from one thread; make one per thread.
+    """A connection to the user's daemon, made by `connect`; a context manager. For one thread; make one per thread.
 
-    Made by `connect`; a context manager. Every method raises DaemonTimeoutError or DaemonUnavailableError
-    when the daemon does not answer, DaemonRefusedError when it does not know our key, and what its
-    docstring says.
+    Every method raises DaemonTimeoutError or DaemonUnavailableError when the daemon does not answer, DaemonRefusedError when
+    it does not know our key, and what its docstring says.
     """
 
     def __init__(self, paths: AppPaths, *, timeout_s: float) -> None:
-        self._line = ClientTransport(paths.connection_file)
+        self._transport = ClientTransport(paths.connection_file)
         self._timeout_s = timeout_s
 
     @classmethod
@@ -71,18 +70,18 @@ class Client:
 
     def _open(self, paths: AppPaths, *, start_if_needed: bool) -> None:
         try:
-            self._greet()
+            self._say_hello()
         except DaemonUnavailableError:
             if not start_if_needed:
                 raise
             start_daemon(paths)
-            self._greet()
+            self._say_hello()
 
-    def _greet(self) -> None:
-        self.daemon: HelloReply = run_steps(self._line.open(timeout_s=self._timeout_s))
+    def _say_hello(self) -> None:
+        self.daemon: HelloReply = run_steps(self._transport.open(timeout_s=self._timeout_s))
 
     def close(self) -> None:
-        self._line.close()
+        self._transport.close()
 
     def __enter__(self) -> Client:
         return self
@@ -100,15 +99,15 @@ class Client:
         Raises InvalidRequestError (its `fields` say what is wrong), QueueFullError, DrainingError,
         StorageError.
         """
-        return self._ask(calls.submit(request))
+        return self._exchange(requests.submit(request))
 
     def job(self, job_id: str) -> JobStatus:
         """The job as it is now. Raises UnknownJobError."""
-        return self._ask(calls.job(job_id))
+        return self._exchange(requests.job(job_id))
 
     def jobs(self, *, states: Sequence[str] = STATES, limit: int = 100) -> list[JobStatus]:
         """The newest jobs in these states, newest last, without their stems."""
-        return self._ask(calls.jobs(states=states, limit=limit))
+        return self._exchange(requests.jobs(states=states, limit=limit))
 
     def events(self, job_id: str, *, timeout_s: float | None = None) -> Iterator[JobStatus]:
         """Each new state of the job, from the present one to the finished one. Raises UnknownJobError."""
@@ -119,7 +118,7 @@ class Client:
 
         Raises DaemonTimeoutError when they are not finished in `timeout_s`.
         """
-        steps = JobWatch(self._line, job_ids, timeout_s=timeout_s).steps()
+        steps = JobWatch(self._transport, job_ids, timeout_s=timeout_s).steps()
         try:
             step = next(steps, None)
             while step is not None:
@@ -127,7 +126,7 @@ class Client:
                     yield step
                     step = next(steps, None)
                 else:
-                    step = _send(steps, _wait(step))
+                    step = _send(steps, _poll(step))
         finally:
             steps.close()
 
@@ -141,62 +140,62 @@ class Client:
 
         Raises UnknownJobError.
         """
-        return self._ask(calls.cancel(job_ids))
+        return self._exchange(requests.cancel(job_ids))
 
     def cancel_all(self) -> dict[str, str]:
         """Cancel every job that waits or runs."""
-        return self._ask(calls.cancel_all())
+        return self._exchange(requests.cancel_all())
 
     def retry(self, job_id: str) -> JobStatus:
         """Queue a finished job once more. Raises UnknownJobError, JobStateError."""
-        return self._ask(calls.retry(job_id))
+        return self._exchange(requests.retry(job_id))
 
     def move(self, *job_ids: str, to: str) -> dict[str, int]:
         """Put waiting jobs "first" (in the order given) or "last"; returns their positions.
 
         Raises UnknownJobError, JobStateError.
         """
-        return self._ask(calls.move(job_ids, to=to))
+        return self._exchange(requests.move(job_ids, to=to))
 
     def clear(self) -> int:
         """Forget finished jobs; their files stay. Returns how many."""
-        return self._ask(calls.clear())
+        return self._exchange(requests.clear())
 
     # -- the daemon -------------------------------------------------------------------------------------------
 
     def status(self) -> DaemonStatus:
-        return self._ask(calls.status())
+        return self._exchange(requests.status())
 
     def metrics(self) -> str:
         """Numbers about the daemon in the Prometheus text format."""
-        return self._ask(calls.metrics())
+        return self._exchange(requests.metrics())
 
     def pause(self) -> None:
         """Start no more jobs; running ones go on."""
-        self._ask(calls.order("pause"))
+        self._exchange(requests.pause())
 
-    def yield_device(self) -> None:
-        """Free the device at once: a running job goes back to the queue, the worker ends."""
-        self._ask(calls.order("yield"))
+    def release_device(self) -> None:
+        """Free the device immediately: the worker ends, a running job is queued again. `resume` takes it back."""
+        self._exchange(requests.release_device())
 
     def resume(self) -> None:
-        """Take the device back, and start jobs again."""
-        self._ask(calls.order("resume"))
+        """End a pause, and take a released device back."""
+        self._exchange(requests.resume())
 
     def shutdown(self) -> None:
         """Ask the daemon to stop: running jobs may end first, waiting ones stay queued."""
-        self._ask(calls.order("shutdown"))
+        self._exchange(requests.shutdown())
 
-    def _ask(self, call: Call[T]) -> T:
-        return run_steps(self._line.exchange(call, timeout_s=self._timeout_s))
+    def _exchange(self, request: Request[T]) -> T:
+        return run_steps(self._transport.exchange(request, timeout_s=self._timeout_s))
 
 
 def run_steps(steps: ProtocolSteps[T]) -> T:
-    """Drive a generator of `line` to its end, waiting in this thread."""
+    """Drive a generator of the transport to its end, waiting in this thread."""
     try:
-        wait = next(steps)
+        poll = next(steps)
         while True:
-            wait = steps.send(_wait(wait))
+            poll = steps.send(_poll(poll))
     except StopIteration as end:
         result: T = end.value
         return result
@@ -209,11 +208,11 @@ def _send(steps: Watching, ready: ReadySockets) -> PollRequest | JobStatus | Non
         return None
 
 
-def _wait(wait: PollRequest) -> ReadySockets:
-    if not wait.sockets:
-        time.sleep(wait.timeout_s)
+def _poll(request: PollRequest) -> ReadySockets:
+    if not request.sockets:
+        time.sleep(request.timeout_s)
         return ()
     poller = zmq.Poller()
-    for socket in wait.sockets:
+    for socket in request.sockets:
         poller.register(socket, zmq.POLLIN)
-    return [socket for socket, _ in poller.poll(math.ceil(wait.timeout_s * 1000))]
+    return [socket for socket, _ in poller.poll(math.ceil(request.timeout_s * 1000))]

@@ -1,4 +1,4 @@
-"""Following jobs to their end, through lost events and restarts of the daemon. Shared by both clients."""
+"""Watching jobs to their end, through lost events and restarts of the daemon. Shared by both clients."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import time
 from collections.abc import Generator, Iterable
 
 from selva_daemon.client.transport import ClientTransport, PollRequest, ProtocolSteps, ReadySockets, Socket
-from selva_daemon.jobs.events import JOB_TOPIC
-from selva_daemon.protocol import requests as calls
+from selva_daemon.protocol import requests
 from selva_daemon.protocol.envelope import MAX_REPLY_BYTES, parse
 from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError
-from selva_daemon.protocol.status import JobStatus
+from selva_daemon.protocol.status import JOB_TOPIC, JobStatus
 
-ASK_AGAIN_S = 2.0
+POLL_AFTER_S = 2.0
 RESTART_GRACE_S = 30.0  # how long a daemon that went away may take to come back
-EXCHANGE_TIMEOUT_S = 10.0
+REPLY_TIMEOUT_S = 10.0
 
 Watching = Generator[PollRequest | JobStatus, ReadySockets, None]
 
@@ -26,9 +25,11 @@ class JobWatch:
     covers lost events and a daemon that was killed and started again.
     """
 
-    def __init__(self, line: ClientTransport, job_ids: Iterable[str], *, timeout_s: float | None) -> None:
-        self._line = line
-        self._open = dict.fromkeys(job_ids)
+    def __init__(
+        self, transport: ClientTransport, job_ids: Iterable[str], *, timeout_s: float | None
+    ) -> None:
+        self._transport = transport
+        self._unfinished = dict.fromkeys(job_ids)
         self._seen: dict[str, tuple[str, int]] = {}
         self._timeout_s = timeout_s
         self._socket: Socket | None = None
@@ -38,21 +39,21 @@ class JobWatch:
         """Raises DaemonTimeoutError, DaemonUnavailableError, UnknownJobError."""
         give_up_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
         try:
-            yield from self._ask()
-            while self._open:
+            yield from self._request_all()
+            while self._unfinished:
                 socket = self._subscribed()
-                wait_s = ASK_AGAIN_S
+                wait_s = POLL_AFTER_S
                 if give_up_s is not None:
                     wait_s = min(wait_s, give_up_s - time.monotonic())
                 if wait_s <= 0:
                     raise DaemonTimeoutError(
-                        f"{len(self._open)} jobs did not finish in {self._timeout_s:g} s; they go on in the daemon",
-                        job_ids=list(self._open),
+                        f"{len(self._unfinished)} jobs did not finish in {self._timeout_s:g} s; they go on in the daemon",
+                        job_ids=list(self._unfinished),
                     )
                 if (yield PollRequest(sockets=[socket], timeout_s=wait_s)):
                     yield from self._receive(socket)
                 else:
-                    yield from self._ask()
+                    yield from self._request_all()
         finally:
             self.close()
 
@@ -64,38 +65,38 @@ class JobWatch:
     def _receive(self, socket: Socket) -> Watching:
         _, packed = socket.recv_multipart()
         event = parse([packed], max_bytes=MAX_REPLY_BYTES)
-        yield from self._note(JobStatus.from_wire(event.body), instance=event.session)
+        yield from self._yield_if_new(JobStatus.from_wire(event.body), instance=event.session)
 
-    def _ask(self) -> Watching:
-        for job_id in tuple(self._open):
-            status = yield from self._ask_patiently(job_id)
-            assert self._line.connection is not None  # noqa: S101 - the answer came over it
-            yield from self._note(status, instance=self._line.connection.instance)
+    def _request_all(self) -> Watching:
+        for job_id in tuple(self._unfinished):
+            status = yield from self._request_status_patiently(job_id)
+            assert self._transport.connection is not None  # noqa: S101 - the answer came over it
+            yield from self._yield_if_new(status, instance=self._transport.connection.instance)
 
-    def _ask_patiently(self, job_id: str) -> ProtocolSteps[JobStatus]:
+    def _request_status_patiently(self, job_id: str) -> ProtocolSteps[JobStatus]:
         give_up_s = time.monotonic() + RESTART_GRACE_S
         while True:
             try:
-                return (yield from self._line.exchange(calls.job(job_id), timeout_s=EXCHANGE_TIMEOUT_S))
+                return (yield from self._transport.exchange(requests.job(job_id), timeout_s=REPLY_TIMEOUT_S))
             except DaemonUnavailableError:
                 if time.monotonic() > give_up_s:
                     raise
             yield PollRequest(sockets=[], timeout_s=0.2)
 
-    def _note(self, status: JobStatus, *, instance: str) -> Watching:
+    def _yield_if_new(self, status: JobStatus, *, instance: str) -> Watching:
         """Yield a state unless it is older than, or the same as, the last one."""
         job_id = status.job_id
         last_instance, last_sequence = self._seen.get(job_id, ("", -1))
-        if job_id not in self._open or (instance == last_instance and status.sequence <= last_sequence):
+        if job_id not in self._unfinished or (instance == last_instance and status.sequence <= last_sequence):
             return
         self._seen[job_id] = (instance, status.sequence)
         if status.is_finished:
-            del self._open[job_id]
+            del self._unfinished[job_id]
         yield status
 
     def _subscribed(self) -> Socket:
-        if self._socket is None or self._generation != self._line.generation:
+        if self._socket is None or self._generation != self._transport.generation:
             self.close()
-            self._socket = self._line.subscribe([JOB_TOPIC + job_id for job_id in self._open])
-            self._generation = self._line.generation
+            self._socket = self._transport.subscribe([JOB_TOPIC + job_id for job_id in self._unfinished])
+            self._generation = self._transport.generation
         return self._socket

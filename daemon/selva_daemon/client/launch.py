@@ -1,4 +1,4 @@
-"""Starting the daemon as a process of its own, which outlives whoever started it, on every system."""
+"""Starting the daemon as a process of its own, which outlives the program that started it, on every system."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from selva_daemon.protocol.connection import process_is_alive, read_connection
 from selva_daemon.protocol.errors import ALREADY_RUNNING, DaemonStartError, DaemonUnavailableError
 
 START_TIMEOUT_S = 30.0
-LOOK_EVERY_S = 0.02
+POLL_INTERVAL_S = 0.02
 SHOWN_LOG_CHARS = 2_000
 
 
 def start_daemon(paths: AppPaths, *, timeout_s: float = START_TIMEOUT_S) -> int:
-    """Start a daemon and wait until it listens; returns its process id. A daemon that already listens is left
-    alone. Raises DaemonStartError with the daemon's last words, StorageError, ConfigurationError.
+    """Start a daemon and wait until it listens; returns its process id. One that listens already is left alone.
+
+    Raises DaemonStartError with what the daemon printed, StorageError, ConfigurationError.
     """
     paths.require_own_daemon()
     ensure_private_folder(paths.state)
     if (listening := _listening_pid(paths)) is not None:
         return listening
-    first_words = paths.state / "start.log"
+    start_log = paths.state / "start.log"
     give_up_s = time.monotonic() + timeout_s
     while True:
-        if (listening := _launch_and_wait(paths, first_words, give_up_s)) is not None:
+        if (listening := _launch_and_wait(paths, start_log, give_up_s)) is not None:
             return listening
-        words = first_words.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN_LOG_CHARS:]
-        words = words.removeprefix("selva: ")
-        if ALREADY_RUNNING not in words or time.monotonic() >= give_up_s:
+        printed = start_log.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN_LOG_CHARS:]
+        printed = printed.removeprefix("selva: ")
+        if ALREADY_RUNNING not in printed or time.monotonic() >= give_up_s:
             break
         if (listening := _wait_for_lock(paths, give_up_s)) is not None:
             return listening
     raise DaemonStartError(
-        f"the daemon did not start: {words or f'no answer in {timeout_s:g} s'} (log: {paths.log_file})",
+        f"the daemon did not start: {printed or f'no answer in {timeout_s:g} s'} (log: {paths.log_file})",
         log_file=str(paths.log_file),
     )
 
@@ -59,26 +60,26 @@ def _wait_for_lock(paths: AppPaths, give_up_s: float) -> int | None:
             lock.acquire()
             lock.release()
             return None
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
     return None
 
 
-def _launch_and_wait(paths: AppPaths, first_words: Path, give_up_s: float) -> int | None:
+def _launch_and_wait(paths: AppPaths, start_log: Path, give_up_s: float) -> int | None:
     """The process id of a daemon that listens, this one or another; None when this one died or the time is up."""
-    pid = _launch_detached(paths, first_words)
+    pid = _launch_detached(paths, start_log)
     while time.monotonic() < give_up_s:
         was_alive = process_is_alive(pid)
         if (listening := _listening_pid(paths)) is not None:
             return listening
         if not was_alive:
             return None
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
     return None
 
 
-def _launch_detached(paths: AppPaths, first_words: Path) -> int:
+def _launch_detached(paths: AppPaths, start_log: Path) -> int:
     """Through a process in between, which ends at once: so the daemon is nobody's child."""
-    command = [python_executable(), "-m", "selva_daemon.client.launch", str(first_words)]
+    command = [python_executable(), "-m", "selva_daemon.client.launch", str(start_log)]
     try:
         done = subprocess.run(  # noqa: S603 - our own module under our own interpreter
             command,
@@ -111,10 +112,10 @@ def _environment(paths: AppPaths) -> dict[str, str]:
     }
 
 
-def _spawn(first_words: Path) -> int:
+def _spawn(start_log: Path) -> int:
     """A session of its own: closing the terminal or the host that started the daemon does not end it."""
     command = [python_executable(), "-m", "selva_daemon.server.service"]
-    with first_words.open("wb") as output:
+    with start_log.open("wb") as output:
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
         try:
             outside_job = {**streams, **popen_options(own_group=True, leave_job=True)}

@@ -1,7 +1,7 @@
-"""The client's end of the wire: sockets to one daemon, requests and replies, and finding the daemon again.
+"""The client's sockets to one daemon, requests and replies, and reconnecting to a daemon that was restarted.
 
-Everything that waits is written once, as a generator that yields what it waits for (`Wait`) and is sent the
-sockets that are ready; the synchronous and the asynchronous client each drive it in their own way.
+The protocol is written once, without waiting (sans-I/O): a generator yields what it waits for (`PollRequest`) and is sent
+the sockets that are ready. The synchronous and the asynchronous client each drive it in their own way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeVar
 import zmq
 
 from selva_core.base.command_line import selva_command
-from selva_daemon.protocol import requests as calls
+from selva_daemon.protocol import requests
 from selva_daemon.protocol.connection import ELSEWHERE, Connection, read_connection, start_hint
 from selva_daemon.protocol.envelope import MAX_REPLY_BYTES, Envelope, new_id, pack, parse
 from selva_daemon.protocol.errors import (
@@ -24,10 +24,10 @@ from selva_daemon.protocol.errors import (
     DaemonUnavailableError,
     from_wire,
 )
-from selva_daemon.protocol.requests import CONTROL, JOBS, Call, HelloReply
+from selva_daemon.protocol.requests import CONTROL, JOBS, HelloReply, Request
 
-LOOK_AROUND_S = 0.5
-QUICK_REFUSALS, QUICK_REFUSAL_S = 3, 3.0
+CHECK_DAEMON_S = 0.5
+QUICK_FAILURES, QUICK_FAILURE_S = 3, 3.0
 FAILED_HANDSHAKES = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 T = TypeVar("T")
 Socket = zmq.Socket[bytes]
@@ -46,8 +46,8 @@ ProtocolSteps = Generator[PollRequest, ReadySockets, T]
 
 
 class ClientTransport:
-    """Sockets are made by `open` and again when the daemon was restarted; `close` it from the thread that
-    uses it.
+    """`open` makes the sockets, and they are made again when the daemon was restarted. `close` it from the thread that uses
+    it: ZeroMQ sockets belong to one thread.
     """
 
     def __init__(self, connection_file: Path) -> None:
@@ -56,7 +56,7 @@ class ClientTransport:
         self._session = new_id()
         self._channels: dict[str, Socket] = {}
         self._monitor: Socket | None = None
-        self._refusals = 0
+        self._failed_handshakes = 0
         self._connected_s = 0.0
         self.connection: Connection | None = None
         self.generation = 0
@@ -66,42 +66,42 @@ class ClientTransport:
         ProtocolError.
         """
         self._connect(read_connection(self._connection_file))
-        return (yield from self.exchange(calls.hello(JOBS), timeout_s=timeout_s))
+        return (yield from self.exchange(requests.hello(JOBS), timeout_s=timeout_s))
 
     def close(self) -> None:
         self._disconnect()
         self._context.destroy(linger=0)
 
-    def exchange(self, call: Call[T], *, timeout_s: float) -> ProtocolSteps[T]:
+    def exchange(self, request: Request[T], *, timeout_s: float) -> ProtocolSteps[T]:
         """Send the request and return its parsed reply.
 
         When the daemon is restarted in that time, the request goes to the new one under the same id, so a
         job is queued once. Raises the daemon's error, DaemonTimeoutError, DaemonUnavailableError,
         DaemonRefusedError.
         """
-        request = Envelope(type=call.type, request_id=new_id(), session=self._session, body=call.body)
-        packed = pack(request)
+        envelope = Envelope(type=request.type, request_id=new_id(), session=self._session, body=request.body)
+        packed = pack(envelope)
         give_up_s = time.monotonic() + timeout_s
-        self._channels[call.channel].send(packed)
+        self._channels[request.channel].send(packed)
         while True:
-            look_around_s = min(give_up_s, time.monotonic() + LOOK_AROUND_S)
-            reply = yield from self._receive(call.channel, request.request_id, until_s=look_around_s)
+            check_daemon_s = min(give_up_s, time.monotonic() + CHECK_DAEMON_S)
+            reply = yield from self._receive(request.channel, envelope.request_id, until_s=check_daemon_s)
             if reply is not None:
-                return call.parse(reply.body)
-            self._raise_if_refused(at_last=time.monotonic() >= give_up_s)
-            if self._find_again_until(give_up_s):
-                self._channels[call.channel].send(packed)
+                return request.parse(reply.body)
+            self._raise_if_refused(timed_out=time.monotonic() >= give_up_s)
+            if self._reconnect_until(give_up_s):
+                self._channels[request.channel].send(packed)
             elif time.monotonic() >= give_up_s:
                 raise DaemonTimeoutError(
-                    f"the daemon did not answer {call.type!r} in {timeout_s:g} s; see: {selva_command('daemon', 'status')}",
-                    request=call.type,
+                    f"the daemon did not answer {request.type!r} in {timeout_s:g} s; see: {selva_command('daemon', 'status')}",
+                    request=request.type,
                     timeout_s=timeout_s,
                 )
 
-    def _find_again_until(self, give_up_s: float) -> bool:
-        """As `find_again`, but a daemon that is gone may come back until then."""
+    def _reconnect_until(self, give_up_s: float) -> bool:
+        """As `reconnect`, but a daemon that is gone may come back until then."""
         try:
-            return self.find_again()
+            return self.reconnect()
         except DaemonUnavailableError:
             if time.monotonic() >= give_up_s:
                 raise
@@ -126,7 +126,7 @@ class ClientTransport:
         self._disconnect()
         self.connection = connection
         self.generation += 1
-        self._refusals = 0
+        self._failed_handshakes = 0
         self._connected_s = time.monotonic()
         for channel, endpoint in ((JOBS, connection.jobs), (CONTROL, connection.control)):
             self._channels[channel] = self._socket(zmq.DEALER)
@@ -155,7 +155,7 @@ class ClientTransport:
         return socket
 
     def _receive(self, channel: str, request_id: str, *, until_s: float) -> ProtocolSteps[Envelope | None]:
-        """The reply to this request; replies to requests that were given up are dropped."""
+        """The reply to this request; replies to earlier requests that timed out are dropped."""
         socket = self._channels[channel]
         while (left_s := until_s - time.monotonic()) > 0:
             if not (yield PollRequest(sockets=[socket], timeout_s=left_s)):
@@ -167,8 +167,8 @@ class ClientTransport:
                 return reply
         return None
 
-    def find_again(self) -> bool:
-        """Connect to the daemon that took the place of the one we knew; False when ours is still there.
+    def reconnect(self) -> bool:
+        """Connect to the daemon that was started in place of the one we knew; False when ours still runs.
 
         Raises DaemonUnavailableError when ours is gone and there is no other.
         """
@@ -188,17 +188,23 @@ class ClientTransport:
         self._connect(found)
         return True
 
-    def _raise_if_refused(self, *, at_last: bool) -> None:
-        """Our key is unknown when the daemon says so. When handshakes only fail, the keys are to blame if they
-        fail again and again at once, or to the very end; a daemon without time fails one now and then.
+    def _raise_if_refused(self, *, timed_out: bool) -> None:
+        """Raises DaemonRefusedError when the daemon refuses our key.
+
+        ZeroMQ reports a refusal only sometimes as such (HANDSHAKE_FAILED_AUTH). A wrong server key, for one, looks like any
+        failed handshake, and a busy daemon fails one now and then: so the keys are taken to be wrong when several handshakes
+        fail within seconds of connecting, or when one has failed and the time is over.
         """
         is_unknown = False
         while self._monitor is not None and self._monitor.poll(0):
             event = int.from_bytes(self._monitor.recv_multipart()[0][:2], "little")
             is_unknown = is_unknown or event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
-            self._refusals += 1
-        at_once = self._refusals >= QUICK_REFUSALS and time.monotonic() - self._connected_s < QUICK_REFUSAL_S
-        if is_unknown or at_once or (at_last and self._refusals):
+            self._failed_handshakes += 1
+        failed_quickly = (
+            self._failed_handshakes >= QUICK_FAILURES
+            and time.monotonic() - self._connected_s < QUICK_FAILURE_S
+        )
+        if is_unknown or failed_quickly or (timed_out and self._failed_handshakes):
             remedy = (
                 "Ask there for a new file (selva daemon invite)"
                 if self.connection is not None and self.connection.pid == ELSEWHERE

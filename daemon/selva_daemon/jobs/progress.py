@@ -1,20 +1,22 @@
-"""What is known of a job beyond its row in the queue: where it is, and how long it will take."""
+"""What is known of a job beyond its row in the queue: its present stage, and how long it will take."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-REMEMBERED_JOBS = 20_000
+from selva_daemon.protocol.worker_link import JobProgressed
+
+MAX_REMEMBERED_JOBS = 20_000
 SMOOTHING = 0.3
+MIN_ESTIMATED_FRACTION = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobProgress:
-    """`sequence` counts the changes of the job since the daemon started. `started_s` is monotonic, None
-    when not running. `together` is how many jobs run in the same batches, this one counted.
+    """sequence: counts the changes of the job since the daemon started. started_s: monotonic, None when not running.
+    num_batched: how many jobs run in the same batches, this one counted.
     """
 
     sequence: int = 0
@@ -23,16 +25,16 @@ class JobProgress:
     num_steps: int = 0
     fraction: float = 0.0
     started_s: float | None = None
-    together: int = 1
+    num_batched: int = 1
 
     def seconds_left(self, now_s: float) -> float | None:
-        if self.started_s is None or self.fraction < 0.02:
+        if self.started_s is None or self.fraction < MIN_ESTIMATED_FRACTION:
             return None
         return (now_s - self.started_s) / self.fraction * (1.0 - self.fraction)
 
 
-class ProgressBook:
-    """Progress by job; the oldest entries are forgotten, so its size has a limit."""
+class ProgressByJob:
+    """The progress of the jobs that changed last; older entries are dropped, so its size has a limit."""
 
     def __init__(self) -> None:
         self._by_job: OrderedDict[str, JobProgress] = OrderedDict()
@@ -40,24 +42,26 @@ class ProgressBook:
     def of(self, job_id: str) -> JobProgress:
         return self._by_job.get(job_id, JobProgress())
 
-    def change(self, job_id: str, **facts: Any) -> JobProgress:
-        """Note new facts of the job under its next sequence number."""
+    def change(self, job_id: str, **changes: Any) -> JobProgress:
+        """Set fields of the job's JobProgress, under its next sequence number."""
         before = self.of(job_id)
-        after = replace(before, sequence=before.sequence + 1, **facts)
+        after = replace(before, sequence=before.sequence + 1, **changes)
         self._by_job[job_id] = after
         self._by_job.move_to_end(job_id)
-        if len(self._by_job) > REMEMBERED_JOBS:
+        if len(self._by_job) > MAX_REMEMBERED_JOBS:
             self._by_job.popitem(last=False)
         return after
 
-    def report(self, job_id: str, progress: Mapping[str, Any]) -> JobProgress:
-        """A worker's report; progress never goes back."""
+    def record(self, event: JobProgressed) -> JobProgress:
+        """A worker's report. The fraction never goes back: a worker that runs short of memory renders in halves and counts
+        the second time from where it began.
+        """
         return self.change(
-            job_id,
-            stage=str(progress["stage"]),
-            step=int(progress["step"]),
-            num_steps=int(progress["num_steps"]),
-            fraction=max(self.of(job_id).fraction, min(1.0, float(progress["fraction"]))),
+            event.job_id,
+            stage=event.stage,
+            step=event.step,
+            num_steps=event.num_steps,
+            fraction=max(self.of(event.job_id).fraction, min(1.0, event.fraction)),
         )
 
 
@@ -67,7 +71,7 @@ class DurationEstimate:
     def __init__(self) -> None:
         self._seconds_per_stem: dict[str, float] = {}
 
-    def learn(self, model: str, *, num_stems: int, duration_s: float) -> None:
+    def record(self, model: str, *, num_stems: int, duration_s: float) -> None:
         sample_s = duration_s / max(1, num_stems)
         before_s = self._seconds_per_stem.get(model, sample_s)
         self._seconds_per_stem[model] = before_s + SMOOTHING * (sample_s - before_s)

@@ -1,8 +1,7 @@
 """The queue on disk: SQLite in WAL mode, written before anything is acknowledged.
 
-Only the server's main thread uses a JobQueue. States: queued → running → done, failed or cancelled; a
-running job whose worker or server died is queued again. Order is by number, never by clock, so that changes
-of the clock change nothing.
+Only the server's main thread uses a JobQueue. States: queued → running → done, failed or cancelled; a running job whose
+worker or server died is queued again. Order is by number, never by time: the clock may be set back.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ from __future__ import annotations
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import msgpack
+import msgspec
 
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import SelvaError, StorageError
 from selva_core.base.render_options import PRIORITIES
+from selva_daemon.jobs.migrations import migrate
 from selva_daemon.jobs.scheduling import FairScheduler, QueueHead, can_batch
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.protocol.errors import (
@@ -30,45 +29,26 @@ from selva_daemon.protocol.errors import (
     to_wire,
 )
 from selva_daemon.protocol.job import JobRequest
-from selva_daemon.protocol.status import CANCELLED, DONE, FAILED, FINISHED_STATES, QUEUED, RUNNING, STATES
+from selva_daemon.protocol.status import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    FINISHED_STATES,
+    QUEUED,
+    RUNNING,
+    STATES,
+    StemResult,
+)
 
-SCHEMA_VERSION = 1
 MAX_WORKER_DEATHS = 2
 MAX_INTERRUPTIONS = 5
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    job_id TEXT NOT NULL UNIQUE,
-    client TEXT NOT NULL,
-    session TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    label TEXT NOT NULL,
-    model TEXT NOT NULL,
-    num_stems INTEGER NOT NULL,
-    priority INTEGER NOT NULL,
-    rank INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    worker_deaths INTEGER NOT NULL DEFAULT 0,
-    interruptions INTEGER NOT NULL DEFAULT 0,
-    request BLOB NOT NULL,
-    stems BLOB,
-    error BLOB,
-    submitted_s REAL NOT NULL,
-    started_s REAL,
-    finished_s REAL,
-    UNIQUE (client, session, request_id)
-);
-CREATE INDEX IF NOT EXISTS jobs_in_order ON jobs (state, rank, priority, session, number);
-CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-"""
 
 
 class JobQueue:
     """Opened once by the daemon; `close` it. What a method changes is on disk when it returns.
 
-    Raises StorageError when the database cannot be written (a full disk, for instance); the state in it
-    stays true.
+    Raises StorageError when the database cannot be written (a full disk, for instance), which leaves it as it was, and for
+    a database of a newer version.
     """
 
     def __init__(self, file: Path, *, max_queued_jobs: int, max_finished_jobs: int) -> None:
@@ -78,24 +58,13 @@ class JobQueue:
         with self._translated():
             self._database = sqlite3.connect(file, isolation_level=None, timeout=10.0)
             self._database.row_factory = sqlite3.Row
-            self._prepare()
-
-    def _prepare(self) -> None:
-        version = self._database.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise StorageError(
-                f"{self._file} was made by a newer version (schema {version}, known is {SCHEMA_VERSION}). "
-                "Update this one",
-                path=str(self._file),
-            )
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.executescript(_SCHEMA)
-        self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            migrate(self._database, name=str(file))
 
     def close(self) -> None:
         self._database.close()
 
-    # -- what clients do -----------------------------------------------------------------------------------
+    # -- for clients -----------------------------------------------------------------------------------
 
     def submit(
         self, request: JobRequest, *, client: str, session: str, request_id: str
@@ -131,7 +100,7 @@ class JobQueue:
                     request.num_stems,
                     PRIORITIES.index(request.priority),
                     QUEUED,
-                    msgpack.packb(request.to_wire()),
+                    msgspec.msgpack.encode(request.to_wire()),
                     time.time(),
                 ),
             )
@@ -163,7 +132,7 @@ class JobQueue:
         return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}
 
     def position(self, job: StoredJob) -> int:
-        """1 is next; 0 when the job does not wait. Turns between clients may still change it."""
+        """1 is next; 0 when the job does not wait. An estimate: clients are served in turn (FairScheduler)."""
         if job.state != QUEUED:
             return 0
         with self._translated():
@@ -207,30 +176,30 @@ class JobQueue:
                 "DELETE FROM jobs WHERE state IN (?, ?, ?)", FINISHED_STATES
             ).rowcount
 
-    # -- what the server does ------------------------------------------------------------------------------
+    # -- for the server ------------------------------------------------------------------------------
 
-    def next_waiting(self, turns: FairScheduler) -> StoredJob | None:
-        """The job whose turn it is; None when nothing waits."""
+    def next_waiting(self, scheduler: FairScheduler) -> StoredJob | None:
+        """The job that is run next; None when nothing waits."""
         with self._translated():
             heads = self._heads()
-            chosen = turns.choose(heads)
+            chosen = scheduler.choose(heads)
             return None if chosen is None else self._numbered(chosen.number)
 
-    def start_next(self, turns: FairScheduler, *, most_jobs: int = 1) -> list[StoredJob]:
-        """Mark the job whose turn it is as running, and up to `most_jobs` with those behind it that may join.
+    def start_next(self, scheduler: FairScheduler, *, max_jobs: int = 1) -> list[StoredJob]:
+        """Mark the next job as running, and with it, up to `max_jobs`, those behind it that can share its batches.
 
-        Nobody is overtaken: those would have been next anyway. Returns them, none when nothing waits.
+        The order stays: each of them would have been next anyway. Returns them, none when nothing waits.
         """
         taken: list[StoredJob] = []
         with self._transaction():
-            while len(taken) < most_jobs and (chosen := turns.choose(heads := self._heads())) is not None:
+            while len(taken) < max_jobs and (chosen := scheduler.choose(heads := self._heads())) is not None:
                 if taken and not can_batch(taken, self._numbered(chosen.number)):
                     break
                 self._database.execute(
                     "UPDATE jobs SET state = ?, attempts = attempts + 1, started_s = ? WHERE number = ?",
                     (RUNNING, time.time(), chosen.number),
                 )
-                turns.note(chosen, heads)
+                scheduler.record(chosen, heads)
                 taken.append(self._numbered(chosen.number))
         return taken
 
@@ -248,18 +217,18 @@ class JobQueue:
         row = self._database.execute("SELECT * FROM jobs WHERE number = ?", (number,)).fetchone()
         return StoredJob.from_row(row)
 
-    def finish(self, job_id: str, stems: Sequence[Mapping[str, Any]]) -> None:
+    def finish(self, job_id: str, stems: Sequence[StemResult]) -> None:
         """The job's files are on disk."""
-        self._close_job(job_id, DONE, stems=msgpack.packb([dict(stem) for stem in stems]))
+        self._close_job(job_id, DONE, stems=msgspec.msgpack.encode(stems))
 
     def fail(self, job_id: str, error: SelvaError) -> None:
-        self._close_job(job_id, FAILED, error=msgpack.packb(to_wire(error)))
+        self._close_job(job_id, FAILED, error=msgspec.msgpack.encode(to_wire(error)))
 
     def cancel(self, job_id: str, error: SelvaError) -> None:
-        self._close_job(job_id, CANCELLED, error=msgpack.packb(to_wire(error)))
+        self._close_job(job_id, CANCELLED, error=msgspec.msgpack.encode(to_wire(error)))
 
     def requeue(self, job_id: str) -> None:
-        """A running job waits again, in its old place, through no fault of its own."""
+        """A running job waits again, in its old place. Its worker was ended for another reason, so no crash is counted."""
         with self._transaction():
             self._database.execute("UPDATE jobs SET state = ? WHERE job_id = ?", (QUEUED, job_id))
 
@@ -343,8 +312,9 @@ class JobQueue:
     def _transaction(self, *, promised: bool = False) -> Iterator[None]:
         """All or nothing, safe from a crash of this process. `promised`: safe from a power cut too.
 
-        Only what a client was promised waits for the disk. The rest may be lost with the power: then a job
-        is queued or running where it had been done, and is done again from the cache.
+        Waiting for the disk costs milliseconds, so only what was promised to a client does (synchronous = FULL). The rest
+        may be lost with the power: then a job is queued or running where it had been done, and is done again from the
+        cache.
         """
         with self._translated():
             self._database.execute(f"PRAGMA synchronous = {'FULL' if promised else 'NORMAL'}")

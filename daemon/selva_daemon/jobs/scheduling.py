@@ -1,5 +1,6 @@
-"""Whose turn it is: interactive before batch, clients in turn, nobody for ever last. Pure of disk and
-clock.
+"""Which job is run next and which jobs share batches: interactive before batch, clients in turn, no client starves.
+
+Pure: knows neither disk nor clock.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 
 from selva_daemon.jobs.stored_job import StoredJob
 
-GATHERING_GAP_S = 0.03
-MOST_STEMS_TOGETHER = 64
+BATCH_GAP_S = 0.03
+MAX_BATCH_STEMS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +25,9 @@ class QueueHead:
 
 
 class FairScheduler:
-    """Remembers who was served, so that a client with a thousand jobs does not hold up one with a single job.
+    """Remembers which sessions were served, so that a client with a thousand jobs does not hold up one with a single job.
 
-    interactive_in_a_row: after so many picks of the first class while others wait, one of the others is
-    picked.
+    interactive_in_a_row: after so many picks of the first class while others wait, one of the others is picked.
     """
 
     def __init__(self, *, interactive_in_a_row: int) -> None:
@@ -46,7 +46,7 @@ class FairScheduler:
         candidates = others if others_turn else first or others
         return min(candidates, key=lambda head: (self._last_turn_of.get(head.session, 0), head.number))
 
-    def note(self, chosen: QueueHead, heads: Sequence[QueueHead]) -> None:
+    def record(self, chosen: QueueHead, heads: Sequence[QueueHead]) -> None:
         """Remember that `chosen` of `heads` was served; sessions of which nothing waits are forgotten."""
         others_wait = any(head.priority != 0 for head in heads)
         self._in_a_row = self._in_a_row + 1 if chosen.priority == 0 and others_wait else 0
@@ -59,28 +59,28 @@ class FairScheduler:
 def can_batch(taken: Sequence[StoredJob], job: StoredJob) -> bool:
     """Whether `job` can be rendered in the same batches as `taken`.
 
-    Not beyond what fills a batch: more would only come later. A job that had a crash runs alone, so that the
-    next crash has one suspect.
+    Not more stems than fill a batch: more would make all of them wait. A job that had a crash runs alone, so that the next
+    crash has one suspect.
     """
-    return sum(each.num_stems for each in (*taken, job)) <= MOST_STEMS_TOGETHER and all(
+    return sum(each.num_stems for each in (*taken, job)) <= MAX_BATCH_STEMS and all(
         each.shape == job.shape and not each.had_a_crash for each in (*taken, job)
     )
 
 
 class BatchWindow:
-    """Whether to hold an idle worker for a moment, because jobs like the next one are still arriving.
+    """Whether to hold an idle worker for a moment, because jobs of the shape of the next one are still arriving.
 
-    Only a job whose like came less than `gap_s` before it makes others wait, and only until `gap_s` has passed
-    without another: a single job is never held.
+    The window opens when two jobs of one shape arrive within `gap_s`, and closes when `gap_s` has passed without another:
+    a single job is never held.
     """
 
-    def __init__(self, *, gap_s: float = GATHERING_GAP_S) -> None:
+    def __init__(self, *, gap_s: float = BATCH_GAP_S) -> None:
         self._gap_s = gap_s
         self._shape: Hashable = None
         self._last_s = -math.inf
         self._are_several = False
 
-    def note_arrival(self, shape: Hashable, now_s: float) -> None:
+    def record_arrival(self, shape: Hashable, now_s: float) -> None:
         self._are_several = shape == self._shape and now_s - self._last_s < self._gap_s
         self._shape, self._last_s = shape, now_s
 

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from pathlib import Path
 
-import msgpack
+import msgspec
 
+from selva_core.base.errors import SelvaError
 from selva_core.base.render_options import PRIORITIES
+from selva_daemon.protocol.body import reply_decode_hook
 from selva_daemon.protocol.job import JobRequest, parse_job
+from selva_daemon.protocol.status import StemResult
+
+
+class _StoredMedia(msgspec.Struct, frozen=True):
+    duration_s: tuple[int, int]
+
+
+class _StoredOutput(msgspec.Struct, frozen=True):
+    folder: str
+
+
+class _StoredRequest(msgspec.Struct, frozen=True):
+    """What the server needs of a stored request. Reading these few fields costs a fiftieth of checking all of them."""
+
+    media: _StoredMedia
+    output: _StoredOutput
+    num_steps: int
+    guidance: float
+
+
+_REQUEST = msgspec.msgpack.Decoder(_StoredRequest)
+_STEMS = msgspec.msgpack.Decoder(tuple[StemResult, ...])
+_ERROR = msgspec.msgpack.Decoder(SelvaError, dec_hook=reply_decode_hook)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredJob:
-    """One row. `priority` and `state` are words of selva_daemon.protocol.job and .status."""
+    """One row. `priority` and `state` are words of the protocol. packed_request: the body of `submit`, in MessagePack."""
 
     number: int
     job_id: str
@@ -30,18 +56,26 @@ class StoredJob:
     attempts: int
     worker_deaths: int
     interruptions: int
-    request_body: Mapping[str, Any]
-    stems: tuple[Mapping[str, Any], ...]
-    error: Mapping[str, Any] | None
+    packed_request: bytes
+    stems: tuple[StemResult, ...]
+    error: SelvaError | None
     submitted_s: float
     started_s: float | None
     finished_s: float | None
 
+    @cached_property
+    def _brief(self) -> _StoredRequest:
+        return _REQUEST.decode(self.packed_request)
+
     @property
     def shape(self) -> Hashable:
         """Jobs of one shape can be rendered in the same batches: the same model, length and sampling."""
-        body = self.request_body
-        return self.model, tuple(body["media"]["duration_s"]), body["num_steps"], body["guidance"]
+        brief = self._brief
+        return self.model, brief.media.duration_s, brief.num_steps, brief.guidance
+
+    @property
+    def output_folder(self) -> Path:
+        return Path(self._brief.output.folder)
 
     @property
     def had_a_crash(self) -> bool:
@@ -50,10 +84,11 @@ class StoredJob:
 
     @property
     def request(self) -> JobRequest:
-        return parse_job(self.request_body)
+        return parse_job(msgspec.msgpack.decode(self.packed_request))
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> StoredJob:
+        stems, error = row["stems"], row["error"]
         return cls(
             number=row["number"],
             job_id=row["job_id"],
@@ -68,9 +103,9 @@ class StoredJob:
             attempts=row["attempts"],
             worker_deaths=row["worker_deaths"],
             interruptions=row["interruptions"],
-            request_body=msgpack.unpackb(row["request"]),
-            stems=tuple(msgpack.unpackb(row["stems"])) if row["stems"] is not None else (),
-            error=msgpack.unpackb(row["error"]) if row["error"] is not None else None,
+            packed_request=row["request"],
+            stems=() if stems is None else _STEMS.decode(stems),
+            error=None if error is None else _ERROR.decode(error),
             submitted_s=row["submitted_s"],
             started_s=row["started_s"],
             finished_s=row["finished_s"],

@@ -10,14 +10,29 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
+import msgspec
 import psutil
 
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.worker_process import WorkerProcess
 from selva_daemon.protocol.status import LoadedModel, ProcessStatus
-from selva_daemon.protocol.worker_link import unpack_message
+from selva_daemon.protocol.worker_link import (
+    CancelCommand,
+    DeviceMemory,
+    JobCancelled,
+    JobEvent,
+    JobProgressed,
+    LogLine,
+    ModelLoaded,
+    RenderCommand,
+    RenderTask,
+    StopCommand,
+    WorkerEvent,
+    WorkerReady,
+    parse_event,
+)
 from selva_daemon.settings import DaemonSettings
 
 STABLE_AFTER_S = 60.0
@@ -26,7 +41,6 @@ START_TIMEOUT_S = 60.0
 STOP_GRACE_S = 6.0
 TERMINATE_GRACE_S = 2.0
 ASLEEP_AFTER_S = 5.0
-_MODEL_FACTS = ("model", "device_report", "notices", "max_batch_pictures")
 _log = logging.getLogger(__name__)
 
 Launch = Callable[[], WorkerProcess]
@@ -44,23 +58,17 @@ class WorkerState(Enum):
 class Outcome(Enum):
     """What becomes of a job that was running when its worker ended."""
 
-    BLAMED = "blamed"  # the worker died by itself: queue the job once more, fail it the second time
-    PUT_BACK = "put-back"  # the worker was ended for another reason: the job waits again
-    CANCELLED = "cancelled"  # the worker was ended because it did not heed a cancel
+    CRASHED = "crashed"  # the worker died by itself: queue the job once more, fail it the second time
+    REQUEUED = "requeued"  # the worker was ended for another reason: the job waits again
+    CANCELLED = "cancelled"  # the worker was ended because it did not react to a cancel
 
 
 class WorkerListener(Protocol):
-    """Who is told what the worker does (the dispatcher)."""
+    """Receives what becomes of jobs (the dispatcher)."""
 
-    def job_progressed(self, job_id: str, progress: Mapping[str, Any]) -> None: ...
+    def on_job_event(self, event: JobEvent) -> None: ...
 
-    def job_done(self, job_id: str, stems: list[Mapping[str, Any]]) -> None: ...
-
-    def job_failed(self, job_id: str, error: Mapping[str, Any]) -> None: ...
-
-    def job_cancelled(self, job_id: str) -> None: ...
-
-    def worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
+    def on_worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
         """`outcomes`: of each job that was running."""
         ...
 
@@ -84,16 +92,18 @@ class Supervisor:
         self._process: WorkerProcess | None = None
         self._job_ids: list[str] = []
         self._cancel_asked_s: dict[str, float] = {}
-        self._model: dict[str, Any] | None = None
+        self._model: ModelLoaded | None = None
         self._device_memory_bytes: int | None = None
         self._start_again = True
-        self._outcome = Outcome.BLAMED
+        self._outcome = Outcome.CRASHED
         self._end_reason = ""
         self._deaths_in_a_row = 0
         self._restarts = 0
         now_s = clock()
-        self._launched_s = self._heard_s = self._ticked_s = self._idle_since_s = self._deadline_s = now_s
-        self._progressed_s = now_s
+        self._launched_s = self._last_message_s = self._ticked_s = self._idle_since_s = self._deadline_s = (
+            now_s
+        )
+        self._last_progress_s = now_s
 
     @property
     def state(self) -> WorkerState:
@@ -105,14 +115,12 @@ class Supervisor:
 
     @property
     def max_batch_jobs(self) -> int:
-        """Up to how many jobs gain from being given at once, as the loaded model tells; 1 before one is."""
-        return (
-            1
-            if self._model is None
-            else min(self._settings.max_batch_jobs, self._model["max_batch_pictures"])
-        )
+        """Up to how many jobs gain from sharing batches, as the loaded model reports; 1 before one is loaded."""
+        if self._model is None:
+            return 1
+        return min(self._settings.max_batch_jobs, self._model.max_batch_pictures)
 
-    # -- orders --------------------------------------------------------------------------------------------
+    # -- commands --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the worker unless it runs; also after `release`."""
@@ -121,13 +129,13 @@ class Supervisor:
             self._launch_now()
 
     def give(self, jobs: Sequence[StoredJob]) -> None:
-        """Hand over jobs to be rendered together; only when `can_take_job`."""
+        """Give the worker jobs that share batches; only when `can_take_job`."""
         assert self._process is not None  # noqa: S101 - an idle worker has a process
         self._state = WorkerState.BUSY
         self._job_ids = [job.job_id for job in jobs]
-        self._progressed_s = self._clock()
-        orders = [{"job_id": job.job_id, "request": dict(job.request_body)} for job in jobs]
-        self._process.order("render", jobs=orders)
+        self._last_progress_s = self._clock()
+        tasks = [RenderTask(job_id=job.job_id, request=msgspec.Raw(job.packed_request)) for job in jobs]
+        self._process.send(RenderCommand(jobs=tuple(tasks)))
 
     def cancel(self, job_id: str) -> bool:
         """Tell the worker to drop this job; False when it is not running it."""
@@ -135,16 +143,16 @@ class Supervisor:
             return False
         if job_id not in self._cancel_asked_s:
             self._cancel_asked_s[job_id] = self._clock()
-            self._process.order("cancel", job_id=job_id)
+            self._process.send(CancelCommand(job_id=job_id))
         return True
 
     def release(self) -> None:
-        """End the worker so that the device's memory is free; a running job is put back."""
+        """End the worker so that the device's memory is free; a running job is queued again."""
         self._start_again = False
         if self._state is WorkerState.BACKING_OFF:
             self._state = WorkerState.STOPPED
         else:
-            self._begin_stop("the device was given to others", Outcome.PUT_BACK)
+            self._begin_stop("the device was released", Outcome.REQUEUED)
 
     def stop(self, timeout_s: float) -> None:
         """End the worker for good and wait until it is gone."""
@@ -158,59 +166,52 @@ class Supervisor:
                 process.kill()
         self._ended("the daemon stops")
 
-    # -- what the worker says ------------------------------------------------------------------------------
+    # -- messages of the worker ------------------------------------------------------------------------------
 
-    def hear(self, generation: bytes, packed: bytes) -> None:
-        """A report from the inbox; one of an earlier run of the worker is ignored."""
+    def on_message(self, generation: bytes, packed: bytes) -> None:
+        """A message from the inbox, b"" when the worker closed its side. One of an earlier run of the worker is ignored."""
         if self._process is None or generation != self._process.generation:
             return
-        self._heard_s = self._clock()
+        self._last_message_s = self._clock()
         if not packed:
             self._process.wait(1.0)
             self._ended(self._end_reason or self._process.describe_end())
             return
         try:
-            message = unpack_message(packed)
-        except ValueError:
-            self._end_hung("it sent what is no report", Outcome.BLAMED)
+            event = parse_event(packed)
+        except msgspec.MsgspecError:
+            self._kill_hung("it sent what is no message", Outcome.CRASHED)
         else:
-            self._hear_message(message)
+            self._on_event(event)
 
-    def _hear_message(self, message: Mapping[str, Any]) -> None:
-        say = message["say"]
-        if say == "log":
-            record_extra = {"job_id": message["job_id"], "process_role": "worker"}
-            logging.getLogger(message["name"]).log(
-                message["level"], "%s", message["text"], extra=record_extra
-            )
-        elif say == "ready":
+    def _on_event(self, event: WorkerEvent) -> None:
+        if isinstance(event, JobEvent):
+            if event.job_id in self._job_ids:
+                self._on_job_event(event)
+        elif isinstance(event, LogLine):
+            extra = {"job_id": event.job_id, "process_role": "worker"}
+            logging.getLogger(event.name).log(event.level, "%s", event.text, extra=extra)
+        elif isinstance(event, WorkerReady):
             if self._state is WorkerState.STARTING:
                 self._become_idle()
-        elif say == "model":
-            self._model = {key: message[key] for key in _MODEL_FACTS}
-        elif say == "memory":
-            self._device_memory_bytes = message["device_bytes"]
-        elif (job_id := message.get("job_id")) in self._job_ids:
-            self._hear_of_job(say, message, job_id)
+        elif isinstance(event, ModelLoaded):
+            self._model = event
+        elif isinstance(event, DeviceMemory):
+            self._device_memory_bytes = event.device_bytes
 
-    def _hear_of_job(self, say: str, message: Mapping[str, Any], job_id: str) -> None:
-        self._progressed_s = self._clock()
-        if say == "progress":
-            self._listener.job_progressed(job_id, message)
+    def _on_job_event(self, event: JobEvent) -> None:
+        self._last_progress_s = self._clock()
+        if isinstance(event, JobProgressed):
+            self._listener.on_job_event(event)
             return
-        if self._state is WorkerState.STOPPING and say == "cancelled":
-            return  # the stop made it; `_ended` decides what becomes of the job
-        self._job_ids.remove(job_id)
-        self._cancel_asked_s.pop(job_id, None)
+        if self._state is WorkerState.STOPPING and isinstance(event, JobCancelled):
+            return  # the stop caused it; `_ended` decides what becomes of the job
+        self._job_ids.remove(event.job_id)
+        self._cancel_asked_s.pop(event.job_id, None)
         self._deaths_in_a_row = 0
         if self._state is WorkerState.BUSY and not self._job_ids:
             self._become_idle()
-        if say == "done":
-            self._listener.job_done(job_id, message["stems"])
-        elif say == "failed":
-            self._listener.job_failed(job_id, message["error"])
-        elif say == "cancelled":
-            self._listener.job_cancelled(job_id)
+        self._listener.on_job_event(event)
 
     def _become_idle(self) -> None:
         self._state = WorkerState.IDLE
@@ -218,28 +219,30 @@ class Supervisor:
 
     # -- time ----------------------------------------------------------------------------------------------
 
-    def tick(self, *, work_is_waiting: bool) -> None:
+    def tick(self, *, jobs_are_waiting: bool) -> None:
         """Notice what has not happened in time."""
         now_s = self._clock()
         if now_s - self._ticked_s > ASLEEP_AFTER_S:
-            self._forgive_sleep(now_s)
+            self._allow_for_sleep(now_s)
         self._ticked_s = now_s
         if self._state is WorkerState.BACKING_OFF and now_s >= self._deadline_s:
             self._launch_now()
         elif self._state is WorkerState.STOPPING and now_s >= self._deadline_s:
-            self._press_stop(now_s)
+            self._kill_slow_stop(now_s)
         elif self._state in (WorkerState.STARTING, WorkerState.IDLE, WorkerState.BUSY):
             self._check_alive(now_s)
-        if self._state is WorkerState.IDLE and not work_is_waiting:
+        if self._state is WorkerState.IDLE and not jobs_are_waiting:
             self._check_keep_alive(now_s)
 
-    def _forgive_sleep(self, now_s: float) -> None:
-        """The machine slept, or this process stood still: the worker had no chance to report either."""
+    def _allow_for_sleep(self, now_s: float) -> None:
+        """The machine slept, or this process was stopped: the worker had no chance to report either. Seen on laptops, whose
+        monotonic clock goes on during sleep on some systems.
+        """
         asleep_s = now_s - self._ticked_s
-        _log.info("no time passed here for %.0f s (sleep?); deadlines are moved", asleep_s)
-        self._heard_s += asleep_s
+        _log.info("this process stood still for %.0f s (sleep?); deadlines are moved", asleep_s)
+        self._last_message_s += asleep_s
         self._deadline_s += asleep_s
-        self._progressed_s += asleep_s
+        self._last_progress_s += asleep_s
         for job_id in self._cancel_asked_s:
             self._cancel_asked_s[job_id] += asleep_s
 
@@ -248,12 +251,14 @@ class Supervisor:
         silence_limit_s = (
             START_TIMEOUT_S if self._state is WorkerState.STARTING else settings.heartbeat_timeout_s
         )
-        if now_s - self._heard_s > silence_limit_s:
-            self._end_hung(f"it was silent for {silence_limit_s:g} s", Outcome.BLAMED)
-        elif self._job_ids and now_s - self._progressed_s > settings.stall_timeout_s:
-            self._end_hung(f"it made no progress for {settings.stall_timeout_s:g} s", Outcome.BLAMED)
+        if now_s - self._last_message_s > silence_limit_s:
+            self._kill_hung(f"it was silent for {silence_limit_s:g} s", Outcome.CRASHED)
+        elif self._job_ids and now_s - self._last_progress_s > settings.stall_timeout_s:
+            self._kill_hung(f"it made no progress for {settings.stall_timeout_s:g} s", Outcome.CRASHED)
         elif any(now_s - asked_s > settings.cancel_grace_s for asked_s in self._cancel_asked_s.values()):
-            self._end_hung(f"it did not heed a cancel for {settings.cancel_grace_s:g} s", Outcome.CANCELLED)
+            self._kill_hung(
+                f"it did not react to a cancel for {settings.cancel_grace_s:g} s", Outcome.CANCELLED
+            )
 
     def _check_keep_alive(self, now_s: float) -> None:
         """An idle worker with a model is replaced by a fresh one: that gives back all of the device's
@@ -262,10 +267,8 @@ class Supervisor:
         keep_s = self._settings.keep_alive_s
         if self._model is None or keep_s < 0 or now_s - self._idle_since_s < keep_s:
             return
-        _log.info(
-            "model %s was idle for %.0f s; unloading it", self._model["model"], now_s - self._idle_since_s
-        )
-        self._begin_stop("its model was unloaded", Outcome.PUT_BACK)
+        _log.info("model %s was idle for %.0f s; unloading it", self._model.model, now_s - self._idle_since_s)
+        self._begin_stop("its model was unloaded", Outcome.REQUEUED)
 
     def _begin_stop(self, reason: str, outcome: Outcome) -> None:
         if self._process is None or self._state is WorkerState.STOPPING:
@@ -273,14 +276,14 @@ class Supervisor:
         self._state = WorkerState.STOPPING
         self._outcome, self._end_reason = outcome, reason
         self._deadline_s = self._clock() + STOP_GRACE_S
-        self._process.order("stop")
+        self._process.send(StopCommand())
 
-    def _press_stop(self, now_s: float) -> None:
+    def _kill_slow_stop(self, now_s: float) -> None:
         assert self._process is not None  # noqa: S101 - a stopping worker has a process
         self._process.kill()
         self._deadline_s = now_s + TERMINATE_GRACE_S
 
-    def _end_hung(self, reason: str, outcome: Outcome) -> None:
+    def _kill_hung(self, reason: str, outcome: Outcome) -> None:
         assert self._process is not None  # noqa: S101 - only a running worker hangs
         _log.error("ending the worker: %s", reason, extra={"job_id": " ".join(self._job_ids)})
         self._state = WorkerState.STOPPING
@@ -289,9 +292,9 @@ class Supervisor:
         self._process.kill()
 
     def _launch_now(self) -> None:
-        self._outcome, self._end_reason = Outcome.BLAMED, ""
+        self._outcome, self._end_reason = Outcome.CRASHED, ""
         self._model = self._device_memory_bytes = None
-        self._launched_s = self._heard_s = self._clock()
+        self._launched_s = self._last_message_s = self._clock()
         try:
             self._process = self._launch()
         except OSError as exc:
@@ -307,19 +310,19 @@ class Supervisor:
         self._model = None
         outcomes = {job_id: self._outcome_of(job_id) for job_id in self._job_ids}
         self._job_ids, self._cancel_asked_s = [], {}
-        if self._state is WorkerState.STOPPING and self._outcome is not Outcome.BLAMED:
+        if self._state is WorkerState.STOPPING and self._outcome is not Outcome.CRASHED:
             self._state = WorkerState.STOPPED
             if self._start_again:
                 self._launch_now()
         else:
             self._back_off(reason)
-        self._listener.worker_ended(outcomes, reason)
+        self._listener.on_worker_ended(outcomes, reason)
 
     def _outcome_of(self, job_id: str) -> Outcome:
-        """A cancel that one job did not heed is no fault of those that ran beside it."""
+        """Jobs that shared batches with one that did not react to its cancel are queued again, without a crash counted."""
         if job_id in self._cancel_asked_s:
             return Outcome.CANCELLED
-        return Outcome.PUT_BACK if self._outcome is Outcome.CANCELLED else self._outcome
+        return Outcome.REQUEUED if self._outcome is Outcome.CANCELLED else self._outcome
 
     def _back_off(self, reason: str) -> None:
         now_s = self._clock()
@@ -355,9 +358,9 @@ class Supervisor:
         keep_s = self._settings.keep_alive_s
         idle = self._state is WorkerState.IDLE and keep_s >= 0
         return LoadedModel(
-            model=self._model["model"],
-            device_report=self._model["device_report"],
-            notices=tuple(self._model["notices"]),
+            model=self._model.model,
+            device_report=self._model.device_report,
+            notices=self._model.notices,
             unloads_in_s=max(0.0, self._idle_since_s + keep_s - self._clock()) if idle else None,
             device_memory_bytes=self._device_memory_bytes,
         )

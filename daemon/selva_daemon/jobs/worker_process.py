@@ -1,6 +1,4 @@
-"""The server's end of one worker process: start it, talk to it, end it. What to do when is the supervisor's
-business.
-"""
+"""The server's end of one worker process: start it, send commands, forward its messages, end it. The supervisor decides when."""
 
 from __future__ import annotations
 
@@ -12,22 +10,20 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import zmq
 
 from selva_core.base.child_process import popen_options
-from selva_daemon.protocol.worker_link import read_packed, write_message
+from selva_daemon.protocol.worker_link import Command, read_packed, write_message
 
-INBOX_ADDRESS = "inproc://worker-reports"
+INBOX_ADDRESS = "inproc://worker-messages"
 MAX_OUTPUT_LOG_BYTES = 4 << 20
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{32 << 20}", "MALLOC_TRIM_THRESHOLD_": f"{1 << 30}"}
 
 
 def open_inbox(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    """Where the reports of all workers arrive: frames [generation, packed message]; an empty message means
-    the end.
-    """
+    """Where the messages of all workers arrive: frames [generation, packed message]; an empty message means the end."""
     inbox = context.socket(zmq.PULL)
     inbox.linger = 0
     inbox.rcvhwm = 0
@@ -36,9 +32,7 @@ def open_inbox(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
 
 
 class WorkerProcess:
-    """One run of a worker. `generation` marks its reports, so that those of an earlier run are not mistaken
-    for its own.
-    """
+    """One run of a worker. `generation` marks its messages, so that those of an earlier run are not mistaken for its own."""
 
     def __init__(
         self,
@@ -62,11 +56,11 @@ class WorkerProcess:
                 # reach the worker itself.
                 **popen_options(own_group=True),
             )
-        self._orders: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._send_orders, name=f"orders-{self.pid}", daemon=True),
+            threading.Thread(target=self._write_commands, name=f"commands-{self.pid}", daemon=True),
             threading.Thread(
-                target=self._forward_reports, args=(context,), name=f"reports-{self.pid}", daemon=True
+                target=self._forward_messages, args=(context,), name=f"messages-{self.pid}", daemon=True
             ),
         ]
         for thread in self._threads:
@@ -76,9 +70,9 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def order(self, do: str, **facts: Any) -> None:
-        """Send a command; never waits, also when the worker does not read."""
-        self._orders.put({"do": do, **facts})
+    def send(self, command: Command) -> None:
+        """Never waits, also when the worker does not read: a thread writes to the pipe."""
+        self._commands.put(command)
 
     def terminate(self) -> None:
         self._process.terminate()
@@ -99,7 +93,7 @@ class WorkerProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        self._orders.put(None)
+        self._commands.put(None)
         for thread in self._threads:
             thread.join()
 
@@ -117,18 +111,18 @@ class WorkerProcess:
             return f"it was ended by {name}{hint}"
         return f"it ended with exit code {code}"
 
-    def _send_orders(self) -> None:
+    def _write_commands(self) -> None:
         stream = self._process.stdin
         assert stream is not None  # noqa: S101 - opened as a pipe above
         try:
-            while (order := self._orders.get()) is not None:
-                write_message(stream, order)
+            while (command := self._commands.get()) is not None:
+                write_message(stream, command)
         except OSError:
-            pass  # the worker is gone; the reading thread says so
+            pass  # the worker is gone; the reading thread reports it
         finally:
             _close_quietly(stream)
 
-    def _forward_reports(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    def _forward_messages(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         stream = self._process.stdout
         assert stream is not None  # noqa: S101 - opened as a pipe above
         outbox = context.socket(zmq.PUSH)
@@ -139,7 +133,7 @@ class WorkerProcess:
             while packed := read_packed(stream):
                 outbox.send_multipart([self.generation, packed])
         except (OSError, zmq.ZMQError):
-            pass  # a broken link is an ended link; the next line tells the supervisor
+            pass  # a broken link is an ended link; the empty message below tells the supervisor
         finally:
             _close_quietly(stream)
             outbox.send_multipart([self.generation, b""])

@@ -1,17 +1,14 @@
 """The connection file: what a client needs to reach the daemon, readable by its owner only.
 
-It is written, by rename, after the sockets are bound, and removed when the daemon stops: whoever finds it
-finds a listening daemon or the remains of a crash, and `DaemonProcess` tells which.
+It is written, by rename, after the sockets are bound, and removed when the daemon stops: a client that finds one finds a
+listening daemon or the remains of a crash, and `Connection.process_is_alive` tells which.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import psutil
 
 from selva_core.base.command_line import selva_command
@@ -27,10 +24,11 @@ def start_hint() -> str:
     return f"Start one with: {selva_command('daemon', 'start')}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Connection:
-    """Endpoints are ZeroMQ addresses such as tcp://127.0.0.1:40213; `instance` is new at each start of the
-    daemon. In the file for another machine `pid` is 0 and `instance` empty: it holds beyond the next start.
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of a connection file.
+
+    Endpoints are ZeroMQ addresses such as tcp://127.0.0.1:40213; `instance` is new at each start of the daemon. In the file
+    for another machine `pid` is 0 and `instance` empty: it stays valid when that daemon is restarted.
     """
 
     protocol: int
@@ -45,11 +43,11 @@ class Connection:
 
     def write(self, file: Path) -> None:
         """Raises StorageError."""
-        write_private_file(file, json.dumps(asdict(self), indent=1).encode("utf-8"))
+        write_private_file(file, msgspec.json.format(msgspec.json.encode(self), indent=1))
 
     @property
     def process_is_alive(self) -> bool:
-        """Of a daemon on another machine nothing is known before it answers: then this is true."""
+        """True for a daemon on another machine: nothing is known of it before it answers."""
         return self.pid == ELSEWHERE or process_is_alive(self.pid)
 
 
@@ -66,14 +64,17 @@ def process_is_alive(pid: int) -> bool:
 def read_connection(file: Path) -> Connection:
     """Raises DaemonUnavailableError when there is no such file, or it does not describe a daemon."""
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        return msgspec.json.decode(file.read_bytes(), type=Connection)
     except FileNotFoundError as exc:
         raise DaemonUnavailableError(
             f"no daemon is running (there is no {file}). {start_hint()}", path=str(file)
         ) from exc
-    except (OSError, ValueError) as exc:
+    except msgspec.ValidationError as exc:
+        raise DaemonUnavailableError(
+            f"{file} does not describe a daemon: {exc}. {start_hint()}", path=str(file)
+        ) from exc
+    except (OSError, msgspec.MsgspecError) as exc:
         raise DaemonUnavailableError(f"{file} cannot be read: {exc}. {start_hint()}", path=str(file)) from exc
-    return _parse(values, file)
 
 
 def remove_connection(file: Path, *, instance: str) -> None:
@@ -83,22 +84,3 @@ def remove_connection(file: Path, *, instance: str) -> None:
             file.unlink(missing_ok=True)
     except (DaemonUnavailableError, OSError):
         return  # gone or unreadable: either way it is not ours to remove
-
-
-def _parse(values: Mapping[str, Any], file: Path) -> Connection:
-    try:
-        return Connection(
-            protocol=int(values["protocol"]),
-            version=str(values["version"]),
-            instance=str(values["instance"]),
-            pid=int(values["pid"]),
-            jobs=str(values["jobs"]),
-            control=str(values["control"]),
-            events=str(values["events"]),
-            server_key=str(values["server_key"]),
-            client=KeyPair(public=str(values["client"]["public"]), secret=str(values["client"]["secret"])),
-        )
-    except (KeyError, TypeError, ValueError) as exc:
-        raise DaemonUnavailableError(
-            f"{file} does not describe a daemon ({exc!r} is missing or wrong). {start_hint()}", path=str(file)
-        ) from exc

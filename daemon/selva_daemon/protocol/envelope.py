@@ -1,20 +1,20 @@
 """The envelope every message travels in, and the checks before anything in it is believed.
 
-One message is one ZeroMQ frame (after the routing frame that ROUTER adds): a msgpack map with the keys of
-`Envelope`. The order of checks is fixed: size, number of frames, sender (ZeroMQ's CURVE has authenticated
-it before we see it), replay, parse. See docs/protocol.md.
+One message is one ZeroMQ frame (after the routing frame that ROUTER adds): a MessagePack map with the keys of `Envelope`.
+The order of checks is fixed: size, number of frames, sender (ZeroMQ's CURVE has authenticated it before we see it), replay,
+parse. See docs/protocol.md.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import msgpack
+import msgspec
 
+from selva_daemon.protocol.body import reply_encode_hook
 from selva_daemon.protocol.errors import ProtocolError, ProtocolVersionError
 
 PROTOCOL_VERSION = 1
@@ -29,21 +29,23 @@ MAX_ID_CHARS = 64
 Body = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What surrounds every body.
 
-    session: the sender's id for as long as it runs. request_id: unique in the session; a reply repeats it,
-    an event has "". time_s: the sender's clock, seconds since 1970, for people who read logs; nothing is
-    decided by it.
+    session: the sender's id for as long as it runs. request_id: unique in the session; a reply repeats it, an event has "".
+    time_s: the sender's clock, seconds since 1970, for people who read logs; nothing is decided by it. body: a struct or
+    a map when it is sent, a map when it was received.
     """
 
+    protocol: int = PROTOCOL_VERSION
     type: str
     request_id: str
     session: str
-    body: Body = field(default_factory=dict)
-    time_s: float = field(default_factory=time.time)
-    protocol: int = PROTOCOL_VERSION
+    time_s: float = msgspec.field(default_factory=time.time)
+    body: Any = msgspec.field(default_factory=dict)
+
+
+_KEYS = frozenset(Envelope.__struct_fields__)
 
 
 def new_id() -> str:
@@ -52,23 +54,15 @@ def new_id() -> str:
 
 
 def pack(envelope: Envelope, *, max_bytes: int = MAX_MESSAGE_BYTES) -> bytes:
-    """The one frame of a message. Raises ProtocolError for one that is too large or holds what msgpack
-    cannot.
-    """
+    """The one frame of a message. Raises ProtocolError for one that is too large or holds what MessagePack cannot."""
     try:
-        packed = bytes(
-            msgpack.packb(
-                {
-                    "protocol": envelope.protocol,
-                    "type": envelope.type,
-                    "request_id": envelope.request_id,
-                    "session": envelope.session,
-                    "time_s": envelope.time_s,
-                    "body": envelope.body,
-                }
-            )
-        )
-    except (TypeError, ValueError, OverflowError) as exc:  # UnicodeEncodeError is a ValueError
+        packed = msgspec.msgpack.encode(envelope, enc_hook=reply_encode_hook)
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        NotImplementedError,
+    ) as exc:  # UnicodeEncodeError is a ValueError
         raise ProtocolError(f"the {envelope.type} message cannot be packed: {exc}") from exc
     if len(packed) > max_bytes:
         raise ProtocolError(
@@ -81,9 +75,7 @@ def pack(envelope: Envelope, *, max_bytes: int = MAX_MESSAGE_BYTES) -> bytes:
 
 
 def parse(frames: Sequence[bytes], *, max_bytes: int = MAX_MESSAGE_BYTES) -> Envelope:
-    """The envelope in the frames that follow the routing frame. Raises ProtocolError or
-    ProtocolVersionError.
-    """
+    """The envelope in the frames that follow the routing frame. Raises ProtocolError or ProtocolVersionError."""
     if len(frames) != 1:
         raise ProtocolError(f"a message is one frame; got {len(frames)}")
     if len(frames[0]) > max_bytes:
@@ -93,39 +85,52 @@ def parse(frames: Sequence[bytes], *, max_bytes: int = MAX_MESSAGE_BYTES) -> Env
 
 def _unpack(packed: bytes) -> Mapping[str, Any]:
     try:
-        value = msgpack.unpackb(
-            packed,
-            raw=False,
-            strict_map_key=True,
-            max_str_len=MAX_TEXT_BYTES,
-            max_bin_len=0,
-            max_ext_len=0,
-            max_array_len=MAX_LIST_ITEMS,
-            max_map_len=MAX_MAP_ITEMS,
-        )
-    except (ValueError, msgpack.UnpackException, RecursionError, OverflowError) as exc:
+        value = msgspec.msgpack.decode(packed)
+        _check_limits(value)
+    except ProtocolError:
+        raise
+    except (msgspec.DecodeError, ValueError, RecursionError) as exc:
         reason = str(exc) or type(exc).__name__
         raise ProtocolError(
             f"the message is not msgpack within the limits of this protocol: {reason}"
         ) from exc
     if not isinstance(value, dict):
         raise ProtocolError(f"a message is a map; got {type(value).__name__}")
-    _check_depth(value)
     return value
 
 
-def _check_depth(value: object) -> None:
-    level: list[object] = [value]
+def _check_limits(value: object) -> None:
+    """Raises ValueError for what no message holds, ProtocolError for one that is too deep.
+
+    msgspec has no limits of its own; what it allocates is bounded by the size of the message, which was checked before.
+    """
+    level: Sequence[object] = [value]
     for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for container in level
-            if isinstance(container, dict | list)
-            for child in (container.values() if isinstance(container, dict) else container)
-        ]
+        level = [child for item in level for child in _children_of(item)]
         if not level:
             return
     raise ProtocolError(f"a message nests at most {MAX_DEPTH} levels deep")
+
+
+def _children_of(item: object) -> Collection[object]:
+    if isinstance(item, str):
+        # A character has at most four bytes: short text need not be encoded to be measured.
+        if len(item) * 4 > MAX_TEXT_BYTES and len(item.encode()) > MAX_TEXT_BYTES:
+            raise ValueError(f"text has at most {MAX_TEXT_BYTES} bytes")
+        return ()
+    if item is None or isinstance(item, int | float):
+        return ()
+    if isinstance(item, list):
+        if len(item) > MAX_LIST_ITEMS:
+            raise ValueError(f"a list has at most {MAX_LIST_ITEMS} items; got {len(item)}")
+        return item
+    if isinstance(item, dict):
+        if len(item) > MAX_MAP_ITEMS:
+            raise ValueError(f"a map has at most {MAX_MAP_ITEMS} entries; got {len(item)}")
+        if not all(isinstance(key, str) for key in item):
+            raise ValueError("the keys of a map are text")
+        return item.values()
+    raise ValueError(f"the type {type(item).__name__} is not used")
 
 
 def _envelope(values: Mapping[str, Any]) -> Envelope:
@@ -140,23 +145,14 @@ def _envelope(values: Mapping[str, Any]) -> Envelope:
             supported=PROTOCOL_VERSION,
         )
     for name in ("type", "request_id", "session"):
-        text = values.get(name)
-        if not isinstance(text, str) or len(text) > MAX_ID_CHARS:
+        value = values.get(name)
+        if not isinstance(value, str) or len(value) > MAX_ID_CHARS:
             raise ProtocolError(f"the envelope's '{name}' is a string of at most {MAX_ID_CHARS} characters")
     time_s = values.get("time_s")
     if isinstance(time_s, bool) or not isinstance(time_s, int | float):
         raise ProtocolError("the envelope's 'time_s' is a number of seconds")
-    body = values.get("body")
-    if not isinstance(body, dict):
+    if not isinstance(values.get("body"), dict):
         raise ProtocolError("the envelope's 'body' is a map")
-    unknown = set(values) - {"protocol", "type", "request_id", "session", "time_s", "body"}
-    if unknown:
+    if unknown := values.keys() - _KEYS:
         raise ProtocolError(f"the envelope has unknown keys: {', '.join(sorted(unknown))}")
-    return Envelope(
-        type=values["type"],
-        request_id=values["request_id"],
-        session=values["session"],
-        time_s=float(time_s),
-        body=body,
-        protocol=version,
-    )
+    return Envelope(**{**values, "time_s": float(time_s)})

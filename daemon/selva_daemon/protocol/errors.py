@@ -26,24 +26,13 @@ gives the client the same class the daemon raised, of this tree or of selva_core
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from selva_core.base.errors import SelvaError
+from selva_core.base.schema import FieldFault
 
 ALREADY_RUNNING = "a daemon of this user is already running"
-"""What a daemon says that finds another; who starts one waits for the other then."""
-
-
-@dataclass(frozen=True)
-class FieldFault:
-    """One thing wrong with one field; `field` is its path in the body, such as `cues[2].takes[0].seed`."""
-
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
+"""What a starting daemon prints when it finds another; the process that started it then waits for the other."""
 
 
 class DaemonError(SelvaError):
@@ -171,9 +160,7 @@ def to_wire(error: SelvaError) -> dict[str, object]:
 
 
 def from_wire(body: Mapping[str, Any]) -> SelvaError:
-    """The error a reply describes; a code this version does not know becomes a DaemonError with the same
-    words.
-    """
+    """The error a reply describes; a code this version does not know becomes a DaemonError with the same message."""
     code = str(body.get("code", ""))
     message = str(body.get("message", "the daemon reported an error without a message"))
     facts = {str(name): value for name, value in dict(body.get("facts") or {}).items()}

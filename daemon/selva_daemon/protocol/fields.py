@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from selva_daemon.protocol.errors import FieldFault, InvalidRequestError
+from selva_core.base.schema import MAX_DENOMINATOR, MAX_NUMERATOR, FieldFault
+from selva_daemon.protocol.errors import InvalidRequestError
 
-MAX_NUMERATOR = 2**63 - 1
-MAX_DENOMINATOR = 2**31 - 1
 _MISSING = object()
 T = TypeVar("T")
 

@@ -1,19 +1,20 @@
 """What a client asks for: one job is one clip's range with all its cues and takes.
 
-`JobRequest.to_wire` and `parse_job` are each other's inverse; docs/architecture.md ("Job") and
-docs/protocol.md hold the table.
+The structs are the wire's definition: names, order and limits. `JobRequest.to_wire` and `parse_job` are each other's inverse;
+the table in docs/protocol.md is made from them.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from selva_core.audio.credentials import Signer
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
 from selva_core.base.errors import RequestError
 from selva_core.base.limits import (
     DEFAULT_GUIDANCE,
@@ -29,283 +30,282 @@ from selva_core.base.limits import (
     MIN_SAMPLE_RATE_HZ,
     MIN_STEPS,
 )
-from selva_core.base.media import MISSING_IMAGE_POLICIES, ImageSequence, Label, PictureRange
-from selva_core.base.rational import to_pair
-from selva_core.base.render_options import PRIORITIES, SamplingSettings
-from selva_core.video.sequence_files import ImagePattern
-from selva_daemon.protocol.fields import FieldReader
+from selva_core.base.media import MISSING_IMAGE_POLICIES, ImagePattern, ImageSequence, Label, PictureRange
+from selva_core.base.render_options import PRIORITIES
+from selva_core.base.schema import (
+    absolute_path,
+    decode_hook,
+    encode_hook,
+    line,
+    one_of,
+    prose,
+    rational,
+    written_as,
+)
+from selva_daemon.protocol.body import parse_body
 from selva_daemon.protocol.file_names import file_stem_error
 
 MAX_LABEL_CHARS = 200
-MAX_PATH_CHARS = 4096
 MAX_NAME_CHARS = 120
+MAX_MODEL_CHARS = 64
 MAX_CUES = 256
 MAX_STEMS = 512
-MAX_DURATION_S = Fraction(4 * 3600)
+MAX_TAKE_NUMBER = 9999
+MIN_DURATION_S, MAX_DURATION_S = Fraction(1, 1000), Fraction(4 * 3600)
 MAX_START_S = Fraction(1_000_000)
 MAX_SPEED = Fraction(100)
 MAX_LABELS = 1000
 MAX_IMAGE_NUMBER = 2**31 - 1
 MAX_IMAGES = 10_000_000
 MAX_IMAGE_STEP = 1000
+MIN_IMAGE_RATE_HZ, MAX_IMAGE_RATE_HZ = Fraction(1, 1000), Fraction(1000)
 MAX_TIME_REFERENCE_SAMPLES = 2**53
+MAX_PROVENANCE, MAX_PROVENANCE_KEY_CHARS, MAX_PROVENANCE_CHARS = 64, 64, 4000
 SPARE_OUTPUT_S = 60
 
 
-@dataclass(frozen=True, kw_only=True)
-class TakeRequest:
-    """One version of a cue. `take` counts from 1; `name` is the file stem before the content key is added."""
-
-    take: int
-    seed: int
-    name: str
+def _name_problem(name: str) -> str | None:
+    return file_stem_error(_composed(name))
 
 
-@dataclass(frozen=True, kw_only=True)
-class CueRequest:
-    """One sound wanted over the job's picture. `cue` is unique in the job."""
-
-    cue: str
-    track: str
-    prompt: str
-    takes: tuple[TakeRequest, ...]
-    negative_prompt: str = ""
+def _composed(name: str) -> str:
+    """macOS hands out decomposed names; composed, a name is the same file on every system."""
+    return unicodedata.normalize("NFC", name)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutputRequest:
-    """Where the stems go, their exact length in samples, and what is written beside the sound.
-
-    time_reference_samples: since midnight at the first sample; None leaves the clock out of the file. signer: whose
-    Content Credentials are put into the file; None for none.
-    """
-
-    folder: Path
-    num_samples: int
-    sample_rate_hz: int = DEFAULT_SAMPLE_RATE_HZ
-    time_reference_samples: int | None = None
-    labels: tuple[Label, ...] = ()
-    signer: Signer | None = None
-
-    def to_wire(self) -> dict[str, Any]:
-        wire: dict[str, Any] = {
-            "folder": str(self.folder),
-            "sample_rate_hz": self.sample_rate_hz,
-            "num_samples": self.num_samples,
-        }
-        if self.time_reference_samples is not None:
-            wire["time_reference_samples"] = self.time_reference_samples
-        if self.labels:
-            wire["labels"] = [asdict(label) for label in self.labels]
-        if self.signer is not None:
-            wire["c2pa"] = {"certificate": str(self.signer.certificate), "key": str(self.signer.key)}
-        return wire
+ImageNumber = Annotated[int, Meta(ge=0, le=MAX_IMAGE_NUMBER)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobRequest:
+class ImageFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an ImageSequence is written."""
+
+    rate_hz: Annotated[Fraction, rational(MIN_IMAGE_RATE_HZ, MAX_IMAGE_RATE_HZ, "images per second")]
+    first: (
+        Annotated[
+            ImageNumber, Meta(description="number of the first image; without it, the lowest that is there")
+        ]
+        | UnsetType
+    ) = UNSET
+    last: (
+        Annotated[int, Meta(description="number of the last image; without it, the highest that is there")]
+        | UnsetType
+    ) = UNSET
+    step: Annotated[int, Meta(ge=1, le=MAX_IMAGE_STEP, description="every n-th image is played")] = 1
+    missing: Annotated[
+        str,
+        one_of(
+            MISSING_IMAGE_POLICIES,
+            "what is seen in place of an image that is not there: nothing, which fails the job, the image before it, "
+            "or black",
+        ),
+    ] = "error"
+
+    @classmethod
+    def of(cls, images: ImageSequence) -> ImageFields:
+        return cls(
+            rate_hz=images.rate_hz,
+            first=UNSET if images.first is None else images.first,
+            last=UNSET if images.last is None else images.last,
+            step=images.step,
+            missing=images.missing,
+        )
+
+    def cross_field_faults(self) -> Iterator[tuple[str, str]]:
+        lowest = 0 if self.first is UNSET else self.first
+        if self.last is not UNSET and not lowest <= self.last <= lowest + MAX_IMAGES:
+            yield "last", f"{lowest} to {lowest + MAX_IMAGES} is allowed; got {self.last}"
+
+
+class PictureFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a PictureRange is written."""
+
+    path: Annotated[
+        Path,
+        absolute_path("of an image sequence, with the number as `%04d` (`%%` is a percent sign)"),
+    ]
+    start_s: Annotated[
+        Fraction, rational(Fraction(0), MAX_START_S, "on the file's own clock, zero at its first frame")
+    ]
+    duration_s: Annotated[Fraction, rational(MIN_DURATION_S, MAX_DURATION_S, "seconds on the timeline")]
+    speed: Annotated[
+        Fraction,
+        rational(
+            -MAX_SPEED,
+            MAX_SPEED,
+            "media seconds per timeline second; 0 is a freeze frame; negative is reverse: `start_s` is then the start of "
+            "the frame seen first, and each instant shows the first frame that begins at or after its media time",
+        ),
+    ] = Fraction(1)
+    images: Annotated[ImageFields, Meta(description="for an image sequence")] | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, picture: PictureRange) -> PictureFields:
+        return cls(
+            path=picture.path,
+            start_s=picture.start_s,
+            duration_s=picture.duration_s,
+            speed=picture.speed,
+            images=UNSET if picture.images is None else ImageFields.of(picture.images),
+        )
+
+    def cross_field_faults(self) -> Iterator[tuple[str, str]]:
+        if self.images is not UNSET:
+            try:
+                ImagePattern.of(self.path)
+            except RequestError as error:
+                yield "path", error.message
+
+
+class LabelFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a Label is written."""
+
+    start_sample: Annotated[int, Meta(description="0 to before the end of the file")]
+    text: Annotated[str, line(MAX_NAME_CHARS)]
+    num_samples: Annotated[int, Meta(description="0, a point, to the rest of the file")] = 0
+
+
+class SignerFiles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """PEM files on the daemon's machine that stems are signed with (docs/wav.md)."""
+
+    certificate: Annotated[Path, absolute_path("PEM file")]
+    key: Annotated[Path, absolute_path("PEM file")]
+
+
+class TakeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One version of a cue. `name` is the file stem before the content key is added."""
+
+    take: Annotated[int, Meta(ge=1, le=MAX_TAKE_NUMBER, description="unique in the cue")]
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)]
+    name: Annotated[
+        str,
+        line(
+            MAX_NAME_CHARS,
+            "a safe file name without extension, on every system, at most 200 bytes of UTF-8; taken in Unicode's "
+            "composed form (NFC); the daemon adds `_`, ten hex digits and `.wav`",
+            also=_name_problem,
+        ),
+    ]
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "name", _composed(self.name))
+
+
+class CueRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One sound wanted over the job's picture."""
+
+    cue: Annotated[str, line(MAX_NAME_CHARS, "unique in the job")]
+    track: Annotated[str, line(MAX_NAME_CHARS)]
+    prompt: Annotated[str, prose(MAX_PROMPT_CHARS, "what is heard")]
+    negative_prompt: Annotated[str, prose(MAX_PROMPT_CHARS, "what is not heard", may_be_empty=True)] = ""
+    takes: Annotated[tuple[TakeRequest, ...], Meta(min_length=1, max_length=MAX_TAKES)]
+
+    def cross_field_faults(self) -> Iterator[tuple[str, str]]:
+        if len({take.take for take in self.takes}) != len(self.takes):
+            yield "takes", "each take's number is used once in a cue"
+
+
+class OutputRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where the stems go, their exact length in samples, and what is written beside the sound."""
+
+    folder: Annotated[Path, absolute_path("made when missing")]
+    sample_rate_hz: Annotated[int, Meta(ge=MIN_SAMPLE_RATE_HZ, le=MAX_SAMPLE_RATE_HZ)] = field(
+        default_factory=lambda: DEFAULT_SAMPLE_RATE_HZ  # a factory, so that omit_defaults leaves it in
+    )
+    num_samples: Annotated[
+        int,
+        Meta(description="1 to (duration + 60 s) * rate; each stem has exactly so many"),
+    ]
+    time_reference_samples: Annotated[
+        int | None,
+        written_as(
+            Annotated[int, Meta(ge=0, le=MAX_TIME_REFERENCE_SAMPLES)],
+            "samples since midnight at the first sample, written into `bext` and iXML (docs/wav.md); without it the "
+            "file has no clock",
+        ),
+    ] = None
+    labels: Annotated[
+        tuple[Label, ...],
+        written_as(
+            Annotated[tuple[LabelFields, ...], Meta(min_length=1, max_length=MAX_LABELS)],
+            "named places in every stem",
+        ),
+    ] = ()
+    signer: Annotated[
+        SignerFiles | None,
+        written_as(
+            SignerFiles, "every stem is signed with these files of the daemon's machine (docs/wav.md)"
+        ),
+    ] = field(default=None, name="c2pa")
+
+
+class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `submit`."""
 
-    label: str
-    media: PictureRange
-    model: str
+    label: Annotated[str, line(MAX_LABEL_CHARS, "shown in lists")]
+    media: Annotated[PictureRange, written_as(PictureFields)]
+    model: Annotated[str, line(MAX_MODEL_CHARS, "a row of `selva models list` that is installed")]
+    num_steps: Annotated[int, Meta(ge=MIN_STEPS, le=MAX_STEPS)] = DEFAULT_STEPS
+    guidance: Annotated[float, Meta(ge=MIN_GUIDANCE, le=MAX_GUIDANCE)] = DEFAULT_GUIDANCE
+    priority: Annotated[str, one_of(PRIORITIES, "jobs of the priority `batch` wait for interactive ones")] = (
+        "interactive"
+    )
     output: OutputRequest
-    cues: tuple[CueRequest, ...]
-    sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    priority: str = "interactive"
-    provenance: Mapping[str, str] = field(default_factory=dict)
+    cues: Annotated[
+        tuple[CueRequest, ...],
+        Meta(min_length=1, max_length=MAX_CUES, description=f"with at most {MAX_STEMS} takes in a job"),
+    ]
+    provenance: Annotated[
+        Mapping[
+            Annotated[str, Meta(max_length=MAX_PROVENANCE_KEY_CHARS)],
+            Annotated[str, Meta(max_length=MAX_PROVENANCE_CHARS)],
+        ],
+        Meta(max_length=MAX_PROVENANCE, description="written into each file"),
+    ] = field(default_factory=dict)
 
     @property
     def num_stems(self) -> int:
         return sum(len(cue.takes) for cue in self.cues)
 
     def to_wire(self) -> dict[str, Any]:
-        return {
-            "label": self.label,
-            "media": picture_to_wire(self.media),
-            "model": self.model,
-            "num_steps": self.sampling.num_steps,
-            "guidance": self.sampling.guidance,
-            "priority": self.priority,
-            "output": self.output.to_wire(),
-            "cues": [
-                {
-                    "cue": cue.cue,
-                    "track": cue.track,
-                    "prompt": cue.prompt,
-                    "negative_prompt": cue.negative_prompt,
-                    "takes": [
-                        {"take": take.take, "seed": take.seed, "name": take.name} for take in cue.takes
-                    ],
-                }
-                for cue in self.cues
-            ],
-            "provenance": dict(self.provenance),
-        }
+        """The body of `submit` in plain maps and lists."""
+        # By way of MessagePack: `to_builtins` leaves tuples as they are, and the wire has lists only.
+        body: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(self, enc_hook=encode_hook))
+        return {**body, "media": picture_to_wire(self.media)}
+
+    def cross_field_faults(self) -> Iterator[tuple[str, str]]:
+        if len({cue.cue for cue in self.cues}) != len(self.cues):
+            yield "cues", "each cue's id is used once in a job"
+        if self.num_stems > MAX_STEMS:
+            yield (
+                "cues",
+                f"a job has at most {MAX_STEMS} stems; got {self.num_stems}. Send more jobs with fewer cues",
+            )
+        max_samples = int((self.media.duration_s + SPARE_OUTPUT_S) * self.output.sample_rate_hz)
+        num_samples = self.output.num_samples
+        if not 1 <= num_samples <= max_samples:
+            yield "output.num_samples", f"1 to {max_samples} is allowed; got {num_samples}"
+            num_samples = 1
+        for index, label in enumerate(self.output.labels):
+            at, start = f"output.labels[{index}]", label.start_sample
+            if not 0 <= start < num_samples:
+                yield f"{at}.start_sample", f"0 to {num_samples - 1} is allowed; got {start}"
+                start = 0
+            if not 0 <= label.num_samples <= num_samples - start:
+                yield f"{at}.num_samples", f"0 to {num_samples - start} is allowed; got {label.num_samples}"
 
 
 def parse_job(body: object) -> JobRequest:
-    """The job in a `submit` body. Raises InvalidRequestError with one fault per wrong field; touches no
-    disk.
-    """
-    reader = FieldReader(body)
-    media = _parse_media(reader.child("media"))
-    request = JobRequest(
-        label=reader.text("label", max_chars=MAX_LABEL_CHARS, one_line=True),
-        media=media,
-        model=reader.text("model", max_chars=64, one_line=True),
-        output=_parse_output(reader.child("output"), duration_s=media.duration_s),
-        cues=_parse_cues(reader),
-        sampling=SamplingSettings(
-            num_steps=reader.integer(
-                "num_steps", minimum=MIN_STEPS, maximum=MAX_STEPS, default=DEFAULT_STEPS
-            ),
-            guidance=reader.number(
-                "guidance", minimum=MIN_GUIDANCE, maximum=MAX_GUIDANCE, default=DEFAULT_GUIDANCE
-            ),
-        ),
-        priority=reader.choice("priority", allowed=PRIORITIES, default="interactive"),
-        provenance=reader.texts("provenance", max_items=64, max_key_chars=64, max_chars=4000),
-    )
-    reader.finish()
-    return request
+    """The job in a `submit` body. Raises InvalidRequestError with one fault per wrong field; touches no disk."""
+    return parse_body(body, JobRequest)
 
 
 def picture_to_wire(picture: PictureRange) -> dict[str, Any]:
     """The map that `media` is on the wire."""
-    wire: dict[str, Any] = {
-        "path": str(picture.path),
-        "start_s": to_pair(picture.start_s),
-        "duration_s": to_pair(picture.duration_s),
-        "speed": to_pair(picture.speed),
-    }
-    if picture.images is not None:
-        images = {**asdict(picture.images), "rate_hz": to_pair(picture.images.rate_hz)}
-        wire["images"] = {name: value for name, value in images.items() if value is not None}
+    wire: dict[str, Any] = msgspec.to_builtins(PictureFields.of(picture), enc_hook=encode_hook)
     return wire
 
 
 def parse_media_range(body: object) -> PictureRange:
     """The inverse of `picture_to_wire`. Raises InvalidRequestError."""
-    reader = FieldReader(body)
-    media = _parse_media(reader)
-    reader.finish()
-    return media
-
-
-def _parse_media(reader: FieldReader) -> PictureRange:
-    return PictureRange(
-        path=_absolute(reader, "path"),
-        start_s=reader.rational("start_s", minimum=Fraction(0), maximum=MAX_START_S),
-        duration_s=reader.rational("duration_s", minimum=Fraction(1, 1000), maximum=MAX_DURATION_S),
-        speed=reader.rational("speed", minimum=-MAX_SPEED, maximum=MAX_SPEED, default=Fraction(1)),
-        images=_parse_images(reader) if reader.has("images") else None,
-    )
-
-
-def _parse_images(reader: FieldReader) -> ImageSequence:
-    try:
-        ImagePattern.of(_absolute(reader, "path"))
-    except RequestError as error:
-        reader.refuse("path", error.message)
-    images = reader.child("images")
-    first = images.integer("first", minimum=0, maximum=MAX_IMAGE_NUMBER) if images.has("first") else None
-    lowest = first or 0
-    last = images.integer("last", minimum=lowest, maximum=lowest + MAX_IMAGES) if images.has("last") else None
-    return ImageSequence(
-        rate_hz=images.rational("rate_hz", minimum=Fraction(1, 1000), maximum=Fraction(1000)),
-        first=first,
-        last=last,
-        step=images.integer("step", minimum=1, maximum=MAX_IMAGE_STEP, default=1),
-        missing=images.choice("missing", allowed=MISSING_IMAGE_POLICIES, default="error"),
-    )
-
-
-def _parse_output(reader: FieldReader, *, duration_s: Fraction) -> OutputRequest:
-    sample_rate_hz = reader.integer(
-        "sample_rate_hz",
-        minimum=MIN_SAMPLE_RATE_HZ,
-        maximum=MAX_SAMPLE_RATE_HZ,
-        default=DEFAULT_SAMPLE_RATE_HZ,
-    )
-    num_samples = reader.integer(
-        "num_samples", minimum=1, maximum=int((duration_s + SPARE_OUTPUT_S) * sample_rate_hz)
-    )
-    time_reference_samples = None
-    if reader.has("time_reference_samples"):
-        time_reference_samples = reader.integer(
-            "time_reference_samples", minimum=0, maximum=MAX_TIME_REFERENCE_SAMPLES
-        )
-    return OutputRequest(
-        folder=_absolute(reader, "folder"),
-        sample_rate_hz=sample_rate_hz,
-        num_samples=num_samples,
-        time_reference_samples=time_reference_samples,
-        labels=_parse_labels(reader, num_samples),
-        signer=_parse_signer(reader.child("c2pa")) if reader.has("c2pa") else None,
-    )
-
-
-def _parse_signer(reader: FieldReader) -> Signer:
-    return Signer(certificate=_absolute(reader, "certificate"), key=_absolute(reader, "key"))
-
-
-def _parse_labels(reader: FieldReader, num_samples: int) -> tuple[Label, ...]:
-    if not reader.has("labels"):
-        return ()
-    labels = []
-    for child in reader.children("labels", max_items=MAX_LABELS):
-        start_sample = child.integer("start_sample", minimum=0, maximum=num_samples - 1)
-        length = child.integer("num_samples", minimum=0, maximum=num_samples - start_sample, default=0)
-        text = child.text("text", max_chars=MAX_NAME_CHARS, one_line=True)
-        labels.append(Label(start_sample=start_sample, num_samples=length, text=text))
-    return tuple(labels)
-
-
-def _absolute(reader: FieldReader, name: str) -> Path:
-    path = Path(reader.text(name, max_chars=MAX_PATH_CHARS))
-    if path.parts and not path.is_absolute():
-        reader.refuse(name, f"an absolute path is needed; got {str(path)[:80]!r}")
-    elif ".." in path.parts:
-        reader.refuse(name, "a path without '..' is needed")
-    return path
-
-
-def _parse_cues(reader: FieldReader) -> tuple[CueRequest, ...]:
-    cues = tuple(_parse_cue(child) for child in reader.children("cues", max_items=MAX_CUES))
-    ids = [cue.cue for cue in cues]
-    if len(set(ids)) != len(ids):
-        reader.refuse("cues", "each cue's id is used once in a job")
-    num_stems = sum(len(cue.takes) for cue in cues)
-    if num_stems > MAX_STEMS:
-        reader.refuse(
-            "cues", f"a job has at most {MAX_STEMS} stems; got {num_stems}. Send more jobs with fewer cues"
-        )
-    return cues
-
-
-def _parse_cue(reader: FieldReader) -> CueRequest:
-    takes = tuple(_parse_take(child) for child in reader.children("takes", max_items=MAX_TAKES))
-    numbers = [take.take for take in takes]
-    if len(set(numbers)) != len(numbers):
-        reader.refuse("takes", "each take's number is used once in a cue")
-    return CueRequest(
-        cue=reader.text("cue", max_chars=MAX_NAME_CHARS, one_line=True),
-        track=reader.text("track", max_chars=MAX_NAME_CHARS, one_line=True),
-        prompt=reader.text("prompt", max_chars=MAX_PROMPT_CHARS),
-        negative_prompt=reader.text("negative_prompt", max_chars=MAX_PROMPT_CHARS, default=""),
-        takes=takes,
-    )
-
-
-def _parse_take(reader: FieldReader) -> TakeRequest:
-    # macOS hands out decomposed names; composed, a name is the same file on every system.
-    name = unicodedata.normalize("NFC", reader.text("name", max_chars=MAX_NAME_CHARS, one_line=True))
-    fault = file_stem_error(name) if name else None
-    if fault is not None:
-        reader.refuse("name", fault)
-    return TakeRequest(
-        take=reader.integer("take", minimum=1, maximum=9999),
-        seed=reader.integer("seed", minimum=0, maximum=MAX_SEED),
-        name=name,
-    )
+    parse_body(body, PictureFields)
+    return msgspec.convert(body, PictureRange, dec_hook=decode_hook)

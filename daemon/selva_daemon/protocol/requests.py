@@ -1,121 +1,322 @@
-"""Every request a client can make, as a value: which channel, which body, and how its reply is read.
+"""Every request of the protocol: its channels, its body and its reply, defined once for both ends.
 
-The synchronous and the asynchronous client send the same calls; nothing about a request is written twice.
+`REQUESTS` is what the daemon handles and what docs/protocol.md lists. The functions at the end make a client's requests, one
+function each; the synchronous and the asynchronous client send the same ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
 
-from selva_daemon.protocol.envelope import Body
-from selva_daemon.protocol.errors import ProtocolError
+from msgspec import Meta, Struct
+
+from selva_core.base.schema import one_of, prose
+from selva_daemon.protocol.body import read_reply
 from selva_daemon.protocol.job import JobRequest
-from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, Submitted
+from selva_daemon.protocol.status import MAX_LISTED_JOBS, STATES, DaemonStatus, JobStatus, Submitted
 
 JOBS, CONTROL = "jobs", "control"
+FIRST, LAST = "first", "last"
+MAX_NAMED_JOBS = 1_000
+MAX_JOB_ID_CHARS = 64
+MAX_STATE_CHARS = 16
+
+JobIds = tuple[Annotated[str, Meta(max_length=MAX_JOB_ID_CHARS)], ...]
+States = tuple[Annotated[str, Meta(max_length=MAX_STATE_CHARS)], ...]
+B = TypeVar("B")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call(Generic[T]):
-    """`parse` turns the reply's body into the caller's value, or raises ProtocolError."""
-
-    channel: str
-    type: str
-    parse: Callable[[Body], T]
-    body: Body = field(default_factory=dict)
+# -- bodies of requests ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class HelloReply:
-    """What the daemon says of itself in reply to `hello`."""
+class NoBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Nothing needs to be said."""
+
+
+class JobBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Names one job."""
+
+    job_id: Annotated[str, prose(MAX_JOB_ID_CHARS)]
+
+
+class JobsBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs are listed."""
+
+    states: Annotated[States, Meta(max_length=len(STATES), description="all by default")] = STATES
+    limit: Annotated[int, Meta(ge=1, le=MAX_LISTED_JOBS)] = 100
+
+    def cross_field_faults(self) -> Iterator[tuple[str, str]]:
+        if not self.states or set(self.states) - set(STATES):
+            yield "states", f"states are {', '.join(STATES)}"
+
+
+class CancelBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which jobs are cancelled: those that are named, or all that wait or run."""
+
+    job_ids: Annotated[JobIds, Meta(max_length=MAX_NAMED_JOBS)] = ()
+    all: bool = False
+
+    def cross_field_faults(self) -> Iterator[tuple[str, str]]:
+        if self.all == bool(self.job_ids):
+            yield "job_ids", "name jobs, or say all = true"
+
+
+class MoveBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where waiting jobs are moved."""
+
+    job_ids: Annotated[JobIds, Meta(max_length=MAX_NAMED_JOBS, description="of waiting jobs")]
+    to: Annotated[str, one_of((FIRST, LAST), "`first`: in the order given")]
+
+
+# -- bodies of replies -------------------------------------------------------------------------------------
+
+
+class HelloReply(Struct, frozen=True, kw_only=True):
+    """What the daemon says of itself."""
 
     protocol: int
     version: str
-    instance: str
-    client: str
-    requests: Mapping[str, Sequence[str]]
+    instance: Annotated[str, Meta(description="new at each start of the daemon")]
+    client: Annotated[str, Meta(description="the name of your key")]
+    requests: Annotated[Mapping[str, tuple[str, ...]], Meta(description="types by channel")]
     limits: Mapping[str, int]
 
 
-def hello(channel: str) -> Call[HelloReply]:
-    return Call(channel=channel, type="hello", parse=_parse_welcome)
+class JobsReply(Struct, frozen=True, kw_only=True):
+    jobs: Annotated[tuple[JobStatus, ...], Meta(description="without stems, the newest jobs, newest last")]
 
 
-def submit(request: JobRequest) -> Call[Submitted]:
-    return Call(channel=JOBS, type="submit", body=request.to_wire(), parse=Submitted.from_wire)
+class JobState(Struct, frozen=True, kw_only=True):
+    job_id: str
+    state: str
 
 
-def job(job_id: str) -> Call[JobStatus]:
-    return Call(channel=JOBS, type="job", body={"job_id": job_id}, parse=JobStatus.from_wire)
+class CancelReply(Struct, frozen=True, kw_only=True):
+    jobs: tuple[JobState, ...]
 
 
-def jobs(*, states: Sequence[str] = STATES, limit: int = 100) -> Call[list[JobStatus]]:
-    body = {"states": list(states), "limit": limit}
-    return Call(channel=JOBS, type="jobs", body=body, parse=_parse_jobs)
+class MoveReply(Struct, frozen=True, kw_only=True):
+    positions: Annotated[Mapping[str, int], Meta(description="by job id")]
 
 
-def retry(job_id: str) -> Call[JobStatus]:
-    return Call(channel=JOBS, type="retry", body={"job_id": job_id}, parse=JobStatus.from_wire)
+class PauseReply(Struct, frozen=True, kw_only=True):
+    paused: bool
 
 
-def status() -> Call[DaemonStatus]:
-    return Call(channel=CONTROL, type="status", parse=DaemonStatus.from_wire)
+class YieldReply(Struct, frozen=True, kw_only=True):
+    yielded: bool
 
 
-def cancel(job_ids: Sequence[str]) -> Call[dict[str, str]]:
-    return Call(channel=CONTROL, type="cancel", body={"job_ids": list(job_ids)}, parse=_parse_states)
+class ResumeReply(Struct, frozen=True, kw_only=True):
+    paused: bool
+    yielded: bool
 
 
-def cancel_all() -> Call[dict[str, str]]:
-    return Call(channel=CONTROL, type="cancel", body={"all": True}, parse=_parse_states)
+class ClearReply(Struct, frozen=True, kw_only=True):
+    cleared: Annotated[int, Meta(description="how many finished jobs were forgotten")]
+    states: tuple[str, ...]
 
 
-def move(job_ids: Sequence[str], *, to: str) -> Call[dict[str, int]]:
-    return Call(
-        channel=CONTROL,
-        type="move",
-        body={"job_ids": list(job_ids), "to": to},
-        parse=lambda body: dict(_field(body, "positions", dict)),
+class MetricsReply(Struct, frozen=True, kw_only=True):
+    text: Annotated[str, Meta(description="numbers in the Prometheus text format")]
+
+
+class ShutdownReply(Struct, frozen=True, kw_only=True):
+    draining: bool
+
+
+# -- the table ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestType(Generic[B, R]):
+    """One row: `about` says what the daemon does (docs/protocol.md)."""
+
+    name: str
+    channels: tuple[str, ...]
+    body: type[B]
+    reply: type[R]
+    about: str
+
+
+HELLO = RequestType(
+    name="hello",
+    channels=(JOBS, CONTROL),
+    body=NoBody,
+    reply=HelloReply,
+    about="says who is there and what is spoken",
+)
+SUBMIT = RequestType(
+    name="submit",
+    channels=(JOBS,),
+    body=JobRequest,
+    reply=Submitted,
+    about="queues a job; answered when the job is on disk",
+)
+JOB = RequestType(
+    name="job", channels=(JOBS,), body=JobBody, reply=JobStatus, about="tells the state of a job"
+)
+JOBS_LIST = RequestType(
+    name="jobs", channels=(JOBS,), body=JobsBody, reply=JobsReply, about="lists the newest jobs"
+)
+RETRY = RequestType(
+    name="retry", channels=(JOBS,), body=JobBody, reply=JobStatus, about="queues a finished job again"
+)
+STATUS = RequestType(
+    name="status",
+    channels=(CONTROL,),
+    body=NoBody,
+    reply=DaemonStatus,
+    about="tells the state of the daemon",
+)
+METRICS = RequestType(
+    name="metrics", channels=(CONTROL,), body=NoBody, reply=MetricsReply, about="tells numbers"
+)
+CANCEL = RequestType(
+    name="cancel",
+    channels=(CONTROL,),
+    body=CancelBody,
+    reply=CancelReply,
+    about="cancels jobs: a waiting one immediately; a running one is `running` until its present sampling step ends; "
+    "a finished one stays as it is",
+)
+MOVE = RequestType(
+    name="move",
+    channels=(CONTROL,),
+    body=MoveBody,
+    reply=MoveReply,
+    about="changes the order of waiting jobs",
+)
+PAUSE = RequestType(
+    name="pause",
+    channels=(CONTROL,),
+    body=NoBody,
+    reply=PauseReply,
+    about="begins no more jobs; running ones go on. Survives a restart",
+)
+RESUME = RequestType(
+    name="resume", channels=(CONTROL,), body=NoBody, reply=ResumeReply, about="ends `pause` and `yield`"
+)
+YIELD = RequestType(
+    name="yield",
+    channels=(CONTROL,),
+    body=NoBody,
+    reply=YieldReply,
+    about="frees the device's memory immediately; a running job goes back to its place in the queue. Survives a restart",
+)
+CLEAR = RequestType(
+    name="clear",
+    channels=(CONTROL,),
+    body=NoBody,
+    reply=ClearReply,
+    about="forgets finished jobs. Their files stay",
+)
+SHUTDOWN = RequestType(
+    name="shutdown",
+    channels=(CONTROL,),
+    body=NoBody,
+    reply=ShutdownReply,
+    about="stops the daemon: running jobs may end (for `drain_timeout_s`), waiting ones stay queued",
+)
+REQUESTS: tuple[RequestType[Any, Any], ...] = (
+    *(HELLO, SUBMIT, JOB, JOBS_LIST, RETRY),
+    *(STATUS, METRICS, CANCEL, MOVE, PAUSE, RESUME, YIELD, CLEAR, SHUTDOWN),
+)
+
+
+# -- a client's requests -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Generic[T]):
+    """A request to send. `parse` turns the reply's body into the caller's value, or raises ProtocolError."""
+
+    channel: str
+    type: str
+    body: object
+    parse: Callable[[object], T]
+
+
+def hello(channel: str) -> Request[HelloReply]:
+    return Request(channel=channel, type=HELLO.name, body=NoBody(), parse=_reader(HELLO))
+
+
+def submit(job_request: JobRequest) -> Request[Submitted]:
+    return Request(channel=JOBS, type=SUBMIT.name, body=job_request.to_wire(), parse=_reader(SUBMIT))
+
+
+def job(job_id: str) -> Request[JobStatus]:
+    return _request(JOB, JobBody(job_id=job_id))
+
+
+def jobs(*, states: Sequence[str] = STATES, limit: int = 100) -> Request[list[JobStatus]]:
+    body = JobsBody(states=tuple(states), limit=limit)
+    return _request_for(JOBS_LIST, body, lambda reply: list(reply.jobs))
+
+
+def retry(job_id: str) -> Request[JobStatus]:
+    return _request(RETRY, JobBody(job_id=job_id))
+
+
+def status() -> Request[DaemonStatus]:
+    return _request(STATUS, NoBody())
+
+
+def cancel(job_ids: Sequence[str]) -> Request[dict[str, str]]:
+    return _request_for(CANCEL, CancelBody(job_ids=tuple(job_ids)), _states)
+
+
+def cancel_all() -> Request[dict[str, str]]:
+    return _request_for(CANCEL, CancelBody(all=True), _states)
+
+
+def move(job_ids: Sequence[str], *, to: str) -> Request[dict[str, int]]:
+    return _request_for(MOVE, MoveBody(job_ids=tuple(job_ids), to=to), lambda reply: dict(reply.positions))
+
+
+def clear() -> Request[int]:
+    return _request_for(CLEAR, NoBody(), lambda reply: reply.cleared)
+
+
+def metrics() -> Request[str]:
+    return _request_for(METRICS, NoBody(), lambda reply: reply.text)
+
+
+def pause() -> Request[PauseReply]:
+    return _request(PAUSE, NoBody())
+
+
+def resume() -> Request[ResumeReply]:
+    return _request(RESUME, NoBody())
+
+
+def release_device() -> Request[YieldReply]:
+    return _request(YIELD, NoBody())
+
+
+def shutdown() -> Request[ShutdownReply]:
+    return _request(SHUTDOWN, NoBody())
+
+
+def _request(kind: RequestType[B, R], body: B) -> Request[R]:
+    return Request(channel=kind.channels[0], type=kind.name, body=body, parse=_reader(kind))
+
+
+def _request_for(kind: RequestType[B, R], body: B, result: Callable[[R], T]) -> Request[T]:
+    """A request whose caller wants one thing out of the reply."""
+    read = _reader(kind)
+    return Request(
+        channel=kind.channels[0], type=kind.name, body=body, parse=lambda reply: result(read(reply))
     )
 
 
-def clear() -> Call[int]:
-    return Call(channel=CONTROL, type="clear", parse=lambda body: int(_field(body, "cleared", int)))
+def _reader(kind: RequestType[B, R]) -> Callable[[object], R]:
+    return lambda body: read_reply(body, kind.reply)
 
 
-def metrics() -> Call[str]:
-    return Call(channel=CONTROL, type="metrics", parse=lambda body: str(_field(body, "text", str)))
-
-
-def order(name: str) -> Call[None]:
-    """pause, resume, yield or shutdown: told and done."""
-    return Call(channel=CONTROL, type=name, parse=lambda _: None)
-
-
-def _parse_welcome(body: Body) -> HelloReply:
-    return HelloReply(
-        protocol=_field(body, "protocol", int),
-        version=_field(body, "version", str),
-        instance=_field(body, "instance", str),
-        client=_field(body, "client", str),
-        requests=_field(body, "requests", dict),
-        limits=_field(body, "limits", dict),
-    )
-
-
-def _parse_jobs(body: Body) -> list[JobStatus]:
-    return [JobStatus.from_wire(row) for row in _field(body, "jobs", list)]
-
-
-def _parse_states(body: Body) -> dict[str, str]:
-    return {row["job_id"]: row["state"] for row in _field(body, "jobs", list)}
-
-
-def _field(body: Body, name: str, kind: type) -> Any:
-    value = body.get(name)
-    if not isinstance(value, kind):
-        raise ProtocolError(f"the daemon's answer has no {name} of type {kind.__name__}")
-    return value
+def _states(reply: CancelReply) -> dict[str, str]:
+    return {each.job_id: each.state for each in reply.jobs}

@@ -1,75 +1,75 @@
-"""What the daemon tells about jobs and about itself, as values; `from_wire` and `to_wire` are each other's
-inverse.
-"""
+"""What the daemon says about jobs and about itself: structs that it encodes and that clients read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from selva_core.base.errors import SelvaError
-from selva_daemon.protocol.errors import ProtocolError, from_wire
+from selva_daemon.protocol.body import read_reply
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
 FINISHED_STATES = (DONE, FAILED, CANCELLED)
 MAX_LISTED_JOBS = 500
+JOB_TOPIC, DAEMON_TOPIC = "job.", "daemon"
+"""Topics of events; a job's id follows the first."""
 
-V = TypeVar("V")
+Clock = Annotated[float | None, Meta(description="the daemon's clock, seconds since 1970")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class StemResult:
-    """One stem that was written. `cached`: the sound came from the cache, nothing was computed."""
+class StemResult(Struct, frozen=True, kw_only=True):
+    """One stem that was written."""
 
     cue: str
     track: str
     take: int
     seed: int
-    file: str
+    file: Annotated[str, Meta(description="absolute path")]
     sample_rate_hz: int
     num_samples: int
-    cached: bool
-    warnings: tuple[str, ...] = ()
-
-    def to_wire(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_wire(cls, body: Mapping[str, Any]) -> StemResult:
-        return _build(cls, {**body, "warnings": tuple(body.get("warnings") or ())})
+    cached: Annotated[bool, Meta(description="the sound came from the cache, nothing was computed")]
+    warnings: Annotated[tuple[str, ...], Meta(description="sentences for the user")] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobStatus:
-    """A job as it is now, in replies and in events.
-
-    sequence: counts the job's changes since the daemon started; a higher one is newer. stage: waiting,
-    loading, picture, text, sampling, sound, writing or "" when finished. fraction: 0..1 of the whole job.
-    position: 1 is next; 0 when not queued. seconds_left: an estimate, None when there is nothing to
-    estimate from. Times are the daemon's clock, seconds since 1970.
-    """
+class JobStatus(Struct, frozen=True, kw_only=True):
+    """A job as it is now, in replies and in events."""
 
     job_id: str
-    label: str
-    model: str
-    priority: str
-    state: str
+    label: Annotated[str, Meta(description="as submitted")]
+    model: Annotated[str, Meta(description="as submitted")]
+    priority: Annotated[str, Meta(description="as submitted")]
+    state: Annotated[str, Meta(description="`queued`, `running`, `done`, `failed`, `cancelled`")]
     num_stems: int
-    sequence: int
-    submitted_s: float
-    started_s: float | None = None
-    finished_s: float | None = None
-    stage: str = ""
-    step: int = 0
-    num_steps: int = 0
-    fraction: float = 0.0
-    position: int = 0
-    seconds_left: float | None = None
-    attempts: int = 0
-    error: SelvaError | None = None
-    stems: tuple[StemResult, ...] = ()
+    sequence: Annotated[
+        int,
+        Meta(
+            description="counts the job's changes since the daemon started, a higher one is newer; see Events"
+        ),
+    ]
+    submitted_s: Annotated[float, Meta(description="the daemon's clock, seconds since 1970")]
+    started_s: Clock = None
+    finished_s: Clock = None
+    stage: Annotated[
+        str,
+        Meta(
+            description="`waiting`, `loading`, `picture`, `text`, `sampling`, `sound`, `writing`; empty when finished"
+        ),
+    ] = ""
+    step: Annotated[int, Meta(description="of the stage, 0 when it has none")] = 0
+    num_steps: Annotated[int, Meta(description="of the stage, 0 when it has none")] = 0
+    fraction: Annotated[float, Meta(description="0 to 1, of the whole job")] = 0.0
+    position: Annotated[int, Meta(description="1 is next; 0 when not queued")] = 0
+    seconds_left: Annotated[
+        float | None, Meta(description="an estimate; nil when there is nothing to estimate from")
+    ] = None
+    attempts: Annotated[int, Meta(description="how often it was begun")] = 0
+    error: Annotated[
+        SelvaError | None, Meta(description="why it failed or was cancelled: the body of an error, below")
+    ] = None
+    stems: Annotated[tuple[StemResult, ...], Meta(description="when done, one map per take")] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -82,109 +82,82 @@ class JobStatus:
         return self
 
     @classmethod
-    def from_wire(cls, body: Mapping[str, Any]) -> JobStatus:
-        error = body.get("error")
-        return _build(
-            cls,
-            {
-                **body,
-                "error": None if error is None else from_wire(error),
-                "stems": tuple(StemResult.from_wire(stem) for stem in body.get("stems") or ()),
-            },
-        )
+    def from_wire(cls, body: object) -> JobStatus:
+        return read_reply(body, cls)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Submitted:
-    """The daemon has the job on disk. `created` is false when the same request had been accepted before."""
+class Submitted(Struct, frozen=True, kw_only=True):
+    """The daemon has the job on disk."""
 
     job_id: str
-    position: int
-    created: bool
-    seconds_until_start: float | None = None
-
-    @classmethod
-    def from_wire(cls, body: Mapping[str, Any]) -> Submitted:
-        return _build(cls, body)
+    position: Annotated[int, Meta(description="1 is next")]
+    created: Annotated[bool, Meta(description="false: the same request had been accepted before")]
+    seconds_until_start: Annotated[float | None, Meta(description="an estimate or nil")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProcessStatus:
-    """One process of the daemon. `state` of a worker: stopped, starting, idle, busy, stopping, backing-off
-    (then `problem` says why). `job_ids`: what it runs, several where they share batches.
-    """
+class ProcessStatus(Struct, frozen=True, kw_only=True):
+    """One process of the daemon."""
 
-    role: str
+    role: Annotated[str, Meta(description="`server` or `worker`")]
     pid: int | None
-    state: str
+    state: Annotated[
+        str,
+        Meta(
+            description="of a worker: `stopped`, `starting`, `idle`, `busy`, `stopping`, `backing-off` (then `problem` says "
+            "why); of the server: `running`"
+        ),
+    ]
     memory_bytes: int | None = None
-    job_ids: tuple[str, ...] = ()
+    job_ids: Annotated[
+        tuple[str, ...], Meta(description="what it runs, several where they share batches")
+    ] = ()
     restarts: int = 0
     problem: str = ""
 
-    @classmethod
-    def from_wire(cls, body: Mapping[str, Any]) -> ProcessStatus:
-        return _build(cls, {**body, "job_ids": tuple(body.get("job_ids") or ())})
 
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedModel:
-    """A model in a worker's memory.
-
-    unloads_in_s: None while it is in use or kept for ever. device_memory_bytes: what torch holds on the device,
-    as of the last job; None for a device that does not tell.
-    """
+class LoadedModel(Struct, frozen=True, kw_only=True):
+    """A model in a worker's memory."""
 
     model: str
     device_report: str
     notices: tuple[str, ...] = ()
-    unloads_in_s: float | None = None
-    device_memory_bytes: int | None = None
+    unloads_in_s: Annotated[float | None, Meta(description="nil while it is in use or kept for ever")] = None
+    device_memory_bytes: Annotated[
+        int | None,
+        Meta(
+            description="what torch holds on the device, as of the last job; nil for a device that does not tell"
+        ),
+    ] = None
 
-    @classmethod
-    def from_wire(cls, body: Mapping[str, Any]) -> LoadedModel:
-        return _build(cls, {**body, "notices": tuple(body.get("notices") or ())})
 
-
-@dataclass(frozen=True, kw_only=True)
-class DaemonStatus:
-    """`queue` counts jobs by state; `device` is the one asked for until a model has been loaded on one."""
+class DaemonStatus(Struct, frozen=True, kw_only=True):
+    """The daemon as it is now."""
 
     version: str
     protocol: int
-    instance: str
+    instance: Annotated[str, Meta(description="new at each start of the daemon")]
     uptime_s: float
-    endpoints: Mapping[str, str]
+    endpoints: Annotated[Mapping[str, str], Meta(description="by channel")]
     processes: tuple[ProcessStatus, ...]
-    device: str
-    models: tuple[LoadedModel, ...]
-    queue: Mapping[str, int]
+    device: Annotated[str, Meta(description="the one asked for until a model has been loaded on one")]
+    models: Annotated[tuple[LoadedModel, ...], Meta(description="those in memory")]
+    queue: Annotated[Mapping[str, int], Meta(description="jobs by state")]
     max_queued_jobs: int
     paused: bool
-    yielded: bool
-    draining: bool
+    yielded: Annotated[bool, Meta(description="the device was released by `yield`")]
+    draining: Annotated[bool, Meta(description="the daemon is stopping")]
     keep_alive_s: float
     drain_timeout_s: float
     state_folder: str
     cache_folder: str
     log_file: str
 
-    @classmethod
-    def from_wire(cls, body: Mapping[str, Any]) -> DaemonStatus:
-        return _build(
-            cls,
-            {
-                **body,
-                "processes": tuple(ProcessStatus.from_wire(row) for row in body.get("processes") or ()),
-                "models": tuple(LoadedModel.from_wire(row) for row in body.get("models") or ()),
-            },
-        )
 
+class DaemonEvent(Struct, frozen=True, kw_only=True):
+    """What is published under the topic `daemon`."""
 
-def _build(kind: type[V], values: Mapping[str, Any]) -> V:
-    """Fields of a newer daemon that this version does not know are left out."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    try:
-        return kind(**{name: value for name, value in values.items() if name in known})
-    except TypeError as exc:
-        raise ProtocolError(f"the daemon's answer is not a {kind.__name__}: {exc}") from exc
+    paused: bool
+    yielded: bool
+    draining: bool
+    queue: Annotated[Mapping[str, int], Meta(description="jobs by state")]
+    workers: Annotated[tuple[str, ...], Meta(description="their states")]

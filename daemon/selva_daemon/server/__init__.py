@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The server process: sockets, authentication, request handlers, log and metrics."""

@@ -1,17 +1,17 @@
-"""Further clients, such as other machines: who they are by key, invited and revoked one by one.
+"""The public keys that may connect: the owner's, and those of further clients such as other machines.
 
-Each is a file NAME.json, `{"name": ..., "public_key": ...}`, in the configuration's `clients` folder. The daemon
-notices when one comes or goes; the secret half is only in the connection file that the client was given.
+Each further client is a file NAME.json, `{"name": ..., "public_key": ...}`, in the configuration's `clients` folder. The daemon
+notices when one is added or removed; the secret half is only in the connection file that the client was given.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import zmq.utils.z85
 
 from selva_core.base.command_line import selva_command
@@ -30,27 +30,37 @@ def load_clients(folder: Path) -> dict[str, str]:
     return dict(_load_client(file) for file in sorted(folder.glob("*.json")))
 
 
+class _ClientFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a NAME.json holds."""
+
+    name: str
+    public_key: str
+
+
 def _load_client(file: Path) -> tuple[str, str]:
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        name, public_key = values["name"], values["public_key"]
-        if name == OWNER or not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not a client's name")
-        _check_key(public_key)
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+        client = msgspec.json.decode(file.read_bytes(), type=_ClientFile)
+        if not _is_name(client.name):
+            raise ValueError(f"{client.name!r} is not a client's name")
+        _check_key(client.public_key)
+    except (OSError, ValueError, msgspec.MsgspecError) as exc:
         raise ConfigurationError(
             f"{file} is not a client key: {exc}. It is a JSON object with a name and a public_key",
             path=str(file),
         ) from exc
-    return public_key, name
+    return client.public_key, client.name
+
+
+def _is_name(name: str) -> bool:
+    return name != OWNER and _NAME.fullmatch(name) is not None
 
 
 def add_client(folder: Path, name: str) -> KeyPair:
-    """Make a pair, let its public half in, and return it; the secret is kept nowhere else.
+    """Make a pair of keys, authorize its public half and return the pair; the secret is stored nowhere.
 
-    Raises ConfigurationError for a name that is taken or is none, StorageError.
+    Raises ConfigurationError for a name that is taken or not allowed, StorageError.
     """
-    if name == OWNER or not _NAME.fullmatch(name):
+    if not _is_name(name):
         raise ConfigurationError(
             f"a client's name is up to 32 of a-z, 0-9, - and _, and not {OWNER!r}; got {name!r}", name=name
         )
@@ -61,13 +71,13 @@ def add_client(folder: Path, name: str) -> KeyPair:
         )
     pair = KeyPair.generate()
     ensure_private_folder(folder)
-    content = json.dumps({"name": name, "public_key": pair.public}, indent=1)
-    write_private_file(folder / f"{name}.json", content.encode("ascii"))
+    content = msgspec.json.encode(_ClientFile(name=name, public_key=pair.public))
+    write_private_file(folder / f"{name}.json", msgspec.json.format(content, indent=1))
     return pair
 
 
 def remove_client(folder: Path, name: str) -> None:
-    """Take access away. Raises ConfigurationError when there is no such client."""
+    """Revoke a key. Raises ConfigurationError when there is no such client."""
     clients = load_clients(folder)
     if name not in clients.values():
         known = ", ".join(sorted(clients.values())) or "none"
@@ -78,41 +88,42 @@ def remove_client(folder: Path, name: str) -> None:
 
 
 class AuthorizedKeys:
-    """Who may come in, by public key (Z85 text). Read by the door-keeper's thread, renewed by the server's."""
+    """Names of clients by public key (Z85 text). The authenticator's thread reads it, the server's thread reloads it."""
 
     def __init__(self, folder: Path, *, owner_key: str) -> None:
         """Raises ConfigurationError for a file that is no client key."""
         self._folder = folder
         self._owner = {owner_key: OWNER}
-        self._seen = self._look()
+        self._snapshot = self._take_snapshot()
         self._names: Mapping[str, str] = self._owner | load_clients(folder)
-        self._let_in_early: dict[str, str] = {}
+        self._accepted_early: dict[str, str] = {}
 
     @property
     def has_others(self) -> bool:
         return len(self._names) > 1
 
     def name_of(self, public_key: str) -> str | None:
-        """Also of one who was invited a moment ago, before `renew`."""
-        if public_key in self._names or self._look() == self._seen:
+        """None for an unknown key. A client that was invited a moment ago, before `reload`, is known."""
+        if public_key in self._names or self._take_snapshot() == self._snapshot:
             return self._names.get(public_key)
         name = self._load().get(public_key)
         if name is not None:
-            self._let_in_early[public_key] = name  # who is invited, comes in and is revoked between two looks
+            # The client may be invited, connect and be revoked between two calls of `reload`, which then must report it.
+            self._accepted_early[public_key] = name
         return name
 
-    def renew(self) -> list[str]:
-        """Read the folder again if it has changed; returns the names of those whose access was taken away.
+    def reload(self) -> list[str]:
+        """Read the folder again if it has changed; returns the names of clients whose key was revoked.
 
-        A file that is wrong lets nobody in, and keeps nobody else out.
+        A file that is wrong authorizes nothing, and the others stay authorized.
         """
-        seen, early = self._look(), dict(self._let_in_early)
-        if seen == self._seen and not early:
+        snapshot, early = self._take_snapshot(), dict(self._accepted_early)
+        if snapshot == self._snapshot and not early:
             return []
-        self._seen, before = seen, {**self._names, **early}
+        self._snapshot, before = snapshot, {**self._names, **early}
         self._names = self._load()
         for key in early:
-            del self._let_in_early[key]
+            del self._accepted_early[key]
         return [name for key, name in before.items() if key not in self._names]
 
     def _load(self) -> Mapping[str, str]:
@@ -126,14 +137,17 @@ class AuthorizedKeys:
                 names[public_key] = name
         return names
 
-    def _look(self) -> frozenset[tuple[str, int]]:
+    def _take_snapshot(self) -> frozenset[tuple[str, int]]:
         try:
             return frozenset((file.name, file.stat().st_mtime_ns) for file in self._folder.glob("*.json"))
         except OSError:
-            return frozenset()  # a file went between listing and looking: the next look is another
+            return frozenset()  # a file vanished between listing and stat; the next snapshot differs again
 
 
 def _check_key(text: str) -> None:
     if len(text) != _KEY_CHARS:
         raise ValueError(f"a public key has {_KEY_CHARS} characters")
-    zmq.utils.z85.decode(text)
+    try:
+        zmq.utils.z85.decode(text)
+    except KeyError as exc:  # a character that Z85 does not have
+        raise ValueError("a public key is Z85 text (rfc.zeromq.org/spec/32)") from exc

@@ -1,4 +1,4 @@
-"""The file that lets another machine in: addresses, the server's public key, and a pair of keys of its own."""
+"""The connection file for another machine: addresses, the server's public key, and a pair of keys of its own."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ from selva_daemon.settings import DaemonSettings, load_settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Invitation:
+class ClientCredentials:
     """notes: what may keep the file from working, and what to do about it."""
 
     connection: Connection
     notes: tuple[str, ...]
 
 
-def write_invitation(paths: AppPaths, name: str, file: Path, *, address: str | None) -> Invitation:
-    """Let a new client in and write its connection file, readable by its owner only.
+def write_client_credentials(
+    paths: AppPaths, name: str, file: Path, *, address: str | None
+) -> ClientCredentials:
+    """Authorize a new client and write its connection file, readable by its owner only.
 
-    The ports are those of the settings, else those of the running daemon. Raises ConfigurationError when the
-    name or the file is taken, or it cannot be known how the other machine reaches this one; StorageError.
+    The ports are those of the settings, else those of the running daemon. Raises ConfigurationError when the name or the
+    file is taken, or the address by which the other machine reaches this one is not known; StorageError.
     """
     paths.require_own_daemon()
     if file.exists():
@@ -57,7 +59,7 @@ def write_invitation(paths: AppPaths, name: str, file: Path, *, address: str | N
     except BaseException:
         remove_client(paths.clients_folder, name)
         raise
-    return Invitation(connection=connection, notes=_notes(settings))
+    return ClientCredentials(connection=connection, notes=_notes(settings))
 
 
 def _choose_host(settings: DaemonSettings, address: str | None) -> str:

@@ -1,84 +1,83 @@
-"""The requests of the protocol, one method each: a body comes in, checked, and a reply's body goes out
-(docs/protocol.md).
-"""
+"""The requests of the protocol, one method each: a checked body comes in, a reply's body goes out (docs/protocol.md)."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 import selva_core
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import UnknownModelError
 from selva_core.base.limits import MAX_PROMPT_CHARS, MAX_TAKES
+from selva_core.base.schema import FieldFault
 from selva_core.models.catalog import default_models_dir, find_model, missing_files
 from selva_daemon.jobs.dispatcher import Dispatcher
 from selva_daemon.jobs.queue import JobQueue
-from selva_daemon.protocol import envelope as protocol
-from selva_daemon.protocol import job as schema
-from selva_daemon.protocol.envelope import PROTOCOL_VERSION, Body, Envelope
+from selva_daemon.protocol import envelope, requests
+from selva_daemon.protocol.body import parse_body
 from selva_daemon.protocol.errors import (
     DrainingError,
-    FieldFault,
     InvalidRequestError,
     ReplayedRequestError,
     UnknownRequestError,
 )
-from selva_daemon.protocol.fields import FieldReader
-from selva_daemon.protocol.job import parse_job
-from selva_daemon.protocol.status import FINISHED_STATES, MAX_LISTED_JOBS, QUEUED, RUNNING, STATES
+from selva_daemon.protocol.job import MAX_CUES, MAX_STEMS, JobRequest
+from selva_daemon.protocol.requests import RequestType
+from selva_daemon.protocol.status import FINISHED_STATES, QUEUED, RUNNING, DaemonStatus, JobStatus, Submitted
 
-JOBS, CONTROL = "jobs", "control"
-MAX_NAMED_JOBS = 1_000
-REMEMBERED_REQUESTS = 20_000
+MAX_REMEMBERED_REQUESTS = 20_000
+MAX_LISTED_UNFINISHED = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestContext:
-    """Who asks: the name of the key (authenticated by CURVE) and what the envelope says."""
+    """Where a request comes from: the name of the key (authenticated by CURVE) and what the envelope says."""
 
     client: str
     session: str
     request_id: str
 
 
-Handler = Callable[[RequestContext, Body], Body]
+Handler = Callable[[RequestContext, Any], object]
 
 
 class ReplayGuard:
-    """Remembers the requests that were let through, a limited number of them.
+    """Remembers the requests that were handled, a limited number of them.
 
     A repeated `submit` is not refused: the queue answers it with the job it made the first time.
     """
 
-    def __init__(self, *, remembered: int = REMEMBERED_REQUESTS) -> None:
-        self._remembered = remembered
+    def __init__(self, *, max_remembered: int = MAX_REMEMBERED_REQUESTS) -> None:
+        self._max_remembered = max_remembered
         self._seen: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
-    def admit(self, caller: RequestContext, request_type: str) -> None:
+    def admit(self, context: RequestContext, request_type: str) -> None:
         """Raises ReplayedRequestError."""
-        if request_type == "submit":
+        if request_type == requests.SUBMIT.name:
             return
-        key = (caller.client, caller.session, caller.request_id)
+        key = (context.client, context.session, context.request_id)
         if key in self._seen:
             raise ReplayedRequestError(
-                f"request {caller.request_id!r} was already answered; give each request its own id"
+                f"request {context.request_id!r} was already answered; give each request its own id"
             )
         self._seen[key] = None
-        if len(self._seen) > self._remembered:
+        if len(self._seen) > self._max_remembered:
             self._seen.popitem(last=False)
 
 
 class RequestHandlers:
-    """Answers requests; knows no sockets."""
+    """Handles requests; knows no sockets."""
 
     def __init__(
         self,
         *,
         dispatcher: Dispatcher,
         queue: JobQueue,
-        daemon_status: Callable[[], Body],
+        daemon_status: Callable[[], DaemonStatus],
         metrics: Callable[[], str],
         begin_shutdown: Callable[[], None],
         instance: str,
@@ -90,175 +89,149 @@ class RequestHandlers:
         self._begin_shutdown = begin_shutdown
         self._instance = instance
         self._replays = ReplayGuard()
-        self._handlers: Mapping[str, Mapping[str, Handler]] = {
-            JOBS: {
-                "hello": self._hello,
-                "submit": self._submit,
-                "job": self._job,
-                "jobs": self._jobs,
-                "retry": self._retry,
-            },
-            CONTROL: {
-                "hello": self._hello,
-                "status": self._status,
-                "metrics": self._metrics,
-                "cancel": self._cancel,
-                "move": self._move,
-                "pause": self._pause,
-                "resume": self._resume,
-                "yield": self._yield,
-                "clear": self._clear,
-                "shutdown": self._shutdown,
-            },
+        handlers: Mapping[RequestType[Any, Any], Handler] = {
+            requests.HELLO: self._hello,
+            requests.SUBMIT: self._submit,
+            requests.JOB: self._job,
+            requests.JOBS_LIST: self._jobs,
+            requests.RETRY: self._retry,
+            requests.STATUS: self._status,
+            requests.METRICS: self._metrics,
+            requests.CANCEL: self._cancel,
+            requests.MOVE: self._move,
+            requests.PAUSE: self._pause,
+            requests.RESUME: self._resume,
+            requests.YIELD: self._yield,
+            requests.CLEAR: self._clear,
+            requests.SHUTDOWN: self._shutdown,
+        }
+        self._by_channel = {
+            channel: {
+                kind.name: (kind, handlers[kind]) for kind in requests.REQUESTS if channel in kind.channels
+            }
+            for channel in (requests.JOBS, requests.CONTROL)
         }
 
     @property
-    def requests(self) -> dict[str, list[str]]:
+    def request_types(self) -> dict[str, tuple[str, ...]]:
         """The request types of each channel."""
-        return {channel: sorted(handlers) for channel, handlers in self._handlers.items()}
+        return {channel: tuple(sorted(kinds)) for channel, kinds in self._by_channel.items()}
 
-    def answer(self, channel: str, envelope: Envelope, *, client: str) -> Body:
+    def handle(self, channel: str, request: envelope.Envelope, *, client: str) -> object:
         """The reply's body. Raises SelvaError."""
-        caller = RequestContext(client=client, session=envelope.session, request_id=envelope.request_id)
-        handler = self._handlers[channel].get(envelope.type)
-        if handler is None:
-            known = ", ".join(self._handlers[channel])
+        context = RequestContext(client=client, session=request.session, request_id=request.request_id)
+        kinds = self._by_channel[channel]
+        if request.type not in kinds:
             raise UnknownRequestError(
-                f"{envelope.type!r} is no request of the {channel} channel; known are {known}"
+                f"{request.type!r} is no request of the {channel} channel; known are {', '.join(kinds)}"
             )
-        self._replays.admit(caller, envelope.type)
-        return handler(caller, envelope.body)
+        kind, handler = kinds[request.type]
+        self._replays.admit(context, request.type)
+        return handler(context, parse_body(request.body, kind.body))
 
     # -- both channels -------------------------------------------------------------------------------------
 
-    def _hello(self, caller: RequestContext, body: Body) -> Body:
-        FieldReader(body).finish()
-        return {
-            "protocol": PROTOCOL_VERSION,
-            "version": selva_core.__version__,
-            "instance": self._instance,
-            "client": caller.client,
-            "requests": self.requests,
-            "limits": {
-                "message_bytes": protocol.MAX_MESSAGE_BYTES,
-                "depth": protocol.MAX_DEPTH,
-                "list_items": protocol.MAX_LIST_ITEMS,
+    def _hello(self, context: RequestContext, _: requests.NoBody) -> requests.HelloReply:
+        return requests.HelloReply(
+            protocol=envelope.PROTOCOL_VERSION,
+            version=selva_core.__version__,
+            instance=self._instance,
+            client=context.client,
+            requests=self.request_types,
+            limits={
+                "message_bytes": envelope.MAX_MESSAGE_BYTES,
+                "depth": envelope.MAX_DEPTH,
+                "list_items": envelope.MAX_LIST_ITEMS,
                 "prompt_chars": MAX_PROMPT_CHARS,
-                "cues_per_job": schema.MAX_CUES,
+                "cues_per_job": MAX_CUES,
                 "takes_per_cue": MAX_TAKES,
-                "stems_per_job": schema.MAX_STEMS,
+                "stems_per_job": MAX_STEMS,
             },
-        }
+        )
 
     # -- jobs ----------------------------------------------------------------------------------------------
 
-    def _submit(self, caller: RequestContext, body: Body) -> Body:
-        request = parse_job(body)
+    def _submit(self, context: RequestContext, request: JobRequest) -> Submitted:
         _require_model(request.model)
         if self._dispatcher.draining:
             raise DrainingError("the daemon is stopping and takes no new jobs; start it again first")
         job, created = self._dispatcher.submit(
-            request, client=caller.client, session=caller.session, request_id=caller.request_id
+            request, client=context.client, session=context.session, request_id=context.request_id
         )
-        return {
-            "job_id": job.job_id,
-            "position": self._queue.position(job),
-            "created": created,
-            "seconds_until_start": self._dispatcher.seconds_until_start(job),
-        }
-
-    def _job(self, _: RequestContext, body: Body) -> Body:
-        reader = FieldReader(body)
-        job_id = reader.text("job_id", max_chars=64)
-        reader.finish()
-        return self._dispatcher.job_body(self._queue.job(job_id))
-
-    def _jobs(self, _: RequestContext, body: Body) -> Body:
-        """The newest jobs, oldest first, without their stems."""
-        reader = FieldReader(body)
-        states = (
-            reader.text_list("states", max_items=len(STATES), max_chars=16) if "states" in body else STATES
+        return Submitted(
+            job_id=job.job_id,
+            position=self._queue.position(job),
+            created=created,
+            seconds_until_start=self._dispatcher.seconds_until_start(job),
         )
-        limit = reader.integer("limit", minimum=1, maximum=MAX_LISTED_JOBS, default=100)
-        if not states or set(states) - set(STATES):
-            reader.refuse("states", f"states are {', '.join(STATES)}")
-        reader.finish()
-        jobs = self._queue.jobs(states=states, limit=limit)
-        return {"jobs": [{**self._dispatcher.job_body(job), "stems": []} for job in jobs]}
 
-    def _retry(self, _: RequestContext, body: Body) -> Body:
-        reader = FieldReader(body)
-        job_id = reader.text("job_id", max_chars=64)
-        reader.finish()
-        return self._dispatcher.job_body(self._dispatcher.retry(job_id))
+    def _job(self, _: RequestContext, body: requests.JobBody) -> JobStatus:
+        return self._dispatcher.job_status(self._queue.job(body.job_id))
+
+    def _jobs(self, _: RequestContext, body: requests.JobsBody) -> requests.JobsReply:
+        """Without stems: 500 jobs with theirs can be larger than a reply may be."""
+        jobs = self._queue.jobs(states=body.states, limit=body.limit)
+        statuses = (self._dispatcher.job_status(job) for job in jobs)
+        return requests.JobsReply(
+            jobs=tuple(msgspec.structs.replace(status, stems=()) for status in statuses)
+        )
+
+    def _retry(self, _: RequestContext, body: requests.JobBody) -> JobStatus:
+        return self._dispatcher.job_status(self._dispatcher.retry(body.job_id))
 
     # -- control -------------------------------------------------------------------------------------------
 
-    def _status(self, _: RequestContext, body: Body) -> Body:
-        FieldReader(body).finish()
+    def _status(self, _: RequestContext, _body: requests.NoBody) -> DaemonStatus:
         return self._daemon_status()
 
-    def _metrics(self, _: RequestContext, body: Body) -> Body:
-        FieldReader(body).finish()
-        return {"text": self._metrics_text()}
+    def _metrics(self, _: RequestContext, _body: requests.NoBody) -> requests.MetricsReply:
+        return requests.MetricsReply(text=self._metrics_text())
 
-    def _cancel(self, _: RequestContext, body: Body) -> Body:
-        """Named jobs, or all that are waiting and running."""
-        reader = FieldReader(body)
-        every = reader.flag("all", default=False)
-        job_ids = (
-            reader.text_list("job_ids", max_items=MAX_NAMED_JOBS, max_chars=64) if "job_ids" in body else ()
-        )
-        if every == bool(job_ids):
-            reader.refuse("job_ids", "name jobs, or say all = true")
-        reader.finish()
-        if every:
-            unfinished = self._queue.jobs(states=(QUEUED, RUNNING), limit=1_000_000)
-            job_ids = tuple(job.job_id for job in unfinished)
+    def _cancel(self, _: RequestContext, body: requests.CancelBody) -> requests.CancelReply:
+        """An unknown id cancels nothing at all, so that a mistyped list is not half carried out."""
+        if body.all:
+            jobs = self._queue.jobs(states=(QUEUED, RUNNING), limit=MAX_LISTED_UNFINISHED)
         else:
-            for job_id in job_ids:
-                self._queue.job(job_id)
-        jobs = [self._dispatcher.cancel(job_id) for job_id in job_ids]
-        return {"jobs": [{"job_id": job.job_id, "state": job.state} for job in jobs[:MAX_NAMED_JOBS]]}
+            jobs = [self._queue.job(job_id) for job_id in body.job_ids]
+        cancelled = [self._dispatcher.cancel(job.job_id) for job in jobs]
+        return requests.CancelReply(
+            jobs=tuple(
+                requests.JobState(job_id=job.job_id, state=job.state)
+                for job in cancelled[: requests.MAX_NAMED_JOBS]
+            )
+        )
 
-    def _move(self, _: RequestContext, body: Body) -> Body:
-        reader = FieldReader(body)
-        job_ids = reader.text_list("job_ids", max_items=MAX_NAMED_JOBS, max_chars=64)
-        place = reader.choice("to", allowed=("first", "last"))
-        reader.finish()
-        self._queue.move(job_ids, to_front=place == "first")
-        return {"positions": {job_id: self._queue.position(self._queue.job(job_id)) for job_id in job_ids}}
+    def _move(self, _: RequestContext, body: requests.MoveBody) -> requests.MoveReply:
+        self._queue.move(body.job_ids, to_front=body.to == requests.FIRST)
+        return requests.MoveReply(
+            positions={job_id: self._queue.position(self._queue.job(job_id)) for job_id in body.job_ids}
+        )
 
-    def _pause(self, _: RequestContext, body: Body) -> Body:
-        FieldReader(body).finish()
+    def _pause(self, _: RequestContext, _body: requests.NoBody) -> requests.PauseReply:
         self._dispatcher.set_paused(True)
-        return {"paused": True}
+        return requests.PauseReply(paused=True)
 
-    def _resume(self, _: RequestContext, body: Body) -> Body:
+    def _resume(self, _: RequestContext, _body: requests.NoBody) -> requests.ResumeReply:
         """Ends a pause and a yield."""
-        FieldReader(body).finish()
-        self._dispatcher.set_device_released(False)
+        self._dispatcher.resume_device()
         self._dispatcher.set_paused(False)
-        return {"paused": False, "yielded": False}
+        return requests.ResumeReply(paused=False, yielded=False)
 
-    def _yield(self, _: RequestContext, body: Body) -> Body:
-        FieldReader(body).finish()
-        self._dispatcher.set_device_released(True)
-        return {"yielded": True}
+    def _yield(self, _: RequestContext, _body: requests.NoBody) -> requests.YieldReply:
+        self._dispatcher.release_device()
+        return requests.YieldReply(yielded=True)
 
-    def _clear(self, _: RequestContext, body: Body) -> Body:
+    def _clear(self, _: RequestContext, _body: requests.NoBody) -> requests.ClearReply:
         """Forget finished jobs; their files stay."""
-        FieldReader(body).finish()
-        return {"cleared": self._queue.clear_finished(), "states": list(FINISHED_STATES)}
+        return requests.ClearReply(cleared=self._queue.clear_finished(), states=FINISHED_STATES)
 
-    def _shutdown(self, _: RequestContext, body: Body) -> Body:
-        FieldReader(body).finish()
+    def _shutdown(self, _: RequestContext, _body: requests.NoBody) -> requests.ShutdownReply:
         self._begin_shutdown()
-        return {"draining": True}
+        return requests.ShutdownReply(draining=True)
 
 
 def _require_model(model_id: str) -> None:
-    """Raises InvalidRequestError for a model that is unknown or not installed: better now than when the job runs."""
+    """Raises InvalidRequestError for a model that is unknown or not installed, before the job waits for nothing."""
     try:
         model = find_model(model_id)
     except UnknownModelError as exc:

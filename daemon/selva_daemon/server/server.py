@@ -1,7 +1,7 @@
 """The server process: owns the sockets, the queue and the workers, and never loads torch or a media library.
 
-One thread does everything in turn: reports of workers, control requests, subscriptions, job requests, and
-time. Nothing it does waits on a client or a worker.
+One thread does everything in turn: messages of workers, control requests, subscriptions, job requests, and the clock. Nothing
+it does waits for a client or a worker.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from selva_core.base.errors import ConfigurationError, LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import AppPaths, ensure_private_folder
 from selva_daemon.jobs.dispatcher import Dispatcher
-from selva_daemon.jobs.events import JOB_TOPIC, EventPublisher
+from selva_daemon.jobs.events import EventPublisher
 from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.jobs.scheduling import FairScheduler
 from selva_daemon.jobs.supervisor import Supervisor, resident_bytes
@@ -37,7 +37,6 @@ from selva_daemon.protocol.connection import Connection, remove_connection
 from selva_daemon.protocol.envelope import (
     MAX_REPLY_BYTES,
     PROTOCOL_VERSION,
-    Body,
     Envelope,
     new_id,
     pack,
@@ -52,15 +51,16 @@ from selva_daemon.protocol.errors import (
     to_wire,
 )
 from selva_daemon.protocol.keys import ensure_keys
-from selva_daemon.protocol.status import RUNNING, ProcessStatus
+from selva_daemon.protocol.requests import CONTROL, JOBS
+from selva_daemon.protocol.status import JOB_TOPIC, RUNNING, DaemonStatus, ProcessStatus
 from selva_daemon.server.authorized_keys import AuthorizedKeys
-from selva_daemon.server.handlers import CONTROL, JOBS, RequestHandlers
+from selva_daemon.server.handlers import RequestHandlers
 from selva_daemon.server.metrics import RequestCounter, build_metrics
 from selva_daemon.server.sockets import ZapAuthenticator, open_listener, replace_listener
 from selva_daemon.settings import DaemonSettings
 
 TICK_S = 0.25
-MESSAGES_IN_A_ROW = 10
+MAX_MESSAGES_IN_A_ROW = 10
 STOP_WORKER_S = 8.0
 EVENTS = "events"
 _log = logging.getLogger(__name__)
@@ -79,12 +79,12 @@ class Server:
         self.endpoints: dict[str, str] = {}
         self._started_s = time.monotonic()
         self._poller = zmq.Poller()
-        self._stop_asked = False
-        self._alarm, self._alarm_heard = socketpair()
-        for end in (self._alarm, self._alarm_heard):
+        self._stop_requested = False
+        self._wakeup_sender, self._wakeup_receiver = socketpair()
+        for end in (self._wakeup_sender, self._wakeup_receiver):
             end.setblocking(False)
         self._stop_by_s: float | None = None
-        self._closers: list[Callable[[], object]] = [self._alarm.close, self._alarm_heard.close]
+        self._closers: list[Callable[[], object]] = [self._wakeup_sender.close, self._wakeup_receiver.close]
 
     def open(self) -> None:
         """Raises DaemonRunningError, StorageError, ConfigurationError; then nothing is left open."""
@@ -107,8 +107,8 @@ class Server:
             ) from exc
         self._closers.append(lock.release)
         keys = ensure_keys(self._paths)
-        self._clients = AuthorizedKeys(self._paths.clients_folder, owner_key=keys.owner.public)
-        if not self._settings.listens_on_loopback and not self._clients.has_others:
+        self._authorized_keys = AuthorizedKeys(self._paths.clients_folder, owner_key=keys.owner.public)
+        if not self._settings.listens_on_loopback and not self._authorized_keys.has_others:
             raise ConfigurationError(
                 f"listening on {self._settings.listen} needs the keys of the clients that may connect; "
                 f"make one with: {selva_command('daemon', 'invite', 'NAME')} (docs/security.md)"
@@ -121,8 +121,8 @@ class Server:
         self._closers.append(self._queue.close)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._closers.append(lambda: self._context.destroy(linger=200))
-        self._door = ZapAuthenticator(self._context, self._clients)
-        self._closers.append(self._door.close)
+        self._authenticator = ZapAuthenticator(self._context, self._authorized_keys)
+        self._closers.append(self._authenticator.close)
         self._inbox = open_inbox(self._context)
         self._open_listener = functools.partial(
             open_listener, self._context, keys=keys, address=self._settings.listen
@@ -156,7 +156,7 @@ class Server:
         self._dispatcher = Dispatcher(
             self._queue,
             self._events,
-            turns=FairScheduler(interactive_in_a_row=self._settings.interactive_in_a_row),
+            scheduler=FairScheduler(interactive_in_a_row=self._settings.interactive_in_a_row),
         )
         self._dispatcher.recover()
         self._supervisors = {
@@ -165,15 +165,15 @@ class Server:
         }
         self._dispatcher.workers = list(self._supervisors.values())
         self._closers.append(self._stop_workers)
-        self._desk = RequestHandlers(
+        self._handlers = RequestHandlers(
             dispatcher=self._dispatcher,
             queue=self._queue,
-            daemon_status=self._status_body,
+            daemon_status=self._daemon_status,
             metrics=self._metrics_text,
             begin_shutdown=self.begin_shutdown,
             instance=self._instance,
         )
-        self._requests = RequestCounter(self._desk.requests)
+        self._request_counter = RequestCounter(self._handlers.request_types)
         if not self._dispatcher.is_device_released:
             for worker in self._dispatcher.workers:
                 worker.start()
@@ -198,26 +198,28 @@ class Server:
 
     def run(self) -> None:
         """Serve until `begin_shutdown` was called and running jobs have ended or the drain time is over."""
-        for socket in (self._inbox, self._events.socket, *self._channels.values(), self._alarm_heard):
+        for socket in (self._inbox, self._events.socket, *self._channels.values(), self._wakeup_receiver):
             self._poller.register(socket, zmq.POLLIN)
         next_tick_s = time.monotonic()
-        while not self._may_stop():
-            next_s = min(next_tick_s, self._dispatcher.hand_out_at_s)
+        while not self._is_drained():
+            next_s = min(next_tick_s, self._dispatcher.dispatch_at_s)
             ready = dict(self._poller.poll(max(0, math.ceil((next_s - time.monotonic()) * 1000))))
-            self._serve(ready)
-            if time.monotonic() >= self._dispatcher.hand_out_at_s:
-                self._guarded(self._dispatcher.hand_out)
+            self._handle_ready(ready)
+            if time.monotonic() >= self._dispatcher.dispatch_at_s:
+                self._guarded(self._dispatcher.dispatch)
             if time.monotonic() >= next_tick_s:
                 self._guarded(self._dispatcher.tick)
-                self._guarded(self._renew_clients)
+                self._guarded(self._reload_keys)
                 next_tick_s = time.monotonic() + TICK_S
 
-    def _renew_clients(self) -> None:
-        """Requests of who lost access are refused one by one; for events all subscribers must come in anew."""
-        revoked = self._clients.renew()
+    def _reload_keys(self) -> None:
+        """Notice keys that came or went. Requests with a revoked key are refused one by one; a subscription is not seen again
+        once it is made, so all subscribers must connect anew.
+        """
+        revoked = self._authorized_keys.reload()
         if not revoked:
             return
-        _log.warning("access was taken away from %s", ", ".join(revoked))
+        _log.warning("access was revoked: %s", ", ".join(revoked))
         port = int(self.endpoints[EVENTS].rpartition(":")[2])
         old = self._events.socket
         self._events.use(replace_listener(old, lambda: self._open_listener(zmq.XPUB, port=port)[0]))
@@ -227,14 +229,14 @@ class Server:
 
     def begin_shutdown(self) -> None:
         """Take no new jobs, let running ones end for a while, then stop. Safe in signal handlers and threads."""
-        self._stop_asked = True
+        self._stop_requested = True
         with contextlib.suppress(OSError):
-            self._alarm.send(b"!")  # the loop may be waiting
+            self._wakeup_sender.send(b"!")  # the loop may be waiting in poll, which goes on after a signal
 
     def _begin_drain(self) -> None:
         self._stop_by_s = time.monotonic() + self._settings.drain_timeout_s
         self._dispatcher.draining = True
-        self._dispatcher.tell_daemon_state()
+        self._dispatcher.publish_daemon()
         _log.info("draining")
 
     def close(self) -> None:
@@ -243,41 +245,41 @@ class Server:
             self._guarded(closer)
         self._closers.clear()
 
-    def _may_stop(self) -> bool:
+    def _is_drained(self) -> bool:
         if self._stop_by_s is None:
-            if self._stop_asked:
+            if self._stop_requested:
                 self._guarded(self._begin_drain)
             return False
         return time.monotonic() >= self._stop_by_s or self._queue.counts()[RUNNING] == 0
 
-    def _serve(self, ready: dict[Any, int]) -> None:
-        if self._alarm_heard.fileno() in ready:
-            self._alarm_heard.recv(16)
+    def _handle_ready(self, ready: dict[Any, int]) -> None:
+        if self._wakeup_receiver.fileno() in ready:
+            self._wakeup_receiver.recv(16)
         if self._inbox in ready:
-            self._drain(self._inbox, self._hear_worker)
+            self._drain(self._inbox, self._on_worker_message)
         for channel, socket in self._channels.items():
             if socket in ready:
-                self._drain(socket, functools.partial(self._answer, channel, socket))
+                self._drain(socket, functools.partial(self._on_request, channel, socket))
         if self._events.socket in ready:
-            self._drain(self._events.socket, self._welcome_subscriber)
+            self._drain(self._events.socket, self._on_subscription)
 
     def _drain(self, socket: zmq.Socket[bytes], handle: Callable[[], None]) -> None:
-        """Handle what waits, but not so much that other sockets starve."""
-        for _ in range(MESSAGES_IN_A_ROW):
+        """Handle waiting messages, but not so many that other sockets starve."""
+        for _ in range(MAX_MESSAGES_IN_A_ROW):
             if not socket.poll(0):
                 return
             self._guarded(handle)
 
-    def _hear_worker(self) -> None:
+    def _on_worker_message(self) -> None:
         generation, packed = self._inbox.recv_multipart()
-        self._supervisors[generation.decode("ascii").partition(":")[0]].hear(generation, packed)
+        self._supervisors[generation.decode("ascii").partition(":")[0]].on_message(generation, packed)
 
-    def _welcome_subscriber(self) -> None:
+    def _on_subscription(self) -> None:
         topic = self._events.next_subscription()
         if topic is not None and topic.startswith(JOB_TOPIC) and topic != JOB_TOPIC:
             self._dispatcher.publish_state_of(topic.removeprefix(JOB_TOPIC))
 
-    def _answer(self, channel: str, socket: zmq.Socket[bytes]) -> None:
+    def _on_request(self, channel: str, socket: zmq.Socket[bytes]) -> None:
         route, *frames = socket.recv_multipart(copy=False)
         request_id = request_type = ""
         try:
@@ -285,12 +287,12 @@ class Server:
                 raise ProtocolError("a message is one frame; got none")
             envelope = parse([frame.bytes for frame in frames])
             request_id, request_type = envelope.request_id, envelope.type
-            client = self._clients.name_of(str(frames[0].get("User-Id")))
+            client = self._authorized_keys.name_of(str(frames[0].get("User-Id")))
             if client is None:
                 raise DaemonRefusedError(
                     "the access of this key was taken away; ask for a new connection file"
                 )
-            body, kind = self._desk.answer(channel, envelope, client=client), "reply"
+            body, kind = self._handlers.handle(channel, envelope, client=client), "reply"
         except SelvaError as exc:
             body, kind = to_wire(exc), "error"
         except Exception:  # one bad request must not stop the service
@@ -299,12 +301,12 @@ class Server:
                 to_wire(InternalError(f"a fault in the daemon; details: {selva_command('daemon', 'logs')}")),
                 "error",
             )
-        self._requests.count(channel, request_type, kind)
+        self._request_counter.count(channel, request_type, kind)
         reply = Envelope(type=kind, request_id=request_id, session=self._instance, body=body)
         socket.send_multipart([route.bytes, pack(reply, max_bytes=MAX_REPLY_BYTES)], flags=zmq.DONTWAIT)
 
     def _guarded(self, step: Callable[[], object]) -> None:
-        """Each loop is guarded at the item: what goes wrong is logged and the next item is served."""
+        """One bad message must not stop the service: what goes wrong is logged, and the loop goes on."""
         try:
             step()
         except zmq.Again:
@@ -327,33 +329,33 @@ class Server:
             queue=self._queue.counts(),
             finished=self._dispatcher.finished_since_start,
             processes=self._processes(),
-            requests=self._requests,
-            refused_connections=self._door.refused,
+            requests=self._request_counter,
+            refused_connections=self._authenticator.refused,
         )
 
-    def _status_body(self) -> Body:
+    def _daemon_status(self) -> DaemonStatus:
         workers = self._dispatcher.workers
-        models = [model for worker in workers if (model := worker.loaded_model()) is not None]
-        return {
-            "version": selva_core.__version__,
-            "protocol": PROTOCOL_VERSION,
-            "instance": self._instance,
-            "uptime_s": time.monotonic() - self._started_s,
-            "endpoints": dict(self.endpoints),
-            "processes": [vars(process) for process in self._processes()],
-            "device": models[0].device_report if models else f"{self._settings.device} (no model loaded yet)",
-            "models": [{**vars(model), "notices": list(model.notices)} for model in models],
-            "queue": self._queue.counts(),
-            "max_queued_jobs": self._settings.max_queued_jobs,
-            "paused": self._dispatcher.is_paused,
-            "yielded": self._dispatcher.is_device_released,
-            "draining": self._dispatcher.draining,
-            "keep_alive_s": self._settings.keep_alive_s,
-            "drain_timeout_s": self._settings.drain_timeout_s,
-            "state_folder": str(self._paths.state),
-            "cache_folder": str(self._paths.cache),
-            "log_file": str(self._paths.log_file),
-        }
+        models = tuple(model for worker in workers if (model := worker.loaded_model()) is not None)
+        return DaemonStatus(
+            version=selva_core.__version__,
+            protocol=PROTOCOL_VERSION,
+            instance=self._instance,
+            uptime_s=time.monotonic() - self._started_s,
+            endpoints=self.endpoints,
+            processes=tuple(self._processes()),
+            device=models[0].device_report if models else f"{self._settings.device} (no model loaded yet)",
+            models=models,
+            queue=self._queue.counts(),
+            max_queued_jobs=self._settings.max_queued_jobs,
+            paused=self._dispatcher.is_paused,
+            yielded=self._dispatcher.is_device_released,
+            draining=self._dispatcher.draining,
+            keep_alive_s=self._settings.keep_alive_s,
+            drain_timeout_s=self._settings.drain_timeout_s,
+            state_folder=str(self._paths.state),
+            cache_folder=str(self._paths.cache),
+            log_file=str(self._paths.log_file),
+        )
 
 
 def worker_arguments(paths: AppPaths, settings: DaemonSettings, *, device: str) -> list[str]:

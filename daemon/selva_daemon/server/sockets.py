@@ -1,7 +1,7 @@
-"""The daemon's three listening sockets and the door-keeper that lets known keys in.
+"""The daemon's three listening sockets and the authenticator of their peers.
 
-All three speak CURVE (rfc.zeromq.org/spec/26) and ask the door-keeper over ZAP (rfc.zeromq.org/spec/27); a
-peer without a known key gets no further than its handshake.
+All three speak CURVE (rfc.zeromq.org/spec/26) and ask the authenticator over ZAP (rfc.zeromq.org/spec/27); a peer without an
+authorized key gets no further than its handshake.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from selva_daemon.server.authorized_keys import AuthorizedKeys
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
 ZAP_DOMAIN = b"selva"
-STOP_ADDRESS = "inproc://door-keeper-stop"
+STOP_ADDRESS = "inproc://authenticator-stop"
 HANDSHAKE_TIMEOUT_MS = 5_000
 MAX_PENDING_MESSAGES = 2_000
 PORT_FREE_S = 2.0
@@ -31,53 +31,54 @@ Context = zmq.Context[Socket]
 
 
 class ZapAuthenticator:
-    """Answers ZAP requests: the key is known (status 200; the key is the user's id) or it is not (400).
+    """Answers ZAP requests: the key is authorized (status 200; the key becomes the user id) or it is not (400).
 
-    It has a thread of its own, so that who knocks while the server waits for the disk is let in all the same.
+    It has a thread of its own, so that a handshake does not wait while the server waits for the disk: ZeroMQ gives up a
+    handshake after HANDSHAKE_TIMEOUT_MS.
     """
 
-    def __init__(self, context: Context, clients: AuthorizedKeys) -> None:
-        self._clients = clients
+    def __init__(self, context: Context, authorized_keys: AuthorizedKeys) -> None:
+        self._authorized_keys = authorized_keys
         self.refused = 0
-        self._bell = context.socket(zmq.PAIR)
-        self._bell.bind(STOP_ADDRESS)
-        self._door = context.socket(zmq.REP)
-        self._door.linger = 0
-        self._door.bind(ZAP_ADDRESS)
-        self._thread = threading.Thread(target=self._keep, args=(context,), name="door-keeper")
+        self._stop_sender = context.socket(zmq.PAIR)
+        self._stop_sender.bind(STOP_ADDRESS)
+        self._zap = context.socket(zmq.REP)
+        self._zap.linger = 0
+        self._zap.bind(ZAP_ADDRESS)
+        self._thread = threading.Thread(target=self._run, args=(context,), name="authenticator")
         self._thread.start()
 
     def close(self) -> None:
-        self._bell.send(b"")
+        self._stop_sender.send(b"")
         self._thread.join()
-        self._bell.close()
+        self._stop_sender.close()
 
-    def _keep(self, context: Context) -> None:
-        bell = context.socket(zmq.PAIR)
-        bell.connect(STOP_ADDRESS)
+    def _run(self, context: Context) -> None:
+        stop_receiver = context.socket(zmq.PAIR)
+        stop_receiver.connect(STOP_ADDRESS)
         poller = zmq.Poller()
-        poller.register(bell, zmq.POLLIN)
-        poller.register(self._door, zmq.POLLIN)
-        while bell not in (ready := dict(poller.poll())):
-            if self._door in ready:
+        poller.register(stop_receiver, zmq.POLLIN)
+        poller.register(self._zap, zmq.POLLIN)
+        while stop_receiver not in (ready := dict(poller.poll())):
+            if self._zap in ready:
                 self._answer_one()
-        bell.close()
-        self._door.close()
+        stop_receiver.close()
+        self._zap.close()
 
     def _answer_one(self) -> None:
-        frames = self._door.recv_multipart()
+        frames = self._zap.recv_multipart()
         request_id = frames[1] if len(frames) > 1 else b""
         key = _key_of(frames)
-        if self._clients.name_of(key) is None:
+        if self._authorized_keys.name_of(key) is None:
             self.refused += 1
             _log.warning("a connection with an unknown key was refused", extra={"refused": self.refused})
-            self._door.send_multipart([b"1.0", request_id, b"400", b"unknown key", b"", b""])
+            self._zap.send_multipart([b"1.0", request_id, b"400", b"unknown key", b"", b""])
         else:
-            self._door.send_multipart([b"1.0", request_id, b"200", b"OK", key.encode("ascii"), b""])
+            self._zap.send_multipart([b"1.0", request_id, b"200", b"OK", key.encode("ascii"), b""])
 
 
 def _key_of(frames: list[bytes]) -> str:
-    """The public key of a ZAP request, Z85; "" for a request that is not about a key."""
+    """The public key of a ZAP request, Z85; "" for a request of another mechanism or domain."""
     if len(frames) != 7:
         return ""
     version, _, domain, _, _, mechanism, key = frames
@@ -120,13 +121,13 @@ def open_listener(
 
 
 def replace_listener(old: Socket, open_new: Callable[[], Socket]) -> Socket:
-    """A fresh socket on the port of an old one, so that all peers must come in anew; close the old one then.
+    """A fresh socket on the port of an old one, so that all peers must connect anew; the caller closes the old one.
 
-    Raises ConfigurationError when the port does not get free; the old socket serves those it has, nobody else.
+    Raises ConfigurationError when the port does not become free; the old socket then keeps the peers it has.
     """
     old.unbind(old.getsockopt_string(zmq.LAST_ENDPOINT))
     give_up_s = time.monotonic() + PORT_FREE_S
-    while True:  # the port is free a moment after it was given back
+    while True:  # ZeroMQ closes the listener in a thread of its own, a moment after unbind returns
         try:
             return open_new()
         except ConfigurationError:

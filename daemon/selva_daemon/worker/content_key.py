@@ -1,4 +1,7 @@
-"""The names of things by what they are made from: equal keys, equal bytes."""
+"""Keys of waveforms and files, by what they are made from: equal keys, equal bytes.
+
+What goes into a key, and how it is written, is never changed: caches and names of files that exist are made with it.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +52,7 @@ def waveform_key(
 def file_key(
     waveform: str, *, output: OutputRequest, provenance: Mapping[str, str], signer: str | None = None
 ) -> str:
-    """SHA-256 (hex) over the waveform's key and all that shapes the file made from it. signer: the fingerprint of
-    who signs it."""
+    """SHA-256 (hex) over the waveform's key and all that shapes the file made from it. signer: the signer's fingerprint."""
     return _digest(
         {
             "waveform": waveform,
@@ -68,6 +70,6 @@ def _exact(value: Fraction) -> str:
     return f"{value.numerator}/{value.denominator}"
 
 
-def _digest(facts: Mapping[str, object]) -> str:
-    text = json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+def _digest(parts: Mapping[str, object]) -> str:
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,28 +1,28 @@
 """What keys and results need to know of a model, remembered so that a cached answer loads no model.
 
-Hashing gigabytes of weights and loading them takes long; the facts hold as long as the weights' files have
-the same sizes and modification times.
+Hashing gigabytes of weights and loading them takes long; what was read holds as long as the weights' files have the same
+sizes and modification times.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
+
 import selva_core
+from selva_core.base.atomic_write import write_atomic
+from selva_core.base.errors import OutputError
 from selva_core.engine import Engine
 from selva_core.models.catalog import default_models_dir, find_model, installed_files
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelInfo:
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """notices: sentences that every result of the model carries."""
 
     model_id: str
@@ -46,37 +46,31 @@ class ModelInfoCache:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def recall(self, model_id: str) -> ModelInfo | None:
-        """The facts, if the weights are those they were learnt from. Raises UnknownModelError."""
+    def get(self, model_id: str) -> ModelInfo | None:
+        """What was stored, if the weights are still the same. Raises UnknownModelError."""
         signature = _signature(model_id)
         entry = None if signature is None else self._read().get(signature)
-        if not isinstance(entry, dict):
-            return None
         try:
-            return ModelInfo(**{**entry, "notices": tuple(entry["notices"])})
-        except (KeyError, TypeError):
+            return None if entry is None else msgspec.convert(entry, ModelInfo)
+        except msgspec.ValidationError:
             return None
 
-    def learn(self, facts: ModelInfo) -> None:
-        """Remember facts read off a loaded engine; a full disk costs the memory, never the caller."""
-        signature = _signature(facts.model_id)
+    def put(self, info: ModelInfo) -> None:
+        """Store what was read off a loaded engine; a full disk costs the entry, never the caller."""
+        signature = _signature(info.model_id)
         if signature is None:
             return
-        temporary = self._file.with_name(f".{self._file.name}.{uuid.uuid4().hex}")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps({**self._read(), signature: asdict(facts)}), encoding="utf-8")
-            temporary.replace(self._file)
-        except OSError as exc:
-            temporary.unlink(missing_ok=True)
-            _log.warning("the facts of %s are not remembered: %s", facts.model_id, exc)
+            write_atomic(self._file, msgspec.json.encode({**self._read(), signature: info}))
+        except (OSError, OutputError) as exc:
+            _log.warning("what is known of %s is not remembered: %s", info.model_id, exc)
 
     def _read(self) -> Mapping[str, object]:
         try:
-            entries = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return msgspec.json.decode(self._file.read_bytes(), type=dict[str, object])
+        except (OSError, msgspec.DecodeError):
             return {}
-        return entries if isinstance(entries, dict) else {}
 
 
 def _signature(model_id: str) -> str | None:

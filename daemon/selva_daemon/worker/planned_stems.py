@@ -1,4 +1,4 @@
-"""The stems that a job asks for: what each is made from, where it goes, and what is told about it."""
+"""The stems that a job asks for: what each is made from, which file it becomes, and what is written into it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from selva_core.engine import StemRequest
-from selva_daemon.protocol.job import CueRequest, JobRequest, TakeRequest
+from selva_core.audio.credentials import Signer
+from selva_core.engine import SamplingSettings, StemRequest
+from selva_daemon.protocol.job import CueRequest, JobRequest, SignerFiles, TakeRequest
 from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
 from selva_daemon.worker.media_identity import identify_picture
@@ -16,8 +17,7 @@ from selva_daemon.worker.model_info import ModelInfo
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedStem:
-    """One stem of a job: who asked for it, the name of the waveform it is made of, and the fingerprint of who signs
-    it."""
+    """One stem of a job. waveform_key: of the sound it is made of. signer: fingerprint of the signer, None for no signature."""
 
     job: JobRequest
     cue: CueRequest
@@ -27,24 +27,26 @@ class PlannedStem:
     signer: str | None = None
 
     def file_in(self, folder: Path) -> Path:
-        """The file's name says what is in it: the same request gives the same name, another never the same."""
+        """The name ends in a key of the content: the same request gives the same name, another one another."""
         key = file_key(
-            self.waveform_key, output=self.job.output, provenance=self._asked_facts, signer=self.signer
+            self.waveform_key, output=self.job.output, provenance=self._request_provenance, signer=self.signer
         )
         return folder / f"{self.take.name}_{key[:KEY_CHARS_IN_NAMES]}.wav"
 
-    def provenance(self, facts: ModelInfo) -> dict[str, str]:
-        """What the job was given, and what made the sound; nothing that differs between two runs of the same job."""
+    def provenance(self, model: ModelInfo) -> dict[str, str]:
+        """What the job was given and what made the sound. Nothing in it differs between two runs of the same job, so that
+        their files have the same bytes.
+        """
         return {
-            **self._asked_facts,
+            **self._request_provenance,
             "prompt": self.cue.prompt,
             "negative_prompt": self.cue.negative_prompt,
             "seed": str(self.take.seed),
-            "model": facts.model_id,
-            "weights_sha256": facts.weights_sha256,
-            "licence": facts.licence,
-            "num_steps": str(self.job.sampling.num_steps),
-            "guidance": f"{self.job.sampling.guidance:g}",
+            "model": model.model_id,
+            "weights_sha256": model.weights_sha256,
+            "licence": model.licence,
+            "num_steps": str(self.job.num_steps),
+            "guidance": f"{self.job.guidance:g}",
         }
 
     def result(self, file: Path, *, cached: bool, warnings: Sequence[str]) -> StemResult:
@@ -61,18 +63,19 @@ class PlannedStem:
         )
 
     @property
-    def _asked_facts(self) -> dict[str, str]:
+    def _request_provenance(self) -> dict[str, str]:
         names = {"track": self.cue.track, "cue": self.cue.cue, "take": str(self.take.take)}
         return {**self.job.provenance, **names}
 
 
-def plan_stems(job: JobRequest, facts: ModelInfo) -> list[PlannedStem]:
+def plan_stems(job: JobRequest, model: ModelInfo) -> list[PlannedStem]:
     """One per cue and take, in the job's order. Raises MediaError; RequestError, OutputError when nothing can be signed."""
     identity = identify_picture(job.media)
-    signer = None
+    fingerprint = None
     if job.output.signer is not None:
-        job.output.signer.check()
-        signer = job.output.signer.fingerprint()
+        signer = signer_of(job.output.signer)
+        signer.check()
+        fingerprint = signer.fingerprint()
     stems = []
     for cue in job.cues:
         for take in cue.takes:
@@ -81,11 +84,21 @@ def plan_stems(job: JobRequest, facts: ModelInfo) -> list[PlannedStem]:
                 identity=identity,
                 media=job.media,
                 request=request,
-                model=facts.model_id,
-                weights_sha256=facts.weights_sha256,
-                sampling=job.sampling,
+                model=model.model_id,
+                weights_sha256=model.weights_sha256,
+                sampling=sampling_of(job),
             )
             stems.append(
-                PlannedStem(job=job, cue=cue, take=take, request=request, waveform_key=key, signer=signer)
+                PlannedStem(
+                    job=job, cue=cue, take=take, request=request, waveform_key=key, signer=fingerprint
+                )
             )
     return stems
+
+
+def signer_of(files: SignerFiles) -> Signer:
+    return Signer(certificate=files.certificate, key=files.key)
+
+
+def sampling_of(job: JobRequest) -> SamplingSettings:
+    return SamplingSettings(num_steps=job.num_steps, guidance=job.guidance)

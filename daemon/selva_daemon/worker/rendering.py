@@ -1,4 +1,4 @@
-"""From requests to stems on disk, for one job or several that are rendered together; runs in the worker."""
+"""From requests to stems on disk, for one job or for several that share batches; runs in the worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
-from selva_core.base.media import PictureRange
 from selva_core.engine import BatchRequest, Engine, RenderProgress, StemRequest
 from selva_core.video.damage import damage_warnings
 from selva_daemon.protocol.job import JobRequest, OutputRequest
@@ -22,7 +21,7 @@ from selva_daemon.worker.output_files import (
     resolve_output_folder,
     staging_folder,
 )
-from selva_daemon.worker.planned_stems import PlannedStem, plan_stems
+from selva_daemon.worker.planned_stems import PlannedStem, plan_stems, sampling_of
 from selva_daemon.worker.stem_cache import StemCache
 
 if TYPE_CHECKING:
@@ -34,8 +33,8 @@ WHOLE_RENDER = (0.03, RENDERED_FRACTION)
 
 
 class Engines(Protocol):
-    def facts_of(self, model_id: str) -> ModelInfo:
-        """What keys and results need of that model; loads it only when that is not remembered."""
+    def info_of(self, model_id: str) -> ModelInfo:
+        """What keys and results need of that model; it is loaded only when that is not remembered."""
         ...
 
     def engine_for(self, model_id: str) -> Engine:
@@ -73,16 +72,15 @@ class OutputRules:
 
 @dataclass(frozen=True, kw_only=True)
 class JobContext:
-    """What a running job carries along: who it is, whom it tells about its progress, and whether it should
-    go on.
-    """
+    """A running job: its id, its request, where its progress goes, and whether it was cancelled."""
 
     job_id: str
     job: JobRequest
     on_progress: Callable[[RenderProgress], None]
     is_cancelled: Callable[[], bool]
 
-    def tell(self, stage: str, fraction: float, *, step: int = 0, num_steps: int = 0) -> None:
+    def report(self, stage: str, fraction: float, *, step: int = 0, num_steps: int = 0) -> None:
+        """Raises RenderCancelled."""
         if self.is_cancelled():
             raise RenderCancelled("the job was cancelled")
         self.on_progress(RenderProgress(stage=stage, fraction=fraction, step=step, num_steps=num_steps))
@@ -90,28 +88,28 @@ class JobContext:
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedJob:
-    """A job that was planned and looked up: what is known of it already, by waveform key."""
+    """A job whose stems are planned. cached: the waveforms that the cache had, by key."""
 
     context: JobContext
     folder: Path
-    facts: ModelInfo
+    model: ModelInfo
     stems: Sequence[PlannedStem]
     cached: Mapping[str, Waveform]
 
     @property
     def missing(self) -> dict[str, StemRequest]:
-        """What the engine must make, by waveform key; equal stems are made once."""
+        """What the engine must render, by waveform key; equal stems are rendered once."""
         return {
             stem.waveform_key: stem.request for stem in self.stems if stem.waveform_key not in self.cached
         }
 
 
-Made: TypeAlias = "Mapping[str, Waveform] | Exception"
-"""What the engine made of a job, by waveform key, or why it made nothing."""
+RenderOutcome: TypeAlias = "Mapping[str, Waveform] | Exception"
+"""A job's waveforms by key, or why there are none."""
 
 
 class JobRenderer:
-    """`prepare` each job, `make` what is missing for all of them in one call of the engine, `publish` each."""
+    """`prepare` each job, `render` what is missing for all of them in one call of the engine, `publish` each."""
 
     def __init__(
         self, *, engines: Engines, cache: StemCache, write_stem: StemWriter, output_rules: OutputRules
@@ -127,32 +125,31 @@ class JobRenderer:
         folder = resolve_output_folder(
             output.folder, allowed=self._output_rules.allowed, forbidden=self._output_rules.forbidden
         )
-        context.tell("loading", 0.0)
-        facts = self._engines.facts_of(context.job.model)
-        stems = plan_stems(context.job, facts)
+        context.report("loading", 0.0)
+        model = self._engines.info_of(context.job.model)
+        stems = plan_stems(context.job, model)
         known = {stem.waveform_key: self._cache.get(stem.waveform_key) for stem in stems}
         cached = {key: waveform for key, waveform in known.items() if waveform is not None}
-        return PreparedJob(context=context, folder=folder, facts=facts, stems=stems, cached=cached)
+        return PreparedJob(context=context, folder=folder, model=model, stems=stems, cached=cached)
 
-    def make(self, jobs: Sequence[PreparedJob]) -> list[Made]:
+    def render(self, jobs: Sequence[PreparedJob]) -> list[RenderOutcome]:
         """One outcome per job. The jobs are of one model, length and sampling.
 
-        What goes wrong for all at once (memory, a fault) is tried again one by one, so that it stays with the
-        job it belongs to.
+        An error of the whole batch (memory, a fault) is tried again job by job, so that it stays with the job that causes it.
         """
-        together = [job for job in jobs if job.missing]
-        made: dict[str, Made] = {}
-        if len(together) > 1:
+        missing = [job for job in jobs if job.missing]
+        outcomes: dict[str, RenderOutcome] = {}
+        if len(missing) > 1:
             try:
-                made = self._make_together(together)
+                outcomes = self._render_batch(missing)
             except Exception:
-                _log.warning("%d jobs failed together; trying each alone", len(together), exc_info=True)
-        return [self._finish_alone(job, made.get(job.context.job_id)) for job in jobs]
+                _log.warning("%d jobs failed in one batch; trying each alone", len(missing), exc_info=True)
+        return [self._complete(job, outcomes.get(job.context.job_id)) for job in jobs]
 
-    def _make_together(self, jobs: Sequence[PreparedJob]) -> dict[str, Made]:
+    def _render_batch(self, jobs: Sequence[PreparedJob]) -> dict[str, RenderOutcome]:
         engine = self._engines.engine_for(jobs[0].context.job.model)
-        orders = [_order(job.context, list(job.missing.values()), WHOLE_RENDER) for job in jobs]
-        outcomes = engine.render_batch(orders, settings=jobs[0].context.job.sampling)
+        requests = [_batch_request(job.context, list(job.missing.values()), WHOLE_RENDER) for job in jobs]
+        outcomes = engine.render_batch(requests, settings=sampling_of(jobs[0].context.job))
         return {
             job.context.job_id: outcome
             if isinstance(outcome, SelvaError)
@@ -160,39 +157,41 @@ class JobRenderer:
             for job, outcome in zip(jobs, outcomes, strict=True)
         }
 
-    def _finish_alone(self, job: PreparedJob, made: Made | None) -> Made:
-        """Make the job's stems unless they are made, and keep them in the cache."""
+    def _complete(self, job: PreparedJob, outcome: RenderOutcome | None) -> RenderOutcome:
+        """Render the job alone unless the batch did, and cache its waveforms."""
         try:
-            if made is None:
-                made = self._make_alone(job)
+            if outcome is None:
+                outcome = self._render_alone(job)
         except Exception as error:  # of this job; the others may be fine
             return error
-        if isinstance(made, Exception):
-            return made
-        # Before they are kept: a stem that shows damage says so also when it comes out of the cache.
-        damage = damage_warnings(_picture_of(job.context))
+        if isinstance(outcome, Exception):
+            return outcome
+        # Before they are cached: a stem that shows damage says so also when it comes out of the cache.
+        damage = damage_warnings(job.context.job.media)
         if damage:
-            made = {key: replace(each, warnings=(*each.warnings, *damage)) for key, each in made.items()}
-        for key, waveform in made.items():
+            outcome = {
+                key: replace(each, warnings=(*each.warnings, *damage)) for key, each in outcome.items()
+            }
+        for key, waveform in outcome.items():
             self._cache.put(key, waveform)
-        return made
+        return outcome
 
-    def _make_alone(self, job: PreparedJob) -> dict[str, Waveform]:
+    def _render_alone(self, job: PreparedJob) -> dict[str, Waveform]:
         if not job.missing:
             return {}
         engine = self._engines.engine_for(job.context.job.model)
         waveforms = _render_in_halves(job.context, engine, list(job.missing.values()), WHOLE_RENDER)
         return dict(zip(job.missing, waveforms, strict=True))
 
-    def publish(self, job: PreparedJob, made: Mapping[str, Waveform]) -> list[StemResult]:
-        """Write the stems and show them; returns one result per take, in the job's order.
+    def publish(self, job: PreparedJob, rendered: Mapping[str, Waveform]) -> list[StemResult]:
+        """Write the stems and give them their names; returns one result per take, in the job's order.
 
         Raises OutputError, RenderCancelled; then nothing of the job is published.
         """
         is_signed = job.context.job.output.signer is not None
         are_same = have_same_stem if is_signed else have_same_bytes
         with staging_folder(job.folder, job_id=job.context.job_id) as staging:
-            staged = self._stage(job, staging, waveforms={**job.cached, **made})
+            staged = self._stage(job, staging, waveforms={**job.cached, **rendered})
             return [
                 stem.result(
                     publish(path, stem.file_in(job.folder), are_same=are_same),
@@ -205,44 +204,33 @@ class JobRenderer:
     def _stage(
         self, job: PreparedJob, staging: Path, *, waveforms: Mapping[str, Waveform]
     ) -> list[tuple[PlannedStem, Path, tuple[str, ...]]]:
-        """Write all stems out of sight, so that a job that fails half-way publishes nothing."""
+        """Write all stems into the hidden folder, so that a job that fails half-way publishes nothing."""
         staged = []
         for index, stem in enumerate(job.stems):
-            job.context.tell(
+            job.context.report(
                 "writing", RENDERED_FRACTION + (1.0 - RENDERED_FRACTION) * index / len(job.stems)
             )
             waveform = waveforms[stem.waveform_key]
             path = staging / f"{index}.wav"
             report = self._write_stem(
-                path, waveform, output=job.context.job.output, provenance=stem.provenance(job.facts)
+                path, waveform, output=job.context.job.output, provenance=stem.provenance(job.model)
             )
-            staged.append((stem, path, (*job.facts.notices, *waveform.warnings, *report.warnings)))
+            staged.append((stem, path, (*job.model.notices, *waveform.warnings, *report.warnings)))
         return staged
 
 
-def _picture_of(context: JobContext) -> PictureRange:
-    media = context.job.media
-    return PictureRange(
-        path=media.path,
-        start_s=media.start_s,
-        duration_s=media.duration_s,
-        speed=media.speed,
-        images=media.images,
-    )
-
-
-def _order(
+def _batch_request(
     context: JobContext, requests: Sequence[StemRequest], fractions: tuple[float, float]
 ) -> BatchRequest:
-    """`fractions`: of the job's progress, where this order begins and ends."""
+    """`fractions`: of the job's progress, where this part of it begins and ends."""
     first, last = fractions
 
     def on_progress(progress: RenderProgress) -> None:
         fraction = first + (last - first) * progress.fraction
-        context.tell(progress.stage, fraction, step=progress.step, num_steps=progress.num_steps)
+        context.report(progress.stage, fraction, step=progress.step, num_steps=progress.num_steps)
 
     return BatchRequest(
-        picture=_picture_of(context),
+        picture=context.job.media,
         requests=requests,
         on_progress=on_progress,
         is_cancelled=context.is_cancelled,
@@ -252,9 +240,11 @@ def _order(
 def _render_in_halves(
     context: JobContext, engine: Engine, requests: Sequence[StemRequest], fractions: tuple[float, float]
 ) -> list[Waveform]:
-    """Render all at once; when the device's memory is too small, each half by itself."""
+    """Render all in one call; when the device's memory is too small, each half by itself."""
     try:
-        [outcome] = engine.render_batch([_order(context, requests, fractions)], settings=context.job.sampling)
+        [outcome] = engine.render_batch(
+            [_batch_request(context, requests, fractions)], settings=sampling_of(context.job)
+        )
         if isinstance(outcome, SelvaError):
             raise outcome
         return outcome

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import struct
 
-import msgpack
+import msgspec
 
 from selva_core.engine import Waveform
 from selva_daemon.worker.blob_store import BlobStore
 
 _HEADER_LENGTH = struct.Struct("<I")
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True):
+    sample_rate_hz: int
+    warnings: tuple[str, ...]
 
 
 class StemCache:
@@ -27,8 +32,8 @@ class StemCache:
 
 
 def _pack(waveform: Waveform) -> bytes:
-    header: bytes = msgpack.packb(
-        {"sample_rate_hz": waveform.sample_rate_hz, "warnings": list(waveform.warnings)}
+    header = msgspec.msgpack.encode(
+        _Header(sample_rate_hz=waveform.sample_rate_hz, warnings=waveform.warnings)
     )
     return _HEADER_LENGTH.pack(len(header)) + header + waveform.samples.astype("<f4").tobytes()
 
@@ -38,8 +43,6 @@ def _unpack(blob: bytes) -> Waveform:
 
     (header_bytes,) = _HEADER_LENGTH.unpack_from(blob)
     start = _HEADER_LENGTH.size
-    header = msgpack.unpackb(blob[start : start + header_bytes])
+    header = msgspec.msgpack.decode(blob[start : start + header_bytes], type=_Header)
     samples = np.frombuffer(blob, dtype="<f4", offset=start + header_bytes).astype(np.float32)
-    return Waveform(
-        samples=samples, sample_rate_hz=header["sample_rate_hz"], warnings=tuple(header["warnings"])
-    )
+    return Waveform(samples=samples, sample_rate_hz=header.sample_rate_hz, warnings=header.warnings)

@@ -20,11 +20,11 @@ from selva_core.base.errors import (
     RangeOutsideMediaError,
     RequestError,
 )
-from selva_core.base.media import ImageSequence, PictureRange
+from selva_core.base.media import ImagePattern, ImageSequence, PictureRange
 from selva_core.engines.echo import find_flashes
 from selva_core.video.frame_source import read_stamp
 from selva_core.video.frames import iter_frames, read_frames
-from selva_core.video.sequence_files import ImagePattern, find_images
+from selva_core.video.sequence_files import find_images
 from tests.selva_core.conftest import HEIGHT_PX, WIDTH_PX, grey_picture, numbered_picture
 
 ReadNumber = Callable[[npt.NDArray[np.uint8]], int]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 
 import pytest
 import soundfile
+from msgspec.structs import replace
 
 from selva_core.base.errors import MediaNotFoundError, RenderCancelled
 from selva_daemon.client.client import Client
@@ -108,7 +109,7 @@ def test_a_missing_picture_fails_its_job_and_no_other(
 def test_a_running_job_is_cancelled_within_a_step_and_leaves_no_file(
     client: Client, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client.yield_device()  # the next worker is started with a slow engine
+    client.release_device()  # the next worker is started with a slow engine
     monkeypatch.setenv("SELVA_ECHO_STEP_DELAY_S", "0.2")
     client.resume()
     job_id = client.submit(make_job()).job_id
@@ -149,7 +150,7 @@ def test_wrong_fields_are_named_and_nothing_is_queued(client: Client, make_job: 
     wrong = replace(
         request,
         label="",
-        media=replace(request.media, path=Path("relative.mov")),
+        media=dataclasses.replace(request.media, path=Path("relative.mov")),
         cues=(replace(request.cues[0], prompt="  "),),
     )
     with pytest.raises(InvalidRequestError) as caught:

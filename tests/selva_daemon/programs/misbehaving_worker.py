@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
+
+import msgspec
 
 from selva_daemon.protocol.worker_link import (
+    Heartbeat,
+    JobDone,
+    RenderCommand,
+    StopCommand,
+    WorkerEvent,
+    WorkerReady,
+    parse_command,
     read_packed,
     take_over_standard_streams,
-    unpack_message,
     write_message,
 )
 
@@ -18,38 +25,37 @@ BEAT_S = 0.05
 
 
 def main() -> None:
-    orders, reports = take_over_standard_streams()
+    command_stream, event_stream = take_over_standard_streams()
     lock = threading.Lock()
     silent = threading.Event()
 
-    def send(say: str, **facts: object) -> None:
+    def send(event: WorkerEvent) -> None:
         with lock:
-            write_message(reports, {"say": say, **facts})
+            write_message(event_stream, event)
 
     def beat() -> None:
         while not silent.wait(BEAT_S):
-            send("beat")
+            send(Heartbeat())
 
     threading.Thread(target=beat, daemon=True).start()
-    send("ready", pid=os.getpid())
-    while (packed := read_packed(orders)) is not None:
-        order = unpack_message(packed)
-        if order["do"] == "stop":
+    send(WorkerReady(pid=os.getpid()))
+    while (packed := read_packed(command_stream)) is not None:
+        command = parse_command(packed)
+        if isinstance(command, StopCommand):
             return
-        if order["do"] != "render":
+        if not isinstance(command, RenderCommand):
             continue
-        [job] = order["jobs"]
-        label = job["request"]["label"]
+        [task] = command.jobs
+        label = msgspec.msgpack.decode(task.request)["label"]
         if label == "silence":
             silent.set()
         elif label == "garbage":
             with lock:
-                reports.write(b"\x00\x00\x00\x04\xc1\xc1\xc1\xc1" + b"\xff" * 64)
-                reports.flush()
+                event_stream.write(b"\x00\x00\x00\x04\xc1\xc1\xc1\xc1" + b"\xff" * 64)
+                event_stream.flush()
         elif label == "fine":
-            send("done", job_id=job["job_id"], stems=[])
-        else:
-            time.sleep(0)  # the beats go on, the job does not
+            send(JobDone(job_id=task.job_id, stems=()))
+        # Any other label: the heartbeats go on, the job does not.
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from tests.support.daemons import JobMaker
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "node"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "node"
 
 pytestmark = pytest.mark.skipif(
     shutil.which("node") is None or not (EXAMPLE / "node_modules" / "zeromq").is_dir(),

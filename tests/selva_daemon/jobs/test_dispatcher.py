@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -12,13 +12,18 @@ import pytest
 from selva_daemon.jobs.dispatcher import Dispatcher
 from selva_daemon.jobs.events import EventPublisher
 from selva_daemon.jobs.queue import JobQueue
-from selva_daemon.jobs.scheduling import GATHERING_GAP_S, FairScheduler
+from selva_daemon.jobs.scheduling import BATCH_GAP_S, FairScheduler
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.supervisor import Outcome, Supervisor, WorkerState
 from selva_daemon.protocol.errors import QueueFullError
+from selva_daemon.protocol.status import DaemonEvent, JobStatus, StemResult
+from selva_daemon.protocol.worker_link import JobCancelled, JobDone
 from tests.support.daemons import JobMaker
 
 MAX_QUEUED = 5
+STEM = StemResult(
+    cue="c", track="t", take=1, seed=1, file="/t.wav", sample_rate_hz=48_000, num_samples=1, cached=False
+)
 
 
 class Clock:
@@ -28,17 +33,17 @@ class Clock:
         return self.now_s
 
 
-class HeardEvents:
+class RecordedEvents:
     """Stands for the publisher."""
 
     def __init__(self) -> None:
-        self.jobs: list[Mapping[str, Any]] = []
+        self.jobs: list[JobStatus] = []
 
-    def publish_job(self, body: Mapping[str, Any]) -> None:
-        self.jobs.append(dict(body))
+    def publish_job(self, status: JobStatus) -> None:
+        self.jobs.append(status)
 
-    def publish_daemon(self, body: Mapping[str, Any]) -> None:
-        """Nobody asks here."""
+    def publish_daemon(self, event: DaemonEvent) -> None:
+        """No test here asks."""
 
 
 class IdleWorker:
@@ -64,11 +69,11 @@ class Stage:
     """A dispatcher with everything around it."""
 
     def __init__(self, queue: JobQueue, make_job: JobMaker) -> None:
-        self.clock, self.events, self.worker = Clock(), HeardEvents(), IdleWorker()
+        self.clock, self.events, self.worker = Clock(), RecordedEvents(), IdleWorker()
         self.dispatcher = Dispatcher(
             queue,
             cast(EventPublisher, self.events),
-            turns=FairScheduler(interactive_in_a_row=8),
+            scheduler=FairScheduler(interactive_in_a_row=8),
             clock=self.clock,
         )
         self.dispatcher.workers = [cast(Supervisor, self.worker)]
@@ -90,10 +95,10 @@ class Stage:
         self.clock.now_s += after_s
         self.worker.can_take_job = True
         for job_id in job_ids:
-            self.dispatcher.job_done(job_id, [{"cached": False}])
+            self.dispatcher.on_job_event(JobDone(job_id=job_id, stems=(STEM,)))
 
     def events_of(self, job_id: str) -> list[tuple[str, int]]:
-        return [(body["state"], body["sequence"]) for body in self.events.jobs if body["job_id"] == job_id]
+        return [(status.state, status.sequence) for status in self.events.jobs if status.job_id == job_id]
 
 
 @pytest.fixture
@@ -109,8 +114,9 @@ def test_cancelling_a_waiting_job_is_told_once_with_its_reason_and_reaches_no_wo
     stage.dispatcher.cancel(waiting)
     assert stage.events_of(waiting) == [("queued", 1), ("cancelled", 2)]
     last = stage.events.jobs[-1]
-    assert (last["error"]["code"], last["position"], last["stage"]) == ("cancelled", 0, "")
-    assert "before it began" in last["error"]["message"]
+    assert last.error is not None
+    assert (last.error.code, last.position, last.stage) == ("cancelled", 0, "")
+    assert "before it began" in last.error.message
     assert stage.worker.cancelled == []
 
 
@@ -119,7 +125,7 @@ def test_cancelling_a_running_job_is_told_when_the_worker_has_dropped_it(stage: 
     assert stage.dispatcher.cancel(running).state == "running"
     assert stage.worker.cancelled == [running]
     assert stage.events_of(running)[-1][0] == "running"
-    stage.dispatcher.job_cancelled(running)
+    stage.dispatcher.on_job_event(JobCancelled(job_id=running))
     assert stage.events_of(running)[-1][0] == "cancelled"
 
 
@@ -180,9 +186,9 @@ def test_an_idle_worker_is_held_a_moment_while_jobs_of_one_shape_arrive(stage: S
     stage.worker.can_take_job = True
     second = stage.submit()
     assert stage.worker.given == []
-    assert stage.dispatcher.hand_out_at_s == stage.clock.now_s + GATHERING_GAP_S
-    stage.clock.now_s = stage.dispatcher.hand_out_at_s
-    stage.dispatcher.hand_out()
+    assert stage.dispatcher.dispatch_at_s == stage.clock.now_s + BATCH_GAP_S
+    stage.clock.now_s = stage.dispatcher.dispatch_at_s
+    stage.dispatcher.dispatch()
     assert stage.worker.given == [[first, second]]
 
 
@@ -201,12 +207,12 @@ def test_jobs_that_shared_batches_count_for_the_estimate_with_their_share(stage:
     pair = [stage.submit(), stage.submit()]
     stage.clock.now_s += 1
     stage.worker.can_take_job = True
-    stage.dispatcher.hand_out()
+    stage.dispatcher.dispatch()
     stage.finish(*pair, after_s=20)
     stage.submit()
     waiting = stage.submit()
-    assert stage.events.jobs[-1]["job_id"] == waiting
-    assert stage.events.jobs[-1]["seconds_left"] == 10.0
+    assert stage.events.jobs[-1].job_id == waiting
+    assert stage.events.jobs[-1].seconds_left == 10.0
 
 
 def test_jobs_of_a_dead_worker_wait_again_each_by_its_own_fate(stage: Stage) -> None:
@@ -215,6 +221,6 @@ def test_jobs_of_a_dead_worker_wait_again_each_by_its_own_fate(stage: Stage) -> 
     trio = [stage.submit() for _ in range(3)]
     stage.finish(first, after_s=1)
     stage.worker.can_take_job = False
-    outcomes = dict(zip(trio, (Outcome.BLAMED, Outcome.CANCELLED, Outcome.PUT_BACK), strict=True))
-    stage.dispatcher.worker_ended(outcomes, "signal 9")
+    outcomes = dict(zip(trio, (Outcome.CRASHED, Outcome.CANCELLED, Outcome.REQUEUED), strict=True))
+    stage.dispatcher.on_worker_ended(outcomes, "signal 9")
     assert [stage.events_of(job_id)[-1][0] for job_id in trio] == ["queued", "cancelled", "queued"]

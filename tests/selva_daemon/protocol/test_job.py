@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from selva_core.audio.credentials import Signer
 from selva_core.base.media import ImageSequence, Label
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.file_names import file_stem_error
-from selva_daemon.protocol.job import parse_job
+from selva_daemon.protocol.job import SignerFiles, parse_job
 from tests.support.daemons import JobMaker
 
 Change = Callable[[dict[str, Any]], object]
@@ -45,7 +45,9 @@ def test_clock_labels_and_signer_survive_the_wire(make_job: JobMaker) -> None:
             Label(start_sample=100, num_samples=500, text="in the cut"),
             Label(start_sample=0, text="hit"),
         ),
-        signer=Signer(certificate=plain.output.folder / "signer.pem", key=plain.output.folder / "signer.key"),
+        signer=SignerFiles(
+            certificate=plain.output.folder / "signer.pem", key=plain.output.folder / "signer.key"
+        ),
     )
     request = replace(plain, output=output)
     assert parse_job(request.to_wire()) == request
@@ -60,7 +62,7 @@ def test_clock_labels_and_signer_survive_the_wire(make_job: JobMaker) -> None:
 )
 def test_an_image_sequence_survives_the_wire(make_job: JobMaker, images: ImageSequence) -> None:
     plain = make_job()
-    media = replace(plain.media, path=plain.media.path.with_name("shot.%04d.exr"), images=images)
+    media = dataclasses.replace(plain.media, path=plain.media.path.with_name("shot.%04d.exr"), images=images)
     request = replace(plain, media=media)
     assert parse_job(request.to_wire()) == request
 
@@ -99,7 +101,7 @@ def test_defaults_fill_what_may_be_left_out(body: dict[str, Any]) -> None:
     for cue in body["cues"]:
         del cue["negative_prompt"]
     request = parse_job(body)
-    assert (request.sampling.num_steps, request.sampling.guidance) == (25, 4.5)
+    assert (request.num_steps, request.guidance) == (25, 4.5)
     assert (request.priority, request.output.sample_rate_hz, request.media.speed) == (
         "interactive",
         48_000,

@@ -19,7 +19,7 @@ from selva_daemon.client.launch import start_daemon
 from selva_daemon.protocol.connection import read_connection
 from selva_daemon.protocol.errors import DaemonRefusedError, DaemonTimeoutError
 from selva_daemon.server.authorized_keys import AuthorizedKeys, add_client, load_clients, remove_client
-from selva_daemon.server.client_credentials import write_invitation
+from selva_daemon.server.client_credentials import write_client_credentials
 from selva_daemon.settings import DaemonSettings
 from tests.support.daemons import JobMaker, StartServer, wait_until
 
@@ -53,7 +53,7 @@ def elsewhere(paths: AppPaths, file: Path) -> AppPaths:
 def test_an_invited_client_does_the_whole_way_and_is_named(
     client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
-    write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
+    write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
     with Client.connect(paths=elsewhere(paths, tmp_path / "edit-2.json")) as invited:
         assert invited.daemon.client == "edit-2"
         assert invited.wait(invited.submit(make_job()).job_id, timeout_s=60).state == "done"
@@ -63,7 +63,7 @@ def test_a_revoked_client_is_refused_also_where_it_is_connected_and_the_others_s
     client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("edit-2", "edit-3"):
-        write_invitation(paths, name, tmp_path / f"{name}.json", address=None)
+        write_client_credentials(paths, name, tmp_path / f"{name}.json", address=None)
     left, stays = (elsewhere(paths, tmp_path / f"{name}.json") for name in ("edit-2", "edit-3"))
     with Client.connect(paths=left) as revoked, Client.connect(paths=stays) as staying:
         run(monkeypatch, "daemon", "revoke", "edit-2")
@@ -77,7 +77,7 @@ def test_a_revoked_client_is_refused_also_where_it_is_connected_and_the_others_s
 def test_a_revoked_client_hears_no_more_events_and_the_others_do(
     client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
+    write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
     connection = read_connection(tmp_path / "edit-2.json")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     listening, owners = context.socket(zmq.SUB), context.socket(zmq.SUB)
@@ -110,13 +110,13 @@ def hears(client: Client, subscriber: zmq.Socket[bytes]) -> bool:
 def test_the_same_name_can_be_invited_again_after_it_was_revoked_and_the_old_file_stays_worthless(
     client: Client, paths: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_invitation(paths, "edit-2", tmp_path / "old.json", address=None)
+    write_client_credentials(paths, "edit-2", tmp_path / "old.json", address=None)
     with pytest.raises(ConfigurationError, match=r"edit-2' already; .*selva daemon revoke edit-2"):
-        write_invitation(paths, "edit-2", tmp_path / "new.json", address=None)
+        write_client_credentials(paths, "edit-2", tmp_path / "new.json", address=None)
     assert not (tmp_path / "new.json").exists()
     with Client.connect(paths=elsewhere(paths, tmp_path / "old.json")) as old:
         run(monkeypatch, "daemon", "revoke", "edit-2")
-        write_invitation(paths, "edit-2", tmp_path / "new.json", address=None)
+        write_client_credentials(paths, "edit-2", tmp_path / "new.json", address=None)
         with Client.connect(paths=elsewhere(paths, tmp_path / "new.json")) as new:
             assert new.daemon.client == "edit-2"
         wait_until_refused(old)
@@ -127,7 +127,7 @@ def test_a_file_made_for_fixed_ports_holds_before_the_first_start_and_after_the_
 ) -> None:
     port = free_port()
     configure(paths, port=port)
-    invitation = write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
+    invitation = write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
     assert invitation.connection.jobs == f"tcp://127.0.0.1:{port}"
     assert [note for note in invitation.notes if "ports change" in note] == []
     start_server(port=port)
@@ -137,7 +137,7 @@ def test_a_file_made_for_fixed_ports_holds_before_the_first_start_and_after_the_
 
 def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(paths: AppPaths, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"set port in daemon\.json, or start it first"):
-        write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
+        write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
     assert load_clients(paths.clients_folder) == {}
 
 
@@ -154,7 +154,7 @@ def test_the_address_is_the_one_listened_on_or_the_one_that_was_said(
     paths: AppPaths, tmp_path: Path, listen: str, address: str | None, jobs: str
 ) -> None:
     configure(paths, listen=listen, port=42_000, output_folders=[str(tmp_path)])
-    assert write_invitation(paths, "a", tmp_path / "a.json", address=address).connection.jobs == jobs
+    assert write_client_credentials(paths, "a", tmp_path / "a.json", address=address).connection.jobs == jobs
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_an_address_that_cannot_be_reached_is_refused(
 ) -> None:
     configure(paths, listen=listen, port=42_000, output_folders=[str(tmp_path)])
     with pytest.raises(ConfigurationError, match=words):
-        write_invitation(paths, "a", tmp_path / "a.json", address=address)
+        write_client_credentials(paths, "a", tmp_path / "a.json", address=address)
 
 
 def test_a_file_that_is_there_is_not_overwritten_and_one_that_cannot_be_written_lets_nobody_in(
@@ -178,9 +178,9 @@ def test_a_file_that_is_there_is_not_overwritten_and_one_that_cannot_be_written_
     configure(paths, port=42_000)
     (tmp_path / "there.json").write_text("mine")
     with pytest.raises(ConfigurationError, match="there already; choose another with --to"):
-        write_invitation(paths, "a", tmp_path / "there.json", address=None)
+        write_client_credentials(paths, "a", tmp_path / "there.json", address=None)
     with pytest.raises(StorageError):
-        write_invitation(paths, "a", tmp_path / "no folder" / "a.json", address=None)
+        write_client_credentials(paths, "a", tmp_path / "no folder" / "a.json", address=None)
     assert load_clients(paths.clients_folder) == {}
     assert (tmp_path / "there.json").read_text() == "mine"
 
@@ -197,7 +197,7 @@ def test_the_file_is_readable_by_its_owner_only_and_its_secret_is_in_no_other(
 ) -> None:
     configure(paths, port=42_000)
     file = tmp_path / "a.json"
-    secret = write_invitation(paths, "a", file, address=None).connection.client.secret
+    secret = write_client_credentials(paths, "a", file, address=None).connection.client.secret
     assert file.stat().st_mode & 0o777 == 0o600
     others = [path for path in tmp_path.rglob("*.json") if path != file and secret in path.read_text()]
     assert others == []
@@ -218,7 +218,7 @@ def test_another_daemon_is_named_by_the_environment(
 
 def test_a_daemon_elsewhere_that_does_not_answer_is_a_time_out(paths: AppPaths, tmp_path: Path) -> None:
     configure(paths, port=free_port())
-    write_invitation(paths, "a", tmp_path / "a.json", address=None)
+    write_client_credentials(paths, "a", tmp_path / "a.json", address=None)
     with pytest.raises(DaemonTimeoutError):
         Client.connect(paths=elsewhere(paths, tmp_path / "a.json"), timeout_s=0.5)
 
@@ -266,7 +266,7 @@ def test_the_commands_invite_list_and_revoke(
 def test_a_damaged_key_file_is_told_in_the_log_and_keeps_nobody_else_out(
     client: Client, paths: AppPaths, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_invitation(paths, "edit-2", tmp_path / "edit-2.json", address=None)
+    write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
     with Client.connect(paths=elsewhere(paths, tmp_path / "edit-2.json")) as invited:
         (paths.clients_folder / "bad.json").write_text("{")
         wait_until(lambda: "bad.json is not a client key" in caplog.text, "the fault to be noticed")
@@ -305,6 +305,6 @@ def test_one_who_came_in_and_was_revoked_between_two_looks_is_noticed(tmp_path: 
     guest, friend = (add_client(tmp_path, name).public for name in ("guest", "friend"))
     assert (book.name_of(guest), book.name_of(friend)) == ("guest", "friend")
     remove_client(tmp_path, "guest")
-    assert book.renew() == ["guest"]
-    assert book.renew() == []
+    assert book.reload() == ["guest"]
+    assert book.reload() == []
     assert (book.name_of(guest), book.name_of(friend)) == (None, "friend")

@@ -61,7 +61,7 @@ def test_yielding_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
         for status in client.events(job_id, timeout_s=60):
             if status.stage == "sampling":
                 break
-        client.yield_device()
+        client.release_device()
         wait_until(lambda: worker_state(client) == "stopped", "the worker's end")
         found = client.status()
         assert (found.yielded, found.processes[1].pid, found.queue["queued"]) == (True, None, 1)

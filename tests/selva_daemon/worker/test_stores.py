@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -215,29 +216,29 @@ def one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return weights
 
 
-FACTS = ModelInfo(model_id="selva-small-16k", weights_sha256="ab" * 32, licence="MIT", notices=("careful",))
+INFO = ModelInfo(model_id="selva-small-16k", weights_sha256="ab" * 32, licence="MIT", notices=("careful",))
 
 
 def test_a_models_facts_are_remembered_until_its_weights_change(one_model: Path, tmp_path: Path) -> None:
-    memory = ModelInfoCache(tmp_path / "cache" / "models.json")
-    assert memory.recall(FACTS.model_id) is None
-    memory.learn(FACTS)
-    assert ModelInfoCache(tmp_path / "cache" / "models.json").recall(FACTS.model_id) == FACTS
+    model_info = ModelInfoCache(tmp_path / "cache" / "models.json")
+    assert model_info.get(INFO.model_id) is None
+    model_info.put(INFO)
+    assert ModelInfoCache(tmp_path / "cache" / "models.json").get(INFO.model_id) == INFO
     one_model.write_bytes(b"other weights")
-    assert memory.recall(FACTS.model_id) is None
+    assert model_info.get(INFO.model_id) is None
 
 
 def test_a_model_without_files_is_never_remembered(tmp_path: Path) -> None:
-    memory = ModelInfoCache(tmp_path / "models.json")
-    memory.learn(replace(FACTS, model_id="selva-echo"))
-    assert memory.recall("selva-echo") is None
+    model_info = ModelInfoCache(tmp_path / "models.json")
+    model_info.put(msgspec.structs.replace(INFO, model_id="selva-echo"))
+    assert model_info.get("selva-echo") is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}'])
-def test_a_damaged_memory_is_an_empty_one(content: str, one_model: Path, tmp_path: Path) -> None:
+def test_a_damaged_model_info_is_an_empty_one(content: str, one_model: Path, tmp_path: Path) -> None:
     file = tmp_path / "models.json"
     file.write_text(content)
-    memory = ModelInfoCache(file)
-    assert memory.recall(FACTS.model_id) is None
-    memory.learn(FACTS)
-    assert memory.recall(FACTS.model_id) == FACTS
+    model_info = ModelInfoCache(file)
+    assert model_info.get(INFO.model_id) is None
+    model_info.put(INFO)
+    assert model_info.get(INFO.model_id) == INFO

@@ -16,7 +16,7 @@ from selva_daemon.protocol.connection import process_is_alive
 from selva_daemon.protocol.errors import DaemonRunningError, WorkerDiedError
 from tests.support.daemons import JobMaker, StartDaemon, StartServer, kill_hard, wait_until
 
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = Path(__file__).parents[1] / "programs"
 MISBEHAVING_WORKER = (sys.executable, str(PROGRAMS / "misbehaving_worker.py"))
 
 

@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-import msgpack
+import msgspec
 import pytest
 
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.supervisor import Outcome, Supervisor, WorkerState
 from selva_daemon.jobs.worker_process import WorkerProcess
+from selva_daemon.protocol.body import reply_encode_hook
+from selva_daemon.protocol.errors import InternalError
+from selva_daemon.protocol.worker_link import (
+    CancelCommand,
+    Command,
+    Heartbeat,
+    JobCancelled,
+    JobDone,
+    JobEvent,
+    JobFailed,
+    JobProgressed,
+    ModelLoaded,
+    StopCommand,
+    WorkerEvent,
+    WorkerReady,
+)
 from selva_daemon.settings import DaemonSettings
 
 TICK_S = 0.25
@@ -23,19 +39,19 @@ class Clock:
         return self.now_s
 
 
-class NotedProcess:
+class RecordedProcess:
     """Stands for a worker process: keeps orders and signals, ends when told to."""
 
     pid = 1
 
     def __init__(self, number: int) -> None:
         self.generation = f"0:{number}".encode()
-        self.orders: list[dict[str, Any]] = []
+        self.commands: list[Command] = []
         self.killed = False
         self.closed = False
 
-    def order(self, do: str, **facts: Any) -> None:
-        self.orders.append({"do": do, **facts})
+    def send(self, command: Command) -> None:
+        self.commands.append(command)
 
     def kill(self) -> None:
         self.killed = True
@@ -54,19 +70,11 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[tuple[object, ...]] = []
 
-    def job_progressed(self, job_id: str, progress: Mapping[str, Any]) -> None:
-        self.heard.append(("progress", job_id))
+    def on_job_event(self, event: JobEvent) -> None:
+        kinds = {JobProgressed: "progress", JobDone: "done", JobFailed: "failed", JobCancelled: "cancelled"}
+        self.heard.append((kinds[type(event)], event.job_id))
 
-    def job_done(self, job_id: str, stems: list[Mapping[str, Any]]) -> None:
-        self.heard.append(("done", job_id))
-
-    def job_failed(self, job_id: str, error: Mapping[str, Any]) -> None:
-        self.heard.append(("failed", job_id))
-
-    def job_cancelled(self, job_id: str) -> None:
-        self.heard.append(("cancelled", job_id))
-
-    def worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
+    def on_worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
         self.heard.append(("ended", dict(outcomes)))
 
 
@@ -76,39 +84,43 @@ class Stage:
     def __init__(self, **settings: Any) -> None:
         self.clock = Clock()
         self.listener = Listener()
-        self.launched: list[NotedProcess] = []
+        self.launched: list[RecordedProcess] = []
         self.supervisor = Supervisor(
             self._launch, self.listener, settings=DaemonSettings(**settings), clock=self.clock
         )
 
     def _launch(self) -> WorkerProcess:
-        self.launched.append(NotedProcess(len(self.launched)))
+        self.launched.append(RecordedProcess(len(self.launched)))
         return cast(WorkerProcess, self.launched[-1])
 
     @property
-    def process(self) -> NotedProcess:
+    def process(self) -> RecordedProcess:
         return self.launched[-1]
 
-    def say(self, say: str, **facts: Any) -> None:
-        self.supervisor.hear(self.process.generation, msgpack.packb({"say": say, **facts}))
+    def say(self, event: WorkerEvent) -> None:
+        self.supervisor.on_message(
+            self.process.generation, msgspec.msgpack.encode(event, enc_hook=reply_encode_hook)
+        )
 
     def end_process(self) -> None:
-        self.supervisor.hear(self.process.generation, b"")
+        self.supervisor.on_message(self.process.generation, b"")
 
     def pass_time(self, seconds: float, *, beating: bool = True) -> None:
         for _ in range(round(seconds / TICK_S)):
             self.clock.now_s += TICK_S
             if beating and not self.process.closed:
-                self.say("beat")
-            self.supervisor.tick(work_is_waiting=False)
+                self.say(Heartbeat())
+            self.supervisor.tick(jobs_are_waiting=False)
 
     def run_job(self, *job_ids: str) -> None:
-        jobs = [type("Job", (), {"job_id": job_id, "request_body": {}})() for job_id in job_ids or ("j",)]
+        jobs = [
+            type("Job", (), {"job_id": job_id, "packed_request": b"\x80"})() for job_id in job_ids or ("j",)
+        ]
         self.supervisor.give(cast(list[StoredJob], jobs))
 
     def start(self) -> Stage:
         self.supervisor.start()
-        self.say("ready", pid=1)
+        self.say(WorkerReady(pid=1))
         return self
 
 
@@ -116,11 +128,11 @@ def test_a_started_worker_can_take_a_job_once_it_is_ready() -> None:
     stage = Stage()
     stage.supervisor.start()
     assert not stage.supervisor.can_take_job
-    stage.say("ready", pid=1)
+    stage.say(WorkerReady(pid=1))
     assert stage.supervisor.can_take_job
     stage.run_job()
     assert not stage.supervisor.can_take_job
-    stage.say("done", job_id="j", stems=[])
+    stage.say(JobDone(job_id="j", stems=()))
     assert stage.supervisor.can_take_job
     assert stage.listener.heard == [("done", "j")]
 
@@ -128,18 +140,18 @@ def test_a_started_worker_can_take_a_job_once_it_is_ready() -> None:
 def test_reports_about_another_job_or_from_an_earlier_worker_are_ignored() -> None:
     stage = Stage().start()
     stage.run_job()
-    stage.say("done", job_id="other", stems=[])
-    stage.supervisor.hear(b"0:99", msgpack.packb({"say": "done", "job_id": "j", "stems": []}))
+    stage.say(JobDone(job_id="other", stems=()))
+    stage.supervisor.on_message(b"0:99", msgspec.msgpack.encode(JobDone(job_id="j", stems=())))
     assert stage.listener.heard == []
 
 
 def test_a_worker_that_talks_nonsense_is_ended_and_blamed() -> None:
     stage = Stage().start()
     stage.run_job()
-    stage.supervisor.hear(stage.process.generation, b"\xc1\xc1")
+    stage.supervisor.on_message(stage.process.generation, b"\xc1\xc1")
     assert stage.process.killed
     stage.end_process()
-    assert stage.listener.heard == [("ended", {"j": Outcome.BLAMED})]
+    assert stage.listener.heard == [("ended", {"j": Outcome.CRASHED})]
 
 
 def test_a_dead_worker_is_blamed_and_replaced_at_once_then_later_and_later() -> None:
@@ -161,9 +173,9 @@ def test_a_worker_that_did_a_job_is_forgiven_its_past() -> None:
     for _ in range(3):
         stage.end_process()
         stage.pass_time(5)
-        stage.say("ready", pid=1)
+        stage.say(WorkerReady(pid=1))
     stage.run_job()
-    stage.say("done", job_id="j", stems=[])
+    stage.say(JobDone(job_id="j", stems=()))
     stage.end_process()
     number = len(stage.launched)
     stage.pass_time(TICK_S)
@@ -183,12 +195,12 @@ def test_a_job_without_progress_is_killed_and_one_with_progress_is_not() -> None
     stage.run_job()
     for _ in range(4):
         stage.pass_time(9)
-        stage.say("progress", job_id="j", stage="sampling", step=1, num_steps=25, fraction=0.5)
+        stage.say(JobProgressed(job_id="j", stage="sampling", step=1, num_steps=25, fraction=0.5))
     assert not stage.process.killed
     stage.pass_time(10.5)
     assert stage.process.killed
     stage.end_process()
-    assert stage.listener.heard[-1] == ("ended", {"j": Outcome.BLAMED})
+    assert stage.listener.heard[-1] == ("ended", {"j": Outcome.CRASHED})
 
 
 def test_a_cancel_that_is_not_heeded_ends_the_worker_and_blames_nobody() -> None:
@@ -196,7 +208,7 @@ def test_a_cancel_that_is_not_heeded_ends_the_worker_and_blames_nobody() -> None
     stage.run_job()
     assert stage.supervisor.cancel("j")
     assert not stage.supervisor.cancel("another")
-    assert stage.process.orders[-1] == {"do": "cancel", "job_id": "j"}
+    assert stage.process.commands[-1] == CancelCommand(job_id="j")
     stage.pass_time(4.5)
     assert not stage.process.killed
     stage.pass_time(1)
@@ -209,10 +221,10 @@ def test_yielding_puts_the_job_back_and_starts_no_other_worker_until_asked() -> 
     stage = Stage().start()
     stage.run_job()
     stage.supervisor.release()
-    assert stage.process.orders[-1] == {"do": "stop"}
-    stage.say("cancelled", job_id="j")
+    assert stage.process.commands[-1] == StopCommand()
+    stage.say(JobCancelled(job_id="j"))
     stage.end_process()
-    assert stage.listener.heard == [("ended", {"j": Outcome.PUT_BACK})]
+    assert stage.listener.heard == [("ended", {"j": Outcome.REQUEUED})]
     stage.pass_time(100)
     assert len(stage.launched) == 1
     stage.supervisor.start()
@@ -243,17 +255,17 @@ def test_an_idle_model_is_unloaded_after_keep_alive(
 ) -> None:
     stage = Stage(keep_alive_s=keep_alive_s).start()
     stage.pass_time(20)
-    assert stage.process.orders == []  # nothing is loaded, nothing to unload
+    assert stage.process.commands == []  # nothing is loaded, nothing to unload
     stage.run_job()
-    stage.say("model", model="m", device_report="cpu", notices=[], max_batch_pictures=1)
+    stage.say(ModelLoaded(model="m", device_report="cpu", notices=(), max_batch_pictures=1))
     stage.pass_time(20)
-    assert stage.process.orders[1:] == []  # busy
-    stage.say("done", job_id="j", stems=[])
+    assert stage.process.commands[1:] == []  # busy
+    stage.say(JobDone(job_id="j", stems=()))
     loaded = stage.supervisor.loaded_model()
     assert loaded is not None
     assert loaded.unloads_in_s == (None if keep_alive_s < 0 else keep_alive_s)
     begun_s = stage.clock.now_s
-    while stage.process.orders[1:] == [] and stage.clock.now_s - begun_s < 100:
+    while stage.process.commands[1:] == [] and stage.clock.now_s - begun_s < 100:
         stage.pass_time(TICK_S)
     waited_s = stage.clock.now_s - begun_s
     assert waited_s == (replaced_after_s or 100)
@@ -267,7 +279,7 @@ def test_a_machine_that_slept_does_not_count_as_silence_or_stall() -> None:
     stage = Stage(heartbeat_timeout_s=10, stall_timeout_s=20).start()
     stage.run_job()
     stage.clock.now_s += 8 * 3600
-    stage.supervisor.tick(work_is_waiting=False)
+    stage.supervisor.tick(jobs_are_waiting=False)
     stage.pass_time(15)
     assert not stage.process.killed
     assert stage.supervisor.state is WorkerState.BUSY
@@ -276,11 +288,11 @@ def test_a_machine_that_slept_does_not_count_as_silence_or_stall() -> None:
 def test_a_worker_is_idle_when_the_last_of_its_jobs_has_ended() -> None:
     stage = Stage().start()
     stage.run_job("a", "b", "c")
-    stage.say("cancelled", job_id="b")
-    stage.say("done", job_id="a", stems=[])
+    stage.say(JobCancelled(job_id="b"))
+    stage.say(JobDone(job_id="a", stems=()))
     assert not stage.supervisor.can_take_job
     assert stage.supervisor.process_status().job_ids == ("c",)
-    stage.say("failed", job_id="c", error={})
+    stage.say(JobFailed(job_id="c", error=InternalError("a fault")))
     assert stage.supervisor.can_take_job
     assert stage.listener.heard == [("cancelled", "b"), ("done", "a"), ("failed", "c")]
 
@@ -288,9 +300,9 @@ def test_a_worker_is_idle_when_the_last_of_its_jobs_has_ended() -> None:
 def test_a_death_is_blamed_on_the_jobs_that_had_not_ended() -> None:
     stage = Stage().start()
     stage.run_job("a", "b", "c")
-    stage.say("done", job_id="a", stems=[])
+    stage.say(JobDone(job_id="a", stems=()))
     stage.end_process()
-    assert stage.listener.heard[-1] == ("ended", {"b": Outcome.BLAMED, "c": Outcome.BLAMED})
+    assert stage.listener.heard[-1] == ("ended", {"b": Outcome.CRASHED, "c": Outcome.CRASHED})
 
 
 def test_a_cancel_that_one_job_does_not_heed_puts_its_company_back_without_blame() -> None:
@@ -299,7 +311,7 @@ def test_a_cancel_that_one_job_does_not_heed_puts_its_company_back_without_blame
     assert stage.supervisor.cancel("a")
     stage.pass_time(6)
     stage.end_process()
-    assert stage.listener.heard == [("ended", {"a": Outcome.CANCELLED, "b": Outcome.PUT_BACK})]
+    assert stage.listener.heard == [("ended", {"a": Outcome.CANCELLED, "b": Outcome.REQUEUED})]
 
 
 def test_progress_of_one_job_shows_that_its_company_is_not_stalled() -> None:
@@ -307,7 +319,7 @@ def test_progress_of_one_job_shows_that_its_company_is_not_stalled() -> None:
     stage.run_job("a", "b")
     for _ in range(3):
         stage.pass_time(9)
-        stage.say("progress", job_id="b", stage="picture", step=0, num_steps=0, fraction=0.5)
+        stage.say(JobProgressed(job_id="b", stage="picture", step=0, num_steps=0, fraction=0.5))
     assert not stage.process.killed
     stage.pass_time(10.5)
     assert stage.process.killed
@@ -319,5 +331,5 @@ def test_jobs_are_given_together_as_the_model_gains_and_the_settings_allow(
 ) -> None:
     stage = Stage(max_batch_jobs=allowed).start()
     assert stage.supervisor.max_batch_jobs == 1  # no model is loaded yet
-    stage.say("model", model="m", device_report="cuda:0", notices=[], max_batch_pictures=gains)
+    stage.say(ModelLoaded(model="m", device_report="cuda:0", notices=(), max_batch_pictures=gains))
     assert stage.supervisor.max_batch_jobs == together

@@ -114,12 +114,12 @@ class OneAtATime(EchoEngine):
         self.calls: list[int] = []
 
     def render_batch(
-        self, orders: Sequence[BatchRequest], *, settings: SamplingSettings
+        self, requests: Sequence[BatchRequest], *, settings: SamplingSettings
     ) -> list[list[Waveform] | SelvaError]:
-        self.calls.append(len(orders))
-        if len(orders) > 1 or "cursed" in orders[0].requests[0].prompt:
+        self.calls.append(len(requests))
+        if len(requests) > 1 or "cursed" in requests[0].requests[0].prompt:
             raise self._error
-        return super().render_batch(orders, settings=settings)
+        return super().render_batch(requests, settings=settings)
 
 
 class OneEngine:
@@ -129,7 +129,7 @@ class OneEngine:
     def engine_for(self, model_id: str) -> Engine:
         return self._engine
 
-    def facts_of(self, model_id: str) -> ModelInfo:
+    def info_of(self, model_id: str) -> ModelInfo:
         return ModelInfo.of(self._engine)
 
 
@@ -160,7 +160,7 @@ def test_what_goes_wrong_together_is_done_one_by_one_and_stays_with_the_job_it_b
     engine = OneAtATime(error)
     jobs = [make_job(label="a"), make_job(label="b", prompts=["cursed"]), make_job(label="c", seed=2)]
     with prepared(engine, jobs, tmp_path / "cache") as (renderer, ready):
-        first, second, third = renderer.make(ready)
+        first, second, third = renderer.render(ready)
     assert second is error
     assert isinstance(first, dict)
     assert isinstance(third, dict)
@@ -173,9 +173,9 @@ def test_a_job_that_is_in_the_cache_does_not_reach_the_engine_and_its_company_do
     engine = OneAtATime(RequestError("only one"))
     known, new = make_job(label="known"), make_job(label="new", seed=5)
     with prepared(engine, [known], tmp_path / "cache") as (renderer, ready):
-        renderer.make(ready)
+        renderer.render(ready)
     with prepared(engine, [known, new], tmp_path / "cache") as (renderer, ready):
-        nothing, made = renderer.make(ready)
+        nothing, made = renderer.render(ready)
     assert nothing == {}
     assert isinstance(made, dict)
     assert engine.calls == [1, 1]

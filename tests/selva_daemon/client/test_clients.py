@@ -7,12 +7,12 @@ import contextlib
 import inspect
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 import zmq
+from msgspec.structs import replace
 
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.async_client import AsyncClient
@@ -206,8 +206,8 @@ def test_importing_a_client_or_the_server_loads_neither_torch_nor_a_media_librar
 
 def test_a_second_start_while_the_first_is_starting_ends_with_one_daemon(paths: AppPaths) -> None:
     program = (
-        "from selva_daemon.client.launch import start_daemon; from selva_core.base.paths import Places\n"
-        "print(start_daemon(Places.find()))"
+        "from selva_daemon.client.launch import start_daemon; from selva_core.base.paths import AppPaths\n"
+        "print(start_daemon(AppPaths.find()))"
     )
     starters = [
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(3)

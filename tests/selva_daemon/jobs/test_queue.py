@@ -1,4 +1,4 @@
-"""The queue on disk, and whose turn it is."""
+"""The queue on disk, and which job is next."""
 
 from __future__ import annotations
 
@@ -13,10 +13,23 @@ import pytest
 
 from selva_core.base.errors import MediaNotFoundError, RenderCancelled, StorageError
 from selva_daemon.jobs.queue import MAX_INTERRUPTIONS, JobQueue
-from selva_daemon.jobs.scheduling import MOST_STEMS_TOGETHER, BatchWindow, FairScheduler
+from selva_daemon.jobs.scheduling import MAX_BATCH_STEMS, BatchWindow, FairScheduler
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.protocol.errors import JobStateError, QueueFullError, UnknownJobError
+from selva_daemon.protocol.status import StemResult
 from tests.support.daemons import JobMaker
+
+STEM = StemResult(
+    cue="c1",
+    track="Boots",
+    take=1,
+    seed=42,
+    file="/a.wav",
+    sample_rate_hz=48_000,
+    num_samples=384_000,
+    cached=True,
+    warnings=("it clips",),
+)
 
 
 @pytest.fixture
@@ -35,7 +48,7 @@ def queue(file: Path) -> Iterator[JobQueue]:
 
 
 @pytest.fixture
-def turns() -> FairScheduler:
+def scheduler() -> FairScheduler:
     return FairScheduler(interactive_in_a_row=2)
 
 
@@ -62,9 +75,9 @@ def add(queue: JobQueue, make_job: JobMaker) -> Adder:
     return Adder(queue, make_job)
 
 
-def take_all(queue: JobQueue, turns: FairScheduler) -> list[str]:
+def take_all(queue: JobQueue, scheduler: FairScheduler) -> list[str]:
     labels = []
-    while jobs := queue.start_next(turns):
+    while jobs := queue.start_next(scheduler):
         labels += [job.label for job in jobs]
     return labels
 
@@ -89,7 +102,7 @@ def test_the_same_request_is_stored_once(queue: JobQueue, make_job: JobMaker) ->
 
 
 def test_a_full_queue_says_how_many_wait_and_takes_more_when_some_are_done(
-    file: Path, make_job: JobMaker, turns: FairScheduler
+    file: Path, make_job: JobMaker, scheduler: FairScheduler
 ) -> None:
     with closing(open_queue(file, max_queued_jobs=1)) as queue:
         queue.submit(make_job(), client="o", session="s", request_id="1")
@@ -97,110 +110,117 @@ def test_a_full_queue_says_how_many_wait_and_takes_more_when_some_are_done(
             queue.submit(make_job(), client="o", session="s", request_id="2")
         assert caught.value.facts == {"num_queued": 1, "max_queued": 1}
         assert caught.value.retryable
-        queue.start_next(turns)
+        queue.start_next(scheduler)
         assert queue.submit(make_job(), client="o", session="s", request_id="2")[1]
 
 
 def test_jobs_of_one_client_run_in_the_order_they_came(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     jobs = [add() for _ in range(4)]
     assert [queue.position(job) for job in jobs] == [1, 2, 3, 4]
-    assert take_all(queue, turns) == [job.label for job in jobs]
+    assert take_all(queue, scheduler) == [job.label for job in jobs]
 
 
-def test_clients_take_turns(queue: JobQueue, add: Adder, turns: FairScheduler) -> None:
+def test_clients_take_scheduler(queue: JobQueue, add: Adder, scheduler: FairScheduler) -> None:
     for _ in range(3):
         add("busy")
     add("late")
-    assert take_all(queue, turns) == ["busy 1", "late 4", "busy 2", "busy 3"]
+    assert take_all(queue, scheduler) == ["busy 1", "late 4", "busy 2", "busy 3"]
 
 
 def test_interactive_jobs_go_first_and_batch_jobs_do_not_starve(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     add("folder", priority="batch")
     add("folder", priority="batch")
     for _ in range(4):
         add("editor")
-    assert take_all(queue, turns) == ["editor 3", "editor 4", "folder 1", "editor 5", "editor 6", "folder 2"]
+    assert take_all(queue, scheduler) == [
+        "editor 3",
+        "editor 4",
+        "folder 1",
+        "editor 5",
+        "editor 6",
+        "folder 2",
+    ]
 
 
-def together(queue: JobQueue, turns: FairScheduler, *, most_jobs: int = 8) -> list[str]:
-    return [job.label for job in queue.start_next(turns, most_jobs=most_jobs)]
+def start_batch(queue: JobQueue, scheduler: FairScheduler, *, max_jobs: int = 8) -> list[str]:
+    return [job.label for job in queue.start_next(scheduler, max_jobs=max_jobs)]
 
 
 def test_jobs_of_one_shape_are_taken_together_up_to_the_limit(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     for _ in range(3):
         add()
-    assert together(queue, turns, most_jobs=2) == ["one 1", "one 2"]
-    assert together(queue, turns, most_jobs=2) == ["one 3"]
-    assert together(queue, turns) == []
+    assert start_batch(queue, scheduler, max_jobs=2) == ["one 1", "one 2"]
+    assert start_batch(queue, scheduler, max_jobs=2) == ["one 3"]
+    assert start_batch(queue, scheduler) == []
 
 
 @pytest.mark.parametrize("change", [{"duration_s": Fraction(1, 5)}, {"num_steps": 7}, {"guidance": 2.0}])
 def test_a_job_of_another_shape_ends_what_is_taken_together_and_is_not_overtaken(
-    queue: JobQueue, add: Adder, turns: FairScheduler, change: dict[str, Any]
+    queue: JobQueue, add: Adder, scheduler: FairScheduler, change: dict[str, Any]
 ) -> None:
     add()
     add(**change)
     add()
-    assert [together(queue, turns) for _ in range(3)] == [["one 1"], ["one 2"], ["one 3"]]
+    assert [start_batch(queue, scheduler) for _ in range(3)] == [["one 1"], ["one 2"], ["one 3"]]
 
 
-def test_what_is_taken_together_comes_in_the_order_of_turns_and_priorities(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+def test_what_is_taken_together_comes_in_the_order_of_scheduler_and_priorities(
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     for _ in range(3):
         add("greedy", priority="batch")
     add("modest", priority="batch")
     add("urgent")
-    assert together(queue, turns, most_jobs=4) == ["urgent 5", "greedy 1", "modest 4", "greedy 2"]
+    assert start_batch(queue, scheduler, max_jobs=4) == ["urgent 5", "greedy 1", "modest 4", "greedy 2"]
 
 
-def test_a_job_that_had_a_crash_runs_alone(queue: JobQueue, add: Adder, turns: FairScheduler) -> None:
+def test_a_job_that_had_a_crash_runs_alone(queue: JobQueue, add: Adder, scheduler: FairScheduler) -> None:
     first, second, third = add(), add(), add()
-    assert len(queue.start_next(turns, most_jobs=2)) == 2
+    assert len(queue.start_next(scheduler, max_jobs=2)) == 2
     for job in (first, second):
         queue.record_worker_crash(job.job_id, "signal 9")
-    assert [together(queue, turns) for _ in range(3)] == [[first.label], [second.label], [third.label]]
+    assert [start_batch(queue, scheduler) for _ in range(3)] == [[first.label], [second.label], [third.label]]
 
 
 def test_jobs_with_many_stems_are_taken_together_no_further_than_fills_a_batch(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     for _ in range(3):
-        add(num_takes=MOST_STEMS_TOGETHER // 2)
-    assert together(queue, turns) == ["one 1", "one 2"]
-    assert together(queue, turns) == ["one 3"]
+        add(num_takes=MAX_BATCH_STEMS // 2)
+    assert start_batch(queue, scheduler) == ["one 1", "one 2"]
+    assert start_batch(queue, scheduler) == ["one 3"]
 
 
 def test_a_single_job_is_never_held_back_and_one_of_several_waits_for_the_next() -> None:
     gathering = BatchWindow(gap_s=1.0)
-    gathering.note_arrival("a", 10.0)
+    gathering.record_arrival("a", 10.0)
     assert gathering.waits_until_s("a", 10.0) is None
-    gathering.note_arrival("a", 10.5)
+    gathering.record_arrival("a", 10.5)
     assert gathering.waits_until_s("a", 10.6) == 11.5
     assert gathering.waits_until_s("another", 10.6) is None
     assert gathering.waits_until_s("a", 11.5) is None
-    gathering.note_arrival("a", 12.0)  # late: this is a single job again
+    gathering.record_arrival("a", 12.0)  # late: this is a single job again
     assert gathering.waits_until_s("a", 12.0) is None
 
 
 def test_moved_jobs_run_first_in_the_order_given_or_last(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     jobs = [add() for _ in range(4)]
     queue.move([jobs[3].job_id, jobs[2].job_id], to_front=True)
     queue.move([jobs[0].job_id], to_front=False)
-    assert take_all(queue, turns) == ["one 4", "one 3", "one 2", "one 1"]
+    assert take_all(queue, scheduler) == ["one 4", "one 3", "one 2", "one 1"]
 
 
-def test_only_waiting_jobs_are_moved(queue: JobQueue, add: Adder, turns: FairScheduler) -> None:
+def test_only_waiting_jobs_are_moved(queue: JobQueue, add: Adder, scheduler: FairScheduler) -> None:
     first, second = add(), add()
-    queue.start_next(turns)
+    queue.start_next(scheduler)
     with pytest.raises(JobStateError, match="running"):
         queue.move([second.job_id, first.job_id], to_front=True)
     with pytest.raises(UnknownJobError):
@@ -209,70 +229,70 @@ def test_only_waiting_jobs_are_moved(queue: JobQueue, add: Adder, turns: FairSch
 
 
 def test_a_finished_job_keeps_its_stems_and_is_not_finished_twice(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     job = add()
-    queue.start_next(turns)
-    queue.finish(job.job_id, [{"file": "/a.wav"}])
-    assert queue.job(job.job_id).stems == ({"file": "/a.wav"},)
+    queue.start_next(scheduler)
+    queue.finish(job.job_id, [STEM])
+    assert queue.job(job.job_id).stems == (STEM,)
     with pytest.raises(JobStateError):
         queue.cancel(job.job_id, RenderCancelled("too late"))
     assert queue.job(job.job_id).state == "done"
 
 
-def test_a_failed_job_keeps_its_reason(queue: JobQueue, add: Adder, turns: FairScheduler) -> None:
+def test_a_failed_job_keeps_its_reason(queue: JobQueue, add: Adder, scheduler: FairScheduler) -> None:
     job = add()
-    queue.start_next(turns)
+    queue.start_next(scheduler)
     queue.fail(job.job_id, MediaNotFoundError("gone", path="/x.mov"))
     error = queue.job(job.job_id).error
     assert error is not None
-    assert (error["code"], error["facts"]) == ("media-not-found", {"path": "/x.mov"})
+    assert (error.code, error.facts) == ("media-not-found", {"path": "/x.mov"})
 
 
 def test_a_retried_job_waits_behind_the_others_with_a_clean_slate(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     first = add()
-    queue.start_next(turns)
+    queue.start_next(scheduler)
     queue.fail(first.job_id, MediaNotFoundError("gone"))
     second = add()
     retried = queue.retry(first.job_id)
     assert (retried.state, retried.error, retried.worker_deaths) == ("queued", None, 0)
     assert queue.position(retried) == 2
     third = add()
-    assert take_all(queue, turns) == [second.label, first.label, third.label]
+    assert take_all(queue, scheduler) == [second.label, first.label, third.label]
 
 
-def test_history_keeps_the_newest(file: Path, make_job: JobMaker, turns: FairScheduler) -> None:
+def test_history_keeps_the_newest(file: Path, make_job: JobMaker, scheduler: FairScheduler) -> None:
     with closing(open_queue(file, max_finished_jobs=2)) as queue:
         add = Adder(queue, make_job)
         jobs = [add() for _ in range(4)]
         for job in jobs[:3]:
-            queue.start_next(turns)
+            queue.start_next(scheduler)
             queue.finish(job.job_id, [])
         assert [job.label for job in queue.jobs(states=["done"])] == ["one 2", "one 3"]
         assert queue.job(jobs[3].job_id).state == "queued"
 
 
 def test_after_a_crash_running_jobs_wait_in_their_old_place(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     jobs = [add() for _ in range(3)]
-    queue.start_next(turns)
+    queue.start_next(scheduler)
     assert [job.state for job in queue.recover()] == ["queued"]
     assert queue.recover() == []
-    assert take_all(queue, turns) == [job.label for job in jobs]
+    assert take_all(queue, scheduler) == [job.label for job in jobs]
     assert queue.job(jobs[0].job_id).attempts == 2
 
 
 def test_a_job_that_was_running_at_every_crash_fails_in_the_end(
-    queue: JobQueue, add: Adder, turns: FairScheduler
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     job = add()
     for _ in range(MAX_INTERRUPTIONS - 1):
-        queue.start_next(turns)
+        queue.start_next(scheduler)
         assert queue.recover()[0].state == "queued"
-    queue.start_next(turns)
+    queue.start_next(scheduler)
     assert queue.recover()[0].state == "failed"
     assert queue.retry(job.job_id).interruptions == 0
 
@@ -286,7 +306,7 @@ def test_switches_are_remembered(file: Path) -> None:
 
 
 def test_a_disk_without_room_is_an_error_and_what_is_there_stays_true(
-    queue: JobQueue, add: Adder, make_job: JobMaker, turns: FairScheduler
+    queue: JobQueue, add: Adder, make_job: JobMaker, scheduler: FairScheduler
 ) -> None:
     job = add()
     pages = queue._database.execute("PRAGMA page_count").fetchone()[0]

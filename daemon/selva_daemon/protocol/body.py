@@ -1,0 +1,48 @@
+"""Bodies of messages as structs: what a client sends is checked field by field, what the daemon answers is taken as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from selva_core.base.errors import SelvaError
+from selva_core.base.schema import FieldFault, check, decode_hook, encode_hook
+from selva_daemon.protocol.errors import InvalidRequestError, ProtocolError, from_wire, to_wire
+
+MAX_TOLD_FAULTS = 100
+SHOWN_FAULTS = 3
+T = TypeVar("T")
+
+
+def parse_body(body: object, kind: type[T]) -> T:
+    """A request's body. Raises InvalidRequestError with one fault per wrong or unknown field."""
+    value, faults = check(body, kind)
+    if value is None:
+        raise _invalid(faults)
+    return value
+
+
+def _invalid(faults: Sequence[FieldFault]) -> InvalidRequestError:
+    shown = "; ".join(str(fault) for fault in faults[:SHOWN_FAULTS])
+    more = f" (and {len(faults) - SHOWN_FAULTS} more)" if len(faults) > SHOWN_FAULTS else ""
+    return InvalidRequestError(f"the request is not valid: {shown}{more}", fields=faults[:MAX_TOLD_FAULTS])
+
+
+def read_reply(body: object, kind: type[T]) -> T:
+    """A reply's body; fields of a newer daemon that this version does not know are left out. Raises ProtocolError."""
+    try:
+        return msgspec.convert(body, kind, dec_hook=reply_decode_hook)
+    except msgspec.ValidationError as exc:
+        raise ProtocolError(f"the daemon's answer is not a {kind.__name__}: {exc}") from exc
+
+
+def reply_decode_hook(kind: type, raw: Any) -> Any:
+    """As `decode_hook`, and an error from its body."""
+    return from_wire(raw) if kind is SelvaError else decode_hook(kind, raw)
+
+
+def reply_encode_hook(value: Any) -> Any:
+    """The inverse of `reply_decode_hook`."""
+    return to_wire(value) if isinstance(value, SelvaError) else encode_hook(value)
