@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from selva_cli.console import print_json, print_line
+from selva_cli.stop_signals import interrupted_by_stop_signals
 
 if TYPE_CHECKING:
     from selva_cli.timeline_options import RenderArguments, SpotArguments
@@ -74,6 +76,10 @@ RemoveStemsOption = Annotated[
         "--remove-stems", help="Studio: remove what Selva placed on the timeline that is open, and exit."
     ),
 ]
+CheckStartOption = Annotated[
+    str | None,
+    typer.Option("--check-start", metavar="TEXT", hidden=True, help="Write TEXT into the log and exit."),
+]
 
 
 def resolve(  # noqa: PLR0917 - typer calls it by keyword
@@ -87,11 +93,13 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     mark_stems: MarkStemsOption = False,
     replace: ReplaceOption = False,
     remove_stems: RemoveStemsOption = False,
+    check_start: CheckStartOption = None,
 ) -> None:
     """Answer the agent inside DaVinci Resolve (Workspace > Scripts > Selva)."""
     if remove_stems:
         _remove_stems()
         return
+    from selva_plugins.hosts.resolve.agent.bridge_log import open_log  # noqa: PLC0415
     from selva_plugins.hosts.resolve.agent.watch import run_watch  # noqa: PLC0415
     from selva_plugins.hosts.resolve.homes import choose_homes  # noqa: PLC0415 - --help stays light
 
@@ -101,22 +109,34 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
         "handles_s": handles,
         "avoid": negative,
     }
-    homes = choose_homes(resource_path)
-    for home in homes:
-        print_line(f"{home.label}: waiting for Workspace > Scripts > Selva, at {home.exchange.folder}")
-    with suppress(KeyboardInterrupt):
+    with open_log() as write_log, interrupted_by_stop_signals(), suppress(KeyboardInterrupt):
+
+        def tell(text: str) -> None:
+            write_log(text)
+            _print_with_time(text)
+
+        if check_start is not None:
+            write_log(f"started as a check: {check_start}")
+            return
+        homes = choose_homes(resource_path)
+        for home in homes:
+            tell(f"{home.label}: waiting for Workspace > Scripts > Selva, at {home.exchange.folder}")
         run_watch(
             homes,
-            print_line=_print_with_time,
+            print_line=tell,
             defaults=defaults,
             marks_stems=mark_stems,
             replaces=replace,
             idle_exit_s=idle_exit if watch else 0.0,
         )
+        write_log("ended: nothing to do")
 
 
 def _print_with_time(text: str) -> None:
-    print_line(f"{time.strftime('%H:%M:%S')}  {text}")
+    """Where nobody can see it, because the terminal was closed or never there, the log has it."""
+    with suppress(OSError, ValueError):
+        print_line(f"{time.strftime('%H:%M:%S')}  {text}")
+        sys.stdout.flush()
 
 
 def _remove_stems() -> None:

@@ -89,7 +89,13 @@ def main() -> None:
 
 
 def _make_output_safe() -> None:
-    """Let a console that cannot show a character show an escape: legacy Windows code pages would raise an error instead."""
+    """Let a console that cannot show a character show an escape: legacy Windows code pages would raise an error instead.
+
+    pythonw, which hosts start the bridge with on Windows, has no standard streams at all; what is written then goes nowhere.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from selva_cli.error_reporting import EXIT_PARTLY_FAILED, report_errors
 from selva_cli.option_groups import takes_groups
+from selva_cli.stop_signals import interrupted_by_stop_signals
 from selva_cli.timeline_options import HandlesOption, RenderArguments
 
 
@@ -40,12 +40,8 @@ def watch(
         check_options(options, OutputOptions(stems_folder=output))
         if not once:
             _print_now(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
-        # A service manager stops by SIGTERM; it then ends as by Ctrl-C, and the lock is released.
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
+        with interrupted_by_stop_signals():
             folder.run(once=once)
-        finally:
-            signal.signal(signal.SIGTERM, before)
     if folder.num_failed:
         raise typer.Exit(EXIT_PARTLY_FAILED)
 

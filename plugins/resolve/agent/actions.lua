@@ -14,7 +14,7 @@ local actions = {}
 local function build_request(id, answer)
     return {
         schema = messages.SCHEMA, kind = "generate", request = id, agent = installed.version,
-        prompts = answer.prompts or "", takes = answer.takes or 1, replaces = answer.replaces or false,
+        placed = conversation.list_placed(), prompts = answer.prompts or "", takes = answer.takes or 1, replaces = answer.replaces or false,
         snapshot = timeline_reader.take_snapshot(messages.export_path(id)),
     }
 end

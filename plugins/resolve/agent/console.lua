@@ -14,10 +14,15 @@ function console.print_line(text)
     print("Selva: " .. text)
 end
 
+-- Takes the marker of an earlier outcome away: what it says is over.
+function console.clear_marker()
+    call(api.open_project().timeline, "DeleteMarkerByCustomData", STATUS_DATA)
+end
+
 -- A marker that tells the outcome, in place of the one before: Free 21.1 shows nothing that a script prints.
 function console.show_marker(title, note, color)
     local timeline = api.open_project().timeline
-    call(timeline, "DeleteMarkerByCustomData", STATUS_DATA)
+    console.clear_marker()
     local markers = call(timeline, "GetMarkers") or {}
     for frame = 0, MAX_MARKER_FRAMES - 1 do
         local is_free = markers[frame] == nil
@@ -30,6 +35,8 @@ function console.show_outcome(title, lines, is_trouble)
     for _, line in ipairs(lines) do console.print_line("  " .. line) end
     if api.is_sandboxed() or is_trouble then
         console.show_marker("Selva: " .. title, table.concat(lines, "\n"), is_trouble and "Red" or "Green")
+    else
+        console.clear_marker()
     end
 end
 
@@ -40,11 +47,18 @@ end
 -- notices: lines of the bridge that come first.
 function console.show_report(report, notices)
     local lines, num_placed, num_held = {}, 0, 0
+    local said = {}
+    -- Several stems of one clip, or on one track, have the same to say.
+    local function add_once(line)
+        if line and not said[line] then lines[#lines + 1], said[line] = line, true end
+    end
     for index = 1, #(notices or {}) do lines[index] = notices[index] end
     for _, stem in ipairs(report.stems) do
         if stem.status == "placed" then
             num_placed = num_placed + 1
-            if stem.note then lines[#lines + 1] = stem.note .. ", so it lies on '" .. stem.track_name .. "'" end
+            add_once(stem.note and (stem.note .. ", so it lies on '" .. stem.track_name .. "'"))
+            add_once(stem.change)
+            add_once(stem.remark and ("'" .. stem.track_name .. "': " .. stem.remark))
         else
             num_held = num_held + 1
             lines[#lines + 1] = "not placed: " .. stem.id .. ": " .. stem.reason

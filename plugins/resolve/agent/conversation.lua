@@ -3,6 +3,7 @@
 local api = import("resolve_api")
 local console = import("console")
 local installed = import("installed")
+local json = import("json")
 local messages = import("messages")
 local place = import("placement").place
 
@@ -26,6 +27,40 @@ end
 local function is_superseded()
     local current = api.FUSION and api.FUSION:GetPrefs(RUN_PREFERENCE)
     return current ~= nil and current ~= RUN
+end
+
+-- Requests whose plans were placed here, newest first. The bridge may not run to hear of it, and until it does it goes
+-- on listing the plan as waiting; saved, so that a restart of Resolve does not bring it back.
+local PLACED_PREFERENCE = "Global.Selva.Placed"
+local MAX_PLACED = 50
+
+local function read_placed()
+    local placed = {}
+    local text = api.FUSION and api.FUSION:GetPrefs(PLACED_PREFERENCE)
+    for id in tostring(text or ""):gmatch("[%w-]+") do placed[#placed + 1] = id end
+    return placed
+end
+
+local function was_placed(id)
+    for _, placed in ipairs(read_placed()) do
+        if placed == id then return true end
+    end
+    return false
+end
+
+local function remember_placed(id)
+    if not api.FUSION or was_placed(id) then return end
+    local placed = read_placed()
+    table.insert(placed, 1, id)
+    api.FUSION:SetPrefs(PLACED_PREFERENCE, table.concat(placed, " ", 1, math.min(#placed, MAX_PLACED)))
+    api.FUSION:SavePrefs()
+end
+
+-- For messages: requests that are over, whether or not the bridge got their reports.
+function conversation.list_placed()
+    local placed = json.array()
+    for index, id in ipairs(read_placed()) do placed[index] = id end
+    return placed
 end
 
 local function start_bridge()
@@ -86,6 +121,7 @@ function conversation.place_and_report(id, reply)
         console.show_outcome("stems are ready and wait", { problem, "open it and choose 'Place finished stems'" }, true)
         return
     end
+    remember_placed(id)
     messages.send(id .. "-2", { schema = messages.SCHEMA, kind = "report", request = id, report = report })
     console.show_report(report, reply.lines)
     local function is_reported(answer) return answer.state == "reported" end
@@ -94,12 +130,12 @@ function conversation.place_and_report(id, reply)
     end
 end
 
--- Places the finished plans that wait for this timeline. Returns how many.
+-- Places the finished plans that wait for this timeline, each once. Returns how many.
 function conversation.place_waiting()
     local timeline_id = api.call(api.open_project().timeline, "GetUniqueId")
     local count = 0
     for _, entry in ipairs(messages.read_reply("waiting") or {}) do
-        if entry.timeline_id == timeline_id then
+        if entry.timeline_id == timeline_id and not was_placed(entry.request) then
             local reply = messages.read_reply(entry.request)
             if reply and reply.plan then
                 conversation.place_and_report(entry.request, reply)

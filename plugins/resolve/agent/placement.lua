@@ -8,10 +8,17 @@ local media_pool = import("media_pool")
 
 local call = api.call
 
-local function add_markers(timeline, markers)
-    local num_added = 0
-    for _, marker in ipairs(markers or {}) do
-        if call(timeline, "AddMarker", marker.frame, marker.color, marker.name, marker.note, marker.duration,
+-- Markers go where their stems lie now; those whose stems are held are left out.
+local function add_markers(timeline, plan, placed)
+    local num_added, numbers = 0, {}
+    for number, stem in ipairs(plan.stems) do numbers[stem.id] = number end
+    local start_frame = api.round_frames(call(timeline, "GetStartFrame")) or 0
+    for _, marker in ipairs(plan.markers or {}) do
+        local number = numbers[(marker.custom_data:gsub("^selva:stems:", ""))]
+        local clip = placed[number or 0]
+        local frame = clip and clip.record_frame - start_frame or marker.frame
+        local is_wanted = clip or not number
+        if is_wanted and call(timeline, "AddMarker", frame, marker.color, marker.name, marker.note, marker.duration,
             marker.custom_data) == true then
             num_added = num_added + 1
         end
@@ -23,22 +30,22 @@ local function describe_result(stem, clip, problem)
     if not clip then return { id = stem.id, status = "held", reason = problem } end
     return {
         id = stem.id, status = "placed", track_index = clip.index, track_name = clip.name,
-        record_frame = stem.record_frame, duration_frames = clip.duration,
-        note = clip.name ~= stem.track and ("'" .. stem.track .. "' was locked or occupied") or nil,
+        record_frame = clip.record_frame, duration_frames = clip.duration,
+        note = clip.note, change = clip.change, remark = clip.remark,
     }
 end
 
 -- Saves the project, places what did not survive the save once more, and says whether the project was saved.
 local function save_and_verify(placer, stems, placed, problems)
     local is_saved = placer:save()
-    local missing = placer:find_missing(stems, placed)
+    local missing = placer:find_missing(#stems, placed)
     for _, number in ipairs(missing) do
         placer:forget_spans(placed[number].index)
         placed[number], problems[number] = placer:place_stem(stems[number])
     end
     if #missing > 0 then
         is_saved = placer:save()
-        for _, number in ipairs(placer:find_missing(stems, placed)) do
+        for _, number in ipairs(placer:find_missing(#stems, placed)) do
             placed[number], problems[number] = nil, "Resolve accepted it and did not keep it"
         end
     end
@@ -60,7 +67,7 @@ local function place(plan)
         placed[number], problems[number] = placer:place_stem(stem)
         api.yield_to_resolve()
     end
-    local num_markers = add_markers(opened.timeline, plan.markers)
+    local num_markers = add_markers(opened.timeline, plan, placed)
     call(opened.pool, "SetCurrentFolder", bin_before)
     local is_saved = save_and_verify(placer, plan.stems, placed, problems)
     placer:restore_page()

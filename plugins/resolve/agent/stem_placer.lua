@@ -2,6 +2,7 @@
 
 local api = import("resolve_api")
 local media_pool = import("media_pool")
+local Pictures = import("pictures")
 
 local call, items_of, round_frames = api.call, api.items_of, api.round_frames
 
@@ -14,7 +15,7 @@ StemPlacer.__index = StemPlacer
 function StemPlacer.new(opened, bin, replaceable)
     return setmetatable({
         opened = opened, timeline = opened.timeline, clips = media_pool.index_clips(bin), spans_by_track = {},
-        tracks_made = {}, replaceable = replaceable or {},
+        tracks_made = {}, replaceable = replaceable or {}, pictures = Pictures.new(opened.timeline),
         -- endFrame of AppendToTimeline is inclusive in 18 and exclusive from 19 on; the first stem verifies it.
         is_end_inclusive = not api.is_at_least(19, 0), is_calibrated = false, page_before = nil,
         rate = api.parse_rate(api.get_setting(opened.timeline, "timelineFrameRate")),
@@ -84,22 +85,49 @@ function StemPlacer:replace_if_ours(index, span, stem, last)
     return true
 end
 
--- Where a stem may go: the track of its name, or the next one of that name when it is locked or something lies there.
--- Returns index, name, and the span when this very stem already lies there.
+-- Why a track of the right name is not the place for a stem, or nil. A mono stem on a stereo or 5.1 track may come out of
+-- the left speaker alone, and a disabled track is not heard. Takes lie on disabled tracks by design, which the user may
+-- have enabled.
+function StemPlacer:find_misfit(index, stem)
+    if call(self.timeline, "GetIsTrackLocked", "audio", index) then return "was locked or occupied" end
+    if not stem.muted and call(self.timeline, "GetIsTrackEnabled", "audio", index) == false then return "is disabled" end
+    -- Read from 19.0.1 on.
+    local sub_type = call(self.timeline, "GetTrackSubType", "audio", index)
+    local is_mono = sub_type == nil or sub_type == "" or sub_type == "mono" or sub_type == "adaptive1"
+    return not is_mono and ("is a " .. sub_type .. " track and stems are mono") or nil
+end
+
+-- What to say of a track that an earlier version does not tell the channels of, and that no stem of ours lies on yet.
+function StemPlacer:describe_unknown_type(index)
+    if call(self.timeline, "GetTrackSubType", "audio", index) ~= nil then return nil end
+    local ours = {}
+    for _, clip in pairs(self.clips) do ours[call(clip.media, "GetUniqueId") or false] = true end
+    for _, span in ipairs(self:spans(index)) do
+        local id = clip_id(span.item)
+        if id and ours[id] then return nil end
+    end
+    return "this version of Resolve does not tell whether that track is mono, as stems are"
+end
+
+-- Where a stem may go: the track of its name, or the next one of that name when it is locked, taken or of another kind.
+-- Returns index, name, the span when this very stem already lies there, and why it is not the first of that name.
 function StemPlacer:choose_track(stem, media, last)
+    local note
     for number = 1, MAX_TRACKS_OF_ONE_NAME do
         local name = number == 1 and stem.track or (stem.track .. " " .. number)
         local index = self:find_track(name)
-        if not index then return self:append_track(name, stem.muted), name end
+        if not index then return self:append_track(name, stem.muted), name, nil, note end
         local span = self:find_overlap(index, stem.record_frame, last)
         if span and span.first == stem.record_frame then
             local present = clip_id(span.item)
-            if present and present == call(media, "GetUniqueId") then return index, name, span end
+            if present and present == call(media, "GetUniqueId") then return index, name, span, note end
         end
-        if span and self:replace_if_ours(index, span, stem, last) then
+        local misfit = self:find_misfit(index, stem)
+        if not misfit and span and self:replace_if_ours(index, span, stem, last) then
             span = self:find_overlap(index, stem.record_frame, last)
         end
-        if not span and not call(self.timeline, "GetIsTrackLocked", "audio", index) then return index, name end
+        if not misfit and not span then return index, name, nil, note end
+        note = note or ("'" .. name .. "' " .. (misfit or "was locked or occupied"))
     end
     return nil
 end
@@ -179,7 +207,26 @@ function StemPlacer:is_timeline_open()
     return id ~= nil and call(call(self.opened.project, "GetCurrentTimeline"), "GetUniqueId") == id
 end
 
--- Returns the placed clip { index, name, media, duration }, or nil and why not.
+-- The stem as it goes to its place now; nil and why not where its cut is not a whole frame of its file.
+function StemPlacer:cut_to(stem, place, media)
+    if not place.change then return stem end
+    local clip_rate = api.parse_rate(api.get_properties(media).FPS) or self.rate
+    local cut = clip_rate and self.rate and place.cut_frames * clip_rate / self.rate or place.cut_frames
+    local whole = round_frames(cut)
+    if math.abs(cut - whole) > 0.0001 then
+        return nil, place.change .. "; at the project's frame rate it cannot be cut there: choose 'Generate stems' again"
+    end
+    local is_tail_cut = place.cut_frames + place.duration_frames < stem.duration_frames
+    local cut_stem = {}
+    for name, value in pairs(stem) do cut_stem[name] = value end
+    cut_stem.record_frame, cut_stem.duration_frames = place.record_frame, place.duration_frames
+    cut_stem.start_frame = (stem.start_frame or 0) + whole
+    if place.cut_frames > 0 then cut_stem.fade_in_frames = 0 end
+    if is_tail_cut then cut_stem.fade_out_frames = 0 end
+    return cut_stem
+end
+
+-- Returns the placed clip { index, name, media, record_frame, duration, note, change, remark }, or nil and why not.
 function StemPlacer:place_stem(stem)
     if not self:is_timeline_open() then
         return nil, "the timeline was left while stems were placed; run Selva again on it"
@@ -189,19 +236,30 @@ function StemPlacer:place_stem(stem)
         local is_there = bmd.fileexists(stem.file)
         return nil, (is_there and "Resolve did not import " or "the file is not there: ") .. stem.file
     end
+    local place, problem = self.pictures:follow(stem)
+    if not place then return nil, problem end
+    stem, problem = self:cut_to(stem, place, media)
+    if not stem then return nil, problem end
     local _, length = self:clip_frames(media, stem.duration_frames)
-    local index, name, present = self:choose_track(stem, media, stem.record_frame + length)
+    local index, name, present, note = self:choose_track(stem, media, stem.record_frame + length)
     if not index then
-        return nil, "no audio track is free at this place: all named '" .. stem.track .. "' are locked or occupied"
+        return nil, "no audio track is free at this place: all named '" .. stem.track .. "' are locked or occupied, disabled "
+            .. "or not mono"
     end
-    if present then return { index = index, name = name, media = media, duration = present.last - present.first } end
+    local clip = { index = index, name = name, media = media, record_frame = stem.record_frame, note = note,
+        change = place.change, remark = not self.tracks_made[name] and self:describe_unknown_type(index) or nil }
+    if present then
+        clip.duration = present.last - present.first
+        return clip
+    end
     media_pool.tag_clip(media, stem.comment, self.tracks_made[name] and name or nil)
     local item, duration = self:append_calibrated(media, stem, index)
     if not item or not duration then return nil, "Resolve placed nothing on track '" .. name .. "'" end
     apply_fades_and_gain(item, stem)
     local spans = self:spans(index)
     spans[#spans + 1] = { first = stem.record_frame, last = stem.record_frame + duration, item = item, is_new = true }
-    return { index = index, name = name, media = media, duration = duration }
+    clip.duration = duration
+    return clip
 end
 
 local function placement_key(id, record_frame)
@@ -219,13 +277,13 @@ function StemPlacer:read_track(index)
 end
 
 -- Numbers of the stems that were placed and are not on their track; each track is read once.
-function StemPlacer:find_missing(stems, placed)
+function StemPlacer:find_missing(num_stems, placed)
     local tracks, missing = {}, {}
-    for number, stem in ipairs(stems) do
+    for number = 1, num_stems do
         local clip = placed[number]
         if clip then
             tracks[clip.index] = tracks[clip.index] or self:read_track(clip.index)
-            local key = placement_key(call(clip.media, "GetUniqueId"), stem.record_frame)
+            local key = placement_key(call(clip.media, "GetUniqueId"), clip.record_frame)
             if not tracks[clip.index][key] then missing[#missing + 1] = number end
         end
     end

@@ -4,6 +4,7 @@
 
 local api = import("resolve_api")
 local json = import("json")
+local read_range = import("pictures").read_range
 
 local call, items_of, round_frames, get_setting = api.call, api.items_of, api.round_frames, api.get_setting
 
@@ -48,20 +49,16 @@ local function describe_media(media, known, depth)
 end
 
 local function describe_picture(item, known, depth)
-    local speed = call(item, "GetSpeed")
-    local source_start_frame = call(item, "GetSourceStartFrame")
     local media = call(item, "GetMediaPoolItem")
-    return {
-        id = call(item, "GetUniqueId"), name = call(item, "GetName"), type = call(item, "GetType"),
-        start = round_frames(call(item, "GetStart")), duration = round_frames(call(item, "GetDuration")),
-        left_offset = call(item, "GetLeftOffset"),
-        right_offset = source_start_frame and call(item, "GetRightOffset", true) or nil,
-        source_start_frame = source_start_frame, source_end_frame = call(item, "GetSourceEndFrame"),
-        source_start_s = call(item, "GetSourceStartTime"), source_end_s = call(item, "GetSourceEndTime"),
-        speed_percent = type(speed) == "table" and speed.Percentage or nil,
-        enabled = call(item, "GetClipEnabled"), markers = describe_markers(item),
-        media = media and describe_media(media, known, depth) or nil,
-    }
+    local described = read_range(item)
+    described.id, described.name = call(item, "GetUniqueId"), call(item, "GetName")
+    described.type = call(item, "GetType")
+    described.source_end_frame = call(item, "GetSourceEndFrame")
+    described.source_start_s = call(item, "GetSourceStartTime")
+    described.source_end_s = call(item, "GetSourceEndTime")
+    described.enabled, described.markers = call(item, "GetClipEnabled"), describe_markers(item)
+    described.media = media and describe_media(media, known, depth) or nil
+    return described
 end
 
 -- Of sound only where it lies; stems are made from picture.

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
+import subprocess
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -20,7 +22,7 @@ import psutil
 
 import selva_core
 from selva_core.base.atomic_write import write_atomic
-from selva_core.base.child_process import windowless_python_executable
+from selva_core.base.child_process import popen_options, windowless_python_executable
 from selva_plugins.errors import HostSetupError
 
 
@@ -166,6 +168,20 @@ def build_bridge_command(host: str, *options: str, platform: str = sys.platform)
     """
     python = windowless_python_executable(platform=platform)
     return [python, "-m", "selva_daemon", "host", host, *options]
+
+
+def run_without_streams(command: Sequence[str], *, timeout_s: float) -> int:
+    """Run a command as a host application starts the bridge: no terminal, and no standard streams at all. Returns its exit
+    status. Raises OSError, subprocess.TimeoutExpired.
+
+    pythonw on Windows has none by itself; elsewhere they are closed by the shell.
+    """
+    if sys.platform == "win32":
+        done = subprocess.run(command, close_fds=True, timeout=timeout_s, check=False, **popen_options())  # noqa: S603
+    else:
+        line = f"exec {shlex.join(command)} <&- >&- 2>&-"
+        done = subprocess.run(["/bin/sh", "-c", line], timeout=timeout_s, check=False)  # noqa: S603
+    return done.returncode
 
 
 # Folders that scripts can open -----------------------------------------------------------------------------------------

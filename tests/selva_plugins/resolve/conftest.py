@@ -15,9 +15,18 @@ from tests.selva_plugins.resolve.double.fusion import FusionPrefs
 from tests.selva_plugins.resolve.double.host import Host
 from tests.selva_plugins.resolve.double.interpreters import INTERPRETERS
 from tests.selva_plugins.resolve.double.lua import ScriptsMenu
+from tests.selva_plugins.resolve.foreign_names import provide
 from tests.selva_plugins.resolve.scenes import Scene
 
 OpenHost = Callable[[Build, Scene], Host]
+
+provide()
+
+
+@pytest.fixture(scope="module")
+def places(paths: AppPaths) -> AppPaths:
+    """The name of `paths` in tests written elsewhere."""
+    return paths
 
 
 @pytest.fixture

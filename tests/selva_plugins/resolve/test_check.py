@@ -15,6 +15,7 @@ import selva_core
 from selva_core.base.file_lock import FileLock
 from selva_plugins.bridge import answer_request
 from selva_plugins.hosts.resolve import install as resolve_install
+from selva_plugins.hosts.resolve.agent.bridge_log import find_log_file
 from selva_plugins.hosts.resolve.agent.watch import WATCH_LOCK
 from selva_plugins.hosts.resolve.check import check_setup
 from selva_plugins.hosts.resolve.homes import ResolveHome, choose_homes
@@ -101,6 +102,36 @@ def test_entries_of_another_installation_are_named(
     assert (found[0], phrase in found[1]) == (level, True)
 
 
+def test_what_was_never_installed_is_called_missing(home: ResolveHome, no_studio: StudioBridge) -> None:
+    results = look(home, no_studio)
+    assert results["Menu of DaVinci Resolve"][1].startswith(f"Missing in {home.menu_folder}: Generate stems")
+    assert results["Messages"] == (
+        "warning",
+        f"Missing: {home.exchange.folder}. Run: selva host install resolve",
+    )
+    resolve_install.install(home.fusion_folder)
+    assert look(home, no_studio)["Messages"][0] == "ok"
+    (home.profiles_folder / "Default" / "Fusion.prefs").unlink()
+    level, text = look(home, no_studio)["Messages"]
+    assert (level, "Missing: a Fusion.prefs below" in text) == ("warning", True)
+
+
+def test_the_bridge_is_started_as_resolve_starts_it(
+    home: ResolveHome, no_studio: StudioBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve_install.install(home.fusion_folder)
+    level, text = look(home, no_studio)["Start of the bridge"]
+    assert (level, f"log: {find_log_file()}" in text) == ("ok", True)
+    find_log_file().unlink()
+    find_log_file().mkdir()
+    level, text = look(home, no_studio)["Start of the bridge"]
+    assert (level, "ends at once" in text) == ("fault", True)
+    monkeypatch.setattr(
+        "selva_plugins.hosts.resolve.check.build_bridge_command", lambda _host: ["/nowhere/python"]
+    )
+    assert look(home, no_studio)["Start of the bridge"][0] == "fault"
+
+
 def test_a_bridge_at_work_is_seen(home: ResolveHome, no_studio: StudioBridge) -> None:
     resolve_install.install(home.fusion_folder)
     lock = FileLock(home.exchange.folder / WATCH_LOCK)
@@ -116,7 +147,8 @@ def test_studio_that_answers_is_named_and_one_that_does_not_is_no_fault(
     home: ResolveHome, no_studio: StudioBridge, open_host: OpenHost
 ) -> None:
     level, text = look(home, no_studio)["Studio from outside"]
-    assert (level, "nowhere.so" in text) == ("ok", True)
+    assert (level, "nowhere.so" in text) == ("warning", True)
+    assert text.startswith("Missing: ")
     with (
         ExternalDoor(open_host(build("21.1.0"), build_scene())) as door,
         StudioBridge(environment={**os.environ, **door.environment}) as studio,

@@ -20,6 +20,7 @@ from tests.selva_plugins.resolve.clicking_scenes import (
     sample_at,
 )
 from tests.selva_plugins.resolve.conftest import StartConversation
+from tests.selva_plugins.resolve.conftest import start_conversation as talk
 from tests.selva_plugins.resolve.double import model
 from tests.selva_plugins.resolve.double.builds import (
     GERMAN_TYPE_NAMES,
@@ -31,6 +32,9 @@ from tests.selva_plugins.resolve.double.builds import (
 )
 from tests.selva_plugins.resolve.scenes import RATES, build_scene
 from tests.support.flashes import write_flashing_clip
+
+# What tests written elsewhere import from here.
+__all__ = ["clicks_on", "clips_on", "flashing_scene", "sample_at", "talk"]
 
 CLOCKS = [
     *(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selva_core.base.paths import is_private
+from selva_plugins.errors import HostSetupError
 from selva_plugins.hosts.resolve.agent.messages import MessageFolder
 from selva_plugins.hosts.resolve.homes import ResolveHome, find_homes
 from selva_plugins.hosts.resolve.install import (
@@ -62,6 +63,84 @@ def test_on_macos_app_store_containers_get_the_agent_and_an_exchange_of_their_ow
         True,
         True,
     ]
+
+
+def test_a_container_with_both_trees_gets_the_agent_in_both_and_one_exchange(tmp_path: Path) -> None:
+    data = tmp_path / "Library/Containers/com.blackmagic-design.DaVinciResolveLite/Data"
+    support = data / "Library/Application Support"
+    (support / "Blackmagic Design/DaVinci Resolve").mkdir(parents=True)
+    (support / "Fusion/Profiles").mkdir(parents=True)
+    homes = find_homes(tmp_path / "state", Machine(platform="darwin", home=tmp_path))[1:]
+    assert [home.fusion_folder.relative_to(support).as_posix() for home in homes] == [
+        "Blackmagic Design/DaVinci Resolve/Fusion",
+        "Fusion",
+    ]
+    assert {home.exchange.folder for home in homes} == {data / "selva-bridge"}
+    assert len({home.menu.record for home in homes}) == 2
+
+
+def test_a_container_whose_resolve_has_not_run_yet_gets_the_agent_in_both_trees(tmp_path: Path) -> None:
+    (tmp_path / "Library/Containers/com.blackmagic-design.DaVinciResolveLite/Data").mkdir(parents=True)
+    assert len(find_homes(tmp_path / "state", Machine(platform="darwin", home=tmp_path))) == 3
+
+
+@pytest.fixture
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SELVA_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("inside", ["", "raw", "DaVinciResolve", "Resolve/Support"])
+def test_a_folder_that_is_of_no_resolve_is_refused_and_left_alone(inside: str, own_state: Path) -> None:
+    folder = own_state / "photos"
+    (folder / inside).mkdir(parents=True)
+    with pytest.raises(HostSetupError, match=r"is not of a Resolve: the folder to name is called Fusion"):
+        install(folder)
+    assert [path.name for path in folder.iterdir()] == ([Path(inside).parts[0]] if inside else [])
+
+
+@pytest.mark.parametrize("above", [".", "Support"])
+def test_the_folder_above_is_refused_with_the_one_that_is_meant(above: str, own_state: Path) -> None:
+    fusion = own_state / "DaVinci Resolve" / above / "Fusion"
+    fusion.mkdir(parents=True)
+    with pytest.raises(HostSetupError) as raised:
+        install(own_state / "DaVinci Resolve")
+    assert f"is it {fusion}?" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"), [("Fusion", None), ("fusion", None), ("Portable", "Profiles"), ("P", "Scripts")]
+)
+def test_a_folder_that_resolve_uses_is_taken(name: str, inside: str | None, own_state: Path) -> None:
+    folder = own_state / name
+    (folder / inside if inside else folder).mkdir(parents=True)
+    (report,) = install(folder)
+    assert report.resource_path == folder
+    assert (folder / "Scripts" / "Utility" / "Selva" / "Generate stems.lua").is_file()
+
+
+def test_on_windows_a_program_beyond_ascii_is_started_by_its_short_name_or_not_at_all() -> None:
+    words = ["C:\\Users\\Юрий\\selva\\pythonw.exe", "-m", "selva_daemon"]
+    short = build_start_command(
+        words, platform="win32", short_path=lambda _path: "C:\\Users\\6F00~1\\selva\\pythonw.exe"
+    )
+    assert short == 'start "" /B "C:\\Users\\6F00~1\\selva\\pythonw.exe" "-m" "selva_daemon"'
+    assert not build_start_command(words, platform="win32", short_path=str)
+    assert "Юрий" in build_start_command(words, platform="linux")
+
+
+def test_what_the_agent_cannot_start_is_reported_by_the_installer(
+    own_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_state / "Fusion").mkdir()
+    usual = install(own_state / "Fusion")[0].left
+    assert any("on Resolve 21.1 free keep the bridge running" in sentence for sentence in usual)
+    monkeypatch.setattr("selva_plugins.hosts.resolve.install.build_start_command", lambda _words, **_more: "")
+    left = install(own_state / "Fusion")[0].left
+    assert any(
+        "cannot start the bridge" in sentence and "selva host resolve --watch" in sentence
+        for sentence in left
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,12 +204,11 @@ def test_removing_one_of_two_installations_keeps_the_exchange_that_both_use(
     monkeypatch.setenv("SELVA_STATE_DIR", str(tmp_path / "state"))
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
-        folder.mkdir()
+        (folder / "Profiles").mkdir(parents=True)
         install(folder)
     exchange = tmp_path / "state" / "resolve"
     remove(folders[0])
     assert exchange.is_dir()
-    folders[1].mkdir(exist_ok=True)
     remove(folders[1])
     assert not exchange.exists()
 

@@ -124,6 +124,11 @@ def find_project_folder(snapshot: ResolveSnapshot, *, videos_folder: Path | None
 def list_notices(built: ResolveTimeline, sheet: CueSheet, target: PlanTarget) -> list[str]:
     """What the user should know before anything is rendered, each sentence once."""
     notices = list(built.notices)
+    if target.tells_no_speeds:
+        notices.append(
+            "this version of Resolve does not tell the speed of clips: it was worked out from what lies before and after them, "
+            "which shows neither reverse nor freeze frames; 19.0.2 and later tell it"
+        )
     if target.wav_rate < target.rate:
         notices.append(
             f"the project has {float(target.wav_rate):g} frames per second and this timeline {float(target.rate):g}: Resolve "

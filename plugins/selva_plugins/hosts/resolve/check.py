@@ -5,7 +5,10 @@ a bridge answers them, and whether Studio lets programs in.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shlex
+import subprocess
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import selva_core
@@ -13,6 +16,7 @@ from selva_core.base.command_line import selva_command
 from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
 from selva_plugins.checks import CheckLevel, CheckResult, build_check_result, check_daemon, check_models
+from selva_plugins.hosts.resolve.agent.bridge_log import find_log_file
 from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
 from selva_plugins.hosts.resolve.agent.watch import WATCH_LOCK
 from selva_plugins.hosts.resolve.errors import ResolveError, ResolveNotFoundError, ResolveRefusedError
@@ -20,21 +24,27 @@ from selva_plugins.hosts.resolve.homes import MENU_FOLDER, ResolveHome, choose_h
 from selva_plugins.hosts.resolve.install import (
     ENTRIES,
     build_start_command,
+    describe_unstartable,
     find_installed_version,
     watch_command,
 )
 from selva_plugins.hosts.resolve.studio import StudioBridge
+from selva_plugins.hosts.script_install import build_bridge_command, run_without_streams
 
 _STUDIO_SILENCE_LIMIT_S = 15.0
+_START_TIMEOUT_S = 60.0
 
 
 def check_setup(resource_path: Path | None, *, studio: StudioBridge | None = None) -> list[CheckResult]:
     """The state of each Resolve of this user, or of the one whose Fusion folder is named, then of Studio's external scripting,
-    the daemon and the models. Nothing is started. Raises HostSetupError.
+    the daemon and the models. The bridge is started as Resolve would, for a moment, and nothing else. Raises HostSetupError.
     """
     results: list[CheckResult] = []
-    for home in choose_homes(resource_path):
-        results += [_check_entries(home), *_check_exchange(home)]
+    homes = choose_homes(resource_path)
+    for home in homes:
+        results += [_check_entries(home), _check_exchange(home)]
+    if any(home.exchange.folder.is_dir() for home in homes):
+        results += [_check_bridge(homes), _check_start()]
     with studio or StudioBridge(silence_limit_s=_STUDIO_SILENCE_LIMIT_S) as bridge:
         results.append(_check_studio(bridge))
     return [*results, *check_daemon(), check_models()]
@@ -47,9 +57,9 @@ def _check_entries(home: ResolveHome) -> CheckResult:
     missing = [path.stem for path in entries if not path.is_file()]
     if version is None or missing:
         level: CheckLevel = "fault" if home.has_resolve else "warning"
-        never = "" if home.has_resolve else "Resolve has not run for this user. "
+        never = "" if home.has_resolve else "Missing: a Resolve that has run for this user. "
         return build_check_result(
-            title, f"{never}Not in {home.menu_folder}: {', '.join(missing)}. {_advise_install()}", level
+            title, f"{never}Missing in {home.menu_folder}: {', '.join(missing)}. {_advise_install()}", level
         )
     if version != selva_core.__version__:
         text = f"Version {version}, the bridge is {selva_core.__version__}. {_advise_install()}"
@@ -71,26 +81,66 @@ def _find_mismatch(home: ResolveHome, entry: str) -> str | None:
     return None
 
 
-def _check_exchange(home: ResolveHome) -> Iterator[CheckResult]:
+def _check_exchange(home: ResolveHome) -> CheckResult:
     folder = home.exchange.folder
     if not folder.is_dir():
-        return  # the entries are missing too, and that is reported already
+        return build_check_result("Messages", f"Missing: {folder}. {_advise_install()}", "warning")
     if not all(os.access(path, os.W_OK) for path in (home.exchange.outbox, home.exchange.inbox)):
-        yield build_check_result("Messages", f"{folder} cannot be written. {_advise_install()}", "fault")
-        return
+        return build_check_result(
+            "Messages", f"{folder} is missing or cannot be written. {_advise_install()}", "fault"
+        )
     profiles = len(list(home.profiles_folder.glob("*/Fusion.prefs")))
-    yield build_check_result(
+    if not profiles:
+        return build_check_result(
+            "Messages",
+            f"By files in {folder}. Missing: a Fusion.prefs below {home.profiles_folder}, by which Free 21.1 sends them; start "
+            "Resolve once",
+            "warning",
+        )
+    return build_check_result(
         "Messages",
         f"By files in {folder}; on Free 21.1 by {profiles} Fusion.prefs below {home.profiles_folder}",
     )
-    if _is_watched(folder):
-        yield build_check_result("Bridge", "Running; it answers Generate stems")
-    else:
-        yield build_check_result(
-            "Bridge",
-            "Not running. Generate stems starts it, but not on Free 21.1: there run "
-            f"{selva_command('host', 'resolve', '--watch')} first",
-        )
+
+
+def _check_bridge(homes: Sequence[ResolveHome]) -> CheckResult:
+    if any(_is_watched(home.exchange.folder) for home in homes if home.exchange.folder.is_dir()):
+        return build_check_result("Bridge", "Running; it answers Generate stems")
+    return build_check_result(
+        "Bridge",
+        "Not running. Generate stems starts it, but not on Free 21.1: there run "
+        f"{selva_command('host', 'resolve', '--watch')} first",
+    )
+
+
+def _check_start() -> CheckResult:
+    """Start the bridge as Resolve does, without a terminal and without standard streams, and see that its log can be written."""
+    title, log = "Start of the bridge", find_log_file()
+    if not build_start_command(watch_command()):
+        return build_check_result(title, describe_unstartable(watch_command()), "warning")
+    sign = uuid.uuid4().hex
+    command = [*build_bridge_command("resolve"), "--check-start", sign]
+    log_size = log.stat().st_size if log.is_file() else 0
+    try:
+        status = run_without_streams(command, timeout_s=_START_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return build_check_result(title, f"{command[0]} cannot be started: {error}", "fault")
+    if status == 0 and _holds(log, sign, from_byte=log_size):
+        return build_check_result(title, f"Works without a terminal; log: {log}")
+    return build_check_result(
+        title,
+        f"It ends at once (status {status}) when Resolve starts it. See what it says: {shlex.join(command)}; log: {log}",
+        "fault",
+    )
+
+
+def _holds(log: Path, text: str, *, from_byte: int) -> bool:
+    """Whether a log has a text behind a byte; a log that was begun anew since is searched whole."""
+    try:
+        content = log.read_bytes()
+    except OSError:
+        return False
+    return text.encode() in (content[from_byte:] if len(content) > from_byte else content)
 
 
 def _is_watched(folder: Path) -> bool:
@@ -108,7 +158,9 @@ def _check_studio(bridge: StudioBridge) -> CheckResult:
     title = "Studio from outside"
     try:
         return build_check_result(title, bridge.describe_application().label)
-    except (ResolveNotFoundError, ResolveRefusedError) as error:
+    except ResolveNotFoundError as error:
+        return build_check_result(title, f"Missing: {error.message}", "warning")
+    except ResolveRefusedError as error:
         return build_check_result(title, error.message)
     except ResolveError as error:
         return build_check_result(title, error.message, "warning")

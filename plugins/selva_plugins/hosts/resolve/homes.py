@@ -54,20 +54,41 @@ def choose_homes(resource_path: Path | None) -> list[ResolveHome]:
     homes = find_homes(AppPaths.find().state)
     if resource_path is None:
         return homes
-    if not resource_path.is_dir():
+    folder = resource_path.absolute()
+    if not folder.is_dir():
         raise HostSetupError(
-            f"there is no folder {resource_path}; name the folder Fusion of a Resolve, which holds Scripts and Profiles"
+            f"there is no folder {folder}; name the folder Fusion of a Resolve, which holds Scripts and Profiles"
         )
-    return [replace(homes[0], fusion_folder=resource_path.absolute())]
+    if not _is_fusion_folder(folder):
+        inner = next(
+            (path for path in (folder / "Fusion", folder / "Support" / "Fusion") if path.is_dir()), None
+        )
+        hint = f"is it {inner}?" if inner else f"this user's is {homes[0].fusion_folder}"
+        raise HostSetupError(
+            f"{folder} is not of a Resolve: the folder to name is called Fusion and holds Scripts or Profiles; {hint}"
+        )
+    # What Resolve opens in a container has to lie in the container.
+    owner = next((home for home in homes if home.fusion_folder == folder), homes[0])
+    return [replace(owner, fusion_folder=folder)]
+
+
+def _is_fusion_folder(folder: Path) -> bool:
+    """Whether a folder is what Resolve calls Fusion: by its name, or by what Resolve and we make in it."""
+    return folder.name.lower() == "fusion" or any(
+        (folder / name).is_dir() for name in ("Profiles", "Scripts")
+    )
 
 
 def find_homes(state_folder: Path, machine: Machine | None = None) -> list[ResolveHome]:
-    """The user's own Fusion folder and, on macOS, one in each container of an App Store edition."""
+    """The user's own Fusion folder and, on macOS, those in each container of an App Store edition.
+
+    Raises HostSetupError.
+    """
     machine = machine or Machine()
     exchange = MessageFolder(_choose_ascii_folder(state_folder / "resolve", machine))
     vendor = Path("Blackmagic Design", "DaVinci Resolve")
     if machine.platform == "win32":
-        roaming = Path(machine.environment["APPDATA"])
+        roaming = Path(machine.environment.get("APPDATA") or machine.home / "AppData" / "Roaming")
         return [ResolveHome("DaVinci Resolve", roaming / vendor / "Support" / "Fusion", exchange)]
     if machine.platform != "darwin":
         data = machine.home / ".local" / "share" / "DaVinciResolve"
@@ -75,13 +96,23 @@ def find_homes(state_folder: Path, machine: Machine | None = None) -> list[Resol
     support = Path("Library", "Application Support")
     homes = [ResolveHome("DaVinci Resolve", machine.home / support / vendor / "Fusion", exchange)]
     for container in sorted(machine.home.glob("Library/Containers/com.blackmagic-design.*/Data")):
-        # Both variants were seen, with and without the vendor's folders.
-        inner = container / support
-        tree = inner / vendor if (inner / vendor).is_dir() else inner
         # The sandbox lets the application reach nothing outside its container.
         contained = MessageFolder(container / "selva-bridge")
-        homes.append(ResolveHome("DaVinci Resolve (App Store)", tree / "Fusion", contained))
+        homes += [
+            ResolveHome("DaVinci Resolve (App Store)", tree / "Fusion", contained)
+            for tree in _list_container_trees(container / support, vendor)
+        ]
     return homes
+
+
+def _list_container_trees(support: Path, vendor: Path) -> list[Path]:
+    """The folders of a container that hold Fusion: with and without the vendor's folders, which both were seen.
+
+    Which one a Resolve lists is known only once it has run, so that both get the entries until one of them is there; where
+    both are, earlier versions may have made either.
+    """
+    trees = {support / vendor: (support / vendor).is_dir(), support: (support / "Fusion").is_dir()}
+    return [tree for tree, is_there in trees.items() if is_there] or list(trees)
 
 
 def _choose_ascii_folder(folder: Path, machine: Machine) -> Path:

@@ -10,7 +10,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import selva_core
@@ -26,6 +26,7 @@ from selva_plugins.hosts.script_install import (
     build_bridge_command,
     find_shipped,
     remove_if_empty,
+    windows_short_path,
 )
 
 ENTRIES = {
@@ -64,10 +65,22 @@ def _install_into(home: ResolveHome, source: str) -> SetupReport:
     report.done.append(_describe_studio())
     if not had_resolve:
         report.left.append("start Resolve once: it has not run for this user yet")
-    report.left.append(
-        f"on Resolve 21.1 free keep the bridge running yourself: {selva_command('host', 'resolve', '--watch')}"
-    )
+    command = watch_command()
+    if build_start_command(command):
+        report.left.append(
+            f"on Resolve 21.1 free keep the bridge running yourself: {selva_command('host', 'resolve', '--watch')}"
+        )
+    else:
+        report.left.append(describe_unstartable(command))
     return report
+
+
+def describe_unstartable(command: Sequence[str]) -> str:
+    """Why no Resolve of this machine can start the bridge, and what to do."""
+    return (
+        f"Resolve cannot start the bridge: {command[0]} has characters that its scripts cannot pass on, and no short name. Keep "
+        f"the bridge running yourself: {selva_command('host', 'resolve', '--watch')}; or install Selva in a folder with a plain name"
+    )
 
 
 def _describe_studio() -> str:
@@ -182,14 +195,23 @@ def watch_command() -> list[str]:
     return build_bridge_command("resolve", "--watch", "--idle-exit", str(IDLE_EXIT_S))
 
 
-def build_start_command(arguments: Sequence[str], *, platform: str = sys.platform) -> str:
-    """One line for os.execute that starts a program and does not wait for it; empty for no arguments.
+def build_start_command(
+    arguments: Sequence[str],
+    *,
+    platform: str = sys.platform,
+    short_path: Callable[[Path], str] = windows_short_path,
+) -> str:
+    """One line for os.execute that starts a program and does not wait for it; empty for no arguments, and where no such line
+    can be written.
 
-    `start` takes its first quoted word for the title of a window, hence the empty one.
+    `start` takes its first quoted word for the title of a window, hence the empty one. Lua passes the line on in the ANSI
+    code page, so that a path beyond ASCII goes by its short name; a volume may keep none.
     """
     if not arguments:
         return ""
     if platform == "win32":
-        return 'start "" /B ' + " ".join(f'"{argument}"' for argument in arguments)
+        plain = [argument if argument.isascii() else short_path(Path(argument)) for argument in arguments]
+        is_plain = all(argument.isascii() for argument in plain)
+        return 'start "" /B ' + " ".join(f'"{argument}"' for argument in plain) if is_plain else ""
     unset = " ".join(f"-u {name}" for name in _RESOLVE_VARIABLES)
     return f"env {unset} {shlex.join(arguments)} >/dev/null 2>&1 &"

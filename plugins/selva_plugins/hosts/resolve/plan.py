@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from selva_core.base.rational import round_half_up
+from selva_otio import SpottedClip
 from selva_plugins.hosts.resolve.plan_schema import (
-    MARKER_DATA_PREFIX,
+    STEMS_DATA_PREFIX,
     PlacementPlan,
     PlacementReport,
+    PlanAnchor,
     PlanMarker,
     PlanStem,
     parse_plan_stems,
 )
-from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot
+from selva_plugins.hosts.resolve.retimes import find_source_range
+from selva_plugins.hosts.resolve.snapshot import ResolveItem, ResolveMedia, ResolveSnapshot, ResolveTrack
 from selva_render.report import RenderedStem, RenderReport
 
 MARKER_COLOUR = "Cream"
@@ -32,8 +35,8 @@ MAX_COMMENT_CHARS = 400
 @dataclass(frozen=True, kw_only=True)
 class PlanTarget:
     """The timeline that a plan is for, and what its numbers count at: `rate` is the timeline's, `wav_rate` what a WAV counts at
-    in this project. marks_stems: leave a marker where stems were made. replaces: earlier stems of ours in the same place are
-    replaced.
+    in this project. video_tracks, media: the pictures that stems go with. marks_stems: leave a marker where stems were made.
+    replaces: earlier stems of ours in the same place are replaced.
     """
 
     timeline_id: str
@@ -41,8 +44,16 @@ class PlanTarget:
     rate: Fraction
     wav_rate: Fraction
     start_frame: int
+    video_tracks: tuple[ResolveTrack, ...] = ()
+    media: Mapping[str, ResolveMedia] = field(default_factory=dict)
     marks_stems: bool = False
     replaces: bool = False
+
+    @property
+    def tells_no_speeds(self) -> bool:
+        """Whether the version is one before 19.0.2, which says of no clip which source frames it shows."""
+        items = [item for track in self.video_tracks for item in track.items if item.media_id in self.media]
+        return bool(items) and all(item.source_start_frame is None for item in items)
 
 
 def build_target(
@@ -55,6 +66,8 @@ def build_target(
         rate=snapshot.rate,
         wav_rate=snapshot.wav_rate,
         start_frame=snapshot.timeline.start_frame,
+        video_tracks=snapshot.timeline.video_tracks,
+        media=snapshot.media,
         marks_stems=marks_stems,
         replaces=replaces,
     )
@@ -96,7 +109,41 @@ def _build_stem(stem: RenderedStem, target: PlanTarget) -> PlanStem:
         fade_out_frames=round_half_up(clip.fade_out_s * target.rate),
         gain_db=cue.gain_db,
         prompt=cue.prompt,
+        anchor=_find_anchor(clip, target),
         comment=f"Selva: {prompt} (take {take}, seed {stem.result.seed})",
+    )
+
+
+def _find_anchor(clip: SpottedClip, target: PlanTarget) -> PlanAnchor | None:
+    """The item of the timeline that shows a clip, which may lie in a nest; None where none is found."""
+    middle = target.start_frame + (clip.record_start_s + clip.duration_s / 2) * target.rate
+    items = (
+        item
+        for track in reversed(target.video_tracks)
+        if track.name == clip.video_track and track.is_enabled
+        for item in track.items
+        if item.media_id in target.media and item.start_frame <= middle < item.end_frame
+    )
+    item = next(items, None)
+    return None if item is None else _build_anchor(item, target.media[item.media_id], target.rate)
+
+
+def _build_anchor(item: ResolveItem, media: ResolveMedia, rate: Fraction) -> PlanAnchor:
+    nested_rate = None if media.timeline is None else media.timeline.frame_rate
+    media_rate = nested_rate or media.frame_rate or rate
+    source = find_source_range(item, media, media_rate=media_rate, timeline_rate=rate)
+    right, speed = item.right_offset_frames, item.speed
+    return PlanAnchor(
+        item_id=item.id,
+        name=item.name or media.name,
+        media_id=item.media_id,
+        start_frame=item.start_frame,
+        duration_frames=item.duration_frames,
+        left_offset_frames=float(item.left_offset_frames),
+        right_offset_frames=None if right is None else float(right),
+        source_start_frame=item.source_start_frame,
+        speed_percent=None if speed is None else float(speed * 100),
+        is_linear=source.speed == 1 and not source.is_ramp and media_rate == rate,
     )
 
 
@@ -112,7 +159,7 @@ def build_markers(stems: Sequence[PlanStem], target: PlanTarget) -> tuple[PlanMa
             name="Selva: " + ", ".join(dict.fromkeys(stem.track for stem in group)),
             note="\n".join(f"{stem.track}: {stem.prompt}" for stem in group),
             duration_frames=max(stem.duration_frames for stem in group),
-            custom_data=f"{MARKER_DATA_PREFIX}stems:{group[0].id}",
+            custom_data=f"{STEMS_DATA_PREFIX}{group[0].id}",
         )
         for frame, group in sorted(by_frame.items())
     )
@@ -130,7 +177,8 @@ def list_place_notices(report: PlacementReport, stems: Sequence[PlanStem]) -> li
             continue
         if result.note:
             notices.append(f"{track}: lies on track '{result.track_name}' because {result.note}")
-        num_missing = 0 if stem is None else stem.duration_frames - result.duration_frames
+        notices += [f"{track}: {text}" for text in (result.change, result.remark) if text]
+        num_missing = 0 if stem is None or result.change else stem.duration_frames - result.duration_frames
         if stem is not None and num_missing > stem.max_missing_frames:
             notices.append(f"{track}: Resolve made it {num_missing} frame(s) shorter")
     if not report.is_saved:

@@ -16,15 +16,68 @@ REPORT_SCHEMA = "selva.resolve.report/1"
 REMOVED_SCHEMA = "selva.resolve.removed/1"
 # What the custom data of every marker of ours begins with.
 MARKER_DATA_PREFIX = "selva:"
+# The same for a marker that says which stems begin there; the id of the first of them follows.
+STEMS_DATA_PREFIX = "selva:stems:"
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanAnchor:
+    """The clip that a stem was made for, as it was when the request was written: by it is seen what was done to it since.
+
+    Values as the snapshot has them. is_linear: it runs at normal speed at the timeline's own rate, so that its offsets tell
+    which frames it shows.
+    """
+
+    item_id: str
+    name: str
+    media_id: str
+    start_frame: int
+    duration_frames: int
+    left_offset_frames: float
+    right_offset_frames: float | None
+    source_start_frame: int | None
+    speed_percent: float | None
+    is_linear: bool
+
+    def to_json(self) -> Json:
+        values = {
+            "item_id": self.item_id,
+            "name": self.name,
+            "media_id": self.media_id,
+            "start": self.start_frame,
+            "duration": self.duration_frames,
+            "left_offset": self.left_offset_frames,
+            "right_offset": self.right_offset_frames,
+            "source_start_frame": self.source_start_frame,
+            "speed_percent": self.speed_percent,
+            "is_linear": self.is_linear,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, fields: JsonFields) -> PlanAnchor:
+        right_offset, speed_percent = fields.number("right_offset"), fields.number("speed_percent")
+        return cls(
+            item_id=fields.text("item_id"),
+            name=fields.text("name"),
+            media_id=fields.text("media_id"),
+            start_frame=fields.required_integer("start"),
+            duration_frames=fields.required_integer("duration"),
+            left_offset_frames=float(fields.number("left_offset") or 0),
+            right_offset_frames=None if right_offset is None else float(right_offset),
+            source_start_frame=fields.integer("source_start_frame"),
+            speed_percent=None if speed_percent is None else float(speed_percent),
+            is_linear=fields.flag("is_linear", default=False),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanStem:
     """One file and where it goes. record_frame: absolute, with the timeline's start. source_start_frame: where the item
     begins in its file, at the rate a WAV counts at in this project. max_missing_frames: by how much the item may be shorter
-    where that rate is lower than the timeline's.
+    where that rate is lower than the timeline's. anchor: the clip that it goes with; None in plans of earlier versions.
     """
 
     id: str
@@ -41,9 +94,12 @@ class PlanStem:
     gain_db: float = 0.0
     prompt: str = ""
     comment: str = ""
+    anchor: PlanAnchor | None = None
 
     def to_json(self) -> Json:
+        anchor = {} if self.anchor is None else {"anchor": self.anchor.to_json()}
         return {
+            **anchor,
             "id": self.id,
             "file": self.file,
             "track": self.track,
@@ -62,7 +118,9 @@ class PlanStem:
 
     @classmethod
     def from_json(cls, fields: JsonFields) -> PlanStem:
+        anchor = fields.optional_child("anchor")
         return cls(
+            anchor=None if anchor is None else PlanAnchor.from_json(anchor),
             id=fields.required_text("id"),
             file=fields.required_text("file"),
             track=fields.required_text("track"),
@@ -152,7 +210,9 @@ def parse_plan_stems(placements: Iterable[Mapping[str, Any]]) -> tuple[PlanStem,
 
 @dataclass(frozen=True, kw_only=True)
 class StemResult:
-    """What became of one stem. reason: why it is not placed. note: why it lies on another track than planned."""
+    """What became of one stem. reason: why it is not placed. note: why it lies on another track than planned. change: what
+    became of its picture since the request. remark: what else the user should know of its track.
+    """
 
     id: str
     is_placed: bool
@@ -162,6 +222,8 @@ class StemResult:
     record_frame: int = 0
     duration_frames: int = 0
     note: str = ""
+    change: str = ""
+    remark: str = ""
 
     def to_json(self) -> Json:
         if not self.is_placed:
@@ -174,7 +236,8 @@ class StemResult:
             "record_frame": self.record_frame,
             "duration_frames": self.duration_frames,
         }
-        return {**placed, "note": self.note} if self.note else placed
+        texts = {"note": self.note, "change": self.change, "remark": self.remark}
+        return {**placed, **{name: text for name, text in texts.items() if text}}
 
     @classmethod
     def from_json(cls, fields: JsonFields) -> StemResult:
@@ -188,6 +251,8 @@ class StemResult:
             record_frame=fields.required_integer("record_frame") if is_placed else 0,
             duration_frames=fields.required_integer("duration_frames") if is_placed else 0,
             note=fields.text("note"),
+            change=fields.text("change"),
+            remark=fields.text("remark"),
         )
 
 

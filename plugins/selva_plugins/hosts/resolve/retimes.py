@@ -1,8 +1,10 @@
 """Which part of its media a Resolve clip shows, and how fast.
 
-What versions tell: 18.5 to 19.0.1 only the left offset; from 19.0.2 on source frames, whose end is exclusive where the rates
-of media and timeline match and inclusive where they differ, and source times on the media's timecode axis; from 21.1 on the
-speed in percent, which for a speed ramp is one number all the same. 0 to 0 means that Resolve does not know.
+What versions tell: 18.5 to 19.0.1 only the offsets, how much of the media lies before and after the clip, counted at the clip's
+speed, so that they and the duration sum up to the media's length divided by the speed; from 19.0.2 on source frames, whose end
+is exclusive where the rates of media and timeline match and inclusive where they differ, and source times on the media's
+timecode axis; from 21.1 on the speed in percent, which for a speed ramp is one number all the same. 0 to 0 means that Resolve
+does not know.
 """
 
 from __future__ import annotations
@@ -21,6 +23,13 @@ _MAX_FREEZE_SPEED = Fraction(1, 20)
 _RAMP_TOLERANCE_FRAMES = 3
 _RAMP_TOLERANCE = Fraction(1, 50)
 _MAX_DENOMINATOR = 10_000
+# Offsets are whole frames, rounded down, and so is the length of the media.
+_MAX_OFFSET_SLACK_FRAMES = 2
+# By how much the offsets of a clip at normal speed may miss the length of its media.
+_NORMAL_TOLERANCE_FRAMES = 3
+# Speeds that editors type: whole, halves, quarters, tenths, steps of 5 %; then any percent that the offsets leave no doubt of.
+_PLAIN_PARTS = (1, 2, 4, 10, 20)
+_PERCENT_PARTS = 100
 
 
 @dataclass(frozen=True)
@@ -60,20 +69,77 @@ def find_source_range(
 def _from_left_offset(
     item: ResolveItem, media: ResolveMedia, *, media_rate: Fraction, timeline_rate: Fraction
 ) -> SourceRange:
-    """Before 19.0.2 the offset is all there is, and a retime cannot be seen."""
+    """Before 19.0.2 offsets are all there is: they tell a speed, and neither reverse nor freeze frames."""
     name = item.name or "a clip"
     low = item.left_offset_frames + media.subclip_start_frame
+    if item.source_start_frame is None and item.right_offset_frames is not None and media.num_frames:
+        return _from_both_offsets(item, media, media_rate=media_rate, timeline_rate=timeline_rate)
     notices = []
     if item.source_start_frame is not None:
         notices.append(
             f"Resolve does not know which part of its media {name!r} shows; its in point is taken from its offset"
         )
     elif media_rate != timeline_rate:
-        notices.append(
-            f"{name!r} has {float(media_rate):g} frames per second on a timeline of {float(timeline_rate):g}: this version of "
-            "Resolve tells its in point roughly, 19.0.2 and later tell it exactly"
-        )
+        notices.append(_describe_rough_in_point(name, media_rate, timeline_rate))
     return SourceRange(low_s=low / media_rate, speed=Fraction(1), notices=tuple(notices))
+
+
+def _describe_rough_in_point(name: str, media_rate: Fraction, timeline_rate: Fraction) -> str:
+    return (
+        f"{name!r} has {float(media_rate):g} frames per second on a timeline of {float(timeline_rate):g}: this version of "
+        "Resolve tells its in point roughly, 19.0.2 and later tell it exactly"
+    )
+
+
+def _from_both_offsets(
+    item: ResolveItem, media: ResolveMedia, *, media_rate: Fraction, timeline_rate: Fraction
+) -> SourceRange:
+    """The range by what lies before and after it. A speed that the offsets leave in doubt is refused as a ramp is."""
+    name, left = item.name or "a clip", item.left_offset_frames
+    handles = left + (item.right_offset_frames or 0)
+    total = handles + item.duration_frames / timeline_rate * media_rate
+    subclip_start = media.subclip_start_frame
+    if media_rate != timeline_rate:
+        notice = _describe_rough_in_point(name, media_rate, timeline_rate)
+        # Whether offsets count at the media's rate or the timeline's is documented nowhere: the sum tells.
+        in_timeline_frames = media.num_frames / media_rate * timeline_rate
+        if abs(media.num_frames - total) <= _NORMAL_TOLERANCE_FRAMES:
+            low_s = (left + subclip_start) / media_rate
+        elif abs(in_timeline_frames - handles - item.duration_frames) <= _NORMAL_TOLERANCE_FRAMES:
+            low_s = left / timeline_rate + subclip_start / media_rate
+        else:
+            return _refuse_speed(name)
+        return SourceRange(low_s=low_s, speed=Fraction(1), notices=(notice,))
+    if abs(media.num_frames - total) <= _NORMAL_TOLERANCE_FRAMES:
+        return SourceRange(low_s=(left + subclip_start) / media_rate, speed=Fraction(1))
+    speed = _find_speed_by_total(media.num_frames, total, item.duration_frames)
+    if speed is None:
+        return _refuse_speed(name)
+    # What the total lacks was rounded off the two offsets; each has half of it.
+    slack = min(max(media.num_frames / speed - total, Fraction(0)), Fraction(_MAX_OFFSET_SLACK_FRAMES))
+    notice = f"{name!r} was read as running at {float(speed * 100):g} % speed, by its offsets; check it"
+    low = (left + slack / 2) * speed + subclip_start
+    return SourceRange(low_s=low / media_rate, speed=speed, notices=(notice,))
+
+
+def _find_speed_by_total(num_frames: int, total: Fraction, duration_frames: int) -> Fraction | None:
+    """The plainest speed at which media of `num_frames` takes `total` frames; None where several may be meant."""
+    low, high = num_frames / (total + _MAX_OFFSET_SLACK_FRAMES), (num_frames + 1) / total
+    middle = (low + high) / 2
+    is_certain = (high - low) * duration_frames <= 1
+    for parts in (*_PLAIN_PARTS, *([_PERCENT_PARTS] if is_certain else [])):
+        candidate = Fraction(round(middle * parts), parts)
+        if candidate and low <= candidate <= high:
+            return candidate
+    return middle if is_certain else None
+
+
+def _refuse_speed(name: str) -> SourceRange:
+    notice = (
+        f"{name!r} runs at a speed that this version of Resolve does not tell exactly: no sound is made for it. Render it in "
+        "place, or use Resolve 19.0.2 or later"
+    )
+    return SourceRange(low_s=Fraction(0), speed=Fraction(1), is_ramp=True, notices=(notice,))
 
 
 def _find_low_edge(item: ResolveItem, first: Fraction, speed: Fraction, normal_frames: Fraction) -> Fraction:

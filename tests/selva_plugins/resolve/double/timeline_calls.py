@@ -228,7 +228,7 @@ def _right_offset(host: Host, item: model.Item, sub_frame: bool = False) -> int 
         frames = (item.source_start + _media_frames(host, item)) / -item.speed
         return float(frames) if sub_frame else _position(host, math.floor(frames), False)
     rate = host.timeline_of(item).rate if item.kind == "audio" else item.media.fps
-    rest = item.media.duration_s * rate - _left_offset(host, item, True)
+    rest = item.media.duration_s * rate / (abs(item.speed) or 1) - Fraction(_left_offset(host, item, True))
     frames = Fraction(rest) - Fraction(item.duration) / host.timeline_of(item).rate * rate
     return _position(host, max(0, math.floor(frames)), sub_frame)
 

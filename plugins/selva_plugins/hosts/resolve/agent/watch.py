@@ -11,7 +11,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,9 +67,10 @@ class ResolveWatch:
     _requests: dict[str, WatchedRequest] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, home: ResolveHome, **options: Any) -> ResolveWatch:
-        """The watch of one installation."""
-        return cls(exchange=home.exchange, prefs=PrefsTransport([home.profiles_folder]), **options)
+    def at(cls, homes: Sequence[ResolveHome], **options: Any) -> ResolveWatch:
+        """The watch of installations that share one exchange folder, as the two trees of an App Store container do."""
+        prefs = PrefsTransport([home.profiles_folder for home in homes])
+        return cls(exchange=homes[0].exchange, prefs=prefs, **options)
 
     @property
     def requests_folder(self) -> Path:
@@ -134,6 +135,7 @@ class ResolveWatch:
         if folder.exists():
             return
         message = GenerateMessage.read(body)
+        self._close_placed(message.placed_ids)
         project_folder = find_project_folder(message.snapshot, videos_folder=self.projects_folder)
         folder.mkdir()
         write_request(
@@ -183,6 +185,20 @@ class ResolveWatch:
         for notice in list_place_notices(report, request.read_plan_stems()):
             self.print_line(f"  {notice}")
         self.exchange.reply(request_id, {"received": True, "beat": -1, "state": "reported"})
+        self._announce_waiting()
+
+    def _close_placed(self, placed_ids: Collection[str]) -> None:
+        """Close requests whose plans the agent has placed while no watch received its report: in Fusion's preferences the
+        next message overwrites one that nobody fetched.
+        """
+        for request in list(self._requests.values()):
+            if request.id in placed_ids and request.waits_to_be_placed:
+                timeline_id = request.snapshot.timeline.id
+                request.write_report(
+                    PlacementReport(timeline_id=timeline_id, is_saved=True, stems=()).to_json()
+                )
+                del self._requests[request.id]
+                self.print_line(f"{request.id}: was placed while no bridge was running")
         self._announce_waiting()
 
     def _stop_all(self, request_id: str, _body: MessageBody) -> None:
@@ -267,10 +283,10 @@ def run_watch(
     with ExitStack() as stack:
         watches = [
             ResolveWatch.at(
-                home, print_line=print_line, defaults=defaults, marks_stems=marks_stems, replaces=replaces
+                sharing, print_line=print_line, defaults=defaults, marks_stems=marks_stems, replaces=replaces
             )
-            for home in homes
-            if _try_lock(home, stack)
+            for sharing in _group_by_exchange(homes)
+            if _try_lock(sharing[0], stack)
         ]
         if not watches:
             raise HostError(
@@ -288,6 +304,13 @@ def run_watch(
             elif idle_exit_s is not None and time.monotonic() - busy_at_s >= idle_exit_s:
                 return
             time.sleep(POLL_S)
+
+
+def _group_by_exchange(homes: Iterable[ResolveHome]) -> list[list[ResolveHome]]:
+    groups: dict[Path, list[ResolveHome]] = {}
+    for home in homes:
+        groups.setdefault(home.exchange.folder, []).append(home)
+    return list(groups.values())
 
 
 def _try_lock(home: ResolveHome, stack: ExitStack) -> bool:

@@ -23,7 +23,9 @@ MAX_NOTICES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateMessage:
-    """What the agent asks for. raw_snapshot: the snapshot's JSON, which is stored unchanged."""
+    """What the agent asks for. raw_snapshot: the snapshot's JSON, which is stored unchanged. placed_ids: requests whose
+    plans it has placed, also those whose report no bridge has received.
+    """
 
     agent_version: str
     prompts: tuple[str, ...]
@@ -31,6 +33,7 @@ class GenerateMessage:
     replaces: bool
     snapshot: ResolveSnapshot
     raw_snapshot: Mapping[str, Any]
+    placed_ids: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> GenerateMessage:
@@ -44,6 +47,7 @@ class GenerateMessage:
             replaces=fields.flag("replaces", default=False),
             snapshot=read_snapshot(raw_snapshot),
             raw_snapshot=raw_snapshot,
+            placed_ids=frozenset(fields.texts("placed")),
         )
 
 

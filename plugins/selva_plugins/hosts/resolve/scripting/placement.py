@@ -5,12 +5,13 @@ Does the same as plugins/resolve/agent/placement.lua in the same order; tests ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selva_plugins.hosts.resolve.errors import TimelineNotOpenError
 from selva_plugins.hosts.resolve.plan_schema import (
+    STEMS_DATA_PREFIX,
     PlacementPlan,
     PlacementReport,
     PlanMarker,
@@ -18,7 +19,7 @@ from selva_plugins.hosts.resolve.plan_schema import (
     StemResult,
 )
 from selva_plugins.hosts.resolve.scripting.media_pool import enter_bin, find_tagged_clips
-from selva_plugins.hosts.resolve.scripting.resolve_api import call, open_project
+from selva_plugins.hosts.resolve.scripting.resolve_api import OpenProject, call, open_project, round_frames
 from selva_plugins.hosts.resolve.scripting.stem_placer import PlacedClip, PlacementError, StemPlacer
 
 
@@ -53,7 +54,9 @@ def place(
     for number, stem in enumerate(plan.stems):
         on_progress(f"placing stem {number + 1} of {len(plan.stems)}")
         outcomes.place(placer, number, stem)
-    num_markers = sum(_add_marker(opened.timeline, marker) for marker in plan.markers)
+    num_markers = sum(
+        _add_marker(opened.timeline, marker) for marker in _follow_stems(plan, opened, outcomes)
+    )
     call(opened.pool, "SetCurrentFolder", bin_before)
     on_progress("saving the project")
     is_saved = _save_and_verify(placer, plan.stems, outcomes)
@@ -70,13 +73,13 @@ def place(
 def _save_and_verify(placer: StemPlacer, stems: Sequence[PlanStem], outcomes: _Outcomes) -> bool:
     """Save the project, place what did not survive the save once more, and say whether the project was saved."""
     is_saved = placer.save()
-    missing = placer.find_missing(stems, outcomes.placed)
+    missing = placer.find_missing(outcomes.placed)
     for number in missing:
         placer.forget_spans(outcomes.placed.pop(number).index)
         outcomes.place(placer, number, stems[number])
     if missing:
         is_saved = placer.save()
-        for number in placer.find_missing(stems, outcomes.placed):
+        for number in placer.find_missing(outcomes.placed):
             del outcomes.placed[number]
             outcomes.problems[number] = "Resolve accepted it and did not keep it"
     return is_saved
@@ -91,10 +94,25 @@ def _describe_result(stem: PlanStem, number: int, outcomes: _Outcomes) -> StemRe
         is_placed=True,
         track_index=clip.index,
         track_name=clip.name,
-        record_frame=stem.record_frame,
+        record_frame=clip.record_frame,
         duration_frames=clip.duration_frames,
-        note="" if clip.name == stem.track else f"'{stem.track}' was locked or occupied",
+        note=clip.note,
+        change=clip.change,
+        remark=clip.remark,
     )
+
+
+def _follow_stems(plan: PlacementPlan, opened: OpenProject, outcomes: _Outcomes) -> Iterator[PlanMarker]:
+    """The markers where their stems lie now; without those whose stems are held."""
+    start_frame = round_frames(call(opened.timeline, "GetStartFrame")) or 0
+    numbers = {stem.id: number for number, stem in enumerate(plan.stems)}
+    for marker in plan.markers:
+        number = numbers.get(marker.custom_data.removeprefix(STEMS_DATA_PREFIX))
+        clip = None if number is None else outcomes.placed.get(number)
+        if number is None:
+            yield marker
+        elif clip is not None:
+            yield replace(marker, frame=clip.record_frame - start_frame)
 
 
 def _add_marker(timeline: Any, marker: PlanMarker) -> bool:

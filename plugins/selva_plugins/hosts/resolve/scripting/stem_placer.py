@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selva_plugins.hosts.resolve.plan_schema import PlanStem
 from selva_plugins.hosts.resolve.scripting.media_pool import BinClip, import_file, index_clips, tag_clip
+from selva_plugins.hosts.resolve.scripting.pictures import PictureChangedError, Pictures, StemPlace
 from selva_plugins.hosts.resolve.scripting.resolve_api import (
     OpenProject,
     call,
@@ -27,6 +28,8 @@ from selva_plugins.hosts.resolve.scripting.resolve_api import (
 MAX_TRACKS_OF_ONE_NAME = 9
 _RATE_TOLERANCE_HZ = 0.001
 _FRAME_TOLERANCE = 0.0001
+# What a version that does not tell the type answers, or a track whose type is mono.
+_MONO_TYPES = frozenset({None, "", "mono", "adaptive1"})
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,18 @@ class _Span:
 
 @dataclass(frozen=True)
 class PlacedClip:
-    """Where a stem was placed: track index and name, its pool item, and how many frames the item takes."""
+    """Where a stem was placed: track index and name, its pool item, its first frame, and how many frames the item takes.
+    note, change, remark: as in StemResult.
+    """
 
     index: int
     name: str
     media: Any
+    record_frame: int
     duration_frames: int
+    note: str = ""
+    change: str = ""
+    remark: str = ""
 
 
 class PlacementError(Exception):
@@ -69,6 +78,10 @@ class StemPlacer:
     _is_calibrated: bool = False
     _page_before: str | None = None
     _spans_by_track: dict[int, list[_Span]] = field(default_factory=dict)
+    _pictures: Pictures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pictures = Pictures(self.opened.timeline)
 
     @classmethod
     def open(
@@ -112,6 +125,29 @@ class StemPlacer:
     def _find_overlap(self, index: int, first: int, last: int) -> _Span | None:
         return next((span for span in self._spans(index) if span.first < last and first < span.last), None)
 
+    def _find_misfit(self, index: int, stem: PlanStem) -> str | None:
+        """Why a track of the right name is not the place for a stem; None where it is.
+
+        A mono stem on a stereo or 5.1 track may come out of the left speaker alone, and a disabled track is not heard. Takes
+        lie on disabled tracks by design, which the user may have enabled.
+        """
+        if call(self.timeline, "GetIsTrackLocked", "audio", index):
+            return "was locked or occupied"
+        if not stem.is_muted and call(self.timeline, "GetIsTrackEnabled", "audio", index) is False:
+            return "is disabled"
+        # Read from 19.0.1 on.
+        sub_type = call(self.timeline, "GetTrackSubType", "audio", index)
+        return f"is a {sub_type} track and stems are mono" if sub_type not in _MONO_TYPES else None
+
+    def _describe_unknown_type(self, index: int) -> str:
+        """What to say of a track that an earlier version does not tell the channels of, and that no stem of ours lies on yet."""
+        if call(self.timeline, "GetTrackSubType", "audio", index) is not None:
+            return ""
+        ours = {call(clip.media, "GetUniqueId") for clip in self.clips.values()}
+        if any(_clip_id(span.item) in ours for span in self._spans(index)):
+            return ""
+        return "this version of Resolve does not tell whether that track is mono, as stems are"
+
     def _find_track(self, name: str) -> int | None:
         for index in range(1, self.num_tracks() + 1):
             if call(self.timeline, "GetTrackName", "audio", index) == name:
@@ -131,11 +167,11 @@ class StemPlacer:
         self.tracks_made.add(name)
         return index
 
-    def _choose_track(self, stem: PlanStem, media: Any, last: int) -> tuple[int, str, _Span | None]:
-        """The track of the stem's name, or the next of that name when it is locked or taken; the span when this very stem
-        already lies there. Raises PlacementError.
+    def _choose_track(self, stem: PlanStem, media: Any, last: int) -> tuple[int, str, _Span | None, str]:
+        """The track of the stem's name, or the next of that name when it is locked, taken or of another kind; the span when
+        this very stem already lies there; and why it is not the first of that name. Raises PlacementError.
         """
-        first = stem.record_frame
+        first, note = stem.record_frame, ""
         for number in range(1, MAX_TRACKS_OF_ONE_NAME + 1):
             name = stem.track if number == 1 else f"{stem.track} {number}"
             index = self._find_track(name)
@@ -143,18 +179,20 @@ class StemPlacer:
                 index = self._append_track(name, is_muted=stem.is_muted)
                 if index is None:
                     break
-                return index, name, None
+                return index, name, None, note
             span = self._find_overlap(index, first, last)
             if span is not None and span.first == first:
                 present = _clip_id(span.item)
                 if present is not None and present == call(media, "GetUniqueId"):
-                    return index, name, span
-            if span is not None and self._replace_if_ours(index, span, first, last):
+                    return index, name, span, note
+            misfit = self._find_misfit(index, stem)
+            if misfit is None and span is not None and self._replace_if_ours(index, span, first, last):
                 span = self._find_overlap(index, first, last)
-            if span is None and not call(self.timeline, "GetIsTrackLocked", "audio", index):
-                return index, name, None
+            if misfit is None and span is None:
+                return index, name, None, note
+            note = note or f"'{name}' {misfit or 'was locked or occupied'}"
         raise PlacementError(
-            f"no audio track is free at this place: all named '{stem.track}' are locked or occupied"
+            f"no audio track is free at this place: all named '{stem.track}' are locked or occupied, disabled or not mono"
         )
 
     def _replace_if_ours(self, index: int, span: _Span, first: int, last: int) -> bool:
@@ -179,10 +217,14 @@ class StemPlacer:
             raise PlacementError(
                 ("Resolve did not import " if is_there else "the file is not there: ") + stem.file
             )
+        place = self._follow_picture(stem)
+        stem = self._cut_to(stem, place, media)
         _, length = self._clip_frames(media, stem.duration_frames)
-        index, name, present = self._choose_track(stem, media, stem.record_frame + length)
+        index, name, present, note = self._choose_track(stem, media, stem.record_frame + length)
+        remark = "" if name in self.tracks_made else self._describe_unknown_type(index)
+        texts = {"note": note, "change": place.change, "remark": remark}
         if present is not None:
-            return PlacedClip(index, name, media, present.last - present.first)
+            return PlacedClip(index, name, media, stem.record_frame, present.last - present.first, **texts)
         tag_clip(media, stem.comment, track_made=name if name in self.tracks_made else None)
         item, duration = self._append_calibrated(media, stem, index)
         if item is None or duration is None:
@@ -190,7 +232,34 @@ class StemPlacer:
         _apply_fades_and_gain(item, stem)
         span = _Span(stem.record_frame, stem.record_frame + duration, item, is_new=True)
         self._spans(index).append(span)
-        return PlacedClip(index, name, media, duration)
+        return PlacedClip(index, name, media, stem.record_frame, duration, **texts)
+
+    def _follow_picture(self, stem: PlanStem) -> StemPlace:
+        """Raises PlacementError."""
+        try:
+            return self._pictures.follow(stem)
+        except PictureChangedError as error:
+            raise PlacementError(str(error)) from error
+
+    def _cut_to(self, stem: PlanStem, place: StemPlace, media: Any) -> PlanStem:
+        """The stem as it goes to its place now. Raises PlacementError where its cut is not a whole frame of its file."""
+        if not place.change:
+            return stem
+        clip_rate = parse_true_rate(get_properties(media).get("FPS")) or self.rate
+        cut = place.cut_frames * clip_rate / self.rate if clip_rate and self.rate else place.cut_frames
+        if abs(cut - round(cut)) > _FRAME_TOLERANCE:
+            raise PlacementError(
+                f"{place.change}; at the project's frame rate it cannot be cut there: choose 'Generate stems' again"
+            )
+        is_tail_cut = place.cut_frames + place.duration_frames < stem.duration_frames
+        return replace(
+            stem,
+            record_frame=place.record_frame,
+            duration_frames=place.duration_frames,
+            source_start_frame=stem.source_start_frame + round(cut),
+            fade_in_frames=0 if place.cut_frames else stem.fade_in_frames,
+            fade_out_frames=0 if is_tail_cut else stem.fade_out_frames,
+        )
 
     def delete(self, item: Any) -> bool:
         """DeleteClips does nothing unless the Edit page is shown; `restore_page` shows the user's page again."""
@@ -209,13 +278,13 @@ class StemPlacer:
         """SaveProject answers None on some builds although it saved; only False is a failure."""
         return call(self.opened.manager, "SaveProject") is not False
 
-    def find_missing(self, stems: Sequence[PlanStem], placed: Mapping[int, PlacedClip]) -> list[int]:
+    def find_missing(self, placed: Mapping[int, PlacedClip]) -> list[int]:
         """Numbers of the stems that were placed and are not on their track; each track is read once."""
         tracks = {index: self._read_track(index) for index in {clip.index for clip in placed.values()}}
         return [
             number
             for number, clip in placed.items()
-            if (call(clip.media, "GetUniqueId"), stems[number].record_frame) not in tracks[clip.index]
+            if (call(clip.media, "GetUniqueId"), clip.record_frame) not in tracks[clip.index]
         ]
 
     def _read_track(self, index: int) -> set[tuple[Any, int | None]]:

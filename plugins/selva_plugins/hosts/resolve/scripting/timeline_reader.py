@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from selva_plugins.hosts.resolve.scripting.pictures import read_range
 from selva_plugins.hosts.resolve.scripting.resolve_api import (
     call,
     get_properties,
@@ -179,22 +180,15 @@ def _describe_sound(item: Any) -> Json:
 
 
 def _describe_picture(item: Any, media: dict[str, Json], depth: int) -> Json:
-    speed = call(item, "GetSpeed")
     clip = call(item, "GetMediaPoolItem")
-    source_start_frame = call(item, "GetSourceStartFrame")
     return _without_missing(
+        **read_range(item),
         id=call(item, "GetUniqueId"),
         name=call(item, "GetName"),
         type=call(item, "GetType"),
-        start=round_frames(call(item, "GetStart")),
-        duration=round_frames(call(item, "GetDuration")),
-        left_offset=call(item, "GetLeftOffset"),
-        right_offset=None if source_start_frame is None else call(item, "GetRightOffset", True),
-        source_start_frame=source_start_frame,
         source_end_frame=call(item, "GetSourceEndFrame"),
         source_start_s=call(item, "GetSourceStartTime"),
         source_end_s=call(item, "GetSourceEndTime"),
-        speed_percent=speed.get("Percentage") if isinstance(speed, dict) else None,
         enabled=call(item, "GetClipEnabled"),
         markers=_describe_markers(item),
         media=None if clip is None else _describe_media(clip, media, depth),
