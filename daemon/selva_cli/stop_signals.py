@@ -1,4 +1,4 @@
-"""How long-running commands are told to stop: by a terminal, by whoever closes it, by a service manager."""
+"""How long-running commands are told to stop: by a terminal, by its end, by a service manager."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _log = logging.getLogger("selva_plugins.hosts.resolve")
 
 
 def find_log_file() -> Path:
-    """Where the bridge writes, whoever starts it."""
+    """Where the bridge writes, however it is started."""
     return AppPaths.find().state / "resolve-bridge.log"
 
 
