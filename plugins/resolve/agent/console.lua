@@ -47,10 +47,10 @@ end
 -- notices: lines of the bridge that come first.
 function console.show_report(report, notices)
     local lines, num_placed, num_held = {}, 0, 0
-    local said = {}
+    local is_reported = {}
     -- Several stems of one clip, or on one track, have the same to say.
     local function add_once(line)
-        if line and not said[line] then lines[#lines + 1], said[line] = line, true end
+        if line and not is_reported[line] then lines[#lines + 1], is_reported[line] = line, true end
     end
     for index = 1, #(notices or {}) do lines[index] = notices[index] end
     for _, stem in ipairs(report.stems) do

@@ -120,13 +120,13 @@ def test_a_folder_that_resolve_uses_is_taken(name: str, inside: str | None, own_
 
 
 def test_on_windows_a_program_beyond_ascii_is_started_by_its_short_name_or_not_at_all() -> None:
-    words = ["C:\\Users\\Юрий\\selva\\pythonw.exe", "-m", "selva_daemon"]
+    arguments = ["C:\\Users\\Юрий\\selva\\pythonw.exe", "-m", "selva_daemon"]
     short = build_start_command(
-        words, platform="win32", short_path=lambda _path: "C:\\Users\\6F00~1\\selva\\pythonw.exe"
+        arguments, platform="win32", short_path=lambda _path: "C:\\Users\\6F00~1\\selva\\pythonw.exe"
     )
     assert short == 'start "" /B "C:\\Users\\6F00~1\\selva\\pythonw.exe" "-m" "selva_daemon"'
-    assert not build_start_command(words, platform="win32", short_path=str)
-    assert "Юрий" in build_start_command(words, platform="linux")
+    assert not build_start_command(arguments, platform="win32", short_path=str)
+    assert "Юрий" in build_start_command(arguments, platform="linux")
 
 
 def test_what_the_agent_cannot_start_is_reported_by_the_installer(
@@ -135,7 +135,9 @@ def test_what_the_agent_cannot_start_is_reported_by_the_installer(
     (own_state / "Fusion").mkdir()
     usual = install(own_state / "Fusion")[0].left
     assert any("on Resolve 21.1 free keep the bridge running" in sentence for sentence in usual)
-    monkeypatch.setattr("selva_plugins.hosts.resolve.install.build_start_command", lambda _words, **_more: "")
+    monkeypatch.setattr(
+        "selva_plugins.hosts.resolve.install.build_start_command", lambda _arguments, **_more: ""
+    )
     left = install(own_state / "Fusion")[0].left
     assert any(
         "cannot start the bridge" in sentence and "selva host resolve --watch" in sentence

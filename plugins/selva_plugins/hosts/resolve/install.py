@@ -78,8 +78,8 @@ def _install_into(home: ResolveHome, source: str) -> SetupReport:
 def describe_unstartable(command: Sequence[str]) -> str:
     """Why no Resolve of this machine can start the bridge, and what to do."""
     return (
-        f"Resolve cannot start the bridge: {command[0]} has characters that its scripts cannot pass on, and no short name. Keep "
-        f"the bridge running yourself: {selva_command('host', 'resolve', '--watch')}; or install Selva in a folder with a plain name"
+        f"Resolve cannot start the bridge: {command[0]} has characters that its scripts cannot pass on, and no short name. "
+        f"Keep the bridge running yourself: {selva_command('host', 'resolve', '--watch')}; or install Selva in another folder"
     )
 
 
