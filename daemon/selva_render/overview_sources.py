@@ -132,4 +132,5 @@ def read_envelope(path: Path, duration_s: Fraction, num_columns: int) -> npt.NDA
             (float(block.min()), float(block.max()))
             for block in sound.blocks(block_samples, frames=num_samples, dtype="float32", always_2d=True)
         ]
-    return np.asarray(rows or [(0.0, 0.0)], dtype=np.float32).T
+    columns: npt.NDArray[np.float32] = np.asarray(rows or [(0.0, 0.0)], dtype=np.float32).T
+    return columns

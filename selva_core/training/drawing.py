@@ -202,4 +202,5 @@ class Pen:
         return self.x + lx * cos - ly * sin, self.y + lx * sin + ly * cos
 
     def _faded(self, opacity: Track) -> FloatArray:
-        return self.canvas.track(opacity) * np.float32(self.opacity)
+        faded: FloatArray = self.canvas.track(opacity) * np.float32(self.opacity)
+        return faded

@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TypeVar
 
 import av
 import av.error
@@ -40,6 +40,9 @@ _MAX_SHORT_S = Fraction(1, 2)
 _PLAIN_EDITS = {"advanced_editlist": "0"}
 
 
+OpenedFile = TypeVar("OpenedFile", bound="MediaFile")  # typing.Self came with Python 3.11
+
+
 class MediaFile:
     """The video stream of one file. Owns the open file: use it as a context manager, from one thread at a time."""
 
@@ -66,7 +69,7 @@ class MediaFile:
         self.rotation_deg = self._beginning.rotation_deg
         self._lose(self._time_of(pts) for pts in self._beginning.undecoded_pts)
 
-    def __enter__(self) -> Self:
+    def __enter__(self: OpenedFile) -> OpenedFile:
         return self
 
     def __exit__(

@@ -25,7 +25,8 @@ def numbered_picture(index: int) -> Picture:
     """uint8 (48, 96, 3): twelve bars, white where the bit of `index` is set."""
     bits = [(index >> bit) & 1 for bit in range(NUM_BITS)]
     row = np.repeat(np.array(bits, dtype=np.uint8) * 220 + 16, WIDTH_PX // NUM_BITS)
-    return np.broadcast_to(row[None, :, None], (HEIGHT_PX, WIDTH_PX, 3)).copy()
+    picture: Picture = np.broadcast_to(row[None, :, None], (HEIGHT_PX, WIDTH_PX, 3)).copy()
+    return picture
 
 
 def grey_picture(level: int) -> Picture:

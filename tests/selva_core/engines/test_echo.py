@@ -32,7 +32,7 @@ def render(picture: PictureRange, *requests: StemRequest, engine: Engine | None 
 
 
 def clicks_in(waveform: Waveform) -> list[int]:
-    return np.flatnonzero(waveform.samples == np.float32(CLICK_LEVEL)).tolist()
+    return [int(index) for index in np.flatnonzero(waveform.samples == np.float32(CLICK_LEVEL))]
 
 
 def frames(count: int, rate_hz: Fraction) -> Fraction:
