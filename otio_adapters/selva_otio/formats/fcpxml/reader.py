@@ -126,7 +126,11 @@ def _note_left_out(timeline: otio.schema.Timeline, root: ET.Element, path: Path)
                 refs.add(ref)
                 parts.append(found)
     of_stems = {
-        child for part in parts for clip in part.iter() if read_stem_metadata(clip) for child in clip.iter()
+        inner
+        for part in parts
+        for clip in part.iter()
+        if any(map(read_stem_metadata, [clip, *(clip if clip.tag == "audition" else ())]))
+        for inner in clip.iter()
     }
     elements = [element for part in parts for element in part.iter() if element not in of_stems]
     note_left_out(timeline, FORMAT_NAME, count_xml_features(elements, FORMAT_NAME, is_counted=is_set))
