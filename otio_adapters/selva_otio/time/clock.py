@@ -40,9 +40,12 @@ _LABEL_DROPS: Mapping[Fraction, int] = {
 _DROP_FRAME_METADATA: Sequence[tuple[str, str, Mapping[bool | str, bool]]] = (
     ("REAPER", "drop_frame", {True: True, False: False}),
     ("fcpxml", "tc_format", {"DF": True, "NDF": False}),
+    ("fcp7_xml", "tc_format", {"DF": True, "NDF": False}),
+    ("cmx_3600", "tc_format", {"DF": True, "NDF": False}),
+    ("AAF", "tc_format", {"DF": True, "NDF": False}),
 )
 """Metadata namespace, key, and the values that say drop-frame (True) or not: OpenTimelineIO itself has no field for it,
-so our readers of REAPER projects and FCPXML keep there what the file says."""
+so our readers keep there what the file says."""
 
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})([:;])(\d{2,3})")
 _CLOCK_TIME = re.compile(r"\d{1,2}:\d{2}:\d{2}\.\d+")
@@ -129,6 +132,16 @@ def count_frames_per_day(frame_rate_hz: Fraction, *, drop_frame: bool) -> int:
     """After how many frames labels start over at 00:00:00:00."""
     dropped = _LABEL_DROPS.get(frame_rate_hz, 0) if drop_frame else 0
     return (nominal_rate(frame_rate_hz) * 600 - dropped * 9) * 144
+
+
+def note_drop_frame(
+    timeline: otio.schema.Timeline, namespace: str, frame_rate_hz: Fraction, *, drop_frame: bool
+) -> None:
+    """Note what a file says about its labels, where its rate leaves a choice. namespace: of its format."""
+    if can_drop_frames(frame_rate_hz):
+        noted = timeline.metadata.get(namespace)
+        value = "DF" if drop_frame else "NDF"
+        timeline.metadata[namespace] = {**(noted if isinstance(noted, Mapping) else {}), "tc_format": value}
 
 
 def format_timecode(frame: int, frame_rate_hz: Fraction, *, drop_frame: bool) -> str:

@@ -9,6 +9,8 @@ import opentimelineio as otio
 from selva_core.base.command_line import pip_install_command
 from selva_otio.errors import TimelineReadError, UnsupportedFormatError
 from selva_otio.formats.otio import find_only_timeline, first_line, load_timeline_bytes
+from selva_otio.time.clock import note_drop_frame
+from selva_otio.time.item_times import find_record_clock
 
 _ADAPTER, _PACKAGE = "AAF", "otio-aaf-adapter"
 
@@ -26,4 +28,27 @@ def load_aaf(path: Path) -> otio.schema.Timeline:
         Exception
     ) as error:  # whatever pyaaf2 meets in a damaged file: struct.error, KeyError, errors of its own
         raise TimelineReadError(f"{path} cannot be read ({_ADAPTER}): {first_line(error)}") from error
-    return find_only_timeline(root, path)
+    timeline = find_only_timeline(root, path)
+    drop_frame = _read_drop_frame(path)
+    if drop_frame is not None:
+        rate = find_record_clock(timeline).frame_rate_hz
+        note_drop_frame(timeline, _ADAPTER, rate, drop_frame=drop_frame)
+    return timeline
+
+
+def _read_drop_frame(path: Path) -> bool | None:
+    """Whether the timecode track of the composition is drop-frame, which the adapter leaves out; None without one."""
+    import aaf2  # noqa: PLC0415 - an optional package, which the adapter needs too
+
+    try:
+        with aaf2.open(str(path), "r") as file:
+            mobs = list(file.content.toplevel()) or list(file.content.compositionmobs())
+            for mob in mobs:
+                for slot in mob.slots:
+                    parts = getattr(slot.segment, "components", None) or [slot.segment]
+                    found = next((part for part in parts if isinstance(part, aaf2.components.Timecode)), None)
+                    if found is not None:
+                        return bool(found["Drop"].value)
+    except Exception:
+        return None
+    return None

@@ -16,8 +16,10 @@ from selva_otio.formats.edl.events import EditList, Event, load_edit_list, parse
 from selva_otio.formats.edl.media_names import ReelIndex, ReelMedia
 from selva_otio.formats.options import ReadOptions
 from selva_otio.formats.source_loss import note_left_out
-from selva_otio.time.clock import exact_rate, nominal_rate
+from selva_otio.time.clock import exact_rate, nominal_rate, note_drop_frame
 
+NAMESPACE = "cmx_3600"
+"""Of what an EDL says about its labels, in a timeline's metadata."""
 _CHANNEL = re.compile(r"(V|A)(\d*)")
 _MAX_DEPTH_BESIDE = 3
 """Levels below the folder of an EDL that are searched for media without --media-dir: it may be a home folder."""
@@ -97,6 +99,7 @@ class _TimelineBuilder:
             timeline.tracks.markers.append(
                 otio.schema.Marker(name=locator.name, marked_range=self._range(frame, 0), color=colour)
             )
+        note_drop_frame(timeline, NAMESPACE, self._rate, drop_frame=self._edits.drops_frames)
         keys = sum(event.kind == "K" for event in self._edits.events)
         note_left_out(timeline, "EDL", {"keys": keys, "colour decisions": self._edits.num_colour_decisions})
         return timeline

@@ -30,7 +30,8 @@ def load_fcp_xml(path: Path) -> otio.schema.Timeline:
     """The timeline of a file. Raises TimelineReadError."""
     root = load_xml(path, root_tag="xmeml", kind="Final Cut Pro 7 XML")
     timeline = build_sequence_timeline(Document(root, path))
-    timeline.metadata[NAMESPACE] = {_DOCUMENT_KEY: ET.tostring(root, encoding="unicode")}
+    noted = timeline.metadata.get(NAMESPACE) or {}
+    timeline.metadata[NAMESPACE] = {**noted, _DOCUMENT_KEY: ET.tostring(root, encoding="unicode")}
     note_left_out(timeline, _FORMAT_NAME, count_xml_features(root.iter(), _FORMAT_NAME, is_counted=is_set))
     return timeline
 
@@ -77,7 +78,9 @@ def drop_source_document(timeline: otio.schema.Timeline) -> otio.schema.Timeline
     if _DOCUMENT_KEY not in (timeline.metadata.get(NAMESPACE) or {}):
         return timeline
     clone = timeline.clone()
-    del clone.metadata[NAMESPACE]
+    del clone.metadata[NAMESPACE][_DOCUMENT_KEY]
+    if not clone.metadata[NAMESPACE]:
+        del clone.metadata[NAMESPACE]
     return clone
 
 

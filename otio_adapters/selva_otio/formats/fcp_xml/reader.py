@@ -19,10 +19,12 @@ from selva_otio.formats.fcp_xml.values import (
     child_text,
     describe,
     is_true,
+    read_drop_frame,
     read_frames,
     read_rate,
     read_timecode,
 )
+from selva_otio.time.clock import note_drop_frame
 
 NAMESPACE = "fcp7_xml"
 """Of our metadata about tracks and items of a document; published, so it keeps the old name of the format."""
@@ -38,6 +40,9 @@ def build_sequence_timeline(document: Document) -> otio.schema.Timeline:
         name=child_text(sequence, "name"),
         global_start_time=otio.opentime.RationalTime(start_frame, float(start_rate)),
     )
+    drop_frame = read_drop_frame(sequence)
+    if drop_frame is not None:
+        note_drop_frame(timeline, NAMESPACE, rate, drop_frame=drop_frame)
     timeline.tracks.extend(_SequenceReader(document).read_tracks(sequence, rate))
     timeline.tracks.markers.extend(read_marker_elements(sequence, rate, Fraction(0)))
     return timeline

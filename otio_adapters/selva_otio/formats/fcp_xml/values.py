@@ -76,7 +76,7 @@ def read_timecode(owner: ET.Element, rate: Fraction) -> tuple[int, Fraction]:
     if frame is not None:
         return frame, rate
     label = child_text(timecode, "string")
-    is_drop = child_text(timecode, "displayformat").upper() == "DF" or ";" in label
+    is_drop = read_drop_frame(owner)
     label = label.replace(";", ":")  # Final Cut Pro separates all parts of a drop-frame label with semicolons
     if is_drop and can_drop_frames(rate):
         label = f"{label[:8]};{label[9:]}"
@@ -84,6 +84,17 @@ def read_timecode(owner: ET.Element, rate: Fraction) -> tuple[int, Fraction]:
         return (parse_timecode(label, rate) if label else 0), rate
     except ClockError as error:
         raise TimelineReadError(f"{describe(owner)}: {error.message}") from error
+
+
+def read_drop_frame(owner: ET.Element) -> bool | None:
+    """Whether the labels of an element are drop-frame, by its <timecode>; None where that says nothing."""
+    timecode = owner.find("timecode")
+    if timecode is None:
+        return None
+    display, label = child_text(timecode, "displayformat").upper(), child_text(timecode, "string")
+    if display in ("DF", "NDF"):
+        return display == "DF"
+    return ";" in label if label else None
 
 
 def describe(element: ET.Element) -> str:

@@ -19,7 +19,7 @@ from selva_otio.formats.fcpxml.storyline import StorylineReader
 from selva_otio.formats.fcpxml.times import parse_time
 from selva_otio.formats.source_loss import count_xml_features, is_set, note_left_out
 from selva_otio.formats.xml import load_xml
-from selva_otio.time.clock import TimelineClock, exact_rate
+from selva_otio.time.clock import TimelineClock, exact_rate, note_drop_frame
 
 FORMAT_NAME = "Final Cut Pro XML"
 DOCUMENT_KEY = "document"
@@ -65,6 +65,7 @@ def build_project_timeline(root: ET.Element, path: Path, *, numbered: bool = Fal
     )
     timeline.tracks.extend(build_tracks(items, clock))
     timeline.metadata[FCPXML_NAMESPACE] = _build_project_metadata(root, sequence, resources)
+    note_drop_frame(timeline, FCPXML_NAMESPACE, rate, drop_frame=clock.drop_frame)
     return timeline
 
 
