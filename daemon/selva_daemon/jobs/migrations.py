@@ -57,7 +57,7 @@ def migrate(database: sqlite3.Connection, *, name: str, migrations: Sequence[str
     for number, script in enumerate(migrations[version:], start=version + 1):
         # executescript commits what is open before it begins, so the transaction is part of the script.
         try:
-            database.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+            database.executescript(f"BEGIN IMMEDIATE;\n{script};\nPRAGMA user_version = {number};\nCOMMIT;")
         except sqlite3.Error:
             if database.in_transaction:
                 database.rollback()

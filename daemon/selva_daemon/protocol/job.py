@@ -256,7 +256,7 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
     provenance: Annotated[
         Mapping[
-            Annotated[str, Meta(max_length=MAX_PROVENANCE_KEY_CHARS)],
+            Annotated[str, Meta(min_length=1, max_length=MAX_PROVENANCE_KEY_CHARS)],
             Annotated[str, Meta(max_length=MAX_PROVENANCE_CHARS)],
         ],
         Meta(max_length=MAX_PROVENANCE, description="written into each file"),

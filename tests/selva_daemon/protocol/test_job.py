@@ -172,6 +172,7 @@ def test_defaults_fill_what_may_be_left_out(body: dict[str, Any]) -> None:
         ("cues[0].takes[0].name", lambda body: body["cues"][0]["takes"][0].update(name="../escape")),
         ("cues[0].takes[0].volume", lambda body: body["cues"][0]["takes"][0].update(volume=11)),
         ("provenance.source", lambda body: body.update(provenance={"source": 5})),
+        ("provenance", lambda body: body.update(provenance={"": "v"})),
         ("provenance", lambda body: body.update(provenance={"k": "v"} | {f"k{i}": "v" for i in range(64)})),
         ("colour", lambda body: body.update(colour="red")),
     ],
