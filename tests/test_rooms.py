@@ -102,7 +102,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_daemon": {"zmq", "msgspec", "psutil"},
     "selva_daemon.worker": {"msgspec"},
     "selva_render": {"opentimelineio", "watchdog", "matplotlib", "soundfile"},
-    "selva_plugins": {"opentimelineio", "platformdirs", "psutil"},
+    "selva_plugins": {"opentimelineio", "msgspec", "platformdirs", "psutil"},
     "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib"},
 }  # fmt: skip
 """The libraries a room may import beside the standard library; of two rooms that match, the longer name counts."""

@@ -29,6 +29,7 @@ from selva_core.base.rational import to_pair
 MAX_NUMERATOR = 2**63 - 1
 MAX_DENOMINATOR = 2**31 - 1
 MAX_PATH_CHARS = 4096
+SHOWN_FAULTS = 3
 _FIRST_PRINTABLE = 32
 T = TypeVar("T")
 Check = Callable[[Any], "str | None"]
@@ -43,6 +44,12 @@ class FieldFault:
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
+
+
+def describe_faults(faults: Sequence[FieldFault]) -> str:
+    """The first few faults in one line, and how many more there are."""
+    shown = "; ".join(map(str, faults[:SHOWN_FAULTS]))
+    return f"{shown} (and {len(faults) - SHOWN_FAULTS} more)" if len(faults) > SHOWN_FAULTS else shown
 
 
 # -- annotations -------------------------------------------------------------------------------------------

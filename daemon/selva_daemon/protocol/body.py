@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from selva_core.base.errors import SelvaError
-from selva_core.base.schema import FieldFault, check, decode_hook, encode_hook
+from selva_core.base.schema import FieldFault, check, decode_hook, describe_faults, encode_hook
 from selva_daemon.protocol.errors import InvalidRequestError, ProtocolError, from_wire, to_wire
 
 MAX_TOLD_FAULTS = 100
-SHOWN_FAULTS = 3
 T = TypeVar("T")
 
 
@@ -25,9 +24,8 @@ def parse_body(body: object, kind: type[T]) -> T:
 
 
 def _invalid(faults: Sequence[FieldFault]) -> InvalidRequestError:
-    shown = "; ".join(str(fault) for fault in faults[:SHOWN_FAULTS])
-    more = f" (and {len(faults) - SHOWN_FAULTS} more)" if len(faults) > SHOWN_FAULTS else ""
-    return InvalidRequestError(f"the request is not valid: {shown}{more}", fields=faults[:MAX_TOLD_FAULTS])
+    message = f"the request is not valid: {describe_faults(faults)}"
+    return InvalidRequestError(message, fields=faults[:MAX_TOLD_FAULTS])
 
 
 def read_reply(body: object, kind: type[T]) -> T:

@@ -28,15 +28,15 @@ def test_every_sound_is_a_cue_over_every_item_also_one_under_another(tmp_path: P
 
 
 def test_regions_that_name_no_sound_are_listed(tmp_path: Path) -> None:
-    markers = (ReaperMarker(name="Act one", is_region=True, start_s=0.0, end_s=9.0),)
+    markers = (ReaperMarker(name="Act one", is_region=True, number=1, start_s=0.0, end_s=9.0),)
     with pytest.raises(NothingToRenderError, match="'Act one'"):
         prepare(request_of("regions", snapshot_text(item_of(), markers=markers), tmp_path))
 
 
 def test_region_without_picture_is_in_the_notices(tmp_path: Path) -> None:
     markers = (
-        ReaperMarker(name="Dog: bark", is_region=True, start_s=50.0, end_s=51.0),
-        ReaperMarker(name="Bell: ring", is_region=True, start_s=1.0, end_s=2.0),
+        ReaperMarker(name="Dog: bark", is_region=True, number=1, start_s=50.0, end_s=51.0),
+        ReaperMarker(name="Bell: ring", is_region=True, number=1, start_s=1.0, end_s=2.0),
     )
     prepared = prepare(
         request_of("regions", snapshot_text(item_of(), markers=markers), tmp_path, model="selva-echo")
@@ -49,7 +49,7 @@ def test_region_without_picture_is_in_the_notices(tmp_path: Path) -> None:
 
 def test_two_regions_of_one_sound_on_one_item_are_two_cues(tmp_path: Path) -> None:
     markers = tuple(
-        ReaperMarker(name="Dog: bark", is_region=True, start_s=start, end_s=start + 1.0)
+        ReaperMarker(name="Dog: bark", is_region=True, number=1, start_s=start, end_s=start + 1.0)
         for start in (0.5, 2.5)
     )
     prepared = prepare(
@@ -73,7 +73,9 @@ def test_two_regions_of_one_sound_on_one_item_are_two_cues(tmp_path: Path) -> No
 def test_which_regions_count_is_the_rule_for_markers_everywhere(
     tmp_path: Path, names: list[str], tracks: list[str]
 ) -> None:
-    markers = tuple(ReaperMarker(name=name, is_region=True, start_s=0.0, end_s=2.0) for name in names)
+    markers = tuple(
+        ReaperMarker(name=name, is_region=True, number=1, start_s=0.0, end_s=2.0) for name in names
+    )
     prepared = prepare(
         request_of("regions", snapshot_text(item_of(), markers=markers), tmp_path, model="selva-echo")
     )

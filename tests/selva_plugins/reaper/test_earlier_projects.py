@@ -14,6 +14,7 @@ import pytest
 from selva_plugins.hosts.reaper.adapter import prepare
 from selva_plugins.hosts.reaper.install import find_script_source, install, remove
 from selva_plugins.hosts.reaper.recipes import parse_recipe
+from selva_plugins.hosts.reaper.snapshot import parse_snapshot
 from selva_plugins.hosts.script_install import Machine
 
 from .double import Item, Project, Track, World
@@ -31,6 +32,7 @@ from .scenes import (
 )
 from .snapshots import item_of, request_of, snapshot_text
 
+SNAPSHOT_FILE = Path(__file__).parents[2] / "data" / "reaper" / "snapshot-0.1.0.json"
 PICTURE_GUID = "{E22F3C77-7C7F-48B4-8FAE-0EE3A7FE20DE}"
 STEM_ITEM = (
     '{"cue":"cue-1","label":"Dog: bikes.mp4","origin_s":10.0,"picture":{"item_guid":'
@@ -152,6 +154,22 @@ def test_new_takes_are_made_from_the_recipe(world: World, tmp_path: Path) -> Non
         Fraction(4),
     )
     assert (task.options.model, task.options.seed) == ("selva-echo", 43)
+
+
+def test_snapshot_reads_as_it_was_written() -> None:
+    """The file name holds a byte that is not UTF-8, which Lua writes as Python's surrogateescape does."""
+    snapshot = parse_snapshot(SNAPSHOT_FILE.read_text(encoding="utf-8"))
+    project, (item,), (region, marker) = snapshot.project, snapshot.items, snapshot.markers
+    assert (project.name, project.frame_rate_hz, project.start_offset_s) == ("film.rpp", 23.976, 3600.0)
+    assert (item.label, item.position_s, item.track.name) == ("caf\udce9 日本", 10.1, "Video")
+    assert item.take is not None
+    assert (item.take.play_rate, item.take.start_offset_s) == (0.5, 0.3)
+    assert [(source.kind, source.is_reversed, source.file) for source in item.take.sources] == [
+        ("SECTION", True, ""),
+        ("VIDEO", False, "/media/bikes.mp4"),
+    ]
+    assert (region.name, region.is_region, region.end_s) == ("Dog: bark", True, 2.0)
+    assert (marker.name, marker.is_region, marker.start_s) == ("Here", False, 3.0)
 
 
 def test_recipe_reads_as_it_was_written() -> None:

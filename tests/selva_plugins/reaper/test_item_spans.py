@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from msgspec.structs import replace
 
 from selva_plugins.hosts.reaper.item_spans import ItemSpan, snap_seconds
 from selva_plugins.hosts.reaper.snapshot import (
@@ -13,7 +13,7 @@ from selva_plugins.hosts.reaper.snapshot import (
 )
 from selva_plugins.hosts.reaper.timeline import build_clock
 
-from .snapshots import SNAPSHOT, file_source, item_of, read_spans, section
+from .snapshots import file_source, item_of, read_spans, section, snapshot_of
 
 
 def ranges(spans: list[ItemSpan]) -> list[tuple[Fraction | int, ...]]:
@@ -27,14 +27,14 @@ NTSC = Fraction(24_000, 1001)
 @pytest.mark.parametrize("frame", [0, 1, 7, 86_399, 86_400 * 24 + 5])
 @pytest.mark.parametrize("rate", [NTSC, Fraction(25), Fraction(30_000, 1001), Fraction(60_000, 1001)])
 def test_position_on_a_frame_is_that_frame(frame: int, rate: Fraction) -> None:
-    clock = build_clock(replace(SNAPSHOT, frame_rate_hz=round(float(rate), 3)))
+    clock = build_clock(snapshot_of(frame_rate_hz=round(float(rate), 3)))
     assert clock.frame_rate_hz == rate
     through_a_project_file = float(f"{float(frame / rate):.14g}")
     assert snap_seconds(through_a_project_file, clock, 48_000) == frame / rate
 
 
 def test_position_off_the_frames_is_its_sample_or_else_itself() -> None:
-    clock = build_clock(SNAPSHOT)
+    clock = build_clock(snapshot_of())
     assert snap_seconds(12_345 / 48_000, clock, 48_000) == Fraction(12_345, 48_000)
     odd = snap_seconds(1.2345678901, clock, 48_000)
     assert abs(odd - Fraction(1.2345678901)) < Fraction(1, 10**12)
@@ -42,7 +42,7 @@ def test_position_off_the_frames_is_its_sample_or_else_itself() -> None:
 
 
 def test_start_offset_moves_labels_and_not_times() -> None:
-    clock = build_clock(replace(SNAPSHOT, start_offset_s=3600.0, frame_rate_hz=23.976))
+    clock = build_clock(snapshot_of(start_offset_s=3600.0, frame_rate_hz=23.976))
     assert clock.start_frame == 86_314
     spans, _ = read_spans(item_of(position_s=1.0), start_offset_s=3600.0)
     assert spans[0].record_start_s == 1
@@ -124,7 +124,7 @@ def test_stretch_markers_are_warned_about() -> None:
 @pytest.mark.parametrize(
     ("item", "reason"),
     [
-        (replace(item_of(), take=None), "it is empty"),
+        (replace(item_of(), active_take=()), "it is empty"),
         (item_of(file_source(kind="WAVE", file="/a.wav")), "no picture (WAVE)"),
         (item_of(file_source(kind="MIDI", file="")), "no picture (MIDI)"),
         (item_of(file_source(kind="", file="")), "no picture (offline media)"),

@@ -51,9 +51,9 @@ def test_item_on_a_lane_that_does_not_play_counts_as_muted(tmp_path: Path) -> No
 
 def test_snapshot_reads_back_what_was_written() -> None:
     item = item_of(section(1.0, 2.0, is_reversed=True), file_source(), name='日本 "x"\n%s')
-    marker = ReaperMarker(name="Dog: bark", is_region=True, start_s=1.0, end_s=2.0)
+    marker = ReaperMarker(name="Dog: bark", is_region=True, number=1, start_s=1.0, end_s=2.0)
     snapshot = parse_snapshot(snapshot_text(item, markers=(marker,)))
-    assert (snapshot.items, snapshot.markers, snapshot.sample_rate_hz) == ((item,), (marker,), None)
+    assert (snapshot.items, snapshot.markers, snapshot.project.sample_rate_hz) == ((item,), (marker,), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from selva_plugins.errors import NothingToRenderError
 from selva_plugins.hosts.reaper.adapter import prepare
@@ -22,6 +22,6 @@ def test_item_that_is_no_stem_gets_no_takes(tmp_path: Path) -> None:
 def test_recipe_that_is_not_valid_is_refused(tmp_path: Path, recipe: str) -> None:
     item = item_of()
     assert item.take is not None
-    item = replace(item, take=replace(item.take, recipe=recipe), recipes=(recipe,))
+    item = replace(item, active_take=(replace(item.take, recipe=recipe),), recipes=(recipe,))
     with pytest.raises(NothingToRenderError, match="the recipe in the take"):
         prepare(request_of("takes", snapshot_text(item), tmp_path))

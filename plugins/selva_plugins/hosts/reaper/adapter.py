@@ -89,7 +89,7 @@ def _prepare_spotted(
     output = OutputOptions(stems_folder=stems_folder)
     return PreparedRequest(
         tasks=[RenderTask(sheet=spotted.sheet, options=options, output=output)],
-        timeline_name=snapshot.project_name,
+        timeline_name=snapshot.project.name,
         notices=[*notices, *spotted.notices],
         build_placements=build_placements,
     )

@@ -9,7 +9,10 @@ import json
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
+
+import msgspec
+from msgspec import Meta, Struct
 
 from selva_core.base.limits import (
     MAX_GUIDANCE,
@@ -20,15 +23,49 @@ from selva_core.base.limits import (
     MIN_SAMPLE_RATE_HZ,
     MIN_STEPS,
 )
-from selva_core.base.rational import to_pair
 from selva_core.base.render_options import RenderOptions, SamplingSettings
-from selva_daemon.protocol.errors import InvalidRequestError
-from selva_daemon.protocol.fields import FieldReader
+from selva_core.base.schema import check, describe_faults, encode_hook, one_of, prose, rational
 from selva_daemon.protocol.job import MAX_SPEED, MAX_START_S
 from selva_otio import Cue, SpottedClip, StemTrack
 from selva_plugins.errors import SnapshotError
 
 SCHEMA = "selva.recipe/1"
+MAX_TAKE_NUMBER = 9999
+MIN_DURATION_S = Fraction(1, 1000)
+
+Moment = Annotated[Fraction, rational(Fraction(0), MAX_START_S)]
+Timecode = Annotated[str, prose(100, may_be_empty=True)]
+
+
+class RecipeClip(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The span of picture, as `selva_otio.SpottedClip` has it."""
+
+    name: Annotated[str, prose(10_000)]
+    path: Annotated[str, prose(32_768)]
+    media_start_s: Moment
+    speed: Annotated[Fraction, rational(-MAX_SPEED, MAX_SPEED)]
+    record_start_s: Annotated[Fraction, rational(-MAX_START_S, MAX_START_S)]
+    duration_s: Annotated[Fraction, rational(MIN_DURATION_S, MAX_START_S)]
+    source_timecode: Timecode = ""
+    source_end_timecode: Timecode = ""
+    handle_before_s: Moment
+    handle_after_s: Moment
+
+
+class RecipeFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A recipe as it stands in the project."""
+
+    schema: Annotated[str, one_of((SCHEMA,))]
+    track: Annotated[str, prose(1000)]
+    prompt: Annotated[str, prose(10_000)]
+    negative_prompt: Annotated[str, prose(10_000, may_be_empty=True)] = ""
+    model: Annotated[str, prose(200)]
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)]
+    take: Annotated[int, Meta(ge=1, le=MAX_TAKE_NUMBER)]
+    sample_rate_hz: Annotated[int, Meta(ge=MIN_SAMPLE_RATE_HZ, le=MAX_SAMPLE_RATE_HZ)]
+    num_steps: Annotated[int, Meta(ge=MIN_STEPS, le=MAX_STEPS)]
+    guidance: Annotated[float, Meta(ge=MIN_GUIDANCE, le=MAX_GUIDANCE)]
+    clip: RecipeClip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,75 +84,64 @@ class Recipe:
 def build_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -> dict[str, Any]:
     """A recipe as values for JSON; `parse_recipe` reads it back."""
     clip = cue.clip
-    return {
-        "schema": SCHEMA,
-        "track": cue.track,
-        "prompt": cue.prompt,
-        "negative_prompt": cue.negative_prompt,
-        "model": options.model,
-        "seed": seed,
-        "take": take,
-        "sample_rate_hz": options.sample_rate_hz,
-        "num_steps": options.sampling.num_steps,
-        "guidance": options.sampling.guidance,
-        "clip": {
-            "name": clip.name,
-            "path": str(clip.media_path),
-            "media_start_s": to_pair(clip.media_start_s),
-            "speed": to_pair(clip.speed),
-            "record_start_s": to_pair(clip.record_start_s),
-            "duration_s": to_pair(clip.duration_s),
-            "source_timecode": clip.source_timecode,
-            "source_end_timecode": clip.source_end_timecode,
-            "handle_before_s": to_pair(clip.handle_before_s),
-            "handle_after_s": to_pair(clip.handle_after_s),
-        },
-    }
+    fields = RecipeFields(
+        schema=SCHEMA,
+        track=cue.track,
+        prompt=cue.prompt,
+        negative_prompt=cue.negative_prompt,
+        model=options.model or "",
+        seed=seed,
+        take=take,
+        sample_rate_hz=options.sample_rate_hz,
+        num_steps=options.sampling.num_steps,
+        guidance=options.sampling.guidance,
+        clip=RecipeClip(
+            name=clip.name,
+            path=str(clip.media_path),
+            media_start_s=clip.media_start_s,
+            speed=clip.speed,
+            record_start_s=clip.record_start_s,
+            duration_s=clip.duration_s,
+            source_timecode=clip.source_timecode,
+            source_end_timecode=clip.source_end_timecode,
+            handle_before_s=clip.handle_before_s,
+            handle_after_s=clip.handle_after_s,
+        ),
+    )
+    return cast("dict[str, Any]", msgspec.to_builtins(fields, enc_hook=encode_hook))
 
 
 def parse_recipe(text: str) -> Recipe:
     """The recipe in a take's P_EXT. Raises SnapshotError, CueError."""
     try:
-        reader = FieldReader(json.loads(text))
+        values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SnapshotError(f"the recipe in the take is not JSON: {error}") from error
-    reader.choice("schema", allowed=(SCHEMA,))
-    recipe = Recipe(
-        clip=_parse_clip(reader.child("clip")),
-        sound=StemTrack(
-            name=reader.text("track", max_chars=1000) or "?",
-            prompt=reader.text("prompt", max_chars=10_000) or "?",
-            negative_prompt=reader.text("negative_prompt", max_chars=10_000, default=""),
-        ),
-        model=reader.text("model", max_chars=200),
-        seed=reader.integer("seed", minimum=0, maximum=MAX_SEED),
-        take=reader.integer("take", minimum=1, maximum=9999),
-        sample_rate_hz=reader.integer(
-            "sample_rate_hz", minimum=MIN_SAMPLE_RATE_HZ, maximum=MAX_SAMPLE_RATE_HZ
-        ),
-        sampling=SamplingSettings(
-            num_steps=reader.integer("num_steps", minimum=MIN_STEPS, maximum=MAX_STEPS),
-            guidance=reader.number("guidance", minimum=MIN_GUIDANCE, maximum=MAX_GUIDANCE),
-        ),
+    fields, faults = check(values, RecipeFields)
+    if fields is None:
+        raise SnapshotError(f"the recipe in the take is not valid: {describe_faults(faults)}")
+    return Recipe(
+        clip=_to_clip(fields.clip),
+        sound=StemTrack(name=fields.track, prompt=fields.prompt, negative_prompt=fields.negative_prompt),
+        model=fields.model,
+        seed=fields.seed,
+        take=fields.take,
+        sample_rate_hz=fields.sample_rate_hz,
+        sampling=SamplingSettings(num_steps=fields.num_steps, guidance=fields.guidance),
     )
-    try:
-        reader.finish()
-    except InvalidRequestError as error:
-        raise SnapshotError(f"the recipe in the take is not valid: {error.message}") from error
-    return recipe
 
 
-def _parse_clip(reader: FieldReader) -> SpottedClip:
+def _to_clip(fields: RecipeClip) -> SpottedClip:
     return SpottedClip(
-        name=reader.text("name", max_chars=10_000),
+        name=fields.name,
         video_track="",
-        media_path=Path(reader.text("path", max_chars=32_768)),
-        media_start_s=reader.rational("media_start_s", minimum=Fraction(0), maximum=MAX_START_S),
-        speed=reader.rational("speed", minimum=-MAX_SPEED, maximum=MAX_SPEED),
-        record_start_s=reader.rational("record_start_s", minimum=-MAX_START_S, maximum=MAX_START_S),
-        duration_s=reader.rational("duration_s", minimum=Fraction(1, 1000), maximum=MAX_START_S),
-        source_timecode=reader.text("source_timecode", max_chars=100, default=""),
-        source_end_timecode=reader.text("source_end_timecode", max_chars=100, default=""),
-        handle_before_s=reader.rational("handle_before_s", minimum=Fraction(0), maximum=MAX_START_S),
-        handle_after_s=reader.rational("handle_after_s", minimum=Fraction(0), maximum=MAX_START_S),
+        media_path=Path(fields.path),
+        media_start_s=fields.media_start_s,
+        speed=fields.speed,
+        record_start_s=fields.record_start_s,
+        duration_s=fields.duration_s,
+        source_timecode=fields.source_timecode,
+        source_end_timecode=fields.source_end_timecode,
+        handle_before_s=fields.handle_before_s,
+        handle_after_s=fields.handle_after_s,
     )

@@ -58,7 +58,7 @@ def prepare_takes(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) 
 
     return PreparedRequest(
         tasks=[stem_item.task for stem_item in stem_items],
-        timeline_name=snapshot.project_name,
+        timeline_name=snapshot.project.name,
         notices=notices,
         build_placements=build_placements,
     )

@@ -49,19 +49,19 @@ class ReaperTimeline:
 
 def build_clock(snapshot: ReaperSnapshot) -> TimelineClock:
     """Record times are REAPER's item positions; the project start offset only moves the labels."""
-    rate = exact_rate(snapshot.frame_rate_hz)
+    rate = exact_rate(snapshot.project.frame_rate_hz)
     return TimelineClock(
         frame_rate_hz=rate,
         otio_rate_hz=float(rate),
-        start_frame=frame_index(Fraction(snapshot.start_offset_s), rate),
-        drop_frame=snapshot.is_drop_frame and can_drop_frames(rate),
+        start_frame=frame_index(Fraction(snapshot.project.start_offset_s), rate),
+        drop_frame=snapshot.project.is_drop_frame and can_drop_frames(rate),
     )
 
 
 def choose_sample_rate_hz(snapshot: ReaperSnapshot) -> int:
-    """The project's sample rate, where it has one of its own that stems can have."""
-    rate_hz = snapshot.sample_rate_hz
-    if rate_hz is None or not MIN_SAMPLE_RATE_HZ <= rate_hz <= MAX_SAMPLE_RATE_HZ:
+    """The project's sample rate, where it has one (0 otherwise) that stems can have."""
+    rate_hz = snapshot.project.sample_rate_hz
+    if not MIN_SAMPLE_RATE_HZ <= rate_hz <= MAX_SAMPLE_RATE_HZ:
         return DEFAULT_SAMPLE_RATE_HZ
     return round(rate_hz)
 
@@ -70,7 +70,7 @@ def build_timeline(snapshot: ReaperSnapshot, spans: Sequence[ItemSpan]) -> Reape
     """Tracks bottom first, as OpenTimelineIO has them: REAPER's upper tracks are on top, muted ones below all others."""
     clock = build_clock(snapshot)
     timeline = otio.schema.Timeline(
-        name=snapshot.project_name,
+        name=snapshot.project.name,
         global_start_time=clock.rational_time(clock.start_frame / clock.frame_rate_hz),
     )
     media_rates = _MediaRates(clock)
