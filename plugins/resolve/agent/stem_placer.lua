@@ -94,7 +94,7 @@ function StemPlacer:find_misfit(index, stem)
     -- Read from 19.0.1 on.
     local sub_type = call(self.timeline, "GetTrackSubType", "audio", index)
     local is_mono = sub_type == nil or sub_type == "" or sub_type == "mono" or sub_type == "adaptive1"
-    return not is_mono and ("is a " .. sub_type .. " track and stems are mono") or nil
+    return not is_mono and ("is " .. sub_type .. " and stems are mono") or nil
 end
 
 -- What to say of a track that an earlier version does not tell the channels of, and that no stem of ours lies on yet.

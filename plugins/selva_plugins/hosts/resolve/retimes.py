@@ -110,7 +110,9 @@ def _from_both_offsets(
         else:
             return _refuse_speed(name)
         return SourceRange(low_s=low_s, speed=Fraction(1), notices=(notice,))
-    if abs(media.num_frames - total) <= _NORMAL_TOLERANCE_FRAMES:
+    # It is documented nowhere whether the length of a subclip is its own or that of its file.
+    lengths = (media.num_frames, media.num_frames - subclip_start)
+    if any(abs(length - total) <= _NORMAL_TOLERANCE_FRAMES for length in lengths):
         return SourceRange(low_s=(left + subclip_start) / media_rate, speed=Fraction(1))
     speed = _find_speed_by_total(media.num_frames, total, item.duration_frames)
     if speed is None:

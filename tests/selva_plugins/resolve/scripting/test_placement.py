@@ -342,3 +342,72 @@ def test_markers_of_provenance_are_set_one_per_frame(
     )
     assert access.place(plan).num_markers == 1
     assert scene.timeline.markers[5].custom_data == "selva:stems:1"
+
+
+UNFIT: list[tuple[dict[str, Any], str]] = [
+    ({"sub_type": "stereo"}, "'Dog' is stereo and stems are mono"),
+    ({"sub_type": "5.1"}, "'Dog' is 5.1 and stems are mono"),
+    ({"sub_type": "adaptive2"}, "'Dog' is adaptive2 and stems are mono"),
+    ({"enabled": False}, "'Dog' is disabled"),
+]
+
+
+@pytest.mark.parametrize("version", ["19.0.2", "20.2.2", "21.1.0"])
+@pytest.mark.parametrize("unfit", UNFIT, ids=["stereo", "5.1", "adaptive", "disabled"])
+def test_a_track_of_that_name_that_is_not_mono_or_not_heard_is_left_alone(
+    unfit: tuple[dict[str, Any], str],
+    version: str,
+    open_host: OpenHost,
+    make_access: MakeAccess,
+    tmp_path: Path,
+) -> None:
+    scene = build_scene()
+    track = scene.add_audio_track("Dog")
+    changes, note = unfit
+    for name, value in changes.items():
+        setattr(track, name, value)
+    stem = plan_stem(tmp_path, scene.timeline, at=0, frames=24)
+    report = make_access(open_host(build(version), scene)).place(plan_for(scene.timeline, [stem]))
+    assert track.items == []
+    assert (report.stems[0].track_name, report.stems[0].note) == ("Dog 2", note)
+    assert spans(scene.timeline.tracks["audio"][2]) == [(86400, 24)]
+
+
+@pytest.mark.parametrize("sub_type", ["mono", "adaptive1"])
+def test_a_mono_track_of_that_name_is_used_without_a_word(
+    sub_type: str, open_host: OpenHost, make_access: MakeAccess, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    track = scene.add_audio_track("Dog", sub_type=sub_type)
+    stem = plan_stem(tmp_path, scene.timeline, at=0, frames=24)
+    report = make_access(open_host(build("20.2.2"), scene)).place(plan_for(scene.timeline, [stem]))
+    assert spans(track) == [(86400, 24)]
+    assert (report.stems[0].note, report.stems[0].remark) == ("", "")
+
+
+def test_where_a_version_does_not_tell_a_tracks_channels_the_report_says_so_until_a_stem_lies_there(
+    open_host: OpenHost, make_access: MakeAccess, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    scene.add_audio_track("Dog", sub_type="stereo")
+    access = make_access(open_host(build("18.5.1"), scene))
+    remarks = []
+    for at in (0, 24):
+        stem = plan_stem(tmp_path, scene.timeline, at=at, frames=24)
+        steps = plan_stem(tmp_path, scene.timeline, at=at, frames=24, track="Steps")
+        report = access.place(plan_for(scene.timeline, [stem, steps]))
+        remarks.append([result.remark for result in report.stems])
+    assert remarks == [
+        ["this version of Resolve does not tell whether that track is mono, as stems are", ""],
+        ["", ""],
+    ]
+
+
+def test_a_take_goes_to_its_track_whether_or_not_the_user_has_enabled_that(
+    open_host: OpenHost, make_access: MakeAccess, tmp_path: Path
+) -> None:
+    scene = build_scene()
+    track = scene.add_audio_track("Dog take 2")
+    stem = plan_stem(tmp_path, scene.timeline, at=0, frames=24, track="Dog take 2", is_muted=True)
+    make_access(open_host(build("20.2.2"), scene)).place(plan_for(scene.timeline, [stem]))
+    assert (spans(track), track.enabled) == ([(86400, 24)], True)

@@ -137,7 +137,7 @@ class StemPlacer:
             return "is disabled"
         # Read from 19.0.1 on.
         sub_type = call(self.timeline, "GetTrackSubType", "audio", index)
-        return f"is a {sub_type} track and stems are mono" if sub_type not in _MONO_TYPES else None
+        return f"is {sub_type} and stems are mono" if sub_type not in _MONO_TYPES else None
 
     def _describe_unknown_type(self, index: int) -> str:
         """What to say of a track that an earlier version does not tell the channels of, and that no stem of ours lies on yet."""
