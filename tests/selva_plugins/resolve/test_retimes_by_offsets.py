@@ -109,7 +109,7 @@ def test_a_clip_of_another_rate_at_normal_speed_is_not_taken_for_a_retime(
     scene = scene_with(frames=48, source=30, speed=Fraction(1), fps=RATES[name])
     built = build_timeline(take("18.5.1", scene, open_host))
     (clip,) = spot_timeline(built.timeline, [DOG], base_folder=Path.cwd()).clips
-    assert (clip.speed, clip.media_start_s) == (1, 30 / RATES[name])
+    assert (clip.speed, clip.media_start_s) == (Fraction(1), 30 / RATES[name])
 
 
 @pytest.mark.parametrize(
