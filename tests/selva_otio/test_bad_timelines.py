@@ -63,7 +63,6 @@ def warp(scalar: float) -> Callable[[Json], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (with_value("source_range", "start_time", "value", value=math.nan), "clip 'a': a time is a finite"),
         (with_value("source_range", "duration", "value", value=math.inf), "clip 'a': a time is a finite"),
         (with_value("source_range", "duration", "value", value=-20), "clip 'a' has a negative duration"),
         (with_value("source_range", "duration", "rate", value=0), "a rate lies between"),

@@ -175,7 +175,9 @@ class CueBuilder:
         # Image sequences of many shots have one name (beauty.%04d.exr); only their folders differ.
         media = clip.media_path.name if clip.images is None else "/".join(clip.media_path.parts[-2:])
         identity = (stem_track.name, media, clip.media_start_s, clip.duration_s, clip.speed)
-        digest = hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:12]
+        text = "\n".join(map(str, identity))
+        # Names of files need not be UTF-8.
+        digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
         self._num_uses[digest] = self._num_uses.get(digest, 0) + 1
         return Cue(
             id=digest if self._num_uses[digest] == 1 else f"{digest}-{self._num_uses[digest]}",

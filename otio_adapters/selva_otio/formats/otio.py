@@ -9,6 +9,7 @@ import opentimelineio as otio
 
 from selva_core.base.atomic_write import staged_file
 from selva_otio.errors import TimelineReadError, TimelineWriteError
+from selva_otio.formats.finite_times import replace_times_that_are_not_finite
 
 MAX_TIMELINE_BYTES = 128 * 1024 * 1024
 
@@ -50,7 +51,9 @@ def parse_otio(content: bytes, path: Path) -> otio.schema.Timeline:
         Exception
     ) as error:  # ValueError, TypeError, KeyError, RuntimeError ... whichever its field readers raise
         raise TimelineReadError(f"{path} is not an OpenTimelineIO file: {first_line(error)}") from error
-    return find_only_timeline(root, path)
+    timeline = find_only_timeline(root, path)
+    replace_times_that_are_not_finite(timeline)
+    return timeline
 
 
 def write_otio_file(timeline: otio.schema.Timeline, target: Path, *, family: str | None = None) -> None:

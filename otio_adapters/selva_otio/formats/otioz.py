@@ -21,7 +21,12 @@ import opentimelineio as otio
 from selva_core.base.atomic_write import staged_file, staged_folder
 from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedUrlError
 from selva_otio.formats.otio import MAX_TIMELINE_BYTES, load_otio_file, parse_otio, write_otio_file
-from selva_otio.picture.media import build_media_url, make_folder_absolute, resolve_media_path
+from selva_otio.picture.media import (
+    build_media_url,
+    clean_file_name,
+    make_folder_absolute,
+    resolve_media_path,
+)
 from selva_otio.placement.stem_names import ensure_unique, sanitize_file_stem
 
 CONTENT_NAME = "content.otio"
@@ -107,7 +112,9 @@ def collect_media(
             reference.target_url = build_media_url(source)
             continue
         if source not in names:
-            stem = ensure_unique(sanitize_file_stem(source.stem, max_bytes=120, fallback="media"), taken)
+            stem = ensure_unique(
+                sanitize_file_stem(clean_file_name(source.stem), max_bytes=120, fallback="media"), taken
+            )
             taken.add(stem.casefold())
             names[source] = f"{MEDIA_FOLDER}/{stem}{source.suffix.lower()}"
         reference.target_url = names[source]

@@ -33,6 +33,8 @@ MEDIA_SUFFIXES = PICTURE_SUFFIXES | SOUND_SUFFIXES | STILL_SUFFIXES
 _MISSING_REASON_KEY = "selva_missing"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _DRIVE = re.compile(r"/?([A-Za-z]):[/\\]")
+_LONG_PATH = "\\\\?\\"
+"""Before a path longer than 260 characters, in programs on Windows."""
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 _TITLE_NAME = re.compile(r"\b(captions?|credits?|fusion title|lower third|subtitles?|text|titles?)\b", re.I)
 
@@ -123,16 +125,30 @@ def is_relative_url(target_url: str) -> bool:
 
 
 def build_media_url(path: Path) -> str:
-    """The absolute, percent-encoded file URL of a path. One with a drive stays as it is where there are no drives."""
-    if _DRIVE.match(str(path)) is not None:
-        return PureWindowsPath(str(path)).as_uri()
-    return path.absolute().as_uri()
+    """The absolute, percent-encoded file URL of a path. One with a drive or a share of Windows stays as it is elsewhere."""
+    text = str(path)
+    if is_windows_path(text):
+        return PureWindowsPath(text.removeprefix(_LONG_PATH)).as_uri()
+    url = path.absolute().as_uri()
+    return "file://" + url.removeprefix("file:////") if url.startswith("file:////") else url
+
+
+def is_windows_path(text: str) -> bool:
+    """Whether an absolute path is one of Windows: pathlib takes it for a relative one elsewhere."""
+    return _DRIVE.match(text) is not None or text.startswith("\\\\")
+
+
+def clean_file_name(name: str) -> str:
+    """A file name as text that can be written anywhere: bytes that are no UTF-8 (Latin-1 names on old disks) replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _decode(raw: str) -> str:
     """Undo percent-escapes; the %04d of an image sequence is none."""
     folder, name = _split_name(raw)
-    return unquote(folder) + name if parse_image_name(name) is not None else unquote(raw)
+    if parse_image_name(name) is not None:
+        return unquote(folder, errors="surrogateescape") + name
+    return unquote(raw, errors="surrogateescape")  # a name need not be UTF-8
 
 
 def _split_name(raw: str) -> tuple[str, str]:
@@ -155,4 +171,6 @@ def _strip_host(rest: str) -> str:
 def _absolute(path_text: str, base_folder: Path) -> Path:
     if _DRIVE.match(path_text) is not None:
         return Path(path_text.lstrip("/"))
+    if is_windows_path(path_text):
+        return Path(path_text)
     return base_folder.absolute() / path_text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 
 import opentimelineio as otio
@@ -23,7 +25,8 @@ def load_aaf(path: Path) -> otio.schema.Timeline:
             f"reading {path.suffix} files needs {_PACKAGE}; install it with: {pip_install_command(_PACKAGE)}"
         )
     try:
-        root = otio.adapters.read_from_file(str(path), adapter_name=_ADAPTER)
+        with contextlib.redirect_stdout(sys.stderr):  # the adapter prints, and ours may be JSON
+            root = otio.adapters.read_from_file(str(path), adapter_name=_ADAPTER)
     except (
         Exception
     ) as error:  # whatever pyaaf2 meets in a damaged file: struct.error, KeyError, errors of its own

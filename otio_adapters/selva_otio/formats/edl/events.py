@@ -49,6 +49,7 @@ class Event:
     channels: as written ("V", "A2", "AA/V", "B"). kind: C(ut), D(issolve), W(ipe) or K(ey); transition: its length in
     frames. is_drop: whether labels drop frames, by the FCM line above. names: the notes below it, by their key in lower
     case. incoming_name: of the clip that a transition leads to. frames_per_second: of an M2 line; None at normal speed.
+    problem: why it has no media, although it has a place.
     """
 
     line: int
@@ -62,6 +63,7 @@ class Event:
     names: dict[str, str] = field(default_factory=dict)
     incoming_name: str = ""
     frames_per_second: str | None = None
+    problem: str = ""
 
     @property
     def clip_name(self) -> str:
@@ -101,7 +103,8 @@ class EditList:
 def load_edit_list(path: Path) -> EditList:
     """Read an EDL. Raises TimelineReadError for files without events, and for a line that is nearly an event.
 
-    Such a line is not passed over as a comment: an edit would be missing from the cut.
+    Such a line is not passed over as a comment: an edit would be missing from the cut. With a record side it is an event
+    without media.
     """
     content = load_timeline_bytes(path)
     if b"\x00" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -120,7 +123,7 @@ def load_edit_list(path: Path) -> EditList:
             if len(edits.events) > MAX_EVENTS:
                 raise TimelineReadError(f"{path} has more than {MAX_EVENTS} events; export a shorter cut")
         elif _LOOKS_LIKE_EVENT.match(line[:400]) and not upper.startswith("*"):
-            raise TimelineReadError(f"{path}, line {number}: this event cannot be read: {stripped[:80]!r}")
+            edits.events.append(_build_unreadable_event(line, number, path, is_drop=is_drop))
         else:
             edits.num_colour_decisions += upper.startswith(("*ASC_SOP", "* ASC_SOP"))
             _read_note(edits, stripped[:1000])
@@ -163,6 +166,26 @@ def _parse_event(line: str, number: int, *, is_drop: bool) -> Event | None:
         source=(labels[0], labels[1]),
         record=(labels[2], labels[3]),
         is_drop=is_drop,
+    )
+
+
+def _build_unreadable_event(line: str, number: int, path: Path, *, is_drop: bool) -> Event:
+    """An event that keeps its place on the record side, the last two labels of its line. Raises TimelineReadError."""
+    stripped = line.strip()
+    labels = re.findall(_LABEL, stripped[:400])
+    if len(labels) < 4:
+        raise TimelineReadError(f"{path}, line {number}: this event cannot be read: {stripped[:80]!r}")
+    fields = stripped.split()
+    return Event(
+        line=number,
+        reel=fields[1] if len(fields) > 1 else "",
+        channels="V",
+        kind="C",
+        transition=0,
+        source=(labels[-4], labels[-3]),
+        record=(labels[-2], labels[-1]),
+        is_drop=is_drop,
+        problem=f"line {number} of the EDL cannot be read: {stripped[:80]!r}",
     )
 
 

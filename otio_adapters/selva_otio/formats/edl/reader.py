@@ -16,6 +16,7 @@ from selva_otio.formats.edl.events import EditList, Event, load_edit_list, parse
 from selva_otio.formats.edl.media_names import ReelIndex, ReelMedia
 from selva_otio.formats.options import ReadOptions
 from selva_otio.formats.source_loss import note_left_out
+from selva_otio.picture.media import build_missing_reference, clean_file_name
 from selva_otio.time.clock import exact_rate, nominal_rate, note_drop_frame
 
 NAMESPACE = "cmx_3600"
@@ -83,12 +84,15 @@ class _TimelineBuilder:
             key=lambda entry: (entry[0], entry[2].line),
         )
         start = record[0][0]
+        bad = [event.problem for event in self._edits.events if event.problem]
+        if len(bad) == len(self._edits.events):  # nothing is left to make sound for
+            raise TimelineReadError(f"{self._path}: {bad[0]}")
         for first, end, event in record:
             if end > first:
                 for channel in _split_channels(event.channels):
                     self._append(event, channel, first - start, end - start)
         timeline = otio.schema.Timeline(
-            name=self._edits.title or self._path.stem,
+            name=self._edits.title or clean_file_name(self._path.stem),
             global_start_time=otio.opentime.RationalTime(start, float(self._rate)),
         )
         for channel in sorted(self._tracks, key=lambda name: (name[0] != "V", int(name[1:] or 1))):
@@ -109,10 +113,11 @@ class _TimelineBuilder:
             self._parse(label, event.is_drop, f"line {event.line}: the record side") for label in event.record
         )
         if end < first:
-            raise TimelineReadError(
-                f"{self._path}, line {event.line}: the edit ends ({event.record[1]}) before it begins "
+            event.problem = (
+                f"line {event.line} of the EDL: the edit ends ({event.record[1]}) before it begins "
                 f"({event.record[0]})"
             )
+            return first, first + 1  # a place by which it is named
         return first, end
 
     def _parse(self, label: str, is_drop: bool, what: str, rate: Fraction | None = None) -> int:
@@ -151,6 +156,14 @@ class _TimelineBuilder:
         )
 
     def _build_clip(self, event: Event, channel: str, num_frames: int) -> otio.schema.Clip:
+        if not event.problem:
+            event.problem = self._find_problem(event)
+        if event.problem:
+            return otio.schema.Clip(
+                name=event.clip_name or event.reel,
+                media_reference=build_missing_reference(event.problem),
+                source_range=self._range(0, num_frames),
+            )
         speed = self._speed_of(event)
         media = self._reel_index.find(event, wants_sound=channel[0] == "A")
         rate = self._source_rate(event, media, num_frames, speed)
@@ -171,6 +184,20 @@ class _TimelineBuilder:
         elif speed != 1:
             clip.effects.append(otio.schema.LinearTimeWarp(time_scalar=float(speed)))
         return clip
+
+    def _find_problem(self, event: Event) -> str:
+        """Why the source side of an event cannot be used; empty where it can."""
+        own = self._reel_index.find(event).frame_rate
+        problem = ""
+        for rate in (self._rate, own or self._rate):
+            try:
+                for label in event.source:
+                    self._parse(label, event.is_drop, f"line {event.line}: the source side", rate)
+            except TimelineReadError as error:
+                problem = problem or error.message
+            else:
+                return ""
+        return problem
 
     def _speed_of(self, event: Event) -> Fraction:
         """An M2 line has the frames per second at which the source runs, negative in reverse."""

@@ -13,12 +13,13 @@ from selva_otio.errors import ClockError, TimelineReadError
 from selva_otio.formats.fcpxml.clip_attributes import read_stem_metadata
 from selva_otio.formats.fcpxml.element_times import Resources
 from selva_otio.formats.fcpxml.lanes import build_tracks
-from selva_otio.formats.fcpxml.resources import FCPXML_NAMESPACE, read_rate_name
+from selva_otio.formats.fcpxml.resources import FCPXML_NAMESPACE, STANDARD_RATES, read_rate_name
 from selva_otio.formats.fcpxml.story_elements import is_fade
 from selva_otio.formats.fcpxml.storyline import StorylineReader
 from selva_otio.formats.fcpxml.times import parse_time
 from selva_otio.formats.source_loss import count_xml_features, is_set, note_left_out
 from selva_otio.formats.xml import load_xml
+from selva_otio.picture.media import clean_file_name
 from selva_otio.time.clock import TimelineClock, exact_rate, note_drop_frame
 
 FORMAT_NAME = "Final Cut Pro XML"
@@ -44,7 +45,7 @@ def build_project_timeline(root: ET.Element, path: Path, *, numbered: bool = Fal
     path: for messages. numbered: note on clips that are sound alone which element of the sequence they are.
     """
     project, sequence = find_project(root, path)
-    name = project.get("name") or path.stem
+    name = project.get("name") or clean_file_name(path.stem)
     resources = read_resources(root)
     rate = _read_rate(sequence, resources, path)
     start_s = parse_time(sequence.get("tcStart", "0s"), what="the start of the project (tcStart)")
@@ -97,7 +98,7 @@ def _read_rate(sequence: ET.Element, resources: Resources, path: Path) -> Fracti
     name = video_format.get("name", "") if video_format is not None else ref
     frame_duration = video_format.get("frameDuration") if video_format is not None else None
     if frame_duration is None:
-        rate = read_rate_name(name)
+        rate = read_rate_name(name) or _find_only_rate(sequence, resources)
         if rate is None:
             raise TimelineReadError(
                 f"{path} does not say how many frames a second its project has (format {ref!r})"
@@ -112,6 +113,29 @@ def _read_rate(sequence: ET.Element, resources: Resources, path: Path) -> Fracti
         raise TimelineReadError(
             f"{path}: the frame duration {frame_duration} is not allowed: {error}"
         ) from error
+
+
+def _find_only_rate(sequence: ET.Element, resources: Resources) -> Fraction | None:
+    """The rate of a project whose format is not among the resources: the one standard rate on whose frames all its cuts lie.
+
+    None where several rates fit, which whole seconds do.
+    """
+    spine = sequence.find("spine")
+    elements = [element for element in (spine if spine is not None else ()) if element.tag != "transition"]
+    times = [
+        parse_time(element.get(key, "0s"), what=key) for element in elements for key in ("offset", "duration")
+    ]
+    fitting = [rate for rate in STANDARD_RATES if all((time * rate).denominator == 1 for time in times)]
+    if len(fitting) == 1:
+        return fitting[0]
+    used = [resources.get(element.get("format", "")) for element in elements]
+    durations = {found.get("frameDuration", "") for found in used if found is not None} - {""}
+    rates = {1 / time for text in durations if (time := parse_time(text, what="a frame duration")) > 0}
+    own = [rate for rate in fitting if rate in rates]
+    if len(own) == 1:
+        return own[0]
+    # 25 and 50, or 29.97 and 59.94, share their cuts: the lower one holds them all.
+    return fitting[0] if fitting and all((rate / fitting[0]).denominator == 1 for rate in fitting) else None
 
 
 def _note_left_out(timeline: otio.schema.Timeline, root: ET.Element, path: Path) -> None:

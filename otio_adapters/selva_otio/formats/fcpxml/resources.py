@@ -25,6 +25,8 @@ _RATE_NAMES: Mapping[Fraction, str] = {
     Fraction(60000, 1001): "5994",
     Fraction(60): "60",
 }
+STANDARD_RATES = tuple(_RATE_NAMES)
+"""Frames per second of Final Cut Pro's projects, the lowest first."""
 FCPXML_NAMESPACE = "fcpxml"
 """Of our metadata about a project that was read."""
 DEFAULT_SIZE = (1920, 1080)

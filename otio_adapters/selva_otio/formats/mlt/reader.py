@@ -17,7 +17,7 @@ import opentimelineio as otio
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.mlt.document import MltDocument, load_document, parse_kdenlive_markers, read_property
 from selva_otio.formats.source_loss import note_left_out
-from selva_otio.picture.media import build_media_url
+from selva_otio.picture.media import build_media_url, clean_file_name, is_windows_path, split_url_path
 
 MAX_NESTING = 16
 MAX_ITEMS = 100_000
@@ -29,9 +29,12 @@ def load_mlt(path: Path) -> otio.schema.Timeline:
     """The timeline of a .kdenlive or .mlt file. Raises TimelineReadError."""
     document = load_document(path)
     timeline = otio.schema.Timeline(
-        name=path.stem, global_start_time=otio.opentime.RationalTime(0, document.clock.otio_rate_hz)
+        name=clean_file_name(path.stem),
+        global_start_time=otio.opentime.RationalTime(0, document.clock.otio_rate_hz),
     )
-    timeline.tracks.extend(_TractorReader(document).read_tracks(document.root))
+    reader = _TractorReader(document)
+    timeline.tracks.extend(reader.read_tracks(document.root))
+    reader.check_speeds()
     guides = read_property(document.root, "kdenlive:sequenceproperties.guides")  # on the project before 23.04
     bin_playlist = document.parts.get("main_bin")
     if not guides and bin_playlist is not None:
@@ -83,6 +86,8 @@ class _TractorReader:
         self._document = document
         self._open_tractors: list[str] = []
         self._num_items = 0
+        self._num_clips = 0
+        self._bad_speeds: dict[str, TimelineReadError] = {}
 
     def read_tracks(self, tractor: ET.Element) -> list[otio.schema.Track]:
         """Video tracks from the lowest up, then audio tracks from the one nearest to the video down."""
@@ -170,7 +175,8 @@ class _TractorReader:
         clip = otio.schema.Clip(
             name=self._read_name(entry, part), media_reference=self._build_reference(part)
         )
-        speed, is_ramp = _read_speed(part)
+        speed, is_ramp = self._find_speed(part)
+        self._num_clips += 1
         start = Fraction(first) * abs(speed)
         if speed < 0:  # frame 0 of a reversed producer is the last of its media
             start = (self._read_length(part) - first - num_frames) * abs(speed)
@@ -188,13 +194,27 @@ class _TractorReader:
         clip.markers.extend(marker.clone() for marker in self._document.bin_markers.get(number, ()))
         return clip
 
+    def check_speeds(self) -> None:
+        """Raises TimelineReadError when no clip has a speed that can be read: then nothing is left to make sound for."""
+        if self._bad_speeds and len(self._bad_speeds) >= self._num_clips:
+            raise next(iter(self._bad_speeds.values()))
+
+    def _find_speed(self, part: ET.Element) -> tuple[Fraction, bool]:
+        """The speed of a producer; of one that is no number as of a ramp, which is left out by itself."""
+        try:
+            return _read_speed(part)
+        except TimelineReadError as error:
+            self._bad_speeds[part.get("id", "")] = error
+            return Fraction(1), True
+
     def _read_length(self, part: ET.Element) -> int:
         length = read_property(part, "length") or part.get("out")
         return self._document.frames(length, what="the length of a reversed clip")
 
     def _read_name(self, entry: ET.Element, part: ET.Element) -> str:
         name = read_property(part, "kdenlive:clipname") or read_property(entry, "kdenlive:clipname")
-        return name or Path(_read_resource(part)).name or part.get("id", "")
+        file_name = "".join(split_url_path(_read_resource(part))[-1:])
+        return name or clean_file_name(file_name) or part.get("id", "")
 
     def _build_reference(self, part: ET.Element) -> otio.core.MediaReference:
         """The file of a producer. Its `length` counts frames at the producer's speed, so that the file has more or fewer."""
@@ -203,16 +223,25 @@ class _TractorReader:
             return otio.schema.GeneratorReference(generator_kind=service)
         if not resource:
             return otio.schema.MissingReference()
-        folder = Path(self._document.folder)
-        base = folder if folder.is_absolute() else self._document.path.absolute().parent / folder
-        reference = otio.schema.ExternalReference(target_url=build_media_url(base / resource))
-        reference.name = Path(resource).name
+        reference = otio.schema.ExternalReference(target_url=build_media_url(self._find_file(resource)))
+        reference.name = clean_file_name(split_url_path(resource)[-1])
         length = read_property(part, "length")
         if length:
-            speed = abs(_read_speed(part)[0])
+            speed = abs(self._find_speed(part)[0])
             num_frames = self._document.frames(length, what="the length of a media file") * (speed or 1)
             reference.available_range = self._document.time_range(0, max(num_frames, Fraction(1)))
         return reference
+
+    def _find_file(self, resource: str) -> Path:
+        """The path of a resource; a relative one starts from the document's root. Windows paths stay text: pathlib would take
+        them for relative ones.
+        """
+        folder = self._document.folder
+        if is_windows_path(resource):
+            return Path(resource)
+        if is_windows_path(folder):
+            return Path(f"{folder}/{resource}")
+        return self._document.path.absolute().parent / folder / resource
 
 
 def _append_entries(track: otio.schema.Track, entries: list[_Entry], document: MltDocument) -> None:
@@ -274,7 +303,8 @@ def _read_speed(part: ET.Element) -> tuple[Fraction, bool]:
     if not speed and read_property(part, "mlt_service") == "timewarp":
         speed = read_property(part, "resource").partition(":")[0]
     try:
-        return Fraction(speed[:40]).limit_denominator(100_000) if speed else Fraction(1), False
+        number = speed[:40].replace(",", ".")  # as a program writes it where the decimal sign is a comma
+        return Fraction(number).limit_denominator(100_000) if speed else Fraction(1), False
     except (ValueError, ZeroDivisionError) as error:
         raise TimelineReadError(
             f"the speed of a clip (warp_speed) is a number; got {speed[:60]!r}"

@@ -43,7 +43,7 @@ def write_to_file(
     timeline = unwrap_timeline(input_otio, target_kind="a REAPER project")
     target = Path(filepath)
     if project is None:
-        content = build_project(timeline, folder=target.absolute().parent).encode("utf-8")
+        content = build_project(timeline, folder=target.absolute().parent).encode("utf-8", "surrogateescape")
     else:
         content = merge_into_project(timeline, Path(project), target)
     write_atomic(target, content, error=TimelineWriteError)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from selva_otio.picture.media import SOUND_SUFFIXES, build_media_url, resolve_media_path
@@ -16,7 +16,7 @@ _WAVE_SUFFIXES = frozenset((".aif", ".aiff", ".bwf", ".w64", ".wav"))
 def build_url(file: str, folder: Path | None) -> str:
     """The URL of a FILE line. folder: where relative paths start; None for a relative URL."""
     if _WINDOWS_ABSOLUTE.match(file):
-        return PureWindowsPath(file).as_uri()
+        return build_media_url(Path(file))
     if PurePosixPath(file).is_absolute():
         return build_media_url(Path(file)) if Path(file).is_absolute() else PurePosixPath(file).as_uri()
     forward = file.replace("\\", "/")

@@ -15,6 +15,7 @@ from selva_otio.formats.reaper.stem_tracks_merge import check_media_stays_found,
 from selva_otio.formats.reaper.writer import build_project
 from selva_otio.formats.source_loss import count_reaper_features, note_left_out
 from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
+from selva_otio.picture.media import clean_file_name
 
 _PROJECT_KEY = "project"
 
@@ -26,7 +27,7 @@ def load_project(path: Path, *, keep_text: bool = False) -> otio.schema.Timeline
     """
     project = load_project_text(path)
     folder = path.absolute().parent
-    timeline = build_project_timeline(project, name=path.stem, folder=folder)
+    timeline = build_project_timeline(project, name=clean_file_name(path.stem), folder=folder)
     note_left_out(timeline, "REAPER project", count_reaper_features(project.to_text()))
     if keep_text:
         timeline.metadata[REAPER_NAMESPACE][_PROJECT_KEY] = {
@@ -45,7 +46,7 @@ def build_project_bytes(timeline: otio.schema.Timeline, target: Path) -> bytes:
     folder = target.absolute().parent
     source = _read_source_project(timeline)
     if source is None:
-        return build_project(timeline, folder=folder).encode("utf-8")
+        return build_project(timeline, folder=folder).encode("utf-8", "surrogateescape")
     project, source_folder = source
     _check_only_stems_changed(timeline, build_project_timeline(project, name="", folder=source_folder))
     return merge_stem_tracks(project, timeline, source_folder=source_folder, target_folder=folder)

@@ -1,0 +1,191 @@
+"""One bad thing in a file fails alone, and paths of other systems stay what they are."""
+
+from __future__ import annotations
+
+import json
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+import pytest
+
+from selva_otio import load_timeline, write_timeline
+from selva_otio.formats.options import ReadOptions
+from selva_otio.timelines import open_timeline
+from tests.selva_otio.cuts import CutBuilder
+from tests.selva_otio.round_trips import spot
+
+WINDOWS_URLS = {
+    "C:\\a\\b.mov": "file:///C:/a/b.mov",
+    "c:/a b/ä#1.mov": "file:///c:/a%20b/%C3%A4%231.mov",
+    "file:///C:/a%20b.mov": "file:///C:/a%20b.mov",
+    "file://C:/a.mov": "file:///C:/a.mov",
+    "\\\\nas\\x\\a b.mov": "file://nas/x/a%20b.mov",
+    "file://nas/x/a.mov": "file://nas/x/a.mov",
+    "\\\\?\\C:\\a.mov": "file:///C:/a.mov",
+}
+FCPXML = """<fcpxml version="1.10"><resources>
+<asset id="r2" start="0s" duration="200s" hasVideo="1" src="file:///m/a.mov"/></resources><project name="s">
+<sequence format="r1"><spine><asset-clip ref="r2" name="a" offset="0s" duration="{first}"/>
+<asset-clip ref="r2" name="b" offset="{first}" start="0s" duration="{first}"/></spine></sequence></project></fcpxml>"""
+EDL = """TITLE: s
+FCM: NON-DROP FRAME
+001  A        V     C        00:00:00:00 00:00:02:00 01:00:00:00 01:00:02:00
+{odd}
+003  B        V     C        00:00:00:00 00:00:02:00 01:00:04:00 01:00:06:00
+"""
+KDENLIVE = """<mlt LC_NUMERIC="de_DE.UTF-8"><profile frame_rate_num="25" frame_rate_den="1"/>
+<producer id="a"><property name="mlt_service">timewarp</property><property name="resource">{speed}:/m/a.mov</property>
+<property name="warp_speed">{speed}</property><property name="warp_resource">/m/a.mov</property>
+<property name="length">00:00:08,000</property></producer>
+<producer id="b"><property name="resource">C:\\clips\\b.mov</property><property name="length">200</property></producer>
+<playlist id="p"><entry producer="a" in="00:00:00,000" out="00:00:01,960"/><entry producer="b" in="0" out="24"/></playlist>
+<tractor id="r"><track producer="p"/></tractor></mlt>"""
+
+
+@pytest.mark.parametrize("suffix", ["otioz", "otiod", "fcpxml", "aaf", "rpp"])
+@pytest.mark.parametrize("url", list(WINDOWS_URLS))
+def test_offline_media_of_windows_keeps_its_path_in_every_format(
+    tmp_path: Path, url: str, suffix: str
+) -> None:
+    if suffix == "aaf":
+        pytest.importorskip("aaf2")
+    cut = CutBuilder(rate_hz=24.0)
+    write_timeline(
+        cut.timeline(cut.track(cut.clip("a", offset=0, frames=20, url=url))), tmp_path / f"o.{suffix}"
+    )
+    (clip,) = load_timeline(tmp_path / f"o.{suffix}").find_clips()
+    assert clip.media_reference.target_url == WINDOWS_URLS[url]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names on Windows are Unicode")
+@pytest.mark.parametrize("suffix", ["otioz", "otiod", "fcpxml", "xml", "mlt", "rpp"])
+def test_a_file_whose_name_is_no_utf8_is_found_and_carried(tmp_path: Path, suffix: str) -> None:
+    name = os.fsencode(tmp_path) + b"/\xe9t\xe9.mov"
+    try:
+        Path(os.fsdecode(name)).write_bytes(b"picture")
+    except OSError:
+        pytest.skip("this file system holds UTF-8 names only")
+    url = f"{tmp_path.as_uri()}/%E9t%E9.mov"
+    cut = CutBuilder(rate_hz=24.0)
+    timeline = cut.timeline(cut.track(cut.clip("a", offset=0, frames=20, url=url)))
+    assert spot(timeline).clips[0].media_path.is_file()
+    write_timeline(timeline, tmp_path / f"o.{suffix}")
+    assert len(list(load_timeline(tmp_path / f"o.{suffix}").find_clips())) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names on Windows are Unicode")
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [("edl", EDL.format(odd="").replace("TITLE: s\n", "")), ("kdenlive", KDENLIVE.format(speed="1"))],
+)
+def test_a_timeline_whose_own_name_is_no_utf8_is_read(tmp_path: Path, suffix: str, text: str) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9." + suffix.encode()))
+    path.write_text(text, encoding="utf-8")
+    with open_timeline(path, ReadOptions(frame_rate=Fraction(25))) as opened:
+        assert opened.timeline.name == "caf\ufffd"
+
+
+@pytest.mark.parametrize(("speed", "expected"), [("0,5", 0.5), ("0.5", 0.5), ("-1,5", -1.5)])
+def test_a_kdenlive_project_with_decimal_commas_is_read(tmp_path: Path, speed: str, expected: float) -> None:
+    (tmp_path / "cut.kdenlive").write_text(KDENLIVE.format(speed=speed), encoding="utf-8")
+    first, second = load_timeline(tmp_path / "cut.kdenlive").find_clips()
+    assert first.effects[0].time_scalar == expected
+    assert first.source_range.duration.value == 50
+    assert second.media_reference.target_url == "file:///C:/clips/b.mov"
+
+
+def test_a_speed_that_is_no_number_fails_for_its_clip_alone(tmp_path: Path) -> None:
+    (tmp_path / "cut.kdenlive").write_text(KDENLIVE.format(speed="fast"), encoding="utf-8")
+    sheet = spot(load_timeline(tmp_path / "cut.kdenlive"))
+    assert [clip.name for clip in sheet.clips] == ["b.mov"]
+    assert len(sheet.skipped) == 1
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        (
+            "002  X        V     Q        00:00:00:00 00:00:02:00 01:00:02:00 01:00:04:00",
+            "line 4 of the EDL cannot be read",
+        ),
+        (
+            "002  X        V     C        00:00:00:99 00:00:02:00 01:00:02:00 01:00:04:00",
+            "is no timecode at 25",
+        ),
+        ("002  X        V     C        00:00:00:00 00:00:02:00 01:00:04:00 01:00:02:00", "before it begins"),
+    ],
+)
+def test_an_odd_event_of_an_edl_fails_alone_at_its_place(tmp_path: Path, odd: str, reason: str) -> None:
+    path = tmp_path / "cut.edl"
+    path.write_text(EDL.format(odd=odd), encoding="utf-8")
+    with open_timeline(path, ReadOptions(frame_rate=Fraction(25))) as opened:
+        tracks = opened.timeline.video_tracks()
+    clips = {clip.name: clip for track in tracks for clip in track.find_clips()}
+    assert list(clips) == ["A", "X", "B"] or set(clips) == {"A", "X", "B"}
+    assert reason in clips["X"].media_reference.metadata["selva_missing"]
+    assert clips["B"].range_in_parent().start_time.value == 100
+
+
+def test_an_fcpxml_whose_format_is_not_in_its_resources_has_the_rate_of_its_cuts(tmp_path: Path) -> None:
+    path = tmp_path / "cut.fcpxml"
+    path.write_text(FCPXML.format(first="5005/24000s"), encoding="utf-8")
+    assert load_timeline(path).global_start_time.rate == 24000 / 1001
+    path.write_text(FCPXML.format(first="7/25s"), encoding="utf-8")
+    assert load_timeline(path).global_start_time.rate == 25
+    path.write_text(FCPXML.format(first="3s"), encoding="utf-8")
+    with pytest.raises(ValueError, match="does not say how many frames"):
+        load_timeline(path)
+
+
+CLIP = ["tracks", "children", 0, "children", 0]
+MEDIA = [*CLIP, "media_references", "DEFAULT_MEDIA", "available_range"]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    ("place", "names"),
+    [
+        ([*CLIP, "markers", 0, "marked_range", "start_time", "value"], ["a", "b"]),
+        ([*CLIP, "markers", 0, "marked_range", "duration", "rate"], ["a", "b"]),
+        ([*MEDIA, "start_time", "value"], ["a", "b"]),
+        ([*MEDIA, "duration", "value"], ["a", "b"]),
+        ([*CLIP, "source_range", "start_time", "value"], ["b"]),
+        (["tracks", "children", 0, "children", 1, "source_range", "duration", "value"], ["a"]),
+        (["global_start_time", "value"], ["a", "b"]),
+    ],
+)
+def test_a_time_that_is_no_number_fails_alone(
+    tmp_path: Path, place: list[Any], names: list[str], value: float
+) -> None:
+    cut = CutBuilder(rate_hz=24.0)
+    first = cut.clip("a", offset=5, frames=20)
+    first.markers.append(otio.schema.Marker(name="note", marked_range=cut.span(6, 2)))
+    timeline = cut.timeline(cut.track(first, cut.clip("b", offset=0, frames=20)))
+    content = json.loads(timeline.to_json_string())
+    owner = content
+    for key in place[:-1]:
+        owner = owner[key]
+    owner[place[-1]] = value
+    (tmp_path / "cut.otio").write_text(json.dumps(content), encoding="utf-8")
+    assert [clip.name for clip in spot(load_timeline(tmp_path / "cut.otio")).clips] == names
+
+
+def test_an_adapter_that_prints_is_kept_off_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("aaf2")
+    cut = CutBuilder(rate_hz=24.0)
+    write_timeline(cut.timeline(cut.track(cut.clip("a", offset=0, frames=20))), tmp_path / "cut.aaf")
+    read = otio.adapters.read_from_file
+
+    def read_and_print(*args: Any, **options: Any) -> Any:
+        print("a word of the adapter")  # noqa: T201 - what the test is about
+        return read(*args, **options)
+
+    monkeypatch.setattr(otio.adapters, "read_from_file", read_and_print)
+    load_timeline(tmp_path / "cut.aaf")
+    captured = capsys.readouterr()
+    assert (captured.out, "a word of the adapter" in captured.err) == ("", True)
