@@ -65,16 +65,25 @@ class ImagePattern:
         return cls(path.parent, before, int(match[2] or 1) if match[1] else 1, after)
 
     def file(self, number: int) -> Path:
-        return self.folder / f"{self.prefix}{number:0{self.min_digits}}{self.suffix}"
+        """The file of a number. Negative ones are written in two ways: -001 (printf counts the sign) and -0001."""
+        path = self.folder / f"{self.prefix}{number:0{self.min_digits}}{self.suffix}"
+        if number >= 0 or path.exists():
+            return path
+        padded = self.folder / f"{self.prefix}-{-number:0{self.min_digits}}{self.suffix}"
+        return padded if padded.exists() else path
 
     def number_of(self, name: str) -> int | None:
         """The number of a file name that follows the pattern, or None."""
         if not (name.startswith(self.prefix) and name.endswith(self.suffix)):
             return None
         digits = name[len(self.prefix) : len(name) - len(self.suffix)]
-        if not (digits.isascii() and digits.isdigit()):
+        unsigned = digits.removeprefix("-")
+        if not (unsigned.isascii() and unsigned.isdigit()):
             return None
         number = int(digits)
+        if digits.startswith("-"):
+            forms = (f"{number:0{self.min_digits}}", f"-{-number:0{self.min_digits}}")
+            return number if number < 0 and digits in forms else None
         return number if f"{number:0{self.min_digits}}" == digits else None
 
 

@@ -26,6 +26,7 @@ from selva_core.base.rational import round_half_up
 from selva_core.engine import BatchRequest, RenderProgress, SamplingSettings, StemRequest, Waveform
 from selva_core.engines.batch import BatchItem, RenderBatch, common_duration_s, render_single
 from selva_core.inference.progress import Stage
+from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame
 from selva_core.video.frame_source import check_range, open_picture
 
 ECHO_MODEL_ID = "selva-echo"
@@ -211,7 +212,9 @@ def _tone(request: StemRequest, sample_rate_hz: int) -> npt.NDArray[np.float32]:
 
 
 def _mean_luma(frame: VideoFrame) -> float:
-    """Mean luma of a frame, 0..1."""
+    """Mean luma of a frame over black, 0..1."""
+    if has_alpha(frame):
+        frame = SdrConverter().convert(frame, is_hd=is_hd_frame(frame))
     small = frame.reformat(
         width=_LUMA_SIZE_PX, height=_LUMA_SIZE_PX, format="gray", interpolation=Interpolation.AREA
     )

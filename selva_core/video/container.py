@@ -1,25 +1,22 @@
-"""Opens a file with FFmpeg and finds its picture; errors of PyAV are translated here.
-
-Only regular files are opened, and what they are is asked of the opened descriptor: a named pipe would block for ever, and a
-device such as /dev/zero never ends.
-"""
+"""Opens a file with FFmpeg and finds its picture; errors of PyAV are translated here."""
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import av.error
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError, NoVideoStreamError
+from selva_core.video.regular_file import require_file
 
 _STILL_FORMATS = frozenset({"image2", "image2pipe"})
 _GENERATE_PTS = 0x0001
@@ -27,14 +24,8 @@ _GENERATE_PTS = 0x0001
 and HEVC they are wrong."""
 _LOCAL_FILES = {"protocol_whitelist": "file,crypto,data"}
 _ENCRYPTED_TAGS = frozenset({"encv", "drmi"})
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _ENCRYPTION_TAG = "enc_key_id"
-_KIND_NAMES = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"),
-)
 
 
 @contextmanager
@@ -50,32 +41,6 @@ def translate_media_errors(path: Path) -> Iterator[None]:
     except av.error.FFmpegError as exc:
         message = f"{path.name} cannot be decoded ({exc.strerror}); check that it plays, or transcode it"
         raise MediaUnreadableError(message, path=str(path)) from exc
-
-
-def require_file(path: Path) -> None:
-    """Raises MediaNotFoundError where nothing exists at `path`, MediaUnreadableError where it is no regular file of content."""
-    try:
-        # Without O_NONBLOCK, opening a named pipe waits for somebody who writes to it. Windows has neither.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except FileNotFoundError as exc:
-        message = f"there is no file {path}; relink the clip or check that its drive is mounted"
-        raise MediaNotFoundError(message, path=str(path)) from exc
-    except OSError as exc:
-        if path.is_dir():  # Windows opens no folders
-            raise _wrong_kind(path, "a folder") from exc
-        if path.exists() and not path.is_file():
-            raise _wrong_kind(path, "no file") from exc
-        message = f"{path} cannot be read ({exc.strerror or exc}); give this user the permission to read it"
-        raise MediaUnreadableError(message, path=str(path)) from exc
-    try:
-        status = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise _wrong_kind(path, next((name for test, name in _KIND_NAMES if test(status.st_mode)), "no file"))
-    if status.st_size == 0:
-        message = f"{path} is empty; copy or render it again"
-        raise MediaUnreadableError(message, path=str(path))
 
 
 def open_container(path: Path, options: Mapping[str, str] | None = None) -> InputContainer:
@@ -106,6 +71,18 @@ def find_video_stream(container: InputContainer, path: Path) -> VideoStream:
     return best if isinstance(best, VideoStream) and best in videos else videos[0]
 
 
+def create_alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """A decoder that gives the alpha of WebM files; None for streams without it, and where this FFmpeg has none."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    try:
+        decoder = CodecContext.create(name, "r")
+    except (av.error.FFmpegError, ValueError):
+        return None
+    return decoder if isinstance(decoder, VideoCodecContext) else None
+
+
 def require_clear(stream: VideoStream, packet: Packet[VideoStream] | None, path: Path) -> None:
     """Raises MediaUnreadableError where a stream is encrypted: by its description, or by what comes with a packet."""
     is_encrypted = stream.codec_context.codec_tag in _ENCRYPTED_TAGS or _ENCRYPTION_TAG in stream.metadata
@@ -116,7 +93,3 @@ def require_clear(stream: VideoStream, packet: Packet[VideoStream] | None, path:
             f"{path.name} is encrypted (copy-protected), so that its picture cannot be read; use a copy without protection",
             path=str(path),
         )
-
-
-def _wrong_kind(path: Path, kind: str) -> MediaUnreadableError:
-    return MediaUnreadableError(f"{path} is {kind}; a video file is needed", path=str(path))

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from selva_core.base.errors import MediaNotFoundError, RangeOutsideMediaError
 from selva_core.base.media import PictureRange
-from selva_core.video.container import require_file
 from selva_core.video.images import ImageReader
 from selva_core.video.reader import MediaReader, ShownFrame
+from selva_core.video.regular_file import require_file
 from selva_core.video.sequence_files import find_images
 
 

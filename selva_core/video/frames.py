@@ -19,6 +19,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from selva_core.base.errors import MediaUnreadableError, RequestError
 from selva_core.base.media import PictureRange
+from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame
 from selva_core.video.frame_source import FrameSource, check_range, open_picture
 
 MIN_NUM_FRAMES = 16
@@ -134,12 +135,16 @@ class FrameScaler:
     def __init__(self, size_px: int) -> None:
         self.size_px = size_px
         self._to_first_step = VideoReformatter()
-        self._to_rgb = VideoReformatter()
+        self._to_sdr = SdrConverter()
         self._to_size = VideoReformatter()
 
     def scale(self, frame: VideoFrame) -> Frame:
         """uint8 (size_px, size_px, 3), read-only."""
+        decoded = frame
         limit_px = _FIRST_STEP * self.size_px
+        is_hd = is_hd_frame(frame)
+        if has_alpha(frame):  # before scaling, which would mix hidden colours into visible ones
+            frame = self._to_sdr.convert(frame, is_hd=is_hd)
         if max(frame.width, frame.height) > limit_px:
             frame = self._to_first_step.reformat(
                 frame,
@@ -148,12 +153,12 @@ class FrameScaler:
                 interpolation=Interpolation.BICUBIC,
                 threads=1,
             )
-        rgb = self._to_rgb.reformat(frame, format="rgb24", threads=1)
+        rgb = self._to_sdr.convert(frame, is_hd=is_hd)
         square = self._to_size.reformat(
             rgb, width=self.size_px, height=self.size_px, interpolation=Interpolation.BICUBIC, threads=1
         )
         pixels = np.asarray(square.to_ndarray(), dtype=np.uint8)
-        upright = np.ascontiguousarray(_upright(pixels, frame))
+        upright = np.ascontiguousarray(_upright(pixels, decoded))
         upright.setflags(write=False)
         return upright
 

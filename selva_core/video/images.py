@@ -7,6 +7,7 @@ follow references from one file to another.
 from __future__ import annotations
 
 import math
+import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -23,6 +24,7 @@ from av.video.frame import VideoFrame
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError, NoVideoStreamError
 from selva_core.base.media import ImageSequence, PictureRange
 from selva_core.video.reader import ShownFrame
+from selva_core.video.regular_file import require_file
 from selva_core.video.sequence_files import find_images
 
 IMAGE_CODECS = {
@@ -41,6 +43,9 @@ MAX_IMAGE_BYTES = 1 << 30
 MAX_PIXELS = 1 << 28
 
 _BLACK_PX = 16
+_TIFF_COMPRESSION = 259
+_TIFF_JPEG = (6, 7)
+"""FFmpeg decodes them as black."""
 # EXR files hold linear light; without a transfer curve FFmpeg would show it far too dark.
 _CODEC_OPTIONS = {"exr": {"apply_trc": "iec61966_2_1"}}
 
@@ -153,11 +158,8 @@ class ImageReader:
             raise NoVideoStreamError(f"{self._codec} is no image codec", path=str(path))
         context.options = {"max_pixels": str(MAX_PIXELS), **_CODEC_OPTIONS.get(self._codec, {})}
         try:
-            if path.stat().st_size > MAX_IMAGE_BYTES:
-                raise MediaUnreadableError(
-                    f"{path.name} is larger than {MAX_IMAGE_BYTES} bytes", path=str(path)
-                )
-            frames = [*context.decode(Packet(path.read_bytes())), *context.decode(None)]
+            content = _read_image(path)
+            frames = [*context.decode(Packet(content)), *context.decode(None)]
         except FileNotFoundError as exc:
             raise MediaNotFoundError(f"the image {path} has been removed", path=str(path)) from exc
         except (av.error.FFmpegError, OSError) as exc:
@@ -168,6 +170,35 @@ class ImageReader:
         if not frames:
             raise MediaUnreadableError(f"{path.name} holds no image; render it again", path=str(path))
         return frames[0]
+
+
+def _read_image(path: Path) -> bytes:
+    """The bytes of a regular file. Raises MediaUnreadableError, MediaNotFoundError, OSError."""
+    require_file(path)
+    with path.open("rb") as file:
+        content = file.read(MAX_IMAGE_BYTES + 1)
+    if len(content) > MAX_IMAGE_BYTES:
+        raise MediaUnreadableError(f"{path.name} is larger than {MAX_IMAGE_BYTES} bytes", path=str(path))
+    if path.suffix.lower() in (".tif", ".tiff") and _tiff_compression(content) in _TIFF_JPEG:
+        raise MediaUnreadableError(
+            f"{path.name} is a TIFF with JPEG compression, which cannot be read; save it with LZW or without compression",
+            path=str(path),
+        )
+    return content
+
+
+def _tiff_compression(content: bytes) -> int | None:
+    """The compression of the first image of a TIFF file (TIFF 6.0, tag 259); None where it states none."""
+    order = {b"II": "<", b"MM": ">"}.get(content[:2])
+    if order is None:
+        return None
+    try:
+        (at,) = struct.unpack_from(f"{order}I", content, 4)
+        (count,) = struct.unpack_from(f"{order}H", content, at)
+        entries = (struct.unpack_from(f"{order}HHIH", content, at + 2 + 12 * k) for k in range(count))
+        return next((value for tag, _, _, value in entries if tag == _TIFF_COMPRESSION), None)
+    except struct.error:
+        return None
 
 
 def _black_frame() -> VideoFrame:

@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from selva_core.base.errors import MediaUnreadableError
 from selva_core.video.beginning import RAW_FORMATS, Beginning, read_beginning
 from selva_core.video.container import (
+    create_alpha_decoder,
     find_video_stream,
     open_container,
     require_clear,
@@ -137,9 +138,16 @@ class MediaFile:
             self.stream = find_video_stream(self.container, self.path)
             self.stream.thread_type = "AUTO"
             require_clear(self.stream, None, self.path)
+            self._alpha_decoder = create_alpha_decoder(self.stream)
         except BaseException:
             self.container.close()
             raise
+
+    def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        """Frames of a packet, with their alpha, which FFmpeg's own VP8 and VP9 decoders leave out."""
+        if self._alpha_decoder is None:
+            return self.stream.decode(packet)
+        return self._alpha_decoder.decode(packet if packet.size else None)
 
     def _reopen(self) -> None:
         """Go back to the first packet, also in formats that cannot seek or seek too late."""
@@ -251,6 +259,8 @@ class MediaFile:
         """Whether the container could seek there."""
         try:
             self.container.seek(pts, stream=self.stream, backward=True, any_frame=False)
+            if self._alpha_decoder is not None:
+                self._alpha_decoder.flush_buffers()
         except av.error.FFmpegError:
             return False
         return True

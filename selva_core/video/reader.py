@@ -175,7 +175,7 @@ class MediaReader(MediaFile):
         for packet in self._packets():
             on_packet(packet)
             try:
-                frames = self.stream.decode(packet)
+                frames = self._decode(packet)
             except av.error.InvalidDataError as exc:
                 require_clear(self.stream, packet, self.path)
                 num_broken += 1

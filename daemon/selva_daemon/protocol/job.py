@@ -73,7 +73,7 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-ImageNumber = Annotated[int, Meta(ge=0, le=MAX_IMAGE_NUMBER)]
+ImageNumber = Annotated[int, Meta(ge=-MAX_IMAGE_NUMBER, le=MAX_IMAGE_NUMBER)]
 
 
 class ImageFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,9 +111,10 @@ class ImageFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         )
 
     def cross_field_faults(self) -> Iterator[tuple[str, str]]:
-        lowest = 0 if self.first is UNSET else self.first
-        if self.last is not UNSET and not lowest <= self.last <= lowest + MAX_IMAGES:
-            yield "last", f"{lowest} to {lowest + MAX_IMAGES} is allowed; got {self.last}"
+        lowest = -MAX_IMAGE_NUMBER if self.first is UNSET else self.first
+        highest = (0 if self.first is UNSET else self.first) + MAX_IMAGES
+        if self.last is not UNSET and not lowest <= self.last <= highest:
+            yield "last", f"{lowest} to {highest} is allowed; got {self.last}"
 
 
 class PictureFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import BinaryIO
 
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError
 from selva_core.base.media import PictureRange
+from selva_core.video.regular_file import require_file
 from selva_core.video.sequence_files import find_images
 
 PART_BYTES = 1 << 20
@@ -36,6 +38,8 @@ class MediaIdentity:
 
 def identify_media(path: Path, *, now_s: float | None = None) -> MediaIdentity:
     """Raises MediaNotFoundError, MediaUnreadableError."""
+    if path.exists():
+        require_file(path)  # opening a named pipe would wait for ever
     try:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
@@ -64,6 +68,9 @@ def identify_picture(media: PictureRange, *, now_s: float | None = None) -> Medi
         size_bytes = sum(status.st_size for status in found.values())
         whole = size_bytes <= WHOLE_BELOW_BYTES
         looked_into = {laid.present[0], laid.present[len(laid.present) // 2], laid.present[-1]}
+        for number, status in found.items():
+            if not stat.S_ISREG(status.st_mode):
+                require_file(laid.pattern.file(number))  # says what it is
         digest = hashlib.sha256()
         for number, status in found.items():
             digest.update(f"{number} {status.st_size} {0 if whole else status.st_mtime_ns}\n".encode())

@@ -60,10 +60,9 @@ def _read_reference(
     reference: otio.schema.ImageSequenceReference, base_folder: Path
 ) -> tuple[Path, ImageSequence]:
     step = reference.frame_step
-    if reference.start_frame < 0 or step < 1 or reference.rate <= 0:
+    if step < 1 or reference.rate <= 0:
         raise ClockError(
-            f"an image sequence begins at 0 or later and goes on by 1 or more, at a rate above 0; got start "
-            f"{reference.start_frame}, step {step}, rate {reference.rate:g}"
+            f"the numbers of an image sequence go on by 1 or more, at a rate above 0; got step {step}, rate {reference.rate:g}"
         )
     rate_hz = exact_rate(reference.rate) / step
     last = None

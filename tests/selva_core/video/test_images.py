@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
@@ -249,6 +250,8 @@ def test_name_without_one_number_is_refused(tmp_path: Path, name: str) -> None:
         ("a%d.png", 7, "a7.png"),
         ("100%%_%03d.exr", 7, "100%_007.exr"),
         ("%05d", 7, "00007"),
+        ("a.%04d.png", -7, "a.-007.png"),
+        ("a%d.png", -12, "a-12.png"),
     ],
 )
 def test_pattern_and_file_name_are_converted_both_ways(
@@ -259,8 +262,50 @@ def test_pattern_and_file_name_are_converted_both_ways(
     assert parsed.number_of(name) == number
 
 
+@pytest.mark.parametrize("name_of", ["shot.{:04}.png", "shot.{sign}{magnitude:04}.png"])
+def test_images_with_negative_numbers_come_first(
+    tmp_path: Path, numbers_seen: NumbersSeen, name_of: str
+) -> None:
+    for number in range(-5, 15):
+        name = name_of.format(number, sign="-" if number < 0 else "", magnitude=abs(number))
+        write_image(tmp_path / name, numbered_picture(number + 100))
+    path = tmp_path / "shot.%04d.png"
+    assert find_images(path, images()).played == range(-5, 15)
+    assert numbers_seen(path, images(), start_s=Fraction(0), duration_s=Fraction(20, 25)) == list(
+        range(95, 115)
+    )
+
+
+def test_tiff_with_jpeg_compression_is_refused_and_one_without_is_read(tmp_path: Path) -> None:
+    path = write_sequence(tmp_path, range(20), suffix="tif")
+    picture = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(1, 2), images=images())
+    assert read_frames(picture, size_px=SIZE_PX).shape[0] == 16
+    file = tmp_path / "shot.0003.tif"
+    content = bytearray(file.read_bytes())
+    (at,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, at)
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", content, entry) == (259,):
+            struct.pack_into("<HI", content, entry + 2, 3, 1)
+            struct.pack_into("<I", content, entry + 8, 7)
+    file.write_bytes(content)
+    with pytest.raises(MediaUnreadableError, match=r"shot\.0003\.tif is a TIFF with JPEG compression"):
+        read_frames(picture, size_px=SIZE_PX)
+
+
 @pytest.mark.parametrize(
-    "name", ["a.007.png", "a.0007.jpg", "b.0007.png", "a.00x7.png", "a..png", "a.00007.png"]
+    "name",
+    [
+        "a.-0007x.png",
+        "a.--007.png",
+        "a.-000.png",
+        "a.007.png",
+        "a.0007.jpg",
+        "b.0007.png",
+        "a.00x7.png",
+        "a..png",
+        "a.00007.png",
+    ],
 )
 def test_other_files_are_not_of_the_sequence(tmp_path: Path, name: str) -> None:
     assert ImagePattern.of(tmp_path / "a.%04d.png").number_of(name) is None

@@ -73,7 +73,7 @@ def test_an_image_sequence_survives_the_wire(make_job: JobMaker, images: ImageSe
         ("media.images", []),
         ("media.images.rate_hz", {}),
         ("media.images.rate_hz", {"rate_hz": [0, 1]}),
-        ("media.images.first", {"rate_hz": [25, 1], "first": -1}),
+        ("media.images.first", {"rate_hz": [25, 1], "first": -(2**31)}),
         ("media.images.last", {"rate_hz": [25, 1], "first": 5, "last": 4}),
         ("media.images.last", {"rate_hz": [25, 1], "first": 5, "last": 2**31}),
         ("media.images.step", {"rate_hz": [25, 1], "step": 0}),

@@ -149,13 +149,19 @@ def test_images_of_a_kind_that_is_not_read_are_a_fault(suffix: str) -> None:
 
 def test_an_impossible_sequence_fails_its_clip_only() -> None:
     cut = CutBuilder(rate_hz=24, media_num_frames=100)
-    good, bad = clip_of(sequence()), clip_of(sequence(start_frame=-5))
+    good, bad = clip_of(sequence()), clip_of(sequence(frame_step=0))
     sheet = spot_timeline(cut.timeline(cut.track(good, bad)), [DOG], base_folder=FOLDER)
     assert [clip.media_path.name for clip in sheet.clips] == ["beauty.%04d.exr"]
-    assert ["begins at 0 or later" in item.reason for item in sheet.skipped] == [True]
+    assert ["go on by 1 or more" in item.reason for item in sheet.skipped] == [True]
     web = clip_of(sequence(target_url_base="https://example.com/"))
     with pytest.raises(UnsupportedUrlError):
         find_image_sequence(web, FOLDER)
+
+
+def test_a_sequence_may_begin_before_zero() -> None:
+    found = find_image_sequence(clip_of(sequence(start_frame=-5)), FOLDER)
+    assert found is not None
+    assert found[1].first == -5
 
 
 def test_sequences_of_one_name_in_two_folders_have_two_cue_ids_in_any_order() -> None:

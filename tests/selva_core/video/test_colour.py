@@ -1,0 +1,84 @@
+"""HDR, wide gamut, alpha and untagged HD look as they do on an editor's SDR monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from selva_core.base.media import PictureRange
+from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame, is_wide_gamut
+from selva_core.video.frames import read_frames
+
+MakeVideo = Callable[..., Path]
+MEDIA = Path(__file__).parents[2] / "data" / "media"
+PATCHES = {  # (x, y) in a picture of 640 x 360: the colour that was written, as SDR BT.709
+    (80, 40): (191, 0, 0),
+    (240, 40): (0, 191, 0),
+    (400, 40): (0, 0, 191),
+    (560, 40): (191, 191, 0),
+    (400, 130): (16, 16, 16),
+    (560, 130): (235, 235, 235),
+    (80, 220): (128, 128, 128),
+    (80, 310): (255, 255, 255),
+    (240, 310): (0, 0, 0),
+}
+
+
+def first_frame(path: Path) -> av.VideoFrame:
+    with av.open(str(path)) as container:
+        frame: av.VideoFrame = next(container.decode(video=0))
+        return frame
+
+
+@pytest.mark.parametrize("name", ["hdr_hlg.mp4", "hdr_pq.mp4"])
+def test_hdr_patches_become_the_sdr_colours_they_were_made_from(name: str) -> None:
+    frame = first_frame(MEDIA / name)
+    assert is_wide_gamut(frame)
+    shown = SdrConverter().convert(frame, is_hd=False).to_ndarray().astype(int)
+    errors = [np.abs(shown[y, x] - colour).mean() for (x, y), colour in PATCHES.items()]
+    assert np.mean(errors) <= 2
+    assert max(errors) <= 5
+
+
+def test_hdr_white_is_white_in_the_frames_that_a_model_sees() -> None:
+    for name in ("hdr_hlg.mp4", "hdr_pq.mp4"):
+        picture = PictureRange(path=MEDIA / name, start_s=Fraction(0), duration_s=Fraction(1, 5))
+        frame = read_frames(picture, size_px=224)[0]
+        assert frame[193, 28].min() >= 252
+        assert frame[193, 84].max() <= 3
+
+
+@pytest.mark.parametrize("name", ["alpha_png.mov", "alpha_vp9.webm"])
+def test_colour_under_alpha_is_shown_over_black(name: str) -> None:
+    picture = PictureRange(path=MEDIA / name, start_s=Fraction(0), duration_s=Fraction(1, 5))
+    frame = read_frames(picture, size_px=224)[0].astype(int)
+    assert np.abs(frame[112, 56] - (255, 60, 60)).max() <= 2
+    assert np.abs(frame[112, 196] - (25, 6, 6)).max() <= 2
+
+
+def test_opaque_frame_has_no_alpha(numbered_video: MakeVideo) -> None:
+    assert not has_alpha(first_frame(numbered_video("n.mp4", num_frames=2)))
+    assert has_alpha(first_frame(MEDIA / "alpha_png.mov"))
+
+
+def yuv_frame(width_px: int, height_px: int, code: tuple[int, int, int]) -> av.VideoFrame:
+    planes: list[npt.NDArray[np.uint8]] = [
+        np.full((height_px // (1 + (i > 0)), width_px // (1 + (i > 0))), code[i], np.uint8) for i in range(3)
+    ]
+    flat = np.concatenate([plane.reshape(-1) for plane in planes]).reshape(height_px * 3 // 2, width_px)
+    return av.VideoFrame.from_ndarray(flat, format="yuv420p")
+
+
+def test_untagged_hd_is_read_as_bt709_and_sd_as_bt601() -> None:
+    red_of_709, red_of_601 = (63, 102, 240), (82, 90, 240)
+    hd, sd = yuv_frame(1920, 1080, red_of_709), yuv_frame(720, 576, red_of_601)
+    for frame, is_hd in ((hd, True), (sd, False)):
+        assert is_hd_frame(frame) is is_hd
+        pixel = SdrConverter().convert(frame, is_hd=is_hd).to_ndarray()[100, 100].astype(int)
+        assert np.abs(pixel - (255, 0, 0)).max() <= 3
