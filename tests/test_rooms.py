@@ -89,7 +89,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 ANYWHERE = {"numpy"}
 THIRD_PARTY: dict[str, set[str]] = {
-    "selva_core": {"torch", "torchaudio", "transformers", "av", "soundfile", "safetensors", "einops", "c2pa", "psutil"},
+    "selva_core": {"torch", "transformers", "av", "soundfile", "soxr", "safetensors", "einops", "c2pa", "psutil"},
     "selva_core.base": {"filelock", "platformdirs", "msgspec"},
     "selva_core.engine": set(),
     "selva_core.models": {"torch", "safetensors", "huggingface_hub", "platformdirs"},

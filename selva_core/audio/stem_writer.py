@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from selva_core.audio.loudness import Loudness, LoudnessMeter
 from selva_core.audio.metadata import StemTags, find_provenance
+from selva_core.audio.resampling import iter_resampled
 from selva_core.audio.wav import FULL_SCALE, iter_text_chunks, overwrite_chunk, write_wave
 from selva_core.base.atomic_write import staged_file
 from selva_core.base.errors import (
@@ -133,12 +133,7 @@ class _LevelMeter:
 def _blocks_at(waveform: Waveform, sample_rate_hz: int) -> Iterable[Samples]:
     if waveform.sample_rate_hz == sample_rate_hz:
         return [waveform.samples]
-    # Loads torch, which stems at the model's own rate do not need.
-    resampling = import_module("selva_core.audio.resampling")
-    blocks: Iterable[Samples] = resampling.iter_resampled(
-        waveform.samples, from_hz=waveform.sample_rate_hz, to_hz=sample_rate_hz
-    )
-    return blocks
+    return iter_resampled(waveform.samples, from_hz=waveform.sample_rate_hz, to_hz=sample_rate_hz)
 
 
 def _fitted(blocks: Iterable[Samples], num_samples: int) -> Iterator[Samples]:

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
 from selva_core.models.part_specs import ClipTextSpec, T5Spec
 from selva_core.network._layers import check_shape
+from selva_core.network._transformers import import_transformers
+
+if TYPE_CHECKING:
+    from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
+else:
+    transformers = import_transformers()
+    CLIPTextConfig, CLIPTextModel = transformers.CLIPTextConfig, transformers.CLIPTextModel
+    T5Config, T5EncoderModel = transformers.T5Config, transformers.T5EncoderModel
 
 
 class T5TextEncoder(nn.Module):
