@@ -16,6 +16,7 @@ __all__ = [
     "limits",
     "media",
     "misspelling",
+    "openmp",
     "paths",
     "rational",
     "render_options",

@@ -11,6 +11,7 @@ SelvaError
 │   ├── WeightsMissingError     (FileNotFoundError)
 │   ├── WeightsMismatchError    (ValueError)
 │   ├── DeviceUnavailableError  (RuntimeError)
+│   ├── InstallationBrokenError (ImportError)
 │   └── DownloadError           (OSError)
 ├── RequestError            (ValueError) a value in the request is not allowed
 ├── OutOfMemoryError        (MemoryError)
@@ -109,6 +110,12 @@ class DeviceUnavailableError(ModelError, RuntimeError):
     """The device asked for is not there."""
 
     code = "device-unavailable"
+
+
+class InstallationBrokenError(ModelError, ImportError):
+    """A library that the network runs on is missing or does not load."""
+
+    code = "installation-broken"
 
 
 class DownloadError(ModelError, OSError):

@@ -3,6 +3,11 @@
 Importing this package loads torch and transformers; `selva_core.models.specs`, which holds the sizes, is light.
 """
 
+# ruff: noqa: E402 - the spinning of threads is bounded before torch loads
+from selva_core.base.openmp import bound_spinning
+
+bound_spinning()
+
 from selva_core.network._layers import bake_weights
 from selva_core.network.generator import Conditions, Generator, join_conditions
 from selva_core.network.mel import MelSpectrogram

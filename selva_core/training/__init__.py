@@ -4,4 +4,8 @@ Run it as `python -m selva_core.training STAGE` from a checkout; docs/training.m
 not in the wheel, and nothing outside it imports it.
 """
 
+from selva_core.base.openmp import bound_spinning
+
 __all__: list[str] = []
+
+bound_spinning()  # before a module of this package loads torch
