@@ -14,6 +14,7 @@ This is the one module of the ground floor that needs msgspec: import it where s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,7 +31,8 @@ MAX_NUMERATOR = 2**63 - 1
 MAX_DENOMINATOR = 2**31 - 1
 MAX_PATH_CHARS = 4096
 SHOWN_FAULTS = 3
-_FIRST_PRINTABLE = 32
+_CONTROL = re.compile("[\\x00-\\x1f]")
+_NUL = re.compile("\\x00")
 T = TypeVar("T")
 Check = Callable[[Any], "str | None"]
 
@@ -58,13 +60,13 @@ def describe_faults(faults: Sequence[FieldFault]) -> str:
 def line(max_chars: int, about: str = "", *, also: Check | None = None) -> Meta:
     """A string of one line with something in it but white space. `also`: a further check."""
     allowed = f"1 to {max_chars} characters, one line"
-    return _text(max_chars, about, allowed, is_control=lambda char: ord(char) < _FIRST_PRINTABLE, also=also)
+    return _text(max_chars, about, allowed, refused=_CONTROL, also=also)
 
 
 def prose(max_chars: int, about: str = "", *, may_be_empty: bool = False) -> Meta:
     """A string of any number of lines."""
     allowed = f"{'up to' if may_be_empty else '1 to'} {max_chars} characters"
-    return _text(max_chars, about, allowed, is_control=lambda char: char == "\x00", may_be_empty=may_be_empty)
+    return _text(max_chars, about, allowed, refused=_NUL, may_be_empty=may_be_empty)
 
 
 def _text(
@@ -72,14 +74,14 @@ def _text(
     about: str,
     allowed: str,
     *,
-    is_control: Callable[[str], bool],
+    refused: re.Pattern[str],
     may_be_empty: bool = False,
     also: Check | None = None,
 ) -> Meta:
     def problem(value: str) -> str | None:
         if not value.strip() and (value or not may_be_empty):
             return "text is needed; got an empty one"
-        if any(map(is_control, value)):
+        if refused.search(value):
             return "control characters are not allowed"
         return None if also is None else also(value)
 
@@ -183,6 +185,16 @@ def kind_of(value: object) -> str:
     return "nothing" if value is None else names.get(type(value), type(value).__name__)
 
 
+def type_info(kind: Any) -> inspect.Type:
+    """What msgspec knows of a type."""
+    return _type_info(kind)
+
+
+@cache  # for a struct of structs it takes milliseconds
+def _type_info(kind: Any) -> inspect.Type:
+    return inspect.type_info(kind)
+
+
 # -- reading -----------------------------------------------------------------------------------------------
 
 
@@ -192,12 +204,12 @@ def check(raw: object, kind: type[T]) -> tuple[T | None, Sequence[FieldFault]]:
         value = msgspec.convert(raw, kind, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
         walk = _FaultWalk()
-        walk.read(inspect.type_info(kind), raw, "")
+        walk.read(type_info(kind), raw, "")
         return None, walk.faults or [FieldFault("body", str(error))]
     if _holds(value, cast("Mapping[str, Any]", raw), _plan(cast("type", kind))):
         return value, ()
     walk = _FaultWalk()
-    walk.read(inspect.type_info(kind), raw, "")
+    walk.read(type_info(kind), raw, "")
     return None, walk.faults
 
 
@@ -265,7 +277,7 @@ def _struct_in(node: inspect.Type) -> tuple[type | None, bool]:
 
 def struct_type(kind: type) -> inspect.StructType:
     """The fields of a struct."""
-    node = inspect.type_info(kind)
+    node = type_info(kind)
     if not isinstance(node, inspect.StructType):
         raise TypeError(f"{kind!r} is no struct")
     return node
@@ -275,7 +287,7 @@ def bare_type(node: inspect.Type) -> inspect.Type:
     """The type as it is written: without its annotations, and without the None of a field that may be absent."""
     if isinstance(node, inspect.Metadata):
         kind = (node.extra or {}).get("written_as")
-        return bare_type(node.type if kind is None else inspect.type_info(kind))
+        return bare_type(node.type if kind is None else type_info(kind))
     return node
 
 
@@ -342,10 +354,10 @@ class _FaultWalk:
         return value
 
     def _refuse_unknown(self, node: inspect.StructType, raw: Mapping[Any, object], path: str) -> None:
-        known = sorted(field.encode_name for field in node.fields)
+        known = {field.encode_name for field in node.fields}
         for name in raw:
             if name not in known:
-                message = f"there is no such field; known here: {', '.join(known) or 'none'}"
+                message = f"there is no such field; known here: {', '.join(sorted(known)) or 'none'}"
                 self._refuse(_join(path, str(name)[:64]), message, None)
 
     def _read_list(self, node: inspect.VarTupleType | inspect.ListType, raw: object, path: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -106,31 +106,39 @@ def _check_limits(value: object) -> None:
     """
     level: Sequence[object] = [value]
     for _ in range(MAX_DEPTH):
-        level = [child for item in level for child in _children_of(item)]
-        if not level:
+        deeper: list[object] = []
+        for item in level:
+            if isinstance(item, str):
+                _check_text(item)
+            elif isinstance(item, list):
+                _check_size("list", len(item), MAX_LIST_ITEMS)
+                deeper += item
+            elif isinstance(item, dict):
+                _check_size("map", len(item), MAX_MAP_ITEMS)
+                if not all(map(_is_text, item)):
+                    raise ValueError("the keys of a map are text")
+                deeper += item.values()
+            elif item is not None and not isinstance(item, int | float):
+                raise ValueError(f"the type {type(item).__name__} is not used")
+        if not deeper:
             return
+        level = deeper
     raise ProtocolError(f"a message nests at most {MAX_DEPTH} levels deep")
 
 
-def _children_of(item: object) -> Collection[object]:
-    if isinstance(item, str):
-        # A character has at most four bytes: short text need not be encoded to be measured.
-        if len(item) * 4 > MAX_TEXT_BYTES and len(item.encode()) > MAX_TEXT_BYTES:
-            raise ValueError(f"text has at most {MAX_TEXT_BYTES} bytes")
-        return ()
-    if item is None or isinstance(item, int | float):
-        return ()
-    if isinstance(item, list):
-        if len(item) > MAX_LIST_ITEMS:
-            raise ValueError(f"a list has at most {MAX_LIST_ITEMS} items; got {len(item)}")
-        return item
-    if isinstance(item, dict):
-        if len(item) > MAX_MAP_ITEMS:
-            raise ValueError(f"a map has at most {MAX_MAP_ITEMS} entries; got {len(item)}")
-        if not all(isinstance(key, str) for key in item):
-            raise ValueError("the keys of a map are text")
-        return item.values()
-    raise ValueError(f"the type {type(item).__name__} is not used")
+def _check_text(value: str) -> None:
+    # A character has at most four bytes, so short text need not be encoded to be measured.
+    if len(value) * 4 > MAX_TEXT_BYTES and len(value.encode()) > MAX_TEXT_BYTES:
+        raise ValueError(f"text has at most {MAX_TEXT_BYTES} bytes")
+
+
+def _check_size(what: str, size: int, max_size: int) -> None:
+    if size > max_size:
+        raise ValueError(f"a {what} has at most {max_size} items; got {size}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _envelope(values: Mapping[str, Any]) -> Envelope:

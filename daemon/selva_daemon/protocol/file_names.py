@@ -15,6 +15,12 @@ _DEVICES = frozenset(
 _UNSEEN_CATEGORIES = frozenset(("Cc", "Cf", "Zl", "Zp"))
 
 
+def _has_unseen(name: str) -> bool:
+    if name.isascii():  # the categories below are a look-up a character, and a job has 512 names
+        return not name.isprintable()
+    return any(unicodedata.category(char) in _UNSEEN_CATEGORIES for char in name)
+
+
 def file_stem_error(name: str) -> str | None:
     """Why `name` cannot be the stem of a file name, or None when it can.
 
@@ -23,8 +29,7 @@ def file_stem_error(name: str) -> str | None:
     """
     if not name or name != name.strip() or name.startswith(".") or name.endswith("."):
         return f"a file name does not begin or end with a dot or a space; got {name!r}"
-    bad = {char for char in name if char in _FORBIDDEN or unicodedata.category(char) in _UNSEEN_CATEGORIES}
-    if bad:
+    if _FORBIDDEN.intersection(name) or _has_unseen(name):
         return (
             f"a file name has no unseen characters and none of {' '.join(sorted(_FORBIDDEN))}; got {name!r}"
         )
