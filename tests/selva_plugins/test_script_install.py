@@ -115,7 +115,7 @@ def test_script_that_cannot_be_written_keeps_its_old_content(
     assert (target.folder / "Main.lua").read_bytes() == b"-- new\n"
 
 
-@pytest.mark.parametrize(("host", "name"), [("reaper", "Selva"), ("resolve", "Selva.lua")])
+@pytest.mark.parametrize(("host", "name"), [("reaper", "Selva"), ("resolve", "agent")])
 def test_scripts_of_both_hosts_are_found_in_this_tree(host: str, name: str) -> None:
     assert find_shipped(host, name).name == name
 
