@@ -105,10 +105,10 @@ def test_entries_of_another_installation_are_named(
 def test_what_was_never_installed_is_called_missing(home: ResolveHome, no_studio: StudioBridge) -> None:
     results = look(home, no_studio)
     assert results["Menu of DaVinci Resolve"][1].startswith(f"Missing in {home.menu_folder}: Generate stems")
-    assert results["Messages"] == (
-        "warning",
-        f"Missing: {home.exchange.folder}. Run: selva host install resolve",
-    )
+    level, text = results["Messages"]
+    assert level == "warning"
+    assert text.startswith(f"Missing: {home.exchange.folder}. Run: ")
+    assert text.endswith("host install resolve")
     resolve_install.install(home.fusion_folder)
     assert look(home, no_studio)["Messages"][0] == "ok"
     (home.profiles_folder / "Default" / "Fusion.prefs").unlink()
