@@ -71,7 +71,7 @@ class VideoTokenEncoder:
             if self._fits_in_memory(tokens, num_segments):
                 chunks.append(tokens)
             yield tokens
-        if chunks:
+        if chunks and key == VideoKey.read(picture, num_segments):
             self._memory_key, self._memory = key, chunks
 
     def clear(self) -> None:
@@ -95,8 +95,8 @@ class VideoTokenEncoder:
         for chunk, tokens in enumerate(self._encode(key.picture, key.num_segments, check)):
             if chunk < num_loaded:
                 continue
-            if self._cache is not None:
-                self._cache.put(key, chunk, tokens)
+            if self._cache is not None and key == VideoKey.read(key.picture, key.num_segments):
+                self._cache.put(key, chunk, tokens)  # not under the key of a file that was changed meanwhile
             yield tokens
 
     def _load(self, key: VideoKey, check: Check) -> Iterator[Tensor]:

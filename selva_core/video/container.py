@@ -28,6 +28,12 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _ENCRYPTION_TAG = "enc_key_id"
 
 
+_PLAYLIST_FORMATS = frozenset(
+    ("hls", "concat", "dash", "imf", "sdp", "rtsp", "webm_dash_manifest", "avisynth", "vapoursynth")
+)
+"""FFmpeg's formats whose files name others: the identity of such a file says nothing about the picture."""
+
+
 @contextmanager
 def translate_media_errors(path: Path) -> Iterator[None]:
     """Turn PyAV's errors about `path` into MediaError."""
@@ -49,6 +55,13 @@ def open_container(path: Path, options: Mapping[str, str] | None = None) -> Inpu
     with translate_media_errors(path):
         # FFmpeg takes no absolute path for a protocol ("concat:", "http:"), and the list keeps playlists to local files.
         container = av.open(str(path.absolute()), mode="r", options={**_LOCAL_FILES, **(options or {})})
+    if container.format.name.split(",")[0] in _PLAYLIST_FORMATS:
+        container.close()
+        raise MediaUnreadableError(
+            f"{path.name} is a list of other files, which may change without it; use these files, or write their picture "
+            "into one (ffmpeg -i LIST -c copy one.mov)",
+            path=str(path),
+        )
     container.flags &= ~_GENERATE_PTS
     return container
 

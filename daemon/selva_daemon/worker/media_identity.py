@@ -11,9 +11,11 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError
 from selva_core.base.media import PictureRange
@@ -36,33 +38,73 @@ class MediaIdentity:
     sha256: str
 
 
-def identify_media(path: Path, *, now_s: float | None = None) -> MediaIdentity:
-    """Raises MediaNotFoundError, MediaUnreadableError."""
+OnHashed: TypeAlias = Callable[[int, int], None]
+"""Told, while a file is hashed, how many bytes of how many have been; may raise to stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaState:
+    """The files of a picture as the file system tells of them: of each its size, time of modification and of change (on Windows
+    of creation) in nanoseconds, and number. It differs when a file was written to or replaced in between.
+    """
+
+    files: tuple[tuple[int, int, int, int], ...]
+
+
+def read_state(media: PictureRange) -> MediaState:
+    """The state of the file or of all images of a sequence. Raises MediaNotFoundError, MediaUnreadableError."""
+    if media.images is None:
+        paths = [media.path]
+    else:
+        laid = find_images(media.path, media.images)
+        paths = [laid.pattern.file(number) for number in laid.present]
+    try:
+        found = [path.stat() for path in paths]
+    except FileNotFoundError as exc:
+        raise _not_found(media.path) from exc
+    except OSError as exc:
+        raise _unreadable(media.path, exc) from exc
+    return MediaState(files=tuple((s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for s in found))
+
+
+def require_unchanged(media: PictureRange, before: MediaState) -> None:
+    """Raises MediaUnreadableError when the files are no longer those that `before` tells of, MediaNotFoundError."""
+    if read_state(media) != before:
+        raise MediaUnreadableError(
+            f"{media.path} changed while it was looked at, so its sound would be of two pictures; nothing was made of it. "
+            "Wait until whatever writes it has finished, and render again",
+            path=str(media.path),
+        )
+
+
+def identify_media(
+    path: Path, *, now_s: float | None = None, on_hashed: OnHashed = lambda done, total: None
+) -> MediaIdentity:
+    """Raises MediaNotFoundError, MediaUnreadableError, and what `on_hashed` raises."""
     if path.exists():
         require_file(path)  # opening a named pipe would wait for ever
     try:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
-            age_s = (time.time() if now_s is None else now_s) - facts.st_mtime
-            whole = facts.st_size <= WHOLE_BELOW_BYTES or age_s < YOUNG_S
-            digest = _hash_whole(file) if whole else _hash_parts(file, facts.st_size)
+            whole = facts.st_size <= WHOLE_BELOW_BYTES or _is_young(facts, now_s)
+            report = partial(_report_share, on_hashed, facts.st_size)
+            digest = _hash_whole(file, report) if whole else _hash_parts(file, facts.st_size)
     except FileNotFoundError as exc:
-        raise MediaNotFoundError(
-            f"there is no file {path}; was it moved or its drive unmounted?", path=str(path)
-        ) from exc
+        raise _not_found(path) from exc
     except OSError as exc:
-        raise MediaUnreadableError(f"{path} cannot be read: {exc.strerror or exc}", path=str(path)) from exc
+        raise _unreadable(path, exc) from exc
     return MediaIdentity(
         size_bytes=facts.st_size, modified_ns=0 if whole else facts.st_mtime_ns, sha256=digest
     )
 
 
-def identify_picture(media: PictureRange, *, now_s: float | None = None) -> MediaIdentity:
-    """Who the file or the image sequence of a job is. Raises MediaError."""
+def identify_picture(
+    media: PictureRange, *, now_s: float | None = None, on_hashed: OnHashed = lambda done, total: None
+) -> MediaIdentity:
+    """Who the file or the image sequence of a job is. Raises MediaError, and what `on_hashed` raises."""
     if media.images is None:
-        return identify_media(media.path, now_s=now_s)
+        return identify_media(media.path, now_s=now_s, on_hashed=on_hashed)
     laid = find_images(media.path, media.images)
-    now_s = time.time() if now_s is None else now_s
     try:
         found = {number: laid.pattern.file(number).stat() for number in laid.present}
         size_bytes = sum(status.st_size for status in found.values())
@@ -72,9 +114,12 @@ def identify_picture(media: PictureRange, *, now_s: float | None = None) -> Medi
             if not stat.S_ISREG(status.st_mode):
                 require_file(laid.pattern.file(number))  # says what it is
         digest = hashlib.sha256()
+        done_bytes = 0
         for number, status in found.items():
+            on_hashed(done_bytes, size_bytes)
+            done_bytes += status.st_size
             digest.update(f"{number} {status.st_size} {0 if whole else status.st_mtime_ns}\n".encode())
-            if whole or number in looked_into or now_s - status.st_mtime < YOUNG_S:
+            if whole or number in looked_into or _is_young(status, now_s):
                 with laid.pattern.file(number).open("rb") as file:
                     digest.update(_hash_whole(file).encode())
     except OSError as exc:
@@ -86,10 +131,36 @@ def identify_picture(media: PictureRange, *, now_s: float | None = None) -> Medi
     )
 
 
-def _hash_whole(file: BinaryIO) -> str:
+def _is_young(status: os.stat_result, now_s: float | None) -> bool:
+    """Whether the file may have been changed twice within one tick of its time stamp.
+
+    A time in the future, as from a file server whose clock is ahead, says nothing about that; if it counted, every job would
+    hash the whole of every file there.
+    """
+    return abs((time.time() if now_s is None else now_s) - status.st_mtime) < YOUNG_S
+
+
+def _not_found(path: Path) -> MediaNotFoundError:
+    return MediaNotFoundError(
+        f"there is no file {path}; was it moved or its drive unmounted?", path=str(path)
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> MediaUnreadableError:
+    return MediaUnreadableError(f"{path} cannot be read: {error.strerror or error}", path=str(path))
+
+
+def _report_share(on_hashed: OnHashed, total_bytes: int, done_bytes: int) -> None:
+    on_hashed(done_bytes, total_bytes)
+
+
+def _hash_whole(file: BinaryIO, on_hashed: Callable[[int], None] = lambda done: None) -> str:
     digest = hashlib.sha256()
+    done_bytes = 0
     while block := file.read(PART_BYTES):
         digest.update(block)
+        done_bytes += len(block)
+        on_hashed(done_bytes)
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from selva_core.engine import SamplingSettings, StemRequest
 from selva_daemon.protocol.job import CueRequest, JobRequest, SignerFiles, TakeRequest
 from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
-from selva_daemon.worker.media_identity import identify_picture
+from selva_daemon.worker.media_identity import OnHashed, identify_picture
 from selva_daemon.worker.model_info import ModelInfo
 
 
@@ -68,9 +68,14 @@ class PlannedStem:
         return {**self.job.provenance, **names}
 
 
-def plan_stems(job: JobRequest, model: ModelInfo) -> list[PlannedStem]:
-    """One per cue and take, in the job's order. Raises MediaError; RequestError, OutputError when nothing can be signed."""
-    identity = identify_picture(job.media)
+def plan_stems(
+    job: JobRequest, model: ModelInfo, *, on_hashed: OnHashed = lambda done, total: None
+) -> list[PlannedStem]:
+    """One per cue and take, in the job's order. `on_hashed` hears of the hashing of a large file.
+
+    Raises MediaError, what `on_hashed` raises; RequestError, OutputError when nothing can be signed.
+    """
+    identity = identify_picture(job.media, on_hashed=on_hashed)
     fingerprint = None
     if job.output.signer is not None:
         signer = signer_of(job.output.signer)

@@ -13,6 +13,7 @@ from selva_core.engine import BatchRequest, Engine, RenderProgress, StemRequest
 from selva_core.video.damage import damage_warnings
 from selva_daemon.protocol.job import JobRequest, OutputRequest
 from selva_daemon.protocol.status import StemResult
+from selva_daemon.worker.media_identity import MediaState, read_state, require_unchanged
 from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.output_files import (
     have_same_bytes,
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 RENDERED_FRACTION = 0.95
-WHOLE_RENDER = (0.03, RENDERED_FRACTION)
+PREPARED_FRACTION = 0.03
+WHOLE_RENDER = (PREPARED_FRACTION, RENDERED_FRACTION)
 
 
 class Engines(Protocol):
@@ -85,6 +87,9 @@ class JobContext:
             raise RenderCancelled("the job was cancelled")
         self.on_progress(RenderProgress(stage=stage, fraction=fraction, step=step, num_steps=num_steps))
 
+    def report_hashed(self, done_bytes: int, total_bytes: int) -> None:
+        self.report("loading", PREPARED_FRACTION * done_bytes / max(total_bytes, 1))
+
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedJob:
@@ -95,6 +100,7 @@ class PreparedJob:
     model: ModelInfo
     stems: Sequence[PlannedStem]
     cached: Mapping[str, Waveform]
+    media_state: MediaState
 
     @property
     def missing(self) -> dict[str, StemRequest]:
@@ -127,10 +133,20 @@ class JobRenderer:
         )
         context.report("loading", 0.0)
         model = self._engines.info_of(context.job.model)
-        stems = plan_stems(context.job, model)
+        media_state = read_state(
+            context.job.media
+        )  # before it is hashed: what is rendered is what was hashed
+        stems = plan_stems(context.job, model, on_hashed=context.report_hashed)
         known = {stem.waveform_key: self._cache.get(stem.waveform_key) for stem in stems}
         cached = {key: waveform for key, waveform in known.items() if waveform is not None}
-        return PreparedJob(context=context, folder=folder, model=model, stems=stems, cached=cached)
+        return PreparedJob(
+            context=context,
+            folder=folder,
+            model=model,
+            stems=stems,
+            cached=cached,
+            media_state=media_state,
+        )
 
     def render(self, jobs: Sequence[PreparedJob]) -> list[RenderOutcome]:
         """One outcome per job. The jobs are of one model, length and sampling.
@@ -162,6 +178,8 @@ class JobRenderer:
         try:
             if outcome is None:
                 outcome = self._render_alone(job)
+            if job.missing:
+                require_unchanged(job.context.job.media, job.media_state)
         except Exception as error:  # of this job; the others may be fine
             return error
         if isinstance(outcome, Exception):

@@ -324,6 +324,32 @@ def test_playlist_cannot_reach_the_network(tmp_path: Path) -> None:
         MediaReader(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nclip.ts\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile clip.ts\n"),
+        ("renamed.mov", "ffconcat version 1.0\nfile clip.ts\n"),
+    ],
+)
+def test_list_of_other_files_is_refused_and_the_file_in_it_is_read(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    clip = tmp_path / "clip.ts"
+    with av.open(str(clip), "w") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(50):
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    (tmp_path / name).write_text(text)
+    with pytest.raises(MediaUnreadableError, match="a list of other files"):
+        MediaReader(tmp_path / name)
+    with MediaReader(clip):
+        pass
+
+
 def test_audio_file_has_no_video(tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:

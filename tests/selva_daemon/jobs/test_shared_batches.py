@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from selva_core.base.errors import OutOfMemoryError, RequestError, SelvaError
+from selva_core.base.errors import MediaUnreadableError, OutOfMemoryError, RequestError, SelvaError
 from selva_core.base.paths import AppPaths
 from selva_core.engine import BatchRequest, Engine, SamplingSettings, Waveform
 from selva_core.engines.echo import EchoEngine
@@ -179,3 +182,45 @@ def test_a_job_that_is_in_the_cache_does_not_reach_the_engine_and_its_company_do
     assert nothing == {}
     assert isinstance(made, dict)
     assert engine.calls == [1, 1]
+
+
+class Overwriting(EchoEngine):
+    """While it renders, another program writes over the media, and puts the old time of modification back."""
+
+    media: Path | None = None
+
+    def render_batch(
+        self, requests: Sequence[BatchRequest], *, settings: SamplingSettings
+    ) -> list[list[Waveform] | SelvaError]:
+        outcomes = super().render_batch(requests, settings=settings)
+        if self.media is not None:
+            status = self.media.stat()
+            with self.media.open("r+b") as stream:
+                end = stream.read()[-4:]
+                stream.seek(-4, os.SEEK_END)
+                stream.write(end)
+            os.utime(self.media, ns=(status.st_atime_ns, status.st_mtime_ns))
+        return outcomes
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="the time of a change of the file's facts is not told there"
+)
+def test_a_job_whose_media_is_changed_while_it_runs_fails_and_nothing_of_it_is_cached(
+    make_job: JobMaker, clip: Path, tmp_path: Path
+) -> None:
+    engine, media = Overwriting(), tmp_path / "clip.mp4"
+    shutil.copyfile(clip, media)
+    job = make_job(label="changed", media=media)
+    cache = tmp_path / "cache"
+    with prepared(engine, [job], cache) as (renderer, ready):
+        engine.media = media
+        [error] = renderer.render(ready)
+    assert isinstance(error, MediaUnreadableError)
+    assert str(media) in str(error)
+    assert list(cache.glob("??/*")) == []
+    engine.media = None
+    with prepared(engine, [job], cache) as (renderer, ready):
+        [made] = renderer.render(ready)
+    assert isinstance(made, dict)
+    assert len(list(cache.glob("??/*"))) == 1

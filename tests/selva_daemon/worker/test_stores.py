@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +14,19 @@ import msgspec
 import numpy as np
 import pytest
 
-from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError
+from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError, RenderCancelled
 from selva_core.base.media import ImageSequence, PictureRange
 from selva_core.engine import Waveform
 from selva_core.models.catalog import file_path, find_model
 from selva_daemon.worker.blob_store import BlobStore
-from selva_daemon.worker.media_identity import PART_BYTES, WHOLE_BELOW_BYTES, identify_media, identify_picture
+from selva_daemon.worker.media_identity import (
+    PART_BYTES,
+    WHOLE_BELOW_BYTES,
+    identify_media,
+    identify_picture,
+    read_state,
+    require_unchanged,
+)
 from selva_daemon.worker.model_info import ModelInfo, ModelInfoCache
 from selva_daemon.worker.stem_cache import StemCache
 
@@ -149,6 +157,57 @@ def test_a_change_in_an_unhashed_part_is_seen_while_the_file_is_young(tmp_path: 
         stream.write(b"changed")
     os.utime(file, (LONG_AGO_S, LONG_AGO_S))
     assert identify_media(file, now_s=now_s) != before
+
+
+def test_a_time_in_the_future_does_not_make_a_big_file_be_read_whole(tmp_path: Path) -> None:
+    hashed: list[int] = []
+    file = big_file(tmp_path / "a")
+    ahead_s, just_now_s = LONG_AGO_S - 3600.0, LONG_AGO_S + 1.0
+    identity = identify_media(file, now_s=ahead_s, on_hashed=lambda done, total: hashed.append(done))
+    assert (hashed, identity.modified_ns) == ([], LONG_AGO_S * 10**9)
+    identify_media(file, now_s=just_now_s, on_hashed=lambda done, total: hashed.append(done))
+    assert hashed[-1] == file.stat().st_size
+    assert len(hashed) == -(-file.stat().st_size // PART_BYTES)
+
+
+def test_hashing_a_big_file_can_be_stopped_between_blocks(tmp_path: Path) -> None:
+    def stop(done_bytes: int, total_bytes: int) -> None:
+        raise RenderCancelled(f"after {done_bytes} of {total_bytes}")
+
+    file = big_file(tmp_path / "a")
+    with pytest.raises(RenderCancelled, match=f"after {PART_BYTES} of {file.stat().st_size}"):
+        identify_media(file, now_s=LONG_AGO_S, on_hashed=stop)
+
+
+def change_in_place(file: Path) -> None:
+    with file.open("r+b") as stream:
+        stream.write(b"another picture")
+    os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+
+
+def replace_by_another(file: Path) -> None:
+    other = file.with_suffix(".new")
+    other.write_bytes(file.read_bytes())
+    os.utime(other, (LONG_AGO_S, LONG_AGO_S))
+    other.replace(file)
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="the time of a change of the file's facts is not told there"
+)
+@pytest.mark.parametrize("change", [change_in_place, replace_by_another])
+@pytest.mark.parametrize("is_sequence", [False, True])
+def test_media_that_is_changed_meanwhile_is_told_even_with_its_old_time(
+    tmp_path: Path, change: Callable[[Path], None], is_sequence: bool
+) -> None:
+    media = sequence_at(tmp_path / "s")
+    if not is_sequence:
+        media = replace(media, path=tmp_path / "s" / "shot.0003.png", images=None)
+    before = read_state(media)
+    require_unchanged(media, before)
+    change(tmp_path / "s" / "shot.0003.png")
+    with pytest.raises(MediaUnreadableError, match="changed while it was looked at"):
+        require_unchanged(media, before)
 
 
 def sequence_at(folder: Path, *, image_bytes: int = 100, num_images: int = 12) -> PictureRange:
