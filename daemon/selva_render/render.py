@@ -18,7 +18,11 @@ from selva_core.base.media import ImageSequence
 from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_core.video.sequence_files import find_images
 from selva_daemon.client.client import Client
-from selva_daemon.protocol.errors import InvalidRequestError
+from selva_daemon.protocol.errors import (
+    DaemonTimeoutError,
+    DaemonUnavailableError,
+    InvalidRequestError,
+)
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet, Stem, measure_span, place_stems, write_timeline
 from selva_otio.picture.media_probe import ProbeMedia
@@ -27,6 +31,8 @@ from selva_render.jobs import ClipJob, build_jobs
 from selva_render.options import OutputOptions, choose_model
 from selva_render.report import FailedClip, RenderedStem, RenderReport
 
+SUBMIT_PATIENCE_S = 600.0
+"""A cut of a hundred clips is not given up because the daemon's disk is slow for some seconds in its middle."""
 StatusListener = Callable[[ClipJob, JobStatus], None]
 
 
@@ -79,7 +85,8 @@ def render_sheet(
     """Have the daemon make every stem of a cue sheet; a clip that fails does not stop the others.
 
     on_status: called with every change of every job. When it raises, or the user interrupts, jobs that wait or run are
-    cancelled. Raises UnknownModelError; DaemonError when the daemon goes away. Stems that are done stay.
+    cancelled; a daemon that does not answer is waited for. Raises UnknownModelError; DaemonError when the daemon goes away.
+    Stems that are done stay.
     """
     model = choose_model(options.model)
     renderable, failed = split_unusable_clips(sheet)
@@ -105,13 +112,19 @@ def render_sheet(
 
 @contextmanager
 def cancelled_on_error(client: Client) -> Iterator[dict[str, ClipJob]]:
-    """Jobs by id, empty at first; those that are in it when an error or the user ends the block are cancelled."""
+    """Jobs by id, empty at first; those that are in it when an error or the user ends the block are cancelled.
+
+    A daemon that is silent or gone cancels nothing: the jobs are on its disk, and it goes on with them when it can.
+    """
     submitted: dict[str, ClipJob] = {}
     try:
         yield submitted
+    except (DaemonTimeoutError, DaemonUnavailableError):
+        raise
     except BaseException:
-        with suppress(SelvaError):  # the error may be that the daemon went away
-            client.cancel(*submitted)
+        if submitted:
+            with suppress(SelvaError):  # the daemon may go away just now
+                client.cancel(*submitted)
         raise
 
 
@@ -120,7 +133,7 @@ def submit_jobs(client: Client, jobs: Iterable[ClipJob], submitted: dict[str, Cl
     refused = []
     for job in jobs:
         try:
-            submitted[client.submit(job.request).job_id] = job
+            submitted[client.submit(job.request, timeout_s=SUBMIT_PATIENCE_S).job_id] = job
         except InvalidRequestError as error:
             refused.append(FailedClip.of(job.clip, error))
     return refused

@@ -59,25 +59,29 @@ def render_tasks(
     Raises RenderCancelled once `is_cancelled()` is true, and DaemonError when the daemon is gone for good.
     """
     attempt = 1
-    while True:
-        try:
-            return _render_once(
-                tasks,
-                timeline_name=timeline_name,
-                on_progress=on_progress,
-                is_cancelled=is_cancelled,
-                connect=connect,
-            )
-        except (DaemonUnavailableError, DaemonTimeoutError) as error:
-            if attempt == MAX_ATTEMPTS:
-                raise
-            on_progress(
-                RequestProgress(
-                    message=f"the daemon went away, trying again: {error}", fraction=0.0, seconds_left=None
+    # One watcher for all attempts: the jobs of an earlier one go on in the daemon, and a cancel is meant for them too.
+    with _CancelWatcher(is_cancelled, connect) as watcher:
+        while True:
+            try:
+                return _render_once(
+                    tasks,
+                    timeline_name=timeline_name,
+                    on_progress=on_progress,
+                    connect=connect,
+                    watcher=watcher,
                 )
-            )
-            time.sleep(retry_after_s * attempt)
-            attempt += 1
+            except (DaemonUnavailableError, DaemonTimeoutError) as error:
+                if attempt == MAX_ATTEMPTS:
+                    raise
+                on_progress(
+                    RequestProgress(
+                        message=f"the daemon went away, trying again: {error}",
+                        fraction=0.0,
+                        seconds_left=None,
+                    )
+                )
+                time.sleep(retry_after_s * attempt)
+                attempt += 1
 
 
 def _render_once(
@@ -85,11 +89,11 @@ def _render_once(
     *,
     timeline_name: str,
     on_progress: ProgressListener,
-    is_cancelled: Callable[[], bool],
     connect: Callable[[], Client],
+    watcher: _CancelWatcher,
 ) -> list[RenderReport]:
     tracker = RequestProgressTracker([(task.sheet, task.options) for task in tasks])
-    with connect() as client, _CancelWatcher(is_cancelled, connect) as watcher:
+    with connect() as client:
 
         def on_status(job: ClipJob, status: JobStatus) -> None:
             watcher.update(status)
@@ -151,8 +155,9 @@ class _CancelWatcher:
             if self._is_cancelled():
                 with self._lock:
                     job_ids = tuple(self._job_ids)
-                if job_ids:
-                    # ZeroMQ sockets belong to one thread, so this one has a connection of its own.
-                    with suppress(SelvaError), self._connect() as client:
-                        client.cancel(*job_ids)
-                return
+                if not job_ids:
+                    return
+                # ZeroMQ sockets belong to one thread, so this one has a connection of its own.
+                with suppress(SelvaError), self._connect() as client:
+                    client.cancel(*job_ids)
+                    return

@@ -8,15 +8,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import opentimelineio as otio
 import pytest
 from typer.testing import CliRunner
 
 from selva_cli.main import app
+from selva_core.base.errors import RenderCancelled
 from selva_daemon.client.client import Client
+from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError
 from selva_otio import load_timeline
 from selva_otio.picture.media import resolve_media_path
+from selva_render.jobs import ClipJob
+from selva_render.render import cancelled_on_error
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_render.flashing_cuts import cut_builder, render
 from tests.support.daemons import StartServer, end_process_tree, wait_until
@@ -164,3 +169,38 @@ def test_an_interrupt_cancels_the_jobs_and_writes_no_timeline(tmp_path: Path) ->
         connection = tmp_path / "selva" / "state" / "connection.json"
         if connection.exists():
             end_process_tree(int(json.loads(connection.read_text())["pid"]))
+
+
+class _CancelsOnly:
+    """A client that notes what it is asked to cancel."""
+
+    def __init__(self) -> None:
+        self.cancelled: list[str] = []
+
+    def cancel(self, *job_ids: str) -> dict[str, str]:
+        self.cancelled += job_ids
+        return dict.fromkeys(job_ids, "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("error", "cancelled"),
+    [
+        (DaemonTimeoutError("the daemon did not answer"), []),
+        (DaemonUnavailableError("the daemon is gone"), []),
+        (KeyboardInterrupt(), ["job-1"]),
+        (RenderCancelled("cancelled"), ["job-1"]),
+    ],
+)
+def test_jobs_are_cancelled_by_a_person_and_not_by_a_daemon_that_is_silent(
+    error: BaseException, cancelled: list[str]
+) -> None:
+    client = _CancelsOnly()
+
+    def fail_after_one_job() -> None:
+        with cancelled_on_error(cast(Client, client)) as submitted:
+            submitted["job-1"] = cast(ClipJob, None)
+            raise error
+
+    with pytest.raises(type(error)):
+        fail_after_one_job()
+    assert client.cancelled == cancelled

@@ -86,8 +86,8 @@ class AsyncClient:
     ) -> None:
         self.close()
 
-    async def submit(self, request: JobRequest) -> Submitted:
-        return await self._exchange(requests.submit(request))
+    async def submit(self, request: JobRequest, *, timeout_s: float | None = None) -> Submitted:
+        return await self._exchange(requests.submit(request), timeout_s=timeout_s)
 
     async def job(self, job_id: str) -> JobStatus:
         return await self._exchange(requests.job(job_id))
@@ -157,9 +157,9 @@ class AsyncClient:
     async def shutdown(self) -> None:
         await self._exchange(requests.shutdown())
 
-    async def _exchange(self, request: Request[T]) -> T:
+    async def _exchange(self, request: Request[T], *, timeout_s: float | None = None) -> T:
         async with self._one_at_a_time:
-            return await run_steps(self._transport.exchange(request, timeout_s=self._timeout_s))
+            return await run_steps(self._transport.exchange(request, timeout_s=timeout_s or self._timeout_s))
 
 
 async def run_steps(steps: ProtocolSteps[T]) -> T:

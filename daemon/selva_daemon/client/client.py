@@ -93,13 +93,13 @@ class Client:
 
     # -- jobs -----------------------------------------------------------------------------------------
 
-    def submit(self, request: JobRequest) -> Submitted:
-        """Queue a job; when this returns, the job is on the daemon's disk.
+    def submit(self, request: JobRequest, *, timeout_s: float | None = None) -> Submitted:
+        """Queue a job; when this returns, the job is on the daemon's disk. `timeout_s`: for this answer only.
 
         Raises InvalidRequestError (its `fields` say what is wrong), QueueFullError, DrainingError,
         StorageError.
         """
-        return self._exchange(requests.submit(request))
+        return self._exchange(requests.submit(request), timeout_s=timeout_s)
 
     def job(self, job_id: str) -> JobStatus:
         """The job as it is now. Raises UnknownJobError."""
@@ -186,8 +186,8 @@ class Client:
         """Ask the daemon to stop: running jobs may end first, waiting ones stay queued."""
         self._exchange(requests.shutdown())
 
-    def _exchange(self, request: Request[T]) -> T:
-        return run_steps(self._transport.exchange(request, timeout_s=self._timeout_s))
+    def _exchange(self, request: Request[T], *, timeout_s: float | None = None) -> T:
+        return run_steps(self._transport.exchange(request, timeout_s=timeout_s or self._timeout_s))
 
 
 def run_steps(steps: ProtocolSteps[T]) -> T:

@@ -22,7 +22,8 @@ class JobWatch:
     """Yields each new state of some jobs until all are finished.
 
     The daemon sends the present state on subscription. After a silence the states are asked for, which
-    covers lost events and a daemon that was killed and started again.
+    covers lost events and a daemon that was killed and started again. A daemon that lives and does not answer (a busy or
+    suspended machine, a slow disk) is waited for: only `timeout_s` ends a watch.
     """
 
     def __init__(
@@ -32,30 +33,36 @@ class JobWatch:
         self._unfinished = dict.fromkeys(job_ids)
         self._seen: dict[str, tuple[str, int]] = {}
         self._timeout_s = timeout_s
+        self._give_up_s: float | None = None
         self._socket: Socket | None = None
         self._generation = -1
 
     def steps(self) -> Watching:
         """Raises DaemonTimeoutError, DaemonUnavailableError, UnknownJobError."""
-        give_up_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
+        self._give_up_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
         try:
             yield from self._request_all()
             while self._unfinished:
                 socket = self._subscribed()
-                wait_s = POLL_AFTER_S
-                if give_up_s is not None:
-                    wait_s = min(wait_s, give_up_s - time.monotonic())
-                if wait_s <= 0:
-                    raise DaemonTimeoutError(
-                        f"{len(self._unfinished)} jobs did not finish in {self._timeout_s:g} s; they go on in the daemon",
-                        job_ids=list(self._unfinished),
-                    )
+                wait_s = self._limited(POLL_AFTER_S)
                 if (yield PollRequest(sockets=[socket], timeout_s=wait_s)):
                     yield from self._receive(socket)
                 else:
                     yield from self._request_all()
         finally:
             self.close()
+
+    def _limited(self, wait_s: float) -> float:
+        """`wait_s`, or what is left of the watch's own time. Raises DaemonTimeoutError when nothing is."""
+        if self._give_up_s is None:
+            return wait_s
+        left_s = self._give_up_s - time.monotonic()
+        if left_s <= 0:
+            raise DaemonTimeoutError(
+                f"{len(self._unfinished)} jobs did not finish in {self._timeout_s:g} s; they go on in the daemon",
+                job_ids=list(self._unfinished),
+            )
+        return min(wait_s, left_s)
 
     def close(self) -> None:
         if self._socket is not None:
@@ -74,12 +81,15 @@ class JobWatch:
             yield from self._yield_if_new(status, instance=self._transport.connection.instance)
 
     def _request_status_patiently(self, job_id: str) -> ProtocolSteps[JobStatus]:
-        give_up_s = time.monotonic() + RESTART_GRACE_S
+        gone_until_s = time.monotonic() + RESTART_GRACE_S
         while True:
+            timeout_s = self._limited(REPLY_TIMEOUT_S)
             try:
-                return (yield from self._transport.exchange(requests.job(job_id), timeout_s=REPLY_TIMEOUT_S))
+                return (yield from self._transport.exchange(requests.job(job_id), timeout_s=timeout_s))
+            except DaemonTimeoutError:
+                gone_until_s = time.monotonic() + RESTART_GRACE_S  # it lives; the job goes on
             except DaemonUnavailableError:
-                if time.monotonic() > give_up_s:
+                if time.monotonic() > gone_until_s:
                     raise
             yield PollRequest(sockets=[], timeout_s=0.2)
 

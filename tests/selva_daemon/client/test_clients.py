@@ -18,6 +18,7 @@ from selva_core.base.paths import AppPaths
 from selva_daemon.client.async_client import AsyncClient
 from selva_daemon.client.client import Client
 from selva_daemon.client.launch import start_daemon
+from selva_daemon.client.transport import ClientTransport, ProtocolSteps
 from selva_daemon.protocol.connection import read_connection
 from selva_daemon.protocol.envelope import Envelope, pack, parse
 from selva_daemon.protocol.errors import (
@@ -30,6 +31,7 @@ from selva_daemon.protocol.errors import (
     from_wire,
 )
 from selva_daemon.protocol.keys import ensure_keys
+from selva_daemon.protocol.requests import Request
 from tests.support.daemons import JobMaker, StartDaemon, end_process_tree, raw_dealer, wait_until
 
 
@@ -81,6 +83,43 @@ def test_waiting_has_a_limit_and_the_job_goes_on(client: Client, make_job: JobMa
         client.wait(job_id, timeout_s=0.2)
     client.resume()
     assert client.wait(job_id, timeout_s=60).state == "done"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are suspended otherwise there")
+def test_a_watch_outlasts_a_daemon_that_is_silent_and_its_job_is_done(
+    paths: AppPaths,
+    start_daemon_process: StartDaemon,
+    make_job: JobMaker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("selva_daemon.client.job_watch.REPLY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("selva_daemon.client.job_watch.POLL_AFTER_S", 0.1)
+    process = psutil.Process(start_daemon_process())
+    silences: list[str] = []
+    exchange = ClientTransport.exchange
+
+    def counted(
+        transport: ClientTransport, request: Request[object], *, timeout_s: float
+    ) -> ProtocolSteps[object]:
+        try:
+            return (yield from exchange(transport, request, timeout_s=timeout_s))
+        except DaemonTimeoutError:
+            silences.append(request.type)
+            if len(silences) == 3:
+                process.resume()
+            raise
+
+    monkeypatch.setattr(ClientTransport, "exchange", counted)
+    with Client.connect(paths=paths) as client:
+        client.pause()
+        job_id = client.submit(make_job()).job_id
+        statuses = client.watch([job_id], timeout_s=60)
+        next(statuses)
+        client.resume()
+        process.suspend()
+        states = [status.state for status in statuses]
+        assert states[-1] == "done"
+    assert silences == ["job", "job", "job"]
 
 
 def test_watching_a_job_nobody_knows_raises(client: Client) -> None:
