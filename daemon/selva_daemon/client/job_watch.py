@@ -9,7 +9,7 @@ from selva_daemon.client.transport import ClientTransport, PollRequest, Protocol
 from selva_daemon.protocol import requests
 from selva_daemon.protocol.envelope import MAX_REPLY_BYTES, parse
 from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError
-from selva_daemon.protocol.status import JOB_TOPIC, JobStatus
+from selva_daemon.protocol.status import DONE, JOB_TOPIC, JobStatus
 
 POLL_AFTER_S = 2.0
 RESTART_GRACE_S = 30.0  # how long a daemon that went away may take to come back
@@ -72,7 +72,14 @@ class JobWatch:
     def _receive(self, socket: Socket) -> Watching:
         _, packed = socket.recv_multipart()
         event = parse([packed], max_bytes=MAX_REPLY_BYTES)
-        yield from self._yield_if_new(JobStatus.from_wire(event.body), instance=event.session)
+        status = JobStatus.from_wire(event.body)
+        if (
+            status.state == DONE
+            and len(status.stems) < status.num_stems
+            and status.job_id in self._unfinished
+        ):
+            status = yield from self._request_status_patiently(status.job_id)  # too many stems for an event
+        yield from self._yield_if_new(status, instance=event.session)
 
     def _request_all(self) -> Watching:
         for job_id in tuple(self._unfinished):

@@ -6,7 +6,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from selva_daemon.protocol.worker_link import JobCancelled, JobDone, JobEvent, J
 from selva_daemon.worker.output_files import remove_staging
 
 PAUSED, YIELDED = "paused", "yielded"
+PUBLISHED_IN_A_ROW = 100
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +49,7 @@ class Dispatcher:
         self._progress = ProgressByJob()
         self._durations = DurationEstimate()
         self._unsaved: list[tuple[str, Callable[[], object]]] = []
+        self._unpublished: deque[str] = deque()
         self.workers: list[Supervisor] = []
         self.draining = False
         self.dispatch_at_s = math.inf
@@ -83,16 +86,49 @@ class Dispatcher:
             seconds_until_start=None if one_s is None else one_s * position,
         )
 
-    def cancel(self, job_id: str) -> StoredJob:
-        """A waiting job is cancelled immediately, a running one within a sampling step; a finished one stays as it is."""
-        job = self._queue.job(job_id)
-        if job.state == QUEUED:
-            self._queue.cancel(job_id, RenderCancelled("the job was cancelled before it began"))
-            self._count_finished(job_id, CANCELLED)
-            self._changed(job_id, started_s=None)
-        elif job.state == RUNNING and not any(worker.cancel(job_id) for worker in self.workers):
-            _log.warning("a running job has no worker", extra={"job_id": job_id})
-        return self._queue.job(job_id)
+    def cancel(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Waiting jobs are cancelled immediately, running ones within a sampling step; finished ones stay as they are.
+
+        Returns the state of each. An unknown id cancels nothing at all. Raises UnknownJobError.
+        """
+        states = self._queue.states(job_ids)
+        cancelled = self._cancel_waiting(job_ids)
+        self._cancel_running([job_id for job_id, state in states.items() if state == RUNNING])
+        return {**states, **dict.fromkeys(cancelled, CANCELLED)}
+
+    def cancel_all(self) -> dict[str, str]:
+        """Every job that waits or runs, as `cancel`."""
+        running = self._queue.running_ids()
+        cancelled = self._cancel_waiting(None)
+        self._cancel_running(running)
+        return {**dict.fromkeys(running, RUNNING), **dict.fromkeys(cancelled, CANCELLED)}
+
+    def _cancel_waiting(self, job_ids: Sequence[str] | None) -> list[str]:
+        reason = RenderCancelled("the job was cancelled before it began")
+        cancelled = self._queue.cancel_waiting(reason, job_ids)
+        self.finished_since_start[CANCELLED] += len(cancelled)
+        if cancelled:
+            _log.info("cancelled %d waiting jobs, the first %s", len(cancelled), cancelled[0])
+        self._unpublished.extend(cancelled)
+        self.publish_some()
+        return cancelled
+
+    def _cancel_running(self, job_ids: Sequence[str]) -> None:
+        for job_id in job_ids:
+            if not any(worker.cancel(job_id) for worker in self.workers):
+                _log.warning("a running job has no worker", extra={"job_id": job_id})
+
+    @property
+    def has_unpublished(self) -> bool:
+        """Whether `publish_some` has more to do."""
+        return bool(self._unpublished)
+
+    def publish_some(self) -> None:
+        """Publish the next changes of many that were made together; the rest waits, so that requests are answered between."""
+        for _ in range(min(PUBLISHED_IN_A_ROW, len(self._unpublished))):
+            job_id = self._unpublished.popleft()
+            self._progress.change(job_id, started_s=None)
+            self.publish_state_of(job_id)
 
     def retry(self, job_id: str) -> StoredJob:
         job = self._queue.retry(job_id)
@@ -130,7 +166,7 @@ class Dispatcher:
     def job_status(self, job: StoredJob) -> JobStatus:
         """What replies and events say about a job."""
         progress = self._progress.of(job.job_id)
-        position = self._queue.position(job)
+        position = self.position(job)
         stage = {QUEUED: "waiting", RUNNING: progress.stage}.get(job.state, "")
         return JobStatus(
             job_id=job.job_id,
@@ -154,10 +190,14 @@ class Dispatcher:
             stems=job.stems,
         )
 
+    def position(self, job: StoredJob) -> int:
+        """See JobQueue.position."""
+        return self._queue.position(job, self._scheduler)
+
     def seconds_until_start(self, job: StoredJob) -> float | None:
         """An estimate: the jobs before this one take as long as such jobs took lately."""
         one_s = self._durations.seconds_for(job.model, job.num_stems)
-        return None if one_s is None else one_s * max(0, self._queue.position(job) - 1)
+        return None if one_s is None else one_s * max(0, self.position(job) - 1)
 
     # -- giving jobs to workers ----------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ from selva_daemon.protocol.status import (
 
 MAX_WORKER_DEATHS = 2
 MAX_INTERRUPTIONS = 5
+DEFAULT_INTERACTIVE_IN_A_ROW = 8
 
 
 class JobQueue:
@@ -60,6 +61,11 @@ class JobQueue:
             self._database.row_factory = sqlite3.Row
             self._database.execute("PRAGMA journal_mode = WAL")
             migrate(self._database, name=str(file))
+            # Not a migration: the index changes what is fast and nothing else, and earlier versions live with it.
+            self._database.execute(
+                "CREATE INDEX IF NOT EXISTS jobs_in_turn ON jobs"
+                " (state, rank, priority, client, session, number)"
+            )
 
     def close(self) -> None:
         self._database.close()
@@ -111,9 +117,7 @@ class JobQueue:
         with self._translated():
             row = self._database.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         if row is None:
-            raise UnknownJobError(
-                f"there is no job {job_id!r}; see: {selva_command('jobs', 'list')}", job_id=job_id
-            )
+            raise _unknown_job(job_id)
         return StoredJob.from_row(row)
 
     def jobs(self, *, states: Sequence[str] = STATES, limit: int = 100) -> list[StoredJob]:
@@ -131,16 +135,27 @@ class JobQueue:
             rows = self._database.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall()
         return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}
 
-    def position(self, job: StoredJob) -> int:
-        """1 is next; 0 when the job does not wait. An estimate: clients are served in turn (FairScheduler)."""
+    def position(self, job: StoredJob, scheduler: FairScheduler | None = None) -> int:
+        """1 is next; 0 when the job does not wait. See FairScheduler.num_before."""
         if job.state != QUEUED:
             return 0
+        scheduler = scheduler or FairScheduler(interactive_in_a_row=DEFAULT_INTERACTIVE_IN_A_ROW)
+        priority = PRIORITIES.index(job.priority)
         with self._translated():
-            before = self._database.execute(
-                "SELECT count(*) FROM jobs WHERE state = ? AND (-rank, priority, number) < (?, ?, ?)",
-                (QUEUED, -job.rank, PRIORITIES.index(job.priority), job.number),
+            moved_before = self._database.execute(
+                "SELECT count(*) FROM jobs WHERE state = ? AND rank > ?", (QUEUED, job.rank)
             ).fetchone()[0]
-        return int(before) + 1
+            index = self._database.execute(
+                "SELECT count(*) FROM jobs WHERE state = ? AND rank = ? AND priority = ? AND client = ?"
+                " AND session = ? AND number < ?",
+                (QUEUED, job.rank, priority, job.client, job.session, job.number),
+            ).fetchone()[0]
+            heads = self._heads(job.rank)
+        here = (job.client, job.session, priority)
+        own = next((head for head in heads if (head.client, head.session, head.priority) == here), None)
+        if own is None:  # it was begun since `job` was read
+            return int(moved_before) + 1
+        return int(moved_before) + scheduler.num_before(own, int(index), heads) + 1
 
     def move(self, job_ids: Sequence[str], *, to_front: bool) -> None:
         """Put waiting jobs first, in the order given, or last. Raises UnknownJobError, JobStateError."""
@@ -203,15 +218,18 @@ class JobQueue:
                 taken.append(self._numbered(chosen.number))
         return taken
 
-    def _heads(self) -> list[QueueHead]:
+    def _heads(self, rank: int | None = None) -> list[QueueHead]:
+        """Of the jobs of this rank, by default of those that go first."""
+        if rank is None:
+            rank = self._database.execute("SELECT max(rank) FROM jobs WHERE state = ?", (QUEUED,)).fetchone()[
+                0
+            ]
         rows = self._database.execute(
-            "SELECT session, priority, min(number) AS number FROM jobs WHERE state = ? AND rank ="
-            " (SELECT max(rank) FROM jobs WHERE state = ?) GROUP BY priority, session",
-            (QUEUED, QUEUED),
+            "SELECT client, session, priority, min(number) AS number, count(*) AS num_waiting FROM jobs"
+            " WHERE state = ? AND rank = ? GROUP BY priority, client, session",
+            (QUEUED, rank),
         ).fetchall()
-        return [
-            QueueHead(session=row["session"], priority=row["priority"], number=row["number"]) for row in rows
-        ]
+        return [QueueHead(**dict(row)) for row in rows]
 
     def _numbered(self, number: int) -> StoredJob:
         row = self._database.execute("SELECT * FROM jobs WHERE number = ?", (number,)).fetchone()
@@ -226,6 +244,47 @@ class JobQueue:
 
     def cancel(self, job_id: str, error: SelvaError) -> None:
         self._close_job(job_id, CANCELLED, error=msgspec.msgpack.encode(to_wire(error)))
+
+    def cancel_waiting(self, error: SelvaError, job_ids: Sequence[str] | None = None) -> list[str]:
+        """Cancel the waiting ones of these jobs, or all that wait, in one transaction: thousands take as long as one.
+
+        Returns the ids of those that were cancelled.
+        """
+        packed = msgspec.msgpack.encode(to_wire(error))
+        with self._transaction(promised=True):
+            rows = self._database.execute(
+                "SELECT job_id FROM jobs WHERE state = ? ORDER BY number", (QUEUED,)
+            ).fetchall()
+            named = None if job_ids is None else frozenset(job_ids)
+            cancelled = [row[0] for row in rows if named is None or row[0] in named]
+            self._database.executemany(
+                "UPDATE jobs SET state = ?, error = ?, finished_s = ? WHERE job_id = ?",
+                [(CANCELLED, packed, time.time(), job_id) for job_id in cancelled],
+            )
+            self._forget_oldest()
+        return cancelled
+
+    def running_ids(self) -> list[str]:
+        with self._translated():
+            rows = self._database.execute("SELECT job_id FROM jobs WHERE state = ?", (RUNNING,)).fetchall()
+        return [row[0] for row in rows]
+
+    def states(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """By id, in the order given. Raises UnknownJobError."""
+        with self._translated():
+            found = {
+                job_id: row[0]
+                for job_id in job_ids
+                if (
+                    row := self._database.execute(
+                        "SELECT state FROM jobs WHERE job_id = ?", (job_id,)
+                    ).fetchone()
+                )
+            }
+        for job_id in job_ids:
+            if job_id not in found:
+                raise _unknown_job(job_id)
+        return found
 
     def requeue(self, job_id: str) -> None:
         """A running job waits again, in its old place. Its worker was ended for another reason, so no crash is counted."""
@@ -293,11 +352,14 @@ class JobQueue:
                 "UPDATE jobs SET state = ?, stems = ?, error = ?, finished_s = ? WHERE job_id = ?",
                 (state, stems, error, time.time(), job_id),
             )
-            self._database.execute(
-                "DELETE FROM jobs WHERE number IN (SELECT number FROM jobs WHERE state IN (?, ?, ?)"
-                " ORDER BY number DESC LIMIT -1 OFFSET ?)",
-                (*FINISHED_STATES, self._max_finished_jobs),
-            )
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self._database.execute(
+            "DELETE FROM jobs WHERE number IN (SELECT number FROM jobs WHERE state IN (?, ?, ?)"
+            " ORDER BY number DESC LIMIT -1 OFFSET ?)",
+            (*FINISHED_STATES, self._max_finished_jobs),
+        )
 
     @staticmethod
     def _require_state(job: StoredJob, allowed: Sequence[str], verb: str) -> None:
@@ -336,3 +398,7 @@ class JobQueue:
             raise StorageError(
                 f"the queue {self._file} cannot be used: {exc}. Is the disk full?", path=str(self._file)
             ) from exc
+
+
+def _unknown_job(job_id: str) -> UnknownJobError:
+    return UnknownJobError(f"there is no job {job_id!r}; see: {selva_command('jobs', 'list')}", job_id=job_id)

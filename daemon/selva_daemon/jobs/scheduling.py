@@ -17,15 +17,22 @@ MAX_BATCH_STEMS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class QueueHead:
-    """The oldest waiting job of one client session in one priority class (0 goes before 1)."""
+    """The oldest waiting job of one session of a client in one priority class (0 goes before 1).
 
+    client: the name of the key that CURVE has authenticated. session: what the sender says it is; it gives turns among the
+    programs of one client only, so that inventing sessions takes nothing from others. num_waiting: how many jobs wait in it.
+    """
+
+    client: str
     session: str
     priority: int
     number: int
+    num_waiting: int = 1
 
 
 class FairScheduler:
-    """Remembers which sessions were served, so that a client with a thousand jobs does not hold up one with a single job.
+    """Remembers who was served, so that a client with a thousand jobs does not hold up one with a single job: clients take
+    turns, and within a client its sessions do.
 
     interactive_in_a_row: after so many picks of the first class while others wait, one of the others is picked.
     """
@@ -34,7 +41,7 @@ class FairScheduler:
         self._limit = interactive_in_a_row
         self._in_a_row = 0
         self._turn = 0
-        self._last_turn_of: dict[str, int] = {}
+        self._last_turn_of: dict[tuple[str, ...], int] = {}
 
     def choose(self, heads: Sequence[QueueHead]) -> QueueHead | None:
         """The head to run next; None when nothing waits."""
@@ -44,16 +51,57 @@ class FairScheduler:
         others = [head for head in heads if head.priority != 0]
         others_turn = bool(others) and self._in_a_row >= self._limit
         candidates = others if others_turn else first or others
-        return min(candidates, key=lambda head: (self._last_turn_of.get(head.session, 0), head.number))
+        client = min(_by_client(candidates).values(), key=self._client_turn)
+        return min(client, key=self._session_turn)
 
     def record(self, chosen: QueueHead, heads: Sequence[QueueHead]) -> None:
-        """Remember that `chosen` of `heads` was served; sessions of which nothing waits are forgotten."""
+        """Remember that `chosen` of `heads` was served; what has nothing waiting is forgotten."""
         others_wait = any(head.priority != 0 for head in heads)
         self._in_a_row = self._in_a_row + 1 if chosen.priority == 0 and others_wait else 0
         self._turn += 1
-        self._last_turn_of[chosen.session] = self._turn
-        waiting = {head.session for head in heads}
-        self._last_turn_of = {name: turn for name, turn in self._last_turn_of.items() if name in waiting}
+        for key in ((chosen.client,), (chosen.client, chosen.session)):
+            self._last_turn_of[key] = self._turn
+        waiting = {key for head in heads for key in ((head.client,), (head.client, head.session))}
+        self._last_turn_of = {key: turn for key, turn in self._last_turn_of.items() if key in waiting}
+
+    def num_before(self, head: QueueHead, index: int, heads: Sequence[QueueHead]) -> int:
+        """How many waiting jobs are served before the one at `index` (0 is the oldest) of `head`, one of `heads`.
+
+        Exact if nothing else arrives, as long as jobs of one priority wait; an estimate where both do: being served in one
+        changes the turns in the other, and following that step by step takes as long as the queue is.
+        """
+        same = [each for each in heads if each.priority == head.priority]
+        clients = _by_client(same)
+        own = clients.pop(head.client)
+        in_client = index + sum(
+            min(each.num_waiting, index + (self._session_turn(each) < self._session_turn(head)))
+            for each in own
+            if each is not head
+        )
+        in_class = in_client + sum(
+            min(
+                sum(head.num_waiting for head in group),
+                in_client + (self._client_turn(group) < self._client_turn(own)),
+            )
+            for group in clients.values()
+        )
+        num_others = sum(each.num_waiting for each in heads) - sum(each.num_waiting for each in same)
+        if head.priority == 0:
+            return in_class + min(num_others, (in_class + self._in_a_row) // self._limit)
+        return in_class + min(num_others, max(0, (in_class + 1) * self._limit - self._in_a_row))
+
+    def _client_turn(self, heads: Sequence[QueueHead]) -> tuple[int, int]:
+        return self._last_turn_of.get((heads[0].client,), 0), min(head.number for head in heads)
+
+    def _session_turn(self, head: QueueHead) -> tuple[int, int]:
+        return self._last_turn_of.get((head.client, head.session), 0), head.number
+
+
+def _by_client(heads: Sequence[QueueHead]) -> dict[str, list[QueueHead]]:
+    grouped: dict[str, list[QueueHead]] = {}
+    for head in heads:
+        grouped.setdefault(head.client, []).append(head)
+    return grouped
 
 
 def can_batch(taken: Sequence[StoredJob], job: StoredJob) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -27,10 +28,9 @@ from selva_daemon.protocol.errors import (
 )
 from selva_daemon.protocol.job import MAX_CUES, MAX_STEMS, JobRequest
 from selva_daemon.protocol.requests import RequestType
-from selva_daemon.protocol.status import FINISHED_STATES, QUEUED, RUNNING, DaemonStatus, JobStatus, Submitted
+from selva_daemon.protocol.status import FINISHED_STATES, DaemonStatus, JobStatus, Submitted
 
 MAX_REMEMBERED_REQUESTS = 20_000
-MAX_LISTED_UNFINISHED = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class RequestHandlers:
         )
         return Submitted(
             job_id=job.job_id,
-            position=self._queue.position(job),
+            position=self._dispatcher.position(job),
             created=created,
             seconds_until_start=self._dispatcher.seconds_until_start(job),
         )
@@ -189,22 +189,18 @@ class RequestHandlers:
 
     def _cancel(self, _: RequestContext, body: requests.CancelBody) -> requests.CancelReply:
         """An unknown id cancels nothing at all, so that a mistyped list is not half carried out."""
-        if body.all:
-            jobs = self._queue.jobs(states=(QUEUED, RUNNING), limit=MAX_LISTED_UNFINISHED)
-        else:
-            jobs = [self._queue.job(job_id) for job_id in body.job_ids]
-        cancelled = [self._dispatcher.cancel(job.job_id) for job in jobs]
+        states = self._dispatcher.cancel_all() if body.all else self._dispatcher.cancel(body.job_ids)
         return requests.CancelReply(
             jobs=tuple(
-                requests.JobState(job_id=job.job_id, state=job.state)
-                for job in cancelled[: requests.MAX_NAMED_JOBS]
+                requests.JobState(job_id=job_id, state=state)
+                for job_id, state in islice(states.items(), requests.MAX_NAMED_JOBS)
             )
         )
 
     def _move(self, _: RequestContext, body: requests.MoveBody) -> requests.MoveReply:
         self._queue.move(body.job_ids, to_front=body.to == requests.FIRST)
         return requests.MoveReply(
-            positions={job_id: self._queue.position(self._queue.job(job_id)) for job_id in body.job_ids}
+            positions={job_id: self._dispatcher.position(self._queue.job(job_id)) for job_id in body.job_ids}
         )
 
     def _pause(self, _: RequestContext, _body: requests.NoBody) -> requests.PauseReply:

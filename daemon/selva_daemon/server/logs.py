@@ -6,16 +6,49 @@ import json
 import logging
 import logging.handlers
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 MAX_LOG_BYTES = 5 << 20
 KEPT_LOGS = 3
+REPEAT_S = 60.0
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
     "message",
     "asctime",
     "taskName",
 }
+
+
+class RepeatedWarning:
+    """Logs what may happen thousands of times a second at most once every REPEAT_S, with how often it happened: whoever can
+    cause it must not be able to push everything else out of the rotated files.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        level: int = logging.WARNING,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._logger = logger
+        self._level = level
+        self._clock = clock
+        self._last_s: dict[str, float] = {}
+        self._num_unlogged: dict[str, int] = {}
+
+    def add(self, message: str, *, exc: BaseException | None = None, **extra: object) -> None:
+        """`message` is one of few texts; `exc` is logged with its traceback, and one of another kind is another event."""
+        key = message if exc is None else f"{message} {type(exc).__name__}"
+        now_s = self._clock()
+        if now_s - self._last_s.get(key, -REPEAT_S) < REPEAT_S:
+            self._num_unlogged[key] = self._num_unlogged.get(key, 0) + 1
+            return
+        self._last_s[key] = now_s
+        if num_unlogged := self._num_unlogged.pop(key, 0):
+            message = f"{message} (and {num_unlogged} times in the last minutes)"
+        self._logger.log(self._level, message, exc_info=exc, extra=extra)
 
 
 class JsonLineFormatter(logging.Formatter):

@@ -55,7 +55,9 @@ from selva_daemon.protocol.requests import CONTROL, JOBS
 from selva_daemon.protocol.status import JOB_TOPIC, RUNNING, DaemonStatus, ProcessStatus
 from selva_daemon.server.authorized_keys import AuthorizedKeys
 from selva_daemon.server.handlers import RequestHandlers
+from selva_daemon.server.logs import RepeatedWarning
 from selva_daemon.server.metrics import RequestCounter, build_metrics
+from selva_daemon.server.reply_sender import ReplySender
 from selva_daemon.server.sockets import ZapAuthenticator, open_listener, replace_listener
 from selva_daemon.settings import DaemonSettings
 
@@ -84,6 +86,9 @@ class Server:
         for end in (self._wakeup_sender, self._wakeup_receiver):
             end.setblocking(False)
         self._stop_by_s: float | None = None
+        self._replies = ReplySender()
+        self._dropped_replies = RepeatedWarning(_log)
+        self._faults = RepeatedWarning(_log, level=logging.ERROR)
         self._closers: list[Callable[[], object]] = [self._wakeup_sender.close, self._wakeup_receiver.close]
 
     def open(self) -> None:
@@ -203,6 +208,9 @@ class Server:
         next_tick_s = time.monotonic()
         while not self._is_drained():
             next_s = min(next_tick_s, self._dispatcher.dispatch_at_s)
+            if self._dispatcher.has_unpublished:
+                next_s = 0.0
+                self._guarded(self._dispatcher.publish_some)
             ready = dict(self._poller.poll(max(0, math.ceil((next_s - time.monotonic()) * 1000))))
             self._handle_ready(ready)
             if time.monotonic() >= self._dispatcher.dispatch_at_s:
@@ -217,9 +225,12 @@ class Server:
         once it is made, so all subscribers must connect anew.
         """
         revoked = self._authorized_keys.reload()
-        if not revoked:
+        if revoked:
+            _log.warning("access was revoked: %s", ", ".join(revoked))
+        elif self._events.has_too_many_topics:
+            _log.warning("too many subscriptions; all subscribers must connect anew")
+        else:
             return
-        _log.warning("access was revoked: %s", ", ".join(revoked))
         port = int(self.endpoints[EVENTS].rpartition(":")[2])
         old = self._events.socket
         self._events.use(replace_listener(old, lambda: self._open_listener(zmq.XPUB, port=port)[0]))
@@ -282,6 +293,7 @@ class Server:
     def _on_request(self, channel: str, socket: zmq.Socket[bytes]) -> None:
         route, *frames = socket.recv_multipart(copy=False)
         request_id = request_type = ""
+        client: str | None = None
         try:
             if not frames:
                 raise ProtocolError("a message is one frame; got none")
@@ -292,27 +304,31 @@ class Server:
                 raise DaemonRefusedError(
                     "the access of this key was taken away; ask for a new connection file"
                 )
-            body, kind = self._handlers.handle(channel, envelope, client=client), "reply"
+            reply, kind = (
+                self._pack(self._handlers.handle(channel, envelope, client=client), request_id),
+                "reply",
+            )
         except SelvaError as exc:
-            body, kind = to_wire(exc), "error"
+            reply, kind = self._pack(to_wire(exc), request_id, kind="error"), "error"
         except Exception:  # one bad request must not stop the service
             _log.exception("a fault while answering a request")
-            body, kind = (
-                to_wire(InternalError(f"a fault in the daemon; details: {selva_command('daemon', 'logs')}")),
-                "error",
-            )
+            fault = InternalError(f"a fault in the daemon; details: {selva_command('daemon', 'logs')}")
+            reply, kind = self._pack(to_wire(fault), request_id, kind="error"), "error"
         self._request_counter.count(channel, request_type, kind)
+        if not self._replies.send(socket, route.bytes, reply, client=client or ""):
+            self._dropped_replies.add("a reply was dropped: its client does not read")
+
+    def _pack(self, body: object, request_id: str, *, kind: str = "reply") -> bytes:
+        """Raises ProtocolError for a reply that is too large."""
         reply = Envelope(type=kind, request_id=request_id, session=self._instance, body=body)
-        socket.send_multipart([route.bytes, pack(reply, max_bytes=MAX_REPLY_BYTES)], flags=zmq.DONTWAIT)
+        return pack(reply, max_bytes=MAX_REPLY_BYTES)
 
     def _guarded(self, step: Callable[[], object]) -> None:
         """One bad message must not stop the service: what goes wrong is logged, and the loop goes on."""
         try:
             step()
-        except zmq.Again:
-            _log.warning("a reply was dropped: its client does not read")
-        except Exception:
-            _log.exception("a fault in the server's loop")
+        except Exception as exc:
+            self._faults.add("a fault in the server's loop", exc=exc)
 
     def _stop_workers(self) -> None:
         for worker in self._dispatcher.workers:

@@ -18,12 +18,15 @@ from selva_core.base.errors import ConfigurationError
 from selva_daemon.protocol.envelope import MAX_MESSAGE_BYTES
 from selva_daemon.protocol.keys import DaemonKeys
 from selva_daemon.server.authorized_keys import AuthorizedKeys
+from selva_daemon.server.logs import RepeatedWarning
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
 ZAP_DOMAIN = b"selva"
 STOP_ADDRESS = "inproc://authenticator-stop"
 HANDSHAKE_TIMEOUT_MS = 5_000
-MAX_PENDING_MESSAGES = 2_000
+MAX_PENDING_MESSAGES = 500
+MAX_SUBSCRIBER_MESSAGE_BYTES = 1_024
+"""Subscribers send topics and their part of the handshake (400 bytes); each byte of a topic costs a node of ZeroMQ's trie."""
 PORT_FREE_S = 2.0
 _log = logging.getLogger(__name__)
 Socket = zmq.Socket[bytes]
@@ -40,6 +43,7 @@ class ZapAuthenticator:
     def __init__(self, context: Context, authorized_keys: AuthorizedKeys) -> None:
         self._authorized_keys = authorized_keys
         self.refused = 0
+        self._refusals = RepeatedWarning(_log)
         self._stop_sender = context.socket(zmq.PAIR)
         self._stop_sender.bind(STOP_ADDRESS)
         self._zap = context.socket(zmq.REP)
@@ -71,7 +75,7 @@ class ZapAuthenticator:
         key = _key_of(frames)
         if self._authorized_keys.name_of(key) is None:
             self.refused += 1
-            _log.warning("a connection with an unknown key was refused", extra={"refused": self.refused})
+            self._refusals.add("a connection with an unknown key was refused", refused=self.refused)
             self._zap.send_multipart([b"1.0", request_id, b"400", b"unknown key", b"", b""])
         else:
             self._zap.send_multipart([b"1.0", request_id, b"200", b"OK", key.encode("ascii"), b""])
@@ -100,7 +104,8 @@ def open_listener(
     socket.curve_secretkey = keys.server.secret.encode("ascii")
     socket.curve_publickey = keys.server.public.encode("ascii")
     socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    max_bytes = MAX_SUBSCRIBER_MESSAGE_BYTES if kind == zmq.XPUB else MAX_MESSAGE_BYTES
+    socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_TIMEOUT_MS)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 10_000)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 30_000)

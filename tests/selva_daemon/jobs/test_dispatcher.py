@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from selva_daemon.jobs.dispatcher import Dispatcher
+from selva_daemon.jobs.dispatcher import PUBLISHED_IN_A_ROW, Dispatcher
 from selva_daemon.jobs.events import EventPublisher
 from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.jobs.scheduling import BATCH_GAP_S, FairScheduler
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.supervisor import Outcome, Supervisor, WorkerState
-from selva_daemon.protocol.errors import QueueFullError
+from selva_daemon.protocol.errors import QueueFullError, UnknownJobError
 from selva_daemon.protocol.status import DaemonEvent, JobStatus, StemResult
 from selva_daemon.protocol.worker_link import JobCancelled, JobDone
 from tests.support.daemons import JobMaker
@@ -111,7 +111,7 @@ def stage(tmp_path: Path, make_job: JobMaker) -> Iterator[Stage]:
 def test_cancelling_a_waiting_job_is_told_once_with_its_reason_and_reaches_no_worker(stage: Stage) -> None:
     stage.submit()
     waiting = stage.submit()
-    stage.dispatcher.cancel(waiting)
+    assert stage.dispatcher.cancel([waiting]) == {waiting: "cancelled"}
     assert stage.events_of(waiting) == [("queued", 1), ("cancelled", 2)]
     last = stage.events.jobs[-1]
     assert last.error is not None
@@ -122,7 +122,7 @@ def test_cancelling_a_waiting_job_is_told_once_with_its_reason_and_reaches_no_wo
 
 def test_cancelling_a_running_job_is_told_when_the_worker_has_dropped_it(stage: Stage) -> None:
     running = stage.submit()
-    assert stage.dispatcher.cancel(running).state == "running"
+    assert stage.dispatcher.cancel([running]) == {running: "running"}
     assert stage.worker.cancelled == [running]
     assert stage.events_of(running)[-1][0] == "running"
     stage.dispatcher.on_job_event(JobCancelled(job_id=running))
@@ -133,8 +133,34 @@ def test_cancelling_a_finished_job_tells_nothing_and_changes_nothing(stage: Stag
     job_id = stage.submit()
     stage.finish(job_id, after_s=1)
     told = stage.events_of(job_id)
-    assert stage.dispatcher.cancel(job_id).state == "done"
+    assert stage.dispatcher.cancel([job_id]) == {job_id: "done"}
     assert stage.events_of(job_id) == told
+
+
+def test_many_cancelled_jobs_are_told_in_parts_so_that_requests_are_answered_between(
+    tmp_path: Path, make_job: JobMaker
+) -> None:
+    many = PUBLISHED_IN_A_ROW + 5
+    with closing(JobQueue(tmp_path / "many.sqlite3", max_queued_jobs=many, max_finished_jobs=many)) as queue:
+        stage = Stage(queue, make_job)
+        running, *waiting = [stage.submit() for _ in range(many)]
+        stage.events.jobs.clear()
+        states = stage.dispatcher.cancel_all()
+        assert states == {running: "running", **dict.fromkeys(waiting, "cancelled")}
+        assert stage.worker.cancelled == [running]
+        assert len(stage.events.jobs) == PUBLISHED_IN_A_ROW
+        assert stage.dispatcher.has_unpublished
+        stage.dispatcher.publish_some()
+        assert [status.job_id for status in stage.events.jobs] == waiting
+        assert not stage.dispatcher.has_unpublished
+
+
+def test_an_unknown_id_among_others_cancels_nothing(stage: Stage) -> None:
+    stage.submit()
+    waiting = stage.submit()
+    with pytest.raises(UnknownJobError):
+        stage.dispatcher.cancel([waiting, "mistyped"])
+    assert stage.dispatcher.cancel([waiting]) == {waiting: "cancelled"}
 
 
 def test_a_full_queue_says_how_many_wait_which_place_it_would_be_and_when_to_come_back(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -60,11 +61,11 @@ class Adder:
         self._make_job = make_job
         self._count = 0
 
-    def __call__(self, session: str = "one", **changes: object) -> StoredJob:
+    def __call__(self, session: str = "one", *, client: str = "owner", **changes: object) -> StoredJob:
         self._count += 1
         request = self._make_job(label=f"{session} {self._count}", **changes)
         job, created = self._queue.submit(
-            request, client="owner", session=session, request_id=str(self._count)
+            request, client=client, session=session, request_id=str(self._count)
         )
         assert created
         return job
@@ -127,6 +128,57 @@ def test_clients_take_scheduler(queue: JobQueue, add: Adder, scheduler: FairSche
         add("busy")
     add("late")
     assert take_all(queue, scheduler) == ["busy 1", "late 4", "busy 2", "busy 3"]
+
+
+def test_invented_sessions_take_no_turns_from_another_client(
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
+) -> None:
+    for number in range(4):
+        add(f"invented-{number}", client="greedy")
+    add("late", client="modest")
+    add("late", client="modest")
+    assert take_all(queue, scheduler) == [
+        "invented-0 1",
+        "late 5",
+        "invented-1 2",
+        "late 6",
+        "invented-2 3",
+        "invented-3 4",
+    ]
+
+
+@pytest.mark.parametrize("priority", ["interactive", "batch"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_position_is_the_place_in_which_the_job_is_run(
+    seed: int, priority: str, queue: JobQueue, add: Adder, scheduler: FairScheduler
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - no secret
+
+    def add_some(count: int) -> None:
+        for _ in range(count):
+            add(
+                chance.choice("ab"),
+                client=chance.choice(["owner", "edit-2"]),
+                priority=priority,
+            )
+
+    add_some(6)
+    for _ in range(3):
+        queue.start_next(scheduler)
+    add_some(9)
+    waiting = queue.jobs(states=("queued",))
+    positions = {job.label: queue.position(job, scheduler) for job in waiting}
+    assert take_all(queue, scheduler) == sorted(positions, key=lambda label: positions[label])
+    assert sorted(positions.values()) == list(range(1, len(waiting) + 1))
+
+
+def test_the_position_of_a_batch_job_counts_the_interactive_ones_that_go_before(
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
+) -> None:
+    first, second = add("folder", priority="batch"), add("folder", priority="batch")
+    editor = [add("editor") for _ in range(4)]
+    assert [queue.position(job, scheduler) for job in (first, second)] == [3, 6]
+    assert [queue.position(job, scheduler) for job in editor] == [1, 2, 4, 5]
 
 
 def test_interactive_jobs_go_first_and_batch_jobs_do_not_starve(
