@@ -41,7 +41,7 @@ def render_once(options: argparse.Namespace) -> dict[str, float]:
     engine = load_engine(options.model, device="cpu")
     begun_s = time.perf_counter()
     engine.render(
-        PictureRange(path=options.picture, duration_s=options.seconds),
+        PictureRange(path=options.picture, start_s=Fraction(0), duration_s=options.seconds),
         [StemRequest(prompt=prompt) for prompt in PROMPTS],
         settings=SamplingSettings(),
         on_progress=lambda _: None,
@@ -100,8 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         idle = time_renders(options, WAYS[way])
         with busy_programs(options.busy):
             results[way] = {"idle": idle, "busy": time_renders(options, WAYS[way])}
-    facts = {"cores": os.cpu_count(), "busy_programs": options.busy, "repeats": options.repeats}
-    print(json.dumps({"commit": commit.stdout.strip(), "model": options.model, **facts, "render": results}))
+    results = {"cores": os.cpu_count(), "busy_programs": options.busy, "repeats": options.repeats}
+    print(json.dumps({"commit": commit.stdout.strip(), "model": options.model, **results, "render": results}))
     return 0
 
 

@@ -31,13 +31,13 @@ def test_stem_after_midnight_counts_from_midnight() -> None:
     assert sheet.clock.since_midnight_s(clip.record_start_s) == 1
 
 
-def test_variable_rate_is_told_with_the_rate_of_its_labels() -> None:
+def test_variable_rate_is_reported_with_the_rate_of_its_labels() -> None:
     sheet = spot_media(MEDIA / "vfr_screen.mp4", DOG)
     assert sheet.clock.frame_rate_hz == 30
     assert "variable frame rate" in sheet.warnings[0]
 
 
-def test_embedded_label_that_does_not_exist_at_the_rate_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embedded_label_that_does_not_exist_at_the_rate_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = probe_media_in_process
     monkeypatch.setattr(
         media, "probe_media_in_process", lambda path: replace(probe(path), timecode="01:00:00;29")

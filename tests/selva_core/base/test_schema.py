@@ -85,7 +85,7 @@ def test_a_right_value_is_read_with_its_defaults() -> None:
     assert value == Whole(parts=(Part(name="a"),))
 
 
-def test_everything_that_may_be_said_is_read() -> None:
+def test_everything_that_may_be_written_is_read() -> None:
     raw = {
         "parts": [{"name": "a", "count": 9}, {"name": "b"}],
         "title": "two\nlines",
@@ -176,7 +176,7 @@ def test_all_faults_are_named_together() -> None:
 
 
 def test_what_spans_fields_is_not_checked_where_one_of_them_is_missing() -> None:
-    """Else the missing field would be told of twice."""
+    """Else the missing field would be reported twice."""
     assert faults_of({}) == [("parts", "this field is missing")]
 
 

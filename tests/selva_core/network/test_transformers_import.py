@@ -1,4 +1,4 @@
-"""transformers is imported past a torchaudio or torchvision that does not load, which is told once, with the remedy."""
+"""transformers is imported past a torchaudio or torchvision that does not load, which is reported once, with the remedy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_with(name: str, body: str, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["torchaudio", "torchvision"])
-def test_broken_companion_is_told_once_with_the_remedy_and_not_used(name: str, tmp_path: Path) -> None:
+def test_broken_companion_is_reported_once_with_the_remedy_and_not_used(name: str, tmp_path: Path) -> None:
     [warning, loaded] = run_with(name, 'raise OSError("undefined symbol: aoti_torch_abi")', tmp_path)
     assert "undefined symbol: aoti_torch_abi" in warning
     assert warning.endswith(f"-m pip uninstall --yes {name}")

@@ -76,43 +76,43 @@ FCM: NON-DROP FRAME
         ),
     ],
 )
-def test_what_a_reader_leaves_behind_is_told_by_number(
+def test_what_a_reader_leaves_behind_is_reported_by_number(
     tmp_path: Path, name: str, text: str, losses: dict[str, int]
 ) -> None:
     source = tmp_path / name
     source.write_text(text, encoding="utf-8")
-    told = write_timeline(load_timeline(source), tmp_path / "out.otio").losses
-    for (begin, number), sentence in zip(losses.items(), told, strict=True):
+    reported = write_timeline(load_timeline(source), tmp_path / "out.otio").losses
+    for (begin, number), sentence in zip(losses.items(), reported, strict=True):
         assert sentence.startswith(begin)
         assert sentence.endswith(f"({number})")
     assert "selva_source" not in (tmp_path / "out.otio").read_text(encoding="utf-8")
 
 
-def test_what_an_fcpxml_has_and_a_timeline_does_not_is_told(tmp_path: Path) -> None:
+def test_what_an_fcpxml_has_and_a_timeline_does_not_is_reported(tmp_path: Path) -> None:
     timeline = load_timeline(write_source(tmp_path))
-    told = "\n".join(write_timeline(timeline, tmp_path / "out.otio").losses)
+    reported = "\n".join(write_timeline(timeline, tmp_path / "out.otio").losses)
     for feature in ("captions", "texts of titles", "filters", "volumes and pans", "keywords", "notes"):
-        assert f"{feature}" in told, told
-    assert "(1)" in told
+        assert f"{feature}" in reported, reported
+    assert "(1)" in reported
 
 
 @pytest.mark.parametrize("name", ["cut.rpp", "cut.xml"])
-def test_nothing_is_told_where_the_document_is_kept(tmp_path: Path, name: str) -> None:
+def test_nothing_is_reported_where_the_document_is_kept(tmp_path: Path, name: str) -> None:
     source = tmp_path / name
     source.write_text(REAPER if name == "cut.rpp" else FCP7.replace("{mode}", "screen"), encoding="utf-8")
     assert write_timeline(load_timeline(source), tmp_path / f"new-{name}").losses == ()
 
 
-def test_wipes_and_fades_are_told_and_plain_dissolves_are_not(tmp_path: Path) -> None:
+def test_wipes_and_fades_are_reported_and_plain_dissolves_are_not(tmp_path: Path) -> None:
     gap = '<gap name="Gap" offset="3604s" start="3600s" duration="2s"/>'
     fade = f'<transition name="Cross Dissolve" offset="7207/2s" duration="1s"/>{gap}'
     source = write_source(tmp_path, old=gap, new=fade)
-    told = "\n".join(write_timeline(load_timeline(source), tmp_path / "out.otio").losses)
-    assert "fades from and to nothing of the Final Cut Pro XML that was read" in told
+    reported = "\n".join(write_timeline(load_timeline(source), tmp_path / "out.otio").losses)
+    assert "fades from and to nothing of the Final Cut Pro XML that was read" in reported
     source = write_source(tmp_path, old=gap, new='<transition name="Wipe" offset="7207/2s" duration="1s"/>')
-    told = "\n".join(write_timeline(load_timeline(source), tmp_path / "out.otio").losses)
+    reported = "\n".join(write_timeline(load_timeline(source), tmp_path / "out.otio").losses)
     assert (
         "wipes and other transitions of the Final Cut Pro XML that was read: they become dissolves (1)"
-        in told
+        in reported
     )
-    assert "fades from" not in told
+    assert "fades from" not in reported
