@@ -84,7 +84,8 @@ def _body_cell(kind: type) -> str:
         return "a job, below"
     fields = struct_type(kind).fields
     return (
-        "; ".join(_words(each, [_allowed(each), _default(each), _about(each)]) for each in fields) or "`{}`"
+        "; ".join(_describe(each, [_allowed(each), _default(each), _about(each)]) for each in fields)
+        or "`{}`"
     )
 
 
@@ -92,10 +93,10 @@ def _reply_cell(kind: RequestType[Any, Any]) -> str:
     links: Mapping[type, str] = {JobStatus: "a job status, below", DaemonStatus: "the daemon's status, below"}
     if kind.reply in links:
         return links[kind.reply]
-    return "; ".join(_words(field, [_about(field)]) for field in struct_type(kind.reply).fields)
+    return "; ".join(_describe(field, [_about(field)]) for field in struct_type(kind.reply).fields)
 
 
-def _words(field: inspect.Field, remarks: Sequence[str]) -> str:
+def _describe(field: inspect.Field, remarks: Sequence[str]) -> str:
     inside = ", ".join(remark for remark in remarks if remark)
     return f"`{field.encode_name}` ({inside})" if inside else f"`{field.encode_name}`"
 

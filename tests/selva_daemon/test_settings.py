@@ -39,7 +39,7 @@ def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         ("{", "cannot be read as JSON"),
         ([1], "one JSON object"),
@@ -61,8 +61,8 @@ def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
         ({"output_folders": ["stems"]}, "absolute"),
     ],
 )
-def test_a_bad_setting_is_refused_with_what_is_allowed(content: object, words: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+def test_a_bad_setting_is_refused_with_what_is_allowed(content: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         load_settings(settings_file(tmp_path, content), environment={})
 
 
@@ -73,7 +73,7 @@ def test_a_renamed_setting_is_read_under_both_names(name: str, tmp_path: Path) -
     assert load_settings(file, environment={f"SELVA_{name.upper()}": "5"}).max_batch_jobs == 5
 
 
-def test_a_renamed_setting_that_is_said_under_both_names_is_refused(tmp_path: Path) -> None:
+def test_a_renamed_setting_that_is_given_under_both_names_is_refused(tmp_path: Path) -> None:
     file = settings_file(tmp_path, {"jobs_together": 3, "max_batch_jobs": 4})
     with pytest.raises(ConfigurationError, match="jobs_together is the earlier name of max_batch_jobs"):
         load_settings(file, environment={})

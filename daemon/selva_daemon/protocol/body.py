@@ -11,7 +11,7 @@ from selva_core.base.errors import SelvaError
 from selva_core.base.schema import FieldFault, check, decode_hook, describe_faults, encode_hook
 from selva_daemon.protocol.errors import InvalidRequestError, ProtocolError, from_wire, to_wire
 
-MAX_TOLD_FAULTS = 100
+MAX_LISTED_FAULTS = 100
 T = TypeVar("T")
 
 
@@ -25,7 +25,7 @@ def parse_body(body: object, kind: type[T]) -> T:
 
 def _invalid(faults: Sequence[FieldFault]) -> InvalidRequestError:
     message = f"the request is not valid: {describe_faults(faults)}"
-    return InvalidRequestError(message, fields=faults[:MAX_TOLD_FAULTS])
+    return InvalidRequestError(message, fields=faults[:MAX_LISTED_FAULTS])
 
 
 def read_reply(body: object, kind: type[T]) -> T:

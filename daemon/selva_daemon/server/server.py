@@ -389,7 +389,7 @@ def worker_arguments(paths: AppPaths, settings: DaemonSettings, *, device: str) 
 
 
 def serve(paths: AppPaths, settings: DaemonSettings, *, on_listening: Callable[[str], object]) -> None:
-    """Run the daemon in this process until it is told to stop: by request, SIGTERM, Ctrl-C or Ctrl-Break.
+    """Run the daemon in this process until it is stopped: by request, SIGTERM, Ctrl-C or Ctrl-Break.
 
     `on_listening` is called once, with the endpoint for jobs. Raises as `Server.open` does.
     """

@@ -117,12 +117,12 @@ class BlobStore:
         entries = []
         for file in self._folder.glob("??/*"):
             try:
-                facts = file.stat()
+                status = file.stat()
             except OSError:
                 continue  # another process removed it
             if _KEY.fullmatch(file.name):
-                entries.append((facts.st_mtime, facts.st_size, file))
-            elif file.suffix == ".part" and time.time() - facts.st_mtime > STALE_TEMPORARY_S:
+                entries.append((status.st_mtime, status.st_size, file))
+            elif file.suffix == ".part" and time.time() - status.st_mtime > STALE_TEMPORARY_S:
                 _remove(file)
         return entries
 

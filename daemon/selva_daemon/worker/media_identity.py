@@ -56,8 +56,8 @@ def read_state(media: PictureRange) -> MediaState:
     if media.images is None:
         paths = [media.path]
     else:
-        laid = find_images(media.path, media.images)
-        paths = [laid.pattern.file(number) for number in laid.present]
+        sequence = find_images(media.path, media.images)
+        paths = [sequence.pattern.file(number) for number in sequence.present]
     try:
         found = [path.stat() for path in paths]
     except FileNotFoundError as exc:
@@ -85,16 +85,16 @@ def identify_media(
         require_file(path)  # opening a named pipe would wait for ever
     try:
         with path.open("rb") as file:
-            facts = os.fstat(file.fileno())
-            whole = facts.st_size <= WHOLE_BELOW_BYTES or _is_young(facts, now_s)
-            report = partial(_report_share, on_hashed, facts.st_size)
-            digest = _hash_whole(file, report) if whole else _hash_parts(file, facts.st_size)
+            status = os.fstat(file.fileno())
+            whole = status.st_size <= WHOLE_BELOW_BYTES or _is_young(status, now_s)
+            report = partial(_report_share, on_hashed, status.st_size)
+            digest = _hash_whole(file, report) if whole else _hash_parts(file, status.st_size)
     except FileNotFoundError as exc:
         raise _not_found(path) from exc
     except OSError as exc:
         raise _unreadable(path, exc) from exc
     return MediaIdentity(
-        size_bytes=facts.st_size, modified_ns=0 if whole else facts.st_mtime_ns, sha256=digest
+        size_bytes=status.st_size, modified_ns=0 if whole else status.st_mtime_ns, sha256=digest
     )
 
 
@@ -104,15 +104,19 @@ def identify_picture(
     """Who the file or the image sequence of a job is. Raises MediaError, and what `on_hashed` raises."""
     if media.images is None:
         return identify_media(media.path, now_s=now_s, on_hashed=on_hashed)
-    laid = find_images(media.path, media.images)
+    sequence = find_images(media.path, media.images)
     try:
-        found = {number: laid.pattern.file(number).stat() for number in laid.present}
+        found = {number: sequence.pattern.file(number).stat() for number in sequence.present}
         size_bytes = sum(status.st_size for status in found.values())
         whole = size_bytes <= WHOLE_BELOW_BYTES
-        looked_into = {laid.present[0], laid.present[len(laid.present) // 2], laid.present[-1]}
+        looked_into = {
+            sequence.present[0],
+            sequence.present[len(sequence.present) // 2],
+            sequence.present[-1],
+        }
         for number, status in found.items():
             if not stat.S_ISREG(status.st_mode):
-                require_file(laid.pattern.file(number))  # says what it is
+                require_file(sequence.pattern.file(number))  # says what it is
         digest = hashlib.sha256()
         done_bytes = 0
         for number, status in found.items():
@@ -120,7 +124,7 @@ def identify_picture(
             done_bytes += status.st_size
             digest.update(f"{number} {status.st_size} {0 if whole else status.st_mtime_ns}\n".encode())
             if whole or number in looked_into or _is_young(status, now_s):
-                with laid.pattern.file(number).open("rb") as file:
+                with sequence.pattern.file(number).open("rb") as file:
                     digest.update(_hash_whole(file).encode())
     except OSError as exc:
         message = f"the images {media.path} cannot be read: {exc.strerror or exc}"

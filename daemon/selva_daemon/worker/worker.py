@@ -1,6 +1,6 @@
 """The process that renders: it owns one device, receives jobs over its standard input and sends events over its output.
 
-It ends when the server ends (its input closes) and when it is told to stop. Engines are imported when the first job needs
+It ends when the server ends (its input closes) and on a command to stop. Engines are imported when the first job needs
 one.
 """
 

@@ -133,7 +133,7 @@ def test_watching_several_jobs_ends_when_all_are_finished(client: Client, make_j
     assert finished == job_ids
 
 
-def test_a_client_of_another_protocol_is_told_so(client: Client, paths: AppPaths) -> None:
+def test_a_client_of_another_protocol_is_refused_with_the_reason(client: Client, paths: AppPaths) -> None:
     connection = read_connection(paths.connection_file)
     with raw_dealer(connection, keys=connection.client) as dealer:
         dealer.send(pack(Envelope(type="hello", request_id="1", session="s", protocol=2)))

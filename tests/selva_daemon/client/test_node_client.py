@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def run_node(paths: AppPaths, *arguments: str) -> subprocess.CompletedProcess[st
     )
 
 
-def json_lines(text: str) -> list[dict[str, object]]:
+def json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -49,10 +50,10 @@ def test_a_client_in_javascript_submits_a_job_and_hears_it_to_its_end(
     assert (
         client.job(str(submitted["job_id"])).raise_for_state().stems[0].file
         == changes[-1]["stems"][0]["file"]
-    )  # type: ignore[index]
+    )
 
 
-def test_a_client_in_javascript_is_told_which_field_is_wrong(
+def test_a_client_in_javascript_learns_which_field_is_wrong(
     client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     body = make_job().to_wire()

@@ -108,7 +108,9 @@ def stage(tmp_path: Path, make_job: JobMaker) -> Iterator[Stage]:
         yield Stage(queue, make_job)
 
 
-def test_cancelling_a_waiting_job_is_told_once_with_its_reason_and_reaches_no_worker(stage: Stage) -> None:
+def test_cancelling_a_waiting_job_is_reported_once_with_its_reason_and_reaches_no_worker(
+    stage: Stage,
+) -> None:
     stage.submit()
     waiting = stage.submit()
     assert stage.dispatcher.cancel([waiting]) == {waiting: "cancelled"}
@@ -120,7 +122,7 @@ def test_cancelling_a_waiting_job_is_told_once_with_its_reason_and_reaches_no_wo
     assert stage.worker.cancelled == []
 
 
-def test_cancelling_a_running_job_is_told_when_the_worker_has_dropped_it(stage: Stage) -> None:
+def test_cancelling_a_running_job_is_reported_when_the_worker_has_dropped_it(stage: Stage) -> None:
     running = stage.submit()
     assert stage.dispatcher.cancel([running]) == {running: "running"}
     assert stage.worker.cancelled == [running]
@@ -132,9 +134,9 @@ def test_cancelling_a_running_job_is_told_when_the_worker_has_dropped_it(stage: 
 def test_cancelling_a_finished_job_tells_nothing_and_changes_nothing(stage: Stage) -> None:
     job_id = stage.submit()
     stage.finish(job_id, after_s=1)
-    told = stage.events_of(job_id)
+    events = stage.events_of(job_id)
     assert stage.dispatcher.cancel([job_id]) == {job_id: "done"}
-    assert stage.events_of(job_id) == told
+    assert stage.events_of(job_id) == events
 
 
 def test_many_cancelled_jobs_are_told_in_parts_so_that_requests_are_answered_between(

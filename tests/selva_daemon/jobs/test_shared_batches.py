@@ -67,7 +67,7 @@ def test_jobs_of_one_length_run_at_once_and_make_the_files_they_make_alone(
     assert together == alone
 
 
-def test_a_cancelled_job_leaves_its_company_at_once_and_they_go_on(
+def test_a_cancelled_job_leaves_its_batch_immediately_and_the_others_go_on(
     gathered: Client, make_job: JobMaker, tmp_path: Path
 ) -> None:
     job_ids = [gathered.submit(make_job(seed=seed)).job_id for seed in range(3)]
@@ -170,7 +170,7 @@ def test_what_goes_wrong_together_is_done_one_by_one_and_stays_with_the_job_it_b
     assert engine.calls == [3, 1, 1, 1]
 
 
-def test_a_job_that_is_in_the_cache_does_not_reach_the_engine_and_its_company_does(
+def test_a_job_that_is_in_the_cache_does_not_reach_the_engine_and_the_rest_of_its_batch_does(
     make_job: JobMaker, tmp_path: Path
 ) -> None:
     engine = OneAtATime(RequestError("only one"))

@@ -305,7 +305,9 @@ def test_a_death_is_blamed_on_the_jobs_that_had_not_ended() -> None:
     assert stage.listener.heard[-1] == ("ended", {"b": Outcome.CRASHED, "c": Outcome.CRASHED})
 
 
-def test_a_cancel_that_one_job_does_not_heed_puts_its_company_back_without_blame() -> None:
+def test_a_cancel_that_one_job_does_not_heed_requeues_the_rest_of_its_batch_without_a_crash_on_record() -> (
+    None
+):
     stage = Stage(cancel_grace_s=5).start()
     stage.run_job("a", "b")
     assert stage.supervisor.cancel("a")
@@ -314,7 +316,7 @@ def test_a_cancel_that_one_job_does_not_heed_puts_its_company_back_without_blame
     assert stage.listener.heard == [("ended", {"a": Outcome.CANCELLED, "b": Outcome.REQUEUED})]
 
 
-def test_progress_of_one_job_shows_that_its_company_is_not_stalled() -> None:
+def test_progress_of_one_job_shows_that_its_batch_is_not_stalled() -> None:
     stage = Stage(stall_timeout_s=10).start()
     stage.run_job("a", "b")
     for _ in range(3):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgpack
 import pytest
 
+from selva_core.base.schema import FieldFault
 from selva_daemon.protocol.envelope import MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_TEXT_BYTES, Envelope, pack, parse
 from selva_daemon.protocol.errors import (
     DaemonError,
-    FieldFault,
     InvalidRequestError,
     ProtocolError,
     ProtocolVersionError,
@@ -44,7 +44,7 @@ def test_the_dictionary_of_the_documentation_is_an_envelope() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frames", "words"),
+    ("frames", "message"),
     [
         ([], "one frame; got 0"),
         ([msgpack.packb(GOOD)] * 2, "one frame; got 2"),
@@ -76,8 +76,8 @@ def test_the_dictionary_of_the_documentation_is_an_envelope() -> None:
         ([msgpack.packb({**GOOD, "protocol": True})], "no protocol version"),
     ],
 )
-def test_what_is_no_message_is_refused_with_the_reason(frames: list[bytes], words: str) -> None:
-    with pytest.raises(ProtocolError, match=words):
+def test_what_is_no_message_is_refused_with_the_reason(frames: list[bytes], message: str) -> None:
+    with pytest.raises(ProtocolError, match=message):
         parse(frames)
 
 

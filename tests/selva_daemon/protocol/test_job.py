@@ -105,7 +105,7 @@ def test_defaults_fill_what_may_be_left_out(body: dict[str, Any]) -> None:
     assert (request.priority, request.output.sample_rate_hz, request.media.speed) == (
         "interactive",
         48_000,
-        1,
+        Fraction(1),
     )
 
 
@@ -184,7 +184,7 @@ def test_a_wrong_field_is_named_alone(field: str, change: Change, body: dict[str
     assert set(faults_of(body)) == {field}
 
 
-def test_all_faults_are_told_at_once(body: dict[str, Any]) -> None:
+def test_all_faults_are_reported_together(body: dict[str, Any]) -> None:
     body["num_steps"] = -1
     body["media"]["path"] = 5
     del body["cues"][0]["track"]

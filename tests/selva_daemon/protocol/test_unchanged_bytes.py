@@ -33,7 +33,7 @@ from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.jobs.scheduling import FairScheduler
 from selva_daemon.jobs.supervisor import Outcome, Supervisor, WorkerState
 from selva_daemon.protocol import requests
-from selva_daemon.protocol.body import reply_decode_hook
+from selva_daemon.protocol.body import read_reply, reply_decode_hook
 from selva_daemon.protocol.envelope import MAX_REPLY_BYTES, Envelope, pack, parse
 from selva_daemon.protocol.errors import from_wire, to_wire
 from selva_daemon.protocol.job import CueRequest, JobRequest, OutputRequest, SignerFiles, TakeRequest
@@ -285,7 +285,7 @@ def conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
     monkeypatch.setenv("SELVA_MODELS_DIR", str(tmp_path / "models"))
     for module in (queue_module, handlers_module):
         # The commands that are advised name the installation's script by its path where the shell would not find it.
-        monkeypatch.setattr(module, "selva_command", lambda *words: " ".join(("selva", *words)))
+        monkeypatch.setattr(module, "selva_command", lambda *arguments: " ".join(("selva", *arguments)))
     numbers = iter(range(1, 100))
     with closing(JobQueue(tmp_path / "queue.sqlite3", max_queued_jobs=3, max_finished_jobs=100)) as queue:
         talk = Conversation(queue)
@@ -344,7 +344,7 @@ def test_replies_and_events_read_and_written_again_are_the_same_bytes() -> None:
         reply = parse([bytes.fromhex(step["reply"])], max_bytes=MAX_REPLY_BYTES)
         if reply.type == "reply":
             request = parse([bytes.fromhex(step["frames"][0])])
-            value = requests.read_reply(reply.body, kinds[request.type])
+            value = read_reply(reply.body, kinds[request.type])
             again = pack(
                 Envelope(
                     type="reply",

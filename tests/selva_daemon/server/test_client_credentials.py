@@ -150,7 +150,7 @@ def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(paths: AppPa
         ("127.0.0.1", "localhost", "tcp://localhost:42000"),
     ],
 )
-def test_the_address_is_the_one_listened_on_or_the_one_that_was_said(
+def test_the_address_is_the_one_listened_on_or_the_one_that_was_given(
     paths: AppPaths, tmp_path: Path, listen: str, address: str | None, jobs: str
 ) -> None:
     configure(paths, listen=listen, port=42_000, output_folders=[str(tmp_path)])
@@ -158,17 +158,17 @@ def test_the_address_is_the_one_listened_on_or_the_one_that_was_said(
 
 
 @pytest.mark.parametrize(
-    ("listen", "address", "words"),
+    ("listen", "address", "message"),
     [
         ("0.0.0.0", None, "say with --address"),  # noqa: S104 - refused
         ("127.0.0.1", "edit-1.local", "nobody reaches it at edit-1.local"),
     ],
 )
 def test_an_address_that_cannot_be_reached_is_refused(
-    paths: AppPaths, tmp_path: Path, listen: str, address: str | None, words: str
+    paths: AppPaths, tmp_path: Path, listen: str, address: str | None, message: str
 ) -> None:
     configure(paths, listen=listen, port=42_000, output_folders=[str(tmp_path)])
-    with pytest.raises(ConfigurationError, match=words):
+    with pytest.raises(ConfigurationError, match=message):
         write_client_credentials(paths, "a", tmp_path / "a.json", address=address)
 
 
@@ -247,10 +247,10 @@ def test_the_commands_invite_list_and_revoke(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run(monkeypatch, "daemon", "invite", "edit-2")
-    said = capsys.readouterr().out
-    assert "SELVA_CONNECTION_FILE=" in said
-    assert "ports change" in said
-    assert "on this machine or through a tunnel" in said
+    printed = capsys.readouterr().out
+    assert "SELVA_CONNECTION_FILE=" in printed
+    assert "ports change" in printed
+    assert "on this machine or through a tunnel" in printed
     assert read_connection(tmp_path / "selva-edit-2.json").client.public in load_clients(paths.clients_folder)
     run(monkeypatch, "daemon", "clients", "--json")
     [listed] = json.loads(capsys.readouterr().out)
@@ -263,7 +263,7 @@ def test_the_commands_invite_list_and_revoke(
     assert capsys.readouterr().err == "selva: there is no client 'edit-2'; known are: none\n"
 
 
-def test_a_damaged_key_file_is_told_in_the_log_and_keeps_nobody_else_out(
+def test_a_damaged_key_file_is_reported_in_the_log_and_keeps_nobody_else_out(
     client: Client, paths: AppPaths, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)

@@ -132,7 +132,7 @@ def test_a_recorded_conversation_played_again_does_nothing(
     assert client.status().queue["queued"] == 1
 
 
-def test_a_client_with_an_unknown_key_is_told_so_and_one_with_the_right_key_is_served(
+def test_a_client_with_an_unknown_key_is_refused_with_the_reason_and_one_with_the_right_key_is_served(
     client: Client, paths: AppPaths
 ) -> None:
     connection = read_connection(paths.connection_file)
@@ -417,15 +417,19 @@ def test_fifty_subscribers_hear_a_job_to_its_end(client: Client, paths: AppPaths
             subscribers.append(subscriber)
         last_states = ["" for _ in subscribers]
 
-        def hear(count: int, until: Callable[[str], bool]) -> bool:
+        def receive(count: int, until: Callable[[str], bool]) -> bool:
             for index, subscriber in enumerate(subscribers):
                 while subscriber.poll(0):
                     last_states[index] = parse([subscriber.recv_multipart()[1]]).body["state"]
             return sum(until(state) for state in last_states) == count
 
-        wait_until(lambda: hear(50, lambda state: state == "queued"), "the present state for each subscriber")
+        wait_until(
+            lambda: receive(50, lambda state: state == "queued"), "the present state for each subscriber"
+        )
         client.resume()
-        wait_until(lambda: hear(50, lambda state: state == "done"), "the end of the job for each subscriber")
+        wait_until(
+            lambda: receive(50, lambda state: state == "done"), "the end of the job for each subscriber"
+        )
     finally:
         context.destroy(linger=0)
 

@@ -19,7 +19,7 @@ def test_an_idle_server_sleeps_until_its_next_tick(
     quiet: list[bool] = []
 
     class RecordingPoller(zmq.Poller):
-        def poll(self, timeout: float | None = None) -> list[tuple[object, int]]:
+        def poll(self, timeout: int | None = None) -> list[tuple[object, int]]:
             ready = super().poll(timeout)
             timeouts_ms.append(int(timeout or 0))
             quiet.append(not ready)

@@ -123,7 +123,8 @@ def test_a_waveform_comes_back_bit_by_bit(tmp_path: Path) -> None:
     found = cache.get(KEY)
     assert found is not None
     assert np.array_equal(found.samples, samples)
-    assert (found.sample_rate_hz, found.warnings, found.samples.dtype) == (44_100, ("leise",), np.float32)
+    assert (found.sample_rate_hz, found.warnings) == (44_100, ("leise",))
+    assert found.samples.dtype == np.float32
 
 
 def big_file(file: Path, *, seed: int = 1) -> Path:
@@ -248,7 +249,7 @@ def test_a_touched_image_counts_in_a_big_sequence_and_not_in_a_small_one(tmp_pat
     assert identify_picture(big) != before[1]
 
 
-def test_the_identity_of_a_file_is_its_own_and_no_sequence_is_said(tmp_path: Path) -> None:
+def test_the_identity_of_a_file_is_its_own_and_no_sequence_is_part_of_it(tmp_path: Path) -> None:
     file = big_file(tmp_path / "a.mov")
     media = PictureRange(path=file, start_s=Fraction(0), duration_s=Fraction(1))
     assert identify_picture(media) == identify_media(file)
@@ -257,7 +258,7 @@ def test_the_identity_of_a_file_is_its_own_and_no_sequence_is_said(tmp_path: Pat
         identify_picture(gone)
 
 
-def test_a_file_that_is_not_there_or_no_file_is_told_apart(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_or_no_file_is_distinguished(tmp_path: Path) -> None:
     with pytest.raises(MediaNotFoundError, match="unmounted"):
         identify_media(tmp_path / "gone.mov")
     with pytest.raises(MediaUnreadableError):
