@@ -100,8 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         idle = time_renders(options, WAYS[way])
         with busy_programs(options.busy):
             results[way] = {"idle": idle, "busy": time_renders(options, WAYS[way])}
-    results = {"cores": os.cpu_count(), "busy_programs": options.busy, "repeats": options.repeats}
-    print(json.dumps({"commit": commit.stdout.strip(), "model": options.model, **results, "render": results}))
+    machine = {"cores": os.cpu_count(), "busy_programs": options.busy, "repeats": options.repeats}
+    print(json.dumps({"commit": commit.stdout.strip(), "model": options.model, **machine, "render": results}))
     return 0
 
 

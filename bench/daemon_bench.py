@@ -22,7 +22,7 @@ from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableEr
 STOP_TIMEOUT_S = 60.0
 
 
-def isolated_places(folder: Path) -> AppPaths:
+def isolated_paths(folder: Path) -> AppPaths:
     return AppPaths(state=folder / "state", cache=folder / "cache", config=folder / "config")
 
 

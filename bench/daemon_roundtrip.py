@@ -18,20 +18,20 @@ from fractions import Fraction
 from pathlib import Path
 
 import zmq
-from daemon_bench import describe_machine, isolated_places, stop_daemon
+from daemon_bench import describe_machine, isolated_paths, stop_daemon
 
 from selva_core.base.media import PictureRange
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client, run_steps
 from selva_daemon.client.launch import start_daemon
 from selva_daemon.client.transport import ClientTransport
-from selva_daemon.protocol import requests as calls
+from selva_daemon.protocol import requests
 from selva_daemon.protocol.connection import read_connection
 from selva_daemon.protocol.job import CueRequest, JobRequest, OutputRequest, TakeRequest
 
 
-def time_calls(action: Callable[[], object], count: int) -> dict[str, float]:
-    """Milliseconds per call: median, least, and the one that 99 of 100 stay below."""
+def time_action(action: Callable[[], object], count: int) -> dict[str, float]:
+    """Milliseconds per action: median, least, and the 99th percentile."""
     times_ms = []
     for _ in range(count):
         begun_s = time.perf_counter()
@@ -74,30 +74,32 @@ def time_events(paths: AppPaths, client: Client, num_subscribers: int, rounds: i
         subscribers.append(socket)
     time.sleep(2.0)  # until every subscription has arrived
 
-    def pause_and_hear() -> None:
+    def pause_and_receive() -> None:
         client.pause()
         for socket in subscribers:
             socket.recv_multipart()
 
     try:
-        return time_calls(pause_and_hear, rounds)
+        return time_action(pause_and_receive, rounds)
     finally:
         context.destroy(linger=0)
 
 
 def measure(paths: AppPaths, folder: Path, *, num_requests: int, num_subscribers: int) -> dict[str, object]:
-    line = ClientTransport(paths.connection_file)
+    transport = ClientTransport(paths.connection_file)
     try:
-        run_steps(line.open(timeout_s=10))
-        no_op = time_calls(lambda: run_steps(line.exchange(calls.hello("jobs"), timeout_s=10)), num_requests)
+        run_steps(transport.open(timeout_s=10))
+        no_op = time_action(
+            lambda: run_steps(transport.exchange(requests.hello("jobs"), timeout_s=10)), num_requests
+        )
     finally:
-        line.close()
+        transport.close()
     with Client.connect(paths=paths) as client:
         client.pause()
         return {
             "no_op_ms": no_op,
-            "status_ms": time_calls(client.status, num_requests // 10),
-            "submit_ms": time_calls(lambda: client.submit(job(folder)), num_requests // 10),
+            "status_ms": time_action(client.status, num_requests // 10),
+            "submit_ms": time_action(lambda: client.submit(job(folder)), num_requests // 10),
             f"event_to_{num_subscribers}_subscribers_ms": time_events(paths, client, num_subscribers, 50),
         }
 
@@ -111,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = isolated_places(folder)
+        paths = isolated_paths(folder)
         start_daemon(paths)
         try:
             figures = measure(

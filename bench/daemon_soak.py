@@ -1,10 +1,10 @@
-"""Many small jobs with random cancels, kills, bad media and nonsense; then: nothing lost, nothing twice, no lie.
+"""Many small jobs with random cancels, kills, missing media and malformed messages: none may be lost, doubled or misreported.
 
     python bench/daemon_soak.py [--jobs 10000] [--clients 4] [--kills 20] [--together 4] [--seed 1]
 
 Starts a daemon of its own in a temporary folder and prints one JSON object; the exit status is 1 when a job was
-lost, doubled or told to be what it is not. Memory is that of the server process, in MiB. `--together` is how many
-jobs the engine takes at once, as one on a GPU does.
+lost, doubled or reported in a false state. Memory is that of the server process, in MiB. `--together` is how many
+jobs the engine takes in one batch, as one on a GPU does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 import soundfile
 import zmq
-from daemon_bench import describe_machine, isolated_places, stop_daemon, write_clip
+from daemon_bench import describe_machine, isolated_paths, stop_daemon, write_clip
 
 from selva_core.base.media import PictureRange
 from selva_core.base.paths import AppPaths
@@ -39,19 +39,19 @@ from selva_daemon.protocol.status import FINISHED_STATES
 
 BAD_MEDIA_SHARE = 0.05
 CANCEL_SHARE = 0.05
-NONSENSE_SHARE = 0.2
+MALFORMED_SHARE = 0.2
 SAMPLE_EVERY_S = 0.5
 NUM_SAMPLES = 19_200
 
 
 @dataclass
 class Tally:
-    """What the clients know: every job the daemon accepted, which of them had no picture, which were cancelled."""
+    """What the clients know: the jobs that the daemon accepted, those without a picture, those that were cancelled."""
 
     accepted: list[str] = field(default_factory=list)
     without_picture: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
-    nonsense: int = 0
+    malformed: int = 0
     faults: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,7 +78,7 @@ def build_job(folder: Path, *, seed: int, has_picture: bool) -> JobRequest:
     )
 
 
-def send_nonsense(connection: Connection, chance: random.Random) -> None:
+def send_malformed_message(connection: Connection, chance: random.Random) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)
     dealer.curve_serverkey = connection.server_key.encode()
@@ -90,7 +90,7 @@ def send_nonsense(connection: Connection, chance: random.Random) -> None:
 
 
 def submit_jobs(paths: AppPaths, folder: Path, tally: Tally, seeds: range, chance: random.Random) -> None:
-    """One client: submits its jobs and now and then cancels one, or sends nonsense."""
+    """One client: submits its jobs and now and then cancels one, or sends a malformed message."""
     try:
         with Client.connect(paths=paths, timeout_s=120) as client:
             for seed in seeds:
@@ -104,10 +104,10 @@ def submit_jobs(paths: AppPaths, folder: Path, tally: Tally, seeds: range, chanc
                     victim = chance.choice(tally.accepted)
                     tally.cancelled.add(victim)
                     client.cancel(victim)
-                if chance.random() < NONSENSE_SHARE:
-                    tally.nonsense += 1
+                if chance.random() < MALFORMED_SHARE:
+                    tally.malformed += 1
                     try:
-                        send_nonsense(read_connection(paths.connection_file), chance)
+                        send_malformed_message(read_connection(paths.connection_file), chance)
                     except DaemonUnavailableError:
                         continue  # between two daemons
     except Exception as exc:
@@ -129,7 +129,7 @@ def kill_something(paths: AppPaths, chance: random.Random) -> str:
 
 
 def check_jobs(paths: AppPaths, tally: Tally) -> Counter[str]:
-    """Compare what the daemon says with what was asked and with the files; faults go to the tally."""
+    """Compare what the daemon reports with what was submitted and with the files; faults go to the tally."""
     states: Counter[str] = Counter()
     with Client.connect(paths=paths, timeout_s=120) as client:
         if len(set(tally.accepted)) != len(tally.accepted):
@@ -141,14 +141,14 @@ def check_jobs(paths: AppPaths, tally: Tally) -> Counter[str]:
             status = client.job(job_id)
             states[status.state] += 1
             code = "" if status.error is None else status.error.code
-            truthful = {
+            is_true = {
                 "done": job_id not in tally.without_picture
                 and all(soundfile.info(stem.file).frames == NUM_SAMPLES for stem in status.stems)
                 and len(status.stems) == 1,
                 "cancelled": job_id in tally.cancelled,
                 "failed": code == ("media-not-found" if job_id in tally.without_picture else "worker-died"),
             }.get(status.state, False)
-            if not truthful:
+            if not is_true:
                 tally.faults.append(f"job {job_id} is {status.state} {code}")
     return states
 
@@ -185,7 +185,7 @@ def soak(paths: AppPaths, folder: Path, arguments: argparse.Namespace) -> dict[s
         "jobs": len(tally.accepted),
         "states": dict(states),
         "kills": dict(killed),
-        "nonsense_messages": tally.nonsense,
+        "malformed_messages": tally.malformed,
         "faults": tally.faults[:20] + [f"left behind: {name}" for name in leftovers[:20]],
         "seconds": round(took_s, 1),
         "jobs_per_second": round(len(tally.accepted) / took_s, 2),
@@ -228,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["SELVA_MAX_FINISHED_JOBS"] = str(2 * arguments.jobs)
         os.environ["SELVA_MAX_QUEUED_JOBS"] = str(2 * arguments.jobs)
         os.environ["SELVA_ECHO_PICTURES_TOGETHER"] = str(arguments.together)
-        paths = isolated_places(folder)
+        paths = isolated_paths(folder)
         try:
             figures = soak(paths, folder, arguments)
         finally:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 from importlib.metadata import entry_points
 
+from selva_core.base.command_line import reinstall_command
+
 
 def main() -> int:
     for command in entry_points(group="console_scripts", name="selva"):
         return int(command.load()() or 0)
     sys.stderr.write(
-        "selva: the command line is not installed for this Python; install the package again with: pip install selva-bridge\n"
+        f"selva: the command line is not installed for this Python; install the package again with: {reinstall_command()}\n"
     )
     return 1
 

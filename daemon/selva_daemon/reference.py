@@ -53,7 +53,7 @@ def build_tables() -> Mapping[str, str]:
 
 
 def fill(page: str) -> str:
-    """The page with its tables made anew. Raises KeyError for a table that nobody makes."""
+    """The page with its tables rewritten. Raises KeyError for a table of an unknown name."""
     tables = build_tables()
     return _TABLE.sub(lambda found: f"{found[1]}\n{tables[found['name']]}\n{found[3]}", page)
 

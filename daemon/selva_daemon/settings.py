@@ -144,7 +144,7 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _check_limits(field: inspect.Field, value: Any) -> None:
-    """What the annotation says. msgspec checks it in files only, and settings are also built in Python."""
+    """The limits of the annotation. msgspec checks them only when it decodes, and settings are also built in Python."""
     node = bare_type(field.type)
     if isinstance(node, inspect.IntType | inspect.FloatType):
         if node.gt is not None and not value > node.gt:

@@ -1,6 +1,6 @@
 // A client of the Selva Bridge daemon in JavaScript, written from docs/protocol.md alone.
 //
-//   node selva_client.mjs status                 what the daemon says of itself
+//   node selva_client.mjs status                 the state of the daemon
 //   node selva_client.mjs submit job.json        queue a job, print its changes, end with its stems
 //   node selva_client.mjs cancel JOB_ID
 //
@@ -48,7 +48,7 @@ class SelvaClient {
     return socket;
   }
 
-  async ask(channel, type, body = {}) {
+  async request(channel, type, body = {}) {
     const envelope = {
       protocol: PROTOCOL,
       type,
@@ -92,7 +92,7 @@ class SelvaClient {
   }
 }
 
-function say(value) {
+function print(value) {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
@@ -100,13 +100,13 @@ async function main([command, argument]) {
   const client = new SelvaClient(JSON.parse(readFileSync(connectionFile(), "utf8")));
   try {
     if (command === "status") {
-      say(await client.ask("control", "status"));
+      print(await client.request("control", "status"));
     } else if (command === "cancel") {
-      say(await client.ask("control", "cancel", { job_ids: [argument] }));
+      print(await client.request("control", "cancel", { job_ids: [argument] }));
     } else if (command === "submit") {
-      const submitted = await client.ask("jobs", "submit", JSON.parse(readFileSync(argument, "utf8")));
-      say(submitted);
-      for await (const status of client.events(submitted.job_id)) say(status);
+      const submitted = await client.request("jobs", "submit", JSON.parse(readFileSync(argument, "utf8")));
+      print(submitted);
+      for await (const status of client.events(submitted.job_id)) print(status);
     } else {
       throw new Error("commands are: status, submit job.json, cancel JOB_ID");
     }

@@ -31,12 +31,13 @@ _REPLACE_RETRY_S = 0.02
 
 @contextmanager
 def staged_file(
-    target: Path, *, mode: int | None = None, error: type[SelvaError] = OutputError
+    target: Path, *, mode: int | None = None, flush: bool = True, error: type[SelvaError] = OutputError
 ) -> Iterator[Path]:
     """A path beside `target` to write to; its content at the end is flushed and renamed to `target`.
 
-    mode: permission bits of the file from its first byte on (POSIX); None for those that the umask gives. After an error
-    nothing is left and the old file, if any, is untouched. Raises `error` where the system refuses.
+    mode: permission bits of the file from its first byte on (POSIX); None for those that the umask gives. flush: False for
+    files that are checked when they are read and may be lost with the power, such as caches. After an error nothing is
+    left and the old file, if any, is untouched. Raises `error` where the system refuses.
     """
     # Without the target's own name: with it, names near the limit of 255 bytes would pass it.
     temporary = target.with_name(f".selva-{secrets.token_hex(8)}.part")
@@ -44,9 +45,11 @@ def staged_file(
         if mode is not None:
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         yield temporary
-        _flush_file(temporary)
+        if flush:
+            _flush_file(temporary)
         replace_patiently(temporary, target)
-        flush_folder(target.parent)
+        if flush:
+            flush_folder(target.parent)
     except OSError as exc:
         if isinstance(exc, SelvaError):
             raise

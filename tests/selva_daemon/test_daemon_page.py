@@ -1,4 +1,4 @@
-"""docs/daemon.md says what the program does: every command by its name (its table of settings is made from the code)."""
+"""docs/daemon.md describes the program: every command by its name (its table of settings is made from the code)."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_without_an_installed_command_line_the_module_says_what_to_do(
 
     monkeypatch.setattr(module, "entry_points", lambda **_: metadata.EntryPoints())
     assert module.main() == 1
-    assert "pip install selva-bridge" in capsys.readouterr().err
+    assert "pip install" in capsys.readouterr().err
 
 
 def test_a_daemon_of_an_earlier_version_can_start_workers() -> None:

@@ -1,4 +1,4 @@
-"""The public face of the daemon, for scripts, plugins and the command line.
+"""The synchronous client of the daemon, for scripts, plugins and the command line.
 
     with Client.connect(start_if_needed=True) as client:
         submitted = client.submit(request)

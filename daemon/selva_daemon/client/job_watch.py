@@ -21,8 +21,8 @@ Watching = Generator[PollRequest | JobStatus, ReadySockets, None]
 class JobWatch:
     """Yields each new state of some jobs until all are finished.
 
-    The daemon sends the present state on subscription. After a silence the states are asked for, which
-    covers lost events and a daemon that was killed and started again. A daemon that lives and does not answer (a busy or
+    The daemon sends the present state on subscription. After some seconds of silence the states are requested, which covers
+    lost events and a daemon that was killed and started again. A daemon that lives and does not answer (a busy or
     suspended machine, a slow disk) is waited for: only `timeout_s` ends a watch.
     """
 

@@ -78,7 +78,9 @@ def _launch_and_wait(paths: AppPaths, start_log: Path, give_up_s: float) -> int 
 
 
 def _launch_detached(paths: AppPaths, start_log: Path) -> int:
-    """Through a process in between, which ends at once: so the daemon is nobody's child."""
+    """Through a process in between, which ends immediately, so that the daemon is not a child of the host: some hosts wait for
+    their children, or end them.
+    """
     command = [python_executable(), "-m", "selva_daemon.client.launch", str(start_log)]
     try:
         done = subprocess.run(  # noqa: S603 - our own module under our own interpreter

@@ -261,8 +261,8 @@ class Supervisor:
             )
 
     def _check_keep_alive(self, now_s: float) -> None:
-        """An idle worker with a model is replaced by a fresh one: that gives back all of the device's
-        memory.
+        """An idle worker with a model is replaced by a fresh process: only the end of a process releases all of the device's
+        memory (CUDA keeps its context, torch its cache).
         """
         keep_s = self._settings.keep_alive_s
         if self._model is None or keep_s < 0 or now_s - self._idle_since_s < keep_s:

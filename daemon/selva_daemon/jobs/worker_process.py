@@ -151,7 +151,7 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _open_output_log(file: Path) -> IO[bytes]:
-    """Libraries and native crashes write here; the file before is kept once."""
+    """Libraries and native crashes write here. One earlier file is kept."""
     if file.exists() and file.stat().st_size > MAX_OUTPUT_LOG_BYTES:
         file.replace(file.with_suffix(".1.log"))
     return file.open("ab")

@@ -19,8 +19,8 @@ SelvaError                       (selva_core.base.errors)
     ├── WorkerDiedError          (RuntimeError) the process that renders died or hung
     └── InternalError            (RuntimeError) a fault of the daemon; the log has the details
 
-On the wire an error is its code, its message, whether trying again can help, and its facts. `from_wire`
-gives the client the same class the daemon raised, of this tree or of selva_core's.
+On the wire an error is its code, its message, whether trying again can help, and its facts. `from_wire` returns the class
+that the daemon raised, of this tree or of another room's.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class NoBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Nothing needs to be said."""
+    """A request without parameters."""
 
 
 class JobBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,7 +76,7 @@ class MoveBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class HelloReply(Struct, frozen=True, kw_only=True):
-    """What the daemon says of itself."""
+    """The reply to `hello`."""
 
     protocol: int
     version: str
@@ -148,7 +148,7 @@ HELLO = RequestType(
     channels=(JOBS, CONTROL),
     body=NoBody,
     reply=HelloReply,
-    about="says who is there and what is spoken",
+    about="identifies the daemon; a client sends it first",
 )
 SUBMIT = RequestType(
     name="submit",
@@ -158,7 +158,7 @@ SUBMIT = RequestType(
     about="queues a job; answered when the job is on disk",
 )
 JOB = RequestType(
-    name="job", channels=(JOBS,), body=JobBody, reply=JobStatus, about="tells the state of a job"
+    name="job", channels=(JOBS,), body=JobBody, reply=JobStatus, about="reports the state of a job"
 )
 JOBS_LIST = RequestType(
     name="jobs", channels=(JOBS,), body=JobsBody, reply=JobsReply, about="lists the newest jobs"
@@ -171,10 +171,10 @@ STATUS = RequestType(
     channels=(CONTROL,),
     body=NoBody,
     reply=DaemonStatus,
-    about="tells the state of the daemon",
+    about="reports the state of the daemon",
 )
 METRICS = RequestType(
-    name="metrics", channels=(CONTROL,), body=NoBody, reply=MetricsReply, about="tells numbers"
+    name="metrics", channels=(CONTROL,), body=NoBody, reply=MetricsReply, about="reports counters and gauges"
 )
 CANCEL = RequestType(
     name="cancel",

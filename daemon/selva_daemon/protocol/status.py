@@ -1,4 +1,4 @@
-"""What the daemon says about jobs and about itself: structs that it encodes and that clients read."""
+"""The state of jobs and of the daemon: structs that the daemon encodes and clients decode."""
 
 from __future__ import annotations
 
@@ -121,11 +121,13 @@ class LoadedModel(Struct, frozen=True, kw_only=True):
     model: str
     device_report: str
     notices: tuple[str, ...] = ()
-    unloads_in_s: Annotated[float | None, Meta(description="nil while it is in use or kept for ever")] = None
+    unloads_in_s: Annotated[
+        float | None, Meta(description="nil while it is in use, or when it is never unloaded")
+    ] = None
     device_memory_bytes: Annotated[
         int | None,
         Meta(
-            description="what torch holds on the device, as of the last job; nil for a device that does not tell"
+            description="what torch holds on the device, as of the last job; nil for a device that does not report it"
         ),
     ] = None
 

@@ -72,7 +72,7 @@ class ModelLoaded(Struct, frozen=True, kw_only=True, tag_field="say", tag="model
 
 
 class DeviceMemory(Struct, frozen=True, kw_only=True, tag_field="say", tag="memory"):
-    """device_bytes: what torch holds on the device; None when it does not tell."""
+    """device_bytes: what torch holds on the device; None when it does not report it."""
 
     device_bytes: int | None
 

@@ -65,7 +65,7 @@ def write_client_credentials(
 def _choose_host(settings: DaemonSettings, address: str | None) -> str:
     if address is not None and settings.listens_on_loopback and not _is_loopback(address):
         raise ConfigurationError(
-            f"the daemon listens on {settings.listen} only, so nobody reaches it at {address}; "
+            f"the daemon listens on {settings.listen} only, so it cannot be reached at {address}; "
             "set listen and output_folders in daemon.json first (docs/security.md)"
         )
     if address is None and ipaddress.ip_address(settings.listen).is_unspecified:
@@ -107,7 +107,7 @@ def _notes(settings: DaemonSettings) -> tuple[str, ...]:
         )
     if not settings.port:
         notes.append(
-            "the ports change when the daemon starts anew, and this file is worth nothing then; "
+            "the ports change when the daemon is restarted, and this file is no longer valid then; "
             "set port in daemon.json to keep them"
         )
     return tuple(notes)

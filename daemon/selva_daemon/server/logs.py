@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_LOG_BYTES = 5 << 20
-KEPT_LOGS = 3
+NUM_OLD_LOGS = 3
 REPEAT_S = 60.0
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
     "message",
@@ -52,7 +52,7 @@ class RepeatedWarning:
 
 
 class JsonLineFormatter(logging.Formatter):
-    """time (UTC), level, where, what, and whatever was given as `extra` (job_id, for instance)."""
+    """Time (UTC), level, logger, message, and what the caller passed as `extra` (job_id, for instance)."""
 
     def format(self, record: logging.LogRecord) -> str:
         utc = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -73,7 +73,7 @@ def open_log(file: Path, *, level: str, also_to_terminal: bool) -> list[logging.
     `close_log`.
     """
     rotating = logging.handlers.RotatingFileHandler(
-        file, maxBytes=MAX_LOG_BYTES, backupCount=KEPT_LOGS, encoding="utf-8", delay=True
+        file, maxBytes=MAX_LOG_BYTES, backupCount=NUM_OLD_LOGS, encoding="utf-8", delay=True
     )
     rotating.setFormatter(JsonLineFormatter())
     handlers: list[logging.Handler] = [rotating]

@@ -11,7 +11,7 @@ Labels = Mapping[str, str]
 
 
 class RequestCounter:
-    """How many requests came, by channel, type and outcome; types nobody knows count as one."""
+    """How many requests came, by channel, type and outcome; all unknown types count as one, so that their number is limited."""
 
     def __init__(self, known: Mapping[str, Iterable[str]]) -> None:
         self._known = {channel: frozenset(types) for channel, types in known.items()}
@@ -37,7 +37,7 @@ def build_metrics(
     requests: RequestCounter,
     refused_connections: int,
 ) -> str:
-    """One page of metrics; `finished` counts jobs since the start, by how they ended."""
+    """One page of metrics. finished: jobs that ended since the start, by state."""
     blocks = [
         _block("selva_uptime_seconds", "gauge", "Time since the daemon started.", [({}, uptime_s)]),
         _block("selva_jobs", "gauge", "Jobs in the queue and its history, by state.", _by("state", queue)),

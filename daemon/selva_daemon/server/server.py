@@ -69,7 +69,7 @@ _log = logging.getLogger(__name__)
 
 
 class Server:
-    """`open` binds and publishes, `run` serves until asked to stop, `close` gives everything back."""
+    """`open` binds and publishes, `run` serves until `begin_shutdown` is called, `close` releases everything."""
 
     def __init__(
         self, paths: AppPaths, settings: DaemonSettings, *, worker_program: Sequence[str] | None = None

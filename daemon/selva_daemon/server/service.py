@@ -14,7 +14,7 @@ from selva_daemon.settings import load_settings
 
 
 def run_service(*, flags: Mapping[str, Any] | None = None, log_to_terminal: bool = False) -> None:
-    """Serve until told to stop. `flags` win over the settings file and the environment.
+    """Serve until stopped. `flags` win over the settings file and the environment.
 
     Raises ConfigurationError, DaemonRunningError, StorageError.
     """

@@ -12,9 +12,10 @@ import logging
 import os
 import re
 import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
+
+from selva_core.base.atomic_write import staged_file
 
 _log = logging.getLogger(__name__)
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -67,16 +68,14 @@ class BlobStore:
         if size_bytes > self._max_bytes:
             return
         file = self._file(key)
-        temporary = file.with_name(f".{uuid.uuid4().hex}.part")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as stream:
+            # Not flushed, which takes longer than the write: the hash shows an entry that a power cut has left incomplete.
+            with staged_file(file, flush=False) as temporary, temporary.open("wb") as stream:
                 stream.write(hashlib.sha256(blob).digest())
                 stream.write(blob)
-            temporary.replace(file)
         except OSError as exc:
             _log.warning("a cache entry was not stored: %s", exc, extra={"path": str(file)})
-            _remove(temporary)
             return
         if self._size_bytes is not None:
             self._size_bytes += size_bytes

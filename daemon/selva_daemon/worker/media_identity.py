@@ -1,4 +1,4 @@
-"""Who a media file is, without reading all of it.
+"""The identity of a media file, without reading all of it.
 
 Size, modification time and the hash of its beginning, middle and end. Small files, and files changed a
 moment ago (whose time stamp may not tell two versions apart), are hashed as a whole. Of an image sequence, sizes and
@@ -101,7 +101,7 @@ def identify_media(
 def identify_picture(
     media: PictureRange, *, now_s: float | None = None, on_hashed: OnHashed = lambda done, total: None
 ) -> MediaIdentity:
-    """Who the file or the image sequence of a job is. Raises MediaError, and what `on_hashed` raises."""
+    """The identity of the file or image sequence of a job. Raises MediaError, and what `on_hashed` raises."""
     if media.images is None:
         return identify_media(media.path, now_s=now_s, on_hashed=on_hashed)
     sequence = find_images(media.path, media.images)
@@ -109,11 +109,7 @@ def identify_picture(
         found = {number: sequence.pattern.file(number).stat() for number in sequence.present}
         size_bytes = sum(status.st_size for status in found.values())
         whole = size_bytes <= WHOLE_BELOW_BYTES
-        looked_into = {
-            sequence.present[0],
-            sequence.present[len(sequence.present) // 2],
-            sequence.present[-1],
-        }
+        sampled = {sequence.present[0], sequence.present[len(sequence.present) // 2], sequence.present[-1]}
         for number, status in found.items():
             if not stat.S_ISREG(status.st_mode):
                 require_file(sequence.pattern.file(number))  # says what it is
@@ -123,7 +119,7 @@ def identify_picture(
             on_hashed(done_bytes, size_bytes)
             done_bytes += status.st_size
             digest.update(f"{number} {status.st_size} {0 if whole else status.st_mtime_ns}\n".encode())
-            if whole or number in looked_into or _is_young(status, now_s):
+            if whole or number in sampled or _is_young(status, now_s):
                 with sequence.pattern.file(number).open("rb") as file:
                     digest.update(_hash_whole(file).encode())
     except OSError as exc:

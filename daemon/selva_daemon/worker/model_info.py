@@ -74,7 +74,7 @@ class ModelInfoCache:
 
 
 def _signature(model_id: str) -> str | None:
-    """Names the weights as they lie on disk; None for a model without files, which loads at once anyway."""
+    """Identifies the weights as they lie on disk; None for a model without files, which loads immediately anyway."""
     files = installed_files(find_model(model_id), default_models_dir())
     if not files:
         return None

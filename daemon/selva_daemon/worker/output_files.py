@@ -1,7 +1,7 @@
 """Stems in the user's folder: whole or not there, and never in place of a file that is not the same.
 
-A stem is written in a hidden folder that carries the job's id, flushed, and then published by rename. When
-the name is taken by other bytes (somebody edited the stem), the new one gets a number.
+A stem is written in a hidden folder that carries the job's id, flushed, and then published by rename. When a file of that
+name holds other bytes (the user edited the stem), the new one gets a number.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selva_core.audio.credentials import CHUNK_ID
+from selva_core.base.atomic_write import flush_folder
 from selva_core.base.errors import OutputError
 
 MAX_NUMBERED = 1000
@@ -97,17 +98,6 @@ def publish(staged: Path, target: Path, *, are_same: Callable[[Path, Path], bool
     raise OutputError(
         f"{MAX_NUMBERED} other files of the name {target.name} are in the way", path=str(target)
     )
-
-
-def flush_folder(folder: Path) -> None:
-    """Make renames in the folder survive a power cut (Windows does so by itself)."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _candidates(target: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Waveforms as the model made them, kept under their content keys."""
+"""Waveforms as the model made them, cached under their content keys."""
 
 from __future__ import annotations
 

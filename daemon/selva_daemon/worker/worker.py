@@ -1,6 +1,6 @@
 """The process that renders: it owns one device, receives jobs over its standard input and sends events over its output.
 
-It ends when the server ends (its input closes) and on a command to stop. Engines are imported when the first job needs
+It ends when the server ends (its input closes) and on a stop command. Engines are imported when the first job needs
 one.
 """
 
@@ -270,7 +270,7 @@ def _write_stem(
 
 
 def device_memory_bytes() -> int | None:
-    """What torch holds on the device; None when torch is not loaded or the device does not tell."""
+    """What torch holds on the device; None when torch is not loaded or the device does not report it."""
     torch = sys.modules.get("torch")
     if torch is None:
         return None

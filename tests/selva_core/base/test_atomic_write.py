@@ -213,3 +213,15 @@ def test_a_folder_is_not_renamed_over_one_that_holds_something(tmp_path: Path) -
         pass
     assert names_in(target) == ["theirs"]
     assert names_in(tmp_path) == ["cut.otiod"]
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_a_file_is_flushed_before_it_gets_its_name_unless_it_may_be_lost(
+    flush: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda _: flushed.append((tmp_path / "entry").exists()))
+    with staged_file(tmp_path / "entry", flush=flush) as temporary:
+        temporary.write_bytes(b"content")
+    assert (tmp_path / "entry").read_bytes() == b"content"
+    assert flushed[:1] == ([False] if flush else [])

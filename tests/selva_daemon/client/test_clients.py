@@ -40,7 +40,7 @@ def test_without_a_daemon_the_client_says_how_to_start_one(paths: AppPaths) -> N
         Client.connect(paths=paths)
 
 
-def test_the_remains_of_a_crash_are_no_daemon(client: Client, paths: AppPaths) -> None:
+def test_a_connection_file_left_by_a_crash_is_no_daemon(client: Client, paths: AppPaths) -> None:
     connection = read_connection(paths.connection_file)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -122,7 +122,7 @@ def test_a_watch_outlasts_a_daemon_that_is_silent_and_its_job_is_done(
     assert silences == ["job", "job", "job"]
 
 
-def test_watching_a_job_nobody_knows_raises(client: Client) -> None:
+def test_watching_an_unknown_job_raises(client: Client) -> None:
     with pytest.raises(UnknownJobError):
         list(client.events("nonesuch"))
 
@@ -133,7 +133,7 @@ def test_watching_several_jobs_ends_when_all_are_finished(client: Client, make_j
     assert finished == job_ids
 
 
-def test_a_client_of_another_protocol_is_refused_with_the_reason(client: Client, paths: AppPaths) -> None:
+def test_a_client_of_another_protocol_gets_an_error_that_says_so(client: Client, paths: AppPaths) -> None:
     connection = read_connection(paths.connection_file)
     with raw_dealer(connection, keys=connection.client) as dealer:
         dealer.send(pack(Envelope(type="hello", request_id="1", session="s", protocol=2)))
@@ -143,7 +143,7 @@ def test_a_client_of_another_protocol_is_refused_with_the_reason(client: Client,
     assert "Update" in error.message
 
 
-def test_a_client_finds_the_daemon_that_was_started_anew(
+def test_a_client_finds_the_daemon_that_was_restarted(
     paths: AppPaths, start_daemon_process: StartDaemon
 ) -> None:
     first = start_daemon_process()
@@ -165,7 +165,7 @@ def test_connect_starts_a_daemon_when_asked_and_leaves_it_running(paths: AppPath
         end_process_tree(pid)
 
 
-def test_a_daemon_that_cannot_start_is_an_error_with_its_words(paths: AppPaths) -> None:
+def test_a_daemon_that_cannot_start_is_an_error_with_what_it_printed(paths: AppPaths) -> None:
     paths.config.mkdir(parents=True)
     paths.settings_file.write_text('{"keep_alive_s": -5}')
     with pytest.raises(DaemonStartError, match=r"keep_alive_s is -1 \(for ever\) or 0 and more"):
@@ -180,7 +180,7 @@ def test_ten_lines_make_a_stem(client: Client, make_job: JobMaker) -> None:
     assert all(Path(stem.file).is_file() for stem in client.wait(submitted.job_id).raise_for_state().stems)
 
 
-def test_the_asynchronous_client_does_the_whole_way(
+def test_the_asynchronous_client_renders_a_job_from_start_to_end(
     client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
     async def whole_way() -> None:
@@ -220,7 +220,7 @@ def test_a_cancelled_task_leaves_the_asynchronous_client_usable(
     asyncio.run(impatient())
 
 
-def test_the_twins_have_the_same_methods_with_the_same_arguments() -> None:
+def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
     def face(kind: type) -> dict[str, list[str]]:
         return {
             name: list(inspect.signature(method).parameters)

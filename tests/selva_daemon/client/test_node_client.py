@@ -38,7 +38,7 @@ def json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_client_in_javascript_submits_a_job_and_hears_it_to_its_end(
+def test_a_client_in_javascript_submits_a_job_and_follows_it_to_its_end(
     client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     job_file = tmp_path / "job.json"
@@ -53,7 +53,7 @@ def test_a_client_in_javascript_submits_a_job_and_hears_it_to_its_end(
     )
 
 
-def test_a_client_in_javascript_learns_which_field_is_wrong(
+def test_a_client_in_javascript_receives_the_field_that_is_wrong(
     client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     body = make_job().to_wire()

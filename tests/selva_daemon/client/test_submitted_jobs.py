@@ -64,7 +64,7 @@ def test_another_length_of_the_same_sound_never_replaces_the_first_file(
     assert soundfile.info(second.file).frames == 24_000
 
 
-def test_a_stem_somebody_edited_is_kept_and_the_new_one_gets_a_number(
+def test_a_stem_that_was_edited_stays_and_the_new_one_gets_a_number(
     client: Client, make_job: JobMaker
 ) -> None:
     (first,) = finished_stems(client, make_job())
@@ -125,7 +125,7 @@ def test_a_running_job_is_cancelled_within_a_step_and_leaves_no_file(
     assert not list((tmp_path / "stems").iterdir())
 
 
-def test_a_waiting_job_is_cancelled_at_once(client: Client, make_job: JobMaker) -> None:
+def test_a_waiting_job_is_cancelled_immediately(client: Client, make_job: JobMaker) -> None:
     client.pause()
     job_id = client.submit(make_job()).job_id
     assert client.cancel(job_id) == {job_id: "cancelled"}
@@ -159,13 +159,13 @@ def test_wrong_fields_are_named_and_nothing_is_queued(client: Client, make_job: 
     assert client.jobs() == []
 
 
-def test_a_model_nobody_knows_is_refused_before_it_is_queued(client: Client, make_job: JobMaker) -> None:
+def test_an_unknown_model_is_refused_before_the_job_is_queued(client: Client, make_job: JobMaker) -> None:
     with pytest.raises(InvalidRequestError, match="selva-nano") as caught:
         client.submit(make_job(model="selva-huge"))
     assert [fault.field for fault in caught.value.fields] == ["model"]
 
 
-def test_a_job_nobody_knows_is_an_error_that_names_it(client: Client) -> None:
+def test_an_unknown_job_is_an_error_that_names_it(client: Client) -> None:
     with pytest.raises(UnknownJobError, match="no job 'nonesuch'"):
         client.job("nonesuch")
 

@@ -102,7 +102,7 @@ def test_a_worker_that_falls_silent_is_replaced(
     assert "silent for 0.3 s" in last.error.message
 
 
-def test_a_worker_that_does_not_heed_a_cancel_is_ended_and_the_job_is_cancelled(
+def test_a_worker_that_does_not_react_to_a_cancel_is_ended_and_the_job_is_cancelled(
     paths: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(worker_program=MISBEHAVING_WORKER, cancel_grace_s=0.3)

@@ -1,4 +1,4 @@
-"""What the dispatcher tells and hands out, with a real queue and a clock that the test moves."""
+"""What the dispatcher publishes and gives to workers, with a real queue and a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RecordedEvents:
 
 
 class IdleWorker:
-    """Stands for a supervisor whose worker takes what it is given and says nothing."""
+    """Stands for a supervisor whose worker takes jobs and never reports."""
 
     def __init__(self, max_batch_jobs: int = 1) -> None:
         self.max_batch_jobs = max_batch_jobs
@@ -108,7 +108,7 @@ def stage(tmp_path: Path, make_job: JobMaker) -> Iterator[Stage]:
         yield Stage(queue, make_job)
 
 
-def test_cancelling_a_waiting_job_is_reported_once_with_its_reason_and_reaches_no_worker(
+def test_cancelling_a_waiting_job_is_published_once_with_its_reason_and_reaches_no_worker(
     stage: Stage,
 ) -> None:
     stage.submit()
@@ -122,7 +122,7 @@ def test_cancelling_a_waiting_job_is_reported_once_with_its_reason_and_reaches_n
     assert stage.worker.cancelled == []
 
 
-def test_cancelling_a_running_job_is_reported_when_the_worker_has_dropped_it(stage: Stage) -> None:
+def test_cancelling_a_running_job_is_published_when_the_worker_has_dropped_it(stage: Stage) -> None:
     running = stage.submit()
     assert stage.dispatcher.cancel([running]) == {running: "running"}
     assert stage.worker.cancelled == [running]
@@ -131,7 +131,7 @@ def test_cancelling_a_running_job_is_reported_when_the_worker_has_dropped_it(sta
     assert stage.events_of(running)[-1][0] == "cancelled"
 
 
-def test_cancelling_a_finished_job_tells_nothing_and_changes_nothing(stage: Stage) -> None:
+def test_cancelling_a_finished_job_publishes_nothing_and_changes_nothing(stage: Stage) -> None:
     job_id = stage.submit()
     stage.finish(job_id, after_s=1)
     events = stage.events_of(job_id)
@@ -139,7 +139,7 @@ def test_cancelling_a_finished_job_tells_nothing_and_changes_nothing(stage: Stag
     assert stage.events_of(job_id) == events
 
 
-def test_many_cancelled_jobs_are_told_in_parts_so_that_requests_are_answered_between(
+def test_many_cancelled_jobs_are_published_in_parts_so_that_requests_are_answered_between(
     tmp_path: Path, make_job: JobMaker
 ) -> None:
     many = PUBLISHED_IN_A_ROW + 5
@@ -165,7 +165,7 @@ def test_an_unknown_id_among_others_cancels_nothing(stage: Stage) -> None:
     assert stage.dispatcher.cancel([waiting]) == {waiting: "cancelled"}
 
 
-def test_a_full_queue_says_how_many_wait_which_place_it_would_be_and_when_to_come_back(stage: Stage) -> None:
+def test_a_full_queue_names_its_length_the_position_and_when_there_is_room(stage: Stage) -> None:
     stage.finish(stage.submit(), after_s=20)
     running = stage.submit()
     for _ in range(MAX_QUEUED):
@@ -188,7 +188,7 @@ def test_a_full_queue_says_how_many_wait_which_place_it_would_be_and_when_to_com
     assert stage.submit()
 
 
-def test_a_full_queue_that_has_nothing_to_estimate_from_says_no_times(stage: Stage) -> None:
+def test_a_full_queue_without_a_finished_job_names_no_times(stage: Stage) -> None:
     for _ in range(MAX_QUEUED + 1):
         stage.submit()
     with pytest.raises(QueueFullError, match=r"number 6\. Send it again") as caught:
@@ -196,7 +196,7 @@ def test_a_full_queue_that_has_nothing_to_estimate_from_says_no_times(stage: Sta
     assert caught.value.facts["seconds_until_start"] is None
 
 
-def test_jobs_that_wait_are_given_together_once_the_worker_is_free(stage: Stage) -> None:
+def test_waiting_jobs_share_batches_once_the_worker_is_free(stage: Stage) -> None:
     stage.worker.max_batch_jobs = 3
     first = stage.submit()
     waiting = [stage.submit() for _ in range(4)]
@@ -207,7 +207,7 @@ def test_jobs_that_wait_are_given_together_once_the_worker_is_free(stage: Stage)
     assert stage.worker.given[2:] == [waiting[3:]]
 
 
-def test_an_idle_worker_is_held_a_moment_while_jobs_of_one_shape_arrive(stage: Stage) -> None:
+def test_an_idle_worker_waits_a_moment_while_jobs_of_one_shape_arrive(stage: Stage) -> None:
     stage.worker.max_batch_jobs = 3
     stage.worker.can_take_job = False
     first = stage.submit()
@@ -220,7 +220,7 @@ def test_an_idle_worker_is_held_a_moment_while_jobs_of_one_shape_arrive(stage: S
     assert stage.worker.given == [[first, second]]
 
 
-def test_a_full_batch_and_a_single_job_are_not_held(stage: Stage) -> None:
+def test_a_full_batch_and_a_single_job_do_not_wait(stage: Stage) -> None:
     stage.worker.max_batch_jobs = 2
     single = stage.submit()
     assert stage.worker.given == [[single]]
@@ -229,7 +229,7 @@ def test_a_full_batch_and_a_single_job_are_not_held(stage: Stage) -> None:
     assert stage.worker.given[1:] == [pair]
 
 
-def test_jobs_that_shared_batches_count_for_the_estimate_with_their_share(stage: Stage) -> None:
+def test_jobs_that_shared_batches_count_with_their_share_of_the_time(stage: Stage) -> None:
     stage.worker.max_batch_jobs = 2
     stage.worker.can_take_job = False
     pair = [stage.submit(), stage.submit()]
@@ -243,7 +243,7 @@ def test_jobs_that_shared_batches_count_for_the_estimate_with_their_share(stage:
     assert stage.events.jobs[-1].seconds_left == 10.0
 
 
-def test_jobs_of_a_dead_worker_wait_again_each_by_its_own_fate(stage: Stage) -> None:
+def test_each_job_of_a_dead_worker_gets_its_own_outcome(stage: Stage) -> None:
     stage.worker.max_batch_jobs = 3
     first = stage.submit()
     trio = [stage.submit() for _ in range(3)]

@@ -14,7 +14,7 @@ import pytest
 
 from selva_core.base.errors import MediaNotFoundError, RenderCancelled, StorageError
 from selva_daemon.jobs.queue import MAX_INTERRUPTIONS, JobQueue
-from selva_daemon.jobs.scheduling import MAX_BATCH_STEMS, BatchWindow, FairScheduler
+from selva_daemon.jobs.scheduling import MAX_BATCH_STEMS, FairScheduler
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.protocol.errors import JobStateError, QueueFullError, UnknownJobError
 from selva_daemon.protocol.status import StemResult
@@ -123,7 +123,7 @@ def test_jobs_of_one_client_run_in_the_order_they_came(
     assert take_all(queue, scheduler) == [job.label for job in jobs]
 
 
-def test_clients_take_scheduler(queue: JobQueue, add: Adder, scheduler: FairScheduler) -> None:
+def test_clients_are_served_in_turn(queue: JobQueue, add: Adder, scheduler: FairScheduler) -> None:
     for _ in range(3):
         add("busy")
     add("late")
@@ -202,7 +202,7 @@ def start_batch(queue: JobQueue, scheduler: FairScheduler, *, max_jobs: int = 8)
     return [job.label for job in queue.start_next(scheduler, max_jobs=max_jobs)]
 
 
-def test_jobs_of_one_shape_are_taken_together_up_to_the_limit(
+def test_jobs_of_one_shape_share_batches_up_to_the_limit(
     queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     for _ in range(3):
@@ -213,7 +213,7 @@ def test_jobs_of_one_shape_are_taken_together_up_to_the_limit(
 
 
 @pytest.mark.parametrize("change", [{"duration_s": Fraction(1, 5)}, {"num_steps": 7}, {"guidance": 2.0}])
-def test_a_job_of_another_shape_ends_what_is_taken_together_and_is_not_overtaken(
+def test_a_job_of_another_shape_ends_the_batch_and_is_not_overtaken(
     queue: JobQueue, add: Adder, scheduler: FairScheduler, change: dict[str, Any]
 ) -> None:
     add()
@@ -222,7 +222,7 @@ def test_a_job_of_another_shape_ends_what_is_taken_together_and_is_not_overtaken
     assert [start_batch(queue, scheduler) for _ in range(3)] == [["one 1"], ["one 2"], ["one 3"]]
 
 
-def test_what_is_taken_together_comes_in_the_order_of_scheduler_and_priorities(
+def test_a_batch_is_filled_in_the_order_of_clients_and_priorities(
     queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     for _ in range(3):
@@ -240,25 +240,13 @@ def test_a_job_that_had_a_crash_runs_alone(queue: JobQueue, add: Adder, schedule
     assert [start_batch(queue, scheduler) for _ in range(3)] == [[first.label], [second.label], [third.label]]
 
 
-def test_jobs_with_many_stems_are_taken_together_no_further_than_fills_a_batch(
+def test_a_batch_takes_no_more_stems_than_fill_it(
     queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     for _ in range(3):
         add(num_takes=MAX_BATCH_STEMS // 2)
     assert start_batch(queue, scheduler) == ["one 1", "one 2"]
     assert start_batch(queue, scheduler) == ["one 3"]
-
-
-def test_a_single_job_is_never_held_back_and_one_of_several_waits_for_the_next() -> None:
-    gathering = BatchWindow(gap_s=1.0)
-    gathering.record_arrival("a", 10.0)
-    assert gathering.waits_until_s("a", 10.0) is None
-    gathering.record_arrival("a", 10.5)
-    assert gathering.waits_until_s("a", 10.6) == 11.5
-    assert gathering.waits_until_s("another", 10.6) is None
-    assert gathering.waits_until_s("a", 11.5) is None
-    gathering.record_arrival("a", 12.0)  # late: this is a single job again
-    assert gathering.waits_until_s("a", 12.0) is None
 
 
 def test_moved_jobs_run_first_in_the_order_given_or_last(
@@ -301,7 +289,7 @@ def test_a_failed_job_keeps_its_reason(queue: JobQueue, add: Adder, scheduler: F
     assert (error.code, error.facts) == ("media-not-found", {"path": "/x.mov"})
 
 
-def test_a_retried_job_waits_behind_the_others_with_a_clean_slate(
+def test_a_retried_job_waits_behind_the_others_and_starts_over(
     queue: JobQueue, add: Adder, scheduler: FairScheduler
 ) -> None:
     first = add()
@@ -357,7 +345,7 @@ def test_switches_are_remembered(file: Path) -> None:
         assert queue.switch("paused")
 
 
-def test_a_disk_without_room_is_an_error_and_what_is_there_stays_true(
+def test_a_full_disk_is_an_error_and_the_queue_stays_as_it_was(
     queue: JobQueue, add: Adder, make_job: JobMaker, scheduler: FairScheduler
 ) -> None:
     job = add()

@@ -25,10 +25,10 @@ from tests.support.daemons import JobMaker, StartServer, kill_hard, wait_until
 
 
 @pytest.fixture
-def gathered(
+def batching_client(
     paths: AppPaths, start_server: StartServer, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
-    """A client of a daemon whose model is loaded and renders up to four jobs at once, each step taking a moment;
+    """A client of a daemon whose model is loaded and renders up to four jobs in one batch, each step taking a moment;
     jobs wait until it is resumed.
     """
     monkeypatch.setenv("SELVA_ECHO_PICTURES_TOGETHER", "4")
@@ -44,72 +44,80 @@ def running_now(client: Client) -> list[str]:
     return list(client.status().processes[1].job_ids)
 
 
-def test_jobs_of_one_length_run_at_once_and_make_the_files_they_make_alone(
-    gathered: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
+def test_jobs_of_one_length_run_in_one_batch_and_make_the_files_they_make_alone(
+    batching_client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
-    requests = [make_job(seed=seed, num_takes=2, folder=tmp_path / "together") for seed in (1, 10, 20)]
-    job_ids = [gathered.submit(request).job_id for request in requests]
-    gathered.resume()
-    wait_until(lambda: running_now(gathered) == job_ids, "three jobs to run at once")
-    assert {status.state for status in map(gathered.wait, job_ids)} == {"done"}
-    assert [gathered.job(job_id).attempts for job_id in job_ids] == [1, 1, 1]
+    requests = [make_job(seed=seed, num_takes=2, folder=tmp_path / "batched") for seed in (1, 10, 20)]
+    job_ids = [batching_client.submit(request).job_id for request in requests]
+    batching_client.resume()
+    wait_until(lambda: running_now(batching_client) == job_ids, "three jobs to run")
+    assert {status.state for status in map(batching_client.wait, job_ids)} == {"done"}
+    assert [batching_client.job(job_id).attempts for job_id in job_ids] == [1, 1, 1]
     for blob in paths.stem_cache.glob("??/*"):
         blob.unlink()
     for seed in (1, 10, 20):
-        gathered.wait(
-            gathered.submit(make_job(seed=seed, num_takes=2, folder=tmp_path / "alone")).job_id, timeout_s=60
+        batching_client.wait(
+            batching_client.submit(make_job(seed=seed, num_takes=2, folder=tmp_path / "alone")).job_id,
+            timeout_s=60,
         )
-    together, alone = (
+    batched, alone = (
         {file.name: file.read_bytes() for file in (tmp_path / folder).iterdir()}
-        for folder in ("together", "alone")
+        for folder in ("batched", "alone")
     )
-    assert len(together) == 6
-    assert together == alone
+    assert len(batched) == 6
+    assert batched == alone
 
 
 def test_a_cancelled_job_leaves_its_batch_immediately_and_the_others_go_on(
-    gathered: Client, make_job: JobMaker, tmp_path: Path
+    batching_client: Client, make_job: JobMaker, tmp_path: Path
 ) -> None:
-    job_ids = [gathered.submit(make_job(seed=seed)).job_id for seed in range(3)]
-    gathered.resume()
-    wait_until(lambda: gathered.job(job_ids[1]).stage == "sampling", "the jobs to be in the middle")
-    gathered.cancel(job_ids[1])
-    assert gathered.wait(job_ids[1], timeout_s=60).state == "cancelled"
-    assert [gathered.job(job_id).state for job_id in (job_ids[0], job_ids[2])] == ["running", "running"]
-    assert [gathered.wait(job_id, timeout_s=60).state for job_id in job_ids] == ["done", "cancelled", "done"]
+    job_ids = [batching_client.submit(make_job(seed=seed)).job_id for seed in range(3)]
+    batching_client.resume()
+    wait_until(lambda: batching_client.job(job_ids[1]).stage == "sampling", "the jobs to be in the middle")
+    batching_client.cancel(job_ids[1])
+    assert batching_client.wait(job_ids[1], timeout_s=60).state == "cancelled"
+    assert [batching_client.job(job_id).state for job_id in (job_ids[0], job_ids[2])] == [
+        "running",
+        "running",
+    ]
+    assert [batching_client.wait(job_id, timeout_s=60).state for job_id in job_ids] == [
+        "done",
+        "cancelled",
+        "done",
+    ]
     assert len(list((tmp_path / "stems").iterdir())) == 3  # one is of the job that loaded the model
 
 
-def test_a_job_without_its_picture_fails_by_itself(gathered: Client, make_job: JobMaker) -> None:
+def test_a_job_without_its_picture_fails_alone(batching_client: Client, make_job: JobMaker) -> None:
     job_ids = [
-        gathered.submit(make_job(seed=1)).job_id,
-        gathered.submit(make_job(seed=2, media=Path("/gone.mp4").absolute())).job_id,
-        gathered.submit(make_job(seed=3)).job_id,
+        batching_client.submit(make_job(seed=1)).job_id,
+        batching_client.submit(make_job(seed=2, media=Path("/gone.mp4").absolute())).job_id,
+        batching_client.submit(make_job(seed=3)).job_id,
     ]
-    gathered.resume()
-    ends = [gathered.wait(job_id, timeout_s=60) for job_id in job_ids]
+    batching_client.resume()
+    ends = [batching_client.wait(job_id, timeout_s=60) for job_id in job_ids]
     assert [end.state for end in ends] == ["done", "failed", "done"]
     assert ends[1].error is not None
     assert ends[1].error.code == "media-not-found"
 
 
-def test_jobs_whose_worker_died_are_done_one_by_one(gathered: Client, make_job: JobMaker) -> None:
-    job_ids = [gathered.submit(make_job(seed=seed)).job_id for seed in range(2)]
-    gathered.resume()
-    wait_until(lambda: running_now(gathered) == job_ids, "both jobs to run at once")
-    kill_hard(gathered.status().processes[1].pid or 0)
-    wait_until(lambda: running_now(gathered) != job_ids, "the death to be noticed")
+def test_jobs_whose_worker_died_are_rendered_one_by_one(batching_client: Client, make_job: JobMaker) -> None:
+    job_ids = [batching_client.submit(make_job(seed=seed)).job_id for seed in range(2)]
+    batching_client.resume()
+    wait_until(lambda: running_now(batching_client) == job_ids, "both jobs to run")
+    kill_hard(batching_client.status().processes[1].pid or 0)
+    wait_until(lambda: running_now(batching_client) != job_ids, "the death to be noticed")
     seen = set()
-    for status in gathered.watch(job_ids, timeout_s=60):
-        seen.add(len(running_now(gathered)))
+    for status in batching_client.watch(job_ids, timeout_s=60):
+        seen.add(len(running_now(batching_client)))
         last = status
     assert last.state == "done"
-    assert [gathered.job(job_id).attempts for job_id in job_ids] == [2, 2]
+    assert [batching_client.job(job_id).attempts for job_id in job_ids] == [2, 2]
     assert 2 not in seen
 
 
 class OneAtATime(EchoEngine):
-    """Refuses more than one picture at once, as a device without room, or a fault, would."""
+    """Refuses more than one picture in a batch, as a device without room, or a fault, would."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -157,7 +165,7 @@ def prepared(
 
 
 @pytest.mark.parametrize("error", [OutOfMemoryError("no room"), ValueError("a fault")])
-def test_what_goes_wrong_together_is_done_one_by_one_and_stays_with_the_job_it_belongs_to(
+def test_a_failed_batch_is_rendered_job_by_job_and_the_error_stays_with_its_job(
     make_job: JobMaker, tmp_path: Path, error: Exception
 ) -> None:
     engine = OneAtATime(error)
@@ -170,7 +178,7 @@ def test_what_goes_wrong_together_is_done_one_by_one_and_stays_with_the_job_it_b
     assert engine.calls == [3, 1, 1, 1]
 
 
-def test_a_job_that_is_in_the_cache_does_not_reach_the_engine_and_the_rest_of_its_batch_does(
+def test_a_cached_job_does_not_reach_the_engine_and_the_rest_of_its_batch_does(
     make_job: JobMaker, tmp_path: Path
 ) -> None:
     engine = OneAtATime(RequestError("only one"))

@@ -1,4 +1,4 @@
-"""The supervisor's decisions, on a clock that the test moves and a process that is only noted down."""
+"""The supervisor's decisions, on a clock that the test moves and a process that only records."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Clock:
 
 
 class RecordedProcess:
-    """Stands for a worker process: keeps orders and signals, ends when told to."""
+    """Stands for a worker process: records commands and signals."""
 
     pid = 1
 
@@ -68,14 +68,14 @@ class RecordedProcess:
 
 class Listener:
     def __init__(self) -> None:
-        self.heard: list[tuple[object, ...]] = []
+        self.received: list[tuple[object, ...]] = []
 
     def on_job_event(self, event: JobEvent) -> None:
         kinds = {JobProgressed: "progress", JobDone: "done", JobFailed: "failed", JobCancelled: "cancelled"}
-        self.heard.append((kinds[type(event)], event.job_id))
+        self.received.append((kinds[type(event)], event.job_id))
 
     def on_worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
-        self.heard.append(("ended", dict(outcomes)))
+        self.received.append(("ended", dict(outcomes)))
 
 
 class Stage:
@@ -134,27 +134,27 @@ def test_a_started_worker_can_take_a_job_once_it_is_ready() -> None:
     assert not stage.supervisor.can_take_job
     stage.say(JobDone(job_id="j", stems=()))
     assert stage.supervisor.can_take_job
-    assert stage.listener.heard == [("done", "j")]
+    assert stage.listener.received == [("done", "j")]
 
 
-def test_reports_about_another_job_or_from_an_earlier_worker_are_ignored() -> None:
+def test_messages_about_another_job_or_from_an_earlier_worker_are_ignored() -> None:
     stage = Stage().start()
     stage.run_job()
     stage.say(JobDone(job_id="other", stems=()))
     stage.supervisor.on_message(b"0:99", msgspec.msgpack.encode(JobDone(job_id="j", stems=())))
-    assert stage.listener.heard == []
+    assert stage.listener.received == []
 
 
-def test_a_worker_that_talks_nonsense_is_ended_and_blamed() -> None:
+def test_a_worker_that_sends_garbage_is_ended_and_counts_as_crashed() -> None:
     stage = Stage().start()
     stage.run_job()
     stage.supervisor.on_message(stage.process.generation, b"\xc1\xc1")
     assert stage.process.killed
     stage.end_process()
-    assert stage.listener.heard == [("ended", {"j": Outcome.CRASHED})]
+    assert stage.listener.received == [("ended", {"j": Outcome.CRASHED})]
 
 
-def test_a_dead_worker_is_blamed_and_replaced_at_once_then_later_and_later() -> None:
+def test_a_dead_worker_is_replaced_immediately_then_later_and_later() -> None:
     stage = Stage().start()
     waits_s = []
     for _ in range(4):
@@ -165,10 +165,10 @@ def test_a_dead_worker_is_blamed_and_replaced_at_once_then_later_and_later() -> 
             stage.pass_time(TICK_S)
         waits_s.append(stage.clock.now_s - begun_s)
     assert waits_s == [TICK_S, 1.0, 2.0, 4.0]
-    assert stage.listener.heard == [("ended", {})] * 4
+    assert stage.listener.received == [("ended", {})] * 4
 
 
-def test_a_worker_that_did_a_job_is_forgiven_its_past() -> None:
+def test_a_worker_that_finished_a_job_is_replaced_immediately_again() -> None:
     stage = Stage().start()
     for _ in range(3):
         stage.end_process()
@@ -182,7 +182,7 @@ def test_a_worker_that_did_a_job_is_forgiven_its_past() -> None:
     assert len(stage.launched) == number + 1
 
 
-def test_a_silent_worker_is_killed_and_a_beating_one_is_not() -> None:
+def test_a_silent_worker_is_killed_and_one_with_heartbeats_is_not() -> None:
     stage = Stage(heartbeat_timeout_s=10).start()
     stage.pass_time(60)
     assert not stage.process.killed
@@ -200,10 +200,10 @@ def test_a_job_without_progress_is_killed_and_one_with_progress_is_not() -> None
     stage.pass_time(10.5)
     assert stage.process.killed
     stage.end_process()
-    assert stage.listener.heard[-1] == ("ended", {"j": Outcome.CRASHED})
+    assert stage.listener.received[-1] == ("ended", {"j": Outcome.CRASHED})
 
 
-def test_a_cancel_that_is_not_heeded_ends_the_worker_and_blames_nobody() -> None:
+def test_a_cancel_without_reaction_ends_the_worker_and_counts_no_crash() -> None:
     stage = Stage(cancel_grace_s=5).start()
     stage.run_job()
     assert stage.supervisor.cancel("j")
@@ -214,24 +214,24 @@ def test_a_cancel_that_is_not_heeded_ends_the_worker_and_blames_nobody() -> None
     stage.pass_time(1)
     assert stage.process.killed
     stage.end_process()
-    assert stage.listener.heard == [("ended", {"j": Outcome.CANCELLED})]
+    assert stage.listener.received == [("ended", {"j": Outcome.CANCELLED})]
 
 
-def test_yielding_puts_the_job_back_and_starts_no_other_worker_until_asked() -> None:
+def test_releasing_the_device_requeues_the_job_and_starts_no_other_worker_until_resumed() -> None:
     stage = Stage().start()
     stage.run_job()
     stage.supervisor.release()
     assert stage.process.commands[-1] == StopCommand()
     stage.say(JobCancelled(job_id="j"))
     stage.end_process()
-    assert stage.listener.heard == [("ended", {"j": Outcome.REQUEUED})]
+    assert stage.listener.received == [("ended", {"j": Outcome.REQUEUED})]
     stage.pass_time(100)
     assert len(stage.launched) == 1
     stage.supervisor.start()
     assert len(stage.launched) == 2
 
 
-def test_taking_the_device_back_while_the_worker_still_ends_starts_the_next() -> None:
+def test_resuming_while_the_worker_still_ends_starts_the_next() -> None:
     stage = Stage().start()
     stage.supervisor.release()
     stage.supervisor.start()
@@ -294,26 +294,24 @@ def test_a_worker_is_idle_when_the_last_of_its_jobs_has_ended() -> None:
     assert stage.supervisor.process_status().job_ids == ("c",)
     stage.say(JobFailed(job_id="c", error=InternalError("a fault")))
     assert stage.supervisor.can_take_job
-    assert stage.listener.heard == [("cancelled", "b"), ("done", "a"), ("failed", "c")]
+    assert stage.listener.received == [("cancelled", "b"), ("done", "a"), ("failed", "c")]
 
 
-def test_a_death_is_blamed_on_the_jobs_that_had_not_ended() -> None:
+def test_a_crash_counts_for_the_jobs_that_had_not_ended() -> None:
     stage = Stage().start()
     stage.run_job("a", "b", "c")
     stage.say(JobDone(job_id="a", stems=()))
     stage.end_process()
-    assert stage.listener.heard[-1] == ("ended", {"b": Outcome.CRASHED, "c": Outcome.CRASHED})
+    assert stage.listener.received[-1] == ("ended", {"b": Outcome.CRASHED, "c": Outcome.CRASHED})
 
 
-def test_a_cancel_that_one_job_does_not_heed_requeues_the_rest_of_its_batch_without_a_crash_on_record() -> (
-    None
-):
+def test_a_cancel_without_reaction_requeues_the_other_jobs_of_the_batch() -> None:
     stage = Stage(cancel_grace_s=5).start()
     stage.run_job("a", "b")
     assert stage.supervisor.cancel("a")
     stage.pass_time(6)
     stage.end_process()
-    assert stage.listener.heard == [("ended", {"a": Outcome.CANCELLED, "b": Outcome.REQUEUED})]
+    assert stage.listener.received == [("ended", {"a": Outcome.CANCELLED, "b": Outcome.REQUEUED})]
 
 
 def test_progress_of_one_job_shows_that_its_batch_is_not_stalled() -> None:
@@ -328,7 +326,7 @@ def test_progress_of_one_job_shows_that_its_batch_is_not_stalled() -> None:
 
 
 @pytest.mark.parametrize(("gains", "allowed", "together"), [(8, 4, 4), (2, 4, 2), (8, 1, 1)])
-def test_jobs_are_given_together_as_the_model_gains_and_the_settings_allow(
+def test_batches_are_as_large_as_the_model_gains_and_the_settings_allow(
     gains: int, allowed: int, together: int
 ) -> None:
     stage = Stage(max_batch_jobs=allowed).start()

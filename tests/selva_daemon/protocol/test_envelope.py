@@ -1,4 +1,4 @@
-"""The envelope: what is let through, what is refused, and in which words."""
+"""The envelope: what is accepted, what is refused, and with which message."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_dictionary_of_the_documentation_is_an_envelope() -> None:
         ([msgpack.packb({**GOOD, "protocol": True})], "no protocol version"),
     ],
 )
-def test_what_is_no_message_is_refused_with_the_reason(frames: list[bytes], message: str) -> None:
+def test_malformed_messages_are_refused_with_the_reason(frames: list[bytes], message: str) -> None:
     with pytest.raises(ProtocolError, match=message):
         parse(frames)
 
@@ -111,7 +111,7 @@ def test_field_faults_arrive_with_their_fields() -> None:
     assert error.fields == (FieldFault("cues[0].takes", "missing"),)
 
 
-def test_an_error_of_a_newer_daemon_keeps_its_words() -> None:
+def test_an_unknown_error_of_a_newer_daemon_keeps_its_message() -> None:
     error = from_wire({"code": "from-the-future", "message": "something new", "facts": {}})
     assert type(error) is DaemonError
     assert error.message == "something new"

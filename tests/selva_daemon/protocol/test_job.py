@@ -232,7 +232,7 @@ def test_ordinary_names_may_be_files(name: str) -> None:
         "a\u2028b",
     ],
 )
-def test_names_that_are_no_files_somewhere_are_refused(name: str) -> None:
+def test_names_that_cannot_be_files_on_some_system_are_refused(name: str) -> None:
     assert file_stem_error(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""docs/protocol.md says what the daemon does: its bytes, its requests, its codes, its fields."""
+"""docs/protocol.md describes what the daemon does: bytes, requests, codes, fields."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_examples_are_a_greeting_a_job_a_reply_an_event_and_a_refusal() -> N
 
 @pytest.mark.parametrize("page", reference.PAGES)
 def test_the_tables_are_those_of_the_structs(page: str) -> None:
-    """To write them anew: python -m selva_daemon.reference"""
+    """To rewrite them: python -m selva_daemon.reference"""
     text = (ROOT / page).read_text(encoding="utf-8")
     assert text == reference.fill(text)
 

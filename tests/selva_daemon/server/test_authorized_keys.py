@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import zmq
 
 from selva_core.base.errors import ConfigurationError
 from selva_daemon.protocol.keys import KeyPair
-from selva_daemon.server.authorized_keys import load_clients
+from selva_daemon.server.authorized_keys import AuthorizedKeys, add_client, load_clients, remove_client
 
 
 def test_client_keys_are_read_by_name(tmp_path: Path) -> None:
@@ -38,3 +39,13 @@ def test_a_file_that_is_no_client_key_stops_the_daemon_and_names_the_file(
     file.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(ConfigurationError, match=r"bad\.json is not a client key"):
         load_clients(tmp_path)
+
+
+def test_a_client_that_connected_and_was_revoked_between_two_reloads_is_reported(tmp_path: Path) -> None:
+    keys = AuthorizedKeys(tmp_path, owner_key=zmq.curve_keypair()[0].decode())
+    guest, friend = (add_client(tmp_path, name).public for name in ("guest", "friend"))
+    assert (keys.name_of(guest), keys.name_of(friend)) == ("guest", "friend")
+    remove_client(tmp_path, "guest")
+    assert keys.reload() == ["guest"]
+    assert keys.reload() == []
+    assert (keys.name_of(guest), keys.name_of(friend)) == (None, "friend")

@@ -1,4 +1,4 @@
-"""Other machines: let in with a file of their own, listed, and turned away again."""
+"""Other machines: authorized with a connection file of their own, listed, and revoked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from selva_daemon.client.client import Client
 from selva_daemon.client.launch import start_daemon
 from selva_daemon.protocol.connection import read_connection
 from selva_daemon.protocol.errors import DaemonRefusedError, DaemonTimeoutError
-from selva_daemon.server.authorized_keys import AuthorizedKeys, add_client, load_clients, remove_client
+from selva_daemon.server.authorized_keys import add_client, load_clients
 from selva_daemon.server.client_credentials import write_client_credentials
 from selva_daemon.settings import DaemonSettings
 from tests.support.daemons import JobMaker, StartServer, wait_until
@@ -30,7 +30,7 @@ def configure(paths: AppPaths, **settings: object) -> None:
 
 
 def free_port() -> int:
-    """The first of three ports that nobody has just now; tests that run beside this one look elsewhere."""
+    """The first of three ports that are free now; tests that run beside this one take others."""
     first = 42_000 + os.getpid() % 1_500 * 9
     for port in range(first, first + 2_700, 9):
         try:
@@ -50,7 +50,7 @@ def elsewhere(paths: AppPaths, file: Path) -> AppPaths:
     )
 
 
-def test_an_invited_client_does_the_whole_way_and_is_named(
+def test_an_invited_client_renders_a_job_and_is_known_by_its_name(
     client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path
 ) -> None:
     write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
@@ -59,7 +59,7 @@ def test_an_invited_client_does_the_whole_way_and_is_named(
         assert invited.wait(invited.submit(make_job()).job_id, timeout_s=60).state == "done"
 
 
-def test_a_revoked_client_is_refused_also_where_it_is_connected_and_the_others_stay(
+def test_a_revoked_client_is_refused_also_while_it_is_connected_and_the_others_stay(
     client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("edit-2", "edit-3"):
@@ -74,7 +74,7 @@ def test_a_revoked_client_is_refused_also_where_it_is_connected_and_the_others_s
         Client.connect(paths=left, timeout_s=20)
 
 
-def test_a_revoked_client_hears_no_more_events_and_the_others_do(
+def test_a_revoked_client_receives_no_more_events_and_the_others_do(
     client: Client, paths: AppPaths, make_job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
@@ -90,16 +90,16 @@ def test_a_revoked_client_hears_no_more_events_and_the_others_do(
         subscriber.setsockopt(zmq.SUBSCRIBE, b"daemon")
         subscriber.connect(connection.events)
     try:
-        wait_until(lambda: hears(client, listening) and hears(client, owners), "both to hear events")
+        wait_until(lambda: receives(client, listening) and receives(client, owners), "both to receive events")
         run(monkeypatch, "daemon", "revoke", "edit-2")
-        wait_until(lambda: not hears(client, listening), "the revoked one to hear nothing")
-        wait_until(lambda: hears(client, owners), "the owner to hear again")
-        assert not hears(client, listening)
+        wait_until(lambda: not receives(client, listening), "the revoked one to receive nothing")
+        wait_until(lambda: receives(client, owners), "the owner to receive again")
+        assert not receives(client, listening)
     finally:
         context.destroy(linger=0)
 
 
-def hears(client: Client, subscriber: zmq.Socket[bytes]) -> bool:
+def receives(client: Client, subscriber: zmq.Socket[bytes]) -> bool:
     """Whether an event that is caused now arrives in half a second."""
     while subscriber.poll(0):
         subscriber.recv_multipart()
@@ -107,7 +107,7 @@ def hears(client: Client, subscriber: zmq.Socket[bytes]) -> bool:
     return bool(subscriber.poll(500))
 
 
-def test_the_same_name_can_be_invited_again_after_it_was_revoked_and_the_old_file_stays_worthless(
+def test_a_name_can_be_invited_again_after_it_was_revoked_and_the_old_file_stays_invalid(
     client: Client, paths: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_client_credentials(paths, "edit-2", tmp_path / "old.json", address=None)
@@ -122,7 +122,7 @@ def test_the_same_name_can_be_invited_again_after_it_was_revoked_and_the_old_fil
         wait_until_refused(old)
 
 
-def test_a_file_made_for_fixed_ports_holds_before_the_first_start_and_after_the_next(
+def test_a_file_for_fixed_ports_is_valid_before_the_first_start_and_after_the_next(
     paths: AppPaths, start_server: StartServer, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -135,7 +135,9 @@ def test_a_file_made_for_fixed_ports_holds_before_the_first_start_and_after_the_
         assert invited.status().endpoints["events"] == f"tcp://127.0.0.1:{port + 2}"
 
 
-def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(paths: AppPaths, tmp_path: Path) -> None:
+def test_without_fixed_ports_and_without_a_daemon_inviting_is_refused(
+    paths: AppPaths, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigurationError, match=r"set port in daemon\.json, or start it first"):
         write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
     assert load_clients(paths.clients_folder) == {}
@@ -150,7 +152,7 @@ def test_without_fixed_ports_and_without_a_daemon_nobody_is_invited(paths: AppPa
         ("127.0.0.1", "localhost", "tcp://localhost:42000"),
     ],
 )
-def test_the_address_is_the_one_listened_on_or_the_one_that_was_given(
+def test_the_address_is_the_one_listened_on_or_the_one_that_was_chosen(
     paths: AppPaths, tmp_path: Path, listen: str, address: str | None, jobs: str
 ) -> None:
     configure(paths, listen=listen, port=42_000, output_folders=[str(tmp_path)])
@@ -161,7 +163,7 @@ def test_the_address_is_the_one_listened_on_or_the_one_that_was_given(
     ("listen", "address", "message"),
     [
         ("0.0.0.0", None, "say with --address"),  # noqa: S104 - refused
-        ("127.0.0.1", "edit-1.local", "nobody reaches it at edit-1.local"),
+        ("127.0.0.1", "edit-1.local", "it cannot be reached at edit-1.local"),
     ],
 )
 def test_an_address_that_cannot_be_reached_is_refused(
@@ -172,7 +174,7 @@ def test_an_address_that_cannot_be_reached_is_refused(
         write_client_credentials(paths, "a", tmp_path / "a.json", address=address)
 
 
-def test_a_file_that_is_there_is_not_overwritten_and_one_that_cannot_be_written_lets_nobody_in(
+def test_an_existing_file_is_not_overwritten_and_a_file_that_cannot_be_written_authorizes_no_key(
     paths: AppPaths, tmp_path: Path
 ) -> None:
     configure(paths, port=42_000)
@@ -186,7 +188,7 @@ def test_a_file_that_is_there_is_not_overwritten_and_one_that_cannot_be_written_
 
 
 @pytest.mark.parametrize("name", ["owner", "Edit 2", "", "../a", "x" * 33])
-def test_names_that_are_none_are_refused(paths: AppPaths, name: str) -> None:
+def test_names_that_are_not_allowed_are_refused(paths: AppPaths, name: str) -> None:
     with pytest.raises(ConfigurationError, match="up to 32 of a-z"):
         add_client(paths.clients_folder, name)
 
@@ -263,7 +265,7 @@ def test_the_commands_invite_list_and_revoke(
     assert capsys.readouterr().err == "selva: there is no client 'edit-2'; known are: none\n"
 
 
-def test_a_damaged_key_file_is_reported_in_the_log_and_keeps_nobody_else_out(
+def test_a_damaged_key_file_is_logged_and_the_other_clients_stay_authorized(
     client: Client, paths: AppPaths, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
@@ -298,13 +300,3 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_the_three_ports_follow_each_other() -> None:
     assert DaemonSettings(port=42_000).ports == (42_000, 42_001, 42_002)
     assert DaemonSettings().ports == (0, 0, 0)
-
-
-def test_one_who_came_in_and_was_revoked_between_two_looks_is_noticed(tmp_path: Path) -> None:
-    book = AuthorizedKeys(tmp_path, owner_key=zmq.curve_keypair()[0].decode())
-    guest, friend = (add_client(tmp_path, name).public for name in ("guest", "friend"))
-    assert (book.name_of(guest), book.name_of(friend)) == ("guest", "friend")
-    remove_client(tmp_path, "guest")
-    assert book.reload() == ["guest"]
-    assert book.reload() == []
-    assert (book.name_of(guest), book.name_of(friend)) == (None, "friend")

@@ -1,8 +1,7 @@
-"""Pausing, yielding the device, unloading models, draining, and a disk without room."""
+"""Pausing, releasing the device, unloading models, draining, and a full disk."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from selva_core.base.errors import StorageError
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_daemon.jobs.queue import JobQueue
-from selva_daemon.jobs.worker_process import worker_environment
 from selva_daemon.protocol.errors import DrainingError, QueueFullError
 from tests.support.daemons import JobMaker, StartDaemon, StartServer, wait_until
 
@@ -47,7 +45,7 @@ def test_a_pause_outlives_the_daemon(
         assert client.wait(job_id, timeout_s=60).state == "done"
 
 
-def test_yielding_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
+def test_releasing_the_device_ends_the_worker_and_resuming_goes_on_with_the_interrupted_job(
     paths: AppPaths,
     start_server: StartServer,
     make_job: JobMaker,
@@ -85,7 +83,9 @@ def test_an_idle_model_is_unloaded_and_loaded_again_for_the_next_job(
         assert client.status().processes[1].restarts == 0
 
 
-def test_a_model_kept_for_ever_stays(paths: AppPaths, start_server: StartServer, make_job: JobMaker) -> None:
+def test_a_model_without_time_limit_stays_loaded(
+    paths: AppPaths, start_server: StartServer, make_job: JobMaker
+) -> None:
     start_server(keep_alive_s=-1)
     with Client.connect(paths=paths) as client:
         client.wait(client.submit(make_job()).job_id, timeout_s=60)
@@ -107,7 +107,7 @@ def test_a_draining_daemon_takes_no_jobs_and_ends_the_running_one(
         assert client.wait(job_id, timeout_s=60).state == "done"
 
 
-def test_a_full_queue_refuses_with_the_numbers(
+def test_a_full_queue_refuses_with_its_length_and_its_limit(
     paths: AppPaths, start_server: StartServer, make_job: JobMaker
 ) -> None:
     start_server(max_queued_jobs=2)
@@ -122,7 +122,7 @@ def test_a_full_queue_refuses_with_the_numbers(
         assert client.submit(make_job(seed=3)).created
 
 
-def test_waiting_jobs_are_given_an_estimate_once_one_has_run(client: Client, make_job: JobMaker) -> None:
+def test_waiting_jobs_have_an_estimate_once_one_has_run(client: Client, make_job: JobMaker) -> None:
     client.wait(client.submit(make_job(seed=1)).job_id, timeout_s=60)
     client.pause()
     first, second = client.submit(make_job(seed=2)), client.submit(make_job(seed=3))
@@ -153,7 +153,7 @@ def test_a_result_that_cannot_be_recorded_is_recorded_when_there_is_room(
     full_disk[0] = True
     first, second = (client.submit(make_job(seed=seed)).job_id for seed in (1, 2))
     wait_until(lambda: worker_state(client) == "idle" and client.job(first).fraction > 0.9, "the job's work")
-    assert client.job(first).state == "running"  # not told done before it is on disk
+    assert client.job(first).state == "running"  # not done before it is on disk
     assert client.job(second).state == "queued"
     full_disk[0] = False
     assert {status.state for status in client.watch([first, second], timeout_s=60) if status.is_finished} == {
@@ -170,32 +170,3 @@ def test_metrics_count_jobs_and_requests_in_the_prometheus_format(client: Client
     names = {line.split()[2] for line in lines if line.startswith("# TYPE")}
     samples = {line.split("{")[0].split()[0] for line in lines if not line.startswith("#")}
     assert samples == names
-
-
-def test_a_worker_keeps_large_blocks_with_glibc_and_what_the_user_has_set(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))
-    chosen = worker_environment({"PATH": "/bin", "MALLOC_TRIM_THRESHOLD_": "7"})
-    assert chosen == {"PATH": "/bin", "MALLOC_TRIM_THRESHOLD_": "7", "MALLOC_MMAP_THRESHOLD_": "33554432"}
-    monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
-    assert worker_environment({"PATH": "/bin"}) == {"PATH": "/bin"}
-
-
-def test_the_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import logging  # noqa: PLC0415
-
-    from selva_daemon.server.logs import KEPT_LOGS, close_log, open_log  # noqa: PLC0415
-
-    monkeypatch.setattr("selva_daemon.server.logs.MAX_LOG_BYTES", 2_000)
-    handlers = open_log(tmp_path / "daemon.log", level="info", also_to_terminal=False)
-    try:
-        for index in range(200):
-            logging.getLogger("selva_daemon.test").info("line %d", index, extra={"job_id": "j"})
-    finally:
-        close_log(handlers)
-    files = sorted(tmp_path.iterdir())
-    assert len(files) == KEPT_LOGS + 1
-    assert all(file.stat().st_size <= 2_000 for file in files)
-    last = json.loads((tmp_path / "daemon.log").read_text().splitlines()[-1])
-    assert (last["message"], last["job_id"], last["level"]) == ("line 199", "j", "info")

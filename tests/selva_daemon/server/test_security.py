@@ -52,7 +52,7 @@ class Tap:
         self._target = (host, int(port))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.endpoint = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.heard = b""
+        self.recorded = b""
         self._threads = [threading.Thread(target=self._accept, name="tap")]
         self._threads[0].start()
 
@@ -78,7 +78,7 @@ class Tap:
         try:
             while block := source.recv(65536):
                 if keep:
-                    self.heard += block
+                    self.recorded += block
                 sink.sendall(block)
         except OSError:
             pass
@@ -107,10 +107,10 @@ def test_an_eavesdropper_sees_the_handshake_and_no_prompt(
 ) -> None:
     tap, client = tapped
     client.submit(make_job(prompts=("a very secret creature",)))
-    assert b"CURVE" in tap.heard  # the tap does hear
-    assert len(tap.heard) > 500
-    assert b"secret" not in tap.heard
-    assert b"boots" not in tap.heard
+    assert b"CURVE" in tap.recorded  # the tap does record
+    assert len(tap.recorded) > 500
+    assert b"secret" not in tap.recorded
+    assert b"boots" not in tap.recorded
 
 
 def test_a_recorded_conversation_played_again_does_nothing(
@@ -122,7 +122,7 @@ def test_a_recorded_conversation_played_again_does_nothing(
     host, _, port = client.status().endpoints["jobs"].removeprefix("tcp://").rpartition(":")
     for _ in range(3):
         with socket.create_connection((host, int(port))) as replayer:
-            replayer.sendall(tap.heard)
+            replayer.sendall(tap.recorded)
             replayer.settimeout(0.2)
             try:
                 while replayer.recv(4096):
@@ -132,7 +132,7 @@ def test_a_recorded_conversation_played_again_does_nothing(
     assert client.status().queue["queued"] == 1
 
 
-def test_a_client_with_an_unknown_key_is_refused_with_the_reason_and_one_with_the_right_key_is_served(
+def test_a_client_with_an_unknown_key_gets_an_error_that_says_so_and_one_with_the_right_key_is_served(
     client: Client, paths: AppPaths
 ) -> None:
     connection = read_connection(paths.connection_file)
@@ -167,7 +167,7 @@ def test_a_peer_without_keys_gets_no_answer_and_one_with_keys_does(
         assert answer(known) is not None
 
 
-def test_a_subscriber_without_keys_hears_no_events(
+def test_a_subscriber_without_keys_receives_no_events(
     client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
     connection = read_connection(paths.connection_file)
@@ -253,7 +253,7 @@ def nonsense(chance: random.Random) -> list[bytes]:
 @pytest.mark.parametrize(
     "count", [3_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
-def test_nonsense_is_refused_while_honest_clients_are_served_and_memory_stays_flat(
+def test_malformed_messages_are_refused_while_other_clients_are_served_and_memory_does_not_grow(
     count: int, client: Client, paths: AppPaths, make_job: JobMaker
 ) -> None:
     chance = random.Random(count)  # noqa: S311 - variety, not secrets
@@ -276,7 +276,7 @@ def test_nonsense_is_refused_while_honest_clients_are_served_and_memory_stays_fl
     assert client.wait(client.submit(make_job()).job_id, timeout_s=60).state == "done"
 
 
-def test_a_message_over_the_limit_costs_its_sender_the_connection_and_nobody_else(
+def test_a_message_over_the_limit_costs_its_sender_the_connection_and_no_other_client(
     client: Client, paths: AppPaths
 ) -> None:
     connection = read_connection(paths.connection_file)
@@ -400,7 +400,9 @@ def test_stems_never_go_into_the_daemons_own_folders(
     assert "belongs to the daemon" in refused.error.message
 
 
-def test_fifty_subscribers_hear_a_job_to_its_end(client: Client, paths: AppPaths, make_job: JobMaker) -> None:
+def test_fifty_subscribers_follow_a_job_to_its_end(
+    client: Client, paths: AppPaths, make_job: JobMaker
+) -> None:
     connection = read_connection(paths.connection_file)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     client.pause()
@@ -417,18 +419,18 @@ def test_fifty_subscribers_hear_a_job_to_its_end(client: Client, paths: AppPaths
             subscribers.append(subscriber)
         last_states = ["" for _ in subscribers]
 
-        def receive(count: int, until: Callable[[str], bool]) -> bool:
+        def states_are(count: int, until: Callable[[str], bool]) -> bool:
             for index, subscriber in enumerate(subscribers):
                 while subscriber.poll(0):
                     last_states[index] = parse([subscriber.recv_multipart()[1]]).body["state"]
             return sum(until(state) for state in last_states) == count
 
         wait_until(
-            lambda: receive(50, lambda state: state == "queued"), "the present state for each subscriber"
+            lambda: states_are(50, lambda state: state == "queued"), "the present state for each subscriber"
         )
         client.resume()
         wait_until(
-            lambda: receive(50, lambda state: state == "done"), "the end of the job for each subscriber"
+            lambda: states_are(50, lambda state: state == "done"), "the end of the job for each subscriber"
         )
     finally:
         context.destroy(linger=0)

@@ -1,0 +1,164 @@
+"""Which media file it is, without reading all of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError, RenderCancelled
+from selva_core.base.media import ImageSequence, PictureRange
+from selva_daemon.worker.media_identity import (
+    PART_BYTES,
+    WHOLE_BELOW_BYTES,
+    identify_media,
+    identify_picture,
+    read_state,
+    require_unchanged,
+)
+
+LONG_AGO_S = 1_500_000_000
+
+
+def big_file(file: Path, *, seed: int = 1) -> Path:
+    file.write_bytes(np.random.default_rng(seed).bytes(WHOLE_BELOW_BYTES + 3 * PART_BYTES))
+    os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+    return file
+
+
+def test_a_copy_has_the_same_identity_and_another_file_has_not(tmp_path: Path) -> None:
+    first, copy = big_file(tmp_path / "a"), big_file(tmp_path / "b")
+    assert identify_media(first) == identify_media(copy)
+    assert identify_media(first) != identify_media(big_file(tmp_path / "c", seed=2))
+
+
+def test_a_touched_big_file_counts_as_changed_and_a_touched_small_one_does_not(tmp_path: Path) -> None:
+    big, small = big_file(tmp_path / "big"), tmp_path / "small"
+    small.write_bytes(b"tiny")
+    before = identify_media(big), identify_media(small)
+    for file in (big, small):
+        os.utime(file, (LONG_AGO_S + 100, LONG_AGO_S + 100))
+    assert identify_media(big) != before[0]
+    assert identify_media(small) == before[1]
+
+
+def test_a_change_in_an_unhashed_part_of_a_recent_file_is_seen(tmp_path: Path) -> None:
+    file = big_file(tmp_path / "a")
+    now_s = LONG_AGO_S + 1.0
+    before = identify_media(file, now_s=now_s)
+    with file.open("r+b") as stream:
+        stream.seek(PART_BYTES + 10)
+        stream.write(b"changed")
+    os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+    assert identify_media(file, now_s=now_s) != before
+
+
+def test_a_time_in_the_future_does_not_make_a_big_file_be_read_whole(tmp_path: Path) -> None:
+    hashed: list[int] = []
+    file = big_file(tmp_path / "a")
+    ahead_s, just_now_s = LONG_AGO_S - 3600.0, LONG_AGO_S + 1.0
+    identity = identify_media(file, now_s=ahead_s, on_hashed=lambda done, total: hashed.append(done))
+    assert (hashed, identity.modified_ns) == ([], LONG_AGO_S * 10**9)
+    identify_media(file, now_s=just_now_s, on_hashed=lambda done, total: hashed.append(done))
+    assert hashed[-1] == file.stat().st_size
+    assert len(hashed) == -(-file.stat().st_size // PART_BYTES)
+
+
+def test_hashing_a_big_file_can_be_stopped_between_blocks(tmp_path: Path) -> None:
+    def stop(done_bytes: int, total_bytes: int) -> None:
+        raise RenderCancelled(f"after {done_bytes} of {total_bytes}")
+
+    file = big_file(tmp_path / "a")
+    with pytest.raises(RenderCancelled, match=f"after {PART_BYTES} of {file.stat().st_size}"):
+        identify_media(file, now_s=LONG_AGO_S, on_hashed=stop)
+
+
+def change_in_place(file: Path) -> None:
+    with file.open("r+b") as stream:
+        stream.write(b"another picture")
+    os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+
+
+def replace_by_another(file: Path) -> None:
+    other = file.with_suffix(".new")
+    other.write_bytes(file.read_bytes())
+    os.utime(other, (LONG_AGO_S, LONG_AGO_S))
+    other.replace(file)
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="the time of a change of the file's facts is not told there"
+)
+@pytest.mark.parametrize("change", [change_in_place, replace_by_another])
+@pytest.mark.parametrize("is_sequence", [False, True])
+def test_media_that_is_changed_meanwhile_is_reported_even_with_its_old_time(
+    tmp_path: Path, change: Callable[[Path], None], is_sequence: bool
+) -> None:
+    media = sequence_at(tmp_path / "s")
+    if not is_sequence:
+        media = replace(media, path=tmp_path / "s" / "shot.0003.png", images=None)
+    before = read_state(media)
+    require_unchanged(media, before)
+    change(tmp_path / "s" / "shot.0003.png")
+    with pytest.raises(MediaUnreadableError, match="changed while it was looked at"):
+        require_unchanged(media, before)
+
+
+def sequence_at(folder: Path, *, image_bytes: int = 100, num_images: int = 12) -> PictureRange:
+    folder.mkdir(exist_ok=True)
+    for number in range(num_images):
+        file = folder / f"shot.{number:04d}.png"
+        file.write_bytes(np.random.default_rng(number).bytes(image_bytes))
+        os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+    return PictureRange(
+        path=folder / "shot.%04d.png",
+        start_s=Fraction(0),
+        duration_s=Fraction(1),
+        images=ImageSequence(rate_hz=Fraction(25)),
+    )
+
+
+@pytest.mark.parametrize("image_bytes", [100, WHOLE_BELOW_BYTES // 6])
+def test_every_image_counts_for_the_identity_of_a_sequence(tmp_path: Path, image_bytes: int) -> None:
+    media = sequence_at(tmp_path / "a", image_bytes=image_bytes)
+    before = identify_picture(media)
+    assert identify_picture(sequence_at(tmp_path / "b", image_bytes=image_bytes)) == before
+    (tmp_path / "a" / "notes.txt").write_text("not of the sequence")
+    assert identify_picture(media) == before
+    (tmp_path / "a" / "shot.0003.png").write_bytes(b"rendered again")
+    changed = identify_picture(media)
+    assert changed != before
+    (tmp_path / "a" / "shot.0007.png").unlink()
+    assert identify_picture(media) not in (before, changed)
+
+
+def test_a_touched_image_counts_in_a_big_sequence_and_not_in_a_small_one(tmp_path: Path) -> None:
+    small = sequence_at(tmp_path / "small")
+    big = sequence_at(tmp_path / "big", image_bytes=WHOLE_BELOW_BYTES // 6)
+    before = identify_picture(small), identify_picture(big)
+    for folder in ("small", "big"):
+        os.utime(tmp_path / folder / "shot.0004.png", (LONG_AGO_S + 100, LONG_AGO_S + 100))
+    assert identify_picture(small) == before[0]
+    assert identify_picture(big) != before[1]
+
+
+def test_a_file_that_is_no_sequence_is_identified_by_itself(tmp_path: Path) -> None:
+    file = big_file(tmp_path / "a.mov")
+    media = PictureRange(path=file, start_s=Fraction(0), duration_s=Fraction(1))
+    assert identify_picture(media) == identify_media(file)
+    gone = replace(media, path=tmp_path / "gone.%04d.png", images=ImageSequence(rate_hz=Fraction(25)))
+    with pytest.raises(MediaNotFoundError, match=r"no image gone\.%04d\.png"):
+        identify_picture(gone)
+
+
+def test_a_missing_file_and_a_folder_are_different_errors(tmp_path: Path) -> None:
+    with pytest.raises(MediaNotFoundError, match="unmounted"):
+        identify_media(tmp_path / "gone.mov")
+    with pytest.raises(MediaUnreadableError):
+        identify_media(tmp_path)

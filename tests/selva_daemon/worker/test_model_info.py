@@ -1,0 +1,50 @@
+"""What is known of a model, without loading it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from selva_core.models.catalog import file_path, find_model
+from selva_daemon.worker.model_info import ModelInfo, ModelInfoCache
+
+
+@pytest.fixture
+def one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """selva-small-16k with a single made-up weights file, which is returned."""
+    monkeypatch.setenv("SELVA_MODELS_DIR", str(tmp_path / "models"))
+    model = find_model("selva-small-16k")
+    weights = file_path(model.files["generator"], tmp_path / "models")
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    return weights
+
+
+INFO = ModelInfo(model_id="selva-small-16k", weights_sha256="ab" * 32, licence="MIT", notices=("careful",))
+
+
+def test_a_model_is_remembered_until_its_weights_change(one_model: Path, tmp_path: Path) -> None:
+    model_info = ModelInfoCache(tmp_path / "cache" / "models.json")
+    assert model_info.get(INFO.model_id) is None
+    model_info.put(INFO)
+    assert ModelInfoCache(tmp_path / "cache" / "models.json").get(INFO.model_id) == INFO
+    one_model.write_bytes(b"other weights")
+    assert model_info.get(INFO.model_id) is None
+
+
+def test_a_model_without_files_is_never_remembered(tmp_path: Path) -> None:
+    model_info = ModelInfoCache(tmp_path / "models.json")
+    model_info.put(msgspec.structs.replace(INFO, model_id="selva-echo"))
+    assert model_info.get("selva-echo") is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}'])
+def test_a_damaged_file_is_read_as_an_empty_one(content: str, one_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "models.json"
+    file.write_text(content)
+    model_info = ModelInfoCache(file)
+    assert model_info.get(INFO.model_id) is None
+    model_info.put(INFO)
+    assert model_info.get(INFO.model_id) == INFO
