@@ -216,6 +216,10 @@ def request_stems(world: World, *sounds: str, name: str = GENERATE) -> None:
     world.tick(3)
 
 
+# The name that tests from elsewhere know it by.
+ask = request_stems
+
+
 def open_scene(world: World) -> tuple[Project, Item, FakeBridge]:
     """A project with one selected video item, and a bridge that writes the status that the test wants."""
     item = Item.showing(BIKES, position_s=10.0, length_s=4.0)

@@ -66,6 +66,12 @@ def studio(profile: Profile, tmp_path: Path, paths: AppPaths) -> Iterator[World]
 
 
 @pytest.fixture
+def places(paths: AppPaths) -> AppPaths:
+    """The name that tests from elsewhere know the fixture `paths` by."""
+    return paths
+
+
+@pytest.fixture
 def movie(tmp_path: Path) -> Path:
     folder = tmp_path / AWKWARD
     folder.mkdir()

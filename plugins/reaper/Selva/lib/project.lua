@@ -34,17 +34,32 @@ return function(selva)
     return id
   end
 
-  -- The open project with that id, or nil. The one in front is preferred, because a copy made by "save as" has the same id.
-  function project.find(id)
-    local active = reaper.EnumProjects(-1)
-    if project.read_text(active, "project_id") == id then return active end
-    local index = 0
-    while true do
-      local proj = reaper.EnumProjects(index)
-      if not proj then return nil end
-      if project.read_text(proj, "project_id") == id then return proj end
-      index = index + 1
+  -- The open projects, the one in front first: the same file may be open in two tabs.
+  local function list_open()
+    local found = {}
+    for index = -1, math.huge do
+      local proj, path = reaper.EnumProjects(index)
+      if not proj then return found end
+      found[#found + 1] = { proj = proj, path = path or "", id = project.read_text(proj, "project_id") }
     end
+  end
+
+  -- The open project that a request came from, or nil; then the second value is an open project with the same id and another
+  -- path, if there is one: it was saved under a new name, or is another version of the film, and only the user knows which.
+  --
+  -- `wanted` is {id, path}. The path decides where there is one: all versions of a project have its id, and the id goes when
+  -- the user undoes a step that was made before it was written. `last` is what an earlier call returned (or nil): it finds a
+  -- project that was never saved and lost its id so.
+  function project.find(wanted, last)
+    local namesake, nameless
+    for _, open in ipairs(list_open()) do
+      local has_id = open.id == wanted.id
+      if wanted.path ~= "" and open.path == wanted.path then return open.proj end
+      if wanted.path == "" and has_id then return open.proj end
+      if has_id then namesake = open.proj end
+      if open.proj == last and open.id == nil and open.path == wanted.path then nameless = open.proj end
+    end
+    return nameless, not nameless and namesake or nil
   end
 
   function project.is_active(proj)

@@ -105,10 +105,22 @@ return function(selva)
     peaks.add(sources)
   end
 
+  -- The open project that the stems of a request go to, or nil. It is looked for from the start, while it has its id.
+  local function find_project(entry)
+    local wanted = entry.request.project
+    local proj, namesake = project.find({ id = wanted.id, path = wanted.path or "" }, entry.project)
+    entry.project = proj or entry.project
+    entry.namesake = namesake
+    return proj or (entry.is_namesake_accepted and namesake) or nil
+  end
+
   -- Places a finished request when that is possible now; else `entry.waiting` says what it waits for.
   local function try_to_place(entry)
-    local proj = project.find(entry.request.project.id)
-    if not proj then
+    local proj = find_project(entry)
+    if not proj and entry.namesake then
+      entry.waiting = "ready; made for " .. entry.request.project.path .. ". What is open is "
+        .. tostring(project.file_path(entry.namesake) or "an unsaved copy")
+    elseif not proj then
       entry.waiting = "ready; waits for its project to be opened: " .. entry.request.project.name
     elseif not project.is_active(proj) then
       entry.waiting = "ready; waits until you switch to the project tab " .. entry.request.project.name
@@ -134,6 +146,7 @@ return function(selva)
         on_refused(entry.status.error.message)
       end
     elseif state ~= "cancelled" then
+      find_project(entry)
       restart_if_silent(entry, passed_s)
     end
   end
@@ -141,7 +154,7 @@ return function(selva)
   -- Buttons -----------------------------------------------------------------------------------------------------------
 
   local function place_held(entry)
-    local proj = project.find(entry.request.project.id)
+    local proj = find_project(entry)
     if not proj or not project.is_active(proj) then return end
     local held = {}
     for _, held_cue in ipairs(entry.report.held) do
@@ -173,6 +186,8 @@ return function(selva)
       add("Try again", try_again)
     elseif not entry.report and (state == "failed" or entry.is_stalled) then
       add("Try again", try_again)
+    elseif state == "ready" and entry.waiting and entry.namesake and not entry.is_namesake_accepted then
+      add("Place here", function() entry.is_namesake_accepted = true end)
     elseif state == "ready" and entry.is_from_earlier and not entry.is_accepted then
       add("Place", function() entry.is_accepted = true end)
     elseif not is_finished(entry) and state ~= "ready" then
@@ -350,7 +365,7 @@ return function(selva)
     for _, id in ipairs(bridge.list_ids(config)) do
       local entry = load_entry(id)
       local is_waiting = entry and entry.is_from_earlier and not is_finished(entry)
-      found = found or (is_waiting and project.find(entry.request.project.id) ~= nil)
+      found = found or (is_waiting and (find_project(entry) or entry.namesake) ~= nil)
     end
     entries = {}
     return found

@@ -49,12 +49,15 @@ def spot_items(built: ReaperTimeline, form: HostForm) -> SpottedItems:
         )
         try:
             sheet = spot_timeline(
-                built.timeline, form.sounds, base_folder=Path(), options=options, clock=built.clock
+                built.timeline, form.sounds, base_folder=Path(), options=options, clock=built.timeline_clock
             )
         except NothingToSpotError as error:
             problems.append(error.message)
         else:
             sheets.append(sheet)
+            # Each of these was selected, so that each that gets no sound is named, also one that needs none, such as
+            # a voice in a file that REAPER opens as a video.
+            problems += [f"{skipped.name}: {skipped.reason}" for skipped in sheet.skipped]
     if not sheets:
         raise NothingToRenderError("; ".join(problems[:5]))
     return _merge_sheets(built, sheets, problems)
@@ -90,7 +93,9 @@ def spot_markers(built: ReaperTimeline, markers: Sequence[ReaperMarker], form: H
             f'no region or marker reads like "Dog: small dog barking" over a picture: {reason}'
         )
     options = SpotOptions(handles_s=form.handles_s, use_markers=False, use_metadata=False)
-    sheet = spot_timeline(built.timeline, base_folder=Path(), rows=rows, options=options, clock=built.clock)
+    sheet = spot_timeline(
+        built.timeline, base_folder=Path(), rows=rows, options=options, clock=built.timeline_clock
+    )
     return _merge_sheets(built, [sheet], problems)
 
 
@@ -130,7 +135,7 @@ def _iter_record_ranges(
 
 
 def _merge_sheets(built: ReaperTimeline, sheets: Iterable[CueSheet], problems: Sequence[str]) -> SpottedItems:
-    """One sheet of several, with ids that are unique in all of it."""
+    """One sheet of several, with ids that are unique in all of it and record times that are REAPER's positions."""
     cues: list[Cue] = []
     spans: dict[str, ItemSpan] = {}
     notices = list(problems)
@@ -146,6 +151,7 @@ def _merge_sheets(built: ReaperTimeline, sheets: Iterable[CueSheet], problems: S
             clip = _limit_denominators(cue.clip)
             notices += [f"{clip.name}: {warning}" for warning in clip.warnings]
             spans[cue_id] = built.picture_tracks[clip.video_track].find(clip.record_start_s)
+            clip = replace(clip, record_start_s=clip.record_start_s - built.lead_s)
             cues.append(replace(cue, id=cue_id, clip=clip))
     return SpottedItems(
         sheet=CueSheet(clock=built.clock, tracks=tuple(tracks), cues=tuple(cues)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,15 +36,27 @@ class PictureTrack:
 
 @dataclass(frozen=True, kw_only=True)
 class ReaperTimeline:
-    """The timeline, its clock, and what each of its video tracks shows, by name; the bottom picture comes first."""
+    """The timeline, and what each of its video tracks shows, by name; the bottom picture comes first.
+
+    clock: of REAPER's positions. lead_s: how much later everything lies in the timeline than in REAPER, because a timeline
+    has nothing before its start, and a project has; whole seconds and whole frames, so that all grids stay.
+    """
 
     timeline: otio.schema.Timeline
     clock: TimelineClock
+    lead_s: Fraction
     sample_rate_hz: int
     picture_tracks: dict[str, PictureTrack]
 
+    @property
+    def timeline_clock(self) -> TimelineClock:
+        """The clock of the timeline's own record times; its labels are those of the project."""
+        lead_frames = round(self.lead_s * self.clock.frame_rate_hz)
+        return replace(self.clock, start_frame=self.clock.start_frame - lead_frames)
+
     def snap(self, seconds: float) -> Fraction:
-        return snap_seconds(seconds, self.clock, self.sample_rate_hz)
+        """The record time in the timeline of a position in REAPER."""
+        return snap_seconds(seconds, self.clock, self.sample_rate_hz) + self.lead_s
 
 
 def build_clock(snapshot: ReaperSnapshot) -> TimelineClock:
@@ -69,21 +81,32 @@ def choose_sample_rate_hz(snapshot: ReaperSnapshot) -> int:
 def build_timeline(snapshot: ReaperSnapshot, spans: Sequence[ItemSpan]) -> ReaperTimeline:
     """Tracks bottom first, as OpenTimelineIO has them: REAPER's upper tracks are on top, muted ones below all others."""
     clock = build_clock(snapshot)
-    timeline = otio.schema.Timeline(
-        name=snapshot.project.name,
-        global_start_time=clock.rational_time(clock.start_frame / clock.frame_rate_hz),
-    )
-    media_rates = _MediaRates(clock)
-    picture_tracks: dict[str, PictureTrack] = {}
-    for picture_track in _pack_tracks(spans):
-        picture_tracks[picture_track.name] = picture_track
-        timeline.tracks.append(_build_track(picture_track, clock, media_rates.find))
-    return ReaperTimeline(
-        timeline=timeline,
+    lead_s = _choose_lead_s(spans, clock)
+    built = ReaperTimeline(
+        timeline=otio.schema.Timeline(name=snapshot.project.name),
         clock=clock,
+        lead_s=lead_s,
         sample_rate_hz=choose_sample_rate_hz(snapshot),
-        picture_tracks=picture_tracks,
+        picture_tracks={},
     )
+    start_s = built.timeline_clock.start_frame / clock.frame_rate_hz
+    built.timeline.global_start_time = clock.rational_time(start_s)
+    media_rates = _MediaRates(clock)
+    for picture_track in _pack_tracks([_delay(span, lead_s) for span in spans]):
+        built.picture_tracks[picture_track.name] = picture_track
+        built.timeline.tracks.append(_build_track(picture_track, clock, media_rates.find))
+    return built
+
+
+def _choose_lead_s(spans: Sequence[ItemSpan], clock: TimelineClock) -> Fraction:
+    """0 where nothing lies before zero; else the least number of seconds that is whole in seconds and in frames."""
+    before_zero_s = -min((span.record_start_s for span in spans), default=Fraction(0))
+    step_s = clock.frame_rate_hz.denominator
+    return Fraction(max(0, math.ceil(before_zero_s / step_s)) * step_s)
+
+
+def _delay(span: ItemSpan, lead_s: Fraction) -> ItemSpan:
+    return replace(span, record_start_s=span.record_start_s + lead_s, record_end_s=span.record_end_s + lead_s)
 
 
 def _pack_tracks(spans: Sequence[ItemSpan]) -> list[PictureTrack]:
