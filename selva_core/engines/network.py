@@ -40,7 +40,9 @@ from selva_core.models.catalog import Model
 from selva_core.network import Network
 
 _CPU_BATCH, _GPU_BATCH = 4, 32
+_WIDE_ENCODER = 384  # a segment of a published size takes seconds on a CPU; a cancel is heard after one
 _MAX_BATCH_PICTURES = 8
+_ENCODING_SHARE = 0.9  # of a segment; the rest is its way through the prompts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,9 @@ class NetworkEngine:
         self._audio_limit = BatchLimit(CPU_BATCH_BLOCKS if on_cpu else GPU_BATCH_BLOCKS)
         self._video_tokens = VideoTokenEncoder(
             loaded.network,
-            batch_segments=batch_size,
+            batch_segments=1
+            if on_cpu and loaded.network.spec.video_encoder.width >= _WIDE_ENCODER
+            else batch_size,
             cache=None if features is None else _build_token_cache(loaded, features),
         )
 
@@ -182,13 +186,20 @@ class NetworkEngine:
         states = {prompt: self._t5_states(tokens) for prompt, tokens in prompts.items()}
         steered: dict[str, list[Tensor]] = {prompt: [] for prompt in prompts}
         chunks = self._video_tokens.iter_chunks(
-            item.request.picture, plan.num_segments, check=lambda: batch.check(item)
+            item.request.picture,
+            plan.num_segments,
+            check=lambda: batch.check(item),
+            on_encoded=lambda num_segments: item.progress.work(
+                "picture", num_segments * SEGMENT_COST * _ENCODING_SHARE
+            ),
         )
+        num_done = 0
         for tokens in chunks:
             for prompt, text_states in states.items():
                 mask = torch.ones(text_states.shape[:2], dtype=torch.bool, device=text_states.device)
                 steered[prompt].append(self._network.video_encoder.steer(tokens, text_states, mask))
-            item.progress.spend("picture", tokens.shape[0] * SEGMENT_COST)
+            num_done += tokens.shape[0]
+            item.progress.spend_up_to("picture", num_done / plan.num_segments)
         item.progress.finish("picture")
         return {prompt: torch.cat(features, dim=1) for prompt, features in steered.items()}
 
@@ -213,6 +224,7 @@ class NetworkEngine:
         if not active:
             return {}
         owners = [item for item in active for _ in conditions[item]]
+        position = SamplingPosition(num_steps=settings.num_steps)
         flow = GuidedVelocity(
             generator,
             plan,
@@ -222,6 +234,7 @@ class NetworkEngine:
             batch_across_stems=self._batch_across_stems,
             check=batch.check,
             is_active=lambda stem: owners[stem].error is None,
+            on_batch=lambda runs: _tell_of_runs(owners, [stem for stem, _ in runs], position),
         )
         seeds = [request.seed for item in active for request in item.request.requests]
         noise = torch.stack(
@@ -229,10 +242,10 @@ class NetworkEngine:
         )
 
         def on_step(step: int) -> None:
+            position.step = step + 1
             for item in batch.active:
-                cost = STEP_COST * len(item.request.requests) * len(plan.windows)
                 with item.isolate_errors():
-                    item.progress.spend("sampling", cost, step=step, num_steps=settings.num_steps)
+                    item.progress.spend("sampling", 0.0, step=step, num_steps=settings.num_steps)
             batch.check()
 
         try:
@@ -288,6 +301,24 @@ class NetworkEngine:
                 f"{self.model_id} was not trained for this prompt, and may make no sound or another one; "
                 f"a published model knows more; see: {selva_command('models', 'list')}"
             )
+
+
+@dataclass(kw_only=True)
+class SamplingPosition:
+    """Which step of how many is being made."""
+
+    num_steps: int
+    step: int = 1
+
+
+def _tell_of_runs(owners: Sequence[BatchItem], stems: Sequence[int], position: SamplingPosition) -> None:
+    """Add the runs of one batch to the progress of those whose stems they are of."""
+    for stem in stems:
+        if owners[stem].error is None:
+            with owners[stem].isolate_errors():
+                owners[stem].progress.work(
+                    "sampling", STEP_COST, step=position.step, num_steps=position.num_steps
+                )
 
 
 def _costs(request: BatchRequest, plan: WindowPlan, settings: SamplingSettings) -> dict[Stage, float]:

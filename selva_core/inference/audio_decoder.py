@@ -109,7 +109,7 @@ def _decode_frames(
         check()
         begin, stop = blocks[0], min(blocks[-1] + _BLOCK_FRAMES, end)
         lead = min(context, begin)
-        waveform = vocoder(mel[None, :, begin - lead : stop + context])[0]
+        waveform = vocoder(mel[None, :, begin - lead : stop + context], check)[0]
         decoded.append(waveform[lead * hop : (lead + stop - begin) * hop].cpu())
 
     limit.run(range(first, end, _BLOCK_FRAMES), decode)

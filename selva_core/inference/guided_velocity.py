@@ -37,7 +37,7 @@ class GuidedVelocity:
 
     batch_across_stems: whether runs of different stems share a batch. Without it the numbers of a stem do not depend, to
     the last bit, on what else is rendered with it; with it a GPU is used better. is_active: whether the stem of that index
-    is still rendered; the velocity of another is 0.
+    is still rendered; the velocity of another is 0. on_batch: told the runs of each batch that is done.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class GuidedVelocity:
         batch_across_stems: bool,
         check: Callable[[], None],
         is_active: Callable[[int], bool] = lambda stem: True,
+        on_batch: Callable[[Sequence[Run]], None] = lambda batch: None,
     ) -> None:
         self._generator = generator
         self._plan = plan
@@ -59,6 +60,7 @@ class GuidedVelocity:
         self._limit = limit
         self._check = check
         self._is_active = is_active
+        self._on_batch = on_batch
         runs = [[(stem, window) for window in range(len(plan.windows))] for stem in range(len(stems))]
         self._groups = [[run for group in runs for run in group]] if batch_across_stems else runs
         self._unconditional: dict[int, Conditions] = {}
@@ -71,6 +73,7 @@ class GuidedVelocity:
             self._check()
             stems, windows = (list(index) for index in zip(*batch, strict=True))
             velocity[stems, windows] = self._guided(x[stems, windows], t, tuple(batch))
+            self._on_batch(batch)
 
         for runs in self._groups:
             self._limit.run([run for run in runs if self._is_active(run[0])], flow)

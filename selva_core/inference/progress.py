@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -16,6 +17,9 @@ PROMPT_COST = 0.5
 STEP_COST = 1.8  # one window, one step
 AUDIO_COST = 18.0  # one window
 
+REPORT_INTERVAL_S = 1.0
+"""Between reports of work within a step or a chunk, which may take minutes where the model is large or the clip long."""
+
 
 class ProgressTracker:
     """Adds up the work done in each stage. costs: the expected cost of each whole stage."""
@@ -26,8 +30,12 @@ class ProgressTracker:
         *,
         on_progress: Callable[[RenderProgress], None],
         is_cancelled: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
+        self._reported_s = clock()
         self._remaining = dict(costs)
+        self._costs = dict(costs)
         self._total = sum(costs.values()) or 1.0
         self._on_progress = on_progress
         self._is_cancelled = is_cancelled
@@ -48,10 +56,23 @@ class ProgressTracker:
         self._remaining[stage] = max(self._remaining[stage] - cost, 0.0)
         self._report(stage, step=step, num_steps=num_steps)
 
+    def work(self, stage: Stage, cost: float, *, step: int = 0, num_steps: int = 0) -> None:
+        """Add `cost` of a stage, and report it when nothing was reported for REPORT_INTERVAL_S. Raises RenderCancelled."""
+        self.check()
+        self._remaining[stage] = max(self._remaining[stage] - cost, 0.0)
+        if self._clock() - self._reported_s >= REPORT_INTERVAL_S:
+            self._report(stage, step=step, num_steps=num_steps)
+
+    def spend_up_to(self, stage: Stage, share: float) -> None:
+        """Report that at least `share` (0..1) of a stage is done. Raises RenderCancelled."""
+        left = self._costs[stage] * max(1.0 - share, 0.0)
+        self.spend(stage, max(self._remaining[stage] - left, 0.0))
+
     def finish(self, stage: Stage) -> None:
         """Report that a stage is done, whatever it cost. Raises RenderCancelled."""
         self.spend(stage, self._remaining[stage])
 
     def _report(self, stage: Stage, *, step: int, num_steps: int) -> None:
+        self._reported_s = self._clock()
         fraction = round(1.0 - sum(self._remaining.values()) / self._total, 9)
         self._on_progress(RenderProgress(stage=stage, fraction=fraction, step=step, num_steps=num_steps))

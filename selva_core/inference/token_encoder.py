@@ -29,6 +29,9 @@ MAX_MEMORY_SEGMENTS = 64  # about 20 s; longer clips are read from the cache aga
 Check = Callable[[], None]
 """Called between pieces of work; raises to stop."""
 
+OnEncoded = Callable[[int], None]
+"""Told how many segments were encoded, batch by batch; those that are in the cache are not among them."""
+
 
 class VideoTokenEncoder:
     """Encodes video and keeps the tokens of the last clip in memory, if they take at most `max_memory_bytes`.
@@ -56,7 +59,14 @@ class VideoTokenEncoder:
         key = VideoKey.read(picture, num_segments)
         return self._memory_key == key or (self._cache is not None and self._cache.has(key))
 
-    def iter_chunks(self, picture: PictureRange, num_segments: int, *, check: Check) -> Iterator[Tensor]:
+    def iter_chunks(
+        self,
+        picture: PictureRange,
+        num_segments: int,
+        *,
+        check: Check,
+        on_encoded: OnEncoded = lambda num_segments: None,
+    ) -> Iterator[Tensor]:
         """Yield tokens (S, T, P, D) of up to CHUNK_SEGMENTS segments at a time, in order.
 
         Raises MediaError, OutOfMemoryError.
@@ -67,7 +77,7 @@ class VideoTokenEncoder:
             return
         self.clear()
         chunks: list[Tensor] = []
-        for tokens in self._load_or_encode(key, check):
+        for tokens in self._load_or_encode(key, check, on_encoded):
             if self._fits_in_memory(tokens, num_segments):
                 chunks.append(tokens)
             yield tokens
@@ -84,7 +94,7 @@ class VideoTokenEncoder:
             return False
         return tokens[0].nbytes * num_segments <= self._max_memory_bytes
 
-    def _load_or_encode(self, key: VideoKey, check: Check) -> Iterator[Tensor]:
+    def _load_or_encode(self, key: VideoKey, check: Check, on_encoded: OnEncoded) -> Iterator[Tensor]:
         num_loaded = 0
         for tokens in self._load(key, check):
             num_loaded += 1
@@ -92,7 +102,7 @@ class VideoTokenEncoder:
         if num_loaded * CHUNK_SEGMENTS >= key.num_segments:
             return
         # Decoding starts at the clip's beginning also where a later chunk was evicted: frames come in order only.
-        for chunk, tokens in enumerate(self._encode(key.picture, key.num_segments, check)):
+        for chunk, tokens in enumerate(self._encode(key, check, on_encoded)):
             if chunk < num_loaded:
                 continue
             if self._cache is not None and key == VideoKey.read(key.picture, key.num_segments):
@@ -110,7 +120,8 @@ class VideoTokenEncoder:
                 return
             yield tokens.to(self._network.device)
 
-    def _encode(self, picture: PictureRange, num_segments: int, check: Check) -> Iterator[Tensor]:
+    def _encode(self, key: VideoKey, check: Check, on_encoded: OnEncoded) -> Iterator[Tensor]:
+        picture, num_segments = key.picture, key.num_segments
         spec = self._network.spec.video_encoder
         num_frames = (num_segments - 1) * spec.segment_hop_frames + spec.segment_num_frames
         frames = iter_frames(
@@ -127,7 +138,7 @@ class VideoTokenEncoder:
                 check()
                 pending.append(next(frames))
             segments = cut_segments(self._normalized(pending), spec)
-            yield self._encode_segments(segments, check)
+            yield self._encode_segments(segments, check, on_encoded)
             pending = pending[chunk_segments * spec.segment_hop_frames :]
 
     def _normalized(self, frames: Sequence[Frame]) -> Tensor:
@@ -135,13 +146,14 @@ class VideoTokenEncoder:
         pixels = torch.from_numpy(np.stack(frames)).to(self._network.device)
         return (pixels.permute(0, 3, 1, 2).float() / 255.0 - 0.5) / 0.5
 
-    def _encode_segments(self, segments: Tensor, check: Check) -> Tensor:
+    def _encode_segments(self, segments: Tensor, check: Check, on_encoded: OnEncoded) -> Tensor:
         encoded: list[Tensor] = []
 
         def encode(batch: Sequence[int]) -> None:
             check()
             part = segments[batch[0] : batch[-1] + 1].to(self._network.dtype)
             encoded.append(self._network.video_encoder.encode_segments(part))
+            on_encoded(len(batch))
 
         self._limit.run(range(segments.shape[0]), encode)
         return torch.cat(encoded)

@@ -6,7 +6,7 @@ Dimensions: B batch, C channels, M mels, R mel frames, n samples at the rate of 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import product
 from typing import Any
@@ -210,14 +210,20 @@ class Vocoder(nn.Module):
         self.activation_post = AntiAliasedSnake(widths[-1])
         self.conv_post = WeightNormConv((1, widths[-1], 7), num_bias=int(spec.has_final_bias))
 
-    def forward(self, mel: Tensor) -> Tensor:
-        """mel float32 (B, M, R) -> waveform (B, R * hop), -1..1."""
+    def forward(self, mel: Tensor, check: Callable[[], None] = lambda: None) -> Tensor:
+        """mel float32 (B, M, R) -> waveform (B, R * hop), -1..1. `check` is called between stages; it may raise to stop."""
         check_shape("mel", mel, (None, self.spec.num_mels, None))
         num_kernels = len(self.spec.res_kernels)
         x = self.conv_pre(mel)
         for i, up in enumerate(self.ups):
             x = up(x)
             blocks = self.resblocks[i * num_kernels : (i + 1) * num_kernels]
-            x = sum(block(x) for block in blocks) / num_kernels
+            x = sum(_after(check, block, x) for block in blocks) / num_kernels
         waveform = self.conv_post(self.activation_post(x)).squeeze(1)
         return torch.tanh(waveform) if self.spec.final == "tanh" else waveform.clamp(-1.0, 1.0)
+
+
+def _after(check: Callable[[], None], block: nn.Module, x: Tensor) -> Tensor:
+    check()
+    result: Tensor = block(x)
+    return result

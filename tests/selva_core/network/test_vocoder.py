@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selva_core.network.vocoder import AntiAliasedSnake, build_low_pass, slide
+from selva_core.base.errors import RenderCancelled
+from selva_core.network.vocoder import AntiAliasedSnake, Vocoder, build_low_pass, slide
+from tests.selva_core.network.tiny import TINY
 
 CHANNELS = 3
 
@@ -56,3 +58,21 @@ def test_sliding_sum_has_the_gradients_of_finite_differences() -> None:
     taps = (0.5, -1.0, 0.25)
     assert torch.autograd.gradcheck(lambda x: slide(x, taps), x)
     assert torch.autograd.gradgradcheck(lambda x: slide(x, taps), x)
+
+
+def test_vocoder_can_be_stopped_between_its_stages() -> None:
+    num_checks = 0
+
+    def stop_at_second() -> None:
+        nonlocal num_checks
+        num_checks += 1
+        if num_checks == 2:
+            raise RenderCancelled("stop")
+
+    vocoder = Vocoder(TINY.vocoder)
+    mel = torch.zeros(1, TINY.vocoder.num_mels, 8)
+    with pytest.raises(RenderCancelled):
+        vocoder(mel, stop_at_second)
+    assert num_checks == 2
+    num_checks = 2
+    torch.testing.assert_close(vocoder(mel, stop_at_second), vocoder(mel))

@@ -1,0 +1,59 @@
+"""Progress within a long step is reported now and then, and asks each time whether to stop."""
+
+from __future__ import annotations
+
+import pytest
+
+from selva_core.base.errors import RenderCancelled
+from selva_core.engine import RenderProgress
+from selva_core.inference.progress import REPORT_INTERVAL_S, ProgressTracker
+
+
+class Watched:
+    """A tracker of 100 units of sampling and as many of picture, with a clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.is_cancelled = False
+        self.seen: list[RenderProgress] = []
+        self.tracker = ProgressTracker(
+            {"picture": 100.0, "sampling": 100.0},
+            on_progress=self.seen.append,
+            is_cancelled=lambda: self.is_cancelled,
+            clock=lambda: self.now_s,
+        )
+
+
+def test_work_in_a_long_step_is_reported_once_per_interval() -> None:
+    watched = Watched()
+    for _ in range(10):
+        watched.now_s += REPORT_INTERVAL_S / 2
+        watched.tracker.work("sampling", 2.0, step=1, num_steps=25)
+    assert [progress.fraction for progress in watched.seen] == [0.02, 0.04, 0.06, 0.08, 0.1]
+    assert {(progress.stage, progress.step, progress.num_steps) for progress in watched.seen} == {
+        ("sampling", 1, 25)
+    }
+
+
+def test_work_in_a_short_step_is_reported_with_the_step() -> None:
+    watched = Watched()
+    watched.tracker.work("sampling", 40.0, step=1, num_steps=2)
+    assert watched.seen == []
+    watched.tracker.spend("sampling", 0.0, step=1, num_steps=2)
+    assert [progress.fraction for progress in watched.seen] == [0.2]
+
+
+def test_share_of_a_stage_counts_what_was_done_of_it_once() -> None:
+    watched = Watched()
+    watched.tracker.work("picture", 30.0)
+    watched.tracker.spend_up_to("picture", 0.4)
+    watched.tracker.spend_up_to("picture", 0.2)
+    assert [progress.fraction for progress in watched.seen] == [0.2, 0.2]
+
+
+def test_work_that_was_cancelled_stops_between_batches() -> None:
+    watched = Watched()
+    watched.tracker.work("picture", 1.0)
+    watched.is_cancelled = True
+    with pytest.raises(RenderCancelled):
+        watched.tracker.work("picture", 1.0)
