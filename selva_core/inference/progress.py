@@ -17,7 +17,7 @@ PROMPT_COST = 0.5
 STEP_COST = 1.8  # one window, one step
 AUDIO_COST = 18.0  # one window
 
-REPORT_INTERVAL_S = 1.0
+REPORT_INTERVAL_S = 10.0
 """Between reports of work within a step or a chunk, which may take minutes where the model is large or the clip long."""
 
 
