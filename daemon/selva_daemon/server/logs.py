@@ -21,7 +21,7 @@ _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
 
 
 class RepeatedWarning:
-    """Logs what may happen thousands of times a second at most once every REPEAT_S, with how often it happened: whoever can
+    """Logs what may happen thousands of times a second at most once every REPEAT_S, with how often it happened: those who can
     cause it must not be able to push everything else out of the rotated files.
     """
 

@@ -96,9 +96,9 @@ def big_status(num_stems: int) -> JobStatus:
     )
 
 
-@pytest.mark.parametrize(("num_stems", "stems_told"), [(3, 3), (512, 0)])
+@pytest.mark.parametrize(("num_stems", "stems_reported"), [(3, 3), (512, 0)])
 def test_the_event_of_a_large_job_goes_without_its_stems(
-    num_stems: int, stems_told: int, open_socket: OpenSocket
+    num_stems: int, stems_reported: int, open_socket: OpenSocket
 ) -> None:
     publisher, subscriber = open_socket(zmq.XPUB), open_socket(zmq.SUB)
     publisher.bind("inproc://events")
@@ -109,7 +109,7 @@ def test_the_event_of_a_large_job_goes_without_its_stems(
     events_of.publish_job(big_status(num_stems))
     _, packed = subscriber.recv_multipart()
     assert len(packed) <= MAX_EVENT_BYTES
-    assert len(parse([packed]).body["stems"]) == stems_told
+    assert len(parse([packed]).body["stems"]) == stems_reported
     assert parse([packed]).body["num_stems"] == num_stems
 
 
