@@ -268,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in changed:
         print(f"{(PAGES / name).as_posix()} {'is out of date' if options.check else 'written'}")
     if options.check and changed:
-        print("Run: python installer/api_reference.py", file=sys.stderr)
+        print(f'Run: "{sys.executable}" "{Path(__file__).resolve()}"', file=sys.stderr)
         return 1
     return 0
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from environment import SetupError
-
-TRACKS = (
-    ("Dog", "a dog barking"),
-    ("Knock", "knocking on a door"),
-    ("Siren", "a siren wailing"),
-)
+from environment import SetupError, printed_command
 
 
 def run_demo(root: Path, selva: Path, out: Path) -> int:
@@ -23,26 +16,30 @@ def run_demo(root: Path, selva: Path, out: Path) -> int:
     """
     timeline, picture = out / "cut.otio", out / "overview.png"
     out.mkdir(parents=True, exist_ok=True)
-    tracks = [argument for name, prompt in TRACKS for argument in ("--track", f"{name}={prompt}")]
     _run(
         [
             str(selva), "render", str(root / "examples" / "cut.otio"), "-o", str(timeline),
-            "--stems-dir", str(out / "stems"), "--model", "selva-nano", *tracks,
+            "--stems-dir", str(out / "stems"), "--model", "selva-nano",
+            # Sounds per clip: the model imagines some where it sees nothing of the kind (docs/selva-nano.md).
+            "--cues", str(root / "examples" / "cues.csv"),
         ],
         "The example cut could not be rendered",
     )  # fmt: skip
     _run([str(selva), "overview", str(timeline), "-o", str(picture)], "The picture could not be drawn")
     print(f"\nStems     {out / 'stems'}\nTimeline  {timeline}\nPicture   {picture}")
-    print(f"\nThe daemon goes on running for the next render; stop it with: {selva} daemon stop")
+    print(
+        f"\nThe daemon goes on running for the next render; stop it with: {printed_command([selva, 'daemon', 'stop'])}"
+    )
     return 0
 
 
 def _run(command: Sequence[str], complaint: str) -> None:
-    print(f"\n$ {shlex.join(command)}", flush=True)
+    print(f"\n$ {printed_command(command)}", flush=True)
     status = subprocess.run(command, check=False).returncode
     if status == 130:
         raise KeyboardInterrupt
     if status != 0:
         raise SetupError(
-            f"{complaint} (status {status}); the lines above say why. The daemon's log: {command[0]} daemon logs"
+            f"{complaint} (status {status}); the lines above say why. "
+            f"The daemon's log: {printed_command([command[0], 'daemon', 'logs'])}"
         )

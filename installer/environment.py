@@ -6,12 +6,15 @@ Standard library only, and simple enough for an old Python to run it as far as t
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 MINIMUM_PYTHON = (3, 10)
@@ -19,7 +22,8 @@ NEWEST_PYTHON = (3, 13)
 """The latest for which every package has a wheel; OpenTimelineIO has none for 3.14."""
 USER_EXTRAS = ("plot",)
 DEVELOPMENT_EXTRAS = ("plot", "test", "train")
-FREE_DISK_NEEDED_BYTES = 8 * 10**9
+FREE_DISK_NEEDED_BYTES = {"large": 8 * 10**9, "small": 3 * 10**9}
+"""With the torch of Linux, which brings CUDA, or that of an index with CUDA; without."""
 CUDA_WHEELS_URL = "https://download.pytorch.org/whl/cu128"
 _STAMP_NAME = "selva-installed.txt"
 
@@ -28,22 +32,28 @@ class SetupError(Exception):
     """Something that must be corrected before the installation can continue; the message says what."""
 
 
+def printed_command(words: Sequence[str | Path], *, os_name: str = os.name) -> str:
+    """A command as one line that runs where it is printed, also when the tree lies in a folder with blanks."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if os_name == "nt" else " ".join(map(shlex.quote, texts))
+
+
 def venv_python(venv: Path, *, os_name: str = os.name) -> Path:
     """The interpreter inside a virtual environment on this system."""
     return venv / ("Scripts/python.exe" if os_name == "nt" else "bin/python")
 
 
-def find_base_python() -> str:
-    """A Python that the packages support: the running one, or the newest such one found on PATH.
+def find_base_python(*, os_name: str = os.name) -> str:
+    """A Python that the packages support: the running one, or the newest such one that is found and starts.
 
     A Python later than all of those is taken when there is no other: pip then builds what has no wheel from source.
     Raises SetupError when there is none.
     """
     if MINIMUM_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
         return sys.executable
-    for minor in range(NEWEST_PYTHON[1], MINIMUM_PYTHON[1] - 1, -1):
-        found = shutil.which(f"python3.{minor}")
-        if found:
+    for command in _python_commands(os_name):
+        found = try_python(command)
+        if found is not None:
             return found
     got = platform.python_version()
     if sys.version_info >= MINIMUM_PYTHON:
@@ -52,9 +62,50 @@ def find_base_python() -> str:
         )
         return sys.executable
     raise SetupError(
-        f"Python 3.10 or later is needed; this is {got} and no newer one is on the PATH.\n"
+        f"Python 3.10 or later is needed; this is {got} and no newer one that starts is on the PATH.\n"
         "Install one from https://www.python.org/downloads/ and run the command again."
     )
+
+
+def _python_commands(os_name: str) -> Iterable[list[str]]:
+    """What may start a supported Python, newest first; of one name all on the PATH, since the first may be an empty shim."""
+    minors = range(NEWEST_PYTHON[1], MINIMUM_PYTHON[1] - 1, -1)
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
+    for name in [*(f"python3.{minor}" for minor in minors), "python3", "python"]:
+        for folder in folders:
+            found = shutil.which(name, path=folder)
+            if found:
+                yield [found]
+    launcher = shutil.which("py") if os_name == "nt" else None
+    if launcher:
+        yield from ([launcher, f"-3.{minor}"] for minor in minors)
+
+
+def try_python(command: Sequence[str]) -> str | None:
+    """The interpreter that a command starts, when it is a supported one with `venv`; else None.
+
+    It is tried because what lies on the PATH may be a shim of pyenv for a version that is not selected, or the Microsoft
+    Store's invitation to install Python: both exist and start nothing.
+    """
+    question = "import sys, venv; print(sys.version_info[0], sys.version_info[1], sys.executable)"
+    try:
+        done = subprocess.run(
+            [*command, "-c", question],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONUTF8": "1"},
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    answer = re.fullmatch(r"(\d+) (\d+) (.+)", done.stdout.strip())
+    if done.returncode != 0 or answer is None:
+        return None
+    version = (int(answer[1]), int(answer[2]))
+    return answer[3] if MINIMUM_PYTHON <= version <= NEWEST_PYTHON else None
 
 
 def installation_stamp(root: Path, extras: tuple[str, ...], torch_index: str | None) -> str:
@@ -99,57 +150,154 @@ def ensure_environment(root: Path, *, extras: tuple[str, ...], torch_index: str 
     if python.exists() and stamp_path.exists() and stamp_path.read_text(encoding="utf-8") == stamp:
         print(f"Reusing {venv}")
         return python
-    if not _works(python):
+    before = installed_packages(python)
+    if before is None or not has_pinned_torch(root, before):
+        _check_disk(root, torch_index)
+    if before is None:
         _create_venv(root, venv)
     else:
         print(f"Updating {venv}")
-    _check_disk(root)
+        _ensure_pip(python, venv)
+        before = installed_packages(python)
+    old_stamp = stamp_path.read_text(encoding="utf-8") if stamp_path.exists() else None
     stamp_path.unlink(missing_ok=True)
-    _run_pip(python, pip_arguments(root, extras, torch_index), venv / "install.log")
+    try:
+        _run_pip(python, pip_arguments(root, extras, torch_index), venv / "install.log")
+    except (SetupError, KeyboardInterrupt) as error:
+        if old_stamp is None or installed_packages(python) != before:
+            raise
+        stamp_path.write_text(old_stamp, encoding="utf-8")
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        selva = printed_command([python.parent / "selva", "--version"])
+        raise SetupError(
+            f"{error}\nWhat was installed before is unchanged and can be used: {selva}"
+        ) from error
     stamp_path.write_text(stamp, encoding="utf-8")
     return python
 
 
-def _works(python: Path) -> bool:
-    """Whether the interpreter starts; a venv whose base Python went away does not."""
-    if not python.exists():
-        return False
-    return subprocess.run([str(python), "-c", "import pip"], capture_output=True, check=False).returncode == 0
+def installed_packages(python: Path) -> dict[str, str] | None:
+    """Name and version of each package that an interpreter sees; None when it does not start.
+
+    A virtual environment whose base Python went away does not start.
+    """
+    question = (
+        "import json; from importlib.metadata import distributions as d;"
+        "print(json.dumps({str(p.metadata['Name']).lower(): p.version for p in d()}))"
+    )
+    try:
+        done = subprocess.run([str(python), "-c", question], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    if done.returncode != 0:
+        return None
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def has_pinned_torch(root: Path, installed: dict[str, str]) -> bool:
+    """Whether torch, which needs nearly all of the disk, is there in the version that constraints.txt names."""
+    pins = re.findall(
+        r"^torch==([^\s;]+)", (root / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return installed.get("torch", "").partition("+")[0] in pins
+
+
+def _ensure_pip(python: Path, venv: Path) -> None:
+    """Give pip to an environment without it, as uv makes them, or an interrupted set-up leaves them."""
+    if subprocess.run([str(python), "-c", "import pip"], capture_output=True, check=False).returncode == 0:
+        return
+    done = subprocess.run(
+        [str(python), "-m", "ensurepip"], capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode != 0:
+        raise SetupError(
+            f"{venv} has no pip, and it could not be added:\n{done.stdout}{done.stderr}".rstrip()
+            + f"\nRename or delete {venv} and run the command again to make a new one."
+        )
 
 
 def _create_venv(root: Path, venv: Path) -> None:
     base = find_base_python()
-    print(f"Making {venv} with {base}")
+    print(f"Making {venv} with {base}", flush=True)
     made = subprocess.run(
-        [base, "-m", "venv", "--clear", str(venv)], capture_output=True, text=True, check=False, cwd=root
+        [base, "-m", "venv", "--clear", str(venv)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        cwd=root,
     )
     if made.returncode != 0:
         hint = ""
-        if "ensurepip" in made.stdout + made.stderr:
-            hint = "\nOn Debian and Ubuntu: sudo apt install python3-venv"
+        if "ensurepip" in made.stdout + made.stderr and shutil.which("apt"):
+            version = re.search(r"python(3\.\d+)", made.stdout + made.stderr + os.path.realpath(base))
+            hint = f"\nInstall what is missing: sudo apt install python{version[1] if version else '3'}-venv"
         raise SetupError(
             f"the virtual environment could not be made:\n{made.stdout}{made.stderr}{hint}".rstrip()
         )
 
 
-def _check_disk(root: Path) -> None:
+def _check_disk(root: Path, torch_index: str | None, *, system: str | None = None) -> None:
+    is_large = "/cpu" not in torch_index if torch_index else (system or platform.system()) == "Linux"
+    needed = FREE_DISK_NEEDED_BYTES["large" if is_large else "small"]
     free = shutil.disk_usage(root).free
-    if free < FREE_DISK_NEEDED_BYTES:
+    if free < needed:
         raise SetupError(
             f"{free / 1e9:.1f} GB are free on the disk of {root}; the packages (torch above all) need "
-            f"{FREE_DISK_NEEDED_BYTES / 1e9:.0f} GB. Free some space and run the command again."
+            f"{needed / 1e9:.0f} GB. Free some space and run the command again."
         )
+
+
+_CAUSES = (
+    (
+        "No space left on device|Errno 28|not enough space on the disk",
+        "The disk is full. Free some space and run the command again.",
+    ),
+    (
+        "NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|SSLError|ProtocolError|"
+        "Failed to establish a new connection|name resolution|getaddrinfo failed|Network is unreachable|"
+        "Connection refused|Read timed out|Max retries exceeded",
+        "The network is the cause: the package index could not be reached. Check the connection, and the proxy if there "
+        "is one (HTTPS_PROXY), and run the command again.",
+    ),
+    (
+        "from versions: none",
+        "pip found no version at all of a package, as when the package index cannot be reached: check the connection.",
+    ),
+)
+
+
+def cause_of_failure(output: Iterable[str]) -> str | None:
+    """What pip's output since its last step forward says of the cause, for those who do not read such output; None when
+    it says nothing known. A connection that failed and was made on a later try is not the cause.
+    """
+    recent: list[str] = []
+    for line in output:
+        recent = [] if _STEP.match(line) else [*recent, line]
+    text = "".join(recent)
+    return next((advice for pattern, advice in _CAUSES if re.search(pattern, text)), None)
+
+
+_STEP = re.compile(r"\s*(Collecting|Downloading|Using cached|Installing|Building|Successfully)\s+(\S+)")
 
 
 def _run_pip(python: Path, arguments: list[str], log_path: Path) -> None:
     """Run pip with a line per package on the screen and everything in the log."""
-    print("Installing packages (torch is large: 3 GB on Linux); the full log goes to", log_path)
-    environment = {**os.environ, "PYTHONUTF8": "1", "PIP_PROGRESS_BAR": "off"}
+    print("Installing packages (torch is large: 3 GB on Linux); the full log goes to", log_path, flush=True)
+    # Where pip is told to install into another folder or for the user, the environment would stay empty.
+    elsewhere = {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name.upper() not in elsewhere}
+    environment.update(PYTHONUTF8="1", PIP_PROGRESS_BAR="off", PIP_NO_INPUT="1")
     command = [str(python), "-m", "pip", *arguments]
+    output: list[str] = []
     # One `with` in another: Python 3.8 must be able to parse this file, to say that it is too old.
     with log_path.open("w", encoding="utf-8") as log:  # noqa: SIM117
         with subprocess.Popen(
             command,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -157,17 +305,16 @@ def _run_pip(python: Path, arguments: list[str], log_path: Path) -> None:
             errors="replace",
             env=environment,
         ) as pip:
-            tail: list[str] = []
             assert pip.stdout is not None
             for line in pip.stdout:
                 log.write(line)
-                tail = [*tail[-11:], line]
-                step = re.match(
-                    r"\s*(Collecting|Downloading|Using cached|Installing|Building|Successfully)\s+(\S+)", line
-                )
+                output.append(line)
+                step = _STEP.match(line)
                 if step:
                     print(f"  {step[1]} {step[2].rsplit('/', 1)[-1]}", flush=True)
     if pip.returncode != 0:
+        cause = cause_of_failure(output)
         raise SetupError(
-            f"pip could not install the packages (full log: {log_path}):\n{''.join(tail)}".rstrip()
+            f"pip could not install the packages (full log: {log_path}):\n{''.join(output[-12:])}".rstrip()
+            + (f"\n{cause}" if cause else "")
         )

@@ -198,7 +198,11 @@ def _run_uv(root: Path, arguments: Sequence[str]) -> None:
         env={**os.environ, "MACOSX_DEPLOYMENT_TARGET": MACOS_VERSION},
     )
     if done.returncode != 0:
-        hint = "\nInstall it: python -m pip install uv" if "No module named uv" in done.stderr else ""
+        hint = (
+            f'\nInstall it: "{sys.executable}" -m pip install uv'
+            if "No module named uv" in done.stderr
+            else ""
+        )
         raise LockError(f"uv could not resolve the dependencies:\n{done.stderr}{hint}".rstrip())
 
 
@@ -264,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in changed:
         print(f"{name} {'is out of date' if options.check else 'written'}")
     if options.check and changed:
-        print("Run: python installer/lock.py", file=sys.stderr)
+        print(f'Run: "{sys.executable}" "{Path(__file__).resolve()}"', file=sys.stderr)
         return 1
     if not changed:
         print("The lock files are up to date.")

@@ -13,6 +13,8 @@ INSTALLER = ROOT / "installer"
 
 def load_script(name: str) -> ModuleType:
     """The module made from `installer/NAME.py`, without running it as a command."""
+    if str(INSTALLER) not in sys.path:  # scripts import each other
+        sys.path.append(str(INSTALLER))
     spec = importlib.util.spec_from_file_location(f"selva_installer_{name}", INSTALLER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,67 @@ def test_help_names_every_command() -> None:
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("name", ["run", "environment", "suite", "demo"])
-def test_an_old_python_can_parse_what_tells_it_that_it_is_too_old(name: str) -> None:
+@pytest.mark.parametrize("name", ["command_line", "environment", "suite", "demo"])
+def test_a_python_that_looks_for_a_newer_one_can_parse_what_does_it(name: str) -> None:
     source = (INSTALLER / f"{name}.py").read_text(encoding="utf-8")
-    ast.parse(source, feature_version=(3, 7))
+    ast.parse(source, feature_version=(3, 8))
     with pytest.raises(SyntaxError):
-        ast.parse("with (open('a') as a, open('b') as b):\n    pass\n", feature_version=(3, 7))
+        ast.parse("with (open('a') as a, open('b') as b):\n    pass\n", feature_version=(3, 8))
+
+
+def faults_before_python_3(source: str) -> list[str]:
+    """What Python 2.7 and 3.6 would stumble over while they parse."""
+    faults = [] if source.isascii() else ["a letter beyond ASCII without a coding line"]
+    for node in ast.walk(ast.parse(source)):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.JoinedStr | ast.NamedExpr | ast.AnnAssign | ast.Nonlocal | ast.Starred):
+            faults.append(f"{type(node).__name__} in line {line}")
+        if isinstance(node, ast.AsyncFunctionDef | ast.Match | ast.YieldFrom):
+            faults.append(f"{type(node).__name__} in line {line}")
+        if isinstance(node, ast.arg) and node.annotation is not None:
+            faults.append(f"annotation in line {line}")
+        if isinstance(node, ast.FunctionDef) and (
+            node.returns or node.args.kwonlyargs or node.args.posonlyargs
+        ):
+            faults.append(f"signature in line {line}")
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            faults.append(f"future import in line {line}")
+        if isinstance(node, ast.Raise) and node.cause is not None:
+            faults.append(f"raise from in line {line}")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            faults.append(f"print with arguments in line {line}")
+    return faults
+
+
+def test_the_oldest_pythons_can_parse_run_py() -> None:
+    assert faults_before_python_3((INSTALLER / "run.py").read_text(encoding="utf-8")) == []
+    assert len(faults_before_python_3("from __future__ import annotations\nx: int = f'{1}'\n")) == 3
+
+
+@pytest.mark.parametrize("name", ["python2.7", "python3.6", "python3.7"])
+def test_an_oldest_python_says_what_is_needed(name: str) -> None:
+    found = shutil.which(name)
+    if not found or subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"{name} is not installed")
+    done = subprocess.run(
+        [found, str(INSTALLER / "run.py"), "demo"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"this is {name.removeprefix('python')}" in done.stderr
+    assert "SyntaxError" not in done.stderr
+
+
+def test_foreign_modules_in_pythonpath_are_not_taken_for_ours_or_the_standard_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("argparse", "environment", "demo"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('foreign')\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    done = subprocess.run(
+        [sys.executable, str(INSTALLER / "run.py"), "--help"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_unknown_command_is_refused_with_the_allowed_ones() -> None:
