@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from selva_cli.console import JsonOption, format_time, print_json, print_line, print_table
 from selva_core.base.command_line import selva_command
+from selva_core.base.errors import SelvaError
 
 ClientName = Annotated[str, typer.Argument(metavar="NAME", help="Letters a-z, digits, - and _.")]
 
@@ -62,9 +64,14 @@ def clients(as_json: JsonOption = False) -> None:
 def revoke(name: ClientName, as_json: JsonOption = False) -> None:
     """Withdraw a machine's access, with immediate effect."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
-    from selva_daemon.server.authorized_keys import remove_client  # noqa: PLC0415 - --help loads no sockets
+    from selva_daemon.client.client import Client  # noqa: PLC0415 - --help loads no sockets
+    from selva_daemon.server.authorized_keys import remove_client  # noqa: PLC0415
 
-    remove_client(AppPaths.find().clients_folder, name)
+    paths = AppPaths.find()
+    remove_client(paths.clients_folder, name)
+    # A daemon that runs looks into the folder before it answers: when it has, the access is gone, also to its events.
+    with suppress(SelvaError):
+        Client.connect(paths=paths).close()
     print_json({"revoked": name}) if as_json else print_line(f"{name} has no access any more")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -15,9 +16,11 @@ from msgspec import Meta, inspect
 from selva_core.base.environment import iter_unknown_variables
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.misspelling import suggest
+from selva_core.base.regular_file import read_bounded
 from selva_core.base.schema import bare_type, extra_of, one_of, struct_type
 
 GIB = 1 << 30
+MAX_SETTINGS_BYTES = 1 << 20
 MIN_PORT, MAX_PORT = 1024, 65535
 LOG_LEVELS = ("debug", "info", "warning", "error")
 EARLIER_NAMES: Mapping[str, str] = {"jobs_together": "max_batch_jobs"}
@@ -100,7 +103,10 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for field in struct_type(type(self)).fields:
-            _check_limits(field, getattr(self, field.name))
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigurationError(f"{field.name} is a finite number; got {value}", name=field.name)
+            _check_limits(field, value)
         if not (self.keep_alive_s >= 0 or self.keep_alive_s == -1):
             raise ConfigurationError(
                 f"keep_alive_s is -1 (for ever) or 0 and more; got {self.keep_alive_s:g}"
@@ -181,7 +187,7 @@ def load_settings(
 
 def _read_file(file: Path) -> Mapping[str, Any]:
     try:
-        values = msgspec.json.decode(file.read_bytes())
+        values = msgspec.json.decode(read_bounded(file, MAX_SETTINGS_BYTES))
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.MsgspecError) as exc:

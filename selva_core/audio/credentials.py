@@ -19,6 +19,7 @@ from selva_core import __version__
 from selva_core.base.atomic_write import staged_file
 from selva_core.base.command_line import pip_install_command
 from selva_core.base.errors import OutputError, RequestError
+from selva_core.base.regular_file import FileTooLargeError, read_bounded
 
 CHUNK_ID = b"C2PA"
 ASSERTION_LABEL = "selva.stem"
@@ -97,11 +98,11 @@ def _build_manifest(provenance: Mapping[str, str], source_type: str) -> dict[str
 
 def _read_pem(path: Path, what: str) -> bytes:
     try:
-        if path.stat().st_size > MAX_PEM_BYTES:
-            raise RequestError(
-                f"the {what} {path} is larger than {MAX_PEM_BYTES} bytes; a PEM file is needed"
-            )
-        content = path.read_bytes()
+        content = read_bounded(path, MAX_PEM_BYTES)
+    except FileTooLargeError as exc:
+        raise RequestError(
+            f"the {what} {path} is larger than {MAX_PEM_BYTES} bytes; a PEM file is needed"
+        ) from exc
     except FileNotFoundError as exc:
         raise RequestError(f"there is no {what} {path} to sign with") from exc
     except OSError as exc:

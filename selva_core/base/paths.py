@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from selva_core.base.errors import ConfigurationError, StorageError
 
 APP_NAME = "selva-bridge"
 CONNECTION_VARIABLE = "SELVA_CONNECTION_FILE"
+MAX_PRIVATE_FILE_BYTES = 1 << 20
 RunCommand = Callable[[Sequence[str]], None]
 
 
@@ -119,15 +121,59 @@ def _chosen(values: Mapping[str, str], name: str, platform_choice: str) -> Path:
 
 
 def ensure_private_folder(folder: Path) -> None:
-    """Make the folder if needed and allow only its owner in. Raises StorageError."""
+    """Make the folder if needed and allow only its owner in.
+
+    Raises StorageError, also for a folder of another user or one that others can write into (such as /tmp): what lies in it
+    may be theirs, and it is not ours to close.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if problem := find_ownership_problem(folder.stat(), forbidden_mode=0o022):
+            raise StorageError(
+                f"the folder {folder} cannot be used: {problem}. Choose another with SELVA_STATE_DIR "
+                f"(SELVA_CONFIG_DIR), or make it private: chmod 700 {shlex.quote(str(folder))}",
+                path=str(folder),
+            )
         close_to_others(folder)
     except OSError as exc:
+        if isinstance(exc, StorageError):
+            raise
         raise StorageError(
             f"the folder {folder} cannot be made private: {exc}. Choose another with SELVA_STATE_DIR",
             path=str(folder),
         ) from exc
+
+
+def ensure_folder(folder: Path) -> None:
+    """Make the folder if needed, for its owner only; one that is there keeps its mode: a cache may be shared by a team.
+
+    Raises StorageError.
+    """
+    try:
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            close_to_others(folder)
+    except OSError as exc:
+        raise StorageError(
+            f"the folder {folder} cannot be made: {exc}. Choose another with SELVA_CACHE_DIR",
+            path=str(folder),
+        ) from exc
+
+
+def find_ownership_problem(
+    status: os.stat_result, *, forbidden_mode: int, platform: str = sys.platform, user: int | None = None
+) -> str | None:
+    """Why a file or folder is not this user's own, for people; None when it is. On Windows access lists decide, and owner
+    and mode say nothing.
+    """
+    if platform == "win32":
+        return None
+    user = os.geteuid() if user is None else user
+    if status.st_uid not in (user, 0):
+        return f"it belongs to another user (uid {status.st_uid}, and this is {user})"
+    if status.st_mode & forbidden_mode:
+        return f"others can get at it (mode {status.st_mode & 0o777:04o})"
+    return None
 
 
 def write_private_file(path: Path, content: bytes) -> None:

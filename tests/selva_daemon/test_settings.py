@@ -85,3 +85,11 @@ def test_numbers_may_be_written_as_text_and_whole_numbers_with_a_point(tmp_path:
     )
     found = load_settings(file, environment={})
     assert (found.max_queued_jobs, found.stem_cache_bytes, found.keep_alive_s) == (200, 1_000_000_000, 2.5)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_times_that_are_no_numbers_are_refused_and_minus_one_is_not(value: str, tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    with pytest.raises(ConfigurationError, match="finite"):
+        load_settings(file, environment={"SELVA_KEEP_ALIVE_S": value})
+    assert load_settings(file, environment={"SELVA_KEEP_ALIVE_S": "-1"}).keep_alive_s == -1

@@ -98,10 +98,10 @@ class Dispatcher:
 
     def cancel_all(self) -> dict[str, str]:
         """Every job that waits or runs, as `cancel`."""
-        running = self._queue.running_ids()
+        states = self._queue.unfinished()
         cancelled = self._cancel_waiting(None)
-        self._cancel_running(running)
-        return {**dict.fromkeys(running, RUNNING), **dict.fromkeys(cancelled, CANCELLED)}
+        self._cancel_running([job_id for job_id, state in states.items() if state == RUNNING])
+        return {**states, **dict.fromkeys(cancelled, CANCELLED)}
 
     def _cancel_waiting(self, job_ids: Sequence[str] | None) -> list[str]:
         reason = RenderCancelled("the job was cancelled before it began")

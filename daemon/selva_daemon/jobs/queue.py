@@ -264,10 +264,13 @@ class JobQueue:
             self._forget_oldest()
         return cancelled
 
-    def running_ids(self) -> list[str]:
+    def unfinished(self) -> dict[str, str]:
+        """The states of all jobs that wait or run, by id, the oldest first."""
         with self._translated():
-            rows = self._database.execute("SELECT job_id FROM jobs WHERE state = ?", (RUNNING,)).fetchall()
-        return [row[0] for row in rows]
+            rows = self._database.execute(
+                "SELECT job_id, state FROM jobs WHERE state IN (?, ?) ORDER BY number", (QUEUED, RUNNING)
+            ).fetchall()
+        return {row[0]: row[1] for row in rows}
 
     def states(self, job_ids: Sequence[str]) -> dict[str, str]:
         """By id, in the order given. Raises UnknownJobError."""

@@ -6,14 +6,21 @@ listening daemon or the remains of a crash, and `Connection.process_is_alive` te
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import msgspec
 import psutil
 
 from selva_core.base.command_line import selva_command
-from selva_core.base.paths import write_private_file
-from selva_daemon.protocol.errors import DaemonUnavailableError
+from selva_core.base.paths import (
+    MAX_PRIVATE_FILE_BYTES,
+    find_ownership_problem,
+    write_private_file,
+)
+from selva_core.base.regular_file import open_regular
+from selva_daemon.protocol.errors import DaemonRefusedError, DaemonUnavailableError
 from selva_daemon.protocol.keys import KeyPair
 
 ELSEWHERE = 0
@@ -62,9 +69,14 @@ def process_is_alive(pid: int) -> bool:
 
 
 def read_connection(file: Path) -> Connection:
-    """Raises DaemonUnavailableError when there is no such file, or it does not describe a daemon."""
+    """Raises DaemonUnavailableError when there is no such file, or it does not describe a daemon; DaemonRefusedError when it
+    is another user's, or others can read it: its keys may be known, or the daemon not be the one it is taken for.
+    """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Connection)
+        with open_regular(file) as stream:
+            status = os.fstat(stream.fileno())
+            content = stream.read(MAX_PRIVATE_FILE_BYTES)
+        connection = msgspec.json.decode(content, type=Connection)
     except FileNotFoundError as exc:
         raise DaemonUnavailableError(
             f"no daemon is running (there is no {file}). {start_hint()}", path=str(file)
@@ -75,6 +87,14 @@ def read_connection(file: Path) -> Connection:
         ) from exc
     except (OSError, msgspec.MsgspecError) as exc:
         raise DaemonUnavailableError(f"{file} cannot be read: {exc}. {start_hint()}", path=str(file)) from exc
+    if problem := find_ownership_problem(status, forbidden_mode=0o077):
+        raise DaemonRefusedError(
+            f"the connection file {file} is not used: {problem}, so its keys may be known. Restart the daemon "
+            f"({selva_command('daemon', 'stop')}, {selva_command('daemon', 'start')}), or, when nobody else could read "
+            f"it so far: chmod 600 {shlex.quote(str(file))}",
+            path=str(file),
+        )
+    return connection
 
 
 def remove_connection(file: Path, *, instance: str) -> None:

@@ -10,7 +10,8 @@ import msgspec
 import zmq
 
 from selva_core.base.errors import StorageError
-from selva_core.base.paths import AppPaths, is_private, write_private_file
+from selva_core.base.paths import MAX_PRIVATE_FILE_BYTES, AppPaths, is_private, write_private_file
+from selva_core.base.regular_file import read_bounded
 
 
 class KeyPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ def ensure_keys(paths: AppPaths) -> DaemonKeys:
             path=str(file),
         )
     try:
-        keys = msgspec.json.decode(file.read_bytes(), type=DaemonKeys)
+        keys = msgspec.json.decode(read_bounded(file, MAX_PRIVATE_FILE_BYTES), type=DaemonKeys)
         keys.server.check()
         keys.owner.check()
     except (OSError, ValueError, msgspec.MsgspecError) as exc:

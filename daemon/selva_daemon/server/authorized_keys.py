@@ -16,7 +16,8 @@ import zmq.utils.z85
 
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError
-from selva_core.base.paths import ensure_private_folder, write_private_file
+from selva_core.base.paths import MAX_PRIVATE_FILE_BYTES, ensure_private_folder, write_private_file
+from selva_core.base.regular_file import read_bounded
 from selva_daemon.protocol.keys import KeyPair
 
 OWNER = "owner"
@@ -39,7 +40,7 @@ class _ClientFile(msgspec.Struct, frozen=True, kw_only=True):
 
 def _load_client(file: Path) -> tuple[str, str]:
     try:
-        client = msgspec.json.decode(file.read_bytes(), type=_ClientFile)
+        client = msgspec.json.decode(read_bounded(file, MAX_PRIVATE_FILE_BYTES), type=_ClientFile)
         if not _is_name(client.name):
             raise ValueError(f"{client.name!r} is not a client's name")
         _check_key(client.public_key)
@@ -102,12 +103,17 @@ class AuthorizedKeys:
     def has_others(self) -> bool:
         return len(self._names) > 1
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether the folder is another than at the last `reload`."""
+        return self._take_snapshot() != self._snapshot
+
     def name_of(self, public_key: str) -> str | None:
-        """None for an unknown key. A client that was invited a moment ago, before `reload`, is known."""
-        if public_key in self._names or self._take_snapshot() == self._snapshot:
+        """None for an unknown key. What was invited or revoked a moment ago, before `reload`, counts already."""
+        if public_key in self._owner or not self.has_changed:
             return self._names.get(public_key)
         name = self._load().get(public_key)
-        if name is not None:
+        if name is not None and public_key not in self._names:
             # The client may be invited, connect and be revoked between two calls of `reload`, which then must report it.
             self._accepted_early[public_key] = name
         return name

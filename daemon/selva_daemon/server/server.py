@@ -26,7 +26,7 @@ from selva_core.base.child_process import python_executable
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError, LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
-from selva_core.base.paths import AppPaths, ensure_private_folder
+from selva_core.base.paths import AppPaths, ensure_folder, ensure_private_folder
 from selva_daemon.jobs.dispatcher import Dispatcher
 from selva_daemon.jobs.events import EventPublisher
 from selva_daemon.jobs.queue import JobQueue
@@ -100,8 +100,9 @@ class Server:
             raise
 
     def _open(self) -> None:
-        for folder in (self._paths.state, self._paths.cache, self._paths.config):
+        for folder in (self._paths.state, self._paths.config):
             ensure_private_folder(folder)
+        ensure_folder(self._paths.cache)
         lock = FileLock(self._paths.lock_file)
         try:
             lock.acquire()
@@ -299,6 +300,8 @@ class Server:
                 raise ProtocolError("a message is one frame; got none")
             envelope = parse([frame.bytes for frame in frames])
             request_id, request_type = envelope.request_id, envelope.type
+            if self._authorized_keys.has_changed:
+                self._reload_keys()  # before the answer: what was revoked before the request is cut off after it
             client = self._authorized_keys.name_of(str(frames[0].get("User-Id")))
             if client is None:
                 raise DaemonRefusedError(

@@ -62,6 +62,10 @@ class BlobStore:
             return None
         return blob
 
+    def drop(self, key: str) -> None:
+        """Remove the entry, if there is one."""
+        _remove(self._file(key))
+
     def put(self, key: str, blob: bytes) -> None:
         """Store the bytes; a full disk costs the entry, never the caller."""
         size_bytes = len(blob) + _HASH_BYTES

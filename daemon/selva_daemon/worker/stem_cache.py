@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from selva_core.engine import Waveform
 from selva_daemon.worker.blob_store import BlobStore
 
+_log = logging.getLogger(__name__)
 _HEADER_LENGTH = struct.Struct("<I")
 
 
@@ -24,8 +26,16 @@ class StemCache:
         self._store = store
 
     def get(self, key: str) -> Waveform | None:
+        """None where there is none, and where what is there is no sound: then it is dropped, and made anew."""
         blob = self._store.get(key)
-        return None if blob is None else _unpack(blob)
+        if blob is None:
+            return None
+        try:
+            return _unpack(blob)
+        except (struct.error, ValueError, msgspec.MsgspecError) as exc:
+            _log.warning("a cached stem is no sound and was dropped: %s", exc, extra={"key": key})
+            self._store.drop(key)
+            return None
 
     def put(self, key: str, waveform: Waveform) -> None:
         self._store.put(key, _pack(waveform))
@@ -45,4 +55,6 @@ def _unpack(blob: bytes) -> Waveform:
     start = _HEADER_LENGTH.size
     header = msgspec.msgpack.decode(blob[start : start + header_bytes], type=_Header)
     samples = np.frombuffer(blob, dtype="<f4", offset=start + header_bytes).astype(np.float32)
+    if not samples.size or not np.isfinite(samples).all() or header.sample_rate_hz <= 0:
+        raise ValueError("it has no samples, or some that are no numbers")
     return Waveform(samples=samples, sample_rate_hz=header.sample_rate_hz, warnings=header.warnings)

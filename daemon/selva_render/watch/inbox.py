@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from selva_core.base.regular_file import NotRegularFileError, describe_kind
 from selva_otio.formats.registry import FORMATS
 from selva_otio.formats.request_bundle.bundle_folder import SUFFIX, TIMELINE_NAME
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX
@@ -50,13 +53,19 @@ class InboxItem:
         files = []
         for file in self._files():
             status = file.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise NotRegularFileError(
+                    errno.EINVAL,
+                    f"it is {describe_kind(status.st_mode)}, and a file is needed",
+                    str(file),
+                )
             files.append((file.name, status.st_size, status.st_mtime_ns))
         return tuple(files)
 
     def _files(self) -> Iterator[Path]:
         if self.cues is not None:
             yield self.cues
-        if self.path.is_file():
+        if not self.path.is_dir():
             yield self.path
         elif self.kind == BUNDLE:
             yield self.path / TIMELINE_NAME

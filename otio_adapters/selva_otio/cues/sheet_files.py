@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from selva_core.base.misspelling import suggest
+from selva_core.base.regular_file import FileTooLargeError, read_bounded
 from selva_otio.cues.cue_sheet import StemTrack
 from selva_otio.cues.rules import CUE_SHEET, CueRule
 from selva_otio.errors import CueError, TimelineError
@@ -87,9 +88,11 @@ def read_cue_sheet(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     if suffix not in (".toml", ".csv", ".tsv"):
         raise CueError(f"a cue sheet is a .toml or .csv file; got {path.name!r}")
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise CueError(f"{path.name} is too large for a cue sheet (at most {MAX_FILE_BYTES} bytes)")
-        text = _decode(path.read_bytes())
+        text = _decode(read_bounded(path, MAX_FILE_BYTES))
+    except FileTooLargeError as error:
+        raise CueError(
+            f"{path.name} is too large for a cue sheet (at most {MAX_FILE_BYTES} bytes)"
+        ) from error
     except OSError as error:
         raise CueError(f"the cue sheet {path} cannot be read: {error}") from error
     except UnicodeDecodeError as error:

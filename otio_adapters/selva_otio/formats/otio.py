@@ -8,6 +8,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_core.base.atomic_write import staged_file
+from selva_core.base.regular_file import FileTooLargeError, read_bounded
 from selva_otio.errors import TimelineReadError, TimelineWriteError
 from selva_otio.formats.finite_times import replace_times_that_are_not_finite
 
@@ -22,12 +23,11 @@ def load_otio_file(path: Path) -> otio.schema.Timeline:
 def load_timeline_bytes(path: Path) -> bytes:
     """The content of a timeline file in any format. Raises TimelineReadError when it is missing, unreadable or too large."""
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_TIMELINE_BYTES:
-            raise TimelineReadError(
-                f"{path} has {size_bytes} bytes; a timeline has at most {MAX_TIMELINE_BYTES}"
-            )
-        return path.read_bytes()
+        return read_bounded(path, MAX_TIMELINE_BYTES)
+    except FileTooLargeError as error:
+        raise TimelineReadError(
+            f"{path}: a timeline has at most {MAX_TIMELINE_BYTES} bytes; {error.strerror}"
+        ) from error
     except FileNotFoundError as error:
         raise TimelineReadError(f"there is no timeline at {path}") from error
     except OSError as error:

@@ -15,7 +15,8 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_core.base.atomic_write import write_atomic
-from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
+from selva_core.base.regular_file import require_regular_or_folder
+from selva_otio.errors import TimelineReadError, TimelineWriteError, UnsupportedFormatError
 from selva_otio.formats.aaf.reader import load_aaf
 from selva_otio.formats.aaf.writer import OTHER_SOUND_FILES, write_aaf
 from selva_otio.formats.edl.reader import open_edl
@@ -287,6 +288,10 @@ def open_timeline_file(path: Path, options: ReadOptions) -> Opened:
     row = find_format(path)
     if row.open is None:
         raise UnsupportedFormatError(f"{path.name}: {row.name} is not read; {row.advice}")
+    try:
+        require_regular_or_folder(path)
+    except OSError as error:
+        raise TimelineReadError(f"{path} cannot be read: {error.strerror}") from error
     return row.open(path, options)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_core.base.atomic_write import staged_file
+from selva_core.base.regular_file import read_bounded
 from selva_otio.errors import TimelineWriteError, UnsupportedUrlError
 from selva_otio.formats.stem_metadata import iter_stems, iter_takes, to_plain_value
 from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
@@ -95,7 +96,7 @@ def _find_sidecars(folders: Iterable[Path]) -> list[Path]:
 
 def _iter_stems(path: Path) -> Iterator[tuple[str, KnownStem]]:
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_bounded(path, MAX_SIDECAR_BYTES))
     except (OSError, ValueError, RecursionError):
         return
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from selva_core.base.regular_file import open_regular
+
 _MAX_CHUNKS = 256
 _FORMAT = struct.Struct("<HHIIHH")
 
@@ -25,7 +27,7 @@ class WaveHeader:
 def load_wave_header(path: Path) -> WaveHeader | None:
     """The header of a WAV file (RIFF, RF64 or BW64); None for other files and for files that cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for name, _ in iter_chunks(file):
                 if name == b"fmt ":
                     return parse_format(file.read(_FORMAT.size))

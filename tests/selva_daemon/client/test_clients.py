@@ -22,6 +22,7 @@ from selva_daemon.client.transport import ClientTransport, ProtocolSteps
 from selva_daemon.protocol.connection import read_connection
 from selva_daemon.protocol.envelope import Envelope, pack, parse
 from selva_daemon.protocol.errors import (
+    DaemonRefusedError,
     DaemonStartError,
     DaemonTimeoutError,
     DaemonUnavailableError,
@@ -56,6 +57,15 @@ def test_a_damaged_connection_file_is_no_daemon(content: bytes, paths: AppPaths)
     paths.connection_file.write_bytes(content)
     with pytest.raises(DaemonUnavailableError, match=r"connection\.json"):
         Client.connect(paths=paths)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mode bits say nothing there")
+def test_a_connection_file_that_others_can_read_is_refused_in_words(client: Client, paths: AppPaths) -> None:
+    paths.connection_file.chmod(0o640)
+    with pytest.raises(DaemonRefusedError, match=r"mode 0640.*chmod 600"):
+        Client.connect(paths=paths)
+    paths.connection_file.chmod(0o600)
+    Client.connect(paths=paths).close()
 
 
 def test_a_daemon_that_does_not_answer_is_a_time_out_that_names_the_request(

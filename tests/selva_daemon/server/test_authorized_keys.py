@@ -49,3 +49,13 @@ def test_a_client_that_connected_and_was_revoked_between_two_reloads_is_reported
     assert keys.reload() == ["guest"]
     assert keys.reload() == []
     assert (keys.name_of(guest), keys.name_of(friend)) == (None, "friend")
+
+
+def test_a_revoked_key_is_unknown_before_the_folder_is_read_again(tmp_path: Path) -> None:
+    pair = add_client(tmp_path, "edit-2")
+    keys = AuthorizedKeys(tmp_path, owner_key="o" * 40)
+    assert (keys.name_of(pair.public), keys.name_of("o" * 40)) == ("edit-2", "owner")
+    remove_client(tmp_path, "edit-2")
+    assert (keys.name_of(pair.public), keys.name_of("o" * 40)) == (None, "owner")
+    assert keys.reload() == ["edit-2"]
+    assert not keys.has_changed

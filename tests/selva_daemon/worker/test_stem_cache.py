@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from selva_core.engine import Waveform
 from selva_daemon.worker.blob_store import BlobStore
@@ -22,3 +23,20 @@ def test_a_waveform_comes_back_bit_by_bit(tmp_path: Path) -> None:
     assert np.array_equal(found.samples, samples)
     assert (found.sample_rate_hz, found.warnings) == (44_100, ("leise",))
     assert found.samples.dtype == np.float32
+
+
+@pytest.mark.parametrize("bad", [b"", b"no sound", b"\xff\xff\xff\xff", None])
+def test_a_cached_stem_of_bad_content_is_dropped_and_a_good_one_is_read(
+    bad: bytes | None, tmp_path: Path
+) -> None:
+    store = BlobStore(tmp_path, max_bytes=1 << 20)
+    cache, key = StemCache(store), "a" * 64
+    sound = np.zeros(8, np.float32)
+    if bad is None:
+        cache.put(key, Waveform(samples=sound * np.nan, sample_rate_hz=48_000, warnings=()))
+    else:
+        store.put(key, bad)
+    assert cache.get(key) is None
+    assert not store.has(key)
+    cache.put(key, Waveform(samples=sound, sample_rate_hz=48_000, warnings=()))
+    assert cache.get(key) is not None

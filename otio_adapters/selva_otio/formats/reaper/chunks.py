@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from selva_core.base.regular_file import FileTooLargeError, read_bounded
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.reaper.tokens import split_tokens
 
@@ -98,12 +99,11 @@ class ProjectText:
 def load_project_text(path: Path) -> ProjectText:
     """Read a project file. Raises TimelineReadError."""
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_PROJECT_BYTES:
-            raise TimelineReadError(
-                f"{path} has {size_bytes} bytes; a project has at most {MAX_PROJECT_BYTES}"
-            )
-        return parse_project_bytes(path.read_bytes(), name=path.name)
+        return parse_project_bytes(read_bounded(path, MAX_PROJECT_BYTES), name=path.name)
+    except FileTooLargeError as error:
+        raise TimelineReadError(
+            f"{path}: a project has at most {MAX_PROJECT_BYTES} bytes; {error.strerror}"
+        ) from error
     except FileNotFoundError as error:
         raise TimelineReadError(f"there is no project at {path}") from error
     except OSError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree
 
+from selva_core.base.regular_file import open_regular
 from selva_otio.formats.wave_headers import WaveHeader, iter_chunks, parse_format
 
 PROVENANCE_SCHEMA = "selva.stem/1"
@@ -33,7 +34,7 @@ def load_stem_file(path: Path) -> StemFile | None:
     if path.is_symlink() or not path.is_file():
         return None
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _read(file, path)
     except (OSError, ValueError, RecursionError):
         return None
