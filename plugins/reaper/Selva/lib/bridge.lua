@@ -4,6 +4,7 @@
 return function(selva)
   local json = selva.import("json")
   local files = selva.import("files")
+  local native = selva.import("native")
 
   local bridge = {}
 
@@ -44,7 +45,7 @@ return function(selva)
   function bridge.session()
     local session = reaper.GetExtState("Selva", "session")
     if session == "" then
-      session = reaper.genGuid("")
+      session = native.new_guid()
       reaper.SetExtState("Selva", "session", session, false)
     end
     return session
@@ -52,7 +53,7 @@ return function(selva)
 
   -- Checks are named differently from requests that make stems, so that only the latter are listed and watched.
   local function new_id(action)
-    local random = reaper.genGuid(""):gsub("[^%w]", ""):sub(1, 8):lower()
+    local random = native.new_guid():gsub("[^%w]", ""):sub(1, 8):lower()
     return (action == "check" and "check-" or "") .. os.date("!%Y%m%dT%H%M%SZ") .. "-" .. random
   end
 

@@ -1,6 +1,8 @@
 -- Builds the waveforms (peaks) of placed stems, a slice per defer cycle, so that REAPER stays usable.
 
-return function()
+return function(selva)
+  local native = selva.import("native")
+
   local peaks = {}
 
   local BEGIN, CONTINUE, FINISH = 0, 1, 2
@@ -8,6 +10,7 @@ return function()
   local current
 
   function peaks.add(sources)
+    if not native.can_build_peaks() then return end
     for _, source in ipairs(sources) do
       waiting[#waiting + 1] = source
     end

@@ -7,6 +7,7 @@
 return function(selva)
   local anchor = selva.import("anchor")
   local json = selva.import("json")
+  local native = selva.import("native")
   local snapshot = selva.import("snapshot")
   local tracks = selva.import("tracks")
 
@@ -107,7 +108,7 @@ return function(selva)
         local take = reaper.GetTake(item, 0)
         local source = take and reaper.GetMediaItemTake_Source(take)
         if source then
-          local file = reaper.GetMediaSourceFileName(source)
+          local file = native.source_file(source)
           starts_by_file[file] = starts_by_file[file] or {}
           table.insert(starts_by_file[file], reaper.GetMediaItemInfo_Value(item, "D_POSITION"))
         end

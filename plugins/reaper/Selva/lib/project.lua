@@ -3,6 +3,7 @@
 return function(selva)
   local json = selva.import("json")
   local files = selva.import("files")
+  local native = selva.import("native")
 
   local project = {}
 
@@ -28,7 +29,7 @@ return function(selva)
   function project.identity(proj)
     local id = project.read_text(proj, "project_id")
     if not id then
-      id = reaper.genGuid("")
+      id = native.new_guid()
       reaper.SetProjExtState(proj, SECTION, "project_id", id)
     end
     return id
@@ -91,7 +92,7 @@ return function(selva)
       local answer = reaper.MB(
         "Stems are kept in the project's media folder, and this project has not been saved yet.\n\n"
           .. "Yes: save the project now\nNo: keep the stems in REAPER's default folder\n     "
-          .. reaper.GetProjectPathEx(proj) .. "\nCancel: do nothing",
+          .. native.project_media_folder(proj) .. "\nCancel: do nothing",
         "Selva", 3)
       if answer == 2 then return nil end
       if answer == 6 then
@@ -99,11 +100,11 @@ return function(selva)
         if not project.file_path(proj) then return nil end
       end
     end
-    return files.join(reaper.GetProjectPathEx(proj), "Selva")
+    return files.join(native.project_media_folder(proj), "Selva")
   end
 
   function project.display_name(proj)
-    local name = reaper.GetProjectName(proj)
+    local name = native.project_name(proj)
     return name ~= "" and name or "unsaved project"
   end
 

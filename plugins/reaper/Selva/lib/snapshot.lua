@@ -3,6 +3,7 @@
 
 return function(selva)
   local json = selva.import("json")
+  local native = selva.import("native")
   local project = selva.import("project")
 
   local snapshot = {}
@@ -18,8 +19,8 @@ return function(selva)
       local length, in_quarter_notes = reaper.GetMediaSourceLength(source)
       local is_section, offset, section_length, reversed = reaper.PCM_Source_GetSectionInfo(source)
       chain[#chain + 1] = {
-        type = reaper.GetMediaSourceType(source),
-        file = reaper.GetMediaSourceFileName(source),
+        type = native.source_type(source),
+        file = native.source_file(source),
         length_s = length,
         length_is_quarter_notes = in_quarter_notes,
         is_section = is_section,

@@ -10,6 +10,7 @@ return function(selva)
   local peaks = selva.import("peaks")
   local window = selva.import("window")
   local files = selva.import("files")
+  local native = selva.import("native")
 
   local watcher = {}
 
@@ -377,7 +378,7 @@ return function(selva)
     config = loaded_config
     options.show_history = run_options.show_history
     if not is_running then
-      lease = reaper.genGuid("")
+      lease = native.new_guid()
       reaper.SetExtState("Selva", "watcher", lease, false)
     end
     if not window.is_open() then window.open("Selva", run_options.show_history) end

@@ -188,12 +188,12 @@ def pcm_source_build_peaks(world: World, source: Source, mode: int) -> int:
 
 
 @reascript("GetMediaSourceType")
-def get_media_source_type(world: World, source: Source) -> str:
+def get_media_source_type(world: World, source: Source, buffer: str = "") -> str:
     return source.kind
 
 
 @reascript("GetMediaSourceFileName")
-def get_media_source_file_name(world: World, source: Source) -> str:
+def get_media_source_file_name(world: World, source: Source, buffer: str = "") -> str:
     return source.file
 
 

@@ -21,12 +21,12 @@ def enum_projects(world: World, index: int) -> tuple[Project | None, str | None]
 
 
 @reascript("GetProjectPathEx")
-def get_project_path_ex(world: World, project: Project) -> str:
+def get_project_path_ex(world: World, project: Project, buffer: str = "") -> str:
     return project.media_folder
 
 
 @reascript("GetProjectName")
-def get_project_name(world: World, project: Project) -> str:
+def get_project_name(world: World, project: Project, buffer: str = "") -> str:
     return project.path.replace("\\", "/").rpartition("/")[2]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .registry import reascript
-from .table import load_signatures, parse_version
+from .table import load_signatures, signatures_of
 
 if TYPE_CHECKING:
     from .world import World
@@ -30,8 +30,7 @@ def get_resource_path(world: World) -> str:
 
 @reascript("APIExists")
 def api_exists(world: World, name: str) -> bool:
-    signature = load_signatures().get(name)
-    return signature is not None and signature.since <= parse_version(world.profile.version)
+    return name in signatures_of(world.profile.version, load_signatures())
 
 
 @reascript("time_precise")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
 TABLE_FILE = Path(__file__).parents[3] / "data" / "reaper" / "api.json"
+EARLIER_TABLE_FILE = TABLE_FILE.with_name("earlier_api.json")
 _OLDEST = (6, 0)
 
 
@@ -29,6 +31,29 @@ class Signature:
 def load_signatures() -> dict[str, Signature]:
     rows = json.loads(TABLE_FILE.read_text(encoding="utf-8"))["functions"]
     return {name: _read_signature(name, row) for name, row in rows.items()}
+
+
+@cache
+def _load_earlier() -> tuple[dict[str, tuple[tuple[str, ...], tuple[int, int]]], dict[str, tuple[int, int]]]:
+    """(name -> argument types before a version, name -> the version that brought it)."""
+    table = json.loads(EARLIER_TABLE_FILE.read_text(encoding="utf-8"))
+    arguments = {
+        name: (tuple(kinds), parse_version(until)) for name, (kinds, until) in table["arguments"].items()
+    }
+    return arguments, {name: parse_version(since) for name, since in table["since"].items()}
+
+
+def signatures_of(version: str, today: Mapping[str, Signature]) -> dict[str, Signature]:
+    """What a version of REAPER has of today's functions, with the arguments that they took then."""
+    asked = parse_version(version)
+    arguments, brought = _load_earlier()
+    known = {}
+    for name, signature in today.items():
+        if max(signature.since, brought.get(name, _OLDEST)) > asked:
+            continue
+        kinds, until = arguments.get(name, ((), _OLDEST))
+        known[name] = replace(signature, arguments=kinds) if asked < until else signature
+    return known
 
 
 @cache

@@ -19,7 +19,7 @@ from .osara_functions import OSARA_SIGNATURES, say
 from .projects import OpenProjects
 from .registry import FUNCTIONS, Call, RuleViolation
 from .system import Profile
-from .table import Signature, load_gfx_signatures, load_signatures, parse_version
+from .table import Signature, load_gfx_signatures, load_signatures, signatures_of
 
 _FUNCTION_ROOMS = (dialog_functions, item_functions, project_functions, system_functions, track_functions)
 
@@ -184,10 +184,7 @@ class World(OpenProjects):
     @cached_property
     def _signatures(self) -> dict[str, Signature]:
         """What this version of REAPER has, with its extensions."""
-        version = parse_version(self.profile.version)
-        known = {
-            name: signature for name, signature in load_signatures().items() if signature.since <= version
-        }
+        known = signatures_of(self.profile.version, load_signatures())
         if self.profile.has_imgui:
             known |= IMGUI_SIGNATURES
         if self.profile.has_osara:
