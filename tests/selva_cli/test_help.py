@@ -56,6 +56,7 @@ COMMANDS = {
     "models list": "--json",
     "models pull": "MODEL --accept-licences",
     "host resolve": (
+        "--check-start "
         "--watch --idle-exit --resource-path --model --seed --handles --negative --mark-stems "
         "--replace --remove-stems"
     ),

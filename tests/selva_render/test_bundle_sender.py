@@ -42,7 +42,7 @@ def test_without_a_sender_nothing_is_written_and_the_error_says_how_to_go_on(
 ) -> None:
     monkeypatch.setattr(sender_module, "entry_points", lambda group: [])
     write(cut, tmp_path / "cut.selva", seed=7)
-    with pytest.raises(CueError, match=r"pip install selva-bridge.*selva render cut\.selva"):
+    with pytest.raises(CueError, match=r"-m pip install .*selva render cut\.selva"):
         write(cut, tmp_path / "cut.selva", **options)
     assert load_bundle_folder(tmp_path / "cut.selva").options.render.seed == 7, (
         "the older request is untouched"

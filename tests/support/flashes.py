@@ -11,7 +11,8 @@ import numpy as np
 import opentimelineio as otio
 import soundfile
 
-CLICK_LEVEL = 0.38
+CLICK_LEVEL = 0.35
+"""Between the tone (at most 0.2) and the peak of a click of 0.7 that falls between two samples: 0.7 * 2/pi * 0.92 = 0.41."""
 CLICK_WIDTH_SAMPLES = 16
 
 
