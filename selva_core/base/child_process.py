@@ -6,6 +6,7 @@ Nothing is started here; the functions return what `subprocess.run` and `subproc
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,21 @@ from typing import Any
 CREATE_NEW_PROCESS_GROUP = 0x0000_0200
 CREATE_BREAKAWAY_FROM_JOB = 0x0100_0000
 CREATE_NO_WINDOW = 0x0800_0000
+
+
+_CALLERS_OWN = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "VIRTUAL_ENV"),
+    *("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES", "DYLD_FRAMEWORK_PATH"),
+)
+
+
+def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` for a process with our own interpreter, without what leads it to other modules and libraries.
+
+    Studios set these variables for their own tools, and hosts for theirs; our interpreter finds all it needs beside itself,
+    and fails to load, or loads another version, with them.
+    """
+    return {name: value for name, value in environment.items() if name.upper() not in _CALLERS_OWN}
 
 
 def python_executable(

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from selva_core.base.child_process import popen_options, python_executable
+from selva_core.base.child_process import own_environment, popen_options, python_executable
 from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import AppPaths, ensure_private_folder
@@ -107,7 +107,7 @@ def _listening_pid(paths: AppPaths) -> int | None:
 
 def _environment(paths: AppPaths) -> dict[str, str]:
     return {
-        **os.environ,
+        **own_environment(os.environ),
         "SELVA_STATE_DIR": str(paths.state),
         "SELVA_CACHE_DIR": str(paths.cache),
         "SELVA_CONFIG_DIR": str(paths.config),

@@ -14,7 +14,7 @@ from typing import IO
 
 import zmq
 
-from selva_core.base.child_process import popen_options
+from selva_core.base.child_process import own_environment, popen_options
 from selva_daemon.protocol.worker_link import Command, read_packed, write_message
 
 INBOX_ADDRESS = "inproc://worker-messages"
@@ -51,7 +51,7 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 cwd=folder,
-                env=worker_environment(os.environ),
+                env=worker_environment(own_environment(os.environ)),
                 # Ctrl-C in the daemon's terminal reaches the daemon, which ends its worker properly; it must not
                 # reach the worker itself.
                 **popen_options(own_group=True),

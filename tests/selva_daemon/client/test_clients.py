@@ -175,6 +175,19 @@ def test_connect_starts_a_daemon_when_asked_and_leaves_it_running(paths: AppPath
         end_process_tree(pid)
 
 
+def test_the_callers_modules_and_libraries_do_not_reach_the_daemon(
+    paths: AppPaths, tmp_path: Path, start_daemon_process: StartDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "studio").mkdir()
+    (tmp_path / "studio" / "zmq.py").write_text("raise SystemExit('the module of the studio')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "studio"))
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "studio"))
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "studio"))
+    environment = psutil.Process(start_daemon_process()).environ()
+    assert not environment.keys() & {"PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
+    assert environment["SELVA_STATE_DIR"] == str(paths.state)
+
+
 def test_a_daemon_that_cannot_start_is_an_error_with_what_it_printed(paths: AppPaths) -> None:
     paths.config.mkdir(parents=True)
     paths.settings_file.write_text('{"keep_alive_s": -5}')
