@@ -202,3 +202,21 @@ def test_sigterm_lets_the_running_job_end_and_removes_the_connection_file(
         assert {status.state for status in client.watch(job_ids, timeout_s=60) if status.is_finished} == {
             "done"
         }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="these signals are POSIX")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP", "SIGTERM"])
+def test_a_daemon_that_was_started_with_signals_ignored_ends_cleanly_on_each(
+    name: str, paths: AppPaths, start_daemon_process: StartDaemon
+) -> None:
+    """As nohup, cron and the background jobs of a shell start it: what is ignored is inherited."""
+    ignored = (signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
+    try:
+        pid = start_daemon_process()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    os.kill(pid, getattr(signal, name))
+    wait_until(lambda: not process_is_alive(pid), "the daemon's end")
+    assert not paths.connection_file.exists()
