@@ -11,7 +11,7 @@ import typer
 
 from selva_cli.console import JsonOption, print_json, print_line
 from selva_cli.error_reporting import EXIT_REFUSED
-from selva_cli.host_resolve import resolve
+from selva_cli.host_resolve import CheckStartOption, resolve
 
 # Host -> the module that installs into it; it has install(resource_path) and remove(resource_path), each giving reports
 # with resource_path, done and left.
@@ -52,12 +52,24 @@ StartupOption = Annotated[
 
 @host_app.command()
 def reaper(
-    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="The folder of a request.")],
+    request: Annotated[
+        Path | None, typer.Argument(metavar="REQUEST", help="The folder of a request.", show_default=False)
+    ] = None,
+    check_start: CheckStartOption = None,
 ) -> None:
     """Answer a request of the REAPER scripts, which run this command themselves."""
     from selva_plugins.bridge import answer_request  # noqa: PLC0415 - --help stays light
+    from selva_plugins.bridge_log import open_log  # noqa: PLC0415
 
-    answer_request(request.absolute())
+    if request is None and check_start is None:
+        raise typer.BadParameter("name the folder of a request; the REAPER scripts do that themselves")
+    with open_log("reaper") as write_log:
+        if request is None:
+            write_log(f"started as a check: {check_start}")
+            return
+        write_log(f"answers {request.absolute()}")
+        answer_request(request.absolute())
+        write_log(f"answered {request.absolute()}")
 
 
 @host_app.command()

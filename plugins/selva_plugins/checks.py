@@ -59,7 +59,7 @@ def check_models() -> CheckResult:
     folder = default_models_dir()
     installed = [model.model_id for model in listed_models() if not missing_files(model, folder)]
     others = [model.model_id for model in listed_models() if model.model_id not in installed]
-    text = f"Installed: {', '.join(installed) or 'none'}."
+    text = f"Installed: {', '.join(installed)}." if installed else "Missing: a model that is installed."
     if others:
         text += f" Not installed: {', '.join(others)}; fetch one with: {selva_command('models', 'pull', others[0])}"
     return build_check_result("Models", text, "ok" if installed else "fault")

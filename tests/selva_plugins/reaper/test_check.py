@@ -184,6 +184,14 @@ def break_bridge_file(resource_path: Path) -> None:
     (resource_path / "Selva" / "bridge.json").write_text("{")
 
 
+def remove_bridge_file(resource_path: Path) -> None:
+    (resource_path / "Selva" / "bridge.json").unlink()
+
+
+def break_requests(resource_path: Path) -> None:
+    (resource_path / "Selva" / "requests").rmdir()
+
+
 def break_version(resource_path: Path) -> None:
     script = resource_path / "Scripts" / "Selva" / GENERATE
     script.write_text("-- @version 0.0.1\n")
@@ -197,8 +205,10 @@ def break_actions(resource_path: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "level", "message"),
     [
-        (break_scripts, "fault", f"None. Run: {selva_command('host', 'install', 'reaper')}"),
-        (break_program, "fault", "which is gone or old"),
+        (break_scripts, "fault", f"Missing. Run: {selva_command('host', 'install', 'reaper')}"),
+        (break_program, "fault", "Missing: "),
+        (break_requests, "fault", "the folder for requests"),
+        (remove_bridge_file, "fault", "bridge.json. Run: "),
         (break_bridge_file, "fault", "cannot be used"),
         (break_version, "warning", "Version 0.0.1"),
         (break_actions, "warning", "6 of 6 are not in the action list"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import selva_core
 from selva_core.base.command_line import selva_command
+from selva_plugins.bridge_log import find_log_file
+from selva_plugins.bridge_start import check_start
 from selva_plugins.checks import CheckResult, build_check_result, check_daemon, check_models
 from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT, find_missing_actions
 from selva_plugins.hosts.reaper.install import SANDBOX_EXIT, list_script_copies, read_script_version
@@ -35,7 +37,7 @@ def check_setup(chosen: Path | None, machine: Machine | None = None) -> list[Che
     for resource_path in choose_resource_paths(chosen, machine):
         results += [
             _check_scripts(resource_path),
-            _check_bridge_file(resource_path),
+            *_check_bridge(resource_path),
             *_check_actions(resource_path),
         ]
     return [*results, *check_daemon(), check_models()]
@@ -45,7 +47,7 @@ def _check_scripts(resource_path: Path) -> CheckResult:
     copies = list_script_copies(scripts_folder(resource_path))
     title = f"Scripts in {resource_path}"
     if not copies:
-        return build_check_result(title, f"None. {_advise_install()}", "fault")
+        return build_check_result(title, f"Missing. {_advise_install()}", "fault")
     if len(copies) > 1:
         return build_check_result(title, f"{_advise_one_copy()}: {'; '.join(map(str, copies))}", "warning")
     version = read_script_version(copies[0])
@@ -56,19 +58,39 @@ def _check_scripts(resource_path: Path) -> CheckResult:
     return build_check_result(title, f"{text}; {advice}", "warning")
 
 
-def _check_bridge_file(resource_path: Path) -> CheckResult:
+def _check_bridge(resource_path: Path) -> Iterator[CheckResult]:
+    """The file that says how the bridge is started, then, where that is sound, the start itself."""
     title, file, advice = "Bridge", resource_path / "Selva" / "bridge.json", _advise_install()
+    if not file.is_file():
+        yield build_check_result(title, f"Missing: {file}. {advice}", "fault")
+        return
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         command, requests = values["command"], Path(values["request_folder"])
-        program = Path(command[len(SANDBOX_EXIT) if command[: len(SANDBOX_EXIT)] == SANDBOX_EXIT else 0])
+        if command[: len(SANDBOX_EXIT)] == SANDBOX_EXIT:
+            command = command[len(SANDBOX_EXIT) :]  # only inside the sandbox; the check runs outside
+        program = Path(command[0])
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        return build_check_result(title, f"{file} cannot be used ({error}). {advice}", "fault")
-    if values.get("protocol") != PROTOCOL or not program.is_file():
-        return build_check_result(title, f"{file} names {program}, which is gone or old. {advice}", "fault")
+        yield build_check_result(title, f"{file} cannot be used ({error}). {advice}", "fault")
+        return
+    fault = _find_bridge_fault(values, program, requests)
+    if fault is not None:
+        yield build_check_result(title, f"{fault}. {advice}", "fault")
+        return
+    yield build_check_result(title, f"Started with {program}; requests in {requests}")
+    yield check_start(command, host_name="REAPER", log=find_log_file("reaper"))
+
+
+def _find_bridge_fault(values: Mapping[str, object], program: Path, requests: Path) -> str | None:
+    if values.get("protocol") != PROTOCOL:
+        return f"The bridge that was installed is of another version (protocol {values.get('protocol')})"
+    if not program.is_file():
+        return f"Missing: {program}, with which REAPER starts the bridge; it is gone"
+    if not requests.is_dir():
+        return f"Missing: {requests}, the folder for requests"
     if not os.access(requests, os.W_OK):
-        return build_check_result(title, f"{requests} cannot be written. {advice}", "fault")
-    return build_check_result(title, f"Started with {program}; requests in {requests}")
+        return f"{requests} cannot be written"
+    return None
 
 
 def _check_actions(resource_path: Path) -> Iterator[CheckResult]:
@@ -79,7 +101,7 @@ def _check_actions(resource_path: Path) -> Iterator[CheckResult]:
     if missing:
         yield build_check_result(
             "Actions",
-            f"{len(missing)} of {len(ACTIONS)} are not in the action list. "
+            f"Missing: {len(missing)} of {len(ACTIONS)} are not in the action list. "
             f"Close REAPER and run: {selva_command('host', 'install', 'reaper')}",
             "warning",
         )

@@ -5,9 +5,6 @@ a bridge answers them, and whether Studio lets programs in.
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import selva_core
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
+from selva_plugins.bridge_start import check_start
 from selva_plugins.checks import CheckLevel, CheckResult, build_check_result, check_daemon, check_models
 from selva_plugins.hosts.resolve.agent.bridge_log import find_log_file
 from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
@@ -29,10 +27,9 @@ from selva_plugins.hosts.resolve.install import (
     watch_command,
 )
 from selva_plugins.hosts.resolve.studio import StudioBridge
-from selva_plugins.hosts.script_install import build_bridge_command, run_without_streams
+from selva_plugins.hosts.script_install import build_bridge_command
 
 _STUDIO_SILENCE_LIMIT_S = 15.0
-_START_TIMEOUT_S = 60.0
 
 
 def check_setup(resource_path: Path | None, *, studio: StudioBridge | None = None) -> list[CheckResult]:
@@ -118,29 +115,7 @@ def _check_start() -> CheckResult:
     title, log = "Start of the bridge", find_log_file()
     if not build_start_command(watch_command()):
         return build_check_result(title, describe_unstartable(watch_command()), "warning")
-    sign = uuid.uuid4().hex
-    command = [*build_bridge_command("resolve"), "--check-start", sign]
-    log_size = log.stat().st_size if log.is_file() else 0
-    try:
-        status = run_without_streams(command, timeout_s=_START_TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return build_check_result(title, f"{command[0]} cannot be started: {error}", "fault")
-    if status == 0 and _holds(log, sign, from_byte=log_size):
-        return build_check_result(title, f"Works without a terminal; log: {log}")
-    return build_check_result(
-        title,
-        f"It ends at once (status {status}) when Resolve starts it. See what it says: {shlex.join(command)}; log: {log}",
-        "fault",
-    )
-
-
-def _holds(log: Path, text: str, *, from_byte: int) -> bool:
-    """Whether a log has a text behind a byte; a log that was begun anew since is searched whole."""
-    try:
-        content = log.read_bytes()
-    except OSError:
-        return False
-    return text.encode() in (content[from_byte:] if len(content) > from_byte else content)
+    return check_start(build_bridge_command("resolve"), host_name="Resolve", log=log)
 
 
 def _is_watched(folder: Path) -> bool:
