@@ -11,12 +11,10 @@ import functools
 import logging
 import math
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from socket import socketpair
-from types import FrameType
 from typing import Any
 
 import zmq
@@ -389,28 +387,3 @@ def worker_arguments(paths: AppPaths, settings: DaemonSettings, *, device: str) 
         *(f"--output-folder={folder}" for folder in settings.output_folders),
         *(f"--forbidden-folder={folder}" for folder in (paths.state, paths.cache, paths.config)),
     ]
-
-
-def serve(paths: AppPaths, settings: DaemonSettings, *, on_listening: Callable[[str], object]) -> None:
-    """Run the daemon in this process until it is stopped: by request, SIGTERM, Ctrl-C or Ctrl-Break.
-
-    `on_listening` is called once, with the endpoint for jobs. Raises as `Server.open` does.
-    """
-    server = Server(paths, settings)
-    server.open()
-    on_listening(server.endpoints[JOBS])
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        server.begin_shutdown()
-
-    names = ("SIGTERM", "SIGINT", "SIGBREAK", "SIGHUP")
-    before = {
-        number: signal.signal(number, stop) for name in names if (number := getattr(signal, name, None))
-    }
-    try:
-        server.run()
-    finally:
-        server.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        _log.info("stopped")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
 from selva_core.base.errors import SelvaError
 from selva_core.base.paths import AppPaths, ensure_private_folder
+from selva_daemon.protocol.requests import JOBS
 from selva_daemon.server.logs import close_log, open_log
-from selva_daemon.server.server import serve
-from selva_daemon.settings import load_settings
+from selva_daemon.server.server import Server
+from selva_daemon.settings import DaemonSettings, load_settings
+
+_log = logging.getLogger("selva_daemon.server.service")  # `__name__` is "__main__" when the module is run
 
 
 def run_service(*, flags: Mapping[str, Any] | None = None, log_to_terminal: bool = False) -> None:
@@ -27,6 +33,31 @@ def run_service(*, flags: Mapping[str, Any] | None = None, log_to_terminal: bool
         serve(paths, settings, on_listening=lambda jobs: sys.stdout.write(f"listening on {jobs}\n"))
     finally:
         close_log(handlers)
+
+
+def serve(paths: AppPaths, settings: DaemonSettings, *, on_listening: Callable[[str], object]) -> None:
+    """Run the daemon in this process until it is stopped: by request, SIGTERM, Ctrl-C or Ctrl-Break.
+
+    `on_listening` is called once, with the endpoint for jobs. Raises as `Server.open` does.
+    """
+    server = Server(paths, settings)
+    server.open()
+    on_listening(server.endpoints[JOBS])
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        server.begin_shutdown()
+
+    names = ("SIGTERM", "SIGINT", "SIGBREAK", "SIGHUP")
+    before = {
+        number: signal.signal(number, stop) for name in names if (number := getattr(signal, name, None))
+    }
+    try:
+        server.run()
+    finally:
+        server.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _log.info("stopped")
 
 
 def main() -> int:
