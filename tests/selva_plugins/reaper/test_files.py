@@ -10,9 +10,11 @@ import pytest
 
 from .double import Profile, World
 from .scenes import (
+    JOB_LIST,
     open_scene,
     plan_for,
     request_stems,
+    run_action,
     stems_of,
 )
 
@@ -38,4 +40,19 @@ def test_windows_gets_plain_paths_and_its_own_separators(tmp_path: Path, folder:
     world.tick(60)
     assert stems_of(project) == [10.0]
     world.quit()
+    world.assert_clean()
+
+
+def test_folder_that_lua_cannot_open_is_explained_and_one_with_a_short_name_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(Profile(version="7.78", system="Win64", lua="5.4"), tmp_path)
+    world.resource_folder = tmp_path / "Users" / "Jörg" / "REAPER"
+    world.resource_folder.mkdir(parents=True)
+    run_action(world, JOB_LIST)
+    assert "is not set up" in world.messages[-1]
+    monkeypatch.setattr(world, "answer_short_name", lambda command: command.split('"')[1])
+    run_action(world, JOB_LIST)
+    assert "selva host install reaper" in world.messages[-1]
+    assert "no short names" in world.messages[-1]
     world.assert_clean()

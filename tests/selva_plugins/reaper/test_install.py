@@ -249,3 +249,22 @@ def test_command_line_installs_reports_and_removes(tmp_path: Path) -> None:
     unknown = runner.invoke(app, ["host", "install", "protools"])
     assert unknown.exit_code != 0
     assert "reaper" in unknown.output
+
+
+@pytest.mark.parametrize(("short", "is_named"), [("C:\\JRG~1\\Selva", False), ("", True)])
+def test_scripts_that_lua_cannot_open_are_named_with_the_remedy(
+    tmp_path: Path, short: str, is_named: bool
+) -> None:
+    folder = tmp_path / "Jörg"
+    folder.mkdir()
+    (folder / "reaper.ini").write_text("[REAPER]\n")
+    (report,) = install(folder, machine(folder, "win32", short=short))
+    assert any("cannot run scripts" in sentence for sentence in report.left) is is_named
+
+
+def test_plain_folder_has_nothing_to_say_about_short_names(tmp_path: Path) -> None:
+    folder = tmp_path / "REAPER"
+    folder.mkdir()
+    (folder / "reaper.ini").write_text("[REAPER]\n")
+    (report,) = install(folder, machine(folder, "win32"))
+    assert not any("cannot run scripts" in sentence for sentence in report.left)

@@ -14,7 +14,12 @@ from selva_plugins.bridge_log import find_log_file
 from selva_plugins.bridge_start import check_start
 from selva_plugins.checks import CheckResult, build_check_result, check_daemon, check_models
 from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT, find_missing_actions
-from selva_plugins.hosts.reaper.install import SANDBOX_EXIT, list_script_copies, read_script_version
+from selva_plugins.hosts.reaper.install import (
+    SANDBOX_EXIT,
+    describe_unopenable,
+    list_script_copies,
+    read_script_version,
+)
 from selva_plugins.hosts.reaper.resource_paths import choose_resource_paths, scripts_folder
 from selva_plugins.hosts.script_install import Machine
 from selva_plugins.request_folder import PROTOCOL, HostRequest
@@ -36,20 +41,23 @@ def check_setup(chosen: Path | None, machine: Machine | None = None) -> list[Che
     results: list[CheckResult] = []
     for resource_path in choose_resource_paths(chosen, machine):
         results += [
-            _check_scripts(resource_path),
+            _check_scripts(resource_path, machine),
             *_check_bridge(resource_path),
             *_check_actions(resource_path),
         ]
     return [*results, *check_daemon(), check_models()]
 
 
-def _check_scripts(resource_path: Path) -> CheckResult:
+def _check_scripts(resource_path: Path, machine: Machine) -> CheckResult:
     copies = list_script_copies(scripts_folder(resource_path))
     title = f"Scripts in {resource_path}"
     if not copies:
         return build_check_result(title, f"Missing. {_advise_install()}", "fault")
     if len(copies) > 1:
         return build_check_result(title, f"{_advise_one_copy()}: {'; '.join(map(str, copies))}", "warning")
+    unopenable = describe_unopenable(copies[0].parent, machine)
+    if unopenable is not None:
+        return build_check_result(title, unopenable, "fault")
     version = read_script_version(copies[0])
     text = f"Version {version} in {copies[0].parent}"
     if version == selva_core.__version__:

@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 import selva_core
+from selva_core.base.command_line import selva_command
 from selva_core.base.paths import ensure_private_folder
 from selva_plugins.errors import HostSetupError
 from selva_plugins.hosts.reaper.action_list import (
@@ -87,6 +88,9 @@ def _install_into(resource_path: Path, machine: Machine, *, at_startup: bool | N
             _copy_scripts(resource_path, report)
             register_actions(resource_path, machine, report)
         _write_bridge_file(resource_path, machine, command, requests, report)
+        unopenable = describe_unopenable(package, machine)
+        if unopenable is not None:
+            report.left.append(unopenable)
         if at_startup or (at_startup is None and is_startup_line_there(resource_path)):
             write_startup_line(package / "lib", resource_path, machine, report)
         else:
@@ -94,6 +98,17 @@ def _install_into(resource_path: Path, machine: Machine, *, at_startup: bool | N
     except OSError as error:
         raise HostSetupError(f"cannot install into {resource_path}: {error}") from error
     return report
+
+
+def describe_unopenable(package: Path, machine: Machine) -> str | None:
+    """Why Lua cannot open the scripts in a folder, and the remedy; None where it can."""
+    if to_script_path(package, machine).isascii() or machine.platform != "win32":
+        return None
+    return (
+        f"REAPER cannot run scripts in {package}: Lua on Windows cannot open names beyond ASCII, and this drive keeps no short "
+        "names (8.3). Install REAPER as portable into a folder with a plain name, such as C:\\REAPER, then run: "
+        f"{selva_command('host', 'install', 'reaper', '--resource-path', 'C:/REAPER')}"
+    )
 
 
 def _report_package(copy: Path, report: SetupReport) -> None:
