@@ -95,7 +95,7 @@ def try_python(command: Sequence[str]) -> str | None:
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            env={**os.environ, "PYTHONUTF8": "1"},
+            env=utf8_environment(),
             timeout=60,
             check=False,
         )
@@ -113,7 +113,7 @@ def installation_stamp(root: Path, extras: tuple[str, ...], torch_index: str | N
     digest = hashlib.sha256()
     for name in ("pyproject.toml", "constraints.txt"):
         digest.update((root / name).read_bytes())
-    digest.update(repr((sorted(extras), torch_index, str(root.resolve()))).encode())
+    digest.update(repr((sorted(extras), torch_index, os.fsencode(root.resolve()))).encode())
     return digest.hexdigest()
 
 
@@ -187,7 +187,13 @@ def installed_packages(python: Path) -> dict[str, str] | None:
         "print(json.dumps({str(p.metadata['Name']).lower(): p.version for p in d()}))"
     )
     try:
-        done = subprocess.run([str(python), "-c", question], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [str(python), "-c", question],
+            capture_output=True,
+            encoding="utf-8",
+            env=utf8_environment(),
+            check=False,
+        )
     except OSError:
         return None
     if done.returncode != 0:
@@ -219,14 +225,38 @@ def _ensure_pip(python: Path, venv: Path) -> None:
         )
 
 
+def utf8_environment() -> dict[str, str]:
+    """For the Pythons started here: a folder called 犬 must not break them where the locale is C."""
+    return {**os.environ, "PYTHONUTF8": "1"}
+
+
 def _create_venv(root: Path, venv: Path) -> None:
+    """Make the environment anew; what was there before is put back when that fails."""
     base = find_base_python()
     print(f"Making {venv} with {base}", flush=True)
+    aside = venv.with_name(f"{venv.name}.before")
+    if venv.is_dir() and not venv.is_symlink() and not aside.exists():
+        try:
+            venv.rename(aside)
+        except OSError as error:
+            raise SetupError(f"{venv} cannot be replaced, a program uses it: {error}") from error
+    try:
+        _run_venv(root, venv, base)
+    except (SetupError, KeyboardInterrupt):
+        if aside.exists():
+            shutil.rmtree(venv, ignore_errors=True)
+            aside.rename(venv)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _run_venv(root: Path, venv: Path, base: str) -> None:
     made = subprocess.run(
         [base, "-m", "venv", "--clear", str(venv)],
         capture_output=True,
         text=True,
         errors="replace",
+        env=utf8_environment(),
         check=False,
         cwd=root,
     )

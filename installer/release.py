@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import re
 import subprocess
 import sys
@@ -143,6 +144,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     build_parser.add_argument("-o", "--out", type=Path, default=ROOT / "dist")
     options = parser.parse_args(argv)
     if options.command == "build":
+        if importlib.util.find_spec("build") is None:
+            parser.exit(
+                1,
+                "FAILED: the package `build` is missing. Install it:\n"
+                f'  "{sys.executable}" -m pip install --require-hashes -r "{ROOT / "locks" / "build.txt"}"\n',
+            )
         faults = build(ROOT, options.out)
     else:
         faults = release_faults(

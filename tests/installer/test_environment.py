@@ -274,3 +274,24 @@ def test_torch_without_cuda_needs_less_disk(
     else:
         with pytest.raises(environment.SetupError, match="8 GB"):
             environment._check_disk(tmp_path, torch_index, system=system)
+
+
+def test_an_environment_that_does_not_start_is_put_back_when_no_new_one_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = tmp_path / ".venv"
+    venv.mkdir()
+    (venv / "old").touch()
+
+    def fail(*arguments: object) -> None:
+        venv.mkdir()
+        raise environment.SetupError("no room")
+
+    monkeypatch.setattr(environment, "_run_venv", fail)
+    with pytest.raises(environment.SetupError, match="no room"):
+        environment._create_venv(tmp_path, venv)
+    assert [entry.name for entry in venv.iterdir()] == ["old"]
+    monkeypatch.setattr(environment, "_run_venv", lambda *arguments: venv.mkdir())
+    environment._create_venv(tmp_path, venv)
+    assert [entry.name for entry in tmp_path.iterdir()] == [".venv"]
+    assert not list(venv.iterdir())
