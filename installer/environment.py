@@ -32,9 +32,9 @@ class SetupError(Exception):
     """Something that must be corrected before the installation can continue; the message says what."""
 
 
-def printed_command(words: Sequence[str | Path], *, os_name: str = os.name) -> str:
+def printed_command(arguments: Sequence[str | Path], *, os_name: str = os.name) -> str:
     """A command as one line that runs where it is printed, also when the tree lies in a folder with blanks."""
-    texts = [str(word) for word in words]
+    texts = [str(argument) for argument in arguments]
     return subprocess.list2cmdline(texts) if os_name == "nt" else " ".join(map(shlex.quote, texts))
 
 
@@ -317,7 +317,7 @@ _STEP = re.compile(r"\s*(Collecting|Downloading|Using cached|Installing|Building
 def _run_pip(python: Path, arguments: list[str], log_path: Path) -> None:
     """Run pip with a line per package on the screen and everything in the log."""
     print("Installing packages (torch is large: 3 GB on Linux); the full log goes to", log_path, flush=True)
-    # Where pip is told to install into another folder or for the user, the environment would stay empty.
+    # Where pip installs into another folder or for the user, the environment would stay empty.
     elsewhere = {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH"}
     environment = {name: value for name, value in os.environ.items() if name.upper() not in elsewhere}
     environment.update(PYTHONUTF8="1", PIP_PROGRESS_BAR="off", PIP_NO_INPUT="1")

@@ -38,12 +38,12 @@ def write_voice(file: Path) -> Path:
     """One second of sound in a container that REAPER opens as a video."""
     with av.open(str(file), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=48_000)
-        stream.layout = "mono"  # type: ignore[attr-defined]
+        stream.layout = "mono"
         frame = av.AudioFrame.from_ndarray(
             np.zeros((1, 48_000), dtype="float32"), format="fltp", layout="mono"
         )
         frame.rate, frame.pts = 48_000, 0
-        for packet in [*stream.encode(frame), *stream.encode(None)]:  # type: ignore[attr-defined]
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
     return file
 
@@ -51,10 +51,10 @@ def write_voice(file: Path) -> Path:
 def write_still(file: Path) -> Path:
     with av.open(str(file), "w", format="image2") as container:
         stream = container.add_stream("png", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"  # type: ignore[attr-defined]
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
         picture = np.full((48, 64, 3), 200, dtype=np.uint8)
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))  # type: ignore[attr-defined]
-        container.mux(stream.encode(None))  # type: ignore[attr-defined]
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
     return file
 
 

@@ -45,14 +45,14 @@ def _load_earlier() -> tuple[dict[str, tuple[tuple[str, ...], tuple[int, int]]],
 
 def signatures_of(version: str, today: Mapping[str, Signature]) -> dict[str, Signature]:
     """What a version of REAPER has of today's functions, with the arguments that they took then."""
-    asked = parse_version(version)
+    wanted_version = parse_version(version)
     arguments, brought = _load_earlier()
     known = {}
     for name, signature in today.items():
-        if max(signature.since, brought.get(name, _OLDEST)) > asked:
+        if max(signature.since, brought.get(name, _OLDEST)) > wanted_version:
             continue
         kinds, until = arguments.get(name, ((), _OLDEST))
-        known[name] = replace(signature, arguments=kinds) if asked < until else signature
+        known[name] = replace(signature, arguments=kinds) if wanted_version < until else signature
     return known
 
 
