@@ -1,7 +1,8 @@
 """Opening a user's file: regular files only, opened once, read no further than a limit.
 
-A path may name a FIFO, which blocks the program that opens it, or a device such as /dev/zero, which never ends; and what a
-path names may change between a check and the opening. So what counts is the descriptor: it is opened without waiting and asked what it is.
+A path may name a FIFO, which blocks the program that opens it, or a device such as /dev/zero, which never ends; and what
+a path names may change between a check and the opening. So what counts is the descriptor: it is opened without waiting and
+asked what it is.
 """
 
 from __future__ import annotations
