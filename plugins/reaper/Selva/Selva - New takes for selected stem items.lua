@@ -10,7 +10,8 @@ if reaper.GetOS():find("^Win") and folder:find("[\x80-\xFF]") then
   local file = io.open(folder .. "lib/selva.lua")
   if not file then
     return reaper.MB("Selva's scripts lie in a folder that Lua cannot open, because its name has letters beyond ASCII and "
-      .. "this drive keeps no short names. Run this in a terminal, it says what to do:\n\nselva host install reaper", "Selva", 0)
+      .. "this drive keeps no short names. Run this in a terminal, it says what to do:\n\n"
+      .. "selva host install reaper", "Selva", 0)
   end
   file:close()
 end
