@@ -249,6 +249,8 @@ class Dispatcher:
         """Queue again, or fail, what was running when the daemon died."""
         for job in self._queue.recover():
             _log.warning("was running when the daemon died; now %s", job.state, extra={"job_id": job.job_id})
+            if job.state == FAILED:  # a job that runs again removes what it left by itself
+                _remove_staging_in_background(job.output_folder, job.job_id)
 
     def publish_state_of(self, job_id: str) -> None:
         """For a new subscriber. A job that does not exist is not answered: events have no errors."""

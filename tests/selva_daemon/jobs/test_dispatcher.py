@@ -11,14 +11,14 @@ import pytest
 
 from selva_daemon.jobs.dispatcher import PUBLISHED_IN_A_ROW, Dispatcher
 from selva_daemon.jobs.events import EventPublisher
-from selva_daemon.jobs.queue import JobQueue
+from selva_daemon.jobs.queue import MAX_INTERRUPTIONS, JobQueue
 from selva_daemon.jobs.scheduling import BATCH_GAP_S, FairScheduler
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.supervisor import Outcome, Supervisor, WorkerState
 from selva_daemon.protocol.errors import QueueFullError, UnknownJobError
 from selva_daemon.protocol.status import DaemonEvent, JobStatus, StemResult
 from selva_daemon.protocol.worker_link import JobCancelled, JobDone
-from tests.support.daemons import JobMaker
+from tests.support.daemons import JobMaker, wait_until
 
 MAX_QUEUED = 5
 STEM = StemResult(
@@ -252,3 +252,20 @@ def test_each_job_of_a_dead_worker_gets_its_own_outcome(stage: Stage) -> None:
     outcomes = dict(zip(trio, (Outcome.CRASHED, Outcome.CANCELLED, Outcome.REQUEUED), strict=True))
     stage.dispatcher.on_worker_ended(outcomes, "signal 9")
     assert [stage.events_of(job_id)[-1][0] for job_id in trio] == ["queued", "cancelled", "queued"]
+
+
+def test_a_job_that_is_given_up_after_crashes_of_the_daemon_leaves_nothing_behind(
+    stage: Stage, tmp_path: Path
+) -> None:
+    job_id = stage.submit()
+    stage.worker.can_take_job = False
+    left = tmp_path / "stems" / f".selva-{job_id}-0123abcd"
+    for _ in range(MAX_INTERRUPTIONS - 1):
+        left.mkdir(parents=True, exist_ok=True)
+        stage.dispatcher.recover()
+        stage.worker.can_take_job = True
+        stage.dispatcher.dispatch()
+    assert left.exists()  # the job is to run again, and removes it then
+    stage.dispatcher.recover()
+    assert stage.dispatcher.cancel([job_id]) == {job_id: "failed"}
+    wait_until(lambda: not left.exists(), "the hidden folder to be removed")
