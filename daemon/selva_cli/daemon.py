@@ -21,13 +21,16 @@ from selva_cli.console import (
     print_line,
     print_table,
 )
+from selva_cli.error_reporting import EXIT_REFUSED
 from selva_core.base.command_line import selva_command
 
 if TYPE_CHECKING:
+    from selva_daemon import Client
     from selva_daemon.protocol.status import DaemonStatus
 
 STOP_EXTRA_S = 15.0
 FOLLOW_EVERY_S = 0.25
+YIELD_PATIENCE_S = 60.0
 
 daemon_app = typer.Typer(no_args_is_help=True)
 daemon_app.command()(daemon_clients.invite)
@@ -139,7 +142,26 @@ def yield_device() -> None:
     """Free the device immediately; a running job goes back to the queue."""
     with connect() as client:
         client.release_device()
-    print_line(f"the device is free; take it back with: {selva_command('daemon', 'resume')}")
+        is_free = _wait_for_workers_to_end(client)
+    resume_command = selva_command("daemon", "resume")
+    if is_free:
+        print_line(f"the device is free; take it back with: {resume_command}")
+    else:
+        sys.stderr.write(
+            f"selva: the worker has not ended within {YIELD_PATIENCE_S:g} s and may still hold memory; look with: "
+            f"{selva_command('daemon', 'status')}\n"
+        )
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _wait_for_workers_to_end(client: Client) -> bool:
+    """Whether all workers have ended: only the end of a process returns all of a device's memory."""
+    give_up_s = time.monotonic() + YIELD_PATIENCE_S
+    while any(process.role == "worker" and process.pid is not None for process in client.status().processes):
+        if time.monotonic() >= give_up_s:
+            return False
+        time.sleep(FOLLOW_EVERY_S)
+    return True
 
 
 @daemon_app.command()

@@ -1,18 +1,20 @@
 """Stems in the user's folder: whole or not there, and never in place of a file that is not the same.
 
-A stem is written in a hidden folder that carries the job's id, flushed, and then published by rename. When a file of that
-name holds other bytes (the user edited the stem), the new one gets a number.
+Stems are written in a hidden folder that carries the job's id, flushed, and then published together: each gets its name as a
+second name of the same file, and a journal in the hidden folder says which. When one cannot be published, or the worker is
+killed in between, the names that were given are taken back. When a file of that name holds other bytes (the user edited the
+stem), the new one gets a number.
 """
 
 from __future__ import annotations
 
 import filecmp
+import json
 import os
 import shutil
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from selva_core.audio.credentials import CHUNK_ID
@@ -20,6 +22,8 @@ from selva_core.base.atomic_write import flush_folder
 from selva_core.base.errors import OutputError
 
 MAX_NUMBERED = 1000
+JOURNAL = "published.jsonl"
+"""One line a published stem, [staged name, published path]; it lies in the hidden folder until all are published."""
 
 
 def resolve_output_folder(folder: Path, *, allowed: Sequence[str], forbidden: Sequence[Path]) -> Path:
@@ -64,8 +68,9 @@ def staging_folder(folder: Path, *, job_id: str) -> Iterator[Path]:
 
 
 def remove_staging(folder: Path, *, job_id: str) -> None:
-    """Remove the hidden folders of a job that does not run any more."""
+    """Remove the hidden folders of a job that does not run any more, and the stems of a publication that was cut off."""
     for staging in folder.glob(f".selva-{job_id}-*"):
+        _take_back(staging)
         shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -83,7 +88,48 @@ def have_same_stem(one: Path, other: Path) -> bool:
         return False
 
 
-def publish(staged: Path, target: Path, *, are_same: Callable[[Path, Path], bool] = have_same_bytes) -> Path:
+def publish_all(
+    staged: Sequence[tuple[Path, Path]], *, are_same: Callable[[Path, Path], bool] = have_same_bytes
+) -> list[Path]:
+    """Publish pairs of (staged file, wanted path), all or none; returns where each is. Raises OutputError.
+
+    The staged files lie in one hidden folder of the job.
+    """
+    if not staged:
+        return []
+    staging = staged[0][0].parent
+    try:
+        published = [_publish(source, target, are_same) for source, target in staged]
+    except BaseException:
+        _take_back(staging)
+        raise
+    (staging / JOURNAL).unlink(missing_ok=True)  # from here on the stems stay, whatever happens
+    return published
+
+
+def _take_back(staging: Path) -> None:
+    """Remove the published names of stems in `staging`; a file that is no longer the staged one is the user's."""
+    try:
+        lines = (staging / JOURNAL).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        with suppress(OSError, ValueError):
+            name, target = json.loads(line)
+            source = staging / name
+            if not source.exists() and os.path.lexists(target):  # moved, where there are no hard links
+                os.rename(target, source)
+            elif source.exists() and os.path.samefile(source, target):
+                os.unlink(target)
+
+
+def _note_publication(staged: Path, target: Path) -> None:
+    with (staged.parent / JOURNAL).open("a", encoding="utf-8") as journal:
+        journal.write(json.dumps([staged.name, str(target)]) + "\n")
+        journal.flush()
+
+
+def _publish(staged: Path, target: Path, are_same: Callable[[Path, Path], bool]) -> Path:
     """Give the staged file its name; returns where it is. Raises OutputError.
 
     A file of that name that is the same is kept as it is; another is never touched.
@@ -108,26 +154,20 @@ def _candidates(target: Path) -> Iterator[Path]:
 
 def _publish_as(staged: Path, target: Path, are_same: Callable[[Path, Path], bool]) -> bool:
     if os.path.lexists(target):
-        same = target.is_file() and not target.is_symlink() and are_same(staged, target)
-        if same:
-            staged.unlink()
-        return same
-    _rename_without_replacing(staged, target)
+        return target.is_file() and not target.is_symlink() and are_same(staged, target)
+    _note_publication(staged, target)
+    _name_without_replacing(staged, target)
     return True
 
 
-def _rename_without_replacing(staged: Path, target: Path) -> None:
-    if sys.platform == "win32":
-        staged.rename(target)  # refuses an existing target there
-        return
+def _name_without_replacing(staged: Path, target: Path) -> None:
+    """A second name for the staged file, so that `_take_back` can tell it from a file of the user's."""
     try:
-        os.link(staged, target, follow_symlinks=False)  # refuses an existing target, unlike rename
+        os.link(staged, target, follow_symlinks=False)  # refuses an existing target, unlike rename on POSIX
     except FileExistsError:
         raise
-    except OSError:  # the file system has no hard links (exFAT, some network shares)
+    except (OSError, NotImplementedError):  # no hard links (exFAT, some network shares)
         staged.rename(target)
-        return
-    staged.unlink()
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

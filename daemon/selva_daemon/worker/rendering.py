@@ -18,7 +18,7 @@ from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.output_files import (
     have_same_bytes,
     have_same_stem,
-    publish,
+    publish_all,
     resolve_output_folder,
     staging_folder,
 )
@@ -210,13 +210,12 @@ class JobRenderer:
         are_same = have_same_stem if is_signed else have_same_bytes
         with staging_folder(job.folder, job_id=job.context.job_id) as staging:
             staged = self._stage(job, staging, waveforms={**job.cached, **rendered})
+            files = publish_all(
+                [(path, stem.file_in(job.folder)) for stem, path, _ in staged], are_same=are_same
+            )
             return [
-                stem.result(
-                    publish(path, stem.file_in(job.folder), are_same=are_same),
-                    cached=stem.waveform_key in job.cached,
-                    warnings=warnings,
-                )
-                for stem, path, warnings in staged
+                stem.result(file, cached=stem.waveform_key in job.cached, warnings=warnings)
+                for (stem, _, warnings), file in zip(staged, files, strict=True)
             ]
 
     def _stage(
