@@ -19,6 +19,8 @@ from selva_daemon.protocol.worker_link import Command, read_packed, write_messag
 
 INBOX_ADDRESS = "inproc://worker-messages"
 MAX_OUTPUT_LOG_BYTES = 4 << 20
+MAX_OUTPUT_TAIL_BYTES = 4096
+MAX_SHOWN_CHARS = 300
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{32 << 20}", "MALLOC_TRIM_THRESHOLD_": f"{1 << 30}"}
 
 
@@ -44,7 +46,9 @@ class WorkerProcess:
         output_file: Path,
     ) -> None:
         self.generation = generation
+        self._output_file = output_file
         with _open_output_log(output_file) as output:
+            self._output_start = output.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
                 list(command),
                 stdin=subprocess.PIPE,
@@ -108,8 +112,21 @@ class WorkerProcess:
             except ValueError:
                 name = f"signal {-code}"
             hint = " (out of memory, or killed by somebody)" if name == "SIGKILL" else ""
-            return f"it was ended by {name}{hint}"
-        return f"it ended with exit code {code}"
+            return f"it was ended by {name}{hint}{self._describe_output()}"
+        return f"it ended with exit code {code}{self._describe_output()}"
+
+    def _describe_output(self) -> str:
+        """The last line that this run of the worker printed, with the file that has the rest; "" when it printed nothing."""
+        try:
+            with self._output_file.open("rb") as file:
+                start = max(self._output_start, file.seek(0, os.SEEK_END) - MAX_OUTPUT_TAIL_BYTES)
+                file.seek(start)
+                lines = file.read(MAX_OUTPUT_TAIL_BYTES).decode("utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        shown = "".join(letter for letter in last if letter.isprintable())[:MAX_SHOWN_CHARS]
+        return f"; it printed last: {shown} (more in {self._output_file})" if shown else ""
 
     def _write_commands(self) -> None:
         stream = self._process.stdin

@@ -1,10 +1,14 @@
-"""How a worker process is started."""
+"""How a worker process is started, and how its end is described."""
 
 from __future__ import annotations
 
-import pytest
+import sys
+from pathlib import Path
 
-from selva_daemon.jobs.worker_process import worker_environment
+import pytest
+import zmq
+
+from selva_daemon.jobs.worker_process import WorkerProcess, open_inbox, worker_environment
 
 
 def test_a_worker_keeps_large_blocks_with_glibc_and_what_the_user_has_set(
@@ -15,3 +19,39 @@ def test_a_worker_keeps_large_blocks_with_glibc_and_what_the_user_has_set(
     assert chosen == {"PATH": "/bin", "MALLOC_TRIM_THRESHOLD_": "7", "MALLOC_MMAP_THRESHOLD_": "33554432"}
     monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
     assert worker_environment({"PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def run_until_it_ends(folder: Path, program: str) -> str:
+    """How a worker ended, whose whole program is `program`."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    inbox = open_inbox(context)
+    worker = WorkerProcess(
+        context,
+        [sys.executable, "-c", program],
+        generation=b"1",
+        folder=folder,
+        output_file=folder / "output.log",
+    )
+    try:
+        assert worker.wait(30)
+        return worker.describe_end()
+    finally:
+        worker.close()
+        inbox.close()
+        context.term()
+
+
+def test_the_end_of_a_worker_is_described_with_what_it_printed_last(tmp_path: Path) -> None:
+    (tmp_path / "output.log").write_text("of an earlier worker\n", encoding="utf-8")
+    end = run_until_it_ends(
+        tmp_path, "import sys; sys.exit('libtorch_cpu.so: cannot open\\x07 shared object file')"
+    )
+    assert end == (
+        "it ended with exit code 1; it printed last: libtorch_cpu.so: cannot open shared object file "
+        f"(more in {tmp_path / 'output.log'})"
+    )
+
+
+def test_a_worker_that_printed_nothing_is_not_described_by_an_earlier_one(tmp_path: Path) -> None:
+    (tmp_path / "output.log").write_text("of an earlier worker\n", encoding="utf-8")
+    assert run_until_it_ends(tmp_path, "import sys; sys.exit(3)") == "it ended with exit code 3"
