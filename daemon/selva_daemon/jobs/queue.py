@@ -19,6 +19,7 @@ from selva_core.base.command_line import selva_command
 from selva_core.base.errors import SelvaError, StorageError
 from selva_core.base.render_options import PRIORITIES
 from selva_daemon.jobs.migrations import migrate
+from selva_daemon.jobs.queue_repair import fail_unreadable_jobs, set_aside_if_damaged
 from selva_daemon.jobs.scheduling import FairScheduler, QueueHead, can_batch
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.protocol.errors import (
@@ -57,6 +58,13 @@ class JobQueue:
         self._max_queued_jobs = max_queued_jobs
         self._max_finished_jobs = max_finished_jobs
         with self._translated():
+            try:
+                set_aside_if_damaged(file)
+            except OSError as exc:
+                raise StorageError(
+                    f"the queue {file} is damaged and cannot be set aside: {exc.strerror or exc}",
+                    path=str(file),
+                ) from exc
             self._database = sqlite3.connect(file, isolation_level=None, timeout=10.0)
             self._database.row_factory = sqlite3.Row
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -66,6 +74,7 @@ class JobQueue:
                 "CREATE INDEX IF NOT EXISTS jobs_in_turn ON jobs"
                 " (state, rank, priority, client, session, number)"
             )
+            fail_unreadable_jobs(self._database)
 
     def close(self) -> None:
         self._database.close()

@@ -364,9 +364,3 @@ def test_a_queue_of_a_newer_version_is_not_touched(file: Path) -> None:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(StorageError, match="newer"):
         open_queue(file)
-
-
-def test_a_file_that_is_no_queue_is_an_error_that_names_it(file: Path) -> None:
-    file.write_bytes(b"not a database" * 100)
-    with pytest.raises(StorageError, match=r"queue\.sqlite3"):
-        open_queue(file)
