@@ -41,17 +41,18 @@ def serve(paths: AppPaths, settings: DaemonSettings, *, on_listening: Callable[[
     `on_listening` is called once, with the endpoint for jobs. Raises as `Server.open` does.
     """
     server = Server(paths, settings)
-    server.open()
-    on_listening(server.endpoints[JOBS])
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         server.begin_shutdown()
 
+    # Before the connection file is there: a signal that came between the two would be lost, or end the process uncleanly.
     names = ("SIGTERM", "SIGINT", "SIGBREAK", "SIGHUP")
     before = {
         number: signal.signal(number, stop) for name in names if (number := getattr(signal, name, None))
     }
     try:
+        server.open()
+        on_listening(server.endpoints[JOBS])
         server.run()
     finally:
         server.close()
