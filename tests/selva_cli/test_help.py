@@ -56,7 +56,6 @@ COMMANDS = {
     "models list": "--json",
     "models pull": "MODEL --accept-licences",
     "host resolve": (
-        "--check-start "
         "--watch --idle-exit --resource-path --model --seed --handles --negative --mark-stems "
         "--replace --remove-stems"
     ),
@@ -114,6 +113,7 @@ def list_parameters(command: Any) -> list[str]:
     return [
         name
         for parameter in command.params
+        if not getattr(parameter, "hidden", False)
         for name in (
             [str(parameter.metavar)]
             if parameter.param_type_name == "argument"
