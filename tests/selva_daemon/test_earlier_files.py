@@ -32,8 +32,19 @@ FILES = Path(__file__).parents[1] / "data" / "daemon_0_1_0"
 KEYS: dict[str, dict[str, Any]] = json.loads((FILES / "content_keys.json").read_text(encoding="ascii"))
 
 
-def test_a_connection_file_is_read_and_written_with_the_same_bytes(tmp_path: Path) -> None:
-    connection = read_connection(FILES / "connection.json")
+@pytest.fixture
+def connection_file(tmp_path: Path) -> Path:
+    """As the daemon leaves it: for its owner only. A version control system keeps no such mode."""
+    file = tmp_path / "earlier.json"
+    shutil.copy(FILES / "connection.json", file)
+    file.chmod(0o600)
+    return file
+
+
+def test_a_connection_file_is_read_and_written_with_the_same_bytes(
+    connection_file: Path, tmp_path: Path
+) -> None:
+    connection = read_connection(connection_file)
     assert (connection.pid, connection.jobs) == (4242, "tcp://127.0.0.1:40213")
     connection.write(tmp_path / "connection.json")
     assert (tmp_path / "connection.json").read_bytes() == (FILES / "connection.json").read_bytes()
@@ -43,15 +54,16 @@ def test_a_connection_file_of_a_later_version_may_say_more(tmp_path: Path) -> No
     values = json.loads((FILES / "connection.json").read_text(encoding="utf-8"))
     later = tmp_path / "connection.json"
     later.write_text(json.dumps({**values, "region": "here"}))
+    later.chmod(0o600)
     assert isinstance(read_connection(later), Connection)
 
 
-def test_keys_are_read_and_written_with_the_same_bytes(paths: AppPaths) -> None:
+def test_keys_are_read_and_written_with_the_same_bytes(paths: AppPaths, connection_file: Path) -> None:
     paths.state.mkdir(parents=True)
     shutil.copy(FILES / "keys.json", paths.keys_file)
     paths.keys_file.chmod(0o600)
     keys = ensure_keys(paths)
-    assert keys.owner == read_connection(FILES / "connection.json").client
+    assert keys.owner == read_connection(connection_file).client
     assert paths.keys_file.read_bytes() == (FILES / "keys.json").read_bytes()
 
 
