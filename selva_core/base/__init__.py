@@ -9,6 +9,7 @@ process pays only for what it uses.
 __all__ = [
     "atomic_write",
     "child_process",
+    "command_line",
     "environment",
     "errors",
     "file_lock",
@@ -19,5 +20,7 @@ __all__ = [
     "openmp",
     "paths",
     "rational",
+    "regular_file",
     "render_options",
+    "schema",
 ]
