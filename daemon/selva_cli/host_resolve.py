@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from selva_cli.console import print_json, print_line
-from selva_cli.stop_signals import interrupted_by_stop_signals
+from selva_cli.stop_signals import counted_stop_signals
 
 if TYPE_CHECKING:
     from selva_cli.timeline_options import RenderArguments, SpotArguments
@@ -109,7 +109,7 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
         "handles_s": handles,
         "avoid": negative,
     }
-    with open_log() as write_log, interrupted_by_stop_signals(), suppress(KeyboardInterrupt):
+    with open_log() as write_log, counted_stop_signals() as is_over, suppress(KeyboardInterrupt):
 
         def tell(text: str) -> None:
             write_log(text)
@@ -128,8 +128,9 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
             marks_stems=mark_stems,
             replaces=replace,
             idle_exit_s=idle_exit if watch else 0.0,
+            is_over=is_over,
         )
-        write_log("ended: nothing to do")
+        write_log("ended: asked to" if is_over() else "ended: nothing to do")
 
 
 def _print_with_time(text: str) -> None:

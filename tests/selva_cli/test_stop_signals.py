@@ -1,0 +1,53 @@
+"""Signals that end long-running commands."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from selva_cli.stop_signals import counted_stop_signals, interrupted_by_stop_signals
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as on Unix")
+
+STOP_WHILE_DEFINING = """\
+import os, signal, sys
+from selva_cli.stop_signals import counted_stop_signals
+with counted_stop_signals() as is_over:
+    exec("os.kill(os.getpid(), signal.SIGTERM)")  # as the module dataclasses runs what it writes
+    sys.stdout.write("asked to end" if is_over() else "not asked")
+"""
+
+
+def test_a_first_signal_is_counted_and_a_second_interrupts() -> None:
+    with counted_stop_signals() as is_over:
+        assert not is_over()
+        signal.raise_signal(signal.SIGTERM)
+        assert is_over()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_every_stop_signal_interrupts_a_command_that_does_not_ask() -> None:
+    with interrupted_by_stop_signals(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGHUP)
+
+
+def test_what_was_ignored_at_the_start_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with counted_stop_signals() as is_over:
+            signal.raise_signal(signal.SIGHUP)
+            assert not is_over()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_while_a_class_is_being_defined_leaves_the_exit_status_alone() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOP_WHILE_DEFINING], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "asked to end")
