@@ -85,6 +85,13 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("server",),
         ("__main__", "service", "reference"),
     ),
+    "selva_cli": (
+        ("terminal",),
+        ("options",),
+        ("commands",),
+        ("main",),
+        ("__main__",),
+    ),
 }
 
 ANYWHERE = {"numpy"}

@@ -179,7 +179,7 @@ ALLOWED = {
     "selva_core/base/command_line.py: words",
     # the published attribute of errors, which the wire calls `facts` too
     "selva_core/base/errors.py: facts",
-    "daemon/selva_cli/error_reporting.py: facts",
+    "daemon/selva_cli/terminal/error_reporting.py: facts",
     "daemon/selva_daemon/protocol/errors.py: facts",
     # keys of JSON that agents and scripts of earlier versions write and read
     "plugins/reaper/Selva/lib/actions.lua: wishes",

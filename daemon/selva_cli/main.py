@@ -13,10 +13,10 @@ import typer
 from typer import rich_utils
 
 import selva_core
-from selva_cli import daemon, jobs, models, overview, render, spot, watch
-from selva_cli.cache import cache_app
-from selva_cli.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED, report_error
-from selva_cli.host import host_app
+from selva_cli.commands import daemon, jobs, models, overview, render, spot, watch
+from selva_cli.commands.cache import cache_app
+from selva_cli.commands.host import host_app
+from selva_cli.terminal.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED, report_error
 from selva_core.base.errors import SelvaError
 
 _CommandLineError: Any = next(

@@ -93,7 +93,9 @@ def test_help_loads_no_library_that_takes_long(arguments: list[str]) -> None:
 
 def test_a_library_that_a_command_loads_would_be_seen() -> None:
     """The twin of the refusal above."""
-    program = "import sys, json\nimport selva_cli.render_commands\nprint(json.dumps(sorted(sys.modules)))"
+    program = (
+        "import sys, json\nimport selva_cli.commands.render_commands\nprint(json.dumps(sorted(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert {"opentimelineio", "zmq", "rich.progress"} <= set(json.loads(done.stdout))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from selva_cli.cache import cache_app
-from selva_cli.daemon import daemon_app
-from selva_cli.jobs import jobs_app
+from selva_cli.commands.cache import cache_app
+from selva_cli.commands.daemon import daemon_app
+from selva_cli.commands.jobs import jobs_app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "daemon.md").read_text(encoding="utf-8")
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from selva_cli.option_groups import takes_groups
-from selva_cli.timeline_options import (
+from selva_cli.options.option_groups import takes_groups
+from selva_cli.options.timeline_options import (
     CutArgument,
     JsonOption,
     ModelOption,
@@ -37,12 +37,12 @@ def spot(
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
     if is_bundle(cut):
-        from selva_cli import bundles  # noqa: PLC0415 - --help stays light
+        from selva_cli.commands import bundles  # noqa: PLC0415 - --help stays light
 
         refuse_options_beside_bundle(context)
         bundles.run_spot_bundle(cut, model=model, as_json=as_json, as_csv=as_csv)
         return
-    from selva_cli import render_commands  # noqa: PLC0415
+    from selva_cli.commands import render_commands  # noqa: PLC0415
 
     render_commands.run_spot(
         cut,

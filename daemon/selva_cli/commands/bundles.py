@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from selva_cli.error_reporting import report_errors
-from selva_cli.progress_bars import RenderBars
-from selva_cli.render_commands import finish_report, show_cues
+from selva_cli.commands.render_commands import finish_report, show_cues
+from selva_cli.terminal.error_reporting import report_errors
+from selva_cli.terminal.progress_bars import RenderBars
 from selva_daemon.client.client import Client
 from selva_otio.errors import CueError
 from selva_otio.formats.profiles import find_profile

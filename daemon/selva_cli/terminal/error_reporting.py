@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import typer
 
-from selva_cli.console import print_json
+from selva_cli.terminal.console import print_json
 from selva_core.base.errors import SelvaError
 
 EXIT_REFUSED = 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selva_cli.console import (
+from selva_cli.terminal.console import (
     JsonOption,
     connect,
     format_duration,
@@ -16,7 +16,7 @@ from selva_cli.console import (
     print_line,
     print_table,
 )
-from selva_cli.error_reporting import EXIT_PARTLY_FAILED
+from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selva_cli.console import JsonOption, format_size, print_json, print_line, print_table
-from selva_cli.error_reporting import EXIT_REFUSED
+from selva_cli.terminal.console import JsonOption, format_size, print_json, print_line, print_table
+from selva_cli.terminal.error_reporting import EXIT_REFUSED
 
 if TYPE_CHECKING:
     from selva_core.models.pull import PullProgress

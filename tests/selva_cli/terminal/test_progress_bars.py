@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from selva_cli.progress_bars import LINE_EVERY_S, RenderBars, TimeLeft
+from selva_cli.terminal.progress_bars import LINE_EVERY_S, RenderBars, TimeLeft
 from selva_daemon.protocol.status import JobStatus
 
 

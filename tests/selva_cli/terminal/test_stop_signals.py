@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from selva_cli.stop_signals import counted_stop_signals, interrupted_by_stop_signals
+from selva_cli.terminal.stop_signals import counted_stop_signals, interrupted_by_stop_signals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as on Unix")
 
 STOP_WHILE_DEFINING = """\
 import os, signal, sys
-from selva_cli.stop_signals import counted_stop_signals
+from selva_cli.terminal.stop_signals import counted_stop_signals
 with counted_stop_signals() as is_over:
     exec("os.kill(os.getpid(), signal.SIGTERM)")  # as the module dataclasses runs what it writes
     sys.stdout.write("asked to end" if is_over() else "not asked")

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from selva_cli.console import JsonOption, print_json, print_line
-from selva_cli.error_reporting import EXIT_REFUSED
-from selva_cli.host_resolve import CheckStartOption, resolve
+from selva_cli.commands.host_resolve import CheckStartOption, resolve
+from selva_cli.terminal.console import JsonOption, print_json, print_line
+from selva_cli.terminal.error_reporting import EXIT_REFUSED
 
 # Host -> the module that installs into it; it has install(resource_path) and remove(resource_path), each giving reports
 # with resource_path, done and left.

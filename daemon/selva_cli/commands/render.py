@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from selva_cli.error_reporting import report_errors
-from selva_cli.host_resolve import (
+from selva_cli.commands.host_resolve import (
     AllTimelinesOption,
     HostOption,
     MarkStemsOption,
@@ -16,8 +15,8 @@ from selva_cli.host_resolve import (
     TimelineOption,
     run_render_in_host,
 )
-from selva_cli.option_groups import takes_groups
-from selva_cli.timeline_options import (
+from selva_cli.options.option_groups import takes_groups
+from selva_cli.options.timeline_options import (
     FileArguments,
     JsonOption,
     MediaArguments,
@@ -30,6 +29,7 @@ from selva_cli.timeline_options import (
     refuse_media,
     refuse_options_beside_bundle,
 )
+from selva_cli.terminal.error_reporting import report_errors
 
 CutOrNothing = Annotated[
     Path | None,
@@ -77,7 +77,7 @@ def render(
     With --host, the cut is the timeline that is open in a host application, and the stems are placed on it.
     """
     if cut is not None and is_bundle(cut):
-        from selva_cli import bundles  # noqa: PLC0415 - --help stays light
+        from selva_cli.commands import bundles  # noqa: PLC0415 - --help stays light
 
         refuse_options_beside_bundle(context)
         bundles.run_render_bundle(cut, output, model=rendering.model, host=for_host, as_json=as_json)
@@ -109,7 +109,7 @@ def render(
             "name a timeline and where to write it, CUT.otio -o OUT.otio; or --host resolve"
         )
     else:
-        from selva_cli import render_commands  # noqa: PLC0415
+        from selva_cli.commands import render_commands  # noqa: PLC0415
 
         render_commands.run_render(
             cut,
@@ -142,7 +142,7 @@ def stems(
     as_json: JsonOption = False,
 ) -> None:
     """Make stems for one media file."""
-    from selva_cli import render_commands  # noqa: PLC0415
+    from selva_cli.commands import render_commands  # noqa: PLC0415
 
     render_commands.run_stems(
         video,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from selva_cli.console import JsonOption, format_size, print_json, print_line, print_table
+from selva_cli.terminal.console import JsonOption, format_size, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from selva_daemon.worker.blob_store import BlobStore

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selva_cli import daemon_clients
-from selva_cli.console import (
+from selva_cli.commands import daemon_clients
+from selva_cli.terminal.console import (
     JsonOption,
     connect,
     format_duration,
@@ -21,7 +21,7 @@ from selva_cli.console import (
     print_line,
     print_table,
 )
-from selva_cli.error_reporting import EXIT_REFUSED
+from selva_cli.terminal.error_reporting import EXIT_REFUSED
 from selva_core.base.command_line import selva_command
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from selva_cli.main import app
-from selva_cli.option_groups import takes_groups
+from selva_cli.options.option_groups import takes_groups
 
 
 @dataclass(frozen=True, kw_only=True)

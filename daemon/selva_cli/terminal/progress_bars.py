@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from selva_cli.console import format_duration
+from selva_cli.terminal.console import format_duration
 
 if TYPE_CHECKING:
     from selva_daemon.protocol.status import JobStatus

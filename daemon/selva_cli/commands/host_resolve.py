@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selva_cli.console import print_json, print_line
-from selva_cli.stop_signals import counted_stop_signals
+from selva_cli.terminal.console import print_json, print_line
+from selva_cli.terminal.stop_signals import counted_stop_signals
 
 if TYPE_CHECKING:
-    from selva_cli.timeline_options import RenderArguments, SpotArguments
+    from selva_cli.options.timeline_options import RenderArguments, SpotArguments
     from selva_plugins.hosts.resolve.headless import StudioRender, TimelineResult
     from selva_plugins.progress import RequestProgress
 
@@ -176,7 +176,7 @@ def run_render_in_host(
     """
     if host != "resolve":
         raise typer.BadParameter(f"only resolve can be rendered from outside; got {host!r}")
-    from selva_cli.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors  # noqa: PLC0415
+    from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors  # noqa: PLC0415
     from selva_plugins.hosts.resolve.headless import choose_timelines, render_timelines  # noqa: PLC0415
     from selva_plugins.hosts.resolve.studio import StudioBridge  # noqa: PLC0415
 
@@ -205,7 +205,7 @@ def _build_studio_render(
     context: typer.Context,
 ) -> StudioRender:
     """Raises TimelineError. A sample rate that was not typed is the timeline's."""
-    from selva_cli.timeline_options import is_typed  # noqa: PLC0415
+    from selva_cli.options.timeline_options import is_typed  # noqa: PLC0415
     from selva_plugins.form import HostForm  # noqa: PLC0415
     from selva_plugins.hosts.resolve.headless import StudioRender  # noqa: PLC0415
 
@@ -232,7 +232,7 @@ def _shown_progress() -> Iterator[Callable[[RequestProgress], None]]:
     from rich.console import Console  # noqa: PLC0415 - slow to load
     from rich.text import Text  # noqa: PLC0415
 
-    from selva_cli.progress_bars import ProgressLines  # noqa: PLC0415
+    from selva_cli.terminal.progress_bars import ProgressLines  # noqa: PLC0415
 
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from selva_cli.error_reporting import EXIT_PARTLY_FAILED, report_errors
-from selva_cli.option_groups import takes_groups
-from selva_cli.stop_signals import interrupted_by_stop_signals
-from selva_cli.timeline_options import HandlesOption, RenderArguments
+from selva_cli.options.option_groups import takes_groups
+from selva_cli.options.timeline_options import HandlesOption, RenderArguments
+from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, report_errors
+from selva_cli.terminal.stop_signals import interrupted_by_stop_signals
 
 
 @takes_groups

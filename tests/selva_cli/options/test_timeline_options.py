@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selva_cli.timeline_options import FileArguments, ReadArguments, RenderArguments, SpotArguments
+from selva_cli.options.timeline_options import FileArguments, ReadArguments, RenderArguments, SpotArguments
 from selva_core.base.errors import RequestError
 from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_otio import SpotOptions

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from selva_cli.console import JsonOption, format_time, print_json, print_line, print_table
+from selva_cli.terminal.console import JsonOption, format_time, print_json, print_line, print_table
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import SelvaError
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from selva_cli.console import JsonOption, print_json, print_line
-from selva_cli.error_reporting import report_errors
+from selva_cli.terminal.console import JsonOption, print_json, print_line
+from selva_cli.terminal.error_reporting import report_errors
 from selva_core.base.command_line import pip_install_command
 from selva_core.base.errors import SelvaError
 

@@ -9,10 +9,7 @@ from pathlib import Path
 
 import typer
 
-from selva_cli.console import print_json, print_table
-from selva_cli.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors
-from selva_cli.progress_bars import RenderBars
-from selva_cli.timeline_options import (
+from selva_cli.options.timeline_options import (
     FileArguments,
     MediaArguments,
     ReadArguments,
@@ -21,6 +18,9 @@ from selva_cli.timeline_options import (
     refuse_media,
     refuse_timeline,
 )
+from selva_cli.terminal.console import print_json, print_table
+from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors
+from selva_cli.terminal.progress_bars import RenderBars
 from selva_core.base.media import ImageSequence
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
