@@ -50,8 +50,8 @@ from selva_core.models.catalog import find_model
 from selva_core.models.specs import MEL_16K, ModelSpec
 from selva_core.network.mel import MelSpectrogram
 from selva_core.training.prompts import HELD_BACK
-from selva_core.training.scene_files import write_video
-from selva_core.training.scenes import FIRST_HELD_BACK_SEED, KINDS, SUSTAINED, Scene, build_scene
+from selva_core.training.scenes.scene import FIRST_HELD_BACK_SEED, KINDS, SUSTAINED, Scene, build_scene
+from selva_core.training.scenes.scene_files import write_video
 
 ROOT = Path(__file__).parent.parent
 MODEL_ID = "selva-nano"

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from selva_core.engine import SamplingSettings
 from selva_core.engines.registry import load_engine
-from selva_core.training.ablations import score_all, train_ablation
-from selva_core.training.evaluate import evaluate_model
-from selva_core.training.example_cut import write_example_cut
-from selva_core.training.judge import load_or_train_judge
-from selva_core.training.scene_files import write_scene
-from selva_core.training.scenes import build_scene
-from selva_core.training.ship import ship_weights
-from selva_core.training.sound_distance import build_round_trip, measure_mel_distance
-from selva_core.training.stage_encoder import STEERINGS
-from selva_core.training.work import WorkFolder
+from selva_core.training.evaluation.ablations import score_all, train_ablation
+from selva_core.training.evaluation.evaluate import evaluate_model
+from selva_core.training.evaluation.judge import load_or_train_judge
+from selva_core.training.evaluation.sound_distance import build_round_trip, measure_mel_distance
+from selva_core.training.scenes.example_cut import write_example_cut
+from selva_core.training.scenes.scene import build_scene
+from selva_core.training.scenes.scene_files import write_scene
+from selva_core.training.stages.encoder import STEERINGS
+from selva_core.training.stages.ship import ship_weights
+from selva_core.training.stages.work import WorkFolder
 
 DEFAULT_WORK_DIR = Path("training-work")
 
@@ -170,7 +170,7 @@ def _ship(options: argparse.Namespace) -> None:
 
 
 def _spectrograms(options: argparse.Namespace) -> None:
-    draw_spectrograms = import_module("selva_core.training.spectrograms").draw_spectrograms
+    draw_spectrograms = import_module("selva_core.training.evaluation.spectrograms").draw_spectrograms
     draw_spectrograms(load_engine(options.model, device=options.device), options.seeds, options.output)
 
 

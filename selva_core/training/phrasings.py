@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from transformers import AutoModel, AutoTokenizer
 
 from selva_core.training.prompts import HELD_BACK, all_training_prompts
-from selva_core.training.scenes import KINDS
+from selva_core.training.scenes.scene import KINDS
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selva_core.training.sounds import Rng
+from selva_core.training.scenes.sounds import Rng
 
 TRAINING: dict[str, tuple[str, ...]] = {
     "ball": (

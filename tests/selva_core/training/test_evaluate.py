@@ -14,10 +14,10 @@ from PIL import Image
 from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.media import PictureRange
 from selva_core.engine import BatchRequest, RenderProgress, SamplingSettings, StemRequest, Waveform
-from selva_core.training.evaluate import evaluate_model, scored_scene
+from selva_core.training.evaluation.evaluate import evaluate_model, scored_scene
+from selva_core.training.evaluation.sound_distance import measure_mel_distance
+from selva_core.training.evaluation.spectrograms import draw_spectrograms
 from selva_core.training.prompts import HELD_BACK, TRAINING
-from selva_core.training.sound_distance import measure_mel_distance
-from selva_core.training.spectrograms import draw_spectrograms
 
 SEED = 3_000_000
 KIND_OF = {

@@ -10,11 +10,11 @@ import torch
 
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
-from selva_core.training.dataset import SceneSet, Target
-from selva_core.training.excerpts import Excerpts, pure_sound
-from selva_core.training.sounds import SAMPLE_RATE_HZ
-from selva_core.training.stage_vae import mel_loss, weigh_bands
-from selva_core.training.stage_vocoder import SpectralLoss
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ
+from selva_core.training.stages.dataset import SceneSet, Target
+from selva_core.training.stages.excerpts import Excerpts, pure_sound
+from selva_core.training.stages.vae import mel_loss, weigh_bands
+from selva_core.training.stages.vocoder import SpectralLoss
 
 NUM_SAMPLES = 4096
 
@@ -35,8 +35,8 @@ def scenes() -> SceneSet:
 def test_rare_kinds_are_drawn_as_often_as_common_ones(
     scenes: SceneSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("selva_core.training.excerpts.PURE_SHARE", 0.0)
-    monkeypatch.setattr("selva_core.training.excerpts.MIXED_SHARE", 0.0)
+    monkeypatch.setattr("selva_core.training.stages.excerpts.PURE_SHARE", 0.0)
+    monkeypatch.setattr("selva_core.training.stages.excerpts.MIXED_SHARE", 0.0)
     waves = Excerpts(scenes).draw(np.random.default_rng(0), batch_size=300, num_samples=NUM_SAMPLES)
     heard = Counter("ball" if wave.mean() > 0 else "bird" for wave in waves)
     assert 100 < heard["bird"] < 200

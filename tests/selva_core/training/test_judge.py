@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from selva_core.training.judge import dry_sounds, train_judge
-from selva_core.training.scenes import KINDS
+from selva_core.training.evaluation.judge import dry_sounds, train_judge
+from selva_core.training.scenes.scene import KINDS
 
 
 def test_judge_learns_kinds_from_a_few_examples() -> None:

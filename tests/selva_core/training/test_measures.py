@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from selva_core.training import measures
-from selva_core.training.sounds import SAMPLE_RATE_HZ, door_knock, strike_all
+from selva_core.training.evaluation import measures
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ, door_knock, strike_all
 
 TIMES_S = (0.5, 1.2, 1.5, 2.4)
 

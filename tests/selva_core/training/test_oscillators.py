@@ -9,7 +9,7 @@ import torch
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vocoder import UpConv, Vocoder
-from selva_core.training.oscillators import band_centres_hz, run_first_stage, start_as_oscillators
+from selva_core.training.stages.oscillators import band_centres_hz, run_first_stage, start_as_oscillators
 
 
 @pytest.fixture(scope="module")

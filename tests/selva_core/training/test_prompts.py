@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from selva_core.training.prompts import HELD_BACK, TRAINING, all_training_prompts, choose_prompt, prompts_of
-from selva_core.training.scenes import KINDS
+from selva_core.training.scenes.scene import KINDS
 
 
 def _plain(prompt: str) -> str:

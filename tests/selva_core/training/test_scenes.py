@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from selva_core.training.measures import find_onsets, match_onsets
-from selva_core.training.scene_files import write_scene
-from selva_core.training.scenes import KINDS, SUSTAINED, build_scene
+from selva_core.training.evaluation.measures import find_onsets, match_onsets
+from selva_core.training.scenes.scene import KINDS, SUSTAINED, build_scene
+from selva_core.training.scenes.scene_files import write_scene
 
 IMPACTS = tuple(kind for kind in KINDS if kind not in SUSTAINED)
 

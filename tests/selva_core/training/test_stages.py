@@ -12,11 +12,10 @@ from torch import nn
 
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.vae import Vae
-from selva_core.training.dataset import SceneSet, load_scene_set, render_scene_set
-from selva_core.training.loop import LoopSettings, load_average, run_loop
 from selva_core.training.phrasings import Corpus
 from selva_core.training.prompts import all_training_prompts
-from selva_core.training.stage_encoder import (
+from selva_core.training.stages.dataset import SceneSet, load_scene_set, render_scene_set
+from selva_core.training.stages.encoder import (
     EncoderWithHead,
     HeldBackPhrasebook,
     Phrasebook,
@@ -25,10 +24,11 @@ from selva_core.training.stage_encoder import (
     compute_encoder_losses,
     compute_video_losses,
 )
-from selva_core.training.stage_generator import build_cache, draw_batch, train_generator
-from selva_core.training.stage_text import TextTowers, train_text, train_tokenizer
-from selva_core.training.stage_vae import train_vae
-from selva_core.training.stage_vocoder import train_vocoder
+from selva_core.training.stages.generator import build_cache, draw_batch, train_generator
+from selva_core.training.stages.loop import LoopSettings, load_average, run_loop
+from selva_core.training.stages.text import TextTowers, train_text, train_tokenizer
+from selva_core.training.stages.vae import train_vae
+from selva_core.training.stages.vocoder import train_vocoder
 
 TWO_STEPS = LoopSettings(num_steps=2, learning_rate=1e-4, save_every=2, log_every=1)
 

@@ -10,7 +10,7 @@ import soundfile
 from scipy.signal import resample_poly
 
 from selva_core.base.paths import AppPaths
-from selva_core.training.measures import f1, find_onsets, match_onsets
+from selva_core.training.evaluation.measures import f1, find_onsets, match_onsets
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.conversation import open_conversation
 from tests.selva_plugins.resolve.double import model

@@ -16,9 +16,9 @@ from torch import Tensor
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vae import Vae
-from selva_core.training.dataset import SceneSet
-from selva_core.training.excerpts import Excerpts
-from selva_core.training.loop import (
+from selva_core.training.stages.dataset import SceneSet
+from selva_core.training.stages.excerpts import Excerpts
+from selva_core.training.stages.loop import (
     LoopSettings,
     Losses,
     device_of,

@@ -18,7 +18,10 @@ from torch import Tensor, nn
 
 from selva_core.models.nano_spec import NANO_NUM_TOKENS, NANO_SPEC, NANO_TEXT_WIDTH, NANO_VOCAB_SIZE
 from selva_core.network.text_towers import ClipTextEncoder, T5TextEncoder
-from selva_core.training.loop import (
+from selva_core.training.phrasings import Corpus
+from selva_core.training.prompts import HELD_BACK
+from selva_core.training.scenes.scene import KINDS
+from selva_core.training.stages.loop import (
     LoopSettings,
     Losses,
     device_of,
@@ -26,9 +29,6 @@ from selva_core.training.loop import (
     run_loop,
     training_device,
 )
-from selva_core.training.phrasings import Corpus
-from selva_core.training.prompts import HELD_BACK
-from selva_core.training.scenes import KINDS
 
 PAD, END, UNKNOWN, BEGIN = 0, 1, 2, 3
 SPECIAL_PIECES = ("<pad>", "</s>", "<unk>", "<s>")

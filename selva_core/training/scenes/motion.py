@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from selva_core.training.drawing import FloatArray
-from selva_core.training.sounds import SAMPLE_RATE_HZ, Rng
+from selva_core.training.scenes.drawing import FloatArray
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ, Rng
 
 CONTROL_HZ = 500
 

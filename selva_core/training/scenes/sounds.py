@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from selva_core.training.drawing import FloatArray
+from selva_core.training.scenes.drawing import FloatArray
 
 SAMPLE_RATE_HZ = 16_000
 Rng = np.random.Generator

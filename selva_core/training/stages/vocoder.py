@@ -24,12 +24,17 @@ from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vae import Vae
 from selva_core.network.vocoder import Vocoder
-from selva_core.training.dataset import SceneSet
-from selva_core.training.excerpts import Excerpts
-from selva_core.training.loop import LoopSettings, Losses, run_loop, training_device
-from selva_core.training.oscillators import INNER_GAIN, amplitudes_of, run_first_stage, start_as_oscillators
-from selva_core.training.sounds import SAMPLE_RATE_HZ
-from selva_core.training.stage_vae import weigh_bands
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ
+from selva_core.training.stages.dataset import SceneSet
+from selva_core.training.stages.excerpts import Excerpts
+from selva_core.training.stages.loop import LoopSettings, Losses, run_loop, training_device
+from selva_core.training.stages.oscillators import (
+    INNER_GAIN,
+    amplitudes_of,
+    run_first_stage,
+    start_as_oscillators,
+)
+from selva_core.training.stages.vae import weigh_bands
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from selva_core.models.specs import MEL_16K
 from selva_core.network.mel import MelSpectrogram
-from selva_core.training.scenes import BUILDERS, KINDS
-from selva_core.training.sounds import SAMPLE_RATE_HZ
+from selva_core.training.scenes.scene import BUILDERS, KINDS
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ
 
 log = logging.getLogger(__name__)
 

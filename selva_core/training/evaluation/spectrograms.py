@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from selva_core.engine import Engine, SamplingSettings
 from selva_core.models.specs import MEL_16K
 from selva_core.network.mel import MelSpectrogram
-from selva_core.training.evaluate import render_scene, scored_scene
+from selva_core.training.evaluation.evaluate import render_scene, scored_scene
 
 RANGE = 3.5
 """Powers of ten of amplitude that are shown."""

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from selva_core.training.scenes import FRAMES_PER_SECOND, KINDS, Scene, build_scene
-from selva_core.training.sounds import SAMPLE_RATE_HZ
+from selva_core.training.scenes.scene import FRAMES_PER_SECOND, KINDS, Scene, build_scene
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from selva_core.training import sounds
-from selva_core.training.drawing import FloatArray, Pen
-from selva_core.training.motion import (
+from selva_core.training.scenes import sounds
+from selva_core.training.scenes.drawing import FloatArray, Pen
+from selva_core.training.scenes.motion import (
     CONTROL_HZ,
     Curve,
     away,
@@ -19,8 +19,8 @@ from selva_core.training.motion import (
     since_last,
     steady_times,
 )
-from selva_core.training.sound_source import Draw, SoundSource, shade, tint
-from selva_core.training.sounds import Rng
+from selva_core.training.scenes.sound_source import Draw, SoundSource, shade, tint
+from selva_core.training.scenes.sounds import Rng
 
 STEEL, WOOD, DARK, GOLD = (0.62, 0.66, 0.7), (0.55, 0.36, 0.2), (0.12, 0.12, 0.14), (0.88, 0.68, 0.2)
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from selva_core.inference.prompt_coverage import average_states
 from selva_core.network.parts import published_tensors
 from selva_core.training.prompts import all_training_prompts
-from selva_core.training.stage_text import TextTowers
-from selva_core.training.work import Variant, WorkFolder
+from selva_core.training.stages.text import TextTowers
+from selva_core.training.stages.work import Variant, WorkFolder
 
 log = logging.getLogger(__name__)
 

@@ -18,15 +18,15 @@ from selva_core.inference.tokenizer import load_tokenizer
 from selva_core.models.catalog import find_model
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network import load_network
-from selva_core.training.evaluate import evaluate_model
-from selva_core.training.judge import Judge
-from selva_core.training.loop import LoopSettings
-from selva_core.training.ship import write_parts
-from selva_core.training.sound_distance import measure_mel_distance
-from selva_core.training.stage_encoder import SETTINGS as ENCODER_SETTINGS
-from selva_core.training.stage_encoder import STEERINGS, Steering, encoder_spec, train_encoder
-from selva_core.training.stage_generator import train_generator
-from selva_core.training.work import WorkFolder
+from selva_core.training.evaluation.evaluate import evaluate_model
+from selva_core.training.evaluation.judge import Judge
+from selva_core.training.evaluation.sound_distance import measure_mel_distance
+from selva_core.training.stages.encoder import SETTINGS as ENCODER_SETTINGS
+from selva_core.training.stages.encoder import STEERINGS, Steering, encoder_spec, train_encoder
+from selva_core.training.stages.generator import train_generator
+from selva_core.training.stages.loop import LoopSettings
+from selva_core.training.stages.ship import write_parts
+from selva_core.training.stages.work import WorkFolder
 
 ENCODER_STEPS = 2000
 GENERATOR_STEPS = 400

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from selva_core.training.drawing import FloatArray, Pen
-from selva_core.training.motion import Curve
-from selva_core.training.sounds import Rng
+from selva_core.training.scenes.drawing import FloatArray, Pen
+from selva_core.training.scenes.motion import Curve
+from selva_core.training.scenes.sounds import Rng
 
 Draw: TypeAlias = Callable[[Pen, FloatArray], None]
 """Draws the source at each frame's time (T,) in seconds."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_core.training.scene_files import describe_scene, write_video
-from selva_core.training.scenes import FRAMES_PER_SECOND, build_scene
+from selva_core.training.scenes.scene import FRAMES_PER_SECOND, build_scene
+from selva_core.training.scenes.scene_files import describe_scene, write_video
 
 SIZE_PX = 320
 CUT_NAME = "cut.otio"

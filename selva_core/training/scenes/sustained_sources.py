@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from selva_core.training import sounds
-from selva_core.training.drawing import FloatArray, Pen
-from selva_core.training.motion import CONTROL_HZ, Curve, control_times, switching, wandering
-from selva_core.training.sound_source import SoundSource, shade, tint
-from selva_core.training.sounds import SAMPLE_RATE_HZ, Rng
+from selva_core.training.scenes import sounds
+from selva_core.training.scenes.drawing import FloatArray, Pen
+from selva_core.training.scenes.motion import CONTROL_HZ, Curve, control_times, switching, wandering
+from selva_core.training.scenes.sound_source import SoundSource, shade, tint
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ, Rng
 
 DARK = (0.1, 0.1, 0.12)
 

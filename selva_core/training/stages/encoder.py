@@ -25,8 +25,12 @@ from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.models.part_specs import VideoEncoderSpec
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.video_encoder import VideoEncoder
-from selva_core.training.dataset import NUM_FRAMES, SceneSet, Target, kind_index
-from selva_core.training.loop import (
+from selva_core.training.phrasings import Corpus
+from selva_core.training.prompts import HELD_BACK, choose_prompt, prompts_of
+from selva_core.training.scenes.scene import KINDS
+from selva_core.training.scenes.sounds import Rng
+from selva_core.training.stages.dataset import NUM_FRAMES, SceneSet, Target, kind_index
+from selva_core.training.stages.loop import (
     LoopSettings,
     Losses,
     device_of,
@@ -34,11 +38,7 @@ from selva_core.training.loop import (
     run_loop,
     training_device,
 )
-from selva_core.training.phrasings import Corpus
-from selva_core.training.prompts import HELD_BACK, choose_prompt, prompts_of
-from selva_core.training.scenes import KINDS
-from selva_core.training.sounds import Rng
-from selva_core.training.stage_text import TextTowers
+from selva_core.training.stages.text import TextTowers
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 Steering: TypeAlias = Literal["full", "no-text", "no-sup"]

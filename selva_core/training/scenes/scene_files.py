@@ -9,8 +9,8 @@ from typing import Any
 import av
 import soundfile
 
-from selva_core.training.scenes import FRAMES_PER_SECOND, PlacedSource, Scene
-from selva_core.training.sounds import SAMPLE_RATE_HZ
+from selva_core.training.scenes.scene import FRAMES_PER_SECOND, PlacedSource, Scene
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ
 
 SEEN_PER_SECOND = 25
 

@@ -12,24 +12,24 @@ from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.generator import Generator
 from selva_core.network.vae import Vae
 from selva_core.network.vocoder import Vocoder
-from selva_core.training.dataset import SceneSet, load_scene_set, render_scene_set
-from selva_core.training.loop import load_average
 from selva_core.training.phrasings import Corpus, build_corpus, load_corpus
-from selva_core.training.stage_encoder import (
+from selva_core.training.stages.dataset import SceneSet, load_scene_set, render_scene_set
+from selva_core.training.stages.encoder import (
     EncoderWithHead,
     HeldBackPhrasebook,
     Phrasebook,
     Steering,
     train_encoder,
 )
-from selva_core.training.stage_generator import (
+from selva_core.training.stages.generator import (
     Cache,
     build_cache,
     train_generator,
 )
-from selva_core.training.stage_text import TextTowers, load_towers, train_text, train_tokenizer
-from selva_core.training.stage_vae import train_vae
-from selva_core.training.stage_vocoder import train_vocoder
+from selva_core.training.stages.loop import load_average
+from selva_core.training.stages.text import TextTowers, load_towers, train_text, train_tokenizer
+from selva_core.training.stages.vae import train_vae
+from selva_core.training.stages.vocoder import train_vocoder
 
 TRAINING_SEED = 0
 GENERATOR_SEED = 200_000

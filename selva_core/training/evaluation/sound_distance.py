@@ -11,7 +11,7 @@ import torch
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.models.specs import MEL_16K
 from selva_core.network.mel import MelSpectrogram
-from selva_core.training.work import WorkFolder
+from selva_core.training.stages.work import WorkFolder
 
 MEL_FLOOR = -4.0
 

@@ -22,13 +22,19 @@ import numpy.typing as npt
 from selva_core.base.errors import RequestError
 from selva_core.base.media import PictureRange
 from selva_core.engine import Engine, SamplingSettings, StemRequest
-from selva_core.training import measures
-from selva_core.training.judge import Judge
+from selva_core.training.evaluation import measures
+from selva_core.training.evaluation.judge import Judge
 from selva_core.training.prompts import HELD_BACK, TRAINING
-from selva_core.training.scene_files import write_video
-from selva_core.training.scenes import FIRST_HELD_BACK_SEED, FRAMES_PER_SECOND, KINDS, Scene, build_scene
-from selva_core.training.sound_source import SoundSource
-from selva_core.training.sounds import SAMPLE_RATE_HZ
+from selva_core.training.scenes.scene import (
+    FIRST_HELD_BACK_SEED,
+    FRAMES_PER_SECOND,
+    KINDS,
+    Scene,
+    build_scene,
+)
+from selva_core.training.scenes.scene_files import write_video
+from selva_core.training.scenes.sound_source import SoundSource
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from selva_core.training.sounds import SAMPLE_RATE_HZ
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 

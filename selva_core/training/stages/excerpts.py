@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from selva_core.training.dataset import SceneSet
-from selva_core.training.sounds import SAMPLE_RATE_HZ, Rng, noise
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ, Rng, noise
+from selva_core.training.stages.dataset import SceneSet
 
 FULL_SCALE = np.float32(32767)
 PURE_SHARE = 1 / 6

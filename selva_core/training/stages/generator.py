@@ -30,8 +30,9 @@ from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network.generator import Conditions, Generator
 from selva_core.network.mel import MelSpectrogram
 from selva_core.network.vae import Vae
-from selva_core.training.dataset import SceneSet, Target
-from selva_core.training.loop import (
+from selva_core.training.stages.dataset import SceneSet, Target
+from selva_core.training.stages.encoder import EncoderWithHead, Phrasebook, frames_to_tensor
+from selva_core.training.stages.loop import (
     LoopSettings,
     Losses,
     device_of,
@@ -39,9 +40,8 @@ from selva_core.training.loop import (
     run_loop,
     training_device,
 )
-from selva_core.training.stage_encoder import EncoderWithHead, Phrasebook, frames_to_tensor
-from selva_core.training.stage_text import TextTowers
-from selva_core.training.stage_vae import MARGIN_LATENTS
+from selva_core.training.stages.text import TextTowers
+from selva_core.training.stages.vae import MARGIN_LATENTS
 
 log = logging.getLogger(__name__)
 

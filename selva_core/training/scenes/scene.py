@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from selva_core.training import impact_sources, sustained_sources
-from selva_core.training.drawing import Canvas, FloatArray, Pen
-from selva_core.training.sound_source import SoundSource, shade, tint
-from selva_core.training.sounds import SAMPLE_RATE_HZ, Rng
+from selva_core.training.scenes import impact_sources, sustained_sources
+from selva_core.training.scenes.drawing import Canvas, FloatArray, Pen
+from selva_core.training.scenes.sound_source import SoundSource, shade, tint
+from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ, Rng
 
 FRAMES_PER_SECOND = 25
 FIRST_HELD_BACK_SEED = 1_000_000
