@@ -1,4 +1,4 @@
-"""The tables of docs/protocol.md and docs/daemon.md, made from the structs that both ends use.
+"""The tables of docs/protocol.md, docs/daemon.md and docs/configuration.md, made from the structs that both ends use.
 
 `python -m selva_daemon.reference` rewrites them in a checkout; a test compares them. In a page a table stands between
 `<!-- table NAME -->` and `<!-- end of table -->`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from msgspec import inspect
 
 from selva_core.base.errors import SelvaError
 from selva_core.base.schema import bare_type, extra_of, range_words, struct_type
+from selva_core.base.settings import rows
+from selva_core.base.settings.row import Setting
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.requests import CONTROL, JOBS, REQUESTS, RequestType
 from selva_daemon.protocol.status import (
@@ -29,9 +31,8 @@ from selva_daemon.protocol.status import (
     ProcessStatus,
     StemResult,
 )
-from selva_daemon.settings import DaemonSettings
 
-PAGES = ("docs/protocol.md", "docs/daemon.md")
+PAGES = ("docs/protocol.md", "docs/daemon.md", "docs/configuration.md")
 _TABLE = re.compile(r"(<!-- table (?P<name>[\w ]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -47,7 +48,7 @@ def build_tables() -> Mapping[str, str]:
         "process": lambda: _reply_table(ProcessStatus),
         "model": lambda: _reply_table(LoadedModel),
         "daemon event": lambda: _reply_table(DaemonEvent),
-        "settings": lambda: _table(("setting", "default", "meaning"), _setting_rows()),
+        "settings": _settings_tables,
     }
     return {name: build() for name, build in builders.items()}
 
@@ -62,8 +63,8 @@ def table_names(page: str) -> Sequence[str]:
     return [found["name"] for found in _TABLE.finditer(page)]
 
 
-def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -121,10 +122,27 @@ def _reply_rows(kind: type) -> Iterator[Sequence[str]]:
         yield f"`{field.encode_name}`", _type_words(field.type), _about(field)
 
 
-def _setting_rows() -> Iterator[Sequence[str]]:
-    for field in struct_type(DaemonSettings).fields:
-        default = msgspec.to_builtins(field.default)
-        yield f"`{field.name}`", f"`{json.dumps(_plain(default))}`", _about(field)
+def _settings_tables() -> str:
+    """A heading and a table for each group."""
+    groups: dict[str, list[Setting]] = {}
+    for setting in rows().values():
+        groups.setdefault(setting.row.group, []).append(setting)
+    head = ("setting", "default", "allowed", "since", "meaning")
+    tables = (
+        f"### {group}\n\n{_table(head, map(_setting_row, settings))}" for group, settings in groups.items()
+    )
+    return "\n".join(tables)
+
+
+def _setting_row(setting: Setting) -> Sequence[str]:
+    row = setting.row
+    default = row.unset if setting.default is None else f"`{json.dumps(_plain(setting.default))}`"
+    unit = f" ({row.unit})" if row.unit else ""
+    kind = {bool: "`true`, `false`", Path: "absolute path", tuple: "list of absolute paths"}
+    earlier = "".join(f"; was called `{name}`, which stays valid" for name in row.earlier_names)
+    restart = "" if row.restart else "; needs no restart of the daemon"
+    allowed = setting.allowed or kind.get(setting.kind, "")
+    return f"`{setting.name}`", f"{default}{unit}", allowed, row.since, f"{row.about}{earlier}{restart}"
 
 
 def _plain(default: Any) -> Any:

@@ -23,4 +23,5 @@ __all__ = [
     "regular_file",
     "render_options",
     "schema",
+    "settings",
 ]

@@ -8,13 +8,11 @@ from selva_core.base.misspelling import suggest
 
 PREFIX = "SELVA_"
 _KNOWN = (
-    "SELVA_CACHE_DIR",
     "SELVA_CONFIG_DIR",
     "SELVA_CONNECTION_FILE",
     "SELVA_ECHO_PICTURES_TOGETHER",
     "SELVA_ECHO_SAMPLE_RATE_HZ",
     "SELVA_ECHO_STEP_DELAY_S",
-    "SELVA_MODELS_DIR",
     "SELVA_STATE_DIR",
 )
 _FOR_TESTS = "SELVA_TEST_"
@@ -23,7 +21,7 @@ _FOR_TESTS = "SELVA_TEST_"
 def iter_unknown_variables(environment: Mapping[str, str], settings: Iterable[str]) -> Iterator[str]:
     """A sentence for each SELVA_ variable that nothing reads.
 
-    settings: names of the daemon's settings; each is also read from SELVA_ and its name in capitals.
+    settings: names of settings; each is also read from SELVA_ and its name in capitals.
     """
     known = {*_KNOWN, *(f"{PREFIX}{name.upper()}" for name in settings)}
     for name in sorted(environment):

@@ -96,7 +96,7 @@ class AppPaths:
 
     @property
     def settings_file(self) -> Path:
-        return self.config / "daemon.json"
+        return self.config / "selva.toml"
 
     @property
     def clients_folder(self) -> Path:

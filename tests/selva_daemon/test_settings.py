@@ -43,7 +43,7 @@ def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
     [
         ("{", "cannot be read as JSON"),
         ([1], "one JSON object"),
-        ({"keep_alive": 5}, "no setting 'keep_alive'; known are device"),
+        ({"keep_alive": 5}, "line 1: there is no setting 'keep_alive'; did you mean 'keep_alive_s'"),
         ({"keep_alive_s": -2}, "-1 .for ever. or 0 and more"),
         ({"max_queued_jobs": "many"}, "max_queued_jobs is a whole number; got 'many'"),
         ({"max_queued_jobs": True}, "max_queued_jobs is a whole number; got True"),

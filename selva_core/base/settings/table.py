@@ -1,0 +1,327 @@
+"""The settings: a field each, with its row in the annotation. Nothing else must be written for a new one."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from selva_core.base.settings.row import Row, Setting
+
+GIB = 1 << 30
+MIN_PORT, MAX_PORT = 1024, 65535
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+_FOLDERS, _MODELS, _DAEMON, _QUEUE, _CACHES, _NETWORK = (
+    "Folders",
+    "Models and stems",
+    "The daemon",
+    "The queue",
+    "Caches",
+    "Network",
+)
+
+
+def _device_problem(value: str) -> str | None:
+    if all(_DEVICE.fullmatch(device.strip()) for device in value.split(",")):
+        return None
+    return f"is auto, cpu, cuda, cuda:0 or mps, several with commas; got {value!r}"
+
+
+def _keep_alive_problem(value: float) -> str | None:
+    return None if value >= 0 or value == -1 else f"is -1 (for ever) or 0 and more; got {value:g}"
+
+
+def _port_problem(value: int) -> str | None:
+    if value == 0 or MIN_PORT <= value <= MAX_PORT - 2:
+        return None
+    return f"is 0 (the system chooses) or {MIN_PORT} to {MAX_PORT - 2}; got {value}"
+
+
+def _address_problem(value: str) -> str | None:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return f"is an IP address such as 127.0.0.1; got {value!r}"
+    return None
+
+
+def _folders_problem(value: tuple[str, ...]) -> str | None:
+    if all(Path(folder).is_absolute() for folder in value):
+        return None
+    return f"are absolute paths; got {list(value)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The value of every setting, checked when it is built: raises ConfigurationError. Times are seconds.
+
+    A folder that is None is the platform's own; a model that is None is the largest one installed.
+    """
+
+    model: Annotated[
+        str | None,
+        Row(
+            group=_MODELS,
+            since="0.2.0",
+            about="the model to use where none is named, a row of `selva models list`",
+            unset="the largest one installed",
+        ),
+    ] = None
+    only_commercial_models: Annotated[
+        bool,
+        Row(
+            group=_MODELS,
+            since="0.2.0",
+            about="refuse models whose licences do not allow paid work",
+            restart=True,
+        ),
+    ] = False
+    absent: Annotated[
+        str,
+        Row(
+            group=_MODELS,
+            since="0.2.0",
+            choices=("silent", "keep"),
+            about="what becomes of a stem whose thing is not in the picture, where the model can tell",
+        ),
+    ] = "silent"
+    precision: Annotated[
+        str,
+        Row(
+            group=_MODELS,
+            since="0.2.0",
+            choices=("auto", "float32", "bfloat16"),
+            restart=True,
+            about="how exactly the network calculates; `auto` takes what is quick on the device",
+        ),
+    ] = "auto"
+    models_dir: Annotated[
+        Path | None,
+        Row(
+            group=_FOLDERS,
+            since="0.2.0",
+            about="where weights are stored",
+            unset="`models` in the folder for user data",
+            restart=True,
+        ),
+    ] = None
+    cache_dir: Annotated[
+        Path | None,
+        Row(
+            group=_FOLDERS,
+            since="0.2.0",
+            about="where the caches are",
+            unset="the platform's cache folder",
+            restart=True,
+        ),
+    ] = None
+    stems_dir: Annotated[
+        Path | None,
+        Row(
+            group=_FOLDERS,
+            since="0.2.0",
+            about="where `selva render` puts stems, in a folder named as the timeline",
+            unset="`stems` beside the timeline",
+        ),
+    ] = None
+    output_folders: Annotated[
+        tuple[str, ...],
+        Row(
+            group=_FOLDERS,
+            restart=True,
+            check=_folders_problem,
+            about="the daemon writes stems below these only; none named: wherever you may write",
+        ),
+    ] = ()
+    device: Annotated[
+        str,
+        Row(
+            group=_DAEMON,
+            restart=True,
+            check=_device_problem,
+            about="`cpu`, `cuda`, `cuda:1`, `mps`; several with commas, each with a worker of its own",
+        ),
+    ] = "auto"
+    keep_alive_s: Annotated[
+        float,
+        Row(
+            group=_DAEMON,
+            restart=True,
+            unit="seconds",
+            check=_keep_alive_problem,
+            about="idle time until a model is unloaded; 0 immediately, -1 never",
+        ),
+    ] = 300.0
+    drain_timeout_s: Annotated[
+        float,
+        Row(
+            group=_DAEMON,
+            restart=True,
+            unit="seconds",
+            more_than=0,
+            about="how long running jobs may go on when the daemon is stopped",
+        ),
+    ] = 30.0
+    cancel_grace_s: Annotated[
+        float,
+        Row(
+            group=_DAEMON,
+            restart=True,
+            unit="seconds",
+            more_than=0,
+            about="a worker that does not react to a cancel for so long is ended",
+        ),
+    ] = 30.0
+    stall_timeout_s: Annotated[
+        float,
+        Row(
+            group=_DAEMON,
+            restart=True,
+            unit="seconds",
+            more_than=0,
+            about="a job without progress for so long is hung; its worker is replaced",
+        ),
+    ] = 900.0
+    heartbeat_timeout_s: Annotated[
+        float,
+        Row(
+            group=_DAEMON,
+            restart=True,
+            unit="seconds",
+            more_than=0,
+            about="a worker silent for so long is replaced",
+        ),
+    ] = 120.0
+    log_level: Annotated[
+        str,
+        Row(
+            group=_DAEMON,
+            restart=True,
+            choices=("debug", "info", "warning", "error"),
+            about="how much the log holds; prompts only at `debug`",
+        ),
+    ] = "info"
+    max_batch_jobs: Annotated[
+        int,
+        Row(
+            group=_QUEUE,
+            restart=True,
+            unit="jobs",
+            at_least=1,
+            earlier_names=("jobs_together",),
+            about="up to so many waiting jobs of one length share batches on a GPU; 1 runs each by itself",
+        ),
+    ] = 8
+    interactive_in_a_row: Annotated[
+        int,
+        Row(
+            group=_QUEUE,
+            restart=True,
+            unit="jobs",
+            at_least=1,
+            about="after so many interactive jobs a batch job (the watch folder's) is run",
+        ),
+    ] = 8
+    max_queued_jobs: Annotated[
+        int,
+        Row(
+            group=_QUEUE,
+            restart=True,
+            unit="jobs",
+            at_least=1,
+            about="more are refused, with their position and estimated times",
+        ),
+    ] = 10_000
+    max_finished_jobs: Annotated[
+        int,
+        Row(group=_QUEUE, restart=True, unit="jobs", at_least=1, about="how many the history keeps"),
+    ] = 5_000
+    stem_cache_bytes: Annotated[
+        int,
+        Row(
+            group=_CACHES,
+            restart=True,
+            unit="bytes",
+            at_least=0,
+            about="size of the cache of finished sound; the least recently used goes first; 0 stores nothing",
+        ),
+    ] = 10 * GIB
+    feature_cache_bytes: Annotated[
+        int,
+        Row(
+            group=_CACHES,
+            restart=True,
+            unit="bytes",
+            at_least=0,
+            about="the same for what the model sees of a picture",
+        ),
+    ] = 10 * GIB
+    listen: Annotated[
+        str,
+        Row(
+            group=_NETWORK,
+            restart=True,
+            check=_address_problem,
+            about="the address to listen on; another than loopback needs `output_folders` and an invited client",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        Row(
+            group=_NETWORK,
+            restart=True,
+            check=_port_problem,
+            about="the first of three ports; 0 lets the system choose at each start",
+        ),
+    ] = 0
+
+    def __post_init__(self) -> None:
+        for name, setting in rows().items():
+            setting.require_allowed(getattr(self, name))
+
+    @property
+    def ports(self) -> tuple[int, int, int]:
+        """For jobs, control and events; 0 where the system chooses."""
+        return (self.port, self.port + 1, self.port + 2) if self.port else (0, 0, 0)
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        return ipaddress.ip_address(self.listen).is_loopback
+
+
+@cache
+def rows() -> Mapping[str, Setting]:
+    """Every setting by its name, in the order of the table."""
+    hints = get_type_hints(Settings, include_extras=True)
+    found = {}
+    for field in dataclasses.fields(Settings):
+        annotated, row = get_args(hints[field.name])
+        found[field.name] = Setting(
+            name=field.name, kind=_bare_kind(annotated), default=field.default, row=row
+        )
+    return found
+
+
+def current_name(name: str) -> str:
+    """The name that a setting has now, for a name that it had earlier."""
+    return next((each for each, setting in rows().items() if name in setting.row.earlier_names), name)
+
+
+def all_names() -> tuple[str, ...]:
+    """Every name under which a setting is read from a file, and in capitals after SELVA_ from the environment."""
+    earlier = (name for setting in rows().values() for name in setting.row.earlier_names)
+    return (*rows(), *earlier)
+
+
+def _bare_kind(annotated: Any) -> type:
+    """The type without the None of a setting that may be absent."""
+    if isinstance(annotated, types.UnionType):
+        annotated = next(each for each in get_args(annotated) if each is not type(None))
+    kind: type = get_origin(annotated) or annotated
+    return kind
