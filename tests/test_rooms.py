@@ -98,6 +98,7 @@ ANYWHERE = {"numpy"}
 THIRD_PARTY: dict[str, set[str]] = {
     "selva_core": {"torch", "transformers", "av", "soundfile", "soxr", "safetensors", "einops", "c2pa", "psutil"},
     "selva_core.base": {"filelock", "platformdirs", "msgspec"},
+    "selva_core.base.settings": {"tomli", "tomlkit"},
     "selva_core.engine": set(),
     "selva_core.models": {"torch", "safetensors", "huggingface_hub", "platformdirs"},
     "selva_core.inference": {"torch", "transformers", "tokenizers", "safetensors", "einops", "psutil"},

@@ -15,6 +15,7 @@ from typer import rich_utils
 import selva_core
 from selva_cli.commands import daemon, jobs, models, overview, render, spot, watch
 from selva_cli.commands.cache import cache_app
+from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
 from selva_cli.terminal.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED, report_error
 from selva_core.base.errors import SelvaError
@@ -43,6 +44,7 @@ app.add_typer(
     host_app, name="host", help="Put Selva into REAPER and DaVinci Resolve, check it, and what they call."
 )
 app.add_typer(cache_app, name="cache", help="How much the caches hold; empty them.")
+app.add_typer(config_app, name="config", help="Show and change the settings.")
 
 
 def _show_version(wanted: bool) -> None:
@@ -106,9 +108,8 @@ def _warn_of_unknown_variables() -> None:
     if not any(name.startswith("SELVA_") for name in os.environ):
         return
     from selva_core.base.environment import iter_unknown_variables  # noqa: PLC0415 - --help stays light
-    from selva_daemon.settings import setting_names  # noqa: PLC0415
 
-    unknown = iter_unknown_variables(os.environ, setting_names())
+    unknown = iter_unknown_variables(os.environ)
     sys.stderr.writelines(f"selva: {line}\n" for line in unknown)
 
 

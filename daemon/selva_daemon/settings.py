@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.environment import iter_unknown_variables
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.settings import Settings, find_settings
 
@@ -27,6 +29,11 @@ class DaemonSettings(Settings):
 def load_settings(
     file: Path, *, environment: Mapping[str, str] | None = None, flags: Mapping[str, Any] | None = None
 ) -> DaemonSettings:
-    """Defaults < file < environment < flags. Raises ConfigurationError that names the source of each bad value."""
+    """Defaults < file < environment < flags. Raises ConfigurationError that names the source of each bad value, also for a
+    variable with a misspelt name: a daemon runs for weeks, and nobody would see why it has no effect.
+    """
+    unknown = list(iter_unknown_variables(os.environ if environment is None else environment))
+    if unknown:
+        raise ConfigurationError("; ".join(unknown))
     found = find_settings(file, environment=environment, flags=flags)
     return DaemonSettings(**{name: each.value for name, each in found.items()})

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from selva_core.audio.credentials import Signer
 from selva_core.base.atomic_write import check_folder_writable
-from selva_core.base.errors import RequestError
+from selva_core.base.errors import RequestError, UnknownModelError
 from selva_core.base.render_options import RenderOptions
+from selva_core.base.settings import find_settings, load_settings
 from selva_core.models.catalog import default_models_dir, find_model, listed_models, missing_files
 from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.profiles import PLAIN, HostProfile
@@ -37,11 +38,26 @@ class OutputOptions:
 
 
 def choose_model(model_id: str | None) -> str:
-    """The model that is named, or else the largest one that is installed. Raises UnknownModelError."""
+    """The model that is named, or else the one of the settings, or else the largest one that is installed.
+
+    Raises UnknownModelError, ConfigurationError.
+    """
     if model_id is not None:
         return find_model(model_id).model_id
+    setting = find_settings()["model"]
+    if setting.value is not None:
+        try:
+            return find_model(setting.value).model_id
+        except UnknownModelError as error:
+            raise UnknownModelError(f"{setting.source}: {error.message}", **error.facts) from error
     installed = [model for model in listed_models() if not missing_files(model, default_models_dir())]
     return (installed or listed_models())[-1 if installed else 0].model_id
+
+
+def default_stems_folder(timeline: Path) -> Path:
+    """Where stems of a timeline go that names no folder for them: in that of the settings, or beside the timeline."""
+    chosen = load_settings().stems_dir
+    return timeline.parent / "stems" if chosen is None else chosen / timeline.stem
 
 
 def check_options(options: RenderOptions, output: OutputOptions, *, source: Path | None = None) -> None:

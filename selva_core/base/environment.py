@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from selva_core.base.misspelling import suggest
+from selva_core.base.settings.row import VARIABLE_PREFIX
+from selva_core.base.settings.table import all_names
 
-PREFIX = "SELVA_"
 _KNOWN = (
     "SELVA_CONFIG_DIR",
     "SELVA_CONNECTION_FILE",
@@ -18,12 +19,9 @@ _KNOWN = (
 _FOR_TESTS = "SELVA_TEST_"
 
 
-def iter_unknown_variables(environment: Mapping[str, str], settings: Iterable[str]) -> Iterator[str]:
-    """A sentence for each SELVA_ variable that nothing reads.
-
-    settings: names of settings; each is also read from SELVA_ and its name in capitals.
-    """
-    known = {*_KNOWN, *(f"{PREFIX}{name.upper()}" for name in settings)}
+def iter_unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each SELVA_ variable that nothing reads. Every setting is read from one, under its name in capitals."""
+    known = {*_KNOWN, *(f"{VARIABLE_PREFIX}{name.upper()}" for name in all_names())}
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known and not name.startswith(_FOR_TESTS):
+        if name.startswith(VARIABLE_PREFIX) and name not in known and not name.startswith(_FOR_TESTS):
             yield f"nothing reads the environment variable {name}{suggest(name, known) or '; unset it'}"

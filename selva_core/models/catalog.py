@@ -5,7 +5,6 @@ A model is a row of `MODELS`. This module is light: it imports neither torch nor
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ import platformdirs
 
 from selva_core.base.errors import UnknownModelError
 from selva_core.base.paths import APP_NAME
+from selva_core.base.settings import load_settings
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.models.specs import (
     GENERATOR_LARGE_44K,
@@ -223,11 +223,12 @@ def listed_models() -> tuple[Model, ...]:
 
 
 def default_models_dir() -> Path:
-    """The folder of downloaded weights: SELVA_MODELS_DIR, else in the platform's folder for user data."""
-    chosen = os.environ.get("SELVA_MODELS_DIR")
-    if chosen:
-        return Path(chosen)
-    return Path(platformdirs.user_data_dir(APP_NAME, appauthor=False)) / "models"
+    """The folder of downloaded weights: the setting `models_dir`, else in the platform's folder for user data.
+
+    Raises ConfigurationError.
+    """
+    chosen = load_settings().models_dir
+    return chosen or Path(platformdirs.user_data_dir(APP_NAME, appauthor=False)) / "models"
 
 
 def file_path(file: ModelFile, models_dir: Path) -> Path:

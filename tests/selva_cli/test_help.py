@@ -65,6 +65,12 @@ COMMANDS = {
     "host check": "HOST --resource-path --json",
     "cache info": "--json",
     "cache clear": "--json",
+    "config show": "--changed --json",
+    "config get": "NAME --json",
+    "config set": "NAME VALUE...",
+    "config unset": "NAME",
+    "config edit": "",
+    "config path": "",
 }
 
 

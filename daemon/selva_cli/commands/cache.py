@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -55,11 +56,12 @@ def clear(as_json: JsonOption = False) -> None:
 
 def _stores() -> dict[str, BlobStore]:
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
-    from selva_daemon.settings import load_settings  # noqa: PLC0415
+    from selva_core.base.settings import load_settings  # noqa: PLC0415
     from selva_daemon.worker.blob_store import BlobStore  # noqa: PLC0415 - --help loads no stores
 
     paths = AppPaths.find()
     settings = load_settings(paths.settings_file)
+    paths = replace(paths, cache=settings.cache_dir or paths.cache)
     return {
         "stems": BlobStore(paths.stem_cache, max_bytes=settings.stem_cache_bytes),
         "features": BlobStore(paths.feature_cache, max_bytes=settings.feature_cache_bytes),

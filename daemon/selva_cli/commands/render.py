@@ -110,11 +110,12 @@ def render(
         )
     else:
         from selva_cli.commands import render_commands  # noqa: PLC0415
+        from selva_render.options import default_stems_folder  # noqa: PLC0415
 
         render_commands.run_render(
             cut,
             output,
-            stems_dir or output.parent / "stems",
+            stems_dir or default_stems_folder(output),
             host=for_host,
             spot=spot,
             rendering=rendering,

@@ -106,12 +106,14 @@ def _listening_pid(paths: AppPaths) -> int | None:
 
 
 def _environment(paths: AppPaths) -> dict[str, str]:
-    return {
+    variables = {
         **own_environment(os.environ),
         "SELVA_STATE_DIR": str(paths.state),
-        "SELVA_CACHE_DIR": str(paths.cache),
         "SELVA_CONFIG_DIR": str(paths.config),
     }
+    if paths.cache != AppPaths.find().cache:  # else the settings of the daemon may name another
+        variables["SELVA_CACHE_DIR"] = str(paths.cache)
+    return variables
 
 
 def _spawn(start_log: Path) -> int:

@@ -66,7 +66,7 @@ def _choose_host(settings: DaemonSettings, address: str | None) -> str:
     if address is not None and settings.listens_on_loopback and not _is_loopback(address):
         raise ConfigurationError(
             f"the daemon listens on {settings.listen} only, so it cannot be reached at {address}; "
-            "set listen and output_folders in daemon.json first (docs/security.md)"
+            f"set listen and output_folders first (docs/security.md): {selva_command('config', 'edit')}"
         )
     if address is None and ipaddress.ip_address(settings.listen).is_unspecified:
         raise ConfigurationError(
@@ -90,7 +90,7 @@ def _running_ports(paths: AppPaths) -> tuple[int, int, int]:
         running = None
     if running is None or not running.process_is_alive:
         raise ConfigurationError(
-            "it is not known on which ports the daemon will listen: set port in daemon.json, "
+            f"it is not known on which ports the daemon will listen: {selva_command('config', 'set', 'port', '42000')}, "
             f"or start it first: {selva_command('daemon', 'start')}"
         )
     jobs, control, events = (
@@ -108,6 +108,6 @@ def _notes(settings: DaemonSettings) -> tuple[str, ...]:
     if not settings.port:
         notes.append(
             "the ports change when the daemon is restarted, and this file is no longer valid then; "
-            "set port in daemon.json to keep them"
+            f"to keep them: {selva_command('config', 'set', 'port', '42000')}"
         )
     return tuple(notes)

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -27,6 +28,7 @@ def run_service(*, flags: Mapping[str, Any] | None = None, log_to_terminal: bool
     paths = AppPaths.find()
     paths.require_own_daemon()
     settings = load_settings(paths.settings_file, flags=flags)
+    paths = replace(paths, cache=settings.cache_dir or paths.cache)
     ensure_private_folder(paths.state)
     handlers = open_log(paths.log_file, level=settings.log_level, also_to_terminal=log_to_terminal)
     try:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import zmq
 import zmq.utils.z85
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError
 from selva_daemon.protocol.envelope import MAX_MESSAGE_BYTES
 from selva_daemon.protocol.keys import DaemonKeys
@@ -119,7 +120,8 @@ def open_listener(
     except zmq.ZMQError as exc:
         socket.close()
         raise ConfigurationError(
-            f"the daemon cannot listen on {endpoint}: {exc}. Choose another listen or port in daemon.json",
+            f"the daemon cannot listen on {endpoint}: {exc}. Choose another listen or port with: "
+            f"{selva_command('config', 'edit')}",
             endpoint=endpoint,
         ) from exc
     return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)

@@ -61,22 +61,23 @@ def _parse_toml(text: str, file: Path) -> Mapping[str, Any]:
     else:
         import tomli as tomllib  # noqa: PLC0415
     try:
-        return tomllib.loads(text)
+        values: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigurationError(
             f"{file} cannot be read as TOML: {exc}. Mend it with: {selva_command('config', 'edit')}",
             path=str(file),
         ) from exc
+    return values
 
 
 def _parse_json(text: str, file: Path) -> Mapping[str, Any]:
     try:
-        values = json.loads(text)
+        values: Any = json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise ConfigurationError(f"{file} cannot be read as JSON: {exc}", path=str(file)) from exc
     if not isinstance(values, dict):
         raise ConfigurationError(f"{file} holds one JSON object; got {type(values).__name__}", path=str(file))
-    return values
+    return dict(values)
 
 
 def _describe_place(file: Path, text: str, name: str) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selva_core.base.environment import PREFIX, iter_unknown_variables
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.misspelling import suggest
 from selva_core.base.paths import AppPaths
 from selva_core.base.settings.file import EARLIER_FILE, GivenValue, read_settings_file
+from selva_core.base.settings.row import VARIABLE_PREFIX
 from selva_core.base.settings.table import Settings, all_names, current_name, rows
 
 SHOWN_PROBLEMS = 3
@@ -48,10 +48,8 @@ def find_settings(
     """
     environment = os.environ if environment is None else environment
     file = AppPaths.find(environment).settings_file if file is None else file
-    problems = list(iter_unknown_variables(environment, all_names()))
-    found = {
-        name: FoundSetting(value=setting.default, source="default") for name, setting in rows().items()
-    }
+    problems: list[str] = []
+    found = {name: FoundSetting(value=setting.default, source="default") for name, setting in rows().items()}
     for values in (
         [] if file.name == EARLIER_FILE else read_settings_file(file.with_name(EARLIER_FILE)),
         read_settings_file(file),
@@ -72,7 +70,7 @@ def find_settings(
 
 def _read_environment(environment: Mapping[str, str]) -> Iterator[GivenValue]:
     for name in all_names():
-        variable = f"{PREFIX}{name.upper()}"
+        variable = f"{VARIABLE_PREFIX}{name.upper()}"
         if text := environment.get(variable):
             kind = rows()[current_name(name)].kind
             value = text.split(os.pathsep) if kind is tuple else text

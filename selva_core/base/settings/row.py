@@ -11,6 +11,7 @@ from typing import Any
 
 from selva_core.base.errors import ConfigurationError
 
+VARIABLE_PREFIX = "SELVA_"
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b(?:ytes)?", re.IGNORECASE)
 _SIZE_STEPS = "kmgt"
@@ -59,7 +60,7 @@ class Setting:
     @property
     def variable(self) -> str:
         """The variable of the environment that sets it."""
-        return f"SELVA_{self.name.upper()}"
+        return f"{VARIABLE_PREFIX}{self.name.upper()}"
 
     @property
     def allowed(self) -> str:
@@ -94,17 +95,21 @@ class Setting:
         row = self.row
         if value is None:
             return None
+        if row.choices and value not in row.choices:
+            return f"is {', '.join(row.choices)}; got {value!r}"
+        if isinstance(value, Path) and not value.is_absolute():
+            return f"is an absolute path; got {str(value)!r}"
+        return self._limit_problem(value) or (None if row.check is None else row.check(value))
+
+    def _limit_problem(self, value: Any) -> str | None:
+        row = self.row
         if isinstance(value, float) and not math.isfinite(value):
             return f"is a finite number; got {value}"
         if row.more_than is not None and not value > row.more_than:
             return f"is more than {row.more_than:g}; got {value}"
         if row.at_least is not None and not value >= row.at_least:
             return f"is at least {row.at_least:g}; got {value}"
-        if row.choices and value not in row.choices:
-            return f"is {', '.join(row.choices)}; got {value!r}"
-        if isinstance(value, Path) and not value.is_absolute():
-            return f"is an absolute path; got {str(value)!r}"
-        return None if row.check is None else row.check(value)
+        return None
 
     def _convert(self, given: Any) -> Any:
         if self.kind is tuple:
@@ -132,13 +137,14 @@ def _read_flag(given: Any) -> bool:
     return str(given).lower() in _TRUE
 
 
-def _read_whole(given: Any, *, is_size: bool) -> int:
+def _read_whole(given: str | float, *, is_size: bool) -> int:
     if is_size and isinstance(given, str) and (found := _SIZE.fullmatch(given)):
         prefix = (found[2] or "").lower()
         base = 1024 if prefix.endswith("i") else 1000
-        return round(float(found[1]) * base ** (_SIZE_STEPS.index(prefix[0]) + 1 if prefix else 0))
-    if isinstance(given, str):
-        return int(given)
-    if given != int(given):
+        power = _SIZE_STEPS.index(prefix[0]) + 1 if prefix else 0
+        factor: int = base**power
+        return round(float(found[1]) * factor)
+    whole = int(given)
+    if not isinstance(given, str) and given != whole:
         raise ValueError
-    return int(given)
+    return whole

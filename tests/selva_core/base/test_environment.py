@@ -7,8 +7,6 @@ import pytest
 from selva_core.base.environment import iter_unknown_variables
 from selva_core.base.misspelling import suggest
 
-SETTINGS = ("keep_alive_s", "device")
-
 
 @pytest.mark.parametrize(
     ("name", "meant"),
@@ -20,7 +18,7 @@ SETTINGS = ("keep_alive_s", "device")
     ],
 )
 def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(name: str, meant: str) -> None:
-    (line,) = iter_unknown_variables({name: "1", "PATH": "/bin"}, SETTINGS)
+    (line,) = iter_unknown_variables({name: "1", "PATH": "/bin"})
     assert name in line
     assert line.endswith(f"did you mean {meant!r}?")
 
@@ -34,7 +32,7 @@ def test_variables_that_are_read_are_not_reported() -> None:
         "SELVAGE",
         "HOME",
     )
-    assert list(iter_unknown_variables(dict.fromkeys(known, "1"), SETTINGS)) == []
+    assert list(iter_unknown_variables(dict.fromkeys(known, "1"))) == []
 
 
 def test_a_name_that_is_like_no_other_suggests_nothing() -> None:

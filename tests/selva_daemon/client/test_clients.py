@@ -190,7 +190,7 @@ def test_the_callers_modules_and_libraries_do_not_reach_the_daemon(
 
 def test_a_daemon_that_cannot_start_is_an_error_with_what_it_printed(paths: AppPaths) -> None:
     paths.config.mkdir(parents=True)
-    paths.settings_file.write_text('{"keep_alive_s": -5}')
+    paths.settings_file.write_text("keep_alive_s = -5\n")
     with pytest.raises(DaemonStartError, match=r"keep_alive_s is -1 \(for ever\) or 0 and more"):
         Client.connect(paths=paths, start_if_needed=True)
 

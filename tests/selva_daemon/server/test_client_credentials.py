@@ -26,7 +26,10 @@ from tests.support.daemons import JobMaker, StartServer, wait_until
 
 def configure(paths: AppPaths, **settings: object) -> None:
     paths.config.mkdir(parents=True, exist_ok=True)
-    paths.settings_file.write_text(json.dumps(settings))
+    # JSON's lists, texts and numbers are TOML's as well.
+    paths.settings_file.write_text(
+        "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    )
 
 
 def free_port() -> int:
@@ -138,7 +141,7 @@ def test_a_file_for_fixed_ports_is_valid_before_the_first_start_and_after_the_ne
 def test_without_fixed_ports_and_without_a_daemon_inviting_is_refused(
     paths: AppPaths, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"set port in daemon\.json, or start it first"):
+    with pytest.raises(ConfigurationError, match=r"config set port 42000, or start it first"):
         write_client_credentials(paths, "edit-2", tmp_path / "edit-2.json", address=None)
     assert load_clients(paths.clients_folder) == {}
 
