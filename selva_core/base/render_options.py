@@ -21,6 +21,8 @@ from selva_core.base.limits import (
 )
 
 PRIORITIES = ("interactive", "batch")
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""Of the network's large parts. auto: what the device that renders does best (see `selva daemon status`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import WeightsMissingError
 from selva_core.engine import FeatureStore
-from selva_core.engines.network import LoadedModel, NetworkEngine
+from selva_core.engines.network import WIDE_ENCODER, LoadedModel, NetworkEngine
 from selva_core.inference.batching import translate_out_of_memory
 from selva_core.inference.device import DeviceChoice, choose_device
 from selva_core.inference.dummy_weights import (
@@ -32,6 +32,7 @@ def load_network_engine(
     model_id: str,
     *,
     device: str = "auto",
+    precision: str = "auto",
     models_dir: Path | None = None,
     features: FeatureStore | None = None,
 ) -> NetworkEngine:
@@ -43,7 +44,12 @@ def load_network_engine(
     model = find_model(model_id)
     if model.spec is None:
         raise WeightsMissingError(f"{model_id} has no network, and so no weights to load", model=model_id)
-    device_choice = choose_device(device)
+    device_choice = choose_device(
+        device,
+        precision=precision,
+        # Narrow networks (selva-nano) spend their time outside matrix products, and would only lose precision.
+        measures_processor=model.spec.video_encoder.width >= WIDE_ENCODER,
+    )
     models_dir = models_dir or default_models_dir()
     files = installed_files(model, models_dir)
     if model.is_bundled and not files:

@@ -40,7 +40,8 @@ from selva_core.models.catalog import Model
 from selva_core.network import Network
 
 _CPU_BATCH, _GPU_BATCH = 4, 32
-_WIDE_ENCODER = 384  # a segment of a published size takes seconds on a CPU; a cancel is heard after one
+WIDE_ENCODER = 384
+"""Encoders this wide, those of the published sizes, take seconds a segment on a CPU: there a cancel is heard after each."""
 _MAX_BATCH_PICTURES = 8
 _ENCODING_SHARE = 0.9  # of a segment; the rest is its way through the prompts
 
@@ -81,7 +82,7 @@ class NetworkEngine:
         self._video_tokens = VideoTokenEncoder(
             loaded.network,
             batch_segments=1
-            if on_cpu and loaded.network.spec.video_encoder.width >= _WIDE_ENCODER
+            if on_cpu and loaded.network.spec.video_encoder.width >= WIDE_ENCODER
             else batch_size,
             cache=None if features is None else _build_token_cache(loaded, features),
         )
@@ -97,6 +98,10 @@ class NetworkEngine:
     @property
     def licence(self) -> str:
         return " ".join(self._loaded.model.licences)
+
+    @property
+    def device_choice(self) -> DeviceChoice:
+        return self._loaded.device_choice
 
     @property
     def device_report(self) -> str:

@@ -16,9 +16,12 @@ from selva_core.engine import Engine, FeatureStore
 from selva_core.models.catalog import find_model
 
 
-def load_engine(model_id: str, *, device: str = "auto", features: FeatureStore | None = None) -> Engine:
+def load_engine(
+    model_id: str, *, device: str = "auto", precision: str = "auto", features: FeatureStore | None = None
+) -> Engine:
     """Load the engine of `model_id` onto `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
+    precision: of the network's large parts, one of `selva_core.base.render_options.PRECISIONS`.
     features: a store for encoded video, which the engine reads and fills; None for no store.
 
     Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError,
@@ -29,7 +32,9 @@ def load_engine(model_id: str, *, device: str = "auto", features: FeatureStore |
         engine = import_module("selva_core.engines.echo").EchoEngine.from_environment(os.environ)
     else:
         bound_spinning()
-        engine = _import_network_loader().load_network_engine(model_id, device=device, features=features)
+        engine = _import_network_loader().load_network_engine(
+            model_id, device=device, precision=precision, features=features
+        )
     return engine
 
 
