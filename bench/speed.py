@@ -120,6 +120,8 @@ def describe_arithmetic(
     from selva_core.models.catalog import find_model  # noqa: PLC0415
 
     spec = find_model(options.model).spec
+    if spec is None:
+        raise SystemExit(f"{options.model} has no network to measure; choose a row of `selva models list`")
     gflop = count_gflop(
         spec,
         options.seconds,

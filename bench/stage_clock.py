@@ -43,9 +43,10 @@ class StageClock:
         """Time the parts from now on, until the process ends."""
         for name, owner, method in _METHODS:
             setattr(owner, method, self._timed(name, getattr(owner, method)))
-        # typed Any: it is replaced by a function of the same shape
-        module: Any = token_encoder
-        module.iter_frames = self._timed_iterator("frames", token_encoder.iter_frames)
+        module: Any = (
+            token_encoder  # it exports no functions; what it imports is replaced by one of the same shape
+        )
+        module.iter_frames = self._timed_iterator("frames", module.iter_frames)
 
     def reset(self) -> None:
         self.seconds = {name: 0.0 for parts in STAGES.values() for name in parts}

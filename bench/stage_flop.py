@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ def _count_sampling(network: Network, spec: ModelSpec, duration_s: Fraction) -> 
     plan = plan_windows(spec, duration_s)
     window = plan.windows[0]
     num_sync = window.num_segments * spec.generator.num_sync_per_segment
-    sizes = {"num_clip_frames": plan.num_clip_frames, "num_latents": window.num_latents}
+    sizes: Any = {"num_clip_frames": plan.num_clip_frames, "num_latents": window.num_latents}
     with torch.device("meta"):
         text = torch.empty(1, spec.generator.num_text_tokens, spec.generator.text_width)
         sync = torch.empty(1, num_sync, spec.generator.sync_width)
@@ -78,7 +79,7 @@ def _linear_gflop(tower: nn.Module) -> float:
 def _count(work: Callable[[], Tensor | object]) -> float:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         work()
-    return counter.get_total_flops() / 1e9
+    return int(counter.get_total_flops()) / 1e9
 
 
 @torch.inference_mode()
