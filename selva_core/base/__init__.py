@@ -23,5 +23,6 @@ __all__ = [
     "regular_file",
     "render_options",
     "schema",
+    "schema_check",
     "settings",
 ]

@@ -13,6 +13,7 @@ import zmq
 
 from selva_core.base.paths import AppPaths
 from selva_daemon.protocol.connection import Connection, process_is_alive
+from selva_daemon.protocol.envelope import Envelope, new_id, pack, parse
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.keys import KeyPair
 from selva_daemon.server.server import Server
@@ -101,3 +102,13 @@ def raw_dealer(
         yield dealer
     finally:
         context.destroy(linger=0)
+
+
+def hello(request_id: str | None = None, session: str = "s") -> bytes:
+    """For a raw dealer: the message with which a client begins."""
+    return pack(Envelope(type="hello", request_id=request_id or new_id(), session=session))
+
+
+def answer(dealer: zmq.Socket[bytes], timeout_ms: int = 5_000) -> Envelope | None:
+    """What a raw dealer receives; None when nothing comes."""
+    return parse(dealer.recv_multipart()) if dealer.poll(timeout_ms) else None

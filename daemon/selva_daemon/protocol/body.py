@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from selva_core.base.errors import SelvaError
-from selva_core.base.schema import FieldFault, check, decode_hook, describe_faults, encode_hook
+from selva_core.base.schema import FieldFault, decode_hook, describe_faults, encode_hook
+from selva_core.base.schema_check import check
 from selva_daemon.protocol.errors import InvalidRequestError, ProtocolError, from_wire, to_wire
 
 MAX_LISTED_FAULTS = 100

@@ -48,7 +48,7 @@ from selva_daemon.protocol.errors import (
     ProtocolError,
     to_wire,
 )
-from selva_daemon.protocol.keys import ensure_keys
+from selva_daemon.protocol.keys import DaemonKeys, ensure_keys
 from selva_daemon.protocol.requests import CONTROL, JOBS
 from selva_daemon.protocol.status import JOB_TOPIC, RUNNING, DaemonStatus, ProcessStatus
 from selva_daemon.server.authorized_keys import AuthorizedKeys
@@ -101,15 +101,7 @@ class Server:
         for folder in (self._paths.state, self._paths.config):
             ensure_private_folder(folder)
         ensure_folder(self._paths.cache)
-        lock = FileLock(self._paths.lock_file)
-        try:
-            lock.acquire()
-        except LockHeldError as exc:
-            raise DaemonRunningError(
-                f"{ALREADY_RUNNING}; see: {selva_command('daemon', 'status')}",
-                path=str(self._paths.lock_file),
-            ) from exc
-        self._closers.append(lock.release)
+        self._take_lock()
         keys = ensure_keys(self._paths)
         self._authorized_keys = AuthorizedKeys(self._paths.clients_folder, owner_key=keys.owner.public)
         if not self._settings.listens_on_loopback and not self._authorized_keys.has_others:
@@ -123,6 +115,24 @@ class Server:
             max_finished_jobs=self._settings.max_finished_jobs,
         )
         self._closers.append(self._queue.close)
+        self._open_sockets(keys)
+        self._start_work()
+        self._publish_connection(keys)
+        _log.info("listening on %s, %s, %s", *self.endpoints.values())
+
+    def _take_lock(self) -> None:
+        """One daemon a state folder. Raises DaemonRunningError."""
+        lock = FileLock(self._paths.lock_file)
+        try:
+            lock.acquire()
+        except LockHeldError as exc:
+            raise DaemonRunningError(
+                f"{ALREADY_RUNNING}; see: {selva_command('daemon', 'status')}",
+                path=str(self._paths.lock_file),
+            ) from exc
+        self._closers.append(lock.release)
+
+    def _open_sockets(self, keys: DaemonKeys) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._closers.append(lambda: self._context.destroy(linger=200))
         self._authenticator = ZapAuthenticator(self._context, self._authorized_keys)
@@ -139,7 +149,9 @@ class Server:
         self._channels = {name: sockets[name][0] for name in (CONTROL, JOBS)}
         self.endpoints = {name: endpoint for name, (_, endpoint) in sockets.items()}
         self._events = EventPublisher(sockets[EVENTS][0], session=self._instance)
-        self._start_work()
+
+    def _publish_connection(self, keys: DaemonKeys) -> None:
+        """Last of all: who reads the file finds a daemon that answers."""
         Connection(
             protocol=PROTOCOL_VERSION,
             version=selva_core.__version__,
@@ -154,7 +166,6 @@ class Server:
         self._closers.append(
             lambda: remove_connection(self._paths.own_connection_file, instance=self._instance)
         )
-        _log.info("listening on %s, %s, %s", *self.endpoints.values())
 
     def _start_work(self) -> None:
         self._dispatcher = Dispatcher(

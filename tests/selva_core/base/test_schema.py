@@ -15,7 +15,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from selva_core.base.schema import (
     FieldFault,
     absolute_path,
-    check,
     decode_hook,
     encode_hook,
     line,
@@ -24,6 +23,7 @@ from selva_core.base.schema import (
     rational,
     written_as,
 )
+from selva_core.base.schema_check import check
 
 ROOT = str(Path.cwd())
 

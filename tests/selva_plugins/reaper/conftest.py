@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("lupa", reason="the REAPER double needs Lua: pip install lupa")
 
-from .double import LUA_VERSIONS, Profile, World
+from tests.selva_plugins.reaper.double import LUA_VERSIONS, Profile, World
 
 SCRIPTS = Path(__file__).parents[3] / "plugins" / "reaper" / "Selva"
 

@@ -12,10 +12,18 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from selva_plugins.errors import NothingToRenderError
-
-from .double import InputDialog, Item, Profile, Source, World
-from .double.canvas import load_font
-from .scenes import CHECK, GENERATE, JOB_LIST, FakeBridge, plan_for, project_with, run_action, type_sounds
+from tests.selva_plugins.reaper.double import InputDialog, Item, Profile, Source, World
+from tests.selva_plugins.reaper.double.canvas import load_font
+from tests.selva_plugins.reaper.scenes import (
+    CHECK,
+    GENERATE,
+    JOB_LIST,
+    FakeBridge,
+    plan_for,
+    project_with,
+    run_action,
+    type_sounds,
+)
 
 SOUNDS = ("Dog: small dog barking", "Steps: boots on wet gravel", "Bell: bicycle bell | not: music")
 

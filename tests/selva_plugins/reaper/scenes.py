@@ -11,9 +11,8 @@ from typing import Any
 from selva_plugins.hosts.reaper.action_list import PACKAGE_SCRIPT
 from selva_plugins.progress import RequestProgress
 from selva_plugins.request_folder import PROTOCOL, RequestFolder
-
-from .double import InputDialog, Item, Project, Source, Track, World
-from .double.world import Script
+from tests.selva_plugins.reaper.double import InputDialog, Item, Project, Source, Track, World
+from tests.selva_plugins.reaper.double.world import Script
 
 SCRIPTS = Path(__file__).parents[3] / "plugins" / "reaper" / "Selva"
 GENERATE = PACKAGE_SCRIPT

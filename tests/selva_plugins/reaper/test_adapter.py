@@ -8,8 +8,7 @@ import pytest
 
 from selva_plugins.errors import FormError, HostError
 from selva_plugins.hosts.reaper.adapter import prepare
-
-from .snapshots import item_of, request_of, snapshot_text
+from tests.selva_plugins.reaper.snapshots import item_of, request_of, snapshot_text
 
 
 def test_form_without_sounds_is_refused(tmp_path: Path) -> None:

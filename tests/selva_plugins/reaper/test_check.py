@@ -19,9 +19,16 @@ from selva_plugins.hosts.reaper import check as reaper_check
 from selva_plugins.hosts.reaper import install as reaper_install
 from selva_plugins.hosts.script_install import Machine
 from selva_plugins.request_folder import HostRequest
-
-from .double import Item, World
-from .scenes import BIKES, CHECK, GENERATE, FakeBridge, project_with, run_action, type_in
+from tests.selva_plugins.reaper.double import Item, World
+from tests.selva_plugins.reaper.scenes import (
+    BIKES,
+    CHECK,
+    GENERATE,
+    FakeBridge,
+    project_with,
+    run_action,
+    type_in,
+)
 
 RESULTS = [
     {"title": "Bridge 0.1.0", "text": "Protocol 1", "level": "ok"},

@@ -14,8 +14,7 @@ from selva_plugins.hosts.reaper.snapshot import (
     ReaperMarker,
     ReaperTrack,
 )
-
-from .snapshots import item_of, request_of, snapshot_text
+from tests.selva_plugins.reaper.snapshots import item_of, request_of, snapshot_text
 
 
 def test_every_sound_is_a_cue_over_every_item_also_one_under_another(tmp_path: Path) -> None:

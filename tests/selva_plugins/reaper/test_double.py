@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .double import Item, Profile, Source, Track, World
+from tests.selva_plugins.reaper.double import Item, Profile, Source, Track, World
 
 VIDEO = Source.video("/media/bikes.mp4", 10.0)
 

@@ -16,9 +16,8 @@ from selva_plugins.hosts.reaper.install import find_script_source, install, remo
 from selva_plugins.hosts.reaper.recipes import parse_recipe
 from selva_plugins.hosts.reaper.snapshot import parse_snapshot
 from selva_plugins.hosts.script_install import Machine
-
-from .double import Item, Project, Track, World
-from .scenes import (
+from tests.selva_plugins.reaper.double import Item, Project, Track, World
+from tests.selva_plugins.reaper.scenes import (
     BIKES,
     GENERATE,
     MOVE_TO_PICTURE,
@@ -30,7 +29,7 @@ from .scenes import (
     run_action,
     type_in,
 )
-from .snapshots import item_of, request_of, snapshot_text
+from tests.selva_plugins.reaper.snapshots import item_of, request_of, snapshot_text
 
 SNAPSHOT_FILE = Path(__file__).parents[2] / "data" / "reaper" / "snapshot-0.1.0.json"
 PICTURE_GUID = "{E22F3C77-7C7F-48B4-8FAE-0EE3A7FE20DE}"

@@ -16,10 +16,26 @@ import selva_core
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_plugins.hosts.reaper import install as reaper_install
+from tests.selva_plugins.reaper.double import (
+    LUA_VERSIONS,
+    Item,
+    Marker,
+    Profile,
+    Project,
+    Source,
+    Track,
+    World,
+)
+from tests.selva_plugins.reaper.scenes import (
+    CHECK,
+    GENERATE,
+    JOB_LIST,
+    NEW_TAKES,
+    REGIONS,
+    type_in,
+    type_sounds,
+)
 from tests.support.flashes import click_samples, write_flashing_clip
-
-from .double import LUA_VERSIONS, Item, Marker, Profile, Project, Source, Track, World
-from .scenes import CHECK, GENERATE, JOB_LIST, NEW_TAKES, REGIONS, type_in, type_sounds
 
 RATE = Fraction(24_000, 1001)
 FLASHES = (3, 17, 30, 47, 58, 80, 101)

@@ -12,8 +12,7 @@ from selva_plugins.hosts.reaper.snapshot import (
     ReaperItem,
 )
 from selva_plugins.hosts.reaper.timeline import build_clock
-
-from .snapshots import file_source, item_of, read_spans, section, snapshot_of
+from tests.selva_plugins.reaper.snapshots import file_source, item_of, read_spans, section, snapshot_of
 
 
 def ranges(spans: list[ItemSpan]) -> list[tuple[Fraction | int, ...]]:

@@ -9,9 +9,9 @@ from typing import Any
 import av
 import numpy as np
 
-from .double import Item, Marker, Source, World
-from .scenes import GENERATE, REGIONS, type_in, type_sounds
-from .test_end_to_end import (
+from tests.selva_plugins.reaper.double import Item, Marker, Source, World
+from tests.selva_plugins.reaper.scenes import GENERATE, REGIONS, type_in, type_sounds
+from tests.selva_plugins.reaper.test_end_to_end import (
     LENGTH_S,
     assert_within_a_sample,
     clicks_s,

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import copy
 
-from .double import Item, Project, World
-from .double.state import UndoStep
-from .scenes import BIKES, FakeBridge, open_scene, plan_for, project_with, request_stems, stems_of
+from tests.selva_plugins.reaper.double import Item, Project, World
+from tests.selva_plugins.reaper.double.state import UndoStep
+from tests.selva_plugins.reaper.scenes import (
+    BIKES,
+    FakeBridge,
+    open_scene,
+    plan_for,
+    project_with,
+    request_stems,
+    stems_of,
+)
 
 
 def add_earlier_step(project: Project) -> None:

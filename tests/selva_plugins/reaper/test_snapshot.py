@@ -10,9 +10,8 @@ import pytest
 
 from selva_plugins.errors import SnapshotError
 from selva_plugins.hosts.reaper.snapshot import ReaperMarker, parse_snapshot
-
-from .double import Item, Marker, Profile, Track, World
-from .scenes import (
+from tests.selva_plugins.reaper.double import Item, Marker, Profile, Track, World
+from tests.selva_plugins.reaper.scenes import (
     BIKES,
     REGIONS,
     FakeBridge,
@@ -21,7 +20,7 @@ from .scenes import (
     run_action,
     type_in,
 )
-from .snapshots import file_source, item_of, section, snapshot_text
+from tests.selva_plugins.reaper.snapshots import file_source, item_of, section, snapshot_text
 
 
 def test_regions_action_sends_items_and_regions(world: World) -> None:

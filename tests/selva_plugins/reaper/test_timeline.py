@@ -6,8 +6,7 @@ from selva_plugins.hosts.reaper.snapshot import (
     ReaperTrack,
 )
 from selva_plugins.hosts.reaper.timeline import build_timeline
-
-from .snapshots import item_of, read_spans, snapshot_of
+from tests.selva_plugins.reaper.snapshots import item_of, read_spans, snapshot_of
 
 
 def test_upper_track_is_on_top_and_muted_ones_are_below() -> None:

@@ -30,7 +30,7 @@ from selva_otio.formats.request_bundle.bundle_folder import (
     write_bundle_folder,
 )
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX, read_zip, unpack_zip, write_zip
-from selva_otio.formats.request_bundle.options import build_options, read_options
+from selva_otio.formats.request_bundle.options import BundleOptions, build_options, read_options
 from selva_otio.formats.request_bundle.sender import ProgressListener, find_sender
 from selva_otio.metadata import SELVA_NAMESPACE
 
@@ -89,30 +89,26 @@ def write_to_file(
     are in the bundle. on_progress: called with 0..1 and a text. Raises selva_otio.errors.TimelineError, and
     selva_core.base.errors.SelvaError when the daemon, the media or the model cannot be used.
     """
-    if media not in MEDIA_CHOICES:
-        raise CueError(f"media is one of {', '.join(MEDIA_CHOICES)}; got {media!r}")
-    if on_progress is not None and not wait:
-        raise CueError("on_progress is called while wait=True waits; set it too")
     path = Path(filepath)
-    if _is_zip(path) and (submit or wait):
-        raise CueError(f"stems are made in a folder; write {path.with_suffix('.selva').name} instead")
+    _refuse_contradictions(
+        path, media=media, submits=submit or wait, listens_idly=on_progress is not None and not wait
+    )
     # Looked for before anything is written: without a sender, an older request at `filepath` stays as it is.
     sender = find_sender() if submit or wait or media == "small" else None
     timeline = unwrap_timeline(input_otio, target_kind="a bundle").clone()
-    given = {
-        "takes": takes,
-        "seed": seed,
-        "model": model,
-        "sample_rate": sample_rate,
-        "steps": steps,
-        "guidance": guidance,
-        "handles": handles,
-        "video_track": video_track,
-        "markers": markers,
-        "marker_colour": marker_colour,
-    }
-    known = read_options(timeline).to_metadata()
-    options = build_options({**known, **{name: value for name, value in given.items() if value is not None}})
+    options = _merge_options(
+        timeline,
+        takes=takes,
+        seed=seed,
+        model=model,
+        sample_rate=sample_rate,
+        steps=steps,
+        guidance=guidance,
+        handles=handles,
+        video_track=video_track,
+        markers=markers,
+        marker_colour=marker_colour,
+    )
     _set_request(timeline, tracks, cues)
     base_folder = path.absolute().parent
     if tracks is not None or cues is not None:
@@ -131,6 +127,22 @@ def write_to_file(
     if sender is not None and wait:
         return sender.fill_and_wait(bundle, on_progress)
     return sender.submit(bundle) if sender is not None and submit else None
+
+
+def _refuse_contradictions(path: Path, *, media: str, submits: bool, listens_idly: bool) -> None:
+    """Raises CueError for arguments that cannot be followed together."""
+    if media not in MEDIA_CHOICES:
+        raise CueError(f"media is one of {', '.join(MEDIA_CHOICES)}; got {media!r}")
+    if listens_idly:
+        raise CueError("on_progress is called while wait=True waits; set it too")
+    if _is_zip(path) and submits:
+        raise CueError(f"stems are made in a folder; write {path.with_suffix('.selva').name} instead")
+
+
+def _merge_options(timeline: otio.schema.Timeline, **given: Any) -> BundleOptions:
+    """The options of the bundle that the timeline came from, with those that are given in their place. Raises CueError."""
+    known = read_options(timeline).to_metadata()
+    return build_options({**known, **{name: value for name, value in given.items() if value is not None}})
 
 
 def _set_request(timeline: otio.schema.Timeline, tracks: TrackRequests | None, cues: Any) -> None:

@@ -24,7 +24,8 @@ from selva_core.base.limits import (
     MIN_STEPS,
 )
 from selva_core.base.render_options import RenderOptions, SamplingSettings
-from selva_core.base.schema import check, describe_faults, encode_hook, one_of, prose, rational
+from selva_core.base.schema import describe_faults, encode_hook, one_of, prose, rational
+from selva_core.base.schema_check import check
 from selva_daemon.protocol.job import MAX_SPEED, MAX_START_S
 from selva_otio import Cue, SpottedClip, StemTrack
 from selva_plugins.errors import SnapshotError

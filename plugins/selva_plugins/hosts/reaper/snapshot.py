@@ -10,7 +10,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from selva_core.base.schema import check, describe_faults, one_of, prose
+from selva_core.base.schema import describe_faults, one_of, prose
+from selva_core.base.schema_check import check
 from selva_plugins.errors import SnapshotError
 
 SCHEMA = "selva.snapshot/1"

@@ -20,12 +20,11 @@ from selva_plugins.hosts.reaper.package import build_index, build_rtf
 from selva_plugins.hosts.reaper.package import main as write_index
 from selva_plugins.hosts.script_install import Machine
 from selva_plugins.request_folder import PROTOCOL
-
-from .double import World
-from .double.table import load_gfx_signatures, load_signatures
-from .pictures import draw_all
-from .reapack import install_from_disk, read_index
-from .scenes import SCRIPTS, open_scene, plan_for, stems_of, type_sounds
+from tests.selva_plugins.reaper.double import World
+from tests.selva_plugins.reaper.double.table import load_gfx_signatures, load_signatures
+from tests.selva_plugins.reaper.pictures import draw_all
+from tests.selva_plugins.reaper.reapack import install_from_disk, read_index
+from tests.selva_plugins.reaper.scenes import SCRIPTS, open_scene, plan_for, stems_of, type_sounds
 
 LUA_FILES = sorted(SCRIPTS.rglob("*.lua"))
 RELEASED = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)

@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from .double import Item, Project, Source, Track, World
-from .scenes import MOVE_TO_PICTURE, bikes_item, edit_values, place, plan_for, project_with, run_action
+from tests.selva_plugins.reaper.double import Item, Project, Source, Track, World
+from tests.selva_plugins.reaper.scenes import (
+    MOVE_TO_PICTURE,
+    bikes_item,
+    edit_values,
+    place,
+    plan_for,
+    project_with,
+    run_action,
+)
 
 
 def open_placed_scene(world: World, *items: Item) -> tuple[Project, list[Item]]:

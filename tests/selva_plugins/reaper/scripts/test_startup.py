@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 from selva_cli.main import app
 from selva_plugins.hosts.reaper.install import install, remove
 from selva_plugins.hosts.script_install import Machine
-
-from .double import Profile, World
-from .scenes import open_scene, plan_for, request_stems, stems_of
+from tests.selva_plugins.reaper.double import Profile, World
+from tests.selva_plugins.reaper.scenes import open_scene, plan_for, request_stems, stems_of
 
 USERS_OWN = {
     "none": None,

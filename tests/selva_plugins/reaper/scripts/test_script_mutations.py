@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .double import Item, Marker, Profile, Track, World
-from .scenes import (
+from tests.selva_plugins.reaper.double import Item, Marker, Profile, Track, World
+from tests.selva_plugins.reaper.scenes import (
     BIKES,
     REGIONS,
     SCRIPTS,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from selva_plugins.errors import FormError, NothingToRenderError
-
-from .double import World
-from .scenes import (
+from tests.selva_plugins.reaper.double import World
+from tests.selva_plugins.reaper.scenes import (
     CHECK,
     JOB_LIST,
     FakeBridge,

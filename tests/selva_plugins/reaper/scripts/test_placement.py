@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from .double import Item, Project, Source, Take, Track, World
-from .scenes import (
+from tests.selva_plugins.reaper.double import Item, Project, Source, Take, Track, World
+from tests.selva_plugins.reaper.scenes import (
     BIKES,
     NEW_TAKES,
     FakeBridge,

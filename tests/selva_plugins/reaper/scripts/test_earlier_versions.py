@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .double import Profile, World
-from .double.table import load_signatures, signatures_of
-from .scenes import (
+from tests.selva_plugins.reaper.double import Profile, World
+from tests.selva_plugins.reaper.double.table import load_signatures, signatures_of
+from tests.selva_plugins.reaper.scenes import (
     CHECK,
     JOB_LIST,
     MOVE_TO_PICTURE,

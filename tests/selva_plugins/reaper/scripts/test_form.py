@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .double import Item, Profile, World
-from .scenes import (
+from tests.selva_plugins.reaper.double import Item, Profile, World
+from tests.selva_plugins.reaper.scenes import (
     BIKES,
     GENERATE,
     NEW_TAKES,

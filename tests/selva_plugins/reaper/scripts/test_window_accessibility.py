@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 from selva_plugins.errors import NothingToRenderError
-
-from .double import Profile, World
-from .scenes import CHECK, JOB_LIST, FakeBridge, open_scene, plan_for, request_stems, run_action, stems_of
+from tests.selva_plugins.reaper.double import Profile, World
+from tests.selva_plugins.reaper.scenes import (
+    CHECK,
+    JOB_LIST,
+    FakeBridge,
+    open_scene,
+    plan_for,
+    request_stems,
+    run_action,
+    stems_of,
+)
 
 
 @pytest.fixture

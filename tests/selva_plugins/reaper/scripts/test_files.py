@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from .double import Profile, World
-from .scenes import (
+from tests.selva_plugins.reaper.double import Profile, World
+from tests.selva_plugins.reaper.scenes import (
     JOB_LIST,
     open_scene,
     plan_for,

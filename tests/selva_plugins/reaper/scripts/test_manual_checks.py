@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "manual-checks-reaper.md").read_text(encoding="utf-8")
 FOLDERS = {"lib/": ROOT / "plugins" / "reaper" / "Selva", "hosts/": ROOT / "plugins" / "selva_plugins"}
 MENTIONS = re.findall(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .scenes import SCRIPTS
+from tests.selva_plugins.reaper.scenes import SCRIPTS
 
 AWKWARD_TEXTS = [
     "",

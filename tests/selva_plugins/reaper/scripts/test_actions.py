@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from selva_plugins.hosts.reaper.snapshot import parse_snapshot
-
-from .double import Item, World
-from .scenes import (
+from tests.selva_plugins.reaper.double import Item, World
+from tests.selva_plugins.reaper.scenes import (
     BIKES,
     CHECK,
     GENERATE,

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 
 from selva_plugins.errors import NothingToRenderError
 from selva_plugins.hosts.reaper.adapter import prepare
-
-from .snapshots import item_of, request_of, snapshot_text
+from tests.selva_plugins.reaper.snapshots import item_of, request_of, snapshot_text
 
 
 def test_item_that_is_no_stem_gets_no_takes(tmp_path: Path) -> None:

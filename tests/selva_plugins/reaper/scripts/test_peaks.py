@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .double import World
-from .scenes import (
+from tests.selva_plugins.reaper.double import World
+from tests.selva_plugins.reaper.scenes import (
     open_scene,
     plan_for,
     request_stems,
