@@ -119,6 +119,13 @@ class Engine(Protocol):
         ...
 
     @property
+    def key_precision(self) -> str:
+        """The precision of the network's large parts as keys of cached stems hold it: "" for the one that the kind of
+        device has always had (see `selva_core.inference.device.DeviceChoice`).
+        """
+        ...
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """Sentences that every result of this engine must carry, such as that its weights are untrained dummies."""
         ...

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from selva_core.base.render_options import RenderOptions, SamplingSettings
+    from selva_core.base.render_options import RenderOptions, SamplingOptions
     from selva_render.bundles import fill_bundle, opened_for_filling
     from selva_render.jobs import ClipJob, build_jobs
     from selva_render.media import spot_media
@@ -33,7 +33,7 @@ __all__ = [
     "RenderOptions",
     "RenderReport",
     "RenderedStem",
-    "SamplingSettings",
+    "SamplingOptions",
     "SpotReport",
     "WatchFolder",
     "build_jobs",
@@ -53,7 +53,7 @@ _MODULES = {
     "RenderOptions": "selva_core.base.render_options",
     "RenderReport": "selva_render.report",
     "RenderedStem": "selva_render.report",
-    "SamplingSettings": "selva_core.base.render_options",
+    "SamplingOptions": "selva_core.base.render_options",
     "SpotReport": "selva_render.spot_report",
     "WatchFolder": "selva_render.watch.folder",
     "build_jobs": "selva_render.jobs",

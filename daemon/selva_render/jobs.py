@@ -23,7 +23,7 @@ from selva_daemon.protocol.job import (
 from selva_otio import Cue, CueSheet, SpottedClip, StemSpan, measure_span
 from selva_otio.placement.stem_names import NameParts, build_stem_name, ensure_unique
 from selva_otio.time.clock import sample_index
-from selva_render.options import OutputOptions, choose_model
+from selva_render.options import OutputOptions, choose_model, settle_sampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,7 @@ class _JobBuilder:
         self._options = options
         self._output = output
         self._model = choose_model(options.model)
+        self._sampling = settle_sampling(options)
         self._timeline_name = timeline_name
         self._names: set[str] = set()
 
@@ -87,8 +88,10 @@ class _JobBuilder:
             model=self._model,
             output=self._build_output(clip, span),
             cues=tuple(self._build_cue(cue) for cue in cues),
-            num_steps=options.sampling.num_steps,
-            guidance=options.sampling.guidance,
+            num_steps=self._sampling.num_steps,
+            guidance=self._sampling.guidance,
+            quality=self._sampling.quality,
+            precision=options.precision,
             priority=options.priority,
             provenance=self._build_provenance(clip, span),
         )

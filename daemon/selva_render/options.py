@@ -8,7 +8,7 @@ from pathlib import Path
 from selva_core.audio.credentials import Signer
 from selva_core.base.atomic_write import check_folder_writable
 from selva_core.base.errors import RequestError, UnknownModelError
-from selva_core.base.render_options import RenderOptions
+from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_core.base.settings import find_settings, load_settings
 from selva_core.models.catalog import default_models_dir, find_model, listed_models, missing_files
 from selva_otio.errors import TimelineWriteError
@@ -52,6 +52,14 @@ def choose_model(model_id: str | None) -> str:
             raise UnknownModelError(f"{setting.source}: {error.message}", **error.facts) from error
     installed = [model for model in listed_models() if not missing_files(model, default_models_dir())]
     return (installed or listed_models())[-1 if installed else 0].model_id
+
+
+def settle_sampling(options: RenderOptions) -> SamplingSettings:
+    """How the stems are sampled, with the number of steps that is usual for the model where none is asked for.
+
+    Raises UnknownModelError, ConfigurationError.
+    """
+    return options.sampling.settle(find_model(choose_model(options.model)).usual_steps)
 
 
 def default_stems_folder(timeline: Path) -> Path:

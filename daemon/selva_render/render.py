@@ -28,7 +28,7 @@ from selva_otio import CueSheet, Stem, measure_span, place_stems, write_timeline
 from selva_otio.picture.media_probe import ProbeMedia
 from selva_otio.picture.media_search import MediaLookup
 from selva_render.jobs import ClipJob, build_jobs
-from selva_render.options import OutputOptions, choose_model
+from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.report import FailedClip, RenderedStem, RenderReport
 
 SUBMIT_PATIENCE_S = 600.0
@@ -59,7 +59,8 @@ def render_timeline(
         sheet, options, output, client=client, timeline_name=timeline.name, on_status=on_status
     )
     if report.stems and output.timeline is not None:
-        stems = [_to_stem(stem, report.model, options.sampling) for stem in report.stems]
+        sampling = settle_sampling(options)
+        stems = [_to_stem(stem, report.model, sampling) for stem in report.stems]
         placement = place_stems(timeline, sheet, stems)
         written = write_timeline(
             placement.timeline,
@@ -211,5 +212,6 @@ def _to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem
             ("model", model),
             ("num_steps", sampling.num_steps),
             ("guidance", sampling.guidance),
+            *(() if sampling.quality == "final" else (("quality", sampling.quality),)),
         ),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MIN_STEPS, MAX_STEPS, DEFAULT_STEPS = 1, 1000, 25
 """Euler steps; 25 is the published recipe (arXiv 2512.02650)."""
+DRAFT_STEPS = 8
+"""Euler steps of a draft by a published model."""
 MIN_GUIDANCE, MAX_GUIDANCE, DEFAULT_GUIDANCE = 0.0, 100.0, 4.5
 """Classifier-free guidance; 4.5 is the published recipe (arXiv 2512.02650)."""
 MAX_SEED, DEFAULT_SEED = 2**63 - 1, 42

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from selva_core.base.errors import RequestError
@@ -25,25 +26,57 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 """Of the network's large parts. auto: what the device that renders does best (see `selva daemon status`)."""
 
 
+QUALITIES = ("final", "draft")
+"""final: the recipe that a model sounds best with. draft: fewer steps, and guidance only where it matters, for a first look."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SamplingSettings:
-    """How the sampler integrates from noise to audio (arXiv 2512.02650: 25 Euler steps, guidance 4.5)."""
+    """How the sampler integrates from noise to audio (arXiv 2512.02650: 25 Euler steps, guidance 4.5).
+
+    quality: one of QUALITIES; in a draft the last steps are not guided.
+    """
 
     num_steps: int = DEFAULT_STEPS
     guidance: float = DEFAULT_GUIDANCE
+    quality: str = "final"
 
     def __post_init__(self) -> None:
-        if not MIN_STEPS <= self.num_steps <= MAX_STEPS:
-            raise RequestError(f"the number of steps is {MIN_STEPS} to {MAX_STEPS}; got {self.num_steps}")
-        if not MIN_GUIDANCE <= self.guidance <= MAX_GUIDANCE:
-            raise RequestError(f"guidance is {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}; got {self.guidance}")
+        _check_sampling(self.num_steps, self.guidance, self.quality)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """How stems are to be sampled, before it is known with which model. num_steps: None for what is usual for the model."""
+
+    num_steps: int | None = None
+    guidance: float = DEFAULT_GUIDANCE
+    quality: str = "final"
+
+    def __post_init__(self) -> None:
+        _check_sampling(self.num_steps, self.guidance, self.quality)
+
+    def settle(self, usual_steps: Mapping[str, int]) -> SamplingSettings:
+        """The settings for a model. usual_steps: its number of steps, by quality."""
+        num_steps = usual_steps[self.quality] if self.num_steps is None else self.num_steps
+        return SamplingSettings(num_steps=num_steps, guidance=self.guidance, quality=self.quality)
+
+
+def _check_sampling(num_steps: int | None, guidance: float, quality: str) -> None:
+    if num_steps is not None and not MIN_STEPS <= num_steps <= MAX_STEPS:
+        raise RequestError(f"the number of steps is {MIN_STEPS} to {MAX_STEPS}; got {num_steps}")
+    if not MIN_GUIDANCE <= guidance <= MAX_GUIDANCE:
+        raise RequestError(f"guidance is {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}; got {guidance}")
+    if quality not in QUALITIES:
+        raise RequestError(f"a quality is one of {', '.join(QUALITIES)}; got {quality!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderOptions:
     """How stems are made. Take n has the seed `seed + n - 1`, on every clip and track.
 
-    model: None for the largest one that is installed where the stems are made. priority: jobs of the priority "batch" wait for
+    model: None for the largest one that is installed where the stems are made. precision: of the network's large parts, one of
+    PRECISIONS; "auto" leaves it to the daemon. priority: jobs of the priority "batch" wait for
     "interactive" ones.
 
     All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so that a clip
@@ -54,7 +87,8 @@ class RenderOptions:
     num_takes: int = 1
     seed: int = DEFAULT_SEED
     sample_rate_hz: int = DEFAULT_SAMPLE_RATE_HZ
-    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    precision: str = "auto"
     priority: str = "interactive"
 
     def __post_init__(self) -> None:
@@ -66,5 +100,7 @@ class RenderOptions:
             raise RequestError(
                 f"a sample rate is {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz; got {self.sample_rate_hz}"
             )
+        if self.precision not in PRECISIONS:
+            raise RequestError(f"a precision is one of {', '.join(PRECISIONS)}; got {self.precision!r}")
         if self.priority not in PRIORITIES:
             raise RequestError(f"a priority is one of {', '.join(PRIORITIES)}; got {self.priority!r}")

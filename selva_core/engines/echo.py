@@ -51,6 +51,7 @@ class EchoEngine:
     weights_sha256 = hashlib.sha256(b"selva-echo 1").hexdigest()
     licence = "Apache-2.0"
     device_report = "cpu: the echo engine runs no network"
+    key_precision = ""
     notices = ("Test signal: a click where the picture flashes. No model was run.",)
 
     def __init__(

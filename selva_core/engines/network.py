@@ -28,7 +28,7 @@ from selva_core.engines.batch import BatchItem, RenderBatch, common_duration_s, 
 from selva_core.inference.audio_decoder import CPU_BATCH_BLOCKS, GPU_BATCH_BLOCKS, iter_audio
 from selva_core.inference.batching import BatchLimit, device_memory, translate_out_of_memory
 from selva_core.inference.device import DeviceChoice
-from selva_core.inference.guided_velocity import GuidedVelocity, StemConditions
+from selva_core.inference.guided_velocity import DRAFT_GUIDED_UNTIL, GuidedVelocity, StemConditions
 from selva_core.inference.progress import AUDIO_COST, PROMPT_COST, SEGMENT_COST, STEP_COST, Stage
 from selva_core.inference.prompt_coverage import PromptCoverage
 from selva_core.inference.sampler import draw_noise, integrate, tie_windows
@@ -98,6 +98,10 @@ class NetworkEngine:
     @property
     def licence(self) -> str:
         return " ".join(self._loaded.model.licences)
+
+    @property
+    def key_precision(self) -> str:
+        return self._loaded.device_choice.key_precision
 
     @property
     def device_choice(self) -> DeviceChoice:
@@ -235,6 +239,7 @@ class NetworkEngine:
             plan,
             [stem for item in active for stem in conditions[item]],
             guidance=self._network.spec.own_guidance(settings.guidance),
+            guided_until=DRAFT_GUIDED_UNTIL if settings.quality == "draft" else 1.0,
             limit=self._flow_limit,
             batch_across_stems=self._batch_across_stems,
             check=batch.check,

@@ -40,11 +40,16 @@ class DevicesPresent:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceChoice:
-    """The device to run on, the precision of the network's large parts there, and why, in one sentence."""
+    """The device to run on, the precision of the network's large parts there, and why, in one sentence.
+
+    key_precision: the precision, where it is another than this kind of device had before it could be chosen; else "". Keys of
+    cached stems hold it, and those of stems that were made before stay valid.
+    """
 
     device: torch.device
     dtype: torch.dtype
     reason: str
+    key_precision: str = ""
 
 
 def probe_devices() -> DevicesPresent:
@@ -129,13 +134,17 @@ def _cuda(present: DevicesPresent, index: int | None, why: str, precision: str) 
         device=torch.device("cuda", index),
         dtype=dtype,
         reason=f"cuda:{index} ({card.name}, {_describe(dtype, precision)}): {why}",
+        key_precision="float32" if card.has_bfloat16 and dtype == torch.float32 else "",
     )
 
 
 def _mps(present: DevicesPresent, why: str, precision: str) -> DeviceChoice:
     dtype = _gpu_dtype(precision, has_bfloat16=present.mps_has_bfloat16, name="this Apple GPU")
     return DeviceChoice(
-        device=torch.device("mps"), dtype=dtype, reason=f"mps ({_describe(dtype, precision)}): {why}"
+        device=torch.device("mps"),
+        dtype=dtype,
+        reason=f"mps ({_describe(dtype, precision)}): {why}",
+        key_precision="float32" if present.mps_has_bfloat16 and dtype == torch.float32 else "",
     )
 
 
@@ -154,7 +163,10 @@ def _cpu(why: str, precision: str, rates: Callable[[], ProcessorRates] | None) -
         dtype = torch.bfloat16 if gain >= MIN_BFLOAT16_GAIN else torch.float32
         note = f"; bfloat16 is {gain:.1f} times as fast as float32 on this processor"
     return DeviceChoice(
-        device=torch.device("cpu"), dtype=dtype, reason=f"cpu ({_describe(dtype, precision)}): {why}{note}"
+        device=torch.device("cpu"),
+        dtype=dtype,
+        reason=f"cpu ({_describe(dtype, precision)}): {why}{note}",
+        key_precision="bfloat16" if dtype == torch.bfloat16 else "",
     )
 
 

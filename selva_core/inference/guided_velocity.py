@@ -18,6 +18,8 @@ from selva_core.inference.windows import WindowPlan
 from selva_core.network import Conditions, Generator, join_conditions
 
 _MAX_CACHED_RUNS = 64
+DRAFT_GUIDED_UNTIL = 0.6
+"""In a draft, guidance ends here: it decides early what is heard, and later only sharpens it (arXiv 2404.07724)."""
 
 Run = tuple[int, int]
 """One run of the generator: the stem's index and the window's."""
@@ -37,7 +39,8 @@ class GuidedVelocity:
 
     batch_across_stems: whether runs of different stems share a batch. Without it the numbers of a stem do not depend, to
     the last bit, on what else is rendered with it; with it a GPU is used better. is_active: whether the stem of that index
-    is still rendered; the velocity of another is 0. on_batch: told the runs of each batch that is done.
+    is still rendered; the velocity of another is 0. guided_until: the time of the flow from which on nothing is guided, which
+    halves the work of a step. on_batch: told the runs of each batch that is done.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class GuidedVelocity:
         stems: Sequence[StemConditions],
         *,
         guidance: float,
+        guided_until: float = 1.0,
         limit: BatchLimit,
         batch_across_stems: bool,
         check: Callable[[], None],
@@ -57,6 +61,7 @@ class GuidedVelocity:
         self._plan = plan
         self._stems = stems
         self._guidance = guidance
+        self._guided_until = guided_until if guidance != 1.0 else 0.0
         self._limit = limit
         self._check = check
         self._is_active = is_active
@@ -64,7 +69,7 @@ class GuidedVelocity:
         runs = [[(stem, window) for window in range(len(plan.windows))] for stem in range(len(stems))]
         self._groups = [[run for group in runs for run in group]] if batch_across_stems else runs
         self._unconditional: dict[int, Conditions] = {}
-        self._cached: dict[tuple[Run, ...], Conditions] = {}
+        self._cached: dict[tuple[tuple[Run, ...], bool], Conditions] = {}
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
         velocity = torch.zeros_like(x)
@@ -81,20 +86,22 @@ class GuidedVelocity:
 
     def _guided(self, x: Tensor, t: float, batch: tuple[Run, ...]) -> Tensor:
         """x (B, N, C), one row per run."""
-        conditions = self._conditions_of(batch)
-        time = torch.tensor(t, device=x.device)
-        if self._guidance == 1.0:
+        is_guided = t < self._guided_until
+        conditions = self._conditions_of(batch, is_guided=is_guided)
+        # Filled on the device: a number that is copied there makes the processor wait for all work before it.
+        time = torch.full((), t, device=x.device)
+        if not is_guided:
             return self._generator.flow(x, time, conditions)
         conditional, unconditional = self._generator.flow(torch.cat([x, x]), time, conditions).chunk(2)
         return guide(conditional, unconditional, self._guidance)
 
-    def _conditions_of(self, batch: tuple[Run, ...]) -> Conditions:
-        """The runs' own conditions, then those that guidance leads away from.
+    def _conditions_of(self, batch: tuple[Run, ...], *, is_guided: bool) -> Conditions:
+        """The runs' own conditions, then, for a guided step, those that guidance leads away from.
 
         Computed once for short clips, at each step for long ones, whose conditions would fill the memory.
         """
-        if batch in self._cached:
-            return self._cached[batch]
+        if (batch, is_guided) in self._cached:
+            return self._cached[batch, is_guided]
         windows = [self._plan.windows[window] for _, window in batch]
         per_segment = self._generator.spec.num_sync_per_segment
         conditions = self._generator.prepare_conditions(
@@ -110,10 +117,10 @@ class GuidedVelocity:
             num_clip_frames=self._plan.num_clip_frames,
             num_latents=windows[0].num_latents,
         )
-        if self._guidance != 1.0:
+        if is_guided:
             conditions = join_conditions([conditions, *(self._unconditional_of(stem) for stem, _ in batch)])
         if sum(map(len, self._groups)) <= _MAX_CACHED_RUNS:
-            self._cached[batch] = conditions
+            self._cached[batch, is_guided] = conditions
         return conditions
 
     def _unconditional_of(self, stem: int) -> Conditions:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import platformdirs
 
 from selva_core.base.errors import UnknownModelError
+from selva_core.base.limits import DEFAULT_STEPS, DRAFT_STEPS
 from selva_core.base.paths import APP_NAME
 from selva_core.base.settings import load_settings
 from selva_core.models.nano_spec import NANO_SPEC
@@ -56,7 +57,8 @@ class Model:
 
     knows: the sounds it can make, as a phrase for lists. licences: sentences to show before a download and to store with
     every result. spec: sizes of the network, or None for an engine without one. files: by role, the parts of the network and
-    the tokenizers. is_listed: whether lists show it.
+    the tokenizers. is_listed: whether lists show it. usual_steps: of the sampler, by quality (see
+    `selva_core.base.render_options.QUALITIES`).
     """
 
     model_id: str
@@ -65,6 +67,9 @@ class Model:
     spec: ModelSpec | None
     files: Mapping[str, ModelFile] = field(default_factory=dict)
     is_listed: bool = True
+    usual_steps: Mapping[str, int] = field(
+        default_factory=lambda: {"final": DEFAULT_STEPS, "draft": DRAFT_STEPS}
+    )
 
     @property
     def is_bundled(self) -> bool:

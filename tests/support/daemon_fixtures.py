@@ -103,6 +103,8 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
         duration_s: Fraction = Fraction(2, 5),
         num_steps: int = 25,
         guidance: float = 4.5,
+        quality: str = "final",
+        precision: str = "auto",
     ) -> JobRequest:
         return JobRequest(
             label=label,
@@ -110,6 +112,8 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
             model=model,
             num_steps=num_steps,
             guidance=guidance,
+            quality=quality,
+            precision=precision,
             output=OutputRequest(folder=folder, num_samples=int(duration_s * 48_000)),
             cues=tuple(
                 CueRequest(

@@ -15,10 +15,9 @@ from selva_core.base.limits import (
     DEFAULT_GUIDANCE,
     DEFAULT_SAMPLE_RATE_HZ,
     DEFAULT_SEED,
-    DEFAULT_STEPS,
 )
 from selva_core.base.misspelling import suggest
-from selva_core.base.render_options import RenderOptions, SamplingSettings
+from selva_core.base.render_options import PRECISIONS, QUALITIES, RenderOptions, SamplingOptions
 
 if TYPE_CHECKING:
     from selva_otio import CueSheetRow, SpotOptions, StemTrack
@@ -76,7 +75,26 @@ ModelOption = Annotated[
 SampleRateOption = Annotated[
     int, typer.Option("--sample-rate", metavar="HZ", help="Sample rate of the stems.")
 ]
-StepsOption = Annotated[int, typer.Option("--steps", help="Sampling steps.")]
+StepsOption = Annotated[
+    int | None,
+    typer.Option("--steps", help="Sampling steps. By default what is usual for the model and the quality."),
+]
+QualityOption = Annotated[
+    str,
+    typer.Option(
+        "--quality",
+        metavar="|".join(QUALITIES),
+        help="draft: fewer steps, for a first look; render again as final, with the same seed, to replace it.",
+    ),
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="|".join(PRECISIONS),
+        help="How exactly the network calculates. auto: what the daemon's device does best.",
+    ),
+]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
 NamingOption = Annotated[
     str, typer.Option("--naming", metavar="HOW", help="How files are called: timecode or ucs (docs/wav.md).")
@@ -143,8 +161,10 @@ class RenderArguments:
     seed: SeedOption = DEFAULT_SEED
     model: ModelOption = None
     sample_rate_hz: SampleRateOption = DEFAULT_SAMPLE_RATE_HZ
-    num_steps: StepsOption = DEFAULT_STEPS
+    num_steps: StepsOption = None
     guidance: GuidanceOption = DEFAULT_GUIDANCE
+    quality: QualityOption = "final"
+    precision: PrecisionOption = "auto"
 
     def build(self) -> RenderOptions:
         """Raises RequestError."""
@@ -153,7 +173,8 @@ class RenderArguments:
             num_takes=self.takes,
             seed=self.seed,
             sample_rate_hz=self.sample_rate_hz,
-            sampling=SamplingSettings(num_steps=self.num_steps, guidance=self.guidance),
+            sampling=SamplingOptions(num_steps=self.num_steps, guidance=self.guidance, quality=self.quality),
+            precision=self.precision,
         )
 
 

@@ -32,6 +32,8 @@ class _StoredRequest(msgspec.Struct, frozen=True):
     output: _StoredOutput
     num_steps: int
     guidance: float
+    quality: str = "final"
+    precision: str = "auto"
 
 
 _REQUEST = msgspec.msgpack.Decoder(_StoredRequest)
@@ -69,9 +71,10 @@ class StoredJob:
 
     @property
     def shape(self) -> Hashable:
-        """Jobs of one shape can be rendered in the same batches: the same model, length and sampling."""
+        """Jobs of one shape can be rendered in the same batches: the same model, precision, length and sampling."""
         brief = self._brief
-        return self.model, brief.media.duration_s, brief.num_steps, brief.guidance
+        sampling = (brief.num_steps, brief.guidance, brief.quality)
+        return self.model, brief.precision, brief.media.duration_s, sampling
 
     @property
     def output_folder(self) -> Path:

@@ -31,7 +31,7 @@ from selva_core.base.limits import (
     MIN_STEPS,
 )
 from selva_core.base.media import MISSING_IMAGE_POLICIES, ImagePattern, ImageSequence, Label, PictureRange
-from selva_core.base.render_options import PRIORITIES
+from selva_core.base.render_options import PRECISIONS, PRIORITIES, QUALITIES
 from selva_core.base.schema import (
     absolute_path,
     decode_hook,
@@ -239,6 +239,10 @@ class OutputRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = field(default=None, name="c2pa")
 
 
+_LATER_DEFAULTS = {"quality": "final", "precision": "auto"}
+"""Left out of what is sent: daemons of version 0.1.0 refuse fields that they do not know."""
+
+
 class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `submit`."""
 
@@ -247,6 +251,13 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: Annotated[str, line(MAX_MODEL_CHARS, "a row of `selva models list` that is installed")]
     num_steps: Annotated[int, Meta(ge=MIN_STEPS, le=MAX_STEPS)] = DEFAULT_STEPS
     guidance: Annotated[float, Meta(ge=MIN_GUIDANCE, le=MAX_GUIDANCE)] = DEFAULT_GUIDANCE
+    quality: Annotated[
+        str, one_of(QUALITIES, "in a `draft` the last steps are not guided, which halves their cost")
+    ] = "final"
+    precision: Annotated[
+        str,
+        one_of(PRECISIONS, "of the network's large parts; `auto` is the daemon's setting `precision`"),
+    ] = "auto"
     priority: Annotated[str, one_of(PRIORITIES, "jobs of the priority `batch` wait for interactive ones")] = (
         "interactive"
     )
@@ -271,6 +282,9 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The body of `submit` in plain maps and lists."""
         # By way of MessagePack: `to_builtins` leaves tuples as they are, and the wire has lists only.
         body: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(self, enc_hook=encode_hook))
+        for name, value in _LATER_DEFAULTS.items():
+            if body[name] == value:
+                del body[name]
         return {**body, "media": picture_to_wire(self.media)}
 
     def cross_field_faults(self) -> Iterator[tuple[str, str]]:

@@ -390,6 +390,7 @@ def worker_arguments(paths: AppPaths, settings: DaemonSettings, *, device: str) 
     """The command line of a worker; paths are arguments of their own, no shell sees them."""
     return [
         f"--device={device}",
+        f"--precision={settings.precision}",
         f"--log-level={settings.log_level}",
         f"--stem-cache={paths.stem_cache}",
         f"--stem-cache-bytes={settings.stem_cache_bytes}",

@@ -28,10 +28,14 @@ def waveform_key(
     model: str,
     weights_sha256: str,
     sampling: SamplingSettings,
+    precision: str = "",
 ) -> str:
-    """SHA-256 (hex) over everything that the model's waveform depends on."""
+    """SHA-256 (hex) over everything that the model's waveform depends on. precision: `Engine.key_precision`."""
+    # Later additions are left out where they have the value that everything had before: so earlier keys stay valid.
+    added = {"quality": "" if sampling.quality == "final" else sampling.quality, "precision": precision}
     return _digest(
         {
+            **{name: value for name, value in added.items() if value},
             "media": asdict(identity),
             "start": _exact(media.start_s),
             "duration": _exact(media.duration_s),

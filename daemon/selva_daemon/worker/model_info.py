@@ -23,12 +23,13 @@ _log = logging.getLogger(__name__)
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """notices: sentences that every result of the model carries."""
+    """notices: sentences that every result of the model carries. key_precision: see `selva_core.engine.Engine`."""
 
     model_id: str
     weights_sha256: str
     licence: str
     notices: tuple[str, ...]
+    key_precision: str = ""
 
     @classmethod
     def of(cls, engine: Engine) -> ModelInfo:
@@ -37,27 +38,33 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
             weights_sha256=engine.weights_sha256,
             licence=engine.licence,
             notices=engine.notices,
+            key_precision=engine.key_precision,
         )
 
 
 class ModelInfoCache:
     """A small JSON file; losing it costs one loading of each model."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, device: str = "auto") -> None:
+        """device: as the worker was asked for it: which precision "auto" means depends on it."""
         self._file = file
+        self._device = device
 
-    def get(self, model_id: str) -> ModelInfo | None:
-        """What was stored, if the weights are still the same. Raises UnknownModelError."""
-        signature = _signature(model_id)
+    def get(self, model_id: str, *, precision: str = "auto") -> ModelInfo | None:
+        """What was stored of this model where this precision was asked for, if the weights are still the same.
+
+        Raises UnknownModelError.
+        """
+        signature = _signature(model_id, self._device, precision)
         entry = None if signature is None else self._read().get(signature)
         try:
             return None if entry is None else msgspec.convert(entry, ModelInfo)
         except msgspec.ValidationError:
             return None
 
-    def put(self, info: ModelInfo) -> None:
+    def put(self, info: ModelInfo, *, precision: str = "auto") -> None:
         """Store what was read off a loaded engine; a full disk costs the entry, never the caller."""
-        signature = _signature(info.model_id)
+        signature = _signature(info.model_id, self._device, precision)
         if signature is None:
             return
         try:
@@ -73,12 +80,15 @@ class ModelInfoCache:
             return {}
 
 
-def _signature(model_id: str) -> str | None:
-    """Identifies the weights as they lie on disk; None for a model without files, which loads immediately anyway."""
+def _signature(model_id: str, device: str, precision: str) -> str | None:
+    """Identifies the weights as they lie on disk, and where and how they run.
+
+    None for a model without files, which loads immediately anyway.
+    """
     files = installed_files(find_model(model_id), default_models_dir())
     if not files:
         return None
-    lines = [selva_core.__version__, model_id]
+    lines = [selva_core.__version__, model_id, device, precision]
     for role, path in sorted(files.items()):
         status = path.stat()
         lines.append(f"{role}:{path}:{status.st_size}:{status.st_mtime_ns}")

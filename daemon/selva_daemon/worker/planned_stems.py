@@ -47,6 +47,8 @@ class PlannedStem:
             "licence": model.licence,
             "num_steps": str(self.job.num_steps),
             "guidance": f"{self.job.guidance:g}",
+            **({} if self.job.quality == "final" else {"quality": self.job.quality}),
+            **({"precision": model.key_precision} if model.key_precision else {}),
         }
 
     def result(self, file: Path, *, cached: bool, warnings: Sequence[str]) -> StemResult:
@@ -92,6 +94,7 @@ def plan_stems(
                 model=model.model_id,
                 weights_sha256=model.weights_sha256,
                 sampling=sampling_of(job),
+                precision=model.key_precision,
             )
             stems.append(
                 PlannedStem(
@@ -106,4 +109,4 @@ def signer_of(files: SignerFiles) -> Signer:
 
 
 def sampling_of(job: JobRequest) -> SamplingSettings:
-    return SamplingSettings(num_steps=job.num_steps, guidance=job.guidance)
+    return SamplingSettings(num_steps=job.num_steps, guidance=job.guidance, quality=job.quality)

@@ -35,12 +35,12 @@ WHOLE_RENDER = (PREPARED_FRACTION, RENDERED_FRACTION)
 
 
 class Engines(Protocol):
-    def info_of(self, model_id: str) -> ModelInfo:
+    def info_of(self, model_id: str, *, precision: str) -> ModelInfo:
         """What keys and results need of that model; it is loaded only when that is not remembered."""
         ...
 
-    def engine_for(self, model_id: str) -> Engine:
-        """The engine of that model, loaded if it is not yet. Raises ModelError."""
+    def engine_for(self, model_id: str, *, precision: str) -> Engine:
+        """The engine of that model in the precision that a job asks for, loaded if it is not yet. Raises ModelError."""
         ...
 
 
@@ -132,7 +132,7 @@ class JobRenderer:
             output.folder, allowed=self._output_rules.allowed, forbidden=self._output_rules.forbidden
         )
         context.report("loading", 0.0)
-        model = self._engines.info_of(context.job.model)
+        model = self._engines.info_of(context.job.model, precision=context.job.precision)
         media_state = read_state(
             context.job.media
         )  # before it is hashed: what is rendered is what was hashed
@@ -163,7 +163,8 @@ class JobRenderer:
         return [self._complete(job, outcomes.get(job.context.job_id)) for job in jobs]
 
     def _render_batch(self, jobs: Sequence[PreparedJob]) -> dict[str, RenderOutcome]:
-        engine = self._engines.engine_for(jobs[0].context.job.model)
+        first = jobs[0].context.job
+        engine = self._engines.engine_for(first.model, precision=first.precision)
         requests = [_batch_request(job.context, list(job.missing.values()), WHOLE_RENDER) for job in jobs]
         outcomes = engine.render_batch(requests, settings=sampling_of(jobs[0].context.job))
         return {
@@ -197,7 +198,8 @@ class JobRenderer:
     def _render_alone(self, job: PreparedJob) -> dict[str, Waveform]:
         if not job.missing:
             return {}
-        engine = self._engines.engine_for(job.context.job.model)
+        request = job.context.job
+        engine = self._engines.engine_for(request.model, precision=request.precision)
         waveforms = _render_in_halves(job.context, engine, list(job.missing.values()), WHOLE_RENDER)
         return dict(zip(job.missing, waveforms, strict=True))
 

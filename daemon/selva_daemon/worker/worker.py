@@ -59,27 +59,39 @@ _log = logging.getLogger(__name__)
 
 
 class EngineCache:
-    """Holds the one engine that is loaded; asking for another closes it first."""
+    """Holds the one engine that is loaded; asking for another closes it first.
+
+    precision: of jobs that leave it to the daemon ("auto"); it may be "auto" itself.
+    """
 
     def __init__(
-        self, *, device: str, events: Events, model_info: ModelInfoCache, features: BlobStore
+        self,
+        *,
+        device: str,
+        precision: str = "auto",
+        events: Events,
+        model_info: ModelInfoCache,
+        features: BlobStore,
     ) -> None:
         self._device = device
+        self._precision = precision
         self._events = events
         self._model_info = model_info
         self._features = features
         self._engine: Engine | None = None
+        self._loaded: tuple[str, str] | None = None
 
-    def engine_for(self, model_id: str) -> Engine:
+    def engine_for(self, model_id: str, *, precision: str = "auto") -> Engine:
         """Raises ModelError, OutOfMemoryError."""
-        if self._engine is not None and self._engine.model_id == model_id:
+        precision = self._settle(precision)
+        if self._engine is not None and self._loaded == (model_id, precision):
             return self._engine
         self.close()
         from selva_core.engines.registry import load_engine  # noqa: PLC0415 - heavy, and its cost is a job's
 
-        engine = load_engine(model_id, device=self._device, features=self._features)
-        self._engine = engine
-        self._model_info.put(ModelInfo.of(engine))
+        engine = load_engine(model_id, device=self._device, precision=precision, features=self._features)
+        self._engine, self._loaded = engine, (model_id, precision)
+        self._model_info.put(ModelInfo.of(engine), precision=precision)
         self._events.send(
             ModelLoaded(
                 model=model_id,
@@ -90,14 +102,19 @@ class EngineCache:
         )
         return engine
 
-    def info_of(self, model_id: str) -> ModelInfo:
+    def info_of(self, model_id: str, *, precision: str = "auto") -> ModelInfo:
         """Remembered, or read off the engine, which is then loaded. Raises ModelError."""
-        return self._model_info.get(model_id) or ModelInfo.of(self.engine_for(model_id))
+        precision = self._settle(precision)
+        known = self._model_info.get(model_id, precision=precision)
+        return known or ModelInfo.of(self.engine_for(model_id, precision=precision))
 
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
-            self._engine = None
+            self._engine = self._loaded = None
+
+    def _settle(self, precision: str) -> str:
+        return self._precision if precision == "auto" else precision
 
 
 class Worker:
@@ -220,8 +237,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=arguments.log_level.upper(), handlers=[log_handler], force=True)
     engines = EngineCache(
         device=arguments.device,
+        precision=arguments.precision,
         events=events,
-        model_info=ModelInfoCache(arguments.stem_cache.parent / "models.json"),
+        model_info=ModelInfoCache(arguments.stem_cache.parent / "models.json", device=arguments.device),
         features=BlobStore(arguments.feature_cache, max_bytes=arguments.feature_cache_bytes),
     )
     worker = Worker(
@@ -292,6 +310,7 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="selva_daemon.worker.worker", description="Started by the daemon, not by hand."
     )
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--stem-cache", type=Path, required=True)
     parser.add_argument("--stem-cache-bytes", type=int, required=True)

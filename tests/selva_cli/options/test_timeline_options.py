@@ -9,7 +9,7 @@ import pytest
 
 from selva_cli.options.timeline_options import FileArguments, ReadArguments, RenderArguments, SpotArguments
 from selva_core.base.errors import RequestError
-from selva_core.base.render_options import RenderOptions, SamplingSettings
+from selva_core.base.render_options import RenderOptions, SamplingOptions
 from selva_otio import SpotOptions
 from selva_otio.errors import ClockError, CueError, TimelineReadError, UnsupportedFormatError
 
@@ -39,14 +39,22 @@ def test_what_is_not_typed_is_what_the_values_have_by_default() -> None:
 
 def test_what_is_typed_is_in_the_values() -> None:
     typed = RenderArguments(
-        takes=2, seed=7, model="selva-echo", sample_rate_hz=96_000, num_steps=3, guidance=1
+        takes=2,
+        seed=7,
+        model="selva-echo",
+        sample_rate_hz=96_000,
+        num_steps=3,
+        guidance=1,
+        quality="draft",
+        precision="float32",
     )
     assert typed.build() == RenderOptions(
         model="selva-echo",
         num_takes=2,
         seed=7,
         sample_rate_hz=96_000,
-        sampling=SamplingSettings(num_steps=3, guidance=1),
+        sampling=SamplingOptions(num_steps=3, guidance=1, quality="draft"),
+        precision="float32",
     )
     spot = SpotArguments(video_track="V2", handles="1/2", use_markers=False, marker_colour="RED")
     assert spot.build() == SpotOptions(

@@ -8,7 +8,8 @@ import pytest
 
 from selva_core.base.errors import RequestError
 from selva_core.base.limits import MAX_SEED, MAX_TAKES
-from selva_core.base.render_options import RenderOptions, SamplingSettings
+from selva_core.base.render_options import QUALITIES, RenderOptions, SamplingOptions, SamplingSettings
+from selva_core.models.catalog import MODELS
 
 
 @pytest.mark.parametrize(
@@ -19,11 +20,33 @@ from selva_core.base.render_options import RenderOptions, SamplingSettings
         ({"guidance": -0.1}, "guidance is 0 to 100; got -0.1"),
         ({"guidance": 100.5}, "guidance is 0 to 100; got 100.5"),
         ({"guidance": float("nan")}, "guidance is 0 to 100; got nan"),
+        ({"quality": "best"}, "a quality is one of final, draft; got 'best'"),
     ],
 )
-def test_sampling_outside_the_limits_is_refused(values: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize("kind", [SamplingSettings, SamplingOptions])
+def test_sampling_outside_the_limits_is_refused(
+    kind: type[SamplingSettings | SamplingOptions], values: dict[str, Any], message: str
+) -> None:
     with pytest.raises(RequestError, match=message):
-        SamplingSettings(**values)
+        kind(**values)
+
+
+def test_steps_that_are_not_asked_for_are_those_that_are_usual_for_model_and_quality() -> None:
+    usual = {"final": 25, "draft": 8}
+    assert SamplingOptions().settle(usual) == SamplingSettings(num_steps=25)
+    assert SamplingOptions(quality="draft", guidance=3.0).settle(usual) == SamplingSettings(
+        num_steps=8, guidance=3.0, quality="draft"
+    )
+    assert SamplingOptions(num_steps=3, quality="draft").settle(usual).num_steps == 3
+
+
+def test_every_model_has_its_usual_steps_for_every_quality() -> None:
+    for model in MODELS.values():
+        assert set(model.usual_steps) == set(QUALITIES)
+        assert SamplingOptions(quality="draft").settle(model.usual_steps).num_steps <= (
+            SamplingOptions().settle(model.usual_steps).num_steps
+        )
+    assert MODELS["selva-small-16k"].usual_steps["final"] == 25  # the published recipe
 
 
 @pytest.mark.parametrize(
@@ -42,6 +65,7 @@ def test_sampling_at_the_limits_is_allowed(values: dict[str, Any]) -> None:
         ({"seed": -1}, "a seed is an integer from 0"),
         ({"seed": MAX_SEED, "num_takes": 2}, "a seed is an integer from 0"),
         ({"sample_rate_hz": 7_999}, "8000 to 192000 Hz; got 7999"),
+        ({"precision": "half"}, "one of auto, float32, bfloat16; got 'half'"),
         ({"priority": "urgent"}, "one of interactive, batch; got 'urgent'"),
     ],
 )

@@ -33,6 +33,7 @@ class TruthfulEngine:
     """Renders the dry sound of the source that the prompt names; is_swapped: of the next source instead."""
 
     model_id, weights_sha256, licence, device_report, notices = "truth", "0" * 64, "", "none", ()
+    key_precision = ""
 
     def __init__(self, *, is_swapped: bool) -> None:
         self.is_swapped = is_swapped

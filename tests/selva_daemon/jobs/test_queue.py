@@ -212,7 +212,16 @@ def test_jobs_of_one_shape_share_batches_up_to_the_limit(
     assert start_batch(queue, scheduler) == []
 
 
-@pytest.mark.parametrize("change", [{"duration_s": Fraction(1, 5)}, {"num_steps": 7}, {"guidance": 2.0}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"duration_s": Fraction(1, 5)},
+        {"num_steps": 7},
+        {"guidance": 2.0},
+        {"quality": "draft"},
+        {"precision": "float32"},
+    ],
+)
 def test_a_job_of_another_shape_ends_the_batch_and_is_not_overtaken(
     queue: JobQueue, add: Adder, scheduler: FairScheduler, change: dict[str, Any]
 ) -> None:

@@ -137,10 +137,10 @@ class OneEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def engine_for(self, model_id: str) -> Engine:
+    def engine_for(self, model_id: str, *, precision: str) -> Engine:
         return self._engine
 
-    def info_of(self, model_id: str) -> ModelInfo:
+    def info_of(self, model_id: str, *, precision: str) -> ModelInfo:
         return ModelInfo.of(self._engine)
 
 

@@ -34,6 +34,18 @@ def test_a_model_is_remembered_until_its_weights_change(one_model: Path, tmp_pat
     assert model_info.get(INFO.model_id) is None
 
 
+def test_a_model_is_remembered_for_each_precision_and_device_by_itself(
+    one_model: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "models.json"
+    on_cpu = ModelInfoCache(file, device="cpu")
+    reduced = msgspec.structs.replace(INFO, key_precision="bfloat16")
+    on_cpu.put(reduced, precision="bfloat16")
+    assert on_cpu.get(INFO.model_id, precision="bfloat16") == reduced
+    assert on_cpu.get(INFO.model_id, precision="float32") is None
+    assert ModelInfoCache(file, device="cuda").get(INFO.model_id, precision="bfloat16") is None
+
+
 def test_a_model_without_files_is_never_remembered(tmp_path: Path) -> None:
     model_info = ModelInfoCache(tmp_path / "models.json")
     model_info.put(msgspec.structs.replace(INFO, model_id="selva-echo"))

@@ -65,14 +65,15 @@ def _is_requested(file: StemFile, cue: Cue, take: int, sheet: CueSheet, options:
         "prompt": cue.prompt,
         "negative_prompt": cue.negative_prompt,
         "seed": str(options.seed + take - 1),
-        "num_steps": str(options.sampling.num_steps),
         "guidance": f"{options.sampling.guidance:g}",
+        **({} if options.sampling.num_steps is None else {"num_steps": str(options.sampling.num_steps)}),
         "model": options.model or provenance.get("model"),
     }
     span = measure_span(cue.clip, sheet.clock, options.sample_rate_hz)
     return (
         1 <= take <= (cue.num_takes or options.num_takes)
         and all(provenance.get(key) == value for key, value in requested.items())
+        and provenance.get("quality", "final") == options.sampling.quality
         and (file.sample_rate_hz, file.num_samples) == (options.sample_rate_hz, span.num_samples)
     )
 
@@ -90,6 +91,7 @@ def _build_stem(file: StemFile, cue: Cue, take: int) -> Stem:
             ("model", provenance.get("model", "")),
             ("num_steps", int(provenance["num_steps"])),
             ("guidance", float(provenance["guidance"])),
+            *((("quality", provenance["quality"]),) if "quality" in provenance else ()),
         ),
     )
 

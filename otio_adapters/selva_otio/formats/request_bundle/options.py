@@ -8,7 +8,7 @@ The stem tracks and cues are where every timeline has them: `metadata["selva"]["
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ from selva_core.base.limits import (
     MIN_SAMPLE_RATE_HZ,
     MIN_STEPS,
 )
-from selva_core.base.render_options import RenderOptions, SamplingSettings
+from selva_core.base.render_options import PRECISIONS, QUALITIES, RenderOptions, SamplingOptions
 from selva_otio.cues.spotting import SpotOptions
 from selva_otio.errors import ClockError, CueError, TimelineReadError
 from selva_otio.metadata import SELVA_NAMESPACE
@@ -33,6 +33,7 @@ from selva_otio.time.clock import parse_seconds
 
 SCHEMA = "selva.bundle/1"
 _FAMILY, _, _VERSION = SCHEMA.rpartition("/")
+_LATER_DEFAULTS: Mapping[str, Any] = {"steps": None, "quality": "final", "precision": "auto"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +46,18 @@ class BundleOptions:
     def to_metadata(self) -> dict[str, Any]:
         """The options as JSON values, by their names on the command line; handles as the text of a fraction, which is exact."""
         render, spot = self.render, self.spot
+        # Versions before 0.2.0 read a bundle whose values are those that they knew.
+        later = {
+            "steps": render.sampling.num_steps,
+            "quality": render.sampling.quality,
+            "precision": render.precision,
+        }
         return {
+            **{name: value for name, value in later.items() if value != _LATER_DEFAULTS[name]},
             "takes": render.num_takes,
             "seed": render.seed,
             "model": render.model,
             "sample_rate": render.sample_rate_hz,
-            "steps": render.sampling.num_steps,
             "guidance": render.sampling.guidance,
             "handles": str(spot.handles_s),
             "video_track": spot.video_track,
@@ -61,7 +68,11 @@ class BundleOptions:
 
 def build_options(values: Mapping[str, Any]) -> BundleOptions:
     """Options from values by their names in the metadata; unknown names are passed over. Raises CueError."""
-    known = {**BundleOptions().to_metadata(), **{name: values[name] for name in _NAMES if name in values}}
+    known = {
+        **_LATER_DEFAULTS,
+        **BundleOptions().to_metadata(),
+        **{name: values[name] for name in _NAMES if name in values},
+    }
     for name, (is_allowed, allowed) in _ALLOWED.items():
         if not is_allowed(known[name]):
             raise CueError(f"{name} is {allowed}; got {known[name]!r}")
@@ -72,7 +83,10 @@ def build_options(values: Mapping[str, Any]) -> BundleOptions:
                 num_takes=known["takes"],
                 seed=known["seed"],
                 sample_rate_hz=known["sample_rate"],
-                sampling=SamplingSettings(num_steps=known["steps"], guidance=known["guidance"]),
+                sampling=SamplingOptions(
+                    num_steps=known["steps"], guidance=known["guidance"], quality=known["quality"]
+                ),
+                precision=known["precision"],
             ),
             spot=SpotOptions(
                 video_track=known["video_track"],
@@ -114,6 +128,15 @@ def _whole_number(low: int, high: int) -> tuple[Callable[[Any], bool], str]:
     return is_allowed, f"a whole number from {low} to {high}"
 
 
+def _optional(allowed: tuple[Callable[[Any], bool], str]) -> tuple[Callable[[Any], bool], str]:
+    is_allowed, what = allowed
+    return lambda value: value is None or is_allowed(value), what
+
+
+def _one_of(values: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value in values, f"one of {', '.join(values)}"
+
+
 def _is_name(value: Any) -> bool:
     return value is None or (isinstance(value, str) and bool(value.strip()))
 
@@ -128,7 +151,9 @@ _ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "seed": _whole_number(0, MAX_SEED),
     "model": (_is_name, "the name of a model"),
     "sample_rate": _whole_number(MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ),
-    "steps": _whole_number(MIN_STEPS, MAX_STEPS),
+    "steps": _optional(_whole_number(MIN_STEPS, MAX_STEPS)),
+    "quality": _one_of(QUALITIES),
+    "precision": _one_of(PRECISIONS),
     "guidance": (_is_guidance, f"a number from {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}"),
     "video_track": (_is_name, "the name of a video track"),
     "markers": (lambda value: isinstance(value, bool), "true or false"),

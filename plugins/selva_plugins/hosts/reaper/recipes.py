@@ -23,15 +23,17 @@ from selva_core.base.limits import (
     MIN_SAMPLE_RATE_HZ,
     MIN_STEPS,
 )
-from selva_core.base.render_options import RenderOptions, SamplingSettings
+from selva_core.base.render_options import PRECISIONS, QUALITIES, RenderOptions, SamplingOptions
 from selva_core.base.schema import describe_faults, encode_hook, one_of, prose, rational
 from selva_core.base.schema_check import check
 from selva_daemon.protocol.job import MAX_SPEED, MAX_START_S
 from selva_otio import Cue, SpottedClip, StemTrack
 from selva_plugins.errors import SnapshotError
+from selva_render.options import settle_sampling
 
 SCHEMA = "selva.recipe/1"
 MAX_TAKE_NUMBER = 9999
+_LATER_DEFAULTS = {"quality": "final", "precision": "auto"}
 MIN_DURATION_S = Fraction(1, 1000)
 
 Moment = Annotated[Fraction, rational(Fraction(0), MAX_START_S)]
@@ -66,6 +68,8 @@ class RecipeFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     sample_rate_hz: Annotated[int, Meta(ge=MIN_SAMPLE_RATE_HZ, le=MAX_SAMPLE_RATE_HZ)]
     num_steps: Annotated[int, Meta(ge=MIN_STEPS, le=MAX_STEPS)]
     guidance: Annotated[float, Meta(ge=MIN_GUIDANCE, le=MAX_GUIDANCE)]
+    quality: Annotated[str, one_of(QUALITIES)] = "final"
+    precision: Annotated[str, one_of(PRECISIONS)] = "auto"
     clip: RecipeClip
 
 
@@ -79,12 +83,13 @@ class Recipe:
     seed: int
     take: int
     sample_rate_hz: int
-    sampling: SamplingSettings
+    sampling: SamplingOptions
+    precision: str = "auto"
 
 
 def build_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -> dict[str, Any]:
     """A recipe as values for JSON; `parse_recipe` reads it back."""
-    clip = cue.clip
+    clip, sampling = cue.clip, settle_sampling(options)
     fields = RecipeFields(
         schema=SCHEMA,
         track=cue.track,
@@ -94,8 +99,10 @@ def build_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -> d
         seed=seed,
         take=take,
         sample_rate_hz=options.sample_rate_hz,
-        num_steps=options.sampling.num_steps,
-        guidance=options.sampling.guidance,
+        num_steps=sampling.num_steps,
+        guidance=sampling.guidance,
+        quality=sampling.quality,
+        precision=options.precision,
         clip=RecipeClip(
             name=clip.name,
             path=str(clip.media_path),
@@ -109,7 +116,9 @@ def build_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -> d
             handle_after_s=clip.handle_after_s,
         ),
     )
-    return cast("dict[str, Any]", msgspec.to_builtins(fields, enc_hook=encode_hook))
+    values = cast("dict[str, Any]", msgspec.to_builtins(fields, enc_hook=encode_hook))
+    # Left out where it says nothing, so that versions before 0.2.0, which refuse unknown fields, can read the recipe.
+    return {name: value for name, value in values.items() if _LATER_DEFAULTS.get(name) != value}
 
 
 def parse_recipe(text: str) -> Recipe:
@@ -128,7 +137,10 @@ def parse_recipe(text: str) -> Recipe:
         seed=fields.seed,
         take=fields.take,
         sample_rate_hz=fields.sample_rate_hz,
-        sampling=SamplingSettings(num_steps=fields.num_steps, guidance=fields.guidance),
+        sampling=SamplingOptions(
+            num_steps=fields.num_steps, guidance=fields.guidance, quality=fields.quality
+        ),
+        precision=fields.precision,
     )
 
 

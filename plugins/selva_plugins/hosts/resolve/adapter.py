@@ -13,7 +13,7 @@ import platformdirs
 import selva_core
 from selva_core.base.command_line import selva_command
 from selva_core.base.limits import DEFAULT_SEED
-from selva_core.base.render_options import RenderOptions, SamplingSettings
+from selva_core.base.render_options import RenderOptions, SamplingOptions
 from selva_otio import CueSheet, SpotOptions
 from selva_otio.formats.profiles import find_profile
 from selva_otio.placement.stem_names import fold_name
@@ -65,7 +65,7 @@ def prepare_snapshot(
     stems_folder: Path | None = None,
     cue_sheet: Path | None = None,
     options: SpotOptions | None = None,
-    sampling: SamplingSettings | None = None,
+    sampling: SamplingOptions | None = None,
     sample_rate_hz: int | None = None,
 ) -> PreparedRequest:
     """A snapshot and a form made ready for the daemon.
@@ -91,7 +91,7 @@ def prepare_snapshot(
         num_takes=form.num_takes,
         seed=DEFAULT_SEED if form.seed is None else form.seed,
         sample_rate_hz=sample_rate_hz or snapshot.stem_rate_hz,
-        sampling=sampling or SamplingSettings(),
+        sampling=sampling or SamplingOptions(),
     )
     notices = list_notices(built, sheet, target)
     return PreparedRequest(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selva_core.base.errors import SelvaError
-from selva_core.base.render_options import SamplingSettings
+from selva_core.base.render_options import SamplingOptions
 from selva_daemon.client.client import Client
 from selva_otio import SpotOptions, TimelineError
 from selva_plugins.bridge import PreparedRequest, make_stems
@@ -57,7 +57,7 @@ class StudioRender:
     stems_folder: Path | None = None
     cue_sheet: Path | None = None
     options: SpotOptions | None = None
-    sampling: SamplingSettings | None = None
+    sampling: SamplingOptions | None = None
     sample_rate_hz: int | None = None
     marks_stems: bool = False
     replaces: bool = False

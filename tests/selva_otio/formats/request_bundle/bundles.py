@@ -63,7 +63,7 @@ def make_stem(
         "negative_prompt": cue.negative_prompt,
         "seed": str(options.seed + number - 1),
         "model": "selva-nano",
-        "num_steps": str(options.sampling.num_steps),
+        "num_steps": str(options.sampling.num_steps or 25),
         "guidance": f"{options.sampling.guidance:g}",
         **(changes or {}),
     }

@@ -108,13 +108,14 @@ def test_stems_are_on_their_tracks_as_soon_as_they_are_in_the_bundle(
 
 
 def test_stems_of_an_earlier_request_are_passed_over(cut: otio.schema.Timeline, tmp_path: Path) -> None:
-    bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG, model="selva-nano")
+    bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG, model="selva-nano", steps=25)
     cue = bundle.spot().cues[0]
     for changes in (
         {"prompt": "big dog"},
         {"seed": "41"},
         {"model": "selva-echo"},
         {"num_steps": "5"},
+        {"quality": "draft"},
         {"take": "2"},
     ):
         make_stem(bundle, cue, changes=changes)
@@ -124,6 +125,19 @@ def test_stems_of_an_earlier_request_are_passed_over(cut: otio.schema.Timeline, 
     assert stem_files(read(bundle.folder)) == {"Dog": [right.name]}
     write_bundle_file(cut, bundle.folder, tracks={"Dog": "big dog"})
     assert stem_files(read(bundle.folder)) == {"Dog": ["Dog_one_t01_big%20dog_0.1.wav"]}
+
+
+def test_draft_stems_fill_a_request_for_drafts_and_their_finals_take_their_places(
+    cut: otio.schema.Timeline, tmp_path: Path
+) -> None:
+    bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG, quality="draft")
+    cue = bundle.spot().cues[0]
+    draft = make_stem(bundle, cue, changes={"quality": "draft", "num_steps": "2"})
+    assert stem_files(read(bundle.folder)) == {"Dog": [draft.name]}
+    write_bundle_file(cut, bundle.folder, tracks=DOG, quality="final")
+    assert stem_files(read(bundle.folder)) == {}
+    final = make_stem(bundle, cue)
+    assert stem_files(read(bundle.folder)) == {"Dog": [final.name]}
 
 
 def test_a_stem_file_that_is_not_whole_is_passed_over(cut: otio.schema.Timeline, tmp_path: Path) -> None:
