@@ -16,16 +16,27 @@ from av.video.stream import VideoStream
 from selva_core.base.errors import MediaUnreadableError
 from selva_core.video.container import require_clear
 from selva_core.video.packet_order import PacketStamp, states_display_order
-from selva_core.video.rates import FrameRate, is_plausible_rate, is_standard_rate, measure_rate, snap_rate
+from selva_core.video.rates import (
+    MPEG_SLACK_S,
+    FrameRate,
+    is_plausible_rate,
+    is_standard_rate,
+    measure_rate,
+    snap_rate,
+)
 
 _MAX_BROKEN_PACKETS = 64
 _ORDER_PACKETS = 32
 _RATE_PACKETS = 300
 _MAX_SCANNED_BYTES = 64 << 20
-_MEASURED_FORMATS = frozenset({"mpegts", "mpeg", "flv"})
+MPEG_FORMATS = frozenset({"mpegts", "mpeg"})
+_MEASURED_FORMATS = frozenset({*MPEG_FORMATS, "flv"})
 """They state no rate: FFmpeg estimates one, and takes 119.88 for 120."""
 RAW_FORMATS = frozenset({"h264", "hevc", "vvc", "mpegvideo", "m4v", "cavsvideo", "avs2", "avs3", "vc1"})
 """Streams without a container: no time that FFmpeg gives for their packets is stated by the file."""
+_NUMBERING_FORMATS = frozenset({"avi", "mxf"})
+"""FFmpeg numbers their frames by the place in the file, so that a lost first packet leaves a gap before the second."""
+_MAX_LOST_FRAMES = 250
 _MAX_RATE_ERROR = Fraction(1, 100)
 _TICK_RATE_RATIO = Fraction(1, 500)
 
@@ -34,7 +45,8 @@ _TICK_RATE_RATIO = Fraction(1, 500)
 class Beginning:
     """origin_pts: time of the first frame as the container states it, decodable or not. states_times: whether timestamps
     are those of the screen. has_hidden_frames: whether an edit list hides frames before the first one shown. begins_on_zero:
-    whether a frame begins where the edit does. undecoded_pts: frames before the first decodable one.
+    whether a frame begins where the edit does. undecoded_pts: frames before the first decodable one. first_byte: where the
+    first packet lies in the file, if that is known.
     """
 
     origin_pts: int
@@ -44,6 +56,7 @@ class Beginning:
     has_hidden_frames: bool = False
     begins_on_zero: bool = True
     undecoded_pts: Sequence[int] = ()
+    first_byte: int | None = None
 
     def moved_to(self, origin_pts: int) -> Beginning:
         """The same with another origin."""
@@ -61,6 +74,7 @@ class _Scan:
 
     stamps: list[PacketStamp] = field(default_factory=list)
     size_bytes: int = 0
+    first_byte: int | None = None
     reached_end: bool = False
 
     def shown_pts(self) -> list[int]:
@@ -99,7 +113,14 @@ def read_beginning(container: InputContainer, stream: VideoStream, path: Path) -
         pass
     states_times = states_display_order(scan.stamps, reorder_depth=depth)
     frame_rate = _find_rate(scan, packets, container, stream, states_times=states_times)
-    return _describe(scan, first, frame_rate, states_times=states_times)
+    beginning = _describe(scan, first, frame_rate, states_times=states_times)
+    return _begin_at_zero(beginning) if container.format.name in _NUMBERING_FORMATS else beginning
+
+
+def _begin_at_zero(beginning: Beginning) -> Beginning:
+    """The same with frame 0 first, which was lost where the first packet is a later one."""
+    lost_pts = range(min(beginning.origin_pts, _MAX_LOST_FRAMES))
+    return beginning.preceded_by(lost_pts) if lost_pts else beginning
 
 
 def _describe(
@@ -122,6 +143,7 @@ def _describe(
         has_hidden_frames=any(stamp.is_hidden for stamp in scan.stamps),
         begins_on_zero=0 in shown,
         undecoded_pts=undecoded,
+        first_byte=scan.first_byte,
     )
 
 
@@ -130,6 +152,8 @@ def _record(scan: _Scan, packet: Packet[VideoStream]) -> bool:
     if not packet.size:
         scan.reached_end = True
         return False
+    if not scan.stamps:
+        scan.first_byte = packet.pos
     scan.stamps.append(PacketStamp(pts=packet.pts, dts=packet.dts, is_hidden=packet.is_discard))
     scan.size_bytes += packet.size
     return True
@@ -171,7 +195,8 @@ def _find_rate(
         duration_s = stream.duration * tick_s if stream.duration else Fraction(0)
         stated_hz = _prefer_tick_rate(snap_rate(stated_hz, tick_s=tick_s, duration_s=duration_s), tick_s)
     is_certain = stated_hz is not None and is_standard_rate(stated_hz)
-    if not states_times or (is_certain and container.format.name not in _MEASURED_FORMATS):
+    is_measured = container.format.name in _MEASURED_FORMATS
+    if (not is_measured and is_certain) or not (states_times or is_measured):
         return None if stated_hz is None else FrameRate(rate_hz=stated_hz)
     while (
         len(scan.stamps) < _RATE_PACKETS
@@ -180,7 +205,11 @@ def _find_rate(
     ):
         pass
     measured = measure_rate(
-        _frame_times_s(scan, tick_s), tick_s, stated_hz=stated_hz, guessed_hz=stream.guessed_rate
+        _frame_times_s(scan, tick_s) if states_times else _decoding_times_s(scan, tick_s),
+        tick_s,
+        stated_hz=stated_hz,
+        guessed_hz=stream.guessed_rate,
+        slack_s=MPEG_SLACK_S if container.format.name in MPEG_FORMATS else Fraction(0),
     )
     if measured is None:
         return None if stated_hz is None else FrameRate(rate_hz=stated_hz)
@@ -199,6 +228,12 @@ def _frame_times_s(scan: _Scan, tick_s: Fraction) -> list[Fraction]:
         complete_to = last.dts if last.dts is not None else shown[max(len(shown) - _ORDER_PACKETS, 0)]
         shown = [pts for pts in shown if pts <= complete_to]
     return [pts * tick_s for pts in shown]
+
+
+def _decoding_times_s(scan: _Scan, tick_s: Fraction) -> list[Fraction]:
+    """Ascending times of decoding; none where one of them is not stated."""
+    times = [stamp.decoded_at for stamp in scan.stamps]
+    return [] if None in times else sorted(time * tick_s for time in times if time is not None)
 
 
 def _prefer_tick_rate(rate_hz: Fraction, tick_s: Fraction) -> Fraction:

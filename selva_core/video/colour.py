@@ -20,8 +20,8 @@ _PRIMARIES_BT2020 = 9
 _UNSPECIFIED = 2
 _REFERENCE_WHITE = 203.0
 _HLG_WHITE = 0.75
-_MAX_SD_WIDTH_PX, _MAX_SD_HEIGHT_PX = 1280, 720
-"""Up to here untagged frames are read as BT.601, as the loader of the published models read its 1280 x 720 footage."""
+_MIN_HD_WIDTH_PX, _MAX_SD_HEIGHT_PX = 1280, 576
+"""Untagged footage is BT.601 up to the size of PAL, as players and editing programs take it, and BT.709 above."""
 _CODES = 1 << 16
 # BT.2087, from BT.2020 to BT.709 in linear light.
 _TO_BT709 = np.array(
@@ -65,7 +65,7 @@ def has_alpha(frame: VideoFrame) -> bool:
 
 def is_hd_frame(frame: VideoFrame) -> bool:
     """Whether a frame without a tag is read as BT.709."""
-    return frame.width > _MAX_SD_WIDTH_PX or frame.height > _MAX_SD_HEIGHT_PX
+    return frame.width >= _MIN_HD_WIDTH_PX or frame.height > _MAX_SD_HEIGHT_PX
 
 
 def is_wide_gamut(frame: VideoFrame) -> bool:

@@ -14,6 +14,7 @@ _SCANNED_BYTES = 4 << 20
 _MAX_GAP_BYTES = 256 << 20
 _BLOCK_HEADER_BYTES = 4
 _CLUSTER_ID = b"\x1f\x43\xb6\x75"
+_SEGMENT_ID = b"\x18\x53\x80\x67"
 _INFO_ID = b"\x15\x49\xa9\x66"
 _TIMESTAMP_ID = 0xE7
 _SIMPLE_BLOCK_ID = 0xA3
@@ -22,7 +23,7 @@ _BLOCK_ID = 0xA1
 _SCALE_ID = 0x2AD7B1
 _CONTAINER_IDS = frozenset({0x1F43B675, _BLOCK_GROUP_ID})
 """Elements that are entered: clusters and block groups."""
-_VOID_IDS = frozenset({0xEC, 0xBF, 0xA7, 0xAB})
+_VOID_IDS = frozenset({0xEC, 0xBF, 0xA7, 0xAB, 0x5854})
 _KNOWN_IDS = frozenset(
     {
         *_CONTAINER_IDS,
@@ -39,7 +40,6 @@ _KNOWN_IDS = frozenset(
             0xAF,
             0xC8,
             0x8E,
-            0x5854,
         ),  # of blocks and block groups
         *(
             0x1C53BB6B,
@@ -49,6 +49,19 @@ _KNOWN_IDS = frozenset(
             0x114D9B74,
         ),  # cues, tags, chapters, attachments, index
     }
+)
+_HEAD_IDS = frozenset(
+    {
+        0x114D9B74,
+        0x1549A966,
+        0x1654AE6B,
+        0x1C53BB6B,
+        0x1254C367,
+        0x1043A770,
+        0x1941A469,
+        0xEC,
+        0xBF,
+    }  # index, information, tracks, cues, tags, chapters, attachments, void, checksum
 )
 _DEFAULT_SCALE_NS = 1_000_000
 
@@ -69,10 +82,32 @@ def read_first_block(path: Path) -> FirstBlock | None:
     except OSError:
         return None
     at = content.find(_CLUSTER_ID)
+    if at < 0:
+        return None
+    if _is_head_damaged(content[:at]):
+        return FirstBlock(cluster_s=Fraction(0), track_number=0)
     try:
-        return None if at < 0 else _read_cluster(content, at, _read_scale_ns(content[:at]))
+        return _read_cluster(content, at, _read_scale_ns(content[:at]))
     except (IndexError, ValueError):
         return None
+
+
+def _is_head_damaged(head: bytes) -> bool:
+    """Whether what lies between the segment's beginning and the first cluster that was found is no sequence of elements."""
+    at = head.find(_SEGMENT_ID)
+    if at < 0:
+        return False
+    _, at = _read_number(head, at + len(_SEGMENT_ID))
+    try:
+        while at < len(head):
+            element, at = _read_number(head, at, keeps_marker=True)
+            size, at = _read_number(head, at)
+            if element not in _HEAD_IDS:
+                return True
+            at += size
+    except (IndexError, ValueError):
+        return True
+    return False
 
 
 def is_gap_damaged(path: Path, *, after_byte: int, size_bytes: int, before_byte: int) -> bool:
@@ -100,22 +135,26 @@ def is_gap_damaged(path: Path, *, after_byte: int, size_bytes: int, before_byte:
 
 
 def _read_cluster(content: bytes, at: int, scale_ns: int) -> FirstBlock | None:
-    _, at = _read_number(content, at + len(_CLUSTER_ID))
-    cluster_s: Fraction | None = None
-    while at < len(content):
-        element, at = _read_number(content, at, keeps_marker=True)
-        size, at = _read_number(content, at)
-        if element == _TIMESTAMP_ID:
-            cluster_s = Fraction(int.from_bytes(content[at : at + size], "big") * scale_ns, 10**9)
-        elif element in (_SIMPLE_BLOCK_ID, _BLOCK_GROUP_ID):
-            if element == _BLOCK_GROUP_ID:
-                _, at = _read_number(content, at, keeps_marker=True)
-                _, at = _read_number(content, at)
-            number = content[at] & 0x7F if content[at] & 0x80 else 0
-            return None if cluster_s is None else FirstBlock(cluster_s=cluster_s, track_number=number)
-        elif element not in _VOID_IDS:
-            return None
-        at += size
+    """The first block of the cluster at a position; of track 0 where what is there is no element."""
+    cluster_s = Fraction(0)
+    try:
+        _, at = _read_number(content, at + len(_CLUSTER_ID))
+        while at < len(content):
+            element, at = _read_number(content, at, keeps_marker=True)
+            size, at = _read_number(content, at)
+            if element == _TIMESTAMP_ID:
+                cluster_s = Fraction(int.from_bytes(content[at : at + size], "big") * scale_ns, 10**9)
+            elif element in (_SIMPLE_BLOCK_ID, _BLOCK_GROUP_ID):
+                if element == _BLOCK_GROUP_ID:
+                    _, at = _read_number(content, at, keeps_marker=True)
+                    _, at = _read_number(content, at)
+                number = content[at] & 0x7F if content[at] & 0x80 else 0
+                return FirstBlock(cluster_s=cluster_s, track_number=number)
+            elif element not in _VOID_IDS:
+                return FirstBlock(cluster_s=cluster_s, track_number=0)
+            at += size
+    except ValueError:
+        return FirstBlock(cluster_s=cluster_s, track_number=0)
     return None
 
 

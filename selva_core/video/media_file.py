@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from selva_core.base.errors import MediaUnreadableError
-from selva_core.video.beginning import RAW_FORMATS, Beginning, read_beginning
+from selva_core.video.beginning import MPEG_FORMATS, RAW_FORMATS, Beginning, read_beginning
 from selva_core.video.container import (
     create_alpha_decoder,
     find_video_stream,
@@ -30,14 +30,17 @@ from selva_core.video.container import (
     translate_media_errors,
 )
 from selva_core.video.iso_edits import read_only_edit
+from selva_core.video.lost_start import find_lost_start
 from selva_core.video.matroska import read_first_block
 from selva_core.video.packet_order import packet_time
-from selva_core.video.rates import FrameRate, is_standard_rate
+from selva_core.video.rates import MPEG_SLACK_S, FrameRate, is_standard_rate
 from selva_core.video.restarts import find_clock_jump
 
 FALLBACK_RATE_HZ = Fraction(25)
 _SCANNED_END_S = 2
 _MAX_SHORT_S = Fraction(1, 2)
+_MAX_LOST_BYTES = 2 << 20
+"""No more than a frame is taken to have been there."""
 _PLAIN_EDITS = {"advanced_editlist": "0"}
 
 
@@ -68,6 +71,7 @@ class MediaFile:
             raise
         self._origin_pts = self._beginning.origin_pts
         self.rotation_deg = self._beginning.rotation_deg
+        self._restore_start()
         self._lose(self._time_of(pts) for pts in self._beginning.undecoded_pts)
 
     def __enter__(self: OpenedFile) -> OpenedFile:
@@ -179,6 +183,29 @@ class MediaFile:
         self._edit_end_s = edit.duration_s
         return plain.moved_to(0)
 
+    def _restore_start(self) -> None:
+        """Count frames from those that were lost with their headers before the first packet that FFmpeg gives."""
+        format_name = self.container.format.name
+        first_byte = self._beginning.first_byte or 0
+        lost = find_lost_start(self.path, format_name, first_byte=first_byte, stream_id=self.stream.id)
+        if lost is None or (format_name == "mxf" and self._origin_pts in self._beginning.undecoded_pts):
+            return  # an MXF file with an index numbers what was lost
+        if format_name == "mpeg" or lost.size_bytes > _MAX_LOST_BYTES:
+            raise MediaUnreadableError(
+                f"the beginning of {self.path.name} is damaged, so that nothing says when its first frame is shown; use "
+                "another copy, or transcode it and check its synchronism",
+                path=str(self.path),
+            )
+        num_lost = lost.num_packets
+        frame_ticks = round(self.frame_s / self.time_base_s)
+        if format_name == "mxf" and self.stream.duration:
+            num_lost = max(num_lost, self.stream.duration - round(self.end_s / self.frame_s))
+            self.__dict__.pop("end_s", None)
+            self._reopen()
+        first_pts = self._origin_pts - num_lost * frame_ticks
+        self._beginning = self._beginning.preceded_by(range(first_pts, self._origin_pts, frame_ticks))
+        self._origin_pts = first_pts
+
     def _find_true_start(self, beginning: Beginning) -> Beginning:
         """Move the origin to where a Matroska file begins, where the frames there were skipped as damaged."""
         if not self.is_matroska or beginning.origin_pts <= 0:
@@ -250,7 +277,8 @@ class MediaFile:
         if rate_hz is None:
             return stated_s
         steady_s = round(stated_s * rate_hz) / rate_hz
-        return steady_s if abs(steady_s - stated_s) <= self.time_base_s else stated_s
+        within_s = MPEG_SLACK_S if self.container.format.name in MPEG_FORMATS else self.time_base_s
+        return steady_s if abs(steady_s - stated_s) <= within_s else stated_s
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         yield from self.container.demux(self.stream)

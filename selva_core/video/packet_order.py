@@ -55,6 +55,7 @@ class PacketOrder:
         self._latest: Fraction | None = None
         self._key_numbers: set[int] = set()
         self._lost_numbers: list[int] = []
+        self._skipped: list[Fraction] = []
 
     def number(self, packet: Packet[VideoStream]) -> int:
         """Number a packet that is about to be decoded."""
@@ -89,12 +90,19 @@ class PacketOrder:
             del self._lost_numbers[:num_lost]
             self._num_shown += num_lost
             if number in self._key_numbers:  # frames stored before a key frame are shown before it
-                self._num_shown = max(self._num_shown, number - self._first_number)
+                due = max(self._num_shown, number - self._first_number)
+                self._skipped += self._times[self._num_shown : due]
+                self._num_shown = due
         index = self._num_shown
         self._num_shown += 1
         if index < len(self._times):
             return self._times[index]
         return self._times[-1] + self._frame_ticks * (index - len(self._times) + 1) if self._times else None
+
+    def take_skipped(self) -> list[Fraction]:
+        """Times whose frames never came out of the decoder, since the last call."""
+        skipped, self._skipped = self._skipped, []
+        return skipped
 
 
 def packet_time(packet: Packet[VideoStream]) -> Fraction | None:

@@ -15,6 +15,10 @@ from statistics import median
 MAX_PLAUSIBLE_RATE_HZ = 1000
 """The fastest phones and action cameras record 960; a higher rate is that of the ticks."""
 
+MPEG_SLACK_S = Fraction(32, 90_000)
+"""A program stream states the time of one frame per packet, and FFmpeg counts those between in whole ticks: at 59.94 frames a
+second of 1501.5 ticks it is up to half a tick off with every frame."""
+
 _SNAP_RATIO = Fraction(1, 10_000)
 _SAME_RATE_RATIO = Fraction(1, 500)
 """Twice the 0.1 % between a whole and an NTSC rate."""
@@ -60,9 +64,9 @@ def is_plausible_rate(rate_hz: Fraction | None) -> bool:
     return rate_hz is not None and 0 < rate_hz <= MAX_PLAUSIBLE_RATE_HZ
 
 
-def fits_rate(times_s: Sequence[Fraction], rate_hz: Fraction, tick_s: Fraction) -> bool:
-    """Whether ascending frame times are those of a constant rate, rounded to ticks."""
-    return all(abs(at_s - times_s[0] - k / rate_hz) <= tick_s for k, at_s in enumerate(times_s))
+def fits_rate(times_s: Sequence[Fraction], rate_hz: Fraction, within_s: Fraction) -> bool:
+    """Whether ascending frame times are those of a constant rate, each within so many seconds."""
+    return all(abs(at_s - times_s[0] - k / rate_hz) <= within_s for k, at_s in enumerate(times_s))
 
 
 def measure_rate(
@@ -71,11 +75,13 @@ def measure_rate(
     *,
     stated_hz: Fraction | None = None,
     guessed_hz: Fraction | None = None,
+    slack_s: Fraction = Fraction(0),
 ) -> FrameRate | None:
     """The rate of the first frames of a file from their ascending times; None for fewer than two times.
 
     stated_hz: what the container states, if that is plausible. It is believed where the times agree with it. guessed_hz:
-    FFmpeg's guess, which names a variable rate if it is near that of the usual frame.
+    FFmpeg's guess, which names a variable rate if it is near that of the usual frame. slack_s: how far times may be off
+    where no rate fits them to the tick.
     """
     steps_s = [later - earlier for earlier, later in pairwise(times_s) if later > earlier]
     if not steps_s:
@@ -83,9 +89,10 @@ def measure_rate(
     span_s = times_s[-1] - times_s[0]
     mean_hz = (len(times_s) - 1) / span_s
     snapped_hz = snap_rate(mean_hz, tick_s=2 * tick_s, duration_s=span_s)
-    for candidate_hz in (stated_hz, snapped_hz, mean_hz):
-        if candidate_hz is not None and fits_rate(times_s, candidate_hz, tick_s):
-            return FrameRate(rate_hz=candidate_hz)
+    for within_s in (tick_s, slack_s):
+        for candidate_hz in (stated_hz, snapped_hz, mean_hz):
+            if candidate_hz is not None and fits_rate(times_s, candidate_hz, within_s):
+                return FrameRate(rate_hz=candidate_hz)
     return FrameRate(rate_hz=nominal_rate_of(steps_s, guessed_hz), is_variable=True)
 
 

@@ -129,6 +129,7 @@ class MediaReader(MediaFile):
 
         for frame in self._decoded(on_packet, on_broken):
             time = order.time_of(frame.pts)
+            self._lose(self._time_of(skipped) for skipped in order.take_skipped())
             if time is not None:
                 if frame.is_corrupt:
                     self._lose([self._time_of(time)])

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.video.reformatter import Colorspace
 
 from selva_core.base.media import PictureRange
 from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame, is_wide_gamut
@@ -75,10 +76,22 @@ def yuv_frame(width_px: int, height_px: int, code: tuple[int, int, int]) -> av.V
     return av.VideoFrame.from_ndarray(flat, format="yuv420p")
 
 
-def test_untagged_hd_is_read_as_bt709_and_sd_as_bt601() -> None:
-    red_of_709, red_of_601 = (63, 102, 240), (82, 90, 240)
-    hd, sd = yuv_frame(1920, 1080, red_of_709), yuv_frame(720, 576, red_of_601)
-    for frame, is_hd in ((hd, True), (sd, False)):
-        assert is_hd_frame(frame) is is_hd
-        pixel = SdrConverter().convert(frame, is_hd=is_hd).to_ndarray()[100, 100].astype(int)
-        assert np.abs(pixel - (255, 0, 0)).max() <= 3
+@pytest.mark.parametrize("size_px", [(1920, 1080), (1280, 720), (3840, 2160), (1440, 1080), (960, 720)])
+def test_untagged_hd_is_read_as_bt709(size_px: tuple[int, int]) -> None:
+    assert np.abs(shown_pixel(yuv_frame(*size_px, (63, 102, 240))) - (255, 0, 0)).max() <= 3
+
+
+@pytest.mark.parametrize("size_px", [(720, 576), (720, 480), (640, 360), (854, 480), (1024, 576)])
+def test_untagged_sd_is_read_as_bt601(size_px: tuple[int, int]) -> None:
+    assert np.abs(shown_pixel(yuv_frame(*size_px, (82, 90, 240))) - (255, 0, 0)).max() <= 3
+
+
+def test_tag_of_hd_footage_decides_its_matrix() -> None:
+    frame = yuv_frame(1280, 720, (82, 90, 240))
+    frame.colorspace = Colorspace.SMPTE170M
+    assert np.abs(shown_pixel(frame) - (255, 0, 0)).max() <= 3
+
+
+def shown_pixel(frame: av.VideoFrame) -> npt.NDArray[np.int64]:
+    shown = SdrConverter().convert(frame, is_hd=is_hd_frame(frame)).to_ndarray()
+    return shown[100, 100].astype(np.int64)

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.video.reformatter import Colorspace
 
 from selva_core.base.errors import (
     MediaNotFoundError,
@@ -21,7 +22,7 @@ from selva_core.base.errors import (
 )
 from selva_core.base.media import PictureRange
 from selva_core.engines.echo import find_flashes
-from selva_core.video.frames import count_frames, iter_frames, read_frames
+from selva_core.video.frames import FrameScaler, count_frames, iter_frames, read_frames
 from selva_core.video.rates import snap_rate
 from selva_core.video.reader import MediaReader
 
@@ -274,21 +275,37 @@ def test_non_square_pixels_are_squashed_like_square_ones(numbered_video: MakeVid
     assert np.array_equal(half_a_second_of(square), half_a_second_of(anamorphic))
 
 
-@pytest.mark.parametrize(
-    ("name", "rate_hz"), [("bikes", 25), ("carphone_pristine", Fraction(30000, 1001)), ("bigbuckbunny", 25)]
-)
+def frames_of_published_loader(name: str) -> dict[int, npt.NDArray[np.uint8]]:
+    with np.load(DATA / "resized_frames.npz") as stored:
+        expected = {int(key.rpartition("_")[2]): stored[key] for key in stored if key.startswith(name)}
+    assert expected
+    return expected
+
+
+@pytest.mark.parametrize(("name", "rate_hz"), [("bikes", 25), ("carphone_pristine", Fraction(30000, 1001))])
 def test_real_footage_is_resized_like_the_published_model_saw_it(
     footage_folder: Path, name: str, rate_hz: Fraction
 ) -> None:
     path = footage_folder / f"{name}.mp4"
-    with np.load(DATA / "resized_frames.npz") as stored:
-        expected = {int(key.rpartition("_")[2]): stored[key] for key in stored if key.startswith(name)}
-    assert expected
-    for source_index, golden in expected.items():
+    for source_index, golden in frames_of_published_loader(name).items():
         start_s = source_index / Fraction(rate_hz)
         picture = PictureRange(path=path, start_s=start_s, duration_s=Fraction(1, 25))
         frame = read_frames(picture, size_px=224)[0]
         assert np.abs(frame.astype(int) - golden).mean() < 0.5
+
+
+def test_hd_footage_is_resized_like_the_published_model_saw_it_but_for_the_matrix(
+    footage_folder: Path,
+) -> None:
+    """The published loader reads every untagged file as BT.601; no editing program reads 1280 x 720 so."""
+    [(source_index, golden)] = frames_of_published_loader("bigbuckbunny").items()
+    with MediaReader(footage_folder / "bigbuckbunny.mp4") as reader:
+        frame = next(reader.iter_shown(Fraction(source_index, 25))).frame
+    as_bt709 = FrameScaler(224).scale(frame)
+    frame.colorspace = Colorspace.SMPTE170M
+    as_bt601 = FrameScaler(224).scale(frame)
+    assert np.abs(as_bt601.astype(int) - golden).mean() < 0.5
+    assert np.abs(as_bt709.astype(int) - golden).mean() > 2
 
 
 def test_frames_are_read_only_so_that_repeated_ones_cannot_be_changed(numbered_video: MakeVideo) -> None:

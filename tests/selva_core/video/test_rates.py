@@ -92,6 +92,19 @@ def test_transport_stream_of_119_88_is_not_taken_for_120(
     assert probe_media(path).frame_rate_hz == rate_hz
 
 
+@pytest.mark.parametrize("rate_hz", [NTSC_60, NTSC_120])
+def test_program_stream_whose_ticks_are_counted_between_packets_keeps_its_frames(
+    numbered_video: MakeVideo, rate_hz: Fraction
+) -> None:
+    path = numbered_video(
+        "n.mpg", num_frames=90, rate_hz=rate_hz, codec="mpeg2video", num_b_frames=2, options={"b": "4M"}
+    )
+    with MediaReader(path) as reader:
+        assert (reader.frame_rate_hz, reader.end_s) == (rate_hz, 90 / rate_hz)
+        starts_s = [shown.start_s for shown in reader.iter_shown(Fraction(0))]
+    assert starts_s == [k / rate_hz for k in range(90)]
+
+
 def test_variable_rate_has_a_nominal_one_and_says_so() -> None:
     info = probe_media(MEDIA / "vfr_screen.mp4")
     assert info.frame_rate_hz == 30
