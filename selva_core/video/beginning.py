@@ -195,6 +195,7 @@ def _find_rate(
         duration_s = stream.duration * tick_s if stream.duration else Fraction(0)
         stated_hz = _prefer_tick_rate(snap_rate(stated_hz, tick_s=tick_s, duration_s=duration_s), tick_s)
     is_certain = stated_hz is not None and is_standard_rate(stated_hz)
+    is_mpeg = container.format.name in MPEG_FORMATS
     is_measured = container.format.name in _MEASURED_FORMATS
     if (not is_measured and is_certain) or not (states_times or is_measured):
         return None if stated_hz is None else FrameRate(rate_hz=stated_hz)
@@ -209,7 +210,8 @@ def _find_rate(
         tick_s,
         stated_hz=stated_hz,
         guessed_hz=stream.guessed_rate,
-        slack_s=MPEG_SLACK_S if container.format.name in MPEG_FORMATS else Fraction(0),
+        slack_s=MPEG_SLACK_S if is_mpeg else Fraction(0),
+        has_gaps=is_mpeg,
     )
     if measured is None:
         return None if stated_hz is None else FrameRate(rate_hz=stated_hz)

@@ -15,9 +15,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from selva_core.base.media import PictureRange
+from selva_core.video.iso_boxes import append_extra, read_extra
 
 _MAX_FILES = 256
 _MAX_TIMES = 4096
+_NOTE_ID = b"selva damaged v1"
 
 _damaged_s: dict[str, dict[str, set[Fraction]]] = {}
 _lock = threading.Lock()
@@ -70,3 +72,24 @@ def damage_warnings(picture: PictureRange) -> tuple[str, ...]:
         f"{picture.path.name} is damaged: {frames} {where} of it cannot be decoded whole, and the nearest picture is "
         "shown instead; use another copy if what is seen there matters",
     )
+
+
+def keep_damage(picture: PictureRange, proxy: Path, *, frame_rate_hz: Fraction) -> None:
+    """Note in a proxy, an MP4 file, which of its frames stand for damaged ones: stems made from it carry the warning too.
+
+    Raises OSError.
+    """
+    times_s = damaged_times_s(picture)
+    if not times_s or not picture.speed:
+        return
+    numbers = sorted({int((at_s - picture.start_s) / picture.speed * frame_rate_hz) for at_s in times_s})
+    append_extra(proxy, _NOTE_ID, " ".join(str(number / frame_rate_hz) for number in numbers).encode("ascii"))
+
+
+def kept_damage_s(proxy: Path) -> Sequence[Fraction]:
+    """The times that `keep_damage` noted in a file; none for other files."""
+    content = read_extra(proxy, _NOTE_ID) or b""
+    try:
+        return [Fraction(text) for text in content.decode("ascii").split()]
+    except (ValueError, ZeroDivisionError):
+        return ()

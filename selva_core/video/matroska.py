@@ -14,6 +14,8 @@ _SCANNED_BYTES = 4 << 20
 _MAX_GAP_BYTES = 256 << 20
 _BLOCK_HEADER_BYTES = 4
 _CLUSTER_ID = b"\x1f\x43\xb6\x75"
+_MAX_HEADER_BYTES = 4096
+_EBML_ID = b"\x1a\x45\xdf\xa3"
 _SEGMENT_ID = b"\x18\x53\x80\x67"
 _INFO_ID = b"\x15\x49\xa9\x66"
 _TIMESTAMP_ID = 0xE7
@@ -90,6 +92,21 @@ def read_first_block(path: Path) -> FirstBlock | None:
         return _read_cluster(content, at, _read_scale_ns(content[:at]))
     except (IndexError, ValueError):
         return None
+
+
+def is_followed_by_another(path: Path) -> bool:
+    """Whether another file begins where the segment of the first ends."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MAX_HEADER_BYTES)
+            at = head.find(_SEGMENT_ID)
+            if at < 0:
+                return False
+            size, at = _read_number(head, at + len(_SEGMENT_ID))
+            file.seek(at + size)
+            return file.read(len(_EBML_ID)) == _EBML_ID
+    except (OSError, IndexError, ValueError):
+        return False
 
 
 def _is_head_damaged(head: bytes) -> bool:

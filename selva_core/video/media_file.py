@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from selva_core.base.errors import MediaUnreadableError
+from selva_core.video.avi_index import AviIndex
 from selva_core.video.beginning import MPEG_FORMATS, RAW_FORMATS, Beginning, read_beginning
 from selva_core.video.container import (
     create_alpha_decoder,
@@ -29,12 +30,14 @@ from selva_core.video.container import (
     require_clear,
     translate_media_errors,
 )
-from selva_core.video.iso_edits import read_only_edit
+from selva_core.video.damage import kept_damage_s
+from selva_core.video.iso_boxes import read_only_edit
 from selva_core.video.lost_start import find_lost_start
 from selva_core.video.matroska import read_first_block
+from selva_core.video.mxf_index import has_index
 from selva_core.video.packet_order import packet_time
 from selva_core.video.rates import MPEG_SLACK_S, FrameRate, is_standard_rate
-from selva_core.video.restarts import find_clock_jump
+from selva_core.video.restarts import find_clock_jump, is_joined
 
 FALLBACK_RATE_HZ = Fraction(25)
 _SCANNED_END_S = 2
@@ -73,6 +76,8 @@ class MediaFile:
         self.rotation_deg = self._beginning.rotation_deg
         self._restore_start()
         self._lose(self._time_of(pts) for pts in self._beginning.undecoded_pts)
+        if "mp4" in self.container.format.name:
+            self._lose(kept_damage_s(path))
 
     def __enter__(self: OpenedFile) -> OpenedFile:
         return self
@@ -123,6 +128,10 @@ class MediaFile:
         return self._beginning.states_times
 
     @cached_property
+    def _can_seek(self) -> bool:
+        return self.container.format.name != "mxf" or has_index(self.path)
+
+    @cached_property
     def is_evenly_paced(self) -> bool:
         """Whether a gap between frames means that packets were lost; other formats may mean it."""
         rate = self.frame_rate
@@ -143,6 +152,7 @@ class MediaFile:
             self.stream.thread_type = "AUTO"
             require_clear(self.stream, None, self.path)
             self._alpha_decoder = create_alpha_decoder(self.stream)
+            self._avi_index = AviIndex(self.stream) if self.container.format.name == "avi" else None
         except BaseException:
             self.container.close()
             raise
@@ -160,6 +170,12 @@ class MediaFile:
         self.__dict__.pop("time_base_s", None)
 
     def _begin(self) -> Beginning:
+        if is_joined(self.path, self.container.format.name):
+            raise MediaUnreadableError(
+                f"{self.path.name} was joined as bytes from several files, of which players show one; join them with "
+                "ffmpeg's concat demuxer, or use the parts",
+                path=str(self.path),
+            )
         jump = find_clock_jump(self.path, self.container.format.name)
         if jump is not None:
             raise self._jump_error(jump.at_s, jump.direction)
@@ -281,10 +297,17 @@ class MediaFile:
         return steady_s if abs(steady_s - stated_s) <= within_s else stated_s
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        yield from self.container.demux(self.stream)
+        is_first = True
+        for packet in self.container.demux(self.stream):
+            if self._avi_index is not None:
+                self._lose(map(self._time_of, self._avi_index.number(packet, follows=not is_first)))
+                is_first = False
+            yield packet
 
     def _seek(self, pts: int) -> bool:
         """Whether the container could seek there."""
+        if not self._can_seek:
+            return False
         try:
             self.container.seek(pts, stream=self.stream, backward=True, any_frame=False)
             if self._alpha_decoder is not None:

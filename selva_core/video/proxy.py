@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from selva_core.base.atomic_write import staged_file
 from selva_core.base.errors import OutputError
 from selva_core.base.media import PictureRange
+from selva_core.video.damage import keep_damage
 from selva_core.video.frames import PICTURE_RATE_HZ, iter_frames
 
 SIZE_PX = 224
@@ -37,5 +38,7 @@ def write_proxy(picture: PictureRange, target: Path) -> None:
                 frame.pts, frame.time_base = index, 1 / PICTURE_RATE_HZ
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
+            container.close()
+            keep_damage(picture, temporary, frame_rate_hz=PICTURE_RATE_HZ)
     except av.FFmpegError as exc:
         raise OutputError(f"cannot write {target}: {exc}", path=str(target)) from exc

@@ -26,6 +26,7 @@ _NOMINAL_RATES_HZ = (
     *(Fraction(n) for n in (24, 25, 30, 48, 50, 60, 100, 120, 240)),
     *(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120, 240)),
 )
+_MAX_GAP_RATIO = Fraction(1, 10)
 _NEAR_RATIO = Fraction(1, 20)
 _LOWEST_NOMINAL_HZ = 20
 """Below it a variable rate is one of still pictures, such as a screen recording, which is counted in 30 per second."""
@@ -69,6 +70,17 @@ def fits_rate(times_s: Sequence[Fraction], rate_hz: Fraction, within_s: Fraction
     return all(abs(at_s - times_s[0] - k / rate_hz) <= within_s for k, at_s in enumerate(times_s))
 
 
+def _fits_with_gaps(times_s: Sequence[Fraction], rate_hz: Fraction, within_s: Fraction) -> bool:
+    """Whether all times are those of frames of a constant rate, few of which are missing."""
+    places = [round((at_s - times_s[0]) * rate_hz) for at_s in times_s]
+    num_gaps = sum(later - earlier > 1 for earlier, later in pairwise(places))
+    is_on_grid = all(
+        abs(at_s - times_s[0] - place / rate_hz) <= within_s
+        for at_s, place in zip(times_s, places, strict=True)
+    )
+    return is_on_grid and num_gaps <= _MAX_GAP_RATIO * len(places)
+
+
 def measure_rate(
     times_s: Sequence[Fraction],
     tick_s: Fraction,
@@ -76,12 +88,14 @@ def measure_rate(
     stated_hz: Fraction | None = None,
     guessed_hz: Fraction | None = None,
     slack_s: Fraction = Fraction(0),
+    has_gaps: bool = False,
 ) -> FrameRate | None:
     """The rate of the first frames of a file from their ascending times; None for fewer than two times.
 
     stated_hz: what the container states, if that is plausible. It is believed where the times agree with it. guessed_hz:
     FFmpeg's guess, which names a variable rate if it is near that of the usual frame. slack_s: how far times may be off
-    where no rate fits them to the tick.
+    where no rate fits them to the tick. has_gaps: whether frames that are missing here and there were lost, as in formats
+    of constant rate.
     """
     steps_s = [later - earlier for earlier, later in pairwise(times_s) if later > earlier]
     if not steps_s:
@@ -93,6 +107,8 @@ def measure_rate(
         for candidate_hz in (stated_hz, snapped_hz, mean_hz):
             if candidate_hz is not None and fits_rate(times_s, candidate_hz, within_s):
                 return FrameRate(rate_hz=candidate_hz)
+    if has_gaps and stated_hz is not None and _fits_with_gaps(times_s, stated_hz, max(tick_s, slack_s)):
+        return FrameRate(rate_hz=stated_hz)
     return FrameRate(rate_hz=nominal_rate_of(steps_s, guessed_hz), is_variable=True)
 
 

@@ -12,6 +12,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+from selva_core.video.iso_boxes import count_movies
+from selva_core.video.matroska import is_followed_by_another
+
 CLOCK_HZ = 90_000
 _WRAP_TICKS = 1 << 33
 _PACKET_SIZES = (188, 192, 204)
@@ -55,6 +58,13 @@ def find_clock_jump(path: Path, format_name: str) -> ClockJump | None:
     except OSError:
         return None
     return None
+
+
+def is_joined(path: Path, format_name: str) -> bool:
+    """Whether whole files of a format that begins anew with each lie one behind the other."""
+    if "mp4" in format_name:
+        return count_movies(path) > 1
+    return format_name.startswith("matroska") and is_followed_by_another(path)
 
 
 def _judge_step(step_ticks: int, *, is_whole: bool) -> str | None:

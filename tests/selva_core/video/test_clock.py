@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +132,32 @@ def test_recordings_that_were_joined_as_bytes_are_refused_with_the_time_of_the_j
     joined.write_bytes(second.read_bytes())
     with MediaReader(joined) as reader:
         assert reader.end_s == 3
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm"])
+def test_files_that_were_joined_as_bytes_are_refused(numbered_video: MakeVideo, suffix: str) -> None:
+    codec = "libvpx-vp9" if suffix == "webm" else "libx264"
+    first = numbered_video(f"a.{suffix}", num_frames=20, codec=codec)
+    second = numbered_video(f"b.{suffix}", num_frames=20, codec=codec)
+    first.write_bytes(first.read_bytes() + second.read_bytes())
+    with pytest.raises(MediaUnreadableError, match="joined as bytes"):
+        MediaReader(first)
+    with MediaReader(second) as reader:
+        assert reader.end_s == Fraction(20, 25)
+
+
+@pytest.mark.parametrize("options", [MPEG2, B_FRAMES, {**MPEG2, "num_b_frames": 0, "gop_frames": 1}])
+def test_mxf_that_still_grows_shows_the_same_frames_after_a_seek(
+    numbered_video: MakeVideo, numbers_seen: NumbersSeen, options: dict[str, Any]
+) -> None:
+    path = numbered_video("growing.mxf", num_frames=60, **options)
+    content = path.read_bytes()
+    footer = content.rfind(b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x04")
+    path.write_bytes(content[:footer])
+    with MediaReader(path) as reader:
+        assert reader.end_s == Fraction(60, 25)
+    for first in (0, 7, 31, 58):
+        assert numbers_seen(path, first=first) == [first]
 
 
 def test_recordings_with_hours_between_them_are_refused(numbered_video: MakeVideo) -> None:

@@ -16,6 +16,7 @@ from selva_core.base.errors import MediaUnreadableError
 from selva_core.base.media import PictureRange
 from selva_core.video.damage import damage_warnings, damaged_times_s, note_damage
 from selva_core.video.frames import iter_frames
+from selva_core.video.proxy import write_proxy
 from selva_core.video.reader import MediaReader
 
 MakeVideo = Callable[..., Path]
@@ -89,6 +90,83 @@ def test_damaged_first_packet_does_not_move_the_clock(
     assert damage_warnings(whole(path))
     with MediaReader(path) as reader:
         assert reader.end_s == Fraction(NUM_FRAMES, 25)
+
+
+STARTS: dict[str, dict[str, Any]] = {
+    "h264.ts": {"num_b_frames": 2, "options": {"preset": "fast"}},
+    "h264.m2ts": {"num_b_frames": 2, "options": {"preset": "fast"}},
+    "two.ts": {"codec": "mpeg2video", "num_b_frames": 2, "options": {"b": "4M"}},
+    "two.mxf": {"codec": "mpeg2video", "num_b_frames": 2, "options": {"b": "4M"}},
+    "intra.mxf": {"codec": "mpeg2video", "gop_frames": 1, "options": {"b": "4M"}},
+    "h264.mxf": {"num_b_frames": 2, "options": {"preset": "fast"}},
+    "h264.avi": {"num_b_frames": 2, "options": {"preset": "fast"}},
+    "four.avi": {"codec": "mpeg4"},
+    "ffv1.mkv": {"codec": "ffv1", "gop_frames": 12},
+}
+
+
+def zero_header(path: Path, packet: int) -> None:
+    with av.open(str(path)) as container:
+        starts = [p.pos for p in container.demux(video=0) if p.size and p.pos is not None]
+    content = bytearray(path.read_bytes())
+    content[starts[packet] - 4 : starts[packet] + 8] = bytes(12)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", STARTS)
+def test_first_packet_that_is_lost_with_its_header_does_not_move_the_clock(
+    numbered_video: MakeVideo, numbers_seen: Callable[[Path], list[int]], kind: str
+) -> None:
+    path = numbered_video(kind, num_frames=NUM_FRAMES, **STARTS[kind])
+    with MediaReader(path) as reader:
+        assert reader.end_s == Fraction(NUM_FRAMES, 25)
+    zero_header(path, 0)
+    with MediaReader(path) as reader:
+        assert reader.end_s == Fraction(NUM_FRAMES, 25)
+    seen = numbers_seen(path)
+    assert seen[26:] == list(range(26, NUM_FRAMES))
+    assert damage_warnings(whole(path))
+    assert damaged_times_s(whole(path))[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["four.avi", "jpeg.avi", "two.mxf", "two.ts"])
+def test_packet_that_is_lost_with_its_header_moves_no_later_frame(
+    numbered_video: MakeVideo, numbers_seen: Callable[[Path], list[int]], kind: str
+) -> None:
+    recipe = {**STARTS, **KINDS}[kind]
+    path = numbered_video(kind, num_frames=NUM_FRAMES, **recipe)
+    zero_header(path, 28)
+    seen = numbers_seen(path)
+    assert seen[36:] == list(range(36, NUM_FRAMES))
+    assert damage_warnings(whole(path))
+    with MediaReader(path) as reader:
+        assert (reader.end_s, reader.frame_rate_hz) == (Fraction(NUM_FRAMES, 25), 25)
+        assert reader.frame_rate is not None
+        assert not reader.frame_rate.is_variable
+
+
+def test_program_stream_whose_beginning_is_lost_is_refused_instead_of_made_shorter(
+    numbered_video: MakeVideo,
+) -> None:
+    path = numbered_video("n.mpg", num_frames=NUM_FRAMES, codec="mpeg2video", options={"b": "4M"})
+    zero_header(path, 0)
+    with pytest.raises(MediaUnreadableError, match=r"beginning of n\.mpg is damaged"):
+        MediaReader(path)
+
+
+def test_proxy_of_damaged_media_carries_the_warning(numbered_video: MakeVideo, tmp_path: Path) -> None:
+    path = numbered_video("n.mov", num_frames=NUM_FRAMES, codec="mjpeg", pix_fmt="yuvj420p")
+    zero_packets(path, {28})
+    part = PictureRange(path=path, start_s=Fraction(1), duration_s=Fraction(1))
+    proxies = [tmp_path / "damaged.mp4", tmp_path / "good.mp4"]
+    write_proxy(part, proxies[0])
+    write_proxy(PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(1, 2)), proxies[1])
+    shown = [PictureRange(path=each, start_s=Fraction(0), duration_s=Fraction(1, 2)) for each in proxies]
+    for each in shown:
+        list(iter_frames(each, size_px=48))
+    assert damaged_times_s(shown[0]) == [Fraction(3, 25)]
+    assert "1 frame at 0.120 s" in damage_warnings(shown[0])[0]
+    assert damage_warnings(shown[1]) == ()
 
 
 def test_matroska_begins_where_its_first_cluster_does_although_its_block_is_lost() -> None:

@@ -1,4 +1,4 @@
-"""The edit list of a track in an MP4 or MOV file (ISO/IEC 14496-12, 8.6.6), which FFmpeg applies but does not show.
+"""Boxes of MP4 and MOV files (ISO/IEC 14496-12) that FFmpeg does not show: edit lists (8.6.6), movies, notes of our own.
 
 FFmpeg drops the frame in which an edit begins and moves the next one to its start, up to a frame too early.
 """
@@ -15,6 +15,7 @@ from typing import BinaryIO
 _HEADER_BYTES = 8
 _MAX_EDITS = 1024
 _EMPTY = -1
+_MAX_EXTRA_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,36 @@ def read_only_edit(path: Path, track_id: int) -> TrackEdit | None:
             return _read_only_edit(file, track_id)
     except (OSError, struct.error):
         return None
+
+
+def count_movies(path: Path) -> int:
+    """How many movies lie one behind the other in a file; FFmpeg shows the first alone."""
+    try:
+        with path.open("rb") as file:
+            return sum(kind == b"moov" for kind, _, _ in _boxes(file, *_whole(file)))
+    except (OSError, struct.error):
+        return 0
+
+
+def read_extra(path: Path, identifier: bytes) -> bytes | None:
+    """The content of the last box of a user's own kind (`uuid`) in a file; None where there is none."""
+    found = None
+    try:
+        with path.open("rb") as file:
+            for kind, start, end in _boxes(file, *_whole(file)):
+                if kind == b"uuid" and end - start <= _MAX_EXTRA_BYTES:
+                    file.seek(start)
+                    content = file.read(end - start)
+                    found = content[16:] if content[:16] == identifier else found
+    except (OSError, struct.error):
+        return None
+    return found
+
+
+def append_extra(path: Path, identifier: bytes, content: bytes) -> None:
+    """Add a box of a user's own kind behind everything else; players pass over it. Raises OSError."""
+    with path.open("ab") as file:
+        file.write(struct.pack(">I4s", _HEADER_BYTES + 16 + len(content), b"uuid") + identifier + content)
 
 
 def _read_only_edit(file: BinaryIO, track_id: int) -> TrackEdit | None:

@@ -1,0 +1,45 @@
+"""The index of an AVI file, which numbers its frames.
+
+FFmpeg numbers frames in the order in which it finds them, so that everything after a damaged chunk would be shown a frame early.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+_CHUNK_HEADER_BYTES = 8
+
+
+class AviIndex:
+    """Where the chunks of a stream lie, as the index says; without one, nothing is changed.
+
+    FFmpeg adds chunks that it finds to an index that is missing, so that it is read before the first packet.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        entries = [(entry.pos, entry.timestamp) for entry in stream.index_entries if entry.size > 0]
+        self._starts = [at for at, _ in entries]
+        self._numbers = [number for _, number in entries]
+        self._next = 0
+
+    def number(self, packet: Packet[VideoStream], *, follows: bool) -> range:
+        """Give a packet the number that the index has for it, and return those of the chunks that were passed over.
+
+        follows: whether the packet is read after the last one; else after a seek.
+        """
+        if packet.pos is None or not packet.size:
+            return range(0)
+        at = packet.pos - _CHUNK_HEADER_BYTES
+        place = bisect_left(self._starts, at)
+        if place == len(self._starts) or self._starts[place] != at:
+            return range(0)
+        first = self._next if follows else place
+        self._next = place + 1
+        number = self._numbers[place]
+        if packet.pts is not None and packet.dts is not None:
+            packet.pts += number - packet.dts
+        packet.dts = number
+        return range(self._numbers[first], number) if first < place else range(0)

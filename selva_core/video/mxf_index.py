@@ -1,0 +1,52 @@
+"""Whether an MXF file says where its frames lie (SMPTE ST 377-1, 6 and 11).
+
+Without an index FFmpeg guesses places from the bit rate and numbers frames from there: a file that still grows, or that was
+cut off, shows other frames after a seek.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+_PARTITION_KEY = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01"
+_INDEX_PACK_KEY = _PARTITION_KEY + b"\x11\x01\x00"
+_MAX_PACK_BYTES = 1 << 20
+_KEY_BYTES = 16
+
+
+def has_index(path: Path) -> bool:
+    """Whether the random index pack at the file's end names partitions one of which holds an index."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(size - 4, 0))
+            (length,) = struct.unpack(">I", file.read(4))
+            if not 4 < length <= min(size, _MAX_PACK_BYTES):
+                return False
+            file.seek(size - length)
+            pack = file.read(length)
+            if pack[:_KEY_BYTES] != _INDEX_PACK_KEY:
+                return False
+            entries = pack[_KEY_BYTES + _length_bytes(pack) : -4]
+            offsets = [offset for _, offset in struct.iter_unpack(">IQ", entries)]
+            return any(_index_bytes(file, offset) for offset in offsets)
+    except (OSError, struct.error, IndexError):
+        return False
+
+
+def _length_bytes(pack: bytes) -> int:
+    """Of the length that follows a key (BER)."""
+    return 1 if pack[_KEY_BYTES] < 0x80 else 1 + (pack[_KEY_BYTES] & 0x7F)
+
+
+def _index_bytes(file: BinaryIO, offset: int) -> int:
+    """IndexByteCount of the partition at an offset; 0 where none begins there."""
+    file.seek(offset)
+    pack = file.read(_KEY_BYTES + 9 + 88)
+    if pack[: len(_PARTITION_KEY)] != _PARTITION_KEY:
+        return 0
+    at = _KEY_BYTES + _length_bytes(pack)
+    this_partition, index_bytes = struct.unpack_from(">8xQ16x8xQ", pack, at)
+    return int(index_bytes) if this_partition == offset else 0
