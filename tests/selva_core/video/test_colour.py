@@ -94,4 +94,4 @@ def test_tag_of_hd_footage_decides_its_matrix() -> None:
 
 def shown_pixel(frame: av.VideoFrame) -> npt.NDArray[np.int64]:
     shown = SdrConverter().convert(frame, is_hd=is_hd_frame(frame)).to_ndarray()
-    return shown[100, 100].astype(np.int64)
+    return np.asarray(shown[100, 100], dtype=np.int64)
