@@ -121,6 +121,12 @@ def _open_otiod(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.
     yield load_otiod(path), path.absolute()
 
 
+@contextmanager
+def _open_fcpxmld(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Timeline, Path]]:
+    """Since 1.10 Final Cut Pro exports a folder, which has tracking data beside the document."""
+    yield load_fcpxml(path / "Info.fcpxml" if path.is_dir() else path), path.absolute()
+
+
 def _write_otio(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
     """Relative media URLs become absolute in a file of another folder, where they would lead nowhere."""
     plain = _drop_source_documents(timeline)
@@ -232,6 +238,13 @@ FORMATS = (
         shows_takes=True,
         cannot_hold=(FADES, EFFECTS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
         merges_into_source=lambda timeline: plan_merge(timeline) is not None,
+    ),
+    TimelineFormat(
+        name="Final Cut Pro XML bundle",
+        suffix=".fcpxmld",
+        open=_open_fcpxmld,
+        is_folder=True,
+        advice="write an .fcpxml file, which Final Cut Pro imports as well",
     ),
     TimelineFormat(
         name="EDL",

@@ -40,6 +40,7 @@ _XML_FEATURES: Mapping[str, Mapping[str, str]] = {
         "keyword": "keywords and ratings",
         "rating": "keywords and ratings",
         "note": "notes",
+        "metadata": "metadata",
     },
     "Final Cut Pro 7 XML": {
         "generatoritem": "settings of titles and generators",
