@@ -111,7 +111,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_daemon.worker": {"msgspec"},
     "selva_render": {"opentimelineio", "watchdog", "matplotlib", "soundfile"},
     "selva_plugins": {"opentimelineio", "msgspec", "platformdirs", "psutil"},
-    "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib"},
+    "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib", "msgspec", "psutil"},
 }  # fmt: skip
 """The libraries a room may import beside the standard library; of two rooms that match, the longer name counts."""
 
@@ -119,6 +119,8 @@ STARTED_AS_PROGRAMS = {
     ("selva_daemon.client.launch", "selva_daemon.server.service"),
     ("selva_daemon.jobs.worker_process", "selva_daemon.worker.worker"),
     ("selva_daemon.jobs.supervisor", "selva_daemon.worker.worker"),
+    ("selva_cli.doctor.libraries", "selva_core.inference.device_probe"),
+    ("selva_cli.doctor.libraries", "selva_core.video.library_probe"),
 }
 """Modules that another room names in order to run them as a process of their own, `python -m MODULE`: nothing is imported."""
 

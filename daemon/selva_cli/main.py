@@ -13,7 +13,7 @@ import typer
 from typer import rich_utils
 
 import selva_core
-from selva_cli.commands import daemon, jobs, models, overview, render, spot, watch
+from selva_cli.commands import daemon, doctor, jobs, models, overview, render, spot, watch
 from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
@@ -37,6 +37,7 @@ app.command()(render.stems)
 app.command()(spot.spot)
 app.command()(watch.watch)
 app.command()(overview.overview)
+app.command()(doctor.doctor)
 app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")
 app.add_typer(jobs.jobs_app, name="jobs", help="List, watch, cancel and retry jobs.")
 app.add_typer(models.models_app, name="models", help="Which models there are and which are installed.")

@@ -34,6 +34,7 @@ COMMANDS = {
     ),
     "watch": "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --precision --quality --handles --once",
     "overview": "OUT.otio --output -o --json",
+    "doctor": "--fix --report --only --skip --quiet -q --json",
     "daemon invite": "NAME --to --address --json",
     "daemon clients": "--json",
     "daemon revoke": "NAME --json",

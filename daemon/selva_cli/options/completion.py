@@ -12,6 +12,13 @@ def complete_settings(incomplete: str) -> list[tuple[str, str]]:
     return [(name, about) for name, about in _settings() if name.startswith(incomplete)]
 
 
+def complete_checks(incomplete: str) -> list[str]:
+    """Names of checks of `selva doctor`."""
+    from selva_cli.doctor.table import CHECKS  # noqa: PLC0415
+
+    return [check.name for check in CHECKS if check.name.startswith(incomplete)]
+
+
 def _settings() -> Iterator[tuple[str, str]]:
     from selva_core.base.settings import rows  # noqa: PLC0415
 

@@ -1,0 +1,114 @@
+"""Torch and the media libraries. Each is loaded by a program of its own: one that does not load, or crashes, is a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from selva_cli.doctor.finding import Finding, ProgramOutput, System, run_module
+from selva_core.base.command_line import pip_install_command, reinstall_command, selva_command
+from selva_core.base.errors import ConfigurationError
+from selva_core.base.settings import load_settings
+
+LIMIT_S = 60.0
+_GIB = 1 << 30
+_ENOUGH_MEMORY = 4 * _GIB
+
+
+def check_torch(system: System) -> Iterator[Finding]:
+    """Whether torch loads, on which device it would calculate, and how fast: one second of matrix products."""
+    try:
+        requested = load_settings(system.paths.settings_file, environment=system.environment).device
+    except ConfigurationError:
+        requested = "auto"  # the check of the settings says what is wrong with them
+    answer = system.run(run_module("selva_core.inference.device_probe", requested), LIMIT_S)
+    found = read_answer(answer)
+    if found is None or "error" in found:
+        yield Finding(
+            title="torch",
+            text=f"It cannot be used: {describe_failure(answer, found)}",
+            level="fault",
+            remedy=reinstall_command(),
+        )
+        return
+    title = f"torch {found['torch']}"
+    yield Finding(title=title, text=f"built for {found['built_for']}, transformers {found['transformers']}")
+    yield _describe_device(system, found)
+
+
+def _describe_device(system: System, found: dict[str, Any]) -> Finding:
+    text = f"{found['reason']}; {found['gigaflops']:g} GFLOP/s"
+    if found["device"] == "cpu" and system.which("nvidia-smi") and found["built_for"] == "cpu":
+        return Finding(
+            title="Device",
+            text=f"{text}. There is an NVIDIA card, and this torch is built without CUDA: a GPU is many times as fast",
+            level="warning",
+            remedy=pip_install_command("--force-reinstall", "torch"),
+        )
+    free_bytes = found.get("free_bytes")
+    if free_bytes is not None and free_bytes < _ENOUGH_MEMORY:
+        return Finding(
+            title="Device",
+            text=f"{text}. Only {free_bytes / _GIB:.1f} GiB of its memory are free; close what else uses the card",
+            level="warning",
+            remedy="nvidia-smi",
+        )
+    return Finding(title="Device", text=text)
+
+
+def check_memory(_system: System) -> Iterator[Finding]:
+    """Memory of the machine."""
+    import psutil  # noqa: PLC0415
+
+    memory = psutil.virtual_memory()
+    text = f"{memory.available / _GIB:.1f} of {memory.total / _GIB:.1f} GiB are free"
+    if memory.available < _GIB:
+        text += (
+            "; a model needs 1 GiB (selva-nano) to 16 GiB. Close other programs, or free Selva's own model"
+        )
+        yield Finding(title="Memory", text=text, level="warning", remedy=selva_command("daemon", "yield"))
+    else:
+        yield Finding(title="Memory", text=text)
+
+
+def check_media(system: System) -> Iterator[Finding]:
+    """Whether the media libraries load, and what FFmpeg can decode."""
+    answer = system.run(run_module("selva_core.video.library_probe"), LIMIT_S)
+    found = read_answer(answer)
+    title = "Media libraries"
+    if found is None or found["errors"]:
+        errors = [f"{name}: {error}" for name, error in (found or {"errors": {}})["errors"].items()]
+        text = f"Not usable: {'; '.join(errors) or describe_failure(answer, None)}"
+        yield Finding(title=title, text=text, level="fault", remedy=reinstall_command())
+        return
+    yield Finding(
+        title=title, text=", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    )
+    missing = found["missing_decoders"]
+    if missing:
+        text = f"Missing in this FFmpeg: {', '.join(missing)}; pictures of that kind cannot be read"
+        yield Finding(
+            title="Codecs", text=text, level="warning", remedy=pip_install_command("--force-reinstall", "av")
+        )
+    else:
+        yield Finding(title="Codecs", text="H.264, HEVC, ProRes, DNxHD and image sequences can be read")
+
+
+def read_answer(answer: ProgramOutput) -> dict[str, Any] | None:
+    """The JSON object that a probe printed last; None where it printed none."""
+    try:
+        found = json.loads(answer.stdout.strip().rpartition("\n")[2])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def describe_failure(answer: ProgramOutput, found: dict[str, Any] | None) -> str:
+    """Why a probe gave no answer, in one line."""
+    if found is not None and "error" in found:
+        return str(found["error"]).strip().splitlines()[0]
+    last = answer.stderr.strip().rpartition("\n")[2]
+    if answer.status is None:
+        return last or "it did not answer in time"
+    return f"its process ended with status {answer.status}{f' ({last})' if last else ''}"

@@ -1,0 +1,97 @@
+"""Torch and media libraries, which programs of their own load."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selva_cli.doctor.finding import ProgramOutput, run_module, run_program
+from selva_cli.doctor.libraries import check_media, check_memory, check_torch
+from tests.selva_cli.doctor.systems import build_system, levels
+
+TORCH = {
+    "torch": "2.9",
+    "transformers": "5.0",
+    "built_for": "cpu",
+    "device": "cpu",
+    "reason": "cpu (float32): no card",
+    "gigaflops": 30.0,
+    "threads": 2,
+    "free_bytes": None,
+}
+
+
+def printed(value: dict[str, Any]) -> ProgramOutput:
+    return ProgramOutput(status=0, stdout=f"a warning of a library\n{json.dumps(value)}\n")
+
+
+def test_torch_and_device_are_lines(tmp_path: Path) -> None:
+    found = levels(check_torch(build_system(tmp_path, output=printed(TORCH))))
+    assert found == {"torch 2.9": "ok", "Device": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "remedy"),
+    [
+        ({}, "built without CUDA", "pip install --force-reinstall torch"),
+        ({"device": "cuda:0", "built_for": "13.0", "free_bytes": 1 << 30}, "1.0 GiB of its memory", "nvidia-smi"),
+    ],
+)  # fmt: skip
+def test_a_card_that_is_not_used_or_is_full_is_a_warning(
+    changes: dict[str, Any], text: str, remedy: str, tmp_path: Path
+) -> None:
+    system = build_system(
+        tmp_path, output=printed({**TORCH, **changes}), which=lambda name: f"/usr/bin/{name}"
+    )
+    _, device = check_torch(system)
+    assert device.level == "warning"
+    assert text in device.text
+    assert device.remedy.endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        (printed({"error": "OSError: libcudart.so.13: cannot open\nmore"}), "OSError: libcudart.so.13: cannot open"),
+        (ProgramOutput(status=-11, stderr="Fatal\nSegmentation fault"), "status -11 (Segmentation fault)"),
+        (ProgramOutput(status=None, stderr="timed out after 60 seconds"), "timed out"),
+    ],
+)  # fmt: skip
+def test_a_torch_that_does_not_load_is_a_line_with_the_command_that_installs(
+    output: ProgramOutput, text: str, tmp_path: Path
+) -> None:
+    (line,) = check_torch(build_system(tmp_path, output=output))
+    assert line.level == "fault"
+    assert text in line.text
+    assert "pip install" in line.remedy
+
+
+def test_media_libraries_and_codecs_of_this_machine_are_found(tmp_path: Path) -> None:
+    """The real probe, in a process of its own."""
+    found = list(check_media(build_system(tmp_path, run=run_program)))
+    assert levels(found) == {"Media libraries": "ok", "Codecs": "ok"}
+    assert "av " in found[0].text
+
+
+def test_media_libraries_that_do_not_load_and_codecs_that_lack_are_named(tmp_path: Path) -> None:
+    broken = {"versions": {}, "errors": {"av": "ImportError: no libav"}, "missing_decoders": []}
+    (line,) = check_media(build_system(tmp_path, output=printed(broken)))
+    assert (line.level, "av: ImportError: no libav" in line.text) == ("fault", True)
+    poor = {"versions": {"av": "17"}, "errors": {}, "missing_decoders": ["hevc"]}
+    _, codecs = check_media(build_system(tmp_path, output=printed(poor)))
+    assert (codecs.level, "hevc" in codecs.text) == ("warning", True)
+
+
+def test_memory_is_a_line(tmp_path: Path) -> None:
+    (line,) = check_memory(build_system(tmp_path))
+    assert "GiB are free" in line.text
+
+
+def test_a_program_that_does_not_end_or_is_not_there_has_no_status() -> None:
+    assert run_program((sys.executable, "-c", "import time; time.sleep(60)"), 0.2).status is None
+    assert run_program(("/nonesuch/program",), 5).status is None
+    assert run_program(run_module("json.tool", "--help"), 60).status == 0
