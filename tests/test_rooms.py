@@ -86,7 +86,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("__main__", "service", "reference"),
     ),
     "selva_cli": (
-        ("terminal",),
+        ("doctor", "terminal"),
         ("options",),
         ("commands",),
         ("main",),
