@@ -25,6 +25,8 @@ _ADVICE = {
 }
 # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION: Windows answers either where another process has the file open.
 _WINDOWS_FILE_IN_USE = (5, 32)
+TEMPORARY_PREFIX = ".selva-"
+"""Of names that `staged_file` writes to. A killed process leaves its file behind."""
 REPLACE_PATIENCE_S = 2.0
 _REPLACE_RETRY_S = 0.02
 
@@ -40,13 +42,13 @@ def staged_file(
     left and the old file, if any, is untouched. Raises `error` where the system refuses.
     """
     # Without the target's own name: with it, names near the limit of 255 bytes would pass it.
-    temporary = target.with_name(f".selva-{secrets.token_hex(8)}.part")
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.part")
     try:
         if mode is not None:
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         yield temporary
         if flush:
-            _flush_file(temporary)
+            flush_file(temporary)
         replace_patiently(temporary, target)
         if flush:
             flush_folder(target.parent)
@@ -80,7 +82,7 @@ def staged_folder(target: Path, *, error: type[SelvaError] = OutputError) -> Ite
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
-                _flush_file(file)
+                flush_file(file)
         replace_patiently(temporary, target, replace=os.rename)
         flush_folder(target.parent)
     except OSError as exc:
@@ -117,7 +119,8 @@ def replace_patiently(
             return
 
 
-def _flush_file(file: Path) -> None:
+def flush_file(file: Path) -> None:
+    """Let the content of a file survive a power cut."""
     # Windows flushes only through a handle that may write, so a read-only file is left to the system there; POSIX flushes
     # through any handle.
     if sys.platform == "win32" and not os.access(file, os.W_OK):

@@ -97,7 +97,7 @@ class NetworkEngine:
 
     @property
     def licence(self) -> str:
-        return " ".join(self._loaded.model.licences)
+        return " ".join(licence.sentence for licence in self._loaded.model.licences)
 
     @property
     def key_precision(self) -> str:

@@ -5,6 +5,7 @@ A model is a row of `MODELS`. This module is light: it imports neither torch nor
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,9 @@ from selva_core.base.errors import UnknownModelError
 from selva_core.base.limits import DEFAULT_STEPS, DRAFT_STEPS
 from selva_core.base.paths import APP_NAME
 from selva_core.base.settings import load_settings
+from selva_core.models.licences import PUBLISHED_LICENCES, Licence
 from selva_core.models.nano_spec import NANO_SPEC
+from selva_core.models.record import Record, load_record
 from selva_core.models.specs import (
     GENERATOR_LARGE_44K,
     GENERATOR_MEDIUM_44K,
@@ -26,44 +29,75 @@ from selva_core.models.specs import (
 )
 
 BUNDLED_WEIGHTS_DIR = Path(__file__).parents[1] / "weights"
+_MIN_SHARE_OF_PUBLISHED_SIZE = 0.9
+"""Published sizes are rounded, by up to a few per cent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excerpt:
+    """The tensors of a published file that are stored, as safetensors.
+
+    keys: a regular expression that matches the whole names of those. size_bytes: what they take. whole_is_read: whether the
+    published file in whole, which versions up to 0.1.0 stored, serves as well.
+    """
+
+    stored_name: str
+    keys: str
+    size_bytes: int
+    whole_is_read: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
     """One file of a model.
 
-    repository: a repository of the Hugging Face hub, or None for a file that comes with this package. size_bytes: as
-    published, rounded. md5: hex, or None where none is published. stored_name: the file's name on disk where only a part of
-    the published file is stored.
+    repository: a repository of the Hugging Face hub, or None for a file that comes with this package. other_paths: further
+    names under which its authors publish or document it. size_bytes: as published, rounded. md5: hex, or None where none is
+    published. excerpt: where only some tensors of the published file are stored, which and as what.
     """
 
     repository: str | None
     path: str
     size_bytes: int
     md5: str | None = None
-    stored_name: str | None = None
+    other_paths: tuple[str, ...] = ()
+    excerpt: Excerpt | None = None
 
     @property
     def relative_path(self) -> Path:
         """Its path under the folder of weights; models that share a file share it on disk."""
         path = PurePosixPath(self.path)
-        folder = self.repository.replace("/", "--") if self.repository else ""
-        return Path(folder, path.with_name(self.stored_name) if self.stored_name else path)
+        return Path(self._folder, path.with_name(self.excerpt.stored_name) if self.excerpt else path)
+
+    @property
+    def relative_paths(self) -> tuple[Path, ...]:
+        """All paths at which it is found: `relative_path`, its other names, and the whole file where an excerpt is enough."""
+        others = (self.path, *self.other_paths) if self.excerpt is None or self.excerpt.whole_is_read else ()
+        return tuple(dict.fromkeys((self.relative_path, *(Path(self._folder, path) for path in others))))
+
+    @property
+    def stored_bytes(self) -> int:
+        """What it takes on disk, about."""
+        return self.excerpt.size_bytes if self.excerpt else self.size_bytes
+
+    @property
+    def _folder(self) -> str:
+        return self.repository.replace("/", "--") if self.repository else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """One row of the table.
 
-    knows: the sounds it can make, as a phrase for lists. licences: sentences to show before a download and to store with
-    every result. spec: sizes of the network, or None for an engine without one. files: by role, the parts of the network and
+    knows: the sounds it can make, as a phrase for lists. licences: to show before a download; their sentences are stored
+    with every result. spec: sizes of the network, or None for an engine without one. files: by role, the parts of the network and
     the tokenizers. is_listed: whether lists show it. usual_steps: of the sampler, by quality (see
     `selva_core.base.render_options.QUALITIES`).
     """
 
     model_id: str
     knows: str
-    licences: tuple[str, ...]
+    licences: tuple[Licence, ...]
     spec: ModelSpec | None
     files: Mapping[str, ModelFile] = field(default_factory=dict)
     is_listed: bool = True
@@ -78,7 +112,13 @@ class Model:
 
     @property
     def size_bytes(self) -> int:
-        return sum(file.size_bytes for file in self.files.values())
+        """Of the files as they are stored."""
+        return sum(file.stored_bytes for file in self.files.values())
+
+    @property
+    def allows_commercial(self) -> bool:
+        """Whether every licence allows work that is paid."""
+        return all(licence.allows_commercial for licence in self.licences)
 
 
 _SELVA = "jnwnlee/SelVA"
@@ -86,23 +126,27 @@ _BIGVGAN_44K = "nvidia/bigvgan_v2_44khz_128band_512x"
 _T5 = "google/flan-t5-base"
 _CLIP = "apple/DFN5B-CLIP-ViT-H-14-384"
 
-_PUBLISHED_LICENCES = (
-    "SelVA weights: the authors state no licence; ask them before any use beyond research.",
-    "MMAudio weights (generator start, VAE): CC-BY-NC 4.0, not for commercial use.",
-    "CLIP text tower: Apple Machine Learning Research Model licence (apple-amlr), for research only.",
-    "FLAN-T5: Apache-2.0.",
-    "BigVGAN: MIT.",
-)
-
 _TEXT_AND_VIDEO_FILES = {
     "clip_text": ModelFile(
         repository=_CLIP,
         path="open_clip_pytorch_model.bin",
         size_bytes=3_900_000_000,
-        stored_name="open_clip_text.safetensors",
+        excerpt=Excerpt(
+            stored_name="open_clip_text.safetensors", keys=r"(?!visual\.).*", size_bytes=1_412_000_000
+        ),
     ),
     "clip_tokenizer": ModelFile(repository=_CLIP, path="tokenizer.json", size_bytes=2_200_000),
-    "t5": ModelFile(repository=_T5, path="model.safetensors", size_bytes=990_000_000),
+    "t5": ModelFile(
+        repository=_T5,
+        path="model.safetensors",
+        size_bytes=990_000_000,
+        excerpt=Excerpt(
+            stored_name="encoder.safetensors",
+            keys=r"shared\.weight|encoder\..*",
+            size_bytes=438_500_000,
+            whole_is_read=True,
+        ),
+    ),
     "t5_tokenizer": ModelFile(repository=_T5, path="tokenizer.json", size_bytes=2_400_000),
     "video_encoder": ModelFile(
         repository=_SELVA,
@@ -136,8 +180,14 @@ _AUDIO_FILES_44K = {
 }
 
 
-def _generator_file(name: str, size_bytes: int, md5: str | None = None) -> ModelFile:
-    return ModelFile(repository=_SELVA, path=f"weights/{name}", size_bytes=size_bytes, md5=md5)
+def _generator_file(name: str, size_bytes: int, md5: str, *, other_names: tuple[str, ...] = ()) -> ModelFile:
+    return ModelFile(
+        repository=_SELVA,
+        path=f"weights/{name}",
+        size_bytes=size_bytes,
+        md5=md5,
+        other_paths=tuple(f"weights/{other}" for other in other_names),
+    )
 
 
 _KNOWS_ALL_EFFECTS = "sound effects of all kinds, as described in English; no speech, no songs"
@@ -162,14 +212,20 @@ MODELS: Mapping[str, Model] = {
         Model(
             model_id="selva-nano",
             knows="a few drawn things in simple scenes: made to try the whole way on any computer, not for a mix",
-            licences=("selva-nano: Apache-2.0, trained by this project on scenes that it makes itself.",),
+            licences=(
+                Licence(
+                    licence_id="apache-2.0-selva-nano",
+                    sentence="selva-nano: Apache-2.0, trained by this project on scenes that it makes itself.",
+                    allows_commercial=True,
+                ),
+            ),
             spec=NANO_SPEC,
             files=_NANO_FILES,
         ),
         Model(
             model_id="selva-small-16k",
             knows=_KNOWS_ALL_EFFECTS,
-            licences=_PUBLISHED_LICENCES,
+            licences=PUBLISHED_LICENCES,
             spec=build_published_spec(GENERATOR_SMALL_16K),
             files={
                 **_TEXT_AND_VIDEO_FILES,
@@ -183,24 +239,36 @@ MODELS: Mapping[str, Model] = {
             Model(
                 model_id=f"selva-{size}-44k",
                 knows=_KNOWS_ALL_EFFECTS,
-                licences=_PUBLISHED_LICENCES,
+                licences=PUBLISHED_LICENCES,
                 spec=build_published_spec(generator),
                 files={
                     **_TEXT_AND_VIDEO_FILES,
-                    "generator": _generator_file(f"generator_{size}_44khz_sup_5.pth", size_bytes),
+                    # The repository has the one name, its documentation the other.
+                    "generator": _generator_file(
+                        f"generator_{size}_44khz_sup_5.pth",
+                        size_bytes,
+                        md5,
+                        other_names=(f"generator_{size}_44k_sup_5.pth",),
+                    ),
                     **_AUDIO_FILES_44K,
                 },
             )
-            for size, generator, size_bytes in (
-                ("small", GENERATOR_SMALL_44K, 630_000_000),
-                ("medium", GENERATOR_MEDIUM_44K, 2_490_000_000),
-                ("large", GENERATOR_LARGE_44K, 4_120_000_000),
+            for size, generator, size_bytes, md5 in (
+                ("small", GENERATOR_SMALL_44K, 630_000_000, "d4df8569624093ac80af99b8b7434525"),
+                ("medium", GENERATOR_MEDIUM_44K, 2_490_000_000, "e9157e62b4863ad306e89e8f3a587748"),
+                ("large", GENERATOR_LARGE_44K, 4_120_000_000, "ab3db08b124d3aaa53eb7a1f52f1fb3f"),
             )
         ),
         Model(
             model_id="selva-echo",
             knows="a click for each flash of the picture: measures the way from cut to stem, makes no real sound",
-            licences=("selva-echo: Apache-2.0, it has no weights.",),
+            licences=(
+                Licence(
+                    licence_id="apache-2.0-selva-echo",
+                    sentence="selva-echo: Apache-2.0, it has no weights.",
+                    allows_commercial=True,
+                ),
+            ),
             spec=None,
             is_listed=False,
         ),
@@ -237,17 +305,43 @@ def default_models_dir() -> Path:
 
 
 def file_path(file: ModelFile, models_dir: Path) -> Path:
-    """The path of a model's file when it is installed."""
-    return (BUNDLED_WEIGHTS_DIR if file.repository is None else models_dir) / file.relative_path
+    """The path that a model's file gets when it is installed."""
+    return _root(file, models_dir) / file.relative_path
 
 
 def installed_files(model: Model, models_dir: Path) -> dict[str, Path]:
-    """The model's files that are installed, by role."""
-    paths = {role: file_path(file, models_dir) for role, file in model.files.items()}
-    return {role: path for role, path in paths.items() if path.is_file()}
+    """The model's files that are installed and as long as they should be, by role."""
+    record = load_record(models_dir) if not model.is_bundled else Record()
+    paths = {role: find_file(file, models_dir, record) for role, file in model.files.items()}
+    return {role: path for role, path in paths.items() if path is not None}
 
 
 def missing_files(model: Model, models_dir: Path) -> dict[str, ModelFile]:
     """The model's files that are not installed, by role; empty for an installed model."""
     installed = installed_files(model, models_dir)
     return {role: file for role, file in model.files.items() if role not in installed}
+
+
+def find_file(file: ModelFile, models_dir: Path, record: Record) -> Path | None:
+    """Where the file is installed, under whichever of its names."""
+    root = _root(file, models_dir)
+    return next((root / path for path in file.relative_paths if _is_whole(file, root, path, record)), None)
+
+
+def _root(file: ModelFile, models_dir: Path) -> Path:
+    return BUNDLED_WEIGHTS_DIR if file.repository is None else models_dir
+
+
+def _is_whole(file: ModelFile, root: Path, path: Path, record: Record) -> bool:
+    """By its size: as recorded, or for a file that was put there by hand about as published. `verify` looks inside."""
+    try:
+        status = (root / path).stat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    row = record.find(path)
+    if row is not None:
+        return status.st_size == row.size_bytes and not row.is_damaged
+    stored_bytes = file.stored_bytes if path == file.relative_path else file.size_bytes
+    return file.repository is None or status.st_size >= _MIN_SHARE_OF_PUBLISHED_SIZE * stored_bytes

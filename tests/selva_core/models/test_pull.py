@@ -1,131 +1,519 @@
-"""Fetching weights: from a real HTTP server that answers as the hub does, on loopback."""
+"""Fetching weights, from a real HTTP server on loopback that answers as the hub does."""
 
 from __future__ import annotations
 
 import hashlib
-import http.server
-import json
+import io
+import itertools
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 from selva_core.base.errors import DownloadError, OutputError, WeightsMismatchError
-from selva_core.models.catalog import MODELS, Model, ModelFile, installed_files
-from selva_core.models.pull import PullProgress, load_pins, pull_model
+from selva_core.models.catalog import MODELS, Excerpt, Model, installed_files, missing_files
+from selva_core.models.pull import STAGING_NAME, PullProgress, PullReport, pull_model
+from selva_core.models.record import load_record
+from selva_core.models.transfer.hub import Hub
+from tests.support.hub_server import COMMIT, Fault, HubServer
+from tests.support.weights_files import REPOSITORY, model_file, model_with, safetensors_bytes
 
-CONTENT = b"weights " * 1000
+CONTENT = safetensors_bytes(2_000_000)
+PATH = "weights/a.pth"
+STORED = Path("lab--net", "weights", "a.pth")
 
 
-def model_with(*files: ModelFile) -> Model:
-    roles = ("generator", "vae", "clip_text")
-    return Model(
-        model_id="m", knows="", licences=("x",), spec=None, files=dict(zip(roles, files, strict=False))
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    monkeypatch.setenv("NO_PROXY", "*")
+    with HubServer({(REPOSITORY, PATH): CONTENT}).running() as server:
+        yield server
+
+
+def pull(
+    model: Model, folder: Path, hub: HubServer, *, seen: list[PullProgress] | None = None, **options: bool
+) -> PullReport:
+    """Without waiting between attempts, and without the tokens of this machine."""
+    return pull_model(
+        model,
+        folder,
+        on_progress=(seen if seen is not None else []).append,
+        hub=Hub({"HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "no-home")}),
+        sleep=lambda _: None,
+        **options,
     )
 
 
-def published(name: str, content: bytes = CONTENT, *, with_md5: bool = True) -> ModelFile:
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if with_md5 else None
-    return ModelFile(repository="lab/net", path=f"weights/{name}", size_bytes=len(content), md5=md5)
+def files_in(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    )
 
 
-@dataclass
-class FakeHub:
-    """Serves files in place of the hub, for tests that need no network."""
-
-    contents: dict[str, bytes]
-    requested: list[str] = field(default_factory=list)
-
-    def fetch(self, file: ModelFile, folder: Path) -> Path:
-        self.requested.append(file.path)
-        path = folder / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self.contents[file.path])
-        return path
-
-
-def test_pulled_files_are_found_by_the_model(tmp_path: Path) -> None:
-    hub = FakeHub({"weights/a.pth": CONTENT, "weights/b.pth": b"B" * 500})
-    model = model_with(published("a.pth"), published("b.pth", b"B" * 500, with_md5=False))
-    seen: list[PullProgress] = []
-    added = pull_model(model, tmp_path, on_progress=seen.append, fetch=hub.fetch)
-    assert [path.read_bytes() for path in added] == [CONTENT, b"B" * 500]
+@pytest.mark.parametrize("linked", [True, False])
+def test_pulled_files_are_found_by_the_model_and_recorded(
+    tmp_path: Path, hub: HubServer, linked: bool
+) -> None:
+    hub.linked = linked
+    other = safetensors_bytes(500, seed=1)
+    hub.publish(REPOSITORY, "weights/b.pth", other)
+    model = model_with(
+        generator=model_file(PATH, CONTENT), vae=model_file("weights/b.pth", other, with_md5=False)
+    )
+    report = pull(model, tmp_path, hub)
+    assert [path.read_bytes() for path in report.added] == [CONTENT, other]
+    assert report.fetched_bytes == report.stored_bytes == len(CONTENT) + len(other)
     assert set(installed_files(model, tmp_path)) == {"generator", "vae"}
-    assert [(p.stage, p.file_index) for p in seen] == [
-        ("download", 0),
-        ("verify", 0),
-        ("download", 1),
-        ("verify", 1),
-    ]
-    assert not (tmp_path / ".incoming").exists()
+    row = load_record(tmp_path).files[STORED.as_posix()]
+    assert row.sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert row.source == f"{REPOSITORY}/{PATH}@{COMMIT}"
+    assert files_in(tmp_path) == ["installed.json", "lab--net/weights/a.pth", "lab--net/weights/b.pth"]
 
 
-def test_installed_files_are_not_fetched_again(tmp_path: Path) -> None:
-    hub = FakeHub({"weights/a.pth": CONTENT})
-    model = model_with(published("a.pth"))
-    pull_model(model, tmp_path, on_progress=lambda _: None, fetch=hub.fetch)
-    assert pull_model(model, tmp_path, on_progress=lambda _: None, fetch=hub.fetch) == []
-    assert hub.requested == ["weights/a.pth"]
+def test_one_count_of_bytes_goes_over_all_files(tmp_path: Path, hub: HubServer) -> None:
+    other = safetensors_bytes(700_000, seed=1)
+    hub.publish(REPOSITORY, "weights/b.pth", other)
+    model = model_with(generator=model_file(PATH, CONTENT), vae=model_file("weights/b.pth", other))
+    seen: list[PullProgress] = []
+    pull(model, tmp_path, hub, seen=seen)
+    downloads = [each for each in seen if each.stage == "download"]
+    assert {each.total_bytes for each in downloads} == {len(CONTENT) + len(other)}
+    done = [each.done_bytes for each in downloads]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, len(CONTENT) + len(other))
+    stages = [stage for stage, _ in itertools.groupby(seen, key=lambda each: each.stage)]
+    assert stages == ["look-up", "download", "verify", "download", "verify"]
+
+
+def test_installed_files_are_not_fetched_again(tmp_path: Path, hub: HubServer) -> None:
+    model = model_with(generator=model_file(PATH, CONTENT))
+    pull(model, tmp_path, hub)
+    num_requests = len(hub.requests)
+    assert pull(model, tmp_path, hub) == PullReport()
+    assert len(hub.requests) == num_requests
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_broken_transfer_goes_on_where_it_broke(tmp_path: Path, hub: HubServer, linked: bool) -> None:
+    hub.linked = linked
+    hub.fail(PATH, Fault(after_bytes=700_000), Fault(after_bytes=300_000))
+    report = pull(model_with(generator=model_file(PATH, CONTENT)), tmp_path, hub)
+    assert report.added[0].read_bytes() == CONTENT
+    assert hub.sent_bytes(PATH) == len(CONTENT)
+    starts = [each.range for each in hub.requests if each.num_bytes]
+    assert starts == [f"bytes={start}-{len(CONTENT) - 1}" for start in (0, 700_000, 1_000_000)]
+
+
+def test_a_connection_that_never_holds_is_given_up_and_keeps_what_came(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    hub.fail(PATH, Fault(after_bytes=500_000), *(Fault(after_bytes=0) for _ in range(6)))
+    model = model_with(generator=model_file(PATH, CONTENT))
+    with pytest.raises(DownloadError, match="What was fetched is kept"):
+        pull(model, tmp_path, hub)
+    assert installed_files(model, tmp_path) == {}
+    hub.faults.clear()
+    sent_before = hub.sent_bytes(PATH)
+    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
+    assert hub.sent_bytes(PATH) - sent_before == len(CONTENT) - 500_000
+
+
+_PULL = """
+import sys
+from pathlib import Path
+from selva_core.models.pull import pull_model
+from tests.support.weights_files import model_file, model_with, safetensors_bytes
+content = safetensors_bytes(2_000_000)
+pull_model(model_with(generator=model_file("weights/a.pth", content)), Path(sys.argv[1]), on_progress=lambda _: None)
+"""
+
+
+def start_pull(folder: Path, hub: HubServer) -> subprocess.Popen[bytes]:
+    root = Path(__file__).parents[3]
+    environment = {
+        **os.environ,
+        **hub.environment(),
+        "HF_HOME": str(folder / "home"),
+        "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
+    }
+    return subprocess.Popen([sys.executable, "-c", _PULL, str(folder)], env=environment, cwd=root)
+
+
+def test_after_a_kill_the_next_process_fetches_the_rest_only(tmp_path: Path, hub: HubServer) -> None:
+    release = threading.Event()
+    hub.fail(PATH, Fault(after_bytes=1_500_000, hold=release))
+    model = model_with(generator=model_file(PATH, CONTENT))
+    partial = tmp_path / STAGING_NAME / "lab--net--weights--a.pth.part"
+    process = start_pull(tmp_path, hub)
+    try:
+        give_up_s = time.monotonic() + 60
+        while not (partial.exists() and partial.stat().st_size >= 1_300_000):
+            assert process.poll() is None
+            assert time.monotonic() < give_up_s
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+        release.set()
+    num_there = partial.stat().st_size
+    assert missing_files(model, tmp_path).keys() == {"generator"}
+    sent_before = hub.sent_bytes(PATH)
+    report = pull(model, tmp_path, hub)
+    assert report.added[0].read_bytes() == CONTENT
+    assert hub.sent_bytes(PATH) - sent_before == report.fetched_bytes == len(CONTENT) - num_there
+    assert files_in(tmp_path) == ["installed.json", "lab--net/weights/a.pth"]
+
+
+def test_two_processes_that_pull_one_model_fetch_it_once(tmp_path: Path, hub: HubServer) -> None:
+    processes = [start_pull(tmp_path, hub) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert hub.sent_bytes(PATH) == len(CONTENT)
+    assert (tmp_path / STORED).read_bytes() == CONTENT
+
+
+def test_a_file_that_changed_on_the_hub_is_fetched_from_its_start(tmp_path: Path, hub: HubServer) -> None:
+    model = model_with(generator=model_file(PATH, CONTENT, with_md5=False))
+    hub.fail(PATH, Fault(after_bytes=900_000), *(Fault(after_bytes=0) for _ in range(6)))
+    with pytest.raises(DownloadError):
+        pull(model, tmp_path, hub)
+    hub.faults.clear()
+    changed = safetensors_bytes(2_000_000, seed=7)
+    hub.publish(REPOSITORY, PATH, changed)
+    assert pull(model, tmp_path, hub).added[0].read_bytes() == changed
 
 
 @pytest.mark.parametrize(
     ("content", "with_md5", "complaint"),
-    [(b"X" * len(CONTENT), True, "MD5"), (b"<html>404</html>", False, "16 bytes where about 8000")],
+    [
+        (safetensors_bytes(2_000_000, seed=3), True, "its MD5 is"),
+        (b"<html>404</html>", False, "16 bytes where about 2000"),
+        (b"x" * len(CONTENT), False, "no directory of tensors|not a file of weights"),
+        (CONTENT[:-9], False, "it is not whole"),
+    ],
 )
 def test_a_file_that_is_not_the_published_one_is_refused_and_leaves_nothing(
-    tmp_path: Path, content: bytes, with_md5: bool, complaint: str
+    tmp_path: Path, hub: HubServer, content: bytes, with_md5: bool, complaint: str
 ) -> None:
-    model = model_with(published("a.pth", with_md5=with_md5))
+    hub.publish(REPOSITORY, PATH, content)
+    model = model_with(generator=model_file(PATH, CONTENT, with_md5=with_md5))
     with pytest.raises(WeightsMismatchError, match=complaint):
-        pull_model(
-            model, tmp_path, on_progress=lambda _: None, fetch=FakeHub({"weights/a.pth": content}).fetch
-        )
+        pull(model, tmp_path, hub)
     assert installed_files(model, tmp_path) == {}
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert files_in(tmp_path) == []
 
 
-def test_a_file_without_a_published_hash_is_pinned_by_its_first_download(tmp_path: Path) -> None:
-    model = model_with(published("a.pth", with_md5=False))
-    (path,) = pull_model(
-        model, tmp_path, on_progress=lambda _: None, fetch=FakeHub({"weights/a.pth": CONTENT}).fetch
+def test_bytes_that_changed_on_the_way_are_noticed_by_the_hash_of_the_hub(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    model = model_with(generator=model_file(PATH, CONTENT, with_md5=False))
+    hub.fail(PATH, Fault(flip=1_000_000))
+    with pytest.raises(WeightsMismatchError, match="the hub states"):
+        pull(model, tmp_path, hub)
+    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
+
+
+def test_a_page_with_status_200_is_recognised_before_anything_is_written(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    model = model_with(generator=model_file(PATH, CONTENT))
+    hub.fail(PATH, Fault(page="<html>log in</html>", on_head=True))
+    with pytest.raises(DownloadError, match="a login page"):
+        pull(model, tmp_path, hub)
+    hub.fail(PATH, Fault(page="<html>log in</html>"))
+    with pytest.raises(DownloadError, match="19 bytes instead of"):
+        pull(model, tmp_path, hub)
+    assert installed_files(model, tmp_path) == {}
+    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
+
+
+def test_a_renamed_file_is_explained_with_the_names_that_are_there(tmp_path: Path, hub: HubServer) -> None:
+    model = model_with(generator=model_file("weights/a_5.pth", CONTENT))
+    with pytest.raises(
+        DownloadError, match=r"no longer has weights/a_5.pth.*similar.*weights/a.pth"
+    ) as error:
+        pull(model, tmp_path, hub)
+    assert error.value.facts["similar"] == [PATH]
+
+
+def test_a_file_is_found_under_the_other_name_it_is_published_with(tmp_path: Path, hub: HubServer) -> None:
+    model = model_with(generator=model_file("weights/a_44khz.pth", CONTENT, other_paths=(PATH,)))
+    (path,) = pull(model, tmp_path, hub).added
+    assert path.name == "a_44khz.pth"
+    assert (
+        load_record(tmp_path)
+        .files["lab--net/weights/a_44khz.pth"]
+        .source.startswith("lab/net/weights/a.pth@")
     )
-    assert load_pins(tmp_path) == {"lab--net/weights/a.pth": hashlib.sha256(CONTENT).hexdigest()}
+    other = tmp_path / "by hand"
+    (other / STORED).parent.mkdir(parents=True)
+    (other / STORED).write_bytes(CONTENT)
+    assert installed_files(model, other) == {"generator": other / STORED}
+
+
+def test_a_renamed_repository_is_followed(tmp_path: Path, hub: HubServer) -> None:
+    hub.files = {("lab/net-v2", PATH): CONTENT}
+    hub.renamed = {REPOSITORY: "lab/net-v2"}
+    assert (
+        pull(model_with(generator=model_file(PATH, CONTENT)), tmp_path, hub).added[0].read_bytes() == CONTENT
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault(status=403, headers={"X-Error-Code": "GatedRepo"}, on_head=True), "conditions accepted first"),
+        (Fault(status=403, on_head=True), "refuses it; try without HF_TOKEN"),
+        (Fault(status=401, on_head=True), "token in HF_TOKEN is not valid"),
+        (Fault(status=401, headers={"X-Error-Code": "RepoNotFound"}, on_head=True), "the hub has no lab/net"),
+        (Fault(status=407, on_head=True), "write them into HTTPS_PROXY"),
+        (Fault(status=429, headers={"Retry-After": "3600"}, on_head=True), "asks to wait 3600 s"),
+    ],
+)
+def test_each_refusal_says_what_it_is_and_what_to_do(
+    tmp_path: Path, hub: HubServer, fault: Fault, message: str
+) -> None:
+    hub.fail(PATH, fault)
+    model = model_with(generator=model_file(PATH, CONTENT))
+    with pytest.raises(DownloadError, match=message):
+        pull(model, tmp_path, hub)
+    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
+
+
+def test_a_busy_server_is_given_the_time_it_asks_for(tmp_path: Path, hub: HubServer) -> None:
+    hub.fail(
+        PATH,
+        Fault(status=429, headers={"Retry-After": "7"}, on_head=True),
+        Fault(status=503),
+        Fault(status=502),
+    )
+    waits: list[float] = []
+    seen: list[PullProgress] = []
+    pull_model(
+        model_with(generator=model_file(PATH, CONTENT)),
+        tmp_path,
+        on_progress=seen.append,
+        hub=Hub({"HF_ENDPOINT": hub.address}),
+        sleep=waits.append,
+    )
+    assert waits == [7, 1, 2]
+    notes = [each.note for each in seen if each.stage == "retry"]
+    assert "too many requests (status 429); again in 7 s" in notes[0]
+    assert "fault of its own (status 503)" in notes[1]
+
+
+def test_offline_is_refused_with_the_other_way_and_needs_nothing_for_an_installed_model(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    model = model_with(generator=model_file(PATH, CONTENT))
+    offline = Hub({"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "1"})
+    with pytest.raises(DownloadError, match=r"HF_HUB_OFFLINE is set.*models import FOLDER"):
+        pull_model(model, tmp_path, on_progress=lambda _: None, hub=offline)
+    assert hub.requests == []
+    pull(model, tmp_path, hub)
+    assert pull_model(model, tmp_path, on_progress=lambda _: None, hub=offline) == PullReport()
+
+
+def test_the_token_goes_to_the_hub_alone(tmp_path: Path, hub: HubServer) -> None:
+    with HubServer({(REPOSITORY, PATH): CONTENT}, linked=False).running() as storage:
+        hub.storage_address = storage.address
+        pull_model(
+            model_with(generator=model_file(PATH, CONTENT)),
+            tmp_path,
+            on_progress=lambda _: None,
+            hub=Hub({"HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_secret"}),
+        )
+        assert {each.authorization for each in hub.requests} == {"Bearer hf_secret"}
+        assert {each.authorization for each in storage.requests} == {None}
+        assert storage.sent_bytes() == len(CONTENT)
+
+
+def test_proxies_of_the_environment_are_used(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy is asked for whole addresses; the double takes them as a proxy would."""
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", hub.address)
+    report = pull_model(
+        model_with(generator=model_file(PATH, CONTENT)),
+        tmp_path,
+        on_progress=lambda _: None,
+        hub=Hub({"HF_ENDPOINT": "http://hub.invalid"}),
+    )
+    assert report.added[0].read_bytes() == CONTENT
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
+    with pytest.raises(DownloadError, match="SOCKS proxy"):
+        Hub({"HF_ENDPOINT": "http://hub.invalid"}).look_up(REPOSITORY, (PATH,))
+
+
+def test_an_address_without_a_server_is_explained(tmp_path: Path, hub: HubServer) -> None:
+    nowhere = Hub({"HF_ENDPOINT": "http://127.0.0.1:9"})
+    with pytest.raises(DownloadError, match=r"127.0.0.1:9 does not answer.*check the network"):
+        pull_model(
+            model_with(generator=model_file(PATH, CONTENT)),
+            tmp_path,
+            on_progress=lambda _: None,
+            hub=nowhere,
+            sleep=lambda _: None,
+        )
+
+
+def test_a_file_without_a_published_hash_is_pinned_by_its_first_download(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    model = model_with(generator=model_file(PATH, CONTENT, with_md5=False))
+    (path,) = pull(model, tmp_path, hub).added
+    assert load_record(tmp_path).pins == {STORED.as_posix(): hashlib.sha256(CONTENT).hexdigest()}
     path.unlink()
-    changed = FakeHub({"weights/a.pth": CONTENT[:-1] + b"!"})
-    with pytest.raises(WeightsMismatchError, match="first download"):
-        pull_model(model, tmp_path, on_progress=lambda _: None, fetch=changed.fetch)
-    same = FakeHub({"weights/a.pth": CONTENT})
-    assert pull_model(model, tmp_path, on_progress=lambda _: None, fetch=same.fetch) == [path]
+    changed = safetensors_bytes(2_000_000, seed=9)
+    hub.publish(REPOSITORY, PATH, changed)
+    with pytest.raises(WeightsMismatchError, match=r"first download.*--accept-changed"):
+        pull(model, tmp_path, hub)
+    assert pull(model, tmp_path, hub, accept_changed=True).added[0].read_bytes() == changed
 
 
-def test_a_full_disk_is_reported_before_anything_is_fetched(tmp_path: Path) -> None:
-    file = ModelFile(repository="lab/net", path="weights/big.pth", size_bytes=10**18)
-    hub = FakeHub({})
-    with pytest.raises(OutputError, match="SELVA_MODELS_DIR"):
-        pull_model(model_with(file), tmp_path, on_progress=lambda _: None, fetch=hub.fetch)
-    assert hub.requested == []
+def test_a_disk_without_room_is_reported_before_anything_is_fetched(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_with(generator=model_file(PATH, CONTENT))
+    monkeypatch.setattr("selva_core.models.store.room.free_bytes", lambda _: 500_000_001)
+    with pytest.raises(OutputError, match="SELVA_MODELS_DIR") as error:
+        pull(model, tmp_path, hub)
+    assert error.value.facts["needed_bytes"] == len(CONTENT) + 500_000_000
+    assert hub.sent_bytes() == 0
+    monkeypatch.undo()
+    monkeypatch.setenv("NO_PROXY", "*")
+    assert len(pull(model, tmp_path, hub).added) == 1
 
 
-def test_only_the_text_tower_of_clip_is_stored(tmp_path: Path) -> None:
-    source = tmp_path / "clip.bin"
-    torch.save({"visual.conv.weight": torch.zeros(4), "ln_final.weight": torch.arange(3.0)}, source)
-    content = source.read_bytes()
-    file = ModelFile(
-        repository="lab/clip", path="clip.bin", size_bytes=len(content), stored_name="text.safetensors"
+def test_a_disk_that_fills_up_keeps_what_came_and_says_how_to_go_on(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_with(generator=model_file(PATH, CONTENT))
+    partial = tmp_path / STAGING_NAME / "lab--net--weights--a.pth.part"
+    with monkeypatch.context() as patch:
+        patch.setattr("selva_core.models.transfer.partial_file._open_unbuffered", _NearlyFullDisk)
+        with pytest.raises(OutputError, match=r"is full after 1 MB of .*a\.pth.*models move FOLDER"):
+            pull(model, tmp_path, hub)
+    assert partial.stat().st_size == 1_000_000
+    sent_before = hub.sent_bytes(PATH)
+    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
+    assert hub.sent_bytes(PATH) - sent_before == len(CONTENT) - 1_000_000
+
+
+class _NearlyFullDisk:
+    """A file on a disk that takes 1 MB, the last bytes in part, as disks do."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        self._file = path.open(mode, buffering=0)
+
+    def write(self, content: memoryview) -> int:
+        room = 1_000_000 - self._file.tell()
+        if room <= 0:
+            raise OSError(28, os.strerror(28))
+        return self._file.write(content[:room])
+
+    def seek(self, offset: int) -> int:
+        return self._file.seek(offset)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def torch_bytes(tensors: Mapping[str, torch.Tensor], *, legacy: bool = False) -> bytes:
+    """What `torch.save` writes; legacy: in the layout from before torch 1.6."""
+    stream = io.BytesIO()
+    torch.save(dict(tensors), stream, _use_new_zipfile_serialization=not legacy)
+    return stream.getvalue()
+
+
+TOWERS = {
+    "positional_embedding": torch.arange(6.0),
+    "visual.a.weight": torch.ones(700_000),
+    "visual.b.weight": torch.ones(10),
+    "transformer.c.weight": torch.arange(40.0).reshape(8, 5),
+    "ln_final.weight": torch.arange(3.0),
+}
+TEXT = Excerpt(stored_name="text.safetensors", keys=r"(?!visual\.).*", size_bytes=1000)
+
+
+@pytest.mark.parametrize("kind", ["torch archive", "safetensors", "torch before 1.6"])
+@pytest.mark.parametrize("ignores_ranges", [False, True])
+def test_only_the_tensors_that_are_used_are_stored_and_where_possible_fetched(
+    tmp_path: Path, hub: HubServer, kind: str, ignores_ranges: bool
+) -> None:
+    content = save(TOWERS) if kind == "safetensors" else torch_bytes(TOWERS, legacy=kind != "torch archive")
+    hub.publish(REPOSITORY, "clip.bin", content)
+    hub.ignores_ranges = ignores_ranges
+    report = pull(
+        model_with(clip_text=model_file("clip.bin", content, with_md5=False, excerpt=TEXT)), tmp_path, hub
     )
-    models_dir = tmp_path / "models"
-    (path,) = pull_model(
-        model_with(file), models_dir, on_progress=lambda _: None, fetch=FakeHub({"clip.bin": content}).fetch
-    )
-    assert path == models_dir / "lab--clip" / "text.safetensors"
-    assert list(load_file(path)) == ["ln_final.weight"]
+    assert report.added == (tmp_path / "lab--net" / "text.safetensors",)
+    stored = load_file(report.added[0])
+    wanted = {name: tensor for name, tensor in TOWERS.items() if not name.startswith("visual.")}
+    assert stored.keys() == wanted.keys()
+    assert all(torch.equal(stored[name], wanted[name]) for name in wanted)
+    is_sparing = not ignores_ranges and kind != "torch before 1.6"
+    assert (report.fetched_bytes < 1_000_000) == is_sparing
+    assert files_in(tmp_path) == ["installed.json", "lab--net/text.safetensors"]
+
+
+def test_a_tensor_that_arrives_damaged_is_fetched_again_by_itself(tmp_path: Path, hub: HubServer) -> None:
+    content = torch_bytes({"a": torch.zeros(300_000), "visual.x": torch.ones(9), "b": torch.ones(300_000)})
+    hub.publish(REPOSITORY, "clip.bin", content)
+    position = content.rindex(torch.ones(300_000).numpy().tobytes()) + 1_000_000
+    hub.fail("clip.bin", Fault(), Fault(), *(Fault(flip=position) for _ in range(1)))
+    model = model_with(clip_text=model_file("clip.bin", content, with_md5=False, excerpt=TEXT))
+    (path,) = pull(model, tmp_path, hub).added
+    assert torch.equal(load_file(path)["b"], torch.ones(300_000))
+    last = [each for each in hub.requests if each.num_bytes][-1]
+    assert last.num_bytes == 1_200_000
+
+
+def test_a_torn_record_is_written_anew_from_the_files(tmp_path: Path, hub: HubServer) -> None:
+    other = safetensors_bytes(500, seed=1)
+    hub.publish(REPOSITORY, "weights/b.pth", other)
+    pull(model_with(generator=model_file(PATH, CONTENT)), tmp_path, hub)
+    record = tmp_path / "installed.json"
+    record.write_bytes(record.read_bytes()[:40])
+    model = model_with(generator=model_file(PATH, CONTENT), vae=model_file("weights/b.pth", other))
+    assert missing_files(model, tmp_path).keys() == {"vae"}
+    pull(model, tmp_path, hub)
+    assert not load_record(tmp_path).is_torn
+    assert (tmp_path / "installed.json.damaged").stat().st_size == 40
+
+
+def test_a_file_of_another_size_than_recorded_counts_as_missing_and_is_fetched(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    model = model_with(generator=model_file(PATH, CONTENT))
+    (path,) = pull(model, tmp_path, hub).added
+    path.write_bytes(CONTENT[:-1])
+    assert missing_files(model, tmp_path).keys() == {"generator"}
+    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
+
+
+def test_leftovers_of_earlier_versions_are_removed_and_partial_files_of_other_models_stay(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    staging = tmp_path / STAGING_NAME
+    old = staging / "lab--net" / ".cache" / "huggingface" / "download" / "a.incomplete"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"old")
+    other = staging / "other--net--b.pth.part"
+    other.write_bytes(b"part")
+    pull(model_with(generator=model_file(PATH, CONTENT)), tmp_path, hub)
+    assert not old.exists()
+    assert other.exists()
 
 
 def test_every_published_model_has_a_repository_for_each_file() -> None:
@@ -133,93 +521,3 @@ def test_every_published_model_has_a_repository_for_each_file() -> None:
         if not model.is_bundled:
             assert all(file.repository and file.size_bytes > 1_000_000 for file in model.files.values())
             assert model.licences
-
-
-class _Hub(http.server.BaseHTTPRequestHandler):
-    """Answers as the hub does: HEAD gives size, ETag and commit, GET honours a range."""
-
-    content = CONTENT
-    missing = False
-
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
-
-    def do_GET(self) -> None:
-        self._answer(with_body=True)
-
-    def _answer(self, *, with_body: bool) -> None:
-        body = self.content
-        if self.missing or not self.path.startswith("/lab/net/resolve/main/weights/a.pth"):
-            self.send_response(404)
-            self.send_header("X-Error-Code", "EntryNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        start = int(self.headers["Range"].split("=")[1].split("-")[0]) if "Range" in self.headers else 0
-        self.send_response(206 if start else 200)
-        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("Content-Length", str(len(body) - start))
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body[start:])
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        pass
-
-
-@pytest.fixture
-def hub() -> Iterator[type[_Hub]]:
-    handler = type("Handler", (_Hub,), {})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    handler.address = f"http://127.0.0.1:{server.server_address[1]}"  # type: ignore[attr-defined]
-    yield handler
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def fetch_in_a_process(hub: type[_Hub], folder: Path) -> subprocess.CompletedProcess[str]:
-    """The hub's address is read when its client is imported, so a fresh interpreter asks."""
-    program = (
-        "import json, sys\nfrom pathlib import Path\nfrom selva_core.models.catalog import ModelFile\n"
-        "from selva_core.models.pull import fetch_from_hub\nfrom selva_core.base.errors import DownloadError\n"
-        "file = ModelFile(repository='lab/net', path='weights/a.pth', size_bytes=8000)\n"
-        "try:\n    print(json.dumps(str(fetch_from_hub(file, Path(sys.argv[1])))))\n"
-        "except DownloadError as exc:\n    sys.exit(f'{exc.code}: {exc}')\n"
-    )
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": hub.address,  # type: ignore[attr-defined]
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HOME": str(folder / "home"),
-        "NO_PROXY": "127.0.0.1",
-    }
-    return subprocess.run(
-        [sys.executable, "-c", program, str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        timeout=120,
-    )
-
-
-def test_a_file_comes_over_http_as_the_hub_serves_it(hub: type[_Hub], tmp_path: Path) -> None:
-    done = fetch_in_a_process(hub, tmp_path)
-    assert done.returncode == 0, done.stderr
-    path = Path(json.loads(done.stdout.splitlines()[-1]))
-    assert path.read_bytes() == CONTENT
-    assert path.is_relative_to(tmp_path)
-
-
-def test_a_file_that_the_hub_does_not_have_is_one_clear_error(hub: type[_Hub], tmp_path: Path) -> None:
-    hub.missing = True
-    done = fetch_in_a_process(hub, tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(
-        f"{DownloadError.code}: weights/a.pth of lab/net could not be fetched"
-    )
