@@ -100,7 +100,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_core.base": {"filelock", "platformdirs", "msgspec"},
     "selva_core.base.settings": {"tomli", "tomlkit"},
     "selva_core.engine": set(),
-    "selva_core.models": {"torch", "safetensors", "huggingface_hub", "platformdirs"},
+    "selva_core.models": {"torch", "safetensors", "certifi", "platformdirs"},
     "selva_core.inference": {"torch", "transformers", "tokenizers", "safetensors", "einops", "psutil"},
     "selva_core.training": {
         "torch", "safetensors", "einops", "scipy", "av", "tokenizers", "transformers", "soundfile", "matplotlib",

@@ -10,7 +10,13 @@ from selva_core.base.atomic_write import check_folder_writable
 from selva_core.base.errors import RequestError, UnknownModelError
 from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_core.base.settings import find_settings, load_settings
-from selva_core.models.catalog import default_models_dir, find_model, listed_models, missing_files
+from selva_core.models.catalog import (
+    allowed_models,
+    default_models_dir,
+    find_model,
+    missing_files,
+    require_allowed,
+)
 from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.profiles import PLAIN, HostProfile
 from selva_otio.placement.stem_names import NAMINGS
@@ -38,20 +44,22 @@ class OutputOptions:
 
 
 def choose_model(model_id: str | None) -> str:
-    """The model that is named, or else the one of the settings, or else the largest one that is installed.
+    """The model that is named, or else the one of the settings, or else the largest one that is installed and allowed.
 
     Raises UnknownModelError, ConfigurationError.
     """
     if model_id is not None:
-        return find_model(model_id).model_id
+        require_allowed(find_model(model_id))
+        return model_id
     setting = find_settings()["model"]
     if setting.value is not None:
         try:
-            return find_model(setting.value).model_id
+            require_allowed(find_model(setting.value))
+            return str(setting.value)
         except UnknownModelError as error:
             raise UnknownModelError(f"{setting.source}: {error.message}", **error.facts) from error
-    installed = [model for model in listed_models() if not missing_files(model, default_models_dir())]
-    return (installed or listed_models())[-1 if installed else 0].model_id
+    installed = [model for model in allowed_models() if not missing_files(model, default_models_dir())]
+    return (installed or allowed_models())[-1 if installed else 0].model_id
 
 
 def settle_sampling(options: RenderOptions) -> SamplingSettings:

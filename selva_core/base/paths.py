@@ -99,6 +99,11 @@ class AppPaths:
         return self.config / "selva.toml"
 
     @property
+    def licences_file(self) -> Path:
+        """Which licences of weights were accepted, and when."""
+        return self.config / "licences.json"
+
+    @property
     def clients_folder(self) -> Path:
         """One JSON file per additional client key."""
         return self.config / "clients"

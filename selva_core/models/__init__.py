@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         listed_models,
         missing_files,
     )
-    from selva_core.models.pull import PullProgress, pull_model
+    from selva_core.models.pull import PullProgress, PullReport, pull_model
     from selva_core.models.specs import ModelSpec
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ModelFile",
     "ModelSpec",
     "PullProgress",
+    "PullReport",
     "default_models_dir",
     "find_model",
     "installed_files",
@@ -43,6 +44,7 @@ __getattr__ = lazy_names(
         "ModelFile": "selva_core.models.catalog",
         "ModelSpec": "selva_core.models.specs",
         "PullProgress": "selva_core.models.pull",
+        "PullReport": "selva_core.models.pull",
         "default_models_dir": "selva_core.models.catalog",
         "find_model": "selva_core.models.catalog",
         "installed_files": "selva_core.models.catalog",

@@ -12,13 +12,14 @@ from pathlib import Path, PurePosixPath
 
 import platformdirs
 
-from selva_core.base.errors import UnknownModelError
+from selva_core.base.command_line import selva_command
+from selva_core.base.errors import ConfigurationError, UnknownModelError
 from selva_core.base.limits import DEFAULT_STEPS, DRAFT_STEPS
 from selva_core.base.paths import APP_NAME
 from selva_core.base.settings import load_settings
 from selva_core.models.licences import PUBLISHED_LICENCES, Licence
 from selva_core.models.nano_spec import NANO_SPEC
-from selva_core.models.record import Record, load_record
+from selva_core.models.record import InstalledFile, Record, load_record
 from selva_core.models.specs import (
     GENERATOR_LARGE_44K,
     GENERATOR_MEDIUM_44K,
@@ -29,8 +30,6 @@ from selva_core.models.specs import (
 )
 
 BUNDLED_WEIGHTS_DIR = Path(__file__).parents[1] / "weights"
-_MIN_SHARE_OF_PUBLISHED_SIZE = 0.9
-"""Published sizes are rounded, by up to a few per cent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,6 +294,12 @@ def listed_models() -> tuple[Model, ...]:
     return tuple(model for model in MODELS.values() if model.is_listed)
 
 
+def allowed_models() -> tuple[Model, ...]:
+    """The listed models that the setting `only_commercial_models` leaves."""
+    only_commercial = load_settings().only_commercial_models
+    return tuple(model for model in listed_models() if model.allows_commercial or not only_commercial)
+
+
 def default_models_dir() -> Path:
     """The folder of downloaded weights: the setting `models_dir`, else in the platform's folder for user data.
 
@@ -302,6 +307,21 @@ def default_models_dir() -> Path:
     """
     chosen = load_settings().models_dir
     return chosen or Path(platformdirs.user_data_dir(APP_NAME, appauthor=False)) / "models"
+
+
+def require_allowed(model: Model) -> None:
+    """Raises ConfigurationError where the setting `only_commercial_models` refuses the model."""
+    if model.allows_commercial or not load_settings().only_commercial_models:
+        return
+    reasons = " ".join(licence.sentence for licence in model.licences if not licence.allows_commercial)
+    allowed = [row.model_id for row in listed_models() if row.allows_commercial]
+    raise ConfigurationError(
+        f"{model.model_id} is not for paid work, and the setting only_commercial_models refuses it. {reasons} "
+        f"Allowed: {', '.join(allowed)}. To use it for other work: "
+        f"{selva_command('config', 'set', 'only_commercial_models', 'false')}",
+        model=model.model_id,
+        name="only_commercial_models",
+    )
 
 
 def file_path(file: ModelFile, models_dir: Path) -> Path:
@@ -325,23 +345,22 @@ def missing_files(model: Model, models_dir: Path) -> dict[str, ModelFile]:
 def find_file(file: ModelFile, models_dir: Path, record: Record) -> Path | None:
     """Where the file is installed, under whichever of its names."""
     root = _root(file, models_dir)
-    return next((root / path for path in file.relative_paths if _is_whole(file, root, path, record)), None)
+    return next(
+        (root / path for path in file.relative_paths if _is_whole(root / path, record.find(path))), None
+    )
 
 
 def _root(file: ModelFile, models_dir: Path) -> Path:
     return BUNDLED_WEIGHTS_DIR if file.repository is None else models_dir
 
 
-def _is_whole(file: ModelFile, root: Path, path: Path, record: Record) -> bool:
-    """By its size: as recorded, or for a file that was put there by hand about as published. `verify` looks inside."""
+def _is_whole(path: Path, row: InstalledFile | None) -> bool:
+    """As far as that can be seen without reading the file: it has the recorded size. One that was put there by hand has none;
+    `selva models verify` looks inside and records it.
+    """
     try:
-        status = (root / path).stat()
+        status = path.stat()
     except OSError:
         return False
-    if not stat.S_ISREG(status.st_mode):
-        return False
-    row = record.find(path)
-    if row is not None:
-        return status.st_size == row.size_bytes and not row.is_damaged
-    stored_bytes = file.stored_bytes if path == file.relative_path else file.size_bytes
-    return file.repository is None or status.st_size >= _MIN_SHARE_OF_PUBLISHED_SIZE * stored_bytes
+    is_file = stat.S_ISREG(status.st_mode)
+    return is_file and (row is None or (status.st_size == row.size_bytes and not row.is_damaged))

@@ -24,7 +24,7 @@ from selva_core.base.atomic_write import (
 )
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import DownloadError, OutputError, WeightsMismatchError
-from selva_core.models.catalog import Model, missing_files
+from selva_core.models.catalog import Model, ModelFile, missing_files
 from selva_core.models.record import InstalledFile, Record, load_record, save_record, with_file
 from selva_core.models.store.content import Hashes, RoleFile, hash_file, require_content
 from selva_core.models.store.extraction import extract_file
@@ -165,6 +165,11 @@ def pull_model(
         return _Pull(models_dir, record, transfer, meter, accept_changed).run(list(missing.values()))
 
 
+def partial_file(models_dir: Path, file: ModelFile) -> PartialFile:
+    """One place for what is there of a file, whatever process fetches it."""
+    return PartialFile(models_dir / STAGING_NAME / file.relative_path.as_posix().replace("/", "--"))
+
+
 @dataclass
 class _Pull:
     models_dir: Path
@@ -182,11 +187,11 @@ class _Pull:
             self.meter.file_index, self.meter.path = index, each.file.path
             self.meter.show("look-up")
             jobs.append(self._look_up(each))
-        kept = {job.each.file.relative_path: self._partial(job).count_bytes(job.origin) for job in jobs}
+        already = {job.each.file.relative_path: self._partial(job).count_bytes(job.origin) for job in jobs}
         sizes = [job.plan.size_bytes for job in jobs]
-        self.meter.total_bytes, self.meter.done_bytes = sum(sizes), sum(kept.values())
+        self.meter.total_bytes, self.meter.done_bytes = sum(sizes), sum(already.values())
         scratch = max(job.scratch_bytes for job in jobs)
-        require_room(self.models_dir, sum(sizes) - sum(kept.values()) + scratch, what="the download")
+        require_room(self.models_dir, sum(sizes) - sum(already.values()) + scratch, what="the download")
         for index, job in enumerate(jobs):
             self.meter.file_index, self.meter.path = index, job.each.file.path
             self._fetch(job)
@@ -198,9 +203,7 @@ class _Pull:
         )
 
     def _partial(self, job: _Job) -> PartialFile:
-        """One place for each file of the table, whatever process fetches it."""
-        name = job.each.file.relative_path.as_posix().replace("/", "--")
-        return PartialFile(self.models_dir / STAGING_NAME / name)
+        return partial_file(self.models_dir, job.each.file)
 
     def _look_up(self, each: RoleFile) -> _Job:
         file = each.file

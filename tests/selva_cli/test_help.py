@@ -54,8 +54,14 @@ COMMANDS = {
     "jobs retry": "ID... --json",
     "jobs move": "ID... --last --json",
     "jobs clear": "--json",
-    "models list": "--json",
-    "models pull": "MODEL --accept-licences",
+    "models list": "--commercial --json",
+    "models info": "MODEL --probe --no-probe --json",
+    "models where": "--json",
+    "models pull": "MODEL --accept-licence --accept-licences --accept-changed --json",
+    "models verify": "[MODEL] --json",
+    "models import": "FOLDER --accept-licence --accept-licences --json",
+    "models remove": "MODEL --yes -y --json",
+    "models move": "FOLDER --json",
     "host resolve": (
         "--watch --idle-exit --resource-path --model --seed --handles --negative --mark-stems "
         "--replace --remove-stems"

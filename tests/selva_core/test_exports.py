@@ -41,6 +41,7 @@ EXPORTS = {
         "ModelFile",
         "ModelSpec",
         "PullProgress",
+        "PullReport",
         "default_models_dir",
         "find_model",
         "installed_files",

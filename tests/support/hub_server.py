@@ -38,7 +38,6 @@ class Request:
     path: str
     range: str | None
     authorization: str | None
-    num_bytes: int = 0
 
 
 @dataclass
@@ -62,9 +61,12 @@ class HubServer:
     def fail(self, path: str, *faults: Fault) -> None:
         self.faults.setdefault(path, []).extend(faults)
 
-    def sent_bytes(self, path: str | None = None) -> int:
-        """Content sent so far, of all files or of one."""
-        return sum(each.num_bytes for each in self.requests if path is None or each.path.endswith(path))
+    def ranges(self) -> list[str]:
+        """The ranges of content that were asked of a server that has it, in their order."""
+        return [each.range for each in self.requests if each.range and not self._redirects(each.path)]
+
+    def _redirects(self, path: str) -> bool:
+        return self.linked and "/resolve/" in path
 
     def environment(self) -> dict[str, str]:
         """For a process that is to use this server, whatever proxies the machine has."""
@@ -109,8 +111,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, *, is_head: bool) -> None:
         self.path = re.sub(r"^http://[^/]+", "", self.path)  # a proxy is asked for whole addresses
-        self.record = Request(self.command, self.path, self.headers["Range"], self.headers["Authorization"])
-        self.hub.requests.append(self.record)
+        request = Request(self.command, self.path, self.headers["Range"], self.headers["Authorization"])
+        self.hub.requests.append(request)
         if match := re.fullmatch(r"/api/models/(.+)", self.path):
             names = [path for repository, path in self.hub.files if repository == match[1]]
             self._send(200, {}, json.dumps({"siblings": [{"rfilename": name} for name in names]}).encode())
@@ -177,7 +179,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         first = body if fault is None or fault.after_bytes is None else body[: fault.after_bytes]
         try:
             self.wfile.write(first)
-            self.record.num_bytes += len(first)
             self.wfile.flush()
             if fault is not None and fault.hold is not None:
                 fault.hold.wait(60)

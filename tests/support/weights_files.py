@@ -18,7 +18,7 @@ def safetensors_bytes(num_bytes: int, *, seed: int = 0) -> bytes:
     row = {"w": {"dtype": "U8", "shape": [num_bytes], "data_offsets": [0, num_bytes]}}
     header = json.dumps(row).encode()
     header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + random.Random(seed).randbytes(num_bytes)
+    return len(header).to_bytes(8, "little") + header + random.Random(seed).randbytes(num_bytes)  # noqa: S311 - content of a test
 
 
 def model_file(
@@ -44,3 +44,8 @@ def model_file(
 def model_with(**files: ModelFile) -> Model:
     """A model whose files have these roles."""
     return Model(model_id="m", knows="", licences=(LICENCE,), spec=None, files=files)
+
+
+PATH = "weights/a.pth"
+CONTENT = safetensors_bytes(2_000_000)
+"""The file that most tests pull."""

@@ -1,28 +1,42 @@
-"""`selva models`: which models exist, which are installed, and fetching them."""
+"""`selva models`: which models exist, what they cost and where they are. Changing them is in `model_changes`."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selva_cli.terminal.console import JsonOption, format_size, print_json, print_line, print_table
-from selva_cli.terminal.error_reporting import EXIT_REFUSED
+from selva_cli.commands.model_changes import import_, move, pull, remove, verify
+from selva_cli.terminal.console import (
+    JsonOption,
+    format_duration,
+    format_size,
+    print_json,
+    print_line,
+    print_table,
+)
 
 if TYPE_CHECKING:
-    from selva_core.models.pull import PullProgress
+    from selva_core.models.catalog import Model
+    from selva_core.models.store.costs import ModelCosts
 
 models_app = typer.Typer(no_args_is_help=True)
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A row of `selva models list`.")]
 
 
 @models_app.command(name="list")
-def list_models(as_json: JsonOption = False) -> None:
+def list_models(
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Only models whose licences allow paid work.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """List the models, and which of them are installed."""
     from selva_core.models.catalog import default_models_dir, listed_models, missing_files  # noqa: PLC0415 - --help loads none of it
 
     folder = default_models_dir()
-    rows = [(model, missing_files(model, folder)) for model in listed_models()]
+    models = [model for model in listed_models() if model.allows_commercial or not commercial]
+    rows = [(model, missing_files(model, folder)) for model in models]
     if as_json:
         print_json(
             [
@@ -30,58 +44,135 @@ def list_models(as_json: JsonOption = False) -> None:
                     "model": model.model_id,
                     "installed": not missing,
                     "bundled": model.is_bundled,
+                    "commercial": model.allows_commercial,
                     "size_bytes": model.size_bytes,
                     "missing_files": [file.path for file in missing.values()],
                     "knows": model.knows,
-                    "licences": list(model.licences),
+                    "licences": [licence.sentence for licence in model.licences],
                 }
                 for model, missing in rows
             ]
         )
         return
     print_table(
-        ["model", "installed", "size", "knows"],
+        ["model", "installed", "size", "paid work", "knows"],
         [
-            (model.model_id, "no" if missing else "yes", format_size(model.size_bytes), model.knows)
+            (
+                model.model_id,
+                "no" if missing else "yes",
+                format_size(model.size_bytes),
+                "yes" if model.allows_commercial else "no",
+                model.knows,
+            )
             for model, missing in rows
         ],
-        whole=("model", "installed", "size"),
+        whole=("model", "installed", "size", "paid work"),
     )
 
 
-@models_app.command(name="pull")
-def pull(
-    model_id: Annotated[str, typer.Argument(metavar="MODEL", help="A row of `selva models list`.")],
-    accept_licences: Annotated[
-        bool, typer.Option("--accept-licences", help="Accept the licences without a question; for scripts.")
-    ] = False,
+@models_app.command()
+def info(
+    model_id: ModelArgument,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe/--no-probe",
+            help="Measure for a second how quickly this machine calculates, for the time.",
+        ),
+    ] = True,
+    as_json: JsonOption = False,
 ) -> None:
-    """Fetch a model's published weights, after showing their licences. An interrupted pull is resumed by the next."""
+    """Show what a model costs in disk, memory and time here, its files and its licences."""
     from selva_core.models.catalog import default_models_dir, find_model, missing_files  # noqa: PLC0415 - --help loads none of it
+    from selva_core.models.store.costs import estimate_costs  # noqa: PLC0415
+    from selva_core.models.store.speed import measure_speed  # noqa: PLC0415
 
-    model = find_model(model_id)
-    folder = default_models_dir()
+    model, folder = find_model(model_id), default_models_dir()
+    costs = estimate_costs(model, folder, speed=measure_speed() if probe else None)
     missing = missing_files(model, folder)
-    if not missing:
-        print_line(f"{model_id} is installed.")
+    if as_json:
+        print_json(
+            {
+                "model": model_id,
+                "knows": model.knows,
+                "installed": not missing,
+                "commercial": model.allows_commercial,
+                "costs": costs,
+                "files": [_describe_file(model, role, role not in missing) for role in model.files],
+                "licences": [
+                    {
+                        "licence": each.licence_id,
+                        "sentence": each.sentence,
+                        "commercial": each.allows_commercial,
+                    }
+                    for each in model.licences
+                ],
+            }
+        )
         return
-    if model.is_bundled:
-        names = ", ".join(file.path for file in missing.values())
-        sys.stderr.write(f"selva: {model_id} comes with this package; {names} is missing, install it again\n")
-        raise typer.Exit(EXIT_REFUSED)
-    size_bytes = sum({file.relative_path: file.size_bytes for file in missing.values()}.values())
-    print_line(f"{model_id}: {len(missing)} files, {format_size(size_bytes)}, into {folder}")
-    print_line("\n".join(["Licences:", *(f"  {sentence}" for sentence in model.licences)]))
-    if not accept_licences and not typer.confirm("Do you accept these licences?"):
-        sys.stderr.write("selva: nothing was fetched\n")
-        raise typer.Exit(EXIT_REFUSED)
-    from selva_core.models.pull import pull_model  # noqa: PLC0415 - loads a web client
+    print_line(f"{model_id}: {model.knows}")
+    print_line(
+        f"installed: {'no' if missing else 'yes'}; paid work: {'yes' if model.allows_commercial else 'no'}"
+    )
+    _print_costs(costs)
+    print_table(
+        ["file", "role", "on disk", "installed"],
+        [
+            (file.path, role, format_size(file.stored_bytes), "no" if role in missing else "yes")
+            for role, file in model.files.items()
+        ],
+    )
+    print_line("\n".join(["Licences:", *(f"  {licence.sentence}" for licence in model.licences)]))
 
-    pull_model(model, folder, on_progress=_print_pull_progress)
-    print_line(f"{model_id} is installed.")
+
+@models_app.command()
+def where(as_json: JsonOption = False) -> None:
+    """Show the folder of the weights, what lies in it and how much room is left."""
+    from selva_core.models.catalog import default_models_dir  # noqa: PLC0415 - --help loads none of it
+    from selva_core.models.store.usage import read_usage  # noqa: PLC0415
+
+    usage = read_usage(default_models_dir())
+    if as_json:
+        print_json(usage)
+        return
+    print_line(str(usage.folder))
+    print_line(f"set by: {usage.set_by}")
+    print_line(f"free on its disk: {format_size(usage.free_bytes)}")
+    print_line(
+        f"weights: {format_size(usage.weights_bytes)}, of which models share {format_size(usage.shared_bytes)}"
+    )
+    if usage.partial_bytes:
+        print_line(f"fetched in part: {format_size(usage.partial_bytes)}; the next pull goes on with it")
+    for model_id, size_bytes in usage.installed.items():
+        print_line(f"  {model_id}  {format_size(size_bytes)}")
 
 
-def _print_pull_progress(progress: PullProgress) -> None:
-    """The client of the Hugging Face hub draws its own bar for the bytes; this line names the file and the stage."""
-    count = f"[{progress.file_index + 1}/{progress.num_files}]"
-    print_line(f"{count} {progress.stage} {progress.path} ({format_size(progress.size_bytes)})")
+def _describe_file(model: Model, role: str, is_installed: bool) -> dict[str, object]:
+    file = model.files[role]
+    return {
+        "role": role,
+        "repository": file.repository,
+        "path": file.path,
+        "published_bytes": file.size_bytes,
+        "stored_bytes": file.stored_bytes,
+        "md5": file.md5,
+        "installed": is_installed,
+    }
+
+
+def _print_costs(costs: ModelCosts) -> None:
+    print_line(f"disk: {format_size(costs.disk_bytes)} ({costs.disk_basis})")
+    if costs.download_bytes:
+        print_line(f"still to fetch: {format_size(costs.download_bytes)} (as published)")
+    print_line(f"memory: {format_size(costs.memory_bytes)} ({costs.memory_basis})")
+    if costs.seconds is not None:
+        print_line(f"time for one stem of 8 s: {format_duration(costs.seconds)} ({costs.time_basis})")
+    else:
+        print_line(f"time for one stem of 8 s: not known ({costs.time_basis})")
+
+
+models_app.command(name="pull")(pull)
+models_app.command(name="verify")(verify)
+models_app.command(name="import")(import_)
+models_app.command(name="remove")(remove)
+models_app.command(name="move")(move)

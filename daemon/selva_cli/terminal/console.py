@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -111,7 +112,7 @@ def format_size(size_bytes: int | None) -> str:
 
 
 def _plain(value: object) -> Any:
-    """Dataclasses, structs, errors and tuples as values that JSON has."""
+    """Dataclasses, structs, errors, paths and tuples as values that JSON has."""
     if isinstance(value, SelvaError):
         return {"code": value.code, "message": value.message, "facts": value.facts}
     if is_dataclass(value) and not isinstance(value, type):
@@ -124,4 +125,4 @@ def _plain(value: object) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    return str(value) if isinstance(value, Path) else value

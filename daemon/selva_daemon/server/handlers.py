@@ -12,10 +12,10 @@ import msgspec
 
 import selva_core
 from selva_core.base.command_line import selva_command
-from selva_core.base.errors import UnknownModelError
+from selva_core.base.errors import ConfigurationError, UnknownModelError
 from selva_core.base.limits import MAX_PROMPT_CHARS, MAX_TAKES
 from selva_core.base.schema import FieldFault
-from selva_core.models.catalog import default_models_dir, find_model, missing_files
+from selva_core.models.catalog import default_models_dir, find_model, missing_files, require_allowed
 from selva_daemon.jobs.dispatcher import Dispatcher
 from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.protocol import envelope, requests
@@ -233,6 +233,12 @@ def _require_model(model_id: str) -> None:
     except UnknownModelError as exc:
         raise InvalidRequestError(
             exc.message, fields=[FieldFault("model", exc.message)], **exc.facts
+        ) from exc
+    try:
+        require_allowed(model)
+    except ConfigurationError as exc:
+        raise InvalidRequestError(
+            exc.message, fields=[FieldFault("model", exc.message)], model=model_id
         ) from exc
     if not model.is_bundled and missing_files(model, default_models_dir()):
         message = f"{model_id} is not installed; get it with: {selva_command('models', 'pull', model_id)}"

@@ -5,13 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from selva_core.base.errors import WeightsMismatchError
 from selva_core.base.regular_file import open_regular
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 _BLOCK_BYTES = 256 * 1024
 _MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
@@ -61,7 +58,7 @@ class FileSource:
         return self._file.read(num_bytes)
 
 
-class DirectoryReader(io.RawIOBase):
+class DirectoryReader:
     """A source as a binary file, for readers of directories such as `zipfile`: read in blocks, each once.
 
     num_bytes_read: what was taken from the source. Raises WeightsMismatchError when a directory goes on for ever.
@@ -72,9 +69,6 @@ class DirectoryReader(io.RawIOBase):
         self._blocks: dict[int, bytes] = {}
         self._position = 0
         self.num_bytes_read = 0
-
-    def readable(self) -> bool:
-        return True
 
     def seekable(self) -> bool:
         return True
@@ -89,21 +83,24 @@ class DirectoryReader(io.RawIOBase):
         self._position = start + offset
         return self._position
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        block = self._block(self._position // _BLOCK_BYTES)
-        content = block[self._position % _BLOCK_BYTES :][: len(view)]
-        view[: len(content)] = content
-        self._position += len(content)
-        return len(content)
+    def read(self, num_bytes: int = -1) -> bytes:
+        """So many bytes from here on, or fewer at the end of the file; all that are left when negative."""
+        if num_bytes < 0:
+            num_bytes = max(0, self._source.size_bytes - self._position)
+        content = bytearray()
+        while len(content) < num_bytes:
+            block = self._block(self._position // _BLOCK_BYTES)
+            part = block[self._position % _BLOCK_BYTES :][: num_bytes - len(content)]
+            if not part:
+                break
+            content += part
+            self._position += len(part)
+        return bytes(content)
 
     def read_exactly(self, offset: int, num_bytes: int) -> bytes:
-        """So many bytes from a position on, or fewer at the end of the file."""
+        """`read` from a position on."""
         self.seek(offset)
-        content = bytearray()
-        while len(content) < num_bytes and (part := self.read(num_bytes - len(content))):
-            content += part
-        return bytes(content)
+        return self.read(num_bytes)
 
     def _block(self, index: int) -> bytes:
         block = self._blocks.get(index)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zipfile
 from dataclasses import dataclass
+from typing import IO, cast
 
 from selva_core.base.errors import WeightsMismatchError
 from selva_core.models.tensors.byte_source import ByteSource, DirectoryReader
@@ -34,7 +35,7 @@ class _Entry:
 def read_archive(source: ByteSource, reader: DirectoryReader) -> list[TensorSpan]:
     """Spans of all tensors. Raises WeightsMismatchError, UnreadableIndexError where a tensor is not one run of bytes."""
     try:
-        with zipfile.ZipFile(reader) as archive:
+        with zipfile.ZipFile(cast(IO[bytes], reader)) as archive:
             members = archive.infolist()
             end_of_entries = archive.start_dir
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as exc:

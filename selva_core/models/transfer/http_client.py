@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import IO, Any
 
-import selva_core
 from selva_core.base.errors import DownloadError
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -126,7 +125,7 @@ class HttpClient:
             url,
             method=method,
             headers={
-                "User-Agent": f"selva-bridge/{selva_core.__version__}",
+                "User-Agent": "selva-bridge",
                 "Accept-Encoding": "identity",
                 **headers,
             },

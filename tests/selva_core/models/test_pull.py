@@ -10,53 +10,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save
 
-from selva_core.base.errors import DownloadError, OutputError, WeightsMismatchError
-from selva_core.models.catalog import MODELS, Excerpt, Model, installed_files, missing_files
+from selva_core.base.errors import DownloadError, WeightsMismatchError
+from selva_core.models.catalog import MODELS, Excerpt, installed_files, missing_files
 from selva_core.models.pull import STAGING_NAME, PullProgress, PullReport, pull_model
 from selva_core.models.record import load_record
 from selva_core.models.transfer.hub import Hub
 from tests.support.hub_server import COMMIT, Fault, HubServer
-from tests.support.weights_files import REPOSITORY, model_file, model_with, safetensors_bytes
+from tests.support.pulling import files_in, pull
+from tests.support.weights_files import CONTENT, PATH, REPOSITORY, model_file, model_with, safetensors_bytes
 
-CONTENT = safetensors_bytes(2_000_000)
-PATH = "weights/a.pth"
 STORED = Path("lab--net", "weights", "a.pth")
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    monkeypatch.setenv("NO_PROXY", "*")
-    with HubServer({(REPOSITORY, PATH): CONTENT}).running() as server:
-        yield server
-
-
-def pull(
-    model: Model, folder: Path, hub: HubServer, *, seen: list[PullProgress] | None = None, **options: bool
-) -> PullReport:
-    """Without waiting between attempts, and without the tokens of this machine."""
-    return pull_model(
-        model,
-        folder,
-        on_progress=(seen if seen is not None else []).append,
-        hub=Hub({"HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "no-home")}),
-        sleep=lambda _: None,
-        **options,
-    )
-
-
-def files_in(folder: Path) -> list[str]:
-    return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != ".lock"
-    )
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -108,9 +78,8 @@ def test_a_broken_transfer_goes_on_where_it_broke(tmp_path: Path, hub: HubServer
     hub.fail(PATH, Fault(after_bytes=700_000), Fault(after_bytes=300_000))
     report = pull(model_with(generator=model_file(PATH, CONTENT)), tmp_path, hub)
     assert report.added[0].read_bytes() == CONTENT
-    assert hub.sent_bytes(PATH) == len(CONTENT)
-    starts = [each.range for each in hub.requests if each.num_bytes]
-    assert starts == [f"bytes={start}-{len(CONTENT) - 1}" for start in (0, 700_000, 1_000_000)]
+    assert report.fetched_bytes == len(CONTENT)
+    assert hub.ranges() == [f"bytes={start}-{len(CONTENT) - 1}" for start in (0, 700_000, 1_000_000)]
 
 
 def test_a_connection_that_never_holds_is_given_up_and_keeps_what_came(
@@ -122,18 +91,17 @@ def test_a_connection_that_never_holds_is_given_up_and_keeps_what_came(
         pull(model, tmp_path, hub)
     assert installed_files(model, tmp_path) == {}
     hub.faults.clear()
-    sent_before = hub.sent_bytes(PATH)
-    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
-    assert hub.sent_bytes(PATH) - sent_before == len(CONTENT) - 500_000
+    report = pull(model, tmp_path, hub)
+    assert report.added[0].read_bytes() == CONTENT
+    assert report.fetched_bytes == len(CONTENT) - 500_000
 
 
 _PULL = """
 import sys
 from pathlib import Path
 from selva_core.models.pull import pull_model
-from tests.support.weights_files import model_file, model_with, safetensors_bytes
-content = safetensors_bytes(2_000_000)
-pull_model(model_with(generator=model_file("weights/a.pth", content)), Path(sys.argv[1]), on_progress=lambda _: None)
+from tests.support.weights_files import CONTENT, PATH, model_file, model_with
+pull_model(model_with(generator=model_file(PATH, CONTENT)), Path(sys.argv[1]), on_progress=lambda _: None)
 """
 
 
@@ -166,17 +134,17 @@ def test_after_a_kill_the_next_process_fetches_the_rest_only(tmp_path: Path, hub
         release.set()
     num_there = partial.stat().st_size
     assert missing_files(model, tmp_path).keys() == {"generator"}
-    sent_before = hub.sent_bytes(PATH)
     report = pull(model, tmp_path, hub)
     assert report.added[0].read_bytes() == CONTENT
-    assert hub.sent_bytes(PATH) - sent_before == report.fetched_bytes == len(CONTENT) - num_there
+    assert report.fetched_bytes == len(CONTENT) - num_there
+    assert hub.ranges()[-1] == f"bytes={num_there}-{len(CONTENT) - 1}"
     assert files_in(tmp_path) == ["installed.json", "lab--net/weights/a.pth"]
 
 
 def test_two_processes_that_pull_one_model_fetch_it_once(tmp_path: Path, hub: HubServer) -> None:
     processes = [start_pull(tmp_path, hub) for _ in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
-    assert hub.sent_bytes(PATH) == len(CONTENT)
+    assert hub.ranges() == [f"bytes=0-{len(CONTENT) - 1}"]
     assert (tmp_path / STORED).read_bytes() == CONTENT
 
 
@@ -191,26 +159,6 @@ def test_a_file_that_changed_on_the_hub_is_fetched_from_its_start(tmp_path: Path
     assert pull(model, tmp_path, hub).added[0].read_bytes() == changed
 
 
-@pytest.mark.parametrize(
-    ("content", "with_md5", "complaint"),
-    [
-        (safetensors_bytes(2_000_000, seed=3), True, "its MD5 is"),
-        (b"<html>404</html>", False, "16 bytes where about 2000"),
-        (b"x" * len(CONTENT), False, "no directory of tensors|not a file of weights"),
-        (CONTENT[:-9], False, "it is not whole"),
-    ],
-)
-def test_a_file_that_is_not_the_published_one_is_refused_and_leaves_nothing(
-    tmp_path: Path, hub: HubServer, content: bytes, with_md5: bool, complaint: str
-) -> None:
-    hub.publish(REPOSITORY, PATH, content)
-    model = model_with(generator=model_file(PATH, CONTENT, with_md5=with_md5))
-    with pytest.raises(WeightsMismatchError, match=complaint):
-        pull(model, tmp_path, hub)
-    assert installed_files(model, tmp_path) == {}
-    assert files_in(tmp_path) == []
-
-
 def test_bytes_that_changed_on_the_way_are_noticed_by_the_hash_of_the_hub(
     tmp_path: Path, hub: HubServer
 ) -> None:
@@ -219,29 +167,6 @@ def test_bytes_that_changed_on_the_way_are_noticed_by_the_hash_of_the_hub(
     with pytest.raises(WeightsMismatchError, match="the hub states"):
         pull(model, tmp_path, hub)
     assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
-
-
-def test_a_page_with_status_200_is_recognised_before_anything_is_written(
-    tmp_path: Path, hub: HubServer
-) -> None:
-    model = model_with(generator=model_file(PATH, CONTENT))
-    hub.fail(PATH, Fault(page="<html>log in</html>", on_head=True))
-    with pytest.raises(DownloadError, match="a login page"):
-        pull(model, tmp_path, hub)
-    hub.fail(PATH, Fault(page="<html>log in</html>"))
-    with pytest.raises(DownloadError, match="19 bytes instead of"):
-        pull(model, tmp_path, hub)
-    assert installed_files(model, tmp_path) == {}
-    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
-
-
-def test_a_renamed_file_is_explained_with_the_names_that_are_there(tmp_path: Path, hub: HubServer) -> None:
-    model = model_with(generator=model_file("weights/a_5.pth", CONTENT))
-    with pytest.raises(
-        DownloadError, match=r"no longer has weights/a_5.pth.*similar.*weights/a.pth"
-    ) as error:
-        pull(model, tmp_path, hub)
-    assert error.value.facts["similar"] == [PATH]
 
 
 def test_a_file_is_found_under_the_other_name_it_is_published_with(tmp_path: Path, hub: HubServer) -> None:
@@ -267,61 +192,6 @@ def test_a_renamed_repository_is_followed(tmp_path: Path, hub: HubServer) -> Non
     )
 
 
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        (Fault(status=403, headers={"X-Error-Code": "GatedRepo"}, on_head=True), "conditions accepted first"),
-        (Fault(status=403, on_head=True), "refuses it; try without HF_TOKEN"),
-        (Fault(status=401, on_head=True), "token in HF_TOKEN is not valid"),
-        (Fault(status=401, headers={"X-Error-Code": "RepoNotFound"}, on_head=True), "the hub has no lab/net"),
-        (Fault(status=407, on_head=True), "write them into HTTPS_PROXY"),
-        (Fault(status=429, headers={"Retry-After": "3600"}, on_head=True), "asks to wait 3600 s"),
-    ],
-)
-def test_each_refusal_says_what_it_is_and_what_to_do(
-    tmp_path: Path, hub: HubServer, fault: Fault, message: str
-) -> None:
-    hub.fail(PATH, fault)
-    model = model_with(generator=model_file(PATH, CONTENT))
-    with pytest.raises(DownloadError, match=message):
-        pull(model, tmp_path, hub)
-    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
-
-
-def test_a_busy_server_is_given_the_time_it_asks_for(tmp_path: Path, hub: HubServer) -> None:
-    hub.fail(
-        PATH,
-        Fault(status=429, headers={"Retry-After": "7"}, on_head=True),
-        Fault(status=503),
-        Fault(status=502),
-    )
-    waits: list[float] = []
-    seen: list[PullProgress] = []
-    pull_model(
-        model_with(generator=model_file(PATH, CONTENT)),
-        tmp_path,
-        on_progress=seen.append,
-        hub=Hub({"HF_ENDPOINT": hub.address}),
-        sleep=waits.append,
-    )
-    assert waits == [7, 1, 2]
-    notes = [each.note for each in seen if each.stage == "retry"]
-    assert "too many requests (status 429); again in 7 s" in notes[0]
-    assert "fault of its own (status 503)" in notes[1]
-
-
-def test_offline_is_refused_with_the_other_way_and_needs_nothing_for_an_installed_model(
-    tmp_path: Path, hub: HubServer
-) -> None:
-    model = model_with(generator=model_file(PATH, CONTENT))
-    offline = Hub({"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "1"})
-    with pytest.raises(DownloadError, match=r"HF_HUB_OFFLINE is set.*models import FOLDER"):
-        pull_model(model, tmp_path, on_progress=lambda _: None, hub=offline)
-    assert hub.requests == []
-    pull(model, tmp_path, hub)
-    assert pull_model(model, tmp_path, on_progress=lambda _: None, hub=offline) == PullReport()
-
-
 def test_the_token_goes_to_the_hub_alone(tmp_path: Path, hub: HubServer) -> None:
     with HubServer({(REPOSITORY, PATH): CONTENT}, linked=False).running() as storage:
         hub.storage_address = storage.address
@@ -333,7 +203,7 @@ def test_the_token_goes_to_the_hub_alone(tmp_path: Path, hub: HubServer) -> None
         )
         assert {each.authorization for each in hub.requests} == {"Bearer hf_secret"}
         assert {each.authorization for each in storage.requests} == {None}
-        assert storage.sent_bytes() == len(CONTENT)
+        assert storage.ranges() == [f"bytes=0-{len(CONTENT) - 1}"]
 
 
 def test_proxies_of_the_environment_are_used(
@@ -355,18 +225,6 @@ def test_proxies_of_the_environment_are_used(
         Hub({"HF_ENDPOINT": "http://hub.invalid"}).look_up(REPOSITORY, (PATH,))
 
 
-def test_an_address_without_a_server_is_explained(tmp_path: Path, hub: HubServer) -> None:
-    nowhere = Hub({"HF_ENDPOINT": "http://127.0.0.1:9"})
-    with pytest.raises(DownloadError, match=r"127.0.0.1:9 does not answer.*check the network"):
-        pull_model(
-            model_with(generator=model_file(PATH, CONTENT)),
-            tmp_path,
-            on_progress=lambda _: None,
-            hub=nowhere,
-            sleep=lambda _: None,
-        )
-
-
 def test_a_file_without_a_published_hash_is_pinned_by_its_first_download(
     tmp_path: Path, hub: HubServer
 ) -> None:
@@ -379,54 +237,6 @@ def test_a_file_without_a_published_hash_is_pinned_by_its_first_download(
     with pytest.raises(WeightsMismatchError, match=r"first download.*--accept-changed"):
         pull(model, tmp_path, hub)
     assert pull(model, tmp_path, hub, accept_changed=True).added[0].read_bytes() == changed
-
-
-def test_a_disk_without_room_is_reported_before_anything_is_fetched(
-    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = model_with(generator=model_file(PATH, CONTENT))
-    monkeypatch.setattr("selva_core.models.store.room.free_bytes", lambda _: 500_000_001)
-    with pytest.raises(OutputError, match="SELVA_MODELS_DIR") as error:
-        pull(model, tmp_path, hub)
-    assert error.value.facts["needed_bytes"] == len(CONTENT) + 500_000_000
-    assert hub.sent_bytes() == 0
-    monkeypatch.undo()
-    monkeypatch.setenv("NO_PROXY", "*")
-    assert len(pull(model, tmp_path, hub).added) == 1
-
-
-def test_a_disk_that_fills_up_keeps_what_came_and_says_how_to_go_on(
-    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = model_with(generator=model_file(PATH, CONTENT))
-    partial = tmp_path / STAGING_NAME / "lab--net--weights--a.pth.part"
-    with monkeypatch.context() as patch:
-        patch.setattr("selva_core.models.transfer.partial_file._open_unbuffered", _NearlyFullDisk)
-        with pytest.raises(OutputError, match=r"is full after 1 MB of .*a\.pth.*models move FOLDER"):
-            pull(model, tmp_path, hub)
-    assert partial.stat().st_size == 1_000_000
-    sent_before = hub.sent_bytes(PATH)
-    assert pull(model, tmp_path, hub).added[0].read_bytes() == CONTENT
-    assert hub.sent_bytes(PATH) - sent_before == len(CONTENT) - 1_000_000
-
-
-class _NearlyFullDisk:
-    """A file on a disk that takes 1 MB, the last bytes in part, as disks do."""
-
-    def __init__(self, path: Path, mode: str) -> None:
-        self._file = path.open(mode, buffering=0)
-
-    def write(self, content: memoryview) -> int:
-        room = 1_000_000 - self._file.tell()
-        if room <= 0:
-            raise OSError(28, os.strerror(28))
-        return self._file.write(content[:room])
-
-    def seek(self, offset: int) -> int:
-        return self._file.seek(offset)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def torch_bytes(tensors: Mapping[str, torch.Tensor], *, legacy: bool = False) -> bytes:
@@ -475,8 +285,8 @@ def test_a_tensor_that_arrives_damaged_is_fetched_again_by_itself(tmp_path: Path
     model = model_with(clip_text=model_file("clip.bin", content, with_md5=False, excerpt=TEXT))
     (path,) = pull(model, tmp_path, hub).added
     assert torch.equal(load_file(path)["b"], torch.ones(300_000))
-    last = [each for each in hub.requests if each.num_bytes][-1]
-    assert last.num_bytes == 1_200_000
+    first, last = hub.ranges()[-1][len("bytes=") :].split("-")
+    assert int(last) - int(first) + 1 == 1_200_000
 
 
 def test_a_torn_record_is_written_anew_from_the_files(tmp_path: Path, hub: HubServer) -> None:

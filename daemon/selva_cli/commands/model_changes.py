@@ -1,0 +1,281 @@
+"""`selva models pull`, `verify`, `import`, `remove` and `move`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from selva_cli.terminal.console import JsonOption, format_size, print_json, print_line, print_table
+from selva_cli.terminal.error_reporting import EXIT_REFUSED
+from selva_cli.terminal.stop_signals import interrupted_by_stop_signals
+from selva_core.base.command_line import reinstall_command, selva_command
+from selva_core.base.errors import InstallationBrokenError, RequestError
+
+if TYPE_CHECKING:
+    from selva_core.models.catalog import Model
+    from selva_core.models.licences import AcceptedLicences, Licence
+    from selva_core.models.pull import PullReport
+    from selva_core.models.store.verification import VerifiedFile
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A row of `selva models list`.")]
+
+
+def pull(
+    model_id: ModelArgument,
+    accept_licences: Annotated[
+        bool,
+        typer.Option(
+            "--accept-licence",
+            "--accept-licences",
+            help="Accept the licences without a question; for scripts.",
+        ),
+    ] = False,
+    accept_changed: Annotated[
+        bool,
+        typer.Option("--accept-changed", help="Take files that differ from those that were fetched first."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch a model's published weights, after showing their licences. An interrupted pull is resumed by the next."""
+    from selva_core.base.paths import AppPaths  # noqa: PLC0415 - --help loads none of it
+    from selva_core.models.catalog import default_models_dir, find_model, missing_files, require_allowed  # noqa: PLC0415
+    from selva_core.models.licences import AcceptedLicences  # noqa: PLC0415
+    from selva_core.models.pull import PullReport  # noqa: PLC0415
+
+    model, folder = find_model(model_id), default_models_dir()
+    require_allowed(model)
+    missing = missing_files(model, folder)
+    if not missing:
+        _report_pull(model, PullReport(), as_json=as_json)
+        return
+    if model.is_bundled:
+        names = ", ".join(file.path for file in missing.values())
+        raise InstallationBrokenError(
+            f"{model_id} comes with this package, and {names} is missing; install it again: {reinstall_command()}"
+        )
+    size_bytes = sum({file.relative_path: file.stored_bytes for file in missing.values()}.values())
+    if not as_json:
+        print_line(f"{model_id}: {len(missing)} files, {format_size(size_bytes)} on disk, into {folder}")
+    _require_accepted(
+        AcceptedLicences(AppPaths.find().licences_file), model, accepted=accept_licences, as_json=as_json
+    )
+    _report_pull(model, _pull(model, folder, accept_changed=accept_changed), as_json=as_json)
+
+
+def _pull(model: Model, folder: Path, *, accept_changed: bool) -> PullReport:
+    from selva_cli.terminal.download_bar import DownloadBar  # noqa: PLC0415 - slow to load
+    from selva_core.models.pull import pull_model  # noqa: PLC0415
+
+    try:
+        with interrupted_by_stop_signals(), DownloadBar() as bar:
+            return pull_model(model, folder, on_progress=bar, accept_changed=accept_changed)
+    except KeyboardInterrupt:
+        again = selva_command("models", "pull", model.model_id)
+        sys.stderr.write(f"selva: what was fetched is kept; go on with: {again}\n")
+        raise
+
+
+def _report_pull(model: Model, report: PullReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "model": model.model_id,
+                "installed": True,
+                "added": [str(path) for path in report.added],
+                "fetched_bytes": report.fetched_bytes,
+                "stored_bytes": report.stored_bytes,
+            }
+        )
+        return
+    if report.added:
+        print_line(f"fetched {format_size(report.fetched_bytes)}, stored {format_size(report.stored_bytes)}")
+    print_line(f"{model.model_id} is installed.")
+
+
+def _require_accepted(
+    accepted_licences: AcceptedLicences, model: Model, *, accepted: bool, as_json: bool
+) -> None:
+    """Show what has not been accepted yet and ask once; the answer is recorded."""
+    new = accepted_licences.not_accepted(model.licences)
+    if not new:
+        return
+    if not as_json:
+        print_line("\n".join(["Licences:", *(f"  {licence.sentence}" for licence in new)]))
+    if not accepted and not _ask_for_acceptance(new, as_json=as_json):
+        sys.stderr.write("selva: nothing was fetched\n")
+        raise typer.Exit(EXIT_REFUSED)
+    accepted_licences.accept(new)
+
+
+def _ask_for_acceptance(licences: list[Licence], *, as_json: bool) -> bool:
+    if as_json or not sys.stdin.isatty():
+        names = ", ".join(licence.licence_id for licence in licences)
+        raise RequestError(
+            f"the licences {names} have not been accepted, and there is no terminal to ask on; read them with "
+            f"{selva_command('models', 'info', 'MODEL', '--no-probe')}, then add --accept-licence",
+            licences=[licence.licence_id for licence in licences],
+        )
+    return typer.confirm("Do you accept these licences?")
+
+
+def verify(
+    model_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="By default every model that is installed, also in part."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the files of models again and compare them with their hashes; damaged ones are fetched anew by the next pull."""
+    from selva_core.models.catalog import default_models_dir, find_model, installed_files, listed_models  # noqa: PLC0415
+    from selva_core.models.store.verification import DAMAGED, MISSING, verify_model  # noqa: PLC0415
+
+    folder = default_models_dir()
+    models = (
+        [find_model(model_id)]
+        if model_id is not None
+        else [model for model in listed_models() if installed_files(model, folder)]
+    )
+    found = {model.model_id: verify_model(model, folder) for model in models}
+    is_whole = all(file.state not in (DAMAGED, MISSING) for files in found.values() for file in files)
+    if as_json:
+        print_json({"whole": is_whole, "models": found})
+    else:
+        _print_verified(found)
+    if not is_whole:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _print_verified(found: dict[str, list[VerifiedFile]]) -> None:
+    print_table(
+        ["model", "role", "state", "compared with", "file"],
+        [
+            (model_id, file.role, file.state, file.compared_with or "-", file.path)
+            for model_id, files in found.items()
+            for file in files
+        ],
+        whole=("model", "role", "state"),
+    )
+    for model_id, files in found.items():
+        for file in files:
+            if file.problem:
+                sys.stderr.write(f"selva: {file.path}: {file.problem}\n")
+        if any(file.state != "whole" for file in files):
+            sys.stderr.write(
+                f"selva: fetch what is missing or damaged: {selva_command('models', 'pull', model_id)}\n"
+            )
+
+
+def import_(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Of files fetched elsewhere, or of MMAudio, SelVA or ComfyUI."),
+    ],
+    accept_licences: Annotated[
+        bool,
+        typer.Option("--accept-licence", "--accept-licences", help="Accept the licences without a question."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add weights from files that are here already, known by their content; on the same drive they are linked, not copied."""
+    from selva_core.base.paths import AppPaths  # noqa: PLC0415 - --help loads none of it
+    from selva_core.models.catalog import default_models_dir, find_model, listed_models, missing_files  # noqa: PLC0415
+    from selva_core.models.licences import AcceptedLicences  # noqa: PLC0415
+    from selva_core.models.store.importing import import_weights  # noqa: PLC0415
+
+    published = find_model("selva-small-16k")
+    _require_accepted(
+        AcceptedLicences(AppPaths.find().licences_file), published, accepted=accept_licences, as_json=as_json
+    )
+    models_dir = default_models_dir()
+    with interrupted_by_stop_signals():
+        report = import_weights(folder.expanduser(), models_dir)
+    lacking = {
+        model.model_id: [file.path for file in missing.values()]
+        for model in listed_models()
+        if (missing := missing_files(model, models_dir))
+    }
+    if as_json:
+        print_json(
+            {
+                "imported": report.imported,
+                "present": report.present,
+                "refused": report.refused,
+                "missing": lacking,
+            }
+        )
+        return
+    for each in report.imported:
+        print_line(f"{each.how}: {each.source} -> {each.path} ({format_size(each.size_bytes)})")
+    for path in report.present:
+        print_line(f"installed already: {path}")
+    for source, reason in report.refused.items():
+        print_line(f"not used: {source}: {reason}")
+    if not (report.imported or report.present or report.refused):
+        print_line(f"no weights of these models are in {folder}")
+    for model_id, paths in lacking.items():
+        print_line(f"{model_id} still needs: {', '.join(paths)}")
+
+
+def remove(model_id: ModelArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:
+    """Delete a model's files, but those that other installed models need."""
+    from selva_core.models.catalog import default_models_dir, find_model  # noqa: PLC0415 - --help loads none of it
+    from selva_core.models.store.removal import remove_model  # noqa: PLC0415
+
+    model, folder = find_model(model_id), default_models_dir()
+    if model.is_bundled:
+        raise RequestError(
+            f"{model_id} comes with this package and takes {format_size(model.size_bytes)}; it stays"
+        )
+    if not yes and not as_json and sys.stdin.isatty():
+        typer.confirm(f"Delete the files of {model_id} in {folder}?", abort=True)
+    report = remove_model(model, folder)
+    if as_json:
+        print_json(
+            {
+                "model": model_id,
+                "removed": [str(path) for path in report.removed],
+                "freed_bytes": report.freed_bytes,
+                "kept": report.shared,
+            }
+        )
+        return
+    for path, users in report.shared.items():
+        print_line(f"stays: {path}, which {', '.join(users)} needs")
+    print_line(f"{len(report.removed)} files removed, {format_size(report.freed_bytes)} freed")
+
+
+def move(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An empty or a new folder, on any drive.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Move all weights to another folder or drive, and use them there from now on."""
+    from selva_core.base.paths import AppPaths  # noqa: PLC0415 - --help loads none of it
+    from selva_core.base.settings import find_settings  # noqa: PLC0415
+    from selva_core.base.settings.editing import set_value  # noqa: PLC0415
+    from selva_core.models.catalog import default_models_dir  # noqa: PLC0415
+    from selva_core.models.store.relocation import move_models  # noqa: PLC0415
+
+    set_by = find_settings()["models_dir"].source
+    if set_by.startswith("the variable"):
+        raise RequestError(
+            f"{set_by} names the folder of the weights, and a move cannot change it; unset it, set models_dir instead "
+            f"({selva_command('config', 'set', 'models_dir', 'FOLDER')}), and move then"
+        )
+    settings_file, target = AppPaths.find().settings_file, folder.expanduser().absolute()
+    with interrupted_by_stop_signals():
+        report = move_models(
+            default_models_dir(),
+            target,
+            change_setting=lambda path: set_value(settings_file, "models_dir", [str(path)]),
+        )
+    if as_json:
+        print_json({"folder": target, **vars(report)})
+        return
+    how = f"{format_size(report.copied_bytes)} copied" if report.copied_bytes else "nothing had to be copied"
+    print_line(f"{report.num_files} files, {format_size(report.size_bytes)}, are in {target} now; {how}")
+    for path in report.left_behind:
+        print_line(f"in use, delete it later: {path}")
