@@ -24,7 +24,6 @@ USER_EXTRAS = ("plot",)
 DEVELOPMENT_EXTRAS = ("plot", "test", "train")
 FREE_DISK_NEEDED_BYTES = {"large": 8 * 10**9, "small": 3 * 10**9}
 """With the torch of Linux, which brings CUDA, or that of an index with CUDA; without."""
-CUDA_WHEELS_URL = "https://download.pytorch.org/whl/cu128"
 _STAMP_NAME = "selva-installed.txt"
 
 
@@ -143,8 +142,6 @@ def ensure_environment(root: Path, *, extras: tuple[str, ...], torch_index: str 
     """
     venv = root / ".venv"
     python = venv_python(venv)
-    if torch_index is None and cuda_wheels_needed():
-        torch_index = CUDA_WHEELS_URL
     stamp_path = venv / _STAMP_NAME
     stamp = installation_stamp(root, extras, torch_index)
     if python.exists() and stamp_path.exists() and stamp_path.read_text(encoding="utf-8") == stamp:
@@ -162,6 +159,8 @@ def ensure_environment(root: Path, *, extras: tuple[str, ...], torch_index: str 
     old_stamp = stamp_path.read_text(encoding="utf-8") if stamp_path.exists() else None
     stamp_path.unlink(missing_ok=True)
     try:
+        if torch_index is None and cuda_wheels_needed():
+            _install_cuda_torch(root, python, extras, venv / "torch.log")
         _run_pip(python, pip_arguments(root, extras, torch_index), venv / "install.log")
     except (SetupError, KeyboardInterrupt) as error:
         if old_stamp is None or installed_packages(python) != before:
@@ -271,7 +270,9 @@ def _run_venv(root: Path, venv: Path, base: str) -> None:
 
 
 def _check_disk(root: Path, torch_index: str | None, *, system: str | None = None) -> None:
-    is_large = "/cpu" not in torch_index if torch_index else (system or platform.system()) == "Linux"
+    is_large = (system or platform.system()) == "Linux" or cuda_wheels_needed(system=system)
+    if torch_index:
+        is_large = "/cpu" not in torch_index
     needed = FREE_DISK_NEEDED_BYTES["large" if is_large else "small"]
     free = shutil.disk_usage(root).free
     if free < needed:
@@ -289,12 +290,13 @@ _CAUSES = (
     (
         "NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|SSLError|ProtocolError|"
         "Failed to establish a new connection|name resolution|getaddrinfo failed|Network is unreachable|"
-        "Connection refused|Read timed out|Max retries exceeded",
+        "Connection refused|Read timed out|Max retries exceeded|"
+        "dns error|error sending request|Failed to fetch|tcp connect error",  # uv's words
         "The network is the cause: the package index could not be reached. Check the connection, and the proxy if there "
         "is one (HTTPS_PROXY), and run the command again.",
     ),
     (
-        "from versions: none",
+        "from versions: none|there are no versions of",
         "pip found no version at all of a package, as when the package index cannot be reached: check the connection.",
     ),
 )
@@ -314,14 +316,28 @@ def cause_of_failure(output: Iterable[str]) -> str | None:
 _STEP = re.compile(r"\s*(Collecting|Downloading|Using cached|Installing|Building|Successfully)\s+(\S+)")
 
 
-def _run_pip(python: Path, arguments: list[str], log_path: Path) -> None:
-    """Run pip with a line per package on the screen and everything in the log."""
+def uv_torch_arguments(root: Path, python: Path, extras: tuple[str, ...]) -> list[str]:
+    """Arguments after `python -m uv` that install torch, and torchaudio where it is wanted, in the build for this machine's
+    driver: uv knows where each build lies. pip then finds them there.
+    """
+    names = ["torch", *(["torchaudio"] if {"train", "test"} & set(extras) else [])]
+    arguments = ["pip", "install", "--python", str(python), "--torch-backend", "auto"]
+    return [*arguments, "-c", str(root / "constraints.txt"), *names]
+
+
+def _install_cuda_torch(root: Path, python: Path, extras: tuple[str, ...], log_path: Path) -> None:
+    _run_pip(python, ["install", "--disable-pip-version-check", "uv"], log_path)
+    _run_pip(python, uv_torch_arguments(root, python, extras), log_path, module="uv")
+
+
+def _run_pip(python: Path, arguments: list[str], log_path: Path, *, module: str = "pip") -> None:
+    """Run pip, or uv, with a line per package on the screen and everything in the log."""
     print("Installing packages (torch is large: 3 GB on Linux); the full log goes to", log_path, flush=True)
     # Where pip installs into another folder or for the user, the environment would stay empty.
     elsewhere = {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH"}
     environment = {name: value for name, value in os.environ.items() if name.upper() not in elsewhere}
     environment.update(PYTHONUTF8="1", PIP_PROGRESS_BAR="off", PIP_NO_INPUT="1")
-    command = [str(python), "-m", "pip", *arguments]
+    command = [str(python), "-m", module, *arguments]
     output: list[str] = []
     # One `with` in another: Python 3.8 must be able to parse this file, to say that it is too old.
     with log_path.open("w", encoding="utf-8") as log:  # noqa: SIM117
@@ -345,6 +361,6 @@ def _run_pip(python: Path, arguments: list[str], log_path: Path) -> None:
     if pip.returncode != 0:
         cause = cause_of_failure(output)
         raise SetupError(
-            f"pip could not install the packages (full log: {log_path}):\n{''.join(output[-12:])}".rstrip()
+            f"{module} could not install the packages (full log: {log_path}):\n{''.join(output[-12:])}".rstrip()
             + (f"\n{cause}" if cause else "")
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -22,3 +23,10 @@ def load_script(name: str) -> ModuleType:
     sys.modules[spec.name] = module  # dataclasses look up the module they are defined in
     spec.loader.exec_module(module)
     return module
+
+
+def load_step_module(name: str) -> ModuleType:
+    """The module `installer/steps/NAME.py`; its modules know each other, so that each is loaded once."""
+    if str(INSTALLER) not in sys.path:
+        sys.path.append(str(INSTALLER))
+    return importlib.import_module(f"steps.{name}")

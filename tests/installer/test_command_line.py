@@ -23,7 +23,10 @@ def test_help_names_every_command() -> None:
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("name", ["command_line", "environment", "suite", "demo"])
+STEP_MODULES = sorted(f"steps/{path.stem}" for path in (INSTALLER / "steps").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", ["command_line", "environment", "suite", "demo", "bundle", *STEP_MODULES])
 def test_a_python_that_looks_for_a_newer_one_can_parse_what_does_it(name: str) -> None:
     source = (INSTALLER / f"{name}.py").read_text(encoding="utf-8")
     ast.parse(source, feature_version=(3, 8))
@@ -55,18 +58,20 @@ def faults_before_python_3(source: str) -> list[str]:
     return faults
 
 
-def test_the_oldest_pythons_can_parse_run_py() -> None:
-    assert faults_before_python_3((INSTALLER / "run.py").read_text(encoding="utf-8")) == []
+@pytest.mark.parametrize("name", ["run.py", "install.py"])
+def test_the_oldest_pythons_can_parse_what_they_are_started_with(name: str) -> None:
+    assert faults_before_python_3((INSTALLER / name).read_text(encoding="utf-8")) == []
     assert len(faults_before_python_3("from __future__ import annotations\nx: int = f'{1}'\n")) == 3
 
 
+@pytest.mark.parametrize("script", ["run.py", "install.py"])
 @pytest.mark.parametrize("name", ["python2.7", "python3.6", "python3.7"])
-def test_an_oldest_python_says_what_is_needed(name: str) -> None:
+def test_an_oldest_python_says_what_is_needed(name: str, script: str) -> None:
     found = shutil.which(name)
     if not found or subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode != 0:
         pytest.skip(f"{name} is not installed")
     done = subprocess.run(
-        [found, str(INSTALLER / "run.py"), "demo"], capture_output=True, text=True, check=False
+        [found, str(INSTALLER / script), "demo"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     assert f"this is {name.removeprefix('python')}" in done.stderr
@@ -76,14 +81,15 @@ def test_an_oldest_python_says_what_is_needed(name: str) -> None:
 def test_foreign_modules_in_pythonpath_are_not_taken_for_ours_or_the_standard_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("argparse", "environment", "demo"):
+    for name in ("argparse", "environment", "demo", "steps"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('foreign')\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
-    done = subprocess.run(
-        [sys.executable, str(INSTALLER / "run.py"), "--help"], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    for script in ("run.py", "install.py"):
+        done = subprocess.run(
+            [sys.executable, str(INSTALLER / script), "--help"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_unknown_command_is_refused_with_the_allowed_ones() -> None:

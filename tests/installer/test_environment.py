@@ -31,6 +31,27 @@ def test_only_windows_with_an_nvidia_card_needs_another_index(
     assert environment.cuda_wheels_needed(system=system, has_nvidia=has_nvidia) is needed
 
 
+def test_windows_with_an_nvidia_card_gets_torch_from_uv_before_pip_runs(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[tuple[str, str]] = []
+    monkeypatch.setattr(environment, "_check_disk", lambda *arguments: None)
+    monkeypatch.setattr(environment, "_ensure_pip", lambda *arguments: None)
+    monkeypatch.setattr(
+        environment,
+        "_run_pip",
+        lambda python, arguments, log, module="pip": runs.append((module, " ".join(arguments))),
+    )
+    monkeypatch.setattr(environment, "cuda_wheels_needed", lambda **facts: True)
+    environment.ensure_environment(installed, extras=("test",))
+    assert [module for module, _ in runs] == ["pip", "uv", "pip"]
+    assert "--torch-backend auto" in runs[1][1]
+    assert runs[1][1].endswith("torch torchaudio")
+    runs.clear()
+    environment.ensure_environment(installed, extras=(), torch_index="https://example.org/whl/cu128")
+    assert [module for module, _ in runs] == ["pip"]
+
+
 def test_running_python_is_taken_when_it_is_new_enough() -> None:
     assert environment.find_base_python() == sys.executable
 
@@ -256,7 +277,7 @@ def test_the_cause_of_a_failure_is_what_came_after_the_last_step(lines: list[str
     [
         ("Linux", None, False),
         ("Darwin", None, True),
-        ("Windows", environment.CUDA_WHEELS_URL, False),
+        ("Windows", "https://example.org/whl/cu128", False),
         ("Linux", "https://example.org/whl/cpu", True),
     ],
 )
