@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from environment import SetupError, cause_of_failure, find_base_python
-from steps import isolation
-from steps.choices import DEFAULT_EXTRAS, EXTRAS
+from foundation import isolation
+from foundation.choices import DEFAULT_EXTRAS, EXTRAS
+from foundation.source import MANIFEST, WHEEL
 from steps.prefix import installer_files
-from steps.source import MANIFEST, WHEEL
 
 ROOT = Path(__file__).resolve().parent.parent
 PLATFORM_TAGS = {

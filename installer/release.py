@@ -38,6 +38,10 @@ IN_THE_SDIST = (
     "LICENSE",
     "CHANGELOG.md",
     "installer/run.py",
+    "installer/install.py",
+    "installer/bundle.py",
+    "installer/steps/engine.py",
+    "installer/foundation/record.py",
     "tests/test_rooms.py",
 )
 UNRELEASED = "Unreleased"

@@ -6,7 +6,7 @@ import plistlib
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from steps.places import AGENT_LABEL
+from foundation.locations import AGENT_LABEL
 
 STOP_TIMEOUT_S = 60
 """The daemon drains for 30 s by default before it goes."""
@@ -32,7 +32,7 @@ def quote_for_systemd(text: str, *, is_command: bool = False) -> str:
 def systemd_unit(command: Sequence[str], environment: Mapping[str, str]) -> bytes:
     """A unit of the user's own service manager. A daemon that is stopped by `selva daemon stop` ends well and stays off."""
     program, *arguments = command
-    words = [
+    arguments = [
         quote_for_systemd(program, is_command=True),
         *(quote_for_systemd(a, is_command=True) for a in arguments),
     ]
@@ -42,7 +42,7 @@ def systemd_unit(command: Sequence[str], environment: Mapping[str, str]) -> byte
     return (
         "[Unit]\nDescription=Selva Bridge: stems for cuts\n"
         "StartLimitIntervalSec=300\nStartLimitBurst=5\n\n"
-        f"[Service]\nExecStart={' '.join(words)}\n{variables}"
+        f"[Service]\nExecStart={' '.join(arguments)}\n{variables}"
         f"Restart=on-failure\nRestartSec=10\nTimeoutStopSec={STOP_TIMEOUT_S}\n\n"
         "[Install]\nWantedBy=default.target\n"
     ).encode()
@@ -67,7 +67,7 @@ def launchd_agent(command: Sequence[str], environment: Mapping[str, str], log: s
 
 
 def quote_for_windows(arguments: Sequence[str]) -> str:
-    """Words as one line that the C runtime splits again into the same words."""
+    """Words as one line that the C runtime splits again into the same arguments."""
     from subprocess import list2cmdline  # noqa: PLC0415 - its rules are those of Windows on every system
 
     return list2cmdline(list(arguments))

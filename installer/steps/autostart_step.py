@@ -6,8 +6,9 @@ import contextlib
 from pathlib import Path
 
 from environment import SetupError
-from steps import autostart, places
-from steps.record import write_whole
+from foundation import locations
+from foundation.record import write_whole
+from steps import autostart
 from steps.setup import Setup
 from steps.step import Step
 
@@ -20,14 +21,14 @@ class AutostartStep(Step):
     def plan(self, setup: Setup) -> list[str]:
         if not setup.choices.autostart:
             return []
-        path = places.autostart_file(setup.machine, setup.prefix)
-        task = [f"register the task {places.TASK_NAME}"] if setup.machine.is_windows else []
+        path = locations.autostart_file(setup.machine, setup.prefix)
+        task = [f"register the task {locations.TASK_NAME}"] if setup.machine.is_windows else []
         return [f"write {path}", *task]
 
     def is_done(self, setup: Setup) -> bool:
         if not setup.choices.autostart:
             return not setup.record.made(self.name)
-        path = places.autostart_file(setup.machine, setup.prefix)
+        path = locations.autostart_file(setup.machine, setup.prefix)
         is_there = path.is_file() and path.read_bytes() == self._text(setup)
         return setup.record.is_finished(self.name) and is_there
 
@@ -37,7 +38,7 @@ class AutostartStep(Step):
             setup.record.forget(self.name)
             setup.record.begin(self.name)
             return
-        path = places.autostart_file(setup.machine, setup.prefix)
+        path = locations.autostart_file(setup.machine, setup.prefix)
         self._check_manager(setup)
         folders = [folder for folder in path.parents if not folder.exists()]
         wanted = path.parent / "default.target.wants"
@@ -48,7 +49,7 @@ class AutostartStep(Step):
             setup.runner.run(command, purpose="the daemon could not be registered to start at log-in")
 
     def undo(self, setup: Setup) -> None:
-        path = places.autostart_file(setup.machine, setup.prefix)
+        path = locations.autostart_file(setup.machine, setup.prefix)
         for command in self._unregister_commands(setup, path):
             setup.runner.run(command)
         made = setup.record.made(self.name)
@@ -85,21 +86,24 @@ class AutostartStep(Step):
 
     def _register_commands(self, setup: Setup, path: Path) -> list[list[str]]:
         if setup.machine.is_windows:
-            return [["schtasks", "/Create", "/TN", places.TASK_NAME, "/XML", str(path), "/F"]]
+            return [["schtasks", "/Create", "/TN", locations.TASK_NAME, "/XML", str(path), "/F"]]
         if setup.machine.is_mac:
             domain = f"gui/{setup.machine.user_id}"
             setup.runner.run(
-                ["launchctl", "bootout", f"{domain}/{places.AGENT_LABEL}"]
+                ["launchctl", "bootout", f"{domain}/{locations.AGENT_LABEL}"]
             )  # an earlier version's
             return [["launchctl", "bootstrap", domain, str(path)]]
-        return [["systemctl", "--user", "daemon-reload"], ["systemctl", "--user", "enable", places.UNIT_NAME]]
+        return [
+            ["systemctl", "--user", "daemon-reload"],
+            ["systemctl", "--user", "enable", locations.UNIT_NAME],
+        ]
 
     def _unregister_commands(self, setup: Setup, path: Path) -> list[list[str]]:
         if setup.machine.is_windows:
-            return [["schtasks", "/Delete", "/TN", places.TASK_NAME, "/F"]]
+            return [["schtasks", "/Delete", "/TN", locations.TASK_NAME, "/F"]]
         if setup.machine.is_mac:
-            return [["launchctl", "bootout", f"gui/{setup.machine.user_id}/{places.AGENT_LABEL}"]]
-        return [["systemctl", "--user", "disable", "--now", places.UNIT_NAME]] if path.exists() else []
+            return [["launchctl", "bootout", f"gui/{setup.machine.user_id}/{locations.AGENT_LABEL}"]]
+        return [["systemctl", "--user", "disable", "--now", locations.UNIT_NAME]] if path.exists() else []
 
 
 def _windows_user(setup: Setup) -> str:

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from environment import SetupError, printed_command
-from steps import engine, isolation
-from steps.choices import Choices, ask_for_folders, build_parser, choose_prefix, is_interactive
-from steps.lock import InstallLock
-from steps.machine import Machine
+from foundation import isolation
+from foundation.choices import Choices, ask_for_folders, build_parser, choose_prefix, is_interactive
+from foundation.lock import InstallLock
+from foundation.machine import Machine
+from foundation.record import RECORD_NAME, Record
+from foundation.runner import Log, Runner
+from foundation.source import Source, check_manifest, find_source
+from steps import engine
 from steps.packages import describe_isolation
 from steps.prefix import LOCK_NAME, LOG_NAME, check_prefix, discard_prefix, make_prefix
-from steps.record import RECORD_NAME, Record
-from steps.runner import Log, Runner
 from steps.setup import Setup
-from steps.source import Source, check_manifest, find_source
 from steps.switch import launcher_path
 
 INSTALLER = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from environment import SetupError
-from steps import places
+from foundation import locations
 from steps.setup import Setup
 from steps.step import Step
 
@@ -78,7 +78,7 @@ class DataStep(Step):
 
     def _remove_empty(self, setup: Setup, folder: Path) -> None:
         """The product's folders above those removed, where nothing else is in them."""
-        while folder.name in (places.APP, "models"):
+        while folder.name in (locations.APP, "models"):
             with contextlib.suppress(OSError):
                 folder.rmdir()
             if folder.exists():

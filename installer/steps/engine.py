@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from foundation.choices import HOSTS
 from steps.autostart_step import AutostartStep
-from steps.choices import HOSTS
 from steps.daemon import DaemonStep
 from steps.data import DataStep
 from steps.hosts import HostStep

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from environment import SetupError
-from steps import places
-from steps.changes import keep_former, note_written, put_back
+from foundation import locations
+from foundation.changes import keep_former, note_written, restore
 from steps.setup import Setup
 from steps.step import Step
 
@@ -22,7 +22,7 @@ class HostStep(Step):
         self.title = f"scripts for {TITLES[host]}"
 
     def plan(self, setup: Setup) -> list[str]:
-        return [f"write into {path}" for path in places.host_files(setup.machine).get(self.host, [])]
+        return [f"write into {path}" for path in locations.host_files(setup.machine).get(self.host, [])]
 
     def is_done(self, setup: Setup) -> bool:
         if self.host not in setup.choices.chosen_hosts(setup.machine):
@@ -33,7 +33,7 @@ class HostStep(Step):
         return is_current and setup.record.is_finished(self.name) and not setup.is_repair
 
     def apply(self, setup: Setup) -> None:
-        roots = places.host_files(setup.machine).get(self.host)
+        roots = locations.host_files(setup.machine).get(self.host)
         if roots is None:
             raise SetupError(
                 f"{TITLES[self.host]} was not found; start it once and run this again, or leave it out of --hosts"
@@ -52,7 +52,7 @@ class HostStep(Step):
         done = setup.selva("host", "remove", self.host, "--json")
         if done.status != 0:  # a broken environment: the record knows enough
             setup.runner.log.write(f"selva host remove {self.host} failed; going by the record")
-        for path in put_back(setup.record, self.name, setup.former_folder):
+        for path in restore(setup.record, self.name, setup.former_folder):
             setup.note(f"{path} was changed since, and stays")
 
     def plan_undo(self, setup: Setup) -> list[str]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from environment import SetupError
-from steps import isolation
-from steps.record import write_whole
-from steps.runner import without_credentials
+from foundation import isolation
+from foundation.record import write_whole
+from foundation.runner import without_credentials
+from foundation.torch_build import DISK_BYTES, TorchBuild, choose_torch
 from steps.setup import Setup
 from steps.step import Step
-from steps.torch_build import DISK_BYTES, TorchBuild, choose_torch
 
 MARKER = "selva-installed.json"
 """Written when all packages are there and load; an environment without it is unfinished."""

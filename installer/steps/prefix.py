@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from environment import SetupError
-from steps.changes import prune_folders
-from steps.record import RECORD_NAME
+from foundation.changes import prune_folders
+from foundation.record import RECORD_NAME
 from steps.setup import Setup
 from steps.step import Step
 
@@ -94,7 +94,11 @@ class PrefixStep(Step):
 
 def installer_files(folder: Path) -> list[Path]:
     """What the installer needs to run from another place."""
-    return [*(folder / name for name in INSTALLER_FILES), *sorted((folder / "steps").glob("*.py"))]
+    return [
+        *(folder / name for name in INSTALLER_FILES),
+        *sorted(folder.glob("foundation/*.py")),
+        *sorted(folder.glob("steps/*.py")),
+    ]
 
 
 def remove_prefix(setup: Setup) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from environment import SetupError, find_base_python
-from steps import isolation
+from foundation import isolation
 from steps.packages import has_right_packages, wanted_stamp
 from steps.setup import Setup
 from steps.step import Step

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from environment import SetupError
-from steps.changes import keep_former, note_written, put_back
+from foundation.changes import keep_former, note_written, restore
 from steps.setup import Setup
 from steps.step import Step
 
@@ -47,7 +47,7 @@ class SettingsStep(Step):
         note_written(setup.record, self.name)
 
     def undo(self, setup: Setup) -> None:
-        for path in put_back(setup.record, self.name, setup.former_folder):
+        for path in restore(setup.record, self.name, setup.former_folder):
             setup.note(f"{path} was changed since, and stays as it is")
         for folder in sorted(setup.record.made(self.name), key=lambda path: -len(path.parts)):
             with contextlib.suppress(OSError):  # stems and models of the person's are in it

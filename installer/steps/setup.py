@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from environment import SetupError, venv_python
-from steps.choices import Choices
-from steps.machine import Machine
-from steps.record import Record
-from steps.runner import Finished, Runner
-from steps.source import Source
+from foundation.choices import Choices
+from foundation.machine import Machine
+from foundation.record import Record
+from foundation.runner import Finished, Runner
+from foundation.source import Source
 
 
 class Setup:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from steps import places
+from foundation import locations
+from foundation.record import write_whole
 from steps.daemon import stop_daemon
 from steps.packages import wanted_stamp
-from steps.record import write_whole
 from steps.setup import Setup
 from steps.step import Step
 
@@ -112,7 +112,7 @@ class CommandStep(Step):
                 break
 
     def _path(self, setup: Setup) -> Path | None:
-        folder = places.command_folder(setup.machine)
+        folder = locations.command_folder(setup.machine)
         return folder / "selva" if folder is not None and setup.choices.command else None
 
     def _is_foreign(self, setup: Setup, path: Path) -> bool:

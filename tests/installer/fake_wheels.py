@@ -1,6 +1,6 @@
 """A folder of tiny wheels that stands for the product and what it needs, so that a whole installation takes seconds.
 
-The product's stand-in has the commands that the installer calls, with the effects that matter to it: a daemon that runs or not, a
+The imitation of the product has the commands that the installer calls, with the effects that matter to it: a daemon that runs, a
 settings file, scripts in a host's folder.
 """
 
@@ -49,22 +49,22 @@ from selva_core.base.paths import AppPaths
 VERSION = "%VERSION%"
 
 def main():
-    words, paths = sys.argv[1:], AppPaths.find()
+    arguments, paths = sys.argv[1:], AppPaths.find()
     running, scripts = paths.state / "running", Path.home() / ".config" / "REAPER"
-    if words == ["--version"]:
+    if arguments == ["--version"]:
         print("selva", VERSION)
-    elif words[:2] == ["daemon", "status"]:
+    elif arguments[:2] == ["daemon", "status"]:
         return 0 if running.exists() else 1
-    elif words[:2] == ["daemon", "stop"]:
+    elif arguments[:2] == ["daemon", "stop"]:
         running.unlink()
-    elif words[:2] == ["daemon", "start"]:
+    elif arguments[:2] == ["daemon", "start"]:
         running.parent.mkdir(parents=True, exist_ok=True)
         running.write_text(VERSION)
-    elif words[:2] == ["config", "set"]:
+    elif arguments[:2] == ["config", "set"]:
         paths.config.mkdir(parents=True, exist_ok=True)
         before = paths.settings_file.read_text() if paths.settings_file.exists() else ""
-        paths.settings_file.write_text(before + f"{words[2]} = {json.dumps(words[3])}\\n")
-    elif words[:3] == ["host", "install", "reaper"]:
+        paths.settings_file.write_text(before + f"{arguments[2]} = {json.dumps(arguments[3])}\\n")
+    elif arguments[:3] == ["host", "install", "reaper"]:
         (scripts / "Scripts" / "Selva").mkdir(parents=True, exist_ok=True)
         (scripts / "Scripts" / "Selva" / "selva.lua").write_text(f"-- {VERSION}\\n")
         (scripts / "Selva").mkdir(exist_ok=True)
@@ -72,7 +72,7 @@ def main():
         with (scripts / "reaper-kb.ini").open("a") as stream:
             stream.write("SCR selva\\n")
         print(json.dumps([{"resource_path": str(scripts), "done": [], "left": ["restart REAPER"]}]))
-    elif words[:3] == ["host", "remove", "reaper"]:
+    elif arguments[:3] == ["host", "remove", "reaper"]:
         (scripts / "Scripts" / "Selva" / "selva.lua").unlink(missing_ok=True)
         print("[]")
     else:
@@ -114,7 +114,7 @@ def write_wheel(
 
 
 def write_product(folder: Path, version: str, *, main: str = CLI, requires: tuple[str, ...] = NEEDED) -> Path:
-    """The product's stand-in."""
+    """An imitation of the product."""
     distribution = f"selva_bridge-{version}.dist-info"
     files = {
         "selva_cli/__init__.py": "",

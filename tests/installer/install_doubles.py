@@ -12,10 +12,10 @@ from unittest import mock
 from tests.installer.fake_wheels import write_wheels
 from tests.installer.scripts import INSTALLER, load_step_module
 
-command = load_step_module("command")
-record_module = load_step_module("record")
-machine_module = load_step_module("machine")
-runner_module = load_step_module("runner")
+command = load_step_module("steps.command")
+record_module = load_step_module("foundation.record")
+machine_module = load_step_module("foundation.machine")
+runner_module = load_step_module("foundation.runner")
 Machine = machine_module.Machine
 
 
@@ -66,7 +66,7 @@ class Double:
             home=self.home,
             is_root=False,
             user_id=1000,
-            ask=lambda words: None,
+            ask=lambda arguments: None,
             has_path=lambda path: False,
         )
 
@@ -76,9 +76,9 @@ class Double:
 
     def run(self, *arguments: str, machine: Any = None, installer: Path = INSTALLER) -> int:
         """The installer's exit status."""
-        words = ["--prefix", str(self.prefix), "--yes", *arguments]
-        if "--uninstall" not in words:
-            words += ["--offline", str(self.wheels)]
+        line = ["--prefix", str(self.prefix), "--yes", *arguments]
+        if "--uninstall" not in line:
+            line += ["--offline", str(self.wheels)]
         save = record_module.Record.save
 
         def save_at_a_moment(record: Any) -> None:
@@ -88,7 +88,7 @@ class Double:
         saving = mock.patch.object(record_module.Record, "save", save_at_a_moment)
         with saving, mock.patch.object(record_module.os, "fsync"):  # hundreds of runs would wait for the disk
             status = command.main(
-                words, machine or self.machine, installer=installer, runner_class=self.runner_class()
+                line, machine or self.machine, installer=installer, runner_class=self.runner_class()
             )
         return int(status)
 
@@ -96,23 +96,25 @@ class Double:
         double = self
 
         class FakeRunner(runner_module.Runner):  # type: ignore[misc, name-defined]
-            def _run(self, words: Sequence[str], environment: Mapping[str, str], shows_steps: bool) -> Any:
+            def _run(
+                self, arguments: Sequence[str], environment: Mapping[str, str], shows_steps: bool
+            ) -> Any:
                 double.interruption.moment()
-                double.commands.append(list(words))
+                double.commands.append(list(arguments))
                 double.variables.append(dict(environment))
-                status, output = double.perform(list(words))
+                status, output = double.perform(list(arguments))
                 self.log.write(output)
                 return runner_module.Finished(status, output)
 
         return FakeRunner
 
-    def perform(self, words: list[str]) -> tuple[int, str]:
-        line = " ".join(words)
+    def perform(self, arguments: list[str]) -> tuple[int, str]:
+        line = " ".join(arguments)
         for text, output in self.broken.items():
             if text in line:
                 return 1, output
-        if "selva_cli" in words:
-            return self._selva(words[words.index("selva_cli") + 1 :], words[0])
+        if "selva_cli" in arguments:
+            return self._selva(arguments[arguments.index("selva_cli") + 1 :], arguments[0])
         effects: list[tuple[str, Callable[[list[str]], str]]] = [
             ("-m venv", self._make_environment),
             ("pip config list", lambda _: self.pip_config),
@@ -121,7 +123,7 @@ class Double:
         ]
         for text, effect in effects:
             if text in line:
-                return 0, effect(words)
+                return 0, effect(arguments)
         return 0, ""
 
     def product_paths(self) -> dict[str, str]:
@@ -134,44 +136,46 @@ class Double:
     def _python(self, environment: Path) -> Path:
         return environment / ("Scripts/python.exe" if self.platform == "win32" else "bin/python")
 
-    def _make_environment(self, words: list[str]) -> str:
-        python = self._python(Path(words[-1]))
+    def _make_environment(self, arguments: list[str]) -> str:
+        python = self._python(Path(arguments[-1]))
         python.parent.mkdir(parents=True)
         python.touch()
         return ""
 
-    def _install_packages(self, words: list[str]) -> str:
-        environment = Path(words[0]).parents[1]
+    def _install_packages(self, arguments: list[str]) -> str:
+        environment = Path(arguments[0]).parents[1]
         info = environment / "lib" / "python3.12" / "site-packages" / "selva_bridge-9.dist-info"
         info.mkdir(parents=True, exist_ok=True)
         (info.parent / "module.py").write_text("x = 1\n", encoding="utf-8")
         (info / "RECORD").write_text("module.py,sha256=x,6\n__pycache__/module.pyc,,\n", encoding="utf-8")
-        (Path(words[0]).parent / "selva").touch()
+        (Path(arguments[0]).parent / "selva").touch()
         return "Collecting selva\n"
 
-    def _selva(self, words: list[str], python: str) -> tuple[int, str]:
+    def _selva(self, arguments: list[str], python: str) -> tuple[int, str]:
         settings, reaper = self.home / "config" / "config.toml", self.home / ".config" / "REAPER"
         scripts = reaper / "Scripts" / "Selva"
-        if words[:2] == ["daemon", "status"]:
+        if arguments[:2] == ["daemon", "status"]:
             return (0 if self.daemon_file.exists() else 1), ""
-        if words[:2] == ["daemon", "stop"]:
+        if arguments[:2] == ["daemon", "stop"]:
             self.daemon_file.unlink()
-        elif words[:2] == ["daemon", "start"]:
+        elif arguments[:2] == ["daemon", "start"]:
             self.daemon_file.parent.mkdir(parents=True, exist_ok=True)
             self.daemon_file.write_text(python, encoding="utf-8")
-        elif words[:2] == ["config", "set"]:
+        elif arguments[:2] == ["config", "set"]:
             settings.parent.mkdir(parents=True, exist_ok=True)
             before = settings.read_text(encoding="utf-8") if settings.exists() else ""
-            others = [line for line in before.splitlines() if not line.startswith(words[2])]
-            settings.write_text("\n".join([*others, f"{words[2]} = {words[3]}", ""]), encoding="utf-8")
-        elif words[:2] == ["host", "install"]:
+            others = [line for line in before.splitlines() if not line.startswith(arguments[2])]
+            settings.write_text(
+                "\n".join([*others, f"{arguments[2]} = {arguments[3]}", ""]), encoding="utf-8"
+            )
+        elif arguments[:2] == ["host", "install"]:
             scripts.mkdir(parents=True, exist_ok=True)
             (scripts / "selva.lua").write_text(python, encoding="utf-8")
             keys = reaper / "reaper-kb.ini"
             if "SCR" not in keys.read_text(encoding="utf-8"):
                 keys.write_text(keys.read_text(encoding="utf-8") + "SCR ours\n", encoding="utf-8")
             return 0, json.dumps([{"done": [], "left": ["restart REAPER"]}])
-        elif words[:2] == ["host", "remove"]:
+        elif arguments[:2] == ["host", "remove"]:
             (scripts / "selva.lua").unlink(missing_ok=True)
             keys = reaper / "reaper-kb.ini"
             keys.write_text(keys.read_text(encoding="utf-8").replace("SCR ours\n", ""), encoding="utf-8")

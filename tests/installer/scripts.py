@@ -26,7 +26,7 @@ def load_script(name: str) -> ModuleType:
 
 
 def load_step_module(name: str) -> ModuleType:
-    """The module `installer/steps/NAME.py`; its modules know each other, so that each is loaded once."""
+    """The module `installer/NAME` with dots, such as steps.command; they know each other, so that each is loaded once."""
     if str(INSTALLER) not in sys.path:
         sys.path.append(str(INSTALLER))
-    return importlib.import_module(f"steps.{name}")
+    return importlib.import_module(name)

@@ -60,18 +60,20 @@ def test_a_bundle_installs_by_itself_into_a_folder_with_blanks_and_goes_again(
                "PIP_REQUIRE_VIRTUALENV": "1", "PIP_NO_INDEX": "0", "UV_PYTHON": "2.7"}  # fmt: skip
     environment = {**os.environ, **rubbish, "HOME": str(home)}
     if os.name == "posix":
-        environment["PATH"] = os.defpath  # pip starts a rustc that is on the PATH, and rustup writes into the home
+        environment["PATH"] = (
+            os.defpath
+        )  # pip starts a rustc that is on the PATH, and rustup writes into the home
     machine = replace(machine_module.Machine(), environment=environment, home=home, is_root=False)
     prefix = tmp_path / "Büro 犬" / "my selva"
     before = snapshot(tmp_path)
-    words = ["--prefix", str(prefix), "--yes"]
-    assert command.main(words, machine, installer=folder / "installer") == 0
+    arguments = ["--prefix", str(prefix), "--yes"]
+    assert command.main(arguments, machine, installer=folder / "installer") == 0
     assert "PIP_TARGET, PYTHONHOME, UV_PYTHON, VIRTUAL_ENV" in capsys.readouterr().out
     name = "selva.cmd" if os.name == "nt" else "selva"
     done = subprocess.run([str(prefix / name), "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == "selva 9.0.0\n"
     assert not (tmp_path / "elsewhere").exists()
-    assert command.main([*words, "--repair"], machine, installer=folder / "installer") == 0
+    assert command.main([*arguments, "--repair"], machine, installer=folder / "installer") == 0
     assert (prefix / "env-1").is_dir()
-    assert command.main([*words, "--uninstall"], machine, installer=prefix / "installer") == 0
+    assert command.main([*arguments, "--uninstall"], machine, installer=prefix / "installer") == 0
     assert snapshot(tmp_path) == before

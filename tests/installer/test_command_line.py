@@ -23,7 +23,9 @@ def test_help_names_every_command() -> None:
         assert command in done.stdout
 
 
-STEP_MODULES = sorted(f"steps/{path.stem}" for path in (INSTALLER / "steps").glob("*.py"))
+STEP_MODULES = sorted(
+    f"{path.parent.name}/{path.stem}" for path in INSTALLER.glob("*/*.py") if "__pycache__" not in path.parts
+)
 
 
 @pytest.mark.parametrize("name", ["command_line", "environment", "suite", "demo", "bundle", *STEP_MODULES])
@@ -81,7 +83,7 @@ def test_an_oldest_python_says_what_is_needed(name: str, script: str) -> None:
 def test_foreign_modules_in_pythonpath_are_not_taken_for_ours_or_the_standard_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("argparse", "environment", "demo", "steps"):
+    for name in ("argparse", "environment", "demo", "steps", "foundation"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('foreign')\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONSAFEPATH", "1")

@@ -42,7 +42,7 @@ def test_windows_with_an_nvidia_card_gets_torch_from_uv_before_pip_runs(
         "_run_pip",
         lambda python, arguments, log, module="pip": runs.append((module, " ".join(arguments))),
     )
-    monkeypatch.setattr(environment, "cuda_wheels_needed", lambda **facts: True)
+    monkeypatch.setattr(environment, "cuda_wheels_needed", lambda **_: True)
     environment.ensure_environment(installed, extras=("test",))
     assert [module for module, _ in runs] == ["pip", "uv", "pip"]
     assert "--torch-backend auto" in runs[1][1]

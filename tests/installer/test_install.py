@@ -43,7 +43,7 @@ def test_a_second_run_changes_nothing(double: Double, capsys: pytest.CaptureFixt
     assert [
         name for name in after if before.get(name) != after[name] and not name.endswith("install.log")
     ] == []
-    assert not any("install" in words and "pip" in words for words in double.commands)
+    assert not any("install" in arguments and "pip" in arguments for arguments in double.commands)
     capsys.readouterr()
 
 
@@ -287,7 +287,7 @@ def test_a_folder_that_takes_nothing_is_refused_in_words(
     assert "nothing can be written into" in capsys.readouterr().err
 
 
-def test_a_full_disk_is_said_and_the_next_run_goes_on(
+def test_a_full_disk_is_reported_and_the_next_run_goes_on(
     double: Double, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*arguments: object) -> None:
@@ -306,7 +306,7 @@ def test_another_installer_in_the_same_folder_is_refused(
     double: Double, capsys: pytest.CaptureFixture[str]
 ) -> None:
     double.prefix.mkdir(parents=True)
-    lock = load_step_module("lock").InstallLock(double.prefix / "install.lock")
+    lock = load_step_module("foundation.lock").InstallLock(double.prefix / "install.lock")
     assert double.run() == 1
     assert "another installer is at work" in capsys.readouterr().err
     lock.release()

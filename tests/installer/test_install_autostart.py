@@ -13,7 +13,7 @@ import pytest
 from tests.installer.install_doubles import Double, snapshot
 from tests.installer.scripts import load_step_module
 
-autostart = load_step_module("autostart")
+autostart = load_step_module("steps.autostart")
 COMMAND = ["/home/Büro 犬/100%/$x/bin/python", "-m", "selva_cli"]
 
 
@@ -68,12 +68,12 @@ def test_autostart_is_registered_and_taken_back(
     before = snapshot(double.folder)
     assert double.run("--autostart", machine=machine) == 0
     assert (double.home / file).is_file() if file else (double.prefix / "autostart.xml").is_file()
-    assert any(shlex.join(words).startswith(registers) for words in double.commands)
+    assert any(shlex.join(arguments).startswith(registers) for arguments in double.commands)
     double.commands.clear()
     assert double.run(machine=machine) == 0
-    assert not any(words[0] in ("systemctl", "launchctl", "schtasks") for words in double.commands)
+    assert not any(arguments[0] in ("systemctl", "launchctl", "schtasks") for arguments in double.commands)
     assert double.run("--uninstall", machine=machine) == 0
-    assert any(shlex.join(words) == unregisters for words in double.commands)
+    assert any(shlex.join(arguments) == unregisters for arguments in double.commands)
     assert snapshot(double.folder) == before
 
 

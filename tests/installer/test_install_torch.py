@@ -11,8 +11,8 @@ import pytest
 from tests.installer.scripts import load_script, load_step_module
 
 load_script("environment")  # puts the folder of the installer on the path
-torch_build = load_step_module("torch_build")
-Machine = load_step_module("machine").Machine
+torch_build = load_step_module("foundation.torch_build")
+Machine = load_step_module("foundation.machine").Machine
 SetupError = torch_build.SetupError
 
 
@@ -20,8 +20,8 @@ def machine(platform: str = "linux", *, cards: str | None = None, old: str | Non
             architecture: str = "x86_64") -> Any:  # fmt: skip
     """cards: what nvidia-smi prints; old: what one prints that knows no compute capability."""
 
-    def ask(words: Sequence[str]) -> str | None:
-        return cards if "compute_cap" in words[1] else old
+    def ask(arguments: Sequence[str]) -> str | None:
+        return cards if "compute_cap" in arguments[1] else old
 
     return Machine(
         platform=platform,

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from environment import SetupError
-from steps import places, torch_build
-from steps.machine import Machine
+from foundation import locations, torch_build
+from foundation.machine import Machine
 
 EXTRAS = ("plot", "formats", "c2pa")
 DEFAULT_EXTRAS = ("plot", "formats")
@@ -128,7 +128,7 @@ class Choices:
 
     def chosen_hosts(self, machine: Machine) -> list[str]:
         """Those that were named, or those that are there."""
-        return list(places.host_files(machine)) if self.hosts is None else self.hosts
+        return list(locations.host_files(machine)) if self.hosts is None else self.hosts
 
 
 def _path(value: Any, machine: Machine) -> Path | None:
@@ -161,11 +161,11 @@ def choose_prefix(given: argparse.Namespace, machine: Machine, installer: Path) 
     named = _path(given.prefix, machine)
     if named is not None:
         return named
-    from steps.record import RECORD_NAME  # noqa: PLC0415 - its module needs none of this one
+    from foundation.record import RECORD_NAME  # noqa: PLC0415 - its module needs none of this one
 
     if (installer.parent / RECORD_NAME).is_file():
         return installer.parent
-    return places.default_prefix(machine)
+    return locations.default_prefix(machine)
 
 
 def is_interactive(given: argparse.Namespace) -> bool:
@@ -176,8 +176,8 @@ def is_interactive(given: argparse.Namespace) -> bool:
 def ask_for_folders(given: argparse.Namespace, machine: Machine, ask: Callable[[str], str]) -> None:
     """Ask once for each folder that no option names; an empty answer takes the one shown. Changes `given`."""
     questions = (
-        ("prefix", "The program (1.5 GB; 6 GB with CUDA)", places.default_prefix(machine)),
-        ("models_dir", "Models (7 to 11 GB each, when you fetch them)", places.default_models(machine)),
+        ("prefix", "The program (1.5 GB; 6 GB with CUDA)", locations.default_prefix(machine)),
+        ("models_dir", "Models (7 to 11 GB each, when you fetch them)", locations.default_models(machine)),
         ("cache_dir", "Cache (up to 20 GB as it is used)", None),
         ("stems_dir", "Stems, where a command names no folder", None),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from steps.record import Record, write_whole
+from foundation.record import Record, write_whole
 
 MAX_KEPT_BYTES = 16 << 20
 """Larger files are left to the program that changed them: REAPER's lists and our scripts are some 100 kB."""
@@ -45,9 +45,9 @@ def keep_former(record: Record, step: str, roots: Iterable[Path], folder: Path) 
     folder.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(list_files(roots)):
         if path.stat().st_size <= MAX_KEPT_BYTES:
-            kept = folder / f"{step}-{number}"
-            write_whole(kept, path.read_bytes())
-            former[str(path)] = kept.name
+            stored = folder / f"{step}-{number}"
+            write_whole(stored, path.read_bytes())
+            former[str(path)] = stored.name
     folders = [str(path) for root in roots for path in _missing_folders(root)]
     record.remember(step, former=former, roots=[str(root) for root in roots], missing_folders=folders)
 
@@ -67,7 +67,7 @@ def note_written(record: Record, step: str) -> None:
     record.remember(step, written={str(path): _digest(path) for path in list_files(roots)})
 
 
-def put_back(record: Record, step: str, folder: Path) -> list[Path]:
+def restore(record: Record, step: str, folder: Path) -> list[Path]:
     """Restore what was there before, delete what is still as it was written; returns what was left because somebody changed
     it since. Raises OSError.
     """
@@ -76,14 +76,14 @@ def put_back(record: Record, step: str, folder: Path) -> list[Path]:
     roots = [Path(root) for root in record.recall(step, "roots", [])]
     left = []
     for path in {*list_files(roots), *map(Path, former)}:
-        kept = folder / former[str(path)] if str(path) in former else None
-        if kept is not None and _digest(path) == _digest(kept):
+        stored = folder / former[str(path)] if str(path) in former else None
+        if stored is not None and _digest(path) == _digest(stored):
             continue
         if path.exists() and _digest(path) != written.get(str(path)):
             left.append(path)
-        elif kept is not None:
+        elif stored is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, kept.read_bytes())
+            write_whole(path, stored.read_bytes())
         else:
             path.unlink()
     prune_folders(record.recall(step, "missing_folders", []), roots)

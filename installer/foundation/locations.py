@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steps.machine import Machine
+from foundation.machine import Machine
 
 APP = "selva-bridge"
 UNIT_NAME = f"{APP}.service"

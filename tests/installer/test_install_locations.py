@@ -17,51 +17,51 @@ from tests.installer.fake_wheels import write_product, write_wheel
 from tests.installer.scripts import ROOT, load_script, load_step_module
 
 load_script("environment")
-places = load_step_module("places")
-isolation = load_step_module("isolation")
-source = load_step_module("source")
-packages = load_step_module("packages")
-choices = load_step_module("choices")
-Machine = load_step_module("machine").Machine
+locations = load_step_module("foundation.locations")
+isolation = load_step_module("foundation.isolation")
+source = load_step_module("foundation.source")
+packages = load_step_module("steps.packages")
+choices = load_step_module("foundation.choices")
+Machine = load_step_module("foundation.machine").Machine
 
 
 def machine(platform: str, home: Any, **environment: str) -> Any:
     return Machine(platform=platform, architecture="x86_64", environment=environment, home=home, is_root=False,
-                   user_id=1000, ask=lambda words: None, has_path=lambda path: False)  # fmt: skip
+                   user_id=1000, ask=lambda arguments: None, has_path=lambda path: False)  # fmt: skip
 
 
 def test_the_program_goes_where_each_system_keeps_a_users_data() -> None:
-    assert places.default_prefix(machine("linux", Path("/h"))) == Path("/h/.local/share/selva-bridge/app")
+    assert locations.default_prefix(machine("linux", Path("/h"))) == Path("/h/.local/share/selva-bridge/app")
     given = machine("linux", Path("/h"), XDG_DATA_HOME="/x")
-    assert places.default_prefix(given) == Path("/x/selva-bridge/app")
+    assert locations.default_prefix(given) == Path("/x/selva-bridge/app")
     relative = machine("linux", Path("/h"), XDG_DATA_HOME="x")
-    assert places.default_prefix(relative) == Path("/h/.local/share/selva-bridge/app")
+    assert locations.default_prefix(relative) == Path("/h/.local/share/selva-bridge/app")
     mac = Path("/Users/ed/Library/Application Support/selva-bridge/app")
-    assert places.default_prefix(machine("darwin", Path("/Users/ed"))) == mac
+    assert locations.default_prefix(machine("darwin", Path("/Users/ed"))) == mac
     windows = machine("win32", PureWindowsPath(r"C:\Users\ed"), LOCALAPPDATA=r"D:\Local")
-    assert places.default_prefix(windows) == PureWindowsPath(r"D:\Local\selva-bridge\app")
-    assert places.command_folder(windows) is None
+    assert locations.default_prefix(windows) == PureWindowsPath(r"D:\Local\selva-bridge\app")
+    assert locations.command_folder(windows) is None
 
 
 def test_models_lie_where_the_product_looks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SELVA_MODELS_DIR", raising=False)
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     if sys.platform in ("linux", "darwin"):
-        assert places.default_models(machine(sys.platform, Path.home())) == default_models_dir()
+        assert locations.default_models(machine(sys.platform, Path.home())) == default_models_dir()
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
 def test_hosts_are_looked_for_where_their_installers_find_them(platform: str, tmp_path: Path) -> None:
-    for folder in places.reaper_folders(machine(platform, tmp_path)):
+    for folder in locations.reaper_folders(machine(platform, tmp_path)):
         folder.mkdir(parents=True)
         (folder / "reaper.ini").touch()
     (tmp_path / "Library" / "Containers" / "com.blackmagic-design.DaVinciResolveLite" / "Data").mkdir(
         parents=True
     )
-    for folder in places.resolve_folders(machine(platform, tmp_path)):
+    for folder in locations.resolve_folders(machine(platform, tmp_path)):
         folder.mkdir(parents=True, exist_ok=True)
     host_machine = HostMachine(platform=platform, environment={}, home=tmp_path)
-    found = places.host_files(machine(platform, tmp_path))
+    found = locations.host_files(machine(platform, tmp_path))
     for resource_path in find_resource_paths(host_machine):
         assert resource_path / "Selva" in found["reaper"]
     homes = find_homes(tmp_path / "state", host_machine)
@@ -145,19 +145,19 @@ def test_a_file_that_is_missing_or_short_is_damage_and_compiled_modules_are_not(
 
 def test_a_folder_is_asked_for_once_and_an_empty_answer_takes_what_is_shown() -> None:
     given = choices.build_parser().parse_args(["--models-dir", "/m"])
-    asked: list[str] = []
+    questions: list[str] = []
 
     def answer(question: str) -> str:
-        asked.append(question)
+        questions.append(question)
         return "/big/selva" if question.startswith("The program") else ""
 
     choices.ask_for_folders(given, machine("linux", Path("/h")), answer)
     assert given.prefix == "/big/selva"
     assert given.cache_dir is None
-    assert not any(question.startswith("Models") for question in asked)
-    assert "GB free" in asked[0]
+    assert not any(question.startswith("Models") for question in questions)
+    assert "GB free" in questions[0]
 
 
 def test_credentials_in_addresses_do_not_reach_the_log() -> None:
-    runner = load_step_module("runner")
+    runner = load_step_module("foundation.runner")
     assert runner.without_credentials("get https://ed:secret@h.example/x") == "get https://…@h.example/x"

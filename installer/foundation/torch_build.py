@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from environment import SetupError
-from steps.machine import Machine
+from foundation.machine import Machine
 
 KINDS = ("auto", "cpu", "cuda", "rocm", "xpu", "mps", "index")
 _BUILD = re.compile(r"cpu|cu\d{2,3}|rocm\d+(\.\d+)*|xpu")
