@@ -8,9 +8,12 @@ from pathlib import Path
 
 from environment import SetupError, printed_command
 
+MODEL = "selva-nano"
+"""The one that comes with the repository."""
 
-def run_demo(root: Path, selva: Path, out: Path) -> int:
-    """Render the example cut with the model that comes with the repository, and draw what was made.
+
+def run_demo(root: Path, selva: Path, out: Path, *, model: str = MODEL) -> int:
+    """Render the example cut and draw what was made.
 
     selva: the command that was installed. Everything that is made lies under `out`. Raises SetupError when a command fails.
     """
@@ -19,7 +22,7 @@ def run_demo(root: Path, selva: Path, out: Path) -> int:
     _run(
         [
             str(selva), "render", str(root / "examples" / "cut.otio"), "-o", str(timeline),
-            "--stems-dir", str(out / "stems"), "--model", "selva-nano",
+            "--stems-dir", str(out / "stems"), "--model", model,
             # Sounds per clip: the model imagines some where it sees nothing of the kind (docs/selva-nano.md).
             "--cues", str(root / "examples" / "cues.csv"),
         ],

@@ -118,6 +118,13 @@ class MediaFile:
         return self.container.format.name in RAW_FORMATS
 
     @property
+    def has_alpha(self) -> bool:
+        """Whether frames may be transparent in places, by what the codec states."""
+        pixel_format = self.stream.codec_context.format
+        states_alpha = pixel_format is not None and any(part.is_alpha for part in pixel_format.components)
+        return self._alpha_decoder is not None or states_alpha
+
+    @property
     def is_matroska(self) -> bool:
         """Whether the container is Matroska or WebM."""
         return self.container.format.name.startswith("matroska")

@@ -42,7 +42,12 @@ def _warnings(reader: MediaReader) -> Iterator[str]:
             f"{name} has a variable frame rate: its timecode is counted in {_rate_text(rate.rate_hz)} frames per second; "
             "stems lie where the frames are shown"
         )
-    elif reader.is_raw:
+    if reader.has_alpha:
+        yield (
+            f"{name} has an alpha channel: where it is transparent, black is looked at and not what lies below it on the "
+            "timeline; if that matters, render both into one file and use it"
+        )
+    if rate is not None and not rate.is_variable and reader.is_raw:
         yield (
             f"{name} is a raw stream that states no times: its frames are counted, {_rate_text(rate.rate_hz)} per second; "
             "remux it into MP4 or MOV if that is not its rate"

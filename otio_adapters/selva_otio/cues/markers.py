@@ -37,10 +37,16 @@ _NOTE_WORDS = frozenset((
     "ps", "question", "re", "ref", "reference", "rejected", "replace", "request", "reshoot", "rev", "review", "sc",
     "scene", "see", "shot", "sub", "subtitle", "sync", "take", "task", "tbd", "tc", "temp", "timecode", "title", "tk",
     "to", "todo", "trim", "url", "ver", "version", "vfx", "vo", "warning", "wip",
+    "camera", "chapter", "date", "reel", "roll", "slate", "status", "tape", "time",
+    # the same in French, German, Italian and Spanish
+    "achtung", "anmerkung", "attention", "comentario", "commentaire", "commento", "domanda", "frage", "hinweis",
+    "kommentar", "musik", "musique", "nota", "notiz", "pregunta", "remarque", "schnitt", "szene", "titel", "titre",
     # who speaks
     "agency", "assistant", "asst", "client", "colorist", "colourist", "composer", "customer", "dir", "director", "dop",
     "dp", "editor", "ep", "exec", "legal", "mixer", "network", "post", "producer", "production", "showrunner",
     "supervisor", "writer",
+    "cliente", "directora", "editora", "kunde", "kundin", "montatore", "monteur", "monteuse", "montador", "productor",
+    "producteur", "produzent", "redaktion", "regie", "regisseur", "regista", "realisateur", "réalisateur",
 ))
 _ADDRESSED = re.compile(
     r"\b(?:this|these|those|we|you|i|us|let's|lets|please|pls|should|could|would|needs?|must|don't|dont|maybe|why|"
@@ -50,6 +56,7 @@ _ADDRESSED = re.compile(
 )
 """Words that speak to a person or of the edit. What a sound is described by has none of them."""
 # fmt: on
+_VERSION = re.compile(r"v\d{1,3}", re.IGNORECASE)
 _PREFIX = re.compile(r"selva\b[\s:.,/\-]*", re.IGNORECASE)
 _CUE = re.compile(r"\s*([^:=]{1,100}?)\s*[:=]\s*(\S.*?)\s*", re.DOTALL)
 _NO_SEPARATOR = re.compile(r"[^:=]*(?:\d[:;]\d\d|[:=]//|[:=]\S+@\S+\.\w|\b[A-Za-z]:\\)")
@@ -111,7 +118,13 @@ def _has_cue_form(text: str, track: str, prompt: str) -> bool:
 
 def _is_note(track: str, prompt: str) -> bool:
     first_word = track.lower().split()[0].strip("@#*-()[]")
-    return track.startswith("@") or first_word in _NOTE_WORDS or _ADDRESSED.search(prompt) is not None
+    is_version = _VERSION.fullmatch(first_word) is not None
+    return (
+        track.startswith("@")
+        or is_version
+        or first_word in _NOTE_WORDS
+        or _ADDRESSED.search(prompt) is not None
+    )
 
 
 class MarkerReader:

@@ -15,6 +15,7 @@ from av.video.reformatter import Colorspace
 from selva_core.base.media import PictureRange
 from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame, is_wide_gamut
 from selva_core.video.frames import read_frames
+from selva_core.video.probe import probe_media
 
 MakeVideo = Callable[..., Path]
 MEDIA = Path(__file__).parents[2] / "data" / "media"
@@ -61,6 +62,15 @@ def test_colour_under_alpha_is_shown_over_black(name: str) -> None:
     frame = read_frames(picture, size_px=224)[0].astype(int)
     assert np.abs(frame[112, 56] - (255, 60, 60)).max() <= 2
     assert np.abs(frame[112, 196] - (25, 6, 6)).max() <= 2
+
+
+@pytest.mark.parametrize("name", ["alpha_png.mov", "alpha_vp9.webm"])
+def test_transparent_footage_says_that_what_lies_below_is_not_looked_at(
+    name: str, numbered_video: MakeVideo
+) -> None:
+    [warning] = probe_media(MEDIA / name).warnings
+    assert warning.startswith(f"{name} has an alpha channel: where it is transparent, black is looked at")
+    assert probe_media(numbered_video("n.mp4", num_frames=2)).warnings == ()
 
 
 def test_opaque_frame_has_no_alpha(numbered_video: MakeVideo) -> None:

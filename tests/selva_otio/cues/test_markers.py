@@ -102,6 +102,11 @@ def test_which_markers_read_like_cues(
     "name",
     [
         "Director: make this shorter",
+        "v2: new cut",
+        "Reel: A001",
+        "Status: done",
+        "Regie: bitte kürzen",
+        "Réalisateur : plus court",
         "Client: too loud here",
         "Bob: do we need it?",
         "JD: should be tighter",
