@@ -7,10 +7,11 @@ use. This module is light: it imports neither torch nor av.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from selva_core.base.errors import RequestError, SelvaError
+from selva_core.base.evidence import Evidence
 from selva_core.base.limits import DEFAULT_SEED, MAX_SEED
 from selva_core.base.media import PictureRange
 from selva_core.base.render_options import SamplingSettings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchRequest",
     "Engine",
+    "Evidence",
     "FeatureStore",
     "RenderProgress",
     "SamplingSettings",
@@ -64,12 +66,25 @@ class Waveform:
     """Mono audio as an engine makes it.
 
     samples: float32 (num_samples,), about -1..1, at `sample_rate_hz`; their number is the range's duration in samples,
-    rounded half up. warnings: sentences for the user, such as a prompt unlike everything the model was trained on.
+    rounded half up. warnings: sentences for the user, such as a prompt unlike everything the model was trained on. evidence:
+    where and when the model saw what the prompt names; None for an engine that does not look for it.
     """
 
     samples: npt.NDArray[np.float32]
     sample_rate_hz: int
     warnings: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the picture does not show what the prompt names, as far as that is known."""
+        return self.evidence is not None and self.evidence.is_absent
+
+    def silenced(self) -> Waveform:
+        """The same without sound."""
+        import numpy as np  # noqa: PLC0415 - the server imports this module too
+
+        return replace(self, samples=np.zeros(len(self.samples), np.float32))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,6 +93,7 @@ class _JobBuilder:
             quality=self._sampling.quality,
             precision=options.precision,
             priority=options.priority,
+            absent=options.absent,
             provenance=self._build_provenance(clip, span),
         )
         return ClipJob(clip=clip, cues=tuple(cues), request=request)

@@ -23,7 +23,7 @@ from selva_daemon.protocol.errors import (
     DaemonUnavailableError,
     InvalidRequestError,
 )
-from selva_daemon.protocol.status import JobStatus
+from selva_daemon.protocol.status import JobStatus, StemResult
 from selva_otio import CueSheet, Stem, measure_span, place_stems, write_timeline
 from selva_otio.picture.media_probe import ProbeMedia
 from selva_otio.picture.media_search import MediaLookup
@@ -213,5 +213,16 @@ def _to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem
             ("num_steps", sampling.num_steps),
             ("guidance", sampling.guidance),
             *(() if sampling.quality == "final" else (("quality", sampling.quality),)),
+            *_summarise_evidence(result),
         ),
     )
+
+
+def _summarise_evidence(result: StemResult) -> Iterator[tuple[str, str | float | bool]]:
+    """What the timeline's metadata says of it; the file lies beside the stem, wherever both are moved."""
+    if result.presence is not None:
+        yield "presence", result.presence
+    if result.evidence is not None:
+        yield "evidence", Path(result.evidence).name
+    if result.silenced:
+        yield "silenced", True

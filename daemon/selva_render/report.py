@@ -145,6 +145,9 @@ class RenderReport:
             "offset_samples": stem.span.offset_samples,
             "seed": result.seed,
             "cached": result.cached,
+            "presence": result.presence,
+            "evidence": result.evidence,
+            "silenced": result.silenced,
             "warnings": [*clip.warnings, *result.warnings],
         }
 

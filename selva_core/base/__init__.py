@@ -12,6 +12,7 @@ __all__ = [
     "command_line",
     "environment",
     "errors",
+    "evidence",
     "file_lock",
     "lazy_import",
     "limits",

@@ -24,6 +24,8 @@ from selva_core.base.limits import (
 PRIORITIES = ("interactive", "batch")
 PRECISIONS = ("auto", "float32", "bfloat16")
 """Of the network's large parts. auto: what the device that renders does best (see `selva daemon status`)."""
+SILENT, KEEP = "silent", "keep"
+ABSENCES = (SILENT, KEEP)
 
 
 QUALITIES = ("final", "draft")
@@ -77,7 +79,8 @@ class RenderOptions:
 
     model: None for the largest one that is installed where the stems are made. precision: of the network's large parts, one of
     PRECISIONS; "auto" leaves it to the daemon. priority: jobs of the priority "batch" wait for
-    "interactive" ones.
+    "interactive" ones. absent: whether the stem of a thing that the picture does not show is silent, where the model is
+    calibrated to know that, or kept as it is made.
 
     All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so that a clip
     that is inserted before it changes nothing and the stem comes from the cache.
@@ -90,6 +93,7 @@ class RenderOptions:
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     precision: str = "auto"
     priority: str = "interactive"
+    absent: str = SILENT
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_takes <= MAX_TAKES:
@@ -104,3 +108,5 @@ class RenderOptions:
             raise RequestError(f"a precision is one of {', '.join(PRECISIONS)}; got {self.precision!r}")
         if self.priority not in PRIORITIES:
             raise RequestError(f"a priority is one of {', '.join(PRIORITIES)}; got {self.priority!r}")
+        if self.absent not in ABSENCES:
+            raise RequestError(f"absent things are one of {', '.join(ABSENCES)}; got {self.absent!r}")

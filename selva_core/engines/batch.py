@@ -7,19 +7,24 @@ from contextlib import contextmanager
 from fractions import Fraction
 
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, RequestError, SelvaError
+from selva_core.base.evidence import Evidence
 from selva_core.base.media import PictureRange
 from selva_core.engine import BatchRequest, Engine, RenderProgress, SamplingSettings, StemRequest, Waveform
 from selva_core.inference.progress import ProgressTracker, Stage
 
 
 class BatchItem:
-    """One request of a batch while it is rendered: its progress, and its result or error."""
+    """One request of a batch while it is rendered: its progress, and its result or error.
+
+    evidence: by prompt, what was seen of it.
+    """
 
     def __init__(self, request: BatchRequest, costs: Mapping[Stage, float]) -> None:
         self.request = request
         self.progress = ProgressTracker(
             costs, on_progress=request.on_progress, is_cancelled=request.is_cancelled
         )
+        self.evidence: dict[str, Evidence] = {}
         self.waveforms: list[Waveform] = []
         self.error: SelvaError | None = None
 

@@ -18,9 +18,17 @@ from selva_core.inference.dummy_weights import (
     build_dummy_tokenizer,
     build_dummy_weights,
 )
+from selva_core.inference.presence import PresenceModel, load_presence_model
 from selva_core.inference.prompt_coverage import load_prompt_coverage
 from selva_core.inference.tokenizer import load_tokenizer
-from selva_core.models.catalog import Model, default_models_dir, find_model, installed_files, missing_files
+from selva_core.models.catalog import (
+    Model,
+    default_models_dir,
+    file_path,
+    find_model,
+    installed_files,
+    missing_files,
+)
 from selva_core.models.specs import ModelSpec
 from selva_core.network import load_network
 
@@ -67,6 +75,7 @@ def load_network_engine(
                 if "known_prompts" in files
                 else None
             ),
+            presence=_load_presence(model, model.spec, models_dir),
         ),
         features=features,
     )
@@ -82,6 +91,13 @@ def hash_files(files: Mapping[str, Path]) -> str:
                 content.update(block)
         whole.update(f"{role}:{content.hexdigest()}\n".encode())
     return whole.hexdigest()
+
+
+def _load_presence(model: Model, spec: ModelSpec, models_dir: Path) -> PresenceModel | None:
+    if model.presence is None:
+        return None
+    path = file_path(model.presence.file, models_dir)
+    return load_presence_model(path, spec.video_encoder) if path.is_file() else None
 
 
 def _load_dummy(model: Model, spec: ModelSpec, device_choice: DeviceChoice) -> LoadedModel:

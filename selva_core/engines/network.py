@@ -28,7 +28,9 @@ from selva_core.engines.batch import BatchItem, RenderBatch, common_duration_s, 
 from selva_core.inference.audio_decoder import CPU_BATCH_BLOCKS, GPU_BATCH_BLOCKS, iter_audio
 from selva_core.inference.batching import BatchLimit, device_memory, translate_out_of_memory
 from selva_core.inference.device import DeviceChoice
+from selva_core.inference.evidence_track import EvidenceTrack
 from selva_core.inference.guided_velocity import DRAFT_GUIDED_UNTIL, GuidedVelocity, StemConditions
+from selva_core.inference.presence import PresenceModel
 from selva_core.inference.progress import AUDIO_COST, PROMPT_COST, SEGMENT_COST, STEP_COST, Stage
 from selva_core.inference.prompt_coverage import PromptCoverage
 from selva_core.inference.sampler import draw_noise, integrate, tie_windows
@@ -51,7 +53,7 @@ class LoadedModel:
     """A model on its device, with all that rendering needs.
 
     weights_sha256: over all its files (hex). notices: for every result. prompt_coverage: only for a model that was
-    trained for a few sounds.
+    trained for a few sounds. presence: only for a model whose presence was fitted.
     """
 
     model: Model
@@ -61,6 +63,7 @@ class LoadedModel:
     weights_sha256: str
     notices: tuple[str, ...] = ()
     prompt_coverage: PromptCoverage | None = None
+    presence: PresenceModel | None = None
 
 
 class NetworkEngine:
@@ -191,9 +194,11 @@ class NetworkEngine:
         plan: WindowPlan,
         batch: RenderBatch,
     ) -> dict[str, Tensor]:
-        """The video through each prompt: sync features (1, S * T, D) over the whole clip."""
+        """The video through each prompt: sync features (1, S * T, D) over the whole clip. The evidence goes to the item."""
+        encoder = self._network.video_encoder
         states = {prompt: self._t5_states(tokens) for prompt, tokens in prompts.items()}
         steered: dict[str, list[Tensor]] = {prompt: [] for prompt in prompts}
+        tracks = {prompt: EvidenceTrack(encoder.spec, self._loaded.presence) for prompt in prompts}
         chunks = self._video_tokens.iter_chunks(
             item.request.picture,
             plan.num_segments,
@@ -206,10 +211,18 @@ class NetworkEngine:
         for tokens in chunks:
             for prompt, text_states in states.items():
                 mask = torch.ones(text_states.shape[:2], dtype=torch.bool, device=text_states.device)
-                steered[prompt].append(self._network.video_encoder.steer(tokens, text_states, mask))
+                sync, attention = encoder.steer_and_attend(tokens, text_states, mask)
+                steered[prompt].append(sync)
+                tracks[prompt].add(sync[0], attention[0])
             num_done += tokens.shape[0]
             item.progress.spend_up_to("picture", num_done / plan.num_segments)
         item.progress.finish("picture")
+        calibration = self._loaded.model.presence
+        threshold = None if calibration is None else calibration.threshold
+        item.evidence = {
+            prompt: track.build(item.request.picture.duration_s, threshold=threshold)
+            for prompt, track in tracks.items()
+        }
         return {prompt: torch.cat(features, dim=1) for prompt, features in steered.items()}
 
     def _t5_states(self, tokens: TokenizedPrompt) -> Tensor:
@@ -284,6 +297,7 @@ class NetworkEngine:
                     samples=collect_samples(blocks, num_samples),
                     sample_rate_hz=self._network.spec.sample_rate_hz,
                     warnings=tuple(self._prompt_warnings(prompt)),
+                    evidence=item.evidence.get(request.prompt),
                 )
             )
         return waveforms

@@ -85,13 +85,25 @@ class ModelFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PresenceCalibration:
+    """How a model's presence is read (see `selva_core.base.evidence`).
+
+    file: what was fitted; it changes no sound, and so is none of the model's weights. threshold: presence in a whole clip
+    below which the thing counts as absent.
+    """
+
+    file: ModelFile
+    threshold: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """One row of the table.
 
     knows: the sounds it can make, as a phrase for lists. licences: to show before a download; their sentences are stored
     with every result. spec: sizes of the network, or None for an engine without one. files: by role, the parts of the network and
-    the tokenizers. is_listed: whether lists show it. usual_steps: of the sampler, by quality (see
-    `selva_core.base.render_options.QUALITIES`).
+    the tokenizers. presence: None where nothing is calibrated, and presence is a hint. is_listed: whether lists show it.
+    usual_steps: of the sampler, by quality (see `selva_core.base.render_options.QUALITIES`).
     """
 
     model_id: str
@@ -99,6 +111,7 @@ class Model:
     licences: tuple[Licence, ...]
     spec: ModelSpec | None
     files: Mapping[str, ModelFile] = field(default_factory=dict)
+    presence: PresenceCalibration | None = None
     is_listed: bool = True
     usual_steps: Mapping[str, int] = field(
         default_factory=lambda: {"final": DEFAULT_STEPS, "draft": DRAFT_STEPS}
@@ -205,6 +218,12 @@ _NANO_FILES = {
     )
 }
 
+# On 80 scenes that neither the model nor its presence was fitted on (`python -m selva_core.training presence`).
+_NANO_PRESENCE = PresenceCalibration(
+    file=ModelFile(repository=None, path="selva-nano/presence.safetensors", size_bytes=13_484),
+    threshold=0.6,
+)
+
 MODELS: Mapping[str, Model] = {
     model.model_id: model
     for model in (
@@ -220,6 +239,7 @@ MODELS: Mapping[str, Model] = {
             ),
             spec=NANO_SPEC,
             files=_NANO_FILES,
+            presence=_NANO_PRESENCE,
         ),
         Model(
             model_id="selva-small-16k",
@@ -287,6 +307,11 @@ def find_model(model_id: str) -> Model:
             f"no model is called {model_id!r}; models are {', '.join(known)}", model=model_id, known=known
         )
     return model
+
+
+def has_calibrated_presence(model_id: str) -> bool:
+    """Whether a model knows what is absent, and not only hints at it. Raises UnknownModelError."""
+    return find_model(model_id).presence is not None
 
 
 def listed_models() -> tuple[Model, ...]:

@@ -5,10 +5,12 @@ of arXiv 2401.16423); it does not depend on the text, so that its tokens are reu
 second half, `steer`, reads the text and returns the sync features.
 
 Dimensions: B prompts, S segments, F frames of a segment, T tubelets along time of a segment, P patches of a frame, L text
-tokens, K [SUP] tokens, D width, H heads.
+tokens, K [SUP] tokens, D width, H heads, R rows, one per tubelet.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +68,12 @@ class VideoEncoder(nn.Module):
         (B, L, text_width), T5's last hidden states; text_mask: (B, L), true or 1 where there is text. Returns sync features
         (B, S * T, D).
         """
+        return self.steer_and_attend(tokens, text_states, text_mask)[0]
+
+    def steer_and_attend(
+        self, tokens: Tensor, text_states: Tensor, text_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`steer`, with the places that its last layer reads: attention (B, S * T, H, P), float32, summing to 1 over P."""
         spec = self.spec
         check_shape("text_states", text_states, (None, None, spec.text_width))
         num_prompts, num_tokens = text_states.shape[:2]
@@ -81,8 +89,12 @@ class VideoEncoder(nn.Module):
         for block in self.synch_text_cross_blocks:
             x = block(x, text, mask)
         x = rearrange(x, "b (st p) d -> (b st) p d", p=spec.num_patches)
-        features: Tensor = self.vfeat_extractor.spatial_attn_agg(x)
-        return rearrange(features, "(b st) d -> b st d", st=num_segments * spec.num_times)
+        features, attention = self.vfeat_extractor.spatial_attn_agg.gather(x)
+        num_times = num_segments * spec.num_times
+        return (
+            rearrange(features, "(b st) d -> b st d", st=num_times),
+            rearrange(attention, "(b st) h p -> b st h p", st=num_times),
+        )
 
     def forward(self, segments: Tensor, text_states: Tensor, text_mask: Tensor) -> Tensor:
         """segments (B, S, F, 3, size, size), one clip per prompt -> sync features (B, S * T, D); for training."""
@@ -280,10 +292,29 @@ class SpaceAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (R, P, D) -> (R, D)."""
+        return self.gather(x)[0]
+
+    def gather(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (R, P, D) -> vectors (R, D), and the attention of CLS over the patches (R, H, P), float32, summing to 1 over P."""
         cls = self.cls_token.expand(x.shape[0], -1, -1)
         normed = self.norm1(torch.cat([cls, x], dim=1))
         gathered, _ = self.self_attn(normed[:, :1], normed, normed, need_weights=False)
         y = cls + gathered
         y = y + self.linear2(F.gelu(self.linear1(self.norm2(y))))
-        gathered_states: Tensor = y.squeeze(1)
-        return gathered_states
+        return y.squeeze(1), self._attend_to_patches(normed)
+
+    def _attend_to_patches(self, normed: Tensor) -> Tensor:
+        """normed (R, 1 + P, D), CLS first -> (R, H, P).
+
+        The query of CLS is the same in every row, because CLS is learned. Taken into the weights of the keys, it leaves one
+        product of a width by the number of heads, which costs nothing beside the layer itself; a bias of the keys adds the
+        same to all patches.
+        """
+        query_weight, key_weight = self.self_attn.in_proj_weight.float().chunk(3)[:2]
+        query_bias = self.self_attn.in_proj_bias.float().chunk(3)[0]
+        num_heads, head_width = self.self_attn.num_heads, self.self_attn.head_dim
+        query = rearrange(query_weight @ normed[0, 0].float() + query_bias, "(h w) -> h w", h=num_heads)
+        key_weight = rearrange(key_weight, "(h w) d -> h w d", h=num_heads)
+        reading = torch.einsum("hw,hwd->hd", query, key_weight)
+        scores: Tensor = torch.einsum("rpd,hd->rhp", normed[:, 1:].float(), reading)
+        return (scores / math.sqrt(head_width)).softmax(dim=-1)

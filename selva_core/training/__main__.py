@@ -20,10 +20,12 @@ from selva_core.training.scenes.example_cut import write_example_cut
 from selva_core.training.scenes.scene import build_scene
 from selva_core.training.scenes.scene_files import write_scene
 from selva_core.training.stages.encoder import STEERINGS
+from selva_core.training.stages.presence import fit_presence
 from selva_core.training.stages.ship import ship_weights
 from selva_core.training.stages.work import WorkFolder
 
 DEFAULT_WORK_DIR = Path("training-work")
+_WEIGHTS_DIR = Path("selva_core/weights/selva-nano")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,6 +101,7 @@ def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentPar
         ("encoder", _encoder, "text-steered video encoder"),
         ("generator", _generator, "flow-matching generator"),
         ("ablation", _ablation, "train a variant of encoder and generator for comparison"),
+        ("presence", _presence, "whether the finished model sees what a prompt names"),
         ("ship", _ship, "write the trained parts as the weights of selva-nano"),
     ):
         stage = stages.add_parser(name, help=what)
@@ -113,8 +116,10 @@ def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentPar
             stage.add_argument(
                 "--sentence-model", type=Path, required=True, help="folder of all-MiniLM-L6-v2"
             )
+        if name == "presence":
+            stage.add_argument("-o", "--output", type=Path, default=_WEIGHTS_DIR / "presence.safetensors")
         if name == "ship":
-            stage.add_argument("-o", "--output", type=Path, default=Path("selva_core/weights/selva-nano"))
+            stage.add_argument("-o", "--output", type=Path, default=_WEIGHTS_DIR)
         if name == "ablation":
             stage.add_argument("--steering", choices=STEERINGS, default="full")
 
@@ -163,6 +168,10 @@ def _compare(options: argparse.Namespace) -> None:
     options.report.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
     overall = {steering: report["overall"] for steering, report in reports.items()}
     sys.stdout.write(json.dumps(overall, indent=1) + "\n")
+
+
+def _presence(options: argparse.Namespace) -> None:
+    sys.stdout.write(json.dumps(fit_presence(options.output), indent=1) + "\n")
 
 
 def _ship(options: argparse.Namespace) -> None:

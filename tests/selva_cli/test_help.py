@@ -21,18 +21,21 @@ COMMANDS = {
     "render": (
         "[CUT.otio] --output -o --track --cues --negative --video-track --handles --markers "
         "--no-markers --marker-colour --stems-dir --takes --seed --model --sample-rate --steps "
-        "--guidance --precision --quality --naming --c2pa --for --media-dir --frame-rate --host --timeline --all-timelines "
-        "--mark-stems --replace --json"
+        "--guidance --absent --precision --quality --naming --c2pa --for --media-dir --frame-rate --host --timeline "
+        "--all-timelines --mark-stems --replace --json"
     ),
     "stems": (
         "VIDEO --output -o --track --negative --start --end --frame-rate --missing-images --takes "
-        "--seed --model --sample-rate --steps --guidance --precision --quality --naming --c2pa --json"
+        "--seed --model --sample-rate --steps --guidance --absent --precision --quality --naming --c2pa --json"
     ),
     "spot": (
         "CUT.otio --track --cues --negative --video-track --handles --markers --no-markers "
         "--marker-colour --takes --model --media-dir --frame-rate --json --csv"
     ),
-    "watch": "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --precision --quality --handles --once",
+    "watch": (
+        "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --absent --precision --quality "
+        "--handles --once"
+    ),
     "overview": "OUT.otio --output -o --json",
     "doctor": "--fix --report --only --skip --quiet -q --json",
     "daemon invite": "NAME --to --address --json",

@@ -17,7 +17,7 @@ from selva_core.base.limits import (
     DEFAULT_SEED,
 )
 from selva_core.base.misspelling import suggest
-from selva_core.base.render_options import PRECISIONS, QUALITIES, RenderOptions, SamplingOptions
+from selva_core.base.render_options import PRECISIONS, QUALITIES, SILENT, RenderOptions, SamplingOptions
 
 if TYPE_CHECKING:
     from selva_otio import CueSheetRow, SpotOptions, StemTrack
@@ -95,6 +95,14 @@ PrecisionOption = Annotated[
         help="How exactly the network calculates. auto: what the daemon's device does best.",
     ),
 ]
+AbsentOption = Annotated[
+    str,
+    typer.Option(
+        "--absent",
+        metavar="silent|keep",
+        help="The stem of a thing that the picture does not show: silent, where the model can tell, or as it makes it.",
+    ),
+]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
 NamingOption = Annotated[
     str, typer.Option("--naming", metavar="HOW", help="How files are called: timecode or ucs (docs/wav.md).")
@@ -165,6 +173,7 @@ class RenderArguments:
     guidance: GuidanceOption = DEFAULT_GUIDANCE
     quality: QualityOption = "final"
     precision: PrecisionOption = "auto"
+    absent: AbsentOption = SILENT
 
     def build(self) -> RenderOptions:
         """Raises RequestError."""
@@ -175,6 +184,7 @@ class RenderArguments:
             sample_rate_hz=self.sample_rate_hz,
             sampling=SamplingOptions(num_steps=self.num_steps, guidance=self.guidance, quality=self.quality),
             precision=self.precision,
+            absent=self.absent,
         )
 
 

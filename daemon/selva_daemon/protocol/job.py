@@ -31,7 +31,7 @@ from selva_core.base.limits import (
     MIN_STEPS,
 )
 from selva_core.base.media import MISSING_IMAGE_POLICIES, ImagePattern, ImageSequence, Label, PictureRange
-from selva_core.base.render_options import PRECISIONS, PRIORITIES, QUALITIES
+from selva_core.base.render_options import ABSENCES, PRECISIONS, PRIORITIES, QUALITIES, SILENT
 from selva_core.base.schema import (
     absolute_path,
     decode_hook,
@@ -239,7 +239,7 @@ class OutputRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = field(default=None, name="c2pa")
 
 
-_LATER_DEFAULTS = {"quality": "final", "precision": "auto"}
+_LATER_DEFAULTS = {"quality": "final", "precision": "auto", "absent": SILENT}
 """Left out of what is sent: daemons of version 0.1.0 refuse fields that they do not know."""
 
 
@@ -261,6 +261,14 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     priority: Annotated[str, one_of(PRIORITIES, "jobs of the priority `batch` wait for interactive ones")] = (
         "interactive"
     )
+    absent: Annotated[
+        str,
+        one_of(
+            ABSENCES,
+            "the stem of a thing that the picture does not show, for models that are calibrated to know it: silent, or as "
+            "the model makes it",
+        ),
+    ] = SILENT
     output: OutputRequest
     cues: Annotated[
         tuple[CueRequest, ...],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from selva_core.base.errors import SelvaError
 from selva_daemon.protocol.body import read_reply
@@ -20,8 +20,8 @@ JOB_TOPIC, DAEMON_TOPIC = "job.", "daemon"
 Clock = Annotated[float | None, Meta(description="the daemon's clock, seconds since 1970")]
 
 
-class StemResult(Struct, frozen=True, kw_only=True):
-    """One stem that was written."""
+class StemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One stem that was written. What came after version 0.1.0 is left out where it is nothing."""
 
     cue: str
     track: str
@@ -31,7 +31,22 @@ class StemResult(Struct, frozen=True, kw_only=True):
     sample_rate_hz: int
     num_samples: int
     cached: Annotated[bool, Meta(description="the sound came from the cache, nothing was computed")]
-    warnings: Annotated[tuple[str, ...], Meta(description="sentences for the user")] = ()
+    warnings: Annotated[tuple[str, ...], Meta(description="sentences for the user")] = field(
+        default_factory=lambda: ()  # a factory, so that omit_defaults leaves it in
+    )
+    presence: Annotated[
+        float | None,
+        Meta(
+            description="0 to 1, whether the picture shows what the prompt names, in the best second of the clip; nil where the "
+            "engine does not look for it"
+        ),
+    ] = None
+    evidence: Annotated[
+        str | None, Meta(description="absolute path of a JSON file: where and when it was seen (evidence.md)")
+    ] = None
+    silenced: Annotated[
+        bool, Meta(description="nothing in the clip looks like it, and so the stem is silent")
+    ] = False
 
 
 class JobStatus(Struct, frozen=True, kw_only=True):

@@ -54,7 +54,12 @@ def waveform_key(
 
 
 def file_key(
-    waveform: str, *, output: OutputRequest, provenance: Mapping[str, str], signer: str | None = None
+    waveform: str,
+    *,
+    output: OutputRequest,
+    provenance: Mapping[str, str],
+    signer: str | None = None,
+    is_silenced: bool = False,
 ) -> str:
     """SHA-256 (hex) over the waveform's key and all that shapes the file made from it. signer: the signer's fingerprint."""
     return _digest(
@@ -66,6 +71,7 @@ def file_key(
             "labels": [asdict(label) for label in output.labels],
             "signer": signer,
             "provenance": dict(provenance),
+            **({"silenced": True} if is_silenced else {}),
         }
     )
 

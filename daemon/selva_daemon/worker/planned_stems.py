@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selva_core.audio.credentials import Signer
-from selva_core.engine import SamplingSettings, StemRequest
+from selva_core.base.render_options import SILENT
+from selva_core.engine import Evidence, SamplingSettings, StemRequest
 from selva_daemon.protocol.job import CueRequest, JobRequest, SignerFiles, TakeRequest
 from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
@@ -26,18 +27,23 @@ class PlannedStem:
     waveform_key: str
     signer: str | None = None
 
-    def file_in(self, folder: Path) -> Path:
+    def file_in(self, folder: Path, *, is_silenced: bool) -> Path:
         """The name ends in a key of the content: the same request gives the same name, another one another."""
         key = file_key(
-            self.waveform_key, output=self.job.output, provenance=self._request_provenance, signer=self.signer
+            self.waveform_key,
+            output=self.job.output,
+            provenance=self._request_provenance,
+            signer=self.signer,
+            is_silenced=is_silenced,
         )
         return folder / f"{self.take.name}_{key[:KEY_CHARS_IN_NAMES]}.wav"
 
-    def provenance(self, model: ModelInfo) -> dict[str, str]:
+    def provenance(self, model: ModelInfo, *, is_silenced: bool) -> dict[str, str]:
         """What the job was given and what made the sound. Nothing in it differs between two runs of the same job, so that
         their files have the same bytes.
         """
         return {
+            **({"absent": SILENT} if is_silenced else {}),
             **self._request_provenance,
             "prompt": self.cue.prompt,
             "negative_prompt": self.cue.negative_prompt,
@@ -51,7 +57,16 @@ class PlannedStem:
             **({"precision": model.key_precision} if model.key_precision else {}),
         }
 
-    def result(self, file: Path, *, cached: bool, warnings: Sequence[str]) -> StemResult:
+    def result(
+        self,
+        file: Path,
+        *,
+        cached: bool,
+        warnings: Sequence[str],
+        evidence: Evidence | None,
+        evidence_file: Path | None,
+        is_silenced: bool,
+    ) -> StemResult:
         return StemResult(
             cue=self.cue.cue,
             track=self.cue.track,
@@ -62,6 +77,9 @@ class PlannedStem:
             num_samples=self.job.output.num_samples,
             cached=cached,
             warnings=tuple(warnings),
+            presence=None if evidence is None else round(evidence.whole, 4),
+            evidence=None if evidence_file is None else str(evidence_file),
+            silenced=is_silenced,
         )
 
     @property

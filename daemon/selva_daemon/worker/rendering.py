@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
+from selva_core.base.render_options import KEEP
 from selva_core.engine import BatchRequest, Engine, RenderProgress, StemRequest
+from selva_core.models.catalog import has_calibrated_presence
 from selva_core.video.damage import damage_warnings
 from selva_daemon.protocol.job import JobRequest, OutputRequest
 from selva_daemon.protocol.status import StemResult
+from selva_daemon.worker.evidence_files import (
+    EVIDENCE_SUFFIX,
+    StagedStem,
+    evidence_warnings,
+    write_evidence,
+)
 from selva_daemon.worker.media_identity import MediaState, read_state, require_unchanged
 from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.output_files import (
@@ -138,7 +146,13 @@ class JobRenderer:
         )  # before it is hashed: what is rendered is what was hashed
         stems = plan_stems(context.job, model, on_hashed=context.report_hashed)
         known = {stem.waveform_key: self._cache.get(stem.waveform_key) for stem in stems}
-        cached = {key: waveform for key, waveform in known.items() if waveform is not None}
+        # What an earlier version cached says nothing of presence; a model that acts on it looks again, the others do not.
+        needs_evidence = has_calibrated_presence(context.job.model)
+        cached = {
+            key: waveform
+            for key, waveform in known.items()
+            if waveform is not None and not (needs_evidence and waveform.evidence is None)
+        }
         return PreparedJob(
             context=context,
             folder=folder,
@@ -212,17 +226,25 @@ class JobRenderer:
         are_same = have_same_stem if is_signed else have_same_bytes
         with staging_folder(job.folder, job_id=job.context.job_id) as staging:
             staged = self._stage(job, staging, waveforms={**job.cached, **rendered})
-            files = publish_all(
-                [(path, stem.file_in(job.folder)) for stem, path, _ in staged], are_same=are_same
-            )
+            pairs = [
+                pair for each in staged for pair in each.pairs(job.folder)
+            ]  # all of a job appear together, or none
+            published = iter(publish_all(pairs, are_same=are_same))
             return [
-                stem.result(file, cached=stem.waveform_key in job.cached, warnings=warnings)
-                for (stem, _, warnings), file in zip(staged, files, strict=True)
+                each.stem.result(
+                    next(published),
+                    cached=each.stem.waveform_key in job.cached,
+                    warnings=each.warnings,
+                    evidence=each.evidence,
+                    evidence_file=None if each.evidence is None else next(published),
+                    is_silenced=each.is_silenced,
+                )
+                for each in staged
             ]
 
     def _stage(
         self, job: PreparedJob, staging: Path, *, waveforms: Mapping[str, Waveform]
-    ) -> list[tuple[PlannedStem, Path, tuple[str, ...]]]:
+    ) -> list[StagedStem]:
         """Write all stems into the hidden folder, so that a job that fails half-way publishes nothing."""
         staged = []
         for index, stem in enumerate(job.stems):
@@ -230,11 +252,32 @@ class JobRenderer:
                 "writing", RENDERED_FRACTION + (1.0 - RENDERED_FRACTION) * index / len(job.stems)
             )
             waveform = waveforms[stem.waveform_key]
+            is_silenced = waveform.is_absent and job.context.job.absent != KEEP
             path = staging / f"{index}.wav"
             report = self._write_stem(
-                path, waveform, output=job.context.job.output, provenance=stem.provenance(job.model)
+                path,
+                waveform.silenced() if is_silenced else waveform,
+                output=job.context.job.output,
+                provenance=stem.provenance(job.model, is_silenced=is_silenced),
             )
-            staged.append((stem, path, (*job.model.notices, *waveform.warnings, *report.warnings)))
+            evidence_path = path.with_name(f"{index}{EVIDENCE_SUFFIX}")
+            if waveform.evidence is not None:
+                write_evidence(evidence_path, waveform.evidence, stem=stem, model=job.model)
+            staged.append(
+                StagedStem(
+                    stem=stem,
+                    path=path,
+                    evidence_path=evidence_path,
+                    evidence=waveform.evidence,
+                    is_silenced=is_silenced,
+                    warnings=(
+                        *job.model.notices,
+                        *evidence_warnings(waveform.evidence, stem.cue.prompt, is_silenced=is_silenced),
+                        *waveform.warnings,
+                        *report.warnings,
+                    ),
+                )
+            )
         return staged
 
 

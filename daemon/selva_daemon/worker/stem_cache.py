@@ -4,19 +4,47 @@ from __future__ import annotations
 
 import logging
 import struct
+from fractions import Fraction
 
 import msgspec
 
-from selva_core.engine import Waveform
+from selva_core.engine import Evidence, Waveform
 from selva_daemon.worker.blob_store import BlobStore
 
 _log = logging.getLogger(__name__)
 _HEADER_LENGTH = struct.Struct("<I")
 
 
-class _Header(msgspec.Struct, frozen=True, kw_only=True):
+class _EvidenceHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """Evidence, its rate as a rational."""
+
+    rate_hz: tuple[int, int]
+    presence: tuple[float, ...]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    spread: tuple[float, ...]
+    rows: int
+    columns: int
+    heat: bytes
+    whole: float
+    threshold: float | None
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> _EvidenceHeader:
+        names = (name for name in cls.__struct_fields__ if name != "rate_hz")
+        rate_hz = evidence.rate_hz.as_integer_ratio()
+        return cls(rate_hz=rate_hz, **{name: getattr(evidence, name) for name in names})
+
+    def to_evidence(self) -> Evidence:
+        return Evidence(**{**msgspec.structs.asdict(self), "rate_hz": Fraction(*self.rate_hz)})
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """evidence: missing in what version 0.1.0 stored, and where the engine gives none."""
+
     sample_rate_hz: int
     warnings: tuple[str, ...]
+    evidence: _EvidenceHeader | None = None
 
 
 class StemCache:
@@ -42,8 +70,9 @@ class StemCache:
 
 
 def _pack(waveform: Waveform) -> bytes:
+    evidence = None if waveform.evidence is None else _EvidenceHeader.of(waveform.evidence)
     header = msgspec.msgpack.encode(
-        _Header(sample_rate_hz=waveform.sample_rate_hz, warnings=waveform.warnings)
+        _Header(sample_rate_hz=waveform.sample_rate_hz, warnings=waveform.warnings, evidence=evidence)
     )
     return _HEADER_LENGTH.pack(len(header)) + header + waveform.samples.astype("<f4").tobytes()
 
@@ -57,4 +86,9 @@ def _unpack(blob: bytes) -> Waveform:
     samples = np.frombuffer(blob, dtype="<f4", offset=start + header_bytes).astype(np.float32)
     if not samples.size or not np.isfinite(samples).all() or header.sample_rate_hz <= 0:
         raise ValueError("it has no samples, or some that are no numbers")
-    return Waveform(samples=samples, sample_rate_hz=header.sample_rate_hz, warnings=header.warnings)
+    return Waveform(
+        samples=samples,
+        sample_rate_hz=header.sample_rate_hz,
+        warnings=header.warnings,
+        evidence=None if header.evidence is None else header.evidence.to_evidence(),
+    )

@@ -53,7 +53,7 @@ class Stem:
     file: Path
     sample_rate_hz: int
     num_samples: int
-    provenance: tuple[tuple[str, str | int | float], ...] = ()
+    provenance: tuple[tuple[str, str | int | float | bool], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_core.base.render_options import RenderOptions
+from selva_core.base.render_options import KEEP, SILENT, RenderOptions
 from selva_otio.cues.cue_sheet import Cue, CueSheet
 from selva_otio.formats.request_bundle.stem_files import StemFile, load_stem_file
 from selva_otio.placement.place_stems import PlacementResult, Stem, measure_span, place_stems
@@ -74,6 +74,7 @@ def _is_requested(file: StemFile, cue: Cue, take: int, sheet: CueSheet, options:
         1 <= take <= (cue.num_takes or options.num_takes)
         and all(provenance.get(key) == value for key, value in requested.items())
         and provenance.get("quality", "final") == options.sampling.quality
+        and not (options.absent == KEEP and provenance.get("absent") == SILENT)
         and (file.sample_rate_hz, file.num_samples) == (options.sample_rate_hz, span.num_samples)
     )
 

@@ -25,7 +25,14 @@ from selva_core.base.limits import (
     MIN_SAMPLE_RATE_HZ,
     MIN_STEPS,
 )
-from selva_core.base.render_options import PRECISIONS, QUALITIES, RenderOptions, SamplingOptions
+from selva_core.base.render_options import (
+    ABSENCES,
+    PRECISIONS,
+    QUALITIES,
+    SILENT,
+    RenderOptions,
+    SamplingOptions,
+)
 from selva_otio.cues.spotting import SpotOptions
 from selva_otio.errors import ClockError, CueError, TimelineReadError
 from selva_otio.metadata import SELVA_NAMESPACE
@@ -33,7 +40,12 @@ from selva_otio.time.clock import parse_seconds
 
 SCHEMA = "selva.bundle/1"
 _FAMILY, _, _VERSION = SCHEMA.rpartition("/")
-_LATER_DEFAULTS: Mapping[str, Any] = {"steps": None, "quality": "final", "precision": "auto"}
+_LATER_DEFAULTS: Mapping[str, Any] = {
+    "steps": None,
+    "quality": "final",
+    "precision": "auto",
+    "absent": SILENT,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +63,7 @@ class BundleOptions:
             "steps": render.sampling.num_steps,
             "quality": render.sampling.quality,
             "precision": render.precision,
+            "absent": render.absent,
         }
         return {
             **{name: value for name, value in later.items() if value != _LATER_DEFAULTS[name]},
@@ -87,6 +100,7 @@ def build_options(values: Mapping[str, Any]) -> BundleOptions:
                     num_steps=known["steps"], guidance=known["guidance"], quality=known["quality"]
                 ),
                 precision=known["precision"],
+                absent=known["absent"],
             ),
             spot=SpotOptions(
                 video_track=known["video_track"],
@@ -155,6 +169,7 @@ _ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "quality": _one_of(QUALITIES),
     "precision": _one_of(PRECISIONS),
     "guidance": (_is_guidance, f"a number from {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}"),
+    "absent": _one_of(ABSENCES),
     "video_track": (_is_name, "the name of a video track"),
     "markers": (lambda value: isinstance(value, bool), "true or false"),
     "marker_colour": (lambda value: isinstance(value, str), "the name of a colour"),
