@@ -129,12 +129,9 @@ def _open_fcpxmld(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schem
 
 def _write_otio(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
     """Relative media URLs become absolute in a file of another folder, where they would lead nowhere."""
-    plain = _drop_source_documents(timeline)
-    target = destination.target
-    if target.absolute().parent != destination.base_folder:
-        plain = _with_absolute_urls(plain, destination.base_folder)
-    write_otio_file(plain, target, family=destination.profile.otio_family)
-    return [target]
+    plain = _keep_media_found(_drop_source_documents(timeline), destination)
+    write_otio_file(plain, destination.target, family=destination.profile.otio_family)
+    return [destination.target]
 
 
 def _write_otioz(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
@@ -150,6 +147,13 @@ def _write_otiod(timeline: otio.schema.Timeline, destination: Destination) -> Se
 def _drop_source_documents(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
     """Without the text of the file it was read from, which is of use to that format only."""
     return drop_document(drop_source_document(drop_project_text(timeline)))
+
+
+def _keep_media_found(timeline: otio.schema.Timeline, destination: Destination) -> otio.schema.Timeline:
+    """With absolute URLs where the file goes to another folder than the one in which relative URLs start."""
+    if destination.target.absolute().parent == destination.base_folder:
+        return timeline
+    return _with_absolute_urls(timeline, destination.base_folder)
 
 
 def _with_absolute_urls(timeline: otio.schema.Timeline, base_folder: Path) -> otio.schema.Timeline:
@@ -169,7 +173,9 @@ def _load_project(path: Path) -> otio.schema.Timeline:
 
 
 def _write_project(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
-    content = build_project_bytes(timeline, destination.target)
+    """A project that was read as text keeps its FILE lines, see merge_stem_tracks; a new one names media from its own folder."""
+    kept = timeline if has_project_text(timeline) else _keep_media_found(timeline, destination)
+    content = build_project_bytes(kept, destination.target)
     write_atomic(destination.target, content, error=TimelineWriteError)
     return [destination.target]
 

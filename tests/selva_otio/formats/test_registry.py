@@ -21,12 +21,15 @@ def test_a_format_is_found_by_the_suffix_of_a_file(tmp_path: Path) -> None:
         find_format(Path("cut.new"))
 
 
-def test_relative_media_is_found_from_another_folder_too(cut_at_24: CutBuilder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".otio", ".rpp", ".xml", ".fcpxml"])
+def test_relative_media_is_found_from_another_folder_too(
+    suffix: str, cut_at_24: CutBuilder, tmp_path: Path
+) -> None:
     timeline = cut_at_24.timeline(
         cut_at_24.track(cut_at_24.clip("a", offset=0, frames=20, url="one/shot%20%231.mov"))
     )
     (tmp_path / "mix").mkdir()
-    beside, elsewhere = tmp_path / "beside.otio", tmp_path / "mix" / "out.otio"
+    beside, elsewhere = tmp_path / "beside.otio", tmp_path / "mix" / f"out{suffix}"
     write_timeline(timeline, beside, base_folder=tmp_path)
     write_timeline(timeline, elsewhere, base_folder=tmp_path)
     assert load_timeline(beside).to_json_string() == timeline.to_json_string()
