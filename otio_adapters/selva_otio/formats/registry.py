@@ -174,8 +174,8 @@ def _load_project(path: Path) -> otio.schema.Timeline:
 
 def _write_project(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
     """A project that was read as text keeps its FILE lines, see merge_stem_tracks; a new one names media from its own folder."""
-    kept = timeline if has_project_text(timeline) else _keep_media_found(timeline, destination)
-    content = build_project_bytes(kept, destination.target)
+    source = timeline if has_project_text(timeline) else _keep_media_found(timeline, destination)
+    content = build_project_bytes(source, destination.target)
     write_atomic(destination.target, content, error=TimelineWriteError)
     return [destination.target]
 
