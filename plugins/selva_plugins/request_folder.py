@@ -58,6 +58,42 @@ class HostRequest:
     snapshot: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequestStatus:
+    """What a bridge last wrote into `status.json`. fraction: 0..1, None where none is known."""
+
+    state: str
+    message: str
+    heartbeat: int
+    fraction: float | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+    def describe(self) -> str:
+        """One line: "40 %  a.mov: sampling"."""
+        percent = "" if self.fraction is None else f"{100 * self.fraction:.0f} %  "
+        return f"{percent}{self.message or self.state}"
+
+
+def read_status(folder: Path) -> RequestStatus | None:
+    """The status of a request folder; None before a bridge has written one, or when it cannot be read."""
+    try:
+        values = read_json(folder / "status.json")
+    except (OSError, SnapshotError):
+        return None
+    fraction, heartbeat = values.get("fraction"), values.get("heartbeat")
+    return RequestStatus(
+        state=str(values.get("state") or ""),
+        message=str(values.get("message") or ""),
+        heartbeat=heartbeat if isinstance(heartbeat, int) else 0,
+        fraction=float(fraction) if isinstance(fraction, int | float) else None,
+        notices=tuple(str(notice) for notice in values.get("notices") or ()),
+    )
+
+
 class RequestFolder:
     """One request. Reading raises SnapshotError, ProtocolMismatchError and OSError; writing raises OutputError."""
 
@@ -99,10 +135,8 @@ class RequestFolder:
 
     def is_answered(self) -> bool:
         """Whether an earlier bridge has finished this request, well or not."""
-        try:
-            return read_json(self.path / "status.json").get("state") in FINAL_STATES
-        except (OSError, SnapshotError):
-            return False
+        status = read_status(self.path)
+        return status is not None and status.is_final
 
     # Writing ----------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,9 @@ from selva_plugins.progress import RequestProgress
 from selva_plugins.request_folder import (
     PROTOCOL,
     RequestFolder,
+    RequestStatus,
     read_json,
+    read_status,
     remove_old_requests,
     write_json,
 )
@@ -76,6 +78,29 @@ def test_status_holds_progress_and_a_rising_number(tmp_path: Path) -> None:
     assert (second["state"], second["error"]["code"]) == ("failed", "nothing-to-render")
     assert second["heartbeat"] > first["heartbeat"]
     assert folder.is_answered()
+
+
+def test_status_is_read_as_it_was_written(tmp_path: Path) -> None:
+    folder = put_request(tmp_path / "r1")
+    folder.write_progress(PROGRESS, ["a notice"])
+    status = read_status(folder.path)
+    assert status == RequestStatus(
+        state="working", message="sampling", heartbeat=1, fraction=0.25, notices=("a notice",)
+    )
+    assert status.describe() == "25 %  sampling"
+    assert not status.is_final
+    folder.write_cancelled()
+    final = read_status(folder.path)
+    assert final is not None
+    assert final.is_final
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"state": "wor'])
+def test_status_that_is_missing_or_torn_is_none_yet(tmp_path: Path, text: str | None) -> None:
+    folder = put_request(tmp_path / "r1")
+    if text is not None:
+        (folder.path / "status.json").write_text(text)
+    assert read_status(folder.path) is None
 
 
 def test_heartbeat_counts_while_the_status_stays(tmp_path: Path) -> None:

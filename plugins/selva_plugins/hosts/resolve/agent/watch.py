@@ -30,7 +30,6 @@ from selva_plugins.hosts.resolve.agent.watched_request import (
     REQUEST_FILE,
     GenerateMessage,
     WatchedRequest,
-    format_status,
     list_status_notices,
     write_request,
 )
@@ -38,7 +37,7 @@ from selva_plugins.hosts.resolve.homes import ResolveHome
 from selva_plugins.hosts.resolve.json_fields import JsonFields
 from selva_plugins.hosts.resolve.plan import build_plan, build_target, list_place_notices
 from selva_plugins.hosts.resolve.plan_schema import PlacementReport
-from selva_plugins.request_folder import CANCELLED, FAILED, READY
+from selva_plugins.request_folder import CANCELLED, FAILED, READY, RequestStatus
 
 POLL_S = 0.1
 WATCH_LOCK = "watch.lock"
@@ -211,25 +210,23 @@ class ResolveWatch:
     # -- replies to the agent ---------------------------------------------------------------------------
 
     def _forward_status(self, request: WatchedRequest) -> None:
-        status = request.read_status()
-        seen = (status.get("heartbeat"), status.get("state"), status.get("message"))
-        if not status or seen == request.last_seen:
+        status, last = request.read_status(), request.last_seen
+        if status is None or status == last:
             return
-        is_news = seen[1:] != request.last_seen[1:]
-        request.last_seen = seen
+        is_news = last is None or (status.state, status.message) != (last.state, last.message)
+        request.last_seen = status
         if is_news:
-            self.print_line(f"{request.id}: {format_status(status)}")
-        state = status.get("state")
-        if state == READY:
+            self.print_line(f"{request.id}: {status.describe()}")
+        if status.state == READY:
             self._hand_out_plan(request, status)
-        elif state in (FAILED, CANCELLED):
-            title = str(status.get("message") or state)
+        elif status.state in (FAILED, CANCELLED):
+            title = status.message or status.state
             self._reply(request, "failed", title=title, lines=list_status_notices(status))
             del self._requests[request.id]
         else:
-            self._reply(request, "working", message=format_status(status) if is_news else None)
+            self._reply(request, "working", message=status.describe() if is_news else None)
 
-    def _hand_out_plan(self, request: WatchedRequest, status: Mapping[str, Any]) -> None:
+    def _hand_out_plan(self, request: WatchedRequest, status: RequestStatus) -> None:
         if request.is_placed:
             del self._requests[request.id]
             return
@@ -252,7 +249,7 @@ class ResolveWatch:
         self._reply(request, "failed", title=reason)
 
     def _reply(self, request: WatchedRequest, state: str, **more: Any) -> None:
-        beat = request.last_seen[0] if request.last_seen else 0
+        beat = 0 if request.last_seen is None else request.last_seen.heartbeat
         self.exchange.reply(request.id, {"received": True, "beat": beat, "state": state, **more})
 
     def _announce_waiting(self) -> None:

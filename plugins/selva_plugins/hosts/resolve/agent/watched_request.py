@@ -9,11 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selva_core.base.errors import SelvaError
 from selva_plugins.hosts.resolve.json_fields import JsonFields
 from selva_plugins.hosts.resolve.plan_schema import PlanStem, parse_plan_stems
 from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot, parse_snapshot, read_snapshot
-from selva_plugins.request_folder import FINAL_STATES, PROTOCOL, READY, REQUEST_SCHEMA, read_json, write_json
+from selva_plugins.request_folder import (
+    PROTOCOL,
+    READY,
+    REQUEST_SCHEMA,
+    RequestStatus,
+    read_json,
+    read_status,
+    write_json,
+)
 
 REQUEST_FILE = "request.json"
 SNAPSHOT_FILE = "snapshot.json"
@@ -53,13 +60,11 @@ class GenerateMessage:
 
 @dataclass
 class WatchedRequest:
-    """A request folder, and the thread that answers it. last_seen: the heartbeat, state and message that the agent
-    got last.
-    """
+    """A request folder, and the thread that answers it. last_seen: the status that the agent got last."""
 
     folder: Path
     thread: threading.Thread | None = None
-    last_seen: tuple[Any, ...] = ()
+    last_seen: RequestStatus | None = None
 
     @property
     def id(self) -> str:
@@ -80,18 +85,17 @@ class WatchedRequest:
 
     @property
     def is_answered(self) -> bool:
-        return self.read_status().get("state") in FINAL_STATES
+        status = self.read_status()
+        return status is not None and status.is_final
 
     @property
     def waits_to_be_placed(self) -> bool:
-        return self.read_status().get("state") == READY and not self.is_placed
+        status = self.read_status()
+        return status is not None and status.state == READY and not self.is_placed
 
-    def read_status(self) -> Mapping[str, Any]:
-        """The bridge's status.json; empty before the bridge has written one."""
-        try:
-            return read_json(self.folder / "status.json")
-        except (OSError, SelvaError):
-            return {}
+    def read_status(self) -> RequestStatus | None:
+        """What the bridge last wrote; None before it has written anything."""
+        return read_status(self.folder)
 
     def read_placements(self) -> list[dict[str, Any]]:
         """The entries of the finished plan. Raises SnapshotError, OSError, KeyError."""
@@ -164,15 +168,8 @@ def write_request(
     )
 
 
-def format_status(status: Mapping[str, Any]) -> str:
-    """One line: "40 %  a.mov: sampling"."""
-    fraction = status.get("fraction")
-    percent = f"{100 * float(fraction):.0f} %  " if isinstance(fraction, int | float) else ""
-    return f"{percent}{status.get('message') or status.get('state')}"
-
-
-def list_status_notices(status: Mapping[str, Any]) -> list[str]:
+def list_status_notices(status: RequestStatus) -> list[str]:
     """The notices of a status, so many that a marker's note can hold them."""
-    notices = [str(notice) for notice in status.get("notices") or ()]
+    notices = list(status.notices)
     num_more = len(notices) - MAX_NOTICES
     return notices if num_more <= 0 else [*notices[:MAX_NOTICES], f"and {num_more} more"]
