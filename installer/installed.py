@@ -65,11 +65,12 @@ def try_installation(root: Path, selva: Path, out: Path) -> int:
     faults = installation_faults(root, json.loads(done.stdout))
     if faults:
         raise SetupError("\n".join(faults))
-    for host, files in (("reaper", ("reaper.ini",)), ("resolve", ())):
-        folder = out / host
-        folder.mkdir(exist_ok=True)
-        for name in files:  # by which the command knows REAPER's folder
-            (folder / name).touch()
+    folders = {"reaper": out / "reaper", "resolve": out / "resolve" / "Fusion"}
+    # What the command knows the folders of the hosts by.
+    (folders["resolve"] / "Scripts").mkdir(parents=True, exist_ok=True)
+    folders["reaper"].mkdir(exist_ok=True)
+    (folders["reaper"] / "reaper.ini").touch()
+    for host, folder in folders.items():
         subprocess.run([str(selva), "host", "install", host, "--resource-path", str(folder)], check=True)
     try:
         return run_demo(root, selva, out)
