@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from selva_core.base.media import PictureRange
-from selva_core.video.iso_boxes import append_extra, read_extra
+from selva_core.video.containers.iso_boxes import append_extra, read_extra
 
 _MAX_FILES = 256
 _MAX_TIMES = 4096

@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from selva_core.video.matroska import is_gap_damaged
+from selva_core.video.containers.matroska import is_gap_damaged
 
 _GIVES_ALL_FRAMES = frozenset(
     {

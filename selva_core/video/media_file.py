@@ -21,7 +21,6 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from selva_core.base.errors import MediaUnreadableError
-from selva_core.video.avi_index import AviIndex
 from selva_core.video.beginning import MPEG_FORMATS, RAW_FORMATS, Beginning, read_beginning
 from selva_core.video.container import (
     create_alpha_decoder,
@@ -30,11 +29,12 @@ from selva_core.video.container import (
     require_clear,
     translate_media_errors,
 )
+from selva_core.video.containers.avi_index import AviIndex
+from selva_core.video.containers.iso_boxes import read_only_edit
+from selva_core.video.containers.matroska import read_first_block
+from selva_core.video.containers.mxf_index import has_index
 from selva_core.video.damage import kept_damage_s
-from selva_core.video.iso_boxes import read_only_edit
 from selva_core.video.lost_start import find_lost_start
-from selva_core.video.matroska import read_first_block
-from selva_core.video.mxf_index import has_index
 from selva_core.video.packet_order import packet_time
 from selva_core.video.rates import MPEG_SLACK_S, FrameRate, is_standard_rate
 from selva_core.video.restarts import find_clock_jump, is_joined

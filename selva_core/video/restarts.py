@@ -12,8 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
-from selva_core.video.iso_boxes import count_movies
-from selva_core.video.matroska import is_followed_by_another
+from selva_core.video.containers.iso_boxes import count_movies
+from selva_core.video.containers.matroska import is_followed_by_another
 
 CLOCK_HZ = 90_000
 _WRAP_TICKS = 1 << 33

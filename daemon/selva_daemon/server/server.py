@@ -151,7 +151,8 @@ class Server:
         self._events = EventPublisher(sockets[EVENTS][0], session=self._instance)
 
     def _publish_connection(self, keys: DaemonKeys) -> None:
-        """Last of all: who reads the file finds a daemon that answers."""
+        """Last of all: the file leads to a daemon that answers."""
+        file = self._paths.own_connection_file
         Connection(
             protocol=PROTOCOL_VERSION,
             version=selva_core.__version__,
@@ -162,10 +163,8 @@ class Server:
             events=self.endpoints[EVENTS],
             server_key=keys.server.public,
             client=keys.owner,
-        ).write(self._paths.own_connection_file)
-        self._closers.append(
-            lambda: remove_connection(self._paths.own_connection_file, instance=self._instance)
-        )
+        ).write(file)
+        self._closers.append(lambda: remove_connection(file, instance=self._instance))
 
     def _start_work(self) -> None:
         self._dispatcher = Dispatcher(

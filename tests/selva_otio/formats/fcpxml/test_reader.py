@@ -10,40 +10,9 @@ import opentimelineio as otio
 import pytest
 
 from selva_otio import load_timeline, write_timeline
-from selva_otio.errors import TimelineReadError, UnsupportedFormatError
 from selva_otio.time.clock import exact_seconds
-from tests.selva_otio.round_trips import seen, spot
-
-RESOURCES = """
-<format id="r1" name="FFVideoFormat1080p24" frameDuration="100/2400s" width="1920" height="1080"/>
-<asset id="a" name="a.mov" start="3600s" duration="100s" hasVideo="1" hasAudio="1" format="r1">
-  <media-rep kind="proxy-media" src="file:///proxy/a.mov"/>
-  <media-rep kind="original-media" src="file:///media/a%20b.mov"/></asset>
-<asset id="b" name="b.mov" start="0s" duration="50s" hasVideo="1" format="r1" src="file:///media/b.mov"/>
-<asset id="w" name="w.wav" start="0s" duration="60s" hasAudio="1"><media-rep src="file:///media/w.wav"/></asset>
-<effect id="t" name="Basic Title" uid="x"/>
-"""
-
-
-def load(
-    folder: Path, spine: str, *, resources: str = "", sequence: str = 'tcStart="0s"', frames: str = "r1"
-) -> otio.schema.Timeline:
-    path = folder / "cut.fcpxml"
-    path.write_text(
-        '<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE fcpxml><fcpxml version="1.9"><resources>'
-        f'{RESOURCES}{resources}</resources><library><event><project name="P"><sequence format="{frames}" {sequence}>'
-        f"<spine>{spine}</spine></sequence></project></event></library></fcpxml>",
-        encoding="utf-8",
-    )
-    return load_timeline(path)
-
-
-def shots(timeline: otio.schema.Timeline) -> list[tuple[Any, ...]]:
-    """Name, record start, duration, offset in the file and speed of what is seen."""
-    return [
-        (name, start, length, media, speed)
-        for name, _, start, length, media, speed, _ in seen(spot(timeline))
-    ]
+from tests.selva_otio.formats.fcpxml.spines import load, shots
+from tests.selva_otio.round_trips import spot
 
 
 def test_the_storyline_of_resolve_starts_at_the_timecode_of_its_sequence(tmp_path: Path) -> None:
@@ -202,50 +171,6 @@ def test_what_is_connected_to_a_conformed_clip_counts_its_seconds_in_the_project
         ("b", 1, 1, 3, 1),
         ("p", 2, Fraction(1, 4), Fraction(684, 25) + 2 * Fraction(24, 25), Fraction(24, 25)),
     ]
-
-
-@pytest.mark.parametrize("version", ["1.8", "1.9", "1.10", "1.11", "1.12", "1.13"])
-def test_every_version_is_read_alike(tmp_path: Path, version: str) -> None:
-    source = 'src="file:///media/s.mov"' if version == "1.8" else ""
-    rep = (
-        ""
-        if version == "1.8"
-        else '<media-rep kind="original-media" src="file:///media/s.mov"><bookmark>Ym9v</bookmark></media-rep>'
-        '<metadata><md key="com.apple.proapps.studio.rawToLogConversion" value="0"/></metadata>'
-    )
-    path = tmp_path / "cut.fcpxml"
-    path.write_text(
-        f'<?xml version="1.0"?><!DOCTYPE fcpxml><fcpxml version="{version}"><import-options><option key="k" value="0"/>'
-        '</import-options><resources><format id="r1" name="FFVideoFormat1080p25" frameDuration="100/2500s"/>'
-        f'<asset id="r2" name="s" start="0s" duration="8s" hasVideo="1" format="r1" {source}>{rep}</asset></resources>'
-        '<library location="file:///m/l.fcpbundle/"><event name="E"><asset-clip ref="r2" name="in the event" duration="8s"/>'
-        '<project name="P"><sequence format="r1" duration="2s" tcStart="3600s" tcFormat="NDF" audioRate="48k"><spine>'
-        '<asset-clip ref="r2" offset="3600s" name="s" start="3s" duration="2s" tcFormat="NDF" audioRole="dialogue">'
-        '<adjust-colorConform enabled="1"/><keyword start="3s" duration="1s" value="k"/></asset-clip></spine></sequence>'
-        '</project></event><smart-collection name="All" match="all"/></library></fcpxml>',
-        encoding="utf-8",
-    )
-    timeline = load_timeline(path)
-    assert shots(timeline) == [("s", 0, 2, 3, 1)]
-    assert timeline.global_start_time.to_seconds() == 3600
-
-
-def test_a_bundle_folder_of_final_cut_pro_is_read(tmp_path: Path) -> None:
-    load(tmp_path, '<asset-clip ref="b" name="b" offset="0s" start="8s" duration="4s"/>')
-    bundle = tmp_path / "cut.fcpxmld"
-    bundle.mkdir()
-    (tmp_path / "cut.fcpxml").rename(bundle / "Info.fcpxml")
-    assert shots(load_timeline(bundle)) == [("b", 0, 4, 8, 1)]
-    (bundle / "Info.fcpxml").unlink()
-    with pytest.raises(TimelineReadError, match=r"no timeline at .*Info\.fcpxml"):
-        load_timeline(bundle)
-
-
-def test_a_bundle_folder_of_final_cut_pro_is_not_written(tmp_path: Path) -> None:
-    timeline = load(tmp_path, '<asset-clip ref="b" name="b" offset="0s" start="8s" duration="4s"/>')
-    with pytest.raises(UnsupportedFormatError, match="is not written"):
-        write_timeline(timeline, tmp_path / "out.fcpxmld")
-    write_timeline(timeline, tmp_path / "out.fcpxml")
 
 
 NEST = """
