@@ -46,7 +46,7 @@ class Beginning:
     """origin_pts: time of the first frame as the container states it, decodable or not. states_times: whether timestamps
     are those of the screen. has_hidden_frames: whether an edit list hides frames before the first one shown. begins_on_zero:
     whether a frame begins where the edit does. undecoded_pts: frames before the first decodable one. first_byte: where the
-    first packet lies in the file, if that is known.
+    first packet lies in the file, if that is known. begins_with_key: whether it holds a key frame.
     """
 
     origin_pts: int
@@ -57,6 +57,7 @@ class Beginning:
     begins_on_zero: bool = True
     undecoded_pts: Sequence[int] = ()
     first_byte: int | None = None
+    begins_with_key: bool = True
 
     def moved_to(self, origin_pts: int) -> Beginning:
         """The same with another origin."""
@@ -75,6 +76,7 @@ class _Scan:
     stamps: list[PacketStamp] = field(default_factory=list)
     size_bytes: int = 0
     first_byte: int | None = None
+    begins_with_key: bool = True
     reached_end: bool = False
 
     def shown_pts(self) -> list[int]:
@@ -144,6 +146,7 @@ def _describe(
         begins_on_zero=0 in shown,
         undecoded_pts=undecoded,
         first_byte=scan.first_byte,
+        begins_with_key=scan.begins_with_key,
     )
 
 
@@ -153,7 +156,7 @@ def _record(scan: _Scan, packet: Packet[VideoStream]) -> bool:
         scan.reached_end = True
         return False
     if not scan.stamps:
-        scan.first_byte = packet.pos
+        scan.first_byte, scan.begins_with_key = packet.pos, packet.is_keyframe
     scan.stamps.append(PacketStamp(pts=packet.pts, dts=packet.dts, is_hidden=packet.is_discard))
     scan.size_bytes += packet.size
     return True

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 _MAX_SCANNED_BYTES = 64 << 20
-_TS_SIZES = (188, 204)
-_STAMPED_BYTES = 192
-"""Packets of cameras and discs (.mts, .m2ts), with a time of arrival of four bytes before each."""
+_TS_LAYOUTS = ((188, 0), (204, 0), (192, 4))
+"""Sizes of packets and where they begin; those of cameras and discs (.mts, .m2ts) have a time of arrival before each."""
+_TS_HEADER_BYTES = 8
 _TS_SYNC = 0x47
+_MAX_LOST_BYTES = 2 << 20
+"""No more than a frame is taken to have been there."""
+_HEADER_PARTITION_KEY = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"
+_MAX_RUN_IN_BYTES = 65_536
 _KLV_KEY = b"\x06\x0e\x2b\x34"
 _PS_CODE = b"\x00\x00\x01"
 _PS_PACK, _PS_FIRST_PACKET = 0xBA, 0xBB
@@ -22,61 +27,85 @@ _PS_PACK, _PS_FIRST_PACKET = 0xBA, 0xBB
 
 @dataclass(frozen=True, kw_only=True)
 class LostStart:
-    """num_packets: of the picture that were lost at least; size_bytes: of what cannot be read, 0 where headers can."""
+    """num_packets: of the picture that were lost; None where nothing says how many."""
 
-    num_packets: int
-    size_bytes: int
+    num_packets: int | None
 
 
-def find_lost_start(path: Path, format_name: str, *, first_byte: int, stream_id: int) -> LostStart | None:
+def find_lost_start(
+    path: Path, format_name: str, *, first_byte: int, stream_id: int, begins_with_key: bool
+) -> LostStart | None:
     """What was lost before the first packet of a stream; None where nothing was, and for formats that are not read here.
 
-    first_byte: where that packet begins; stream_id: the packet identifier in a transport stream.
+    first_byte: where that packet begins; stream_id: the packet identifier in a transport stream; begins_with_key: whether
+    that packet holds a key frame.
     """
     if not 0 < first_byte <= _MAX_SCANNED_BYTES:
         return None
     try:
         with path.open("rb") as file:
-            content = file.read(first_byte)
+            content = file.read(first_byte + _TS_HEADER_BYTES)
     except OSError:
         return None
-    if format_name == "mpegts":
-        return _lost_in_transport_stream(content, stream_id)
-    if format_name == "mpeg":
-        return _lost_in_chain(content, _program_element_bytes)
+    return _find_lost(content, format_name, first_byte, stream_id, begins_with_key=begins_with_key)
+
+
+def _find_lost(
+    content: bytes, format_name: str, first_byte: int, stream_id: int, *, begins_with_key: bool
+) -> LostStart | None:
+    if format_name == "mpegts" and len(content) == first_byte + _TS_HEADER_BYTES:
+        return _lost_in_transport_stream(content, first_byte, stream_id, begins_with_key=begins_with_key)
+    if format_name == "mpeg" and not _is_chain(content[:first_byte], _program_element_bytes):
+        return LostStart(num_packets=None)
     if format_name == "mxf":
-        return _lost_in_chain(content, _klv_bytes)
+        at = content.find(_HEADER_PARTITION_KEY, 0, _MAX_RUN_IN_BYTES)
+        if at < 0:
+            return LostStart(num_packets=None)
+        return None if _is_chain(content[at:first_byte], _klv_bytes) else LostStart(num_packets=1)
     return None
 
 
-def _lost_in_transport_stream(content: bytes, stream_id: int) -> LostStart | None:
-    """Whole packets before the first one of the picture that was found (ISO/IEC 13818-1, 2.4.3.2)."""
-    is_stamped = content[4:5] == b"\x47" and len(content) % _STAMPED_BYTES in (0, 4)
-    sizes = (_STAMPED_BYTES,) if is_stamped else _TS_SIZES if content[:1] == b"\x47" else ()
-    offset = 4 if is_stamped else 0
-    size = next((n for n in sizes if is_stamped or len(content) % n == 0), 0)
-    if not size:
-        return None
+def _lost_in_transport_stream(
+    content: bytes, first_byte: int, stream_id: int, *, begins_with_key: bool
+) -> LostStart | None:
+    """Whole packets before the first one of the picture that was found (ISO/IEC 13818-1, 2.4.3.2).
+
+    Nothing but tables was lost where that one holds a key frame and is the first that was counted.
+    """
+    size, offset = max(
+        ((size, shift) for size, shift in _TS_LAYOUTS if first_byte >= shift),
+        key=lambda layout: _count_syncs(content, first_byte, *layout),
+    )
+    starts = range((first_byte % size) + offset, first_byte + offset, size)
     num_starts = size_bytes = 0
-    for at in range(offset, len(content) - size + 1, size):
+    for at in starts:
         if content[at] != _TS_SYNC:
             size_bytes += size
         elif content[at + 1] & 0x40 and (content[at + 1] & 0x1F) << 8 | content[at + 2] == stream_id:
             num_starts += 1
-    if not num_starts and not size_bytes:
-        return None
-    return LostStart(num_packets=num_starts + (size_bytes > 0), size_bytes=size_bytes)
+    counter = content[first_byte + offset + 3] & 0x0F
+    is_hole_harmless = begins_with_key and counter == 0
+    num_lost = num_starts + (size_bytes > 0 and not is_hole_harmless)
+    if size_bytes > _MAX_LOST_BYTES:
+        return LostStart(num_packets=None)
+    return LostStart(num_packets=num_lost) if num_lost else None
 
 
-def _lost_in_chain(content: bytes, element_bytes: Callable[[bytes, int], int | None]) -> LostStart | None:
-    """Elements that follow one another, from the first that can be read."""
+def _count_syncs(content: bytes, first_byte: int, size: int, offset: int) -> Fraction:
+    """The part of the packets before the first one, and of that itself, that are where this layout has them."""
+    places = range((first_byte % size) + offset, min(first_byte + offset + 1, len(content)), size)
+    return Fraction(sum(content[at] == _TS_SYNC for at in places), max(len(places), 1))
+
+
+def _is_chain(content: bytes, element_bytes: Callable[[bytes, int], int | None]) -> bool:
+    """Whether elements follow one another without anything between them."""
     at = 0
     while at < len(content):
         size = element_bytes(content, at)
         if size is None:
-            return LostStart(num_packets=1, size_bytes=len(content) - at)
+            return False
         at += size
-    return None
+    return True
 
 
 def _program_element_bytes(content: bytes, at: int) -> int | None:

@@ -42,8 +42,10 @@ from selva_core.video.restarts import find_clock_jump, is_joined
 FALLBACK_RATE_HZ = Fraction(25)
 _SCANNED_END_S = 2
 _MAX_SHORT_S = Fraction(1, 2)
-_MAX_LOST_BYTES = 2 << 20
-"""No more than a frame is taken to have been there."""
+_CONTAINER_SUFFIXES = frozenset(
+    {".avi", ".flv", ".m2ts", ".mkv", ".mov", ".mp4", ".mts", ".mxf", ".ts", ".vob", ".webm"}
+)
+"""FFmpeg takes such a file for a bare stream where its header is damaged, and would show what lies between the frames too."""
 _PLAIN_EDITS = {"advanced_editlist": "0"}
 
 
@@ -177,6 +179,8 @@ class MediaFile:
         self.__dict__.pop("time_base_s", None)
 
     def _begin(self) -> Beginning:
+        if self.is_raw and self.path.suffix.lower() in _CONTAINER_SUFFIXES:
+            raise self._start_error()
         if is_joined(self.path, self.container.format.name):
             raise MediaUnreadableError(
                 f"{self.path.name} was joined as bytes from several files, of which players show one; join them with "
@@ -210,21 +214,28 @@ class MediaFile:
         """Count frames from those that were lost with their headers before the first packet that FFmpeg gives."""
         format_name = self.container.format.name
         first_byte = self._beginning.first_byte or 0
-        lost = find_lost_start(self.path, format_name, first_byte=first_byte, stream_id=self.stream.id)
-        if lost is None or (format_name == "mxf" and self._origin_pts in self._beginning.undecoded_pts):
-            return  # an MXF file with an index numbers what was lost
-        if format_name == "mpeg" or lost.size_bytes > _MAX_LOST_BYTES:
-            raise MediaUnreadableError(
-                f"the beginning of {self.path.name} is damaged, so that nothing says when its first frame is shown; use "
-                "another copy, or transcode it and check its synchronism",
-                path=str(self.path),
-            )
+        begins_with_key = self._beginning.begins_with_key
+        lost = find_lost_start(
+            self.path,
+            format_name,
+            first_byte=first_byte,
+            stream_id=self.stream.id,
+            begins_with_key=begins_with_key,
+        )
+        if lost is None:
+            return
         num_lost = lost.num_packets
+        if num_lost is None:
+            raise self._start_error()
+        if format_name == "mxf" and self._origin_pts in self._beginning.undecoded_pts:
+            return  # the numbers of an MXF file with an index say what was lost
         frame_ticks = round(self.frame_s / self.time_base_s)
         if format_name == "mxf" and self.stream.duration:
-            num_lost = max(num_lost, self.stream.duration - round(self.end_s / self.frame_s))
+            num_lost = max(0, self.stream.duration - round(self.end_s / self.frame_s))
             self.__dict__.pop("end_s", None)
             self._reopen()
+        if not num_lost:
+            return
         first_pts = self._origin_pts - num_lost * frame_ticks
         self._beginning = self._beginning.preceded_by(range(first_pts, self._origin_pts, frame_ticks))
         self._origin_pts = first_pts
@@ -326,6 +337,13 @@ class MediaFile:
     def _lose(self, times_s: Iterable[Fraction]) -> None:
         """Remember frames that cannot be decoded."""
         self._lost_s.update(max(at_s, Fraction(0)) for at_s in times_s)
+
+    def _start_error(self) -> MediaUnreadableError:
+        return MediaUnreadableError(
+            f"the beginning of {self.path.name} is damaged, so that nothing says when its first frame is shown; use "
+            "another copy, or transcode it and check its synchronism",
+            path=str(self.path),
+        )
 
     def _jump_error(self, at_s: Fraction, direction: str) -> MediaUnreadableError:
         return MediaUnreadableError(

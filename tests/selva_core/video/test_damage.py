@@ -146,6 +146,31 @@ def test_packet_that_is_lost_with_its_header_moves_no_later_frame(
         assert not reader.frame_rate.is_variable
 
 
+@pytest.mark.parametrize("kind", ["h264.ts", "intra.mxf", "two.mxf"])
+def test_damage_before_the_first_packet_that_touches_no_frame_moves_none(
+    numbered_video: MakeVideo, numbers_seen: Callable[[Path], list[int]], kind: str
+) -> None:
+    path = numbered_video(kind, num_frames=NUM_FRAMES, **STARTS[kind])
+    with av.open(str(path)) as container:
+        first = next(packet.pos for packet in container.demux(video=0))
+    assert first is not None
+    content = bytearray(path.read_bytes())
+    content[first - 188 : first - 20] = bytes(168)
+    path.write_bytes(content)
+    assert numbers_seen(path) == list(range(NUM_FRAMES))
+
+
+def test_mxf_without_its_header_partition_is_refused(numbered_video: MakeVideo) -> None:
+    path = numbered_video("n.mxf", num_frames=NUM_FRAMES, codec="mpeg2video", options={"b": "4M"})
+    content = path.read_bytes()
+    path.write_bytes(bytes(188) + content[188:])
+    with pytest.raises(MediaUnreadableError, match=r"beginning of n\.mxf is damaged"):
+        MediaReader(path)
+    path.write_bytes(b"run-in " * 9 + content)
+    with MediaReader(path) as reader:
+        assert reader.end_s == Fraction(NUM_FRAMES, 25)
+
+
 def test_program_stream_whose_beginning_is_lost_is_refused_instead_of_made_shorter(
     numbered_video: MakeVideo,
 ) -> None:
