@@ -47,10 +47,10 @@ def find_lost_start(
             content = file.read(first_byte + _TS_HEADER_BYTES)
     except OSError:
         return None
-    return _find_lost(content, format_name, first_byte, stream_id, begins_with_key=begins_with_key)
+    return _read_by_format(content, format_name, first_byte, stream_id, begins_with_key=begins_with_key)
 
 
-def _find_lost(
+def _read_by_format(
     content: bytes, format_name: str, first_byte: int, stream_id: int, *, begins_with_key: bool
 ) -> LostStart | None:
     if format_name == "mpegts" and len(content) == first_byte + _TS_HEADER_BYTES:

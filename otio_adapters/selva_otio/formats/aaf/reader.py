@@ -10,7 +10,9 @@ import opentimelineio as otio
 
 from selva_core.base.command_line import pip_install_command
 from selva_otio.errors import TimelineReadError, UnsupportedFormatError
+from selva_otio.formats.aaf.losses import FORMAT_NAME, count_aaf_features
 from selva_otio.formats.otio import find_only_timeline, first_line, load_timeline_bytes
+from selva_otio.formats.source_loss import note_left_out
 from selva_otio.time.clock import note_drop_frame
 from selva_otio.time.item_times import find_record_clock
 
@@ -32,6 +34,7 @@ def load_aaf(path: Path) -> otio.schema.Timeline:
     ) as error:  # whatever pyaaf2 meets in a damaged file: struct.error, KeyError, errors of its own
         raise TimelineReadError(f"{path} cannot be read ({_ADAPTER}): {first_line(error)}") from error
     timeline = find_only_timeline(root, path)
+    note_left_out(timeline, FORMAT_NAME, count_aaf_features(path, timeline))
     drop_frame = _read_drop_frame(path)
     if drop_frame is not None:
         rate = find_record_clock(timeline).frame_rate_hz
