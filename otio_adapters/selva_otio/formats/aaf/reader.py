@@ -10,7 +10,7 @@ import opentimelineio as otio
 
 from selva_core.base.command_line import pip_install_command
 from selva_otio.errors import TimelineReadError, UnsupportedFormatError
-from selva_otio.formats.aaf.losses import FORMAT_NAME, count_aaf_features
+from selva_otio.formats.aaf.source_features import FORMAT_NAME, count_aaf_features
 from selva_otio.formats.otio import find_only_timeline, first_line, load_timeline_bytes
 from selva_otio.formats.source_loss import note_left_out
 from selva_otio.time.clock import note_drop_frame
