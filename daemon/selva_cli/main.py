@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -18,6 +19,7 @@ from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
 from selva_cli.terminal.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED, report_error
+from selva_cli.terminal.verbosity import is_verbose, iter_details, take_verbosity
 from selva_core.base.errors import SelvaError
 
 _CommandLineError: Any = next(
@@ -25,9 +27,15 @@ _CommandLineError: Any = next(
 )
 """Typer has a copy of click inside and does not export this class."""
 
+COMPLETION_VARIABLE = "_SELVA_COMPLETE"
+"""Set by the scripts that shells run after Tab."""
+_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EINVAL, errno.EBADF)
+"""A closed pipe (EINVAL on Windows), a full disk, a terminal that has gone."""
+
 app = typer.Typer(
     name="selva",
     help="One aligned stem per prompt, each on its own track.",
+    epilog="--quiet and --verbose may stand after any command as well.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -60,8 +68,14 @@ def _options(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Results, warnings and errors only: no progress, no notes.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also what happens inside, and the details of errors.")
+    ] = False,
 ) -> None:
-    """Options before the command."""
+    """Options before the command. `main` has taken quiet and verbose already; here they are for the help."""
 
 
 def main() -> None:
@@ -69,26 +83,68 @@ def main() -> None:
     output, and an exit status other than 0.
     """
     _make_output_safe()
-    _warn_of_unknown_variables()
-    as_json = "--json" in sys.argv[1:]
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        is_completion = COMPLETION_VARIABLE in os.environ
+        status = _complete() if is_completion else _run(take_verbosity(sys.argv[1:]))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:  # of the output: what commands write to files is caught before
+        status = _give_up_output(error)
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command; gives its exit status. Raises OSError where its output cannot be written."""
+    as_json = "--json" in arguments
+    try:
+        _warn_of_unknown_variables()
+        return int(app(args=arguments, standalone_mode=False) or 0)
     except SelvaError as error:
         report_error(error.message, as_json=as_json, code=error.code, facts=error.facts)
-        sys.exit(EXIT_REFUSED)
+        if is_verbose():
+            sys.stderr.writelines(f"selva:   {line}\n" for line in iter_details(error))
+        return EXIT_REFUSED
     except _CommandLineError as error:
         rich_utils.rich_format_error(error)
         report_error(error.format_message(), as_json=as_json, code="command-line", shown=True)
-        sys.exit(error.exit_code)
+        return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         report_error("interrupted", as_json=as_json, code="interrupted")
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        _exit_after_closed_pipe()
+        return EXIT_INTERRUPTED
     except Exception as error:
+        if isinstance(error, OSError) and _is_of_output(error):
+            raise
         message = f"a fault in this program ({type(error).__name__}: {error}); {_save_traceback()}"
         report_error(message, as_json=as_json, code="internal")
-        sys.exit(EXIT_FAULT)
+        return EXIT_FAULT
+
+
+def _complete() -> int:
+    """Answer the shell after Tab. What goes wrong is silence: a message would stand in the middle of a command line."""
+    # The name decides which variable is read; without it that would be the one of `python -m selva_cli`.
+    with contextlib.suppress(Exception, SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        app(args=[], prog_name="selva")
+    return 0
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Errors of streams name no file, unlike those of paths."""
+    return error.filename is None and error.errno in _OUTPUT_ERRORS
+
+
+def _give_up_output(error: OSError) -> int:
+    """End silently when the reader of our output has ended, as in `selva jobs list | head`; else say why it is not whole."""
+    if not isinstance(error, BrokenPipeError):
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"selva: the output cannot be written: {error.strerror or error}\n")
+            sys.stderr.flush()
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # else the interpreter tries once more when it ends, and complains
+        with contextlib.suppress(OSError):
+            stream.close()
+    return EXIT_REFUSED
 
 
 def _make_output_safe() -> None:
@@ -112,13 +168,6 @@ def _warn_of_unknown_variables() -> None:
 
     unknown = iter_unknown_variables(os.environ)
     sys.stderr.writelines(f"selva: {line}\n" for line in unknown)
-
-
-def _exit_after_closed_pipe() -> None:
-    """End silently when the reader of our output has ended, as in `selva jobs list | head`."""
-    with contextlib.suppress(OSError):
-        sys.stdout.close()
-    sys.exit(EXIT_REFUSED)
 
 
 def _save_traceback() -> str:

@@ -15,6 +15,7 @@ import platformdirs
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError, UnknownModelError
 from selva_core.base.limits import DEFAULT_STEPS, DRAFT_STEPS
+from selva_core.base.misspelling import suggest
 from selva_core.base.paths import APP_NAME
 from selva_core.base.settings import load_settings
 from selva_core.models.licences import PUBLISHED_LICENCES, Licence
@@ -304,7 +305,9 @@ def find_model(model_id: str) -> Model:
     if model is None:
         known = [row.model_id for row in listed_models()]
         raise UnknownModelError(
-            f"no model is called {model_id!r}; models are {', '.join(known)}", model=model_id, known=known
+            f"no model is called {model_id!r}; models are {', '.join(known)}{suggest(model_id, known)}",
+            model=model_id,
+            known=known,
         )
     return model
 

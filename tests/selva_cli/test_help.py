@@ -17,7 +17,7 @@ HEAVY = {"torch", "torchaudio", "transformers", "av", "numpy", "opentimelineio",
 
 # Scripts and hosts call these; a name that goes or changes breaks them. Arguments stand by their metavar.
 COMMANDS = {
-    "": "--version --install-completion --show-completion",
+    "": "--version --quiet -q --verbose -v --install-completion --show-completion",
     "render": (
         "[CUT.otio] --output -o --track --cues --negative --video-track --handles --markers "
         "--no-markers --marker-colour --stems-dir --takes --seed --model --sample-rate --steps "
@@ -37,11 +37,11 @@ COMMANDS = {
         "--handles --once"
     ),
     "overview": "OUT.otio --output -o --json",
-    "doctor": "--fix --report --only --skip --quiet -q --json",
+    "doctor": "--fix --report --only --skip --json",
     "daemon invite": "NAME --to --address --json",
     "daemon clients": "--json",
     "daemon revoke": "NAME --json",
-    "daemon run": "--device --keep-alive --listen --verbose -v",
+    "daemon run": "--device --keep-alive --listen",
     "daemon start": "--json",
     "daemon stop": "--json",
     "daemon status": "--json",

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from selva_cli.terminal.console import JsonOption, format_size, print_json, print_line, print_table
+from selva_cli.terminal.console import (
+    JsonOption,
+    format_size,
+    print_json,
+    print_result,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from selva_daemon.worker.blob_store import BlobStore
@@ -51,7 +57,9 @@ def info(as_json: JsonOption = False) -> None:
 def clear(as_json: JsonOption = False) -> None:
     """Empty the caches; stems in your folders stay."""
     freed = {name: store.clear().size_bytes for name, store in _stores().items()}
-    print_json({"freed_bytes": freed}) if as_json else print_line(f"{format_size(sum(freed.values()))} freed")
+    print_json({"freed_bytes": freed}) if as_json else print_result(
+        f"{format_size(sum(freed.values()))} freed"
+    )
 
 
 def _stores() -> dict[str, BlobStore]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selva_cli.options.completion import complete_settings
-from selva_cli.terminal.console import JsonOption, print_json, print_line, print_table
+from selva_cli.options.completion import complete_setting_values, complete_settings
+from selva_cli.terminal.console import JsonOption, print_json, print_line, print_result, print_table
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError, StorageError
 
@@ -82,7 +82,12 @@ def get(name: NameArgument, as_json: JsonOption = False) -> None:
 @config_app.command(name="set", context_settings={"ignore_unknown_options": True})
 def set_(
     name: NameArgument,
-    values: Annotated[list[str], typer.Argument(metavar="VALUE...", help="Several for a list.")],
+    values: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="VALUE...", help="Several for a list.", autocompletion=complete_setting_values
+        ),
+    ],
 ) -> None:
     """Set a setting in the file; comments and order in it stay."""
     from selva_core.base.settings.editing import find_setting, set_value  # noqa: PLC0415
@@ -90,7 +95,7 @@ def set_(
     file = _settings_file()
     value = set_value(file, name, values)
     setting = find_setting(name)
-    print_line(f"{setting.name} = {_show_value(setting, value)} (in {file})")
+    print_result(f"{setting.name} = {_show_value(setting, value)} (in {file})")
     _say_what_else_counts(setting)
 
 
@@ -104,9 +109,9 @@ def unset(name: NameArgument) -> None:
     setting = find_setting(name)
     default = _show_value(setting, setting.default)
     if not was_there:
-        print_line(f"{setting.name} is not set in {file}")
+        print_result(f"{setting.name} is not set in {file}")
         return
-    print_line(f"{setting.name} has its default again: {default}")
+    print_result(f"{setting.name} has its default again: {default}")
     _say_what_else_counts(setting)
 
 
@@ -136,7 +141,7 @@ def edit() -> None:
                     path=str(draft),
                 ) from error
     draft.unlink()
-    print_line(f"written: {file}")
+    print_result(f"written: {file}")
 
 
 @config_app.command()

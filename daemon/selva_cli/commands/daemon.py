@@ -19,9 +19,11 @@ from selva_cli.terminal.console import (
     format_size,
     print_json,
     print_line,
+    print_result,
     print_table,
 )
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
+from selva_cli.terminal.verbosity import is_verbose
 from selva_core.base.command_line import selva_command
 
 if TYPE_CHECKING:
@@ -50,15 +52,12 @@ def run(
         ),
     ] = None,
     listen: Annotated[str | None, typer.Option(help="Address to listen on; see docs/security.md.")] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show the log on this terminal as well.")
-    ] = False,
 ) -> None:
-    """Run the daemon in this terminal until Ctrl-C."""
+    """Run the daemon in this terminal until Ctrl-C; with --verbose its log is shown as well."""
     from selva_daemon.server.service import run_service  # noqa: PLC0415 - --help loads no daemon
 
     flags = {"device": device, "keep_alive_s": keep_alive, "listen": listen}
-    run_service(flags=flags, log_to_terminal=verbose)
+    run_service(flags=flags, log_to_terminal=is_verbose())
 
 
 @daemon_app.command()
@@ -73,7 +72,7 @@ def start(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
     else:
-        print_line(f"the daemon runs (process {found.processes[0].pid}, {found.endpoints['jobs']})")
+        print_result(f"the daemon runs (process {found.processes[0].pid}, {found.endpoints['jobs']})")
 
 
 @daemon_app.command()
@@ -88,10 +87,10 @@ def stop(as_json: JsonOption = False) -> None:
             found = client.status()
             client.shutdown()
     except DaemonUnavailableError:
-        print_json({"stopped": False}) if as_json else print_line("no daemon is running")
+        print_json({"stopped": False}) if as_json else print_result("no daemon is running")
         return
     if AppPaths.find().other_daemon is not None:
-        print_json({"stopped": True}) if as_json else print_line(
+        print_json({"stopped": True}) if as_json else print_result(
             "the daemon on the other machine is stopping"
         )
         return
@@ -103,7 +102,7 @@ def stop(as_json: JsonOption = False) -> None:
                 f"the daemon (process {pid}) did not stop; end it by its process id", pid=pid
             )
         time.sleep(0.05)
-    print_json({"stopped": True}) if as_json else print_line("the daemon has stopped")
+    print_json({"stopped": True}) if as_json else print_result("the daemon has stopped")
 
 
 @daemon_app.command()
@@ -126,7 +125,7 @@ def pause() -> None:
     """Start no more jobs; running ones go on."""
     with connect() as client:
         client.pause()
-    print_line(f"paused; go on with: {selva_command('daemon', 'resume')}")
+    print_result(f"paused; go on with: {selva_command('daemon', 'resume')}")
 
 
 @daemon_app.command()
@@ -134,7 +133,7 @@ def resume() -> None:
     """Start jobs again; take the device back after a yield."""
     with connect() as client:
         client.resume()
-    print_line("running")
+    print_result("running")
 
 
 @daemon_app.command(name="yield")
@@ -145,7 +144,7 @@ def yield_device() -> None:
         is_free = _wait_for_workers_to_end(client)
     resume_command = selva_command("daemon", "resume")
     if is_free:
-        print_line(f"the device is free; take it back with: {resume_command}")
+        print_result(f"the device is free; take it back with: {resume_command}")
     else:
         sys.stderr.write(
             f"selva: the worker has not ended within {YIELD_PATIENCE_S:g} s and may still hold memory; look with: "

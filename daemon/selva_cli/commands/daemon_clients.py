@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from selva_cli.terminal.console import JsonOption, format_time, print_json, print_line, print_table
+from selva_cli.terminal.console import (
+    JsonOption,
+    format_time,
+    print_json,
+    print_line,
+    print_result,
+    print_table,
+)
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import SelvaError
 
@@ -72,7 +79,7 @@ def revoke(name: ClientName, as_json: JsonOption = False) -> None:
     # A daemon that runs looks into the folder before it answers: when it has, the access is gone, also to its events.
     with suppress(SelvaError):
         Client.connect(paths=paths).close()
-    print_json({"revoked": name}) if as_json else print_line(f"{name} has no access any more")
+    print_json({"revoked": name}) if as_json else print_result(f"{name} has no access any more")
 
 
 def _since(folder: Path, name: str) -> str:

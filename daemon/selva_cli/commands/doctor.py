@@ -15,6 +15,7 @@ import typer
 from selva_cli.options.completion import complete_checks
 from selva_cli.terminal.console import JsonOption, print_json, print_line
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
+from selva_cli.terminal.verbosity import is_quiet, print_note
 from selva_core.base.misspelling import suggest
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ def doctor(
             "--skip", metavar="CHECK", help="Not this one, such as render.", autocompletion=complete_checks
         ),
     ] = [],  # noqa: B006
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what is not ok.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check the installation, the machine, the daemon and the hosts, and make one second of sound; status 1 for a fault."""
@@ -63,6 +63,7 @@ def doctor(
     from selva_cli.doctor.report import describe_lines, write_report  # noqa: PLC0415
     from selva_cli.doctor.runner import mend, run_checks  # noqa: PLC0415
 
+    quiet = is_quiet()
     system = System(machine=platform.machine())
     lines: list[CheckedLine] = []
     group = ""
@@ -79,7 +80,7 @@ def doctor(
         sys.stdout.flush()
     if report is not None:
         names = write_report(report, lines, system)
-        sys.stderr.write(f"selva: {report} holds {', '.join(names)}; look into it before you send it\n")
+        print_note(f"{report} holds {', '.join(names)}; look into it before you send it")
     if as_json:
         print_json(describe_lines(lines))
     elif not quiet:

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from selva_cli.commands.host_resolve import CheckStartOption, resolve
+from selva_cli.options.completion import complete_hosts
 from selva_cli.terminal.console import JsonOption, print_json, print_line
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
+from selva_core.base.misspelling import suggest
 
 # Host -> the module that installs into it; it has install(resource_path) and remove(resource_path), each giving reports
 # with resource_path, done and left.
@@ -30,7 +32,9 @@ CHECKS = {
 host_app = typer.Typer(no_args_is_help=True)
 host_app.command()(resolve)
 
-HostArgument = Annotated[str, typer.Argument(metavar="HOST", help=f"One of: {', '.join(HOSTS)}.")]
+HostArgument = Annotated[
+    str, typer.Argument(metavar="HOST", help=f"One of: {', '.join(HOSTS)}.", autocompletion=complete_hosts)
+]
 ResourcePathOption = Annotated[
     Path | None,
     typer.Option(
@@ -97,7 +101,10 @@ def remove(host: HostArgument, resource_path: ResourcePathOption = None, as_json
 
 @host_app.command()
 def check(
-    host: Annotated[str, typer.Argument(metavar="HOST", help=f"One of: {', '.join(CHECKS)}.")],
+    host: Annotated[
+        str,
+        typer.Argument(metavar="HOST", help=f"One of: {', '.join(CHECKS)}.", autocompletion=complete_hosts),
+    ],
     resource_path: ResourcePathOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -114,7 +121,9 @@ def check(
 
 def _find(host: str, modules: Mapping[str, str] = HOSTS) -> Any:
     if host not in modules:
-        raise typer.BadParameter(f"no host is called {host!r} here; there are {', '.join(modules)}")
+        raise typer.BadParameter(
+            f"no host is called {host!r} here; there are {', '.join(modules)}{suggest(host, modules)}"
+        )
     return importlib.import_module(modules[host])
 
 

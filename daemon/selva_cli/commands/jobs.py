@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selva_cli.options.completion import complete_job_states, complete_jobs
 from selva_cli.terminal.console import (
     JsonOption,
     connect,
@@ -14,6 +15,7 @@ from selva_cli.terminal.console import (
     format_time,
     print_json,
     print_line,
+    print_result,
     print_table,
 )
 from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED
@@ -26,8 +28,13 @@ if TYPE_CHECKING:
 
 ID_CHARS = 16
 SHOWN_MATCHES = 4
-JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs; see: selva jobs list")]
-JobId = Annotated[str, typer.Argument(metavar="ID", help="A job; see: selva jobs list")]
+JobIds = Annotated[
+    list[str],
+    typer.Argument(metavar="ID...", help="Jobs; see: selva jobs list", autocompletion=complete_jobs),
+]
+JobId = Annotated[
+    str, typer.Argument(metavar="ID", help="A job; see: selva jobs list", autocompletion=complete_jobs)
+]
 
 jobs_app = typer.Typer(no_args_is_help=True)
 
@@ -36,7 +43,11 @@ jobs_app = typer.Typer(no_args_is_help=True)
 def list_jobs(
     state: Annotated[
         list[str],
-        typer.Option("--state", help="queued, running, done, failed or cancelled; may be repeated."),
+        typer.Option(
+            "--state",
+            help="queued, running, done, failed or cancelled; may be repeated.",
+            autocompletion=complete_job_states,
+        ),
     ] = [],  # noqa: B006 - typer copies it
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many of the newest.")] = 50,
     as_json: JsonOption = False,
@@ -125,7 +136,9 @@ def watch(
 
 @jobs_app.command()
 def cancel(
-    job_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]")] = None,
+    job_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID...]", autocompletion=complete_jobs)
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Everything that waits or runs.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -134,7 +147,7 @@ def cancel(
         raise typer.BadParameter("name jobs, or give --all")
     with connect() as client:
         states = client.cancel_all() if every else client.cancel(*_find_full_ids(client, job_ids or []))
-    print_json(states) if as_json else print_line(f"{len(states)} cancelled or being cancelled")
+    print_json(states) if as_json else print_result(f"{len(states)} cancelled or being cancelled")
 
 
 @jobs_app.command()
@@ -142,7 +155,7 @@ def retry(job_ids: JobIds, as_json: JsonOption = False) -> None:
     """Queue finished jobs once more."""
     with connect() as client:
         queued = [client.retry(job_id) for job_id in _find_full_ids(client, job_ids)]
-    print_json(queued) if as_json else print_line(f"{len(queued)} queued")
+    print_json(queued) if as_json else print_result(f"{len(queued)} queued")
 
 
 @jobs_app.command()
@@ -162,7 +175,7 @@ def clear(as_json: JsonOption = False) -> None:
     """Forget finished jobs; their files stay."""
     with connect() as client:
         count = client.clear()
-    print_json({"cleared": count}) if as_json else print_line(f"{count} forgotten")
+    print_json({"cleared": count}) if as_json else print_result(f"{count} forgotten")
 
 
 def _find_full_ids(client: Client, job_ids: Sequence[str]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selva_cli.terminal.console import JsonOption, format_size, print_json, print_line, print_table
+from selva_cli.options.completion import complete_models
+from selva_cli.terminal.console import JsonOption, format_size, print_json, print_line, print_result, print_table
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
 from selva_cli.terminal.stop_signals import interrupted_by_stop_signals
 from selva_core.base.command_line import reinstall_command, selva_command
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
     from selva_core.models.store.verification import VerifiedFile
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A row of `selva models list`.")]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A row of `selva models list`.", autocompletion=complete_models
+    ),
+]
 
 
 def pull(
@@ -59,7 +65,7 @@ def pull(
         )
     size_bytes = sum({file.relative_path: file.stored_bytes for file in missing.values()}.values())
     if not as_json:
-        print_line(f"{model_id}: {len(missing)} files, {format_size(size_bytes)} on disk, into {folder}")
+        print_result(f"{model_id}: {len(missing)} files, {format_size(size_bytes)} on disk, into {folder}")
     _require_accepted(
         AcceptedLicences(AppPaths.find().licences_file), model, accepted=accept_licences, as_json=as_json
     )
@@ -92,8 +98,8 @@ def _report_pull(model: Model, report: PullReport, *, as_json: bool) -> None:
         )
         return
     if report.added:
-        print_line(f"fetched {format_size(report.fetched_bytes)}, stored {format_size(report.stored_bytes)}")
-    print_line(f"{model.model_id} is installed.")
+        print_result(f"fetched {format_size(report.fetched_bytes)}, stored {format_size(report.stored_bytes)}")
+    print_result(f"{model.model_id} is installed.")
 
 
 def _require_accepted(
@@ -125,7 +131,11 @@ def _ask_for_acceptance(licences: list[Licence], *, as_json: bool) -> bool:
 def verify(
     model_id: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="By default every model that is installed, also in part."),
+        typer.Argument(
+            metavar="[MODEL]",
+            help="By default every model that is installed, also in part.",
+            autocompletion=complete_models,
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -245,7 +255,7 @@ def remove(model_id: ModelArgument, yes: YesOption = False, as_json: JsonOption 
         return
     for path, users in report.shared.items():
         print_line(f"stays: {path}, which {', '.join(users)} needs")
-    print_line(f"{len(report.removed)} files removed, {format_size(report.freed_bytes)} freed")
+    print_result(f"{len(report.removed)} files removed, {format_size(report.freed_bytes)} freed")
 
 
 def move(
@@ -276,6 +286,6 @@ def move(
         print_json({"folder": target, **vars(report)})
         return
     how = f"{format_size(report.copied_bytes)} copied" if report.copied_bytes else "nothing had to be copied"
-    print_line(f"{report.num_files} files, {format_size(report.size_bytes)}, are in {target} now; {how}")
+    print_result(f"{report.num_files} files, {format_size(report.size_bytes)}, are in {target} now; {how}")
     for path in report.left_behind:
         print_line(f"in use, delete it later: {path}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selva_cli.commands.model_changes import import_, move, pull, remove, verify
+from selva_cli.commands.model_changes import ModelArgument, import_, move, pull, remove, verify
 from selva_cli.terminal.console import (
     JsonOption,
     format_duration,
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from selva_core.models.store.costs import ModelCosts
 
 models_app = typer.Typer(no_args_is_help=True)
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A row of `selva models list`.")]
 
 
 @models_app.command(name="list")

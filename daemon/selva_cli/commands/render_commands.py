@@ -21,6 +21,7 @@ from selva_cli.options.timeline_options import (
 from selva_cli.terminal.console import print_json, print_table
 from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors
 from selva_cli.terminal.progress_bars import RenderBars
+from selva_cli.terminal.verbosity import is_quiet
 from selva_core.base.media import ImageSequence
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
@@ -143,7 +144,8 @@ def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
     else:
         headings, rows = report.to_table()
         print_table(headings, rows, whole=WHOLE_COLUMNS)
-        sys.stderr.write(f"{report.summarise()}\n")
+        if not is_quiet():
+            sys.stderr.write(f"{report.summarise()}\n")
     for warning in report.sheet.warnings:
         sys.stderr.write(f"selva: {warning}\n")
     for item in report.sheet.skipped:

@@ -30,8 +30,8 @@ def check_models(system: System) -> Iterator[Finding]:
         if missing and not _has_part_of_its_own(model, installed):
             absent.append(model.model_id)
         else:
-            empty = [role for role, path in installed.items() if path.stat().st_size == 0]
-            yield _describe(model, [*(file.path for file in missing.values()), *empty])
+            lacking = _find_damage(model, folder) if model.is_bundled else []
+            yield _describe(model, [*(file.path for file in missing.values()), *lacking])
     if absent:
         text = f"not installed: {', '.join(absent)}"
         yield Finding(
@@ -51,7 +51,7 @@ def check_models(system: System) -> Iterator[Finding]:
         text = (
             f"{len(left)} parts of downloads, {size_bytes / 1e9:.1f} GB, in {folder}; the next pull goes on"
         )
-        yield Finding(title="Downloads", text=text, level="warning", remedy=selva_command("models", "list"))
+        yield Finding(title="Downloads", text=text, level="warning", remedy=selva_command("models", "where"))
 
 
 def _has_part_of_its_own(model: Model, installed: Mapping[str, Path]) -> bool:
@@ -59,10 +59,19 @@ def _has_part_of_its_own(model: Model, installed: Mapping[str, Path]) -> bool:
     return "generator" in installed or (bool(model.files) and model.is_bundled)
 
 
+def _find_damage(model: Model, folder: Path) -> list[str]:
+    """Files of a small model that do not have the content they were shipped with. Large ones take minutes to read: their record
+    says which were found whole when they were fetched.
+    """
+    from selva_core.models.store.verification import DAMAGED, verify_model  # noqa: PLC0415
+
+    return [each.path.name for each in verify_model(model, folder) if each.state == DAMAGED]
+
+
 def _describe(model: Model, lacking: list[str]) -> Finding:
     if not lacking:
-        return Finding(title=model.model_id, text="installed")
-    what = f"Missing or empty: {', '.join(lacking)}"
+        return Finding(title=model.model_id, text="installed and whole")
+    what = f"Missing or damaged: {', '.join(lacking)}"
     if model.is_bundled:
         text = f"{what}; it comes with this package, which is not whole"
         return Finding(title=model.model_id, text=text, level="fault", remedy=reinstall_command())

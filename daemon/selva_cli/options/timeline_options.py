@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selva_cli.options.completion import complete_models, complete_negatives, complete_video_tracks
 from selva_core.base.limits import (
     DEFAULT_GUIDANCE,
     DEFAULT_SAMPLE_RATE_HZ,
@@ -35,7 +36,12 @@ TrackOption = Annotated[
 ]
 NegativeOption = Annotated[
     list[str],
-    typer.Option("--negative", metavar="TEXT", help="What must not be heard; NAME=TEXT for one track only."),
+    typer.Option(
+        "--negative",
+        metavar="TEXT",
+        help="What must not be heard; NAME=TEXT for one track only.",
+        autocompletion=complete_negatives,
+    ),
 ]
 CuesOption = Annotated[
     Path | None,
@@ -47,6 +53,7 @@ VideoTrackOption = Annotated[
         "--video-track",
         metavar="NAME",
         help="Look at one video track. By default what is seen of all of them.",
+        autocompletion=complete_video_tracks,
     ),
 ]
 HandlesOption = Annotated[
@@ -69,7 +76,10 @@ SeedOption = Annotated[
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="ID", help="A row of `selva models list`. Without it, the largest one installed."
+        "--model",
+        metavar="ID",
+        autocompletion=complete_models,
+        help="A row of `selva models list`. Without it, that of the settings, else the largest installed.",
     ),
 ]
 SampleRateOption = Annotated[

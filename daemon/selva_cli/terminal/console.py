@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from selva_cli.terminal.verbosity import is_quiet
 from selva_core.base.errors import SelvaError
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ def connect(*, start_if_needed: bool = False) -> Client:
 
 def print_line(text: str) -> None:
     sys.stdout.write(text + "\n")
+
+
+def print_result(text: str) -> None:
+    """A line that says what a command has done; its exit status says the same, so that --quiet leaves it out."""
+    if not is_quiet():
+        print_line(text)
 
 
 def print_json(value: object) -> None:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from selva_cli.terminal.console import format_duration, format_size
 from selva_cli.terminal.progress_bars import ProgressLines
+from selva_cli.terminal.verbosity import is_quiet, print_note
 
 if TYPE_CHECKING:
     from selva_core.models.pull import PullProgress
@@ -70,7 +71,7 @@ class DownloadBar:
             TaskProgressColumn(),
             TextColumn("{task.fields[amount]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_terminal or is_quiet(),
             transient=True,
         )
         self._task = self._progress.add_task("", total=None, amount="")
@@ -107,8 +108,7 @@ class DownloadBar:
             if self._lines is None:
                 self._progress.console.print(note, highlight=False, markup=False)
             else:
-                sys.stderr.write(f"selva: {note}\n")
-                sys.stderr.flush()
+                print_note(note)
         self._note = note
 
     def _describe_amount(self, progress: PullProgress) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from selva_cli.terminal.console import format_duration
+from selva_cli.terminal.verbosity import is_quiet
 
 if TYPE_CHECKING:
     from selva_daemon.protocol.status import JobStatus
@@ -31,7 +32,7 @@ class ProgressLines:
 
     def show(self, text: str) -> None:
         now_s = self._clock()
-        if now_s < self._next_s:
+        if now_s < self._next_s or is_quiet():
             return
         self._next_s = now_s + LINE_EVERY_S
         sys.stderr.write(f"selva: {text}\n")
@@ -99,7 +100,7 @@ class RenderBars:
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_terminal or is_quiet(),
             transient=True,
         )
         self._all = self._progress.add_task("clips", total=num_clips, stage="", left="")
