@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from selva_cli.options.completion import complete_models
-from selva_cli.terminal.console import JsonOption, format_size, print_json, print_line, print_result, print_table
+from selva_cli.terminal.console import (
+    JsonOption,
+    format_size,
+    print_json,
+    print_line,
+    print_result,
+    print_table,
+)
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
 from selva_cli.terminal.stop_signals import interrupted_by_stop_signals
 from selva_core.base.command_line import reinstall_command, selva_command
@@ -24,9 +31,7 @@ if TYPE_CHECKING:
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 ModelArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="MODEL", help="A row of `selva models list`.", autocompletion=complete_models
-    ),
+    typer.Argument(metavar="MODEL", help="A row of `selva models list`.", autocompletion=complete_models),
 ]
 
 
@@ -98,7 +103,9 @@ def _report_pull(model: Model, report: PullReport, *, as_json: bool) -> None:
         )
         return
     if report.added:
-        print_result(f"fetched {format_size(report.fetched_bytes)}, stored {format_size(report.stored_bytes)}")
+        print_result(
+            f"fetched {format_size(report.fetched_bytes)}, stored {format_size(report.stored_bytes)}"
+        )
     print_result(f"{model.model_id} is installed.")
 
 
