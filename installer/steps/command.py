@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -138,9 +139,10 @@ def _run(
 def _refuse_root(machine: Machine) -> None:
     if machine.is_root:
         user = machine.environment.get("SUDO_USER") or "NAME"
+        again = ["sudo", "-u", user, "-i", sys.executable, os.path.abspath(sys.argv[0])]
         raise SetupError(
             "this installs for one user, and as root that would be the wrong one: hosts and the daemon run as you. Run it "
-            f"without sudo; from a root shell: {printed_command(['sudo', '-u', user, '-i', sys.executable, sys.argv[0]])}"
+            f"without sudo; from a root shell: {printed_command(again)}"
         )
 
 
