@@ -31,18 +31,23 @@ WHEEL_FOLDERS = {
 """Folder of the tree: where its files lie in the wheel."""
 ONLY_IN_THE_TREE = ("selva_core/training/",)
 """Training works from a checkout: it makes its scenes there, and weighs more than the rest of the model's code."""
+ONLY_IN_A_CHECKOUT = ("selva_core/training/", "tests/", "bench/")
 IN_THE_SDIST = (
     "pyproject.toml",
     "constraints.txt",
     "README.md",
     "LICENSE",
+    "selva_core/weights/selva-nano/generator.safetensors",
+    "plugins/selva_plugins/__init__.py",
     "CHANGELOG.md",
     "installer/run.py",
     "installer/install.py",
     "installer/bundle.py",
     "installer/steps/engine.py",
     "installer/foundation/record.py",
-    "tests/test_rooms.py",
+    "docs/install.md",
+    "hatch_build.py",
+    "plugins/resolve/agent/main.lua",
 )
 UNRELEASED = "Unreleased"
 
@@ -100,17 +105,22 @@ RESOLVE_SCRIPT = "selva_plugins/resolve_scripts/Selva.lua"
 
 def wheel_faults(root: Path, names: Iterable[str]) -> list[str]:
     """Files that a wheel lacks or should not hold, by its list of names."""
+    names = list(names)
     found = {name for name in names if ".dist-info/" not in name}
     expected = expected_in_wheel(root)
     missing = [f"the wheel lacks {name}" for name in sorted(expected - found)]
+    if not any(name.endswith(".dist-info/licenses/LICENSE") for name in names):
+        missing.append("the wheel lacks its licence")
     return missing + [f"the wheel should not hold {name}" for name in sorted(found - expected)]
 
 
 def sdist_faults(names: Iterable[str]) -> list[str]:
-    """Files that an sdist lacks, by its list of names; each name begins with the folder of the version."""
+    """Files that an sdist lacks or should not hold, by its list of names; each begins with the folder of the version."""
     found = {name.partition("/")[2] for name in names}
-    wanted = (*IN_THE_SDIST, "selva_core/training/__init__.py", "plugins/selva_plugins/__init__.py")
-    return [f"the sdist lacks {name}" for name in wanted if name not in found]
+    faults = [f"the sdist lacks {name}" for name in IN_THE_SDIST if name not in found]
+    return faults + [
+        f"the sdist should not hold {name}" for name in sorted(found) if name.startswith(ONLY_IN_A_CHECKOUT)
+    ]
 
 
 def build(root: Path, target: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 from environment import SetupError
 from foundation import locations, torch_build
 from foundation.machine import Machine
+from foundation.record import RECORD_NAME
 
 EXTRAS = ("plot", "formats", "c2pa")
 DEFAULT_EXTRAS = ("plot", "formats")
@@ -157,15 +159,17 @@ def _names(value: Any, allowed: Sequence[str], option: str, *, may_be_auto: bool
 
 
 def choose_prefix(given: argparse.Namespace, machine: Machine, installer: Path) -> Path:
-    """The folder that was named; that of the installation this installer belongs to; else the system's own."""
+    """The folder that was named; that of the installation this installer belongs to, or that is there; else the system's own."""
     named = _path(given.prefix, machine)
     if named is not None:
         return named
-    from foundation.record import RECORD_NAME  # noqa: PLC0415 - its module needs none of this one
-
-    if (installer.parent / RECORD_NAME).is_file():
-        return installer.parent
-    return locations.default_prefix(machine)
+    default, folder = locations.default_prefix(machine), locations.command_folder(machine)
+    candidates = [installer.parent, default]
+    if (
+        folder is not None and (folder / "selva").is_symlink()
+    ):  # the command of an installation in a folder of choice
+        candidates.append(Path(os.readlink(folder / "selva")).parent)
+    return next((path for path in candidates if (path / RECORD_NAME).is_file()), default)
 
 
 def is_interactive(given: argparse.Namespace) -> bool:

@@ -347,3 +347,17 @@ def test_the_copy_in_the_installation_removes_it(double: Double) -> None:
     assert double.run() == 0
     assert double.run("--uninstall", installer=double.prefix / "installer") == 0
     assert snapshot(double.folder) == before
+
+
+@posix_only
+def test_an_installation_in_a_folder_of_choice_is_found_by_its_command(
+    double: Double, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(double.folder)
+    assert double.run() == 0
+    options = ["--uninstall", "--dry-run"]
+    assert command.main(options, double.machine, runner_class=double.runner_class()) == 0
+    assert str(double.prefix) in capsys.readouterr().out
+    assert double.run("--uninstall") == 0
+    assert snapshot(double.folder) == before
+    assert command.main(options, double.machine, runner_class=double.runner_class()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -56,10 +57,32 @@ def test_version_of_the_tree_is_the_version_of_the_package() -> None:
 
 def test_an_incomplete_wheel_is_refused(tmp_path: Path) -> None:
     expected = release.expected_in_wheel(ROOT)
-    assert release.wheel_faults(ROOT, [*expected, "selva_bridge-0.1.0.dist-info/METADATA"]) == []
-    lacking = expected - {"selva_core/__init__.py"}
+    licence = "selva_bridge-0.1.0.dist-info/licenses/LICENSE"
+    assert release.wheel_faults(ROOT, [*expected, licence]) == []
+    assert release.wheel_faults(ROOT, expected) == ["the wheel lacks its licence"]
+    lacking = (expected - {"selva_core/__init__.py"}) | {licence}
     assert release.wheel_faults(ROOT, lacking) == ["the wheel lacks selva_core/__init__.py"]
-    assert release.wheel_faults(ROOT, [*expected, "tests/x.py"]) == ["the wheel should not hold tests/x.py"]
+    unwanted = [*expected, licence, "tests/x.py"]
+    assert release.wheel_faults(ROOT, unwanted) == ["the wheel should not hold tests/x.py"]
+
+
+def test_an_sdist_holds_what_installs_and_nothing_that_works_from_a_checkout_only(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = archive.getnames()
+    assert release.sdist_faults(names) == []
+    folder = names[0].partition("/")[0]
+    lacking = [name for name in names if name != f"{folder}/LICENSE"]
+    assert release.sdist_faults(lacking) == ["the sdist lacks LICENSE"]
+    assert release.sdist_faults([*names, f"{folder}/tests/x.py"]) == ["the sdist should not hold tests/x.py"]
 
 
 def test_built_wheel_holds_the_packages_scripts_and_weights_and_no_training(tmp_path: Path) -> None:
