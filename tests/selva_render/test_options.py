@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selva_core.base.errors import RequestError, UnknownModelError
+from selva_core.base.errors import ConfigurationError, RequestError, UnknownModelError
 from selva_core.base.render_options import RenderOptions
 from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
 from selva_otio.formats.profiles import find_profile
@@ -52,3 +52,15 @@ def test_without_a_name_the_largest_installed_model_is_chosen(monkeypatch: pytes
     monkeypatch.setattr(options_module, "missing_files", lambda model, folder: {})
     assert choose_model(None) == "selva-large-44k"
     assert choose_model("selva-echo") == "selva-echo"
+
+
+def test_a_setting_leaves_the_models_for_paid_work_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(options_module, "missing_files", lambda model, folder: {})
+    monkeypatch.setenv("SELVA_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("SELVA_ONLY_COMMERCIAL_MODELS", "true")
+    assert choose_model(None) == "selva-nano"
+    with pytest.raises(ConfigurationError, match="selva-large-44k is not for paid work"):
+        choose_model("selva-large-44k")
+    assert choose_model("selva-nano") == "selva-nano"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,7 +73,10 @@ def pull(
     if not as_json:
         print_result(f"{model_id}: {len(missing)} files, {format_size(size_bytes)} on disk, into {folder}")
     _require_accepted(
-        AcceptedLicences(AppPaths.find().licences_file), model, accepted=accept_licences, as_json=as_json
+        AcceptedLicences(AppPaths.find().licences_file),
+        model.licences,
+        accepted=accept_licences,
+        as_json=as_json,
     )
     _report_pull(model, _pull(model, folder, accept_changed=accept_changed), as_json=as_json)
 
@@ -110,10 +114,10 @@ def _report_pull(model: Model, report: PullReport, *, as_json: bool) -> None:
 
 
 def _require_accepted(
-    accepted_licences: AcceptedLicences, model: Model, *, accepted: bool, as_json: bool
+    accepted_licences: AcceptedLicences, licences: Sequence[Licence], *, accepted: bool, as_json: bool
 ) -> None:
     """Show what has not been accepted yet and ask once; the answer is recorded."""
-    new = accepted_licences.not_accepted(model.licences)
+    new = accepted_licences.not_accepted(licences)
     if not new:
         return
     if not as_json:
@@ -148,7 +152,7 @@ def verify(
 ) -> None:
     """Read the files of models again and compare them with their hashes; damaged ones are fetched anew by the next pull."""
     from selva_core.models.catalog import default_models_dir, find_model, installed_files, listed_models  # noqa: PLC0415
-    from selva_core.models.store.verification import DAMAGED, MISSING, verify_model  # noqa: PLC0415
+    from selva_core.models.store.verification import MISSING, WHOLE, verify_models  # noqa: PLC0415
 
     folder = default_models_dir()
     models = (
@@ -156,8 +160,10 @@ def verify(
         if model_id is not None
         else [model for model in listed_models() if installed_files(model, folder)]
     )
-    found = {model.model_id: verify_model(model, folder) for model in models}
-    is_whole = all(file.state not in (DAMAGED, MISSING) for files in found.values() for file in files)
+    found = verify_models(models, folder)
+    if model_id is None:  # models share files, so that one may be there in part without having been pulled
+        found = {name: [file for file in files if file.state != MISSING] for name, files in found.items()}
+    is_whole = all(file.state == WHOLE for files in found.values() for file in files)
     if as_json:
         print_json({"whole": is_whole, "models": found})
     else:
@@ -199,13 +205,18 @@ def import_(
 ) -> None:
     """Add weights from files that are here already, known by their content; on the same drive they are linked, not copied."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415 - --help loads none of it
-    from selva_core.models.catalog import default_models_dir, find_model, listed_models, missing_files  # noqa: PLC0415
+    from selva_core.models.catalog import default_models_dir, listed_models, missing_files  # noqa: PLC0415
     from selva_core.models.licences import AcceptedLicences  # noqa: PLC0415
     from selva_core.models.store.importing import import_weights  # noqa: PLC0415
 
-    published = find_model("selva-small-16k")
+    licences = dict.fromkeys(
+        licence for model in listed_models() if not model.is_bundled for licence in model.licences
+    )
     _require_accepted(
-        AcceptedLicences(AppPaths.find().licences_file), published, accepted=accept_licences, as_json=as_json
+        AcceptedLicences(AppPaths.find().licences_file),
+        list(licences),
+        accepted=accept_licences,
+        as_json=as_json,
     )
     models_dir = default_models_dir()
     with interrupted_by_stop_signals():

@@ -79,7 +79,6 @@ class Settings:
             group=_MODELS,
             since="0.2.0",
             about="refuse models whose licences do not allow paid work",
-            restart=True,
         ),
     ] = False
     absent: Annotated[

@@ -34,7 +34,7 @@ from selva_core.models.tensors.spans import TensorSpan
 
 _SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt")
 _BLOCK_BYTES = 1 << 20
-_MIN_WEIGHTS_BYTES = 1 << 20
+_MIN_WEIGHTS_BYTES = 1 << 18
 _SIZE_TOLERANCE = 0.05
 _TOKENIZER = "tokenizer.json"
 
@@ -138,14 +138,17 @@ def _recognise(source: Path) -> tuple[RoleFile, Hashes] | None:
     candidates = [each for each in published_files() if _may_be(each, source, index)]
     if not candidates:
         return None
+    hashes = hash_file(source)
+    by_hash = [each for each in candidates if each.file.md5 == hashes.md5]
+    if by_hash:
+        return by_hash[0], hashes
     if is_reduced(index):
         raise WeightsMismatchError(
             "it holds numbers of half precision, not the published ones, and would sound different; fetch the published file"
         )
-    hashes = hash_file(source)
-    for each in candidates:
-        if each.file.md5 in (None, hashes.md5):
-            return each, hashes
+    by_content = [each for each in candidates if each.file.md5 is None]
+    if by_content:
+        return by_content[0], hashes
     names = ", ".join(each.file.path for each in candidates)
     raise WeightsMismatchError(
         f"it has the shapes of {names}, but its MD5 {hashes.md5} is not the published one: another program's weights (MMAudio's "

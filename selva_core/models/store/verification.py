@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,26 +30,34 @@ class VerifiedFile:
     problem: str = ""
 
 
-def verify_model(
-    model: Model, models_dir: Path, *, on_bytes: Callable[[int], None] = lambda _: None
-) -> list[VerifiedFile]:
-    """Read every file of a model. Damaged ones count as missing from then on, so that the next pull replaces them.
+def verify_models(
+    models: Iterable[Model], models_dir: Path, *, on_bytes: Callable[[int], None] = lambda _: None
+) -> dict[str, list[VerifiedFile]]:
+    """Read every file of the models, each once, by model. Damaged ones count as missing from then on, so that the next pull
+    replaces them.
 
     on_bytes: called with the bytes that were read since the last call. Raises OutputError where the folder cannot be written.
     """
-    if model.is_bundled:
-        return [_verify_bundled(each, on_bytes) for each in files_of(model)]
-    with locked_folder(models_dir):
-        record = load_record(models_dir)
-        if record.is_torn:
-            record = rebuild_record(models_dir, record)
-        verified = []
-        for each in files_of(model):
-            found, row = _verify(each, models_dir, record, on_bytes)
-            verified.append(found)
-            if row is not None:
-                record = with_file(record, found.path.relative_to(models_dir), row)
-        save_record(models_dir, record)
+    verified: dict[str, list[VerifiedFile]] = {}
+    seen: dict[Path, VerifiedFile] = {}
+    for model in models:
+        if model.is_bundled:
+            verified[model.model_id] = [_verify_bundled(each, on_bytes) for each in files_of(model)]
+            continue
+        with locked_folder(models_dir):
+            record = load_record(models_dir)
+            if record.is_torn:
+                record = rebuild_record(models_dir, record)
+            files = []
+            for each in files_of(model):
+                key = each.file.relative_path
+                if key not in seen:
+                    seen[key], row = _verify(each, models_dir, record, on_bytes)
+                    if row is not None:
+                        record = with_file(record, seen[key].path.relative_to(models_dir), row)
+                files.append(seen[key])
+            save_record(models_dir, record)
+            verified[model.model_id] = files
     return verified
 
 

@@ -12,7 +12,8 @@ from selva_core.base.errors import WeightsMismatchError
 from selva_core.models.specs import ModelSpec
 from selva_core.models.tensors.spans import TensorSpan
 
-Shapes = dict[str, tuple[int, ...]]
+Shapes = dict[str, tuple[int, ...] | None]
+"""Shapes by names of tensors; None for a tensor that must not be there."""
 Alternatives = tuple[Shapes, ...]
 
 
@@ -62,7 +63,9 @@ def _generator(spec: ModelSpec) -> Alternatives:
             "sync_pos_emb": (1, 1, generator.num_sync_per_segment, generator.sync_width),
             "audio_input_proj.0.weight": (width, channels, 7),
             f"joint_blocks.{generator.joint_depth - 1}.latent_block.attn.qkv.weight": (3 * width, width),
+            f"joint_blocks.{generator.joint_depth}.latent_block.attn.qkv.weight": None,
             f"fused_blocks.{generator.fused_depth - 1}.attn.qkv.weight": (3 * width, width),
+            f"fused_blocks.{generator.fused_depth}.attn.qkv.weight": None,
             "final_layer.conv.weight": (channels, width, 7),
         },
     )
@@ -129,7 +132,7 @@ def is_reduced(index: Mapping[str, TensorSpan]) -> bool:
 def _complaints(shapes: Shapes, index: Mapping[str, TensorSpan]) -> list[str]:
     found = {name: index[name].shape if name in index else None for name in shapes}
     return [
-        f"{name} is {'missing' if found[name] is None else found[name]}, needed is {shape}"
+        f"{name} is {found[name] or 'missing'}, needed is {shape or 'none'}"
         for name, shape in shapes.items()
         if found[name] != shape
     ]

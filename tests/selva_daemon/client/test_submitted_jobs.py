@@ -165,6 +165,18 @@ def test_an_unknown_model_is_refused_before_the_job_is_queued(client: Client, ma
     assert [fault.field for fault in caught.value.fields] == ["model"]
 
 
+def test_a_model_that_is_not_for_paid_work_is_refused_where_the_setting_says_so(
+    client: Client, make_job: JobMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidRequestError, match="is not installed"):
+        client.submit(make_job(model="selva-large-44k"))
+    monkeypatch.setenv("SELVA_ONLY_COMMERCIAL_MODELS", "true")
+    with pytest.raises(InvalidRequestError, match="not for paid work") as caught:
+        client.submit(make_job(model="selva-large-44k"))
+    assert [fault.field for fault in caught.value.fields] == ["model"]
+    assert client.submit(make_job(model="selva-echo")).job_id
+
+
 def test_an_unknown_job_is_an_error_that_names_it(client: Client) -> None:
     with pytest.raises(UnknownJobError, match="no job 'nonesuch'"):
         client.job("nonesuch")
