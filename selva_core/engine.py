@@ -6,8 +6,8 @@ use. This module is light: it imports neither torch nor av.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from selva_core.base.errors import RequestError, SelvaError
@@ -52,13 +52,15 @@ class RenderProgress:
     """The progress of a render.
 
     stage: "picture", "text", "sampling" or "sound", as on the wire. fraction: 0..1, of the whole render. step, num_steps: of
-    the sampler, in the stage "sampling".
+    the sampler, in the stage "sampling". work_left: what is left of each stage, in units of cost that take about as long in
+    one stage as in another.
     """
 
     stage: str
     fraction: float
     step: int = 0
     num_steps: int = 0
+    work_left: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -169,6 +169,7 @@ class NetworkEngine:
         requests, progress = item.request.requests, item.progress
         if self._video_tokens.has(item.request.picture, plan.num_segments):
             progress.skip("picture")
+        progress.begin("picture")
         prompts = {
             text: self._loaded.tokenizer.tokenize(text)
             for request in requests
@@ -176,6 +177,7 @@ class NetworkEngine:
         }
         positive = list(dict.fromkeys(request.prompt for request in requests))
         sync = self._encode_video(item, {prompt: prompts[prompt] for prompt in positive}, plan, batch)
+        progress.begin("text")
         text = {prompt: self._clip_states(tokens) for prompt, tokens in prompts.items() if prompt.strip()}
         progress.finish("text")
         return [
@@ -245,6 +247,9 @@ class NetworkEngine:
         active, generator = batch.active, self._network.generator
         if not active:
             return {}
+        for item in active:
+            with item.isolate_errors():
+                item.progress.begin("sampling", num_steps=settings.num_steps)
         owners = [item for item in active for _ in conditions[item]]
         position = SamplingPosition(num_steps=settings.num_steps)
         flow = GuidedVelocity(
@@ -289,6 +294,7 @@ class NetworkEngine:
         """latents (R, N, C) of one item -> a waveform each."""
         num_samples = round_half_up(item.request.picture.duration_s * self._network.spec.sample_rate_hz)
         waveforms = []
+        item.progress.begin("sound")
         for stem_latents, request in zip(latents, item.request.requests, strict=True):
             blocks = self._iter_decoded(item, stem_latents, AUDIO_COST * len(plan.windows), batch)
             prompt = self._loaded.tokenizer.tokenize(request.prompt)

@@ -57,7 +57,7 @@ def iter_mel(
         runs, frames, blend_weights(frames), final_ends, strict=True
     ):
         check()
-        weighted = torch.from_numpy(weights).to(latents.device) * vae.decode(latents[None, run])[0]
+        weighted = torch.from_numpy(weights).to(latents.device) * vae.decode(latents[None, run], check)[0]
         weighted[:, : overlap.shape[1]] += overlap
         num_final = final_end - run_frames.start
         yield weighted[:, :num_final]

@@ -45,6 +45,11 @@ class ProgressTracker:
         self._total = self._total - self._remaining[stage] or 1.0
         self._remaining[stage] = 0.0
 
+    def begin(self, stage: Stage, *, num_steps: int = 0) -> None:
+        """Report that a stage begins, before the first of its work is done. Raises RenderCancelled."""
+        self.check()
+        self._report(stage, step=0, num_steps=num_steps)
+
     def check(self) -> None:
         """Raises RenderCancelled when the render has been cancelled."""
         if self._is_cancelled():
@@ -75,4 +80,12 @@ class ProgressTracker:
     def _report(self, stage: Stage, *, step: int, num_steps: int) -> None:
         self._reported_s = self._clock()
         fraction = round(1.0 - sum(self._remaining.values()) / self._total, 9)
-        self._on_progress(RenderProgress(stage=stage, fraction=fraction, step=step, num_steps=num_steps))
+        self._on_progress(
+            RenderProgress(
+                stage=stage,
+                fraction=fraction,
+                step=step,
+                num_steps=num_steps,
+                work_left={name: cost for name, cost in self._remaining.items() if self._costs[name] > 0},
+            )
+        )

@@ -6,8 +6,10 @@ Dimensions: B batch, C channels, M mels, N latents, R mel frames.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from selva_core.models.part_specs import VaeSpec
 from selva_core.network._layers import StoredWeight, check_shape
 
+Check = Callable[[], None]
 _EPS = 1e-4
 _BRANCH_SHARE = 0.3
 
@@ -62,10 +65,12 @@ class Vae(nn.Module):
         mean, log_variance = rearrange(moments, "b (two c) n -> two b n c", two=2)
         return Posterior(mean, torch.exp(0.5 * log_variance.clamp(-30.0, 20.0)))
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """latents (B, N, C) -> mel (B, M, N * frames per latent)."""
+    def decode(self, latents: Tensor, check: Check = lambda: None) -> Tensor:
+        """latents (B, N, C) -> mel (B, M, N * frames per latent). `check` is called between blocks, and may raise to stop:
+        one window of a published size takes seconds on a CPU.
+        """
         check_shape("latents", latents, (None, None, self.spec.latent_channels))
-        normalized: Tensor = self.decoder(rearrange(latents, "b n c -> b c n"))
+        normalized: Tensor = self.decoder(rearrange(latents, "b n c -> b c n"), check)
         return normalized * self.data_std + self.data_mean
 
 
@@ -117,10 +122,13 @@ class ResBlock(nn.Module):
             MpConv(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, check: Check = lambda: None) -> Tensor:
         """x (B, in_channels, R) -> (B, out_channels, R)."""
+        check()
         x = _normalize(x, (1,))
-        branch = self.conv2(_silu(self.conv1(_silu(x))))
+        branch = self.conv1(_silu(x))
+        check()
+        branch = self.conv2(_silu(branch))
         return _mix(self.nin_shortcut(x), branch)
 
 
@@ -149,11 +157,12 @@ class Middle(nn.Module):
         self.attn_1 = ChannelAttention(channels)
         self.block_2 = ResBlock(channels, channels)
 
-    def forward(self, x: Tensor, limit: float) -> Tensor:
+    def forward(self, x: Tensor, limit: float, check: Check = lambda: None) -> Tensor:
         """x (B, C, R) -> (B, C, R)."""
-        for part in (self.block_1, self.attn_1, self.block_2):
-            x = part(x).clamp(-limit, limit)
-        return x
+        x = self.block_1(x, check).clamp(-limit, limit)
+        check()
+        x = self.attn_1(x).clamp(-limit, limit)
+        return cast(Tensor, self.block_2(x, check).clamp(-limit, limit))
 
 
 class Downsample(nn.Module):
@@ -191,10 +200,10 @@ class Level(nn.Module):
         widths = [in_channels] + [out_channels] * num_blocks
         self.block = nn.ModuleList(ResBlock(one, other) for one, other in pairwise(widths))
 
-    def forward(self, x: Tensor, limit: float) -> Tensor:
+    def forward(self, x: Tensor, limit: float, check: Check = lambda: None) -> Tensor:
         """x (B, in_channels, R) -> (B, out_channels, R)."""
         for block in self.block:
-            x = block(x).clamp(-limit, limit)
+            x = block(x, check).clamp(-limit, limit)
         return x
 
 
@@ -205,9 +214,9 @@ class DownLevel(Level):
         super().__init__(in_channels, out_channels, num_blocks)
         self.downsample = Downsample(out_channels) if halves else nn.Identity()
 
-    def forward(self, x: Tensor, limit: float) -> Tensor:
+    def forward(self, x: Tensor, limit: float, check: Check = lambda: None) -> Tensor:
         """x (B, in_channels, R) -> (B, out_channels, R or R / 2)."""
-        y: Tensor = self.downsample(super().forward(x, limit))
+        y: Tensor = self.downsample(super().forward(x, limit, check))
         return y
 
 
@@ -218,9 +227,9 @@ class UpLevel(Level):
         super().__init__(in_channels, out_channels, num_blocks)
         self.upsample = Upsample(out_channels) if doubles else nn.Identity()
 
-    def forward(self, x: Tensor, limit: float) -> Tensor:
+    def forward(self, x: Tensor, limit: float, check: Check = lambda: None) -> Tensor:
         """x (B, in_channels, R) -> (B, out_channels, R or 2 R)."""
-        y: Tensor = self.upsample(super().forward(x, limit))
+        y: Tensor = self.upsample(super().forward(x, limit, check))
         return y
 
 
@@ -266,10 +275,10 @@ class VaeDecoder(nn.Module):
         self.conv_out = MpConv(widths[0], spec.num_mels, 3)
         self.learnable_gain = nn.Parameter(torch.zeros(()))
 
-    def forward(self, latents: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, check: Check = lambda: None) -> Tensor:
         """latents (B, C, N) -> (B, M, R)."""
-        x = self.mid(self.conv_in(latents), self.limit)
+        x = self.mid(self.conv_in(latents), self.limit, check)
         for level in reversed(self.up):
-            x = level(x, self.limit)
+            x = level(x, self.limit, check)
         mel: Tensor = self.conv_out(_silu(x), gain=self.learnable_gain + 1)
         return mel

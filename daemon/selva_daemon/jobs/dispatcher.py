@@ -8,25 +8,32 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET
+
 from selva_core.base.errors import RenderCancelled, StorageError
 from selva_daemon.jobs.events import EventPublisher
-from selva_daemon.jobs.progress import DurationEstimate, JobProgress, ProgressByJob
+from selva_daemon.jobs.progress import JobProgress, ProgressByJob
 from selva_daemon.jobs.queue import JobQueue
-from selva_daemon.jobs.scheduling import BatchWindow, FairScheduler
+from selva_daemon.jobs.scheduling import MAX_BATCH_STEMS, BatchWindow, FairScheduler
+from selva_daemon.jobs.stage_rates import Measured, StageRates
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.supervisor import Outcome, Supervisor
+from selva_daemon.jobs.time_left import TimeLeft
 from selva_daemon.protocol.errors import QueueFullError, UnknownJobError
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import CANCELLED, DONE, FAILED, QUEUED, RUNNING, DaemonEvent, JobStatus
 from selva_daemon.protocol.worker_link import JobCancelled, JobDone, JobEvent, JobFailed, JobProgressed
 from selva_daemon.worker.output_files import remove_staging
 
+ANY_DEVICE, WHOLE_JOB = "any device", "whole job"  # a row of the rates; its work is seconds of stems
 PAUSED, YIELDED = "paused", "yielded"
-PUBLISHED_IN_A_ROW = 100
+PUBLISHED_IN_A_ROW = 500
+RETRY_WRITING_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +46,7 @@ class Dispatcher:
         events: EventPublisher,
         *,
         scheduler: FairScheduler,
+        rates: StageRates | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
@@ -47,9 +55,11 @@ class Dispatcher:
         self._clock = clock
         self._batch_window = BatchWindow()
         self._progress = ProgressByJob()
-        self._durations = DurationEstimate()
+        self._rates = rates or StageRates()
         self._unsaved: list[tuple[str, Callable[[], object]]] = []
         self._unpublished: deque[str] = deque()
+        self._write_cancelled_at_s = -math.inf
+        self._history_is_long = True
         self.workers: list[Supervisor] = []
         self.draining = False
         self.dispatch_at_s = math.inf
@@ -73,8 +83,8 @@ class Dispatcher:
 
     def _queue_full(self, error: QueueFullError, request: JobRequest) -> QueueFullError:
         """The error with what a client can plan by: the job's would-be position, and when there is room."""
-        one_s = self._durations.seconds_for(request.model, request.num_stems)
-        position = self._queue.counts()[QUEUED] + 1
+        one_s = self._expected_seconds(request.model, request.num_stems * request.media.duration_s)
+        position = self._queue.num_waiting + 1
         estimate = f"This one would be number {position}"
         if one_s is not None:
             estimate += f", to begin in about {one_s * position:.0f} s; there is room in about {one_s:.0f} s"
@@ -92,26 +102,30 @@ class Dispatcher:
         Returns the state of each. An unknown id cancels nothing at all. Raises UnknownJobError.
         """
         states = self._queue.states(job_ids)
-        cancelled = self._cancel_waiting(job_ids)
-        self._cancel_running([job_id for job_id, state in states.items() if state == RUNNING])
-        return {**states, **dict.fromkeys(cancelled, CANCELLED)}
-
-    def cancel_all(self) -> dict[str, str]:
-        """Every job that waits or runs, as `cancel`."""
-        states = self._queue.unfinished()
-        cancelled = self._cancel_waiting(None)
-        self._cancel_running([job_id for job_id, state in states.items() if state == RUNNING])
-        return {**states, **dict.fromkeys(cancelled, CANCELLED)}
-
-    def _cancel_waiting(self, job_ids: Sequence[str] | None) -> list[str]:
-        reason = RenderCancelled("the job was cancelled before it began")
-        cancelled = self._queue.cancel_waiting(reason, job_ids)
-        self.finished_since_start[CANCELLED] += len(cancelled)
-        if cancelled:
-            _log.info("cancelled %d waiting jobs, the first %s", len(cancelled), cancelled[0])
+        cancelled = self._queue.cancel_waiting(job_ids)
+        self._count_cancelled(len(cancelled))
         self._unpublished.extend(cancelled)
         self.publish_some()
-        return cancelled
+        self._cancel_running([job_id for job_id, state in states.items() if state == RUNNING])
+        return {**states, **dict.fromkeys(cancelled, CANCELLED)}
+
+    def cancel_all(self, *, max_named: int) -> dict[str, str]:
+        """Every job that waits or runs, as `cancel`; returns the states of up to `max_named`."""
+        states = self._queue.unfinished(limit=max_named)
+        running = [
+            job.job_id
+            for job in self._queue.jobs(states=(RUNNING,), limit=len(self.workers) * MAX_BATCH_STEMS)
+        ]
+        self._count_cancelled(self._queue.cancel_all_waiting())
+        self._history_is_long = True
+        self.publish_some()
+        self._cancel_running(running)
+        return {job_id: state if state == RUNNING else CANCELLED for job_id, state in states.items()}
+
+    def _count_cancelled(self, num_cancelled: int) -> None:
+        self.finished_since_start[CANCELLED] += num_cancelled
+        if num_cancelled:
+            _log.info("cancelled %d waiting jobs", num_cancelled)
 
     def _cancel_running(self, job_ids: Sequence[str]) -> None:
         for job_id in job_ids:
@@ -121,10 +135,20 @@ class Dispatcher:
     @property
     def has_unpublished(self) -> bool:
         """Whether `publish_some` has more to do."""
-        return bool(self._unpublished)
+        return bool(self._unpublished) or (
+            self._queue.has_cancelled_to_write and self._clock() >= self._write_cancelled_at_s
+        )
 
     def publish_some(self) -> None:
-        """Publish the next changes of many that were made together; the rest waits, so that requests are answered between."""
+        """Record and publish the next changes of many that were made together; the rest waits, so that requests are answered
+        between. A full disk is tried again after a while.
+        """
+        if not self._unpublished and self._queue.has_cancelled_to_write:
+            try:
+                self._unpublished.extend(self._queue.write_cancelled())
+            except StorageError as exc:
+                _log.error("cancelled jobs cannot be recorded yet: %s", exc)
+                self._write_cancelled_at_s = self._clock() + RETRY_WRITING_S
         for _ in range(min(PUBLISHED_IN_A_ROW, len(self._unpublished))):
             job_id = self._unpublished.popleft()
             self._progress.change(job_id, started_s=None)
@@ -165,8 +189,15 @@ class Dispatcher:
 
     def job_status(self, job: StoredJob) -> JobStatus:
         """What replies and events say about a job."""
+        return self.job_statuses([job])[0]
+
+    def job_statuses(self, jobs: Sequence[StoredJob]) -> list[JobStatus]:
+        """What replies say about each of these jobs."""
+        positions = self._queue.positions(jobs, self._scheduler)
+        return [self._status_at(job, position) for job, position in zip(jobs, positions, strict=True)]
+
+    def _status_at(self, job: StoredJob, position: int) -> JobStatus:
         progress = self._progress.of(job.job_id)
-        position = self.position(job)
         stage = {QUEUED: "waiting", RUNNING: progress.stage}.get(job.state, "")
         return JobStatus(
             job_id=job.job_id,
@@ -180,6 +211,7 @@ class Dispatcher:
             started_s=job.started_s,
             finished_s=job.finished_s,
             stage=stage,
+            part=progress.part if job.state == RUNNING and progress.part else UNSET,
             step=progress.step,
             num_steps=progress.num_steps,
             fraction=1.0 if job.state == DONE else progress.fraction,
@@ -194,18 +226,28 @@ class Dispatcher:
         """See JobQueue.position."""
         return self._queue.position(job, self._scheduler)
 
+    def move(self, job_ids: Sequence[str], *, to_front: bool, max_named: int) -> dict[str, int]:
+        """Put waiting jobs first, in the order given, or last; returns the positions of up to `max_named`.
+
+        Raises UnknownJobError, JobStateError.
+        """
+        self._queue.move(job_ids, to_front=to_front)
+        jobs = [self._queue.job(job_id) for job_id in list(dict.fromkeys(job_ids))[:max_named]]
+        positions = self._queue.positions(jobs, self._scheduler)
+        return {job.job_id: position for job, position in zip(jobs, positions, strict=True)}
+
     def seconds_until_start(self, job: StoredJob) -> float | None:
         """An estimate: the jobs before this one take as long as such jobs took lately."""
-        one_s = self._durations.seconds_for(job.model, job.num_stems)
+        one_s = self._expected_seconds(job.model, job.stem_seconds)
         return None if one_s is None else one_s * max(0, self.position(job) - 1)
 
     # -- giving jobs to workers ----------------------------------------------------------------------------
 
     def tick(self) -> None:
         self._retry_unsaved()
-        jobs_are_waiting = (
-            any(worker.can_take_job for worker in self.workers) and self._queue.counts()[QUEUED] > 0
-        )
+        if self._history_is_long:
+            self._history_is_long = self._queue.forget_oldest()
+        jobs_are_waiting = any(worker.can_take_job for worker in self.workers) and self._queue.num_waiting > 0
         for worker in self.workers:
             worker.tick(jobs_are_waiting=jobs_are_waiting and not self.is_paused)
         self.dispatch()
@@ -235,12 +277,18 @@ class Dispatcher:
             worker.give(jobs)
         for job in jobs:
             self._changed(
-                job.job_id, stage="loading", fraction=0.0, started_s=self._clock(), num_batched=len(jobs)
+                job.job_id,
+                stage="loading",
+                part="",
+                fraction=0.0,
+                started_s=self._clock(),
+                num_batched=len(jobs),
+                time_left=None,
             )
 
     def _batch_window_until_s(self, max_jobs: int) -> float | None:
         """How long to wait for more jobs like the next one; None where they would not fit or do not come."""
-        if max_jobs == 1 or self._queue.counts()[QUEUED] >= max_jobs:
+        if max_jobs == 1 or self._queue.num_waiting >= max_jobs:
             return None
         head = self._queue.next_waiting(self._scheduler)
         return None if head is None else self._batch_window.waits_until_s(head.shape, self._clock())
@@ -253,7 +301,9 @@ class Dispatcher:
                 _remove_staging_in_background(job.output_folder, job.job_id)
 
     def publish_state_of(self, job_id: str) -> None:
-        """For a new subscriber. A job that does not exist is not answered: events have no errors."""
+        """For those who follow the job. One that does not exist is not answered: events have no errors."""
+        if not self._events.is_followed(job_id):
+            return
         try:
             self._events.publish_job(self.job_status(self._queue.job(job_id)))
         except UnknownJobError:
@@ -265,7 +315,8 @@ class Dispatcher:
         job_id = event.job_id
         if isinstance(event, JobProgressed):
             self._progress.record(event)
-            self._events.publish_job(self.job_status(self._queue.job(job_id)))
+            self._update_time_left(event)
+            self.publish_state_of(job_id)
         elif isinstance(event, JobDone):
             self._learn_duration(event)
             self._close(job_id, DONE, lambda: self._queue.finish(job_id, event.stems))
@@ -275,14 +326,35 @@ class Dispatcher:
             reason = RenderCancelled("the job was cancelled while it ran")
             self._close(job_id, CANCELLED, lambda: self._queue.cancel(job_id, reason))
 
+    def _update_time_left(self, event: JobProgressed) -> None:
+        if not event.work_left:
+            return
+        progress = self._progress.of(event.job_id)
+        if (time_left := progress.time_left) is None:
+            devices = (worker.device_of(event.job_id) for worker in self.workers)
+            time_left = TimeLeft(
+                model=self._queue.job(event.job_id).model,
+                device=next((device for device in devices if device is not None), ""),
+                rates=self._rates,
+                num_batched=progress.num_batched,
+            )
+            self._progress.attach(event.job_id, time_left)
+        time_left.update(event, self._clock())
+
+    def close(self) -> None:
+        """Keep what was learnt."""
+        self._rates.save()
+
     def _learn_duration(self, done: JobDone) -> None:
         """A job that came out of the cache says nothing; one that shared batches took its share of the time."""
         progress = self._progress.of(done.job_id)
         if progress.started_s is None or all(stem.cached for stem in done.stems):
             return
+        if progress.time_left is not None:
+            progress.time_left.learn()
         job = self._queue.job(done.job_id)
         share_s = (self._clock() - progress.started_s) / progress.num_batched
-        self._durations.record(job.model, num_stems=job.num_stems, duration_s=share_s)
+        self._rates.learn(job.model, ANY_DEVICE, {WHOLE_JOB: Measured(share_s, float(job.stem_seconds))})
 
     def on_worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
         self.publish_daemon()
@@ -315,7 +387,7 @@ class Dispatcher:
             _log.error("cannot be recorded yet: %s", exc, extra={"job_id": job_id})
             self._unsaved.append((job_id, record))
         else:
-            self._changed(job_id, started_s=None)
+            self._changed(job_id, started_s=None, time_left=None)
 
     def _retry_unsaved(self) -> None:
         waiting, self._unsaved = self._unsaved, []
@@ -324,7 +396,7 @@ class Dispatcher:
 
     def _changed(self, job_id: str, **changes: Any) -> None:
         self._progress.change(job_id, **changes)
-        self._events.publish_job(self.job_status(self._queue.job(job_id)))
+        self.publish_state_of(job_id)
 
     def publish_daemon(self) -> None:
         self._events.publish_daemon(
@@ -339,11 +411,19 @@ class Dispatcher:
 
     def _seconds_left(self, job: StoredJob, progress: JobProgress, position: int) -> float | None:
         if job.state == RUNNING:
-            return progress.seconds_left(self._clock())
+            left_s = progress.seconds_left(self._clock())
+            if left_s is None and progress.stage == "loading":
+                left_s = self._expected_seconds(job.model, job.stem_seconds)
+            return left_s
         if job.state != QUEUED or position == 0:
             return None
-        one_s = self._durations.seconds_for(job.model, job.num_stems)
+        one_s = self._expected_seconds(job.model, job.stem_seconds)
         return None if one_s is None else one_s * position
+
+    def _expected_seconds(self, model: str, stem_seconds: Fraction) -> float | None:
+        """How long so much sound took in earlier jobs of the model, on whatever device they ran."""
+        per_second_s = self._rates.seconds_per_unit(model, ANY_DEVICE, WHOLE_JOB)
+        return None if per_second_s is None else round(per_second_s * float(stem_seconds), 3)
 
 
 def _remove_staging_in_background(folder: Path, job_id: str) -> None:

@@ -44,6 +44,11 @@ class EventPublisher:
         """Whether subscribers hold more memory than they can have a use for; a fresh socket (`use`) frees it."""
         return len(self._topics) > MAX_TOPICS
 
+    def is_followed(self, job_id: str) -> bool:
+        """Whether anybody has subscribed to this job. A subscription is to all topics that begin as it does."""
+        topic = (JOB_TOPIC + job_id).encode("utf-8", errors="replace")
+        return any(topic[:length] in self._topics for length in range(len(topic) + 1))
+
     def publish_job(self, status: JobStatus) -> None:
         """A status that is too large goes without its stems: a client then asks for them (`job`)."""
         packed = self._pack(status)

@@ -6,17 +6,17 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any
 
+from selva_daemon.jobs.time_left import TimeLeft
 from selva_daemon.protocol.worker_link import JobProgressed
 
 MAX_REMEMBERED_JOBS = 20_000
-SMOOTHING = 0.3
 MIN_ESTIMATED_FRACTION = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobProgress:
     """sequence: counts the changes of the job since the daemon started. started_s: monotonic, None when not running.
-    num_batched: how many jobs run in the same batches, this one counted.
+    num_batched: how many jobs run in the same batches, this one counted. part: of the stage, where it has parts.
     """
 
     sequence: int = 0
@@ -26,9 +26,13 @@ class JobProgress:
     fraction: float = 0.0
     started_s: float | None = None
     num_batched: int = 1
+    part: str = ""
+    time_left: TimeLeft | None = None
 
     def seconds_left(self, now_s: float) -> float | None:
-        if self.started_s is None or self.fraction < MIN_ESTIMATED_FRACTION:
+        if self.time_left is not None and (left_s := self.time_left.seconds()) is not None:
+            return left_s
+        if self.started_s is None or self.stage == "loading" or self.fraction < MIN_ESTIMATED_FRACTION:
             return None
         return (now_s - self.started_s) / self.fraction * (1.0 - self.fraction)
 
@@ -52,6 +56,10 @@ class ProgressByJob:
             self._by_job.popitem(last=False)
         return after
 
+    def attach(self, job_id: str, time_left: TimeLeft) -> None:
+        """No change that clients are sent: the sequence number stays."""
+        self._by_job[job_id] = replace(self.of(job_id), time_left=time_left)
+
     def record(self, event: JobProgressed) -> JobProgress:
         """A worker's report. The fraction never goes back: a worker that runs short of memory renders in halves and counts
         the second time from where it began.
@@ -61,21 +69,6 @@ class ProgressByJob:
             stage=event.stage,
             step=event.step,
             num_steps=event.num_steps,
+            part=event.part,
             fraction=max(self.of(event.job_id).fraction, min(1.0, event.fraction)),
         )
-
-
-class DurationEstimate:
-    """How long one stem of a model takes here, from the jobs that ran: an average that follows changes."""
-
-    def __init__(self) -> None:
-        self._seconds_per_stem: dict[str, float] = {}
-
-    def record(self, model: str, *, num_stems: int, duration_s: float) -> None:
-        sample_s = duration_s / max(1, num_stems)
-        before_s = self._seconds_per_stem.get(model, sample_s)
-        self._seconds_per_stem[model] = before_s + SMOOTHING * (sample_s - before_s)
-
-    def seconds_for(self, model: str, num_stems: int) -> float | None:
-        per_stem_s = self._seconds_per_stem.get(model)
-        return None if per_stem_s is None else per_stem_s * num_stems

@@ -18,10 +18,12 @@ import msgspec
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import SelvaError, StorageError
 from selva_core.base.render_options import PRIORITIES
+from selva_daemon.jobs.mass_cancel import REASON, MassCancel
 from selva_daemon.jobs.migrations import migrate
 from selva_daemon.jobs.queue_repair import fail_unreadable_jobs, set_aside_if_damaged
-from selva_daemon.jobs.scheduling import FairScheduler, QueueHead, can_batch
-from selva_daemon.jobs.stored_job import StoredJob
+from selva_daemon.jobs.scheduling import FairScheduler, can_batch
+from selva_daemon.jobs.stored_job import JobTurn, StoredJob
+from selva_daemon.jobs.waiting_jobs import WaitingJobs
 from selva_daemon.protocol.errors import (
     JobStateError,
     QueueFullError,
@@ -44,6 +46,7 @@ from selva_daemon.protocol.status import (
 MAX_WORKER_DEATHS = 2
 MAX_INTERRUPTIONS = 5
 DEFAULT_INTERACTIVE_IN_A_ROW = 8
+FORGOTTEN_IN_A_ROW = 500
 
 
 class JobQueue:
@@ -69,12 +72,15 @@ class JobQueue:
             self._database.row_factory = sqlite3.Row
             self._database.execute("PRAGMA journal_mode = WAL")
             migrate(self._database, name=str(file))
-            # Not a migration: the index changes what is fast and nothing else, and earlier versions live with it.
-            self._database.execute(
-                "CREATE INDEX IF NOT EXISTS jobs_in_turn ON jobs"
-                " (state, rank, priority, client, session, number)"
-            )
+            # Not a migration: indices change what is fast and nothing else, and earlier versions live with any. Each one costs
+            # a write for every job whose state changes; whose turn it is, is known in memory.
+            self._database.execute("CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state)")
+            self._database.execute("DROP INDEX IF EXISTS jobs_in_turn")
+            self._database.execute("DROP INDEX IF EXISTS jobs_in_order")
             fail_unreadable_jobs(self._database)
+            self._mass_cancel = MassCancel(self._database)
+            self._waiting_jobs: WaitingJobs | None = None
+            _ = self._waiting
 
     def close(self) -> None:
         self._database.close()
@@ -94,8 +100,8 @@ class JobQueue:
                 (client, session, request_id),
             ).fetchone()
             if known is not None:
-                return StoredJob.from_row(known), False
-            num_queued = self.counts()[QUEUED]
+                return self._read(known), False
+            num_queued = self.num_waiting
             if num_queued >= self._max_queued_jobs:
                 raise QueueFullError(
                     f"the queue is full: {num_queued} jobs wait, more are not taken",
@@ -119,7 +125,9 @@ class JobQueue:
                     time.time(),
                 ),
             )
-            return self.job(job_id), True
+            job = self.job(job_id)
+            self._waiting.add(job.turn)
+            return job, True
 
     def job(self, job_id: str) -> StoredJob:
         """Raises UnknownJobError."""
@@ -127,57 +135,74 @@ class JobQueue:
             row = self._database.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         if row is None:
             raise _unknown_job(job_id)
-        return StoredJob.from_row(row)
+        return self._read(row)
+
+    def _read(self, row: sqlite3.Row) -> StoredJob:
+        return StoredJob.from_row(self._mass_cancel.as_it_is(row))
+
+    @property
+    def _waiting(self) -> WaitingJobs:
+        if self._waiting_jobs is None:
+            with self._translated():
+                rows = self._database.execute(
+                    "SELECT rank, priority, client, session, number FROM jobs WHERE state = ?", (QUEUED,)
+                ).fetchall()
+            turns = (JobTurn(*row) for row in rows)
+            self._waiting_jobs = WaitingJobs(
+                turn for turn in turns if not self._mass_cancel.covers(state=QUEUED, number=turn.number)
+            )
+        return self._waiting_jobs
+
+    @property
+    def num_waiting(self) -> int:
+        return self._waiting.num_jobs
 
     def jobs(self, *, states: Sequence[str] = STATES, limit: int = 100) -> list[StoredJob]:
         """The newest jobs in these states, newest last."""
-        marks = ", ".join("?" * len(states))
+        condition = self._mass_cancel.listed(
+            ", ".join("?" * len(states)), queued=QUEUED in states, cancelled=CANCELLED in states
+        )
+        # The plus keeps SQLite from sorting all rows of these states: it then walks the numbers from the last.
+        if set(states) == set(STATES):
+            condition = condition.replace("state", "+state", 1)
         with self._translated():
             rows = self._database.execute(
-                f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY number DESC LIMIT ?",  # noqa: S608 - marks only
+                f"SELECT * FROM jobs WHERE {condition} ORDER BY number DESC LIMIT ?",  # noqa: S608 - marks and a number
                 (*states, limit),
             ).fetchall()
-        return [StoredJob.from_row(row) for row in reversed(rows)]
+        return [self._read(row) for row in reversed(rows)]
 
     def counts(self) -> dict[str, int]:
         with self._translated():
             rows = self._database.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall()
-        return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}
+        counts = dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}
+        counts[CANCELLED] += self._mass_cancel.num_left
+        counts[QUEUED] = self.num_waiting
+        return counts
 
     def position(self, job: StoredJob, scheduler: FairScheduler | None = None) -> int:
-        """1 is next; 0 when the job does not wait. See FairScheduler.num_before."""
-        if job.state != QUEUED:
-            return 0
+        """1 is next; 0 when the job does not wait. See TurnOrder."""
+        return self.positions([job], scheduler)[0]
+
+    def positions(self, jobs: Sequence[StoredJob], scheduler: FairScheduler | None = None) -> list[int]:
+        """Of each of these jobs, for little more than the cost of one."""
         scheduler = scheduler or FairScheduler(interactive_in_a_row=DEFAULT_INTERACTIVE_IN_A_ROW)
-        priority = PRIORITIES.index(job.priority)
-        with self._translated():
-            moved_before = self._database.execute(
-                "SELECT count(*) FROM jobs WHERE state = ? AND rank > ?", (QUEUED, job.rank)
-            ).fetchone()[0]
-            index = self._database.execute(
-                "SELECT count(*) FROM jobs WHERE state = ? AND rank = ? AND priority = ? AND client = ?"
-                " AND session = ? AND number < ?",
-                (QUEUED, job.rank, priority, job.client, job.session, job.number),
-            ).fetchone()[0]
-            heads = self._heads(job.rank)
-        here = (job.client, job.session, priority)
-        own = next((head for head in heads if (head.client, head.session, head.priority) == here), None)
-        if own is None:  # it was begun since `job` was read
-            return int(moved_before) + 1
-        return int(moved_before) + scheduler.num_before(own, int(index), heads) + 1
+        waiting = [job.turn for job in jobs if job.state == QUEUED]
+        found = iter(self._waiting.positions(waiting, scheduler) if waiting else ())
+        return [next(found) if job.state == QUEUED else 0 for job in jobs]
 
     def move(self, job_ids: Sequence[str], *, to_front: bool) -> None:
         """Put waiting jobs first, in the order given, or last. Raises UnknownJobError, JobStateError."""
         with self._transaction(promised=True):
-            for job_id in job_ids:
-                self._require_state(self.job(job_id), (QUEUED,), "moved")
-            edge = self._database.execute(
-                f"SELECT {'max' if to_front else 'min'}(rank) FROM jobs WHERE state = ?",  # noqa: S608 - fixed words
-                (QUEUED,),
-            ).fetchone()[0]
-            for index, job_id in enumerate(reversed(job_ids) if to_front else job_ids, start=1):
-                rank = max(edge, 0) + index if to_front else min(edge, 0) - index
-                self._database.execute("UPDATE jobs SET rank = ? WHERE job_id = ?", (rank, job_id))
+            jobs = [self.job(job_id) for job_id in dict.fromkeys(job_ids)]
+            for job in jobs:
+                self._require_state(job, (QUEUED,), "moved")
+            first, last = max(self._waiting.first_rank, 0), min(self._waiting.last_rank, 0)
+            for index, job in enumerate(reversed(jobs) if to_front else jobs, start=1):
+                rank = first + index if to_front else last - index
+                self._database.execute("UPDATE jobs SET rank = ? WHERE number = ?", (rank, job.number))
+                self._waiting.remove(job.turn)
+                self._waiting.add(job.turn._replace(rank=rank))
 
     def retry(self, job_id: str) -> StoredJob:
         """Queue a finished job once more, at the end. Raises UnknownJobError, JobStateError."""
@@ -191,7 +216,9 @@ class JobQueue:
                 (QUEUED, number, job_id),
             )
             self._database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'jobs'", (number,))
-            return self.job(job_id)
+            retried = self.job(job_id)
+            self._waiting.add(retried.turn)
+            return retried
 
     def clear_finished(self) -> int:
         """Forget finished jobs (their files stay); returns how many."""
@@ -204,10 +231,8 @@ class JobQueue:
 
     def next_waiting(self, scheduler: FairScheduler) -> StoredJob | None:
         """The job that is run next; None when nothing waits."""
-        with self._translated():
-            heads = self._heads()
-            chosen = scheduler.choose(heads)
-            return None if chosen is None else self._numbered(chosen.number)
+        chosen = scheduler.choose(self._waiting.heads())
+        return None if chosen is None else self._numbered(chosen.number)
 
     def start_next(self, scheduler: FairScheduler, *, max_jobs: int = 1) -> list[StoredJob]:
         """Mark the next job as running, and with it, up to `max_jobs`, those behind it that can share its batches.
@@ -216,9 +241,11 @@ class JobQueue:
         """
         taken: list[StoredJob] = []
         with self._transaction():
-            while len(taken) < max_jobs and (chosen := scheduler.choose(heads := self._heads())) is not None:
-                if taken and not can_batch(taken, self._numbered(chosen.number)):
+            while len(taken) < max_jobs and (chosen := scheduler.choose(heads := self._waiting.heads())):
+                job = self._numbered(chosen.number)
+                if taken and not can_batch(taken, job):
                     break
+                self._waiting.remove(job.turn)
                 self._database.execute(
                     "UPDATE jobs SET state = ?, attempts = attempts + 1, started_s = ? WHERE number = ?",
                     (RUNNING, time.time(), chosen.number),
@@ -227,22 +254,10 @@ class JobQueue:
                 taken.append(self._numbered(chosen.number))
         return taken
 
-    def _heads(self, rank: int | None = None) -> list[QueueHead]:
-        """Of the jobs of this rank, by default of those that go first."""
-        if rank is None:
-            rank = self._database.execute("SELECT max(rank) FROM jobs WHERE state = ?", (QUEUED,)).fetchone()[
-                0
-            ]
-        rows = self._database.execute(
-            "SELECT client, session, priority, min(number) AS number, count(*) AS num_waiting FROM jobs"
-            " WHERE state = ? AND rank = ? GROUP BY priority, client, session",
-            (QUEUED, rank),
-        ).fetchall()
-        return [QueueHead(**dict(row)) for row in rows]
-
     def _numbered(self, number: int) -> StoredJob:
-        row = self._database.execute("SELECT * FROM jobs WHERE number = ?", (number,)).fetchone()
-        return StoredJob.from_row(row)
+        with self._translated():
+            row = self._database.execute("SELECT * FROM jobs WHERE number = ?", (number,)).fetchone()
+        return self._read(row)
 
     def finish(self, job_id: str, stems: Sequence[StemResult]) -> None:
         """The job's files are on disk."""
@@ -254,54 +269,70 @@ class JobQueue:
     def cancel(self, job_id: str, error: SelvaError) -> None:
         self._close_job(job_id, CANCELLED, error=msgspec.msgpack.encode(to_wire(error)))
 
-    def cancel_waiting(self, error: SelvaError, job_ids: Sequence[str] | None = None) -> list[str]:
-        """Cancel the waiting ones of these jobs, or all that wait, in one transaction: thousands take as long as one.
-
-        Returns the ids of those that were cancelled.
-        """
-        packed = msgspec.msgpack.encode(to_wire(error))
+    def cancel_waiting(self, job_ids: Sequence[str]) -> list[str]:
+        """Cancel the waiting ones of these jobs, in one transaction. Returns the ids of those that were cancelled."""
+        packed = msgspec.msgpack.encode(to_wire(REASON))
         with self._transaction(promised=True):
-            rows = self._database.execute(
-                "SELECT job_id FROM jobs WHERE state = ? ORDER BY number", (QUEUED,)
-            ).fetchall()
-            named = None if job_ids is None else frozenset(job_ids)
-            cancelled = [row[0] for row in rows if named is None or row[0] in named]
-            self._database.executemany(
-                "UPDATE jobs SET state = ?, error = ?, finished_s = ? WHERE job_id = ?",
-                [(CANCELLED, packed, time.time(), job_id) for job_id in cancelled],
-            )
+            jobs = [self.job(job_id) for job_id in dict.fromkeys(job_ids)]
+            cancelled = [job for job in jobs if job.state == QUEUED]
+            for job in cancelled:
+                self._database.execute(
+                    "UPDATE jobs SET state = ?, error = ?, finished_s = ? WHERE number = ?",
+                    (CANCELLED, packed, time.time(), job.number),
+                )
+                self._waiting.remove(job.turn)
             self._forget_oldest()
-        return cancelled
+        return [job.job_id for job in cancelled]
 
-    def unfinished(self) -> dict[str, str]:
-        """The states of all jobs that wait or run, by id, the oldest first."""
-        with self._translated():
-            rows = self._database.execute(
-                "SELECT job_id, state FROM jobs WHERE state IN (?, ?) ORDER BY number", (QUEUED, RUNNING)
-            ).fetchall()
-        return {row[0]: row[1] for row in rows}
+    def cancel_all_waiting(self) -> int:
+        """Cancel all that wait, with one small write; returns how many. `write_cancelled` writes their rows."""
+        try:
+            with self._transaction(promised=True):
+                num_cancelled = self._mass_cancel.begin()
+                self._waiting_jobs = WaitingJobs(())
+        except StorageError:
+            self._mass_cancel = MassCancel(self._database)  # as it is on disk
+            raise
+        return num_cancelled
+
+    @property
+    def has_cancelled_to_write(self) -> bool:
+        return self._mass_cancel.num_left > 0
+
+    def write_cancelled(self) -> list[str]:
+        """Write some rows of those that `cancel_all_waiting` has cancelled; returns their ids."""
+        with self._transaction():
+            written = self._mass_cancel.write_some()
+        self._mass_cancel.record_written(len(written))
+        return written
+
+    def unfinished(self, *, limit: int) -> dict[str, str]:
+        """The states of jobs that run, then of those that wait, by id, each the oldest first."""
+        found: dict[str, str] = {}
+        for state in (RUNNING, QUEUED):
+            condition = self._mass_cancel.listed("?", queued=state == QUEUED, cancelled=False)
+            with self._translated():
+                rows = self._database.execute(
+                    f"SELECT job_id FROM jobs WHERE {condition} ORDER BY number LIMIT ?",  # noqa: S608 - a mark and a number
+                    (state, limit - len(found)),
+                ).fetchall()
+            found |= {row[0]: state for row in rows}
+        return found
 
     def states(self, job_ids: Sequence[str]) -> dict[str, str]:
         """By id, in the order given. Raises UnknownJobError."""
-        with self._translated():
-            found = {
-                job_id: row[0]
-                for job_id in job_ids
-                if (
-                    row := self._database.execute(
-                        "SELECT state FROM jobs WHERE job_id = ?", (job_id,)
-                    ).fetchone()
-                )
-            }
-        for job_id in job_ids:
-            if job_id not in found:
-                raise _unknown_job(job_id)
-        return found
+        return {job_id: self.job(job_id).state for job_id in job_ids}
 
     def requeue(self, job_id: str) -> None:
         """A running job waits again, in its old place. Its worker was ended for another reason, so no crash is counted."""
         with self._transaction():
-            self._database.execute("UPDATE jobs SET state = ? WHERE job_id = ?", (QUEUED, job_id))
+            self._set_waiting(job_id)
+
+    def _set_waiting(self, job_id: str) -> None:
+        self._database.execute("UPDATE jobs SET state = ? WHERE job_id = ?", (QUEUED, job_id))
+        job = self.job(job_id)
+        if job.state == QUEUED:
+            self._waiting.add(job.turn)
 
     def record_worker_crash(self, job_id: str, reason: str) -> StoredJob:
         """The worker died while it ran this job: queue the job once more, or fail it the second time."""
@@ -311,7 +342,7 @@ class JobQueue:
             )
             job = self.job(job_id)
             if job.worker_deaths < MAX_WORKER_DEATHS:
-                self._database.execute("UPDATE jobs SET state = ? WHERE job_id = ?", (QUEUED, job_id))
+                self._set_waiting(job_id)
         if job.worker_deaths >= MAX_WORKER_DEATHS:
             self.fail(
                 job_id,
@@ -341,9 +372,9 @@ class JobQueue:
             else:
                 with self._transaction():
                     self._database.execute(
-                        "UPDATE jobs SET state = ?, interruptions = interruptions + 1 WHERE job_id = ?",
-                        (QUEUED, job.job_id),
+                        "UPDATE jobs SET interruptions = interruptions + 1 WHERE job_id = ?", (job.job_id,)
                     )
+                    self._set_waiting(job.job_id)
         return [self.job(job.job_id) for job in running]
 
     def switch(self, name: str) -> bool:
@@ -359,19 +390,31 @@ class JobQueue:
         self, job_id: str, state: str, *, stems: bytes | None = None, error: bytes | None = None
     ) -> None:
         with self._transaction():
-            self._require_state(self.job(job_id), (QUEUED, RUNNING), f"set to {state}")
+            job = self.job(job_id)
+            self._require_state(job, (QUEUED, RUNNING), f"set to {state}")
+            if job.state == QUEUED:
+                self._waiting.remove(job.turn)
             self._database.execute(
                 "UPDATE jobs SET state = ?, stems = ?, error = ?, finished_s = ? WHERE job_id = ?",
                 (state, stems, error, time.time(), job_id),
             )
             self._forget_oldest()
 
-    def _forget_oldest(self) -> None:
-        self._database.execute(
+    def forget_oldest(self) -> bool:
+        """Drop finished jobs that the history has no room for, some of them; returns whether there may be more."""
+        with self._transaction():
+            return self._forget_oldest() == FORGOTTEN_IN_A_ROW
+
+    def _forget_oldest(self) -> int:
+        """At most FORGOTTEN_IN_A_ROW: what was cancelled together is forgotten bit by bit, while requests are answered."""
+        if self._mass_cancel.num_left:
+            return FORGOTTEN_IN_A_ROW  # those who watch the jobs are still to be sent how they ended
+        return self._database.execute(
             "DELETE FROM jobs WHERE number IN (SELECT number FROM jobs WHERE state IN (?, ?, ?)"
-            " ORDER BY number DESC LIMIT -1 OFFSET ?)",
-            (*FINISHED_STATES, self._max_finished_jobs),
-        )
+            " ORDER BY number LIMIT min(?, max(0,"
+            " (SELECT count(*) FROM jobs WHERE state IN (?, ?, ?)) - ?)))",
+            (*FINISHED_STATES, FORGOTTEN_IN_A_ROW, *FINISHED_STATES, self._max_finished_jobs),
+        ).rowcount
 
     @staticmethod
     def _require_state(job: StoredJob, allowed: Sequence[str], verb: str) -> None:
@@ -390,15 +433,17 @@ class JobQueue:
         may be lost with the power: then a job is queued or running where it had been done, and is done again from the
         cache.
         """
+        _ = self._waiting  # built before the rows change
         with self._translated():
             self._database.execute(f"PRAGMA synchronous = {'FULL' if promised else 'NORMAL'}")
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._database.execute("COMMIT")
             except BaseException:
+                self._waiting_jobs = None
                 self._database.rollback()
                 raise
-            self._database.execute("COMMIT")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

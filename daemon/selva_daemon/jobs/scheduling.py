@@ -6,8 +6,11 @@ Pure: knows neither disk nor clock.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from bisect import bisect_right
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 from selva_daemon.jobs.stored_job import StoredJob
 
@@ -64,37 +67,87 @@ class FairScheduler:
         waiting = {key for head in heads for key in ((head.client,), (head.client, head.session))}
         self._last_turn_of = {key: turn for key, turn in self._last_turn_of.items() if key in waiting}
 
-    def num_before(self, head: QueueHead, index: int, heads: Sequence[QueueHead]) -> int:
-        """How many waiting jobs are served before the one at `index` (0 is the oldest) of `head`, one of `heads`.
-
-        Exact if nothing else arrives, as long as jobs of one priority wait; an estimate where both do: being served in one
-        changes the turns in the other, and following that step by step takes as long as the queue is.
-        """
-        same = [each for each in heads if each.priority == head.priority]
-        clients = _by_client(same)
-        own = clients.pop(head.client)
-        in_client = index + sum(
-            min(each.num_waiting, index + (self._session_turn(each) < self._session_turn(head)))
-            for each in own
-            if each is not head
-        )
-        in_class = in_client + sum(
-            min(
-                sum(head.num_waiting for head in group),
-                in_client + (self._client_turn(group) < self._client_turn(own)),
-            )
-            for group in clients.values()
-        )
-        num_others = sum(each.num_waiting for each in heads) - sum(each.num_waiting for each in same)
-        if head.priority == 0:
-            return in_class + min(num_others, (in_class + self._in_a_row) // self._limit)
-        return in_class + min(num_others, max(0, (in_class + 1) * self._limit - self._in_a_row))
+    def turn_order(self, heads: Sequence[QueueHead]) -> TurnOrder:
+        """The order in which the jobs behind these heads are served if nothing else arrives."""
+        classes: dict[int, dict[str, _ClientOrder]] = {}
+        for head in heads:
+            clients = classes.setdefault(head.priority, {})
+            clients.setdefault(head.client, _ClientOrder()).heads.append(head)
+        for clients in classes.values():
+            for order in clients.values():
+                order.heads.sort(key=self._session_turn)
+                order.turn = self._client_turn(order.heads)
+        return TurnOrder(classes, in_a_row=self._in_a_row, limit=self._limit)
 
     def _client_turn(self, heads: Sequence[QueueHead]) -> tuple[int, int]:
         return self._last_turn_of.get((heads[0].client,), 0), min(head.number for head in heads)
 
     def _session_turn(self, head: QueueHead) -> tuple[int, int]:
         return self._last_turn_of.get((head.client, head.session), 0), head.number
+
+
+class _ClientOrder:
+    """The sessions of one client in one priority class. They take turns: round i serves each that has more than i jobs."""
+
+    def __init__(self) -> None:
+        self.heads: list[QueueHead] = []
+        self.turn = (0, 0)
+        self._rounds: dict[int, dict[str, int]] = {}
+
+    @cached_property
+    def num_waiting(self) -> int:
+        return sum(head.num_waiting for head in self.heads)
+
+    @cached_property
+    def _lengths(self) -> tuple[list[int], list[int]]:
+        """How many jobs the sessions have, ascending, and their sums up to each."""
+        lengths = sorted(head.num_waiting for head in self.heads)
+        return lengths, list(accumulate(lengths, initial=0))
+
+    def num_before(self, session: str, index: int) -> int:
+        """How many of this client's jobs are served before the one at `index` of a session."""
+        lengths, sums = self._lengths
+        num_shorter = bisect_right(lengths, index)
+        earlier_rounds = sums[num_shorter] + (len(lengths) - num_shorter) * index
+        if index not in self._rounds:  # the jobs of a list are in few rounds, so each is laid out once
+            served = (head.session for head in self.heads if head.num_waiting > index)
+            self._rounds[index] = {name: place for place, name in enumerate(served)}
+        return earlier_rounds + self._rounds[index][session]
+
+
+class TurnOrder:
+    """How many jobs are served before another, for any number of jobs of one rank."""
+
+    def __init__(
+        self, classes: Mapping[int, Mapping[str, _ClientOrder]], *, in_a_row: int, limit: int
+    ) -> None:
+        self._classes = classes
+        self._in_a_row = in_a_row
+        self._limit = limit
+        self._num_waiting = {
+            priority: sum(client.num_waiting for client in clients.values())
+            for priority, clients in classes.items()
+        }
+
+    def num_before(self, group: tuple[int, str, str], index: int) -> int:
+        """How many waiting jobs are served before the one at `index` (0 is the oldest) of a group: priority, client, session.
+
+        Exact if nothing else arrives, as long as jobs of one priority wait; an estimate where both do: being served in one
+        changes the turns in the other, and following that step by step takes as long as the queue is.
+        """
+        priority, client, session = group
+        clients = self._classes[priority]
+        own = clients[client]
+        in_client = own.num_before(session, index)
+        in_class = in_client + sum(
+            min(other.num_waiting, in_client + (other.turn < own.turn))
+            for other in clients.values()
+            if other is not own
+        )
+        num_others = sum(self._num_waiting.values()) - self._num_waiting[priority]
+        if priority == 0:
+            return in_class + min(num_others, (in_class + self._in_a_row) // self._limit)
+        return in_class + min(num_others, max(0, (in_class + 1) * self._limit - self._in_a_row))
 
 
 def _by_client(heads: Sequence[QueueHead]) -> dict[str, list[QueueHead]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -39,6 +41,16 @@ class _StoredRequest(msgspec.Struct, frozen=True):
 _REQUEST = msgspec.msgpack.Decoder(_StoredRequest)
 _STEMS = msgspec.msgpack.Decoder(tuple[StemResult, ...])
 _ERROR = msgspec.msgpack.Decoder(SelvaError, dec_hook=reply_decode_hook)
+
+
+class JobTurn(NamedTuple):
+    """What decides when a waiting job is run. priority: as the queue counts, 0 goes first."""
+
+    rank: int
+    priority: int
+    client: str
+    session: str
+    number: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +89,16 @@ class StoredJob:
         return self.model, brief.precision, brief.media.duration_s, sampling
 
     @property
+    def stem_seconds(self) -> Fraction:
+        """Of all stems together."""
+        seconds, parts = self._brief.media.duration_s
+        return Fraction(seconds, parts) * self.num_stems
+
+    @property
+    def turn(self) -> JobTurn:
+        return JobTurn(self.rank, PRIORITIES.index(self.priority), self.client, self.session, self.number)
+
+    @property
     def output_folder(self) -> Path:
         return Path(self._brief.output.folder)
 
@@ -90,7 +112,7 @@ class StoredJob:
         return parse_job(msgspec.msgpack.decode(self.packed_request))
 
     @classmethod
-    def from_row(cls, row: sqlite3.Row) -> StoredJob:
+    def from_row(cls, row: sqlite3.Row | Mapping[str, Any]) -> StoredJob:
         stems, error = row["stems"], row["error"]
         return cls(
             number=row["number"],

@@ -137,6 +137,12 @@ class Supervisor:
         tasks = [RenderTask(job_id=job.job_id, request=msgspec.Raw(job.packed_request)) for job in jobs]
         self._process.send(RenderCommand(jobs=tuple(tasks)))
 
+    def device_of(self, job_id: str) -> str | None:
+        """The device that the worker has loaded its model on; None when it is not running this job."""
+        if job_id not in self._job_ids:
+            return None
+        return "" if self._model is None else self._model.device_report
+
     def cancel(self, job_id: str) -> bool:
         """Tell the worker to drop this job; False when it is not running it."""
         if job_id not in self._job_ids or self._process is None:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from selva_core.base.schema import one_of, prose
 from selva_daemon.protocol.body import read_reply
+from selva_daemon.protocol.envelope import MAX_MAP_ITEMS
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import MAX_LISTED_JOBS, STATES, DaemonStatus, JobStatus, Submitted
 
@@ -96,11 +97,14 @@ class JobState(Struct, frozen=True, kw_only=True):
 
 
 class CancelReply(Struct, frozen=True, kw_only=True):
-    jobs: tuple[JobState, ...]
+    jobs: Annotated[
+        tuple[JobState, ...],
+        Meta(description=f"with `all`, the first {MAX_NAMED_JOBS}: those that run, then those that waited"),
+    ]
 
 
 class MoveReply(Struct, frozen=True, kw_only=True):
-    positions: Annotated[Mapping[str, int], Meta(description="by job id")]
+    positions: Annotated[Mapping[str, int], Meta(description=f"by job id, of the first {MAX_MAP_ITEMS}")]
 
 
 class PauseReply(Struct, frozen=True, kw_only=True):

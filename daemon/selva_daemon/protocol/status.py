@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from selva_core.base.errors import SelvaError
 from selva_daemon.protocol.body import read_reply
@@ -81,6 +81,13 @@ class JobStatus(Struct, frozen=True, kw_only=True):
         float | None, Meta(description="an estimate; nil when there is nothing to estimate from")
     ] = None
     attempts: Annotated[int, Meta(description="how often it was begun")] = 0
+    part: Annotated[
+        str | UnsetType,
+        Meta(
+            description="of the stage `loading`: `media` (the file is read, to know it again) or `weights` (of the model); left "
+            "out in all others"
+        ),
+    ] = UNSET
     error: Annotated[
         SelvaError | None, Meta(description="why it failed or was cancelled: the body of an error, below")
     ] = None

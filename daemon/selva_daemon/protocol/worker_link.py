@@ -77,12 +77,16 @@ class DeviceMemory(Struct, frozen=True, kw_only=True, tag_field="say", tag="memo
     device_bytes: int | None
 
 
-class JobProgressed(Struct, frozen=True, kw_only=True, tag_field="say", tag="progress"):
+class JobProgressed(Struct, frozen=True, kw_only=True, tag_field="say", tag="progress", omit_defaults=True):
+    """part: of the stage, where it has parts. work_left: by stage, in the worker's units of cost; none where it is unknown."""
+
     job_id: str
     stage: str
     fraction: float
     step: int
     num_steps: int
+    part: str = ""
+    work_left: dict[str, float] = {}
 
 
 class JobDone(Struct, frozen=True, kw_only=True, tag_field="say", tag="done"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -171,7 +170,7 @@ class RequestHandlers:
     def _jobs(self, _: RequestContext, body: requests.JobsBody) -> requests.JobsReply:
         """Without stems: 500 jobs with theirs can be larger than a reply may be."""
         jobs = self._queue.jobs(states=body.states, limit=body.limit)
-        statuses = (self._dispatcher.job_status(job) for job in jobs)
+        statuses = self._dispatcher.job_statuses(jobs)
         return requests.JobsReply(
             jobs=tuple(msgspec.structs.replace(status, stems=()) for status in statuses)
         )
@@ -189,19 +188,19 @@ class RequestHandlers:
 
     def _cancel(self, _: RequestContext, body: requests.CancelBody) -> requests.CancelReply:
         """An unknown id cancels nothing at all, so that a mistyped list is not half carried out."""
-        states = self._dispatcher.cancel_all() if body.all else self._dispatcher.cancel(body.job_ids)
+        if body.all:
+            states = self._dispatcher.cancel_all(max_named=requests.MAX_NAMED_JOBS)
+        else:
+            states = self._dispatcher.cancel(body.job_ids)
         return requests.CancelReply(
-            jobs=tuple(
-                requests.JobState(job_id=job_id, state=state)
-                for job_id, state in islice(states.items(), requests.MAX_NAMED_JOBS)
-            )
+            jobs=tuple(requests.JobState(job_id=job_id, state=state) for job_id, state in states.items())
         )
 
     def _move(self, _: RequestContext, body: requests.MoveBody) -> requests.MoveReply:
-        self._queue.move(body.job_ids, to_front=body.to == requests.FIRST)
-        return requests.MoveReply(
-            positions={job_id: self._dispatcher.position(self._queue.job(job_id)) for job_id in body.job_ids}
+        positions = self._dispatcher.move(
+            body.job_ids, to_front=body.to == requests.FIRST, max_named=envelope.MAX_MAP_ITEMS
         )
+        return requests.MoveReply(positions=positions)
 
     def _pause(self, _: RequestContext, _body: requests.NoBody) -> requests.PauseReply:
         self._dispatcher.set_paused(True)

@@ -29,6 +29,7 @@ from selva_daemon.jobs.dispatcher import Dispatcher
 from selva_daemon.jobs.events import EventPublisher
 from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.jobs.scheduling import FairScheduler
+from selva_daemon.jobs.stage_rates import StageRates
 from selva_daemon.jobs.supervisor import Supervisor, resident_bytes
 from selva_daemon.jobs.worker_process import WorkerProcess, open_inbox
 from selva_daemon.protocol.connection import Connection, remove_connection
@@ -171,7 +172,9 @@ class Server:
             self._queue,
             self._events,
             scheduler=FairScheduler(interactive_in_a_row=self._settings.interactive_in_a_row),
+            rates=StageRates(self._paths.state / "stage_rates.json"),
         )
+        self._closers.append(self._dispatcher.close)
         self._dispatcher.recover()
         self._supervisors = {
             f"{index}": self._supervisor(device, index)

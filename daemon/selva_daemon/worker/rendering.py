@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -39,17 +41,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 RENDERED_FRACTION = 0.95
 PREPARED_FRACTION = 0.03
+WRITING_COST = 1.0
+"""Of one stem, in the engine's units of cost."""
 WHOLE_RENDER = (PREPARED_FRACTION, RENDERED_FRACTION)
 
 
 class Engines(Protocol):
-    def info_of(self, model_id: str, *, precision: str) -> ModelInfo:
+    def info_of(self, model_id: str, *, precision: str, on_load: Callable[[], object]) -> ModelInfo:
         """What keys and results need of that model; it is loaded only when that is not remembered."""
         ...
 
-    def engine_for(self, model_id: str, *, precision: str) -> Engine:
-        """The engine of that model in the precision that a job asks for, loaded if it is not yet. Raises ModelError."""
+    def engine_for(self, model_id: str, *, precision: str, on_load: Callable[[], object]) -> Engine:
+        """The engine of that model in the precision that a job asks for, loaded if it is not yet; `on_load` is called before
+        that. Raises ModelError.
+        """
         ...
+
+
+class OnProgress(Protocol):
+    def __call__(self, progress: RenderProgress, *, part: str = "") -> None: ...
 
 
 class StemWriter(Protocol):
@@ -86,17 +96,21 @@ class JobContext:
 
     job_id: str
     job: JobRequest
-    on_progress: Callable[[RenderProgress], None]
+    on_progress: OnProgress
     is_cancelled: Callable[[], bool]
 
-    def report(self, stage: str, fraction: float, *, step: int = 0, num_steps: int = 0) -> None:
+    def report(self, progress: RenderProgress, *, part: str = "") -> None:
         """Raises RenderCancelled."""
         if self.is_cancelled():
             raise RenderCancelled("the job was cancelled")
-        self.on_progress(RenderProgress(stage=stage, fraction=fraction, step=step, num_steps=num_steps))
+        self.on_progress(progress, part=part)
+
+    def report_loading(self, part: str, fraction: float) -> None:
+        """part: "media" or "weights". Raises RenderCancelled."""
+        self.report(RenderProgress(stage="loading", fraction=fraction), part=part)
 
     def report_hashed(self, done_bytes: int, total_bytes: int) -> None:
-        self.report("loading", PREPARED_FRACTION * done_bytes / max(total_bytes, 1))
+        self.report_loading("media", PREPARED_FRACTION * done_bytes / max(total_bytes, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +153,12 @@ class JobRenderer:
         folder = resolve_output_folder(
             output.folder, allowed=self._output_rules.allowed, forbidden=self._output_rules.forbidden
         )
-        context.report("loading", 0.0)
-        model = self._engines.info_of(context.job.model, precision=context.job.precision)
+        model = self._engines.info_of(
+            context.job.model,
+            precision=context.job.precision,
+            on_load=partial(context.report_loading, "weights", 0.0),
+        )
+        context.report_loading("media", 0.0)
         media_state = read_state(
             context.job.media
         )  # before it is hashed: what is rendered is what was hashed
@@ -178,7 +196,9 @@ class JobRenderer:
 
     def _render_batch(self, jobs: Sequence[PreparedJob]) -> dict[str, RenderOutcome]:
         first = jobs[0].context.job
-        engine = self._engines.engine_for(first.model, precision=first.precision)
+        engine = self._engines.engine_for(
+            first.model, precision=first.precision, on_load=partial(_report_weights, jobs)
+        )
         requests = [_batch_request(job.context, list(job.missing.values()), WHOLE_RENDER) for job in jobs]
         outcomes = engine.render_batch(requests, settings=sampling_of(jobs[0].context.job))
         return {
@@ -213,7 +233,9 @@ class JobRenderer:
         if not job.missing:
             return {}
         request = job.context.job
-        engine = self._engines.engine_for(request.model, precision=request.precision)
+        engine = self._engines.engine_for(
+            request.model, precision=request.precision, on_load=partial(_report_weights, [job])
+        )
         waveforms = _render_in_halves(job.context, engine, list(job.missing.values()), WHOLE_RENDER)
         return dict(zip(job.missing, waveforms, strict=True))
 
@@ -248,9 +270,9 @@ class JobRenderer:
         """Write all stems into the hidden folder, so that a job that fails half-way publishes nothing."""
         staged = []
         for index, stem in enumerate(job.stems):
-            job.context.report(
-                "writing", RENDERED_FRACTION + (1.0 - RENDERED_FRACTION) * index / len(job.stems)
-            )
+            fraction = RENDERED_FRACTION + (1.0 - RENDERED_FRACTION) * index / len(job.stems)
+            left = {"writing": float(len(job.stems) - index) * WRITING_COST}
+            job.context.report(RenderProgress(stage="writing", fraction=fraction, work_left=left))
             waveform = waveforms[stem.waveform_key]
             is_silenced = waveform.is_absent and job.context.job.absent != KEEP
             path = staging / f"{index}.wav"
@@ -281,15 +303,24 @@ class JobRenderer:
         return staged
 
 
+def _report_weights(jobs: Sequence[PreparedJob]) -> None:
+    """A job that is cancelled meanwhile is left out by the engine, not here: the others still need the model."""
+    for job in jobs:
+        with suppress(RenderCancelled):
+            job.context.report_loading("weights", PREPARED_FRACTION)
+
+
 def _batch_request(
     context: JobContext, requests: Sequence[StemRequest], fractions: tuple[float, float]
 ) -> BatchRequest:
     """`fractions`: of the job's progress, where this part of it begins and ends."""
     first, last = fractions
+    # Where memory is short, this is a part of the stems, and the engine knows nothing of the others.
+    writing = {"writing": context.job.num_stems * WRITING_COST}
 
     def on_progress(progress: RenderProgress) -> None:
-        fraction = first + (last - first) * progress.fraction
-        context.report(progress.stage, fraction, step=progress.step, num_steps=progress.num_steps)
+        left = {**progress.work_left, **writing} if fractions == WHOLE_RENDER else {}
+        context.report(replace(progress, fraction=first + (last - first) * progress.fraction, work_left=left))
 
     return BatchRequest(
         picture=context.job.media,

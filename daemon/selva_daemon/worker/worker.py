@@ -81,11 +81,14 @@ class EngineCache:
         self._engine: Engine | None = None
         self._loaded: tuple[str, str] | None = None
 
-    def engine_for(self, model_id: str, *, precision: str = "auto") -> Engine:
-        """Raises ModelError, OutOfMemoryError."""
+    def engine_for(
+        self, model_id: str, *, precision: str = "auto", on_load: Callable[[], object] = lambda: None
+    ) -> Engine:
+        """Calls `on_load` before a model is loaded. Raises ModelError, OutOfMemoryError."""
         precision = self._settle(precision)
         if self._engine is not None and self._loaded == (model_id, precision):
             return self._engine
+        on_load()
         self.close()
         from selva_core.engines.registry import load_engine  # noqa: PLC0415 - heavy, and its cost is a job's
 
@@ -102,11 +105,13 @@ class EngineCache:
         )
         return engine
 
-    def info_of(self, model_id: str, *, precision: str = "auto") -> ModelInfo:
+    def info_of(
+        self, model_id: str, *, precision: str = "auto", on_load: Callable[[], object] = lambda: None
+    ) -> ModelInfo:
         """Remembered, or read off the engine, which is then loaded. Raises ModelError."""
         precision = self._settle(precision)
         known = self._model_info.get(model_id, precision=precision)
-        return known or ModelInfo.of(self.engine_for(model_id, precision=precision))
+        return known or ModelInfo.of(self.engine_for(model_id, precision=precision, on_load=on_load))
 
     def close(self) -> None:
         if self._engine is not None:
@@ -209,14 +214,15 @@ class ThrottledProgress:
     def __init__(self, events: Events, job_id: str) -> None:
         self._events = events
         self._job_id = job_id
-        self._stage = ""
+        self._stage = ("", "")
         self._sent_s = 0.0
 
-    def __call__(self, progress: RenderProgress) -> None:
+    def __call__(self, progress: RenderProgress, *, part: str = "") -> None:
         now_s = time.monotonic()
-        if progress.stage == self._stage and now_s - self._sent_s < PROGRESS_INTERVAL_S:
+        stage = (progress.stage, part)
+        if stage == self._stage and now_s - self._sent_s < PROGRESS_INTERVAL_S:
             return
-        self._stage, self._sent_s = progress.stage, now_s
+        self._stage, self._sent_s = stage, now_s
         self._events.send(
             JobProgressed(
                 job_id=self._job_id,
@@ -224,6 +230,8 @@ class ThrottledProgress:
                 fraction=progress.fraction,
                 step=progress.step,
                 num_steps=progress.num_steps,
+                part=part,
+                work_left=dict(progress.work_left),
             )
         )
 

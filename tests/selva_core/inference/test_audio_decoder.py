@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from selva_core.base.errors import RenderCancelled
 from selva_core.inference.audio_decoder import count_context_frames, iter_mel, iter_waveform
 from selva_core.inference.batching import BatchLimit
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.models.part_specs import VocoderSpec
 from selva_core.models.specs import VOCODER_16K, VOCODER_44K
 from selva_core.network import Vae, Vocoder
+from selva_core.network.vae import ResBlock
 
 
 def narrow(spec: VocoderSpec) -> VocoderSpec:
@@ -62,3 +64,30 @@ def test_long_latents_are_decoded_as_their_runs_with_no_gap() -> None:
     assert torch.allclose(mel[:, :300], first_run[:, :300], atol=1e-5)
     [single] = iter_mel(vae, latents[:250], window_latents=250)
     assert torch.equal(single, vae.decode(latents[None, :250])[0])
+
+
+def test_a_cancel_is_heard_between_the_blocks_of_one_window_of_the_vae() -> None:
+    """One window of a published size takes seconds on a CPU, which is too long for a person who has cancelled."""
+    torch.manual_seed(0)
+    vae = Vae(NANO_SPEC.vae, has_encoder=False).eval()
+    latents = torch.randn(250, NANO_SPEC.vae.latent_channels)
+    num_checks = 0
+
+    def check() -> None:
+        nonlocal num_checks
+        num_checks += 1
+
+    [mel] = iter_mel(vae, latents, window_latents=250, check=check)
+    assert torch.equal(mel, vae.decode(latents[None])[0])
+    num_blocks = sum(isinstance(module, ResBlock) for module in vae.decoder.modules())
+    assert num_checks >= 2 * num_blocks
+
+    def cancel() -> None:
+        nonlocal num_checks
+        num_checks -= 1
+        if num_checks == 0:
+            raise RenderCancelled("the render was cancelled")
+
+    num_checks = num_blocks // 2
+    with pytest.raises(RenderCancelled):
+        next(iter_mel(vae, latents, window_latents=250, check=cancel))

@@ -57,3 +57,13 @@ def test_work_that_was_cancelled_stops_between_batches() -> None:
     watched.is_cancelled = True
     with pytest.raises(RenderCancelled):
         watched.tracker.work("picture", 1.0)
+
+
+def test_a_stage_that_begins_is_shown_before_any_of_its_work_is_done() -> None:
+    watched = Watched()
+    watched.tracker.finish("picture")
+    watched.tracker.begin("sampling", num_steps=25)
+    assert [(each.stage, each.fraction, each.work_left) for each in watched.seen] == [
+        ("picture", 0.5, {"picture": 0.0, "sampling": 100.0}),
+        ("sampling", 0.5, {"picture": 0.0, "sampling": 100.0}),
+    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from selva_core.base.errors import MediaNotFoundError, RenderCancelled
@@ -85,6 +86,13 @@ def test_events_go_from_the_present_state_to_the_finished_one_in_order(
     fractions = [status.fraction for status in seen]
     assert fractions == sorted(fractions)
     assert {"loading", "picture", "sampling"} <= {status.stage for status in seen}
+
+
+def test_loading_says_what_is_loaded_and_no_other_stage_does(client: Client, make_job: JobMaker) -> None:
+    seen = list(client.events(client.submit(make_job()).job_id, timeout_s=60))
+    parts = {(status.stage, status.part) for status in seen if status.part is not UNSET}
+    assert {("loading", "weights"), ("loading", "media")} >= parts
+    assert ("loading", "media") in parts
 
 
 def test_events_of_a_finished_job_are_its_last_state(client: Client, make_job: JobMaker) -> None:

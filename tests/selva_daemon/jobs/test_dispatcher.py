@@ -39,6 +39,9 @@ class RecordedEvents:
     def __init__(self) -> None:
         self.jobs: list[JobStatus] = []
 
+    def is_followed(self, job_id: str) -> bool:
+        return True
+
     def publish_job(self, status: JobStatus) -> None:
         self.jobs.append(status)
 
@@ -147,14 +150,30 @@ def test_many_cancelled_jobs_are_published_in_parts_so_that_requests_are_answere
         stage = Stage(queue, make_job)
         running, *waiting = [stage.submit() for _ in range(many)]
         stage.events.jobs.clear()
-        states = stage.dispatcher.cancel_all()
+        states = stage.dispatcher.cancel_all(max_named=many)
         assert states == {running: "running", **dict.fromkeys(waiting, "cancelled")}
         assert stage.worker.cancelled == [running]
         assert len(stage.events.jobs) == PUBLISHED_IN_A_ROW
-        assert stage.dispatcher.has_unpublished
-        stage.dispatcher.publish_some()
-        assert [status.job_id for status in stage.events.jobs] == waiting
-        assert not stage.dispatcher.has_unpublished
+        assert queue.counts() == {"queued": 0, "running": 1, "done": 0, "failed": 0, "cancelled": many - 1}
+        while stage.dispatcher.has_unpublished:
+            stage.dispatcher.publish_some()
+        assert [(status.job_id, status.state) for status in stage.events.jobs] == [
+            (job_id, "cancelled") for job_id in waiting
+        ]
+
+
+def test_the_reply_to_cancelling_all_names_no_more_jobs_than_a_message_holds(stage: Stage) -> None:
+    running, first, _ = (stage.submit() for _ in range(3))
+    states = stage.dispatcher.cancel_all(max_named=2)
+    assert states == {running: "running", first: "cancelled"}
+
+
+def test_only_what_somebody_follows_is_published(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.submit()
+    monkeypatch.setattr(stage.events, "is_followed", lambda _job_id: False)
+    stage.events.jobs.clear()
+    stage.submit()
+    assert stage.events.jobs == []
 
 
 def test_an_unknown_id_among_others_cancels_nothing(stage: Stage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -137,10 +137,10 @@ class OneEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def engine_for(self, model_id: str, *, precision: str) -> Engine:
+    def engine_for(self, model_id: str, *, precision: str, on_load: Callable[[], object]) -> Engine:
         return self._engine
 
-    def info_of(self, model_id: str, *, precision: str) -> ModelInfo:
+    def info_of(self, model_id: str, *, precision: str, on_load: Callable[[], object]) -> ModelInfo:
         return ModelInfo.of(self._engine)
 
 
@@ -158,7 +158,9 @@ def prepared(
         output_rules=OutputRules(allowed=(), forbidden=()),
     )
     contexts = [
-        JobContext(job_id=job.label, job=job, on_progress=lambda progress: None, is_cancelled=lambda: False)
+        JobContext(
+            job_id=job.label, job=job, on_progress=lambda progress, part="": None, is_cancelled=lambda: False
+        )
         for job in jobs
     ]
     yield renderer, [renderer.prepare(context) for context in contexts]

@@ -1,0 +1,149 @@
+"""The time that a job still takes, from measured rates of its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from selva_daemon.jobs.stage_rates import MAX_ROWS, Measured, StageRates
+from selva_daemon.jobs.time_left import TimeLeft
+from selva_daemon.protocol.worker_link import JobProgressed
+
+WHOLE = {"picture": 100.0, "text": 2.0, "sampling": 500.0, "sound": 100.0, "writing": 4.0}
+STEPS = 25
+
+
+def reports(seconds: dict[str, float]) -> Iterator[tuple[float, JobProgressed]]:
+    """A job whose stages take so long: the clock, and what the worker sends, in STEPS reports a stage."""
+    now_s, left = 0.0, dict(WHOLE)
+    for stage, whole in WHOLE.items():
+        for step in range(STEPS + 1):
+            left[stage] = whole * (1 - step / STEPS)
+            yield (
+                now_s,
+                JobProgressed(
+                    job_id="job", stage=stage, fraction=0.0, step=0, num_steps=0, work_left=dict(left)
+                ),
+            )
+            now_s += seconds[stage] / STEPS if step < STEPS else 0.0
+
+
+def follow(time_left: TimeLeft, seconds: dict[str, float]) -> list[tuple[str, float, float | None]]:
+    """Stage, what is truly left, and what is shown, at each report."""
+    total_s, found = sum(seconds.values()), []
+    for now_s, event in reports(seconds):
+        time_left.update(event, now_s)
+        found.append((event.stage, total_s - now_s, time_left.seconds()))
+    return found
+
+
+def new(rates: StageRates, *, num_batched: int = 1) -> TimeLeft:
+    return TimeLeft(model="small", device="cpu", rates=rates, num_batched=num_batched)
+
+
+USUAL = {"picture": 10.0, "text": 1.0, "sampling": 20.0, "sound": 60.0, "writing": 1.0}
+
+
+def test_the_first_job_of_a_model_is_estimated_from_its_own_stages() -> None:
+    first, *others = follow(new(StageRates()), USUAL)
+    assert first[2] is None
+    assert all(shown_s is not None for _, _, shown_s in others)
+    assert others[-1][2] == 0.0
+
+
+def test_the_second_job_knows_the_time_of_every_stage_from_its_first_report() -> None:
+    rates = StageRates()
+    first = new(rates)
+    follow(first, USUAL)
+    first.learn()
+    for _, true_s, shown_s in follow(new(rates), USUAL):
+        assert shown_s == pytest.approx(true_s, rel=0.05, abs=0.5)
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("slow_stage", ["picture", "sampling", "sound"])
+def test_the_time_left_climbs_only_where_a_stage_begins_or_is_first_measured(
+    known: bool, slow_stage: str
+) -> None:
+    rates = StageRates()
+    if known:
+        usual = new(rates)
+        follow(usual, USUAL)
+        usual.learn()
+    shown = follow(new(rates), {**USUAL, slow_stage: 8 * USUAL[slow_stage]})
+    climbs = [
+        (before, after)
+        for before, after in pairwise(shown)
+        if before[2] is not None and after[2] is not None and after[2] > before[2] + 1e-9
+    ]
+    reports_in_stage: dict[str, int] = {}
+    for index, (before, after) in enumerate(pairwise(shown)):
+        reports_in_stage[after[0]] = reports_in_stage.get(after[0], 0) + 1
+        if (before, after) in climbs:
+            is_first_measured = not known and reports_in_stage[after[0]] <= 2
+            assert before[0] != after[0] or is_first_measured, (index, before, after)
+
+
+def test_a_busy_machine_is_seen_in_the_stages_that_are_done() -> None:
+    rates = StageRates()
+    usual = new(rates)
+    follow(usual, USUAL)
+    usual.learn()
+    slow = {stage: 3 * seconds for stage, seconds in USUAL.items()}
+    shown = follow(new(rates), slow)
+    at_sampling = next(row for row in shown if row[0] == "sampling")
+    assert at_sampling[2] == pytest.approx(at_sampling[1], rel=0.1)
+
+
+def test_jobs_that_share_batches_teach_the_time_that_one_takes_alone() -> None:
+    rates = StageRates()
+    shared = new(rates, num_batched=4)
+    follow(shared, {stage: 4 * seconds for stage, seconds in USUAL.items()})
+    shared.learn()
+    alone = follow(new(rates), USUAL)
+    assert alone[0][2] == pytest.approx(alone[0][1], rel=0.05)
+
+
+def test_a_report_without_work_says_nothing_about_time() -> None:
+    time_left = new(StageRates())
+    time_left.update(JobProgressed(job_id="job", stage="loading", fraction=0.0, step=0, num_steps=0), 1.0)
+    assert time_left.seconds() is None
+
+
+def test_rates_outlive_the_daemon_and_are_kept_by_model_and_device(tmp_path: Path) -> None:
+    file = tmp_path / "stage_rates.json"
+    rates = StageRates(file)
+    rates.learn("small", "cpu", {"sound": Measured(6.0, 3.0)})
+    rates.save()
+    after = StageRates(file)
+    assert after.seconds_per_unit("small", "cpu", "sound") == 2.0
+    assert after.seconds_per_unit("small", "cuda", "sound") is None
+    assert after.seconds_per_unit("large", "cpu", "sound") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"small on cpu": {"sound": [1]}}', b"\xff"])
+def test_a_damaged_file_of_rates_is_begun_anew(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "stage_rates.json"
+    file.write_bytes(content)
+    rates = StageRates(file)
+    rates.learn("small", "cpu", {"sound": Measured(6.0, 3.0)})
+    rates.save()
+    assert StageRates(file).seconds_per_unit("small", "cpu", "sound") == 2.0
+
+
+def test_a_state_folder_that_cannot_be_written_costs_the_estimates_only(tmp_path: Path) -> None:
+    rates = StageRates(tmp_path / "missing" / "stage_rates.json")
+    rates.learn("small", "cpu", {"sound": Measured(6.0, 3.0)})
+    rates.save()
+    assert rates.seconds_per_unit("small", "cpu", "sound") == 2.0
+
+
+def test_the_file_of_rates_is_bounded() -> None:
+    rates = StageRates()
+    for index in range(MAX_ROWS + 1):
+        rates.learn(f"model {index}", "cpu", {"sound": Measured(1.0, 1.0)})
+    assert rates.seconds_per_unit("model 0", "cpu", "sound") is None
+    assert rates.seconds_per_unit(f"model {MAX_ROWS}", "cpu", "sound") == 1.0
