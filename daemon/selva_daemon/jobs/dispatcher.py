@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,20 @@ from typing import Any
 from msgspec import UNSET
 
 from selva_core.base.errors import RenderCancelled, StorageError
+from selva_daemon.jobs.estimates import Estimates
 from selva_daemon.jobs.events import EventPublisher
-from selva_daemon.jobs.progress import JobProgress, ProgressByJob
+from selva_daemon.jobs.progress import ProgressByJob
 from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.jobs.scheduling import MAX_BATCH_STEMS, BatchWindow, FairScheduler
-from selva_daemon.jobs.stage_rates import Measured, StageRates
+from selva_daemon.jobs.stage_rates import StageRates
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.supervisor import Outcome, Supervisor
-from selva_daemon.jobs.time_left import TimeLeft
 from selva_daemon.protocol.errors import QueueFullError, UnknownJobError
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import CANCELLED, DONE, FAILED, QUEUED, RUNNING, DaemonEvent, JobStatus
 from selva_daemon.protocol.worker_link import JobCancelled, JobDone, JobEvent, JobFailed, JobProgressed
 from selva_daemon.worker.output_files import remove_staging
 
-ANY_DEVICE, WHOLE_JOB = "any device", "whole job"  # a row of the rates; its work is seconds of stems
 PAUSED, YIELDED = "paused", "yielded"
 PUBLISHED_IN_A_ROW = 500
 RETRY_WRITING_S = 2.0
@@ -55,7 +53,7 @@ class Dispatcher:
         self._clock = clock
         self._batch_window = BatchWindow()
         self._progress = ProgressByJob()
-        self._rates = rates or StageRates()
+        self._estimates = Estimates(rates or StageRates(), self._progress)
         self._unsaved: list[tuple[str, Callable[[], object]]] = []
         self._unpublished: deque[str] = deque()
         self._write_cancelled_at_s = -math.inf
@@ -83,7 +81,7 @@ class Dispatcher:
 
     def _queue_full(self, error: QueueFullError, request: JobRequest) -> QueueFullError:
         """The error with what a client can plan by: the job's would-be position, and when there is room."""
-        one_s = self._expected_seconds(request.model, request.num_stems * request.media.duration_s)
+        one_s = self._estimates.expected_seconds(request.model, request.num_stems * request.media.duration_s)
         position = self._queue.num_waiting + 1
         estimate = f"This one would be number {position}"
         if one_s is not None:
@@ -216,7 +214,7 @@ class Dispatcher:
             num_steps=progress.num_steps,
             fraction=1.0 if job.state == DONE else progress.fraction,
             position=position,
-            seconds_left=self._seconds_left(job, progress, position),
+            seconds_left=self._estimates.seconds_left(job, progress, position, now_s=self._clock()),
             attempts=job.attempts,
             error=job.error,
             stems=job.stems,
@@ -238,7 +236,7 @@ class Dispatcher:
 
     def seconds_until_start(self, job: StoredJob) -> float | None:
         """An estimate: the jobs before this one take as long as such jobs took lately."""
-        one_s = self._expected_seconds(job.model, job.stem_seconds)
+        one_s = self._estimates.expected_seconds(job.model, job.stem_seconds)
         return None if one_s is None else one_s * max(0, self.position(job) - 1)
 
     # -- giving jobs to workers ----------------------------------------------------------------------------
@@ -315,10 +313,12 @@ class Dispatcher:
         job_id = event.job_id
         if isinstance(event, JobProgressed):
             self._progress.record(event)
-            self._update_time_left(event)
+            devices = (worker.device_of(job_id) for worker in self.workers)
+            device = next((device for device in devices if device is not None), "")
+            self._estimates.update(self._queue.job(job_id), event, device=device, now_s=self._clock())
             self.publish_state_of(job_id)
         elif isinstance(event, JobDone):
-            self._learn_duration(event)
+            self._estimates.learn(self._queue.job(job_id), event, now_s=self._clock())
             self._close(job_id, DONE, lambda: self._queue.finish(job_id, event.stems))
         elif isinstance(event, JobFailed):
             self._close(job_id, FAILED, lambda: self._queue.fail(job_id, event.error))
@@ -326,35 +326,9 @@ class Dispatcher:
             reason = RenderCancelled("the job was cancelled while it ran")
             self._close(job_id, CANCELLED, lambda: self._queue.cancel(job_id, reason))
 
-    def _update_time_left(self, event: JobProgressed) -> None:
-        if not event.work_left:
-            return
-        progress = self._progress.of(event.job_id)
-        if (time_left := progress.time_left) is None:
-            devices = (worker.device_of(event.job_id) for worker in self.workers)
-            time_left = TimeLeft(
-                model=self._queue.job(event.job_id).model,
-                device=next((device for device in devices if device is not None), ""),
-                rates=self._rates,
-                num_batched=progress.num_batched,
-            )
-            self._progress.attach(event.job_id, time_left)
-        time_left.update(event, self._clock())
-
     def close(self) -> None:
         """Keep what was learnt."""
-        self._rates.save()
-
-    def _learn_duration(self, done: JobDone) -> None:
-        """A job that came out of the cache says nothing; one that shared batches took its share of the time."""
-        progress = self._progress.of(done.job_id)
-        if progress.started_s is None or all(stem.cached for stem in done.stems):
-            return
-        if progress.time_left is not None:
-            progress.time_left.learn()
-        job = self._queue.job(done.job_id)
-        share_s = (self._clock() - progress.started_s) / progress.num_batched
-        self._rates.learn(job.model, ANY_DEVICE, {WHOLE_JOB: Measured(share_s, float(job.stem_seconds))})
+        self._estimates.save()
 
     def on_worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
         self.publish_daemon()
@@ -408,22 +382,6 @@ class Dispatcher:
                 workers=tuple(worker.state.value for worker in self.workers),
             )
         )
-
-    def _seconds_left(self, job: StoredJob, progress: JobProgress, position: int) -> float | None:
-        if job.state == RUNNING:
-            left_s = progress.seconds_left(self._clock())
-            if left_s is None and progress.stage == "loading":
-                left_s = self._expected_seconds(job.model, job.stem_seconds)
-            return left_s
-        if job.state != QUEUED or position == 0:
-            return None
-        one_s = self._expected_seconds(job.model, job.stem_seconds)
-        return None if one_s is None else one_s * position
-
-    def _expected_seconds(self, model: str, stem_seconds: Fraction) -> float | None:
-        """How long so much sound took in earlier jobs of the model, on whatever device they ran."""
-        per_second_s = self._rates.seconds_per_unit(model, ANY_DEVICE, WHOLE_JOB)
-        return None if per_second_s is None else round(per_second_s * float(stem_seconds), 3)
 
 
 def _remove_staging_in_background(folder: Path, job_id: str) -> None:

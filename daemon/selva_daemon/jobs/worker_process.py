@@ -15,7 +15,9 @@ from typing import IO
 import zmq
 
 from selva_core.base.child_process import own_environment, popen_options
+from selva_core.base.paths import AppPaths
 from selva_daemon.protocol.worker_link import Command, read_packed, write_message
+from selva_daemon.settings import DaemonSettings
 
 INBOX_ADDRESS = "inproc://worker-messages"
 MAX_OUTPUT_LOG_BYTES = 4 << 20
@@ -155,6 +157,21 @@ class WorkerProcess:
             _close_quietly(stream)
             outbox.send_multipart([self.generation, b""])
             outbox.close()
+
+
+def worker_arguments(paths: AppPaths, settings: DaemonSettings, *, device: str) -> list[str]:
+    """The command line of a worker; paths are arguments of their own, no shell sees them."""
+    return [
+        f"--device={device}",
+        f"--precision={settings.precision}",
+        f"--log-level={settings.log_level}",
+        f"--stem-cache={paths.stem_cache}",
+        f"--stem-cache-bytes={settings.stem_cache_bytes}",
+        f"--feature-cache={paths.feature_cache}",
+        f"--feature-cache-bytes={settings.feature_cache_bytes}",
+        *(f"--output-folder={folder}" for folder in settings.output_folders),
+        *(f"--forbidden-folder={folder}" for folder in (paths.state, paths.cache, paths.config)),
+    ]
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -31,7 +31,7 @@ from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.jobs.scheduling import FairScheduler
 from selva_daemon.jobs.stage_rates import StageRates
 from selva_daemon.jobs.supervisor import Supervisor, resident_bytes
-from selva_daemon.jobs.worker_process import WorkerProcess, open_inbox
+from selva_daemon.jobs.worker_process import WorkerProcess, open_inbox, worker_arguments
 from selva_daemon.protocol.connection import Connection, remove_connection
 from selva_daemon.protocol.envelope import (
     MAX_REPLY_BYTES,
@@ -386,18 +386,3 @@ class Server:
             cache_folder=str(self._paths.cache),
             log_file=str(self._paths.log_file),
         )
-
-
-def worker_arguments(paths: AppPaths, settings: DaemonSettings, *, device: str) -> list[str]:
-    """The command line of a worker; paths are arguments of their own, no shell sees them."""
-    return [
-        f"--device={device}",
-        f"--precision={settings.precision}",
-        f"--log-level={settings.log_level}",
-        f"--stem-cache={paths.stem_cache}",
-        f"--stem-cache-bytes={settings.stem_cache_bytes}",
-        f"--feature-cache={paths.feature_cache}",
-        f"--feature-cache-bytes={settings.feature_cache_bytes}",
-        *(f"--output-folder={folder}" for folder in settings.output_folders),
-        *(f"--forbidden-folder={folder}" for folder in (paths.state, paths.cache, paths.config)),
-    ]

@@ -157,6 +157,9 @@ class ScriptedWorker:
 
     max_batch_jobs = 1
 
+    def device_of(self, job_id: str) -> str:
+        return "cpu"
+
     def __init__(self) -> None:
         self.can_take_job, self.state = True, WorkerState.IDLE
 
