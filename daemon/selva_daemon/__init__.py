@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         UnknownJobError,
     )
     from selva_daemon.protocol.job import CueRequest, JobRequest, OutputRequest, SignerFiles, TakeRequest
-    from selva_daemon.protocol.status import DaemonStatus, JobStatus, StemResult, Submitted
+    from selva_daemon.protocol.status import DaemonStatus, JobStatus, ModelStatus, StemResult, Submitted
     from selva_daemon.settings import DaemonSettings, load_settings
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "JobRequest",
     "JobStateError",
     "JobStatus",
+    "ModelStatus",
     "OutputRequest",
     "QueueFullError",
     "SignerFiles",
@@ -74,7 +75,8 @@ __getattr__ = lazy_names(
             "selva_daemon.protocol.job",
         ),
         **dict.fromkeys(
-            ("DaemonStatus", "JobStatus", "StemResult", "Submitted"), "selva_daemon.protocol.status"
+            ("DaemonStatus", "JobStatus", "ModelStatus", "StemResult", "Submitted"),
+            "selva_daemon.protocol.status",
         ),
         **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "selva_daemon.protocol.errors"),
     },

@@ -22,12 +22,13 @@ from selva_core.base.schema import bare_type, extra_of, range_words, struct_type
 from selva_core.base.settings import rows
 from selva_core.base.settings.row import Setting
 from selva_daemon.protocol.job import JobRequest
-from selva_daemon.protocol.requests import CONTROL, JOBS, REQUESTS, RequestType
+from selva_daemon.protocol.requests import CONTROL, JOBS, REQUESTS, Limits, RequestType
 from selva_daemon.protocol.status import (
     DaemonEvent,
     DaemonStatus,
     JobStatus,
     LoadedModel,
+    ModelStatus,
     ProcessStatus,
     StemResult,
 )
@@ -45,6 +46,8 @@ def build_tables() -> Mapping[str, str]:
         "job status": lambda: _reply_table(JobStatus),
         "stem": lambda: _reply_table(StemResult),
         "daemon status": lambda: _reply_table(DaemonStatus),
+        "models": lambda: _reply_table(ModelStatus),
+        "limits": lambda: _reply_table(Limits),
         "process": lambda: _reply_table(ProcessStatus),
         "model": lambda: _reply_table(LoadedModel),
         "daemon event": lambda: _reply_table(DaemonEvent),

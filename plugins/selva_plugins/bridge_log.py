@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from selva_core.base.paths import AppPaths, ensure_private_folder
 MAX_LOG_BYTES = 1_000_000
 
 
-def find_log_file(host: str) -> Path:
+def find_log_file(host: str, environment: Mapping[str, str] | None = None) -> Path:
     """Where the bridge of a host writes, however it is started."""
-    return AppPaths.find().state / f"{host}-bridge.log"
+    return AppPaths.find(environment).state / f"{host}-bridge.log"
 
 
 @contextmanager

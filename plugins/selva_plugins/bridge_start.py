@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from selva_core.base.command_line import quote_command
 from selva_plugins.checks import CheckResult, build_check_result
 from selva_plugins.hosts.script_install import run_without_streams
 
@@ -27,7 +27,7 @@ def check_start(command: Sequence[str], *, host_name: str, log: Path) -> CheckRe
         return build_check_result(title, f"Works without a terminal; log: {log}")
     return build_check_result(
         title,
-        f"It ends at once (status {status}) when {host_name} starts it. See what it says: {shlex.join(command)}; "
+        f"It ends at once (status {status}) when {host_name} starts it. See what it says: {quote_command(*command)}; "
         f"log: {log}",
         "fault",
     )

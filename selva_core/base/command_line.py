@@ -5,16 +5,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from selva_core.base.child_process import python_executable
 
-_SAFE_ON_WINDOWS = re.compile(r"[\w@%+=:,./\\~-]+")
+_SAFE_ON_WINDOWS = re.compile(r"[\w+=:./\\~-]+")
+_DISTRIBUTION = "selva-bridge"
+_HEAVY = re.compile(r"(torch|transformers|tokenizers|safetensors|av|numpy|soxr)\b")
+"""What models run on: where one of these does not load, the others may not fit it."""
 
 
 def selva_command(*arguments: str, python: str | None = None, platform: str = sys.platform) -> str:
@@ -44,14 +52,35 @@ def reinstall_command() -> str:
     source = Path(__file__).resolve().parents[2]
     if (source / "pyproject.toml").is_file():
         return pip_install_command("-e", str(source))
-    return pip_install_command("--force-reinstall", "selva_bridge.whl")
+    try:
+        distribution = metadata.distribution(_DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return quote_command(python_executable(), "-m", "pip", "check")
+    return _reinstall_installed(distribution.read_text("direct_url.json"), distribution.requires or ())
+
+
+def _reinstall_installed(direct_url: str | None, requirements: Sequence[str]) -> str:
+    """From the file or address that pip remembers (PEP 610), else the libraries that this package asks an index for."""
+    url = str(json.loads(direct_url).get("url", "")) if direct_url else ""
+    is_file = url.startswith("file:")
+    path = Path(url2pathname(urlsplit(url).path)) if is_file else None
+    if url and (path is None or path.exists()):
+        return pip_install_command("--force-reinstall", url if path is None else str(path))
+    needed = (line.partition(";") for line in requirements)
+    libraries = [name.strip() for name, _, marker in needed if "extra" not in marker and _HEAVY.match(name)]
+    return pip_install_command("--upgrade", "--force-reinstall", *libraries)
 
 
 def quote_command(*words: str, platform: str = sys.platform) -> str:
-    """Words as one line for a POSIX shell, or for the command prompt of Windows, which knows double quotes only."""
+    """Words as one line for a POSIX shell, or for both shells of Windows: the command prompt and PowerShell.
+
+    Both know double quotes. But PowerShell takes a quoted first word for a text that it prints, and what it wants in front (`&`)
+    is an error in the command prompt; `cmd /c call` runs a quoted program from either.
+    """
     if platform != "win32":
         return shlex.join(words)
-    return " ".join(word if _SAFE_ON_WINDOWS.fullmatch(word) else f'"{word}"' for word in words)
+    quoted = [word if _SAFE_ON_WINDOWS.fullmatch(word) else f'"{word}"' for word in words]
+    return " ".join(["cmd /c call", *quoted] if quoted[0].startswith('"') else quoted)
 
 
 def _is_same(first: Path, second: Path) -> bool:

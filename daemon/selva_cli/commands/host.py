@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selva_cli.commands.host_resolve import CheckStartOption, resolve
+from selva_cli.commands.host_resolve import CheckStartOption, HandedOption, resolve, use_handed_settings
 from selva_cli.options.completion import complete_hosts
 from selva_cli.terminal.console import JsonOption, print_json, print_line
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
@@ -60,8 +60,10 @@ def reaper(
         Path | None, typer.Argument(metavar="REQUEST", help="The folder of a request.", show_default=False)
     ] = None,
     check_start: CheckStartOption = None,
+    handed: HandedOption = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Answer a request of the REAPER scripts, which run this command themselves."""
+    use_handed_settings(handed)
     from selva_plugins.bridge import answer_request  # noqa: PLC0415 - --help stays light
     from selva_plugins.bridge_log import open_log  # noqa: PLC0415
 

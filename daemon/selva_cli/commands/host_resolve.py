@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -81,6 +82,24 @@ CheckStartOption = Annotated[
     typer.Option("--check-start", metavar="TEXT", hidden=True, help="Write TEXT into the log and exit."),
 ]
 
+HandedOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        hidden=True,
+        help="A variable that the installer found; may be repeated.",
+    ),
+]
+
+
+def use_handed_settings(handed: list[str]) -> None:
+    """Before anything looks for folders or the daemon: what the installer found wins over what the host was started with."""
+    if handed:
+        from selva_plugins.handed_settings import parse_settings  # noqa: PLC0415 - --help stays light
+
+        os.environ.update(parse_settings(handed))
+
 
 def resolve(  # noqa: PLR0917 - typer calls it by keyword
     watch: WatchOption = False,
@@ -94,8 +113,10 @@ def resolve(  # noqa: PLR0917 - typer calls it by keyword
     replace: ReplaceOption = False,
     remove_stems: RemoveStemsOption = False,
     check_start: CheckStartOption = None,
+    handed: HandedOption = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Answer the agent inside DaVinci Resolve (Workspace > Scripts > Selva)."""
+    use_handed_settings(handed)
     if remove_stems:
         _remove_stems()
         return

@@ -28,7 +28,7 @@ from selva_daemon.protocol import requests
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.requests import HelloReply, Request
-from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, Submitted
+from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, ModelStatus, Submitted
 
 __all__ = ["AsyncClient"]
 
@@ -141,6 +141,10 @@ class AsyncClient:
 
     async def status(self) -> DaemonStatus:
         return await self._exchange(requests.status())
+
+    async def models(self) -> list[ModelStatus]:
+        """The models that the daemon knows, the smallest first. Raises UnknownRequestError from a daemon of 0.1.0."""
+        return await self._exchange(requests.models())
 
     async def metrics(self) -> str:
         return await self._exchange(requests.metrics())

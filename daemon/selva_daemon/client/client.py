@@ -28,7 +28,7 @@ from selva_daemon.protocol import requests
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.requests import HelloReply, Request
-from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, Submitted
+from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, ModelStatus, Submitted
 
 __all__ = ["Client"]
 
@@ -165,6 +165,10 @@ class Client:
 
     def status(self) -> DaemonStatus:
         return self._exchange(requests.status())
+
+    def models(self) -> list[ModelStatus]:
+        """The models that the daemon knows, the smallest first. Raises UnknownRequestError from a daemon of 0.1.0."""
+        return self._exchange(requests.models())
 
     def metrics(self) -> str:
         """Numbers about the daemon in the Prometheus text format."""

@@ -16,7 +16,14 @@ from selva_core.base.schema import one_of, prose
 from selva_daemon.protocol.body import read_reply
 from selva_daemon.protocol.envelope import MAX_MAP_ITEMS
 from selva_daemon.protocol.job import JobRequest
-from selva_daemon.protocol.status import MAX_LISTED_JOBS, STATES, DaemonStatus, JobStatus, Submitted
+from selva_daemon.protocol.status import (
+    MAX_LISTED_JOBS,
+    STATES,
+    DaemonStatus,
+    JobStatus,
+    ModelStatus,
+    Submitted,
+)
 
 JOBS, CONTROL = "jobs", "control"
 FIRST, LAST = "first", "last"
@@ -76,6 +83,18 @@ class MoveBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 # -- bodies of replies -------------------------------------------------------------------------------------
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """What the running daemon takes at most."""
+
+    message_bytes: Annotated[int, Meta(description="of a request; a larger one costs the connection")]
+    depth: Annotated[int, Meta(description="levels of maps and lists in a message")]
+    list_items: int
+    prompt_chars: int
+    cues_per_job: int
+    takes_per_cue: int
+    stems_per_job: Annotated[int, Meta(description="takes of all cues together")]
+
+
 class HelloReply(Struct, frozen=True, kw_only=True):
     """The reply to `hello`."""
 
@@ -84,11 +103,15 @@ class HelloReply(Struct, frozen=True, kw_only=True):
     instance: Annotated[str, Meta(description="new at each start of the daemon")]
     client: Annotated[str, Meta(description="the name of your key")]
     requests: Annotated[Mapping[str, tuple[str, ...]], Meta(description="types by channel")]
-    limits: Mapping[str, int]
+    limits: Annotated[Limits, Meta(description="below")]
 
 
 class JobsReply(Struct, frozen=True, kw_only=True):
     jobs: Annotated[tuple[JobStatus, ...], Meta(description="without stems, the newest jobs, newest last")]
+
+
+class ModelsReply(Struct, frozen=True, kw_only=True):
+    models: Annotated[tuple[ModelStatus, ...], Meta(description="below; the smallest first")]
 
 
 class JobState(Struct, frozen=True, kw_only=True):
@@ -170,6 +193,13 @@ JOBS_LIST = RequestType(
 RETRY = RequestType(
     name="retry", channels=(JOBS,), body=JobBody, reply=JobStatus, about="queues a finished job again"
 )
+MODELS = RequestType(
+    name="models",
+    channels=(JOBS, CONTROL),
+    body=NoBody,
+    reply=ModelsReply,
+    about="lists the models, whether they are installed and loaded. Daemons until 0.1.0 do not know it",
+)
 STATUS = RequestType(
     name="status",
     channels=(CONTROL,),
@@ -227,7 +257,7 @@ SHUTDOWN = RequestType(
     about="stops the daemon: running jobs may end (for `drain_timeout_s`), waiting ones stay queued",
 )
 REQUESTS: tuple[RequestType[Any, Any], ...] = (
-    *(HELLO, SUBMIT, JOB, JOBS_LIST, RETRY),
+    *(HELLO, SUBMIT, JOB, JOBS_LIST, RETRY, MODELS),
     *(STATUS, METRICS, CANCEL, MOVE, PAUSE, RESUME, YIELD, CLEAR, SHUTDOWN),
 )
 
@@ -264,6 +294,10 @@ def jobs(*, states: Sequence[str] = STATES, limit: int = 100) -> Request[list[Jo
 
 def retry(job_id: str) -> Request[JobStatus]:
     return _request(RETRY, JobBody(job_id=job_id))
+
+
+def models() -> Request[list[ModelStatus]]:
+    return _request_for(MODELS, NoBody(), lambda reply: list(reply.models))
 
 
 def status() -> Request[DaemonStatus]:

@@ -154,6 +154,23 @@ class LoadedModel(Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class ModelStatus(Struct, frozen=True, kw_only=True):
+    """A row of the models that this daemon knows."""
+
+    model: Annotated[str, Meta(description="as `submit` takes it")]
+    knows: Annotated[str, Meta(description="the sounds that it can make, in words")]
+    installed: Annotated[bool, Meta(description="all its files are there; only then `submit` takes it")]
+    loaded: Annotated[bool, Meta(description="it is in a worker's memory, so that a job need not load it")]
+    bundled: Annotated[bool, Meta(description="its files come with the package and not from a download")]
+    size_bytes: Annotated[
+        int, Meta(description="of all its files; of what is still to be fetched where a size is known")
+    ]
+    missing_files: Annotated[tuple[str, ...], Meta(description="empty when it is installed")] = ()
+    licences: Annotated[
+        tuple[str, ...], Meta(description="sentences to show before a download, and to keep with every stem")
+    ] = ()
+
+
 class DaemonStatus(Struct, frozen=True, kw_only=True):
     """The daemon as it is now."""
 

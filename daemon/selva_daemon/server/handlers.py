@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +15,14 @@ from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError, UnknownModelError
 from selva_core.base.limits import MAX_PROMPT_CHARS, MAX_TAKES
 from selva_core.base.schema import FieldFault
-from selva_core.models.catalog import default_models_dir, find_model, missing_files, require_allowed
+from selva_core.models.catalog import (
+    Model,
+    default_models_dir,
+    find_model,
+    listed_models,
+    missing_files,
+    require_allowed,
+)
 from selva_daemon.jobs.dispatcher import Dispatcher
 from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.protocol import envelope, requests
@@ -27,7 +35,7 @@ from selva_daemon.protocol.errors import (
 )
 from selva_daemon.protocol.job import MAX_CUES, MAX_STEMS, JobRequest
 from selva_daemon.protocol.requests import RequestType
-from selva_daemon.protocol.status import FINISHED_STATES, DaemonStatus, JobStatus, Submitted
+from selva_daemon.protocol.status import FINISHED_STATES, DaemonStatus, JobStatus, ModelStatus, Submitted
 
 MAX_REMEMBERED_REQUESTS = 20_000
 
@@ -94,6 +102,7 @@ class RequestHandlers:
             requests.JOB: self._job,
             requests.JOBS_LIST: self._jobs,
             requests.RETRY: self._retry,
+            requests.MODELS: self._models,
             requests.STATUS: self._status,
             requests.METRICS: self._metrics,
             requests.CANCEL: self._cancel,
@@ -137,15 +146,25 @@ class RequestHandlers:
             instance=self._instance,
             client=context.client,
             requests=self.request_types,
-            limits={
-                "message_bytes": envelope.MAX_MESSAGE_BYTES,
-                "depth": envelope.MAX_DEPTH,
-                "list_items": envelope.MAX_LIST_ITEMS,
-                "prompt_chars": MAX_PROMPT_CHARS,
-                "cues_per_job": MAX_CUES,
-                "takes_per_cue": MAX_TAKES,
-                "stems_per_job": MAX_STEMS,
-            },
+            limits=requests.Limits(
+                message_bytes=envelope.MAX_MESSAGE_BYTES,
+                depth=envelope.MAX_DEPTH,
+                list_items=envelope.MAX_LIST_ITEMS,
+                prompt_chars=MAX_PROMPT_CHARS,
+                cues_per_job=MAX_CUES,
+                takes_per_cue=MAX_TAKES,
+                stems_per_job=MAX_STEMS,
+            ),
+        )
+
+    def _models(self, _: RequestContext, _body: requests.NoBody) -> requests.ModelsReply:
+        loaded = {model.model for model in self._daemon_status().models}
+        folder = default_models_dir()
+        return requests.ModelsReply(
+            models=tuple(
+                _describe_model(model, folder, is_loaded=model.model_id in loaded)
+                for model in listed_models()
+            )
         )
 
     # -- jobs ----------------------------------------------------------------------------------------------
@@ -223,6 +242,20 @@ class RequestHandlers:
     def _shutdown(self, _: RequestContext, _body: requests.NoBody) -> requests.ShutdownReply:
         self._begin_shutdown()
         return requests.ShutdownReply(draining=True)
+
+
+def _describe_model(model: Model, folder: Path, *, is_loaded: bool) -> ModelStatus:
+    missing = missing_files(model, folder)
+    return ModelStatus(
+        model=model.model_id,
+        knows=model.knows,
+        installed=not missing,
+        loaded=is_loaded,
+        bundled=model.is_bundled,
+        size_bytes=model.size_bytes,
+        missing_files=tuple(file.path for file in missing.values()),
+        licences=tuple(licence.sentence for licence in model.licences),
+    )
 
 
 def _require_model(model_id: str) -> None:

@@ -98,7 +98,7 @@ function conversation.send_request(id, message)
     local sent, problem = messages.send(id .. "-1", message)
     if not sent then
         console.show_outcome("the request could not be written",
-            { tostring(problem), "run: selva host install resolve" }, true)
+            { tostring(problem), "run: " .. installed.terminal_commands.install }, true)
         return false
     end
     local function is_received(reply) return reply.received ~= nil end
@@ -108,7 +108,7 @@ function conversation.send_request(id, message)
     end
     if not reply and reason then
         console.show_outcome("the bridge does not answer",
-            { "start it and leave it running: selva host resolve --watch",
+            { "start it and leave it running: " .. installed.terminal_commands.watch,
                 "the request is kept; choose 'Place finished stems' later" }, true)
     end
     if reply and api.is_sandboxed() then messages.clear_prefs() end

@@ -24,6 +24,7 @@ import selva_core
 from selva_core.base.atomic_write import write_atomic
 from selva_core.base.child_process import popen_options, windowless_python_executable
 from selva_plugins.errors import HostSetupError
+from selva_plugins.handed_settings import build_options
 
 
 @dataclass(kw_only=True)
@@ -161,13 +162,19 @@ def write_json_file(path: Path, values: Mapping[str, Any]) -> None:
 # The bridge -----------------------------------------------------------------------------------------------------------
 
 
-def build_bridge_command(host: str, *options: str, platform: str = sys.platform) -> list[str]:
+def build_bridge_command(
+    host: str,
+    *options: str,
+    platform: str = sys.platform,
+    environment: Mapping[str, str] | None = None,
+) -> list[str]:
     """The command a script of `host` starts the bridge with, one word per argument, without a console window on Windows.
 
     With the interpreter and `-m` rather than the command `selva`, because a host started from a dock has hardly any PATH.
     """
     python = windowless_python_executable(platform=platform)
-    return [python, "-m", "selva_daemon", "host", host, *options]
+    handed = build_options(os.environ if environment is None else environment)
+    return [python, "-m", "selva_daemon", "host", host, *options, *handed]
 
 
 def run_without_streams(command: Sequence[str], *, timeout_s: float) -> int:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
 
 import pytest
 
-from selva_core.base.command_line import pip_install_command, quote_command, reinstall_command, selva_command
+from selva_core.base.command_line import (
+    _reinstall_installed,
+    pip_install_command,
+    quote_command,
+    reinstall_command,
+    selva_command,
+)
 
 
 @pytest.fixture
@@ -70,7 +77,46 @@ def test_the_package_is_installed_again_from_its_source() -> None:
     assert (Path(source) / "pyproject.toml").is_file()
 
 
-def test_windows_gets_double_quotes_where_they_are_needed() -> None:
-    command = quote_command("C:\\Program Files\\Selva\\selva.exe", "stems", "a b.mov", platform="win32")
-    assert command == '"C:\\Program Files\\Selva\\selva.exe" stems "a b.mov"'
+REQUIREMENTS = (
+    "av>=14",
+    "torch>=2.6,<3",
+    "transformers>=4.50",
+    "typer>=0.15",
+    'torchaudio>=2.6; extra == "train"',
+)
+
+
+def test_without_a_source_it_is_the_file_that_pip_remembers(tmp_path: Path) -> None:
+    wheel = tmp_path / "selva bridge.whl"
+    wheel.touch()
+    direct_url = json.dumps({"url": wheel.as_uri(), "archive_info": {}})
+    assert shlex.split(_reinstall_installed(direct_url, REQUIREMENTS))[-2:] == [
+        "--force-reinstall",
+        str(wheel),
+    ]
+    address = json.dumps({"url": "https://host.example/selva.whl", "archive_info": {}})
+    assert shlex.split(_reinstall_installed(address, ()))[-1] == "https://host.example/selva.whl"
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_without_the_file_it_is_the_libraries_that_models_run_on(tmp_path: Path, is_known: bool) -> None:
+    """No made-up file name: the command works as it is printed."""
+    direct_url = json.dumps({"url": (tmp_path / "gone.whl").as_uri()}) if is_known else None
+    words = shlex.split(_reinstall_installed(direct_url, REQUIREMENTS))
+    assert words[2:] == [
+        *("pip", "install", "--upgrade", "--force-reinstall"),
+        *("av>=14", "torch>=2.6,<3", "transformers>=4.50"),
+    ]
+
+
+def test_a_program_in_quotes_is_run_by_both_shells_of_windows() -> None:
+    """PowerShell prints a quoted first word instead of running it, and the command prompt knows no `&`."""
+    program = "C:\\Program Files\\Selva\\selva.exe"
+    command = quote_command(program, "stems", "a b.mov", platform="win32")
+    assert command == f'cmd /c call "{program}" stems "a b.mov"'
     assert quote_command("C:\\Selva\\selva.exe", "jobs", platform="win32") == "C:\\Selva\\selva.exe jobs"
+
+
+@pytest.mark.parametrize("word", ["a,b", "@list", "x;y", "50%", "torch>=2", "a&b", "(x)"])
+def test_what_one_of_the_shells_of_windows_would_read_otherwise_is_quoted(word: str) -> None:
+    assert quote_command("selva", word, platform="win32") == f'selva "{word}"'

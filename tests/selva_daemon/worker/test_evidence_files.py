@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -83,10 +83,10 @@ class OneEngine:
     def __init__(self, engine: SeeingEngine) -> None:
         self._engine = engine
 
-    def engine_for(self, model_id: str, *, precision: str) -> SeeingEngine:
+    def engine_for(self, model_id: str, *, precision: str, on_load: Callable[[], object]) -> SeeingEngine:
         return self._engine
 
-    def info_of(self, model_id: str, *, precision: str) -> ModelInfo:
+    def info_of(self, model_id: str, *, precision: str, on_load: Callable[[], object]) -> ModelInfo:
         return ModelInfo.of(self._engine)
 
 
@@ -97,7 +97,9 @@ def run(engine: SeeingEngine, job: JobRequest, cache: Path) -> list[StemResult]:
         write_stem=_write_stem,
         output_rules=OutputRules(allowed=(), forbidden=()),
     )
-    context = JobContext(job_id="j", job=job, on_progress=lambda _: None, is_cancelled=lambda: False)
+    context = JobContext(
+        job_id="j", job=job, on_progress=lambda progress, part="": None, is_cancelled=lambda: False
+    )
     prepared = renderer.prepare(context)
     [outcome] = renderer.render([prepared])
     assert not isinstance(outcome, Exception)

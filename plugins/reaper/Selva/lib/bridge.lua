@@ -22,19 +22,29 @@ return function(selva)
     return json.decode(text)
   end
 
+  -- What to type into a terminal: the installer wrote it down, because `selva` alone is on the PATH of few machines. `name` is
+  -- "install" or "check".
+  function bridge.terminal_command(name)
+    local config = read_json(bridge.config_path())
+    local commands = config and config.terminal_commands
+    return commands and commands[name] or ("selva host " .. name .. " reaper")
+  end
+
   -- What `selva host install reaper` wrote: the command that starts the bridge and the folder for requests.
   -- Returns nil and a sentence for the user when there is no such file or it is of another protocol.
   function bridge.load_config()
     local config, problem = read_json(bridge.config_path())
     if not config then
-      return nil, "Selva is not set up for this REAPER. Open a terminal and run:\n\nselva host install reaper\n\n("
-        .. problem .. ")"
+      return nil, "Selva is not set up for this REAPER. Open a terminal and run:\n\nselva host install reaper\n\nIf "
+        .. "selva is not found there, give its path: it is in the folder bin (Windows: Scripts) of the Python environment "
+        .. "that Selva Bridge was installed into.\n\n(" .. problem .. ")"
     end
     if config.protocol ~= selva.PROTOCOL then
       return nil, string.format(
         "The REAPER scripts are version %s (protocol %d), the installed bridge is version %s (protocol %s).\n\n"
-          .. "Run this in a terminal, then try again:\n\nselva host install reaper\n\nScripts in use: %s",
-        selva.VERSION, selva.PROTOCOL, tostring(config.version), tostring(config.protocol), selva.lib_folder)
+          .. "Run this in a terminal, then try again:\n\n%s\n\nScripts in use: %s",
+        selva.VERSION, selva.PROTOCOL, tostring(config.version), tostring(config.protocol),
+        bridge.terminal_command("install"), selva.lib_folder)
     end
     return config
   end
@@ -78,7 +88,8 @@ return function(selva)
     end
     if not written then
       return nil, "Selva cannot write its request: " .. tostring(problem)
-        .. "\n\nIf this REAPER was moved, run `selva host install reaper` in a terminal (portable: with --resource-path)."
+        .. "\n\nIf this REAPER was moved, run this in a terminal (portable: with --resource-path):\n\n"
+        .. bridge.terminal_command("install")
     end
     return folder
   end
@@ -101,7 +112,7 @@ return function(selva)
     -- -2: do not wait, start minimised (no console window on Windows)
     if reaper.ExecProcess(table.concat(quoted, " "), -2) == nil then
       return nil, "Selva's bridge could not be started:\n\n" .. table.concat(quoted, " ")
-        .. "\n\nRun `selva host install reaper` in a terminal to repair it."
+        .. "\n\nTo repair it, run this in a terminal:\n\n" .. bridge.terminal_command("install")
     end
     return true
   end

@@ -13,6 +13,7 @@ from selva_core.base.command_line import selva_command
 from selva_plugins.bridge_log import find_log_file
 from selva_plugins.bridge_start import check_start
 from selva_plugins.checks import CheckResult, build_check_result, check_daemon, check_models
+from selva_plugins.handed_settings import describe_difference, read_command
 from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT, find_missing_actions
 from selva_plugins.hosts.reaper.install import (
     SANDBOX_EXIT,
@@ -85,8 +86,17 @@ def _check_bridge(resource_path: Path) -> Iterator[CheckResult]:
     if fault is not None:
         yield build_check_result(title, f"{fault}. {advice}", "fault")
         return
-    yield build_check_result(title, f"Started with {program}; requests in {requests}")
-    yield check_start(command, host_name="REAPER", log=find_log_file("reaper"))
+    handed = read_command(command)
+    difference = describe_difference(handed, os.environ)
+    if difference is not None:
+        yield build_check_result(
+            title,
+            f"REAPER's bridge uses another daemon or other folders than this terminal: {difference}. {advice}",
+            "warning",
+        )
+    else:
+        yield build_check_result(title, f"Started with {program}; requests in {requests}")
+    yield check_start(command, host_name="REAPER", log=find_log_file("reaper", {**os.environ, **handed}))
 
 
 def _find_bridge_fault(values: Mapping[str, object], program: Path, requests: Path) -> str | None:

@@ -26,6 +26,7 @@ from selva_plugins.hosts.reaper.action_list import (
 from selva_plugins.hosts.reaper.resource_paths import (
     FLATPAK_ID,
     choose_resource_paths,
+    find_resource_paths,
     is_flatpak,
     scripts_folder,
 )
@@ -165,6 +166,10 @@ def _write_bridge_file(
             "version": selva_core.__version__,
             "command": command,
             "request_folder": to_script_path(requests, machine),
+            "terminal_commands": {
+                name: selva_command("host", name, "reaper", *_own_resource_path(resource_path, machine))
+                for name in ("install", "check")
+            },
         },
     )
     report.done.append(f"the bridge is started with {command[0]}")
@@ -175,9 +180,15 @@ def _write_bridge_file(
         )
 
 
+def _own_resource_path(resource_path: Path, machine: Machine) -> list[str]:
+    """The option that names this REAPER, where it is a portable one that is not found by itself."""
+    found = find_resource_paths(machine)
+    return [] if resource_path in found else ["--resource-path", str(resource_path)]
+
+
 def bridge_command(resource_path: Path, machine: Machine) -> list[str]:
     """How REAPER starts the bridge, one element per argument; out of its sandbox where it is a Flatpak."""
-    command = build_bridge_command("reaper", platform=machine.platform)
+    command = build_bridge_command("reaper", platform=machine.platform, environment=machine.environment)
     return [*SANDBOX_EXIT, *command] if is_flatpak(resource_path) else command
 
 

@@ -14,6 +14,7 @@ from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
 from selva_plugins.bridge_start import check_start
 from selva_plugins.checks import CheckLevel, CheckResult, build_check_result, check_daemon, check_models
+from selva_plugins.handed_settings import describe_difference
 from selva_plugins.hosts.resolve.agent.bridge_log import find_log_file
 from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
 from selva_plugins.hosts.resolve.agent.watch import WATCH_LOCK
@@ -24,6 +25,7 @@ from selva_plugins.hosts.resolve.install import (
     build_start_command,
     describe_unstartable,
     find_installed_version,
+    read_handed,
     watch_command,
 )
 from selva_plugins.hosts.resolve.studio import StudioBridge
@@ -71,6 +73,9 @@ def _check_entries(home: ResolveHome) -> CheckResult:
 
 def _find_mismatch(home: ResolveHome, entry: str) -> str | None:
     """What was filled into an installed entry and is no longer so."""
+    difference = describe_difference(read_handed(entry), os.environ)
+    if difference is not None:
+        return f"Resolve's bridge uses another daemon or other folders than this terminal: {difference}"
     if to_lua(home.exchange.folder.as_posix()) not in entry:
         return f"The entries write elsewhere than to {home.exchange.folder}"
     if to_lua(build_start_command(watch_command())) not in entry:

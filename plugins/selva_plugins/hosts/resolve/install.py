@@ -6,6 +6,7 @@ that loads another one fails on Windows when the path is not ASCII.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 import selva_core
 from selva_core.base.command_line import selva_command
 from selva_plugins.errors import HostSetupError
+from selva_plugins.handed_settings import collect
 from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
 from selva_plugins.hosts.resolve.agent.source import AGENT_FILE, PARTS_FOLDER, assemble_agent
 from selva_plugins.hosts.resolve.errors import ResolveNotFoundError
@@ -166,6 +168,11 @@ def fill_agent(source: str, *, action: str, version: str, exchange: Path, comman
         "version": version,
         "exchange": exchange.as_posix(),
         "command": build_start_command(command),
+        "handed": collect(os.environ),
+        "terminal_commands": {
+            "install": selva_command("host", "install", "resolve"),
+            "watch": selva_command("host", "resolve", "--watch"),
+        },
     }
     block = f"-- selva:installed {{\nlocal INSTALLED = {to_lua(values)}\n-- selva:installed }}\n"
     filled, count = _BLOCK.subn(lambda _match: block, source)
@@ -183,8 +190,23 @@ def find_installed_version(home: ResolveHome) -> str | None:
     return match[1] if match else None
 
 
+def read_handed(entry: str) -> dict[str, str]:
+    """The variables that the bridge is started with from an installed entry; none in one of an earlier version."""
+    found = re.search(r'\["handed"\]=\{(.*?)\}', entry, re.DOTALL)
+    rows = re.findall(r'\["(\w+)"\]="([^"]*)"', found[1] if found else "")
+    return {name: re.sub(r"\\(\d{3})", lambda code: chr(int(code[1])), value) for name, value in rows}
+
+
 def _entry_file(title: str) -> str:
     return f"{title}.lua"
+
+
+def _plain_argument(argument: str, short_path: Callable[[Path], str]) -> str:
+    """An argument, or the path behind the last = of an option, by its short name where it is beyond ASCII."""
+    if argument.isascii():
+        return argument
+    option, sign, path = argument.rpartition("=")
+    return f"{option}{sign}{short_path(Path(path))}"
 
 
 # Starting the bridge --------------------------------------------------------------------------------------------------
@@ -210,7 +232,7 @@ def build_start_command(
     if not arguments:
         return ""
     if platform == "win32":
-        plain = [argument if argument.isascii() else short_path(Path(argument)) for argument in arguments]
+        plain = [_plain_argument(argument, short_path) for argument in arguments]
         is_plain = all(argument.isascii() for argument in plain)
         return 'start "" /B ' + " ".join(f'"{argument}"' for argument in plain) if is_plain else ""
     unset = " ".join(f"-u {name}" for name in _RESOLVE_VARIABLES)
