@@ -77,7 +77,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_state")
-def test_reaper_is_told_apart_from_a_terminal_with_other_folders(
+def test_reaper_s_check_sees_a_terminal_with_other_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resource_path = tmp_path / "REAPER"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import platform
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,8 +111,10 @@ def check(
     resource_path: ResourcePathOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check whether a host application, its scripts, the daemon and the models fit together; status 1 when not."""
-    results = _find(host, CHECKS).check_setup(resource_path)
+    """Check whether a host application, its scripts, the daemon, the models and what they run on fit together; status 1 when
+    not.
+    """
+    results = [*_find(host, CHECKS).check_setup(resource_path), *_check_libraries()]
     if as_json:
         print_json(results)
     else:
@@ -119,6 +122,16 @@ def check(
             print_line(f"{result['level']:<8} {result['title']}: {result['text']}")
     if any(result["level"] == "fault" for result in results):
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _check_libraries() -> Iterator[dict[str, str]]:
+    """Whether torch and transformers load, in a program of its own; a fault comes with the command that mends it."""
+    from selva_cli.doctor.finding import System  # noqa: PLC0415 - --help stays light
+    from selva_cli.doctor.libraries import check_torch  # noqa: PLC0415
+
+    for finding in check_torch(System(machine=platform.machine())):
+        remedy = f". Run: {finding.remedy}" if finding.remedy else ""
+        yield {"title": finding.title, "text": f"{finding.text}{remedy}", "level": finding.level}
 
 
 def _find(host: str, modules: Mapping[str, str] = HOSTS) -> Any:

@@ -122,10 +122,11 @@ def watch(
     with connect() as client:
         job_ids = _find_full_ids(client, job_ids)
         try:
-            last = {
-                status.job_id: status
-                for status in (_show_change(status, as_json=as_json) for status in client.watch(job_ids))
-            }
+            last: dict[str, JobStatus] = {}
+            shown_reasons: set[str] = set()
+            for status in client.watch(job_ids):
+                _show_change(status, as_json=as_json, shown_reasons=shown_reasons)
+                last[status.job_id] = status
         except KeyboardInterrupt:
             if cancel_on_interrupt:
                 client.cancel(*job_ids)
@@ -196,15 +197,19 @@ def _find_full_ids(client: Client, job_ids: Sequence[str]) -> list[str]:
     return full_ids
 
 
-def _show_change(status: JobStatus, *, as_json: bool) -> JobStatus:
+def _show_change(status: JobStatus, *, as_json: bool, shown_reasons: set[str]) -> None:
+    """A reason that was shown before is not repeated: a broken installation fails a hundred jobs in one way."""
     if as_json:
         print_json(status)
     else:
-        reason = f": {status.error.message}" if status.error is not None else ""
+        reason = ""
+        if status.error is not None:
+            is_shown = status.error.message in shown_reasons
+            reason = ": for the same reason" if is_shown else f": {status.error.message}"
+            shown_reasons.add(status.error.message)
         left = f", {format_duration(status.seconds_left)} left" if status.seconds_left is not None else ""
         print_line(f"{status.job_id} {status.state} {_format_progress(status)}{left}{reason}")
     sys.stdout.flush()
-    return status
 
 
 def _format_progress(job: JobStatus) -> str:

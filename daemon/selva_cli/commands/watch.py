@@ -38,9 +38,11 @@ def watch(
         options, spot_options = rendering.build(), SpotOptions(handles_s=parse_seconds(handles))
         folder = WatchFolder(inbox, output, options, spot_options, on_message=_print_now)
         check_options(options, OutputOptions(stems_folder=output))
-        if not once:
-            _print_now(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
-        with interrupted_by_stop_signals():
+        with (
+            interrupted_by_stop_signals()
+        ):  # before the line that says it watches: a program that reads it may end it
+            if not once:
+                _print_now(f"watching {inbox.absolute()}; results go to {output.absolute()}; Ctrl-C stops")
             folder.run(once=once)
     if folder.num_failed:
         raise typer.Exit(EXIT_PARTLY_FAILED)

@@ -43,6 +43,7 @@ from selva_core.base.schema import (
     written_as,
 )
 from selva_daemon.protocol.body import parse_body
+from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.file_names import file_stem_error
 
 MAX_LABEL_CHARS = 200
@@ -287,9 +288,18 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return sum(len(cue.takes) for cue in self.cues)
 
     def to_wire(self) -> dict[str, Any]:
-        """The body of `submit` in plain maps and lists."""
+        """The body of `submit` in plain maps and lists.
+
+        Raises InvalidRequestError for a file name that is no text: POSIX allows any bytes, and the wire has UTF-8.
+        """
         # By way of MessagePack: `to_builtins` leaves tuples as they are, and the wire has lists only.
-        body: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(self, enc_hook=encode_hook))
+        try:
+            packed = msgspec.msgpack.encode(self, enc_hook=encode_hook)
+        except UnicodeEncodeError as exc:
+            raise InvalidRequestError(
+                f"a job holds text in UTF-8 only, and {exc.object!a} is none: rename the file or folder that is called so"
+            ) from exc
+        body: dict[str, Any] = msgspec.msgpack.decode(packed)
         for name, value in _LATER_DEFAULTS.items():
             if body[name] == value:
                 del body[name]

@@ -102,8 +102,8 @@ def test_without_a_source_it_is_the_file_that_pip_remembers(tmp_path: Path) -> N
 def test_without_the_file_it_is_the_libraries_that_models_run_on(tmp_path: Path, is_known: bool) -> None:
     """No made-up file name: the command works as it is printed."""
     direct_url = json.dumps({"url": (tmp_path / "gone.whl").as_uri()}) if is_known else None
-    words = shlex.split(_reinstall_installed(direct_url, REQUIREMENTS))
-    assert words[2:] == [
+    parts = shlex.split(_reinstall_installed(direct_url, REQUIREMENTS))
+    assert parts[2:] == [
         *("pip", "install", "--upgrade", "--force-reinstall"),
         *("av>=14", "torch>=2.6,<3", "transformers>=4.50"),
     ]

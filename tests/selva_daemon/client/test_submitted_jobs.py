@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -219,3 +221,17 @@ def test_status_names_endpoints_processes_and_queue(client: Client, make_job: Jo
     assert status.queue["done"] == 1
     assert status.models[0].model == "selva-echo"
     assert "Test signal" in status.models[0].notices[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
+def test_a_media_name_that_is_no_text_is_refused_and_the_next_job_is_done(
+    client: Client, make_job: JobMaker, clip: Path, tmp_path: Path
+) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/cl\xffip.mp4"))
+    for job in (make_job(media=odd), make_job(folder=odd)):
+        with pytest.raises(InvalidRequestError, match=r"cl\\udcffip\.mp4.* rename the file") as caught:
+            client.submit(job)
+        assert caught.value.message.isascii()
+    named = tmp_path / "clé 犬.mp4"
+    named.write_bytes(clip.read_bytes())
+    assert len(finished_stems(client, make_job(media=named))) == 1
