@@ -127,7 +127,10 @@ def _plain(value: object) -> Any:
     if (
         fields := getattr(value, "__struct_fields__", None)
     ) is not None:  # of msgspec, which --help does not load
-        return {name: _plain(getattr(value, name)) for name in fields}
+        from msgspec import UNSET  # noqa: PLC0415
+
+        values = {name: getattr(value, name) for name in fields}
+        return {name: _plain(each) for name, each in values.items() if each is not UNSET}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
