@@ -63,9 +63,10 @@ def _find_damage(model: Model, folder: Path) -> list[str]:
     """Files of a small model that do not have the content they were shipped with. Large ones take minutes to read: their record
     says which were found whole when they were fetched.
     """
-    from selva_core.models.store.verification import DAMAGED, verify_model  # noqa: PLC0415
+    from selva_core.models.store.verification import DAMAGED, verify_models  # noqa: PLC0415
 
-    return [each.path.name for each in verify_model(model, folder) if each.state == DAMAGED]
+    verified = verify_models([model], folder)[model.model_id]
+    return [each.path.name for each in verified if each.state == DAMAGED]
 
 
 def _describe(model: Model, lacking: list[str]) -> Finding:
