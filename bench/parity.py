@@ -5,7 +5,7 @@
 No published weights are needed: the networks are filled with tensors that anyone can make again from their
 names (see `tensor_for`), and DIR holds what the published implementation computes from the same tensors. One
 line per stage: `stage  max_relative_error  ok|FAILED`; the exit status is 1 when any stage is out of
-tolerance. docs/network.md says more.
+tolerance. docs/models/network.md says more.
 """
 
 from __future__ import annotations

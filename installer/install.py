@@ -1,4 +1,4 @@
-"""Install Selva Bridge for yourself: `python3 installer/install.py`. Everything about it: docs/install.md
+"""Install Selva Bridge for yourself: `python3 installer/install.py`. Everything about it: docs/start/install.md
 
 Written in what Python 2.7 and 3.6 can parse as well, so that they say that they are too old and show no SyntaxError.
 """

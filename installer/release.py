@@ -45,7 +45,7 @@ IN_THE_SDIST = (
     "installer/bundle.py",
     "installer/steps/engine.py",
     "installer/foundation/record.py",
-    "docs/install.md",
+    "docs/start/install.md",
     "hatch_build.py",
     "plugins/resolve/agent/main.lua",
 )

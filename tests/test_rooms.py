@@ -2,7 +2,7 @@
 
 Imports are read from the syntax trees, so those inside functions and under TYPE_CHECKING count as well: an arrow that only a
 type checker follows binds two rooms as firmly as any other. So do modules named in a text, which `import_module` is given.
-docs/architecture.md has the same tables in words.
+docs/development/architecture.md has the same tables in words.
 """
 
 from __future__ import annotations

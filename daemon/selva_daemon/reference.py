@@ -1,4 +1,4 @@
-"""The tables of docs/protocol.md, docs/daemon.md and docs/configuration.md, made from the structs that both ends use.
+"""The tables of docs/reference/protocol.md and docs/operation/configuration.md, made from the structs of both ends.
 
 `python -m selva_daemon.reference` rewrites them in a checkout; a test compares them. In a page a table stands between
 `<!-- table NAME -->` and `<!-- end of table -->`.
@@ -33,7 +33,7 @@ from selva_daemon.protocol.status import (
     StemResult,
 )
 
-PAGES = ("docs/protocol.md", "docs/daemon.md", "docs/configuration.md")
+PAGES = ("docs/reference/protocol.md", "docs/operation/daemon.md", "docs/operation/configuration.md")
 _TABLE = re.compile(r"(<!-- table (?P<name>[\w ]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 

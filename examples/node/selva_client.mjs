@@ -1,4 +1,4 @@
-// A client of the Selva Bridge daemon in JavaScript, written from docs/protocol.md alone.
+// A client of the Selva Bridge daemon in JavaScript, written from docs/reference/protocol.md alone.
 //
 //   node selva_client.mjs status                 the state of the daemon
 //   node selva_client.mjs submit job.json        queue a job, print its changes, end with its stems

@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="install.py",
         description="Install Selva Bridge for yourself. Run it again to go on after an interruption, or to repair.",
-        epilog="Everything about it: docs/install.md",
+        epilog="Everything about it: docs/start/install.md",
         argument_default=None,
     )
     what = parser.add_mutually_exclusive_group()

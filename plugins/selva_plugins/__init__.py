@@ -1,4 +1,4 @@
-"""The bridge between host applications and the daemon, as a library; docs/hosts.md shows it in use.
+"""The bridge between host applications and the daemon, as a library; docs/hosts/bridge.md shows it in use.
 
 A host's adapter turns a snapshot into a `PreparedRequest`, `make_stems` has the daemon render it, and the placements of its
 `RequestResult` become the host's plan. `answer_request` does all of that for a request folder of a host script.

@@ -2,7 +2,7 @@
 
 Weighting, gates and windows: ITU-R BS.1770-4, EBU Tech 3341 (momentary, short-term), EBU Tech 3342 (range). The true
 peak is the highest value after oversampling to at least 192 kHz (four times at low rates), as BS.1770-4 Annex 2 asks. FFmpeg
-runs the filters. Its own meter, the filter ebur128, is not used: docs/architecture.md gives the figures.
+runs the filters. Its own meter, the filter ebur128, is not used: docs/development/architecture.md gives the figures.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A stem's metadata: the same values in bext, iXML and LIST/INFO, because programs read different ones.
 
-docs/wav.md lists every field. iXML: specification 3.01 of ixml.info; digital source types: IPTC NewsCodes.
+docs/formats/wav.md lists every field. iXML: specification 3.01 of ixml.info; digital source types: IPTC NewsCodes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: every error code of the program with its cause and remedy, and no other."""
+"""docs/operation/troubleshooting.md: every error code of the program with its cause and remedy, and no other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "operation" / "troubleshooting.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(?P<code>[\w-]+)` \| (?P<cause>.+?) \| (?P<remedy>.+?) \|$", re.MULTILINE)
 OF_THE_COMMAND_LINE = {"command-line", "interrupted"}
 """Given to `report_error` by `main`; no class has them."""

@@ -1,4 +1,4 @@
-"""docs/daemon.md describes the program: every command by its name (its table of settings is made from the code)."""
+"""docs/operation/daemon.md describes the program: every command by its name (its table of settings is made from the code)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from selva_cli.commands.cache import cache_app
 from selva_cli.commands.daemon import daemon_app
 from selva_cli.commands.jobs import jobs_app
 
-PAGE = (Path(__file__).parents[2] / "docs" / "daemon.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "operation" / "daemon.md").read_text(encoding="utf-8")
 
 
 def test_the_page_names_every_command() -> None:

@@ -51,7 +51,9 @@ def run(
             "--keep-alive", metavar="SECONDS", help="Idle time until a model is unloaded; -1: never."
         ),
     ] = None,
-    listen: Annotated[str | None, typer.Option(help="Address to listen on; see docs/security.md.")] = None,
+    listen: Annotated[
+        str | None, typer.Option(help="Address to listen on; see docs/operation/security.md.")
+    ] = None,
 ) -> None:
     """Run the daemon in this terminal until Ctrl-C; with --verbose its log is shown as well."""
     from selva_daemon.server.service import run_service  # noqa: PLC0415 - --help loads no daemon

@@ -115,7 +115,10 @@ AbsentOption = Annotated[
 ]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
 NamingOption = Annotated[
-    str, typer.Option("--naming", metavar="HOW", help="How files are called: timecode or ucs (docs/wav.md).")
+    str,
+    typer.Option(
+        "--naming", metavar="HOW", help="How files are called: timecode or ucs (docs/formats/wav.md)."
+    ),
 ]
 SignOption = Annotated[
     tuple[Path, Path] | None,

@@ -2,7 +2,7 @@
 
 One message is one ZeroMQ frame (after the routing frame that ROUTER adds): a MessagePack map with the keys of `Envelope`.
 The order of checks is fixed: size, number of frames, sender (ZeroMQ's CURVE has authenticated it before we see it), replay,
-parse. See docs/protocol.md.
+parse. See docs/reference/protocol.md.
 """
 
 from __future__ import annotations

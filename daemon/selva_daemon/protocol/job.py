@@ -1,7 +1,7 @@
 """What a client asks for: one job is one clip's range with all its cues and takes.
 
 The structs are the wire's definition: names, order and limits. `JobRequest.to_wire` and `parse_job` are each other's inverse;
-the table in docs/protocol.md is made from them.
+the table in docs/reference/protocol.md is made from them.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class LabelFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class SignerFiles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """PEM files on the daemon's machine that stems are signed with (docs/wav.md)."""
+    """PEM files on the daemon's machine that stems are signed with (docs/formats/wav.md)."""
 
     certificate: Annotated[Path, absolute_path("PEM file")]
     key: Annotated[Path, absolute_path("PEM file")]
@@ -221,7 +221,7 @@ class OutputRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         int | None,
         written_as(
             Annotated[int, Meta(ge=0, le=MAX_TIME_REFERENCE_SAMPLES)],
-            "samples since midnight at the first sample, written into `bext` and iXML (docs/wav.md); without it the "
+            "samples since midnight at the first sample, written into `bext` and iXML (docs/formats/wav.md); without it the "
             "file has no clock",
         ),
     ] = None
@@ -235,7 +235,7 @@ class OutputRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     signer: Annotated[
         SignerFiles | None,
         written_as(
-            SignerFiles, "every stem is signed with these files of the daemon's machine (docs/wav.md)"
+            SignerFiles, "every stem is signed with these files of the daemon's machine (docs/formats/wav.md)"
         ),
     ] = field(default=None, name="c2pa")
 

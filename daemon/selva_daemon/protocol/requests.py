@@ -1,6 +1,7 @@
 """Every request of the protocol: its channels, its body and its reply, defined once for both ends.
 
-`REQUESTS` is what the daemon handles and what docs/protocol.md lists. The functions at the end make a client's requests, one
+`REQUESTS` is what the daemon handles and what docs/reference/protocol.md lists.
+The functions at the end make a client's requests, one
 function each; the synchronous and the asynchronous client send the same ones.
 """
 
@@ -161,7 +162,7 @@ class ShutdownReply(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class RequestType(Generic[B, R]):
-    """One row: `about` says what the daemon does (docs/protocol.md)."""
+    """One row: `about` says what the daemon does (docs/reference/protocol.md)."""
 
     name: str
     channels: tuple[str, ...]

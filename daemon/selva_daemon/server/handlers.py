@@ -1,4 +1,7 @@
-"""The requests of the protocol, one method each: a checked body comes in, a reply's body goes out (docs/protocol.md)."""
+"""The requests of the protocol, one method each: a checked body comes in, a reply's body goes out.
+
+docs/reference/protocol.md describes them.
+"""
 
 from __future__ import annotations
 

@@ -279,13 +279,13 @@ FORMATS = (
         name="Request bundle",
         suffix=".selva",
         open=_open_request_bundle,
-        advice="write it with OpenTimelineIO: docs/selva-bundles.md",
+        advice="write it with OpenTimelineIO: docs/formats/request-bundles.md",
     ),
     TimelineFormat(
         name="Request bundle in one file",
         suffix=".selvaz",
         open=_open_request_bundle,
-        advice="write it with OpenTimelineIO: docs/selva-bundles.md",
+        advice="write it with OpenTimelineIO: docs/formats/request-bundles.md",
     ),
 )
 

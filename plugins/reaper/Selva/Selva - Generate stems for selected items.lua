@@ -8,7 +8,7 @@
 --   its own track, on the right sample, with several takes if you like, one undo away.
 --
 --   The work is done by Selva Bridge on the same machine. Install it first, then run `selva host install reaper`; see
---   docs/reaper.md of the project.
+--   docs/hosts/reaper.md of the project.
 -- @changelog
 --   First release.
 -- @provides

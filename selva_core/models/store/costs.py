@@ -11,7 +11,7 @@ from selva_core.models.specs import ModelSpec
 from selva_core.models.store.speed import MachineSpeed
 
 _BASE_MEMORY_BYTES = 1_000_000_000
-"""Peak of a process with selva-nano, whose weights take 15 MB: 1028 MB for 20 s (docs/network.md, Memory)."""
+"""Peak of a process with selva-nano, whose weights take 15 MB: 1028 MB for 20 s (docs/models/network.md, Memory)."""
 _VAE_SHARE_LOADED = 0.6
 """The file also holds the encoder, which rendering does not load."""
 _PARAMETER_BYTES = 4

@@ -1,4 +1,4 @@
-"""A client written from docs/protocol.md alone, in another language, does the whole way."""
+"""A client written from docs/reference/protocol.md alone, in another language, does the whole way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines in docs/python-client.md run as they stand."""
+"""The lines in docs/reference/python-client.md run as they stand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selva_core.models.catalog import default_models_dir, listed_models, missing
 from selva_daemon.client.client import Client
 from selva_daemon.protocol import errors
 
-PAGE = (Path(__file__).parents[3] / "docs" / "python-client.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "python-client.md").read_text(encoding="utf-8")
 FIRST, SECOND = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 
 

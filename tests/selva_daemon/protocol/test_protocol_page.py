@@ -1,4 +1,4 @@
-"""docs/protocol.md describes what the daemon does: bytes, requests, codes, fields."""
+"""docs/reference/protocol.md describes what the daemon does: bytes, requests, codes, fields."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from selva_daemon.protocol.job import parse_job
 from selva_daemon.protocol.status import JobStatus
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```json\n(.*?)\n```\n\n```hex\n(.*?)\n```", PAGE, flags=re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Draws the dialogs for docs/reaper.md from what the real scripts show in the double.
+"""Draws the dialogs for docs/hosts/reaper.md from what the real scripts show in the double.
 
 python -m tests.selva_plugins.reaper.pictures docs/pictures
 """

@@ -1,4 +1,4 @@
-"""The lines that docs/hosts.md shows do what it says."""
+"""The lines that docs/hosts/bridge.md shows do what it says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.selva_plugins.resolve.scenes import build_scene
 from tests.support.daemons import serving
 from tests.support.flashes import write_flashing_clip
 
-PAGE = Path(__file__).parents[3] / "docs" / "hosts.md"
+PAGE = Path(__file__).parents[3] / "docs" / "hosts" / "bridge.md"
 
 
 def test_the_ten_lines_put_stems_on_the_open_timeline(

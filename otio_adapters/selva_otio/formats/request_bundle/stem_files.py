@@ -1,4 +1,4 @@
-"""What the WAV file of a stem says about itself: its length, and in its iXML chunk what made it (docs/wav.md, "Chunks").
+"""What the WAV file of a stem says about itself: its length, and in its iXML chunk what made it (docs/formats/wav.md, "Chunks").
 
 A stems folder may hold any file; None stands for one that is not a whole stem.
 """

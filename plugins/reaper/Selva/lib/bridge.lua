@@ -1,5 +1,5 @@
 -- Requests to the bridge, a program outside REAPER: a folder each. The scripts write snapshot.json, request.json, cancel and
--- report-N.json; the bridge writes plan.json and status.json. docs/reaper.md describes each file.
+-- report-N.json; the bridge writes plan.json and status.json. docs/hosts/reaper.md describes each file.
 
 return function(selva)
   local json = selva.import("json")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[4]
-PAGE = (ROOT / "docs" / "manual-checks-reaper.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "development" / "manual-checks-reaper.md").read_text(encoding="utf-8")
 FOLDERS = {"lib/": ROOT / "plugins" / "reaper" / "Selva", "hosts/": ROOT / "plugins" / "selva_plugins"}
 MENTIONS = re.findall(
     r"(?:`(?P<name>[\w.]+)`[^`\n]{0,40} in )?`(?P<path>(?:lib|hosts)/[\w/]+\.(?:lua|py))`", PAGE

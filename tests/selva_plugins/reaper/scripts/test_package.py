@@ -165,7 +165,7 @@ def test_only_the_package_script_is_a_package() -> None:
 
 def test_dialogs_of_the_user_page_can_be_drawn(tmp_path: Path) -> None:
     drawn = draw_all(tmp_path)
-    page = (SCRIPTS.parents[2] / "docs" / "reaper.md").read_text(encoding="utf-8")
+    page = (SCRIPTS.parents[2] / "docs" / "hosts" / "reaper.md").read_text(encoding="utf-8")
     for picture in drawn:
         with Image.open(picture) as image:
             assert len(image.getcolors(100_000) or []) > 10, f"{picture.name} is empty"
