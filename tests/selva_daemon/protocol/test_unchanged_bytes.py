@@ -376,9 +376,13 @@ def compare_known(what: str, body: Mapping[str, Any], before: Mapping[str, Any])
     assert {**body, "message": ""} == {**before, "message": ""}, what
 
 
+def without_proposals(message: str) -> str:
+    return re.sub(r"; (known here: |did you mean ').*", "", message)
+
+
 def compare_refusals(what: str, body: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     """The same fields with the same messages. Their order is not promised, and a field is named once only; the fields that are
-    known become more.
+    known become more, and the nearest known name may be proposed at the end.
     """
     faults, faults_before = (
         {(fault["field"], fault["message"].partition("; known here: ")[0]) for fault in each["fields"]}
