@@ -13,6 +13,7 @@ from fractions import Fraction
 from selva_core.base.errors import UnknownModelError
 from selva_core.base.limits import DEFAULT_SEED, MAX_SEED
 from selva_core.base.render_options import RenderOptions
+from selva_core.base.settings import load_settings
 from selva_otio import StemTrack
 from selva_otio.cues.cue_sheet import check_stem_tracks
 from selva_otio.errors import CueError
@@ -135,6 +136,7 @@ def build_render_options(form: HostForm, *, sample_rate_hz: int) -> RenderOption
         num_takes=form.num_takes,
         seed=DEFAULT_SEED if form.seed is None else form.seed,
         sample_rate_hz=sample_rate_hz,
+        absent=load_settings().absent,
     )
 
 

@@ -22,7 +22,9 @@ def check_daemon(system: System) -> Iterator[Finding]:
     from selva_daemon.protocol.errors import DaemonUnavailableError  # noqa: PLC0415
 
     paths = system.paths
-    stop, start = selva_command("daemon", "stop"), selva_command("daemon", "start")
+    stop = selva_command(
+        "daemon", "stop"
+    )  # alone: PowerShell 5 knows no `&&`, and the next request starts it again
     if not paths.connection_file.exists():
         yield Finding(title="Daemon", text="not running; it starts with the first request")
         return
@@ -37,12 +39,12 @@ def check_daemon(system: System) -> Iterator[Finding]:
         with Client.connect(paths=paths, timeout_s=ANSWER_S) as client:
             status = client.status()
     except SelvaError as error:
-        text = f"It runs and cannot be used: {error.message}"
-        yield Finding(title="Daemon", text=text, level="fault", remedy=f"{stop} && {start}")
+        text = f"It runs and cannot be used: {error.message} Stop it; the next request starts it again"
+        yield Finding(title="Daemon", text=text, level="fault", remedy=stop)
         return
     if status.version != selva_core.__version__:
-        text = f"Version {status.version} runs, and {selva_core.__version__} is installed; jobs that wait stay in the queue"
-        yield Finding(title="Daemon", text=text, level="warning", remedy=f"{stop} && {start}")
+        text = f"Version {status.version} runs, and {selva_core.__version__} is installed. Stop it; jobs stay"
+        yield Finding(title="Daemon", text=text, level="warning", remedy=stop)
     else:
         yield Finding(title="Daemon", text=f"version {status.version} answers; {status.device}")
     if status.paused or status.yielded:

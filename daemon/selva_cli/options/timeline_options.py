@@ -18,7 +18,7 @@ from selva_core.base.limits import (
     DEFAULT_SEED,
 )
 from selva_core.base.misspelling import suggest
-from selva_core.base.render_options import PRECISIONS, QUALITIES, SILENT, RenderOptions, SamplingOptions
+from selva_core.base.render_options import PRECISIONS, QUALITIES, RenderOptions, SamplingOptions
 
 if TYPE_CHECKING:
     from selva_otio import CueSheetRow, SpotOptions, StemTrack
@@ -106,11 +106,12 @@ PrecisionOption = Annotated[
     ),
 ]
 AbsentOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--absent",
         metavar="silent|keep",
-        help="The stem of a thing that the picture does not show: silent, where the model can tell, or as it makes it.",
+        help="The stem of a thing that the picture does not show: silent, where the model can tell, or as made. "
+        "By default as the settings say.",
     ),
 ]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
@@ -186,10 +187,12 @@ class RenderArguments:
     guidance: GuidanceOption = DEFAULT_GUIDANCE
     quality: QualityOption = "final"
     precision: PrecisionOption = "auto"
-    absent: AbsentOption = SILENT
+    absent: AbsentOption = None
 
     def build(self) -> RenderOptions:
-        """Raises RequestError."""
+        """What is not said here comes from the settings. Raises RequestError, ConfigurationError."""
+        from selva_core.base.settings import load_settings  # noqa: PLC0415 - --help stays light
+
         return RenderOptions(
             model=self.model,
             num_takes=self.takes,
@@ -197,7 +200,7 @@ class RenderArguments:
             sample_rate_hz=self.sample_rate_hz,
             sampling=SamplingOptions(num_steps=self.num_steps, guidance=self.guidance, quality=self.quality),
             precision=self.precision,
-            absent=self.absent,
+            absent=self.absent or load_settings().absent,
         )
 
 

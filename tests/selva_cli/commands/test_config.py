@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from selva_cli.options.timeline_options import RenderArguments
 from selva_core.base.paths import AppPaths
 from tests.selva_cli.command_line import RunCommand, read_json
 
@@ -118,3 +119,12 @@ def test_json_of_all_settings_can_be_read_by_programs(selva: RunCommand, paths: 
     shown = read_json(selva("config", "show", "--json"))
     assert {"device", "model", "cache_dir"} <= {row["name"] for row in shown}
     assert json.dumps(shown)
+
+
+def test_what_is_absent_is_treated_as_the_settings_say_unless_an_option_does(
+    selva: RunCommand, paths: AppPaths
+) -> None:
+    assert RenderArguments().build().absent == "silent"
+    selva("config", "set", "absent", "keep")
+    assert RenderArguments().build().absent == "keep"
+    assert RenderArguments(absent="silent").build().absent == "silent"

@@ -88,3 +88,13 @@ def test_ids_are_whole_on_a_narrow_terminal(
     assert status == 0
     assert job_id in output
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in output.splitlines()) <= 80
+
+
+def test_every_state_of_jobs_can_be_printed_as_json(
+    client: Client, make_job: JobMaker, selva: RunCommand
+) -> None:
+    """Also what a daemon leaves out of an answer."""
+    job = client.submit(make_job())
+    client.wait(job.job_id)
+    assert [each["state"] for each in read_json(selva("jobs", "list", "--json"))] == ["done"]
+    assert read_json(selva("jobs", "show", job.job_id, "--json"))["job_id"] == job.job_id
