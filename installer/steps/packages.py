@@ -20,6 +20,8 @@ from steps.step import Step
 
 MARKER = "selva-installed.json"
 """Written when all packages are there and load; an environment without it is unfinished."""
+ENVIRONMENT_BYTES = 100 * 10**6
+"""What an environment takes before packages are in it: pip above all."""
 LOADED = "torch transformers av soundfile soxr zmq opentimelineio selva_cli.main"
 LOAD_ALL = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
 QUESTION = """
@@ -103,6 +105,21 @@ def iter_damaged_files(environment: Path) -> Iterator[str]:
                     yield f"{path} has {size} bytes, not {row[2]}"
 
 
+def check_disk(setup: Setup) -> None:
+    """Before anything large is written: room for the environment, with what is fetched beside it. Raises SetupError."""
+    source = setup.require_source()
+    if source.wheels is not None:
+        needed = ENVIRONMENT_BYTES + 4 * sum(path.stat().st_size for path in source.wheels.glob("*.whl"))
+    else:
+        needed = DISK_BYTES["large" if torch_of(setup).is_large(setup.machine.platform) else "small"]
+    free = shutil.disk_usage(str(setup.prefix)).free
+    if free < needed:
+        raise SetupError(
+            f"{free / 1e9:.2f} GB are free on the disk of {setup.prefix}, and the packages need {needed / 1e9:.1f} GB; "
+            "free some, or name a folder on another disk with --prefix"
+        )
+
+
 class PackagesStep(Step):
     """Into an environment that nothing uses yet."""
 
@@ -124,7 +141,7 @@ class PackagesStep(Step):
         assert environment is not None, "the step before makes it"
         build = torch_of(setup)
         setup.say(f"  torch: {build.name} - {build.reason}")
-        self._check_disk(setup, build)
+        check_disk(setup)
         (environment / MARKER).unlink() if (environment / MARKER).exists() else None
         self._install(setup, environment, build)
         python = str(setup.python_of(environment))
@@ -143,19 +160,6 @@ class PackagesStep(Step):
         write_whole(environment / MARKER, json.dumps(marker).encode("ascii"))
         if setup.is_repair:
             setup.repaired.append(environment.name)
-
-    def _check_disk(self, setup: Setup, build: TorchBuild) -> None:
-        source = setup.require_source()
-        if source.wheels is not None:
-            needed = 4 * sum(path.stat().st_size for path in source.wheels.glob("*.whl"))
-        else:
-            needed = DISK_BYTES["large" if build.is_large(setup.machine.platform) else "small"]
-        free = shutil.disk_usage(str(setup.prefix)).free
-        if free < needed:
-            raise SetupError(
-                f"{free / 1e9:.1f} GB are free on the disk of {setup.prefix}, and the packages need {needed / 1e9:.1f} GB; "
-                "free some, or name a folder on another disk with --prefix"
-            )
 
     def _install(self, setup: Setup, environment: Path, build: TorchBuild) -> None:
         uv = setup.record.recall("uv", "command")

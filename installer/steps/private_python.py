@@ -10,7 +10,7 @@ from pathlib import Path
 
 from environment import SetupError, find_base_python
 from foundation import isolation
-from steps.packages import has_right_packages, wanted_stamp
+from steps.packages import check_disk, has_right_packages, wanted_stamp
 from steps.setup import Setup
 from steps.step import Step
 
@@ -141,6 +141,7 @@ class PythonStep(Step):
         name = self._next_name(setup)
         target = setup.prefix / name
         setup.remove_tree(target)
+        check_disk(setup)
         setup.record.will_make(self.name, target)
         setup.record.remember(self.name, environment=name, stamp=wanted_stamp(setup))
         base = find_python(setup.machine.os_name) or self._fetch_python(setup)

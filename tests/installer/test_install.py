@@ -287,6 +287,19 @@ def test_a_folder_that_takes_nothing_is_refused_in_words(
     assert "nothing can be written into" in capsys.readouterr().err
 
 
+def test_too_little_room_is_refused_before_an_environment_is_made(
+    double: Double, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packages = load_step_module("steps.packages")
+    usage = packages.shutil.disk_usage(double.folder)
+    with monkeypatch.context() as small:
+        small.setattr(packages.shutil, "disk_usage", lambda path: usage._replace(free=10**7))
+        assert double.run() == 1
+    assert "0.01 GB are free" in capsys.readouterr().err
+    assert double.commands == []
+    assert double.run() == 0
+
+
 def test_a_full_disk_is_reported_and_the_next_run_goes_on(
     double: Double, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
