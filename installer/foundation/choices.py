@@ -14,6 +14,7 @@ from environment import SetupError
 from foundation import locations, torch_build
 from foundation.machine import Machine
 from foundation.record import RECORD_NAME
+from foundation.runner import without_credentials
 
 EXTRAS = ("plot", "formats", "c2pa")
 DEFAULT_EXTRAS = ("plot", "formats")
@@ -28,8 +29,11 @@ DEFAULTS: dict[str, Any] = {
     "autostart": False,
     "command": True,
     "with": "auto",
+    "constraints": None,
+    "torch_index": None,
+    "index_url": None,
 }
-"""What is remembered for the next run. Addresses are not: they may hold passwords."""
+"""What is remembered for the next run; addresses with a password in them are not."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -112,25 +116,34 @@ class Choices:
         self.autostart = bool(values["autostart"])
         self.command = bool(values["command"])
         self.installs_with = str(values["with"])
-        self.torch_index: str | None = given.torch_index
-        self.index_url: str | None = given.index_url
-        self.constraints = _path(given.constraints, machine)
+        self.torch_index: str | None = values["torch_index"]
+        self.index_url: str | None = values["index_url"]
+        self.constraints = _path(values["constraints"], machine)
         self.offline = _path(given.offline, machine)
         if self.constraints is not None and not self.constraints.is_file():
             raise SetupError(
                 f"there is no file {self.constraints}; --constraints names a file of lines name==version"
             )
         values["extras"] = list(self.extras or ())
-        for name in ("models_dir", "cache_dir", "stems_dir"):
+        for name in ("models_dir", "cache_dir", "stems_dir", "constraints"):
             values[name] = str(getattr(self, name)) if getattr(self, name) else None
 
     def record(self) -> dict[str, Any]:
         """What the next run goes by."""
-        return {name: self.values[name] for name in DEFAULTS}
+        addresses = ("torch_index", "index_url")
+        return {
+            name: None if name in addresses and has_credentials(self.values[name]) else self.values[name]
+            for name in DEFAULTS
+        }
 
     def chosen_hosts(self, machine: Machine) -> list[str]:
         """Those that were named, or those that are there."""
         return list(locations.host_files(machine)) if self.hosts is None else self.hosts
+
+
+def has_credentials(address: str | None) -> bool:
+    """Whether an address has a name or password in it."""
+    return address is not None and without_credentials(address) != address
 
 
 def _path(value: Any, machine: Machine) -> Path | None:

@@ -40,6 +40,12 @@ class AutostartStep(Step):
             return
         path = locations.autostart_file(setup.machine, setup.prefix)
         self._check_manager(setup)
+        variables = autostart.handed_on(setup.machine.environment)
+        if variables and setup.machine.is_windows:
+            setup.note(
+                f"a scheduled task cannot be given variables: set {', '.join(variables)} for your account, or use the "
+                "settings of the same names"
+            )
         folders = [folder for folder in path.parents if not folder.exists()]
         wanted = path.parent / "default.target.wants"
         setup.record.will_make(self.name, path, *folders, *([] if wanted.exists() else [wanted]))

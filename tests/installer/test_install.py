@@ -346,6 +346,16 @@ def test_choices_of_the_first_run_hold_for_the_next(double: Double) -> None:
     assert (double.home / ".config" / "REAPER" / "Scripts" / "Selva").is_dir()
 
 
+def test_an_address_is_remembered_unless_it_holds_a_password(double: Double) -> None:
+    record = double.prefix / "install-record.json"
+    open_address, secret = "https://a.example/whl", "https://ed:secret@a.example/whl"
+    assert double.run("--torch-index", open_address, "--index-url", secret) == 0
+    assert open_address in record.read_text(encoding="utf-8")
+    assert "secret" not in record.read_text(encoding="utf-8") + (double.prefix / "install.log").read_text(
+        encoding="utf-8"
+    )
+
+
 def test_a_host_that_is_not_there_is_refused_when_it_is_named(
     double: Double, capsys: pytest.CaptureFixture[str]
 ) -> None:
