@@ -160,7 +160,9 @@ def verify(
         if model_id is not None
         else [model for model in listed_models() if installed_files(model, folder)]
     )
-    found = verify_models(models, folder)
+    lines = _LongWork("read")
+    with interrupted_by_stop_signals():
+        found = verify_models(models, folder, on_bytes=lines.add, on_wait=_say_waiting)
     if model_id is None:  # models share files, so that one may be there in part without having been pulled
         found = {name: [file for file in files if file.state != MISSING] for name, files in found.items()}
     is_whole = all(file.state == WHOLE for files in found.values() for file in files)
@@ -220,7 +222,9 @@ def import_(
     )
     models_dir = default_models_dir()
     with interrupted_by_stop_signals():
-        report = import_weights(folder.expanduser(), models_dir)
+        report = import_weights(
+            folder.expanduser(), models_dir, on_file=_LongWork("looking at").show, on_wait=_say_waiting
+        )
     lacking = {
         model.model_id: [file.path for file in missing.values()]
         for model in listed_models()
@@ -260,7 +264,7 @@ def remove(model_id: ModelArgument, yes: YesOption = False, as_json: JsonOption 
         )
     if not yes and not as_json and sys.stdin.isatty():
         typer.confirm(f"Delete the files of {model_id} in {folder}?", abort=True)
-    report = remove_model(model, folder)
+    report = remove_model(model, folder, on_wait=_say_waiting)
     if as_json:
         print_json(
             {
@@ -293,12 +297,15 @@ def move(
             f"{set_by} names the folder of the weights, and a move cannot change it; unset it, set models_dir instead "
             f"({selva_command('config', 'set', 'models_dir', 'FOLDER')}), and move then"
         )
+    lines = _LongWork("moved")
     settings_file, target = AppPaths.find().settings_file, folder.expanduser().absolute()
     with interrupted_by_stop_signals():
         report = move_models(
             default_models_dir(),
             target,
             change_setting=lambda path: set_value(settings_file, "models_dir", [str(path)]),
+            on_bytes=lambda done, total: lines.show(f"{format_size(done)} of {format_size(total)}"),
+            on_wait=_say_waiting,
         )
     if as_json:
         print_json({"folder": target, **vars(report)})
@@ -307,3 +314,26 @@ def move(
     print_result(f"{report.num_files} files, {format_size(report.size_bytes)}, are in {target} now; {how}")
     for path in report.left_behind:
         print_line(f"in use, delete it later: {path}")
+
+
+class _LongWork:
+    """A line on standard error now and then, while gigabytes are read."""
+
+    def __init__(self, verb: str) -> None:
+        from selva_cli.terminal.progress_bars import ProgressLines  # noqa: PLC0415 - slow to load
+
+        self._verb = verb
+        self._lines = ProgressLines()
+        self._num_bytes = 0
+
+    def show(self, what: object) -> None:
+        self._lines.show(f"{self._verb} {what}")
+
+    def add(self, num_bytes: int) -> None:
+        self._num_bytes += num_bytes
+        self.show(format_size(self._num_bytes))
+
+
+def _say_waiting() -> None:
+    sys.stderr.write("selva: another selva changes the models folder; waiting for it\n")
+    sys.stderr.flush()

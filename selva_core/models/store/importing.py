@@ -59,9 +59,14 @@ class ImportReport:
 
 
 def import_weights(
-    folder: Path, models_dir: Path, *, on_file: Callable[[Path], None] = lambda _: None
+    folder: Path,
+    models_dir: Path,
+    *,
+    on_file: Callable[[Path], None] = lambda _: None,
+    on_wait: Callable[[], None] = lambda: None,
 ) -> ImportReport:
     """Add every published file that lies in or below `folder`, which is only read. on_file: called with each file looked at.
+    on_wait: before a wait for another process.
 
     Raises MediaNotFoundError where there is no such folder, OutputError.
     """
@@ -70,7 +75,7 @@ def import_weights(
             f"there is no folder {folder}; name the folder that the files lie in", path=str(folder)
         )
     report = ImportReport()
-    with locked_folder(models_dir):
+    with locked_folder(models_dir, on_wait=on_wait):
         record = load_record(models_dir)
         if record.is_torn:
             record = rebuild_record(models_dir, record)

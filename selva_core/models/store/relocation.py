@@ -42,10 +42,14 @@ def move_models(
     *,
     change_setting: Callable[[Path], None],
     on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
+    on_wait: Callable[[], None] = lambda: None,
 ) -> MoveReport:
     """Move all files of `source` into `target`, which is made if needed and may hold an interrupted move.
 
-    change_setting: called once all files are at the target. on_bytes: called with the bytes that are there and all. Raises
+    change_setting: called once all files are at the target. on_bytes: called with the bytes that are there and all.
+    on_wait: before a wait for another process.
+
+    Raises
     OutputError, WeightsMismatchError for a file that changed on the way.
     """
     source, target = source.resolve(), target.resolve()
@@ -55,7 +59,7 @@ def move_models(
         raise OutputError(
             f"{target} and {source} lie inside each other; choose a folder beside them", path=str(target)
         )
-    with locked_folder(source), locked_folder(target):
+    with locked_folder(source, on_wait=on_wait), locked_folder(target, on_wait=on_wait):
         files = [path.relative_to(source) for path in sorted(source.rglob("*")) if _moves(path)]
         to_copy = [path for path in files if not _is_there(source / path, target / path)]
         sizes = {path: (source / path).stat().st_size for path in files}

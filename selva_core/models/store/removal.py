@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,17 @@ class RemovalReport:
     shared: dict[str, list[str]]
 
 
-def remove_model(model: Model, models_dir: Path) -> RemovalReport:
-    """Delete the model's files and what was fetched of them so far. Raises OutputError where a file is in use (Windows)."""
+def remove_model(
+    model: Model, models_dir: Path, *, on_wait: Callable[[], None] = lambda: None
+) -> RemovalReport:
+    """Delete the model's files and what was fetched of them so far. on_wait: before a wait for another process.
+
+    Raises OutputError where a file is in use (Windows).
+    """
     removed: list[Path] = []
     shared: dict[str, list[str]] = {}
     freed_bytes = 0
-    with locked_folder(models_dir):
+    with locked_folder(models_dir, on_wait=on_wait):
         users = _users_of_files(model, models_dir)
         record = load_record(models_dir)
         for file in model.files.values():

@@ -31,12 +31,18 @@ class VerifiedFile:
 
 
 def verify_models(
-    models: Iterable[Model], models_dir: Path, *, on_bytes: Callable[[int], None] = lambda _: None
+    models: Iterable[Model],
+    models_dir: Path,
+    *,
+    on_bytes: Callable[[int], None] = lambda _: None,
+    on_wait: Callable[[], None] = lambda: None,
 ) -> dict[str, list[VerifiedFile]]:
     """Read every file of the models, each once, by model. Damaged ones count as missing from then on, so that the next pull
     replaces them.
 
-    on_bytes: called with the bytes that were read since the last call. Raises OutputError where the folder cannot be written.
+    on_bytes: called with the bytes that were read since the last call. on_wait: before a wait for another process.
+
+    Raises OutputError where the folder cannot be written.
     """
     verified: dict[str, list[VerifiedFile]] = {}
     seen: dict[Path, VerifiedFile] = {}
@@ -44,7 +50,7 @@ def verify_models(
         if model.is_bundled:
             verified[model.model_id] = [_verify_bundled(each, on_bytes) for each in files_of(model)]
             continue
-        with locked_folder(models_dir):
+        with locked_folder(models_dir, on_wait=on_wait):
             record = load_record(models_dir)
             if record.is_torn:
                 record = rebuild_record(models_dir, record)

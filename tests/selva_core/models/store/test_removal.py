@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selva_core.base.file_lock import FileLock
 from selva_core.models.catalog import missing_files
 from selva_core.models.pull import partial_file
 from selva_core.models.record import load_record
+from selva_core.models.store.folder_lock import LOCK_NAME
 from selva_core.models.store.removal import remove_model
 from tests.support.hub_server import HubServer
 from tests.support.pulling import files_in, pull
@@ -42,3 +44,17 @@ def test_what_was_fetched_in_part_goes_too(tmp_path: Path) -> None:
     partial.path.write_bytes(b"x" * 1000)
     assert remove_model(tiny_models()[FIRST], tmp_path).freed_bytes == 1000
     assert not partial.path.exists()
+
+
+def test_a_change_waits_for_the_process_that_holds_the_folder_and_says_so(models_dir: Path) -> None:
+    holder = FileLock(models_dir / LOCK_NAME)
+    holder.acquire()
+    waits: list[str] = []
+
+    def on_wait() -> None:
+        waits.append("waiting")
+        holder.release()
+
+    remove_model(tiny_models()[FIRST], models_dir, on_wait=on_wait)
+    assert waits == ["waiting"]
+    assert "generator" in missing_files(tiny_models()[FIRST], models_dir)
