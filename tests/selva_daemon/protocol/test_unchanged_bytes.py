@@ -385,7 +385,7 @@ def compare_refusals(what: str, body: Mapping[str, Any], before: Mapping[str, An
     known become more, and the nearest known name may be proposed at the end.
     """
     faults, faults_before = (
-        {(fault["field"], fault["message"].partition("; known here: ")[0]) for fault in each["fields"]}
+        {(fault["field"], without_proposals(fault["message"])) for fault in each["fields"]}
         for each in (body, before)
     )
     if len(faults_before) < 100:
