@@ -88,8 +88,10 @@ def _read_marker(environment: Path) -> dict[str, Any]:
 
 def iter_damaged_files(environment: Path) -> Iterator[str]:
     """Files of packages that are missing or have another size than their package recorded. Compiled modules are not
-    looked at: Python writes them itself."""
-    for record in sorted(environment.glob("[Ll]ib*/**/*.dist-info/RECORD")):
+    looked at: Python writes them itself; nor are packages inside of packages, as setuptools has them, of which only a part
+    is there."""
+    folders = {*environment.glob("lib/python*/site-packages"), *environment.glob("Lib/site-packages")}
+    for record in sorted(path for folder in folders for path in folder.glob("*.dist-info/RECORD")):
         site = record.parent.parent
         with record.open(encoding="utf-8", newline="") as stream:
             for row in csv.reader(stream):

@@ -139,6 +139,9 @@ def test_a_file_that_is_missing_or_short_is_damage_and_compiled_modules_are_not(
     (info / "RECORD").write_text(
         "good.py,sha256=x,1\nbad.py,sha256=x,1\nc.pyc,sha256=x,9\n", encoding="utf-8"
     )
+    vendored = info.parent / "good" / "_vendor" / "b-1.dist-info"
+    vendored.mkdir(parents=True)
+    (vendored / "RECORD").write_text("bin/b,sha256=x,1\n", encoding="utf-8")
     (fault,) = packages.iter_damaged_files(tmp_path)
     assert fault.endswith("bad.py is missing")
 
