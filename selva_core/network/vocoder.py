@@ -19,6 +19,7 @@ from selva_core.models.part_specs import VocoderSpec
 from selva_core.network._layers import StoredWeight, check_shape
 
 FILTER_TAPS = 12
+_SAMPLES_AT_A_TIME = 1 << 18  # 1 MB a buffer: half of that and less cost more in calls than the cache saves
 
 
 def build_low_pass() -> Tensor:
@@ -85,11 +86,15 @@ class SnakeBeta(nn.Module):
         self.alpha = nn.Parameter(torch.zeros(channels))
         self.beta = nn.Parameter(torch.zeros(channels))
 
+    def share(self) -> Tensor:
+        """1 / beta, (C, 1)."""
+        share: Tensor = 1.0 / (self.beta.exp()[:, None] + 1e-9)
+        return share
+
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, n) -> the same shape."""
         alpha = self.alpha.exp()[:, None]
-        share = 1.0 / (self.beta.exp()[:, None] + 1e-9)
-        return torch.addcmul(x, share, torch.sin(x * alpha).square())
+        return torch.addcmul(x, self.share(), torch.sin(x * alpha).square())
 
 
 class SlidingSum(torch.autograd.Function):
@@ -152,6 +157,9 @@ class AntiAliasedSnake(nn.Module):
 
     The samples at twice the rate are never interleaved: `on` are those that coincide with samples of x, `between` are those
     that follow them.
+
+    Most of a vocoder's time goes into this. Without a gradient it is computed in place and, on a CPU, a few channels at a
+    time, so that what is computed stays in the processor's cache: 0.5 to 0.7 of the time, with the same bits.
     """
 
     def __init__(self, channels: int) -> None:
@@ -162,6 +170,18 @@ class AntiAliasedSnake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, n) -> the same shape."""
+        if torch.is_grad_enabled():
+            return self._forward_with_gradient(x)
+        alpha, share = self.act.alpha.exp()[:, None], self.act.share()
+        y = torch.empty_like(x)
+        channels = _channels_at_a_time(x)
+        for waveform, result in zip(x, y, strict=True):
+            for first in range(0, x.shape[1], channels):
+                some = slice(first, first + channels)
+                _activate(waveform[some], alpha[some], share[some], out=result[some])
+        return y
+
+    def _forward_with_gradient(self, x: Tensor) -> Tensor:
         even, odd = _low_pass_phases()
         left, right = len(odd) // 2 - 1, len(odd) // 2  # padding for six taps
         padded = F.pad(x, (right, right), mode="replicate")
@@ -171,6 +191,43 @@ class AntiAliasedSnake(nn.Module):
         on = torch.cat([first] * left + [on] + [last] * right, dim=-1)
         between = torch.cat([first] * right + [between] + [last] * left, dim=-1)
         return slide(on, odd) + slide(between, even)
+
+
+def _channels_at_a_time(x: Tensor) -> int:
+    """How many channels of x (B, C, n) are activated in one call."""
+    return x.shape[1] if x.device.type != "cpu" else max(_SAMPLES_AT_A_TIME // x.shape[2], 1)
+
+
+def _activate(x: Tensor, alpha: Tensor, share: Tensor, *, out: Tensor) -> None:
+    """The anti-aliased SnakeBeta of x (C, n) into `out`; alpha and share (C, 1)."""
+    even, odd = _low_pass_phases()
+    left, right = len(odd) // 2 - 1, len(odd) // 2
+    num_samples = x.shape[1]
+    padded = x.new_empty(len(x), num_samples + 2 * right)
+    padded[:, right:-right] = x
+    padded[:, :right], padded[:, -right:] = x[:, :1], x[:, -1:]
+    on = x.new_empty(len(x), num_samples + left + right)
+    between = torch.empty_like(on)
+    spare = torch.empty_like(out)
+    inner_on, inner_between = on[:, left:-right], between[:, right:-left]
+    for taps, source, inner in ((odd, padded[:, :-1], inner_on), (even, padded[:, 1:], inner_between)):
+        _slide_into(source, [2.0 * tap for tap in reversed(taps)], out=inner)
+        torch.mul(inner, alpha, out=spare)
+        inner.addcmul_(share, spare.sin_().square_())
+    first, last = inner_on[:, :1], inner_between[:, -1:]
+    on[:, :left], on[:, -right:] = first, last
+    between[:, :right], between[:, -left:] = first, last
+    _slide_into(on, odd, out=out)
+    _slide_into(between, even, out=spare)
+    out.add_(spare)
+
+
+def _slide_into(x: Tensor, taps: Sequence[float], *, out: Tensor) -> None:
+    """`SlidingSum` without a gradient."""
+    num_outputs = out.shape[-1]
+    torch.mul(x[..., :num_outputs], taps[0], out=out)
+    for k, tap in enumerate(taps[1:], 1):
+        out.add_(x[..., k : k + num_outputs], alpha=tap)
 
 
 class ResidualBlock(nn.Module):
