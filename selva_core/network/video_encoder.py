@@ -295,26 +295,38 @@ class SpaceAggregation(nn.Module):
         return self.gather(x)[0]
 
     def gather(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (R, P, D) -> vectors (R, D), and the attention of CLS over the patches (R, H, P), float32, summing to 1 over P."""
-        cls = self.cls_token.expand(x.shape[0], -1, -1)
-        normed = self.norm1(torch.cat([cls, x], dim=1))
-        gathered, _ = self.self_attn(normed[:, :1], normed, normed, need_weights=False)
-        y = cls + gathered
-        y = y + self.linear2(F.gelu(self.linear1(self.norm2(y))))
-        return y.squeeze(1), self._attend_to_patches(normed)
-
-    def _attend_to_patches(self, normed: Tensor) -> Tensor:
-        """normed (R, 1 + P, D), CLS first -> (R, H, P).
+        """x (R, P, D) -> vectors (R, D), and the attention of CLS over the patches (R, H, P), float32, summing to 1 over P.
 
         The query of CLS is the same in every row, because CLS is learned. Taken into the weights of the keys, it leaves one
-        product of a width by the number of heads, which costs nothing beside the layer itself; a bias of the keys adds the
-        same to all patches.
+        product of a width by the number of heads; the values are projected after they were averaged, one vector per head. So no
+        patch goes through a square product: a fifth of steering's arithmetic is saved. A bias of the keys adds the same to
+        all scores.
         """
-        query_weight, key_weight = self.self_attn.in_proj_weight.float().chunk(3)[:2]
+        cls = self.cls_token[0]
+        own, normed = self.norm1(cls), self.norm1(x)
+        reading = self._build_reading(own)
+        own_score = (own.float() @ reading.T)[..., None].expand(x.shape[0], -1, -1)
+        scores = torch.cat([own_score, (normed.float() @ reading.T).transpose(1, 2)], dim=2)
+        attention = scores.softmax(dim=-1)
+        of_own, of_patches = attention.split([1, x.shape[1]], dim=2)
+        average = of_patches.to(x.dtype) @ normed + of_own.to(x.dtype) * own
+        y = cls + self.self_attn.out_proj(self._project_values(average))
+        y = y + self.linear2(F.gelu(self.linear1(self.norm2(y))))
+        return y, of_patches / of_patches.sum(dim=-1, keepdim=True)
+
+    def _build_reading(self, own: Tensor) -> Tensor:
+        """own (1, D), CLS normed -> what a normed token is multiplied with for its scores: float32 (H, D)."""
+        query_weight, key_weight, _ = self.self_attn.in_proj_weight.float().chunk(3)
         query_bias = self.self_attn.in_proj_bias.float().chunk(3)[0]
         num_heads, head_width = self.self_attn.num_heads, self.self_attn.head_dim
-        query = rearrange(query_weight @ normed[0, 0].float() + query_bias, "(h w) -> h w", h=num_heads)
+        query = rearrange(query_weight @ own[0].float() + query_bias, "(h w) -> h w", h=num_heads)
         key_weight = rearrange(key_weight, "(h w) d -> h w d", h=num_heads)
-        reading = torch.einsum("hw,hwd->hd", query, key_weight)
-        scores: Tensor = torch.einsum("rpd,hd->rhp", normed[:, 1:].float(), reading)
-        return (scores / math.sqrt(head_width)).softmax(dim=-1)
+        return torch.einsum("hw,hwd->hd", query, key_weight) / math.sqrt(head_width)
+
+    def _project_values(self, average: Tensor) -> Tensor:
+        """average (R, H, D), the normed tokens under each head's attention -> the values of all heads (R, D)."""
+        weight, bias = (
+            part.chunk(3)[2] for part in (self.self_attn.in_proj_weight, self.self_attn.in_proj_bias)
+        )
+        per_head = rearrange(weight, "(h w) d -> h w d", h=self.self_attn.num_heads)
+        return torch.einsum("rhd,hwd->rhw", average, per_head).flatten(1) + bias
