@@ -240,6 +240,7 @@ MODELS: Mapping[str, Model] = {
             ),
             spec=NANO_SPEC,
             files=_NANO_FILES,
+            usual_steps={"final": 4, "draft": 2},  # it scores with 4 as with 25: see docs/selva-nano.md
             presence=_NANO_PRESENCE,
         ),
         Model(

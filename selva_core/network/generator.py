@@ -19,7 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from selva_core.models.part_specs import GeneratorSpec
-from selva_core.network._layers import GatedConvMlp, GatedMlp, TokenConv, check_shape, zero
+from selva_core.network._layers import GatedConvMlp, GatedMlp, TokenConv, check_shape, draw_normal, zero
 from selva_core.network._streams import FusedBlock, JointBlock, Rotations, Streams, build_rotation, modulate
 
 
@@ -82,12 +82,14 @@ class Generator(nn.Module):
         super().__init__()
         self.spec = spec
         width, hidden = spec.width, spec.gated_width
-        self.sync_pos_emb = nn.Parameter(0.02 * torch.randn(1, 1, spec.num_sync_per_segment, spec.sync_width))
+        self.sync_pos_emb = nn.Parameter(
+            draw_normal(1, 1, spec.num_sync_per_segment, spec.sync_width, spread=0.02)
+        )
         self.register_buffer("latent_mean", torch.zeros(1, 1, spec.latent_channels))
         self.register_buffer("latent_std", torch.ones(1, 1, spec.latent_channels))
-        self.empty_string_feat = nn.Parameter(0.02 * torch.randn(spec.num_text_tokens, spec.text_width))
-        self.empty_clip_feat = nn.Parameter(0.02 * torch.randn(1, spec.clip_width))
-        self.empty_sync_feat = nn.Parameter(0.02 * torch.randn(1, spec.sync_width))
+        self.empty_string_feat = nn.Parameter(draw_normal(spec.num_text_tokens, spec.text_width, spread=0.02))
+        self.empty_clip_feat = nn.Parameter(draw_normal(1, spec.clip_width, spread=0.02))
+        self.empty_sync_feat = nn.Parameter(draw_normal(1, spec.sync_width, spread=0.02))
 
         def activation() -> nn.Module:
             return nn.SiLU() if spec.is_v2 else nn.SELU()

@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from selva_core.base.errors import WeightsMismatchError
 from selva_core.models.checkpoints import check_tensors
@@ -85,8 +87,6 @@ def published_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
     tensors = _core(module).state_dict()
     if name == "clip_text":
         return clip_to_openclip(tensors)
-    if name == "t5":  # one table under two names
-        tensors.pop("shared.weight")
     return dict(tensors)
 
 
@@ -114,18 +114,28 @@ def load_part(
     """
     if name == "generator":
         spec = _with_layout_of(tensors, spec)
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutRandomNumbers():
         module = build_part(name, spec, for_training=for_training)
     tensors = _without_unused(name, tensors, for_training=for_training)
     check_tensors(published_tensors(name, module), tensors, source=source)
     core = _core(module)
     if name == "clip_text":
         tensors = clip_from_openclip(tensors)
-    if name == "t5":
-        tensors = {**tensors, "shared.weight": tensors["encoder.embed_tokens.weight"]}
     core.load_state_dict(dict(tensors), strict=True, assign=True)
     _complete_loading(module, source)
     return module.requires_grad_(for_training).train(for_training)
+
+
+class _WithoutRandomNumbers(TorchFunctionMode):
+    """Draws no numbers in torch's own layers for weights that are read from a file; `draw_normal` says why."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def place_part(name: str, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
@@ -141,7 +151,7 @@ def place_part(name: str, module: nn.Module, device: torch.device, dtype: torch.
 
 def _core(module: nn.Module) -> nn.Module:
     """The module with the key names of the file."""
-    return module.core if isinstance(module, (ClipTextEncoder, T5TextEncoder)) else module
+    return module.core if isinstance(module, ClipTextEncoder) else module
 
 
 def _without_unused(name: str, tensors: Mapping[str, Tensor], *, for_training: bool) -> dict[str, Tensor]:
@@ -166,11 +176,7 @@ def _with_layout_of(tensors: Mapping[str, Tensor], spec: ModelSpec) -> ModelSpec
 
 
 def _complete_loading(module: nn.Module, source: str) -> None:
-    """Fill in what files lack: CLIP's positions, T5's shared table, the exact filter taps of the vocoder."""
-    if isinstance(module, T5TextEncoder):
-        module.tie_embedding()
-    if isinstance(module, ClipTextEncoder):
-        module.reset_positions()
+    """Fill in what files hold rounded: the exact filter taps of the vocoder."""
     if isinstance(module, Vocoder):
         _restore_taps(module, source)
 

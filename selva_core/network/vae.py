@@ -17,7 +17,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from selva_core.models.part_specs import VaeSpec
-from selva_core.network._layers import StoredWeight, check_shape
+from selva_core.network._layers import StoredWeight, check_shape, draw_normal
 
 Check = Callable[[], None]
 _EPS = 1e-4
@@ -100,7 +100,7 @@ class MpConv(StoredWeight):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel))
+        self.weight = nn.Parameter(draw_normal(out_channels, in_channels, kernel, spread=1.0))
 
     def build_weight(self) -> Tensor:
         return _normalize(self.weight, (1, 2)) / math.sqrt(self.weight[0].numel())

@@ -18,7 +18,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from selva_core.models.part_specs import VideoEncoderSpec
-from selva_core.network._layers import GatedMlp, RmsNorm, check_shape
+from selva_core.network._layers import GatedMlp, RmsNorm, check_shape, draw_normal
 
 
 def cut_segments(frames: Tensor, spec: VideoEncoderSpec) -> Tensor:
@@ -41,7 +41,7 @@ class VideoEncoder(nn.Module):
     def __init__(self, spec: VideoEncoderSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.sup_text_feat = nn.Parameter(0.02 * torch.randn(spec.num_sup_tokens, spec.text_width))
+        self.sup_text_feat = nn.Parameter(draw_normal(spec.num_sup_tokens, spec.text_width, spread=0.02))
         self.vfeat_extractor = Motionformer(spec)
         self.text_proj = nn.Sequential(
             nn.Linear(spec.text_width, spec.width), nn.SiLU(), GatedMlp(spec.width, spec.gated_width)
@@ -118,9 +118,9 @@ class Motionformer(nn.Module):
     def __init__(self, spec: VideoEncoderSpec) -> None:
         super().__init__()
         width = spec.width
-        self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, width))
-        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + spec.num_patches, width))
-        self.temp_embed = nn.Parameter(0.02 * torch.randn(1, spec.num_times, width))
+        self.cls_token = nn.Parameter(draw_normal(1, 1, width, spread=0.02))
+        self.pos_embed = nn.Parameter(draw_normal(1, 1 + spec.num_patches, width, spread=0.02))
+        self.temp_embed = nn.Parameter(draw_normal(1, spec.num_times, width, spread=0.02))
         self.patch_embed_3d = TubeletEmbedding(width, spec.tubelet_frames, spec.patch_px)
         self.blocks = nn.ModuleList(
             DividedBlock(width, spec.num_heads, spec.mlp_width) for _ in range(spec.depth)
@@ -283,7 +283,7 @@ class SpaceAggregation(nn.Module):
 
     def __init__(self, width: int, num_heads: int, mlp_width: int) -> None:
         super().__init__()
-        self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        self.cls_token = nn.Parameter(draw_normal(1, 1, width, spread=0.02))
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.self_attn = nn.MultiheadAttention(width, num_heads, batch_first=True)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
@@ -308,7 +308,7 @@ class SpaceAggregation(nn.Module):
         own_score = (own.float() @ reading.T)[..., None].expand(x.shape[0], -1, -1)
         scores = torch.cat([own_score, (normed.float() @ reading.T).transpose(1, 2)], dim=2)
         attention = scores.softmax(dim=-1)
-        of_own, of_patches = attention.split([1, x.shape[1]], dim=2)
+        of_own, of_patches = attention[:, :, :1], attention[:, :, 1:]
         average = of_patches.to(x.dtype) @ normed + of_own.to(x.dtype) * own
         y = cls + self.self_attn.out_proj(self._project_values(average))
         y = y + self.linear2(F.gelu(self.linear1(self.norm2(y))))

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selva_core.models.part_specs import VocoderSpec
-from selva_core.network._layers import StoredWeight, check_shape
+from selva_core.network._layers import StoredWeight, check_shape, draw_normal
 
 FILTER_TAPS = 12
 _SAMPLES_AT_A_TIME = 1 << 18  # 1 MB a buffer: half of that and less cost more in calls than the cache saves
@@ -47,8 +47,11 @@ class WeightNormConv(StoredWeight):
     def __init__(self, shape: tuple[int, int, int], *, num_bias: int, dilation: int = 1) -> None:
         super().__init__()
         self.dilation = dilation
-        directions = 0.01 * torch.randn(shape)
-        self.weight_g = nn.Parameter(torch.linalg.vector_norm(directions, dim=(1, 2), keepdim=True))
+        directions = draw_normal(*shape, spread=0.01)
+        norms = torch.empty(shape[0], 1, 1)
+        if not norms.is_meta:  # see `draw_normal`
+            torch.linalg.vector_norm(directions, dim=(1, 2), keepdim=True, out=norms)
+        self.weight_g = nn.Parameter(norms)
         self.weight_v = nn.Parameter(directions)
         self.bias = nn.Parameter(torch.zeros(num_bias)) if num_bias else None
 
@@ -141,7 +144,8 @@ class LowPass(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("filter", build_low_pass())
+        taps = torch.empty(1, 1, FILTER_TAPS)
+        self.register_buffer("filter", taps if taps.is_meta else build_low_pass())
 
 
 class Downsampler(nn.Module):
