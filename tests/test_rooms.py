@@ -89,6 +89,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("doctor", "terminal"),
         ("options",),
         ("commands",),
+        ("app",),
         ("main",),
         ("__main__",),
     ),

@@ -1,183 +1,37 @@
-"""The command `selva`. Each command imports what it needs when it runs, so that `selva --help` is quick."""
+"""The command `selva` as it is started: first sees to it that our libraries are imported, and not others of the same name.
+
+Studios put their own libraries into PYTHONPATH for all programs, and Python looks there before it looks into our environment:
+an old typer.py in such a folder would end every command with its error. So nothing but the standard library is imported here
+until the order is right. The daemon and the hosts' scripts are started with a clean environment instead
+(`selva_core.base.child_process`).
+"""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import io
 import os
 import sys
-import traceback
-from typing import Annotated, Any
 
-import typer
-from typer import rich_utils
-
-import selva_core
-from selva_cli.commands import daemon, doctor, jobs, models, overview, render, spot, watch
-from selva_cli.commands.cache import cache_app
-from selva_cli.commands.config import config_app
-from selva_cli.commands.host import host_app
-from selva_cli.terminal.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED, report_error
-from selva_cli.terminal.verbosity import is_verbose, iter_details, take_verbosity
-from selva_core.base.errors import SelvaError
-
-_CommandLineError: Any = next(
-    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
-)
-"""Typer has a copy of click inside and does not export this class."""
-
-COMPLETION_VARIABLE = "_SELVA_COMPLETE"
-"""Set by the scripts that shells run after Tab."""
-_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EINVAL, errno.EBADF)
-"""A closed pipe (EINVAL on Windows), a full disk, a terminal that has gone."""
-
-app = typer.Typer(
-    name="selva",
-    help="One aligned stem per prompt, each on its own track.",
-    epilog="--quiet and --verbose may stand after any command as well.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(render.render)
-app.command()(render.stems)
-app.command()(spot.spot)
-app.command()(watch.watch)
-app.command()(overview.overview)
-app.command()(doctor.doctor)
-app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")
-app.add_typer(jobs.jobs_app, name="jobs", help="List, watch, cancel and retry jobs.")
-app.add_typer(models.models_app, name="models", help="Which models there are and which are installed.")
-app.add_typer(
-    host_app, name="host", help="Put Selva into REAPER and DaVinci Resolve, check it, and what they call."
-)
-app.add_typer(cache_app, name="cache", help="How much the caches hold; empty them.")
-app.add_typer(config_app, name="config", help="Show and change the settings.")
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        sys.stdout.write(f"selva {selva_core.__version__}\n")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Results, warnings and errors only: no progress, no notes.")
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also what happens inside, and the details of errors.")
-    ] = False,
-) -> None:
-    """Options before the command. `main` has taken quiet and verbose already; here they are for the help."""
+OWN_PACKAGES = ("selva_cli", "selva_core", "selva_daemon", "selva_otio", "selva_plugins", "selva_render")
 
 
 def main() -> None:
-    """Run the command line. Whatever goes wrong is one line on standard error, with --json also one JSON object on standard
-    output, and an exit status other than 0.
+    """Run the command line; ends the process with its exit status."""
+    sys.path[:] = put_foreign_folders_last(sys.path, pythonpath=os.environ.get("PYTHONPATH", ""))
+    from selva_cli.app import run_command_line  # noqa: PLC0415 - not before sys.path is in order
+
+    run_command_line()
+
+
+def put_foreign_folders_last(path: list[str], *, pythonpath: str) -> list[str]:
+    """`path` (as sys.path) with the folders of PYTHONPATH and the current folder, which `python -m` puts first, at its end.
+
+    What only they have is still found. A folder that holds one of our packages is a checkout, and keeps its place.
     """
-    _make_output_safe()
-    try:
-        is_completion = COMPLETION_VARIABLE in os.environ
-        status = _complete() if is_completion else _run(take_verbosity(sys.argv[1:]))
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError as error:  # of the output: what commands write to files is caught before
-        status = _give_up_output(error)
-    sys.exit(status)
+    foreign = {os.path.abspath(entry) for entry in pythonpath.split(os.pathsep) if entry}
+    foreign.add(os.path.abspath(""))
+    last = [entry for entry in path if os.path.abspath(entry) in foreign and not _holds_own_package(entry)]
+    return [entry for entry in path if entry not in last] + last
 
 
-def _run(arguments: list[str]) -> int:
-    """Run a command; gives its exit status. Raises OSError where its output cannot be written."""
-    as_json = "--json" in arguments
-    try:
-        _warn_of_unknown_variables()
-        return int(app(args=arguments, standalone_mode=False) or 0)
-    except SelvaError as error:
-        report_error(error.message, as_json=as_json, code=error.code, facts=error.facts)
-        if is_verbose():
-            sys.stderr.writelines(f"selva:   {line}\n" for line in iter_details(error))
-        return EXIT_REFUSED
-    except _CommandLineError as error:
-        rich_utils.rich_format_error(error)
-        report_error(error.format_message(), as_json=as_json, code="command-line", shown=True)
-        return int(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        report_error("interrupted", as_json=as_json, code="interrupted")
-        return EXIT_INTERRUPTED
-    except Exception as error:
-        if isinstance(error, OSError) and _is_of_output(error):
-            raise
-        message = f"a fault in this program ({type(error).__name__}: {error}); {_save_traceback()}"
-        report_error(message, as_json=as_json, code="internal")
-        return EXIT_FAULT
-
-
-def _complete() -> int:
-    """Answer the shell after Tab. What goes wrong is silence: a message would stand in the middle of a command line."""
-    # The name decides which variable is read; without it that would be the one of `python -m selva_cli`.
-    with contextlib.suppress(Exception, SystemExit), contextlib.redirect_stderr(io.StringIO()):
-        app(args=[], prog_name="selva")
-    return 0
-
-
-def _is_of_output(error: OSError) -> bool:
-    """Errors of streams name no file, unlike those of paths."""
-    return error.filename is None and error.errno in _OUTPUT_ERRORS
-
-
-def _give_up_output(error: OSError) -> int:
-    """End silently when the reader of our output has ended, as in `selva jobs list | head`; else say why it is not whole."""
-    if not isinstance(error, BrokenPipeError):
-        with contextlib.suppress(OSError):
-            sys.stderr.write(f"selva: the output cannot be written: {error.strerror or error}\n")
-            sys.stderr.flush()
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # else the interpreter tries once more when it ends, and complains
-        with contextlib.suppress(OSError):
-            stream.close()
-    return EXIT_REFUSED
-
-
-def _make_output_safe() -> None:
-    """Let a console that cannot show a character show an escape: legacy Windows code pages would raise an error instead.
-
-    pythonw, which hosts start the bridge with on Windows, has no standard streams at all; what is written then goes nowhere.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _warn_of_unknown_variables() -> None:
-    """A variable with a misspelt name has no effect, and nobody sees it; the daemon refuses to start with one."""
-    if not any(name.startswith("SELVA_") for name in os.environ):
-        return
-    from selva_core.base.environment import iter_unknown_variables  # noqa: PLC0415 - --help stays light
-
-    unknown = iter_unknown_variables(os.environ)
-    sys.stderr.writelines(f"selva: {line}\n" for line in unknown)
-
-
-def _save_traceback() -> str:
-    from selva_core.base.paths import AppPaths, ensure_private_folder  # noqa: PLC0415 - only for a fault
-
-    try:
-        folder = AppPaths.find().state
-        ensure_private_folder(folder)
-        file = folder / "command-line-fault.log"
-        file.write_text(traceback.format_exc(), encoding="utf-8")
-    except (OSError, SelvaError):
-        return "its traceback could not be saved"
-    return f"details: {file}"
+def _holds_own_package(folder: str) -> bool:
+    return any(os.path.isdir(os.path.join(folder, package)) for package in OWN_PACKAGES)

@@ -44,56 +44,63 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Everything about it: docs/start/install.md",
         argument_default=None,
     )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--upgrade", action="store_true", help="install this version over an earlier one")
-    what.add_argument(
+    _add_action_options(parser)
+    _add_folder_options(parser.add_argument_group("where things go"))
+    _add_package_options(parser.add_argument_group("packages"))
+    _add_system_options(parser.add_argument_group("the system"))
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    parser.add_argument("--json", action="store_true", help="a summary as JSON on standard output")
+    return parser
+
+
+def _add_action_options(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_mutually_exclusive_group()
+    actions.add_argument("--upgrade", action="store_true", help="install this version over an earlier one")
+    actions.add_argument(
         "--repair", action="store_true", help="check every installed file, and replace what is damaged"
     )
-    what.add_argument("--uninstall", action="store_true", help="remove all of it; stems, and models, stay")
+    actions.add_argument("--uninstall", action="store_true", help="remove all of it; stems, and models, stay")
     parser.add_argument(
         "--with-models", action="store_true", help="with --uninstall: remove downloaded models too"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and touch nothing")
-    where = parser.add_argument_group("where things go")
-    where.add_argument("--prefix", metavar="DIR", help="the program itself (1.5 GB, or 6 GB with CUDA)")
-    where.add_argument("--models-dir", metavar="DIR", help="models (up to 11 GB each)")
-    where.add_argument("--cache-dir", metavar="DIR", help="finished sound and video features (up to 20 GB)")
-    where.add_argument("--stems-dir", metavar="DIR", help="stems, where a command names no folder")
-    packages = parser.add_argument_group("packages")
-    packages.add_argument("--torch", metavar="BUILD", help=f"one of {', '.join(torch_build.list_builds())}")
-    packages.add_argument(
+
+
+def _add_folder_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--prefix", metavar="DIR", help="the program itself (1.5 GB, or 6 GB with CUDA)")
+    group.add_argument("--models-dir", metavar="DIR", help="models (up to 11 GB each)")
+    group.add_argument("--cache-dir", metavar="DIR", help="finished sound and video features (up to 20 GB)")
+    group.add_argument("--stems-dir", metavar="DIR", help="stems, where a command names no folder")
+
+
+def _add_package_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--torch", metavar="BUILD", help=f"one of {', '.join(torch_build.list_builds())}")
+    group.add_argument(
         "--torch-index", metavar="URL", help="a package index that has the build of torch you want"
     )
-    packages.add_argument(
-        "--index-url", metavar="URL", help="the package index, instead of the configured one"
-    )
-    packages.add_argument(
-        "--constraints", metavar="FILE", help="versions to take, instead of the tested ones"
-    )
-    packages.add_argument(
-        "--offline", metavar="WHEELS", help="a folder made by bundle.py: no network is used"
-    )
-    packages.add_argument(
+    group.add_argument("--index-url", metavar="URL", help="the package index, instead of the configured one")
+    group.add_argument("--constraints", metavar="FILE", help="versions to take, instead of the tested ones")
+    group.add_argument("--offline", metavar="WHEELS", help="a folder made by bundle.py: no network is used")
+    group.add_argument(
         "--extras", metavar="NAMES", help=f"of {', '.join(EXTRAS)}; none (default: plot,formats)"
     )
-    packages.add_argument(
+    group.add_argument(
         "--with", choices=("auto", "uv", "pip"), help="what installs packages (default: uv if possible)"
     )
-    system = parser.add_argument_group("the system")
-    system.add_argument(
+
+
+def _add_system_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--hosts", metavar="NAMES", help="reaper,resolve; none (default: those that are found)"
     )
-    system.add_argument(
+    group.add_argument(
         "--autostart", action="store_true", default=None, help="start the daemon when you log in"
     )
-    system.add_argument(
+    group.add_argument(
         "--no-autostart", dest="autostart", action="store_false", default=None, help="the default"
     )
-    system.add_argument("--no-command", dest="command", action="store_false", default=None,
+    group.add_argument("--no-command", dest="command", action="store_false", default=None,
                         help="put no command `selva` into ~/.local/bin")  # fmt: skip
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
-    parser.add_argument("--json", action="store_true", help="a summary as JSON on standard output")
-    return parser
 
 
 class Choices:

@@ -102,7 +102,6 @@ def _run(
     if record is None and (given.upgrade or given.repair or given.uninstall):
         raise SetupError(f"there is no installation in {prefix}; name its folder with --prefix")
     choices = Choices(given, machine, record.choices if record else None)
-    source = None if given.uninstall else _find_source(choices, record, installer, machine)
     isolated = isolation.isolate(machine.environment)
     say: Callable[[str], None] = _say_to_stderr if given.json else _say
     setup = Setup(
@@ -111,13 +110,21 @@ def _run(
         prefix=prefix,
         record=record or Record(prefix / RECORD_NAME),
         runner=runner_class(log, isolated.variables, say),
-        source=source,
+        source=None if given.uninstall else _find_source(choices, record, installer, machine),
         installer=installer,
         is_repair=given.repair,
         with_models=given.with_models,
     )
     if given.dry_run:
         return _show_plan(given, setup)
+    return _run_locked(given, setup, log, cleared=isolated.cleared, is_new=record is None)
+
+
+def _run_locked(
+    given: argparse.Namespace, setup: Setup, log: Log, *, cleared: list[str], is_new: bool
+) -> int:
+    """Install or uninstall while no other run can; a prefix in which nothing was recorded is removed again."""
+    prefix, machine = setup.prefix, setup.machine
     folders = make_prefix(prefix)
     lock = InstallLock(prefix / LOCK_NAME)
     setup.release_lock = lock.release
@@ -126,9 +133,9 @@ def _run(
         log.write(
             f"install.py {' '.join(sys.argv[1:])}, Python {sys.version.split()[0]} on {machine.platform}"
         )
-        if record is None:
+        if is_new:
             setup.record.remember("prefix", folders=[str(folder) for folder in folders])
-        describe_isolation(setup, isolated.cleared)
+        describe_isolation(setup, cleared)
         return _uninstall(given, setup) if given.uninstall else _install(given, setup)
     finally:
         lock.release()

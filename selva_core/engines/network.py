@@ -264,11 +264,6 @@ class NetworkEngine:
             is_active=lambda stem: owners[stem].error is None,
             on_batch=lambda runs: _tell_of_runs(owners, [stem for stem, _ in runs], position),
         )
-        seeds = [request.seed for item in active for request in item.request.requests]
-        noise = torch.stack(
-            [draw_noise(seed, plan.num_latents, generator.spec.latent_channels) for seed in seeds]
-        )
-
         def on_step(step: int) -> None:
             position.step = step + 1
             for item in batch.active:
@@ -279,7 +274,7 @@ class NetworkEngine:
         try:
             latents = integrate(
                 tie_windows(flow, plan.windows),
-                noise.to(self._network.device),
+                self._draw_noise(active, plan.num_latents),
                 num_steps=settings.num_steps,
                 on_step=on_step,
             )
@@ -287,6 +282,13 @@ class NetworkEngine:
             return {}
         latents = _hold_start(generator.unnormalize(latents), self._network.spec.num_start_latents_held)
         return {item: latents[[owner is item for owner in owners]] for item in batch.active}
+
+    def _draw_noise(self, items: Sequence[BatchItem], num_latents: int) -> Tensor:
+        """float32 (R, N, C) on the device, drawn on the CPU so that a seed means the same everywhere."""
+        num_channels = self._network.generator.spec.latent_channels
+        seeds = [request.seed for item in items for request in item.request.requests]
+        noise = torch.stack([draw_noise(seed, num_latents, num_channels) for seed in seeds])
+        return noise.to(self._network.device)
 
     def _decode(
         self, item: BatchItem, latents: Tensor, plan: WindowPlan, batch: RenderBatch

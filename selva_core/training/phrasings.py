@@ -42,47 +42,44 @@ class Corpus:
         return tuple(p for p, k in zip(self.phrases, self.kinds, strict=True) if k == kind)
 
 
-def build_corpus(sentence_model: Path, out: Path) -> Corpus:
-    """Build the corpus, or load it from `out` (a .npz with a .json beside it) if it exists."""
-    if out.exists():
-        return load_corpus(out)
-    tokenizer = AutoTokenizer.from_pretrained(sentence_model)
-    model = AutoModel.from_pretrained(sentence_model).eval()
+class _SentenceModel:
+    def __init__(self, folder: Path) -> None:
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self._model = AutoModel.from_pretrained(folder).eval()
 
-    def embed(texts: list[str]) -> npt.NDArray[np.float32]:
+    def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """Mean of the last hidden states over the tokens that are no padding, normalised: float32 (len(texts), 384)."""
         parts = []
         for start in range(0, len(texts), 256):
-            tokens = tokenizer(texts[start : start + 256], padding=True, truncation=True, return_tensors="pt")
+            batch = texts[start : start + 256]
+            tokens = self.tokenizer(batch, padding=True, truncation=True, return_tensors="pt")
             with torch.no_grad():
-                states = model(**tokens).last_hidden_state
+                states = self._model(**tokens).last_hidden_state
             mask = tokens["attention_mask"][..., None].float()
             parts.append(F.normalize((states * mask).sum(1) / mask.sum(1), dim=-1).numpy())
         return np.concatenate(parts).astype(np.float32)
 
+
+def build_corpus(sentence_model: Path, out: Path) -> Corpus:
+    """Build the corpus, or load it from `out` (a .npz with a .json beside it) if it exists."""
+    if out.exists():
+        return load_corpus(out)
+    model = _SentenceModel(sentence_model)
     known = all_training_prompts()
-    known_embeddings = embed([prompt for _, prompt in known])
+    known_embeddings = model.embed([prompt for _, prompt in known])
     centres = _centres(known, known_embeddings)
     words = sorted(
-        word for word in tokenizer.get_vocab() if word.isascii() and word.isalpha() and len(word) > 2
+        word for word in model.tokenizer.get_vocab() if word.isascii() and word.isalpha() and len(word) > 2
     )
-    word_embeddings = embed(words)
-    phrases, kinds = _related(words, word_embeddings @ centres.T)
-    phrase_embeddings = embed(phrases)
+    phrases, kinds = _related(words, model.embed(words) @ centres.T)
+    phrase_embeddings = model.embed(phrases)
     is_sure = _find_sure(phrase_embeddings @ centres.T, kinds)
-    rng = np.random.default_rng(0)
-    others = [words[i] for i in rng.choice(len(words), NUM_OTHER_WORDS, replace=False)]
-    other_phrases = [f"{word} {words[rng.integers(len(words))]}" for word in others[: NUM_OTHER_WORDS // 2]]
-    loose = others + other_phrases
-    held_back = {prompt for prompts in HELD_BACK.values() for prompt in prompts}
+    loose = _draw_other_phrases(words)
     rows = [(prompt, kind) for kind, prompt in known]
     rows += [(p, k if sure else "") for p, k, sure in zip(phrases, kinds, is_sure, strict=True)]
     rows += [(phrase, "") for phrase in loose]
-    vectors = np.concatenate([known_embeddings, phrase_embeddings, embed(loose)])
-    chosen = [i for i, (phrase, _) in enumerate(rows) if phrase not in held_back]
-    corpus = Corpus(
-        phrases=tuple(rows[i][0] for i in chosen),
-        kinds=tuple(rows[i][1] for i in chosen),
-        embeddings=vectors[chosen],
+    corpus = _leave_held_back_out(
+        rows, np.concatenate([known_embeddings, phrase_embeddings, model.embed(loose)])
     )
     np.savez(out, embeddings=corpus.embeddings)
     out.with_suffix(".json").write_text(json.dumps([corpus.phrases, corpus.kinds]), encoding="utf-8")
@@ -90,6 +87,23 @@ def build_corpus(sentence_model: Path, out: Path) -> Corpus:
         "corpus of %d phrases, %d of them of a known kind", len(rows), sum(kind != "" for _, kind in rows)
     )
     return corpus
+
+
+def _draw_other_phrases(words: list[str]) -> list[str]:
+    """Single words and pairs of words of any kind, the same ones in every run."""
+    rng = np.random.default_rng(0)
+    others = [words[i] for i in rng.choice(len(words), NUM_OTHER_WORDS, replace=False)]
+    return others + [f"{word} {words[rng.integers(len(words))]}" for word in others[: NUM_OTHER_WORDS // 2]]
+
+
+def _leave_held_back_out(rows: list[tuple[str, str]], vectors: npt.NDArray[np.float32]) -> Corpus:
+    held_back = {prompt for prompts in HELD_BACK.values() for prompt in prompts}
+    chosen = [i for i, (phrase, _) in enumerate(rows) if phrase not in held_back]
+    return Corpus(
+        phrases=tuple(rows[i][0] for i in chosen),
+        kinds=tuple(rows[i][1] for i in chosen),
+        embeddings=vectors[chosen],
+    )
 
 
 def load_corpus(path: Path) -> Corpus:

@@ -118,6 +118,7 @@ def write_product(folder: Path, version: str, *, main: str = CLI, requires: tupl
     distribution = f"selva_bridge-{version}.dist-info"
     files = {
         "selva_cli/__init__.py": "",
+        "selva_cli/app.py": "",
         "selva_cli/__main__.py": "import sys\nfrom selva_cli.main import main\nsys.exit(main())\n",
         "selva_cli/main.py": main.replace("%VERSION%", version),
         "selva_core/__init__.py": "",

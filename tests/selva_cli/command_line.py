@@ -9,7 +9,8 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from selva_cli.main import app, main
+from selva_cli.app import app
+from selva_cli.main import main
 
 RunCommand = Callable[..., tuple[int, str, str]]
 DOG = ("--track", "Dog=small dog barking")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from selva_cli.main import app
+from selva_cli.app import app
 
 HEAVY = {"torch", "torchaudio", "transformers", "av", "numpy", "opentimelineio", "zmq", "rich.progress"}
 

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from selva_cli.main import put_foreign_folders_last
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from tests.selva_cli.command_line import RunCommand
@@ -102,6 +104,33 @@ def test_a_console_without_our_characters_gets_escapes(client: Client, make_job:
     )
     assert done.returncode == 0, done.stderr
     assert b"\\u5e3d" in done.stdout
+
+
+def test_libraries_of_a_studio_are_not_taken_for_ours(tmp_path: Path) -> None:
+    """In PYTHONPATH and in the current folder, where hosts start the command; what only a studio has is still found."""
+    for folder in ("studio", "desk"):
+        (tmp_path / folder).mkdir()
+        for library in ("typer", "click", "rich", "msgspec"):
+            (tmp_path / folder / f"{library}.py").write_text("raise SystemExit('a library of the studio')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "selva_cli", "config", "path"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "studio")},
+        cwd=tmp_path / "desk",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_checkout_in_pythonpath_keeps_its_place(tmp_path: Path) -> None:
+    checkout, studio, installed = (str(tmp_path / name) for name in ("checkout", "studio", "site-packages"))
+    (tmp_path / "checkout" / "selva_core").mkdir(parents=True)
+    given = [checkout, studio, installed]
+    pythonpath = os.pathsep.join([checkout, studio, ""])
+    assert put_foreign_folders_last(given, pythonpath=pythonpath) == [checkout, installed, studio]
+    assert put_foreign_folders_last(given, pythonpath="") == given
 
 
 def test_the_version_is_shown(selva: RunCommand) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import soundfile
 from typer.testing import CliRunner
 
-from selva_cli.main import app
+from selva_cli.app import app
 from tests.selva_otio.cuts import ONE_HOUR_LABELS, RATES, CutBuilder
 from tests.support.flashes import click_samples, write_flashing_clip
 

@@ -14,7 +14,7 @@ import opentimelineio as otio
 import pytest
 from typer.testing import CliRunner
 
-from selva_cli.main import app
+from selva_cli.app import app
 from tests.selva_otio.cuts import CutBuilder
 from tests.support.daemons import StartServer
 from tests.support.flashes import click_samples, write_cut, write_flashing_clip, write_flashing_images
@@ -55,14 +55,8 @@ def test_bare_images_are_rendered_by_the_ways_people_name_them(
     assert Path(stem["file"]).name.startswith("Click_plate_t01_")
 
 
-def test_images_on_a_timeline_are_seen_with_their_trim_warp_and_timecode(
-    start_server: StartServer, tmp_path: Path
-) -> None:
-    start_server()
-    hour = 86_400
-    write_flashing_images(
-        tmp_path / "in", range(hour, hour + 60), flashes=[hour + flash for flash in FLASHES]
-    )
+def write_cut_of_images(hour: int, path: Path) -> Path:
+    """60 images whose timecode begins at `hour` (frames): plain, at double speed, in reverse, and one of them frozen."""
     cut = CutBuilder(rate_hz=float(FILM), start_frame=hour)
     reference = otio.schema.ImageSequenceReference(
         target_url_base="in/",
@@ -84,9 +78,18 @@ def test_images_on_a_timeline_are_seen_with_their_trim_warp_and_timecode(
         "freeze", media_reference=reference.clone(), source_range=cut.span(hour + 5, 10)
     )
     freeze.effects.append(otio.schema.FreezeFrame())
-    source = write_cut(
-        cut.timeline(cut.track(cut.gap(4), plain, warped, reverse, freeze)), tmp_path / "cut.otio"
+    return write_cut(cut.timeline(cut.track(cut.gap(4), plain, warped, reverse, freeze)), path)
+
+
+def test_images_on_a_timeline_are_seen_with_their_trim_warp_and_timecode(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    hour = 86_400
+    write_flashing_images(
+        tmp_path / "in", range(hour, hour + 60), flashes=[hour + flash for flash in FLASHES]
     )
+    source = write_cut_of_images(hour, tmp_path / "cut.otio")
     report = run("render", source, "-o", tmp_path / "out.otio")
     assert report["failed"] == []
     stems = {stem["clip"]: stem for stem in report["stems"]}

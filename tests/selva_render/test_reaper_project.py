@@ -10,7 +10,7 @@ import opentimelineio as otio
 import soundfile
 from typer.testing import CliRunner
 
-from selva_cli.main import app
+from selva_cli.app import app
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.time.clock import exact_seconds
 from tests.support.daemons import StartServer

@@ -14,7 +14,7 @@ import opentimelineio as otio
 import pytest
 from typer.testing import CliRunner
 
-from selva_cli.main import app
+from selva_cli.app import app
 from selva_core.base.errors import RenderCancelled
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from selva_cli.main import app
+from selva_cli.app import app
 from selva_core.audio.wav import iter_text_chunks
 from selva_otio import load_timeline
 from tests.selva_otio.cuts import CutBuilder

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 from wavinfo import WavInfoReader
 
-from selva_cli.main import app
+from selva_cli.app import app
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_otio import SpotOptions, StemTrack, spot_timeline

@@ -12,7 +12,7 @@ import opentimelineio as otio
 import pytest
 from typer.testing import CliRunner
 
-from selva_cli.main import app
+from selva_cli.app import app
 from selva_otio import load_timeline, write_timeline
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.time.clock import format_timecode

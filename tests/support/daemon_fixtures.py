@@ -115,22 +115,27 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
             quality=quality,
             precision=precision,
             output=OutputRequest(folder=folder, num_samples=int(duration_s * 48_000)),
-            cues=tuple(
-                CueRequest(
-                    cue=f"cue-{index}",
-                    track=f"Track {index}",
-                    prompt=prompt,
-                    takes=tuple(
-                        TakeRequest(take=take, seed=seed + take - 1, name=f"stem_{index}_t{take}")
-                        for take in range(1, num_takes + 1)
-                    ),
-                )
-                for index, prompt in enumerate(prompts, start=1)
-            ),
+            cues=build_cues(prompts, num_takes=num_takes, seed=seed),
             priority=priority,
         )
 
     return make
+
+
+def build_cues(prompts: Sequence[str], *, num_takes: int, seed: int) -> tuple[CueRequest, ...]:
+    """A cue for each prompt; the takes of one have the seeds from `seed` on."""
+    return tuple(
+        CueRequest(
+            cue=f"cue-{index}",
+            track=f"Track {index}",
+            prompt=prompt,
+            takes=tuple(
+                TakeRequest(take=take, seed=seed + take - 1, name=f"stem_{index}_t{take}")
+                for take in range(1, num_takes + 1)
+            ),
+        )
+        for index, prompt in enumerate(prompts, start=1)
+    )
 
 
 @pytest.fixture

@@ -211,14 +211,10 @@ def import_(
     from selva_core.models.licences import AcceptedLicences  # noqa: PLC0415
     from selva_core.models.store.importing import import_weights  # noqa: PLC0415
 
-    licences = dict.fromkeys(
-        licence for model in listed_models() if not model.is_bundled for licence in model.licences
-    )
+    licences = [each for model in listed_models() if not model.is_bundled for each in model.licences]
+    accepted_before = AcceptedLicences(AppPaths.find().licences_file)
     _require_accepted(
-        AcceptedLicences(AppPaths.find().licences_file),
-        list(licences),
-        accepted=accept_licences,
-        as_json=as_json,
+        accepted_before, list(dict.fromkeys(licences)), accepted=accept_licences, as_json=as_json
     )
     models_dir = default_models_dir()
     with interrupted_by_stop_signals():

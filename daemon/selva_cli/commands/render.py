@@ -82,12 +82,7 @@ def render(
         refuse_options_beside_bundle(context)
         bundles.run_render_bundle(cut, output, model=rendering.model, host=for_host, as_json=as_json)
     elif host is not None:
-        if cut is not None or output is not None or for_host is not None:
-            raise typer.BadParameter(
-                "--host renders the timeline that is open there; leave out CUT.otio, -o and --for"
-            )
-        if files.naming != "timecode" or files.c2pa is not None:
-            raise typer.BadParameter("--naming and --c2pa are for cuts; with --host, leave them out")
+        _refuse_options_beside_host(has_files=bool(cut or output or for_host), files=files)
         run_render_in_host(
             host,
             spot,
@@ -100,18 +95,11 @@ def render(
             as_json=as_json,
             context=context,
         )
-    elif cut is not None and output is None:
-        with report_errors(as_json=as_json):
-            refuse_media(cut, spot.tracks)
-        raise typer.BadParameter(f"name the timeline to write: selva render {cut} -o OUT.otio")
-    elif cut is None or output is None:
-        raise typer.BadParameter(
-            "name a timeline and where to write it, CUT.otio -o OUT.otio; or --host resolve"
-        )
     else:
         from selva_cli.commands import render_commands  # noqa: PLC0415
         from selva_render.options import default_stems_folder  # noqa: PLC0415
 
+        cut, output = _require_files(cut, output, spot, as_json=as_json)
         render_commands.run_render(
             cut,
             output,
@@ -123,6 +111,29 @@ def render(
             reading=reading,
             as_json=as_json,
         )
+
+
+def _refuse_options_beside_host(*, has_files: bool, files: FileArguments) -> None:
+    if has_files:
+        raise typer.BadParameter(
+            "--host renders the timeline that is open there; leave out CUT.otio, -o and --for"
+        )
+    if files.naming != "timecode" or files.c2pa is not None:
+        raise typer.BadParameter("--naming and --c2pa are for cuts; with --host, leave them out")
+
+
+def _require_files(
+    cut: Path | None, output: Path | None, spot: SpotArguments, *, as_json: bool
+) -> tuple[Path, Path]:
+    if cut is not None and output is not None:
+        return cut, output
+    if cut is None:
+        raise typer.BadParameter(
+            "name a timeline and where to write it, CUT.otio -o OUT.otio; or --host resolve"
+        )
+    with report_errors(as_json=as_json):
+        refuse_media(cut, spot.tracks)
+    raise typer.BadParameter(f"name the timeline to write: selva render {cut} -o OUT.otio")
 
 
 @takes_groups

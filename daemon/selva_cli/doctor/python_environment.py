@@ -14,7 +14,7 @@ OLDEST, NEWEST = (3, 10), (3, 13)
 """As pyproject.toml has it; OpenTimelineIO publishes no wheels for a later Python."""
 _LEADS_ASTRAY = {
     "PYTHONHOME": "it names another Python's library, and ours may fail to start with it",
-    "PYTHONPATH": "its modules come before those that were installed with Selva",
+    "PYTHONPATH": "in a Python of your own, its modules come before those that were installed with Selva",
     "LD_PRELOAD": "it puts a library before those of torch and FFmpeg",
     "DYLD_INSERT_LIBRARIES": "it puts a library before those of torch and FFmpeg",
     "LD_LIBRARY_PATH": "its libraries come before those of torch and FFmpeg",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from selva_cli.main import COMPLETION_VARIABLE
+from selva_cli.app import COMPLETION_VARIABLE
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from tests.selva_cli.command_line import RunCommand

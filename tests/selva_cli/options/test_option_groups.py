@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from selva_cli.main import app
+from selva_cli.app import app
 from selva_cli.options.option_groups import takes_groups
 
 

@@ -71,7 +71,6 @@ def simple_job() -> JobRequest:
 
 
 def job_with_everything() -> JobRequest:
-    cues = (("Boots", "boots on wet gravel", ""), ("Dog", "small dog\nbarking", "music, speech"))
     return JobRequest(
         label="Füße, 犬",
         media=PictureRange(
@@ -98,20 +97,25 @@ def job_with_everything() -> JobRequest:
             ),
             signer=SignerFiles(certificate=Path("/keys/signer.pem"), key=Path("/keys/signer.key")),
         ),
-        cues=tuple(
-            CueRequest(
-                cue=f"c{index}",
-                track=track,
-                prompt=prompt,
-                negative_prompt=negative_prompt,
-                takes=tuple(
-                    TakeRequest(take=take, seed=seed, name=f"x_{index}_{take}")
-                    for take, seed in ((1, 0), (2, 2**63 - 1))
-                ),
-            )
-            for index, (track, prompt, negative_prompt) in enumerate(cues, start=1)
-        ),
+        cues=cues_with_everything(),
         provenance={"source": "a.mov", "project": "Füße"},
+    )
+
+
+def cues_with_everything() -> tuple[CueRequest, ...]:
+    cues = (("Boots", "boots on wet gravel", ""), ("Dog", "small dog\nbarking", "music, speech"))
+    return tuple(
+        CueRequest(
+            cue=f"c{index}",
+            track=track,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            takes=tuple(
+                TakeRequest(take=take, seed=seed, name=f"x_{index}_{take}")
+                for take, seed in ((1, 0), (2, 2**63 - 1))
+            ),
+        )
+        for index, (track, prompt, negative_prompt) in enumerate(cues, start=1)
     )
 
 

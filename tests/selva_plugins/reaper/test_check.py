@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import selva_core
-from selva_cli.main import app
+from selva_cli.app import app
 from selva_core.base.command_line import selva_command
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonUnavailableError

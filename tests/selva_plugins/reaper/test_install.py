@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from selva_cli.main import app
+from selva_cli.app import app
 from selva_plugins.errors import HostSetupError
 from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT, action_id
 from selva_plugins.hosts.reaper.install import install, remove

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from selva_cli.main import app
+from selva_cli.app import app
 from selva_plugins.hosts.reaper.install import install, remove
 from selva_plugins.hosts.script_install import Machine
 from tests.selva_plugins.reaper.double import Profile, World
