@@ -264,6 +264,7 @@ class NetworkEngine:
             is_active=lambda stem: owners[stem].error is None,
             on_batch=lambda runs: _tell_of_runs(owners, [stem for stem, _ in runs], position),
         )
+
         def on_step(step: int) -> None:
             position.step = step + 1
             for item in batch.active:
