@@ -16,7 +16,7 @@ from selva_core.inference.progress import ProgressTracker, Stage
 class BatchItem:
     """One request of a batch while it is rendered: its progress, and its result or error.
 
-    evidence: by prompt, what was seen of it.
+    evidence: by prompt, what was seen of it. picture_warnings: sentences about the picture, for every result.
     """
 
     def __init__(self, request: BatchRequest, costs: Mapping[Stage, float]) -> None:
@@ -25,6 +25,7 @@ class BatchItem:
             costs, on_progress=request.on_progress, is_cancelled=request.is_cancelled
         )
         self.evidence: dict[str, Evidence] = {}
+        self.picture_warnings: tuple[str, ...] = ()
         self.waveforms: list[Waveform] = []
         self.error: SelvaError | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -201,6 +202,7 @@ class NetworkEngine:
         states = {prompt: self._t5_states(tokens) for prompt, tokens in prompts.items()}
         steered: dict[str, list[Tensor]] = {prompt: [] for prompt in prompts}
         tracks = {prompt: EvidenceTrack(encoder.spec, self._loaded.presence) for prompt in prompts}
+        textures: list[float] = []
         chunks = self._video_tokens.iter_chunks(
             item.request.picture,
             plan.num_segments,
@@ -208,6 +210,7 @@ class NetworkEngine:
             on_encoded=lambda num_segments: item.progress.work(
                 "picture", num_segments * SEGMENT_COST * _ENCODING_SHARE
             ),
+            on_texture=textures.append,
         )
         num_done = 0
         for tokens in chunks:
@@ -225,6 +228,11 @@ class NetworkEngine:
             prompt: track.build(item.request.picture.duration_s, threshold=threshold)
             for prompt, track in tracks.items()
         }
+        if calibration is not None and textures and statistics.median(textures) > calibration.max_texture:
+            item.picture_warnings = (
+                f"this picture is unlike the drawn scenes that {self.model_id} was trained on: what it finds in it means "
+                f"little; a published model knows more; see: {selva_command('models', 'list')}",
+            )
         return {prompt: torch.cat(features, dim=1) for prompt, features in steered.items()}
 
     def _t5_states(self, tokens: TokenizedPrompt) -> Tensor:
@@ -305,7 +313,7 @@ class NetworkEngine:
                 Waveform(
                     samples=collect_samples(blocks, num_samples),
                     sample_rate_hz=self._network.spec.sample_rate_hz,
-                    warnings=tuple(self._prompt_warnings(prompt)),
+                    warnings=(*self._prompt_warnings(prompt), *item.picture_warnings),
                     evidence=item.evidence.get(request.prompt),
                 )
             )

@@ -18,6 +18,7 @@ from selva_core.video.frame_source import read_stamp
 
 _NAME = "tokens"
 _DAMAGED = "damaged_times_s"
+_TEXTURE = "texture"
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,23 @@ class VideoTokenCache:
             return None
         return tokens
 
-    def put(self, key: VideoKey, chunk: int, tokens: Tensor) -> None:
-        """Store the tokens of one chunk."""
+    def texture_of(self, key: VideoKey, chunk: int) -> float | None:
+        """The texture of a chunk's frames (see `selva_core.inference.token_encoder.measure_texture`); None where it is missing,
+        damaged, or was stored by an earlier version.
+        """
+        content = self._store.get(self._entry_key(key, chunk))
+        try:
+            return None if content is None else float(_read_metadata(content)[_TEXTURE])
+        except (KeyError, ValueError):
+            return None
+
+    def put(self, key: VideoKey, chunk: int, tokens: Tensor, *, texture: float) -> None:
+        """Store the tokens of one chunk, and the texture of its frames."""
+        metadata = {_TEXTURE: f"{texture:.6f}"}
         damaged = " ".join(map(str, damaged_times_s(key.picture)))
-        content = save({_NAME: tokens.contiguous().cpu()}, metadata={_DAMAGED: damaged} if damaged else None)
+        if damaged:
+            metadata[_DAMAGED] = damaged
+        content = save({_NAME: tokens.contiguous().cpu()}, metadata=metadata)
         self._store.put(self._entry_key(key, chunk), content)
 
     def _entry_key(self, key: VideoKey, chunk: int) -> str:

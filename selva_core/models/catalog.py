@@ -90,11 +90,13 @@ class PresenceCalibration:
     """How a model's presence is read (see `selva_core.base.evidence`).
 
     file: what was fitted; it changes no sound, and so is none of the model's weights. threshold: presence in a whole clip
-    below which the thing counts as absent.
+    below which the thing counts as absent. max_texture: the most that pictures of training have (see
+    `selva_core.inference.token_encoder.measure_texture`); one with more is unlike them.
     """
 
     file: ModelFile
     threshold: float
+    max_texture: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +225,7 @@ _NANO_FILES = {
 _NANO_PRESENCE = PresenceCalibration(
     file=ModelFile(repository=None, path="selva-nano/presence.safetensors", size_bytes=13_484),
     threshold=0.6,
+    max_texture=0.045,
 )
 
 MODELS: Mapping[str, Model] = {

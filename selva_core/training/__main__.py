@@ -10,10 +10,11 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from selva_core.base.paths import AppPaths
 from selva_core.engine import SamplingSettings
 from selva_core.engines.registry import load_engine
 from selva_core.training.evaluation.ablations import score_all, train_ablation
-from selva_core.training.evaluation.evaluate import evaluate_model
+from selva_core.training.evaluation.evaluate import evaluate_controls, evaluate_model
 from selva_core.training.evaluation.judge import load_or_train_judge
 from selva_core.training.evaluation.sound_distance import build_round_trip, measure_mel_distance
 from selva_core.training.scenes.example_cut import write_example_cut
@@ -83,12 +84,17 @@ def _add_scoring(stages: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         scoring.add_argument(
             "--judge",
             type=Path,
-            default=DEFAULT_WORK_DIR / "judge.pt",
-            help="file of the judge; made when missing",
+            default=AppPaths.find().cache / "evaluation" / "judge.pt",
+            help="file of the judge; made when missing, by default among the caches",
         )
         if name == "evaluate":
             scoring.add_argument("--model", default="selva-nano")
             scoring.add_argument("--device", default="cpu")
+            scoring.add_argument(
+                "--controls",
+                action="store_true",
+                help="score the controls instead: templates and other ways to make stems without looking or listening",
+            )
         scoring.set_defaults(run=run)
 
 
@@ -184,18 +190,24 @@ def _spectrograms(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    report = evaluate_model(
-        load_engine(options.model, device=options.device),
-        load_or_train_judge(options.judge),
-        first_seed=options.seed,
-        num_scenes=options.scenes,
-        settings=SamplingSettings(),
-        round_trip=build_round_trip(_work(options)),
-        mel_distance=measure_mel_distance,
-    )
-    text = json.dumps(report, indent=1)
-    options.report.write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(json.dumps(report["overall"], indent=1) + "\n")
+    judge = load_or_train_judge(options.judge)
+    if options.controls:
+        shown = report = evaluate_controls(
+            judge, first_seed=options.seed, num_scenes=options.scenes, mel_distance=measure_mel_distance
+        )
+    else:
+        report = evaluate_model(
+            load_engine(options.model, device=options.device),
+            judge,
+            first_seed=options.seed,
+            num_scenes=options.scenes,
+            settings=SamplingSettings(),
+            round_trip=build_round_trip(_work(options)),
+            mel_distance=measure_mel_distance,
+        )
+        shown = {name: report[name] for name in ("overall", "kept", "chance")}
+    options.report.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(json.dumps(shown, indent=1) + "\n")
 
 
 def _work(options: argparse.Namespace) -> WorkFolder:

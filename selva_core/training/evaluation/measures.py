@@ -20,6 +20,9 @@ ONSET_TOLERANCE_S = 0.08
 NEAR_OWN_S = 0.15
 AROUND_OTHER_S = 0.1
 QUIET_DB = -100.0
+SILENT_PEAK_DB = -50.0
+AROUND_OWN_S = 0.1
+MIN_LEAK_HOPS = 10
 
 
 def level_curve(wave: FloatArray) -> FloatArray:
@@ -143,3 +146,38 @@ def quiet_leakage_db(wave: FloatArray, *, loudness: FloatArray, other_s: Sequenc
 
 def _decibel(value: float, reference: float) -> float:
     return max(QUIET_DB, 20 * float(np.log10((value + 1e-9) / (reference + 1e-9))))
+
+
+def is_silent(wave: FloatArray) -> bool:
+    """Whether no sample exceeds SILENT_PEAK_DB of full scale."""
+    return bool(np.abs(wave).max(initial=0.0) < 10 ** (SILENT_PEAK_DB / 20))
+
+
+def level_difference_db(wave: FloatArray, dry: FloatArray) -> float:
+    """Root mean square of a stem relative to that of the dry sound (dB)."""
+    return _decibel(float(np.sqrt(np.mean(wave**2))), float(np.sqrt(np.mean(dry**2))))
+
+
+def leaked_share(wave: FloatArray, *, own: FloatArray, others: Sequence[FloatArray]) -> float | None:
+    """Power of a stem while only other sources sound, relative to its power while its own is loud.
+
+    own, others: dry sounds, which also say how long each rings. None where the others never sound alone, or the stem is
+    silent where its own source sounds.
+    """
+    power = level_curve(wave) ** 2
+    own_level, other_level = level_curve(own), level_curve(np.sum(others, axis=0, dtype=np.float32))
+    num = min(power.size, own_level.size)
+    power, own_level, other_level = power[:num], own_level[:num], other_level[:num]
+    reach = round(AROUND_OWN_S / HOP_S)
+    is_near_own = np.convolve(own_level > 0.01 * own_level.max(), np.ones(2 * reach + 1), mode="same") > 0
+    only_others = (other_level > 0.1 * other_level.max()) & ~is_near_own
+    is_own_loud = own_level > 0.1 * own_level.max()
+    own_power = float(power[is_own_loud].mean()) if is_own_loud.any() else 0.0
+    if only_others.sum() < MIN_LEAK_HOPS or own_power < 1e-8:
+        return None
+    return float(power[only_others].mean()) / own_power
+
+
+def mean_power_db(shares: Sequence[float]) -> float | None:
+    """The mean of ratios of power, in dB, so that a loud leak is not averaged away; None without any."""
+    return round(max(QUIET_DB, 10 * float(np.log10(np.mean(shares) + 1e-12))), 2) if shares else None

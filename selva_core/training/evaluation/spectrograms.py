@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from selva_core.engine import Engine, SamplingSettings
 from selva_core.models.specs import MEL_16K
 from selva_core.network.mel import MelSpectrogram
-from selva_core.training.evaluation.evaluate import render_scene, scored_scene
+from selva_core.training.evaluation.evaluate import arrange, render_waves, scored_scene
 
 RANGE = 3.5
 """Powers of ten of amplitude that are shown."""
@@ -33,7 +33,8 @@ def draw_spectrograms(engine: Engine, seeds: list[int], path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
             scene = scored_scene(seed)
-            stems = render_scene(engine, scene, Path(folder), SamplingSettings())
+            waves = render_waves(engine, scene, Path(folder), SamplingSettings())
+            stems = arrange(scene, waves, keeps_absent=False).stems
             rows += [
                 (f"{placed.source.kind} ({seed})", placed.source.sound, stem.seen)
                 for placed, stem in zip(scene.targets, stems, strict=True)

@@ -92,6 +92,31 @@ def test_a_stored_clip_gives_the_same_bits(
     assert same(read(network, picture, store), plain)
 
 
+def test_the_texture_of_a_clip_is_stored_with_its_tokens(
+    network: Network, picture: PictureRange, store: MemoryStore
+) -> None:
+    def textures(encoder: VideoTokenEncoder) -> list[float]:
+        found: list[float] = []
+        list(encoder.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None, on_texture=found.append))
+        return found
+
+    cache = VideoTokenCache(store, producer="weights cpu")
+    with torch.inference_mode():
+        encoder = VideoTokenEncoder(network, batch_segments=1, cache=cache)
+        encoded = textures(encoder)
+        assert textures(encoder) == encoded  # from memory
+        assert textures(VideoTokenEncoder(network, batch_segments=1, cache=cache)) == pytest.approx(encoded)
+    assert len(encoded) == NUM_SEGMENTS
+
+
+def test_texture_is_that_of_grain_and_not_of_flat_shapes() -> None:
+    flat = np.zeros((48, 48, 3), np.uint8)
+    flat[10:30, 10:30] = 200
+    grain = np.random.default_rng(0).integers(0, 255, (48, 48, 3)).astype(np.uint8)
+    assert token_encoder.measure_texture([flat] * 9) == 0.0
+    assert token_encoder.measure_texture([grain] * 9) > 0.3
+
+
 def test_a_stored_clip_is_not_decoded_again(
     network: Network, picture: PictureRange, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,10 +14,13 @@ from PIL import Image
 from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.media import PictureRange
 from selva_core.engine import BatchRequest, RenderProgress, SamplingSettings, StemRequest, Waveform
-from selva_core.training.evaluation.evaluate import evaluate_model, scored_scene
+from selva_core.training import __main__ as training
+from selva_core.training.evaluation.controls import CONTROLS
+from selva_core.training.evaluation.evaluate import evaluate_controls, evaluate_model, scored_scene
 from selva_core.training.evaluation.sound_distance import measure_mel_distance
 from selva_core.training.evaluation.spectrograms import draw_spectrograms
 from selva_core.training.prompts import HELD_BACK, TRAINING
+from selva_core.training.scenes.scene import silence
 
 SEED = 3_000_000
 KIND_OF = {
@@ -47,11 +50,14 @@ class TruthfulEngine:
         on_progress: Callable[[RenderProgress], None],
         is_cancelled: Callable[[], bool],
     ) -> list[Waveform]:
+        return [Waveform(samples=self._sound_of(KIND_OF[r.prompt]), sample_rate_hz=16_000) for r in requests]
+
+    def _sound_of(self, kind: str) -> npt.NDArray[np.float32]:
         sounds = _sounds()
         kinds = list(sounds)
-        offset = 1 if self.is_swapped else 0
-        rendered_kinds = [kinds[(kinds.index(KIND_OF[r.prompt]) + offset) % len(kinds)] for r in requests]
-        return [Waveform(samples=sounds[kind], sample_rate_hz=16_000) for kind in rendered_kinds]
+        if kind not in kinds:
+            return silence(8.0)
+        return sounds[kinds[(kinds.index(kind) + (1 if self.is_swapped else 0)) % len(kinds)]]
 
     max_batch_pictures = 1
 
@@ -88,6 +94,9 @@ def test_dry_sounds_get_full_scores() -> None:
     report = _report(is_swapped=False)
     overall = report["overall"]
     assert overall["selection"] == overall["selection_unseen_phrasing"] == overall["swap"] == 1.0
+    assert overall["absent_silent"] == 1.0
+    assert overall["level_db"] == 0.0
+    assert overall["present_silenced"] == 0.0
     assert overall["fidelity"] == 0.0 < overall["fidelity_upper_bound"]
     assert overall["onset_f1"] is None or overall["onset_f1"] > 0.75
     assert overall["counts"]["stems"] == len(_sounds())
@@ -97,7 +106,52 @@ def test_dry_sounds_get_full_scores() -> None:
 def test_dry_sounds_of_another_source_get_none() -> None:
     overall = _report(is_swapped=True)["overall"]
     assert overall["selection"] == overall["selection_unseen_phrasing"] == overall["swap"] == 0.0
+    assert overall["kind"] == overall["kind_unseen_phrasing"] == 0.0
     assert overall["fidelity"] > 0.1
+
+
+def test_stems_of_absent_things_are_scored_as_the_product_gives_them_and_as_the_model_makes_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A model that makes a noise for all that it does not see: the product silences it."""
+    noise = np.full(128_000, 0.1, np.float32)
+    monkeypatch.setattr(Waveform, "is_absent", property(lambda wave: bool(wave.samples[0] == noise[0])))
+    truthful = TruthfulEngine._sound_of
+    monkeypatch.setattr(
+        TruthfulEngine,
+        "_sound_of",
+        lambda engine, kind: truthful(engine, kind) if kind in _sounds() else noise,
+    )
+    report = _report(is_swapped=False)
+    assert report["overall"]["absent_silent"] == 1.0
+    assert report["kept"]["absent_silent"] == 0.0
+    assert report["overall"]["selection"] == report["kept"]["selection"] == 1.0
+    assert report["overall"]["counts"]["absent"] == 4
+
+
+def test_no_control_has_the_scores_of_a_model_that_looks_and_listens() -> None:
+    scores = evaluate_controls(
+        PerfectJudge(),  # type: ignore[arg-type]
+        first_seed=SEED,
+        num_scenes=1,
+        mel_distance=measure_mel_distance,
+    )
+    assert set(scores) == set(CONTROLS)
+    for name in ("template", "metronome", "global motion", "other scene", "mix", "silence"):
+        assert scores[name]["swap"] == 0.0, name
+    assert scores["quiet copy"]["level_db"] == pytest.approx(-30.0, abs=0.1)
+    assert scores["silence"]["level_db"] < -60
+    assert [scores[name]["absent_silent"] for name in ("silence", "mix", "template")] == [1.0, 0.0, 0.0]
+
+
+def test_the_judge_lies_where_caches_lie_and_nothing_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SELVA_CACHE_DIR", str(tmp_path / "cache"))
+    options = training._parser().parse_args(["evaluate", "--report", str(tmp_path / "r.json")])
+    assert options.judge == tmp_path / "cache" / "evaluation" / "judge.pt"
+    assert not list(tmp_path.iterdir())
 
 
 def test_seeds_of_training_are_refused() -> None:
