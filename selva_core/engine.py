@@ -179,6 +179,13 @@ class Engine(Protocol):
         """
         ...
 
+    def look(self, request: BatchRequest) -> list[Evidence | None]:
+        """What the picture shows of each request's prompt, without making a sound; None from an engine that does not look.
+
+        Raises RenderCancelled, MediaError, OutOfMemoryError.
+        """
+        ...
+
     def close(self) -> None:
         """Free the device's memory."""
         ...

@@ -36,10 +36,15 @@ class ClipJob:
 
 
 def build_jobs(
-    sheet: CueSheet, options: RenderOptions, output: OutputOptions, *, timeline_name: str
+    sheet: CueSheet,
+    options: RenderOptions,
+    output: OutputOptions,
+    *,
+    timeline_name: str,
+    looks: bool = False,
 ) -> list[ClipJob]:
-    """The jobs of a cue sheet, in record order. Raises UnknownModelError."""
-    builder = _JobBuilder(sheet, options, output, timeline_name)
+    """The jobs of a cue sheet, in record order. looks: they only say what the picture shows. Raises UnknownModelError."""
+    builder = _JobBuilder(sheet, options, output, timeline_name, looks=looks)
     most_takes = max([options.num_takes, *(cue.num_takes or 1 for cue in sheet.cues)])
     chunk_size = min(MAX_CUES, MAX_STEMS // most_takes)
     return [
@@ -69,7 +74,13 @@ class _JobBuilder:
     """Gives every stem of one render its own file name."""
 
     def __init__(
-        self, sheet: CueSheet, options: RenderOptions, output: OutputOptions, timeline_name: str
+        self,
+        sheet: CueSheet,
+        options: RenderOptions,
+        output: OutputOptions,
+        timeline_name: str,
+        *,
+        looks: bool,
     ) -> None:
         self._clock = sheet.clock
         self._options = options
@@ -77,6 +88,7 @@ class _JobBuilder:
         self._model = choose_model(options.model)
         self._sampling = settle_sampling(options)
         self._timeline_name = timeline_name
+        self._looks = looks
         self._names: set[str] = set()
 
     def build(self, clip: SpottedClip, cues: Sequence[Cue]) -> ClipJob:
@@ -94,6 +106,7 @@ class _JobBuilder:
             precision=options.precision,
             priority=options.priority,
             absent=options.absent,
+            look=self._looks,
             provenance=self._build_provenance(clip, span),
         )
         return ClipJob(clip=clip, cues=tuple(cues), request=request)

@@ -1,4 +1,5 @@
-"""A picture of a rendered timeline: the picture strip, one waveform per stem track and the cue spans, on one time axis.
+"""A picture of a rendered timeline: the picture strip, and for each stem track where its prompt was seen, whether, and its
+waveforms, on one time axis.
 
 Reading the picture and the stems needs av and soundfile, drawing needs matplotlib (extra `plot`); this
 module is imported by the command that draws alone.
@@ -19,6 +20,9 @@ from selva_core.base.atomic_write import write_atomic
 
 _INK = "#1d2733"
 _QUIET = "#8a96a3"
+_STRIP_HEIGHT, _SEEN_HEIGHT, _WAVEFORM_HEIGHT = 1.0, 0.75, 1.0
+_DIMMED, _LIT = 0.45, 0.85
+_PRESENCE_FOOT, _PRESENCE_TOP = 1.1, 1.75
 _COLOURS = ("#2f7f79", "#b5562d", "#4b5fa8", "#8a6d1d", "#7a3f73", "#3d7a34")
 
 
@@ -33,20 +37,35 @@ class StripFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnStem:
-    """One stem on the time axis: lowest and highest sample of each column, float32 (2, columns)."""
+    """One stem on the time axis: lowest and highest sample of each column, float32 (2, columns).
+
+    presence: float32 (steps,), 0..1, spread evenly over the stem; None where nothing is known of it. is_silenced: whether the
+    stem is silent because nothing looks like its prompt.
+    """
 
     record_start_s: float
     record_end_s: float
     envelope: npt.NDArray[np.float32]
+    presence: npt.NDArray[np.float32] | None = None
+    is_silenced: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenFrame:
+    """Where a prompt was seen in one picture of the strip. heat: float32 (rows, columns), 0..1, from the top left."""
+
+    frame: StripFrame
+    heat: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StemRow:
-    """One stem track: its name, its prompt and its stems."""
+    """One stem track: its name, its prompt, its stems, and where the prompt was seen, if that is known."""
 
     track: str
     prompt: str
     stems: Sequence[DrawnStem]
+    seen: Sequence[SeenFrame] = ()
 
 
 def draw_overview(
@@ -56,15 +75,21 @@ def draw_overview(
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(14, 1.9 + 1.5 * len(rows)), dpi=110, layout="constrained")
+    # A row with heat has two axes: thumbnails above, waveforms below.
+    heights = [_STRIP_HEIGHT]
+    for row in rows:
+        heights += [_SEEN_HEIGHT, _WAVEFORM_HEIGHT] if row.seen else [_WAVEFORM_HEIGHT]
+    figure = Figure(figsize=(14, 0.8 + 1.5 * sum(heights)), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        1 + len(rows), 1, sharex=True, height_ratios=[1.1] + [1.0] * len(rows), squeeze=False
-    )[:, 0]
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     axes[0].set_title(title, loc="left", fontsize=12, color=_INK)
     _draw_strip(axes[0], strip)
-    for index, (axis, row) in enumerate(zip(axes[1:], rows, strict=True)):
-        _draw_row(axis, row, _COLOURS[index % len(_COLOURS)], end_s)
+    remaining = iter(axes[1:])
+    for index, row in enumerate(rows):
+        colour = _COLOURS[index % len(_COLOURS)]
+        if row.seen:
+            _draw_seen(next(remaining), row.seen, colour)
+        _draw_row(next(remaining), row, colour)
     axes[-1].set_xlim(0, end_s)
     axes[-1].set_xlabel("seconds after the timeline's start", color=_INK)
     png = io.BytesIO()
@@ -82,9 +107,30 @@ def _draw_strip(axis: Any, strip: Sequence[StripFrame]) -> None:
         axis.imshow(frame.rgb, extent=extent, aspect="auto", interpolation="bilinear")
 
 
-def _draw_row(axis: Any, row: StemRow, colour: str, end_s: float) -> None:
+def _draw_seen(axis: Any, seen: Sequence[SeenFrame], colour: str) -> None:
+    """Dimmed thumbnails, with the places that the model looked at for this prompt lit in the track's colour."""
+    axis.set_ylim(0, 1)
+    axis.set_yticks([])
+    axis.set_facecolor("#10151b")
+    axis.tick_params(bottom=False)
+    for each in seen:
+        extent = (each.frame.record_start_s, each.frame.record_end_s, 0, 1)
+        grey = each.frame.rgb.mean(axis=2, keepdims=True).repeat(3, axis=2) / 255.0
+        axis.imshow(_DIMMED * grey, extent=extent, aspect="auto", interpolation="bilinear", vmin=0, vmax=1)
+        light = np.ones((*each.heat.shape, 4))
+        light[..., :3] = _rgb(colour) + (1.0 - _rgb(colour)) * 0.25
+        light[..., 3] = _LIT * each.heat
+        axis.imshow(light, extent=extent, aspect="auto", interpolation="bicubic")
+
+
+def _rgb(colour: str) -> npt.NDArray[np.float64]:
+    return np.asarray([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255.0
+
+
+def _draw_row(axis: Any, row: StemRow, colour: str) -> None:
     peak = max((float(np.abs(stem.envelope).max(initial=0.0)) for stem in row.stems), default=0.0)
-    axis.set_ylim(-1.05, 1.05)
+    has_presence = any(stem.presence is not None for stem in row.stems)
+    axis.set_ylim(-1.05, _PRESENCE_TOP if has_presence else 1.05)
     axis.set_yticks([])
     axis.set_ylabel(row.track, rotation=0, ha="right", va="center", color=_INK)
     for side in ("top", "right", "left"):
@@ -96,7 +142,35 @@ def _draw_row(axis: Any, row: StemRow, colour: str, end_s: float) -> None:
         low, high = stem.envelope / max(peak, 1e-6)
         at_s = np.linspace(stem.record_start_s, stem.record_end_s, len(low))
         axis.fill_between(at_s, low, high, color=colour, lw=0.4)
+        if stem.presence is not None:
+            _draw_presence(axis, stem, stem.presence, colour)
     level = f"peak {20 * np.log10(peak):.0f} dBFS" if peak > 0 else "silent"
     axis.text(
-        0.004, 0.97, f"“{row.prompt}”  {level}", transform=axis.transAxes, va="top", fontsize=9, color=_QUIET
+        0.004,
+        1.02,
+        f"“{row.prompt}”  {level}",
+        transform=axis.get_yaxis_transform(),
+        va="top",
+        fontsize=9,
+        color=_QUIET,
     )
+
+
+def _draw_presence(axis: Any, stem: DrawnStem, presence: npt.NDArray[np.float32], colour: str) -> None:
+    """A line between _PRESENCE_FOOT (not seen) and _PRESENCE_TOP (seen); a silenced stem is hatched and called so."""
+    at_s = np.linspace(stem.record_start_s, stem.record_end_s, len(presence))
+    height = _PRESENCE_TOP - _PRESENCE_FOOT
+    axis.plot(at_s, _PRESENCE_FOOT + 0.9 * height * presence, color=colour, lw=1.1)
+    axis.hlines(_PRESENCE_FOOT, stem.record_start_s, stem.record_end_s, color=colour, lw=0.4, alpha=0.6)
+    if stem.is_silenced:
+        axis.axvspan(
+            stem.record_start_s,
+            stem.record_end_s,
+            facecolor="none",
+            edgecolor=_QUIET,
+            hatch="///",
+            lw=0,
+            alpha=0.35,
+        )
+        middle_s = (stem.record_start_s + stem.record_end_s) / 2
+        axis.text(middle_s, 0.0, "not seen: silent", ha="center", va="center", fontsize=8, color=_INK)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ import soundfile
 
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import MediaError
+from selva_core.base.evidence import Evidence
 from selva_core.base.media import PictureRange
 from selva_core.base.rational import from_pair
 from selva_core.video.frames import iter_frames
@@ -21,7 +23,7 @@ from selva_otio import CueSheet, SpottedClip, StemTrack, load_timeline, spot_tim
 from selva_otio.errors import NothingToSpotError
 from selva_otio.metadata import SELVA_NAMESPACE
 from selva_otio.picture.media import resolve_media_path
-from selva_render.overview import DrawnStem, StemRow, StripFrame
+from selva_render.overview import DrawnStem, SeenFrame, StemRow, StripFrame
 
 NUM_COLUMNS = 1600
 NUM_STRIP_FRAMES = 12
@@ -60,8 +62,8 @@ def collect_overview(timeline_path: Path) -> Overview:
     )
     end_s = max(clip.record_end_s for clip in sheet.clips)
     missing: list[str] = []
-    rows = tuple(_collect_row(track, folder, end_s, missing) for track in stem_tracks)
     strip = tuple(_iter_strip(sheet, end_s, missing))
+    rows = tuple(_collect_row(track, folder, end_s, strip, missing) for track in stem_tracks)
     return Overview(
         title=f"{timeline.name or timeline_path.stem} — {len(sheet.clips)} clips, {len(rows)} stem tracks",
         strip=strip,
@@ -96,8 +98,15 @@ def _strip_of(clip: SpottedClip, count: int) -> Iterator[StripFrame]:
         yield StripFrame(record_start_s=float(start_s), record_end_s=float(start_s + step_s), rgb=rgb)
 
 
-def _collect_row(track: otio.schema.Track, folder: Path, end_s: Fraction, missing: list[str]) -> StemRow:
-    stems = []
+def _collect_row(
+    track: otio.schema.Track,
+    folder: Path,
+    end_s: Fraction,
+    strip: Sequence[StripFrame],
+    missing: list[str],
+) -> StemRow:
+    stems: list[DrawnStem] = []
+    seen: list[SeenFrame] = []
     prompts: dict[str, None] = {}
     for item in track.find_clips():
         stem = item.metadata.get(SELVA_NAMESPACE)
@@ -112,12 +121,72 @@ def _collect_row(track: otio.schema.Track, folder: Path, end_s: Fraction, missin
         except soundfile.LibsndfileError:
             missing.append(f"there is no stem {path}")
             continue
-        stems.append(
-            DrawnStem(
-                record_start_s=float(start_s), record_end_s=float(start_s + duration_s), envelope=envelope
-            )
+        evidence = _read_evidence(path)
+        sight = None if evidence is None else _Sight(evidence, _file_offset_s(item), float(start_s))
+        drawn = DrawnStem(
+            record_start_s=float(start_s),
+            record_end_s=float(start_s + duration_s),
+            envelope=envelope,
+            presence=None if sight is None else sight.presence(float(duration_s)),
+            is_silenced=evidence is not None and evidence.is_absent and not envelope.any(),
         )
-    return StemRow(track=str(track.name), prompt=", ".join(prompts), stems=tuple(stems))
+        stems.append(drawn)
+        if sight is not None:
+            seen += sight.seen_frames(strip, drawn)
+    return StemRow(track=str(track.name), prompt=", ".join(prompts), stems=tuple(stems), seen=tuple(seen))
+
+
+def _file_offset_s(item: otio.schema.Clip) -> float:
+    """Where in its file a stem begins: after the handle."""
+    if item.source_range is None:
+        return 0.0
+    first = item.media_reference.available_range
+    start = item.source_range.start_time
+    return float((start - first.start_time if first is not None else start).to_seconds())
+
+
+def _read_evidence(stem: Path) -> Evidence | None:
+    """The evidence beside a stem; None where there is none that can be read, as beside stems of an earlier version."""
+    try:
+        return Evidence.from_json(json.loads(stem.with_suffix(".evidence.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """Evidence on the timeline: its file begins `offset_s` before `record_start_s`."""
+
+    evidence: Evidence
+    offset_s: float
+    record_start_s: float
+
+    def presence(self, duration_s: float) -> npt.NDArray[np.float32]:
+        first, last = self._steps(0.0, duration_s)
+        return np.asarray(self.evidence.presence[first:last], np.float32)
+
+    def seen_frames(self, strip: Sequence[StripFrame], stem: DrawnStem) -> Iterator[SeenFrame]:
+        """The pictures of the strip during the stem, with the mean of the map over each; its strongest place is as strong as the
+        presence.
+        """
+        evidence = self.evidence
+        heat = np.frombuffer(evidence.heat, np.uint8).reshape(-1, evidence.rows, evidence.columns) / 255.0
+        presence = np.asarray(evidence.presence)
+        for frame in strip:
+            start_s = max(frame.record_start_s, stem.record_start_s) - self.record_start_s
+            end_s = min(frame.record_end_s, stem.record_end_s) - self.record_start_s
+            if end_s <= start_s:
+                continue
+            first, last = self._steps(start_s, end_s)
+            mean_heat = heat[first:last].mean(axis=0)
+            strength = presence[first:last].mean() / max(float(mean_heat.max()), 1e-6)
+            yield SeenFrame(frame=frame, heat=np.asarray(mean_heat * strength, np.float32))
+
+    def _steps(self, start_s: float, end_s: float) -> tuple[int, int]:
+        """First and past-the-last time step of a time after the stem's record start; at least one."""
+        rate_hz, num_steps = float(self.evidence.rate_hz), len(self.evidence.presence)
+        first = min(int((self.offset_s + start_s) * rate_hz), num_steps - 1)
+        return first, max(min(round((self.offset_s + end_s) * rate_hz), num_steps), first + 1)
 
 
 def read_envelope(path: Path, duration_s: Fraction, num_columns: int) -> npt.NDArray[np.float32]:

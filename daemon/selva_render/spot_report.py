@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,12 +13,13 @@ from typing import Any
 from selva_core.base.errors import SelvaError
 from selva_core.base.rational import to_pair
 from selva_daemon.client.client import Client
+from selva_daemon.protocol.status import StemResult
 from selva_otio import Cue, CueSheet
 from selva_otio.cues.sheet_files import FIELDS, SHOWN_FIELDS
 from selva_render.report import describe_skipped
 
 ESTIMATE_FROM_JOBS = 50
-WHOLE_COLUMNS = ("IN", "OUT", "SOURCE", "SECONDS", "EST. S")
+WHOLE_COLUMNS = ("IN", "OUT", "SOURCE", "SECONDS", "EST. S", "SEEN")
 """Columns that a narrow terminal does not shorten: a time without its end is of no use."""
 
 
@@ -44,11 +46,14 @@ def estimate_from_running_daemon(model: str) -> float | None:
 
 @dataclass(frozen=True, kw_only=True)
 class SpotReport:
-    """A cue sheet for people and programs. `seconds_per_stem` is an estimate, None when there is none."""
+    """A cue sheet for people and programs. seconds_per_stem: an estimate, None when there is none. looked: by cue, what the model
+    saw of it; None where nothing was looked at.
+    """
 
     sheet: CueSheet
     num_takes: int
     seconds_per_stem: float | None = None
+    looked: Mapping[str, StemResult] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One JSON-able object. Rationals are [numerator, denominator]; record times are seconds after the
@@ -89,7 +94,7 @@ class SpotReport:
                     "source_out": clip.source_end_timecode,
                     "seconds": f"{float(clip.sound_duration_s):.3f}",
                     "estimate": _rounded(self._estimate_s(cue)),
-                    "warnings": "; ".join(clip.warnings),
+                    "warnings": "; ".join(self._warnings_of(cue)),
                 }
             )
         return out.getvalue()
@@ -106,6 +111,7 @@ class SpotReport:
             "SOURCE",
             "SECONDS",
             "EST. S",
+            *([] if self.looked is None else ["SEEN"]),
             "FROM",
             "WARNINGS",
         ]
@@ -121,8 +127,9 @@ class SpotReport:
                 f"{cue.clip.source_timecode} - {cue.clip.source_end_timecode}",
                 f"{float(cue.clip.sound_duration_s):.2f}",
                 _rounded(self._estimate_s(cue)) or "-",
+                *([] if self.looked is None else [_presence_text(self._presence_of(cue))]),
                 cue.source,
-                "; ".join(cue.clip.warnings),
+                "; ".join(self._warnings_of(cue)),
             ]
             for cue in self.sheet.cues
         ]
@@ -152,6 +159,14 @@ class SpotReport:
             return None
         return self.seconds_per_stem * (cue.num_takes or self.num_takes)
 
+    def _presence_of(self, cue: Cue) -> float | None:
+        result = None if self.looked is None else self.looked.get(cue.id)
+        return None if result is None else result.presence
+
+    def _warnings_of(self, cue: Cue) -> list[str]:
+        result = None if self.looked is None else self.looked.get(cue.id)
+        return [*cue.clip.warnings, *(() if result is None else result.warnings)]
+
     def _describe(self, cue: Cue) -> dict[str, Any]:
         clock, clip = self.sheet.clock, cue.clip
         return {
@@ -175,7 +190,8 @@ class SpotReport:
             "source_end_timecode": clip.source_end_timecode,
             "sound_duration": to_pair(clip.sound_duration_s),
             "estimate_s": self._estimate_s(cue),
-            "warnings": list(clip.warnings),
+            **({} if self.looked is None else {"presence": self._presence_of(cue)}),
+            "warnings": self._warnings_of(cue),
         }
 
 
@@ -185,3 +201,7 @@ def _count(number: int, word: str) -> str:
 
 def _rounded(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.1f}"
+
+
+def _presence_text(presence: float | None) -> str:
+    return "-" if presence is None else f"{presence:.2f}"

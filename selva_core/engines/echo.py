@@ -23,7 +23,7 @@ from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.limits import DEFAULT_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from selva_core.base.media import PictureRange
 from selva_core.base.rational import round_half_up
-from selva_core.engine import BatchRequest, RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.engine import BatchRequest, Evidence, RenderProgress, SamplingSettings, StemRequest, Waveform
 from selva_core.engines.batch import BatchItem, RenderBatch, common_duration_s, render_single
 from selva_core.inference.progress import Stage
 from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame
@@ -142,6 +142,10 @@ class EchoEngine:
             )
             for request in batch_request.requests
         ]
+
+    def look(self, request: BatchRequest) -> list[Evidence | None]:
+        """Nothing: the engine reads no prompt."""
+        return [None] * len(request.requests)
 
     def close(self) -> None:
         """Does nothing: the engine holds no memory of a device."""

@@ -18,6 +18,7 @@ from selva_core.inference.dummy_weights import (
     build_dummy_tokenizer,
     build_dummy_weights,
 )
+from selva_core.inference.lexicon import Lexicon, load_lexicon
 from selva_core.inference.presence import PresenceModel, load_presence_model
 from selva_core.inference.prompt_coverage import load_prompt_coverage
 from selva_core.inference.tokenizer import load_tokenizer
@@ -71,7 +72,11 @@ def load_network_engine(
             device_choice=device_choice,
             weights_sha256=hash_files(files),
             prompt_coverage=(
-                load_prompt_coverage(files["known_prompts"], text_width=model.spec.t5.width)
+                load_prompt_coverage(
+                    files["known_prompts"],
+                    text_width=model.spec.t5.width,
+                    lexicon=_load_lexicon(model, models_dir),
+                )
                 if "known_prompts" in files
                 else None
             ),
@@ -91,6 +96,13 @@ def hash_files(files: Mapping[str, Path]) -> str:
                 content.update(block)
         whole.update(f"{role}:{content.hexdigest()}\n".encode())
     return whole.hexdigest()
+
+
+def _load_lexicon(model: Model, models_dir: Path) -> Lexicon | None:
+    if model.lexicon is None:
+        return None
+    path = file_path(model.lexicon, models_dir)
+    return load_lexicon(path) if path.is_file() else None
 
 
 def _load_presence(model: Model, spec: ModelSpec, models_dir: Path) -> PresenceModel | None:

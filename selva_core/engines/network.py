@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from selva_core.base.media import PictureRange
 from selva_core.base.rational import round_half_up
 from selva_core.engine import (
     BatchRequest,
+    Evidence,
     FeatureStore,
     RenderProgress,
     SamplingSettings,
@@ -33,7 +34,7 @@ from selva_core.inference.evidence_track import EvidenceTrack
 from selva_core.inference.guided_velocity import DRAFT_GUIDED_UNTIL, GuidedVelocity, StemConditions
 from selva_core.inference.presence import PresenceModel
 from selva_core.inference.progress import AUDIO_COST, PROMPT_COST, SEGMENT_COST, STEP_COST, Stage
-from selva_core.inference.prompt_coverage import PromptCoverage
+from selva_core.inference.prompt_coverage import PromptCoverage, iter_prompt_warnings
 from selva_core.inference.sampler import draw_noise, integrate, tie_windows
 from selva_core.inference.token_cache import VideoTokenCache
 from selva_core.inference.token_encoder import VideoTokenEncoder
@@ -154,6 +155,17 @@ class NetworkEngine:
             with item.isolate_errors():
                 item.waveforms = self._decode(item, latents[item], plan, batch)
         return batch.outcomes
+
+    @translate_out_of_memory("this picture")
+    @torch.inference_mode()
+    def look(self, request: BatchRequest) -> list[Evidence | None]:
+        """Run the video encoder alone; see `selva_core.engine.Engine.look`."""
+        plan = plan_windows(self._network.spec, request.picture.duration_s)
+        costs = _costs(request, plan, SamplingSettings())
+        item = BatchItem(request, {stage: costs[stage] if stage == "picture" else 0.0 for stage in costs})
+        prompts = {each.prompt: self._loaded.tokenizer.tokenize(each.prompt) for each in request.requests}
+        self._encode_video(item, prompts, plan, RenderBatch([item]))
+        return [item.evidence[each.prompt] for each in request.requests]
 
     def close(self) -> None:
         """Free the device's memory; the engine cannot render afterwards."""
@@ -308,12 +320,11 @@ class NetworkEngine:
         item.progress.begin("sound")
         for stem_latents, request in zip(latents, item.request.requests, strict=True):
             blocks = self._iter_decoded(item, stem_latents, AUDIO_COST * len(plan.windows), batch)
-            prompt = self._loaded.tokenizer.tokenize(request.prompt)
             waveforms.append(
                 Waveform(
                     samples=collect_samples(blocks, num_samples),
                     sample_rate_hz=self._network.spec.sample_rate_hz,
-                    warnings=(*self._prompt_warnings(prompt), *item.picture_warnings),
+                    warnings=(*self._prompt_warnings(request.prompt), *item.picture_warnings),
                     evidence=item.evidence.get(request.prompt),
                 )
             )
@@ -330,18 +341,15 @@ class NetworkEngine:
             yield block.numpy()
             item.progress.spend("sound", cost * len(block) / num_samples)
 
-    def _prompt_warnings(self, prompt: TokenizedPrompt) -> Iterable[str]:
-        if prompt.num_pieces > prompt.num_read:
+    def _prompt_warnings(self, prompt: str) -> Iterator[str]:
+        tokens, coverage = self._loaded.tokenizer.tokenize(prompt), self._loaded.prompt_coverage
+        if tokens.num_pieces > tokens.num_read:
             yield (
-                f"the prompt is too long: the model reads the first {prompt.num_read} of its {prompt.num_pieces} "
+                f"the prompt is too long: the model reads the first {tokens.num_read} of its {tokens.num_pieces} "
                 "pieces of text"
             )
-        prompt_coverage = self._loaded.prompt_coverage
-        if prompt_coverage is not None and not prompt_coverage.is_known(self._t5_states(prompt)):
-            yield (
-                f"{self.model_id} was not trained for this prompt, and may make no sound or another one; "
-                f"a published model knows more; see: {selva_command('models', 'list')}"
-            )
+        if coverage is not None:
+            yield from iter_prompt_warnings(self.model_id, coverage, prompt, self._t5_states(tokens))
 
 
 @dataclass(kw_only=True)

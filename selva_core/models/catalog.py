@@ -105,7 +105,8 @@ class Model:
 
     knows: the sounds it can make, as a phrase for lists. licences: to show before a download; their sentences are stored
     with every result. spec: sizes of the network, or None for an engine without one. files: by role, the parts of the network and
-    the tokenizers. presence: None where nothing is calibrated, and presence is a hint. is_listed: whether lists show it.
+    the tokenizers. presence: None where nothing is calibrated, and presence is a hint. lexicon: the words of training, of a
+    model that was trained for a few sounds; it is none of the model's weights. is_listed: whether lists show it.
     usual_steps: of the sampler, by quality (see `selva_core.base.render_options.QUALITIES`).
     """
 
@@ -115,6 +116,7 @@ class Model:
     spec: ModelSpec | None
     files: Mapping[str, ModelFile] = field(default_factory=dict)
     presence: PresenceCalibration | None = None
+    lexicon: ModelFile | None = None
     is_listed: bool = True
     usual_steps: Mapping[str, int] = field(
         default_factory=lambda: {"final": DEFAULT_STEPS, "draft": DRAFT_STEPS}
@@ -245,6 +247,7 @@ MODELS: Mapping[str, Model] = {
             files=_NANO_FILES,
             usual_steps={"final": 4, "draft": 2},  # it scores with 4 as with 25: see docs/selva-nano.md
             presence=_NANO_PRESENCE,
+            lexicon=ModelFile(repository=None, path="selva-nano/lexicon.txt", size_bytes=2_045),
         ),
         Model(
             model_id="selva-small-16k",

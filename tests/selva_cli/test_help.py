@@ -30,7 +30,7 @@ COMMANDS = {
     ),
     "spot": (
         "CUT.otio --track --cues --negative --video-track --handles --markers --no-markers "
-        "--marker-colour --takes --model --media-dir --frame-rate --json --csv"
+        "--marker-colour --takes --model --look --media-dir --frame-rate --json --csv"
     ),
     "watch": (
         "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --absent --precision --quality "

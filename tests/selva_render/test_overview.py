@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import opentimelineio as otio
 import pytest
+import soundfile
 
+from selva_core.base.evidence import Evidence
 from selva_otio.errors import NothingToSpotError
 from selva_render.overview_sources import NUM_STRIP_FRAMES, collect_overview
 from tests.selva_render.flashing_cuts import cut_builder, render
@@ -43,6 +47,53 @@ def test_frames_and_stems_lie_where_the_timeline_has_them(rendered: Path) -> Non
     assert not [frame for frame in overview.strip if 1.0 <= frame.record_start_s < 1.5], (
         "the gap shows nothing"
     )
+
+
+def write_evidence(stem: Path, *, whole: float, threshold: float, presence: Sequence[float]) -> None:
+    """Beside a stem: 12.5 steps a second, in the left half until the presence falls, then in the right."""
+    evidence = Evidence(
+        rate_hz=Fraction(25, 2),
+        presence=tuple(presence),
+        x=(0.25,) * len(presence),
+        y=(0.5,) * len(presence),
+        spread=(0.1,) * len(presence),
+        rows=1,
+        columns=2,
+        heat=b"".join(bytes([255, 0]) if value > 0.5 else bytes([0, 255]) for value in presence),
+        whole=whole,
+        threshold=threshold,
+    )
+    stem.with_suffix(".evidence.json").write_text(json.dumps(evidence.to_json()), encoding="utf-8")
+
+
+def test_where_and_whether_a_prompt_was_seen_is_drawn_from_the_evidence_beside_the_stem(
+    rendered: Path, tmp_path: Path
+) -> None:
+    first, second = sorted((tmp_path / "stems").glob("Click*.wav"))
+    write_evidence(first, whole=1.0, threshold=0.5, presence=[1.0] * 6 + [0.2] * 7)
+    write_evidence(second, whole=0.1, threshold=0.5, presence=[0.1] * 19)
+    num_samples, rate_hz = soundfile.info(second).frames, soundfile.info(second).samplerate
+    soundfile.write(second, np.zeros(num_samples, np.float32), rate_hz, subtype="PCM_24")
+    click, tock = collect_overview(rendered).rows
+    assert [stem.presence is None for stem in tock.stems] == [True, True]
+    assert tock.seen == ()
+    seen, silenced = click.stems
+    assert seen.presence is not None
+    assert (len(seen.presence), seen.presence[0], seen.presence[-1]) == (12, 1.0, pytest.approx(0.2))
+    assert (seen.is_silenced, silenced.is_silenced) == (False, True)
+    assert click.seen[0].frame.record_start_s == 0.0
+    assert click.seen[0].heat.tolist() == [[1.0, 0.0]]
+    assert click.seen[3].heat.tolist() == [[0.0, pytest.approx(0.2)]]
+    done = draw(rendered, tmp_path / "overview.png")
+    assert done.returncode == 0, done.stderr
+
+
+def test_evidence_that_cannot_be_read_is_left_out(rendered: Path) -> None:
+    for stem in (rendered.parent / "stems").glob("*.wav"):
+        stem.with_suffix(".evidence.json").write_text("{", encoding="utf-8")
+    overview = collect_overview(rendered)
+    assert overview.missing == ()
+    assert all(row.seen == () for row in overview.rows)
 
 
 def draw(timeline: Path, target: Path) -> subprocess.CompletedProcess[str]:

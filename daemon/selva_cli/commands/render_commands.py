@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -28,6 +29,7 @@ from selva_daemon.client.client import Client
 from selva_otio import CueSheet, spot_timeline
 from selva_otio.time.clock import parse_rate
 from selva_otio.timelines import OpenTimeline, open_timeline
+from selva_render.look import LookReport, look_at_sheet
 from selva_render.media import probe_or_none, spot_media
 from selva_render.options import check_options, choose_model
 from selva_render.render import render_sheet, render_timeline
@@ -120,10 +122,11 @@ def run_spot(
     reading: ReadArguments,
     model: str | None,
     num_takes: int,
+    looks: bool,
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Show the cues of a cut. model, num_takes: what the estimates are for."""
+    """Show the cues of a cut. model, num_takes: what the estimates are for. looks: the model says which of them it sees."""
     with report_errors(as_json=as_json), _open_cut(cut, spot, reading) as opened:
         options = RenderOptions(model=model, num_takes=num_takes)
         sheet = spot_cut(opened, spot)
@@ -132,7 +135,18 @@ def run_spot(
             num_takes=options.num_takes,
             seconds_per_stem=estimate_from_running_daemon(choose_model(options.model)),
         )
+        looked = _look(sheet, options) if looks else None
+    if looked is not None:
+        report = replace(report, looked=looked.by_cue)
     show_cues(report, as_json=as_json, as_csv=as_csv)
+    if looked is not None and looked.failed:
+        sys.stderr.writelines(f"selva: {line}\n" for line in iter_failure_lines(looked.failed, sheet.clock))
+        raise typer.Exit(EXIT_PARTLY_FAILED)
+
+
+def _look(sheet: CueSheet, options: RenderOptions) -> LookReport:
+    with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=len(sheet.clips)) as bars:
+        return look_at_sheet(sheet, options, client=client, on_status=bars)
 
 
 def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:
@@ -165,7 +179,9 @@ def iter_report_lines(report: RenderReport) -> Iterator[str]:
             f"{float(stem.span.duration_s):7.2f} s  take {result.take}  seed {result.seed}  "
             f"{origin:<6}  {result.file}"
         )
-    yield from sorted({f"note: {warning}" for stem in report.stems for warning in stem.result.warnings})
+    yield from sorted(
+        {f"note: {stem.cue.track}: {warning}" for stem in report.stems for warning in stem.result.warnings}
+    )
     for clip in report.sheet.clips:
         yield from (f"note: {clip.name!r}: {warning}" for warning in clip.warnings)
     if report.timeline is not None:

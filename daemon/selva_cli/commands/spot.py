@@ -27,6 +27,13 @@ def spot(
     spotting: SpotArguments,
     takes: TakesOption = 1,
     model: ModelOption = None,
+    look: Annotated[
+        bool,
+        typer.Option(
+            "--look",
+            help="Say of each cue whether the model sees it (0 to 1); the picture alone is computed.",
+        ),
+    ] = False,
     reading: ReadArguments,
     as_json: JsonOption = False,
     as_csv: Annotated[
@@ -50,6 +57,7 @@ def spot(
         reading=reading,
         model=model,
         num_takes=takes,
+        looks=look,
         as_json=as_json,
         as_csv=as_csv,
     )

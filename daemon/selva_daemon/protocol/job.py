@@ -240,7 +240,7 @@ class OutputRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = field(default=None, name="c2pa")
 
 
-_LATER_DEFAULTS = {"quality": "final", "precision": "auto", "absent": SILENT}
+_LATER_DEFAULTS = {"quality": "final", "precision": "auto", "absent": SILENT, "look": False}
 """Left out of what is sent: daemons of version 0.1.0 refuse fields that they do not know."""
 
 
@@ -270,6 +270,13 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "the model makes it",
         ),
     ] = SILENT
+    look: Annotated[
+        bool,
+        Meta(
+            description="true: nothing is rendered or written; the `presence` of each take says whether the picture "
+            "shows what its prompt names"
+        ),
+    ] = False
     output: OutputRequest
     cues: Annotated[
         tuple[CueRequest, ...],

@@ -27,7 +27,7 @@ class StemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     track: str
     take: int
     seed: int
-    file: Annotated[str, Meta(description="absolute path")]
+    file: Annotated[str, Meta(description="absolute path; empty for a job that only looks")]
     sample_rate_hz: int
     num_samples: int
     cached: Annotated[bool, Meta(description="the sound came from the cache, nothing was computed")]

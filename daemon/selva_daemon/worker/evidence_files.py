@@ -15,6 +15,11 @@ from selva_daemon.worker.planned_stems import PlannedStem
 EVIDENCE_SUFFIX = ".evidence.json"
 MIN_UNSEEN_S = 1.0
 MAX_NAMED_SPANS = 4
+_CONSEQUENCES = {
+    True: "; the stem is silent (with --absent keep it sounds as the model makes it)",
+    False: "; the stem sounds as the model makes it",
+    None: "",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +56,17 @@ def write_evidence(path: Path, evidence: Evidence, *, stem: PlannedStem, model: 
         raise OutputError(f"{path} cannot be written: {exc.strerror or exc}", path=str(path)) from exc
 
 
-def evidence_warnings(evidence: Evidence | None, prompt: str, *, is_silenced: bool) -> Iterator[str]:
-    """Sentences on what was not seen, none where the presence is only a hint. Seconds are those of the stem's file."""
+def evidence_warnings(evidence: Evidence | None, prompt: str, *, is_silenced: bool | None) -> Iterator[str]:
+    """Sentences on what was not seen, none where the presence is only a hint. Seconds are those of the stem's file.
+
+    is_silenced: of the stem; None where none was made.
+    """
     if evidence is None or evidence.threshold is None:
         return
     name = " ".join(prompt.split())
     spans_s = evidence.seen_spans_s
     if evidence.is_absent:
-        yield f"nothing in this clip looks like {name!r}; " + (
-            "the stem is silent (with --absent keep it sounds as the model makes it)"
-            if is_silenced
-            else "the stem sounds as the model makes it"
-        )
+        yield f"nothing in this clip looks like {name!r}{_CONSEQUENCES[is_silenced]}"
     elif _longest_unseen_s(evidence) >= MIN_UNSEEN_S and spans_s:
         named = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in spans_s[:MAX_NAMED_SPANS])
         more = f" and {len(spans_s) - MAX_NAMED_SPANS} more times" if len(spans_s) > MAX_NAMED_SPANS else ""

@@ -59,7 +59,7 @@ class PlannedStem:
 
     def result(
         self,
-        file: Path,
+        file: Path | None,
         *,
         cached: bool,
         warnings: Sequence[str],
@@ -72,7 +72,7 @@ class PlannedStem:
             track=self.cue.track,
             take=self.take.take,
             seed=self.take.seed,
-            file=str(file),
+            file="" if file is None else str(file),
             sample_rate_hz=self.job.output.sample_rate_hz,
             num_samples=self.job.output.num_samples,
             cached=cached,

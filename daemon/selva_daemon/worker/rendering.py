@@ -126,7 +126,9 @@ class PreparedJob:
 
     @property
     def missing(self) -> dict[str, StemRequest]:
-        """What the engine must render, by waveform key; equal stems are rendered once."""
+        """What the engine must render, by waveform key; equal stems are rendered once, and none where the job only looks."""
+        if self.context.job.look:
+            return {}
         return {
             stem.waveform_key: stem.request for stem in self.stems if stem.waveform_key not in self.cached
         }
@@ -149,10 +151,10 @@ class JobRenderer:
 
     def prepare(self, context: JobContext) -> PreparedJob:
         """Raises MediaError, ModelError, OutputError, RenderCancelled."""
-        output = context.job.output
-        folder = resolve_output_folder(
-            output.folder, allowed=self._output_rules.allowed, forbidden=self._output_rules.forbidden
-        )
+        folder = context.job.output.folder
+        if not context.job.look:
+            rules = self._output_rules
+            folder = resolve_output_folder(folder, allowed=rules.allowed, forbidden=rules.forbidden)
         model = self._engines.info_of(
             context.job.model,
             precision=context.job.precision,
@@ -242,8 +244,11 @@ class JobRenderer:
     def publish(self, job: PreparedJob, rendered: Mapping[str, Waveform]) -> list[StemResult]:
         """Write the stems and give them their names; returns one result per take, in the job's order.
 
-        Raises OutputError, RenderCancelled; then nothing of the job is published.
+        Raises OutputError, RenderCancelled; then nothing of the job is published. For a job that only looks, ModelError and
+        MediaError too: nothing was asked of the engine before.
         """
+        if job.context.job.look:
+            return self._look(job)
         is_signed = job.context.job.output.signer is not None
         are_same = have_same_stem if is_signed else have_same_bytes
         with staging_folder(job.folder, job_id=job.context.job_id) as staging:
@@ -263,6 +268,35 @@ class JobRenderer:
                 )
                 for each in staged
             ]
+
+    def _look(self, job: PreparedJob) -> list[StemResult]:
+        """Presence of each take, from the cache or by the video encoder alone."""
+        context = job.context
+        found = {key: waveform.evidence for key, waveform in job.cached.items()}
+        unseen = {
+            stem.waveform_key: stem.request for stem in job.stems if found.get(stem.waveform_key) is None
+        }
+        if unseen:
+            engine = self._engines.engine_for(
+                context.job.model,
+                precision=context.job.precision,
+                on_load=partial(_report_weights, [job]),
+            )
+            request = _batch_request(context, list(unseen.values()), WHOLE_RENDER)
+            found |= dict(zip(unseen, engine.look(request), strict=True))
+        return [
+            stem.result(
+                None,
+                cached=stem.waveform_key not in unseen,
+                warnings=tuple(
+                    evidence_warnings(found[stem.waveform_key], stem.cue.prompt, is_silenced=None)
+                ),
+                evidence=found[stem.waveform_key],
+                evidence_file=None,
+                is_silenced=False,
+            )
+            for stem in job.stems
+        ]
 
     def _stage(
         self, job: PreparedJob, staging: Path, *, waveforms: Mapping[str, Waveform]

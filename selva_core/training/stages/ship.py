@@ -12,8 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from selva_core.inference.lexicon import Lexicon
 from selva_core.inference.prompt_coverage import average_states
 from selva_core.network.parts import published_tensors
+from selva_core.training.phrasings import Corpus
 from selva_core.training.prompts import all_training_prompts
 from selva_core.training.stages.text import TextTowers
 from selva_core.training.stages.work import Variant, WorkFolder
@@ -33,13 +35,14 @@ def ship_weights(work: WorkFolder, folder: Path) -> None:
     write_parts(work, work.full, folder)
     towers = work.towers()
     save_file(build_prompt_coverage(towers), folder / "known_prompts.safetensors")
+    write_lexicon(work.corpus(), folder / "lexicon.txt")
     hashes: dict[str, dict[str, Any]] = {
         path.name: {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "size_bytes": path.stat().st_size,
         }
         for path in sorted(folder.iterdir())
-        if path.suffix in (".safetensors", ".json") and path.name != "hashes.json"
+        if path.suffix in (".safetensors", ".json", ".txt") and path.name != "hashes.json"
     }
     (folder / "hashes.json").write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
     total = sum(row["size_bytes"] for row in hashes.values())
@@ -80,6 +83,12 @@ def build_prompt_coverage(towers: TextTowers) -> dict[str, Tensor]:
         states = [towers.t5_states([prompt])[0] for _, prompt in all_training_prompts()]
     phrases = torch.cat([average_states(state) for state in states])
     return {"phrases": phrases.to(torch.float16), "least_likeness": torch.tensor(MIN_SIMILARITY)}
+
+
+def write_lexicon(corpus: Corpus, path: Path) -> None:
+    """Write the stems of all words that name a kind in the phrases of training, one a line."""
+    lexicon = Lexicon.of(phrase for phrase, kind in zip(corpus.phrases, corpus.kinds, strict=True) if kind)
+    path.write_text("".join(f"{stem}\n" for stem in sorted(lexicon.stems)), encoding="utf-8")
 
 
 def _stored(key: str, tensor: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 
 from selva_core.base.evidence import Evidence
 from selva_core.base.media import PictureRange
-from selva_core.engine import Engine, SamplingSettings, StemRequest, Waveform
+from selva_core.engine import BatchRequest, Engine, SamplingSettings, StemRequest, Waveform
 from selva_core.engines.registry import load_engine
 from selva_core.training.scenes.scene import build_scene
 
@@ -120,3 +120,28 @@ def test_the_warning_comes_also_where_the_clip_need_not_be_encoded_again(
     path = footage_folder / "carphone_pristine.mp4"
     first, second = (render(engine, path, prompt, seconds=Fraction(2))[0] for prompt in list(KIND_OF)[:2])
     assert first.warnings == second.warnings != ()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "warning"),
+    [
+        ("asdfgh", "not trained for this prompt ('asdfgh')"),
+        ("typing on a keyboard", "not trained for this prompt ('typing', 'keyboard')"),
+        ("no dog barking", "also after 'no'"),
+    ],
+)
+def test_prompts_that_are_not_known_carry_a_warning(engine: Engine, prompt: str, warning: str) -> None:
+    [wave] = render(engine, EXAMPLES / "yard.mp4", prompt, seconds=Fraction(1))
+    assert any(warning in each for each in wave.warnings)
+
+
+def test_looking_says_what_rendering_says(engine: Engine) -> None:
+    picture = PictureRange(path=EXAMPLES / "yard.mp4", start_s=Fraction(0), duration_s=Fraction(2))
+    request = BatchRequest(
+        picture=picture,
+        requests=[StemRequest(prompt=prompt) for prompt in KIND_OF],
+        on_progress=lambda _: None,
+        is_cancelled=lambda: False,
+    )
+    waves = render(engine, picture.path, *KIND_OF, seconds=Fraction(2))
+    assert engine.look(request) == [wave.evidence for wave in waves]

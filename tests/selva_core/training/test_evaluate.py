@@ -13,7 +13,7 @@ from PIL import Image
 
 from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.media import PictureRange
-from selva_core.engine import BatchRequest, RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.engine import BatchRequest, Evidence, RenderProgress, SamplingSettings, StemRequest, Waveform
 from selva_core.training import __main__ as training
 from selva_core.training.evaluation.controls import CONTROLS
 from selva_core.training.evaluation.evaluate import evaluate_controls, evaluate_model, scored_scene
@@ -58,6 +58,9 @@ class TruthfulEngine:
         if kind not in kinds:
             return silence(8.0)
         return sounds[kinds[(kinds.index(kind) + (1 if self.is_swapped else 0)) % len(kinds)]]
+
+    def look(self, request: BatchRequest) -> list[Evidence | None]:
+        return [None] * len(request.requests)
 
     max_batch_pictures = 1
 

@@ -66,6 +66,12 @@ class SeeingEngine(EchoEngine):
             for request, outcome in zip(requests, outcomes, strict=True)
         ]
 
+    def look(self, request: BatchRequest) -> list[Evidence | None]:
+        return [
+            build_evidence(whole=0.1 if "dog" in stem.prompt else 0.9, threshold=self.threshold)
+            for stem in request.requests
+        ]
+
     def _look(self, request: BatchRequest, waveforms: Sequence[Waveform]) -> list[Waveform]:
         return [
             replace(
@@ -201,3 +207,19 @@ def test_seconds_are_named_where_a_thing_is_seen_for_a_part_of_the_clip_only() -
     ]
     wholly = build_evidence(whole=0.95, presence=[0.9] * 45 + [0.1] * 5)
     assert list(evidence_warnings(wholly, "a dog barking", is_silenced=False)) == []
+
+
+def test_a_job_that_looks_says_what_is_seen_and_neither_renders_nor_writes(
+    dog_and_boots: JobRequest, tmp_path: Path
+) -> None:
+    engine = SeeingEngine()
+    job = msgspec.structs.replace(dog_and_boots, look=True)
+    dog, boots = run(engine, job, tmp_path / "cache")
+    assert (dog.presence, boots.presence) == (0.1, 0.9)
+    assert (dog.file, dog.evidence, dog.silenced, dog.cached) == ("", None, False, False)
+    assert dog.warnings == ("nothing in this clip looks like 'a dog barking'",)
+    assert boots.warnings == ()
+    assert engine.num_renders == 0
+    assert not (tmp_path / "stems").exists()
+    run(engine, dog_and_boots, tmp_path / "cache")
+    assert [stem.cached for stem in run(engine, job, tmp_path / "cache")] == [True, True]
