@@ -36,26 +36,26 @@ class Lexicon:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Lexicon:
-        return cls(frozenset(stem_of(word) for text in texts for word in content_words(text)))
+        return cls(frozenset(stem_of(word) for text in texts for word in content_terms(text)))
 
     def strangers(self, prompt: str) -> tuple[str, ...]:
         """The words of a prompt that are not in the lexicon, where these are more than half of those that name something."""
-        words = content_words(prompt)
-        unknown = tuple(word for word in words if stem_of(word) not in self.stems)
-        return unknown if 2 * len(unknown) > len(words) else ()
+        terms = content_terms(prompt)
+        unknown = tuple(word for word in terms if stem_of(word) not in self.stems)
+        return unknown if 2 * len(unknown) > len(terms) else ()
 
 
-def content_words(prompt: str) -> list[str]:
+def content_terms(prompt: str) -> list[str]:
     """The words of a prompt that name something, in lower case and in its order."""
-    return [word for word in _words(prompt) if word not in _NO_CONTENT and word not in NEGATIONS]
+    return [word for word in _terms(prompt) if word not in _NO_CONTENT and word not in NEGATIONS]
 
 
 def find_negations(prompt: str) -> tuple[str, ...]:
     """The words of a prompt that say what is not heard."""
-    return tuple(word for word in _words(prompt) if word in NEGATIONS or word.endswith("n't"))
+    return tuple(word for word in _terms(prompt) if word in NEGATIONS or word.endswith("n't"))
 
 
-def _words(prompt: str) -> list[str]:
+def _terms(prompt: str) -> list[str]:
     return _WORD.findall(prompt.replace("\u2019", "'").lower())
 
 

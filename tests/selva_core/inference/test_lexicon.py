@@ -42,7 +42,7 @@ def test_prompts_near_those_of_training_are_not(prompt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "words"),
+    ("prompt", "found"),
     [
         ("no dog barking", ("no",)),
         ("rain without wind", ("without",)),
@@ -50,8 +50,8 @@ def test_prompts_near_those_of_training_are_not(prompt: str) -> None:
         ("a knot in a rope", ()),
     ],
 )
-def test_negations_are_found_as_words(prompt: str, words: tuple[str, ...]) -> None:
-    assert find_negations(prompt) == words
+def test_negations_are_found_as_words(prompt: str, found: tuple[str, ...]) -> None:
+    assert find_negations(prompt) == found
 
 
 def test_endings_do_not_matter() -> None:
