@@ -43,7 +43,7 @@ LOCKED_EXTRAS: dict[str, tuple[str, ...]] = {
     "test": ("plot", "test", "train"),
 }
 """Name of a lock file: the extras of the project that it installs."""
-LOCKED_GROUPS = ("style", "build")
+LOCKED_GROUPS = ("style", "build", "docs")
 """Dependency groups of pyproject.toml that are locked without the project's own dependencies."""
 LEFT_OUT_OF_CONSTRAINTS = ("pip", "setuptools", "wheel")
 """pip applies constraints to the isolated environments in which it builds packages from source as well, and those ask

@@ -55,7 +55,7 @@ def _choose_for_mac(wanted: str, machine: Machine) -> TorchBuild:
     if machine.architecture not in ("arm64", "aarch64"):
         raise SetupError(
             "this Mac has an Intel processor, and torch has no builds for those since version 2.3 (2.6 is needed). Run the "
-            "daemon on another machine and use it from here: docs/operation/security.md"
+            "daemon on another machine and use it from here: docs/how-to/another-machine.md"
         )
     if wanted not in ("auto", "mps", "cpu"):
         raise SetupError(f"a Mac has no {wanted}; use --torch auto, mps or cpu")

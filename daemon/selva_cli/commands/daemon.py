@@ -52,7 +52,7 @@ def run(
         ),
     ] = None,
     listen: Annotated[
-        str | None, typer.Option(help="Address to listen on; see docs/operation/security.md.")
+        str | None, typer.Option(help="Address to listen on; see docs/how-to/another-machine.md.")
     ] = None,
 ) -> None:
     """Run the daemon in this terminal until Ctrl-C; with --verbose its log is shown as well."""

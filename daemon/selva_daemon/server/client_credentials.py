@@ -66,7 +66,7 @@ def _choose_host(settings: DaemonSettings, address: str | None) -> str:
     if address is not None and settings.listens_on_loopback and not _is_loopback(address):
         raise ConfigurationError(
             f"the daemon listens on {settings.listen} only, so it cannot be reached at {address}; "
-            f"set listen and output_folders first (docs/operation/security.md): {selva_command('config', 'edit')}"
+            f"set listen and output_folders first (docs/how-to/another-machine.md): {selva_command('config', 'edit')}"
         )
     if address is None and ipaddress.ip_address(settings.listen).is_unspecified:
         raise ConfigurationError(

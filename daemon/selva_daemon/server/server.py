@@ -108,7 +108,7 @@ class Server:
         if not self._settings.listens_on_loopback and not self._authorized_keys.has_others:
             raise ConfigurationError(
                 f"listening on {self._settings.listen} needs the keys of the clients that may connect; "
-                f"make one with: {selva_command('daemon', 'invite', 'NAME')} (docs/operation/security.md)"
+                f"make one with: {selva_command('daemon', 'invite', 'NAME')} (docs/how-to/another-machine.md)"
             )
         self._queue = JobQueue(
             self._paths.queue_file,
