@@ -23,7 +23,7 @@ def run_demo(root: Path, selva: Path, out: Path, *, model: str = MODEL) -> int:
         [
             str(selva), "render", str(root / "examples" / "cut.otio"), "-o", str(timeline),
             "--stems-dir", str(out / "stems"), "--model", model,
-            # Sounds per clip: the model imagines some where it sees nothing of the kind (docs/models/selva-nano.md).
+            # Sounds per clip: of a track for all clips, most stems would be silent.
             "--cues", str(root / "examples" / "cues.csv"),
         ],
         "The example cut could not be rendered",

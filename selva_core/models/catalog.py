@@ -245,7 +245,7 @@ MODELS: Mapping[str, Model] = {
             ),
             spec=NANO_SPEC,
             files=_NANO_FILES,
-            usual_steps={"final": 4, "draft": 2},  # it scores with 4 as with 25: see docs/models/selva-nano.md
+            usual_steps={"final": 4, "draft": 2},  # scores with 4 as with 25: docs/models/selva-nano.md
             presence=_NANO_PRESENCE,
             lexicon=ModelFile(repository=None, path="selva-nano/lexicon.txt", size_bytes=2_045),
         ),
