@@ -223,10 +223,9 @@ _NANO_FILES = {
     )
 }
 
-# On 80 scenes that neither the model nor its presence was fitted on (`python -m selva_core.training presence`).
 _NANO_PRESENCE = PresenceCalibration(
     file=ModelFile(repository=None, path="selva-nano/presence.safetensors", size_bytes=13_484),
-    threshold=0.6,
+    threshold=0.6,  # from 80 scenes on which nothing was fitted: python -m selva_core.training presence
     max_texture=0.045,
 )
 
