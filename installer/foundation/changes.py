@@ -48,11 +48,11 @@ def keep_former(record: Record, step: str, roots: Iterable[Path], folder: Path) 
             stored = folder / f"{step}-{number}"
             write_whole(stored, path.read_bytes())
             former[str(path)] = stored.name
-    folders = [str(path) for root in roots for path in _missing_folders(root)]
+    folders = [str(path) for root in roots for path in missing_folders(root)]
     record.remember(step, former=former, roots=[str(root) for root in roots], missing_folders=folders)
 
 
-def _missing_folders(path: Path) -> list[Path]:
+def missing_folders(path: Path) -> list[Path]:
     """Folders on the way to a path that are not there yet, the deepest first; only these may be removed again."""
     missing = []
     while not path.exists() and path != path.parent:

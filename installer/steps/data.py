@@ -9,6 +9,7 @@ from pathlib import Path
 
 from environment import SetupError
 from foundation import locations
+from foundation.changes import missing_folders, prune_folders
 from steps.setup import Setup
 from steps.step import Step
 
@@ -36,6 +37,9 @@ class DataStep(Step):
             fresh=[path for path in folders if not os.path.lexists(path)],
             models=models,
             has_fresh_models=not os.path.lexists(models),
+            folders=sorted(
+                {str(folder) for path in folders for folder in missing_folders(Path(path).parent)}
+            ),
         )
 
     def _caches(self, setup: Setup, default: str) -> list[str]:
@@ -47,6 +51,7 @@ class DataStep(Step):
         for path in map(Path, self._fresh(setup)):
             setup.remove_tree(path)
             self._remove_empty(setup, path.parent)
+        prune_folders(setup.record.recall(self.name, "folders", []), [])
         models = setup.record.recall(self.name, "models")
         if models is None:
             return

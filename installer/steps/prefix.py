@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from environment import SetupError
-from foundation.changes import prune_folders
+from foundation.changes import missing_folders, prune_folders
 from foundation.record import RECORD_NAME
 from steps.setup import Setup
 from steps.step import Step
@@ -34,11 +34,7 @@ def check_prefix(prefix: Path, *, has_record: bool) -> None:
 
 def make_prefix(prefix: Path) -> list[Path]:
     """Make the folder; returns those that were made, the deepest first. Raises SetupError."""
-    missing: list[Path] = []
-    path = prefix
-    while not path.exists() and path != path.parent:
-        missing.append(path)
-        path = path.parent
+    missing = missing_folders(prefix)
     try:
         prefix.mkdir(parents=True, exist_ok=True)
         probe = prefix / f".{RECORD_NAME}.new"  # a folder on a read-only disk can be there and take nothing

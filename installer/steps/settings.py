@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from environment import SetupError
-from foundation.changes import keep_former, note_written, restore
+from foundation.changes import keep_former, missing_folders, note_written, restore
 from steps.setup import Setup
 from steps.step import Step
 
@@ -34,7 +34,7 @@ class SettingsStep(Step):
         paths = setup.record.recall("packages", "paths")
         keep_former(setup.record, self.name, [Path(paths["settings"])], setup.former_folder)
         for name, folder in self._chosen(setup).items():
-            setup.record.will_make(self.name, *_missing_folders(Path(folder)))
+            setup.record.will_make(self.name, *missing_folders(Path(folder)))
             try:
                 Path(folder).mkdir(parents=True, exist_ok=True)
             except OSError as exc:
@@ -58,11 +58,3 @@ class SettingsStep(Step):
     def _chosen(self, setup: Setup) -> dict[str, str]:
         values = {name: getattr(setup.choices, name) for name in NAMES}
         return {name: str(folder) for name, folder in values.items() if folder is not None}
-
-
-def _missing_folders(path: Path) -> list[Path]:
-    found = []
-    while not path.exists() and path != path.parent:
-        found.append(path)
-        path = path.parent
-    return found

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from foundation import locations
+from foundation.changes import missing_folders
 from foundation.record import write_whole
 from steps.daemon import stop_daemon
 from steps.packages import wanted_stamp
@@ -94,7 +95,7 @@ class CommandStep(Step):
     def apply(self, setup: Setup) -> None:
         path = self._path(setup)
         assert path is not None, "is_done says so otherwise"
-        setup.record.remember(self.name, folders=[str(folder) for folder in _missing(path.parent)])
+        setup.record.remember(self.name, folders=[str(folder) for folder in missing_folders(path.parent)])
         setup.record.will_make(self.name, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_link(path, launcher_path(setup))
@@ -127,14 +128,6 @@ class CommandStep(Step):
 
 def _points_to(path: Path, target: Path) -> bool:
     return path.is_symlink() and Path(os.readlink(path)) == target
-
-
-def _missing(folder: Path) -> list[Path]:
-    found = []
-    while not folder.exists() and folder != folder.parent:
-        found.append(folder)
-        folder = folder.parent
-    return found
 
 
 class CleanUpStep(Step):

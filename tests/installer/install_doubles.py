@@ -127,9 +127,9 @@ class Double:
         return 0, ""
 
     def product_paths(self) -> dict[str, str]:
-        names = ("state", "cache", "config", "models")
+        folders = {"state": "state", "cache": ".cache/selva-bridge", "config": "config", "models": "models"}
         return {
-            **{name: str(self.home / name) for name in names},
+            **{name: str(self.home / folder) for name, folder in folders.items()},
             "settings": str(self.home / "config" / "config.toml"),
         }
 

@@ -27,8 +27,8 @@ def test_an_installation_can_be_used_and_is_gone_without_a_trace_when_removed(do
     assert (double.prefix / "selva").resolve() == double.prefix / "env-1" / "bin" / "selva"
     assert (double.home / ".local" / "bin" / "selva").resolve() == double.prefix / "env-1" / "bin" / "selva"
     assert not (double.prefix / "downloads").exists()
-    for name in ("state", "cache", "config"):  # as the product makes them when it is used
-        (double.home / name).mkdir()
+    for name in ("state", ".cache/selva-bridge", "config"):  # as the product makes them when it is used
+        (double.home / name).mkdir(parents=True)
         (double.home / name / "file").touch()
     assert double.run("--uninstall") == 0
     assert snapshot(double.folder) == before
