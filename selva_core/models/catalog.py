@@ -389,9 +389,7 @@ def _root(file: ModelFile, models_dir: Path) -> Path:
 
 
 def _is_whole(path: Path, row: InstalledFile | None) -> bool:
-    """As far as that can be seen without reading the file: it has the recorded size. One that was put there by hand has none;
-    `selva models verify` looks inside and records it.
-    """
+    """As far as can be seen without reading: it has the recorded size, or was put there by hand and has none yet."""
     try:
         status = path.stat()
     except OSError:
