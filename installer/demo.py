@@ -10,6 +10,13 @@ from environment import SetupError, printed_command
 
 MODEL = "selva-nano"
 """The one that comes with the repository."""
+TRACKS = {
+    "Dog": "a dog barking",
+    "Knock": "knocking on a door",
+    "Siren": "a siren wailing",
+    "Bird": "a bird chirping",
+}
+"""One prompt a track, over all clips: each is seen in one of them, and silent in the others."""
 
 
 def run_demo(root: Path, selva: Path, out: Path, *, model: str = MODEL) -> int:
@@ -23,8 +30,7 @@ def run_demo(root: Path, selva: Path, out: Path, *, model: str = MODEL) -> int:
         [
             str(selva), "render", str(root / "examples" / "cut.otio"), "-o", str(timeline),
             "--stems-dir", str(out / "stems"), "--model", model,
-            # Sounds per clip: of a track for all clips, most stems would be silent.
-            "--cues", str(root / "examples" / "cues.csv"),
+            *(text for track, prompt in TRACKS.items() for text in ("--track", f"{track}={prompt}")),
         ],
         "The example cut could not be rendered",
     )  # fmt: skip

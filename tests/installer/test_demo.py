@@ -1,4 +1,4 @@
-"""The demo: its cue sheet names what is seen, and its commands make what they say."""
+"""The demo: its prompts and the cue sheet name what is seen, and its commands make what they say."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def selva() -> Path:
     return command
 
 
-def test_each_cue_of_the_demo_is_for_one_clip_and_names_what_sounds_in_it() -> None:
+def test_each_cue_of_the_cue_sheet_is_for_one_clip_and_names_what_sounds_in_it() -> None:
     names = [clip.name for clip in otio.adapters.read_from_file(EXAMPLES / "cut.otio").find_clips()]
     sources = {"Dog": "dog", "Knock": "knock", "Siren": "siren", "Bird": "bird"}
     cues = read_cues()
@@ -47,7 +47,17 @@ def test_each_cue_of_the_demo_is_for_one_clip_and_names_what_sounds_in_it() -> N
         assert sources[cue["track"]] in [source["kind"] for source in scene["sounding"]]
 
 
-def test_the_commands_of_the_demo_make_a_stem_for_each_cue_and_a_picture_of_the_cut(
+def test_each_prompt_of_the_demo_is_for_something_that_one_clip_shows_and_the_others_do_not() -> None:
+    sounding = [
+        {source["kind"] for source in json.loads(path.read_text(encoding="utf-8"))["sounding"]}
+        for path in sorted(EXAMPLES.glob("*.json"))
+    ]
+    assert len(sounding) == 4
+    for track in demo.TRACKS:
+        assert sum(track.lower() in kinds for kinds in sounding) == 1, track
+
+
+def test_the_commands_of_the_demo_make_a_stem_for_each_track_and_clip_and_a_picture_of_the_cut(
     start_server: StartServer, selva: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     start_server()
@@ -55,10 +65,10 @@ def test_the_commands_of_the_demo_make_a_stem_for_each_cue_and_a_picture_of_the_
     assert demo.run_demo(ROOT, selva, out, model="selva-echo") == 0
     timeline = otio.adapters.read_from_file(out / "cut.otio")
     stems = {track.name: track.find_clips() for track in timeline.audio_tracks() if track.find_clips()}
-    assert list(stems) == [cue["track"] for cue in read_cues()]
-    assert all(len(clips) == 1 for clips in stems.values())
+    assert list(stems) == list(demo.TRACKS)
+    assert all(len(clips) == 4 for clips in stems.values())
     files = sorted((out / "stems").glob("*.wav"))
-    assert len(files) == len(stems)
+    assert len(files) == 4 * len(stems)
     assert all(soundfile.info(file).samplerate == 48_000 for file in files)
     assert (out / "overview.png").read_bytes().startswith(b"\x89PNG")
     printed = capfd.readouterr().out
