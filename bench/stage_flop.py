@@ -72,7 +72,7 @@ def _count_sampling(network: Network, spec: ModelSpec, duration_s: Fraction) -> 
 
 
 def _linear_gflop(tower: nn.Module) -> float:
-    """GFLOP of a text tower's linear layers for one token; transformers cannot run on tensors without numbers."""
+    """GFLOP of a text tower's linear layers for one token; attention itself is little beside them."""
     return sum(2 * layer.weight.numel() for layer in tower.modules() if isinstance(layer, nn.Linear)) / 1e9
 
 
