@@ -71,8 +71,8 @@ class Page:
                 yield from block.iter_commands()
 
     def iter_named_commands(self) -> Iterator[list[str]]:
-        """Commands `selva ...` in the prose and in tables."""
-        for span in re.findall(r"`(selva [^`]+)`", self.prose):
+        """Commands of `selva` and of Python in the prose and in tables."""
+        for span in re.findall(r"`((?:selva|(?:\.venv/bin/)?python3?) [^`]+)`", self.prose):
             yield shlex.split(span.replace("\\|", "|"))
 
 

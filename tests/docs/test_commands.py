@@ -73,6 +73,8 @@ def find_fault_of_selva(arguments: Sequence[str]) -> str | None:
 
 def find_fault_of_named(arguments: Sequence[str]) -> str | None:
     """Of a command in prose, which may lack arguments: its command and its options exist."""
+    if arguments[0] != "selva":
+        return find_fault(arguments)
     command, rest = command_line(), list(arguments[1:])
     while rest and hasattr(command, "commands") and rest[0] in command.commands:
         command, rest = command.commands[rest[0]], rest[1:]
@@ -88,7 +90,9 @@ def find_fault_of_named(arguments: Sequence[str]) -> str | None:
 
 def find_fault_of_python(arguments: Sequence[str]) -> str | None:
     """The script, module and files exist, and the options stand in the script's source."""
-    first, *rest = arguments
+    first, *rest = [*dropwhile(lambda part: part in ("-E", "-I", "-u"), arguments), ""]
+    if not first:
+        return None
     if first == "-m":
         module, *rest = rest
         if module in ("pip", "venv"):
@@ -154,6 +158,8 @@ def test_a_wrong_command_would_be_seen(command: str, fault: str | None) -> None:
         ("selva models pull MODEL", False),
         ("selva jobs abandon", True),
         ("selva doctor --repair", True),
+        ("python3 installer/install.py --dry-run", False),
+        ("python3 installer/install.py --dry-ruin", True),
     ],
 )
 def test_a_wrong_command_in_prose_would_be_seen(command: str, is_wrong: bool) -> None:

@@ -79,6 +79,19 @@ def test_the_lines_for_python_make_stems(folder: Path, capsys: pytest.CaptureFix
     assert all(file.is_file() for file in files)
 
 
+def test_the_lines_that_spot_a_cut_print_its_cues(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(
+        folder / "examples", folder, dirs_exist_ok=True
+    )  # the page has the cut in the working folder
+    (block,) = [
+        block for block in load_page("docs/formats/timelines.md").blocks if block.language == "python"
+    ]
+    exec(compile(block.text, "docs/formats/timelines.md", "exec"), {})  # noqa: S102 - our own page
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "01:00:00:00 yard ['small dog barking']"
+    assert len(lines) == 4
+
+
 @pytest.mark.parametrize(
     ("page", "result"),
     [
