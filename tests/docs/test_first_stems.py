@@ -63,7 +63,7 @@ def test_the_page_of_the_command_line_makes_what_it_says(
 def test_the_page_for_any_editor_writes_a_timeline_for_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_commands("docs/start/any-editor.md", monkeypatch)
+    assert len(run_commands("docs/start/any-editor.md", monkeypatch)) == 1
     written = (folder / "cut-with-stems.xml").read_text(encoding="utf-8")
     assert "<xmeml" in written
     assert "Knock" in written

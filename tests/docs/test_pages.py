@@ -73,6 +73,12 @@ def test_every_block_names_its_language(name: str) -> None:
     assert [block.text for block in PAGES[name].blocks if not block.language] == []
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_block_is_empty_or_hides_a_picture(name: str) -> None:
+    """As where a fence stands at the wrong place."""
+    assert [block.text for block in PAGES[name].blocks if not block.text.strip() or "![" in block.text] == []
+
+
 def test_pages_to_begin_with_fit_on_a_screen() -> None:
     first = [page for name, page in PAGES.items() if name.startswith("docs/start/") and "install" not in name]
     assert len(first) == 5
