@@ -46,7 +46,7 @@ def spot_media(
 
 
 def _clock_warnings(info: MediaInfo, clock: TimelineClock) -> Iterable[str]:
-    """What is said of an embedded label that could not be used."""
+    """A warning where the embedded timecode cannot be used."""
     if info.timecode is None:
         return
     try:

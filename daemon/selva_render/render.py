@@ -162,7 +162,7 @@ def split_unusable_clips(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
 
 
 def _find_media_error(path: Path, images: ImageSequence | None) -> SelvaError | None:
-    """Why the media cannot be read, as far as looking for its files tells; None when they are there."""
+    """Why the media cannot be read, judged by whether its files exist; None when they do."""
     if images is None:
         if path.is_file():
             return None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from selva_core.base.errors import RenderCancelled, SelvaError
 from selva_daemon.client.client import Client
@@ -29,8 +29,19 @@ from selva_render.report import RenderReport
 HOSTS = {"reaper": "selva_plugins.hosts.reaper.adapter", "resolve": "selva_plugins.hosts.resolve.adapter"}
 
 
+class PlanEntry(Protocol):
+    """One entry of a host's plan: a value of the host's own, and JSON for its script."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as `plan.json` holds it."""
+        ...
+
+
+EntryT = TypeVar("EntryT", bound=PlanEntry)
+
+
 @dataclass(frozen=True, kw_only=True)
-class PreparedRequest:
+class PreparedRequest(Generic[EntryT]):
     """A request made ready for the daemon. `build_placements` turns the reports, one per task, into the entries of the
     host's plan.
     """
@@ -38,21 +49,21 @@ class PreparedRequest:
     tasks: Sequence[RenderTask]
     timeline_name: str
     notices: Sequence[str]
-    build_placements: Callable[[Sequence[RenderReport]], list[dict[str, Any]]]
+    build_placements: Callable[[Sequence[RenderReport]], list[EntryT]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestResult:
+class RequestResult(Generic[EntryT]):
     """The entries of the host's plan, and what the user should know, each sentence once."""
 
-    placements: list[dict[str, Any]]
+    placements: list[EntryT]
     notices: list[str]
 
 
 class HostAdapter(Protocol):
     """What the `adapter` module of a host offers."""
 
-    def prepare(self, request: HostRequest) -> PreparedRequest:
+    def prepare(self, request: HostRequest) -> PreparedRequest[Any]:
         """Raises HostError, TimelineError."""
         ...
 
@@ -97,18 +108,18 @@ def _answer(folder: RequestFolder, connect: Callable[[], Client]) -> None:
         is_cancelled=folder.is_cancelled,
         connect=connect,
     )
-    folder.write_plan(result.placements)
+    folder.write_plan([entry.to_json() for entry in result.placements])
     count = len(result.placements)
     folder.write_ready(f"{count} stem{'s are' if count != 1 else ' is'} ready", result.notices)
 
 
 def make_stems(
-    prepared: PreparedRequest,
+    prepared: PreparedRequest[EntryT],
     *,
     on_progress: Callable[[RequestProgress], None],
     is_cancelled: Callable[[], bool] = lambda: False,
     connect: Callable[[], Client] = connect_to_daemon,
-) -> RequestResult:
+) -> RequestResult[EntryT]:
     """Have the daemon render what was prepared; a clip that fails is in the notices and does not stop the others.
 
     Raises NothingToRenderError when there is no stem in the end, RenderCancelled once `is_cancelled()` is true,

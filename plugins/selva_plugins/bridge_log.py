@@ -14,7 +14,7 @@ MAX_LOG_BYTES = 1_000_000
 
 
 def find_log_file(host: str, environment: Mapping[str, str] | None = None) -> Path:
-    """Where the bridge of a host writes, however it is started."""
+    """The log file of a host's bridge, the same however the bridge is started."""
     return AppPaths.find(environment).state / f"{host}-bridge.log"
 
 

@@ -31,7 +31,7 @@ def build_check_result(title: str, text: str, level: CheckLevel = "ok") -> Check
 
 
 def check_daemon() -> Iterator[CheckResult]:
-    """The daemon's version, device and loaded models. A daemon that does not run is not started and is no fault."""
+    """The daemon's version, device and loaded models. A daemon that does not run is not started, and that is not a fault."""
     try:
         with Client.connect() as client:
             status = client.status()

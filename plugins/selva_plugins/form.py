@@ -20,7 +20,7 @@ from selva_otio.errors import CueError
 from selva_plugins.errors import FormError
 from selva_render.options import choose_model
 
-# Fewer than a request may ask for (limits.MAX_TAKES): in a host every take is an item or a track to look through.
+# Fewer than the protocol allows (limits.MAX_TAKES): in a host every take is an item or a track to look through.
 MAX_FORM_TAKES = 16
 MAX_HANDLES_S = 10
 

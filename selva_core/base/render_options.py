@@ -79,7 +79,7 @@ class RenderOptions:
 
     model: None for the largest one that is installed where the stems are made. precision: of the network's large parts, one of
     PRECISIONS; "auto" leaves it to the daemon. priority: jobs of the priority "batch" wait for
-    "interactive" ones. absent: whether the stem of a thing that the picture does not show is silent, where the model is
+    "interactive" ones. absent: whether the stem of a sound source that the picture does not show is silent, where the model is
     calibrated to know that, or kept as it is made.
 
     All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so that a clip

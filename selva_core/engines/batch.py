@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -9,7 +10,7 @@ from fractions import Fraction
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, RequestError, SelvaError
 from selva_core.base.evidence import Evidence
 from selva_core.base.media import PictureRange
-from selva_core.engine import BatchRequest, Engine, RenderProgress, SamplingSettings, StemRequest, Waveform
+from selva_core.engine import BatchRequest, RenderProgress, SamplingSettings, StemRequest, Waveform
 from selva_core.inference.progress import ProgressTracker, Stage
 
 
@@ -82,22 +83,31 @@ def common_duration_s(requests: Sequence[BatchRequest]) -> Fraction:
     return durations_s.pop()
 
 
-def render_single(
-    engine: Engine,
-    picture: PictureRange,
-    requests: Sequence[StemRequest],
-    *,
-    settings: SamplingSettings,
-    on_progress: Callable[[RenderProgress], None],
-    is_cancelled: Callable[[], bool],
-) -> list[Waveform]:
-    """`Engine.render` for engines that implement `render_batch`: a batch of one."""
-    if not requests:
-        return []
-    request = BatchRequest(
-        picture=picture, requests=requests, on_progress=on_progress, is_cancelled=is_cancelled
-    )
-    [outcome] = engine.render_batch([request], settings=settings)
-    if isinstance(outcome, SelvaError):
-        raise outcome
-    return outcome
+class BatchEngine(ABC):
+    """An engine whose work is done in `render_batch`; a single picture is a batch of one."""
+
+    @abstractmethod
+    def render_batch(
+        self, requests: Sequence[BatchRequest], *, settings: SamplingSettings
+    ) -> list[list[Waveform] | SelvaError]:
+        """See `selva_core.engine.Engine.render_batch`."""
+
+    def render(
+        self,
+        picture: PictureRange,
+        requests: Sequence[StemRequest],
+        *,
+        settings: SamplingSettings,
+        on_progress: Callable[[RenderProgress], None],
+        is_cancelled: Callable[[], bool],
+    ) -> list[Waveform]:
+        """See `selva_core.engine.Engine.render`."""
+        if not requests:
+            return []
+        request = BatchRequest(
+            picture=picture, requests=requests, on_progress=on_progress, is_cancelled=is_cancelled
+        )
+        [outcome] = self.render_batch([request], settings=settings)
+        if isinstance(outcome, SelvaError):
+            raise outcome
+        return outcome

@@ -23,8 +23,8 @@ from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.limits import DEFAULT_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from selva_core.base.media import PictureRange
 from selva_core.base.rational import round_half_up
-from selva_core.engine import BatchRequest, Evidence, RenderProgress, SamplingSettings, StemRequest, Waveform
-from selva_core.engines.batch import BatchItem, RenderBatch, common_duration_s, render_single
+from selva_core.engine import BatchRequest, Evidence, SamplingSettings, StemRequest, Waveform
+from selva_core.engines.batch import BatchEngine, BatchItem, RenderBatch, common_duration_s
 from selva_core.inference.progress import Stage
 from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame
 from selva_core.video.frame_source import check_range, open_picture
@@ -44,7 +44,7 @@ _LUMA_SIZE_PX = 16
 _COSTS: Mapping[Stage, float] = {"picture": 0.5, "sampling": 0.4, "sound": 0.1}
 
 
-class EchoEngine:
+class EchoEngine(BatchEngine):
     """Makes clicks from flashes, behind the same interface as the network."""
 
     model_id = ECHO_MODEL_ID
@@ -93,20 +93,6 @@ class EchoEngine:
             ) from exc
         return cls(
             sample_rate_hz=sample_rate_hz, step_delay_s=step_delay_s, max_batch_pictures=max_batch_pictures
-        )
-
-    def render(
-        self,
-        picture: PictureRange,
-        requests: Sequence[StemRequest],
-        *,
-        settings: SamplingSettings,
-        on_progress: Callable[[RenderProgress], None],
-        is_cancelled: Callable[[], bool],
-    ) -> list[Waveform]:
-        """Find the flashes once and make each request's clicks; see `Engine.render`."""
-        return render_single(
-            self, picture, requests, settings=settings, on_progress=on_progress, is_cancelled=is_cancelled
         )
 
     def render_batch(

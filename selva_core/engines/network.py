@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +15,15 @@ from torch import Tensor
 from selva_core.audio.sample_buffer import collect_samples
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import RenderCancelled, SelvaError
-from selva_core.base.media import PictureRange
 from selva_core.base.rational import round_half_up
 from selva_core.engine import (
     BatchRequest,
     Evidence,
     FeatureStore,
-    RenderProgress,
     SamplingSettings,
-    StemRequest,
     Waveform,
 )
-from selva_core.engines.batch import BatchItem, RenderBatch, common_duration_s, render_single
+from selva_core.engines.batch import BatchEngine, BatchItem, RenderBatch, common_duration_s
 from selva_core.inference.audio_decoder import CPU_BATCH_BLOCKS, GPU_BATCH_BLOCKS, iter_audio
 from selva_core.inference.batching import BatchLimit, device_memory, translate_out_of_memory
 from selva_core.inference.device import DeviceChoice
@@ -68,7 +65,7 @@ class LoadedModel:
     presence: PresenceModel | None = None
 
 
-class NetworkEngine:
+class NetworkEngine(BatchEngine):
     """Renders stems with one model on one device; for one thread at a time.
 
     On the CPU every stem is sampled by itself, so that its samples are the same to the last bit whatever else is
@@ -123,20 +120,6 @@ class NetworkEngine:
     @property
     def max_batch_pictures(self) -> int:
         return _MAX_BATCH_PICTURES if self._batch_across_stems else 1
-
-    def render(
-        self,
-        picture: PictureRange,
-        requests: Sequence[StemRequest],
-        *,
-        settings: SamplingSettings,
-        on_progress: Callable[[RenderProgress], None],
-        is_cancelled: Callable[[], bool],
-    ) -> list[Waveform]:
-        """Render all requests over the same picture; see `selva_core.engine.Engine.render`."""
-        return render_single(
-            self, picture, requests, settings=settings, on_progress=on_progress, is_cancelled=is_cancelled
-        )
 
     @translate_out_of_memory("these stems")
     @torch.inference_mode()

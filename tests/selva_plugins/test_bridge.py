@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selva_core.base.paths import AppPaths
-from selva_daemon.settings import DaemonSettings
 from selva_plugins import bridge
 from selva_plugins.bridge import PreparedRequest, answer_request
 from selva_plugins.request_folder import PROTOCOL, read_json
-from tests.selva_plugins.tasks import connector, task_of, write_movie
-from tests.support.daemons import serving
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> AppPaths:
-    """A daemon of its own for each test."""
-    return AppPaths(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
-
-
-@pytest.fixture
-def movie(tmp_path: Path) -> Path:
-    return write_movie(tmp_path)
-
-
-@pytest.fixture
-def daemon(paths: AppPaths) -> Iterator[AppPaths]:
-    with serving(paths, DaemonSettings(drain_timeout_s=0.2)):
-        yield paths
+from tests.selva_plugins.tasks import connector, task_of
 
 
 class FakeAdapter:
     """A host whose preparing is what the test says."""
 
-    def __init__(self, prepare: Callable[[], PreparedRequest]) -> None:
+    def __init__(self, prepare: Callable[[], PreparedRequest[Any]]) -> None:
         self.prepare = lambda request: prepare()
         self.check = lambda request: [{"title": "t", "text": "x", "level": "ok"}]
 
@@ -53,7 +35,7 @@ def put_request(folder: Path, action: str = "items") -> Path:
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     def run(
-        prepare: Callable[[], PreparedRequest], *, connect: Any = None, action: str = "items"
+        prepare: Callable[[], PreparedRequest[Any]], *, connect: Any = None, action: str = "items"
     ) -> dict[str, Any]:
         monkeypatch.setattr(bridge, "_find_adapter", lambda name: FakeAdapter(prepare))
         folder = put_request(tmp_path / "requests" / "r1", action)
@@ -63,13 +45,23 @@ def answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dic
     return run
 
 
-def prepared(movie: Path) -> PreparedRequest:
+@dataclass(frozen=True)
+class CueEntry:
+    """What this host places: it knows no more than the cue."""
+
+    cue: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"cue": self.cue}
+
+
+def prepared(movie: Path) -> PreparedRequest[Any]:
     return PreparedRequest(
         tasks=[task_of(movie)],
         timeline_name="film",
         notices=["an item had no picture"],
         build_placements=lambda reports: [
-            {"cue": stem.cue.id} for report in reports for stem in report.stems
+            CueEntry(stem.cue.id) for report in reports for stem in report.stems
         ],
     )
 
@@ -111,7 +103,7 @@ def test_request_cut_short_is_answered_when_asked_again(
 def test_fault_in_the_bridge_is_reported_and_logged(
     answer: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    def fail() -> PreparedRequest:
+    def fail() -> PreparedRequest[Any]:
         raise ZeroDivisionError("by design")
 
     status = answer(fail)
@@ -128,7 +120,7 @@ def test_check_needs_no_daemon(answer: Callable[..., dict[str, Any]]) -> None:
 def test_cancelled_request_has_that_status(
     answer: Callable[..., dict[str, Any]], daemon: AppPaths, movie: Path, tmp_path: Path
 ) -> None:
-    def prepare() -> PreparedRequest:
+    def prepare() -> PreparedRequest[Any]:
         (tmp_path / "requests" / "r1" / "cancel").touch()
         return prepared(movie)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,8 @@ from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.settings import DaemonSettings
 from selva_plugins.progress import RequestProgress
 from selva_plugins.rendering import render_tasks
-from tests.selva_plugins.tasks import connector, task_of, write_movie
+from tests.selva_plugins.tasks import connector, task_of
 from tests.support.daemons import serving, wait_until
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> AppPaths:
-    """A daemon of its own for each test."""
-    return AppPaths(state=tmp_path / "state", cache=tmp_path / "cache", config=tmp_path / "config")
-
-
-@pytest.fixture
-def movie(tmp_path: Path) -> Path:
-    return write_movie(tmp_path)
-
-
-@pytest.fixture
-def daemon(paths: AppPaths) -> Iterator[AppPaths]:
-    with serving(paths, DaemonSettings(drain_timeout_s=0.2)):
-        yield paths
 
 
 def never() -> bool:
@@ -120,7 +102,7 @@ def test_cancel_reaches_a_job_that_waits_behind_another(daemon: AppPaths, movie:
 
 
 @pytest.mark.usefixtures("_slow_echo")
-def test_daemon_that_is_restarted_finishes_the_request(paths: AppPaths, movie: Path) -> None:
+def test_daemon_that_is_restarted_finishes_the_request(own_paths: AppPaths, movie: Path) -> None:
     reports: list[Any] = []
     sampling = threading.Event()
 
@@ -135,22 +117,22 @@ def test_daemon_that_is_restarted_finishes_the_request(paths: AppPaths, movie: P
                 timeline_name="film",
                 on_progress=on_progress,
                 is_cancelled=never,
-                connect=connector(paths),
+                connect=connector(own_paths),
                 retry_after_s=0.3,
             )
         )
 
     thread = threading.Thread(target=render)
-    with serving(paths, DaemonSettings(drain_timeout_s=0.05)):
+    with serving(own_paths, DaemonSettings(drain_timeout_s=0.05)):
         thread.start()
         assert sampling.wait(30)
-    with serving(paths, DaemonSettings(drain_timeout_s=0.2)):
+    with serving(own_paths, DaemonSettings(drain_timeout_s=0.2)):
         thread.join(60)
     assert not thread.is_alive()
     assert [len(report.stems) for report in reports] == [1]
 
 
-def test_daemon_that_cannot_be_reached_is_given_up(paths: AppPaths, movie: Path) -> None:
+def test_daemon_that_cannot_be_reached_is_given_up(own_paths: AppPaths, movie: Path) -> None:
     progresses: list[RequestProgress] = []
     with pytest.raises(DaemonUnavailableError):
         render_tasks(
@@ -158,7 +140,7 @@ def test_daemon_that_cannot_be_reached_is_given_up(paths: AppPaths, movie: Path)
             timeline_name="film",
             on_progress=progresses.append,
             is_cancelled=never,
-            connect=connector(paths),
+            connect=connector(own_paths),
             retry_after_s=0.0,
         )
     assert sum("trying again" in progress.message for progress in progresses) == 3

@@ -96,7 +96,7 @@ def set_(
     value = set_value(file, name, values)
     setting = find_setting(name)
     print_result(f"{setting.name} = {_show_value(setting, value)} (in {file})")
-    _say_what_else_counts(setting)
+    _warn_of_pending_effect(setting)
 
 
 @config_app.command()
@@ -112,7 +112,7 @@ def unset(name: NameArgument) -> None:
         print_result(f"{setting.name} is not set in {file}")
         return
     print_result(f"{setting.name} has its default again: {default}")
-    _say_what_else_counts(setting)
+    _warn_of_pending_effect(setting)
 
 
 @config_app.command()
@@ -187,17 +187,17 @@ def _plain_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _say_what_else_counts(setting: Setting) -> None:
-    """Why the change may have no effect yet, on standard error."""
+def _warn_of_pending_effect(setting: Setting) -> None:
+    """Warn, on standard error, of what keeps a change from having an effect now."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
 
     names = (setting.name, *setting.row.earlier_names)
     for variable in (f"SELVA_{name.upper()}" for name in names):
         if os.environ.get(variable):
-            sys.stderr.write(f"selva: the variable {variable} is set here, and it wins; unset it\n")
+            sys.stderr.write(f"selva: the variable {variable} is set here and has precedence; unset it\n")
     if setting.row.restart and AppPaths.find().own_connection_file.exists():
         sys.stderr.write(
-            f"selva: a daemon that runs takes it when it starts again: {selva_command('daemon', 'stop')}, "
+            f"selva: a running daemon uses it after a restart: {selva_command('daemon', 'stop')}, "
             f"then {selva_command('daemon', 'start')}\n"
         )
 

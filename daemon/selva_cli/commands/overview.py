@@ -16,7 +16,7 @@ from selva_core.base.errors import SelvaError
 
 
 class DrawingUnavailableError(SelvaError):
-    """The library that draws is not installed."""
+    """The drawing library (matplotlib) is not installed."""
 
     code = "drawing-unavailable"
 

@@ -63,7 +63,7 @@ def _describe_remains(system: System) -> Finding:
         file.unlink(missing_ok=True)
         return f"{file} is removed"
 
-    text = f"It ended without cleaning up ({file} is of a process that is gone); the next start does"
+    text = f"It ended without cleaning up ({file} names a process that has ended); the next start cleans up"
     remedy = selva_command("daemon", "start")
     return Finding(title="Daemon", text=text, level="warning", remedy=remedy, fix=remove)
 

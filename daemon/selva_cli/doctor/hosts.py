@@ -1,4 +1,4 @@
-"""Host applications: which are there, whether their scripts fit, and the traps of their Python and Lua."""
+"""Host applications: which are there, whether their scripts fit, and environment variables that mislead their Python."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def check_command(system: System) -> Iterator[Finding]:
 
 
 def check_package(_system: System) -> Iterator[Finding]:
-    """Whether the package and what it is said to need are there."""
+    """Whether the package and its declared requirements are installed."""
     from importlib.metadata import PackageNotFoundError, distribution, requires  # noqa: PLC0415
 
     title = "Packages"

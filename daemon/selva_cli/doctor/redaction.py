@@ -21,8 +21,8 @@ _Z85_KEY = re.compile(
     r"(?<![0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#])[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}(?=[\"'])"
 )
 _IN_PATH = r"[^\s\"'<>|:;]+"
-# Names of folders and files may hold spaces: words go on being of the path as long as a slash or the end of a file's name
-# follows. That takes a few words too many at times, never one too few of what is written as a path.
+# Names of folders and files may hold spaces, so the path goes on over spaces as long as a slash or a file suffix follows. That
+# may redact some words too many, but never leaves a part of a path.
 _REST = rf"{_IN_PATH}(?:(?: {_IN_PATH}){{0,6}}? ?[^\s\"'<>|:;]*(?:[\\/]|\.\w{{2,5}}\b)[^\s\"'<>|:;]*)*"
 _PATHS = (
     re.compile(r"file:/+(?![~/])[^\s\"'<>|]+"),

@@ -28,7 +28,7 @@ _ALLOWING_ENTRY = re.compile(r"\(A;[^;]*;[^;]*;[^;]*;[^;]*;([^;)]+)")
 
 
 def check_settings(system: System) -> Iterator[Finding]:
-    """Whether the settings can be read, and whether they still are those of an earlier version."""
+    """Whether the settings can be read, and whether they are still in the file of an earlier version."""
     file = system.paths.settings_file
     try:
         found = find_settings(file, environment=system.environment)
@@ -137,14 +137,14 @@ def _find_problem(system: System, path: Path, forbidden_mode: int) -> str | None
 
 
 def find_open_access(sddl: str) -> str | None:
-    """What an access list in Windows' SDDL grants to everybody; None where it names only persons and the system."""
+    """The groups of many users that an access list (Windows' SDDL) lets in; None where it names only persons and the system."""
     granted = set(_ALLOWING_ENTRY.findall(sddl.partition("D:")[2].partition("S:(")[0]))
     opened = sorted(granted & set(_EVERYBODY))
     return f"its access list lets others in ({', '.join(opened)})" if opened else None
 
 
 def check_clock(system: System) -> Iterator[Finding]:
-    """A clock that is behind: stems would be older than their pictures, and certificates not yet valid."""
+    """Whether the clock is behind: stems would then look older than their pictures, and certificates not yet valid."""
     now_s = system.clock()
     installed_s = Path(selva_core.__file__).stat().st_mtime
     newest_s = max([installed_s, *(path.stat().st_mtime for path in _iter_own_files(system))])

@@ -55,7 +55,7 @@ def check_render(system: System) -> Iterator[Finding]:
 
 
 def build_variables(folder: Path) -> Mapping[str, str]:
-    """A daemon of its own: its own folders, and no port or address that the user's may have."""
+    """A daemon of its own: its own folders, and none of the ports and addresses that the user's daemon may have."""
     return {
         "SELVA_STATE_DIR": str(folder / "state"),
         "SELVA_CACHE_DIR": str(folder / "cache"),

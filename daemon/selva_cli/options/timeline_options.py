@@ -110,7 +110,7 @@ AbsentOption = Annotated[
     typer.Option(
         "--absent",
         metavar="silent|keep",
-        help="The stem of a thing that the picture does not show: silent, where the model can tell, or as made. "
+        help="The stem of a sound source that the picture does not show: silent, where the model can tell, or as made. "
         "By default as the settings say.",
     ),
 ]

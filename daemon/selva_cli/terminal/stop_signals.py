@@ -1,4 +1,4 @@
-"""How long-running commands are told to stop: by a terminal, by its end, by a service manager."""
+"""Signals that end long-running commands: from a terminal, from its end, from a service manager."""
 
 from __future__ import annotations
 

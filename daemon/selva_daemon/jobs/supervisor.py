@@ -186,7 +186,7 @@ class Supervisor:
         try:
             event = parse_event(packed)
         except msgspec.MsgspecError:
-            self._kill_hung("it sent what is no message", Outcome.CRASHED)
+            self._kill_hung("it sent something that is not a message", Outcome.CRASHED)
         else:
             self._on_event(event)
 
@@ -253,6 +253,11 @@ class Supervisor:
             self._cancel_asked_s[job_id] += asleep_s
 
     def _check_alive(self, now_s: float) -> None:
+        """Kill a worker that hangs.
+
+        The heartbeat comes from a thread of its own, so it goes on while the thread that renders is stuck in a driver or on a
+        network drive: progress needs a limit of its own. The first message waits for the interpreter to start.
+        """
         settings = self._settings
         silence_limit_s = (
             START_TIMEOUT_S if self._state is WorkerState.STARTING else settings.heartbeat_timeout_s

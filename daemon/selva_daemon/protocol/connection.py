@@ -70,7 +70,7 @@ def process_is_alive(pid: int) -> bool:
 
 def read_connection(file: Path) -> Connection:
     """Raises DaemonUnavailableError when there is no such file, or it does not describe a daemon; DaemonRefusedError when it
-    is another user's, or others can read it: its keys may be known, or the daemon not be the one it is taken for.
+    is another user's, or others can read it: its keys may be known, and another daemon may use them.
     """
     try:
         with open_regular(file) as stream:

@@ -266,7 +266,7 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         one_of(
             ABSENCES,
-            "the stem of a thing that the picture does not show, for models that are calibrated to know it: silent, or as "
+            "the stem of a sound source that the picture does not show, for models that are calibrated to know it: silent, or as "
             "the model makes it",
         ),
     ] = SILENT

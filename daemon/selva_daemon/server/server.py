@@ -311,8 +311,9 @@ class Server:
                 raise ProtocolError("a message is one frame; got none")
             envelope = parse([frame.bytes for frame in frames])
             request_id, request_type = envelope.request_id, envelope.type
+            # First of all: a client that was revoked before it sent this request must not get an answer.
             if self._authorized_keys.has_changed:
-                self._reload_keys()  # before the answer: what was revoked before the request is cut off after it
+                self._reload_keys()
             client = self._authorized_keys.name_of(str(frames[0].get("User-Id")))
             if client is None:
                 raise DaemonRefusedError(

@@ -1,4 +1,4 @@
-"""What a model saw of a stem's prompt, for people: the JSON file beside the stem, and sentences where it saw nothing."""
+"""What a model saw of a stem's prompt, for people: the JSON file beside the stem, and a warning where it saw nothing."""
 
 from __future__ import annotations
 

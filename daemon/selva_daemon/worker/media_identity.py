@@ -39,7 +39,7 @@ class MediaIdentity:
 
 
 OnHashed: TypeAlias = Callable[[int, int], None]
-"""Told, while a file is hashed, how many bytes of how many have been; may raise to stop."""
+"""Called while a file is hashed, with the bytes read so far and the size of all; may raise to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +68,10 @@ def read_state(media: PictureRange) -> MediaState:
 
 
 def require_unchanged(media: PictureRange, before: MediaState) -> None:
-    """Raises MediaUnreadableError when the files are no longer those that `before` tells of, MediaNotFoundError."""
+    """Raises MediaUnreadableError when the files differ from `before`, MediaNotFoundError."""
     if read_state(media) != before:
         raise MediaUnreadableError(
-            f"{media.path} changed while it was looked at, so its sound would be of two pictures; nothing was made of it. "
+            f"{media.path} changed while it was read, so that its stems would mix two pictures; none were made. "
             "Wait until whatever writes it has finished, and render again",
             path=str(media.path),
         )

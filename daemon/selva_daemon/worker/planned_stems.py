@@ -28,7 +28,7 @@ class PlannedStem:
     signer: str | None = None
 
     def file_in(self, folder: Path, *, is_silenced: bool) -> Path:
-        """The name ends in a key of the content: the same request gives the same name, another one another."""
+        """The name ends in a key of the content: equal requests give equal names, different requests different ones."""
         key = file_key(
             self.waveform_key,
             output=self.job.output,

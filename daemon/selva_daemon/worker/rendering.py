@@ -166,7 +166,7 @@ class JobRenderer:
         )  # before it is hashed: what is rendered is what was hashed
         stems = plan_stems(context.job, model, on_hashed=context.report_hashed)
         known = {stem.waveform_key: self._cache.get(stem.waveform_key) for stem in stems}
-        # What an earlier version cached says nothing of presence; a model that acts on it looks again, the others do not.
+        # Entries of earlier versions hold no evidence. Only a model that acts on evidence is run again for it.
         needs_evidence = has_calibrated_presence(context.job.model)
         cached = {
             key: waveform

@@ -113,5 +113,8 @@ class Commands:
         try:
             packed = read_packed(self._stream)
             return None if packed is None else parse_command(packed)
-        except (OSError, msgspec.MsgspecError):  # a server that sends what is no command is as good as gone
+        except (
+            OSError,
+            msgspec.MsgspecError,
+        ):  # a server that sends anything else counts as one that has ended
             return None

@@ -61,7 +61,7 @@ class StemCache:
         try:
             return _unpack(blob)
         except (struct.error, ValueError, msgspec.MsgspecError) as exc:
-            _log.warning("a cached stem is no sound and was dropped: %s", exc, extra={"key": key})
+            _log.warning("a cached stem is not a valid waveform and was dropped: %s", exc, extra={"key": key})
             self._store.drop(key)
             return None
 
@@ -85,7 +85,7 @@ def _unpack(blob: bytes) -> Waveform:
     header = msgspec.msgpack.decode(blob[start : start + header_bytes], type=_Header)
     samples = np.frombuffer(blob, dtype="<f4", offset=start + header_bytes).astype(np.float32)
     if not samples.size or not np.isfinite(samples).all() or header.sample_rate_hz <= 0:
-        raise ValueError("it has no samples, or some that are no numbers")
+        raise ValueError("it has no samples, or some that are infinite or NaN")
     return Waveform(
         samples=samples,
         sample_rate_hz=header.sample_rate_hz,

@@ -184,7 +184,7 @@ class Worker:
         return check
 
     def _guarded(self, job_id: str, step: Callable[[], T]) -> T | None:
-        """None when it did not work; that is reported, and the other jobs go on."""
+        """What `step` returns; None after an error, which is reported for this job while the other jobs go on."""
         with self._log_handler.about(job_id):
             try:
                 return step()

@@ -54,7 +54,7 @@ _ADDRESSED = re.compile(
     r"|\?\s*$|^(?:cut to|lose|remove|delete|replace|shorten|extend|swap|use|add|fix|check|trim)\b(?! of\b)",
     re.IGNORECASE,
 )
-"""Words that speak to a person or of the edit. What a sound is described by has none of them."""
+"""Words that address a person or concern the edit; descriptions of sounds have none of them."""
 # fmt: on
 _VERSION = re.compile(r"v\d{1,3}", re.IGNORECASE)
 _PREFIX = re.compile(r"selva\b[\s:.,/\-]*", re.IGNORECASE)
@@ -141,7 +141,7 @@ class MarkerReader:
             _check_colour(colour, markers)
         parsed = [cue for marker in markers if (cue := _parse_marker(marker, colour)) is not None]
         cues = [cue for cue in parsed if not cue.is_note]
-        # Who names a colour means only that one; the default may be used by nobody.
+        # A colour that was given means only markers of it. The default colour counts only where a marker has it.
         self._only_explicit = colour.upper() != SELVA_COLOUR or any(cue.is_explicit for cue in cues)
         self._num_ignored = sum(not cue.is_explicit for cue in cues) if self._only_explicit else 0
         self._notes = [] if self._only_explicit else [_describe(cue) for cue in parsed if cue.is_note]

@@ -71,7 +71,7 @@ def spot_timeline(
     metadata of the timeline are read too; `selva_otio.cues.rules` says which source has precedence.
 
     Raises NothingToSpotError where no picture is left, CueError for cues that are not allowed or missing,
-    TimelineReadError for a timeline that makes no sense.
+    TimelineReadError for a timeline whose times contradict each other.
     """
     options = options or SpotOptions()
     stem_tracks = check_stem_tracks(tracks)
@@ -234,7 +234,7 @@ def _choose_picture_tracks(
 
 
 def _excuse(item: SkippedItem, rules: Sequence[CueRule]) -> SkippedItem:
-    """A fault of a clip that no rule is for becomes a note."""
+    """A fault of a clip that no rule applies to is only a note: no sound was wanted there."""
     if not item.is_fault or any(_concerns(rule, item) for rule in rules):
         return item
     return item.as_note()

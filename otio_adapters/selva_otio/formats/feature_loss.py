@@ -17,7 +17,7 @@ from selva_otio.time.clock import exact_rate, exact_seconds
 class Feature:
     """Something a timeline may have.
 
-    consequence: what becomes of it in a file that cannot hold it, as the second half of a sentence. count: how often a
+    consequence: what happens to it in a file that cannot hold it, as the second half of a sentence. count: how often a
     timeline has it.
     """
 

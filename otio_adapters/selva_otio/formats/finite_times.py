@@ -1,4 +1,4 @@
-"""Times that are no numbers (Infinity, NaN), which JSON of other programs may hold: what has one fails by itself."""
+"""Times that are not finite (Infinity, NaN), which JSON of other programs may hold: only the item that has one fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REASON = "its times are not finite numbers; export it again"
 
 
 def replace_times_that_are_not_finite(timeline: otio.schema.Timeline) -> None:
-    """Leave out what has no time, in place: markers, ranges of media, the start of the timeline.
+    """Remove what has no finite time, in place: markers, ranges of media, the start of the timeline.
 
     A clip whose used range has no start becomes one without media. An item whose length is not finite is left as it is, because
     nothing behind it has a place, unless it is the last of its track.

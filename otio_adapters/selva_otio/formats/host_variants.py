@@ -1,4 +1,4 @@
-"""A timeline changed for a format or a host: one media reference per clip, labels that survive, the host's own metadata.
+"""A timeline adapted to a format or a host: one media reference per clip, prompts as markers, the host's own metadata.
 
 The timeline that goes in is not changed. `stem_recovery` undoes these changes when the timeline comes back.
 """

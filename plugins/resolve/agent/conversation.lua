@@ -71,7 +71,7 @@ local function start_bridge()
 end
 
 -- Waits until `is_expected(reply)`. Returns the reply; nil and "silent" or "long" after a timeout; nil alone when this
--- run should end without a word.
+-- run should end silently.
 function conversation.await_reply(id, timeout_s, is_expected)
     local started, last_news, last_beat = os.time(), os.time(), nil
     while os.difftime(os.time(), started) < TOTAL_TIMEOUT_S do
@@ -93,7 +93,7 @@ function conversation.await_result(id)
 end
 
 -- Sends a request and waits for its acknowledgement, starting the bridge where this Resolve allows that.
--- Returns whether it was acknowledged; the user has been told when it was not.
+-- Returns whether it was acknowledged; the user has seen a message when it was not.
 function conversation.send_request(id, message)
     local sent, problem = messages.send(id .. "-1", message)
     if not sent then

@@ -136,7 +136,7 @@ local function describe_change(anchor, shift, cut_to, planned, has_new)
     end
     local text = #parts > 0 and ("the stem was " .. table.concat(parts, " and ")) or nil
     if has_new then
-        local new = "what is new of the picture has no sound; choose 'Generate stems' again for it"
+        local new = "the picture that was added has no sound; choose 'Generate stems' again for it"
         text = text and (text .. "; " .. new) or new
     end
     return text and ("'" .. anchor.name .. "' was changed since the request: " .. text) or nil

@@ -106,7 +106,7 @@ def test_media_that_is_changed_meanwhile_is_reported_even_with_its_old_time(
     before = read_state(media)
     require_unchanged(media, before)
     change(tmp_path / "s" / "shot.0003.png")
-    with pytest.raises(MediaUnreadableError, match="changed while it was looked at"):
+    with pytest.raises(MediaUnreadableError, match="changed while it was read"):
         require_unchanged(media, before)
 
 

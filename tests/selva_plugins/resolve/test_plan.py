@@ -16,6 +16,7 @@ from selva_plugins.hosts.resolve.plan_schema import (
     PlanStem,
     RemovalReport,
     StemResult,
+    parse_plan_stems,
 )
 
 DOG = PlanStem(
@@ -46,7 +47,7 @@ PLACED = StemResult(
 
 def test_stems_that_begin_on_one_frame_share_a_marker_as_long_as_the_longest() -> None:
     target = dataclasses.replace(TARGET, marks_stems=True)
-    plan = build_plan([stem.to_json() for stem in (DOG, STEPS, LATER)], target)
+    plan = build_plan([DOG, STEPS, LATER], target)
     first, second = plan.markers
     assert (first.frame, first.duration_frames, first.name) == (10, 48, "Selva: Dog, Steps")
     assert first.note == "Dog: small dog barking\nSteps: boots on gravel"
@@ -54,13 +55,12 @@ def test_stems_that_begin_on_one_frame_share_a_marker_as_long_as_the_longest() -
 
 
 def test_without_the_wish_for_markers_there_are_none() -> None:
-    assert build_plan([DOG.to_json()], TARGET).markers == ()
+    assert build_plan([DOG], TARGET).markers == ()
 
 
 def test_a_plan_is_the_same_after_its_way_through_json() -> None:
     target = dataclasses.replace(TARGET, marks_stems=True, replaces=True)
-    plan = build_plan([stem.to_json() for stem in (DOG, STEPS)], target)
-    assert plan.stems == (DOG, STEPS)
+    plan = build_plan([DOG, STEPS], target)
     assert PlacementPlan.from_json(plan.to_json()) == plan
 
 
@@ -82,10 +82,10 @@ def test_reports_are_the_same_after_their_way_through_json() -> None:
 @pytest.mark.parametrize("missing", ["id", "file", "track", "record_frame", "duration_frames"])
 def test_an_entry_without_what_placing_needs_is_refused(missing: str) -> None:
     entry = DOG.to_json()
-    build_plan([entry], TARGET)
+    assert parse_plan_stems([entry]) == (DOG,)
     del entry[missing]
     with pytest.raises(SnapshotError, match=missing):
-        build_plan([entry], TARGET)
+        parse_plan_stems([entry])
 
 
 def report_of(*results: StemResult, is_saved: bool = True) -> PlacementReport:

@@ -1,4 +1,4 @@
-"""What an AAF file has that OpenTimelineIO's adapter gives no place, or only one in its own metadata."""
+"""Features of an AAF file that OpenTimelineIO's adapter drops or keeps in its own metadata only."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from selva_otio.formats.otio import load_timeline_bytes
 from selva_otio.time.clock import can_drop_frames, parse_timecode
 
 MAX_EVENTS = 100_000
-# Patterns are bounded in length: a file may be anybody's, and an unbounded one takes quadratic time on a long line.
+# Patterns are bounded in length: on a long line in a hostile file, unbounded ones take quadratic time.
 _LABEL = r"(\d{1,2}[:;]\d{2}[:;]\d{2}[:;.]\d{2,3})"
 _REEL = r"(\S{1,64}(?: \S{1,64}){0,4})"
 _EVENT = re.compile(

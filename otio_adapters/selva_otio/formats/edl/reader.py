@@ -20,7 +20,7 @@ from selva_otio.picture.media import build_missing_reference, clean_file_name
 from selva_otio.time.clock import exact_rate, nominal_rate, note_drop_frame
 
 NAMESPACE = "cmx_3600"
-"""Of what an EDL says about its labels, in a timeline's metadata."""
+"""Metadata key for what an EDL says about its labels."""
 _CHANNEL = re.compile(r"(V|A)(\d*)")
 _MAX_DEPTH_BESIDE = 3
 """Levels below the folder of an EDL that are searched for media without --media-dir: it may be a home folder."""
@@ -85,7 +85,9 @@ class _TimelineBuilder:
         )
         start = record[0][0]
         bad = [event.problem for event in self._edits.events if event.problem]
-        if len(bad) == len(self._edits.events):  # nothing is left to make sound for
+        if len(bad) == len(
+            self._edits.events
+        ):  # a cut of which no event can be read has no picture to make sound for
             raise TimelineReadError(f"{self._path}: {bad[0]}")
         for first, end, event in record:
             if end > first:

@@ -102,4 +102,4 @@ def read_stem_metadata(element: ET.Element) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     # Python reads NaN and Infinity, which OpenTimelineIO would write as JSON that no other program reads.
-    raise ValueError(f"{name} is no number that a file can hold")
+    raise ValueError(f"{name} is not a number that a file can hold")

@@ -20,7 +20,7 @@ def parse_time(text: str, *, what: str) -> Fraction:
     """Seconds of a time attribute. what: its name, for the message. Raises TimelineReadError."""
     seconds = _parse(text) if len(text) < 64 else None
     if seconds is None:
-        raise TimelineReadError(f"{what} is no time: {text[:60]!r}; a time reads 1001/24000s")
+        raise TimelineReadError(f"{what} is not a time: {text[:60]!r}; a time reads 1001/24000s")
     if abs(seconds) > _MAX_SECONDS:
         raise TimelineReadError(f"{what} is {text[:60]!r}; no timeline is longer than {_MAX_SECONDS} s")
     return seconds

@@ -86,7 +86,9 @@ def parse_frames(text: str, rate: Fraction, *, what: str) -> int:
         seconds = Fraction((int(match[1]) * 60 + int(match[2])) * 60 + int(match[3]))
         frames = int(seconds) * math.ceil(rate) + int(match[4])
     else:
-        raise TimelineReadError(f"{what} is no time: {text[:60]!r}; a time is frames, or reads 00:00:03.503")
+        raise TimelineReadError(
+            f"{what} is not a time: {text[:60]!r}; a time is frames, or reads 00:00:03.503"
+        )
     if abs(frames) > _MAX_FRAMES:
         raise TimelineReadError(f"{what} is {text[:60]!r}; no timeline is that long")
     return frames

@@ -200,7 +200,7 @@ class _TractorReader:
             raise next(iter(self._bad_speeds.values()))
 
     def _find_speed(self, part: ET.Element) -> tuple[Fraction, bool]:
-        """The speed of a producer; of one that is no number as of a ramp, which is left out by itself."""
+        """The speed of a producer; one that is not a number is read as a ramp, so that only its clip is left out."""
         try:
             return _read_speed(part)
         except TimelineReadError as error:

@@ -96,7 +96,7 @@ def _read_source_project(timeline: otio.schema.Timeline) -> tuple[ProjectText, P
 
 
 def _check_only_stems_changed(timeline: otio.schema.Timeline, source: otio.schema.Timeline) -> None:
-    """Other edits cannot be written into the text of the project, and losing them without a word would be worse than an error."""
+    """Other edits cannot be written into the text of the project; an error is better than losing them silently."""
     tracks, old_tracks = (
         [track for track in each.tracks if not read_selva_metadata(track, TRACK_SCHEMA)]
         for each in (timeline, source)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from selva_core.base.render_options import RenderOptions
 from selva_plugins.bridge import PreparedRequest
@@ -14,7 +13,7 @@ from selva_plugins.form import HostForm, build_render_options, parse_form
 from selva_plugins.hosts.reaper.check import check_installation
 from selva_plugins.hosts.reaper.cues import SpottedItems, spot_items, spot_markers
 from selva_plugins.hosts.reaper.item_spans import ItemSpanReader
-from selva_plugins.hosts.reaper.plan import build_new_item, group_by_cue
+from selva_plugins.hosts.reaper.plan import PlanStem, build_new_item, group_by_cue
 from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot, parse_snapshot
 from selva_plugins.hosts.reaper.takes import prepare_takes
 from selva_plugins.hosts.reaper.timeline import (
@@ -31,7 +30,7 @@ from selva_render.report import RenderReport
 __all__ = ["check", "prepare"]
 
 
-def prepare(request: HostRequest) -> PreparedRequest:
+def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
     """Raises FormError, SnapshotError, NothingToRenderError, TimelineError."""
     actions = {"items": _prepare_items, "regions": _prepare_regions, "takes": prepare_takes}
     if request.action not in actions or request.stems_folder is None:
@@ -48,7 +47,7 @@ def check(request: HostRequest) -> list[CheckResult]:
     return check_installation(request)
 
 
-def _prepare_items(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) -> PreparedRequest:
+def _prepare_items(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) -> PreparedRequest[PlanStem]:
     if not form.sounds:
         raise FormError('name at least one sound, as "Track: prompt", for instance "Dog: small dog barking"')
     built, reader = _read_picture(snapshot, "no selected item has a picture")
@@ -57,7 +56,9 @@ def _prepare_items(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path)
     return _prepare_spotted(snapshot, options, stems_folder, spot_items(built, form), notices)
 
 
-def _prepare_regions(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) -> PreparedRequest:
+def _prepare_regions(
+    snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path
+) -> PreparedRequest[PlanStem]:
     built, reader = _read_picture(snapshot, "the project has no video items")
     options = build_render_options(form, sample_rate_hz=choose_sample_rate_hz(snapshot))
     return _prepare_spotted(
@@ -79,10 +80,10 @@ def _prepare_spotted(
     stems_folder: Path,
     spotted: SpottedItems,
     notices: Sequence[str],
-) -> PreparedRequest:
-    def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
+) -> PreparedRequest[PlanStem]:
+    def build_placements(reports: Sequence[RenderReport]) -> list[PlanStem]:
         return [
-            build_new_item(spotted.spans[cue_id], stems, options, spotted.sheet.clock).to_json()
+            build_new_item(spotted.spans[cue_id], stems, options, spotted.sheet.clock)
             for cue_id, stems in group_by_cue(reports).items()
         ]
 

@@ -156,7 +156,7 @@ def explain_no_picture(item: ReaperItem) -> str | None:
     if innermost.kind != "VIDEO" or not innermost.file:
         return f"it has no picture ({innermost.kind or 'offline media'})"
     if innermost.length_s <= 0 or item.take.sources[0].length_s <= 0 or innermost.length_is_quarter_notes:
-        return "its picture has no length (offline, or a still)"
+        return "its picture has no duration (it is offline, or a still)"
     if item.length_s <= 0:
         return "it has no length"
     return None

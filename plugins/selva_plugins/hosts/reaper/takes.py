@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from selva_core.base.render_options import RenderOptions
 from selva_otio import CueSheet
@@ -39,7 +38,7 @@ class _StemItem:
         ]
 
 
-def prepare_takes(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) -> PreparedRequest:
+def prepare_takes(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) -> PreparedRequest[PlanStem]:
     """Raises NothingToRenderError, FormError."""
     clock = build_clock(snapshot)
     notices: list[str] = []
@@ -52,9 +51,9 @@ def prepare_takes(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) 
     if not stem_items:
         raise NothingToRenderError("; ".join(["no selected item is a stem of Selva", *notices[:5]]))
 
-    def build_placements(reports: Sequence[RenderReport]) -> list[dict[str, Any]]:
+    def build_placements(reports: Sequence[RenderReport]) -> list[PlanStem]:
         pairs = zip(stem_items, reports, strict=True)
-        return [stem.to_json() for stem_item, report in pairs for stem in stem_item.build_plan_stems(report)]
+        return [stem for stem_item, report in pairs for stem in stem_item.build_plan_stems(report)]
 
     return PreparedRequest(
         tasks=[stem_item.task for stem_item in stem_items],

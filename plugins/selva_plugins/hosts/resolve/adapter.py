@@ -28,6 +28,7 @@ from selva_plugins.hosts.resolve.cues import (
     spot_snapshot,
 )
 from selva_plugins.hosts.resolve.plan import PlanTarget, build_stems, build_target
+from selva_plugins.hosts.resolve.plan_schema import PlanStem
 from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot, parse_application, parse_snapshot
 from selva_plugins.hosts.resolve.timeline import ResolveTimeline, build_timeline
 from selva_plugins.rendering import RenderTask
@@ -37,7 +38,7 @@ from selva_render.options import OutputOptions, check_stems_folder, choose_model
 __all__ = ["check", "find_project_folder", "prepare", "prepare_snapshot"]
 
 
-def prepare(request: HostRequest) -> PreparedRequest:
+def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
     """Raises HostError, TimelineError."""
     snapshot = parse_snapshot(request.snapshot)
     return prepare_snapshot(snapshot, parse_form(request.form_values), stems_folder=request.stems_folder)
@@ -67,7 +68,7 @@ def prepare_snapshot(
     options: SpotOptions | None = None,
     sampling: SamplingOptions | None = None,
     sample_rate_hz: int | None = None,
-) -> PreparedRequest:
+) -> PreparedRequest[PlanStem]:
     """A snapshot and a form made ready for the daemon.
 
     stems_folder: by default beside the project. cue_sheet: by default the one beside the project. options: how the timeline
@@ -98,7 +99,7 @@ def prepare_snapshot(
         tasks=[_build_task(sheet, render_options, stems_folder)],
         timeline_name=snapshot.timeline.name,
         notices=[*notices, *([f"cue sheet: {cue_sheet}"] if cue_sheet else [])],
-        build_placements=lambda reports: [stem.to_json() for stem in build_stems(reports, target)],
+        build_placements=lambda reports: build_stems(reports, target),
     )
 
 

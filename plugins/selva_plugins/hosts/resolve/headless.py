@@ -1,4 +1,4 @@
-"""Whole projects without a hand on the mouse: `selva render --host resolve` over Studio's external scripting."""
+"""Whole projects rendered without anybody at the host: `selva render --host resolve` over Studio's external scripting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from selva_plugins.errors import HostError, NothingToRenderError, SnapshotError
 from selva_plugins.form import HostForm
 from selva_plugins.hosts.resolve.adapter import prepare_snapshot
 from selva_plugins.hosts.resolve.plan import build_plan, build_target, list_place_notices
-from selva_plugins.hosts.resolve.plan_schema import ListedTimeline, PlacementReport
+from selva_plugins.hosts.resolve.plan_schema import ListedTimeline, PlacementReport, PlanStem
 from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot
 from selva_plugins.hosts.resolve.studio import StudioBridge
 from selva_plugins.progress import RequestProgress
@@ -62,7 +62,7 @@ class StudioRender:
     marks_stems: bool = False
     replaces: bool = False
 
-    def prepare(self, snapshot: ResolveSnapshot) -> PreparedRequest:
+    def prepare(self, snapshot: ResolveSnapshot) -> PreparedRequest[PlanStem]:
         """Raises HostError, TimelineError."""
         return prepare_snapshot(
             snapshot,

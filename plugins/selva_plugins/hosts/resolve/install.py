@@ -63,7 +63,7 @@ def _install_into(home: ResolveHome, source: str) -> SetupReport:
     except OSError as error:
         raise HostSetupError(f"cannot install into {home.menu_folder}: {error}") from error
     report.done.append(f"{len(ENTRIES)} entries in {home.label}: Workspace > Scripts > {MENU_FOLDER}")
-    report.done.append(f"agent and bridge meet in {home.exchange.folder}")
+    report.done.append(f"agent and bridge exchange messages in {home.exchange.folder}")
     report.done.append(_describe_studio())
     if not had_resolve:
         report.left.append("start Resolve once: it has not run for this user yet")

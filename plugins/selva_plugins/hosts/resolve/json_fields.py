@@ -1,6 +1,6 @@
 """Reading typed values out of the JSON that the scripts inside Resolve write.
 
-Fields nobody asks for are allowed: a newer agent may write more than this version reads.
+Unknown fields are allowed: a newer agent may write more than this version reads.
 """
 
 from __future__ import annotations

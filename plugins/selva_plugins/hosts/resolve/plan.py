@@ -8,10 +8,9 @@ compared with one click and never sounds by accident.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from selva_core.base.rational import round_half_up
 from selva_otio import SpottedClip
@@ -22,7 +21,6 @@ from selva_plugins.hosts.resolve.plan_schema import (
     PlanAnchor,
     PlanMarker,
     PlanStem,
-    parse_plan_stems,
 )
 from selva_plugins.hosts.resolve.retimes import find_source_range
 from selva_plugins.hosts.resolve.snapshot import ResolveItem, ResolveMedia, ResolveSnapshot, ResolveTrack
@@ -34,9 +32,9 @@ MAX_COMMENT_CHARS = 400
 
 @dataclass(frozen=True, kw_only=True)
 class PlanTarget:
-    """The timeline that a plan is for, and what its numbers count at: `rate` is the timeline's, `wav_rate` what a WAV counts at
-    in this project. video_tracks, media: the pictures that stems go with. marks_stems: leave a marker where stems were made.
-    replaces: earlier stems of ours in the same place are replaced.
+    """The timeline that a plan is for, and the rates at which its frame numbers count: `rate` is the timeline's, `wav_rate`
+    what a WAV counts at in this project. video_tracks, media: the pictures that stems go with. marks_stems: leave a marker
+    where stems were made. replaces: earlier stems of ours in the same place are replaced.
     """
 
     timeline_id: str
@@ -78,13 +76,12 @@ def build_stems(reports: Sequence[RenderReport], target: PlanTarget) -> list[Pla
     return [_build_stem(stem, target) for report in reports for stem in report.stems]
 
 
-def build_plan(placements: Iterable[Mapping[str, Any]], target: PlanTarget) -> PlacementPlan:
-    """The plan for the agent and for Studio. placements: the entries of a plan.json, which `build_stems` made."""
-    stems = parse_plan_stems(placements)
+def build_plan(stems: Sequence[PlanStem], target: PlanTarget) -> PlacementPlan:
+    """The plan for the agent and for Studio; stems: as `build_stems` made them, or as they were read from a plan.json."""
     return PlacementPlan(
         timeline_id=target.timeline_id,
         timeline_name=target.timeline_name,
-        stems=stems,
+        stems=tuple(stems),
         markers=build_markers(stems, target) if target.marks_stems else (),
         replaces=target.replaces,
     )

@@ -117,7 +117,7 @@ def _from_both_offsets(
     speed = _find_speed_by_total(media.num_frames, total, item.duration_frames)
     if speed is None:
         return _refuse_speed(name)
-    # What the total lacks was rounded off the two offsets; each has half of it.
+    # Both offsets are rounded down; what their sum lacks is taken to be lost in equal halves.
     slack = min(max(media.num_frames / speed - total, Fraction(0)), Fraction(_MAX_OFFSET_SLACK_FRAMES))
     notice = f"{name!r} was read as running at {float(speed * 100):g} % speed, by its offsets; check it"
     low = (left + slack / 2) * speed + subclip_start

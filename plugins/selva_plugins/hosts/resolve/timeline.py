@@ -57,7 +57,7 @@ def build_timeline(snapshot: ResolveSnapshot) -> ResolveTimeline:
 
 
 def _timeline_markers(markers: Iterable[ResolveMarker], rate: Fraction) -> list[otio.schema.Marker]:
-    """Those that Selva left are no prompts."""
+    """Without those that Selva placed, which are not prompts."""
     return [
         _marker(marker, marker.frame, marker.duration_frames, rate)
         for marker in markers

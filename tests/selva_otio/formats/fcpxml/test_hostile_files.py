@@ -64,9 +64,9 @@ def test_a_file_truncated_anywhere_is_refused(tmp_path: Path) -> None:
     [
         ("<html/>", "not Final Cut Pro XML"),
         (document(CLIP.replace("4s", "-4s")), "negative duration"),
-        (document(CLIP.replace("4s", "4/0s")), "is no time"),
-        (document(CLIP.replace("4s", "NaNs")), "is no time"),
-        (document(CLIP.replace("4s", "1" * 4000 + "s")), "is no time"),
+        (document(CLIP.replace("4s", "4/0s")), "is not a time"),
+        (document(CLIP.replace("4s", "NaNs")), "is not a time"),
+        (document(CLIP.replace("4s", "1" * 4000 + "s")), "is not a time"),
         (document(CLIP.replace("4s", "99999999999s")), "no timeline is longer"),
         (document(resources=ASSET + FORMAT.replace("1/24s", "0s")), "is not allowed"),
         (document(resources=ASSET + FORMAT.replace("1/24s", "1/99999999s")), "is not allowed"),

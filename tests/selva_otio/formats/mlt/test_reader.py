@@ -182,8 +182,8 @@ def test_colour_producers_titles_and_disabled_clips_show_no_media(tmp_path: Path
     [
         ("", "no timeline"),
         (one_clip('<entry producer="a" in="9" out="2"/>', MEDIA), "ends .* before it starts"),
-        (one_clip('<entry producer="a" in="-99999999999999" out="2"/>', MEDIA), "is no time"),
-        (one_clip('<entry producer="a" in="9" out="soon"/>', MEDIA), "is no time"),
+        (one_clip('<entry producer="a" in="-99999999999999" out="2"/>', MEDIA), "is not a time"),
+        (one_clip('<entry producer="a" in="9" out="soon"/>', MEDIA), "is not a time"),
         (
             one_clip('<entry producer="a" in="0" out="9"/>', media("a", "/m/a.mov", warp_speed="fast")),
             "is a number; got",

@@ -142,7 +142,7 @@ FOLLOWED = [
         "cut to the 12 of 24",
         id="one half of a split is deleted",
     ),
-    pytest.param(extend, (100, 24, 0), "what is new of the picture has no sound", id="extended"),
+    pytest.param(extend, (100, 24, 0), "the picture that was added has no sound", id="extended"),
 ]
 
 

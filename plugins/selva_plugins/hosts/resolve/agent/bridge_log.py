@@ -10,7 +10,7 @@ from selva_plugins import bridge_log
 
 
 def find_log_file() -> Path:
-    """Where the bridge writes, however it is started."""
+    """The log file of the bridge, the same however the bridge is started."""
     return bridge_log.find_log_file("resolve")
 
 

@@ -82,7 +82,11 @@ class MessageFolder:
 
 
 class PrefsTransport:
-    """Reads messages out of every `Fusion.prefs` below some folders, when one of them has changed."""
+    """Reads messages out of every `Fusion.prefs` below some folders, when one of them has changed.
+
+    Resolve Free 21.1 gives scripts no `io`, so that Fusion's preferences are the one thing that they can still have written to
+    disk. Fusion saves the whole file for reasons of its own too, with the last message still in it: hence `_seen_names`.
+    """
 
     def __init__(self, profile_folders: Iterable[Path]) -> None:
         self._folders = tuple(profile_folders)

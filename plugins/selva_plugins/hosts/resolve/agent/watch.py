@@ -235,7 +235,7 @@ class ResolveWatch:
             marks_stems=self.marks_stems,
             replaces=self.replaces or request.wants_replacement(),
         )
-        plan = build_plan(request.read_placements(), target)
+        plan = build_plan(request.read_plan_stems(), target)
         notices = list_status_notices(status)
         self._reply(request, "done", plan=plan.to_json(), lines=notices)
         for notice in notices:

@@ -97,14 +97,9 @@ class WatchedRequest:
         """What the bridge last wrote; None before it has written anything."""
         return read_status(self.folder)
 
-    def read_placements(self) -> list[dict[str, Any]]:
-        """The entries of the finished plan. Raises SnapshotError, OSError, KeyError."""
-        placements: list[dict[str, Any]] = read_json(self.folder / "plan.json")["placements"]
-        return placements
-
     def read_plan_stems(self) -> tuple[PlanStem, ...]:
-        """The same as values."""
-        return parse_plan_stems(self.read_placements())
+        """The entries of the finished plan. Raises SnapshotError, OSError, KeyError."""
+        return parse_plan_stems(read_json(self.folder / "plan.json")["placements"])
 
     def wants_replacement(self) -> bool:
         """Whether the user ticked "Replace earlier stems". Raises SnapshotError, OSError."""

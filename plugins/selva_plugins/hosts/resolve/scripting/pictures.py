@@ -1,5 +1,5 @@
 """Where the picture of a stem is now: clips are moved, trimmed, split, slipped and deleted while stems are made, and plans may
-wait for days. A stem follows its picture, cut to what is still seen of it, or is held; either is said in words.
+wait for days. A stem follows its picture, cut to what is still seen of it, or is held; the report says which.
 
 The same as plugins/resolve/agent/pictures.lua; tests hold both to the same reports.
 """
@@ -231,6 +231,6 @@ def _describe_change(anchor: PlanAnchor, shift: int, cut_to: int, planned: int, 
         parts.append(f"cut to the {cut_to} of {planned} frame(s) that are still seen")
     sentences = [f"the stem was {' and '.join(parts)}"] if parts else []
     if has_new:
-        sentences.append("what is new of the picture has no sound; choose 'Generate stems' again for it")
+        sentences.append("the picture that was added has no sound; choose 'Generate stems' again for it")
     text = "; ".join(sentences)
     return f"'{anchor.name}' was changed since the request: {text}" if text else ""

@@ -92,7 +92,7 @@ def describe_application(resolve: Any) -> Json:
 def _export_compounds(resolve: Any, timeline: Any, media: Json, otio_file: Path) -> Path | None:
     """No call looks into a compound clip; the timeline's own OpenTimelineIO export says what is in it.
 
-    The type of an export is a constant of the running Resolve; its name as text is refused without a word.
+    The type of an export is a constant of the running Resolve; its name as text is refused silently.
     """
     if all(entry["properties"].get("File Path") or "timeline" in entry for entry in media.values()):
         return None
@@ -171,7 +171,7 @@ def _describe_tracks(timeline: Any, kind: str, media: dict[str, Json], depth: in
 
 
 def _describe_sound(item: Any) -> Json:
-    """Only where it lies; stems are made from picture."""
+    """Its position only: stems are made from picture."""
     return _without_missing(
         name=call(item, "GetName"),
         start=round_frames(call(item, "GetStart")),
