@@ -19,8 +19,8 @@ from tests.docs.pages import ROOT, load_page
 from tests.selva_cli.command_line import run_selva
 
 pytestmark = pytest.mark.usefixtures("client")
-STOPS_THE_DAEMON = ["selva", "daemon", "stop"]
-"""The daemon of a test lies in its own process, and ends with the test."""
+OF_A_DAEMON_PROCESS = (["selva", "daemon", "start"], ["selva", "daemon", "stop"])
+"""The daemon of a test lies in its own process, and begins and ends with the test."""
 
 
 @pytest.fixture
@@ -34,7 +34,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run_commands(name: str, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     """Run the blocks of a page for a shell; gives the commands."""
-    commands = [command for command in load_page(name).iter_shell_commands() if command != STOPS_THE_DAEMON]
+    commands = [
+        command for command in load_page(name).iter_shell_commands() if command not in OF_A_DAEMON_PROCESS
+    ]
     for command in commands:
         assert command[0] == "selva"
         if command[1] == "overview":  # matplotlib keeps files open to the end of its process
@@ -98,6 +100,7 @@ def test_the_lines_that_spot_a_cut_print_its_cues(folder: Path, capsys: pytest.C
         ("docs/how-to/spot-cues.md", None),
         ("docs/how-to/render-again.md", "second.otio"),
         ("docs/how-to/watch-folder.md", "results/yard/report.json"),
+        ("docs/how-to/another-machine.md", "selva-edit-2.json"),
     ],
 )
 def test_a_how_to_runs(page: str, result: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
