@@ -164,3 +164,12 @@ def test_a_wrong_command_would_be_seen(command: str, fault: str | None) -> None:
 )
 def test_a_wrong_command_in_prose_would_be_seen(command: str, is_wrong: bool) -> None:
     assert (find_fault_of_named(command.split()) is not None) is is_wrong
+
+
+@pytest.mark.parametrize("command", ["render", "stems", "spot"])
+def test_the_page_on_timelines_names_every_option(command: str) -> None:
+    table = PAGES["docs/formats/timelines.md"].text.partition("| option | meaning |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", table))
+    parameters = command_line().commands[command].params
+    options = {option for each in parameters for option in each.opts if option.startswith("--")} - {"--help"}
+    assert options - named == set()
