@@ -25,6 +25,7 @@ from selva_daemon.protocol.job import parse_media_range, picture_to_wire
 PROBE_TIMEOUT_S = 60.0
 PROXIES_PER_PROCESS = 64
 """A crash loses no more than these, and starting a process (0.3 s) is paid once for so many."""
+MAX_SHOWN_CHARS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +76,18 @@ def _run_task(task: Mapping[str, Any], *, reading: Path, timeout_s: float | None
     except ValueError as exc:
         or_later = " (or one after it)" if len(task.get("proxies", ())) > 1 else ""
         raise MediaUnreadableError(
-            f"{reading}{or_later} crashed its reader (status {done.returncode})", path=str(reading)
+            f"{reading}{or_later} crashed its reader (status {done.returncode}{_last_line(done.stderr)})",
+            path=str(reading),
         ) from exc
     if "error" in reply:
         raise from_wire(reply["error"])
     return reply
+
+
+def _last_line(output: bytes) -> str:
+    """What a crashed reader wrote last, to go on after its status; often the fault is not the file's but a library's."""
+    last = output.decode(errors="replace").strip().rpartition("\n")[2].strip()
+    return f": {last[:MAX_SHOWN_CHARS]}" if last else ""
 
 
 def _perform(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,22 +29,31 @@ def load_engine(
     """
     engine: Engine
     if find_model(model_id).spec is None:
-        engine = import_module("selva_core.engines.echo").EchoEngine.from_environment(os.environ)
+        engine = _import_loader("selva_core.engines.echo").EchoEngine.from_environment(os.environ)
     else:
         bound_spinning()
-        engine = _import_network_loader().load_network_engine(
+        engine = _import_loader("selva_core.engines.loading").load_network_engine(
             model_id, device=device, precision=precision, features=features
         )
     return engine
 
 
-def _import_network_loader() -> ModuleType:
-    """The module that loads networks."""
+def describe_broken_installation(exc: Exception) -> InstallationBrokenError:
+    """The error for a library that does not load, with the command that mends it."""
+    reason = str(exc).partition("\n")[0] or type(exc).__name__
+    return InstallationBrokenError(
+        f"the libraries that models run on cannot be loaded ({reason}). Install Selva Bridge again: "
+        f"{reinstall_command()}"
+    )
+
+
+def _import_loader(name: str) -> ModuleType:
+    """A module that loads engines. Raises InstallationBrokenError.
+
+    Libraries that do not fit each other raise anything: OSError for a shared library, RuntimeError for an operator that is
+    not there, AttributeError for a name that another version had.
+    """
     try:
-        return import_module("selva_core.engines.loading")
-    except (ImportError, OSError) as exc:  # OSError: a shared library that does not fit
-        reason = str(exc).partition("\n")[0]
-        raise InstallationBrokenError(
-            f"the libraries that models run on cannot be loaded ({reason}). Install Selva Bridge again: "
-            f"{reinstall_command()}"
-        ) from exc
+        return import_module(name)
+    except Exception as exc:
+        raise describe_broken_installation(exc) from exc

@@ -49,6 +49,15 @@ def test_a_file_that_crashes_its_reader_is_named(
         write_proxies(proxies)
 
 
+def test_the_error_of_a_crash_shows_what_the_reader_wrote_last(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = write_crashing_program(tmp_path, last_line="ImportError: no libav")
+    monkeypatch.setattr(media_process, "python_executable", lambda: program)
+    with pytest.raises(MediaUnreadableError, match=r"\(status 3: ImportError: no libav\)"):
+        probe_media_in_process(clip)
+
+
 def test_proxies_are_written_into_folders_that_are_made(clip: Path, tmp_path: Path) -> None:
     picture = PictureRange(path=clip, start_s=Fraction(0), duration_s=Fraction(1, 5))
     target = tmp_path / "bundle" / "pictures" / "a.mp4"
@@ -63,13 +72,14 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(clip: Path, tmp_
         write_proxies([Proxy(picture=picture, target=tmp_path / "pictures" / "a.mp4")])
 
 
-def write_crashing_program(folder: Path) -> str:
+def write_crashing_program(folder: Path, *, last_line: str = "") -> str:
     """Something to run in place of the interpreter, which ends without a reply."""
+    complaint = f"echo Traceback 1>&2\necho {last_line} 1>&2\n" if last_line else ""
     if sys.platform == "win32":
         program = folder / "crash.bat"
-        program.write_text("@exit /b 3\n")
+        program.write_text(f"@echo off\n{complaint}exit /b 3\n")
     else:
         program = folder / "crash"
-        program.write_text("#!/bin/sh\nexit 3\n")
+        program.write_text(f"#!/bin/sh\n{complaint}exit 3\n")
         os.chmod(program, 0o700)
     return str(program)

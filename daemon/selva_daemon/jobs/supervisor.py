@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 import psutil
 
+from selva_core.base.errors import InstallationBrokenError
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.worker_process import WorkerProcess
 from selva_daemon.protocol.status import LoadedModel, ProcessStatus
@@ -23,6 +24,7 @@ from selva_daemon.protocol.worker_link import (
     DeviceMemory,
     JobCancelled,
     JobEvent,
+    JobFailed,
     JobProgressed,
     LogLine,
     ModelLoaded,
@@ -217,6 +219,9 @@ class Supervisor:
         self._deaths_in_a_row = 0
         if self._state is WorkerState.BUSY and not self._job_ids:
             self._become_idle()
+            if isinstance(event, JobFailed) and isinstance(event.error, InstallationBrokenError):
+                # A library that loaded in part does not load again in the same process, also when it has been mended.
+                self._begin_stop("libraries did not load", Outcome.REQUEUED)
         self._listener.on_job_event(event)
 
     def _become_idle(self) -> None:

@@ -193,6 +193,11 @@ class Worker:
             except SelvaError as exc:
                 _log.info("the job failed: %s", exc)
                 self._events.send(JobFailed(job_id=job_id, error=exc))
+            except ImportError as exc:
+                from selva_core.engines.registry import describe_broken_installation  # noqa: PLC0415 - as in engine_for
+
+                _log.exception("a library does not load")
+                self._events.send(JobFailed(job_id=job_id, error=describe_broken_installation(exc)))
             except MemoryError as exc:
                 error = OutOfMemoryError(
                     f"there was too little memory for this job: {exc}. Ask for fewer stems at once"

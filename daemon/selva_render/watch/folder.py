@@ -6,6 +6,7 @@ was done is on disk (`records`), so that a restart continues where it was.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,22 @@ from threading import Event
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from selva_core.base.errors import ConfigurationError, LockHeldError, SelvaError
+from selva_core.base.errors import (
+    ConfigurationError,
+    InstallationBrokenError,
+    LockHeldError,
+    SelvaError,
+)
 from selva_core.base.file_lock import FileLock
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
-from selva_daemon.protocol.errors import DaemonError
+from selva_daemon.protocol.errors import (
+    DaemonError,
+    DaemonRefusedError,
+    DaemonStartError,
+    DaemonTimeoutError,
+    DaemonUnavailableError,
+)
 from selva_otio import SpotOptions
 from selva_render.watch.inbox import Fingerprint, InboxItem, list_inbox
 from selva_render.watch.item_renderer import ItemRenderer
@@ -27,7 +39,16 @@ from selva_render.watch.records import Outcome, WatchRecords
 SETTLE_S = 2.0
 SCAN_INTERVAL_S = 5.0
 DAEMON_RETRY_S = 30.0
+BROKEN_RETRY_S = 300.0
 LOCK_NAME = ".selva-watch.lock"
+_OF_EVERY_ITEM = (
+    DaemonRefusedError,
+    DaemonStartError,
+    DaemonTimeoutError,
+    DaemonUnavailableError,
+    InstallationBrokenError,
+)
+"""What stops the other items as well: they are not tried before the next attempt at this one."""
 
 MessageListener = Callable[[str], None]
 
@@ -67,13 +88,15 @@ class WatchFolder:
         self._wake = Event()
         self._unsettled: dict[Path, tuple[Fingerprint, float]] = {}
         self._once = self._stopped = False
+        self._blocked_by: str | None = None
+        self._retry_at_s = -math.inf
         self.num_failed = 0
 
     def run(self, *, once: bool = False) -> None:
         """Until `stop` is called or the user interrupts; once: until everything that is in the folder has been handled.
 
         Raises LockHeldError when another watcher writes to the same results; with `once`, DaemonError when the daemon cannot
-        be reached.
+        be reached, InstallationBrokenError when its libraries do not load.
         """
         self._once = once
         self._results.mkdir(parents=True, exist_ok=True)
@@ -119,7 +142,7 @@ class WatchFolder:
             if known != fingerprint:
                 self._unsettled[item.path] = fingerprint, self._now_s()
                 waits.append(self._settle_s)
-            elif (left_s := since_s + self._settle_s - self._now_s()) > 0:
+            elif (left_s := max(since_s + self._settle_s, self._retry_at_s) - self._now_s()) > 0:
                 waits.append(left_s)
             elif not self._handle(item, fingerprint):
                 waits.append(DAEMON_RETRY_S)
@@ -133,22 +156,34 @@ class WatchFolder:
             return []
 
     def _handle(self, item: InboxItem, fingerprint: Fingerprint) -> bool:
-        """Render an item and record its outcome; False when the daemon cannot be reached and the item must wait."""
+        """Render an item and record its outcome; False when it must wait, as the daemon cannot be reached or not render."""
         try:
             with self._connect() as client:
                 renderer = ItemRenderer(self._options, self._spot_options, self._records, client)
                 outcome = renderer.render(item, fingerprint)
-        except DaemonError as error:
+        except (DaemonError, InstallationBrokenError) as error:
             if self._once:
                 raise
-            self._on_message(f"{item.path.name} waits: {error.message}")
+            self._postpone(item, error)
             return False
         except SelvaError as error:
             outcome = Outcome(fingerprint=fingerprint, failures=(error.message,))
         except OSError as error:
             outcome = Outcome(fingerprint=fingerprint, failures=(str(error),))
+        self._blocked_by = None
         self._finish(item, outcome)
         return True
+
+    def _postpone(self, item: InboxItem, error: SelvaError) -> None:
+        """Say once why it waits, though it is tried again and again. What stops all items is tried again by one of them only:
+        with a broken installation every try of every item leaves failed jobs in the daemon's list.
+        """
+        if isinstance(error, _OF_EVERY_ITEM):
+            is_broken = isinstance(error, InstallationBrokenError)
+            self._retry_at_s = self._now_s() + (BROKEN_RETRY_S if is_broken else DAEMON_RETRY_S)
+        if error.message != self._blocked_by:
+            self._blocked_by = error.message
+            self._on_message(f"{item.path.name} waits: {error.message}")
 
     def _finish(self, item: InboxItem, outcome: Outcome) -> None:
         self._unsettled.pop(item.path, None)

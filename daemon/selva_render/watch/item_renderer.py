@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from selva_core.base.errors import InstallationBrokenError
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import JobStatus
@@ -37,7 +38,11 @@ class ItemRenderer:
         self._client = client
 
     def render(self, item: InboxItem, fingerprint: Fingerprint) -> Outcome:
-        """Render an item; clips that fail are in the outcome. Raises SelvaError when it cannot be rendered at all."""
+        """Render an item; clips that fail are in the outcome.
+
+        Raises InstallationBrokenError when a library of the daemon's does not load, which is no fault of the item, and
+        SelvaError when it cannot be rendered at all.
+        """
         if item.rivals:
             rivals = ", ".join(path.name for path in item.rivals)
             raise CueError(f"it is not clear what is meant: {item.path.name}, or {rivals}? Keep one of them")
@@ -48,6 +53,10 @@ class ItemRenderer:
         else:
             report = self._render_video(item)
         output = report.timeline
+        if (
+            output is None
+        ):  # else stems came out of the cache, and a timeline with them is there to be recorded
+            _raise_broken_installation(report)
         return Outcome(
             fingerprint=item.take_fingerprint() if item.is_repacked else fingerprint,
             failures=tuple(iter_failure_lines(report.failed, report.sheet.clock)),
@@ -101,6 +110,13 @@ class ItemRenderer:
             timeline_name=item.path.name,
             on_status=_ignore,
         )
+
+
+def _raise_broken_installation(report: RenderReport) -> None:
+    """Raises InstallationBrokenError when clips failed because a library of the daemon's does not load."""
+    for clip in report.failed:
+        if clip.code == InstallationBrokenError.code:
+            raise InstallationBrokenError(clip.message)
 
 
 def _ignore(job: ClipJob, status: JobStatus) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from selva_core.base.errors import InstallationBrokenError, SelvaError
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.supervisor import Outcome, Supervisor, WorkerState
 from selva_daemon.jobs.worker_process import WorkerProcess
@@ -180,6 +181,26 @@ def test_a_worker_that_finished_a_job_is_replaced_immediately_again() -> None:
     number = len(stage.launched)
     stage.pass_time(TICK_S)
     assert len(stage.launched) == number + 1
+
+
+@pytest.mark.parametrize(
+    ("error", "is_stopped"),
+    [(InstallationBrokenError("torch does not load"), True), (InternalError("a fault"), False)],
+)
+def test_a_worker_whose_libraries_did_not_load_is_replaced_so_that_a_mended_installation_is_seen(
+    error: SelvaError, is_stopped: bool
+) -> None:
+    stage = Stage().start()
+    stage.run_job()
+    stage.say(JobFailed(job_id="j", error=error))
+    assert stage.listener.received == [("failed", "j")]
+    assert isinstance(stage.process.commands[-1], StopCommand) is is_stopped
+    assert stage.supervisor.can_take_job is not is_stopped
+    if is_stopped:
+        stage.end_process()
+        stage.say(WorkerReady(pid=2))
+        assert stage.supervisor.can_take_job
+        assert stage.supervisor.process_status().restarts == 0
 
 
 def test_a_silent_worker_is_killed_and_one_with_heartbeats_is_not() -> None:

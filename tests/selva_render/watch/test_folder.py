@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import opentimelineio as otio
 import pytest
 
+from selva_core.base.command_line import reinstall_command
 from selva_core.base.errors import ConfigurationError, LockHeldError
 from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
@@ -263,6 +265,44 @@ def test_while_there_is_no_daemon_items_wait_and_are_not_failed(inbox: Path, res
     assert messages == ["cut.otio waits: no daemon runs"]
     assert not list(inbox.glob("*.failed.txt"))
     assert not (results / "cut" / "report.json").exists()
+
+
+def test_items_wait_while_the_installation_is_broken_with_one_message_and_are_rendered_when_it_is_mended(
+    start_server: StartServer, paths: AppPaths, inbox: Path, results: Path, tmp_path: Path
+) -> None:
+    """A real worker that finds an av that does not load; the fault is mended while the folder is watched."""
+    (tmp_path / "broken" / "av").mkdir(parents=True)
+    fault = tmp_path / "broken" / "av" / "__init__.py"
+    fault.write_text("raise ImportError('libavcodec.so.61: cannot open shared object file')")
+    start_server(worker_program=worker_with_libraries_in(tmp_path / "broken"))
+    for name in ("a", "b"):
+        put_cut(inbox, name)
+    messages: list[str] = []
+    now_s = [0.0]
+    folder = WatchFolder(
+        inbox, results, *OPTIONS, on_message=messages.append, settle_s=1, now_s=lambda: now_s[0]
+    )
+    for now_s[0] in (0, 2, 3, 400):
+        folder.scan()
+    (message,) = messages
+    assert "a.otio waits: " in message
+    assert "libavcodec.so.61" in message
+    assert reinstall_command() in message
+    assert num_jobs(paths) == 2  # of one item, at the first try and after BROKEN_RETRY_S
+    assert not list(inbox.glob("*.failed.txt"))
+    shutil.rmtree(fault.parent)
+    now_s[0] = 800
+    assert folder.scan() is None
+    assert [line.partition(":")[0] for line in messages[1:]] == ["a.otio is done", "b.otio is done"]
+
+
+def worker_with_libraries_in(folder: Path) -> Sequence[str]:
+    """The real worker, which finds what is in `folder` before anything that is installed."""
+    program = (
+        f"import runpy, sys; sys.path.insert(0, {str(folder)!r}); "
+        "runpy.run_module('selva_daemon.worker.worker', run_name='__main__')"
+    )
+    return sys.executable, "-c", program
 
 
 def test_folders_that_cannot_be_used_are_refused(inbox: Path, tmp_path: Path) -> None:
