@@ -37,7 +37,7 @@ def commit() -> str:
 
 def describe_run() -> dict[str, object]:
     """Machine, load, versions and commit, for one JSON object."""
-    packages = ("selva-bridge", "torch", "transformers", "numpy", "av")
+    packages = ("selva-bridge", "torch", "numpy", "av")
     return {
         "commit": commit(),
         "system": platform.platform(),

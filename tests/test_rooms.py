@@ -97,12 +97,12 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 ANYWHERE = {"numpy"}
 THIRD_PARTY: dict[str, set[str]] = {
-    "selva_core": {"torch", "transformers", "av", "soundfile", "soxr", "safetensors", "einops", "c2pa", "psutil"},
+    "selva_core": {"torch", "av", "soundfile", "soxr", "safetensors", "einops", "c2pa", "psutil"},
     "selva_core.base": {"filelock", "platformdirs", "msgspec"},
     "selva_core.base.settings": {"tomli", "tomlkit"},
     "selva_core.engine": set(),
     "selva_core.models": {"torch", "safetensors", "certifi", "platformdirs"},
-    "selva_core.inference": {"torch", "transformers", "tokenizers", "safetensors", "einops", "psutil"},
+    "selva_core.inference": {"torch", "tokenizers", "safetensors", "einops", "psutil"},
     "selva_core.training": {
         "torch", "safetensors", "einops", "scipy", "av", "tokenizers", "transformers", "soundfile", "matplotlib",
         "opentimelineio",

@@ -22,7 +22,7 @@ MARKER = "selva-installed.json"
 """Written when all packages are there and load; an environment without it is unfinished."""
 ENVIRONMENT_BYTES = 100 * 10**6
 """What an environment takes before packages are in it: pip above all."""
-LOADED = "torch transformers av soundfile soxr zmq opentimelineio selva_cli.app"
+LOADED = "torch tokenizers av soundfile soxr zmq opentimelineio selva_cli.app"
 LOAD_ALL = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
 QUESTION = """
 import json

@@ -21,7 +21,7 @@ from selva_core.base.child_process import python_executable
 
 _SAFE_ON_WINDOWS = re.compile(r"[\w+=:./\\~-]+")
 _DISTRIBUTION = "selva-bridge"
-_HEAVY = re.compile(r"(torch|transformers|tokenizers|safetensors|av|numpy|soxr)\b")
+_HEAVY = re.compile(r"(torch|tokenizers|safetensors|av|numpy|soxr)\b")
 """What models run on: where one of these does not load, the others may not fit it."""
 
 

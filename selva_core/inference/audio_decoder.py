@@ -24,7 +24,7 @@ from selva_core.network import Network, Vae, Vocoder
 GPU_BATCH_BLOCKS = 4
 CPU_BATCH_BLOCKS = 2  # more are no faster there, and each takes some 60 MB (nano)
 
-_VAE_OVERLAP_LATENTS = 64
+_VAE_OVERLAP_LATENTS = 64  # over which the mel frames of two neighbouring runs are blended
 _MAX_WHOLE_WINDOWS = 1.25  # audio up to this many windows long is decoded in one run
 _BLOCK_FRAMES = 160
 _ACTIVATION_REACH_SAMPLES = 6  # 12 taps up and 12 down at twice the rate
@@ -108,6 +108,9 @@ def _decode_frames(
     def decode(blocks: Sequence[int]) -> None:
         check()
         begin, stop = blocks[0], min(blocks[-1] + _BLOCK_FRAMES, end)
+        # The lead-in, and the frames after `stop`, are decoded and cut off: at the edges of its input a convolution pads with
+        # zeros and an activation repeats a sample, so that the edges of each block would differ from the whole. The edges of
+        # the audio itself keep that padding, as in training.
         lead = min(context, begin)
         waveform = vocoder(mel[None, :, begin - lead : stop + context], check)[0]
         decoded.append(waveform[lead * hop : (lead + stop - begin) * hop].cpu())

@@ -1,5 +1,6 @@
-"""`python -m selva_core.inference.device_probe DEVICE`: what torch is here, the device that would be chosen, and how fast
-that multiplies matrices, as one JSON object. A program of its own, so that a torch that cannot be loaded ends nothing else.
+"""`python -m selva_core.inference.device_probe DEVICE`: the version of torch, the device that would be chosen and how fast it
+multiplies matrices, as one JSON object. It runs as a process of its own, so that a torch that crashes while it loads ends
+nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ _SIDE = 1024
 def probe(requested: str) -> dict[str, Any]:
     """Versions, device and matrix products per second. Raises what torch raises."""
     import torch  # noqa: PLC0415 - that it does not load is an answer
-    import transformers  # noqa: PLC0415
 
     from selva_core.inference.device import choose_device, probe_devices  # noqa: PLC0415
 
@@ -24,7 +24,6 @@ def probe(requested: str) -> dict[str, Any]:
     choice = choose_device(requested.split(",", maxsplit=1)[0], present)
     return {
         "torch": torch.__version__,
-        "transformers": transformers.__version__,
         "built_for": torch.version.cuda or torch.version.hip or ("mps" if present.has_mps else "cpu"),
         "device": str(choice.device),
         "reason": choice.reason,

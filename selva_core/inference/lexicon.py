@@ -1,7 +1,7 @@
 """The words that a small model met in training, and words that turn a prompt into what is not heard.
 
-Its text towers find something familiar in any text: pieces of words make "asdfgh" as near to a dog as some phrasings of one. The
-words themselves say more.
+The similarity of text states cannot tell unknown words: the pieces of "asdfgh" make it as similar to "dog" as some phrasings of
+a dog are. So the words are compared as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether a model sees what a prompt names.
 
-A small network reads the steered features of one time step and how narrow the attention behind them is. It is fitted after the
-model, on scenes of seeds of their own (`selva_core.training.stages.presence`), and changes nothing of the sound.
+A small network reads the steered features of one time step and how narrow the attention behind them is. It is fitted
+after the model, on scenes with seeds of their own (`selva_core.training.stages.presence`), and does not change the sound.
 
 Dimensions: T time steps, H heads, P patches, D width, F features.
 """

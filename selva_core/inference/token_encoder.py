@@ -117,13 +117,13 @@ class VideoTokenEncoder:
             yield tokens
         if num_loaded * CHUNK_SEGMENTS >= key.num_segments:
             return
-        # Decoding starts at the clip's beginning also where a later chunk was evicted: frames come in order only.
+        # Decoding starts at the clip's beginning even if only a later chunk was evicted: frames can be read in order only.
         for chunk, (tokens, texture) in enumerate(self._encode(key, check, on_encoded)):
             if chunk < num_loaded:
                 continue
             on_texture(texture)
             if self._cache is not None and key == VideoKey.read(key.picture, key.num_segments):
-                # Not under the key of a file that was changed meanwhile.
+                # A file that was changed meanwhile must not be stored under the key of its earlier content.
                 self._cache.put(key, chunk, tokens, texture=texture)
             yield tokens
 

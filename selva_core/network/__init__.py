@@ -1,6 +1,6 @@
 """The SelVA network: video and prompts in, waveforms out.
 
-Importing this package loads torch and transformers; `selva_core.models.specs`, which holds the sizes, is light.
+Importing this package loads torch; `selva_core.models.specs`, which holds the sizes, is light.
 """
 
 # ruff: noqa: E402 - the spinning of threads is bounded before torch loads

@@ -1,4 +1,4 @@
-"""What the first packets of a stream say: where its clock begins, in which order its frames are, and how fast they come."""
+"""What the first packets of a stream state: where its clock begins, the order of its frames, and their rate."""
 
 from __future__ import annotations
 

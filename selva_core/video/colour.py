@@ -1,9 +1,9 @@
 """Decoded frames as an editor's SDR monitor shows them: BT.709, opaque.
 
-HDR is converted as ITU-R BT.2408 relates the two: reference white (203 cd/m2, which is 58 % of PQ, and 75 % of HLG) becomes
-white, what is brighter clips, and BT.2020 primaries become BT.709's in linear light. HLG is taken as light of the scene, so that
-its colours stay those of an SDR camera, and light is encoded with the curve that linear images (EXR) have here too. Alpha is
-composited over black, which is what lies below a clip where nothing else does.
+HDR is converted as ITU-R BT.2408 relates it to SDR: reference white (203 cd/m2, which is 58 % of PQ and 75 % of HLG) becomes
+white, brighter values clip, and BT.2020 primaries become those of BT.709 in linear light. HLG is read as scene light, so that its
+colours stay those of an SDR camera; light is encoded with the same curve as linear images (EXR). Alpha is composited over black,
+because that is what an editor shows below the lowest track.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which frames of a file could not be decoded, so that every result that shows others in their place says so.
 
-Decoders report damage in three ways or not at all, depending on the codec: an error for the packet, a mark on the frame,
-a frame that never comes. `MediaReader` notes all three here, in media time. A process-wide register, because the frames
-are read far below the code that writes warnings, and tokens that were computed from them outlive the reader.
+Depending on the codec, decoders report damage as an error for the packet, as a mark on the frame, by a frame that is missing,
+or not at all. `MediaReader` notes all of it here, in media time. The register is process-wide, because frames are read far below
+the code that writes warnings, and the tokens computed from them outlive the reader.
 
 This module is light: it imports neither av nor numpy.
 """
@@ -60,7 +60,7 @@ def damaged_times_s(picture: PictureRange) -> Sequence[Fraction]:
 
 
 def damage_warnings(picture: PictureRange) -> tuple[str, ...]:
-    """What the user is to know about the frames of a range; empty where all were decoded."""
+    """Sentences for the user about the damaged frames of a range; empty where all were decoded."""
     times_s = damaged_times_s(picture)
     if not times_s:
         return ()
@@ -70,7 +70,7 @@ def damage_warnings(picture: PictureRange) -> tuple[str, ...]:
         where = f"between {float(times_s[0]):.3f} s and {float(times_s[-1]):.3f} s"
     return (
         f"{picture.path.name} is damaged: {frames} {where} of it cannot be decoded whole, and the nearest picture is "
-        "shown instead; use another copy if what is seen there matters",
+        "shown instead; use another copy if this part of the picture matters",
     )
 
 

@@ -1,7 +1,7 @@
-"""Finds out which frames of a pass over a stream were damaged, whatever way its decoder reports it.
+"""Finds the damaged frames of a pass over a stream, in whichever way the decoder reports them.
 
-Some decoders raise an error, some mark the frame or the packet, some give no frame and say nothing, and where a container
-lost packets none of them knows.
+Some decoders raise an error, some mark the frame or the packet, and some return no frame and report nothing. Packets that are
+missing from the container are reported by no decoder.
 """
 
 from __future__ import annotations
@@ -16,32 +16,17 @@ from av.video.stream import VideoStream
 from selva_core.video.containers.matroska import is_gap_damaged
 
 _GIVES_ALL_FRAMES = frozenset(
-    {
-        *(
-            "h264",
-            "hevc",
-            "prores",
-            "dnxhd",
-            "ffv1",
-            "mjpeg",
-            "png",
-            "jpeg2000",
-            "cfhd",
-            "huffyuv",
-            "utvideo",
-        ),
-        *("v210", "rawvideo"),
-    }
-)
-"""Codecs whose every packet gives a frame, so that a frame that never comes was lost. H.264 and HEVC report no error for it,
-and the others report it some packets late, when the thread that decodes it has ended."""
+    ("h264", "hevc", "prores", "dnxhd", "ffv1", "mjpeg", "png", "jpeg2000", "cfhd", "huffyuv", "utvideo", "v210", "rawvideo")
+)  # fmt: skip
+"""Codecs that make one frame of every packet, so that a missing frame was lost. H.264 and HEVC report no error for it; with the
+others FFmpeg's decoding threads report the error some packets late, so that the packet at hand is not the damaged one."""
 
 
 class DamageWatch:
     """Follows one pass over a stream that states times of display. Times are timestamps in ticks.
 
-    first_pts: from which frames count; None for the first that is decoded: after a seek, frames may refer to others before
-    it, and are not to be shown.
+    first_pts: the first frame that counts; None for the first that is decoded. After a seek, frames that refer to others before
+    it cannot be decoded, which is no damage.
     """
 
     def __init__(self, path: Path, *, codec: str, is_matroska: bool, first_pts: int | None) -> None:
@@ -68,7 +53,7 @@ class DamageWatch:
             self._broken.add(packet.pts)
 
     def lost_up_to(self, frame: VideoFrame) -> Collection[int]:
-        """What is known to be damaged when a frame was decoded, and was not said before."""
+        """The damaged frames that are known once `frame` is decoded and were not returned before."""
         if frame.pts is None:
             return ()
         if self._first_pts is None:
@@ -85,7 +70,7 @@ class DamageWatch:
         return self._take()
 
     def lost_at_end(self) -> Collection[int]:
-        """What is known to be damaged after the last packet."""
+        """The damaged frames that are known after the last packet and were not returned before."""
         self._broken |= self._awaited
         return () if self._first_pts is None else self._take()
 

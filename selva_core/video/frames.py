@@ -128,8 +128,8 @@ def _require_complete(reader: FrameSource, decoded_end_s: Fraction, last_s: Frac
 class FrameScaler:
     """Turns decoded frames into square RGB frames of one size, upright as the file's display matrix says.
 
-    Bicubic with antialiasing, and converted to RGB before the last scaling: so were the frames that the published weights
-    were trained on. One conversion and scaling in a single step would differ by one level of 255.
+    Bicubic with antialiasing, and converted to RGB before the last scaling, as the frames were on which the published weights
+    were trained. Converting and scaling in a single step would differ by one level of 255.
     """
 
     def __init__(self, size_px: int) -> None:
@@ -143,7 +143,8 @@ class FrameScaler:
         decoded = frame
         limit_px = _FIRST_STEP * self.size_px
         is_hd = is_hd_frame(frame)
-        if has_alpha(frame):  # before scaling, which would mix hidden colours into visible ones
+        # Before scaling, which would mix the colours of transparent pixels into visible ones.
+        if has_alpha(frame):
             frame = self._to_sdr.convert(frame, is_hd=is_hd)
         if max(frame.width, frame.height) > limit_px:
             frame = self._to_first_step.reformat(

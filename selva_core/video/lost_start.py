@@ -1,7 +1,7 @@
 """Whether packets at the very beginning of a file were lost together with their headers, so that FFmpeg never sees them.
 
-FFmpeg skips what it cannot read up to the next header, without a word, and the file then seems to begin there. What lies
-before the first packet that it gives is therefore read once more: in a whole file it is a chain of headers.
+FFmpeg skips what it cannot read up to the next header and reports nothing, so that the file seems to begin there. The bytes
+before the first packet that FFmpeg returns are therefore read here as well: in an undamaged file they are a chain of headers.
 """
 
 from __future__ import annotations

@@ -270,7 +270,8 @@ class MediaFile:
 
     def _read_end_s(self) -> Fraction:
         frame_ticks = self.frame_s / self.time_base_s
-        # Some formats seek to any packet, and with B-frames the frame shown last is not the one stored last.
+        # All packets of the last seconds are read: some formats seek to any packet, and with B-frames the frame shown last is not
+        # the one stored last.
         near_end_s = max(self._declared_duration_s - _SCANNED_END_S, Fraction(0))
         if self.is_raw or not self._seek(self._origin_pts + int(near_end_s / self.time_base_s)):
             self._reopen()

@@ -1,9 +1,9 @@
-"""When the frames of a stream are shown whose container does not say it.
+"""Display times for streams whose container states none.
 
 AVI, Matroska in its Video-for-Windows mode, MXF without a complete index and raw streams state at most when a packet is
-*decoded*. With B-frames that is another order than the one of the screen. What a decoder puts out is in the order of the
-screen, so that the n-th frame out belongs to the n-th smallest time; only where counting begins must be known. It begins
-at a key frame, before which all frames are shown that are stored before it.
+*decoded*, and with B-frames that order is not the order of display. A decoder returns frames in display order, so the n-th
+frame that it returns gets the n-th smallest time; only the frame at which counting begins must be known. Counting begins at a
+key frame, because every frame that is stored before a key frame is also shown before it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class PacketStamp:
 
 
 class PacketOrder:
-    """Gives the frames of one pass over a stream their times. Each packet is numbered in place of its timestamp.
+    """Assigns display times to the frames of one pass over a stream. Times are in ticks.
 
-    Times are in ticks. first_number: of the first packet whose frame counts; frames of packets before it, which a decoder
-    needs for reference, are passed over.
+    Each packet's timestamp is replaced by its number, which FFmpeg passes on to the frame: that tells which packet a frame came
+    from, although the decoder reorders and drops frames. Frames of packets before `begins_at` are not counted; the decoder
+    needs them for reference only.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class PacketOrder:
         if time is None:
             time = Fraction(0) if self._latest is None else self._latest + self._frame_ticks
         self._latest = time
+        # The pass begins one group of frames early, for reference (see MediaReader._enter_group).
         if self._first_number is None and self._begins_at is not None and time >= self._begins_at:
             self._first_number = number
         if self._first_number is not None:
@@ -89,7 +91,9 @@ class PacketOrder:
             num_lost = bisect_left(self._lost_numbers, number)
             del self._lost_numbers[:num_lost]
             self._num_shown += num_lost
-            if number in self._key_numbers:  # frames stored before a key frame are shown before it
+            # All frames stored before a key frame are shown before it. Those that did not come by now were lost without an
+            # error; without this step every later frame would be shown one frame early for each of them.
+            if number in self._key_numbers:
                 due = max(self._num_shown, number - self._first_number)
                 self._skipped += self._times[self._num_shown : due]
                 self._num_shown = due
@@ -113,8 +117,8 @@ def packet_time(packet: Packet[VideoStream]) -> Fraction | None:
 def states_display_order(stamps: Sequence[PacketStamp], *, reorder_depth: int) -> bool:
     """Whether the timestamps of a stream's first packets are those of the screen.
 
-    They are where the codec reorders nothing, and where they do not ascend from packet to packet. Where a stream reorders
-    and its timestamps yet ascend, they are decoding times under another name.
+    They are if the codec reorders nothing, or if they do not ascend from packet to packet. Ascending timestamps of a stream
+    that reorders are decoding times in the field of display times.
     """
     known = [stamp.pts for stamp in stamps if stamp.pts is not None]
     if len(known) < len(stamps):

@@ -20,8 +20,11 @@ from selva_core.video.media_file import MediaFile
 from selva_core.video.packet_order import PacketOrder, packet_time
 
 _SEEK_BACK_S = 1
+"""How much earlier the second seek aims; doubled from then on, because groups of frames may last minutes."""
 _MAX_BROKEN_PACKETS = 64
+"""In a row; a file with more of them has lost more than a glitch, and holding one picture for seconds would hide that."""
 _JUMP_BACK_S = 1
+"""Broken files repeat timestamps; a step back by more than this is the clock of another recording."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,11 @@ class MediaReader(MediaFile):
             yield ShownFrame(start_s=held[0], end_s=end_s, frame=held[1], is_last=True)
 
     def _stated_from(self, first_s: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:
-        """Decode from a key frame shown at or before `first_s`; seeks again further back where a seek lands too late."""
+        """Decode from a key frame shown at or before `first_s`.
+
+        A seek can land too late: containers index decoding times, MPEG streams have no index at all, and the first frame that
+        can be decoded may follow the one that was found. So the first decoded frame decides, not what the seek reports.
+        """
         for target_s in _seek_targets_s(first_s):
             if not self._seek(self._origin_pts + math.floor(target_s / self.time_base_s)):
                 break
@@ -136,10 +143,11 @@ class MediaReader(MediaFile):
                 yield self._time_of(time), frame
 
     def _enter_group(self, first_s: Fraction) -> Fraction | None:
-        """Go to the key frame before the one that `first_s` lies behind, and return the decoding time of the latter.
+        """Seek to the group of frames before the one that holds `first_s`; returns the decoding time of the latter's key frame.
 
-        Of two groups of frames the later is counted: frames at its beginning may refer to the earlier one. None where the
-        stream is decoded from its first packet.
+        Decoding begins a group early and counting with the later group: the first frames of an open group refer to the group
+        before it, and a decoder that starts at their key frame drops them, which would move all others. None where the stream is
+        decoded from its first packet.
         """
         begins_at = None
         if not self.is_raw:
@@ -171,7 +179,7 @@ class MediaReader(MediaFile):
         on_packet: Callable[[Packet[VideoStream]], None],
         on_broken: Callable[[Packet[VideoStream]], None],
     ) -> Iterator[VideoFrame]:
-        """Decode from the current position; at most 64 packets in a row may be undecodable."""
+        """Decode from the current position. Raises MediaUnreadableError after too many undecodable packets in a row."""
         num_broken = 0
         for packet in self._packets():
             on_packet(packet)

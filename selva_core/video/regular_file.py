@@ -1,6 +1,6 @@
 """Which files are opened as media: regular ones with content.
 
-What a file is is asked of the opened descriptor: a named pipe would block for ever, and a device such as /dev/zero never
+The kind of a file is read from the opened descriptor: a named pipe would block for ever, and a device such as /dev/zero never
 ends. This module is light: it imports neither av nor numpy.
 """
 

@@ -1,7 +1,7 @@
 """Whether the clock of an MPEG program or transport stream starts over: two recordings joined as bytes, or a channel change.
 
-FFmpeg's seeks and durations assume one ascending clock; on two they land in either part. Reference clocks are read here at
-evenly spaced places, so that a recording of any size is judged in bounded time.
+FFmpeg's seeks and durations assume one ascending clock; with two, a seek may land in either part. The reference clocks are read
+at evenly spaced positions, so that the time for it does not grow with the recording.
 """
 
 from __future__ import annotations

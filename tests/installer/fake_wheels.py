@@ -11,7 +11,7 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-NEEDED = ("torch", "transformers", "av", "soundfile", "soxr", "pyzmq", "opentimelineio")
+NEEDED = ("torch", "tokenizers", "av", "soundfile", "soxr", "pyzmq", "opentimelineio")
 MODULES = {"pyzmq": "zmq"}
 
 PATHS = """

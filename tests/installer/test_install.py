@@ -269,7 +269,7 @@ def test_a_failure_is_one_line_with_its_cause_and_the_log(
 def test_packages_that_do_not_load_are_not_taken_into_use(
     double: Double, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    double.broken["transformers av"] = "ImportError: cannot import name x\n"
+    double.broken["tokenizers av"] = "ImportError: cannot import name x\n"
     assert double.run() == 1
     assert "do not load: ImportError: cannot import name x" in capsys.readouterr().err
     assert not (double.prefix / "selva").exists()

@@ -125,7 +125,7 @@ def check(
 
 
 def _check_libraries() -> Iterator[dict[str, str]]:
-    """Whether torch and transformers load, in a program of its own; a fault comes with the command that mends it."""
+    """Whether torch loads, tried in a process of its own; a fault comes with the command that mends it."""
     from selva_cli.doctor.finding import System  # noqa: PLC0415 - --help stays light
     from selva_cli.doctor.libraries import check_torch  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Torch and the media libraries. Each is loaded by a program of its own: one that does not load, or crashes, is a line."""
+"""Torch and the media libraries. Each is loaded in a process of its own, so that a crash is reported like any other fault."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_torch(system: System) -> Iterator[Finding]:
         )
         return
     title = f"torch {found['torch']}"
-    yield Finding(title=title, text=f"built for {found['built_for']}, transformers {found['transformers']}")
+    yield Finding(title=title, text=f"built for {found['built_for']}")
     yield _describe_device(system, found)
 
 

@@ -1,8 +1,8 @@
-"""Cancelling all that waits: one small write decides it, and the rows follow a thousand at a time.
+"""Cancelling all waiting jobs: one small write decides it, and the rows follow some hundred at a time.
 
-A row holds its job, so that writing 100,000 of them takes seconds, in which the daemon would answer nobody. What decides is
-the number of the newest job that is cancelled, in the table of switches: it is on disk before the request is answered, and a
-daemon that is killed before all rows are written goes on with them when it starts again.
+A row holds its whole request, so that writing 100,000 of them takes seconds, in which the daemon would answer no request. So the
+number of the newest cancelled job is written into the table of switches before the request is answered; a daemon that is killed
+before all rows are written goes on with them at its next start.
 """
 
 from __future__ import annotations

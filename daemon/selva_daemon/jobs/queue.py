@@ -44,9 +44,12 @@ from selva_daemon.protocol.status import (
 )
 
 MAX_WORKER_DEATHS = 2
+"""One death may have another cause, such as a full memory; a second one of the same job is the job's."""
 MAX_INTERRUPTIONS = 5
+"""Higher than MAX_WORKER_DEATHS: power cuts and log-outs end the daemon too, and are no fault of the job."""
 DEFAULT_INTERACTIVE_IN_A_ROW = 8
 FORGOTTEN_IN_A_ROW = 500
+"""Rows deleted in one transaction, during which no request is answered."""
 
 
 class JobQueue:
@@ -68,12 +71,16 @@ class JobQueue:
                     f"the queue {file} is damaged and cannot be set aside: {exc.strerror or exc}",
                     path=str(file),
                 ) from exc
+            # isolation_level=None: `_transaction` begins every transaction; Python's sqlite3 would begin others by itself.
+            # timeout: backup programs and virus scanners hold a database for moments.
             self._database = sqlite3.connect(file, isolation_level=None, timeout=10.0)
             self._database.row_factory = sqlite3.Row
+            # WAL appends to one file instead of writing every changed page twice, so a commit waits for the disk once. It needs
+            # shared memory, which network drives lack: the state folder lies on a local disk.
             self._database.execute("PRAGMA journal_mode = WAL")
             migrate(self._database, name=str(file))
-            # Not a migration: indices change what is fast and nothing else, and earlier versions live with any. Each one costs
-            # a write for every job whose state changes; whose turn it is, is known in memory.
+            # No migration, because indices change nothing but speed and earlier versions work with any. Each index costs a
+            # write for every job whose state changes, so the order of waiting jobs is held in memory (WaitingJobs).
             self._database.execute("CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state)")
             self._database.execute("DROP INDEX IF EXISTS jobs_in_turn")
             self._database.execute("DROP INDEX IF EXISTS jobs_in_order")
@@ -215,6 +222,7 @@ class JobQueue:
                 " stems = NULL, error = NULL, started_s = NULL, finished_s = NULL WHERE job_id = ?",
                 (QUEUED, number, job_id),
             )
+            # An UPDATE does not move AUTOINCREMENT's counter: once this row is forgotten, its number would be given out again.
             self._database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'jobs'", (number,))
             retried = self.job(job_id)
             self._waiting.add(retried.turn)
@@ -406,9 +414,9 @@ class JobQueue:
             return self._forget_oldest() == FORGOTTEN_IN_A_ROW
 
     def _forget_oldest(self) -> int:
-        """At most FORGOTTEN_IN_A_ROW: what was cancelled together is forgotten bit by bit, while requests are answered."""
+        """At most FORGOTTEN_IN_A_ROW, so that after a cancel of many jobs requests are answered between the deletions."""
         if self._mass_cancel.num_left:
-            return FORGOTTEN_IN_A_ROW  # those who watch the jobs are still to be sent how they ended
+            return FORGOTTEN_IN_A_ROW  # clients that watch these jobs have not been sent their end yet
         return self._database.execute(
             "DELETE FROM jobs WHERE number IN (SELECT number FROM jobs WHERE state IN (?, ?, ?)"
             " ORDER BY number LIMIT min(?, max(0,"
@@ -436,6 +444,8 @@ class JobQueue:
         _ = self._waiting  # built before the rows change
         with self._translated():
             self._database.execute(f"PRAGMA synchronous = {'FULL' if promised else 'NORMAL'}")
+            # IMMEDIATE takes the write lock here, where nothing is read yet: a transaction that first reads and then writes is
+            # refused (SQLITE_BUSY) without waiting when another program has written in between.
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield

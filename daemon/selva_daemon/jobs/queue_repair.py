@@ -1,4 +1,4 @@
-"""A damaged queue at start: what can be read is saved, what cannot is set aside, and the log says both.
+"""A damaged queue at start: readable jobs are saved, the damaged files are set aside, and the log says both.
 
 Databases are damaged by disks, by power cuts on disks that lie about flushing, and by people who copy one file of the three
 (queue.sqlite3, -wal, -shm). Nothing is deleted: the damaged files stay beside the new one, under a name with the time.

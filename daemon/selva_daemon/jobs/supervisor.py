@@ -38,11 +38,15 @@ from selva_daemon.protocol.worker_link import (
 from selva_daemon.settings import DaemonSettings
 
 STABLE_AFTER_S = 60.0
+"""A worker that lived so long did not die of its start: the wait before the next one begins again at none."""
 MAX_BACK_OFF_S = 30.0
 START_TIMEOUT_S = 60.0
+"""Silence before the first message: a virus scanner or a cold disk may hold up the interpreter's start."""
 STOP_GRACE_S = 6.0
+"""For a worker that is asked to end. A step that runs cannot be interrupted; the worker itself gives it EXIT_GRACE_S."""
 TERMINATE_GRACE_S = 2.0
 ASLEEP_AFTER_S = 5.0
+"""Between two ticks, of which the server makes several a second; a longer gap means that the machine slept."""
 _log = logging.getLogger(__name__)
 
 Launch = Callable[[], WorkerProcess]
@@ -169,7 +173,7 @@ class Supervisor:
         if process is None:
             return
         if not process.wait(timeout_s):
-            process.terminate()
+            process.terminate()  # on Windows the same as `kill`: there is no signal that a process could handle
             if not process.wait(TERMINATE_GRACE_S):
                 process.kill()
         self._ended("the daemon stops")
@@ -182,6 +186,7 @@ class Supervisor:
             return
         self._last_message_s = self._clock()
         if not packed:
+            # The system closes a dying process's pipes before its exit code can be read, and the code is what users are shown.
             self._process.wait(1.0)
             self._ended(self._end_reason or self._process.describe_end())
             return
@@ -213,7 +218,7 @@ class Supervisor:
             self._listener.on_job_event(event)
             return
         if self._state is WorkerState.STOPPING and isinstance(event, JobCancelled):
-            return  # the stop caused it; `_ended` decides what becomes of the job
+            return  # caused by the stop; `_ended` decides whether the job is queued again
         self._job_ids.remove(event.job_id)
         self._cancel_asked_s.pop(event.job_id, None)
         self._deaths_in_a_row = 0
@@ -246,8 +251,8 @@ class Supervisor:
             self._check_keep_alive(now_s)
 
     def _allow_for_sleep(self, now_s: float) -> None:
-        """The machine slept, or this process was stopped: the worker had no chance to report either. Seen on laptops, whose
-        monotonic clock goes on during sleep on some systems.
+        """Move all deadlines: the machine slept, or this process was stopped, and the worker could not report either. On some
+        systems the monotonic clock goes on while a laptop sleeps.
         """
         asleep_s = now_s - self._ticked_s
         _log.info("this process stood still for %.0f s (sleep?); deadlines are moved", asleep_s)

@@ -119,8 +119,8 @@ def _take_back(staging: Path) -> None:
         with suppress(OSError, ValueError):
             name, target = json.loads(line)
             source = staging / name
-            if not source.exists() and os.path.lexists(target):  # moved, where there are no hard links
-                os.rename(target, source)
+            if not source.exists() and os.path.lexists(target):
+                os.rename(target, source)  # it was moved, because this disk has no hard links
             elif source.exists() and os.path.samefile(source, target):
                 os.unlink(target)
 
@@ -163,12 +163,16 @@ def _publish_as(staged: Path, target: Path, are_same: Callable[[Path, Path], boo
 
 
 def _name_without_replacing(staged: Path, target: Path) -> None:
-    """A second name for the staged file, so that `_take_back` can tell it from a file of the user's."""
+    """A second name for the staged file, so that `_take_back` can tell it from a file of the user's.
+
+    A link refuses an existing target on every system, while a rename replaces it on POSIX and refuses it on Windows. Without hard
+    links (exFAT, some network shares) the file is renamed after `_publish_as` has found no target.
+    """
     try:
-        os.link(staged, target, follow_symlinks=False)  # refuses an existing target, unlike rename on POSIX
+        os.link(staged, target, follow_symlinks=False)
     except FileExistsError:
         raise
-    except (OSError, NotImplementedError):  # no hard links (exFAT, some network shares)
+    except (OSError, NotImplementedError):
         staged.rename(target)
 
 

@@ -125,7 +125,7 @@ def is_relative_url(target_url: str) -> bool:
 
 
 def build_media_url(path: Path) -> str:
-    """The absolute, percent-encoded file URL of a path. One with a drive or a share of Windows stays as it is elsewhere."""
+    """The absolute, percent-encoded file URL of a path. On other systems, a path with a drive or share of Windows stays one."""
     text = str(path)
     if is_windows_path(text):
         return PureWindowsPath(text.removeprefix(_LONG_PATH)).as_uri()
@@ -134,7 +134,7 @@ def build_media_url(path: Path) -> str:
 
 
 def is_windows_path(text: str) -> bool:
-    """Whether an absolute path is one of Windows: pathlib takes it for a relative one elsewhere."""
+    """Whether a text is an absolute path of Windows, which pathlib takes for a relative one on other systems."""
     return _DRIVE.match(text) is not None or text.startswith("\\\\")
 
 

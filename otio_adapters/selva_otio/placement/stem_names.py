@@ -25,6 +25,7 @@ _MAX_UCS_BLOCK_BYTES = 24
 _MAX_TIMECODE_BYTES = 16
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 _UNSAFE = re.compile(r"[^A-Za-z0-9]+")
+# Devices on Windows, whatever suffix follows: "aux.wav" opens no file there.
 _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
 
 
@@ -98,7 +99,7 @@ def build_stem_name(parts: NameParts, naming: str = "timecode") -> str:
 def ensure_unique(name: str, taken: Container[str]) -> str:
     """`name`, or `name-2`, `name-3` ... where it is taken.
 
-    taken: casefolded names, because file systems of macOS and Windows ignore case.
+    taken: casefolded names, because the usual file systems of macOS and Windows take "Dog" and "dog" for one file.
     """
     candidate, count = name, 1
     while candidate.casefold() in taken:

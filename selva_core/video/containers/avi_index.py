@@ -14,9 +14,9 @@ _CHUNK_HEADER_BYTES = 8
 
 
 class AviIndex:
-    """Where the chunks of a stream lie, as the index says; without one, nothing is changed.
+    """The positions of a stream's chunks by the index of the file; without an index, nothing is changed.
 
-    FFmpeg adds chunks that it finds to an index that is missing, so that it is read before the first packet.
+    Read before the first packet, because FFmpeg builds a missing index from the chunks that it finds, damage included.
     """
 
     def __init__(self, stream: VideoStream) -> None:

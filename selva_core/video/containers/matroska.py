@@ -1,6 +1,6 @@
 """Whether blocks of a Matroska file were lost, at its beginning or between two frames.
 
-FFmpeg skips a block whose header is damaged and everything up to the next cluster that it can read, without a word: the file
+FFmpeg skips a block with a damaged header and everything up to the next cluster that it can read, and reports nothing: the file
 then seems to begin there, or to hold one frame for long, as files of variable rate do.
 """
 

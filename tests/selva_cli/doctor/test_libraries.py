@@ -15,7 +15,6 @@ from tests.selva_cli.doctor.systems import build_system, levels
 
 TORCH = {
     "torch": "2.9",
-    "transformers": "5.0",
     "built_for": "cpu",
     "device": "cpu",
     "reason": "cpu (float32): no card",

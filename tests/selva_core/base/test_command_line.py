@@ -80,7 +80,7 @@ def test_the_package_is_installed_again_from_its_source() -> None:
 REQUIREMENTS = (
     "av>=14",
     "torch>=2.6,<3",
-    "transformers>=4.50",
+    "tokenizers>=0.21",
     "typer>=0.15",
     'torchaudio>=2.6; extra == "train"',
 )
@@ -105,7 +105,7 @@ def test_without_the_file_it_is_the_libraries_that_models_run_on(tmp_path: Path,
     parts = shlex.split(_reinstall_installed(direct_url, REQUIREMENTS))
     assert parts[2:] == [
         *("pip", "install", "--upgrade", "--force-reinstall"),
-        *("av>=14", "torch>=2.6,<3", "transformers>=4.50"),
+        *("av>=14", "torch>=2.6,<3", "tokenizers>=0.21"),
     ]
 
 

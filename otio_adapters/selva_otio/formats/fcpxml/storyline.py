@@ -73,6 +73,7 @@ class StorylineReader:
             spine, self._resources, origin_s=origin_s, start_s=start_s, half_frame_s=half_frame_s
         ):
             for item in self._read_clip(story.element, story.start_s, lane, story.duration_s):
+                # Connected clips come with their element; the dissolve is of the storyline alone.
                 is_of_storyline = item.is_picture and item.lane == lane and item.start_s == story.start_s
                 items.append(replace(item, dissolve=story.dissolve) if is_of_storyline else item)
         return items
@@ -100,12 +101,13 @@ class StorylineReader:
             elif element.tag == "title":
                 yield build_generator(element, span, self._clock, kind="title")
             for child in element:
-                # In a container only children with a lane are connected; the others are its content.
+                # In a container only children with a lane are connected; the others are its content. Both kinds are
+                # the same elements.
                 if element.tag not in _CONTAINERS or "lane" in child.attrib:
                     yield from self._read_connected(child, span)
 
     def _read_connected(self, child: ET.Element, parent: ElementSpan) -> Iterator[LaneItem]:
-        """A clip or storyline on a lane of its parent, whose local time its offset counts in."""
+        """A clip or storyline on a lane of its parent. Its offset counts in the parent's local time, not in the sequence's."""
         if child.tag != "spine" and child.tag not in CLIP_TAGS:
             return
         lane = parent.lane + read_lane(child)
@@ -149,6 +151,7 @@ class StorylineReader:
         assets = [self._resources.get(child.get("ref", "")) for child in clips if child.tag == "asset-clip"]
         duration_s = read_duration(clips[0], self._resources)
         for item in self._read_clip(clips[0], start_s, lane, duration_s):
+            # Clips connected to the first one come on other lanes; they belong to no take.
             is_audition = item.lane == lane and isinstance(item.item, otio.schema.Clip)
             if is_audition and len(assets) == len(clips) > 1:
                 set_audition_takes(item.item, assets, self._clock)
@@ -171,6 +174,7 @@ class StorylineReader:
         """A compound or multicam clip, which refers to its parts."""
         ref = element.get("ref", "")
         media = self._resources.get(ref)
+        # Final Cut Pro makes no such file, a damaged or hostile one may; without this it would be opened MAX_NESTING levels deep.
         if ref in self._open_media:
             name = element.get("name", ref)
             raise TimelineReadError(
@@ -208,6 +212,7 @@ class StorylineReader:
                 for source in element.findall("mc-source")
                 if source.get("srcEnable", "all") in ("all", kind)
             ] or list(angles)[:1]
+            # One video angle is shown at a time; several audio angles may be heard together.
             for angle_id in active[: 1 if kind == "video" else None]:
                 if angle_id in angles:
                     found = self.read_storyline(angles[angle_id], origin_s=start_s, start_s=start_s)
