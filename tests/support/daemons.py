@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import zmq
@@ -57,6 +59,15 @@ def serving(
         server.begin_shutdown()
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+def worker_with_libraries_in(folder: Path) -> Sequence[str]:
+    """The real worker, which finds what is in `folder` before anything that is installed."""
+    program = (
+        f"import runpy, sys; sys.path.insert(0, {str(folder)!r}); "
+        "runpy.run_module('selva_daemon.worker.worker', run_name='__main__')"
+    )
+    return sys.executable, "-c", program
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -147,8 +147,8 @@ def cancel(
     if every == bool(job_ids):
         raise typer.BadParameter("name jobs, or give --all")
     with connect() as client:
-        states = client.cancel_all() if every else client.cancel(*_find_full_ids(client, job_ids or []))
-    print_json(states) if as_json else print_result(f"{len(states)} cancelled or being cancelled")
+        jobs = client.cancel_all() if every else client.cancel(*_find_full_ids(client, job_ids or []))
+    print_json(jobs) if as_json else print_result(f"{jobs.num_jobs} cancelled or being cancelled")
 
 
 @jobs_app.command()

@@ -27,7 +27,7 @@ from selva_daemon.client.transport import ClientTransport, PollRequest, Protocol
 from selva_daemon.protocol import requests
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.protocol.job import JobRequest
-from selva_daemon.protocol.requests import HelloReply, Request
+from selva_daemon.protocol.requests import CancelledJobs, HelloReply, Request
 from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, ModelStatus, Submitted
 
 __all__ = ["AsyncClient"]
@@ -124,10 +124,10 @@ class AsyncClient:
         statuses = [status async for status in self.events(job_id, timeout_s=timeout_s)]
         return statuses[-1]
 
-    async def cancel(self, *job_ids: str) -> dict[str, str]:
+    async def cancel(self, *job_ids: str) -> CancelledJobs:
         return await self._exchange(requests.cancel(job_ids))
 
-    async def cancel_all(self) -> dict[str, str]:
+    async def cancel_all(self) -> CancelledJobs:
         return await self._exchange(requests.cancel_all())
 
     async def retry(self, job_id: str) -> JobStatus:

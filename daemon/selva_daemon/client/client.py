@@ -27,7 +27,7 @@ from selva_daemon.client.transport import ClientTransport, PollRequest, Protocol
 from selva_daemon.protocol import requests
 from selva_daemon.protocol.errors import DaemonUnavailableError
 from selva_daemon.protocol.job import JobRequest
-from selva_daemon.protocol.requests import HelloReply, Request
+from selva_daemon.protocol.requests import CancelledJobs, HelloReply, Request
 from selva_daemon.protocol.status import STATES, DaemonStatus, JobStatus, ModelStatus, Submitted
 
 __all__ = ["Client"]
@@ -135,15 +135,15 @@ class Client:
         *_, last = self.events(job_id, timeout_s=timeout_s)
         return last
 
-    def cancel(self, *job_ids: str) -> dict[str, str]:
+    def cancel(self, *job_ids: str) -> CancelledJobs:
         """Cancel jobs; returns the state of each. A running one ends within a sampling step.
 
         Raises UnknownJobError.
         """
         return self._exchange(requests.cancel(job_ids))
 
-    def cancel_all(self) -> dict[str, str]:
-        """Cancel every job that waits or runs."""
+    def cancel_all(self) -> CancelledJobs:
+        """Cancel every job that waits or runs; returns the states of the first 1,000 and, in `num_jobs`, how many there are."""
         return self._exchange(requests.cancel_all())
 
     def retry(self, job_id: str) -> JobStatus:

@@ -107,18 +107,20 @@ class Dispatcher:
         self._cancel_running([job_id for job_id, state in states.items() if state == RUNNING])
         return {**states, **dict.fromkeys(cancelled, CANCELLED)}
 
-    def cancel_all(self, *, max_named: int) -> dict[str, str]:
-        """Every job that waits or runs, as `cancel`; returns the states of up to `max_named`."""
+    def cancel_all(self, *, max_named: int) -> tuple[dict[str, str], int]:
+        """Every job that waits or runs, as `cancel`; returns the states of up to `max_named`, and how many there are."""
         states = self._queue.unfinished(limit=max_named)
         running = [
             job.job_id
             for job in self._queue.jobs(states=(RUNNING,), limit=len(self.workers) * MAX_BATCH_STEMS)
         ]
-        self._count_cancelled(self._queue.cancel_all_waiting())
+        num_waiting = self._queue.cancel_all_waiting()
+        self._count_cancelled(num_waiting)
         self._history_is_long = True
         self.publish_some()
         self._cancel_running(running)
-        return {job_id: state if state == RUNNING else CANCELLED for job_id, state in states.items()}
+        named = {job_id: state if state == RUNNING else CANCELLED for job_id, state in states.items()}
+        return named, num_waiting + len(running)
 
     def _count_cancelled(self, num_cancelled: int) -> None:
         self.finished_since_start[CANCELLED] += num_cancelled

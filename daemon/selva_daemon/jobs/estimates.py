@@ -55,7 +55,8 @@ class Estimates:
         expected_s = self.expected_seconds(job.model, job.stem_seconds)
         if job.state == RUNNING:
             left_s = progress.seconds_left(now_s)
-            return expected_s if left_s is None and progress.stage == "loading" else left_s
+            is_unmeasured = progress.stage == "loading" or progress.time_left is not None
+            return expected_s if left_s is None and is_unmeasured else left_s
         if job.state != QUEUED or position == 0 or expected_s is None:
             return None
         return expected_s * position

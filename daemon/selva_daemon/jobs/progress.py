@@ -30,8 +30,10 @@ class JobProgress:
     time_left: TimeLeft | None = None
 
     def seconds_left(self, now_s: float) -> float | None:
-        if self.time_left is not None and (left_s := self.time_left.seconds()) is not None:
-            return left_s
+        if self.time_left is not None:
+            # Not by the fraction while nothing is measured: loading the model would count as slow rendering (153 s were
+            # shown of a job that took 20).
+            return self.time_left.seconds()
         if self.started_s is None or self.stage == "loading" or self.fraction < MIN_ESTIMATED_FRACTION:
             return None
         return (now_s - self.started_s) / self.fraction * (1.0 - self.fraction)

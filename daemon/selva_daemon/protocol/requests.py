@@ -125,6 +125,17 @@ class CancelReply(Struct, frozen=True, kw_only=True):
         tuple[JobState, ...],
         Meta(description=f"with `all`, the first {MAX_NAMED_JOBS}: those that run, then those that waited"),
     ]
+    num_jobs: Annotated[
+        int, Meta(description="how many in all, also those that are not named. Daemons until 0.1.0: 0")
+    ] = 0
+
+
+class CancelledJobs(dict[str, str]):
+    """The states of cancelled jobs by id. num_jobs: how many there are in all; of very many only the first are named."""
+
+    def __init__(self, reply: CancelReply) -> None:
+        super().__init__((each.job_id, each.state) for each in reply.jobs)
+        self.num_jobs = max(reply.num_jobs, len(self))
 
 
 class MoveReply(Struct, frozen=True, kw_only=True):
@@ -305,12 +316,12 @@ def status() -> Request[DaemonStatus]:
     return _request(STATUS, NoBody())
 
 
-def cancel(job_ids: Sequence[str]) -> Request[dict[str, str]]:
-    return _request_for(CANCEL, CancelBody(job_ids=tuple(job_ids)), _states)
+def cancel(job_ids: Sequence[str]) -> Request[CancelledJobs]:
+    return _request_for(CANCEL, CancelBody(job_ids=tuple(job_ids)), CancelledJobs)
 
 
-def cancel_all() -> Request[dict[str, str]]:
-    return _request_for(CANCEL, CancelBody(all=True), _states)
+def cancel_all() -> Request[CancelledJobs]:
+    return _request_for(CANCEL, CancelBody(all=True), CancelledJobs)
 
 
 def move(job_ids: Sequence[str], *, to: str) -> Request[dict[str, int]]:
@@ -355,7 +366,3 @@ def _request_for(kind: RequestType[B, R], body: B, result: Callable[[R], T]) -> 
 
 def _reader(kind: RequestType[B, R]) -> Callable[[object], R]:
     return lambda body: read_reply(body, kind.reply)
-
-
-def _states(reply: CancelReply) -> dict[str, str]:
-    return {each.job_id: each.state for each in reply.jobs}

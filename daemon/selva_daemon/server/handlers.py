@@ -211,11 +211,13 @@ class RequestHandlers:
     def _cancel(self, _: RequestContext, body: requests.CancelBody) -> requests.CancelReply:
         """An unknown id cancels nothing at all, so that a mistyped list is not half carried out."""
         if body.all:
-            states = self._dispatcher.cancel_all(max_named=requests.MAX_NAMED_JOBS)
+            states, num_jobs = self._dispatcher.cancel_all(max_named=requests.MAX_NAMED_JOBS)
         else:
             states = self._dispatcher.cancel(body.job_ids)
+            num_jobs = len(states)
         return requests.CancelReply(
-            jobs=tuple(requests.JobState(job_id=job_id, state=state) for job_id, state in states.items())
+            jobs=tuple(requests.JobState(job_id=job_id, state=state) for job_id, state in states.items()),
+            num_jobs=num_jobs,
         )
 
     def _move(self, _: RequestContext, body: requests.MoveBody) -> requests.MoveReply:

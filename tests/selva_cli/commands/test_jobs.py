@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from pathlib import Path
 
 import pytest
 
-from selva_core.base.command_line import selva_command
+from selva_core.base.command_line import reinstall_command, selva_command
+from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
+from selva_daemon.protocol import requests
 from tests.selva_cli.command_line import RunCommand, read_json
-from tests.support.daemons import JobMaker
+from tests.support.daemons import JobMaker, StartServer, worker_with_libraries_in
 
 
 def test_jobs_are_listed_shown_and_cancelled(client: Client, make_job: JobMaker, selva: RunCommand) -> None:
@@ -53,6 +56,33 @@ def test_watching_a_job_that_is_not_done_in_the_end_has_its_own_status(
     status, output, _ = selva("jobs", "watch", job_id)
     assert status == 3
     assert "cancelled" in output
+
+
+def test_cancelling_all_counts_also_the_jobs_that_the_reply_does_not_name(
+    client: Client, make_job: JobMaker, selva: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "MAX_NAMED_JOBS", 2)
+    client.pause()
+    for seed in range(5):
+        client.submit(make_job(seed=seed))
+    assert selva("jobs", "cancel", "--all")[1] == "5 cancelled or being cancelled\n"
+    client.submit(make_job(seed=9))
+    assert len(client.cancel_all()) == client.cancel_all().num_jobs + 1 == 1
+
+
+def test_a_reason_that_fails_many_jobs_is_printed_once(
+    start_server: StartServer, paths: AppPaths, make_job: JobMaker, selva: RunCommand, tmp_path: Path
+) -> None:
+    (tmp_path / "av").mkdir()
+    (tmp_path / "av" / "__init__.py").write_text("raise ImportError('no libav here')")
+    start_server(worker_program=worker_with_libraries_in(tmp_path))
+    with Client.connect(paths=paths) as client:
+        job_ids = [client.submit(make_job(seed=seed)).job_id for seed in range(3)]
+    status, output, _ = selva("jobs", "watch", *job_ids)
+    assert status == 3
+    assert output.count("no libav here") == 1
+    assert output.count(reinstall_command()) == 1
+    assert output.count("failed -: for the same reason") == 2
 
 
 def test_a_job_nobody_knows_is_one_line_and_status_1(client: Client, selva: RunCommand) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from selva_cli.doctor.finding import ProgramOutput, run_module, run_program
+from selva_cli.doctor.finding import Finding, ProgramOutput, System, run_module, run_program
 from selva_cli.doctor.libraries import check_media, check_memory, check_torch
+from selva_core.base.command_line import reinstall_command
 from tests.selva_cli.doctor.systems import build_system, levels
 
 TORCH = {
@@ -67,6 +69,26 @@ def test_a_torch_that_does_not_load_is_a_line_with_the_command_that_installs(
     assert line.level == "fault"
     assert text in line.text
     assert "pip install" in line.remedy
+
+
+@pytest.mark.parametrize(
+    ("library", "check"),
+    [("torch", check_torch), ("transformers", check_torch), ("av", check_media), ("soundfile", check_media)],
+)
+def test_a_library_in_the_installation_that_does_not_load_is_a_line_with_the_command_that_mends_it(
+    library: str, check: Callable[[System], Iterable[Finding]], tmp_path: Path
+) -> None:
+    """The real probe, in a process that finds a broken package of that name first."""
+    (tmp_path / library).mkdir()
+    (tmp_path / library / "__init__.py").write_text("raise RuntimeError('built for another version')")
+
+    def run(command: Sequence[str], limit_s: float) -> ProgramOutput:
+        return run_program(command, limit_s, {"PYTHONPATH": str(tmp_path)})
+
+    (line,) = check(build_system(tmp_path, run=run))
+    assert line.level == "fault"
+    assert "RuntimeError: built for another version" in line.text
+    assert line.remedy == reinstall_command()
 
 
 def test_media_libraries_and_codecs_of_this_machine_are_found(tmp_path: Path) -> None:

@@ -150,8 +150,9 @@ def test_many_cancelled_jobs_are_published_in_parts_so_that_requests_are_answere
         stage = Stage(queue, make_job)
         running, *waiting = [stage.submit() for _ in range(many)]
         stage.events.jobs.clear()
-        states = stage.dispatcher.cancel_all(max_named=many)
+        states, num_jobs = stage.dispatcher.cancel_all(max_named=many)
         assert states == {running: "running", **dict.fromkeys(waiting, "cancelled")}
+        assert num_jobs == many
         assert stage.worker.cancelled == [running]
         assert len(stage.events.jobs) == PUBLISHED_IN_A_ROW
         assert queue.counts() == {"queued": 0, "running": 1, "done": 0, "failed": 0, "cancelled": many - 1}
@@ -164,8 +165,9 @@ def test_many_cancelled_jobs_are_published_in_parts_so_that_requests_are_answere
 
 def test_the_reply_to_cancelling_all_names_no_more_jobs_than_a_message_holds(stage: Stage) -> None:
     running, first, _ = (stage.submit() for _ in range(3))
-    states = stage.dispatcher.cancel_all(max_named=2)
+    states, num_jobs = stage.dispatcher.cancel_all(max_named=2)
     assert states == {running: "running", first: "cancelled"}
+    assert num_jobs == 3
 
 
 def test_only_what_somebody_follows_is_published(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

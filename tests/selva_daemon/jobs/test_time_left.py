@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from selva_daemon.jobs.progress import JobProgress
 from selva_daemon.jobs.stage_rates import MAX_ROWS, Measured, StageRates
 from selva_daemon.jobs.time_left import TimeLeft
 from selva_daemon.protocol.worker_link import JobProgressed
@@ -85,6 +87,29 @@ def test_the_time_left_climbs_only_where_a_stage_begins_or_is_first_measured(
         if (before, after) in climbs:
             is_first_measured = not known and reports_in_stage[after[0]] <= 2
             assert before[0] != after[0] or is_first_measured, (index, before, after)
+
+
+@pytest.mark.parametrize(("slower", "climbs"), [(1.06, False), (1.8, True)])
+def test_a_stage_that_begins_raises_the_time_left_only_when_it_says_something_new(
+    slower: float, climbs: bool
+) -> None:
+    rates = StageRates()
+    usual = new(rates)
+    follow(usual, USUAL)
+    usual.learn()
+    shown = follow(new(rates), {**USUAL, "sampling": slower * USUAL["sampling"]})
+    pairs = [(before[2], after[2]) for before, after in pairwise(shown)]
+    assert any(after > before + 1e-9 for before, after in pairs if before and after) is climbs
+
+
+def test_the_time_of_loading_is_not_taken_for_that_of_rendering() -> None:
+    """Before a stage is measured nothing is shown, however long the job has run and whatever its fraction is."""
+    time_left = new(StageRates())
+    _, first = next(reports(USUAL))
+    time_left.update(first, 5.0)
+    progress = JobProgress(stage="picture", fraction=0.03, started_s=0.0, time_left=time_left)
+    assert progress.seconds_left(5.0) is None
+    assert replace(progress, time_left=None).seconds_left(5.0) == pytest.approx(5.0 / 0.03 * 0.97)
 
 
 def test_a_busy_machine_is_seen_in_the_stages_that_are_done() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from selva_otio import SpotOptions
 from selva_render.watch.folder import WatchFolder
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.formats.request_bundle.bundles import stem_files
-from tests.support.daemons import StartServer, wait_until
+from tests.support.daemons import StartServer, wait_until, worker_with_libraries_in
 from tests.support.flashes import write_cut, write_flashing_clip
 
 CUES = '[[cue]]\ntrack = "Click"\nprompt = "click"\n'
@@ -294,15 +293,6 @@ def test_items_wait_while_the_installation_is_broken_with_one_message_and_are_re
     now_s[0] = 800
     assert folder.scan() is None
     assert [line.partition(":")[0] for line in messages[1:]] == ["a.otio is done", "b.otio is done"]
-
-
-def worker_with_libraries_in(folder: Path) -> Sequence[str]:
-    """The real worker, which finds what is in `folder` before anything that is installed."""
-    program = (
-        f"import runpy, sys; sys.path.insert(0, {str(folder)!r}); "
-        "runpy.run_module('selva_daemon.worker.worker', run_name='__main__')"
-    )
-    return sys.executable, "-c", program
 
 
 def test_folders_that_cannot_be_used_are_refused(inbox: Path, tmp_path: Path) -> None:
