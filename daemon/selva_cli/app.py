@@ -19,7 +19,8 @@ from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
 from selva_cli.terminal.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED, report_error
-from selva_cli.terminal.verbosity import is_verbose, iter_details, take_verbosity
+from selva_cli.terminal.stop_signals import interrupted_by_ctrl_c
+from selva_cli.terminal.verbosity import is_verbose, iter_details, verbosity_taken_from
 from selva_core.base.errors import SelvaError
 
 _CommandLineError: Any = next(
@@ -85,7 +86,8 @@ def run_command_line() -> None:
     _make_output_safe()
     try:
         is_completion = COMPLETION_VARIABLE in os.environ
-        status = _complete() if is_completion else _run(take_verbosity(sys.argv[1:]))
+        with interrupted_by_ctrl_c(), verbosity_taken_from(sys.argv[1:]) as arguments:
+            status = _complete() if is_completion else _run(arguments)
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError as error:  # of the output: what commands write to files is caught before

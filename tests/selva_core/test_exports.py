@@ -27,6 +27,7 @@ EXPORTS = {
     "selva_core.engine": {
         "BatchRequest",
         "Engine",
+        "Evidence",
         "FeatureStore",
         "RenderProgress",
         "SamplingSettings",

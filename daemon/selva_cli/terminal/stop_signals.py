@@ -12,15 +12,34 @@ from types import FrameType
 _STOP_SIGNALS = ("SIGTERM", "SIGHUP", "SIGBREAK")
 
 
+class Interrupted(KeyboardInterrupt):
+    """The program was asked to end.
+
+    Python's own KeyboardInterrupt, raised while a module is imported that defines a dataclass, lets CPython exit as killed by
+    SIGINT although it was caught and everything ended well: its `exec` takes note of exactly that class.
+    """
+
+
+def raise_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise Interrupted
+
+
+@contextmanager
+def interrupted_by_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C raise Interrupted, for the same exit status wherever it finds the program."""
+    with _handled_by(raise_interrupt, ("SIGINT",)):
+        yield
+
+
 @contextmanager
 def interrupted_by_stop_signals() -> Iterator[None]:
-    """Let every signal that asks a program to end raise KeyboardInterrupt, as Ctrl-C does, so that locks are released and
+    """Let every signal that asks a program to end raise Interrupted, as Ctrl-C does, so that locks are released and
     unfinished work is left to the next run.
 
     One that was ignored when the program was started stays ignored: nohup means SIGHUP, a shell means SIGINT of its background
     jobs. Works in the main thread only.
     """
-    with _handled_by(signal.default_int_handler, _STOP_SIGNALS):
+    with _handled_by(raise_interrupt, _STOP_SIGNALS):
         yield
 
 
@@ -28,9 +47,8 @@ def interrupted_by_stop_signals() -> Iterator[None]:
 def counted_stop_signals() -> Iterator[Callable[[], bool]]:
     """For a loop that asks often: the function says whether a signal, Ctrl-C included, has asked the program to end.
 
-    KeyboardInterrupt may be raised anywhere. Raised while a module is imported that defines a dataclass, it lets CPython
-    (before 3.13 at least) exit as killed by SIGINT although the exception was caught and everything ended well: a service
-    manager takes that for a crash. A second signal does raise it, for a loop that does not ask any more.
+    An exception may be raised anywhere, also where a file is half written. A second signal does raise Interrupted, for a loop
+    that does not ask any more.
     """
     num_signals = 0
 
@@ -38,7 +56,7 @@ def counted_stop_signals() -> Iterator[Callable[[], bool]]:
         nonlocal num_signals
         num_signals += 1
         if num_signals > 1:
-            signal.default_int_handler(number, frame)
+            raise_interrupt(number, frame)
 
     with _handled_by(count, ("SIGINT", *_STOP_SIGNALS)):
         yield lambda: num_signals > 0

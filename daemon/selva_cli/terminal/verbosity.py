@@ -6,6 +6,7 @@ import enum
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from selva_core.base.errors import SelvaError
 
@@ -30,8 +31,11 @@ _SHORT = {
 _chosen = Verbosity.USUAL
 
 
-def take_verbosity(arguments: Sequence[str]) -> list[str]:
-    """Set the verbosity that the arguments ask for, the last one if several; gives the other arguments."""
+@contextmanager
+def verbosity_taken_from(arguments: Sequence[str]) -> Iterator[list[str]]:
+    """Set the verbosity that the arguments ask for, the last one if several, for the time of a command; gives the other
+    arguments.
+    """
     global _chosen  # noqa: PLW0603 - one command line, one verbosity
     _chosen = Verbosity.USUAL
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -41,9 +45,8 @@ def take_verbosity(arguments: Sequence[str]) -> list[str]:
             _chosen = _SHORT[argument]
         else:
             others.append(argument)
-    if _chosen is Verbosity.VERBOSE:
-        _log_to_terminal()
-    return [*others, *arguments[end:]]
+    with _log_to_terminal() if _chosen is Verbosity.VERBOSE else nullcontext():
+        yield [*others, *arguments[end:]]
 
 
 def is_quiet() -> bool:
@@ -71,11 +74,18 @@ def iter_details(error: SelvaError) -> Iterator[str]:
         cause, num_shown = cause.__cause__, num_shown + 1
 
 
-def _log_to_terminal() -> None:
+@contextmanager
+def _log_to_terminal() -> Iterator[None]:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("selva: %(levelname)s %(name)s: %(message)s"))
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        if not any(isinstance(each, logging.StreamHandler) for each in logger.handlers):
-            logger.addHandler(handler)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
         logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)

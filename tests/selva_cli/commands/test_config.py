@@ -45,7 +45,7 @@ def test_a_variable_that_wins_and_a_daemon_that_must_start_again_are_mentioned(
 ) -> None:
     assert selva("config", "set", "device", "cpu")[2] == ""
     monkeypatch.setenv("SELVA_DEVICE", "mps")
-    assert "SELVA_DEVICE is set here, and it wins" in selva("config", "set", "device", "cpu")[2]
+    assert "SELVA_DEVICE is set here and has precedence" in selva("config", "set", "device", "cpu")[2]
     monkeypatch.delenv("SELVA_DEVICE")
     paths.state.mkdir(parents=True)
     paths.own_connection_file.write_text("{}")

@@ -420,7 +420,7 @@ def test_empty_model_field_means_the_bundled_model(studio: World, movie: Path) -
         heard_until = (take.values["D_STARTOFFS"] + stem.length_s) * info.samplerate
         assert heard_until <= info.frames + 1 < heard_until + 2 * float(info.samplerate / RATE)
         samples, _ = soundfile.read(take.source.file)
-        assert abs(samples).max() > 0
+        assert not samples.any()  # the shipped model keeps silent: nothing in these flashes is a bell
         assert json.loads(take.ext["selva"])["model"] == "selva-nano"
     project.undo()
     assert project.content == before

@@ -22,8 +22,8 @@ return function(selva)
     return json.decode(text)
   end
 
-  -- What to type into a terminal: the installer wrote it down, because `selva` alone is on the PATH of few machines. `name` is
-  -- "install" or "check".
+  -- What to type into a terminal: the installer wrote it down, because `selva` alone is on the PATH of few machines.
+  -- `name` is "install" or "check".
   function bridge.terminal_command(name)
     local config = read_json(bridge.config_path())
     local commands = config and config.terminal_commands
