@@ -120,13 +120,16 @@ class JobState(Struct, frozen=True, kw_only=True):
     state: str
 
 
-class CancelReply(Struct, frozen=True, kw_only=True):
+class CancelReply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     jobs: Annotated[
         tuple[JobState, ...],
         Meta(description=f"with `all`, the first {MAX_NAMED_JOBS}: those that run, then those that waited"),
     ]
     num_jobs: Annotated[
-        int, Meta(description="how many in all, also those that are not named. Daemons until 0.1.0: 0")
+        int,
+        Meta(
+            description="how many in all, also those that are not named; left out when 0, and by daemons until 0.1.0"
+        ),
     ] = 0
 
 
