@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selva_core.base.command_line import selva_command
 from selva_core.base.environment import iter_unknown_variables
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.settings import Settings, find_settings
@@ -21,8 +22,9 @@ class DaemonSettings(Settings):
         super().__post_init__()
         if not self.listens_on_loopback and not self.output_folders:
             raise ConfigurationError(
-                f"listening on {self.listen} needs output_folders: "
-                "others on the network must not write wherever you can"
+                f"listening on {self.listen} needs output_folders: others on the network must not write wherever you can; "
+                f"name them with {selva_command('config', 'set', 'output_folders', 'FOLDER')}, or listen here only: "
+                f"{selva_command('config', 'unset', 'listen')}"
             )
 
 

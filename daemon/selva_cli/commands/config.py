@@ -190,11 +190,16 @@ def _plain_text(value: object) -> str:
 def _warn_of_pending_effect(setting: Setting) -> None:
     """Warn, on standard error, of what keeps a change from having an effect now."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
+    from selva_daemon.settings import load_settings  # noqa: PLC0415
 
     names = (setting.name, *setting.row.earlier_names)
     for variable in (f"SELVA_{name.upper()}" for name in names):
         if os.environ.get(variable):
             sys.stderr.write(f"selva: the variable {variable} is set here and has precedence; unset it\n")
+    try:
+        load_settings(_settings_file())
+    except ConfigurationError as error:
+        sys.stderr.write(f"selva: the daemon does not start with these settings yet: {error.message}\n")
     if setting.row.restart and AppPaths.find().own_connection_file.exists():
         sys.stderr.write(
             f"selva: a running daemon uses it after a restart: {selva_command('daemon', 'stop')}, "
@@ -220,7 +225,13 @@ def _find_editor(platform: str = sys.platform) -> Sequence[str]:
     for variable in ("VISUAL", "EDITOR"):
         if chosen := os.environ.get(variable, "").strip():
             # Windows' paths have backslashes, which POSIX rules would eat.
-            return [word.strip('"') for word in shlex.split(chosen, posix=platform != "win32")]
+            try:
+                return [word.strip('"') for word in shlex.split(chosen, posix=platform != "win32")]
+            except ValueError as exc:
+                raise StorageError(
+                    f"the variable {variable} is no command: {str(exc).lower()}; got {chosen}. "
+                    "Put its quotation marks right, or unset it"
+                ) from exc
     if platform == "win32":
         return ["notepad"]
     if platform == "darwin":

@@ -209,8 +209,10 @@ def import_(
     from selva_core.base.paths import AppPaths  # noqa: PLC0415 - --help loads none of it
     from selva_core.models.catalog import default_models_dir, listed_models, missing_files  # noqa: PLC0415
     from selva_core.models.licences import AcceptedLicences  # noqa: PLC0415
-    from selva_core.models.store.importing import import_weights  # noqa: PLC0415
+    from selva_core.models.store.importing import import_weights, require_folder  # noqa: PLC0415
 
+    folder = folder.expanduser()
+    require_folder(folder)
     licences = [each for model in listed_models() if not model.is_bundled for each in model.licences]
     accepted_before = AcceptedLicences(AppPaths.find().licences_file)
     _require_accepted(
@@ -219,7 +221,7 @@ def import_(
     models_dir = default_models_dir()
     with interrupted_by_stop_signals():
         report = import_weights(
-            folder.expanduser(), models_dir, on_file=_LongWork("looking at").show, on_wait=_say_waiting
+            folder, models_dir, on_file=_LongWork("looking at").show, on_wait=_say_waiting
         )
     lacking = {
         model.model_id: [file.path for file in missing.values()]
@@ -310,6 +312,9 @@ def move(
     print_result(f"{report.num_files} files, {format_size(report.size_bytes)}, are in {target} now; {how}")
     for path in report.left_behind:
         print_line(f"in use, delete it later: {path}")
+    if report.foreign:
+        parent = report.foreign[0].parent
+        print_line(f"{len(report.foreign)} files or folders that are not of models stay in {parent}")
 
 
 class _LongWork:

@@ -58,6 +58,14 @@ class ImportReport:
     present: list[str] = field(default_factory=list)
 
 
+def require_folder(folder: Path) -> None:
+    """Raises MediaNotFoundError where there is no such folder; called before licences are shown for nothing."""
+    if not folder.is_dir():
+        raise MediaNotFoundError(
+            f"there is no folder {folder}; name the folder that the files lie in", path=str(folder)
+        )
+
+
 def import_weights(
     folder: Path,
     models_dir: Path,
@@ -70,10 +78,7 @@ def import_weights(
 
     Raises MediaNotFoundError where there is no such folder, OutputError.
     """
-    if not folder.is_dir():
-        raise MediaNotFoundError(
-            f"there is no folder {folder}; name the folder that the files lie in", path=str(folder)
-        )
+    require_folder(folder)
     report = ImportReport()
     with locked_folder(models_dir, on_wait=on_wait):
         record = load_record(models_dir)

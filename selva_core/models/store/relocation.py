@@ -15,7 +15,9 @@ from pathlib import Path
 
 from selva_core.base.atomic_write import staged_file
 from selva_core.base.errors import OutputError, WeightsMismatchError
-from selva_core.models.record import EARLIER_PINS_NAME, RECORD_NAME
+from selva_core.models.catalog import listed_models
+from selva_core.models.pull import STAGING_NAME
+from selva_core.models.record import EARLIER_PINS_NAME, RECORD_NAME, load_record
 from selva_core.models.store.content import hash_file
 from selva_core.models.store.folder_lock import LOCK_NAME, locked_folder
 from selva_core.models.store.room import require_room
@@ -28,12 +30,14 @@ class MoveReport:
     """num_files, size_bytes: of what moved. copied_bytes: of those, what had to be copied to another drive.
 
     left_behind: old files that a program has open, which Windows does not delete.
+    foreign: entries of the old folder that are not of models, and stay there as they were.
     """
 
     num_files: int
     size_bytes: int
     copied_bytes: int
     left_behind: tuple[Path, ...] = ()
+    foreign: tuple[Path, ...] = ()
 
 
 def move_models(
@@ -44,7 +48,9 @@ def move_models(
     on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> MoveReport:
-    """Move all files of `source` into `target`, which is made if needed and may hold an interrupted move.
+    """Move the weights of `source` into `target`, which is made if needed and may hold an interrupted move.
+
+    What else lies in `source` stays: a folder with files of the user's own may have been chosen for weights.
 
     change_setting: called once all files are at the target. on_bytes: called with the bytes that are there and all.
     on_wait: before a wait for another process.
@@ -60,7 +66,8 @@ def move_models(
             f"{target} and {source} lie inside each other; choose a folder beside them", path=str(target)
         )
     with locked_folder(source, on_wait=on_wait), locked_folder(target, on_wait=on_wait):
-        files = [path.relative_to(source) for path in sorted(source.rglob("*")) if _moves(path)]
+        entries, foreign = _split_entries(source)
+        files = [path.relative_to(source) for entry in entries for path in _files_below(entry)]
         to_copy = [path for path in files if not _is_there(source / path, target / path)]
         sizes = {path: (source / path).stat().st_size for path in files}
         _require_no_foreign_files(source, target, to_copy)
@@ -77,17 +84,40 @@ def move_models(
             on_bytes(done, total)
         change_setting(target)
         left_behind = [source / path for path in files if not _remove(source / path)]
-        _remove_empty_folders(source)
+        _remove_empty_folders(entries)
     with suppress(OSError):
         (source / LOCK_NAME).unlink()
         source.rmdir()
     return MoveReport(
-        num_files=len(files), size_bytes=total, copied_bytes=copied, left_behind=tuple(left_behind)
+        num_files=len(files),
+        size_bytes=total,
+        copied_bytes=copied,
+        left_behind=tuple(left_behind),
+        foreign=tuple(foreign),
     )
 
 
-def _moves(path: Path) -> bool:
-    return path.is_file() and path.name != LOCK_NAME
+def _split_entries(models_dir: Path) -> tuple[list[Path], list[Path]]:
+    """What lies directly in the folder: entries of models, and all others but the lock."""
+    of_models = {
+        path.parts[0]
+        for model in listed_models()
+        for file in model.files.values()
+        for path in file.relative_paths
+    }
+    of_models |= {name.split("/")[0] for name in load_record(models_dir).files}
+    of_models.add(STAGING_NAME)
+    entries, foreign = list[Path](), list[Path]()
+    for path in sorted(models_dir.iterdir()):
+        if path.name in of_models or path.name.startswith((RECORD_NAME, EARLIER_PINS_NAME)):
+            entries.append(path)
+        elif path.name != LOCK_NAME:
+            foreign.append(path)
+    return entries, foreign
+
+
+def _files_below(entry: Path) -> list[Path]:
+    return [entry] if entry.is_file() else [path for path in sorted(entry.rglob("*")) if path.is_file()]
 
 
 def _is_there(source: Path, target: Path) -> bool:
@@ -140,7 +170,9 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _remove_empty_folders(folder: Path) -> None:
-    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-        with suppress(OSError):  # not empty
-            path.rmdir()
+def _remove_empty_folders(entries: list[Path]) -> None:
+    for entry in entries:
+        below = (path for path in entry.rglob("*") if path.is_dir())
+        for path in (*sorted(below, reverse=True), entry):
+            with suppress(OSError):  # not empty, or a file
+                path.rmdir()

@@ -120,6 +120,7 @@ class HttpClient:
     def _request(
         self, url: str, *, method: str, headers: Mapping[str, str]
     ) -> tuple[int, Message, IO[bytes]]:
+        _check_address(url)
         # Identity: a server that compresses would make ranges and sizes those of the compressed file.
         request = urllib.request.Request(  # noqa: S310 - _check_scheme lets http and https alone pass
             url,
@@ -140,13 +141,18 @@ class HttpClient:
             raise
         except urllib.error.URLError as exc:
             raise _explain_no_answer(url, exc.reason) from exc
+        except (ValueError, http.client.InvalidURL) as exc:  # of a proxy; UnicodeError of a host is one too
+            raise DownloadError(
+                f"{_host(url)} or the proxy for it is no valid address ({exc}); "
+                "put HF_ENDPOINT, HTTP_PROXY and HTTPS_PROXY right, or unset them",
+                url=url,
+            ) from exc
         except (OSError, http.client.HTTPException) as exc:
             raise _explain_no_answer(url, exc) from exc
         return answer.status, answer.headers, answer
 
     def _open_with_proxies(self, request: urllib.request.Request) -> Any:
         if self._opener is None:
-            _check_scheme("http:", request.full_url)
             _check_proxies(urllib.request.getproxies())
             self._opener = urllib.request.build_opener(
                 _NoRedirects, urllib.request.HTTPSHandler(context=_build_tls_context())
@@ -171,6 +177,20 @@ def _check_scheme(url: str, target: str) -> None:
             f"{_host(url) or 'the address of the hub'} leads to {after or 'no'} scheme, and only https is followed from https; "
             "check HF_ENDPOINT",
             url=target,
+        )
+
+
+def _check_address(url: str) -> None:
+    """urllib answers an address without a scheme, a host or a valid port with ValueErrors of its own."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_valid = False
+    if not is_valid or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
+        raise DownloadError(
+            f"{url} is no address of a hub; HF_ENDPOINT reads like https://huggingface.co: put it right, or unset it",
+            url=url,
         )
 
 

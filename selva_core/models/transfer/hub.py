@@ -72,9 +72,7 @@ class Hub:
         values = os.environ if environment is None else environment
         self._is_offline = values.get("HF_HUB_OFFLINE", "").strip().lower() in _TRUE
         self.endpoint = (values.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
-        self.client = HttpClient(
-            token=_find_token(values), token_host=urllib.parse.urlsplit(self.endpoint).netloc
-        )
+        self.client = HttpClient(token=_find_token(values), token_host=_find_token_host(self.endpoint))
 
     def require_online(self) -> None:
         """Raises DownloadError where HF_HUB_OFFLINE forbids the network."""
@@ -225,6 +223,14 @@ def _find_token(values: Mapping[str, str]) -> str | None:
     try:
         return file.read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _find_token_host(endpoint: str) -> str | None:
+    """None for what is no address, which the client refuses when something is fetched from it."""
+    try:
+        return urllib.parse.urlsplit(endpoint).netloc
+    except ValueError:
         return None
 
 

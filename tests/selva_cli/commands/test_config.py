@@ -89,6 +89,15 @@ def test_an_edit_that_does_not_hold_changes_nothing_and_is_kept(
     assert paths.settings_file.read_text() == "port = 3000\n"
 
 
+def test_a_setting_with_which_the_daemon_does_not_start_is_set_with_a_warning(
+    selva: RunCommand, paths: AppPaths, tmp_path: Path
+) -> None:
+    status, _, errors = selva("config", "set", "listen", "192.0.2.1")
+    assert status == 0
+    assert "does not start with these settings yet: listening on 192.0.2.1 needs output_folders" in errors
+    assert "does not start" not in selva("config", "set", "output_folders", str(tmp_path))[2]
+
+
 def test_an_editor_that_fails_changes_nothing(
     selva: RunCommand, paths: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +105,18 @@ def test_an_editor_that_fails_changes_nothing(
     assert "ended with status 3" in selva("config", "edit")[2]
     monkeypatch.setenv("EDITOR", str(tmp_path / "nonesuch"))
     assert "name another in EDITOR" in selva("config", "edit")[2]
+    assert not paths.settings_file.exists()
+
+
+@pytest.mark.parametrize("variable", ["EDITOR", "VISUAL"])
+def test_an_editor_with_a_quotation_mark_too_few_is_named_with_its_variable(
+    selva: RunCommand, paths: AppPaths, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv(variable, '"my editor')
+    status, _, errors = selva("config", "edit")
+    assert status == 1
+    assert f"the variable {variable} is no command: no closing quotation" in errors
     assert not paths.settings_file.exists()
 
 

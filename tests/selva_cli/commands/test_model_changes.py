@@ -122,6 +122,15 @@ def test_info_says_what_each_figure_rests_on(models_dir: Path, selva: RunCommand
     assert "time for one stem of 8 s: not known" in output
 
 
+def test_import_of_a_folder_that_there_is_not_shows_no_licences_for_it(
+    models_dir: Path, selva: RunCommand, tmp_path: Path
+) -> None:
+    for accepted in ((), ("--accept-licence",)):
+        status, output, errors = selva("models", "import", str(tmp_path / "nonesuch"), *accepted)
+        assert (status, output) == (1, "")
+        assert "there is no folder" in errors
+
+
 def test_import_links_files_and_names_what_is_still_needed(
     models_dir: Path, selva: RunCommand, tmp_path: Path
 ) -> None:

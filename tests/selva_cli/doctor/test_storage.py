@@ -35,6 +35,19 @@ def test_wrong_settings_are_a_fault_with_their_line_and_the_editor(tmp_path: Pat
     assert levels(check_settings(system)) == {"Settings": "ok"}
 
 
+def test_settings_with_which_no_daemon_starts_are_a_fault(tmp_path: Path) -> None:
+    """Each is right by itself: an address for others, without folders that these may write into."""
+    system = build_system(tmp_path)
+    system.paths.config.mkdir(mode=0o700)
+    system.paths.settings_file.write_text('listen = "0.0.0.0"\n')
+    (line,) = check_settings(system)
+    assert line.level == "fault"
+    assert "config unset listen" in line.text
+    folders = json.dumps([str(tmp_path)])
+    system.paths.settings_file.write_text(f'listen = "0.0.0.0"\noutput_folders = {folders}\n')
+    assert levels(check_settings(system)) == {"Settings": "ok"}
+
+
 def test_settings_of_an_earlier_version_are_moved_by_the_fix(tmp_path: Path) -> None:
     system = build_system(tmp_path)
     system.paths.config.mkdir(mode=0o700)

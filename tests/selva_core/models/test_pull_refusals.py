@@ -126,6 +126,30 @@ def test_an_address_without_a_server_is_explained(tmp_path: Path, hub: HubServer
         )
 
 
+@pytest.mark.parametrize(
+    "address", ["rubbish", "ftp://hub.example", "https://", "http://hub:port", "http://[::1", "http://a b"]
+)
+def test_an_endpoint_that_is_no_address_is_named_with_what_it_should_be(address: str) -> None:
+    with pytest.raises(DownloadError, match=r"is no address of a hub; HF_ENDPOINT reads like https://"):
+        Hub({"HF_ENDPOINT": address}).look_up(REPOSITORY, (PATH,))
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", "http://127.0.0.1:port"])
+def test_a_proxy_that_is_no_address_is_refused_with_its_variable(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(DownloadError, match=r"proxy for it is no valid address .*HTTP_PROXY"):
+        Hub({"HF_ENDPOINT": "http://hub.invalid"}).look_up(REPOSITORY, (PATH,))
+
+
+def test_an_endpoint_with_a_slash_at_its_end_is_an_address(hub: HubServer) -> None:
+    hub.publish(REPOSITORY, PATH, CONTENT)
+    assert Hub({"HF_ENDPOINT": f"{hub.address}/"}).look_up(REPOSITORY, (PATH,)).size_bytes == len(CONTENT)
+
+
 def test_a_disk_without_room_is_reported_before_anything_is_fetched(
     tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,3 +86,23 @@ def test_folders_inside_each_other_are_refused(models_dir: Path, place: str) -> 
     with pytest.raises(OutputError, match=r"already|inside each other"):
         move_models(models_dir, models_dir / place, change_setting=lambda _: None)
     assert missing_files(tiny_models()[FIRST], models_dir) == {}
+
+
+def test_what_is_not_of_models_stays_where_it_is_and_is_reported(
+    models_dir: Path, tmp_path: Path, drive: str
+) -> None:
+    """A folder with work in it may have been chosen for the weights; a move took all of it along."""
+    weights, target = files_in(models_dir), tmp_path / "drive"
+    (models_dir / "project" / "empty").mkdir(parents=True)
+    (models_dir / "project" / "cut.otio").write_text("work")
+    (models_dir / "notes.md").write_text("notes")
+    report = move_models(models_dir, target, change_setting=lambda _: None)
+    assert files_in(target) == weights
+    assert (models_dir / "project" / "cut.otio").read_text() == "work"
+    assert (models_dir / "project" / "empty").is_dir()
+    assert {path.name for path in report.foreign} == {"project", "notes.md"}
+    assert missing_files(tiny_models()[FIRST], models_dir) != {}
+
+
+def test_a_folder_of_models_alone_reports_nothing_foreign(models_dir: Path, tmp_path: Path) -> None:
+    assert move_models(models_dir, tmp_path / "drive", change_setting=lambda _: None).foreign == ()
