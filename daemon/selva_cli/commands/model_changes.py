@@ -211,13 +211,10 @@ def import_(
     from selva_core.models.licences import AcceptedLicences  # noqa: PLC0415
     from selva_core.models.store.importing import import_weights, require_folder  # noqa: PLC0415
 
-    folder = folder.expanduser()
-    require_folder(folder)
+    require_folder(folder := folder.expanduser())
     licences = [each for model in listed_models() if not model.is_bundled for each in model.licences]
-    accepted_before = AcceptedLicences(AppPaths.find().licences_file)
-    _require_accepted(
-        accepted_before, list(dict.fromkeys(licences)), accepted=accept_licences, as_json=as_json
-    )
+    known = AcceptedLicences(AppPaths.find().licences_file)
+    _require_accepted(known, list(dict.fromkeys(licences)), accepted=accept_licences, as_json=as_json)
     models_dir = default_models_dir()
     with interrupted_by_stop_signals():
         report = import_weights(

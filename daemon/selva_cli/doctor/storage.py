@@ -16,7 +16,7 @@ from selva_core.base.paths import close_to_others, find_ownership_problem
 from selva_core.base.settings import find_settings, load_settings
 from selva_core.base.settings.editing import take_over_earlier_file
 from selva_core.base.settings.file import EARLIER_FILE
-from selva_daemon.settings import load_settings as load_daemon_settings
+from selva_daemon.settings import DaemonSettings
 
 _GIB = 1 << 30
 LITTLE_ROOM, NO_ROOM = 5 * _GIB, _GIB // 4
@@ -33,7 +33,7 @@ def check_settings(system: System) -> Iterator[Finding]:
     file = system.paths.settings_file
     try:
         found = find_settings(file, environment=system.environment)
-        load_daemon_settings(file, environment=system.environment)
+        DaemonSettings(**{name: each.value for name, each in found.items()})
     except ConfigurationError as error:
         yield Finding(
             title="Settings", text=error.message, level="fault", remedy=selva_command("config", "edit")
