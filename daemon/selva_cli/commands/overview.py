@@ -12,7 +12,7 @@ import typer
 from selva_cli.terminal.console import JsonOption, print_json, print_line
 from selva_cli.terminal.error_reporting import report_errors
 from selva_core.base.command_line import pip_install_command
-from selva_core.base.errors import SelvaError
+from selva_core.base.errors import RequestError, SelvaError
 
 
 class DrawingUnavailableError(SelvaError):
@@ -39,6 +39,7 @@ def overview(
     from selva_render.overview_sources import collect_overview  # noqa: PLC0415
 
     with report_errors(as_json=as_json):
+        _require_picture_name(output)
         collected = collect_overview(timeline)
         draw_overview(
             collected.title, collected.strip, collected.rows, end_s=collected.end_s, out_path=output
@@ -51,3 +52,11 @@ def overview(
         )
     else:
         print_line(f"{output}")
+
+
+def _require_picture_name(output: Path) -> None:
+    """Raises RequestError: the file is replaced, and a timeline or a note named by mistake would be lost."""
+    if output.suffix.lower() != ".png":
+        raise RequestError(
+            f"the picture is a PNG file; got {output}; name it for instance {output.with_suffix('.png').name}"
+        )

@@ -1,0 +1,29 @@
+"""`selva overview`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.selva_cli.command_line import RunCommand
+
+
+@pytest.mark.parametrize("name", ["cut.otio", "notes.md", "picture", "frame.jpg"])
+def test_a_file_that_is_no_png_by_its_name_is_not_replaced_by_the_picture(
+    selva: RunCommand, tmp_path: Path, name: str
+) -> None:
+    """`-o` with the name of the timeline itself replaced the timeline by its picture."""
+    output = tmp_path / name
+    output.write_text("work")
+    status, _, errors = selva("overview", str(tmp_path / "cut.otio"), "-o", str(output))
+    assert status == 1
+    assert f"the picture is a PNG file; got {output}" in errors
+    assert output.read_text() == "work"
+
+
+@pytest.mark.parametrize("name", ["picture.png", "PICTURE.PNG"])
+def test_a_png_is_accepted_as_the_name_of_the_picture(selva: RunCommand, tmp_path: Path, name: str) -> None:
+    _, _, errors = selva("overview", str(tmp_path / "nonesuch.otio"), "-o", str(tmp_path / name))
+    assert "nonesuch.otio" in errors  # the next thing that is looked at
+    assert "PNG file" not in errors
