@@ -348,7 +348,7 @@ def main(arguments: list[str] | None = None) -> int:
         device=options.device,
         dtype=getattr(torch, options.dtype),
     )
-    torch.backends.cudnn.allow_tf32 = False  # float32 is what it says, on GPUs too
+    torch.backends.cudnn.allow_tf32 = False  # no TF32 on GPUs, which drops 13 bits of float32
     with torch.inference_mode():
         verdicts = [check.is_ok for stage in options.stages for check in run_stage(stage, bench)]
     return 0 if all(verdicts) else 1

@@ -1,4 +1,4 @@
-"""What every figure needs beside it: machine, versions, commit, and the most memory that a process had."""
+"""What is recorded beside every figure: machine, versions, commit, and the most memory that a process had."""
 
 from __future__ import annotations
 

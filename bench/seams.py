@@ -2,9 +2,9 @@
 
     python bench/seams.py [--clips 40] [--seconds 20] [--first-seed 1000000] [--processes 2]
 
-Each clip is a scene that no training has seen, with one thing that sounds on and on and one that is struck; each gives a stem
-by selva-nano. A join is the middle of the overlap of two windows. At every join, and at random places as far from any overlap
-as is looked, what sounds before the place is compared with what sounds after it, over 0.05, 0.25 and 1 s on either side:
+Each clip is a scene that no training has seen, with one sustained source and one source of impacts; selva-nano renders a stem
+of each. A join is the middle of the overlap of two windows. At every join, and at random places that are at least as far
+from any overlap, the sound before the place is compared with the sound after it, over 0.05, 0.25 and 1 s on either side:
 
     level     difference of the levels, in dB, both at least -60 dB of full scale
     spectrum  mean difference of the log10 mels averaged over each side, both at least -4
@@ -82,7 +82,7 @@ class Overlap:
 
 
 def nano_spec() -> ModelSpec:
-    """What the network of the measured model looks like; engines without a network have none."""
+    """The sizes of the measured model's network; engines without a network have none."""
     spec = find_model(MODEL_ID).spec
     assert spec is not None
     return spec

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import inspect
 
 from selva_core.base.errors import SelvaError
-from selva_core.base.schema import bare_type, extra_of, range_words, struct_type
+from selva_core.base.schema import bare_type, describe_range, extra_of, struct_type
 from selva_core.base.settings import rows
 from selva_core.base.settings.row import Setting
 from selva_daemon.protocol.job import JobRequest
@@ -182,7 +182,7 @@ def _allowed(field: inspect.Field) -> str:
         return str(allowed)
     bare = bare_type(field.type)
     if isinstance(bare, inspect.IntType | inspect.FloatType):
-        return range_words(bare).replace(f"{2**63 - 1}", "2^63 - 1").replace(f"{2**53}", "2^53")
+        return describe_range(bare).replace(f"{2**63 - 1}", "2^63 - 1").replace(f"{2**53}", "2^53")
     if isinstance(bare, inspect.VarTupleType) and bare.max_length is not None:
         least = f"{bare.min_length} to" if bare.min_length else "up to"
         return f"{least} {bare.max_length}"

@@ -1,4 +1,4 @@
-"""What of the caller's environment, and of the configuration of pip and uv, reaches the programs that the installer starts.
+"""Which variables of the caller, and which settings of pip and uv, reach the programs that the installer starts.
 
 Studios and other programs set variables for their own Pythons: with PYTHONHOME an environment installs into another Python, with
 PIP_TARGET or PIP_USER it stays empty, with PIP_REQUIRE_VIRTUALENV nothing is installed. But a mirror of the package index, a

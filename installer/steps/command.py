@@ -222,7 +222,9 @@ def _summary(setup: Setup, results: dict[str, str]) -> dict[str, Any]:
 def _uninstall(given: argparse.Namespace, setup: Setup) -> int:
     left: list[str] = engine.uninstall(setup, engine.all_steps())
     if left:
-        setup.note(f"{setup.prefix} holds what is not of Selva, and stays: {', '.join(left[:5])}")
+        setup.note(
+            f"{setup.prefix} is kept, because it holds files that are not of Selva: {', '.join(left[:5])}"
+        )
     for note in setup.notes:
         setup.say(f"note: {note}")
     if given.json:

@@ -241,5 +241,5 @@ def describe_isolation(setup: Setup, cleared: list[str]) -> None:
     isolation.check_variables(setup.machine.environment)
     if cleared:
         setup.note(
-            f"left out of account, of your environment: {', '.join(map(without_credentials, cleared))}"
+            f"variables of your environment that are not passed on: {', '.join(map(without_credentials, cleared))}"
         )

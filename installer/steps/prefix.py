@@ -48,7 +48,7 @@ def make_prefix(prefix: Path) -> list[Path]:
 
 
 def discard_prefix(prefix: Path, folders: list[Path]) -> None:
-    """Where it ended before there was a record, or with its removal, by which the next run would know the folder as ours."""
+    """Remove what a run left in the folder that ended without a record: the next run knows an installation by its record."""
     for name in OWN_NAMES:
         with contextlib.suppress(OSError):
             (prefix / name).unlink()

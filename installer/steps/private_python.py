@@ -28,7 +28,7 @@ def find_python(os_name: str = os.name) -> str | None:
         return None
     inside = sys.prefix != sys.base_prefix and Path(found) == Path(sys.executable)
     base = getattr(sys, "_base_executable", None)
-    # An environment made from another one would end with it.
+    # An environment that is made from another one breaks when that one is removed.
     return str(base) if inside and base and Path(base).is_file() else found
 
 
@@ -111,11 +111,11 @@ def honoured_pip(setup: Setup, python: str) -> dict[str, str]:
     options = isolation.parse_pip_config(listing.output) if listing.status == 0 else {}
     ignored = [name for name in isolation.ignored_options(options) if name != "disable-pip-version-check"]
     if ignored:
-        setup.note(f"not followed, of pip's configuration: {', '.join(ignored)}")
+        setup.note(f"options of pip's configuration that are not used: {', '.join(ignored)}")
     variables = isolation.honoured_variables(options, setup.machine.environment)
     followed = sorted({name for name in isolation.HONOURED_PIP if options.get(name)})
     if followed:
-        setup.note(f"followed, of pip's configuration: {', '.join(followed)}")
+        setup.note(f"options of pip's configuration that are used: {', '.join(followed)}")
     return variables
 
 

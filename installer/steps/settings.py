@@ -50,7 +50,7 @@ class SettingsStep(Step):
         for path in restore(setup.record, self.name, setup.former_folder):
             setup.note(f"{path} was changed since, and stays as it is")
         for folder in sorted(setup.record.made(self.name), key=lambda path: -len(path.parts)):
-            with contextlib.suppress(OSError):  # stems and models of the person's are in it
+            with contextlib.suppress(OSError):  # it holds stems or models of the user
                 folder.rmdir()
             if folder.is_dir():
                 setup.note(f"{folder} is not empty, and stays")

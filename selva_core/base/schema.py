@@ -219,7 +219,7 @@ def choice_problem(choices: Sequence[str], raw: object) -> str | None:
     return f"one of {', '.join(choices)} is needed; got {got[:80]}"
 
 
-def range_words(node: inspect.IntType | inspect.FloatType) -> str:
+def describe_range(node: inspect.IntType | inspect.FloatType) -> str:
     """The limits of a number, such as "1 to 1000"; "" where there are none."""
     low, high = node.ge, node.le
     if low is not None and high is not None:

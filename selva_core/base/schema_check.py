@@ -21,10 +21,10 @@ from selva_core.base.schema import (
     bare_type,
     choice_problem,
     decode_hook,
+    describe_range,
     extra_of,
     harmless,
     kind_of,
-    range_words,
     show_number,
     struct_type,
     type_info,
@@ -250,5 +250,5 @@ def _number_problem(node: inspect.IntType | inspect.FloatType, raw: object) -> s
         return f"a number is needed; got {kind_of(raw)}"
     low, high = node.ge, node.le
     if (low is not None and number < low) or (high is not None and number > high):
-        return f"{range_words(node)} is allowed; got {show_number(number)}"
+        return f"{describe_range(node)} is allowed; got {show_number(number)}"
     return None

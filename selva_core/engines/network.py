@@ -42,9 +42,9 @@ from selva_core.network import Network
 
 _CPU_BATCH, _GPU_BATCH = 4, 32
 WIDE_ENCODER = 384
-"""Encoders this wide, those of the published sizes, take seconds a segment on a CPU: there a cancel is heard after each."""
+"""Encoders this wide, those of the published sizes, take seconds a segment on a CPU: there a cancel is checked after each."""
 _MAX_BATCH_PICTURES = 8
-_ENCODING_SHARE = 0.9  # of a segment; the rest is its way through the prompts
+_ENCODING_SHARE = 0.9  # of the cost of a segment; the rest is steering by the prompts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +192,10 @@ class NetworkEngine(BatchEngine):
         plan: WindowPlan,
         batch: RenderBatch,
     ) -> dict[str, Tensor]:
-        """The video through each prompt: sync features (1, S * T, D) over the whole clip. The evidence goes to the item."""
+        """Encode the video once and steer it by each prompt: sync features (1, S * T, D) over the whole clip.
+
+        The evidence is stored in the item.
+        """
         encoder = self._network.video_encoder
         states = {prompt: self._t5_states(tokens) for prompt, tokens in prompts.items()}
         steered: dict[str, list[Tensor]] = {prompt: [] for prompt in prompts}
@@ -265,7 +268,7 @@ class NetworkEngine(BatchEngine):
             batch_across_stems=self._batch_across_stems,
             check=batch.check,
             is_active=lambda stem: owners[stem].error is None,
-            on_batch=lambda runs: _tell_of_runs(owners, [stem for stem, _ in runs], position),
+            on_batch=lambda runs: _record_runs(owners, [stem for stem, _ in runs], position),
         )
 
         def on_step(step: int) -> None:
@@ -343,8 +346,8 @@ class SamplingPosition:
     step: int = 1
 
 
-def _tell_of_runs(owners: Sequence[BatchItem], stems: Sequence[int], position: SamplingPosition) -> None:
-    """Add the runs of one batch to the progress of those whose stems they are of."""
+def _record_runs(owners: Sequence[BatchItem], stems: Sequence[int], position: SamplingPosition) -> None:
+    """Add the runs of one batch to the progress of the items that their stems belong to."""
     for stem in stems:
         if owners[stem].error is None:
             with owners[stem].isolate_errors():

@@ -42,8 +42,8 @@ class DevicesPresent:
 class DeviceChoice:
     """The device to run on, the precision of the network's large parts there, and why, in one sentence.
 
-    key_precision: the precision, where it is another than this kind of device had before it could be chosen; else "". Keys of
-    cached stems hold it, and those of stems that were made before stay valid.
+    key_precision: the precision, if it differs from the only one that this kind of device had before precision became a setting;
+    else "". It is part of the keys of cached stems, so that the keys of earlier stems stay valid.
     """
 
     device: torch.device

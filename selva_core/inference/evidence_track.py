@@ -22,7 +22,7 @@ _SMOOTHED_STEPS = 3
 
 
 class EvidenceTrack:
-    """Collects what the encoder saw of one prompt, chunk by chunk, and keeps little of it: one row of places per tubelet.
+    """Collects what the encoder saw of one prompt, chunk by chunk, reduced to one row of places per tubelet.
 
     model: None where none was fitted; presence is then how narrow the attention is.
     """

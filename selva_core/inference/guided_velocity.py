@@ -40,7 +40,7 @@ class GuidedVelocity:
     batch_across_stems: whether runs of different stems share a batch. Without it the numbers of a stem do not depend, to
     the last bit, on what else is rendered with it; with it a GPU is used better. is_active: whether the stem of that index
     is still rendered; the velocity of another is 0. guided_until: the time of the flow from which on nothing is guided, which
-    halves the work of a step. on_batch: told the runs of each batch that is done.
+    halves the work of a step. on_batch: called with the runs of each finished batch.
     """
 
     def __init__(

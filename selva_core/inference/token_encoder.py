@@ -31,10 +31,10 @@ Check = Callable[[], None]
 """Called between pieces of work; raises to stop."""
 
 OnEncoded = Callable[[int], None]
-"""Told how many segments were encoded, batch by batch; those that are in the cache are not among them."""
+"""Called with the number of segments that were encoded, batch by batch; segments from the cache are not counted."""
 
 OnTexture = Callable[[float], None]
-"""Told the texture of each chunk's frames, where it is known (see `measure_texture`)."""
+"""Called with the texture of each chunk's frames, if it is known (see `measure_texture`)."""
 
 
 class VideoTokenEncoder:

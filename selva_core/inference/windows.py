@@ -61,7 +61,7 @@ def plan_windows(
     """Cover `duration_s` with windows that overlap by at least `min_overlap_s`, evenly spread.
 
     A clip up to one segment step longer than a window is one window of whole segments: models tolerate 4 % more than they
-    were trained on. Each segment has as many latents as in training, or audio would drift against video; what is too much
+    were trained on. Each segment has as many latents as in training, or audio would drift against video; the excess
     is cut off later.
     """
     encoder = spec.video_encoder

@@ -89,7 +89,7 @@ class ModelFile:
 class PresenceCalibration:
     """How a model's presence is read (see `selva_core.base.evidence`).
 
-    file: what was fitted; it changes no sound, and so is none of the model's weights. threshold: presence in a whole clip
+    file: the fitted parameters, which do not change the sound and do not count as weights. threshold: presence in a whole clip
     below which the thing counts as absent. max_texture: the most that pictures of training have (see
     `selva_core.inference.token_encoder.measure_texture`); one with more is unlike them.
     """
@@ -106,7 +106,7 @@ class Model:
     knows: the sounds it can make, as a phrase for lists. licences: to show before a download; their sentences are stored
     with every result. spec: sizes of the network, or None for an engine without one. files: by role, the parts of the network and
     the tokenizers. presence: None where nothing is calibrated, and presence is a hint. lexicon: the words of training, of a
-    model that was trained for a few sounds; it is none of the model's weights. is_listed: whether lists show it.
+    model that was trained for a few sounds; it does not count among the model's weights. is_listed: whether lists show it.
     usual_steps: of the sampler, by quality (see `selva_core.base.render_options.QUALITIES`).
     """
 

@@ -24,7 +24,7 @@ _MAX_RECORD_BYTES = 1 << 20
 @dataclass(frozen=True, kw_only=True)
 class Licence:
     """licence_id: as SPDX or the hub names it. sentence: what is shown and stored with every result. allows_commercial: for work
-    that is paid; False also where nobody has said so.
+    that is paid; False also where no licence is stated.
     """
 
     licence_id: str

@@ -138,8 +138,8 @@ def pull_model(
 ) -> PullReport:
     """Fetch every file of `model` that is not installed.
 
-    Interrupting and killing are safe: what was fetched is kept, and the next call goes on with it. accept_changed: take files
-    that are others than those that were fetched first. sleep: waits between attempts.
+    Interrupting and killing are safe: what was fetched is kept, and the next call goes on with it. accept_changed: accept
+    files that differ from those that were fetched first. sleep: waits between attempts.
 
     Raises DownloadError when the hub cannot be reached or refuses,
     WeightsMismatchError when a file is not the published one, OutputError when the disk is too full or not writable.
@@ -166,7 +166,7 @@ def pull_model(
 
 
 def partial_file(models_dir: Path, file: ModelFile) -> PartialFile:
-    """One place for what is there of a file, whatever process fetches it."""
+    """The path of a file's partial download, the same for every process that fetches it."""
     return PartialFile(models_dir / STAGING_NAME / file.relative_path.as_posix().replace("/", "--"))
 
 

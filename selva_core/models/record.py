@@ -1,6 +1,6 @@
-"""What is known of the weights files that are installed: size, hashes, origin. One JSON file in the folder of weights.
+"""The record of the installed weights files: size, hashes, origin. One JSON file in the folder of weights.
 
-The record guards against files that only look whole: a size that differs from the recorded one makes a file count as
+The record detects files that are not whole: a size that differs from the recorded one makes a file count as
 missing. Losing the record loses no model; `selva models verify` hashes the files and writes it anew.
 """
 

@@ -48,8 +48,8 @@ class ModelSpec:
     """One whole model, whose parts fit together; lengths follow from durations here and nowhere else.
 
     window_s: the duration the model was trained on. clip_rate_hz: of CLIP frames, in Hz. usual_guidance: the guidance it sounds
-    best with. num_start_latents_held: so many latents at a clip's start are replaced by the one after them, for a model that
-    tends to begin with the end of a sound that would have started before the clip.
+    best with. num_start_latents_held: the number of latents at a clip's start that are replaced by the one after them, for a
+    model that tends to begin with the end of a sound that started before the clip.
     """
 
     video_encoder: VideoEncoderSpec

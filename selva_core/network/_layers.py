@@ -31,8 +31,8 @@ def check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) -> 
 def draw_normal(*shape: int, spread: float) -> Tensor:
     """Normal numbers of that spread to train from; none on the meta device, where modules are built to be filled from files.
 
-    There the drawing is written in Python, and its first call imports torch's compiler: two seconds of processor time, more
-    than a stem of selva-nano takes.
+    On the meta device torch draws in Python code whose first call imports its compiler: two seconds of processor time, more than
+    a stem of selva-nano takes.
     """
     numbers = torch.empty(shape)
     return numbers if numbers.is_meta else numbers.normal_(std=spread)

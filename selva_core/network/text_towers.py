@@ -1,7 +1,7 @@
 """FLAN-T5 encoder and CLIP text tower; published files are read with their published names.
 
 They are small and plain here, because importing transformers for its two classes took four seconds of processor time, twice
-what torch itself takes; a test compares them with those classes.
+what torch itself takes; a test compares the states of both (docs/development/architecture.md).
 
 Dimensions: B batch, L text tokens, D width, H heads, d width of a head.
 """

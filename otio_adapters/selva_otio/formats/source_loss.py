@@ -1,7 +1,7 @@
 """What a reader left behind in its file, counted in the file itself, and said when the timeline goes into another.
 
 `feature_loss` counts what a timeline has and a format cannot hold. What the reader has no place for, captions for one, never got
-into the timeline, and would be lost without a word.
+into the timeline, and would be lost silently.
 """
 
 from __future__ import annotations

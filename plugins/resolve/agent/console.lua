@@ -14,12 +14,12 @@ function console.print_line(text)
     print("Selva: " .. text)
 end
 
--- Takes the marker of an earlier outcome away: what it says is over.
+-- Removes the marker of an earlier outcome, which no longer applies.
 function console.clear_marker()
     call(api.open_project().timeline, "DeleteMarkerByCustomData", STATUS_DATA)
 end
 
--- A marker that tells the outcome, in place of the one before: Free 21.1 shows nothing that a script prints.
+-- A marker that shows the outcome and replaces the earlier one: Free 21.1 shows nothing that a script prints.
 function console.show_marker(title, note, color)
     local timeline = api.open_project().timeline
     console.clear_marker()

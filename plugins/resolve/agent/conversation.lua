@@ -29,8 +29,8 @@ local function is_superseded()
     return current ~= nil and current ~= RUN
 end
 
--- Requests whose plans were placed here, newest first. The bridge may not run to hear of it, and until it does it goes
--- on listing the plan as waiting; saved, so that a restart of Resolve does not bring it back.
+-- Requests whose plans were placed here, newest first. A bridge that does not run cannot receive
+-- the report and goes on listing the plan as waiting; saved, so that a restart of Resolve does not place it again.
 local PLACED_PREFERENCE = "Global.Selva.Placed"
 local MAX_PLACED = 50
 

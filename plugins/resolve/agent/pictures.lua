@@ -1,5 +1,5 @@
 -- Where the picture of a stem is now: clips are moved, trimmed, split, slipped and deleted while stems are made, and plans
--- may wait for days. A stem follows its picture, cut to what is still seen of it, or is held; either is said in words.
+-- may wait for days. A stem follows its picture, cut to what is still seen of it, or is held; the report says which.
 -- selva_plugins/hosts/resolve/scripting/pictures.py does the same; tests hold both to the same reports.
 
 local api = import("resolve_api")
@@ -23,12 +23,12 @@ local function is_near(one, other, tolerance)
     return math.abs(one - other) < tolerance
 end
 
--- What a version tells about the range that an item shows; the snapshot describes items by the same values.
+-- What this version reports about the range that an item shows; the snapshot describes items by the same values.
 function Pictures.read_range(item)
     local speed = call(item, "GetSpeed")
     local source_start_frame = call(item, "GetSourceStartFrame")
     local right_offset
-    -- Parts of frames are told from 19.0.2 on, as source frames are.
+    -- Versions from 19.0.2 on report parts of frames, and source frames.
     if source_start_frame then right_offset = call(item, "GetRightOffset", true) end
     return {
         start = round_frames(call(item, "GetStart")), duration = round_frames(call(item, "GetDuration")),

@@ -108,7 +108,7 @@ function api.is_at_least(major, minor)
     return have_major > major or (have_major == major and have_minor >= minor)
 end
 
--- IsStudio exists from 21.1 on; before, the product's name tells.
+-- IsStudio exists from 21.1 on; earlier versions are told apart by the product's name.
 function api.is_studio()
     local answer = call(api.RESOLVE, "IsStudio")
     if answer ~= nil then return answer end

@@ -97,7 +97,7 @@ function StemPlacer:find_misfit(index, stem)
     return not is_mono and ("is " .. sub_type .. " and stems are mono") or nil
 end
 
--- What to say of a track that an earlier version does not tell the channels of, and that no stem of ours lies on yet.
+-- The note for a track whose channels this version does not report, unless a stem of ours lies on it already.
 function StemPlacer:describe_unknown_type(index)
     if call(self.timeline, "GetTrackSubType", "audio", index) ~= nil then return nil end
     local ours = {}

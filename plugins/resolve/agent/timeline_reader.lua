@@ -61,7 +61,7 @@ local function describe_picture(item, known, depth)
     return described
 end
 
--- Of sound only where it lies; stems are made from picture.
+-- For sound only its place: stems are made from picture.
 local function describe_sound(item)
     return { name = call(item, "GetName"), start = round_frames(call(item, "GetStart")),
         duration = round_frames(call(item, "GetDuration")) }
@@ -116,7 +116,7 @@ local function describe_selection(timeline)
 end
 
 -- No call looks into a compound clip; the timeline's own OpenTimelineIO export says what is in it. The type of an
--- export is a constant of the running Resolve; its name as text is refused without a word.
+-- export is a constant of the running Resolve; its name as text is refused without an error.
 local function export_compounds(timeline, media, path)
     for _, entry in pairs(media) do
         if (entry.properties["File Path"] or "") == "" and not entry.timeline then

@@ -1,4 +1,4 @@
-"""What a person may set, for every room: the rows, where their values come from, and how the file of settings is changed."""
+"""The settings of all rooms: their rows, the sources of their values, and changes to the file of settings."""
 
 from selva_core.base.settings.loading import FoundSetting, find_settings, load_settings
 from selva_core.base.settings.row import Row

@@ -1,4 +1,4 @@
-"""Changing the file of settings: comments, order and everything else that a person wrote there stays."""
+"""Changes to the file of settings, which keep comments, order and everything else that a person wrote there."""
 
 from __future__ import annotations
 

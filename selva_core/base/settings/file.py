@@ -21,7 +21,7 @@ EARLIER_FILE = "daemon.json"
 
 @dataclass(frozen=True, kw_only=True)
 class GivenValue:
-    """A value as a source gives it, with the words for the source: a file and line, a variable, the command line."""
+    """A value as its source gives it, and the name of the source: a file and line, a variable, the command line."""
 
     name: str
     value: Any

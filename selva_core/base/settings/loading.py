@@ -96,6 +96,6 @@ def _convert_all(values: Iterable[GivenValue], problems: list[str]) -> dict[str,
 
 
 def describe_unknown(name: str) -> str:
-    """What is wrong with the name of a setting that there is not, and the name that is nearest to it."""
+    """A sentence about the name of a setting that does not exist, with the nearest one that does."""
     known = f"; known are {', '.join(rows())}"
     return f"there is no setting {name!r}{suggest(name, rows()) or known}"

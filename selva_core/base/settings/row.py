@@ -1,4 +1,4 @@
-"""What one setting is: its type, limits and description, and how a text becomes a value of it."""
+"""The definition of one setting: its type, limits and description, and how a text becomes its value."""
 
 from __future__ import annotations
 

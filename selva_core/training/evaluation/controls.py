@@ -1,4 +1,4 @@
-"""Controls: ways to make stems that a good score must tell from a model that looks and listens to the prompt.
+"""Controls: ways to make stems without a model that looks at the picture and reads the prompt, which good scores must beat.
 
 Each makes, for the kind that a prompt names, a sound of the scene's length without any model.
 """

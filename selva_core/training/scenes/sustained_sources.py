@@ -1,4 +1,4 @@
-"""Things that sound on and on, their level or pitch following what is seen: engine, siren, rain, wind and saw."""
+"""Sources of sustained sounds, whose level or pitch follows what is seen: engine, siren, rain, wind and saw."""
 
 from __future__ import annotations
 

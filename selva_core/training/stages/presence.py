@@ -1,7 +1,7 @@
-"""Presence: fitted on the features of the finished encoder, on scenes of seeds of their own.
+"""Presence: fitted on the features of the finished encoder, on scenes with seeds of their own.
 
-The scenes are drawn as for the encoder, in some a source is away for a while, and some pictures show nothing of the kind at
-all. Prompts are those of training; held-back ones stay for evaluation.
+The scenes are drawn as for the encoder. In some of them a source is away for a while, and some pictures show nothing of the kind
+at all. Prompts are those of training; held-back ones stay for evaluation.
 
 Dimensions: T time steps, F features.
 """
@@ -40,7 +40,7 @@ NUM_FIT_SCENES, NUM_VALIDATION_SCENES = 240, 80
 NUM_STRANGE_PICTURES = 60
 NUM_STEPS, BATCH_SIZE = 1500, 8192
 PRESENT_WEIGHT = 3.0
-"""Missing a thing that is there costs a sound; of a scene's prompts three in four name things that are not there."""
+"""Missing a source that is there costs a sound; three in four of a scene's prompts name sources that are not there."""
 DURATION_S = 8.0
 
 Frames = npt.NDArray[np.uint8]
