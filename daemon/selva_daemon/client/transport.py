@@ -200,6 +200,8 @@ class ClientTransport:
             event = int.from_bytes(self._monitor.recv_multipart()[0][:2], "little")
             is_unknown = is_unknown or event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
             self._failed_handshakes += 1
+        if self.connection is not None and not self.connection.process_is_alive:
+            return  # it was killed during a handshake, which says nothing about keys
         failed_quickly = (
             self._failed_handshakes >= QUICK_FAILURES
             and time.monotonic() - self._connected_s < QUICK_FAILURE_S

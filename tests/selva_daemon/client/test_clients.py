@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -19,7 +21,7 @@ from selva_daemon.client.async_client import AsyncClient
 from selva_daemon.client.client import Client
 from selva_daemon.client.launch import start_daemon
 from selva_daemon.client.transport import ClientTransport, ProtocolSteps
-from selva_daemon.protocol.connection import read_connection
+from selva_daemon.protocol.connection import Connection, read_connection
 from selva_daemon.protocol.envelope import Envelope, pack, parse
 from selva_daemon.protocol.errors import (
     DaemonRefusedError,
@@ -31,9 +33,9 @@ from selva_daemon.protocol.errors import (
     UnknownJobError,
     from_wire,
 )
-from selva_daemon.protocol.keys import ensure_keys
+from selva_daemon.protocol.keys import KeyPair, ensure_keys
 from selva_daemon.protocol.requests import Request
-from tests.support.daemons import JobMaker, StartDaemon, end_process_tree, raw_dealer, wait_until
+from tests.support.daemons import JobMaker, StartDaemon, end_process_tree, kill_hard, raw_dealer, wait_until
 
 
 def test_without_a_daemon_the_client_says_how_to_start_one(paths: AppPaths) -> None:
@@ -49,6 +51,42 @@ def test_a_connection_file_left_by_a_crash_is_no_daemon(client: Client, paths: A
     with pytest.raises(DaemonUnavailableError, match="is gone"):
         Client.connect(paths=paths)
     connection.write(paths.connection_file)
+
+
+@pytest.mark.parametrize(("dies", "error"), [(True, DaemonUnavailableError), (False, DaemonRefusedError)])
+def test_a_daemon_that_is_killed_while_a_client_connects_is_gone_and_refuses_nobody(
+    dies: bool, error: type[Exception], paths: AppPaths
+) -> None:
+    """Its handshake fails as with wrong keys; a client that took it for a refusal would not start another daemon."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with process, socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        keys = KeyPair.generate()
+        paths.state.mkdir(mode=0o700, parents=True)
+        Connection(
+            protocol=1,
+            version="0.1.0",
+            instance="i",
+            pid=process.pid,
+            jobs=endpoint,
+            control=endpoint,
+            events=endpoint,
+            server_key=keys.public,
+            client=keys,
+        ).write(paths.connection_file)
+
+        def break_handshake() -> None:
+            accepted, _ = listener.accept()
+            if dies:
+                kill_hard(process.pid)
+            accepted.close()
+
+        thread = threading.Thread(target=break_handshake)
+        thread.start()
+        with pytest.raises(error):
+            Client.connect(paths=paths, timeout_s=1)
+        thread.join(30)
+        process.kill()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"protocol": "one"}'])
