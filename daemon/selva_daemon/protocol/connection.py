@@ -15,6 +15,7 @@ import psutil
 
 from selva_core.base.command_line import selva_command
 from selva_core.base.paths import (
+    CONNECTION_VARIABLE,
     MAX_PRIVATE_FILE_BYTES,
     find_ownership_problem,
     write_private_file,
@@ -28,6 +29,8 @@ ELSEWHERE = 0
 
 def start_hint() -> str:
     """What to do where no daemon runs."""
+    if os.environ.get(CONNECTION_VARIABLE):  # a start is refused then: the daemon is another machine's
+        return f"Correct {CONNECTION_VARIABLE}, or unset it to use a daemon on this machine"
     return f"Start one with: {selva_command('daemon', 'start')}"
 
 
