@@ -73,7 +73,7 @@ def test_a_torch_that_does_not_load_is_a_line_with_the_command_that_installs(
 
 @pytest.mark.parametrize(
     ("library", "check"),
-    [("torch", check_torch), ("transformers", check_torch), ("av", check_media), ("soundfile", check_media)],
+    [("torch", check_torch), ("av", check_media), ("soundfile", check_media)],
 )
 def test_a_library_in_the_installation_that_does_not_load_is_a_line_with_the_command_that_mends_it(
     library: str, check: Callable[[System], Iterable[Finding]], tmp_path: Path
@@ -89,6 +89,17 @@ def test_a_library_in_the_installation_that_does_not_load_is_a_line_with_the_com
     assert line.level == "fault"
     assert "RuntimeError: built for another version" in line.text
     assert line.remedy == reinstall_command()
+
+
+def test_a_broken_library_that_nothing_renders_with_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "transformers").mkdir()
+    (tmp_path / "transformers" / "__init__.py").write_text("raise RuntimeError('built for another version')")
+
+    def run(command: Sequence[str], limit_s: float) -> ProgramOutput:
+        return run_program(command, limit_s, {"PYTHONPATH": str(tmp_path)})
+
+    found = levels(check_torch(build_system(tmp_path, run=run)))
+    assert found["Device"] == "ok"
 
 
 def test_media_libraries_and_codecs_of_this_machine_are_found(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_stretch_markers_are_warned_about() -> None:
         (item_of(file_source(kind="MIDI", file="")), "no picture (MIDI)"),
         (item_of(file_source(kind="", file="")), "no picture (offline media)"),
         (item_of(section(0, 1), file_source(kind="WAVE", file="/a.wav")), "no picture (WAVE)"),
-        (item_of(file_source(length_s=0.0)), "no length (offline, or a still)"),
+        (item_of(file_source(length_s=0.0)), "no duration (it is offline, or a still)"),
         (item_of(length_s=0.0), "it has no length"),
     ],
 )
