@@ -10,7 +10,7 @@ import pytest
 
 from selva_core.base.openmp import bounded_spinning
 
-ADDED = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+ADDED = {"GOMP_SPINCOUNT": "3000", "KMP_BLOCKTIME": "1"}
 
 
 def test_all_run_time_libraries_are_bounded() -> None:
@@ -44,7 +44,7 @@ sys.meta_path.insert(0, Watch())
         "import selva_core.training.__main__",
     ],
 )
-@pytest.mark.parametrize(("own", "expected"), [({}, "10000 1"), ({"GOMP_SPINCOUNT": "7"}, "7 None")])
+@pytest.mark.parametrize(("own", "expected"), [({}, "3000 1"), ({"GOMP_SPINCOUNT": "7"}, "7 None")])
 def test_variables_are_set_when_torch_begins_to_load(use: str, own: dict[str, str], expected: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ADDED} | own
     done = subprocess.run(
