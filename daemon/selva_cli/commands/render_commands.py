@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,8 @@ from selva_render.options import check_options, choose_model
 from selva_render.render import render_sheet, render_timeline
 from selva_render.report import RenderReport, iter_failure_lines
 from selva_render.spot_report import WHOLE_COLUMNS, SpotReport, estimate_from_running_daemon
+
+_MAX_CLIPS_OF_NOTE = 4  # a line holds as many; --json has the warnings of each stem
 
 
 def run_render(
@@ -179,15 +181,28 @@ def iter_report_lines(report: RenderReport) -> Iterator[str]:
             f"{float(stem.span.duration_s):7.2f} s  take {result.take}  seed {result.seed}  "
             f"{origin:<6}  {result.file}"
         )
-    yield from sorted(
-        {f"note: {stem.cue.track}: {warning}" for stem in report.stems for warning in stem.result.warnings}
+    warnings = (
+        (stem.cue.track, stem.cue.clip.name, text) for stem in report.stems for text in stem.result.warnings
     )
+    yield from iter_stem_notes(warnings, names_clips=len(report.sheet.clips) > 1)
     for clip in report.sheet.clips:
         yield from (f"note: {clip.name!r}: {warning}" for warning in clip.warnings)
     if report.timeline is not None:
         yield from (f"timeline: {part}" for part in (report.timeline, *report.parts))
     if report.sidecar is not None:
         yield f"what hosts drop: {report.sidecar}"
+
+
+def iter_stem_notes(warnings: Iterable[tuple[str, str, str]], *, names_clips: bool) -> Iterator[str]:
+    """A line for each warning of a track, once, with the clips that it is about. warnings: track, clip and text of each."""
+    clips: dict[tuple[str, str], dict[str, None]] = {}
+    for track, clip, text in warnings:
+        clips.setdefault((track, text), {})[clip] = None
+    for (track, text), names in sorted(clips.items(), key=lambda note: note[0]):
+        named = list(names)[:_MAX_CLIPS_OF_NOTE]
+        if len(names) > len(named):
+            named.append(f"{len(names) - len(named)} more")
+        yield f"note: {track} ({', '.join(named)}): {text}" if names_clips else f"note: {track}: {text}"
 
 
 def finish_report(report: RenderReport, *, as_json: bool) -> None:

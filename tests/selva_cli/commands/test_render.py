@@ -11,6 +11,7 @@ from pathlib import Path
 import opentimelineio as otio
 import pytest
 
+from selva_cli.commands.render_commands import iter_stem_notes
 from tests.selva_cli.command_line import DOG, assert_refused, run
 from tests.selva_otio.cuts import CutBuilder
 from tests.support.flashes import write_cut
@@ -93,3 +94,25 @@ def test_with_json_a_refusal_is_one_object(cut: Path) -> None:
     result = run("render", cut, "-o", cut.parent / "out.otio", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["error"]["code"] == "timeline-cue"
+
+
+def test_a_note_on_stems_names_the_clips_that_it_is_about() -> None:
+    silent = "the stem is silent"
+    warnings = [
+        ("Dog", "hall", silent),
+        ("Dog", "hall", silent),
+        ("Bird", "yard", silent),
+        ("Dog", "street", silent),
+    ]
+    assert list(iter_stem_notes(warnings, names_clips=True)) == [
+        "note: Bird (yard): the stem is silent",
+        "note: Dog (hall, street): the stem is silent",
+    ]
+
+
+def test_a_note_on_many_clips_counts_the_rest_and_one_clip_needs_no_name() -> None:
+    many = [("Dog", f"clip {number}", "silent") for number in range(7)]
+    assert list(iter_stem_notes(many, names_clips=True)) == [
+        "note: Dog (clip 0, clip 1, clip 2, clip 3, 3 more): silent"
+    ]
+    assert list(iter_stem_notes(many[:1], names_clips=False)) == ["note: Dog: silent"]
