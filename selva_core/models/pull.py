@@ -162,7 +162,9 @@ def pull_model(
             on_wait=lambda reason, seconds: meter.show("retry", f"{reason}; again in {seconds:.0f} s"),
             sleep=sleep,
         )
-        return _Pull(models_dir, record, transfer, meter, accept_changed).run(list(missing.values()))
+        return _Pull(model.model_id, models_dir, record, transfer, meter, accept_changed).run(
+            list(missing.values())
+        )
 
 
 def partial_file(models_dir: Path, file: ModelFile) -> PartialFile:
@@ -172,6 +174,7 @@ def partial_file(models_dir: Path, file: ModelFile) -> PartialFile:
 
 @dataclass
 class _Pull:
+    model_id: str
     models_dir: Path
     record: Record
     transfer: Transfer
@@ -302,7 +305,7 @@ class _Pull:
             complaint = f"its SHA-256 is {sha256}, the first download's was {pinned}"
         else:
             return sha256
-        again = selva_command("models", "pull", "MODEL", "--accept-changed")
+        again = selva_command("models", "pull", self.model_id, "--accept-changed")
         raise WeightsMismatchError(
             f"{remote.name} is not the published file: {complaint}. It was deleted; run the command again. If it repeats, the "
             f"file on the hub has changed: update Selva Bridge, or, where only the first download's hash differs, {again}",

@@ -77,6 +77,7 @@ def pull(
         model.licences,
         accepted=accept_licences,
         as_json=as_json,
+        shown_by=("models", "info", model.model_id, "--no-probe"),
     )
     _report_pull(model, _pull(model, folder, accept_changed=accept_changed), as_json=as_json)
 
@@ -114,26 +115,31 @@ def _report_pull(model: Model, report: PullReport, *, as_json: bool) -> None:
 
 
 def _require_accepted(
-    accepted_licences: AcceptedLicences, licences: Sequence[Licence], *, accepted: bool, as_json: bool
+    accepted_licences: AcceptedLicences,
+    licences: Sequence[Licence],
+    *,
+    accepted: bool,
+    as_json: bool,
+    shown_by: Sequence[str] = ("models", "list", "--json"),
 ) -> None:
-    """Show what has not been accepted yet and ask once; the answer is recorded."""
+    """Show what has not been accepted yet and ask once; the answer is recorded. shown_by: the command that shows it again."""
     new = accepted_licences.not_accepted(licences)
     if not new:
         return
     if not as_json:
         print_line("\n".join(["Licences:", *(f"  {licence.sentence}" for licence in new)]))
-    if not accepted and not _ask_for_acceptance(new, as_json=as_json):
+    if not accepted and not _ask_for_acceptance(new, as_json=as_json, shown_by=shown_by):
         sys.stderr.write("selva: nothing was fetched\n")
         raise typer.Exit(EXIT_REFUSED)
     accepted_licences.accept(new)
 
 
-def _ask_for_acceptance(licences: list[Licence], *, as_json: bool) -> bool:
+def _ask_for_acceptance(licences: list[Licence], *, as_json: bool, shown_by: Sequence[str]) -> bool:
     if as_json or not sys.stdin.isatty():
         names = ", ".join(licence.licence_id for licence in licences)
         raise RequestError(
             f"the licences {names} have not been accepted, and there is no terminal to ask on; read them with "
-            f"{selva_command('models', 'info', 'MODEL', '--no-probe')}, then add --accept-licence",
+            f"{selva_command(*shown_by)}, then add --accept-licence",
             licences=[licence.licence_id for licence in licences],
         )
     return typer.confirm("Do you accept these licences?")
