@@ -8,6 +8,7 @@ line be (32,767 characters).
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from selva_core.base.child_process import popen_options, python_executable
+from selva_core.base.child_process import own_environment, popen_options, python_executable
 from selva_core.base.errors import MediaUnreadableError, OutputError, SelvaError
 from selva_core.base.media import MediaInfo, PictureRange
 from selva_daemon.protocol.errors import from_wire, to_wire
@@ -66,6 +67,7 @@ def _run_task(task: Mapping[str, Any], *, reading: Path, timeout_s: float | None
             capture_output=True,
             timeout=timeout_s,
             check=False,
+            env=own_environment(os.environ),
             **popen_options(),
         )
         reply: Mapping[str, Any] = json.loads(done.stdout)

@@ -27,6 +27,14 @@ def test_a_file_is_probed_without_a_decoder_in_this_process(clip: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "2/5\n"), done.stderr
 
 
+def test_libraries_of_a_studio_do_not_reach_the_process(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "av.py").write_text("raise SystemExit('an av of another program')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert probe_media_in_process(clip).duration_s == Fraction(2, 5)
+
+
 def test_errors_of_the_process_arrive_with_their_class(tmp_path: Path) -> None:
     with pytest.raises(MediaNotFoundError, match=r"gone\.mov"):
         probe_media_in_process(tmp_path / "gone.mov")

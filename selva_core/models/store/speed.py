@@ -6,12 +6,13 @@ The caller loads no torch, and a torch that does not load or hangs costs it the 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 
-from selva_core.base.child_process import popen_options, python_executable
+from selva_core.base.child_process import own_environment, popen_options, python_executable
 
 _TIMEOUT_S = 60.0
 _MEASURED_S = 0.5
@@ -34,6 +35,7 @@ def measure_speed(*, timeout_s: float = _TIMEOUT_S) -> MachineSpeed | None:
             capture_output=True,
             check=True,
             timeout=timeout_s,
+            env=own_environment(os.environ),
             **popen_options(),
         )
         found = json.loads(done.stdout.splitlines()[-1])
