@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_otio import write_timeline
@@ -30,6 +31,7 @@ from selva_otio.picture.media_probe import ProbeMedia
 from selva_render.options import OutputOptions, choose_model
 from selva_render.render import StatusListener, render_sheet
 from selva_render.report import RenderReport
+from selva_render.written_timelines import note_written_files
 
 
 def build_render_options(
@@ -68,6 +70,7 @@ def fill_bundle(
             probe=probe,
         )
         report.add_timeline(placement, written)
+        note_written_files(written.files, AppPaths.find())
     return report
 
 

@@ -17,7 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from selva_core.base.atomic_write import write_atomic
+from selva_core.base.regular_file import open_regular
 
+_SOFTWARE = "Selva Bridge"
+_PNG_HEAD_BYTES = 4096
 _INK = "#1d2733"
 _QUIET = "#8a96a3"
 _STRIP_HEIGHT, _SEEN_HEIGHT, _WAVEFORM_HEIGHT = 1.0, 0.75, 1.0
@@ -93,8 +96,18 @@ def draw_overview(
     axes[-1].set_xlim(0, end_s)
     axes[-1].set_xlabel("seconds after the timeline's start", color=_INK)
     png = io.BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": "Selva Bridge"})
+    figure.savefig(png, format="png", metadata={"Software": _SOFTWARE})
     write_atomic(out_path, png.getvalue())
+
+
+def is_drawn_here(file: Path) -> bool:
+    """Whether a file is a picture of `draw_overview`, by the note in its beginning; image editors write their own there."""
+    try:
+        with open_regular(file) as stream:
+            head = stream.read(_PNG_HEAD_BYTES)
+    except OSError:
+        return False
+    return head.startswith(b"\x89PNG") and b"tEXtSoftware\0" + _SOFTWARE.encode() in head
 
 
 def _draw_strip(axis: Any, strip: Sequence[StripFrame]) -> None:

@@ -15,6 +15,7 @@ import opentimelineio as otio
 
 from selva_core.base.errors import MediaNotFoundError, SelvaError
 from selva_core.base.media import ImageSequence
+from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions, SamplingSettings
 from selva_core.video.sequence_files import find_images
 from selva_daemon.client.client import Client
@@ -30,6 +31,7 @@ from selva_otio.picture.media_search import MediaLookup
 from selva_render.jobs import ClipJob, build_jobs
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.report import FailedClip, RenderedStem, RenderReport
+from selva_render.written_timelines import note_written_files
 
 SUBMIT_PATIENCE_S = 600.0
 """A cut of a hundred clips is not given up because the daemon's disk is slow for some seconds in its middle."""
@@ -71,6 +73,7 @@ def render_timeline(
             media=media,
         )
         report.add_timeline(placement, written)
+        note_written_files(written.files, AppPaths.find())
     return report
 
 

@@ -86,6 +86,11 @@ class AppPaths:
         return self.state / "queue.sqlite3"
 
     @property
+    def written_timelines_file(self) -> Path:
+        """Which timelines were written, with their hashes."""
+        return self.state / "written-timelines.json"
+
+    @property
     def log_file(self) -> Path:
         return self.state / "daemon.log"
 

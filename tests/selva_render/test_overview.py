@@ -16,6 +16,7 @@ import soundfile
 
 from selva_core.base.evidence import Evidence
 from selva_otio.errors import NothingToSpotError
+from selva_render.overview import is_drawn_here
 from selva_render.overview_sources import NUM_STRIP_FRAMES, collect_overview
 from tests.selva_render.flashing_cuts import cut_builder, render
 from tests.support.daemons import StartServer
@@ -108,6 +109,7 @@ def test_the_command_draws_it(rendered: Path, tmp_path: Path) -> None:
     reply = json.loads(done.stdout)
     assert (reply["stem_tracks"], reply["missing"]) == (2, [])
     assert (tmp_path / "overview.png").read_bytes().startswith(b"\x89PNG")
+    assert is_drawn_here(tmp_path / "overview.png"), "so that it is replaced the next time"
     refused = draw(rendered, tmp_path / "nowhere" / "overview.png")
     assert refused.returncode == 1
     assert json.loads(refused.stdout)["error"]["code"] == "output"

@@ -8,6 +8,7 @@ from pathlib import Path
 from selva_cli.commands.render_commands import finish_report, show_cues
 from selva_cli.terminal.error_reporting import report_errors
 from selva_cli.terminal.progress_bars import RenderBars
+from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_otio.errors import CueError
 from selva_otio.formats.profiles import find_profile
@@ -18,23 +19,31 @@ from selva_render.bundles import build_render_options, fill_bundle, opened_for_f
 from selva_render.media import probe_or_none
 from selva_render.options import OutputOptions, check_options, choose_model
 from selva_render.spot_report import SpotReport, estimate_from_running_daemon
+from selva_render.written_timelines import check_replaceable
 
 
 def run_render_bundle(
-    cut: Path, output: Path | None, *, model: str | None, host: str | None, as_json: bool
+    cut: Path, output: Path | None, *, model: str | None, host: str | None, replaces: bool, as_json: bool
 ) -> None:
     """Fill a bundle. Refusals come before the daemon is started, those of `output` before a .selvaz is unpacked."""
     with report_errors(as_json=as_json):
         profile = find_profile(host)
         if output is not None:
             check_timeline_target(output, profile=profile)
+            if not replaces:
+                check_replaceable(output, (), AppPaths.find())
         with opened_for_filling(cut) as bundle:
             _check_model(bundle, model)
             options = build_render_options(bundle, model=model)
             files = OutputOptions(stems_folder=bundle.stems_folder, timeline=output, profile=profile)
             check_options(options, files)
-            num_clips = len(bundle.spot().clips)
-            with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=num_clips) as bars:
+            sheet = bundle.spot()
+            if output is not None and not replaces:
+                check_replaceable(output, (cue.track for cue in sheet.cues), AppPaths.find())
+            with (
+                Client.connect(start_if_needed=True) as client,
+                RenderBars(num_clips=len(sheet.clips)) as bars,
+            ):
                 report = fill_bundle(
                     bundle, options, files, client=client, on_status=bars, probe=probe_or_none
                 )

@@ -60,9 +60,11 @@ def doctor(
 ) -> None:
     """Check the installation, the machine, the daemon and the hosts, and make one second of sound; status 1 for a fault."""
     from selva_cli.doctor.finding import System  # noqa: PLC0415 - --help stays light
-    from selva_cli.doctor.report import describe_lines, write_report  # noqa: PLC0415
+    from selva_cli.doctor.report import check_report_file, describe_lines, write_report  # noqa: PLC0415
     from selva_cli.doctor.runner import mend, run_checks  # noqa: PLC0415
 
+    if report is not None:
+        check_report_file(report)
     quiet = is_quiet()
     system = System(machine=platform.machine())
     lines: list[CheckedLine] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,9 @@ def overview(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PICTURE.png", help="The picture to write.")
     ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace PICTURE.png even if Selva did not draw it.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Draw the picture strip, the stems' waveforms and the cue spans on one time axis."""
@@ -35,11 +39,15 @@ def overview(
         raise DrawingUnavailableError(
             f"drawing needs matplotlib; install it with: {pip_install_command('matplotlib')}"
         )
-    from selva_render.overview import draw_overview  # noqa: PLC0415 - --help loads no decoder
+    from selva_render.overview import draw_overview, is_drawn_here  # noqa: PLC0415 - --help loads no decoder
     from selva_render.overview_sources import collect_overview  # noqa: PLC0415
 
     with report_errors(as_json=as_json):
         _require_picture_name(output)
+        if not replace and os.path.lexists(output) and not is_drawn_here(output):
+            raise RequestError(
+                f"{output} exists already and was not drawn by Selva; choose another name, or add --replace to replace it"
+            )
         collected = collect_overview(timeline)
         draw_overview(
             collected.title, collected.strip, collected.rows, end_s=collected.end_s, out_path=output

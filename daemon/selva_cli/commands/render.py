@@ -11,7 +11,6 @@ from selva_cli.commands.host_resolve import (
     AllTimelinesOption,
     HostOption,
     MarkStemsOption,
-    ReplaceOption,
     TimelineOption,
     run_render_in_host,
 )
@@ -51,6 +50,15 @@ ForOption = Annotated[
     ),
 ]
 
+ReplaceOption = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Replace OUT.otio even if Selva did not write it. In a host: new stems replace earlier ones in the same "
+        "place that are unchanged since.",
+    ),
+]
+
 
 @takes_groups
 def render(
@@ -80,7 +88,9 @@ def render(
         from selva_cli.commands import bundles  # noqa: PLC0415 - --help stays light
 
         refuse_options_beside_bundle(context)
-        bundles.run_render_bundle(cut, output, model=rendering.model, host=for_host, as_json=as_json)
+        bundles.run_render_bundle(
+            cut, output, model=rendering.model, host=for_host, replaces=replace, as_json=as_json
+        )
     elif host is not None:
         _refuse_options_beside_host(has_files=bool(cut or output or for_host), files=files)
         run_render_in_host(
@@ -109,6 +119,7 @@ def render(
             rendering=rendering,
             files=files,
             reading=reading,
+            replaces=replace,
             as_json=as_json,
         )
 

@@ -24,6 +24,7 @@ from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED,
 from selva_cli.terminal.progress_bars import RenderBars
 from selva_cli.terminal.verbosity import is_quiet
 from selva_core.base.media import ImageSequence
+from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_otio import CueSheet, spot_timeline
@@ -35,6 +36,7 @@ from selva_render.options import check_options, choose_model
 from selva_render.render import render_sheet, render_timeline
 from selva_render.report import RenderReport, iter_failure_lines
 from selva_render.spot_report import WHOLE_COLUMNS, SpotReport, estimate_from_running_daemon
+from selva_render.written_timelines import check_replaceable
 
 _MAX_CLIPS_OF_NOTE = 4  # a line holds as many; --json has the warnings of each stem
 
@@ -49,14 +51,18 @@ def run_render(
     rendering: RenderArguments,
     files: FileArguments,
     reading: ReadArguments,
+    replaces: bool,
     as_json: bool,
 ) -> None:
-    """Render a cut, and write it with its stems to `timeline`. Refusals come before the daemon is started."""
+    """Render a cut, and write it with its stems to `timeline`; a file there that is not an earlier render's is replaced when
+    `replaces` says so. Refusals come before the daemon is started."""
     with report_errors(as_json=as_json), _open_cut(cut, spot, reading) as opened:
         options = rendering.build()
         output = files.build(stems_folder=stems_folder, timeline=timeline, host=host)
         check_options(options, output, source=cut)
         sheet = spot_cut(opened, spot)
+        if not replaces:
+            check_replaceable(timeline, (cue.track for cue in sheet.cues), AppPaths.find())
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=len(sheet.clips)) as bars:
             report = render_timeline(
                 opened.timeline,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import platform
 import sys
 import zipfile
@@ -17,8 +18,10 @@ from selva_cli.doctor.finding import System
 from selva_cli.doctor.redaction import collect_redaction
 from selva_cli.doctor.runner import CheckedLine
 from selva_core.base.atomic_write import write_atomic
+from selva_core.base.errors import OutputError
 
 MAX_LOG_BYTES = 256 << 10
+_LINES_NAME, _SYSTEM_NAME = "lines.json", "system.json"
 _LOGS = ("*.log",)
 _SHOWN_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "TERM", "COLUMNS")
 
@@ -45,6 +48,21 @@ def describe_lines(lines: Sequence[CheckedLine]) -> Mapping[str, Any]:
     }
 
 
+def check_report_file(file: Path) -> None:
+    """Check that a report replaces nothing but an earlier one. Raises OutputError."""
+    if not os.path.lexists(file):
+        return
+    try:
+        with zipfile.ZipFile(file) as archive:
+            is_report = {_LINES_NAME, _SYSTEM_NAME} <= set(archive.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile):
+        is_report = False
+    if not is_report:
+        raise OutputError(
+            f"{file} exists already and is no report of Selva's; choose another name", path=str(file)
+        )
+
+
 def write_report(file: Path, lines: Sequence[CheckedLine], system: System) -> list[str]:
     """Write the archive; gives the names of what is in it. Raises OutputError."""
     redaction = collect_redaction(system.paths, system.home)
@@ -59,8 +77,8 @@ def write_report(file: Path, lines: Sequence[CheckedLine], system: System) -> li
 
 
 def _iter_parts(lines: Sequence[CheckedLine], system: System) -> Iterator[tuple[str, str]]:
-    yield "lines.json", json.dumps(describe_lines(lines), indent=1, ensure_ascii=False)
-    yield "system.json", json.dumps(_describe_system(system), indent=1, ensure_ascii=False)
+    yield _LINES_NAME, json.dumps(describe_lines(lines), indent=1, ensure_ascii=False)
+    yield _SYSTEM_NAME, json.dumps(_describe_system(system), indent=1, ensure_ascii=False)
     settings = system.paths.settings_file
     for file in (settings, settings.with_name("daemon.json")):
         if file.is_file():

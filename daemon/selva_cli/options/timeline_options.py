@@ -132,7 +132,7 @@ SignOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 BUNDLE_SUFFIXES = (".selva", ".selvaz")
-_BUNDLE_PARAMETERS = ("cut", "output", "model", "for_host", "as_json", "as_csv")
+_BUNDLE_PARAMETERS = ("cut", "output", "model", "for_host", "replace", "as_json", "as_csv")
 
 
 @dataclass(frozen=True, kw_only=True)

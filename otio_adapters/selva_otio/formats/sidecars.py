@@ -49,11 +49,16 @@ def write_sidecar(timeline: otio.schema.Timeline, target: Path) -> Path | None:
     ]
     if not stems:
         return None
-    path = target.with_name(target.name + SUFFIX)
+    path = sidecar_of(target)
     content = {"schema": SCHEMA, "timeline": timeline.name, "stems": stems}
     with staged_file(path, error=TimelineWriteError) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
     return path
+
+
+def sidecar_of(target: Path) -> Path:
+    """Where the sidecar of a timeline file lies, whether there is one or not."""
+    return target.with_name(target.name + SUFFIX)
 
 
 def load_known_stems(path: Path, sound_urls: Iterable[str], base_folder: Path) -> dict[str, KnownStem]:

@@ -43,3 +43,13 @@ def test_its_cues_are_shown_without_a_daemon(bundle: Path) -> None:
     assert result.exit_code == 0, result.output
     [cue] = json.loads(result.stdout)["cues"]
     assert (cue["track"], cue["prompt"]) == ("Dog", "small dog barking")
+
+
+def test_a_file_that_selva_did_not_write_is_not_replaced_by_the_timeline_of_a_bundle(bundle: Path) -> None:
+    out = bundle.parent / "mine.otio"
+    out.write_text("work")
+    result = run("render", bundle, "-o", out, "--json")
+    assert "was not written by Selva" in json.loads(result.stdout)["error"]["message"]
+    assert out.read_text() == "work"
+    accepted = run("render", bundle, "-o", out, "--replace")
+    assert isinstance(accepted.exception, AssertionError)  # the next step, which `no_daemon` forbids

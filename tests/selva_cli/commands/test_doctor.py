@@ -58,6 +58,17 @@ def test_a_report_is_written_and_names_what_it_holds(
     assert status == 0
     assert "lines.json" in errors
     assert "system.json" in zipfile.ZipFile(file).namelist()
+    assert selva("doctor", *QUICK, "--report", str(file))[0] == 0  # an earlier report is replaced
+
+
+def test_a_report_replaces_no_file_of_the_users(selva: RunCommand, paths: AppPaths, tmp_path: Path) -> None:
+    file = tmp_path / "film.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("work.txt", "work")
+    status, _, errors = selva("doctor", *QUICK, "--report", str(file))
+    assert status == 1
+    assert "is no report of Selva's; choose another name" in errors
+    assert zipfile.ZipFile(file).namelist() == ["work.txt"]
 
 
 @pytest.mark.parametrize("columns", ["12", "40"])

@@ -116,3 +116,14 @@ def test_a_note_on_many_clips_counts_the_rest_and_one_clip_needs_no_name() -> No
         "note: Dog (clip 0, clip 1, clip 2, clip 3, 3 more): silent"
     ]
     assert list(iter_stem_notes(many[:1], names_clips=False)) == ["note: Dog: silent"]
+
+
+def test_a_file_that_selva_did_not_write_is_refused_before_the_daemon_is_started(cut: Path) -> None:
+    out = cut.parent / "mine.otio"
+    out.write_text("work")
+    assert_refused(
+        run("render", cut, "-o", out, *DOG), "mine.otio exists already and was not written by Selva"
+    )
+    assert out.read_text() == "work"
+    accepted = run("render", cut, "-o", out, *DOG, "--replace")
+    assert isinstance(accepted.exception, AssertionError)  # the next step, which `no_daemon` forbids

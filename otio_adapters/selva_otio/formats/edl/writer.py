@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -35,16 +35,24 @@ def write_edls(timeline: otio.schema.Timeline, destination: Destination) -> Sequ
             "an EDL is written for each stem track, and this timeline has none; render it first"
         )
     written: list[Path] = []
-    taken: set[str] = set()
-    for track in tracks:
-        name = ensure_unique(fold_name(track.name, max_chars=60, fallback="stems"), taken)
-        taken.add(name.casefold())
-        target = destination.target.with_suffix(f".{name}.edl")
+    targets = name_edl_parts(destination.target, [track.name for track in tracks])
+    for track, target in zip(tracks, targets, strict=True):
         lines = _iter_lines(timeline.name or destination.target.stem, track, flat_timeline.clock, destination)
         with staged_file(target, error=TimelineWriteError) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\r\n")
         written.append(target)
     return written
+
+
+def name_edl_parts(target: Path, track_names: Iterable[str]) -> list[Path]:
+    """The file of each of these stem tracks."""
+    parts: list[Path] = []
+    taken: set[str] = set()
+    for track_name in track_names:
+        name = ensure_unique(fold_name(track_name, max_chars=60, fallback="stems"), taken)
+        taken.add(name.casefold())
+        parts.append(target.with_suffix(f".{name}.edl"))
+    return parts
 
 
 def _iter_lines(
