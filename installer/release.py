@@ -26,6 +26,7 @@ WHEEL_FOLDERS = {
     "daemon/selva_cli": "selva_cli",
     "otio_adapters/selva_otio": "selva_otio",
     "plugins/selva_plugins": "selva_plugins",
+    "plugins/panel/selva_panel": "selva_panel",
     "plugins/reaper/Selva": "selva_plugins/reaper_scripts/Selva",
 }
 """Folder of the tree: where its files lie in the wheel."""
@@ -39,6 +40,7 @@ IN_THE_SDIST = (
     "LICENSE",
     "selva_core/weights/selva-nano/generator.safetensors",
     "plugins/selva_plugins/__init__.py",
+    "plugins/panel/selva_panel/static/index.html",
     "CHANGELOG.md",
     "installer/run.py",
     "installer/install.py",
@@ -91,7 +93,7 @@ def tag_of_commit(root: Path) -> str | None:
 
 
 def expected_in_wheel(root: Path) -> set[str]:
-    """Files of the six packages and of REAPER's scripts as they must lie in the wheel."""
+    """Files of the seven packages and of REAPER's scripts as they must lie in the wheel."""
     names = set()
     for source, target in WHEEL_FOLDERS.items():
         for file in (root / source).rglob("*"):

@@ -1,4 +1,4 @@
-"""Which room may import which: proven on every import statement, and on what fresh interpreters really load.
+"""Which room may import which: proven on every import statement. tests/test_room_loading.py sees what is really loaded.
 
 Imports are read from the syntax trees, so those inside functions and under TYPE_CHECKING count as well: an arrow that only a
 type checker follows binds two rooms as firmly as any other. So do modules named in a text, which `import_module` is given.
@@ -8,9 +8,7 @@ docs/development/architecture.md has the same tables in words.
 from __future__ import annotations
 
 import ast
-import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ PACKAGE_FOLDERS = {
     "selva_render": ROOT / "daemon" / "selva_render",
     "selva_cli": ROOT / "daemon" / "selva_cli",
     "selva_plugins": ROOT / "plugins" / "selva_plugins",
+    "selva_panel": ROOT / "plugins" / "panel" / "selva_panel",
 }
 
 # Room, in the order of the floors: what it may import of other packages. "selva_core" alone is its version number.
@@ -47,10 +46,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "selva_core", "selva_core.base", "selva_core.models", "selva_otio", "selva_render",
         "selva_daemon", "selva_daemon.client", "selva_daemon.protocol",
     ),
+    "selva_panel": (
+        "selva_core", "selva_core.base", "selva_core.models", "selva_core.audio", "selva_core.video", "selva_otio",
+        "selva_render", "selva_plugins", "selva_daemon", "selva_daemon.client", "selva_daemon.protocol",
+    ),
     "selva_cli": (
         "selva_core", "selva_core.base", "selva_core.models", "selva_core.audio", "selva_otio", "selva_daemon",
         "selva_daemon.client", "selva_daemon.protocol", "selva_daemon.server", "selva_daemon.worker",
-        "selva_daemon.settings", "selva_render", "selva_plugins",
+        "selva_daemon.settings", "selva_render", "selva_plugins", "selva_panel",
     ),
 }  # fmt: skip
 """Rooms below a room that is named count with it; a name that stops at a package is all of it, except for `selva_core`
@@ -85,6 +88,15 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("server",),
         ("__main__", "service", "reference"),
     ),
+    "selva_panel": (
+        ("errors",),
+        ("timeline",),
+        ("media",),
+        ("session",),
+        ("jobs",),
+        ("delivery",),
+        ("http",),
+    ),
     "selva_cli": (
         ("doctor", "terminal"),
         ("options",),
@@ -112,6 +124,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_daemon.worker": {"msgspec"},
     "selva_render": {"opentimelineio", "watchdog", "matplotlib", "soundfile"},
     "selva_plugins": {"opentimelineio", "msgspec", "platformdirs", "psutil"},
+    "selva_panel": {"opentimelineio", "msgspec", "soundfile"},
+    "selva_panel.media": {"av"},
+    "selva_panel.http": {"starlette", "uvicorn", "msgspec"},
     "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib", "msgspec", "psutil"},
 }  # fmt: skip
 """The libraries a room may import beside the standard library; of two rooms that match, the longer name counts."""
@@ -127,8 +142,6 @@ STARTED_AS_PROGRAMS = {
 
 PLUG_INS = {"selva_plugins.bridge": re.compile(r"selva_plugins\.hosts\.\w+\.adapter")}
 """Rows of a table by which the bridge loads the adapter of the host that a request names: to add a host is to add a row."""
-
-HEAVY = ("torch", "torchaudio", "transformers", "av")
 
 
 @dataclass(frozen=True)
@@ -146,7 +159,7 @@ class Import:
 
 @cache
 def modules() -> Mapping[str, Path]:
-    """Every module of the six packages, by its full name."""
+    """Every module of the seven packages, by its full name."""
     found: dict[str, Path] = {}
     for package, folder in PACKAGE_FOLDERS.items():
         for file in folder.rglob("*.py"):
@@ -363,87 +376,3 @@ def test_arrows_that_must_not_be_would_be_seen() -> None:
     assert not is_forbidden_within(Import("selva_core.engine", "selva_core.base.limits", (), 1))
     assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
     assert cycles({"a": {"b", "c"}, "b": {"c"}}) == []
-
-
-def modules_loaded_by(statement: str) -> set[str]:
-    """Modules in sys.modules of a fresh interpreter after `statement`, each with the packages it lies in."""
-    program = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240
-    )
-    return set(json.loads(done.stdout.splitlines()[-1]))
-
-
-@pytest.mark.parametrize(
-    ("room", "statement", "forbidden"),
-    [
-        (
-            "base",
-            "import selva_core.base.errors, selva_core.base.media",
-            (*HEAVY, "numpy", "zmq", "opentimelineio"),
-        ),
-        ("client", "import selva_daemon.client.client", (*HEAVY, "opentimelineio", "selva_daemon.server")),
-        ("client's public face", "from selva_daemon import Client, AsyncClient", (*HEAVY, "opentimelineio")),
-        ("server", "import selva_daemon.server.server", (*HEAVY, "opentimelineio", "selva_core.engines")),
-        ("worker before its first job", "import selva_daemon.worker.worker", HEAVY),
-        ("timelines", "import selva_otio", (*HEAVY, "zmq", "selva_daemon", "selva_core.engine")),
-        (
-            "request bundles",
-            "import selva_otio.formats.request_bundle.adapter",
-            (*HEAVY, "zmq", "numpy", "selva_daemon", "selva_core.engine"),
-        ),
-        ("watch folder", "import selva_render.watch.folder", (*HEAVY, "selva_daemon.server")),
-        ("bridge", "import selva_plugins.bridge", (*HEAVY, "selva_daemon.server", "selva_daemon.jobs")),
-        (
-            "hosts",
-            "import selva_plugins.hosts.reaper.adapter, selva_plugins.hosts.resolve.headless, selva_plugins.hosts.resolve.check",
-            (*HEAVY, "selva_daemon.server", "selva_daemon.worker"),
-        ),
-        (
-            "model table",
-            "import selva_core.models.catalog, selva_core.models.specs, selva_core.base.errors, selva_core.engine",
-            HEAVY,
-        ),
-        (
-            "image sequences and signers",
-            "import selva_core.video.sequence_files, selva_core.audio.credentials",
-            (*HEAVY, "numpy", "c2pa"),
-        ),
-        (
-            "model room",
-            "import selva_core.engines.network",
-            ("zmq", "selva_daemon", "selva_otio", "opentimelineio", "selva_core.training"),
-        ),
-        ("frames", "import selva_core.video.frames", ("torch", "zmq", "selva_daemon")),
-    ],
-)
-def test_room_loads_only_what_it_may(room: str, statement: str, forbidden: tuple[str, ...]) -> None:
-    loaded = modules_loaded_by(statement)
-    assert not loaded & set(forbidden), f"{room} loads {sorted(loaded & set(forbidden))}"
-
-
-@pytest.mark.parametrize("package", PACKAGE_FOLDERS)
-def test_face_of_a_package_loads_nothing_heavy(package: str) -> None:
-    assert not modules_loaded_by(f"import {package}") & {*HEAVY, "zmq"}
-
-
-def test_command_help_loads_nothing_heavy_and_names_the_commands() -> None:
-    program = (
-        "import sys, json\nsys.argv = ['selva', '--help']\nfrom selva_cli.main import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240
-    )
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert not loaded & {*HEAVY, "opentimelineio", "zmq"}
-    for command in ("render", "stems", "daemon", "jobs", "models"):
-        assert command in done.stdout
-
-
-def test_a_forbidden_import_would_be_seen_in_a_fresh_interpreter() -> None:
-    """The twin of the refusals above: the probe does notice what is loaded."""
-    assert "json" in modules_loaded_by("import json")
-    assert "av" in modules_loaded_by("import av")
-    assert "selva_daemon.server" in modules_loaded_by("import selva_daemon.server.server")

@@ -14,7 +14,7 @@ import typer
 from typer import rich_utils
 
 import selva_core
-from selva_cli.commands import daemon, doctor, jobs, models, overview, render, spot, watch
+from selva_cli.commands import daemon, doctor, jobs, models, overview, panel, render, spot, watch
 from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
@@ -45,6 +45,7 @@ app.command()(render.render)
 app.command()(render.stems)
 app.command()(spot.spot)
 app.command()(watch.watch)
+app.command()(panel.panel)
 app.command()(overview.overview)
 app.command()(doctor.doctor)
 app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")

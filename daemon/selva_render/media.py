@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+
+import opentimelineio as otio
 
 from selva_core.base.errors import SelvaError
 from selva_core.base.media import ImageSequence, MediaInfo
@@ -31,6 +33,27 @@ def spot_media(
 
     video: a file, or an image sequence (frame.%04d.png, frame.[0001-0100].png). images: how the latter is played.
     """
+    opened = open_media_timeline(video, start=start, end=end, images=images)
+    sheet = spot_timeline(
+        opened.timeline, tracks, base_folder=opened.path.parent, rows=rows, clock=opened.clock
+    )
+    return replace(sheet, warnings=(*opened.warnings, *sheet.warnings))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaTimeline:
+    """A media file as a timeline of one clip. path: of the file; of images their pattern, with the number as %04d."""
+
+    path: Path
+    timeline: otio.schema.Timeline
+    clock: TimelineClock
+    warnings: tuple[str, ...]
+
+
+def open_media_timeline(
+    video: Path, *, start: str | None = None, end: str | None = None, images: ImageSequence | None = None
+) -> MediaTimeline:
+    """A media file, or its part from `start` to `end`, as a timeline. Raises MediaError, ClockError."""
     info, images = _probe(video.absolute(), images)
     clock = build_media_clock(info.frame_rate_hz, info.timecode)
     timeline = build_media_timeline(
@@ -41,8 +64,12 @@ def spot_media(
         end_s=info.duration_s if end is None else clock.parse_moment_s(end),
         images=images,
     )
-    sheet = spot_timeline(timeline, tracks, base_folder=info.path.parent, rows=rows, clock=clock)
-    return replace(sheet, warnings=(*info.warnings, *_clock_warnings(info, clock), *sheet.warnings))
+    return MediaTimeline(
+        path=info.path,
+        timeline=timeline,
+        clock=clock,
+        warnings=(*info.warnings, *_clock_warnings(info, clock)),
+    )
 
 
 def _clock_warnings(info: MediaInfo, clock: TimelineClock) -> Iterable[str]:

@@ -151,7 +151,7 @@ def split_unusable_clips(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
     for clip in sheet.clips:
         picture = clip.picture_path, clip.picture_images
         if picture not in errors:
-            errors[picture] = _find_media_error(*picture)
+            errors[picture] = find_media_error(*picture)
     missing = {
         clip: error
         for clip in sheet.clips
@@ -164,7 +164,7 @@ def split_unusable_clips(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
     ]
 
 
-def _find_media_error(path: Path, images: ImageSequence | None) -> SelvaError | None:
+def find_media_error(path: Path, images: ImageSequence | None) -> SelvaError | None:
     """Why the media cannot be read, judged by whether its files exist; None when they do."""
     if images is None:
         if path.is_file():

@@ -1,0 +1,1 @@
+"""The server: routes, security, and the socket of events."""

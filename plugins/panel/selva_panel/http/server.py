@@ -1,0 +1,127 @@
+"""The server process: binds to loopback, prints the link, and serves until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from selva_core.base.paths import AppPaths
+from selva_panel.http.app import PanelApp
+from selva_panel.http.security import AccessControl
+from selva_panel.media.library import MediaLibrary
+from selva_panel.session.session import Session
+from selva_panel.session.store import SessionStore, session_id_of
+from selva_panel.timeline.cut import Cut
+
+LOOPBACK = "127.0.0.1"
+MAX_SOCKET_MESSAGE_BYTES = 64 * 1024
+MAX_CONNECTIONS = 200
+SHUTDOWN_S = 3
+
+
+def serve_panel(cut: Cut, *, paths: AppPaths, on_ready: Callable[[dict[str, Any]], None]) -> None:
+    """Serve a cut until SIGINT or SIGTERM. on_ready: called with url, port and session when the server listens.
+
+    Raises StorageError.
+    """
+    loop = new_event_loop()
+    try:
+        loop.run_until_complete(_serve(cut, paths, on_ready))
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+def new_event_loop(platform: str = sys.platform) -> asyncio.AbstractEventLoop:
+    """On Windows the selector loop, which ZeroMQ needs; the server needs nothing that only the other has."""
+    return asyncio.SelectorEventLoop() if platform == "win32" else asyncio.new_event_loop()
+
+
+async def _serve(cut: Cut, paths: AppPaths, on_ready: Callable[[dict[str, Any]], None]) -> None:
+    session_id = session_id_of(str(cut.path or cut.name))
+    session = Session(cut, SessionStore(paths, session_id))
+    library = MediaLibrary(cut, paths.cache / "panel")
+    with bound_socket() as listener:
+        port = listener.getsockname()[1]
+        access = AccessControl(port)
+        server = _Server(
+            uvicorn.Config(
+                PanelApp(session, library, access).asgi(),
+                ws="wsproto",
+                ws_max_size=MAX_SOCKET_MESSAGE_BYTES,
+                limit_concurrency=MAX_CONNECTIONS,
+                h11_max_incomplete_event_size=MAX_SOCKET_MESSAGE_BYTES,
+                timeout_graceful_shutdown=SHUTDOWN_S,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                lifespan="off",
+                proxy_headers=False,
+            ),
+            on_started=lambda: on_ready({"url": access.new_link(), "port": port, "session": session_id}),
+            on_stopping=session.hub.close,
+        )
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            session.save()
+            await asyncio.to_thread(library.close)
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and closes the pages' sockets before it waits for its connections to end."""
+
+    def __init__(
+        self, config: uvicorn.Config, *, on_started: Callable[[], None], on_stopping: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._on_started, self._on_stopping = on_started, on_stopping
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal, and go on after the server has stopped: uvicorn raises the signal once more, which would end the
+        process before the session is saved.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+        before = {
+            getattr(signal, name): signal.signal(getattr(signal, name), self.handle_exit) for name in names
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stopping()
+        await super().shutdown(sockets)
+
+
+@contextlib.contextmanager
+def bound_socket() -> Iterator[socket.socket]:
+    """A socket on a free port of loopback. On Windows, where another program could otherwise share the port, it is ours alone."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+        if exclusive is not None:
+            listener.setsockopt(socket.SOL_SOCKET, exclusive, 1)
+        listener.bind((LOOPBACK, 0))
+        yield listener
+    finally:
+        listener.close()

@@ -1,0 +1,191 @@
+"""One open cut: what the pages see of it, and every change of it. For the thread of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from selva_panel.errors import NotThereError, PanelRequestError, StaleRevisionError
+from selva_panel.session.events import EventHub
+from selva_panel.session.records import CHOICES, JobRecord, SessionRecord, StemRecord
+from selva_panel.session.store import SessionStore
+from selva_panel.session.views import (
+    describe_clip,
+    describe_cut,
+    describe_evidence,
+    describe_markers,
+    describe_stem,
+)
+from selva_panel.timeline.cut import Cut
+from selva_panel.timeline.rows import Row, rows_of_marked_cut, rows_to_json
+
+SAVE_AFTER_S = 0.3
+"""Changes that follow one another, as while somebody types, are one write."""
+
+
+class Session:
+    """The rows, stems, jobs and choices of one cut. Every change makes a new revision, is saved, and goes to all pages."""
+
+    def __init__(self, cut: Cut, store: SessionStore) -> None:
+        self.cut = cut
+        self.hub = EventHub()
+        self.daemon: dict[str, Any] = {
+            "state": "absent", "message": "", "model": None, "device": "", "models": [], "yielded": False
+        }  # fmt: skip
+        self.others: list[dict[str, Any]] = []
+        self.targets: list[dict[str, str]] = []
+        self.progress: dict[str, dict[str, Any]] = {}
+        self.seconds_per_stem: float | None = None
+        self.has_production = False
+        self._store = store
+        self._save_handle: asyncio.TimerHandle | None = None
+        self.record: SessionRecord = store.load()
+        self.record.cut = str(cut.path or cut.name)
+        if not self.record.rows:
+            self.record.rows = rows_of_marked_cut(cut)
+        self._clips = [describe_clip(clip, cut) for clip in cut.clips]
+        self._markers = describe_markers(cut)
+
+    # -- what pages see ------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as GET /api/state gives it."""
+        return {"revision": self.record.revision, **{key: self.view(key) for key in VIEWS}}
+
+    def view(self, key: str) -> Any:
+        """One top-level key of the state."""
+        return VIEWS[key](self)
+
+    def touch(self, *keys: str) -> int:
+        """These keys of the state have changed: a new revision, for all pages and for the file."""
+        self.record.revision += 1
+        self.hub.send(
+            {
+                "type": "patch",
+                "revision": self.record.revision,
+                "changes": {key: self.view(key) for key in keys},
+            }
+        )
+        if self._save_handle is None:
+            self._save_handle = asyncio.get_running_loop().call_later(SAVE_AFTER_S, self.save)
+        return self.record.revision
+
+    def save(self) -> None:
+        """Write the file now. Raises StorageError."""
+        if self._save_handle is not None:
+            self._save_handle.cancel()
+            self._save_handle = None
+        self._store.save(self.record)
+
+    # -- changes -------------------------------------------------------------------------------------------
+
+    def put_rows(self, revision: int, rows: Sequence[Row]) -> int:
+        """Replace the rows, as edited from `revision`. Raises StaleRevisionError, PanelRequestError."""
+        if (
+            revision != self.record.revision
+            and tuple(rows) != self.record.rows
+            and self._rows_changed_since(revision)
+        ):
+            raise StaleRevisionError("another page has changed the rows meanwhile; its state is in the reply")
+        ids = [row.id for row in rows]
+        if len(set(ids)) != len(ids):
+            raise PanelRequestError("two rows have the same id; give a copied row an id of its own")
+        self.record.rows = tuple(rows)
+        self._rows_revision = self.record.revision + 1
+        prompts = {row.id: row for row in rows}
+        self.record.evidence = [
+            seen
+            for seen in self.record.evidence
+            if seen.row_id in prompts and prompts[seen.row_id].prompt_on(seen.clip_id).strip() == seen.prompt
+        ]
+        return self.touch("rows", "evidence", "estimate")
+
+    _rows_revision = 0
+
+    def _rows_changed_since(self, revision: int) -> bool:
+        """Progress and results make revisions too; only another edit of the rows is in conflict with one."""
+        return revision < self._rows_revision
+
+    def choose(self, stem_id: str, *, choice: str | None, active: bool | None) -> int:
+        """Keep, reject or activate a take; one take of a cue is active. Raises NotThereError, PanelRequestError."""
+        stem = self.stem(stem_id)
+        if choice is not None:
+            if choice not in CHOICES:
+                raise PanelRequestError(f"a choice is one of {', '.join(CHOICES)}; got {choice!r:.40}")
+            stem.choice = choice
+        if active:
+            for other in self.takes_of(stem):
+                other.active = other is stem
+        return self.touch("stems")
+
+    def stem(self, stem_id: str) -> StemRecord:
+        """Raises NotThereError."""
+        for stem in self.record.stems:
+            if stem.id == stem_id:
+                return stem
+        raise NotThereError("there is no stem of that id; it may have been replaced by a later render")
+
+    def takes_of(self, stem: StemRecord) -> list[StemRecord]:
+        return [other for other in self.record.stems if other.cue == stem.cue and other.row_id == stem.row_id]
+
+    def job(self, job_id: str) -> JobRecord:
+        """A job of this session. Raises NotThereError."""
+        for job in self.record.jobs:
+            if job.id == job_id:
+                return job
+        raise NotThereError("there is no job of this panel with that id")
+
+    @property
+    def unfinished_jobs(self) -> Iterator[JobRecord]:
+        return (job for job in self.record.jobs if job.state in ("queued", "running"))
+
+    # -- views ---------------------------------------------------------------------------------------------
+
+    def jobs_view(self) -> list[Mapping[str, Any]]:
+        return [*(self.describe_job(job) for job in self.record.jobs), *self.others]
+
+    def describe_job(self, job: JobRecord) -> dict[str, Any]:
+        cells = list(job.cells.values())
+        return {
+            "id": job.id,
+            "kind": job.kind,
+            "row_ids": list(dict.fromkeys(row for row, _ in cells)),
+            "clip_ids": list(dict.fromkeys(clip for _, clip in cells)),
+            "state": job.state,
+            "stage": "",
+            "done": 1.0 if job.state == "done" else 0.0,
+            "seconds_left": None,
+            "mine": True,
+            "message": job.message,
+            **(self.progress.get(job.id, {}) if job.state in ("queued", "running") else {}),
+        }
+
+    def suggestions_view(self) -> list[str]:
+        own = [row.prompt.strip() for row in self.record.rows if row.prompt.strip()]
+        marked = [] if self.cut.marked is None else [cue.prompt for cue in self.cut.marked.cues]
+        known = [text for model in self.daemon["models"] for text in model.get("prompts", ())]
+        return list(dict.fromkeys([*own, *marked, *self._store.load_prompts(), *known]))[:100]
+
+
+VIEWS: Mapping[str, Any] = {
+    "cut": lambda session: describe_cut(session.cut),
+    "clips": lambda session: session._clips,
+    "markers": lambda session: session._markers,
+    "rows": lambda session: rows_to_json(session.record.rows),
+    "evidence": lambda session: [describe_evidence(seen) for seen in session.record.evidence],
+    "stems": lambda session: [describe_stem(stem) for stem in session.record.stems],
+    "jobs": Session.jobs_view,
+    "daemon": lambda session: session.daemon,
+    "suggestions": Session.suggestions_view,
+    "can_place": lambda session: session.targets,
+    "placed": lambda session: session.record.placed,
+    "notes": lambda session: [
+        {"stem_id": note.stem_id, "frame": note.frame, "text": note.text, "by": note.by}
+        for note in session.record.notes
+    ],
+    "estimate": lambda session: {"cells": 0, "seconds": None},
+    "has_production": lambda session: session.has_production,
+    "save_formats": lambda session: [],
+}
+"""The top-level keys of the state, beside the revision."""

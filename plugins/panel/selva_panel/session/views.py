@@ -1,0 +1,110 @@
+"""Parts of the state as JSON-able values, as docs/reference/panel-api.md describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+
+from selva_core.base.rational import to_pair
+from selva_otio.cues.markers import parse_marker_cue
+from selva_otio.picture.visible_shots import iter_picture_tracks
+from selva_otio.time.clock import exact_seconds, frame_index
+from selva_panel.session.records import EvidenceRecord, StemRecord
+from selva_panel.timeline.cut import Cut, PanelClip
+
+
+def describe_cut(cut: Cut) -> dict[str, Any]:
+    clock = cut.clock
+    return {
+        "name": cut.name,
+        "source": cut.source,
+        "scope": cut.scope,
+        "rate": to_pair(clock.frame_rate_hz),
+        "drop_frame": clock.drop_frame,
+        "start_frames": clock.start_frame,
+        "duration_frames": cut.duration_frames,
+    }
+
+
+def describe_clip(clip: PanelClip, cut: Cut) -> dict[str, Any]:
+    spotted = clip.spotted
+    return {
+        "id": clip.id,
+        "name": clip.name,
+        "track": clip.track,
+        "start_frames": clip.start_frames,
+        "duration_frames": clip.duration_frames,
+        "media_id": cut.media_by_clip.get(clip.id),
+        "source_start": to_pair(Fraction(0) if spotted is None else spotted.picture_start_s),
+        "speed": 1.0 if spotted is None else float(spotted.picture_speed),
+        "problem": clip.problem,
+    }
+
+
+def describe_markers(cut: Cut) -> list[dict[str, Any]]:
+    """The markers of the timeline, of its picture tracks and of their clips, in the order of their frames."""
+    found = [
+        {
+            "frame": frame_index(record_s, cut.clock.frame_rate_hz),
+            "name": marker.name or marker.comment or "",
+            "is_cue": parse_marker_cue(marker) is not None,
+        }
+        for marker, record_s in _iter_markers(cut.timeline)
+    ]
+    return sorted(found, key=lambda marker: marker["frame"])
+
+
+def _iter_markers(timeline: otio.schema.Timeline) -> Iterator[tuple[otio.schema.Marker, Fraction]]:
+    """Each marker with its record time."""
+    for item in (timeline.tracks, *iter_picture_tracks(timeline)):
+        origin = item.source_range.start_time if item.source_range is not None else None
+        for marker in item.markers:
+            start_s = exact_seconds(marker.marked_range.start_time)
+            yield marker, start_s - (Fraction(0) if origin is None else exact_seconds(origin))
+    for track in iter_picture_tracks(timeline):
+        for clip in track.find_clips():
+            for marker in clip.markers:
+                moment = clip.transformed_time(marker.marked_range.start_time, timeline.tracks)
+                yield marker, exact_seconds(moment)
+
+
+def describe_evidence(seen: EvidenceRecord) -> dict[str, Any]:
+    return {
+        "row_id": seen.row_id,
+        "clip_id": seen.clip_id,
+        "presence": seen.presence,
+        "acts": seen.acts,
+        "seen": seen.seen,
+        "rate_hz": seen.rate_hz,
+        "presence_curve": seen.presence_curve,
+        "x": seen.x,
+        "y": seen.y,
+        "spread": seen.spread,
+    }
+
+
+def describe_stem(stem: StemRecord) -> dict[str, Any]:
+    return {
+        "id": stem.id,
+        "row_id": stem.row_id,
+        "clip_id": stem.clip_id,
+        "take": stem.take,
+        "seed": stem.seed,
+        "prompt": stem.prompt,
+        "file_name": Path(stem.file).name,
+        "start_frames": stem.start_frames,
+        "offset_samples": stem.offset_samples,
+        "length_samples": stem.length_samples,
+        "sample_rate_hz": stem.sample_rate_hz,
+        "channels": stem.channels,
+        "presence": stem.presence,
+        "silenced": stem.silenced,
+        "choice": stem.choice,
+        "active": stem.active,
+        "hints": stem.hints,
+        "redone_from": stem.redone_from,
+    }
