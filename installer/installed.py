@@ -17,7 +17,15 @@ from demo import run_demo
 from environment import SetupError
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("selva_core", "selva_otio", "selva_daemon", "selva_render", "selva_cli", "selva_plugins", "selva_panel")
+PACKAGES = (
+    "selva_core",
+    "selva_otio",
+    "selva_daemon",
+    "selva_render",
+    "selva_cli",
+    "selva_plugins",
+    "selva_panel",
+)
 LOOK = """
 import importlib, importlib.util, json, sys
 import opentimelineio
