@@ -18,7 +18,13 @@ from selva_cli.commands import daemon, doctor, jobs, models, overview, panel, re
 from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
-from selva_cli.terminal.error_reporting import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_REFUSED, report_error
+from selva_cli.terminal.error_reporting import (
+    EXIT_FAULT,
+    EXIT_INTERRUPTED,
+    EXIT_REFUSED,
+    is_closed_pipe,
+    report_error,
+)
 from selva_cli.terminal.stop_signals import interrupted_by_ctrl_c
 from selva_cli.terminal.verbosity import is_verbose, iter_details, verbosity_taken_from
 from selva_core.base.errors import SelvaError
@@ -85,6 +91,7 @@ def run_command_line() -> None:
     output, and an exit status other than 0.
     """
     _make_output_safe()
+    status = 0
     try:
         is_completion = COMPLETION_VARIABLE in os.environ
         with interrupted_by_ctrl_c(), verbosity_taken_from(sys.argv[1:]) as arguments:
@@ -92,7 +99,7 @@ def run_command_line() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError as error:  # of the output: what commands write to files is caught before
-        status = _give_up_output(error)
+        status = _give_up_output(error, status)
     sys.exit(status)
 
 
@@ -108,9 +115,15 @@ def _run(arguments: list[str]) -> int:
             sys.stderr.writelines(f"selva:   {line}\n" for line in iter_details(error))
         return EXIT_REFUSED
     except _CommandLineError as error:
-        rich_utils.rich_format_error(error)
+        with contextlib.suppress(SystemExit):  # what rich makes of a closed pipe
+            rich_utils.rich_format_error(error)
         report_error(error.format_message(), as_json=as_json, code="command-line", shown=True)
         return int(error.exit_code)
+    except SystemExit as ended:
+        # What rich makes of a closed pipe, with the status of a failure.
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None
+        raise
     except (KeyboardInterrupt, typer.Abort):
         report_error("interrupted", as_json=as_json, code="interrupted")
         return EXIT_INTERRUPTED
@@ -135,9 +148,12 @@ def _is_of_output(error: OSError) -> bool:
     return error.filename is None and error.errno in _OUTPUT_ERRORS
 
 
-def _give_up_output(error: OSError) -> int:
-    """End silently when the reader of our output has ended, as in `selva jobs list | head`; else say why it is not whole."""
-    if not isinstance(error, BrokenPipeError):
+def _give_up_output(error: OSError, status: int) -> int:
+    """Say why the output is not whole; end silently, as the command did, when its reader has read enough, as in
+    `selva jobs list | head`. status: of the command so far; gives the one to end with.
+    """
+    if not is_closed_pipe(error):
+        status = EXIT_REFUSED
         with contextlib.suppress(OSError):
             sys.stderr.write(f"selva: the output cannot be written: {error.strerror or error}\n")
             sys.stderr.flush()
@@ -147,7 +163,7 @@ def _give_up_output(error: OSError) -> int:
     ):  # else the interpreter tries once more when it ends, and complains
         with contextlib.suppress(OSError):
             stream.close()
-    return EXIT_REFUSED
+    return status
 
 
 def _make_output_safe() -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from selva_core.base.atomic_write import explain_os_error
 from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
@@ -102,7 +103,7 @@ def _unpack_beside(path: Path, folder: Path) -> None:
         unpack_zip(path, scratch)
         scratch.rename(folder)
     except OSError as error:
-        raise TimelineWriteError(f"cannot unpack {path} beside itself: {error}") from error
+        raise TimelineWriteError(f"cannot unpack {path} beside itself: {explain_os_error(error)}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

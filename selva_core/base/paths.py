@@ -13,7 +13,7 @@ from pathlib import Path
 import platformdirs
 from platformdirs.api import PlatformDirsABC
 
-from selva_core.base.atomic_write import staged_file
+from selva_core.base.atomic_write import explain_os_error, staged_file
 from selva_core.base.child_process import popen_options
 from selva_core.base.errors import ConfigurationError, StorageError
 
@@ -149,7 +149,8 @@ def ensure_private_folder(folder: Path) -> None:
         if isinstance(exc, StorageError):
             raise
         raise StorageError(
-            f"the folder {folder} cannot be made private: {exc}. Choose another with SELVA_STATE_DIR",
+            f"the folder {folder} cannot be made, or not closed to others: {explain_os_error(exc)}. Choose another "
+            "with SELVA_STATE_DIR (SELVA_CONFIG_DIR)",
             path=str(folder),
         ) from exc
 
@@ -165,7 +166,7 @@ def ensure_folder(folder: Path) -> None:
             close_to_others(folder)
     except OSError as exc:
         raise StorageError(
-            f"the folder {folder} cannot be made: {exc}. Choose another with SELVA_CACHE_DIR",
+            f"the folder {folder} cannot be made: {explain_os_error(exc)}. Choose another with SELVA_CACHE_DIR",
             path=str(folder),
         ) from exc
 

@@ -93,8 +93,13 @@ def set_(
     from selva_core.base.settings.editing import find_setting, set_value  # noqa: PLC0415
 
     file = _settings_file()
-    value = set_value(file, name, values)
     setting = find_setting(name)
+    if setting.name == "model" and values != [""]:
+        from selva_core.models.catalog import find_model  # noqa: PLC0415 - only for this setting
+
+        for value in values:
+            find_model(value.strip())
+    value = set_value(file, name, values)
     print_result(f"{setting.name} = {_show_value(setting, value)} (in {file})")
     _warn_of_pending_effect(setting)
 
@@ -102,10 +107,15 @@ def set_(
 @config_app.command()
 def unset(name: NameArgument) -> None:
     """Take a setting out of the file, so that its default holds again."""
+    from selva_core.base.settings import rows  # noqa: PLC0415
     from selva_core.base.settings.editing import find_setting, unset_value  # noqa: PLC0415
+    from selva_core.base.settings.table import current_name  # noqa: PLC0415
 
     file = _settings_file()
     was_there = unset_value(file, name)
+    if current_name(name) not in rows():
+        print_result(f"{name} was taken out of {file}; there is no such setting")
+        return
     setting = find_setting(name)
     default = _show_value(setting, setting.default)
     if not was_there:
@@ -145,9 +155,13 @@ def edit() -> None:
 
 
 @config_app.command()
-def path() -> None:
+def path(as_json: JsonOption = False) -> None:
     """Print the path of the file of settings, which need not exist."""
-    print_line(str(_settings_file()))
+    file = _settings_file()
+    if as_json:
+        print_json({"path": file, "exists": file.is_file()})
+    else:
+        print_line(str(file))
 
 
 def _settings_file() -> Path:

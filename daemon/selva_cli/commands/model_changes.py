@@ -21,7 +21,7 @@ from selva_cli.terminal.console import (
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
 from selva_cli.terminal.stop_signals import interrupted_by_stop_signals
 from selva_core.base.command_line import reinstall_command, selva_command
-from selva_core.base.errors import InstallationBrokenError, RequestError
+from selva_core.base.errors import InstallationBrokenError, RequestError, WeightsMissingError
 
 if TYPE_CHECKING:
     from selva_core.models.catalog import Model
@@ -266,6 +266,8 @@ def remove(model_id: ModelArgument, yes: YesOption = False, as_json: JsonOption 
     if not yes and not as_json and sys.stdin.isatty():
         typer.confirm(f"Delete the files of {model_id} in {folder}?", abort=True)
     report = remove_model(model, folder, on_wait=_say_waiting)
+    if not (report.removed or report.freed_bytes):
+        raise WeightsMissingError(_describe_nothing_removed(model_id, report.shared), model=model_id)
     if as_json:
         print_json(
             {
@@ -279,6 +281,15 @@ def remove(model_id: ModelArgument, yes: YesOption = False, as_json: JsonOption 
     for path, users in report.shared.items():
         print_line(f"stays: {path}, which {', '.join(users)} needs")
     print_result(f"{len(report.removed)} files removed, {format_size(report.freed_bytes)} freed")
+
+
+def _describe_nothing_removed(model_id: str, shared: dict[str, list[str]]) -> str:
+    if not shared:
+        return f"{model_id} is not installed; what is: {selva_command('models', 'list')}"
+    users = sorted({user for users in shared.values() for user in users})
+    return (
+        f"{model_id} is not installed; the files that it shares stay, because {', '.join(users)} needs them"
+    )
 
 
 def move(

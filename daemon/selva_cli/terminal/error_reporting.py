@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,9 +41,28 @@ def report_errors(*, as_json: bool) -> Iterator[None]:
 def report_error(
     message: str, *, as_json: bool, code: str, facts: Mapping[str, object] | None = None, shown: bool = False
 ) -> None:
-    """One line on standard error, with `as_json` also one JSON object on standard output. shown: the line is there already."""
+    """One line on standard error, with `as_json` also one JSON object on standard output. shown: the line is there already.
+
+    A reader that has closed its pipe does without it; the command has failed all the same.
+    """
     if as_json:
-        print_json({"error": {"code": code, "message": message, "facts": dict(facts or {})}})
-        sys.stdout.flush()
+        with _closed_pipes_passed_over():
+            print_json({"error": {"code": code, "message": message, "facts": dict(facts or {})}})
+            sys.stdout.flush()
     if not shown:
-        sys.stderr.write(f"selva: {message}\n")
+        with _closed_pipes_passed_over():
+            sys.stderr.write(f"selva: {message}\n")
+
+
+def is_closed_pipe(error: OSError, *, platform: str = sys.platform) -> bool:
+    """Whether the reader of our output has ended. Windows' C library answers EINVAL to a write into its pipe."""
+    return isinstance(error, BrokenPipeError) or (platform == "win32" and error.errno == errno.EINVAL)
+
+
+@contextmanager
+def _closed_pipes_passed_over() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not is_closed_pipe(error):
+            raise

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selva_core.base.atomic_write import write_atomic
+from selva_core.base.atomic_write import explain_os_error, write_atomic
 from selva_core.base.errors import ConfigurationError, LockHeldError, StorageError
 from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import ensure_private_folder
@@ -38,13 +38,14 @@ def find_setting(name: str) -> Setting:
 def set_value(file: Path, name: str, given: Sequence[str]) -> Any:
     """Write a setting into the file; gives its value. given: the texts of a command line, several for a list.
 
-    Raises ConfigurationError, also for a file that is wrong already; StorageError.
+    A wrong value of the setting itself is mended so, also where others are wrong too: they are set right one after the
+    other. Raises ConfigurationError, also for a file that is wrong elsewhere alone; StorageError.
     """
     setting = find_setting(name)
     if setting.kind is not tuple and len(given) != 1:
         raise ConfigurationError(f"{setting.name} takes one value; got {len(given)}", name=setting.name)
     value = setting.convert(list(given) if setting.kind is tuple else given[0])
-    with _open_document(file) as document:
+    with _open_document(file, mended=(setting.name, *setting.row.earlier_names)) as document:
         for earlier in setting.row.earlier_names:
             document.pop(earlier, None)
         document[setting.name] = _as_toml(value)
@@ -52,11 +53,18 @@ def set_value(file: Path, name: str, given: Sequence[str]) -> Any:
 
 
 def unset_value(file: Path, name: str) -> bool:
-    """Take a setting out of the file, so that its default holds; whether it was there. Raises as `set_value` does."""
-    setting = find_setting(name)
+    """Take a setting out of the file, so that its default holds; whether it was there. Raises as `set_value` does.
+
+    A name that the file has and that no setting has is taken out as well.
+    """
+    if name in {given.name for given in read_settings_file(file)} and current_name(name) not in rows():
+        names: tuple[str, ...] = (name,)
+    else:
+        setting = find_setting(name)
+        names = (setting.name, *setting.row.earlier_names)
     was_there = False
-    with _open_document(file) as document:
-        for each in (setting.name, *setting.row.earlier_names):
+    with _open_document(file, mended=names) as document:
+        for each in names:
             was_there |= document.pop(each, None) is not None
     return was_there
 
@@ -82,7 +90,9 @@ def take_over_earlier_file(file: Path) -> Path | None:
         try:
             earlier.replace(target)
         except OSError as exc:
-            raise StorageError(f"{earlier} cannot be renamed: {exc}", path=str(earlier)) from exc
+            raise StorageError(
+                f"{earlier} cannot be renamed: {explain_os_error(exc)}", path=str(earlier)
+            ) from exc
     return target
 
 
@@ -109,19 +119,31 @@ def write_checked(file: Path, content: bytes) -> None:
 
 def check_content(file: Path, content: bytes) -> None:
     """Raises ConfigurationError unless the content holds as that of `file`."""
+    for error in _find_problems(file, content).values():
+        raise error
+
+
+def _find_problems(file: Path, content: bytes) -> dict[str, ConfigurationError]:
+    """What is wrong with each setting of the content. Raises ConfigurationError where it is no TOML."""
+    problems = {}
     for given in parse_settings(content, file):
         try:
             find_setting(given.name).convert(given.value)
         except ConfigurationError as error:
-            raise ConfigurationError(f"{given.source}: {error.message}", **error.facts) from error
+            problem = ConfigurationError(f"{given.source}: {error.message}", **error.facts)
+            problem.__cause__ = error
+            problems[given.name] = problem
+    return problems
 
 
 @contextmanager
-def _open_document(file: Path) -> Iterator[TOMLDocument]:
-    """The document of the file, to change; it is written at the end if it holds."""
+def _open_document(file: Path, *, mended: Collection[str]) -> Iterator[TOMLDocument]:
+    """The document of the file, to change the settings `mended`; it is written at the end. A document in which only others
+    are wrong is refused.
+    """
     take_over_earlier_file(file)
     with _locked(file):
-        document = _read_document(file)
+        document = _read_document(file, mended=mended)
         yield document
         _write_document(file, document)
 
@@ -148,7 +170,7 @@ def _locked(file: Path) -> Iterator[None]:
         lock.release()
 
 
-def _read_document(file: Path) -> TOMLDocument:
+def _read_document(file: Path, *, mended: Collection[str] = ()) -> TOMLDocument:
     import tomlkit  # noqa: PLC0415 - takes 40 ms, and only changes need it
 
     try:
@@ -160,14 +182,16 @@ def _read_document(file: Path) -> TOMLDocument:
         return document
     except OSError as exc:
         raise StorageError(f"{file} cannot be read: {exc.strerror or exc}", path=str(file)) from exc
-    check_content(file, content)
+    problems = _find_problems(file, content)
+    if problems and not problems.keys() & set(mended):
+        raise next(iter(problems.values()))
     return tomlkit.parse(content.decode("utf-8-sig"))
 
 
 def _write_document(file: Path, document: TOMLDocument) -> None:
     import tomlkit  # noqa: PLC0415
 
-    write_checked(file, tomlkit.dumps(document).encode())
+    _write(file, tomlkit.dumps(document).encode())
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -57,7 +57,31 @@ def test_the_path_of_the_file_is_printed_also_where_it_is_broken(selva: RunComma
     paths.config.mkdir(parents=True, mode=0o700)
     paths.settings_file.write_text("device = \n")
     assert selva("config", "path")[1] == f"{paths.settings_file}\n"
+    assert read_json(selva("config", "path", "--json")) == {"path": str(paths.settings_file), "exists": True}
     assert "line 1" in selva("config", "show")[2]
+    paths.settings_file.unlink()
+    assert read_json(selva("config", "path", "--json"))["exists"] is False
+
+
+def test_a_wrong_file_is_mended_and_what_is_still_wrong_in_it_is_named(
+    selva: RunCommand, paths: AppPaths
+) -> None:
+    paths.config.mkdir(parents=True, mode=0o700)
+    paths.settings_file.write_text("port = 80\nprot = 1\n")
+    status, output, errors = selva("config", "set", "port", "0")
+    assert (status, output) == (0, f"port = 0 (in {paths.settings_file})\n")
+    assert "line 2: there is no setting 'prot'" in errors
+    assert "was taken out" in selva("config", "unset", "prot")[1]
+    assert selva("config", "get", "port") == (0, "0\n", "")
+
+
+def test_a_model_that_there_is_not_is_not_set(selva: RunCommand, paths: AppPaths) -> None:
+    status, output, errors = selva("config", "set", "model", "nano")
+    assert (status, output) == (1, "")
+    assert "no model is called 'nano'" in errors
+    assert "did you mean 'selva-nano'?" in errors
+    assert not paths.settings_file.exists()
+    assert selva("config", "set", "model", "selva-nano")[0] == 0
 
 
 def test_an_edit_that_holds_is_taken_and_begins_with_every_setting(
@@ -131,7 +155,7 @@ def test_the_model_of_the_settings_is_used_where_none_is_named(
     assert choose_model(None) == "selva-echo"
     assert choose_model("selva-nano") == "selva-nano"
     assert default_stems_folder(tmp_path / "reel 1.otio") == tmp_path / "all" / "reel 1"
-    selva("config", "set", "model", "selva-mega")
+    paths.settings_file.write_text(paths.settings_file.read_text().replace("selva-echo", "selva-mega"))
     with pytest.raises(LookupError, match=r"selva\.toml line \d: no model is called 'selva-mega'"):
         choose_model(None)
 

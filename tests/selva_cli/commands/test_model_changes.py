@@ -156,6 +156,25 @@ def test_remove_keeps_what_the_other_model_needs(models_dir: Path, selva: RunCom
     assert selva("models", "remove", "selva-nano", "--yes")[0] == 1
 
 
+def test_remove_of_a_model_that_is_not_installed_is_refused(models_dir: Path, selva: RunCommand) -> None:
+    status, output, errors = selva("models", "remove", FIRST, "--yes")
+    assert (status, output) == (1, "")
+    assert f"{FIRST} is not installed" in errors
+    pull(selva)
+    assert selva("models", "remove", FIRST, "--yes")[0] == 0
+    status, output, _ = selva("models", "remove", FIRST, "--json")
+    assert status == 1
+    assert json.loads(output)["error"]["code"] == "model-weights-missing"
+
+
+def test_remove_of_a_model_of_which_another_has_the_shared_files_says_why_they_stay(
+    models_dir: Path, selva: RunCommand
+) -> None:
+    pull(selva)
+    errors = selva("models", "remove", SECOND, "--yes")[2]
+    assert f"{SECOND} is not installed; the files that it shares stay, because {FIRST} needs them" in errors
+
+
 def test_move_changes_the_setting(models_dir: Path, selva: RunCommand, tmp_path: Path) -> None:
     pull(selva)
     target = tmp_path / "other drive é"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from typing import IO
 
 import pytest
 
+from selva_cli.terminal.error_reporting import is_closed_pipe
 from selva_core.base.paths import AppPaths
 from tests.selva_cli.command_line import RunCommand, read_json
 from tests.selva_cli.test_help import COMMANDS
@@ -20,31 +22,21 @@ GROUPS = sorted({path.split()[0] for path in COMMANDS if path})
 
 
 def run(
-    *arguments: str, stdout: int | IO[str] = subprocess.PIPE, variables: Mapping[str, str] | None = None
+    *arguments: str,
+    stdout: int | IO[str] = subprocess.PIPE,
+    stderr: int | IO[str] = subprocess.PIPE,
+    variables: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """`selva ARGUMENTS` as a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "selva_cli", *arguments],
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         env={**os.environ, **(variables or {})},
         encoding="utf-8",
         timeout=120,
         check=False,
     )
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
-@pytest.mark.parametrize("arguments", [("config", "show"), ("models", "list", "--json"), ("--help",)])
-def test_a_reader_that_has_gone_ends_the_command_in_silence(
-    arguments: tuple[str, ...], paths: AppPaths
-) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = run(*arguments, stdout=writing)
-    os.close(writing)
-    assert done.stderr == ""
-    assert done.returncode in (0, 1)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
@@ -55,6 +47,52 @@ def test_a_full_disk_below_the_output_is_one_line(paths: AppPaths) -> None:
         1,
         "selva: the output cannot be written: No space left on device\n",
     )
+
+
+def end_reading_of(stream: str, *arguments: str) -> tuple[int, str]:
+    """Status and the other stream of a command, the reader of whose `stream` has ended before anything is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = run(*arguments, stdout=writer) if stream == "stdout" else run(*arguments, stderr=writer)
+    finally:
+        os.close(writer)
+    return done.returncode, done.stderr if stream == "stdout" else done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+@pytest.mark.parametrize(
+    "command", ["--help", "--version", "config show", "config show --json", "models list"]
+)
+def test_a_reader_that_has_read_enough_is_no_failure(command: str, paths: AppPaths) -> None:
+    """As in `selva config show | head -1`."""
+    assert end_reading_of("stdout", *command.split()) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+@pytest.mark.parametrize(("command", "status"), [("nonesuch", 2), ("config get nonesuch --json", 1)])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_command_that_fails_fails_also_where_nobody_reads(
+    command: str, status: int, stream: str, paths: AppPaths
+) -> None:
+    found, other = end_reading_of(stream, *command.split())
+    assert found == status
+    assert "Traceback" not in other
+
+
+@pytest.mark.parametrize(
+    ("error", "platform", "is_closed"),
+    [
+        (BrokenPipeError(errno.EPIPE, "closed"), "linux", True),
+        (OSError(errno.EINVAL, "invalid"), "win32", True),
+        (OSError(errno.EINVAL, "invalid"), "linux", False),
+        (OSError(errno.ENOSPC, "full"), "win32", False),
+    ],
+)
+def test_a_closed_pipe_is_distinguished_from_a_full_disk_on_every_system(
+    error: OSError, platform: str, is_closed: bool
+) -> None:
+    assert is_closed_pipe(error, platform=platform) is is_closed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")

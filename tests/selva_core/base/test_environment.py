@@ -39,3 +39,5 @@ def test_a_name_that_is_like_no_other_suggests_nothing() -> None:
     assert suggest("Cat", ["Footsteps", "Rain"]) == ""
     assert suggest("footstep", ["Footsteps", "Rain"]) == "; did you mean 'Footsteps'?"
     assert suggest("x", []) == ""
+    assert suggest("nano", ["selva-nano", "selva-small-16k"]) == "; did you mean 'selva-nano'?"
+    assert suggest("16k", ["selva-small-16k", "selva-large-16k"]) == "", "which of them is not clear"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from selva_core.base.paths import (
     APP_NAME,
     AppPaths,
     close_to_others,
+    ensure_folder,
     ensure_private_folder,
     icacls_command,
     is_private,
@@ -140,6 +143,29 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_says_what_to_do(tmp_path:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="SELVA_STATE_DIR"):
         ensure_private_folder(tmp_path / "file" / "state")
+
+
+@pytest.mark.parametrize("ensure", [ensure_private_folder, ensure_folder])
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.EROFS, "the disk is read-only"), (errno.ENOSPC, "the disk is full")]
+)
+def test_why_a_folder_cannot_be_made_is_explained(
+    ensure: Callable[[Path], None],
+    number: int,
+    advice: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "state")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", refuse)
+        with pytest.raises(StorageError, match=f"{advice}.*Choose another with SELVA_") as caught:
+            ensure(tmp_path / "state")
+    assert "Errno" not in caught.value.message
+    ensure(tmp_path / "state")
+    assert (tmp_path / "state").is_dir()
 
 
 def test_on_windows_the_access_list_names_the_user_alone(

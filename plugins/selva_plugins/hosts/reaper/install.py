@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 import selva_core
+from selva_core.base.atomic_write import explain_os_error
 from selva_core.base.command_line import selva_command
 from selva_core.base.paths import ensure_private_folder
 from selva_plugins.errors import HostSetupError
@@ -97,7 +98,7 @@ def _install_into(resource_path: Path, machine: Machine, *, at_startup: bool | N
         else:
             remove_startup_line(resource_path, report)
     except OSError as error:
-        raise HostSetupError(f"cannot install into {resource_path}: {error}") from error
+        raise HostSetupError(f"cannot install into {resource_path}: {explain_os_error(error)}") from error
     return report
 
 
@@ -223,7 +224,7 @@ def _remove_from(resource_path: Path, machine: Machine) -> SetupReport:
         for folder in (requests.parent, own_folder):
             remove_if_empty(folder)
     except OSError as error:
-        raise HostSetupError(f"cannot remove from {resource_path}: {error}") from error
+        raise HostSetupError(f"cannot remove from {resource_path}: {explain_os_error(error)}") from error
     if not (report.done or report.left):
         report.done.append("nothing was installed")
     return report

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import selva_core
+from selva_core.base.atomic_write import explain_os_error
 from selva_core.base.command_line import selva_command
 from selva_plugins.errors import HostSetupError
 from selva_plugins.handed_settings import collect
@@ -61,7 +62,7 @@ def _install_into(home: ResolveHome, source: str) -> SetupReport:
     try:
         install_agent(home, source, version=selva_core.__version__, command=watch_command())
     except OSError as error:
-        raise HostSetupError(f"cannot install into {home.menu_folder}: {error}") from error
+        raise HostSetupError(f"cannot install into {home.menu_folder}: {explain_os_error(error)}") from error
     report.done.append(f"{len(ENTRIES)} entries in {home.label}: Workspace > Scripts > {MENU_FOLDER}")
     report.done.append(f"agent and bridge exchange messages in {home.exchange.folder}")
     report.done.append(_describe_studio())
@@ -117,7 +118,9 @@ def remove(resource_path: Path | None = None) -> list[SetupReport]:
             removed = remove_agent(home)
             _remove_exchange(home)
         except OSError as error:
-            raise HostSetupError(f"cannot remove from {home.menu_folder}: {error}") from error
+            raise HostSetupError(
+                f"cannot remove from {home.menu_folder}: {explain_os_error(error)}"
+            ) from error
         report.done.append(f"{len(removed)} menu entries removed" if removed else "nothing was installed")
         reports.append(report)
     return reports

@@ -64,6 +64,35 @@ def test_a_file_that_is_wrong_is_not_written_over(file: Path) -> None:
     assert file.read_text() == "prot = 1\n"
 
 
+def test_a_wrong_value_is_mended_by_setting_it(file: Path) -> None:
+    file.write_text("port = 80\n")
+    assert set_value(file, "port", ["0"]) == 0
+    assert file.read_text() == "port = 0\n"
+    file.write_text("port = 80\n")
+    with pytest.raises(ConfigurationError, match="line 1: port is 0"):
+        set_value(file, "device", ["cpu"])  # another's wrong value stays a reason to refuse
+
+
+def test_several_wrong_values_are_mended_one_after_the_other(file: Path) -> None:
+    file.write_text("port = 80\nkeep_alive_s = 'long' # mine\nprot = 1\n")
+    set_value(file, "port", ["2000"])
+    with pytest.raises(ConfigurationError, match="line 2"):
+        load_settings(file, environment={})
+    assert unset_value(file, "prot")
+    set_value(file, "keep_alive_s", ["60"])
+    assert file.read_text() == "port = 2000\nkeep_alive_s = 60.0 # mine\n"
+    assert load_settings(file, environment={}).port == 2000
+    with pytest.raises(ConfigurationError, match="did you mean 'port'"):
+        unset_value(file, "prot")  # it is not there any more
+
+
+def test_a_file_that_is_no_toml_is_not_written_over(file: Path) -> None:
+    file.write_text("port = \n")
+    with pytest.raises(ConfigurationError, match="cannot be read as TOML"):
+        set_value(file, "port", ["0"])
+    assert file.read_text() == "port = \n"
+
+
 def test_a_list_takes_several_values_and_an_unset_setting_has_its_default(file: Path) -> None:
     assert set_value(file, "output_folders", ["/a", "/b b"]) == ("/a", "/b b")
     assert load_settings(file, environment={}).output_folders == ("/a", "/b b")
