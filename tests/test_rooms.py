@@ -124,8 +124,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_daemon.worker": {"msgspec"},
     "selva_render": {"opentimelineio", "watchdog", "matplotlib", "soundfile"},
     "selva_plugins": {"opentimelineio", "msgspec", "platformdirs", "psutil"},
-    "selva_panel": {"opentimelineio", "msgspec", "soundfile"},
-    "selva_panel.media": {"av"},
+    "selva_panel": {"opentimelineio", "msgspec", "soundfile", "platformdirs"},
+    "selva_panel.media": {"av", "soundfile"},
     "selva_panel.http": {"starlette", "uvicorn", "msgspec"},
     "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib", "msgspec", "psutil"},
 }  # fmt: skip

@@ -20,6 +20,22 @@ JOB_TOPIC, DAEMON_TOPIC = "job.", "daemon"
 Clock = Annotated[float | None, Meta(description="the daemon's clock, seconds since 1970")]
 
 
+class Sight(Struct, frozen=True, kw_only=True):
+    """When and where a job that only looks saw what a prompt names: the curves of evidence.md, at most 1,000 steps."""
+
+    rate_hz: Annotated[float, Meta(description="time steps per second")]
+    threshold: Annotated[
+        float | None,
+        Meta(
+            description="a lower presence of the clip means that it is absent; nil where the model is not calibrated"
+        ),
+    ]
+    presence: tuple[float, ...]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    spread: tuple[float, ...]
+
+
 class StemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One stem that was written. What came after version 0.1.0 is left out where it is nothing."""
 
@@ -47,6 +63,13 @@ class StemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     silenced: Annotated[
         bool, Meta(description="nothing in the clip looks like it, and so the stem is silent")
     ] = False
+    sight: Annotated[
+        Sight | None,
+        Meta(
+            description="of a job that only looks: when and where it was seen, as `rate_hz`, `threshold` (nil where the model "
+            "is not calibrated) and the curves `presence`, `x`, `y` and `spread` of evidence.md"
+        ),
+    ] = None
 
 
 class JobStatus(Struct, frozen=True, kw_only=True):

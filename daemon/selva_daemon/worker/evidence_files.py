@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selva_core.base.errors import OutputError
 from selva_core.engine import Evidence
+from selva_daemon.protocol.status import Sight
 from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.planned_stems import PlannedStem
 
 EVIDENCE_SUFFIX = ".evidence.json"
 MIN_UNSEEN_S = 1.0
 MAX_NAMED_SPANS = 4
+MAX_SIGHT_STEPS = 1000
 _CONSEQUENCES = {
     True: "; the stem is silent (with --absent keep it sounds as the model makes it)",
     False: "; the stem sounds as the model makes it",
@@ -54,6 +56,26 @@ def write_evidence(path: Path, evidence: Evidence, *, stem: PlannedStem, model: 
         path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as exc:
         raise OutputError(f"{path} cannot be written: {exc.strerror or exc}", path=str(path)) from exc
+
+
+def build_sight(evidence: Evidence | None) -> Sight | None:
+    """The curves for a reply, which has no file. Of a long clip a step stands for several, with the best of their presences."""
+    if evidence is None:
+        return None
+    stride = -(-len(evidence.presence) // MAX_SIGHT_STEPS)
+    firsts = range(0, len(evidence.presence), stride)
+
+    def mean(curve: Sequence[float]) -> tuple[float, ...]:
+        return tuple(round(sum(part) / len(part), 4) for part in (curve[k : k + stride] for k in firsts))
+
+    return Sight(
+        rate_hz=float(evidence.rate_hz) / stride,
+        threshold=evidence.threshold,
+        presence=tuple(round(max(evidence.presence[k : k + stride]), 4) for k in firsts),
+        x=mean(evidence.x),
+        y=mean(evidence.y),
+        spread=mean(evidence.spread),
+    )
 
 
 def evidence_warnings(evidence: Evidence | None, prompt: str, *, is_silenced: bool | None) -> Iterator[str]:

@@ -10,7 +10,7 @@ from selva_core.audio.credentials import Signer
 from selva_core.base.render_options import SILENT
 from selva_core.engine import Evidence, SamplingSettings, StemRequest
 from selva_daemon.protocol.job import CueRequest, JobRequest, SignerFiles, TakeRequest
-from selva_daemon.protocol.status import StemResult
+from selva_daemon.protocol.status import Sight, StemResult
 from selva_daemon.worker.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
 from selva_daemon.worker.media_identity import OnHashed, identify_picture
 from selva_daemon.worker.model_info import ModelInfo
@@ -66,6 +66,7 @@ class PlannedStem:
         evidence: Evidence | None,
         evidence_file: Path | None,
         is_silenced: bool,
+        sight: Sight | None = None,
     ) -> StemResult:
         return StemResult(
             cue=self.cue.cue,
@@ -80,6 +81,7 @@ class PlannedStem:
             presence=None if evidence is None else round(evidence.whole, 4),
             evidence=None if evidence_file is None else str(evidence_file),
             silenced=is_silenced,
+            sight=sight,
         )
 
     @property

@@ -20,6 +20,7 @@ from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker.evidence_files import (
     EVIDENCE_SUFFIX,
     StagedStem,
+    build_sight,
     evidence_warnings,
     write_evidence,
 )
@@ -294,6 +295,7 @@ class JobRenderer:
                 evidence=found[stem.waveform_key],
                 evidence_file=None,
                 is_silenced=False,
+                sight=build_sight(found[stem.waveform_key]),
             )
             for stem in job.stems
         ]

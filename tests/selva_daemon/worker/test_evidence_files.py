@@ -20,7 +20,7 @@ from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker import rendering
 from selva_daemon.worker.blob_store import BlobStore
-from selva_daemon.worker.evidence_files import evidence_warnings
+from selva_daemon.worker.evidence_files import build_sight, evidence_warnings
 from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.rendering import JobContext, JobRenderer, OutputRules
 from selva_daemon.worker.stem_cache import StemCache
@@ -219,7 +219,21 @@ def test_a_job_that_looks_says_what_is_seen_and_neither_renders_nor_writes(
     assert (dog.file, dog.evidence, dog.silenced, dog.cached) == ("", None, False, False)
     assert dog.warnings == ("nothing in this clip looks like 'a dog barking'",)
     assert boots.warnings == ()
+    assert boots.sight is not None
+    assert boots.sight.presence == build_evidence(whole=0.9).presence
     assert engine.num_renders == 0
     assert not (tmp_path / "stems").exists()
     run(engine, dog_and_boots, tmp_path / "cache")
     assert [stem.cached for stem in run(engine, job, tmp_path / "cache")] == [True, True]
+
+
+def test_the_sight_of_a_long_clip_has_a_thousand_steps_at_most_and_loses_no_sighting() -> None:
+    presence = [0.1] * 5000
+    presence[4321] = 0.9
+    long = build_evidence(whole=0.9, presence=presence)
+    sight = build_sight(long)
+    assert sight is not None
+    assert len(sight.presence) == len(sight.x) == len(sight.spread) == 1000
+    assert max(sight.presence) == 0.9
+    assert sight.presence.index(0.9) / sight.rate_hz == pytest.approx(4320 / float(long.rate_hz))
+    assert build_sight(None) is None

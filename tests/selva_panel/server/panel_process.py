@@ -170,6 +170,8 @@ def _iter_messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
         opcode, payload = read_frame(connection)
         if opcode == 1:
             yield json.loads(payload)
+        elif opcode == 9:
+            connection.sendall(client_frame(payload, opcode=10))
         elif opcode == 8:
             return
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from selva_core.base.errors import SelvaError
 from selva_panel.errors import PanelError, PanelRequestError
@@ -40,18 +40,25 @@ def read_int(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def error_response(error: SelvaError) -> JSONResponse:
+def error_response(error: SelvaError) -> Response:
     status = error.http_status if isinstance(error, PanelError) else _STATUS_OF_OTHERS
+    return json_response({"error": describe_error(error)}, status=status)
+
+
+def describe_error(error: SelvaError) -> dict[str, str]:
     remedy = error.remedy if isinstance(error, PanelError) else ""
-    content: dict[str, Any] = {"error": {"code": error.code, "message": error.message, "remedy": remedy}}
-    return JSONResponse(content, status_code=status)
+    return {"code": error.code, "message": error.message, "remedy": remedy}
 
 
-def fault_response(error: Exception) -> JSONResponse:
+def fault_response(error: Exception) -> Response:
     """For a fault of this program; the traceback is in the log of the panel."""
     message = f"a fault in the panel ({type(error).__name__}: {error})"
     content = {"error": {"code": "internal", "message": message, "remedy": "Reload the page."}}
-    return JSONResponse(content, status_code=_FAULT)
+    return json_response(content, status=_FAULT)
+
+
+def json_response(content: object, *, status: int = 200) -> Response:
+    return Response(json_bytes(content), status_code=status, media_type="application/json")
 
 
 def json_bytes(content: object) -> bytes:

@@ -14,11 +14,9 @@ from typing import Any
 import uvicorn
 
 from selva_core.base.paths import AppPaths
-from selva_panel.http.app import PanelApp
-from selva_panel.http.security import AccessControl
-from selva_panel.media.library import MediaLibrary
-from selva_panel.session.session import Session
-from selva_panel.session.store import SessionStore, session_id_of
+from selva_panel.http.app import build_app
+from selva_panel.http.services import Services
+from selva_panel.session.store import session_id_of
 from selva_panel.timeline.cut import Cut
 
 LOOPBACK = "127.0.0.1"
@@ -47,14 +45,13 @@ def new_event_loop(platform: str = sys.platform) -> asyncio.AbstractEventLoop:
 
 async def _serve(cut: Cut, paths: AppPaths, on_ready: Callable[[dict[str, Any]], None]) -> None:
     session_id = session_id_of(str(cut.path or cut.name))
-    session = Session(cut, SessionStore(paths, session_id))
-    library = MediaLibrary(cut, paths.cache / "panel")
     with bound_socket() as listener:
         port = listener.getsockname()[1]
-        access = AccessControl(port)
+        services = Services.open(cut, paths=paths, session_id=session_id, port=port)
+        access = services.access
         server = _Server(
             uvicorn.Config(
-                PanelApp(session, library, access).asgi(),
+                build_app(services),
                 ws="wsproto",
                 ws_max_size=MAX_SOCKET_MESSAGE_BYTES,
                 limit_concurrency=MAX_CONNECTIONS,
@@ -68,13 +65,13 @@ async def _serve(cut: Cut, paths: AppPaths, on_ready: Callable[[dict[str, Any]],
                 proxy_headers=False,
             ),
             on_started=lambda: on_ready({"url": access.new_link(), "port": port, "session": session_id}),
-            on_stopping=session.hub.close,
+            on_stopping=services.session.hub.close,
         )
         try:
+            services.start()
             await server.serve(sockets=[listener])
         finally:
-            session.save()
-            await asyncio.to_thread(library.close)
+            await services.close()
 
 
 class _Server(uvicorn.Server):

@@ -45,17 +45,33 @@ class StemRecord(Struct, kw_only=True, omit_defaults=True):
     redone_from: str | None = None
 
 
+class CueInJob(Struct, frozen=True, kw_only=True):
+    """A cue that a job makes: its row and clip, what it was asked for, and where its stems will lie."""
+
+    row_id: str
+    clip_id: str
+    prompt: str
+    negative: str
+    start_frames: int
+    start_sample: int
+    offset_samples: int
+    length_samples: int
+
+
 class JobRecord(Struct, kw_only=True, omit_defaults=True):
-    """A job that the daemon has of this session. cells: row and clip of each cue. kind: "render", "look" or "redo"."""
+    """A job that the daemon has of this session. kind: "render", "look" or "redo". cues: by their ids."""
 
     id: str
     kind: str
-    cells: dict[str, tuple[str, str]]
+    cues: dict[str, CueInJob]
     model: str
     state: str = "queued"
     message: str = ""
     redone_from: str | None = None
-    keeps_takes: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state not in ("queued", "running")
 
 
 class EvidenceRecord(Struct, kw_only=True, omit_defaults=True):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selva_panel.errors import NotThereError, PanelRequestError, StaleRevisionError
 from selva_panel.session.events import EventHub
+from selva_panel.session.missing import find_missing
 from selva_panel.session.records import CHOICES, JobRecord, SessionRecord, StemRecord
 from selva_panel.session.store import SessionStore
 from selva_panel.session.views import (
@@ -22,6 +23,10 @@ from selva_panel.timeline.rows import Row, rows_of_marked_cut, rows_to_json
 
 SAVE_AFTER_S = 0.3
 """Changes that follow one another, as while somebody types, are one write."""
+SOON_S = 0.15
+STEMS_PER_SECOND = 2000
+"""Of the state, that are sent again and again while results come in."""
+MAX_FINISHED_JOBS = 200
 
 
 class Session:
@@ -40,11 +45,15 @@ class Session:
         self.has_production = False
         self._store = store
         self._save_handle: asyncio.TimerHandle | None = None
+        self._soon: dict[str, None] = {}
+        self._soon_handle: asyncio.TimerHandle | None = None
+        self._rows_revision = 0
         self.record: SessionRecord = store.load()
         self.record.cut = str(cut.path or cut.name)
         if not self.record.rows:
             self.record.rows = rows_of_marked_cut(cut)
-        self._clips = [describe_clip(clip, cut) for clip in cut.clips]
+        by_start = sorted(cut.clips, key=lambda clip: clip.start_frames)
+        self._clips = [describe_clip(clip, cut) for clip in by_start]
         self._markers = describe_markers(cut)
 
     # -- what pages see ------------------------------------------------------------------------------------
@@ -71,12 +80,37 @@ class Session:
             self._save_handle = asyncio.get_running_loop().call_later(SAVE_AFTER_S, self.save)
         return self.record.revision
 
+    def touch_soon(self, *keys: str) -> None:
+        """The same a moment later, together with what else changes until then; for results, which come in hundreds."""
+        self._soon.update(dict.fromkeys(keys))
+        if self._soon_handle is None:
+            delay_s = SOON_S + len(self.record.stems) / STEMS_PER_SECOND
+            self._soon_handle = asyncio.get_running_loop().call_later(delay_s, self._touch_now)
+
+    def _touch_now(self) -> None:
+        if self._soon_handle is not None:
+            self._soon_handle.cancel()
+            self._soon_handle = None
+        keys, self._soon = tuple(self._soon), {}
+        if keys:
+            self.touch(*keys)
+
     def save(self) -> None:
         """Write the file now. Raises StorageError."""
         if self._save_handle is not None:
             self._save_handle.cancel()
             self._save_handle = None
         self._store.save(self.record)
+
+    def close(self) -> None:
+        """Save, and leave nothing for later. Raises StorageError."""
+        self._touch_now()
+        self.save()
+
+    @property
+    def model(self) -> str | None:
+        """The model that renders: the one that was chosen here, or else the daemon's usual one, where it is known."""
+        return self.record.model or self.daemon["model"]
 
     # -- changes -------------------------------------------------------------------------------------------
 
@@ -100,8 +134,6 @@ class Session:
             if seen.row_id in prompts and prompts[seen.row_id].prompt_on(seen.clip_id).strip() == seen.prompt
         ]
         return self.touch("rows", "evidence", "estimate")
-
-    _rows_revision = 0
 
     def _rows_changed_since(self, revision: int) -> bool:
         """Progress and results make revisions too; only another edit of the rows is in conflict with one."""
@@ -127,7 +159,9 @@ class Session:
         raise NotThereError("there is no stem of that id; it may have been replaced by a later render")
 
     def takes_of(self, stem: StemRecord) -> list[StemRecord]:
-        return [other for other in self.record.stems if other.cue == stem.cue and other.row_id == stem.row_id]
+        """All takes of the stem's row on its clip, itself among them. Not by cue: a row that is renamed has other cues."""
+        cell = (stem.row_id, stem.clip_id)
+        return [other for other in self.record.stems if (other.row_id, other.clip_id) == cell]
 
     def job(self, job_id: str) -> JobRecord:
         """A job of this session. Raises NotThereError."""
@@ -137,8 +171,12 @@ class Session:
         raise NotThereError("there is no job of this panel with that id")
 
     @property
-    def unfinished_jobs(self) -> Iterator[JobRecord]:
-        return (job for job in self.record.jobs if job.state in ("queued", "running"))
+    def unfinished_jobs(self) -> list[JobRecord]:
+        return [job for job in self.record.jobs if not job.is_finished]
+
+    def remember_prompts(self) -> None:
+        """For later sessions. Raises StorageError."""
+        self._store.remember_prompts([row.prompt.strip() for row in self.record.rows if row.is_complete])
 
     # -- views ---------------------------------------------------------------------------------------------
 
@@ -146,19 +184,30 @@ class Session:
         return [*(self.describe_job(job) for job in self.record.jobs), *self.others]
 
     def describe_job(self, job: JobRecord) -> dict[str, Any]:
-        cells = list(job.cells.values())
+        cues = list(job.cues.values())
         return {
             "id": job.id,
             "kind": job.kind,
-            "row_ids": list(dict.fromkeys(row for row, _ in cells)),
-            "clip_ids": list(dict.fromkeys(clip for _, clip in cells)),
+            "row_ids": list(dict.fromkeys(cue.row_id for cue in cues)),
+            "clip_ids": list(dict.fromkeys(cue.clip_id for cue in cues)),
             "state": job.state,
             "stage": "",
             "done": 1.0 if job.state == "done" else 0.0,
             "seconds_left": None,
             "mine": True,
             "message": job.message,
-            **(self.progress.get(job.id, {}) if job.state in ("queued", "running") else {}),
+            **({} if job.is_finished else self.progress.get(job.id, {})),
+        }
+
+    def estimate_view(self) -> dict[str, Any]:
+        """How many stems are wanted and not there, and how long they will take."""
+        missing = find_missing(self.record, self.cut, self.model)
+        num_stems = sum(row.takes for row, _ in missing)
+        per_stem = self.seconds_per_stem
+        return {
+            "cells": len(missing),
+            "stems": num_stems,
+            "seconds": None if per_stem is None else per_stem * num_stems,
         }
 
     def suggestions_view(self) -> list[str]:
@@ -174,7 +223,7 @@ VIEWS: Mapping[str, Any] = {
     "markers": lambda session: session._markers,
     "rows": lambda session: rows_to_json(session.record.rows),
     "evidence": lambda session: [describe_evidence(seen) for seen in session.record.evidence],
-    "stems": lambda session: [describe_stem(stem) for stem in session.record.stems],
+    "stems": lambda session: [describe_stem(stem, session.cut) for stem in session.record.stems],
     "jobs": Session.jobs_view,
     "daemon": lambda session: session.daemon,
     "suggestions": Session.suggestions_view,
@@ -184,7 +233,7 @@ VIEWS: Mapping[str, Any] = {
         {"stem_id": note.stem_id, "frame": note.frame, "text": note.text, "by": note.by}
         for note in session.record.notes
     ],
-    "estimate": lambda session: {"cells": 0, "seconds": None},
+    "estimate": Session.estimate_view,
     "has_production": lambda session: session.has_production,
     "save_formats": lambda session: [],
 }

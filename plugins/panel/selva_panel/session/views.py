@@ -1,4 +1,7 @@
-"""Parts of the state as JSON-able values, as docs/reference/panel-api.md describes them."""
+"""Parts of the state as JSON-able values, as docs/reference/panel-api.md describes them.
+
+Frames are those of the timeline's clock: its first one is `start_frames` of the cut, 90,000 for 01:00:00:00 at 25.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def describe_clip(clip: PanelClip, cut: Cut) -> dict[str, Any]:
         "id": clip.id,
         "name": clip.name,
         "track": clip.track,
-        "start_frames": clip.start_frames,
+        "start_frames": cut.clock.start_frame + clip.start_frames,
         "duration_frames": clip.duration_frames,
         "media_id": cut.media_by_clip.get(clip.id),
         "source_start": to_pair(Fraction(0) if spotted is None else spotted.picture_start_s),
@@ -49,7 +52,7 @@ def describe_markers(cut: Cut) -> list[dict[str, Any]]:
     """The markers of the timeline, of its picture tracks and of their clips, in the order of their frames."""
     found = [
         {
-            "frame": frame_index(record_s, cut.clock.frame_rate_hz),
+            "frame": cut.clock.start_frame + frame_index(record_s, cut.clock.frame_rate_hz),
             "name": marker.name or marker.comment or "",
             "is_cue": parse_marker_cue(marker) is not None,
         }
@@ -87,7 +90,7 @@ def describe_evidence(seen: EvidenceRecord) -> dict[str, Any]:
     }
 
 
-def describe_stem(stem: StemRecord) -> dict[str, Any]:
+def describe_stem(stem: StemRecord, cut: Cut) -> dict[str, Any]:
     return {
         "id": stem.id,
         "row_id": stem.row_id,
@@ -96,7 +99,7 @@ def describe_stem(stem: StemRecord) -> dict[str, Any]:
         "seed": stem.seed,
         "prompt": stem.prompt,
         "file_name": Path(stem.file).name,
-        "start_frames": stem.start_frames,
+        "start_frames": cut.clock.start_frame + stem.start_frames,
         "offset_samples": stem.offset_samples,
         "length_samples": stem.length_samples,
         "sample_rate_hz": stem.sample_rate_hz,

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
+import platformdirs
 
 from selva_core.base.errors import SelvaError
 from selva_core.base.media import ImageSequence
@@ -21,8 +22,10 @@ from selva_otio.picture.media import PICTURE_SUFFIXES
 from selva_otio.picture.media_search import MediaLookup
 from selva_otio.picture.shots import SkippedItem
 from selva_otio.time.clock import frame_index
+from selva_otio.placement.stem_names import fold_name
 from selva_otio.timelines import open_timeline
 from selva_render.media import open_media_timeline, probe_or_none
+from selva_render.options import check_stems_folder, default_stems_folder
 from selva_render.render import find_media_error
 
 _EVERY_CLIP = StemTrack(name="picture", prompt="picture")
@@ -75,6 +78,27 @@ class Cut:
     media: Mapping[str, MediaFile] = field(default_factory=dict)
     media_by_clip: Mapping[str, str] = field(default_factory=dict)
     _resources: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def timeline_name(self) -> str:
+        """As `selva render` and `selva stems` write it into stems."""
+        return self.path.name if self.source == "video" and self.path is not None else self.timeline.name
+
+    def stems_folder(self) -> Path:
+        """Where stems go: beside the cut as `selva render` puts them, or where that cannot be written, among the user's videos."""
+        fallback = (
+            Path(platformdirs.user_videos_path())
+            / "Selva"
+            / fold_name(self.name, max_chars=60, fallback="cut")
+        )
+        if self.path is None:
+            return fallback
+        folder = default_stems_folder(self.path)
+        try:
+            check_stems_folder(folder)
+        except SelvaError:
+            return fallback
+        return folder
 
     def close(self) -> None:
         self._resources.close()

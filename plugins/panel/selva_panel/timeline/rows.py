@@ -25,7 +25,7 @@ Seed = Annotated[int, Meta(ge=0, le=MAX_SEED)]
 class Override(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What differs from the row on one clip. include: whether it is rendered; left out, the evidence decides.
 
-    start_frames, duration_frames: the part of the clip that a marker is for, on the timeline; set by the server.
+    start_frames, duration_frames: the part of the clip that a marker is for, on the timeline's clock; set by the server.
     """
 
     prompt: Prompt | UnsetType = UNSET
@@ -146,7 +146,7 @@ def _override_of(cue: Cue, clip: PanelClip, first: Cue, cut: Cut) -> Override:
         prompt=cue.prompt if cue.prompt != first.prompt else UNSET,
         negative=cue.negative_prompt if cue.negative_prompt != first.negative_prompt else UNSET,
         include=True,
-        start_frames=start if is_part else UNSET,
+        start_frames=cut.clock.start_frame + start if is_part else UNSET,
         duration_frames=duration if is_part else UNSET,
     )
 

@@ -92,7 +92,7 @@ def _part_of(
     override = row.overrides.get(clip.id)
     if override is None or override.start_frames is UNSET or override.duration_frames is UNSET:
         return spotted
-    start, duration = override.start_frames, override.duration_frames
+    start, duration = override.start_frames - cut.clock.start_frame, override.duration_frames
     if (clip.id, start, duration) in marked:
         return marked[clip.id, start, duration]
     rate_hz = cut.clock.frame_rate_hz
