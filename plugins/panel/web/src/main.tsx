@@ -1,0 +1,36 @@
+import { effect } from "@preact/signals";
+import { render } from "preact";
+import { currentPicture, player, seek, startTransport } from "./audio/transport";
+import { handleKey } from "./keys";
+import { flushRows } from "./model/rows";
+import { openSocket } from "./model/socket";
+import { playhead, reload, selectedClip, selectedRow, state } from "./model/store";
+import { loadStrings, preferredLanguage, t } from "./model/strings";
+import { readPalette } from "./timeline/palette";
+import { App } from "./views/App";
+import { setTheme } from "./views/TopBar";
+
+const THEMES = ["auto", "light", "dark"] as const;
+
+async function start(): Promise<void> {
+  const stored = localStorage.getItem("selva.theme");
+  setTheme(THEMES.find((one) => one === stored) ?? "auto");
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", readPalette);
+  await loadStrings(preferredLanguage());
+  render(<App />, document.getElementById("app") as HTMLElement);
+  startTransport();
+  await reload();
+  openSocket();
+  effect(() => {
+    document.title = state.cut.value.name ? `${state.cut.value.name} – Selva` : "Selva";
+  });
+  document.addEventListener("keydown", handleKey);
+  window.addEventListener("pagehide", () => void flushRows());
+}
+
+// What tests and people with a console read: the same objects that the page itself uses.
+Object.assign(globalThis, {
+  selvaPanel: { player, playhead, seek, state, selectedRow, selectedClip, picture: currentPicture, t },
+});
+
+void start();

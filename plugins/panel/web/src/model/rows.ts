@@ -1,0 +1,143 @@
+// Edits of rows: each is sent soon after, can be undone, and is never sent over what another page changed meanwhile.
+import { signal } from "@preact/signals";
+import { ApiError, api } from "./api";
+import type { Override, PanelState, Row } from "./contract";
+import { applyChanges, applyState, attempt, notify, rowById, selectedRow, state } from "./store";
+import { t } from "./strings";
+
+const SEND_AFTER_MS = 250;
+const UNDO_DEPTH = 200;
+
+const undoable: Row[][] = [];
+const redoable: Row[][] = [];
+let lastEdit = { label: "", at: 0 };
+let timer = 0;
+let sending: Promise<void> | null = null;
+/** Whether edits wait to be sent. */
+export const unsaved = signal(false);
+
+async function send(): Promise<void> {
+  while (unsaved.value) {
+    unsaved.value = false;
+    try {
+      const { revision } = await api.putRows(state.revision.value, state.rows.value);
+      applyChanges({ revision });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const theirs = (error.body as { state?: PanelState } | null)?.state;
+      if (error.status === 409 && theirs) {
+        applyState(theirs);
+        undoable.length = redoable.length = 0;
+        notify("info", t("rows.changed_elsewhere"));
+      } else await attempt(() => Promise.reject(error));
+    }
+  }
+}
+
+/** Sends what waits; resolves when the server has it. Renders and looks wait for this. */
+export async function flushRows(): Promise<void> {
+  clearTimeout(timer);
+  while (sending) await sending;
+  if (!unsaved.value) return;
+  sending = send().finally(() => (sending = null));
+  await sending;
+}
+
+function put(rows: Row[]): void {
+  applyChanges({ rows });
+  unsaved.value = true;
+  clearTimeout(timer);
+  timer = window.setTimeout(() => void flushRows(), SEND_AFTER_MS);
+}
+
+/** Edits under the same label within a second, as of typing, are undone in one step. */
+function edit(rows: Row[], label = ""): void {
+  const now = performance.now();
+  if (label === "" || label !== lastEdit.label || now - lastEdit.at > 1000) {
+    undoable.push(state.rows.value);
+    if (undoable.length > UNDO_DEPTH) undoable.shift();
+  }
+  redoable.length = 0;
+  lastEdit = { label, at: now };
+  put(rows);
+}
+
+function step(from: Row[][], to: Row[][]): void {
+  const rows = from.pop();
+  if (!rows) return;
+  to.push(state.rows.value);
+  lastEdit = { label: "", at: 0 };
+  put(rows);
+}
+
+export const undo = (): void => step(undoable, redoable);
+export const redoEdit = (): void => step(redoable, undoable);
+
+export function changeRow(id: string, change: Partial<Row>): void {
+  const label = `${id}.${Object.keys(change).join()}`;
+  edit(state.rows.value.map((row) => (row.id === id ? { ...row, ...change } : row)), label);
+}
+
+export function changeOverride(id: string, clip: string, change: Override): void {
+  const row = rowById.value.get(id);
+  if (!row) return;
+  const next: Override = { ...row.overrides[clip], ...change };
+  for (const key of Object.keys(next) as (keyof Override)[]) if (next[key] === undefined) delete next[key];
+  const { [clip]: _, ...others } = row.overrides;
+  const overrides = Object.keys(next).length ? { ...others, [clip]: next } : others;
+  edit(
+    state.rows.value.map((held) => (held.id === id ? { ...held, overrides } : held)),
+    `${id}.${clip}.${Object.keys(change).join()}`,
+  );
+}
+
+const newId = (): string => crypto.getRandomValues(new Uint32Array(2)).reduce((text, part) => text + part.toString(36), "r");
+
+/** A name that no row has: "Dog", "Dog 2". */
+function freeName(wanted: string): string {
+  const taken = new Set(state.rows.value.map((row) => row.name));
+  const base = wanted.replace(/ \d+$/, "");
+  let name = wanted;
+  for (let count = 2; taken.has(name); count++) name = `${base} ${count}`;
+  return name;
+}
+
+export function addRow(prompt = ""): string {
+  const words = prompt.split(/[\s,]+/).slice(0, 2).join(" ");
+  const name = freeName(words ? words.charAt(0).toUpperCase() + words.slice(1) : t("row.new_name"));
+  const row: Row = {
+    id: newId(), name, prompt, negative: "", takes: 1, gain_db: 0, pan: "off", solo: false, mute: false, overrides: {},
+  };
+  edit([...state.rows.value, row]);
+  selectedRow.value = row.id;
+  return row.id;
+}
+
+export function duplicateRow(id: string): void {
+  const rows = state.rows.value;
+  const index = rows.findIndex((row) => row.id === id);
+  const row = rows[index];
+  if (!row) return;
+  const copy = { ...row, id: newId(), name: freeName(row.name), solo: false };
+  edit([...rows.slice(0, index + 1), copy, ...rows.slice(index + 1)]);
+  selectedRow.value = copy.id;
+}
+
+export function removeRow(id: string): void {
+  const rows = state.rows.value;
+  const index = rows.findIndex((row) => row.id === id);
+  if (index < 0) return;
+  edit(rows.filter((row) => row.id !== id));
+  selectedRow.value = state.rows.value[Math.min(index, state.rows.value.length - 1)]?.id ?? null;
+  notify("info", t("row.removed", { name: rows[index]?.name ?? "" }));
+}
+
+export function moveRow(id: string, to: number): void {
+  const rows = [...state.rows.value];
+  const from = rows.findIndex((row) => row.id === id);
+  const target = Math.max(0, Math.min(rows.length - 1, to));
+  if (from < 0 || from === target) return;
+  const [row] = rows.splice(from, 1) as [Row];
+  rows.splice(target, 0, row);
+  edit(rows, `move.${id}`);
+}

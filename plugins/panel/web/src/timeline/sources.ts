@@ -1,0 +1,89 @@
+// Pictures and waveforms that lanes are painted from: fetched when they come into view, few at a time, a bounded number held.
+import { signal } from "@preact/signals";
+import { api, stripUrl } from "../model/api";
+
+interface Held<T> {
+  value: T | null;
+  failed: boolean;
+}
+
+class Fetcher<T> {
+  readonly #held = new Map<string, Held<T>>();
+  readonly #waiting: { key: string; load: () => Promise<T> }[] = [];
+  #running = 0;
+  /** Counts arrivals: what paints reads it, and paints again. */
+  readonly arrivals = signal(0);
+
+  constructor(readonly atOnce: number, readonly most: number, readonly release: (value: T) => void = () => undefined) {}
+
+  get(key: string, load: () => Promise<T>): T | null {
+    const held = this.#held.get(key);
+    if (held) {
+      this.#held.delete(key);
+      this.#held.set(key, held);
+      return held.value;
+    }
+    this.#held.set(key, { value: null, failed: false });
+    this.#waiting.push({ key, load });
+    if (this.#waiting.length > 400) this.#held.delete((this.#waiting.shift() as { key: string }).key);
+    this.#next();
+    return null;
+  }
+
+  #next(): void {
+    // The latest asked for is what is on the screen now.
+    while (this.#running < this.atOnce && this.#waiting.length > 0) {
+      const { key, load } = this.#waiting.pop() as { key: string; load: () => Promise<T> };
+      this.#running++;
+      load()
+        .then((value) => {
+          this.#held.set(key, { value, failed: false });
+          this.#evict();
+          this.arrivals.value++;
+        })
+        .catch(() => this.#held.set(key, { value: null, failed: true }))
+        .finally(() => {
+          this.#running--;
+          this.#next();
+        });
+    }
+  }
+
+  #evict(): void {
+    for (const [key, held] of this.#held) {
+      if (this.#held.size <= this.most) return;
+      if (held.value) this.release(held.value);
+      this.#held.delete(key);
+    }
+  }
+}
+
+export interface Strip {
+  image: ImageBitmap;
+  count: number;
+}
+
+const strips = new Fetcher<Strip>(4, 600, ({ image }) => image.close());
+const waves = new Fetcher<{ min: number[]; max: number[] }>(4, 1500);
+export const stripArrivals = strips.arrivals;
+export const waveArrivals = waves.arrivals;
+
+const COUNTS = [1, 2, 3, 4, 6, 8, 12, 16];
+const THUMBNAIL_WIDTH = 144;
+
+/** Thumbnails of a clip for a width on the screen; null until they are there. */
+export function stripOf(clipId: string, pixels: number): Strip | null {
+  const wanted = pixels / 104;
+  const count = COUNTS.findLast((one) => one <= wanted * 1.15) ?? 1;
+  return strips.get(`${clipId}/${count}`, async () => {
+    const answer = await fetch(stripUrl(clipId, THUMBNAIL_WIDTH * count, count));
+    if (!answer.ok) throw new Error(String(answer.status));
+    return { image: await createImageBitmap(await answer.blob()), count };
+  });
+}
+
+/** Peaks of a stem, about one a pixel in steps of two; null until they are there. */
+export function waveOf(stemId: string, pixels: number): { min: number[]; max: number[] } | null {
+  const count = Math.min(4096, 2 ** Math.ceil(Math.log2(Math.max(32, pixels))));
+  return waves.get(`${stemId}/${count}`, () => api.peaks(stemId, count));
+}

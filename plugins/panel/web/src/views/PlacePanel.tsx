@@ -1,0 +1,175 @@
+// What goes where: first as a table, then into the host or into a file; and pages to send and notes that come back.
+import { signal } from "@preact/signals";
+import { useRef, useState } from "preact/hooks";
+import { api, downloadUrl } from "../model/api";
+import type { Placed, Plan } from "../model/contract";
+import { attempt, notify, state } from "../model/store";
+import { flushRows } from "../model/rows";
+import { t } from "../model/strings";
+
+const plan = signal<{ target: string; label: string; plan: Plan } | null>(null);
+const busy = signal(false);
+
+async function run<T>(work: () => Promise<T>): Promise<T | undefined> {
+  if (busy.value) return undefined;
+  busy.value = true;
+  try {
+    await flushRows();
+    return await attempt(work);
+  } finally {
+    busy.value = false;
+  }
+}
+
+/** Saves what a download's answer names: the server keeps it under an id. */
+function fetchDownload(answer: Record<string, string> | undefined): void {
+  const found = answer?.["download_id"] ?? answer?.["id"] ?? answer?.["download"];
+  if (!found) return;
+  const link = document.createElement("a");
+  link.href = found.startsWith("/api/") ? found : downloadUrl(found);
+  link.download = answer?.["name"] ?? "";
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+export async function planFor(target: string, label: string): Promise<void> {
+  const made = await run(() => api.plan(target));
+  if (made) plan.value = { target, label, plan: made };
+}
+
+function PlanTable({ made }: { made: Plan }) {
+  const conflicts = made.lines.filter((line) => line.conflict).length;
+  return (
+    <>
+      <p class={conflicts ? "problem" : "quiet"}>{conflicts ? `⚠ ${t("place.conflicts", { n: conflicts })}` : t("place.no_conflicts", { n: made.lines.length })}</p>
+      <div class="table-scroll" tabIndex={0} role="region" aria-label={t("place.what")}>
+        <table class="table">
+          <thead><tr><th scope="col">{t("place.track")}</th><th scope="col">{t("place.start")}</th><th scope="col">{t("place.length")}</th><th scope="col">{t("place.conflict")}</th></tr></thead>
+          <tbody>
+            {made.lines.slice(0, 500).map((line, index) => (
+              <tr key={`${line.stem_id}/${index}`} class={line.conflict ? "conflict" : ""}>
+                <td>{line.track}</td><td class="number">{line.start_timecode}</td><td class="number">{line.seconds.toFixed(2)} s</td>
+                <td>{line.conflict ? `⚠ ${line.conflict}` : "–"}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {made.lines.length > 500 && <p class="quiet">{t("place.more", { n: made.lines.length - 500 })}</p>}
+    </>
+  );
+}
+
+function Place() {
+  const targets = state.can_place.value;
+  const shown = plan.value;
+  const place = async (): Promise<void> => {
+    if (!shown) return;
+    const done = await run(() => api.place(shown.plan.plan_id));
+    if (!done) return;
+    plan.value = null;
+    notify("info", t("place.done", { label: shown.label }));
+  };
+  if (!shown)
+    return (
+      <>
+        <p class="quiet">{state.stems.value.length > 0 ? t("place.choose") : t("place.nothing")}</p>
+        <div class="button-row">
+          {targets.map(({ target, label }) => (
+            <button key={target} class="button" disabled={busy.value || state.stems.value.length === 0} onClick={() => void planFor(target, label)}>{t("place.into", { label })}</button>
+          ))}
+        </div>
+      </>
+    );
+  return (
+    <>
+      <PlanTable made={shown.plan} />
+      <div class="button-row">
+        <button class="button primary" disabled={busy.value || shown.plan.lines.length === 0} onClick={() => void place()}>{t("place.into", { label: shown.label })}</button>
+        <button class="button" onClick={() => (plan.value = null)}>{t("cancel")}</button>
+      </div>
+    </>
+  );
+}
+
+function Report({ placed }: { placed: Placed }) {
+  const remove = async (): Promise<void> => {
+    if (await run(async () => (await api.removePlaced(), true))) notify("info", t("place.removed"));
+  };
+  return (
+    <div class="report">
+      <h3>{t("place.report", { label: placed.label ?? placed.target })}</h3>
+      <ul>
+        {(placed.report ?? []).slice(0, 200).map((line, index) => (
+          <li key={index}>{typeof line === "string" ? line : [line.track, line.start_timecode, line.text].filter(Boolean).join(" · ")}</li>
+        ))}
+      </ul>
+      <button class="button small danger" disabled={busy.value} onClick={() => void remove()}>{t("place.remove")}</button>
+    </div>
+  );
+}
+
+function Save() {
+  const formats = state.save_formats.value ?? [];
+  const [format, setFormat] = useState("");
+  const chosen = formats.find((one) => one.format === format) ?? formats[0];
+  if (!chosen) return null;
+  const name = `${state.cut.value.name.replace(/\.[^.]+$/, "")} with stems${chosen.suffix}`;
+  const save = async (): Promise<void> => fetchDownload(await run(() => api.save(chosen.format, name)));
+  return (
+    <>
+      <h3>{t("save.title")}</h3>
+      <div class="button-row">
+        <select class="select" aria-label={t("save.format")} value={chosen.format} onChange={(event) => setFormat(event.currentTarget.value)}>
+          {formats.map((one) => <option key={one.format} value={one.format}>{one.label} ({one.suffix})</option>)}
+        </select>
+        <button class="button" disabled={busy.value || state.stems.value.length === 0} onClick={() => void save()}>{t("save")}</button>
+      </div>
+    </>
+  );
+}
+
+function Send() {
+  const input = useRef<HTMLInputElement>(null);
+  const read = async (file: File | undefined): Promise<void> => {
+    if (!file) return;
+    let notes: unknown;
+    try {
+      notes = JSON.parse(await file.text());
+    } catch {
+      return notify("error", t("notes.not_json", { name: file.name }), t("notes.not_json_remedy"));
+    }
+    if (await run(async () => (await api.importNotes(notes), true))) notify("info", t("notes.read", { name: file.name }));
+  };
+  return (
+    <>
+      <h3>{t("send.title")}</h3>
+      <p class="quiet">{t("send.text")}</p>
+      <div class="button-row">
+        <button class="button" disabled={busy.value} onClick={() => void run(api.exportPage).then(fetchDownload)}>{t("send.export")}</button>
+        <button class="button" onClick={() => input.current?.click()}>{t("notes.import")}</button>
+        <input
+          ref={input} type="file" accept=".json,application/json" hidden aria-label={t("notes.import")}
+          onChange={(event) => {
+            void read(event.currentTarget.files?.[0]);
+            event.currentTarget.value = "";
+          }}
+        />
+      </div>
+      {(state.notes.value ?? []).map((note, index) => <p class="note" key={index}><b>{note.by ?? t("notes.director")}:</b> {note.text}</p>)}
+    </>
+  );
+}
+
+export function PlacePanel() {
+  return (
+    <div class="panel-part">
+      <h3>{t("place.title")}</h3>
+      <Place />
+      {state.placed.value && <Report placed={state.placed.value} />}
+      <Save />
+      <Send />
+    </div>
+  );
+}

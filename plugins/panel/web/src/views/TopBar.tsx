@@ -1,0 +1,118 @@
+import { useState } from "preact/hooks";
+import { api } from "../model/api";
+import type { Model } from "../model/contract";
+import { attempt, connected, notify, state, theme } from "../model/store";
+import { type Language, LANGUAGES, chooseLanguage, language, t } from "../model/strings";
+import { framesToSeconds } from "../model/time";
+import { readPalette } from "../timeline/palette";
+import { Dialog, duration, size } from "./common";
+import { openDialog } from "./dialogs";
+import { Icon } from "./icons";
+
+export function setTheme(value: typeof theme.value): void {
+  theme.value = value;
+  localStorage.setItem("selva.theme", value);
+  if (value === "auto") delete document.documentElement.dataset["theme"];
+  else document.documentElement.dataset["theme"] = value;
+  readPalette();
+}
+
+const NEXT_THEME = { auto: "light", light: "dark", dark: "auto" } as const;
+
+function CutName() {
+  const { name, source, scope, duration_frames, rate } = state.cut.value;
+  return (
+    <div class="cut-name">
+      <h1>{name || "Selva"}</h1>
+      <span class="tag">{t(`source.${source}`)}</span>
+      <span class="tag accent" title={t("scope.hint")}>{t(`scope.${scope}`)}</span>
+      <span class="quiet">{t("cut.clips", { n: state.clips.value.length })} · {duration(framesToSeconds(duration_frames, rate))}</span>
+    </div>
+  );
+}
+
+function DaemonChip() {
+  const daemon = state.daemon.value;
+  const shown = connected.value ? daemon.state : "lost";
+  return (
+    <button class={`daemon ${shown}`} onClick={() => (openDialog.value = "daemon")} title={daemon.message ?? ""}>
+      <i class="dot" aria-hidden="true" />
+      <span>{t(`daemon.${shown}`)}</span>
+      {daemon.model && <b>{daemon.model}</b>}
+      {daemon.device && <span class="quiet">{daemon.device}</span>}
+    </button>
+  );
+}
+
+export function TopBar() {
+  return (
+    <header class="topbar">
+      <svg class="mark" viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
+        <path d="M5 16h3M11 10v12M16 5v22M21 11v10M26 14v4" />
+      </svg>
+      <CutName />
+      <span class="spring" />
+      <DaemonChip />
+      <select
+        class="select" aria-label={t("language")} value={language.value}
+        onChange={(event) => chooseLanguage(event.currentTarget.value as Language)}
+      >
+        {Object.entries(LANGUAGES).map(([code, name]) => <option key={code} value={code} lang={code}>{name}</option>)}
+      </select>
+      <button
+        class="icon" onClick={() => setTheme(NEXT_THEME[theme.value])} title={t(`theme.${theme.value}`)}
+        aria-label={`${t("theme")}: ${t(`theme.${theme.value}`)}`}
+      ><Icon name={theme.value} /></button>
+      <button class="icon" onClick={() => (openDialog.value = "keys")} aria-label={t("keys.title")} title={`${t("keys.title")} (?)`}><Icon name="help" /></button>
+    </header>
+  );
+}
+
+function ModelLine({ model, onPull }: { model: Model; onPull: (model: Model) => void }) {
+  const chosen = state.daemon.value.model === model.name;
+  return (
+    <tr>
+      <th scope="row">{model.name}{chosen && <span class="tag accent">{t("model.chosen")}</span>}</th>
+      <td>{model.licence}</td>
+      <td class="number">{model.bytes > 0 ? size(model.bytes) : "–"}</td>
+      <td>
+        {model.installed
+          ? !chosen && <button class="button small" onClick={() => void attempt(() => api.chooseModel(model.name))}>{t("model.use")}</button>
+          : <button class="button small" onClick={() => onPull(model)}>{t("model.fetch")}</button>}
+      </td>
+    </tr>
+  );
+}
+
+/** The daemon, its device and its models; a model is fetched after its licence was agreed to. */
+export function DaemonDialog() {
+  const [asked, setAsked] = useState<Model | null>(null);
+  const daemon = state.daemon.value;
+  const pull = async (): Promise<void> => {
+    if (!asked) return;
+    const done = await attempt(async () => (await api.pull(asked.name), true));
+    if (done) notify("info", t("model.fetching", { name: asked.name }));
+    setAsked(null);
+  };
+  const free = async (): Promise<void> => {
+    if (await attempt(async () => (await api.freeDevice(), true))) notify("info", t("device.freed"));
+  };
+  return (
+    <Dialog title={t("daemon.title")} onClose={() => (openDialog.value = null)}>
+      <p><b>{t(`daemon.${daemon.state}`)}</b>{daemon.device && <> · {daemon.device}</>}</p>
+      {daemon.message && <p class="quiet">{daemon.message}</p>}
+      <p><button class="button small" onClick={() => void free()}>{t("device.free")}</button> <span class="quiet">{t("device.free_hint")}</span></p>
+      <table class="table">
+        <thead><tr><th scope="col">{t("model")}</th><th scope="col">{t("model.licence")}</th><th scope="col">{t("model.size")}</th><th scope="col">{t("model.action")}</th></tr></thead>
+        <tbody>{daemon.models.map((model) => <ModelLine key={model.name} model={model} onPull={setAsked} />)}</tbody>
+      </table>
+      {asked && (
+        <div class="confirm" role="group" aria-label={t("model.fetch")}>
+          <p>{t("model.agree", { name: asked.name, size: size(asked.bytes), licence: asked.licence })}</p>
+          <button class="button primary" onClick={() => void pull()}>{t("model.agree_fetch")}</button>
+          <button class="button" onClick={() => setAsked(null)}>{t("cancel")}</button>
+        </div>
+      )}
+    </Dialog>
+  );
+}
