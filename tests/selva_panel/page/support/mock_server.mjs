@@ -200,7 +200,8 @@ export class MockServer {
   }
 
   #strip(request, response, id, url) {
-    const [width, count] = [Math.min(2400, Number(url.searchParams.get("width"))), Number(url.searchParams.get("count"))];
+    const count = Number(url.searchParams.get("count"));
+    const width = Number(url.searchParams.get("width")) * count;
     const key = `${this.state.clips.findIndex((clip) => clip.id === id) % 8}/${width}/${count}`;
     if (!this.strips.has(key)) this.strips.set(key, stripPng(width, Math.round((width / count) * 0.5625), count, Number(key[0])));
     this.#bytes(request, response, this.strips.get(key), "image/png");

@@ -68,6 +68,7 @@ export const api = {
 };
 
 export const mediaUrl = (media: string): string => `/api/media/${id(media)}`;
+/** `width` pixels for each of `count` thumbnails. */
 export const stripUrl = (clip: string, width: number, count: number): string =>
   `/api/clips/${id(clip)}/strip?width=${width}&count=${count}`;
 export const stemUrl = (stem: string): string => `/api/stems/${id(stem)}/audio`;

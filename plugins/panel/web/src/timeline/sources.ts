@@ -76,7 +76,7 @@ export function stripOf(clipId: string, pixels: number): Strip | null {
   const wanted = pixels / 104;
   const count = COUNTS.findLast((one) => one <= wanted * 1.15) ?? 1;
   return strips.get(`${clipId}/${count}`, async () => {
-    const answer = await fetch(stripUrl(clipId, THUMBNAIL_WIDTH * count, count));
+    const answer = await fetch(stripUrl(clipId, THUMBNAIL_WIDTH, count));
     if (!answer.ok) throw new Error(String(answer.status));
     return { image: await createImageBitmap(await answer.blob()), count };
   });
