@@ -34,17 +34,25 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class StemRequest:
-    """One stem to render: the sound to make, the sound to avoid, and the seed of its noise."""
+    """One stem to render: the sound to make, the sound to avoid, and the seed of its noise.
+
+    siblings: the prompts of the other stems over the same picture, which `SamplingSettings.separate` leads this one away from.
+    """
 
     prompt: str
     negative_prompt: str = ""
     seed: int = DEFAULT_SEED
+    siblings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise RequestError("a prompt names the sound to make; got an empty text")
         if not 0 <= self.seed <= MAX_SEED:
             raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
+        if self.prompt in self.siblings or not all(sibling.strip() for sibling in self.siblings):
+            raise RequestError(
+                f"siblings are the other prompts of a picture; got {list(self.siblings)} beside {self.prompt!r}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,6 +103,7 @@ class _JobBuilder:
             num_steps=self._sampling.num_steps,
             guidance=self._sampling.guidance,
             quality=self._sampling.quality,
+            separate=self._sampling.separate,
             precision=options.precision,
             priority=options.priority,
             absent=options.absent,

@@ -216,6 +216,7 @@ def _to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem
             ("num_steps", sampling.num_steps),
             ("guidance", sampling.guidance),
             *(() if sampling.quality == "final" else (("quality", sampling.quality),)),
+            *((("separate", sampling.separate),) if sampling.separate else ()),
             *_summarise_evidence(result),
         ),
     )

@@ -8,6 +8,8 @@ DRAFT_STEPS = 8
 """Euler steps of a draft by a published model."""
 MIN_GUIDANCE, MAX_GUIDANCE, DEFAULT_GUIDANCE = 0.0, 100.0, 4.5
 """Classifier-free guidance; 4.5 is the published recipe (arXiv 2512.02650)."""
+MAX_SEPARATION, DEFAULT_SEPARATION = 4.0, 0.0
+"""How far stems of one clip are led away from each other; 0 is not at all."""
 MAX_SEED, DEFAULT_SEED = 2**63 - 1, 42
 MAX_TAKES = 64
 """Takes of one cue."""

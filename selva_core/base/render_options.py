@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from selva_core.base.errors import RequestError
@@ -10,10 +11,12 @@ from selva_core.base.limits import (
     DEFAULT_GUIDANCE,
     DEFAULT_SAMPLE_RATE_HZ,
     DEFAULT_SEED,
+    DEFAULT_SEPARATION,
     DEFAULT_STEPS,
     MAX_GUIDANCE,
     MAX_SAMPLE_RATE_HZ,
     MAX_SEED,
+    MAX_SEPARATION,
     MAX_STEPS,
     MAX_TAKES,
     MIN_GUIDANCE,
@@ -36,41 +39,65 @@ QUALITIES = ("final", "draft")
 class SamplingSettings:
     """How the sampler integrates from noise to audio (arXiv 2512.02650: 25 Euler steps, guidance 4.5).
 
-    quality: one of QUALITIES; in a draft the last steps are not guided.
+    quality: one of QUALITIES; in a draft the last steps are not guided. separate: how far each stem is led away from its
+    siblings (see `StemRequest.siblings`), 0 for not at all.
     """
 
     num_steps: int = DEFAULT_STEPS
     guidance: float = DEFAULT_GUIDANCE
     quality: str = "final"
+    separate: float = DEFAULT_SEPARATION
 
     def __post_init__(self) -> None:
-        _check_sampling(self.num_steps, self.guidance, self.quality)
+        _check_sampling(self.num_steps, self.guidance, self.quality, self.separate)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """How stems are to be sampled, before it is known with which model. num_steps: None for what is usual for the model."""
+    """How stems are to be sampled, before it is known with which model. num_steps: None for what is usual for the model; the
+    others as in SamplingSettings.
+    """
 
     num_steps: int | None = None
     guidance: float = DEFAULT_GUIDANCE
     quality: str = "final"
+    separate: float = DEFAULT_SEPARATION
 
     def __post_init__(self) -> None:
-        _check_sampling(self.num_steps, self.guidance, self.quality)
+        _check_sampling(self.num_steps, self.guidance, self.quality, self.separate)
 
     def settle(self, usual_steps: Mapping[str, int]) -> SamplingSettings:
         """The settings for a model. usual_steps: its number of steps, by quality."""
         num_steps = usual_steps[self.quality] if self.num_steps is None else self.num_steps
-        return SamplingSettings(num_steps=num_steps, guidance=self.guidance, quality=self.quality)
+        return SamplingSettings(
+            num_steps=num_steps, guidance=self.guidance, quality=self.quality, separate=self.separate
+        )
 
 
-def _check_sampling(num_steps: int | None, guidance: float, quality: str) -> None:
+def siblings_of(prompt: str, prompts: Iterable[str]) -> tuple[str, ...]:
+    """The other prompts of a picture, each once and in one order, whatever that of `prompts`."""
+    return tuple(sorted(set(prompts) - {prompt}))
+
+
+def separation_provenance(weight: float, siblings: Sequence[str]) -> dict[str, str]:
+    """What a stem's file says of the siblings that it was led away from; nothing where there were none."""
+    if not weight or not siblings:
+        return {}
+    return {
+        "separate": f"{weight:g}",
+        "separated_from": json.dumps(list(siblings), ensure_ascii=False),
+    }
+
+
+def _check_sampling(num_steps: int | None, guidance: float, quality: str, separate: float) -> None:
     if num_steps is not None and not MIN_STEPS <= num_steps <= MAX_STEPS:
         raise RequestError(f"the number of steps is {MIN_STEPS} to {MAX_STEPS}; got {num_steps}")
     if not MIN_GUIDANCE <= guidance <= MAX_GUIDANCE:
         raise RequestError(f"guidance is {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}; got {guidance}")
     if quality not in QUALITIES:
         raise RequestError(f"a quality is one of {', '.join(QUALITIES)}; got {quality!r}")
+    if not 0.0 <= separate <= MAX_SEPARATION:
+        raise RequestError(f"stems are separated by 0 to {MAX_SEPARATION:g}; got {separate}")
 
 
 @dataclass(frozen=True, kw_only=True)

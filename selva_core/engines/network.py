@@ -132,7 +132,9 @@ class NetworkEngine(BatchEngine):
         conditions: dict[BatchItem, list[StemConditions]] = {}
         for item in batch.items:
             with item.isolate_errors():
-                conditions[item] = self._prepare_conditions(item, plan, batch)
+                conditions[item] = self._prepare_conditions(
+                    item, plan, batch, separates=settings.separate > 0.0
+                )
         latents = self._sample(conditions, plan, settings, batch)
         for item in batch.active:
             with item.isolate_errors():
@@ -160,18 +162,21 @@ class NetworkEngine(BatchEngine):
             torch.cuda.empty_cache()
 
     def _prepare_conditions(
-        self, item: BatchItem, plan: WindowPlan, batch: RenderBatch
+        self, item: BatchItem, plan: WindowPlan, batch: RenderBatch, *, separates: bool
     ) -> list[StemConditions]:
+        """separates: whether the stems' siblings are needed too."""
         requests, progress = item.request.requests, item.progress
         if self._video_tokens.has(item.request.picture, plan.num_segments):
             progress.skip("picture")
         progress.begin("picture")
+        siblings = {request: request.siblings if separates else () for request in requests}
+        positive = list(
+            dict.fromkeys(prompt for request in requests for prompt in (request.prompt, *siblings[request]))
+        )
         prompts = {
             text: self._loaded.tokenizer.tokenize(text)
-            for request in requests
-            for text in (request.prompt, request.negative_prompt)
+            for text in dict.fromkeys((*positive, *(request.negative_prompt for request in requests)))
         }
-        positive = list(dict.fromkeys(request.prompt for request in requests))
         sync = self._encode_video(item, {prompt: prompts[prompt] for prompt in positive}, plan, batch)
         progress.begin("text")
         text = {prompt: self._clip_states(tokens) for prompt, tokens in prompts.items() if prompt.strip()}
@@ -181,6 +186,7 @@ class NetworkEngine(BatchEngine):
                 sync=sync[request.prompt],
                 text=text[request.prompt],
                 negative_text=text.get(request.negative_prompt),
+                siblings=tuple((sync[sibling], text[sibling]) for sibling in siblings[request]),
             )
             for request in requests
         ]
@@ -264,6 +270,7 @@ class NetworkEngine(BatchEngine):
             [stem for item in active for stem in conditions[item]],
             guidance=self._network.spec.own_guidance(settings.guidance),
             guided_until=DRAFT_GUIDED_UNTIL if settings.quality == "draft" else 1.0,
+            separation=settings.separate,
             limit=self._flow_limit,
             batch_across_stems=self._batch_across_stems,
             check=batch.check,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from selva_core.inference.batching import BatchLimit
-from selva_core.inference.sampler import guide
+from selva_core.inference.sampler import guide, separate
 from selva_core.inference.windows import WindowPlan
 from selva_core.network import Conditions, Generator, join_conditions
 
@@ -27,11 +27,16 @@ Run = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class StemConditions:
-    """What the generator needs of one stem. sync: (1, S, D); text, negative_text: (1, L, D), the latter None without one."""
+    """What the generator needs of one stem.
+
+    sync: (1, S, D); text, negative_text: (1, L, D), the latter None without one. siblings: sync and text of the stems that this
+    one is led away from.
+    """
 
     sync: Tensor
     text: Tensor
     negative_text: Tensor | None
+    siblings: tuple[tuple[Tensor, Tensor], ...] = ()
 
 
 class GuidedVelocity:
@@ -40,7 +45,8 @@ class GuidedVelocity:
     batch_across_stems: whether runs of different stems share a batch. Without it the numbers of a stem do not depend, to
     the last bit, on what else is rendered with it; with it a GPU is used better. is_active: whether the stem of that index
     is still rendered; the velocity of another is 0. guided_until: the time of the flow from which on nothing is guided, which
-    halves the work of a step. on_batch: called with the runs of each finished batch.
+    halves the work of a step. separation: how far stems are led away from their siblings, while they are guided. on_batch:
+    called with the runs of each finished batch.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class GuidedVelocity:
         *,
         guidance: float,
         guided_until: float = 1.0,
+        separation: float = 0.0,
         limit: BatchLimit,
         batch_across_stems: bool,
         check: Callable[[], None],
@@ -61,7 +68,8 @@ class GuidedVelocity:
         self._plan = plan
         self._stems = stems
         self._guidance = guidance
-        self._guided_until = guided_until if guidance != 1.0 else 0.0
+        self._separation = separation
+        self._guided_until = guided_until if guidance != 1.0 or separation else 0.0
         self._limit = limit
         self._check = check
         self._is_active = is_active
@@ -92,36 +100,53 @@ class GuidedVelocity:
         time = torch.full((), t, device=x.device)
         if not is_guided:
             return self._generator.flow(x, time, conditions)
-        conditional, unconditional = self._generator.flow(torch.cat([x, x]), time, conditions).chunk(2)
-        return guide(conditional, unconditional, self._guidance)
+        runs = [index for index, run in enumerate(batch) for _ in self._siblings_of(run)]
+        velocity = self._generator.flow(torch.cat([x, x, x[runs]]), time, conditions)
+        conditional, unconditional = velocity[: 2 * len(batch)].chunk(2)
+        siblings = velocity[2 * len(batch) :]
+        guided = guide(conditional, unconditional, self._guidance)
+        for index in dict.fromkeys(runs):
+            own = siblings[[run == index for run in runs]]
+            guided[index] = separate(guided[index], conditional[index], own, self._separation)
+        return guided
+
+    def _siblings_of(self, run: Run) -> tuple[tuple[Tensor, Tensor], ...]:
+        return self._stems[run[0]].siblings if self._separation else ()
 
     def _conditions_of(self, batch: tuple[Run, ...], *, is_guided: bool) -> Conditions:
-        """The runs' own conditions, then, for a guided step, those that guidance leads away from.
+        """The runs' own conditions, then, for a guided step, those that guidance leads away from, then their siblings'.
 
         Computed once for short clips, at each step for long ones, whose conditions would fill the memory.
         """
         if (batch, is_guided) in self._cached:
             return self._cached[batch, is_guided]
-        windows = [self._plan.windows[window] for _, window in batch]
-        per_segment = self._generator.spec.num_sync_per_segment
-        conditions = self._generator.prepare_conditions(
-            text=torch.cat([self._stems[stem].text for stem, _ in batch]),
-            sync=torch.cat(
-                [
-                    self._stems[stem].sync[
-                        :, window.segments.start * per_segment : window.segments.stop * per_segment
-                    ]
-                    for (stem, _), window in zip(batch, windows, strict=True)
-                ]
-            ),
-            num_clip_frames=self._plan.num_clip_frames,
-            num_latents=windows[0].num_latents,
+        conditions = self._prepare(
+            [(run, self._stems[run[0]].sync, self._stems[run[0]].text) for run in batch]
         )
         if is_guided:
-            conditions = join_conditions([conditions, *(self._unconditional_of(stem) for stem, _ in batch)])
+            siblings = [(run, *sibling) for run in batch for sibling in self._siblings_of(run)]
+            conditions = join_conditions(
+                [
+                    conditions,
+                    *(self._unconditional_of(stem) for stem, _ in batch),
+                    *([self._prepare(siblings)] if siblings else []),
+                ]
+            )
         if sum(map(len, self._groups)) <= _MAX_CACHED_RUNS:
             self._cached[batch, is_guided] = conditions
         return conditions
+
+    def _prepare(self, parts: Sequence[tuple[Run, Tensor, Tensor]]) -> Conditions:
+        """parts: of each row, the run whose window it is for, the sync features of the whole clip and the text."""
+        per_segment = self._generator.spec.num_sync_per_segment
+        windows = [self._plan.windows[window] for (_, window), _, _ in parts]
+        cuts = [slice(w.segments.start * per_segment, w.segments.stop * per_segment) for w in windows]
+        return self._generator.prepare_conditions(
+            text=torch.cat([text for _, _, text in parts]),
+            sync=torch.cat([sync[:, cut] for (_, sync, _), cut in zip(parts, cuts, strict=True)]),
+            num_clip_frames=self._plan.num_clip_frames,
+            num_latents=windows[0].num_latents,
+        )
 
     def _unconditional_of(self, stem: int) -> Conditions:
         if stem not in self._unconditional:

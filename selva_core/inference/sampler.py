@@ -45,6 +45,15 @@ def guide(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor
     return guidance * conditional - (guidance - 1.0) * unconditional
 
 
+def separate(velocity: Tensor, conditional: Tensor, siblings: Tensor, weight: float) -> Tensor:
+    """Lead a guided velocity (N, C) away from those of its siblings (K, N, C), as from a negative condition.
+
+    conditional: its own without guidance. The difference is taken from it, not from the unconditional one: so nothing is added
+    where a sibling sounds the same, or both are silent (negative audio guidance, arXiv 2506.20995).
+    """
+    return velocity + weight * (conditional - siblings.mean(dim=0))
+
+
 def tie_windows(flow: Flow, windows: Sequence[Window]) -> Flow:
     """A flow over a whole clip (R, N, C) from a flow over its windows (R, W, window latents, C).
 

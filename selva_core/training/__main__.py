@@ -13,6 +13,7 @@ from pathlib import Path
 from selva_core.base.paths import AppPaths
 from selva_core.engine import SamplingSettings
 from selva_core.engines.registry import load_engine
+from selva_core.models.catalog import default_models_dir, find_model, installed_files
 from selva_core.training.evaluation.ablations import score_all, train_ablation
 from selva_core.training.evaluation.evaluate import evaluate_controls, evaluate_model
 from selva_core.training.evaluation.judge import load_or_train_judge
@@ -20,9 +21,10 @@ from selva_core.training.evaluation.sound_distance import build_round_trip, meas
 from selva_core.training.scenes.example_cut import write_example_cut
 from selva_core.training.scenes.scene import build_scene
 from selva_core.training.scenes.scene_files import write_scene
-from selva_core.training.stages.encoder import STEERINGS
+from selva_core.training.stages.absence import train_absence
+from selva_core.training.stages.encoder import STEERINGS, Phrasebook
 from selva_core.training.stages.presence import fit_presence
-from selva_core.training.stages.ship import ship_weights
+from selva_core.training.stages.ship import ship_weights, write_hashes, write_part
 from selva_core.training.stages.work import WorkFolder
 
 DEFAULT_WORK_DIR = Path("training-work")
@@ -107,6 +109,7 @@ def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentPar
         ("encoder", _encoder, "text-steered video encoder"),
         ("generator", _generator, "flow-matching generator"),
         ("ablation", _ablation, "train a variant of encoder and generator for comparison"),
+        ("absence", _absence, "teach the finished generator silence for what is not in the picture"),
         ("presence", _presence, "whether the finished model sees what a prompt names"),
         ("ship", _ship, "write the trained parts as the weights of selva-nano"),
     ):
@@ -124,7 +127,7 @@ def _add_training_stages(stages: argparse._SubParsersAction[argparse.ArgumentPar
             )
         if name == "presence":
             stage.add_argument("-o", "--output", type=Path, default=_WEIGHTS_DIR / "presence.safetensors")
-        if name == "ship":
+        if name in {"absence", "ship"}:
             stage.add_argument("-o", "--output", type=Path, default=_WEIGHTS_DIR)
         if name == "ablation":
             stage.add_argument("--steering", choices=STEERINGS, default="full")
@@ -178,6 +181,14 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _presence(options: argparse.Namespace) -> None:
     sys.stdout.write(json.dumps(fit_presence(options.output), indent=1) + "\n")
+
+
+def _absence(options: argparse.Namespace) -> None:
+    work = _work(options)
+    files = installed_files(find_model("selva-nano"), default_models_dir())
+    generator = train_absence(files, Phrasebook(work.corpus()), work.path / "absence")
+    write_part("generator", generator, options.output / "generator.safetensors")
+    write_hashes(options.output)
 
 
 def _ship(options: argparse.Namespace) -> None:

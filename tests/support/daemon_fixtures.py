@@ -105,6 +105,7 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
         guidance: float = 4.5,
         quality: str = "final",
         precision: str = "auto",
+        separate: float = 0.0,
     ) -> JobRequest:
         return JobRequest(
             label=label,
@@ -114,6 +115,7 @@ def make_job(clip: Path, tmp_path: Path) -> JobMaker:
             guidance=guidance,
             quality=quality,
             precision=precision,
+            separate=separate,
             output=OutputRequest(folder=folder, num_samples=int(duration_s * 48_000)),
             cues=build_cues(prompts, num_takes=num_takes, seed=seed),
             priority=priority,

@@ -16,6 +16,8 @@ from selva_core.base.limits import (
     DEFAULT_GUIDANCE,
     DEFAULT_SAMPLE_RATE_HZ,
     DEFAULT_SEED,
+    DEFAULT_SEPARATION,
+    MAX_SEPARATION,
 )
 from selva_core.base.misspelling import suggest
 from selva_core.base.render_options import PRECISIONS, QUALITIES, RenderOptions, SamplingOptions
@@ -115,6 +117,14 @@ AbsentOption = Annotated[
     ),
 ]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
+SeparateOption = Annotated[
+    float,
+    typer.Option(
+        "--separate",
+        metavar="WEIGHT",
+        help=f"Lead each stem away from the other prompts of its clip, 0 to {MAX_SEPARATION:g}; 1 is a good value.",
+    ),
+]
 NamingOption = Annotated[
     str,
     typer.Option(
@@ -185,6 +195,7 @@ class RenderArguments:
     sample_rate_hz: SampleRateOption = DEFAULT_SAMPLE_RATE_HZ
     num_steps: StepsOption = None
     guidance: GuidanceOption = DEFAULT_GUIDANCE
+    separate: SeparateOption = DEFAULT_SEPARATION
     quality: QualityOption = "final"
     precision: PrecisionOption = "auto"
     absent: AbsentOption = None
@@ -198,7 +209,12 @@ class RenderArguments:
             num_takes=self.takes,
             seed=self.seed,
             sample_rate_hz=self.sample_rate_hz,
-            sampling=SamplingOptions(num_steps=self.num_steps, guidance=self.guidance, quality=self.quality),
+            sampling=SamplingOptions(
+                num_steps=self.num_steps,
+                guidance=self.guidance,
+                quality=self.quality,
+                separate=self.separate,
+            ),
             precision=self.precision,
             absent=self.absent or load_settings().absent,
         )

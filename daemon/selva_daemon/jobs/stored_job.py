@@ -35,6 +35,7 @@ class _StoredRequest(msgspec.Struct, frozen=True):
     num_steps: int
     guidance: float
     quality: str = "final"
+    separate: float = 0.0
     precision: str = "auto"
 
 
@@ -85,7 +86,7 @@ class StoredJob:
     def shape(self) -> Hashable:
         """Jobs of one shape can be rendered in the same batches: the same model, precision, length and sampling."""
         brief = self._brief
-        sampling = (brief.num_steps, brief.guidance, brief.quality)
+        sampling = (brief.num_steps, brief.guidance, brief.quality, brief.separate)
         return self.model, brief.precision, brief.media.duration_s, sampling
 
     @property

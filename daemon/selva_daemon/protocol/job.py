@@ -19,11 +19,13 @@ from selva_core.base.errors import RequestError
 from selva_core.base.limits import (
     DEFAULT_GUIDANCE,
     DEFAULT_SAMPLE_RATE_HZ,
+    DEFAULT_SEPARATION,
     DEFAULT_STEPS,
     MAX_GUIDANCE,
     MAX_PROMPT_CHARS,
     MAX_SAMPLE_RATE_HZ,
     MAX_SEED,
+    MAX_SEPARATION,
     MAX_STEPS,
     MAX_TAKES,
     MIN_GUIDANCE,
@@ -240,7 +242,13 @@ class OutputRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = field(default=None, name="c2pa")
 
 
-_LATER_DEFAULTS = {"quality": "final", "precision": "auto", "absent": SILENT, "look": False}
+_LATER_DEFAULTS = {
+    "quality": "final",
+    "precision": "auto",
+    "absent": SILENT,
+    "look": False,
+    "separate": DEFAULT_SEPARATION,
+}
 """Left out of what is sent: daemons of version 0.1.0 refuse fields that they do not know."""
 
 
@@ -255,6 +263,14 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quality: Annotated[
         str, one_of(QUALITIES, "in a `draft` the last steps are not guided, which halves their cost")
     ] = "final"
+    separate: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=MAX_SEPARATION,
+            description="how far each stem is led away from the other prompts of the job; 0 for not at all",
+        ),
+    ] = DEFAULT_SEPARATION
     precision: Annotated[
         str,
         one_of(PRECISIONS, "of the network's large parts; `auto` is the daemon's setting `precision`"),

@@ -32,7 +32,12 @@ def waveform_key(
 ) -> str:
     """SHA-256 (hex) over everything that the model's waveform depends on. precision: `Engine.key_precision`."""
     # Later additions are left out where they have the value that everything had before: so earlier keys stay valid.
-    added = {"quality": "" if sampling.quality == "final" else sampling.quality, "precision": precision}
+    is_separated = sampling.separate > 0.0 and bool(request.siblings)
+    added: dict[str, object] = {
+        "quality": "" if sampling.quality == "final" else sampling.quality,
+        "precision": precision,
+        "separate": {"weight": sampling.separate, "from": list(request.siblings)} if is_separated else {},
+    }
     return _digest(
         {
             **{name: value for name, value in added.items() if value},

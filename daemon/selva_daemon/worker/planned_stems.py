@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selva_core.audio.credentials import Signer
-from selva_core.base.render_options import SILENT
+from selva_core.base.render_options import SILENT, separation_provenance, siblings_of
 from selva_core.engine import Evidence, SamplingSettings, StemRequest
 from selva_daemon.protocol.job import CueRequest, JobRequest, SignerFiles, TakeRequest
 from selva_daemon.protocol.status import Sight, StemResult
@@ -55,6 +55,7 @@ class PlannedStem:
             "guidance": f"{self.job.guidance:g}",
             **({} if self.job.quality == "final" else {"quality": self.job.quality}),
             **({"precision": model.key_precision} if model.key_precision else {}),
+            **separation_provenance(self.job.separate, self.request.siblings),
         }
 
     def result(
@@ -104,9 +105,15 @@ def plan_stems(
         signer.check()
         fingerprint = signer.fingerprint()
     stems = []
+    prompts = [cue.prompt for cue in job.cues]
     for cue in job.cues:
         for take in cue.takes:
-            request = StemRequest(prompt=cue.prompt, negative_prompt=cue.negative_prompt, seed=take.seed)
+            request = StemRequest(
+                prompt=cue.prompt,
+                negative_prompt=cue.negative_prompt,
+                seed=take.seed,
+                siblings=siblings_of(cue.prompt, prompts) if job.separate else (),
+            )
             key = waveform_key(
                 identity=identity,
                 media=job.media,
@@ -129,4 +136,6 @@ def signer_of(files: SignerFiles) -> Signer:
 
 
 def sampling_of(job: JobRequest) -> SamplingSettings:
-    return SamplingSettings(num_steps=job.num_steps, guidance=job.guidance, quality=job.quality)
+    return SamplingSettings(
+        num_steps=job.num_steps, guidance=job.guidance, quality=job.quality, separate=job.separate
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,20 +30,24 @@ from selva_core.inference.tokenizer import load_tokenizer
 from selva_core.models.catalog import default_models_dir, find_model, installed_files
 from selva_core.network import Network, cut_segments, load_network
 from selva_core.training.prompts import TRAINING
+from selva_core.training.scenes.departures import (
+    NUM_PLAIN_KINDS,
+    Frames,
+    draw_departure,
+    draw_strange_picture,
+)
 from selva_core.training.scenes.scene import FRAMES_PER_SECOND, KINDS, build_scene
 from selva_core.training.scenes.sounds import Rng
 
 log = logging.getLogger(__name__)
 
 FIT_SEED, VALIDATION_SEED = 950_000, 960_000
-NUM_FIT_SCENES, NUM_VALIDATION_SCENES = 240, 80
+NUM_FIT_SCENES, NUM_VALIDATION_SCENES = 400, 80
 NUM_STRANGE_PICTURES = 60
 NUM_STEPS, BATCH_SIZE = 1500, 8192
 PRESENT_WEIGHT = 3.0
 """Missing a source that is there costs a sound; three in four of a scene's prompts name sources that are not there."""
 DURATION_S = 8.0
-
-Frames = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -127,55 +131,23 @@ class Prober:
 def _iter_scenes(
     first_seed: int, num_scenes: int
 ) -> Iterator[tuple[Frames, dict[str, npt.NDArray[np.bool_]]]]:
-    """Frames of each scene, and for each kind in it the frames in which it is drawn. In one of three, a source leaves."""
+    """Frames of each scene, and for each kind in it the frames in which it is drawn. In two of three, a source leaves."""
     size_px = 48
     for seed in range(first_seed, first_seed + num_scenes):
         scene = build_scene(seed, duration_s=DURATION_S)
         frames = scene.draw(size_px)
         placed = (*scene.targets, *scene.idle)
         present = {each.source.kind: np.ones(len(frames), bool) for each in placed}
-        if seed % 3 == 0:
-            rng = np.random.default_rng([seed, 7])
-            leaving = scene.targets[int(rng.integers(len(scene.targets)))]
-            without = replace(scene, targets=tuple(each for each in scene.targets if each is not leaving))
-            is_away = _away(rng, len(frames))
-            frames = np.where(is_away[:, None, None, None], without.draw(size_px), frames)
-            present[leaving.source.kind] = ~is_away
+        if seed % 3:
+            departure = draw_departure(scene, np.random.default_rng([seed, 7]), frames)
+            frames = departure.frames
+            present[departure.source.source.kind] = ~departure.is_away
         yield frames, present
 
 
-def _away(rng: Rng, num_frames: int) -> npt.NDArray[np.bool_]:
-    """One or two stretches of one second to six."""
-    is_away = np.zeros(num_frames, bool)
-    for _ in range(int(rng.integers(1, 3))):
-        length = int(rng.integers(FRAMES_PER_SECOND, 6 * FRAMES_PER_SECOND))
-        start = int(rng.integers(-length // 2, num_frames - length // 2))
-        is_away[max(start, 0) : start + length] = True
-    return is_away
-
-
 def _strange_picture(rng: Rng) -> Frames:
-    """A picture unlike any scene: a flat colour, noise, or soft spots that move, flicker or stand still."""
-    num_frames, size_px = round(DURATION_S * FRAMES_PER_SECOND), 48
-    kind = rng.integers(4)
-    base = rng.uniform(0, 255, 3)
-    if kind == 0:
-        return np.broadcast_to(base, (num_frames, size_px, size_px, 3)).astype(np.uint8)
-    if kind == 1:
-        return np.asarray(
-            np.clip(base + rng.normal(0, 60, (num_frames, size_px, size_px, 3)), 0, 255), np.uint8
-        )
-    grain = int(rng.choice([3, 6, 12, 24]))
-    spots = torch.from_numpy(rng.uniform(0, 255, (1, 3, 2 * grain, 2 * grain)))
-    wide = F.interpolate(spots, size=(3 * size_px, 3 * size_px), mode="bicubic")[0].clamp(0, 255)
-    still = wide.permute(1, 2, 0).numpy()
-    speed = rng.uniform(-0.4, 0.4, 2) * (kind == 2)
-    flicker = 1.0 - 0.3 * rng.random(num_frames) * (kind == 3)
-    frames = []
-    for index in range(num_frames):
-        top, left = (int(size_px + round(size_px * np.sin(pace * index / 8))) for pace in speed)
-        frames.append(still[top : top + size_px, left : left + size_px] * flicker[index])
-    return np.asarray(frames, np.uint8)
+    num_frames = round(DURATION_S * FRAMES_PER_SECOND)
+    return draw_strange_picture(rng, num_frames=num_frames, size_px=48, num_kinds=NUM_PLAIN_KINDS)
 
 
 def _fit(examples: list[Example]) -> PresenceModel:

@@ -36,6 +36,14 @@ def ship_weights(work: WorkFolder, folder: Path) -> None:
     towers = work.towers()
     save_file(build_prompt_coverage(towers), folder / "known_prompts.safetensors")
     write_lexicon(work.corpus(), folder / "lexicon.txt")
+    write_hashes(folder)
+
+
+def write_hashes(folder: Path) -> None:
+    """Write `hashes.json` over all files of the weights in `folder`.
+
+    Raises ValueError when their total size is too large for a repository.
+    """
     hashes: dict[str, dict[str, Any]] = {
         path.name: {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -65,16 +73,21 @@ def write_parts(work: WorkFolder, variant: Variant, folder: Path) -> dict[str, P
     }
     files = {name: folder / f"{name}.safetensors" for name in parts}
     for name, module in parts.items():
-        tensors = {
-            key: _stored(key, tensor)
-            for key, tensor in published_tensors(name, module).items()
-            if not (name == "vae" and key.startswith("encoder."))  # rendering needs the decoder only
-        }
-        save_file(tensors, files[name])
+        write_part(name, module, files[name])
     files["tokenizer"] = folder / "tokenizer.json"
     tokenizer = json.loads(work.tokenizer_path.read_text(encoding="utf-8"))
     files["tokenizer"].write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
     return files
+
+
+def write_part(name: str, module: nn.Module, path: Path) -> None:
+    """Write one network, large tensors in half precision."""
+    tensors = {
+        key: _stored(key, tensor)
+        for key, tensor in published_tensors(name, module).items()
+        if not (name == "vae" and key.startswith("encoder."))  # rendering needs the decoder only
+    }
+    save_file(tensors, path)
 
 
 def build_prompt_coverage(towers: TextTowers) -> dict[str, Tensor]:

@@ -45,6 +45,7 @@ def test_what_is_typed_is_in_the_values() -> None:
         sample_rate_hz=96_000,
         num_steps=3,
         guidance=1,
+        separate=1.5,
         quality="draft",
         precision="float32",
     )
@@ -53,7 +54,7 @@ def test_what_is_typed_is_in_the_values() -> None:
         num_takes=2,
         seed=7,
         sample_rate_hz=96_000,
-        sampling=SamplingOptions(num_steps=3, guidance=1, quality="draft"),
+        sampling=SamplingOptions(num_steps=3, guidance=1, quality="draft", separate=1.5),
         precision="float32",
     )
     spot = SpotArguments(video_track="V2", handles="1/2", use_markers=False, marker_colour="RED")

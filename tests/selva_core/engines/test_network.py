@@ -18,6 +18,7 @@ from selva_core.base.errors import (
     MediaNotFoundError,
     RangeOutsideMediaError,
     RenderCancelled,
+    RequestError,
 )
 from selva_core.base.media import PictureRange
 from selva_core.engine import RenderProgress, SamplingSettings, StemRequest, Waveform
@@ -279,6 +280,40 @@ def test_progress_rises_through_all_stages_to_one(engine: NetworkEngine, footage
     ]
     steps = [progress.step for progress in seen if progress.stage == "sampling"]
     assert list(dict.fromkeys(steps)) == [0, 1, 2, 3]  # 0: the stage begins
+
+
+def render_separated(
+    engine: NetworkEngine, path: Path, *requests: StemRequest, weight: float
+) -> list[Waveform]:
+    return engine.render(
+        PictureRange(path=path, start_s=Fraction(0), duration_s=TWO_WINDOWS_S),
+        requests,
+        settings=SamplingSettings(num_steps=2, separate=weight),
+        on_progress=lambda progress: None,
+        is_cancelled=lambda: False,
+    )
+
+
+def test_siblings_change_a_stem_only_where_it_is_separated_from_them(footage_folder: Path) -> None:
+    engine, path = build_engine(SHORT_WINDOWS_SPEC), footage_folder / "bikes.mp4"
+    beside_bell, alone = replace(DOG, siblings=("bell",)), DOG
+    assert same(*render_separated(engine, path, beside_bell, alone, weight=0.0))
+    apart, single = render_separated(engine, path, beside_bell, alone, weight=1.0)
+    assert not same(apart, single)
+    assert same(single, render_separated(engine, path, alone, weight=0.0)[0])
+
+
+def test_a_separated_stem_is_bit_identical_whatever_else_is_rendered_with_it(footage_folder: Path) -> None:
+    engine, path = build_engine(SHORT_WINDOWS_SPEC), footage_folder / "bikes.mp4"
+    dog, bell = replace(DOG, siblings=("bell", "rain")), replace(BELL, siblings=("dog barking",))
+    [single] = render_separated(engine, path, dog, weight=1.0)
+    assert same(single, render_separated(engine, path, bell, dog, weight=1.0)[1])
+
+
+@pytest.mark.parametrize("siblings", [("dog barking",), ("bell", " ")])
+def test_a_stem_is_no_sibling_of_itself_and_no_sibling_is_empty(siblings: tuple[str, ...]) -> None:
+    with pytest.raises(RequestError, match="other prompts"):
+        replace(DOG, siblings=siblings)
 
 
 def test_guidance_of_one_ignores_the_negative_prompt(engine: NetworkEngine, footage_folder: Path) -> None:

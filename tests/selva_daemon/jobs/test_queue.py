@@ -219,6 +219,7 @@ def test_jobs_of_one_shape_share_batches_up_to_the_limit(
         {"num_steps": 7},
         {"guidance": 2.0},
         {"quality": "draft"},
+        {"separate": 1.0},
         {"precision": "float32"},
     ],
 )

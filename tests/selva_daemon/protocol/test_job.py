@@ -93,15 +93,24 @@ def test_an_image_sequence_needs_a_number_in_its_path(body: dict[str, Any]) -> N
     assert set(faults_of(body)) == {"media.path"}
 
 
-def test_quality_and_precision_are_sent_only_where_they_say_something(body: dict[str, Any]) -> None:
+def test_quality_precision_and_separation_are_sent_only_where_they_say_something(
+    body: dict[str, Any],
+) -> None:
     plain = parse_job(body).to_wire()
-    assert not {"quality", "precision"} & set(plain)  # daemons of 0.1.0 refuse fields that they do not know
-    draft = {**body, "quality": "draft", "precision": "bfloat16"}
+    assert not {"quality", "precision", "separate"} & set(
+        plain
+    )  # daemons of 0.1.0 refuse fields that they do not know
+    draft = {**body, "quality": "draft", "precision": "bfloat16", "separate": 1.5}
     assert parse_job(parse_job(draft).to_wire()) == parse_job(draft)
 
 
-@pytest.mark.parametrize(("name", "value"), [("quality", "best"), ("precision", "half"), ("precision", 16)])
-def test_unknown_quality_and_precision_are_refused(name: str, value: object, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("quality", "best"), ("precision", "half"), ("precision", 16), ("separate", -1.0), ("separate", 4.5)],
+)
+def test_unknown_quality_precision_and_separation_are_refused(
+    name: str, value: object, body: dict[str, Any]
+) -> None:
     assert set(faults_of({**body, name: value})) == {name}
 
 
@@ -114,7 +123,7 @@ def test_defaults_fill_what_may_be_left_out(body: dict[str, Any]) -> None:
         del cue["negative_prompt"]
     request = parse_job(body)
     assert (request.num_steps, request.guidance) == (25, 4.5)
-    assert (request.quality, request.precision) == ("final", "auto")
+    assert (request.quality, request.precision, request.separate) == ("final", "auto", 0.0)
     assert (request.priority, request.output.sample_rate_hz, request.media.speed) == (
         "interactive",
         48_000,

@@ -31,7 +31,7 @@ from selva_otio.formats.request_bundle.bundle_folder import (
 )
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX, read_zip, unpack_zip, write_zip
 from selva_otio.formats.request_bundle.options import BundleOptions, build_options, read_options
-from selva_otio.formats.request_bundle.sender import ProgressListener, find_sender
+from selva_otio.formats.request_bundle.sender import BundleSender, ProgressListener, find_sender
 from selva_otio.metadata import SELVA_NAMESPACE
 
 MEDIA_CHOICES = ("linked", "small")
@@ -70,6 +70,7 @@ def write_to_file(
     steps: int | None = None,
     guidance: float | None = None,
     quality: str | None = None,
+    separate: float | None = None,
     precision: str | None = None,
     handles: float | str | Fraction | None = None,
     video_track: str | None = None,
@@ -107,6 +108,7 @@ def write_to_file(
         steps=steps,
         guidance=guidance,
         quality=quality,
+        separate=separate,
         precision=precision,
         handles=handles,
         video_track=video_track,
@@ -127,10 +129,20 @@ def write_to_file(
     if _is_zip(path):
         write_zip(path, write)
         return None
-    bundle = write(path)
-    if sender is not None and wait:
+    return _send(write(path), sender, submits=submit, waits=wait, on_progress=on_progress)
+
+
+def _send(
+    bundle: RequestBundle,
+    sender: BundleSender | None,
+    *,
+    submits: bool,
+    waits: bool,
+    on_progress: ProgressListener | None,
+) -> list[str] | None:
+    if sender is not None and waits:
         return sender.fill_and_wait(bundle, on_progress)
-    return sender.submit(bundle) if sender is not None and submit else None
+    return sender.submit(bundle) if sender is not None and submits else None
 
 
 def _refuse_contradictions(path: Path, *, media: str, submits: bool, listens_idly: bool) -> None:

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_core.base.render_options import KEEP, SILENT, RenderOptions
+from selva_core.base.render_options import (
+    KEEP,
+    SILENT,
+    RenderOptions,
+    separation_provenance,
+    siblings_of,
+)
 from selva_otio.cues.cue_sheet import Cue, CueSheet
 from selva_otio.formats.request_bundle.stem_files import StemFile, load_stem_file
 from selva_otio.placement.place_stems import PlacementResult, Stem, measure_span, place_stems
@@ -70,10 +76,13 @@ def _is_requested(file: StemFile, cue: Cue, take: int, sheet: CueSheet, options:
         "model": options.model or provenance.get("model"),
     }
     span = measure_span(cue.clip, sheet.clock, options.sample_rate_hz)
+    siblings = siblings_of(cue.prompt, (each.prompt for each in sheet.cues if each.clip == cue.clip))
+    separation = separation_provenance(options.sampling.separate, siblings)
     return (
         1 <= take <= (cue.num_takes or options.num_takes)
         and all(provenance.get(key) == value for key, value in requested.items())
         and provenance.get("quality", "final") == options.sampling.quality
+        and all(provenance.get(key) == separation.get(key) for key in ("separate", "separated_from"))
         and not (options.absent == KEEP and provenance.get("absent") == SILENT)
         and (file.sample_rate_hz, file.num_samples) == (options.sample_rate_hz, span.num_samples)
     )
@@ -93,6 +102,7 @@ def _build_stem(file: StemFile, cue: Cue, take: int) -> Stem:
             ("num_steps", int(provenance["num_steps"])),
             ("guidance", float(provenance["guidance"])),
             *((("quality", provenance["quality"]),) if "quality" in provenance else ()),
+            *((("separate", float(provenance["separate"])),) if "separate" in provenance else ()),
         ),
     )
 

@@ -16,9 +16,11 @@ import opentimelineio as otio
 
 from selva_core.base.errors import RequestError
 from selva_core.base.limits import (
+    DEFAULT_SEPARATION,
     MAX_GUIDANCE,
     MAX_SAMPLE_RATE_HZ,
     MAX_SEED,
+    MAX_SEPARATION,
     MAX_STEPS,
     MAX_TAKES,
     MIN_GUIDANCE,
@@ -43,6 +45,7 @@ _FAMILY, _, _VERSION = SCHEMA.rpartition("/")
 _LATER_DEFAULTS: Mapping[str, Any] = {
     "steps": None,
     "quality": "final",
+    "separate": DEFAULT_SEPARATION,
     "precision": "auto",
     "absent": SILENT,
 }
@@ -62,6 +65,7 @@ class BundleOptions:
         later = {
             "steps": render.sampling.num_steps,
             "quality": render.sampling.quality,
+            "separate": render.sampling.separate,
             "precision": render.precision,
             "absent": render.absent,
         }
@@ -97,7 +101,10 @@ def build_options(values: Mapping[str, Any]) -> BundleOptions:
                 seed=known["seed"],
                 sample_rate_hz=known["sample_rate"],
                 sampling=SamplingOptions(
-                    num_steps=known["steps"], guidance=known["guidance"], quality=known["quality"]
+                    num_steps=known["steps"],
+                    guidance=known["guidance"],
+                    quality=known["quality"],
+                    separate=known["separate"],
                 ),
                 precision=known["precision"],
                 absent=known["absent"],
@@ -155,9 +162,12 @@ def _is_name(value: Any) -> bool:
     return value is None or (isinstance(value, str) and bool(value.strip()))
 
 
-def _is_guidance(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and MIN_GUIDANCE <= value <= MAX_GUIDANCE
+def _number(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
+    def is_allowed(value: Any) -> bool:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and math.isfinite(value) and low <= value <= high
+
+    return is_allowed, f"a number from {low:g} to {high:g}"
 
 
 _ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -168,7 +178,8 @@ _ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "steps": _optional(_whole_number(MIN_STEPS, MAX_STEPS)),
     "quality": _one_of(QUALITIES),
     "precision": _one_of(PRECISIONS),
-    "guidance": (_is_guidance, f"a number from {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}"),
+    "guidance": _number(MIN_GUIDANCE, MAX_GUIDANCE),
+    "separate": _number(0.0, MAX_SEPARATION),
     "absent": _one_of(ABSENCES),
     "video_track": (_is_name, "the name of a video track"),
     "markers": (lambda value: isinstance(value, bool), "true or false"),

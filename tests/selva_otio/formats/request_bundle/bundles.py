@@ -68,7 +68,8 @@ def make_stem(
         **(changes or {}),
     }
     bundle.stems_folder.mkdir(exist_ok=True)
-    name = "_".join([cue.track, cue.clip.name, f"t{number:02}", *(changes or {}).values()])
+    values = (value.replace('"', "") for value in (changes or {}).values())  # no quotes in names on Windows
+    name = "_".join([cue.track, cue.clip.name, f"t{number:02}", *values])
     path = bundle.stems_folder / f"{name}_{level:g}.wav"
     samples = np.full(span.num_samples, level, dtype=np.float32)
     write_stem(

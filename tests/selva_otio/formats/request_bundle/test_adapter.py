@@ -140,6 +140,23 @@ def test_draft_stems_fill_a_request_for_drafts_and_their_finals_take_their_place
     assert stem_files(read(bundle.folder)) == {"Dog": [final.name]}
 
 
+def test_separated_stems_fill_a_request_only_with_the_weight_and_the_siblings_that_it_has(
+    cut: otio.schema.Timeline, tmp_path: Path
+) -> None:
+    bundle = write_bundle_file(
+        cut, tmp_path / "cut.selva", tracks=["Dog=small dog barking", "Rain=rain"], separate=1
+    )
+    dog = next(cue for cue in bundle.spot().cues if cue.track == "Dog")
+    for weight, siblings in (("0.5", ["rain"]), ("1", ["wind"]), ("1", ["rain", "wind"])):
+        make_stem(bundle, dog, changes={"separate": weight, "separated_from": json.dumps(siblings)})
+    make_stem(bundle, dog)
+    assert stem_files(read(bundle.folder)) == {}
+    right = make_stem(bundle, dog, changes={"separate": "1", "separated_from": '["rain"]'})
+    assert stem_files(read(bundle.folder)) == {"Dog": [right.name]}
+    (clip,) = read(bundle.folder).audio_tracks()[0].find_clips()
+    assert clip.metadata["selva"]["separate"] == 1.0
+
+
 def test_a_stem_file_that_is_not_whole_is_passed_over(cut: otio.schema.Timeline, tmp_path: Path) -> None:
     bundle = write_bundle_file(cut, tmp_path / "cut.selva", tracks=DOG)
     stem = make_stem(bundle, bundle.spot().cues[0])
