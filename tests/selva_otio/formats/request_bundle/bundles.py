@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def make_stem(
         **(changes or {}),
     }
     bundle.stems_folder.mkdir(exist_ok=True)
-    values = (value.replace('"', "") for value in (changes or {}).values())  # no quotes in names on Windows
+    # A list of siblings has brackets and quotes, which are escaped in links.
+    values = [re.sub(r"[^\w .-]", "", value) for value in (changes or {}).values()]
     name = "_".join([cue.track, cue.clip.name, f"t{number:02}", *values])
     path = bundle.stems_folder / f"{name}_{level:g}.wav"
     samples = np.full(span.num_samples, level, dtype=np.float32)

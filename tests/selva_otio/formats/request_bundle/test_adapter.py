@@ -154,7 +154,7 @@ def test_separated_stems_fill_a_request_only_with_the_weight_and_the_siblings_th
     right = make_stem(bundle, dog, changes={"separate": "1", "separated_from": '["rain"]'})
     assert stem_files(read(bundle.folder)) == {"Dog": [right.name]}
     (clip,) = read(bundle.folder).audio_tracks()[0].find_clips()
-    assert clip.metadata["selva"]["separate"] == 1.0
+    assert clip.metadata["selva"]["takes"][0]["separate"] == 1.0
 
 
 def test_a_stem_file_that_is_not_whole_is_passed_over(cut: otio.schema.Timeline, tmp_path: Path) -> None:
