@@ -162,7 +162,10 @@ def _type_words(node: inspect.Type) -> str:
     if isinstance(bare, inspect.CustomType):
         return {Fraction: "rational", Path: "string", SelvaError: "map"}[bare.cls]
     if isinstance(bare, inspect.VarTupleType):
-        return f"list of {_type_words(bare.item_type)}s"
+        item = _type_words(bare.item_type)
+        return f"list of {item.replace('pair', 'pairs') if item.startswith('pair') else f'{item}s'}"
+    if isinstance(bare, inspect.TupleType):
+        return f"pair of {_type_words(bare.item_types[0])}s"
     if isinstance(bare, inspect.DictType):
         return f"map of {_type_words(bare.value_type)}s"
     plain: Mapping[type, str] = {

@@ -107,6 +107,9 @@ class _JobBuilder:
             precision=options.precision,
             priority=options.priority,
             absent=options.absent,
+            pan=options.pan.mode,
+            pan_width=options.pan.width,
+            distance=options.pan.distance,
             look=self._looks,
             provenance=self._build_provenance(clip, span),
         )

@@ -15,7 +15,7 @@ import soundfile
 
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import MediaError
-from selva_core.base.evidence import Evidence
+from selva_core.base.evidence import EVIDENCE_SUFFIX, Evidence
 from selva_core.base.media import PictureRange
 from selva_core.base.rational import from_pair
 from selva_core.video.frames import iter_frames
@@ -148,7 +148,7 @@ def _file_offset_s(item: otio.schema.Clip) -> float:
 def _read_evidence(stem: Path) -> Evidence | None:
     """The evidence beside a stem; None where there is none that can be read, as beside stems of an earlier version."""
     try:
-        return Evidence.from_json(json.loads(stem.with_suffix(".evidence.json").read_text(encoding="utf-8")))
+        return Evidence.from_json(json.loads(stem.with_suffix(EVIDENCE_SUFFIX).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
 

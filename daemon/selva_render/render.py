@@ -211,6 +211,8 @@ def _to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem
         file=Path(result.file),
         sample_rate_hz=result.sample_rate_hz,
         num_samples=result.num_samples,
+        num_channels=result.num_channels,
+        pan=result.pan,
         provenance=(
             ("model", model),
             ("num_steps", sampling.num_steps),

@@ -148,6 +148,8 @@ class RenderReport:
             "presence": result.presence,
             "evidence": result.evidence,
             "silenced": result.silenced,
+            "num_channels": result.num_channels,
+            "pan": [list(point) for point in result.pan],
             "warnings": [*clip.warnings, *result.warnings],
         }
 

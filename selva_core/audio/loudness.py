@@ -85,15 +85,16 @@ def design_weighting(sample_rate_hz: int) -> tuple[Biquad, Biquad]:
 
 
 class LoudnessMeter:
-    """Measures mono float32 blocks, -1..1, as they pass through; it stores ten numbers per second."""
+    """Measures float32 blocks, -1..1, mono (n,) or stereo (n, 2), as they pass through; it stores ten numbers per second."""
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    def __init__(self, sample_rate_hz: int, *, num_channels: int = 1) -> None:
         self._sample_rate_hz = sample_rate_hz
         weighting = [biquad.to_filter() for biquad in design_weighting(sample_rate_hz)]
-        self._weighting = _FilterGraph(sample_rate_hz, [("aformat", "sample_fmts=dblp"), *weighting])
+        planar = ("aformat", "sample_fmts=dblp")
+        self._weighting = _FilterGraph(sample_rate_hz, num_channels, [planar, *weighting])
         oversampling = min(MAX_OVERSAMPLING, max(1, TRUE_PEAK_RATE_HZ // sample_rate_hz))
         oversampled = ("aresample", str(oversampling * sample_rate_hz))
-        self._oversampling = _FilterGraph(sample_rate_hz, [oversampled])
+        self._oversampling = _FilterGraph(sample_rate_hz, num_channels, [oversampled])
         self._peak = 0.0
         self._powers: list[float] = []
         self._pending: Powers = np.zeros(0)
@@ -122,7 +123,7 @@ class LoudnessMeter:
         if block is not None:
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
         for weighted in self._weighting.filter(block):
-            self._sum_steps(weighted.astype(np.float64) ** 2)
+            self._sum_steps((weighted**2).sum(axis=0))  # BS.1770 adds up the channels
         for oversampled in self._oversampling.filter(block):
             self._peak = max(self._peak, float(np.abs(oversampled).max(initial=0.0)))
 
@@ -146,26 +147,32 @@ class LoudnessMeter:
 
 
 class _FilterGraph:
-    """A chain of FFmpeg filters for mono audio."""
+    """A chain of FFmpeg filters."""
 
-    def __init__(self, sample_rate_hz: int, audio_filters: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, sample_rate_hz: int, num_channels: int, audio_filters: Sequence[tuple[str, str]]
+    ) -> None:
         self._sample_rate_hz = sample_rate_hz
+        self._layout = {1: "mono", 2: "stereo"}[num_channels]
         self._next_pts = 0
         self._graph = Graph()
         self._source = self._graph.add_abuffer(
-            sample_rate=sample_rate_hz, format="flt", layout="mono", time_base=Fraction(1, sample_rate_hz)
+            sample_rate=sample_rate_hz,
+            format="flt",
+            layout=self._layout,
+            time_base=Fraction(1, sample_rate_hz),
         )
         self._sink = self._graph.add("abuffersink")
         stages = [self._graph.add(name, arguments) for name, arguments in audio_filters]
         self._graph.link_nodes(self._source, *stages, self._sink)
         self._graph.configure()
 
-    def filter(self, block: Samples | None) -> Iterator[npt.NDArray[np.floating]]:
-        """Yields the output that `block` (num_samples,) makes available; None flushes the filters."""
+    def filter(self, block: Samples | None) -> Iterator[Powers]:
+        """Yields the output that a block makes available, as FFmpeg lays it out; None flushes the filters."""
         if block is None:
             self._source.push(None)
         elif len(block):
-            frame = AudioFrame.from_ndarray(block[None, :], format="flt", layout="mono")
+            frame = AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=self._layout)
             frame.sample_rate, frame.pts = self._sample_rate_hz, self._next_pts
             self._next_pts += len(block)
             self._source.push(frame)
@@ -175,7 +182,7 @@ class _FilterGraph:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             if isinstance(pulled, AudioFrame):
-                yield pulled.to_ndarray()[0]
+                yield np.asarray(pulled.to_ndarray(), np.float64)
 
 
 def _to_lufs(power: float) -> float:

@@ -37,6 +37,7 @@ class StemTags:
 
     provenance: Mapping[str, str]
     sample_rate_hz: int
+    num_channels: int = 1
     time_reference_samples: int | None = None
     created: str = ""
     labels: Sequence[Label] = ()
@@ -50,7 +51,8 @@ class StemTags:
             originator_reference=self.provenance.get("cue", ""),
             origination_date=self.created,
             time_reference_samples=self.time_reference_samples or 0,
-            coding_history=f"A=PCM,F={self.sample_rate_hz},W=24,M=mono,T={SOFTWARE} {__version__}"
+            coding_history=f"A=PCM,F={self.sample_rate_hz},W=24,M={'mono' if self.num_channels == 1 else 'stereo'}"
+            f",T={SOFTWARE} {__version__}"
             f"{'; ' + model if model else ''}; AI generated\r\n",
             loudness=_in_bext_order(loudness or Loudness()),
         )
@@ -78,11 +80,12 @@ class StemTags:
         if self.time_reference_samples is not None:
             self._add_speed(root, self.time_reference_samples)
         tracks = ElementTree.SubElement(root, "TRACK_LIST")
-        _add(tracks, "TRACK_COUNT", "1")
-        track = ElementTree.SubElement(tracks, "TRACK")
-        _add(track, "CHANNEL_INDEX", "1")
-        _add(track, "INTERLEAVE_INDEX", "1")
-        _add(track, "NAME", self.provenance.get("track", ""))
+        _add(tracks, "TRACK_COUNT", str(self.num_channels))
+        for number, side in enumerate(("",) if self.num_channels == 1 else (" L", " R"), start=1):
+            track = ElementTree.SubElement(tracks, "TRACK")
+            _add(track, "CHANNEL_INDEX", str(number))
+            _add(track, "INTERLEAVE_INDEX", str(number))
+            _add(track, "NAME", self.provenance.get("track", "") + side)
         _add(root, "USER", self._as_json())
         text = ElementTree.tostring(root, encoding="unicode")
         return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()

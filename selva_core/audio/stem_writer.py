@@ -1,4 +1,4 @@
-"""Stems on disk: 24-bit mono WAV files of exact length that carry their provenance."""
+"""Stems on disk: 24-bit WAV files of exact length that carry their provenance."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from selva_core.audio.loudness import Loudness, LoudnessMeter
 from selva_core.audio.metadata import StemTags, find_provenance
+from selva_core.audio.panning import iter_panned
 from selva_core.audio.resampling import iter_resampled
 from selva_core.audio.wav import FULL_SCALE, iter_text_chunks, overwrite_chunk, write_wave
 from selva_core.base.atomic_write import staged_file
@@ -25,6 +26,7 @@ from selva_core.base.errors import (
 )
 from selva_core.base.limits import MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from selva_core.base.media import Label
+from selva_core.base.pan import AS_MADE, Panning
 from selva_core.engine import Waveform
 
 Samples = npt.NDArray[np.float32]
@@ -60,8 +62,9 @@ def write_stem(
     time_reference_samples: int | None = None,
     created: str = "",
     labels: Sequence[Label] = (),
+    panning: Panning = AS_MADE,
 ) -> StemReport:
-    """Write `waveform` as a 24-bit mono WAV of exactly `num_samples` at `sample_rate_hz`.
+    """Write `waveform` as a 24-bit WAV of exactly `num_samples` at `sample_rate_hz`, mono unless `panning` has two channels.
 
     Shorter audio is padded with silence, longer is cut; its loudness is measured and reported. provenance,
     time_reference_samples, created and labels: see StemTags.
@@ -80,12 +83,14 @@ def write_stem(
     tags = StemTags(
         provenance=provenance,
         sample_rate_hz=sample_rate_hz,
+        num_channels=panning.num_channels,
         time_reference_samples=time_reference_samples,
         created=created,
         labels=labels,
     )
     meter = _LevelMeter()
-    blocks = meter.watch(_fitted(_blocks_at(waveform, sample_rate_hz), num_samples))
+    fitted = _fitted(_blocks_at(waveform, sample_rate_hz), num_samples)
+    blocks = meter.watch(iter_panned(fitted, panning, sample_rate_hz=sample_rate_hz))
     _require_replaceable(path)
     loudness = _write_file(path, blocks, num_samples, tags)
     return StemReport(
@@ -166,13 +171,14 @@ def _write_file(path: Path, blocks: Iterable[Samples], num_samples: int, tags: S
 
     The loudness is stored before the audio and known after it, so bext is written twice.
     """
-    meter = LoudnessMeter(tags.sample_rate_hz)
+    meter = LoudnessMeter(tags.sample_rate_hz, num_channels=tags.num_channels)
     with staged_file(path) as temporary, temporary.open("x+b") as file:
         write_wave(
             file,
             meter.watch(blocks),
             num_samples=num_samples,
             sample_rate_hz=tags.sample_rate_hz,
+            num_channels=tags.num_channels,
             before=tags.chunks_before_audio(),
             after=tags.chunks_after_audio(),
         )

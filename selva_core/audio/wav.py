@@ -1,4 +1,4 @@
-"""RIFF/WAVE files: 24-bit mono PCM between chunks of metadata.
+"""RIFF/WAVE files: 24-bit PCM between chunks of metadata.
 
 Written by hand because no maintained Python library writes bext version 2 and iXML. Layouts: EBU Tech 3285 (bext),
 Microsoft's Multimedia Programming Interface (RIFF, LIST/INFO). Chunks start on even bytes; sizes do not include the
@@ -115,18 +115,20 @@ def write_wave(
     *,
     num_samples: int,
     sample_rate_hz: int,
+    num_channels: int = 1,
     before: Sequence[Chunk] = (),
     after: Sequence[Chunk] = (),
 ) -> None:
-    """Write float32 blocks, `num_samples` in all, as 24-bit mono PCM between the chunks given.
+    """Write float32 blocks as 24-bit PCM between the chunks given: (n,), or (n, num_channels), with `num_samples` rows in all.
 
     Rounded to nearest without dither: the step is 144 dB below full scale, under every converter's noise, silence stays
     digital silence, and the same audio gives the same bytes. Values beyond full scale are clipped. Raises RequestError for
     files above 4 GB, whose sizes do not fit into RIFF's 32 bits.
     """
-    data_bytes = BYTES_PER_SAMPLE * num_samples
+    frame_bytes = BYTES_PER_SAMPLE * num_channels
+    data_bytes = frame_bytes * num_samples
     fmt = struct.pack(
-        "<HHIIHH", 1, 1, sample_rate_hz, BYTES_PER_SAMPLE * sample_rate_hz, BYTES_PER_SAMPLE, 24
+        "<HHIIHH", 1, num_channels, sample_rate_hz, frame_bytes * sample_rate_hz, frame_bytes, 24
     )
     head = b"".join(_stored(chunk) for chunk in (*before, Chunk(b"fmt ", fmt)))
     tail = b"".join(_stored(chunk) for chunk in after)
@@ -159,7 +161,7 @@ def overwrite_chunk(file: BinaryIO, chunk: Chunk) -> None:
 
 
 def pack_pcm24(samples: npt.NDArray[np.float32]) -> bytes:
-    """float32 (num_samples,), -1..1, to little-endian 24-bit integers."""
+    """float32 (num_samples,) or (num_samples, channels), -1..1, to little-endian 24-bit integers, channels interleaved."""
     scaled = np.rint(samples.astype(np.float64) * FULL_SCALE)
     integers = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i4")
     return integers.view(np.uint8).reshape(-1, 4)[:, :BYTES_PER_SAMPLE].tobytes()

@@ -19,6 +19,7 @@ __all__ = [
     "media",
     "misspelling",
     "openmp",
+    "pan",
     "paths",
     "rational",
     "regular_file",

@@ -16,6 +16,8 @@ from typing import Any
 SEEN = 0.5
 """Presence from which on a time step counts as one in which the thing is seen."""
 MIN_SPAN_S = 0.4
+EVIDENCE_SUFFIX = ".evidence.json"
+"""Of the file beside a stem, in place of .wav."""
 _DIGITS = 4
 
 

@@ -29,7 +29,9 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 """Of the network's large parts. auto: what the device that renders does best (see `selva daemon status`)."""
 SILENT, KEEP = "silent", "keep"
 ABSENCES = (SILENT, KEEP)
-
+OFF, ENVELOPE, STEREO = "off", "envelope", "stereo"
+PANS = (OFF, ENVELOPE, STEREO)
+"""envelope: a mono file, and a curve for the host that plays it. stereo: the file itself is panned."""
 
 QUALITIES = ("final", "draft")
 """final: the recipe that a model sounds best with. draft: fewer steps, and guidance only where it matters, for a first look."""
@@ -101,13 +103,35 @@ def _check_sampling(num_steps: int | None, guidance: float, quality: str, separa
 
 
 @dataclass(frozen=True, kw_only=True)
+class PanOptions:
+    """Whether a stem is heard from where the model saw its source.
+
+    mode: one of PANS. width: 0 to 1, how far left and right the edges of the picture are. distance: whether the level of the
+    file follows how large the source is seen, which works in every mode.
+    """
+
+    mode: str = OFF
+    width: float = 1.0
+    distance: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in PANS:
+            raise RequestError(f"a pan is one of {', '.join(PANS)}; got {self.mode!r}")
+        if not 0.0 <= self.width <= 1.0:
+            raise RequestError(f"a pan width is 0 to 1, 1 for hard left and right; got {self.width}")
+
+
+NOT_PANNED = PanOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
 class RenderOptions:
     """How stems are made. Take n has the seed `seed + n - 1`, on every clip and track.
 
     model: None for the largest one that is installed where the stems are made. precision: of the network's large parts, one of
     PRECISIONS; "auto" leaves it to the daemon. priority: jobs of the priority "batch" wait for
     "interactive" ones. absent: whether the stem of a sound source that the picture does not show is silent, where the model is
-    calibrated to know that, or kept as it is made.
+    calibrated to know that, or kept as it is made. pan: from where it is heard.
 
     All clips share their seeds on purpose: a stem then depends on nothing but its own picture and prompt, so that a clip
     that is inserted before it changes nothing and the stem comes from the cache.
@@ -121,6 +145,7 @@ class RenderOptions:
     precision: str = "auto"
     priority: str = "interactive"
     absent: str = SILENT
+    pan: PanOptions = NOT_PANNED
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_takes <= MAX_TAKES:

@@ -21,20 +21,22 @@ COMMANDS = {
     "render": (
         "[CUT.otio] --output -o --track --cues --negative --video-track --handles --markers "
         "--no-markers --marker-colour --stems-dir --takes --seed --model --sample-rate --steps "
-        "--guidance --separate --absent --precision --quality --naming --c2pa --for --media-dir --frame-rate --host --timeline "
+        "--guidance --separate --absent --pan --pan-width --distance --precision --quality --naming --c2pa "
+        "--for --media-dir --frame-rate --host --timeline "
         "--all-timelines --mark-stems --replace --json"
     ),
     "stems": (
         "VIDEO --output -o --track --negative --start --end --frame-rate --missing-images --takes "
-        "--seed --model --sample-rate --steps --guidance --separate --absent --precision --quality --naming --c2pa --json"
+        "--seed --model --sample-rate --steps --guidance --separate --absent --pan --pan-width --distance --precision --quality "
+        "--naming --c2pa --json"
     ),
     "spot": (
         "CUT.otio --track --cues --negative --video-track --handles --markers --no-markers "
         "--marker-colour --takes --model --look --media-dir --frame-rate --json --csv"
     ),
     "watch": (
-        "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --separate --absent --precision --quality "
-        "--handles --once"
+        "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --separate --absent --pan "
+        "--pan-width --distance --precision --quality --handles --once"
     ),
     "overview": "OUT.otio --output -o --json",
     "doctor": "--fix --report --only --skip --json",

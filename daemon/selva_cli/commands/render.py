@@ -14,6 +14,7 @@ from selva_cli.commands.host_resolve import (
     TimelineOption,
     run_render_in_host,
 )
+from selva_cli.options.file_kinds import is_bundle, refuse_media
 from selva_cli.options.option_groups import takes_groups
 from selva_cli.options.timeline_options import (
     FileArguments,
@@ -24,8 +25,6 @@ from selva_cli.options.timeline_options import (
     RenderArguments,
     SpotArguments,
     TrackOption,
-    is_bundle,
-    refuse_media,
     refuse_options_beside_bundle,
 )
 from selva_cli.terminal.error_reporting import report_errors
@@ -92,7 +91,9 @@ def render(
             cut, output, model=rendering.model, host=for_host, replaces=replace, as_json=as_json
         )
     elif host is not None:
-        _refuse_options_beside_host(has_files=bool(cut or output or for_host), files=files)
+        _refuse_options_beside_host(
+            has_files=bool(cut or output or for_host), files=files, rendering=rendering
+        )
         run_render_in_host(
             host,
             spot,
@@ -124,13 +125,18 @@ def render(
         )
 
 
-def _refuse_options_beside_host(*, has_files: bool, files: FileArguments) -> None:
+def _refuse_options_beside_host(*, has_files: bool, files: FileArguments, rendering: RenderArguments) -> None:
     if has_files:
         raise typer.BadParameter(
             "--host renders the timeline that is open there; leave out CUT.otio, -o and --for"
         )
     if files.naming != "timecode" or files.c2pa is not None:
         raise typer.BadParameter("--naming and --c2pa are for cuts; with --host, leave them out")
+    if rendering.pan not in (None, "off") or rendering.pan_width is not None or rendering.distance:
+        raise typer.BadParameter(
+            "Resolve's scripting sets no pan over time; leave out --pan, --pan-width and --distance, or export the cut and "
+            "render that: selva render CUT.fcpxml -o OUT.fcpxml --pan envelope"
+        )
 
 
 def _require_files(

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import typer
 
+from selva_cli.options.file_kinds import refuse_media, refuse_timeline
 from selva_cli.options.timeline_options import (
     FileArguments,
     MediaArguments,
     ReadArguments,
     RenderArguments,
     SpotArguments,
-    refuse_media,
-    refuse_timeline,
 )
 from selva_cli.terminal.console import print_json, print_table
 from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors

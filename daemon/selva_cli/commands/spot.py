@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from selva_cli.options.file_kinds import is_bundle
 from selva_cli.options.option_groups import takes_groups
 from selva_cli.options.timeline_options import (
     CutArgument,
@@ -14,7 +15,6 @@ from selva_cli.options.timeline_options import (
     ReadArguments,
     SpotArguments,
     TakesOption,
-    is_bundle,
     refuse_options_beside_bundle,
 )
 

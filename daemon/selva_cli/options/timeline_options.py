@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +19,14 @@ from selva_core.base.limits import (
     MAX_SEPARATION,
 )
 from selva_core.base.misspelling import suggest
-from selva_core.base.render_options import PRECISIONS, QUALITIES, RenderOptions, SamplingOptions
+from selva_core.base.render_options import (
+    PANS,
+    PRECISIONS,
+    QUALITIES,
+    PanOptions,
+    RenderOptions,
+    SamplingOptions,
+)
 
 if TYPE_CHECKING:
     from selva_otio import CueSheetRow, SpotOptions, StemTrack
@@ -116,6 +122,26 @@ AbsentOption = Annotated[
         "By default as the settings say.",
     ),
 ]
+PanOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pan",
+        metavar="|".join(PANS),
+        help="Whether stems are heard from where their thing is seen: by a curve in the timeline, or by stereo files. "
+        "By default as the settings say.",
+    ),
+]
+PanWidthOption = Annotated[
+    float | None,
+    typer.Option(
+        "--pan-width",
+        metavar="0-1",
+        help="How far left and right the edges of the picture are. By default as the settings say.",
+    ),
+]
+DistanceOption = Annotated[
+    bool, typer.Option("--distance", help="Make stems quieter while their thing is seen small.")
+]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
 SeparateOption = Annotated[
     float,
@@ -141,7 +167,6 @@ SignOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
-BUNDLE_SUFFIXES = (".selva", ".selvaz")
 _BUNDLE_PARAMETERS = ("cut", "output", "model", "for_host", "replace", "as_json", "as_csv")
 
 
@@ -199,11 +224,15 @@ class RenderArguments:
     quality: QualityOption = "final"
     precision: PrecisionOption = "auto"
     absent: AbsentOption = None
+    pan: PanOption = None
+    pan_width: PanWidthOption = None
+    distance: DistanceOption = False
 
     def build(self) -> RenderOptions:
         """What is not said here comes from the settings. Raises RequestError, ConfigurationError."""
         from selva_core.base.settings import load_settings  # noqa: PLC0415 - --help stays light
 
+        settings = load_settings()
         return RenderOptions(
             model=self.model,
             num_takes=self.takes,
@@ -216,7 +245,12 @@ class RenderArguments:
                 separate=self.separate,
             ),
             precision=self.precision,
-            absent=self.absent or load_settings().absent,
+            absent=self.absent or settings.absent,
+            pan=PanOptions(
+                mode=self.pan or settings.pan,
+                width=settings.pan_width if self.pan_width is None else self.pan_width,
+                distance=self.distance,
+            ),
         )
 
 
@@ -313,45 +347,6 @@ class ReadArguments:
             media_folders=self.media_folders,
             probe=probe_or_none,
         )
-
-
-def is_bundle(cut: Path) -> bool:
-    """Whether it is a request bundle, which says itself what is heard and how."""
-    return cut.suffix.lower() in BUNDLE_SUFFIXES
-
-
-def refuse_media(cut: Path, tracks: Sequence[str]) -> None:
-    """Raises UnsupportedFormatError with the command for media, where a media file is given in place of a timeline."""
-    from selva_core.base.command_line import selva_command  # noqa: PLC0415 - --help stays light
-    from selva_otio.errors import UnsupportedFormatError  # noqa: PLC0415
-    from selva_otio.picture.image_names import parse_image_name  # noqa: PLC0415
-    from selva_otio.picture.media import PICTURE_SUFFIXES  # noqa: PLC0415
-
-    if cut.suffix.lower() in PICTURE_SUFFIXES or parse_image_name(cut.name) is not None:
-        command = selva_command("stems", str(cut), "-o", "stems", *_typed_tracks(tracks))
-        raise UnsupportedFormatError(f"{cut.name} is media, not a timeline; for its stems run: {command}")
-
-
-def refuse_timeline(video: Path, tracks: Sequence[str]) -> None:
-    """Raises UnsupportedFormatError with the command for timelines, where a timeline is given in place of media."""
-    from selva_core.base.command_line import selva_command  # noqa: PLC0415 - --help stays light
-    from selva_otio.errors import UnsupportedFormatError  # noqa: PLC0415
-    from selva_otio.formats.registry import FORMATS  # noqa: PLC0415
-
-    known = {row.suffix: row for row in FORMATS}
-    row = known.get(video.suffix.lower())
-    if row is None:
-        return
-    if is_bundle(video):
-        command = selva_command("render", str(video))
-    else:
-        target = video.with_name(f"{video.stem}-with-stems{row.suffix if row.write is not None else '.otio'}")
-        command = selva_command("render", str(video), "-o", str(target), *_typed_tracks(tracks))
-    raise UnsupportedFormatError(f"{video.name} is a timeline, not media; for its stems run: {command}")
-
-
-def _typed_tracks(tracks: Sequence[str]) -> list[str]:
-    return [word for track in tracks or ("Dog=small dog barking",) for word in ("--track", track)]
 
 
 def is_typed(context: typer.Context, parameter: str) -> bool:

@@ -33,7 +33,16 @@ from selva_core.base.limits import (
     MIN_STEPS,
 )
 from selva_core.base.media import MISSING_IMAGE_POLICIES, ImagePattern, ImageSequence, Label, PictureRange
-from selva_core.base.render_options import ABSENCES, PRECISIONS, PRIORITIES, QUALITIES, SILENT
+from selva_core.base.render_options import (
+    ABSENCES,
+    OFF,
+    PANS,
+    PRECISIONS,
+    PRIORITIES,
+    QUALITIES,
+    SILENT,
+    PanOptions,
+)
 from selva_core.base.schema import (
     absolute_path,
     decode_hook,
@@ -248,6 +257,9 @@ _LATER_DEFAULTS = {
     "absent": SILENT,
     "look": False,
     "separate": DEFAULT_SEPARATION,
+    "pan": OFF,
+    "pan_width": 1.0,
+    "distance": False,
 }
 """Left out of what is sent: daemons of version 0.1.0 refuse fields that they do not know."""
 
@@ -286,6 +298,21 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "the model makes it",
         ),
     ] = SILENT
+    pan: Annotated[
+        str,
+        one_of(
+            PANS,
+            "whether a stem is heard from where the picture shows its source: `envelope` gives the curve in the reply, `stereo` "
+            "a panned file of two channels (pan.md)",
+        ),
+    ] = OFF
+    pan_width: Annotated[
+        float,
+        Meta(ge=0.0, le=1.0, description="how far left and right the picture's edges are heard"),
+    ] = 1.0
+    distance: Annotated[
+        bool, Meta(description="true: the level of a stem follows how large its source is seen (pan.md)")
+    ] = False
     look: Annotated[
         bool,
         Meta(
@@ -305,6 +332,10 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ],
         Meta(max_length=MAX_PROVENANCE, description="written into each file"),
     ] = field(default_factory=dict)
+
+    @property
+    def pan_options(self) -> PanOptions:
+        return PanOptions(mode=self.pan, width=self.pan_width, distance=self.distance)
 
     @property
     def num_stems(self) -> int:

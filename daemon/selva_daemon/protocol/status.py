@@ -70,6 +70,14 @@ class StemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
             "is not calibrated) and the curves `presence`, `x`, `y` and `spread` of evidence.md"
         ),
     ] = None
+    num_channels: Annotated[int, Meta(description="of the file: 2 where it is panned")] = 1
+    pan: Annotated[
+        tuple[tuple[float, float], ...],
+        Meta(
+            description="for `envelope`: pairs of seconds of the file and pan, -1 left, 1 right, joined by straight lines; empty "
+            "where the source was not seen"
+        ),
+    ] = ()
 
 
 class JobStatus(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import selva_core
 from selva_core.base.media import PictureRange
+from selva_core.base.render_options import NOT_PANNED, STEREO, PanOptions
 from selva_core.engine import SamplingSettings, StemRequest
 from selva_daemon.protocol.job import OutputRequest, picture_to_wire
 from selva_daemon.worker.media_identity import MediaIdentity
@@ -65,8 +66,11 @@ def file_key(
     provenance: Mapping[str, str],
     signer: str | None = None,
     is_silenced: bool = False,
+    pan: PanOptions = NOT_PANNED,
 ) -> str:
     """SHA-256 (hex) over the waveform's key and all that shapes the file made from it. signer: the signer's fingerprint."""
+    panned = {"pan": pan.width} if pan.mode == STEREO else {}  # an envelope is no part of the file
+    placed = {**panned, "distance": True} if pan.distance else panned
     return _digest(
         {
             "waveform": waveform,
@@ -77,6 +81,7 @@ def file_key(
             "signer": signer,
             "provenance": dict(provenance),
             **({"silenced": True} if is_silenced else {}),
+            **placed,
         }
     )
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selva_core.base.errors import OutputError
+from selva_core.base.evidence import EVIDENCE_SUFFIX
+from selva_core.base.pan import Panning
+from selva_core.base.render_options import OFF
 from selva_core.engine import Evidence
+from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import Sight
 from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.planned_stems import PlannedStem
 
-EVIDENCE_SUFFIX = ".evidence.json"
 MIN_UNSEEN_S = 1.0
 MAX_NAMED_SPANS = 4
 MAX_SIGHT_STEPS = 1000
@@ -33,6 +36,7 @@ class StagedStem:
     evidence_path: Path
     evidence: Evidence | None
     is_silenced: bool
+    panning: Panning
     warnings: tuple[str, ...]
 
     def pairs(self, folder: Path) -> Iterator[tuple[Path, Path]]:
@@ -93,6 +97,13 @@ def evidence_warnings(evidence: Evidence | None, prompt: str, *, is_silenced: bo
         named = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in spans_s[:MAX_NAMED_SPANS])
         more = f" and {len(spans_s) - MAX_NAMED_SPANS} more times" if len(spans_s) > MAX_NAMED_SPANS else ""
         yield f"this clip looks like {name!r} only from {named}{more}"
+
+
+def pan_warnings(panning: Panning, job: JobRequest, *, model: ModelInfo, is_silenced: bool) -> Iterator[str]:
+    """A sentence where a place was asked for and is not known. A stem that is silent needs none."""
+    is_placed = panning.pan is not None or panning.level_db is not None
+    if (job.pan != OFF or job.distance) and not is_placed and not is_silenced:
+        yield f"{model.model_id} did not see where this is, so that it is heard from the middle, at the level it was made at"
 
 
 def _longest_unseen_s(evidence: Evidence) -> float:

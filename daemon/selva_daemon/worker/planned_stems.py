@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selva_core.audio.credentials import Signer
-from selva_core.base.render_options import SILENT, separation_provenance, siblings_of
+from selva_core.base.pan import AS_MADE, Panning
+from selva_core.base.render_options import SILENT, STEREO, separation_provenance, siblings_of
 from selva_core.engine import Evidence, SamplingSettings, StemRequest
 from selva_daemon.protocol.job import CueRequest, JobRequest, SignerFiles, TakeRequest
 from selva_daemon.protocol.status import Sight, StemResult
@@ -35,6 +36,7 @@ class PlannedStem:
             provenance=self._request_provenance,
             signer=self.signer,
             is_silenced=is_silenced,
+            pan=self.job.pan_options,
         )
         return folder / f"{self.take.name}_{key[:KEY_CHARS_IN_NAMES]}.wav"
 
@@ -44,6 +46,8 @@ class PlannedStem:
         """
         return {
             **({"absent": SILENT} if is_silenced else {}),
+            **({"pan": STEREO, "pan_width": f"{self.job.pan_width:g}"} if self.job.pan == STEREO else {}),
+            **({"distance": "yes"} if self.job.distance else {}),
             **self._request_provenance,
             "prompt": self.cue.prompt,
             "negative_prompt": self.cue.negative_prompt,
@@ -68,6 +72,7 @@ class PlannedStem:
         evidence_file: Path | None,
         is_silenced: bool,
         sight: Sight | None = None,
+        panning: Panning = AS_MADE,
     ) -> StemResult:
         return StemResult(
             cue=self.cue.cue,
@@ -83,6 +88,8 @@ class PlannedStem:
             evidence=None if evidence_file is None else str(evidence_file),
             silenced=is_silenced,
             sight=sight,
+            num_channels=panning.num_channels,
+            pan=() if panning.pan is None or self.job.pan == STEREO else panning.pan.points,
         )
 
     @property

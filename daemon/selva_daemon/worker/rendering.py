@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
+from selva_core.base.evidence import EVIDENCE_SUFFIX
+from selva_core.base.pan import Panning, plan_panning
 from selva_core.base.render_options import KEEP
 from selva_core.engine import BatchRequest, Engine, RenderProgress, StemRequest
 from selva_core.models.catalog import has_calibrated_presence
@@ -18,10 +20,10 @@ from selva_core.video.damage import damage_warnings
 from selva_daemon.protocol.job import JobRequest, OutputRequest
 from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker.evidence_files import (
-    EVIDENCE_SUFFIX,
     StagedStem,
     build_sight,
     evidence_warnings,
+    pan_warnings,
     write_evidence,
 )
 from selva_daemon.worker.media_identity import MediaState, read_state, require_unchanged
@@ -71,6 +73,7 @@ class StemWriter(Protocol):
         *,
         output: OutputRequest,
         provenance: Mapping[str, str],
+        panning: Panning,
     ) -> WriteReport:
         """Write the sound to a file, flushed to disk. Raises OutputError."""
         ...
@@ -266,6 +269,7 @@ class JobRenderer:
                     evidence=each.evidence,
                     evidence_file=None if each.evidence is None else next(published),
                     is_silenced=each.is_silenced,
+                    panning=each.panning,
                 )
                 for each in staged
             ]
@@ -311,12 +315,14 @@ class JobRenderer:
             job.context.report(RenderProgress(stage="writing", fraction=fraction, work_left=left))
             waveform = waveforms[stem.waveform_key]
             is_silenced = waveform.is_absent and job.context.job.absent != KEEP
+            panning = plan_panning(job.context.job.pan_options, waveform.evidence)
             path = staging / f"{index}.wav"
             report = self._write_stem(
                 path,
                 waveform.silenced() if is_silenced else waveform,
                 output=job.context.job.output,
                 provenance=stem.provenance(job.model, is_silenced=is_silenced),
+                panning=panning,
             )
             evidence_path = path.with_name(f"{index}{EVIDENCE_SUFFIX}")
             if waveform.evidence is not None:
@@ -328,9 +334,11 @@ class JobRenderer:
                     evidence_path=evidence_path,
                     evidence=waveform.evidence,
                     is_silenced=is_silenced,
+                    panning=panning,
                     warnings=(
                         *job.model.notices,
                         *evidence_warnings(waveform.evidence, stem.cue.prompt, is_silenced=is_silenced),
+                        *pan_warnings(panning, job.context.job, model=job.model, is_silenced=is_silenced),
                         *waveform.warnings,
                         *report.warnings,
                     ),

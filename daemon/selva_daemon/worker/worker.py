@@ -21,6 +21,7 @@ import msgspec
 
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
+from selva_core.base.pan import Panning
 from selva_core.engine import Engine, RenderProgress, Waveform
 from selva_daemon.protocol.errors import InternalError
 from selva_daemon.protocol.job import OutputRequest, parse_job
@@ -280,7 +281,12 @@ def _build_renderer(arguments: argparse.Namespace, engines: EngineCache) -> JobR
 
 
 def _write_stem(
-    path: Path, waveform: Waveform, *, output: OutputRequest, provenance: Mapping[str, str]
+    path: Path,
+    waveform: Waveform,
+    *,
+    output: OutputRequest,
+    provenance: Mapping[str, str],
+    panning: Panning,
 ) -> WriteReport:
     from selva_core.audio.credentials import sign_stem  # noqa: PLC0415 - heavy, and its cost is a job's
     from selva_core.audio.metadata import DIGITAL_SOURCE_TYPE  # noqa: PLC0415
@@ -294,6 +300,7 @@ def _write_stem(
         provenance=provenance,
         time_reference_samples=output.time_reference_samples,
         labels=output.labels,
+        panning=panning,
     )
     if output.signer is not None:
         sign_stem(path, signer_of(output.signer), provenance=provenance, source_type=DIGITAL_SOURCE_TYPE)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import opentimelineio as otio
 
-from selva_otio.formats.stem_metadata import iter_stems, read_fade_s, read_gain_db
+from selva_otio.formats.stem_metadata import iter_stems, read_fade_s, read_gain_db, read_pan, read_take
 from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
 from selva_otio.time.clock import exact_rate, exact_seconds
 
@@ -60,6 +60,12 @@ def _count_fades(timeline: otio.schema.Timeline) -> int:
 
 def _count_gains(timeline: otio.schema.Timeline) -> int:
     return sum(read_gain_db(stem) != 0 for _, stem in iter_stems(timeline))
+
+
+def _count_pans(timeline: otio.schema.Timeline) -> int:
+    return sum(
+        read_pan(read_take(stem, clip.media_reference)) is not None for clip, stem in iter_stems(timeline)
+    )
 
 
 def _count_takes(timeline: otio.schema.Timeline) -> int:
@@ -141,6 +147,11 @@ FADES = Feature(
     name="fades", consequence="stems that overlap are not faded, draw the cross-fades", count=_count_fades
 )
 GAINS = Feature(name="gain", consequence="stems play at the level they were made at", count=_count_gains)
+PANS = Feature(
+    name="pan over time",
+    consequence="stems are heard from the middle; --pan stereo puts it into their files",
+    count=_count_pans,
+)
 TAKES = Feature(
     name="takes", consequence="only the active take is on the track, the others are files", count=_count_takes
 )

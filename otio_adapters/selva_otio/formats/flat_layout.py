@@ -17,7 +17,7 @@ import opentimelineio as otio
 
 from selva_otio.errors import ClockError, UnsupportedUrlError
 from selva_otio.formats.feature_loss import Feature
-from selva_otio.formats.stem_metadata import read_gain_db
+from selva_otio.formats.stem_metadata import read_gain_db, read_num_channels, read_pan, read_take
 from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.picture.visible_shots import resolve_picture
@@ -62,6 +62,19 @@ class FlatClip:
     @property
     def gain_db(self) -> float:
         return read_gain_db(self.stem_metadata)
+
+    @property
+    def num_stem_channels(self) -> int:
+        """Of the stem's file; 1 for a clip that is not a stem."""
+        return read_num_channels(read_take(self.stem_metadata, self.clip.media_reference))
+
+    @property
+    def pan_points(self) -> tuple[tuple[float, float], ...]:
+        """Seconds after the clip's start and pan (-1 left, 1 right) of the curve that a stem's pan follows, one point at its
+        start and one at its end; empty for a clip that is not panned.
+        """
+        curve = read_pan(read_take(self.stem_metadata, self.clip.media_reference))
+        return () if curve is None else curve.span(float(self.media_start_s), float(self.duration_s))
 
 
 @dataclass(frozen=True, kw_only=True)

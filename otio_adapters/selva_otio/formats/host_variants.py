@@ -11,7 +11,14 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.formats.profiles import PREMIERE, RESOLVE, HostProfile
-from selva_otio.formats.stem_metadata import build_stem_label, build_stem_note, iter_stems, iter_takes
+from selva_otio.formats.stem_metadata import (
+    build_stem_label,
+    build_stem_note,
+    iter_stems,
+    iter_takes,
+    read_num_channels,
+    read_take,
+)
 from selva_otio.metadata import (
     SELVA_NAMESPACE,
     STEM_SCHEMA,
@@ -122,9 +129,20 @@ def _add_resolve_audio(timeline: otio.schema.Timeline) -> None:
     """Name the channels of our tracks and clips in Resolve's metadata; without it a mono track turns stereo."""
     timeline.metadata.setdefault(RESOLVE, {}).setdefault("Resolve OTIO Meta Version", "1.0")
     for track in filter(is_selva_track, timeline.audio_tracks()):
-        track.metadata[RESOLVE] = {"Audio Type": "Mono", "Locked": False, "SoloOn": False}
+        num_channels = _count_channels(track)
+        layout = "Mono" if num_channels == 1 else "Stereo"
+        track.metadata[RESOLVE] = {"Audio Type": layout, "Locked": False, "SoloOn": False}
         for clip in track.find_clips():
-            clip.metadata[RESOLVE] = {"Channels": [{"Source Channel ID": 0, "Source Track ID": 0}]}
+            channels = [{"Source Channel ID": each, "Source Track ID": 0} for each in range(num_channels)]
+            clip.metadata[RESOLVE] = {"Channels": channels}
+
+
+def _count_channels(track: otio.schema.Track) -> int:
+    """Of the stems on a track: 2 where one is a panned file."""
+    takes = (
+        read_take(read_selva_metadata(clip, STEM_SCHEMA), clip.media_reference) for clip in track.find_clips()
+    )
+    return max(map(read_num_channels, takes), default=1)
 
 
 def _add_premiere_audio(timeline: otio.schema.Timeline) -> None:
@@ -136,13 +154,17 @@ def _add_premiere_audio(timeline: otio.schema.Timeline) -> None:
     links = [str(clip.metadata.get(PREMIERE, {}).get("LinkID", "")) for clip in timeline.find_clips()]
     link_id = max((int(link) for link in links if link.isdecimal()), default=0)
     for track in filter(is_selva_track, timeline.audio_tracks()):
-        track.metadata[PREMIERE] = {"AudioChannels": {"ChannelType": "Mono", "NumberOfChannels": 1}}
+        num_channels = _count_channels(track)
+        layout = "Mono" if num_channels == 1 else "Stereo"
+        track.metadata[PREMIERE] = {
+            "AudioChannels": {"ChannelType": layout, "NumberOfChannels": num_channels}
+        }
         for clip in track.find_clips():
             link_id += 1
             clip.metadata[PREMIERE] = {
                 "AudioChannels": {
-                    "ChannelType": "Mono",
-                    "SecondaryAssignments": [{"SecondaryChannelIndex": 0}],
+                    "ChannelType": layout,
+                    "SecondaryAssignments": [{"SecondaryChannelIndex": each} for each in range(num_channels)],
                 },
                 "LinkID": str(link_id),
                 "OriginalChannelGroupIndex": 0,

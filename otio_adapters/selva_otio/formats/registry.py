@@ -38,6 +38,7 @@ from selva_otio.formats.feature_loss import (
     IMAGE_SEQUENCES,
     OFF_FRAME,
     OTHER_SOUND,
+    PANS,
     PICTURE,
     RETIMES,
     TAKES,
@@ -188,6 +189,7 @@ FORMATS = (
         write=_write_otio,
         keeps_metadata=True,
         shows_takes=True,
+        cannot_hold=(PANS,),
     ),
     TimelineFormat(
         name="OpenTimelineIO bundle",
@@ -197,6 +199,7 @@ FORMATS = (
         holds_media=True,
         keeps_metadata=True,
         shows_takes=True,
+        cannot_hold=(PANS,),
     ),
     TimelineFormat(
         name="OpenTimelineIO bundle folder",
@@ -207,6 +210,7 @@ FORMATS = (
         is_folder=True,
         keeps_metadata=True,
         shows_takes=True,
+        cannot_hold=(PANS,),
     ),
     TimelineFormat(
         name="REAPER project",
@@ -257,7 +261,7 @@ FORMATS = (
         suffix=".edl",
         open=open_edl,
         write=write_edls,
-        cannot_hold=(TAKES, FADES, GAINS, PICTURE, OTHER_SOUND, DISABLED, OFF_FRAME),
+        cannot_hold=(TAKES, FADES, GAINS, PANS, PICTURE, OTHER_SOUND, DISABLED, OFF_FRAME),
     ),
     TimelineFormat(
         name="Kdenlive project",
@@ -271,7 +275,17 @@ FORMATS = (
         open=_relative_to_file(load_mlt),
         write=write_mlt,
         cannot_hold=(
-            *(TAKES, FADES, EFFECTS, TRANSITIONS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
+            *(
+                TAKES,
+                FADES,
+                PANS,
+                EFFECTS,
+                TRANSITIONS,
+                OPENED_NESTS,
+                OFFLINE_CLIPS,
+                OTHER_TRACKS,
+                SPEED_RAMPS,
+            ),
             *(DISABLED, CLIP_MARKERS, TIMELINE_MARKERS),
         ),
     ),

@@ -9,8 +9,10 @@ from typing import Any
 
 import opentimelineio as otio
 
+from selva_core.base.pan import Curve
 from selva_core.base.rational import from_pair
 from selva_otio.metadata import STEM_SCHEMA, read_selva_metadata
+from selva_otio.picture.media import file_name_in_url
 
 
 def iter_stems(timeline: otio.schema.Timeline) -> Iterator[tuple[otio.schema.Clip, Mapping[str, Any]]]:
@@ -49,6 +51,35 @@ def read_gain_db(stem: Mapping[str, Any]) -> float:
     if not isinstance(gain_db, int | float) or isinstance(gain_db, bool) or not math.isfinite(gain_db):
         return 0.0
     return float(gain_db)
+
+
+def read_take(stem: Mapping[str, Any], reference: otio.core.MediaReference) -> Mapping[str, Any]:
+    """What a render noted on the take that a media reference plays; empty for a file that is no take of the stem.
+
+    By the name of the file: hosts write its path anew and drop metadata of references.
+    """
+    name = file_name_in_url(getattr(reference, "target_url", None) or "")
+    takes = stem.get("takes")
+    for take in takes if isinstance(takes, Sequence) and not isinstance(takes, str) else ():
+        if isinstance(take, Mapping) and name and file_name_in_url(str(take.get("url", ""))) == name:
+            return take
+    return {}
+
+
+def read_pan(take: Mapping[str, Any]) -> Curve | None:
+    """The curve that a take's pan follows, in seconds of its file; None for one that is not panned or whose points are not
+    numbers in order of time.
+    """
+    try:
+        points = tuple((float(time_s), min(1.0, max(-1.0, float(pan)))) for time_s, pan in take["pan"])
+        return Curve(points)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_num_channels(take: Mapping[str, Any]) -> int:
+    """Of a take's file: 2 where it is panned."""
+    return 2 if take.get("num_channels") == 2 else 1
 
 
 def read_fade_s(stem: Mapping[str, Any], key: str) -> Fraction:

@@ -44,7 +44,8 @@ class StemSpan:
 class Stem:
     """One take of a cue as a file.
 
-    cue: id of the cue. take: number from 1. provenance: how it was made (model, key ...); kept in the timeline's metadata.
+    cue: id of the cue. take: number from 1. pan: seconds of the file and pan (-1 left, 1 right) of the points of a curve that
+    the host is to follow; empty for none. provenance: how it was made (model, key ...); kept in the timeline's metadata.
     """
 
     cue: str
@@ -53,6 +54,8 @@ class Stem:
     file: Path
     sample_rate_hz: int
     num_samples: int
+    num_channels: int = 1
+    pan: tuple[tuple[float, float], ...] = ()
     provenance: tuple[tuple[str, str | int | float | bool], ...] = ()
 
 
@@ -233,5 +236,7 @@ def _describe_take(stem: Stem) -> dict[str, Any]:
         "url": build_media_url(stem.file),
         "sample_rate_hz": stem.sample_rate_hz,
         "num_samples": stem.num_samples,
+        **({"num_channels": stem.num_channels} if stem.num_channels > 1 else {}),
+        **({"pan": [list(point) for point in stem.pan]} if stem.pan else {}),
         **dict(stem.provenance),
     }

@@ -37,6 +37,10 @@ def _keep_alive_problem(value: float) -> str | None:
     return None if value >= 0 or value == -1 else f"is -1 (for ever) or 0 and more; got {value:g}"
 
 
+def _share_problem(value: float) -> str | None:
+    return None if 0 <= value <= 1 else f"is 0 to 1; got {value:g}"
+
+
 def _port_problem(value: int) -> str | None:
     if value == 0 or MIN_PORT <= value <= MAX_PORT - 2:
         return None
@@ -90,6 +94,25 @@ class Settings:
             about="what becomes of a stem whose thing is not in the picture, where the model can tell",
         ),
     ] = "silent"
+    pan: Annotated[
+        str,
+        Row(
+            group=_MODELS,
+            since="0.2.0",
+            choices=("off", "envelope", "stereo"),
+            about="whether stems are heard from where their thing is seen: by a curve in the host, or by stereo files",
+        ),
+    ] = "off"
+    pan_width: Annotated[
+        float,
+        Row(
+            group=_MODELS,
+            since="0.2.0",
+            unit="of hard left and right",
+            check=_share_problem,
+            about="how far left and right the edges of the picture are heard",
+        ),
+    ] = 1.0
     precision: Annotated[
         str,
         Row(

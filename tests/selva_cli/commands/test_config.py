@@ -11,6 +11,7 @@ import pytest
 
 from selva_cli.options.timeline_options import RenderArguments
 from selva_core.base.paths import AppPaths
+from selva_core.base.render_options import PanOptions
 from tests.selva_cli.command_line import RunCommand, read_json
 
 
@@ -173,3 +174,18 @@ def test_what_is_absent_is_treated_as_the_settings_say_unless_an_option_does(
     selva("config", "set", "absent", "keep")
     assert RenderArguments().build().absent == "keep"
     assert RenderArguments(absent="silent").build().absent == "silent"
+
+
+def test_stems_are_panned_as_the_settings_say_unless_an_option_does(
+    selva: RunCommand, paths: AppPaths
+) -> None:
+    assert RenderArguments().build().pan == PanOptions()
+    selva("config", "set", "pan", "envelope")
+    selva("config", "set", "pan_width", "0.6")
+    assert RenderArguments().build().pan == PanOptions(mode="envelope", width=0.6)
+    typed = RenderArguments(pan="stereo", pan_width=0.0, distance=True).build()
+    assert typed.pan == PanOptions(mode="stereo", width=0.0, distance=True)
+    status, _, errors = selva("config", "set", "pan_width", "1.5")
+    assert status == 1
+    assert "0 to 1" in errors
+    assert RenderArguments().build().pan.width == 0.6

@@ -35,6 +35,8 @@ pytestmark = pytest.mark.usefixtures("no_daemon")
         ((*DOG, "--sample-rate", "1"), "sample rate"),
         ((*DOG, "--steps", "0"), "steps"),
         ((*DOG, "--guidance", "-3"), "guidance"),
+        ((*DOG, "--pan", "wide"), "a pan is one of off, envelope, stereo"),
+        ((*DOG, "--pan-width", "2"), "a pan width is 0 to 1"),
         ((*DOG, "--handles", "long"), "a time is seconds"),
         ((*DOG, "--handles", "61"), "handles last 0 to 60 s"),
         (("--cues", "none.toml"), "cannot be read"),
@@ -44,6 +46,15 @@ def test_options_that_make_no_sense_are_refused(cut: Path, options: Sequence[str
     before = sorted(os.listdir(cut.parent))
     assert_refused(run("render", cut, "-o", cut.parent / "out.otio", *options), text)
     assert sorted(os.listdir(cut.parent)) == before
+
+
+@pytest.mark.parametrize("typed", [("--pan", "stereo"), ("--pan-width", "0.5"), ("--distance",)])
+def test_pan_is_refused_for_a_host_whose_scripting_has_none(typed: tuple[str, ...]) -> None:
+    result = run("render", "--host", "resolve", *DOG, *typed)
+    assert result.exit_code == 2
+    assert "sets no pan over time" in " ".join(result.stderr.replace("│", " ").split())
+    plain = run("render", "--host", "resolve", *DOG, "--pan", "off", "--naming", "ucs")
+    assert "pan over time" not in plain.stderr
 
 
 def test_targets_that_cannot_be_written_are_refused(cut: Path) -> None:

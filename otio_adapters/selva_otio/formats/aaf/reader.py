@@ -11,6 +11,7 @@ import opentimelineio as otio
 from selva_core.base.command_line import pip_install_command
 from selva_otio.errors import TimelineReadError, UnsupportedFormatError
 from selva_otio.formats.aaf.source_features import FORMAT_NAME, count_aaf_features
+from selva_otio.formats.aaf.track_pan import OPERATION_NAME, is_pan
 from selva_otio.formats.otio import find_only_timeline, first_line, load_timeline_bytes
 from selva_otio.formats.source_loss import note_left_out
 from selva_otio.time.clock import note_drop_frame
@@ -34,12 +35,34 @@ def load_aaf(path: Path) -> otio.schema.Timeline:
     ) as error:  # whatever pyaaf2 meets in a damaged file: struct.error, KeyError, errors of its own
         raise TimelineReadError(f"{path} cannot be read ({_ADAPTER}): {first_line(error)}") from error
     timeline = find_only_timeline(root, path)
+    _name_panned_tracks(path, timeline)
     note_left_out(timeline, FORMAT_NAME, count_aaf_features(path, timeline))
     drop_frame = _read_drop_frame(path)
     if drop_frame is not None:
         rate = find_record_clock(timeline).frame_rate_hz
         note_drop_frame(timeline, _ADAPTER, rate, drop_frame=drop_frame)
     return timeline
+
+
+def _name_panned_tracks(path: Path, timeline: otio.schema.Timeline) -> None:
+    """Give tracks inside a pan the names of their slots, which the adapter replaces by that of the sequence in the pan."""
+    panned = [
+        track
+        for track in timeline.audio_tracks()
+        if any(effect.name == OPERATION_NAME for effect in track.effects)
+    ]
+    if not panned:
+        return
+    import aaf2  # noqa: PLC0415 - an optional package, which the adapter needs too
+
+    try:
+        with aaf2.open(str(path), "r") as file:
+            mobs = list(file.content.toplevel()) or list(file.content.compositionmobs())
+            names = [slot.name for mob in mobs for slot in mob.slots if is_pan(slot.segment)]
+    except Exception:  # whatever pyaaf2 meets in an unusual file; the tracks keep the adapter's names then
+        return
+    for track, name in zip(panned, names if len(names) == len(panned) else (), strict=False):
+        track.name = name or ""
 
 
 def _read_drop_frame(path: Path) -> bool | None:

@@ -21,6 +21,7 @@ from selva_core.base.command_line import pip_install_command
 from selva_core.base.rational import round_half_up
 from selva_otio.errors import TimelineWriteError, UnsupportedFormatError
 from selva_otio.formats.aaf.descriptors import build_picture_descriptor, build_wave_descriptor
+from selva_otio.formats.aaf.track_pan import TrackPan
 from selva_otio.formats.feature_loss import Feature
 from selva_otio.formats.flat_layout import (
     FlatClip,
@@ -69,6 +70,7 @@ class _Composition:
         self._flat_timeline = flat_timeline
         self._clock = flat_timeline.clock
         self._base_folder = base_folder
+        self._pan = TrackPan(file)
         self._clips_of_file: dict[Path, list[FlatClip]] = {}
         self._masters: dict[tuple[Path, str], tuple[Any, int]] = {}
         for track in flat_timeline.tracks:
@@ -113,7 +115,6 @@ class _Composition:
         slot.name = track.name or f"{'V' if kind == 'picture' else 'A'}{number}"
         slot["PhysicalTrackNumber"].value = number
         sequence = self._file.create.Sequence(media_kind=kind)
-        slot.segment = sequence
         cursor = 0
         for start, end, clip in clips:
             if start > cursor:
@@ -124,6 +125,11 @@ class _Composition:
         if total > cursor:
             sequence.components.append(self._file.create.Filler(kind, total - cursor))
         sequence.length = max(total, cursor)
+        slot.segment = (
+            sequence
+            if track.is_picture
+            else self._pan.wrap(track, sequence, length=sequence.length, rate_hz=rate)
+        )
 
     def _iter_clips(self, track: FlatTrack, kind: str, rate: Fraction) -> Iterator[tuple[int, int, Any]]:
         """Start, end and source clip of each enabled clip, in edit units of `rate` from the start of the timeline."""

@@ -16,12 +16,19 @@ from selva_core.base.rational import round_half_up
 from selva_otio.errors import ClockError, UnsupportedUrlError
 from selva_otio.formats.fcp_xml.markers import write_marker
 from selva_otio.formats.fcp_xml.values import add, add_flag, add_rate, add_timecode, build_path_url
-from selva_otio.formats.stem_metadata import build_stem_label, build_stem_note, read_gain_db
+from selva_otio.formats.pan_keyframes import build_keyframes
+from selva_otio.formats.stem_metadata import (
+    build_stem_label,
+    build_stem_note,
+    read_gain_db,
+    read_pan,
+    read_take,
+)
 from selva_otio.formats.wave_headers import WaveHeader, load_wave_header
 from selva_otio.metadata import STEM_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import SOUND_SUFFIXES, resolve_media_path
 from selva_otio.time.clock import TimelineClock, exact_rate, exact_seconds
-from selva_otio.time.item_times import trimmed_start_s, warp_speed
+from selva_otio.time.item_times import item_duration_s, trimmed_start_s, warp_speed
 
 _ASSUMED_SOUND = WaveHeader(num_channels=1, sample_rate_hz=48_000, bits_per_sample=24)
 
@@ -215,6 +222,27 @@ class ItemWriter:
             effect = _add_effect(item, "Audio Levels", "audiolevels", "audiolevels", "audio")
             # The range is the one Final Cut Pro 7 itself writes, up to +12 dB.
             _add_parameter(effect, "level", f"{10 ** (gain_db / 20):.6g}", low=0, high=3.98109)
+        if kind == "audio":
+            self._write_pan(item, clip)
+
+    def _write_pan(self, item: ET.Element, clip: otio.schema.Clip) -> None:
+        """The pan of a stem over time. Keyframes count frames of the media, as `in` and `out` do."""
+        reference = clip.media_reference
+        curve = read_pan(read_take(read_selva_metadata(clip, STEM_SCHEMA), reference))
+        if curve is None:
+            return
+        available = reference.available_range
+        origin_s = Fraction(0) if available is None else exact_seconds(available.start_time)
+        first_s = trimmed_start_s(clip) - origin_s
+        rate_hz = self.clock.frame_rate_hz
+        effect = _add_effect(item, "Audio Pan", "audiopan", "audiopan", "audio")
+        points = curve.span(float(first_s), float(item_duration_s(clip)))
+        keyframes = build_keyframes(points, rate_hz)
+        pan = _add_parameter(effect, "pan", f"{keyframes[0][1]:.4f}", low=-1, high=1)
+        for frame, value in keyframes:
+            keyframe = add(pan, "keyframe")
+            add(keyframe, "when", round_half_up(first_s * rate_hz) + frame)
+            add(keyframe, "value", f"{value:.4f}")
 
 
 def _write_logging_info(item: ET.Element, clip: otio.schema.Clip) -> None:
@@ -252,7 +280,7 @@ def _add_effect(item: ET.Element, name: str, effect_id: str, category: str, kind
 
 def _add_parameter(
     effect: ET.Element, name: str, value: object, *, low: float | None = None, high: float | None = None
-) -> None:
+) -> ET.Element:
     parameter = add(effect, "parameter")
     add(parameter, "parameterid", name)
     add(parameter, "name", name)
@@ -260,3 +288,4 @@ def _add_parameter(
         add(parameter, "valuemin", low)
         add(parameter, "valuemax", high)
     add(parameter, "value", value)
+    return parameter

@@ -1,7 +1,7 @@
 """Clips as FCPXML elements.
 
-The children of an element are in the order of the DTD (note, timing, volume, connected clips, markers, metadata), against which
-Final Cut Pro validates a file before it imports anything.
+The children of an element are in the order of the DTD (note, timing, volume, pan, connected clips, markers, metadata), against
+which Final Cut Pro validates a file before it imports anything.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from selva_otio.formats.fcpxml.clip_attributes import STEM_KEY
 from selva_otio.formats.fcpxml.resources import MediaFile
 from selva_otio.formats.fcpxml.times import format_time
 from selva_otio.formats.flat_layout import FlatClip, FlatTrack, find_media_file
+from selva_otio.formats.pan_keyframes import build_keyframes
 from selva_otio.formats.stem_metadata import to_plain_value
 from selva_otio.formats.xml import clean_text
 from selva_otio.time.clock import TimelineClock, exact_seconds
@@ -118,7 +119,22 @@ class ClipElements:
             element.append(_build_time_map(flat_clip, media))
         if flat_clip.gain_db and not track.is_picture:
             ET.SubElement(element, "adjust-volume", {"amount": f"{flat_clip.gain_db:g}dB"})
+        if flat_clip.pan_points:
+            element.append(self._build_panner(flat_clip, _local_start_s(flat_clip, media)))
         return element
+
+    def _build_panner(self, flat_clip: FlatClip, local_start_s: Fraction) -> ET.Element:
+        """The pan over time, in the clip's local time. Mode 1 is Final Cut Pro's "Stereo Left/Right", -100 to 100."""
+        rate_hz = self.clock.frame_rate_hz
+        keyframes = build_keyframes(flat_clip.pan_points, rate_hz)
+        panner = ET.Element("adjust-panner", {"mode": "1", "amount": f"{100 * keyframes[0][1]:.1f}"})
+        animation = ET.SubElement(ET.SubElement(panner, "param", {"name": "amount"}), "keyframeAnimation")
+        for frame, pan in keyframes:
+            time = format_time(local_start_s + frame / rate_hz)
+            ET.SubElement(
+                animation, "keyframe", {"time": time, "value": f"{100 * pan:.1f}", "curve": "linear"}
+            )
+        return panner
 
 
 def build_marker(marker: otio.schema.Marker, local_s: Fraction, clock: TimelineClock) -> ET.Element:

@@ -90,7 +90,8 @@ def build_asset(media: MediaFile, *, format_ref: str) -> ET.Element:
         (),
     )
     if takes:
-        attributes |= {"audioSources": "1", "audioChannels": "1"}
+        channels = max(flat_clip.num_stem_channels for flat_clip in media.clips)
+        attributes |= {"audioSources": "1", "audioChannels": str(channels)}
         attributes["audioRate"] = str(takes[0].get("sample_rate_hz", 48_000))
     asset = ET.Element("asset", attributes)
     ET.SubElement(asset, "media-rep", {"kind": "original-media", "src": build_media_url(media.path)})

@@ -102,7 +102,8 @@ class _Document:
         entry = ET.Element("entry", {"producer": str(producer.get("id")), **frames})
         if flat_clip.speed == 0:
             _add_filter(entry, "freeze", frame=str(self._frame(from_s)))
-        gain_db = flat_clip.gain_db + (_MONO_TO_STEREO_DB if flat_clip.stem_metadata else 0.0)
+        is_mono_stem = bool(flat_clip.stem_metadata) and flat_clip.num_stem_channels == 1
+        gain_db = flat_clip.gain_db + (_MONO_TO_STEREO_DB if is_mono_stem else 0.0)
         if gain_db:
             _add_filter(entry, "volume", level=f"{gain_db:.6f}")
         return entry

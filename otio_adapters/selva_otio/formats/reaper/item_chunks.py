@@ -18,7 +18,7 @@ from selva_otio.formats.reaper.metadata import build_metadata_fields, read_reape
 from selva_otio.formats.reaper.stem_sound import stem_volume
 from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token
 from selva_otio.formats.reaper.track_items import PlacedClip
-from selva_otio.formats.stem_metadata import read_fade_s
+from selva_otio.formats.stem_metadata import read_fade_s, read_pan, read_take
 from selva_otio.metadata import STEM_SCHEMA, read_selva_metadata
 from selva_otio.time.clock import exact_seconds
 
@@ -106,6 +106,22 @@ class ItemWriter:
             guid = self.guids.claim(f"take {identity}\n{key}", preferred=str(take.get("guid", "")))
             yield f"GUID {guid}"
             yield from self._source_lines(reference, take_range)
+            curve = read_pan(read_take(read_selva_metadata(clip, STEM_SCHEMA), reference))
+            if curve is not None:
+                points = curve.span(float(take_range.offset_s), float(placed.end_s - placed.start_s))
+                yield from self._pan_lines(points, f"{identity}\n{key}")
+
+    def _pan_lines(self, points: Sequence[tuple[float, float]], identity: str) -> Iterator[str]:
+        """The pan envelope of a take, points joined by straight lines (shape 0), in seconds after the item's start.
+
+        The values of REAPER's pan envelopes run the other way than its pan controls: 1 is left.
+        """
+        yield "<PANENV"
+        yield f"  EGUID {self.guids.claim(f'pan {identity}', preferred='')}"
+        yield from ("  ACT 1 -1", "  VIS 1 1 1", "  LANEHEIGHT 0 0", "  ARM 0", "  DEFSHAPE 0 -1 -1")
+        for time_s, pan in points:
+            yield f"  PT {format_decimal(Fraction(round(time_s, 6)))} {format_decimal(Fraction(round(-pan, 4)))} 0"
+        yield ">"
 
     def _source_lines(self, reference: otio.core.MediaReference, take_range: _TakeRange) -> list[str]:
         lines = self._plain_source_lines(reference)

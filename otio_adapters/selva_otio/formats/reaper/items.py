@@ -66,12 +66,15 @@ class Source:
 
 @dataclass(kw_only=True)
 class Take:
-    """One take. fields: its lines by their first token. source: None for an empty take."""
+    """One take. fields: its lines by their first token. source: None for an empty take. pan_points: of its pan envelope, seconds
+    after the item's start and pan, -1 left and 1 right.
+    """
 
     fields: dict[str, list[str]] = field(default_factory=dict)
     markers: list[list[str]] = field(default_factory=list)
     num_stretch_markers: int = 0
     has_effects: bool = False
+    pan_points: tuple[tuple[float, float], ...] = ()
     is_active: bool = False
     source: Source | None = None
     offset_s: Fraction = Fraction(0)
@@ -176,6 +179,8 @@ def _split_takes(
                 notes = read_notes(child)
             elif child.name == "TAKEFX":
                 take.has_effects = True
+            elif child.name == "PANENV":
+                take.pan_points = _read_pan_points(child, where)
             continue
         key = line_key(child)
         if key == "TAKE":
@@ -187,6 +192,20 @@ def _split_takes(
     if len(takes) == 1 and takes[0].source is None:
         takes = []
     return item_fields, takes, notes, read_extension(chunk)
+
+
+def _read_pan_points(chunk: Chunk, where: str) -> tuple[tuple[float, float], ...]:
+    """The points of an envelope that is active. Its values run the other way than the pan of a take: 1 is left."""
+    if _first(chunk.find_field("ACT"), "1") == "0":
+        return ()
+    what = f"a point of the pan envelope of {where}"
+    return tuple(
+        (
+            float(parse_number(_first(point, "0"), what=what)),
+            -float(parse_number(_first(point[1:], "0"), what=what)),
+        )
+        for point in chunk.iter_fields("PT")
+    )
 
 
 def _put_line(line: str, key: str, take: Take, item_fields: dict[str, list[str]] | None) -> None:

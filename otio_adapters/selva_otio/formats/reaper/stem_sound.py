@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
+from selva_core.base.pan import Curve
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.reaper.items import Item
 from selva_otio.formats.reaper.tokens import parse_number
-from selva_otio.formats.stem_metadata import read_fade_s, read_gain_db
+from selva_otio.formats.stem_metadata import read_fade_s, read_gain_db, read_pan
 
 _TOLERANCE = 1e-4
 """REAPER may write a level or a fade back with fewer decimals; 1e-4 of a level is under 0.001 dB."""
+_PAN_TOLERANCE = 0.002
+Points: TypeAlias = tuple[tuple[float, float], ...]
+"""Seconds after the item's start, and pan: -1 left, 1 right."""
 _MAX_GAIN_DB = 150.0
 """REAPER's faders end at -150 dB, which it shows as -inf."""
 
@@ -37,9 +41,34 @@ def describe_changes(item: Item, stem: Mapping[str, Any]) -> list[str]:
         "pitch": (take.text("PLAYRATE", 2, "0"), 0.0),
     }
     changes = [name for name, (text, placed) in found.items() if not _is_same(text, placed)]
+    if not _is_same_pan(take.pan_points, stem_pan_points(item, stem)):
+        changes.append("pan envelope")
     if any(each.has_effects for each in item.takes):
         changes.append("effects")
     return changes
+
+
+def stem_pan_points(item: Item, stem: Mapping[str, Any]) -> Points:
+    """The pan envelope with which the active take of a stem was placed; empty for one that is not panned."""
+    takes = [take for take in stem.get("takes", ()) if isinstance(take, Mapping)]
+    active = next((take for take in takes if take.get("take") == stem.get("active_take")), {})
+    curve = read_pan(active)
+    offset_s = read_fade_s(stem, "offset_s")
+    return () if curve is None else curve.span(float(offset_s), float(item.end_s - item.start_s))
+
+
+def _is_same_pan(found: Points, placed: Points) -> bool:
+    """Whether two envelopes pan alike at all their points; REAPER may write them with fewer decimals, or leave out one
+    that lies on the line between its neighbours.
+    """
+    if not found or not placed:
+        return not found and not placed
+    try:
+        one, other = Curve(found), Curve(placed)
+    except ValueError:  # points of an editor that lie on one another
+        return False
+    times_s = [time_s for time_s, _ in (*found, *placed)]
+    return all(abs(one.at(time_s) - other.at(time_s)) <= _PAN_TOLERANCE for time_s in times_s)
 
 
 def _is_same(text: str, placed: float) -> bool:

@@ -72,6 +72,9 @@ def write_to_file(
     quality: str | None = None,
     separate: float | None = None,
     precision: str | None = None,
+    pan: str | None = None,
+    pan_width: float | None = None,
+    distance: bool | None = None,
     handles: float | str | Fraction | None = None,
     video_track: str | None = None,
     markers: bool | None = None,
@@ -93,9 +96,8 @@ def write_to_file(
     selva_core.base.errors.SelvaError when the daemon, the media or the model cannot be used.
     """
     path = Path(filepath)
-    _refuse_contradictions(
-        path, media=media, submits=submit or wait, listens_idly=on_progress is not None and not wait
-    )
+    listens_idly = on_progress is not None and not wait
+    _refuse_contradictions(path, media=media, submits=submit or wait, listens_idly=listens_idly)
     # Looked for before anything is written: without a sender, an older request at `filepath` stays as it is.
     sender = find_sender() if submit or wait or media == "small" else None
     timeline = unwrap_timeline(input_otio, target_kind="a bundle").clone()
@@ -110,6 +112,9 @@ def write_to_file(
         quality=quality,
         separate=separate,
         precision=precision,
+        pan=pan,
+        pan_width=pan_width,
+        distance=distance,
         handles=handles,
         video_track=video_track,
         markers=markers,

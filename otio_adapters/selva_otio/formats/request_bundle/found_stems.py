@@ -6,14 +6,20 @@ all. So several programs can fill one bundle without a lock, and a crash leaves 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_core.base.evidence import EVIDENCE_SUFFIX, Evidence
+from selva_core.base.pan import plan_panning
+from selva_core.base.regular_file import read_bounded
 from selva_core.base.render_options import (
+    ENVELOPE,
     KEEP,
     SILENT,
+    STEREO,
     RenderOptions,
     separation_provenance,
     siblings_of,
@@ -23,6 +29,7 @@ from selva_otio.formats.request_bundle.stem_files import StemFile, load_stem_fil
 from selva_otio.placement.place_stems import PlacementResult, Stem, measure_span, place_stems
 
 MAX_FILES = 100_000
+MAX_EVIDENCE_BYTES = 64 * 1024 * 1024
 
 
 def place_found_stems(
@@ -40,7 +47,7 @@ def find_stems(sheet: CueSheet, options: RenderOptions, stems_folder: Path) -> l
         cue = cues.get(file.provenance.get("cue", ""))
         take = _parse_take(file.provenance.get("take"))
         if cue is not None and _is_requested(file, cue, take, sheet, options):
-            found[cue.id, take] = _build_stem(file, cue, take)
+            found[cue.id, take] = _build_stem(file, cue, take, options)
     return list(found.values())
 
 
@@ -84,11 +91,33 @@ def _is_requested(file: StemFile, cue: Cue, take: int, sheet: CueSheet, options:
         and provenance.get("quality", "final") == options.sampling.quality
         and all(provenance.get(key) == separation.get(key) for key in ("separate", "separated_from"))
         and not (options.absent == KEEP and provenance.get("absent") == SILENT)
+        and _is_panned_as_requested(provenance, options)
         and (file.sample_rate_hz, file.num_samples) == (options.sample_rate_hz, span.num_samples)
     )
 
 
-def _build_stem(file: StemFile, cue: Cue, take: int) -> Stem:
+def _is_panned_as_requested(provenance: Mapping[str, str], options: RenderOptions) -> bool:
+    pan = options.pan
+    requested = {"pan": STEREO, "pan_width": f"{pan.width:g}"} if pan.mode == STEREO else {}
+    requested |= {"distance": "yes"} if pan.distance else {}
+    return {
+        key: provenance[key] for key in ("pan", "pan_width", "distance") if key in provenance
+    } == requested
+
+
+def _find_pan(file: StemFile, options: RenderOptions) -> tuple[tuple[float, float], ...]:
+    """The points of the curve that the stem's pan follows, from the evidence beside its file; none where there is none."""
+    if options.pan.mode != ENVELOPE or "absent" in file.provenance:
+        return ()
+    try:
+        content = json.loads(read_bounded(file.path.with_suffix(EVIDENCE_SUFFIX), MAX_EVIDENCE_BYTES))
+        curve = plan_panning(options.pan, Evidence.from_json(content)).pan
+    except (OSError, ValueError, RecursionError):
+        return ()
+    return () if curve is None else curve.points
+
+
+def _build_stem(file: StemFile, cue: Cue, take: int, options: RenderOptions) -> Stem:
     provenance = file.provenance
     return Stem(
         cue=cue.id,
@@ -97,6 +126,8 @@ def _build_stem(file: StemFile, cue: Cue, take: int) -> Stem:
         file=file.path,
         sample_rate_hz=file.sample_rate_hz,
         num_samples=file.num_samples,
+        num_channels=2 if provenance.get("pan") == STEREO else 1,
+        pan=_find_pan(file, options),
         provenance=(
             ("model", provenance.get("model", "")),
             ("num_steps", int(provenance["num_steps"])),

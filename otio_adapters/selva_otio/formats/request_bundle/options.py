@@ -29,9 +29,12 @@ from selva_core.base.limits import (
 )
 from selva_core.base.render_options import (
     ABSENCES,
+    OFF,
+    PANS,
     PRECISIONS,
     QUALITIES,
     SILENT,
+    PanOptions,
     RenderOptions,
     SamplingOptions,
 )
@@ -48,6 +51,9 @@ _LATER_DEFAULTS: Mapping[str, Any] = {
     "separate": DEFAULT_SEPARATION,
     "precision": "auto",
     "absent": SILENT,
+    "pan": OFF,
+    "pan_width": 1.0,
+    "distance": False,
 }
 
 
@@ -68,6 +74,9 @@ class BundleOptions:
             "separate": render.sampling.separate,
             "precision": render.precision,
             "absent": render.absent,
+            "pan": render.pan.mode,
+            "pan_width": render.pan.width,
+            "distance": render.pan.distance,
         }
         return {
             **{name: value for name, value in later.items() if value != _LATER_DEFAULTS[name]},
@@ -108,6 +117,7 @@ def build_options(values: Mapping[str, Any]) -> BundleOptions:
                 ),
                 precision=known["precision"],
                 absent=known["absent"],
+                pan=PanOptions(mode=known["pan"], width=known["pan_width"], distance=known["distance"]),
             ),
             spot=SpotOptions(
                 video_track=known["video_track"],
@@ -170,6 +180,9 @@ def _number(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
     return is_allowed, f"a number from {low:g} to {high:g}"
 
 
+_FLAG = (lambda value: isinstance(value, bool), "true or false")
+
+
 _ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "takes": _whole_number(1, MAX_TAKES),
     "seed": _whole_number(0, MAX_SEED),
@@ -181,8 +194,11 @@ _ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "guidance": _number(MIN_GUIDANCE, MAX_GUIDANCE),
     "separate": _number(0.0, MAX_SEPARATION),
     "absent": _one_of(ABSENCES),
+    "pan": _one_of(PANS),
+    "pan_width": _number(0.0, 1.0),
+    "distance": _FLAG,
     "video_track": (_is_name, "the name of a video track"),
-    "markers": (lambda value: isinstance(value, bool), "true or false"),
+    "markers": _FLAG,
     "marker_colour": (lambda value: isinstance(value, str), "the name of a colour"),
 }
 _NAMES = (*_ALLOWED, "handles")

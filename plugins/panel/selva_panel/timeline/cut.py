@@ -21,8 +21,8 @@ from selva_otio.picture.image_names import parse_image_name
 from selva_otio.picture.media import PICTURE_SUFFIXES
 from selva_otio.picture.media_search import MediaLookup
 from selva_otio.picture.shots import SkippedItem
-from selva_otio.time.clock import frame_index
 from selva_otio.placement.stem_names import fold_name
+from selva_otio.time.clock import frame_index
 from selva_otio.timelines import open_timeline
 from selva_render.media import open_media_timeline, probe_or_none
 from selva_render.options import check_stems_folder, default_stems_folder
@@ -85,7 +85,7 @@ class Cut:
         return self.path.name if self.source == "video" and self.path is not None else self.timeline.name
 
     def stems_folder(self) -> Path:
-        """Where stems go: beside the cut as `selva render` puts them, or where that cannot be written, among the user's videos."""
+        """Where stems go: beside the cut as `selva render` puts them, or, where that cannot be written, among your videos."""
         fallback = (
             Path(platformdirs.user_videos_path())
             / "Selva"

@@ -8,6 +8,7 @@ return function(selva)
   local anchor = selva.import("anchor")
   local json = selva.import("json")
   local native = selva.import("native")
+  local pan = selva.import("pan")
   local snapshot = selva.import("snapshot")
   local tracks = selva.import("tracks")
 
@@ -200,6 +201,7 @@ return function(selva)
     end
     reaper.SetActiveTake(first)
     anchor.write(item, stem)
+    pan.write(item, stem.takes)
     return item
   end
 
@@ -219,6 +221,7 @@ return function(selva)
       first = first or take
     end
     reaper.SetActiveTake(first)
+    pan.write(item, stem.takes)
     return item
   end
 

@@ -17,11 +17,15 @@ from selva_render.report import RenderedStem, RenderReport
 
 @dataclass(frozen=True, kw_only=True)
 class PlanTake:
-    """One take of a stem item: its file, the take's name, and the recipe that is kept in it."""
+    """One take of a stem item: its file, the take's name, and the recipe that is kept in it.
+
+    pan: points of the curve that the take's pan envelope follows, seconds of its file and -1 left to 1 right; empty for none.
+    """
 
     file: str
     name: str
     recipe: dict[str, Any]
+    pan: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +126,7 @@ def _build_take(stem: RenderedStem, options: RenderOptions, *, number: int, is_o
         file=stem.result.file,
         name=name if is_only else f"{name} take {number}",
         recipe=build_recipe(stem.cue, options, seed=stem.result.seed, take=number),
+        pan=stem.result.pan,
     )
 
 

@@ -23,7 +23,16 @@ from selva_core.base.limits import (
     MIN_SAMPLE_RATE_HZ,
     MIN_STEPS,
 )
-from selva_core.base.render_options import PRECISIONS, QUALITIES, RenderOptions, SamplingOptions
+from selva_core.base.render_options import (
+    NOT_PANNED,
+    OFF,
+    PANS,
+    PRECISIONS,
+    QUALITIES,
+    PanOptions,
+    RenderOptions,
+    SamplingOptions,
+)
 from selva_core.base.schema import describe_faults, encode_hook, one_of, prose, rational
 from selva_core.base.schema_check import check
 from selva_daemon.protocol.job import MAX_SPEED, MAX_START_S
@@ -33,7 +42,7 @@ from selva_render.options import settle_sampling
 
 SCHEMA = "selva.recipe/1"
 MAX_TAKE_NUMBER = 9999
-_LATER_DEFAULTS = {"quality": "final", "precision": "auto"}
+_LATER_DEFAULTS = {"quality": "final", "precision": "auto", "pan": OFF, "pan_width": 1.0, "distance": False}
 MIN_DURATION_S = Fraction(1, 1000)
 
 Moment = Annotated[Fraction, rational(Fraction(0), MAX_START_S)]
@@ -70,6 +79,9 @@ class RecipeFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     guidance: Annotated[float, Meta(ge=MIN_GUIDANCE, le=MAX_GUIDANCE)]
     quality: Annotated[str, one_of(QUALITIES)] = "final"
     precision: Annotated[str, one_of(PRECISIONS)] = "auto"
+    pan: Annotated[str, one_of(PANS)] = OFF
+    pan_width: Annotated[float, Meta(ge=0.0, le=1.0)] = 1.0
+    distance: bool = False
     clip: RecipeClip
 
 
@@ -85,6 +97,7 @@ class Recipe:
     sample_rate_hz: int
     sampling: SamplingOptions
     precision: str = "auto"
+    pan: PanOptions = NOT_PANNED
 
 
 def build_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -> dict[str, Any]:
@@ -103,6 +116,9 @@ def build_recipe(cue: Cue, options: RenderOptions, *, seed: int, take: int) -> d
         guidance=sampling.guidance,
         quality=sampling.quality,
         precision=options.precision,
+        pan=options.pan.mode,
+        pan_width=options.pan.width,
+        distance=options.pan.distance,
         clip=RecipeClip(
             name=clip.name,
             path=str(clip.media_path),
@@ -141,6 +157,7 @@ def parse_recipe(text: str) -> Recipe:
             num_steps=fields.num_steps, guidance=fields.guidance, quality=fields.quality
         ),
         precision=fields.precision,
+        pan=PanOptions(mode=fields.pan, width=fields.pan_width, distance=fields.distance),
     )
 
 

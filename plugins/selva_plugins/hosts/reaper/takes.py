@@ -77,6 +77,7 @@ def _read_stem_item(item: ReaperItem, form: HostForm, stems_folder: Path, clock:
         sample_rate_hz=recipe.sample_rate_hz,
         sampling=recipe.sampling,
         precision=recipe.precision,
+        pan=recipe.pan,
     )
     cue = CueBuilder().build_cue(recipe.clip, sound, "")
     sheet = CueSheet(clock=clock, tracks=(sound.name,), cues=(cue,))

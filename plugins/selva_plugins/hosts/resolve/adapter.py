@@ -13,7 +13,8 @@ import platformdirs
 import selva_core
 from selva_core.base.command_line import selva_command
 from selva_core.base.limits import DEFAULT_SEED
-from selva_core.base.render_options import RenderOptions, SamplingOptions
+from selva_core.base.render_options import OFF, RenderOptions, SamplingOptions
+from selva_core.base.settings import load_settings
 from selva_otio import CueSheet, SpotOptions
 from selva_otio.formats.profiles import find_profile
 from selva_otio.placement.stem_names import fold_name
@@ -125,6 +126,11 @@ def find_project_folder(snapshot: ResolveSnapshot, *, videos_folder: Path | None
 def list_notices(built: ResolveTimeline, sheet: CueSheet, target: PlanTarget) -> list[str]:
     """What the user should know before anything is rendered, each sentence once."""
     notices = list(built.notices)
+    if load_settings().pan != OFF:
+        notices.append(
+            "stems are heard from the middle: Resolve's scripting sets no pan over time; a timeline written with `selva render "
+            "CUT -o OUT.fcpxml --pan envelope` has it"
+        )
     if target.tells_no_speeds:
         notices.append(
             "this version of Resolve does not tell the speed of clips: it was worked out from what lies before and after them, "

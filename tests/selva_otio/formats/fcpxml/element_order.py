@@ -20,13 +20,18 @@ CHILDREN = {
     "sequence": "(?:note )?spine (?:metadata )?",
     "spine": "(?:(?:asset-clip|video|audition|gap|transition) )*",
     "gap": f"(?:note )?(?:{_ANCHORED})*(?:marker )*(?:metadata )?",
-    "asset-clip": f"(?:note )?(?:conform-rate )?(?:timeMap )?(?:adjust-volume )?(?:{_ANCHORED})*(?:marker )*(?:metadata )?",
+    "asset-clip": "(?:note )?(?:conform-rate )?(?:timeMap )?(?:adjust-volume )?(?:adjust-panner )?"
+    f"(?:{_ANCHORED})*(?:marker )*(?:metadata )?",
     "video": f"(?:note )?(?:conform-rate )?(?:timeMap )?(?:{_ANCHORED})*(?:marker )*",
     "audition": "(?:(?:asset-clip|video) )+",
     "transition": "",
     "timeMap": "(?:timept )*",
     "timept": "",
     "adjust-volume": "",
+    "adjust-panner": "(?:param )*",
+    "param": "(?:keyframeAnimation )?(?:param )*",
+    "keyframeAnimation": "(?:keyframe )*",
+    "keyframe": "",
     "marker": "",
     "note": "",
     "metadata": "(?:md )*",
@@ -52,6 +57,9 @@ ATTRIBUTES = {
     "transition": {"name", "offset", "duration"},
     "timept": {"time", "value", "interp"},
     "adjust-volume": {"amount"},
+    "adjust-panner": {"mode", "amount"},
+    "param": {"name", "value"},
+    "keyframe": {"time", "value", "curve", "interp"},
     "marker": {"start", "duration", "value", "note"},
     "md": {"key", "value"},
 }
@@ -67,6 +75,8 @@ NEEDED = {
     "timept": {"time", "value"},
     "marker": {"start", "value"},
     "md": {"key"},
+    "param": {"name"},
+    "keyframe": {"time", "value"},
 }
 _TIMES = {"start", "duration", "offset", "tcStart", "frameDuration", "time"}
 _TIME = re.compile(r"-?\d{1,19}(/\d{1,10})?s")

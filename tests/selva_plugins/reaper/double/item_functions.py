@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import pickle
 import wave
 from typing import TYPE_CHECKING
 
+from .item_chunks import build_chunk, parse_chunk
 from .parameters import read_or_write_string, read_value, write_value
 from .registry import reascript
 from .state import Item, Project, Source, Take, Track
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from .world import World
 
 _PEAK_SLICES = 3
-_CHUNK_HEAD = "<ITEM\n"
 
 
 @reascript("CountMediaItems")
@@ -63,14 +61,18 @@ def update_arrange(world: World) -> None:
 
 @reascript("GetItemStateChunk")
 def get_item_state_chunk(world: World, item: Item, text: str, is_undo: bool) -> tuple[bool, str]:
-    """Opaque here: the only use of a chunk is to put the very same one back."""
-    return True, _CHUNK_HEAD + base64.b64encode(pickle.dumps(item)).decode() + "\n>\n"
+    return True, build_chunk(item)
 
 
 @reascript("SetItemStateChunk")
 def set_item_state_chunk(world: World, item: Item, text: str, is_undo: bool) -> bool:
+    """Takes and sources are made anew, so that handles of the old ones are no longer valid."""
     world.edit(item)
-    before: Item = pickle.loads(base64.b64decode(text.removeprefix(_CHUNK_HEAD).removesuffix("\n>\n")))  # noqa: S301
+    try:
+        before = parse_chunk(text)
+    except ValueError as error:
+        world.record_violation(f"SetItemStateChunk: {error}")
+        return False
     vars(item).update(vars(before))
     return True
 
