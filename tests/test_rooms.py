@@ -79,6 +79,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("cues",),
         ("placement",),
         ("formats",),
+        ("conform",),
         ("timelines",),
     ),
     "selva_daemon": (

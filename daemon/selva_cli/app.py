@@ -14,7 +14,7 @@ import typer
 from typer import rich_utils
 
 import selva_core
-from selva_cli.commands import daemon, doctor, jobs, models, overview, panel, render, spot, watch
+from selva_cli.commands import conform, daemon, doctor, jobs, models, overview, panel, render, spot, watch
 from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
@@ -49,6 +49,7 @@ app = typer.Typer(
 )
 app.command()(render.render)
 app.command()(render.stems)
+app.command()(conform.conform)
 app.command()(spot.spot)
 app.command()(watch.watch)
 app.command()(panel.panel)

@@ -62,7 +62,7 @@ def render_timeline(
     )
     if report.stems and output.timeline is not None:
         sampling = settle_sampling(options)
-        stems = [_to_stem(stem, report.model, sampling) for stem in report.stems]
+        stems = [to_stem(stem, report.model, sampling) for stem in report.stems]
         placement = place_stems(timeline, sheet, stems)
         written = write_timeline(
             placement.timeline,
@@ -202,7 +202,8 @@ def _add_result(job: ClipJob, status: JobStatus, report: RenderReport) -> None:
         report.stems.append(RenderedStem(cue=cues[result.cue], span=span, result=result))
 
 
-def _to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem:
+def to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem:
+    """A rendered stem as it is placed, with how it was made."""
     result = stem.result
     return Stem(
         cue=stem.cue.id,

@@ -99,6 +99,7 @@ def test_the_lines_that_spot_a_cut_print_its_cues(folder: Path, capsys: pytest.C
     [
         ("docs/how-to/spot-cues.md", None),
         ("docs/how-to/render-again.md", "second.otio"),
+        ("docs/how-to/conform.md", "out.otio"),
         ("docs/how-to/watch-folder.md", "results/yard/report.json"),
         ("docs/how-to/another-machine.md", "selva-edit-2.json"),
     ],

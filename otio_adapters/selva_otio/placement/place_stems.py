@@ -16,7 +16,13 @@ import opentimelineio as otio
 
 from selva_core.base.rational import to_pair
 from selva_otio.cues.cue_sheet import Cue, CueSheet, SpottedClip
-from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TAKE_SCHEMA
+from selva_otio.metadata import (
+    SELVA_NAMESPACE,
+    STEM_SCHEMA,
+    TAKE_SCHEMA,
+    TRACK_SCHEMA,
+    read_selva_metadata,
+)
 from selva_otio.picture.media import build_media_url
 from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack, note_stem_track, read_subtracks
 from selva_otio.time.clock import TimelineClock, sample_index
@@ -88,13 +94,19 @@ def measure_span(clip: SpottedClip, clock: TimelineClock, sample_rate_hz: int) -
 
 
 def place_stems(
-    timeline: otio.schema.Timeline, sheet: CueSheet, stems: Iterable[Stem], *, active_take: int = 1
+    timeline: otio.schema.Timeline,
+    sheet: CueSheet,
+    stems: Iterable[Stem],
+    *,
+    active_take: int = 1,
+    replaces: bool = True,
 ) -> PlacementResult:
     """A clone of the timeline with the stems of each stem track on an audio track of its name.
 
     The place of a cue without stems stays as it is. Where cues of one stem track overlap, the later one goes to a second
     track of the same name, never over something. Takes of a cue are the media references of one clip; `active_take` is the
-    active one, or the first where a cue has no such take.
+    active one, or the first where a cue has no such take. replaces: whether stems of an earlier render give way; without it
+    the new ones are added to them.
     """
     result = timeline.clone()
     by_cue: dict[str, list[Stem]] = {}
@@ -108,13 +120,16 @@ def place_stems(
         if not subtracks and not made:
             continue
         failed = {cue.id for cue in cues} - by_cue.keys()
-        layout = _StemTrackLayout(result, name, subtracks, sheet.clock, failed=failed)
+        layout = _StemTrackLayout(result, name, subtracks, sheet.clock)
+        if replaces:
+            layout.take_replaceable(failed=failed)
         for cue in made:
             if cue.id in layout.edited:
                 edited_cues.append(cue)
             else:
                 layout.put(_build_placed_item(cue, by_cue[cue.id], sheet.clock, active_take))
-        layout.write(prompts=list(dict.fromkeys(cue.prompt for cue in cues)))
+        earlier_prompts = () if replaces else _read_prompts(subtracks)
+        layout.write(prompts=list(dict.fromkeys([*earlier_prompts, *(cue.prompt for cue in cues)])))
     return PlacementResult(timeline=result, edited_cues=tuple(edited_cues))
 
 
@@ -127,8 +142,6 @@ class _StemTrackLayout:
         name: str,
         subtracks: list[StemSubtrack],
         clock: TimelineClock,
-        *,
-        failed: Container[str],
     ) -> None:
         self._timeline = timeline
         self._name = name
@@ -136,8 +149,11 @@ class _StemTrackLayout:
         self._clock = clock
         self._earlier: dict[str, StemSubtrack] = {}
         self.edited: set[str] = set()
-        for subtrack in subtracks:
-            replaced = subtrack.take_replaceable(clock, failed=failed)
+
+    def take_replaceable(self, *, failed: Container[str]) -> None:
+        """Remove the stems that no editor has changed. failed: cues whose stem could not be made; their old ones stay."""
+        for subtrack in self._subtracks:
+            replaced = subtrack.take_replaceable(self._clock, failed=failed)
             self._earlier |= {placed.cue_id: subtrack for placed in replaced}
             self.edited |= {placed.cue_id for placed in subtrack.items if placed.cue_id}
         # A copy that an editor made has the id of the stem it was made of, which itself may be replaced.
@@ -169,6 +185,14 @@ class _StemTrackLayout:
         return subtrack
 
 
+def _read_prompts(subtracks: Iterable[StemSubtrack]) -> list[str]:
+    return [
+        str(prompt)
+        for subtrack in subtracks
+        for prompt in read_selva_metadata(subtrack.track, TRACK_SCHEMA).get("prompts", ())
+    ]
+
+
 def _build_placed_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, active_take: int) -> PlacedItem:
     """The clip of a cue's takes, at the record range of the cue."""
     takes = sorted(stems, key=lambda stem: stem.take)
@@ -182,14 +206,15 @@ def _build_placed_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, ac
         _reference_key(active, takes),
     )
     item.metadata[SELVA_NAMESPACE] = {
-        **_describe_cue(cue, span),
+        **describe_cue(cue, span),
         "active_take": active.take,
         "takes": [_describe_take(stem) for stem in takes],
     }
     return PlacedItem(item=item, start_s=span.start_s, end_s=span.start_s + span.duration_s)
 
 
-def _describe_cue(cue: Cue, span: StemSpan) -> dict[str, Any]:
+def describe_cue(cue: Cue, span: StemSpan) -> dict[str, Any]:
+    """What is noted on a stem of its cue and of where it lies."""
     return {
         "schema": STEM_SCHEMA,
         "cue": cue.id,

@@ -1,0 +1,198 @@
+"""Conform: the stems of a rendered timeline brought to a new cut, and what they do not reach rendered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import opentimelineio as otio
+
+from selva_core.base.render_options import RenderOptions
+from selva_daemon.client.client import Client
+from selva_otio import CueSheet
+from selva_otio.conform.changes import add_change_markers, list_changes
+from selva_otio.conform.cut_reading import read_cut, read_old_cut
+from selva_otio.conform.plan import ConformPlan, plan_conform
+from selva_otio.conform.stem_placing import ConformedTimeline, place_moves
+from selva_otio.cues.shot_spotting import ShotSpotter
+from selva_otio.cues.spotting import SpotOptions
+from selva_otio.errors import TimelineWriteError
+from selva_otio.formats.registry import find_format
+from selva_otio.formats.stem_metadata import iter_stems
+from selva_otio.picture.media_probe import ProbeMedia
+from selva_otio.placement.place_stems import PlacementResult, place_stems
+from selva_otio.timelines import OpenTimeline, check_timeline_target, write_timeline
+from selva_render.conform_report import ConformReport
+from selva_render.options import OutputOptions, choose_model, settle_sampling
+from selva_render.render import StatusListener, render_sheet, to_stem
+
+_SAMPLE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConformOptions:
+    """How two cuts are compared. relinked: new media path to the old one it stands for. marks: whether the shots that changed
+    get markers in the timeline that is written.
+    """
+
+    relinked: Mapping[str, str]
+    marks: bool = True
+
+
+def prepare_conform(
+    old: OpenTimeline,
+    new: OpenTimeline,
+    *,
+    options: ConformOptions,
+    spot: SpotOptions,
+    wanted: CueSheet | None = None,
+) -> ConformPlan:
+    """Compare two timelines and plan the conform; nothing is changed or written.
+
+    wanted: cues for new shots and new stem tracks. Raises TimelineError.
+    """
+    old_cut, new_cut = read_old_cut(old.timeline, old.media), read_cut(new.timeline, new.media)
+    return plan_conform(
+        old_cut,
+        new_cut,
+        spotter=ShotSpotter(clock=new_cut.clock, media=new.media, handles_s=spot.handles_s),
+        wanted=wanted,
+        relinked=options.relinked,
+        has_same_content=_ContentComparison().compare,
+    )
+
+
+def check_conform_target(old: Path, new: Path, output: OutputOptions) -> None:
+    """Refuse a target that cannot hold the result, before anything is rendered. Raises TimelineWriteError,
+    UnsupportedFormatError.
+    """
+    target = _target_of(output)
+    check_timeline_target(target, new, output.profile)
+    if target.exists() and target.samefile(old):
+        raise TimelineWriteError(
+            f"{target} is the timeline that has the stems; it is never changed, choose another name"
+        )
+    if find_format(old).holds_media and not find_format(target).holds_media:
+        raise TimelineWriteError(
+            f"the stems of {old.name} are inside it; write a bundle too: {target.with_suffix('.otioz').name}"
+        )
+
+
+def settle_options(plan: ConformPlan, options: RenderOptions) -> RenderOptions:
+    """The options with the model of the old stems where none is named: an extension is to sound like what it extends."""
+    if options.model is not None:
+        return options
+    models = {
+        str(take["model"])
+        for _, stem in iter_stems(plan.old.timeline)
+        for take in stem.get("takes") or ()
+        if isinstance(take, Mapping) and take.get("model")
+    }
+    return replace(options, model=models.pop()) if len(models) == 1 else options
+
+
+def conform_timeline(
+    plan: ConformPlan,
+    options: RenderOptions,
+    output: OutputOptions,
+    *,
+    connect: AbstractContextManager[Client],
+    on_status: StatusListener,
+    conform: ConformOptions,
+    probe: ProbeMedia | None = None,
+) -> ConformReport:
+    """Move the stems, render what is missing, and write the new cut with all of them to `output.timeline`.
+
+    connect: gives the daemon's client; entered only when something must be rendered. A clip that fails does not stop the
+    others: its change says so and the timeline is written. Raises UnknownModelError, DaemonError, TimelineWriteError.
+    """
+    target = _target_of(output)
+    conformed = place_moves(plan)
+    report = ConformReport(
+        plan=plan, changes=list_changes(plan), num_cross_fades_lost=conformed.num_cross_fades_lost
+    )
+    timeline = conformed.timeline
+    if plan.sheet.cues:
+        timeline = _render_missing(
+            plan, conformed, report, options, output, connect=connect, on_status=on_status
+        )
+    if conform.marks:
+        add_change_markers(timeline, report.changes)
+    written = write_timeline(
+        timeline,
+        target,
+        base_folder=plan.new.spotter.media.base_folder,
+        profile=output.profile,
+        probe=probe,
+        media=plan.new.spotter.media,
+    )
+    report.add_written(written)
+    return report
+
+
+def _render_missing(
+    plan: ConformPlan,
+    conformed: ConformedTimeline,
+    report: ConformReport,
+    options: RenderOptions,
+    output: OutputOptions,
+    *,
+    connect: AbstractContextManager[Client],
+    on_status: StatusListener,
+) -> otio.schema.Timeline:
+    options = replace(options, model=choose_model(options.model))
+    with connect as client:
+        rendered = render_sheet(
+            plan.sheet,
+            options,
+            output,
+            client=client,
+            timeline_name=plan.new.timeline.name,
+            on_status=on_status,
+        )
+    report.rendered = rendered
+    sampling = settle_sampling(options)
+    stems = [to_stem(stem, rendered.model, sampling) for stem in rendered.stems]
+    placement: PlacementResult = place_stems(conformed.timeline, plan.sheet, stems, replaces=False)
+    return placement.timeline
+
+
+def _target_of(output: OutputOptions) -> Path:
+    if output.timeline is None:
+        raise TimelineWriteError("a conform writes a timeline; name it")
+    return output.timeline
+
+
+class _ContentComparison:
+    """Compares media files by size and by what they begin and end with; each file is read once."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, tuple[int, str] | None] = {}
+
+    def compare(self, old: str, new: str) -> bool | None:
+        marks = self._mark(old), self._mark(new)
+        return None if None in marks else marks[0] == marks[1]
+
+    def _mark(self, media: str) -> tuple[int, str] | None:
+        if media not in self._marks:
+            self._marks[media] = _read_mark(Path(media))
+        return self._marks[media]
+
+
+def _read_mark(path: Path) -> tuple[int, str] | None:
+    """Size and a hash of the first, middle and last quarter megabyte; None for what is no readable file."""
+    try:
+        if not path.is_file():
+            return None
+        size_bytes = path.stat().st_size
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            for start in (0, size_bytes // 2, max(0, size_bytes - _SAMPLE_BYTES)):
+                file.seek(start)
+                digest.update(file.read(_SAMPLE_BYTES))
+    except OSError:
+        return None
+    return size_bytes, digest.hexdigest()

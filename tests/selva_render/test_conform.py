@@ -1,0 +1,284 @@
+"""`selva conform` with a real daemon: what is heard in the new cut, in every format, and what the command prints and refuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import opentimelineio as otio
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from selva_cli.app import app
+from selva_otio import (
+    SpotOptions,
+    Stem,
+    StemTrack,
+    load_timeline,
+    measure_span,
+    open_timeline,
+    place_stems,
+    spot_timeline,
+    write_timeline,
+)
+from selva_otio.formats.stem_metadata import iter_stems
+from selva_otio.picture.media import resolve_media_path
+from selva_otio.placement.stem_tracks import read_subtracks
+from selva_otio.time.clock import sample_index
+from selva_otio.time.item_times import trimmed_start_s
+from tests.selva_otio.cuts import RATES, CutBuilder
+from tests.selva_render.flashing_cuts import FLASHES, cut_builder, flashes_seen, render, run
+from tests.support.daemons import StartServer
+from tests.support.flashes import click_samples, write_cut
+
+TRACK = ("--track", "Click=click")
+OLD_SHOTS = ((13, 7, 30), (48, 0, 25), (73, 41, 20))
+NEW_SHOTS = ((0, 0, 40), (45, 45, 10), (60, 5, 20))
+"""Record frame, offset in the media, length. The first extends the second old shot by what the first one's stem has."""
+
+
+COVERED_SHOTS = ((5, 39, 24), (40, 9, 26), (70, 0, 26))
+"""Shots that the stems of the old ones reach with handles of 5 frames; the order is another one."""
+CLICK = StemTrack(name="Click", prompt="click")
+
+
+def build(cut: CutBuilder, shots: tuple[tuple[int, int, int], ...]) -> otio.schema.Timeline:
+    items: list[otio.core.Composable] = []
+    cursor = 0
+    for record, offset, frames in shots:
+        if record > cursor:
+            items.append(cut.gap(record - cursor))
+        items.append(cut.clip(f"at {record}", offset=offset, frames=frames))
+        cursor = record + frames
+    return cut.timeline(cut.track(*items))
+
+
+def conform(old: Path, new: Path, out: Path, *options: str, status: int = 0) -> Any:
+    return run("conform", old, new, "-o", out, *options, status=status)
+
+
+def heard(file: Path, rate: Fraction, track: str = "Click") -> list[int]:
+    """Clicks of a stem track, in samples after the timeline's start: those that lie in the range that an item plays."""
+    clicks = []
+    with open_timeline(file) as opened:
+        for subtrack in read_subtracks(opened.timeline, track):
+            for placed in subtrack.items:
+                path = resolve_media_path(placed.item.media_reference.target_url, opened.base_folder)
+                zero_s = placed.start_s - trimmed_start_s(placed.item)
+                assert soundfile.info(path).frames >= sample_index(placed.end_s - zero_s, 48_000) - 1
+                for at in click_samples(path):
+                    sample = sample_index(zero_s, 48_000) + at
+                    if sample_index(placed.start_s, 48_000) <= sample < sample_index(placed.end_s, 48_000):
+                        clicks.append(sample)
+    return sorted(clicks)
+
+
+def seen(rate: Fraction, shots: tuple[tuple[int, int, int], ...]) -> list[int]:
+    return [
+        sample_index(at / rate, 48_000)
+        for record, offset, frames in shots
+        for at in flashes_seen(record=record, offset=offset, frames=frames)
+    ]
+
+
+def test_clicks_lie_where_the_flashes_are_seen_in_the_new_cut(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    for rate_name in ("23.976", "25", "59.94"):
+        folder = tmp_path / rate_name
+        folder.mkdir()
+        conform_with_handles(folder, rate_name)
+
+
+def conform_with_handles(tmp_path: Path, rate_name: str) -> None:
+    rate = RATES[rate_name]
+    cut = cut_builder(tmp_path, rate_name)
+    source = write_cut(build(cut, OLD_SHOTS), tmp_path / "cut.otio")
+    old, new = tmp_path / "old.otio", write_cut(build(cut, NEW_SHOTS), tmp_path / "new.otio")
+    render(source, old, *TRACK, "--handles", "0.1")
+    before = old.read_bytes(), new.read_bytes()
+    num_files = len(list((tmp_path / "stems").iterdir()))
+    report = conform(old, new, tmp_path / "out.otio")
+    assert (old.read_bytes(), new.read_bytes()) == before
+    assert heard(tmp_path / "out.otio", rate) == pytest.approx(seen(rate, NEW_SHOTS), abs=1)  # samples
+    rendered = [Path(stem["file"]) for stem in report["rendered"]]
+    assert len(list((tmp_path / "stems").iterdir())) == num_files + len(rendered)
+    assert report["failed"] == []
+    assert FLASHES[0] == 0
+
+
+def write_as(suffix: str, timeline: otio.schema.Timeline, folder: Path, name: str) -> Path:
+    path = folder / f"{name}{suffix}"
+    if suffix == ".otio":
+        return write_cut(timeline, path)
+    write_timeline(timeline, path)
+    return path
+
+
+def write_clicking_stems(timeline: otio.schema.Timeline, folder: Path) -> otio.schema.Timeline:
+    """The timeline with two takes of a stem that clicks at the flashes, as `selva render` would place them."""
+    options = SpotOptions(handles_s=Fraction(1, 5))
+    sheet = spot_timeline(timeline, [CLICK], base_folder=folder, options=options)
+    stems = []
+    for cue in sheet.cues:
+        clip = cue.clip
+        num_samples = measure_span(clip, sheet.clock, 48_000).num_samples
+        samples = np.zeros(num_samples, np.float32)
+        for flash in FLASHES:
+            at = sample_index(Fraction(flash, 25) - clip.sound_media_start_s, 48_000)
+            if 0 <= at < num_samples and flash - 1 not in FLASHES:
+                samples[at] = 0.7
+        for take in (1, 2):
+            file = folder / "stems" / f"{timeline.name}-{cue.id}-{take}.wav"
+            file.parent.mkdir(exist_ok=True)
+            soundfile.write(file, samples, 48_000)
+            stem = Stem(
+                cue=cue.id, take=take, seed=take, file=file, sample_rate_hz=48_000, num_samples=num_samples
+            )
+            stems.append(stem)
+    return place_stems(timeline, sheet, stems).timeline
+
+
+@pytest.mark.parametrize("suffix", [".otio", ".xml", ".fcpxml", ".rpp", ".aaf", ".mlt", ".otioz"])
+def test_in_every_format_stems_go_there_and_back_without_a_daemon(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("selva_cli.commands.conform_command.Client", None)
+    monkeypatch.setattr("selva_cli.commands.conform_command.probe_or_none", lambda _path: None)
+    rate = RATES["25"]
+    cut = cut_builder(tmp_path, "25")
+    source = write_as(suffix, build(cut, OLD_SHOTS), tmp_path, "cut")
+    new = write_as(suffix, build(cut, COVERED_SHOTS), tmp_path, "new")
+    old = write_as(suffix, write_clicking_stems(build(cut, OLD_SHOTS), tmp_path), tmp_path, "old")
+    out, back = tmp_path / f"out{suffix}", tmp_path / f"back{suffix}"
+    report = conform(old, new, out, "--no-mark")
+    assert heard(out, rate) == seen(rate, COVERED_SHOTS)
+    assert (report["rendered"], report["notes"]) == ([], [])
+    actions = {action for stem in report["stems"] for action in stem["actions"]}
+    assert actions == {"moved", "trimmed", "extended"}
+    if suffix == ".aaf":
+        return  # the library takes a second and more to open each file
+    # What was conformed can be conformed again, back to the first cut: nothing of it was lost on the way.
+    report = conform(out, source, back, "--no-mark")
+    assert report["rendered"] == []
+    assert heard(back, rate) == seen(rate, OLD_SHOTS)
+    with open_timeline(back) as opened:
+        takes = [len(stem["takes"]) for _, stem in iter_stems(opened.timeline)]
+    assert takes == [2] * len(OLD_SHOTS)
+
+
+def test_a_dry_run_shows_the_same_changes_and_writes_nothing(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    cut = cut_builder(tmp_path, "25")
+    source = write_cut(build(cut, OLD_SHOTS), tmp_path / "cut.otio")
+    old, new = tmp_path / "old.otio", write_cut(build(cut, NEW_SHOTS), tmp_path / "new.otio")
+    render(source, old, *TRACK)
+    files = sorted(path for path in tmp_path.rglob("*") if "selva" not in path.parts)
+    shown = conform(old, new, tmp_path / "out.otio", "--dry-run")
+    assert sorted(path for path in tmp_path.rglob("*") if "selva" not in path.parts) == files
+    done = conform(old, new, tmp_path / "out.otio")
+    assert (shown["dry_run"], done["dry_run"]) == (True, False)
+    assert (shown["shots"], shown["stems"]) == (done["shots"], done["stems"])
+    assert (shown["rendered"], shown["timeline"]) == ([], None)
+    markers = load_timeline(tmp_path / "out.otio").tracks.markers
+    assert [marker.name.split(" - ")[0] for marker in markers] == ["Conform"] * len(NEW_SHOTS)
+
+
+def test_markers_of_a_conform_are_no_cues_of_a_later_render(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    cut = cut_builder(tmp_path, "25")
+    source = write_cut(build(cut, OLD_SHOTS), tmp_path / "cut.otio")
+    old, out = tmp_path / "old.otio", tmp_path / "out.otio"
+    render(source, old, *TRACK)
+    conform(old, write_cut(build(cut, NEW_SHOTS), tmp_path / "new.otio"), out)
+    cues = run("spot", out, *TRACK)["cues"]
+    assert {cue["track"] for cue in cues} == {"Click"}
+    assert len(cues) == len(NEW_SHOTS)
+
+
+def test_the_change_list_is_a_table_or_a_csv_file(start_server: StartServer, tmp_path: Path) -> None:
+    start_server()
+    cut = cut_builder(tmp_path, "25")
+    source = write_cut(build(cut, OLD_SHOTS), tmp_path / "cut.otio")
+    old, new = tmp_path / "old.otio", write_cut(build(cut, NEW_SHOTS), tmp_path / "new.otio")
+    render(source, old, *TRACK)
+    arguments = ["conform", str(old), str(new), "-o", str(tmp_path / "out.otio"), "--dry-run"]
+    table = CliRunner().invoke(app, arguments)
+    assert table.exit_code == 0
+    assert table.stdout.splitlines()[0].split() == [
+        "CHANGE",
+        "CLIP",
+        "OLD",
+        "IN",
+        "NEW",
+        "IN",
+        "NEW",
+        "OUT",
+        "STEMS",
+        "MEDIA",
+    ]
+    assert "shots: " in table.stderr
+    rows = list(csv.DictReader(io.StringIO(CliRunner().invoke(app, [*arguments, "--csv"]).stdout)))
+    assert [row["clip"] for row in rows if row["kind"] == "shot"][:3] == ["at 0", "at 45", "at 60"]
+    assert {row["track"] for row in rows if row["kind"] == "stem"} == {"Click"}
+
+
+def test_renamed_media_is_found_by_its_content_and_other_media_of_its_name_is_not(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    cut = cut_builder(tmp_path, "25")
+    old = tmp_path / "old.otio"
+    render(write_cut(build(cut, OLD_SHOTS), tmp_path / "cut.otio"), old, *TRACK)
+    media = tmp_path / "shot #1.mov"
+    renamed = tmp_path / "A001_graded.mov"
+    renamed.write_bytes(media.read_bytes())
+    cut.media_url = renamed.as_uri()
+    new = write_cut(build(cut, ((0, 7, 30), (30, 0, 25))), tmp_path / "new.otio")
+    report = conform(old, new, tmp_path / "out.otio", "--dry-run")
+    assert [(shot["relinked"], shot["changes"]) for shot in report["shots"][:2]] == [
+        ("same content", ["moved", "relinked"])
+    ] * 2
+    other = tmp_path / "card B" / media.name
+    other.parent.mkdir()
+    other.write_bytes(media.read_bytes() + b"another picture")
+    cut.media_url = other.as_uri()
+    new = write_cut(build(cut, ((0, 7, 30),)), tmp_path / "new2.otio")
+    report = conform(old, new, tmp_path / "out.otio", "--dry-run")
+    assert report["shots"][0]["changes"] == ["new"]
+    assert any("--relink" in note for note in report["notes"])
+    report = conform(old, new, tmp_path / "out.otio", "--dry-run", "--relink", f"{media}={other}")
+    assert report["shots"][0]["relinked"] == "as given"
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_made(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    cut = cut_builder(tmp_path, "25")
+    source = write_cut(build(cut, OLD_SHOTS), tmp_path / "cut.otio")
+    old = tmp_path / "old.otio"
+    render(source, old, *TRACK)
+
+    def refused(*arguments: str | Path) -> str:
+        result = CliRunner().invoke(app, [str(each) for each in ("conform", *arguments)])
+        assert result.exit_code == 1, result.output
+        return result.stderr
+
+    assert "never changed" in refused(old, source, "-o", source)
+    assert "never changed" in refused(old, source, "-o", old)
+    assert "no stems of Selva" in refused(source, source, "-o", tmp_path / "out.otio")
+    assert "OLD=NEW" in refused(old, source, "-o", tmp_path / "out.otio", "--relink", "x")
+    assert not (tmp_path / "out.otio").exists()
+    assert json.loads(json.dumps(conform(old, source, tmp_path / "out.otio")))["timeline"]
