@@ -10,6 +10,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_otio import CueSheet
@@ -28,6 +29,7 @@ from selva_otio.timelines import OpenTimeline, check_timeline_target, write_time
 from selva_render.conform_report import ConformReport
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.render import StatusListener, render_sheet, to_stem
+from selva_render.written_timelines import note_written_files
 
 _SAMPLE_BYTES = 256 * 1024
 
@@ -69,7 +71,7 @@ def check_conform_target(old: Path, new: Path, output: OutputOptions) -> None:
     """Refuse a target that cannot hold the result, before anything is rendered. Raises TimelineWriteError,
     UnsupportedFormatError.
     """
-    target = _target_of(output)
+    target = find_target(output)
     check_timeline_target(target, new, output.profile)
     if target.exists() and target.samefile(old):
         raise TimelineWriteError(
@@ -109,7 +111,7 @@ def conform_timeline(
     connect: gives the daemon's client; entered only when something must be rendered. A clip that fails does not stop the
     others: its change says so and the timeline is written. Raises UnknownModelError, DaemonError, TimelineWriteError.
     """
-    target = _target_of(output)
+    target = find_target(output)
     conformed = place_moves(plan)
     report = ConformReport(
         plan=plan, changes=list_changes(plan), num_cross_fades_lost=conformed.num_cross_fades_lost
@@ -129,6 +131,7 @@ def conform_timeline(
         probe=probe,
         media=plan.new.spotter.media,
     )
+    note_written_files(written.files, AppPaths.find())
     report.add_written(written)
     return report
 
@@ -160,7 +163,8 @@ def _render_missing(
     return placement.timeline
 
 
-def _target_of(output: OutputOptions) -> Path:
+def find_target(output: OutputOptions) -> Path:
+    """The timeline to be written. Raises TimelineWriteError where none is named."""
     if output.timeline is None:
         raise TimelineWriteError("a conform writes a timeline; name it")
     return output.timeline

@@ -25,6 +25,11 @@ COMMANDS = {
         "--for --media-dir --frame-rate --host --timeline "
         "--all-timelines --mark-stems --replace --json"
     ),
+    "conform": (
+        "OLD.otio NEW.otio --output -o --track --cues --negative --video-track --handles --markers --no-markers "
+        "--marker-colour --relink --dry-run --replace --mark --no-mark --stems-dir --takes --seed --model --sample-rate "
+        "--steps --guidance --absent --precision --quality --naming --c2pa --for --media-dir --frame-rate --json --csv"
+    ),
     "stems": (
         "VIDEO --output -o --track --negative --start --end --frame-rate --missing-images --takes "
         "--seed --model --sample-rate --steps --guidance --separate --absent --pan --pan-width --distance --precision --quality "

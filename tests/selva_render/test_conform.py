@@ -281,4 +281,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_made(
     assert "no stems of Selva" in refused(source, source, "-o", tmp_path / "out.otio")
     assert "OLD=NEW" in refused(old, source, "-o", tmp_path / "out.otio", "--relink", "x")
     assert not (tmp_path / "out.otio").exists()
+    (tmp_path / "own.otio").write_bytes(source.read_bytes())
+    assert "--replace" in refused(old, source, "-o", tmp_path / "own.otio")
+    assert conform(old, source, tmp_path / "own.otio", "--replace")["timeline"]
     assert json.loads(json.dumps(conform(old, source, tmp_path / "out.otio")))["timeline"]

@@ -48,6 +48,9 @@ def conform(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would happen; nothing is rendered or written.")
     ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace OUT.otio even if Selva did not write it.")
+    ] = False,
     mark: Annotated[
         bool, typer.Option("--mark/--no-mark", help="Whether shots that changed get a marker in OUT.")
     ] = True,
@@ -87,6 +90,7 @@ def conform(
         files.build(stems_folder=stems_dir or default_stems_folder(output), timeline=output, host=for_host),
         relinked=relinked,
         is_dry_run=dry_run,
+        replaces=replace,
         marks=mark,
         spot=spot,
         rendering=rendering,

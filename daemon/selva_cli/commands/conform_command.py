@@ -16,6 +16,7 @@ from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, report_errors
 from selva_cli.terminal.progress_bars import RenderBars
 from selva_cli.terminal.verbosity import is_quiet
 from selva_core.base.errors import RequestError
+from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet
@@ -26,6 +27,7 @@ from selva_render.conform import (
     ConformOptions,
     check_conform_target,
     conform_timeline,
+    find_target,
     prepare_conform,
     settle_options,
 )
@@ -34,6 +36,7 @@ from selva_render.jobs import ClipJob
 from selva_render.media import probe_or_none
 from selva_render.options import OutputOptions, check_options
 from selva_render.report import iter_failure_lines
+from selva_render.written_timelines import check_replaceable
 
 
 def run_conform(
@@ -43,6 +46,7 @@ def run_conform(
     *,
     relinked: Sequence[str],
     is_dry_run: bool,
+    replaces: bool,
     marks: bool,
     spot: SpotArguments,
     rendering: RenderArguments,
@@ -63,6 +67,8 @@ def run_conform(
             spot=spot.build(),
             wanted=_spot_wanted(opened_new, spot),
         )
+        if not (replaces or is_dry_run):
+            check_replaceable(find_target(output), plan.sheet.tracks, AppPaths.find())
         if is_dry_run:
             report = ConformReport(plan=plan, changes=list_changes(plan), is_dry_run=True)
         else:

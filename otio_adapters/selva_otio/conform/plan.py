@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from selva_core.base.rational import from_pair
 from selva_otio.conform.cut_reading import (
     OldStem,
     ReadCut,
@@ -20,7 +19,8 @@ from selva_otio.conform.cut_reading import (
 from selva_otio.conform.cut_shots import CutShot
 from selva_otio.conform.media_matching import MediaMatches, SameContent, match_media
 from selva_otio.conform.shot_matching import CutMatch, ShotMatch, match_cuts
-from selva_otio.conform.stem_fitting import FittedStem, StemSpot, fit_stem, floor_frame
+from selva_otio.conform.stem_fitting import FittedStem, StemSpot, fit_stem
+from selva_otio.conform.stem_ranges import measure_reach, merge, read_as_placed, retime, subtract
 from selva_otio.cues.cue_sheet import Cue, CueBuilder, CueSheet, SpottedClip, StemTrack
 from selva_otio.cues.rules import TRACK_PROMPT
 from selva_otio.cues.shot_spotting import ShotSpotter
@@ -124,7 +124,7 @@ def plan_conform(
     match = match_cuts(
         old.cut_shots,
         media.rename(new.cut_shots),
-        reach=_measure_reach(stems, old.clock.frame_rate_hz),
+        reach=measure_reach(stems, old.clock.frame_rate_hz),
     )
     planner = _Planner(old, new, match, stems, spotter)
     planner.move_stems()
@@ -216,7 +216,7 @@ class _Planner:
 
     def _fit_as_placed(self, stem: OldStem, match: ShotMatch, segment: Any) -> FittedStem | None:
         """The same for the stem as it had been placed, by which a later render sees what an editor has changed."""
-        spot = _read_as_placed(stem)
+        spot = read_as_placed(stem)
         return None if spot is None else self._fit(stem, spot, match, segment)
 
     def _add_move(
@@ -260,7 +260,7 @@ class _Planner:
         for stem in self._by_shot.get(old.number, ()):
             self._reasons.setdefault(id(stem), RETIMED)
             if stem.is_stem and stem.placed.item.enabled:
-                range_s = _retime(stem.spot, old, shot.cut, self._half_frame_s)
+                range_s = retime(stem.spot, old, shot.cut, self._half_frame_s)
                 if range_s is not None:
                     self._need(shot, read_stem_track(stem), range_s, CONFORMED)
 
@@ -341,23 +341,6 @@ class _Planner:
         return (self._new.shots[number] for number in self._fresh_numbers() if number not in covered)
 
 
-def _measure_reach(stems: Iterable[OldStem], frame_rate_hz: Fraction) -> dict[int, _Range]:
-    """How far the stems of each old shot reach beyond it, where they begin and end with it."""
-    reach: dict[int, _Range] = {}
-    tolerance_s = 1 / (2 * frame_rate_hz)
-    for stem in stems:
-        if stem.shot is None or not stem.is_stem:
-            continue
-        shot, spot = stem.shot.cut, stem.spot
-        before_s, after_s = reach.get(shot.number, (Fraction(0), Fraction(0)))
-        if abs(spot.start_s - shot.record_start_s) < tolerance_s:
-            before_s = max(before_s, floor_frame(shot.record_start_s - spot.file_start_s, frame_rate_hz))
-        if abs(spot.end_s - shot.record_end_s) < tolerance_s:
-            after_s = max(after_s, floor_frame(spot.file_end_s - shot.record_end_s, frame_rate_hz))
-        reach[shot.number] = before_s, after_s
-    return reach
-
-
 def read_stem_track(stem: OldStem) -> StemTrack:
     """The stem track and prompt that a stem was made for, with as many takes as it has. Raises CueError."""
     noted = stem.placed.stem
@@ -377,70 +360,3 @@ def _note_need(needs: dict[tuple[str, str, str], _ShotStems], stem: OldStem, fit
     need.missing.extend(fitted.missing)
     if fitted.heard_s is not None:
         need.heard.append(fitted.heard_s)
-
-
-def _read_as_placed(stem: OldStem) -> StemSpot | None:
-    noted = stem.placed.stem
-    try:
-        start_s, duration_s, offset_s = (
-            from_pair(noted[key]) for key in ("record_start_s", "duration_s", "offset_s")
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
-    file_s = stem.spot.file_end_s - stem.spot.file_start_s
-    file_start_s = start_s - offset_s
-    return StemSpot(
-        start_s=start_s,
-        end_s=start_s + duration_s,
-        file_start_s=file_start_s,
-        file_end_s=max(file_start_s + file_s, start_s + duration_s),
-    )
-
-
-def _retime(spot: StemSpot, old: CutShot, new: CutShot, tolerance_s: Fraction) -> _Range | None:
-    """The record range in which a retimed shot shows the frames under a stem; all of it for freeze frames."""
-    whole = new.record_start_s, new.record_end_s
-    if not old.speed or not new.speed:
-        return whole
-
-    def find(record_s: Fraction, edge_s: Fraction, new_edge_s: Fraction) -> Fraction:
-        if abs(record_s - edge_s) < tolerance_s:
-            return new_edge_s
-        media_s = old.media_start_s + old.speed * (record_s - old.record_start_s)
-        return new.record_start_s + (media_s - new.media_start_s) / new.speed
-
-    edges = sorted(
-        (
-            find(spot.start_s, old.record_start_s, whole[0]),
-            find(spot.end_s, old.record_end_s, whole[1]),
-        )
-    )
-    start_s, end_s = max(edges[0], whole[0]), min(edges[1], whole[1])
-    return (start_s, end_s) if start_s < end_s else None
-
-
-def merge(ranges: Iterable[_Range]) -> list[_Range]:
-    """The same ranges without overlaps, in order."""
-    merged: list[_Range] = []
-    for start_s, end_s in sorted(ranges):
-        if merged and start_s <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end_s))
-        else:
-            merged.append((start_s, end_s))
-    return merged
-
-
-def subtract(ranges: Sequence[_Range], taken: Sequence[_Range]) -> list[_Range]:
-    """What is left of merged ranges outside of other merged ranges."""
-    left: list[_Range] = []
-    for first_s, end_s in ranges:
-        start_s = first_s
-        for taken_start_s, taken_end_s in taken:
-            if taken_end_s <= start_s or taken_start_s >= end_s:
-                continue
-            if start_s < taken_start_s:
-                left.append((start_s, taken_start_s))
-            start_s = taken_end_s
-        if start_s < end_s:
-            left.append((start_s, end_s))
-    return left
