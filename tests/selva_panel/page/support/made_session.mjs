@@ -13,7 +13,7 @@ export function makeEvidence(row, clip, index, rowIndex) {
   const points = 24;
   const level = seen ? 0.55 + 0.4 * Math.abs(Math.sin(index * 1.7 + rowIndex)) : 0.06;
   return {
-    row_id: row.id, clip_id: clip.id, presence: level, acts: seen, seen, rate_hz: 6,
+    row_id: row.id, clip_id: clip.id, presence: level, acts: true, seen, rate_hz: 6,
     presence_curve: curve(points, (at) => Math.max(0, Math.min(1, level * (0.55 + 0.45 * Math.sin(at * 9 + index))))),
     x: curve(points, (at) => 0.25 + 0.5 * at), y: curve(points, () => 0.6), spread: curve(points, () => 0.12),
   };

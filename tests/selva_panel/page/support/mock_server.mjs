@@ -176,7 +176,7 @@ export class MockServer {
       if (finished) this.patch({ jobs, stems: [...this.state.stems, stem] });
       else {
         this.state.jobs = jobs;
-        for (const socket of this.sockets) socket.send({ type: "job", ...next });
+        for (const socket of this.sockets) socket.send({ type: "job", job: next });
         this.#advance(next, stem, done + 0.25);
       }
     });

@@ -14,14 +14,22 @@ let lastEdit = { label: "", at: 0 };
 let timer = 0;
 let sending: Promise<void> | null = null;
 /** Whether edits wait to be sent. */
-export const unsaved = signal(false);
+const unsaved = signal(false);
+
+/** Edits that the server does not have yet. */
+export const hasUnsentRows = (): boolean => unsaved.value || sending !== null;
+
+/** The rows as another page, or the server, has them now. */
+export function receiveRows(rows: Row[], revision: number): void {
+  applyChanges({ rows, revision });
+}
 
 async function send(): Promise<void> {
   while (unsaved.value) {
     unsaved.value = false;
     try {
       const { revision } = await api.putRows(state.revision.value, state.rows.value);
-      applyChanges({ revision });
+      state.revision.value = revision;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const theirs = (error.body as { state?: PanelState } | null)?.state;

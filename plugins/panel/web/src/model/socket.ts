@@ -1,35 +1,30 @@
 // Changes as the server sends them. After a break the whole state is fetched, so that nothing that was missed stays wrong.
+import { hasUnsentRows, receiveRows } from "./rows";
 import { applyChanges, connected, reload, state } from "./store";
 import type { Job, PanelState } from "./contract";
 
 type Message =
   | { type: "patch"; revision: number; changes: Partial<PanelState> }
-  | ({ type: "job" } & Record<string, unknown>);
+  | { type: "job"; job: Partial<Job> };
 
-/** A job's message carries the job itself, or its fields beside `type`. */
-function jobOf(message: Record<string, unknown>): Partial<Job> & { id?: string } {
-  const inner = message["job"];
-  return (typeof inner === "object" && inner !== null ? inner : message) as Partial<Job>;
-}
-
-function applyJob(message: Record<string, unknown>): void {
-  const job = jobOf(message);
+function applyJob(job: Partial<Job>): void {
   const jobs = state.jobs.value;
-  if (!job.id || !jobs.some((held) => held.id === job.id)) return;
-  const known = ["state", "stage", "done", "seconds_left", "message"] as const;
-  applyChanges({
-    jobs: jobs.map((held) => {
-      if (held.id !== job.id) return held;
-      const next = { ...held } as Record<string, unknown>;
-      for (const key of known) if (job[key] !== undefined) next[key] = job[key];
-      return next as unknown as Job;
-    }),
-  });
+  if (!job.id) return;
+  const held = jobs.find((one) => one.id === job.id);
+  if (held) applyChanges({ jobs: jobs.map((one) => (one === held ? { ...one, ...job } : one)) });
+  else if (job.row_ids && job.clip_ids) applyChanges({ jobs: [...jobs, job as Job] });
 }
 
 export function handleMessage(message: Message): void {
-  if (message.type === "job") applyJob(message);
-  else if (message.type === "patch") applyChanges({ ...message.changes, revision: message.revision });
+  if (message.type === "job") applyJob(message.job);
+  else if (message.type === "patch") applyPatch(message.changes, message.revision);
+}
+
+/** Rows that are being edited here stay as they are typed: the patch may be the echo of an older edit, or of another page's. */
+function applyPatch(changes: Partial<PanelState>, revision: number): void {
+  const { rows, ...others } = changes;
+  applyChanges(others);
+  if (rows && !hasUnsentRows()) receiveRows(rows, revision);
 }
 
 export function openSocket(): void {

@@ -86,12 +86,15 @@ export const liveJobByCell = computed(() => {
 export const activeStem = (stems: Stem[] | undefined): Stem | undefined =>
   stems?.find((stem) => stem.active) ?? stems?.find((stem) => stem.choice !== "reject");
 
-/** Whether a render takes a cell along: where the prompt is not seen, only if a person says so. */
+/** Whether a render takes a cell along: where the prompt is not seen, only if a person says so. The server decides by the same. */
 export function isIncluded(row: Row, clipId: string, evidence: Evidence | undefined): boolean {
   const own = row.overrides[clipId]?.include;
   if (own !== undefined) return own;
-  return promptOf(row, clipId) !== "" && (evidence?.seen ?? true);
+  return promptOf(row, clipId) !== "" && !isMissing(evidence);
 }
+
+/** Whether the model says that the prompt is not in the picture; for prompts that it cannot judge (`acts` is false) it says nothing. */
+export const isMissing = (evidence: Evidence | undefined): boolean => evidence !== undefined && evidence.acts && !evidence.seen;
 
 export const promptOf = (row: Row, clipId: string): string => (row.overrides[clipId]?.prompt ?? row.prompt).trim();
 

@@ -1,7 +1,7 @@
 // One row of the timeline: its head with the fields that are used most, and its lane.
 import { useRef } from "preact/hooks";
 import type { Row } from "../model/contract";
-import { activeStem, cellKey, clipAt, evidenceByCell, isIncluded, rowById, selectedClip, selectedRow, state, stemsByCell } from "../model/store";
+import { activeStem, cellKey, clipAt, evidenceByCell, isIncluded, isMissing, rowById, selectedClip, selectedRow, state, stemsByCell } from "../model/store";
 import { changeOverride, changeRow, moveRow } from "../model/rows";
 import { t } from "../model/strings";
 import { playhead } from "../model/store";
@@ -36,7 +36,8 @@ export function cellLabel(row: Row, clipId: string): string {
   const parts = [`${row.name}, ${clip?.name ?? ""}`];
   if (heard) parts.push(t("cell.label.take", { take: heard.take, of: stems?.length ?? 1 }));
   if (heard?.choice === "keep") parts.push(t("choice.keep.done"));
-  if (evidence) parts.push(evidence.seen ? t("cell.label.seen", { percent: Math.round(evidence.presence * 100) }) : t("cell.not_seen"));
+  if (isMissing(evidence)) parts.push(t("cell.not_seen"));
+  else if (evidence?.seen) parts.push(t("cell.label.seen", { percent: Math.round(evidence.presence * 100) }));
   if (!isIncluded(row, clipId, evidence)) parts.push(t("cell.left_out"));
   if (heard?.hints.length) parts.push(t("cell.label.hints", { n: heard.hints.length }));
   if (clip?.problem) parts.push(clip.problem);

@@ -1,5 +1,6 @@
 // What a lane shows: thumbnails, where and when a prompt is seen, waveforms, and marks for what a person should know.
 import type { Clip, Evidence, Job, Row, Stem } from "../model/contract";
+import { isMissing } from "../model/store";
 import { t } from "../model/strings";
 import type { Palette } from "./palette";
 import { stripOf, waveOf } from "./sources";
@@ -22,6 +23,8 @@ interface Box {
 }
 
 type Context = CanvasRenderingContext2D;
+/** Presence from which on evidence counts as seen. */
+export const SEEN = 0.5;
 const FONT = "11px system-ui, sans-serif";
 
 function roundedClip(ctx: Context, { x, y, w, h }: Box, radius = 4): void {
@@ -68,7 +71,7 @@ function paintPlace(ctx: Context, cell: Cell, box: Box, colour: string, shade: s
     if (!evidence?.seen || evidence.x.length === 0 || slot.w < 24) return;
     const at = (index + 0.5) / count;
     const presence = sample(evidence.presence_curve, at);
-    if (presence < 0.25) return;
+    if (presence < SEEN) return;
     const x = slot.x + ((sample(evidence.x, at) - part.left) / part.width) * slot.w;
     const y = slot.y + ((sample(evidence.y, at) - part.top) / part.height) * slot.h;
     const radius = Math.max(5, Math.min(slot.h * 0.42, sample(evidence.spread, at) * slot.h));
@@ -213,7 +216,7 @@ export function paintCell(ctx: Context, cell: Cell, box: Box, colour: string, co
   if (included && evidence?.seen && !heard) paintPresence(ctx, evidence, box, colour);
   if (heard) paintWave(ctx, heard, box, colour);
   if (!included && !stems?.length)
-    label(ctx, t(evidence && !evidence.seen ? "cell.not_seen" : "cell.left_out"), box.x + 4, box.y + box.h / 2 - 8, box.w - 6, colours.muted, colours.shade);
+    label(ctx, t(isMissing(evidence) ? "cell.not_seen" : "cell.left_out"), box.x + 4, box.y + box.h / 2 - 8, box.w - 6, colours.muted, colours.shade);
   paintMarks(ctx, cell, box, colours);
   if (job) paintProgress(ctx, job, box, colours);
   ctx.restore();

@@ -1,5 +1,5 @@
 // Painting is spread over frames: a frame paints for at most some milliseconds, so that scrolling never waits for it.
-const BUDGET_MS = 7;
+const BUDGET_MS = 5;
 const waiting = new Set<() => void>();
 let asked = false;
 

@@ -4,7 +4,7 @@ import { looping } from "../audio/transport";
 import { choose, moreLike, redo, toggleChoice, useTake } from "../model/actions";
 import { stemUrl } from "../model/api";
 import type { Clip, Evidence, Hint, Row, Stem } from "../model/contract";
-import { activeStem, cellKey, evidenceByCell, isIncluded, liveJobByCell, range, state, stemsByCell } from "../model/store";
+import { activeStem, cellKey, evidenceByCell, isIncluded, isMissing, liveJobByCell, range, state, stemsByCell } from "../model/store";
 import { changeOverride } from "../model/rows";
 import { hasString, t } from "../model/strings";
 import { secondsToFrames } from "../model/time";
@@ -19,9 +19,9 @@ function Seen({ row, clip, evidence }: { row: Row; clip: Clip; evidence: Evidenc
   const percent = Math.round((evidence?.presence ?? 0) * 100);
   return (
     <div class="seen">
-      <div class={`verdict ${!evidence ? "unknown" : evidence.seen ? "yes" : "no"}`}>
-        <b>{!evidence ? t("seen.unknown") : evidence.seen ? t("seen.yes", { percent }) : t("seen.no", { percent })}</b>
-        {evidence && <span class="quiet">{evidence.seen && !evidence.acts ? t("seen.still") : ""}</span>}
+      <div class={`verdict ${!evidence ? "unknown" : isMissing(evidence) ? "no" : "yes"}`}>
+        <b>{!evidence ? t("seen.unknown") : isMissing(evidence) ? t("seen.no", { percent }) : t("seen.yes", { percent })}</b>
+        {evidence && !evidence.acts && <span class="quiet">{t("seen.hint_only")}</span>}
       </div>
       <label class="check">
         <input

@@ -99,7 +99,7 @@ function Report({ placed }: { placed: Placed }) {
   };
   return (
     <div class="report">
-      <h3>{t("place.report", { label: placed.label ?? placed.target })}</h3>
+      <h2 class="part">{t("place.report", { label: placed.label ?? placed.target })}</h2>
       <ul>
         {(placed.report ?? []).slice(0, 200).map((line, index) => (
           <li key={index}>{typeof line === "string" ? line : [line.track, line.start_timecode, line.text].filter(Boolean).join(" · ")}</li>
@@ -119,7 +119,7 @@ function Save() {
   const save = async (): Promise<void> => fetchDownload(await run(() => api.save(chosen.format, name)));
   return (
     <>
-      <h3>{t("save.title")}</h3>
+      <h2 class="part">{t("save.title")}</h2>
       <div class="button-row">
         <select class="select" aria-label={t("save.format")} value={chosen.format} onChange={(event) => setFormat(event.currentTarget.value)}>
           {formats.map((one) => <option key={one.format} value={one.format}>{one.label} ({one.suffix})</option>)}
@@ -144,7 +144,7 @@ function Send() {
   };
   return (
     <>
-      <h3>{t("send.title")}</h3>
+      <h2 class="part">{t("send.title")}</h2>
       <p class="quiet">{t("send.text")}</p>
       <div class="button-row">
         <button class="button" disabled={busy.value} onClick={() => void run(api.exportPage).then(fetchDownload)}>{t("send.export")}</button>
@@ -165,7 +165,7 @@ function Send() {
 export function PlacePanel() {
   return (
     <div class="panel-part">
-      <h3>{t("place.title")}</h3>
+      <h2 class="part">{t("place.title")}</h2>
       <Place />
       {state.placed.value && <Report placed={state.placed.value} />}
       <Save />

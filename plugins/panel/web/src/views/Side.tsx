@@ -70,7 +70,7 @@ function Queue() {
         <span class="quiet">{t("queue.count", { n: live.length })}</span>
       </div>
       {live.length > 0 ? <ul class="jobs">{live.slice(0, 60).map((job) => <JobLine key={job.id} job={job} />)}</ul> : <p class="nothing">{t("queue.empty")}</p>}
-      {past.length > 0 && <><h3>{t("queue.past")}</h3><ul class="jobs past">{past.map((job) => <JobLine key={job.id} job={job} />)}</ul></>}
+      {past.length > 0 && <><h2 class="part">{t("queue.past")}</h2><ul class="jobs past">{past.map((job) => <JobLine key={job.id} job={job} />)}</ul></>}
     </div>
   );
 }

@@ -6,6 +6,7 @@ import type { Clip } from "../model/contract";
 import { cellKey, clipAt, currentRow, evidenceByCell, playhead, range, state } from "../model/store";
 import { t } from "../model/strings";
 import { framesToSeconds, parseTimecode, timecode } from "../model/time";
+import { SEEN } from "../timeline/paint";
 import { Progress } from "./common";
 import { Icon } from "./icons";
 
@@ -26,7 +27,7 @@ function useRing() {
         const at = clip && found ? framesToSeconds(playhead.value - clip.start_frames, state.cut.value.rate) * found.rate_hz : 0;
         const index = Math.max(0, Math.min((found?.x.length ?? 1) - 1, Math.floor(at)));
         const presence = found?.seen ? (found.presence_curve[index] ?? 0) : 0;
-        element.hidden = presence < 0.15 || !found?.x.length;
+        element.hidden = presence < SEEN || !found?.x.length;
         if (element.hidden || !found) return;
         element.style.left = `${(found.x[index] ?? 0.5) * 100}%`;
         element.style.top = `${(found.y[index] ?? 0.5) * 100}%`;

@@ -1,0 +1,111 @@
+"""The page in Chromium, against a server that keeps the contract: keys, listening, work, access, and many clips."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.selva_panel.page.conftest import RunScript
+
+FADE_S = 0.012
+SAMPLE_S = 1 / 48000
+
+
+def assert_clean(seen: dict[str, Any]) -> None:
+    """Nothing went wrong in the page, the policy forbade nothing, and nothing was asked of another machine."""
+    assert seen["problems"] == []
+    assert seen["outside"] == []
+
+
+@pytest.fixture(scope="module")
+def listened(run_browser: RunScript) -> dict[str, Any]:
+    return run_browser("listen.mjs")
+
+
+def test_axe_finds_nothing_in_any_view_of_either_theme(run_browser: RunScript) -> None:
+    seen = run_browser("access.mjs")
+    assert_clean(seen)
+    assert seen["violations"] == {}
+
+
+def test_everything_is_done_by_keys_and_text_stays_text(run_browser: RunScript) -> None:
+    seen = run_browser("keys.mjs")
+    assert_clean(seen)
+    assert seen["firstCell"].startswith("Footsteps, street; take 1 of 3; seen")
+    assert seen["ownPrompt"].startswith("Dog, garden; not seen; left out")
+    assert seen["takenAlong"] == "Dog, garden; not seen"
+    assert [name for name, _ in seen["afterDuplicate"]] == ["Footsteps", "Dog", "Dog 2", "Bicycle bell"]
+    assert [mute for _, mute in seen["afterDuplicate"]] == [False, True, True, False]
+    assert seen["evilCell"] == "Track, <script>document.title='hacked'</script>"
+    assert seen["images"] == 0
+    assert "hacked" not in seen["title"]
+    assert seen["typedKeysStayInTheField"] == 4
+    assert {"Space", "J", "K", "L", "1 \u2013 9", "Enter", "Ctrl Z", "?"} <= set(seen["listed"])
+    assert seen["timecode"] == "01:00:01:01"
+    assert seen["typedTimecode"] == 90000 + 3 * 25 + 7
+    assert seen["nextCut"] == 90000 + 2 * 60
+    assert all(name.endswith("!") for name in seen["namesAfterConflict"])
+    assert seen["lang"] == "ja"
+
+
+def test_stems_are_heard_as_placed_while_the_picture_follows(listened: dict[str, Any]) -> None:
+    seen = listened
+    assert_clean(seen)
+    assert seen["pictureRan"]
+    assert seen["stopped"]
+    assert seen["loudest"] > 0.4
+    assert seen["difference"] == 0, "the mix of the page is the sum of the files, to the last bit"
+    assert seen["production"] == "true"
+
+
+def test_takes_are_switched_without_a_gap(listened: dict[str, Any]) -> None:
+    spans = listened["spans"]
+    first, other = spans[0], spans[-1]
+    overlap_s = first["until"] - other["when"]
+    assert FADE_S <= overlap_s <= FADE_S + 0.011, "the old take fades while the new one comes"
+    assert other["offset"] - first["offset"] == pytest.approx(other["when"] - first["when"], abs=SAMPLE_S / 2)
+
+
+def test_loop_goes_round_without_a_gap(listened: dict[str, Any]) -> None:
+    seen = listened
+    rounds = seen["looped"]
+    assert [round(span["offset"], 6) for span in rounds] == [0.45] * 6
+    for one, following in pairwise(rounds):
+        assert following["when"] == pytest.approx(one["until"], abs=SAMPLE_S / 2)
+    assert 3600 + 10 / 25 - 0.1 <= seen["inLoop"] <= 3600 + 25 / 25
+
+
+def test_work_goes_from_looking_to_placing_and_back(run_browser: RunScript) -> None:
+    seen = run_browser("work.mjs")
+    assert_clean(seen)
+    assert seen["verdict"].startswith("Seen in the picture")
+    assert seen["notSeen"].startswith("Not seen in the picture")
+    assert seen["includedByDefault"] is False
+    assert seen["notSeenWasLeftOut"]
+    redo = seen["redo"]
+    assert redo["stem_id"] == "s-r0-c0-1"
+    length = 60 / 25 * 48000
+    assert redo["from_samples"] == pytest.approx(2400 + 0.25 * length, abs=0.02 * length)
+    assert redo["to_samples"] == pytest.approx(2400 + 0.5 * length, abs=0.02 * length)
+    assert "kept" in seen["kept"]
+    kind, name, url = seen["dragged"].split(":", 2)
+    assert (kind, name) == ("audio/wav", "Footsteps street take 1.wav")
+    assert url.endswith("/audio")
+    assert seen["planned"] > 10
+    assert seen["conflicts"] == 1
+    assert seen["nothingPlacedYet"]
+    assert seen["saved"] == "cut.otio"
+    assert seen["error"] == "⚠ The disk is full.Free 2 GB."
+
+
+def test_two_thousand_clips_put_no_more_into_the_document_than_a_hundred(run_browser: RunScript) -> None:
+    few, many = run_browser("large.mjs", 100, 10, 20), run_browser("large.mjs", 2000, 10, 20)
+    for seen in (few, many):
+        assert_clean(seen)
+        assert seen["at_start"]["nodes"] < 500
+        assert seen["at_end"]["nodes"] < 500
+        assert seen["whole_cut"]["nodes"] < 500
+        assert seen["strips"] < 150
+    assert many["at_start"] == few["at_start"]
