@@ -28,6 +28,7 @@ from selva_core.engines.batch import BatchEngine, BatchItem, RenderBatch, common
 from selva_core.inference.progress import Stage
 from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame
 from selva_core.video.frame_source import check_range, open_picture
+from selva_core.video.notes.transparency import note_transparent
 
 ECHO_MODEL_ID = "selva-echo"
 SAMPLE_RATE_VARIABLE = "SELVA_ECHO_SAMPLE_RATE_HZ"
@@ -187,7 +188,10 @@ def _shown_lumas(picture: PictureRange, check: Callable[[], None]) -> list[tuple
                 break
             seen_s = max((shown.start_s - picture.start_s) / picture.speed, Fraction(0))
             if seen_s < picture.duration_s:
-                lumas.append((seen_s, _mean_luma(shown.frame)))
+                luma, is_transparent = _measure_luma(shown.frame)
+                lumas.append((seen_s, luma))
+                if is_transparent:
+                    note_transparent(picture.path, shown.start_s)
     return lumas if picture.speed > 0 else lumas[::-1]
 
 
@@ -202,11 +206,12 @@ def _tone(request: StemRequest, sample_rate_hz: int) -> npt.NDArray[np.float32]:
     return tone.astype(np.float32)
 
 
-def _mean_luma(frame: VideoFrame) -> float:
-    """Mean luma of a frame over black, 0..1."""
+def _measure_luma(frame: VideoFrame) -> tuple[float, bool]:
+    """Mean luma of a frame over black, 0..1, and whether the frame is transparent in places."""
+    converter = SdrConverter()
     if has_alpha(frame):
-        frame = SdrConverter().convert(frame, is_hd=is_hd_frame(frame))
+        frame = converter.convert(frame, is_hd=is_hd_frame(frame))
     small = frame.reformat(
         width=_LUMA_SIZE_PX, height=_LUMA_SIZE_PX, format="gray", interpolation=Interpolation.AREA
     )
-    return float(small.to_ndarray().mean()) / 255.0
+    return float(small.to_ndarray().mean()) / 255.0, converter.was_transparent

@@ -32,7 +32,9 @@ _MAX_SCANNED_BYTES = 64 << 20
 MPEG_FORMATS = frozenset({"mpegts", "mpeg"})
 _MEASURED_FORMATS = frozenset({*MPEG_FORMATS, "flv"})
 """They state no rate: FFmpeg estimates one, and takes 119.88 for 120."""
-RAW_FORMATS = frozenset({"h264", "hevc", "vvc", "mpegvideo", "m4v", "cavsvideo", "avs2", "avs3", "vc1"})
+RAW_FORMATS = frozenset(
+    {"h264", "hevc", "vvc", "mpegvideo", "m4v", "cavsvideo", "avs2", "avs3", "vc1", "mjpeg"}
+)
 """Streams without a container: no time that FFmpeg gives for their packets is stated by the file."""
 _NUMBERING_FORMATS = frozenset({"avi", "mxf"})
 """FFmpeg numbers their frames by the place in the file, so that a lost first packet leaves a gap before the second."""
@@ -46,7 +48,8 @@ class Beginning:
     """origin_pts: time of the first frame as the container states it, decodable or not. states_times: whether timestamps
     are those of the screen. has_hidden_frames: whether an edit list hides frames before the first one shown. begins_on_zero:
     whether a frame begins where the edit does. undecoded_pts: frames before the first decodable one. first_byte: where the
-    first packet lies in the file, if that is known. begins_with_key: whether it holds a key frame.
+    first packet lies in the file, if that is known. begins_with_key: whether it holds a key frame. first_decoded_at: when it
+    is decoded, in ticks, if that is known.
     """
 
     origin_pts: int
@@ -58,6 +61,7 @@ class Beginning:
     undecoded_pts: Sequence[int] = ()
     first_byte: int | None = None
     begins_with_key: bool = True
+    first_decoded_at: Fraction | None = None
 
     def moved_to(self, origin_pts: int) -> Beginning:
         """The same with another origin."""
@@ -147,6 +151,7 @@ def _describe(
         undecoded_pts=undecoded,
         first_byte=scan.first_byte,
         begins_with_key=scan.begins_with_key,
+        first_decoded_at=scan.stamps[0].decoded_at if scan.stamps else None,
     )
 
 

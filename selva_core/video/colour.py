@@ -22,6 +22,7 @@ _REFERENCE_WHITE = 203.0
 _HLG_WHITE = 0.75
 _MIN_HD_WIDTH_PX, _MAX_SD_HEIGHT_PX = 1280, 576
 """Untagged footage is BT.601 up to the size of PAL, as players and editing programs take it, and BT.709 above."""
+_OPAQUE = 255
 _CODES = 1 << 16
 # BT.2087, from BT.2020 to BT.709 in linear light.
 _TO_BT709 = np.array(
@@ -30,18 +31,24 @@ _TO_BT709 = np.array(
 
 
 class SdrConverter:
-    """Turns decoded frames of any size into RGB frames (rgb24) of the same size."""
+    """Turns decoded frames of any size into RGB frames (rgb24) of the same size.
+
+    was_transparent: whether the last frame was transparent in places.
+    """
 
     def __init__(self) -> None:
         self._to_rgb = VideoReformatter()
+        self.was_transparent = False
 
     def convert(self, frame: VideoFrame, *, is_hd: bool) -> VideoFrame:
         """The frame as BT.709 RGB over black. is_hd: of the frame before it was scaled."""
+        self.was_transparent = False
         if is_wide_gamut(frame):
             return self._from_wide_gamut(frame)
         if has_alpha(frame):
             rgba = convert_matrix(self._to_rgb, frame, "rgba", is_hd=is_hd).to_ndarray()
             alpha = rgba[..., 3:].astype(np.uint16)
+            self.was_transparent = bool((alpha < _OPAQUE).any())
             opaque = ((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8)
             return VideoFrame.from_ndarray(opaque, format="rgb24")
         return convert_matrix(self._to_rgb, frame, "rgb24", is_hd=is_hd)
@@ -54,7 +61,9 @@ class SdrConverter:
         light = np.clip(light @ _TO_BT709.T, 0, 1)
         shown = _display_codes()[(light * (_CODES - 1) + 0.5).astype(np.uint16)]
         if has_alpha(frame):
-            shown = shown * (codes[..., 3:].astype(np.float32) / (_CODES - 1))
+            alpha = codes[..., 3:]
+            self.was_transparent = bool((alpha < _CODES - 1).any())
+            shown = shown * (alpha.astype(np.float32) / (_CODES - 1))
         return VideoFrame.from_ndarray((shown + 0.5).astype(np.uint8), format="rgb24")
 
 

@@ -9,61 +9,41 @@ This module is light: it imports neither av nor numpy.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from selva_core.base.media import PictureRange
 from selva_core.video.containers.iso_boxes import append_extra, read_extra
+from selva_core.video.notes.frame_notes import FrameNotes
 
-_MAX_FILES = 256
-_MAX_TIMES = 4096
 _NOTE_ID = b"selva damaged v1"
 
-_damaged_s: dict[str, dict[str, set[Fraction]]] = {}
-_lock = threading.Lock()
+_damaged, _miscounted = FrameNotes(), FrameNotes()
 
 
-def file_stamp(path: Path) -> str:
-    """A text that changes with the file; empty where it cannot be read."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ""
-    return f"{status.st_size} {status.st_mtime_ns}"
+def note_damage(path: Path, times_s: Iterable[Fraction], *, is_counted: bool = False) -> None:
+    """Note media times whose frames cannot be decoded. Times of an earlier version of the file are forgotten.
 
-
-def note_damage(path: Path, times_s: Iterable[Fraction]) -> None:
-    """Note media times whose frames cannot be decoded. Times of an earlier version of the file are forgotten."""
-    noted = set(times_s)
-    if not noted:
-        return
-    stamp = file_stamp(path)
-    with _lock:
-        while len(_damaged_s) >= _MAX_FILES and str(path) not in _damaged_s:
-            _damaged_s.pop(next(iter(_damaged_s)))
-        known = _damaged_s.setdefault(str(path), {}).get(stamp, set())
-        _damaged_s[str(path)] = {stamp: set(sorted(known | noted)[:_MAX_TIMES])}
+    is_counted: whether the file states no times, so that what follows is shown early for each frame that is missing.
+    """
+    times_s = set(times_s)
+    _damaged.note(path, times_s)
+    if is_counted and times_s:
+        _miscounted.note(path, [min(times_s)])
 
 
 def damaged_times_s(picture: PictureRange) -> Sequence[Fraction]:
     """The times that were noted inside a range, ascending; empty for a file that has changed since."""
-    with _lock:
-        by_stamp = dict(_damaged_s.get(str(picture.path), {}))
-    noted = by_stamp.get(file_stamp(picture.path)) if by_stamp else None
-    if not noted:
-        return ()
-    far_s = picture.start_s + picture.speed * picture.duration_s
-    first_s, last_s = min(picture.start_s, far_s), max(picture.start_s, far_s)
-    return sorted(at_s for at_s in noted if first_s <= at_s <= last_s)
+    return _damaged.times_in(picture)
 
 
 def damage_warnings(picture: PictureRange) -> tuple[str, ...]:
     """Sentences for the user about the damaged frames of a range; empty where all were decoded."""
     times_s = damaged_times_s(picture)
     if not times_s:
-        return ()
+        return tuple(_describe_miscount(picture))
     frames = "1 frame" if len(times_s) == 1 else f"{len(times_s)} frames"
     where = f"at {float(times_s[0]):.3f} s"
     if len(times_s) > 1:
@@ -71,7 +51,19 @@ def damage_warnings(picture: PictureRange) -> tuple[str, ...]:
     return (
         f"{picture.path.name} is damaged: {frames} {where} of it cannot be decoded whole, and the nearest picture is "
         "shown instead; use another copy if this part of the picture matters",
+        *_describe_miscount(picture),
     )
+
+
+def _describe_miscount(picture: PictureRange) -> Iterator[str]:
+    whole = replace(
+        picture, start_s=Fraction(0), duration_s=picture.start_s + picture.duration_s, speed=Fraction(1)
+    )
+    if at_s := _miscounted.times_in(whole):
+        yield (
+            f"{picture.path.name} is a raw stream that states no times: what follows the damage at {float(at_s[0]):.3f} s may "
+            "be shown early, and its sound lie early with it; use another copy, or a file with a container"
+        )
 
 
 def keep_damage(picture: PictureRange, proxy: Path, *, frame_rate_hz: Fraction) -> None:

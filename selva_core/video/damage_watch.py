@@ -6,20 +6,35 @@ missing from the container are reported by no decoder.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from selva_core.video.containers.matroska import is_gap_damaged
+from selva_core.video.containers import flv, matroska
+
+GapReader = Callable[[Path, int, int, int], bool]
+"""Whether something else than elements of the container lies between two packets: file, place and size of the first one, place
+of the second.
+"""
 
 _GIVES_ALL_FRAMES = frozenset(
     ("h264", "hevc", "prores", "dnxhd", "ffv1", "mjpeg", "png", "jpeg2000", "cfhd", "huffyuv", "utvideo", "v210", "rawvideo")
 )  # fmt: skip
 """Codecs that make one frame of every packet, so that a missing frame was lost. H.264 and HEVC report no error for it; with the
 others FFmpeg's decoding threads report the error some packets late, so that the packet at hand is not the damaged one."""
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_FRAMES = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2")
+"""Headers of frames (ITU-T T.81, table B.1), one in each image."""
+_GAP_READERS: dict[str, GapReader] = {
+    "matroska": lambda path, after, size, before: matroska.is_gap_damaged(
+        path, after_byte=after, size_bytes=size, before_byte=before
+    ),
+    "flv": lambda path, after, _, before: flv.is_gap_damaged(path, after_byte=after, before_byte=before),
+}
 
 
 class DamageWatch:
@@ -29,9 +44,11 @@ class DamageWatch:
     it cannot be decoded, which is no damage.
     """
 
-    def __init__(self, path: Path, *, codec: str, is_matroska: bool, first_pts: int | None) -> None:
+    def __init__(self, path: Path, *, codec: str, format_name: str, first_pts: int | None) -> None:
         self._gives_all_frames = codec in _GIVES_ALL_FRAMES
-        self._gap = _MatroskaGap(path) if is_matroska else None
+        is_gap_damaged = _GAP_READERS.get(format_name.split(",", maxsplit=1)[0])
+        self._is_jpeg_stream = format_name == "mjpeg"
+        self._gap = None if is_gap_damaged is None else _ContainerGap(path, is_gap_damaged)
         self._first_pts = first_pts
         self._awaited: set[int] = set()
         self._broken: set[int] = set()
@@ -42,7 +59,7 @@ class DamageWatch:
             return
         if self._gives_all_frames:
             self._awaited.add(packet.pts)
-        if packet.is_corrupt:
+        if packet.is_corrupt or (self._is_jpeg_stream and not _is_one_image(bytes(packet))):
             self._broken.add(packet.pts)
         if self._gap is not None:
             self._broken.update(self._gap.lost_before(packet))
@@ -81,11 +98,18 @@ class DamageWatch:
         return lost
 
 
-class _MatroskaGap:
-    """Looks for damage between the packets of a Matroska file that are further apart than others."""
+def _is_one_image(content: bytes) -> bool:
+    """Whether a packet of a bare JPEG stream is one image: FFmpeg adds an image whose start it cannot read to the one before."""
+    begins_and_ends = content.startswith(_JPEG_START) and content.rstrip(b"\0").endswith(_JPEG_END)
+    return begins_and_ends and sum(map(content.count, _JPEG_FRAMES)) <= content.count(_JPEG_START)
 
-    def __init__(self, path: Path) -> None:
+
+class _ContainerGap:
+    """Looks for damage between the packets of a file that are further apart than others."""
+
+    def __init__(self, path: Path, is_gap_damaged: GapReader) -> None:
         self._path = path
+        self._is_gap_damaged = is_gap_damaged
         self._last: tuple[int, int, int] | None = None
         self._usual_ticks: int | None = None
 
@@ -102,7 +126,5 @@ class _MatroskaGap:
         self._usual_ticks = min(usual_ticks, step_ticks)
         if 2 * step_ticks <= 3 * usual_ticks:
             return range(0)
-        is_damaged = is_gap_damaged(
-            self._path, after_byte=last[1], size_bytes=last[2], before_byte=packet.pos
-        )
+        is_damaged = self._is_gap_damaged(self._path, last[1], last[2], packet.pos)
         return range(last[0] + usual_ticks, now, usual_ticks) if is_damaged else range(0)

@@ -21,6 +21,7 @@ from selva_core.base.errors import MediaUnreadableError, RequestError
 from selva_core.base.media import PictureRange
 from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame
 from selva_core.video.frame_source import FrameSource, check_range, open_picture
+from selva_core.video.notes.transparency import note_transparent
 
 MIN_NUM_FRAMES = 16
 PICTURE_RATE_HZ = Fraction(25)
@@ -109,6 +110,8 @@ def _frames_forwards(
             num_due = bisect_left(times_s, shown.end_s, lo=num_yielded)
         if num_due > num_yielded:
             scaled = scaler.scale(shown.frame)
+            if scaler.was_transparent:
+                note_transparent(reader.path, shown.start_s)
             yield from (scaled for _ in range(num_due - num_yielded))
             num_yielded = num_due
         if num_yielded == len(times_s):
@@ -129,7 +132,8 @@ class FrameScaler:
     """Turns decoded frames into square RGB frames of one size, upright as the file's display matrix says.
 
     Bicubic with antialiasing, and converted to RGB before the last scaling, as the frames were on which the published weights
-    were trained. Converting and scaling in a single step would differ by one level of 255.
+    were trained. Converting and scaling in a single step would differ by one level of 255. was_transparent: whether the last
+    frame was transparent in places.
     """
 
     def __init__(self, size_px: int) -> None:
@@ -137,15 +141,18 @@ class FrameScaler:
         self._to_first_step = VideoReformatter()
         self._to_sdr = SdrConverter()
         self._to_size = VideoReformatter()
+        self.was_transparent = False
 
     def scale(self, frame: VideoFrame) -> Frame:
         """uint8 (size_px, size_px, 3), read-only."""
         decoded = frame
+        self.was_transparent = False
         limit_px = _FIRST_STEP * self.size_px
         is_hd = is_hd_frame(frame)
         # Before scaling, which would mix the colours of transparent pixels into visible ones.
         if has_alpha(frame):
             frame = self._to_sdr.convert(frame, is_hd=is_hd)
+            self.was_transparent = self._to_sdr.was_transparent
         if max(frame.width, frame.height) > limit_px:
             frame = self._to_first_step.reformat(
                 frame,

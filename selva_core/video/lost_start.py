@@ -6,10 +6,13 @@ before the first packet that FFmpeg returns are therefore read here as well: in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+
+from selva_core.video.containers import flv
 
 _MAX_SCANNED_BYTES = 64 << 20
 _TS_LAYOUTS = ((188, 0), (204, 0), (192, 4))
@@ -21,6 +24,7 @@ _MAX_LOST_BYTES = 2 << 20
 _HEADER_PARTITION_KEY = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"
 _MAX_RUN_IN_BYTES = 65_536
 _KLV_KEY = b"\x06\x0e\x2b\x34"
+_AVI_MOVIE = re.compile(rb"LIST.{4}movi", re.DOTALL)
 _PS_CODE = b"\x00\x00\x01"
 _PS_PACK, _PS_FIRST_PACKET = 0xBA, 0xBB
 
@@ -42,6 +46,8 @@ def find_lost_start(
     """
     if not 0 < first_byte <= _MAX_SCANNED_BYTES:
         return None
+    if format_name == "flv":
+        return None if flv.is_chain_to(path, first_byte) else LostStart(num_packets=1)
     try:
         with path.open("rb") as file:
             content = file.read(first_byte + _TS_HEADER_BYTES)
@@ -57,6 +63,8 @@ def _read_by_format(
         return _lost_in_transport_stream(content, first_byte, stream_id, begins_with_key=begins_with_key)
     if format_name == "mpeg" and not _is_chain(content[:first_byte], _program_element_bytes):
         return LostStart(num_packets=None)
+    if format_name == "avi" and not _AVI_MOVIE.search(content):
+        return LostStart(num_packets=None)  # then FFmpeg passes over the first frame, and over the index
     if format_name == "mxf":
         at = content.find(_HEADER_PARTITION_KEY, 0, _MAX_RUN_IN_BYTES)
         if at < 0:

@@ -230,6 +230,11 @@ class MediaFile:
         if format_name == "mxf" and self._origin_pts in self._beginning.undecoded_pts:
             return  # the numbers of an MXF file with an index say what was lost
         frame_ticks = round(self.frame_s / self.time_base_s)
+        if (
+            format_name == "flv"
+        ):  # the clock of a file begins at 0, with sound or picture (annex E.4.1), in whole ms
+            first_at = (self._beginning.first_decoded_at or 0) + 1
+            num_lost = int(first_at * self.time_base_s / self.frame_s)
         if format_name == "mxf" and self.stream.duration:
             num_lost = max(0, self.stream.duration - round(self.end_s / self.frame_s))
             self.__dict__.pop("end_s", None)

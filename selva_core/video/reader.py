@@ -56,7 +56,7 @@ class MediaReader(MediaFile):
             with translate_media_errors(self.path):
                 yield from self._iter_shown(first_s, decoded)
         finally:
-            note_damage(self.path, self._lost_s)
+            note_damage(self.path, self._lost_s, is_counted=self.is_raw)
 
     def _iter_shown(self, first_s: Fraction, decoded: Callable[[], None] | None) -> Iterator[ShownFrame]:
         held: tuple[Fraction, VideoFrame] | None = None
@@ -107,7 +107,7 @@ class MediaReader(MediaFile):
         watch = DamageWatch(
             self.path,
             codec=self.stream.codec_context.name,
-            is_matroska=self.is_matroska,
+            format_name=self.container.format.name,
             first_pts=self._origin_pts if is_from_start else None,
         )
         start_s: Fraction | None = None

@@ -12,8 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+from selva_core.video.containers import flv, matroska, mxf_index
 from selva_core.video.containers.iso_boxes import count_movies
-from selva_core.video.containers.matroska import is_followed_by_another
 
 CLOCK_HZ = 90_000
 _WRAP_TICKS = 1 << 33
@@ -64,7 +64,11 @@ def is_joined(path: Path, format_name: str) -> bool:
     """Whether whole files of a format that begins anew with each lie one behind the other."""
     if "mp4" in format_name:
         return count_movies(path) > 1
-    return format_name.startswith("matroska") and is_followed_by_another(path)
+    if format_name.startswith("matroska"):
+        return matroska.is_followed_by_another(path)
+    if format_name == "flv":
+        return flv.is_followed_by_another(path)
+    return format_name == "mxf" and mxf_index.is_followed_by_another(path)
 
 
 def _judge_step(step_ticks: int, *, is_whole: bool) -> str | None:

@@ -135,6 +135,26 @@ def test_images_that_were_rendered_again_are_looked_at_again(
     assert changed["file"] != first["file"]
 
 
+def test_stems_of_images_that_are_transparent_in_places_say_that_black_was_looked_at(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    path = write_flashing_images(tmp_path / "in", range(20), flashes=[10])
+    arguments: list[str | Path] = ["stems", path, "-o", tmp_path / "stems"]
+    [opaque] = run(*arguments)["stems"]
+    assert not any("transparent" in line for line in opaque["warnings"])
+    transparent = np.zeros((48, 64, 4), np.uint8)
+    codec = av.CodecContext.create("png", "w")
+    assert isinstance(codec, av.VideoCodecContext)
+    codec.width, codec.height, codec.pix_fmt, codec.time_base = 64, 48, "rgba", Fraction(1, 25)
+    packets = codec.encode(av.VideoFrame.from_ndarray(transparent, format="rgba"))
+    path.with_name(path.name % 0).write_bytes(b"".join(map(bytes, [*packets, *codec.encode(None)])))
+    for is_cached in (False, True):
+        [stem] = run(*arguments)["stems"]
+        assert stem["cached"] == is_cached
+        assert any("is transparent in places" in line for line in stem["warnings"])
+
+
 def test_images_that_are_not_there_are_missing_media(start_server: StartServer, tmp_path: Path) -> None:
     start_server()
     cut = CutBuilder(rate_hz=25, media_url=(tmp_path / "gone.%04d.png").as_uri())

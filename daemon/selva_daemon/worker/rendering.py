@@ -17,6 +17,7 @@ from selva_core.base.render_options import KEEP
 from selva_core.engine import BatchRequest, Engine, RenderProgress, StemRequest
 from selva_core.models.catalog import has_calibrated_presence
 from selva_core.video.damage import damage_warnings
+from selva_core.video.notes.transparency import transparency_warnings
 from selva_daemon.protocol.job import JobRequest, OutputRequest
 from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker.evidence_files import (
@@ -226,11 +227,10 @@ class JobRenderer:
         if isinstance(outcome, Exception):
             return outcome
         # Before they are cached: a stem that shows damage says so also when it comes out of the cache.
-        damage = damage_warnings(job.context.job.media)
-        if damage:
-            outcome = {
-                key: replace(each, warnings=(*each.warnings, *damage)) for key, each in outcome.items()
-            }
+        media = job.context.job.media
+        notes = (*damage_warnings(media), *transparency_warnings(media))
+        if notes:
+            outcome = {key: replace(each, warnings=(*each.warnings, *notes)) for key, each in outcome.items()}
         for key, waveform in outcome.items():
             self._cache.put(key, waveform)
         return outcome

@@ -1,4 +1,4 @@
-"""Whether an MXF file says where its frames lie (SMPTE ST 377-1, 6 and 11).
+"""Whether an MXF file says where its frames lie, and where it ends (SMPTE ST 377-1, 6, 7 and 11).
 
 Without an index FFmpeg guesses places from the bit rate and numbers frames from there: a file that still grows, or that was
 cut off, shows other frames after a seek.
@@ -12,6 +12,10 @@ from typing import BinaryIO
 
 _PARTITION_KEY = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01"
 _INDEX_PACK_KEY = _PARTITION_KEY + b"\x11\x01\x00"
+_HEADER_KEY = _PARTITION_KEY + b"\x02"
+_KLV_KEY = b"\x06\x0e\x2b\x34"
+_MAX_RUN_IN_BYTES = 65_536 + 16
+_MAX_FOOTER_ELEMENTS = 10_000
 _MAX_PACK_BYTES = 1 << 20
 _KEY_BYTES = 16
 
@@ -34,6 +38,43 @@ def has_index(path: Path) -> bool:
             return any(_index_bytes(file, offset) for offset in offsets)
     except (OSError, struct.error, IndexError):
         return False
+
+
+def is_followed_by_another(path: Path) -> bool:
+    """Whether another file lies behind the end of the first one, which FFmpeg shows alone. A file without a footer, which
+    still grows or was cut off, states no end.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_MAX_RUN_IN_BYTES).find(_HEADER_KEY)
+            if start < 0:
+                return False
+            file.seek(start)
+            pack = file.read(_KEY_BYTES + 9 + 88)
+            (footer,) = struct.unpack_from(">24xQ", pack, _KEY_BYTES + _length_bytes(pack))
+            end = _find_end(file, start + footer) if footer else None
+            if end is None:
+                return False
+            file.seek(end)
+            return file.read(len(_HEADER_KEY)) == _HEADER_KEY
+    except (OSError, struct.error, IndexError):
+        return False
+
+
+def _find_end(file: BinaryIO, footer: int) -> int | None:
+    """Where the random index pack behind a footer partition ends; None where there is none."""
+    at = footer
+    for _ in range(_MAX_FOOTER_ELEMENTS):
+        file.seek(at)
+        head = file.read(_KEY_BYTES + 9)
+        if head[: len(_KLV_KEY)] != _KLV_KEY:
+            return None
+        num_bytes = _length_bytes(head)
+        length = int.from_bytes(head[_KEY_BYTES + (num_bytes > 1) : _KEY_BYTES + num_bytes], "big")
+        at += _KEY_BYTES + num_bytes + length
+        if head[:_KEY_BYTES] == _INDEX_PACK_KEY:
+            return at
+    return None
 
 
 def _length_bytes(pack: bytes) -> int:

@@ -134,9 +134,9 @@ def test_recordings_that_were_joined_as_bytes_are_refused_with_the_time_of_the_j
         assert reader.end_s == 3
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm"])
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm", "flv", "mxf"])
 def test_files_that_were_joined_as_bytes_are_refused(numbered_video: MakeVideo, suffix: str) -> None:
-    codec = "libvpx-vp9" if suffix == "webm" else "libx264"
+    codec = {"webm": "libvpx-vp9", "mxf": "mpeg2video"}.get(suffix, "libx264")
     first = numbered_video(f"a.{suffix}", num_frames=20, codec=codec)
     second = numbered_video(f"b.{suffix}", num_frames=20, codec=codec)
     first.write_bytes(first.read_bytes() + second.read_bytes())

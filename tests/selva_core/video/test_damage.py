@@ -102,6 +102,9 @@ STARTS: dict[str, dict[str, Any]] = {
     "h264.avi": {"num_b_frames": 2, "options": {"preset": "fast"}},
     "four.avi": {"codec": "mpeg4"},
     "ffv1.mkv": {"codec": "ffv1", "gop_frames": 12},
+    "h264.flv": {"num_b_frames": 2, "options": {"preset": "fast"}},
+    "sound.flv": {"with_sound": True},
+    "sorenson.flv": {"codec": "flv", "options": {"b": "4M"}},
 }
 
 
@@ -129,7 +132,9 @@ def test_first_packet_that_is_lost_with_its_header_does_not_move_the_clock(
     assert damaged_times_s(whole(path))[0] == 0
 
 
-@pytest.mark.parametrize("kind", ["four.avi", "jpeg.avi", "two.mxf", "two.ts"])
+@pytest.mark.parametrize(
+    "kind", ["four.avi", "jpeg.avi", "two.mxf", "two.ts", "h264.flv", "sound.flv", "sorenson.flv"]
+)
 def test_packet_that_is_lost_with_its_header_moves_no_later_frame(
     numbered_video: MakeVideo, numbers_seen: Callable[[Path], list[int]], kind: str
 ) -> None:
@@ -143,7 +148,8 @@ def test_packet_that_is_lost_with_its_header_moves_no_later_frame(
         assert reader.end_s == Fraction(NUM_FRAMES, 25)
         assert reader.frame_rate_hz == 25
         assert reader.frame_rate is not None
-        assert not reader.frame_rate.is_variable
+        # Flash Video may be of a variable rate, and a gap looks like one.
+        assert not reader.frame_rate.is_variable or kind.endswith("flv")
 
 
 @pytest.mark.parametrize("kind", ["h264.ts", "intra.mxf", "two.mxf"])
@@ -158,6 +164,42 @@ def test_damage_before_the_first_packet_that_touches_no_frame_moves_none(
     content[first - 188 : first - 20] = bytes(168)
     path.write_bytes(content)
     assert numbers_seen(path) == list(range(NUM_FRAMES))
+
+
+def test_avi_whose_movie_list_has_lost_its_header_is_refused_instead_of_shown_a_frame_early(
+    numbered_video: MakeVideo, numbers_seen: Callable[[Path], list[int]]
+) -> None:
+    path = numbered_video("n.avi", num_frames=NUM_FRAMES, codec="mpeg4")
+    assert numbers_seen(path) == list(range(NUM_FRAMES))
+    content = bytearray(path.read_bytes())
+    at = content.find(b"movi")
+    content[at - 8 : at + 4] = bytes(12)
+    path.write_bytes(content)
+    with pytest.raises(MediaUnreadableError, match=r"beginning of n\.avi is damaged"):
+        MediaReader(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("n.h264", {"num_b_frames": 2, "options": {"preset": "fast"}}),
+        ("n.mjpeg", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
+    ],
+)
+def test_damage_of_a_raw_stream_warns_that_what_follows_may_be_early(
+    numbered_video: MakeVideo, numbers_seen: Callable[[Path], list[int]], name: str, recipe: dict[str, Any]
+) -> None:
+    path = numbered_video(name, num_frames=NUM_FRAMES, **recipe)
+    assert numbers_seen(path) == list(range(NUM_FRAMES))
+    assert damage_warnings(whole(path)) == ()
+    zero_header(path, 28)
+    assert numbers_seen(path)[40] != 40, "nothing in the stream says that a frame is missing"
+    assert any("may be shown early" in line for line in damage_warnings(whole(path)))
+    later = PictureRange(path=path, start_s=Fraction(8, 5), duration_s=Fraction(1, 5))
+    [warning] = damage_warnings(later)
+    assert warning.startswith(f"{name} is a raw stream that states no times")
+    earlier = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(1, 5))
+    assert damage_warnings(earlier) == ()
 
 
 def test_mxf_without_its_header_partition_is_refused(numbered_video: MakeVideo) -> None:

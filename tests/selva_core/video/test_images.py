@@ -25,6 +25,7 @@ from selva_core.base.media import ImagePattern, ImageSequence, PictureRange
 from selva_core.engines.echo import find_flashes
 from selva_core.video.frame_source import read_stamp
 from selva_core.video.frames import iter_frames, read_frames
+from selva_core.video.notes.transparency import transparency_warnings
 from selva_core.video.sequence_files import find_images
 from tests.selva_core.conftest import HEIGHT_PX, WIDTH_PX, grey_picture, numbered_picture
 
@@ -208,6 +209,37 @@ def test_linear_light_is_converted_to_srgb(tmp_path: Path) -> None:
         )
         levels[suffix] = float(read_frames(picture, size_px=SIZE_PX).mean())
     assert levels["exr"] == pytest.approx(levels["png"], abs=2)
+
+
+def write_transparent(path: Path, *, alpha: int) -> None:
+    """A grey image whose left half is transparent by `alpha`."""
+    rgba = np.full((HEIGHT_PX, WIDTH_PX, 4), 128, dtype=np.uint8)
+    rgba[..., 3] = 255
+    rgba[:, : WIDTH_PX // 2, 3] = alpha
+    codec = av.CodecContext.create("png", "w")
+    assert isinstance(codec, av.VideoCodecContext)
+    codec.width, codec.height, codec.pix_fmt, codec.time_base = WIDTH_PX, HEIGHT_PX, "rgba", Fraction(1, 25)
+    packets = [*codec.encode(av.VideoFrame.from_ndarray(rgba, format="rgba")), *codec.encode(None)]
+    path.write_bytes(b"".join(bytes(packet) for packet in packets))
+
+
+@pytest.mark.parametrize("look", [find_flashes, lambda picture: read_frames(picture, size_px=SIZE_PX)])
+def test_images_that_are_transparent_in_places_warn_where_they_are_shown(
+    tmp_path: Path, look: Callable[[PictureRange], object]
+) -> None:
+    for number in range(20):
+        write_transparent(tmp_path / f"a{number:02}.png", alpha=0 if number == 12 else 255)
+    path = tmp_path / "a%02d.png"
+    opaque = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(11, 25), images=images())
+    look(opaque)
+    assert transparency_warnings(opaque) == (), "an alpha channel that is opaque changes nothing"
+    whole = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(20, 25), images=images())
+    look(whole)
+    [warning] = transparency_warnings(whole)
+    assert warning.startswith(
+        "a%02d.png is transparent in places, first at 0.480 s: black is looked at there"
+    )
+    assert transparency_warnings(opaque) == ()
 
 
 def test_damaged_image_is_named(tmp_path: Path) -> None:
