@@ -11,7 +11,6 @@ import traceback
 from typing import Annotated, Any
 
 import typer
-from typer import rich_utils
 
 import selva_core
 from selva_cli.commands import conform, daemon, doctor, jobs, models, overview, panel, render, spot, watch
@@ -116,6 +115,8 @@ def _run(arguments: list[str]) -> int:
             sys.stderr.writelines(f"selva:   {line}\n" for line in iter_details(error))
         return EXIT_REFUSED
     except _CommandLineError as error:
+        from typer import rich_utils  # noqa: PLC0415 - loads a Markdown parser
+
         with contextlib.suppress(SystemExit):  # what rich makes of a closed pipe
             rich_utils.rich_format_error(error)
         report_error(error.format_message(), as_json=as_json, code="command-line", shown=True)

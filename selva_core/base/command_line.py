@@ -12,10 +12,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from selva_core.base.child_process import python_executable
 
@@ -52,6 +49,8 @@ def reinstall_command() -> str:
     source = Path(__file__).resolve().parents[2]
     if (source / "pyproject.toml").is_file():
         return pip_install_command("-e", str(source))
+    from importlib import metadata  # noqa: PLC0415 - takes 30 ms to load, for advice that is seldom given
+
     try:
         distribution = metadata.distribution(_DISTRIBUTION)
     except metadata.PackageNotFoundError:
@@ -61,6 +60,9 @@ def reinstall_command() -> str:
 
 def _reinstall_installed(direct_url: str | None, requirements: Sequence[str]) -> str:
     """From the file or address that pip remembers (PEP 610), else the libraries that this package asks an index for."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - as above
+    from urllib.request import url2pathname  # noqa: PLC0415
+
     url = str(json.loads(direct_url).get("url", "")) if direct_url else ""
     is_file = url.startswith("file:")
     path = Path(url2pathname(urlsplit(url).path)) if is_file else None

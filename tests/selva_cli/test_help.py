@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from selva_cli.app import app
+from selva_core.base.paths import AppPaths
 
 HEAVY = {"torch", "torchaudio", "transformers", "av", "numpy", "opentimelineio", "zmq", "rich.progress"}
 
@@ -43,7 +44,8 @@ COMMANDS = {
         "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --separate --absent --pan "
         "--pan-width --distance --precision --quality --handles --once"
     ),
-    "overview": "OUT.otio --output -o --json",
+    "overview": "OUT.otio --output -o --replace --json",
+    "panel": "CUT|VIDEO --browser --no-browser --json",
     "doctor": "--fix --report --only --skip --json",
     "daemon invite": "NAME --to --address --json",
     "daemon clients": "--json",
@@ -87,7 +89,7 @@ COMMANDS = {
     "config set": "NAME VALUE...",
     "config unset": "NAME",
     "config edit": "",
-    "config path": "",
+    "config path": "--json",
 }
 
 
@@ -112,6 +114,20 @@ def test_help_loads_no_library_that_takes_long(arguments: list[str]) -> None:
     shown, _, modules = done.stdout.strip().rpartition("\n")
     assert "Usage: selva" in shown
     assert not HEAVY & set(json.loads(modules))
+
+
+def test_a_list_is_printed_without_the_libraries_of_help_and_progress(paths: AppPaths) -> None:
+    """`jobs list` ran for a second, most of it to load what it does not use."""
+    program = (
+        "import sys, json\nsys.argv = ['selva', 'models', 'list']\nfrom selva_cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    shown, _, modules = done.stdout.strip().rpartition("\n")
+    assert "selva-nano" in shown
+    unused = {"rich.console", "rich.table", "markdown_it", "torch", "av", "opentimelineio"}
+    assert not unused & set(json.loads(modules))
 
 
 def test_a_library_that_a_command_loads_would_be_seen() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from selva_cli.options.completion import complete_checks
-from selva_cli.terminal.console import JsonOption, print_json, print_line
+from selva_cli.terminal.console import JsonOption, has_colours, print_json, print_line
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
 from selva_cli.terminal.verbosity import is_quiet, print_note
 from selva_core.base.misspelling import suggest
@@ -77,7 +76,7 @@ def doctor(
             continue
         if line.check.group != group and not quiet:
             group = line.check.group
-            print_line(typer.style(group, bold=True) if _has_colours() else group)
+            print_line(typer.style(group, bold=True) if has_colours() else group)
         _show(line)
         sys.stdout.flush()
     if report is not None:
@@ -116,7 +115,7 @@ def _show(line: CheckedLine) -> None:
         text = textwrap.fill(
             text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )
-    print_line(f"  {typer.style(level, fg=_COLOURS[finding.level]) if _has_colours() else level}{text}")
+    print_line(f"  {typer.style(level, fg=_COLOURS[finding.level]) if has_colours() else level}{text}")
     if finding.remedy:
         print_line(f"{indent}{finding.remedy}")  # never broken: it is copied
 
@@ -140,8 +139,3 @@ def _fix_command() -> str:
     from selva_core.base.command_line import selva_command  # noqa: PLC0415
 
     return selva_command("doctor", "--fix")
-
-
-def _has_colours() -> bool:
-    """On a terminal that has them, unless the person wants none (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

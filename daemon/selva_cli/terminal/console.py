@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 import time
 from collections.abc import Collection, Sequence
@@ -12,14 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from selva_cli.terminal.table import format_table
 from selva_cli.terminal.verbosity import is_quiet
 from selva_core.base.errors import SelvaError
 
 if TYPE_CHECKING:
     from selva_daemon.client.client import Client
 
-COLUMN_GAP = 2
-MIN_CUT_WIDTH = 3
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -47,46 +48,24 @@ def print_json(value: object) -> None:
 def print_table(
     headings: Sequence[str], rows: Sequence[Sequence[object]], *, whole: Collection[str] = ()
 ) -> None:
-    """Print a table. On a terminal its cells are shortened to fit, never wrapped.
+    """Print a table. On a terminal its cells are shortened to fit, never wrapped; pipes and files get them whole.
 
     whole: headings of columns that are shortened only when no other column can be. Where some are named, a terminal is not
     shown columns without content.
     """
-    from rich.console import Console  # noqa: PLC0415 - slow to load
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    texts = [[str(cell) for cell in row] for row in rows]
-    shown = list(range(len(headings)))
-    widths: Sequence[int | None] = [None for _ in headings]
-    if whole and console.is_terminal:
-        shown = [index for index in shown if any(row[index] not in ("", "-") for row in texts)]
-        full = [max(len(line[index]) for line in (headings, *texts)) for index in range(len(headings))]
-        widths = _fit_widths(headings, full, shown, whole, console.width)
-    for index in shown:
-        table.add_column(headings[index], no_wrap=True, overflow="ellipsis", width=widths[index])
-    for row in texts:
-        table.add_row(*(Text(row[index]) for index in shown))
-    if not console.is_terminal:
-        console.width = 240  # rich takes 80 for a pipe or a file, where nothing needs to be shortened
-    console.print(table)
+    width = shutil.get_terminal_size().columns if _is_terminal() else None
+    for number, line in enumerate(format_table(headings, rows, whole=whole, width=width)):
+        print_line(typer.style(line, bold=True) if number == 0 and has_colours() else line)
 
 
-def _fit_widths(
-    headings: Sequence[str], widths: Sequence[int], shown: Sequence[int], whole: Collection[str], width: int
-) -> list[int]:
-    """Column widths that fit into `width`: the widest of the columns that may be shortened gives way, down to MIN_CUT_WIDTH."""
-    fitted = list(widths)
-    may_be_cut = [index for index in shown if headings[index] not in whole]
-    excess = sum(fitted[index] + COLUMN_GAP for index in shown) - COLUMN_GAP - width
-    for _ in range(max(excess, 0)):
-        widest = max(may_be_cut, key=lambda index: fitted[index], default=None)
-        if widest is None or fitted[widest] <= MIN_CUT_WIDTH:
-            break
-        fitted[widest] -= 1
-    return fitted
+def has_colours() -> bool:
+    """Whether the output is a terminal that has them, and the person wants them (no-color.org)."""
+    return _is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _is_terminal() -> bool:
+    """FORCE_COLOR (force-color.org) says so where a program between hands the output on to one."""
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
 def format_duration(seconds: float | None) -> str:
