@@ -6,7 +6,7 @@ the timeline has stem tracks of an earlier render, their stems are replaced; wha
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -99,15 +99,17 @@ def place_stems(
     stems: Iterable[Stem],
     *,
     active_take: int = 1,
+    active_takes: Mapping[str, int] | None = None,
     replaces: bool = True,
 ) -> PlacementResult:
     """A clone of the timeline with the stems of each stem track on an audio track of its name.
 
     The place of a cue without stems stays as it is. Where cues of one stem track overlap, the later one goes to a second
     track of the same name, never over something. Takes of a cue are the media references of one clip; `active_take` is the
-    active one, or the first where a cue has no such take. replaces: whether stems of an earlier render give way; without it
-    the new ones are added to them.
+    active one, or the first where a cue has no such take. active_takes: by cue, where they are not the same for all.
+    replaces: whether stems of an earlier render give way; without it the new ones are added to them.
     """
+    active_takes = active_takes or {}
     result = timeline.clone()
     by_cue: dict[str, list[Stem]] = {}
     for stem in stems:
@@ -127,7 +129,8 @@ def place_stems(
             if cue.id in layout.edited:
                 edited_cues.append(cue)
             else:
-                layout.put(_build_placed_item(cue, by_cue[cue.id], sheet.clock, active_take))
+                active = active_takes.get(cue.id, active_take)
+                layout.put(_build_placed_item(cue, by_cue[cue.id], sheet.clock, active))
         earlier_prompts = () if replaces else _read_prompts(subtracks)
         layout.write(prompts=list(dict.fromkeys([*earlier_prompts, *(cue.prompt for cue in cues)])))
     return PlacementResult(timeline=result, edited_cues=tuple(edited_cues))

@@ -9,11 +9,18 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
+
+from selva_core.base.paths import AppPaths
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.errors import DaemonError
 
 PATIENCE_S = 60.0
 
@@ -36,7 +43,7 @@ class Panel:
     url: str
     process: subprocess.Popen[str]
     cookie: str = ""
-    sent: dict[str, str] = field(default_factory=dict)
+    folder: Path = Path()
 
     @property
     def host(self) -> str:
@@ -84,6 +91,25 @@ class Panel:
         reply = self.get("/api/state")
         assert reply.status == 200, reply.body
         state: dict[str, Any] = reply.json()
+        return state
+
+    def put_rows(self, *rows: Mapping[str, object]) -> None:
+        body = {"revision": self.state()["revision"], "rows": list(rows)}
+        reply = self.request("PUT", "/api/rows", body)
+        assert reply.status == 200, reply.body
+
+    def post(self, path: str, body: object = None) -> Any:
+        """The JSON of a request that is accepted."""
+        reply = self.request("POST", path, {} if body is None else body)
+        assert reply.status == 200, reply.body
+        return reply.json()
+
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
+        """The state, once it is as it should be."""
+        give_up_s = time.monotonic() + PATIENCE_S
+        while not condition(state := self.state()):
+            assert time.monotonic() < give_up_s, f"waited in vain for: {what}; jobs: {state['jobs']}"
+            time.sleep(0.05)
         return state
 
     def open_link(self) -> None:
@@ -182,6 +208,7 @@ def running_panel(*arguments: str | Path, folder: Path) -> Iterator[Panel]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SELVA_")}
     for name in ("STATE", "CACHE", "CONFIG"):
         environment[f"SELVA_{name}_DIR"] = str(folder / name.lower())
+    paths = AppPaths.find(environment)
     process = subprocess.Popen(
         [sys.executable, "-m", "selva_cli", "panel", *map(str, arguments), "--no-browser", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
@@ -192,9 +219,20 @@ def running_panel(*arguments: str | Path, folder: Path) -> Iterator[Panel]:
         if not line:
             raise AssertionError(f"the panel did not start: {process.communicate()[1]}")
         link = json.loads(line)
-        panel = Panel(port=link["port"], url=link["url"], process=process)
+        panel = Panel(port=link["port"], url=link["url"], process=process, folder=folder)
         panel.open_link()
         yield panel
     finally:
         process.terminate()
         process.communicate(timeout=PATIENCE_S)
+        stop_daemon(paths)
+
+
+def stop_daemon(paths: AppPaths) -> None:
+    """End the daemon that a panel has started, and wait until it is gone."""
+    with suppress(DaemonError), Client.connect(paths=paths) as client:
+        server = psutil.Process(
+            next(p.pid for p in client.status().processes if p.role == "server" and p.pid)
+        )
+        client.shutdown()
+        server.wait(PATIENCE_S)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from selva_core.base.errors import SelvaError
 from selva_panel.http.bodies import Handler, error_response, fault_response
+from selva_panel.http.delivery_routes import DeliveryRoutes
 from selva_panel.http.events import EventsEndpoint
 from selva_panel.http.page_routes import PageRoutes
 from selva_panel.http.security import SecurityMiddleware
@@ -26,7 +27,7 @@ def build_app(services: Services) -> ASGIApp:
     """The application of one panel."""
     routes: list[BaseRoute] = [
         Route(path, _guarded(handler), methods=[method])
-        for group in (PageRoutes(services), WorkRoutes(services))
+        for group in (PageRoutes(services), WorkRoutes(services), DeliveryRoutes(services))
         for method, path, handler in group.table()
     ]
     routes.append(WebSocketRoute("/api/events", EventsEndpoint(services.session).serve))

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from selva_core.base.paths import AppPaths
+from selva_panel.delivery.deliveries import Deliveries
 from selva_panel.http.security import AccessControl
 from selva_panel.jobs.daemon_link import DaemonLink
 from selva_panel.jobs.work import PanelWork
@@ -25,6 +26,7 @@ class Services:
     access: AccessControl
     link: DaemonLink
     work: PanelWork
+    deliveries: Deliveries
     _polling: asyncio.Task[None] | None = None
 
     @classmethod
@@ -39,6 +41,7 @@ class Services:
             access=AccessControl(port),
             link=link,
             work=PanelWork(session, link, cut.stems_folder()),
+            deliveries=Deliveries(session),
         )
 
     def start(self) -> None:
@@ -54,4 +57,5 @@ class Services:
         await self.work.close()
         self.link.close()
         await asyncio.to_thread(self.library.close)
+        self.deliveries.close()
         self.session.close()

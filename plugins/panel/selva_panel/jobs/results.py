@@ -89,6 +89,8 @@ def _stem_of(job: JobRecord, cue: CueInJob, result: StemResult) -> StemRecord:
         length_samples=cue.length_samples,
         sample_rate_hz=result.sample_rate_hz,
         num_samples=result.num_samples,
+        num_steps=job.num_steps,
+        guidance=job.guidance,
         presence=result.presence,
         evidence=result.evidence,
         silenced=result.silenced,

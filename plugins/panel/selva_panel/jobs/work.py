@@ -171,7 +171,16 @@ class PanelWork:
         jobs = self._session.record.jobs
         jobs[:] = [other for other in jobs if other.id != job_id]
         cues = {cue.id: self._describe_cue(cue, sheet, job.request.output.sample_rate_hz) for cue in job.cues}
-        jobs.append(JobRecord(id=job_id, kind=kind, cues=cues, model=job.request.model))
+        jobs.append(
+            JobRecord(
+                id=job_id,
+                kind=kind,
+                cues=cues,
+                model=job.request.model,
+                num_steps=job.request.num_steps,
+                guidance=job.request.guidance,
+            )
+        )
 
     def _describe_cue(self, cue: Cue, sheet: PanelSheet, sample_rate_hz: int) -> CueInJob:
         clock = sheet.sheet.clock

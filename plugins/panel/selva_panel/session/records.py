@@ -34,6 +34,8 @@ class StemRecord(Struct, kw_only=True, omit_defaults=True):
     length_samples: int
     sample_rate_hz: int
     num_samples: int
+    num_steps: int
+    guidance: float
     channels: int = 1
     presence: float | None = None
     evidence: str | None = None
@@ -65,6 +67,8 @@ class JobRecord(Struct, kw_only=True, omit_defaults=True):
     kind: str
     cues: dict[str, CueInJob]
     model: str
+    num_steps: int
+    guidance: float
     state: str = "queued"
     message: str = ""
     redone_from: str | None = None

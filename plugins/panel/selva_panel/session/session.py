@@ -40,6 +40,7 @@ class Session:
         }  # fmt: skip
         self.others: list[dict[str, Any]] = []
         self.targets: list[dict[str, str]] = []
+        self.save_formats: list[dict[str, str]] = []
         self.progress: dict[str, dict[str, Any]] = {}
         self.seconds_per_stem: float | None = None
         self.has_production = False
@@ -199,6 +200,11 @@ class Session:
             **({} if job.is_finished else self.progress.get(job.id, {})),
         }
 
+    def placed_view(self) -> dict[str, Any] | None:
+        """What was placed last; how it is removed is nothing for the page."""
+        placed = self.record.placed
+        return None if placed is None else {key: placed.get(key) for key in ("target", "label", "report")}
+
     def estimate_view(self) -> dict[str, Any]:
         """How many stems are wanted and not there, and how long they will take."""
         missing = find_missing(self.record, self.cut, self.model)
@@ -228,13 +234,13 @@ VIEWS: Mapping[str, Any] = {
     "daemon": lambda session: session.daemon,
     "suggestions": Session.suggestions_view,
     "can_place": lambda session: session.targets,
-    "placed": lambda session: session.record.placed,
+    "placed": Session.placed_view,
     "notes": lambda session: [
         {"stem_id": note.stem_id, "frame": note.frame, "text": note.text, "by": note.by}
         for note in session.record.notes
     ],
     "estimate": Session.estimate_view,
     "has_production": lambda session: session.has_production,
-    "save_formats": lambda session: [],
+    "save_formats": lambda session: session.save_formats,
 }
 """The top-level keys of the state, beside the revision."""

@@ -100,6 +100,7 @@ def describe_stem(stem: StemRecord, cut: Cut) -> dict[str, Any]:
         "prompt": stem.prompt,
         "file_name": Path(stem.file).name,
         "start_frames": cut.clock.start_frame + stem.start_frames,
+        "start_samples": stem.start_sample,
         "offset_samples": stem.offset_samples,
         "length_samples": stem.length_samples,
         "sample_rate_hz": stem.sample_rate_hz,

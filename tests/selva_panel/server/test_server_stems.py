@@ -1,0 +1,250 @@
+"""From rows to stems: looking, rendering, choosing, saving; positions are those of `selva render`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+import pytest
+
+from tests.selva_panel.server.conftest import EXAMPLES
+from tests.selva_panel.server.panel_process import Panel, running_panel
+
+ROWS: tuple[dict[str, Any], ...] = (
+    {"id": "dog", "name": "Dog", "prompt": "small dog barking", "takes": 2},
+    {"id": "ball", "name": "Ball", "prompt": "ball bouncing", "gain_db": -6.0},
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example cut with its media, where stems may be written beside it."""
+    folder = tmp_path_factory.mktemp("cut")
+    for name in ("cut.otio", "garden.mp4", "hall.mp4", "street.mp4", "yard.mp4"):
+        shutil.copy(EXAMPLES / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rendered(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+    """A panel whose rows are rendered, by the engine that makes a click of each flash."""
+    with running_panel(folder / "cut.otio", folder=tmp_path_factory.mktemp("selva")) as panel:
+        assert panel.request("PUT", "/api/model", {"name": "selva-echo"}).json() == {"model": "selva-echo"}
+        panel.put_rows(*ROWS)
+        assert panel.state()["estimate"]["stems"] == 12
+        with panel.events() as events:
+            job_ids = panel.post("/api/render")["job_ids"]
+            assert len(job_ids) == 4
+            states = {
+                message["job"]["state"]
+                for message in _until_done(events, job_ids)
+                if message["type"] == "job"
+            }
+            assert "done" in states
+        panel.wait_for(lambda state: len(state["stems"]) == 12, "twelve stems")
+        yield panel
+
+
+def _until_done(events: Iterator[dict[str, Any]], job_ids: list[str]) -> Iterator[dict[str, Any]]:
+    open_jobs = set(job_ids)
+    while open_jobs:
+        message = next(events)
+        yield message
+        if message["type"] == "job" and message["job"]["state"] == "done":
+            open_jobs.discard(message["job"]["id"])
+
+
+def _stem(panel: Panel, **wanted: object) -> dict[str, Any]:
+    return next(
+        stem for stem in panel.state()["stems"] if all(stem[key] == value for key, value in wanted.items())
+    )
+
+
+def test_every_row_has_a_stem_of_each_clip_and_take(rendered: Panel) -> None:
+    state = rendered.state()
+    assert {(stem["row_id"], stem["clip_id"], stem["take"]) for stem in state["stems"]} == {
+        (row["id"], clip["id"], take)
+        for row in ROWS
+        for clip in state["clips"]
+        for take in range(1, row.get("takes", 1) + 1)
+    }
+    for stem in state["stems"]:
+        clip = next(clip for clip in state["clips"] if clip["id"] == stem["clip_id"])
+        assert stem["start_frames"] == clip["start_frames"]
+        assert stem["length_samples"] == clip["duration_frames"] * 48_000 // 25
+        assert stem["active"] is (stem["take"] == 1)
+    assert state["estimate"]["cells"] == 0
+
+
+def test_what_is_there_is_not_rendered_again(rendered: Panel) -> None:
+    reply = rendered.request("POST", "/api/render", {})
+    assert reply.status == 409
+    assert "already" in reply.json()["error"]["message"]
+
+
+def test_a_stem_is_heard_in_ranges_and_seen_as_peaks(rendered: Panel) -> None:
+    stem_ids = [stem["id"] for stem in rendered.state()["stems"]]
+    part = rendered.get(f"/api/stems/{stem_ids[0]}/audio", Range="bytes=0-43")
+    assert (part.status, part.body[:4], len(part.body)) == (206, b"RIFF", 44)
+    peaks = [rendered.get(f"/api/stems/{stem_id}/peaks?count=100").json() for stem_id in stem_ids]
+    assert {len(peak["min"]) for peak in peaks} == {len(peak["max"]) for peak in peaks} == {100}
+    assert rendered.get("/api/stems/nothing/audio").status == 404
+    assert rendered.get(f"/api/stems/{stem_ids[0]}/peaks?count=1000000").status == 400
+
+
+def test_the_media_and_its_thumbnails_are_served(rendered: Panel) -> None:
+    clip = rendered.state()["clips"][0]
+    path = f"/api/media/{clip['media_id']}"
+    rendered.wait_for(lambda _: rendered.get(f"{path}/status").json()["state"] == "ready", "the media")
+    status = rendered.get(f"{path}/status").json()
+    assert (status["proxy"], status["offset"], status["rate"]) == (False, [0, 1], [25, 1])
+    part = rendered.get(path, Range="bytes=4-7")
+    assert (part.status, part.body, part.headers["content-type"]) == (206, b"ftyp", "video/mp4")
+    strip = rendered.get(f"/api/clips/{clip['id']}/strip?width=80&count=3")
+    assert (strip.status, strip.body[:2]) == (200, b"\xff\xd8")
+    assert rendered.get(f"/api/clips/{clip['id']}/strip?width=80&count=1000").status == 400
+
+
+def test_one_take_of_a_clip_is_active_and_choices_are_seen_by_all_pages(rendered: Panel) -> None:
+    first, second = (_stem(rendered, row_id="dog", take=take) for take in (1, 2))
+    other = _stem(rendered, row_id="dog", take=2, clip_id=first["clip_id"])
+    with rendered.events() as events:
+        reply = rendered.request("PUT", f"/api/stems/{other['id']}", {"active": True, "choice": "keep"})
+        assert reply.status == 200
+        changed = {stem["id"]: stem for stem in next(m for m in events if "changes" in m)["changes"]["stems"]}
+    assert (changed[other["id"]]["active"], changed[other["id"]]["choice"]) == (True, "keep")
+    assert changed[first["id"]]["active"] is False
+    assert rendered.request("PUT", f"/api/stems/{second['id']}", {"choice": "perhaps"}).status == 400
+    rendered.request("PUT", f"/api/stems/{other['id']}", {"choice": "none"})
+    rendered.request("PUT", f"/api/stems/{first['id']}", {"active": True})
+
+
+def test_a_page_that_edited_an_older_revision_gets_what_there_is_now(rendered: Panel) -> None:
+    revision = rendered.state()["revision"]
+    rendered.put_rows(*ROWS, {"id": "new"})
+    rendered.put_rows(*ROWS)
+    reply = rendered.request("PUT", "/api/rows", {"revision": revision, "rows": [ROWS[0]]})
+    assert reply.status == 409
+    assert [row["id"] for row in reply.json()["state"]["rows"]] == ["dog", "ball"]
+
+
+def _render_by_command(folder: Path, panel: Panel) -> otio.schema.Timeline:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SELVA_")}
+    for name in ("STATE", "CACHE", "CONFIG"):
+        environment[f"SELVA_{name}_DIR"] = str(panel.folder / name.lower())
+    target = folder / "by command.otio"
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "selva_cli", "render", str(folder / "cut.otio"), "-o", str(target), "--json",
+            "--model", "selva-echo", "--track", "Dog=small dog barking", "--track", "Ball=ball bouncing", "--takes", "2",
+        ],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    timeline = otio.adapters.read_from_file(str(target))
+    assert isinstance(timeline, otio.schema.Timeline)
+    return timeline
+
+
+def _placed(timeline: otio.schema.Timeline, track: str) -> list[tuple[object, ...]]:
+    found = next(each for each in timeline.audio_tracks() if each.name == track)
+    return [
+        (
+            item.name,
+            str(found.range_of_child(item)),
+            str(item.source_range),
+            item.active_media_reference_key,
+            {key: reference.target_url for key, reference in item.media_references().items()},
+        )
+        for item in found.find_clips()
+    ]
+
+
+def test_a_saved_timeline_has_the_stems_where_the_command_puts_them(rendered: Panel, folder: Path) -> None:
+    saved = rendered.post("/api/save", {"format": "otio", "name": "from the panel"})
+    assert saved["files"] == [str(folder / "from the panel.otio")]
+    download = rendered.get(f"/api/download/{saved['download_id']}")
+    assert download.status == 200
+    assert "from%20the%20panel.otio" in download.headers["content-disposition"]
+    timeline = otio.adapters.read_from_string(download.body.decode(), "otio_json")
+    expected = _render_by_command(folder, rendered)
+    assert _placed(timeline, "Dog") == _placed(expected, "Dog")
+    assert [row[1:3] for row in _placed(timeline, "Ball")] == [row[1:3] for row in _placed(expected, "Ball")]
+    assert rendered.state()["placed"]["target"] == "otio"
+
+
+def test_a_second_save_replaces_nothing_and_removing_takes_back_what_was_written(
+    rendered: Panel, folder: Path
+) -> None:
+    first = rendered.post("/api/save", {"format": "edl", "name": "twice"})
+    second = rendered.post("/api/save", {"format": "edl", "name": "twice"})
+    assert not set(first["files"]) & set(second["files"])
+    assert all(Path(file).is_file() for file in (*first["files"], *second["files"]))
+    Path(second["files"][0]).write_text("somebody's own")
+    report = rendered.post("/api/place/remove")["report"]
+    assert "was changed since" in report[0]["text"]
+    assert Path(second["files"][0]).read_text() == "somebody's own"
+    assert not any(Path(file).exists() for file in second["files"][1:])
+    assert rendered.request("POST", "/api/place/remove", {}).status == 409
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/x", "a\\b", "CON", "..", "a\0b"])
+def test_a_name_with_a_path_in_it_is_refused(rendered: Panel, name: str) -> None:
+    reply = rendered.request("POST", "/api/save", {"format": "otio", "name": name})
+    assert reply.status == 400, reply.body
+
+
+def test_the_plan_names_what_would_go_where_and_is_carried_out_once(rendered: Panel) -> None:
+    rejected = _stem(rendered, row_id="dog", take=2)
+    rendered.request("PUT", f"/api/stems/{rejected['id']}", {"choice": "reject"})
+    plan = rendered.post("/api/place/plan", {"target": "otio", "path": "planned"})
+    rendered.request("PUT", f"/api/stems/{rejected['id']}", {"choice": "none"})
+    assert len(plan["lines"]) == 11
+    assert rejected["id"] not in {line["stem_id"] for line in plan["lines"]}
+    assert plan["lines"][0] == {
+        "stem_id": _stem(rendered, row_id="ball")["id"], "track": "Ball", "start_timecode": "01:00:00:00", "text": "",
+        "seconds": 6.0, "conflict": None,
+    }  # fmt: skip
+    assert rendered.post("/api/place", {"plan_id": plan["plan_id"]})["files"]
+    assert rendered.request("POST", "/api/place", {"plan_id": plan["plan_id"]}).status == 404
+
+
+def test_more_like_a_stem_are_takes_with_the_seeds_that_follow(rendered: Panel) -> None:
+    stem = _stem(rendered, row_id="ball")
+    rendered.post("/api/render", {"more_like": stem["id"]})
+    cell = (stem["row_id"], stem["clip_id"])
+    state = rendered.wait_for(
+        lambda state: sum((s["row_id"], s["clip_id"]) == cell for s in state["stems"]) == 4,
+        "three more takes",
+    )
+    takes = [s for s in state["stems"] if (s["row_id"], s["clip_id"]) == cell]
+    assert sorted((s["take"], s["seed"]) for s in takes) == [(1, 42), (2, 43), (3, 44), (4, 45)]
+    assert state["estimate"]["cells"] == 0
+
+
+def test_stems_and_choices_are_there_when_the_panel_is_opened_again(rendered: Panel, folder: Path) -> None:
+    """The other panel works on a copy of the state: the first one still runs."""
+    (file,) = (
+        each for each in (rendered.folder / "state" / "panel").glob("*.json") if each.name != "prompts.json"
+    )
+    before = rendered.wait_for(
+        lambda state: bool(
+            [stem["id"] for stem in json.loads(file.read_text())["stems"]]
+            == [stem["id"] for stem in state["stems"]]
+        ),
+        "the session's file",
+    )
+    copy = rendered.folder / "again"
+    shutil.copytree(file.parent, copy / "state" / "panel")
+    with running_panel(folder / "cut.otio", folder=copy) as again:
+        after = again.state()
+    for key in ("rows", "stems", "clips", "placed"):
+        assert after[key] == before[key]
+    assert "small dog barking" in after["suggestions"]
