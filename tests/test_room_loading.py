@@ -40,7 +40,7 @@ def modules_loaded_by(statement: str) -> set[str]:
             "import selva_otio.formats.request_bundle.adapter",
             (*HEAVY, "zmq", "numpy", "selva_daemon", "selva_core.engine"),
         ),
-        ("watch folder", "import selva_render.watch.folder", (*HEAVY, "selva_daemon.server")),
+        ("watch folders", "import selva_render.watch.service", (*HEAVY, "selva_daemon.server")),
         ("bridge", "import selva_plugins.bridge", (*HEAVY, "selva_daemon.server", "selva_daemon.jobs")),
         (
             "hosts",

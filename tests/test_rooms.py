@@ -123,7 +123,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_otio": {"opentimelineio", "aaf2", "tomli"},
     "selva_daemon": {"zmq", "msgspec", "psutil"},
     "selva_daemon.worker": {"msgspec"},
-    "selva_render": {"opentimelineio", "watchdog", "matplotlib", "soundfile"},
+    "selva_render": {"opentimelineio", "watchdog", "matplotlib", "soundfile", "tomli"},
     "selva_plugins": {"opentimelineio", "msgspec", "platformdirs", "psutil"},
     "selva_panel": {"opentimelineio", "msgspec", "soundfile", "platformdirs"},
     "selva_panel.media": {"av", "soundfile"},
@@ -134,6 +134,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 
 STARTED_AS_PROGRAMS = {
     ("selva_daemon.client.launch", "selva_daemon.server.service"),
+    ("selva_daemon.server.watch_process", "selva_render.watch.service"),
     ("selva_daemon.jobs.worker_process", "selva_daemon.worker.worker"),
     ("selva_daemon.jobs.supervisor", "selva_daemon.worker.worker"),
     ("selva_cli.doctor.libraries", "selva_core.inference.device_probe"),

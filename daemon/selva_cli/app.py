@@ -50,12 +50,16 @@ app.command()(render.render)
 app.command()(render.stems)
 app.command()(conform.conform)
 app.command()(spot.spot)
-app.command()(watch.watch)
 app.command()(panel.panel)
 app.command()(overview.overview)
 app.command()(doctor.doctor)
 app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")
 app.add_typer(jobs.jobs_app, name="jobs", help="List, watch, cancel and retry jobs.")
+app.add_typer(
+    watch.watch_app,
+    name="watch",
+    help="Render what is put into folders; `selva watch FOLDER` watches one here.",
+)
 app.add_typer(models.models_app, name="models", help="Which models there are and which are installed.")
 app.add_typer(
     host_app, name="host", help="Put Selva into REAPER and DaVinci Resolve, check it, and what they call."

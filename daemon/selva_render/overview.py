@@ -43,7 +43,7 @@ class DrawnStem:
     """One stem on the time axis: lowest and highest sample of each column, float32 (2, columns).
 
     presence: float32 (steps,), 0..1, spread evenly over the stem; None where nothing is known of it. is_silenced: whether the
-    stem is silent because nothing looks like its prompt.
+    stem is silent because nothing looks like its prompt. file: where the stem is.
     """
 
     record_start_s: float
@@ -51,6 +51,7 @@ class DrawnStem:
     envelope: npt.NDArray[np.float32]
     presence: npt.NDArray[np.float32] | None = None
     is_silenced: bool = False
+    file: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

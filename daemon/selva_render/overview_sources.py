@@ -23,6 +23,7 @@ from selva_otio import CueSheet, SpottedClip, StemTrack, load_timeline, spot_tim
 from selva_otio.errors import NothingToSpotError
 from selva_otio.metadata import SELVA_NAMESPACE
 from selva_otio.picture.media import resolve_media_path
+from selva_otio.picture.staged_media import locate_staged
 from selva_render.overview import DrawnStem, SeenFrame, StemRow, StripFrame
 
 NUM_COLUMNS = 1600
@@ -86,7 +87,7 @@ def _strip_of(clip: SpottedClip, count: int) -> Iterator[StripFrame]:
     """`count` frames spread evenly over a clip, each shown over its share of the axis."""
     step_s = clip.duration_s / count
     picture = PictureRange(
-        path=clip.media_path,
+        path=locate_staged(clip.media_path),
         start_s=clip.media_start_s,
         duration_s=clip.duration_s,
         speed=clip.speed,
@@ -113,7 +114,7 @@ def _collect_row(
         if stem is None:
             continue
         prompts[str(stem["prompt"])] = None
-        path = resolve_media_path(item.media_reference.target_url, folder)
+        path = locate_staged(resolve_media_path(item.media_reference.target_url, folder))
         start_s, duration_s = from_pair(stem["record_start_s"]), from_pair(stem["duration_s"])
         num_columns = max(2, round(duration_s / end_s * NUM_COLUMNS))
         try:
@@ -129,6 +130,7 @@ def _collect_row(
             envelope=envelope,
             presence=None if sight is None else sight.presence(float(duration_s)),
             is_silenced=evidence is not None and evidence.is_absent and not envelope.any(),
+            file=path,
         )
         stems.append(drawn)
         if sight is not None:

@@ -36,6 +36,7 @@ from selva_render.written_timelines import note_written_files
 SUBMIT_PATIENCE_S = 600.0
 """A cut of a hundred clips is not given up because the daemon's disk is slow for some seconds in its middle."""
 StatusListener = Callable[[ClipJob, JobStatus], None]
+SubmitListener = Callable[[str], None]
 
 
 def render_timeline(
@@ -61,20 +62,39 @@ def render_timeline(
         sheet, options, output, client=client, timeline_name=timeline.name, on_status=on_status
     )
     if report.stems and output.timeline is not None:
-        sampling = settle_sampling(options)
-        stems = [to_stem(stem, report.model, sampling) for stem in report.stems]
-        placement = place_stems(timeline, sheet, stems)
-        written = write_timeline(
-            placement.timeline,
-            output.timeline,
-            base_folder=base_folder,
-            profile=output.profile,
-            probe=probe,
-            media=media,
-        )
-        report.add_timeline(placement, written)
-        note_written_files(written.files, AppPaths.find())
+        write_with_stems(timeline, report, options, output, base_folder=base_folder, probe=probe, media=media)
+        written = [report.timeline, *report.parts]
+        note_written_files([file for file in written if file is not None], AppPaths.find())
     return report
+
+
+def write_with_stems(
+    timeline: otio.schema.Timeline,
+    report: RenderReport,
+    options: RenderOptions,
+    output: OutputOptions,
+    *,
+    base_folder: Path | None = None,
+    probe: ProbeMedia | None = None,
+    media: MediaLookup | None = None,
+) -> None:
+    """Write `timeline` with the stems of a report to `output.timeline`, and add to the report where it is.
+
+    Parameters as of `render_timeline`. Raises UnknownModelError, TimelineWriteError.
+    """
+    assert output.timeline is not None  # noqa: S101 - what this is called for
+    sampling = settle_sampling(options)
+    stems = [to_stem(stem, report.model, sampling) for stem in report.stems]
+    placement = place_stems(timeline, report.sheet, stems)
+    written = write_timeline(
+        placement.timeline,
+        output.timeline,
+        base_folder=base_folder,
+        profile=output.profile,
+        probe=probe,
+        media=media,
+    )
+    report.add_timeline(placement, written)
 
 
 def render_sheet(
@@ -85,12 +105,13 @@ def render_sheet(
     client: Client,
     timeline_name: str,
     on_status: StatusListener,
+    on_submitted: SubmitListener = lambda job_id: None,
 ) -> RenderReport:
     """Have the daemon make every stem of a cue sheet; a clip that fails does not stop the others.
 
-    on_status: called with every change of every job. When it raises, or the user interrupts, jobs that wait or run are
-    cancelled; a daemon that does not answer is waited for. Raises UnknownModelError; DaemonError when the daemon goes away.
-    Stems that are done stay.
+    on_status: called with every change of every job. on_submitted: called with the id of each job when the daemon has it. When
+    it raises, or the user interrupts, jobs that wait or run are cancelled; a daemon that does not answer is waited for. Raises
+    UnknownModelError; DaemonError when the daemon goes away. Stems that are done stay.
     """
     model = choose_model(options.model)
     renderable, failed = split_unusable_clips(sheet)
@@ -104,7 +125,7 @@ def render_sheet(
     had_folder = output.stems_folder.exists()
     with cancelled_on_error(client) as submitted:
         jobs = build_jobs(renderable, replace(options, model=model), output, timeline_name=timeline_name)
-        report.failed += submit_jobs(client, jobs, submitted)
+        report.failed += submit_jobs(client, jobs, submitted, on_submitted)
         _collect_results(client, submitted, report, on_status)
     if not report.stems and not had_folder:
         with suppress(OSError):
@@ -132,12 +153,19 @@ def cancelled_on_error(client: Client) -> Iterator[dict[str, ClipJob]]:
         raise
 
 
-def submit_jobs(client: Client, jobs: Iterable[ClipJob], submitted: dict[str, ClipJob]) -> list[FailedClip]:
+def submit_jobs(
+    client: Client,
+    jobs: Iterable[ClipJob],
+    submitted: dict[str, ClipJob],
+    on_submitted: SubmitListener = lambda job_id: None,
+) -> list[FailedClip]:
     """Submit jobs, each of which is then in `submitted`; returns the clips that the daemon refuses. Raises DaemonError."""
     refused = []
     for job in jobs:
         try:
-            submitted[client.submit(job.request, timeout_s=SUBMIT_PATIENCE_S).job_id] = job
+            job_id = client.submit(job.request, timeout_s=SUBMIT_PATIENCE_S).job_id
+            submitted[job_id] = job
+            on_submitted(job_id)
         except InvalidRequestError as error:
             refused.append(FailedClip.of(job.clip, error))
     return refused

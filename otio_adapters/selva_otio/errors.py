@@ -72,6 +72,10 @@ class CueError(TimelineError):
     code = "timeline-cue"
 
 
+class NoPromptError(CueError):
+    """Nothing says what is to be heard: no track, no cue sheet, no marker, no metadata. The code is that of CueError."""
+
+
 class BundleUnfilledError(TimelineError, RuntimeError):
     """Some stems of a request bundle could not be made; the others are in it."""
 

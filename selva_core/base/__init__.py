@@ -7,6 +7,7 @@ process pays only for what it uses.
 """
 
 __all__ = [
+    "active_hours",
     "atomic_write",
     "child_process",
     "command_line",
@@ -27,4 +28,5 @@ __all__ = [
     "schema",
     "schema_check",
     "settings",
+    "sqlite_migrations",
 ]

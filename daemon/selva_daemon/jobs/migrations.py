@@ -1,15 +1,11 @@
-"""The queue's tables, version by version. A database of any earlier version is brought to the present one when it is opened.
-
-A migration that was released is never changed: databases exist that it has made. To change the tables, append one;
-`tests/data/queue` then gets a database of the version before.
-"""
+"""The queue's tables, version by version. After a change `tests/data/queue` gets a database of the version before."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
 
-from selva_core.base.errors import StorageError
+from selva_core.base import sqlite_migrations
 
 _TABLES = """
 CREATE TABLE jobs (
@@ -44,21 +40,5 @@ MIGRATIONS: tuple[str, ...] = (_TABLES,)
 
 
 def migrate(database: sqlite3.Connection, *, name: str, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Apply what the database lacks; `PRAGMA user_version` says what it has. All of a migration is applied, or nothing.
-
-    name: of the file, for people. Raises StorageError for a database of a newer version, sqlite3.Error.
-    """
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(migrations):
-        raise StorageError(
-            f"{name} was made by a newer version (schema {version}, known is {len(migrations)}). Update this one",
-            path=name,
-        )
-    for number, script in enumerate(migrations[version:], start=version + 1):
-        # executescript commits what is open before it begins, so the transaction is part of the script.
-        try:
-            database.executescript(f"BEGIN IMMEDIATE;\n{script};\nPRAGMA user_version = {number};\nCOMMIT;")
-        except sqlite3.Error:
-            if database.in_transaction:
-                database.rollback()
-            raise
+    """Bring a queue's database to the present version; see `selva_core.base.sqlite_migrations`."""
+    sqlite_migrations.migrate(database, name=name, migrations=migrations)

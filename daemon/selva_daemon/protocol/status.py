@@ -151,13 +151,13 @@ class Submitted(Struct, frozen=True, kw_only=True):
 class ProcessStatus(Struct, frozen=True, kw_only=True):
     """One process of the daemon."""
 
-    role: Annotated[str, Meta(description="`server` or `worker`")]
+    role: Annotated[str, Meta(description="`server`, `worker` or, where folders are watched, `watch`")]
     pid: int | None
     state: Annotated[
         str,
         Meta(
             description="of a worker: `stopped`, `starting`, `idle`, `busy`, `stopping`, `backing-off` (then `problem` says "
-            "why); of the server: `running`"
+            "why); of the others: `running`"
         ),
     ]
     memory_bytes: int | None = None

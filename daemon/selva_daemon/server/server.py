@@ -58,6 +58,7 @@ from selva_daemon.server.logs import RepeatedWarning
 from selva_daemon.server.metrics import RequestCounter, build_metrics
 from selva_daemon.server.reply_sender import ReplySender
 from selva_daemon.server.sockets import ZapAuthenticator, open_listener, replace_listener
+from selva_daemon.server.watch_process import WatchProcess
 from selva_daemon.settings import DaemonSettings
 
 TICK_S = 0.25
@@ -119,6 +120,8 @@ class Server:
         self._open_sockets(keys)
         self._start_work()
         self._publish_connection(keys)
+        self._watch = WatchProcess(self._paths, is_wanted=bool(self._settings.watch_folders))
+        self._closers.append(self._watch.close)
         _log.info("listening on %s, %s, %s", *self.endpoints.values())
 
     def _take_lock(self) -> None:
@@ -230,6 +233,8 @@ class Server:
             if time.monotonic() >= next_tick_s:
                 self._guarded(self._dispatcher.tick)
                 self._guarded(self._reload_keys)
+                if not self._stop_requested:
+                    self._guarded(self._watch.tick)
                 next_tick_s = time.monotonic() + TICK_S
 
     def _reload_keys(self) -> None:
@@ -352,7 +357,8 @@ class Server:
     def _processes(self) -> list[ProcessStatus]:
         pid = os.getpid()
         server = ProcessStatus(role="server", pid=pid, state="running", memory_bytes=resident_bytes(pid))
-        return [server, *(worker.process_status() for worker in self._dispatcher.workers)]
+        workers = (worker.process_status() for worker in self._dispatcher.workers)
+        return [server, *workers, *self._watch.status()]
 
     def _metrics_text(self) -> str:
         return build_metrics(

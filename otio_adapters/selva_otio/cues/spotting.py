@@ -23,7 +23,7 @@ from selva_otio.cues.metadata import (
 from selva_otio.cues.rules import TRACK_PROMPT, CueRule, CueRuleIndex, choose_rules
 from selva_otio.cues.sheet_files import CueSheetRow
 from selva_otio.cues.shot_spotting import ShotSpotter
-from selva_otio.errors import CueError, NothingToSpotError
+from selva_otio.errors import CueError, NoPromptError, NothingToSpotError
 from selva_otio.picture.media_search import MediaLookup
 from selva_otio.picture.shots import Picture, Shot, ShotIndex, SkippedItem
 from selva_otio.picture.visible_shots import iter_picture_tracks, resolve_picture
@@ -195,7 +195,7 @@ class _Spotter:
         self, *, has_rules: bool, num_clips: int, cues: Sequence[Cue], skipped: Sequence[SkippedItem]
     ) -> None:
         if not has_rules:
-            raise CueError(
+            raise NoPromptError(
                 "nothing says what to hear: name a track (--track 'Dog=small dog barking'), give a cue sheet, "
                 "or set markers that read 'Dog: small dog barking'"
             )

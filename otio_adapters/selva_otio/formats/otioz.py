@@ -27,6 +27,7 @@ from selva_otio.picture.media import (
     make_folder_absolute,
     resolve_media_path,
 )
+from selva_otio.picture.staged_media import locate_staged
 from selva_otio.placement.stem_names import ensure_unique, sanitize_file_stem
 
 CONTENT_NAME = "content.otio"
@@ -108,7 +109,7 @@ def collect_media(
             source = resolve_media_path(reference.target_url, base_folder)
         except UnsupportedUrlError:
             continue
-        if not source.is_file():
+        if not locate_staged(source).is_file():
             reference.target_url = build_media_url(source)
             continue
         if source not in names:
@@ -118,7 +119,7 @@ def collect_media(
             taken.add(stem.casefold())
             names[source] = f"{MEDIA_FOLDER}/{stem}{source.suffix.lower()}"
         reference.target_url = names[source]
-    return bundled, {name: source for source, name in names.items()}
+    return bundled, {name: locate_staged(source) for source, name in names.items()}
 
 
 def _iter_references(timeline: otio.schema.Timeline) -> Iterator[otio.schema.ExternalReference]:

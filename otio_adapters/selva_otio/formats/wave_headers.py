@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from selva_core.base.regular_file import open_regular
+from selva_otio.picture.staged_media import locate_staged
 
 _MAX_CHUNKS = 256
 _FORMAT = struct.Struct("<HHIIHH")
@@ -27,7 +28,7 @@ class WaveHeader:
 def load_wave_header(path: Path) -> WaveHeader | None:
     """The header of a WAV file (RIFF, RF64 or BW64); None for other files and for files that cannot be read."""
     try:
-        with open_regular(path) as file:
+        with open_regular(locate_staged(path)) as file:
             for name, _ in iter_chunks(file):
                 if name == b"fmt ":
                     return parse_format(file.read(_FORMAT.size))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from selva_core.base.settings.file import EARLIER_FILE, parse_settings, read_set
 from selva_core.base.settings.loading import describe_unknown, find_settings
 from selva_core.base.settings.row import Setting
 from selva_core.base.settings.table import current_name, rows
+from selva_core.base.settings.watched_folder import WatchedFolder
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -50,6 +51,20 @@ def set_value(file: Path, name: str, given: Sequence[str]) -> Any:
             document.pop(earlier, None)
         document[setting.name] = _as_toml(value)
     return value
+
+
+def change_watched_folders(
+    file: Path, change: Callable[[tuple[WatchedFolder, ...]], tuple[WatchedFolder, ...]]
+) -> tuple[WatchedFolder, ...]:
+    """Replace the watch folders in the file by what `change` makes of them; gives the new ones. Raises as `set_value` does."""
+    setting = find_setting("watch_folders")
+    with _open_document(file, mended=()) as document:
+        before: tuple[WatchedFolder, ...] = setting.convert(document.unwrap().get(setting.name, ()))
+        after: tuple[WatchedFolder, ...] = setting.convert(change(before))
+        document.pop(setting.name, None)
+        if after:
+            document[setting.name] = _as_toml(after)
+    return after
 
 
 def unset_value(file: Path, name: str) -> bool:
@@ -201,5 +216,5 @@ def _write(file: Path, content: bytes) -> None:
 
 def _as_toml(value: Any) -> Any:
     if isinstance(value, tuple):
-        return list(value)
+        return [each.to_table() if isinstance(each, WatchedFolder) else each for each in value]
     return str(value) if isinstance(value, Path) else value

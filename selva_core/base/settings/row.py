@@ -31,8 +31,10 @@ class Row:
 
     about: what it does, in Markdown. since: the release that brought it. group: the heading it is listed under. unit: of a
     number. choices: all allowed values. at_least, more_than: limits of a number. check: what else is wrong with a value, as
-    the end of a sentence that begins with the name; None when nothing is. restart: the daemon reads it when it starts.
-    earlier_names: names that it had; files and variables that have one stay valid. unset: what holds where none is set.
+    the end of a sentence that begins with the name; None when nothing is. item: makes each item of a list from what a file
+    or a variable holds, where it is more than a text; raises ValueError with a sentence. list_of: what a list holds, in
+    Markdown. restart: the daemon reads it when it starts. earlier_names: names that it had; files and variables that have
+    one stay valid. unset: what holds where none is set.
     """
 
     about: str
@@ -43,6 +45,8 @@ class Row:
     at_least: float | None = None
     more_than: float | None = None
     check: Callable[[Any], str | None] | None = None
+    item: Callable[[Any], Any] | None = None
+    list_of: str = ""
     restart: bool = False
     earlier_names: tuple[str, ...] = ()
     unset: str = ""
@@ -67,6 +71,8 @@ class Setting:
         """The allowed values in Markdown; empty where the type says it all."""
         if self.row.choices:
             return ", ".join(f"`{choice}`" for choice in self.row.choices)
+        if self.row.list_of:
+            return f"list of {self.row.list_of}"
         if self.row.at_least is not None:
             return f"{self.row.at_least:g} or more"
         return "" if self.row.more_than is None else f"more than {self.row.more_than:g}"
@@ -79,6 +85,8 @@ class Setting:
         text = given.strip() if isinstance(given, str) else given
         try:
             value = self._convert(text)
+        except ConfigurationError:
+            raise
         except (TypeError, ValueError, OverflowError) as exc:
             raise ConfigurationError(
                 f"{self.name} is {_KINDS[self.kind]}; got {given!r}", name=self.name
@@ -111,8 +119,16 @@ class Setting:
             return f"is at least {row.at_least:g}; got {value}"
         return None
 
+    def _convert_item(self, build: Callable[[Any], Any], given: Any) -> Any:
+        try:
+            return build(given)
+        except ValueError as exc:
+            raise ConfigurationError(f"{self.name}: {exc}", name=self.name) from exc
+
     def _convert(self, given: Any) -> Any:
         if self.kind is tuple:
+            if self.row.item is not None and isinstance(given, list | tuple):
+                return tuple(self._convert_item(self.row.item, each) for each in given)
             if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
                 raise TypeError
             return tuple(given)

@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from selva_core.base.settings.row import Row, Setting
+from selva_core.base.settings.watched_folder import WatchedFolder
 
 GIB = 1 << 30
 MIN_PORT, MAX_PORT = 1024, 65535
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
-_FOLDERS, _MODELS, _DAEMON, _QUEUE, _CACHES, _NETWORK = (
+_FOLDERS, _MODELS, _DAEMON, _QUEUE, _CACHES, _NETWORK, _WATCH = (
     "Folders",
     "Models and stems",
     "The daemon",
     "The queue",
     "Caches",
     "Network",
+    "Watch folders",
 )
 
 
@@ -59,6 +61,12 @@ def _folders_problem(value: tuple[str, ...]) -> str | None:
     if all(Path(folder).is_absolute() for folder in value):
         return None
     return f"are absolute paths; got {list(value)}"
+
+
+def _watched_twice_problem(value: tuple[WatchedFolder, ...]) -> str | None:
+    paths = [each.path for each in value]
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    return None if twice is None else f"names {twice} twice"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +310,37 @@ class Settings:
             about="the first of three ports; 0 lets the system choose at each start",
         ),
     ] = 0
+    watch_folders: Annotated[
+        tuple[WatchedFolder, ...],
+        Row(
+            group=_WATCH,
+            since="0.2.0",
+            check=_watched_twice_problem,
+            item=WatchedFolder.from_value,
+            list_of="absolute paths, or tables with `path`",
+            about="the folders that the daemon watches: paths, or tables of what `selva watch add` takes "
+            "(docs/how-to/watch-folder.md)",
+        ),
+    ] = ()
+    watch_items_at_once: Annotated[
+        int,
+        Row(
+            group=_WATCH,
+            since="0.2.0",
+            unit="items",
+            at_least=1,
+            about="how many items of watch folders are rendered at the same time; the others wait outside the queue",
+        ),
+    ] = 2
+    watch_webhook_hosts: Annotated[
+        tuple[str, ...],
+        Row(
+            group=_WATCH,
+            since="0.2.0",
+            list_of="names of hosts",
+            about="hosts other than this machine that webhooks of watch folders may be sent to",
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
         for name, setting in rows().items():

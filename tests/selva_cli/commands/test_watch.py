@@ -33,7 +33,8 @@ def test_it_renders_what_is_there_and_its_status_says_whether_all_went_well(
     done = run(*command)
     assert done.exit_code == 3
     assert "bad.selvaz failed" in done.stdout
-    assert os.listdir(results / "bad.selvaz") == ["report.json"]
+    assert sorted(os.listdir(results)) == ["cut", "failed"]
+    assert os.listdir(results / "failed") == ["bad.selvaz.failed.txt"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="these signals are POSIX")

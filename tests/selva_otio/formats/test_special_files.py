@@ -45,7 +45,7 @@ def test_a_pipe_in_a_watch_folder_is_an_error_and_files_are_taken(tmp_path: Path
     os.mkfifo(tmp_path / "cut.mov")
     (tmp_path / "shot.csv").write_text("track,prompt\n")
     (tmp_path / "shot.mov").write_bytes(b"film")
-    pipe, file = list_inbox(tmp_path)
+    pipe, file = list_inbox(tmp_path).items
     with pytest.raises(OSError, match="pipe"):
         pipe.take_fingerprint()
     assert [name for name, _, _ in file.take_fingerprint()] == ["shot.csv", "shot.mov"]
