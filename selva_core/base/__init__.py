@@ -7,7 +7,6 @@ process pays only for what it uses.
 """
 
 __all__ = [
-    "active_hours",
     "atomic_write",
     "child_process",
     "command_line",

@@ -21,11 +21,11 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event
 
-from selva_core.base.active_hours import is_active, parse_active_hours
 from selva_core.base.errors import ConfigurationError, LockHeldError, StorageError
 from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import AppPaths, ensure_private_folder
 from selva_core.base.render_options import RenderOptions
+from selva_core.base.settings.active_hours import is_active, parse_active_hours
 from selva_core.base.settings.watched_folder import WatchedFolder
 from selva_daemon.client.client import Client
 from selva_otio import SpotOptions

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from selva_core.base.active_hours import parse_active_hours
 from selva_core.base.limits import MAX_HANDLES_S, MAX_TAKES
 from selva_core.base.misspelling import suggest
+from selva_core.base.settings.active_hours import parse_active_hours
 
 AUTO, EVENTS, POLLING = "auto", "events", "polling"
 CHANGE_SOURCES = (AUTO, EVENTS, POLLING)
