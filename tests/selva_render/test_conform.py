@@ -285,3 +285,38 @@ def test_what_cannot_be_written_is_refused_before_anything_is_made(
     assert "--replace" in refused(old, source, "-o", tmp_path / "own.otio")
     assert conform(old, source, tmp_path / "own.otio", "--replace")["timeline"]
     assert json.loads(json.dumps(conform(old, source, tmp_path / "out.otio")))["timeline"]
+
+
+def test_in_a_reaper_project_level_fades_and_mute_of_stems_stay_and_no_old_item_remains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new cut is the same project, cut again, with its stems where they were."""
+    monkeypatch.setattr("selva_cli.commands.conform_command.Client", None)
+    monkeypatch.setattr("selva_cli.commands.conform_command.probe_or_none", lambda _path: None)
+    cut = cut_builder(tmp_path, "25")
+    cut.start_frame = 0
+    old, new, out = (tmp_path / f"{name}.rpp" for name in ("old", "new", "out"))
+    write_timeline(write_clicking_stems(build(cut, OLD_SHOTS), tmp_path), old)
+    text = old.read_text(encoding="utf-8")
+    stems = text[text.index("selva_track") :]
+    changed = (
+        stems.replace("VOLPAN 1 0 1 -1", "VOLPAN 0.25 -0.5 0.75 -1", 1)
+        .replace("FADEIN 1 0 ", "FADEIN 1 0.125 ", 1)
+        .replace("MUTE 0 0", "MUTE 1 0", 1)
+    )
+    old.write_text(text.replace(stems, changed), encoding="utf-8")
+    # The picture is moved by two seconds, the stems are left where they were.
+    moved = old.read_text(encoding="utf-8")
+    picture, rest = moved[: moved.index("selva_track")], moved[moved.index("selva_track") :]
+    for record, _, _ in OLD_SHOTS:
+        picture = picture.replace(f"POSITION {record / 25:g}\n", f"POSITION {record / 25 + 2:g}\n")
+    new.write_text(picture + rest, encoding="utf-8")
+    conform(old, new, out)
+    with open_timeline(out) as opened:
+        items = [placed for sub in read_subtracks(opened.timeline, "Click") for placed in sub.items]
+        assert [float(placed.start_s * 25) for placed in items] == [record + 50 for record, _, _ in OLD_SHOTS]
+        first = items[0].item
+        known = first.metadata["REAPER"]
+        assert (known["volume"], known["pan"], known["take_volume"]) == ("0.25", "-0.5", "0.75")
+        assert (known["fade_in_s"], first.enabled) == ("0.125", False)
+        assert all(placed.item.enabled for placed in items[1:])

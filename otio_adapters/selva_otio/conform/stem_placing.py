@@ -15,7 +15,7 @@ import opentimelineio as otio
 from selva_otio.conform.cut_reading import OldStem, iter_cross_fades, list_stem_tracks
 from selva_otio.conform.plan import ConformPlan, StemMove
 from selva_otio.cues.cue_sheet import Cue
-from selva_otio.formats.reaper.metadata import REAPER_NAMESPACE
+from selva_otio.formats.reaper.metadata import REAPER_NAMESPACE, REPLACED_ITEMS, read_reaper_metadata
 from selva_otio.formats.stem_metadata import iter_takes, to_plain_value
 from selva_otio.metadata import (
     SELVA_NAMESPACE,
@@ -27,10 +27,7 @@ from selva_otio.metadata import (
 from selva_otio.picture.media import build_media_url, file_name_in_url, is_relative_url, resolve_media_path
 from selva_otio.placement.place_stems import StemSpan, describe_cue
 from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack, read_subtracks
-from selva_otio.time.clock import TimelineClock, exact_seconds, sample_index
-
-REPLACED_ITEMS = "replaced_items"
-"""In REAPER's metadata of a timeline: GUIDs of the items of its project that lie elsewhere in it now."""
+from selva_otio.time.clock import exact_seconds, sample_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +65,7 @@ class _StemTrackBuilder:
 
     def __init__(self, plan: ConformPlan, timeline: otio.schema.Timeline, name: str) -> None:
         self._clock = plan.new.clock
-        self._base_folder = plan.old.spotter.media.base_folder
+        self._plan = plan
         self._timeline = timeline
         self._name = name
         self._old = read_subtracks(plan.old.timeline, name)
@@ -78,7 +75,7 @@ class _StemTrackBuilder:
 
     def put(self, move: StemMove) -> None:
         """Add a stem: on the subtrack of the number that it was on, where that is free."""
-        item = _build_item(move, self._clock, self._base_folder)
+        item = _build_item(move, self._plan)
         placed = PlacedItem(item=item, start_s=move.heard_s[0], end_s=move.heard_s[1])
         while len(self._subtracks) <= move.stem.subtrack_number:
             self._add_subtrack()
@@ -142,19 +139,24 @@ class _StemTrackBuilder:
         return filled
 
 
-def _build_item(move: StemMove, clock: TimelineClock, base_folder: Path) -> otio.core.Item:
-    """A clone of the old item at its new place. base_folder: where its relative media URLs start."""
+def _build_item(move: StemMove, plan: ConformPlan) -> otio.core.Item:
+    """A clone of the old item at its new place."""
+    clock, old_clock = plan.new.clock, plan.old.clock
     item = move.stem.placed.item.clone()
     if isinstance(item, otio.schema.Clip):
-        _make_absolute(item, base_folder)
+        _make_absolute(item, plan.old.spotter.media.base_folder)
     start_s, end_s = move.heard_s
     if move.stem.rate is not None:
         into_file_s = (start_s - move.file_start_s) * move.stem.rate
         item.source_range = clock.time_range(_origin_s(item) + into_file_s, end_s - start_s)
-    reaper = item.metadata.get(REAPER_NAMESPACE)
-    if isinstance(reaper, Mapping):
+    known = read_reaper_metadata(item)
+    if known and move.stem.placed.is_as_placed(old_clock):
+        del item.metadata[
+            REAPER_NAMESPACE
+        ]  # its fades are those of its dissolve, which may be another one now
+    elif known:
         item.metadata[REAPER_NAMESPACE] = {
-            key: to_plain_value(value) for key, value in reaper.items() if key != "guid"
+            key: to_plain_value(value) for key, value in known.items() if key != "guid"
         }
     if move.cue is not None:
         noted = to_plain_value(move.stem.placed.stem)
@@ -238,14 +240,12 @@ def _take_off(timeline: otio.schema.Timeline, files: set[str]) -> None:
             continue
         for index, item in enumerate(track):
             if isinstance(item, otio.schema.Clip) and _plays(item) & files:
-                reaper = item.metadata.get(REAPER_NAMESPACE)
-                if isinstance(reaper, Mapping) and reaper.get("guid"):
-                    replaced.append(str(reaper["guid"]))
+                if guid := read_reaper_metadata(item).get("guid"):
+                    replaced.append(str(guid))
                 track[index] = otio.schema.Gap(source_range=item.trimmed_range())
     if replaced:
-        known = timeline.metadata.get(REAPER_NAMESPACE)
-        plain = to_plain_value(known) if isinstance(known, Mapping) else {}
-        timeline.metadata[REAPER_NAMESPACE] = {**plain, REPLACED_ITEMS: replaced}
+        known = to_plain_value(read_reaper_metadata(timeline))
+        timeline.metadata[REAPER_NAMESPACE] = {**known, REPLACED_ITEMS: replaced}
 
 
 def _may_hold_stems(track: otio.schema.Track) -> bool:

@@ -61,8 +61,8 @@ class ItemWriter:
         stem = read_selva_metadata(child, STEM_SCHEMA)
         name = stem.get("cue") or f"{child.name}\n{placed.start_s}"
         identity = f"{track_identity}\n{name}"
-        fade_in_s = placed.fade_in_s or read_fade_s(stem, "fade_in_s") or _seconds(known, "fade_in_s")
-        fade_out_s = placed.fade_out_s or read_fade_s(stem, "fade_out_s") or _seconds(known, "fade_out_s")
+        fade_in_s = placed.fade_in_s or _fade_s(stem, known, "fade_in_s")
+        fade_out_s = placed.fade_out_s or _fade_s(stem, known, "fade_out_s")
         body = [
             f"POSITION {format_decimal(placed.start_s)}",
             "SNAPOFFS 0",
@@ -79,11 +79,11 @@ class ItemWriter:
             *_extension_lines(stem),
         ]
         if isinstance(child, otio.schema.Clip) and placed.speed:
-            body += self._take_lines(placed, child, identity, _volume(stem, known))
+            body += self._take_lines(placed, child, identity, _levels(stem, known))
         return ["<ITEM", *(f"  {line}" for line in body), ">"]
 
     def _take_lines(
-        self, placed: PlacedClip, clip: otio.schema.Clip, identity: str, volume: str
+        self, placed: PlacedClip, clip: otio.schema.Clip, identity: str, levels: str
     ) -> Iterator[str]:
         """Each media reference as a take, the active one marked."""
         active_key = clip.active_media_reference_key
@@ -97,11 +97,12 @@ class ItemWriter:
             is_single = len(references) == 1
             yield f"NAME {quote_token(clip.name if is_single else reference.name or clip.name)}"
             # VOLPAN is volume and pan of the item, then those of its first take; further takes have a line of their own.
-            yield "TAKEVOLPAN 0 1 -1" if number else f"VOLPAN {volume} 0 1 -1"
+            yield "TAKEVOLPAN 0 1 -1" if number else f"VOLPAN {levels} -1"
             take_range = _choose_range(placed, clip, reference, is_active=key == active_key)
             yield f"SOFFS {format_decimal(take_range.offset_s)}"
             keeps_pitch = int(take.get("preserves_pitch") is not False)
-            yield f"PLAYRATE {format_decimal(take_range.play_rate)} {keeps_pitch} 0 -1 0 0.0025"
+            pitch = format_decimal(_decimal(take, "pitch_semitones", Fraction(0)))
+            yield f"PLAYRATE {format_decimal(take_range.play_rate)} {keeps_pitch} {pitch} -1 0 0.0025"
             yield f"CHANMODE {_whole(take, 'channel_mode')}"
             guid = self.guids.claim(f"take {identity}\n{key}", preferred=str(take.get("guid", "")))
             yield f"GUID {guid}"
@@ -186,10 +187,22 @@ def _iter_sections(known: Mapping[str, Any]) -> Iterator[_Section]:
             )
 
 
-def _volume(stem: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    if stem:
-        return format_decimal(Fraction(stem_volume(stem)))
-    return format_decimal(_decimal(known, "volume", Fraction(1)))
+def _levels(stem: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """Volume and pan of the item, and volume of its first take: as an editor set them in the project that the item was read from,
+    else those that a stem is placed with.
+    """
+    placed_volume = Fraction(stem_volume(stem)) if stem else Fraction(1)
+    values = (
+        _decimal(known, "volume", placed_volume),
+        _decimal(known, "pan", Fraction(0)),
+        _decimal(known, "take_volume", Fraction(1)),
+    )
+    return " ".join(map(format_decimal, values))
+
+
+def _fade_s(stem: Mapping[str, Any], known: Mapping[str, Any], key: str) -> Fraction:
+    """A fade as an editor set it in the project that the item was read from, else that of the stem."""
+    return _seconds(known, key) if key in known else read_fade_s(stem, key)
 
 
 def _explain_unplayable(placed: PlacedClip) -> str:

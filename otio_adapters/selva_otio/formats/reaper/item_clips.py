@@ -166,6 +166,8 @@ def _build_item_metadata(item: Item) -> dict[str, Any]:
         "length": item.text("LENGTH", 0, "0"),
         "loops": bool(parse_flags(item.text("LOOP", 0, "0"))),
         "volume": item.text("VOLPAN", 0, "1"),
+        "pan": item.text("VOLPAN", 1, "0"),
+        "take_volume": item.text("VOLPAN", 2, "1"),
         "fade_in_s": item.text("FADEIN", 1, "0"),
         "fade_out_s": item.text("FADEOUT", 1, "0"),
     }

@@ -29,6 +29,7 @@ from selva_otio.formats.reaper.items import read_extension
 from selva_otio.formats.reaper.media_files import is_relative
 from selva_otio.formats.reaper.metadata import (
     METADATA_KEY,
+    REPLACED_ITEMS,
     TRACK_KEY,
     build_metadata_fields,
     is_metadata_key,
@@ -64,7 +65,8 @@ def merge_stem_tracks(
     text = project.to_text()
     merged = parse_project_text(text, encoding=project.encoding)
     writer = ItemWriter(guids=GuidRegister(text), folder=target_folder)
-    untouched = _find_untouched_stems(project, source_folder)
+    replaced = set(read_reaper_metadata(timeline).get(REPLACED_ITEMS, ()))
+    untouched = _find_untouched_stems(project, source_folder) | replaced
     merge = _Merge(project=merged, writer=writer, untouched=untouched)
     merge.put([track for track in timeline.tracks if read_selva_metadata(track, TRACK_SCHEMA)])
     try:
@@ -89,7 +91,8 @@ def check_media_stays_found(project: ProjectText, source_folder: Path, target_fo
 
 @dataclass(kw_only=True)
 class _Merge:
-    """A project while stem tracks are put into it. untouched: GUIDs of its stems that are still as they were placed."""
+    """A project while stem tracks are put into it. untouched: GUIDs of its stems that give way: those that are
+    still as they were placed, and those that the timeline says it replaces."""
 
     project: ProjectText
     writer: ItemWriter
