@@ -320,3 +320,25 @@ def test_in_a_reaper_project_level_fades_and_mute_of_stems_stay_and_no_old_item_
         assert (known["volume"], known["pan"], known["take_volume"]) == ("0.25", "-0.5", "0.75")
         assert (known["fade_in_s"], first.enabled) == ("0.125", False)
         assert all(placed.item.enabled for placed in items[1:])
+
+
+def test_the_level_that_an_editor_set_in_xml_goes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("selva_cli.commands.conform_command.Client", None)
+    monkeypatch.setattr("selva_cli.commands.conform_command.probe_or_none", lambda _path: None)
+    cut = cut_builder(tmp_path, "25")
+    timeline = write_clicking_stems(build(cut, OLD_SHOTS), tmp_path)
+    first = next(clip for clip, _ in iter_stems(timeline))
+    first.effects.append(
+        otio.schema.Effect(name="Audio Levels", effect_name="audiolevels", metadata={"level": 0.25})
+    )
+    old, new, out = (tmp_path / f"{name}.xml" for name in ("old", "new", "out"))
+    write_timeline(timeline, old)
+    write_timeline(build(cut, COVERED_SHOTS), new)
+    conform(old, new, out)
+    levels = {}
+    for clip, _ in iter_stems(load_timeline(out)):
+        start = int(clip.range_in_parent().start_time.value)
+        levels[start] = [effect.metadata["level"] for effect in clip.effects]
+    assert levels == {5: [], 40: [0.25], 70: []}

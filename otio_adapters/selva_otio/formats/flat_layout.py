@@ -17,7 +17,7 @@ import opentimelineio as otio
 
 from selva_otio.errors import ClockError, UnsupportedUrlError
 from selva_otio.formats.feature_loss import Feature
-from selva_otio.formats.stem_metadata import read_gain_db, read_num_channels, read_pan, read_take
+from selva_otio.formats.stem_metadata import read_num_channels, read_pan, read_played_gain_db, read_take
 from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.picture.visible_shots import resolve_picture
@@ -61,7 +61,7 @@ class FlatClip:
 
     @property
     def gain_db(self) -> float:
-        return read_gain_db(self.stem_metadata)
+        return read_played_gain_db(self.clip)
 
     @property
     def num_stem_channels(self) -> int:

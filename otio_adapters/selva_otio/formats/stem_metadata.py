@@ -82,6 +82,15 @@ def read_num_channels(take: Mapping[str, Any]) -> int:
     return 2 if take.get("num_channels") == 2 else 1
 
 
+def read_played_gain_db(clip: otio.schema.Clip) -> float:
+    """The gain in dB that a clip plays with: the level that an editor set, where the reader found one, else that of the stem."""
+    for effect in clip.effects:
+        level = effect.metadata.get("level")
+        if isinstance(level, float) and math.isfinite(level) and level > 0:
+            return 20 * math.log10(level)
+    return read_gain_db(read_selva_metadata(clip, STEM_SCHEMA))
+
+
 def read_fade_s(stem: Mapping[str, Any], key: str) -> Fraction:
     """Seconds of a fade, "fade_in_s" or "fade_out_s"; 0 where there is none."""
     try:

@@ -20,8 +20,8 @@ from selva_otio.formats.pan_keyframes import build_keyframes
 from selva_otio.formats.stem_metadata import (
     build_stem_label,
     build_stem_note,
-    read_gain_db,
     read_pan,
+    read_played_gain_db,
     read_take,
 )
 from selva_otio.formats.wave_headers import WaveHeader, load_wave_header
@@ -217,7 +217,7 @@ class ItemWriter:
             _add_parameter(effect, "speed", f"{float(abs(speed) * 100):.10g}", low=-100_000, high=100_000)
             _add_parameter(effect, "reverse", "TRUE" if speed < 0 else "FALSE")
             _add_parameter(effect, "frameblending", "FALSE")
-        gain_db = read_gain_db(read_selva_metadata(clip, STEM_SCHEMA))
+        gain_db = read_played_gain_db(clip)
         if kind == "audio" and gain_db:
             effect = _add_effect(item, "Audio Levels", "audiolevels", "audiolevels", "audio")
             # The range is the one Final Cut Pro 7 itself writes, up to +12 dB.
