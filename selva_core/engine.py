@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
 from selva_core.base.errors import RequestError, SelvaError
@@ -21,15 +22,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = [
+    "REDO_MARGIN_S",
     "BatchRequest",
     "Engine",
     "Evidence",
     "FeatureStore",
+    "RedoneStretch",
     "RenderProgress",
     "SamplingSettings",
     "StemRequest",
     "Waveform",
 ]
+
+REDO_MARGIN_S = Fraction(1, 4)
+"""How far beside a stretch that is made anew an engine gives samples too: a cross-over needs both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +43,14 @@ class StemRequest:
     """One stem to render: the sound to make, the sound to avoid, and the seed of its noise.
 
     siblings: the prompts of the other stems over the same picture, which `SamplingSettings.separate` leads this one away from.
+    redo: set where this makes a stretch of an earlier stem anew, not a whole stem.
     """
 
     prompt: str
     negative_prompt: str = ""
     seed: int = DEFAULT_SEED
     siblings: tuple[str, ...] = ()
+    redo: RedoneStretch | None = None
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
@@ -52,6 +60,27 @@ class StemRequest:
         if self.prompt in self.siblings or not all(sibling.strip() for sibling in self.siblings):
             raise RequestError(
                 f"siblings are the other prompts of a picture; got {list(self.siblings)} beside {self.prompt!r}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedoneStretch:
+    """A stretch of an earlier stem of the same picture that is made anew, and fits to what is before and after it.
+
+    base: how the earlier stem was made. start_s, end_s: the stretch, in seconds after the range begins. base_latents: of the
+    earlier stem, as its Waveform had them; None where they are lost and have to be made again from `base`.
+    """
+
+    base: StemRequest
+    start_s: Fraction
+    end_s: Fraction
+    base_latents: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_s < self.end_s:
+            raise RequestError(
+                f"a stretch begins at 0 s or later and before it ends; got {float(self.start_s):g} s to "
+                f"{float(self.end_s):g} s"
             )
 
 
@@ -77,13 +106,18 @@ class Waveform:
 
     samples: float32 (num_samples,), about -1..1, at `sample_rate_hz`; their number is the range's duration in samples,
     rounded half up. warnings: sentences for the user, such as a prompt unlike everything the model was trained on. evidence:
-    where and when the model saw what the prompt names; None for an engine that does not look for it.
+    where and when the model saw what the prompt names; None for an engine that does not look for it. latents: float32, what
+    the samples were decoded from, for a later RedoneStretch; None for an engine without latents.
+
+    Of a request with `redo`, only the samples from REDO_MARGIN_S before the stretch to as long after it are made; the others
+    are silence, in place of which those of the earlier stem belong.
     """
 
     samples: npt.NDArray[np.float32]
     sample_rate_hz: int
     warnings: tuple[str, ...] = ()
     evidence: Evidence | None = None
+    latents: npt.NDArray[np.float32] | None = None
 
     @property
     def is_absent(self) -> bool:

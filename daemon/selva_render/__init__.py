@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from selva_render.jobs import ClipJob, build_jobs
     from selva_render.media import spot_media
     from selva_render.options import OutputOptions, check_options, choose_model
+    from selva_render.redo import Redo, build_redo_job, find_media, redo_stem
     from selva_render.render import render_sheet, render_timeline
     from selva_render.report import FailedClip, RenderedStem, RenderReport
     from selva_render.spot_report import SpotReport
@@ -30,6 +31,7 @@ __all__ = [
     "ClipJob",
     "FailedClip",
     "OutputOptions",
+    "Redo",
     "RenderOptions",
     "RenderReport",
     "RenderedStem",
@@ -37,10 +39,13 @@ __all__ = [
     "SpotReport",
     "WatchFolder",
     "build_jobs",
+    "build_redo_job",
     "check_options",
     "choose_model",
     "fill_bundle",
+    "find_media",
     "opened_for_filling",
+    "redo_stem",
     "render_sheet",
     "render_timeline",
     "spot_media",
@@ -63,6 +68,10 @@ _MODULES = {
     "opened_for_filling": "selva_render.bundles",
     "render_sheet": "selva_render.render",
     "render_timeline": "selva_render.render",
+    "Redo": "selva_render.redo",
+    "build_redo_job": "selva_render.redo",
+    "find_media": "selva_render.redo",
+    "redo_stem": "selva_render.redo",
     "spot_media": "selva_render.media",
 }
 

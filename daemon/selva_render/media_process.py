@@ -21,7 +21,7 @@ from selva_core.base.child_process import own_environment, popen_options, python
 from selva_core.base.errors import MediaUnreadableError, OutputError, SelvaError
 from selva_core.base.media import MediaInfo, PictureRange
 from selva_daemon.protocol.errors import from_wire, to_wire
-from selva_daemon.protocol.job import parse_media_range, picture_to_wire
+from selva_daemon.protocol.picture import parse_media_range, picture_to_wire
 
 PROBE_TIMEOUT_S = 60.0
 PROXIES_PER_PROCESS = 64

@@ -10,14 +10,17 @@ from selva_core.base.lazy_import import lazy_names
 if TYPE_CHECKING:
     from selva_core.audio.credentials import Signer, sign_stem
     from selva_core.audio.loudness import Loudness, LoudnessMeter
+    from selva_core.audio.stem_file import StemFile, read_stem_file
     from selva_core.audio.stem_writer import StemReport, read_provenance, write_stem
 
 __all__ = [
     "Loudness",
     "LoudnessMeter",
     "Signer",
+    "StemFile",
     "StemReport",
     "read_provenance",
+    "read_stem_file",
     "sign_stem",
     "write_stem",
 ]
@@ -28,8 +31,10 @@ __getattr__ = lazy_names(
         "Loudness": "selva_core.audio.loudness",
         "LoudnessMeter": "selva_core.audio.loudness",
         "Signer": "selva_core.audio.credentials",
+        "StemFile": "selva_core.audio.stem_file",
         "StemReport": "selva_core.audio.stem_writer",
         "read_provenance": "selva_core.audio.stem_writer",
+        "read_stem_file": "selva_core.audio.stem_file",
         "sign_stem": "selva_core.audio.credentials",
         "write_stem": "selva_core.audio.stem_writer",
     },

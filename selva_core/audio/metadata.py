@@ -8,17 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from selva_core import __version__
 from selva_core.audio.loudness import Loudness
+from selva_core.audio.provenance import PROVENANCE_SCHEMA
 from selva_core.audio.wav import BroadcastExtension, Chunk, build_info_chunk, build_label_chunks, to_ascii
 from selva_core.base.media import Label
 
 SOFTWARE = "Selva Bridge"
-PROVENANCE_SCHEMA = "selva.stem/1"
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 BEXT_DESCRIPTION_CHARS = 256
@@ -152,29 +152,6 @@ def _in_bext_order(loudness: Loudness) -> tuple[float | None, ...]:
         loudness.max_true_peak_dbtp,
         loudness.max_momentary_lufs,
         loudness.max_short_term_lufs,
-    )
-
-
-def find_provenance(chunks: Iterable[Chunk]) -> dict[str, str] | None:
-    """The provenance in the chunks of a stem; None for chunks of other files."""
-    for chunk in chunks:
-        if chunk.chunk_id == b"iXML":
-            return _provenance_in(chunk.payload)
-    return None
-
-
-def _provenance_in(ixml: bytes) -> dict[str, str] | None:
-    if b"<!" in ixml:  # a document type could define entities without end; ours has none
-        return None
-    try:
-        user = json.loads(ElementTree.fromstring(ixml).findtext("USER") or "null")  # noqa: S314 - no entities
-    except (ElementTree.ParseError, ValueError):
-        return None
-    if not isinstance(user, dict) or user.get("schema") != PROVENANCE_SCHEMA:
-        return None
-    provenance = user.get("provenance")
-    return (
-        {str(key): str(value) for key, value in provenance.items()} if isinstance(provenance, dict) else None
     )
 
 

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from selva_core.audio.loudness import Loudness, LoudnessMeter
-from selva_core.audio.metadata import StemTags, find_provenance
+from selva_core.audio.metadata import StemTags
 from selva_core.audio.panning import iter_panned
+from selva_core.audio.provenance import find_provenance
 from selva_core.audio.resampling import iter_resampled
+from selva_core.audio.splice import Splice, Splicer
 from selva_core.audio.wav import FULL_SCALE, iter_text_chunks, overwrite_chunk, write_wave
 from selva_core.base.atomic_write import staged_file
 from selva_core.base.errors import (
@@ -34,7 +36,9 @@ Samples = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class StemReport:
-    """The file that was written. peak: the largest absolute sample before clipping, 1.0 is full scale."""
+    """The file that was written. peak: the largest absolute sample before clipping, 1.0 is full scale. splice_warnings: of a
+    stretch that was put into an earlier stem.
+    """
 
     path: Path
     sample_rate_hz: int
@@ -42,14 +46,16 @@ class StemReport:
     peak: float
     num_clipped: int
     loudness: Loudness
+    splice_warnings: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences for the user."""
         if not self.num_clipped:
-            return ()
+            return self.splice_warnings
         over_db = 20 * math.log10(self.peak)
-        return (f"{self.num_clipped} samples were clipped; the audio passed full scale by {over_db:.1f} dB",)
+        clipped = f"{self.num_clipped} samples were clipped; the audio passed full scale by {over_db:.1f} dB"
+        return (*self.splice_warnings, clipped)
 
 
 def write_stem(
@@ -63,11 +69,13 @@ def write_stem(
     created: str = "",
     labels: Sequence[Label] = (),
     panning: Panning = AS_MADE,
+    splice: Splice | None = None,
 ) -> StemReport:
     """Write `waveform` as a 24-bit WAV of exactly `num_samples` at `sample_rate_hz`, mono unless `panning` has two channels.
 
     Shorter audio is padded with silence, longer is cut; its loudness is measured and reported. provenance,
-    time_reference_samples, created and labels: see StemTags.
+    time_reference_samples, created and labels: see StemTags. splice: the stretch of an earlier stem that `waveform` is for;
+    all other samples are then those of the earlier stem.
 
     The file appears whole or not at all. A file that exists at `path` is replaced only if it is a stem written by this
     function. Raises OutputError, RequestError; ModelError when the samples are not finite.
@@ -90,7 +98,17 @@ def write_stem(
     )
     meter = _LevelMeter()
     fitted = _fitted(_blocks_at(waveform, sample_rate_hz), num_samples)
-    blocks = meter.watch(iter_panned(fitted, panning, sample_rate_hz=sample_rate_hz))
+    panned = iter_panned(fitted, panning, sample_rate_hz=sample_rate_hz)
+    splicer = None
+    if splice is not None:
+        splicer = Splicer(
+            splice,
+            sample_rate_hz=sample_rate_hz,
+            num_samples=num_samples,
+            num_channels=panning.num_channels,
+        )
+        panned = splicer.iter_blocks(panned)
+    blocks = meter.watch(panned)
     _require_replaceable(path)
     loudness = _write_file(path, blocks, num_samples, tags)
     return StemReport(
@@ -100,6 +118,7 @@ def write_stem(
         peak=meter.peak,
         num_clipped=meter.num_clipped,
         loudness=loudness,
+        splice_warnings=() if splicer is None else splicer.warnings,
     )
 
 

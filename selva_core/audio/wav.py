@@ -167,6 +167,13 @@ def pack_pcm24(samples: npt.NDArray[np.float32]) -> bytes:
     return integers.view(np.uint8).reshape(-1, 4)[:, :BYTES_PER_SAMPLE].tobytes()
 
 
+def unpack_pcm24(stored: bytes) -> npt.NDArray[np.float32]:
+    """The inverse of `pack_pcm24`, exactly."""
+    padded = np.zeros((len(stored) // BYTES_PER_SAMPLE, 4), np.uint8)
+    padded[:, 1:] = np.frombuffer(stored, np.uint8).reshape(-1, BYTES_PER_SAMPLE)
+    return ((padded.view("<i4")[:, 0] >> 8) / FULL_SCALE).astype(np.float32)
+
+
 def iter_text_chunks(file: BinaryIO) -> Iterator[Chunk]:
     """Yield the chunks of a RIFF/WAVE file except its audio, in their order; chunks above 1 MiB are skipped.
 
@@ -183,6 +190,79 @@ def iter_text_chunks(file: BinaryIO) -> Iterator[Chunk]:
         payload = file.read(size_bytes)
         file.seek(size_bytes % 2, 1)
         yield Chunk(chunk_id, payload)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveAudio:
+    """The audio of a file as `write_wave` writes it. num_samples: of one channel. data_offset: of its first byte in the file."""
+
+    path: Path
+    sample_rate_hz: int
+    num_samples: int
+    num_channels: int
+    data_offset: int
+
+    @property
+    def _frame_bytes(self) -> int:
+        return BYTES_PER_SAMPLE * self.num_channels
+
+    def read(self, start: int, end: int) -> npt.NDArray[np.float32]:
+        """The samples from `start` to before `end`, float32, which hold 24 bits exactly: (n,), or (n, num_channels) where there
+        are several. Raises OSError, ValueError.
+        """
+        with self.path.open("rb") as file:
+            file.seek(self.data_offset + self._frame_bytes * start)
+            stored = file.read(self._frame_bytes * (end - start))
+        if len(stored) != self._frame_bytes * (end - start):
+            raise ValueError(f"{self.path} ends before sample {end}")
+        samples = unpack_pcm24(stored)
+        return samples if self.num_channels == 1 else samples.reshape(-1, self.num_channels)
+
+    def iter_blocks(self, start: int, end: int) -> Iterator[npt.NDArray[np.float32]]:
+        """The same, in pieces that need little memory."""
+        for first in range(start, end, _PACKED_SAMPLES):
+            yield self.read(first, min(first + _PACKED_SAMPLES, end))
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the audio alone."""
+        digest = hashlib.sha256()
+        remaining = self._frame_bytes * self.num_samples
+        with self.path.open("rb") as file:
+            file.seek(self.data_offset)
+            while remaining and (piece := file.read(min(remaining, _READ_BYTES))):
+                digest.update(piece)
+                remaining -= len(piece)
+        return digest.hexdigest()
+
+
+def read_wave_audio(path: Path) -> WaveAudio:
+    """Where the audio of a 24-bit PCM file lies. Raises OSError; ValueError for any other file."""
+    size_bytes = path.stat().st_size
+    rate_hz = channels = 0
+    with path.open("rb") as file:
+        if (header := file.read(12))[:4] != b"RIFF" or header[8:] != b"WAVE":
+            raise ValueError("not a RIFF/WAVE file")
+        while len(head := file.read(8)) == 8:
+            length = struct.unpack("<I", head[4:])[0]
+            if head[:4] == b"fmt ":
+                layout = file.read(_even(length))
+                kind, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", layout[:16].ljust(16, b"\0"))
+                if (kind, bits) != (1, 24) or not channels:
+                    raise ValueError(f"it is not PCM of 24 bits; got format {kind} of {bits} bits")
+            elif head[:4] == b"data":
+                offset = file.tell()
+                if not rate_hz or offset + length > size_bytes:
+                    raise ValueError("it is cut off or damaged")
+                return WaveAudio(
+                    path=path,
+                    sample_rate_hz=rate_hz,
+                    num_samples=length // (BYTES_PER_SAMPLE * channels),
+                    num_channels=channels,
+                    data_offset=offset,
+                )
+            else:
+                file.seek(_even(length), 1)
+    raise ValueError("it holds no audio")
 
 
 def digest_without(path: Path, chunk_id: bytes) -> bytes:

@@ -23,7 +23,14 @@ from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.limits import DEFAULT_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from selva_core.base.media import PictureRange
 from selva_core.base.rational import round_half_up
-from selva_core.engine import BatchRequest, Evidence, SamplingSettings, StemRequest, Waveform
+from selva_core.engine import (
+    REDO_MARGIN_S,
+    BatchRequest,
+    Evidence,
+    SamplingSettings,
+    StemRequest,
+    Waveform,
+)
 from selva_core.engines.batch import BatchEngine, BatchItem, RenderBatch, common_duration_s
 from selva_core.inference.progress import Stage
 from selva_core.video.colour import SdrConverter, has_alpha, is_hd_frame
@@ -124,11 +131,29 @@ class EchoEngine(BatchEngine):
     def _clicks(self, batch_request: BatchRequest, flashes_s: Sequence[Fraction]) -> list[Waveform]:
         return [
             Waveform(
-                samples=clicks_at(flashes_s, batch_request.picture.duration_s, request, self.sample_rate_hz),
+                samples=self._samples(request, flashes_s, batch_request.picture.duration_s),
                 sample_rate_hz=self.sample_rate_hz,
             )
             for request in batch_request.requests
         ]
+
+    def _samples(
+        self, request: StemRequest, flashes_s: Sequence[Fraction], duration_s: Fraction
+    ) -> npt.NDArray[np.float32]:
+        """Of a stretch that is made anew: its clicks, and beside it what the earlier stem has there."""
+        made = clicks_at(flashes_s, duration_s, request, self.sample_rate_hz)
+        if request.redo is None:
+            return made
+        base = self._samples(request.redo.base, flashes_s, duration_s)
+        edges_s = (request.redo.start_s - REDO_MARGIN_S, request.redo.start_s)
+        ends_s = (request.redo.end_s, request.redo.end_s + REDO_MARGIN_S)
+        reach, first, end, last = (
+            max(round_half_up(edge_s * self.sample_rate_hz), 0) for edge_s in (*edges_s, *ends_s)
+        )
+        samples = np.zeros_like(made)
+        samples[reach:last] = base[reach:last]
+        samples[first:end] = made[first:end]
+        return samples
 
     def look(self, request: BatchRequest) -> list[Evidence | None]:
         """Nothing: the engine reads no prompt."""

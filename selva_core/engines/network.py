@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -14,25 +16,35 @@ from torch import Tensor
 
 from selva_core.audio.sample_buffer import collect_samples
 from selva_core.base.command_line import selva_command
-from selva_core.base.errors import RenderCancelled, SelvaError
+from selva_core.base.errors import ModelError, SelvaError
 from selva_core.base.rational import round_half_up
 from selva_core.engine import (
+    REDO_MARGIN_S,
     BatchRequest,
     Evidence,
     FeatureStore,
+    RedoneStretch,
     SamplingSettings,
+    StemRequest,
     Waveform,
 )
 from selva_core.engines.batch import BatchEngine, BatchItem, RenderBatch, common_duration_s
-from selva_core.inference.audio_decoder import CPU_BATCH_BLOCKS, GPU_BATCH_BLOCKS, iter_audio
+from selva_core.engines.stem_sampling import (
+    SampledStem,
+    StemSampler,
+    expected_costs,
+    hold_start,
+    iter_passes,
+)
+from selva_core.inference.audio_decoder import CPU_BATCH_BLOCKS, GPU_BATCH_BLOCKS, decode_span, iter_audio
 from selva_core.inference.batching import BatchLimit, device_memory, translate_out_of_memory
 from selva_core.inference.device import DeviceChoice
 from selva_core.inference.evidence_track import EvidenceTrack
-from selva_core.inference.guided_velocity import DRAFT_GUIDED_UNTIL, GuidedVelocity, StemConditions
+from selva_core.inference.guided_velocity import StemConditions
+from selva_core.inference.known_latents import KnownLatents, latents_in
 from selva_core.inference.presence import PresenceModel
-from selva_core.inference.progress import AUDIO_COST, PROMPT_COST, SEGMENT_COST, STEP_COST, Stage
+from selva_core.inference.progress import AUDIO_COST, SEGMENT_COST
 from selva_core.inference.prompt_coverage import PromptCoverage, iter_prompt_warnings
-from selva_core.inference.sampler import draw_noise, integrate, tie_windows
 from selva_core.inference.token_cache import VideoTokenCache
 from selva_core.inference.token_encoder import VideoTokenEncoder
 from selva_core.inference.tokenizer import PromptTokenizer, TokenizedPrompt
@@ -77,9 +89,12 @@ class NetworkEngine(BatchEngine):
         self._loaded = loaded
         self._network = loaded.network
         on_cpu = loaded.network.device.type == "cpu"
-        self._batch_across_stems = not on_cpu
         batch_size = _CPU_BATCH if on_cpu else _GPU_BATCH
-        self._flow_limit = BatchLimit(batch_size, memory=device_memory(loaded.network.device))
+        self._sampler = StemSampler(
+            loaded.network,
+            limit=BatchLimit(batch_size, memory=device_memory(loaded.network.device)),
+            batch_across_stems=not on_cpu,
+        )
         self._audio_limit = BatchLimit(CPU_BATCH_BLOCKS if on_cpu else GPU_BATCH_BLOCKS)
         self._video_tokens = VideoTokenEncoder(
             loaded.network,
@@ -119,7 +134,7 @@ class NetworkEngine(BatchEngine):
 
     @property
     def max_batch_pictures(self) -> int:
-        return _MAX_BATCH_PICTURES if self._batch_across_stems else 1
+        return _MAX_BATCH_PICTURES if self._sampler.batch_across_stems else 1
 
     @translate_out_of_memory("these stems")
     @torch.inference_mode()
@@ -128,8 +143,13 @@ class NetworkEngine(BatchEngine):
     ) -> list[list[Waveform] | SelvaError]:
         """Render pictures of one duration; see `selva_core.engine.Engine.render_batch`."""
         plan = plan_windows(self._network.spec, common_duration_s(requests))
-        batch = RenderBatch([BatchItem(request, _costs(request, plan, settings)) for request in requests])
-        conditions: dict[BatchItem, list[StemConditions]] = {}
+        batch = RenderBatch(
+            [
+                BatchItem(request, expected_costs(request, self._network.spec, plan, settings))
+                for request in requests
+            ]
+        )
+        conditions: dict[BatchItem, dict[StemRequest, StemConditions]] = {}
         for item in batch.items:
             with item.isolate_errors():
                 conditions[item] = self._prepare_conditions(
@@ -146,7 +166,7 @@ class NetworkEngine(BatchEngine):
     def look(self, request: BatchRequest) -> list[Evidence | None]:
         """Run the video encoder alone; see `selva_core.engine.Engine.look`."""
         plan = plan_windows(self._network.spec, request.picture.duration_s)
-        costs = _costs(request, plan, SamplingSettings())
+        costs = expected_costs(request, self._network.spec, plan, SamplingSettings())
         item = BatchItem(request, {stage: costs[stage] if stage == "picture" else 0.0 for stage in costs})
         prompts = {each.prompt: self._loaded.tokenizer.tokenize(each.prompt) for each in request.requests}
         self._encode_video(item, prompts, plan, RenderBatch([item]))
@@ -163,33 +183,34 @@ class NetworkEngine(BatchEngine):
 
     def _prepare_conditions(
         self, item: BatchItem, plan: WindowPlan, batch: RenderBatch, *, separates: bool
-    ) -> list[StemConditions]:
+    ) -> dict[StemRequest, StemConditions]:
         """separates: whether the stems' siblings are needed too."""
         requests, progress = item.request.requests, item.progress
         if self._video_tokens.has(item.request.picture, plan.num_segments):
             progress.skip("picture")
         progress.begin("picture")
-        siblings = {request: request.siblings if separates else () for request in requests}
+        sampled = [request for in_pass in iter_passes(requests) for request in in_pass]
+        siblings = {request: request.siblings if separates else () for request in sampled}
         positive = list(
-            dict.fromkeys(prompt for request in requests for prompt in (request.prompt, *siblings[request]))
+            dict.fromkeys(prompt for request in sampled for prompt in (request.prompt, *siblings[request]))
         )
         prompts = {
             text: self._loaded.tokenizer.tokenize(text)
-            for text in dict.fromkeys((*positive, *(request.negative_prompt for request in requests)))
+            for text in dict.fromkeys((*positive, *(request.negative_prompt for request in sampled)))
         }
         sync = self._encode_video(item, {prompt: prompts[prompt] for prompt in positive}, plan, batch)
         progress.begin("text")
         text = {prompt: self._clip_states(tokens) for prompt, tokens in prompts.items() if prompt.strip()}
         progress.finish("text")
-        return [
-            StemConditions(
+        return {
+            request: StemConditions(
                 sync=sync[request.prompt],
                 text=text[request.prompt],
                 negative_text=text.get(request.negative_prompt),
                 siblings=tuple((sync[sibling], text[sibling]) for sibling in siblings[request]),
             )
-            for request in requests
-        ]
+            for request in sampled
+        }
 
     def _encode_video(
         self,
@@ -250,75 +271,76 @@ class NetworkEngine(BatchEngine):
 
     def _sample(
         self,
-        conditions: Mapping[BatchItem, Sequence[StemConditions]],
+        conditions: Mapping[BatchItem, Mapping[StemRequest, StemConditions]],
         plan: WindowPlan,
         settings: SamplingSettings,
         batch: RenderBatch,
-    ) -> dict[BatchItem, Tensor]:
-        """Latents (R, N, C) of each item, denormalised for the VAE; all items are sampled in the same batches."""
-        active, generator = batch.active, self._network.generator
-        if not active:
-            return {}
-        for item in active:
-            with item.isolate_errors():
-                item.progress.begin("sampling", num_steps=settings.num_steps)
-        owners = [item for item in active for _ in conditions[item]]
-        position = SamplingPosition(num_steps=settings.num_steps)
-        flow = GuidedVelocity(
-            generator,
-            plan,
-            [stem for item in active for stem in conditions[item]],
-            guidance=self._network.spec.own_guidance(settings.guidance),
-            guided_until=DRAFT_GUIDED_UNTIL if settings.quality == "draft" else 1.0,
-            separation=settings.separate,
-            limit=self._flow_limit,
-            batch_across_stems=self._batch_across_stems,
-            check=batch.check,
-            is_active=lambda stem: owners[stem].error is None,
-            on_batch=lambda runs: _record_runs(owners, [stem for stem, _ in runs], position),
-        )
+    ) -> dict[BatchItem, dict[StemRequest, Tensor]]:
+        """Normalised latents (N, C) of each item's stems; all items are sampled in the same batches.
 
-        def on_step(step: int) -> None:
-            position.step = step + 1
-            for item in batch.active:
+        A stretch is sampled after the stem that it lies in.
+        """
+        latents: dict[BatchItem, dict[StemRequest, Tensor]] = {item: {} for item in batch.active}
+        for requests in zip_longest(*(iter_passes(item.request.requests) for item in latents), fillvalue=()):
+            stems: list[SampledStem] = []
+            for item, of_item in zip(latents, requests, strict=True):
                 with item.isolate_errors():
-                    item.progress.spend("sampling", 0.0, step=step, num_steps=settings.num_steps)
-            batch.check()
+                    stems += [
+                        SampledStem(
+                            item=item,
+                            request=request,
+                            conditions=conditions[item][request],
+                            known=self._find_known(request, latents[item], plan),
+                        )
+                        for request in (of_item if item.error is None else ())
+                    ]
+            for stem, sampled in self._sampler.sample(stems, plan, settings, batch):
+                latents[stem.item][stem.request] = sampled
+        return latents
 
-        try:
-            latents = integrate(
-                tie_windows(flow, plan.windows),
-                self._draw_noise(active, plan.num_latents),
-                num_steps=settings.num_steps,
-                on_step=on_step,
+    def _find_known(
+        self, request: StemRequest, sampled: Mapping[StemRequest, Tensor], plan: WindowPlan
+    ) -> KnownLatents | None:
+        """The latents of the stem in which a stretch is made anew. Raises ModelError for those of another network."""
+        if request.redo is None:
+            return None
+        if request.redo.base_latents is None:
+            latents = sampled[request.redo.base]
+        else:
+            latents = torch.tensor(request.redo.base_latents, device=self._network.device)
+        expected = (plan.num_latents, self._network.generator.spec.latent_channels)
+        if tuple(latents.shape) != expected:
+            raise ModelError(
+                f"the earlier stem has latents of shape {tuple(latents.shape)}, and those of this picture and model are "
+                f"{expected}; render the whole stem again"
             )
-        except RenderCancelled:  # no item is active any more
-            return {}
-        latents = _hold_start(generator.unnormalize(latents), self._network.spec.num_start_latents_held)
-        return {item: latents[[owner is item for owner in owners]] for item in batch.active}
+        return KnownLatents(latents=latents, stretch=self._stretch_of(request.redo, plan))
 
-    def _draw_noise(self, items: Sequence[BatchItem], num_latents: int) -> Tensor:
-        """float32 (R, N, C) on the device, drawn on the CPU so that a seed means the same everywhere."""
-        num_channels = self._network.generator.spec.latent_channels
-        seeds = [request.seed for item in items for request in item.request.requests]
-        noise = torch.stack([draw_noise(seed, num_latents, num_channels) for seed in seeds])
-        return noise.to(self._network.device)
+    def _stretch_of(self, redo: RedoneStretch, plan: WindowPlan) -> slice:
+        return latents_in(self._network.spec, redo.start_s, redo.end_s, num_latents=plan.num_latents)
 
     def _decode(
-        self, item: BatchItem, latents: Tensor, plan: WindowPlan, batch: RenderBatch
+        self, item: BatchItem, latents: Mapping[StemRequest, Tensor], plan: WindowPlan, batch: RenderBatch
     ) -> list[Waveform]:
-        """latents (R, N, C) of one item -> a waveform each."""
+        """Normalised latents (N, C) of the stems of one item -> a waveform each."""
         num_samples = round_half_up(item.request.picture.duration_s * self._network.spec.sample_rate_hz)
         waveforms = []
         item.progress.begin("sound")
-        for stem_latents, request in zip(latents, item.request.requests, strict=True):
-            blocks = self._iter_decoded(item, stem_latents, AUDIO_COST * len(plan.windows), batch)
+        for request in item.request.requests:
+            normalised = latents[request]
+            audible = self._network.generator.unnormalize(normalised[None])[0]
+            audible = hold_start(audible, self._network.spec.num_start_latents_held)
+            if request.redo is None:
+                blocks = self._iter_decoded(item, audible, AUDIO_COST * len(plan.windows), batch)
+            else:
+                blocks = self._iter_redone(item, audible, self._stretch_of(request.redo, plan), batch)
             waveforms.append(
                 Waveform(
                     samples=collect_samples(blocks, num_samples),
                     sample_rate_hz=self._network.spec.sample_rate_hz,
                     warnings=(*self._prompt_warnings(request.prompt), *item.picture_warnings),
                     evidence=item.evidence.get(request.prompt),
+                    latents=normalised.cpu().numpy(),
                 )
             )
         return waveforms
@@ -334,6 +356,19 @@ class NetworkEngine(BatchEngine):
             yield block.numpy()
             item.progress.spend("sound", cost * len(block) / num_samples)
 
+    def _iter_redone(
+        self, item: BatchItem, latents: Tensor, stretch: slice, batch: RenderBatch
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """The audio of a stretch of latents (N, C) and REDO_MARGIN_S beside it, after silence from the clip's start."""
+        spec = self._network.spec
+        margin = math.ceil(REDO_MARGIN_S * spec.sample_rate_hz / spec.latent_hop_samples)
+        span = slice(max(stretch.start - margin, 0), min(stretch.stop + margin, len(latents)))
+        yield np.zeros(span.start * spec.latent_hop_samples, np.float32)
+        yield decode_span(
+            self._network, latents, span, limit=self._audio_limit, check=lambda: batch.check(item)
+        ).numpy()
+        item.progress.spend("sound", AUDIO_COST)
+
     def _prompt_warnings(self, prompt: str) -> Iterator[str]:
         tokens, coverage = self._loaded.tokenizer.tokenize(prompt), self._loaded.prompt_coverage
         if tokens.num_pieces > tokens.num_read:
@@ -345,45 +380,8 @@ class NetworkEngine(BatchEngine):
             yield from iter_prompt_warnings(self.model_id, coverage, prompt, self._t5_states(tokens))
 
 
-@dataclass(kw_only=True)
-class SamplingPosition:
-    """Which step of how many is being made."""
-
-    num_steps: int
-    step: int = 1
-
-
-def _record_runs(owners: Sequence[BatchItem], stems: Sequence[int], position: SamplingPosition) -> None:
-    """Add the runs of one batch to the progress of the items that their stems belong to."""
-    for stem in stems:
-        if owners[stem].error is None:
-            with owners[stem].isolate_errors():
-                owners[stem].progress.work(
-                    "sampling", STEP_COST, step=position.step, num_steps=position.num_steps
-                )
-
-
-def _costs(request: BatchRequest, plan: WindowPlan, settings: SamplingSettings) -> dict[Stage, float]:
-    num_runs = len(request.requests) * len(plan.windows)
-    return {
-        "picture": plan.num_segments * SEGMENT_COST,
-        "text": len(request.requests) * PROMPT_COST,
-        "sampling": num_runs * settings.num_steps * STEP_COST,
-        "sound": num_runs * AUDIO_COST,
-    }
-
-
 def _build_token_cache(loaded: LoadedModel, features: FeatureStore) -> VideoTokenCache:
     network = loaded.network
     return VideoTokenCache(
         features, producer=f"{loaded.weights_sha256} {network.device.type} {network.dtype}"
-    )
-
-
-def _hold_start(latents: Tensor, num_held: int) -> Tensor:
-    """latents (R, N, C) with the first `num_held` replaced by the one after them; shorter ones are left as they are."""
-    if not 0 < num_held < latents.shape[1]:
-        return latents
-    return torch.cat(
-        [latents[:, num_held : num_held + 1].expand(-1, num_held, -1), latents[:, num_held:]], dim=1
     )

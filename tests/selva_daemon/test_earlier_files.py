@@ -25,7 +25,7 @@ from selva_daemon.settings import load_settings
 from selva_daemon.worker.blob_store import BlobStore
 from selva_daemon.worker.content_key import file_key, waveform_key
 from selva_daemon.worker.media_identity import MediaIdentity
-from selva_daemon.worker.planned_stems import sampling_of
+from selva_daemon.worker.planned_redo import sampling_of
 from selva_daemon.worker.stem_cache import StemCache
 
 FILES = Path(__file__).parents[1] / "data" / "daemon_0_1_0"

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from selva_core.base.errors import RequestError
 from selva_core.base.limits import (
     DEFAULT_GUIDANCE,
     DEFAULT_SAMPLE_RATE_HZ,
@@ -32,7 +30,7 @@ from selva_core.base.limits import (
     MIN_SAMPLE_RATE_HZ,
     MIN_STEPS,
 )
-from selva_core.base.media import MISSING_IMAGE_POLICIES, ImagePattern, ImageSequence, Label, PictureRange
+from selva_core.base.media import Label, PictureRange
 from selva_core.base.render_options import (
     ABSENCES,
     OFF,
@@ -45,17 +43,16 @@ from selva_core.base.render_options import (
 )
 from selva_core.base.schema import (
     absolute_path,
-    decode_hook,
     encode_hook,
     line,
     one_of,
     prose,
-    rational,
     written_as,
 )
 from selva_daemon.protocol.body import parse_body
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.file_names import file_stem_error
+from selva_daemon.protocol.picture import PictureFields, picture_to_wire
 
 MAX_LABEL_CHARS = 200
 MAX_NAME_CHARS = 120
@@ -63,14 +60,7 @@ MAX_MODEL_CHARS = 64
 MAX_CUES = 256
 MAX_STEMS = 512
 MAX_TAKE_NUMBER = 9999
-MIN_DURATION_S, MAX_DURATION_S = Fraction(1, 1000), Fraction(4 * 3600)
-MAX_START_S = Fraction(1_000_000)
-MAX_SPEED = Fraction(100)
 MAX_LABELS = 1000
-MAX_IMAGE_NUMBER = 2**31 - 1
-MAX_IMAGES = 10_000_000
-MAX_IMAGE_STEP = 1000
-MIN_IMAGE_RATE_HZ, MAX_IMAGE_RATE_HZ = Fraction(1, 1000), Fraction(1000)
 MAX_TIME_REFERENCE_SAMPLES = 2**53
 MAX_PROVENANCE, MAX_PROVENANCE_KEY_CHARS, MAX_PROVENANCE_CHARS = 64, 64, 4000
 SPARE_OUTPUT_S = 60
@@ -83,90 +73,6 @@ def _name_problem(name: str) -> str | None:
 def _composed(name: str) -> str:
     """macOS hands out decomposed names; composed, a name is the same file on every system."""
     return unicodedata.normalize("NFC", name)
-
-
-ImageNumber = Annotated[int, Meta(ge=-MAX_IMAGE_NUMBER, le=MAX_IMAGE_NUMBER)]
-
-
-class ImageFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an ImageSequence is written."""
-
-    rate_hz: Annotated[Fraction, rational(MIN_IMAGE_RATE_HZ, MAX_IMAGE_RATE_HZ, "images per second")]
-    first: (
-        Annotated[
-            ImageNumber, Meta(description="number of the first image; without it, the lowest that is there")
-        ]
-        | UnsetType
-    ) = UNSET
-    last: (
-        Annotated[int, Meta(description="number of the last image; without it, the highest that is there")]
-        | UnsetType
-    ) = UNSET
-    step: Annotated[int, Meta(ge=1, le=MAX_IMAGE_STEP, description="every n-th image is played")] = 1
-    missing: Annotated[
-        str,
-        one_of(
-            MISSING_IMAGE_POLICIES,
-            "what is seen in place of an image that is not there: nothing, which fails the job, the image before it, "
-            "or black",
-        ),
-    ] = "error"
-
-    @classmethod
-    def of(cls, images: ImageSequence) -> ImageFields:
-        return cls(
-            rate_hz=images.rate_hz,
-            first=UNSET if images.first is None else images.first,
-            last=UNSET if images.last is None else images.last,
-            step=images.step,
-            missing=images.missing,
-        )
-
-    def cross_field_faults(self) -> Iterator[tuple[str, str]]:
-        lowest = -MAX_IMAGE_NUMBER if self.first is UNSET else self.first
-        highest = (0 if self.first is UNSET else self.first) + MAX_IMAGES
-        if self.last is not UNSET and not lowest <= self.last <= highest:
-            yield "last", f"{lowest} to {highest} is allowed; got {self.last}"
-
-
-class PictureFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a PictureRange is written."""
-
-    path: Annotated[
-        Path,
-        absolute_path("of an image sequence, with the number as `%04d` (`%%` is a percent sign)"),
-    ]
-    start_s: Annotated[
-        Fraction, rational(Fraction(0), MAX_START_S, "on the file's own clock, zero at its first frame")
-    ]
-    duration_s: Annotated[Fraction, rational(MIN_DURATION_S, MAX_DURATION_S, "seconds on the timeline")]
-    speed: Annotated[
-        Fraction,
-        rational(
-            -MAX_SPEED,
-            MAX_SPEED,
-            "media seconds per timeline second; 0 is a freeze frame; negative is reverse: `start_s` is then the start of "
-            "the frame seen first, and each instant shows the first frame that begins at or after its media time",
-        ),
-    ] = Fraction(1)
-    images: Annotated[ImageFields, Meta(description="for an image sequence")] | UnsetType = UNSET
-
-    @classmethod
-    def of(cls, picture: PictureRange) -> PictureFields:
-        return cls(
-            path=picture.path,
-            start_s=picture.start_s,
-            duration_s=picture.duration_s,
-            speed=picture.speed,
-            images=UNSET if picture.images is None else ImageFields.of(picture.images),
-        )
-
-    def cross_field_faults(self) -> Iterator[tuple[str, str]]:
-        if self.images is not UNSET:
-            try:
-                ImagePattern.of(self.path)
-            except RequestError as error:
-                yield "path", error.message
 
 
 class LabelFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,6 +90,26 @@ class SignerFiles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     key: Annotated[Path, absolute_path("PEM file")]
 
 
+class RedoRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stretch of an earlier take that is made anew. All other samples of the new file are those of the earlier one."""
+
+    file: Annotated[
+        Path,
+        absolute_path(
+            "of the earlier take on the daemon's machine: a stem of this picture, made with the job's model, steps, guidance "
+            "and quality, of the output's sample rate and length"
+        ),
+    ]
+    start_sample: Annotated[int, Meta(ge=0, description="of the file")]
+    end_sample: Annotated[
+        int, Meta(ge=1, description="the first one after the stretch, at most the output's `num_samples`")
+    ]
+
+    def cross_field_faults(self) -> Iterator[tuple[str, str]]:
+        if self.end_sample <= self.start_sample:
+            yield "end_sample", f"above {self.start_sample} is allowed; got {self.end_sample}"
+
+
 class TakeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One version of a cue. `name` is the file stem before the content key is added."""
 
@@ -198,6 +124,15 @@ class TakeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             also=_name_problem,
         ),
     ]
+    redo: (
+        Annotated[
+            RedoRequest,
+            Meta(
+                description="only this stretch of an earlier take is made, with the cue's prompt and this seed"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "name", _composed(self.name))
@@ -372,6 +307,13 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not 1 <= num_samples <= max_samples:
             yield "output.num_samples", f"1 to {max_samples} is allowed; got {num_samples}"
             num_samples = 1
+        for number, cue in enumerate(self.cues):
+            for index, take in enumerate(cue.takes):
+                if take.redo is not UNSET and take.redo.end_sample > num_samples:
+                    yield (
+                        f"cues[{number}].takes[{index}].redo.end_sample",
+                        f"at most {num_samples} is allowed; got {take.redo.end_sample}",
+                    )
         for index, label in enumerate(self.output.labels):
             at, start = f"output.labels[{index}]", label.start_sample
             if not 0 <= start < num_samples:
@@ -384,15 +326,3 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def parse_job(body: object) -> JobRequest:
     """The job in a `submit` body. Raises InvalidRequestError with one fault per wrong field; touches no disk."""
     return parse_body(body, JobRequest)
-
-
-def picture_to_wire(picture: PictureRange) -> dict[str, Any]:
-    """The map that `media` is on the wire."""
-    wire: dict[str, Any] = msgspec.to_builtins(PictureFields.of(picture), enc_hook=encode_hook)
-    return wire
-
-
-def parse_media_range(body: object) -> PictureRange:
-    """The inverse of `picture_to_wire`. Raises InvalidRequestError."""
-    parse_body(body, PictureFields)
-    return msgspec.convert(body, PictureRange, dec_hook=decode_hook)

@@ -15,7 +15,8 @@ import selva_core
 from selva_core.base.media import PictureRange
 from selva_core.base.render_options import NOT_PANNED, STEREO, PanOptions
 from selva_core.engine import SamplingSettings, StemRequest
-from selva_daemon.protocol.job import OutputRequest, picture_to_wire
+from selva_daemon.protocol.job import OutputRequest
+from selva_daemon.protocol.picture import picture_to_wire
 from selva_daemon.worker.media_identity import MediaIdentity
 
 KEY_CHARS_IN_NAMES = 10
@@ -39,6 +40,18 @@ def waveform_key(
         "precision": precision,
         "separate": {"weight": sampling.separate, "from": list(request.siblings)} if is_separated else {},
     }
+    if request.redo is not None:
+        base = waveform_key(
+            identity=identity,
+            media=media,
+            request=request.redo.base,
+            model=model,
+            weights_sha256=weights_sha256,
+            sampling=sampling,
+            precision=precision,
+        )
+        stretch = (_exact(request.redo.start_s), _exact(request.redo.end_s))
+        added["redo"] = {"base": base, "stretch": stretch}
     return _digest(
         {
             **{name: value for name, value in added.items() if value},
@@ -67,8 +80,11 @@ def file_key(
     signer: str | None = None,
     is_silenced: bool = False,
     pan: PanOptions = NOT_PANNED,
+    spliced_into: str | None = None,
 ) -> str:
-    """SHA-256 (hex) over the waveform's key and all that shapes the file made from it. signer: the signer's fingerprint."""
+    """SHA-256 (hex) over the waveform's key and all that shapes the file made from it. signer: the signer's fingerprint.
+    spliced_into: the hash of the audio that the waveform is a stretch of.
+    """
     panned = {"pan": pan.width} if pan.mode == STEREO else {}  # an envelope is no part of the file
     placed = {**panned, "distance": True} if pan.distance else panned
     return _digest(
@@ -82,6 +98,7 @@ def file_key(
             "provenance": dict(provenance),
             **({"silenced": True} if is_silenced else {}),
             **placed,
+            **({"spliced_into": spliced_into} if spliced_into else {}),
         }
     )
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from msgspec import UNSET
 
 from selva_core.audio.credentials import Signer
 from selva_core.base.pan import AS_MADE, Panning
 from selva_core.base.render_options import SILENT, STEREO, separation_provenance, siblings_of
-from selva_core.engine import Evidence, SamplingSettings, StemRequest
+from selva_core.engine import Evidence, StemRequest
 from selva_daemon.protocol.job import CueRequest, JobRequest, SignerFiles, TakeRequest
+from selva_daemon.protocol.recipe import picture_provenance
 from selva_daemon.protocol.status import Sight, StemResult
 from selva_daemon.worker.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
 from selva_daemon.worker.media_identity import OnHashed, identify_picture
 from selva_daemon.worker.model_info import ModelInfo
+from selva_daemon.worker.planned_redo import FindLatents, PlannedRedo, plan_redo, sampling_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedStem:
-    """One stem of a job. waveform_key: of the sound it is made of. signer: fingerprint of the signer, None for no signature."""
+    """One stem of a job. waveform_key: of the sound it is made of. signer: fingerprint of the signer, None for no signature.
+    redo: set where only a stretch of an earlier take is made. media_bytes: size of the picture's media.
+    """
 
     job: JobRequest
     cue: CueRequest
@@ -27,6 +34,8 @@ class PlannedStem:
     request: StemRequest
     waveform_key: str
     signer: str | None = None
+    redo: PlannedRedo | None = None
+    media_bytes: int = 0
 
     def file_in(self, folder: Path, *, is_silenced: bool) -> Path:
         """The name ends in a key of the content: equal requests give equal names, different requests different ones."""
@@ -37,6 +46,7 @@ class PlannedStem:
             signer=self.signer,
             is_silenced=is_silenced,
             pan=self.job.pan_options,
+            spliced_into=None if self.redo is None else self.redo.audio_sha256,
         )
         return folder / f"{self.take.name}_{key[:KEY_CHARS_IN_NAMES]}.wav"
 
@@ -60,6 +70,8 @@ class PlannedStem:
             **({} if self.job.quality == "final" else {"quality": self.job.quality}),
             **({"precision": model.key_precision} if model.key_precision else {}),
             **separation_provenance(self.job.separate, self.request.siblings),
+            **picture_provenance(self.job.media, size_bytes=self.media_bytes),
+            **({} if self.redo is None else self.redo.recipe.provenance()),
         }
 
     def result(
@@ -99,11 +111,17 @@ class PlannedStem:
 
 
 def plan_stems(
-    job: JobRequest, model: ModelInfo, *, on_hashed: OnHashed = lambda done, total: None
+    job: JobRequest,
+    model: ModelInfo,
+    *,
+    on_hashed: OnHashed = lambda done, total: None,
+    find_latents: FindLatents = lambda key: None,
 ) -> list[PlannedStem]:
-    """One per cue and take, in the job's order. `on_hashed` hears of the hashing of a large file.
+    """One per cue and take, in the job's order. `on_hashed` hears of the hashing of a large file. find_latents: those of an
+    earlier stem, by its waveform key, if they were kept.
 
-    Raises MediaError, what `on_hashed` raises; RequestError, OutputError when nothing can be signed.
+    Raises MediaError, what `on_hashed` raises; RequestError for a stretch that does not fit its take, and RequestError,
+    OutputError when nothing can be signed.
     """
     identity = identify_picture(job.media, on_hashed=on_hashed)
     fingerprint = None
@@ -111,28 +129,39 @@ def plan_stems(
         signer = signer_of(job.output.signer)
         signer.check()
         fingerprint = signer.fingerprint()
+    key_of = partial(
+        waveform_key,
+        identity=identity,
+        media=job.media,
+        model=model.model_id,
+        weights_sha256=model.weights_sha256,
+        sampling=sampling_of(job),
+        precision=model.key_precision,
+    )
     stems = []
     prompts = [cue.prompt for cue in job.cues]
     for cue in job.cues:
         for take in cue.takes:
+            redo = None
             request = StemRequest(
                 prompt=cue.prompt,
                 negative_prompt=cue.negative_prompt,
                 seed=take.seed,
                 siblings=siblings_of(cue.prompt, prompts) if job.separate else (),
             )
-            key = waveform_key(
-                identity=identity,
-                media=job.media,
-                request=request,
-                model=model.model_id,
-                weights_sha256=model.weights_sha256,
-                sampling=sampling_of(job),
-                precision=model.key_precision,
-            )
+            if take.redo is not UNSET:
+                redo = plan_redo(job, cue, take, take.redo, model, media_bytes=identity.size_bytes)
+                request = redo.request(lambda earlier: find_latents(key_of(request=earlier)))
             stems.append(
                 PlannedStem(
-                    job=job, cue=cue, take=take, request=request, waveform_key=key, signer=fingerprint
+                    job=job,
+                    cue=cue,
+                    take=take,
+                    request=request,
+                    waveform_key=key_of(request=request),
+                    signer=fingerprint,
+                    redo=redo,
+                    media_bytes=identity.size_bytes,
                 )
             )
     return stems
@@ -140,9 +169,3 @@ def plan_stems(
 
 def signer_of(files: SignerFiles) -> Signer:
     return Signer(certificate=files.certificate, key=files.key)
-
-
-def sampling_of(job: JobRequest) -> SamplingSettings:
-    return SamplingSettings(
-        num_steps=job.num_steps, guidance=job.guidance, quality=job.quality, separate=job.separate
-    )

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_core.base.evidence import EVIDENCE_SUFFIX
-from selva_core.base.pan import Panning, plan_panning
+from selva_core.base.pan import plan_panning
 from selva_core.base.render_options import KEEP
 from selva_core.engine import BatchRequest, Engine, RenderProgress, StemRequest
 from selva_core.models.catalog import has_calibrated_presence
 from selva_core.video.damage import damage_warnings
 from selva_core.video.notes.transparency import transparency_warnings
-from selva_daemon.protocol.job import JobRequest, OutputRequest
 from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker.evidence_files import (
     StagedStem,
@@ -27,6 +26,7 @@ from selva_daemon.worker.evidence_files import (
     pan_warnings,
     write_evidence,
 )
+from selva_daemon.worker.job_context import PREPARED_FRACTION, JobContext, OutputRules, StemWriter
 from selva_daemon.worker.media_identity import MediaState, read_state, require_unchanged
 from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.output_files import (
@@ -36,15 +36,18 @@ from selva_daemon.worker.output_files import (
     resolve_output_folder,
     staging_folder,
 )
-from selva_daemon.worker.planned_stems import PlannedStem, plan_stems, sampling_of
+from selva_daemon.worker.planned_redo import sampling_of
+from selva_daemon.worker.planned_stems import PlannedStem, plan_stems
 from selva_daemon.worker.stem_cache import StemCache
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from selva_core.engine import Waveform
 
 _log = logging.getLogger(__name__)
 RENDERED_FRACTION = 0.95
-PREPARED_FRACTION = 0.03
 WRITING_COST = 1.0
 """Of one stem, in the engine's units of cost."""
 WHOLE_RENDER = (PREPARED_FRACTION, RENDERED_FRACTION)
@@ -60,62 +63,6 @@ class Engines(Protocol):
         that. Raises ModelError.
         """
         ...
-
-
-class OnProgress(Protocol):
-    def __call__(self, progress: RenderProgress, *, part: str = "") -> None: ...
-
-
-class StemWriter(Protocol):
-    def __call__(
-        self,
-        path: Path,
-        waveform: Waveform,
-        *,
-        output: OutputRequest,
-        provenance: Mapping[str, str],
-        panning: Panning,
-    ) -> WriteReport:
-        """Write the sound to a file, flushed to disk. Raises OutputError."""
-        ...
-
-
-class WriteReport(Protocol):
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Sentences for the user, such as about clipping."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputRules:
-    """Where stems may go (see resolve_output_folder)."""
-
-    allowed: tuple[str, ...]
-    forbidden: tuple[Path, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobContext:
-    """A running job: its id, its request, where its progress goes, and whether it was cancelled."""
-
-    job_id: str
-    job: JobRequest
-    on_progress: OnProgress
-    is_cancelled: Callable[[], bool]
-
-    def report(self, progress: RenderProgress, *, part: str = "") -> None:
-        """Raises RenderCancelled."""
-        if self.is_cancelled():
-            raise RenderCancelled("the job was cancelled")
-        self.on_progress(progress, part=part)
-
-    def report_loading(self, part: str, fraction: float) -> None:
-        """part: "media" or "weights". Raises RenderCancelled."""
-        self.report(RenderProgress(stage="loading", fraction=fraction), part=part)
-
-    def report_hashed(self, done_bytes: int, total_bytes: int) -> None:
-        self.report_loading("media", PREPARED_FRACTION * done_bytes / max(total_bytes, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,10 +113,11 @@ class JobRenderer:
             on_load=partial(context.report_loading, "weights", 0.0),
         )
         context.report_loading("media", 0.0)
-        media_state = read_state(
-            context.job.media
-        )  # before it is hashed: what is rendered is what was hashed
-        stems = plan_stems(context.job, model, on_hashed=context.report_hashed)
+        # Before it is hashed: what is rendered is what was hashed.
+        media_state = read_state(context.job.media)
+        stems = plan_stems(
+            context.job, model, on_hashed=context.report_hashed, find_latents=self._find_latents
+        )
         known = {stem.waveform_key: self._cache.get(stem.waveform_key) for stem in stems}
         # Entries of earlier versions hold no evidence. Only a model that acts on evidence is run again for it.
         needs_evidence = has_calibrated_presence(context.job.model)
@@ -186,6 +134,10 @@ class JobRenderer:
             cached=cached,
             media_state=media_state,
         )
+
+    def _find_latents(self, key: str) -> npt.NDArray[np.float32] | None:
+        waveform = self._cache.get(key)
+        return None if waveform is None else waveform.latents
 
     def render(self, jobs: Sequence[PreparedJob]) -> list[RenderOutcome]:
         """One outcome per job. The jobs are of one model, length and sampling.
@@ -323,6 +275,7 @@ class JobRenderer:
                 output=job.context.job.output,
                 provenance=stem.provenance(job.model, is_silenced=is_silenced),
                 panning=panning,
+                splice=None if stem.redo is None else stem.redo.splice,
             )
             evidence_path = path.with_name(f"{index}{EVIDENCE_SUFFIX}")
             if waveform.evidence is not None:
@@ -341,6 +294,7 @@ class JobRenderer:
                         *pan_warnings(panning, job.context.job, model=job.model, is_silenced=is_silenced),
                         *waveform.warnings,
                         *report.warnings,
+                        *(() if stem.redo is None else stem.redo.warnings),
                     ),
                 )
             )

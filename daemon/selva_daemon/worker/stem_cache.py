@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import struct
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from selva_core.engine import Evidence, Waveform
 from selva_daemon.worker.blob_store import BlobStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _log = logging.getLogger(__name__)
 _HEADER_LENGTH = struct.Struct("<I")
@@ -39,12 +44,20 @@ class _EvidenceHeader(msgspec.Struct, frozen=True, kw_only=True):
         return Evidence(**{**msgspec.structs.asdict(self), "rate_hz": Fraction(*self.rate_hz)})
 
 
+class _LatentsHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """Latents (N, C) as float32, little-endian."""
+
+    shape: tuple[int, int]
+    values: bytes
+
+
 class _Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """evidence: missing in what version 0.1.0 stored, and where the engine gives none."""
+    """evidence, latents: missing in what version 0.1.0 stored, and where the engine gives none."""
 
     sample_rate_hz: int
     warnings: tuple[str, ...]
     evidence: _EvidenceHeader | None = None
+    latents: _LatentsHeader | None = None
 
 
 class StemCache:
@@ -72,7 +85,12 @@ class StemCache:
 def _pack(waveform: Waveform) -> bytes:
     evidence = None if waveform.evidence is None else _EvidenceHeader.of(waveform.evidence)
     header = msgspec.msgpack.encode(
-        _Header(sample_rate_hz=waveform.sample_rate_hz, warnings=waveform.warnings, evidence=evidence)
+        _Header(
+            sample_rate_hz=waveform.sample_rate_hz,
+            warnings=waveform.warnings,
+            evidence=evidence,
+            latents=None if waveform.latents is None else _pack_latents(waveform.latents),
+        )
     )
     return _HEADER_LENGTH.pack(len(header)) + header + waveform.samples.astype("<f4").tobytes()
 
@@ -91,4 +109,20 @@ def _unpack(blob: bytes) -> Waveform:
         sample_rate_hz=header.sample_rate_hz,
         warnings=header.warnings,
         evidence=None if header.evidence is None else header.evidence.to_evidence(),
+        latents=None if header.latents is None else _unpack_latents(header.latents),
     )
+
+
+def _pack_latents(latents: npt.NDArray[np.float32]) -> _LatentsHeader:
+    num_latents, num_channels = latents.shape
+    return _LatentsHeader(shape=(num_latents, num_channels), values=latents.astype("<f4").tobytes())
+
+
+def _unpack_latents(packed: _LatentsHeader) -> npt.NDArray[np.float32]:
+    """Raises ValueError."""
+    import numpy as np  # noqa: PLC0415 - the server imports this module too
+
+    latents = np.frombuffer(packed.values, dtype="<f4").reshape(packed.shape).astype(np.float32)
+    if not np.isfinite(latents).all():
+        raise ValueError("it has latents that are infinite or NaN")
+    return latents

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -39,18 +39,15 @@ from selva_daemon.protocol.worker_link import (
     take_over_standard_streams,
 )
 from selva_daemon.worker.blob_store import BlobStore
+from selva_daemon.worker.job_context import JobContext, OutputRules, WriteReport
 from selva_daemon.worker.model_info import ModelInfo, ModelInfoCache
 from selva_daemon.worker.planned_stems import signer_of
-from selva_daemon.worker.rendering import (
-    JobContext,
-    JobRenderer,
-    OutputRules,
-    PreparedJob,
-    RenderOutcome,
-    WriteReport,
-)
+from selva_daemon.worker.rendering import JobRenderer, PreparedJob, RenderOutcome
 from selva_daemon.worker.server_link import Commands, EventLogHandler, Events
 from selva_daemon.worker.stem_cache import StemCache
+
+if TYPE_CHECKING:
+    from selva_core.audio.splice import Splice
 
 T = TypeVar("T")
 
@@ -287,6 +284,7 @@ def _write_stem(
     output: OutputRequest,
     provenance: Mapping[str, str],
     panning: Panning,
+    splice: Splice | None = None,
 ) -> WriteReport:
     from selva_core.audio.credentials import sign_stem  # noqa: PLC0415 - heavy, and its cost is a job's
     from selva_core.audio.metadata import DIGITAL_SOURCE_TYPE  # noqa: PLC0415
@@ -301,6 +299,7 @@ def _write_stem(
         time_reference_samples=output.time_reference_samples,
         labels=output.labels,
         panning=panning,
+        splice=splice,
     )
     if output.signer is not None:
         sign_stem(path, signer_of(output.signer), provenance=provenance, source_type=DIGITAL_SOURCE_TYPE)

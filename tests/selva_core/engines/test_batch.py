@@ -112,7 +112,7 @@ def test_stems_of_a_batch_are_bit_identical_to_those_rendered_singly(
 def test_shared_batches_as_on_a_gpu_change_a_stem_by_no_more_than_rounding(clips: list[Path]) -> None:
     engine = build_network()
     expected = [render_single(engine, clip, DOG) for clip in clips]
-    engine._batch_across_stems = True
+    engine._sampler.batch_across_stems = True
     assert engine.max_batch_pictures > 1
     outcomes = engine.render_batch([Watcher().request(clip, DOG) for clip in clips], settings=THREE_STEPS)
     for ones, others in zip(outcomes, expected, strict=True):

@@ -8,8 +8,15 @@ import pytest
 import torch
 
 from selva_core.base.errors import RenderCancelled
-from selva_core.inference.audio_decoder import count_context_frames, iter_mel, iter_waveform
+from selva_core.inference.audio_decoder import (
+    count_context_frames,
+    decode_span,
+    iter_audio,
+    iter_mel,
+    iter_waveform,
+)
 from selva_core.inference.batching import BatchLimit
+from selva_core.inference.dummy_weights import build_dummy_weights
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.models.part_specs import VocoderSpec
 from selva_core.models.specs import VOCODER_16K, VOCODER_44K
@@ -91,3 +98,18 @@ def test_a_cancel_is_heard_between_the_blocks_of_one_window_of_the_vae() -> None
     num_checks = num_blocks // 2
     with pytest.raises(RenderCancelled):
         next(iter_mel(vae, latents, window_latents=250, check=cancel))
+
+
+@pytest.mark.parametrize("span", [slice(0, 20), slice(300, 330), slice(90, 520), slice(590, 600)])
+@torch.inference_mode()
+def test_some_latents_are_decoded_as_they_are_in_the_whole(span: slice) -> None:
+    torch.manual_seed(0)
+    network = build_dummy_weights(NANO_SPEC)
+    latents = torch.randn(600, NANO_SPEC.vae.latent_channels)
+    limit = BatchLimit(2)
+    whole = torch.cat(list(iter_audio(network, latents, limit=limit, check=lambda: None)))
+    hop = NANO_SPEC.latent_hop_samples
+    expected = whole[span.start * hop : span.stop * hop]
+    found = decode_span(network, latents, span, limit=limit, check=lambda: None)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() <= 1e-4 * whole.abs().max()

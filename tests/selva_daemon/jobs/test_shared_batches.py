@@ -18,8 +18,9 @@ from selva_core.engines.echo import EchoEngine
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.worker.blob_store import BlobStore
+from selva_daemon.worker.job_context import JobContext, OutputRules
 from selva_daemon.worker.model_info import ModelInfo
-from selva_daemon.worker.rendering import JobContext, JobRenderer, OutputRules, PreparedJob
+from selva_daemon.worker.rendering import JobRenderer, PreparedJob
 from selva_daemon.worker.stem_cache import StemCache
 from tests.support.daemons import JobMaker, StartServer, kill_hard, wait_until
 

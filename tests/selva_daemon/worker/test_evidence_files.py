@@ -21,8 +21,9 @@ from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker import rendering
 from selva_daemon.worker.blob_store import BlobStore
 from selva_daemon.worker.evidence_files import build_sight, evidence_warnings
+from selva_daemon.worker.job_context import JobContext, OutputRules
 from selva_daemon.worker.model_info import ModelInfo
-from selva_daemon.worker.rendering import JobContext, JobRenderer, OutputRules
+from selva_daemon.worker.rendering import JobRenderer
 from selva_daemon.worker.stem_cache import StemCache
 from selva_daemon.worker.worker import _write_stem
 from tests.support.daemons import JobMaker

@@ -20,7 +20,7 @@ from selva_core.base.media import PictureRange
 from selva_core.base.paths import ensure_folder
 from selva_core.base.rational import to_pair
 from selva_core.video.sequence_files import find_images
-from selva_daemon.protocol.job import picture_to_wire
+from selva_daemon.protocol.picture import picture_to_wire
 from selva_panel.errors import NotThereError, PanelRequestError
 from selva_panel.media.worker import MediaWorker
 from selva_panel.timeline.cut import Cut, MediaFile

@@ -20,7 +20,7 @@ from selva_core.base.media import PictureRange
 from selva_core.video.frame_source import open_picture
 from selva_core.video.frames import Frame, FrameScaler, iter_frames
 from selva_core.video.reader import MediaReader
-from selva_daemon.protocol.job import parse_media_range
+from selva_daemon.protocol.picture import parse_media_range
 
 Report = Callable[[float], None]
 Task = Callable[[Mapping[str, Any], Report], dict[str, Any]]

@@ -35,7 +35,7 @@ from selva_core.base.render_options import (
 )
 from selva_core.base.schema import describe_faults, encode_hook, one_of, prose, rational
 from selva_core.base.schema_check import check
-from selva_daemon.protocol.job import MAX_SPEED, MAX_START_S
+from selva_daemon.protocol.picture import MAX_SPEED, MAX_START_S
 from selva_otio import Cue, SpottedClip, StemTrack
 from selva_plugins.errors import SnapshotError
 from selva_render.options import settle_sampling

@@ -1,0 +1,210 @@
+"""Making a stretch of a stem anew: from the file of a take to the job that makes the next take of it.
+
+    stem = read_stem_file(Path("stems/Dog_shot-A_t01_01-00-05-12_0123456789.wav"))
+    redo = Redo(stem=stem, start_sample=48_000, end_sample=96_000, seed=7)
+    result = redo_stem(build_redo_job(redo, media=Path("shot-A.mov")), client=client)
+
+All samples of the new take outside the stretch are those of the earlier one, but for a cross-over of less than 0.1 s on
+either side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from selva_core.audio.stem_file import StemFile, read_stem_file
+from selva_core.base.errors import MediaNotFoundError, RequestError, SelvaError
+from selva_core.base.limits import MAX_SEED
+from selva_core.base.media import PictureRange
+from selva_core.base.render_options import PRECISIONS, SILENT
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.job import (
+    MAX_LABEL_CHARS,
+    MAX_TAKE_NUMBER,
+    CueRequest,
+    JobRequest,
+    OutputRequest,
+    RedoRequest,
+    SignerFiles,
+    TakeRequest,
+)
+from selva_daemon.protocol.recipe import OF_THE_WORKER, StemRecipe
+from selva_daemon.protocol.status import JobStatus, StemResult
+
+_CONTENT_KEY = re.compile(r"_[0-9a-f]{10}(_\d+)?$")
+_TAKE_IN_NAME = re.compile(r"(?<![A-Za-z0-9])t\d{2,}(?![A-Za-z0-9])")
+_MAX_SIBLINGS = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redo:
+    """What is made anew of a stem: the samples from `start_sample` to before `end_sample` of its file.
+
+    prompt, negative_prompt: None for those of the stem. seed: None for the next one that no part of it was made with.
+    take: number of the new take; None for the next one that no stem of the cue in the folder has. folder: where the new file
+    goes, by default beside the earlier one. absent: see RenderOptions.
+    """
+
+    stem: StemFile
+    start_sample: int
+    end_sample: int
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    take: int | None = None
+    folder: Path | None = None
+    absent: str = SILENT
+    signer: SignerFiles | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_sample < self.end_sample <= self.stem.num_samples:
+            rate_hz = self.stem.sample_rate_hz
+            raise RequestError(
+                f"a stretch lies in the stem, which is {self.stem.num_samples / rate_hz:.3f} s long; got "
+                f"{self.start_sample / rate_hz:.3f} s to {self.end_sample / rate_hz:.3f} s"
+            )
+
+
+def build_redo_job(redo: Redo, *, media: Path, picture: PictureRange | None = None) -> JobRequest:
+    """The job of one take. media: the file, or the pattern of the image sequence, that the stem was made for. picture: its
+    range, for stems of version 0.1.0, which do not say it.
+
+    Raises RequestError for a file that is no stem, or does not say how it was made.
+    """
+    stem = redo.stem
+    if not stem.provenance:
+        raise RequestError(
+            f"{stem.path.name} is no stem of Selva Bridge, so that no stretch of it can be made anew"
+        )
+    recipe = StemRecipe.parse(stem.provenance, name=stem.path.name)
+    shown = recipe.picture or picture
+    if shown is None:
+        raise RequestError(
+            f"{stem.path.name} does not say which range of its media it was made for; render the whole stem again"
+        )
+    take = next_take(stem) if redo.take is None else redo.take
+    return JobRequest(
+        label=f"{stem.provenance.get('track', stem.path.stem)} again"[:MAX_LABEL_CHARS],
+        media=replace(shown, path=media.absolute()),
+        model=recipe.model,
+        num_steps=recipe.sampling.num_steps,
+        guidance=recipe.sampling.guidance,
+        quality=recipe.sampling.quality,
+        separate=recipe.sampling.separate,
+        pan=recipe.pan.mode,
+        pan_width=recipe.pan.width,
+        distance=recipe.pan.distance,
+        precision=recipe.precision if recipe.precision in PRECISIONS else "auto",
+        absent=redo.absent,
+        output=OutputRequest(
+            folder=(redo.folder or stem.path.parent).absolute(),
+            sample_rate_hz=stem.sample_rate_hz,
+            num_samples=stem.num_samples,
+            time_reference_samples=stem.time_reference_samples,
+            labels=stem.labels,
+            signer=redo.signer,
+        ),
+        cues=(_build_cue(redo, recipe, take),),
+        provenance={key: value for key, value in stem.provenance.items() if key not in OF_THE_WORKER},
+    )
+
+
+def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:
+    provenance = redo.stem.provenance
+    return CueRequest(
+        cue=provenance.get("cue", "cue"),
+        track=provenance.get("track", "stem"),
+        prompt=redo.prompt or recipe.prompt,
+        negative_prompt=recipe.negative_prompt if redo.negative_prompt is None else redo.negative_prompt,
+        takes=(
+            TakeRequest(
+                take=take,
+                seed=next_seed(recipe) if redo.seed is None else redo.seed,
+                name=build_take_name(redo.stem.path, take),
+                redo=RedoRequest(
+                    file=redo.stem.path.absolute(),
+                    start_sample=redo.start_sample,
+                    end_sample=redo.end_sample,
+                ),
+            ),
+        ),
+    )
+
+
+def redo_stem(
+    job: JobRequest, *, client: Client, on_status: Callable[[JobStatus], None] = lambda status: None
+) -> StemResult:
+    """Have the daemon make the take; returns it. A job that is interrupted here is cancelled.
+
+    Raises the job's error; InvalidRequestError, DaemonError.
+    """
+    submitted = client.submit(job)
+    finished: JobStatus | None = None
+    try:
+        for status in client.events(submitted.job_id):
+            on_status(status)
+            finished = status
+    except BaseException:
+        with suppress(SelvaError):  # the daemon may go away just now
+            client.cancel(submitted.job_id)
+        raise
+    if finished is None:
+        finished = client.job(submitted.job_id)
+    [result] = finished.raise_for_state().stems
+    return result
+
+
+def next_seed(recipe: StemRecipe) -> int:
+    """One above all seeds of a stem, so that the same stretch sounds otherwise each time."""
+    highest = max([recipe.seed, *(stretch.seed for stretch in recipe.stretches)])
+    return highest + 1 if highest < MAX_SEED else 0
+
+
+def next_take(stem: StemFile) -> int:
+    """One above all takes of the stem's cue that lie beside it."""
+    cue, taken = stem.provenance.get("cue"), [_take_of(stem)]
+    for index, path in enumerate(sorted(stem.path.parent.glob("*.wav"))):
+        if index == _MAX_SIBLINGS:
+            break
+        try:
+            other = read_stem_file(path)
+        except SelvaError:
+            continue
+        if other.provenance.get("cue") == cue:
+            taken.append(_take_of(other))
+    return min(max(taken) + 1, MAX_TAKE_NUMBER)
+
+
+def build_take_name(path: Path, take: int) -> str:
+    """The file stem of another take: without the content key, and with its number where the name says one."""
+    name = _CONTENT_KEY.sub("", path.stem)
+    if _TAKE_IN_NAME.search(name):
+        return _TAKE_IN_NAME.sub(f"t{take:02}", name, count=1)
+    return f"{name}_t{take:02}"
+
+
+def find_media(stem: StemFile) -> Path:
+    """The media of a stem where it is usually: beside the stem, or in one of the folders above it.
+
+    Raises MediaNotFoundError, RequestError.
+    """
+    recipe = StemRecipe.parse(stem.provenance, name=stem.path.name)
+    name = recipe.picture.path.name if recipe.picture is not None else stem.provenance.get("source_file", "")
+    for folder in [stem.path.absolute().parent, *list(stem.path.absolute().parents)[1:4]]:
+        if name and (folder / name).is_file():
+            return folder / name
+    raise MediaNotFoundError(
+        f"the media of {stem.path.name}, {name or 'whose name is not known'}, is not beside it or in the three folders above; "
+        "name it with --media"
+    )
+
+
+def _take_of(stem: StemFile) -> int:
+    try:
+        return max(int(stem.provenance.get("take", "1")), 1)
+    except ValueError:
+        return 1

@@ -1,0 +1,183 @@
+"""Sampling the stems of a batch: whole ones from noise, stretches of earlier ones between the latents that stay.
+
+Dimensions: R stems, N latents of the whole clip, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from selva_core.base.errors import RenderCancelled
+from selva_core.base.render_options import SamplingSettings
+from selva_core.engine import BatchRequest, StemRequest
+from selva_core.engines.batch import BatchItem, RenderBatch
+from selva_core.inference.batching import BatchLimit
+from selva_core.inference.guided_velocity import DRAFT_GUIDED_UNTIL, GuidedVelocity, StemConditions
+from selva_core.inference.known_latents import KnownLatents, hold_known, latents_in, windows_touching
+from selva_core.inference.progress import AUDIO_COST, PROMPT_COST, SEGMENT_COST, STEP_COST, Stage
+from selva_core.inference.sampler import draw_noise, integrate, tie_windows
+from selva_core.inference.windows import WindowPlan
+from selva_core.models.specs import ModelSpec
+from selva_core.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledStem:
+    """One stem of a pass. known: what stays of the earlier stem, where a stretch of it is made anew."""
+
+    item: BatchItem
+    request: StemRequest
+    conditions: StemConditions
+    known: KnownLatents | None = None
+
+
+def iter_passes(requests: Sequence[StemRequest]) -> Iterator[tuple[StemRequest, ...]]:
+    """What has to be sampled, in an order in which a stretch comes after the stem that it lies in; each request once.
+
+    A stem whose latents were kept is not sampled again.
+    """
+    pending = dict.fromkeys(each for request in requests for each in _lineage(request))
+    done: set[StemRequest] = set()
+    while pending:
+        ready = tuple(request for request in pending if _base_of(request) in (None, *done))
+        yield ready
+        done.update(ready)
+        for request in ready:
+            del pending[request]
+
+
+def _base_of(request: StemRequest) -> StemRequest | None:
+    """The stem that has to be sampled before; None where there is none, or its latents are there."""
+    return None if request.redo is None or request.redo.base_latents is not None else request.redo.base
+
+
+def _lineage(request: StemRequest) -> Iterator[StemRequest]:
+    """A request and those that have to be sampled before it."""
+    step: StemRequest | None = request
+    while step is not None:
+        yield step
+        step = _base_of(step)
+
+
+class StemSampler:
+    """Samples with one network. batch_across_stems: see GuidedVelocity."""
+
+    def __init__(self, network: Network, *, limit: BatchLimit, batch_across_stems: bool) -> None:
+        self._network = network
+        self._limit = limit
+        self.batch_across_stems = batch_across_stems
+
+    def sample(
+        self, stems: Sequence[SampledStem], plan: WindowPlan, settings: SamplingSettings, batch: RenderBatch
+    ) -> list[tuple[SampledStem, Tensor]]:
+        """Normalised latents (N, C) of each stem, all in the same batches; without those whose item failed or was cancelled."""
+        for item in dict.fromkeys(stem.item for stem in stems):
+            with item.isolate_errors():
+                item.progress.begin("sampling", num_steps=settings.num_steps)
+        if not any(stem.item.error is None for stem in stems):
+            return []
+        position = _SamplingPosition(num_steps=settings.num_steps)
+        flow = self._build_flow(stems, plan, settings, batch, position)
+
+        def on_step(step: int) -> None:
+            position.step = step + 1
+            for item in batch.active:
+                with item.isolate_errors():
+                    item.progress.spend("sampling", 0.0, step=step, num_steps=settings.num_steps)
+            batch.check()
+
+        noise = self._draw_noise([stem.request.seed for stem in stems], plan.num_latents)
+        try:
+            latents = integrate(
+                tie_windows(flow, plan.windows),
+                noise,
+                num_steps=settings.num_steps,
+                settle=hold_known([stem.known for stem in stems], noise),
+                on_step=on_step,
+            )
+        except RenderCancelled:  # no item is active any more
+            return []
+        return [(stem, each) for stem, each in zip(stems, latents, strict=True) if stem.item.error is None]
+
+    def _build_flow(
+        self,
+        stems: Sequence[SampledStem],
+        plan: WindowPlan,
+        settings: SamplingSettings,
+        batch: RenderBatch,
+        position: _SamplingPosition,
+    ) -> GuidedVelocity:
+        needed = [find_windows(stem.known.stretch if stem.known else None, plan) for stem in stems]
+        return GuidedVelocity(
+            self._network.generator,
+            plan,
+            [stem.conditions for stem in stems],
+            guidance=self._network.spec.own_guidance(settings.guidance),
+            guided_until=DRAFT_GUIDED_UNTIL if settings.quality == "draft" else 1.0,
+            separation=settings.separate,
+            limit=self._limit,
+            batch_across_stems=self.batch_across_stems,
+            check=batch.check,
+            is_active=lambda run: stems[run[0]].item.error is None and run[1] in needed[run[0]],
+            on_batch=lambda runs: _record_runs([stems[stem].item for stem, _ in runs], position),
+        )
+
+    def _draw_noise(self, seeds: Sequence[int], num_latents: int) -> Tensor:
+        """float32 (R, N, C) on the device, drawn on the CPU so that a seed means the same everywhere."""
+        num_channels = self._network.generator.spec.latent_channels
+        noise = torch.stack([draw_noise(seed, num_latents, num_channels) for seed in seeds])
+        return noise.to(self._network.device)
+
+
+def find_windows(stretch: slice | None, plan: WindowPlan) -> frozenset[int]:
+    """The windows that have to be run: all, or those in which a stretch is made anew."""
+    if stretch is None:
+        return frozenset(range(len(plan.windows)))
+    return windows_touching(plan.windows, stretch)
+
+
+def expected_costs(
+    request: BatchRequest, spec: ModelSpec, plan: WindowPlan, settings: SamplingSettings
+) -> dict[Stage, float]:
+    """Of rendering a request, by stage."""
+    stretches = {
+        each: None
+        if each.redo is None
+        else latents_in(spec, each.redo.start_s, each.redo.end_s, num_latents=plan.num_latents)
+        for in_pass in iter_passes(request.requests)
+        for each in in_pass
+    }
+    num_runs = sum(len(find_windows(stretch, plan)) for stretch in stretches.values())
+    return {
+        "picture": plan.num_segments * SEGMENT_COST,
+        "text": len(request.requests) * PROMPT_COST,
+        "sampling": num_runs * settings.num_steps * STEP_COST,
+        "sound": sum(len(plan.windows) if each.redo is None else 1 for each in request.requests) * AUDIO_COST,
+    }
+
+
+def hold_start(latents: Tensor, num_held: int) -> Tensor:
+    """latents (N, C) with the first `num_held` replaced by the one after them; shorter ones are left as they are."""
+    if not 0 < num_held < len(latents):
+        return latents
+    return torch.cat([latents[num_held : num_held + 1].expand(num_held, -1), latents[num_held:]])
+
+
+@dataclass(kw_only=True)
+class _SamplingPosition:
+    """Which step of how many is being made."""
+
+    num_steps: int
+    step: int = 1
+
+
+def _record_runs(owners: Sequence[BatchItem], position: _SamplingPosition) -> None:
+    """Add one run of the generator to the progress of each of these items, which may come several times."""
+    for item in owners:
+        if item.error is None:
+            with item.isolate_errors():
+                item.progress.work("sampling", STEP_COST, step=position.step, num_steps=position.num_steps)
