@@ -124,11 +124,7 @@ def plan_stems(
     OutputError when nothing can be signed.
     """
     identity = identify_picture(job.media, on_hashed=on_hashed)
-    fingerprint = None
-    if job.output.signer is not None:
-        signer = signer_of(job.output.signer)
-        signer.check()
-        fingerprint = signer.fingerprint()
+    fingerprint = _fingerprint(job)
     key_of = partial(
         waveform_key,
         identity=identity,
@@ -169,3 +165,12 @@ def plan_stems(
 
 def signer_of(files: SignerFiles) -> Signer:
     return Signer(certificate=files.certificate, key=files.key)
+
+
+def _fingerprint(job: JobRequest) -> str | None:
+    """Of the job's signer, None without one. Raises RequestError, OutputError when nothing can be signed."""
+    if job.output.signer is None:
+        return None
+    signer = signer_of(job.output.signer)
+    signer.check()
+    return signer.fingerprint()
