@@ -139,6 +139,7 @@ STARTED_AS_PROGRAMS = {
     ("selva_daemon.jobs.supervisor", "selva_daemon.worker.worker"),
     ("selva_cli.doctor.libraries", "selva_core.inference.device_probe"),
     ("selva_cli.doctor.libraries", "selva_core.video.library_probe"),
+    ("selva_daemon.client.installation", "selva_core.engines.load_probe"),
 }
 """Modules that another room names in order to run them as a process of their own, `python -m MODULE`: nothing is imported."""
 

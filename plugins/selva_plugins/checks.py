@@ -8,8 +8,10 @@ from typing import Literal, TypedDict
 import selva_core
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import SelvaError
+from selva_core.base.paths import AppPaths
 from selva_core.models.catalog import default_models_dir, listed_models, missing_files
 from selva_daemon.client.client import Client
+from selva_daemon.client.installation import find_broken_library
 from selva_daemon.protocol.status import DaemonStatus
 
 CheckLevel = Literal["ok", "warning", "fault"]
@@ -52,6 +54,13 @@ def check_daemon() -> Iterator[CheckResult]:
     for model in status.models:
         text = " ".join([model.device_report, *model.notices])
         yield build_check_result(f"Loaded: {model.model}", text, "warning" if model.notices else "ok")
+
+
+def check_libraries() -> Iterator[CheckResult]:
+    """A fault where the libraries that models run on do not load; nothing where they do."""
+    problem = find_broken_library(AppPaths.find())
+    if problem is not None:
+        yield build_check_result("Installation", problem[:1].upper() + problem[1:], "fault")
 
 
 def check_models() -> CheckResult:

@@ -29,10 +29,10 @@ def load_engine(
     """
     engine: Engine
     if find_model(model_id).spec is None:
-        engine = _import_loader("selva_core.engines.echo").EchoEngine.from_environment(os.environ)
+        engine = import_loader("selva_core.engines.echo").EchoEngine.from_environment(os.environ)
     else:
         bound_spinning()
-        engine = _import_loader("selva_core.engines.loading").load_network_engine(
+        engine = import_loader("selva_core.engines.loading").load_network_engine(
             model_id, device=device, precision=precision, features=features
         )
     return engine
@@ -47,7 +47,7 @@ def describe_broken_installation(exc: Exception) -> InstallationBrokenError:
     )
 
 
-def _import_loader(name: str) -> ModuleType:
+def import_loader(name: str) -> ModuleType:
     """A module that loads engines. Raises InstallationBrokenError.
 
     Libraries that do not fit each other raise anything: OSError for a shared library, RuntimeError for an operator that is

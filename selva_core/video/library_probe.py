@@ -9,7 +9,10 @@ import json
 import sys
 from typing import Any
 
-LIBRARIES = ("av", "soundfile", "soxr", "opentimelineio", "zmq", "msgspec", "numpy")
+LIBRARIES = (
+    *("av", "soundfile", "soxr", "opentimelineio", "zmq", "msgspec", "numpy"),
+    *("safetensors", "tokenizers"),
+)
 DECODERS = ("h264", "hevc", "prores", "dnxhd", "mpeg2video", "mjpeg", "vp9", "av1", "png", "exr")
 """What cuts are made of most: camera and delivery codecs, the intermediate ones of edit suites, image sequences."""
 

@@ -13,6 +13,12 @@ from tests.selva_plugins.tasks import write_movie
 from tests.support.daemons import serving
 
 
+@pytest.fixture(autouse=True)
+def _libraries_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe of the real libraries takes seconds, and is the subject of tests/selva_daemon/client/test_installation.py."""
+    monkeypatch.setattr("selva_plugins.checks.find_broken_library", lambda paths: None)
+
+
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppPaths]:
     """Where the one daemon of a test file is found."""

@@ -63,6 +63,8 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     for name in ("STATE", "CACHE", "CONFIG"):
         monkeypatch.setenv(f"SELVA_{name}_DIR", str(tmp_path / "selva" / name.lower()))
+    # A probe of the real libraries takes seconds, and is the subject of tests/selva_daemon/client/test_installation.py.
+    monkeypatch.setattr("selva_daemon.client.installation.run_probe", lambda: "")
 
 
 @pytest.fixture

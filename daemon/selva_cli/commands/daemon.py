@@ -75,6 +75,17 @@ def start(as_json: JsonOption = False) -> None:
         print_json(found)
     else:
         print_result(f"the daemon runs (process {found.processes[0].pid}, {found.endpoints['jobs']})")
+    _warn_of_broken_library()
+
+
+def _warn_of_broken_library() -> None:
+    """The daemon itself loads none of what models run on, so that it starts where the first job will fail."""
+    from selva_core.base.paths import AppPaths  # noqa: PLC0415
+    from selva_daemon.client.installation import find_broken_library  # noqa: PLC0415
+
+    problem = find_broken_library(AppPaths.find())
+    if problem is not None:
+        sys.stderr.write(f"selva: no job can be rendered: {problem}\n")
 
 
 @daemon_app.command()

@@ -9,6 +9,7 @@ import pytest
 from selva_core.base.command_line import selva_command
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
+from selva_daemon.client.installation import FILE_NAME
 from tests.selva_cli.command_line import RunCommand, read_json
 from tests.support.daemons import end_process_tree
 
@@ -65,6 +66,21 @@ def test_a_daemon_started_from_the_command_line_outlives_the_command_and_is_stop
         assert not paths.connection_file.exists()
     finally:
         end_process_tree(pid)
+
+
+def test_a_start_says_that_the_libraries_of_models_do_not_load(
+    paths: AppPaths, selva: RunCommand, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon itself loads none of them; until then the first job said it."""
+    status, output, errors = selva("daemon", "start")
+    assert (status, errors) == (0, "")
+    assert output.startswith("the daemon runs")
+    problem = "the libraries that models run on cannot be loaded (no torch). Install Selva Bridge again: pip"
+    paths.cache.joinpath(FILE_NAME).unlink()
+    monkeypatch.setattr("selva_daemon.client.installation.run_probe", lambda: problem)
+    status, output, errors = selva("daemon", "start")
+    assert (status, errors) == (0, f"selva: no job can be rendered: {problem}\n")
+    assert output.startswith("the daemon runs")
 
 
 def test_a_log_without_a_line_says_so(paths: AppPaths, selva: RunCommand) -> None:

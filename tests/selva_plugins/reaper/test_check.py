@@ -148,6 +148,22 @@ def test_second_copy_of_the_scripts_is_a_warning(tmp_path: Path) -> None:
     assert not any(result["title"].startswith("More than one copy") for result in results)
 
 
+@pytest.mark.usefixtures("_no_daemon")
+def test_libraries_of_models_that_do_not_load_are_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon starts all the same, and until then the first request said it."""
+    resource_path = resource_path_of(tmp_path / "REAPER", is_installed=True)
+    assert "fault" not in {result["level"] for result in reaper_check.check_setup(resource_path)}
+    monkeypatch.setattr("selva_plugins.checks.find_broken_library", lambda paths: "no torch. Install: pip")
+    for results in (
+        reaper_check.check_setup(resource_path),
+        reaper_check.check_installation(request_from(tmp_path)),
+    ):
+        [fault] = [result for result in results if result["level"] == "fault"]
+        assert (fault["title"], fault["text"]) == ("Installation", "No torch. Install: pip")
+
+
 # From outside REAPER --------------------------------------------------------------------------------------------------
 
 

@@ -68,6 +68,14 @@ def test_a_complete_installation_is_ok(home: ResolveHome, no_studio: StudioBridg
     assert results["Models"][0] == "ok"
 
 
+def test_libraries_of_models_that_do_not_load_are_a_fault(
+    home: ResolveHome, no_studio: StudioBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Installation" not in look(home, no_studio)
+    monkeypatch.setattr("selva_plugins.checks.find_broken_library", lambda paths: "no torch. Install: pip")
+    assert look(home, no_studio)["Installation"] == ("fault", "No torch. Install: pip")
+
+
 @pytest.mark.parametrize("missing", [1, len(ENTRIES)])
 def test_entries_that_are_not_there_are_a_fault_with_the_command_that_puts_them_there(
     missing: int, home: ResolveHome, no_studio: StudioBridge

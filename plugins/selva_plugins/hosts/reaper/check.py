@@ -12,7 +12,7 @@ import selva_core
 from selva_core.base.command_line import selva_command
 from selva_plugins.bridge_log import find_log_file
 from selva_plugins.bridge_start import check_start
-from selva_plugins.checks import CheckResult, build_check_result, check_daemon, check_models
+from selva_plugins.checks import CheckResult, build_check_result, check_daemon, check_libraries, check_models
 from selva_plugins.handed_settings import describe_difference, read_command
 from selva_plugins.hosts.reaper.action_list import ACTIONS, PACKAGE_SCRIPT, find_missing_actions
 from selva_plugins.hosts.reaper.install import (
@@ -32,6 +32,7 @@ def check_installation(request: HostRequest) -> list[CheckResult]:
         _check_versions(request),
         *_check_copies(request),
         *check_daemon(),
+        *check_libraries(),
         check_models(),
     ]
 
@@ -46,7 +47,7 @@ def check_setup(chosen: Path | None, machine: Machine | None = None) -> list[Che
             *_check_bridge(resource_path),
             *_check_actions(resource_path),
         ]
-    return [*results, *check_daemon(), check_models()]
+    return [*results, *check_daemon(), *check_libraries(), check_models()]
 
 
 def _check_scripts(resource_path: Path, machine: Machine) -> CheckResult:

@@ -13,7 +13,14 @@ from selva_core.base.command_line import selva_command
 from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
 from selva_plugins.bridge_start import check_start
-from selva_plugins.checks import CheckLevel, CheckResult, build_check_result, check_daemon, check_models
+from selva_plugins.checks import (
+    CheckLevel,
+    CheckResult,
+    build_check_result,
+    check_daemon,
+    check_libraries,
+    check_models,
+)
 from selva_plugins.handed_settings import describe_difference
 from selva_plugins.hosts.resolve.agent.bridge_log import find_log_file
 from selva_plugins.hosts.resolve.agent.lua_literals import to_lua
@@ -46,7 +53,7 @@ def check_setup(resource_path: Path | None, *, studio: StudioBridge | None = Non
         results += [_check_bridge(homes), _check_start()]
     with studio or StudioBridge(silence_limit_s=_STUDIO_SILENCE_LIMIT_S) as bridge:
         results.append(_check_studio(bridge))
-    return [*results, *check_daemon(), check_models()]
+    return [*results, *check_daemon(), *check_libraries(), check_models()]
 
 
 def _check_entries(home: ResolveHome) -> CheckResult:
