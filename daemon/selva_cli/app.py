@@ -13,7 +13,19 @@ from typing import Annotated, Any
 import typer
 
 import selva_core
-from selva_cli.commands import conform, daemon, doctor, jobs, models, overview, panel, render, spot, watch
+from selva_cli.commands import (
+    conform,
+    daemon,
+    doctor,
+    events,
+    jobs,
+    models,
+    overview,
+    panel,
+    render,
+    spot,
+    watch,
+)
 from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
@@ -52,6 +64,7 @@ app.command()(conform.conform)
 app.command()(spot.spot)
 app.command()(panel.panel)
 app.command()(overview.overview)
+app.command()(events.events)
 app.command()(doctor.doctor)
 app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")
 app.add_typer(jobs.jobs_app, name="jobs", help="List, watch, cancel and retry jobs.")

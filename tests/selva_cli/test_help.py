@@ -44,6 +44,7 @@ COMMANDS = {
         "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --separate --absent --pan "
         "--pan-width --distance --precision --quality --handles --once"
     ),
+    "events": "STEMS|CUT --output -o --note --frame-rate --replace --json",
     "overview": "OUT.otio --output -o --replace --json",
     "panel": "CUT|VIDEO --browser --no-browser --json",
     "doctor": "--fix --report --only --skip --json",

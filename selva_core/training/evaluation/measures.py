@@ -11,6 +11,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from selva_core.audio.events import find_onset_hops
+from selva_core.audio.events import level_curve as audio_level_curve
 from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
@@ -27,28 +29,13 @@ MIN_LEAK_HOPS = 10
 
 def level_curve(wave: FloatArray) -> FloatArray:
     """Root mean square of each 10 ms, float32 (n // 160,)."""
-    hop = round(HOP_S * SAMPLE_RATE_HZ)
-    num_hops = wave.size // hop
-    powers = np.square(wave[: num_hops * hop]).reshape(num_hops, hop).mean(axis=1)
-    return np.asarray(np.sqrt(powers + 1e-12), np.float32)
+    return audio_level_curve(wave, SAMPLE_RATE_HZ)
 
 
 def find_onsets(wave: FloatArray, *, min_gap_s: float = 0.1) -> list[float]:
     """Times (s) at which the level jumps: a rise of the level in dB to a level that is loud for this waveform."""
-    level = level_curve(wave)
-    loud = max(float(np.percentile(level, 99.5)), 1e-4)
-    decibel = 20 * np.log10(np.maximum(level, 0.01 * loud))
-    before = np.minimum.reduce([np.roll(decibel, shift) for shift in (2, 3, 4, 5)])
-    before[:5] = decibel[:5].min() if decibel[:5].size else 0.0
-    rise = np.where(level > 0.12 * loud, decibel - before, 0.0)
-    onsets: list[float] = []
-    for index in np.argsort(-rise):
-        if rise[index] < 6.0:
-            break
-        time_s = float(index) * HOP_S
-        if all(abs(time_s - other) >= min_gap_s for other in onsets):
-            onsets.append(time_s)
-    return sorted(onsets)
+    hops = find_onset_hops(level_curve(wave), min_gap_s=min_gap_s)
+    return [hop * HOP_S for hop in hops]
 
 
 def match_onsets(found_s: Sequence[float], expected_s: Sequence[float]) -> tuple[int, int, int]:
