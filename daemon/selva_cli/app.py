@@ -17,10 +17,8 @@ from selva_cli.commands import (
     conform,
     daemon,
     doctor,
-    events,
     jobs,
     models,
-    overview,
     panel,
     render,
     spot,
@@ -29,6 +27,7 @@ from selva_cli.commands import (
 from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
+from selva_cli.commands.results import events, overview
 from selva_cli.terminal.error_reporting import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,

@@ -1,0 +1,1 @@
+"""Commands that show or list what a render made."""
