@@ -81,6 +81,27 @@ function step(from: Row[][], to: Row[][]): void {
 export const undo = (): void => step(undoable, redoable);
 export const redoEdit = (): void => step(redoable, undoable);
 
+/** A name for a track from its prompt: its first words, until a person writes a name. */
+function nameOf(prompt: string): string {
+  let name = "";
+  for (const word of prompt.trim().replace(/^(an?|the) /i, "").split(/[\s,;.]+/)) {
+    if (name && name.length + word.length > 20) break;
+    name = name ? `${name} ${word}` : word;
+  }
+  return name.slice(0, 40).replace(/^./u, (letter) => letter.toUpperCase());
+}
+
+const isNamedByPage = (row: Row): boolean =>
+  row.name === "" || row.name === t("row.new_name") || row.name.replace(/ \d+$/, "") === t("row.new_name") ||
+  (row.prompt !== "" && row.name.replace(/ \d+$/, "") === nameOf(row.prompt));
+
+/** A prompt, and with it the name of a track that a person gave none. */
+export function changePrompt(row: Row, prompt: string): void {
+  const renamed = prompt.trim() !== "" && isNamedByPage(row);
+  const others = state.rows.value.filter((one) => one.id !== row.id);
+  changeRow(row.id, renamed ? { name: freeName(nameOf(prompt), others), prompt } : { prompt });
+}
+
 export function changeRow(id: string, change: Partial<Row>): void {
   const label = `${id}.${Object.keys(change).join()}`;
   edit(state.rows.value.map((row) => (row.id === id ? { ...row, ...change } : row)), label);
@@ -102,8 +123,8 @@ export function changeOverride(id: string, clip: string, change: Override): void
 const newId = (): string => crypto.getRandomValues(new Uint32Array(2)).reduce((text, part) => text + part.toString(36), "r");
 
 /** A name that no row has: "Dog", "Dog 2". */
-function freeName(wanted: string): string {
-  const taken = new Set(state.rows.value.map((row) => row.name));
+function freeName(wanted: string, rows = state.rows.value): string {
+  const taken = new Set(rows.map((row) => row.name));
   const base = wanted.replace(/ \d+$/, "");
   let name = wanted;
   for (let count = 2; taken.has(name); count++) name = `${base} ${count}`;
@@ -111,8 +132,7 @@ function freeName(wanted: string): string {
 }
 
 export function addRow(prompt = ""): string {
-  const words = prompt.split(/[\s,]+/).slice(0, 2).join(" ");
-  const name = freeName(words ? words.charAt(0).toUpperCase() + words.slice(1) : t("row.new_name"));
+  const name = freeName(prompt ? nameOf(prompt) : t("row.new_name"));
   const row: Row = {
     id: newId(), name, prompt, negative: "", takes: 1, gain_db: 0, pan: "off", solo: false, mute: false, overrides: {},
   };

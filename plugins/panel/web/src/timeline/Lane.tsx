@@ -2,7 +2,7 @@
 import { useRef } from "preact/hooks";
 import type { Row } from "../model/contract";
 import { activeStem, cellKey, clipAt, evidenceByCell, isIncluded, isMissing, rowById, selectedClip, selectedRow, state, stemsByCell } from "../model/store";
-import { changeOverride, changeRow, moveRow } from "../model/rows";
+import { changeOverride, changePrompt, changeRow, moveRow } from "../model/rows";
 import { t } from "../model/strings";
 import { playhead } from "../model/store";
 import { seek, speed } from "../audio/transport";
@@ -49,7 +49,11 @@ function Field({ row, field, label, list }: { row: Row; field: "name" | "prompt"
     <input
       class={`field ${field}`} value={row[field]} placeholder={label} aria-label={`${label}: ${row.name}`} list={list}
       spellcheck={false} autocomplete="off" maxLength={500} data-row={row.id} data-field={field}
-      onInput={(event) => changeRow(row.id, { [field]: event.currentTarget.value })}
+      onInput={(event) => {
+        const { value } = event.currentTarget;
+        if (field === "prompt") changePrompt(row, value);
+        else changeRow(row.id, { name: value });
+      }}
       onFocus={() => (selectedRow.value = row.id)}
     />
   );

@@ -33,32 +33,26 @@ function roundedClip(ctx: Context, { x, y, w, h }: Box, radius = 4): void {
   ctx.clip();
 }
 
-/** Thumbnails side by side, each cut to its slot; `visit` gets the slot and what of the picture is in it. */
-export function paintThumbnails(
-  ctx: Context, clip: Clip, box: Box, alpha: number,
-  visit?: (slot: Box, part: { left: number; width: number; top: number; height: number }, index: number, count: number) => void,
-): void {
-  const strip = stripOf(clip.id, box.w);
+/**
+ * Thumbnails side by side in their own shape, the last one cut off where the clip ends; `visit` gets each with its moment in the
+ * clip, 0..1.
+ */
+export function paintThumbnails(ctx: Context, clip: Clip, box: Box, alpha: number, visit?: (slot: Box, at: number) => void): void {
+  const strip = stripOf(clip.id, box.w, box.h);
   if (!strip) return;
   const { image, count } = strip;
-  const [sourceWidth, sourceHeight] = [image.width / count, image.height];
-  const slotWidth = box.w / count;
-  const cover = Math.max(slotWidth / sourceWidth, box.h / sourceHeight);
-  const part = {
-    width: slotWidth / cover / sourceWidth, left: 0, height: box.h / cover / sourceHeight, top: 0,
-  };
-  part.left = (1 - part.width) / 2;
-  part.top = (1 - part.height) / 2;
+  const source = image.width / count;
+  const width = (box.h * source) / image.height;
+  const slots: [Box, number][] = [];
   ctx.globalAlpha = alpha;
-  for (let index = 0; index < count; index++)
-    ctx.drawImage(
-      image, (index + part.left) * sourceWidth, part.top * sourceHeight, part.width * sourceWidth, part.height * sourceHeight,
-      box.x + index * slotWidth, box.y, slotWidth + 0.5, box.h,
-    );
+  for (let x = 0; x < box.w; x += width) {
+    const at = Math.min(1, (x + Math.min(width, box.w - x) / 2) / box.w);
+    const index = Math.min(count - 1, Math.floor(at * count));
+    ctx.drawImage(image, index * source, 0, source, image.height, box.x + x, box.y, width + 0.5, box.h);
+    slots.push([{ x: box.x + x, y: box.y, w: width, h: box.h }, (index + 0.5) / count]);
+  }
   ctx.globalAlpha = 1;
-  if (visit)
-    for (let index = 0; index < count; index++)
-      visit({ x: box.x + index * slotWidth, y: box.y, w: slotWidth, h: box.h }, part, index, count);
+  if (visit) for (const [slot, at] of slots) visit(slot, at);
 }
 
 const sample = (curve: readonly number[], at: number): number =>
@@ -67,20 +61,16 @@ const sample = (curve: readonly number[], at: number): number =>
 /** A ring on each thumbnail where the prompt is seen in it: strong where the model is sure, wide where it is spread. */
 function paintPlace(ctx: Context, cell: Cell, box: Box, colour: string, shade: string): void {
   const { evidence, clip } = cell;
-  paintThumbnails(ctx, clip, box, cell.heard ? 0.22 : 0.5, (slot, part, index, count) => {
-    if (!evidence?.seen || evidence.x.length === 0 || slot.w < 24) return;
-    const at = (index + 0.5) / count;
+  paintThumbnails(ctx, clip, box, cell.heard ? 0.22 : 0.5, (slot, at) => {
+    if (!evidence?.seen || evidence.x.length === 0 || slot.w < 16) return;
     const presence = sample(evidence.presence_curve, at);
     if (presence < SEEN) return;
-    const x = slot.x + ((sample(evidence.x, at) - part.left) / part.width) * slot.w;
-    const y = slot.y + ((sample(evidence.y, at) - part.top) / part.height) * slot.h;
-    const radius = Math.max(5, Math.min(slot.h * 0.42, sample(evidence.spread, at) * slot.h));
-    const inside = (value: number, low: number, high: number): number => Math.max(low, Math.min(high, value));
+    const radius = Math.max(5, Math.min(slot.h * 0.4, sample(evidence.spread, at) * slot.h));
     ctx.globalAlpha = cell.heard ? 0.5 : 0.45 + 0.55 * presence;
     ctx.lineWidth = 3.5;
     ctx.strokeStyle = shade;
     ctx.beginPath();
-    ctx.arc(inside(x, slot.x + 4, slot.x + slot.w - 4), inside(y, slot.y + 4, slot.y + slot.h - 4), radius, 0, 2 * Math.PI);
+    ctx.arc(slot.x + sample(evidence.x, at) * slot.w, slot.y + sample(evidence.y, at) * slot.h, radius, 0, 2 * Math.PI);
     ctx.stroke();
     ctx.lineWidth = 1.75;
     ctx.strokeStyle = colour;

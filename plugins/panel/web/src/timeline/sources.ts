@@ -68,17 +68,21 @@ const waves = new Fetcher<{ min: number[]; max: number[] }>(4, 1500);
 export const stripArrivals = strips.arrivals;
 export const waveArrivals = waves.arrivals;
 
-const COUNTS = [1, 2, 3, 4, 6, 8, 12, 16];
+const COUNTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48];
 const THUMBNAIL_WIDTH = 144;
+/** Width over height of each clip's picture, as its first strip shows it. */
+const shapes = new Map<string, number>();
 
-/** Thumbnails of a clip for a width on the screen; null until they are there. */
-export function stripOf(clipId: string, pixels: number): Strip | null {
-  const wanted = pixels / 104;
-  const count = COUNTS.findLast((one) => one <= wanted * 1.15) ?? 1;
+/** Thumbnails of a clip for a box on the screen, enough to fill it in their own shape; null until they are there. */
+export function stripOf(clipId: string, width: number, height: number): Strip | null {
+  const wanted = width / (height * (shapes.get(clipId) ?? 16 / 9));
+  const count = COUNTS.find((one) => one >= wanted * 0.8) ?? 48;
   return strips.get(`${clipId}/${count}`, async () => {
     const answer = await fetch(stripUrl(clipId, THUMBNAIL_WIDTH, count));
     if (!answer.ok) throw new Error(String(answer.status));
-    return { image: await createImageBitmap(await answer.blob()), count };
+    const image = await createImageBitmap(await answer.blob());
+    shapes.set(clipId, image.width / count / image.height);
+    return { image, count };
   });
 }
 

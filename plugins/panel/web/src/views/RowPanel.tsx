@@ -1,7 +1,7 @@
 // Everything of a row that its head has no room for.
 import type { Pan, Row } from "../model/contract";
 import { selectedClip, state } from "../model/store";
-import { changeRow, duplicateRow, moveRow, removeRow } from "../model/rows";
+import { changePrompt, changeRow, duplicateRow, moveRow, removeRow } from "../model/rows";
 import { t } from "../model/strings";
 
 const PANS: Pan[] = ["off", "envelope", "stereo"];
@@ -37,10 +37,10 @@ export function RowPanel({ row }: { row: Row }) {
         <span>{t("row.prompt")}</span>
         <input
           value={row.prompt} maxLength={500} spellcheck={false} list="suggestions" autocomplete="off" data-side="prompt"
-          onInput={(event) => changeRow(row.id, { prompt: event.currentTarget.value })}
+          onInput={(event) => changePrompt(row, event.currentTarget.value)}
         />
       </label>
-      <Suggestions current={row.prompt} onUse={(prompt) => changeRow(row.id, { prompt })} />
+      <Suggestions current={row.prompt} onUse={(prompt) => changePrompt(row, prompt)} />
       <label class="labelled">
         <span>{t("row.negative")}</span>
         <input

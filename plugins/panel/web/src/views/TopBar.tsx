@@ -35,7 +35,7 @@ function DaemonChip() {
   const daemon = state.daemon.value;
   const shown = connected.value ? daemon.state : "lost";
   return (
-    <button class={`daemon ${shown}`} onClick={() => (openDialog.value = "daemon")} title={daemon.message ?? ""}>
+    <button class={`daemon ${shown}`} onClick={() => (openDialog.value = "daemon")} title={[daemon.message, daemon.device].filter(Boolean).join("\n")}>
       <i class="dot" aria-hidden="true" />
       <span>{t(`daemon.${shown}`)}</span>
       {daemon.model && <b>{daemon.model}</b>}
