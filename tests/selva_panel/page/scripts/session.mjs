@@ -1,0 +1,69 @@
+// A whole session in the page of the real server: three prompts, the look, the render, listening, another take, and the choice.
+import { openPage, until } from "../support/browser.mjs";
+
+const [url, prompts] = process.argv.slice(2).map((text) => JSON.parse(text));
+const PATIENCE_MS = 150000;
+const { browser, page, problems, outside } = await openPage(url);
+const state = (key) => page.evaluate((name) => globalThis.selvaPanel.state[name].value, key);
+const seen = {};
+seen.clips = (await state("clips")).map((clip) => clip.name);
+for (const prompt of prompts) {
+  const before = await page.$$eval(".row", (rows) => rows.length);
+  await page.keyboard.press("a");
+  await until(() => page.evaluate((count) => document.querySelectorAll(".row").length > count && document.activeElement?.dataset.field === "prompt", before), "the new row");
+  await page.keyboard.type(prompt);
+  await page.keyboard.press("Enter");
+}
+await page.keyboard.press("v");
+const cells = prompts.length * seen.clips.length;
+await until(async () => (await state("evidence")).length === cells, "the evidence", PATIENCE_MS);
+seen.rows = (await state("rows")).map((row) => row.name);
+await page.evaluate(() => {
+  globalThis.progress = [];
+  setInterval(() => globalThis.progress.push(...globalThis.selvaPanel.state.jobs.value.filter((job) => job.state === "running").map((job) => [job.stage, job.done])), 30);
+});
+await page.keyboard.press("Shift+Enter");
+await until(() => page.$(".running"), "the progress", PATIENCE_MS);
+const expected = (await state("evidence")).filter((found) => found.seen).length;
+await until(async () => (await state("stems")).length === expected, "the stems", PATIENCE_MS);
+await until(async () => !(await page.$(".running")), "the end of the jobs", PATIENCE_MS);
+seen.progress = await page.evaluate(() => globalThis.progress);
+seen.stems = await state("stems");
+seen.evidence = (await state("evidence")).map(({ row_id, clip_id, seen: isSeen, x, y }) => ({ row_id, clip_id, seen: isSeen, places: x.length && y.length }));
+
+const dog = seen.stems[0];
+await page.evaluate((stem) => {
+  globalThis.selvaPanel.selectedRow.value = stem.row_id;
+  globalThis.selvaPanel.selectedClip.value = stem.clip_id;
+  globalThis.selvaPanel.seek(stem.start_frames);
+}, dog);
+await until(() => page.evaluate(() => document.querySelector("video.front")?.readyState >= 2), "the picture");
+const clock = () => page.evaluate(() => ({ sound: globalThis.selvaPanel.player.position() / globalThis.selvaPanel.player.sampleRateHz, picture: document.querySelector("video.front").currentTime }));
+const began = await clock();
+await page.keyboard.press(" ");
+await until(async () => (await clock()).sound > began.sound + 1, "the sound to run");
+const drifts = [];
+for (let count = 0; count < 20; count++) {
+  drifts.push(Math.abs(await page.evaluate(() => globalThis.selvaPanel.picture().drift)));
+  await page.waitForTimeout(50);
+}
+const ended = await clock();
+seen.ran = { sound: ended.sound - began.sound, picture: ended.picture - began.picture };
+seen.medianDrift = drifts.sort((a, b) => a - b)[10];
+await page.keyboard.press("k");
+
+await page.keyboard.press("w");
+await until(async () => (await state("stems")).length === expected + 1, "another take", PATIENCE_MS);
+await until(async () => (await page.$$(".take")).length === 2, "two takes in the list");
+const active = async () => (await state("stems")).filter((stem) => stem.row_id === dog.row_id && stem.active).map((stem) => stem.take);
+await page.keyboard.press("2");
+await until(async () => (await active()).join() === "2", "the second take");
+await page.keyboard.press("1");
+await until(async () => (await active()).join() === "1", "the first take");
+await page.keyboard.press("y");
+await page.waitForTimeout(400); // the server's own word of it, after the page's
+seen.kept = (await state("stems")).find((stem) => stem.id === dog.id).choice;
+const range = [Math.round(dog.start_frames * 1920), Math.round(dog.start_frames * 1920) + dog.length_samples];
+seen.loudest = await page.evaluate(async ([from, to]) => (await globalThis.selvaPanel.player.renderMix(from, to)).getChannelData(0).reduce((most, value) => Math.max(most, Math.abs(value)), 0), range);
+console.log(JSON.stringify({ ...seen, problems, outside }));
+await browser.close();

@@ -1,0 +1,70 @@
+"""The page and the real server together: a session from the first prompt to the choice of a take, rendered by selva-nano."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.selva_panel.page.conftest import ROOT, RunScript
+from tests.selva_panel.server.panel_process import Panel, running_panel
+
+EXAMPLES = ROOT / "examples"
+PROMPTS = ("small dog barking", "ball bouncing on the floor", "car engine idling")
+FRAME_S = 1 / 25
+
+
+@pytest.fixture(scope="module")
+def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+    folder = tmp_path_factory.mktemp("cut")
+    for name in ("cut.otio", "garden.mp4", "hall.mp4", "street.mp4", "yard.mp4"):
+        shutil.copy(EXAMPLES / name, folder / name)
+    with running_panel(folder / "cut.otio", folder=tmp_path_factory.mktemp("selva")) as opened:
+        assert opened.request("PUT", "/api/model", {"name": "selva-nano"}).status == 200
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def session(run_browser: RunScript, panel: Panel) -> dict[str, Any]:
+    link = panel.request("POST", "/api/links", {}).json()["url"]
+    return run_browser("session.mjs", link, PROMPTS)
+
+
+def test_session_runs_without_a_fault_and_asks_no_other_machine(session: dict[str, Any]) -> None:
+    assert session["problems"] == []
+    assert session["outside"] == []
+    assert session["clips"] == ["yard", "hall", "street", "garden"]
+    assert session["rows"] == ["Small dog barking", "Ball bouncing on the", "Car engine idling"]
+
+
+def test_prompts_are_seen_where_the_example_shows_them_and_rendered_there_only(
+    session: dict[str, Any],
+) -> None:
+    where = {(found["row_id"], found["clip_id"]) for found in session["evidence"] if found["seen"]}
+    assert {(stem["row_id"], stem["clip_id"]) for stem in session["stems"]} == where
+    assert 3 <= len(where) < 12
+    assert all(found["places"] for found in session["evidence"])
+
+
+def test_progress_names_its_stage_and_never_goes_back(session: dict[str, Any]) -> None:
+    assert "sampling" in {stage for stage, _ in session["progress"]}
+    assert all(0 <= done <= 1 for _, done in session["progress"])
+
+
+def test_picture_follows_the_sound(session: dict[str, Any]) -> None:
+    assert session["ran"]["sound"] > 1
+    assert session["ran"]["picture"] == pytest.approx(session["ran"]["sound"], abs=0.25)
+    assert session["medianDrift"] < FRAME_S
+
+
+def test_takes_are_heard_and_kept_as_the_server_has_them(session: dict[str, Any], panel: Panel) -> None:
+    assert session["kept"] == "keep"
+    assert session["loudest"] > 0.01
+    first, other = (
+        stem for stem in panel.state()["stems"] if stem["row_id"] == session["stems"][0]["row_id"]
+    )
+    assert (first["active"], other["active"]) == (True, False)
+    assert (first["choice"], other["choice"]) == ("keep", "none")
+    assert first["seed"] != other["seed"]
