@@ -96,7 +96,7 @@ def test_work_goes_from_looking_to_placing_and_back(run_browser: RunScript) -> N
     assert seen["planned"] > 10
     assert seen["conflicts"] == 1
     assert seen["nothingPlacedYet"]
-    assert seen["saved"] == "cut.otio"
+    assert seen["saved"] == seen["exported"] == "cut.otio"
     assert seen["error"] == "⚠ The disk is full.Free 2 GB."
 
 

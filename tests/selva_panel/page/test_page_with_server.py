@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import opentimelineio as otio
 import pytest
 
 from tests.selva_panel.page.conftest import ROOT, RunScript
@@ -17,10 +22,16 @@ FRAME_S = 1 / 25
 
 
 @pytest.fixture(scope="module")
-def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example cut with its media, where stems and timelines may be written beside it."""
     folder = tmp_path_factory.mktemp("cut")
     for name in ("cut.otio", "garden.mp4", "hall.mp4", "street.mp4", "yard.mp4"):
         shutil.copy(EXAMPLES / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def panel(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
     with running_panel(folder / "cut.otio", folder=tmp_path_factory.mktemp("selva")) as opened:
         assert opened.request("PUT", "/api/model", {"name": "selva-nano"}).status == 200
         yield opened
@@ -62,9 +73,35 @@ def test_picture_follows_the_sound(session: dict[str, Any]) -> None:
 def test_takes_are_heard_and_kept_as_the_server_has_them(session: dict[str, Any], panel: Panel) -> None:
     assert session["kept"] == "keep"
     assert session["loudest"] > 0.01
-    first, other = (
-        stem for stem in panel.state()["stems"] if stem["row_id"] == session["stems"][0]["row_id"]
+    stems = panel.state()["stems"]
+    first, other = sorted(
+        (stem for stem in stems if stem["file_name"].startswith("Small-dog")), key=lambda stem: stem["take"]
     )
     assert (first["active"], other["active"]) == (True, False)
     assert (first["choice"], other["choice"]) == ("keep", "none")
     assert first["seed"] != other["seed"]
+
+
+def stem_positions(timeline_file: Path) -> set[tuple[str, float, float]]:
+    """Track, start and length in seconds of every stem on a timeline."""
+    timeline = otio.adapters.read_from_file(str(timeline_file))
+    return {
+        (track.name, clip.range_in_parent().start_time.to_seconds(), clip.duration().to_seconds())
+        for track in timeline.audio_tracks()
+        for clip in track.find_clips()
+    }
+
+
+def test_saved_timeline_has_stems_where_selva_render_has_them(
+    session: dict[str, Any], folder: Path, panel: Panel
+) -> None:
+    (saved,) = (file for file in folder.glob("*.otio") if file.name != "cut.otio")
+    mine = stem_positions(saved)
+    assert len(mine) == len(session["planned"]) == 3
+    tracks = [f"--track={name}={prompt}" for name, prompt in zip(session["rows"], PROMPTS, strict=True)]
+    own = {f"SELVA_{name}_DIR": str(panel.folder / name.lower()) for name in ("STATE", "CACHE", "CONFIG")}
+    subprocess.run(
+        [sys.executable, "-m", "selva_cli", "render", "cut.otio", "-o", "by-command.otio", "--model=selva-echo", *tracks],
+        cwd=folder, env={**os.environ, **own}, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert mine < stem_positions(folder / "by-command.otio")

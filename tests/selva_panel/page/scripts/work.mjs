@@ -61,8 +61,16 @@ await page.click(".button.primary:has-text('Place into REAPER')");
 await until(() => page.$(".report li"), "the report");
 await page.click("text=Remove again");
 await until(() => server.state.placed === null, "the removal");
-const [download] = await Promise.all([page.waitForEvent("download"), page.click("text=Save >> nth=-1")]);
-seen.saved = download.suggestedFilename();
+await page.click(".button:text-is('Save')");
+await until(() => page.$(".report li:has-text('written: ')"), "the file to be named");
+const [copy] = await Promise.all([page.waitForEvent("download"), page.click("text=Download a copy")]);
+seen.saved = copy.suggestedFilename();
+const [toSend] = await Promise.all([page.waitForEvent("download"), page.click("text=Export page")]);
+seen.exported = toSend.suggestedFilename();
+await page.setInputFiles("input[type=file]", { name: "notes.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify({ notes: [{ text: "softer steps", by: "Director", stem_id: null, frame: null }] })) });
+await until(() => page.$(".note:has-text('softer steps')"), "the note");
+await page.setInputFiles("input[type=file]", { name: "holiday.txt", mimeType: "text/plain", buffer: Buffer.from("not json") });
+await until(() => page.$(".notice.error:has-text('holiday.txt is no file of notes')"), "the refusal");
 
 // A page that comes late, or comes back, sees the same.
 for (const socket of [...server.sockets]) socket.close();
@@ -71,8 +79,8 @@ await until(() => page.evaluate(() => document.querySelector(".field.name").valu
 
 await page.route("**/api/render", (route) => route.fulfill({ status: 507, json: { error: { code: "disk_full", message: "The disk is full.", remedy: "Free 2 GB." } } }));
 await page.keyboard.press("Shift+Enter");
-await until(() => page.$(".notice.error"), "the error");
-seen.error = await page.textContent(".notice.error p");
+await until(() => page.$(".notice.error:has-text('The disk is full.')"), "the error");
+seen.error = await page.textContent(".notice.error:has-text('The disk is full.') p");
 const expected = /507|WebSocket connection/;
 console.log(JSON.stringify({ ...seen, problems: problems.filter((text) => !expected.test(text)), outside }));
 await browser.close();

@@ -61,8 +61,8 @@ export function makeSession({ clips = 8, rows = 3, evidence = true, stems = true
       ],
     },
     suggestions: ["waves on a beach", "horse trotting on cobbles", "glass breaking", "keys jingling", "typing on a keyboard", "wind in trees"],
-    can_place: [{ target: "otio", label: "OpenTimelineIO" }, { target: "reaper", label: "REAPER" }], placed: null,
+    can_place: [{ target: "reaper", label: "REAPER" }, { target: "otio", label: "OpenTimelineIO (.otio)" }], placed: null,
     estimate: { cells: clips * 2, seconds: clips * 9 }, has_production: true, notes: [],
-    save_formats: [{ format: "otio", label: "OpenTimelineIO", suffix: ".otio" }, { format: "fcpxml", label: "Final Cut Pro", suffix: ".fcpxml" }],
+    save_formats: [{ format: "otio", label: "OpenTimelineIO (.otio)", suffix: ".otio" }, { format: "fcpxml", label: "Final Cut Pro (.fcpxml)", suffix: ".fcpxml" }],
   };
 }

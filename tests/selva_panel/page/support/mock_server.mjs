@@ -113,7 +113,8 @@ export class MockServer {
       case "POST /api/place/plan": return ok(this.#plan());
       case "POST /api/place": this.patch({ placed: { target: "reaper", label: "REAPER", report: this.#plan().lines.map((line) => ({ ...line, text: "placed" })) } }); return ok({ report: [] });
       case "POST /api/place/remove": this.patch({ placed: null }); return ok();
-      case "POST /api/save": case "POST /api/export": return ok({ id: "d1", name: "cut.otio" });
+      case "POST /api/save": this.patch({ placed: { target: "otio", label: "OpenTimelineIO (.otio)", report: [{ stem_id: null, track: "", start_timecode: "", text: "written: /cuts/cut with sound.otio" }] } }); return ok({ report: [], download_id: "d1" });
+      case "POST /api/export": return ok({ download_id: "d1" });
       case "POST /api/notes/import": this.patch({ notes: body.notes }); return ok();
       case "GET /api/download/ID": response.setHeader("content-disposition", "attachment; filename=cut.otio"); return this.#bytes(request, response, Buffer.from("{}"), "application/json");
       default: return this.#static(response, path);

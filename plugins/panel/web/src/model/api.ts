@@ -39,6 +39,12 @@ export async function request<T>(method: string, path: string, body?: unknown): 
   return (answer.status === 204 ? null : await answer.json()) as T;
 }
 
+/** What was placed or written; files can be downloaded under an id. */
+export interface Delivered {
+  report?: unknown[];
+  download_id?: string | null;
+}
+
 const id = encodeURIComponent;
 
 export const api = {
@@ -60,10 +66,10 @@ export const api = {
   peaks: (stem: string, count: number) =>
     request<{ min: number[]; max: number[] }>("GET", `/api/stems/${id(stem)}/peaks?count=${count}`),
   plan: (target: string) => request<Plan>("POST", "/api/place/plan", { target }),
-  place: (plan: string) => request<{ report: unknown[] }>("POST", "/api/place", { plan_id: plan }),
+  place: (plan: string) => request<Delivered>("POST", "/api/place", { plan_id: plan }),
   removePlaced: () => request<unknown>("POST", "/api/place/remove", {}),
-  save: (format: string, name: string) => request<Record<string, string>>("POST", "/api/save", { format, name }),
-  exportPage: () => request<Record<string, string>>("POST", "/api/export", {}),
+  save: (format: string) => request<Delivered>("POST", "/api/save", { format }),
+  exportPage: () => request<Delivered>("POST", "/api/export", {}),
   importNotes: (notes: unknown) => request<unknown>("POST", "/api/notes/import", notes),
 };
 

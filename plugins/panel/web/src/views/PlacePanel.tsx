@@ -1,7 +1,7 @@
 // What goes where: first as a table, then into the host or into a file; and pages to send and notes that come back.
 import { signal } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
-import { api, downloadUrl } from "../model/api";
+import { type Delivered, api, downloadUrl } from "../model/api";
 import type { Placed, Plan } from "../model/contract";
 import { attempt, notify, state } from "../model/store";
 import { flushRows } from "../model/rows";
@@ -21,13 +21,15 @@ async function run<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** The last file that was written, as a download; it lies beside the cut as well. */
+const written = signal<string | null>(null);
+
 /** Saves what a download's answer names: the server keeps it under an id. */
-function fetchDownload(answer: Record<string, string> | undefined): void {
-  const found = answer?.["download_id"] ?? answer?.["id"] ?? answer?.["download"];
-  if (!found) return;
+function fetchDownload(answer: Delivered | undefined): void {
+  if (!answer?.download_id) return;
   const link = document.createElement("a");
-  link.href = found.startsWith("/api/") ? found : downloadUrl(found);
-  link.download = answer?.["name"] ?? "";
+  link.href = downloadUrl(answer.download_id);
+  link.download = "";
   document.body.append(link);
   link.click();
   link.remove();
@@ -62,15 +64,18 @@ function PlanTable({ made }: { made: Plan }) {
 }
 
 function Place() {
-  const targets = state.can_place.value;
+  const files = new Set((state.save_formats.value ?? []).map((one) => one.format));
+  const targets = state.can_place.value.filter(({ target }) => !files.has(target));
   const shown = plan.value;
   const place = async (): Promise<void> => {
     if (!shown) return;
     const done = await run(() => api.place(shown.plan.plan_id));
     if (!done) return;
     plan.value = null;
+    written.value = done.download_id ?? null;
     notify("info", t("place.done", { label: shown.label }));
   };
+  if (!shown && targets.length === 0) return <p class="quiet">{t("place.no_host")}</p>;
   if (!shown)
     return (
       <>
@@ -95,17 +100,22 @@ function Place() {
 
 function Report({ placed }: { placed: Placed }) {
   const remove = async (): Promise<void> => {
-    if (await run(async () => (await api.removePlaced(), true))) notify("info", t("place.removed"));
+    if (!(await run(async () => (await api.removePlaced(), true)))) return;
+    written.value = null;
+    notify("info", t("place.removed"));
   };
   return (
     <div class="report">
       <h2 class="part">{t("place.report", { label: placed.label ?? placed.target })}</h2>
       <ul>
         {(placed.report ?? []).slice(0, 200).map((line, index) => (
-          <li key={index}>{typeof line === "string" ? line : [line.track, line.start_timecode, line.text].filter(Boolean).join(" · ")}</li>
+          <li key={index}>{[line.track, line.start_timecode, line.text].filter(Boolean).join(" · ")}</li>
         ))}
       </ul>
-      <button class="button small danger" disabled={busy.value} onClick={() => void remove()}>{t("place.remove")}</button>
+      <div class="button-row">
+        {written.value && <a class="button small" href={downloadUrl(written.value)} download="">{t("place.copy")}</a>}
+        <button class="button small danger" disabled={busy.value} onClick={() => void remove()}>{t("place.remove")}</button>
+      </div>
     </div>
   );
 }
@@ -115,16 +125,24 @@ function Save() {
   const [format, setFormat] = useState("");
   const chosen = formats.find((one) => one.format === format) ?? formats[0];
   if (!chosen) return null;
-  const name = `${state.cut.value.name.replace(/\.[^.]+$/, "")} with stems${chosen.suffix}`;
-  const save = async (): Promise<void> => fetchDownload(await run(() => api.save(chosen.format, name)));
+  const save = async (): Promise<void> => {
+    const done = await run(() => api.save(chosen.format));
+    if (!done) return;
+    written.value = done.download_id ?? null;
+    plan.value = null;
+    notify("info", t("save.done"));
+  };
+  const none = busy.value || state.stems.value.length === 0;
   return (
     <>
       <h2 class="part">{t("save.title")}</h2>
+      <p class="quiet">{t("save.text")}</p>
       <div class="button-row">
         <select class="select" aria-label={t("save.format")} value={chosen.format} onChange={(event) => setFormat(event.currentTarget.value)}>
-          {formats.map((one) => <option key={one.format} value={one.format}>{one.label} ({one.suffix})</option>)}
+          {formats.map((one) => <option key={one.format} value={one.format}>{one.label}</option>)}
         </select>
-        <button class="button" disabled={busy.value || state.stems.value.length === 0} onClick={() => void save()}>{t("save")}</button>
+        <button class="button" disabled={none} onClick={() => void planFor(chosen.format, chosen.label)}>{t("place.what")}</button>
+        <button class="button" disabled={none} onClick={() => void save()}>{t("save")}</button>
       </div>
     </>
   );
