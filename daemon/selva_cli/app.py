@@ -27,7 +27,7 @@ from selva_cli.commands import (
 from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
 from selva_cli.commands.host import host_app
-from selva_cli.commands.results import events, overview
+from selva_cli.commands.results import events, overview, redo
 from selva_cli.terminal.error_reporting import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
@@ -59,6 +59,7 @@ app = typer.Typer(
 )
 app.command()(render.render)
 app.command()(render.stems)
+app.command()(redo.redo)
 app.command()(conform.conform)
 app.command()(spot.spot)
 app.command()(panel.panel)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from selva_core.audio.stem_file import StemFile, read_stem_file
@@ -34,6 +35,9 @@ from selva_daemon.protocol.job import (
 )
 from selva_daemon.protocol.recipe import OF_THE_WORKER, StemRecipe
 from selva_daemon.protocol.status import JobStatus, StemResult
+from selva_otio import Stem
+from selva_otio.time.clock import parse_seconds, parse_timecode, sample_index
+from selva_render.render import summarise_evidence
 
 _CONTENT_KEY = re.compile(r"_[0-9a-f]{10}(_\d+)?$")
 _TAKE_IN_NAME = re.compile(r"(?<![A-Za-z0-9])t\d{2,}(?![A-Za-z0-9])")
@@ -156,6 +160,45 @@ def redo_stem(
         finished = client.job(submitted.job_id)
     [result] = finished.raise_for_state().stems
     return result
+
+
+def to_take(result: StemResult, job: JobRequest) -> Stem:
+    """The new take as it is noted on a timeline."""
+    return Stem(
+        cue=result.cue,
+        take=result.take,
+        seed=result.seed,
+        file=Path(result.file),
+        sample_rate_hz=result.sample_rate_hz,
+        num_samples=result.num_samples,
+        num_channels=result.num_channels,
+        pan=result.pan,
+        provenance=(
+            ("model", job.model),
+            ("num_steps", job.num_steps),
+            ("guidance", job.guidance),
+            *(() if job.quality == "final" else (("quality", job.quality),)),
+            *summarise_evidence(result),
+        ),
+    )
+
+
+def parse_sample(stem: StemFile, text: str) -> int:
+    """The sample of a stem's file at a timecode of its timeline (01:00:12:12), or at seconds of the file (12.5, 1001/24000).
+
+    Raises ClockError; RequestError where the file does not say its timecode.
+    """
+    if ":" not in text and ";" not in text:
+        return sample_index(parse_seconds(text), stem.sample_rate_hz)
+    try:
+        frame_rate_hz = Fraction(stem.provenance["frame_rate"])
+        first = int(stem.provenance["time_reference_samples"])
+    except (KeyError, ValueError, ZeroDivisionError) as exc:
+        raise RequestError(
+            f"{stem.path.name} does not say its timecode; name seconds of the file instead"
+        ) from exc
+    at_s = parse_timecode(text, frame_rate_hz) / frame_rate_hz
+    return sample_index(at_s, stem.sample_rate_hz) - first
 
 
 def next_seed(recipe: StemRecipe) -> int:

@@ -248,12 +248,12 @@ def to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem:
             ("guidance", sampling.guidance),
             *(() if sampling.quality == "final" else (("quality", sampling.quality),)),
             *((("separate", sampling.separate),) if sampling.separate else ()),
-            *_summarise_evidence(result),
+            *summarise_evidence(result),
         ),
     )
 
 
-def _summarise_evidence(result: StemResult) -> Iterator[tuple[str, str | float | bool]]:
+def summarise_evidence(result: StemResult) -> Iterator[tuple[str, str | float | bool]]:
     """What the timeline's metadata says of it; the file lies beside the stem, wherever both are moved."""
     if result.presence is not None:
         yield "presence", result.presence

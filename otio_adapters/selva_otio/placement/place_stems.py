@@ -211,7 +211,7 @@ def _build_placed_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, ac
     item.metadata[SELVA_NAMESPACE] = {
         **describe_cue(cue, span),
         "active_take": active.take,
-        "takes": [_describe_take(stem) for stem in takes],
+        "takes": [describe_take(stem) for stem in takes],
     }
     return PlacedItem(item=item, start_s=span.start_s, end_s=span.start_s + span.duration_s)
 
@@ -253,11 +253,12 @@ def _build_reference(stem: Stem, span: StemSpan, clock: TimelineClock) -> otio.s
         available_range=clock.time_range(Fraction(0), span.file_duration_s),
     )
     reference.name = stem.file.stem
-    reference.metadata[SELVA_NAMESPACE] = {"schema": TAKE_SCHEMA, **_describe_take(stem)}
+    reference.metadata[SELVA_NAMESPACE] = {"schema": TAKE_SCHEMA, **describe_take(stem)}
     return reference
 
 
-def _describe_take(stem: Stem) -> dict[str, Any]:
+def describe_take(stem: Stem) -> dict[str, Any]:
+    """What a timeline's metadata says of a take."""
     return {
         "take": stem.take,
         "seed": stem.seed,

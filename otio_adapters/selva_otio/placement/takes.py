@@ -1,0 +1,110 @@
+"""One stem of a timeline: which file it plays and where, and another take for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+
+from selva_otio.errors import CueError
+from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TAKE_SCHEMA, read_selva_metadata
+from selva_otio.picture.media import build_media_url, resolve_media_path
+from selva_otio.placement.place_stems import Stem, describe_take
+from selva_otio.time.clock import sample_index
+from selva_otio.time.item_times import item_duration_s, trimmed_start_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedStem:
+    """A stem on a timeline. number: among all stems of the timeline. start_s, end_s: where it lies, on the record clock.
+    offset_s: where in its file it begins. file: that of the take that plays. media: the picture that it was made for; None
+    where the timeline does not say it. next_take: one above its takes.
+    """
+
+    number: int
+    cue: str
+    track: str
+    start_s: Fraction
+    end_s: Fraction
+    offset_s: Fraction
+    file: Path
+    media: Path | None
+    next_take: int
+
+    def sample_at(self, record_s: Fraction, sample_rate_hz: int) -> int:
+        """The sample of the file that is heard at a record time; indices are rounded before they are subtracted, as stems are
+        placed.
+        """
+        first = sample_index(self.start_s, sample_rate_hz) - sample_index(self.offset_s, sample_rate_hz)
+        return sample_index(record_s, sample_rate_hz) - first
+
+
+def find_placed_stem(timeline: otio.schema.Timeline, wanted: str, *, base_folder: Path) -> PlacedStem:
+    """The stem of a cue, by the cue's id, or the one that plays a file, by the file's name. Raises CueError."""
+    stems = list(_iter_placed(timeline, base_folder))
+    found = [stem for stem in stems if wanted == stem.cue or Path(wanted).name == stem.file.name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise CueError(f"{len(found)} stems of the timeline are {wanted!r}; name the file of one of them")
+    known = ", ".join(dict.fromkeys(stem.cue for stem in stems[:10])) or "none"
+    raise CueError(f"no stem of the timeline is of a cue or file {wanted!r}; its cues are: {known}")
+
+
+def add_take(timeline: otio.schema.Timeline, placed: PlacedStem, stem: Stem) -> otio.schema.Timeline:
+    """A clone of the timeline in which a stem has one more take, which plays. Gain, fades and what else was set stay."""
+    result = timeline.clone()
+    clip = _stem_clips(result)[placed.number][0]
+    noted: Any = clip.metadata[SELVA_NAMESPACE]
+    references = dict(clip.media_references())
+    earlier = references[clip.active_media_reference_key]
+    only = references.pop(otio.schema.Clip.DEFAULT_MEDIA_KEY, None)
+    if only is not None:  # a single take has the default key
+        references[f"take_{noted.get('active_take', 1)}"] = only
+    added = earlier.clone()
+    added.target_url, added.name = build_media_url(stem.file), stem.file.stem
+    added.metadata[SELVA_NAMESPACE] = {"schema": TAKE_SCHEMA, **describe_take(stem)}
+    references[f"take_{stem.take}"] = added
+    clip.set_media_references(references, f"take_{stem.take}")
+    noted["takes"] = [*noted.get("takes", []), describe_take(stem)]
+    noted["active_take"] = stem.take
+    return result
+
+
+def _iter_placed(timeline: otio.schema.Timeline, base_folder: Path) -> Iterator[PlacedStem]:
+    for number, (clip, start_s) in enumerate(_stem_clips(timeline)):
+        noted = read_selva_metadata(clip, STEM_SCHEMA)
+        url = getattr(clip.media_reference, "target_url", "") or ""
+        if not url:
+            continue
+        media_url = noted.get("source", {}).get("url", "")
+        takes = [take.get("take") for take in noted.get("takes", [])]
+        yield PlacedStem(
+            number=number,
+            cue=str(noted.get("cue", "")),
+            track=str(noted.get("track", "")),
+            start_s=start_s,
+            end_s=start_s + item_duration_s(clip),
+            offset_s=trimmed_start_s(clip),
+            file=resolve_media_path(url, base_folder),
+            media=resolve_media_path(media_url, base_folder) if media_url else None,
+            next_take=max([take for take in takes if isinstance(take, int)], default=1) + 1,
+        )
+
+
+def _stem_clips(timeline: otio.schema.Timeline) -> list[tuple[otio.schema.Clip, Fraction]]:
+    """The stems on the audio tracks, and the record time at which each starts."""
+    found: list[tuple[otio.schema.Clip, Fraction]] = []
+    for track in timeline.audio_tracks():
+        cursor_s = Fraction(0)
+        for item in track:
+            if not isinstance(item, otio.core.Item):
+                continue
+            if isinstance(item, otio.schema.Clip) and read_selva_metadata(item, STEM_SCHEMA):
+                found.append((item, cursor_s))
+            cursor_s += item_duration_s(item)
+    return found

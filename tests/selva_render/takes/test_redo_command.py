@@ -1,0 +1,96 @@
+"""`selva redo` through a real daemon: of a file, and of a stem on a timeline, at the sample that its timecode names."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from selva_otio import load_timeline
+from selva_otio.formats.stem_metadata import iter_stems
+from selva_otio.picture.media import resolve_media_path
+from tests.selva_otio.cuts import RATES
+from tests.selva_render.flashing_cuts import cut_builder, render, run
+from tests.support.daemons import StartServer
+from tests.support.flashes import write_cut
+
+CROSSOVER_S = Fraction(1, 10)
+
+
+@pytest.fixture
+def rendered(start_server: StartServer, tmp_path: Path) -> dict[str, Any]:
+    """A cut at 29.97 drop-frame with one stem that has a second of handles, and the report on it."""
+    start_server()
+    cut = cut_builder(tmp_path, "29.97 drop")
+    timeline = cut.timeline(cut.track(cut.gap(30), cut.clip("one", offset=30, frames=40)))
+    source = write_cut(timeline, tmp_path / "cut.otio")
+    report: dict[str, Any] = render(
+        source, tmp_path / "out.otio", "--track", "Click=click", "--handles", "0.5"
+    )
+    return report
+
+
+def changed(before: Path | str, after: Path | str) -> tuple[int, int]:
+    """First and last sample that differ."""
+    one, other = (soundfile.read(path, dtype="int32")[0] for path in (before, after))
+    assert one.shape == other.shape
+    where = np.flatnonzero(one != other)
+    return int(where[0]), int(where[-1])
+
+
+def test_a_stretch_between_timecodes_is_made_anew_and_plays_on_the_timeline(
+    rendered: dict[str, Any], tmp_path: Path
+) -> None:
+    [stem] = rendered["stems"]
+    before = (tmp_path / "out.otio").read_bytes()
+    stretch = ("--from", "01:00:01;15", "--to", "01:00:01;25")
+    redone = run("redo", stem["cue"], "--in", tmp_path / "out.otio", "-o", tmp_path / "new.otio", *stretch)
+    assert (tmp_path / "out.otio").read_bytes() == before
+    rate = RATES["29.97 drop"]
+    file_start = stem["start_sample"] - stem["offset_samples"]
+    expected = [int(frame / rate * 48_000 + Fraction(1, 2)) - file_start for frame in (45, 55)]
+    assert [redone["start_sample"], redone["end_sample"]] == expected
+    first, last = changed(stem["file"], redone["file"])
+    assert expected[0] - CROSSOVER_S * 48_000 <= first
+    assert last < expected[1] + CROSSOVER_S * 48_000
+    [(clip, noted)] = iter_stems(load_timeline(tmp_path / "new.otio"))
+    assert resolve_media_path(clip.media_reference.target_url, tmp_path) == Path(redone["file"])
+    assert (noted["active_take"], redone["take"], redone["seed"]) == (2, 2, stem["seed"] + 1)
+
+
+def test_the_file_alone_is_redone_at_the_same_samples(rendered: dict[str, Any], tmp_path: Path) -> None:
+    [stem] = rendered["stems"]
+    by_file = run("redo", stem["file"], "--from", "01:00:01;15", "--to", "01:00:01;25", "--prompt", "a bell")
+    by_cue = run(
+        "redo", stem["cue"], "--in", tmp_path / "out.otio", "--from", "01:00:01;15", "--to", "01:00:01;25"
+    )
+    assert (by_file["start_sample"], by_file["end_sample"]) == (by_cue["start_sample"], by_cue["end_sample"])
+    assert by_file["timeline"] is None
+    seconds = run("redo", stem["file"], "--from", "0.25", "--to", "0.5", "--seed", "7")
+    assert (seconds["start_sample"], seconds["end_sample"], seconds["seed"]) == (12_000, 24_000, 7)
+    again = run("redo", seconds["file"], "--from", "1", "--to", "1.25")
+    assert (again["take"], again["redone_from"]) == (seconds["take"] + 1, seconds["file"])
+
+
+def test_what_cannot_be_redone_is_refused_with_what_is_there(
+    rendered: dict[str, Any], tmp_path: Path
+) -> None:
+    [stem] = rendered["stems"]
+    stretch = ("--from", "01:00:01;15", "--to", "01:00:01;25")
+    unknown = run("redo", "no-cue", "--in", tmp_path / "out.otio", *stretch, status=1)
+    assert stem["cue"] in unknown["error"]["message"]
+    outside = run(
+        "redo", stem["cue"], "--in", tmp_path / "out.otio", "--from", "0", "--to", "01:00:01;25", status=1
+    )
+    assert "from 01:00:01;00 to 01:00:02;10" in outside["error"]["message"]
+    (tmp_path / "mine.otio").write_text("{}")
+    taken = run(
+        "redo", stem["cue"], "--in", tmp_path / "out.otio", "-o", tmp_path / "mine.otio", *stretch, status=1
+    )
+    assert "--replace" in taken["error"]["message"]
+    missing = run("redo", tmp_path / "gone.wav", "--from", "0", "--to", "1", status=1)
+    assert "there is no file" in missing["error"]["message"]
