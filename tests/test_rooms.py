@@ -96,6 +96,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("session",),
         ("jobs",),
         ("delivery",),
+        ("hosts",),
         ("http",),
     ),
     "selva_cli": (

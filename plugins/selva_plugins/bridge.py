@@ -9,6 +9,7 @@ the daemon's cache. A host is a row of HOSTS; everything that depends on the hos
 from __future__ import annotations
 
 import importlib
+import subprocess
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -17,15 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from selva_core.base.child_process import popen_options, windowless_python_executable
 from selva_core.base.errors import RenderCancelled, SelvaError
 from selva_daemon.client.client import Client
 from selva_plugins.checks import CheckResult
-from selva_plugins.errors import HostError, NothingToRenderError
+from selva_plugins.errors import HostError, NothingToRenderError, SnapshotError
 from selva_plugins.progress import RequestProgress
 from selva_plugins.rendering import RenderTask, connect_to_daemon, render_tasks
-from selva_plugins.request_folder import HostRequest, RequestFolder, remove_old_requests
+from selva_plugins.request_folder import HostRequest, RequestFolder, read_json, remove_old_requests
 from selva_render.report import RenderReport
 
+PANEL_ACTION = "panel"
 HOSTS = {"reaper": "selva_plugins.hosts.reaper.adapter", "resolve": "selva_plugins.hosts.resolve.adapter"}
 
 
@@ -75,6 +78,9 @@ class HostAdapter(Protocol):
 def answer_request(path: Path, *, connect: Callable[[], Client] = connect_to_daemon) -> None:
     """Answer the request in a folder. Whatever goes wrong is written to its status; nothing is raised or printed."""
     folder = RequestFolder(path)
+    if not folder.is_answered() and is_for_panel(path):
+        open_panel(path)
+        return
     with folder.try_lock() as is_locked:
         if not is_locked or folder.is_answered():
             return
@@ -93,6 +99,26 @@ def answer_request(path: Path, *, connect: Callable[[], Client] = connect_to_dae
             folder.write_failed(fault, [])
     with suppress(OSError):
         remove_old_requests(path.parent, now_s=time.time())
+
+
+def is_for_panel(path: Path) -> bool:
+    """Whether a request asks for the panel, a program of its own that answers it for as long as it is open."""
+    try:
+        return read_json(path / "request.json").get("action") == PANEL_ACTION
+    except (OSError, SnapshotError):
+        return False
+
+
+def open_panel(path: Path) -> None:
+    """Start the panel for a request, and leave it: it outlives this process and the host. Raises OSError."""
+    command = [windowless_python_executable(), "-m", "selva_cli", "panel", "--request", str(path)]
+    silent: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL
+    }  # fmt: skip
+    try:
+        subprocess.Popen(command, **silent, **popen_options(own_group=True, leave_job=True))  # noqa: S603 - our own module
+    except PermissionError:  # the host's job object keeps its processes in
+        subprocess.Popen(command, **silent, **popen_options(own_group=True))  # noqa: S603
 
 
 def _answer(folder: RequestFolder, connect: Callable[[], Client]) -> None:

@@ -45,6 +45,13 @@ class NothingToDoError(PanelError):
     http_status = 409
 
 
+class HostSilentError(PanelError, TimeoutError):
+    """The host's script has not answered."""
+
+    code = "panel-host-silent"
+    http_status = 504
+
+
 class AccessRefusedError(PanelError, PermissionError):
     """The request carries no cookie of this panel, or comes from another page."""
 

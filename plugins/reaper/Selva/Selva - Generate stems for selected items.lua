@@ -17,6 +17,7 @@
 --   [main] Selva - New takes for selected stem items.lua
 --   [main] Selva - Move stems to their picture.lua
 --   [main] Selva - Open job list.lua
+--   [main] Selva - Open the panel.lua
 --   [main] Selva - Settings and check.lua
 --   [nomain] lib/*.lua
 

@@ -41,7 +41,7 @@ class Panel:
 
     port: int
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None = None
     cookie: str = ""
     folder: Path = Path()
 
@@ -235,4 +235,8 @@ def stop_daemon(paths: AppPaths) -> None:
             next(p.pid for p in client.status().processes if p.role == "server" and p.pid)
         )
         client.shutdown()
-        server.wait(PATIENCE_S)
+        give_up_s = time.monotonic() + PATIENCE_S
+        # A daemon whose parent has ended is a zombie until the system's first process gets to it.
+        while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < give_up_s, "the daemon does not end"
+            time.sleep(0.05)

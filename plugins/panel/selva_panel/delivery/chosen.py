@@ -89,5 +89,7 @@ def build_otio_stem(take: ChosenTake) -> Stem:
         file=Path(stem.file),
         sample_rate_hz=stem.sample_rate_hz,
         num_samples=stem.num_samples,
+        num_channels=stem.channels,
+        pan=tuple(stem.pan),
         provenance=tuple(provenance),
     )

@@ -42,14 +42,15 @@ class Deliveries:
 
     def __init__(self, session: Session, hosts: Sequence[PlaceTarget] = ()) -> None:
         self._session = session
-        files = [FileTarget(cut=session.cut, row=row) for row in list_save_formats()]
+        formats = list_save_formats() if session.cut.can_be_saved else ()
+        files = [FileTarget(cut=session.cut, row=row) for row in formats]
         self._targets: Mapping[str, PlaceTarget] = {target.id: target for target in (*hosts, *files)}
         self._plans: OrderedDict[str, _Plan] = OrderedDict()
         self._downloads: OrderedDict[str, Download] = OrderedDict()
         self._placing = asyncio.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="selva-panel-", ignore_cleanup_errors=True)
         session.targets = [{"target": target.id, "label": target.label} for target in self._targets.values()]
-        session.save_formats = [row.to_json() for row in list_save_formats()]
+        session.save_formats = [row.to_json() for row in formats]
 
     def close(self) -> None:
         self._folder.cleanup()

@@ -8,12 +8,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
 
 from selva_core.base.paths import AppPaths
+from selva_panel.delivery.targets import PlaceTarget
 from selva_panel.http.app import build_app
 from selva_panel.http.services import Services
 from selva_panel.session.store import session_id_of
@@ -23,16 +24,25 @@ LOOPBACK = "127.0.0.1"
 MAX_SOCKET_MESSAGE_BYTES = 64 * 1024
 MAX_CONNECTIONS = 200
 SHUTDOWN_S = 3
+OVER_POLL_S = 0.5
 
 
-def serve_panel(cut: Cut, *, paths: AppPaths, on_ready: Callable[[dict[str, Any]], None]) -> None:
-    """Serve a cut until SIGINT or SIGTERM. on_ready: called with url, port and session when the server listens.
+def serve_panel(
+    cut: Cut,
+    *,
+    paths: AppPaths,
+    on_ready: Callable[[dict[str, Any]], None],
+    hosts: Sequence[PlaceTarget] = (),
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Serve a cut until SIGINT or SIGTERM, or until `is_over()`. on_ready: called with url, port and session when the server
+    listens. hosts: that stems can be placed in.
 
     Raises StorageError.
     """
     loop = new_event_loop()
     try:
-        loop.run_until_complete(_serve(cut, paths, on_ready))
+        loop.run_until_complete(_serve(cut, paths, on_ready, hosts, is_over))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
@@ -43,11 +53,17 @@ def new_event_loop(platform: str = sys.platform) -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop() if platform == "win32" else asyncio.new_event_loop()
 
 
-async def _serve(cut: Cut, paths: AppPaths, on_ready: Callable[[dict[str, Any]], None]) -> None:
-    session_id = session_id_of(str(cut.path or cut.name))
+async def _serve(
+    cut: Cut,
+    paths: AppPaths,
+    on_ready: Callable[[dict[str, Any]], None],
+    hosts: Sequence[PlaceTarget],
+    is_over: Callable[[], bool],
+) -> None:
+    session_id = session_id_of(cut.identity)
     with bound_socket() as listener:
         port = listener.getsockname()[1]
-        services = Services.open(cut, paths=paths, session_id=session_id, port=port)
+        services = Services.open(cut, paths=paths, session_id=session_id, port=port, hosts=hosts)
         access = services.access
         server = _Server(
             uvicorn.Config(
@@ -69,9 +85,17 @@ async def _serve(cut: Cut, paths: AppPaths, on_ready: Callable[[dict[str, Any]],
         )
         try:
             services.start()
+            watching = asyncio.create_task(_stop_when_over(server, is_over))
             await server.serve(sockets=[listener])
         finally:
+            watching.cancel()
             await services.close()
+
+
+async def _stop_when_over(server: uvicorn.Server, is_over: Callable[[], bool]) -> None:
+    while not is_over():
+        await asyncio.sleep(OVER_POLL_S)
+    server.should_exit = True
 
 
 class _Server(uvicorn.Server):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selva_core.base.paths import AppPaths
 from selva_panel.delivery.deliveries import Deliveries
+from selva_panel.delivery.targets import PlaceTarget
 from selva_panel.http.security import AccessControl
 from selva_panel.jobs.daemon_link import DaemonLink
 from selva_panel.jobs.work import PanelWork
@@ -30,7 +32,15 @@ class Services:
     _polling: asyncio.Task[None] | None = None
 
     @classmethod
-    def open(cls, cut: Cut, *, paths: AppPaths, session_id: str, port: int) -> Services:
+    def open(
+        cls,
+        cut: Cut,
+        *,
+        paths: AppPaths,
+        session_id: str,
+        port: int,
+        hosts: Sequence[PlaceTarget] = (),
+    ) -> Services:
         """Raises StorageError."""
         session = Session(cut, SessionStore(paths, session_id))
         link = DaemonLink(session, paths)
@@ -41,7 +51,7 @@ class Services:
             access=AccessControl(port),
             link=link,
             work=PanelWork(session, link, cut.stems_folder()),
-            deliveries=Deliveries(session),
+            deliveries=Deliveries(session, hosts),
         )
 
     def start(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from selva_core.base.errors import SelvaError
-from selva_core.base.render_options import RenderOptions
+from selva_core.base.render_options import PanOptions, RenderOptions
 from selva_core.base.settings import load_settings
 from selva_daemon.protocol.errors import DaemonError, UnknownJobError
 from selva_daemon.protocol.status import JobStatus
@@ -89,13 +89,14 @@ class PanelWork:
         if not missing:
             raise NothingToDoError("everything that is asked for is rendered, or is being rendered, already")
         sheet = await self._sheet_of([(row.id, clip.id) for row, clip in missing])
-        by_seed: dict[int, set[tuple[str, str]]] = {}
+        alike: dict[tuple[int, str], set[tuple[str, str]]] = {}
         for row, clip in missing:
-            by_seed.setdefault(first_seed_of(row, clip.id), set()).add((row.id, clip.id))
+            alike.setdefault((first_seed_of(row, clip.id), row.pan), set()).add((row.id, clip.id))
         job_ids: list[str] = []
-        for seed, cells in by_seed.items():
+        for (seed, pan), cells in alike.items():
             part = sheet.only({cue for cue, cell in sheet.cells.items() if cell in cells})
-            job_ids += await self._submit(part, self._options(seed=seed), kind="render")
+            options = self._options(seed=seed, pan=PanOptions(mode=pan))
+            job_ids += await self._submit(part, options, kind="render")
         await asyncio.to_thread(self._session.remember_prompts)
         return job_ids
 
@@ -106,7 +107,8 @@ class PanelWork:
         sheet = await self._sheet_of([(stem.row_id, stem.clip_id)])
         more = replace(sheet.sheet, cues=tuple(replace(cue, num_takes=takes) for cue in sheet.sheet.cues))
         seed = first_seed_of(row, stem.clip_id)
-        return await self._submit(replace(sheet, sheet=more), self._options(seed=seed), kind="render")
+        options = self._options(seed=seed, pan=PanOptions(mode=row.pan))
+        return await self._submit(replace(sheet, sheet=more), options, kind="render")
 
     async def cancel(self, job_ids: Sequence[str]) -> None:
         """Cancel jobs of this panel; those that are finished stay. Raises DaemonError."""
@@ -125,10 +127,15 @@ class PanelWork:
 
     def _options(self, **changes: Any) -> RenderOptions:
         """As `selva render` has them without options, with the model of this session."""
-        return RenderOptions(model=self._session.record.model, absent=load_settings().absent, **changes)
+        return RenderOptions(
+            model=self._session.record.model,
+            absent=load_settings().absent,
+            sample_rate_hz=self._session.cut.sample_rate_hz,
+            **changes,
+        )
 
     def _output(self) -> OutputOptions:
-        return OutputOptions(stems_folder=self._stems_folder)
+        return OutputOptions(stems_folder=self._stems_folder, profile=self._session.cut.profile)
 
     async def _sheet_of(self, cells: Collection[tuple[str, str]]) -> PanelSheet:
         session = self._session
@@ -179,6 +186,7 @@ class PanelWork:
                 model=job.request.model,
                 num_steps=job.request.num_steps,
                 guidance=job.request.guidance,
+                pan_mode=job.request.pan,
             )
         )
 

@@ -10,8 +10,8 @@ from selva_panel.timeline.cut import Cut, PanelClip
 from selva_panel.timeline.rows import Row
 from selva_panel.timeline.sheet import iter_cells
 
-Recipe = tuple[str, str, str | None, int]
-"""Prompt, negative prompt, model and seed."""
+Recipe = tuple[str, str, str | None, int, str]
+"""Prompt, negative prompt, model, seed and pan."""
 
 
 def find_missing(
@@ -51,7 +51,7 @@ def find_missing(
         takes = made.get(cell, {})
         first_seed = first_seed_of(row, clip.id)
         if any(
-            takes.get(take) != (prompt, negative, model, first_seed + take - 1)
+            takes.get(take) != (prompt, negative, model, first_seed + take - 1, row.pan)
             for take in range(1, row.takes + 1)
         ):
             missing.append((row, clip))
@@ -69,4 +69,4 @@ def first_seed_of(row: Row, clip_id: str) -> int:
 
 
 def _recipe_of(stem: StemRecord) -> Recipe:
-    return stem.prompt, stem.negative, stem.model, stem.seed
+    return stem.prompt, stem.negative, stem.model, stem.seed, stem.pan_mode

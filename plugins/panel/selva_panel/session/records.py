@@ -15,7 +15,8 @@ CHOICES = ("keep", "reject", "none")
 class StemRecord(Struct, kw_only=True, omit_defaults=True):
     """A take that was rendered. start_frames: on the timeline, after its start. file: an absolute path.
 
-    offset_samples: of the handle, between the file's first sample and `start_frames`. length_samples: what is heard.
+    offset_samples: of the handle, between the file's first sample and `start_frames`. length_samples: what is heard. pan: points
+    of the curve that the take is heard at, seconds of its file and -1 left to 1 right.
     """
 
     id: str
@@ -37,6 +38,8 @@ class StemRecord(Struct, kw_only=True, omit_defaults=True):
     num_steps: int
     guidance: float
     channels: int = 1
+    pan: list[tuple[float, float]] = field(default_factory=list)
+    pan_mode: str = "off"
     presence: float | None = None
     evidence: str | None = None
     silenced: bool = False
@@ -69,6 +72,7 @@ class JobRecord(Struct, kw_only=True, omit_defaults=True):
     model: str
     num_steps: int
     guidance: float
+    pan_mode: str = "off"
     state: str = "queued"
     message: str = ""
     redone_from: str | None = None

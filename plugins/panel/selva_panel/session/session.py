@@ -50,7 +50,7 @@ class Session:
         self._soon_handle: asyncio.TimerHandle | None = None
         self._rows_revision = 0
         self.record: SessionRecord = store.load()
-        self.record.cut = str(cut.path or cut.name)
+        self.record.cut = str(cut.path or "")
         if not self.record.rows:
             self.record.rows = rows_of_marked_cut(cut)
         by_start = sorted(cut.clips, key=lambda clip: clip.start_frames)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +21,25 @@ _ID_CHARS = 16
 def session_id_of(identity: str) -> str:
     """The name of a session: the same for the same cut, whenever it is opened."""
     return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:_ID_CHARS]
+
+
+def find_last_cut(paths: AppPaths) -> Path | None:
+    """The cut of the session that was saved last, where it is still there; None where there is none."""
+    files = sorted(
+        (paths.state / "panel").glob("*.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True
+    )
+    for file in files:
+        with suppress(OSError, msgspec.MsgspecError):
+            cut = Path(msgspec.json.decode(read_bounded(file, MAX_FILE_BYTES), type=_CutOfSession).cut)
+            if cut.is_absolute() and cut.exists():
+                return cut
+    return None
+
+
+class _CutOfSession(msgspec.Struct):
+    """What is read of a session that is not opened yet."""
+
+    cut: str = ""
 
 
 class SessionStore:

@@ -5,17 +5,11 @@ Frames are those of the timeline's clock: its first one is `start_frames` of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import opentimelineio as otio
-
 from selva_core.base.rational import to_pair
-from selva_otio.cues.markers import parse_marker_cue
-from selva_otio.picture.visible_shots import iter_picture_tracks
-from selva_otio.time.clock import exact_seconds, frame_index
 from selva_panel.session.records import EvidenceRecord, StemRecord
 from selva_panel.timeline.cut import Cut, PanelClip
 
@@ -49,30 +43,11 @@ def describe_clip(clip: PanelClip, cut: Cut) -> dict[str, Any]:
 
 
 def describe_markers(cut: Cut) -> list[dict[str, Any]]:
-    """The markers of the timeline, of its picture tracks and of their clips, in the order of their frames."""
-    found = [
-        {
-            "frame": cut.clock.start_frame + frame_index(record_s, cut.clock.frame_rate_hz),
-            "name": marker.name or marker.comment or "",
-            "is_cue": parse_marker_cue(marker) is not None,
-        }
-        for marker, record_s in _iter_markers(cut.timeline)
+    first = cut.clock.start_frame
+    return [
+        {"frame": first + marker.frame, "name": marker.name, "is_cue": marker.is_cue}
+        for marker in cut.markers
     ]
-    return sorted(found, key=lambda marker: marker["frame"])
-
-
-def _iter_markers(timeline: otio.schema.Timeline) -> Iterator[tuple[otio.schema.Marker, Fraction]]:
-    """Each marker with its record time."""
-    for item in (timeline.tracks, *iter_picture_tracks(timeline)):
-        origin = item.source_range.start_time if item.source_range is not None else None
-        for marker in item.markers:
-            start_s = exact_seconds(marker.marked_range.start_time)
-            yield marker, start_s - (Fraction(0) if origin is None else exact_seconds(origin))
-    for track in iter_picture_tracks(timeline):
-        for clip in track.find_clips():
-            for marker in clip.markers:
-                moment = clip.transformed_time(marker.marked_range.start_time, timeline.tracks)
-                yield marker, exact_seconds(moment)
 
 
 def describe_evidence(seen: EvidenceRecord) -> dict[str, Any]:
@@ -105,6 +80,7 @@ def describe_stem(stem: StemRecord, cut: Cut) -> dict[str, Any]:
         "length_samples": stem.length_samples,
         "sample_rate_hz": stem.sample_rate_hz,
         "channels": stem.channels,
+        "pan": stem.pan,
         "presence": stem.presence,
         "silenced": stem.silenced,
         "choice": stem.choice,

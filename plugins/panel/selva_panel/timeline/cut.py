@@ -13,10 +13,12 @@ import opentimelineio as otio
 import platformdirs
 
 from selva_core.base.errors import SelvaError
+from selva_core.base.limits import DEFAULT_SAMPLE_RATE_HZ
 from selva_core.base.media import ImageSequence
 from selva_otio import CueSheet, SpotOptions, SpottedClip, StemTrack, TimelineClock, spot_timeline
 from selva_otio.errors import CueError, NothingToSpotError
 from selva_otio.formats.options import ReadOptions
+from selva_otio.formats.profiles import PLAIN, HostProfile
 from selva_otio.picture.image_names import parse_image_name
 from selva_otio.picture.media import PICTURE_SUFFIXES
 from selva_otio.picture.media_search import MediaLookup
@@ -24,6 +26,7 @@ from selva_otio.picture.shots import SkippedItem
 from selva_otio.placement.stem_names import fold_name
 from selva_otio.time.clock import frame_index
 from selva_otio.timelines import open_timeline
+from selva_panel.timeline.markers import CutMarker, find_markers
 from selva_render.media import open_media_timeline, probe_or_none
 from selva_render.options import check_stems_folder, default_stems_folder
 from selva_render.render import find_media_error
@@ -61,7 +64,9 @@ class Cut:
     """An open cut; `close` removes the media that was unpacked from a bundle.
 
     source: "file", "video", or the name of a host. scope: "timeline", "selection" or "marks". marked: the cue sheet of the
-    cut's own markers and metadata, None where it has none.
+    cut's own markers and metadata, None where it has none. identity: the same for the same cut, whenever it is opened.
+    host_stems_folder: where the host keeps stems; None for a cut that is a file. profile: of the host that the stems are for.
+    can_be_saved: whether record times are those of `timeline`, so that it can be written with the stems.
     """
 
     name: str
@@ -72,9 +77,16 @@ class Cut:
     clips: tuple[PanelClip, ...]
     lookup: MediaLookup | None = None
     marked: CueSheet | None = None
+    identity: str = ""
     source: str = "file"
     scope: str = "timeline"
     skipped: tuple[SkippedItem, ...] = ()
+    markers: tuple[CutMarker, ...] = ()
+    notices: tuple[str, ...] = ()
+    host_stems_folder: Path | None = None
+    sample_rate_hz: int = DEFAULT_SAMPLE_RATE_HZ
+    profile: HostProfile = PLAIN
+    can_be_saved: bool = True
     media: Mapping[str, MediaFile] = field(default_factory=dict)
     media_by_clip: Mapping[str, str] = field(default_factory=dict)
     _resources: ExitStack = field(default_factory=ExitStack)
@@ -92,7 +104,7 @@ class Cut:
             / fold_name(self.name, max_chars=60, fallback="cut")
         )
         if self.path is None:
-            return fallback
+            return self.host_stems_folder or fallback
         folder = default_stems_folder(self.path)
         try:
             check_stems_folder(folder)
@@ -159,11 +171,12 @@ def build_cut(
         clock=clock,
         media=lookup,
     )
-    clips = tuple(_iter_clips(sheet))
-    media, media_by_clip = _collect_media(clips)
+    clips = tuple(iter_clips(sheet))
+    media, media_by_clip = collect_media(clips)
     return Cut(
         name=name,
         path=None if path is None else path.absolute(),
+        identity=str(name if path is None else path.absolute()),
         timeline=timeline,
         clock=sheet.clock,
         base_folder=base_folder,
@@ -173,9 +186,52 @@ def build_cut(
         source=source,
         scope=scope,
         skipped=sheet.skipped,
+        markers=find_markers(timeline, sheet.clock),
         media=media,
         media_by_clip=media_by_clip,
         _resources=resources or ExitStack(),
+    )
+
+
+def build_cut_of_sheet(
+    sheet: CueSheet,
+    *,
+    timeline: otio.schema.Timeline,
+    name: str,
+    identity: str,
+    source: str,
+    scope: str,
+    marked: CueSheet | None,
+    markers: tuple[CutMarker, ...],
+    notices: tuple[str, ...],
+    stems_folder: Path | None,
+    sample_rate_hz: int,
+    profile: HostProfile = PLAIN,
+    can_be_saved: bool = True,
+) -> Cut:
+    """The cut that a host's adapter has spotted. sheet: with one cue for each clip."""
+    clips = tuple(iter_clips(sheet))
+    media, media_by_clip = collect_media(clips)
+    return Cut(
+        name=name,
+        path=None,
+        identity=identity,
+        timeline=timeline,
+        clock=sheet.clock,
+        base_folder=Path(),
+        clips=clips,
+        marked=marked,
+        source=source,
+        scope=scope,
+        skipped=sheet.skipped,
+        markers=markers,
+        notices=notices,
+        host_stems_folder=stems_folder,
+        sample_rate_hz=sample_rate_hz,
+        profile=profile,
+        can_be_saved=can_be_saved,
+        media=media,
+        media_by_clip=media_by_clip,
     )
 
 
@@ -188,7 +244,8 @@ def _spot_own_cues(
         return None
 
 
-def _iter_clips(sheet: CueSheet) -> Iterator[PanelClip]:
+def iter_clips(sheet: CueSheet) -> Iterator[PanelClip]:
+    """The clips of a cue sheet that names every clip, and the items that should have had sound and cannot."""
     rate_hz = sheet.clock.frame_rate_hz
     ids: dict[str, int] = {}
     errors: dict[tuple[Path, ImageSequence | None], SelvaError | None] = {}
@@ -225,7 +282,7 @@ def _iter_clips(sheet: CueSheet) -> Iterator[PanelClip]:
             )
 
 
-def _collect_media(clips: Sequence[PanelClip]) -> tuple[dict[str, MediaFile], dict[str, str]]:
+def collect_media(clips: Sequence[PanelClip]) -> tuple[dict[str, MediaFile], dict[str, str]]:
     """The files that clips show, each with the union of what they show of it, and the file of each clip."""
     media: dict[str, MediaFile] = {}
     by_clip: dict[str, str] = {}

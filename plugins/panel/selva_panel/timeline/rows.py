@@ -10,12 +10,12 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from selva_core.base.limits import MAX_GAIN_DB, MAX_PROMPT_CHARS, MAX_SEED, MAX_TAKES, MAX_TRACK_NAME_CHARS
+from selva_core.base.render_options import PANS
 from selva_otio import Cue, CueSheet
 from selva_panel.timeline.cut import Cut, PanelClip
 
 MAX_ROWS = 100
 MAX_OVERRIDES = 10_000
-PANS = ("off", "envelope", "stereo")
 
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Prompt = Annotated[str, Meta(max_length=MAX_PROMPT_CHARS)]

@@ -1,4 +1,4 @@
--- The six actions, one function each.
+-- The seven actions, one function each.
 
 return function(selva)
   local bridge = selva.import("bridge")
@@ -122,6 +122,21 @@ return function(selva)
 
   function actions.move_to_picture()
     show_message(relink.run(reaper.EnumProjects(-1)) or "There are no stems of Selva in this project.")
+  end
+
+  -- The page says what it was opened for; the answers to everything else are typed there.
+  function actions.open_panel()
+    local config = load_config()
+    if not config then return end
+    local proj = reaper.EnumProjects(-1)
+    local shown, scope = snapshot.for_panel(proj)
+    if #shown.items == 0 then
+      show_message("There are no video items in this project, or none in the time selection.")
+      return
+    end
+    submit(config, proj, {
+      action = "panel", label = "Panel", form_values = { scope = scope }, snapshot = shown,
+    }, function() end)
   end
 
   function actions.open_job_list()

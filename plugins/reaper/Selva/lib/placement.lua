@@ -189,6 +189,7 @@ return function(selva)
       B_LOOPSRC = 0,
       D_FADEINLEN = 0,
       D_FADEOUTLEN = 0,
+      D_VOL = 10 ^ ((stem.gain_db or 0) / 20),
       C_BEATATTACHMODE = attach_mode(stem.picture_item),
     }
     for name, value in pairs(values) do
@@ -285,6 +286,43 @@ return function(selva)
     return nil, tostring(result)
   end
 
+  -- Removing what an earlier plan has placed ----------------------------------------------------------------------------
+
+  -- Why an item stays that was placed by an earlier plan, or nil.
+  local function find_change(removal, item)
+    if not item then return "it is no longer in the project" end
+    local take = reaper.GetActiveTake(item)
+    local _, recipe = reaper.GetSetMediaItemTakeInfo_String(take, MARK, "", false)
+    if recipe == "" then return "it is no stem any more" end
+    if not is_same(reaper.GetMediaItemInfo_Value(item, "D_POSITION"), removal.position_s)
+      or not is_same(reaper.GetMediaItemInfo_Value(item, "D_LENGTH"), removal.length_s) then
+      return "it was moved or trimmed since"
+    end
+    return nil
+  end
+
+  -- Removes items in one undo step; returns the GUIDs of those that are gone, and those that stay with the reason.
+  local function remove_items(proj, removals, by_guid)
+    local removed, stayed = json.array(), json.array()
+    reaper.Undo_BeginBlock2(proj)
+    reaper.PreventUIRefresh(1)
+    for _, removal in ipairs(removals) do
+      local item = by_guid[removal.item_guid]
+      local reason = find_change(removal, item)
+      if not reason then
+        local track = reaper.GetMediaItem_Track(item)
+        reaper.DeleteTrackMediaItem(track, item)
+        removed[#removed + 1] = removal.item_guid
+      else
+        stayed[#stayed + 1] = { item_guid = removal.item_guid, reason = reason }
+      end
+    end
+    reaper.PreventUIRefresh(-1)
+    reaper.Undo_EndBlock2(proj, "Selva: remove stems", -1)
+    reaper.UpdateArrange()
+    return removed, stayed
+  end
+
   -- The sources whose peaks REAPER has yet to build.
   local function list_sources(targets)
     local sources = {}
@@ -297,13 +335,17 @@ return function(selva)
   end
 
   -- Places `plan` in `proj`, which must be the project in front. Only cues in `only_cues` when that set is given; with
-  -- `ignore_anchors` stems go where their pictures were, whatever was done to the items since.
-  -- Returns a report {placed, already, held, failed} and the sources whose peaks are to be built.
+  -- `ignore_anchors` stems go where their pictures were, whatever was done to the items since. What the plan names in
+  -- `removals` is removed first. Returns a report {placed, already, held, failed} and the sources whose peaks are to be
+  -- built.
   function placement.apply(proj, plan, options)
     local only_cues = options and options.only_cues
     local ignore_anchors = options and options.ignore_anchors
     local report = { placed = json.array(), already = json.array(), held = json.array(), failed = json.null }
     local by_guid, starts_by_file = index_items(proj), index_stems(proj)
+    if plan.removals and #plan.removals > 0 then
+      report.removed, report.stayed = remove_items(proj, plan.removals, by_guid)
+    end
     local targets = {}
     for _, stem in ipairs(plan.placements) do
       if not only_cues or only_cues[stem.cue] then
@@ -335,6 +377,9 @@ return function(selva)
   function placement.summarise(report)
     if report.failed ~= json.null then
       return "Nothing was placed: " .. report.failed
+    end
+    if report.removed then
+      return #report.removed .. " removed, " .. #report.stayed .. " left as they are"
     end
     local track_names, num_tracks = {}, 0
     for _, placed in ipairs(report.placed) do

@@ -207,6 +207,22 @@ return function(selva)
     return build(proj, describe_items(proj, has_picture), describe_regions(proj))
   end
 
+  -- What the panel is opened for, and its name: the selected items with a picture ("selection"), else those in the time
+  -- selection ("marks"), else all of them ("timeline"); with all regions and markers.
+  function snapshot.for_panel(proj)
+    local function is_selected(item) return reaper.IsMediaItemSelected(item) and has_picture(item) end
+    local items = describe_items(proj, is_selected)
+    if #items > 0 then return build(proj, items, describe_regions(proj)), "selection" end
+    local first_s, last_s = reaper.GetSet_LoopTimeRange2(proj, false, false, 0, 0, false)
+    if last_s <= first_s then return snapshot.of_regions(proj), "timeline" end
+    local function is_between(item)
+      local start_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION")
+      local end_s = start_s + reaper.GetMediaItemInfo_Value(item, "D_LENGTH")
+      return start_s < last_s and end_s > first_s and has_picture(item)
+    end
+    return build(proj, describe_items(proj, is_between), describe_regions(proj)), "marks"
+  end
+
   -- The prompt that the active takes of all selected stems have in common, or "" when they differ.
   function snapshot.common_prompt(proj)
     local common

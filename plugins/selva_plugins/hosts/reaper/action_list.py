@@ -17,6 +17,7 @@ ACTIONS = {
     "Selva - New takes for selected stem items.lua": "Selva: New takes for selected stem items...",
     "Selva - Move stems to their picture.lua": "Selva: Move stems to their picture",
     "Selva - Open job list.lua": "Selva: Open job list",
+    "Selva - Open the panel.lua": "Selva: Open the panel",
     "Selva - Settings and check.lua": "Selva: Settings and check",
 }
 SCRIPT_FOLDER = "Selva"

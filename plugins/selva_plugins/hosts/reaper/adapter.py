@@ -27,7 +27,7 @@ from selva_plugins.request_folder import HostRequest
 from selva_render.options import OutputOptions, check_stems_folder
 from selva_render.report import RenderReport
 
-__all__ = ["check", "prepare"]
+__all__ = ["check", "prepare", "read_picture"]
 
 
 def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
@@ -50,7 +50,7 @@ def check(request: HostRequest) -> list[CheckResult]:
 def _prepare_items(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) -> PreparedRequest[PlanStem]:
     if not form.sounds:
         raise FormError('name at least one sound, as "Track: prompt", for instance "Dog: small dog barking"')
-    built, reader = _read_picture(snapshot, "no selected item has a picture")
+    built, reader = read_picture(snapshot, "no selected item has a picture")
     options = build_render_options(form, sample_rate_hz=choose_sample_rate_hz(snapshot))
     notices = [*reader.refused, *reader.warnings]
     return _prepare_spotted(snapshot, options, stems_folder, spot_items(built, form), notices)
@@ -59,14 +59,15 @@ def _prepare_items(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path)
 def _prepare_regions(
     snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path
 ) -> PreparedRequest[PlanStem]:
-    built, reader = _read_picture(snapshot, "the project has no video items")
+    built, reader = read_picture(snapshot, "the project has no video items")
     options = build_render_options(form, sample_rate_hz=choose_sample_rate_hz(snapshot))
     return _prepare_spotted(
         snapshot, options, stems_folder, spot_markers(built, snapshot.markers, form), reader.warnings
     )
 
 
-def _read_picture(snapshot: ReaperSnapshot, no_picture: str) -> tuple[ReaperTimeline, ItemSpanReader]:
+def read_picture(snapshot: ReaperSnapshot, no_picture: str) -> tuple[ReaperTimeline, ItemSpanReader]:
+    """What the items of a snapshot show. no_picture: begins the message where none has a picture. Raises NothingToRenderError."""
     reader = ItemSpanReader(build_clock(snapshot), choose_sample_rate_hz(snapshot))
     built = build_timeline(snapshot, reader.read(snapshot.items))
     if not built.picture_tracks:

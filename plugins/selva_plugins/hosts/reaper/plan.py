@@ -45,7 +45,8 @@ class PlanStem:
     """One entry of `placements` in plan.json, field by field; the scripts of every version read these names.
 
     start_s, length_s: where the item lies, in REAPER's seconds. source_offset_s: how far into the file it begins. anchor: the
-    picture item that it goes with. into_item: the GUID of a stem item that gets the takes, in place of a new item.
+    picture item that it goes with. into_item: the GUID of a stem item that gets the takes, in place of a new item. gain_db: of a
+    new item.
     """
 
     cue: str
@@ -57,6 +58,7 @@ class PlanStem:
     anchor: PlanAnchor | None
     into_item: str | None
     takes: tuple[PlanTake, ...]
+    gain_db: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -96,6 +98,7 @@ def build_new_item(
         takes=tuple(
             _build_take(stem, options, number=stem.result.take, is_only=len(stems) == 1) for stem in stems
         ),
+        gain_db=cue.gain_db,
     )
 
 

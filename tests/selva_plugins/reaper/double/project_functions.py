@@ -46,6 +46,14 @@ def time_map_cur_frame_rate(world: World, project: Project) -> tuple[float, bool
     return project.frame_rate_hz, project.is_drop_frame
 
 
+@reascript("GetSet_LoopTimeRange2")
+def get_set_loop_time_range_2(world: World, project: Project, *settings: bool | float) -> tuple[float, float]:
+    """settings: is_setting, is_loop, start, end, allow_autoseek."""
+    if settings[:2] != (False, False) or len(settings) != 5:
+        raise AssertionError("our scripts read the time selection, and set nothing")
+    return project.time_selection_s
+
+
 @reascript("GetProjectTimeOffset")
 def get_project_time_offset(world: World, project: Project, to_frame: bool) -> float:
     return project.start_offset_s

@@ -75,6 +75,7 @@ class Item:
         default_factory=lambda: {
             "D_POSITION": 0.0,
             "D_LENGTH": 0.0,
+            "D_VOL": 1.0,
             "D_FADEINLEN": 0.01,
             "D_FADEOUTLEN": 0.01,
             "B_LOOPSRC": 1.0,
@@ -183,6 +184,7 @@ class Project:
     start_offset_s: float = 0.0
     sample_rate_hz: float | None = None
     play_state: int = 0
+    time_selection_s: tuple[float, float] = (0.0, 0.0)
     undo_steps: list[UndoStep] = field(default_factory=list)
     redo_contents: list[Content] = field(default_factory=list)
     block_before: Content | None = None
