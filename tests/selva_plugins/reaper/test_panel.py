@@ -162,9 +162,9 @@ def test_the_panel_says_what_it_was_opened_for(
     studio.on_command = lambda command: True
     run_installed(studio, OPEN_PANEL)
     folder = request_folder_of(studio)
-    wishes = json.loads((folder / "request.json").read_text())["wishes"]
+    request = json.loads((folder / "request.json").read_text())["wishes"]
     items = json.loads((folder / "snapshot.json").read_text())["items"]
-    assert (wishes["scope"], len(items)) == expected
+    assert (request["scope"], len(items)) == expected
 
 
 def test_a_project_without_video_is_explained(studio: World, movie: Path) -> None:
