@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.selva_panel.server.panel_process import Panel
-from tests.selva_plugins.reaper.double import Item, Marker, Source, World
+from tests.selva_plugins.reaper.double import Item, Marker, Project, Source, World
 from tests.selva_plugins.reaper.test_end_to_end import (
     LENGTH_S,
     assert_within_a_sample,
@@ -74,6 +74,25 @@ def request_folder_of(world: World) -> Path:
     )
 
 
+def render_dog(panel: Panel) -> None:
+    """Two takes of each clip; the second is the one that is heard on the first clip."""
+    panel.request("PUT", "/api/model", {"name": "selva-echo"})
+    panel.put_rows({"id": "dog", "name": "Dog", "prompt": "small dog barking", "takes": 2, "gain_db": -6.0})
+    panel.post("/api/render")
+    state = panel.wait_for(lambda state: len(state["stems"]) == 4, "four stems")
+    second = next(
+        stem for stem in state["stems"] if stem["take"] == 2 and stem["clip_id"] == state["clips"][0]["id"]
+    )
+    panel.request("PUT", f"/api/stems/{second['id']}", {"active": True})
+
+
+def place_from(panel: Panel, world: World) -> list[dict[str, Any]]:
+    plan = panel.post("/api/place/plan", {"target": "reaper"})
+    reply = while_reaper_runs(world, lambda: panel.post("/api/place", {"plan_id": plan["plan_id"]}))
+    report: list[dict[str, Any]] = reply["report"]
+    return report
+
+
 def test_stems_go_from_the_panel_onto_the_items_and_come_off_again(
     studio: World,
     movie: Path,
@@ -87,23 +106,28 @@ def test_stems_go_from_the_panel_onto_the_items_and_come_off_again(
     project.content.markers.append(Marker("Bell: church bell", 0.0, 2.0))
     panel = open_panel(studio, link_file)
     before = project.copy_content()
-
     state = panel.state()
     assert (state["cut"]["source"], state["cut"]["scope"], len(state["clips"])) == ("reaper", "selection", 2)
     assert [row["name"] for row in state["rows"]] == ["Bell"]
     assert state["can_place"][0] == {"target": "reaper", "label": "REAPER"}
-    panel.request("PUT", "/api/model", {"name": "selva-echo"})
-    panel.put_rows({"id": "dog", "name": "Dog", "prompt": "small dog barking", "takes": 2, "gain_db": -6.0})
-    panel.post("/api/render")
-    state = panel.wait_for(lambda state: len(state["stems"]) == 4, "four stems")
-    second = next(stem for stem in state["stems"] if stem["take"] == 2)
-    panel.request("PUT", f"/api/stems/{second['id']}", {"active": True})
-
-    plan = panel.post("/api/place/plan", {"target": "reaper"})
-    report = while_reaper_runs(studio, lambda: panel.post("/api/place", {"plan_id": plan["plan_id"]}))[
-        "report"
+    render_dog(panel)
+    assert {line["text"] for line in place_from(panel, studio)} == {"placed on Dog"}
+    assert_dog_is_placed(project, first, odd)
+    project.track_named("Dog").items[1].values["D_POSITION"] += 0.5
+    lines = while_reaper_runs(studio, lambda: panel.post("/api/place/remove"))["report"]
+    assert [line["text"] for line in lines] == [
+        "1 stems were removed; Undo in REAPER brings them back",
+        "one stays: it was moved or trimmed since",
     ]
-    assert {line["text"] for line in report} == {"placed on Dog"}
+    assert len(project.track_named("Dog").items) == 1
+    project.undo()
+    project.undo()
+    assert project.content == before
+    close_panel(studio)
+
+
+def assert_dog_is_placed(project: Project, first: Item, odd: Item) -> None:
+    """Where the pictures are, with the gain of the row and the take that was chosen, on the right samples."""
     dog = project.track_named("Dog")
     assert [(item.position_s, item.length_s, len(item.takes)) for item in dog.items] == [
         (first.position_s, first.length_s, 2),
@@ -118,20 +142,12 @@ def test_stems_go_from_the_panel_onto_the_items_and_come_off_again(
     ]
     assert_within_a_sample(clicks_s(dog), expected)
 
-    dog.items[1].values["D_POSITION"] += 0.5
-    lines = while_reaper_runs(studio, lambda: panel.post("/api/place/remove"))["report"]
-    assert [line["text"] for line in lines] == [
-        "1 stems were removed; Undo in REAPER brings them back",
-        "one stays: it was moved or trimmed since",
-    ]
-    assert len(project.track_named("Dog").items) == 1
-    project.undo()
-    project.undo()
-    assert project.content == before
 
-    folder = request_folder_of(studio)
+def close_panel(world: World) -> None:
+    """As Cancel in Selva's window does."""
+    folder = request_folder_of(world)
     (folder / "cancel").write_text("")
-    studio.tick_until(
+    world.tick_until(
         lambda: json.loads((folder / "status.json").read_text())["state"] == "cancelled",
         limit_s=30.0,
         seconds=0.05,
