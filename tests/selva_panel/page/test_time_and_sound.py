@@ -8,6 +8,8 @@ from fractions import Fraction
 import opentimelineio as otio
 import pytest
 
+from selva_core.base.evidence import Evidence
+from selva_core.base.pan import TOLERANCE, pan_curve
 from tests.selva_panel.page.conftest import RunScript
 
 MINUTES_AND_TENS = [
@@ -62,7 +64,27 @@ def test_mix_is_what_solo_mute_choice_and_position_say(run_node: RunScript) -> N
     assert seen["positions"] == [50, 50, 100, 149, 50, 100, 150]
 
 
-def test_pan_follows_the_picture_only_where_the_row_asks_for_it(run_node: RunScript) -> None:
-    seen = run_node("sound.mjs")
-    assert seen["pan"] == [{"sample": 0, "pan": -1}, {"sample": 24000, "pan": 0}, {"sample": 48000, "pan": 1}]
-    assert seen["noPan"] == []
+def test_pan_is_the_curve_that_is_placed(run_node: RunScript) -> None:
+    """Sent with the stem, or else made from the evidence in the way in which it is made for what is placed."""
+    rate_hz = Fraction(25, 2)
+    presence = [0.1 if index < 10 else 0.9 for index in range(40)]
+    x = [0.2 if index % 7 else 0.6 for index in range(20)] + [0.8] * 20
+    seen = run_node("sound.mjs", {"x": x, "presence_curve": presence, "rate_hz": float(rate_hz)})
+    assert seen["placedPan"] == [{"sample": 0, "pan": -1}, {"sample": 48000, "pan": 0.5}]
+    evidence = Evidence(
+        rate_hz=rate_hz,
+        whole=0.9,
+        threshold=0.5,
+        presence=tuple(presence),
+        x=tuple(x),
+        y=(0.5,) * 40,
+        spread=(0.2,) * 40,
+        rows=1,
+        columns=1,
+        heat=bytes(40),
+    )
+    curve = pan_curve(evidence)
+    for index, pan in enumerate(seen["seenPan"]):
+        assert pan == pytest.approx(curve.at((index + 0.5) / float(rate_hz)), abs=2 * TOLERANCE)
+    assert seen["noPan"] == [[], [], []]
+    assert seen["panAt"] == [-1, -1, 0, 1, 1]

@@ -2,7 +2,20 @@
 import { openPage, until } from "../support/browser.mjs";
 import { MockServer } from "../support/mock_server.mjs";
 
-const [clips, rows, steps] = process.argv.slice(2).map((text) => JSON.parse(text));
+const [clips, rows, steps, traced] = process.argv.slice(2).map((text) => JSON.parse(text));
+/**
+ * Processor milliseconds of the page's tasks on its main thread, longest first: a frame cannot be late for longer than its tasks
+ * take, whatever else the machine does.
+ */
+function mainThreadTasks(events) {
+  const threads = new Set(events.filter((one) => one.name === "thread_name" && one.args.name === "CrRendererMain").map((one) => `${one.pid}/${one.tid}`));
+  const times = events
+    .filter((one) => one.ph === "X" && one.name.includes("RunTask") && threads.has(`${one.pid}/${one.tid}`))
+    .map((one) => (one.tdur ?? 0) / 1000)
+    .sort((a, b) => b - a);
+  return { count: times.length, longest_cpu_ms: times.slice(0, 5), over_50_ms: times.filter((time) => time > 50).length };
+}
+
 const server = await new MockServer({ clips, rows, stems: true }).start();
 const began = Date.now();
 const { browser, page, problems, outside } = await openPage(server.url, { width: 1440, height: 900 });
@@ -10,6 +23,7 @@ await until(() => page.evaluate(() => document.querySelectorAll("canvas.tile").l
 const openedMs = await page.evaluate(() => performance.now());
 const count = () => page.evaluate(() => ({ nodes: document.querySelectorAll("*").length, canvases: document.querySelectorAll("canvas").length }));
 const atStart = await count();
+if (traced) await browser.startTracing(page, { categories: ["toplevel", "devtools.timeline"] });
 const frames = await page.evaluate(
   (steps) =>
     new Promise((resolve) => {
@@ -30,6 +44,7 @@ const frames = await page.evaluate(
     }),
   steps,
 );
+const tasks = traced ? mainThreadTasks(JSON.parse((await browser.stopTracing()).toString()).traceEvents) : null;
 await page.waitForTimeout(300);
 const atEnd = await count();
 await page.keyboard.press("z");
@@ -44,7 +59,7 @@ console.log(
       count: frames.length, median_ms: sorted[sorted.length >> 1], p99_ms: sorted[Math.floor(sorted.length * 0.99)], longest_ms: sorted.at(-1),
       over_50_ms: frames.filter((time) => time > 50).length,
     },
-    problems, outside,
+    tasks, problems, outside,
   }),
 );
 await browser.close();

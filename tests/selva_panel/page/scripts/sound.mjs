@@ -20,6 +20,7 @@ for (const text of ["RIFF0000AVI ", "not a file at all"])
 
 const row = (id, more = {}) => ({ id, mute: false, solo: false, gain_db: 0, pan: "off", ...more });
 const stem = (id, more = {}) => ({ id, row_id: "a", clip_id: "c", take: 1, active: false, choice: "none", start_frames: 0, length_samples: 100, ...more });
+const evidence = JSON.parse(process.argv[2] ?? '{"x":[0.5],"presence_curve":[1],"rate_hz":12.5}');
 const segments = [{ contextSample: 1000, from: 50, to: 150 }, { contextSample: 1100, from: 50, to: 150 }];
 console.log(
   JSON.stringify({
@@ -31,7 +32,13 @@ console.log(
     ].map((stems) => mix.chosenStems([stems]).map((one) => one.id)),
     starts: mix.voicesOf([stem("1", { start_frames: 108000 })], new Map([["a", row("a")]]), [30000, 1001], 48000).map((voice) => voice.startSample),
     positions: [900, 1000, 1050, 1099, 1100, 1150, 5000].map((sample) => mix.positionAt(segments, sample)),
-    pan: mix.panPoints(row("a", { pan: "envelope" }), { x: [0, 0.5, 1], rate_hz: 2 }, 48000),
-    noPan: mix.panPoints(row("a"), { x: [0, 0.5, 1], rate_hz: 2 }, 48000),
+    placedPan: mix.panPoints(row("a", { pan: "envelope" }), stem("1", { channels: 1, sample_rate_hz: 48000, offset_samples: 2400, pan: [[0.05, -1], [1.05, 0.5]] }), undefined),
+    seenPan: mix.panPoints(row("a", { pan: "envelope" }), stem("1", { channels: 1, sample_rate_hz: 48000 }), { ...evidence, acts: true, seen: true }).map((point) => point.pan),
+    noPan: [
+      mix.panPoints(row("a"), stem("1", { channels: 1, sample_rate_hz: 48000, pan: [[0, 1]] }), undefined),
+      mix.panPoints(row("a", { pan: "envelope" }), stem("1", { channels: 2, sample_rate_hz: 48000, pan: [[0, 1]] }), undefined),
+      mix.panPoints(row("a", { pan: "envelope" }), stem("1", { channels: 1, sample_rate_hz: 48000 }), { ...evidence, acts: true, seen: false }),
+    ],
+    panAt: [-5, 0, 50, 100, 200].map((sample) => mix.panAt([{ sample: 0, pan: -1 }, { sample: 100, pan: 1 }], sample)),
   }),
 );

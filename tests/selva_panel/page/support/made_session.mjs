@@ -28,13 +28,13 @@ export function makeStem(row, clip, take, rate, active) {
   };
 }
 
-export function makeSession({ clips = 8, rows = 3, evidence = true, stems = true, rate = [25, 1], dropFrame = false, clipFrames = 60, media = [] }) {
+export function makeSession({ clips = 8, rows = 3, evidence = true, stems = true, rate = [25, 1], dropFrame = false, clipFrames = 60, media = [], continuous = false }) {
   const start = dropFrame ? 107892 : 90000;
   const madeClips = Array.from({ length: clips }, (_, index) => ({
     id: `c${index}`, name: ["street", "yard", "garden", "hall"][index % 4] + (index > 3 ? ` ${index}` : ""), track: "V1",
     start_frames: start + index * clipFrames, duration_frames: clipFrames, media_id: media.length ? media[index % media.length] : "m0",
     problem: index === 5 ? "The media is offline: /Volumes/CARD is not there. Attach it, or relink the clip." : null,
-    source_start: [0, 1], speed: 1,
+    source_start: continuous ? [index * clipFrames * rate[1], rate[0]] : [0, 1], speed: 1,
   }));
   const madeRows = Array.from({ length: rows }, (_, index) => ({
     id: `r${index}`, name: NAMES[index % 10], prompt: PROMPTS[index % 10], negative: "", takes: index === 0 ? 3 : 1, gain_db: index === 1 ? -6 : 0,

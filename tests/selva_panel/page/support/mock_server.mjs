@@ -1,7 +1,7 @@
 // A server that keeps the contract of docs/reference/panel-api.md without a daemon: sessions of any size, jobs that take as many steps as a test asks.
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
-import { dirname, join, normalize } from "node:path";
+import { dirname, join, normalize, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripPng, strokes, wav24 } from "./made_media.mjs";
 import { SAMPLE_RATE, makeEvidence, makeSession, makeStem } from "./made_session.mjs";
@@ -105,7 +105,7 @@ export class MockServer {
       case "PUT /api/stems/ID": return this.#putStem(response, id, body);
       case "POST /api/yield": case "PUT /api/model": case "POST /api/models/ID/pull": return ok();
       case "GET /api/media/ID/status": return ok({ state: "ready", done: 1, mime: "video/mp4", proxy: false, offset: [0, 1] });
-      case "GET /api/media/ID": return this.#bytes(request, response, readFileSync(join(ROOT, "examples", this.options.files?.[id] ?? "street.mp4")), "video/mp4");
+      case "GET /api/media/ID": return this.#bytes(request, response, readFileSync(resolve(ROOT, "examples", this.options.files?.[id] ?? "street.mp4")), "video/mp4");
       case "GET /api/clips/ID/strip": return this.#strip(request, response, id, url);
       case "GET /api/stems/ID/audio": return this.#bytes(request, response, this.audio(id), "audio/wav");
       case "GET /api/stems/ID/peaks": return ok(this.#peaks(Number(url.searchParams.get("count"))));

@@ -1,5 +1,6 @@
 // What is heard when: pure functions over the state, from which the player schedules and by which the tests judge it.
 import type { Evidence, Rational, Row, Stem } from "../model/contract";
+import { isMissing } from "../model/evidence";
 import { frameToSample } from "../model/time";
 
 /** One stem as the mix has it; samples of the timeline's start count from frame 0. */
@@ -49,13 +50,46 @@ export interface PanPoint {
   pan: number;
 }
 
-/** Where a voice lies over time, from the place of its prompt in the picture; empty where it stays in the middle. */
-export function panPoints(row: Row, evidence: Evidence | undefined, sampleRateHz: number): PanPoint[] {
-  if (row.pan !== "envelope" || !evidence || evidence.x.length === 0 || evidence.rate_hz <= 0) return [];
-  return evidence.x.map((x, index) => ({
-    sample: Math.round((index * sampleRateHz) / evidence.rate_hz),
+const SMOOTHING_S = 0.4;
+const LEAST_WEIGHT = 0.01;
+
+/** Centres averaged by a Gaussian, steps counted by their presence: as selva_core.base.pan does it for what is placed. */
+function smoothCentres({ x, presence_curve, rate_hz }: Evidence): number[] {
+  const sigma = SMOOTHING_S * rate_hz;
+  const reach = Math.ceil(3 * sigma);
+  return x.map((_, index) => {
+    let [total, weights] = [0, 0];
+    for (let step = Math.max(0, index - reach); step <= Math.min(x.length - 1, index + reach); step++) {
+      const weight = Math.exp(-0.5 * ((step - index) / sigma) ** 2) * Math.max(presence_curve[step] ?? 0, LEAST_WEIGHT);
+      total += weight * (x[step] ?? 0.5);
+      weights += weight;
+    }
+    return total / weights;
+  });
+}
+
+/**
+ * Where a voice lies over time; empty where it stays in the middle. The stem's own curve, which is the one that is placed, counts
+ * before what the evidence says: it has times of the stem's file, and handles come off.
+ */
+export function panPoints(row: Row, stem: Stem, evidence: Evidence | undefined): PanPoint[] {
+  if (row.pan !== "envelope" || stem.channels !== 1) return [];
+  const rate = stem.sample_rate_hz;
+  if (stem.pan?.length) return stem.pan.map(([seconds, pan]) => ({ sample: Math.round(seconds * rate) - stem.offset_samples, pan }));
+  if (!evidence || evidence.x.length === 0 || evidence.rate_hz <= 0 || isMissing(evidence)) return [];
+  return smoothCentres(evidence).map((x, index) => ({
+    sample: Math.round(((index + 0.5) * rate) / evidence.rate_hz),
     pan: Math.max(-1, Math.min(1, x * 2 - 1)),
   }));
+}
+
+/** The pan at a sample of the voice: straight lines between the points, level before and after them. */
+export function panAt(points: readonly PanPoint[], sample: number): number {
+  const after = points.findIndex((point) => point.sample > sample);
+  const [left, right] = [points[after < 0 ? points.length - 1 : after - 1], points[after]];
+  if (!left) return right?.pan ?? 0;
+  if (!right) return left.pan;
+  return left.pan + ((right.pan - left.pan) * (sample - left.sample)) / (right.sample - left.sample);
 }
 
 /** A stretch of the context's clock that plays a stretch of the timeline, both in samples. Loops are segments after segments. */

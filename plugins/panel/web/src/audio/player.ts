@@ -3,7 +3,7 @@ import type { Evidence, Rational, Row, Stem } from "../model/contract";
 import { productionUrl, stemUrl } from "../model/api";
 import { BufferCache } from "./buffers";
 import { Mixer } from "./graph";
-import { type Segment, type Voice, panPoints, positionAt, voicesOf } from "./mix";
+import { type Segment, type Voice, panAt, panPoints, positionAt, voicesOf } from "./mix";
 
 const LOOK_AHEAD_S = 1.2;
 const FETCH_AHEAD_S = 8;
@@ -271,7 +271,7 @@ export class Player {
     from: AudioNode, voice: Voice | null, mixer: Mixer, span: { begins: number; length: number; start: number },
   ): void {
     if (!voice) return void from.connect(mixer.production);
-    connectVoice(from, voice, mixer, this.#content?.evidenceOf(voice.stem), this.sampleRateHz, span);
+    connectVoice(from, voice, mixer, this.#content?.evidenceOf(voice.stem), span);
   }
 
   #isWanted(stem: Stem): boolean {
@@ -318,7 +318,7 @@ export class Player {
         buffer.copyToChannel(channels[channel] as Float32Array<ArrayBuffer>, channel);
       const node = new AudioBufferSourceNode(context, { buffer });
       const start = (begins - from) / this.sampleRateHz;
-      connectVoice(node, voice, mixer, this.#content?.evidenceOf(voice.stem), this.sampleRateHz, { begins, length, start });
+      connectVoice(node, voice, mixer, this.#content?.evidenceOf(voice.stem), { begins, length, start });
       node.start(start);
     }
     return context.startRendering();
@@ -327,19 +327,17 @@ export class Player {
 
 /** From a voice to its row: panned by constant power where the row follows the picture, else as it is. */
 function connectVoice(
-  from: AudioNode, voice: Voice, mixer: Mixer, evidence: Evidence | undefined, sampleRateHz: number,
+  from: AudioNode, voice: Voice, mixer: Mixer, evidence: Evidence | undefined,
   span: { begins: number; length: number; start: number },
 ): void {
-  const points = voice.stem.channels === 1 ? panPoints(voice.row, evidence, sampleRateHz) : [];
+  const points = panPoints(voice.row, voice.stem, evidence);
   const row = mixer.row(voice.row.id);
   if (points.length === 0) return void from.connect(row);
   const panner = new StereoPannerNode(mixer.context);
   const first = span.begins - voice.startSample;
-  let held = points[0]?.pan ?? 0;
-  for (const point of points) if (point.sample <= first) held = point.pan;
-  panner.pan.setValueAtTime(held, span.start);
+  panner.pan.setValueAtTime(panAt(points, first), span.start);
   for (const point of points)
     if (point.sample > first && point.sample < first + span.length)
-      panner.pan.linearRampToValueAtTime(point.pan, span.start + (point.sample - first) / sampleRateHz);
+      panner.pan.linearRampToValueAtTime(point.pan, span.start + (point.sample - first) / voice.stem.sample_rate_hz);
   from.connect(panner).connect(row);
 }

@@ -92,6 +92,8 @@ export interface Stem {
   hints: Hint[];
   redone_from: string | null;
   file_name?: string;
+  /** Seconds of the file and where it is heard then, -1 left to 1 right. */
+  pan?: [number, number][] | null;
 }
 
 export interface Job {

@@ -3,6 +3,7 @@ import { batch, computed, signal } from "@preact/signals";
 import { ApiError, api } from "./api";
 import type { Clip, Evidence, Job, PanelState, Row, Stem } from "./contract";
 import { isLive } from "./contract";
+import { isMissing } from "./evidence";
 import { hasString, t } from "./strings";
 
 const EMPTY: PanelState = {
@@ -92,9 +93,6 @@ export function isIncluded(row: Row, clipId: string, evidence: Evidence | undefi
   if (own !== undefined) return own;
   return promptOf(row, clipId) !== "" && !isMissing(evidence);
 }
-
-/** Whether the model says that the prompt is not in the picture; for prompts that it cannot judge (`acts` is false) it says nothing. */
-export const isMissing = (evidence: Evidence | undefined): boolean => evidence !== undefined && evidence.acts && !evidence.seen;
 
 export const promptOf = (row: Row, clipId: string): string => (row.overrides[clipId]?.prompt ?? row.prompt).trim();
 

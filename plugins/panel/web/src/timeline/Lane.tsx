@@ -1,7 +1,8 @@
 // One row of the timeline: its head with the fields that are used most, and its lane.
 import { useRef } from "preact/hooks";
 import type { Row } from "../model/contract";
-import { activeStem, cellKey, clipAt, evidenceByCell, isIncluded, isMissing, rowById, selectedClip, selectedRow, state, stemsByCell } from "../model/store";
+import { activeStem, cellKey, clipAt, evidenceByCell, isIncluded, rowById, selectedClip, selectedRow, state, stemsByCell } from "../model/store";
+import { isMissing } from "../model/evidence";
 import { changeOverride, changePrompt, changeRow, moveRow } from "../model/rows";
 import { t } from "../model/strings";
 import { playhead } from "../model/store";

@@ -1,6 +1,6 @@
 // What a lane shows: thumbnails, where and when a prompt is seen, waveforms, and marks for what a person should know.
 import type { Clip, Evidence, Job, Row, Stem } from "../model/contract";
-import { isMissing } from "../model/store";
+import { isMissing } from "../model/evidence";
 import { t } from "../model/strings";
 import type { Palette } from "./palette";
 import { stripOf, waveOf } from "./sources";
