@@ -70,6 +70,10 @@ class HostAdapter(Protocol):
         """Raises HostError, TimelineError."""
         ...
 
+    def find_events(self, request: HostRequest) -> list[dict[str, Any]]:
+        """Where the sounds of stems begin, as entries of plan.json. Raises HostError."""
+        ...
+
     def check(self, request: HostRequest) -> list[CheckResult]:
         """The state of the installation that the request came from."""
         ...
@@ -126,6 +130,10 @@ def _answer(folder: RequestFolder, connect: Callable[[], Client]) -> None:
     adapter = _find_adapter(request.host)
     if request.action == "check":
         folder.write_ready("checked", [], checks=adapter.check(request))
+        return
+    if request.action == "events":
+        folder.write_plan(adapter.find_events(request))
+        folder.write_ready("the sounds are found", [])
         return
     prepared = adapter.prepare(request)
     result = make_stems(

@@ -113,6 +113,11 @@ def collect_file_events(files: Sequence[Path], *, frame_rate_hz: Fraction) -> Ev
     return _build_list(timeline, clock, tuple(names), found, [])
 
 
+def find_file_events(file: Path) -> list[SoundEvent]:
+    """The events of one sound file. Raises MediaError."""
+    return find_events(load_level_curve(file))
+
+
 def find_stem_files(sources: Iterable[Path]) -> list[Path]:
     """The WAV files that are named, and those in the folders that are, in order. Raises RequestError where there is none."""
     files: dict[Path, None] = {}

@@ -16,6 +16,7 @@
 --   [main] Selva - Generate stems from regions and markers.lua
 --   [main] Selva - New takes for selected stem items.lua
 --   [main] Selva - Move stems to their picture.lua
+--   [main] Selva - Mark sounds in selected stem items.lua
 --   [main] Selva - Open job list.lua
 --   [main] Selva - Open the panel.lua
 --   [main] Selva - Settings and check.lua

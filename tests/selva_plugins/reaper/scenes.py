@@ -19,6 +19,7 @@ GENERATE = PACKAGE_SCRIPT
 REGIONS = "Selva - Generate stems from regions and markers.lua"
 NEW_TAKES = "Selva - New takes for selected stem items.lua"
 MOVE_TO_PICTURE = "Selva - Move stems to their picture.lua"
+MARK_SOUNDS = "Selva - Mark sounds in selected stem items.lua"
 JOB_LIST = "Selva - Open job list.lua"
 CHECK = "Selva - Settings and check.lua"
 

@@ -1,8 +1,9 @@
--- The seven actions, one function each.
+-- The actions, one function each.
 
 return function(selva)
   local bridge = selva.import("bridge")
   local check = selva.import("check")
+  local events = selva.import("events")
   local form = selva.import("form")
   local json = selva.import("json")
   local project = selva.import("project")
@@ -137,6 +138,28 @@ return function(selva)
     submit(config, proj, {
       action = "panel", label = "Panel", form_values = { scope = scope }, snapshot = shown,
     }, function() end)
+  end
+
+  function actions.mark_sounds()
+    local config = load_config()
+    if not config then return end
+    local proj = reaper.EnumProjects(-1)
+    local _, num_stems = snapshot.count_selected(proj)
+    if num_stems == 0 then
+      show_message("Select stem items that Selva made, then run this action again.")
+      return
+    end
+    local request = { action = "events", label = "Sounds of " .. count_items(num_stems) }
+    local folder, problem = bridge.write_request(config, request, json.encode(snapshot.of_selected_items(proj)))
+    local started
+    if folder then
+      started, problem = bridge.start(config, folder)
+    end
+    if not started then
+      show_message(problem)
+      return
+    end
+    events.watch(proj, folder, show_message)
   end
 
   function actions.open_job_list()

@@ -61,10 +61,11 @@ return function(selva)
     return session
   end
 
-  -- Checks are named differently from requests that make stems, so that only the latter are listed and watched.
+  -- Checks and the like are named differently from requests that make stems, so that only the latter are listed and watched.
   local function new_id(action)
     local random = native.new_guid():gsub("[^%w]", ""):sub(1, 8):lower()
-    return (action == "check" and "check-" or "") .. os.date("!%Y%m%dT%H%M%SZ") .. "-" .. random
+    local makes_no_stems = action == "check" or action == "events"
+    return (makes_no_stems and action .. "-" or "") .. os.date("!%Y%m%dT%H%M%SZ") .. "-" .. random
   end
 
   -- Writes a request: snapshot.json (its text, or nil) first and request.json last, so that a folder with a request.json is

@@ -16,6 +16,7 @@ ACTIONS = {
     "Selva - Generate stems from regions and markers.lua": "Selva: Generate stems from regions and markers...",
     "Selva - New takes for selected stem items.lua": "Selva: New takes for selected stem items...",
     "Selva - Move stems to their picture.lua": "Selva: Move stems to their picture",
+    "Selva - Mark sounds in selected stem items.lua": "Selva: Mark sounds in selected stem items",
     "Selva - Open job list.lua": "Selva: Open job list",
     "Selva - Open the panel.lua": "Selva: Open the panel",
     "Selva - Settings and check.lua": "Selva: Settings and check",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from selva_core.base.render_options import RenderOptions
 from selva_plugins.bridge import PreparedRequest
@@ -12,6 +13,7 @@ from selva_plugins.errors import FormError, HostError, NothingToRenderError
 from selva_plugins.form import HostForm, build_render_options, parse_form
 from selva_plugins.hosts.reaper.check import check_installation
 from selva_plugins.hosts.reaper.cues import SpottedItems, spot_items, spot_markers
+from selva_plugins.hosts.reaper.events import find_item_events
 from selva_plugins.hosts.reaper.item_spans import ItemSpanReader
 from selva_plugins.hosts.reaper.plan import PlanStem, build_new_item, group_by_cue
 from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot, parse_snapshot
@@ -27,7 +29,7 @@ from selva_plugins.request_folder import HostRequest
 from selva_render.options import OutputOptions, check_stems_folder
 from selva_render.report import RenderReport
 
-__all__ = ["check", "prepare", "read_picture"]
+__all__ = ["check", "find_events", "prepare", "read_picture"]
 
 
 def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
@@ -45,6 +47,11 @@ def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
 def check(request: HostRequest) -> list[CheckResult]:
     """The state of the installation that the request came from."""
     return check_installation(request)
+
+
+def find_events(request: HostRequest) -> list[dict[str, Any]]:
+    """The sounds of the selected stem items. Raises SnapshotError, NothingToRenderError."""
+    return find_item_events(request)
 
 
 def _prepare_items(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) -> PreparedRequest[PlanStem]:

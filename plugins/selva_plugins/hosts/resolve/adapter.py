@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -20,7 +21,7 @@ from selva_otio.formats.profiles import find_profile
 from selva_otio.placement.stem_names import fold_name
 from selva_plugins.bridge import PreparedRequest
 from selva_plugins.checks import CheckResult, build_check_result
-from selva_plugins.errors import NothingToRenderError
+from selva_plugins.errors import HostError, NothingToRenderError
 from selva_plugins.form import HostForm, parse_form
 from selva_plugins.hosts.resolve.cues import (
     find_cue_sheet,
@@ -58,6 +59,14 @@ def check(request: HostRequest) -> list[CheckResult]:
     )
     application = parse_application(request.snapshot)
     return [build_check_result("Resolve", application.label_with_transport), agent]
+
+
+def find_events(request: HostRequest) -> list[dict[str, Any]]:
+    """Raises HostError: Resolve imports markers from a file."""
+    raise HostError(
+        "Resolve's scripts mark no sounds; write the markers with `selva events OUT.otio -o OUT.edl` and import them with "
+        "Timelines > Import > Timeline Markers from EDL"
+    )
 
 
 def prepare_snapshot(

@@ -131,6 +131,31 @@ def get_take_num_stretch_markers(world: World, take: Take) -> int:
     return take.num_stretch_markers
 
 
+@reascript("GetNumTakeMarkers")
+def get_num_take_markers(world: World, take: Take) -> int:
+    return len(take.markers)
+
+
+@reascript("GetTakeMarker")
+def get_take_marker(world: World, take: Take, index: int) -> tuple[float, str, int]:
+    position_s, name = take.markers[index] if 0 <= index < len(take.markers) else (-1.0, "")
+    return position_s, name, 0
+
+
+@reascript("SetTakeMarker")
+def set_take_marker(  # noqa: PLR0917 - REAPER's arguments
+    world: World, take: Take, index: int, name: str, position_s: float | None = None, color: int | None = None
+) -> int:
+    """An index below zero adds a marker; REAPER keeps them in order of their position."""
+    world.edit(take)
+    if index >= 0 or position_s is None:
+        world.record_violation("SetTakeMarker: only new markers with a position are ours")
+        return -1
+    take.markers.append((position_s, name))
+    take.markers.sort()
+    return take.markers.index((position_s, name))
+
+
 @reascript("GetMediaItemTake_Source")
 def get_media_item_take_source(world: World, take: Take) -> Source | None:
     return take.source

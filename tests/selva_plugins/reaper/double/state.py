@@ -59,6 +59,8 @@ class Take:
     )
     ext: dict[str, str] = field(default_factory=dict)
     num_stretch_markers: int = 0
+    markers: list[tuple[float, str]] = field(default_factory=list)
+    """Take markers: seconds of the source, and the name."""
     pan_points: list[tuple[float, float]] = field(default_factory=list)
     """Of its pan envelope, as REAPER counts: seconds of take time, and 1 for left."""
 

@@ -1,4 +1,4 @@
-"""The six actions up to a request: what is refused before one is written, and what is in it."""
+"""The actions up to a request: what is refused before one is written, and what is in it."""
 
 from __future__ import annotations
 
