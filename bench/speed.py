@@ -22,9 +22,12 @@ import time
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from run_info import describe_run, peak_resident_mb
+
+if TYPE_CHECKING:
+    from selva_core.engines.network import NetworkEngine
 
 BENCH = Path(__file__).parent
 DEFAULT_WEIGHTS = Path(tempfile.gettempdir()) / "selva-bench-weights"
@@ -36,16 +39,24 @@ OTHER_PROMPT = "a heavy door creaking open"
 Seconds = dict[str, float]
 
 
+def load(options: argparse.Namespace) -> NetworkEngine:
+    from selva_core.engines.loading import load_network_engine  # noqa: PLC0415 - the parent process stays light
+
+    return load_network_engine(
+        options.model,
+        device=options.device,
+        precision=options.precision,
+        acceleration=options.acceleration,
+        models_dir=options.weights,
+    )
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Load and render in this process; the figures as one JSON object."""
     from stage_clock import StageClock  # noqa: PLC0415 - the parent process stays light
 
-    from selva_core.engines.loading import load_network_engine  # noqa: PLC0415
-
     begun_s = time.perf_counter()
-    engine = load_network_engine(
-        options.model, device=options.device, precision=options.precision, models_dir=options.weights
-    )
+    engine = load(options)
     load_s = time.perf_counter() - begun_s
     loaded_mb = peak_resident_mb()
     clock = StageClock(engine.device_choice.device)
@@ -212,6 +223,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=Fraction, default=Fraction(8))
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
+    parser.add_argument(
+        "--acceleration",
+        default="plain",
+        choices=("plain", "fused", "compiled", "graphs"),
+        help="of CUDA devices",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=1, help="how often the case is rendered")
@@ -236,6 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         **case,
         "clip_seconds": float(options.seconds),
         "precision": options.precision,
+        "acceleration": options.acceleration,
         **describe_run(),
     }
     if options.json:

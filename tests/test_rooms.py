@@ -110,6 +110,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 ANYWHERE = {"numpy"}
+COMES_WITH_TORCH = {"triton"}
+"""Fits the torch that brings it and no other, where it is brought at all: what imports it works without it."""
 THIRD_PARTY: dict[str, set[str]] = {
     "selva_core": {"torch", "av", "soundfile", "soxr", "safetensors", "einops", "c2pa", "psutil"},
     "selva_core.base": {"filelock", "platformdirs", "msgspec"},
@@ -117,6 +119,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_core.engine": set(),
     "selva_core.models": {"torch", "safetensors", "certifi", "platformdirs"},
     "selva_core.inference": {"torch", "tokenizers", "safetensors", "einops", "psutil"},
+    "selva_core.network.fused_snake": {"torch", "triton"},
     "selva_core.training": {
         "torch", "safetensors", "einops", "scipy", "av", "tokenizers", "transformers", "soundfile", "matplotlib",
         "opentimelineio",
@@ -353,7 +356,7 @@ def test_every_library_that_is_imported_is_declared() -> None:
     undeclared = set()
     for found in all_imports():
         library = found.imported.split(".")[0]
-        if library in PACKAGE_FOLDERS or library in sys.stdlib_module_names:
+        if library in PACKAGE_FOLDERS or library in sys.stdlib_module_names or library in COMES_WITH_TORCH:
             continue
         if not {name.lower().replace("_", "-") for name in providers.get(library, [library])} & declared:
             undeclared.add(str(found))

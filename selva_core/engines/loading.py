@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import WeightsMissingError
 from selva_core.engine import FeatureStore
 from selva_core.engines.network import WIDE_ENCODER, LoadedModel, NetworkEngine
+from selva_core.inference.acceleration import PLAIN, accelerate
 from selva_core.inference.batching import translate_out_of_memory
 from selva_core.inference.device import DeviceChoice, choose_device
 from selva_core.inference.dummy_weights import (
@@ -42,6 +46,7 @@ def load_network_engine(
     *,
     device: str = "auto",
     precision: str = "auto",
+    acceleration: str = PLAIN,
     models_dir: Path | None = None,
     features: FeatureStore | None = None,
 ) -> NetworkEngine:
@@ -64,10 +69,14 @@ def load_network_engine(
     if model.is_bundled and not files:
         return NetworkEngine(_load_dummy(model, model.spec, device_choice), features=features)
     _require_all_files(model, models_dir)
+    network = load_network(model.spec, files, device=device_choice.device, dtype=device_choice.dtype)
+    if device_choice.device.type == "cuda":
+        reason = device_choice.reason + accelerate(network, acceleration)
+        device_choice = replace(device_choice, reason=reason)
     return NetworkEngine(
         LoadedModel(
             model=model,
-            network=load_network(model.spec, files, device=device_choice.device, dtype=device_choice.dtype),
+            network=network,
             tokenizer=load_tokenizer(model.spec, files),
             device_choice=device_choice,
             weights_sha256=hash_files(files),
@@ -80,7 +89,7 @@ def load_network_engine(
                 if "known_prompts" in files
                 else None
             ),
-            presence=_load_presence(model, model.spec, models_dir),
+            presence=_load_presence(model, model.spec, models_dir, device_choice.device),
         ),
         features=features,
     )
@@ -105,11 +114,13 @@ def _load_lexicon(model: Model, models_dir: Path) -> Lexicon | None:
     return load_lexicon(path) if path.is_file() else None
 
 
-def _load_presence(model: Model, spec: ModelSpec, models_dir: Path) -> PresenceModel | None:
+def _load_presence(
+    model: Model, spec: ModelSpec, models_dir: Path, device: torch.device
+) -> PresenceModel | None:
     if model.presence is None:
         return None
     path = file_path(model.presence.file, models_dir)
-    return load_presence_model(path, spec.video_encoder) if path.is_file() else None
+    return load_presence_model(path, spec.video_encoder).to(device) if path.is_file() else None
 
 
 def _load_dummy(model: Model, spec: ModelSpec, device_choice: DeviceChoice) -> LoadedModel:

@@ -50,7 +50,7 @@ from selva_core.inference.token_encoder import VideoTokenEncoder
 from selva_core.inference.tokenizer import PromptTokenizer, TokenizedPrompt
 from selva_core.inference.windows import WindowPlan, plan_windows
 from selva_core.models.catalog import Model
-from selva_core.network import Network
+from selva_core.network import Network, host_copy
 
 _CPU_BATCH, _GPU_BATCH = 4, 32
 WIDE_ENCODER = 384
@@ -261,12 +261,13 @@ class NetworkEngine(BatchEngine):
         return {prompt: torch.cat(features, dim=1) for prompt, features in steered.items()}
 
     def _t5_states(self, tokens: TokenizedPrompt) -> Tensor:
-        ids = torch.tensor([tokens.t5_ids], device=self._network.device)
+        ids = host_copy.send_indices(tokens.t5_ids, self._network.device)[None]
         states: Tensor = self._network.t5(ids, torch.ones_like(ids))
         return states
 
     def _clip_states(self, tokens: TokenizedPrompt) -> Tensor:
-        states: Tensor = self._network.clip_text(torch.tensor([tokens.clip_ids], device=self._network.device))
+        ids = host_copy.send_indices(tokens.clip_ids, self._network.device)[None]
+        states: Tensor = self._network.clip_text(ids)
         return states
 
     def _sample(
@@ -307,7 +308,7 @@ class NetworkEngine(BatchEngine):
         if request.redo.base_latents is None:
             latents = sampled[request.redo.base]
         else:
-            latents = torch.tensor(request.redo.base_latents, device=self._network.device)
+            latents = host_copy.to_device(torch.tensor(request.redo.base_latents), self._network.device)
         expected = (plan.num_latents, self._network.generator.spec.latent_channels)
         if tuple(latents.shape) != expected:
             raise ModelError(
@@ -340,7 +341,7 @@ class NetworkEngine(BatchEngine):
                     sample_rate_hz=self._network.spec.sample_rate_hz,
                     warnings=(*self._prompt_warnings(request.prompt), *item.picture_warnings),
                     evidence=item.evidence.get(request.prompt),
-                    latents=normalised.cpu().numpy(),
+                    latents=host_copy.to_array(normalised),
                 )
             )
         return waveforms
@@ -353,7 +354,7 @@ class NetworkEngine(BatchEngine):
         for block in iter_audio(
             self._network, latents, limit=self._audio_limit, check=lambda: batch.check(item)
         ):
-            yield block.numpy()
+            yield block
             item.progress.spend("sound", cost * len(block) / num_samples)
 
     def _iter_redone(
@@ -366,7 +367,7 @@ class NetworkEngine(BatchEngine):
         yield np.zeros(span.start * spec.latent_hop_samples, np.float32)
         yield decode_span(
             self._network, latents, span, limit=self._audio_limit, check=lambda: batch.check(item)
-        ).numpy()
+        )
         item.progress.spend("sound", AUDIO_COST)
 
     def _prompt_warnings(self, prompt: str) -> Iterator[str]:

@@ -17,11 +17,17 @@ from selva_core.models.catalog import find_model
 
 
 def load_engine(
-    model_id: str, *, device: str = "auto", precision: str = "auto", features: FeatureStore | None = None
+    model_id: str,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    acceleration: str = "plain",
+    features: FeatureStore | None = None,
 ) -> Engine:
     """Load the engine of `model_id` onto `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
     precision: of the network's large parts, one of `selva_core.base.render_options.PRECISIONS`.
+    acceleration: how it runs on a CUDA device, one of `selva_core.inference.acceleration.ACCELERATIONS`; other devices run plain.
     features: a store for encoded video, which the engine reads and fills; None for no store.
 
     Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError,
@@ -33,7 +39,7 @@ def load_engine(
     else:
         bound_spinning()
         engine = import_loader("selva_core.engines.loading").load_network_engine(
-            model_id, device=device, precision=precision, features=features
+            model_id, device=device, precision=precision, acceleration=acceleration, features=features
         )
     return engine
 

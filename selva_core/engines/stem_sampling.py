@@ -22,7 +22,7 @@ from selva_core.inference.progress import AUDIO_COST, PROMPT_COST, SEGMENT_COST,
 from selva_core.inference.sampler import draw_noise, integrate, tie_windows
 from selva_core.inference.windows import WindowPlan
 from selva_core.models.specs import ModelSpec
-from selva_core.network import Network
+from selva_core.network import Network, host_copy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ class StemSampler:
         """float32 (R, N, C) on the device, drawn on the CPU so that a seed means the same everywhere."""
         num_channels = self._network.generator.spec.latent_channels
         noise = torch.stack([draw_noise(seed, num_latents, num_channels) for seed in seeds])
-        return noise.to(self._network.device)
+        return host_copy.to_device(noise, self._network.device)
 
 
 def find_windows(stretch: slice | None, plan: WindowPlan) -> frozenset[int]:

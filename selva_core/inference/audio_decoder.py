@@ -13,13 +13,15 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from selva_core.inference.batching import BatchLimit
 from selva_core.inference.windows import blend_weights
 from selva_core.models.part_specs import VocoderSpec
-from selva_core.network import Network, Vae, Vocoder
+from selva_core.network import Network, Vae, Vocoder, host_copy
 
 GPU_BATCH_BLOCKS = 4
 CPU_BATCH_BLOCKS = 2  # more are no faster there, and each takes some 60 MB (nano)
@@ -32,7 +34,7 @@ _ACTIVATION_REACH_SAMPLES = 6  # 12 taps up and 12 down at twice the rate
 
 def iter_audio(
     network: Network, latents: Tensor, *, limit: BatchLimit, check: Callable[[], None]
-) -> Iterator[Tensor]:
+) -> Iterator[npt.NDArray[np.float32]]:
     """latents (N, C), denormalised -> blocks that together are float32 (N * samples per latent), on the CPU.
 
     limit: how many blocks of mel frames go through the vocoder in one call. `check` may raise to stop. Raises
@@ -45,7 +47,7 @@ def iter_audio(
 
 def decode_span(
     network: Network, latents: Tensor, span: slice, *, limit: BatchLimit, check: Callable[[], None]
-) -> Tensor:
+) -> npt.NDArray[np.float32]:
     """The samples of some of the latents (N, C), as `iter_audio` makes them from all, to rounding; float32 on the CPU.
 
     Only what these samples depend on is decoded: a second of a long clip costs little. Raises OutOfMemoryError.
@@ -59,7 +61,7 @@ def decode_span(
     blocks = list(iter_waveform(network.vocoder, [mel], limit=limit, check=check))
     lead, num_samples = ((span.start - reached.start), (span.stop - span.start))
     samples_per_latent = per_latent * hop
-    return torch.cat(blocks)[lead * samples_per_latent : (lead + num_samples) * samples_per_latent]
+    return np.concatenate(blocks)[lead * samples_per_latent : (lead + num_samples) * samples_per_latent]
 
 
 def _mel_around(
@@ -102,7 +104,10 @@ def _iter_blended(
     for run, run_frames, final_end in zip(chosen, frames, final_ends, strict=True):
         check()
         weights = weight_of[run.start]
-        weighted = torch.from_numpy(weights).to(latents.device) * vae.decode(latents[None, run], check)[0]
+        weighted = (
+            host_copy.to_device(torch.from_numpy(weights), latents.device)
+            * vae.decode(latents[None, run], check)[0]
+        )
         weighted[:, : overlap.shape[1]] += overlap
         num_final = final_end - run_frames.start
         yield weighted[:, :num_final]
@@ -111,7 +116,7 @@ def _iter_blended(
 
 def iter_waveform(
     vocoder: Vocoder, mel: Iterable[Tensor], *, limit: BatchLimit, check: Callable[[], None] = lambda: None
-) -> Iterator[Tensor]:
+) -> Iterator[npt.NDArray[np.float32]]:
     """Pieces (M, r) of a mel -> blocks of its waveform, float32 (r * hop) on the CPU.
 
     Together they are the same to rounding however the mel is cut.
@@ -145,7 +150,7 @@ def _iter_with_context(
 
 def _decode_frames(
     vocoder: Vocoder, mel: Tensor, first: int, end: int, *, limit: BatchLimit, check: Callable[[], None]
-) -> Tensor:
+) -> npt.NDArray[np.float32]:
     """The waveform of the frames from `first` to `end` of a mel (M, R), float32 on the CPU."""
     hop, context = vocoder.spec.hop_samples, count_context_frames(vocoder.spec)
     decoded: list[Tensor] = []
@@ -158,10 +163,10 @@ def _decode_frames(
         # the audio itself keep that padding, as in training.
         lead = min(context, begin)
         waveform = vocoder(mel[None, :, begin - lead : stop + context], check)[0]
-        decoded.append(waveform[lead * hop : (lead + stop - begin) * hop].cpu())
+        decoded.append(waveform[lead * hop : (lead + stop - begin) * hop])
 
     limit.run(range(first, end, _BLOCK_FRAMES), decode)
-    return torch.cat(decoded)
+    return host_copy.to_array(torch.cat(decoded))
 
 
 def count_context_frames(spec: VocoderSpec) -> int:

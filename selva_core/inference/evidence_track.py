@@ -16,6 +16,7 @@ from torch import Tensor
 from selva_core.base.evidence import Evidence
 from selva_core.inference.presence import PresenceModel, narrowness, presence_features
 from selva_core.models.part_specs import VideoEncoderSpec
+from selva_core.network import host_copy
 
 BEST_S = 1.0
 _SMOOTHED_STEPS = 3
@@ -24,7 +25,8 @@ _SMOOTHED_STEPS = 3
 class EvidenceTrack:
     """Collects what the encoder saw of one prompt, chunk by chunk, reduced to one row of places per tubelet.
 
-    model: None where none was fitted; presence is then how narrow the attention is.
+    What it collects stays on the device until `build`. model: on the same device; None where none was fitted: presence is then
+    how narrow the attention is.
     """
 
     def __init__(self, spec: VideoEncoderSpec, model: PresenceModel | None) -> None:
@@ -36,20 +38,23 @@ class EvidenceTrack:
     def add(self, sync: Tensor, attention: Tensor) -> None:
         """sync (S * T, D), attention (S * T, H, P) of the segments that follow."""
         together = attention.mean(dim=1)
-        if self._model is None:
-            presence = narrowness(together)
-        else:
-            presence = self._model.presence(presence_features(sync.cpu(), attention.cpu()))
-        self._maps.append(together.cpu())
-        self._presence.append(presence.cpu())
+        model = self._model
+        self._maps.append(together)
+        self._presence.append(
+            narrowness(together) if model is None else model.presence(presence_features(sync, attention))
+        )
 
     def build(self, duration_s: Fraction, *, threshold: float | None) -> Evidence:
         """The evidence over a clip of that duration. threshold: see Evidence; None without a fitted model."""
         spec = self._spec
         rate_hz = Fraction(spec.frame_rate_hz, spec.tubelet_frames)
         num_steps = max(math.ceil(duration_s * rate_hz), 1)
-        maps = self._merge(torch.cat(self._maps), num_steps)
-        presence = _smooth(self._merge(torch.cat(self._presence)[:, None], num_steps)[:, 0])
+        maps = self._merge(torch.from_numpy(host_copy.to_array(torch.cat(self._maps))), num_steps)
+        presence = _smooth(
+            self._merge(torch.from_numpy(host_copy.to_array(torch.cat(self._presence)))[:, None], num_steps)[
+                :, 0
+            ]
+        )
         side = math.isqrt(spec.num_patches)
         x, y, spread = _centre(maps, side)
         heat = (maps / maps.amax(dim=1, keepdim=True) * 255.0).round().to(torch.uint8)

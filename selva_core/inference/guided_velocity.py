@@ -15,7 +15,7 @@ from torch import Tensor
 from selva_core.inference.batching import BatchLimit
 from selva_core.inference.sampler import guide, separate
 from selva_core.inference.windows import WindowPlan
-from selva_core.network import Conditions, Generator, join_conditions
+from selva_core.network import Conditions, Generator, host_copy, join_conditions
 
 _MAX_CACHED_RUNS = 64
 DRAFT_GUIDED_UNTIL = 0.6
@@ -76,6 +76,7 @@ class GuidedVelocity:
         self._on_batch = on_batch
         runs = [[(stem, window) for window in range(len(plan.windows))] for stem in range(len(stems))]
         self._groups = [[run for group in runs for run in group]] if batch_across_stems else runs
+        self._indices: dict[tuple[Run, ...], tuple[Tensor, Tensor]] = {}
         self._unconditional: dict[int, Conditions] = {}
         self._cached: dict[tuple[tuple[Run, ...], bool], Conditions] = {}
 
@@ -84,13 +85,23 @@ class GuidedVelocity:
 
         def flow(batch: Sequence[Run]) -> None:
             self._check()
-            stems, windows = (list(index) for index in zip(*batch, strict=True))
-            velocity[stems, windows] = self._guided(x[stems, windows], t, tuple(batch))
+            index = self._index_of(tuple(batch), x.device)
+            velocity[index] = self._guided(x[index], t, tuple(batch))
             self._on_batch(batch)
 
         for runs in self._groups:
             self._limit.run([run for run in runs if self._is_active(run)], flow)
         return velocity
+
+    def _index_of(self, batch: tuple[Run, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+        """The stems and the windows of a batch, on the device; sent once, as batches are the same in each step."""
+        if batch not in self._indices:
+            stems, windows = zip(*batch, strict=True)
+            self._indices[batch] = (
+                host_copy.send_indices(stems, device),
+                host_copy.send_indices(windows, device),
+            )
+        return self._indices[batch]
 
     def _guided(self, x: Tensor, t: float, batch: tuple[Run, ...]) -> Tensor:
         """x (B, N, C), one row per run."""
@@ -100,14 +111,15 @@ class GuidedVelocity:
         time = torch.full((), t, device=x.device)
         if not is_guided:
             return self._generator.flow(x, time, conditions)
-        runs = [index for index, run in enumerate(batch) for _ in self._siblings_of(run)]
-        velocity = self._generator.flow(torch.cat([x, x, x[runs]]), time, conditions)
-        conditional, unconditional = velocity[: 2 * len(batch)].chunk(2)
-        siblings = velocity[2 * len(batch) :]
+        # Slices, not lists of indices: those are copied to the device, which the processor would wait for.
+        num_siblings = [len(self._siblings_of(run)) for run in batch]
+        repeated = [x[index].expand(count, -1, -1) for index, count in enumerate(num_siblings) if count]
+        velocity = self._generator.flow(torch.cat([x, x, *repeated]), time, conditions)
+        conditional, unconditional, *siblings = torch.split(velocity, [len(batch), len(batch), *num_siblings])
         guided = guide(conditional, unconditional, self._guidance)
-        for index in dict.fromkeys(runs):
-            own = siblings[[run == index for run in runs]]
-            guided[index] = separate(guided[index], conditional[index], own, self._separation)
+        for index, own in enumerate(siblings):
+            if len(own):
+                guided[index] = separate(guided[index], conditional[index], own, self._separation)
         return guided
 
     def _siblings_of(self, run: Run) -> tuple[tuple[Tensor, Tensor], ...]:

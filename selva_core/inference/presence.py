@@ -9,7 +9,7 @@ Dimensions: T time steps, H heads, P patches, D width, F features.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -30,6 +30,10 @@ class PresenceModel:
     hidden_bias: Tensor
     score_weight: Tensor
     score_bias: Tensor
+
+    def to(self, device: torch.device) -> PresenceModel:
+        """The same model on a device."""
+        return PresenceModel(**{row.name: getattr(self, row.name).to(device) for row in fields(self)})
 
     def presence(self, features: Tensor) -> Tensor:
         """features (T, F) -> (T,), 0..1."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from selva_core.inference.windows import Window, blend_weights
+from selva_core.network import host_copy
 
 Flow: TypeAlias = Callable[[Tensor, float], Tensor]
 """Velocity of latents at a time of the flow, 0 (noise) to 1 (audio)."""
@@ -68,12 +69,15 @@ def tie_windows(flow: Flow, windows: Sequence[Window]) -> Flow:
     the same latents (MultiDiffusion, arXiv 2302.08113).
     """
     weights = [torch.from_numpy(w)[:, None] for w in blend_weights([window.latents for window in windows])]
+    weights_of: dict[torch.device, list[Tensor]] = {}
 
     def tied(x: Tensor, t: float) -> Tensor:
         velocities = flow(torch.stack([x[:, window.latents] for window in windows], dim=1), t)
+        if x.device not in weights_of:
+            weights_of[x.device] = [host_copy.to_device(weight, x.device) for weight in weights]
         blended = torch.zeros_like(x)
-        for index, (window, weight) in enumerate(zip(windows, weights, strict=True)):
-            blended[:, window.latents] += weight.to(x.device) * velocities[:, index]
+        for index, (window, weight) in enumerate(zip(windows, weights_of[x.device], strict=True)):
+            blended[:, window.latents] += weight * velocities[:, index]
         return blended
 
     return tied

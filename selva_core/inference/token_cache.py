@@ -13,6 +13,7 @@ from torch import Tensor
 
 from selva_core.base.media import PictureRange
 from selva_core.engine import FeatureStore
+from selva_core.network import host_copy
 from selva_core.video.damage import damaged_times_s, note_damage
 from selva_core.video.frame_source import read_stamp
 
@@ -79,7 +80,7 @@ class VideoTokenCache:
         damaged = " ".join(map(str, damaged_times_s(key.picture)))
         if damaged:
             metadata[_DAMAGED] = damaged
-        content = save({_NAME: tokens.contiguous().cpu()}, metadata=metadata)
+        content = save({_NAME: host_copy.to_host(tokens.contiguous())}, metadata=metadata)
         self._store.put(self._entry_key(key, chunk), content)
 
     def _entry_key(self, key: VideoKey, chunk: int) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor
 from selva_core.base.media import PictureRange
 from selva_core.inference.batching import BatchLimit, device_memory
 from selva_core.inference.token_cache import VideoKey, VideoTokenCache
-from selva_core.network import Network, cut_segments
+from selva_core.network import Network, cut_segments, host_copy
 from selva_core.video.frames import Frame, iter_frames
 
 CHUNK_SEGMENTS = 8
@@ -139,7 +139,7 @@ class VideoTokenEncoder:
             texture = self._cache.texture_of(key, chunk)
             if texture is not None:
                 on_texture(texture)
-            yield tokens.to(self._network.device)
+            yield host_copy.to_device(tokens, self._network.device)
 
     def _encode(self, key: VideoKey, check: Check, on_encoded: OnEncoded) -> Iterator[tuple[Tensor, float]]:
         """Tokens of each chunk, and the texture of its frames."""
@@ -165,7 +165,7 @@ class VideoTokenEncoder:
 
     def _normalized(self, frames: Sequence[Frame]) -> Tensor:
         """uint8 frames to float32 (F, 3, size, size), -1..1, on the device."""
-        pixels = torch.from_numpy(np.stack(frames)).to(self._network.device)
+        pixels = host_copy.to_device(torch.from_numpy(np.stack(frames)), self._network.device)
         return (pixels.permute(0, 3, 1, 2).float() / 255.0 - 0.5) / 0.5
 
     def _encode_segments(self, segments: Tensor, check: Check, on_encoded: OnEncoded) -> Tensor:

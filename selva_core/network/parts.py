@@ -140,13 +140,16 @@ class _WithoutRandomNumbers(TorchFunctionMode):
 
 def place_part(name: str, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
     """Move a part to a device and cast the weights that may run in `dtype`; everything else is float32."""
-    module.to(device)
     reduced = re.compile(PARTS[name].reduced)
-    for key, parameter in module.named_parameters():
-        parameter.data = parameter.data.to(dtype if reduced.fullmatch(key) else torch.float32)
-    for buffer in module.buffers():
-        if buffer.is_floating_point():
-            buffer.data = buffer.data.float()
+    for path, layer in module.named_modules():
+        for key, parameter in list(layer.named_parameters(recurse=False)):
+            full_key = f"{path}.{key}" if path else key
+            placed = parameter.detach().to(device, dtype if reduced.fullmatch(full_key) else torch.float32)
+            setattr(layer, key, nn.Parameter(placed, requires_grad=parameter.requires_grad))
+        for key, buffer in list(layer.named_buffers(recurse=False)):
+            setattr(
+                layer, key, buffer.to(device, torch.float32 if buffer.is_floating_point() else buffer.dtype)
+            )
 
 
 def _core(module: nn.Module) -> nn.Module:

@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from selva_core.models.part_specs import VocoderSpec
 from selva_core.network._layers import StoredWeight, check_shape, draw_normal
 
+Kernel = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""x (B, C, n), alpha and 1 / beta (C,), taps (12,) -> the anti-aliased SnakeBeta of x, the same shape."""
+
 FILTER_TAPS = 12
 _SAMPLES_AT_A_TIME = 1 << 18  # 1 MB a buffer: half of that and less cost more in calls than the cache saves
 
@@ -171,14 +174,29 @@ class AntiAliasedSnake(nn.Module):
         self.act = SnakeBeta(channels)
         self.upsample = LowPass()
         self.downsample = Downsampler()
+        self._kernel: Kernel | None = None
+        self._taps: Tensor | None = None
+
+    def use_kernel(self, kernel: Kernel, taps: Tensor) -> None:
+        """Compute it by one kernel instead (see `selva_core.network.fused_snake`)."""
+        self._kernel, self._taps = kernel, taps
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, n) -> the same shape."""
         if torch.is_grad_enabled():
             return self._forward_with_gradient(x)
+        if self._kernel is not None and self._taps is not None:
+            return self._kernel(x, self.act.alpha.exp(), self.act.share()[:, 0], self._taps)
         alpha, share = self.act.alpha.exp()[:, None], self.act.share()
-        y = torch.empty_like(x)
-        channels = _channels_at_a_time(x)
+        y = torch.empty_like(x, memory_format=torch.contiguous_format)
+        if x.device.type != "cpu":
+            # One call for the whole batch: there a call costs more than a small tensor takes.
+            batch_size = len(x)
+            _activate(
+                x.flatten(0, 1), alpha.repeat(batch_size, 1), share.repeat(batch_size, 1), out=y.flatten(0, 1)
+            )
+            return y
+        channels = max(_SAMPLES_AT_A_TIME // x.shape[2], 1)
         for waveform, result in zip(x, y, strict=True):
             for first in range(0, x.shape[1], channels):
                 some = slice(first, first + channels)
@@ -195,11 +213,6 @@ class AntiAliasedSnake(nn.Module):
         on = torch.cat([first] * left + [on] + [last] * right, dim=-1)
         between = torch.cat([first] * right + [between] + [last] * left, dim=-1)
         return slide(on, odd) + slide(between, even)
-
-
-def _channels_at_a_time(x: Tensor) -> int:
-    """How many channels of x (B, C, n) are activated in one call."""
-    return x.shape[1] if x.device.type != "cpu" else max(_SAMPLES_AT_A_TIME // x.shape[2], 1)
 
 
 def _activate(x: Tensor, alpha: Tensor, share: Tensor, *, out: Tensor) -> None:

@@ -67,12 +67,14 @@ class EngineCache:
         *,
         device: str,
         precision: str = "auto",
+        acceleration: str = "plain",
         events: Events,
         model_info: ModelInfoCache,
         features: BlobStore,
     ) -> None:
         self._device = device
         self._precision = precision
+        self._acceleration = acceleration
         self._events = events
         self._model_info = model_info
         self._features = features
@@ -90,7 +92,13 @@ class EngineCache:
         self.close()
         from selva_core.engines.registry import load_engine  # noqa: PLC0415 - heavy, and its cost is a job's
 
-        engine = load_engine(model_id, device=self._device, precision=precision, features=self._features)
+        engine = load_engine(
+            model_id,
+            device=self._device,
+            precision=precision,
+            acceleration=self._acceleration,
+            features=self._features,
+        )
         self._engine, self._loaded = engine, (model_id, precision)
         self._model_info.put(ModelInfo.of(engine), precision=precision)
         self._events.send(
@@ -249,6 +257,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     engines = EngineCache(
         device=arguments.device,
         precision=arguments.precision,
+        acceleration=arguments.acceleration,
         events=events,
         model_info=ModelInfoCache(arguments.stem_cache.parent / "models.json", device=arguments.device),
         features=BlobStore(arguments.feature_cache, max_bytes=arguments.feature_cache_bytes),
@@ -330,6 +339,7 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--acceleration", default="plain")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--stem-cache", type=Path, required=True)
     parser.add_argument("--stem-cache-bytes", type=int, required=True)

@@ -131,6 +131,16 @@ class Settings:
             about="how exactly the network calculates; `auto` takes what is quick on the device",
         ),
     ] = "auto"
+    acceleration: Annotated[
+        str,
+        Row(
+            group=_MODELS,
+            since="0.2.0",
+            choices=("plain", "fused", "compiled", "graphs"),
+            restart=True,
+            about="how the network runs on a CUDA device; `bench/acceleration.py` measures which one pays there",
+        ),
+    ] = "plain"
     models_dir: Annotated[
         Path | None,
         Row(

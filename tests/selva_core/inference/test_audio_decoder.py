@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -40,7 +41,7 @@ def test_vocoder_in_blocks_gives_what_it_gives_for_the_whole_mel(spec: VocoderSp
     whole = vocoder(mel[None])[0]
     mel_pieces = [mel[:, :1], mel[:, 1:171], mel[:, 171:180], mel[:, 180:]]
     blocks = list(iter_waveform(vocoder, mel_pieces, limit=BatchLimit(1)))
-    pieces = torch.cat(blocks)
+    pieces = torch.from_numpy(np.concatenate(blocks))
     assert len(blocks) > 1
     assert pieces.shape == whole.shape
     assert (pieces - whole).abs().max() <= 1e-5 * whole.abs().max()
@@ -107,9 +108,9 @@ def test_some_latents_are_decoded_as_they_are_in_the_whole(span: slice) -> None:
     network = build_dummy_weights(NANO_SPEC)
     latents = torch.randn(600, NANO_SPEC.vae.latent_channels)
     limit = BatchLimit(2)
-    whole = torch.cat(list(iter_audio(network, latents, limit=limit, check=lambda: None)))
+    whole = np.concatenate(list(iter_audio(network, latents, limit=limit, check=lambda: None)))
     hop = NANO_SPEC.latent_hop_samples
     expected = whole[span.start * hop : span.stop * hop]
     found = decode_span(network, latents, span, limit=limit, check=lambda: None)
     assert found.shape == expected.shape
-    assert (found - expected).abs().max() <= 1e-4 * whole.abs().max()
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(whole).max()

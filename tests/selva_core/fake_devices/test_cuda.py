@@ -1,0 +1,216 @@
+"""The way through a CUDA card, for the published sizes: devices, precisions, waits, batches, cancel, full memory.
+
+No card is needed, and none is proved: what these tests see is that no operation mixes devices, that nothing is read back but
+what has to come back, and which parts run in which precision (docs/development/manual-checks.md has the rest).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+
+from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
+from selva_core.base.media import PictureRange
+from selva_core.engine import (
+    BatchRequest,
+    RedoneStretch,
+    RenderProgress,
+    SamplingSettings,
+    StemRequest,
+    Waveform,
+)
+from selva_core.engines.network import NetworkEngine
+from selva_core.inference.acceleration import accelerate
+from selva_core.models.catalog import MODELS, find_model
+from selva_core.network import Generator
+from tests.support.fake_cuda import DEVICE, FakeCard, load_fake, some_file
+
+PUBLISHED = [
+    model_id for model_id, model in MODELS.items() if model.spec is not None and not model.is_bundled
+]
+SMALL = "selva-small-16k"
+ONE_STEP = SamplingSettings(num_steps=1)
+pytestmark = pytest.mark.xdist_group("fake card")  # torch learns the shapes of each operation once
+DOG, BELL = StemRequest(prompt="dog"), StemRequest(prompt="bell", negative_prompt="music")
+
+
+@pytest.fixture(scope="module")
+def small(card: FakeCard) -> NetworkEngine:
+    return load_fake(find_model(SMALL))
+
+
+def picture_of(folder: Path, duration_s: int = 1) -> PictureRange:
+    return PictureRange(path=some_file(folder), start_s=Fraction(0), duration_s=Fraction(duration_s))
+
+
+def render(
+    engine: NetworkEngine,
+    picture: PictureRange,
+    *requests: StemRequest,
+    settings: SamplingSettings = ONE_STEP,
+    on_progress: Callable[[RenderProgress], None] = lambda progress: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> list[Waveform]:
+    return engine.render(
+        picture, requests, settings=settings, on_progress=on_progress, is_cancelled=is_cancelled
+    )
+
+
+@pytest.mark.parametrize("model_id", PUBLISHED)
+def test_each_size_renders_on_the_card(card: FakeCard, tmp_path: Path, model_id: str) -> None:
+    engine = load_fake(find_model(model_id))
+    network = engine._network
+    tensors = [tensor for part in network.parts().values() for tensor in part.state_dict().values()]
+    assert {tensor.device for tensor in tensors} == {DEVICE}
+    dog, bell = render(engine, picture_of(tmp_path), DOG, BELL)
+    assert dog.samples.shape == bell.samples.shape == (network.spec.sample_rate_hz,)
+    assert dog.evidence is not None
+    assert dog.evidence.rows * dog.evidence.columns == network.spec.video_encoder.num_patches
+
+
+def test_encoder_and_wide_products_are_in_bfloat16_and_all_else_is_float32(small: NetworkEngine) -> None:
+    network = small._network
+    types = {name: {p.dtype for p in part.parameters()} for name, part in network.parts().items()}
+    assert types["video_encoder"] == {torch.bfloat16}
+    assert types["generator"] == {torch.bfloat16, torch.float32}
+    assert types["t5"] == types["clip_text"] == types["vae"] == types["vocoder"] == {torch.float32}
+    reduced = {name for name, p in network.generator.named_parameters() if p.dtype == torch.bfloat16}
+    assert all("blocks" in name for name in reduced)
+
+
+def test_float32_renders_as_well(card: FakeCard, tmp_path: Path) -> None:
+    engine = load_fake(find_model(SMALL), precision="float32")
+    assert {p.dtype for part in engine._network.parts().values() for p in part.parameters()} == {
+        torch.float32
+    }
+    [stem] = render(engine, picture_of(tmp_path), DOG)
+    assert stem.samples.shape == (16_000,)
+
+
+def test_pictures_share_batches_and_nothing_but_evidence_and_sound_comes_back(
+    card: FakeCard, small: NetworkEngine, tmp_path: Path
+) -> None:
+    """20 s are three windows: two pictures with one stem and two are nine runs in each step, guided ones twice as many.
+
+    The first run is measured alone, to learn what a run takes of the card's memory."""
+    sizes: list[int] = []
+    flow = Generator.flow
+
+    def recorded(generator: Generator, x: torch.Tensor, *args: Any) -> torch.Tensor:
+        sizes.append(x.shape[0])
+        return flow(generator, x, *args)
+
+    card.came_back.clear()
+    requests = [
+        BatchRequest(
+            picture=picture_of(tmp_path, 20),
+            requests=stems,
+            on_progress=lambda progress: None,
+            is_cancelled=lambda: False,
+        )
+        for stems in ((DOG,), (DOG, BELL))
+    ]
+    with mock.patch.object(Generator, "flow", recorded):
+        outcomes = small.render_batch(requests, settings=SamplingSettings(num_steps=2))
+    stems = [stem for outcome in outcomes if not isinstance(outcome, SelvaError) for stem in outcome]
+    assert [len(stem.samples) for stem in stems] == [320_000] * 3
+    assert sizes == [2, 16, 18]
+    sounds = [shape for shape in card.came_back if len(shape) == 1 and shape[0] > 10_000]
+    evidence = [shape for shape in card.came_back if shape not in sounds]
+    assert sum(shape[0] for shape in sounds) >= 3 * 320_000
+    assert {shape[1:] for shape in evidence} <= {(), (small._network.spec.video_encoder.num_patches,)}
+
+
+def test_cancel_between_two_steps_ends_the_render(small: NetworkEngine, tmp_path: Path) -> None:
+    seen: list[int | None] = []
+
+    def is_cancelled() -> bool:
+        return any(step == 2 for step in seen)
+
+    with pytest.raises(RenderCancelled):
+        render(
+            small,
+            picture_of(tmp_path),
+            DOG,
+            settings=SamplingSettings(num_steps=4),
+            on_progress=lambda progress: seen.append(progress.step),
+            is_cancelled=is_cancelled,
+        )
+    assert 3 not in seen
+
+
+def full_memory(limit: int) -> Callable[..., torch.Tensor]:
+    """A flow that runs out of memory for batches larger than `limit`."""
+    flow = Generator.flow
+
+    def limited(generator: Generator, x: torch.Tensor, *args: Any) -> torch.Tensor:
+        if x.shape[0] > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return flow(generator, x, *args)
+
+    return limited
+
+
+def test_batch_that_does_not_fit_is_halved(card: FakeCard, tmp_path: Path) -> None:
+    engine = load_fake(find_model(SMALL))
+    with mock.patch.object(Generator, "flow", full_memory(2)):
+        stems = render(engine, picture_of(tmp_path), DOG, BELL, StemRequest(prompt="rain"))
+    assert [stem.samples.shape for stem in stems] == [(16_000,)] * 3
+    assert engine._sampler._limit.num_items == 1
+
+
+def test_card_too_small_for_one_stem_says_so(small: NetworkEngine, tmp_path: Path) -> None:
+    with (
+        mock.patch.object(Generator, "flow", full_memory(0)),
+        pytest.raises(OutOfMemoryError, match="too small for even one stem"),
+    ):
+        render(small, picture_of(tmp_path), DOG)
+
+
+def test_little_free_memory_makes_small_batches(card: FakeCard, tmp_path: Path) -> None:
+    engine = load_fake(find_model(SMALL))
+    sizes: list[int] = []
+    flow = Generator.flow
+
+    def recorded(generator: Generator, x: torch.Tensor, *args: Any) -> torch.Tensor:
+        sizes.append(x.shape[0] // 2)
+        return flow(generator, x, *args)
+
+    card.memory.taken, card.memory.free = 1 << 30, 3 << 30
+    try:
+        with mock.patch.object(Generator, "flow", recorded):
+            render(engine, picture_of(tmp_path), *(StemRequest(prompt="dog", seed=seed) for seed in range(5)))
+    finally:
+        card.memory.taken, card.memory.free = 1 << 28, 20 << 30
+    assert sizes == [1, 2, 2]
+
+
+def test_closed_engine_leaves_nothing_on_the_card(card: FakeCard) -> None:
+    engine = load_fake(find_model(SMALL))
+    engine.close()
+    parts = engine._network.parts().values()
+    assert {p.device.type for part in parts for p in part.parameters()} == {"meta"}
+
+
+def test_fused_activations_run_on_the_card(card: FakeCard, tmp_path: Path) -> None:
+    pytest.importorskip("triton", reason="Triton comes with torch's CUDA builds for Linux only")
+    engine = load_fake(find_model(SMALL))
+    assert accelerate(engine._network, "fused") == "; acceleration fused"
+    [stem] = render(engine, picture_of(tmp_path), DOG)
+    assert stem.samples.shape == (16_000,)
+
+
+def test_stretch_is_redone_and_stems_lead_away_from_each_other(small: NetworkEngine, tmp_path: Path) -> None:
+    redone = StemRequest(
+        prompt="dog", redo=RedoneStretch(base=DOG, start_s=Fraction(1, 4), end_s=Fraction(1, 2))
+    )
+    stem, sibling = render(
+        small, picture_of(tmp_path), redone, BELL, settings=SamplingSettings(num_steps=2, separate=0.5)
+    )
+    assert stem.samples.shape == sibling.samples.shape == (16_000,)

@@ -1,0 +1,152 @@
+"""A CUDA card that does not exist: torch's fake tensors have shapes, types and devices, and no values.
+
+They refuse every operation that mixes devices, and every value that is read back, which on a card is a wait. Only the copies
+that `selva_core.network.host_copy` makes come back, as zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+
+from selva_core.engines.network import LoadedModel, NetworkEngine
+from selva_core.inference import batching, token_encoder
+from selva_core.inference.device import CudaDevice, DevicesPresent, choose_device
+from selva_core.inference.dummy_weights import build_dummy_tokenizer
+from selva_core.inference.evidence_track import EvidenceTrack
+from selva_core.models.catalog import Model
+from selva_core.models.specs import ModelSpec
+from selva_core.network import Network, bake_weights, host_copy, vocoder
+from selva_core.network import parts as network_parts
+from selva_core.network.parts import PARTS, build_part, load_part, place_part, published_tensors
+
+DEVICE = torch.device("cuda", 0)
+CARD = DevicesPresent(
+    cuda=(CudaDevice(name="a card that does not exist", free_bytes=24 << 30, has_bfloat16=True),)
+)
+
+
+@dataclass
+class FakeMemory:
+    """The memory of the card: how much each measured piece of work takes, and how much is free."""
+
+    taken: int = 1 << 28
+    free: int = 20 << 30
+
+    def begin(self) -> None:
+        pass
+
+    def taken_bytes(self) -> int:
+        return self.taken
+
+    def free_bytes(self) -> int:
+        return self.free
+
+
+@dataclass
+class FakeCard:
+    """What was copied from the card, as shapes, and its memory."""
+
+    memory: FakeMemory = field(default_factory=FakeMemory)
+    came_back: list[tuple[int, ...]] = field(default_factory=list)
+
+    def to_host(self, values: Tensor) -> Tensor:
+        assert values.device == DEVICE, "only what is on the device has to be copied"
+        self.came_back.append(tuple(values.shape))
+        with unset_fake_temporarily():
+            return torch.zeros(values.shape, dtype=values.dtype)
+
+    def to_array(self, values: Tensor) -> npt.NDArray[np.float32]:
+        with unset_fake_temporarily():
+            return self.to_host(values).numpy()
+
+
+@contextmanager
+def fake_card() -> Iterator[FakeCard]:
+    """All tensors are fake meanwhile."""
+    card = FakeCard()
+    vocoder._low_pass_phases()  # computed once, on the processor; the values are kept
+    build = EvidenceTrack.build
+
+    def build_on_host(track: EvidenceTrack, *args: Any, **kwargs: Any) -> Any:
+        maps, presence = card_copy(card, track._maps), card_copy(card, track._presence)
+        with unset_fake_temporarily(), mock.patch.object(host_copy, "to_array", Tensor.numpy):
+            track._maps, track._presence = maps, presence
+            return build(track, *args, **kwargs)
+
+    with (
+        mock.patch.object(host_copy, "to_host", card.to_host),
+        mock.patch.object(host_copy, "to_array", card.to_array),
+        mock.patch.object(Tensor, "pin_memory", pin),
+        mock.patch.object(EvidenceTrack, "build", build_on_host),
+        mock.patch.object(batching, "CudaMemory", return_value=card.memory),
+        mock.patch.object(token_encoder, "iter_frames", iter_black),
+        # Compares values of a file, on the processor, before anything is on the card.
+        mock.patch.object(network_parts, "_restore_taps"),
+        FakeTensorMode(),
+    ):
+        yield card
+
+
+def card_copy(card: FakeCard, tensors: list[Tensor]) -> list[Tensor]:
+    """The copies as real tensors; maps sum to one, as attention does."""
+    copies = [card.to_host(tensor) for tensor in tensors]
+    with unset_fake_temporarily():
+        return [copy + 1.0 / copy.shape[-1] for copy in copies]
+
+
+def iter_black(picture: Any, *, size_px: int, num_frames: int, **_: Any) -> Iterator[np.ndarray]:
+    yield from (np.zeros((size_px, size_px, 3), np.uint8) for _ in range(num_frames))
+
+
+def load_fake(model: Model, *, precision: str = "auto") -> NetworkEngine:
+    """An engine whose weights have the names and shapes of the published files; within `fake_card`."""
+    assert model.spec is not None
+    choice = choose_device("cuda", CARD, precision=precision)
+    network = Network(
+        spec=model.spec,
+        device=choice.device,
+        dtype=choice.dtype,
+        **{name: load_fake_part(name, model.spec, choice.dtype) for name in PARTS},
+    )
+    return NetworkEngine(
+        LoadedModel(
+            model=model,
+            network=network,
+            tokenizer=build_dummy_tokenizer(model.spec),
+            device_choice=choice,
+            weights_sha256="0" * 64,
+        )
+    )
+
+
+def load_fake_part(name: str, spec: ModelSpec, dtype: torch.dtype) -> Any:
+    with torch.device("meta"):
+        expected = published_tensors(name, build_part(name, spec, for_training=False))
+    tensors = {key: torch.zeros(tensor.shape) for key, tensor in expected.items()}
+    part = load_part(name, spec, tensors, source=f"{name}.safetensors")
+    place_part(name, part, DEVICE, dtype)
+    bake_weights(part)
+    return part
+
+
+def some_file(folder: Path) -> Path:
+    """A file that stands for a video, whose frames are black."""
+    path = folder / "black.mov"
+    path.write_bytes(b"black")
+    return path
+
+
+def pin(values: Tensor) -> Tensor:
+    """New fake values: a fake tensor of one number may know it, and would be sent for real."""
+    return torch.empty(values.shape, dtype=values.dtype)
