@@ -16,6 +16,7 @@ import torch
 
 from selva_core.base.evidence import Evidence
 from selva_core.base.media import PictureRange
+from selva_core.base.pan import pan_curve
 from selva_core.engine import BatchRequest, Engine, SamplingSettings, StemRequest, Waveform
 from selva_core.engines.registry import load_engine
 from selva_core.training.scenes.scene import build_scene
@@ -145,3 +146,15 @@ def test_looking_says_what_rendering_says(engine: Engine) -> None:
     )
     waves = render(engine, picture.path, *KIND_OF, seconds=Fraction(2))
     assert engine.look(request) == [wave.evidence for wave in waves]
+
+
+@pytest.mark.parametrize("name", ["yard", "garden"])
+def test_pan_is_where_the_thing_is_and_stands_as_still_as_it_does(engine: Engine, name: str) -> None:
+    content = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    shown = {source["kind"]: source["x"] for source in content["sounding"]}
+    prompts = {prompt: shown[kind] for prompt, kind in KIND_OF.items() if kind in shown}
+    for wave, x in zip(render(engine, EXAMPLES / f"{name}.mp4", *prompts), prompts.values(), strict=True):
+        curve = pan_curve(evidence_of(wave))
+        places = np.asarray([(curve.at(frame / 25) + 1) / 2 for frame in range(100)])
+        assert float(np.abs(places - x).mean()) < 0.1
+        assert float(np.abs(np.diff(places)).max()) < 0.02
