@@ -103,6 +103,11 @@ class WatchedFolderArguments:
         bool, typer.Option("--notify", help="Show a notice on the desktop for each outcome.")
     ] = False
 
+    pages: Annotated[
+        bool,
+        typer.Option("--pages/--no-pages", help="Whether results have a page with pictures and players."),
+    ] = True
+
     def build(self, folder: Path) -> WatchedFolder:
         """Raises ConfigurationError, RequestError."""
         from selva_core.base.settings.watched_folder import WatchedFolder  # noqa: PLC0415 - --help stays light

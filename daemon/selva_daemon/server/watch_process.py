@@ -24,7 +24,7 @@ OUTPUT_NAME = "watch-output.log"
 MAX_OUTPUT_BYTES = 4 << 20
 CHECK_S = 1.0
 STABLE_AFTER_S = 60.0
-MAX_BACK_OFF_S = 60.0
+MAX_BACK_OFF_S = 30.0
 _log = logging.getLogger(__name__)
 
 

@@ -62,7 +62,9 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One attempt at one input. beat: changes when its owner renews it. outcome: of a finished attempt, for the others."""
+    """One attempt at one input. beat: changes when its owner renews it. source, earlier_source:
+    the name of the input, and that of the attempt before, which may have been published. outcome: of a finished attempt, for
+    the others."""
 
     key: str
     number: int
@@ -71,6 +73,7 @@ class Claim:
     beat: str = ""
     expiry_s: float = EXPIRY_S
     source: str = ""
+    earlier_source: str = ""
     outcome: dict[str, Any] | None = None
 
     @property
@@ -104,14 +107,14 @@ class ClaimFolder:
         number = self._last_number(key)
         return None if number is None else self._load(key, number)
 
-    def try_claim(self, key: str, source: str, *, again: bool = False) -> Claim | None:
-        """Begin an attempt; None when another watcher has one that counts, or one has ended. again: also after one that has
-        ended.
+    def try_claim(self, key: str, source: str, *, after: int = 0) -> Claim | None:
+        """Begin an attempt; None when another watcher has one that counts, or one has ended. after: the number of an attempt
+        that may have ended, for another one; a later one that has ended counts.
 
         Raises OSError, OutputError.
         """
         known = self.read(key)
-        if known is not None and not self._may_follow(known, again=again):
+        if known is not None and not self._may_follow(known, after=after):
             return None
         number = 1 if known is None else known.number + 1
         claim = Claim(
@@ -121,6 +124,7 @@ class ClaimFolder:
             beat=secrets.token_hex(8),
             expiry_s=self._expiry_s,
             source=source,
+            earlier_source="" if known is None else known.source,
         )
         file = self._file(key, number)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -159,11 +163,11 @@ class ClaimFolder:
             and last.owner.instance == self.owner.instance
         )
 
-    def _may_follow(self, known: Claim, *, again: bool) -> bool:
+    def _may_follow(self, known: Claim, *, after: int) -> bool:
         if known.state == DROPPED:
             return True
         if known.is_final:
-            return again
+            return known.number <= after
         owner = known.owner
         if owner is not None and owner.host == self.owner.host:
             if owner.instance == self.owner.instance:

@@ -148,6 +148,7 @@ class OutcomeRecorder:
             record.name,
             fingerprint=record.fingerprint,
             content=record.content,
+            attempt=record.attempt,
             outcome_content=record.content,
             again=False,
             jobs=(),

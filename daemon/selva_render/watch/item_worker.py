@@ -117,7 +117,7 @@ class ItemWorker:
         if claim is None:
             return
         with self._held(claim):
-            self._render_claimed(record, task, claim)
+            self._render_claimed(replace(record, attempt=claim.number), task, claim)
 
     def _find_unchanged(self, record: ItemRecord) -> InboxItem:
         """The item as it was when it was taken. Raises Postponed when it changes, or is gone."""
@@ -180,7 +180,9 @@ class ItemWorker:
         """An attempt of our own, or None: then the item has the outcome that another watcher reached, or waits for it."""
         context = self._context
         try:
-            claim = context.claims.try_claim(record.content, record.name, again=record.again)
+            # Of two machines that are asked to try again by one deleted note, one tries, and the other has its outcome.
+            after = record.attempt if record.again else 0
+            claim = context.claims.try_claim(record.content, record.name, after=after)
             if claim is not None:
                 return claim
             other = context.claims.read(record.content)
@@ -200,6 +202,7 @@ class ItemWorker:
             )
             return None
         outcome = other.outcome or {}
+        record = replace(record, attempt=other.number)
         same_as = other.source if other.source != record.name else ""
         if other.state == claim_states.DONE:
             self._outcomes.end_done(
@@ -214,10 +217,12 @@ class ItemWorker:
     # -- rendering -----------------------------------------------------------------------------------------
 
     def _render_claimed(self, record: ItemRecord, task: RenderTask, claim: Claim) -> None:
-        published = None if record.again else self._context.places.find_published(record.name, record.content)
-        if published is not None:  # a crash came between publishing and recording it
-            self._end_published(record, task, claim, Path(published["results"]), tuple(published["failures"]))
-            return
+        for name in () if record.again else dict.fromkeys((record.name, claim.earlier_source or record.name)):
+            published = self._context.places.find_published(name, record.content)
+            if published is not None:  # a crash came between publishing and recording it
+                results, failures = Path(published["results"]), tuple(published["failures"])
+                self._end_published(record, task, claim, results, failures)
+                return
         try:
             staged = open_staging(self._context.places, record.name, journal_id=self._journal.journal_id)
         except SelvaError as error:

@@ -27,9 +27,9 @@ class ItemRecord:
     name: its path in the watch folder, with slashes. content: the key of what it holds now, once that was read. outcome,
     outcome_content: what came of which content last (DONE, FAILED or none). reason: of a failure or a wait. results: the
     folder of the results. note: the file that says why it failed. moved_to: where its source was put when it ended. same_as:
-    the item with the same content that was rendered instead. jobs: those that run for it. again: whether it is rendered
-    although nothing has changed. unsent: whether its hooks have not been run yet. not_before_s: seconds since 1970; until then
-    it waits.
+    the item with the same content that was rendered instead. jobs: those that run for it. attempt: the number of the claim of
+    its outcome. again: whether it is rendered although nothing has changed. unsent: whether its hooks have not been run yet.
+    not_before_s: seconds since 1970; until then it waits.
     """
 
     folder: Path
@@ -46,6 +46,7 @@ class ItemRecord:
     note: str = ""
     jobs: tuple[str, ...] = ()
     again: bool = False
+    attempt: int = 0
     attempts: int = 0
     unsent: bool = False
     not_before_s: float = 0.0

@@ -156,14 +156,12 @@ class WatchService:
         stop: threading.Event,
         renew_s: float = RENEW_S,
         expiry_s: float = EXPIRY_S,
-        makes_pages: bool = True,
         media_patience_s: float = MEDIA_PATIENCE_S,
     ) -> None:
         """Raises StorageError."""
         self._paths = paths
         self._stop = stop
         self._expiry_s = expiry_s
-        self._makes_pages = makes_pages
         self._media_patience_s = media_patience_s
         self._journal = open_journal(paths.state / JOURNAL_NAME)
         self._keeper = ClaimKeeper(renew_s=renew_s)
@@ -242,7 +240,7 @@ class WatchService:
             on_message=_log.info,
             webhook_hosts=settings.watch_webhook_hosts,
             media_patience_s=self._media_patience_s,
-            makes_pages=self._makes_pages,
+            makes_pages=watched.pages,
             expiry_s=self._expiry_s,
         )
 
@@ -313,8 +311,7 @@ def main(arguments: Sequence[str]) -> int:
         ensure_private_folder(paths.state)
         open_service_log(paths.state)
         numbers = {name: float(value) for name, value in (each.split("=") for each in arguments)}
-        makes_pages = bool(numbers.pop("makes_pages", 1.0))
-        WatchService(paths, stop=stop, makes_pages=makes_pages, **numbers).run()
+        WatchService(paths, stop=stop, **numbers).run()
     except (SelvaError, OSError) as error:
         sys.stderr.write(f"selva: {error}\n")
         return 1

@@ -25,7 +25,7 @@ DEFAULT_SETTLE_S = 5.0
 DEFAULT_RESCAN_S = 60.0
 MAX_PERIOD_S = 86_400.0
 _NUMBERS = {"settle_s", "rescan_s", "handles_s"}
-_FLAGS = {"subfolders", "move_sources", "notify"}
+_FLAGS = {"subfolders", "move_sources", "notify", "pages"}
 _PATHS = {"path", "results"}
 
 
@@ -38,7 +38,8 @@ class WatchedFolder:
     a file's size and time of change must stay the same. rescan_s: between two looks at all files. model: None for the one that
     the settings name. move_sources: whether what is done goes to `done`, and what fails to `failed`. hook: a program and its
     arguments, run for each finished or failed item. webhook: where the same is posted. hours: when items are begun, as
-    "mon-fri 20:00-07:00"; empty for always. notify: whether the desktop shows what is done.
+    "mon-fri 20:00-07:00"; empty for always. notify: whether the desktop shows what is done. pages: whether results have a page
+    for people.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class WatchedFolder:
     webhook: str | None = None
     hours: str = ""
     notify: bool = False
+    pages: bool = True
 
     def __post_init__(self) -> None:
         for name in ("path", "results"):
