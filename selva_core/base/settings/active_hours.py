@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_PER_DAY = 1440
@@ -41,18 +41,6 @@ def parse_active_hours(text: str) -> tuple[HourRange, ...]:
 def is_active(hours: tuple[HourRange, ...], moment: datetime) -> bool:
     """Whether the moment lies in one of the ranges, or there are none."""
     return not hours or any(each.holds(moment) for each in hours)
-
-
-def seconds_until_active(hours: tuple[HourRange, ...], moment: datetime) -> float:
-    """How long until `is_active`: 0 when it is; looked up by the minute over a week, a minute where it never is."""
-    if is_active(hours, moment):
-        return 0.0
-    start = moment.replace(second=0, microsecond=0)
-    for minutes in range(1, 7 * MINUTES_PER_DAY + 1):
-        later = start + timedelta(minutes=minutes)
-        if is_active(hours, later):
-            return (later - moment).total_seconds()
-    return 60.0
 
 
 def _parse_range(text: str) -> HourRange:

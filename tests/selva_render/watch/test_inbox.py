@@ -2,28 +2,124 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
-from selva_render.watch.inbox import list_inbox
+import pytest
+
+from selva_render.watch.file_names import is_ignored_file, is_skipped_folder
+from selva_render.watch.inbox import InboxItem, list_inbox
+
+
+def put(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+
+
+def listed(folder: Path, **options: bool) -> list[tuple[str, str, str | None]]:
+    return [
+        (item.kind, item.path.relative_to(folder).as_posix(), item.cues and item.cues.name)
+        for item in list_inbox(folder, **options).items
+    ]
 
 
 def test_files_that_mean_nothing_are_passed_over(tmp_path: Path) -> None:
-    inbox = tmp_path
-    for name in (
-        ".hidden.selvaz",
-        "~cut.otio",
-        "alone.mov",
-        "alone2.otio",
-        "lonely.toml",
-        "read me.txt",
-        "a.wav",
-        "a.csv",
-    ):
-        (inbox / name).write_bytes(b"x")
-    (inbox / "empty.selva").mkdir()
-    assert [item.path.name for item in list_inbox(inbox).items] == ["alone.mov", "alone2.otio"]
-    (inbox / "lonely.mp4").write_bytes(b"x")
-    (inbox / "Lonely.otio").write_bytes(b"x")
-    assert [(item.kind, item.path.name, item.rivals) for item in list_inbox(inbox).items if item.cues] == [
-        ("timeline", "Lonely.otio", ())
+    put(tmp_path, ".hidden.selvaz", "~cut.otio", "lonely.toml", "read me.txt", "a.wav", "a.csv", "selva.toml")
+    (tmp_path / "empty.selva").mkdir()
+    assert listed(tmp_path) == []
+    put(tmp_path, "lonely.mp4", "Lonely.otio")
+    assert listed(tmp_path) == [("timeline", "Lonely.otio", "lonely.toml")]
+
+
+def test_a_cue_sheet_named_for_cues_counts_before_another_of_the_name(tmp_path: Path) -> None:
+    put(tmp_path, "walk.mov", "walk.csv", "walk.cues.csv", "run.mov", "run.csv", "still.mov")
+    assert listed(tmp_path) == [
+        ("video", "run.mov", "run.csv"),
+        ("video", "still.mov", None),
+        ("video", "walk.mov", "walk.cues.csv"),
     ]
+    assert all(item.rivals == () for item in list_inbox(tmp_path).items)
+
+
+def test_folders_are_looked_into_except_those_of_systems_editors_and_results(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "a/b/c.mov",
+        "@eaDir/x.mov",
+        "Adobe Premiere Pro Preview Files/p.mov",
+        "failed/f.mov",
+        ".git/g.mov",
+    )
+    put(tmp_path, "walk.mov.results/walk.otio", "cut.otiod/media/shot.mov", "cut.otiod/content.otio")
+    assert listed(tmp_path) == [("timeline", "cut.otiod", None), ("video", "a/b/c.mov", None)]
+    assert listed(tmp_path, subfolders=False) == [("timeline", "cut.otiod", None)]
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_listed(tmp_path: Path) -> None:
+    put(tmp_path, "a/walk.mov", "b/walk.mov")
+    (tmp_path / "a").chmod(0)
+    listing = list_inbox(tmp_path)
+    (tmp_path / "a").chmod(0o700)
+    assert [item.path for item in listing.items] == [tmp_path / "b" / "walk.mov"]
+    assert list(listing.unreadable) == [tmp_path / "a"]
+
+
+def test_a_folder_whose_listing_fails_is_named_and_the_others_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a/walk.mov", "b/walk.mov")
+    scandir = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if folder == tmp_path / "a":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr("selva_render.watch.inbox.os.scandir", refuse)
+    listing = list_inbox(tmp_path)
+    assert [item.path for item in listing.items] == [tmp_path / "b" / "walk.mov"]
+    assert listing.unreadable == {tmp_path / "a": "Permission denied"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".walk.mov.Xa9f2k",  # rsync
+        "walk.mov.part",
+        "walk.mov.crdownload",
+        "Unconfirmed 12345.crdownload",
+        ".syncthing.walk.mov.tmp",
+        "~syncthing~walk.mov.tmp",
+        "walk.sync-conflict-20260102-030405-ABCDEFG.mov",
+        "walk (Anna's conflicted copy 2026-01-02).mov",
+        "walk.tmp.mp4",
+        "walk.mxftmp",
+        "walk.mov.filepart",
+        "walk.mov~",
+        "~$cut.xml",
+        "Thumbs.db",
+    ],
+)
+def test_names_of_unfinished_files_are_ignored(name: str) -> None:
+    assert is_ignored_file(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["walk.mov", "part.mov", "temp walk.mov", "tmp_shot010_v2.mxf", "a.b.c.mp4", "render.mov"]
+)
+def test_names_of_finished_files_are_not_ignored(name: str) -> None:
+    assert not is_ignored_file(name)
+    assert not is_skipped_folder(name)
+
+
+def test_what_was_written_changes_the_fingerprint(tmp_path: Path) -> None:
+    put(tmp_path, "walk.mov", "walk.toml")
+    (item,) = list_inbox(tmp_path).items
+    before = item.take_fingerprint()
+    assert item.take_fingerprint() == before
+    (tmp_path / "walk.toml").write_bytes(b"xy")
+    assert item.take_fingerprint() != before
+    assert InboxItem(kind="video", path=item.path).take_fingerprint() == before[1:]
