@@ -72,7 +72,7 @@ class Machines:
                 "server"
                 if victim == server
                 else "watch"
-                if "watch" in " ".join(victim.cmdline())
+                if "watch.service" in " ".join(victim.cmdline())
                 else "worker"
             )
             victim.kill()

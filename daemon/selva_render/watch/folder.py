@@ -190,7 +190,7 @@ def open_session(
         watched=watched,
         journal=journal,
         scanner=FolderScanner(watched, journal, on_message=on_message, clock=clock),
-        claims=ClaimFolder(shared_root, owner, expiry_s=expiry_s),
+        claims=ClaimFolder(shared_root, owner, expiry_s=expiry_s, now_s=clock.monotonic_s),
         keeper=keeper,
         places=places,
         options=options,

@@ -107,7 +107,7 @@ class OutcomeRecorder:
             note="",
             moved_to="" if moved_to is None else str(moved_to),
         )
-        where = results if not same_as else f"{results} (the same as {same_as})"
+        where = show(results) if not same_as else f"{show(results)} (the same as {show(same_as)})"
         context.on_message(f"{show(record.name)} is done: {where}")
         if moved_to is not None:
             move_source(context, record.name, moved_to)

@@ -47,6 +47,7 @@ DAEMON_RETRY_S = 30.0
 BROKEN_RETRY_S = 300.0
 MEDIA_RETRY_S = 30.0
 ELSEWHERE_RETRY_S = 5.0
+MIN_WAIT_S = 1.0
 _OF_EVERY_ITEM = (
     DaemonRefusedError,
     DaemonStartError,
@@ -127,7 +128,7 @@ class ItemWorker:
                 return item
         except OSError:
             pass
-        raise Postponed("it changes, or is gone", self._context.watched.settle_s)
+        raise Postponed("it changes, or is gone", max(self._context.watched.settle_s, MIN_WAIT_S))
 
     def _build_task(self, record: ItemRecord, item: InboxItem, prompts: ItemPrompts) -> RenderTask:
         context = self._context
@@ -144,7 +145,8 @@ class ItemWorker:
             )
         except OSError as error:
             raise Postponed(
-                f"it cannot be opened yet: {error.strerror or error}", max(context.watched.settle_s, 1.0)
+                f"it cannot be opened yet: {error.strerror or error}",
+                max(context.watched.settle_s, MIN_WAIT_S),
             ) from error
         moved_to = (
             context.places.moved_source(record.name, failed=False) if context.watched.move_sources else None
@@ -296,9 +298,9 @@ class ItemWorker:
         if not task.item.is_repacked:
             self._require_unchanged(record)
         if not self._context.claims.counts(claim):
-            raise Postponed("another watcher took it over meanwhile", 0.0)
+            raise Postponed("another watcher took it over meanwhile", MIN_WAIT_S)
         if not publish(staged):
-            raise Postponed(f"{staged.target} came meanwhile", 0.0)
+            raise Postponed(f"{staged.target} came meanwhile", MIN_WAIT_S)
         if task.item.is_repacked:
             record = replace(record, fingerprint=task.item.take_fingerprint())
         self._end_published(record, task, claim, staged.target, rendered.failures)

@@ -106,9 +106,7 @@ def test_a_program_that_fails_is_named_with_what_it_said_last() -> None:
     with pytest.raises(HookFailedError, match=r"ended with status 3: no mail"):
         run_program([sys.executable, "-c", "import sys; sys.stderr.write('x\\nno mail\\n'); sys.exit(3)"], {})
     with pytest.raises(HookFailedError, match="had not ended"):
-        run_program(
-            [sys.executable, "-c", "import time; time.sleep(60)"], {}, timeout_s=0.2
-        )
+        run_program([sys.executable, "-c", "import time; time.sleep(60)"], {}, timeout_s=0.2)
     with pytest.raises(HookFailedError, match="cannot be run"):
         run_program(["/no/such/program"], {})
 

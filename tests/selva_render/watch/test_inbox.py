@@ -18,10 +18,10 @@ def put(folder: Path, *names: str) -> None:
         (folder / name).write_bytes(b"x")
 
 
-def listed(folder: Path, **options: bool) -> list[tuple[str, str, str | None]]:
+def listed(folder: Path, *, subfolders: bool = True) -> list[tuple[str, str, str | None]]:
     return [
-        (item.kind, item.path.relative_to(folder).as_posix(), item.cues and item.cues.name)
-        for item in list_inbox(folder, **options).items
+        (item.kind, item.path.relative_to(folder).as_posix(), None if item.cues is None else item.cues.name)
+        for item in list_inbox(folder, subfolders=subfolders).items
     ]
 
 
