@@ -102,7 +102,7 @@ def test_an_event_of_a_failure_has_its_reasons(record: ItemRecord) -> None:
     json.dumps(event).encode()
 
 
-def test_a_program_that_fails_is_named_with_what_it_said_last() -> None:
+def test_a_program_that_fails_is_named_with_its_last_line() -> None:
     with pytest.raises(HookFailedError, match=r"ended with status 3: no mail"):
         run_program([sys.executable, "-c", "import sys; sys.stderr.write('x\\nno mail\\n'); sys.exit(3)"], {})
     with pytest.raises(HookFailedError, match="had not ended"):
