@@ -36,6 +36,7 @@ from selva_render.watch.result_places import ResultPlaces
 
 REST_S = 240.0
 CALM_S = 3.0
+AWAY_SHARE = 0.01
 
 
 class Machines:
@@ -107,6 +108,7 @@ class Machines:
 
 
 def run(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Let it all happen, wait until it comes to rest, and compare."""
     rng = random.Random(options.seed)  # noqa: S311 - repeatable, not secret
     root, results = folder / "share", folder / "results"
     inputs = Inputs(root=root, rng=rng, clips=[encode_clip(flash) for flash in range(1, 9)])
@@ -122,51 +124,23 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     )
     machines = Machines(folder, watched, options.daemons)
     machines.start()
-    away = 0
-    for number, clip in enumerate(options.clips):
-        shutil.copyfile(clip, root / f"real{number}{Path(clip).suffix}")
-    until_s = time.monotonic() + options.seconds
-    while time.monotonic() < until_s:
-        chance = rng.random()
-        if chance < options.kill_share:
-            machines.kill_one(rng)
-        elif chance < options.kill_share + 0.01:
-            root.rename(folder / "away")
-            time.sleep(rng.random() * 4)
-            (folder / "away").rename(root)
-            away += 1
-        else:
-            inputs.step()
-        time.sleep(rng.random() * options.pause)
+    real = {f"real{number}{Path(clip).suffix}": clip for number, clip in enumerate(options.clips)}
+    for name, clip in real.items():
+        shutil.copyfile(clip, root / name)
+    times_away = disturb(inputs, machines, options)
     inputs.finish()
     rest_began_s = time.monotonic()
     is_at_rest = wait_for_rest(machines, root)
     rest_s = time.monotonic() - rest_began_s
     machines.stop()
-    journals = [open_journal(paths.state / JOURNAL_NAME) for paths in machines.paths]
-    real = [f"real{number}{Path(clip).suffix}" for number, clip in enumerate(options.clips)]
-    try:
-        faults = (
-            [] if is_at_rest else [f"not at rest after {REST_S:g} s: {machines.num_unsettled(root)} items"]
-        )
-        found = iter_faults(inputs, journals, ResultPlaces(root=root, results=results))
-        faults += [fault for fault in found if not any(name in fault for name in real)]
-        for name in real:
-            states = [getattr(journal.item(root, name), "state", None) for journal in journals]
-            if states != ["done"] * len(journals):
-                faults.append(f"{name}: {states}")
-    finally:
-        for journal in journals:
-            journal.close()
+    faults = [] if is_at_rest else [f"not at rest after {REST_S:g} s: {machines.num_unsettled(root)} items"]
+    faults += find_faults(inputs, machines, results, list(real))
     return {
         **describe_machine(),
-        "seed": options.seed,
-        "seconds": options.seconds,
-        "changes": options.changes,
-        "daemons": options.daemons,
+        **{name: getattr(options, name) for name in ("seed", "seconds", "changes", "daemons")},
         "steps": dict(inputs.num_steps),
         "kills": dict(machines.kills),
-        "share_away": away,
+        "share_away": times_away,
         "inputs": len(inputs.files),
         "invalid_inputs": sum(content.flash is None for content in inputs.files.values()),
         "contents": len({content.digest for content in inputs.history}),
@@ -175,6 +149,42 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, object]:
         "faults": faults[:50],
         "num_faults": len(faults),
     }
+
+
+def disturb(inputs: Inputs, machines: Machines, options: argparse.Namespace) -> int:
+    """Change files, kill processes and take the share away for `options.seconds`; returns how often it was away."""
+    rng, root, times_away = inputs.rng, inputs.root, 0
+    until_s = time.monotonic() + options.seconds
+    while time.monotonic() < until_s:
+        chance = rng.random()
+        if chance < options.kill_share:
+            machines.kill_one(rng)
+        elif chance < options.kill_share + AWAY_SHARE:
+            away = root.with_name("away")
+            root.rename(away)
+            time.sleep(rng.random() * 4)
+            away.rename(root)
+            times_away += 1
+        else:
+            inputs.step()
+        time.sleep(rng.random() * options.pause)
+    return times_away
+
+
+def find_faults(inputs: Inputs, machines: Machines, results: Path, real: Sequence[str]) -> list[str]:
+    """See `iter_faults`; of real clips it is not known what is to be heard, so that they need only be done."""
+    journals = [open_journal(paths.state / JOURNAL_NAME) for paths in machines.paths]
+    try:
+        found = iter_faults(inputs, journals, ResultPlaces(root=inputs.root, results=results))
+        faults = [fault for fault in found if not any(name in fault for name in real)]
+        for name in real:
+            states = [getattr(journal.item(inputs.root, name), "state", None) for journal in journals]
+            if states != ["done"] * len(journals):
+                faults.append(f"{name}: {states}")
+    finally:
+        for journal in journals:
+            journal.close()
+    return faults
 
 
 def wait_for_rest(machines: Machines, root: Path) -> bool:
