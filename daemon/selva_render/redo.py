@@ -49,7 +49,8 @@ class Redo:
     """What is made anew of a stem: the samples from `start_sample` to before `end_sample` of its file.
 
     prompt, negative_prompt: None for those of the stem. seed: None for the next one that no part of it was made with.
-    take: number of the new take; None for the next one that no stem of the cue in the folder has. folder: where the new file
+    take: number of the first new take; None for the next one that no stem of the cue in the folder has. num_takes: how many
+    takes, with seeds and numbers that follow. folder: where the new file
     goes, by default beside the earlier one. absent: see RenderOptions.
     """
 
@@ -60,6 +61,7 @@ class Redo:
     negative_prompt: str | None = None
     seed: int | None = None
     take: int | None = None
+    num_takes: int = 1
     folder: Path | None = None
     absent: str = SILENT
     signer: SignerFiles | None = None
@@ -71,6 +73,11 @@ class Redo:
                 f"a stretch lies in the stem, which is {self.stem.num_samples / rate_hz:.3f} s long; got "
                 f"{self.start_sample / rate_hz:.3f} s to {self.end_sample / rate_hz:.3f} s"
             )
+
+
+def open_stem(path: Path) -> StemFile:
+    """The stem in a file, for rooms that read no audio. Raises MediaNotFoundError, MediaUnreadableError."""
+    return read_stem_file(path)
 
 
 def build_redo_job(redo: Redo, *, media: Path, picture: PictureRange | None = None) -> JobRequest:
@@ -119,22 +126,24 @@ def build_redo_job(redo: Redo, *, media: Path, picture: PictureRange | None = No
 
 def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:
     provenance = redo.stem.provenance
+    seed = next_seed(recipe) if redo.seed is None else redo.seed
     return CueRequest(
         cue=provenance.get("cue", "cue"),
         track=provenance.get("track", "stem"),
         prompt=redo.prompt or recipe.prompt,
         negative_prompt=recipe.negative_prompt if redo.negative_prompt is None else redo.negative_prompt,
-        takes=(
+        takes=tuple(
             TakeRequest(
-                take=take,
-                seed=next_seed(recipe) if redo.seed is None else redo.seed,
-                name=build_take_name(redo.stem.path, take),
+                take=take + index,
+                seed=seed + index,
+                name=build_take_name(redo.stem.path, take + index),
                 redo=RedoRequest(
                     file=redo.stem.path.absolute(),
                     start_sample=redo.start_sample,
                     end_sample=redo.end_sample,
                 ),
-            ),
+            )
+            for index in range(redo.num_takes)
         ),
     )
 
@@ -142,7 +151,7 @@ def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:
 def redo_stem(
     job: JobRequest, *, client: Client, on_status: Callable[[JobStatus], None] = lambda status: None
 ) -> StemResult:
-    """Have the daemon make the take; returns it. A job that is interrupted here is cancelled.
+    """Have the daemon make the take of a job for one; returns it. A job that is interrupted here is cancelled.
 
     Raises the job's error; InvalidRequestError, DaemonError.
     """

@@ -6,7 +6,7 @@ to the stems folder and to the one output file, which appears whole or not at al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -106,12 +106,14 @@ def render_sheet(
     timeline_name: str,
     on_status: StatusListener,
     on_submitted: SubmitListener = lambda job_id: None,
+    jobs: Sequence[ClipJob] | None = None,
 ) -> RenderReport:
     """Have the daemon make every stem of a cue sheet; a clip that fails does not stop the others.
 
-    on_status: called with every change of every job. on_submitted: called with the id of each job when the daemon has it. When
-    it raises, or the user interrupts, jobs that wait or run are cancelled; a daemon that does not answer is waited for. Raises
-    UnknownModelError; DaemonError when the daemon goes away. Stems that are done stay.
+    jobs: those of the cue sheet, where they are built already. on_status: called with every change of every job. on_submitted:
+    called with the id of each job when the daemon has it. When it raises, or the user interrupts, jobs that wait or run are
+    cancelled; a daemon that does not answer is waited for. Raises UnknownModelError; DaemonError when the daemon goes away.
+    Stems that are done stay.
     """
     model = choose_model(options.model)
     renderable, failed = split_unusable_clips(sheet)
@@ -124,7 +126,8 @@ def render_sheet(
     )
     had_folder = output.stems_folder.exists()
     with cancelled_on_error(client) as submitted:
-        jobs = build_jobs(renderable, replace(options, model=model), output, timeline_name=timeline_name)
+        settled = replace(options, model=model)
+        jobs = jobs or build_jobs(renderable, settled, output, timeline_name=timeline_name)
         report.failed += submit_jobs(client, jobs, submitted, on_submitted)
         _collect_results(client, submitted, report, on_status)
     if not report.stems and not had_folder:

@@ -33,11 +33,14 @@ CANCEL_POLL_S = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class RenderTask:
-    """One cue sheet and the options all its cues are rendered with."""
+    """One cue sheet and the options all its cues are rendered with. jobs: where they are built already, as those of a stretch
+    that is made anew.
+    """
 
     sheet: CueSheet
     options: RenderOptions
     output: OutputOptions
+    jobs: Sequence[ClipJob] | None = None
 
 
 def connect_to_daemon() -> Client:
@@ -110,6 +113,7 @@ def _render_once(
                     client=client,
                     timeline_name=timeline_name,
                     on_status=on_status,
+                    jobs=task.jobs,
                 )
             )
         watcher.raise_if_cancelled()

@@ -15,6 +15,7 @@
 --   [main] .
 --   [main] Selva - Generate stems from regions and markers.lua
 --   [main] Selva - New takes for selected stem items.lua
+--   [main] Selva - Redo time selection of selected stem items.lua
 --   [main] Selva - Move stems to their picture.lua
 --   [main] Selva - Mark sounds in selected stem items.lua
 --   [main] Selva - Open job list.lua

@@ -18,6 +18,7 @@ SCRIPTS = Path(__file__).parents[3] / "plugins" / "reaper" / "Selva"
 GENERATE = PACKAGE_SCRIPT
 REGIONS = "Selva - Generate stems from regions and markers.lua"
 NEW_TAKES = "Selva - New takes for selected stem items.lua"
+REDO = "Selva - Redo time selection of selected stem items.lua"
 MOVE_TO_PICTURE = "Selva - Move stems to their picture.lua"
 MARK_SOUNDS = "Selva - Mark sounds in selected stem items.lua"
 JOB_LIST = "Selva - Open job list.lua"

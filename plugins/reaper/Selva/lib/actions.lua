@@ -121,6 +121,28 @@ return function(selva)
     show_form()
   end
 
+  function actions.redo_time_selection()
+    local config = load_config()
+    if not config then return end
+    local proj = reaper.EnumProjects(-1)
+    local _, num_stems = snapshot.count_selected(proj)
+    local selection = snapshot.time_selection(proj)
+    if num_stems == 0 or not selection then
+      show_message("Select stem items that Selva made and the time to make anew, then run this action again.")
+      return
+    end
+    local function show_form()
+      local title = ("Selva: %.2f s anew in %s"):format(selection.end_s - selection.start_s, count_items(num_stems))
+      form.ask_redo(proj, title, snapshot.common_prompt(proj), function(answers)
+        submit(config, proj, {
+          action = "redo", label = "A stretch of " .. count_items(num_stems) .. " anew", form_values = answers,
+          snapshot = snapshot.of_time_selection(proj),
+        }, show_form)
+      end)
+    end
+    show_form()
+  end
+
   function actions.move_to_picture()
     show_message(relink.run(reaper.EnumProjects(-1)) or "There are no stems of Selva in this project.")
   end

@@ -138,5 +138,21 @@ return function(selva)
     on_answer(answers)
   end
 
+  -- The same without a model: what is made anew fits to the sound of the model that the stem was made with.
+  function form.ask_redo(proj, title, prompt, on_answer)
+    local values = read_remembered(proj)
+    local answers = input_dialog.ask(title, {
+      { key = "prompt", caption = "Prompt (empty: as it was)", value = prompt },
+      { key = "takes", caption = "How many new takes (1 to 16)", value = "1" },
+      { key = "seed", caption = "Seed of the first (empty: the next one)", value = "" },
+    })
+    if not answers then return end
+    answers.sounds = json.array()
+    answers.avoid = values.avoid
+    answers.handles_s = ""
+    answers.model = ""
+    on_answer(answers)
+  end
+
   return form
 end

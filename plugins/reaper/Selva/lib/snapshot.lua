@@ -202,6 +202,20 @@ return function(selva)
     return build(proj, describe_items(proj, reaper.IsMediaItemSelected), json.array())
   end
 
+  -- The time selection in seconds, or nil where there is none.
+  function snapshot.time_selection(proj)
+    local start_s, end_s = reaper.GetSet_LoopTimeRange2(proj, false, false, 0, 0, false)
+    if end_s <= start_s then return nil end
+    return { start_s = start_s, end_s = end_s }
+  end
+
+  -- The selected items and the time selection. Earlier bridges refuse that field, so it is written for this action only.
+  function snapshot.of_time_selection(proj)
+    local described = snapshot.of_selected_items(proj)
+    described.time_selection = snapshot.time_selection(proj)
+    return described
+  end
+
   -- All items with a picture, and all regions and markers.
   function snapshot.of_regions(proj)
     return build(proj, describe_items(proj, has_picture), describe_regions(proj))

@@ -15,6 +15,7 @@ ACTIONS = {
     PACKAGE_SCRIPT: "Selva: Generate stems for selected items...",
     "Selva - Generate stems from regions and markers.lua": "Selva: Generate stems from regions and markers...",
     "Selva - New takes for selected stem items.lua": "Selva: New takes for selected stem items...",
+    "Selva - Redo time selection of selected stem items.lua": "Selva: Redo time selection of selected stem items...",
     "Selva - Move stems to their picture.lua": "Selva: Move stems to their picture",
     "Selva - Mark sounds in selected stem items.lua": "Selva: Mark sounds in selected stem items",
     "Selva - Open job list.lua": "Selva: Open job list",

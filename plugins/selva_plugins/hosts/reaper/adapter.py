@@ -16,6 +16,7 @@ from selva_plugins.hosts.reaper.cues import SpottedItems, spot_items, spot_marke
 from selva_plugins.hosts.reaper.events import find_item_events
 from selva_plugins.hosts.reaper.item_spans import ItemSpanReader
 from selva_plugins.hosts.reaper.plan import PlanStem, build_new_item, group_by_cue
+from selva_plugins.hosts.reaper.redo import prepare_redo
 from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot, parse_snapshot
 from selva_plugins.hosts.reaper.takes import prepare_takes
 from selva_plugins.hosts.reaper.timeline import (
@@ -34,7 +35,12 @@ __all__ = ["check", "find_events", "prepare", "read_picture"]
 
 def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
     """Raises FormError, SnapshotError, NothingToRenderError, TimelineError."""
-    actions = {"items": _prepare_items, "regions": _prepare_regions, "takes": prepare_takes}
+    actions = {
+        "items": _prepare_items,
+        "regions": _prepare_regions,
+        "takes": prepare_takes,
+        "redo": prepare_redo,
+    }
     if request.action not in actions or request.stems_folder is None:
         raise HostError(
             f"an action is {', '.join(actions)} or check, with a stems folder; got {request.action!r}"

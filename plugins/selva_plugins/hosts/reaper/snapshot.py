@@ -8,7 +8,7 @@ import json
 import re
 from typing import Annotated
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from selva_core.base.schema import describe_faults, one_of, prose
 from selva_core.base.schema_check import check
@@ -104,6 +104,13 @@ class ReaperMarker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     end_s: Seconds
 
 
+class ReaperTimeSelection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The span of time that is selected."""
+
+    start_s: Seconds
+    end_s: Seconds
+
+
 class ReaperProject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A project tab. `path` is empty for one that was never saved, `sample_rate_hz` 0 where it follows the audio device."""
 
@@ -125,6 +132,7 @@ class ReaperSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     project: ReaperProject
     items: Annotated[tuple[ReaperItem, ...], Meta(max_length=MAX_ITEMS)]
     markers: Annotated[tuple[ReaperMarker, ...], Meta(max_length=MAX_ITEMS)] = field(name="regions")
+    time_selection: ReaperTimeSelection | UnsetType = UNSET
 
 
 def parse_snapshot(text: str) -> ReaperSnapshot:

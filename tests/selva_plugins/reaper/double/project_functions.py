@@ -59,6 +59,21 @@ def get_project_time_offset(world: World, project: Project, to_frame: bool) -> f
     return project.start_offset_s
 
 
+@reascript("GetSet_LoopTimeRange2")
+def get_set_loop_time_range(  # noqa: PLR0917 - REAPER's own arguments
+    world: World,
+    project: Project,
+    is_setting: bool,
+    is_loop: bool,
+    start_s: float,
+    end_s: float,
+    allows_seek: bool,
+) -> tuple[float, float]:
+    if is_setting:
+        project.time_selection_s = (start_s, end_s)
+    return project.time_selection_s
+
+
 @reascript("GetSetProjectInfo")
 def get_set_project_info(world: World, project: Project, name: str, value: float, is_setting: bool) -> float:
     values = {
