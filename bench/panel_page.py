@@ -52,10 +52,10 @@ def write_film(target: Path, minutes: float) -> None:
             "libx264", rate=Fraction(RATE_HZ), options={"preset": "ultrafast", "g": "25"}
         )
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
-        ramp = np.tile(np.arange(320, dtype=np.uint16), (180, 1))
+        ramp = np.tile(np.arange(320), (180, 1))
+        shades = [((ramp + 4 * step) % 256).astype(np.uint8) for step in range(64)]
         for index in range(round((minutes + 1) * 60 * RATE_HZ)):
-            shade = ((ramp + index * 4) % 256).astype(np.uint8)
-            frame = av.VideoFrame.from_ndarray(np.repeat(shade[:, :, None], 3, axis=2), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(shades[index % 64], format="gray")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 

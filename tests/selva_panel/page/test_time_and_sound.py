@@ -61,6 +61,7 @@ def test_mix_is_what_solo_mute_choice_and_position_say(run_node: RunScript) -> N
     assert seen["audible"] == [["a"], ["b"]]
     assert seen["chosen"] == [["2"], ["2"], []]
     assert seen["starts"] == [math.floor(Fraction(108000 * 1001 * 48000, 30000) + Fraction(1, 2))]
+    assert seen["offGrid"] == [3600 * 48000 + 20736]
     assert seen["positions"] == [50, 50, 100, 149, 50, 100, 150]
 
 

@@ -31,6 +31,7 @@ console.log(
       [stem("1"), stem("2", { active: true })], [stem("1", { choice: "reject", active: true }), stem("2")], [stem("1", { choice: "reject" })],
     ].map((stems) => mix.chosenStems([stems]).map((one) => one.id)),
     starts: mix.voicesOf([stem("1", { start_frames: 108000 })], new Map([["a", row("a")]]), [30000, 1001], 48000).map((voice) => voice.startSample),
+    offGrid: mix.voicesOf([stem("1", { start_frames: 90011, start_samples: 20736 })], new Map([["a", row("a")]]), [25, 1], 48000, 90000).map((voice) => voice.startSample),
     positions: [900, 1000, 1050, 1099, 1100, 1150, 5000].map((sample) => mix.positionAt(segments, sample)),
     placedPan: mix.panPoints(row("a", { pan: "envelope" }), stem("1", { channels: 1, sample_rate_hz: 48000, offset_samples: 2400, pan: [[0.05, -1], [1.05, 0.5]] }), undefined),
     seenPan: mix.panPoints(row("a", { pan: "envelope" }), stem("1", { channels: 1, sample_rate_hz: 48000 }), { ...evidence, acts: true, seen: true }).map((point) => point.pan),

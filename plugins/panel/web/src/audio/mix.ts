@@ -31,13 +31,16 @@ export function chosenStems(cells: Iterable<readonly Stem[]>): Stem[] {
 
 /** The mix as voices, ordered by their start. Muted rows are voices too: their row's gain is nought, so that unmuting is immediate. */
 export function voicesOf(
-  stems: readonly Stem[], rows: ReadonlyMap<string, Row>, rate: Rational, sampleRateHz: number,
+  stems: readonly Stem[], rows: ReadonlyMap<string, Row>, rate: Rational, sampleRateHz: number, startFrame = 0,
 ): Voice[] {
   const voices: Voice[] = [];
   for (const stem of stems) {
     const row = rows.get(stem.row_id);
     if (!row) continue;
-    const startSample = frameToSample(stem.start_frames, rate, sampleRateHz);
+    // An item of REAPER may lie off the frame grid: its start after the timeline's is known to the sample.
+    const startSample = stem.start_samples === undefined
+      ? frameToSample(stem.start_frames, rate, sampleRateHz)
+      : frameToSample(startFrame, rate, sampleRateHz) + stem.start_samples;
     voices.push({ stem, row, startSample, endSample: startSample + stem.length_samples });
   }
   return voices.sort((a, b) => a.startSample - b.startSample);
@@ -75,7 +78,7 @@ function smoothCentres({ x, presence_curve, rate_hz }: Evidence): number[] {
 export function panPoints(row: Row, stem: Stem, evidence: Evidence | undefined): PanPoint[] {
   if (row.pan !== "envelope" || stem.channels !== 1) return [];
   const rate = stem.sample_rate_hz;
-  if (stem.pan?.length) return stem.pan.map(([seconds, pan]) => ({ sample: Math.round(seconds * rate) - stem.offset_samples, pan }));
+  if (stem.pan) return stem.pan.map(([seconds, pan]) => ({ sample: Math.round(seconds * rate) - stem.offset_samples, pan }));
   if (!evidence || evidence.x.length === 0 || evidence.rate_hz <= 0 || isMissing(evidence)) return [];
   return smoothCentres(evidence).map((x, index) => ({
     sample: Math.round(((index + 0.5) * rate) / evidence.rate_hz),

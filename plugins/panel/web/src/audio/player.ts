@@ -59,7 +59,7 @@ export class Player {
     const rate = content.stems[0]?.sample_rate_hz;
     if (rate && rate !== this.sampleRateHz && !this.running) this.#changeSampleRate(rate);
     const rows = new Map(content.rows.map((row) => [row.id, row]));
-    this.#voices = voicesOf(content.stems, rows, content.rate, this.sampleRateHz);
+    this.#voices = voicesOf(content.stems, rows, content.rate, this.sampleRateHz, content.startFrame);
     this.mixer?.setRows(content.rows);
     if (this.running) this.#schedule();
   }

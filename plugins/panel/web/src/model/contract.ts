@@ -82,6 +82,8 @@ export interface Stem {
   take: number;
   seed: number;
   start_frames: number;
+  /** Where the heard part begins, in samples after the timeline's start. */
+  start_samples?: number;
   offset_samples: number;
   length_samples: number;
   sample_rate_hz: number;
@@ -92,7 +94,7 @@ export interface Stem {
   hints: Hint[];
   redone_from: string | null;
   file_name?: string;
-  /** Seconds of the file and where it is heard then, -1 left to 1 right. */
+  /** Seconds of the file and where it is heard then, -1 left to 1 right; empty: the middle. */
   pan?: [number, number][] | null;
 }
 
@@ -114,6 +116,7 @@ export interface Model {
   bytes: number;
   licence: string;
   licence_accepted: boolean;
+  pull?: { state: "running" | "failed"; done: number; message?: string | null } | null;
 }
 
 export interface Daemon {
@@ -122,6 +125,7 @@ export interface Daemon {
   model: string | null;
   device: string | null;
   models: Model[];
+  yielded?: boolean;
 }
 
 export interface PlacedLine {

@@ -88,6 +88,7 @@ function nameOf(prompt: string): string {
     if (name && name.length + word.length > 20) break;
     name = name ? `${name} ${word}` : word;
   }
+  name = name.replace(/( (on|in|of|at|to|with|the|an?|and|from|over|under|by))+$/i, "");
   return name.slice(0, 40).replace(/^./u, (letter) => letter.toUpperCase());
 }
 

@@ -30,6 +30,11 @@ class Fetcher<T> {
     return null;
   }
 
+  /** What is here already; nothing is fetched for it. */
+  held(key: string): T | null {
+    return this.#held.get(key)?.value ?? null;
+  }
+
   #next(): void {
     // The latest asked for is what is on the screen now.
     while (this.#running < this.atOnce && this.#waiting.length > 0) {
@@ -73,17 +78,22 @@ const THUMBNAIL_WIDTH = 144;
 /** Width over height of each clip's picture, as its first strip shows it. */
 const shapes = new Map<string, number>();
 
-/** Thumbnails of a clip for a box on the screen, enough to fill it in their own shape; null until they are there. */
+/** The count of thumbnails that each clip was last shown with: shown until a better one is there. */
+const shownCounts = new Map<string, number>();
+
+/** Thumbnails of a clip for a box on the screen, enough to fill it in their own shape; null until some are there. */
 export function stripOf(clipId: string, width: number, height: number): Strip | null {
   const wanted = width / (height * (shapes.get(clipId) ?? 16 / 9));
   const count = COUNTS.find((one) => one >= wanted * 0.8) ?? 48;
-  return strips.get(`${clipId}/${count}`, async () => {
+  const found = strips.get(`${clipId}/${count}`, async () => {
     const answer = await fetch(stripUrl(clipId, THUMBNAIL_WIDTH, count));
     if (!answer.ok) throw new Error(String(answer.status));
     const image = await createImageBitmap(await answer.blob());
     shapes.set(clipId, image.width / count / image.height);
     return { image, count };
   });
+  if (found) shownCounts.set(clipId, count);
+  return found ?? strips.held(`${clipId}/${shownCounts.get(clipId)}`);
 }
 
 /** Peaks of a stem, about one a pixel in steps of two; null until they are there. */

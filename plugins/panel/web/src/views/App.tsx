@@ -7,6 +7,7 @@ import { Icon } from "./icons";
 import { KeysDialog } from "./KeysDialog";
 import { Side } from "./Side";
 import { DaemonDialog, TopBar } from "./TopBar";
+import { Splitter } from "./Splitter";
 import { Viewer } from "./Viewer";
 
 function Notices() {
@@ -29,6 +30,7 @@ export function App() {
       <TopBar />
       <main>
         <Viewer />
+        <Splitter />
         <Side />
         <Timeline />
       </main>

@@ -91,7 +91,7 @@ function Place() {
     <>
       <PlanTable made={shown.plan} />
       <div class="button-row">
-        <button class="button primary" disabled={busy.value || shown.plan.lines.length === 0} onClick={() => void place()}>{t("place.into", { label: shown.label })}</button>
+        <button class="button primary" disabled={busy.value || shown.plan.lines.length === 0} onClick={() => void place()}>{files.has(shown.target) ? t("save") : t("place.into", { label: shown.label })}</button>
         <button class="button" onClick={() => (plan.value = null)}>{t("cancel")}</button>
       </div>
     </>

@@ -5,7 +5,7 @@ import { attempt, connected, notify, state, theme } from "../model/store";
 import { type Language, LANGUAGES, chooseLanguage, language, t } from "../model/strings";
 import { framesToSeconds } from "../model/time";
 import { readPalette } from "../timeline/palette";
-import { Dialog, duration, size } from "./common";
+import { Dialog, Progress, duration, size } from "./common";
 import { openDialog } from "./dialogs";
 import { Icon } from "./icons";
 
@@ -33,7 +33,7 @@ function CutName() {
 
 function DaemonChip() {
   const daemon = state.daemon.value;
-  const shown = connected.value ? daemon.state : "lost";
+  const shown = !connected.value ? "lost" : daemon.state === "ready" && daemon.yielded ? "yielded" : daemon.state;
   return (
     <button class={`daemon ${shown}`} onClick={() => (openDialog.value = "daemon")} title={[daemon.message, daemon.device].filter(Boolean).join("\n")}>
       <i class="dot" aria-hidden="true" />
@@ -76,9 +76,10 @@ function ModelLine({ model, onPull }: { model: Model; onPull: (model: Model) => 
       <td>{model.licence}</td>
       <td class="number">{model.bytes > 0 ? size(model.bytes) : "–"}</td>
       <td>
-        {model.installed
+        {model.pull?.state === "running" ? <Progress done={model.pull.done} label={t("model.fetching", { name: model.name })} /> : model.installed
           ? !chosen && <button class="button small" onClick={() => void attempt(() => api.chooseModel(model.name))}>{t("model.use")}</button>
           : <button class="button small" onClick={() => onPull(model)}>{t("model.fetch")}</button>}
+        {model.pull?.state === "failed" && <p class="problem">{model.pull.message}</p>}
       </td>
     </tr>
   );
