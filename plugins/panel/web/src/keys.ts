@@ -168,6 +168,12 @@ function isForControl(event: KeyboardEvent): boolean {
   return false;
 }
 
+/** A control that was clicked gives the keys back: the space bar plays after a click on Mute. Keyboard users keep their place. */
+export function releaseControl(event: MouseEvent): void {
+  const control = event.target instanceof Element ? event.target.closest<HTMLElement>("button, summary, input[type=range], input[type=checkbox]") : null;
+  if (event.detail > 0 && control && !control.closest("dialog")) control.blur();
+}
+
 export function handleKey(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing || openDialog.value) return;
   const held = heldWith(event);

@@ -1,7 +1,7 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { currentPicture, player, seek, startTransport } from "./audio/transport";
-import { handleKey } from "./keys";
+import { handleKey, releaseControl } from "./keys";
 import { flushRows } from "./model/rows";
 import { openSocket } from "./model/socket";
 import { playhead, reload, selectedClip, selectedRow, state } from "./model/store";
@@ -25,6 +25,7 @@ async function start(): Promise<void> {
     document.title = state.cut.value.name ? `${state.cut.value.name} – Selva` : "Selva";
   });
   document.addEventListener("keydown", handleKey);
+  document.addEventListener("click", releaseControl);
   window.addEventListener("pagehide", () => void flushRows());
 }
 

@@ -45,6 +45,15 @@ seen.evilCell = await cell();
 seen.images = await page.$$eval("img", (images) => images.length);
 seen.typedKeysStayInTheField = rows().length;
 
+await page.click('.row[data-row="r0"] .chip');
+await page.keyboard.press(" ");
+await until(() => page.evaluate(() => globalThis.selvaPanel.player.running), "the space bar to play after a click");
+await page.keyboard.press(" ");
+await until(() => rows()[0].mute, "the click to have muted");
+await page.focus('.row[data-row="r0"] .chip');
+await page.keyboard.press(" ");
+await until(() => !rows()[0].mute, "the space bar to press the button that has the focus");
+
 await page.keyboard.press("?");
 seen.listed = await page.$$eval("dialog kbd", (keys) => keys.map((key) => key.textContent));
 await page.keyboard.press("Escape");

@@ -13,17 +13,30 @@ function mainThreadTasks(events) {
     .filter((one) => one.ph === "X" && one.name.includes("RunTask") && threads.has(`${one.pid}/${one.tid}`))
     .map((one) => (one.tdur ?? 0) / 1000)
     .sort((a, b) => b - a);
-  return { count: times.length, longest_cpu_ms: times.slice(0, 5), over_50_ms: times.filter((time) => time > 50).length };
+  const all = times.reduce((sum, time) => sum + time, 0);
+  return { count: times.length, all_cpu_ms: Math.round(all), longest_cpu_ms: times.slice(0, 5), over_50_ms: times.filter((time) => time > 50).length };
 }
+
+const endTrace = async () => mainThreadTasks(JSON.parse((await browser.stopTracing()).toString()).traceEvents);
+const startTrace = () => browser.startTracing(page, { categories: ["toplevel", "devtools.timeline"] });
 
 const server = await new MockServer({ clips, rows, stems: true }).start();
 const began = Date.now();
 const { browser, page, problems, outside } = await openPage(server.url, { width: 1440, height: 900 });
-await until(() => page.evaluate(() => document.querySelectorAll("canvas.tile").length > 4), "the tiles");
+const painted = () => until(() => page.evaluate(() => document.querySelectorAll("canvas.tile").length > 4), "the tiles");
+await painted();
+let opening = null;
+if (traced) {
+  await page.goto("about:blank");
+  await startTrace();
+  await page.goto(server.url);
+  await painted();
+  opening = { state_mb: Number((JSON.stringify(server.state).length / 1e6).toFixed(1)), ...(await endTrace()) };
+}
 const openedMs = await page.evaluate(() => performance.now());
 const count = () => page.evaluate(() => ({ nodes: document.querySelectorAll("*").length, canvases: document.querySelectorAll("canvas").length }));
 const atStart = await count();
-if (traced) await browser.startTracing(page, { categories: ["toplevel", "devtools.timeline"] });
+if (traced) await startTrace();
 const frames = await page.evaluate(
   (steps) =>
     new Promise((resolve) => {
@@ -44,7 +57,7 @@ const frames = await page.evaluate(
     }),
   steps,
 );
-const tasks = traced ? mainThreadTasks(JSON.parse((await browser.stopTracing()).toString()).traceEvents) : null;
+const tasks = traced ? await endTrace() : null;
 await page.waitForTimeout(300);
 const atEnd = await count();
 await page.keyboard.press("z");
@@ -59,7 +72,7 @@ console.log(
       count: frames.length, median_ms: sorted[sorted.length >> 1], p99_ms: sorted[Math.floor(sorted.length * 0.99)], longest_ms: sorted.at(-1),
       over_50_ms: frames.filter((time) => time > 50).length,
     },
-    tasks, problems, outside,
+    opening, tasks, problems, outside,
   }),
 );
 await browser.close();

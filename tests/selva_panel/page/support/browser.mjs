@@ -35,7 +35,7 @@ export async function openPage(url, { width = 1440, height = 900, theme = "dark"
 }
 
 /** Waits until `check` gives something true, looking every few milliseconds. */
-export async function until(check, what, timeoutMs = 15000) {
+export async function until(check, what, timeoutMs = 40000) {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const found = await check();

@@ -108,6 +108,7 @@ export interface Job {
   seconds_left: number | null;
   mine: boolean;
   message: string | null;
+  kind?: "render" | "look" | "redo" | "other";
 }
 
 export interface Model {

@@ -38,7 +38,8 @@ function jobTitle(job: Job): string {
   const rows = job.row_ids.map((id) => rowById.value.get(id)?.name).filter(Boolean).join(", ");
   const clips = job.clip_ids.map((id) => clipById.value.get(id)?.name).filter(Boolean);
   const where = clips.length > 2 ? t("cut.clips", { n: clips.length }) : clips.join(", ");
-  return [rows || t("job.look"), where].filter(Boolean).join(" ▸ ");
+  const what = job.kind === "look" ? t("job.look") : job.kind === "redo" ? `${t("redo.again")}: ${rows}` : rows;
+  return [what, where].filter(Boolean).join(" ▸ ");
 }
 
 function JobLine({ job }: { job: Job }) {
