@@ -226,7 +226,7 @@ _NANO_FILES = {
 _NANO_PRESENCE = PresenceCalibration(
     file=ModelFile(repository=None, path="selva-nano/presence.safetensors", size_bytes=13_484),
     threshold=0.6,  # from 80 scenes on which nothing was fitted: python -m selva_core.training presence
-    max_texture=0.045,
+    max_texture=0.05,
 )
 
 MODELS: Mapping[str, Model] = {

@@ -60,7 +60,7 @@ SHARES: Mapping[str, float] = {
 SEGMENTS_PER_BATCH = 100
 DROPPED_VIDEO, DROPPED_BOTH = 0.12, 0.09
 SETTINGS = LoopSettings(
-    num_steps=500, learning_rate=4e-4, warmup_steps=30, average_decay=0.98, save_every=125, log_every=10
+    num_steps=240, learning_rate=5e-4, warmup_steps=20, average_decay=0.95, save_every=120, log_every=10
 )
 
 
@@ -184,7 +184,7 @@ def load_trainable_generator(path: Path) -> Generator:
 
 
 def validate(
-    generator: Generator, network: Network, builder: RowBuilder, rows: Rows, *, num_rows: int = 6
+    generator: Generator, network: Network, builder: RowBuilder, rows: Rows, *, num_rows: int = 4
 ) -> dict[str, float]:
     """Share of silent stems of each silent group, and how far present ones are from what the model made of them before.
 

@@ -203,3 +203,11 @@ def test_a_long_clip_stays_in_memory_where_there_is_no_store(
         first = list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None))
         monkeypatch.setattr(token_encoder, "iter_frames", None)  # decoding would fail
         assert same(list(tokens.iter_chunks(picture, NUM_SEGMENTS, check=lambda: None)), first)
+
+
+def test_texture_is_that_of_the_frame_that_has_most() -> None:
+    """Footage that fades in is flat at first."""
+    flat = np.full((48, 48, 3), 90, np.uint8)
+    grain = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    fading = [flat] * 16 + [grain]
+    assert token_encoder.measure_texture(fading) == token_encoder.measure_texture([grain])
