@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from selva_core.base.limits import DEFAULT_SEPARATION, DEFAULT_STEPS
 from selva_core.base.paths import AppPaths
 from selva_core.engine import SamplingSettings
 from selva_core.engines.registry import load_engine
@@ -92,6 +93,10 @@ def _add_scoring(stages: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         if name == "evaluate":
             scoring.add_argument("--model", default="selva-nano")
             scoring.add_argument("--device", default="cpu")
+            scoring.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="of the sampler")
+            scoring.add_argument(
+                "--separate", type=float, default=DEFAULT_SEPARATION, help="weight, as in the product"
+            )
             scoring.add_argument(
                 "--controls",
                 action="store_true",
@@ -212,7 +217,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             judge,
             first_seed=options.seed,
             num_scenes=options.scenes,
-            settings=SamplingSettings(),
+            settings=SamplingSettings(num_steps=options.steps, separate=options.separate),
             round_trip=build_round_trip(_work(options)),
             mel_distance=measure_mel_distance,
         )

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from selva_core.base.errors import RequestError
 from selva_core.base.media import PictureRange
+from selva_core.base.render_options import siblings_of
 from selva_core.engine import Engine, SamplingSettings, StemRequest, Waveform
 from selva_core.training.evaluation import measures
 from selva_core.training.evaluation.controls import CONTROLS, Control, build_controls
@@ -160,7 +161,7 @@ def evaluate_model(
         "model": engine.model_id,
         "weights_sha256": engine.weights_sha256,
         "device": engine.device_report,
-        "settings": {"num_steps": settings.num_steps, "guidance": settings.guidance},
+        "settings": asdict(settings),
         "first_seed": first_seed,
         "num_scenes": num_scenes,
         "judge_accuracy_on_dry_sounds": round(judge.accuracy, 4),
@@ -199,16 +200,27 @@ def absent_kinds(scene: Scene) -> list[str]:
 
 
 def render_waves(engine: Engine, scene: Scene, folder: Path, settings: SamplingSettings) -> list[Waveform]:
-    """Stems of a scene from an MP4 by the product's engine: two of each source, then of absent kinds, then of still things."""
+    """Stems of a scene from an MP4 by the product's engine: two of each source, then of absent kinds, then of still things.
+
+    Where `settings` separates stems, those of a phrasing are led away from each other.
+    """
     path = folder / f"{scene.seed}.mp4"
     write_video(scene, path, size_px=192)
     rng = np.random.default_rng(scene.seed)
     seed = scene.seed % 1000
-    requests = []
+    prompts = []
     for placed in scene.targets:
-        for phrasings in (TRAINING, HELD_BACK):
-            choices = phrasings[placed.source.kind]
-            requests.append(StemRequest(prompt=choices[rng.integers(len(choices))], seed=seed))
+        choices = [phrasings[placed.source.kind] for phrasings in (TRAINING, HELD_BACK)]
+        prompts.append([each[rng.integers(len(each))] for each in choices])
+    requests = [
+        StemRequest(
+            prompt=prompt,
+            seed=seed,
+            siblings=siblings_of(prompt, (each[index] for each in prompts)) if settings.separate else (),
+        )
+        for pair in prompts
+        for index, prompt in enumerate(pair)
+    ]
     for index, kind in enumerate([*absent_kinds(scene), *(placed.source.kind for placed in scene.idle)]):
         choices = (TRAINING, HELD_BACK)[index % 2][kind]
         requests.append(StemRequest(prompt=choices[rng.integers(len(choices))], seed=seed))

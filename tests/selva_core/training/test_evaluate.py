@@ -16,7 +16,12 @@ from selva_core.base.media import PictureRange
 from selva_core.engine import BatchRequest, Evidence, RenderProgress, SamplingSettings, StemRequest, Waveform
 from selva_core.training import __main__ as training
 from selva_core.training.evaluation.controls import CONTROLS
-from selva_core.training.evaluation.evaluate import evaluate_controls, evaluate_model, scored_scene
+from selva_core.training.evaluation.evaluate import (
+    evaluate_controls,
+    evaluate_model,
+    render_waves,
+    scored_scene,
+)
 from selva_core.training.evaluation.sound_distance import measure_mel_distance
 from selva_core.training.evaluation.spectrograms import draw_spectrograms
 from selva_core.training.prompts import HELD_BACK, TRAINING
@@ -40,6 +45,7 @@ class TruthfulEngine:
 
     def __init__(self, *, is_swapped: bool) -> None:
         self.is_swapped = is_swapped
+        self.requests: list[StemRequest] = []
 
     def render(
         self,
@@ -50,6 +56,7 @@ class TruthfulEngine:
         on_progress: Callable[[RenderProgress], None],
         is_cancelled: Callable[[], bool],
     ) -> list[Waveform]:
+        self.requests += requests
         return [Waveform(samples=self._sound_of(KIND_OF[r.prompt]), sample_rate_hz=16_000) for r in requests]
 
     def _sound_of(self, kind: str) -> npt.NDArray[np.float32]:
@@ -91,6 +98,20 @@ def _report(*, is_swapped: bool) -> dict[str, Any]:
         settings=SamplingSettings(),
         mel_distance=measure_mel_distance,
     )
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_stems_of_one_phrasing_are_led_away_from_each_other_where_stems_are_separated(
+    tmp_path: Path, weight: float
+) -> None:
+    engine, scene = TruthfulEngine(is_swapped=False), scored_scene(SEED)
+    render_waves(engine, scene, tmp_path, SamplingSettings(num_steps=1, separate=weight))
+    stems = engine.requests[: 2 * len(scene.targets)]
+    for first in range(2):
+        prompts = {request.prompt for request in stems[first::2]}
+        for request in stems[first::2]:
+            assert set(request.siblings) == (prompts - {request.prompt} if weight else set())
+    assert not any(request.siblings for request in engine.requests[len(stems) :])
 
 
 def test_dry_sounds_get_full_scores() -> None:
