@@ -42,7 +42,7 @@ from selva_core.training.scenes.sounds import Rng
 log = logging.getLogger(__name__)
 
 FIT_SEED, VALIDATION_SEED = 950_000, 960_000
-NUM_FIT_SCENES, NUM_VALIDATION_SCENES = 400, 80
+NUM_FIT_SCENES, NUM_VALIDATION_SCENES = 240, 80
 NUM_STRANGE_PICTURES = 60
 NUM_STEPS, BATCH_SIZE = 1500, 8192
 PRESENT_WEIGHT = 3.0
@@ -131,14 +131,14 @@ class Prober:
 def _iter_scenes(
     first_seed: int, num_scenes: int
 ) -> Iterator[tuple[Frames, dict[str, npt.NDArray[np.bool_]]]]:
-    """Frames of each scene, and for each kind in it the frames in which it is drawn. In two of three, a source leaves."""
+    """Frames of each scene, and for each kind in it the frames in which it is drawn. In one of three, a source leaves."""
     size_px = 48
     for seed in range(first_seed, first_seed + num_scenes):
         scene = build_scene(seed, duration_s=DURATION_S)
         frames = scene.draw(size_px)
         placed = (*scene.targets, *scene.idle)
         present = {each.source.kind: np.ones(len(frames), bool) for each in placed}
-        if seed % 3:
+        if seed % 3 == 0:
             departure = draw_departure(scene, np.random.default_rng([seed, 7]), frames)
             frames = departure.frames
             present[departure.source.source.kind] = ~departure.is_away
