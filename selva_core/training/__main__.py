@@ -67,6 +67,7 @@ def _add_spectrograms(stages: argparse._SubParsersAction[argparse.ArgumentParser
     look = stages.add_parser("spectrograms", help="draw dry sounds and stems of some scenes side by side")
     look.add_argument("--model", default="selva-nano")
     look.add_argument("--device", default="cpu")
+    look.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="of the sampler")
     look.add_argument("--seeds", type=int, nargs="+", required=True, help="outside the training range")
     look.add_argument("-o", "--output", type=Path, required=True, help="PNG file")
     look.set_defaults(run=_spectrograms)
@@ -202,7 +203,9 @@ def _ship(options: argparse.Namespace) -> None:
 
 def _spectrograms(options: argparse.Namespace) -> None:
     draw_spectrograms = import_module("selva_core.training.evaluation.spectrograms").draw_spectrograms
-    draw_spectrograms(load_engine(options.model, device=options.device), options.seeds, options.output)
+    engine = load_engine(options.model, device=options.device)
+    settings = SamplingSettings(num_steps=options.steps)
+    draw_spectrograms(engine, options.seeds, options.output, settings=settings)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -24,7 +24,7 @@ RANGE = 3.5
 """Powers of ten of amplitude that are shown."""
 
 
-def draw_spectrograms(engine: Engine, seeds: list[int], path: Path) -> None:
+def draw_spectrograms(engine: Engine, seeds: list[int], path: Path, *, settings: SamplingSettings) -> None:
     """Write a PNG: a row for every sound source of the scenes, its dry sound on the left, its stem on the right.
 
     Raises RequestError when seeds are among those of training.
@@ -33,7 +33,7 @@ def draw_spectrograms(engine: Engine, seeds: list[int], path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
             scene = scored_scene(seed)
-            waves = render_waves(engine, scene, Path(folder), SamplingSettings())
+            waves = render_waves(engine, scene, Path(folder), settings)
             stems = arrange(scene, waves, keeps_absent=False).stems
             rows += [
                 (f"{placed.source.kind} ({seed})", placed.source.sound, stem.seen)

@@ -192,9 +192,9 @@ def test_seeds_of_training_are_refused() -> None:
 
 def test_spectrograms_are_drawn_for_scenes_outside_of_training_only(tmp_path: Path) -> None:
     engine = TruthfulEngine(is_swapped=False)
-    draw_spectrograms(engine, [SEED], tmp_path / "sounds.png")
+    draw_spectrograms(engine, [SEED], tmp_path / "sounds.png", settings=SamplingSettings())
     with Image.open(tmp_path / "sounds.png") as image:
         assert image.size == (13 * 80, round(2 * 1.5 * 80))
     with pytest.raises(RequestError, match="for training"):
-        draw_spectrograms(engine, [3], tmp_path / "none.png")
+        draw_spectrograms(engine, [3], tmp_path / "none.png", settings=SamplingSettings())
     assert not (tmp_path / "none.png").exists()
