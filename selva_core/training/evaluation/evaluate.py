@@ -210,8 +210,8 @@ def render_waves(engine: Engine, scene: Scene, folder: Path, settings: SamplingS
     seed = scene.seed % 1000
     prompts = []
     for placed in scene.targets:
-        choices = [phrasings[placed.source.kind] for phrasings in (TRAINING, HELD_BACK)]
-        prompts.append([each[rng.integers(len(each))] for each in choices])
+        lists = [phrasings[placed.source.kind] for phrasings in (TRAINING, HELD_BACK)]
+        prompts.append([each[rng.integers(len(each))] for each in lists])
     requests = [
         StemRequest(
             prompt=prompt,
