@@ -23,6 +23,7 @@ from selva_daemon.protocol.errors import (
     DaemonTimeoutError,
     DaemonUnavailableError,
     InvalidRequestError,
+    UnknownRequestError,
 )
 from selva_daemon.protocol.status import JobStatus, StemResult
 from selva_otio import CueSheet, Stem, measure_span, place_stems, write_timeline
@@ -125,6 +126,7 @@ def render_sheet(
         failed=failed,
     )
     had_folder = output.stems_folder.exists()
+    load_in_advance(client, model)
     with cancelled_on_error(client) as submitted:
         settled = replace(options, model=model)
         jobs = jobs or build_jobs(renderable, settled, output, timeline_name=timeline_name)
@@ -136,6 +138,12 @@ def render_sheet(
     report.stems.sort(key=lambda stem: (stem.span.start_s, stem.cue.track, stem.result.take))
     report.failed.sort(key=lambda failed: failed.record_start_s)
     return report
+
+
+def load_in_advance(client: Client, model: str) -> None:
+    """Have the daemon load the model while the jobs are made; a daemon that cannot says why when it gets them."""
+    with suppress(UnknownRequestError, InvalidRequestError):
+        client.prepare(model)
 
 
 @contextmanager

@@ -146,6 +146,13 @@ class AsyncClient:
         """The models that the daemon knows, the smallest first. Raises UnknownRequestError from a daemon of 0.1.0."""
         return await self._exchange(requests.models())
 
+    async def prepare(self, model: str) -> bool:
+        """Have a model loaded before the job that needs it; False where that may not be now.
+
+        Raises InvalidRequestError for a model that is not installed; UnknownRequestError from a daemon before 0.2.0.
+        """
+        return await self._exchange(requests.prepare(model))
+
     async def metrics(self) -> str:
         return await self._exchange(requests.metrics())
 

@@ -170,6 +170,13 @@ class Client:
         """The models that the daemon knows, the smallest first. Raises UnknownRequestError from a daemon of 0.1.0."""
         return self._exchange(requests.models())
 
+    def prepare(self, model: str) -> bool:
+        """Have a model loaded before the job that needs it; False where that may not be now.
+
+        Raises InvalidRequestError for a model that is not installed; UnknownRequestError from a daemon before 0.2.0.
+        """
+        return self._exchange(requests.prepare(model))
+
     def metrics(self) -> str:
         """Numbers about the daemon in the Prometheus text format."""
         return self._exchange(requests.metrics())

@@ -179,6 +179,14 @@ class Dispatcher:
             worker.start()
         self.publish_daemon()
 
+    def load_in_advance(self, model_id: str) -> bool:
+        """Have idle workers load a model for which a job is likely to come; False where nothing may run now."""
+        if self.draining or self.is_paused or self.is_device_released or self._queue.num_waiting:
+            return False
+        for worker in self.workers:
+            worker.load(model_id)
+        return True
+
     @property
     def is_paused(self) -> bool:
         return self._queue.switch(PAUSED)

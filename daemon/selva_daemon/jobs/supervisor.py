@@ -26,6 +26,7 @@ from selva_daemon.protocol.worker_link import (
     JobEvent,
     JobFailed,
     JobProgressed,
+    LoadCommand,
     LogLine,
     ModelLoaded,
     RenderCommand,
@@ -99,6 +100,7 @@ class Supervisor:
         self._job_ids: list[str] = []
         self._cancel_asked_s: dict[str, float] = {}
         self._model: ModelLoaded | None = None
+        self._model_to_load: str | None = None
         self._device_memory_bytes: int | None = None
         self._start_again = True
         self._outcome = Outcome.CRASHED
@@ -142,6 +144,13 @@ class Supervisor:
         self._last_progress_s = self._clock()
         tasks = [RenderTask(job_id=job.job_id, request=msgspec.Raw(job.packed_request)) for job in jobs]
         self._process.send(RenderCommand(jobs=tuple(tasks)))
+
+    def load(self, model_id: str) -> None:
+        """Have an idle worker load a model in advance, unless another is loaded: that may be used again sooner."""
+        if self._state is WorkerState.STARTING:
+            self._model_to_load = model_id
+        elif self._process is not None and self._state is WorkerState.IDLE and self._model is None:
+            self._process.send(LoadCommand(model=model_id))
 
     def device_of(self, job_id: str) -> str | None:
         """The device that the worker has loaded its model on; None when it is not running this job."""
@@ -207,8 +216,14 @@ class Supervisor:
         elif isinstance(event, WorkerReady):
             if self._state is WorkerState.STARTING:
                 self._become_idle()
+                if self._model_to_load is not None:
+                    self.load(self._model_to_load)
+                    self._model_to_load = None
         elif isinstance(event, ModelLoaded):
             self._model = event
+            self._idle_since_s = (
+                self._clock()
+            )  # one that was loaded in advance is kept as long as one that was used
         elif isinstance(event, DeviceMemory):
             self._device_memory_bytes = event.device_bytes
 
@@ -314,7 +329,7 @@ class Supervisor:
 
     def _launch_now(self) -> None:
         self._outcome, self._end_reason = Outcome.CRASHED, ""
-        self._model = self._device_memory_bytes = None
+        self._model = self._device_memory_bytes = self._model_to_load = None
         self._launched_s = self._last_message_s = self._clock()
         try:
             self._process = self._launch()

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from msgspec import Meta, Struct
 
-from selva_core.base.schema import one_of, prose
+from selva_core.base.schema import line, one_of, prose
 from selva_daemon.protocol.body import read_reply
 from selva_daemon.protocol.envelope import MAX_MAP_ITEMS
-from selva_daemon.protocol.job import JobRequest
+from selva_daemon.protocol.job import MAX_MODEL_CHARS, JobRequest
 from selva_daemon.protocol.status import (
     MAX_LISTED_JOBS,
     STATES,
@@ -74,6 +74,12 @@ class CancelBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
             yield "job_ids", "name jobs, or say all = true"
 
 
+class PrepareBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which model is likely to be used next."""
+
+    model: Annotated[str, line(MAX_MODEL_CHARS, "a row of `selva models list` that is installed")]
+
+
 class MoveBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where waiting jobs are moved."""
 
@@ -113,6 +119,12 @@ class JobsReply(Struct, frozen=True, kw_only=True):
 
 class ModelsReply(Struct, frozen=True, kw_only=True):
     models: Annotated[tuple[ModelStatus, ...], Meta(description="below; the smallest first")]
+
+
+class PrepareReply(Struct, frozen=True, kw_only=True):
+    loading: Annotated[
+        bool, Meta(description="false where nothing may be loaded now, or the setting `prewarm` forbids it")
+    ]
 
 
 class JobState(Struct, frozen=True, kw_only=True):
@@ -215,6 +227,14 @@ MODELS = RequestType(
     reply=ModelsReply,
     about="lists the models, whether they are installed and loaded. Daemons until 0.1.0 do not know it",
 )
+PREPARE = RequestType(
+    name="prepare",
+    channels=(JOBS,),
+    body=PrepareBody,
+    reply=PrepareReply,
+    about="loads a model before the job that needs it, in an idle worker that has none loaded; nothing happens while the daemon "
+    "is paused, has yielded its device or has jobs waiting",
+)
 STATUS = RequestType(
     name="status",
     channels=(CONTROL,),
@@ -272,7 +292,7 @@ SHUTDOWN = RequestType(
     about="stops the daemon: running jobs may end (for `drain_timeout_s`), waiting ones stay queued",
 )
 REQUESTS: tuple[RequestType[Any, Any], ...] = (
-    *(HELLO, SUBMIT, JOB, JOBS_LIST, RETRY, MODELS),
+    *(HELLO, SUBMIT, JOB, JOBS_LIST, RETRY, MODELS, PREPARE),
     *(STATUS, METRICS, CANCEL, MOVE, PAUSE, RESUME, YIELD, CLEAR, SHUTDOWN),
 )
 
@@ -313,6 +333,10 @@ def retry(job_id: str) -> Request[JobStatus]:
 
 def models() -> Request[list[ModelStatus]]:
     return _request_for(MODELS, NoBody(), lambda reply: list(reply.models))
+
+
+def prepare(model: str) -> Request[bool]:
+    return _request_for(PREPARE, PrepareBody(model=model), lambda reply: reply.loading)
 
 
 def status() -> Request[DaemonStatus]:

@@ -37,6 +37,12 @@ class RenderCommand(Struct, frozen=True, kw_only=True, tag_field="do", tag="rend
     jobs: tuple[RenderTask, ...]
 
 
+class LoadCommand(Struct, frozen=True, kw_only=True, tag_field="do", tag="load"):
+    """Load a model for a job that is likely to come; of no effect where it is loaded, or cannot be."""
+
+    model: str
+
+
 class CancelCommand(Struct, frozen=True, kw_only=True, tag_field="do", tag="cancel"):
     job_id: str
 
@@ -105,7 +111,7 @@ class JobCancelled(Struct, frozen=True, kw_only=True, tag_field="say", tag="canc
     job_id: str
 
 
-Command: TypeAlias = RenderCommand | CancelCommand | StopCommand
+Command: TypeAlias = RenderCommand | LoadCommand | CancelCommand | StopCommand
 JobEvent: TypeAlias = JobProgressed | JobDone | JobFailed | JobCancelled
 WorkerEvent: TypeAlias = WorkerReady | Heartbeat | LogLine | ModelLoaded | DeviceMemory | JobEvent
 

@@ -91,6 +91,7 @@ class RequestHandlers:
         metrics: Callable[[], str],
         begin_shutdown: Callable[[], None],
         instance: str,
+        loads_in_advance: bool = True,
     ) -> None:
         self._dispatcher = dispatcher
         self._queue = queue
@@ -98,6 +99,7 @@ class RequestHandlers:
         self._metrics_text = metrics
         self._begin_shutdown = begin_shutdown
         self._instance = instance
+        self._loads_in_advance = loads_in_advance
         self._replays = ReplayGuard()
         handlers: Mapping[RequestType[Any, Any], Handler] = {
             requests.HELLO: self._hello,
@@ -106,6 +108,7 @@ class RequestHandlers:
             requests.JOBS_LIST: self._jobs,
             requests.RETRY: self._retry,
             requests.MODELS: self._models,
+            requests.PREPARE: self._prepare,
             requests.STATUS: self._status,
             requests.METRICS: self._metrics,
             requests.CANCEL: self._cancel,
@@ -168,6 +171,12 @@ class RequestHandlers:
                 _describe_model(model, folder, is_loaded=model.model_id in loaded)
                 for model in listed_models()
             )
+        )
+
+    def _prepare(self, _: RequestContext, body: requests.PrepareBody) -> requests.PrepareReply:
+        _require_model(body.model)
+        return requests.PrepareReply(
+            loading=self._loads_in_advance and self._dispatcher.load_in_advance(body.model)
         )
 
     # -- jobs ----------------------------------------------------------------------------------------------

@@ -192,6 +192,7 @@ class Server:
             metrics=self._metrics_text,
             begin_shutdown=self.begin_shutdown,
             instance=self._instance,
+            loads_in_advance=self._settings.prewarm,
         )
         self._request_counter = RequestCounter(self._handlers.request_types)
         if not self._dispatcher.is_device_released:

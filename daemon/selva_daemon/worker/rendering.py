@@ -101,6 +101,10 @@ class JobRenderer:
         self._write_stem = write_stem
         self._output_rules = output_rules
 
+    def load(self, model_id: str) -> None:
+        """Load a model before a job asks for it. Raises ModelError, OutOfMemoryError."""
+        self._engines.engine_for(model_id, precision="auto", on_load=lambda: None)
+
     def prepare(self, context: JobContext) -> PreparedJob:
         """Raises MediaError, ModelError, OutputError, RenderCancelled."""
         folder = context.job.output.folder

@@ -16,6 +16,7 @@ import msgspec
 from selva_daemon.protocol.worker_link import (
     CancelCommand,
     Command,
+    LoadCommand,
     LogLine,
     RenderCommand,
     WorkerEvent,
@@ -71,15 +72,15 @@ class Commands:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._render_commands: queue.SimpleQueue[RenderCommand | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[RenderCommand | LoadCommand | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._cancelled: set[str] = set()
         self._stopping = threading.Event()
         threading.Thread(target=self._receive, name="commands", daemon=True).start()
 
-    def next_render(self) -> RenderCommand | None:
-        """Wait for jobs to render; None when it is time to stop."""
-        return None if self._stopping.is_set() else self._render_commands.get()
+    def next_work(self) -> RenderCommand | LoadCommand | None:
+        """Wait for jobs to render or a model to load; None when it is time to stop."""
+        return None if self._stopping.is_set() else self._work.get()
 
     def is_cancelled(self, job_id: str) -> bool:
         if self._stopping.is_set():
@@ -95,15 +96,15 @@ class Commands:
     def _receive(self) -> None:
         """Until a stop command or the end of the server, which both end this process."""
         while (command := self._read()) is not None:
-            if isinstance(command, RenderCommand):
-                self._render_commands.put(command)
+            if isinstance(command, RenderCommand | LoadCommand):
+                self._work.put(command)
             elif isinstance(command, CancelCommand):
                 with self._lock:
                     self._cancelled.add(command.job_id)
             else:
                 break
         self._stopping.set()
-        self._render_commands.put(None)
+        self._work.put(None)
         time.sleep(EXIT_GRACE_S)
         # The running step did not end in time (a GPU kernel cannot be interrupted). Files are published by rename, so
         # nothing is left half-written.

@@ -33,7 +33,9 @@ from selva_daemon.protocol.worker_link import (
     JobDone,
     JobFailed,
     JobProgressed,
+    LoadCommand,
     ModelLoaded,
+    RenderCommand,
     RenderTask,
     WorkerReady,
     take_over_standard_streams,
@@ -140,12 +142,23 @@ class Worker:
         self._log_handler = log_handler
 
     def run(self) -> None:
-        while (command := self._commands.next_render()) is not None:
+        while (command := self._commands.next_work()) is not None:
+            tasks = command.jobs if isinstance(command, RenderCommand) else ()
             try:
-                self._run_batch(command.jobs)
+                if isinstance(command, LoadCommand):
+                    self._load(command.model)
+                else:
+                    self._run_batch(tasks)
             finally:
                 self._events.send(DeviceMemory(device_bytes=device_memory_bytes()))
-                self._commands.forget([task.job_id for task in command.jobs])
+                self._commands.forget([task.job_id for task in tasks])
+
+    def _load(self, model_id: str) -> None:
+        """A fault is logged only: the job that needs the model will have it too, and will be told about it."""
+        try:
+            self._renderer.load(model_id)
+        except Exception as exc:
+            _log.info("%s is not loaded in advance: %s", model_id, exc)
 
     def _run_batch(self, tasks: Sequence[RenderTask]) -> None:
         """The end of each job is sent as soon as it is known."""

@@ -188,6 +188,15 @@ class Settings:
             about="`cpu`, `cuda`, `cuda:1`, `mps`; several with commas, each with a worker of its own",
         ),
     ] = "auto"
+    prewarm: Annotated[
+        bool,
+        Row(
+            group=_DAEMON,
+            since="0.2.0",
+            restart=True,
+            about="load a model as soon as a client that is going to render connects",
+        ),
+    ] = True
     keep_alive_s: Annotated[
         float,
         Row(

@@ -330,3 +330,20 @@ def daemons_of(paths: AppPaths) -> set[int]:
             if is_daemon and process.environ().get("SELVA_STATE_DIR") == str(paths.state):
                 found.add(process.pid)
     return found
+
+
+def test_model_is_loaded_before_a_job_asks_for_it(client: Client) -> None:
+    assert client.prepare("selva-echo")
+    wait_until(lambda: [model.model for model in client.status().models] == ["selva-echo"], "the model")
+
+
+def test_model_that_does_not_exist_is_not_prepared(client: Client) -> None:
+    with pytest.raises(InvalidRequestError, match="selva-nan"):
+        client.prepare("selva-nan")
+
+
+def test_nothing_is_prepared_while_the_device_is_released(client: Client) -> None:
+    client.release_device()
+    assert not client.prepare("selva-echo")
+    client.resume()
+    assert client.prepare("selva-echo")

@@ -58,6 +58,10 @@ class IdleWorker:
         self.state = WorkerState.IDLE
         self.given: list[list[str]] = []
         self.cancelled: list[str] = []
+        self.loaded: list[str] = []
+
+    def load(self, model_id: str) -> None:
+        self.loaded.append(model_id)
 
     def give(self, jobs: Sequence[StoredJob]) -> None:
         self.can_take_job = False
@@ -290,3 +294,19 @@ def test_a_job_that_is_given_up_after_crashes_of_the_daemon_leaves_nothing_behin
     stage.dispatcher.recover()
     assert stage.dispatcher.cancel([job_id]) == {job_id: "failed"}
     wait_until(lambda: not left.exists(), "the hidden folder to be removed")
+
+
+def test_model_is_loaded_in_advance_while_nothing_waits(stage: Stage) -> None:
+    assert stage.dispatcher.load_in_advance("selva-nano")
+    assert stage.worker.loaded == ["selva-nano"]
+
+
+def test_nothing_is_loaded_in_advance_while_jobs_wait_or_the_daemon_is_paused(stage: Stage) -> None:
+    stage.dispatcher.set_paused(True)
+    assert not stage.dispatcher.load_in_advance("selva-nano")
+    stage.submit()
+    stage.dispatcher.set_paused(False)
+    stage.worker.can_take_job = False
+    stage.submit()
+    assert not stage.dispatcher.load_in_advance("selva-nano")
+    assert stage.worker.loaded == []

@@ -23,6 +23,7 @@ from selva_daemon.protocol.worker_link import (
     JobEvent,
     JobFailed,
     JobProgressed,
+    LoadCommand,
     ModelLoaded,
     StopCommand,
     WorkerEvent,
@@ -354,3 +355,37 @@ def test_batches_are_as_large_as_the_model_gains_and_the_settings_allow(
     assert stage.supervisor.max_batch_jobs == 1  # no model is loaded yet
     stage.say(ModelLoaded(model="m", device_report="cuda:0", notices=(), max_batch_pictures=gains))
     assert stage.supervisor.max_batch_jobs == together
+
+
+def test_idle_worker_loads_a_model_in_advance() -> None:
+    stage = Stage().start()
+    stage.supervisor.load("selva-nano")
+    assert stage.process.commands == [LoadCommand(model="selva-nano")]
+    assert stage.supervisor.can_take_job
+
+
+def test_worker_that_still_starts_loads_it_when_it_is_ready() -> None:
+    stage = Stage()
+    stage.supervisor.start()
+    stage.supervisor.load("selva-nano")
+    assert stage.process.commands == []
+    stage.say(WorkerReady(pid=1))
+    assert stage.process.commands == [LoadCommand(model="selva-nano")]
+
+
+def test_model_that_is_loaded_is_not_exchanged_in_advance() -> None:
+    stage = Stage().start()
+    stage.say(ModelLoaded(model="selva-small-16k", device_report="cpu", notices=(), max_batch_pictures=1))
+    stage.supervisor.load("selva-nano")
+    assert stage.process.commands == []
+
+
+def test_model_loaded_in_advance_is_kept_as_long_as_one_that_was_used() -> None:
+    stage = Stage(keep_alive_s=60.0).start()
+    stage.pass_time(50.0)
+    stage.supervisor.load("selva-nano")
+    stage.say(ModelLoaded(model="selva-nano", device_report="cpu", notices=(), max_batch_pictures=1))
+    stage.pass_time(50.0)
+    assert stage.supervisor.loaded_model() is not None
+    stage.pass_time(20.0)
+    assert isinstance(stage.process.commands[-1], StopCommand)

@@ -12,7 +12,12 @@ from selva_core.base.paths import AppPaths
 from selva_core.models.catalog import find_model
 from selva_core.models.licences import AcceptedLicences, Licence
 from selva_daemon.client.async_client import AsyncClient
-from selva_daemon.protocol.errors import DaemonError, DaemonStartError
+from selva_daemon.protocol.errors import (
+    DaemonError,
+    DaemonStartError,
+    InvalidRequestError,
+    UnknownRequestError,
+)
 from selva_daemon.protocol.status import QUEUED, RUNNING, DaemonStatus, JobStatus, ModelStatus
 from selva_panel.session.session import Session
 from selva_render.options import choose_model
@@ -45,11 +50,17 @@ class DaemonLink:
                 self._show(state="starting", message="")
                 try:
                     self._client = await AsyncClient.connect(start_if_needed=True, paths=self._paths)
+                    await self._load_in_advance(self._client)
                 except SelvaError as error:
                     state = "broken" if isinstance(error, DaemonStartError) else "absent"
                     self._show(state=state, message=error.message)
                     raise
             return self._client
+
+    async def _load_in_advance(self, client: AsyncClient) -> None:
+        """A person who opens the panel is likely to look or render."""
+        with suppress(UnknownRequestError, InvalidRequestError):
+            await client.prepare(choose_model(self._session.model))
 
     async def run(self) -> None:
         """Look after the daemon until the task is cancelled."""
