@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET
@@ -27,7 +25,7 @@ from selva_daemon.protocol.errors import QueueFullError, UnknownJobError
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import CANCELLED, DONE, FAILED, QUEUED, RUNNING, DaemonEvent, JobStatus
 from selva_daemon.protocol.worker_link import JobCancelled, JobDone, JobEvent, JobFailed, JobProgressed
-from selva_daemon.worker.output_files import remove_staging
+from selva_daemon.worker.output_files import remove_staging_in_background
 
 PAUSED, YIELDED = "paused", "yielded"
 PUBLISHED_IN_A_ROW = 500
@@ -306,7 +304,7 @@ class Dispatcher:
         for job in self._queue.recover():
             _log.warning("was running when the daemon died; now %s", job.state, extra={"job_id": job.job_id})
             if job.state == FAILED:  # a job that runs again removes what it left by itself
-                _remove_staging_in_background(job.output_folder, job.job_id)
+                remove_staging_in_background(job.output_folder, job.job_id)
 
     def publish_state_of(self, job_id: str) -> None:
         """For those who follow the job. One that does not exist is not answered: events have no errors."""
@@ -343,7 +341,7 @@ class Dispatcher:
     def on_worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
         self.publish_daemon()
         for job_id, outcome in outcomes.items():
-            _remove_staging_in_background(self._queue.job(job_id).output_folder, job_id)
+            remove_staging_in_background(self._queue.job(job_id).output_folder, job_id)
             if outcome is Outcome.CANCELLED:
                 self.on_job_event(JobCancelled(job_id=job_id))
             elif outcome is Outcome.REQUEUED:
@@ -392,14 +390,3 @@ class Dispatcher:
                 workers=tuple(worker.state.value for worker in self.workers),
             )
         )
-
-
-def _remove_staging_in_background(folder: Path, job_id: str) -> None:
-    """Remove what a dead worker left, in a thread of its own: a network drive may not answer, and the server must."""
-    threading.Thread(
-        target=remove_staging,
-        args=(folder,),
-        kwargs={"job_id": job_id},
-        name=f"remove-staging-{job_id}",
-        daemon=True,
-    ).start()

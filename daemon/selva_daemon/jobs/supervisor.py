@@ -13,11 +13,10 @@ from enum import Enum
 from typing import Protocol
 
 import msgspec
-import psutil
 
 from selva_core.base.errors import InstallationBrokenError
 from selva_daemon.jobs.stored_job import StoredJob
-from selva_daemon.jobs.worker_process import WorkerProcess
+from selva_daemon.jobs.worker_process import WorkerProcess, resident_bytes
 from selva_daemon.protocol.status import LoadedModel, ProcessStatus
 from selva_daemon.protocol.worker_link import (
     CancelCommand,
@@ -374,8 +373,6 @@ class Supervisor:
         self._deadline_s = now_s + wait_s
         _log.warning("the worker ended: %s; the next starts in %.0f s", reason, wait_s)
 
-    # -- status --------------------------------------------------------------------------------------------
-
     def process_status(self) -> ProcessStatus:
         pid = None if self._process is None else self._process.pid
         return ProcessStatus(
@@ -400,13 +397,3 @@ class Supervisor:
             unloads_in_s=max(0.0, self._idle_since_s + keep_s - self._clock()) if idle else None,
             device_memory_bytes=self._device_memory_bytes,
         )
-
-
-def resident_bytes(pid: int | None) -> int | None:
-    """Memory of a process, None when it cannot be asked."""
-    if pid is None:
-        return None
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return None

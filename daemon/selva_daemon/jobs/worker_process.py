@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+import psutil
 import zmq
 
 from selva_core.base.child_process import own_environment, popen_options
@@ -197,3 +198,13 @@ def _close_quietly(stream: IO[bytes]) -> None:
         stream.close()
     except OSError:
         return  # a pipe to a dead process cannot be flushed
+
+
+def resident_bytes(pid: int | None) -> int | None:
+    """Memory of a process, None when it cannot be asked."""
+    if pid is None:
+        return None
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return None

@@ -30,8 +30,8 @@ from selva_daemon.jobs.events import EventPublisher
 from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.jobs.scheduling import FairScheduler
 from selva_daemon.jobs.stage_rates import StageRates
-from selva_daemon.jobs.supervisor import Supervisor, resident_bytes
-from selva_daemon.jobs.worker_process import WorkerProcess, open_inbox, worker_arguments
+from selva_daemon.jobs.supervisor import Supervisor
+from selva_daemon.jobs.worker_process import WorkerProcess, open_inbox, resident_bytes, worker_arguments
 from selva_daemon.protocol.connection import Connection, remove_connection
 from selva_daemon.protocol.envelope import (
     MAX_REPLY_BYTES,

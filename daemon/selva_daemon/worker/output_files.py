@@ -12,6 +12,7 @@ import filecmp
 import json
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -178,3 +179,14 @@ def _name_without_replacing(staged: Path, target: Path) -> None:
 
 def _is_inside(path: Path, folder: Path) -> bool:
     return path == folder or folder in path.parents
+
+
+def remove_staging_in_background(folder: Path, job_id: str) -> None:
+    """Remove what a dead worker left, in a thread of its own: a network drive may not answer, and the server must."""
+    threading.Thread(
+        target=remove_staging,
+        args=(folder,),
+        kwargs={"job_id": job_id},
+        name=f"remove-staging-{job_id}",
+        daemon=True,
+    ).start()

@@ -87,11 +87,7 @@ class Settings:
     ] = None
     only_commercial_models: Annotated[
         bool,
-        Row(
-            group=_MODELS,
-            since="0.2.0",
-            about="refuse models whose licences do not allow paid work",
-        ),
+        Row(group=_MODELS, since="0.2.0", about="refuse models whose licences do not allow paid work"),
     ] = False
     absent: Annotated[
         str,
@@ -194,7 +190,7 @@ class Settings:
             group=_DAEMON,
             since="0.2.0",
             restart=True,
-            about="load a model as soon as a client that is going to render connects",
+            about="load a model as soon as a client that renders connects",
         ),
     ] = True
     keep_alive_s: Annotated[
