@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +11,19 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from selva_core.base.settings.checks import (
+    address_problem,
+    device_problem,
+    folders_problem,
+    keep_alive_problem,
+    port_problem,
+    share_problem,
+    watched_twice_problem,
+)
 from selva_core.base.settings.row import Row, Setting
 from selva_core.base.settings.watched_folder import WatchedFolder
 
 GIB = 1 << 30
-MIN_PORT, MAX_PORT = 1024, 65535
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 _FOLDERS, _MODELS, _DAEMON, _QUEUE, _CACHES, _NETWORK, _WATCH = (
     "Folders",
     "Models and stems",
@@ -27,46 +33,6 @@ _FOLDERS, _MODELS, _DAEMON, _QUEUE, _CACHES, _NETWORK, _WATCH = (
     "Network",
     "Watch folders",
 )
-
-
-def _device_problem(value: str) -> str | None:
-    if all(_DEVICE.fullmatch(device.strip()) for device in value.split(",")):
-        return None
-    return f"is auto, cpu, cuda, cuda:0 or mps, several with commas; got {value!r}"
-
-
-def _keep_alive_problem(value: float) -> str | None:
-    return None if value >= 0 or value == -1 else f"is -1 (for ever) or 0 and more; got {value:g}"
-
-
-def _share_problem(value: float) -> str | None:
-    return None if 0 <= value <= 1 else f"is 0 to 1; got {value:g}"
-
-
-def _port_problem(value: int) -> str | None:
-    if value == 0 or MIN_PORT <= value <= MAX_PORT - 2:
-        return None
-    return f"is 0 (the system chooses) or {MIN_PORT} to {MAX_PORT - 2}; got {value}"
-
-
-def _address_problem(value: str) -> str | None:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return f"is an IP address such as 127.0.0.1; got {value!r}"
-    return None
-
-
-def _folders_problem(value: tuple[str, ...]) -> str | None:
-    if all(Path(folder).is_absolute() for folder in value):
-        return None
-    return f"are absolute paths; got {list(value)}"
-
-
-def _watched_twice_problem(value: tuple[WatchedFolder, ...]) -> str | None:
-    paths = [each.path for each in value]
-    twice = next((path for path in paths if paths.count(path) > 1), None)
-    return None if twice is None else f"names {twice} twice"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +79,7 @@ class Settings:
             group=_MODELS,
             since="0.2.0",
             unit="of hard left and right",
-            check=_share_problem,
+            check=share_problem,
             about="how far left and right the edges of the picture are heard",
         ),
     ] = 1.0
@@ -171,7 +137,7 @@ class Settings:
         Row(
             group=_FOLDERS,
             restart=True,
-            check=_folders_problem,
+            check=folders_problem,
             about="the daemon writes stems below these only; none named: wherever you may write",
         ),
     ] = ()
@@ -180,7 +146,7 @@ class Settings:
         Row(
             group=_DAEMON,
             restart=True,
-            check=_device_problem,
+            check=device_problem,
             about="`cpu`, `cuda`, `cuda:1`, `mps`; several with commas, each with a worker of its own",
         ),
     ] = "auto"
@@ -199,7 +165,7 @@ class Settings:
             group=_DAEMON,
             restart=True,
             unit="seconds",
-            check=_keep_alive_problem,
+            check=keep_alive_problem,
             about="idle time until a model is unloaded; 0 immediately, -1 never",
         ),
     ] = 300.0
@@ -312,7 +278,7 @@ class Settings:
         Row(
             group=_NETWORK,
             restart=True,
-            check=_address_problem,
+            check=address_problem,
             about="the address to listen on; another than loopback needs `output_folders` and an invited client",
         ),
     ] = "127.0.0.1"
@@ -321,7 +287,7 @@ class Settings:
         Row(
             group=_NETWORK,
             restart=True,
-            check=_port_problem,
+            check=port_problem,
             about="the first of three ports; 0 lets the system choose at each start",
         ),
     ] = 0
@@ -330,7 +296,7 @@ class Settings:
         Row(
             group=_WATCH,
             since="0.2.0",
-            check=_watched_twice_problem,
+            check=watched_twice_problem,
             item=WatchedFolder.from_value,
             list_of="absolute paths, or tables with `path`",
             about="the folders that the daemon watches: paths, or tables of what `selva watch add` takes "
