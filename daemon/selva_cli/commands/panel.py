@@ -39,7 +39,11 @@ def panel(
         typer.Option("--request", metavar="DIR", hidden=True, help="The request of a host's script."),
     ] = None,
 ) -> None:
-    """Open the panel: spot, render, listen, choose and place in a page of the browser, on this machine only."""
+    """Open the panel: spot, render, listen, choose and place in a page of the browser, on this machine only.
+
+    It serves until Ctrl-C. Jobs go on without it, and what was typed and chosen is there when it is opened again. A panel that is
+    open for the cut already gives a new link, and this command ends.
+    """
     from selva_core.base.paths import AppPaths  # noqa: PLC0415 - --help stays light
 
     def on_ready(link: dict[str, Any]) -> None:
@@ -60,13 +64,17 @@ def panel(
 
 
 def _serve_file(cut: Path | None, paths: AppPaths, on_ready: Any) -> None:
-    from selva_panel.http.server import serve_panel  # noqa: PLC0415 - --help stays light
+    from selva_panel.http.server import find_running_link, serve_panel  # noqa: PLC0415 - --help stays light
     from selva_panel.session.store import find_last_cut  # noqa: PLC0415
     from selva_panel.timeline.cut import open_cut  # noqa: PLC0415
 
     cut = cut or find_last_cut(paths)
     if cut is None:
         raise typer.BadParameter("name a timeline or a media file: selva panel CUT.otio")
+    running = find_running_link(str(cut.absolute()), paths)
+    if running is not None:
+        on_ready(running)
+        return
     opened = open_cut(cut)
     try:
         serve_panel(opened, paths=paths, on_ready=on_ready)

@@ -229,6 +229,31 @@ def test_more_like_a_stem_are_takes_with_the_seeds_that_follow(rendered: Panel) 
     assert state["estimate"]["cells"] == 0
 
 
+def test_a_stretch_that_is_made_anew_is_a_further_take_and_stays_when_more_takes_are_rendered(
+    rendered: Panel,
+) -> None:
+    stem = _stem(rendered, row_id="dog", take=1)
+    cell = (stem["row_id"], stem["clip_id"])
+    refused = rendered.request(
+        "POST", "/api/redo", {"stem_id": stem["id"], "from_samples": 0, "to_samples": 10**9}
+    )
+    assert refused.status == 422
+    rendered.post(
+        "/api/redo", {"stem_id": stem["id"], "from_samples": 24_000, "to_samples": 96_000, "seed": 7}
+    )
+
+    def takes(state: dict[str, Any]) -> dict[int, Any]:
+        return {s["take"]: s["redone_from"] for s in state["stems"] if (s["row_id"], s["clip_id"]) == cell}
+
+    rendered.wait_for(lambda state: takes(state) == {1: None, 2: None, 3: stem["id"]}, "the new take")
+    rendered.put_rows({**ROWS[0], "takes": 3}, ROWS[1])
+    rendered.post("/api/render", {"row_ids": ["dog"], "clip_ids": [stem["clip_id"]]})
+    rendered.wait_for(
+        lambda state: takes(state) == {1: None, 2: None, 3: None, 4: stem["id"]}, "a third take"
+    )
+    rendered.put_rows(*ROWS)
+
+
 def test_stems_and_choices_are_there_when_the_panel_is_opened_again(rendered: Panel, folder: Path) -> None:
     """The other panel works on a copy of the state: the first one still runs."""
     (file,) = (

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from selva_panel.delivery.director_notes import NotesFile, import_notes
 from selva_panel.http.bodies import Handler, json_response, read_body
 from selva_panel.http.services import Services
 from selva_panel.http.work_routes import EmptyBody
@@ -35,6 +36,9 @@ class SaveBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class DeliveryRoutes:
     def __init__(self, services: Services) -> None:
         self._deliveries = services.deliveries
+        self._session = services.session
+        self._session_id = services.session_id
+        self._library = services.library
 
     def table(self) -> Sequence[tuple[str, str, Handler]]:
         return (
@@ -42,6 +46,8 @@ class DeliveryRoutes:
             ("POST", "/api/place", self._place),
             ("POST", "/api/place/remove", self._remove),
             ("POST", "/api/save", self._save),
+            ("POST", "/api/export", self._export),
+            ("POST", "/api/notes/import", self._import_notes),
             ("GET", "/api/download/{download_id}", self._download),
         )
 
@@ -60,6 +66,15 @@ class DeliveryRoutes:
     async def _save(self, request: Request) -> Response:
         body = await read_body(request, SaveBody)
         return json_response(await self._deliveries.save(body.format, body.name))
+
+    async def _export(self, request: Request) -> Response:
+        await read_body(request, EmptyBody)
+        download_id = await self._deliveries.export(self._library.flat_movie, session_id=self._session_id)
+        return json_response({"download_id": download_id})
+
+    async def _import_notes(self, request: Request) -> Response:
+        file = await read_body(request, NotesFile)
+        return json_response(import_notes(self._session, file, session_id=self._session_id))
 
     async def _download(self, request: Request) -> Response:
         download = self._deliveries.download(request.path_params["download_id"])

@@ -30,6 +30,7 @@ class PageRoutes:
             ("GET", "/api/state", self._state),
             ("PUT", "/api/rows", self._put_rows),
             ("GET", "/api/clips/{clip_id}/strip", self._strip),
+            ("GET", "/api/production/audio", self._production),
             ("GET", "/api/media/{media_id}", self._media),
             ("GET", "/api/media/{media_id}/status", self._media_status),
         )
@@ -67,6 +68,10 @@ class PageRoutes:
             count=read_int(request, "count", 1),
         )
         return FileResponse(file, media_type="image/jpeg", headers=_STRIPS_STAY)
+
+    async def _production(self, request: Request) -> Response:
+        file = await asyncio.to_thread(self._library.production_sound)
+        return FileResponse(file, media_type="audio/wav")
 
     async def _media(self, request: Request) -> Response:
         status = self._library.status(request.path_params["media_id"])

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
+import json
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from selva_core.base.paths import AppPaths
+from selva_core.base.paths import AppPaths, ensure_private_folder, write_private_file
+from selva_core.base.regular_file import read_bounded
 from selva_panel.delivery.targets import PlaceTarget
 from selva_panel.http.app import build_app
+from selva_panel.http.security import AccessControl
 from selva_panel.http.services import Services
 from selva_panel.session.store import session_id_of
 from selva_panel.timeline.cut import Cut
@@ -25,6 +30,8 @@ MAX_SOCKET_MESSAGE_BYTES = 64 * 1024
 MAX_CONNECTIONS = 200
 SHUTDOWN_S = 3
 OVER_POLL_S = 0.5
+LINK_TIMEOUT_S = 5.0
+_MAX_RUNNING_BYTES = 4096
 
 
 def serve_panel(
@@ -53,6 +60,40 @@ def new_event_loop(platform: str = sys.platform) -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop() if platform == "win32" else asyncio.new_event_loop()
 
 
+def find_running_link(cut_identity: str, paths: AppPaths) -> dict[str, Any] | None:
+    """A new link of the panel that serves a cut already; None where none does."""
+    session_id = session_id_of(cut_identity)
+    try:
+        values = json.loads(read_bounded(_running_file(paths, session_id), _MAX_RUNNING_BYTES))
+        port, secret = int(values["port"]), str(values["secret"])
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=LINK_TIMEOUT_S)
+        try:
+            connection.request("POST", "/api/links", headers={"X-Selva-Owner": secret})
+            reply = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        return {"url": str(reply["url"]), "port": port, "session": session_id}
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        return None
+
+
+def _running_file(paths: AppPaths, session_id: str) -> Path:
+    """Where a running panel says how this user's other programs reach it; for its owner only."""
+    return paths.state / "panel" / "running" / f"{session_id}.json"
+
+
+@contextlib.contextmanager
+def _announced(paths: AppPaths, session_id: str, access: AccessControl) -> Iterator[None]:
+    file = _running_file(paths, session_id)
+    ensure_private_folder(file.parent)
+    write_private_file(file, json.dumps({"port": access.port, "secret": access.owner_secret}).encode())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
 async def _serve(
     cut: Cut,
     paths: AppPaths,
@@ -61,7 +102,7 @@ async def _serve(
     is_over: Callable[[], bool],
 ) -> None:
     session_id = session_id_of(cut.identity)
-    with bound_socket() as listener:
+    with bound_socket() as listener, contextlib.ExitStack() as running:
         port = listener.getsockname()[1]
         services = Services.open(cut, paths=paths, session_id=session_id, port=port, hosts=hosts)
         access = services.access
@@ -85,6 +126,7 @@ async def _serve(
         )
         try:
             services.start()
+            running.enter_context(_announced(paths, session_id, access))
             watching = asyncio.create_task(_stop_when_over(server, is_over))
             await server.serve(sockets=[listener])
         finally:

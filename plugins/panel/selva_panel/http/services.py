@@ -11,7 +11,9 @@ from selva_panel.delivery.deliveries import Deliveries
 from selva_panel.delivery.targets import PlaceTarget
 from selva_panel.http.security import AccessControl
 from selva_panel.jobs.daemon_link import DaemonLink
+from selva_panel.jobs.model_pulls import ModelPulls
 from selva_panel.jobs.work import PanelWork
+from selva_panel.media.flat_cut import list_sound_parts
 from selva_panel.media.library import MediaLibrary
 from selva_panel.session.session import Session
 from selva_panel.session.store import SessionStore
@@ -23,12 +25,14 @@ class Services:
     """One open cut and what works on it. For the thread of the event loop."""
 
     paths: AppPaths
+    session_id: str
     session: Session
     library: MediaLibrary
     access: AccessControl
     link: DaemonLink
     work: PanelWork
     deliveries: Deliveries
+    models: ModelPulls
     _polling: asyncio.Task[None] | None = None
 
     @classmethod
@@ -43,15 +47,18 @@ class Services:
     ) -> Services:
         """Raises StorageError."""
         session = Session(cut, SessionStore(paths, session_id))
+        session.has_production = bool(list_sound_parts(cut))
         link = DaemonLink(session, paths)
         return cls(
             paths=paths,
+            session_id=session_id,
             session=session,
             library=MediaLibrary(cut, paths.cache / "panel"),
             access=AccessControl(port),
             link=link,
             work=PanelWork(session, link, cut.stems_folder()),
             deliveries=Deliveries(session, hosts),
+            models=ModelPulls(link, paths),
         )
 
     def start(self) -> None:
@@ -64,6 +71,7 @@ class Services:
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
+        await self.models.close()
         await self.work.close()
         self.link.close()
         await asyncio.to_thread(self.library.close)

@@ -15,7 +15,7 @@ from selva_panel.errors import NotThereError
 from selva_panel.http.bodies import Handler, json_response, read_body, read_int
 from selva_panel.http.services import Services
 from selva_panel.media.peaks import read_peaks
-from selva_panel.timeline.rows import MAX_OVERRIDES, MAX_ROWS, Id
+from selva_panel.timeline.rows import MAX_OVERRIDES, MAX_ROWS, Id, Prompt, Seed
 from selva_render.options import choose_model
 
 
@@ -34,6 +34,18 @@ class ModelBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(max_length=64)]
 
 
+class RedoBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    stem_id: Id
+    from_samples: Annotated[int, Meta(ge=0)]
+    to_samples: Annotated[int, Meta(ge=1)]
+    prompt: Prompt | None = None
+    seed: Seed | None = None
+
+
+class PullBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    accept_licence: bool = False
+
+
 class EmptyBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that says all by its path."""
 
@@ -43,15 +55,18 @@ class WorkRoutes:
         self._session = services.session
         self._work = services.work
         self._link = services.link
+        self._models = services.models
 
     def table(self) -> Sequence[tuple[str, str, Handler]]:
         return (
             ("POST", "/api/look", self._look),
             ("POST", "/api/render", self._render),
+            ("POST", "/api/redo", self._redo),
             ("DELETE", "/api/jobs", self._cancel_all),
             ("DELETE", "/api/jobs/{job_id}", self._cancel),
             ("POST", "/api/yield", self._release_device),
             ("PUT", "/api/model", self._choose_model),
+            ("POST", "/api/models/{name}/pull", self._pull),
             ("PUT", "/api/stems/{stem_id}", self._choose),
             ("GET", "/api/stems/{stem_id}/audio", self._audio),
             ("GET", "/api/stems/{stem_id}/peaks", self._peaks),
@@ -68,6 +83,22 @@ class WorkRoutes:
             row_ids=set(body.row_ids), clip_ids=set(body.clip_ids), more_like=body.more_like
         )
         return json_response({"job_ids": job_ids})
+
+    async def _redo(self, request: Request) -> Response:
+        body = await read_body(request, RedoBody)
+        job_id = await self._work.redo(
+            body.stem_id,
+            from_samples=body.from_samples,
+            to_samples=body.to_samples,
+            prompt=body.prompt,
+            seed=body.seed,
+        )
+        return json_response({"job_id": job_id})
+
+    async def _pull(self, request: Request) -> Response:
+        body = await read_body(request, PullBody)
+        self._models.pull(request.path_params["name"], accept_licence=body.accept_licence)
+        return json_response({"daemon": self._session.daemon})
 
     async def _cancel(self, request: Request) -> Response:
         job = self._session.job(request.path_params["job_id"])

@@ -33,7 +33,10 @@ def add_stems(record: SessionRecord, job: JobRecord, results: Sequence[StemResul
         cell = (made.row_id, made.clip_id)
         others = [stem for stem in record.stems if (stem.row_id, stem.clip_id) == cell]
         earlier = next((stem for stem in others if stem.take == made.take), None)
-        if earlier is not None:
+        if earlier is not None and earlier.redone_from is not None and made.redone_from is None:
+            # More takes are rendered now than when a stretch was made anew: that one moves behind them, and is not lost.
+            earlier.take = max(stem.take for stem in others) + 1
+        elif earlier is not None:
             made.active = earlier.active
             if earlier.id == made.id:
                 made.choice = earlier.choice

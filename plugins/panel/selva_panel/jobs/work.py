@@ -11,14 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from selva_core.audio.stem_file import read_stem_file
 from selva_core.base.errors import SelvaError
 from selva_core.base.render_options import PanOptions, RenderOptions
 from selva_core.base.settings import load_settings
 from selva_daemon.protocol.errors import DaemonError, UnknownJobError
+from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import Cue, measure_span
 from selva_otio.time.clock import frame_index, sample_index
-from selva_panel.errors import NothingToDoError
+from selva_panel.errors import NothingToDoError, NotThereError
 from selva_panel.jobs.daemon_link import DaemonLink
 from selva_panel.jobs.results import add_sights, add_stems
 from selva_panel.session.missing import effective_prompts, find_missing, first_seed_of
@@ -28,6 +30,7 @@ from selva_panel.timeline.rows import Row
 from selva_panel.timeline.sheet import PanelSheet, build_panel_sheet, iter_cells
 from selva_render.jobs import ClipJob, build_jobs
 from selva_render.options import OutputOptions, check_options, choose_model
+from selva_render.redo import Redo, build_redo_job
 
 PROGRESS_EVERY_S = 0.1
 RETRY_AFTER_S = 2.0
@@ -110,6 +113,44 @@ class PanelWork:
         options = self._options(seed=seed, pan=PanOptions(mode=row.pan))
         return await self._submit(replace(sheet, sheet=more), options, kind="render")
 
+    async def redo(
+        self, stem_id: str, *, from_samples: int, to_samples: int, prompt: str | None, seed: int | None
+    ) -> str:
+        """Make a stretch of a stem anew, as a further take of its clip. Raises NotThereError, RequestError, DaemonError."""
+        stem = self._session.stem(stem_id)
+        clip = next((clip for clip in self._session.cut.clips if clip.id == stem.clip_id), None)
+        if clip is None or clip.spotted is None:
+            raise NotThereError("the clip of this stem is not in the cut any more, or its media is missing")
+        file = await asyncio.to_thread(read_stem_file, Path(stem.file))
+        redo = Redo(
+            stem=file,
+            start_sample=from_samples,
+            end_sample=to_samples,
+            prompt=prompt or None,
+            seed=seed,
+            take=max(take.take for take in self._session.takes_of(stem)) + 1,
+            absent=load_settings().absent,
+        )
+        request = build_redo_job(redo, media=clip.spotted.picture_path)
+        client = await self._link.client()
+        submitted = await client.submit(request, timeout_s=SUBMIT_PATIENCE_S)
+        cue = CueInJob(
+            row_id=stem.row_id,
+            clip_id=stem.clip_id,
+            prompt=stem.prompt,
+            negative=stem.negative,
+            start_frames=stem.start_frames,
+            start_sample=stem.start_sample,
+            offset_samples=stem.offset_samples,
+            length_samples=stem.length_samples,
+        )
+        self._add_record(
+            submitted.job_id, request, {request.cues[0].cue: cue}, kind="redo", redone_from=stem.id
+        )
+        self._session.touch("jobs")
+        self._watch([submitted.job_id])
+        return submitted.job_id
+
     async def cancel(self, job_ids: Sequence[str]) -> None:
         """Cancel jobs of this panel; those that are finished stay. Raises DaemonError."""
         waiting = [job.id for job in self._session.unfinished_jobs if job.id in job_ids]
@@ -175,18 +216,31 @@ class PanelWork:
         return job_ids
 
     def _add_job(self, job_id: str, job: ClipJob, sheet: PanelSheet, *, kind: str) -> None:
+        rate_hz = job.request.output.sample_rate_hz
+        cues = {cue.id: self._describe_cue(cue, sheet, rate_hz) for cue in job.cues}
+        self._add_record(job_id, job.request, cues, kind=kind)
+
+    def _add_record(
+        self,
+        job_id: str,
+        request: JobRequest,
+        cues: dict[str, CueInJob],
+        *,
+        kind: str,
+        redone_from: str | None = None,
+    ) -> None:
         jobs = self._session.record.jobs
         jobs[:] = [other for other in jobs if other.id != job_id]
-        cues = {cue.id: self._describe_cue(cue, sheet, job.request.output.sample_rate_hz) for cue in job.cues}
         jobs.append(
             JobRecord(
                 id=job_id,
                 kind=kind,
                 cues=cues,
-                model=job.request.model,
-                num_steps=job.request.num_steps,
-                guidance=job.request.guidance,
-                pan_mode=job.request.pan,
+                model=request.model,
+                num_steps=request.num_steps,
+                guidance=request.guidance,
+                pan_mode=request.pan,
+                redone_from=redone_from,
             )
         )
 

@@ -22,6 +22,7 @@ from selva_core.base.rational import to_pair
 from selva_core.video.sequence_files import find_images
 from selva_daemon.protocol.picture import picture_to_wire
 from selva_panel.errors import NotThereError, PanelRequestError
+from selva_panel.media.flat_cut import list_picture_parts, list_sound_parts
 from selva_panel.media.worker import MediaWorker
 from selva_panel.timeline.cut import Cut, MediaFile
 from selva_render.jobs import build_picture_range
@@ -116,6 +117,29 @@ class MediaLibrary:
             self._strips.perform(task, reading=picture.path)
         return target
 
+    def production_sound(self) -> Path:
+        """The cut's own sound as a WAV file, made when it is first asked for. Raises NotThereError where it has none."""
+        parts = list_sound_parts(self._cut)
+        duration_s = self._cut.duration_frames / self._cut.clock.frame_rate_hz
+        target = self._target_of("sound", parts, duration_s, suffix=".wav")
+        if parts and not target.exists():
+            task = {"task": "sound", "parts": parts, "duration_s": str(duration_s), "target": str(target)}
+            self._proxies.perform(task, reading=Path(parts[0]["path"]))
+        if not target.exists():
+            raise NotThereError("the cut has no sound of its own")
+        return target
+
+    def flat_movie(self) -> Path:
+        """The whole cut as one small movie. Raises MediaError, OutputError."""
+        parts = list_picture_parts(self._cut)
+        rate_hz = self._cut.clock.frame_rate_hz
+        target = self._target_of("flat", parts, rate_hz, suffix=".mp4")
+        if not target.exists():
+            task = {"task": "flat", "parts": parts, "rate_hz": str(rate_hz), "target": str(target)}
+            self._proxies.perform(task, reading=Path(self._cut.name))
+            remove_oldest(self._cache, MAX_CACHE_BYTES, keep=target)
+        return target
+
     def _find(self, media_id: str) -> MediaFile:
         if media_id not in self._cut.media:
             raise NotThereError("there is no media of that id")
@@ -181,8 +205,11 @@ class MediaLibrary:
 
     def _target(self, picture: PictureRange, *identity: object, suffix: str) -> Path:
         """A name in the cache that changes with the range, with the files' sizes and times, and with how it is made."""
+        return self._target_of(picture, _stamp_of(picture), *identity, suffix=suffix)
+
+    def _target_of(self, *identity: object, suffix: str) -> Path:
         ensure_folder(self._cache)
-        text = "\n".join(map(str, (_VERSION, picture, _stamp_of(picture), *identity)))
+        text = "\n".join(map(str, (_VERSION, *identity)))
         return (
             self._cache
             / f"{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}{suffix}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from selva_core.video.frame_source import open_picture
 from selva_core.video.frames import Frame, FrameScaler, iter_frames
 from selva_core.video.reader import MediaReader
 from selva_daemon.protocol.picture import parse_media_range
+from selva_panel.media.production_sound import write_production_sound
 
 Report = Callable[[float], None]
 Task = Callable[[Mapping[str, Any], Report], dict[str, Any]]
@@ -174,4 +175,52 @@ def _even(pixels: float) -> int:
     return max(round(pixels / 2) * 2, 2)
 
 
-TASKS: Mapping[str, Task] = {"inspect": inspect, "strip": write_strip, "proxy": write_browser_proxy}
+def write_flat_cut(task: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """The whole cut as one movie, letterboxed into one size. parts: pictures and their numbers of frames; gaps are black."""
+    rate_hz, parts = Fraction(task["rate_hz"]), task["parts"]
+    num_frames = sum(part["frames"] for part in parts)
+    size = (PROXY_WIDTH_PX, _even(PROXY_WIDTH_PX * 9 / 16))
+    frames = _iter_flat(parts, rate_hz, size)
+    write_movie(_reported(frames, num_frames, report), Path(task["target"]), size=size, rate_hz=rate_hz)
+    return {}
+
+
+def _iter_flat(
+    parts: Sequence[Mapping[str, Any]], rate_hz: Fraction, size: tuple[int, int]
+) -> Iterator[Frame]:
+    width_px, height_px = size
+    black = np.zeros((height_px, width_px, 3), np.uint8)
+    for part in parts:
+        if part["picture"] is None:
+            yield from (black for _ in range(part["frames"]))
+            continue
+        picture = parse_media_range(part["picture"])
+        aspect = _aspect_of(picture)
+        inner = (min(width_px, _even(height_px * aspect)), min(height_px, _even(width_px / aspect)))
+        left, top = (width_px - inner[0]) // 2, (height_px - inner[1]) // 2
+        to_inner = VideoReformatter()
+        shown = iter_frames(picture, size_px=width_px, num_frames=part["frames"], frame_rate_hz=rate_hz)
+        for square in shown:
+            frame = VideoFrame.from_ndarray(np.ascontiguousarray(square), format="rgb24")
+            boxed = black.copy()
+            pixels = to_inner.reformat(frame, width=inner[0], height=inner[1]).to_ndarray()
+            boxed[top : top + inner[1], left : left + inner[0]] = pixels
+            yield boxed
+
+
+def mix_production_sound(task: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """The cut's own sound as one file; heard: how many of its parts had sound."""
+    del report
+    heard = write_production_sound(
+        task["parts"], Path(task["target"]), duration_s=Fraction(task["duration_s"])
+    )
+    return {"heard": heard}
+
+
+TASKS: Mapping[str, Task] = {
+    "inspect": inspect,
+    "strip": write_strip,
+    "proxy": write_browser_proxy,
+    "flat": write_flat_cut,
+    "sound": mix_production_sound,
+}

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 from selva_panel.timeline.rows import Row
 
 VERSION = 1
+NOTES_SCHEMA = "selva.panel.notes/1"
 CHOICES = ("keep", "reject", "none")
 
 
