@@ -130,7 +130,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_render": {"opentimelineio", "watchdog", "matplotlib", "soundfile", "tomli", "mido"},
     "selva_plugins": {"opentimelineio", "msgspec", "platformdirs", "psutil"},
     "selva_panel": {"opentimelineio", "msgspec", "soundfile", "platformdirs"},
-    "selva_panel.media": {"av", "soundfile"},
+    "selva_panel.media": {"av", "soundfile", "opentimelineio"},
     "selva_panel.http": {"starlette", "uvicorn", "msgspec"},
     "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib", "msgspec", "psutil"},
 }  # fmt: skip
