@@ -34,6 +34,14 @@ def panel(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with the page's link when it can be opened.")
     ] = False,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            metavar="HOST",
+            help="For what is open in a host application instead of a file: resolve (Studio).",
+        ),
+    ] = None,
     request: Annotated[
         Path | None,
         typer.Option("--request", metavar="DIR", hidden=True, help="The request of a host's script."),
@@ -59,6 +67,8 @@ def panel(
         paths = AppPaths.find()
         if request is not None:
             _serve_request(request, paths, on_ready)
+        elif host is not None:
+            _serve_host(host, cut, paths, on_ready)
         else:
             _serve_file(cut, paths, on_ready)
 
@@ -95,3 +105,15 @@ def _serve_request(request: Path, paths: AppPaths, on_ready: Any) -> None:
                 hosts=[hosted.target],
                 is_over=hosted.is_closed_by_host,
             )
+
+
+def _serve_host(host: str, cut: Path | None, paths: AppPaths, on_ready: Any) -> None:
+    from selva_panel.hosts.resolve import open_studio  # noqa: PLC0415 - --help stays light
+    from selva_panel.http.server import serve_panel  # noqa: PLC0415
+
+    if host != "resolve" or cut is not None:
+        raise typer.BadParameter(
+            "--host resolve opens the timeline that is open in Studio; leave out CUT, or --host"
+        )
+    opened, target = open_studio()
+    serve_panel(opened, paths=paths, on_ready=on_ready, hosts=[target])

@@ -40,6 +40,16 @@ function actions.generate()
     end
 end
 
+-- The page asks for everything else. Stems that are placed from it wait for this timeline; they appear while this runs.
+function actions.panel()
+    local id = messages.new_id()
+    local request = build_request(id, {})
+    request.kind = "panel"
+    if not conversation.send_request(id, request) then return end
+    console.print_line("the panel opens in the browser; what you place there appears on this timeline")
+    conversation.place_while_open(id)
+end
+
 function actions.place()
     if conversation.place_waiting() == 0 then
         console.show_outcome("no finished stems wait for this timeline", {}, false)

@@ -146,4 +146,17 @@ function conversation.place_waiting()
     return count
 end
 
+-- Places what the panel hands out until it is closed, the bridge is gone, or another entry of the menu is chosen.
+function conversation.place_while_open(id)
+    local last_news, last_beat = os.time(), nil
+    while os.difftime(os.time(), last_news) < SILENCE_TIMEOUT_S do
+        bmd.wait(POLL_S)
+        if not api.is_alive() or is_superseded() then return end
+        conversation.place_waiting()
+        local reply = messages.read_reply(id)
+        if reply and reply.beat ~= last_beat then last_news, last_beat = os.time(), reply.beat end
+        if reply and reply.state == "failed" then return console.print_line(reply.title or "the panel was closed") end
+    end
+end
+
 return conversation

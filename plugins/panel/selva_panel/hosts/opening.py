@@ -10,6 +10,7 @@ from pathlib import Path
 from selva_core.base.errors import SelvaError
 from selva_panel.delivery.targets import PlaceTarget
 from selva_panel.hosts.reaper import open_reaper_request
+from selva_panel.hosts.resolve import open_resolve_request
 from selva_panel.timeline.cut import Cut
 from selva_plugins.errors import HostError
 from selva_plugins.progress import RequestProgress
@@ -17,7 +18,7 @@ from selva_plugins.request_folder import HostRequest, RequestFolder
 
 OPEN_MESSAGE = "the panel is open in the browser"
 Opener = Callable[[Path, HostRequest], tuple[Cut, PlaceTarget]]
-OPENERS: dict[str, Opener] = {"reaper": open_reaper_request}
+OPENERS: dict[str, Opener] = {"reaper": open_reaper_request, "resolve": open_resolve_request}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from selva_otio import Cue, CueSheet, SpotOptions, SpottedClip, StemTrack, Timel
 from selva_otio.cues.markers import parse_marker_cue
 from selva_otio.cues.rules import TRACK_PROMPT, CueRule
 from selva_otio.cues.sheet_files import CueSheetRow, load_cue_sheet
+from selva_otio.errors import TimelineError
 from selva_otio.placement.stem_names import fold_name
 from selva_plugins.errors import NothingToRenderError
 from selva_plugins.hosts.resolve.snapshot import OpenTimeline, ResolveSnapshot
@@ -91,6 +92,26 @@ def spot_snapshot(
     if options.handles_s and snapshot.wav_rate != snapshot.rate:
         sheet = _fit_handles(sheet, snapshot.wav_rate)
     return _keep_selected(sheet, selected) if selected else sheet
+
+
+def spot_picture(snapshot: ResolveSnapshot, built: ResolveTimeline, track: StemTrack) -> tuple[CueSheet, str]:
+    """One cue for each clip that a request is for, and what those are: "selection", "marks" or "timeline".
+
+    Raises TimelineError, NothingToRenderError.
+    """
+    options = SpotOptions(use_markers=False, use_metadata=False)
+    sheet = spot_snapshot(snapshot, built, [track], cue_sheet=None, options=options)
+    if any(True for _ in _iter_selected(snapshot.timeline, built.clock)):
+        return sheet, "selection"
+    return sheet, "timeline" if snapshot.timeline.marks is None else "marks"
+
+
+def spot_markers(snapshot: ResolveSnapshot, built: ResolveTimeline) -> CueSheet | None:
+    """The cues of the timeline's own markers; None where it has none."""
+    try:
+        return spot_snapshot(snapshot, built, (), cue_sheet=None, options=SpotOptions())
+    except (TimelineError, NothingToRenderError):
+        return None
 
 
 def iter_shift_notices(sheet: CueSheet) -> Iterator[str]:

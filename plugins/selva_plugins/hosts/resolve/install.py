@@ -34,6 +34,7 @@ from selva_plugins.hosts.script_install import (
 
 ENTRIES = {
     "generate": "Generate stems",
+    "panel": "Open the panel",
     "place": "Place finished stems",
     "stop": "Stop rendering",
     "remove": "Remove stems",

@@ -21,7 +21,7 @@ import selva_core
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
-from selva_plugins.bridge import answer_request
+from selva_plugins.bridge import PANEL_ACTION, answer_request
 from selva_plugins.errors import HostError
 from selva_plugins.hosts.resolve.adapter import find_project_folder
 from selva_plugins.hosts.resolve.agent.messages import Message, MessageFolder, PrefsTransport
@@ -64,6 +64,7 @@ class ResolveWatch:
     marks_stems: bool = False
     replaces: bool = False
     _requests: dict[str, WatchedRequest] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
     @classmethod
     def at(cls, homes: Sequence[ResolveHome], **options: Any) -> ResolveWatch:
@@ -86,6 +87,7 @@ class ResolveWatch:
 
     def step(self) -> None:
         """Handle new messages and pass on what has changed. One request that goes wrong does not stop the others."""
+        self._take_up_placements()
         for message in [*self.exchange.collect(), *self.prefs.collect()]:
             self._handle(message)
         for request in list(self._requests.values()):
@@ -103,11 +105,31 @@ class ResolveWatch:
         """Whether a request is being answered or a finished one waits to be placed."""
         return bool(self._requests)
 
+    def _take_up_placements(self) -> None:
+        """Requests that the panel has written beside its own, finished from the start."""
+        if not any(request.is_for_panel for request in self._requests.values()):
+            return
+        for folder in self.requests_folder.iterdir():
+            if (
+                folder.name not in self._requests
+                and folder.name not in self._seen
+                and (folder / REQUEST_FILE).is_file()
+            ):
+                self._seen.add(folder.name)
+                request = WatchedRequest(folder)
+                if request.waits_to_be_placed:
+                    self._requests[request.id] = request
+
     # -- messages of the agent --------------------------------------------------------------------------
 
     def _handle(self, message: Message) -> None:
         kind, request_id = message.body.get("kind"), str(message.body.get("request"))
-        handlers = {"generate": self._open_request, "report": self._close_request, "stop": self._stop_all}
+        handlers = {
+            "generate": self._open_request,
+            "panel": self._open_request,
+            "report": self._close_request,
+            "stop": self._stop_all,
+        }
         handler = handlers.get(str(kind))
         # The name and the body say the same id, which becomes a folder's name.
         if not request_id or re.fullmatch(re.escape(request_id) + r"-\d{1,9}", message.name) is None:
@@ -142,6 +164,7 @@ class ResolveWatch:
             message,
             stems_folder=project_folder / "stems",
             defaults=self.defaults,
+            action=PANEL_ACTION if body.get("kind") == "panel" else "generate",
             export=self._take_export(request_id, message, folder),
         )
         application = message.snapshot.application.label_with_transport

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from selva_plugins.bridge import PANEL_ACTION
+from selva_plugins.errors import SnapshotError
 from selva_plugins.hosts.resolve.json_fields import JsonFields
 from selva_plugins.hosts.resolve.plan_schema import PlanStem, parse_plan_stems
 from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot, parse_snapshot, read_snapshot
@@ -75,6 +77,14 @@ class WatchedRequest:
         """Raises SnapshotError, OSError."""
         return parse_snapshot((self.folder / SNAPSHOT_FILE).read_text(encoding="utf-8"))
 
+    @cached_property
+    def is_for_panel(self) -> bool:
+        """Whether it stays open for as long as the panel is."""
+        try:
+            return read_json(self.folder / REQUEST_FILE).get("action") == PANEL_ACTION
+        except (OSError, SnapshotError):
+            return False
+
     @property
     def is_running(self) -> bool:
         return self.thread is not None and self.thread.is_alive()
@@ -129,6 +139,7 @@ def write_request(
     stems_folder: Path,
     defaults: Mapping[str, str],
     export: Path | None,
+    action: str = "generate",
 ) -> None:
     """The files of a request folder, request.json last: it says that the others are whole. Raises OSError.
 
@@ -147,7 +158,7 @@ def write_request(
             "schema": REQUEST_SCHEMA,
             "protocol": PROTOCOL,
             "host": "resolve",
-            "action": "generate",
+            "action": action,
             "label": message.snapshot.timeline.name,
             "script_version": message.agent_version,
             "script_folder": "",
