@@ -148,8 +148,8 @@ class StudioTarget(_ResolvePlacing):
         del undo
         with StudioBridge(environment=self.environment) as studio:
             report = studio.remove()
-        kept = f", {report.num_kept} stay on locked tracks" if report.num_kept else ""
-        text = f"{report.num_stems} stems and {report.num_tracks} tracks were removed{kept}"
+        stay = f", {report.num_kept} stay on locked tracks" if report.num_kept else ""
+        text = f"{report.num_stems} stems and {report.num_tracks} tracks were removed{stay}"
         return [PlaceLine(stem_id=None, track="", start_timecode="", text=text)]
 
 
@@ -193,13 +193,13 @@ class AgentTarget(_ResolvePlacing):
         (target / "snapshot.json").write_bytes((self.folder / "snapshot.json").read_bytes())
         write_json(target / "plan.json", {"schema": PLAN_SCHEMA, "placements": placements})
         RequestFolder(target).write_ready(label, [])
-        wishes = {**(read_json(self.folder / "request.json").get("wishes") or {}), "replaces": True}
+        form_values = {**(read_json(self.folder / "request.json").get("wishes") or {}), "replaces": True}
         # Last: a folder with a request is complete.
         request = {
             **read_json(self.folder / "request.json"),
             "action": PLACE_ACTION,
             "label": label,
-            "wishes": wishes,
+            "wishes": form_values,
         }
         write_json(target / "request.json", request)
         return target
