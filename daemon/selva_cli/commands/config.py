@@ -190,7 +190,7 @@ def _show_value(setting: Setting, value: Any) -> str:
     if value is None:
         return f"({setting.row.unset})".replace("`", "")
     if isinstance(value, tuple):
-        return ", ".join(value) or "(none)"
+        return ", ".join(map(str, value)) or "(none)"
     return _plain_text(value)
 
 

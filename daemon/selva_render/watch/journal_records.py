@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 from selva_render.watch.inbox import Fingerprint
@@ -89,10 +90,16 @@ def read_folder(row: sqlite3.Row) -> FolderRecord:
     )
 
 
+@lru_cache
+def _decode_folder(path: bytes) -> Path:
+    """One object for the thousands of items of a folder."""
+    return Path(os.fsdecode(path))
+
+
 def read_item(row: sqlite3.Row) -> ItemRecord:
     values = {field.name: row[field.name] for field in fields(ItemRecord)}
     values |= {
-        "folder": Path(os.fsdecode(row["folder"])),
+        "folder": _decode_folder(row["folder"]),
         "name": os.fsdecode(row["name"]),
         "fingerprint": tuple(
             (str(name), int(size), int(time)) for name, size, time in json.loads(row["fingerprint"])

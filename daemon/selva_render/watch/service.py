@@ -35,6 +35,8 @@ LOG_NAME = "watch.log"
 MAX_LOG_BYTES = 5 << 20
 RELOAD_S = 1.0
 IDLE_S = 0.5
+GAP_PER_SCAN = 4.0
+"""Looking through ten thousand files takes a second; results that appear beside them must not keep a core busy with it."""
 LOCK_RETRY_S = 5.0
 MEDIA_PATIENCE_S = 600.0
 STOP_GRACE_S = 2.0
@@ -52,6 +54,7 @@ class FolderThread:
         self._open_it = open_it
         self._journal = journal
         self._num_busy = 0
+        self._noted = ""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -115,7 +118,7 @@ class FolderThread:
                     wait_s = None
                 took_s = time.monotonic() - began_s
                 self._wake.wait(watched.rescan_s if wait_s is None else min(wait_s, watched.rescan_s))
-                self._stop.wait(max(min(MIN_SCAN_GAP_S, watched.settle_s), took_s))
+                self._stop.wait(max(min(MIN_SCAN_GAP_S, watched.settle_s), GAP_PER_SCAN * took_s))
         finally:
             observer.close()
 
@@ -138,7 +141,9 @@ class FolderThread:
         session.close()
 
     def _note(self, text: str) -> None:
-        _log.warning("%s: %s", self.watched.path, text)
+        if text != self._noted:
+            _log.warning("%s: %s", self.watched.path, text)
+        self._noted = text
         with suppress(StorageError):
             self._journal.update_folder(self.watched.path, note=text)
 

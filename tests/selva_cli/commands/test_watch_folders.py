@@ -66,6 +66,8 @@ def test_a_folder_is_added_to_the_settings_changed_and_taken_out_again(folder: P
     read("add", folder, "--takes", "3")
     (watched,) = load_settings(paths.settings_file).watch_folders
     assert (watched.path, watched.results, watched.takes, watched.hook) == (folder, None, 3, ())
+    assert run("config", "get", "watch_folders").stdout == f"{folder}\n"
+    assert str(folder) in run("config", "show", "--changed").stdout
     (row,) = read("list")
     assert (row["path"], row["paused"], row["items"]["waiting"]) == (str(folder), False, 0)
     assert read("remove", folder) == {"removed": str(folder)}

@@ -17,6 +17,7 @@ import pytest
 from selva_core.base.errors import OutputError, StorageError
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
+from selva_render.watch.item_outcomes import restore_source
 from selva_render.watch.item_renderer import ItemRenderer
 from selva_render.watch.journal import WatchJournal
 from selva_render.watch.journal_records import DONE, ELSEWHERE, FAILED, GONE, IGNORED, UNPROMPTED, WAITING
@@ -359,6 +360,15 @@ def test_sources_are_moved_only_where_the_settings_say_so_and_come_back_to_be_re
     assert [clip.media_reference.target_url for clip in timeline.video_tracks()[0].find_clips()] == [
         moved.as_uri()
     ]
+    with start_watcher(move_sources=True) as watcher:
+        record = watcher.journal.item(share, "day1/walk.mp4")
+        assert record is not None
+        restore_source(record)
+        watcher.journal.request_again(share, [record.name])
+        watcher.rest()
+        assert watcher.states() == {"day1/walk.mp4": DONE, "bad.mp4": FAILED}
+    assert moved.is_file()
+    assert (out / "day1" / "walk-2").is_dir()
 
 
 def test_a_long_path_and_odd_names_are_rendered(clip: Path, share: Path, watcher: Watcher) -> None:
