@@ -7,7 +7,7 @@ tests, without a daemon. Prints one JSON object:
 
     scroll  a session of --clips by --tracks, scrolled sideways and downwards in --steps frames: intervals between frames by the
             clock, and processor milliseconds of each task of the main thread, which other programs on the machine do not lengthen
-    open    the same for 2,000 clips; opened_ms is from the navigation to the painted timeline, `opening` the processor time of that
+    open    the same for 2,000 clips; opened_ms is from the navigation to the painted timeline, `opening` its processor time
     drift   --minutes of playing a cut with a shot a minute: for each picture that was shown, its time against that of the sound
             that is heard then
 """

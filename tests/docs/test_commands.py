@@ -26,6 +26,7 @@ OTHER_PROGRAMS = {
     "uv": "fetches packages",
     "pipx": "installs for the person who runs it",
     "pip": "fetches packages",
+    "npm": "fetches packages; tests of the page build it",
     "pre-commit": "fetches hooks",
     "zensical": "is in an environment of its own; the workflow runs it",
     "otioconvert": "of OpenTimelineIO; the tests of the adapters write and read the same files through it",
