@@ -26,6 +26,7 @@ from selva_cli.commands import (
 )
 from selva_cli.commands.cache import cache_app
 from selva_cli.commands.config import config_app
+from selva_cli.commands.farm.farm_app import farm_app
 from selva_cli.commands.host import host_app
 from selva_cli.commands.results import events, overview, redo
 from selva_cli.terminal.error_reporting import (
@@ -73,6 +74,7 @@ app.add_typer(
     name="watch",
     help="Render what is put into folders; `selva watch FOLDER` watches one here.",
 )
+app.add_typer(farm_app, name="farm", help="Make jobs for render farms, and what their workers call.")
 app.add_typer(models.models_app, name="models", help="Which models there are and which are installed.")
 app.add_typer(
     host_app, name="host", help="Put Selva into REAPER and DaVinci Resolve, check it, and what they call."

@@ -131,12 +131,11 @@ def render_sheet(
         settled = replace(options, model=model)
         jobs = jobs or build_jobs(renderable, settled, output, timeline_name=timeline_name)
         report.failed += submit_jobs(client, jobs, submitted, on_submitted)
-        _collect_results(client, submitted, report, on_status)
+        collect_results(client, submitted, report, on_status)
     if not report.stems and not had_folder:
         with suppress(OSError):
             output.stems_folder.rmdir()  # the worker made it before its job failed
-    report.stems.sort(key=lambda stem: (stem.span.start_s, stem.cue.track, stem.result.take))
-    report.failed.sort(key=lambda failed: failed.record_start_s)
+    report.sort()
     return report
 
 
@@ -216,7 +215,7 @@ def find_media_error(path: Path, images: ImageSequence | None) -> SelvaError | N
     return None
 
 
-def _collect_results(
+def collect_results(
     client: Client, submitted: Mapping[str, ClipJob], report: RenderReport, on_status: StatusListener
 ) -> None:
     """Wait for all jobs, and put what comes of each into the report when it is finished."""

@@ -77,6 +77,11 @@ class RenderReport:
     sidecar: Path | None = None
     losses: list[str] = field(default_factory=list)
 
+    def sort(self) -> None:
+        """Stems and failures in record order, whichever was done first."""
+        self.stems.sort(key=lambda stem: (stem.span.start_s, stem.cue.track, stem.result.take))
+        self.failed.sort(key=lambda failed: failed.record_start_s)
+
     def add_timeline(self, placement: PlacementResult, written: WrittenTimeline) -> None:
         """Add where the timeline with the stems is, and which stems have no place on it."""
         self.edited_cues = list(placement.edited_cues)

@@ -32,6 +32,18 @@ COMMANDS = {
         "--marker-colour --relink --dry-run --replace --mark --no-mark --stems-dir --takes --seed --model --sample-rate "
         "--steps --guidance --absent --precision --quality --naming --c2pa --for --media-dir --frame-rate --json --csv"
     ),
+    "farm export": (
+        "CUT.otio --output -o --track --cues --negative --video-track --handles --markers --no-markers --marker-colour "
+        "--takes --seed --model --sample-rate --steps --guidance --separate --absent --pan --pan-width --distance --precision "
+        "--quality --media-dir --frame-rate --timeline --for --media --clips-per-task --gpus --command --json"
+    ),
+    "farm render": (
+        "JOB --task --clips-per-task --track --negative --cue-sheet --model --takes --seed --quality --path-mapping "
+        "--own-daemon --openjd --json"
+    ),
+    "farm gather": (
+        "JOB --output -o --for --replace --track --negative --cue-sheet --model --takes --seed --quality --openjd --json"
+    ),
     "stems": (
         "VIDEO --output -o --track --negative --start --end --frame-rate --missing-images --takes "
         "--seed --model --sample-rate --steps --guidance --separate --absent --pan --pan-width --distance --precision --quality "

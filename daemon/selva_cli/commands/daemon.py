@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from selva_daemon import Client
     from selva_daemon.protocol.status import DaemonStatus
 
-STOP_EXTRA_S = 15.0
 FOLLOW_EVERY_S = 0.25
 YIELD_PATIENCE_S = 60.0
 
@@ -92,8 +91,8 @@ def _warn_of_broken_library() -> None:
 def stop(as_json: JsonOption = False) -> None:
     """Stop the daemon: running jobs may end first, waiting ones stay queued."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
-    from selva_daemon.protocol.connection import process_is_alive  # noqa: PLC0415 - --help loads no daemon
-    from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError  # noqa: PLC0415
+    from selva_daemon.client.launch import wait_until_stopped  # noqa: PLC0415 - --help loads no daemon
+    from selva_daemon.protocol.errors import DaemonUnavailableError  # noqa: PLC0415
 
     try:
         with connect() as client:
@@ -107,14 +106,7 @@ def stop(as_json: JsonOption = False) -> None:
             "the daemon on the other machine is stopping"
         )
         return
-    pid = found.processes[0].pid or 0
-    give_up_s = time.monotonic() + found.drain_timeout_s + STOP_EXTRA_S
-    while process_is_alive(pid):
-        if time.monotonic() > give_up_s:
-            raise DaemonTimeoutError(
-                f"the daemon (process {pid}) did not stop; end it by its process id", pid=pid
-            )
-        time.sleep(0.05)
+    wait_until_stopped(found)
     print_json({"stopped": True}) if as_json else print_result("the daemon has stopped")
 
 

@@ -15,10 +15,18 @@ from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import AppPaths, ensure_private_folder
 from selva_daemon.protocol.connection import process_is_alive, read_connection
-from selva_daemon.protocol.errors import ALREADY_RUNNING, DaemonStartError, DaemonUnavailableError
+from selva_daemon.protocol.errors import (
+    ALREADY_RUNNING,
+    DaemonStartError,
+    DaemonTimeoutError,
+    DaemonUnavailableError,
+)
+from selva_daemon.protocol.status import DaemonStatus
 
 START_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.02
+STOP_EXTRA_S = 15.0
+STOP_POLL_INTERVAL_S = 0.05
 SHOWN_LOG_CHARS = 2_000
 
 
@@ -46,6 +54,18 @@ def start_daemon(paths: AppPaths, *, timeout_s: float = START_TIMEOUT_S) -> int:
         f"the daemon did not start: {printed or f'no answer in {timeout_s:g} s'} (log: {paths.log_file})",
         log_file=str(paths.log_file),
     )
+
+
+def wait_until_stopped(status: DaemonStatus) -> None:
+    """Wait until a daemon on this machine that was shut down has ended. status: as it was before. Raises DaemonTimeoutError."""
+    pid = status.processes[0].pid or 0
+    give_up_s = time.monotonic() + status.drain_timeout_s + STOP_EXTRA_S
+    while process_is_alive(pid):
+        if time.monotonic() > give_up_s:
+            raise DaemonTimeoutError(
+                f"the daemon (process {pid}) did not stop; end it by its process id", pid=pid
+            )
+        time.sleep(STOP_POLL_INTERVAL_S)
 
 
 def _wait_for_lock(paths: AppPaths, give_up_s: float) -> int | None:
