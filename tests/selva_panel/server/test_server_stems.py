@@ -14,6 +14,8 @@ from typing import Any
 import opentimelineio as otio
 import pytest
 
+from selva_core.training.prompts import TRAINING, TRAINING_DETAILS
+from selva_panel.session.known_prompts import known_prompts
 from tests.selva_panel.server.conftest import EXAMPLES
 from tests.selva_panel.server.panel_process import Panel, running_panel
 
@@ -273,3 +275,12 @@ def test_stems_and_choices_are_there_when_the_panel_is_opened_again(rendered: Pa
     for key in ("rows", "stems", "clips", "placed"):
         assert after[key] == before[key]
     assert "small dog barking" in after["suggestions"]
+
+
+def test_every_suggestion_for_nano_is_a_phrasing_that_it_was_trained_with() -> None:
+    known = {
+        phrasing for phrasings in (*TRAINING.values(), *TRAINING_DETAILS.values()) for phrasing in phrasings
+    }
+    assert set(known_prompts("selva-nano")) <= known
+    assert known_prompts("selva-small-16k")
+    assert known_prompts("selva-echo") == ()

@@ -118,7 +118,7 @@ class WorkRoutes:
     async def _choose_model(self, request: Request) -> Response:
         body = await read_body(request, ModelBody)
         self._session.record.model = await asyncio.to_thread(choose_model, body.name)
-        self._session.touch("estimate")
+        self._session.touch("estimate", "suggestions")
         await self._link.poll()
         return json_response({"model": self._session.record.model})
 

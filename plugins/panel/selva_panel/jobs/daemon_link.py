@@ -169,7 +169,7 @@ class DaemonLink:
         if daemon != self._session.daemon:
             is_other_model = daemon["model"] != self._session.daemon["model"]
             self._session.daemon = daemon
-            self._session.touch("daemon", *(("estimate",) if is_other_model else ()))
+            self._session.touch("daemon", *(("estimate", "suggestions") if is_other_model else ()))
 
 
 def describe_other(job: JobStatus) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from selva_panel.errors import NotThereError, PanelRequestError, StaleRevisionError
 from selva_panel.session.events import EventHub
+from selva_panel.session.known_prompts import known_prompts
 from selva_panel.session.missing import find_missing
 from selva_panel.session.records import CHOICES, JobRecord, SessionRecord, StemRecord
 from selva_panel.session.store import SessionStore
@@ -219,7 +220,7 @@ class Session:
     def suggestions_view(self) -> list[str]:
         own = [row.prompt.strip() for row in self.record.rows if row.prompt.strip()]
         marked = [] if self.cut.marked is None else [cue.prompt for cue in self.cut.marked.cues]
-        known = [text for model in self.daemon["models"] for text in model.get("prompts", ())]
+        known = known_prompts(self.model)
         return list(dict.fromkeys([*own, *marked, *self._store.load_prompts(), *known]))[:100]
 
 
