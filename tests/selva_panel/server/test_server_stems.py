@@ -15,7 +15,7 @@ import opentimelineio as otio
 import pytest
 
 from selva_core.training.prompts import TRAINING, TRAINING_DETAILS
-from selva_panel.session.known_prompts import known_prompts
+from selva_panel.session.prompt_suggestions import suggest_prompts
 from tests.selva_panel.server.conftest import EXAMPLES
 from tests.selva_panel.server.panel_process import Panel, running_panel
 
@@ -281,6 +281,6 @@ def test_every_suggestion_for_nano_is_a_phrasing_that_it_was_trained_with() -> N
     known = {
         phrasing for phrasings in (*TRAINING.values(), *TRAINING_DETAILS.values()) for phrasing in phrasings
     }
-    assert set(known_prompts("selva-nano")) <= known
-    assert known_prompts("selva-small-16k")
-    assert known_prompts("selva-echo") == ()
+    assert set(suggest_prompts("selva-nano")) <= known
+    assert suggest_prompts("selva-small-16k")
+    assert suggest_prompts("selva-echo") == ()

@@ -8,8 +8,8 @@ from typing import Any
 
 from selva_panel.errors import NotThereError, PanelRequestError, StaleRevisionError
 from selva_panel.session.events import EventHub
-from selva_panel.session.known_prompts import known_prompts
 from selva_panel.session.missing import find_missing
+from selva_panel.session.prompt_suggestions import suggest_prompts
 from selva_panel.session.records import CHOICES, JobRecord, SessionRecord, StemRecord
 from selva_panel.session.store import SessionStore
 from selva_panel.session.views import (
@@ -220,7 +220,7 @@ class Session:
     def suggestions_view(self) -> list[str]:
         own = [row.prompt.strip() for row in self.record.rows if row.prompt.strip()]
         marked = [] if self.cut.marked is None else [cue.prompt for cue in self.cut.marked.cues]
-        known = known_prompts(self.model)
+        known = suggest_prompts(self.model)
         return list(dict.fromkeys([*own, *marked, *self._store.load_prompts(), *known]))[:100]
 
 

@@ -19,7 +19,7 @@ _EFFECTS = (
 """For the published models, which know sound effects of all kinds."""
 
 
-def known_prompts(model: str | None) -> tuple[str, ...]:
+def suggest_prompts(model: str | None) -> tuple[str, ...]:
     """Those of a model; none while it is not known which one renders, or for one without a network."""
     if model is None or model == "selva-echo":
         return ()
