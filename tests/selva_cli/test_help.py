@@ -53,9 +53,20 @@ COMMANDS = {
         "CUT.otio --track --cues --negative --video-track --handles --markers --no-markers "
         "--marker-colour --takes --model --look --media-dir --frame-rate --json --csv"
     ),
-    "watch": (
-        "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --separate --absent --pan "
-        "--pan-width --distance --precision --quality --handles --once"
+    "watch run": (
+        "FOLDER --output -o --takes --seed --model --sample-rate --steps --guidance --separate --quality "
+        "--precision --absent --pan --pan-width --distance --handles --subfolders --no-subfolders "
+        "--changes --move-sources --once"
+    ),
+    "watch again": "FOLDER NAME... --json",
+    "watch forget": "FOLDER NAME... --json",
+    "watch resume": "FOLDER --json",
+    "watch pause": "FOLDER --json",
+    "watch remove": "FOLDER --json",
+    "watch list": "FOLDER --state --limit -n --json",
+    "watch add": (
+        "FOLDER --output -o --model --takes --handles --subfolders --no-subfolders --changes --settle "
+        "--rescan --move-sources --hook --webhook --hours --notify --pages --no-pages --json"
     ),
     "events": "STEMS|CUT --output -o --note --frame-rate --replace --json",
     "overview": "OUT.otio --output -o --replace --json",

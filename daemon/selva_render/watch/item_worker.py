@@ -319,10 +319,11 @@ class ItemWorker:
 
     def _cancel_cut_off_jobs(self, client: Client) -> None:
         jobs = self._context.cut_off_jobs
-        while jobs:
-            with suppress(SelvaError):  # it has ended, or was forgotten
-                client.cancel(jobs[-1])
-            jobs.pop()
+        with suppress(IndexError):  # another worker may take the last one
+            while jobs:
+                job = jobs.pop()
+                with suppress(SelvaError):  # it has ended, or was forgotten
+                    client.cancel(job)
 
     def _fail(self, record: ItemRecord, error: SelvaError | OSError, *, claim: Claim | None) -> None:
         """An error that may be the item's, unless the folder, the file or the disk is what has failed."""
