@@ -58,6 +58,10 @@ def test_stems_are_heard_as_placed_while_the_picture_follows(listened: dict[str,
     assert seen["loudest"] > 0.4
     assert seen["difference"] == 0, "the mix of the page is the sum of the files, to the last bit"
     assert seen["production"] == "true"
+    assert seen["productionBefore"] == 0, (
+        "the server mixes the cut's own sound only when somebody wants to hear it"
+    )
+    assert seen["productionAskedFor"] > 0
 
 
 def test_takes_are_switched_without_a_gap(listened: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import opentimelineio as otio
 import pytest
+import soundfile
 
 from tests.selva_panel.page.conftest import ROOT, RunScript
 from tests.selva_panel.server.panel_process import Panel, running_panel
@@ -74,12 +76,31 @@ def test_takes_are_heard_and_kept_as_the_server_has_them(session: dict[str, Any]
     assert session["kept"] == "keep"
     assert session["loudest"] > 0.01
     stems = panel.state()["stems"]
-    first, other = sorted(
+    first, other, redone = sorted(
         (stem for stem in stems if stem["file_name"].startswith("Small-dog")), key=lambda stem: stem["take"]
     )
     assert (first["active"], other["active"]) == (True, False)
     assert (first["choice"], other["choice"]) == ("keep", "none")
     assert first["seed"] != other["seed"]
+    assert (redone["redone_from"], redone["active"], redone["choice"]) == (first["id"], False, "none")
+
+
+def test_stretch_that_was_dragged_over_is_another_sound_and_the_rest_is_the_same(
+    session: dict[str, Any], panel: Panel
+) -> None:
+    """The stretch is from 0.3 to 0.5 of the waveform; up to 0.1 s beside it the two takes cross over."""
+    by_id = {stem["id"]: stem for stem in panel.state()["stems"]}
+    redone = by_id[session["redone"]["id"]]
+    old, new = (
+        soundfile.read(io.BytesIO(panel.get(f"/api/stems/{stem}/audio").body), dtype="int32")[0]
+        for stem in (redone["redone_from"], redone["id"])
+    )
+    assert len(old) == len(new)
+    (changed,) = (old != new).nonzero()
+    length, beside = redone["length_samples"], round(0.1 * redone["sample_rate_hz"])
+    assert 0.3 * length - beside - 0.02 * length <= changed.min()
+    assert changed.max() <= 0.5 * length + beside + 0.02 * length
+    assert changed.max() - changed.min() > 0.1 * length
 
 
 def stem_positions(timeline_file: Path) -> set[tuple[str, float, float]]:

@@ -103,7 +103,7 @@ export const KEYS: Key[] = [
   { keys: ["i"], group: "play", text: "key.in", shown: "I", run: () => markRange("from") },
   { keys: ["o"], group: "play", text: "key.out", shown: "O", run: () => markRange("to") },
   { keys: ["r"], group: "play", text: "key.loop", shown: "R", run: () => (looping.value = range.value !== null && !looping.value) },
-  { keys: ["b"], group: "play", text: "key.production", shown: "B", run: () => hear(hearing.value === "mix" && state.has_production.value ? "production" : "mix") },
+  { keys: ["b"], group: "play", text: "key.production", shown: "B", run: () => void hear(hearing.value === "mix" && state.has_production.value ? "production" : "mix") },
 
   { keys: ["ArrowUp"], group: "choose", text: "key.row_up", shown: "↑", run: () => selectRow(-1) },
   { keys: ["ArrowDown"], group: "choose", text: "key.row_down", shown: "↓", run: () => selectRow(1) },

@@ -76,9 +76,11 @@ seen.difference = heard.reduce((most, value, n) => Math.max(most, Math.abs(value
 
 // Production sound is heard instead, and stems again.
 server.patch({ has_production: true });
+seen.productionBefore = server.requests.filter((one) => one === "GET /api/production/audio").length;
 await until(() => page.$(".segmented button:nth-child(2):not([disabled])"), "the production sound to be there");
 await page.keyboard.press("b");
 seen.production = await page.getAttribute(".segmented button:nth-child(2)", "aria-pressed");
+seen.productionAskedFor = server.requests.filter((one) => one === "GET /api/production/audio").length;
 await page.keyboard.press("b");
 console.log(JSON.stringify({ ...seen, problems, outside }));
 await browser.close();

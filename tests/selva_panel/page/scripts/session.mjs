@@ -65,6 +65,18 @@ await page.keyboard.press("2");
 await until(async () => (await active()).join() === "2", "the second take");
 await page.keyboard.press("1");
 await until(async () => (await active()).join() === "1", "the first take");
+const box = await page.locator(".stem-wave").boundingBox();
+await page.mouse.move(box.x + box.width * 0.3, box.y + 30);
+await page.mouse.down();
+await page.mouse.move(box.x + box.width * 0.4, box.y + 30, { steps: 4 });
+await page.mouse.move(box.x + box.width * 0.5, box.y + 30, { steps: 4 });
+await page.mouse.up();
+await page.click("[data-action=redo]");
+await until(async () => (await state("stems")).some((stem) => stem.redone_from === dog.id), "the stretch to be redone", PATIENCE_MS);
+await until(async () => (await page.$$(".take")).length === 3, "the third take in the list");
+seen.redone = (await state("stems")).find((stem) => stem.redone_from === dog.id);
+await page.keyboard.press("1");
+await until(async () => (await active()).join() === "1", "the first take again");
 await page.keyboard.press("y");
 await page.waitForTimeout(400); // the server's own word of it, after the page's
 seen.kept = (await state("stems")).find((stem) => stem.id === dog.id).choice;

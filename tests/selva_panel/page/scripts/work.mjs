@@ -81,7 +81,7 @@ await page.route("**/api/render", (route) => route.fulfill({ status: 507, json: 
 await page.keyboard.press("Shift+Enter");
 await until(() => page.$(".notice.error:has-text('The disk is full.')"), "the error");
 seen.error = await page.textContent(".notice.error:has-text('The disk is full.') p");
-const expected = /507|WebSocket connection/;
+const expected = /^507 POST \/api\/render$|WebSocket connection/;
 console.log(JSON.stringify({ ...seen, problems: problems.filter((text) => !expected.test(text)), outside }));
 await browser.close();
 await server.stop();

@@ -21,7 +21,10 @@ export async function openPage(url, { width = 1440, height = 900, theme = "dark"
   const problems = [];
   const outside = [];
   page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) problems.push(message.text());
+  });
+  page.on("response", (response) => {
+    if (response.status() >= 400) problems.push(`${response.status()} ${response.request().method()} ${new URL(response.url()).pathname}`);
   });
   page.on("pageerror", (error) => problems.push(String(error.stack ?? error)));
   const origin = new URL(url).origin;

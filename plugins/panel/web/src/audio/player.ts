@@ -44,6 +44,8 @@ export class Player {
   #position = 0;
   #generation = 0;
   #listening: "mix" | "production" = "mix";
+  /** The server mixes the cut's own sound when it is first asked for: not before somebody wants to hear it. */
+  #playsProduction = false;
   running = false;
 
   /** The position that is heard now, in samples of the timeline, the output's latency taken off. */
@@ -81,6 +83,8 @@ export class Player {
   hear(what: "mix" | "production"): void {
     this.#listening = what;
     this.mixer?.hear(what);
+    if (what === "production") this.#playsProduction = true; // from now on both run, so that the change is immediate
+    if (this.running) this.#schedule();
   }
 
   async play(): Promise<void> {
@@ -176,7 +180,7 @@ export class Player {
         if (voice.startSample >= to) break;
         if (voice.endSample > from) this.#scheduleVoice(segment, voice, from, to);
       }
-      if (this.#content?.hasProduction) this.#scheduleProduction(segment, from, to);
+      if (this.#playsProduction && this.#content?.hasProduction) this.#scheduleProduction(segment, from, to);
     }
     this.#prefetch(now);
     this.#dropReplaced();

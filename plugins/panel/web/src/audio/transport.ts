@@ -1,8 +1,9 @@
 // Play, stop, shuttle and jump: ties the player, the picture and the playhead together.
 import { effect, signal, untracked } from "@preact/signals";
-import { api } from "../model/api";
+import { api, productionUrl } from "../model/api";
 import type { Clip, MediaStatus } from "../model/contract";
-import { cellKey, clipAt, evidenceByCell, loaded, playhead, range, state, stemsByCell } from "../model/store";
+import { cellKey, clipAt, evidenceByCell, loaded, notify, playhead, range, state, stemsByCell } from "../model/store";
+import { t } from "../model/strings";
 import { framesToSeconds, secondsToFrames } from "../model/time";
 import { chosenStems } from "./mix";
 import { PictureFollower } from "./picture";
@@ -154,9 +155,18 @@ export function seek(frame: number): void {
   player.seek(frameToSampleOf(to));
 }
 
-export function hear(what: "mix" | "production"): void {
+/** A/B: the stems, or the cut's own sound. Media may turn out to have none. */
+export async function hear(what: "mix" | "production"): Promise<void> {
   hearing.value = what;
   player.hear(what);
+  if (what === "mix") return;
+  try {
+    await player.cache.source(productionUrl).layout();
+  } catch {
+    state.has_production.value = false;
+    notify("info", t("hear.none"));
+    await hear("mix");
+  }
 }
 
 /** Marks where a range begins or ends; a range that would be empty begins anew. */

@@ -168,9 +168,9 @@ function Transport() {
       <Meters />
       <span class="spring" />
       <div class="segmented" role="group" aria-label={t("hear")}>
-        <button aria-pressed={hearing.value === "mix"} onClick={() => hear("mix")}>{t("hear.mix")}</button>
+        <button aria-pressed={hearing.value === "mix"} onClick={() => void hear("mix")}>{t("hear.mix")}</button>
         <button
-          aria-pressed={hearing.value === "production"} onClick={() => hear("production")} disabled={!hasProduction}
+          aria-pressed={hearing.value === "production"} onClick={() => void hear("production")} disabled={!hasProduction}
           title={hasProduction ? `${t("hear.production_hint")} (B)` : t("hear.none")}
         >{t("hear.production")}</button>
       </div>
