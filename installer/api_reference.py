@@ -25,6 +25,7 @@ SOURCES = {
     "selva_daemon": "daemon",
     "selva_render": "daemon",
     "selva_plugins": "plugins",
+    "selva_panel": "plugins/panel",
 }
 """Package: the folder of the tree that it lies in. `selva_cli` has no public names; its interface is the command line."""
 PAGES = Path("docs", "api")

@@ -19,6 +19,7 @@ PACKAGES = (
     "selva_render",
     "selva_cli",
     "selva_plugins",
+    "selva_panel",
 )
 HEAVY = {"torch", "torchaudio", "transformers", "av"}
 
