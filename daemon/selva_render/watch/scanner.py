@@ -119,7 +119,12 @@ class FolderScanner:
             (
                 record,
                 replace(
-                    after, state=WAITING, fingerprint=fingerprint, moved_to="", reason="", not_before_s=0.0
+                    after,
+                    state=WAITING,
+                    fingerprint=fingerprint,
+                    moved_to="",
+                    reason=after.reason if after.outcome == FAILED else "",
+                    not_before_s=0.0,
                 ),
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from selva_daemon.server.watch_process import WatchProcess
 from tests.support.daemons import StartServer, wait_until
 
 WAITS = (sys.executable, "-c", "import sys; sys.stdin.read()")
+MACHINE_PATIENCE_S = 150.0
+"""Three processes start one after the other and a fourth reads the clip, on a machine that may do much else."""
 ENDS = (sys.executable, "-c", "import sys; print('no license'); sys.exit(3)")
 
 
@@ -131,7 +134,10 @@ def test_a_daemon_renders_what_is_put_into_a_folder_of_its_settings(
     start_server(watch_folders=(watched,))
     (share / "walk.cues.toml").write_text('[[cue]]\ntrack = "Click"\nprompt = "click"\n')
     (share / "walk.mp4").write_bytes(clip.read_bytes())
-    wait_until((results / "walk" / "report.json").is_file, "the results")
+    give_up_s = time.monotonic() + MACHINE_PATIENCE_S
+    while not (results / "walk" / "report.json").is_file():
+        assert time.monotonic() < give_up_s
+        time.sleep(0.05)
     with Client.connect(paths=own_paths) as client:
         roles = [process.role for process in client.status().processes]
         assert [job.priority for job in client.jobs()] == ["batch"]

@@ -170,9 +170,13 @@ def test_two_machines_render_each_file_once_and_both_know_the_outcome(
         assert two.states() == expected
         assert num_jobs(paths) == 4
         assert sorted(path.name for path in out.iterdir()) == ["failed", *(f"shot{n}" for n in range(4))]
+        os.utime(share / "bad.mp4")
+        two.step(seconds=6.0)
         record = two.journal.item(share, "bad.mp4")
         assert record is not None
-        assert record.reason
+        assert (record.state, bool(record.reason)) == (FAILED, True), (
+            "it was touched, and nothing else is known of it"
+        )
 
 
 def test_what_another_machine_renders_is_looked_at_again_until_it_ends_or_its_machine_dies(
