@@ -29,7 +29,8 @@ class OutputOptions:
 
     timeline: the file to write; None for stems alone. profile: the host they are for; it also decides whether a stem's file
     says when on the timeline it begins (Resolve and Premiere do not find stems that do). naming: how files are named, see
-    `selva_otio.placement.stem_names`. signer: who signs them (Content Credentials).
+    `selva_otio.placement.stem_names`. signer: who signs them (Content Credentials). best_first: whether the take plays that the
+    hints put first (`selva_render.take_hints`), not the first one.
     """
 
     stems_folder: Path
@@ -37,6 +38,7 @@ class OutputOptions:
     profile: HostProfile = PLAIN
     naming: str = "timecode"
     signer: Signer | None = None
+    best_first: bool = False
 
     def __post_init__(self) -> None:
         if self.naming not in NAMINGS:

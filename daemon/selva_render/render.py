@@ -32,6 +32,7 @@ from selva_otio.picture.media_search import MediaLookup
 from selva_render.jobs import ClipJob, build_jobs
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.report import FailedClip, RenderedStem, RenderReport
+from selva_render.take_hints import choose_best, measure_hints
 from selva_render.written_timelines import note_written_files
 
 SUBMIT_PATIENCE_S = 600.0
@@ -86,7 +87,8 @@ def write_with_stems(
     assert output.timeline is not None  # noqa: S101 - what this is called for
     sampling = settle_sampling(options)
     stems = [to_stem(stem, report.model, sampling) for stem in report.stems]
-    placement = place_stems(timeline, report.sheet, stems)
+    active = report.best_takes if output.best_first else None
+    placement = place_stems(timeline, report.sheet, stems, active_takes=active)
     written = write_timeline(
         placement.timeline,
         output.timeline,
@@ -136,6 +138,9 @@ def render_sheet(
         with suppress(OSError):
             output.stems_folder.rmdir()  # the worker made it before its job failed
     report.sort()
+    hints = measure_hints(report.stems)
+    report.hints = {file: each.to_json() for file, each in hints.items()}
+    report.best_takes = choose_best(report.stems, hints)
     return report
 
 

@@ -63,6 +63,9 @@ class RenderReport:
     changed; that one stays, and the new one lies in the stems folder only. timeline: None when none was to be written or no
     stem was made; the first of its parts where a format needs several files. parts: the others. sidecar: what the timeline's
     file does not keep of the stems. losses: what else of the timeline is not in its file.
+
+    hints: of each stem by its file, what was measured of it (see `selva_render.take_hints`). best_takes: by cue, the take that
+    the hints put first.
     """
 
     sheet: CueSheet
@@ -76,6 +79,8 @@ class RenderReport:
     parts: list[Path] = field(default_factory=list)
     sidecar: Path | None = None
     losses: list[str] = field(default_factory=list)
+    hints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    best_takes: dict[str, int] = field(default_factory=dict)
 
     def sort(self) -> None:
         """Stems and failures in record order, whichever was done first."""
@@ -153,6 +158,7 @@ class RenderReport:
             "presence": result.presence,
             "evidence": result.evidence,
             "silenced": result.silenced,
+            "hints": self.hints.get(result.file),
             "num_channels": result.num_channels,
             "pan": [list(point) for point in result.pan],
             "warnings": [*clip.warnings, *result.warnings],

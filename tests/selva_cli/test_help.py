@@ -24,7 +24,7 @@ COMMANDS = {
         "--no-markers --marker-colour --stems-dir --takes --seed --model --sample-rate --steps "
         "--guidance --separate --absent --pan --pan-width --distance --precision --quality --naming --c2pa "
         "--for --media-dir --frame-rate --host --timeline "
-        "--all-timelines --mark-stems --replace --json"
+        "--all-timelines --mark-stems --best-of --replace --json"
     ),
     "redo": "STEM|CUE --from --to --prompt --negative --seed --media --in --output -o --replace --absent --json",
     "conform": (

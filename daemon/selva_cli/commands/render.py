@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,14 @@ ReplaceOption = Annotated[
         "place that are unchanged since.",
     ),
 ]
+BestOfOption = Annotated[
+    int | None,
+    typer.Option(
+        "--best-of",
+        metavar="N",
+        help="Make N takes of each stem, keep all, and let the one play whose measures are best. A hint: listen to the others.",
+    ),
+]
 
 
 @takes_groups
@@ -75,6 +84,7 @@ def render(
     timelines: TimelineOption = [],  # noqa: B006 - typer copies it
     all_timelines: AllTimelinesOption = False,
     mark_stems: MarkStemsOption = False,
+    best_of: BestOfOption = None,
     replace: ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -91,6 +101,10 @@ def render(
             cut, output, model=rendering.model, host=for_host, replaces=replace, as_json=as_json
         )
     elif host is not None:
+        if best_of is not None:
+            raise typer.BadParameter(
+                "--best-of is for cuts; with --host, give --takes and choose in the host"
+            )
         _refuse_options_beside_host(
             has_files=bool(cut or output or for_host), files=files, rendering=rendering
         )
@@ -117,11 +131,12 @@ def render(
             stems_dir or default_stems_folder(output),
             host=for_host,
             spot=spot,
-            rendering=rendering,
+            rendering=rendering if best_of is None else dataclasses.replace(rendering, takes=best_of),
             files=files,
             reading=reading,
             replaces=replace,
             as_json=as_json,
+            best_first=best_of is not None,
         )
 
 

@@ -1,0 +1,125 @@
+"""Hints on takes: silence, clipping, sync with what is seen, and sound at times that belong to siblings."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from selva_core.base.evidence import Evidence
+from selva_otio import load_timeline
+from selva_otio.formats.stem_metadata import iter_stems
+from selva_render.take_hints import TakeHints, choose_best, measure_take
+from tests.selva_render.flashing_cuts import cut_builder, render
+from tests.support.daemons import StartServer
+from tests.support.flashes import write_cut
+
+RATE_HZ = 48_000
+RATE_OF_STEPS_HZ = 10
+
+
+def evidence(*seen: float) -> Evidence:
+    """A second for each value."""
+    presence = tuple(value for value in seen for _ in range(RATE_OF_STEPS_HZ))
+    return Evidence(
+        rate_hz=Fraction(RATE_OF_STEPS_HZ),
+        presence=presence,
+        x=presence,
+        y=presence,
+        spread=presence,
+        rows=1,
+        columns=1,
+        heat=bytes(len(presence)),
+        whole=max(presence),
+    )
+
+
+def write(path: Path, *levels: float, channels: int = 1) -> Path:
+    """A second of noise at each level."""
+    rng = np.random.default_rng(0)
+    samples = np.concatenate([level * rng.uniform(-1, 1, (RATE_HZ, channels)) for level in levels])
+    soundfile.write(path, samples, RATE_HZ, subtype="PCM_24")
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_sound_while_only_a_sibling_is_seen_is_leak(tmp_path: Path, channels: int) -> None:
+    own, sibling = evidence(1, 0, 1), evidence(0, 1, 0)
+    clean = measure_take(write(tmp_path / "a.wav", 0.5, 0, 0.5, channels=channels), own, [sibling])
+    leaking = measure_take(write(tmp_path / "b.wav", 0.5, 0.5, 0.5, channels=channels), own, [sibling])
+    assert clean.leak_db is not None
+    assert clean.leak_db < -80
+    assert leaking.leak_db == pytest.approx(10 * np.log10(1 / 3), abs=0.2)
+    assert leaking.rank < clean.rank
+
+
+def test_without_a_sibling_or_evidence_there_is_no_leak_to_measure(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.wav", 0.5, 0.5)
+    assert measure_take(file, evidence(1, 0), []).leak_db is None
+    nothing = measure_take(file, None, [evidence(1, 1)])
+    assert (nothing.leak_db, nothing.sync) == (None, None)
+
+
+def test_sync_is_the_share_of_rises_while_the_source_is_seen(tmp_path: Path) -> None:
+    own = evidence(0, 1)
+    with_it = measure_take(write(tmp_path / "a.wav", 0, 0.5), own, [])
+    against = measure_take(write(tmp_path / "b.wav", 0.5, 0), own, [])
+    assert with_it.sync == pytest.approx(1.0)
+    assert against.sync == pytest.approx(0.0, abs=0.01)
+    assert against.rank < with_it.rank
+    assert measure_take(tmp_path / "a.wav", evidence(1, 1), []).sync is None
+
+
+def test_silence_and_clipping_are_told_apart_from_sound(tmp_path: Path) -> None:
+    silent = measure_take(write(tmp_path / "a.wav", 0.0), None, [])
+    loud = measure_take(write(tmp_path / "b.wav", 4.0), None, [])
+    usual = measure_take(write(tmp_path / "c.wav", 0.5), None, [])
+    assert (silent.is_silent, loud.is_silent, usual.is_silent) == (True, False, False)
+    assert (usual.num_clipped, silent.num_clipped) == (0, 0)
+    assert loud.num_clipped > RATE_HZ / 2
+    assert silent.rank < usual.rank
+    assert usual.to_json()["peak_dbfs"] == pytest.approx(-6.0, abs=0.1)
+    assert isinstance(usual, TakeHints)
+
+
+def hints_of(
+    *, sync: float | None = None, leak_db: float | None = None, peak_dbfs: float = -6.0
+) -> TakeHints:
+    return TakeHints(
+        peak_dbfs=peak_dbfs, is_silent=peak_dbfs < -60, num_clipped=0, sync=sync, leak_db=leak_db
+    )
+
+
+def test_the_best_take_sounds_is_in_sync_and_leaks_little_and_of_equal_ones_is_the_first() -> None:
+    def choose(*takes: TakeHints) -> dict[str, int]:
+        stems: list[Any] = [
+            SimpleNamespace(
+                cue=SimpleNamespace(id="dog"), result=SimpleNamespace(file=f"{number}.wav", take=number)
+            )
+            for number in range(1, len(takes) + 1)
+        ]
+        return choose_best(stems, {f"{number}.wav": take for number, take in enumerate(takes, start=1)})
+
+    assert choose(hints_of(sync=0.5), hints_of(sync=0.9)) == {"dog": 2}
+    assert choose(hints_of(sync=0.9, leak_db=-10), hints_of(sync=0.9, leak_db=-40)) == {"dog": 2}
+    assert choose(hints_of(peak_dbfs=-180, sync=0.9), hints_of(sync=0.1)) == {"dog": 2}
+    assert choose(hints_of(sync=0.7), hints_of(sync=0.7)) == {"dog": 1}
+
+
+def test_best_of_makes_that_many_takes_keeps_all_and_says_what_was_measured(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    cut = cut_builder(tmp_path, "25")
+    source = write_cut(cut.timeline(cut.track(cut.clip("one", offset=0, frames=40))), tmp_path / "cut.otio")
+    report = render(source, tmp_path / "out.otio", "--track", "Click=click", "--best-of", "2")
+    assert [stem["take"] for stem in report["stems"]] == [1, 2]
+    hints = [stem["hints"] for stem in report["stems"]]
+    assert all(each["silent"] is False and each["peak_dbfs"] > -20 and each["sync"] is None for each in hints)
+    [(_, noted)] = iter_stems(load_timeline(tmp_path / "out.otio"))
+    assert (noted["active_take"], len(noted["takes"])) == (1, 2)
