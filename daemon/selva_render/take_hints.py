@@ -25,7 +25,7 @@ STEP_S = 0.02
 SILENT_DBFS = -60.0
 _FLOOR = 1e-9
 
-Steps = npt.NDArray[np.float64]
+Energies = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +106,14 @@ def measure_take(file: Path, own: Evidence | None, siblings: Sequence[Evidence])
     )
 
 
-def _measure_sync(energy: Steps, seen: npt.NDArray[np.bool_]) -> float | None:
+def _measure_sync(energy: Energies, seen: npt.NDArray[np.bool_]) -> float | None:
     rises = np.clip(np.diff(np.sqrt(energy), prepend=0.0), 0.0, None)
     if not rises.any() or seen.all() or not seen.any():
         return None
     return float(rises[seen].sum() / rises.sum())
 
 
-def _measure_leak(energy: Steps, only_siblings: npt.NDArray[np.bool_]) -> float | None:
+def _measure_leak(energy: Energies, only_siblings: npt.NDArray[np.bool_]) -> float | None:
     if not only_siblings.any() or not energy.any():
         return None
     return 10 * math.log10(max(float(energy[only_siblings].sum() / energy.sum()), _FLOOR))
@@ -126,11 +126,11 @@ def _seen_steps(evidence: Evidence, num_steps: int) -> npt.NDArray[np.bool_]:
     return np.asarray(presence[np.clip(index, 0, len(presence) - 1)] >= SEEN)
 
 
-def _read_steps(file: Path) -> tuple[Steps, float, int]:
+def _read_steps(file: Path) -> tuple[Energies, float, int]:
     """Energy of each step of STEP_S, peak (1.0 is full scale) and samples at full scale."""
     audio = read_wave_audio(file)
     step = max(round(STEP_S * audio.sample_rate_hz), 1)
-    energy: list[Steps] = []
+    energy: list[Energies] = []
     peak, num_clipped = 0.0, 0
     for start in range(0, audio.num_samples, step * 4096):
         block = audio.read(start, min(start + step * 4096, audio.num_samples)).astype(np.float64)

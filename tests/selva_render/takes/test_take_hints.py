@@ -75,7 +75,7 @@ def test_sync_is_the_share_of_rises_while_the_source_is_seen(tmp_path: Path) -> 
     assert measure_take(tmp_path / "a.wav", evidence(1, 1), []).sync is None
 
 
-def test_silence_and_clipping_are_told_apart_from_sound(tmp_path: Path) -> None:
+def test_silence_and_clipping_are_distinguished_from_sound(tmp_path: Path) -> None:
     silent = measure_take(write(tmp_path / "a.wav", 0.0), None, [])
     loud = measure_take(write(tmp_path / "b.wav", 4.0), None, [])
     usual = measure_take(write(tmp_path / "c.wav", 0.5), None, [])
