@@ -30,7 +30,7 @@ class OutputOptions:
     timeline: the file to write; None for stems alone. profile: the host they are for; it also decides whether a stem's file
     says when on the timeline it begins (Resolve and Premiere do not find stems that do). naming: how files are named, see
     `selva_otio.placement.stem_names`. signer: who signs them (Content Credentials). best_first: whether the take plays that the
-    hints put first (`selva_render.take_hints`), not the first one.
+    hints put first (`selva_render.takes.hints`), not the first one.
     """
 
     stems_folder: Path

@@ -32,7 +32,7 @@ from selva_otio.picture.media_search import MediaLookup
 from selva_render.jobs import ClipJob, build_jobs
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.report import FailedClip, RenderedStem, RenderReport
-from selva_render.take_hints import choose_best, measure_hints
+from selva_render.takes.hints import choose_best, measure_hints
 from selva_render.written_timelines import note_written_files
 
 SUBMIT_PATIENCE_S = 600.0

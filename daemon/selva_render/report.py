@@ -64,7 +64,7 @@ class RenderReport:
     stem was made; the first of its parts where a format needs several files. parts: the others. sidecar: what the timeline's
     file does not keep of the stems. losses: what else of the timeline is not in its file.
 
-    hints: of each stem by its file, what was measured of it (see `selva_render.take_hints`). best_takes: by cue, the take that
+    hints: of each stem by its file, what was measured of it (see `selva_render.takes.hints`). best_takes: by cue, the take that
     the hints put first.
     """
 

@@ -14,7 +14,7 @@ import soundfile
 from selva_core.base.evidence import Evidence
 from selva_otio import load_timeline
 from selva_otio.formats.stem_metadata import iter_stems
-from selva_render.take_hints import TakeHints, choose_best, measure_take
+from selva_render.takes.hints import TakeHints, choose_best, measure_take
 from tests.selva_render.flashing_cuts import cut_builder, render
 from tests.support.daemons import StartServer
 from tests.support.flashes import write_cut
