@@ -1,6 +1,6 @@
 """Whether the edges of a stretch that was made anew are heard: level and spectrum across the edges against the earlier take.
 
-    python bench/redo_edges.py [--clips 12] [--seconds 6] [--first-seed 1000000] [--steps 4]
+    PYTHONPATH=.:bench python bench/takes/redo_edges.py [--clips 12] [--seconds 6] [--first-seed 1000000] [--steps 4]
 
 Each clip is a scene that no training has seen, with one sustained source and one source of impacts; selva-nano renders a stem
 of each, and makes the second from 2 s to 3 s anew with another seed. At both edges the sound before is compared with the
