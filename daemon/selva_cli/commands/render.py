@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -101,13 +101,8 @@ def render(
             cut, output, model=rendering.model, host=for_host, replaces=replace, as_json=as_json
         )
     elif host is not None:
-        if best_of is not None:
-            raise typer.BadParameter(
-                "--best-of is for cuts; with --host, give --takes and choose in the host"
-            )
-        _refuse_options_beside_host(
-            has_files=bool(cut or output or for_host), files=files, rendering=rendering
-        )
+        _refuse_best_of(best_of)
+        _refuse_options_beside_host([cut, output, for_host], files=files, rendering=rendering)
         run_render_in_host(
             host,
             spot,
@@ -131,17 +126,24 @@ def render(
             stems_dir or default_stems_folder(output),
             host=for_host,
             spot=spot,
-            rendering=rendering if best_of is None else dataclasses.replace(rendering, takes=best_of),
+            rendering=rendering,
             files=files,
             reading=reading,
             replaces=replace,
             as_json=as_json,
-            best_first=best_of is not None,
+            best_of=best_of,
         )
 
 
-def _refuse_options_beside_host(*, has_files: bool, files: FileArguments, rendering: RenderArguments) -> None:
-    if has_files:
+def _refuse_best_of(best_of: int | None) -> None:
+    if best_of is not None:
+        raise typer.BadParameter("--best-of is for cuts; with --host, give --takes and choose in the host")
+
+
+def _refuse_options_beside_host(
+    of_files: Sequence[object], *, files: FileArguments, rendering: RenderArguments
+) -> None:
+    if any(of_files):
         raise typer.BadParameter(
             "--host renders the timeline that is open there; leave out CUT.otio, -o and --for"
         )

@@ -52,14 +52,14 @@ def run_render(
     reading: ReadArguments,
     replaces: bool,
     as_json: bool,
-    best_first: bool = False,
+    best_of: int | None = None,
 ) -> None:
     """Render a cut, and write it with its stems to `timeline`; a file there that is not an earlier render's is replaced when
     `replaces` says so. Refusals come before the daemon is started."""
     with report_errors(as_json=as_json), _open_cut(cut, spot, reading) as opened:
-        options = rendering.build()
+        options = (rendering if best_of is None else replace(rendering, takes=best_of)).build()
         output = files.build(stems_folder=stems_folder, timeline=timeline, host=host)
-        output = replace(output, best_first=best_first)
+        output = replace(output, best_first=best_of is not None)
         check_options(options, output, source=cut)
         sheet = spot_cut(opened, spot)
         if not replaces:
