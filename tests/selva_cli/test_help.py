@@ -30,7 +30,8 @@ COMMANDS = {
     "conform": (
         "OLD.otio NEW.otio --output -o --track --cues --negative --video-track --handles --markers --no-markers "
         "--marker-colour --relink --dry-run --replace --mark --no-mark --stems-dir --takes --seed --model --sample-rate "
-        "--steps --guidance --absent --precision --quality --naming --c2pa --for --media-dir --frame-rate --json --csv"
+        "--steps --guidance --absent --precision --quality --separate --pan --pan-width --distance --naming --c2pa --for "
+        "--media-dir --frame-rate --json --csv"
     ),
     "farm export": (
         "CUT.otio --output -o --track --cues --negative --video-track --handles --markers --no-markers --marker-colour "
@@ -70,7 +71,7 @@ COMMANDS = {
     ),
     "events": "STEMS|CUT --output -o --note --frame-rate --replace --json",
     "overview": "OUT.otio --output -o --replace --json",
-    "panel": "CUT|VIDEO --browser --no-browser --json",
+    "panel": "[CUT|VIDEO] --host --browser --no-browser --json",
     "doctor": "--fix --report --only --skip --json",
     "daemon invite": "NAME --to --address --json",
     "daemon clients": "--json",
