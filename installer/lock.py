@@ -38,7 +38,7 @@ MACOS_VERSION = "14.0"
 LOCKED_EXTRAS: dict[str, tuple[str, ...]] = {
     "run": (),
     "plot": ("plot",),
-    "all": ("plot", "formats", "c2pa"),
+    "all": ("plot", "formats", "c2pa", "mcp"),
     "train": ("plot", "train"),
     "test": ("plot", "test", "train"),
 }

@@ -102,6 +102,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "selva_cli": (
         ("doctor", "terminal"),
         ("options",),
+        ("agents",),
         ("commands",),
         ("app",),
         ("main",),
@@ -132,6 +133,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_panel": {"opentimelineio", "msgspec", "soundfile", "platformdirs"},
     "selva_panel.media": {"av", "soundfile", "opentimelineio"},
     "selva_panel.http": {"starlette", "uvicorn", "msgspec"},
+    "selva_cli.agents": {"mcp", "mcp_types", "pydantic", "opentimelineio", "soundfile"},
     "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib", "msgspec", "psutil"},
 }  # fmt: skip
 """The libraries a room may import beside the standard library; of two rooms that match, the longer name counts."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import selva_core
+from selva_cli.agents import command as agents
 from selva_cli.commands import (
     conform,
     daemon,
@@ -67,6 +68,7 @@ app.command()(panel.panel)
 app.command()(overview.overview)
 app.command()(events.events)
 app.command()(doctor.doctor)
+app.command()(agents.mcp)
 app.add_typer(daemon.daemon_app, name="daemon", help="Run, start, stop and look at the daemon.")
 app.add_typer(jobs.jobs_app, name="jobs", help="List, watch, cancel and retry jobs.")
 app.add_typer(

@@ -45,6 +45,7 @@ COMMANDS = {
     "farm gather": (
         "JOB --output -o --for --replace --track --negative --cue-sheet --model --takes --seed --quality --openjd --json"
     ),
+    "mcp": "--folder",
     "stems": (
         "VIDEO --output -o --track --negative --start --end --frame-rate --missing-images --takes "
         "--seed --model --sample-rate --steps --guidance --separate --absent --pan --pan-width --distance --precision --quality "
