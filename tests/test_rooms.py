@@ -133,7 +133,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_panel": {"opentimelineio", "msgspec", "soundfile", "platformdirs"},
     "selva_panel.media": {"av", "soundfile", "opentimelineio"},
     "selva_panel.http": {"starlette", "uvicorn", "msgspec"},
-    "selva_cli.agents": {"mcp", "mcp_types", "pydantic", "opentimelineio", "soundfile"},
+    "selva_cli.agents": {"typer", "mcp", "mcp_types", "pydantic", "opentimelineio", "soundfile"},
     "selva_cli": {"typer", "click", "rich", "opentimelineio", "matplotlib", "msgspec", "psutil"},
 }  # fmt: skip
 """The libraries a room may import beside the standard library; of two rooms that match, the longer name counts."""
