@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from selva_core.base.rational import to_pair
 from selva_otio.conform.changes import KEPT, ChangeList, ShotChange, StemChange
@@ -16,6 +15,7 @@ from selva_otio.conform.cut_shots import CutShot
 from selva_otio.conform.plan import ConformPlan
 from selva_otio.time.clock import TimelineClock
 from selva_otio.timelines import WrittenTimeline
+from selva_render.json_outputs import ConformOutput, ShotChangeOutput, ShotRangeOutput, StemChangeOutput
 from selva_render.report import RenderReport
 
 CSV_FIELDS = (
@@ -96,7 +96,7 @@ class ConformReport:
             if row.changes != (KEPT,)
         ]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ConformOutput:
         """One JSON-able object. Rationals are [numerator, denominator]; record times are seconds after each cut's start."""
         return {
             "dry_run": self.is_dry_run,
@@ -150,7 +150,7 @@ class ConformReport:
             )
         return out.getvalue()
 
-    def _describe_shot(self, row: ShotChange) -> dict[str, Any]:
+    def _describe_shot(self, row: ShotChange) -> ShotChangeOutput:
         return {
             "changes": list(row.changes),
             "clip": row.name,
@@ -162,7 +162,7 @@ class ConformReport:
             "stems": list(row.stems),
         }
 
-    def _describe_stem(self, row: StemChange) -> dict[str, Any]:
+    def _describe_stem(self, row: StemChange) -> StemChangeOutput:
         old_clock, new_clock = self.changes.old_clock, self.changes.new_clock
         return {
             "actions": list(row.actions),
@@ -191,7 +191,7 @@ _NOWHERE = CutShot(
 )
 
 
-def _describe_range(shot: CutShot, clock: TimelineClock) -> dict[str, Any]:
+def _describe_range(shot: CutShot, clock: TimelineClock) -> ShotRangeOutput:
     return {
         "record_start": to_pair(shot.record_start_s),
         "record_end": to_pair(shot.record_end_s),

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from selva_core.base.errors import SelvaError
 from selva_core.base.rational import to_pair
 from selva_daemon.protocol.status import StemResult
 from selva_otio import Cue, CueSheet, PlacementResult, SkippedItem, SpottedClip, StemSpan, TimelineClock
 from selva_otio.timelines import WrittenTimeline
+from selva_render.json_outputs import RenderOutput, SkippedOutput, StemOutput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class RenderReport:
         self.sidecar = None if written.sidecar is None else written.sidecar.absolute()
         self.losses = list(written.losses)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> RenderOutput:
         """One JSON-able object. Rationals are [numerator, denominator]; record times are seconds after the
         timeline's start."""
         clock = self.sheet.clock
@@ -133,7 +133,7 @@ class RenderReport:
             "warnings": list(self.sheet.warnings),
         }
 
-    def _describe_stem(self, stem: RenderedStem) -> dict[str, Any]:
+    def _describe_stem(self, stem: RenderedStem) -> StemOutput:
         clock, clip, result = self.sheet.clock, stem.cue.clip, stem.result
         return {
             "track": stem.cue.track,
@@ -165,7 +165,7 @@ class RenderReport:
         }
 
 
-def describe_skipped(item: SkippedItem, clock: TimelineClock) -> dict[str, Any]:
+def describe_skipped(item: SkippedItem, clock: TimelineClock) -> SkippedOutput:
     """An item that no sound is made for, as JSON-able values."""
     return {
         "clip": item.name,

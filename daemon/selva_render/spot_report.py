@@ -8,7 +8,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from selva_core.base.errors import SelvaError
 from selva_core.base.rational import to_pair
@@ -16,6 +15,7 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import StemResult
 from selva_otio import Cue, CueSheet
 from selva_otio.cues.sheet_files import FIELDS, SHOWN_FIELDS
+from selva_render.json_outputs import CueOutput, SpotOutput
 from selva_render.report import describe_skipped
 
 ESTIMATE_FROM_JOBS = 50
@@ -55,7 +55,7 @@ class SpotReport:
     seconds_per_stem: float | None = None
     looked: Mapping[str, StemResult] | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> SpotOutput:
         """One JSON-able object. Rationals are [numerator, denominator]; record times are seconds after the
         timeline's start, source times are on the file's own clock.
         """
@@ -167,9 +167,9 @@ class SpotReport:
         result = None if self.looked is None else self.looked.get(cue.id)
         return [*cue.clip.warnings, *(() if result is None else result.warnings)]
 
-    def _describe(self, cue: Cue) -> dict[str, Any]:
+    def _describe(self, cue: Cue) -> CueOutput:
         clock, clip = self.sheet.clock, cue.clip
-        return {
+        described: CueOutput = {
             "cue": cue.id,
             "track": cue.track,
             "prompt": cue.prompt,
@@ -190,9 +190,11 @@ class SpotReport:
             "source_end_timecode": clip.source_end_timecode,
             "sound_duration": to_pair(clip.sound_duration_s),
             "estimate_s": self._estimate_s(cue),
-            **({} if self.looked is None else {"presence": self._presence_of(cue)}),
             "warnings": self._warnings_of(cue),
         }
+        if self.looked is not None:
+            described["presence"] = self._presence_of(cue)
+        return described
 
 
 def _count(number: int, word: str) -> str:

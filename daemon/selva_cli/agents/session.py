@@ -74,7 +74,7 @@ class AgentSession:
             sheet = spot_for_agent(opened, tracks, handles_s=handles_s)
         self._require_media(sheet)
         estimate = estimate_from_running_daemon(choose_model(None))
-        return SpotReport(sheet=sheet, num_takes=1, seconds_per_stem=estimate).to_json()
+        return {**SpotReport(sheet=sheet, num_takes=1, seconds_per_stem=estimate).to_json()}
 
     def look(self, timeline: str, tracks: Mapping[str, str], *, model: str | None) -> dict[str, Any]:
         """Of each cue, how much the model sees of what the prompt names, 0 to 1. Raises SelvaError."""
