@@ -124,6 +124,7 @@ def plan_conform(
     match = match_cuts(
         old.cut_shots,
         media.rename(new.cut_shots),
+        frame_rate_hz=new.clock.frame_rate_hz,
         reach=measure_reach(stems, old.clock.frame_rate_hz),
     )
     planner = _Planner(old, new, match, stems, spotter)

@@ -8,6 +8,7 @@ handles.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,13 +57,18 @@ class CutMatch:
 
 
 def match_cuts(
-    old: Sequence[CutShot], new: Sequence[CutShot], *, reach: Mapping[int, _Range] | None = None
+    old: Sequence[CutShot],
+    new: Sequence[CutShot],
+    *,
+    frame_rate_hz: Fraction,
+    reach: Mapping[int, _Range] | None = None,
 ) -> CutMatch:
     """Match two cuts whose media have the same names in both; both in record order.
 
-    reach: of an old shot's number, how many seconds before and after the shot its stems go on (their handles).
+    frame_rate_hz: of the new cut: inside a shot, segments meet on its frames, also where an odd speed brings an old shot between
+    two of them. reach: of an old shot's number, how many seconds before and after the shot its stems go on (their handles).
     """
-    matcher = _Matcher(old, new, reach or {})
+    matcher = _Matcher(old, new, reach or {}, frame_rate_hz)
     matches = tuple(matcher.match(shot) for shot in new)
     used = {segment.old.number for match in matches for segment in match.segments}
     used |= {match.retimed_from.number for match in matches if match.retimed_from is not None}
@@ -77,7 +83,14 @@ def match_cuts(
 class _Matcher:
     """Matches the shots of one new cut, one after the other."""
 
-    def __init__(self, old: Sequence[CutShot], new: Sequence[CutShot], reach: Mapping[int, _Range]) -> None:
+    def __init__(
+        self,
+        old: Sequence[CutShot],
+        new: Sequence[CutShot],
+        reach: Mapping[int, _Range],
+        frame_rate_hz: Fraction,
+    ) -> None:
+        self._frame_rate_hz = frame_rate_hz
         self._reach = reach
         self._by_media: dict[str, list[CutShot]] = defaultdict(list)
         for shot in old:
@@ -106,8 +119,8 @@ class _Matcher:
                 continue
             start_s, end_s = old.record_start_s + shift_s, old.record_end_s + shift_s
             before_s, after_s = self._reach.get(old.number, (Fraction(0), Fraction(0)))
-            shown = _common_part(shot, start_s, end_s)
-            reached = _common_part(shot, start_s - before_s, end_s + after_s)
+            shown = _common_part(shot, start_s, end_s, self._frame_rate_hz)
+            reached = _common_part(shot, start_s - before_s, end_s + after_s, self._frame_rate_hz)
             if reached is not None:
                 yield (
                     None if shown is None else _segment(old, shown, shift_s),
@@ -208,9 +221,13 @@ def _segment(old: CutShot, shown: _Range, shift_s: Fraction) -> Segment:
     return Segment(old=old, start_s=shown[0], end_s=shown[1], shift_s=shift_s, shown_s=shown)
 
 
-def _common_part(new: CutShot, start_s: Fraction, end_s: Fraction) -> _Range | None:
-    """The part of a new shot between two record times of the new cut."""
-    first_s, last_s = max(new.record_start_s, start_s), min(new.record_end_s, end_s)
+def _common_part(new: CutShot, start_s: Fraction, end_s: Fraction, frame_rate_hz: Fraction) -> _Range | None:
+    """The part of a new shot between two record times of the new cut, in whole frames inside of the shot."""
+    first_s, last_s = new.record_start_s, new.record_end_s
+    if start_s > first_s:
+        first_s = math.ceil(start_s * frame_rate_hz) / frame_rate_hz
+    if end_s < last_s:
+        last_s = math.floor(end_s * frame_rate_hz) / frame_rate_hz
     return (first_s, last_s) if first_s < last_s else None
 
 
