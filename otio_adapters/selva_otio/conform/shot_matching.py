@@ -13,8 +13,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from fractions import Fraction
+from typing import Any
 
 from selva_otio.conform.cut_shots import CutShot
 
@@ -193,15 +193,15 @@ def _pair_equal_shots(old: Sequence[CutShot], new: Sequence[CutShot]) -> Iterato
     """New shot number and old shot, for shots that show the same frames: in the same order first, then those that were moved
     past one another.
     """
-    keys = [[(*shot.picture, shot.video_track) for shot in cut] for cut in (old, new)]
-    matcher = SequenceMatcher(None, keys[0], keys[1], autojunk=False)
+    numbers: dict[object, int] = {}
+    old_keys, new_keys = (
+        [numbers.setdefault((shot.picture, shot.video_track), len(numbers)) for shot in cut]
+        for cut in (old, new)
+    )
+    in_order = _longest_common_order(old_keys, new_keys)
+    yield from ((new[new_index].number, old[old_index]) for old_index, new_index in in_order)
+    used_old, used_new = ({pair[side] for pair in in_order} for side in (0, 1))
     rest: dict[tuple[str, Fraction, Fraction, Fraction], list[CutShot]] = defaultdict(list)
-    used_old, used_new = set(), set()
-    for first_old, first_new, length in matcher.get_matching_blocks():
-        for step in range(length):
-            used_old.add(first_old + step)
-            used_new.add(first_new + step)
-            yield new[first_new + step].number, old[first_old + step]
     for index, shot in enumerate(old):
         if index not in used_old:
             rest[shot.picture].append(shot)
@@ -211,6 +211,34 @@ def _pair_equal_shots(old: Sequence[CutShot], new: Sequence[CutShot]) -> Iterato
             same_track = next((each for each in equal if each.video_track == shot.video_track), equal[0])
             equal.remove(same_track)
             yield shot.number, same_track
+
+
+def _longest_common_order(old_keys: Sequence[int], new_keys: Sequence[int]) -> list[tuple[int, int]]:
+    """Pairs of indices of equal keys, as many as can be in the same order in both (Hunt and Szymanski, 1977).
+
+    Its time grows with the number of equal pairs, not with the product of the lengths: a film has thousands of shots, nearly all
+    of which are used once.
+    """
+    places: dict[int, list[int]] = defaultdict(list)
+    for index, key in enumerate(old_keys):
+        places[key].append(index)
+    ends: list[int] = []  # of the best chain of each length, the old index that it ends with
+    chains: list[tuple[int, int, object]] = []
+    for new_index, key in enumerate(new_keys):
+        for old_index in reversed(places.get(key, ())):
+            length = bisect_left(ends, old_index)
+            link = old_index, new_index, chains[length - 1] if length else None
+            if length == len(ends):
+                ends.append(old_index)
+                chains.append(link)
+            elif old_index < ends[length]:
+                ends[length], chains[length] = old_index, link
+    pairs: list[tuple[int, int]] = []
+    chain: Any = chains[-1] if chains else None
+    while chain is not None:
+        pairs.append((chain[0], chain[1]))
+        chain = chain[2]
+    return pairs[::-1]
 
 
 def _whole_segment(shot: CutShot, old: CutShot, shift_s: Fraction) -> Segment:
