@@ -73,6 +73,7 @@ class StemOutput(TypedDict):
     silenced: bool
     num_channels: int
     pan: list[list[float]]
+    hints: dict[str, Any] | None
     warnings: list[str]
 
 
