@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 from selva_core.base.media import Label, PictureRange
 from selva_core.base.render_options import RenderOptions
@@ -54,10 +55,10 @@ def build_jobs(
     ]
 
 
-def build_picture_range(clip: SpottedClip) -> PictureRange:
-    """The range of media that models look at for a clip, handles included."""
+def build_picture_range(clip: SpottedClip, *, path: Path | None = None) -> PictureRange:
+    """The range of media that models look at for a clip, handles included. path: of its file, with links followed."""
     return PictureRange(
-        path=clip.picture_path.resolve(),
+        path=path or clip.picture_path.resolve(),
         start_s=_limit_denominator(clip.picture_start_s),
         duration_s=_limit_denominator(clip.sound_duration_s),
         speed=_limit_denominator(clip.picture_speed),
@@ -90,13 +91,16 @@ class _JobBuilder:
         self._timeline_name = timeline_name
         self._looks = looks
         self._names: set[str] = set()
+        # Following links asks the disk for every folder of a path, and many clips show one file.
+        self._stems_folder = output.stems_folder.resolve()
+        self._picture_paths: dict[Path, Path] = {}
 
     def build(self, clip: SpottedClip, cues: Sequence[Cue]) -> ClipJob:
         options = self._options
         span = measure_span(clip, self._clock, options.sample_rate_hz)
         request = JobRequest(
             label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
-            media=build_picture_range(clip),
+            media=build_picture_range(clip, path=self._resolve(clip.picture_path)),
             model=self._model,
             output=self._build_output(clip, span),
             cues=tuple(self._build_cue(cue) for cue in cues),
@@ -115,6 +119,11 @@ class _JobBuilder:
         )
         return ClipJob(clip=clip, cues=tuple(cues), request=request)
 
+    def _resolve(self, path: Path) -> Path:
+        if path not in self._picture_paths:
+            self._picture_paths[path] = path.resolve()
+        return self._picture_paths[path]
+
     def _build_output(self, clip: SpottedClip, span: StemSpan) -> OutputRequest:
         """Where the stem's file goes and what it says. With handles, the range that lies in the cut is labelled."""
         sample_rate_hz, output = self._options.sample_rate_hz, self._output
@@ -127,7 +136,7 @@ class _JobBuilder:
             text=" ".join(f"in the cut: {clip.name}".split())[:MAX_NAME_CHARS],
         )
         return OutputRequest(
-            folder=output.stems_folder.resolve(),
+            folder=self._stems_folder,
             num_samples=span.num_samples,
             sample_rate_hz=sample_rate_hz,
             time_reference_samples=time_reference_samples if is_stamped else None,

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
+import pytest
 
 from selva_core.base.render_options import RenderOptions
 from selva_core.base.schema import MAX_DENOMINATOR
@@ -39,3 +40,29 @@ def test_times_on_frames_are_carried_as_they_are() -> None:
     (job,) = build_jobs(sheet, OPTIONS, OUTPUT, timeline_name="cut")
     assert job.request.media.start_s == Fraction(13 * 1001, 24000)
     assert job.request.media.duration_s == Fraction(97 * 1001, 24000)
+
+
+def test_links_are_followed_once_for_each_file_however_many_clips_show_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time asks the disk for every folder of the path, which for 10,000 clips was a quarter of making their jobs."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    cut = CutBuilder(rate_hz=24.0, media_url=(tmp_path / "link" / "a.mov").as_uri())
+    timeline = cut.timeline(
+        cut.track(*(cut.clip(str(number), offset=number, frames=5) for number in range(9)))
+    )
+    sheet = spot_timeline(timeline, [StemTrack(name="Dog", prompt="bark")], base_folder=tmp_path)
+    resolved: list[Path] = []
+    resolve = Path.resolve
+
+    def count(path: Path, strict: bool = False) -> Path:
+        resolved.append(path)
+        return resolve(path, strict=strict)
+
+    monkeypatch.setattr(Path, "resolve", count)
+    jobs = build_jobs(sheet, OPTIONS, OUTPUT, timeline_name="cut")
+    assert {job.request.media.path for job in jobs} == {resolve(tmp_path / "real") / "a.mov"}
+    assert len(jobs) == 9
+    assert resolved.count(tmp_path / "link" / "a.mov") == 1
+    assert resolved.count(OUTPUT.stems_folder) == 1

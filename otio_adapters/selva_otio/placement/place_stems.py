@@ -6,6 +6,7 @@ the timeline has stem tracks of an earlier render, their stems are replaced; wha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -208,12 +209,33 @@ def _build_placed_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, ac
         {_reference_key(stem, takes): _build_reference(stem, span, clock) for stem in takes},
         _reference_key(active, takes),
     )
-    item.metadata[SELVA_NAMESPACE] = {
-        **describe_cue(cue, span),
-        "active_take": active.take,
-        "takes": [describe_take(stem) for stem in takes],
-    }
+    item = _add_notes(
+        item,
+        {
+            **describe_cue(cue, span),
+            "active_take": active.take,
+            "takes": [describe_take(stem) for stem in takes],
+        },
+        {_reference_key(stem, takes): {"schema": TAKE_SCHEMA, **describe_take(stem)} for stem in takes},
+    )
     return PlacedItem(item=item, start_s=span.start_s, end_s=span.start_s + span.duration_s)
+
+
+def _add_notes(
+    item: otio.schema.Clip, note: Mapping[str, Any], take_notes: Mapping[str, Mapping[str, Any]]
+) -> otio.schema.Clip:
+    """The clip with metadata on it and on its references, by key.
+
+    Through JSON, which OpenTimelineIO reads natively: its binding converts maps value by value in Python, and placing the stems
+    of 10,000 clips took a sixth longer.
+    """
+    values = json.loads(otio.core.serialize_json_to_string(item))
+    values["metadata"][SELVA_NAMESPACE] = note
+    for key, take_note in take_notes.items():
+        values["media_references"][key]["metadata"][SELVA_NAMESPACE] = take_note
+    noted = otio.core.deserialize_json_from_string(json.dumps(values))
+    assert isinstance(noted, otio.schema.Clip)  # noqa: S101 - what went in
+    return noted
 
 
 def describe_cue(cue: Cue, span: StemSpan) -> dict[str, Any]:
@@ -253,7 +275,6 @@ def _build_reference(stem: Stem, span: StemSpan, clock: TimelineClock) -> otio.s
         available_range=clock.time_range(Fraction(0), span.file_duration_s),
     )
     reference.name = stem.file.stem
-    reference.metadata[SELVA_NAMESPACE] = {"schema": TAKE_SCHEMA, **describe_take(stem)}
     return reference
 
 

@@ -43,7 +43,8 @@ class PlacedItem:
         """Whether it is a stem that no editor has changed: same record range and source offset (to half a frame, as hosts
         round), same active take, enabled, and without effects or markers.
         """
-        if not isinstance(self.item, otio.schema.Clip) or not self.stem:
+        stem = self.stem  # read once: each access goes through OpenTimelineIO's binding
+        if not isinstance(self.item, otio.schema.Clip) or not stem:
             return False
         half_frame_s = 1 / (2 * clock.frame_rate_hz)
         noted_and_found = (
@@ -52,19 +53,11 @@ class PlacedItem:
             ("offset_s", trimmed_start_s(self.item)),
         )
         for key, found_s in noted_and_found:
-            noted_s = _read_rational(self.stem.get(key))
+            noted_s = _read_rational(stem.get(key))
             if noted_s is None or abs(noted_s - found_s) >= half_frame_s:
                 return False
         is_plain = bool(self.item.enabled) and not self.item.effects and not self.item.markers
-        return is_plain and self._plays_active_take(self.item.media_reference)
-
-    def _plays_active_take(self, reference: otio.core.MediaReference) -> bool:
-        if not isinstance(reference, otio.schema.ExternalReference):
-            return False
-        takes = [take for take in self.stem.get("takes", ()) if isinstance(take, Mapping)]
-        active = [take for take in takes if take.get("take") == self.stem.get("active_take")]
-        names = [file_name_in_url(str(take.get("url"))) for take in active]
-        return names == [file_name_in_url(reference.target_url)]
+        return is_plain and _plays_active_take(stem, self.item.media_reference)
 
 
 @dataclass(kw_only=True)
@@ -155,6 +148,15 @@ def _read_subtrack(track: otio.schema.Track) -> StemSubtrack:
             subtrack.items.append(PlacedItem(item=child, start_s=cursor_s, end_s=end_s))
         cursor_s = end_s
     return subtrack
+
+
+def _plays_active_take(stem: Mapping[str, Any], reference: otio.core.MediaReference) -> bool:
+    if not isinstance(reference, otio.schema.ExternalReference):
+        return False
+    takes = [take for take in stem.get("takes", ()) if isinstance(take, Mapping)]
+    active = [take for take in takes if take.get("take") == stem.get("active_take")]
+    names = [file_name_in_url(str(take.get("url"))) for take in active]
+    return names == [file_name_in_url(reference.target_url)]
 
 
 def _start_s(placed: PlacedItem) -> Fraction:
