@@ -66,12 +66,16 @@ def collect_overview(timeline_path: Path) -> Overview:
     strip = tuple(_iter_strip(sheet, end_s, missing))
     rows = tuple(_collect_row(track, folder, end_s, strip, missing) for track in stem_tracks)
     return Overview(
-        title=f"{timeline.name or timeline_path.stem} — {len(sheet.clips)} clips, {len(rows)} stem tracks",
+        title=f"{timeline.name or timeline_path.stem} — {_count(len(sheet.clips), 'clip')}, {_count(len(rows), 'stem track')}",
         strip=strip,
         rows=rows,
         end_s=float(end_s),
         missing=tuple(missing),
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _iter_strip(sheet: CueSheet, end_s: Fraction, missing: list[str]) -> Iterator[StripFrame]:

@@ -39,6 +39,7 @@ def rendered(start_server: StartServer, tmp_path: Path) -> Path:
 def test_frames_and_stems_lie_where_the_timeline_has_them(rendered: Path) -> None:
     overview = collect_overview(rendered)
     assert (overview.end_s, overview.missing) == (3.0, ())
+    assert overview.title.endswith("2 clips, 2 stem tracks")
     assert [row.track for row in overview.rows] == ["Click", "Tock"]
     for row in overview.rows:
         assert [(stem.record_start_s, stem.record_end_s) for stem in row.stems] == [(0.0, 1.0), (1.5, 3.0)]
@@ -48,6 +49,14 @@ def test_frames_and_stems_lie_where_the_timeline_has_them(rendered: Path) -> Non
     assert not [frame for frame in overview.strip if 1.0 <= frame.record_start_s < 1.5], (
         "the gap shows nothing"
     )
+
+
+def test_one_clip_and_one_track_are_named_as_one(start_server: StartServer, tmp_path: Path) -> None:
+    start_server()
+    cut = cut_builder(tmp_path, "24")
+    source = write_cut(cut.timeline(cut.track(cut.clip("one", offset=0, frames=24))), tmp_path / "cut.otio")
+    render(source, tmp_path / "out.otio", "--track", "Click=click")
+    assert collect_overview(tmp_path / "out.otio").title.endswith("1 clip, 1 stem track")
 
 
 def write_evidence(stem: Path, *, whole: float, threshold: float, presence: Sequence[float]) -> None:

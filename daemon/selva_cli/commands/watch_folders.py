@@ -109,11 +109,14 @@ class WatchedFolderArguments:
     ] = True
 
     def build(self, folder: Path) -> WatchedFolder:
-        """Raises ConfigurationError, RequestError."""
+        """Raises ConfigurationError, RequestError, UnknownModelError."""
         from selva_core.base.settings.watched_folder import WatchedFolder  # noqa: PLC0415 - --help stays light
+        from selva_render.options import choose_model  # noqa: PLC0415
 
         if not folder.is_dir():
             raise ConfigurationError(f"there is no folder {folder.absolute()} to watch; make it first")
+        if self.model is not None:  # now, and not in a note on each item tonight
+            choose_model(self.model)
         values: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
         output = values.pop("output", None)
         try:
@@ -222,7 +225,7 @@ def forget(folder: KnownFolder, names: ItemsArgument = None, as_json: JsonOption
         for root in roots:
             forget_claims(root, [record.content for record in records if record.content])
     print_json({"forgotten": num_forgotten}) if as_json else print_result(
-        f"{num_forgotten} items are forgotten"
+        f"forgotten: {_items(num_forgotten)}"
     )
 
 
@@ -241,8 +244,12 @@ def again(folder: KnownFolder, names: ItemsArgument = None, as_json: JsonOption 
     if as_json:
         print_json({"again": chosen})
         return
-    print_result(f"{len(chosen)} items wait to be rendered again")
+    print_result(f"to be rendered again: {_items(len(chosen))}")
     _warn_of_missing_daemon()
+
+
+def _items(number: int) -> str:
+    return "1 item" if number == 1 else f"{number} items"
 
 
 def _set_paused(folder: Path, paused: bool, *, as_json: bool) -> None:

@@ -20,7 +20,7 @@ from selva_render.watch import claims as claim_states
 from selva_render.watch.claims import Claim, ClaimFolder, ClaimKeeper
 from selva_render.watch.inbox import CUE_SHEET_SUFFIXES
 from selva_render.watch.journal import WatchJournal
-from selva_render.watch.journal_records import DONE, FAILED, GONE, WAITING, ItemRecord
+from selva_render.watch.journal_records import DONE, FAILED, GONE, UNPROMPTED, WAITING, ItemRecord
 from selva_render.watch.result_places import ResultPlaces
 from selva_render.watch.scanner import Clock, FolderScanner, MessageListener
 
@@ -169,6 +169,8 @@ class OutcomeRecorder:
             again=False,
             jobs=(),
         )
+        if state == UNPROMPTED:  # nothing else in sight would say why no results come
+            self._context.on_message(f"{show(record.name)} is not rendered: {reason}")
 
     def postpone(self, record: ItemRecord, postponed: Postponed) -> None:
         context = self._context

@@ -37,7 +37,7 @@ from selva_render.watch import claims as claim_states
 from selva_render.watch.claims import Claim
 from selva_render.watch.content import compute_content_key
 from selva_render.watch.inbox import VIDEO, InboxItem
-from selva_render.watch.item_outcomes import DISK_RETRY_S, FolderContext, OutcomeRecorder, Postponed
+from selva_render.watch.item_outcomes import DISK_RETRY_S, FolderContext, OutcomeRecorder, Postponed, show
 from selva_render.watch.item_renderer import ItemRenderer, MediaNotThereError, RenderedItem, RenderTask
 from selva_render.watch.journal_records import DONE, ELSEWHERE, FAILED, IGNORED, UNPROMPTED, ItemRecord
 from selva_render.watch.prompts import ItemPrompts, find_prompts
@@ -107,7 +107,10 @@ class ItemWorker:
             self._outcomes.set_state(
                 record,
                 UNPROMPTED,
-                reason="nothing says what to hear in it: it has no cue sheet, and no rule has cues",
+                reason=(
+                    "nothing says what to hear in it: it has no cue sheet, and no rule has cues; put one beside it, "
+                    f"{show(item.path.stem)}.cues.csv with the columns track and prompt"
+                ),
             )
             return
         task = self._build_task(record, item, prompts)

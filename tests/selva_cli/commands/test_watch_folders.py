@@ -88,6 +88,7 @@ def test_a_running_daemon_is_missed_in_one_line(folder: Path) -> None:
         (["--changes", "magic"], "auto, events, polling"),
         (["--webhook", "ftp://x/"], "http or https"),
         (["-o", "."], "another folder"),
+        (["--model", "selva-nanu"], "no model is called 'selva-nanu'"),
     ],
 )
 def test_what_cannot_be_watched_so_is_refused(
@@ -98,6 +99,8 @@ def test_what_cannot_be_watched_so_is_refused(
     assert done.exit_code == 1
     assert message in " ".join(done.stderr.split())
     assert "there is no folder" in run("watch", "add", folder / "none").stderr
+    assert read("list") == []
+    assert read("add", folder, "--model", "selva-nano")["model"] == "selva-nano"
 
 
 def test_items_are_listed_by_state_and_names_with_line_ends_in_one_line(

@@ -115,6 +115,15 @@ def test_bundles_timelines_and_videos_are_rendered_each_to_its_place(
     assert not (results / "failed").exists()
 
 
+def test_a_run_over_files_without_prompts_says_so_each_time(inbox: Path, watch_once: Watch) -> None:
+    (inbox / "walk.mp4").write_bytes(b"no video, but nobody looks into it")
+    for _ in range(2):
+        (message,) = watch_once()
+        assert message.startswith("walk.mp4 is not rendered: nothing says what to hear in it")
+    (inbox / "walk.mp4").unlink()
+    assert watch_once() == []
+
+
 def test_nothing_is_rendered_twice_also_by_a_new_watcher_but_what_changed_is(
     start_server: StartServer, inbox: Path, results: Path, watch_once: Watch, paths: AppPaths
 ) -> None:

@@ -328,7 +328,14 @@ def test_items_without_prompts_and_those_that_rules_leave_out_are_no_failures(
         "cut.otio": UNPROMPTED,
         "marked.otio": DONE,
     }
-    assert [line.partition(" is done")[0] for line in watcher.messages] == ["marked.otio"]
+    done = [line for line in watcher.messages if " is done" in line]
+    assert [line.partition(" is done")[0] for line in done] == ["marked.otio"]
+    others = sorted(line for line in watcher.messages if line not in done)
+    assert [line.partition(": ")[0] for line in others] == [
+        "cut.otio is not rendered",
+        "walk.mp4 is not rendered",
+    ]
+    assert "walk.cues.csv with the columns track and prompt" in others[1]
 
 
 def test_a_cut_waits_for_media_that_is_still_being_copied(
