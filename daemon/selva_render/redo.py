@@ -67,6 +67,8 @@ class Redo:
     signer: SignerFiles | None = None
 
     def __post_init__(self) -> None:
+        if self.prompt is not None and not self.prompt.strip():
+            raise RequestError("a prompt says what is heard in the stretch; leave it out for that of the stem")
         if not 0 <= self.start_sample < self.end_sample <= self.stem.num_samples:
             rate_hz = self.stem.sample_rate_hz
             raise RequestError(
@@ -130,7 +132,7 @@ def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:
     return CueRequest(
         cue=provenance.get("cue", "cue"),
         track=provenance.get("track", "stem"),
-        prompt=redo.prompt or recipe.prompt,
+        prompt=recipe.prompt if redo.prompt is None else redo.prompt,
         negative_prompt=recipe.negative_prompt if redo.negative_prompt is None else redo.negative_prompt,
         takes=tuple(
             TakeRequest(

@@ -14,7 +14,7 @@ from selva_otio.conform.cut_reading import ShotsOfTracks
 from selva_otio.conform.cut_shots import CutShot
 from selva_otio.conform.plan import ConformPlan, StemMove
 from selva_otio.conform.shot_matching import Segment, ShotMatch
-from selva_otio.picture.media import file_name_in_url
+from selva_otio.picture.media import shown_file_name
 from selva_otio.time.clock import TimelineClock
 
 KEPT, MOVED, TRIMMED, EXTENDED, SPLIT, REPEATED, JOINED, RETIMED, RELINKED, NEW, REMOVED = SHOT_CHANGES = (
@@ -227,4 +227,4 @@ def _describe_move(move: StemMove) -> StemChange:
 
 
 def _file_name(item: otio.core.Item) -> str:
-    return file_name_in_url(getattr(getattr(item, "media_reference", None), "target_url", None) or "")
+    return shown_file_name(getattr(getattr(item, "media_reference", None), "target_url", None) or "")

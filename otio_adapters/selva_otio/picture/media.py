@@ -107,7 +107,12 @@ def split_url_path(target_url: str) -> list[str]:
 
 def file_name_in_url(target_url: str) -> str:
     """The casefolded file name in a media URL. Stems are compared by it, because media moves between folders and machines."""
-    return PurePosixPath(unquote(target_url).replace("\\", "/")).name.casefold()
+    return shown_file_name(target_url).casefold()
+
+
+def shown_file_name(target_url: str) -> str:
+    """The file name in a media URL as it is written, for people and for programs that open the file."""
+    return PurePosixPath(unquote(target_url).replace("\\", "/")).name
 
 
 def make_folder_absolute(reference: otio.schema.ImageSequenceReference, base_folder: Path) -> None:

@@ -63,6 +63,11 @@ def test_a_split_shot_plays_its_stem_in_two_parts() -> None:
     assert done.shots() == [("a", "trimmed split"), ("b", "new"), ("a", "moved trimmed split")]
 
 
+def test_the_change_list_names_the_file_of_a_stem_as_it_is_on_disk() -> None:
+    done = conform(with_stems(cut(clip("a", 0, 40)), DOG), cut(CUT.gap(5), clip("a", 0, 40)))
+    assert [row.file for row in done.changes.stems] == ["Dog-a-0-1.wav"]
+
+
 def test_a_shot_that_is_used_twice_has_its_stem_twice() -> None:
     old = with_stems(cut(clip("a", 0, 40)))
     done = conform(old, cut(clip("a", 0, 40), clip("a", 10, 20)))

@@ -75,3 +75,5 @@ def test_what_is_no_stem_or_no_stretch_of_one_is_refused(tmp_path: Path) -> None
         build_redo_job(Redo(stem=stem, start_sample=0, end_sample=100), media=tmp_path / "a.mov")
     with pytest.raises(RequestError, match="a stretch lies in the stem"):
         Redo(stem=stem, start_sample=0, end_sample=101)
+    with pytest.raises(RequestError, match="a prompt says what is heard"):
+        Redo(stem=stem, start_sample=0, end_sample=100, prompt=" ")

@@ -61,7 +61,11 @@ def events(
     if as_json:
         print_json(_describe(found, written.files, written.losses, note))
     else:
-        print_line(f"{len(found.events)} events of {len(found.tracks)} stem tracks: {written.files[0]}")
+        events, tracks = len(found.events), len(found.tracks)
+        print_line(
+            f"{events} event{'' if events == 1 else 's'} of {tracks} stem track{'' if tracks == 1 else 's'}: "
+            f"{written.files[0]}"
+        )
 
 
 def _find_cut(sources: list[Path]) -> Path | None:
