@@ -11,7 +11,7 @@ either side.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -48,7 +48,8 @@ _MAX_SIBLINGS = 5000
 class Redo:
     """What is made anew of a stem: the samples from `start_sample` to before `end_sample` of its file.
 
-    prompt, negative_prompt: None for those of the stem. seed: None for the next one that no part of it was made with.
+    prompt, negative_prompt: None for those of the stem. seed: None for the next one that no part of it, and
+    without `take` no stretch of a take beside it, was made with.
     take: number of the first new take; None for the next one that no stem of the cue in the folder has. num_takes: how many
     takes, with seeds and numbers that follow. folder: where the new file
     goes, by default beside the earlier one. absent: see RenderOptions.
@@ -68,7 +69,9 @@ class Redo:
 
     def __post_init__(self) -> None:
         if self.prompt is not None and not self.prompt.strip():
-            raise RequestError("a prompt says what is heard in the stretch; leave it out for that of the stem")
+            raise RequestError(
+                "a prompt says what is heard in the stretch; leave it out for that of the stem"
+            )
         if not 0 <= self.start_sample < self.end_sample <= self.stem.num_samples:
             rate_hz = self.stem.sample_rate_hz
             raise RequestError(
@@ -128,7 +131,9 @@ def build_redo_job(redo: Redo, *, media: Path, picture: PictureRange | None = No
 
 def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:
     provenance = redo.stem.provenance
-    seed = next_seed(recipe) if redo.seed is None else redo.seed
+    # A number that was given goes with a place: there the same command makes the same take.
+    takes_beside = _iter_takes_beside(redo.stem) if redo.take is None else ()
+    seed = next_seed(recipe, takes_beside) if redo.seed is None else redo.seed
     return CueRequest(
         cue=provenance.get("cue", "cue"),
         track=provenance.get("track", "stem"),
@@ -212,25 +217,28 @@ def parse_sample(stem: StemFile, text: str) -> int:
     return sample_index(at_s, stem.sample_rate_hz) - first
 
 
-def next_seed(recipe: StemRecipe) -> int:
-    """One above all seeds of a stem, so that the same stretch sounds otherwise each time."""
-    highest = max([recipe.seed, *(stretch.seed for stretch in recipe.stretches)])
-    return highest + 1 if highest < MAX_SEED else 0
+def next_seed(recipe: StemRecipe, takes_beside: Iterable[StemFile] = ()) -> int:
+    """One above all seeds of a stem and of the stretches of `takes_beside`, so that a stretch sounds otherwise each time."""
+    seeds = [recipe.seed, *(stretch.seed for stretch in recipe.stretches)]
+    for stem in takes_beside:
+        with suppress(SelvaError):  # a take whose recipe is damaged has no seed
+            seeds.extend(each.seed for each in StemRecipe.parse(stem.provenance, name="").stretches)
+    return max(seeds) + 1 if max(seeds) < MAX_SEED else 0
 
 
 def next_take(stem: StemFile) -> int:
     """One above all takes of the stem's cue that lie beside it."""
-    cue, taken = stem.provenance.get("cue"), [_take_of(stem)]
-    for index, path in enumerate(sorted(stem.path.parent.glob("*.wav"))):
-        if index == _MAX_SIBLINGS:
-            break
-        try:
-            other = read_stem_file(path)
-        except SelvaError:
-            continue
-        if other.provenance.get("cue") == cue:
-            taken.append(_take_of(other))
+    taken = [_take_of(stem), *(_take_of(other) for other in _iter_takes_beside(stem))]
     return min(max(taken) + 1, MAX_TAKE_NUMBER)
+
+
+def _iter_takes_beside(stem: StemFile) -> Iterator[StemFile]:
+    """The takes of the stem's cue in its folder."""
+    for path in sorted(stem.path.parent.glob("*.wav"))[:_MAX_SIBLINGS]:
+        with suppress(SelvaError):
+            other = read_stem_file(path)
+            if other.provenance.get("cue") == stem.provenance.get("cue"):
+                yield other
 
 
 def build_take_name(path: Path, take: int) -> str:

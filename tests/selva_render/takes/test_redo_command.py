@@ -70,6 +70,8 @@ def test_the_file_alone_is_redone_at_the_same_samples(rendered: dict[str, Any], 
     )
     assert (by_file["start_sample"], by_file["end_sample"]) == (by_cue["start_sample"], by_cue["end_sample"])
     assert by_file["timeline"] is None
+    twice = run("redo", stem["file"], "--from", "01:00:01;15", "--to", "01:00:01;25")
+    assert twice["seed"] == by_file["seed"] + 1
     seconds = run("redo", stem["file"], "--from", "0.25", "--to", "0.5", "--seed", "7")
     assert (seconds["start_sample"], seconds["end_sample"], seconds["seed"]) == (12_000, 24_000, 7)
     again = run("redo", seconds["file"], "--from", "1", "--to", "1.25")
