@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -70,6 +71,9 @@ class FolderObserver:
             observer.join()
 
     def _start(self, observer: BaseObserver) -> bool:
+        # Folders that are made one in another while watchdog begins to watch them are registered twice, to the same effect; its
+        # warning of it comes from a thread of its own and would stand among the lines of `selva watch run`.
+        warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning, r"watchdog\.")
         try:
             observer.schedule(_ChangeListener(self._wake), str(self._folder), recursive=self._subfolders)
             observer.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,18 @@ def test_a_change_below_the_folder_is_noticed_also_after_the_folder_came_back(
         wake.clear()
         (share / "day1" / "run.mov").write_bytes(b"x")
         assert wake.wait(PATIENCE_S)
+
+
+def test_a_folder_that_is_registered_twice_is_not_shown_but_other_warnings_are(share: Path) -> None:
+    text = "Callback with id '1' already exists for watch <...>. It will be Overwritten."
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with observing(share, "events"):
+            for message in (text, "another"):
+                warnings.warn_explicit(
+                    message, RuntimeWarning, "inotify.py", 365, module="watchdog.observers.inotify"
+                )
+    assert [str(each.message) for each in shown] == ["another"]
 
 
 def test_what_watchers_write_themselves_is_no_change(share: Path) -> None:
