@@ -22,6 +22,7 @@ from selva_cli.terminal.console import print_json, print_table
 from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors
 from selva_cli.terminal.progress_bars import RenderBars
 from selva_cli.terminal.verbosity import is_quiet
+from selva_core.base.errors import RequestError
 from selva_core.base.media import ImageSequence
 from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
@@ -57,6 +58,10 @@ def run_render(
     """Render a cut, and write it with its stems to `timeline`; a file there that is not an earlier render's is replaced when
     `replaces` says so. Refusals come before the daemon is started."""
     with report_errors(as_json=as_json), _open_cut(cut, spot, reading) as opened:
+        if best_of is not None and rendering.takes not in (1, best_of):
+            raise RequestError(
+                f"--best-of {best_of} makes {best_of} takes, and --takes says {rendering.takes}; give one of the two"
+            )
         options = (rendering if best_of is None else replace(rendering, takes=best_of)).build()
         output = files.build(stems_folder=stems_folder, timeline=timeline, host=host)
         output = replace(output, best_first=best_of is not None)

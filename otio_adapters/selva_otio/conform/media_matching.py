@@ -58,7 +58,7 @@ def match_media(
     """The media of two cuts. relinked: new path to old path, from the user."""
     finder = _MediaFinder(old, new, has_same_content)
     for new_media, old_media in (relinked or {}).items():
-        finder.take(new_media, old_media, AS_GIVEN)
+        finder.take_given(new_media, old_media)
     finder.find_same_paths()
     finder.find_same_names()
     finder.find_same_content()
@@ -83,6 +83,17 @@ class _MediaFinder:
     def take(self, new_media: str, old_media: str, how: str) -> None:
         if new_media in self._new_shots and old_media in self._old_shots:
             self.found[new_media] = old_media, how
+
+    def take_given(self, new_media: str, old_media: str) -> None:
+        """A pair from the user; one that names media of no shot does nothing, and a warning says so."""
+        self.take(new_media, old_media, AS_GIVEN)
+        if new_media not in self.found:
+            missing = (
+                f"OLD shows {old_media}"
+                if old_media not in self._old_shots
+                else f"the new cut shows {new_media}"
+            )
+            self.warnings.append(f"--relink '{old_media}={new_media}' was not used: no shot of {missing}")
 
     def find_same_paths(self) -> None:
         for media in self._left_new():

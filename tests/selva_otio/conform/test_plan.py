@@ -252,3 +252,13 @@ def test_a_cut_without_stems_or_without_shots_is_refused() -> None:
     with pytest.raises(NothingToSpotError, match="no shot with media"):
         conform(with_stems(plain), cut(CUT.gap(20)))
     assert conform(with_stems(plain), plain).placed()
+
+
+def test_a_medium_that_the_user_names_and_no_shot_shows_is_a_warning() -> None:
+    old, new = with_stems(cut(clip("a", 0, 40))), cut(clip("b", 3, 40))
+    named = conform(old, new, relinked={"/media/b.mov": "/media/a.mov"})
+    assert named.plan.warnings == ()
+    of_no_old_shot = conform(old, new, relinked={"/media/b.mov": "/media/A2.mov"})
+    assert "was not used: no shot of OLD shows /media/A2.mov" in " ".join(of_no_old_shot.plan.warnings)
+    of_no_new_shot = conform(old, new, relinked={"/media/b2.mov": "/media/a.mov"})
+    assert "no shot of the new cut shows /media/b2.mov" in " ".join(of_no_new_shot.plan.warnings)

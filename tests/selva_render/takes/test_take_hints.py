@@ -123,3 +123,7 @@ def test_best_of_makes_that_many_takes_keeps_all_and_says_what_was_measured(
     assert all(each["silent"] is False and each["peak_dbfs"] > -20 and each["sync"] is None for each in hints)
     [(_, noted)] = iter_stems(load_timeline(tmp_path / "out.otio"))
     assert (noted["active_take"], len(noted["takes"])) == (1, 2)
+    both = ("--best-of", "2", "--takes", "3")
+    refused = render(source, tmp_path / "other.otio", "--track", "Click=click", *both, status=1)
+    assert "give one of the two" in refused["error"]["message"]
+    assert not (tmp_path / "other.otio").exists()
