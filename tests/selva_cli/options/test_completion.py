@@ -60,7 +60,7 @@ def test_an_answer_loads_no_library_that_takes_long() -> None:
 
 
 def test_commands_and_options_are_offered(complete: Complete) -> None:
-    assert complete("conf") == (["config"], "")
+    assert complete("confi") == (["config"], "")
     assert "--track" in complete("stems", "a.mov", "--tr")[0]
 
 
