@@ -45,7 +45,7 @@ def pytest_arguments(extra: Sequence[str], *, has_coverage: bool) -> list[str]:
     return [*arguments, *(COVERAGE if has_coverage else ()), *extra]
 
 
-def run_checks(root: Path, python: Path, *, extra: Sequence[str] = (), has_coverage: bool = True) -> int:
+def run_checks(root: Path, python: Path, *, extra: Sequence[str] = (), has_coverage: bool = False) -> int:
     """Run style, format, types and tests; returns 0 when all passed, else 1. All run even when one fails.
 
     Args:

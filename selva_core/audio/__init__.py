@@ -10,8 +10,9 @@ from selva_core.base.lazy_import import lazy_names
 if TYPE_CHECKING:
     from selva_core.audio.credentials import Signer, sign_stem
     from selva_core.audio.loudness import Loudness, LoudnessMeter
+    from selva_core.audio.provenance import read_provenance
     from selva_core.audio.stem_file import StemFile, read_stem_file
-    from selva_core.audio.stem_writer import StemReport, read_provenance, write_stem
+    from selva_core.audio.stem_writer import StemReport, write_stem
 
 __all__ = [
     "Loudness",
@@ -33,7 +34,7 @@ __getattr__ = lazy_names(
         "Signer": "selva_core.audio.credentials",
         "StemFile": "selva_core.audio.stem_file",
         "StemReport": "selva_core.audio.stem_writer",
-        "read_provenance": "selva_core.audio.stem_writer",
+        "read_provenance": "selva_core.audio.provenance",
         "read_stem_file": "selva_core.audio.stem_file",
         "sign_stem": "selva_core.audio.credentials",
         "write_stem": "selva_core.audio.stem_writer",

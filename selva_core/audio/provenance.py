@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from xml.etree import ElementTree
 
-from selva_core.audio.wav import Chunk
+from selva_core.audio.wav import Chunk, iter_text_chunks
+from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError
 
 PROVENANCE_SCHEMA = "selva.stem/1"
 
@@ -32,3 +34,19 @@ def _provenance_in(ixml: bytes) -> dict[str, str] | None:
     return (
         {str(key): str(value) for key, value in provenance.items()} if isinstance(provenance, dict) else None
     )
+
+
+def read_provenance(path: Path) -> dict[str, str] | None:
+    """The provenance that `write_stem` stored; None for a WAV file that is not a stem of Selva Bridge.
+
+    Raises MediaNotFoundError, and MediaUnreadableError when it is no WAV file.
+    """
+    try:
+        with path.open("rb") as file:
+            return find_provenance(iter_text_chunks(file))
+    except FileNotFoundError as exc:
+        raise MediaNotFoundError(f"there is no file {path}", path=str(path)) from exc
+    except (OSError, ValueError) as exc:
+        raise MediaUnreadableError(
+            f"{path.name} cannot be read as a WAV file: {exc}", path=str(path)
+        ) from exc

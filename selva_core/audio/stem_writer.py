@@ -14,13 +14,12 @@ import numpy.typing as npt
 from selva_core.audio.loudness import Loudness, LoudnessMeter
 from selva_core.audio.metadata import StemTags
 from selva_core.audio.panning import iter_panned
-from selva_core.audio.provenance import find_provenance
+from selva_core.audio.provenance import read_provenance
 from selva_core.audio.resampling import iter_resampled
 from selva_core.audio.splice import Splice, Splicer
-from selva_core.audio.wav import FULL_SCALE, iter_text_chunks, overwrite_chunk, write_wave
+from selva_core.audio.wav import FULL_SCALE, overwrite_chunk, write_wave
 from selva_core.base.atomic_write import staged_file
 from selva_core.base.errors import (
-    MediaNotFoundError,
     MediaUnreadableError,
     ModelError,
     OutputError,
@@ -120,22 +119,6 @@ def write_stem(
         loudness=loudness,
         splice_warnings=() if splicer is None else splicer.warnings,
     )
-
-
-def read_provenance(path: Path) -> dict[str, str] | None:
-    """The provenance that `write_stem` stored; None for a WAV file that is not a stem of Selva Bridge.
-
-    Raises MediaNotFoundError, and MediaUnreadableError when it is no WAV file.
-    """
-    try:
-        with path.open("rb") as file:
-            return find_provenance(iter_text_chunks(file))
-    except FileNotFoundError as exc:
-        raise MediaNotFoundError(f"there is no file {path}", path=str(path)) from exc
-    except (OSError, ValueError) as exc:
-        raise MediaUnreadableError(
-            f"{path.name} cannot be read as a WAV file: {exc}", path=str(path)
-        ) from exc
 
 
 class _LevelMeter:

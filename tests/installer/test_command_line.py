@@ -102,7 +102,7 @@ def test_an_unknown_command_is_refused_with_the_allowed_ones() -> None:
     assert "demo" in done.stderr
 
 
-def test_coverage_is_measured_unless_it_is_declined() -> None:
+def test_coverage_is_measured_where_it_is_asked_for() -> None:
     assert "--cov" in suite.pytest_arguments([], has_coverage=True)
     assert "--cov" not in suite.pytest_arguments([], has_coverage=False)
     assert suite.pytest_arguments(["-x"], has_coverage=False)[-1] == "-x"

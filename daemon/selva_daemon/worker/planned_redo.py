@@ -71,8 +71,8 @@ def plan_redo(
     media_bytes: int,
 ) -> PlannedRedo:
     """Raises MediaNotFoundError, MediaUnreadableError; RequestError where the take was made in another way than the job's."""
+    from selva_core.audio.provenance import read_provenance  # noqa: PLC0415
     from selva_core.audio.splice import Splice, open_earlier_audio  # noqa: PLC0415 - loads numpy; the server imports this module
-    from selva_core.audio.stem_writer import read_provenance  # noqa: PLC0415
 
     audio, provenance = open_earlier_audio(redo.file), read_provenance(redo.file)
     if provenance is None:

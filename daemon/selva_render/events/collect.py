@@ -10,7 +10,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_core.audio.events import SoundEvent, find_events, load_level_curve
-from selva_core.audio.stem_writer import read_provenance
+from selva_core.audio.provenance import read_provenance
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import MediaError, RequestError
 from selva_otio import TimelineClock, load_timeline

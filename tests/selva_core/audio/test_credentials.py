@@ -15,7 +15,8 @@ from wavinfo import WavInfoReader
 from selva_core.audio import credentials as content_credentials
 from selva_core.audio.credentials import CHUNK_ID, Signer, sign_stem
 from selva_core.audio.metadata import DIGITAL_SOURCE_TYPE
-from selva_core.audio.stem_writer import read_provenance, write_stem
+from selva_core.audio.provenance import read_provenance
+from selva_core.audio.stem_writer import write_stem
 from selva_core.audio.wav import digest_without, iter_text_chunks
 from selva_core.base.errors import OutputError, RequestError
 from selva_core.base.media import Label

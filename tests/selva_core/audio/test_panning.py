@@ -12,7 +12,8 @@ import pytest
 import soundfile
 from wavinfo import WavInfoReader
 
-from selva_core.audio.stem_writer import StemReport, read_provenance, write_stem
+from selva_core.audio.provenance import read_provenance
+from selva_core.audio.stem_writer import StemReport, write_stem
 from selva_core.base.pan import Curve, Panning
 from selva_core.engine import Waveform
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from selva_core.audio.stem_writer import read_provenance
+from selva_core.audio.provenance import read_provenance
 from selva_core.engine import Evidence, Waveform
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.job import JobRequest, parse_job

@@ -20,6 +20,8 @@ from selva_otio.timelines import load_timeline, open_timeline, write_timeline
 EARLIER = Path(__file__).parents[2] / "data" / "before" / "timelines"
 RATE = Fraction(24000, 1001)
 MISSING = "selva_missing"
+READ_SINCE = (("pan", "0"), ("take_volume", "1"))
+"""What version 0.1.0 did not read of REAPER's items, as it stands where nobody has changed it."""
 NAMES = sorted(path.stem for path in (EARLIER / "expected").iterdir())
 
 
@@ -46,7 +48,11 @@ def load_expected(name: str) -> Any:
 def without_messages(value: Any) -> Any:
     """The values with MESSAGE for the sentences that say why media is missing: their wording may change."""
     if isinstance(value, dict):
-        return {key: "MESSAGE" if key == MISSING else without_messages(inner) for key, inner in value.items()}
+        return {
+            key: "MESSAGE" if key == MISSING else without_messages(inner)
+            for key, inner in value.items()
+            if (key, inner) not in READ_SINCE
+        }
     return [without_messages(inner) for inner in value] if isinstance(value, list) else value
 
 
