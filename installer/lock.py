@@ -7,7 +7,7 @@
     python installer/lock.py --check            # change nothing; status 1 when pyproject.toml has moved on
 
 Writes `constraints.txt` (what `installer/run.py` and minimum installs of pip take their versions from), one file with hashes in
-`locks/` for each set of extras, and `examples/node/package-lock.json`. pip and uv both install a lock file:
+`locks/` for each set of extras, and the `package-lock.json` of each folder of JavaScript. pip and uv both install a lock file:
 
     pip install --require-hashes -r locks/plot.txt
     uv pip sync --require-hashes locks/plot.txt
@@ -49,6 +49,7 @@ LEFT_OUT_OF_CONSTRAINTS = ("pip", "setuptools", "wheel")
 """pip applies constraints to the isolated environments in which it builds packages from source as well, and those ask
 for setuptools of their own."""
 HOOKS = ".pre-commit-config.yaml"
+NODE_FOLDERS = ("examples/node", "plugins/panel/web")
 MATCHING_PAIR = ("torch", "torchaudio")
 
 
@@ -132,10 +133,11 @@ def with_ruff_version(hooks: str, constraints: str) -> str:
 
 
 def without_addresses(package_lock: str) -> str:
-    """npm's lock file less the addresses that packages were fetched from; their hashes stay."""
+    """npm's lock file less all addresses: where packages come from and where their makers take donations; the hashes stay."""
     document = json.loads(package_lock)
     for package in document["packages"].values():
         package.pop("resolved", None)
+        package.pop("funding", None)
     return json.dumps(document, indent=2) + "\n"
 
 
@@ -176,7 +178,8 @@ def build_locks(root: Path, target: Path, *, upgrade: Sequence[str] | None) -> N
         lock_file.write_text(header + body, encoding="utf-8")
     check_wheels(root, everything)
     everything.unlink()
-    _lock_node(root / "examples" / "node", target / "examples" / "node", is_fresh=upgrade is not None)
+    for folder in NODE_FOLDERS:
+        _lock_node(root / folder, target / folder, is_fresh=upgrade is not None)
 
 
 def describe(name: str) -> str:
@@ -207,7 +210,7 @@ def _run_uv(root: Path, arguments: Sequence[str]) -> None:
 
 
 def _lock_node(source: Path, target: Path, *, is_fresh: bool) -> None:
-    """The JavaScript example's lock file, when npm is here; without npm the one in the repository stays."""
+    """The lock file of a folder of JavaScript, when npm is here; without npm the one in the repository stays."""
     npm = shutil.which("npm")
     lock_file = source / "package-lock.json"
     target.mkdir(parents=True, exist_ok=True)
@@ -226,7 +229,9 @@ def _lock_node(source: Path, target: Path, *, is_fresh: bool) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise LockError(f"npm could not resolve the example's packages:\n{done.stdout}{done.stderr}".rstrip())
+        raise LockError(
+            f"npm could not resolve the packages of {source}:\n{done.stdout}{done.stderr}".rstrip()
+        )
     made = target / lock_file.name
     made.write_text(without_addresses(made.read_text(encoding="utf-8")), encoding="utf-8")
     (target / "package.json").unlink()

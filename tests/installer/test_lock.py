@@ -15,7 +15,7 @@ lock = load_script("lock")
 environment = load_script("environment")
 
 LOCK_FILES = sorted((ROOT / "locks").glob("*.txt"))
-NODE_LOCK = ROOT / "examples" / "node" / "package-lock.json"
+NODE_LOCKS = [ROOT / folder / "package-lock.json" for folder in lock.NODE_FOLDERS]
 
 
 def pinned(text: str) -> dict[str, set[str]]:
@@ -51,7 +51,9 @@ def test_lock_file_takes_its_versions_from_the_constraints(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*LOCK_FILES, ROOT / "constraints.txt", NODE_LOCK], ids=lambda path: path.name
+    "path",
+    [*LOCK_FILES, ROOT / "constraints.txt", *NODE_LOCKS],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_no_lock_file_names_a_package_index(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -64,8 +66,11 @@ def test_no_lock_file_names_a_package_index(path: Path) -> None:
     assert re.findall(r"(?:https?|file)://[^ \"]*(?:registry|simple|index|pypi)[^ \"]*", text) == []
 
 
-def test_the_javascript_packages_have_hashes() -> None:
-    packages = json.loads(NODE_LOCK.read_text(encoding="utf-8"))["packages"]
+@pytest.mark.parametrize("path", NODE_LOCKS, ids=lambda path: path.parent.name)
+def test_the_javascript_packages_have_hashes(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert "://" not in text
+    packages = json.loads(text)["packages"]
     assert len(packages) > 2
     assert [name for name, package in packages.items() if name and "integrity" not in package] == []
 
@@ -95,7 +100,12 @@ def test_constraints_leave_out_what_isolated_builds_choose_themselves() -> None:
 
 
 def test_addresses_are_taken_out_of_the_javascript_lock_file() -> None:
-    package = {"version": "1", "resolved": "https://example.org/x.tgz", "integrity": "sha512-x"}
+    package = {
+        "version": "1",
+        "resolved": "somewhere/x.tgz",
+        "integrity": "sha512-x",
+        "funding": {"url": "elsewhere"},
+    }
     cleaned = json.loads(lock.without_addresses(json.dumps({"packages": {"x": package}})))
     assert cleaned == {"packages": {"x": {"version": "1", "integrity": "sha512-x"}}}
 
