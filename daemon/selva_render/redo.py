@@ -37,7 +37,7 @@ from selva_daemon.protocol.recipe import OF_THE_WORKER, StemRecipe
 from selva_daemon.protocol.status import JobStatus, StemResult
 from selva_otio import Stem
 from selva_otio.time.clock import parse_seconds, parse_timecode, sample_index
-from selva_render.render import summarise_evidence
+from selva_render.render import to_placed_stem
 
 _CONTENT_KEY = re.compile(r"_[0-9a-f]{10}(_\d+)?$")
 _TAKE_IN_NAME = re.compile(r"(?<![A-Za-z0-9])t\d{2,}(?![A-Za-z0-9])")
@@ -180,23 +180,7 @@ def redo_stem(
 
 def to_take(result: StemResult, job: JobRequest) -> Stem:
     """The new take as it is noted on a timeline."""
-    return Stem(
-        cue=result.cue,
-        take=result.take,
-        seed=result.seed,
-        file=Path(result.file),
-        sample_rate_hz=result.sample_rate_hz,
-        num_samples=result.num_samples,
-        num_channels=result.num_channels,
-        pan=result.pan,
-        provenance=(
-            ("model", job.model),
-            ("num_steps", job.num_steps),
-            ("guidance", job.guidance),
-            *(() if job.quality == "final" else (("quality", job.quality),)),
-            *summarise_evidence(result),
-        ),
-    )
+    return to_placed_stem(result, cue_id=result.cue, model=job.model, sampling=job.sampling)
 
 
 def parse_sample(stem: StemFile, text: str) -> int:

@@ -247,9 +247,13 @@ def _add_result(job: ClipJob, status: JobStatus, report: RenderReport) -> None:
 
 def to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem:
     """A rendered stem as it is placed, with how it was made."""
-    result = stem.result
+    return to_placed_stem(stem.result, cue_id=stem.cue.id, model=model, sampling=sampling)
+
+
+def to_placed_stem(result: StemResult, *, cue_id: str, model: str, sampling: SamplingSettings) -> Stem:
+    """A stem of the daemon's as it is placed, with how it was made."""
     return Stem(
-        cue=stem.cue.id,
+        cue=cue_id,
         take=result.take,
         seed=result.seed,
         file=Path(result.file),

@@ -25,7 +25,6 @@ from selva_daemon.settings import load_settings
 from selva_daemon.worker.blob_store import BlobStore
 from selva_daemon.worker.content_key import file_key, waveform_key
 from selva_daemon.worker.media_identity import MediaIdentity
-from selva_daemon.worker.planned_redo import sampling_of
 from selva_daemon.worker.stem_cache import StemCache
 
 FILES = Path(__file__).parents[1] / "data" / "daemon_0_1_0"
@@ -91,7 +90,7 @@ def test_content_has_the_key_it_had(name: str, monkeypatch: pytest.MonkeyPatch) 
         request=StemRequest(prompt=cue.prompt, negative_prompt=cue.negative_prompt, seed=take.seed),
         model=job.model,
         weights_sha256="cd" * 32,
-        sampling=sampling_of(job),
+        sampling=job.sampling,
     )
     assert key == KEYS[name]["waveform_key"]
     signer = None if job.output.signer is None else "ef" * 32

@@ -40,6 +40,7 @@ from selva_core.base.render_options import (
     QUALITIES,
     SILENT,
     PanOptions,
+    SamplingSettings,
 )
 from selva_core.base.schema import (
     absolute_path,
@@ -267,6 +268,12 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ],
         Meta(max_length=MAX_PROVENANCE, description="written into each file"),
     ] = field(default_factory=dict)
+
+    @property
+    def sampling(self) -> SamplingSettings:
+        return SamplingSettings(
+            num_steps=self.num_steps, guidance=self.guidance, quality=self.quality, separate=self.separate
+        )
 
     @property
     def pan_options(self) -> PanOptions:

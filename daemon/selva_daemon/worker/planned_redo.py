@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from selva_core.base.errors import RequestError
 from selva_core.base.media import PictureRange
 from selva_core.base.render_options import OFF, STEREO, PanOptions, siblings_of
-from selva_core.engine import RedoneStretch, SamplingSettings, StemRequest
+from selva_core.engine import RedoneStretch, StemRequest
 from selva_daemon.protocol.job import CueRequest, JobRequest, RedoRequest, TakeRequest
 from selva_daemon.protocol.recipe import RecipeStretch, StemRecipe
 from selva_daemon.worker.model_info import ModelInfo
@@ -105,12 +105,6 @@ def plan_redo(
         splice=Splice(file=redo.file, start_sample=redo.start_sample, end_sample=redo.end_sample),
         audio_sha256=audio.digest(),
         warnings=warnings,
-    )
-
-
-def sampling_of(job: JobRequest) -> SamplingSettings:
-    return SamplingSettings(
-        num_steps=job.num_steps, guidance=job.guidance, quality=job.quality, separate=job.separate
     )
 
 

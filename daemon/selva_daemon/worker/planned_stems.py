@@ -19,7 +19,7 @@ from selva_daemon.protocol.status import Sight, StemResult
 from selva_daemon.worker.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
 from selva_daemon.worker.media_identity import OnHashed, identify_picture
 from selva_daemon.worker.model_info import ModelInfo
-from selva_daemon.worker.planned_redo import FindLatents, PlannedRedo, plan_redo, sampling_of
+from selva_daemon.worker.planned_redo import FindLatents, PlannedRedo, plan_redo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def plan_stems(
         media=job.media,
         model=model.model_id,
         weights_sha256=model.weights_sha256,
-        sampling=sampling_of(job),
+        sampling=job.sampling,
         precision=model.key_precision,
     )
     stems = []

@@ -36,7 +36,6 @@ from selva_daemon.worker.output_files import (
     resolve_output_folder,
     staging_folder,
 )
-from selva_daemon.worker.planned_redo import sampling_of
 from selva_daemon.worker.planned_stems import PlannedStem, plan_stems
 from selva_daemon.worker.stem_cache import StemCache
 
@@ -163,7 +162,7 @@ class JobRenderer:
             first.model, precision=first.precision, on_load=partial(_report_weights, jobs)
         )
         requests = [_batch_request(job.context, list(job.missing.values()), WHOLE_RENDER) for job in jobs]
-        outcomes = engine.render_batch(requests, settings=sampling_of(jobs[0].context.job))
+        outcomes = engine.render_batch(requests, settings=jobs[0].context.job.sampling)
         return {
             job.context.job_id: outcome
             if isinstance(outcome, SelvaError)
@@ -338,7 +337,7 @@ def _render_in_halves(
     """Render all in one call; when the device's memory is too small, each half by itself."""
     try:
         [outcome] = engine.render_batch(
-            [_batch_request(context, requests, fractions)], settings=sampling_of(context.job)
+            [_batch_request(context, requests, fractions)], settings=context.job.sampling
         )
         if isinstance(outcome, SelvaError):
             raise outcome

@@ -12,7 +12,7 @@ from selva_core.audio.stem_file import read_stem_file
 from selva_core.base.errors import MediaNotFoundError, RequestError
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.recipe import StemRecipe
-from selva_render.redo import Redo, build_redo_job, build_take_name, find_media, next_take, redo_stem
+from selva_render.redo import Redo, build_redo_job, build_take_name, find_media, next_take, redo_stem, to_take
 from tests.support.daemons import JobMaker, StartServer
 
 
@@ -54,6 +54,15 @@ def test_a_stretch_is_made_anew_beside_the_take_with_the_next_number_and_seed(
     assert (again.labels, again.time_reference_samples) == (stem.labels, stem.time_reference_samples)
     assert next_take(again) == 4
     assert second.take == 2
+
+
+def test_new_take_is_noted_with_how_the_stem_was_made(
+    start_server: StartServer, client: Client, make_job: JobMaker
+) -> None:
+    job = make_job(separate=0.5)
+    [result] = client.wait(client.submit(job).job_id).raise_for_state().stems
+    noted = dict(to_take(result, job).provenance)
+    assert noted.items() >= {"model": job.model, "num_steps": job.num_steps, "separate": 0.5}.items()
 
 
 def test_media_is_found_beside_the_stem_and_above_it_and_not_elsewhere(
