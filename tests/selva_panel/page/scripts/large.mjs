@@ -25,15 +25,17 @@ const began = Date.now();
 const { browser, page, problems, outside } = await openPage(server.url, { width: 1440, height: 900 });
 const painted = () => until(() => page.evaluate(() => document.querySelectorAll("canvas.tile").length > 4), "the tiles");
 await painted();
+const now = () => page.evaluate(() => performance.now());
+let openedMs = await now();
 let opening = null;
 if (traced) {
   await page.goto("about:blank");
   await startTrace();
   await page.goto(server.url);
   await painted();
+  openedMs = await now();
   opening = { state_mb: Number((JSON.stringify(server.state).length / 1e6).toFixed(1)), ...(await endTrace()) };
 }
-const openedMs = await page.evaluate(() => performance.now());
 const count = () => page.evaluate(() => ({ nodes: document.querySelectorAll("*").length, canvases: document.querySelectorAll("canvas").length }));
 const atStart = await count();
 if (traced) await startTrace();

@@ -7,7 +7,6 @@ import { rulerStep, timecode } from "../model/time";
 import { type Cell, paintCell, paintClip } from "./paint";
 import { palette } from "./palette";
 import { enqueuePaint } from "./queue";
-import { stripArrivals, waveArrivals } from "./sources";
 import { RULER_HEIGHT, ROW_HEIGHT, STRIP_HEIGHT, TILE_WIDTH, clipsBetween, frameToX, scale, xToFrame } from "./view";
 
 type Paint = (ctx: CanvasRenderingContext2D, left: number) => void;
@@ -53,8 +52,6 @@ function touch(): void {
 
 export function LaneTile({ index, rowId, colourIndex }: { index: number; rowId: string; colourIndex: number }) {
   const paint: Paint = (ctx, left) => {
-    void stripArrivals.value;
-    void waveArrivals.value;
     const colours = palette.value;
     const row = rowById.value.get(rowId);
     if (!row) return;
@@ -76,7 +73,6 @@ export function LaneTile({ index, rowId, colourIndex }: { index: number; rowId: 
 
 export function StripTile({ index }: { index: number }) {
   const paint: Paint = (ctx, left) => {
-    void stripArrivals.value;
     const chosen = selectedClip.value;
     for (const clip of clipsBetween(xToFrame(left), xToFrame(left + TILE_WIDTH))) {
       const x = frameToX(clip.start_frames) - left;

@@ -1,33 +1,40 @@
 // Pictures and waveforms that lanes are painted from: fetched when they come into view, few at a time, a bounded number held.
-import { signal } from "@preact/signals";
+import { type Signal, batch, signal } from "@preact/signals";
 import { api, stripUrl } from "../model/api";
 
-interface Held<T> {
-  value: T | null;
-  failed: boolean;
-}
+/** Arrivals of so many milliseconds are shown together: a tile of several clips is then painted once for all of them. */
+const SHOW_AFTER_MS = 80;
 
+/**
+ * What is held under each key is a signal of its own: what paints with it paints again when it arrives, and nothing else does. Were
+ * there one signal for all, every arrival would paint every tile on the screen, which cost frames while scrolling.
+ */
 class Fetcher<T> {
-  readonly #held = new Map<string, Held<T>>();
+  readonly #held = new Map<string, Signal<T | null>>();
   readonly #waiting: { key: string; load: () => Promise<T> }[] = [];
   #running = 0;
-  /** Counts arrivals: what paints reads it, and paints again. */
-  readonly arrivals = signal(0);
+  #hasDropped = false;
+  #arrived: [string, T][] = [];
+  /** Counts the times at which everything on the screen asks once more, because some of it was dropped from the queue. */
+  readonly #rounds = signal(0);
 
   constructor(readonly atOnce: number, readonly most: number, readonly release: (value: T) => void = () => undefined) {}
 
   get(key: string, load: () => Promise<T>): T | null {
-    const held = this.#held.get(key);
-    if (held) {
-      this.#held.delete(key);
-      this.#held.set(key, held);
-      return held.value;
+    void this.#rounds.value;
+    let held = this.#held.get(key);
+    if (held) this.#held.delete(key);
+    else {
+      held = signal(null);
+      this.#waiting.push({ key, load });
     }
-    this.#held.set(key, { value: null, failed: false });
-    this.#waiting.push({ key, load });
-    if (this.#waiting.length > 400) this.#held.delete((this.#waiting.shift() as { key: string }).key);
+    this.#held.set(key, held);
+    if (this.#waiting.length > this.most) {
+      this.#held.delete((this.#waiting.shift() as { key: string }).key);
+      this.#hasDropped = true;
+    }
     this.#next();
-    return null;
+    return held.value;
   }
 
   /** What is here already; nothing is fetched for it. */
@@ -40,24 +47,42 @@ class Fetcher<T> {
     while (this.#running < this.atOnce && this.#waiting.length > 0) {
       const { key, load } = this.#waiting.pop() as { key: string; load: () => Promise<T> };
       this.#running++;
-      load()
-        .then((value) => {
-          this.#held.set(key, { value, failed: false });
-          this.#evict();
-          this.arrivals.value++;
-        })
-        .catch(() => this.#held.set(key, { value: null, failed: true }))
+      void load()
+        .then((value) => this.#keep(key, value))
+        .catch(() => undefined) // what failed stays empty: asking again and again would not help
         .finally(() => {
           this.#running--;
           this.#next();
         });
     }
+    if (this.#running === 0 && this.#hasDropped) {
+      this.#hasDropped = false;
+      this.#rounds.value++;
+    }
+  }
+
+  #keep(key: string, value: T): void {
+    if (this.#arrived.push([key, value]) === 1) setTimeout(() => this.#show(), SHOW_AFTER_MS);
+  }
+
+  #show(): void {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    batch(() => {
+      for (const [key, value] of arrived) {
+        const held = this.#held.get(key) ?? signal<T | null>(null);
+        this.#held.set(key, held);
+        held.value = value;
+      }
+    });
+    this.#evict();
   }
 
   #evict(): void {
     for (const [key, held] of this.#held) {
       if (this.#held.size <= this.most) return;
-      if (held.value) this.release(held.value);
+      const value = held.peek();
+      if (value) this.release(value);
       this.#held.delete(key);
     }
   }
@@ -70,8 +95,6 @@ export interface Strip {
 
 const strips = new Fetcher<Strip>(4, 600, ({ image }) => image.close());
 const waves = new Fetcher<{ min: number[]; max: number[] }>(4, 1500);
-export const stripArrivals = strips.arrivals;
-export const waveArrivals = waves.arrivals;
 
 const COUNTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48];
 const THUMBNAIL_WIDTH = 144;
