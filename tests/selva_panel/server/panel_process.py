@@ -23,6 +23,8 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonError
 
 PATIENCE_S = 60.0
+THERE_ALREADY = "⚠ lies there already, and is not placed twice"
+"""As the page's table says it of a stem that was placed before."""
 
 
 @dataclass(kw_only=True)
@@ -226,6 +228,13 @@ def running_panel(*arguments: str | Path, folder: Path) -> Iterator[Panel]:
         process.terminate()
         process.communicate(timeout=PATIENCE_S)
         stop_daemon(paths)
+
+
+def choose_echo(panel: Panel) -> str:
+    """Have a click made of each flash, which takes no time; a new link of the panel."""
+    assert panel.request("PUT", "/api/model", {"name": "selva-echo"}).status == 200
+    url: str = panel.request("POST", "/api/links", {}).json()["url"]
+    return url
 
 
 def stop_daemon(paths: AppPaths) -> None:

@@ -284,3 +284,26 @@ def test_every_suggestion_for_nano_is_a_phrasing_that_it_was_trained_with() -> N
     assert set(suggest_prompts("selva-nano")) <= known
     assert suggest_prompts("selva-small-16k")
     assert suggest_prompts("selva-echo") == ()
+
+
+def test_an_id_that_is_not_there_does_not_count_as_rendered(rendered: Panel) -> None:
+    for body, name in (
+        ({"row_ids": ["dog", "cat"]}, "row of the id 'cat'"),
+        ({"row_ids": ["dog"], "clip_ids": ["gone"]}, "clip of the id 'gone'"),
+    ):
+        reply = rendered.request("POST", "/api/render", body)
+        assert (reply.status, name in reply.json()["error"]["message"]) == (404, True)
+    known = rendered.request("POST", "/api/render", {"row_ids": ["dog"]})
+    assert (known.status, "already" in known.json()["error"]["message"]) == (409, True)
+
+
+def test_a_row_without_a_prompt_and_a_clip_that_is_left_out_are_named_as_the_reason(rendered: Panel) -> None:
+    clip_id = rendered.state()["clips"][0]["id"]
+    left_out = {"id": "out", "name": "Out", "prompt": "a bell", "overrides": {clip_id: {"include": False}}}
+    rendered.put_rows(*ROWS, {"id": "bare", "name": "Bare"}, left_out)
+    bare = rendered.request("POST", "/api/render", {"row_ids": ["bare"]}).json()["error"]
+    assert "Bare says nothing of what is heard" in bare["message"]
+    assert "small dog barking" in bare["remedy"]
+    out = rendered.request("POST", "/api/render", {"row_ids": ["out"], "clip_ids": [clip_id]}).json()["error"]
+    assert "is left out" in out["message"]
+    rendered.put_rows(*ROWS)

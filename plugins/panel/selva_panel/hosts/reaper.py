@@ -10,9 +10,11 @@ import datetime
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import UNSET
 
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.protocol.status import StemResult
@@ -21,6 +23,7 @@ from selva_otio.time.clock import frame_index
 from selva_panel.delivery.chosen import ChosenStems, ChosenTake
 from selva_panel.delivery.targets import PlaceLine, PlaceReport, line_of
 from selva_panel.errors import HostSilentError, NothingToDoError
+from selva_panel.hosts.conflicts import describe_reaper_conflict
 from selva_panel.timeline.cut import Cut, build_cut_of_sheet
 from selva_panel.timeline.markers import CutMarker
 from selva_plugins.errors import NothingToRenderError
@@ -29,7 +32,7 @@ from selva_plugins.hosts.reaper.adapter import read_picture
 from selva_plugins.hosts.reaper.cues import SpottedItems, spot_items, spot_markers
 from selva_plugins.hosts.reaper.item_spans import ItemSpan
 from selva_plugins.hosts.reaper.plan import build_new_item
-from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot, parse_snapshot
+from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot, ReaperStemItem, parse_snapshot
 from selva_plugins.hosts.reaper.timeline import ReaperTimeline, choose_sample_rate_hz
 from selva_plugins.request_folder import PLAN_SCHEMA, HostRequest, RequestFolder, read_json, write_json
 from selva_render.report import RenderedStem
@@ -65,7 +68,8 @@ def open_reaper_request(folder: Path, request: HostRequest) -> tuple[Cut, Reaper
     )
     spans = {cue.clip: spotted.spans[cue.id] for cue in spotted.sheet.cues}
     by_clip = {clip.id: spans[clip.spotted] for clip in cut.clips if clip.spotted in spans}
-    return cut, ReaperTarget(folder=folder, spans=by_clip, cut=cut)
+    stems = [] if snapshot.stems is UNSET else list(snapshot.stems)
+    return cut, ReaperTarget(folder=folder, spans=by_clip, cut=cut, stems=stems)
 
 
 def _spot_regions(built: ReaperTimeline, snapshot: ReaperSnapshot) -> SpottedItems | None:
@@ -89,11 +93,15 @@ def _markers_of(snapshot: ReaperSnapshot, built: ReaperTimeline) -> tuple[CutMar
 
 @dataclass(frozen=True, kw_only=True)
 class ReaperTarget:
-    """The project of a request. folder: of the panel's own request; those of placements lie beside it. spans: by clip."""
+    """The project of a request. folder: of the panel's own request; those of placements lie beside it. spans: by clip.
+
+    stems: what lay on stem tracks when the panel was opened, and what it has placed since.
+    """
 
     folder: Path
     spans: Mapping[str, ItemSpan]
     cut: Cut
+    stems: list[ReaperStemItem] = field(default_factory=list)
     patience_s: float = REPORT_PATIENCE_S
     sleep: Callable[[float], None] = time.sleep
 
@@ -101,17 +109,21 @@ class ReaperTarget:
     label = "REAPER"
 
     def find_conflicts(self, chosen: ChosenStems) -> Mapping[str, str]:
-        """None that is known beforehand: the script looks at the project as it is when it places, and reports what it held."""
-        return {}
+        """Stems in the same place: REAPER's script places nothing over anything, and makes a second track of the name."""
+        conflicts: dict[str, str] = {}
+        for takes in _by_cue(chosen).values():
+            found = describe_reaper_conflict(self._build_entry(takes), self.stems)
+            if found is not None:
+                conflicts |= {take.stem.id: found for take in takes}
+        return conflicts
 
     def place(self, chosen: ChosenStems, name: str) -> PlaceReport:
         """Raises HostSilentError where REAPER does not place them in time; it does so later."""
         del name
-        by_cue: dict[str, list[ChosenTake]] = {}
-        for take in chosen.takes:
-            by_cue.setdefault(take.cue.id, []).append(take)
+        by_cue = _by_cue(chosen)
         entries = [self._build_entry(takes) for takes in by_cue.values()]
         report = self._send({"placements": entries}, label=f"Panel: {len(entries)} stems")
+        self._note_placed(report, entries)
         return PlaceReport(
             lines=_describe_placed(report, by_cue, chosen),
             undo={
@@ -125,6 +137,8 @@ class ReaperTarget:
             raise NothingToDoError("nothing that this panel has placed is there to be removed")
         report = self._send({"placements": [], "removals": items}, label="Panel: remove stems")
         removed, stayed = report.get("removed", []), report.get("stayed", [])
+        gone = {item["item_guid"] for item in items} - {item.get("item_guid") for item in stayed}
+        self.stems[:] = [stem for stem in self.stems if stem.guid not in gone]
         lines = [f"{len(removed)} stems were removed; Undo in REAPER brings them back"]
         lines += [f"one stays: {item.get('reason')}" for item in stayed]
         return [PlaceLine(stem_id=None, track="", start_timecode="", text=text) for text in lines]
@@ -143,6 +157,23 @@ class ReaperTarget:
         ]
         options = RenderOptions(model=takes[0].stem.model, sample_rate_hz=rate_hz)
         return build_new_item(self.spans[takes[0].stem.clip_id], stems, options, clock).to_json()
+
+    def _note_placed(self, report: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> None:
+        """What lies there now is in the way of what is placed later."""
+        by_cue = {entry["cue"]: entry for entry in entries}
+        for placed in report.get("placed", ()):
+            entry = by_cue.get(placed["cue"])
+            if entry is not None:
+                self.stems.append(
+                    ReaperStemItem(
+                        guid=placed["item_guid"],
+                        track=entry["stem_track"],
+                        name=entry["takes"][0]["name"],
+                        file=entry["takes"][0]["file"],
+                        position_s=placed["position_s"],
+                        length_s=placed["length_s"],
+                    )
+                )
 
     def _send(self, plan: Mapping[str, Any], *, label: str) -> Mapping[str, Any]:
         """Write a finished request beside the panel's own, and wait for the script's report."""
@@ -169,6 +200,13 @@ class ReaperTarget:
             f"REAPER has not answered for {self.patience_s:g} s; bring the project to the front, and choose the action "
             "Selva: Open job list, which goes on with it"
         )
+
+
+def _by_cue(chosen: ChosenStems) -> dict[str, list[ChosenTake]]:
+    by_cue: dict[str, list[ChosenTake]] = {}
+    for take in chosen.takes:
+        by_cue.setdefault(take.cue.id, []).append(take)
+    return by_cue
 
 
 _REMOVAL_KEYS = ("item_guid", "position_s", "length_s")

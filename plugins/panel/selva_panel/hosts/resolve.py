@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from selva_otio.formats.profiles import find_profile
 from selva_panel.delivery.chosen import ChosenStems, ChosenTake
 from selva_panel.delivery.targets import PlaceLine, PlaceReport, line_of
 from selva_panel.errors import HostSilentError, PanelError
+from selva_panel.hosts.conflicts import AudioTracks
 from selva_panel.timeline.cut import Cut, build_cut_of_sheet
 from selva_panel.timeline.markers import find_markers
 from selva_plugins.hosts.resolve.adapter import find_project_folder
@@ -27,8 +28,8 @@ from selva_plugins.hosts.resolve.plan import (
     build_target,
     list_place_notices,
 )
-from selva_plugins.hosts.resolve.plan_schema import PlacementReport
-from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot, parse_snapshot
+from selva_plugins.hosts.resolve.plan_schema import PlacementReport, PlanStem
+from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot, ResolveSound, parse_snapshot
 from selva_plugins.hosts.resolve.studio import StudioBridge
 from selva_plugins.hosts.resolve.timeline import build_timeline
 from selva_plugins.request_folder import PLAN_SCHEMA, HostRequest, RequestFolder, read_json, write_json
@@ -44,7 +45,8 @@ def open_resolve_request(folder: Path, request: HostRequest) -> tuple[Cut, Agent
     """The timeline of the agent's request, and the agent as its target. Raises HostError, TimelineError."""
     snapshot = parse_snapshot(request.snapshot)
     cut = build_resolve_cut(snapshot, stems_folder=request.stems_folder)
-    return cut, AgentTarget(folder=folder, cut=cut, plan_target=build_target(snapshot, replaces=True))
+    plan_target = build_target(snapshot, replaces=True)
+    return cut, AgentTarget(folder=folder, cut=cut, plan_target=plan_target, tracks=_tracks_of(snapshot, cut))
 
 
 def open_studio(environment: Mapping[str, str] | None = None) -> tuple[Cut, StudioTarget]:
@@ -54,7 +56,14 @@ def open_studio(environment: Mapping[str, str] | None = None) -> tuple[Cut, Stud
         snapshot = studio.take_snapshot()
     cut = build_resolve_cut(snapshot, stems_folder=None)
     target = build_target(snapshot, replaces=True)
-    return cut, StudioTarget(cut=cut, plan_target=target, environment=environment)
+    return cut, StudioTarget(
+        cut=cut, plan_target=target, tracks=_tracks_of(snapshot, cut), environment=environment
+    )
+
+
+def _tracks_of(snapshot: ResolveSnapshot, cut: Cut) -> AudioTracks:
+    timeline = snapshot.timeline
+    return AudioTracks(tracks=timeline.audio_tracks, start_frame=timeline.start_frame, clock=cut.clock)
 
 
 def build_resolve_cut(snapshot: ResolveSnapshot, *, stems_folder: Path | None) -> Cut:
@@ -79,17 +88,40 @@ def build_resolve_cut(snapshot: ResolveSnapshot, *, stems_folder: Path | None) -
 
 @dataclass(frozen=True, kw_only=True)
 class _ResolvePlacing:
-    """What both ways into Resolve share: from chosen takes to a plan, and from a report to lines."""
+    """What both ways into Resolve share: from chosen takes to a plan, and from a report to lines. tracks: as they were when the
+    panel was opened. placed: by this panel since, by the names of tracks.
+    """
 
     cut: Cut
     plan_target: PlanTarget
+    tracks: AudioTracks
+    placed: dict[str, list[ResolveSound]] = field(default_factory=dict)
 
     id = "resolve"
     label = "DaVinci Resolve"
 
     def find_conflicts(self, chosen: ChosenStems) -> Mapping[str, str]:
-        """None that is known beforehand: earlier stems in the same place that are unchanged give way, others stay."""
-        return {}
+        """What lies on the audio tracks where stems go; nothing of the user's gives way."""
+        rendered, takes_by_id = self._build_report(chosen)
+        tracks = self.tracks.with_sounds(self.placed)
+        found = {
+            takes_by_id[stem.id].stem.id: tracks.describe_conflict(stem)
+            for stem in build_stems([rendered], self.plan_target)
+        }
+        return {stem_id: text for stem_id, text in found.items() if text is not None}
+
+    def _note_placed(self, report: PlacementReport, stems: Sequence[PlanStem]) -> None:
+        """What lies there now is in the way of what is placed later."""
+        planned = {stem.id: stem for stem in stems}
+        for result in report.stems:
+            stem = planned.get(result.id)
+            if stem is not None and result.is_placed:
+                sound = ResolveSound(
+                    name=Path(stem.file).name,
+                    start_frame=stem.record_frame,
+                    duration_frames=stem.duration_frames,
+                )
+                self.placed.setdefault(result.track_name, []).append(sound)
 
     def _build_report(self, chosen: ChosenStems) -> tuple[RenderReport, dict[str, ChosenTake]]:
         """The chosen takes as a render's report, and the take of each id in the plan.
@@ -138,6 +170,7 @@ class StudioTarget(_ResolvePlacing):
         plan = build_plan(build_stems([rendered], self.plan_target), self.plan_target)
         with StudioBridge(environment=self.environment) as studio:
             report = studio.place(plan)
+        self._note_placed(report, plan.stems)
         notices = list_place_notices(report, plan.stems)
         return PlaceReport(
             lines=self._describe(report, takes_by_id, notices), undo={"timeline": plan.timeline_id}
@@ -148,6 +181,7 @@ class StudioTarget(_ResolvePlacing):
         del undo
         with StudioBridge(environment=self.environment) as studio:
             report = studio.remove()
+        self.placed.clear()
         stay = f", {report.num_kept} stay on locked tracks" if report.num_kept else ""
         text = f"{report.num_stems} stems and {report.num_tracks} tracks were removed{stay}"
         return [PlaceLine(stem_id=None, track="", start_timecode="", text=text)]
@@ -174,6 +208,7 @@ class AgentTarget(_ResolvePlacing):
             if (folder / "report-1.json").exists():
                 report = PlacementReport.from_json(read_json(folder / "report-1.json"))
                 notices = list_place_notices(report, stems)
+                self._note_placed(report, stems)
                 return PlaceReport(lines=self._describe(report, takes_by_id, notices), undo={"agent": True})
             self.sleep(_POLL_S)
         raise HostSilentError(

@@ -23,7 +23,7 @@ from selva_otio.time.clock import frame_index, sample_index
 from selva_panel.errors import NothingToDoError, NotThereError
 from selva_panel.jobs.daemon_link import DaemonLink
 from selva_panel.jobs.results import add_sights, add_stems
-from selva_panel.session.missing import effective_prompts, find_missing, first_seed_of
+from selva_panel.session.missing import effective_prompts, explain_nothing, find_missing, first_seed_of
 from selva_panel.session.records import CueInJob, JobRecord, StemRecord
 from selva_panel.session.session import MAX_FINISHED_JOBS, Session
 from selva_panel.timeline.rows import Row
@@ -69,6 +69,8 @@ class PanelWork:
             for row, clip in iter_cells(session.record.rows, session.cut)
             if known.get((row.id, clip.id)) != effective_prompts(row, clip.id)[0]
         ]
+        if not any(row.is_complete for row in session.record.rows):
+            raise explain_nothing(session.record, session.cut)
         if not cells:
             raise NothingToDoError("every prompt was looked for in every clip already")
         sheet = await self._sheet_of(cells)
@@ -86,11 +88,12 @@ class PanelWork:
         session = self._session
         if more_like is not None:
             return await self._render_more(session.stem(more_like))
+        session.check_ids(row_ids=row_ids, clip_ids=clip_ids)
         missing = find_missing(
             session.record, session.cut, session.model, row_ids=row_ids or None, clip_ids=clip_ids or None
         )
         if not missing:
-            raise NothingToDoError("everything that is asked for is rendered, or is being rendered, already")
+            raise explain_nothing(session.record, session.cut, row_ids=row_ids, clip_ids=clip_ids)
         sheet = await self._sheet_of([(row.id, clip.id) for row, clip in missing])
         alike: dict[tuple[int, str], set[tuple[str, str]]] = {}
         for row, clip in missing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from selva_core.base.limits import DEFAULT_SEED
+from selva_panel.errors import NothingToDoError
 from selva_panel.session.records import SessionRecord, StemRecord
 from selva_panel.timeline.cut import Cut, PanelClip
 from selva_panel.timeline.rows import Row
@@ -12,6 +13,8 @@ from selva_panel.timeline.sheet import iter_cells
 
 Recipe = tuple[str, str, str | None, int, str]
 """Prompt, negative prompt, model, seed and pan."""
+MAX_NAMED = 5
+"""Rows that a message names."""
 
 
 def find_missing(
@@ -36,14 +39,13 @@ def find_missing(
         if not job.is_finished and job.kind == "render"
         for cue in job.cues.values()
     }
-    absent = {(seen.row_id, seen.clip_id) for seen in record.evidence if seen.acts and not seen.seen}
+    absent = _list_absent(record)
     missing = []
     for row, clip in iter_cells(record.rows, cut):
         cell = (row.id, clip.id)
         if (row_ids and row.id not in row_ids) or (clip_ids and clip.id not in clip_ids):
             continue
-        included = row.include_on(clip.id)
-        if included is False or (included is None and cell in absent):
+        if not _is_wanted(row, clip.id, absent):
             continue
         prompt, negative = effective_prompts(row, clip.id)
         if (*cell, prompt, negative) in under_way:
@@ -56,6 +58,46 @@ def find_missing(
         ):
             missing.append((row, clip))
     return missing
+
+
+def explain_nothing(
+    record: SessionRecord,
+    cut: Cut,
+    *,
+    row_ids: Collection[str] = (),
+    clip_ids: Collection[str] = (),
+) -> NothingToDoError:
+    """Why `find_missing` finds nothing of these rows and clips, and what to do about it."""
+    rows = [row for row in record.rows if not row_ids or row.id in row_ids]
+    clips = [clip for clip in cut.clips if not clip_ids or clip.id in clip_ids]
+    bare = [row.name.strip() or "without a name" for row in rows if not row.is_complete]
+    if len(bare) == len(rows):
+        names = ", ".join(bare[:MAX_NAMED])
+        return NothingToDoError(
+            f"no prompt to render: {names} says nothing of what is heard" if names else "there is no row yet",
+            remedy="Write what is heard, for example: small dog barking.",
+        )
+    broken = [clip for clip in clips if clip.spotted is None]
+    if clips and len(broken) == len(clips):
+        return NothingToDoError(f"{broken[0].name} cannot be rendered: {broken[0].problem}")
+    absent = _list_absent(record)
+    wanted = [cell for cell in iter_cells(rows, cut) if cell[1] in clips]
+    if wanted and not any(_is_wanted(row, clip.id, absent) for row, clip in wanted):
+        return NothingToDoError(
+            "the prompt is left out of what is asked for, by you or because it is not seen there",
+            remedy="Choose “Render this clip” at the clip (X) first.",
+        )
+    return NothingToDoError("everything that is asked for is rendered, or is being rendered, already")
+
+
+def _list_absent(record: SessionRecord) -> set[tuple[str, str]]:
+    """Rows and clips where a calibrated model does not see the prompt."""
+    return {(seen.row_id, seen.clip_id) for seen in record.evidence if seen.acts and not seen.seen}
+
+
+def _is_wanted(row: Row, clip_id: str, absent: Collection[tuple[str, str]]) -> bool:
+    included = row.include_on(clip_id)
+    return (row.id, clip_id) not in absent if included is None else included
 
 
 def effective_prompts(row: Row, clip_id: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from selva_panel.errors import NotThereError, PanelRequestError, StaleRevisionError
@@ -152,6 +152,16 @@ class Session:
             for other in self.takes_of(stem):
                 other.active = other is stem
         return self.touch("stems")
+
+    def check_ids(self, *, row_ids: Collection[str], clip_ids: Collection[str]) -> None:
+        """Raises NotThereError where a row or clip of these is not in the session (any more)."""
+        for kind, wanted, known in (
+            ("row", row_ids, {row.id for row in self.record.rows}),
+            ("clip", clip_ids, {clip.id for clip in self.cut.clips}),
+        ):
+            unknown = sorted(set(wanted) - known)
+            if unknown:
+                raise NotThereError(f"there is no {kind} of the id {unknown[0]!r:.70} in this session")
 
     def stem(self, stem_id: str) -> StemRecord:
         """Raises NotThereError."""

@@ -5,6 +5,7 @@ return function(selva)
   local json = selva.import("json")
   local native = selva.import("native")
   local project = selva.import("project")
+  local tracks = selva.import("tracks")
 
   local snapshot = {}
 
@@ -221,20 +222,49 @@ return function(selva)
     return build(proj, describe_items(proj, has_picture), describe_regions(proj))
   end
 
+  -- What lies on the stem tracks: the panel says what of it is in the way of what it would place.
+  local function describe_stems(proj)
+    local stems = json.array()
+    for _, track in ipairs(tracks.list_stem_tracks(proj)) do
+      for index = 0, reaper.CountTrackMediaItems(track) - 1 do
+        local item = reaper.GetTrackMediaItem(track, index)
+        local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
+        local take = reaper.GetActiveTake(item)
+        local source = take and reaper.GetMediaItemTake_Source(take)
+        stems[#stems + 1] = {
+          guid = guid,
+          track = tracks.sound_name(track),
+          name = take and select(2, reaper.GetSetMediaItemTakeInfo_String(take, "P_NAME", "", false)) or "",
+          file = source and native.source_file(source) or "",
+          position_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION"),
+          length_s = reaper.GetMediaItemInfo_Value(item, "D_LENGTH"),
+        }
+      end
+    end
+    return stems
+  end
+
+  -- The picture items of a project for the panel, with all regions and markers, and the stems that lie there.
+  local function build_for_panel(proj, items)
+    local described = build(proj, items, describe_regions(proj))
+    described.stems = describe_stems(proj)
+    return described
+  end
+
   -- What the panel is opened for, and its name: the selected items with a picture ("selection"), else those in the time
   -- selection ("marks"), else all of them ("timeline"); with all regions and markers.
   function snapshot.for_panel(proj)
     local function is_selected(item) return reaper.IsMediaItemSelected(item) and has_picture(item) end
     local items = describe_items(proj, is_selected)
-    if #items > 0 then return build(proj, items, describe_regions(proj)), "selection" end
+    if #items > 0 then return build_for_panel(proj, items), "selection" end
     local first_s, last_s = reaper.GetSet_LoopTimeRange2(proj, false, false, 0, 0, false)
-    if last_s <= first_s then return snapshot.of_regions(proj), "timeline" end
+    if last_s <= first_s then return build_for_panel(proj, describe_items(proj, has_picture)), "timeline" end
     local function is_between(item)
       local start_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION")
       local end_s = start_s + reaper.GetMediaItemInfo_Value(item, "D_LENGTH")
       return start_s < last_s and end_s > first_s and has_picture(item)
     end
-    return build(proj, describe_items(proj, is_between), describe_regions(proj)), "marks"
+    return build_for_panel(proj, describe_items(proj, is_between)), "marks"
   end
 
   -- The prompt that the active takes of all selected stems have in common, or "" when they differ.

@@ -128,6 +128,11 @@ return function()
     return found
   end
 
+  -- The name of the sound that a stem track was made for.
+  function tracks.sound_name(track)
+    return read_mark(track, STEM_MARK)
+  end
+
   -- A stem track called `name` with nothing from start_s to end_s: one that is there, else a new one beside its namesakes.
   -- `picture_track` says where the folder is made when there is none yet (nil: at the end).
   function tracks.ensure_stem_track(proj, name, start_s, end_s, picture_track, journal)

@@ -104,6 +104,17 @@ class ReaperMarker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     end_s: Seconds
 
 
+class ReaperStemItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stem item that lies on a stem track. track: the name that the track was made for, whatever it is called now."""
+
+    guid: Id
+    track: Name
+    name: Name = ""
+    file: FilePath = ""
+    position_s: Seconds
+    length_s: Seconds
+
+
 class ReaperTimeSelection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The span of time that is selected."""
 
@@ -133,6 +144,7 @@ class ReaperSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     items: Annotated[tuple[ReaperItem, ...], Meta(max_length=MAX_ITEMS)]
     markers: Annotated[tuple[ReaperMarker, ...], Meta(max_length=MAX_ITEMS)] = field(name="regions")
     time_selection: ReaperTimeSelection | UnsetType = UNSET
+    stems: Annotated[tuple[ReaperStemItem, ...], Meta(max_length=MAX_ITEMS)] | UnsetType = UNSET
 
 
 def parse_snapshot(text: str) -> ReaperSnapshot:

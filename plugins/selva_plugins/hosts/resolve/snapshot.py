@@ -1,8 +1,8 @@
 """What a Resolve project held when the user asked: the snapshot as values, still in Resolve's own units.
 
 Frames of a timeline are absolute (they start at its start timecode) at its own rate; source frames count at the media's rate
-from the file's first frame; frames of marks and timeline markers count from the timeline's start. Audio tracks are in the JSON
-for people who look at it; nothing here needs them.
+from the file's first frame; frames of marks and timeline markers count from the timeline's start. Audio tracks say what is in the
+way of stems.
 """
 
 from __future__ import annotations
@@ -102,6 +102,29 @@ class ResolveTrack:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResolveSound:
+    """Something on an audio track: stems are not made from it, but may be placed where it lies."""
+
+    name: str
+    start_frame: int
+    duration_frames: int
+
+    @property
+    def end_frame(self) -> int:
+        return self.start_frame + self.duration_frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolveAudioTrack:
+    """An audio track."""
+
+    name: str
+    is_enabled: bool = True
+    is_locked: bool = False
+    sounds: tuple[ResolveSound, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class NestedTimeline:
     """A timeline that is used as a clip."""
 
@@ -158,6 +181,7 @@ class OpenTimeline:
     selected_ids: frozenset[str]
     video_tracks: tuple[ResolveTrack, ...]
     otio_file: Path | None
+    audio_tracks: tuple[ResolveAudioTrack, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +294,7 @@ def _read_timeline(fields: JsonFields) -> OpenTimeline:
         selected_ids=frozenset(fields.texts("selected")),
         video_tracks=_read_tracks(fields),
         otio_file=fields.path("otio_file"),
+        audio_tracks=_read_audio_tracks(fields),
     )
 
 
@@ -282,6 +307,27 @@ def _read_tracks(fields: JsonFields) -> tuple[ResolveTrack, ...]:
             items=tuple(_read_item(item) for item in track.children("items")),
         )
         for track in fields.children("video_tracks")
+    )
+
+
+def _read_audio_tracks(fields: JsonFields) -> tuple[ResolveAudioTrack, ...]:
+    return tuple(
+        ResolveAudioTrack(
+            name=track.text("name"),
+            is_enabled=track.flag("enabled", default=True),
+            is_locked=track.flag("locked", default=False),
+            sounds=tuple(
+                ResolveSound(
+                    name=sound.text("name"),
+                    start_frame=sound.required_integer("start"),
+                    duration_frames=sound.required_integer("duration"),
+                )
+                for sound in track.children("items")
+                # What a version does not tell the place of cannot be in the way of anything that is known.
+                if sound.integer("start") is not None and sound.integer("duration") is not None
+            ),
+        )
+        for track in fields.children("audio_tracks")
     )
 
 
