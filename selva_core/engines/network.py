@@ -6,7 +6,7 @@ import gc
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import numpy as np
@@ -175,8 +175,8 @@ class NetworkEngine(BatchEngine):
     def close(self) -> None:
         """Free the device's memory; the engine cannot render afterwards."""
         self._video_tokens.clear()
-        for part in self._network.parts().values():
-            part.to("meta")
+        self._network.free()
+        self._loaded = replace(self._loaded, presence=None)
         gc.collect()
         if self._network.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -43,6 +43,17 @@ class Network:
         """The parts by the names of `selva_core.network.parts.PARTS`."""
         return {name: getattr(self, name) for name in PARTS}
 
+    def free(self) -> None:
+        """Drop all tensors of the parts, which cannot run afterwards, also where others still hold the parts.
+
+        Not by moving them to "meta", which fake tensors refuse: so a test can count what is left on a card.
+        """
+        for part in self.parts().values():
+            for layer in part.modules():
+                for held in (layer.named_parameters(recurse=False), layer.named_buffers(recurse=False)):
+                    for name, _ in list(held):
+                        setattr(layer, name, None)
+
     def num_parameters(self) -> int:
         """Trained parameters of all parts."""
         return sum(p.numel() for part in self.parts().values() for p in part.parameters())

@@ -169,13 +169,15 @@ class AntiAliasedSnake(nn.Module):
     time, so that what is computed stays in the processor's cache: 0.5 to 0.7 of the time, with the same bits.
     """
 
+    _taps: Tensor | None
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.act = SnakeBeta(channels)
         self.upsample = LowPass()
         self.downsample = Downsampler()
         self._kernel: Kernel | None = None
-        self._taps: Tensor | None = None
+        self.register_buffer("_taps", None, persistent=False)  # a buffer, so that it is freed with the rest
 
     def use_kernel(self, kernel: Kernel, taps: Tensor) -> None:
         """Compute it by one kernel instead (see `selva_core.network.fused_snake`)."""

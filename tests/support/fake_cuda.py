@@ -2,11 +2,15 @@
 
 They refuse every operation that mixes devices, and every value that is read back, which on a card is a wait. Only the copies
 that `selva_core.network.host_copy` makes come back, as zeros.
+
+Each operation takes Python a fraction of a millisecond, and a published vocoder has 20,000 of them. Without values, a second
+run over the same shapes can prove nothing that the first did not: so a vocoder runs once for each shape, and parts of the same
+sizes are loaded once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +28,7 @@ from selva_core.inference import batching, token_encoder
 from selva_core.inference.device import CudaDevice, DevicesPresent, choose_device
 from selva_core.inference.dummy_weights import build_dummy_tokenizer
 from selva_core.inference.evidence_track import EvidenceTrack
+from selva_core.inference.presence import PresenceModel
 from selva_core.models.catalog import Model
 from selva_core.models.specs import ModelSpec
 from selva_core.network import Network, bake_weights, host_copy, vocoder
@@ -55,10 +60,11 @@ class FakeMemory:
 
 @dataclass
 class FakeCard:
-    """What was copied from the card, as shapes, and its memory."""
+    """What was copied from the card, as shapes, and its memory. parts: those that were loaded, by name, sizes and precision."""
 
     memory: FakeMemory = field(default_factory=FakeMemory)
     came_back: list[tuple[int, ...]] = field(default_factory=list)
+    parts: dict[tuple[str, str, torch.dtype], Any] = field(default_factory=dict)
 
     def to_host(self, values: Tensor) -> Tensor:
         assert values.device == DEVICE, "only what is on the device has to be copied"
@@ -93,9 +99,26 @@ def fake_card() -> Iterator[FakeCard]:
         mock.patch.object(token_encoder, "iter_frames", iter_black),
         # Compares values of a file, on the processor, before anything is on the card.
         mock.patch.object(network_parts, "_restore_taps"),
+        mock.patch.object(vocoder.Vocoder, "forward", once_for_each_shape(vocoder.Vocoder.forward)),
         FakeTensorMode(),
     ):
         yield card
+
+
+def once_for_each_shape(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A forward that gives a new tensor of the same shape, type and device for what it has run on already."""
+    seen: dict[tuple[object, ...], tuple[torch.Size, torch.dtype, torch.device]] = {}
+
+    def run(part: Any, mel: Tensor, check: Callable[[], None] = lambda: None) -> Tensor:
+        key = (part, mel.shape, mel.dtype, mel.device)
+        if key not in seen:
+            waveform = forward(part, mel, check)
+            seen[key] = (waveform.shape, waveform.dtype, waveform.device)
+        check()
+        shape, dtype, device = seen[key]
+        return torch.empty(shape, dtype=dtype, device=device)
+
+    return run
 
 
 def card_copy(card: FakeCard, tensors: list[Tensor]) -> list[Tensor]:
@@ -109,23 +132,38 @@ def iter_black(picture: Any, *, size_px: int, num_frames: int, **_: Any) -> Iter
     yield from (np.zeros((size_px, size_px, 3), np.uint8) for _ in range(num_frames))
 
 
-def load_fake(model: Model, *, precision: str = "auto") -> NetworkEngine:
-    """An engine whose weights have the names and shapes of the published files; within `fake_card`."""
+def load_fake(
+    card: FakeCard,
+    model: Model,
+    *,
+    precision: str = "auto",
+    own: Collection[str] = (),
+    presence: PresenceModel | None = None,
+) -> NetworkEngine:
+    """An engine whose weights have the names and shapes of the published files; within `fake_card`.
+
+    own: the parts that no other engine shares, because they are changed or freed.
+    """
     assert model.spec is not None
     choice = choose_device("cuda", CARD, precision=precision)
-    network = Network(
-        spec=model.spec,
-        device=choice.device,
-        dtype=choice.dtype,
-        **{name: load_fake_part(name, model.spec, choice.dtype) for name in PARTS},
-    )
+    parts: dict[str, Any] = {}
+    for name in PARTS:
+        part = PARTS[name]
+        key = (name, repr(getattr(model.spec, name)), choice.dtype if part.reduced else torch.float32)
+        if name in own:
+            parts[name] = load_fake_part(name, model.spec, choice.dtype)
+            continue
+        if key not in card.parts:
+            card.parts[key] = load_fake_part(name, model.spec, choice.dtype)
+        parts[name] = card.parts[key]
     return NetworkEngine(
         LoadedModel(
             model=model,
-            network=network,
+            network=Network(spec=model.spec, device=choice.device, dtype=choice.dtype, **parts),
             tokenizer=build_dummy_tokenizer(model.spec),
             device_choice=choice,
             weights_sha256="0" * 64,
+            presence=presence,
         )
     )
 

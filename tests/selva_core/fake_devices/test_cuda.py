@@ -6,6 +6,7 @@ what has to come back, and which parts run in which precision (docs/development/
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -28,8 +29,11 @@ from selva_core.engine import (
 from selva_core.engines.network import NetworkEngine
 from selva_core.inference.acceleration import accelerate
 from selva_core.inference.batching import BatchLimit
+from selva_core.inference.presence import NUM_HIDDEN, PresenceModel
 from selva_core.models.catalog import MODELS, find_model
+from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network import Generator
+from selva_core.network.parts import PARTS
 from tests.support.fake_cuda import DEVICE, FakeCard, FakeMemory, load_fake, some_file
 
 PUBLISHED = [
@@ -43,7 +47,7 @@ DOG, BELL = StemRequest(prompt="dog"), StemRequest(prompt="bell", negative_promp
 
 @pytest.fixture(scope="module")
 def small(card: FakeCard) -> NetworkEngine:
-    return load_fake(find_model(SMALL))
+    return load_fake(card, find_model(SMALL))
 
 
 def picture_of(folder: Path, duration_s: int = 1) -> PictureRange:
@@ -63,14 +67,25 @@ def render(
     )
 
 
+def recorded_flow(sizes: list[int]) -> Callable[..., torch.Tensor]:
+    """The generator's flow, which adds the size of each batch to `sizes`."""
+    flow = Generator.flow
+
+    def recorded(generator: Generator, x: torch.Tensor, *args: Any) -> torch.Tensor:
+        sizes.append(x.shape[0])
+        return flow(generator, x, *args)
+
+    return recorded
+
+
 @pytest.mark.parametrize("model_id", PUBLISHED)
 def test_each_size_renders_on_the_card(card: FakeCard, tmp_path: Path, model_id: str) -> None:
-    engine = load_fake(find_model(model_id))
+    engine = load_fake(card, find_model(model_id))
     network = engine._network
     tensors = [tensor for part in network.parts().values() for tensor in part.state_dict().values()]
     assert {tensor.device for tensor in tensors} == {DEVICE}
-    dog, bell = render(engine, picture_of(tmp_path), DOG, BELL)
-    assert dog.samples.shape == bell.samples.shape == (network.spec.sample_rate_hz,)
+    [dog] = render(engine, picture_of(tmp_path), DOG)
+    assert dog.samples.shape == (network.spec.sample_rate_hz,)
     assert dog.evidence is not None
     assert dog.evidence.rows * dog.evidence.columns == network.spec.video_encoder.num_patches
 
@@ -86,7 +101,7 @@ def test_encoder_and_wide_products_are_in_bfloat16_and_all_else_is_float32(small
 
 
 def test_float32_renders_as_well(card: FakeCard, tmp_path: Path) -> None:
-    engine = load_fake(find_model(SMALL), precision="float32")
+    engine = load_fake(card, find_model(SMALL), precision="float32")
     assert {p.dtype for part in engine._network.parts().values() for p in part.parameters()} == {
         torch.float32
     }
@@ -97,34 +112,28 @@ def test_float32_renders_as_well(card: FakeCard, tmp_path: Path) -> None:
 def test_pictures_share_batches_and_nothing_but_evidence_and_sound_comes_back(
     card: FakeCard, small: NetworkEngine, tmp_path: Path
 ) -> None:
-    """20 s are three windows: two pictures with one stem and two are nine runs in each step, guided ones twice as many.
+    """9 s are two windows: two pictures with one stem and two are six runs in each step, guided ones twice as many.
 
     The first run is measured alone, to learn what a run takes of the card's memory."""
     sizes: list[int] = []
-    flow = Generator.flow
-
-    def recorded(generator: Generator, x: torch.Tensor, *args: Any) -> torch.Tensor:
-        sizes.append(x.shape[0])
-        return flow(generator, x, *args)
-
     card.came_back.clear()
     requests = [
         BatchRequest(
-            picture=picture_of(tmp_path, 20),
+            picture=picture_of(tmp_path, 9),
             requests=stems,
             on_progress=lambda progress: None,
             is_cancelled=lambda: False,
         )
         for stems in ((DOG,), (DOG, BELL))
     ]
-    with mock.patch.object(Generator, "flow", recorded):
+    with mock.patch.object(Generator, "flow", recorded_flow(sizes)):
         outcomes = small.render_batch(requests, settings=SamplingSettings(num_steps=2))
     stems = [stem for outcome in outcomes if not isinstance(outcome, SelvaError) for stem in outcome]
-    assert [len(stem.samples) for stem in stems] == [320_000] * 3
-    assert sizes == [2, 16, 18]
+    assert [len(stem.samples) for stem in stems] == [144_000] * 3
+    assert sizes == [2, 10, 12]
     sounds = [shape for shape in card.came_back if len(shape) == 1 and shape[0] > 10_000]
     evidence = [shape for shape in card.came_back if shape not in sounds]
-    assert sum(shape[0] for shape in sounds) >= 3 * 320_000
+    assert sum(shape[0] for shape in sounds) >= 3 * 144_000
     spec = small._network.spec
     latents = (
         spec.generator.latent_channels,
@@ -187,30 +196,62 @@ def test_little_free_memory_makes_small_batches(
     memory = FakeMemory(taken=1 << 30, free=3 << 30)
     monkeypatch.setattr(small._sampler, "_limit", BatchLimit(32, memory=memory))
     sizes: list[int] = []
-    flow = Generator.flow
-
-    def recorded(generator: Generator, x: torch.Tensor, *args: Any) -> torch.Tensor:
-        sizes.append(x.shape[0] // 2)
-        return flow(generator, x, *args)
-
-    with mock.patch.object(Generator, "flow", recorded):
+    with mock.patch.object(Generator, "flow", recorded_flow(sizes)):
         render(small, picture_of(tmp_path), *(StemRequest(prompt="dog", seed=seed) for seed in range(5)))
-    assert sizes == [1, 2, 2]
+    assert sizes == [2, 4, 4]
 
 
 def test_fused_activations_run_on_the_card(card: FakeCard, tmp_path: Path) -> None:
     pytest.importorskip("triton", reason="Triton comes with torch's CUDA builds for Linux only")
-    engine = load_fake(find_model(SMALL))
+    engine = load_fake(card, find_model(SMALL), own=["vocoder"])
     assert accelerate(engine._network, "fused") == "; acceleration fused"
     [stem] = render(engine, picture_of(tmp_path), DOG)
     assert stem.samples.shape == (16_000,)
 
 
-def test_stretch_is_redone_and_stems_lead_away_from_each_other(small: NetworkEngine, tmp_path: Path) -> None:
+def test_stretch_is_redone_away_from_a_sibling(small: NetworkEngine, tmp_path: Path) -> None:
+    """Both the stem that the stretch lies in and the stretch are sampled, each guided by three velocities."""
     redone = StemRequest(
-        prompt="dog", redo=RedoneStretch(base=DOG, start_s=Fraction(1, 4), end_s=Fraction(1, 2))
+        prompt="dog",
+        siblings=("bell",),
+        redo=RedoneStretch(base=DOG, start_s=Fraction(1, 4), end_s=Fraction(1, 2)),
     )
-    stem, sibling = render(
-        small, picture_of(tmp_path), redone, BELL, settings=SamplingSettings(num_steps=2, separate=0.5)
+    sizes: list[int] = []
+    with mock.patch.object(Generator, "flow", recorded_flow(sizes)):
+        [stem] = render(
+            small, picture_of(tmp_path), redone, settings=SamplingSettings(num_steps=2, separate=0.5)
+        )
+    assert stem.samples.shape == (16_000,)
+    assert sizes == [2, 2, 3, 3]
+
+
+def test_closed_engine_leaves_nothing_on_the_card(card: FakeCard, tmp_path: Path) -> None:
+    """Nano, with what was fitted for it and fused activations: of all sizes it holds most that is no weight of a part."""
+    pytest.importorskip("triton", reason="Triton comes with torch's CUDA builds for Linux only")
+    spec = NANO_SPEC.video_encoder
+    held_before = bytes_on_the_card()
+    presence = PresenceModel(
+        hidden_weight=torch.zeros(NUM_HIDDEN, spec.width + spec.num_heads + 1, device=DEVICE),
+        hidden_bias=torch.zeros(NUM_HIDDEN, device=DEVICE),
+        score_weight=torch.zeros(NUM_HIDDEN, device=DEVICE),
+        score_bias=torch.zeros((), device=DEVICE),
     )
-    assert stem.samples.shape == sibling.samples.shape == (16_000,)
+    engine = load_fake(card, find_model("selva-nano"), own=PARTS, presence=presence)
+    del presence
+    accelerate(engine._network, "fused")
+    render(engine, picture_of(tmp_path), DOG)
+    assert bytes_on_the_card() - held_before > 4 * engine._network.num_parameters()
+    engine.close()
+    assert bytes_on_the_card() == held_before
+    with pytest.raises((TypeError, AttributeError)):
+        render(engine, picture_of(tmp_path), DOG)
+
+
+def bytes_on_the_card() -> int:
+    """Of all tensors that are alive, their memory counted once."""
+    gc.collect()
+    tensors = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    memory = {
+        each.untyped_storage()._cdata: each.untyped_storage() for each in tensors if each.device == DEVICE
+    }
+    return sum(storage.nbytes() for storage in memory.values())
