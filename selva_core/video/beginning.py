@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from selva_core.base.errors import MediaUnreadableError
-from selva_core.video.container import require_clear
+from selva_core.video.container import DAMAGE_ERRORS, require_clear
 from selva_core.video.packet_order import PacketStamp, states_display_order
 from selva_core.video.rates import (
     MPEG_SLACK_S,
@@ -30,13 +29,13 @@ _ORDER_PACKETS = 32
 _RATE_PACKETS = 300
 _MAX_SCANNED_BYTES = 64 << 20
 MPEG_FORMATS = frozenset({"mpegts", "mpeg"})
-_MEASURED_FORMATS = frozenset({*MPEG_FORMATS, "flv"})
+_MEASURED_FORMATS = frozenset({*MPEG_FORMATS, "flv", "m4v"})
 """They state no rate: FFmpeg estimates one, and takes 119.88 for 120."""
 RAW_FORMATS = frozenset(
     {"h264", "hevc", "vvc", "mpegvideo", "m4v", "cavsvideo", "avs2", "avs3", "vc1", "mjpeg"}
 )
 """Streams without a container: no time that FFmpeg gives for their packets is stated by the file."""
-_NUMBERING_FORMATS = frozenset({"avi", "mxf"})
+NUMBERING_FORMATS = frozenset({"avi", "mxf"})
 """FFmpeg numbers their frames by the place in the file, so that a lost first packet leaves a gap before the second."""
 _MAX_LOST_FRAMES = 250
 _MAX_RATE_ERROR = Fraction(1, 100)
@@ -101,7 +100,7 @@ def read_beginning(container: InputContainer, stream: VideoStream, path: Path) -
         _record(scan, packet)
         try:
             frames = stream.decode(packet)
-        except av.error.InvalidDataError as exc:
+        except DAMAGE_ERRORS as exc:
             num_broken += 1
             if num_broken > _MAX_BROKEN_PACKETS:
                 raise MediaUnreadableError(
@@ -120,7 +119,7 @@ def read_beginning(container: InputContainer, stream: VideoStream, path: Path) -
     states_times = states_display_order(scan.stamps, reorder_depth=depth)
     frame_rate = _find_rate(scan, packets, container, stream, states_times=states_times)
     beginning = _describe(scan, first, frame_rate, states_times=states_times)
-    return _begin_at_zero(beginning) if container.format.name in _NUMBERING_FORMATS else beginning
+    return _begin_at_zero(beginning) if container.format.name in NUMBERING_FORMATS else beginning
 
 
 def _begin_at_zero(beginning: Beginning) -> Beginning:
@@ -219,7 +218,7 @@ def _find_rate(
         stated_hz=stated_hz,
         guessed_hz=stream.guessed_rate,
         slack_s=MPEG_SLACK_S if is_mpeg else Fraction(0),
-        has_gaps=is_mpeg,
+        has_gaps=is_measured,
     )
     if measured is None:
         return None if stated_hz is None else FrameRate(rate_hz=stated_hz)

@@ -28,6 +28,14 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _ENCRYPTION_TAG = "enc_key_id"
 
 
+DAMAGE_ERRORS = (
+    av.error.InvalidDataError,
+    av.error.ArgumentError,
+    av.error.ExternalError,
+    av.error.PermissionError,
+)
+"""What decoders report of damaged packets; old ones return -1, which reads as a missing permission."""
+
 _PLAYLIST_FORMATS = frozenset(
     ("hls", "concat", "dash", "imf", "sdp", "rtsp", "webm_dash_manifest", "avisynth", "vapoursynth")
 )

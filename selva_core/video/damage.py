@@ -9,7 +9,7 @@ This module is light: it imports neither av nor numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,14 +23,14 @@ _NOTE_ID = b"selva damaged v1"
 _damaged, _miscounted = FrameNotes(), FrameNotes()
 
 
-def note_damage(path: Path, times_s: Iterable[Fraction], *, is_counted: bool = False) -> None:
-    """Note media times whose frames cannot be decoded. Times of an earlier version of the file are forgotten.
-
-    is_counted: whether the file states no times, so that what follows is shown early for each frame that is missing.
-    """
-    times_s = set(times_s)
+def note_damage(path: Path, times_s: Iterable[Fraction]) -> None:
+    """Note media times whose frames cannot be decoded. Times of an earlier version of the file are forgotten."""
     _damaged.note(path, times_s)
-    if is_counted and times_s:
+
+
+def note_miscount(path: Path, times_s: Collection[Fraction]) -> None:
+    """Note where frames are damaged or missing in a file that states no times: what follows is shown early for each of them."""
+    if times_s:
         _miscounted.note(path, [min(times_s)])
 
 
@@ -61,8 +61,8 @@ def _describe_miscount(picture: PictureRange) -> Iterator[str]:
     )
     if at_s := _miscounted.times_in(whole):
         yield (
-            f"{picture.path.name} is a raw stream that states no times: what follows the damage at {float(at_s[0]):.3f} s may "
-            "be shown early, and its sound lie early with it; use another copy, or a file with a container"
+            f"{picture.path.name} states no times of frames, and some are damaged or missing at {float(at_s[0]):.3f} s: what "
+            "follows may be shown early, and its sound lie early with it; use another copy, or a file with a container"
         )
 
 
@@ -71,7 +71,7 @@ def keep_damage(picture: PictureRange, proxy: Path, *, frame_rate_hz: Fraction) 
 
     Raises OSError.
     """
-    times_s = damaged_times_s(picture)
+    times_s = (*damaged_times_s(picture), *_miscounted.times_in(picture))
     if not times_s or not picture.speed:
         return
     numbers = sorted({int((at_s - picture.start_s) / picture.speed * frame_rate_hz) for at_s in times_s})

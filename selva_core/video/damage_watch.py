@@ -21,10 +21,17 @@ of the second.
 """
 
 _GIVES_ALL_FRAMES = frozenset(
-    ("h264", "hevc", "prores", "dnxhd", "ffv1", "mjpeg", "png", "jpeg2000", "cfhd", "huffyuv", "utvideo", "v210", "rawvideo")
+    ("h264", "hevc", "prores", "dnxhd", "ffv1", "mjpeg", "png", "jpeg2000", "cfhd", "huffyuv", "utvideo", "v210", "rawvideo",
+     "mpeg1video", "mpeg2video", "av1", "libdav1d")
 )  # fmt: skip
-"""Codecs that make one frame of every packet, so that a missing frame was lost. H.264 and HEVC report no error for it; with the
-others FFmpeg's decoding threads report the error some packets late, so that the packet at hand is not the damaged one."""
+"""Codecs that make one frame of every packet, so that a missing frame was lost. H.264, HEVC, MPEG-1, MPEG-2 and AV1 report no
+error for it; with the others FFmpeg's decoding threads report the error some packets late, so that the packet at hand is not
+the damaged one."""
+
+DECODES_WITHOUT_KEY = frozenset(
+    ("mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "h263", "h263p", "flv1", "wmv1", "wmv2")
+)
+"""Codecs whose decoders take grey for the key frame that they do not have, and report nothing."""
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_FRAMES = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2")
@@ -40,13 +47,17 @@ _GAP_READERS: dict[str, GapReader] = {
 class DamageWatch:
     """Follows one pass over a stream that states times of display. Times are timestamps in ticks.
 
-    first_pts: the first frame that counts; None for the first that is decoded. After a seek, frames that refer to others before
-    it cannot be decoded, which is no damage.
+    first_pts: the first frame that counts, with which the stream begins; None after a seek, for the first that is decoded. Then
+    frames that refer to others before it cannot be decoded, which is no damage. reads_gaps: whether frames that are further apart
+    than others may be so without damage.
     """
 
-    def __init__(self, path: Path, *, codec: str, format_name: str, first_pts: int | None) -> None:
+    def __init__(
+        self, path: Path, *, codec: str, format_name: str, first_pts: int | None, reads_gaps: bool
+    ) -> None:
         self._gives_all_frames = codec in _GIVES_ALL_FRAMES
-        is_gap_damaged = _GAP_READERS.get(format_name.split(",", maxsplit=1)[0])
+        self._lacks_key = first_pts is not None and codec in DECODES_WITHOUT_KEY
+        is_gap_damaged = _GAP_READERS.get(format_name.split(",", maxsplit=1)[0]) if reads_gaps else None
         self._is_jpeg_stream = format_name == "mjpeg"
         self._gap = None if is_gap_damaged is None else _ContainerGap(path, is_gap_damaged)
         self._first_pts = first_pts
@@ -59,6 +70,9 @@ class DamageWatch:
             return
         if self._gives_all_frames:
             self._awaited.add(packet.pts)
+        self._lacks_key = self._lacks_key and not packet.is_keyframe
+        if self._lacks_key:
+            self._broken.add(packet.pts)
         if packet.is_corrupt or (self._is_jpeg_stream and not _is_one_image(bytes(packet))):
             self._broken.add(packet.pts)
         if self._gap is not None:

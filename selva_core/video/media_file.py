@@ -6,7 +6,7 @@ edit lists and embedded timecode are taken out here and nowhere else. The clock 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from selva_core.base.errors import MediaUnreadableError
-from selva_core.video.beginning import MPEG_FORMATS, RAW_FORMATS, Beginning, read_beginning
+from selva_core.video.beginning import MPEG_FORMATS, NUMBERING_FORMATS, RAW_FORMATS, Beginning, read_beginning
+from selva_core.video.bitstreams.counters import create_frame_counter
 from selva_core.video.container import (
     create_alpha_decoder,
     find_video_stream,
@@ -120,6 +121,11 @@ class MediaFile:
         return self.container.format.name in RAW_FORMATS
 
     @property
+    def counts_frames(self) -> bool:
+        """Whether the times of frames are their numbers, so that all that follows a missing one is shown early."""
+        return self.is_raw or self.container.format.name in NUMBERING_FORMATS
+
+    @property
     def has_alpha(self) -> bool:
         """Whether frames may be transparent in places, by what the codec states."""
         pixel_format = self.stream.codec_context.format
@@ -144,7 +150,7 @@ class MediaFile:
     def is_evenly_paced(self) -> bool:
         """Whether a gap between frames means that packets were lost; other formats may mean it."""
         rate = self.frame_rate
-        has_constant_rate = self.container.format.name in ("mpegts", "mpeg", "mxf")
+        has_constant_rate = self.container.format.name in ("mpegts", "mpeg", "mxf", "flv")
         return has_constant_rate and rate is not None and not rate.is_variable
 
     @cached_property
@@ -299,6 +305,30 @@ class MediaFile:
         is_stated = self.is_matroska and not self.container.streams.audio
         stated_s = self._declared_duration_s - (0 if self.stream.duration else self.origin_s)
         return stated_s if is_stated and stated_s > end_s + _MAX_SHORT_S else end_s
+
+    @cached_property
+    def missing_s(self) -> Sequence[Fraction]:
+        """Where frames are missing in a stream whose frames are counted, by what its codec numbers. Reads all of the stream
+        where no index says that it is whole.
+        """
+        counter = create_frame_counter(self.stream.codec_context.name) if self.counts_frames else None
+        if counter is None or (not self.is_raw and self._is_indexed()):
+            return ()
+        self._reopen()
+        for packet in self._packets():
+            if packet.size:
+                counter.read(bytes(packet))
+        return [number * self.frame_s for number in counter.missing()]
+
+    def _is_indexed(self) -> bool:
+        """Whether an index names the packets that are found at the stream's end, so that none is missing before."""
+        if self._avi_index is None:
+            return self._can_seek
+        last = self._avi_index.last_number
+        if last is None or last + 1 < (self.stream.duration or 0) or not self._seek(last):
+            return False  # FFmpeg passes over an index that is not where the file says
+        packet = next(self._packets(), None)
+        return packet is not None and self._avi_index.holds(packet)
 
     def _next_time(self, latest: Fraction | None, frame_ticks: Fraction) -> Fraction:
         return Fraction(self._origin_pts) if latest is None else latest + frame_ticks

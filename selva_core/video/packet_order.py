@@ -58,8 +58,8 @@ class PacketOrder:
         self._lost_numbers: list[int] = []
         self._skipped: list[Fraction] = []
 
-    def number(self, packet: Packet[VideoStream]) -> int:
-        """Number a packet that is about to be decoded."""
+    def number(self, packet: Packet[VideoStream]) -> Fraction | None:
+        """Number a packet that is about to be decoded. Returns its time of decoding, None before the first frame counts."""
         number = self._num_packets
         self._num_packets += 1
         time = packet_time(packet) if self._has_times else None
@@ -74,7 +74,7 @@ class PacketOrder:
             if packet.is_keyframe:
                 self._key_numbers.add(number)
         packet.pts = number
-        return number
+        return None if self._first_number is None else time
 
     def lose(self, number: int) -> Fraction | None:
         """A packet could not be decoded: leave out a time for it. Returns that time, None before the first frame counts."""
@@ -107,6 +107,11 @@ class PacketOrder:
         """Times whose frames never came out of the decoder, since the last call."""
         skipped, self._skipped = self._skipped, []
         return skipped
+
+    def take_rest(self) -> list[Fraction]:
+        """Times whose frames did not come out of the decoder up to its end."""
+        rest, self._num_shown = self._times[self._num_shown :], max(self._num_shown, len(self._times))
+        return rest
 
 
 def packet_time(packet: Packet[VideoStream]) -> Fraction | None:

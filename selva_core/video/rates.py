@@ -107,9 +107,11 @@ def measure_rate(
         for candidate_hz in (stated_hz, snapped_hz, mean_hz):
             if candidate_hz is not None and fits_rate(times_s, candidate_hz, within_s):
                 return FrameRate(rate_hz=candidate_hz)
-    if has_gaps and stated_hz is not None and _fits_with_gaps(times_s, stated_hz, max(tick_s, slack_s)):
-        return FrameRate(rate_hz=stated_hz)
-    return FrameRate(rate_hz=nominal_rate_of(steps_s, guessed_hz), is_variable=True)
+    nominal_hz = nominal_rate_of(steps_s, guessed_hz)
+    for candidate_hz in (stated_hz, nominal_hz) if has_gaps else ():
+        if candidate_hz is not None and _fits_with_gaps(times_s, candidate_hz, max(tick_s, slack_s)):
+            return FrameRate(rate_hz=candidate_hz)
+    return FrameRate(rate_hz=nominal_hz, is_variable=True)
 
 
 def nominal_rate_of(steps_s: Sequence[Fraction], guessed_hz: Fraction | None = None) -> Fraction:

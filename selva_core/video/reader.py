@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-import av.error
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from selva_core.base.errors import MediaUnreadableError
-from selva_core.video.container import require_clear, translate_media_errors
-from selva_core.video.damage import note_damage
-from selva_core.video.damage_watch import DamageWatch
+from selva_core.video.container import DAMAGE_ERRORS, require_clear, translate_media_errors
+from selva_core.video.damage import note_damage, note_miscount
+from selva_core.video.damage_watch import DECODES_WITHOUT_KEY, DamageWatch
 from selva_core.video.media_file import MediaFile
 from selva_core.video.packet_order import PacketOrder, packet_time
 
@@ -52,11 +51,14 @@ class MediaReader(MediaFile):
         frame that is decoded, also those before `first_s`. Before the first frame that can be decoded, that one counts as
         shown; any other that cannot be decoded leaves the one before it on screen. Both are noted as damage.
         """
+        with translate_media_errors(self.path):
+            missing_s = self.missing_s
         try:
             with translate_media_errors(self.path):
                 yield from self._iter_shown(first_s, decoded)
         finally:
-            note_damage(self.path, self._lost_s, is_counted=self.is_raw)
+            note_damage(self.path, self._lost_s)
+            note_miscount(self.path, {*missing_s, *(self._lost_s if self.is_raw else ())})
 
     def _iter_shown(self, first_s: Fraction, decoded: Callable[[], None] | None) -> Iterator[ShownFrame]:
         held: tuple[Fraction, VideoFrame] | None = None
@@ -109,6 +111,7 @@ class MediaReader(MediaFile):
             codec=self.stream.codec_context.name,
             format_name=self.container.format.name,
             first_pts=self._origin_pts if is_from_start else None,
+            reads_gaps=not self.is_evenly_paced,
         )
         start_s: Fraction | None = None
         for frame in self._decoded(watch.on_packet, watch.on_broken):
@@ -125,9 +128,15 @@ class MediaReader(MediaFile):
         begins_at = self._enter_group(first_s)
         order = PacketOrder(frame_ticks=frame_ticks, begins_at=begins_at, has_times=not self.is_raw)
 
+        lacks_key = begins_at is None and self.stream.codec_context.name in DECODES_WITHOUT_KEY
+
         def on_packet(packet: Packet[VideoStream]) -> None:
+            nonlocal lacks_key
             if packet.size:
-                order.number(packet)
+                stored_at = order.number(packet)
+                lacks_key = lacks_key and not packet.is_keyframe
+                if lacks_key and stored_at is not None:
+                    self._lose([self._time_of(stored_at)])
 
         def on_broken(packet: Packet[VideoStream]) -> None:
             lost = None if packet.pts is None else order.lose(packet.pts)
@@ -141,6 +150,8 @@ class MediaReader(MediaFile):
                 if frame.is_corrupt:
                     self._lose([self._time_of(time)])
                 yield self._time_of(time), frame
+        if self.is_raw:  # in a container, a packet may stand for no frame
+            self._lose(self._time_of(time) for time in order.take_rest())
 
     def _enter_group(self, first_s: Fraction) -> Fraction | None:
         """Seek to the group of frames before the one that holds `first_s`; returns the decoding time of the latter's key frame.
@@ -185,7 +196,7 @@ class MediaReader(MediaFile):
             on_packet(packet)
             try:
                 frames = self._decode(packet)
-            except av.error.InvalidDataError as exc:
+            except DAMAGE_ERRORS as exc:
                 require_clear(self.stream, packet, self.path)
                 num_broken += 1
                 if num_broken > _MAX_BROKEN_PACKETS:

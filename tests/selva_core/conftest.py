@@ -49,12 +49,13 @@ class VideoRecipe:
     aspect: Fraction | None = None
     timecode: str | None = None
     with_sound: bool = False
+    format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     container_options: dict[str, str] = field(default_factory=dict)
 
 
 def write_video(path: Path, pictures: Iterable[Picture], recipe: VideoRecipe) -> Path:
-    with av.open(str(path), "w", options=recipe.container_options) as container:
+    with av.open(str(path), "w", format=recipe.format, options=recipe.container_options) as container:
         stream = cast(
             VideoStream,
             container.add_stream(recipe.codec, rate=recipe.rate_hz, options=_codec_options(recipe)),

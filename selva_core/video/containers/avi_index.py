@@ -25,6 +25,15 @@ class AviIndex:
         self._numbers = [number for _, number in entries]
         self._next = 0
 
+    @property
+    def last_number(self) -> int | None:
+        """Of the last chunk; None without an index."""
+        return self._numbers[-1] if self._numbers else None
+
+    def holds(self, packet: Packet[VideoStream]) -> bool:
+        """Whether the index has a chunk where this packet is."""
+        return packet.pos is not None and self._place_of(packet.pos) is not None
+
     def number(self, packet: Packet[VideoStream], *, follows: bool) -> range:
         """Give a packet the number that the index has for it, and return those of the chunks that were passed over.
 
@@ -32,9 +41,8 @@ class AviIndex:
         """
         if packet.pos is None or not packet.size:
             return range(0)
-        at = packet.pos - _CHUNK_HEADER_BYTES
-        place = bisect_left(self._starts, at)
-        if place == len(self._starts) or self._starts[place] != at:
+        place = self._place_of(packet.pos)
+        if place is None:
             return range(0)
         first = self._next if follows else place
         self._next = place + 1
@@ -43,3 +51,8 @@ class AviIndex:
             packet.pts += number - packet.dts
         packet.dts = number
         return range(self._numbers[first], number) if first < place else range(0)
+
+    def _place_of(self, pos: int) -> int | None:
+        at = pos - _CHUNK_HEADER_BYTES
+        place = bisect_left(self._starts, at)
+        return place if place < len(self._starts) and self._starts[place] == at else None

@@ -32,6 +32,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "ffv1.mkv": {"codec": "ffv1"},
     "four.avi": {"codec": "mpeg4"},
     "two.mxf": {"codec": "mpeg2video", "options": {"b": "4M"}},
+    "two.mov": {"codec": "mpeg2video", "options": {"b": "4M"}},
 }
 NUM_FRAMES = 50
 
@@ -197,7 +198,7 @@ def test_damage_of_a_raw_stream_warns_that_what_follows_may_be_early(
     assert any("may be shown early" in line for line in damage_warnings(whole(path)))
     later = PictureRange(path=path, start_s=Fraction(8, 5), duration_s=Fraction(1, 5))
     [warning] = damage_warnings(later)
-    assert warning.startswith(f"{name} is a raw stream that states no times")
+    assert warning.startswith(f"{name} states no times of frames")
     earlier = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(1, 5))
     assert damage_warnings(earlier) == ()
 
