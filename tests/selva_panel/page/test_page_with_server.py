@@ -49,7 +49,7 @@ def test_session_runs_without_a_fault_and_asks_no_other_machine(session: dict[st
     assert session["problems"] == []
     assert session["outside"] == []
     assert session["clips"] == ["yard", "hall", "street", "garden"]
-    assert session["rows"] == ["Small dog barking", "Ball bouncing", "Car engine idling"]
+    assert session["rows"] == ["Small dog barking", "Ball bouncing on the floor", "Car engine idling"]
 
 
 def test_prompts_are_seen_where_the_example_shows_them_and_rendered_there_only(

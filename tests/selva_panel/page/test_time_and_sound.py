@@ -89,3 +89,16 @@ def test_pan_is_the_curve_that_is_placed(run_node: RunScript) -> None:
         assert pan == pytest.approx(curve.at((index + 0.5) / float(rate_hz)), abs=2 * TOLERANCE)
     assert seen["noPan"] == [[], [], []]
     assert seen["panAt"] == [-1, -1, 0, 1, 1]
+
+
+def test_a_track_is_named_by_a_whole_phrase_of_its_prompt(run_node: RunScript) -> None:
+    names = {
+        "ball bouncing on the floor": "Ball bouncing on the floor",
+        "a ball bouncing on the floor of a hall": "Ball bouncing on the floor",
+        "keys jingling and a door closing behind a man": "Keys jingling",
+        "a person running up a wooden staircase quickly": "Person running",
+        "Schritte auf nassem Kies, langsam": "Schritte auf nassem Kies",
+        "女性の足音が廊下に響く": "女性の足音が廊下に響く",
+        "": "",
+    }
+    assert run_node("names.mjs", list(names))["names"] == list(names.values())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from selva_panel.delivery.chosen import ChosenStems, choose_stems
-from selva_panel.delivery.exported_page import build_page, check_length
+from selva_panel.delivery.exported_page import check_length, read_strings, write_page
 from selva_panel.delivery.saving import list_save_formats, zip_files
 from selva_panel.delivery.targets import FileTarget, PlaceReport, PlaceTarget, line_of, seconds_of
 from selva_panel.errors import NothingToDoError, NotThereError, PanelRequestError
@@ -110,15 +110,17 @@ class Deliveries:
         self._session.touch("placed")
         return {"report": [line.to_json() for line in lines]}
 
-    async def export(self, make_movie: Callable[[], Path], *, session_id: str) -> str:
+    async def export(self, make_movie: Callable[[], Path], *, session_id: str, language: str) -> str:
         """Make the page to send; the id of its download. Raises PanelError, NothingToDoError, MediaError."""
         cut = self._session.cut
+        read_strings(language)
         check_length(cut)
         chosen = await self._choose()
         movie = await asyncio.to_thread(make_movie)
-        content = await asyncio.to_thread(build_page, cut, chosen, session_id=session_id, movie=movie)
         file = self.folder / f"{secrets.token_hex(8)}.html"
-        await asyncio.to_thread(file.write_bytes, content)
+        await asyncio.to_thread(
+            write_page, file, cut, chosen, session_id=session_id, movie=movie, language=language
+        )
         return self.add_download(file, f"{cut.name} with sounds.html")
 
     def add_download(self, file: Path, name: str) -> str:

@@ -14,13 +14,18 @@ from typing import Any
 import soundfile
 
 from selva_panel.delivery.chosen import ChosenStems, ChosenTake
-from selva_panel.errors import PanelError
+from selva_panel.errors import PanelError, PanelRequestError
 from selva_panel.session.records import NOTES_SCHEMA
 from selva_panel.timeline.cut import Cut
 
-MAX_EXPORT_S = 30 * 60
-"""A page holds its picture in one piece: 30 minutes are about 150 MB."""
+MAX_EXPORT_S = 2 * 60 * 60
+"""Two hours of picture are about 600 MB; what a browser opens at all is the limit, not what is pleasant to send."""
+PIECE_BYTES = 24 * 1024 * 1024
+"""Of the picture, in one element: browsers hold no text of more than 512 MiB."""
+LANGUAGES = ("en", "de", "ja")
+STRINGS_PREFIX = "sent."
 _TEMPLATES = Path(__file__).resolve().parent / "page"
+_STRINGS = Path(__file__).resolve().parents[1] / "static" / "strings"
 
 
 def check_length(cut: Cut) -> None:
@@ -33,31 +38,65 @@ def check_length(cut: Cut) -> None:
         )
 
 
-def build_page(cut: Cut, chosen: ChosenStems, *, session_id: str, movie: Path) -> bytes:
-    """The file's content. movie: the whole cut as a small movie. Raises OSError where a stem cannot be read."""
-    first = cut.clock.start_frame
+def write_page(
+    target: Path, cut: Cut, chosen: ChosenStems, *, session_id: str, movie: Path, language: str
+) -> None:
+    """Write the file. movie: the whole cut as a small movie. language: of LANGUAGES.
+
+    Picture and sounds go from file to file, a piece at a time. Raises OSError where one cannot be read or written.
+    """
+    strings = read_strings(language)
     rows: dict[str, dict[str, str]] = {}
     for take in chosen.takes:
         rows.setdefault(
             take.stem.row_id, {"id": take.stem.row_id, "name": take.cue.track, "prompt": take.stem.prompt}
         )
+    num_pieces = -(-movie.stat().st_size // PIECE_BYTES)
     data = {
         "schema": NOTES_SCHEMA,
         "session": session_id,
         "cut": cut.name,
         "rate": [cut.clock.frame_rate_hz.numerator, cut.clock.frame_rate_hz.denominator],
         "drop_frame": cut.clock.drop_frame,
-        "start_frames": first,
+        "start_frames": cut.clock.start_frame,
         "duration_frames": cut.duration_frames,
         "rows": list(rows.values()),
-        "stems": [_describe(take) for take in chosen.takes],
-        "picture": base64.b64encode(movie.read_bytes()).decode("ascii"),
+        "stems": [_describe(take, index) for index, take in enumerate(chosen.takes)],
+        "pieces": num_pieces,
+        "strings": {key.removeprefix(STRINGS_PREFIX): text for key, text in strings.items()},
     }
-    return _fill(data, title=cut.name)
+    before, after = _fill(data, strings, title=cut.name, language=language)
+    with target.open("wb") as page:
+        page.write(before)
+        with movie.open("rb") as picture:
+            for index in range(num_pieces):
+                page.write(_media_element(f"picture-{index}", picture.read(PIECE_BYTES)))
+        for index, take in enumerate(chosen.takes):
+            page.write(_media_element(f"sound-{index}", _compress(Path(take.stem.file))))
+        page.write(after)
 
 
-def _describe(take: ChosenTake) -> dict[str, Any]:
+def read_strings(language: str) -> dict[str, str]:
+    """The page's own words in a language. Raises PanelRequestError."""
+    if language not in LANGUAGES:
+        raise PanelRequestError(f"a language is one of {', '.join(LANGUAGES)}; got {language!r:.20}")
+    strings: dict[str, str] = json.loads((_STRINGS / f"{language}.json").read_text(encoding="utf-8"))
+    own = {key: text for key, text in strings.items() if key.startswith(STRINGS_PREFIX)}
+    button = strings["notes.import"].rstrip(" …")
+    return own | {"sent.send_back": own["sent.send_back"].replace("{button}", button)}
+
+
+def _media_element(element_id: str, content: bytes) -> bytes:
+    """Data that no browser runs: a script of another kind."""
+    text = base64.b64encode(content)
+    return b'<script type="application/octet-stream" id="%b">%b</script>\n' % (element_id.encode(), text)
+
+
+def _describe(take: ChosenTake, index: int) -> dict[str, Any]:
+    """pan: seconds after the stem's start and -1 left to 1 right, as it is placed."""
     stem = take.stem
+    offset_s = stem.offset_samples / stem.sample_rate_hz
+    pan = stem.pan if stem.channels == 1 else []
     return {
         "id": stem.id,
         "row": stem.row_id,
@@ -68,9 +107,10 @@ def _describe(take: ChosenTake) -> dict[str, Any]:
         "gain_db": take.cue.gain_db,
         "start_frame": stem.start_frames,
         "start_s": stem.start_sample / stem.sample_rate_hz,
-        "offset_s": stem.offset_samples / stem.sample_rate_hz,
+        "offset_s": offset_s,
         "duration_s": stem.length_samples / stem.sample_rate_hz,
-        "sound": base64.b64encode(_compress(Path(stem.file))).decode("ascii"),
+        "pan": [[round(seconds - offset_s, 4), round(side, 4)] for seconds, side in pan],
+        "sound": f"sound-{index}",
     }
 
 
@@ -82,16 +122,32 @@ def _compress(file: Path) -> bytes:
     return out.getvalue()
 
 
-def _fill(data: Mapping[str, Any], *, title: str) -> bytes:
-    """The template with everything in it. Names and prompts are text in it: as JSON without "<", and escaped in the title."""
+def _fill(
+    data: Mapping[str, Any], strings: Mapping[str, str], *, title: str, language: str
+) -> tuple[bytes, bytes]:
+    """The template with everything in it but the media, which come between the two parts. Names and prompts are text in it: as
+    JSON without "<", and escaped in the title.
+    """
     style, script = (_read(name) for name in ("page.css", "page.js"))
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; media-src blob:; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     content = json.dumps(data, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    parts = {"policy": policy, "title": html.escape(title), "style": style, "script": script, "data": content}
-    pieces: Sequence[str] = _read("page.html").split("@")
+    parts = {key: html.escape(text) for key, text in strings.items()} | {
+        "policy": policy,
+        "title": html.escape(title),
+        "style": style,
+        "script": script,
+        "data": content,
+        "lang": language,
+    }
+    before, after = (_fill_part(part, parts) for part in _read("page.html").split("@media@\n"))
+    return before, after
+
+
+def _fill_part(template: str, parts: Mapping[str, str]) -> bytes:
+    pieces: Sequence[str] = template.split("@")
     return "".join(
         parts.get(piece, piece) if index % 2 else piece for index, piece in enumerate(pieces)
     ).encode()

@@ -33,6 +33,12 @@ class SaveBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: FileTitle = ""
 
 
+class ExportBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """language: of the page that is sent; the one that the panel's page is in."""
+
+    language: Annotated[str, Meta(max_length=10)] = "en"
+
+
 class DeliveryRoutes:
     def __init__(self, services: Services) -> None:
         self._deliveries = services.deliveries
@@ -68,8 +74,10 @@ class DeliveryRoutes:
         return json_response(await self._deliveries.save(body.format, body.name))
 
     async def _export(self, request: Request) -> Response:
-        await read_body(request, EmptyBody)
-        download_id = await self._deliveries.export(self._library.flat_movie, session_id=self._session_id)
+        body = await read_body(request, ExportBody)
+        download_id = await self._deliveries.export(
+            self._library.flat_movie, session_id=self._session_id, language=body.language
+        )
         return json_response({"download_id": download_id})
 
     async def _import_notes(self, request: Request) -> Response:

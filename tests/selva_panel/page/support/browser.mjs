@@ -14,7 +14,7 @@ const ARGUMENTS = [
 ];
 
 /** Opens a page on `url`; gathers what goes wrong and every request that leaves the page's own server. */
-export async function openPage(url, { width = 1440, height = 900, theme = "dark", locale = "en-GB", reducedMotion = "reduce", scale = 1 } = {}) {
+export async function openPage(url, { width = 1440, height = 900, theme = "dark", locale = "en-GB", reducedMotion = "reduce", scale = 1, ready = ".timeline" } = {}) {
   const browser = await chromium.launch({ executablePath: process.env.SELVA_CHROMIUM ?? "/usr/bin/chromium", args: ARGUMENTS });
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale, reducedMotion, deviceScaleFactor: scale });
   const page = await context.newPage();
@@ -27,13 +27,13 @@ export async function openPage(url, { width = 1440, height = 900, theme = "dark"
     if (response.status() >= 400) problems.push(`${response.status()} ${response.request().method()} ${new URL(response.url()).pathname}`);
   });
   page.on("pageerror", (error) => problems.push(String(error.stack ?? error)));
-  const origin = new URL(url).origin;
+  const origin = url.startsWith("file:") ? url : new URL(url).origin;
   page.on("request", (request) => {
     const to = request.url();
     if (!to.startsWith(origin) && !/^(data|blob|about):/.test(to)) outside.push(to);
   });
   await page.goto(url);
-  await page.waitForSelector(".timeline");
+  await page.waitForSelector(ready);
   return { browser, page, problems, outside };
 }
 

@@ -69,7 +69,7 @@ export const api = {
   place: (plan: string) => request<Delivered>("POST", "/api/place", { plan_id: plan }),
   removePlaced: () => request<unknown>("POST", "/api/place/remove", {}),
   save: (format: string) => request<Delivered>("POST", "/api/save", { format }),
-  exportPage: () => request<Delivered>("POST", "/api/export", {}),
+  exportPage: (language: string) => request<Delivered>("POST", "/api/export", { language }),
   importNotes: (notes: unknown) => request<unknown>("POST", "/api/notes/import", notes),
 };
 

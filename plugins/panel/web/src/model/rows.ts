@@ -81,15 +81,30 @@ function step(from: Row[][], to: Row[][]): void {
 export const undo = (): void => step(undoable, redoable);
 export const redoEdit = (): void => step(redoable, undoable);
 
-/** A name for a track from its prompt: its first words, until a person writes a name. */
-function nameOf(prompt: string): string {
-  let name = "";
-  for (const word of prompt.trim().replace(/^(an?|the) /i, "").split(/[\s,;.]+/)) {
-    if (name && name.length + word.length > 20) break;
-    name = name ? `${name} ${word}` : word;
+const LONGEST_NAME = 26;
+/** Words that begin what a name can do without: where it is, what else is there, how. */
+const AFTER_THE_THING =
+  /^(on|in|into|inside|of|at|to|with|without|and|or|from|over|under|by|near|behind|beside|between|against|through|across|along|around|during|while|as|for|off|onto|outside|then|up|down|auf|im|mit|und|von|vor|an|am|bei|unter|über|neben|hinter|durch|gegen|aus)$/i;
+const ARTICLE = /^(an?|the|some|eine?[nmrs]?|der|die|das|den|dem)$/i;
+
+/**
+ * A name for a track from its prompt, until a person writes one: the thing and what it does. What follows a comma goes, then what
+ * follows a preposition, as far as that is needed; a name never ends in the middle of a phrase ("Ball bouncing on the").
+ */
+export function nameOf(prompt: string): string {
+  const phrase = prompt.trim().split(/[,;.:!?、。，]/)[0] ?? "";
+  let words = phrase.split(/\s+/).filter(Boolean);
+  while (words.length > 1 && ARTICLE.test(words[0] as string)) words = words.slice(1);
+  const text = (): string => words.join(" ");
+  while (text().length > LONGEST_NAME) {
+    const cut = words.findLastIndex((word, index) => index > 0 && AFTER_THE_THING.test(word));
+    if (cut < 0) break;
+    words = words.slice(0, cut);
   }
-  name = name.replace(/( (on|in|of|at|to|with|the|an?|and|from|over|under|by))+$/i, "");
-  return name.slice(0, 40).replace(/^./u, (letter) => letter.toUpperCase());
+  while (text().length > LONGEST_NAME && words.length > 1) words = words.slice(0, -1);
+  while (words.length > 1 && (ARTICLE.test(words.at(-1) as string) || AFTER_THE_THING.test(words.at(-1) as string))) words = words.slice(0, -1);
+  const [first = "", ...rest] = [...text()].slice(0, 40);
+  return first.toUpperCase() + rest.join("");
 }
 
 const isNamedByPage = (row: Row): boolean =>

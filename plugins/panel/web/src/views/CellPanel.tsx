@@ -8,7 +8,7 @@ import { activeStem, cellKey, evidenceByCell, isIncluded, liveJobByCell, range, 
 import { isMissing } from "../model/evidence";
 import { changeOverride } from "../model/rows";
 import { hasString, t } from "../model/strings";
-import { secondsToFrames } from "../model/time";
+import { framesToSeconds, secondsToFrames } from "../model/time";
 import { palette } from "../timeline/palette";
 import { Progress, duration } from "./common";
 import { Icon } from "./icons";
@@ -105,6 +105,16 @@ function Take({ stem, number, heard }: { stem: Stem; number: number; heard: bool
   );
 }
 
+/** The range that was marked on the timeline (I and O), as far as it lies in what is heard of a stem. */
+function stretchOfRange(stem: Stem): Stretch | null {
+  const marked = range.value;
+  if (!marked) return null;
+  const { rate } = state.cut.value;
+  const from = Math.max(0, framesToSeconds(marked.from - stem.start_frames, rate));
+  const to = Math.min(stem.length_samples / stem.sample_rate_hz, framesToSeconds(marked.to - stem.start_frames, rate));
+  return from < to ? { from, to } : null;
+}
+
 function Redo({ stem, stretch, prompt }: { stem: Stem; stretch: Stretch | null; prompt: string }) {
   const [other, setOther] = useState("");
   const loop = (): void => {
@@ -139,7 +149,7 @@ function Stems({ row, stems }: { row: Row; stems: Stem[] }) {
   return (
     <>
       {heard && <StemWave key={heard.id} stem={heard} colour={colour} onStretch={setStretch} />}
-      {heard && <Redo stem={heard} stretch={stretch} prompt={row.overrides[heard.clip_id]?.prompt ?? row.prompt} />}
+      {heard && <Redo stem={heard} stretch={stretch ?? stretchOfRange(heard)} prompt={row.overrides[heard.clip_id]?.prompt ?? row.prompt} />}
       <ul class="takes" aria-label={t("takes")}>
         {stems.map((stem, index) => <Take key={stem.id} stem={stem} number={index + 1} heard={stem.id === heard?.id} />)}
       </ul>

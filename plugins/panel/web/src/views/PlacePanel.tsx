@@ -5,7 +5,7 @@ import { type Delivered, api, downloadUrl } from "../model/api";
 import type { Placed, Plan } from "../model/contract";
 import { attempt, notify, state } from "../model/store";
 import { flushRows } from "../model/rows";
-import { t } from "../model/strings";
+import { language, t } from "../model/strings";
 
 const plan = signal<{ target: string; label: string; plan: Plan } | null>(null);
 const busy = signal(false);
@@ -63,18 +63,31 @@ function PlanTable({ made }: { made: Plan }) {
   );
 }
 
-function Place() {
-  const files = new Set((state.save_formats.value ?? []).map((one) => one.format));
-  const targets = state.can_place.value.filter(({ target }) => !files.has(target));
-  const shown = plan.value;
+const isFile = (target: string): boolean => (state.save_formats.value ?? []).some((one) => one.format === target);
+
+/** The table of what goes where, with the button that does it: under the heading of the host, or of the file, that it is for. */
+function Planned({ planned, act }: { planned: NonNullable<typeof plan.value>; act: string }) {
   const place = async (): Promise<void> => {
-    if (!shown) return;
-    const done = await run(() => api.place(shown.plan.plan_id));
+    const done = await run(() => api.place(planned.plan.plan_id));
     if (!done) return;
     plan.value = null;
     written.value = done.download_id ?? null;
-    notify("info", t("place.done", { label: shown.label }));
+    notify("info", isFile(planned.target) ? t("save.done") : t("place.done", { label: planned.label }));
   };
+  return (
+    <>
+      <PlanTable made={planned.plan} />
+      <div class="button-row">
+        <button class="button primary" disabled={busy.value || planned.plan.lines.length === 0} onClick={() => void place()}>{act}</button>
+        <button class="button" onClick={() => (plan.value = null)}>{t("cancel")}</button>
+      </div>
+    </>
+  );
+}
+
+function Place() {
+  const targets = state.can_place.value.filter(({ target }) => !isFile(target));
+  const shown = plan.value && !isFile(plan.value.target) ? plan.value : null;
   if (!shown && targets.length === 0) return <p class="quiet">{t("place.no_host")}</p>;
   if (!shown)
     return (
@@ -87,15 +100,7 @@ function Place() {
         </div>
       </>
     );
-  return (
-    <>
-      <PlanTable made={shown.plan} />
-      <div class="button-row">
-        <button class="button primary" disabled={busy.value || shown.plan.lines.length === 0} onClick={() => void place()}>{files.has(shown.target) ? t("save") : t("place.into", { label: shown.label })}</button>
-        <button class="button" onClick={() => (plan.value = null)}>{t("cancel")}</button>
-      </div>
-    </>
-  );
+  return <Planned planned={shown} act={t("place.into", { label: shown.label })} />;
 }
 
 function Report({ placed }: { placed: Placed }) {
@@ -133,6 +138,14 @@ function Save() {
     notify("info", t("save.done"));
   };
   const none = busy.value || state.stems.value.length === 0;
+  if (plan.value && isFile(plan.value.target))
+    return (
+      <>
+        <h2 class="part">{t("save.title")}</h2>
+        <p class="quiet">{plan.value.label}</p>
+        <Planned planned={plan.value} act={t("save")} />
+      </>
+    );
   return (
     <>
       <h2 class="part">{t("save.title")}</h2>
@@ -165,7 +178,7 @@ function Send() {
       <h2 class="part">{t("send.title")}</h2>
       <p class="quiet">{t("send.text")}</p>
       <div class="button-row">
-        <button class="button" disabled={busy.value} onClick={() => void run(api.exportPage).then(fetchDownload)}>{t("send.export")}</button>
+        <button class="button" disabled={busy.value} onClick={() => void run(() => api.exportPage(language.value)).then(fetchDownload)}>{t("send.export")}</button>
         <button class="button" onClick={() => input.current?.click()}>{t("notes.import")}</button>
         <input
           ref={input} type="file" accept=".json,application/json" hidden aria-label={t("notes.import")}
