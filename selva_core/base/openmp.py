@@ -7,6 +7,7 @@ loaded.
 
 Three stems of 8 s (selva-nano, 4 steps) on two cores of a virtual machine, in seconds, the median of three by rounds of
 GNU's loop, alone and beside two busy programs: 10,000: 2.0 and 8.3; 3,000: 1.9 and 5.7; 1,000: 2.7 and 5.9; 200: 4.0 and 4.8.
+No way to wait is faster beside them than 3.8: two threads and two other programs on two cores have half of each.
 """
 
 from __future__ import annotations

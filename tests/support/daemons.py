@@ -105,6 +105,7 @@ def raw_dealer(
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)
     dealer.linger = 0
+    dealer.sndtimeo = int(PATIENCE_S * 1000)
     if keys is not None:
         dealer.curve_serverkey = connection.server_key.encode()
         dealer.curve_publickey, dealer.curve_secretkey = keys.public.encode(), keys.secret.encode()

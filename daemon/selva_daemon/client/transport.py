@@ -82,7 +82,7 @@ class ClientTransport:
         envelope = Envelope(type=request.type, request_id=new_id(), session=self._session, body=request.body)
         packed = pack(envelope)
         give_up_s = time.monotonic() + timeout_s
-        self._channels[request.channel].send(packed)
+        is_sent = self._send(request.channel, packed)
         while True:
             check_daemon_s = min(give_up_s, time.monotonic() + CHECK_DAEMON_S)
             reply = yield from self._receive(request.channel, envelope.request_id, until_s=check_daemon_s)
@@ -90,13 +90,23 @@ class ClientTransport:
                 return request.parse(reply.body)
             self._raise_if_refused(timed_out=time.monotonic() >= give_up_s)
             if self._reconnect_until(give_up_s):
-                self._channels[request.channel].send(packed)
+                is_sent = self._send(request.channel, packed)
             elif time.monotonic() >= give_up_s:
                 raise DaemonTimeoutError(
                     f"the daemon did not answer {request.type!r} in {timeout_s:g} s; see: {selva_command('daemon', 'status')}",
                     request=request.type,
                     timeout_s=timeout_s,
                 )
+            elif not is_sent:
+                is_sent = self._send(request.channel, packed)
+
+    def _send(self, channel: str, packed: bytes) -> bool:
+        """Whether it was sent: a daemon that refuses the handshake leaves no connection, and a send would wait for ever."""
+        try:
+            self._channels[channel].send(packed, zmq.DONTWAIT)
+        except zmq.Again:
+            return False
+        return True
 
     def _reconnect_until(self, give_up_s: float) -> bool:
         """As `reconnect`, but a daemon that is gone may come back until then."""

@@ -18,9 +18,10 @@ from msgspec.structs import replace
 
 from selva_core.base.paths import AppPaths
 from selva_daemon.client.async_client import AsyncClient
-from selva_daemon.client.client import Client
+from selva_daemon.client.client import Client, run_steps
 from selva_daemon.client.launch import start_daemon
 from selva_daemon.client.transport import ClientTransport, ProtocolSteps
+from selva_daemon.protocol import requests
 from selva_daemon.protocol.connection import Connection, read_connection
 from selva_daemon.protocol.envelope import Envelope, pack, parse
 from selva_daemon.protocol.errors import (
@@ -122,6 +123,27 @@ def test_a_daemon_that_does_not_answer_is_a_time_out_that_names_the_request(
     finally:
         connection.write(paths.connection_file)
         context.destroy(linger=0)
+
+
+def test_a_request_without_a_connection_to_send_on_times_out_and_is_sent_when_there_is_one(
+    client: Client, paths: AppPaths
+) -> None:
+    """A daemon that refuses the handshake takes the connection of the socket away, and sending on it waits for ever."""
+    transport = ClientTransport(paths.connection_file)
+    run_steps(transport.open(timeout_s=30))
+    endpoint = read_connection(paths.connection_file).jobs
+    try:
+        steps = transport.exchange(requests.hello("jobs"), timeout_s=30)
+        next(steps).sockets[0].disconnect(endpoint)
+        steps.close()
+        with pytest.raises(DaemonTimeoutError, match="did not answer 'hello'"):
+            run_steps(transport.exchange(requests.hello("jobs"), timeout_s=0.2))
+        steps = transport.exchange(requests.hello("jobs"), timeout_s=30)
+        next(steps).sockets[0].connect(endpoint)
+        steps.send([])
+        assert run_steps(steps).client == "owner"
+    finally:
+        transport.close()
 
 
 def test_waiting_has_a_limit_and_the_job_goes_on(client: Client, make_job: JobMaker) -> None:
