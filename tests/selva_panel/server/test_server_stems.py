@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import opentimelineio as otio
 import pytest
+import soundfile
 
+from selva_core.audio.stem_file import read_stem_file
+from selva_core.audio.wav import iter_text_chunks
 from selva_core.training.prompts import TRAINING, TRAINING_DETAILS
+from selva_otio.timelines import open_timeline
 from selva_panel.session.prompt_suggestions import suggest_prompts
 from tests.selva_panel.server.conftest import EXAMPLES
 from tests.selva_panel.server.panel_process import Panel, running_panel
@@ -307,3 +314,62 @@ def test_a_row_without_a_prompt_and_a_clip_that_is_left_out_are_named_as_the_rea
     out = rendered.request("POST", "/api/render", {"row_ids": ["out"], "clip_ids": [clip_id]}).json()["error"]
     assert "is left out" in out["message"]
     rendered.put_rows(*ROWS)
+
+
+def start_timecode_samples(file: Path) -> int:
+    """Where Resolve and Premiere take the first sample of a file to be: the TimeReference of bext, which iXML repeats."""
+    with file.open("rb") as stream:
+        (bext,) = (chunk for chunk in iter_text_chunks(stream) if chunk.chunk_id == b"bext")
+    (reference,) = struct.unpack_from("<Q", bext.payload, 338)
+    assert (read_stem_file(file).time_reference_samples or 0) == reference
+    return int(reference)
+
+
+@pytest.mark.parametrize("format_id", ["resolve.otio", "premiere.xml"])
+def test_stems_of_a_file_for_resolve_or_premiere_are_where_the_range_says(
+    rendered: Panel, folder: Path, format_id: str
+) -> None:
+    """A range that counts from the first sample is offline in them where the file begins at a time of day."""
+    plain = rendered.post("/api/save", {"format": "otio", "name": f"plain {format_id}"})["files"][0]
+    saved = rendered.post("/api/save", {"format": format_id, "name": f"for {format_id}"})["files"]
+    ours = [item for track in read_stem_tracks(Path(plain)) for item in track]
+    theirs = [item for track in read_stem_tracks(Path(saved[0])) for item in track]
+    assert {start_timecode_samples(file) for _, file in ours} != {0}
+    by_place = dict(ours)
+    for place, copy in theirs:
+        assert start_timecode_samples(copy) == 0
+        if place in by_place:
+            original, again = (soundfile.read(file, dtype="int32")[0] for file in (by_place[place], copy))
+            assert (original == again).all()
+            assert find_provenance_of(by_place[place]) == find_provenance_of(copy)
+    assert {start for start, _ in theirs} >= set(by_place)
+
+
+def find_provenance_of(file: Path) -> dict[str, str]:
+    return read_stem_file(file).provenance
+
+
+def read_stem_tracks(file: Path) -> list[list[tuple[tuple[str, float, float, float], Path]]]:
+    """Of each audio track the stems: name of the track, record start, length and offset in the file; and the file."""
+    with open_timeline(file) as opened:
+        return [
+            [
+                (
+                    (
+                        track.name,
+                        round(clip.range_in_parent().start_time.to_seconds(), 6),
+                        round(clip.duration().to_seconds(), 6),
+                        round(clip.trimmed_range().start_time.to_seconds(), 6),
+                    ),
+                    Path(
+                        urllib.request.url2pathname(
+                            urllib.parse.urlparse(clip.media_reference.target_url).path
+                        )
+                    ),
+                )
+                for clip in track.find_clips()
+                if isinstance(clip.media_reference, otio.schema.ExternalReference)
+                and clip.media_reference.target_url.endswith(".wav")
+            ]
+            for track in opened.timeline.audio_tracks()
+        ]

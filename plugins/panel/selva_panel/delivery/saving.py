@@ -15,6 +15,7 @@ from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.profiles import PLAIN, PROFILES
 from selva_otio.formats.registry import FORMATS
 from selva_panel.delivery.chosen import ChosenStems
+from selva_panel.delivery.clockless import without_clock
 from selva_panel.errors import PanelRequestError
 from selva_panel.timeline.cut import Cut
 from selva_render.media import probe_or_none
@@ -36,11 +37,7 @@ class SaveFormat:
 
 
 def list_save_formats() -> tuple[SaveFormat, ...]:
-    """Every format that is written, and the hosts whose importers need more than their format says.
-
-    Not those hosts that cannot find stems with a time reference (Resolve, Premiere): the stems of a session have one, as those
-    of `selva render` do. For them, `selva render --for HOST` makes stems without.
-    """
+    """Every format that is written, and the hosts whose importers need more than their format says."""
     plain = [
         SaveFormat(id=row.suffix[1:], label=f"{row.name} ({row.suffix})", suffix=row.suffix)
         for row in FORMATS
@@ -48,13 +45,14 @@ def list_save_formats() -> tuple[SaveFormat, ...]:
     ]
     hosts = [
         SaveFormat(
-            id=profile.name,
+            # A host that the panel was opened from is a target of its own, by the plain name.
+            id=profile.name if profile.has_time_reference else f"{profile.name}{profile.suffixes[0]}",
             label=f"{profile.label} ({profile.suffixes[0]})",
             suffix=profile.suffixes[0],
             profile=profile,
         )
         for profile in PROFILES
-        if profile.has_time_reference and profile.name != "reaper"
+        if profile.name != "reaper"
     ]
     return (*plain, *hosts)
 
@@ -87,6 +85,8 @@ def save_timeline(cut: Cut, chosen: ChosenStems, row: SaveFormat, name: str) -> 
     """Write the cut with its stems beside the cut, under a name that no file has yet. Raises TimelineError, OutputError."""
     target = choose_target(cut, row, name)
     check_timeline_target(target, cut.path if cut.source == "file" else None, row.profile)
+    if not row.profile.has_time_reference:
+        chosen = without_clock(chosen)
     placement = place_stems(cut.timeline, chosen.sheet, chosen.to_otio(), active_takes=chosen.active_takes)
     written = write_timeline(
         placement.timeline,

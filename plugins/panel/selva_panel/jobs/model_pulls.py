@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ POLL_S = 0.5
 
 
 class ModelPulls:
-    """For the thread of the event loop. What is being fetched is in `DaemonLink.pulling`, and so in the state of pages."""
+    """For the thread of the event loop. What is being fetched is in `DaemonLink.pulling`, and so in the state of pages.
 
-    def __init__(self, link: DaemonLink, paths: AppPaths) -> None:
+    command: of a process with the command line of `selva`.
+    """
+
+    def __init__(self, link: DaemonLink, paths: AppPaths, *, command: Sequence[str] = ()) -> None:
         self._link = link
+        self._command = command or (python_executable(), "-m", "selva_cli")
         self._paths = paths
         self._tasks: set[asyncio.Task[None]] = set()
         self._processes: set[subprocess.Popen[bytes]] = set()
@@ -62,9 +67,7 @@ class ModelPulls:
         before = await asyncio.to_thread(_size_of, folder)
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [
-                python_executable(),
-                "-m",
-                "selva_cli",
+                *self._command,
                 "models",
                 "pull",
                 model.model_id,
