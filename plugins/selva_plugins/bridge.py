@@ -74,6 +74,10 @@ class HostAdapter(Protocol):
         """Where the sounds of stems begin, as entries of plan.json. Raises HostError."""
         ...
 
+    def plan_conform(self, request: HostRequest) -> dict[str, Any]:
+        """What a conform would do, as `conform` of plan.json. Raises HostError, TimelineError."""
+        ...
+
     def check(self, request: HostRequest) -> list[CheckResult]:
         """The state of the installation that the request came from."""
         ...
@@ -134,6 +138,11 @@ def _answer(folder: RequestFolder, connect: Callable[[], Client]) -> None:
     if request.action == "events":
         folder.write_plan(adapter.find_events(request))
         folder.write_ready("the sounds are found", [])
+        return
+    if request.action == "conform":
+        conform = adapter.plan_conform(request)
+        folder.write_plan([], conform=conform)
+        folder.write_ready("the cuts are compared", [])
         return
     prepared = adapter.prepare(request)
     result = make_stems(

@@ -140,8 +140,8 @@ class RequestFolder:
 
     # Writing ----------------------------------------------------------------------------------------------------
 
-    def write_plan(self, placements: list[dict[str, Any]]) -> None:
-        write_json(self.path / "plan.json", {"schema": PLAN_SCHEMA, "placements": placements})
+    def write_plan(self, placements: list[dict[str, Any]], **extra: Any) -> None:
+        write_json(self.path / "plan.json", {"schema": PLAN_SCHEMA, "placements": placements, **extra})
 
     def write_progress(self, progress: RequestProgress, notices: list[str]) -> None:
         self._write(

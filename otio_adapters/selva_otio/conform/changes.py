@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -84,6 +84,39 @@ def list_changes(plan: ConformPlan) -> ChangeList:
         stems=stems,
         old_clock=plan.old.clock,
         new_clock=plan.new.clock,
+    )
+
+
+def merge_changes(
+    lists: Sequence[ChangeList], *, old_clock: TimelineClock, new_clock: TimelineClock
+) -> ChangeList:
+    """One list of several that are about the same new cut, each with an old cut of its own. A shot is new where it is in none of
+    the old cuts. The clocks are for labels.
+    """
+    rows: dict[tuple[object, ...], list[ShotChange]] = {}
+    for row in (row for each in lists for row in each.shots):
+        key = ("new", row.new.number) if row.new is not None else ("removed", row.old and row.old.picture)
+        rows.setdefault(key, []).append(row)
+    return ChangeList(
+        shots=tuple(_merge_rows(same) for same in rows.values()),
+        stems=tuple(stem for each in lists for stem in each.stems),
+        old_clock=old_clock,
+        new_clock=new_clock,
+    )
+
+
+def _merge_rows(rows: Sequence[ShotChange]) -> ShotChange:
+    found = {change for row in rows for change in row.changes}
+    if len(found) > 1:
+        found -= {KEPT} if found - {KEPT, NEW} else {NEW}
+    if found - {NEW}:
+        found -= {NEW}
+    return replace(
+        rows[0],
+        changes=tuple(change for change in SHOT_CHANGES if change in found),
+        old=next((row.old for row in rows if row.old is not None), None),
+        how=next((row.how for row in rows if row.how), ""),
+        stems=tuple(dict.fromkeys(stem for row in rows for stem in row.stems)),
     )
 
 

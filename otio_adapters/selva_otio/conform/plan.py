@@ -103,15 +103,17 @@ def plan_conform(
     wanted: CueSheet | None = None,
     relinked: Mapping[str, str] | None = None,
     has_same_content: SameContent = lambda _old, _new: None,
+    stems: Sequence[OldStem] | None = None,
 ) -> ConformPlan:
     """Plan to bring the stems of `old` to `new`; neither timeline is changed.
 
     spotter: of the new cut, with the handles that new stems get. wanted: cues that the user or the new cut names; they count on
-    new shots, and everywhere for stem tracks that the old cut does not have. relinked: new media path to old one.
+    new shots, and everywhere for stem tracks that the old cut does not have. relinked: new media path to old one. stems: those
+    of `old` where a host knows them, each with its shot; else what lies on its stem tracks.
 
     Raises CueError where the old cut has no stems, NothingToSpotError where one of the cuts has no shots.
     """
-    stems = read_stems(old)
+    stems = read_stems(old) if stems is None else stems
     if not stems:
         raise CueError(
             f"timeline {old.timeline.name!r} has no stems of Selva to conform; give the timeline that "
@@ -174,6 +176,10 @@ class _Planner:
     ) -> None:
         self._old, self._new, self._match, self._spotter = old, new, match, spotter
         self._stems = stems
+        self._track_names = {
+            name.casefold(): name
+            for name in (*list_stem_tracks(old.timeline), *(stem.track for stem in stems))
+        }
         self._by_shot: dict[int, list[OldStem]] = defaultdict(list)
         for stem in stems:
             if stem.shot is not None:
@@ -270,7 +276,6 @@ class _Planner:
 
     def add_wanted(self, wanted: CueSheet | None) -> None:
         """Add the cues that the user or the new cut names; new shots without one get the prompts that every old shot has."""
-        old_tracks = {name.casefold() for name in list_stem_tracks(self._old.timeline)}
         fresh = self._fresh_numbers()
         named: dict[int, set[str]] = defaultdict(set)
         shots = ShotsOfTracks(self._new.shots)
@@ -279,7 +284,7 @@ class _Planner:
             if shot is None:
                 continue
             is_fresh = shot.cut.number in fresh
-            if is_fresh or cue.track.casefold() not in old_tracks:
+            if is_fresh or cue.track.casefold() not in self._track_names:
                 named[shot.cut.number].add(cue.track.casefold())
                 track = StemTrack(
                     name=cue.track,
@@ -322,7 +327,7 @@ class _Planner:
                 yield DroppedStem(stem=stem, reason=reason)
 
     def build_sheet(self, wanted: CueSheet | None) -> CueSheet:
-        names = {name.casefold(): name for name in list_stem_tracks(self._old.timeline)}
+        names = dict(self._track_names)
         cues = []
         for needed in sorted(self._needed, key=lambda needed: needed.range_s[0]):
             names.setdefault(needed.stem_track.name.casefold(), needed.stem_track.name)

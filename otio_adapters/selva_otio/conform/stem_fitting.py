@@ -71,12 +71,17 @@ def fit_stem(
 
 def floor_frame(seconds: Fraction, frame_rate_hz: Fraction) -> Fraction:
     """The last frame border that is not after a time; a file that ends less than `SHORT_S` before one reaches it."""
-    return math.floor((seconds + SHORT_S) * frame_rate_hz) / frame_rate_hz
+    return math.floor((seconds + _tolerance_s(frame_rate_hz)) * frame_rate_hz) / frame_rate_hz
 
 
 def ceil_frame(seconds: Fraction, frame_rate_hz: Fraction) -> Fraction:
     """The first frame border that is not before a time; a file that begins less than `SHORT_S` after one reaches it."""
-    return math.ceil((seconds - SHORT_S) * frame_rate_hz) / frame_rate_hz
+    return math.ceil((seconds - _tolerance_s(frame_rate_hz)) * frame_rate_hz) / frame_rate_hz
+
+
+def _tolerance_s(frame_rate_hz: Fraction) -> Fraction:
+    """`SHORT_S`, or half a step of a grid as fine as samples, on which hosts compare cuts that need not lie on frames."""
+    return min(SHORT_S, 1 / (2 * frame_rate_hz))
 
 
 def _fit_left(

@@ -17,6 +17,7 @@
 --   [main] Selva - New takes for selected stem items.lua
 --   [main] Selva - Redo time selection of selected stem items.lua
 --   [main] Selva - Move stems to their picture.lua
+--   [main] Selva - Conform stems to this cut.lua
 --   [main] Selva - Mark sounds in selected stem items.lua
 --   [main] Selva - Open job list.lua
 --   [main] Selva - Open the panel.lua

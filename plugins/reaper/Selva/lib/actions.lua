@@ -3,6 +3,7 @@
 return function(selva)
   local bridge = selva.import("bridge")
   local check = selva.import("check")
+  local conform = selva.import("conform")
   local events = selva.import("events")
   local form = selva.import("form")
   local json = selva.import("json")
@@ -34,10 +35,11 @@ return function(selva)
     return number == 1 and "1 item" or number .. " items"
   end
 
-  -- Writes the request, starts the bridge and watches it. `wanted` is {action, label, form_values, snapshot};
+  -- Writes the request, starts the bridge and watches it. `wanted` is {action, label, form_values, snapshot} or, with
+  -- what an earlier request had already, snapshot_text and stems_folder;
   -- `show_form_again` is called when the bridge refuses what was typed.
   local function submit(config, proj, wanted, show_form_again)
-    local stems_folder = project.stems_folder(proj)
+    local stems_folder = wanted.stems_folder or project.stems_folder(proj)
     if not stems_folder then return end
     local request = {
       action = wanted.action,
@@ -48,7 +50,7 @@ return function(selva)
         id = project.identity(proj), name = project.display_name(proj), path = project.file_path(proj) or "",
       },
     }
-    local folder, problem = bridge.write_request(config, request, json.encode(wanted.snapshot))
+    local folder, problem = bridge.write_request(config, request, wanted.snapshot_text or json.encode(wanted.snapshot))
     local started
     if folder then
       started, problem = bridge.start(config, folder)
@@ -145,6 +147,40 @@ return function(selva)
 
   function actions.move_to_picture()
     show_message(relink.run(reaper.EnumProjects(-1)) or "There are no stems of Selva in this project.")
+  end
+
+  -- First the bridge compares and answers with a plan; what no stem reaches is then requested like any other render.
+  function actions.conform()
+    local config = load_config()
+    if not config then return end
+    local proj = reaper.EnumProjects(-1)
+    if not snapshot.has_stems(proj) then
+      show_message("There is no render of Selva in this project to conform. Select video items and run \"Selva: Generate "
+        .. "stems for selected items\" first; once the cut has changed, run this action.")
+      return
+    end
+    local stems_folder = project.stems_folder(proj)
+    if not stems_folder then return end
+    local text = conform.snapshot_text(proj)
+    local request = { action = "conform", label = "Conform", stems_folder = stems_folder }
+    local folder, problem = bridge.write_request(config, request, text)
+    local started
+    if folder then
+      started, problem = bridge.start(config, folder)
+    end
+    if not started then
+      show_message(problem)
+      return
+    end
+    conform.watch(proj, folder, text, {
+      show = show_message,
+      render = function()
+        submit(config, proj, {
+          action = "conform_render", label = "What the new cut lacks", form_values = {}, snapshot_text = text,
+          stems_folder = stems_folder,
+        }, function() end)
+      end,
+    })
   end
 
   -- The page says what it was opened for; the answers to everything else are typed there.

@@ -26,7 +26,8 @@ return function(selva)
   end
 
   -- Anchors a stem that was just placed. `planned` is its entry in the plan, with the picture item as it was when the
-  -- request was written; an entry without one is only marked as ours.
+  -- request was written; an entry without one is only marked as ours. `planned.shot` is what that item shows now, in seconds
+  -- of its source: by it a conform sees which edges of the stem are edges of its shot.
   function anchor.write(item, planned)
     local picture = planned.anchor
     local values = { cue = planned.cue, label = planned.label, stem_track = planned.stem_track }
@@ -37,17 +38,28 @@ return function(selva)
         picture_key = picture.picture_key,
         play_rate = picture.play_rate,
         source_s = picture.start_offset_s + (planned_origin_s - picture.position_s) * picture.play_rate,
+        shot = planned.shot or { start_offset_s = picture.start_offset_s, length_s = picture.length_s },
       }
       values.origin_s = anchor.read_origin(item)
     end
     write(item, values)
   end
 
-  -- What `write` left, or nil for an item that is no stem of ours or has no picture.
+  -- What `write` left, and its text; nil for an item that is no stem of ours or has no picture.
   function anchor.read(item)
     local _, text = reaper.GetSetMediaItemInfo_String(item, MARK, "", false)
     local values = text ~= "" and json.decode(text)
-    return type(values) == "table" and type(values.picture) == "table" and values or nil
+    if type(values) ~= "table" or type(values.picture) ~= "table" then return nil end
+    return values, text
+  end
+
+  -- Anchors a stem to where a conform has put it: `conformed` holds item_guid, picture_key, origin_s and shot.
+  function anchor.conform(item, conformed)
+    local values = anchor.read(item)
+    values.origin_s = conformed.origin_s
+    values.picture.item_guid, values.picture.picture_key = conformed.item_guid, conformed.picture_key
+    values.picture.shot = conformed.shot
+    write(item, values)
   end
 
   -- Moves a stem so that its origin lies at `origin_s`, with its edges and takes as they are, and anchors it to that item.

@@ -64,7 +64,7 @@ return function(selva)
   -- Checks and the like are named differently from requests that make stems, so that only the latter are listed and watched.
   local function new_id(action)
     local random = native.new_guid():gsub("[^%w]", ""):sub(1, 8):lower()
-    local makes_no_stems = action == "check" or action == "events"
+    local makes_no_stems = action == "check" or action == "events" or action == "conform"
     return (makes_no_stems and action .. "-" or "") .. os.date("!%Y%m%dT%H%M%SZ") .. "-" .. random
   end
 

@@ -3,6 +3,7 @@
 
 return function(selva)
   local bridge = selva.import("bridge")
+  local native = selva.import("native")
 
   local events = {}
 
@@ -18,16 +19,6 @@ return function(selva)
     return false
   end
 
-  local function index_items(proj)
-    local by_guid = {}
-    for index = 0, reaper.CountMediaItems(proj) - 1 do
-      local item = reaper.GetMediaItem(proj, index)
-      local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
-      by_guid[guid] = item
-    end
-    return by_guid
-  end
-
   -- The active take of an item, nil when another take is active now than when the request was written.
   local function find_take(item, take_guid)
     local take = item and reaper.GetActiveTake(item)
@@ -37,7 +28,7 @@ return function(selva)
   end
 
   local function mark(proj, entries)
-    local by_guid, num_markers = index_items(proj), 0
+    local by_guid, num_markers = native.index_items(proj), 0
     for _, entry in ipairs(entries) do
       local take = find_take(by_guid[entry.item_guid], entry.take_guid)
       for _, event in ipairs(take and entry.events or {}) do

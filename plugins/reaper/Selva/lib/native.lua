@@ -37,6 +37,21 @@ return function()
     return reaper.GetProjectPathEx(proj)
   end
 
+  function native.item_guid(item)
+    local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
+    return guid
+  end
+
+  -- GUID -> item, of a project.
+  function native.index_items(proj)
+    local by_guid = {}
+    for index = 0, reaper.CountMediaItems(proj) - 1 do
+      local item = reaper.GetMediaItem(proj, index)
+      by_guid[native.item_guid(item)] = item
+    end
+    return by_guid
+  end
+
   -- A new GUID in braces. The argument is ignored by all versions.
   function native.new_guid()
     return reaper.genGuid("")

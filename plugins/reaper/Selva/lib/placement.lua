@@ -7,6 +7,7 @@
 return function(selva)
   local anchor = selva.import("anchor")
   local json = selva.import("json")
+  local last_render = selva.import("last_render")
   local native = selva.import("native")
   local pan = selva.import("pan")
   local snapshot = selva.import("snapshot")
@@ -21,16 +22,6 @@ return function(selva)
 
   local function is_same(one, other)
     return math.abs(one - other) < SAME_S
-  end
-
-  local function index_items(proj)
-    local by_guid = {}
-    for index = 0, reaper.CountMediaItems(proj) - 1 do
-      local item = reaper.GetMediaItem(proj, index)
-      local _, guid = reaper.GetSetMediaItemInfo_String(item, "GUID", "", false)
-      by_guid[guid] = item
-    end
-    return by_guid
   end
 
   -- Where a stem goes --------------------------------------------------------------------------------------------------
@@ -94,6 +85,7 @@ return function(selva)
     local now, reason = check_picture(stem.anchor, item)
     if not now then return reason end
     stem.picture_item = item
+    stem.shot = { start_offset_s = now.active_take[1].start_offset_s, length_s = now.length_s }
     stem.span, reason = fit_to_item(stem, now)
     return reason
   end
@@ -263,6 +255,7 @@ return function(selva)
       end
       done[#done + 1] = report_placed(stem, item)
     end
+    last_render.write(proj)
     return done
   end
 
@@ -342,7 +335,7 @@ return function(selva)
     local only_cues = options and options.only_cues
     local ignore_anchors = options and options.ignore_anchors
     local report = { placed = json.array(), already = json.array(), held = json.array(), failed = json.null }
-    local by_guid, starts_by_file = index_items(proj), index_stems(proj)
+    local by_guid, starts_by_file = native.index_items(proj), index_stems(proj)
     if plan.removals and #plan.removals > 0 then
       report.removed, report.stayed = remove_items(proj, plan.removals, by_guid)
     end

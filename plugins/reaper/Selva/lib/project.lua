@@ -14,6 +14,10 @@ return function(selva)
     return found ~= 0 and text or nil
   end
 
+  function project.write_text(proj, key, text)
+    reaper.SetProjExtState(proj, SECTION, key, text)
+  end
+
   -- The table kept under `key`, or an empty one.
   function project.read(proj, key)
     local text = project.read_text(proj, key)
@@ -22,7 +26,7 @@ return function(selva)
   end
 
   function project.write(proj, key, value)
-    reaper.SetProjExtState(proj, SECTION, key, json.encode(value))
+    project.write_text(proj, key, json.encode(value))
   end
 
   -- An id that finds the project again when another tab is in front or REAPER was closed meanwhile.

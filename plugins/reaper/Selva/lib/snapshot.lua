@@ -2,6 +2,7 @@
 -- computed or decided here; that is done once, in the bridge.
 
 return function(selva)
+  local anchor = selva.import("anchor")
   local json = selva.import("json")
   local native = selva.import("native")
   local project = selva.import("project")
@@ -35,7 +36,7 @@ return function(selva)
   end
 
   -- A key for the picture that a take shows, by which a later comparison sees whether it is still the same.
-  local function picture_key(chain)
+  local function key_of_chain(chain)
     local parts = {}
     for _, source in ipairs(chain) do
       parts[#parts + 1] = source.file
@@ -45,6 +46,10 @@ return function(selva)
       end
     end
     return table.concat(parts, "|")
+  end
+
+  function snapshot.picture_key(take)
+    return key_of_chain(describe_source(take))
   end
 
   -- The recipe of a stem, as the bridge wrote it into the plan; "" for other takes.
@@ -65,7 +70,7 @@ return function(selva)
       play_rate = reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE"),
       stretch_markers = reaper.GetTakeNumStretchMarkers(take),
       sources = chain,
-      picture_key = picture_key(chain),
+      picture_key = key_of_chain(chain),
     }
   end
 
@@ -118,13 +123,19 @@ return function(selva)
     }
   end
 
-  local function describe_items(proj, is_wanted)
-    local items = json.array()
+  local function list_items(proj, is_wanted)
+    local items = {}
     for index = 0, reaper.CountMediaItems(proj) - 1 do
       local item = reaper.GetMediaItem(proj, index)
-      if is_wanted(item) then
-        items[#items + 1] = snapshot.describe_item(item)
-      end
+      if is_wanted(item) then items[#items + 1] = item end
+    end
+    return items
+  end
+
+  local function describe_items(proj, is_wanted)
+    local items = json.array()
+    for index, item in ipairs(list_items(proj, is_wanted)) do
+      items[index] = snapshot.describe_item(item)
     end
     return items
   end
@@ -135,6 +146,44 @@ return function(selva)
       if source.type == "VIDEO" then return true end
     end
     return false
+  end
+
+  function snapshot.list_picture_items(proj)
+    return list_items(proj, has_picture)
+  end
+
+  -- A stem that is anchored to a picture, as it lies now. `picture_exists` says whether the item that it was made for is in
+  -- the project, whatever that shows.
+  local function describe_stem(item, anchor_text, picture_exists)
+    local num_stretch_markers = 0
+    for index = 0, reaper.CountTakes(item) - 1 do
+      local each = reaper.GetTake(item, index)
+      if each then num_stretch_markers = num_stretch_markers + reaper.GetTakeNumStretchMarkers(each) end
+    end
+    return {
+      guid = native.item_guid(item),
+      anchor = anchor_text,
+      picture_exists = picture_exists,
+      position_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION"),
+      length_s = reaper.GetMediaItemInfo_Value(item, "D_LENGTH"),
+      volume = reaper.GetMediaItemInfo_Value(item, "D_VOL"),
+      loops = reaper.GetMediaItemInfo_Value(item, "B_LOOPSRC") ~= 0,
+      muted = reaper.GetMediaItemInfo_Value(item, "B_MUTE") ~= 0,
+      stretch_markers = num_stretch_markers,
+      active_take = describe_take(reaper.GetActiveTake(item)),
+      recipes = list_recipes(item),
+    }
+  end
+
+  local function describe_anchored_stems(proj)
+    local stems, guids = json.array(), {}
+    local items = list_items(proj, reaper.GetActiveTake)
+    for _, item in ipairs(items) do guids[native.item_guid(item)] = true end
+    for _, item in ipairs(items) do
+      local values, text = anchor.read(item)
+      if values then stems[#stems + 1] = describe_stem(item, text, guids[values.picture.item_guid] == true) end
+    end
+    return stems
   end
 
   -- REAPER from about 7.62: objects with hidden ones among them.
@@ -248,6 +297,19 @@ return function(selva)
   local function build_for_panel(proj, items)
     local described = build(proj, items, describe_regions(proj))
     described.stems = describe_stems(proj)
+    return described
+  end
+
+  -- Whether a project has stems that are anchored to a picture.
+  function snapshot.has_stems(proj)
+    return #list_items(proj, anchor.read) > 0
+  end
+
+  -- All items with a picture, all stems, and `last_render_text`, the cut as it was (last_render.lua).
+  function snapshot.of_cut(proj, last_render_text)
+    local described = build(proj, describe_items(proj, has_picture), json.array())
+    described.anchored_stems = describe_anchored_stems(proj)
+    described.last_render = last_render_text
     return described
   end
 

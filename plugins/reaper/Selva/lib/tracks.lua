@@ -3,7 +3,9 @@
 --
 -- Every change is entered in `journal`, a list of functions that revert it, so that a failed placement leaves nothing.
 
-return function()
+return function(selva)
+  local native = selva.import("native")
+
   local tracks = {}
 
   local FOLDER_NAME = "Selva"
@@ -131,6 +133,29 @@ return function()
   -- The name of the sound that a stem track was made for.
   function tracks.sound_name(track)
     return read_mark(track, STEM_MARK)
+  end
+
+  -- The GUIDs of items on stem tracks that lie over another item of their track.
+  function tracks.find_overlapping(proj)
+    local found = {}
+    for _, track in ipairs(tracks.list_stem_tracks(proj)) do
+      local items = {}
+      for index = 0, reaper.CountTrackMediaItems(track) - 1 do
+        local item = reaper.GetTrackMediaItem(track, index)
+        local start_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION")
+        local end_s = start_s + reaper.GetMediaItemInfo_Value(item, "D_LENGTH")
+        items[#items + 1] = { guid = native.item_guid(item), start_s = start_s, end_s = end_s }
+      end
+      table.sort(items, function(one, other) return one.start_s < other.start_s end)
+      local last
+      for _, item in ipairs(items) do
+        if last and item.start_s < last.end_s - TOUCHING_S then
+          found[item.guid], found[last.guid] = true, true
+        end
+        if not last or item.end_s > last.end_s then last = item end
+      end
+    end
+    return found
   end
 
   -- A stem track called `name` with nothing from start_s to end_s: one that is there, else a new one beside its namesakes.

@@ -17,6 +17,7 @@ ACTIONS = {
     "Selva - New takes for selected stem items.lua": "Selva: New takes for selected stem items...",
     "Selva - Redo time selection of selected stem items.lua": "Selva: Redo time selection of selected stem items...",
     "Selva - Move stems to their picture.lua": "Selva: Move stems to their picture",
+    "Selva - Conform stems to this cut.lua": "Selva: Conform stems to this cut...",
     "Selva - Mark sounds in selected stem items.lua": "Selva: Mark sounds in selected stem items",
     "Selva - Open job list.lua": "Selva: Open job list",
     "Selva - Open the panel.lua": "Selva: Open the panel",

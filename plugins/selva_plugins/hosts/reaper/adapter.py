@@ -12,6 +12,7 @@ from selva_plugins.checks import CheckResult
 from selva_plugins.errors import FormError, HostError, NothingToRenderError
 from selva_plugins.form import HostForm, build_render_options, parse_form
 from selva_plugins.hosts.reaper.check import check_installation
+from selva_plugins.hosts.reaper.conform.request import plan_request, prepare_missing
 from selva_plugins.hosts.reaper.cues import SpottedItems, spot_items, spot_markers
 from selva_plugins.hosts.reaper.events import find_item_events
 from selva_plugins.hosts.reaper.item_spans import ItemSpanReader
@@ -30,7 +31,7 @@ from selva_plugins.request_folder import HostRequest
 from selva_render.options import OutputOptions, check_stems_folder
 from selva_render.report import RenderReport
 
-__all__ = ["check", "find_events", "prepare", "read_picture"]
+__all__ = ["check", "find_events", "plan_conform", "prepare", "read_picture"]
 
 
 def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
@@ -40,6 +41,7 @@ def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
         "regions": _prepare_regions,
         "takes": prepare_takes,
         "redo": prepare_redo,
+        "conform_render": prepare_missing,
     }
     if request.action not in actions or request.stems_folder is None:
         raise HostError(
@@ -58,6 +60,11 @@ def check(request: HostRequest) -> list[CheckResult]:
 def find_events(request: HostRequest) -> list[dict[str, Any]]:
     """The sounds of the selected stem items. Raises SnapshotError, NothingToRenderError."""
     return find_item_events(request)
+
+
+def plan_conform(request: HostRequest) -> dict[str, Any]:
+    """What a conform of the project would do. Raises SnapshotError, NothingToRenderError, TimelineError."""
+    return plan_request(request)
 
 
 def _prepare_items(snapshot: ReaperSnapshot, form: HostForm, stems_folder: Path) -> PreparedRequest[PlanStem]:

@@ -60,7 +60,7 @@ def spot_items(built: ReaperTimeline, form: HostForm) -> SpottedItems:
             problems += [f"{skipped.name}: {skipped.reason}" for skipped in sheet.skipped]
     if not sheets:
         raise NothingToRenderError("; ".join(problems[:5]))
-    return _merge_sheets(built, sheets, problems)
+    return merge_sheets(built, sheets, problems)
 
 
 def spot_markers(built: ReaperTimeline, markers: Sequence[ReaperMarker], form: HostForm) -> SpottedItems:
@@ -96,7 +96,7 @@ def spot_markers(built: ReaperTimeline, markers: Sequence[ReaperMarker], form: H
     sheet = spot_timeline(
         built.timeline, base_folder=Path(), rows=rows, options=options, clock=built.timeline_clock
     )
-    return _merge_sheets(built, [sheet], problems)
+    return merge_sheets(built, [sheet], problems)
 
 
 def _parse_markers(
@@ -134,7 +134,7 @@ def _iter_record_ranges(
             yield part
 
 
-def _merge_sheets(built: ReaperTimeline, sheets: Iterable[CueSheet], problems: Sequence[str]) -> SpottedItems:
+def merge_sheets(built: ReaperTimeline, sheets: Iterable[CueSheet], problems: Sequence[str]) -> SpottedItems:
     """One sheet of several, with ids that are unique in all of it and record times that are REAPER's positions."""
     cues: list[Cue] = []
     spans: dict[str, ItemSpan] = {}

@@ -23,6 +23,7 @@ MAX_NAME_CHARS = 10_000
 MAX_RECIPE_CHARS = 200_000
 MAX_NESTED_SOURCES = 8
 MAX_ITEM_TAKES = 1000
+MAX_LAST_RENDER_CHARS = 32 * 1024 * 1024
 
 Seconds = Annotated[float, Meta(ge=-MAX_SECONDS, le=MAX_SECONDS)]
 Id = Annotated[str, prose(100)]
@@ -94,6 +95,24 @@ class ReaperItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"item at {self.position_s:.3f} s on track {self.track.number}"
 
 
+class ReaperAnchoredStem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stem item that is anchored to a picture. anchor: the text that lib/anchor.lua keeps in it. picture_exists: whether the
+    item that it was made for is in the project. num_stretch_markers: of all its takes. volume: the item's, 1 for 0 dB.
+    """
+
+    guid: Id
+    anchor: Annotated[str, prose(2 * MAX_PATH_CHARS)]
+    picture_exists: bool
+    position_s: Seconds
+    length_s: Seconds
+    volume: Annotated[float, Meta(ge=0, le=1e6)]
+    loops: bool
+    is_muted: bool = field(name="muted")
+    num_stretch_markers: Annotated[int, Meta(ge=0, le=10_000_000)] = field(name="stretch_markers")
+    take: ReaperTake = field(name="active_take")
+    recipes: Annotated[tuple[Recipe, ...], Meta(max_length=MAX_ITEM_TAKES)]
+
+
 class ReaperMarker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A region, or a marker (then both ends are the same). REAPER lists the two together, and so does the snapshot."""
 
@@ -135,7 +154,9 @@ class ReaperProject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ReaperSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole snapshot.json; the file calls `markers` regions."""
+    """A whole snapshot.json; the file calls `markers` regions. anchored_stems, last_render: for a conform only; the latter is the
+    text that lib/last_render.lua keeps, empty where there is none.
+    """
 
     schema: Annotated[str, one_of((SCHEMA,))]
     host: Annotated[str, one_of(("reaper",))]
@@ -145,6 +166,8 @@ class ReaperSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     markers: Annotated[tuple[ReaperMarker, ...], Meta(max_length=MAX_ITEMS)] = field(name="regions")
     time_selection: ReaperTimeSelection | UnsetType = UNSET
     stems: Annotated[tuple[ReaperStemItem, ...], Meta(max_length=MAX_ITEMS)] | UnsetType = UNSET
+    anchored_stems: Annotated[tuple[ReaperAnchoredStem, ...], Meta(max_length=MAX_ITEMS)] = ()
+    last_render: Annotated[str, prose(MAX_LAST_RENDER_CHARS, may_be_empty=True)] = ""
 
 
 def parse_snapshot(text: str) -> ReaperSnapshot:

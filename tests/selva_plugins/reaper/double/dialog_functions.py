@@ -36,6 +36,11 @@ def message_box(world: World, text: str, title: str, kind: int) -> int:
     return world.message_answers.pop(0)
 
 
+@reascript("ShowConsoleMsg")
+def show_console_msg(world: World, text: str) -> None:
+    world.console += text
+
+
 @reascript("GetUserInputs")
 def get_user_inputs(
     world: World, title: str, num_inputs: int, captions_csv: str, values_csv: str

@@ -19,11 +19,14 @@ _ENVELOPE_KEYS = ("EGUID", "ACT", "VIS", "LANEHEIGHT", "ARM", "DEFSHAPE", "PT")
 
 def build_chunk(item: Item) -> str:
     state = base64.b64encode(pickle.dumps(item)).decode()
-    return "".join(f"{line}\n" for line in (_HEAD, _STATE + state, *_take_lines(item), _END))
+    identity = f"IGUID {item.guid}"
+    return "".join(f"{line}\n" for line in (_HEAD, _STATE + state, identity, *_take_lines(item), _END))
 
 
 def parse_chunk(text: str) -> Item:
-    """The item of a chunk that `build_chunk` wrote, with the pan envelopes that were added. Raises ValueError."""
+    """The item of a chunk that `build_chunk` wrote, with the pan envelopes that were added, and the identities that were changed.
+    Raises ValueError.
+    """
     lines = [line.strip() for line in text.splitlines()]
     state = next((line.removeprefix(_STATE) for line in lines if line.startswith(_STATE)), None)
     if state is None:
@@ -32,11 +35,24 @@ def parse_chunk(text: str) -> Item:
     for take in item.takes:
         if take is not None:
             take.pan_points = []
+    _take_identities(lines, item)
     others = list(_take_envelopes(lines, item))
     expected = [line.strip() for line in build_chunk(item).splitlines() if not line.startswith(_STATE)]
     if [line for line in others if not line.startswith(_STATE)] != [*_without_envelopes(expected)]:
         raise ValueError("something other than an envelope was changed")
     return item
+
+
+def _take_identities(lines: list[str], item: Item) -> None:
+    """Items and takes have the identities that the lines say. Raises ValueError."""
+    takes = [take for take in item.takes if take is not None]
+    found = [line.removeprefix("GUID ") for line in lines if line.startswith("GUID ")]
+    own = [line.removeprefix("IGUID ") for line in lines if line.startswith("IGUID ")]
+    if len(own) != 1 or len(found) != len(takes):
+        raise ValueError("identities of the item or its takes are gone")
+    item.guid = own[0]
+    for take, guid in zip(takes, found, strict=True):
+        take.guid = guid
 
 
 def _take_lines(item: Item) -> Iterator[str]:
@@ -86,7 +102,7 @@ def _add_point(line: str, item: Item, index: int) -> None:
         assert take is not None
         if not -1 <= value <= 1 or shape != 0 or (take.pan_points and time_s <= take.pan_points[-1][0]):
             raise ValueError(f"the point {line!r} is out of range or of order")
-        take.pan_points.append((time_s, value))
+        take.pan_points = [*take.pan_points, (time_s, value)]
 
 
 def _without_envelopes(lines: list[str]) -> Iterator[str]:

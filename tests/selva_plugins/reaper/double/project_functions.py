@@ -158,6 +158,25 @@ def enum_project_markers3(world: World, project: Project, index: int) -> tuple[A
     )
 
 
+@reascript("AddProjectMarker2")
+def add_project_marker2(  # noqa: PLR0917 - REAPER's arguments
+    world: World,
+    project: Project,
+    is_region: bool,
+    start_s: float,
+    end_s: float,
+    name: str,
+    number: int,
+    colour: int,
+) -> int:
+    world.edit(project)
+    found = number if number >= 0 else 1 + len(project.content.markers)
+    project.content.markers.append(
+        Marker(name, start_s, end_s if is_region else start_s, is_region=is_region, number=found)
+    )
+    return found
+
+
 @reascript("Undo_BeginBlock2")
 def undo_begin_block2(world: World, project: Project) -> None:
     world.begin_block(project)

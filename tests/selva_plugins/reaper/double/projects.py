@@ -8,7 +8,7 @@ from typing import Any
 
 from .imgui_functions import ImGuiWindow
 from .registry import RuleViolation
-from .state import Item, Project, Source, Take, Track, UndoStep
+from .state import Envelope, Item, Project, Source, Take, Track, UndoStep
 from .system import Profile, System
 
 _UNDO_TRACKS, _UNDO_ITEMS, _UNDO_REST = 1, 4, 8
@@ -54,13 +54,14 @@ class OpenProjects(System):
                 for source in _chain(top)
             ),
             "ProjectMarker": (marker for content in contents for marker in content.markers),
+            "TrackEnvelope": (envelope for take in takes for envelope in take.envelopes),
             "ImGui_Context": [self.imgui],
         }
         if kind not in known:
             raise RuleViolation(f"the double knows no pointers of type {kind}")
         return any(target is other for other in known[kind])
 
-    def edit(self, owner: Project | Track | Item | Take) -> None:
+    def edit(self, owner: Project | Track | Item | Take | Envelope) -> None:
         """A change that undo covers: it must happen inside an undo block of the project in front."""
         project = owner if isinstance(owner, Project) else self.owner_of(owner)
         if project is not self.project:
@@ -69,13 +70,13 @@ class OpenProjects(System):
             raise RuleViolation("this changes the project outside an undo block")
         self.stale_views.add("arrange view")
 
-    def owner_of(self, thing: Track | Item | Take) -> Project:
+    def owner_of(self, thing: Track | Item | Take | Envelope) -> Project:
         for project in self.projects:
             for track in project.tracks:
                 if track is thing:
                     return project
                 for item in track.items:
-                    if item is thing or any(take is thing for take in item.takes):
+                    if item is thing or any(_holds(take, thing) for take in item.takes):
                         return project
         raise RuleViolation("this belongs to no open project")
 
@@ -104,6 +105,10 @@ class OpenProjects(System):
         )
         project.redo_contents.clear()
         project.block_before = None
+
+
+def _holds(take: Take | None, thing: object) -> bool:
+    return take is not None and (take is thing or any(envelope is thing for envelope in take.envelopes))
 
 
 def _chain(source: Source | None) -> Iterator[Source]:

@@ -42,6 +42,16 @@ class Source:
 
 
 @dataclass
+class Envelope:
+    """An envelope of a take. points: (time, value, shape, tension, whether it is selected), the time as REAPER counts: seconds
+    after the item's start, times the play rate.
+    """
+
+    name: str
+    points: list[tuple[float, float, int, float, bool]] = field(default_factory=list)
+
+
+@dataclass
 class Take:
     """One take of an item; `source` is None until one is set."""
 
@@ -61,8 +71,22 @@ class Take:
     num_stretch_markers: int = 0
     markers: list[tuple[float, str]] = field(default_factory=list)
     """Take markers: seconds of the source, and the name."""
-    pan_points: list[tuple[float, float]] = field(default_factory=list)
-    """Of its pan envelope, as REAPER counts: seconds of take time, and 1 for left."""
+    envelopes: list[Envelope] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
+    """What its effects are set to, as text: only its chunk holds it here."""
+
+    @property
+    def pan_points(self) -> list[tuple[float, float]]:
+        """Of its pan envelope: the time, and 1 for left."""
+        pans = (envelope for envelope in self.envelopes if envelope.name == "Pan")
+        return [(time_s, value) for envelope in pans for time_s, value, *_ in envelope.points]
+
+    @pan_points.setter
+    def pan_points(self, points: list[tuple[float, float]]) -> None:
+        self.envelopes = [envelope for envelope in self.envelopes if envelope.name != "Pan"]
+        if points:
+            plain = [(time_s, value, 0, 0.0, False) for time_s, value in points]
+            self.envelopes.append(Envelope("Pan", plain))
 
 
 @dataclass
@@ -77,6 +101,7 @@ class Item:
         default_factory=lambda: {
             "D_POSITION": 0.0,
             "D_LENGTH": 0.0,
+            "D_SNAPOFFSET": 0.0,
             "D_VOL": 1.0,
             "D_FADEINLEN": 0.01,
             "D_FADEOUTLEN": 0.01,

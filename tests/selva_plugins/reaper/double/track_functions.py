@@ -89,6 +89,15 @@ def delete_track_media_item(world: World, track: Track, item: Item) -> bool:
     return False
 
 
+@reascript("MoveMediaItemToTrack")
+def move_media_item_to_track(world: World, item: Item, track: Track) -> bool:
+    before = world.owner_of(item).track_of(item)
+    world.edit(item)
+    before.items[:] = [other for other in before.items if other is not item]
+    track.items.append(item)
+    return True
+
+
 @reascript("TrackList_AdjustWindows")
 def track_list_adjust_windows(world: World, is_minor: bool) -> None:
     world.stale_views.discard("track list")

@@ -11,7 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import dialog_functions, item_functions, project_functions, system_functions, track_functions
+from . import (
+    dialog_functions,
+    envelope_functions,
+    item_functions,
+    project_functions,
+    system_functions,
+    track_functions,
+)
 from .canvas import Canvas
 from .dialog_functions import InputDialog
 from .imgui_functions import IMGUI_SIGNATURES
@@ -21,7 +28,14 @@ from .registry import FUNCTIONS, Call, RuleViolation
 from .system import Profile
 from .table import Signature, load_gfx_signatures, load_signatures, signatures_of
 
-_FUNCTION_ROOMS = (dialog_functions, item_functions, project_functions, system_functions, track_functions)
+_FUNCTION_ROOMS = (
+    dialog_functions,
+    envelope_functions,
+    item_functions,
+    project_functions,
+    system_functions,
+    track_functions,
+)
 
 LUA_VERSIONS = ("5.3", "5.4")
 PRELUDE = Path(__file__).with_name("prelude.lua").read_bytes()
@@ -62,6 +76,7 @@ class World(OpenProjects):
         self.is_real_time = False
         self.violations: list[str] = []
         self.messages: list[str] = []
+        self.console = ""
         self.message_answers: list[int] = []
         self.input_answers: list[Callable[[InputDialog], list[str] | None]] = []
         self.input_dialogs: list[InputDialog] = []

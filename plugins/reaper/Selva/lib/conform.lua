@@ -1,0 +1,219 @@
+-- "Conform stems to this cut": the bridge compares the cut with the last render and answers with what is to be done; here it
+-- is shown, and done after the user's yes. Stem items are moved and trimmed themselves, never made anew, so that takes,
+-- effects, envelopes, fades, gain and mutes stay. Nothing but our own stems is changed, all of it in one undo step.
+
+return function(selva)
+  local anchor = selva.import("anchor")
+  local bridge = selva.import("bridge")
+  local json = selva.import("json")
+  local last_render = selva.import("last_render")
+  local native = selva.import("native")
+  local project = selva.import("project")
+  local snapshot = selva.import("snapshot")
+  local tracks = selva.import("tracks")
+
+  local conform = {}
+
+  local GIVE_UP_S = 600
+  local UNDO_LABEL = "Selva: conform stems to this cut"
+  local YES, NO = 6, 7
+
+  -- Doubles that went through a project file differ by less than this; a sample at 192 kHz is 5.2e-6 s.
+  local SAME_S = 1e-7
+
+  -- Moving and trimming --------------------------------------------------------------------------------------------
+
+  -- Points of take envelopes are seconds after the item's start, times the play rate: what is trimmed off before them is
+  -- taken from their times. Points that come to lie before the item stay there, so that the curve keeps its shape.
+  local function shift_envelopes(take, shift)
+    for index = 0, reaper.CountTakeEnvelopes(take) - 1 do
+      local envelope = reaper.GetTakeEnvelope(take, index)
+      for point = 0, reaper.CountEnvelopePoints(envelope) - 1 do
+        local _, time, value, shape, tension, is_selected = reaper.GetEnvelopePoint(envelope, point)
+        reaper.SetEnvelopePoint(envelope, point, time + shift, value, shape, tension, is_selected, true)
+      end
+      reaper.Envelope_SortPoints(envelope)
+    end
+  end
+
+  -- Trims `head_s` seconds off the start of an item's sound, or adds them where it is negative. The item does not move.
+  local function trim_head(item, head_s)
+    for index = 0, reaper.CountTakes(item) - 1 do
+      local take = reaper.GetTake(item, index)
+      if take then
+        local shift = head_s * reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE")
+        local offset = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS")
+        reaper.SetMediaItemTakeInfo_Value(take, "D_STARTOFFS", offset + shift)
+        shift_envelopes(take, -shift)
+      end
+    end
+    local snap_offset = reaper.GetMediaItemInfo_Value(item, "D_SNAPOFFSET")
+    reaper.SetMediaItemInfo_Value(item, "D_SNAPOFFSET", math.max(0, snap_offset - head_s))
+  end
+
+  local function set_part(item, part)
+    if math.abs(part.head_s) >= SAME_S then trim_head(item, part.head_s) end
+    reaper.SetMediaItemInfo_Value(item, "D_POSITION", part.position_s)
+    reaper.SetMediaItemInfo_Value(item, "D_LENGTH", part.length_s)
+    if not part.keeps_fade_in then reaper.SetMediaItemInfo_Value(item, "D_FADEINLEN", 0) end
+    if not part.keeps_fade_out then reaper.SetMediaItemInfo_Value(item, "D_FADEOUTLEN", 0) end
+    anchor.conform(item, part.anchor)
+  end
+
+  -- A copy has identities of its own: those of items, takes, effects and envelopes, each at the start of a line.
+  local function with_new_guids(chunk)
+    local function replace(head) return head .. native.new_guid() end
+    local text = "\n" .. chunk
+    text = text:gsub("(\n%s*[IE]?GUID )%b{}", replace):gsub("(\n%s*FXID )%b{}", replace)
+    return text:sub(2)
+  end
+
+  local function add_copy(item, chunk, journal)
+    local track = reaper.GetMediaItem_Track(item)
+    local copy = reaper.AddMediaItemToTrack(track)
+    journal[#journal + 1] = function() reaper.DeleteTrackMediaItem(track, copy) end
+    if not reaper.SetItemStateChunk(copy, with_new_guids(chunk), false) then
+      error("REAPER refused the copy of a stem", 0)
+    end
+    return copy
+  end
+
+  -- Does one move of the plan; returns the items that lie elsewhere now.
+  local function move_stem(move, item, journal)
+    local ok, chunk = reaper.GetItemStateChunk(item, "", false)
+    if not ok then error("REAPER does not give the state of a stem", 0) end
+    local moved = { item }
+    for index = 2, #move.parts do moved[index] = add_copy(item, chunk, journal) end
+    journal[#journal + 1] = function() reaper.SetItemStateChunk(item, chunk, false) end
+    for index, part in ipairs(move.parts) do set_part(moved[index], part) end
+    return moved
+  end
+
+  local function remove_stem(item, journal)
+    local track = reaper.GetMediaItem_Track(item)
+    local ok, chunk = reaper.GetItemStateChunk(item, "", false)
+    if not ok or not reaper.DeleteTrackMediaItem(track, item) then error("REAPER refused to remove a stem", 0) end
+    journal[#journal + 1] = function()
+      reaper.SetItemStateChunk(reaper.AddMediaItemToTrack(track), chunk, false)
+    end
+  end
+
+  -- Moves stems that have come to lie over others to another track of theirs. `were_overlapping` lie so on purpose.
+  local function part_overlapping(proj, moved, were_overlapping, journal)
+    local overlapping = tracks.find_overlapping(proj)
+    for _, item in ipairs(moved) do
+      local guid = native.item_guid(item)
+      -- The one that was moved off before may have been what this one lay over.
+      if overlapping[guid] and not were_overlapping[guid] and tracks.find_overlapping(proj)[guid] then
+        local values = anchor.read(item)
+        local start_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION")
+        local end_s = start_s + reaper.GetMediaItemInfo_Value(item, "D_LENGTH")
+        local before = reaper.GetMediaItem_Track(item)
+        local track = tracks.ensure_stem_track(proj, values.stem_track, start_s, end_s, nil, journal)
+        reaper.MoveMediaItemToTrack(item, track)
+        journal[#journal + 1] = function() reaper.MoveMediaItemToTrack(item, before) end
+      end
+    end
+  end
+
+  local function add_markers(proj, markers)
+    for _, marker in ipairs(markers) do
+      reaper.AddProjectMarker2(proj, false, marker.position_s, 0, marker.name, -1, 0)
+    end
+  end
+
+  local function edit(proj, plan, marks, journal)
+    local by_guid = native.index_items(proj)
+    local were_overlapping, moved = tracks.find_overlapping(proj), {}
+    for _, move in ipairs(plan.moves) do
+      for _, item in ipairs(move_stem(move, by_guid[move.item_guid], journal)) do moved[#moved + 1] = item end
+    end
+    for _, removal in ipairs(plan.removals) do
+      remove_stem(by_guid[removal.item_guid], journal)
+    end
+    part_overlapping(proj, moved, were_overlapping, journal)
+    if marks then add_markers(proj, plan.markers) end
+    last_render.write(proj)
+  end
+
+  -- Does what a plan says, as one undo step. Returns true, or nil and the reason after everything was reverted.
+  function conform.apply(proj, plan, marks)
+    local journal = {}
+    reaper.Undo_BeginBlock2(proj)
+    reaper.PreventUIRefresh(1)
+    local ok, problem = pcall(edit, proj, plan, marks, journal)
+    if not ok then
+      for index = #journal, 1, -1 do journal[index]() end
+    end
+    reaper.PreventUIRefresh(-1)
+    reaper.Undo_EndBlock2(proj, ok and UNDO_LABEL or "Selva: conforming failed, nothing changed", -1)
+    reaper.TrackList_AdjustWindows(false)
+    reaper.UpdateArrange()
+    if not ok then return nil, tostring(problem) end
+    return true
+  end
+
+  -- The dialog -----------------------------------------------------------------------------------------------------
+
+  local function show_list(plan)
+    reaper.ShowConsoleMsg("Selva: conform stems to this cut\n" .. plan.table .. "\n")
+  end
+
+  -- Whether to go on, and whether with markers.
+  local function confirm(plan)
+    local text = plan.summary .. "\n\nThe console lists every shot that changed.\n\n"
+      .. "Yes: conform, with a marker at every shot that changed\nNo: conform without markers\nCancel: do nothing"
+    local answer = reaper.MB(text, "Selva: conform stems to this cut", 3)
+    return answer == YES or answer == NO, answer == YES
+  end
+
+  -- Whether nothing was edited since the snapshot with this text was taken.
+  local function is_unchanged(proj, text)
+    return conform.snapshot_text(proj) == text
+  end
+
+  function conform.snapshot_text(proj)
+    return json.encode(snapshot.of_cut(proj, last_render.read(proj)))
+  end
+
+  -- Shows a plan and does it. `callbacks`: show(text); render(), which requests what is missing.
+  local function offer(proj, plan, text, callbacks)
+    show_list(plan)
+    if not plan.has_changes then return callbacks.show(plan.summary) end
+    local goes_on, marks = confirm(plan)
+    if not goes_on then return end
+    if not project.is_active(proj) or not is_unchanged(proj, text) then
+      return callbacks.show("The project was edited, or another one is in front, since the cut was compared. "
+        .. "Nothing was changed. Run the action again.")
+    end
+    local done, problem = conform.apply(proj, plan, marks)
+    if not done then return callbacks.show("Nothing was changed: " .. problem) end
+    if plan.num_cues > 0 then callbacks.render() end
+  end
+
+  -- Waits for the bridge's answer in `folder` to the request that was made with this snapshot text, then offers it.
+  function conform.watch(proj, folder, text, callbacks)
+    local begun_s = reaper.time_precise()
+    local function tick()
+      local status = bridge.read_status(folder)
+      if status and status.state == "failed" then return callbacks.show(status.error.message) end
+      if status and status.state == "ready" then
+        local answer, problem = bridge.read_plan(folder)
+        if not answer or type(answer.conform) ~= "table" then
+          return callbacks.show("The answer of the bridge cannot be read: " .. tostring(problem))
+        end
+        if not reaper.ValidatePtr2(proj, proj, "ReaProject*") then
+          return callbacks.show("The project was closed meanwhile.")
+        end
+        return offer(proj, answer.conform, text, callbacks)
+      end
+      if reaper.time_precise() - begun_s > GIVE_UP_S then
+        return callbacks.show("The bridge does not answer. Its log lies in " .. folder)
+      end
+      reaper.defer(tick)
+    end
+    reaper.defer(tick)
+  end
+
+  return conform
+end

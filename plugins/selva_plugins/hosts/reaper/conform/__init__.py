@@ -1,0 +1,1 @@
+"""Conform in REAPER: the stems of a project brought to the cut that it shows now."""
