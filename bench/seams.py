@@ -1,6 +1,6 @@
 """Whether the joins between the windows of long clips are heard: level and spectrum across joins against places inside windows.
 
-    python bench/seams.py [--clips 40] [--seconds 20] [--first-seed 1000000] [--processes 2]
+    python bench/seams.py [--clips 40] [--seconds 20] [--first-seed 1000000] [--steps 25] [--processes 2]
 
 Each clip is a scene that no training has seen, with one sustained source and one source of impacts; selva-nano renders a stem
 of each. A join is the middle of the overlap of two windows. At every join, and at random places that are at least as far
@@ -10,7 +10,11 @@ from any overlap, the sound before the place is compared with the sound after it
     spectrum  mean difference of the log10 mels averaged over each side, both at least -4
 
 The same is done with the scene's own dry sound, whose joins mean nothing, and with windows that are not tied while they
-are sampled but cut together in the middle of their overlaps. Prints one JSON object.
+are sampled but cut together in the middle of their overlaps.
+
+A clip has two or three joins, and what happens there is not what happens at the random places: so the changes at each join are
+also compared with those at the same place of the picture in a stem that has no join near, because one window was laid around
+it ("alone"). Both show the same content; the ratio of these two medians is what a join adds. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import TypeAlias
 from unittest import mock
@@ -39,6 +43,7 @@ import torch
 from torch import Tensor
 
 import selva_core
+from selva_core.base.limits import DEFAULT_STEPS
 from selva_core.base.media import PictureRange
 from selva_core.engine import Engine, SamplingSettings, StemRequest
 from selva_core.engines import network as network_engine
@@ -50,7 +55,14 @@ from selva_core.models.catalog import find_model
 from selva_core.models.specs import MEL_16K, ModelSpec
 from selva_core.network.mel import MelSpectrogram
 from selva_core.training.prompts import HELD_BACK
-from selva_core.training.scenes.scene import FIRST_HELD_BACK_SEED, KINDS, SUSTAINED, Scene, build_scene
+from selva_core.training.scenes.scene import (
+    FIRST_HELD_BACK_SEED,
+    KINDS,
+    SUSTAINED,
+    PlacedSource,
+    Scene,
+    build_scene,
+)
 from selva_core.training.scenes.scene_files import write_video
 
 ROOT = Path(__file__).parent.parent
@@ -66,18 +78,18 @@ RATE_HZ = MEL_16K.sample_rate_hz
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 Changes: TypeAlias = dict[tuple[str, str, float, str], list[dict[str, float]]]
-"""Changes of level and spectrum by way of rendering, sort of thing, reach in seconds, and "join" or "inside"."""
+"""Changes of level and spectrum by way of rendering, sort of thing, reach in seconds, and "join", "inside" or "alone"."""
 
 
 @dataclass(frozen=True)
 class Overlap:
     """Where two windows both sound, in seconds of the clip."""
 
-    start_s: float
-    end_s: float
+    start_s: Fraction
+    end_s: Fraction
 
     @property
-    def join_s(self) -> float:
+    def join_s(self) -> Fraction:
         return (self.start_s + self.end_s) / 2
 
 
@@ -89,7 +101,7 @@ def nano_spec() -> ModelSpec:
 
 
 def find_overlaps(spec: ModelSpec, seconds: Fraction) -> list[Overlap]:
-    latent_s = spec.latent_hop_samples / spec.sample_rate_hz
+    latent_s = Fraction(spec.latent_hop_samples, spec.sample_rate_hz)
     windows = plan_windows(spec, seconds).windows
     return [
         Overlap(after.latents.start * latent_s, before.latents.stop * latent_s)
@@ -174,11 +186,11 @@ def build_clip(seed: int, seconds: float) -> Scene:
     return build_scene(seed, duration_s=seconds, kinds=kinds)
 
 
-def render(engine: Engine, scene: Scene, picture: Path, seconds: Fraction) -> list[Stem]:
+def render(engine: Engine, scene: Scene, picture: PictureRange, num_steps: int) -> list[Stem]:
     waveforms = engine.render(
-        PictureRange(path=picture, start_s=Fraction(0), duration_s=seconds),
+        picture,
         [StemRequest(prompt=HELD_BACK[placed.source.kind][0]) for placed in scene.targets],
-        settings=SamplingSettings(),
+        settings=SamplingSettings(num_steps=num_steps),
         on_progress=lambda _: None,
         is_cancelled=lambda: False,
     )
@@ -192,32 +204,55 @@ def load_model() -> Engine:
     return load_engine(MODEL_ID, device="cpu")
 
 
-def measure_clip(seed: int, seconds: Fraction) -> Changes:
+def measure_clip(seed: int, seconds: Fraction, num_steps: int) -> Changes:
     """Every change in one clip."""
     rng, overlaps = np.random.default_rng(seed), find_overlaps(nano_spec(), seconds)
     joins_s = [overlap.join_s for overlap in overlaps]
     inside_s = {reach_s: draw_inside(rng, overlaps, float(seconds), reach_s) for reach_s in REACHES_S}
     changes: Changes = {}
-    for way, sort, stem in make_stems(build_clip(seed, float(seconds)), seconds):
-        for reach_s in REACHES_S:
-            for where, places_s in (("join", joins_s), ("inside", inside_s[reach_s])):
-                found = [stem.change_at(place_s, reach_s) for place_s in places_s]
-                changes.setdefault((way, sort, reach_s, where), []).extend(found)
+    scene = build_clip(seed, float(seconds))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scene.mp4"
+        write_video(scene, path, size_px=PICTURE_SIZE_PX)
+        for way, sort, stem in make_stems(scene, path, seconds, num_steps):
+            for reach_s in REACHES_S:
+                for where, places_s in (("join", joins_s), ("inside", inside_s[reach_s])):
+                    found = [stem.change_at(float(place_s), reach_s) for place_s in places_s]
+                    changes.setdefault((way, sort, reach_s, where), []).extend(found)
+        for sort, stem, place_s in lay_windows_around(scene, path, joins_s, num_steps):
+            for reach_s, way in product(REACHES_S, ("tied", "untied")):
+                found = [stem.change_at(float(place_s), reach_s)]
+                changes.setdefault((way, sort, reach_s, "alone"), []).extend(found)
     return changes
 
 
-def make_stems(scene: Scene, seconds: Fraction) -> Iterator[tuple[str, str, Stem]]:
+def make_stems(
+    scene: Scene, path: Path, seconds: Fraction, num_steps: int
+) -> Iterator[tuple[str, str, Stem]]:
     """The sounds of all things of a scene in every way: (way, sort of thing, sound)."""
-    with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "scene.mp4"
-        write_video(scene, picture, size_px=PICTURE_SIZE_PX)
-        ways = {"tied": render(load_model(), scene, picture, seconds)}
-        with windows_untied():
-            ways["untied"] = render(load_model(), scene, picture, seconds)
+    picture = PictureRange(path=path, start_s=Fraction(0), duration_s=seconds)
+    ways = {"tied": render(load_model(), scene, picture, num_steps)}
+    with windows_untied():
+        ways["untied"] = render(load_model(), scene, picture, num_steps)
     ways["dry"] = [Stem(placed.source.sound) for placed in scene.targets]
     for way, stems in ways.items():
         for placed, stem in zip(scene.targets, stems, strict=True):
-            yield way, "sustained" if placed.source.kind in SUSTAINED else "struck", stem
+            yield way, sort_of(placed), stem
+
+
+def lay_windows_around(
+    scene: Scene, path: Path, places_s: Sequence[Fraction], num_steps: int
+) -> Iterator[tuple[str, Stem, Fraction]]:
+    """The sound of one window with each of these places in its middle: (sort of thing, sound, the place in it)."""
+    window_s = nano_spec().window_s
+    for place_s in places_s:
+        picture = PictureRange(path=path, start_s=place_s - window_s / 2, duration_s=window_s)
+        for placed, stem in zip(scene.targets, render(load_model(), scene, picture, num_steps), strict=True):
+            yield sort_of(placed), stem, window_s / 2
+
+
+def sort_of(placed: PlacedSource) -> str:
+    return "sustained" if placed.source.kind in SUSTAINED else "struck"
 
 
 def measure_clips(options: argparse.Namespace) -> Changes:
@@ -226,32 +261,43 @@ def measure_clips(options: argparse.Namespace) -> Changes:
     seeds = range(options.first_seed, options.first_seed + options.clips)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
-        for changes in pool.map(measure_clip, seeds, [options.seconds] * len(seeds)):
+        times, steps = [options.seconds] * len(seeds), [options.steps] * len(seeds)
+        for changes in pool.map(measure_clip, seeds, times, steps):
             for key, found in changes.items():
                 together.setdefault(key, []).extend(found)
     return together
 
 
 def compare(changes: Changes) -> Iterator[dict[str, object]]:
-    """Rows of median, 90th and 99th percentile at joins and inside windows, and their ratios."""
+    """Rows of median, 90th and 99th percentile at joins, inside windows and at the joins' places in windows laid around them,
+    and the ratios of the first to the others.
+    """
     for way, sort, reach_s in dict.fromkeys(key[:3] for key in changes):
-        joins, inside = (changes[way, sort, reach_s, where] for where in ("join", "inside"))
+        found = {
+            where: changes[way, sort, reach_s, where]
+            for where in ("join", "inside", "alone")
+            if (way, sort, reach_s, where) in changes
+        }
         for measure in ("level", "spectrum"):
-            at_joins, at_inside = (
-                np.percentile([change[measure] for change in found], PERCENTILES) for found in (joins, inside)
-            )
+            at = {
+                where: np.percentile([change[measure] for change in each], PERCENTILES)
+                for where, each in found.items()
+            }
             yield {
                 "way": way,
                 "things": sort,
                 "reach_s": reach_s,
                 "measure": measure,
-                "num_joins": len(joins),
-                "num_inside": len(inside),
-                "joins": at_joins.round(4).tolist(),
-                "inside": at_inside.round(4).tolist(),
-                "ratio": [
-                    round(float(a / b), 2) if b else None for a, b in zip(at_joins, at_inside, strict=True)
-                ],
+                "num": {where: len(each) for where, each in found.items()},
+                **{where: values.round(4).tolist() for where, values in at.items()},
+                **{
+                    f"ratio_to_{where}": [
+                        round(float(a / b), 2) if b else None
+                        for a, b in zip(at["join"], at[where], strict=True)
+                    ]
+                    for where in at
+                    if where != "join"
+                },
             }
 
 
@@ -261,6 +307,7 @@ def describe_run(options: argparse.Namespace) -> dict[str, object]:
     )
     return {
         "clips": options.clips,
+        "steps": options.steps,
         "clip_seconds": float(options.seconds),
         "first_seed": options.first_seed,
         "model": MODEL_ID,
@@ -282,6 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--seconds", type=Fraction, default=Fraction(20))
     parser.add_argument("--first-seed", type=int, default=FIRST_HELD_BACK_SEED)
+    parser.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="of the sampler")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
     if options.first_seed < FIRST_HELD_BACK_SEED:

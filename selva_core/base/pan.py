@@ -24,8 +24,10 @@ LEAST_WEIGHT = 0.01
 """Of a step in which nothing is seen, so that a place is known where nothing is seen for longer than the Gaussian reaches."""
 TOLERANCE = 0.01
 """How far straight lines may lie from the smoothed curve: half of what one would hear, 1 degree of 60."""
-NEAR_SPREAD = 0.25
-"""Spread from which on a thing counts as near: selva-nano has 0.2 to 0.25 where one fills the picture."""
+NEAR_AREA = 0.4
+"""Share of the picture's places from which on a thing counts as near: selva-nano has 0.3 to 0.4 where one fills the picture."""
+AREA_S = 1.0
+"""Over which maps are averaged before their area is taken: in each of them a model looks at a part of the thing only."""
 MAX_DISTANCE_DB = -12.0
 LEVEL_TOLERANCE_DB = 0.25
 
@@ -107,15 +109,46 @@ def pan_curve(evidence: Evidence, *, width: float = 1.0) -> Curve:
 
 
 def distance_curve(evidence: Evidence) -> Curve:
-    """How far away a thing is, as a gain in dB from the spread: 0 for one that fills the picture, 6 less at half the spread, at
-    least MAX_DISTANCE_DB.
+    """How far away a thing is, as a gain in dB from the area that is looked at: 0 for a thing that fills the picture, 6 less for
+    one of half its width and height, at least MAX_DISTANCE_DB.
     """
-    spreads = _smoothed(evidence.spread, evidence)
-    levels_db = [
-        min(0.0, max(MAX_DISTANCE_DB, 20.0 * math.log10(max(spread, 1e-6) / NEAR_SPREAD)))
-        for spread in spreads
-    ]
+    areas = _smoothed(list(_areas(evidence)), evidence)
+    levels_db = [min(0.0, max(MAX_DISTANCE_DB, 10.0 * math.log10(area / NEAR_AREA))) for area in areas]
     return _simplified(levels_db, evidence, tolerance=LEVEL_TOLERANCE_DB)
+
+
+def _areas(evidence: Evidence) -> Iterator[float]:
+    """The share of all places over which the maps of AREA_S around each time step are spread: that of n places that are looked
+    at equally is n of all (the inverse of the sum of squares).
+    """
+    num_places = evidence.rows * evidence.columns
+    maps = [
+        _shares(evidence.heat[first : first + num_places])
+        for first in range(0, len(evidence.heat), num_places)
+    ]
+    weights = _weights(evidence)
+    reach = round(AREA_S / 2 * float(evidence.rate_hz))
+    total = [0.0] * num_places
+    weight = 0.0
+    for index in range(-reach, len(maps)):
+        for step, sign in ((index + reach, 1.0), (index - reach - 1, -1.0)):
+            if 0 <= step < len(maps):
+                factor = sign * weights[step]
+                weight += factor
+                total = [whole + factor * share for whole, share in zip(total, maps[step], strict=True)]
+        if index >= 0:
+            yield weight * weight / (num_places * sum(share * share for share in total))
+
+
+def _shares(heat: bytes) -> list[float]:
+    """The places of one map, summing to 1; all alike where none is marked."""
+    whole = sum(heat)
+    return [value / whole for value in heat] if whole else [1.0 / len(heat)] * len(heat)
+
+
+def _weights(evidence: Evidence) -> list[float]:
+    """How much each time step counts: the more, the better the thing is seen."""
+    return [max(presence, LEAST_WEIGHT) for presence in evidence.presence]
 
 
 def _smoothed(values: Sequence[float], evidence: Evidence) -> list[float]:
@@ -123,7 +156,7 @@ def _smoothed(values: Sequence[float], evidence: Evidence) -> list[float]:
     sigma = SMOOTHING_S * float(evidence.rate_hz)
     reach = math.ceil(_REACH * sigma)
     kernel = [math.exp(-0.5 * (step / sigma) ** 2) for step in range(-reach, reach + 1)]
-    weights = [max(presence, LEAST_WEIGHT) for presence in evidence.presence]
+    weights = _weights(evidence)
     smoothed = []
     for index in range(len(values)):
         first, last = max(index - reach, 0), min(index + reach + 1, len(values))

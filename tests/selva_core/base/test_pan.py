@@ -23,7 +23,7 @@ def build_evidence(
     x: Sequence[float],
     *,
     presence: Sequence[float] = (),
-    spread: float = 0.25,
+    maps: Sequence[bytes] = (),
     threshold: float | None = 0.5,
     whole: float = 1.0,
 ) -> Evidence:
@@ -33,10 +33,10 @@ def build_evidence(
         presence=tuple(presence) or (1.0,) * steps,
         x=tuple(x),
         y=(0.5,) * steps,
-        spread=(spread,) * steps,
+        spread=(0.25,) * steps,
         rows=1,
-        columns=1,
-        heat=bytes(steps),
+        columns=len(maps[0]) if maps else 1,
+        heat=b"".join(maps) or bytes(steps),
         whole=whole,
         threshold=threshold,
     )
@@ -106,13 +106,31 @@ def test_straight_lines_stay_within_a_hundredth_of_the_smoothed_places() -> None
     assert all(abs(few.at(time_s) - pan) < 0.0201 for time_s, pan in all_points)
 
 
+def looked_at(*places: int) -> bytes:
+    """A map of a hundred places."""
+    return bytes(255 if place in places else 0 for place in range(100))
+
+
 @pytest.mark.parametrize(
-    ("spread", "level_db"), [(0.4, 0.0), (0.25, 0.0), (0.125, -6.0), (0.05, -12.0), (0.001, -12.0)]
+    ("num_places", "level_db"), [(100, 0.0), (40, 0.0), (20, -3.0), (10, -6.0), (4, -10.0), (1, -12.0)]
 )
-def test_what_is_seen_small_is_quieter_down_to_a_limit(spread: float, level_db: float) -> None:
-    assert distance_curve(build_evidence([0.5] * 50, spread=spread)).at(2.0) == pytest.approx(
-        level_db, abs=0.05
-    )
+def test_what_is_seen_small_is_quieter_down_to_a_limit(num_places: int, level_db: float) -> None:
+    evidence = build_evidence([0.5] * 50, maps=[looked_at(*range(num_places))] * 50)
+    assert distance_curve(evidence).at(2.0) == pytest.approx(level_db, abs=0.05)
+
+
+def test_the_parts_of_a_thing_that_are_looked_at_one_after_the_other_are_its_area() -> None:
+    """Thirteen places by turns: all in a second, one in a step. What is not seen does not count."""
+    turns = [looked_at(7 * (step % 13)) for step in range(120)]
+    by_turns = distance_curve(build_evidence([0.5] * 120, maps=turns))
+    assert by_turns.at(4.0) == pytest.approx(-4.9, abs=0.3)
+    is_seen = [float(step % 13 == 0) for step in range(120)]
+    seldom = build_evidence([0.5] * 120, maps=turns, presence=is_seen)
+    assert distance_curve(seldom).at(4.0) == pytest.approx(-12.0, abs=0.4)
+
+
+def test_maps_without_a_marked_place_are_an_even_look() -> None:
+    assert distance_curve(build_evidence([0.5] * 20, maps=[bytes(100)] * 20)).at(1.0) == 0.0
 
 
 def test_a_part_of_a_curve_begins_and_ends_with_its_values_there() -> None:
