@@ -40,6 +40,7 @@ LOCKED_EXTRAS: dict[str, tuple[str, ...]] = {
     "plot": ("plot",),
     "all": ("plot", "formats", "c2pa", "mcp"),
     "train": ("plot", "train"),
+    "ray": ("ray",),
     "test": ("plot", "test", "train"),
 }
 """Name of a lock file: the extras of the project that it installs."""

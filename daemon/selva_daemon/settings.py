@@ -12,6 +12,9 @@ from selva_core.base.command_line import selva_command
 from selva_core.base.environment import iter_unknown_variables
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.settings import Settings, find_settings
+from selva_core.base.settings.checks import LOCAL
+
+_CLUSTER_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,11 @@ class DaemonSettings(Settings):
                 f"listening on {self.listen} needs output_folders: others on the network must not write wherever you can; "
                 f"name them with {selva_command('config', 'set', 'output_folders', 'FOLDER')}, or listen here only: "
                 f"{selva_command('config', 'unset', 'listen')}"
+            )
+        if self.executor != LOCAL and self.device not in _CLUSTER_DEVICES:
+            raise ConfigurationError(
+                f"device is one of {', '.join(_CLUSTER_DEVICES)} with executor {self.executor}, for every node of the "
+                f"cluster; got {self.device}. Undo it with: {selva_command('config', 'unset', 'device')}"
             )
 
 

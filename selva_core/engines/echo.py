@@ -8,18 +8,21 @@ decides the pitch of a tone after each click, the seed its level and phase; the 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 
-from selva_core.base.errors import RequestError, SelvaError
+from selva_core.base.atomic_write import write_atomic
+from selva_core.base.errors import MediaUnreadableError, RequestError, SelvaError
 from selva_core.base.limits import DEFAULT_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from selva_core.base.media import PictureRange
 from selva_core.base.rational import round_half_up
@@ -39,6 +42,7 @@ from selva_core.video.notes.transparency import note_transparent
 
 ECHO_MODEL_ID = "selva-echo"
 SAMPLE_RATE_VARIABLE = "SELVA_ECHO_SAMPLE_RATE_HZ"
+LUMAS_SUFFIX = ".lumas"
 STEP_DELAY_VARIABLE = "SELVA_ECHO_STEP_DELAY_S"
 MAX_BATCH_PICTURES_VARIABLE = "SELVA_ECHO_PICTURES_TOGETHER"
 
@@ -198,10 +202,31 @@ def clicks_at(
     return samples
 
 
+def write_lumas(picture: PictureRange, target: Path, *, check: Callable[[], None] = lambda: None) -> None:
+    """Write all that the engine sees of a range, for another machine: read as a picture of the same duration, such a file
+    gives the same clicks. `check` may raise to stop. Raises MediaError, OutputError.
+    """
+    rows = [[seen_s.numerator, seen_s.denominator, luma] for seen_s, luma in _shown_lumas(picture, check)]
+    write_atomic(target, json.dumps(rows).encode("ascii"))
+
+
+def read_lumas(file: Path) -> list[tuple[Fraction, float]]:
+    """What `write_lumas` wrote. Raises MediaUnreadableError."""
+    try:
+        return [
+            (Fraction(numerator, denominator), float(luma))
+            for numerator, denominator, luma in json.loads(file.read_bytes())
+        ]
+    except (OSError, ValueError, TypeError, ZeroDivisionError) as exc:
+        raise MediaUnreadableError(f"{file} cannot be read: {exc}", path=str(file)) from exc
+
+
 def _shown_lumas(picture: PictureRange, check: Callable[[], None]) -> list[tuple[Fraction, float]]:
     """For each frame of the range, when it is first seen and its mean luma (0..1), in playing order."""
     if picture.speed == 0:
         return []
+    if picture.path.suffix == LUMAS_SUFFIX:
+        return read_lumas(picture.path)
     far_s = picture.start_s + picture.speed * picture.duration_s
     first_s, last_s = min(picture.start_s, far_s), max(picture.start_s, far_s)
     lumas = []

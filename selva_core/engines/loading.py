@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,10 +32,9 @@ from selva_core.models.catalog import (
     installed_files,
     missing_files,
 )
+from selva_core.models.file_hash import hash_files
 from selva_core.models.specs import ModelSpec
 from selva_core.network import load_network
-
-_HASHED_BYTES = 1 << 20
 
 
 @translate_out_of_memory("this model")
@@ -93,18 +90,6 @@ def load_network_engine(
         ),
         features=features,
     )
-
-
-def hash_files(files: Mapping[str, Path]) -> str:
-    """SHA-256 (hex) over the roles and contents of a model's files, sorted by role."""
-    whole = hashlib.sha256()
-    for role, path in sorted(files.items()):
-        content = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(_HASHED_BYTES):
-                content.update(block)
-        whole.update(f"{role}:{content.hexdigest()}\n".encode())
-    return whole.hexdigest()
 
 
 def _load_lexicon(model: Model, models_dir: Path) -> Lexicon | None:

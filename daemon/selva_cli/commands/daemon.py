@@ -50,6 +50,13 @@ def run(
             "--keep-alive", metavar="SECONDS", help="Idle time until a model is unloaded; -1: never."
         ),
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help='"local", or a Ray cluster: "ray", HEAD:PORT, ray://HEAD:PORT; see docs/how-to/several-machines.md.',
+        ),
+    ] = None,
     listen: Annotated[
         str | None, typer.Option(help="Address to listen on; see docs/how-to/another-machine.md.")
     ] = None,
@@ -57,7 +64,7 @@ def run(
     """Run the daemon in this terminal until Ctrl-C; with --verbose its log is shown as well."""
     from selva_daemon.server.service import run_service  # noqa: PLC0415 - --help loads no daemon
 
-    flags = {"device": device, "keep_alive_s": keep_alive, "listen": listen}
+    flags = {"device": device, "keep_alive_s": keep_alive, "executor": executor, "listen": listen}
     run_service(flags=flags, log_to_terminal=is_verbose())
 
 
@@ -215,6 +222,12 @@ def _show_status(found: DaemonStatus) -> None:
             for process in found.processes
         ],
     )
+    devices = [device for process in found.processes for device in process.devices or ()]
+    if devices:
+        print_table(
+            ["device of the cluster", "state"],
+            [(device.name, device.problem or device.state) for device in devices],
+        )
     print_line(f"device: {found.device}")
     for model in found.models:
         until = (

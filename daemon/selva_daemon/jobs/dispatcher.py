@@ -16,8 +16,8 @@ from selva_core.base.errors import RenderCancelled, StorageError
 from selva_daemon.jobs.estimates import Estimates
 from selva_daemon.jobs.events import EventPublisher
 from selva_daemon.jobs.progress import ProgressByJob
-from selva_daemon.jobs.queue import JobQueue
-from selva_daemon.jobs.scheduling import MAX_BATCH_STEMS, BatchWindow, FairScheduler
+from selva_daemon.jobs.queue import MAX_RUNNING_JOBS, JobQueue
+from selva_daemon.jobs.scheduling import BatchWindow, FairScheduler
 from selva_daemon.jobs.stage_rates import StageRates
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.supervisor import Outcome, Supervisor
@@ -108,10 +108,7 @@ class Dispatcher:
     def cancel_all(self, *, max_named: int) -> tuple[dict[str, str], int]:
         """Every job that waits or runs, as `cancel`; returns the states of up to `max_named`, and how many there are."""
         states = self._queue.unfinished(limit=max_named)
-        running = [
-            job.job_id
-            for job in self._queue.jobs(states=(RUNNING,), limit=len(self.workers) * MAX_BATCH_STEMS)
-        ]
+        running = [job.job_id for job in self._queue.jobs(states=(RUNNING,), limit=MAX_RUNNING_JOBS)]
         num_waiting = self._queue.cancel_all_waiting()
         self._count_cancelled(num_waiting)
         self._history_is_long = True
@@ -269,15 +266,17 @@ class Dispatcher:
             return
         try:
             for worker in idle:
-                self._give_next(worker)
+                while worker.can_take_job and self._give_next(worker):
+                    pass
         except StorageError as exc:
             _log.error("no job can be started: %s", exc)
 
-    def _give_next(self, worker: Supervisor) -> None:
+    def _give_next(self, worker: Supervisor) -> bool:
+        """Whether it was given jobs."""
         until_s = self._batch_window_until_s(worker.max_batch_jobs)
         if until_s is not None:
             self.dispatch_at_s = until_s
-            return
+            return False
         jobs = self._queue.start_next(self._scheduler, max_jobs=worker.max_batch_jobs)
         if jobs:
             worker.give(jobs)
@@ -291,6 +290,7 @@ class Dispatcher:
                 num_batched=len(jobs),
                 time_left=None,
             )
+        return bool(jobs)
 
     def _batch_window_until_s(self, max_jobs: int) -> float | None:
         """How long to wait for more jobs like the next one; None where they would not fit or do not come."""
@@ -346,6 +346,10 @@ class Dispatcher:
                 self.on_job_event(JobCancelled(job_id=job_id))
             elif outcome is Outcome.REQUEUED:
                 self._save(job_id, partial(self._queue.requeue, job_id))
+            elif outcome is Outcome.LOST:
+                _log.warning("interrupted, and queued again: %s", reason, extra={"job_id": job_id})
+                cause = f"what it ran on was lost (at last: {reason})"
+                self._save(job_id, partial(self._queue.record_interruption, job_id, cause))
             else:
                 _log.error("its worker died: %s", reason, extra={"job_id": job_id})
                 self._save(job_id, partial(self._queue.record_worker_crash, job_id, reason))

@@ -47,6 +47,8 @@ MAX_WORKER_DEATHS = 2
 """One death may have another cause, such as a full memory; a second one of the same job is the job's."""
 MAX_INTERRUPTIONS = 5
 """Higher than MAX_WORKER_DEATHS: power cuts and log-outs end the daemon too, and are no fault of the job."""
+MAX_RUNNING_JOBS = 1_000_000
+"""More than all devices run at a time."""
 DEFAULT_INTERACTIVE_IN_A_ROW = 8
 FORGOTTEN_IN_A_ROW = 500
 """Rows deleted in one transaction, during which no request is answered."""
@@ -363,27 +365,31 @@ class JobQueue:
         return self.job(job_id)
 
     def recover(self) -> list[StoredJob]:
-        """After a crash of the server: running jobs are queued again, each once per crash; returns them.
+        """After a crash of the server: running jobs are queued again, each once per crash; returns them."""
+        running = self.jobs(states=(RUNNING,), limit=MAX_RUNNING_JOBS)
+        return [self.record_interruption(job.job_id, "the daemon died") for job in running]
 
-        A job that was running at MAX_INTERRUPTIONS crashes may be their cause (a driver that takes the
-        machine down) and fails.
+    def record_interruption(self, job_id: str, cause: str) -> StoredJob:
+        """A running job is queued again, because what it ran on is gone: this machine, or another of a cluster.
+
+        A job that was running at MAX_INTERRUPTIONS of them may be their cause (a driver that takes the machine down) and
+        fails. cause: the beginning of the sentence that then says so.
         """
-        running = self.jobs(states=(RUNNING,), limit=1_000_000)
-        for job in running:
-            if job.interruptions + 1 >= MAX_INTERRUPTIONS:
-                error = WorkerDiedError(
-                    f"the daemon died {job.interruptions + 1} times while it ran this job; "
-                    f"try it again with: {selva_command('jobs', 'retry', job.job_id)}",
-                    interruptions=job.interruptions + 1,
-                )
-                self.fail(job.job_id, error)
-            else:
-                with self._transaction():
-                    self._database.execute(
-                        "UPDATE jobs SET interruptions = interruptions + 1 WHERE job_id = ?", (job.job_id,)
-                    )
-                    self._set_waiting(job.job_id)
-        return [self.job(job.job_id) for job in running]
+        interruptions = self.job(job_id).interruptions + 1
+        if interruptions >= MAX_INTERRUPTIONS:
+            error = WorkerDiedError(
+                f"{cause} {interruptions} times while it ran this job; "
+                f"try it again with: {selva_command('jobs', 'retry', job_id)}",
+                interruptions=interruptions,
+            )
+            self.fail(job_id, error)
+            return self.job(job_id)
+        with self._transaction():
+            self._database.execute(
+                "UPDATE jobs SET interruptions = interruptions + 1 WHERE job_id = ?", (job_id,)
+            )
+            self._set_waiting(job_id)
+        return self.job(job_id)
 
     def switch(self, name: str) -> bool:
         with self._translated():

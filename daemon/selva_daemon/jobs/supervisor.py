@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec import UNSET
 
 from selva_core.base.errors import InstallationBrokenError
+from selva_daemon.jobs.running_jobs import RunningJobs
 from selva_daemon.jobs.stored_job import StoredJob
 from selva_daemon.jobs.worker_process import WorkerProcess, resident_bytes
-from selva_daemon.protocol.status import LoadedModel, ProcessStatus
+from selva_daemon.jobs.worker_states import Outcome, WorkerListener, WorkerState
+from selva_daemon.protocol.status import DeviceStatus, LoadedModel, ProcessStatus
 from selva_daemon.protocol.worker_link import (
     CancelCommand,
     DeviceMemory,
+    DevicesChanged,
     JobCancelled,
     JobEvent,
     JobFailed,
+    JobLost,
     JobProgressed,
     LoadCommand,
     LogLine,
@@ -36,6 +39,8 @@ from selva_daemon.protocol.worker_link import (
     parse_event,
 )
 from selva_daemon.settings import DaemonSettings
+
+__all__ = ["Outcome", "Supervisor", "WorkerListener", "WorkerState"]
 
 STABLE_AFTER_S = 60.0
 """A worker that lived so long did not die of its start: the wait before the next one begins again at none."""
@@ -52,35 +57,8 @@ _log = logging.getLogger(__name__)
 Launch = Callable[[], WorkerProcess]
 
 
-class WorkerState(Enum):
-    STOPPED = "stopped"  # on purpose; starts again when asked
-    STARTING = "starting"  # launched, has not reported yet
-    IDLE = "idle"
-    BUSY = "busy"
-    STOPPING = "stopping"  # asked to end, or being ended
-    BACKING_OFF = "backing-off"  # died; starts again in a moment
-
-
-class Outcome(Enum):
-    """What becomes of a job that was running when its worker ended."""
-
-    CRASHED = "crashed"  # the worker died by itself: queue the job once more, fail it the second time
-    REQUEUED = "requeued"  # the worker was ended for another reason: the job waits again
-    CANCELLED = "cancelled"  # the worker was ended because it did not react to a cancel
-
-
-class WorkerListener(Protocol):
-    """Receives what becomes of jobs (the dispatcher)."""
-
-    def on_job_event(self, event: JobEvent) -> None: ...
-
-    def on_worker_ended(self, outcomes: Mapping[str, Outcome], reason: str) -> None:
-        """`outcomes`: of each job that was running."""
-        ...
-
-
 class Supervisor:
-    """Owns the worker of one device."""
+    """Owns the worker of one device, or of the devices of a cluster."""
 
     def __init__(
         self,
@@ -96,8 +74,8 @@ class Supervisor:
         self._clock = clock
         self._state = WorkerState.STOPPED
         self._process: WorkerProcess | None = None
-        self._job_ids: list[str] = []
-        self._cancel_asked_s: dict[str, float] = {}
+        self._running = RunningJobs()
+        self._devices: tuple[DeviceStatus, ...] | None = None
         self._model: ModelLoaded | None = None
         self._model_to_load: str | None = None
         self._device_memory_bytes: int | None = None
@@ -110,7 +88,6 @@ class Supervisor:
         self._launched_s = self._last_message_s = self._ticked_s = self._idle_since_s = self._deadline_s = (
             now_s
         )
-        self._last_progress_s = now_s
 
     @property
     def state(self) -> WorkerState:
@@ -118,7 +95,15 @@ class Supervisor:
 
     @property
     def can_take_job(self) -> bool:
-        return self._state is WorkerState.IDLE
+        return (
+            self._state in (WorkerState.IDLE, WorkerState.BUSY)
+            and self._running.num_batches < self.num_usable_devices
+        )
+
+    @property
+    def num_usable_devices(self) -> int:
+        """How many batches of jobs it can run at the same time."""
+        return 1 if self._devices is None else sum(device.is_usable for device in self._devices)
 
     @property
     def max_batch_jobs(self) -> int:
@@ -139,8 +124,7 @@ class Supervisor:
         """Give the worker jobs that share batches; only when `can_take_job`."""
         assert self._process is not None  # noqa: S101 - an idle worker has a process
         self._state = WorkerState.BUSY
-        self._job_ids = [job.job_id for job in jobs]
-        self._last_progress_s = self._clock()
+        self._running.begin([job.job_id for job in jobs], self._clock())
         tasks = [RenderTask(job_id=job.job_id, request=msgspec.Raw(job.packed_request)) for job in jobs]
         self._process.send(RenderCommand(jobs=tuple(tasks)))
 
@@ -153,16 +137,15 @@ class Supervisor:
 
     def device_of(self, job_id: str) -> str | None:
         """The device that the worker has loaded its model on; None when it is not running this job."""
-        if job_id not in self._job_ids:
+        if job_id not in self._running:
             return None
         return "" if self._model is None else self._model.device_report
 
     def cancel(self, job_id: str) -> bool:
         """Tell the worker to drop this job; False when it is not running it."""
-        if job_id not in self._job_ids or self._process is None:
+        if job_id not in self._running or self._process is None:
             return False
-        if job_id not in self._cancel_asked_s:
-            self._cancel_asked_s[job_id] = self._clock()
+        if self._running.ask_to_cancel(job_id, self._clock()):
             self._process.send(CancelCommand(job_id=job_id))
         return True
 
@@ -206,9 +189,9 @@ class Supervisor:
             self._on_event(event)
 
     def _on_event(self, event: WorkerEvent) -> None:
-        if isinstance(event, JobEvent):
-            if event.job_id in self._job_ids:
-                self._on_job_event(event)
+        if isinstance(event, JobEvent | JobLost):
+            if event.job_id in self._running:
+                self._on_job_lost(event) if isinstance(event, JobLost) else self._on_job_event(event)
         elif isinstance(event, LogLine):
             extra = {"job_id": event.job_id, "process_role": "worker"}
             logging.getLogger(event.name).log(event.level, "%s", event.text, extra=extra)
@@ -225,23 +208,35 @@ class Supervisor:
             )  # one that was loaded in advance is kept as long as one that was used
         elif isinstance(event, DeviceMemory):
             self._device_memory_bytes = event.device_bytes
+        elif isinstance(event, DevicesChanged):
+            self._devices = event.devices
 
     def _on_job_event(self, event: JobEvent) -> None:
-        self._last_progress_s = self._clock()
         if isinstance(event, JobProgressed):
+            self._running.progressed(event.job_id, self._clock())
             self._listener.on_job_event(event)
             return
         if self._state is WorkerState.STOPPING and isinstance(event, JobCancelled):
             return  # caused by the stop; `_ended` decides whether the job is queued again
-        self._job_ids.remove(event.job_id)
-        self._cancel_asked_s.pop(event.job_id, None)
         self._deaths_in_a_row = 0
-        if self._state is WorkerState.BUSY and not self._job_ids:
-            self._become_idle()
-            if isinstance(event, JobFailed) and isinstance(event.error, InstallationBrokenError):
-                # A library that loaded in part does not load again in the same process, also when it has been mended.
-                self._begin_stop("libraries did not load", Outcome.REQUEUED)
+        self._end_job(event.job_id)
+        is_broken = isinstance(event, JobFailed) and isinstance(event.error, InstallationBrokenError)
+        if is_broken and self._state is WorkerState.IDLE and self._devices is None:
+            # A library that loaded in part does not load again in the same process, also when it has been mended.
+            self._begin_stop("libraries did not load", Outcome.REQUEUED)
         self._listener.on_job_event(event)
+
+    def _on_job_lost(self, event: JobLost) -> None:
+        """The job waits again, or fails where it may be the cause: as when a worker ends, while this one goes on."""
+        is_cancelled = self._running.is_asked_to_cancel(event.job_id)
+        self._end_job(event.job_id)
+        outcome = Outcome.CANCELLED if is_cancelled else Outcome(event.outcome)
+        self._listener.on_worker_ended({event.job_id: outcome}, event.reason)
+
+    def _end_job(self, job_id: str) -> None:
+        self._running.end(job_id)
+        if self._state is WorkerState.BUSY and not self._running:
+            self._become_idle()
 
     def _become_idle(self) -> None:
         self._state = WorkerState.IDLE
@@ -272,12 +267,10 @@ class Supervisor:
         _log.info("this process stood still for %.0f s (sleep?); deadlines are moved", asleep_s)
         self._last_message_s += asleep_s
         self._deadline_s += asleep_s
-        self._last_progress_s += asleep_s
-        for job_id in self._cancel_asked_s:
-            self._cancel_asked_s[job_id] += asleep_s
+        self._running.allow_for(asleep_s)
 
     def _check_alive(self, now_s: float) -> None:
-        """Kill a worker that hangs.
+        """Kill a worker that hangs. One with several devices ends a job that hangs by itself, so that the others go on.
 
         The heartbeat comes from a thread of its own, so it goes on while the thread that renders is stuck in a driver or on a
         network drive: progress needs a limit of its own. The first message waits for the interpreter to start.
@@ -288,9 +281,11 @@ class Supervisor:
         )
         if now_s - self._last_message_s > silence_limit_s:
             self._kill_hung(f"it was silent for {silence_limit_s:g} s", Outcome.CRASHED)
-        elif self._job_ids and now_s - self._last_progress_s > settings.stall_timeout_s:
+        elif self._devices is not None:
+            return
+        elif self._running.have_stalled(now_s, settings.stall_timeout_s):
             self._kill_hung(f"it made no progress for {settings.stall_timeout_s:g} s", Outcome.CRASHED)
-        elif any(now_s - asked_s > settings.cancel_grace_s for asked_s in self._cancel_asked_s.values()):
+        elif self._running.ignore_cancels(now_s, settings.cancel_grace_s):
             self._kill_hung(
                 f"it did not react to a cancel for {settings.cancel_grace_s:g} s", Outcome.CANCELLED
             )
@@ -320,7 +315,7 @@ class Supervisor:
 
     def _kill_hung(self, reason: str, outcome: Outcome) -> None:
         assert self._process is not None  # noqa: S101 - only a running worker hangs
-        _log.error("ending the worker: %s", reason, extra={"job_id": " ".join(self._job_ids)})
+        _log.error("ending the worker: %s", reason, extra={"job_id": " ".join(self._running)})
         self._state = WorkerState.STOPPING
         self._outcome, self._end_reason = outcome, reason
         self._deadline_s = self._clock() + TERMINATE_GRACE_S
@@ -343,8 +338,9 @@ class Supervisor:
         self._process.close()
         self._process = None
         self._model = None
-        outcomes = {job_id: self._outcome_of(job_id) for job_id in self._job_ids}
-        self._job_ids, self._cancel_asked_s = [], {}
+        outcomes = {job_id: self._outcome_of(job_id) for job_id in self._running}
+        self._running.clear()
+        self._devices = None
         if self._state is WorkerState.STOPPING and self._outcome is not Outcome.CRASHED:
             self._state = WorkerState.STOPPED
             if self._start_again:
@@ -355,8 +351,10 @@ class Supervisor:
 
     def _outcome_of(self, job_id: str) -> Outcome:
         """Jobs that shared batches with one that did not react to its cancel are queued again, without a crash counted."""
-        if job_id in self._cancel_asked_s:
+        if self._running.is_asked_to_cancel(job_id):
             return Outcome.CANCELLED
+        if self._devices is not None and self._outcome is Outcome.CRASHED:
+            return Outcome.LOST  # the jobs ran on other machines; what ended here is the link to them
         return Outcome.REQUEUED if self._outcome is Outcome.CANCELLED else self._outcome
 
     def _back_off(self, reason: str) -> None:
@@ -380,9 +378,10 @@ class Supervisor:
             pid=pid,
             state=self._state.value,
             memory_bytes=resident_bytes(pid),
-            job_ids=tuple(self._job_ids),
+            job_ids=tuple(self._running),
             restarts=self._restarts,
             problem=self._end_reason if self._state is WorkerState.BACKING_OFF else "",
+            devices=UNSET if self._devices is None else self._devices,
         )
 
     def loaded_model(self) -> LoadedModel | None:

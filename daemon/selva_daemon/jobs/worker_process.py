@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import queue
@@ -15,8 +16,11 @@ from typing import IO
 import psutil
 import zmq
 
-from selva_core.base.child_process import own_environment, popen_options
+from selva_core.base.child_process import own_environment, popen_options, python_executable
+from selva_core.base.command_line import pip_install_command, selva_command
+from selva_core.base.errors import ConfigurationError
 from selva_core.base.paths import AppPaths
+from selva_core.base.settings.checks import LOCAL
 from selva_daemon.protocol.worker_link import Command, read_packed, write_message
 from selva_daemon.settings import DaemonSettings
 
@@ -160,9 +164,31 @@ class WorkerProcess:
             outbox.close()
 
 
+def worker_program(settings: DaemonSettings) -> tuple[str, ...]:
+    """How a worker is started, before its arguments.
+
+    Raises ConfigurationError where the executor needs Ray and it is not installed. It is not loaded here.
+    """
+    if settings.executor == LOCAL:
+        return python_executable(), "-m", "selva_daemon.worker.worker"
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigurationError(
+            f"executor {settings.executor} needs Ray, which is not installed; install it with: "
+            f"{pip_install_command('selva-bridge[ray]')}, or render on this machine: "
+            f"{selva_command('config', 'unset', 'executor')}"
+        )
+    return python_executable(), "-m", "selva_daemon.worker.cluster.worker"
+
+
 def worker_arguments(paths: AppPaths, settings: DaemonSettings, *, device: str) -> list[str]:
     """The command line of a worker; paths are arguments of their own, no shell sees them."""
+    cluster = [
+        f"--executor={settings.executor}",
+        f"--stall-timeout={settings.stall_timeout_s:g}",
+        f"--cancel-grace={settings.cancel_grace_s:g}",
+    ]
     return [
+        *([] if settings.executor == LOCAL else cluster),
         f"--device={device}",
         f"--precision={settings.precision}",
         f"--acceleration={settings.acceleration}",

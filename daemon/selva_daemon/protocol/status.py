@@ -148,6 +148,21 @@ class Submitted(Struct, frozen=True, kw_only=True):
     seconds_until_start: Annotated[float | None, Meta(description="an estimate or nil")] = None
 
 
+class DeviceStatus(Struct, frozen=True, kw_only=True):
+    """A device of a cluster."""
+
+    name: Annotated[str, Meta(description="the machine, and the number of the device where it has several")]
+    state: Annotated[
+        str,
+        Meta(description="`starting`, `ready`, or `refused`: then `problem` says why it gets no jobs"),
+    ]
+    problem: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        return self.state == "ready"
+
+
 class ProcessStatus(Struct, frozen=True, kw_only=True):
     """One process of the daemon."""
 
@@ -166,6 +181,9 @@ class ProcessStatus(Struct, frozen=True, kw_only=True):
     ] = ()
     restarts: int = 0
     problem: str = ""
+    devices: Annotated[
+        tuple[DeviceStatus, ...] | UnsetType, Meta(description="those of a Ray cluster, where it uses one")
+    ] = UNSET
 
 
 class LoadedModel(Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from selva_core.base.errors import SelvaError
 from selva_daemon.protocol.body import reply_decode_hook, reply_encode_hook
-from selva_daemon.protocol.status import StemResult
+from selva_daemon.protocol.status import DeviceStatus, StemResult
 
 MAX_LINK_BYTES = 16 << 20
 _LENGTH = struct.Struct(">I")
@@ -111,9 +111,27 @@ class JobCancelled(Struct, frozen=True, kw_only=True, tag_field="say", tag="canc
     job_id: str
 
 
+class JobLost(Struct, frozen=True, kw_only=True, tag_field="say", tag="lost"):
+    """What ran the job is gone, and the worker itself goes on. outcome: the value of an `Outcome`."""
+
+    job_id: str
+    reason: str
+    outcome: str
+
+
+class DevicesChanged(Struct, frozen=True, kw_only=True, tag_field="say", tag="devices"):
+    """The devices that this worker has now; each ready one runs one batch of jobs at a time. A worker that does not send this
+    has one device and runs one batch. One that does watches over its jobs itself: it ends those that make no progress.
+    """
+
+    devices: tuple[DeviceStatus, ...]
+
+
 Command: TypeAlias = RenderCommand | LoadCommand | CancelCommand | StopCommand
 JobEvent: TypeAlias = JobProgressed | JobDone | JobFailed | JobCancelled
-WorkerEvent: TypeAlias = WorkerReady | Heartbeat | LogLine | ModelLoaded | DeviceMemory | JobEvent
+WorkerEvent: TypeAlias = (
+    WorkerReady | Heartbeat | LogLine | ModelLoaded | DeviceMemory | DevicesChanged | JobLost | JobEvent
+)
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=reply_encode_hook)
 _COMMANDS = msgspec.msgpack.Decoder(Command, dec_hook=reply_decode_hook)

@@ -20,7 +20,6 @@ from typing import Any
 import zmq
 
 import selva_core
-from selva_core.base.child_process import python_executable
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ConfigurationError, LockHeldError, SelvaError
 from selva_core.base.file_lock import FileLock
@@ -31,7 +30,13 @@ from selva_daemon.jobs.queue import JobQueue
 from selva_daemon.jobs.scheduling import FairScheduler
 from selva_daemon.jobs.stage_rates import StageRates
 from selva_daemon.jobs.supervisor import Supervisor
-from selva_daemon.jobs.worker_process import WorkerProcess, open_inbox, resident_bytes, worker_arguments
+from selva_daemon.jobs.worker_process import (
+    WorkerProcess,
+    open_inbox,
+    resident_bytes,
+    worker_arguments,
+    worker_program,
+)
 from selva_daemon.protocol.connection import Connection, remove_connection
 from selva_daemon.protocol.envelope import (
     MAX_REPLY_BYTES,
@@ -76,8 +81,7 @@ class Server:
     ) -> None:
         self._paths = paths
         self._settings = settings
-        self._worker_program = worker_program or (python_executable(), "-m", "selva_daemon.worker.worker")
-        self._instance = new_id()
+        self._worker_program, self._instance = worker_program, new_id()
         self.endpoints: dict[str, str] = {}
         self._started_s = time.monotonic()
         self._poller = zmq.Poller()
@@ -201,10 +205,8 @@ class Server:
 
     def _supervisor(self, device: str, index: int) -> Supervisor:
         generations = iter(range(1, sys.maxsize))
-        command = [
-            *self._worker_program,
-            *worker_arguments(self._paths, self._settings, device=device.strip()),
-        ]
+        program = self._worker_program or worker_program(self._settings)
+        command = [*program, *worker_arguments(self._paths, self._settings, device=device.strip())]
 
         def launch() -> WorkerProcess:
             return WorkerProcess(

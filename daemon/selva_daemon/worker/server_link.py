@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
+from contextvars import ContextVar
+from typing import IO, Protocol
 
 import msgspec
 
@@ -26,7 +27,28 @@ from selva_daemon.protocol.worker_link import (
 )
 
 EXIT_GRACE_S = 5.0
+_job_id: ContextVar[str] = ContextVar("job_id", default="")
 _log = logging.getLogger(__name__)
+
+
+class EventReceiver(Protocol):
+    """Takes what the server is to hear."""
+
+    def send(self, event: WorkerEvent) -> None: ...
+
+
+class JobCommands(Protocol):
+    """Where the thread that renders gets its work from."""
+
+    def next_work(self) -> RenderCommand | LoadCommand | None:
+        """Wait for jobs to render or a model to load; None when it is time to stop."""
+        ...
+
+    def is_cancelled(self, job_id: str) -> bool: ...
+
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """The jobs have ended; one of them may come again with the same id."""
+        ...
 
 
 class Events:
@@ -48,23 +70,22 @@ class Events:
 class EventLogHandler(logging.Handler):
     """Log records go to the server, which writes the one log file."""
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: EventReceiver) -> None:
         super().__init__()
         self._events = events
-        self._job_id = ""
 
     @contextmanager
     def about(self, job_id: str) -> Iterator[None]:
-        """Records made inside carry the job's id."""
-        self._job_id = job_id
+        """Records made inside, by the same thread, carry the job's id."""
+        token = _job_id.set(job_id)
         try:
             yield
         finally:
-            self._job_id = ""
+            _job_id.reset(token)
 
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
-        self._events.send(LogLine(level=record.levelno, name=record.name, text=text, job_id=self._job_id))
+        self._events.send(LogLine(level=record.levelno, name=record.name, text=text, job_id=_job_id.get()))
 
 
 class Commands:

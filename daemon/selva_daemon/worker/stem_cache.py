@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 _HEADER_LENGTH = struct.Struct("<I")
 
 
-class _EvidenceHeader(msgspec.Struct, frozen=True, kw_only=True):
+class EvidenceHeader(msgspec.Struct, frozen=True, kw_only=True):
     """Evidence, its rate as a rational."""
 
     rate_hz: tuple[int, int]
@@ -35,7 +35,7 @@ class _EvidenceHeader(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float | None
 
     @classmethod
-    def of(cls, evidence: Evidence) -> _EvidenceHeader:
+    def of(cls, evidence: Evidence) -> EvidenceHeader:
         names = (name for name in cls.__struct_fields__ if name != "rate_hz")
         rate_hz = evidence.rate_hz.as_integer_ratio()
         return cls(rate_hz=rate_hz, **{name: getattr(evidence, name) for name in names})
@@ -44,11 +44,25 @@ class _EvidenceHeader(msgspec.Struct, frozen=True, kw_only=True):
         return Evidence(**{**msgspec.structs.asdict(self), "rate_hz": Fraction(*self.rate_hz)})
 
 
-class _LatentsHeader(msgspec.Struct, frozen=True, kw_only=True):
+class LatentsHeader(msgspec.Struct, frozen=True, kw_only=True):
     """Latents (N, C) as float32, little-endian."""
 
     shape: tuple[int, int]
     values: bytes
+
+    @classmethod
+    def of(cls, latents: npt.NDArray[np.float32]) -> LatentsHeader:
+        num_latents, num_channels = latents.shape
+        return cls(shape=(num_latents, num_channels), values=latents.astype("<f4").tobytes())
+
+    def to_array(self) -> npt.NDArray[np.float32]:
+        """Raises ValueError."""
+        import numpy as np  # noqa: PLC0415 - the server imports this module too
+
+        latents = np.frombuffer(self.values, dtype="<f4").reshape(self.shape).astype(np.float32)
+        if not np.isfinite(latents).all():
+            raise ValueError("it has latents that are infinite or NaN")
+        return latents
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -56,8 +70,8 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     sample_rate_hz: int
     warnings: tuple[str, ...]
-    evidence: _EvidenceHeader | None = None
-    latents: _LatentsHeader | None = None
+    evidence: EvidenceHeader | None = None
+    latents: LatentsHeader | None = None
 
 
 class StemCache:
@@ -72,30 +86,32 @@ class StemCache:
         if blob is None:
             return None
         try:
-            return _unpack(blob)
+            return unpack_waveform(blob)
         except (struct.error, ValueError, msgspec.MsgspecError) as exc:
             _log.warning("a cached stem is not a valid waveform and was dropped: %s", exc, extra={"key": key})
             self._store.drop(key)
             return None
 
     def put(self, key: str, waveform: Waveform) -> None:
-        self._store.put(key, _pack(waveform))
+        self._store.put(key, pack_waveform(waveform))
 
 
-def _pack(waveform: Waveform) -> bytes:
-    evidence = None if waveform.evidence is None else _EvidenceHeader.of(waveform.evidence)
+def pack_waveform(waveform: Waveform) -> bytes:
+    """All of a waveform, exactly."""
+    evidence = None if waveform.evidence is None else EvidenceHeader.of(waveform.evidence)
     header = msgspec.msgpack.encode(
         _Header(
             sample_rate_hz=waveform.sample_rate_hz,
             warnings=waveform.warnings,
             evidence=evidence,
-            latents=None if waveform.latents is None else _pack_latents(waveform.latents),
+            latents=None if waveform.latents is None else LatentsHeader.of(waveform.latents),
         )
     )
     return _HEADER_LENGTH.pack(len(header)) + header + waveform.samples.astype("<f4").tobytes()
 
 
-def _unpack(blob: bytes) -> Waveform:
+def unpack_waveform(blob: bytes) -> Waveform:
+    """Raises struct.error, ValueError, msgspec.MsgspecError for what is none."""
     import numpy as np  # noqa: PLC0415 - the server imports this module too
 
     (header_bytes,) = _HEADER_LENGTH.unpack_from(blob)
@@ -109,20 +125,5 @@ def _unpack(blob: bytes) -> Waveform:
         sample_rate_hz=header.sample_rate_hz,
         warnings=header.warnings,
         evidence=None if header.evidence is None else header.evidence.to_evidence(),
-        latents=None if header.latents is None else _unpack_latents(header.latents),
+        latents=None if header.latents is None else header.latents.to_array(),
     )
-
-
-def _pack_latents(latents: npt.NDArray[np.float32]) -> _LatentsHeader:
-    num_latents, num_channels = latents.shape
-    return _LatentsHeader(shape=(num_latents, num_channels), values=latents.astype("<f4").tobytes())
-
-
-def _unpack_latents(packed: _LatentsHeader) -> npt.NDArray[np.float32]:
-    """Raises ValueError."""
-    import numpy as np  # noqa: PLC0415 - the server imports this module too
-
-    latents = np.frombuffer(packed.values, dtype="<f4").reshape(packed.shape).astype(np.float32)
-    if not np.isfinite(latents).all():
-        raise ValueError("it has latents that are infinite or NaN")
-    return latents

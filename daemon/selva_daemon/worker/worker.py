@@ -22,7 +22,7 @@ import msgspec
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_core.base.pan import Panning
-from selva_core.engine import Engine, RenderProgress, Waveform
+from selva_core.engine import RenderProgress, Waveform
 from selva_daemon.protocol.errors import InternalError
 from selva_daemon.protocol.job import OutputRequest, parse_job
 from selva_daemon.protocol.status import StemResult
@@ -32,20 +32,28 @@ from selva_daemon.protocol.worker_link import (
     JobCancelled,
     JobDone,
     JobFailed,
+    JobLost,
     JobProgressed,
     LoadCommand,
-    ModelLoaded,
     RenderCommand,
     RenderTask,
     WorkerReady,
     take_over_standard_streams,
 )
 from selva_daemon.worker.blob_store import BlobStore
+from selva_daemon.worker.device_lost import DeviceLostError
+from selva_daemon.worker.engine_cache import EngineCache
 from selva_daemon.worker.job_context import JobContext, OutputRules, WriteReport
-from selva_daemon.worker.model_info import ModelInfo, ModelInfoCache
+from selva_daemon.worker.model_info import ModelInfoCache
 from selva_daemon.worker.planned_stems import signer_of
-from selva_daemon.worker.rendering import JobRenderer, PreparedJob, RenderOutcome
-from selva_daemon.worker.server_link import Commands, EventLogHandler, Events
+from selva_daemon.worker.rendering import Engines, JobRenderer, PreparedJob, RenderOutcome
+from selva_daemon.worker.server_link import (
+    Commands,
+    EventLogHandler,
+    EventReceiver,
+    Events,
+    JobCommands,
+)
 from selva_daemon.worker.stem_cache import StemCache
 
 if TYPE_CHECKING:
@@ -58,83 +66,16 @@ PROGRESS_INTERVAL_S = 0.05
 _log = logging.getLogger(__name__)
 
 
-class EngineCache:
-    """Holds the one engine that is loaded; asking for another closes it first.
-
-    precision: of jobs that leave it to the daemon ("auto"); it may be "auto" itself.
-    """
-
-    def __init__(
-        self,
-        *,
-        device: str,
-        precision: str = "auto",
-        acceleration: str = "plain",
-        events: Events,
-        model_info: ModelInfoCache,
-        features: BlobStore,
-    ) -> None:
-        self._device = device
-        self._precision = precision
-        self._acceleration = acceleration
-        self._events = events
-        self._model_info = model_info
-        self._features = features
-        self._engine: Engine | None = None
-        self._loaded: tuple[str, str] | None = None
-
-    def engine_for(
-        self, model_id: str, *, precision: str = "auto", on_load: Callable[[], object] = lambda: None
-    ) -> Engine:
-        """Calls `on_load` before a model is loaded. Raises ModelError, OutOfMemoryError."""
-        precision = self._settle(precision)
-        if self._engine is not None and self._loaded == (model_id, precision):
-            return self._engine
-        on_load()
-        self.close()
-        from selva_core.engines.registry import load_engine  # noqa: PLC0415 - heavy, and its cost is a job's
-
-        engine = load_engine(
-            model_id,
-            device=self._device,
-            precision=precision,
-            acceleration=self._acceleration,
-            features=self._features,
-        )
-        self._engine, self._loaded = engine, (model_id, precision)
-        self._model_info.put(ModelInfo.of(engine), precision=precision)
-        self._events.send(
-            ModelLoaded(
-                model=model_id,
-                device_report=engine.device_report,
-                notices=engine.notices,
-                max_batch_pictures=engine.max_batch_pictures,
-            )
-        )
-        return engine
-
-    def info_of(
-        self, model_id: str, *, precision: str = "auto", on_load: Callable[[], object] = lambda: None
-    ) -> ModelInfo:
-        """Remembered, or read off the engine, which is then loaded. Raises ModelError."""
-        precision = self._settle(precision)
-        known = self._model_info.get(model_id, precision=precision)
-        return known or ModelInfo.of(self.engine_for(model_id, precision=precision, on_load=on_load))
-
-    def close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = self._loaded = None
-
-    def _settle(self, precision: str) -> str:
-        return self._precision if precision == "auto" else precision
-
-
 class Worker:
     """Runs one batch of jobs after the other; most are of one job."""
 
     def __init__(
-        self, *, commands: Commands, events: Events, renderer: JobRenderer, log_handler: EventLogHandler
+        self,
+        *,
+        commands: JobCommands,
+        events: EventReceiver,
+        renderer: JobRenderer,
+        log_handler: EventLogHandler,
     ) -> None:
         self._commands = commands
         self._events = events
@@ -209,6 +150,8 @@ class Worker:
                 return step()
             except RenderCancelled:
                 self._events.send(JobCancelled(job_id=job_id))
+            except DeviceLostError as exc:
+                self._events.send(JobLost(job_id=job_id, reason=exc.message, outcome=exc.outcome))
             except SelvaError as exc:
                 _log.info("the job failed: %s", exc)
                 self._events.send(JobFailed(job_id=job_id, error=exc))
@@ -235,7 +178,7 @@ class Worker:
 class ThrottledProgress:
     """Sends each change of stage, and steps no more often than anybody can see."""
 
-    def __init__(self, events: Events, job_id: str) -> None:
+    def __init__(self, events: EventReceiver, job_id: str) -> None:
         self._events = events
         self._job_id = job_id
         self._stage = ("", "")
@@ -261,7 +204,7 @@ class ThrottledProgress:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parse_arguments(argv)
+    arguments = build_parser().parse_args(argv)
     command_stream, event_stream = take_over_standard_streams()
     events = Events(event_stream)
     log_handler = EventLogHandler(events)
@@ -278,17 +221,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     worker = Worker(
         commands=Commands(command_stream),
         events=events,
-        renderer=_build_renderer(arguments, engines),
+        renderer=build_renderer(arguments, engines),
         log_handler=log_handler,
     )
-    threading.Thread(target=_send_heartbeats, args=(events,), name="heartbeat", daemon=True).start()
+    threading.Thread(target=send_heartbeats, args=(events,), name="heartbeat", daemon=True).start()
     events.send(WorkerReady(pid=os.getpid()))
     worker.run()
     engines.close()
     return 0
 
 
-def _build_renderer(arguments: argparse.Namespace, engines: EngineCache) -> JobRenderer:
+def build_renderer(arguments: argparse.Namespace, engines: Engines) -> JobRenderer:
     return JobRenderer(
         engines=engines,
         write_stem=_write_stem,
@@ -340,13 +283,15 @@ def device_memory_bytes() -> int | None:
     return None
 
 
-def _send_heartbeats(events: Events) -> None:
+def send_heartbeats(events: Events) -> None:
+    """For ever."""
     while True:
         time.sleep(HEARTBEAT_S)
         events.send(Heartbeat())
 
 
-def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
+    """The options of every kind of worker."""
     parser = argparse.ArgumentParser(
         prog="selva_daemon.worker.worker", description="Started by the daemon, not by hand."
     )
@@ -360,7 +305,7 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--feature-cache-bytes", type=int, required=True)
     parser.add_argument("--output-folder", action="append", default=[])
     parser.add_argument("--forbidden-folder", type=Path, action="append", default=[])
-    return parser.parse_args(argv)
+    return parser
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from pathlib import Path
 from selva_core.base.settings.watched_folder import WatchedFolder
 
 MIN_PORT, MAX_PORT = 1024, 65535
+LOCAL, OWN_RAY = "local", "ray"
+"""Values of `executor`: without Ray, and with one that the daemon starts for itself."""
+_CLUSTER = re.compile(r"(ray://)?([\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}", re.ASCII)
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
@@ -16,6 +19,15 @@ def device_problem(value: str) -> str | None:
     if all(_DEVICE.fullmatch(device.strip()) for device in value.split(",")):
         return None
     return f"is auto, cpu, cuda, cuda:0 or mps, several with commas; got {value!r}"
+
+
+def executor_problem(value: str) -> str | None:
+    if value in (LOCAL, OWN_RAY) or _CLUSTER.fullmatch(value):
+        return None
+    return (
+        f"is {LOCAL} (this machine's devices), {OWN_RAY} (the same through Ray), HEAD:PORT (a Ray cluster that this machine "
+        f"belongs to) or ray://HEAD:PORT (one that it does not); got {value!r}"
+    )
 
 
 def keep_alive_problem(value: float) -> str | None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from selva_core.base.settings.checks import (
     address_problem,
     device_problem,
+    executor_problem,
     folders_problem,
     keep_alive_problem,
     port_problem,
@@ -150,6 +151,17 @@ class Settings:
             about="`cpu`, `cuda`, `cuda:1`, `mps`; several with commas, each with a worker of its own",
         ),
     ] = "auto"
+    executor: Annotated[
+        str,
+        Row(
+            group=_DAEMON,
+            since="0.2.0",
+            restart=True,
+            check=executor_problem,
+            about="where stems are rendered: `local`, or a Ray cluster: `ray` (of this machine alone), `HEAD:PORT`, "
+            "`ray://HEAD:PORT` (docs/how-to/several-machines.md)",
+        ),
+    ] = "local"
     prewarm: Annotated[
         bool,
         Row(

@@ -9,8 +9,9 @@ import torch
 
 from selva_core.base.errors import DeviceUnavailableError, UnknownModelError, WeightsMissingError
 from selva_core.engines import load_engine
-from selva_core.engines.loading import hash_files, load_network_engine
+from selva_core.engines.loading import load_network_engine
 from selva_core.inference.dummy_weights import NOTICE
+from selva_core.models.file_hash import hash_files
 
 
 def test_nano_is_loaded_with_the_weights_of_the_package() -> None:
