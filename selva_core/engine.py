@@ -26,6 +26,7 @@ __all__ = [
     "BatchRequest",
     "Engine",
     "Evidence",
+    "Extension",
     "FeatureStore",
     "RedoneStretch",
     "RenderProgress",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 REDO_MARGIN_S = Fraction(1, 4)
-"""How far beside a stretch that is made anew an engine gives samples too: a cross-over needs both."""
+"""How far beside a stretch that is made anew, or added, an engine gives samples too: a cross-over needs both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,8 @@ class StemRequest:
     """One stem to render: the sound to make, the sound to avoid, and the seed of its noise.
 
     siblings: the prompts of the other stems over the same picture, which `SamplingSettings.separate` leads this one away from.
-    redo: set where this makes a stretch of an earlier stem anew, not a whole stem.
+    redo: set where this makes a stretch of an earlier stem anew, not a whole stem. extends: set where it goes on with an earlier
+    stem before its start and after its end.
     """
 
     prompt: str
@@ -51,8 +53,13 @@ class StemRequest:
     seed: int = DEFAULT_SEED
     siblings: tuple[str, ...] = ()
     redo: RedoneStretch | None = None
+    extends: Extension | None = None
 
     def __post_init__(self) -> None:
+        if self.redo is not None and self.extends is not None:
+            raise RequestError(
+                "a stem goes on with an earlier one or has a stretch of it made anew, not both"
+            )
         if not self.prompt.strip():
             raise RequestError("a prompt names the sound to make; got an empty text")
         if not 0 <= self.seed <= MAX_SEED:
@@ -85,6 +92,32 @@ class RedoneStretch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extension:
+    """An earlier stem that goes on, of a picture that lies in the one that is rendered.
+
+    base: how the earlier stem was made. head_s, tail_s: how far the range reaches before and after the one that it was made
+    for. base_latents: of the earlier stem, as its Waveform had them; an engine with latents needs them, because it sees another
+    picture than the earlier stem was made for.
+    """
+
+    base: StemRequest
+    head_s: Fraction
+    tail_s: Fraction
+    base_latents: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.head_s < 0 or self.tail_s < 0 or not self.head_s + self.tail_s:
+            raise RequestError(
+                f"a stem is extended by 0 s or more before and after, and not by 0 s altogether; got "
+                f"{float(self.head_s):g} s and {float(self.tail_s):g} s"
+            )
+
+    def inner_range(self, picture: PictureRange) -> PictureRange:
+        """The range of the earlier stem in the whole one. Raises RequestError where nothing of it is left."""
+        return picture.part(self.head_s, picture.duration_s - self.head_s - self.tail_s)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RenderProgress:
     """The progress of a render.
 
@@ -107,10 +140,10 @@ class Waveform:
     samples: float32 (num_samples,), about -1..1, at `sample_rate_hz`; their number is the range's duration in samples,
     rounded half up. warnings: sentences for the user, such as a prompt unlike everything the model was trained on. evidence:
     where and when the model saw what the prompt names; None for an engine that does not look for it. latents: float32, what
-    the samples were decoded from, for a later RedoneStretch; None for an engine without latents.
+    the samples were decoded from, for a later RedoneStretch or Extension; None for an engine without latents.
 
-    Of a request with `redo`, only the samples from REDO_MARGIN_S before the stretch to as long after it are made; the others
-    are silence, in place of which those of the earlier stem belong.
+    Of a request with `redo` or `extends`, only the samples from REDO_MARGIN_S before what is new to as long after it are made;
+    the others are silence, in place of which those of the earlier stem belong.
     """
 
     samples: npt.NDArray[np.float32]

@@ -60,9 +60,7 @@ def redo(folder: Path, picture: PictureRange, prompt: str, num_steps: int) -> tu
     num_samples = len(old.samples)
     common = {"sample_rate_hz": RATE_HZ, "num_samples": num_samples, "provenance": {"track": "t"}}
     write_stem(folder / "old.wav", old, **common)  # type: ignore[arg-type]
-    splice = Splice(
-        file=folder / "old.wav", start_sample=int(START_S * RATE_HZ), end_sample=int(END_S * RATE_HZ)
-    )
+    splice = Splice(file=folder / "old.wav", stretches=((int(START_S * RATE_HZ), int(END_S * RATE_HZ)),))
     write_stem(folder / "new.wav", new, splice=splice, **common)  # type: ignore[arg-type]
     return read_samples(folder / "old.wav"), read_samples(folder / "new.wav")
 

@@ -1,15 +1,17 @@
-"""Making a stretch of a stem anew: from the file of a take to the job that makes the next take of it.
+"""Making a stretch of a stem anew, or making a stem longer: from the file of a take to the job that makes the next take of it.
 
     stem = read_stem_file(Path("stems/Dog_shot-A_t01_01-00-05-12_0123456789.wav"))
     redo = Redo(stem=stem, start_sample=48_000, end_sample=96_000, seed=7)
+    longer = Redo(stem=stem, extend_tail_samples=24_000)
     result = redo_stem(build_redo_job(redo, media=Path("shot-A.mov")), client=client)
 
-All samples of the new take outside the stretch are those of the earlier one, but for a cross-over of less than 0.1 s on
-either side.
+All samples of the new take outside what is new are those of the earlier one, but for a cross-over of less than 0.1 s at each
+of its edges.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -20,8 +22,9 @@ from pathlib import Path
 from selva_core.audio.stem_file import StemFile, read_stem_file
 from selva_core.base.errors import MediaNotFoundError, RequestError, SelvaError
 from selva_core.base.limits import MAX_SEED
-from selva_core.base.media import PictureRange
+from selva_core.base.media import MediaInfo, PictureRange
 from selva_core.base.render_options import PRECISIONS, SILENT
+from selva_core.video.sequence_files import find_images
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.job import (
     MAX_LABEL_CHARS,
@@ -36,7 +39,7 @@ from selva_daemon.protocol.job import (
 from selva_daemon.protocol.recipe import OF_THE_WORKER, StemRecipe
 from selva_daemon.protocol.status import JobStatus, StemResult
 from selva_otio import Stem
-from selva_otio.time.clock import parse_seconds, parse_timecode, sample_index
+from selva_otio.time.clock import format_timecode, parse_seconds, parse_timecode, sample_index
 from selva_render.render import to_placed_stem
 
 _CONTENT_KEY = re.compile(r"_[0-9a-f]{10}(_\d+)?$")
@@ -46,7 +49,8 @@ _MAX_SIBLINGS = 5000
 
 @dataclass(frozen=True, kw_only=True)
 class Redo:
-    """What is made anew of a stem: the samples from `start_sample` to before `end_sample` of its file.
+    """What is made anew of a stem: the samples from `start_sample` to before `end_sample` of its file; or by how much it goes on
+    before its start and after its end.
 
     prompt, negative_prompt: None for those of the stem. seed: None for the next one that no part of it, and
     without `take` no stretch of a take beside it, was made with.
@@ -56,8 +60,10 @@ class Redo:
     """
 
     stem: StemFile
-    start_sample: int
-    end_sample: int
+    start_sample: int = 0
+    end_sample: int = 0
+    extend_head_samples: int = 0
+    extend_tail_samples: int = 0
     prompt: str | None = None
     negative_prompt: str | None = None
     seed: int | None = None
@@ -72,12 +78,27 @@ class Redo:
             raise RequestError(
                 "a prompt says what is heard in the stretch; leave it out for that of the stem"
             )
-        if not 0 <= self.start_sample < self.end_sample <= self.stem.num_samples:
+        if self.extends:
+            if self.end_sample or min(self.extend_head_samples, self.extend_tail_samples) < 0:
+                raise RequestError(
+                    "a stretch of a stem is made anew, or the stem is extended by 0 samples or more on a side; not both"
+                )
+        elif not 0 <= self.start_sample < self.end_sample <= self.stem.num_samples:
             rate_hz = self.stem.sample_rate_hz
             raise RequestError(
                 f"a stretch lies in the stem, which is {self.stem.num_samples / rate_hz:.3f} s long; got "
                 f"{self.start_sample / rate_hz:.3f} s to {self.end_sample / rate_hz:.3f} s"
             )
+
+    @property
+    def extends(self) -> bool:
+        return bool(self.extend_head_samples or self.extend_tail_samples)
+
+    @property
+    def extended_s(self) -> tuple[Fraction, Fraction]:
+        """By how much the stem goes on before its start and after its end."""
+        head, tail = self.extend_head_samples, self.extend_tail_samples
+        return Fraction(head, self.stem.sample_rate_hz), Fraction(tail, self.stem.sample_rate_hz)
 
 
 def open_stem(path: Path) -> StemFile:
@@ -85,9 +106,16 @@ def open_stem(path: Path) -> StemFile:
     return read_stem_file(path)
 
 
-def build_redo_job(redo: Redo, *, media: Path, picture: PictureRange | None = None) -> JobRequest:
+def build_redo_job(
+    redo: Redo,
+    *,
+    media: Path,
+    picture: PictureRange | None = None,
+    probe: Callable[[Path], MediaInfo | None] = lambda path: None,
+) -> JobRequest:
     """The job of one take. media: the file, or the pattern of the image sequence, that the stem was made for. picture: its
-    range, for stems of version 0.1.0, which do not say it.
+    range, for stems of version 0.1.0, which do not say it. probe: tells how long the media is, so that a stem that would go on
+    beyond it is refused here.
 
     Raises RequestError for a file that is no stem, or does not say how it was made.
     """
@@ -103,9 +131,13 @@ def build_redo_job(redo: Redo, *, media: Path, picture: PictureRange | None = No
             f"{stem.path.name} does not say which range of its media it was made for; render the whole stem again"
         )
     take = next_take(stem) if redo.take is None else redo.take
+    whole = replace(shown, path=media.absolute())
+    if redo.extends:
+        whole = _extend_picture(redo, whole, probe)
+    what = "longer" if redo.extends else "again"
     return JobRequest(
-        label=f"{stem.provenance.get('track', stem.path.stem)} again"[:MAX_LABEL_CHARS],
-        media=replace(shown, path=media.absolute()),
+        label=f"{stem.provenance.get('track', stem.path.stem)} {what}"[:MAX_LABEL_CHARS],
+        media=whole,
         model=recipe.model,
         num_steps=recipe.sampling.num_steps,
         guidance=recipe.sampling.guidance,
@@ -119,14 +151,79 @@ def build_redo_job(redo: Redo, *, media: Path, picture: PictureRange | None = No
         output=OutputRequest(
             folder=(redo.folder or stem.path.parent).absolute(),
             sample_rate_hz=stem.sample_rate_hz,
-            num_samples=stem.num_samples,
-            time_reference_samples=stem.time_reference_samples,
-            labels=stem.labels,
+            num_samples=stem.num_samples + redo.extend_head_samples + redo.extend_tail_samples,
+            time_reference_samples=_move_back(stem.time_reference_samples, redo.extend_head_samples),
+            labels=tuple(
+                replace(label, start_sample=label.start_sample + redo.extend_head_samples)
+                for label in stem.labels
+            ),
             signer=redo.signer,
         ),
         cues=(_build_cue(redo, recipe, take),),
-        provenance={key: value for key, value in stem.provenance.items() if key not in OF_THE_WORKER},
+        provenance=_build_provenance(redo),
     )
+
+
+def _extend_picture(
+    redo: Redo, shown: PictureRange, probe: Callable[[Path], MediaInfo | None]
+) -> PictureRange:
+    """The range that the longer stem is made for. Raises RequestError where the media does not have it."""
+    head_s, tail_s = redo.extended_s
+    # A reversed shot begins near the end of its media.
+    before_s, after_s = _measure_room(shown, probe)
+    for side, wanted_s, room_s in (("before", head_s, before_s), ("after", tail_s, after_s)):
+        if room_s is not None and wanted_s > room_s:
+            raise RequestError(
+                f"{shown.path.name} shows {math.floor(room_s * 1000) / 1000:g} s {side} what the stem was made for, by which "
+                f"the stem can be extended at most; got {float(wanted_s):g} s"
+            )
+    return shown.part(-head_s, shown.duration_s + head_s + tail_s)
+
+
+def _measure_room(
+    shown: PictureRange, probe: Callable[[Path], MediaInfo | None]
+) -> tuple[Fraction | None, Fraction | None]:
+    """How long the media goes on before and after a range, at the range's speed; None where that is not known or endless."""
+    if not shown.speed:
+        return None, None
+    info = None if shown.images is not None else probe(shown.path)
+    end_s = None if info is None else info.duration_s
+    if shown.images is not None:
+        with suppress(SelvaError):
+            end_s = len(find_images(shown.path, shown.images).played) / shown.images.rate_hz
+    last_s = shown.start_s + shown.speed * shown.duration_s
+    from_start_s = min(shown.start_s, last_s) / abs(shown.speed)
+    to_end_s = (
+        None if end_s is None else max(end_s - max(shown.start_s, last_s), Fraction(0)) / abs(shown.speed)
+    )
+    return (from_start_s, to_end_s) if shown.speed > 0 else (to_end_s, from_start_s)
+
+
+def _move_back(time_reference_samples: int | None, head_samples: int) -> int | None:
+    """None where the longer file would begin before midnight."""
+    if time_reference_samples is None or time_reference_samples < head_samples:
+        return None
+    return time_reference_samples - head_samples
+
+
+def _build_provenance(redo: Redo) -> dict[str, str]:
+    """What the stem says of its place, which a longer head moves."""
+    kept = {key: value for key, value in redo.stem.provenance.items() if key not in OF_THE_WORKER}
+    head_s, head = redo.extended_s[0], redo.extend_head_samples
+    if not head:
+        return kept
+    for key, sign in (("offset_samples", 1), ("time_reference_samples", -1)):
+        with suppress(KeyError, ValueError):
+            kept[key] = str(int(kept[key]) + sign * head)
+    try:
+        rate_hz, drops = Fraction(kept["frame_rate"]), kept.get("drop_frame") == "yes"
+        frame = parse_timecode(kept["file_start_timecode"], rate_hz)
+        kept["file_start_timecode"] = format_timecode(
+            math.floor(frame - head_s * rate_hz), rate_hz, drop_frame=drops
+        )
+    except (KeyError, ValueError, ZeroDivisionError, SelvaError):
+        kept.pop("file_start_timecode", None)
+    return kept
 
 
 def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:
@@ -144,15 +241,22 @@ def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:
                 take=take + index,
                 seed=seed + index,
                 name=build_take_name(redo.stem.path, take + index),
-                redo=RedoRequest(
-                    file=redo.stem.path.absolute(),
-                    start_sample=redo.start_sample,
-                    end_sample=redo.end_sample,
-                ),
+                redo=_build_request(redo),
             )
             for index in range(redo.num_takes)
         ),
     )
+
+
+def _build_request(redo: Redo) -> RedoRequest:
+    file = redo.stem.path.absolute()
+    if redo.extends:
+        return RedoRequest(
+            file=file,
+            extend_head_samples=redo.extend_head_samples,
+            extend_tail_samples=redo.extend_tail_samples,
+        )
+    return RedoRequest(file=file, start_sample=redo.start_sample, end_sample=redo.end_sample)
 
 
 def redo_stem(

@@ -45,6 +45,16 @@ def collect_samples(blocks: Iterable[npt.NDArray[np.float32]], num_samples: int)
         return file.map()
 
 
+def delay(blocks: Iterable[npt.NDArray[np.float32]], num_samples: int) -> Iterator[npt.NDArray[np.float32]]:
+    """The blocks `num_samples` later, after silence; below 0 earlier, without their first samples."""
+    if num_samples > 0:
+        yield np.zeros(num_samples, np.float32)
+    skipped = max(-num_samples, 0)
+    for block in blocks:
+        yield block[skipped:]
+        skipped = max(skipped - len(block), 0)
+
+
 class _ScratchFile:
     """A file for `num_samples` samples; those that are not written are silence."""
 

@@ -1,4 +1,5 @@
-"""A new stretch in the audio of an earlier stem: the earlier samples stay as they are, bit for bit, but for two cross-overs.
+"""New stretches in the audio of an earlier stem, or beside it: the earlier samples stay as they are, bit for bit, but for a
+cross-over at each join.
 
 Both sides of a cross-over were decoded from the same latents and so are alike, but not always: an event of the new stretch
 may ring into it. Its gains keep the power that the likeness of both sides calls for (M. Fink, M. Holters, U. Zoelzer,
@@ -7,8 +8,9 @@ Signal-matched power-complementary cross-fading, DAFx-16).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from selva_core.engine import REDO_MARGIN_S
 Samples = npt.NDArray[np.float32]
 
 CROSSOVER_S = REDO_MARGIN_S / 3
-"""Before and after a stretch, outside it; at most 0.1 s."""
+"""Before and after a stretch, in the earlier audio; at most 0.1 s."""
 _COMPARED_S = REDO_MARGIN_S / 3
 _LEAST_LIKENESS = 0.5
 _FAINT = 1e-4
@@ -32,20 +34,39 @@ _FAINT = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class Splice:
-    """Where new audio goes: from `start_sample` to before `end_sample` of the stem in `file`."""
+    """Where new audio goes: the stretches, as first and end sample of the file that is written. head_samples, tail_samples: how
+    much longer than the earlier stem in `file` that is, before and after it; these samples are in stretches.
+    """
 
     file: Path
-    start_sample: int
-    end_sample: int
+    stretches: tuple[tuple[int, int], ...]
+    head_samples: int = 0
+    tail_samples: int = 0
+
+    @classmethod
+    def beside(cls, file: Path, *, num_samples: int, head_samples: int, tail_samples: int) -> Splice:
+        """New audio before and after the `num_samples` of a stem."""
+        end = head_samples + num_samples
+        spans = ((0, head_samples), (end, end + tail_samples))
+        return cls(
+            file=file,
+            stretches=tuple(span for span in spans if span[0] < span[1]),
+            head_samples=head_samples,
+            tail_samples=tail_samples,
+        )
 
 
 class Splicer:
-    """Puts one stretch into the audio of a file. warnings: sentences for the user, complete when all blocks were read."""
+    """Puts stretches into the audio of a file, or beside it. warnings: sentences for the user, complete when all blocks were
+    read.
+    """
 
     def __init__(
         self, splice: Splice, *, sample_rate_hz: int, num_samples: int, num_channels: int = 1
     ) -> None:
-        """Raises MediaNotFoundError, MediaUnreadableError; RequestError for a file of another rate, length or layout."""
+        """num_samples: of what is written. Raises MediaNotFoundError, MediaUnreadableError; RequestError for a file of another
+        rate, length or layout.
+        """
         self.warnings: tuple[str, ...] = ()
         self._splice = splice
         self._audio = open_earlier_audio(splice.file)
@@ -56,50 +77,124 @@ class Splicer:
             num_samples=num_samples,
             num_channels=num_channels,
         )
-        crossover = round_half_up(CROSSOVER_S * sample_rate_hz)
-        compared = round_half_up(_COMPARED_S * sample_rate_hz)
-        self._first = max(splice.start_sample - crossover, 0)
-        self._end = min(splice.end_sample + crossover, num_samples)
-        self._compared_first = max(self._first - compared, 0)
-        self._compared_end = min(self._end + compared, num_samples)
+        self._inserts = _place_inserts(
+            splice.stretches,
+            num_samples=num_samples,
+            crossover=round_half_up(CROSSOVER_S * sample_rate_hz),
+            compared=round_half_up(_COMPARED_S * sample_rate_hz),
+        )
 
     def iter_blocks(self, new: Iterable[Samples]) -> Iterator[Samples]:
-        """new: blocks that together are as long as the file, of as many channels; the stretch and what is near it is read."""
-        first, end = self._compared_first, self._compared_end
-        num_channels = self._audio.num_channels
-        flat = collect_samples(
-            (block.reshape(-1) for block in _cut(new, first, end)), (end - first) * num_channels
-        )
-        made = flat if num_channels == 1 else flat.reshape(-1, num_channels)
-        self._compare(made)
-        yield from self._audio.iter_blocks(0, self._first)
-        stretch = made[self._first - first : self._end - first]
-        self._cross_over(stretch)
-        yield stretch
-        yield from self._audio.iter_blocks(self._end, self._audio.num_samples)
+        """new: blocks that together are as long as the file that is written, of as many channels; the stretches and what is
+        near them is read.
+        """
+        source = _Samples(new, self._audio.num_channels)
+        done = self._splice.head_samples
+        for insert in self._inserts:
+            made = source.read(insert.compared_first, insert.compared_end)
+            self._compare(made, insert)
+            yield from self._iter_old(done, insert.first)
+            part = made[insert.first - insert.compared_first : insert.end - insert.compared_first]
+            self._cross_over(part, insert)
+            yield part
+            done = insert.end
+        yield from self._iter_old(done, self._splice.head_samples + self._audio.num_samples)
 
-    def _compare(self, made: Samples) -> None:
+    def _iter_old(self, first: int, end: int) -> Iterator[Samples]:
+        """The earlier stem from a sample of the file that is written to before another."""
+        yield from self._audio.iter_blocks(first - self._splice.head_samples, end - self._splice.head_samples)
+
+    def _read_old(self, first: int, end: int) -> Samples:
+        return self._audio.read(first - self._splice.head_samples, end - self._splice.head_samples)
+
+    def _compare(self, made: Samples, insert: _Insert) -> None:
         """Warn where the file is not what the new audio was fitted to."""
-        sides = ((self._compared_first, self._first), (self._end, self._compared_end))
+        sides = ((insert.compared_first, insert.first), (insert.end, insert.compared_end))
         for start, end in sides:
-            old = self._audio.read(start, end)
-            new = made[start - self._compared_first : end - self._compared_first]
+            if start >= end:
+                continue
+            old = self._read_old(start, end)
+            new = made[start - insert.compared_first : end - insert.compared_first]
             if min(_rms(old), _rms(new)) > _FAINT and _likeness(old, new) < _LEAST_LIKENESS:
                 self.warnings = (
                     f"{self._splice.file.name} does not hold what its recipe makes (it was edited, or made by another version "
                     "or device), so that the new stretch may not fit at its edges",
                 )
 
-    def _cross_over(self, stretch: Samples) -> None:
+    def _cross_over(self, part: Samples, insert: _Insert) -> None:
         """Fade from the file's audio into the stretch and back, in place."""
-        lead = self._splice.start_sample - self._first
-        tail = self._end - self._splice.end_sample
+        lead = insert.start - insert.first
+        tail = insert.end - insert.stop
         if lead:
-            old = self._audio.read(self._first, self._splice.start_sample)
-            stretch[:lead] = _fade(old, stretch[:lead])
+            old = self._read_old(insert.first, insert.start)
+            part[:lead] = _fade(old, part[:lead])
         if tail:
-            old = self._audio.read(self._splice.end_sample, self._end)
-            stretch[-tail:] = _fade(stretch[-tail:], old)
+            old = self._read_old(insert.stop, insert.end)
+            part[-tail:] = _fade(part[-tail:], old)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Insert:
+    """A stretch in samples of the file that is written: from `start` to `stop`, with cross-overs from `first` to `end`, and
+    with what is compared on either side.
+    """
+
+    start: int
+    stop: int
+    first: int
+    end: int
+    compared_first: int
+    compared_end: int
+
+
+def _place_inserts(
+    stretches: Sequence[tuple[int, int]], *, num_samples: int, crossover: int, compared: int
+) -> list[_Insert]:
+    """Stretches with their cross-overs; of what is between two that are near, each has half."""
+    between = [(one[1] + other[0]) // 2 for one, other in pairwise(stretches)]
+    inserts = []
+    for (start, stop), (earliest, last) in zip(stretches, pairwise([0, *between, num_samples]), strict=True):
+        first, end = max(start - crossover, earliest), min(stop + crossover, last)
+        inserts.append(
+            _Insert(
+                start=start,
+                stop=stop,
+                first=first,
+                end=end,
+                compared_first=max(first - compared, earliest),
+                compared_end=min(end + compared, last),
+            )
+        )
+    return inserts
+
+
+class _Samples:
+    """Parts of consecutive blocks, read in order."""
+
+    def __init__(self, blocks: Iterable[Samples], num_channels: int) -> None:
+        self._blocks = iter(blocks)
+        self._num_channels = num_channels
+        self._rest: Samples | None = None
+        self._position = 0
+
+    def read(self, first: int, end: int) -> Samples:
+        """Samples (num_samples,) or (num_samples, num_channels) from `first`, which is not before the last `end`."""
+        flat = collect_samples(
+            (block.reshape(-1) for block in self._iter_between(first, end)),
+            (end - first) * self._num_channels,
+        )
+        return flat if self._num_channels == 1 else flat.reshape(-1, self._num_channels)
+
+    def _iter_between(self, first: int, end: int) -> Iterator[Samples]:
+        while self._position < end:
+            block = next(self._blocks, None) if self._rest is None else self._rest
+            if block is None:
+                return
+            start, stop = self._position, min(self._position + len(block), end)
+            self._rest = block[stop - start :] if stop - start < len(block) else None
+            self._position = stop
+            if first < stop:
+                yield block[max(first - start, 0) : stop - start]
 
 
 def open_earlier_audio(path: Path) -> WaveAudio:
@@ -115,30 +210,20 @@ def open_earlier_audio(path: Path) -> WaveAudio:
 def _require_same_layout(
     audio: WaveAudio, splice: Splice, *, sample_rate_hz: int, num_samples: int, num_channels: int
 ) -> None:
+    beside = splice.head_samples + splice.tail_samples
     found = (audio.num_samples, audio.sample_rate_hz, audio.num_channels)
-    wanted = (num_samples, sample_rate_hz, num_channels)
+    wanted = (num_samples - beside, sample_rate_hz, num_channels)
     if found != wanted:
         have, want = (
             f"{rows} samples at {rate} Hz in {channels} channels" for rows, rate, channels in (found, wanted)
         )
         raise RequestError(
-            f"{splice.file.name} has {have}, and {want} are to be written; a stretch is made anew at the rate, length and "
+            f"{splice.file.name} has {have}, and {want} are needed; a stretch is made anew, or added, at the rate, length and "
             "channels of its take"
         )
-    if not 0 <= splice.start_sample < splice.end_sample <= num_samples:
-        raise RequestError(
-            f"a stretch lies in 0 to {num_samples} samples; got {splice.start_sample} to {splice.end_sample}"
-        )
-
-
-def _cut(blocks: Iterable[Samples], first: int, end: int) -> Iterator[Samples]:
-    """Of consecutive blocks, the samples from `first` to before `end`."""
-    position = 0
-    for block in blocks:
-        part = block[max(first - position, 0) : max(end - position, 0)]
-        if len(part):
-            yield part
-        position += len(block)
+    for start, end in splice.stretches:
+        if not 0 <= start < end <= num_samples:
+            raise RequestError(f"a stretch lies in 0 to {num_samples} samples; got {start} to {end}")
 
 
 def _fade(before: Samples, after: Samples) -> Samples:

@@ -30,7 +30,12 @@ class StemFile:
 
 
 def read_stem_file(path: Path) -> StemFile:
-    """Raises MediaNotFoundError; MediaUnreadableError for a file that is no WAV of 24 bits."""
+    """Raises MediaNotFoundError; MediaUnreadableError for a file that is no WAV of 24 bits, and for a folder."""
+    if path.is_dir():  # opening one fails with another error on each system
+        raise MediaUnreadableError(
+            f"{path} is a folder; name the file of one stem in it, such as {_find_example(path)}",
+            path=str(path),
+        )
     try:
         audio = read_wave_audio(path)
         with path.open("rb") as file:
@@ -48,6 +53,15 @@ def read_stem_file(path: Path) -> StemFile:
         provenance=find_provenance(chunks) or {},
         labels=_find_labels(chunks),
     )
+
+
+def _find_example(folder: Path) -> str:
+    """A WAV file of a folder, as an argument of a command."""
+    try:
+        files = sorted(file.name for file in folder.iterdir() if file.suffix.lower() == ".wav")
+    except OSError:
+        files = []
+    return str(folder / (files[0] if files else "STEM.wav"))
 
 
 def _find_time_reference(chunks: Sequence[Chunk]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -110,6 +110,12 @@ class PictureRange:
             raise RequestError(f"a picture range lasts longer than 0 s; got {float(self.duration_s):g} s")
         if self.start_s < 0:
             raise RequestError(f"a picture range starts at 0 s or later; got {float(self.start_s):g} s")
+
+    def part(self, after_s: Fraction, duration_s: Fraction) -> PictureRange:
+        """What is seen from `after_s` after the range begins; below 0 it is what would have been seen before. Raises
+        RequestError for what is before the media's first frame, or lasts no time.
+        """
+        return replace(self, start_s=self.start_s + self.speed * after_s, duration_s=duration_s)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ from selva_core.engine import (
     REDO_MARGIN_S,
     BatchRequest,
     Evidence,
+    Extension,
     SamplingSettings,
     StemRequest,
     Waveform,
@@ -146,6 +147,8 @@ class EchoEngine(BatchEngine):
     ) -> npt.NDArray[np.float32]:
         """Of a stretch that is made anew: its clicks, and beside it what the earlier stem has there."""
         made = clicks_at(flashes_s, duration_s, request, self.sample_rate_hz)
+        if request.extends is not None:
+            return self._beside_earlier(made, request.extends, duration_s)
         if request.redo is None:
             return made
         base = self._samples(request.redo.base, flashes_s, duration_s)
@@ -158,6 +161,16 @@ class EchoEngine(BatchEngine):
         samples[reach:last] = base[reach:last]
         samples[first:end] = made[first:end]
         return samples
+
+    def _beside_earlier(
+        self, made: npt.NDArray[np.float32], extends: Extension, duration_s: Fraction
+    ) -> npt.NDArray[np.float32]:
+        """The clicks before and after an earlier stem, and the margins inside it."""
+        first_s = extends.head_s + REDO_MARGIN_S if extends.head_s else Fraction(0)
+        end_s = duration_s - extends.tail_s - REDO_MARGIN_S if extends.tail_s else duration_s
+        first, end = (round_half_up(edge_s * self.sample_rate_hz) for edge_s in (first_s, end_s))
+        made[first : max(end, first)] = 0.0
+        return made
 
     def look(self, request: BatchRequest) -> list[Evidence | None]:
         """Nothing: the engine reads no prompt."""

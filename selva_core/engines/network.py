@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from selva_core.audio.sample_buffer import collect_samples
+from selva_core.audio.sample_buffer import collect_samples, delay
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import ModelError, SelvaError
 from selva_core.base.rational import round_half_up
@@ -23,7 +23,6 @@ from selva_core.engine import (
     BatchRequest,
     Evidence,
     FeatureStore,
-    RedoneStretch,
     SamplingSettings,
     StemRequest,
     Waveform,
@@ -33,15 +32,17 @@ from selva_core.engines.stem_sampling import (
     SampledStem,
     StemSampler,
     expected_costs,
+    find_stretches,
     hold_start,
     iter_passes,
+    locate_extension,
 )
 from selva_core.inference.audio_decoder import CPU_BATCH_BLOCKS, GPU_BATCH_BLOCKS, decode_span, iter_audio
 from selva_core.inference.batching import BatchLimit, device_memory, translate_out_of_memory
 from selva_core.inference.device import DeviceChoice
 from selva_core.inference.evidence_track import EvidenceTrack
 from selva_core.inference.guided_velocity import StemConditions
-from selva_core.inference.known_latents import KnownLatents, latents_in
+from selva_core.inference.known_latents import KnownLatents
 from selva_core.inference.presence import PresenceModel
 from selva_core.inference.progress import AUDIO_COST, SEGMENT_COST
 from selva_core.inference.prompt_coverage import PromptCoverage, iter_prompt_warnings
@@ -291,7 +292,7 @@ class NetworkEngine(BatchEngine):
                             item=item,
                             request=request,
                             conditions=conditions[item][request],
-                            known=self._find_known(request, latents[item], plan),
+                            known=self._find_known(request, item, latents[item], plan),
                         )
                         for request in (of_item if item.error is None else ())
                     ]
@@ -300,25 +301,47 @@ class NetworkEngine(BatchEngine):
         return latents
 
     def _find_known(
-        self, request: StemRequest, sampled: Mapping[StemRequest, Tensor], plan: WindowPlan
+        self, request: StemRequest, item: BatchItem, sampled: Mapping[StemRequest, Tensor], plan: WindowPlan
     ) -> KnownLatents | None:
-        """The latents of the stem in which a stretch is made anew. Raises ModelError for those of another network."""
-        if request.redo is None:
+        """The latents of the stem in which, or beside which, a stretch is made. Raises ModelError for those of another
+        network.
+        """
+        stretches = self._find_stretches(request, item, plan)
+        if stretches is None:
             return None
-        if request.redo.base_latents is None:
-            latents = sampled[request.redo.base]
-        else:
-            latents = host_copy.to_device(torch.tensor(request.redo.base_latents), self._network.device)
-        expected = (plan.num_latents, self._network.generator.spec.latent_channels)
+        num_channels = self._network.generator.spec.latent_channels
+        if request.redo is not None:
+            stored = request.redo.base_latents
+            latents = sampled[request.redo.base] if stored is None else self._send(stored)
+            self._require_shape(latents, (plan.num_latents, num_channels))
+            return KnownLatents(latents=latents, stretches=stretches)
+        assert request.extends is not None  # noqa: S101 - what else has stretches
+        if request.extends.base_latents is None:
+            raise ModelError("the latents of the earlier stem are needed to go on with it; none were given")
+        picture = item.request.picture
+        inner_s = request.extends.inner_range(picture).duration_s
+        earlier = self._send(request.extends.base_latents)
+        self._require_shape(earlier, (plan_windows(self._network.spec, inner_s).num_latents, num_channels))
+        span = locate_extension(request.extends, self._network.spec, plan, duration_s=picture.duration_s)
+        latents = earlier.new_zeros((plan.num_latents, num_channels))
+        latents[span.known] = earlier[span.known.start - span.first : span.known.stop - span.first]
+        return KnownLatents(latents=latents, stretches=stretches)
+
+    def _send(self, latents: npt.NDArray[np.float32]) -> Tensor:
+        return host_copy.to_device(torch.tensor(latents), self._network.device)
+
+    def _require_shape(self, latents: Tensor, expected: tuple[int, int]) -> None:
         if tuple(latents.shape) != expected:
             raise ModelError(
-                f"the earlier stem has latents of shape {tuple(latents.shape)}, and those of this picture and model are "
+                f"the earlier stem has latents of shape {tuple(latents.shape)}, and those of its picture and model are "
                 f"{expected}; render the whole stem again"
             )
-        return KnownLatents(latents=latents, stretch=self._stretch_of(request.redo, plan))
 
-    def _stretch_of(self, redo: RedoneStretch, plan: WindowPlan) -> slice:
-        return latents_in(self._network.spec, redo.start_s, redo.end_s, num_latents=plan.num_latents)
+    def _find_stretches(
+        self, request: StemRequest, item: BatchItem, plan: WindowPlan
+    ) -> tuple[slice, ...] | None:
+        duration_s = item.request.picture.duration_s
+        return find_stretches(request, self._network.spec, plan, duration_s=duration_s)
 
     def _decode(
         self, item: BatchItem, latents: Mapping[StemRequest, Tensor], plan: WindowPlan, batch: RenderBatch
@@ -331,10 +354,16 @@ class NetworkEngine(BatchEngine):
             normalised = latents[request]
             audible = self._network.generator.unnormalize(normalised[None])[0]
             audible = hold_start(audible, self._network.spec.num_start_latents_held)
-            if request.redo is None:
+            stretches = self._find_stretches(request, item, plan)
+            if stretches is None:
                 blocks = self._iter_decoded(item, audible, AUDIO_COST * len(plan.windows), batch)
             else:
-                blocks = self._iter_redone(item, audible, self._stretch_of(request.redo, plan), batch)
+                blocks = self._iter_stretches(item, audible, stretches, batch)
+            if request.extends is not None:
+                span = locate_extension(
+                    request.extends, self._network.spec, plan, duration_s=item.request.picture.duration_s
+                )
+                blocks = delay(blocks, round_half_up(span.delay_s * self._network.spec.sample_rate_hz))
             waveforms.append(
                 Waveform(
                     samples=collect_samples(blocks, num_samples),
@@ -357,17 +386,20 @@ class NetworkEngine(BatchEngine):
             yield block
             item.progress.spend("sound", cost * len(block) / num_samples)
 
-    def _iter_redone(
-        self, item: BatchItem, latents: Tensor, stretch: slice, batch: RenderBatch
+    def _iter_stretches(
+        self, item: BatchItem, latents: Tensor, stretches: Sequence[slice], batch: RenderBatch
     ) -> Iterator[npt.NDArray[np.float32]]:
-        """The audio of a stretch of latents (N, C) and REDO_MARGIN_S beside it, after silence from the clip's start."""
+        """The audio of stretches of latents (N, C) and REDO_MARGIN_S beside them, between silence from the clip's start."""
         spec = self._network.spec
         margin = math.ceil(REDO_MARGIN_S * spec.sample_rate_hz / spec.latent_hop_samples)
-        span = slice(max(stretch.start - margin, 0), min(stretch.stop + margin, len(latents)))
-        yield np.zeros(span.start * spec.latent_hop_samples, np.float32)
-        yield decode_span(
-            self._network, latents, span, limit=self._audio_limit, check=lambda: batch.check(item)
-        )
+        done = 0
+        for stretch in stretches:
+            span = slice(max(stretch.start - margin, done), min(stretch.stop + margin, len(latents)))
+            yield np.zeros((span.start - done) * spec.latent_hop_samples, np.float32)
+            yield decode_span(
+                self._network, latents, span, limit=self._audio_limit, check=lambda: batch.check(item)
+            )
+            done = span.stop
         item.progress.spend("sound", AUDIO_COST)
 
     def _prompt_warnings(self, prompt: str) -> Iterator[str]:

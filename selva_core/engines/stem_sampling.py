@@ -1,4 +1,4 @@
-"""Sampling the stems of a batch: whole ones from noise, stretches of earlier ones between the latents that stay.
+"""Sampling the stems of a batch: whole ones from noise, stretches in or beside earlier ones next to the latents that stay.
 
 Dimensions: R stems, N latents of the whole clip, C channels.
 """
@@ -7,17 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import Tensor
 
 from selva_core.base.errors import RenderCancelled
 from selva_core.base.render_options import SamplingSettings
-from selva_core.engine import BatchRequest, StemRequest
+from selva_core.engine import BatchRequest, Extension, StemRequest
 from selva_core.engines.batch import BatchItem, RenderBatch
 from selva_core.inference.batching import BatchLimit
 from selva_core.inference.guided_velocity import DRAFT_GUIDED_UNTIL, GuidedVelocity, StemConditions
-from selva_core.inference.known_latents import KnownLatents, hold_known, latents_in, windows_touching
+from selva_core.inference.known_latents import (
+    ExtendedSpan,
+    KnownLatents,
+    hold_known,
+    latents_in,
+    locate_earlier,
+    windows_touching,
+)
 from selva_core.inference.progress import AUDIO_COST, PROMPT_COST, SEGMENT_COST, STEP_COST, Stage
 from selva_core.inference.sampler import draw_noise, integrate, tie_windows
 from selva_core.inference.windows import WindowPlan
@@ -27,7 +35,7 @@ from selva_core.network import Network, host_copy
 
 @dataclass(frozen=True, kw_only=True)
 class SampledStem:
-    """One stem of a pass. known: what stays of the earlier stem, where a stretch of it is made anew."""
+    """One stem of a pass. known: what stays of the earlier stem, where a stretch of it is made anew or added."""
 
     item: BatchItem
     request: StemRequest
@@ -111,7 +119,7 @@ class StemSampler:
         batch: RenderBatch,
         position: _SamplingPosition,
     ) -> GuidedVelocity:
-        needed = [find_windows(stem.known.stretch if stem.known else None, plan) for stem in stems]
+        needed = [find_windows(stem.known.stretches if stem.known else None, plan) for stem in stems]
         return GuidedVelocity(
             self._network.generator,
             plan,
@@ -133,30 +141,55 @@ class StemSampler:
         return host_copy.to_device(noise, self._network.device)
 
 
-def find_windows(stretch: slice | None, plan: WindowPlan) -> frozenset[int]:
-    """The windows that have to be run: all, or those in which a stretch is made anew."""
-    if stretch is None:
+def find_windows(stretches: Sequence[slice] | None, plan: WindowPlan) -> frozenset[int]:
+    """The windows that have to be run: all, or those in which stretches are made."""
+    if stretches is None:
         return frozenset(range(len(plan.windows)))
-    return windows_touching(plan.windows, stretch)
+    return windows_touching(plan.windows, stretches)
+
+
+def locate_extension(
+    extends: Extension, spec: ModelSpec, plan: WindowPlan, *, duration_s: Fraction
+) -> ExtendedSpan:
+    """Where the latents of an earlier stem go in a clip of `duration_s`."""
+    return locate_earlier(
+        spec,
+        head_s=extends.head_s,
+        earlier_s=duration_s - extends.head_s - extends.tail_s,
+        tail_s=extends.tail_s,
+        num_latents=plan.num_latents,
+    )
+
+
+def find_stretches(
+    request: StemRequest, spec: ModelSpec, plan: WindowPlan, *, duration_s: Fraction
+) -> tuple[slice, ...] | None:
+    """The latents of a clip of `duration_s` that a request makes; None for all."""
+    if request.extends is not None:
+        return locate_extension(request.extends, spec, plan, duration_s=duration_s).stretches
+    if request.redo is not None:
+        redo = request.redo
+        return (latents_in(spec, redo.start_s, redo.end_s, num_latents=plan.num_latents),)
+    return None
 
 
 def expected_costs(
     request: BatchRequest, spec: ModelSpec, plan: WindowPlan, settings: SamplingSettings
 ) -> dict[Stage, float]:
     """Of rendering a request, by stage."""
+    duration_s = request.picture.duration_s
     stretches = {
-        each: None
-        if each.redo is None
-        else latents_in(spec, each.redo.start_s, each.redo.end_s, num_latents=plan.num_latents)
+        each: find_stretches(each, spec, plan, duration_s=duration_s)
         for in_pass in iter_passes(request.requests)
         for each in in_pass
     }
-    num_runs = sum(len(find_windows(stretch, plan)) for stretch in stretches.values())
+    num_runs = sum(len(find_windows(each, plan)) for each in stretches.values())
     return {
         "picture": plan.num_segments * SEGMENT_COST,
         "text": len(request.requests) * PROMPT_COST,
         "sampling": num_runs * settings.num_steps * STEP_COST,
-        "sound": sum(len(plan.windows) if each.redo is None else 1 for each in request.requests) * AUDIO_COST,
+        "sound": sum(len(plan.windows) if stretches[each] is None else 1 for each in request.requests)
+        * AUDIO_COST,
     }
 
 

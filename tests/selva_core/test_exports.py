@@ -30,6 +30,7 @@ EXPORTS = {
         "BatchRequest",
         "Engine",
         "Evidence",
+        "Extension",
         "FeatureStore",
         "RedoneStretch",
         "REDO_MARGIN_S",

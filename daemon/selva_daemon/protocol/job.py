@@ -91,24 +91,71 @@ class SignerFiles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     key: Annotated[Path, absolute_path("PEM file")]
 
 
-class RedoRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A stretch of an earlier take that is made anew. All other samples of the new file are those of the earlier one."""
+class RedoRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A stretch of an earlier take that is made anew, or one that is added before and after it. All other samples of the new
+    file are those of the earlier one.
+    """
 
     file: Annotated[
         Path,
         absolute_path(
             "of the earlier take on the daemon's machine: a stem of this picture, made with the job's model, steps, guidance "
-            "and quality, of the output's sample rate and length"
+            "and quality, of the output's sample rate, and of its length less what is added"
         ),
     ]
-    start_sample: Annotated[int, Meta(ge=0, description="of the file")]
-    end_sample: Annotated[
-        int, Meta(ge=1, description="the first one after the stretch, at most the output's `num_samples`")
-    ]
+    start_sample: (
+        Annotated[
+            int, Meta(ge=0, description="of the file, where a stretch of it is made anew; with `end_sample`")
+        ]
+        | UnsetType
+    ) = UNSET
+    end_sample: (
+        Annotated[
+            int, Meta(ge=1, description="the first one after the stretch, at most the output's `num_samples`")
+        ]
+        | UnsetType
+    ) = UNSET
+    extend_head_samples: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="by how much the take goes on before its start: the job's media and output begin so much earlier. "
+            "Not with a stretch",
+        ),
+    ] = 0
+    extend_tail_samples: Annotated[
+        int, Meta(ge=0, description="by how much it goes on after its end. Not with a stretch")
+    ] = 0
+
+    @property
+    def extends(self) -> bool:
+        return self.extend_head_samples + self.extend_tail_samples > 0
+
+    @property
+    def stretch(self) -> tuple[int, int] | None:
+        """First and end sample of what is made anew of the file; None where it goes on instead."""
+        if self.start_sample is UNSET or self.end_sample is UNSET:
+            return None
+        return self.start_sample, self.end_sample
 
     def cross_field_faults(self) -> Iterator[tuple[str, str]]:
-        if self.end_sample <= self.start_sample:
-            yield "end_sample", f"above {self.start_sample} is allowed; got {self.end_sample}"
+        has_edges = self.start_sample is not UNSET, self.end_sample is not UNSET
+        if any(has_edges) == self.extends or has_edges[0] != has_edges[1]:
+            yield (
+                "start_sample",
+                "either a stretch is made anew (`start_sample` and `end_sample`), or one of `extend_head_samples` and "
+                "`extend_tail_samples` is above 0",
+            )
+        if self.stretch is not None and self.stretch[1] <= self.stretch[0]:
+            yield "end_sample", f"above {self.stretch[0]} is allowed; got {self.stretch[1]}"
+
+    def most_faults(self, num_samples: int) -> Iterator[tuple[str, str]]:
+        """Those of a file that becomes `num_samples` long."""
+        if self.stretch is not None and self.stretch[1] > num_samples:
+            yield "end_sample", f"at most {num_samples} is allowed; got {self.stretch[1]}"
+        added = self.extend_head_samples + self.extend_tail_samples
+        if added >= num_samples:
+            yield "extend_tail_samples", f"with the head less than {num_samples} is allowed; got {added}"
 
 
 class TakeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,7 +176,8 @@ class TakeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Annotated[
             RedoRequest,
             Meta(
-                description="only this stretch of an earlier take is made, with the cue's prompt and this seed"
+                description="only this stretch of an earlier take, or what it is extended by, is made, with the cue's prompt "
+                "and this seed"
             ),
         ]
         | UnsetType
@@ -316,11 +364,9 @@ class JobRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             num_samples = 1
         for number, cue in enumerate(self.cues):
             for index, take in enumerate(cue.takes):
-                if take.redo is not UNSET and take.redo.end_sample > num_samples:
-                    yield (
-                        f"cues[{number}].takes[{index}].redo.end_sample",
-                        f"at most {num_samples} is allowed; got {take.redo.end_sample}",
-                    )
+                if take.redo is not UNSET:
+                    at = f"cues[{number}].takes[{index}].redo"
+                    yield from ((f"{at}.{name}", fault) for name, fault in take.redo.most_faults(num_samples))
         for index, label in enumerate(self.output.labels):
             at, start = f"output.labels[{index}]", label.start_sample
             if not 0 <= start < num_samples:

@@ -1,6 +1,7 @@
 """How a stem was made, as its file tells (`provenance` in docs/formats/wav.md): enough to make a stretch of it anew.
 
-A stem of which stretches were made anew is its first take, then each stretch in the order in which they were made.
+A stem of which stretches were made anew, or that was extended, is its first take, then each of these in the order in which
+they were made.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -62,7 +63,7 @@ OF_THE_WORKER = (
 
 
 class RecipeStretch(Struct, frozen=True, kw_only=True):
-    """A stretch that was made anew, in seconds of the file. What a later version may add is not read."""
+    """A stretch that was made anew, in seconds of the file as it was then. What a later version may add is not read."""
 
     start_s: Annotated[Fraction, rational(Fraction(0), _MAX_S)]
     end_s: Annotated[Fraction, rational(Fraction(0), _MAX_S)]
@@ -71,13 +72,29 @@ class RecipeStretch(Struct, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED)]
 
 
+class RecipeExtension(Struct, frozen=True, kw_only=True):
+    """By how much the stem went on before its start and after its end. It has no times of a stretch, so that versions that
+    cannot extend stems do not take it for one.
+    """
+
+    head_s: Annotated[Fraction, rational(Fraction(0), _MAX_S)]
+    tail_s: Annotated[Fraction, rational(Fraction(0), _MAX_S)]
+    prompt: Annotated[str, prose(MAX_PROMPT_CHARS)]
+    negative_prompt: Annotated[str, prose(MAX_PROMPT_CHARS, may_be_empty=True)] = ""
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)]
+
+
+RecipeStep: TypeAlias = RecipeStretch | RecipeExtension
+
+
 @dataclass(frozen=True, kw_only=True)
 class StemRecipe:
     """What made a stem.
 
-    siblings: what it was led away from. pan: what of it is in the file. precision: as keys hold it. picture: what it was made
-    for, the path being the name of the media alone; None where the file does not say, as those of version 0.1.0. picture_bytes:
-    size of the media; 0 where it is not known.
+    stretches: what was made anew of it or added to it later, in that order. siblings: what it was led away from. pan: what
+    of it is in the file. precision: as keys hold it. picture: what it was made for, the path being the name of the media
+    alone; None where the file does not say, as those of version 0.1.0. picture_bytes: size of the media; 0 where it is not
+    known.
     """
 
     prompt: str
@@ -91,7 +108,7 @@ class StemRecipe:
     precision: str = ""
     picture: PictureRange | None = None
     picture_bytes: int = 0
-    stretches: tuple[RecipeStretch, ...] = ()
+    stretches: tuple[RecipeStep, ...] = ()
 
     @classmethod
     def parse(cls, provenance: Mapping[str, str], *, name: str) -> StemRecipe:
@@ -127,7 +144,7 @@ class StemRecipe:
                 "carry their recipe"
             ) from exc
 
-    def with_stretch(self, stretch: RecipeStretch) -> StemRecipe:
+    def with_stretch(self, stretch: RecipeStep) -> StemRecipe:
         """Raises RequestError where there are too many already."""
         if len(self.stretches) == MAX_STRETCHES:
             raise RequestError(
@@ -163,13 +180,19 @@ def _parse_picture(provenance: Mapping[str, str]) -> PictureRange | None:
     return replace(picture, path=Path(picture.path.name))
 
 
-def _parse_stretches(text: str) -> tuple[RecipeStretch, ...]:
+def _parse_stretches(text: str) -> tuple[RecipeStep, ...]:
     """Raises ValueError."""
     values = msgspec.json.decode(text)
     if not isinstance(values, list) or len(values) > MAX_STRETCHES:
         raise ValueError(f"{STRETCHES} is a list of at most {MAX_STRETCHES}")
-    for value in values:
-        _, faults = check(value, RecipeStretch)
-        if faults:
-            raise ValueError(f"{STRETCHES}: {faults[0]}")
-    return msgspec.convert(values, tuple[RecipeStretch, ...], dec_hook=decode_hook)
+    return tuple(_parse_step(value) for value in values)
+
+
+def _parse_step(value: object) -> RecipeStep:
+    """Raises ValueError."""
+    is_extension = isinstance(value, Mapping) and "head_s" in value
+    kind: type[RecipeStep] = RecipeExtension if is_extension else RecipeStretch
+    _, faults = check(value, kind)
+    if faults:
+        raise ValueError(f"{STRETCHES}: {faults[0]}")
+    return msgspec.convert(value, kind, dec_hook=decode_hook)

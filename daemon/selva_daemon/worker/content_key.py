@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from fractions import Fraction
+from functools import partial
 
 import selva_core
 from selva_core.base.media import PictureRange
@@ -40,18 +41,21 @@ def waveform_key(
         "precision": precision,
         "separate": {"weight": sampling.separate, "from": list(request.siblings)} if is_separated else {},
     }
+    key_of = partial(
+        waveform_key,
+        identity=identity,
+        model=model,
+        weights_sha256=weights_sha256,
+        sampling=sampling,
+        precision=precision,
+    )
     if request.redo is not None:
-        base = waveform_key(
-            identity=identity,
-            media=media,
-            request=request.redo.base,
-            model=model,
-            weights_sha256=weights_sha256,
-            sampling=sampling,
-            precision=precision,
-        )
         stretch = (_exact(request.redo.start_s), _exact(request.redo.end_s))
-        added["redo"] = {"base": base, "stretch": stretch}
+        added["redo"] = {"base": key_of(media=media, request=request.redo.base), "stretch": stretch}
+    if request.extends is not None:
+        extends = request.extends
+        base = key_of(media=extends.inner_range(media), request=extends.base)
+        added["extends"] = {"base": base, "by": (_exact(extends.head_s), _exact(extends.tail_s))}
     return _digest(
         {
             **{name: value for name, value in added.items() if value},

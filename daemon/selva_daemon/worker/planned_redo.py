@@ -1,4 +1,6 @@
-"""A stretch of an earlier take that a job makes anew: checked against the take's file, before anything is rendered."""
+"""A stretch that a job makes anew in an earlier take, or adds to it: checked against the take's file, before anything is
+rendered.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from selva_core.base.errors import RequestError
 from selva_core.base.media import PictureRange
 from selva_core.base.render_options import OFF, STEREO, PanOptions, siblings_of
-from selva_core.engine import RedoneStretch, StemRequest
+from selva_core.engine import Extension, RedoneStretch, StemRequest
 from selva_daemon.protocol.job import CueRequest, JobRequest, RedoRequest, TakeRequest
-from selva_daemon.protocol.recipe import RecipeStretch, StemRecipe
+from selva_daemon.protocol.recipe import RecipeExtension, RecipeStep, RecipeStretch, StemRecipe
 from selva_daemon.worker.model_info import ModelInfo
 
 if TYPE_CHECKING:
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
 FindLatents: TypeAlias = "Callable[[str], npt.NDArray[np.float32] | None]"
 """The latents of an earlier stem by its waveform key; None where they were not kept."""
+FindLatentsOf: TypeAlias = "Callable[[PictureRange, StemRequest], npt.NDArray[np.float32] | None]"
+"""The same by what the stem was made from."""
+_SAME_S = Fraction(1, 1_000_000)
+"""Ranges that differ by less are the same: odd speeds are rounded to what a job can carry."""
+_SHORT_S = Fraction(1, 1000)
+"""A file is a whole number of samples long, and begins and ends with frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +42,9 @@ class PlannedRedo:
     audio_sha256: str
     warnings: tuple[str, ...] = ()
 
-    def request(self, find_latents: Callable[[StemRequest], npt.NDArray[np.float32] | None]) -> StemRequest:
-        """What the engine makes, with the latents of the earlier take where they were kept."""
-        request = build_request(self.recipe)
-        if request.redo is None:
-            return request
-        return replace(request, redo=replace(request.redo, base_latents=find_latents(request.redo.base)))
+    def request(self, media: PictureRange, find_latents: FindLatentsOf) -> StemRequest:
+        """What the engine makes over `media`, with the latents of the earlier take where they were kept."""
+        return _with_latents(build_request(self.recipe), media, find_latents)
 
 
 def build_request(recipe: StemRecipe) -> StemRequest:
@@ -50,14 +55,36 @@ def build_request(recipe: StemRecipe) -> StemRequest:
         seed=recipe.seed,
         siblings=siblings_of(recipe.prompt, recipe.siblings),
     )
-    for stretch in recipe.stretches:
-        request = StemRequest(
-            prompt=stretch.prompt,
-            negative_prompt=stretch.negative_prompt,
-            seed=stretch.seed,
-            siblings=siblings_of(stretch.prompt, recipe.siblings),
-            redo=RedoneStretch(base=request, start_s=stretch.start_s, end_s=stretch.end_s),
+    for step in recipe.stretches:
+        on_top = StemRequest(
+            prompt=step.prompt,
+            negative_prompt=step.negative_prompt,
+            seed=step.seed,
+            siblings=siblings_of(step.prompt, recipe.siblings),
         )
+        if isinstance(step, RecipeStretch):
+            redo = RedoneStretch(base=request, start_s=step.start_s, end_s=step.end_s)
+            request = replace(on_top, redo=redo)
+        else:
+            extends = Extension(base=request, head_s=step.head_s, tail_s=step.tail_s)
+            request = replace(on_top, extends=extends)
+    return request
+
+
+def _with_latents(request: StemRequest, media: PictureRange, find_latents: FindLatentsOf) -> StemRequest:
+    """The request with the latents of the latest earlier stem that were kept."""
+    if request.redo is not None:
+        base = request.redo.base
+        latents = find_latents(media, base)
+        if latents is None:
+            base = _with_latents(base, media, find_latents)
+        return replace(request, redo=replace(request.redo, base=base, base_latents=latents))
+    if request.extends is not None:
+        base, inner = request.extends.base, request.extends.inner_range(media)
+        latents = find_latents(inner, base)
+        if latents is None:
+            base = _with_latents(base, inner, find_latents)
+        return replace(request, extends=replace(request.extends, base=base, base_latents=latents))
     return request
 
 
@@ -80,20 +107,31 @@ def plan_redo(
             f"{redo.file.name} is no stem of Selva Bridge, so that no stretch of it can be made anew"
         )
     recipe = StemRecipe.parse(provenance, name=redo.file.name)
-    _require_same_making(recipe, job, model, name=redo.file.name)
-    sample_rate_hz = job.output.sample_rate_hz
-    start_s = Fraction(redo.start_sample, sample_rate_hz)
-    if start_s >= job.media.duration_s:
-        raise RequestError(
-            f"the stretch begins {float(start_s):.3f} s into the stem, and its sound ends at {float(job.media.duration_s):.3f} s"
-        )
-    stretch = RecipeStretch(
-        start_s=start_s,
-        end_s=Fraction(redo.end_sample, sample_rate_hz),
-        prompt=cue.prompt,
-        negative_prompt=cue.negative_prompt,
-        seed=take.seed,
+    added_s = (
+        Fraction(redo.extend_head_samples, job.output.sample_rate_hz),
+        Fraction(redo.extend_tail_samples, job.output.sample_rate_hz),
     )
+    earlier = job.media.part(added_s[0], job.media.duration_s - sum(added_s))
+    _require_same_making(recipe, job, model, earlier, name=redo.file.name)
+    step: RecipeStep
+    if redo.stretch is not None:
+        step = _plan_stretch(job, cue, take, redo.stretch)
+        splice = Splice(file=redo.file, stretches=(redo.stretch,))
+    else:
+        _require_whole(audio.num_samples, job, earlier, redo)
+        step = RecipeExtension(
+            head_s=added_s[0],
+            tail_s=added_s[1],
+            prompt=cue.prompt,
+            negative_prompt=cue.negative_prompt,
+            seed=take.seed,
+        )
+        splice = Splice.beside(
+            redo.file,
+            num_samples=audio.num_samples,
+            head_samples=redo.extend_head_samples,
+            tail_samples=redo.extend_tail_samples,
+        )
     warnings: tuple[str, ...] = ()
     if recipe.picture_bytes not in (0, media_bytes):
         warnings = (
@@ -101,16 +139,51 @@ def plan_redo(
             f"{recipe.picture_bytes}), so that the new stretch may not fit at its edges",
         )
     return PlannedRedo(
-        recipe=recipe.with_stretch(stretch),
-        splice=Splice(file=redo.file, start_sample=redo.start_sample, end_sample=redo.end_sample),
-        audio_sha256=audio.digest(),
-        warnings=warnings,
+        recipe=recipe.with_stretch(step), splice=splice, audio_sha256=audio.digest(), warnings=warnings
     )
 
 
-def _require_same_making(recipe: StemRecipe, job: JobRequest, model: ModelInfo, *, name: str) -> None:
-    """The stretch fits to latents that are made as those of the take were. Raises RequestError."""
-    pairs = {
+def _plan_stretch(
+    job: JobRequest, cue: CueRequest, take: TakeRequest, stretch: tuple[int, int]
+) -> RecipeStretch:
+    """Raises RequestError for a stretch after the sound's end."""
+    start_s, end_s = (Fraction(edge, job.output.sample_rate_hz) for edge in stretch)
+    if start_s >= job.media.duration_s:
+        raise RequestError(
+            f"the stretch begins {float(start_s):.3f} s into the stem, and its sound ends at {float(job.media.duration_s):.3f} s"
+        )
+    return RecipeStretch(
+        start_s=start_s,
+        end_s=end_s,
+        prompt=cue.prompt,
+        negative_prompt=cue.negative_prompt,
+        seed=take.seed,
+    )
+
+
+def _require_whole(num_samples: int, job: JobRequest, earlier: PictureRange, redo: RedoRequest) -> None:
+    """A take goes on where its sound does. Raises RequestError."""
+    rate_hz = job.output.sample_rate_hz
+    wanted = job.output.num_samples - redo.extend_head_samples - redo.extend_tail_samples
+    if num_samples != wanted:
+        raise RequestError(
+            f"{redo.file.name} is {num_samples} samples long, and the output less what is added {wanted}; an extended take is as "
+            "much longer as is added to it"
+        )
+    if redo.extend_tail_samples and abs(Fraction(num_samples, rate_hz) - earlier.duration_s) > _SHORT_S:
+        raise RequestError(
+            f"{redo.file.name} is {num_samples / rate_hz:.3f} s long and its picture {float(earlier.duration_s):.3f} s, so that "
+            "nothing fits to its end; render the whole stem again"
+        )
+
+
+def _require_same_making(
+    recipe: StemRecipe, job: JobRequest, model: ModelInfo, earlier: PictureRange, *, name: str
+) -> None:
+    """The stretch fits to latents that are made as those of the take were. earlier: what the job's media has of its picture.
+    Raises RequestError.
+    """
+    pairs: dict[str, tuple[object, object]] = {
         "model": (recipe.model, model.model_id),
         "weights": (recipe.weights_sha256[:12], model.weights_sha256[:12]),
         "steps": (recipe.sampling.num_steps, job.num_steps),
@@ -120,8 +193,8 @@ def _require_same_making(recipe: StemRecipe, job: JobRequest, model: ModelInfo, 
         "separation": (f"{recipe.sampling.separate:g}", f"{job.separate:g}"),
         "precision": (recipe.precision, model.key_precision),
     }
-    if recipe.picture is not None:
-        pairs["picture range"] = (_show(recipe.picture), _show(job.media))
+    if recipe.picture is not None and not _is_same_range(recipe.picture, earlier):
+        pairs["picture range"] = (_show(recipe.picture), _show(earlier))
     wrong = [f"{what} {was}, not {now}" for what, (was, now) in pairs.items() if was != now]
     if wrong:
         raise RequestError(
@@ -134,6 +207,14 @@ def _describe_pan(pan: PanOptions) -> str:
     """What is in the file: an envelope lies on the timeline."""
     place = f"{STEREO} of width {pan.width:g}" if pan.mode == STEREO else OFF
     return f"{place} with the level of the distance" if pan.distance else place
+
+
+def _is_same_range(one: PictureRange, other: PictureRange) -> bool:
+    rates_hz = [None if each.images is None else each.images.rate_hz for each in (one, other)]
+    return (one.speed, rates_hz[0]) == (other.speed, rates_hz[1]) and all(
+        abs(first - second) < _SAME_S
+        for first, second in ((one.start_s, other.start_s), (one.duration_s, other.duration_s))
+    )
 
 
 def _show(picture: PictureRange) -> str:

@@ -25,7 +25,7 @@ from selva_daemon.worker.planned_redo import FindLatents, PlannedRedo, plan_redo
 @dataclass(frozen=True, kw_only=True)
 class PlannedStem:
     """One stem of a job. waveform_key: of the sound it is made of. signer: fingerprint of the signer, None for no signature.
-    redo: set where only a stretch of an earlier take is made. media_bytes: size of the picture's media.
+    redo: set where a stretch of an earlier take is made, or one is added to it. media_bytes: size of the picture's media.
     """
 
     job: JobRequest
@@ -128,7 +128,6 @@ def plan_stems(
     key_of = partial(
         waveform_key,
         identity=identity,
-        media=job.media,
         model=model.model_id,
         weights_sha256=model.weights_sha256,
         sampling=job.sampling,
@@ -147,14 +146,16 @@ def plan_stems(
             )
             if take.redo is not UNSET:
                 redo = plan_redo(job, cue, take, take.redo, model, media_bytes=identity.size_bytes)
-                request = redo.request(lambda earlier: find_latents(key_of(request=earlier)))
+                request = redo.request(
+                    job.media, lambda media, earlier: find_latents(key_of(media=media, request=earlier))
+                )
             stems.append(
                 PlannedStem(
                     job=job,
                     cue=cue,
                     take=take,
                     request=request,
-                    waveform_key=key_of(request=request),
+                    waveform_key=key_of(media=job.media, request=request),
                     signer=fingerprint,
                     redo=redo,
                     media_bytes=identity.size_bytes,

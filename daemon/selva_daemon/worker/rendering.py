@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from selva_core.base.errors import OutOfMemoryError, RenderCancelled, SelvaError
 from selva_core.base.evidence import EVIDENCE_SUFFIX
+from selva_core.base.media import PictureRange
 from selva_core.base.pan import plan_panning
 from selva_core.base.render_options import KEEP
 from selva_core.engine import BatchRequest, Engine, RenderProgress, StemRequest
@@ -19,6 +20,7 @@ from selva_core.models.catalog import has_calibrated_presence
 from selva_core.video.damage import damage_warnings
 from selva_core.video.notes.transparency import transparency_warnings
 from selva_daemon.protocol.status import StemResult
+from selva_daemon.worker.earlier_stems import make_earlier_stems
 from selva_daemon.worker.evidence_files import (
     StagedStem,
     build_sight,
@@ -147,14 +149,42 @@ class JobRenderer:
 
         An error of the whole batch (memory, a fault) is tried again job by job, so that it stays with the job that causes it.
         """
-        missing = [job for job in jobs if job.missing]
         outcomes: dict[str, RenderOutcome] = {}
+        completed = [self._with_earlier_stems(job, outcomes) for job in jobs]
+        missing = [job for job in completed if job.missing and job.context.job_id not in outcomes]
         if len(missing) > 1:
             try:
-                outcomes = self._render_batch(missing)
+                outcomes |= self._render_batch(missing)
             except Exception:
                 _log.warning("%d jobs failed in one batch; trying each alone", len(missing), exc_info=True)
-        return [self._complete(job, outcomes.get(job.context.job_id)) for job in jobs]
+        return [self._complete(job, outcomes.get(job.context.job_id)) for job in completed]
+
+    def _with_earlier_stems(self, job: PreparedJob, outcomes: dict[str, RenderOutcome]) -> PreparedJob:
+        """The job with the latents of the stems that go on in its own; an error goes into `outcomes`."""
+
+        def render(media: PictureRange, request: StemRequest) -> Waveform:
+            asked = job.context.job
+            engine = self._engines.engine_for(
+                asked.model, precision=asked.precision, on_load=partial(_report_weights, [job])
+            )
+            fractions = (PREPARED_FRACTION, PREPARED_FRACTION)
+            batch_request = replace(_batch_request(job.context, [request], fractions), picture=media)
+            [outcome] = engine.render_batch([batch_request], settings=asked.sampling)
+            if isinstance(outcome, SelvaError):
+                raise outcome
+            return outcome[0]
+
+        try:
+            stems = [
+                replace(stem, request=make_earlier_stems(stem.request, job.context.job.media, render))
+                if stem.waveform_key in job.missing
+                else stem
+                for stem in job.stems
+            ]
+        except Exception as error:  # of this job; the others may be fine
+            outcomes[job.context.job_id] = error
+            return job
+        return replace(job, stems=stems)
 
     def _render_batch(self, jobs: Sequence[PreparedJob]) -> dict[str, RenderOutcome]:
         first = jobs[0].context.job

@@ -90,15 +90,23 @@ def collect_timeline_events(path: Path) -> EventList:
 
 
 def collect_file_events(files: Sequence[Path], *, frame_rate_hz: Fraction) -> EventList:
-    """The events of sound files. Each file is a track that begins at zero. Raises MediaError for one that cannot be read."""
+    """The events of sound files. Each file is a track that begins at zero; one that cannot be read is `missing`.
+
+    Raises MediaError where none can be read.
+    """
     clock = TimelineClock(
         frame_rate_hz=frame_rate_hz, otio_rate_hz=float(frame_rate_hz), start_frame=0, drop_frame=False
     )
     timeline = otio.schema.Timeline(name="events", global_start_time=clock.rational_time(Fraction(0)))
     found: list[_Found] = []
     names: dict[str, None] = {}
+    errors: list[MediaError] = []
     for file in files:
-        curve = load_level_curve(file)
+        try:
+            curve = load_level_curve(file)
+        except MediaError as error:
+            errors.append(error)
+            continue
         provenance = _provenance(file)
         name = provenance.get("track") or file.stem
         names[name] = None
@@ -110,7 +118,9 @@ def collect_file_events(files: Sequence[Path], *, frame_rate_hz: Fraction) -> Ev
             )
             for event in find_events(curve)
         ]
-    return _build_list(timeline, clock, tuple(names), found, [])
+    if errors and len(errors) == len(files):
+        raise errors[0]
+    return _build_list(timeline, clock, tuple(names), found, [error.message for error in errors])
 
 
 def find_file_events(file: Path) -> list[SoundEvent]:

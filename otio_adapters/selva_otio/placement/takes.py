@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import Any
 
 import opentimelineio as otio
 
+from selva_core.base.rational import from_pair, to_pair
 from selva_otio.errors import CueError
 from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TAKE_SCHEMA, read_selva_metadata
 from selva_otio.picture.media import build_media_url, resolve_media_path
 from selva_otio.placement.place_stems import Stem, describe_take
-from selva_otio.time.clock import sample_index
+from selva_otio.time.clock import exact_rate, sample_index
 from selva_otio.time.item_times import item_duration_s, trimmed_start_s
 
 
@@ -55,17 +56,34 @@ def find_placed_stem(timeline: otio.schema.Timeline, wanted: str, *, base_folder
     raise CueError(f"no stem of the timeline is of a cue or file {wanted!r}; its cues are: {known}")
 
 
-def add_take(timeline: otio.schema.Timeline, placed: PlacedStem, stem: Stem) -> otio.schema.Timeline:
-    """A clone of the timeline in which a stem has one more take, which plays. Gain, fades and what else was set stay."""
+def add_take(
+    timeline: otio.schema.Timeline,
+    placed: PlacedStem,
+    stem: Stem,
+    *,
+    head_s: Fraction = Fraction(0),
+    tail_s: Fraction = Fraction(0),
+) -> otio.schema.Timeline:
+    """A clone of the timeline in which a stem has one more take, which plays. Gain, fades and what else was set stay.
+
+    head_s, tail_s: by how much its file begins before those of the earlier takes and ends after them. The stem is heard where
+    it was, and has so much more to be drawn out.
+    """
     result = timeline.clone()
     clip = _stem_clips(result)[placed.number][0]
     noted: Any = clip.metadata[SELVA_NAMESPACE]
     references = dict(clip.media_references())
-    earlier = references[clip.active_media_reference_key]
+    earlier = references[clip.active_media_reference_key].clone()
+    if head_s:
+        _move_later(clip, references.values(), head_s)
+        noted["offset_s"] = to_pair(from_pair(noted["offset_s"]) + head_s)
+        noted["offset_samples"] = noted["offset_samples"] + sample_index(head_s, stem.sample_rate_hz)
     only = references.pop(otio.schema.Clip.DEFAULT_MEDIA_KEY, None)
     if only is not None:  # a single take has the default key
         references[f"take_{noted.get('active_take', 1)}"] = only
-    added = earlier.clone()
+    added = earlier
+    if (head_s or tail_s) and added.available_range is not None:
+        added.available_range = _lengthened(added.available_range, head_s + tail_s)
     added.target_url, added.name = build_media_url(stem.file), stem.file.stem
     added.metadata[SELVA_NAMESPACE] = {"schema": TAKE_SCHEMA, **describe_take(stem)}
     references[f"take_{stem.take}"] = added
@@ -73,6 +91,29 @@ def add_take(timeline: otio.schema.Timeline, placed: PlacedStem, stem: Stem) -> 
     noted["takes"] = [*noted.get("takes", []), describe_take(stem)]
     noted["active_take"] = stem.take
     return result
+
+
+def _move_later(
+    clip: otio.schema.Clip, references: Iterable[otio.core.MediaReference], by_s: Fraction
+) -> None:
+    """Begin the clock of a clip's files earlier: its place in them and where the present ones begin move by `by_s`."""
+    source_range = clip.trimmed_range()
+    by = otio.opentime.RationalTime(float(by_s * _rate(source_range)), source_range.duration.rate)
+    clip.source_range = otio.opentime.TimeRange(source_range.start_time + by, source_range.duration)
+    for reference in references:
+        available = reference.available_range
+        if available is not None:
+            by = otio.opentime.RationalTime(float(by_s * _rate(available)), available.duration.rate)
+            reference.available_range = otio.opentime.TimeRange(available.start_time + by, available.duration)
+
+
+def _lengthened(available: otio.opentime.TimeRange, by_s: Fraction) -> otio.opentime.TimeRange:
+    by = otio.opentime.RationalTime(float(by_s * _rate(available)), available.duration.rate)
+    return otio.opentime.TimeRange(available.start_time, available.duration + by)
+
+
+def _rate(span: otio.opentime.TimeRange) -> Fraction:
+    return exact_rate(span.duration.rate)
 
 
 def _iter_placed(timeline: otio.schema.Timeline, base_folder: Path) -> Iterator[PlacedStem]:

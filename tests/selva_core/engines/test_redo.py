@@ -109,7 +109,7 @@ def test_stretch_that_is_none_is_refused(start_s: int, end_s: int) -> None:
 def test_a_short_stretch_of_a_long_clip_runs_only_the_windows_that_it_is_in() -> None:
     plan = plan_windows(SPEC, Fraction(60))
     stretch = latents_in(SPEC, Fraction(30), Fraction(31), num_latents=plan.num_latents)
-    needed = find_windows(stretch, plan)
+    needed = find_windows((stretch,), plan)
     assert len(plan.windows) > 20
     assert 1 <= len(needed) <= 3
     assert all(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from selva_core.engine import BatchRequest, SamplingSettings, Waveform
 from selva_core.engines.echo import EchoEngine
 from selva_daemon.protocol.errors import InvalidRequestError
 from selva_daemon.protocol.job import JobRequest, RedoRequest, parse_job
-from selva_daemon.protocol.recipe import StemRecipe
+from selva_daemon.protocol.recipe import RecipeExtension, StemRecipe
 from selva_daemon.protocol.status import StemResult
 from selva_daemon.worker.blob_store import BlobStore
 from selva_daemon.worker.job_context import JobContext, OutputRules
@@ -248,3 +249,117 @@ def test_a_stretch_that_is_not_in_the_stem_is_refused(
     with pytest.raises(InvalidRequestError) as refusal:
         parse_job(job.to_wire())
     assert named in str(refusal.value.facts) + str(refusal.value)
+
+
+HEAD, TAIL = 4_800, 6_000
+
+
+def shorter(job: JobRequest) -> JobRequest:
+    """The job for what is left of its picture without the head and the tail."""
+    media = job.media.part(Fraction(HEAD, 48_000), job.media.duration_s - Fraction(HEAD + TAIL, 48_000))
+    samples = job.output.num_samples - HEAD - TAIL
+    output = msgspec.structs.replace(job.output, num_samples=samples)
+    return msgspec.structs.replace(job, media=media, output=output)
+
+
+def extended(job: JobRequest, file: str | Path, **changes: int) -> JobRequest:
+    """The job in which the stem in `file` goes on on both sides."""
+    added = {"extend_head_samples": HEAD, "extend_tail_samples": TAIL, **changes}
+    [cue] = job.cues
+    redo = RedoRequest(file=Path(file), **added)
+    take = msgspec.structs.replace(cue.takes[0], take=2, seed=8, redo=redo)
+    return msgspec.structs.replace(job, cues=(msgspec.structs.replace(cue, takes=(take,)),))
+
+
+def test_an_extended_take_is_the_earlier_one_with_more_before_and_after_it(
+    run: Run, make_job: JobMaker
+) -> None:
+    job = make_job()
+    [first] = run(shorter(job))
+    [longer] = run(extended(job, first.file))
+    assert (longer.take, longer.num_samples) == (2, job.output.num_samples)
+    old, new = read(first), read(longer)
+    assert len(new) == len(old) + HEAD + TAIL
+    same = np.flatnonzero(new[HEAD : HEAD + len(old)] == old)
+    # Both cross-overs meet in the middle of so short a stem; the longer ones are in test_splice.
+    assert same.size
+    assert new[:HEAD].any()
+    assert new[HEAD + len(old) :].any()
+
+
+def test_latents_that_go_on_are_those_that_were_kept_or_are_made_again_over_their_own_picture(
+    run: Run, make_job: JobMaker, engine: LatentEngine, tmp_path: Path
+) -> None:
+    job = make_job()
+    [first] = run(shorter(job))
+    run(extended(job, first.file))
+    shutil.rmtree(tmp_path / "cache")
+    run(extended(job, first.file))
+    made, stored, again, lost = engine.batches
+    assert again.picture == made.picture == shorter(job).media
+    for batch in (stored, lost):
+        assert batch.picture == job.media
+        extends = batch.requests[0].extends
+        assert extends is not None
+        assert extends.base == made.requests[0]
+        assert extends.base_latents is not None
+        assert len(extends.base_latents) == shorter(job).output.num_samples
+
+
+def test_an_extended_take_can_be_redone_from_its_recipe(
+    run: Run, make_job: JobMaker, engine: LatentEngine, tmp_path: Path
+) -> None:
+    job = make_job()
+    [first] = run(shorter(job))
+    [longer] = run(extended(job, first.file))
+    shutil.rmtree(tmp_path / "cache")
+    [again] = run(redo_of(job, longer.file, start=HEAD, end=HEAD + 100, seed=9))
+    recipe = StemRecipe.parse(read_stem_file(Path(again.file)).provenance, name="again")
+    extension, stretch = recipe.stretches
+    assert isinstance(extension, RecipeExtension)
+    assert (extension.head_s, extension.tail_s) == (Fraction(HEAD, 48_000), Fraction(TAIL, 48_000))
+    assert (extension.seed, stretch.seed) == (8, 9)
+    assert recipe.picture == replace(job.media, path=Path(job.media.path.name))
+    *_, earliest, last = engine.batches
+    assert (earliest.picture, last.picture) == (shorter(job).media, job.media)
+    redo = last.requests[0].redo
+    assert redo is not None
+    assert redo.base.extends is not None
+    assert redo.base.extends.base_latents is not None
+
+
+def test_an_extension_that_does_not_fit_the_job_is_refused(run: Run, make_job: JobMaker) -> None:
+    job = make_job()
+    [first] = run(shorter(job))
+    with pytest.raises(RequestError, match="picture range"):
+        run(extended(job, first.file, extend_head_samples=HEAD - 48, extend_tail_samples=TAIL + 48))
+    longer = msgspec.structs.replace(job.output, num_samples=job.output.num_samples + 1)
+    with pytest.raises(RequestError, match="as much longer as is added"):
+        run(extended(msgspec.structs.replace(job, output=longer), first.file))
+
+
+def test_an_extension_goes_over_the_wire_and_back(make_job: JobMaker, tmp_path: Path) -> None:
+    job = extended(make_job(), tmp_path / "a.wav")
+    assert parse_job(job.to_wire()) == job
+    sent = job.to_wire()["cues"][0]["takes"][0]["redo"]
+    assert sent == {"file": str(tmp_path / "a.wav"), "extend_head_samples": HEAD, "extend_tail_samples": TAIL}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"start_sample": 1},
+        {"end_sample": 5},
+        {"start_sample": 1, "end_sample": 5, "extend_tail_samples": 5},
+        {"extend_tail_samples": 19_200},
+        {"extend_head_samples": -1},
+    ],
+)
+def test_neither_a_stretch_nor_an_extension_is_refused(
+    make_job: JobMaker, tmp_path: Path, fields: dict[str, int]
+) -> None:
+    job = redo_of(make_job(), tmp_path / "a.wav").to_wire()
+    job["cues"][0]["takes"][0]["redo"] = {"file": str(tmp_path / "a.wav"), **fields}
+    with pytest.raises(InvalidRequestError, match="redo"):
+        parse_job(job)

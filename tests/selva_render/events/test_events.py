@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from selva_core.audio.stem_writer import write_stem
-from selva_core.base.errors import OutputError, RequestError
+from selva_core.base.errors import MediaError, OutputError, RequestError
 from selva_core.engine import Waveform
 from selva_otio import (
     SpotOptions,
@@ -225,6 +225,17 @@ def test_a_stem_that_is_gone_is_named_and_the_others_are_there(cut: Path, tmp_pa
     assert len(events.events) == 4
     assert len(events.missing) == 1
     assert "Dog-a.wav" in events.missing[0]
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_have_their_events(cut: Path) -> None:
+    stems = cut.parent / "stems"
+    whole = collect_file_events(find_stem_files([stems]), frame_rate_hz=Fraction(25))
+    (stems / "0 damaged.wav").write_bytes(b"RIFF\0\0\0\0WAVE")
+    found = collect_file_events(find_stem_files([stems]), frame_rate_hz=Fraction(25))
+    assert len(found.events) == len(whole.events) > 0
+    assert ["0 damaged.wav" in line for line in found.missing] == [True]
+    with pytest.raises(MediaError, match=r"0 damaged\.wav"):
+        collect_file_events([stems / "0 damaged.wav"], frame_rate_hz=Fraction(25))
 
 
 def test_a_cut_without_stems_is_refused_with_the_command_that_makes_them(tmp_path: Path) -> None:

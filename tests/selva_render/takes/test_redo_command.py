@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from selva_core.audio.stem_file import read_stem_file
 from selva_otio import load_timeline
 from selva_otio.formats.stem_metadata import iter_stems
 from selva_otio.picture.media import resolve_media_path
+from selva_otio.time.item_times import trimmed_start_s
 from tests.selva_otio.cuts import RATES
 from tests.selva_render.flashing_cuts import cut_builder, render, run
 from tests.support.daemons import StartServer
-from tests.support.flashes import write_cut
+from tests.support.flashes import click_samples, write_cut
 
 CROSSOVER_S = Fraction(1, 10)
 
@@ -96,3 +98,67 @@ def test_what_cannot_be_redone_is_refused_with_what_is_there(
     assert "--replace" in taken["error"]["message"]
     missing = run("redo", tmp_path / "gone.wav", "--from", "0", "--to", "1", status=1)
     assert "there is no file" in missing["error"]["message"]
+
+
+def test_a_stem_goes_on_before_its_start_on_its_picture(rendered: dict[str, Any], tmp_path: Path) -> None:
+    """The file begins at frame 16, 14 frames before its shot; 0.25 s more show the flash at frame 9 too."""
+    [stem] = rendered["stems"]
+    longer = run("redo", stem["file"], "--extend-head", "0.25", "--prompt", "louder clicks")
+    assert (longer["extended_head_samples"], longer["extended_tail_samples"]) == (12_000, 0)
+    assert longer["num_samples"] == stem["num_samples"] + 12_000
+    before, after = (soundfile.read(each["file"], dtype="int32")[0] for each in (stem, longer))
+    assert np.array_equal(after[12_000 + 4_800 :], before[4_800:])
+    rate = RATES["29.97 drop"]
+    flash = int(12_000 - (16 - 9) / rate * 48_000 + Fraction(1, 2))
+    assert abs(click_samples(Path(longer["file"]))[0] - flash) <= 1
+    old, new = (read_stem_file(Path(each["file"])) for each in (stem, longer))
+    assert old.time_reference_samples is not None
+    assert new.time_reference_samples == old.time_reference_samples - 12_000
+    assert [label.start_sample for label in new.labels] == [
+        label.start_sample + 12_000 for label in old.labels
+    ]
+    assert new.provenance["file_start_timecode"] == "01:00:00;08"
+    again = run("redo", longer["file"], "--from", "01:00:01;15", "--to", "01:00:01;25")
+    assert again["start_sample"] == 12_000 + int((45 - 16) / rate * 48_000 + Fraction(1, 2))
+
+
+def test_a_longer_take_is_heard_where_its_stem_was(rendered: dict[str, Any], tmp_path: Path) -> None:
+    [stem] = rendered["stems"]
+    longer = run(
+        "redo",
+        stem["cue"],
+        "--in",
+        tmp_path / "out.otio",
+        "-o",
+        tmp_path / "new.otio",
+        "--extend-head",
+        "0.25",
+    )
+    timelines = [load_timeline(tmp_path / name) for name in ("out.otio", "new.otio")]
+    [(before, _)], [(after, noted)] = (list(iter_stems(timeline)) for timeline in timelines)
+    assert resolve_media_path(after.media_reference.target_url, tmp_path) == Path(longer["file"])
+    assert after.range_in_parent() == before.range_in_parent()
+    starts = [trimmed_start_s(each) for each in (before, after)]
+    assert starts[1] - starts[0] == Fraction(1, 4)
+    assert noted["offset_samples"] == stem["offset_samples"] + 12_000
+    references = after.media_references()
+    assert references["take_1"].available_range.start_time.to_seconds() == 0.25
+    assert references["take_2"].available_range.start_time.to_seconds() == 0
+    back = run(
+        "redo", stem["cue"], "--in", tmp_path / "new.otio", "--from", "01:00:01;15", "--to", "01:00:01;25"
+    )
+    first = stem["start_sample"] - stem["offset_samples"] - 12_000
+    rate = RATES["29.97 drop"]
+    assert back["start_sample"] == int(45 / rate * 48_000 + Fraction(1, 2)) - first
+
+
+def test_what_a_stem_cannot_be_extended_by_is_refused_with_what_it_can(
+    rendered: dict[str, Any], tmp_path: Path
+) -> None:
+    [stem] = rendered["stems"]
+    too_far = run("redo", stem["file"], "--extend-head", "0.6", status=1)
+    assert "0.533 s before what the stem was made for" in too_far["error"]["message"]
+    nothing = run("redo", stem["file"], "--extend-tail", "0", status=1)
+    assert "more than 0 s" in nothing["error"]["message"]
+    folder = run("redo", tmp_path, "--extend-tail", "1", status=1)
+    assert "is a folder; name the file of one stem" in folder["error"]["message"]

@@ -21,17 +21,35 @@ def redo(
         ),
     ],
     start: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--from",
             metavar="TC",
             help="Where the stretch begins: a timecode of the timeline, or seconds (of the file; with --in of the timeline).",
             show_default=False,
         ),
-    ],
+    ] = None,
     end: Annotated[
-        str, typer.Option("--to", metavar="TC", help="Where the stretch ends.", show_default=False)
-    ],
+        str | None, typer.Option("--to", metavar="TC", help="Where the stretch ends.", show_default=False)
+    ] = None,
+    extend_head: Annotated[
+        str | None,
+        typer.Option(
+            "--extend-head",
+            metavar="S",
+            help="In place of --from and --to: go on before the stem's start, by so many seconds of its picture.",
+            show_default=False,
+        ),
+    ] = None,
+    extend_tail: Annotated[
+        str | None,
+        typer.Option(
+            "--extend-tail",
+            metavar="S",
+            help="The same after its end.",
+            show_default=False,
+        ),
+    ] = None,
     prompt: Annotated[
         str | None,
         typer.Option("--prompt", metavar="TEXT", help="What is heard in it. By default as before."),
@@ -69,18 +87,32 @@ def redo(
     absent: AbsentOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a stretch of a stem anew, as another take of it.
+    """Make a stretch of a stem anew, or make the stem longer, as another take of it.
 
-    What is new fits to what is before and after it. All samples outside the stretch, but for less than 0.1 s at each of its
-    edges, are those of the earlier take.
+    What is new fits to what is beside it. All samples of the earlier take stay, but for those of the stretch and less than
+    0.1 s at each edge of what is new.
     """
+    if (start is None, end is None) != (False, False) and not (extend_head or extend_tail):
+        raise typer.BadParameter(
+            "name what is new: a stretch (--from and --to), or by how much the stem goes on (--extend-head, --extend-tail)"
+        )
+    if (start or end) and (extend_head or extend_tail):
+        raise typer.BadParameter("a stretch is made anew or the stem goes on; run the command twice for both")
     if output is not None and timeline is None:
         raise typer.BadParameter("-o writes the timeline of --in with the new take; name that timeline too")
     from selva_cli.commands.results import redo_command  # noqa: PLC0415 - --help stays light
 
     redo_command.run_redo(
         stem,
-        redo_command.RedoArguments(start=start, end=end, prompt=prompt, negative_prompt=negative, seed=seed),
+        redo_command.RedoArguments(
+            start=start,
+            end=end,
+            extend_head=extend_head,
+            extend_tail=extend_tail,
+            prompt=prompt,
+            negative_prompt=negative,
+            seed=seed,
+        ),
         media=media,
         timeline=timeline,
         output=output,

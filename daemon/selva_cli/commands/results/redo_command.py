@@ -19,6 +19,7 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import JobStatus, StemResult
 from selva_otio import Stem
 from selva_otio.placement.takes import PlacedStem, add_take, find_placed_stem
+from selva_otio.time.clock import parse_seconds, sample_index
 from selva_otio.time.item_times import find_record_clock
 from selva_otio.timelines import OpenTimeline, check_timeline_target, open_timeline, write_timeline
 from selva_render.media import probe_or_none
@@ -28,10 +29,12 @@ from selva_render.written_timelines import check_replaceable, note_written_files
 
 @dataclass(frozen=True, kw_only=True)
 class RedoArguments:
-    """What is made anew, as it was typed."""
+    """What is made, as it was typed: a stretch from `start` to `end`, or what is before and after the stem."""
 
-    start: str
-    end: str
+    start: str | None = None
+    end: str | None = None
+    extend_head: str | None = None
+    extend_tail: str | None = None
     prompt: str | None = None
     negative_prompt: str | None = None
     seed: int | None = None
@@ -61,7 +64,7 @@ def run_redo(
         stem = read_stem_file(Path(wanted) if placed is None else placed.file)
         redo = _build_redo(stem, stretch, opened, placed, absent=absent or load_settings().absent)
         known = media or (placed.media if placed is not None else None) or find_media(stem)
-        job = build_redo_job(redo, media=known)
+        job = build_redo_job(redo, media=known, probe=probe_or_none)
         lines = ProgressLines()
 
         def show(status: JobStatus) -> None:
@@ -70,7 +73,7 @@ def run_redo(
         with Client.connect(start_if_needed=True) as client:
             result = redo_stem(job, client=client, on_status=show)
         if opened is not None and placed is not None and output is not None:
-            written = _write_timeline(opened, placed, to_take(result, job), output)
+            written = _write_timeline(opened, placed, redo, to_take(result, job), output)
     _show(result, redo, written, as_json=as_json)
 
 
@@ -89,22 +92,14 @@ def _build_redo(
     *,
     absent: str,
 ) -> Redo:
-    rate_hz = stem.sample_rate_hz
-    if opened is None or placed is None:
-        start, end = (parse_sample(stem, text) for text in (stretch.start, stretch.end))
-    else:
-        clock = find_record_clock(opened.timeline)
-        from_s, to_s = (clock.parse_moment_s(text) for text in (stretch.start, stretch.end))
-        if not placed.start_s <= from_s < to_s <= placed.end_s:
-            raise RequestError(
-                f"a stretch lies in its stem, from {clock.timecode(placed.start_s)} to {clock.timecode(placed.end_s)}; got "
-                f"{stretch.start} to {stretch.end}"
-            )
-        start, end = (placed.sample_at(at_s, rate_hz) for at_s in (from_s, to_s))
+    head, tail = (_parse_extension(stem, text) for text in (stretch.extend_head, stretch.extend_tail))
+    start, end = (0, 0) if head or tail else _find_stretch(stem, stretch, opened, placed)
     return Redo(
         stem=stem,
         start_sample=start,
         end_sample=end,
+        extend_head_samples=head,
+        extend_tail_samples=tail,
         prompt=stretch.prompt,
         negative_prompt=stretch.negative_prompt,
         seed=stretch.seed,
@@ -113,9 +108,40 @@ def _build_redo(
     )
 
 
-def _write_timeline(opened: OpenTimeline, placed: PlacedStem, take: Stem, output: Path) -> Sequence[Path]:
+def _find_stretch(
+    stem: StemFile, stretch: RedoArguments, opened: OpenTimeline | None, placed: PlacedStem | None
+) -> tuple[int, int]:
+    """The samples of the file. Raises ClockError, RequestError."""
+    texts = stretch.start or "0", stretch.end or "0"
+    if opened is None or placed is None:
+        start, end = (parse_sample(stem, text) for text in texts)
+        return start, end
+    clock = find_record_clock(opened.timeline)
+    from_s, to_s = (clock.parse_moment_s(text) for text in texts)
+    if not placed.start_s <= from_s < to_s <= placed.end_s:
+        raise RequestError(
+            f"a stretch lies in its stem, from {clock.timecode(placed.start_s)} to {clock.timecode(placed.end_s)}; got "
+            f"{stretch.start} to {stretch.end}"
+        )
+    return placed.sample_at(from_s, stem.sample_rate_hz), placed.sample_at(to_s, stem.sample_rate_hz)
+
+
+def _parse_extension(stem: StemFile, text: str | None) -> int:
+    """Samples of so many seconds. Raises ClockError, RequestError."""
+    if text is None:
+        return 0
+    num_samples = sample_index(parse_seconds(text), stem.sample_rate_hz)
+    if num_samples < 1:
+        raise RequestError(f"a stem is extended by more than 0 s, as in 0.5; got {text}")
+    return num_samples
+
+
+def _write_timeline(
+    opened: OpenTimeline, placed: PlacedStem, redo: Redo, take: Stem, output: Path
+) -> Sequence[Path]:
+    head_s, tail_s = redo.extended_s
     written = write_timeline(
-        add_take(opened.timeline, placed, take),
+        add_take(opened.timeline, placed, take, head_s=head_s, tail_s=tail_s),
         output,
         base_folder=opened.base_folder,
         probe=probe_or_none,
@@ -139,6 +165,8 @@ def _show(result: StemResult, redo: Redo, written: Sequence[Path], *, as_json: b
                 "seed": result.seed,
                 "start_sample": redo.start_sample,
                 "end_sample": redo.end_sample,
+                "extended_head_samples": redo.extend_head_samples,
+                "extended_tail_samples": redo.extend_tail_samples,
                 "sample_rate_hz": rate_hz,
                 "num_samples": result.num_samples,
                 "cached": result.cached,
@@ -150,10 +178,13 @@ def _show(result: StemResult, redo: Redo, written: Sequence[Path], *, as_json: b
             }
         )
         return
-    print_line(
-        f"{result.track}  take {result.take}  seed {result.seed}  {redo.start_sample / rate_hz:.3f} to "
-        f"{redo.end_sample / rate_hz:.3f} s anew  {result.file}"
+    head_s, tail_s = redo.extended_s
+    what = (
+        f"{float(head_s):.3f} s before and {float(tail_s):.3f} s after"
+        if redo.extends
+        else f"{redo.start_sample / rate_hz:.3f} to {redo.end_sample / rate_hz:.3f} s anew"
     )
+    print_line(f"{result.track}  take {result.take}  seed {result.seed}  {what}  {result.file}")
     for warning in dict.fromkeys(result.warnings):
         print_line(f"note: {warning}")
     for file in written:

@@ -1,0 +1,117 @@
+"""A stem that goes on before its start and after its end, with dummy weights at nano size: what stays, and what is made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selva_core.base.errors import ModelError, RequestError
+from selva_core.base.media import PictureRange
+from selva_core.engine import REDO_MARGIN_S, Extension, SamplingSettings, StemRequest, Waveform
+from selva_core.engines.network import NetworkEngine
+from selva_core.inference.known_latents import locate_earlier
+from selva_core.inference.windows import plan_windows
+from selva_core.models.nano_spec import NANO_SPEC
+from tests.selva_core.engines.test_network import DOG, SHORT_WINDOWS_SPEC, build_engine
+
+HELD = 2
+SPEC = replace(SHORT_WINDOWS_SPEC, num_start_latents_held=HELD)
+HEAD_S, EARLIER_S, TAIL_S = Fraction(7, 10), Fraction(2), Fraction(1, 2)
+WHOLE_S = HEAD_S + EARLIER_S + TAIL_S
+PER_SECOND = Fraction(SPEC.sample_rate_hz, SPEC.latent_hop_samples)
+
+
+def render(engine: NetworkEngine, picture: PictureRange, request: StemRequest) -> Waveform:
+    [waveform] = engine.render(
+        picture,
+        [request],
+        settings=SamplingSettings(num_steps=2),
+        on_progress=lambda progress: None,
+        is_cancelled=lambda: False,
+    )
+    return waveform
+
+
+def latents_of(waveform: Waveform) -> np.ndarray:
+    assert waveform.latents is not None
+    return waveform.latents
+
+
+@pytest.fixture(scope="module")
+def stems(footage_folder: Path) -> dict[str, Waveform]:
+    """A stem, and the same with sound before and after it."""
+    engine = build_engine(SPEC)
+    whole = PictureRange(path=footage_folder / "bikes.mp4", start_s=Fraction(1), duration_s=WHOLE_S)
+    earlier = render(engine, whole.part(HEAD_S, EARLIER_S), DOG)
+    extends = Extension(base=DOG, head_s=HEAD_S, tail_s=TAIL_S, base_latents=earlier.latents)
+    request = StemRequest(prompt="dog barking", seed=9, extends=extends)
+    with pytest.raises(ModelError, match="latents of the earlier stem are needed"):
+        render(engine, whole, replace(request, extends=replace(extends, base_latents=None)))
+    with pytest.raises(ModelError, match="render the whole stem again"):
+        render(engine, whole.part(Fraction(0), WHOLE_S - 1), request)
+    return {"earlier": earlier, "longer": render(engine, whole, request)}
+
+
+def test_latents_of_the_earlier_stem_stay_and_others_are_made_beside_them(stems: dict[str, Waveform]) -> None:
+    longer, earlier = latents_of(stems["longer"]), latents_of(stems["earlier"])
+    first, kept = round(HEAD_S * PER_SECOND), int(EARLIER_S * PER_SECOND)
+    assert np.array_equal(longer[first + HELD : first + kept], earlier[HELD:kept])
+    beside = np.concatenate([longer[: first + HELD], longer[first + kept :]])
+    assert beside.shape == (len(longer) - kept + HELD, SPEC.generator.latent_channels)
+    assert np.isfinite(beside).all()
+    assert np.abs(beside).min(axis=1).all()
+
+
+def test_what_is_decoded_near_the_joins_lies_on_the_samples_of_the_earlier_stem(
+    stems: dict[str, Waveform],
+) -> None:
+    """700 ms are no whole number of latents: without the shift the sides would be apart by up to half a latent."""
+    longer, earlier = stems["longer"], stems["earlier"]
+    rate_hz, head = longer.sample_rate_hz, round(HEAD_S * longer.sample_rate_hz)
+    assert HEAD_S * PER_SECOND % 1
+    assert len(longer.samples) == round(WHOLE_S * rate_hz)
+    inside = slice(
+        round(EARLIER_S * rate_hz) - round(rate_hz * 0.2), round(EARLIER_S * rate_hz) - round(rate_hz * 0.1)
+    )
+    old, new = earlier.samples[inside], longer.samples[head + inside.start : head + inside.stop]
+    assert np.corrcoef(old, new)[0, 1] > 0.9
+
+
+def test_only_what_is_new_and_its_margins_have_samples(stems: dict[str, Waveform]) -> None:
+    longer = stems["longer"]
+    heard_s = np.flatnonzero(longer.samples) / longer.sample_rate_hz
+    silence_s = heard_s[1:][np.diff(heard_s) > 0.2], heard_s[:-1][np.diff(heard_s) > 0.2]
+    slack_s = (2 + HELD) / float(PER_SECOND)
+    assert [len(each) for each in silence_s] == [1, 1]
+    assert float(HEAD_S + REDO_MARGIN_S) <= silence_s[1][0] <= float(HEAD_S + REDO_MARGIN_S) + slack_s
+    end_s = float(HEAD_S + EARLIER_S - REDO_MARGIN_S)
+    assert end_s - slack_s <= silence_s[0][0] <= end_s + slack_s
+
+
+@pytest.mark.parametrize(("head_s", "tail_s"), [(0, 1), (1, 0), (1, 1)])
+def test_every_latent_is_known_or_made(head_s: int, tail_s: int) -> None:
+    for earlier_s in (Fraction(1, 50), Fraction(3), Fraction(1001, 240), Fraction(20)):
+        num_latents = plan_windows(NANO_SPEC, earlier_s + head_s + tail_s).num_latents
+        span = locate_earlier(
+            NANO_SPEC,
+            head_s=Fraction(head_s),
+            earlier_s=earlier_s,
+            tail_s=Fraction(tail_s),
+            num_latents=num_latents,
+        )
+        made = [index for stretch in span.stretches for index in range(stretch.start, stretch.stop)]
+        known = list(range(span.known.start, span.known.stop))
+        assert sorted(made + known) == list(range(num_latents))
+        assert (span.known.start == 0) == (head_s == 0)
+        assert span.known.stop - span.first <= plan_windows(NANO_SPEC, earlier_s).num_latents
+
+
+def test_an_extension_of_nothing_is_refused() -> None:
+    with pytest.raises(RequestError, match="not by 0 s altogether"):
+        Extension(base=DOG, head_s=Fraction(0), tail_s=Fraction(0))
+    with pytest.raises(RequestError, match="0 s or more"):
+        Extension(base=DOG, head_s=Fraction(-1), tail_s=Fraction(2))
