@@ -148,19 +148,25 @@ def build_redo_job(
         distance=recipe.pan.distance,
         precision=recipe.precision if recipe.precision in PRECISIONS else "auto",
         absent=redo.absent,
-        output=OutputRequest(
-            folder=(redo.folder or stem.path.parent).absolute(),
-            sample_rate_hz=stem.sample_rate_hz,
-            num_samples=stem.num_samples + redo.extend_head_samples + redo.extend_tail_samples,
-            time_reference_samples=_move_back(stem.time_reference_samples, redo.extend_head_samples),
-            labels=tuple(
-                replace(label, start_sample=label.start_sample + redo.extend_head_samples)
-                for label in stem.labels
-            ),
-            signer=redo.signer,
-        ),
+        output=_build_output(redo),
         cues=(_build_cue(redo, recipe, take),),
         provenance=_build_provenance(redo),
+    )
+
+
+def _build_output(redo: Redo) -> OutputRequest:
+    """As that of the stem, or longer; then its clock and its labels are moved."""
+    stem = redo.stem
+    return OutputRequest(
+        folder=(redo.folder or stem.path.parent).absolute(),
+        sample_rate_hz=stem.sample_rate_hz,
+        num_samples=stem.num_samples + redo.extend_head_samples + redo.extend_tail_samples,
+        time_reference_samples=_move_back(stem.time_reference_samples, redo.extend_head_samples),
+        labels=tuple(
+            replace(label, start_sample=label.start_sample + redo.extend_head_samples)
+            for label in stem.labels
+        ),
+        signer=redo.signer,
     )
 
 
@@ -208,22 +214,22 @@ def _move_back(time_reference_samples: int | None, head_samples: int) -> int | N
 
 def _build_provenance(redo: Redo) -> dict[str, str]:
     """What the stem says of its place, which a longer head moves."""
-    kept = {key: value for key, value in redo.stem.provenance.items() if key not in OF_THE_WORKER}
+    carried = {key: value for key, value in redo.stem.provenance.items() if key not in OF_THE_WORKER}
     head_s, head = redo.extended_s[0], redo.extend_head_samples
     if not head:
-        return kept
+        return carried
     for key, sign in (("offset_samples", 1), ("time_reference_samples", -1)):
         with suppress(KeyError, ValueError):
-            kept[key] = str(int(kept[key]) + sign * head)
+            carried[key] = str(int(carried[key]) + sign * head)
     try:
-        rate_hz, drops = Fraction(kept["frame_rate"]), kept.get("drop_frame") == "yes"
-        frame = parse_timecode(kept["file_start_timecode"], rate_hz)
-        kept["file_start_timecode"] = format_timecode(
+        rate_hz, drops = Fraction(carried["frame_rate"]), carried.get("drop_frame") == "yes"
+        frame = parse_timecode(carried["file_start_timecode"], rate_hz)
+        carried["file_start_timecode"] = format_timecode(
             math.floor(frame - head_s * rate_hz), rate_hz, drop_frame=drops
         )
     except (KeyError, ValueError, ZeroDivisionError, SelvaError):
-        kept.pop("file_start_timecode", None)
-    return kept
+        carried.pop("file_start_timecode", None)
+    return carried
 
 
 def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:

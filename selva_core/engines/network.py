@@ -16,7 +16,7 @@ from torch import Tensor
 
 from selva_core.audio.sample_buffer import collect_samples, delay
 from selva_core.base.command_line import selva_command
-from selva_core.base.errors import ModelError, SelvaError
+from selva_core.base.errors import SelvaError
 from selva_core.base.rational import round_half_up
 from selva_core.engine import (
     REDO_MARGIN_S,
@@ -32,6 +32,7 @@ from selva_core.engines.stem_sampling import (
     SampledStem,
     StemSampler,
     expected_costs,
+    find_known,
     find_stretches,
     hold_start,
     iter_passes,
@@ -42,7 +43,6 @@ from selva_core.inference.batching import BatchLimit, device_memory, translate_o
 from selva_core.inference.device import DeviceChoice
 from selva_core.inference.evidence_track import EvidenceTrack
 from selva_core.inference.guided_velocity import StemConditions
-from selva_core.inference.known_latents import KnownLatents
 from selva_core.inference.presence import PresenceModel
 from selva_core.inference.progress import AUDIO_COST, SEGMENT_COST
 from selva_core.inference.prompt_coverage import PromptCoverage, iter_prompt_warnings
@@ -292,50 +292,19 @@ class NetworkEngine(BatchEngine):
                             item=item,
                             request=request,
                             conditions=conditions[item][request],
-                            known=self._find_known(request, item, latents[item], plan),
+                            known=find_known(
+                                request,
+                                latents[item],
+                                self._network,
+                                plan,
+                                duration_s=item.request.picture.duration_s,
+                            ),
                         )
                         for request in (of_item if item.error is None else ())
                     ]
             for stem, sampled in self._sampler.sample(stems, plan, settings, batch):
                 latents[stem.item][stem.request] = sampled
         return latents
-
-    def _find_known(
-        self, request: StemRequest, item: BatchItem, sampled: Mapping[StemRequest, Tensor], plan: WindowPlan
-    ) -> KnownLatents | None:
-        """The latents of the stem in which, or beside which, a stretch is made. Raises ModelError for those of another
-        network.
-        """
-        stretches = self._find_stretches(request, item, plan)
-        if stretches is None:
-            return None
-        num_channels = self._network.generator.spec.latent_channels
-        if request.redo is not None:
-            stored = request.redo.base_latents
-            latents = sampled[request.redo.base] if stored is None else self._send(stored)
-            self._require_shape(latents, (plan.num_latents, num_channels))
-            return KnownLatents(latents=latents, stretches=stretches)
-        assert request.extends is not None  # noqa: S101 - what else has stretches
-        if request.extends.base_latents is None:
-            raise ModelError("the latents of the earlier stem are needed to go on with it; none were given")
-        picture = item.request.picture
-        inner_s = request.extends.inner_range(picture).duration_s
-        earlier = self._send(request.extends.base_latents)
-        self._require_shape(earlier, (plan_windows(self._network.spec, inner_s).num_latents, num_channels))
-        span = locate_extension(request.extends, self._network.spec, plan, duration_s=picture.duration_s)
-        latents = earlier.new_zeros((plan.num_latents, num_channels))
-        latents[span.known] = earlier[span.known.start - span.first : span.known.stop - span.first]
-        return KnownLatents(latents=latents, stretches=stretches)
-
-    def _send(self, latents: npt.NDArray[np.float32]) -> Tensor:
-        return host_copy.to_device(torch.tensor(latents), self._network.device)
-
-    def _require_shape(self, latents: Tensor, expected: tuple[int, int]) -> None:
-        if tuple(latents.shape) != expected:
-            raise ModelError(
-                f"the earlier stem has latents of shape {tuple(latents.shape)}, and those of its picture and model are "
-                f"{expected}; render the whole stem again"
-            )
 
     def _find_stretches(
         self, request: StemRequest, item: BatchItem, plan: WindowPlan

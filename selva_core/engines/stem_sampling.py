@@ -5,14 +5,16 @@ Dimensions: R stems, N latents of the whole clip, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from selva_core.base.errors import RenderCancelled
+from selva_core.base.errors import ModelError, RenderCancelled
 from selva_core.base.render_options import SamplingSettings
 from selva_core.engine import BatchRequest, Extension, StemRequest
 from selva_core.engines.batch import BatchItem, RenderBatch
@@ -28,7 +30,7 @@ from selva_core.inference.known_latents import (
 )
 from selva_core.inference.progress import AUDIO_COST, PROMPT_COST, SEGMENT_COST, STEP_COST, Stage
 from selva_core.inference.sampler import draw_noise, integrate, tie_windows
-from selva_core.inference.windows import WindowPlan
+from selva_core.inference.windows import WindowPlan, plan_windows
 from selva_core.models.specs import ModelSpec
 from selva_core.network import Network, host_copy
 
@@ -171,6 +173,51 @@ def find_stretches(
         redo = request.redo
         return (latents_in(spec, redo.start_s, redo.end_s, num_latents=plan.num_latents),)
     return None
+
+
+def find_known(
+    request: StemRequest,
+    sampled: Mapping[StemRequest, Tensor],
+    network: Network,
+    plan: WindowPlan,
+    *,
+    duration_s: Fraction,
+) -> KnownLatents | None:
+    """The latents of the stem in which, or beside which, a stretch of a clip of `duration_s` is made. sampled: by request, those
+    that were sampled in this call. Raises ModelError for latents of another network or length.
+    """
+    spec = network.spec
+    stretches = find_stretches(request, spec, plan, duration_s=duration_s)
+    if request.redo is not None:
+        stored = request.redo.base_latents
+        latents = sampled[request.redo.base] if stored is None else _send(stored, network)
+        _require_shape(latents, plan.num_latents, spec)
+    elif request.extends is not None:
+        extends = request.extends
+        if extends.base_latents is None:
+            raise ModelError("the latents of the earlier stem are needed to go on with it; none were given")
+        earlier_s = duration_s - extends.head_s - extends.tail_s
+        earlier = _send(extends.base_latents, network)
+        _require_shape(earlier, plan_windows(spec, earlier_s).num_latents, spec)
+        span = locate_extension(extends, spec, plan, duration_s=duration_s)
+        latents = earlier.new_zeros((plan.num_latents, earlier.shape[1]))
+        latents[span.known] = earlier[span.known.start - span.first : span.known.stop - span.first]
+    else:
+        return None
+    return KnownLatents(latents=latents, stretches=stretches or ())
+
+
+def _send(latents: npt.NDArray[np.float32], network: Network) -> Tensor:
+    return host_copy.to_device(torch.tensor(latents), network.device)
+
+
+def _require_shape(latents: Tensor, num_latents: int, spec: ModelSpec) -> None:
+    expected = (num_latents, spec.generator.latent_channels)
+    if tuple(latents.shape) != expected:
+        raise ModelError(
+            f"the earlier stem has latents of shape {tuple(latents.shape)}, and those of its picture and model are "
+            f"{expected}; render the whole stem again"
+        )
 
 
 def expected_costs(

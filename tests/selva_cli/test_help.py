@@ -26,7 +26,10 @@ COMMANDS = {
         "--for --media-dir --frame-rate --host --timeline "
         "--all-timelines --mark-stems --best-of --replace --json"
     ),
-    "redo": "STEM|CUE --extend-head --extend-tail --from --to --prompt --negative --seed --media --in --output -o --replace --absent --json",
+    "redo": (
+        "STEM|CUE --from --to --extend-head --extend-tail --prompt --negative --seed --media --in --output -o --replace "
+        "--absent --json"
+    ),
     "conform": (
         "OLD.otio NEW.otio --output -o --track --cues --negative --video-track --handles --markers --no-markers "
         "--marker-colour --relink --dry-run --replace --mark --no-mark --stems-dir --takes --seed --model --sample-rate "

@@ -4,7 +4,7 @@ rendered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
@@ -132,15 +132,22 @@ def plan_redo(
             head_samples=redo.extend_head_samples,
             tail_samples=redo.extend_tail_samples,
         )
-    warnings: tuple[str, ...] = ()
-    if recipe.picture_bytes not in (0, media_bytes):
-        warnings = (
-            f"{job.media.path.name} is not the file that {redo.file.name} was made for ({media_bytes} bytes, not "
-            f"{recipe.picture_bytes}), so that the new stretch may not fit at its edges",
-        )
     return PlannedRedo(
-        recipe=recipe.with_stretch(step), splice=splice, audio_sha256=audio.digest(), warnings=warnings
+        recipe=recipe.with_stretch(step),
+        splice=splice,
+        audio_sha256=audio.digest(),
+        warnings=tuple(_iter_media_warnings(recipe, job, redo, media_bytes)),
     )
+
+
+def _iter_media_warnings(
+    recipe: StemRecipe, job: JobRequest, redo: RedoRequest, media_bytes: int
+) -> Iterator[str]:
+    if recipe.picture_bytes not in (0, media_bytes):
+        yield (
+            f"{job.media.path.name} is not the file that {redo.file.name} was made for ({media_bytes} bytes, not "
+            f"{recipe.picture_bytes}), so that the new stretch may not fit at its edges"
+        )
 
 
 def _plan_stretch(

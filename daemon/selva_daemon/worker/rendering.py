@@ -163,13 +163,13 @@ class JobRenderer:
         """The job with the latents of the stems that go on in its own; an error goes into `outcomes`."""
 
         def render(media: PictureRange, request: StemRequest) -> Waveform:
-            asked = job.context.job
+            wanted = job.context.job
             engine = self._engines.engine_for(
-                asked.model, precision=asked.precision, on_load=partial(_report_weights, [job])
+                wanted.model, precision=wanted.precision, on_load=partial(_report_weights, [job])
             )
             fractions = (PREPARED_FRACTION, PREPARED_FRACTION)
             batch_request = replace(_batch_request(job.context, [request], fractions), picture=media)
-            [outcome] = engine.render_batch([batch_request], settings=asked.sampling)
+            [outcome] = engine.render_batch([batch_request], settings=wanted.sampling)
             if isinstance(outcome, SelvaError):
                 raise outcome
             return outcome[0]

@@ -58,10 +58,10 @@ def stems(footage_folder: Path) -> dict[str, Waveform]:
 
 def test_latents_of_the_earlier_stem_stay_and_others_are_made_beside_them(stems: dict[str, Waveform]) -> None:
     longer, earlier = latents_of(stems["longer"]), latents_of(stems["earlier"])
-    first, kept = round(HEAD_S * PER_SECOND), int(EARLIER_S * PER_SECOND)
-    assert np.array_equal(longer[first + HELD : first + kept], earlier[HELD:kept])
-    beside = np.concatenate([longer[: first + HELD], longer[first + kept :]])
-    assert beside.shape == (len(longer) - kept + HELD, SPEC.generator.latent_channels)
+    first, num_old = round(HEAD_S * PER_SECOND), int(EARLIER_S * PER_SECOND)
+    assert np.array_equal(longer[first + HELD : first + num_old], earlier[HELD:num_old])
+    beside = np.concatenate([longer[: first + HELD], longer[first + num_old :]])
+    assert beside.shape == (len(longer) - num_old + HELD, SPEC.generator.latent_channels)
     assert np.isfinite(beside).all()
     assert np.abs(beside).min(axis=1).all()
 
