@@ -235,7 +235,8 @@ def check_generator(bench: Bench, size: str) -> Iterator[Check]:
 
     shape = (num_prompts, lengths.num_latents, row.spec.generator.latent_channels)
     x0 = bench.noise(f"x0_{size}", shape).to(bench.device)
-    flow = generator.flow(x0, torch.tensor(0.3), conditions)
+    with generator.many_steps():
+        flow = generator.flow(x0, torch.tensor(0.3), conditions)
     yield bench.compare(f"{stage}.flow_t03", flow, golden["flow_t03"])
 
     negative = generator.prepare_null_conditions(text=text.flip(0), num_sync=lengths.num_sync, **sizes)
@@ -258,7 +259,8 @@ def walk(generator: Generator, x: Tensor, conditions: Conditions, null: Conditio
         wanted, unwanted = generator.flow(torch.cat([x, x]), torch.tensor(t), both).chunk(2)
         return guide(wanted, unwanted, GUIDANCE)
 
-    return integrate(guided_flow, x, num_steps=NUM_STEPS)
+    with generator.many_steps():
+        return integrate(guided_flow, x, num_steps=NUM_STEPS)
 
 
 def check_vae(bench: Bench, size: str) -> Iterator[Check]:

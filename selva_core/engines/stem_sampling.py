@@ -102,13 +102,14 @@ class StemSampler:
 
         noise = self._draw_noise([stem.request.seed for stem in stems], plan.num_latents)
         try:
-            latents = integrate(
-                tie_windows(flow, plan.windows),
-                noise,
-                num_steps=settings.num_steps,
-                settle=hold_known([stem.known for stem in stems], noise),
-                on_step=on_step,
-            )
+            with self._network.generator.many_steps():
+                latents = integrate(
+                    tie_windows(flow, plan.windows),
+                    noise,
+                    num_steps=settings.num_steps,
+                    settle=hold_known([stem.known for stem in stems], noise),
+                    on_step=on_step,
+                )
         except RenderCancelled:  # no item is active any more
             return []
         return [(stem, each) for stem, each in zip(stems, latents, strict=True) if stem.item.error is None]

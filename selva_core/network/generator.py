@@ -9,7 +9,8 @@ heads, R sync features of a segment.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 from selva_core.models.part_specs import GeneratorSpec
 from selva_core.network._layers import GatedConvMlp, GatedMlp, TokenConv, check_shape, draw_normal, zero
 from selva_core.network._streams import FusedBlock, JointBlock, Rotations, Streams, build_rotation, modulate
+
+_MAX_HELD_BYTES = 1 << 30  # of transformed taps: 0.74 GB for the small models; the large ones would take 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +200,23 @@ class Generator(nn.Module):
             x = block(x, e, conditions.rotations.latent)
         velocity: Tensor = self.final_layer(x, c)
         return velocity.to(latents.dtype)
+
+    @contextmanager
+    def many_steps(self) -> Iterator[None]:
+        """Prepare for many calls of `flow` without a gradient: on a CPU they take a fifth less time, for memory that is given
+        back at the end. Numbers differ by rounding.
+        """
+        convolutions = [layer for layer in self.modules() if isinstance(layer, TokenConv)]
+        if sum(layer.num_held_bytes for layer in convolutions) > _MAX_HELD_BYTES:
+            yield
+            return
+        try:
+            for layer in convolutions:
+                layer.hold_taps()
+            yield
+        finally:
+            for layer in convolutions:
+                layer.drop_taps()
 
     def normalize(self, latents: Tensor) -> Tensor:
         """The VAE's latents (B, N, C) -> normalised latents of the flow."""

@@ -10,6 +10,8 @@ import torch
 
 from selva_core.network import (
     Network,
+    _short_conv,
+    generator,
     join_conditions,
 )
 from selva_core.network.parts import place_part
@@ -93,3 +95,33 @@ def test_bfloat16_stays_near_float32() -> None:
     got = rough.generator.flow(x, torch.tensor(0.5), prepare(rough))
     assert got.dtype == torch.float32
     assert (got - conditional).abs().max() < 0.05 * conditional.abs().max()
+
+
+def test_many_steps_give_what_one_gives_and_hold_nothing_afterwards(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_short_conv, "_MIN_WIDTH", 8)  # so that the tiny layers count as wide
+    conditions = prepare(network)
+    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
+    t = torch.tensor(0.5)
+    with torch.inference_mode():
+        single = network.generator.flow(x, t, conditions)
+        with network.generator.many_steps():
+            many = network.generator.flow(x, t, conditions)
+        assert not torch.equal(many, single)
+        torch.testing.assert_close(many, single)
+        assert torch.equal(network.generator.flow(x, t, conditions), single)
+
+
+def test_a_generator_too_large_for_the_memory_of_many_steps_runs_as_before(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_short_conv, "_MIN_WIDTH", 8)
+    monkeypatch.setattr(generator, "_MAX_HELD_BYTES", 1000)
+    conditions = prepare(network)
+    x = torch.randn(2, LENGTHS.num_latents, TINY.generator.latent_channels)
+    t = torch.tensor(0.5)
+    with torch.inference_mode():
+        single = network.generator.flow(x, t, conditions)
+        with network.generator.many_steps():
+            assert torch.equal(network.generator.flow(x, t, conditions), single)
