@@ -18,7 +18,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from selva_core.models.catalog import Model, default_models_dir, file_path, find_model, missing_files
+from selva_core.models.catalog import (
+    Model,
+    default_models_dir,
+    file_path,
+    find_model,
+    installed_files,
+    missing_files,
+)
 from selva_core.models.specs import ModelSpec
 from selva_core.network.parts import PARTS, build_part, published_tensors
 from selva_core.network.vocoder import build_low_pass
@@ -72,9 +79,9 @@ def _fill(name: str, shape: tuple[int, ...], block: Tensor) -> Tensor:
 
 
 def sizes_mb(model: Model, folder: Path) -> Mapping[str, float]:
-    """Size of each file, by role."""
+    """Size of each file, by role; of those that lie there under whichever of their names."""
     return {
-        role: round(file_path(file, folder).stat().st_size / 1e6, 1) for role, file in model.files.items()
+        role: round(path.stat().st_size / 1e6, 1) for role, path in installed_files(model, folder).items()
     }
 
 

@@ -7,11 +7,14 @@ import os
 import platform
 import subprocess
 import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
 ROOT = Path(__file__).parent.parent
+_WATCH_INTERVAL_S = 0.02
 
 
 def peak_resident_mb() -> float:
@@ -22,6 +25,41 @@ def peak_resident_mb() -> float:
 
     unit_bytes = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes / 1e6, 1)
+
+
+def run_watched(command: Sequence[str], environment: dict[str, str]) -> tuple[str, float]:
+    """Run a process to its end; returns what it printed, and the most memory that was its own, in MB of 10^6 bytes.
+
+    Pages of mapped files are not its own: the system takes them back when others need the room. Raises CalledProcessError.
+    """
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    peak_mb, has_ended = 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak_mb
+        try:
+            watched = psutil.Process(process.pid)
+            while not has_ended.wait(_WATCH_INTERVAL_S):
+                peak_mb = max(peak_mb, _private_mb(watched))
+        except psutil.Error:
+            return  # it has ended
+
+    watcher = threading.Thread(target=watch, name="memory", daemon=True)
+    watcher.start()
+    printed, _ = process.communicate()
+    has_ended.set()
+    watcher.join()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return printed, round(peak_mb, 1)
+
+
+def _private_mb(process: psutil.Process) -> float:
+    """On Linux without reading the map of the whole process, which takes long where gigabytes are mapped."""
+    if sys.platform.startswith("linux"):
+        memory = process.memory_info()
+        return float(memory.rss - memory.shared) / 1e6
+    return float(process.memory_full_info().uss) / 1e6
 
 
 def commit() -> str:

@@ -24,7 +24,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from run_info import describe_run, peak_resident_mb
+from run_info import describe_run, peak_resident_mb, run_watched
 
 if TYPE_CHECKING:
     from selva_core.engines.network import NetworkEngine
@@ -47,6 +47,7 @@ def load(options: argparse.Namespace) -> NetworkEngine:
         device=options.device,
         precision=options.precision,
         acceleration=options.acceleration,
+        memory=options.memory,
         models_dir=options.weights,
     )
 
@@ -181,18 +182,21 @@ def run_in_process(options: argparse.Namespace, arguments: Sequence[str]) -> dic
     threads = {"OMP_NUM_THREADS": str(options.threads)}
     environment = worker_environment({**os.environ, **bounded_spinning(os.environ), **threads})
 
-    def run(*command: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *command], env=environment, check=True, stdout=subprocess.PIPE, text=True
-        )
-        return done.stdout
-
-    run(str(BENCH / "full_size_weights.py"), options.model, str(options.weights))
+    make_weights = [str(BENCH / "full_size_weights.py"), options.model, str(options.weights)]
+    subprocess.run([sys.executable, *make_weights], env=environment, check=True, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as folder:
         picture = options.picture or write_picture(Path(folder), options)
-        output = run(str(BENCH / "speed.py"), *arguments, "--picture", str(picture), "--once")
+        command = [
+            sys.executable,
+            str(BENCH / "speed.py"),
+            *arguments,
+            "--picture",
+            str(picture),
+            "--once",
+        ]
+        output, private_mb = run_watched(command, environment)
     figures: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return figures
+    return {**figures, "peak_private_mb": private_mb}
 
 
 def write_picture(folder: Path, options: argparse.Namespace) -> Path:
@@ -210,7 +214,10 @@ def print_table(figures: Mapping[str, Any]) -> None:
     print(
         "share     ", *(f"{part} {value:.2f}" for part, value in figures["share_of_peak"].items()), sep="  "
     )
-    print(f"peak memory {figures['peak_rss_mb']:.0f} MB, after loading {figures['loaded_rss_mb']:.0f} MB")
+    print(
+        f"peak memory {figures['peak_rss_mb']:.0f} MB, of it private {figures['peak_private_mb']:.0f} MB; "
+        f"after loading {figures['loaded_rss_mb']:.0f} MB"
+    )
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -229,6 +236,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         choices=("plain", "fused", "compiled", "graphs"),
         help="of CUDA devices",
     )
+    parser.add_argument("--memory", default="auto", choices=("auto", "low", "normal"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=1, help="how often the case is rendered")
@@ -254,6 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "clip_seconds": float(options.seconds),
         "precision": options.precision,
         "acceleration": options.acceleration,
+        "memory": options.memory,
         **describe_run(),
     }
     if options.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import WeightsMissingError
 from selva_core.engine import FeatureStore
+from selva_core.engines.memory_choice import choose_memory
 from selva_core.engines.network import WIDE_ENCODER, LoadedModel, NetworkEngine
 from selva_core.inference.acceleration import PLAIN, accelerate
 from selva_core.inference.batching import translate_out_of_memory
@@ -22,7 +24,7 @@ from selva_core.inference.dummy_weights import (
 )
 from selva_core.inference.lexicon import Lexicon, load_lexicon
 from selva_core.inference.presence import PresenceModel, load_presence_model
-from selva_core.inference.prompt_coverage import load_prompt_coverage
+from selva_core.inference.prompt_coverage import PromptCoverage, load_prompt_coverage
 from selva_core.inference.tokenizer import load_tokenizer
 from selva_core.models.catalog import (
     Model,
@@ -33,6 +35,7 @@ from selva_core.models.catalog import (
     missing_files,
 )
 from selva_core.models.file_hash import hash_files
+from selva_core.models.memory_needs import AUTO
 from selva_core.models.specs import ModelSpec
 from selva_core.network import load_network
 
@@ -44,10 +47,13 @@ def load_network_engine(
     device: str = "auto",
     precision: str = "auto",
     acceleration: str = PLAIN,
+    memory: str = AUTO,
     models_dir: Path | None = None,
     features: FeatureStore | None = None,
 ) -> NetworkEngine:
     """Load a model with a network; one that comes with this package runs on dummy weights until it is trained.
+
+    memory: one of `selva_core.models.memory_needs.MEMORY_MODES`.
 
     Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError, RequestError,
     OutOfMemoryError.
@@ -66,29 +72,38 @@ def load_network_engine(
     if model.is_bundled and not files:
         return NetworkEngine(_load_dummy(model, model.spec, device_choice), features=features)
     _require_all_files(model, models_dir)
-    network = load_network(model.spec, files, device=device_choice.device, dtype=device_choice.dtype)
+    residency = choose_memory(model, memory, device_choice)
+    network = load_network(
+        model.spec,
+        files,
+        device=device_choice.device,
+        dtype=device_choice.dtype,
+        on_demand=residency.on_demand,
+    )
+    reason = device_choice.reason + residency.reason
     if device_choice.device.type == "cuda":
-        reason = device_choice.reason + accelerate(network, acceleration)
-        device_choice = replace(device_choice, reason=reason)
+        reason += accelerate(network, acceleration)
     return NetworkEngine(
         LoadedModel(
             model=model,
             network=network,
             tokenizer=load_tokenizer(model.spec, files),
-            device_choice=device_choice,
+            device_choice=replace(device_choice, reason=reason),
             weights_sha256=hash_files(files),
-            prompt_coverage=(
-                load_prompt_coverage(
-                    files["known_prompts"],
-                    text_width=model.spec.t5.width,
-                    lexicon=_load_lexicon(model, models_dir),
-                )
-                if "known_prompts" in files
-                else None
-            ),
+            prompt_coverage=_load_coverage(model, model.spec, files, models_dir),
             presence=_load_presence(model, model.spec, models_dir, device_choice.device),
         ),
         features=features,
+    )
+
+
+def _load_coverage(
+    model: Model, spec: ModelSpec, files: Mapping[str, Path], models_dir: Path
+) -> PromptCoverage | None:
+    if "known_prompts" not in files:
+        return None
+    return load_prompt_coverage(
+        files["known_prompts"], text_width=spec.t5.width, lexicon=_load_lexicon(model, models_dir)
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 
 import numpy as np
@@ -19,38 +19,43 @@ from selva_core.base.command_line import selva_command
 from selva_core.base.errors import SelvaError
 from selva_core.base.rational import round_half_up
 from selva_core.engine import (
-    REDO_MARGIN_S,
     BatchRequest,
     Evidence,
+    Extension,
     FeatureStore,
     SamplingSettings,
     StemRequest,
     Waveform,
 )
 from selva_core.engines.batch import BatchEngine, BatchItem, RenderBatch, common_duration_s
+from selva_core.engines.prompt_reading import PromptReader, ReadPrompts
+from selva_core.engines.stem_decoding import StemDecoder, StemMel
 from selva_core.engines.stem_sampling import (
+    SampledLatents,
     SampledStem,
     StemSampler,
+    denormalise,
     expected_costs,
     find_known,
     find_stretches,
-    hold_start,
     iter_passes,
     locate_extension,
+    positive_prompts,
+    sampled_requests,
 )
-from selva_core.inference.audio_decoder import CPU_BATCH_BLOCKS, GPU_BATCH_BLOCKS, decode_span, iter_audio
 from selva_core.inference.batching import BatchLimit, device_memory, translate_out_of_memory
 from selva_core.inference.device import DeviceChoice
 from selva_core.inference.evidence_track import EvidenceTrack
 from selva_core.inference.guided_velocity import StemConditions
 from selva_core.inference.presence import PresenceModel
-from selva_core.inference.progress import AUDIO_COST, SEGMENT_COST
-from selva_core.inference.prompt_coverage import PromptCoverage, iter_prompt_warnings
+from selva_core.inference.progress import SEGMENT_COST
+from selva_core.inference.prompt_coverage import PromptCoverage
 from selva_core.inference.token_cache import VideoTokenCache
-from selva_core.inference.token_encoder import VideoTokenEncoder
-from selva_core.inference.tokenizer import PromptTokenizer, TokenizedPrompt
+from selva_core.inference.token_encoder import MAX_MEMORY_BYTES, VideoTokenEncoder
+from selva_core.inference.tokenizer import PromptTokenizer
 from selva_core.inference.windows import WindowPlan, plan_windows
 from selva_core.models.catalog import Model
+from selva_core.models.memory_needs import STORED_TOKENS_BYTES
 from selva_core.network import Network, host_copy
 
 _CPU_BATCH, _GPU_BATCH = 4, 32
@@ -96,12 +101,19 @@ class NetworkEngine(BatchEngine):
             limit=BatchLimit(batch_size, memory=device_memory(loaded.network.device)),
             batch_across_stems=not on_cpu,
         )
-        self._audio_limit = BatchLimit(CPU_BATCH_BLOCKS if on_cpu else GPU_BATCH_BLOCKS)
+        self._prompts = PromptReader(
+            loaded.network,
+            loaded.tokenizer,
+            model_id=loaded.model.model_id,
+            coverage=loaded.prompt_coverage,
+        )
+        self._decoder = StemDecoder(loaded.network)
         self._video_tokens = VideoTokenEncoder(
             loaded.network,
             batch_segments=1
             if on_cpu and loaded.network.spec.video_encoder.width >= WIDE_ENCODER
             else batch_size,
+            max_memory_bytes=STORED_TOKENS_BYTES if loaded.network.residency.on_demand else MAX_MEMORY_BYTES,
             cache=None if features is None else _build_token_cache(loaded, features),
         )
 
@@ -150,16 +162,12 @@ class NetworkEngine(BatchEngine):
                 for request in requests
             ]
         )
-        conditions: dict[BatchItem, dict[StemRequest, StemConditions]] = {}
-        for item in batch.items:
-            with item.isolate_errors():
-                conditions[item] = self._prepare_conditions(
-                    item, plan, batch, separates=settings.separate > 0.0
-                )
-        latents = self._sample(conditions, plan, settings, batch)
-        for item in batch.active:
-            with item.isolate_errors():
-                item.waveforms = self._decode(item, latents[item], plan, batch)
+        try:
+            read = self._read_prompts(plan, batch, separates=settings.separate > 0.0)
+            conditions = self._prepare_conditions(read, plan, batch, separates=settings.separate > 0.0)
+            self._decode(self._sample(conditions, plan, settings, batch), read, plan, batch)
+        finally:
+            self._network.residency.need()
         return batch.outcomes
 
     @translate_out_of_memory("this picture")
@@ -169,65 +177,82 @@ class NetworkEngine(BatchEngine):
         plan = plan_windows(self._network.spec, request.picture.duration_s)
         costs = expected_costs(request, self._network.spec, plan, SamplingSettings())
         item = BatchItem(request, {stage: costs[stage] if stage == "picture" else 0.0 for stage in costs})
-        prompts = {each.prompt: self._loaded.tokenizer.tokenize(each.prompt) for each in request.requests}
-        self._encode_video(item, prompts, plan, RenderBatch([item]))
+        prompts = list(dict.fromkeys(each.prompt for each in request.requests))
+        try:
+            read = self._prompts.read(steering=prompts, conditioning=())
+            self._network.residency.need("video_encoder")
+            self._encode_video(item, read.steering, plan, RenderBatch([item]))
+        finally:
+            self._network.residency.need()
         return [item.evidence[each.prompt] for each in request.requests]
 
     def close(self) -> None:
         """Free the device's memory; the engine cannot render afterwards."""
         self._video_tokens.clear()
-        self._network.free()
+        self._network.close()
         self._loaded = replace(self._loaded, presence=None)
         gc.collect()
         if self._network.device.type == "cuda":
             torch.cuda.empty_cache()
 
+    def _read_prompts(self, plan: WindowPlan, batch: RenderBatch, *, separates: bool) -> ReadPrompts:
+        """The prompts of all items, before any picture is encoded. separates: whether the stems' siblings are needed too."""
+        steering: list[str] = []
+        conditioning: list[str] = []
+        for item in batch.active:
+            with item.isolate_errors():
+                if self._video_tokens.has(item.request.picture, plan.num_segments):
+                    item.progress.skip("picture")
+                item.progress.begin("picture")
+                sampled = sampled_requests(item.request.requests)
+                positive = positive_prompts(sampled, separates=separates)
+                steering += positive
+                conditioning += [*positive, *(request.negative_prompt for request in sampled)]
+        return self._prompts.read(steering=steering, conditioning=conditioning)
+
     def _prepare_conditions(
-        self, item: BatchItem, plan: WindowPlan, batch: RenderBatch, *, separates: bool
-    ) -> dict[StemRequest, StemConditions]:
+        self, read: ReadPrompts, plan: WindowPlan, batch: RenderBatch, *, separates: bool
+    ) -> dict[BatchItem, dict[StemRequest, StemConditions]]:
         """separates: whether the stems' siblings are needed too."""
-        requests, progress = item.request.requests, item.progress
-        if self._video_tokens.has(item.request.picture, plan.num_segments):
-            progress.skip("picture")
-        progress.begin("picture")
-        sampled = [request for in_pass in iter_passes(requests) for request in in_pass]
-        siblings = {request: request.siblings if separates else () for request in sampled}
-        positive = list(
-            dict.fromkeys(prompt for request in sampled for prompt in (request.prompt, *siblings[request]))
-        )
-        prompts = {
-            text: self._loaded.tokenizer.tokenize(text)
-            for text in dict.fromkeys((*positive, *(request.negative_prompt for request in sampled)))
-        }
-        sync = self._encode_video(item, {prompt: prompts[prompt] for prompt in positive}, plan, batch)
-        progress.begin("text")
-        text = {prompt: self._clip_states(tokens) for prompt, tokens in prompts.items() if prompt.strip()}
-        progress.finish("text")
-        return {
-            request: StemConditions(
-                sync=sync[request.prompt],
-                text=text[request.prompt],
-                negative_text=text.get(request.negative_prompt),
-                siblings=tuple((sync[sibling], text[sibling]) for sibling in siblings[request]),
-            )
-            for request in sampled
-        }
+        self._network.residency.need("video_encoder")
+        conditions: dict[BatchItem, dict[StemRequest, StemConditions]] = {}
+        text = read.conditioning
+        for item in batch.active:
+            with item.isolate_errors():
+                sampled = sampled_requests(item.request.requests)
+                positive = positive_prompts(sampled, separates=separates)
+                states = {prompt: read.steering[prompt] for prompt in positive}
+                sync = self._encode_video(item, states, plan, batch)
+                item.progress.begin("text")
+                item.progress.finish("text")
+                conditions[item] = {
+                    request: StemConditions(
+                        sync=sync[request.prompt],
+                        text=text[request.prompt],
+                        negative_text=text.get(request.negative_prompt),
+                        siblings=tuple(
+                            (sync[sibling], text[sibling])
+                            for sibling in (request.siblings if separates else ())
+                        ),
+                    )
+                    for request in sampled
+                }
+        return conditions
 
     def _encode_video(
         self,
         item: BatchItem,
-        prompts: Mapping[str, TokenizedPrompt],
+        states: Mapping[str, Tensor],
         plan: WindowPlan,
         batch: RenderBatch,
     ) -> dict[str, Tensor]:
-        """Encode the video once and steer it by each prompt: sync features (1, S * T, D) over the whole clip.
+        """Encode the video once and steer it by the T5 states of each prompt: sync features (1, S * T, D) over the whole clip.
 
         The evidence is stored in the item.
         """
         encoder = self._network.video_encoder
-        states = {prompt: self._t5_states(tokens) for prompt, tokens in prompts.items()}
-        steered: dict[str, list[Tensor]] = {prompt: [] for prompt in prompts}
-        tracks = {prompt: EvidenceTrack(encoder.spec, self._loaded.presence) for prompt in prompts}
+        steered: dict[str, list[Tensor]] = {prompt: [] for prompt in states}
+        tracks = {prompt: EvidenceTrack(encoder.spec, self._loaded.presence) for prompt in states}
         textures: list[float] = []
         chunks = self._video_tokens.iter_chunks(
             item.request.picture,
@@ -261,27 +286,18 @@ class NetworkEngine(BatchEngine):
             )
         return {prompt: torch.cat(features, dim=1) for prompt, features in steered.items()}
 
-    def _t5_states(self, tokens: TokenizedPrompt) -> Tensor:
-        ids = host_copy.send_indices(tokens.t5_ids, self._network.device)[None]
-        states: Tensor = self._network.t5(ids, torch.ones_like(ids))
-        return states
-
-    def _clip_states(self, tokens: TokenizedPrompt) -> Tensor:
-        ids = host_copy.send_indices(tokens.clip_ids, self._network.device)[None]
-        states: Tensor = self._network.clip_text(ids)
-        return states
-
     def _sample(
         self,
         conditions: Mapping[BatchItem, Mapping[StemRequest, StemConditions]],
         plan: WindowPlan,
         settings: SamplingSettings,
         batch: RenderBatch,
-    ) -> dict[BatchItem, dict[StemRequest, Tensor]]:
-        """Normalised latents (N, C) of each item's stems; all items are sampled in the same batches.
+    ) -> dict[BatchItem, dict[StemRequest, SampledLatents]]:
+        """The latents of each item's stems; all items are sampled in the same batches.
 
         A stretch is sampled after the stem that it lies in.
         """
+        self._network.residency.need("generator")
         latents: dict[BatchItem, dict[StemRequest, Tensor]] = {item: {} for item in batch.active}
         for requests in zip_longest(*(iter_passes(item.request.requests) for item in latents), fillvalue=()):
             stems: list[SampledStem] = []
@@ -304,82 +320,76 @@ class NetworkEngine(BatchEngine):
                     ]
             for stem, sampled in self._sampler.sample(stems, plan, settings, batch):
                 latents[stem.item][stem.request] = sampled
-        return latents
-
-    def _find_stretches(
-        self, request: StemRequest, item: BatchItem, plan: WindowPlan
-    ) -> tuple[slice, ...] | None:
-        duration_s = item.request.picture.duration_s
-        return find_stretches(request, self._network.spec, plan, duration_s=duration_s)
+        return {
+            item: {request: denormalise(self._network, sampled) for request, sampled in of_item.items()}
+            for item, of_item in latents.items()
+        }
 
     def _decode(
-        self, item: BatchItem, latents: Mapping[StemRequest, Tensor], plan: WindowPlan, batch: RenderBatch
-    ) -> list[Waveform]:
-        """Normalised latents (N, C) of the stems of one item -> a waveform each."""
-        num_samples = round_half_up(item.request.picture.duration_s * self._network.spec.sample_rate_hz)
-        waveforms = []
-        item.progress.begin("sound")
-        for request in item.request.requests:
-            normalised = latents[request]
-            audible = self._network.generator.unnormalize(normalised[None])[0]
-            audible = hold_start(audible, self._network.spec.num_start_latents_held)
-            stretches = self._find_stretches(request, item, plan)
-            if stretches is None:
-                blocks = self._iter_decoded(item, audible, AUDIO_COST * len(plan.windows), batch)
-            else:
-                blocks = self._iter_stretches(item, audible, stretches, batch)
-            if request.extends is not None:
-                span = locate_extension(
-                    request.extends, self._network.spec, plan, duration_s=item.request.picture.duration_s
-                )
-                blocks = delay(blocks, round_half_up(span.delay_s * self._network.spec.sample_rate_hz))
-            waveforms.append(
-                Waveform(
-                    samples=collect_samples(blocks, num_samples),
-                    sample_rate_hz=self._network.spec.sample_rate_hz,
-                    warnings=(*self._prompt_warnings(request.prompt), *item.picture_warnings),
-                    evidence=item.evidence.get(request.prompt),
-                    latents=host_copy.to_array(normalised),
-                )
-            )
-        return waveforms
+        self,
+        latents: Mapping[BatchItem, Mapping[StemRequest, SampledLatents]],
+        read: ReadPrompts,
+        plan: WindowPlan,
+        batch: RenderBatch,
+    ) -> None:
+        """Give each item its waveforms."""
+        self._network.residency.need("vae")
+        mels: dict[BatchItem, list[StemMel]] = {}
+        for item in batch.active:
+            with item.isolate_errors():
+                item.progress.begin("sound")
+                mels[item] = [
+                    self._decoder.build_mel(
+                        latents[item][request].audible,
+                        find_stretches(
+                            request,
+                            self._network.spec,
+                            plan,
+                            duration_s=item.request.picture.duration_s,
+                        ),
+                        check=partial(batch.check, item),
+                    )
+                    for request in item.request.requests
+                ]
+        self._network.residency.need("vocoder")
+        for item in batch.active:
+            with item.isolate_errors():
+                for request, mel in zip(item.request.requests, mels[item], strict=True):
+                    blocks = self._decoder.iter_samples(
+                        mel,
+                        num_windows=len(plan.windows),
+                        check=partial(batch.check, item),
+                        on_cost=partial(item.progress.spend, "sound"),
+                    )
+                    if request.extends is not None:
+                        blocks = delay(blocks, self._delay_samples(request.extends, item, plan))
+                    latents_of_stem = latents[item][request].normalised
+                    item.waveforms.append(
+                        self._build_waveform(item, request, blocks, latents_of_stem, read.warnings)
+                    )
 
-    def _iter_decoded(
-        self, item: BatchItem, latents: Tensor, cost: float, batch: RenderBatch
-    ) -> Iterator[npt.NDArray[np.float32]]:
-        """latents (N, C) of one stem -> blocks of its audio; each spends its share of `cost`."""
-        num_samples = len(latents) * self._network.spec.latent_hop_samples
-        for block in iter_audio(
-            self._network, latents, limit=self._audio_limit, check=lambda: batch.check(item)
-        ):
-            yield block
-            item.progress.spend("sound", cost * len(block) / num_samples)
-
-    def _iter_stretches(
-        self, item: BatchItem, latents: Tensor, stretches: Sequence[slice], batch: RenderBatch
-    ) -> Iterator[npt.NDArray[np.float32]]:
-        """The audio of stretches of latents (N, C) and REDO_MARGIN_S beside them, between silence from the clip's start."""
+    def _delay_samples(self, extends: Extension, item: BatchItem, plan: WindowPlan) -> int:
+        """By how much later than its latents an earlier stem's samples are in an extended one."""
         spec = self._network.spec
-        margin = math.ceil(REDO_MARGIN_S * spec.sample_rate_hz / spec.latent_hop_samples)
-        done = 0
-        for stretch in stretches:
-            span = slice(max(stretch.start - margin, done), min(stretch.stop + margin, len(latents)))
-            yield np.zeros((span.start - done) * spec.latent_hop_samples, np.float32)
-            yield decode_span(
-                self._network, latents, span, limit=self._audio_limit, check=lambda: batch.check(item)
-            )
-            done = span.stop
-        item.progress.spend("sound", AUDIO_COST)
+        span = locate_extension(extends, spec, plan, duration_s=item.request.picture.duration_s)
+        return round_half_up(span.delay_s * spec.sample_rate_hz)
 
-    def _prompt_warnings(self, prompt: str) -> Iterator[str]:
-        tokens, coverage = self._loaded.tokenizer.tokenize(prompt), self._loaded.prompt_coverage
-        if tokens.num_pieces > tokens.num_read:
-            yield (
-                f"the prompt is too long: the model reads the first {tokens.num_read} of its {tokens.num_pieces} "
-                "pieces of text"
-            )
-        if coverage is not None:
-            yield from iter_prompt_warnings(self.model_id, coverage, prompt, self._t5_states(tokens))
+    def _build_waveform(
+        self,
+        item: BatchItem,
+        request: StemRequest,
+        blocks: Iterable[npt.NDArray[np.float32]],
+        latents: Tensor,
+        warnings: Mapping[str, tuple[str, ...]],
+    ) -> Waveform:
+        rate_hz = self._network.spec.sample_rate_hz
+        return Waveform(
+            samples=collect_samples(blocks, round_half_up(item.request.picture.duration_s * rate_hz)),
+            sample_rate_hz=rate_hz,
+            warnings=(*warnings[request.prompt], *item.picture_warnings),
+            evidence=item.evidence.get(request.prompt),
+            latents=host_copy.to_array(latents),
+        )
 
 
 def _build_token_cache(loaded: LoadedModel, features: FeatureStore) -> VideoTokenCache:

@@ -22,16 +22,18 @@ def load_engine(
     device: str = "auto",
     precision: str = "auto",
     acceleration: str = "plain",
+    memory: str = "auto",
     features: FeatureStore | None = None,
 ) -> Engine:
     """Load the engine of `model_id` onto `device` ("auto", "cpu", "cuda", "cuda:1", "mps").
 
     precision: of the network's large parts, one of `selva_core.base.render_options.PRECISIONS`.
     acceleration: how it runs on a CUDA device, one of `selva_core.inference.acceleration.ACCELERATIONS`; other devices run plain.
+    memory: which parts stay on the device, one of `selva_core.models.memory_needs.MEMORY_MODES`; results do not depend on it.
     features: a store for encoded video, which the engine reads and fills; None for no store.
 
     Raises UnknownModelError, WeightsMissingError, WeightsMismatchError, DeviceUnavailableError,
-    InstallationBrokenError, RequestError.
+    InstallationBrokenError, RequestError, OutOfMemoryError.
     """
     engine: Engine
     if find_model(model_id).spec is None:
@@ -39,7 +41,12 @@ def load_engine(
     else:
         bound_spinning()
         engine = import_loader("selva_core.engines.loading").load_network_engine(
-            model_id, device=device, precision=precision, acceleration=acceleration, features=features
+            model_id,
+            device=device,
+            precision=precision,
+            acceleration=acceleration,
+            memory=memory,
+            features=features,
         )
     return engine
 

@@ -60,6 +60,21 @@ def iter_passes(requests: Sequence[StemRequest]) -> Iterator[tuple[StemRequest, 
             del pending[request]
 
 
+def sampled_requests(requests: Sequence[StemRequest]) -> list[StemRequest]:
+    """Stems, and those that stretches among them lie in."""
+    return [request for in_pass in iter_passes(requests) for request in in_pass]
+
+
+def positive_prompts(requests: Sequence[StemRequest], *, separates: bool) -> list[str]:
+    """The prompts that are looked for in the picture, each once. separates: whether those of siblings are too."""
+    prompts = (
+        prompt
+        for request in requests
+        for prompt in (request.prompt, *(request.siblings if separates else ()))
+    )
+    return list(dict.fromkeys(prompts))
+
+
 def _base_of(request: StemRequest) -> StemRequest | None:
     """The stem that has to be sampled before; None where there is none, or its latents are there."""
     return None if request.redo is None or request.redo.base_latents is not None else request.redo.base
@@ -239,6 +254,22 @@ def expected_costs(
         "sound": sum(len(plan.windows) if stretches[each] is None else 1 for each in request.requests)
         * AUDIO_COST,
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledLatents:
+    """Of one stem, (N, C). normalised: as the generator makes them. audible: as the VAE decodes them."""
+
+    normalised: Tensor
+    audible: Tensor
+
+
+def denormalise(network: Network, latents: Tensor) -> SampledLatents:
+    """latents: normalised, (N, C)."""
+    audible = network.generator.unnormalize(latents[None])[0]
+    return SampledLatents(
+        normalised=latents, audible=hold_start(audible, network.spec.num_start_latents_held)
+    )
 
 
 def hold_start(latents: Tensor, num_held: int) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch import Tensor
 from selva_core.inference.batching import BatchLimit
 from selva_core.inference.windows import blend_weights
 from selva_core.models.part_specs import VocoderSpec
+from selva_core.models.specs import ModelSpec
 from selva_core.network import Network, Vae, Vocoder, host_copy
 
 GPU_BATCH_BLOCKS = 4
@@ -52,16 +54,44 @@ def decode_span(
 
     Only what these samples depend on is decoded: a second of a long clip costs little. Raises OutOfMemoryError.
     """
-    per_latent, hop = network.vae.spec.frames_per_latent, network.vocoder.spec.hop_samples
-    window_latents = network.spec.num_latents(network.spec.window_s)
-    context = -(-count_context_frames(network.vocoder.spec) // per_latent)
+    return decode_span_mel(
+        network.vocoder,
+        span_mel(network.vae, network.spec, latents, span, check=check),
+        limit=limit,
+        check=check,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanMel:
+    """The mel (M, r) that some samples depend on, and which of its frames are theirs."""
+
+    mel: Tensor
+    frames: slice
+
+
+def span_mel(
+    vae: Vae, spec: ModelSpec, latents: Tensor, span: slice, *, check: Callable[[], None]
+) -> SpanMel:
+    """What the samples of some of the latents (N, C) are decoded from."""
+    per_latent = vae.spec.frames_per_latent
+    context = -(-count_context_frames(spec.vocoder) // per_latent)
     reached = slice(max(span.start - context, 0), min(span.stop + context, len(latents)))
-    first, mel = _mel_around(network.vae, latents, reached, window_latents=window_latents, check=check)
-    mel = mel[:, (reached.start - first) * per_latent : (reached.stop - first) * per_latent]
-    blocks = list(iter_waveform(network.vocoder, [mel], limit=limit, check=check))
-    lead, num_samples = ((span.start - reached.start), (span.stop - span.start))
-    samples_per_latent = per_latent * hop
-    return np.concatenate(blocks)[lead * samples_per_latent : (lead + num_samples) * samples_per_latent]
+    window_latents = spec.num_latents(spec.window_s)
+    first, mel = _mel_around(vae, latents, reached, window_latents=window_latents, check=check)
+    return SpanMel(
+        mel=mel[:, (reached.start - first) * per_latent : (reached.stop - first) * per_latent],
+        frames=slice((span.start - reached.start) * per_latent, (span.stop - reached.start) * per_latent),
+    )
+
+
+def decode_span_mel(
+    vocoder: Vocoder, span: SpanMel, *, limit: BatchLimit, check: Callable[[], None]
+) -> npt.NDArray[np.float32]:
+    """The samples of the frames of a SpanMel, float32 on the CPU. Raises OutOfMemoryError."""
+    hop = vocoder.spec.hop_samples
+    blocks = list(iter_waveform(vocoder, [span.mel], limit=limit, check=check))
+    return np.concatenate(blocks)[span.frames.start * hop : span.frames.stop * hop]
 
 
 def _mel_around(

@@ -10,9 +10,11 @@ sizes are loaded once.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +24,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from selva_core.engines.network import LoadedModel, NetworkEngine
 from selva_core.inference import batching, token_encoder
@@ -34,6 +38,7 @@ from selva_core.models.specs import ModelSpec
 from selva_core.network import Network, bake_weights, host_copy, vocoder
 from selva_core.network import parts as network_parts
 from selva_core.network.parts import PARTS, build_part, load_part, place_part, published_tensors
+from selva_core.network.residency import Residency, ResidentPart
 
 DEVICE = torch.device("cuda", 0)
 CARD = DevicesPresent(
@@ -56,6 +61,51 @@ class FakeMemory:
 
     def free_bytes(self) -> int:
         return self.free
+
+
+class CountedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The memory of a card of `size_bytes` whose tensors are counted while it is entered: live bytes, and their peak.
+
+    A tensor that does not fit raises what torch raises.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.size_bytes = size_bytes
+        self.live_bytes = self.peak_bytes = self.measured_peak_bytes = 0
+        self._live: dict[int, int] = {}
+        self._begun_bytes = 0
+
+    def begin(self) -> None:
+        self._begun_bytes = self.measured_peak_bytes = self.live_bytes
+
+    def taken_bytes(self) -> int:
+        return self.measured_peak_bytes - self._begun_bytes
+
+    def free_bytes(self) -> int:
+        return self.size_bytes - self.live_bytes
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor) and tensor.device.type == "cuda":
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._live:
+            return
+        self._live[key] = storage.nbytes()
+        weakref.finalize(storage, self._free, key)
+        self.live_bytes += storage.nbytes()
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        self.measured_peak_bytes = max(self.measured_peak_bytes, self.live_bytes)
+        if self.live_bytes > self.size_bytes:
+            raise torch.OutOfMemoryError(f"CUDA out of memory: {self.live_bytes} of {self.size_bytes} bytes")
+
+    def _free(self, key: int) -> None:
+        self.live_bytes -= self._live.pop(key)
 
 
 @dataclass
@@ -139,15 +189,21 @@ def load_fake(
     precision: str = "auto",
     own: Collection[str] = (),
     presence: PresenceModel | None = None,
+    on_demand: bool = False,
 ) -> NetworkEngine:
     """An engine whose weights have the names and shapes of the published files; within `fake_card`.
 
-    own: the parts that no other engine shares, because they are changed or freed.
+    own: the parts that no other engine shares, because they are changed or freed. on_demand: parts come while they run.
     """
     assert model.spec is not None
     choice = choose_device("cuda", CARD, precision=precision)
     parts: dict[str, Any] = {}
-    for name in PARTS:
+    residency = Residency()
+    if on_demand:
+        resident = {name: load_resident(name, model.spec, choice.dtype) for name in PARTS}
+        parts = {name: part.module for name, part in resident.items()}
+        residency = Residency(resident, on_demand=True, device=choice.device)
+    for name in PARTS.keys() - parts.keys():
         part = PARTS[name]
         key = (name, repr(getattr(model.spec, name)), choice.dtype if part.reduced else torch.float32)
         if name in own:
@@ -159,13 +215,22 @@ def load_fake(
     return NetworkEngine(
         LoadedModel(
             model=model,
-            network=Network(spec=model.spec, device=choice.device, dtype=choice.dtype, **parts),
+            network=Network(
+                spec=model.spec, device=choice.device, dtype=choice.dtype, residency=residency, **parts
+            ),
             tokenizer=build_dummy_tokenizer(model.spec),
             device_choice=choice,
             weights_sha256="0" * 64,
             presence=presence,
         )
     )
+
+
+def load_resident(name: str, spec: ModelSpec, dtype: torch.dtype) -> ResidentPart:
+    """A part that is not on the card until it is needed."""
+    with torch.device("meta"):
+        skeleton = build_part(name, spec, for_training=False)
+    return ResidentPart(skeleton, partial(load_fake_part, name, spec, dtype))
 
 
 def load_fake_part(name: str, spec: ModelSpec, dtype: torch.dtype) -> Any:

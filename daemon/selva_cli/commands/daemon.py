@@ -57,6 +57,12 @@ def run(
             help='"local", or a Ray cluster: "ray", HEAD:PORT, ray://HEAD:PORT; see docs/how-to/several-machines.md.',
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|low|normal", help="low: parts of a model are on the device only while they run."
+        ),
+    ] = None,
     listen: Annotated[
         str | None, typer.Option(help="Address to listen on; see docs/how-to/another-machine.md.")
     ] = None,
@@ -64,7 +70,13 @@ def run(
     """Run the daemon in this terminal until Ctrl-C; with --verbose its log is shown as well."""
     from selva_daemon.server.service import run_service  # noqa: PLC0415 - --help loads no daemon
 
-    flags = {"device": device, "keep_alive_s": keep_alive, "executor": executor, "listen": listen}
+    flags = {
+        "device": device,
+        "keep_alive_s": keep_alive,
+        "executor": executor,
+        "memory": memory,
+        "listen": listen,
+    }
     run_service(flags=flags, log_to_terminal=is_verbose())
 
 

@@ -192,6 +192,7 @@ def worker_arguments(paths: AppPaths, settings: DaemonSettings, *, device: str) 
         f"--device={device}",
         f"--precision={settings.precision}",
         f"--acceleration={settings.acceleration}",
+        f"--memory={settings.memory}",
         f"--log-level={settings.log_level}",
         f"--stem-cache={paths.stem_cache}",
         f"--stem-cache-bytes={settings.stem_cache_bytes}",

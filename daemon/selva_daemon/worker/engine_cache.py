@@ -23,6 +23,7 @@ class EngineCache:
         device: str,
         precision: str = "auto",
         acceleration: str = "plain",
+        memory: str = "auto",
         events: EventReceiver,
         model_info: ModelInfoCache,
         features: BlobStore,
@@ -30,6 +31,7 @@ class EngineCache:
         self._device = device
         self._precision = precision
         self._acceleration = acceleration
+        self._memory = memory
         self._events = events
         self._model_info = model_info
         self._features = features
@@ -52,6 +54,7 @@ class EngineCache:
             device=self._device,
             precision=precision,
             acceleration=self._acceleration,
+            memory=self._memory,
             features=self._features,
         )
         self._engine, self._loaded = engine, (model_id, precision)

@@ -214,6 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         device=arguments.device,
         precision=arguments.precision,
         acceleration=arguments.acceleration,
+        memory=arguments.memory,
         events=events,
         model_info=ModelInfoCache(arguments.stem_cache.parent / "models.json", device=arguments.device),
         features=BlobStore(arguments.feature_cache, max_bytes=arguments.feature_cache_bytes),
@@ -298,6 +299,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--acceleration", default="plain")
+    parser.add_argument("--memory", default="auto")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--stem-cache", type=Path, required=True)
     parser.add_argument("--stem-cache-bytes", type=int, required=True)

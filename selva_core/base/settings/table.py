@@ -104,6 +104,16 @@ class Settings:
             about="how the network runs on a CUDA device; `bench/acceleration.py` measures which one pays there",
         ),
     ] = "plain"
+    memory: Annotated[
+        str,
+        Row(
+            group=_MODELS,
+            since="0.2.0",
+            choices=("auto", "low", "normal"),
+            restart=True,
+            about="which parts of a model are on its device: `normal` all, `low` each only while it runs, `auto` what fits",
+        ),
+    ] = "auto"
     models_dir: Annotated[
         Path | None,
         Row(

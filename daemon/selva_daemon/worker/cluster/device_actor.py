@@ -70,6 +70,7 @@ class DeviceActor:
             device=setup.device,
             precision=setup.precision,
             acceleration=setup.acceleration,
+            memory=setup.memory,
             events=_Unheard(),
             model_info=ModelInfoCache(paths.cache / "models.json", device=setup.device),
             features=BlobStore(paths.feature_cache, max_bytes=setup.feature_cache_bytes),

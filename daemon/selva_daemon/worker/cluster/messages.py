@@ -46,6 +46,7 @@ class DeviceSetup(Struct, frozen=True, kw_only=True):
     device: str
     precision: str
     acceleration: str
+    memory: str = "auto"
     feature_cache_bytes: int
     folder: str
     num_threads: int

@@ -115,6 +115,7 @@ class _SlotBuilder:
             device=arguments.device if arguments.device != "cuda" else "cuda:0",
             precision=arguments.precision,
             acceleration=arguments.acceleration,
+            memory=arguments.memory,
             feature_cache_bytes=arguments.feature_cache_bytes,
             folder=f"{_owner(arguments)}-{place.node_id[:8]}-{place.index}",
             num_threads=place.num_threads,
