@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -24,10 +25,11 @@ def listened(run_browser: RunScript) -> dict[str, Any]:
     return run_browser("listen.mjs")
 
 
-def test_axe_finds_nothing_in_any_view_of_either_theme(run_browser: RunScript) -> None:
+def test_axe_finds_nothing_in_any_view_of_either_theme_and_narrow_pages_fit(run_browser: RunScript) -> None:
     seen = run_browser("access.mjs")
     assert_clean(seen)
     assert seen["violations"] == {}
+    assert seen["narrow"] == {"sideways": 0, "covered": 0}, "at 800 pixels the page scrolls downwards only"
 
 
 def test_everything_is_done_by_keys_and_text_stays_text(run_browser: RunScript) -> None:
@@ -48,6 +50,18 @@ def test_everything_is_done_by_keys_and_text_stays_text(run_browser: RunScript) 
     assert seen["nextCut"] == 90000 + 2 * 60
     assert all(name.endswith("!") for name in seen["namesAfterConflict"])
     assert seen["lang"] == "ja"
+
+
+def test_the_whole_way_is_gone_without_a_mouse_and_every_stop_has_a_name(run_browser: RunScript) -> None:
+    seen = run_browser("flow.mjs")
+    assert_clean(seen)
+    assert seen["stretch"] == "1.00\u20132.00 s"
+    offset = 2400
+    assert (seen["redo"]["from_samples"], seen["redo"]["to_samples"]) == (offset + 48_000, offset + 96_000)
+    assert len(seen["stops"]) > 20
+    nameless = [stop for stop in seen["stops"] if not re.match(r"^- (text: \S|'?[a-z]+ \".+\")", stop)]
+    assert nameless == []
+    assert (seen["calm"], seen["lively"]) == ("0s", "0.2s"), "nothing moves for those who asked for that"
 
 
 def test_stems_are_heard_as_placed_while_the_picture_follows(listened: dict[str, Any]) -> None:

@@ -72,6 +72,13 @@ function writeRow(): void {
   requestAnimationFrame(() => document.querySelector<HTMLInputElement>(`[data-row="${id}"][data-field="prompt"]`)?.focus());
 }
 
+/** Opens a part of the details, and brings the focus there, or closes it and goes back to the timeline. */
+function showSide(part: "queue" | "place"): void {
+  const opens = side.value !== part;
+  side.value = opens ? part : "sound";
+  requestAnimationFrame(() => document.getElementById(opens ? `tab-${part}` : "grid")?.focus());
+}
+
 function leave(): void {
   if (range.value) {
     range.value = null;
@@ -142,8 +149,8 @@ export const KEYS: Key[] = [
   { keys: ["z"], group: "view", text: "key.fit", shown: "Z", run: zoomToFit },
   { keys: ["F1"], group: "view", text: "", shown: "", run: () => (openDialog.value = "keys") },
   { keys: ["?"], group: "view", text: "key.help", shown: "?", run: () => (openDialog.value = "keys") },
-  { keys: ["q"], group: "view", text: "key.queue", shown: "Q", run: () => (side.value = side.value === "queue" ? "sound" : "queue") },
-  { keys: ["p"], group: "view", text: "key.place", shown: "P", run: () => (side.value = side.value === "place" ? "sound" : "place") },
+  { keys: ["q"], group: "view", text: "key.queue", shown: "Q", run: () => showSide("queue") },
+  { keys: ["p"], group: "view", text: "key.place", shown: "P", run: () => showSide("place") },
   { keys: ["Escape"], group: "view", text: "key.leave", shown: "Esc", run: leave },
 ];
 

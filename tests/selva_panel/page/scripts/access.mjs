@@ -57,6 +57,12 @@ await page.keyboard.press("Escape");
 server.patch({ rows: [], evidence: [], stems: [] });
 await until(() => page.$(".empty"), "the empty timeline");
 await check("empty");
-console.log(JSON.stringify({ violations, problems, outside }));
+await page.setViewportSize({ width: 800, height: 720 });
+const narrow = await page.evaluate(() => {
+  document.documentElement.scrollTop = document.documentElement.scrollHeight;
+  const [side, footer] = [".side", ".footer"].map((selector) => document.querySelector(selector).getBoundingClientRect());
+  return { sideways: document.documentElement.scrollWidth - innerWidth, covered: Math.max(0, Math.floor(side.bottom - footer.top)) };
+});
+console.log(JSON.stringify({ narrow, violations, problems, outside }));
 await browser.close();
 await server.stop();

@@ -8,6 +8,7 @@ import { type Segment, type Voice, panAt, panPoints, positionAt, voicesOf } from
 const LOOK_AHEAD_S = 1.2;
 const FETCH_AHEAD_S = 8;
 const START_DELAY_S = 0.08;
+const START_PATIENCE_MS = 3000;
 const SWITCH_FADE_S = 0.012;
 
 export interface MixContent {
@@ -43,6 +44,7 @@ export class Player {
   #timer = 0;
   #position = 0;
   #generation = 0;
+  #starting: Promise<boolean> | null = null;
   #listening: "mix" | "production" = "mix";
   /** The server mixes the cut's own sound when it is first asked for: not before somebody wants to hear it. */
   #playsProduction = false;
@@ -87,19 +89,27 @@ export class Player {
     if (this.running) this.#schedule();
   }
 
-  async play(): Promise<void> {
-    if (this.running) return;
+  /** Whether it plays now: without a sound output Firefox starts no clock, and never says so. */
+  play(): Promise<boolean> {
+    if (this.running) return Promise.resolve(true);
+    this.#starting ??= this.#start().finally(() => (this.#starting = null));
+    return this.#starting;
+  }
+
+  async #start(): Promise<boolean> {
     this.context ??= new AudioContext({ sampleRate: this.sampleRateHz, latencyHint: "interactive" });
     if (!this.mixer) {
       this.mixer = new Mixer(this.context);
       if (this.#content) this.mixer.setRows(this.#content.rows);
       this.mixer.hear(this.#listening);
     }
-    await this.context.resume();
+    await Promise.race([this.context.resume(), new Promise((resolve) => setTimeout(resolve, START_PATIENCE_MS))]);
+    if (this.context.state !== "running") return false;
     await this.#warm(this.#position);
     this.running = true;
     this.#begin(this.#position);
     this.#timer = window.setInterval(() => this.#schedule(), 100);
+    return true;
   }
 
   /** Has the first chunks here before the clock starts, at most half a second long. */

@@ -120,8 +120,8 @@ export async function play(): Promise<void> {
   const loop = looping.value ? range.value : null;
   if (loop && (playhead.value < loop.from || playhead.value >= loop.to)) seek(loop.from);
   player.seek(frameToSampleOf(playhead.value));
-  await player.play();
-  speed.value = 1;
+  if (await player.play()) speed.value = 1;
+  else notify("error", t("play.no_output"), t("play.no_output_remedy"));
 }
 
 export function stop(): void {

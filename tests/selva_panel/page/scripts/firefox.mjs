@@ -1,0 +1,34 @@
+// The page in Firefox: looked at, rendered in, played where there is a sound output, and placed.
+import { writeFileSync } from "node:fs";
+import { until } from "../support/browser.mjs";
+import { openFirefox } from "../support/firefox.mjs";
+import { MockServer } from "../support/mock_server.mjs";
+
+const [picture] = process.argv.slice(2).map((text) => JSON.parse(text));
+const server = await new MockServer({ clips: 4, rows: 2, clipFrames: 100, stems: false, evidence: false, stepMs: 60 }).start();
+const page = await openFirefox(server.url);
+const seen = {};
+await until(() => page.evaluate("document.querySelectorAll('canvas.tile').length > 4"), "the timeline");
+await page.keys("v");
+await until(() => page.evaluate("globalThis.selvaPanel.state.evidence.value.length === 8"), "the evidence");
+await page.click('.row[data-row="r0"] .lane .tile');
+await until(() => page.evaluate("document.querySelector('.verdict') !== null"), "the cell");
+seen.cell = await page.evaluate("document.getElementById('active-cell').getAttribute('aria-label')");
+await page.click(".footer .button.primary");
+await until(() => server.state.stems.length > 3, "the stems");
+await until(() => page.evaluate("document.querySelector('.take') !== null && document.querySelector('.stem-wave')?.shadowRoot === null"), "the take");
+await until(() => page.evaluate("document.querySelector('video.front')?.readyState >= 2"), "the picture");
+seen.wave = await page.evaluate("document.querySelector('.stem-wave > div').shadowRoot.adoptedStyleSheets.length");
+await page.click(".play");
+await until(() => page.evaluate("globalThis.selvaPanel.player.running || document.querySelector('.notice.error') !== null"), "the sound, or the reason");
+seen.plays = await page.evaluate("globalThis.selvaPanel.player.running");
+if (seen.plays) await until(() => page.evaluate("document.querySelector('video.front').currentTime > 0.5"), "the picture to run");
+else seen.reason = await page.evaluate("document.querySelector('.notice.error p').textContent");
+await page.keys("k", "p");
+await page.click(".side .button-row .button");
+await until(() => page.evaluate("document.querySelectorAll('.table tbody tr').length > 3"), "the plan");
+if (picture) writeFileSync(picture, await page.screenshot());
+const { problems, outside } = page;
+console.log(JSON.stringify({ ...seen, problems, outside }));
+await page.close();
+await server.stop();
