@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-_HALF = Fraction(1, 2)
-
 
 def round_half_up(value: Fraction) -> int:
     """The nearest integer; exactly between two, the higher one: floor(value + 1/2). Exact, unlike `round` on floats."""
-    return math.floor(value + _HALF)
+    return round_product_half_up(value, 1)
+
+
+def round_product_half_up(value: Fraction, factor: Fraction | int) -> int:
+    """`round_half_up(value * factor)`: a frame or sample at an instant. Cuts of 10,000 clips ask for it a hundred thousand times,
+    and in integers it takes a third of the time.
+    """
+    numerator, denominator = value.numerator * factor.numerator, value.denominator * factor.denominator
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def product_float(value: Fraction, factor: Fraction | int) -> float:
+    """`float(value * factor)`, rounded once and without making the fraction between."""
+    return (value.numerator * factor.numerator) / (value.denominator * factor.denominator)
 
 
 def to_pair(value: Fraction) -> list[int]:

@@ -136,10 +136,13 @@ class MarkerReader:
     def __init__(self, *, clock: TimelineClock, colour: str, items: Iterable[otio.core.Item] | None) -> None:
         self._clock = clock
         self._colour = colour
-        markers = [marker for item in items or () for marker in item.markers]
+        read = list(items or ())
         if items is not None:
-            _check_colour(colour, markers)
-        parsed = [cue for marker in markers if (cue := _parse_marker(marker, colour)) is not None]
+            _check_colour(colour, (marker for item in read for marker in item.markers))
+        # Each marker is read once: a reel has ten thousand, and OpenTimelineIO hands out its metadata slowly. The items are
+        # kept, so that no other gets an id of theirs.
+        self._parsed = {id(item): (item, self._parse_markers(item)) for item in read}
+        parsed = [cue for _, marked in self._parsed.values() for cue in marked]
         cues = [cue for cue in parsed if not cue.is_note]
         # A colour that was given means only markers of it. The default colour counts only where a marker has it.
         self._only_explicit = colour.upper() != SELVA_COLOUR or any(cue.is_explicit for cue in cues)
@@ -195,10 +198,13 @@ class MarkerReader:
                 yield self._build_rule(cue, (shot.record_start_s, shot.record_end_s), only_on=shot)
 
     def _iter_cues(self, item: otio.core.Item) -> Iterator[MarkerCue]:
-        for marker in item.markers:
-            cue = parse_marker_cue(marker, colour=self._colour)
-            if cue is not None and (cue.is_explicit or not self._only_explicit):
+        _, parsed = self._parsed.get(id(item)) or (item, self._parse_markers(item))
+        for cue in parsed:
+            if not cue.is_note and (cue.is_explicit or not self._only_explicit):
                 yield cue
+
+    def _parse_markers(self, item: otio.core.Item) -> list[MarkerCue]:
+        return [cue for marker in item.markers if (cue := _parse_marker(marker, self._colour)) is not None]
 
     def _is_point(self, record_range: tuple[Fraction, Fraction]) -> bool:
         """Whether a marker lasts one frame or none; hosts give a plain marker such a range, and it is for the whole clip."""

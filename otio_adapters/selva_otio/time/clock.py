@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import opentimelineio as otio
 
-from selva_core.base.rational import round_half_up
+from selva_core.base.rational import product_float, round_half_up, round_product_half_up
 from selva_otio.errors import ClockError
 
 MAX_RATE_HZ = 1_000_000
@@ -51,6 +52,7 @@ _TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})([:;])(\d{2,3})")
 _CLOCK_TIME = re.compile(r"\d{1,2}:\d{2}:\d{2}\.\d+")
 
 
+@lru_cache(maxsize=1024)
 def exact_rate(rate_hz: float) -> Fraction:
     """The fraction that a float rate stands for: 23.976, 23.98 and 23.976023976 are all 24000/1001.
 
@@ -89,7 +91,7 @@ def exact_seconds(moment: otio.opentime.RationalTime) -> Fraction:
         )
     whole = round(value)
     if abs(value - whole) / float(rate_hz) < _FLOAT_ERROR_S:
-        return whole / rate_hz
+        return Fraction(whole * rate_hz.denominator, rate_hz.numerator)
     return Fraction(value).limit_denominator(_MAX_DENOMINATOR) / rate_hz
 
 
@@ -105,12 +107,12 @@ def parse_seconds(text: str) -> Fraction:
 
 def sample_index(seconds: Fraction, sample_rate_hz: int) -> int:
     """The sample at an instant, rounded half up."""
-    return round_half_up(seconds * sample_rate_hz)
+    return round_product_half_up(seconds, sample_rate_hz)
 
 
 def frame_index(seconds: Fraction, frame_rate_hz: Fraction) -> int:
     """The frame that begins nearest to an instant, rounded half up."""
-    return round_half_up(seconds * frame_rate_hz)
+    return round_product_half_up(seconds, frame_rate_hz)
 
 
 def count_samples(start_s: Fraction, end_s: Fraction, sample_rate_hz: int) -> int:
@@ -238,7 +240,9 @@ class TimelineClock:
 
     def rational_time(self, seconds: Fraction) -> otio.opentime.RationalTime:
         """A `RationalTime` at the timeline's rate; a whole number for times on its frame grid."""
-        return otio.opentime.RationalTime(float(seconds * self.frame_rate_hz), self.otio_rate_hz)
+        return otio.opentime.RationalTime(
+            product_float(seconds, self.frame_rate_hz), self.otio_rate_hz
+        )
 
     def time_range(self, start_s: Fraction, duration_s: Fraction) -> otio.opentime.TimeRange:
         """A `TimeRange` at the timeline's rate."""
@@ -246,7 +250,8 @@ class TimelineClock:
 
     def cover_frames(self, duration_s: Fraction) -> Fraction:
         """Seconds of the fewest whole frames that last at least `duration_s`."""
-        return math.ceil(duration_s * self.frame_rate_hz) / self.frame_rate_hz
+        rate_hz = self.frame_rate_hz
+        return Fraction(math.ceil(duration_s * rate_hz) * rate_hz.denominator, rate_hz.numerator)
 
 
 def build_timeline_clock(timeline: otio.schema.Timeline, item_rates_hz: list[float]) -> TimelineClock:
