@@ -33,6 +33,6 @@ def to_pair(value: Fraction) -> list[int]:
 def from_pair(pair: Sequence[Any]) -> Fraction:
     """The inverse of `to_pair`. Raises ValueError, TypeError, ZeroDivisionError for anything but a pair of integers."""
     numerator, denominator = pair
-    if any(isinstance(part, bool) or not isinstance(part, int) for part in (numerator, denominator)):
+    if type(numerator) is not int or type(denominator) is not int:  # a bool is an int for isinstance
         raise TypeError(f"a rational is a pair of integers; got {pair!r}")
     return Fraction(numerator, denominator)

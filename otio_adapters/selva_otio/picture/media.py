@@ -7,6 +7,7 @@ timeline's folder. OpenTimelineIO's own `url_from_filepath` does not encode, so 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 
@@ -132,9 +133,15 @@ def is_relative_url(target_url: str) -> bool:
 def build_media_url(path: Path) -> str:
     """The absolute, percent-encoded file URL of a path. On other systems, a path with a drive or share of Windows stays one."""
     text = str(path)
-    if is_windows_path(text):
-        return PureWindowsPath(text.removeprefix(_LONG_PATH)).as_uri()
-    url = path.absolute().as_uri()
+    return _build_url(text if is_windows_path(text) or path.is_absolute() else str(path.absolute()))
+
+
+@lru_cache(maxsize=4096)
+def _build_url(absolute: str) -> str:
+    """Kept, because the stems of a cut name its few media files again and again."""
+    if is_windows_path(absolute):
+        return PureWindowsPath(absolute.removeprefix(_LONG_PATH)).as_uri()
+    url = Path(absolute).as_uri()
     return "file://" + url.removeprefix("file:////") if url.startswith("file:////") else url
 
 

@@ -205,8 +205,12 @@ def _build_placed_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, ac
     item = otio.schema.Clip(
         name=f"{cue.track} - {cue.clip.name}", source_range=clock.time_range(span.offset_s, span.duration_s)
     )
+    notes = [describe_take(stem) for stem in takes]
     item.set_media_references(
-        {_reference_key(stem, takes): _build_reference(stem, span, clock) for stem in takes},
+        {
+            _reference_key(stem, takes): _build_reference(stem, note["url"], span, clock)
+            for stem, note in zip(takes, notes, strict=True)
+        },
         _reference_key(active, takes),
     )
     item = _add_notes(
@@ -214,9 +218,12 @@ def _build_placed_item(cue: Cue, stems: Sequence[Stem], clock: TimelineClock, ac
         {
             **describe_cue(cue, span),
             "active_take": active.take,
-            "takes": [describe_take(stem) for stem in takes],
+            "takes": notes,
         },
-        {_reference_key(stem, takes): {"schema": TAKE_SCHEMA, **describe_take(stem)} for stem in takes},
+        {
+            _reference_key(stem, takes): {"schema": TAKE_SCHEMA, **note}
+            for stem, note in zip(takes, notes, strict=True)
+        },
     )
     return PlacedItem(item=item, start_s=span.start_s, end_s=span.start_s + span.duration_s)
 
@@ -269,9 +276,11 @@ def _reference_key(stem: Stem, takes: Sequence[Stem]) -> str:
     return f"take_{stem.take}" if len(takes) > 1 else otio.schema.Clip.DEFAULT_MEDIA_KEY
 
 
-def _build_reference(stem: Stem, span: StemSpan, clock: TimelineClock) -> otio.schema.ExternalReference:
+def _build_reference(
+    stem: Stem, url: str, span: StemSpan, clock: TimelineClock
+) -> otio.schema.ExternalReference:
     reference = otio.schema.ExternalReference(
-        target_url=build_media_url(stem.file),
+        target_url=url,
         available_range=clock.time_range(Fraction(0), span.file_duration_s),
     )
     reference.name = stem.file.stem

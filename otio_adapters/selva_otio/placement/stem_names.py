@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Container
 from dataclasses import dataclass
+from functools import lru_cache
 
 from selva_otio.placement.ucs import MAX_FX_NAME_CHARS, find_cat_id
 
@@ -108,6 +109,7 @@ def ensure_unique(name: str, taken: Container[str]) -> str:
     return candidate
 
 
+@lru_cache(maxsize=4096)
 def _sanitize_letter(letter: str) -> str:
     """Its ASCII form where it has one; itself where it is a letter, digit or combining mark of another script; else a hyphen."""
     folded = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode("ascii")

@@ -10,6 +10,7 @@ from bisect import bisect_right, insort
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import opentimelineio as otio
@@ -34,9 +35,9 @@ class PlacedItem:
         """The metadata that a render noted on it; empty when it is no stem."""
         return read_selva_metadata(self.item, STEM_SCHEMA)
 
-    @property
+    @cached_property
     def cue_id(self) -> str:
-        """Of the cue it is a stem of; empty when it is no stem."""
+        """Of the cue it is a stem of; empty when it is no stem. Read once: OpenTimelineIO hands out metadata slowly."""
         return str(self.stem.get("cue", ""))
 
     def is_as_placed(self, clock: TimelineClock) -> bool:
@@ -75,6 +76,8 @@ class StemSubtrack:
         """Whether an item may be added between two record times."""
         if self.is_frozen:
             return False
+        if not self.items or self.items[-1].end_s <= start_s:  # stems mostly come in record order
+            return True
         after = bisect_right(self.items, start_s, key=_start_s)
         starts_inside = after < len(self.items) and self.items[after].start_s < end_s
         reaches_in = after > 0 and self.items[after - 1].end_s > start_s
@@ -82,7 +85,10 @@ class StemSubtrack:
 
     def put(self, placed: PlacedItem) -> None:
         """Add an item where the subtrack is free."""
-        insort(self.items, placed, key=_start_s)
+        if not self.items or self.items[-1].start_s <= placed.start_s:
+            self.items.append(placed)
+        else:
+            insort(self.items, placed, key=_start_s)
 
     def take_replaceable(self, clock: TimelineClock, *, failed: Container[str]) -> list[PlacedItem]:
         """Remove and return the stems that no editor has changed.

@@ -240,9 +240,7 @@ class TimelineClock:
 
     def rational_time(self, seconds: Fraction) -> otio.opentime.RationalTime:
         """A `RationalTime` at the timeline's rate; a whole number for times on its frame grid."""
-        return otio.opentime.RationalTime(
-            product_float(seconds, self.frame_rate_hz), self.otio_rate_hz
-        )
+        return otio.opentime.RationalTime(product_float(seconds, self.frame_rate_hz), self.otio_rate_hz)
 
     def time_range(self, start_s: Fraction, duration_s: Fraction) -> otio.opentime.TimeRange:
         """A `TimeRange` at the timeline's rate."""
