@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import opentimelineio as otio
-
 from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
@@ -17,18 +15,20 @@ from selva_otio import CueSheet
 from selva_otio.conform.changes import add_change_markers, list_changes
 from selva_otio.conform.cut_reading import read_cut, read_old_cut
 from selva_otio.conform.plan import ConformPlan, plan_conform
-from selva_otio.conform.stem_placing import ConformedTimeline, place_moves
+from selva_otio.conform.stem_placing import place_moves
 from selva_otio.cues.shot_spotting import ShotSpotter
 from selva_otio.cues.spotting import SpotOptions
 from selva_otio.errors import TimelineWriteError
 from selva_otio.formats.registry import find_format
 from selva_otio.formats.stem_metadata import iter_stems
 from selva_otio.picture.media_probe import ProbeMedia
-from selva_otio.placement.place_stems import PlacementResult, place_stems
+from selva_otio.placement.place_stems import Stem, place_stems
 from selva_otio.timelines import OpenTimeline, check_timeline_target, write_timeline
 from selva_render.conform_report import ConformReport
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.render import StatusListener, render_sheet, to_stem
+from selva_render.report import RenderReport
+from selva_render.takes.continuing import continue_stems
 from selva_render.written_timelines import note_written_files
 
 _SAMPLE_BYTES = 256 * 1024
@@ -112,15 +112,15 @@ def conform_timeline(
     others: its change says so and the timeline is written. Raises UnknownModelError, DaemonError, TimelineWriteError.
     """
     target = find_target(output)
-    conformed = place_moves(plan)
-    report = ConformReport(
-        plan=plan, changes=list_changes(plan), num_cross_fades_lost=conformed.num_cross_fades_lost
-    )
-    timeline = conformed.timeline
+    report = ConformReport(plan=plan, changes=list_changes(plan))
+    rendered = Rendered(plan=plan)
     if plan.sheet.cues:
-        timeline = _render_missing(
-            plan, conformed, report, options, output, connect=connect, on_status=on_status
-        )
+        rendered = render_missing(plan, options, output, connect=connect, on_status=on_status)
+        report.rendered = rendered.report
+    conformed = place_moves(rendered.plan)
+    report.num_cross_fades_lost = conformed.num_cross_fades_lost
+    placement = place_stems(conformed.timeline, rendered.plan.sheet, rendered.stems, replaces=False)
+    timeline = placement.timeline
     if conform.marks:
         add_change_markers(timeline, report.changes)
     written = write_timeline(
@@ -136,31 +136,47 @@ def conform_timeline(
     return report
 
 
-def _render_missing(
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """What was rendered for a plan. plan: the same, with the stems that were made longer. stems: those that are placed beside
+    them. report: on all that was rendered; None where nothing was.
+    """
+
+    plan: ConformPlan
+    stems: tuple[Stem, ...] = ()
+    report: RenderReport | None = None
+
+
+def render_missing(
     plan: ConformPlan,
-    conformed: ConformedTimeline,
-    report: ConformReport,
     options: RenderOptions,
     output: OutputOptions,
     *,
     connect: AbstractContextManager[Client],
     on_status: StatusListener,
-) -> otio.schema.Timeline:
+) -> Rendered:
+    """Render what no stem of a plan reaches: by making stems longer where that can be, the rest anew.
+
+    Raises UnknownModelError, DaemonError.
+    """
     options = replace(options, model=choose_model(options.model))
     with connect as client:
-        rendered = render_sheet(
-            plan.sheet,
+        continued = continue_stems(plan, options, output, client=client, on_status=on_status)
+        if continued.rendered is not None and not continued.plan.sheet.cues:
+            return Rendered(plan=continued.plan, report=continued.rendered)
+        report = render_sheet(
+            continued.plan.sheet,
             options,
             output,
             client=client,
             timeline_name=plan.new.timeline.name,
             on_status=on_status,
         )
-    report.rendered = rendered
     sampling = settle_sampling(options)
-    stems = [to_stem(stem, rendered.model, sampling) for stem in rendered.stems]
-    placement: PlacementResult = place_stems(conformed.timeline, plan.sheet, stems, replaces=False)
-    return placement.timeline
+    stems = tuple(to_stem(stem, report.model, sampling, options.pan) for stem in report.stems)
+    if continued.rendered is not None:
+        report.add(continued.rendered)
+    return Rendered(plan=continued.plan, stems=stems, report=report)
 
 
 def find_target(output: OutputOptions) -> Path:

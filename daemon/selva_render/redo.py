@@ -23,7 +23,7 @@ from selva_core.audio.stem_file import StemFile, read_stem_file
 from selva_core.base.errors import MediaNotFoundError, RequestError, SelvaError
 from selva_core.base.limits import MAX_SEED
 from selva_core.base.media import MediaInfo, PictureRange
-from selva_core.base.render_options import PRECISIONS, SILENT
+from selva_core.base.render_options import ENVELOPE, OFF, PRECISIONS, SILENT
 from selva_core.video.sequence_files import find_images
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.job import (
@@ -56,7 +56,8 @@ class Redo:
     without `take` no stretch of a take beside it, was made with.
     take: number of the first new take; None for the next one that no stem of the cue in the folder has. num_takes: how many
     takes, with seeds and numbers that follow. folder: where the new file
-    goes, by default beside the earlier one. absent: see RenderOptions.
+    goes, by default beside the earlier one. absent: see RenderOptions. pan_envelope: the width of the pan envelope that the new
+    take gets, where the stem has one: it lies on the timeline, and its file says nothing of it.
     """
 
     stem: StemFile
@@ -71,6 +72,7 @@ class Redo:
     num_takes: int = 1
     folder: Path | None = None
     absent: str = SILENT
+    pan_envelope: float | None = None
     signer: SignerFiles | None = None
 
     def __post_init__(self) -> None:
@@ -134,6 +136,9 @@ def build_redo_job(
     whole = replace(shown, path=media.absolute())
     if redo.extends:
         whole = _extend_picture(redo, whole, probe)
+    pan = recipe.pan
+    if redo.pan_envelope is not None and pan.mode == OFF:
+        pan = replace(pan, mode=ENVELOPE, width=redo.pan_envelope)
     what = "longer" if redo.extends else "again"
     return JobRequest(
         label=f"{stem.provenance.get('track', stem.path.stem)} {what}"[:MAX_LABEL_CHARS],
@@ -143,9 +148,9 @@ def build_redo_job(
         guidance=recipe.sampling.guidance,
         quality=recipe.sampling.quality,
         separate=recipe.sampling.separate,
-        pan=recipe.pan.mode,
-        pan_width=recipe.pan.width,
-        distance=recipe.pan.distance,
+        pan=pan.mode,
+        pan_width=pan.width,
+        distance=pan.distance,
         precision=recipe.precision if recipe.precision in PRECISIONS else "auto",
         absent=redo.absent,
         output=_build_output(redo),
@@ -290,7 +295,9 @@ def redo_stem(
 
 def to_take(result: StemResult, job: JobRequest) -> Stem:
     """The new take as it is noted on a timeline."""
-    return to_placed_stem(result, cue_id=result.cue, model=job.model, sampling=job.sampling)
+    return to_placed_stem(
+        result, cue_id=result.cue, model=job.model, sampling=job.sampling, pan=job.pan_options
+    )
 
 
 def parse_sample(stem: StemFile, text: str) -> int:

@@ -16,7 +16,7 @@ import opentimelineio as otio
 from selva_core.base.errors import MediaNotFoundError, SelvaError
 from selva_core.base.media import ImageSequence
 from selva_core.base.paths import AppPaths
-from selva_core.base.render_options import RenderOptions, SamplingSettings
+from selva_core.base.render_options import NOT_PANNED, PanOptions, RenderOptions, SamplingSettings
 from selva_core.video.sequence_files import find_images
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import (
@@ -86,7 +86,7 @@ def write_with_stems(
     """
     assert output.timeline is not None  # noqa: S101 - what this is called for
     sampling = settle_sampling(options)
-    stems = [to_stem(stem, report.model, sampling) for stem in report.stems]
+    stems = [to_stem(stem, report.model, sampling, options.pan) for stem in report.stems]
     active = report.best_takes if output.best_first else None
     placement = place_stems(timeline, report.sheet, stems, active_takes=active)
     written = write_timeline(
@@ -245,12 +245,19 @@ def _add_result(job: ClipJob, status: JobStatus, report: RenderReport) -> None:
         report.stems.append(RenderedStem(cue=cues[result.cue], span=span, result=result))
 
 
-def to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings) -> Stem:
+def to_stem(stem: RenderedStem, model: str, sampling: SamplingSettings, pan: PanOptions = NOT_PANNED) -> Stem:
     """A rendered stem as it is placed, with how it was made."""
-    return to_placed_stem(stem.result, cue_id=stem.cue.id, model=model, sampling=sampling)
+    return to_placed_stem(stem.result, cue_id=stem.cue.id, model=model, sampling=sampling, pan=pan)
 
 
-def to_placed_stem(result: StemResult, *, cue_id: str, model: str, sampling: SamplingSettings) -> Stem:
+def to_placed_stem(
+    result: StemResult,
+    *,
+    cue_id: str,
+    model: str,
+    sampling: SamplingSettings,
+    pan: PanOptions = NOT_PANNED,
+) -> Stem:
     """A stem of the daemon's as it is placed, with how it was made."""
     return Stem(
         cue=cue_id,
@@ -267,6 +274,7 @@ def to_placed_stem(result: StemResult, *, cue_id: str, model: str, sampling: Sam
             ("guidance", sampling.guidance),
             *(() if sampling.quality == "final" else (("quality", sampling.quality),)),
             *((("separate", sampling.separate),) if sampling.separate else ()),
+            *((("pan_width", pan.width),) if result.pan and pan.width != NOT_PANNED.width else ()),
             *summarise_evidence(result),
         ),
     )

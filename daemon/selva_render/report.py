@@ -83,6 +83,14 @@ class RenderReport:
     hints: dict[str, dict[str, Any]] = field(default_factory=dict)
     best_takes: dict[str, int] = field(default_factory=dict)
 
+    def add(self, other: RenderReport) -> None:
+        """Add the stems of another render of the same timeline."""
+        self.stems += other.stems
+        self.failed += other.failed
+        self.hints |= other.hints
+        self.best_takes |= other.best_takes
+        self.sort()
+
     def sort(self) -> None:
         """Stems and failures in record order, whichever was done first."""
         self.stems.sort(key=lambda stem: (stem.span.start_s, stem.cue.track, stem.result.take))

@@ -342,3 +342,46 @@ def test_the_level_that_an_editor_set_in_xml_goes_along(
         start = int(clip.range_in_parent().start_time.value)
         levels[start] = [effect.metadata["level"] for effect in clip.effects]
     assert levels == {5: [], 40: [0.25], 70: []}
+
+
+def test_a_stem_goes_on_where_its_shot_was_drawn_out_and_keeps_what_was_heard(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    rate, cut = RATES["25"], cut_builder(tmp_path, "25")
+    source = write_cut(build(cut, ((10, 25, 20),)), tmp_path / "cut.otio")
+    longer = ((20, 15, 50),)
+    old, new = tmp_path / "old.otio", write_cut(build(cut, longer), tmp_path / "new.otio")
+    [first, second] = render(source, old, *TRACK, "--handles", "0.08", "--takes", "2")["stems"]
+    report = conform(old, new, tmp_path / "out.otio")
+    [(clip, noted)] = iter_stems(load_timeline(tmp_path / "out.otio"))
+    assert [(stem["take"], stem["clip"]) for stem in report["rendered"]] == [(1, "at 20"), (2, "at 20")]
+    assert heard(tmp_path / "out.otio", rate) == pytest.approx(seen(rate, longer), abs=1)
+    assert len(seen(rate, longer)) > len(seen(rate, ((10, 25, 20),)))
+    for before, after in zip((first, second), report["rendered"], strict=True):
+        one, other = (soundfile.read(each["file"], dtype="int32")[0] for each in (before, after))
+        head = round(8 / rate * 48_000)  # the shot begins 10 frames earlier, and the stem had 2 of them
+        assert np.array_equal(one[4_800:-4_800], other[head + 4_800 : head + len(one) - 4_800])
+        assert len(other) == round(54 / rate * 48_000) - round(4 / rate * 48_000)
+    assert [take["url"].split("/")[-1] for take in noted["takes"]] == [
+        Path(stem["file"]).name for stem in report["rendered"]
+    ]
+    assert set(clip.media_references()) == {"take_1", "take_2"}
+    again = conform(tmp_path / "out.otio", new, tmp_path / "again.otio")
+    assert (again["rendered"], [stem["actions"] for stem in again["stems"]]) == ([], [["kept"]])
+
+
+def test_a_stem_that_does_not_say_how_it_was_made_gets_a_new_one_beside_it(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    start_server()
+    rate, cut = RATES["25"], cut_builder(tmp_path, "25")
+    source = write_cut(build(cut, ((10, 25, 20),)), tmp_path / "cut.otio")
+    old, new = tmp_path / "old.otio", write_cut(build(cut, ((20, 15, 50),)), tmp_path / "new.otio")
+    [stem] = render(source, old, *TRACK)["stems"]
+    samples, _ = soundfile.read(stem["file"])
+    soundfile.write(stem["file"], samples, 48_000, subtype="PCM_24")
+    report = conform(old, new, tmp_path / "out.otio")
+    assert len(report["rendered"]) == 2
+    assert len(list(iter_stems(load_timeline(tmp_path / "out.otio")))) == 3
+    assert heard(tmp_path / "out.otio", rate) == pytest.approx(seen(rate, ((20, 15, 50),)), abs=1)

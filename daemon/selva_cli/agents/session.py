@@ -145,7 +145,9 @@ class AgentSession:
         render, target = proposal.render, proposal.output
         before = _read_files([target, sidecar_of(target)])
         sampling = settle_sampling(render.options)
-        stems = [to_stem(stem, render.report.model, sampling) for stem in render.report.stems]
+        stems = [
+            to_stem(stem, render.report.model, sampling, render.options.pan) for stem in render.report.stems
+        ]
         with open_allowed(render.timeline, self.folders) as opened:
             placement = place_stems(opened.timeline, render.sheet, stems)
             written = write_timeline(

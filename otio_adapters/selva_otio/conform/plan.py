@@ -26,6 +26,7 @@ from selva_otio.cues.rules import TRACK_PROMPT
 from selva_otio.cues.shot_spotting import ShotSpotter
 from selva_otio.errors import CueError, NothingToSpotError
 from selva_otio.formats.stem_metadata import read_gain_db
+from selva_otio.placement.place_stems import Stem
 
 CONFORMED = "earlier render"
 """The source of cues that are rendered because a stem of the old cut does not reach them."""
@@ -40,8 +41,20 @@ _Range = tuple[Fraction, Fraction]
 
 
 @dataclass(frozen=True, kw_only=True)
+class LongerTakes:
+    """Takes of a stem that was made longer for the new cut, in place of those that it had. head_s: by how much their files begin
+    earlier.
+    """
+
+    head_s: Fraction
+    takes: tuple[Stem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class StemMove:
-    """A stem, or a part of it, in the new cut. cue: what it is a stem of there; None for what an editor put on the track."""
+    """A stem, or a part of it, in the new cut. cue: what it is a stem of there; None for what an editor put on the track.
+    longer: its takes, where it was made longer.
+    """
 
     stem: OldStem
     new: ReadShot
@@ -49,12 +62,14 @@ class StemMove:
     file_start_s: Fraction
     cue: Cue | None = None
     as_placed_s: _Range | None = None
+    longer: LongerTakes | None = None
 
     @property
     def actions(self) -> tuple[str, ...]:
         """What happens to it: kept, or moved, trimmed, extended."""
         spot = self.stem.spot
-        shift_s = self.file_start_s - spot.file_start_s
+        added_s = Fraction(0) if self.longer is None else self.longer.head_s
+        shift_s = self.file_start_s + added_s - spot.file_start_s
         head_s = spot.start_s + shift_s - self.heard_s[0]
         tail_s = self.heard_s[1] - spot.end_s - shift_s
         named = {

@@ -13,21 +13,22 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.conform.cut_reading import OldStem, iter_cross_fades, list_stem_tracks
-from selva_otio.conform.plan import ConformPlan, StemMove
+from selva_otio.conform.plan import ConformPlan, LongerTakes, StemMove
 from selva_otio.cues.cue_sheet import Cue
 from selva_otio.formats.reaper.metadata import REAPER_NAMESPACE, REPLACED_ITEMS, read_reaper_metadata
 from selva_otio.formats.stem_metadata import iter_takes, to_plain_value
 from selva_otio.metadata import (
     SELVA_NAMESPACE,
     STEM_SCHEMA,
+    TAKE_SCHEMA,
     TAKE_TRACK_SCHEMA,
     TRACK_SCHEMA,
     read_selva_metadata,
 )
 from selva_otio.picture.media import build_media_url, file_name_in_url, is_relative_url, resolve_media_path
-from selva_otio.placement.place_stems import StemSpan, describe_cue
+from selva_otio.placement.place_stems import StemSpan, describe_cue, describe_take
 from selva_otio.placement.stem_tracks import PlacedItem, StemSubtrack, read_subtracks
-from selva_otio.time.clock import exact_seconds, sample_index
+from selva_otio.time.clock import TimelineClock, exact_seconds, sample_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +146,8 @@ def _build_item(move: StemMove, plan: ConformPlan) -> otio.core.Item:
     item = move.stem.placed.item.clone()
     if isinstance(item, otio.schema.Clip):
         _make_absolute(item, plan.old.spotter.media.base_folder)
+        if move.longer is not None:
+            _play_longer(item, move.longer, clock)
     start_s, end_s = move.heard_s
     if move.stem.rate is not None:
         into_file_s = (start_s - move.file_start_s) * move.stem.rate
@@ -160,8 +163,29 @@ def _build_item(move: StemMove, plan: ConformPlan) -> otio.core.Item:
         }
     if move.cue is not None:
         noted = to_plain_value(move.stem.placed.stem)
+        if move.longer is not None:
+            noted["takes"] = [describe_take(take) for take in move.longer.takes]
         item.metadata[SELVA_NAMESPACE] = {**noted, **_describe_place(move, move.cue, noted)}
     return item
+
+
+def _play_longer(clip: otio.schema.Clip, longer: LongerTakes, clock: TimelineClock) -> None:
+    """Put longer takes in place of those that a clip has; the one that plays stays the same."""
+    active, key = clip.media_reference, clip.active_media_reference_key
+    references: dict[str, otio.core.MediaReference] = {}
+    for take in longer.takes:
+        reference = otio.schema.ExternalReference(
+            target_url=build_media_url(take.file),
+            available_range=clock.time_range(
+                Fraction(0), clock.cover_frames(Fraction(take.num_samples, take.sample_rate_hz))
+            ),
+        )
+        for namespace, value in active.metadata.items():
+            reference.metadata[namespace] = to_plain_value(value)
+        reference.name = take.file.stem
+        reference.metadata[SELVA_NAMESPACE] = {"schema": TAKE_SCHEMA, **describe_take(take)}
+        references[f"take_{take.take}" if len(longer.takes) > 1 else key] = reference
+    clip.set_media_references(references, key if key in references else next(iter(references)))
 
 
 def _make_absolute(clip: otio.schema.Clip, base_folder: Path) -> None:

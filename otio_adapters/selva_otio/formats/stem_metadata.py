@@ -77,6 +77,15 @@ def read_pan(take: Mapping[str, Any]) -> Curve | None:
         return None
 
 
+def read_pan_width(take: Mapping[str, Any]) -> float | None:
+    """How far left and right the pan curve of a take goes at most; None where it has no curve."""
+    if read_pan(take) is None:
+        return None
+    width = take.get("pan_width")
+    is_width = isinstance(width, int | float) and not isinstance(width, bool) and 0.0 <= width <= 1.0
+    return float(width) if is_width and width is not None else 1.0
+
+
 def read_num_channels(take: Mapping[str, Any]) -> int:
     """Of a take's file: 2 where it is panned."""
     return 2 if take.get("num_channels") == 2 else 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import opentimelineio as otio
 from selva_core.base.rational import from_pair, to_pair
 from selva_otio.errors import CueError
 from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA, TAKE_SCHEMA, read_selva_metadata
-from selva_otio.picture.media import build_media_url, resolve_media_path
+from selva_otio.picture.media import build_media_url, file_name_in_url, resolve_media_path
 from selva_otio.placement.place_stems import Stem, describe_take
 from selva_otio.time.clock import exact_rate, sample_index
 from selva_otio.time.item_times import item_duration_s, trimmed_start_s
@@ -23,7 +23,7 @@ from selva_otio.time.item_times import item_duration_s, trimmed_start_s
 class PlacedStem:
     """A stem on a timeline. number: among all stems of the timeline. start_s, end_s: where it lies, on the record clock.
     offset_s: where in its file it begins. file: that of the take that plays. media: the picture that it was made for; None
-    where the timeline does not say it. next_take: one above its takes.
+    where the timeline does not say it. next_take: one above its takes. note: what is noted of the take that plays.
     """
 
     number: int
@@ -35,6 +35,7 @@ class PlacedStem:
     file: Path
     media: Path | None
     next_take: int
+    note: Mapping[str, Any] = field(default_factory=dict)
 
     def sample_at(self, record_s: Fraction, sample_rate_hz: int) -> int:
         """The sample of the file that is heard at a record time; indices are rounded before they are subtracted, as stems are
@@ -134,7 +135,15 @@ def _iter_placed(timeline: otio.schema.Timeline, base_folder: Path) -> Iterator[
             file=resolve_media_path(url, base_folder),
             media=resolve_media_path(media_url, base_folder) if media_url else None,
             next_take=max([take for take in takes if isinstance(take, int)], default=1) + 1,
+            note=_find_note(noted, url),
         )
+
+
+def _find_note(noted: Mapping[str, Any], url: str) -> Mapping[str, Any]:
+    """What is noted of the take with a file of that name; empty where nothing is."""
+    name = file_name_in_url(url)
+    takes = (take for take in noted.get("takes", []) if isinstance(take, Mapping))
+    return next((take for take in takes if file_name_in_url(str(take.get("url", ""))) == name), {})
 
 
 def _stem_clips(timeline: otio.schema.Timeline) -> list[tuple[otio.schema.Clip, Fraction]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -12,6 +13,8 @@ from selva_core.audio.stem_file import read_stem_file
 from selva_core.base.errors import MediaNotFoundError, RequestError
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.recipe import StemRecipe
+from selva_otio.formats.stem_metadata import read_pan_width
+from selva_otio.placement.place_stems import describe_take
 from selva_render.redo import Redo, build_redo_job, build_take_name, find_media, next_take, redo_stem, to_take
 from tests.support.daemons import JobMaker, StartServer
 
@@ -63,6 +66,22 @@ def test_new_take_is_noted_with_how_the_stem_was_made(
     [result] = client.wait(client.submit(job).job_id).raise_for_state().stems
     noted = dict(to_take(result, job).provenance)
     assert noted.items() >= {"model": job.model, "num_steps": job.num_steps, "separate": 0.5}.items()
+
+
+def test_a_take_of_a_stem_with_a_pan_envelope_gets_its_own(
+    start_server: StartServer, client: Client, make_job: JobMaker, clip: Path
+) -> None:
+    """The envelope lies on the timeline alone: what is redone from a file that nothing is known of has none."""
+    [result] = client.wait(client.submit(make_job()).job_id).raise_for_state().stems
+    stem = read_stem_file(Path(result.file))
+    plain = build_redo_job(Redo(stem=stem, start_sample=0, end_sample=100), media=clip)
+    panned = build_redo_job(Redo(stem=stem, start_sample=0, end_sample=100, pan_envelope=0.5), media=clip)
+    assert [(job.pan, job.pan_width) for job in (plain, panned)] == [("off", 1.0), ("envelope", 0.5)]
+    result = msgspec.structs.replace(result, pan=((0.0, -0.2), (0.3, 0.4)))
+    assert dict(to_take(result, panned).provenance)["pan_width"] == 0.5
+    noted = describe_take(to_take(result, panned))
+    assert [read_pan_width(each) for each in (noted, {**noted, "pan": []})] == [0.5, None]
+    assert read_pan_width(describe_take(to_take(result, plain))) == 1.0
 
 
 def test_media_is_found_beside_the_stem_and_above_it_and_not_elsewhere(

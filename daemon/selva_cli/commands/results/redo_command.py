@@ -18,6 +18,7 @@ from selva_core.base.settings import load_settings
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import JobStatus, StemResult
 from selva_otio import Stem
+from selva_otio.formats.stem_metadata import read_pan_width
 from selva_otio.placement.takes import PlacedStem, add_take, find_placed_stem
 from selva_otio.time.clock import parse_seconds, sample_index
 from selva_otio.time.item_times import find_record_clock
@@ -104,6 +105,7 @@ def _build_redo(
         negative_prompt=stretch.negative_prompt,
         seed=stretch.seed,
         take=None if placed is None else placed.next_take,
+        pan_envelope=None if placed is None else read_pan_width(placed.note),
         absent=absent,
     )
 

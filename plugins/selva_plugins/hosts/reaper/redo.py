@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from selva_core.base.errors import SelvaError
-from selva_core.base.render_options import RenderOptions
+from selva_core.base.render_options import ENVELOPE, RenderOptions
 from selva_otio import CueSheet
 from selva_otio.cues.cue_sheet import CueBuilder
 from selva_otio.time.clock import TimelineClock, sample_index
@@ -98,6 +98,7 @@ def _read_item(
         take=first_number,
         num_takes=form.num_takes,
         folder=stems_folder,
+        pan_envelope=recipe.pan.width if recipe.pan.mode == ENVELOPE else None,
     )
     return _RedoneItem(
         item=item,
@@ -120,6 +121,7 @@ def _build_task(
         sample_rate_hz=recipe.sample_rate_hz,
         sampling=recipe.sampling,
         precision=recipe.precision,
+        pan=recipe.pan,
     )
     return RenderTask(
         sheet=CueSheet(clock=clock, tracks=(sound.name,), cues=(cue,)),
