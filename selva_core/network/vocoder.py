@@ -6,10 +6,10 @@ Dimensions: B batch, C channels, M mels, R mel frames, n samples at the rate of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from selva_core.models.part_specs import VocoderSpec
 from selva_core.network._layers import StoredWeight, check_shape, draw_normal
+from selva_core.network._short_conv import arrange_taps, convolve, is_wide, transform_taps
+from selva_core.network._snake_rows import activate_rows
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """x (B, C, n), alpha and 1 / beta (C,), taps (12,) -> the anti-aliased SnakeBeta of x, the same shape."""
@@ -68,6 +70,29 @@ class WeightNormConv(StoredWeight):
         weight = self.weight_in_use
         padding = self.dilation * (weight.shape[-1] // 2)
         return F.conv1d(x, weight, self.bias, padding=padding, dilation=self.dilation)
+
+
+class ResidualConv(WeightNormConv):
+    """A convolution of a residual block. A wide one, once baked on a CPU, holds its taps as `convolve` reads them."""
+
+    num_taps = 0
+    """Of the kernel of a wide one."""
+
+    def bake(self) -> None:
+        super().bake()
+        weight = self.weight_in_use
+        if not self.num_taps and is_wide(weight):
+            self.num_taps = weight.shape[2]
+            self.baked_weight = arrange_taps(weight).contiguous()
+
+    def convolve_rows(self, x: Tensor) -> Tensor:
+        """x (B, n, in) -> (B, n, out); for a wide one."""
+        points = transform_taps(self.weight_in_use)
+        return convolve(x, points, self.bias, kernel=self.num_taps, dilation=self.dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, in, n) -> (B, out, n)."""
+        return self.convolve_rows(x.mT).mT if self.num_taps else super().forward(x)
 
 
 class UpConv(WeightNormConv):
@@ -205,6 +230,11 @@ class AntiAliasedSnake(nn.Module):
                 _activate(waveform[some], alpha[some], share[some], out=result[some])
         return y
 
+    def forward_rows(self, x: Tensor) -> Tensor:
+        """x (B, n, C) on a CPU, without a gradient -> the same shape."""
+        alpha, share = self.act.alpha.exp(), self.act.share()[:, 0]
+        return activate_rows(x, alpha, share, _low_pass_phases())
+
     def _forward_with_gradient(self, x: Tensor) -> Tensor:
         even, odd = _low_pass_phases()
         left, right = len(odd) // 2 - 1, len(odd) // 2  # padding for six taps
@@ -249,14 +279,17 @@ def _slide_into(x: Tensor, taps: Sequence[float], *, out: Tensor) -> None:
         out.add_(x[..., k : k + num_outputs], alpha=tap)
 
 
+_Pair = tuple[ResidualConv, ResidualConv, AntiAliasedSnake, AntiAliasedSnake]
+
+
 class ResidualBlock(nn.Module):
     """Pairs of convolutions, one dilated and one not, each after an activation."""
 
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
         shape = (channels, channels, kernel)
-        self.convs1 = nn.ModuleList(WeightNormConv(shape, num_bias=channels, dilation=d) for d in dilations)
-        self.convs2 = nn.ModuleList(WeightNormConv(shape, num_bias=channels) for _ in dilations)
+        self.convs1 = nn.ModuleList(ResidualConv(shape, num_bias=channels, dilation=d) for d in dilations)
+        self.convs2 = nn.ModuleList(ResidualConv(shape, num_bias=channels) for _ in dilations)
         self.activations = nn.ModuleList(AntiAliasedSnake(channels) for _ in range(2 * len(dilations)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -264,6 +297,19 @@ class ResidualBlock(nn.Module):
         for i, (conv1, conv2) in enumerate(zip(self.convs1, self.convs2, strict=True)):
             activation1, activation2 = self.activations[2 * i], self.activations[2 * i + 1]
             x = x + conv2(activation2(conv1(activation1(x))))
+        return x
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether `forward_rows` computes it."""
+        return all(conv.num_taps for conv in (*self.convs1, *self.convs2))
+
+    def forward_rows(self, x: Tensor) -> Tensor:
+        """x (B, n, C) -> the same shape; in this layout the convolutions of a wide block are matrix products."""
+        layers = zip(self.convs1, self.convs2, self.activations[::2], self.activations[1::2], strict=True)
+        for conv1, conv2, activation1, activation2 in cast(Iterator[_Pair], layers):
+            y = conv1.convolve_rows(activation1.forward_rows(x))
+            x = conv2.convolve_rows(activation2.forward_rows(y)).add_(x)
         return x
 
 
@@ -293,13 +339,21 @@ class Vocoder(nn.Module):
         x = self.conv_pre(mel)
         for i, up in enumerate(self.ups):
             x = up(x)
-            blocks = self.resblocks[i * num_kernels : (i + 1) * num_kernels]
-            x = sum(_after(check, block, x) for block in blocks) / num_kernels
+            blocks = cast(Sequence[ResidualBlock], self.resblocks[i * num_kernels : (i + 1) * num_kernels])
+            x = _run_stage(blocks, x, check)
         waveform = self.conv_post(self.activation_post(x)).squeeze(1)
         return torch.tanh(waveform) if self.spec.final == "tanh" else waveform.clamp(-1.0, 1.0)
 
 
-def _after(check: Callable[[], None], block: nn.Module, x: Tensor) -> Tensor:
-    check()
-    result: Tensor = block(x)
-    return result
+def _run_stage(blocks: Sequence[ResidualBlock], x: Tensor, check: Callable[[], None]) -> Tensor:
+    """x (B, C, n) -> the mean of the blocks over it, the same shape."""
+    is_wide = all(block.is_wide for block in blocks) and not torch.is_grad_enabled()
+    if is_wide:
+        x = x.mT.contiguous()
+    total = None
+    for block in blocks:
+        check()
+        branch = block.forward_rows(x) if is_wide else block(x)
+        total = branch if total is None else total + branch
+    mean = cast(Tensor, total) / len(blocks)
+    return mean.mT if is_wide else mean

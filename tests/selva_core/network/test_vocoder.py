@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from selva_core.base.errors import RenderCancelled
+from selva_core.network import _short_conv, _snake_rows, bake_weights
 from selva_core.network.vocoder import AntiAliasedSnake, Vocoder, build_low_pass, slide
 from tests.selva_core.network.tiny import TINY
 
@@ -76,3 +80,29 @@ def test_vocoder_can_be_stopped_between_its_stages() -> None:
     assert num_checks == 2
     num_checks = 2
     torch.testing.assert_close(vocoder(mel, stop_at_second), vocoder(mel))
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 7, 29, 64])
+def test_activation_over_rows_gives_the_same_bits(num_samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_snake_rows, "_NUMBERS_AT_A_TIME", 7 * CHANNELS)  # 64 rows take ten rounds
+    torch.manual_seed(num_samples)
+    activation = build_activation().float()
+    x = torch.randn(2, CHANNELS, num_samples)
+    with torch.inference_mode():
+        assert torch.equal(activation.forward_rows(x.mT.contiguous()).mT, activation(x))
+
+
+def test_wide_stages_give_the_waveform_of_narrow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    # Stages of 8 and 4 channels, with the kernels and dilations of the published sizes.
+    spec = replace(TINY.vocoder, res_kernels=(3, 7, 11), res_dilations=(1, 3, 5))
+    plain = Vocoder(spec).requires_grad_(False)
+    wide = deepcopy(plain)
+    monkeypatch.setattr(_short_conv, "_MIN_WIDTH", 8)
+    bake_weights(wide)
+    assert [block.is_wide for block in wide.resblocks] == [True] * 3 + [False] * 3
+    mel = torch.randn(2, spec.num_mels, 5)
+    with torch.inference_mode():
+        torch.testing.assert_close(wide(mel), plain(mel), rtol=1e-4, atol=1e-5)
+        bake_weights(wide)  # again: nothing changes
+        torch.testing.assert_close(wide(mel), plain(mel), rtol=1e-4, atol=1e-5)
