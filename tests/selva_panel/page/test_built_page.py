@@ -102,6 +102,7 @@ def test_strings_that_no_source_names_are_not_carried_along() -> None:
         "theme.",
         "pan.",
         "hint.",
+        "measure.",
         "stage.",
         "job.state.",
         "tab.",

@@ -29,6 +29,7 @@ def test_axe_finds_nothing_in_any_view_of_either_theme_and_narrow_pages_fit(run_
     seen = run_browser("access.mjs")
     assert_clean(seen)
     assert seen["violations"] == {}
+    assert seen["measures"] == [["Sync", "90 %"], ["Leak", "\u221223 dB"]]
     assert seen["narrow"] == {"sideways": 0, "covered": 0}, "at 800 pixels the page scrolls downwards only"
 
 

@@ -61,6 +61,14 @@ def test_prompts_are_seen_where_the_example_shows_them_and_rendered_there_only(
     assert all(found["places"] for found in session["evidence"])
 
 
+def test_each_stem_is_measured_against_what_was_seen(session: dict[str, Any], panel: Panel) -> None:
+    state = panel.wait_for(lambda state: all(stem["measures"] for stem in state["stems"]), "the meters")
+    by_name = [{each["name"]: each["value"] for each in stem["measures"]} for stem in state["stems"]]
+    assert all(-60 < values["peak"] <= 0 for values in by_name)
+    assert all(0 <= values["sync"] <= 1 for values in by_name if "sync" in values)
+    assert session["kept"] == "keep"
+
+
 def test_progress_names_its_stage_and_never_goes_back(session: dict[str, Any]) -> None:
     assert "sampling" in {stage for stage, _ in session["progress"]}
     assert all(0 <= done <= 1 for _, done in session["progress"])

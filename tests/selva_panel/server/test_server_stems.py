@@ -11,6 +11,7 @@ import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,16 @@ import soundfile
 
 from selva_core.audio.stem_file import read_stem_file
 from selva_core.audio.wav import iter_text_chunks
+from selva_core.base.media import PictureRange
+from selva_core.base.paths import AppPaths
 from selva_core.training.prompts import TRAINING, TRAINING_DETAILS
+from selva_daemon.client.client import Client
+from selva_daemon.protocol.job import JobRequest, OutputRequest
 from selva_otio.timelines import open_timeline
 from selva_panel.session.prompt_suggestions import suggest_prompts
 from tests.selva_panel.server.conftest import EXAMPLES
 from tests.selva_panel.server.panel_process import Panel, running_panel
+from tests.support.daemon_fixtures import build_cues
 
 ROWS: tuple[dict[str, Any], ...] = (
     {"id": "dog", "name": "Dog", "prompt": "small dog barking", "takes": 2},
@@ -373,3 +379,34 @@ def read_stem_tracks(file: Path) -> list[list[tuple[tuple[str, float, float, flo
             ]
             for track in opened.timeline.audio_tracks()
         ]
+
+
+def test_jobs_of_other_clients_are_seen_and_the_gpu_is_freed_until_the_next_render(
+    rendered: Panel, folder: Path
+) -> None:
+    paths = AppPaths.find(
+        {f"SELVA_{name}_DIR": str(rendered.folder / name.lower()) for name in ("STATE", "CACHE", "CONFIG")}
+    )
+    request = JobRequest(
+        label="somebody's shot",
+        media=PictureRange(path=folder / "yard.mp4", start_s=Fraction(0), duration_s=Fraction(2, 5)),
+        model="selva-echo",
+        output=OutputRequest(folder=folder / "of others", num_samples=19_200),
+        cues=build_cues(("boots on gravel",), num_takes=1, seed=1),
+    )
+    with Client.connect(paths=paths) as client:
+        client.pause()
+        job_id = client.submit(request).job_id
+        state = rendered.wait_for(lambda state: any(not job["mine"] for job in state["jobs"]), "the job")
+        (job,) = (job for job in state["jobs"] if not job["mine"])
+        assert (job["id"], job["kind"], job["message"]) == (job_id, "other", "somebody's shot")
+        assert rendered.request("DELETE", f"/api/jobs/{job_id}").status == 404, "it is theirs to cancel"
+        client.cancel(job_id)
+        client.resume()
+    rendered.wait_for(lambda state: all(job["mine"] for job in state["jobs"]), "the job to be gone")
+    assert rendered.post("/api/yield")["daemon"]["yielded"] is True
+    rendered.put_rows(*ROWS, {"id": "bell", "name": "Bell", "prompt": "a bell"})
+    rendered.post("/api/render", {"row_ids": ["bell"], "clip_ids": [state["clips"][0]["id"]]})
+    rendered.wait_for(lambda state: any(stem["row_id"] == "bell" for stem in state["stems"]), "the bell")
+    assert rendered.wait_for(lambda state: not state["daemon"]["yielded"], "the device")
+    rendered.put_rows(*ROWS)

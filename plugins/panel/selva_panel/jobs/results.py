@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from selva_core.base.evidence import SEEN, Evidence
+from selva_core.base.evidence import SEEN
 from selva_daemon.protocol.status import StemResult
+from selva_panel.jobs.measures import load_evidence
 from selva_panel.session.records import CueInJob, EvidenceRecord, JobRecord, SessionRecord, StemRecord
 
 _ID_CHARS = 12
@@ -119,11 +118,8 @@ def _add_evidence_of_stem(record: SessionRecord, stem: StemRecord) -> None:
         (seen.row_id, seen.clip_id, seen.prompt) == (stem.row_id, stem.clip_id, stem.prompt)
         for seen in record.evidence
     )
-    if known or stem.evidence is None:
-        return
-    try:
-        evidence = Evidence.from_json(json.loads(Path(stem.evidence).read_text(encoding="utf-8")))
-    except (OSError, ValueError):  # the stem is there without it, as one on another machine
+    evidence = None if known else load_evidence(stem.evidence)
+    if evidence is None:
         return
     _put_evidence(
         record,

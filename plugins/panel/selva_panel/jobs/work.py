@@ -6,7 +6,7 @@ import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from selva_otio import Cue, measure_span
 from selva_otio.time.clock import frame_index, sample_index
 from selva_panel.errors import NothingToDoError, NotThereError
 from selva_panel.jobs.daemon_link import DaemonLink
+from selva_panel.jobs.measures import measure_stems, note_measures
 from selva_panel.jobs.results import add_sights, add_stems
 from selva_panel.session.missing import effective_prompts, explain_nothing, find_missing, first_seed_of
 from selva_panel.session.records import CueInJob, JobRecord, StemRecord
@@ -272,9 +273,13 @@ class PanelWork:
 
     def _watch(self, job_ids: Sequence[str]) -> None:
         if job_ids:
-            task = asyncio.create_task(self._watch_until_done(list(job_ids)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep_task(self._watch_until_done(list(job_ids)))
+
+    def _keep_task(self, work: Coroutine[Any, Any, None]) -> None:
+        """Until it is done, or the panel is closed."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _watch_until_done(self, job_ids: list[str]) -> None:
         """Follow jobs to their end; a daemon that goes away is waited for."""
@@ -333,12 +338,22 @@ class PanelWork:
             session.touch_soon("evidence", "estimate")
         else:
             add_stems(session.record, job, status.stems)
+            self._keep_task(self._measure({cue.clip_id for cue in job.cues.values()}))
             session.touch_soon("stems", "evidence", "estimate")
         finished = [other.id for other in session.record.jobs if other.is_finished]
         old = set(finished[: max(len(finished) - MAX_FINISHED_JOBS, 0)])
         if old:
             session.record.jobs = [other for other in session.record.jobs if other.id not in old]
         session.touch_soon("jobs")
+
+    async def _measure(self, clip_ids: Collection[str]) -> None:
+        """Meters and hints of the stems of these clips; those of siblings change with what the new ones show."""
+        stems = list(self._session.record.stems)
+        for stem_id, hints in (await asyncio.to_thread(measure_stems, stems, clip_ids)).items():
+            stem = next((stem for stem in self._session.record.stems if stem.id == stem_id), None)
+            if stem is not None:
+                note_measures(stem, hints)
+        self._session.touch_soon("stems")
 
     def _send_job(self, job: JobRecord, *, is_due: bool) -> None:
         """To the pages, at most ten times a second for each job, but every change of state."""

@@ -17,7 +17,8 @@ class StemRecord(Struct, kw_only=True, omit_defaults=True):
     """A take that was rendered. start_frames: on the timeline, after its start. file: an absolute path.
 
     offset_samples: of the handle, between the file's first sample and `start_frames`. length_samples: what is heard. pan: points
-    of the curve that the take is heard at, seconds of its file and -1 left to 1 right.
+    of the curve that the take is heard at, seconds of its file and -1 left to 1 right. measures: name, value and unit. hints:
+    kind, text and, where it was measured here, value and unit.
     """
 
     id: str
@@ -46,6 +47,7 @@ class StemRecord(Struct, kw_only=True, omit_defaults=True):
     silenced: bool = False
     warnings: tuple[str, ...] = ()
     hints: list[dict[str, Any]] = field(default_factory=list)
+    measures: list[dict[str, Any]] = field(default_factory=list)
     choice: str = "none"
     active: bool = False
     redone_from: str | None = None

@@ -86,5 +86,6 @@ def describe_stem(stem: StemRecord, cut: Cut) -> dict[str, Any]:
         "choice": stem.choice,
         "active": stem.active,
         "hints": stem.hints,
+        "measures": stem.measures,
         "redone_from": stem.redone_from,
     }

@@ -25,6 +25,7 @@ await check("opened");
 await page.click('.row[data-row="r0"] .lane', { position: { x: 150, y: 30 } });
 await until(() => page.$(".stem-wave"), "the waveform");
 await check("cell");
+const measures = await page.$$eval(".measures div", (lines) => lines.map((line) => [...line.children].map((part) => part.firstChild.textContent)));
 await page.click(".own summary");
 await check("overrides");
 await page.click('.row[data-row="r1"] .row-fields .name');
@@ -63,6 +64,6 @@ const narrow = await page.evaluate(() => {
   const [side, footer] = [".side", ".footer"].map((selector) => document.querySelector(selector).getBoundingClientRect());
   return { sideways: document.documentElement.scrollWidth - innerWidth, covered: Math.max(0, Math.floor(side.bottom - footer.top)) };
 });
-console.log(JSON.stringify({ narrow, violations, problems, outside }));
+console.log(JSON.stringify({ narrow, measures, violations, problems, outside }));
 await browser.close();
 await server.stop();

@@ -41,6 +41,7 @@ await page.keyboard.press("Enter");
 await until(() => rows()[3]?.prompt === evil, "the prompt");
 server.patch({ clips: server.state.clips.map((clip, index) => (index === 0 ? { ...clip, name: "<script>document.title='hacked'</script>" } : clip)) });
 await page.evaluate(() => (globalThis.selvaPanel.selectedClip.value = "c0"));
+await until(async () => (await cell())?.includes("<script>"), "the clip's new name"); // it comes by the socket
 seen.evilCell = await cell();
 seen.images = await page.$$eval("img", (images) => images.length);
 seen.typedKeysStayInTheField = rows().length;

@@ -24,6 +24,7 @@ export function makeStem(row, clip, take, rate, active) {
     id: `s-${row.id}-${clip.id}-${take}`, row_id: row.id, clip_id: clip.id, take, seed: 41 + take, start_frames: clip.start_frames,
     offset_samples: 2400, length_samples: Math.round((clip.duration_frames * rate[1] * SAMPLE_RATE) / rate[0]), sample_rate_hz: SAMPLE_RATE,
     channels: 1, presence: 0.8, choice: "none", active, redone_from: null, file_name: `${row.name} ${clip.name} take ${take}.wav`,
+    measures: [{ name: "sync", value: 0.9, unit: "" }, { name: "leak", value: -23.4, unit: "dB" }, { name: "later", value: 1, unit: "" }],
     hints: take === 2 ? [{ kind: "leak", text: "something else is heard at -14 dB", seconds: [[0.4, 0.9]] }] : [],
   };
 }

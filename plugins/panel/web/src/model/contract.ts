@@ -73,6 +73,13 @@ export interface Hint {
   seconds?: [number, number][];
 }
 
+/** A meter: sync from 0 to 1, leak and peak in decibels. */
+export interface Measure {
+  name: string;
+  value: number;
+  unit: string;
+}
+
 export type Choice = "keep" | "reject" | "none";
 
 export interface Stem {
@@ -92,6 +99,7 @@ export interface Stem {
   choice: Choice;
   active: boolean;
   hints: Hint[];
+  measures?: Measure[];
   redone_from: string | null;
   file_name?: string;
   /** Seconds of the file and where it is heard then, -1 left to 1 right; empty: the middle. */

@@ -79,6 +79,22 @@ function HintLine({ hint }: { hint: Hint }) {
   );
 }
 
+/** What was measured of a stem, each value with what it means. */
+function Measures({ stem }: { stem: Stem }) {
+  const shown = (stem.measures ?? []).filter(({ name }) => hasString(`measure.${name}`));
+  if (shown.length === 0) return null;
+  return (
+    <dl class="measures" aria-label={t("measures")}>
+      {shown.map(({ name, value, unit }) => (
+        <div key={name} title={t(`measure.${name}.meaning`)}>
+          <dt>{t(`measure.${name}`)}</dt>
+          <dd>{unit === "" ? `${Math.round(value * 100)} %` : `${value.toFixed(0).replace("-", "−")} ${unit}`}<span class="sr-only"> {t(`measure.${name}.meaning`)}</span></dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 /** Chromium takes a file out of the page by this; other browsers by the link. */
 function dragOut(event: DragEvent, stem: Stem): void {
   const url = new URL(stemUrl(stem.id), location.href).href;
@@ -159,6 +175,7 @@ function Stems({ row, stems }: { row: Row; stems: Stem[] }) {
           {heard.choice !== "none" && <button class="link" onClick={() => void choose(heard, "none")}>{t("choice.undo")}</button>}
         </div>
       )}
+      {heard && <Measures stem={heard} />}
       {heard && heard.hints.length > 0 && <ul class="hints" aria-label={t("hints")}>{heard.hints.map((hint, index) => <HintLine key={index} hint={hint} />)}</ul>}
     </>
   );

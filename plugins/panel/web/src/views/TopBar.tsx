@@ -39,7 +39,7 @@ function DaemonChip() {
       <i class="dot" aria-hidden="true" />
       <span>{t(`daemon.${shown}`)}</span>
       {daemon.model && <b>{daemon.model}</b>}
-      {daemon.device && <span class="quiet">{daemon.device}</span>}
+      {daemon.device && <span class="quiet">{daemon.device.split(":")[0]}</span>}
     </button>
   );
 }
