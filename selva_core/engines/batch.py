@@ -17,13 +17,20 @@ from selva_core.inference.progress import ProgressTracker, Stage
 class BatchItem:
     """One request of a batch while it is rendered: its progress, and its result or error.
 
-    evidence: by prompt, what was seen of it. picture_warnings: sentences about the picture, for every result.
+    weights: of the costs, see ProgressTracker. evidence: by prompt, what was seen of it. picture_warnings: sentences about the
+    picture, for every result.
     """
 
-    def __init__(self, request: BatchRequest, costs: Mapping[Stage, float]) -> None:
+    def __init__(
+        self,
+        request: BatchRequest,
+        costs: Mapping[Stage, float],
+        *,
+        weights: Mapping[Stage, float] | None = None,
+    ) -> None:
         self.request = request
         self.progress = ProgressTracker(
-            costs, on_progress=request.on_progress, is_cancelled=request.is_cancelled
+            costs, weights=weights, on_progress=request.on_progress, is_cancelled=request.is_cancelled
         )
         self.evidence: dict[str, Evidence] = {}
         self.picture_warnings: tuple[str, ...] = ()

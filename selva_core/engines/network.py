@@ -34,6 +34,7 @@ from selva_core.engines.stem_sampling import (
     SampledLatents,
     SampledStem,
     StemSampler,
+    build_items,
     denormalise,
     expected_costs,
     find_known,
@@ -157,10 +158,9 @@ class NetworkEngine(BatchEngine):
         """Render pictures of one duration; see `selva_core.engine.Engine.render_batch`."""
         plan = plan_windows(self._network.spec, common_duration_s(requests))
         batch = RenderBatch(
-            [
-                BatchItem(request, expected_costs(request, self._network.spec, plan, settings))
-                for request in requests
-            ]
+            build_items(
+                requests, model_id=self.model_id, spec=self._network.spec, plan=plan, settings=settings
+            )
         )
         try:
             read = self._read_prompts(plan, batch, separates=settings.separate > 0.0)

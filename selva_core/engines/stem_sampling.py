@@ -28,9 +28,17 @@ from selva_core.inference.known_latents import (
     locate_earlier,
     windows_touching,
 )
-from selva_core.inference.progress import AUDIO_COST, PROMPT_COST, SEGMENT_COST, STEP_COST, Stage
+from selva_core.inference.progress import (
+    AUDIO_COST,
+    PROMPT_COST,
+    SEGMENT_COST,
+    STEP_COST,
+    Stage,
+    stage_weights,
+)
 from selva_core.inference.sampler import draw_noise, integrate, tie_windows
 from selva_core.inference.windows import WindowPlan, plan_windows
+from selva_core.models.arithmetic import arithmetic_of
 from selva_core.models.specs import ModelSpec
 from selva_core.network import Network, host_copy
 
@@ -270,6 +278,26 @@ def denormalise(network: Network, latents: Tensor) -> SampledLatents:
     return SampledLatents(
         normalised=latents, audible=hold_start(audible, network.spec.num_start_latents_held)
     )
+
+
+def build_items(
+    requests: Sequence[BatchRequest],
+    *,
+    model_id: str,
+    spec: ModelSpec,
+    plan: WindowPlan,
+    settings: SamplingSettings,
+) -> list[BatchItem]:
+    """The items of a batch, each with what its stages are expected to cost with this model."""
+    arithmetic = arithmetic_of(model_id)
+    return [
+        BatchItem(
+            request,
+            expected_costs(request, spec, plan, settings),
+            weights=stage_weights(arithmetic, num_prompts=len({each.prompt for each in request.requests})),
+        )
+        for request in requests
+    ]
 
 
 def hold_start(latents: Tensor, num_held: int) -> Tensor:

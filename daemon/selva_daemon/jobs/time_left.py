@@ -1,8 +1,9 @@
 """How long a running job still takes: the work that is left in each stage, at the speed of that stage.
 
 The speed is what this job has shown; before it has, what earlier jobs of the model on this device have; before the first of
-them, what this job has shown in its other stages. The estimate climbs only where a stage is measured for the first time ever, or
-begins and the stage before it has taken so much longer than expected that what was shown would be wrong.
+them, what this job has shown in its other stages: the worker counts the work of all stages by the arithmetic of the model, in
+units that take about as long. The estimate climbs only where a stage is measured for the first time ever, or begins and the stage
+before it has taken so much longer than expected that what was shown would be wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ MIN_PACE, MAX_PACE = 0.25, 8.0
 """How much slower or faster than earlier jobs a job may be taken to be, from its stages so far: a machine may be busy."""
 
 CLIMB_SHARE = 0.1
-"""A stage that begins raises the estimate by no less than this share: 13.0 s and then 13.4 s say nothing new."""
+"""A stage that begins or is measured first raises the estimate by no less than this share: 13.0 s and then 13.4 s say nothing
+new."""
 
 
 @dataclass(kw_only=True)
@@ -47,10 +49,10 @@ class TimeLeft:
             self._whole[stage] = max(self._whole.get(stage, 0.0), left)
         self._work_left, self._stage, self._reported_s = event.work_left, event.stage, now_s
         estimate_s = self._estimate()
-        if estimate_s is None or self._shown_s is None or is_measured_first:
+        if estimate_s is None or self._shown_s is None:
             self._shown_s = estimate_s
             return
-        climbs = begins and estimate_s > self._shown_s * (1 + CLIMB_SHARE)
+        climbs = (begins or is_measured_first) and estimate_s > self._shown_s * (1 + CLIMB_SHARE)
         self._shown_s = estimate_s if climbs else min(self._shown_s, estimate_s)
 
     def seconds(self) -> float | None:

@@ -6,7 +6,15 @@ import pytest
 
 from selva_core.base.errors import RenderCancelled
 from selva_core.engine import RenderProgress
-from selva_core.inference.progress import REPORT_INTERVAL_S, ProgressTracker
+from selva_core.inference.progress import (
+    AUDIO_COST,
+    REPORT_INTERVAL_S,
+    SEGMENT_COST,
+    STEP_COST,
+    ProgressTracker,
+    stage_weights,
+)
+from selva_core.models.arithmetic import arithmetic_of
 
 
 class Watched:
@@ -67,3 +75,34 @@ def test_a_stage_that_begins_is_shown_before_any_of_its_work_is_done() -> None:
         ("picture", 0.5, {"picture": 0.0, "sampling": 100.0}),
         ("sampling", 0.5, {"picture": 0.0, "sampling": 100.0}),
     ]
+
+
+def test_units_of_a_stage_are_weighed_where_they_are_expected_and_where_they_are_spent() -> None:
+    seen: list[RenderProgress] = []
+    tracker = ProgressTracker(
+        {"picture": 100.0, "sampling": 100.0},
+        weights={"sampling": 3.0},
+        on_progress=seen.append,
+        is_cancelled=lambda: False,
+    )
+    tracker.spend("picture", 100.0)
+    tracker.spend("sampling", 50.0)
+    tracker.spend_up_to("sampling", 0.75)
+    tracker.finish("sampling")
+    assert [progress.fraction for progress in seen] == [0.25, 0.625, 0.8125, 1.0]
+    assert seen[1].work_left == {"picture": 0.0, "sampling": 150.0}
+
+
+def test_stages_of_the_reference_measurement_take_as_long_as_their_costs_say() -> None:
+    """62, 4.7, 20 and 9.5 s of selva-small-16k."""
+    row = arithmetic_of("selva-small-16k")
+    weights, bare = stage_weights(row, num_prompts=1), stage_weights(row, num_prompts=0)
+    picture = 24 * SEGMENT_COST
+    measured = {
+        "encoder": (62.0, picture * bare["picture"]),
+        "steering": (4.7, picture * (weights["picture"] - bare["picture"])),
+        "steps": (20.0, 25 * STEP_COST * weights["sampling"]),
+        "sound": (9.5, AUDIO_COST * weights["sound"]),
+    }
+    per_unit = [seconds / cost for seconds, cost in measured.values()]
+    assert max(per_unit) < 1.1 * min(per_unit)
