@@ -1,4 +1,4 @@
-"""What `--json` of render, stems, spot and conform prints, as types: the JSON Schemas in docs/reference/json are made from them.
+"""What `--json` of render, stems, spot, conform and watch prints, as types; docs/reference/json has the JSON Schemas of them.
 
 Rationals are pairs of whole numbers: numerator, denominator. Later versions may add fields; they take none away and change the
 meaning of none.
@@ -206,3 +206,82 @@ class ErrorOutput(TypedDict):
     """What every command prints with --json where it is refused; its exit status is not 0."""
 
     error: ErrorBody
+
+
+class _WatchedFolderOutput(TypedDict):
+    path: str
+    paused: bool
+    available: bool
+    noticed_by: str
+    note: str
+    scanned_s: float | None
+    items: dict[str, int]
+
+
+class WatchedFolderOptions(TypedDict, total=False):
+    """What of its options differs from the defaults."""
+
+    results: str
+    subfolders: bool
+    changes: str
+    settle_s: float
+    rescan_s: float
+    model: str
+    takes: int
+    handles_s: float
+    move_sources: bool
+    hook: list[str]
+    webhook: str
+    hours: str
+    notify: bool
+    pages: bool
+
+
+class WatchedFolderOutput(_WatchedFolderOutput, WatchedFolderOptions):
+    """A watch folder. items: how many there are in each state. scanned_s: when it was last looked through, since 1970."""
+
+
+class WatchAddOutput(WatchedFolderOptions):
+    """`selva watch add --json`."""
+
+    path: str
+
+
+class WatchListOutput(TypedDict):
+    """`selva watch list --json`."""
+
+    folders: list[WatchedFolderOutput]
+
+
+class WatchedItemOutput(TypedDict):
+    """An item of a watch folder. Times are seconds since 1970."""
+
+    name: str
+    state: str
+    reason: str
+    results: str | None
+    same_as: str | None
+    note: str | None
+    moved_to: str | None
+    jobs: list[str]
+    changed_s: float
+    not_before_s: float | None
+
+
+class WatchItemsOutput(TypedDict):
+    """`selva watch list FOLDER --json`."""
+
+    folder: str
+    items: list[WatchedItemOutput]
+
+
+class WatchChangeOutput(TypedDict, total=False):
+    """`selva watch remove|pause|resume|again|forget --json`: what was removed or paused; which items are rendered again; how many
+    were forgotten.
+    """
+
+    removed: str
+    folder: str
+    paused: bool
+    again: list[str]
+    forgotten: int

@@ -16,7 +16,17 @@ import msgspec
 
 from selva_core.base.errors import SelvaError
 from selva_daemon.protocol.status import JobStatus
-from selva_render.json_outputs import ConformOutput, ErrorBody, ErrorOutput, RenderOutput, SpotOutput
+from selva_render.json_outputs import (
+    ConformOutput,
+    ErrorBody,
+    ErrorOutput,
+    RenderOutput,
+    SpotOutput,
+    WatchAddOutput,
+    WatchChangeOutput,
+    WatchItemsOutput,
+    WatchListOutput,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OUTPUTS: Mapping[str, tuple[str, Any]] = {
@@ -25,6 +35,10 @@ OUTPUTS: Mapping[str, tuple[str, Any]] = {
     "conform": ("selva conform --json", ConformOutput),
     "jobs": ("selva jobs list --json", list[JobStatus]),
     "watch": ("each line of selva jobs watch --json; selva jobs show --json", JobStatus),
+    "watch-add": ("selva watch add --json", WatchAddOutput),
+    "watch-list": ("selva watch list --json", WatchListOutput),
+    "watch-items": ("selva watch list FOLDER --json", WatchItemsOutput),
+    "watch-change": ("selva watch remove, pause, resume, again and forget --json", WatchChangeOutput),
     "error": ("every command with --json that is refused", ErrorOutput),
 }
 """File name: the command, and the type of what it prints."""

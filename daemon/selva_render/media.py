@@ -98,7 +98,7 @@ def _probe(path: Path, images: ImageSequence | None) -> tuple[MediaInfo, ImageSe
     sequence = replace(
         images or ImageSequence(rate_hz=FALLBACK_FRAME_RATE_HZ), first=name.first, last=name.last
     )
-    pattern = path.with_name(name.pattern)
+    pattern = path if "%%" in path.name else path.with_name(name.pattern)  # "%%" is how a pattern writes "%"
     played = find_images(pattern, sequence).played
     info = MediaInfo(
         path=pattern,

@@ -11,7 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from selva_cli.app import app
+from selva_core.base.paths import AppPaths
 from selva_render.json_schemas import OUTPUTS, build_schemas, main
+from selva_render.watch.folder import opened_journal
+from selva_render.watch.journal_records import FAILED, ItemRecord
 from tests.support.daemons import StartServer
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json"
@@ -76,6 +79,23 @@ def test_what_commands_print_is_what_the_schemas_say(start_server: StartServer, 
     check("watch", run("jobs", "show", first["job_id"], "--json"))
     for line in run("jobs", "watch", first["job_id"], "--json").splitlines():
         check("watch", line)
+
+
+def test_what_commands_of_watch_folders_print_is_what_the_schemas_say(
+    paths: AppPaths, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    options = ("--hook", "mail", "--settle", "2", "--takes", "2", "-o", tmp_path / "out")
+    assert check("watch-add", run("watch", "add", folder, *options, "--json"))["takes"] == 2
+    with opened_journal(paths) as journal:
+        journal.write_items(
+            [ItemRecord(folder=folder, name="a.mov", state=FAILED, outcome=FAILED, fingerprint=())]
+        )
+    assert check("watch-list", run("watch", "list", "--json"))["folders"][0]["items"]["failed"] == 1
+    assert check("watch-items", run("watch", "list", folder, "--json"))["items"][0]["name"] == "a.mov"
+    for command in (("pause",), ("resume",), ("again",), ("forget",), ("remove",)):
+        check("watch-change", run("watch", *command, folder, "--json"))
 
 
 def test_what_a_refused_command_prints_is_what_the_schema_says(

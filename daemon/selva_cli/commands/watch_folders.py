@@ -117,6 +117,8 @@ class WatchedFolderArguments:
             raise ConfigurationError(f"there is no folder {folder.absolute()} to watch; make it first")
         if self.model is not None:  # now, and not in a note on each item tonight
             choose_model(self.model)
+        if self.webhook is not None:
+            _require_webhook_host(self.webhook)
         values: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
         output = values.pop("output", None)
         try:
@@ -164,6 +166,7 @@ def list_folders(
     from selva_render.watch.folder import opened_journal  # noqa: PLC0415 - --help stays light
     from selva_render.watch.journal_records import ITEM_STATES  # noqa: PLC0415
 
+    path = None
     with report_errors(as_json=as_json):
         for name in state or ():
             if name not in ITEM_STATES:
@@ -179,7 +182,7 @@ def list_folders(
                     for record in journal.items(path, states=state or ITEM_STATES, limit=limit)
                 ]
     if as_json:
-        print_json(rows)
+        print_json({"folders": rows} if path is None else {"folder": _text(str(path)), "items": rows})
     elif folder is None:
         _show_folders(rows)
     else:
@@ -288,6 +291,27 @@ def _require_item(journal: WatchJournal, folder: Path, name: str) -> ItemRecord:
             f"{folder} has no item {name!r}{like}; list them with: {selva_command('watch', 'list', str(folder))}"
         )
     return record
+
+
+def _require_webhook_host(address: str) -> None:
+    """Raises ConfigurationError for a host that nothing would be sent to; what is no address is refused as such later."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - --help stays light
+
+    from selva_core.base.settings import load_settings  # noqa: PLC0415
+    from selva_render.watch.hooks import is_allowed_host  # noqa: PLC0415
+
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return
+    allowed = load_settings().watch_webhook_hosts
+    if host and not is_allowed_host(host, allowed):
+        command = selva_command("config", "set", "watch_webhook_hosts", ",".join((*allowed, host)))
+        raise ConfigurationError(
+            f"webhooks go to this machine and to hosts that watch_webhook_hosts names; {host} is none of them. Allow it with: "
+            f"{command}",
+            host=host,
+        )
 
 
 def _load_watched() -> Sequence[WatchedFolder]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from selva_core.base.regular_file import open_regular
-from selva_render.watch.inbox import BUNDLE, TIMELINE, InboxItem
+from selva_render.watch.inbox import BUNDLE, IMAGES, TIMELINE, InboxItem
 
 WHOLE_BELOW_BYTES = 64 << 20
 PART_BYTES = 1 << 20
@@ -31,6 +31,9 @@ def compute_content_key(item: InboxItem, name: str, *, prompts: str, options: st
     place = {BUNDLE: name, TIMELINE: name.rpartition("/")[0]}.get(item.kind, "")
     rivals = [rival.name for rival in item.rivals]
     digest.update(json.dumps([item.kind, place, prompts, options, rivals]).encode())
+    if item.kind == IMAGES:  # they may be thousands of 50 MB: their sizes and times count
+        digest.update(json.dumps(item.take_fingerprint()[-1]).encode())
+        return digest.hexdigest()
     # The cue sheet counts by what is read from it, which is in `prompts`.
     for file in item.iter_files():
         if file != item.cues:

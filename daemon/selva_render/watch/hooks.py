@@ -116,7 +116,7 @@ def post_event(address: str, event: Mapping[str, Any], *, allowed_hosts: Iterabl
     """Raises HookFailedError, also for a host that is not allowed."""
     host = urlsplit(address).hostname or ""
     is_local = is_loopback(host)
-    if not is_local and host.lower() not in {each.lower() for each in allowed_hosts}:
+    if not is_allowed_host(host, allowed_hosts):
         raise HookFailedError(
             f"{host} is neither this machine nor named in watch_webhook_hosts; nothing was sent"
         )
@@ -138,6 +138,11 @@ def post_event(address: str, event: Mapping[str, Any], *, allowed_hosts: Iterabl
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise HookFailedError(f"{host} was not reached: {reason}") from error
+
+
+def is_allowed_host(host: str, allowed_hosts: Iterable[str]) -> bool:
+    """Whether webhooks may be sent to a host: this machine's own, or one that the settings name."""
+    return is_loopback(host) or host.lower() in {each.lower() for each in allowed_hosts}
 
 
 def is_loopback(host: str) -> bool:

@@ -1,25 +1,31 @@
-"""What a watch folder holds: request bundles, and timelines and videos, each with the files that say what to hear in it."""
+"""What a watch folder holds: request bundles, timelines, videos and image sequences, each with the files that say what to hear in
+it.
+"""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from selva_core.base.media import ImagePattern
 from selva_core.base.regular_file import NotRegularFileError, describe_kind
 from selva_otio.formats.registry import FORMATS
 from selva_otio.formats.request_bundle.bundle_folder import SUFFIX, TIMELINE_NAME
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX
 from selva_otio.formats.request_bundle.proxies import PROXIES_FOLDER
+from selva_otio.picture.image_names import IMAGE_SUFFIXES, ImageName, parse_image_name
 from selva_render.watch.file_names import RULES_NAME, is_ignored_file, is_skipped_folder
 
-BUNDLE, TIMELINE, VIDEO = "bundle", "timeline", "video"
+BUNDLE, TIMELINE, VIDEO, IMAGES = "bundle", "timeline", "video", "images"
 CUE_SHEET_SUFFIXES = (".cues.toml", ".cues.csv", ".cues.tsv", ".toml", ".csv", ".tsv")
-"""In the order in which they count; `walk.cues.toml` is for `walk.mov` only, whatever else is called walk."""
+"""In the order in which they count. `walk.cues.toml` and `walk.mov.cues.toml` are for `walk.mov`."""
 TIMELINE_SUFFIXES = tuple(
     row.suffix for row in FORMATS if row.open is not None and row.suffix not in (SUFFIX, ZIP_SUFFIX)
 )
@@ -31,14 +37,18 @@ VIDEO_SUFFIXES = (
 )
 # fmt: on
 MAX_DEPTH = 64
+_PICTURE_SUFFIXES = frozenset((*TIMELINE_SUFFIXES, *VIDEO_SUFFIXES))
+MIN_IMAGES = 8
+"""Fewer images with numbers are stills that have a name in common."""
+_NUMBERED = re.compile(r"(.*?)([0-9]+)(\.[^.]+)", re.DOTALL)
 
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class InboxItem:
-    """Something to render. cues: its own cue sheet. rivals: other files that the same cue sheet could be for; with some, the item
-    is refused.
+    """Something to render. path: of an image sequence its pattern, as shot.%04d.exr. cues: its own cue sheet. rivals: other files
+    that the same cue sheet could be for; with some, the item is refused.
     """
 
     kind: str
@@ -47,13 +57,21 @@ class InboxItem:
     rivals: tuple[Path, ...] = ()
 
     @property
+    def title(self) -> str:
+        """Its name without suffix, and of an image sequence without the number."""
+        return title_of(self.path)
+
+    @property
     def is_repacked(self) -> bool:
         """Whether rendering it changes it: a .selvaz is packed again with its stems."""
         return self.path.suffix.lower() == ZIP_SUFFIX
 
     def take_fingerprint(self) -> Fingerprint:
-        """Name, size and time of change of all its files; the same again means that nothing was written. Raises OSError."""
+        """Name, size and time of change of all its files; the same again means that nothing was written. Of the images of a
+        sequence, which may be thousands, one entry has the size of all and a hash. Raises OSError.
+        """
         files = []
+        images, num_bytes = hashlib.sha256(), 0
         for file in self.iter_files():
             status = file.stat()
             if not stat.S_ISREG(status.st_mode):
@@ -62,7 +80,13 @@ class InboxItem:
                     f"it is {describe_kind(status.st_mode)}, and a file is needed",
                     str(file),
                 )
+            if self.kind == IMAGES and file != self.cues:
+                images.update(os.fsencode(f"{file.name} {status.st_size} {status.st_mtime_ns}\n"))
+                num_bytes += status.st_size
+                continue
             files.append((file.name, status.st_size, status.st_mtime_ns))
+        if self.kind == IMAGES:
+            files.append((self.path.name, num_bytes, int.from_bytes(images.digest()[:6], "big")))
         # When a rival has gone, the item may be rendered.
         return (*files, *((rival.name, -1, -1) for rival in self.rivals))
 
@@ -70,13 +94,46 @@ class InboxItem:
         """The cue sheet first, then what it consists of."""
         if self.cues is not None:
             yield self.cues
-        if not self.path.is_dir():
+        if self.kind == IMAGES:
+            yield from iter_images(self.path)
+        elif not self.path.is_dir():
             yield self.path
         elif self.kind == BUNDLE:
             yield self.path / TIMELINE_NAME
             yield from sorted((self.path / PROXIES_FOLDER).glob("*"))
         else:  # .otiod and .fcpxmld are folders
             yield from sorted(file for file in self.path.rglob("*") if file.is_file())
+
+
+def is_images(path: Path) -> bool:
+    """Whether an item is an image sequence, by its name."""
+    return parse_image_name(path.name) is not None
+
+
+def title_of(path: Path) -> str:
+    """The name of an item's file without suffix, and of an image sequence without the number."""
+    images = parse_image_name(path.name)
+    return path.stem if images is None else images.title.replace("%%", "%")
+
+
+def iter_images(path: Path) -> Iterator[Path]:
+    """The images of a sequence that are there now, by number. Raises OSError."""
+    pattern = ImagePattern.of(path)
+    with os.scandir(pattern.folder) as entries:
+        found = [(pattern.number_of(entry.name), entry.name) for entry in entries]
+    yield from (
+        pattern.folder / name for number, name in sorted(each for each in found if each[0] is not None)
+    )
+
+
+def is_there(path: Path) -> bool:
+    """Whether an item's file, or one of its images, is on disk."""
+    if os.path.lexists(path) or not is_images(path):
+        return os.path.lexists(path)
+    try:
+        return next(iter_images(path), None) is not None
+    except OSError:
+        return False
 
 
 @dataclass(kw_only=True)
@@ -144,6 +201,7 @@ def _pair(folder: Path, entries: list[Path]) -> Iterator[InboxItem]:
     by_stem: dict[str, list[Path]] = {}
     for entry in entries:
         by_stem.setdefault(_stem_of(entry).casefold(), []).append(entry)
+    yield from _find_sequences(folder, entries, by_stem)
     for named_alike in by_stem.values():
         sheets = _choose_sheets(named_alike)
         timelines = _of_kind(named_alike, TIMELINE_SUFFIXES)
@@ -160,6 +218,33 @@ def _pair(folder: Path, entries: list[Path]) -> Iterator[InboxItem]:
             yield from (InboxItem(kind=VIDEO, path=path) for path in videos)
 
 
+def _find_sequences(folder: Path, entries: list[Path], by_stem: dict[str, list[Path]]) -> Iterator[InboxItem]:
+    """Images of one name with numbers. Their cue sheet has that name, or that of the folder and lies beside it."""
+    numbers: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        match = _NUMBERED.fullmatch(entry.name)
+        if match is not None and entry.suffix.lower() in IMAGE_SUFFIXES:
+            numbers.setdefault((match[1], match[3]), []).append(match[2])
+    sequences = [
+        ImageName(prefix=prefix, suffix=suffix, min_digits=min(map(len, found)))
+        for (prefix, suffix), found in numbers.items()
+        if len(found) >= MIN_IMAGES
+    ]
+    for name in sequences:
+        named_alike = by_stem.get(name.title.casefold(), [])
+        is_for_others = bool(_of_kind(named_alike, (*TIMELINE_SUFFIXES, *VIDEO_SUFFIXES)))
+        sheets = [] if is_for_others else _choose_sheets(named_alike)
+        if not sheets and len(sequences) == 1:
+            beside = [folder.with_name(f"{folder.name}{suffix}") for suffix in CUE_SHEET_SUFFIXES[:3]]
+            sheets = [sheet for sheet in beside if sheet.is_file()]
+        yield InboxItem(
+            kind=IMAGES,
+            path=folder / name.pattern,
+            cues=sheets[0] if sheets else None,
+            rivals=tuple(sheets[1:]),
+        )
+
+
 def _is_bundle(entry: Path) -> bool:
     suffix = entry.suffix.lower()
     if suffix == ZIP_SUFFIX:
@@ -171,7 +256,10 @@ def _stem_of(entry: Path) -> str:
     """The name without its suffix, which for `walk.cues.toml` is both parts."""
     name = entry.name
     suffix = next((each for each in CUE_SHEET_SUFFIXES if name.lower().endswith(each)), entry.suffix)
-    return name[: len(name) - len(suffix)] if suffix else name
+    stem = name[: len(name) - len(suffix)] if suffix else name
+    whole = Path(stem)  # walk.mov.cues.toml: the name of the file with its suffix
+    is_whole_name = suffix in CUE_SHEET_SUFFIXES[:3] and whole.suffix.lower() in _PICTURE_SUFFIXES
+    return whole.stem if is_whole_name else stem
 
 
 def _choose_sheets(entries: Iterable[Path]) -> list[Path]:

@@ -18,7 +18,7 @@ from selva_daemon.client.client import Client
 from selva_otio import SpotOptions
 from selva_render.watch import claims as claim_states
 from selva_render.watch.claims import Claim, ClaimFolder, ClaimKeeper
-from selva_render.watch.inbox import CUE_SHEET_SUFFIXES
+from selva_render.watch.inbox import CUE_SHEET_SUFFIXES, is_images, is_there
 from selva_render.watch.journal import WatchJournal
 from selva_render.watch.journal_records import DONE, FAILED, GONE, UNPROMPTED, WAITING, ItemRecord
 from selva_render.watch.result_places import ResultPlaces
@@ -126,7 +126,7 @@ class OutcomeRecorder:
         if claim is not None:
             self._finish_claim(claim, claim_states.FAILED, {"results": results, "failures": list(failures)})
         moved_to = None
-        if context.watched.move_sources:
+        if context.watched.move_sources and not is_images(record.path):
             moved_to = context.places.moved_source(record.name, failed=True)
         self._end(
             record,
@@ -175,7 +175,7 @@ class OutcomeRecorder:
     def postpone(self, record: ItemRecord, postponed: Postponed) -> None:
         context = self._context
         is_raised = postponed.error is not None and self._raises_daemon_errors
-        is_gone = not os.path.lexists(record.path) and context.root.is_dir() and context.scanner.is_available
+        is_gone = not is_there(record.path) and context.root.is_dir() and context.scanner.is_available
         self._journal.update_item(
             record.folder,
             record.name,

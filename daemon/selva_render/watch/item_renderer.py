@@ -15,6 +15,7 @@ import opentimelineio as otio
 
 from selva_core.base.atomic_write import write_atomic
 from selva_core.base.errors import InstallationBrokenError, MediaNotFoundError, SelvaError
+from selva_core.base.media import ImageSequence
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import JobStatus, StemResult
@@ -24,6 +25,7 @@ from selva_otio.formats.registry import find_format
 from selva_otio.formats.request_bundle.bundle_folder import SUFFIX
 from selva_otio.picture.media import build_media_url
 from selva_otio.picture.staged_media import staged_media
+from selva_otio.time.clock import FALLBACK_FRAME_RATE_HZ
 from selva_otio.timelines import open_timeline
 from selva_render.bundles import build_render_options, fill_bundle, opened_for_filling
 from selva_render.jobs import ClipJob
@@ -32,7 +34,8 @@ from selva_render.options import OutputOptions, check_options
 from selva_render.render import render_sheet, split_unusable_clips, write_with_stems
 from selva_render.report import RenderReport, iter_failure_lines
 from selva_render.report_page import write_page_in_process
-from selva_render.watch.inbox import BUNDLE, TIMELINE, InboxItem
+from selva_render.watch.file_names import RULES_NAME
+from selva_render.watch.inbox import BUNDLE, IMAGES, TIMELINE, InboxItem
 from selva_render.watch.prompts import ItemPrompts
 from selva_render.watch.result_places import PAGE_NAME, REPORT_NAME, SCHEMA, StagedResults, shorten
 
@@ -144,7 +147,8 @@ class ItemRenderer:
         return report
 
     def _render_video(self, task: RenderTask, staged: StagedResults) -> RenderReport:
-        opened = open_media_timeline(task.item.path)
+        images, warnings = _choose_images(task)
+        opened = open_media_timeline(task.item.path, images=images)
         sheet = spot_timeline(
             opened.timeline,
             base_folder=opened.path.parent,
@@ -152,10 +156,10 @@ class ItemRenderer:
             clock=opened.clock,
             options=task.spot_options,
         )
-        sheet = replace(sheet, warnings=(*opened.warnings, *sheet.warnings))
+        sheet = replace(sheet, warnings=(*warnings, *opened.warnings, *sheet.warnings))
         output = OutputOptions(
             stems_folder=staged.folder / STEMS_FOLDER,
-            timeline=staged.folder / f"{shorten(task.item.path.stem)}.otio",
+            timeline=staged.folder / f"{shorten(task.item.title)}.otio",
         )
         check_options(task.options, output)
         report = self._render_sheet(task, sheet, output, name=task.item.path.name)
@@ -197,6 +201,20 @@ class ItemRenderer:
             write_page_in_process(timeline, staged.folder / PAGE_NAME, notes=notes, moves=moves)
         except SelvaError as error:
             rendered.warnings.append(error.message)
+
+
+def _choose_images(task: RenderTask) -> tuple[ImageSequence | None, tuple[str, ...]]:
+    """How an image sequence is played; images state no rate, and one that nobody has said is a warning."""
+    if task.item.kind != IMAGES:
+        return None, ()
+    rate_hz = task.prompts.frame_rate
+    if rate_hz is not None:
+        return ImageSequence(rate_hz=rate_hz), ()
+    warning = (
+        f"nothing says the frame rate of {task.item.path.name}: it is played with {FALLBACK_FRAME_RATE_HZ} images a second; "
+        f'write frame_rate = "24000/1001" into {RULES_NAME}'
+    )
+    return ImageSequence(rate_hz=FALLBACK_FRAME_RATE_HZ), (warning,)
 
 
 def write_report(
@@ -253,7 +271,7 @@ def _at_last_path(result: StemResult, staged: StagedResults) -> StemResult:
 def _choose_output(task: RenderTask, staged: StagedResults) -> OutputOptions:
     """The timeline has the format of its source where that can be written elsewhere, else .otio."""
     row = find_format(task.item.path)
-    stem = shorten(task.item.path.stem)
+    stem = shorten(task.item.title)
     suffixes = [row.suffix] if row.write is not None and not row.is_folder else []
     suffixes += [".otioz"] if row.holds_media else [".otio"]
     for suffix in suffixes:

@@ -36,7 +36,7 @@ from selva_otio.errors import NoPromptError
 from selva_render.watch import claims as claim_states
 from selva_render.watch.claims import Claim
 from selva_render.watch.content import compute_content_key
-from selva_render.watch.inbox import VIDEO, InboxItem
+from selva_render.watch.inbox import IMAGES, VIDEO, InboxItem
 from selva_render.watch.item_outcomes import DISK_RETRY_S, FolderContext, OutcomeRecorder, Postponed, show
 from selva_render.watch.item_renderer import ItemRenderer, MediaNotThereError, RenderedItem, RenderTask
 from selva_render.watch.journal_records import DONE, ELSEWHERE, FAILED, IGNORED, UNPROMPTED, ItemRecord
@@ -103,13 +103,13 @@ class ItemWorker:
         if prompts.is_ignored:
             self._outcomes.set_state(record, IGNORED, reason=f"left out by {prompts.origin}")
             return
-        if item.kind == VIDEO and not prompts.rows:
+        if item.kind in (VIDEO, IMAGES) and not prompts.rows:
             self._outcomes.set_state(
                 record,
                 UNPROMPTED,
                 reason=(
                     "nothing says what to hear in it: it has no cue sheet, and no rule has cues; put one beside it, "
-                    f"{show(item.path.stem)}.cues.csv with the columns track and prompt"
+                    f"{show(item.title)}.cues.csv with the columns track and prompt"
                 ),
             )
             return
@@ -151,9 +151,9 @@ class ItemWorker:
                 f"it cannot be opened yet: {error.strerror or error}",
                 max(context.watched.settle_s, MIN_WAIT_S),
             ) from error
-        moved_to = (
-            context.places.moved_source(record.name, failed=False) if context.watched.move_sources else None
-        )
+        moved_to = None
+        if context.watched.move_sources and item.kind != IMAGES:
+            moved_to = context.places.moved_source(record.name, failed=False)
         return RenderTask(
             item=item,
             name=record.name,

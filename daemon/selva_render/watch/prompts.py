@@ -3,6 +3,7 @@
     takes = 2                       # these may be left out
     handles_s = 1.0
     model = "selva-small-44k"
+    frame_rate = "24000/1001"       # of image sequences
 
     [[rule]]                        # the first rule that matches counts
     match = "*_int_*"               # the file's name, or its path below this folder where there is a slash
@@ -26,8 +27,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,8 @@ from selva_core.base.misspelling import suggest
 from selva_core.base.regular_file import read_bounded
 from selva_otio import CueSheetRow, load_cue_sheet
 from selva_otio.cues.sheet_files import MAX_ROWS, build_row
-from selva_otio.errors import CueError
+from selva_otio.errors import ClockError, CueError
+from selva_otio.time.clock import parse_rate
 from selva_render.watch.file_names import RULES_NAME
 from selva_render.watch.inbox import InboxItem
 
@@ -45,14 +48,14 @@ else:
     import tomli as tomllib
 
 MAX_RULES_BYTES = 4 << 20
-_TOP_KEYS = ("model", "takes", "handles_s", "rule", "cue")
-_RULE_KEYS = ("match", "ignore", "model", "takes", "handles_s", "cue")
+_TOP_KEYS = ("model", "takes", "handles_s", "frame_rate", "rule", "cue")
+_RULE_KEYS = ("match", "ignore", "model", "takes", "handles_s", "frame_rate", "cue")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemPrompts:
     """What is heard in an item. rows: of a cue sheet; empty leaves it to the item's markers and metadata. is_ignored: a rule says
-    that it is no input. origin: where that was found. model, takes, handles_s: where the file of rules names them.
+    that it is no input. origin: where that was found. model, takes, handles_s, frame_rate: where the file of rules names them.
     """
 
     rows: tuple[CueSheetRow, ...] = ()
@@ -61,11 +64,13 @@ class ItemPrompts:
     model: str | None = None
     takes: int | None = None
     handles_s: float | None = None
+    frame_rate: Fraction | None = None
 
     def describe(self) -> str:
         """A text that changes when the prompts or options do."""
         rows = [repr((row.stem_track, row.clip_pattern, row.record_from, row.record_to)) for row in self.rows]
-        return json.dumps([rows, self.model, self.takes, self.handles_s])
+        options = [rows, self.model, self.takes, self.handles_s]
+        return json.dumps(options if self.frame_rate is None else [*options, str(self.frame_rate)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +116,7 @@ def find_prompts(item: InboxItem, root: Path) -> ItemPrompts:
     if item.cues is None:
         return found
     rows = tuple(load_cue_sheet(item.cues))
-    return ItemPrompts(
-        rows=rows, origin=str(item.cues), model=found.model, takes=found.takes, handles_s=found.handles_s
-    )
+    return replace(found, rows=rows, is_ignored=False, origin=str(item.cues))
 
 
 def find_rules(folder: Path, root: Path) -> FolderRules | None:
@@ -175,6 +178,11 @@ def _build_options(table: Mapping[str, Any], origin: str) -> dict[str, Any]:
                 wanted = "a text" if name == "model" else "a whole number" if name == "takes" else "a number"
                 raise CueError(f"{origin}: {name} is {wanted}; got {table[name]!r}")
             options[name] = float(table[name]) if name == "handles_s" else table[name]
+    if "frame_rate" in table:
+        try:
+            options["frame_rate"] = parse_rate(str(table["frame_rate"]))
+        except ClockError as error:
+            raise CueError(f"{origin}: frame_rate: {error}") from error
     return options
 
 

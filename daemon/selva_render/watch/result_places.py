@@ -31,6 +31,7 @@ from selva_core.base.command_line import selva_command
 from selva_core.base.errors import OutputError
 from selva_core.base.regular_file import read_bounded
 from selva_render.watch.file_names import DONE_FOLDER, FAILED_FOLDER, RESULTS_SUFFIX
+from selva_render.watch.inbox import is_images, title_of
 
 REPORT_NAME, PAGE_NAME = "report.json", "report.html"
 NOTE_SUFFIX = ".failed.txt"
@@ -58,9 +59,9 @@ class ResultPlaces:
     def base_of(self, name: str) -> str:
         """The name of its folder of results, without a number."""
         path = Path(name)
-        return shorten(path.stem if self.results is not None else path.name) + (
-            "" if self.results is not None else RESULTS_SUFFIX
-        )
+        if self.results is None:
+            return shorten(title_of(path) if is_images(path) else path.name) + RESULTS_SUFFIX
+        return shorten(title_of(path))
 
     def iter_targets(self, name: str) -> Iterator[Path]:
         """The folders that may be that of its results, in the order in which they are taken."""

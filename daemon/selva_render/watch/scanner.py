@@ -24,6 +24,8 @@ from selva_render.watch.journal_records import (
 
 MessageListener = Callable[[str], None]
 SHOWN_UNREADABLE = 3
+GONE_REMEMBERED_S = 30 * 86_400.0
+"""Items whose files went so long ago are forgotten; one that comes back later has the outcome that its claim holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ class FolderScanner:
                 known.pop(name, None)
                 continue
             self._compare(name, fingerprint, known.pop(name, None), changes, waits)
+        self._forget_long_gone(known.values())
         changes += [(record, replace(record, state=GONE, jobs=())) for record in self._find_gone(known)]
         changes += self._requeue_after_new_rules(listing)
         if changes:
@@ -150,6 +153,12 @@ class FolderScanner:
                 yield record
             except (OSError, ValueError):
                 continue
+
+    def _forget_long_gone(self, missing: Iterable[ItemRecord]) -> None:
+        before_s = self._clock.wall_s() - GONE_REMEMBERED_S
+        names = [record.name for record in missing if record.state == GONE and record.changed_s < before_s]
+        if names:
+            self._journal.forget(self._root, names)
 
     def _is_note_deleted(self, record: ItemRecord) -> bool:
         """Deleting the note is how people ask for another attempt; a share that is away has deleted nothing."""

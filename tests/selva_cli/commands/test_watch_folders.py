@@ -68,11 +68,11 @@ def test_a_folder_is_added_to_the_settings_changed_and_taken_out_again(folder: P
     assert (watched.path, watched.results, watched.takes, watched.hook) == (folder, None, 3, ())
     assert run("config", "get", "watch_folders").stdout == f"{folder}\n"
     assert str(folder) in run("config", "show", "--changed").stdout
-    (row,) = read("list")
+    (row,) = read("list")["folders"]
     assert (row["path"], row["paused"], row["items"]["waiting"]) == (str(folder), False, 0)
     assert read("remove", folder) == {"removed": str(folder)}
     assert load_settings(paths.settings_file).watch_folders == ()
-    assert read("list") == []
+    assert read("list") == {"folders": []}
 
 
 def test_a_running_daemon_is_missed_in_one_line(folder: Path) -> None:
@@ -87,6 +87,7 @@ def test_a_running_daemon_is_missed_in_one_line(folder: Path) -> None:
         (["--hours", "never"], "hours are written as"),
         (["--changes", "magic"], "auto, events, polling"),
         (["--webhook", "ftp://x/"], "http or https"),
+        (["--webhook", "https://example.com/x"], "config set watch_webhook_hosts example.com"),
         (["-o", "."], "another folder"),
         (["--model", "selva-nanu"], "no model is called 'selva-nanu'"),
     ],
@@ -99,8 +100,16 @@ def test_what_cannot_be_watched_so_is_refused(
     assert done.exit_code == 1
     assert message in " ".join(done.stderr.split())
     assert "there is no folder" in run("watch", "add", folder / "none").stderr
-    assert read("list") == []
+    assert read("list") == {"folders": []}
     assert read("add", folder, "--model", "selva-nano")["model"] == "selva-nano"
+
+
+def test_webhooks_may_go_to_this_machine_and_to_hosts_that_the_settings_allow(folder: Path) -> None:
+    assert read("add", folder, "--webhook", "http://127.0.0.1:8080/x")["webhook"] == "http://127.0.0.1:8080/x"
+    address = "https://Example.com/x"
+    assert run("watch", "add", folder, "--webhook", address).exit_code == 1
+    assert run("config", "set", "watch_webhook_hosts", "example.com").exit_code == 0
+    assert read("add", folder, "--webhook", address)["webhook"] == address
 
 
 def test_items_are_listed_by_state_and_names_with_line_ends_in_one_line(
@@ -108,9 +117,9 @@ def test_items_are_listed_by_state_and_names_with_line_ends_in_one_line(
 ) -> None:
     read("add", folder)
     put_items(journal, folder)
-    assert [row["name"] for row in read("list", folder)] == ["walk.mov", "a\nb.mov", "old.mov"]
-    assert [row["state"] for row in read("list", folder, "--state", "failed")] == ["failed"]
-    assert [row["name"] for row in read("list", folder, "--limit", "1")] == ["old.mov"]
+    assert [row["name"] for row in read("list", folder)["items"]] == ["walk.mov", "a\nb.mov", "old.mov"]
+    assert [row["state"] for row in read("list", folder, "--state", "failed")["items"]] == ["failed"]
+    assert [row["name"] for row in read("list", folder, "--limit", "1")["items"]] == ["old.mov"]
     shown = run("watch", "list", folder).stdout.splitlines()
     assert len(shown) == 4
     assert any("'a\\nb.mov'" in line and "no picture" in line for line in shown)
@@ -131,7 +140,7 @@ def test_items_are_rendered_again_forgotten_and_a_folder_is_paused(
     assert journal.item(folder, "old.mov") is None
     assert read("forget", folder, "walk.mov") == {"forgotten": 1}
     assert read("pause", folder)["paused"]
-    assert read("list")[0]["paused"]
+    assert read("list")["folders"][0]["paused"]
     assert not read("resume", folder)["paused"]
     assert not journal.folder(folder).is_paused
 

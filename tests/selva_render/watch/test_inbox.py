@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from selva_render.watch.file_names import is_ignored_file, is_skipped_folder
-from selva_render.watch.inbox import InboxItem, list_inbox
+from selva_render.watch.inbox import InboxItem, is_there, list_inbox
 
 
 def put(folder: Path, *names: str) -> None:
@@ -41,6 +41,58 @@ def test_a_cue_sheet_named_for_cues_counts_before_another_of_the_name(tmp_path: 
         ("video", "walk.mov", "walk.cues.csv"),
     ]
     assert all(item.rivals == () for item in list_inbox(tmp_path).items)
+
+
+def test_a_cue_sheet_may_have_the_whole_name_of_its_file(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "walk.mov",
+        "walk.mov.cues.toml",
+        "v1.2.mov",
+        "v1.2.cues.csv",
+        "cut.otio",
+        "cut.otio.cues.csv",
+    )
+    assert listed(tmp_path) == [
+        ("timeline", "cut.otio", "cut.otio.cues.csv"),
+        ("video", "v1.2.mov", "v1.2.cues.csv"),
+        ("video", "walk.mov", "walk.mov.cues.toml"),
+    ]
+
+
+def test_numbered_images_of_one_name_are_one_item_and_a_few_stills_are_none(tmp_path: Path) -> None:
+    put(tmp_path, *(f"day1/shot_010/shot_010.{number:04}.exr" for number in range(1001, 1021)))
+    put(tmp_path, "day1/shot_010.cues.csv", *(f"plain/{number}.png" for number in range(1, 13)))
+    put(tmp_path, *(f"stills/still{number}.jpg" for number in range(1, 8)))
+    put(tmp_path, *(f"mixed/100% {number:02}.tif" for number in range(95, 105)), "mixed/100%.cues.toml")
+    assert listed(tmp_path) == [
+        ("images", "day1/shot_010/shot_010.%04d.exr", "shot_010.cues.csv"),
+        ("images", "mixed/100%% %02d.tif", "100%.cues.toml"),
+        ("images", "plain/%d.png", None),
+    ]
+    assert [item.title for item in list_inbox(tmp_path).items] == ["shot_010", "100%", "images"]
+    assert [len(list(item.iter_files())) for item in list_inbox(tmp_path).items] == [21, 11, 12]
+
+
+def test_each_image_that_comes_changes_or_goes_changes_the_fingerprint_of_its_sequence(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, *(f"shot.{number:04}.png" for number in range(10)))
+    (item,) = list_inbox(tmp_path).items
+    seen = [item.take_fingerprint()]
+    put(tmp_path, "shot.0010.png")
+    seen.append(item.take_fingerprint())
+    (tmp_path / "shot.0003.png").write_bytes(b"xy")
+    seen.append(item.take_fingerprint())
+    (tmp_path / "shot.0004.png").unlink()
+    seen.append(item.take_fingerprint())
+    assert len(set(seen)) == 4
+    assert all(len(fingerprint) == 1 for fingerprint in seen)
+    assert item.take_fingerprint() == seen[-1]
+    for file in item.iter_files():
+        assert is_there(item.path)
+        file.unlink()
+    assert not is_there(item.path)
 
 
 def test_folders_are_looked_into_except_those_of_systems_editors_and_results(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selva_render.watch.journal_records import GONE, UNPROMPTED, WAITING
+from selva_render.watch.scanner import GONE_REMEMBERED_S
 from tests.selva_render.watch.watching import CUES, Watcher, watching
 
 
@@ -53,6 +54,16 @@ def test_a_file_that_is_deleted_is_gone_and_one_that_comes_back_waits(share: Pat
     (share / "run.mov").rename(share / "walk.mov")
     look(watcher)
     assert look(watcher) == {"walk.mov": WAITING, "run.mov": GONE}
+
+
+def test_what_is_long_gone_is_forgotten(share: Path, watcher: Watcher) -> None:
+    (share / "walk.mov").write_bytes(b"x")
+    look(watcher)
+    look(watcher)
+    (share / "walk.mov").unlink()
+    assert look(watcher) == {"walk.mov": GONE}
+    assert look(watcher, seconds=GONE_REMEMBERED_S - 10) == {"walk.mov": GONE}
+    assert look(watcher, seconds=20) == {}
 
 
 def test_a_share_that_is_away_has_lost_nothing(share: Path, watcher: Watcher) -> None:
