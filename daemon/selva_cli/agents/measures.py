@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import soundfile
 from selva_core.audio.loudness import LoudnessMeter
 from selva_core.base.errors import RequestError
 from selva_core.base.evidence import EVIDENCE_SUFFIX, Evidence
-from selva_core.base.regular_file import read_bounded
+from selva_core.base.regular_file import open_regular, read_bounded
 
 SILENT_LEVEL = 10 ** (-60 / 20)
 FULL_SCALE = 1.0 - 2.0**-23
@@ -26,18 +26,22 @@ _STEPS_PER_BLOCK = 512
 _MAX_EVIDENCE_BYTES = 64 << 20
 
 
-def measure_stem(file: Path) -> dict[str, Any]:
+def measure_stem(file: Path, *, resolve: Callable[[Path], Path]) -> dict[str, Any]:
     """Loudness (EBU R 128), peak, clipping, silence, and what the picture shows of the sound. Raises RequestError.
+
+    resolve: gives the real path of a file beside it, or raises OutsideFoldersError.
 
     clipped_samples: at full scale. silent_share: the part of the file's 10 ms steps below -60 dBFS. evidence: of the file beside
     it, where the model saw the thing, and the share of the sound's energy in these times: a hint at sync and leakage.
     """
     try:
-        info = soundfile.info(file)
-        meter = LoudnessMeter(info.samplerate, num_channels=min(info.channels, 2))
-        counted = _Counts(step_samples=max(1, info.samplerate // STEPS_PER_SECOND))
-        for _ in meter.watch(_iter_blocks(file, counted)):
-            pass
+        # Opened here: libsndfile waits for ever for what a pipe does not give, and every later call waits with it.
+        with open_regular(file) as opened, soundfile.SoundFile(opened) as sound:
+            info = _Format(sound.samplerate, sound.channels, sound.frames)
+            meter = LoudnessMeter(info.samplerate, num_channels=min(info.channels, 2))
+            counted = _Counts(step_samples=max(1, info.samplerate // STEPS_PER_SECOND))
+            for _ in meter.watch(_iter_blocks(sound, counted)):
+                pass
     except (OSError, RuntimeError) as error:
         raise RequestError(f"{file} is no sound file that can be read: {error}") from error
     return {
@@ -49,8 +53,14 @@ def measure_stem(file: Path) -> dict[str, Any]:
         "clipped_samples": counted.clipped,
         "silent_share": counted.silent_steps / len(counted.powers) if counted.powers else 1.0,
         "loudness": asdict(meter.read()),
-        "evidence": _describe_evidence(file, counted),
+        "evidence": _describe_evidence(load_evidence(file, resolve=resolve), counted),
     }
+
+
+class _Format(NamedTuple):
+    samplerate: int
+    channels: int
+    frames: int
 
 
 class _Counts:
@@ -75,18 +85,24 @@ class _Counts:
             self.silent_steps += bool(step.max() < SILENT_LEVEL)
 
 
-def _iter_blocks(file: Path, counted: _Counts) -> Iterator[npt.NDArray[np.float32]]:
-    for block in soundfile.blocks(file, blocksize=counted.step_samples * _STEPS_PER_BLOCK, dtype="float32"):
+def _iter_blocks(sound: soundfile.SoundFile, counted: _Counts) -> Iterator[npt.NDArray[np.float32]]:
+    for block in sound.blocks(blocksize=counted.step_samples * _STEPS_PER_BLOCK, dtype="float32"):
         counted.add(block)
         yield block if block.ndim == 1 or block.shape[1] <= 2 else block[:, 0]
 
 
-def _describe_evidence(file: Path, counted: _Counts) -> dict[str, Any] | None:
-    """What the model saw, from the file beside a stem, and how much of the sound lies where it saw it; None without that file."""
+def load_evidence(file: Path, *, resolve: Callable[[Path], Path]) -> Evidence | None:
+    """What the model saw, from the file beside a stem; None without one. Raises OutsideFoldersError."""
+    beside = resolve(file.with_suffix(EVIDENCE_SUFFIX))
     try:
-        text = read_bounded(file.with_suffix(EVIDENCE_SUFFIX), _MAX_EVIDENCE_BYTES)
-        evidence = Evidence.from_json(json.loads(text))
+        return Evidence.from_json(json.loads(read_bounded(beside, _MAX_EVIDENCE_BYTES)))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _describe_evidence(evidence: Evidence | None, counted: _Counts) -> dict[str, Any] | None:
+    """What the model saw, and how much of the sound lies where it saw it."""
+    if evidence is None:
         return None
     powers = np.asarray(counted.powers)
     is_seen = np.zeros(len(powers), bool)

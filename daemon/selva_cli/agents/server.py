@@ -16,7 +16,6 @@ from pydantic import Field
 
 import selva_core
 from selva_cli.agents.allowed_folders import AllowedFolders
-from selva_cli.agents.measures import measure_stem
 from selva_cli.agents.session import AgentSession
 from selva_core.base.command_line import pip_install_command
 from selva_core.base.errors import RequestError, SelvaError
@@ -93,8 +92,11 @@ def _add_judging_tools(server: MCPServer, session: AgentSession) -> None:
     def measure(
         stems: Annotated[list[str], Field(min_length=1, max_length=MAX_STEMS_MEASURED)],
     ) -> dict[str, list[dict[str, Any]]]:
-        """Loudness, peak, clipping and silence of stems (WAV files), and the share of sound where the model saw its source."""
-        return {"stems": [measure_stem(session.folders.resolve(stem)) for stem in stems]}
+        """Loudness, peak, clipping and silence of stems (WAV files), and the share of sound where the model saw its source.
+
+        `hints` has sync, and leak_db: energy while only siblings are seen. Stems of a clip measured together are siblings.
+        """
+        return {"stems": session.measure(stems)}
 
     @tool(annotations=_LOOKS, structured_output=False)
     @_telling_errors

@@ -7,16 +7,19 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from selva_cli.agents.allowed_folders import AllowedFolders
+from selva_cli.agents.measures import load_evidence, measure_stem
 from selva_cli.agents.timelines import describe_timeline, open_allowed, probe_inside, spot_for_agent
 from selva_core.base.atomic_write import write_atomic
-from selva_core.base.errors import RequestError
+from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.paths import AppPaths
+from selva_core.base.regular_file import FileTooLargeError, read_bounded
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_otio import CueSheet
@@ -28,7 +31,10 @@ from selva_render.options import OutputOptions, check_options, choose_model, set
 from selva_render.render import render_sheet, to_stem
 from selva_render.report import RenderReport
 from selva_render.spot_report import SpotReport, estimate_from_running_daemon
+from selva_render.takes.hints import measure_take
 from selva_render.written_timelines import check_replaceable, note_written_files
+
+MAX_REPLACED_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,7 @@ class AgentSession:
     def __init__(self, folders: AllowedFolders) -> None:
         self.folders = folders
         self._lock = threading.Lock()
+        self._writing = threading.Lock()  # what a file held before is what undo brings back
         self._renders: dict[str, _Render] = {}
         self._proposals: dict[str, _Proposal] = {}
         self._placements: dict[str, _Placement] = {}
@@ -115,6 +122,41 @@ class AgentSession:
         render = _Render(timeline=path, sheet=sheet, options=options, report=report)
         return {"render_id": self._keep(self._renders, "render", render), **report.to_json()}
 
+    def measure(self, stems: Sequence[str]) -> list[dict[str, Any]]:
+        """Measures of stems, with hints. Siblings are the stems of the same clip in a render of this session; of other files
+        those that are measured with them. Raises SelvaError.
+        """
+        resolve = self.folders.resolve
+        files = [resolve(stem) for stem in stems]
+        measured = [measure_stem(file, resolve=resolve) for file in files]
+        seen = {file: load_evidence(file, resolve=resolve) for file in files}
+        for values, file in zip(measured, files, strict=True):
+            siblings = self._siblings_of(file)
+            others = (
+                [each for other, each in seen.items() if other != file]
+                if siblings is None
+                else [load_evidence(resolve(other), resolve=resolve) for other in siblings]
+            )
+            try:
+                hints = measure_take(file, seen[file], [each for each in others if each is not None])
+            except (OSError, ValueError, SelvaError):  # a sound file of a kind that stems do not have
+                values["hints"] = None
+            else:
+                values["hints"] = hints.to_json()
+        return measured
+
+    def _siblings_of(self, file: Path) -> list[Path] | None:
+        """The stems of other tracks on the clip of a stem; None where no render of this session made the file."""
+        with self._lock:
+            renders = list(self._renders.values())
+        for render in reversed(renders):
+            stems = {Path(stem.result.file): stem.cue for stem in render.report.stems}
+            if (own := stems.get(file)) is not None:
+                return [
+                    other for other, cue in stems.items() if cue.clip == own.clip and cue.track != own.track
+                ]
+        return None
+
     def propose(self, render_id: str, output: str) -> dict[str, Any]:
         """What a placement would write, and where each stem would lie; writes nothing. Raises SelvaError."""
         render = _find(self._renders, render_id, "render_id")
@@ -136,11 +178,15 @@ class AgentSession:
 
     def place(self, proposal_id: str, *, confirmed: bool) -> dict[str, Any]:
         """Write the timeline of a proposal. Raises SelvaError, also where nobody confirmed it."""
-        proposal = _find(self._proposals, proposal_id, "proposal_id")
         if not confirmed:
+            _find(self._proposals, proposal_id, "proposal_id")
             raise RequestError(
                 "nothing was placed: show the proposal to the person, and call place again with confirmed true"
             )
+        with self._taken(self._proposals, proposal_id, "proposal_id") as proposal, self._writing:
+            return self._place(proposal)
+
+    def _place(self, proposal: _Proposal) -> dict[str, Any]:
         self._check_target(proposal.render, proposal.output)
         render, target = proposal.render, proposal.output
         before = _read_files([target, sidecar_of(target)])
@@ -160,8 +206,6 @@ class AgentSession:
         files = [*written.files, *([written.sidecar] if written.sidecar is not None else [])]
         note_written_files(written.files, AppPaths.find())
         placed = _Placement(written={file: _hash(file.read_bytes()) for file in files}, before=before)
-        with self._lock:
-            self._proposals.pop(proposal_id, None)
         return {
             "placement_id": self._keep(self._placements, "placement", placed),
             "files": [str(file) for file in files],
@@ -174,7 +218,10 @@ class AgentSession:
 
         Raises RequestError where somebody has changed a file since.
         """
-        placement = _find(self._placements, placement_id, "placement_id")
+        with self._taken(self._placements, placement_id, "placement_id") as placement, self._writing:
+            return self._undo(placement)
+
+    def _undo(self, placement: _Placement) -> dict[str, Any]:
         for file, digest in placement.written.items():
             self.folders.resolve(file)
             if not file.is_file() or _hash(file.read_bytes()) != digest:
@@ -184,8 +231,6 @@ class AgentSession:
                 file.unlink()
         for file, content in placement.before.items():
             write_atomic(file, content)
-        with self._lock:
-            self._placements.pop(placement_id, None)
         return {
             "removed": [str(file) for file in placement.written if file not in placement.before],
             "restored": [str(file) for file in placement.before],
@@ -204,6 +249,19 @@ class AgentSession:
     def _require_media(self, sheet: CueSheet) -> None:
         self.folders.require(clip.media_path for clip in sheet.clips)
 
+    @contextmanager
+    def _taken(self, table: dict[str, Any], key: str, what: str) -> Iterator[Any]:
+        """What an id names, for one call only: another call with the same id finds none; after an error it is there again."""
+        with self._lock:
+            value = _find(table, key, what)
+            del table[key]
+        try:
+            yield value
+        except BaseException:
+            with self._lock:
+                table[key] = value
+            raise
+
     def _keep(self, table: dict[str, Any], kind: str, value: Any) -> str:
         with self._lock:
             self._num_ids += 1
@@ -220,7 +278,15 @@ def _find(table: Mapping[str, Any], key: str, what: str) -> Any:
 
 
 def _read_files(files: list[Path]) -> dict[Path, bytes]:
-    return {file: file.read_bytes() for file in files if os.path.isfile(file)}
+    """What is kept for undo. Raises RequestError for files that are too large to be held in memory."""
+    there = [file for file in files if os.path.isfile(file)]
+    try:
+        return {file: read_bounded(file, MAX_REPLACED_BYTES) for file in there}
+    except FileTooLargeError as error:
+        raise RequestError(
+            f"{error.filename or there[0]} is too large to be replaced so that it can be undone; "
+            "choose another name"
+        ) from error
 
 
 def _hash(content: bytes) -> str:

@@ -110,19 +110,19 @@ class WatchedFolderArguments:
 
     def build(self, folder: Path) -> WatchedFolder:
         """Raises ConfigurationError, RequestError, UnknownModelError."""
+        from selva_core.base.settings import load_settings  # noqa: PLC0415
         from selva_core.base.settings.watched_folder import WatchedFolder  # noqa: PLC0415 - --help stays light
         from selva_render.options import choose_model  # noqa: PLC0415
+        from selva_render.watch.hooks import require_allowed_webhook  # noqa: PLC0415
 
         if not folder.is_dir():
             raise ConfigurationError(f"there is no folder {folder.absolute()} to watch; make it first")
         if self.model is not None:  # now, and not in a note on each item tonight
             choose_model(self.model)
-        if self.webhook is not None:
-            _require_webhook_host(self.webhook)
         values: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
         output = values.pop("output", None)
         try:
-            return WatchedFolder.from_value(
+            watched = WatchedFolder.from_value(
                 {
                     **values,
                     "path": os.path.abspath(folder),
@@ -131,6 +131,9 @@ class WatchedFolderArguments:
             )
         except ValueError as error:
             raise RequestError(str(error)) from error
+        if watched.webhook is not None:
+            require_allowed_webhook(watched.webhook, load_settings().watch_webhook_hosts)
+        return watched
 
 
 @takes_groups
@@ -291,27 +294,6 @@ def _require_item(journal: WatchJournal, folder: Path, name: str) -> ItemRecord:
             f"{folder} has no item {name!r}{like}; list them with: {selva_command('watch', 'list', str(folder))}"
         )
     return record
-
-
-def _require_webhook_host(address: str) -> None:
-    """Raises ConfigurationError for a host that nothing would be sent to; what is no address is refused as such later."""
-    from urllib.parse import urlsplit  # noqa: PLC0415 - --help stays light
-
-    from selva_core.base.settings import load_settings  # noqa: PLC0415
-    from selva_render.watch.hooks import is_allowed_host  # noqa: PLC0415
-
-    try:
-        host = urlsplit(address).hostname or ""
-    except ValueError:
-        return
-    allowed = load_settings().watch_webhook_hosts
-    if host and not is_allowed_host(host, allowed):
-        command = selva_command("config", "set", "watch_webhook_hosts", ",".join((*allowed, host)))
-        raise ConfigurationError(
-            f"webhooks go to this machine and to hosts that watch_webhook_hosts names; {host} is none of them. Allow it with: "
-            f"{command}",
-            host=host,
-        )
 
 
 def _load_watched() -> Sequence[WatchedFolder]:

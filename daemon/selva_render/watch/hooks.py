@@ -22,6 +22,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from selva_core.base.child_process import popen_options
+from selva_core.base.command_line import selva_command
+from selva_core.base.errors import ConfigurationError
 from selva_core.base.settings.watched_folder import WatchedFolder
 from selva_render.watch.journal_records import DONE, ItemRecord
 from selva_render.watch.result_places import PAGE_NAME, REPORT_NAME
@@ -143,6 +145,21 @@ def post_event(address: str, event: Mapping[str, Any], *, allowed_hosts: Iterabl
 def is_allowed_host(host: str, allowed_hosts: Iterable[str]) -> bool:
     """Whether webhooks may be sent to a host: this machine's own, or one that the settings name."""
     return is_loopback(host) or host.lower() in {each.lower() for each in allowed_hosts}
+
+
+def require_allowed_webhook(address: str, allowed_hosts: Sequence[str]) -> None:
+    """Raises ConfigurationError for a host that nothing would be sent to; what is no address is refused as such elsewhere."""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return
+    if host and not is_allowed_host(host, allowed_hosts):
+        command = selva_command("config", "set", "watch_webhook_hosts", ",".join((*allowed_hosts, host)))
+        raise ConfigurationError(
+            f"webhooks go to this machine and to hosts that watch_webhook_hosts names; {host} is none of them. Allow it with: "
+            f"{command}",
+            host=host,
+        )
 
 
 def is_loopback(host: str) -> bool:

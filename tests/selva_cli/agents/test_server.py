@@ -93,6 +93,8 @@ async def render_after_a_dry_run(client: Client, folder: Path) -> Any:
     (measured,) = read(await client.call_tool("measure", {"stems": [stem["file"]]}))["stems"]
     assert measured["seconds"] == pytest.approx(0.5, abs=0.001)
     assert measured["clipped_samples"] == 0
+    assert measured["hints"]["leak_db"] is None, "it has no siblings"
+    assert {"sync", "peak_dbfs", "silent", "clipped_samples"} < set(measured["hints"])
     return rendered
 
 
@@ -105,7 +107,10 @@ async def place_what_is_confirmed(client: Client, rendered: Any, out: Path) -> s
     assert "nothing was placed" in error_of(refused)
     assert not out.exists()
     agreed = {"proposal_id": proposal["proposal_id"], "confirmed": True}
-    placed = read(await client.call_tool("place", agreed))
+    both = await asyncio.gather(*(client.call_tool("place", agreed) for _ in range(2)))
+    (refused,) = [result for result in both if result.is_error]
+    assert "there is no proposal_id" in error_of(refused), "it is placed once"
+    (placed,) = [read(result) for result in both if not result.is_error]
     assert [track.name for track in load_timeline(out).audio_tracks()] == ["Dog"]
     return str(placed["placement_id"])
 
