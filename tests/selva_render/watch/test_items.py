@@ -8,15 +8,11 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import opentimelineio as otio
 import pytest
-from av.codec.context import CodecContext
 
 from selva_core.base.errors import OutputError, StorageError
 from selva_core.base.paths import AppPaths
@@ -384,37 +380,6 @@ def test_sources_are_moved_only_where_the_settings_say_so_and_come_back_to_be_re
         assert watcher.states() == {"day1/walk.mp4": DONE, "bad.mp4": FAILED}
     assert moved.is_file()
     assert (out / "day1" / "walk-2").is_dir()
-
-
-def test_an_image_sequence_is_rendered_once_when_it_is_whole_and_stays_where_it_is(
-    share: Path, out: Path, start_watcher: StartWatcher
-) -> None:
-    folder = share / "shot_010"
-    folder.mkdir()
-    (share / "selva.toml").write_text('frame_rate = "24"\n' + CUES)
-    frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
-    codec = CodecContext.create("png", "w")
-    codec.width, codec.height, codec.pix_fmt, codec.time_base = 32, 32, "rgb24", Fraction(1, 24)
-    (packet,) = codec.encode(frame)
-    with start_watcher(move_sources=True) as watcher:
-        for number in range(1, 49):
-            (folder / f"a.{number:04}.png").write_bytes(bytes(packet))
-        watcher.rest()
-        assert watcher.states() == {"shot_010/a.%04d.png": DONE}, watcher.messages
-        assert len(list(folder.iterdir())) == 48
-        report = load_report(out / "shot_010" / "a")
-        assert report is not None
-        (stem,) = report["result"]["stems"]
-        assert stem["duration"] == [2, 1]
-        assert report["result"]["frame_rate"] == [24, 1]
-        (folder / "a.0020.png").unlink()
-        watcher.rest()
-        assert watcher.states() == {"shot_010/a.%04d.png": FAILED}
-        assert (out / "shot_010" / "failed" / "a.%04d.png.failed.txt").is_file()
-        for file in list(folder.iterdir()):
-            file.unlink()
-        watcher.rest()
-        assert watcher.states() == {"shot_010/a.%04d.png": GONE}
 
 
 def test_a_long_path_and_odd_names_are_rendered(clip: Path, share: Path, watcher: Watcher) -> None:
