@@ -12,9 +12,9 @@ import importlib
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -46,13 +46,15 @@ EntryT = TypeVar("EntryT", bound=PlanEntry)
 @dataclass(frozen=True, kw_only=True)
 class PreparedRequest(Generic[EntryT]):
     """A request made ready for the daemon. `build_placements` turns the reports, one per task, into the entries of the
-    host's plan.
+    host's plan. plan_extra: what else plan.json holds. may_be_empty: whether a plan without entries is one.
     """
 
     tasks: Sequence[RenderTask]
     timeline_name: str
     notices: Sequence[str]
     build_placements: Callable[[Sequence[RenderReport]], list[EntryT]]
+    plan_extra: Mapping[str, Any] = field(default_factory=dict)
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,7 @@ def _answer(folder: RequestFolder, connect: Callable[[], Client]) -> None:
         is_cancelled=folder.is_cancelled,
         connect=connect,
     )
-    folder.write_plan([entry.to_json() for entry in result.placements])
+    folder.write_plan([entry.to_json() for entry in result.placements], **prepared.plan_extra)
     count = len(result.placements)
     folder.write_ready(f"{count} stem{'s are' if count != 1 else ' is'} ready", result.notices)
 
@@ -177,7 +179,7 @@ def make_stems(
     )
     notices = [*prepared.notices, *list_render_notices(reports)]
     placements = prepared.build_placements(reports)
-    if not placements:
+    if not placements and not prepared.may_be_empty:
         reasons = "; ".join(notices[:3]) or "there was nothing to make"
         raise NothingToRenderError(f"no stem was made: {reasons}")
     return RequestResult(placements=placements, notices=notices)

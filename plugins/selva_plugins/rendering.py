@@ -61,6 +61,8 @@ def render_tasks(
 
     Raises RenderCancelled once `is_cancelled()` is true, and DaemonError when the daemon is gone for good.
     """
+    if not tasks:
+        return []
     attempt = 1
     # One watcher for all attempts: the jobs of an earlier one go on in the daemon, and a cancel is meant for them too.
     with _CancelWatcher(is_cancelled, connect) as watcher:

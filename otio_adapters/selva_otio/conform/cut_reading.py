@@ -72,9 +72,11 @@ class OldStem:
         return bool(self.placed.stem)
 
 
-def read_cut(timeline: otio.schema.Timeline, media: MediaLookup) -> ReadCut:
-    """The shots of a timeline. Raises TimelineReadError, ClockError."""
-    clock = find_record_clock(timeline)
+def read_cut(
+    timeline: otio.schema.Timeline, media: MediaLookup, clock: TimelineClock | None = None
+) -> ReadCut:
+    """The shots of a timeline; clock: where it is known already. Raises TimelineReadError, ClockError."""
+    clock = clock or find_record_clock(timeline)
     spotter = ShotSpotter(clock=clock, media=media)
     picture = resolve_picture(iter_picture_tracks(timeline))
     shots: list[ReadShot] = []
@@ -127,6 +129,22 @@ def _noted_clip(stem: Mapping[str, Any], base_folder: Path) -> SpottedClip | Non
         return None
 
 
+def build_read_shot(shot: CutShot, track: otio.schema.Track) -> ReadShot:
+    """A shot that is known by its numbers alone, as of a cut that a host noted. track: any, for shots have one."""
+    clip = SpottedClip(
+        name=shot.name,
+        video_track=shot.video_track,
+        media_path=Path(shot.media),
+        media_start_s=shot.media_start_s,
+        speed=shot.speed,
+        record_start_s=shot.record_start_s,
+        duration_s=shot.duration_s,
+        source_timecode=shot.source_label,
+        source_end_timecode="",
+    )
+    return ReadShot(shot=_noted_shot(clip, track), clip=clip, cut=shot)
+
+
 def _noted_shot(clip: SpottedClip, track: otio.schema.Track) -> Shot:
     return Shot(
         clip=otio.schema.Clip(name=clip.name),
@@ -169,11 +187,12 @@ def read_stems(cut: ReadCut) -> list[OldStem]:
     """What lies on the stem tracks of a cut, in the order of the tracks."""
     index = ShotIndex([each.shot for each in cut.shots])
     by_shot = {id(each.shot): each for each in cut.shots}
+    paths = _MediaPaths(cut.spotter.media.base_folder)
     stems = []
     for name in list_stem_tracks(cut.timeline):
         for subtrack_number, subtrack in enumerate(read_subtracks(cut.timeline, name)):
             for placed in subtrack.items:
-                shot = _find_shot(placed, index, by_shot, cut)
+                shot = _find_shot(placed, index, by_shot, cut, paths)
                 stems.append(_to_old_stem(placed, name, subtrack_number, shot))
     return stems
 
@@ -254,18 +273,36 @@ def _noted_duration_s(stem: Mapping[str, Any], url: str) -> Fraction | None:
     return None
 
 
+class _MediaPaths(dict[str, str]):
+    """The path of each URL, resolved once: a cut has far fewer media than stems."""
+
+    def __init__(self, base_folder: Path) -> None:
+        super().__init__()
+        self._base_folder = base_folder
+
+    def __missing__(self, url: str) -> str:
+        path = str(resolve_media_path(url, self._base_folder)) if url.startswith("file:") else ""
+        self[url] = path
+        return path
+
+
 def _find_shot(
-    placed: PlacedItem, index: ShotIndex, by_shot: Mapping[int, ReadShot], cut: ReadCut
+    placed: PlacedItem,
+    index: ShotIndex,
+    by_shot: Mapping[int, ReadShot],
+    cut: ReadCut,
+    paths: Mapping[str, str],
 ) -> ReadShot | None:
     """The shot under an item: of those that it was made for the one that it overlaps most, else of all, else the nearest."""
     under = [by_shot[id(shot)] for shot in index.iter_overlapping(placed.start_s, placed.end_s)]
+    if len(under) == 1:
+        return under[0]
     if not under:
         return min(cut.shots, key=lambda each: _distance_s(each, placed), default=None)
     source = placed.stem.get("source")
     url = str(source.get("url", "")) if isinstance(source, Mapping) else ""
     name = file_name_in_url(url) if url else ""
-    base_folder = cut.spotter.media.base_folder
-    path = str(resolve_media_path(url, base_folder)) if url.startswith("file:") else ""
+    path = paths[url]
 
     def rank(each: ReadShot) -> tuple[bool, bool, Fraction]:
         overlap_s = min(each.cut.record_end_s, placed.end_s) - max(each.cut.record_start_s, placed.start_s)

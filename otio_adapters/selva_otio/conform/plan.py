@@ -200,6 +200,8 @@ class _Planner:
             if stem.shot is not None:
                 self._by_shot[stem.shot.cut.number].append(stem)
         self._builder = CueBuilder()
+        self._is_spotted = spotter == new.spotter
+        self._whole_clips: dict[int, SpottedClip | None] = {}
         self._half_frame_s = 1 / (2 * new.clock.frame_rate_hz)
         self._needed: list[_Needed] = []
         self._reasons: dict[int, str] = {}
@@ -273,9 +275,16 @@ class _Planner:
         end_s = min(range_s[1], shot.shot.record_end_s)
         if end_s <= start_s:
             return None
-        is_whole = (start_s, end_s) == (shot.shot.record_start_s, shot.shot.record_end_s)
-        clip = self._spotter.spot(shot.shot if is_whole else shot.shot.trim(start_s, end_s))
-        return clip if isinstance(clip, SpottedClip) else None
+        if (start_s, end_s) != (shot.shot.record_start_s, shot.shot.record_end_s):
+            clip = self._spotter.spot(shot.shot.trim(start_s, end_s))
+            return clip if isinstance(clip, SpottedClip) else None
+        if self._is_spotted:
+            return shot.clip
+        number = shot.cut.number
+        if number not in self._whole_clips:
+            whole = self._spotter.spot(shot.shot)
+            self._whole_clips[number] = whole if isinstance(whole, SpottedClip) else None
+        return self._whole_clips[number]
 
     def _render_anew(self, old: CutShot, shot: ReadShot) -> None:
         """A retimed shot gets the sounds of the old one, over the same frames as far as they are seen."""

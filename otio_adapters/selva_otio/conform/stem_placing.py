@@ -162,10 +162,12 @@ def _build_item(move: StemMove, plan: ConformPlan) -> otio.core.Item:
             key: to_plain_value(value) for key, value in known.items() if key != "guid"
         }
     if move.cue is not None:
-        noted = to_plain_value(move.stem.placed.stem)
+        # Key by key: to write all of it anew took half of the time of a cut of 10,000 clips.
+        noted = item.metadata[SELVA_NAMESPACE]
         if move.longer is not None:
             noted["takes"] = [describe_take(take) for take in move.longer.takes]
-        item.metadata[SELVA_NAMESPACE] = {**noted, **_describe_place(move, move.cue, noted)}
+        for key, value in _describe_place(move, move.cue, noted).items():
+            noted[key] = value
     return item
 
 
@@ -190,7 +192,10 @@ def _play_longer(clip: otio.schema.Clip, longer: LongerTakes, clock: TimelineClo
 
 def _make_absolute(clip: otio.schema.Clip, base_folder: Path) -> None:
     """The new cut may lie in another folder than the old one."""
-    references = {key: reference.clone() for key, reference in clip.media_references().items()}
+    known = clip.media_references()
+    if not any(is_relative_url(getattr(each, "target_url", None) or "file:") for each in known.values()):
+        return
+    references = {key: reference.clone() for key, reference in known.items()}
     relative = [
         reference
         for reference in references.values()

@@ -30,7 +30,7 @@ class PlacedItem:
     start_s: Fraction
     end_s: Fraction
 
-    @property
+    @cached_property  # each read goes through OpenTimelineIO's binding
     def stem(self) -> Mapping[str, Any]:
         """The metadata that a render noted on it; empty when it is no stem."""
         return read_selva_metadata(self.item, STEM_SCHEMA)
@@ -44,7 +44,7 @@ class PlacedItem:
         """Whether it is a stem that no editor has changed: same record range and source offset (to half a frame, as hosts
         round), same active take, enabled, and without effects or markers.
         """
-        stem = self.stem  # read once: each access goes through OpenTimelineIO's binding
+        stem = self.stem
         if not isinstance(self.item, otio.schema.Clip) or not stem:
             return False
         half_frame_s = 1 / (2 * clock.frame_rate_hz)

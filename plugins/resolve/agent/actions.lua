@@ -50,6 +50,22 @@ function actions.panel()
     conversation.place_while_open(id)
 end
 
+-- The first time the bridge answers with the list of what would be done, once more with the plan that does it.
+function actions.conform()
+    local id = messages.new_id()
+    local request = build_request(id, {})
+    request.kind = "conform"
+    if not conversation.send_request(id, request) then return end
+    local reply, reason = conversation.await_result(id)
+    if reply and reply.plan then
+        conversation.place_and_report(id, reply)
+    elseif reply then
+        console.show_outcome(reply.title or "nothing was conformed", reply.lines or {}, reply.state == "failed")
+    elseif reason then
+        console.show_outcome("still rendering", { "choose 'Place finished stems' later" }, false)
+    end
+end
+
 function actions.place()
     if conversation.place_waiting() == 0 then
         console.show_outcome("no finished stems wait for this timeline", {}, false)

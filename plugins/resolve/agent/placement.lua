@@ -8,6 +8,8 @@ local media_pool = import("media_pool")
 
 local call = api.call
 
+local NOT_DELETED = "Resolve did not delete it at its old place, so that it stays there; unlock its track and run Selva again"
+
 -- Markers go where their stems lie now; those whose stems are held are left out.
 local function add_markers(timeline, plan, placed)
     local num_added, numbers = 0, {}
@@ -52,9 +54,26 @@ local function save_and_verify(placer, stems, placed, problems)
     return is_saved
 end
 
+-- Deletes the items that the plan removes, stems of ours only. Returns a set of the ids of those that stay, and how many.
+local function remove_items(placer, removals, tagged)
+    local left, num_left = {}, #removals
+    for _, id in ipairs(removals) do left[id] = true end
+    for index = 1, placer:num_tracks() do
+        for _, item in ipairs(api.items_of(call(placer.timeline, "GetItemListInTrack", "audio", index))) do
+            local id = call(item, "GetUniqueId")
+            local media_id = call(call(item, "GetMediaPoolItem"), "GetUniqueId")
+            if id and left[id] and media_id and tagged[media_id] and placer:delete(item) then
+                left[id], num_left = nil, num_left - 1
+            end
+        end
+    end
+    return left, num_left
+end
+
 -- plan: timeline_id, timeline_name; stems: id, file, track, record_frame (absolute), duration_frames, start_frame (in the
 -- file, at the project's rate), muted, comment, fade_in_frames, fade_out_frames, gain_db; markers; replaces: whether
--- earlier stems of ours in the same place are replaced. Returns the report, or nil and why nothing was placed.
+-- earlier stems of ours in the same place are replaced; removals: ids of items that are deleted first, and replaces_item of
+-- a stem, without whose deletion it is held. Returns the report, or nil and why nothing was placed.
 local function place(plan)
     local opened = api.open_project()
     if call(opened.timeline, "GetUniqueId") ~= plan.timeline_id then
@@ -63,8 +82,15 @@ local function place(plan)
     local bin, bin_before = media_pool.enter_bin(opened.pool)
     local placer = StemPlacer.new(opened, bin, plan.replaces and media_pool.find_tagged_clips(bin) or nil)
     local placed, problems = {}, {}
+    local removals = plan.removals or {}
+    local left, num_left = {}, 0
+    if #removals > 0 then left, num_left = remove_items(placer, removals, media_pool.find_tagged_clips(bin)) end
     for number, stem in ipairs(plan.stems) do
-        placed[number], problems[number] = placer:place_stem(stem)
+        if left[stem.replaces_item or false] then
+            problems[number] = NOT_DELETED
+        else
+            placed[number], problems[number] = placer:place_stem(stem)
+        end
         api.yield_to_resolve()
     end
     local num_markers = add_markers(opened.timeline, plan, placed)
@@ -75,8 +101,10 @@ local function place(plan)
     for number, stem in ipairs(plan.stems) do
         results[number] = describe_result(stem, placed[number], problems[number])
     end
+    local has_removals = #removals > 0
     return { schema = "selva.resolve.report/1", timeline_id = plan.timeline_id, saved = is_saved, stems = results,
-        end_frames = placer.is_end_inclusive and "inclusive" or "exclusive", num_markers = num_markers }
+        end_frames = placer.is_end_inclusive and "inclusive" or "exclusive", num_markers = num_markers,
+        removed = has_removals and #removals - num_left or nil, left = has_removals and num_left or nil }
 end
 
 return { place = place }

@@ -252,7 +252,8 @@ function StemPlacer:place_stem(stem)
         clip.duration = present.last - present.first
         return clip
     end
-    media_pool.tag_clip(media, stem.comment, self.tracks_made[name] and name or nil)
+    -- A stem that is moved was tagged when it was made, with the track that was made for it.
+    if not stem.replaces_item then media_pool.tag_clip(media, stem.comment, self.tracks_made[name] and name or nil) end
     local item, duration = self:append_calibrated(media, stem, index)
     if not item or not duration then return nil, "Resolve placed nothing on track '" .. name .. "'" end
     apply_fades_and_gain(item, stem)

@@ -4,6 +4,7 @@
 
 local api = import("resolve_api")
 local json = import("json")
+local media_pool = import("media_pool")
 local read_range = import("pictures").read_range
 
 local call, items_of, round_frames, get_setting = api.call, api.items_of, api.round_frames, api.get_setting
@@ -61,18 +62,26 @@ local function describe_picture(item, known, depth)
     return described
 end
 
--- For sound only its place: stems are made from picture.
-local function describe_sound(item)
-    return { name = call(item, "GetName"), start = round_frames(call(item, "GetStart")),
+-- For sound only its place, as stems are made from picture; of a stem of ours, what a conform needs to place it anew.
+local function describe_sound(item, known, stems)
+    local described = { name = call(item, "GetName"), start = round_frames(call(item, "GetStart")),
         duration = round_frames(call(item, "GetDuration")) }
+    local media = call(item, "GetMediaPoolItem")
+    if not media or not stems[call(media, "GetUniqueId") or false] then return described end
+    local fades, properties = call(item, "GetFades"), call(item, "GetProperties")
+    described.id, described.media = call(item, "GetUniqueId"), describe_media(media, known, 0)
+    described.left_offset, described.enabled = call(item, "GetLeftOffset"), call(item, "GetClipEnabled")
+    if type(fades) == "table" then described.fade_in, described.fade_out = fades.FadeIn, fades.FadeOut end
+    if type(properties) == "table" then described.volume_db = properties.AudioVolume end
+    return described
 end
 
-function describe_tracks(timeline, kind, known, depth)
+function describe_tracks(timeline, kind, known, depth, stems)
     local tracks = json.array()
     for index = 1, call(timeline, "GetTrackCount", kind) or 0 do
         local items = json.array()
         for _, item in ipairs(items_of(call(timeline, "GetItemListInTrack", kind, index))) do
-            items[#items + 1] = kind == "video" and describe_picture(item, known, depth) or describe_sound(item)
+            items[#items + 1] = kind == "video" and describe_picture(item, known, depth) or describe_sound(item, known, stems)
             api.yield_to_resolve()
         end
         tracks[index] = {
@@ -132,6 +141,7 @@ end
 local function take_snapshot(otio_file)
     local opened = api.open_project()
     local timeline, media = opened.timeline, {}
+    local stems = media_pool.find_tagged_clips(media_pool.find_bin(opened.pool))
     local snapshot = {
         schema = "selva.resolve.snapshot/1",
         application = { product = call(api.RESOLVE, "GetProductName"), version = json.array(items_of(api.get_version())),
@@ -147,7 +157,7 @@ local function take_snapshot(otio_file)
             marks = describe_marks(timeline), markers = describe_markers(timeline),
             selected = describe_selection(timeline),
             video_tracks = describe_tracks(timeline, "video", media, 0),
-            audio_tracks = describe_tracks(timeline, "audio", media, 0),
+            audio_tracks = describe_tracks(timeline, "audio", media, 0, stems),
         },
         media = media,
     }

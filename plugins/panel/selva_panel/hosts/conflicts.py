@@ -11,8 +11,8 @@ from typing import Any
 
 from selva_otio import TimelineClock
 from selva_plugins.hosts.reaper.snapshot import ReaperStemItem
+from selva_plugins.hosts.resolve.audio_items import ResolveAudioTrack, ResolveSound
 from selva_plugins.hosts.resolve.plan_schema import PlanStem
-from selva_plugins.hosts.resolve.snapshot import ResolveAudioTrack, ResolveSound
 
 SAME_S = 1e-6
 """REAPER's scripts count items that touch within this as apart."""

@@ -20,6 +20,7 @@ from selva_panel.hosts.conflicts import AudioTracks
 from selva_panel.timeline.cut import Cut, build_cut_of_sheet
 from selva_panel.timeline.markers import find_markers
 from selva_plugins.hosts.resolve.adapter import find_project_folder
+from selva_plugins.hosts.resolve.audio_items import ResolveSound
 from selva_plugins.hosts.resolve.cues import spot_markers, spot_picture
 from selva_plugins.hosts.resolve.plan import (
     PlanTarget,
@@ -29,7 +30,7 @@ from selva_plugins.hosts.resolve.plan import (
     list_place_notices,
 )
 from selva_plugins.hosts.resolve.plan_schema import PlacementReport, PlanStem
-from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot, ResolveSound, parse_snapshot
+from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot, parse_snapshot
 from selva_plugins.hosts.resolve.studio import StudioBridge
 from selva_plugins.hosts.resolve.timeline import build_timeline
 from selva_plugins.request_folder import PLAN_SCHEMA, HostRequest, RequestFolder, read_json, write_json

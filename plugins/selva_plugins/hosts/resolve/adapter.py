@@ -23,6 +23,7 @@ from selva_plugins.bridge import PreparedRequest
 from selva_plugins.checks import CheckResult, build_check_result
 from selva_plugins.errors import HostError, NothingToRenderError
 from selva_plugins.form import HostForm, parse_form
+from selva_plugins.hosts.resolve.conform.request import CONFORM_RENDER, describe_conform, prepare_conform
 from selva_plugins.hosts.resolve.cues import (
     find_cue_sheet,
     has_marker_cues,
@@ -37,11 +38,13 @@ from selva_plugins.rendering import RenderTask
 from selva_plugins.request_folder import HostRequest
 from selva_render.options import OutputOptions, check_stems_folder, choose_model
 
-__all__ = ["check", "find_project_folder", "prepare", "prepare_snapshot"]
+__all__ = ["check", "find_project_folder", "plan_conform", "prepare", "prepare_snapshot"]
 
 
 def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
     """Raises HostError, TimelineError."""
+    if request.action == CONFORM_RENDER:
+        return prepare_conform(request)
     snapshot = parse_snapshot(request.snapshot)
     return prepare_snapshot(snapshot, parse_form(request.form_values), stems_folder=request.stems_folder)
 
@@ -59,6 +62,11 @@ def check(request: HostRequest) -> list[CheckResult]:
     )
     application = parse_application(request.snapshot)
     return [build_check_result("Resolve", application.label_with_transport), agent]
+
+
+def plan_conform(request: HostRequest) -> dict[str, Any]:
+    """What a conform of the timeline would do. Raises HostError, TimelineError."""
+    return describe_conform(request)
 
 
 def find_events(request: HostRequest) -> list[dict[str, Any]]:

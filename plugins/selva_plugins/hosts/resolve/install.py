@@ -36,6 +36,7 @@ ENTRIES = {
     "generate": "Generate stems",
     "panel": "Open the panel",
     "place": "Place finished stems",
+    "conform": "Conform stems",
     "stop": "Stop rendering",
     "remove": "Remove stems",
 }

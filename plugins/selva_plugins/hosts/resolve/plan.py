@@ -76,7 +76,7 @@ def build_stems(reports: Sequence[RenderReport], target: PlanTarget) -> list[Pla
     return [_build_stem(stem, target) for report in reports for stem in report.stems]
 
 
-def build_plan(stems: Sequence[PlanStem], target: PlanTarget) -> PlacementPlan:
+def build_plan(stems: Sequence[PlanStem], target: PlanTarget, removals: Sequence[str] = ()) -> PlacementPlan:
     """The plan for the agent and for Studio; stems: as `build_stems` made them, or as they were read from a plan.json."""
     return PlacementPlan(
         timeline_id=target.timeline_id,
@@ -84,6 +84,7 @@ def build_plan(stems: Sequence[PlanStem], target: PlanTarget) -> PlacementPlan:
         stems=tuple(stems),
         markers=build_markers(stems, target) if target.marks_stems else (),
         replaces=target.replaces,
+        removals=tuple(removals),
     )
 
 
@@ -106,12 +107,12 @@ def _build_stem(stem: RenderedStem, target: PlanTarget) -> PlanStem:
         fade_out_frames=round_half_up(clip.fade_out_s * target.rate),
         gain_db=cue.gain_db,
         prompt=cue.prompt,
-        anchor=_find_anchor(clip, target),
+        anchor=find_anchor(clip, target),
         comment=f"Selva: {prompt} (take {take}, seed {stem.result.seed})",
     )
 
 
-def _find_anchor(clip: SpottedClip, target: PlanTarget) -> PlanAnchor | None:
+def find_anchor(clip: SpottedClip, target: PlanTarget) -> PlanAnchor | None:
     """The item of the timeline that shows a clip, which may lie in a nest; None where none is found."""
     middle = target.start_frame + (clip.record_start_s + clip.duration_s / 2) * target.rate
     items = (
@@ -178,6 +179,8 @@ def list_place_notices(report: PlacementReport, stems: Sequence[PlanStem]) -> li
         num_missing = 0 if stem is None or result.change else stem.duration_frames - result.duration_frames
         if stem is not None and num_missing > stem.max_missing_frames:
             notices.append(f"{track}: Resolve made it {num_missing} frame(s) shorter")
+    if report.num_left:
+        notices.append(f"{report.num_left} stems stay where they were: Resolve did not delete them")
     if not report.is_saved:
         notices.append("Resolve did not save the project; save it yourself")
     return notices

@@ -78,6 +78,7 @@ class PlanStem:
     """One file and where it goes. record_frame: absolute, with the timeline's start. source_start_frame: where the item
     begins in its file, at the rate a WAV counts at in this project. max_missing_frames: by how much the item may be shorter
     where that rate is lower than the timeline's. anchor: the clip that it goes with; None in plans of earlier versions.
+    replaces_item: the id of the item that it is moved from, or a part of; without it deleted, the stem is held.
     """
 
     id: str
@@ -95,6 +96,7 @@ class PlanStem:
     prompt: str = ""
     comment: str = ""
     anchor: PlanAnchor | None = None
+    replaces_item: str = ""
 
     def to_json(self) -> Json:
         anchor = {} if self.anchor is None else {"anchor": self.anchor.to_json()}
@@ -114,6 +116,7 @@ class PlanStem:
             "gain_db": self.gain_db,
             "prompt": self.prompt,
             "comment": self.comment,
+            **({"replaces_item": self.replaces_item} if self.replaces_item else {}),
         }
 
     @classmethod
@@ -135,6 +138,7 @@ class PlanStem:
             gain_db=float(fields.number("gain_db") or 0),
             prompt=fields.text("prompt"),
             comment=fields.text("comment"),
+            replaces_item=fields.text("replaces_item"),
         )
 
 
@@ -173,13 +177,16 @@ class PlanMarker:
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementPlan:
-    """What to place on one timeline. replaces: earlier stems of ours in the same place are replaced."""
+    """What to place on one timeline. replaces: earlier stems of ours in the same place are replaced. removals: ids of items,
+    stems of ours, that are deleted before anything is placed.
+    """
 
     timeline_id: str
     timeline_name: str
     stems: tuple[PlanStem, ...]
     markers: tuple[PlanMarker, ...] = ()
     replaces: bool = False
+    removals: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
         return {
@@ -188,6 +195,7 @@ class PlacementPlan:
             "stems": [stem.to_json() for stem in self.stems],
             "markers": [marker.to_json() for marker in self.markers],
             "replaces": self.replaces,
+            **({"removals": list(self.removals)} if self.removals else {}),
         }
 
     @classmethod
@@ -200,6 +208,7 @@ class PlacementPlan:
             stems=tuple(PlanStem.from_json(stem) for stem in fields.children("stems")),
             markers=tuple(PlanMarker.from_json(marker) for marker in fields.children("markers")),
             replaces=fields.flag("replaces", default=False),
+            removals=tuple(fields.texts("removals")),
         )
 
 
@@ -259,7 +268,8 @@ class StemResult:
 @dataclass(frozen=True, kw_only=True)
 class PlacementReport:
     """What lies on the timeline after placing. is_saved: whether Resolve saved the project. end_frames: "inclusive" or
-    "exclusive", how this version counts the end of a clip.
+    "exclusive", how this version counts the end of a clip. num_removed, num_left: items that the plan removes, and those of them
+    that Resolve did not delete.
     """
 
     timeline_id: str
@@ -267,6 +277,8 @@ class PlacementReport:
     stems: tuple[StemResult, ...]
     end_frames: str = ""
     num_markers: int = 0
+    num_removed: int = 0
+    num_left: int = 0
 
     @property
     def num_placed(self) -> int:
@@ -280,6 +292,11 @@ class PlacementReport:
             "stems": [stem.to_json() for stem in self.stems],
             "end_frames": self.end_frames,
             "num_markers": self.num_markers,
+            **(
+                {"removed": self.num_removed, "left": self.num_left}
+                if self.num_removed or self.num_left
+                else {}
+            ),
         }
 
     @classmethod
@@ -292,6 +309,8 @@ class PlacementReport:
             stems=tuple(StemResult.from_json(stem) for stem in fields.children("stems")),
             end_frames=fields.text("end_frames"),
             num_markers=fields.integer("num_markers") or 0,
+            num_removed=fields.integer("removed") or 0,
+            num_left=fields.integer("left") or 0,
         )
 
 

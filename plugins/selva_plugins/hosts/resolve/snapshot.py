@@ -18,6 +18,12 @@ from selva_core.base.limits import DEFAULT_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, M
 from selva_otio.errors import ClockError
 from selva_otio.time.clock import exact_rate, parse_timecode
 from selva_plugins.errors import SnapshotError
+from selva_plugins.hosts.resolve.audio_items import (
+    ResolveAudioTrack,
+    ResolveStem,
+    iter_stems,
+    read_audio_tracks,
+)
 from selva_plugins.hosts.resolve.json_fields import JsonFields
 from selva_plugins.hosts.resolve.scripting.resolve_api import parse_rate_number
 from selva_plugins.hosts.resolve.scripting.timeline_reader import SNAPSHOT_SCHEMA
@@ -102,29 +108,6 @@ class ResolveTrack:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResolveSound:
-    """Something on an audio track: stems are not made from it, but may be placed where it lies."""
-
-    name: str
-    start_frame: int
-    duration_frames: int
-
-    @property
-    def end_frame(self) -> int:
-        return self.start_frame + self.duration_frames
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResolveAudioTrack:
-    """An audio track."""
-
-    name: str
-    is_enabled: bool = True
-    is_locked: bool = False
-    sounds: tuple[ResolveSound, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class NestedTimeline:
     """A timeline that is used as a clip."""
 
@@ -181,6 +164,7 @@ class OpenTimeline:
     selected_ids: frozenset[str]
     video_tracks: tuple[ResolveTrack, ...]
     otio_file: Path | None
+    stems: tuple[ResolveStem, ...] = ()
     audio_tracks: tuple[ResolveAudioTrack, ...] = ()
 
 
@@ -219,7 +203,8 @@ def read_snapshot(values: object) -> ResolveSnapshot:
     if not timeline.text("id"):
         raise SnapshotError("no timeline is open in Resolve; open one and try again")
     project_settings = _read_settings(project.child("settings"))
-    opened = _read_timeline(timeline)
+    media = {uid: _read_media(values) for uid, values in fields.children_by_name("media").items()}
+    opened = _read_timeline(timeline, media)
     rate = opened.settings.frame_rate or project_settings.frame_rate
     if rate is None:
         raise SnapshotError("Resolve does not tell the timeline's frame rate")
@@ -228,7 +213,7 @@ def read_snapshot(values: object) -> ResolveSnapshot:
         project_name=project.text("name"),
         project_settings=project_settings,
         timeline=opened,
-        media={uid: _read_media(media) for uid, media in fields.children_by_name("media").items()},
+        media=media,
         rate=rate,
     )
 
@@ -276,8 +261,9 @@ def _read_settings(fields: JsonFields) -> ResolveSettings:
     )
 
 
-def _read_timeline(fields: JsonFields) -> OpenTimeline:
+def _read_timeline(fields: JsonFields, media: Mapping[str, ResolveMedia]) -> OpenTimeline:
     settings = _read_settings(fields.child("settings"))
+    files = {uid: clip.file_path for uid, clip in media.items() if clip.file_path is not None}
     marks = fields.child("marks").optional_child("video")
     in_frame, out_frame = (marks.integer("in"), marks.integer("out")) if marks else (None, None)
     is_marked = in_frame is not None or out_frame is not None
@@ -294,7 +280,8 @@ def _read_timeline(fields: JsonFields) -> OpenTimeline:
         selected_ids=frozenset(fields.texts("selected")),
         video_tracks=_read_tracks(fields),
         otio_file=fields.path("otio_file"),
-        audio_tracks=_read_audio_tracks(fields),
+        audio_tracks=read_audio_tracks(fields),
+        stems=tuple(iter_stems(fields, files)),
     )
 
 
@@ -307,27 +294,6 @@ def _read_tracks(fields: JsonFields) -> tuple[ResolveTrack, ...]:
             items=tuple(_read_item(item) for item in track.children("items")),
         )
         for track in fields.children("video_tracks")
-    )
-
-
-def _read_audio_tracks(fields: JsonFields) -> tuple[ResolveAudioTrack, ...]:
-    return tuple(
-        ResolveAudioTrack(
-            name=track.text("name"),
-            is_enabled=track.flag("enabled", default=True),
-            is_locked=track.flag("locked", default=False),
-            sounds=tuple(
-                ResolveSound(
-                    name=sound.text("name"),
-                    start_frame=sound.required_integer("start"),
-                    duration_frames=sound.required_integer("duration"),
-                )
-                for sound in track.children("items")
-                # What a version does not tell the place of cannot be in the way of anything that is known.
-                if sound.integer("start") is not None and sound.integer("duration") is not None
-            ),
-        )
-        for track in fields.children("audio_tracks")
     )
 
 

@@ -8,17 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.conform.cut_reading import OldStem, ReadCut, ReadShot
+from selva_otio.conform.cut_reading import OldStem, ReadCut, ReadShot, build_read_shot
 from selva_otio.conform.cut_shots import CutShot
 from selva_otio.conform.stem_fitting import StemSpot
-from selva_otio.cues.cue_sheet import SpottedClip
 from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA
-from selva_otio.picture.shots import Shot
 from selva_otio.placement.stem_tracks import PlacedItem
 from selva_plugins.hosts.reaper.conform.new_cut import NewCut, read_rate
 from selva_plugins.hosts.reaper.conform.old_cut import AnchoredStem, OldCut, measure_origin_s
@@ -115,7 +112,7 @@ def _is_among(shot: CutShot, ranges: Iterable[tuple[Fraction, Fraction]]) -> boo
 def _build_layer(shots: Sequence[CutShot], stems: Sequence[AnchoredStem], new: NewCut) -> Layer:
     timeline = otio.schema.Timeline(name="last render")
     track = otio.schema.Track(name="", kind=otio.schema.TrackKind.Video)
-    numbered = [_to_read_shot(replace(shot, number=number), track) for number, shot in enumerate(shots)]
+    numbered = [build_read_shot(replace(shot, number=number), track) for number, shot in enumerate(shots)]
     by_shot = dict(zip(shots, numbered, strict=True))
     cut = ReadCut(
         timeline=timeline,
@@ -125,31 +122,6 @@ def _build_layer(shots: Sequence[CutShot], stems: Sequence[AnchoredStem], new: N
         skipped=[],
     )
     return Layer(cut=cut, stems=[_to_old_stem(stem, by_shot[stem.shot], new.built) for stem in stems])
-
-
-def _to_read_shot(shot: CutShot, track: otio.schema.Track) -> ReadShot:
-    clip = SpottedClip(
-        name=shot.name,
-        video_track="",
-        media_path=Path(shot.media),
-        media_start_s=shot.media_start_s,
-        speed=shot.speed,
-        record_start_s=shot.record_start_s,
-        duration_s=shot.duration_s,
-        source_timecode="",
-        source_end_timecode="",
-    )
-    seen = Shot(
-        clip=otio.schema.Clip(name=shot.name),
-        track=track,
-        record_start_s=shot.record_start_s,
-        record_end_s=shot.record_end_s,
-        cut_start_s=shot.record_start_s,
-        cut_end_s=shot.record_end_s,
-        media_start_s=shot.media_start_s,
-        speed=shot.speed,
-    )
-    return ReadShot(shot=seen, clip=clip, cut=shot)
 
 
 def _to_old_stem(stem: AnchoredStem, shot: ReadShot, built: ReaperTimeline) -> OldStem:

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from selva_core.base.schema import describe_faults, one_of
 from selva_core.base.schema_check import check
 from selva_otio.conform.cut_shots import CutShot
+from selva_otio.conform.displaced_stems import find_place
 from selva_otio.conform.media_matching import match_media
 from selva_otio.errors import CueError
 from selva_plugins.errors import SnapshotError
@@ -34,8 +35,6 @@ from selva_plugins.hosts.reaper.snapshot import (
 )
 from selva_plugins.hosts.reaper.timeline import ReaperTimeline
 
-MAX_SLIP_S = Fraction(1)
-"""A stem that lies farther from every place of its picture was put there by hand for another reason, and stays."""
 LAST_RENDER_SCHEMA = "selva.last_render/1"
 _LastItem = tuple[str, int, float, float, float, float]
 
@@ -211,14 +210,12 @@ def _find_slips(old: OldCut, new: NewCut) -> None:
     stems, old.stems = old.stems, []
     for stem in stems:
         displaced_s = measure_origin_s(stem.item, new.built) - stem.origin_s
-        shifts = (stem.shot.shift_to(shot) for shot in by_media[stem.shot.media])
-        places = [Fraction(0), *(shift for shift in shifts if shift is not None)]
-        place_s = min(places, key=lambda place_s: (abs(displaced_s - place_s), abs(place_s)))
-        slip_s = displaced_s - place_s
-        if abs(slip_s) > MAX_SLIP_S:
+        found = find_place(displaced_s, stem.shot, by_media[stem.shot.media])
+        if found is None:
             reason = "it was moved by hand, away from every place of its picture"
             old.held.append(HeldStem(item=stem.item, label=stem.label, reason=reason))
         else:
+            place_s, slip_s = found
             slip_s = Fraction(0) if abs(slip_s) < SAME_S else slip_s
             old.stems.append(replace(stem, displaced_s=place_s, slip_s=slip_s))
 

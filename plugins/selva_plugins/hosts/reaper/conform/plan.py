@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -11,6 +11,7 @@ from typing import Any
 
 from selva_otio import Cue
 from selva_otio.conform.changes import KEPT, NEW, ChangeList, list_changes, merge_changes
+from selva_otio.conform.displaced_stems import settle_copies
 from selva_otio.conform.plan import ConformPlan, StemMove, plan_conform
 from selva_otio.cues.rules import TRACK_PROMPT
 from selva_plugins.errors import NothingToRenderError
@@ -194,6 +195,11 @@ class _ProjectPlanner:
             actions=self._actions,
         )
 
+    def _identify(self, move: StemMove) -> tuple[str, str]:
+        stem = self._stem_of(move)
+        sources = stem.item.take.sources
+        return stem.stem_track.casefold(), sources[-1].file if sources else stem.item.guid
+
     def _stem_of(self, move: StemMove) -> AnchoredStem:
         return self._stems[_guid_of(move.stem.placed.stem)]
 
@@ -201,25 +207,12 @@ class _ProjectPlanner:
         return ItemNote(item_guid=guid, label=self._stems[guid].label, reason=reason)
 
     def _settle_copies(self, moves: Sequence[StemMove]) -> tuple[dict[str, list[StemMove]], list[str]]:
-        """The moves of each item, and the items that have none left.
-
-        An editor may have copied a stem with its picture: of stems that play the same file, the one that lies on a picture
-        already stays there, and no other is copied to it.
-        """
-        alike: dict[tuple[str, str, int, Fraction], list[tuple[AnchoredStem, StemMove]]] = defaultdict(list)
-        for move in moves:
-            stem = self._stem_of(move)
-            file = stem.item.take.sources[-1].file if stem.item.take.sources else stem.item.guid
-            key = stem.stem_track.casefold(), file, move.new.cut.number, _shift_of(move)
-            alike[key].append((stem, move))
+        """The moves of each item, and the items that have none left because an editor copied them with their picture."""
         own_moves: dict[str, list[StemMove]] = {}
-        for (*_, shift_s), same in alike.items():
-            best_s = min(
-                (abs(stem.displaced_s - shift_s), abs(stem.displaced_s), stem.displaced_s) for stem, _ in same
-            )[-1]
-            for stem, move in same:
-                if stem.displaced_s == best_s:
-                    own_moves.setdefault(stem.item.guid, []).append(move)
+        for move in settle_copies(
+            moves, identify=self._identify, place_of=lambda move: self._stem_of(move).displaced_s
+        ):
+            own_moves.setdefault(self._stem_of(move).item.guid, []).append(move)
         left = dict.fromkeys(self._stem_of(move).item.guid for move in moves)
         return own_moves, [guid for guid in left if guid not in own_moves]
 
@@ -336,10 +329,6 @@ class _ProjectPlanner:
 
 def _guid_of(noted: Mapping[str, Any]) -> str:
     return str(noted["item_guid"])
-
-
-def _shift_of(move: StemMove) -> Fraction:
-    return move.file_start_s - move.stem.spot.file_start_s
 
 
 def _is_same(part: StemPart, stem: AnchoredStem) -> bool:

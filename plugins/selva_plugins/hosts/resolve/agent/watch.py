@@ -27,17 +27,21 @@ from selva_plugins.hosts.resolve.adapter import find_project_folder
 from selva_plugins.hosts.resolve.agent.messages import Message, MessageFolder, PrefsTransport
 from selva_plugins.hosts.resolve.agent.watched_request import (
     EXPORT_FILE,
+    MAX_NOTICES,
     REQUEST_FILE,
+    SNAPSHOT_FILE,
     GenerateMessage,
     WatchedRequest,
     list_status_notices,
     write_request,
 )
+from selva_plugins.hosts.resolve.conform.last_cuts import LastCuts
+from selva_plugins.hosts.resolve.conform.request import CONFORM, CONFORM_RENDER, CONFORM_TITLE
 from selva_plugins.hosts.resolve.homes import ResolveHome
 from selva_plugins.hosts.resolve.json_fields import JsonFields
 from selva_plugins.hosts.resolve.plan import build_plan, build_target, list_place_notices
 from selva_plugins.hosts.resolve.plan_schema import PlacementReport
-from selva_plugins.request_folder import CANCELLED, FAILED, READY, RequestStatus
+from selva_plugins.request_folder import CANCELLED, FAILED, READY, RequestStatus, read_json
 
 POLL_S = 0.1
 WATCH_LOCK = "watch.lock"
@@ -75,6 +79,10 @@ class ResolveWatch:
     @property
     def requests_folder(self) -> Path:
         return self.exchange.folder / "requests"
+
+    @property
+    def last_cuts(self) -> LastCuts:
+        return LastCuts(self.exchange.folder / "cuts")
 
     def start(self) -> None:
         """Take up what an earlier watch left: unanswered requests are answered, finished ones wait to be placed."""
@@ -127,6 +135,7 @@ class ResolveWatch:
         handlers = {
             "generate": self._open_request,
             "panel": self._open_request,
+            "conform": self._open_request,
             "report": self._close_request,
             "stop": self._stop_all,
         }
@@ -164,7 +173,8 @@ class ResolveWatch:
             message,
             stems_folder=project_folder / "stems",
             defaults=self.defaults,
-            action=PANEL_ACTION if body.get("kind") == "panel" else "generate",
+            action=self._choose_action(str(body.get("kind")), message),
+            last_cut=self.last_cuts.find(message.snapshot.timeline.id),
             export=self._take_export(request_id, message, folder),
         )
         application = message.snapshot.application.label_with_transport
@@ -175,6 +185,12 @@ class ResolveWatch:
                 f"run {selva_command('host', 'install', 'resolve')}"
             )
         self._take_up(WatchedRequest(folder))
+
+    def _choose_action(self, kind: str, message: GenerateMessage) -> str:
+        """A conform is first shown, and done when it is requested once more of the same timeline."""
+        if kind != "conform":
+            return PANEL_ACTION if kind == "panel" else "generate"
+        return CONFORM_RENDER if self.last_cuts.was_shown(message.raw_snapshot) else CONFORM
 
     def _take_export(self, request_id: str, message: GenerateMessage, folder: Path) -> Path | None:
         """Resolve's export of what compounds hold lies beside the message; it moves into the request's folder."""
@@ -202,6 +218,8 @@ class ResolveWatch:
         raw_report = JsonFields(body, "the agent's message").raw("report")
         report = PlacementReport.from_json(raw_report)
         request.write_report(raw_report)
+        if report.num_placed or report.num_removed:
+            self.last_cuts.keep(request.snapshot.timeline.id, request.folder / SNAPSHOT_FILE)
         del self._requests[request_id]
         self.print_line(f"{request_id}: {report.num_placed} of {len(report.stems)} stems placed")
         for notice in list_place_notices(report, request.read_plan_stems()):
@@ -253,17 +271,38 @@ class ResolveWatch:
         if request.is_placed:
             del self._requests[request.id]
             return
+        if request.read_action() == CONFORM:
+            self._show_conform(request)
+            return
         target = build_target(
             request.snapshot,
             marks_stems=self.marks_stems,
             replaces=self.replaces or request.wants_replacement(),
         )
-        plan = build_plan(request.read_plan_stems(), target)
+        plan = build_plan(request.read_plan_stems(), target, request.read_plan().get("removals", ()))
         notices = list_status_notices(status)
         self._reply(request, "done", plan=plan.to_json(), lines=notices)
         for notice in notices:
             self.print_line(f"  {notice}")
         self._announce_waiting()
+
+    def _show_conform(self, request: WatchedRequest) -> None:
+        """The list of what would be done; the same request once more does it."""
+        shown = request.read_plan()["conform"]
+        lines = [*map(str, shown["lines"][:MAX_NOTICES])]
+        if len(shown["lines"]) > MAX_NOTICES:
+            lines.append(f"and {len(shown['lines']) - MAX_NOTICES} more, in the log of the bridge")
+        if shown["has_changes"]:
+            lines.append(
+                f"choose '{CONFORM_TITLE}' once more to do it; an edit in between shows the list again"
+            )
+            self.last_cuts.note_shown(read_json(request.folder / SNAPSHOT_FILE))
+        for line in (shown["summary"], *shown["lines"]):
+            self.print_line(f"  {line}")
+        timeline_id = request.snapshot.timeline.id
+        request.write_report(PlacementReport(timeline_id=timeline_id, is_saved=True, stems=()).to_json())
+        del self._requests[request.id]
+        self._reply(request, "done", title=shown["summary"], lines=lines)
 
     def _give_up(self, request: WatchedRequest, reason: str) -> None:
         """A request whose files cannot be used; they stay where they are."""

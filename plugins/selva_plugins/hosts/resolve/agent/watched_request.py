@@ -28,6 +28,8 @@ REQUEST_FILE = "request.json"
 SNAPSHOT_FILE = "snapshot.json"
 EXPORT_FILE = "timeline.otio"
 MAX_NOTICES = 12
+LAST_CUT = "last_cut"
+"""The form field that names the file of `LastCuts`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +118,14 @@ class WatchedRequest:
         values = read_json(self.folder / REQUEST_FILE).get("wishes")
         return isinstance(values, Mapping) and values.get("replaces") is True
 
+    def read_plan(self) -> dict[str, Any]:
+        """plan.json. Raises SnapshotError, OSError."""
+        return read_json(self.folder / "plan.json")
+
+    def read_action(self) -> str:
+        """Raises SnapshotError, OSError."""
+        return str(read_json(self.folder / REQUEST_FILE).get("action"))
+
     def write_report(self, report: Mapping[str, Any]) -> None:
         write_json(self.folder / "report-1.json", report)
 
@@ -140,11 +150,12 @@ def write_request(
     defaults: Mapping[str, str],
     export: Path | None,
     action: str = "generate",
+    last_cut: Path | None = None,
 ) -> None:
     """The files of a request folder, request.json last: it says that the others are whole. Raises OSError.
 
     defaults: form fields that the agent's user cannot type. export: what compounds hold; only this file is ever opened,
-    whatever path the snapshot names.
+    whatever path the snapshot names. last_cut: the snapshot of the last placement, for a conform.
     """
     timeline = {
         name: value for name, value in message.raw_snapshot["timeline"].items() if name != "otio_file"
@@ -169,6 +180,7 @@ def write_request(
                 "sounds": list(message.prompts),
                 "takes": str(message.num_takes),
                 "replaces": message.replaces,
+                **({} if last_cut is None else {LAST_CUT: str(last_cut)}),
             },
         },
     )

@@ -5,7 +5,7 @@ Does the same as plugins/resolve/agent/placement.lua in the same order; tests ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,8 +19,18 @@ from selva_plugins.hosts.resolve.plan_schema import (
     StemResult,
 )
 from selva_plugins.hosts.resolve.scripting.media_pool import enter_bin, find_tagged_clips
-from selva_plugins.hosts.resolve.scripting.resolve_api import OpenProject, call, open_project, round_frames
+from selva_plugins.hosts.resolve.scripting.resolve_api import (
+    OpenProject,
+    call,
+    items_of,
+    open_project,
+    round_frames,
+)
 from selva_plugins.hosts.resolve.scripting.stem_placer import PlacedClip, PlacementError, StemPlacer
+
+NOT_DELETED = (
+    "Resolve did not delete it at its old place, so that it stays there; unlock its track and run Selva again"
+)
 
 
 @dataclass
@@ -51,7 +61,11 @@ def place(
     bin_folder = enter_bin(opened)
     placer = StemPlacer.open(opened, bin_folder, find_tagged_clips(bin_folder) if plan.replaces else None)
     outcomes = _Outcomes()
+    left = _remove_items(placer, plan, find_tagged_clips(bin_folder)) if plan.removals else set()
     for number, stem in enumerate(plan.stems):
+        if stem.replaces_item in left:
+            outcomes.problems[number] = NOT_DELETED
+            continue
         on_progress(f"placing stem {number + 1} of {len(plan.stems)}")
         outcomes.place(placer, number, stem)
     num_markers = sum(
@@ -67,7 +81,21 @@ def place(
         stems=tuple(_describe_result(stem, number, outcomes) for number, stem in enumerate(plan.stems)),
         end_frames="inclusive" if placer.is_end_inclusive else "exclusive",
         num_markers=num_markers,
+        num_removed=len(plan.removals) - len(left),
+        num_left=len(left),
     )
+
+
+def _remove_items(placer: StemPlacer, plan: PlacementPlan, tagged: Container[str]) -> set[str]:
+    """Delete the items that the plan removes, stems of ours only; returns the ids of those that stay."""
+    left = set(plan.removals)
+    for index in range(1, placer.num_tracks() + 1):
+        for item in items_of(call(placer.timeline, "GetItemListInTrack", "audio", index)):
+            uid = call(item, "GetUniqueId")
+            media_id = call(call(item, "GetMediaPoolItem"), "GetUniqueId")
+            if uid in left and media_id in tagged and placer.delete(item):
+                left.discard(uid)
+    return left
 
 
 def _save_and_verify(placer: StemPlacer, stems: Sequence[PlanStem], outcomes: _Outcomes) -> bool:

@@ -225,7 +225,8 @@ class StemPlacer:
         texts = {"note": note, "change": place.change, "remark": remark}
         if present is not None:
             return PlacedClip(index, name, media, stem.record_frame, present.last - present.first, **texts)
-        tag_clip(media, stem.comment, track_made=name if name in self.tracks_made else None)
+        if not stem.replaces_item:  # which was tagged when it was made, with the track that was made for it
+            tag_clip(media, stem.comment, track_made=name if name in self.tracks_made else None)
         item, duration = self._append_calibrated(media, stem, index)
         if item is None or duration is None:
             raise PlacementError(f"Resolve placed nothing on track '{name}'")

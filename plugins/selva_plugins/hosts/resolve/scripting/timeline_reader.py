@@ -6,9 +6,11 @@ exclusive; frame rates stay as Resolve writes them; what a version cannot tell i
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from selva_plugins.hosts.resolve.scripting.media_pool import find_bin, find_tagged_clips
 from selva_plugins.hosts.resolve.scripting.pictures import read_range
 from selva_plugins.hosts.resolve.scripting.resolve_api import (
     call,
@@ -50,6 +52,7 @@ def take_snapshot(resolve: Any, otio_file: Path | None = None) -> Json:
     opened = open_project(resolve)
     media: dict[str, Json] = {}
     timeline = opened.timeline
+    stems = find_tagged_clips(find_bin(opened.pool))
     snapshot: Json = {
         "schema": SNAPSHOT_SCHEMA,
         "application": describe_application(resolve),
@@ -69,7 +72,7 @@ def take_snapshot(resolve: Any, otio_file: Path | None = None) -> Json:
             markers=_describe_markers(timeline),
             selected=_describe_selection(timeline),
             video_tracks=_describe_tracks(timeline, "video", media, 0),
-            audio_tracks=_describe_tracks(timeline, "audio", media, 0),
+            audio_tracks=_describe_tracks(timeline, "audio", media, 0, stems),
         ),
         "media": media,
     }
@@ -149,12 +152,14 @@ def _describe_selection(timeline: Any) -> list[Any] | None:
     return None if selected is None else [call(item, "GetUniqueId") for item in items_of(selected)]
 
 
-def _describe_tracks(timeline: Any, kind: str, media: dict[str, Json], depth: int) -> list[Json]:
+def _describe_tracks(
+    timeline: Any, kind: str, media: dict[str, Json], depth: int, stems: Container[str] = ()
+) -> list[Json]:
     tracks = []
     for index in range(1, (round_frames(call(timeline, "GetTrackCount", kind)) or 0) + 1):
         items = items_of(call(timeline, "GetItemListInTrack", kind, index))
         described = [
-            _describe_picture(item, media, depth) if kind == "video" else _describe_sound(item)
+            _describe_picture(item, media, depth) if kind == "video" else _describe_sound(item, media, stems)
             for item in items
         ]
         tracks.append(
@@ -170,13 +175,29 @@ def _describe_tracks(timeline: Any, kind: str, media: dict[str, Json], depth: in
     return tracks
 
 
-def _describe_sound(item: Any) -> Json:
-    """Its position only: stems are made from picture."""
-    return _without_missing(
+def _describe_sound(item: Any, media: dict[str, Json], stems: Container[str]) -> Json:
+    """Its position only, as stems are made from picture; of a stem of ours, what a conform needs to place it anew."""
+    described = _without_missing(
         name=call(item, "GetName"),
         start=round_frames(call(item, "GetStart")),
         duration=round_frames(call(item, "GetDuration")),
     )
+    clip = call(item, "GetMediaPoolItem")
+    if clip is None or call(clip, "GetUniqueId") not in stems:
+        return described
+    fades, properties = call(item, "GetFades"), call(item, "GetProperties")
+    return {
+        **described,
+        **_without_missing(
+            id=call(item, "GetUniqueId"),
+            media=_describe_media(clip, media, 0),
+            left_offset=call(item, "GetLeftOffset"),
+            enabled=call(item, "GetClipEnabled"),
+            fade_in=fades.get("FadeIn") if isinstance(fades, dict) else None,
+            fade_out=fades.get("FadeOut") if isinstance(fades, dict) else None,
+            volume_db=properties.get("AudioVolume") if isinstance(properties, dict) else None,
+        ),
+    }
 
 
 def _describe_picture(item: Any, media: dict[str, Json], depth: int) -> Json:

@@ -1,0 +1,163 @@
+"""The entry "Conform stems": what edits of a timeline do to its stems, from the menu through the bridge and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from selva_core.base.paths import AppPaths
+from tests.selva_plugins.resolve.clicking_scenes import clicks_on, clips_on, sample_at
+from tests.selva_plugins.resolve.conftest import StartConversation
+from tests.selva_plugins.resolve.conversation import Conversation
+from tests.selva_plugins.resolve.double import model
+from tests.selva_plugins.resolve.double.builds import build
+from tests.selva_plugins.resolve.scenes import RATES, Scene, build_scene
+from tests.support.flashes import write_flashing_clip
+
+RATE = RATES["24"]
+FLASHES = {12, 30, 47, 80, 110}
+CONFORM = "Conform stems"
+
+
+class Edited:
+    """A timeline with two clips of one movie and the stems of a render; frames count from the timeline's start."""
+
+    def __init__(self, start_conversation: StartConversation, folder: Path, version: str = "21.1.0") -> None:
+        self.scene: Scene = build_scene(rate=RATE)
+        movie = write_flashing_clip(folder / "flash.avi", rate=RATE, num_frames=120, flashes=FLASHES)
+        media = self.scene.add_media(movie, duration_s=120 / RATE)
+        self.clips = [
+            self.scene.add_clip(media, at=0, frames=40, source=5),
+            self.scene.add_clip(media, at=40, frames=30, source=70),
+        ]
+        self.media = media
+        self.conversation: Conversation = start_conversation(build(version, "studio"), self.scene)
+        self.conversation.type_prompts("Dog: small dog barking")
+        assert "2 stems placed" in self.conversation.choose("Generate stems").text
+
+    def move(self, clip: model.Item, at: int) -> None:
+        clip.start = self.scene.timeline.start_frame + at
+
+    def trim(self, clip: model.Item, *, head: int = 0, tail: int = 0) -> None:
+        clip.start += head
+        clip.source_start += head
+        clip.duration -= head + tail
+
+    def conform(self) -> str:
+        """Choose the entry twice; the console's text of both."""
+        shown = self.conversation.choose(CONFORM).text
+        return shown + self.conversation.choose(CONFORM).text
+
+    def places(self, track: str = "Dog") -> list[tuple[int, int, int]]:
+        """Start, length and offset into the file of each stem."""
+        first = self.scene.timeline.start_frame
+        items = sorted(clips_on(self.scene, track), key=lambda item: item.start)
+        return [(item.start - first, item.duration, int(item.source_start)) for item in items]
+
+    def seen(self) -> list[int]:
+        """The samples at which flashes are seen."""
+        first = self.scene.timeline.start_frame
+        clips: Sequence[model.Item] = self.scene.timeline.tracks["video"][0].items
+        return sorted(
+            sample_at((clip.start - first + flash - clip.source_start) / RATE)
+            for clip in clips
+            for flash in FLASHES
+            if clip.source_start <= flash < clip.source_start + clip.duration
+        )
+
+
+@pytest.fixture
+def edited(start_conversation: StartConversation, tmp_path: Path, paths: AppPaths) -> Edited:
+    return Edited(start_conversation, tmp_path)
+
+
+def test_the_list_is_shown_first_and_nothing_is_done(edited: Edited) -> None:
+    edited.move(edited.clips[1], 100)
+    text = edited.conversation.choose(CONFORM).text
+    assert "1 kept, 1 moved" in text
+    assert "choose 'Conform stems' once more" in text
+    assert edited.places() == [(0, 40, 0), (40, 30, 0)]
+
+
+def test_stems_go_with_their_clips_and_are_trimmed_with_them(edited: Edited) -> None:
+    edited.move(edited.clips[0], 200)
+    edited.move(edited.clips[1], 0)
+    edited.trim(edited.clips[1], head=4, tail=6)
+    edited.conform()
+    assert edited.places() == [(4, 20, 4), (200, 40, 0)]
+    assert clicks_on(edited.scene.timeline, "Dog") == pytest.approx(edited.seen(), abs=1)
+
+
+def test_what_no_stem_reaches_is_rendered(edited: Edited) -> None:
+    edited.trim(edited.clips[1], tail=-10)
+    text = edited.conform()
+    assert "1 stretch to render" in text
+    assert [place[:2] for place in edited.places()] == [(0, 40), (40, 30), (70, 10)]
+    assert clicks_on(edited.scene.timeline, "Dog") == pytest.approx(edited.seen(), abs=1)
+
+
+def test_a_new_clip_gets_the_prompt_of_all_others(edited: Edited) -> None:
+    edited.scene.add_clip(edited.media, at=120, frames=3, source=46)
+    edited.conform()
+    assert [place[:2] for place in edited.places()] == [(0, 40), (40, 30), (120, 3)]
+
+
+def test_a_stem_whose_clip_is_gone_is_removed(edited: Edited) -> None:
+    edited.scene.timeline.tracks["video"][0].items.remove(edited.clips[0])
+    text = edited.conform()
+    assert "1 removed" in text
+    assert edited.places() == [(40, 30, 0)]
+
+
+def test_an_edit_between_the_list_and_the_yes_shows_the_list_again(edited: Edited) -> None:
+    edited.move(edited.clips[1], 100)
+    edited.conversation.choose(CONFORM)
+    edited.move(edited.clips[1], 120)
+    assert "once more" in edited.conversation.choose(CONFORM).text
+    assert edited.places() == [(0, 40, 0), (40, 30, 0)]
+    edited.conversation.choose(CONFORM)
+    assert edited.places() == [(0, 40, 0), (120, 30, 0)]
+
+
+def test_other_sounds_and_a_locked_track_stay(edited: Edited) -> None:
+    music = edited.scene.add_audio_track("Music")
+    sound = edited.scene.add_sound(music, at=40, frames=30)
+    dog = next(track for track in edited.scene.timeline.tracks["audio"] if track.name == "Dog")
+    dog.locked = True
+    edited.move(edited.clips[1], 100)
+    text = edited.conversation.choose(CONFORM).text
+    assert "its track 'Dog' is locked" in text
+    dog.locked = False
+    edited.conform()
+    assert edited.places() == [(0, 40, 0), (100, 30, 0)]
+    assert (music.items, sound.start) == ([sound], edited.scene.timeline.start_frame + 40)
+
+
+def test_level_and_fades_of_a_stem_that_moves_stay(edited: Edited) -> None:
+    stem = clips_on(edited.scene, "Dog")[1]
+    stem.properties["AudioVolume"], stem.fades["FadeOut"] = -6.0, 5
+    edited.move(edited.clips[1], 100)
+    edited.conform()
+    moved = max(clips_on(edited.scene, "Dog"), key=lambda item: item.start)
+    assert moved is not stem
+    assert (moved.properties["AudioVolume"], moved.fades["FadeOut"]) == (-6.0, 5)
+
+
+def test_without_a_kept_cut_stems_are_found_by_their_files(edited: Edited) -> None:
+    for file in (edited.conversation.home.exchange.folder / "cuts").iterdir():
+        file.unlink()
+    edited.move(edited.clips[1], 100)
+    edited.scene.add_clip(edited.media, at=150, frames=3, source=46)
+    text = edited.conform()
+    assert "the cut of the last placement is not known here" in text
+    assert edited.places() == [(0, 40, 0), (100, 30, 0)]
+
+
+def test_a_timeline_without_stems_names_the_next_step(
+    start_conversation: StartConversation, paths: AppPaths
+) -> None:
+    scene = build_scene(rate=RATE)
+    conversation = start_conversation(build("21.1.0", "studio"), scene)
+    assert "choose 'Generate stems' first" in conversation.choose(CONFORM).text
