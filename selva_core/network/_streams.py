@@ -40,6 +40,35 @@ class Rotations:
     clip: Rotation
 
 
+@dataclass(frozen=True)
+class RepeatedRows:
+    """Conditions of which many rows are equal: the different ones (R, D), and which of them each row is (B, N)."""
+
+    rows: Tensor
+    index: Tensor
+
+
+def find_repeated(condition: Tensor, source: Tensor) -> Tensor | RepeatedRows:
+    """condition (B, N, D), whose rows are equal within a batch element where those of source (B, N, D) are.
+
+    Sync features are repeated to the rate of the latents, and those of no video repeat from segment to segment: with guidance
+    about half of all rows are different. Rows are grouped by a sum; should two different ones have the same, all are kept.
+    """
+    batch_size, num_rows, width = source.shape
+    weights = torch.linspace(1.0, 2.0, width, dtype=torch.float64).cos()
+    first, index = 0, torch.empty(batch_size, num_rows, dtype=torch.long)
+    chosen = []
+    for number, sums in enumerate(source.double() @ weights):
+        kinds, kind_of = sums.unique(return_inverse=True)
+        one_of_kind = torch.empty(len(kinds), dtype=torch.long).scatter_(0, kind_of, torch.arange(num_rows))
+        if not torch.equal(source[number, one_of_kind[kind_of]], source[number]):
+            return condition
+        index[number] = kind_of + first
+        first += len(kinds)
+        chosen.append(condition[number, one_of_kind])
+    return RepeatedRows(torch.cat(chosen), index)
+
+
 def build_rotation(num_tokens: int, head_width: int, step: float, device: torch.device) -> Rotation:
     """Rotary positions 0, step, 2 * step ... with base 10000; pairs (2i, 2i + 1) are rotated together."""
     exponents = torch.arange(0, head_width, 2, dtype=torch.float32, device=device) / head_width
@@ -109,10 +138,14 @@ class StreamBlock(nn.Module):
             self.ffn = GatedConvMlp(width, hidden_width, kernel)
 
     def prepare_attention(
-        self, x: Tensor, condition: Tensor, rotation: Rotation | None
+        self, x: Tensor, condition: Tensor | RepeatedRows, rotation: Rotation | None
     ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
         """x (B, N, D), condition (B, 1 or N, D) -> (q, k, v), and the modulation that `update` needs."""
-        shift, scale, *rest = self.adaLN_modulation(condition).chunk(self.num_parts, dim=-1)
+        if isinstance(condition, RepeatedRows):
+            modulation = F.embedding(condition.index, self.adaLN_modulation(condition.rows))
+        else:
+            modulation = self.adaLN_modulation(condition)
+        shift, scale, *rest = modulation.chunk(self.num_parts, dim=-1)
         modulated = modulate(x, shift, scale).to(self.attn.qkv.weight.dtype)
         return self.attn(modulated, rotation), tuple(rest)
 
@@ -127,7 +160,7 @@ class StreamBlock(nn.Module):
 class FusedBlock(StreamBlock):
     """A block over the latents alone."""
 
-    def forward(self, x: Tensor, e: Tensor, rotation: Rotation) -> Tensor:
+    def forward(self, x: Tensor, e: Tensor | RepeatedRows, rotation: Rotation) -> Tensor:
         """x (B, N, D), e (B, N, D) -> (B, N, D)."""
         (q, k, v), modulation = self.prepare_attention(x, e, rotation)
         attended = F.scaled_dot_product_attention(q, k, v)
@@ -144,7 +177,7 @@ class JointBlock(nn.Module):
         self.clip_block = StreamBlock(width, num_heads, hidden_width, kernel=3, has_update=not is_last)
         self.text_block = StreamBlock(width, num_heads, hidden_width, kernel=1, has_update=not is_last)
 
-    def forward(self, x: Streams, c: Tensor, e: Tensor, rotations: Rotations) -> Streams:
+    def forward(self, x: Streams, c: Tensor, e: Tensor | RepeatedRows, rotations: Rotations) -> Streams:
         """c (B, 1, D) modulates clip and text, e (B, N, D) the latents; returns the three streams."""
         latent_qkv, latent_modulation = self.latent_block.prepare_attention(x.latent, e, rotations.latent)
         clip_qkv, clip_modulation = self.clip_block.prepare_attention(x.clip, c, rotations.clip)

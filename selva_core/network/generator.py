@@ -21,8 +21,18 @@ from torch import Tensor, nn
 
 from selva_core.models.part_specs import GeneratorSpec
 from selva_core.network._layers import GatedConvMlp, GatedMlp, TokenConv, check_shape, draw_normal, zero
-from selva_core.network._streams import FusedBlock, JointBlock, Rotations, Streams, build_rotation, modulate
+from selva_core.network._streams import (
+    FusedBlock,
+    JointBlock,
+    RepeatedRows,
+    Rotations,
+    Streams,
+    build_rotation,
+    find_repeated,
+    modulate,
+)
 
+_WIDE = 192  # in narrower ones a look for equal rows takes what it saves
 _MAX_HELD_BYTES = 1 << 30  # of transformed taps: 0.74 GB for the small models; the large ones would take 5
 
 
@@ -189,7 +199,9 @@ class Generator(nn.Module):
         check_shape("latents", latents, (batch_size, num_latents, self.spec.latent_channels))
         time = self.t_embed(t.to(latents.device).expand(batch_size))
         c = rearrange(time + conditions.pooled, "b d -> b 1 d")
-        e = c + conditions.sync
+        e: Tensor | RepeatedRows = c + conditions.sync
+        if self.spec.width >= _WIDE and latents.device.type == "cpu" and not torch.is_grad_enabled():
+            e = find_repeated(c + conditions.sync, conditions.sync)
 
         x = self.audio_input_proj(latents.float())
         streams = Streams(x, conditions.clip, conditions.text)

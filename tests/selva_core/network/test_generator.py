@@ -14,6 +14,7 @@ from selva_core.network import (
     generator,
     join_conditions,
 )
+from selva_core.network._streams import RepeatedRows, find_repeated
 from selva_core.network.parts import place_part
 from tests.selva_core.network.tiny import LENGTHS, TINY, build_tiny, prepare
 
@@ -125,3 +126,33 @@ def test_a_generator_too_large_for_the_memory_of_many_steps_runs_as_before(
         single = network.generator.flow(x, t, conditions)
         with network.generator.many_steps():
             assert torch.equal(network.generator.flow(x, t, conditions), single)
+
+
+def test_conditions_that_repeat_are_computed_once_each_and_give_the_same_bits(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = prepare(network)
+    null = network.generator.prepare_null_conditions(
+        num_sync=LENGTHS.num_sync,
+        num_clip_frames=LENGTHS.num_clip_frames,
+        num_latents=LENGTHS.num_latents,
+    ).expand(2)
+    conditions = join_conditions([own, null])
+    x = torch.randn(4, LENGTHS.num_latents, TINY.generator.latent_channels)
+    t = torch.tensor([0.2, 0.7, 0.2, 0.7])
+    with torch.inference_mode():
+        repeated = find_repeated(conditions.sync, conditions.sync)
+        assert isinstance(repeated, RepeatedRows)
+        assert len(repeated.rows) < conditions.sync[..., 0].numel()
+        assert torch.equal(repeated.rows[repeated.index], conditions.sync)
+        plain = network.generator.flow(x, t, conditions)
+        monkeypatch.setattr(generator, "_WIDE", 1)
+        torch.testing.assert_close(network.generator.flow(x, t, conditions), plain)
+
+
+def test_different_rows_of_the_same_sum_stay_different() -> None:
+    rows = torch.ones(1, 2, 8)
+    assert isinstance(find_repeated(rows, rows), RepeatedRows)
+    rows[0, 0, 0] = 1e-30
+    rows[0, 1, 0] = 2e-30  # both are lost beside the others
+    assert find_repeated(rows, rows) is rows
