@@ -287,6 +287,19 @@ def test_what_cannot_be_written_is_refused_before_anything_is_made(
     assert json.loads(json.dumps(conform(old, source, tmp_path / "out.otio")))["timeline"]
 
 
+TAKE_EFFECTS = "\n".join(
+    (
+        "<TAKEFX",
+        '<VST "VST: ReaVerb" reaverb.dll 0 ""',
+        "ZXZlcg==",
+        ">",
+        "FXID {5B2F0C6D-0000-4000-8000-00000000000A}",
+        "WAK 0 0",
+        ">",
+    )
+)
+
+
 def test_in_a_reaper_project_level_fades_and_mute_of_stems_stay_and_no_old_item_remains(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +316,7 @@ def test_in_a_reaper_project_level_fades_and_mute_of_stems_stay_and_no_old_item_
         stems.replace("VOLPAN 1 0 1 -1", "VOLPAN 0.25 -0.5 0.75 -1", 1)
         .replace("FADEIN 1 0 ", "FADEIN 1 0.125 ", 1)
         .replace("MUTE 0 0", "MUTE 1 0", 1)
+        .replace("<SOURCE WAVE", f"{TAKE_EFFECTS}\n<SOURCE WAVE", 1)
     )
     old.write_text(text.replace(stems, changed), encoding="utf-8")
     # The picture is moved by two seconds, the stems are left where they were.
@@ -320,6 +334,38 @@ def test_in_a_reaper_project_level_fades_and_mute_of_stems_stay_and_no_old_item_
         assert (known["volume"], known["pan"], known["take_volume"]) == ("0.25", "-0.5", "0.75")
         assert (known["fade_in_s"], first.enabled) == ("0.125", False)
         assert all(placed.item.enabled for placed in items[1:])
+    lines = [line.strip() for line in out.read_text(encoding="utf-8").splitlines()]
+    start = lines.index("<TAKEFX")
+    assert lines.count("<TAKEFX") == 1
+    written, wanted = lines[start : start + 7], TAKE_EFFECTS.splitlines()
+    assert [line for line in written if not line.startswith("FXID ")] == [*wanted[:4], *wanted[5:]]
+
+
+def test_the_volume_that_an_editor_set_in_final_cut_goes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One stem is louder, with a fade of its volume; the other is as it was placed."""
+    monkeypatch.setattr("selva_cli.commands.conform_command.Client", None)
+    monkeypatch.setattr("selva_cli.commands.conform_command.probe_or_none", lambda _path: None)
+    cut = cut_builder(tmp_path, "25")
+    old, new, out = (tmp_path / f"{name}.fcpxml" for name in ("old", "new", "out"))
+    write_timeline(write_clicking_stems(build(cut, OLD_SHOTS), tmp_path), old)
+    text = old.read_text(encoding="utf-8")
+    head, note, rest = text.partition("</note>")
+    assert note
+    volume = '<adjust-volume amount="6dB"><param name="amount"><fadeIn type="easeIn" duration="1/5s" /></param></adjust-volume>'
+    old.write_text(head + note + volume + rest, encoding="utf-8")
+    write_timeline(build(cut, COVERED_SHOTS), new)
+    conform(old, new, out)
+    written = out.read_text(encoding="utf-8")
+    levels = {
+        int(clip.range_in_parent().start_time.value): [effect.metadata["level"] for effect in clip.effects]
+        for clip, _ in iter_stems(load_timeline(out))
+    }
+    louder = {start: found for start, found in levels.items() if found}
+    assert louder == {40: [pytest.approx(10 ** (6 / 20))]}
+    # Both takes of its audition have it, so that they are compared alike.
+    assert written.count("<adjust-volume") == written.count('<fadeIn type="easeIn" duration="1/5s"') == 2
 
 
 def test_the_level_that_an_editor_set_in_xml_goes_along(

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import opentimelineio as otio
 
-from selva_otio.formats.fcpxml.clip_attributes import read_stem_metadata
+from selva_otio.formats.fcpxml.clip_attributes import read_stem_metadata, read_volume_change
 from selva_otio.formats.fcpxml.element_times import read_time
 from selva_otio.metadata import SELVA_NAMESPACE
 from selva_otio.time.clock import TimelineClock
@@ -32,6 +32,9 @@ def build_asset_clip(element: ET.Element, asset: ET.Element | None, clock: Timel
     stem = read_stem_metadata(element)
     if stem:
         clip.metadata[SELVA_NAMESPACE] = stem
+        change = read_volume_change(element, stem)
+        if change is not None:
+            clip.effects.append(change)
     return clip
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -12,11 +13,17 @@ import opentimelineio as otio
 
 from selva_otio.errors import ClockError
 from selva_otio.formats.fcpxml.times import Retiming, follow_time_map, parse_time
+from selva_otio.formats.stem_metadata import read_gain_db
 from selva_otio.metadata import STEM_SCHEMA
 from selva_otio.time.clock import TimelineClock, exact_rate
 
 STEM_KEY = "org.selva-bridge.stem"
 """The key of the stem metadata among the <md> of a clip; keys are reverse domain names, so that they never collide."""
+
+ADJUST_VOLUME = "adjust_volume"
+"""Noted on an effect of a clip: the text of its <adjust-volume>."""
+_SAME_DB = 0.005
+_MAX_DB = 60.0
 
 _MAX_CONFORM_CHANGE = Fraction(6, 100)
 """Above 25 in 24 (4.2 %), below 30 in 25 (17 %)."""
@@ -98,6 +105,40 @@ def read_stem_metadata(element: ET.Element) -> dict[str, Any]:
     except (ValueError, TypeError, OverflowError, RecursionError):
         return {}
     return stem if isinstance(stem, dict) and stem.get("schema") == STEM_SCHEMA else {}
+
+
+def read_volume_change(element: ET.Element, stem: Mapping[str, Any]) -> otio.schema.Effect | None:
+    """The volume of a stem where an editor has set it, with its fades and keyframes; None where it is as it was placed.
+
+    level: as a factor; adjust_volume: the element itself, whose times are the clip's own, so that it holds wherever that goes.
+    """
+    volume = element.find("adjust-volume")
+    amount = "0dB" if volume is None else volume.get("amount", "0dB")
+    try:
+        gain_db = float(amount.removesuffix("dB"))
+    except ValueError:
+        return None
+    is_plain = volume is None or len(volume) == 0
+    if math.isnan(gain_db) or (is_plain and abs(gain_db - read_gain_db(stem)) < _SAME_DB):
+        return None
+    effect = otio.schema.Effect(name="volume", effect_name="adjust-volume")
+    effect.metadata["level"] = 10 ** (min(gain_db, _MAX_DB) / 20)
+    if volume is not None:
+        effect.metadata[ADJUST_VOLUME] = ET.tostring(volume, encoding="unicode").strip()
+    return effect
+
+
+def build_volume(clip: otio.schema.Clip) -> ET.Element | None:
+    """The element that `read_volume_change` noted; None where there is none, or it is damaged."""
+    for effect in clip.effects:
+        text = effect.metadata.get(ADJUST_VOLUME)
+        if isinstance(text, str) and "<!" not in text:  # a document type could define entities without end
+            try:
+                element = ET.fromstring(text)  # noqa: S314 - no entities
+            except ET.ParseError:
+                return None
+            return element if element.tag == "adjust-volume" else None
+    return None
 
 
 def _refuse_constant(name: str) -> float:

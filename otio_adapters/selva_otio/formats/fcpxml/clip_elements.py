@@ -15,7 +15,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_otio.formats.fcpxml.clip_attributes import STEM_KEY
+from selva_otio.formats.fcpxml.clip_attributes import STEM_KEY, build_volume
 from selva_otio.formats.fcpxml.resources import MediaFile
 from selva_otio.formats.fcpxml.times import format_time
 from selva_otio.formats.flat_layout import FlatClip, FlatTrack, find_media_file
@@ -117,8 +117,8 @@ class ClipElements:
             ET.SubElement(element, "note").text = clean_text(prompt)
         if flat_clip.speed != 1:
             element.append(_build_time_map(flat_clip, media))
-        if flat_clip.gain_db and not track.is_picture:
-            ET.SubElement(element, "adjust-volume", {"amount": f"{flat_clip.gain_db:g}dB"})
+        if not track.is_picture:
+            element.extend(_iter_volume(flat_clip))
         if flat_clip.pan_points:
             element.append(self._build_panner(flat_clip, _local_start_s(flat_clip, media)))
         return element
@@ -135,6 +135,15 @@ class ClipElements:
                 animation, "keyframe", {"time": time, "value": f"{100 * pan:.1f}", "curve": "linear"}
             )
         return panner
+
+
+def _iter_volume(flat_clip: FlatClip) -> Iterator[ET.Element]:
+    """The volume of a clip, where it has one: as an editor has set it, or that of the stem."""
+    volume = build_volume(flat_clip.clip)
+    if volume is not None:
+        yield volume
+    elif flat_clip.gain_db:
+        yield ET.Element("adjust-volume", {"amount": f"{flat_clip.gain_db:g}dB"})
 
 
 def build_marker(marker: otio.schema.Marker, local_s: Fraction, clock: TimelineClock) -> ET.Element:

@@ -14,7 +14,11 @@ from selva_otio.errors import ClockError, TimelineReadError
 from selva_otio.formats.reaper.guids import GuidRegister
 from selva_otio.formats.reaper.item_clips import UNRESOLVED_TAKE
 from selva_otio.formats.reaper.media_files import choose_source_kind, format_file
-from selva_otio.formats.reaper.metadata import build_metadata_fields, read_reaper_metadata
+from selva_otio.formats.reaper.metadata import (
+    EFFECTS_CHUNK,
+    build_metadata_fields,
+    read_reaper_metadata,
+)
 from selva_otio.formats.reaper.stem_sound import stem_volume
 from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token
 from selva_otio.formats.reaper.track_items import PlacedClip
@@ -107,10 +111,24 @@ class ItemWriter:
             guid = self.guids.claim(f"take {identity}\n{key}", preferred=str(take.get("guid", "")))
             yield f"GUID {guid}"
             yield from self._source_lines(reference, take_range)
+            yield from self._effect_lines(take, f"{identity}\n{key}")
             curve = read_pan(read_take(read_selva_metadata(clip, STEM_SCHEMA), reference))
             if curve is not None:
                 points = curve.span(float(take_range.offset_s), float(placed.end_s - placed.start_s))
                 yield from self._pan_lines(points, f"{identity}\n{key}")
+
+    def _effect_lines(self, take: Mapping[str, Any], identity: str) -> Iterator[str]:
+        """The effects that a take had in the project that it was read from; of a copy with identities of their own."""
+        chunk = take.get(EFFECTS_CHUNK)
+        if not (isinstance(chunk, str) and chunk.lstrip().startswith("<TAKEFX")):
+            return
+        for number, line in enumerate(_unindent(chunk)):
+            key, _, guid = line.strip().partition(" ")
+            if key == "FXID":
+                indent = line[: len(line) - len(line.lstrip())]
+                yield f"{indent}FXID {self.guids.claim(f'effect {identity} {number}', preferred=guid)}"
+            else:
+                yield line
 
     def _pan_lines(self, points: Sequence[tuple[float, float]], identity: str) -> Iterator[str]:
         """The pan envelope of a take, points joined by straight lines (shape 0), in seconds after the item's start.

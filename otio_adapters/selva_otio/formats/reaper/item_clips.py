@@ -6,7 +6,7 @@ also for a take that plays a section of it. What a timeline has no place for is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,12 @@ import opentimelineio as otio
 
 from selva_otio.formats.reaper.items import Item, Take
 from selva_otio.formats.reaper.media_files import build_url, file_name_of, is_sound_file
-from selva_otio.formats.reaper.metadata import REAPER_NAMESPACE, parse_stem_metadata
+from selva_otio.formats.reaper.metadata import (
+    EFFECTS_CHUNK,
+    REAPER_NAMESPACE,
+    is_metadata_key,
+    parse_stem_metadata,
+)
 from selva_otio.formats.reaper.project_markers import read_take_marker
 from selva_otio.formats.reaper.project_time import ProjectClock
 from selva_otio.formats.reaper.stem_sound import describe_changes
@@ -81,6 +86,8 @@ class ItemReader:
             for number in range(1, len(item.takes) + 1)
         ]
         references = [self._build_reference(take) for take in item.takes]
+        if any(map(is_metadata_key, item.extension)):
+            _note_effects(references, item.takes)
         clip.set_media_references(dict(zip(keys, references, strict=True)), keys[active])
 
     def _build_reference(self, take: Take) -> otio.core.MediaReference:
@@ -143,6 +150,15 @@ class ItemReader:
             clip.effects.append(
                 otio.schema.Effect(name=f"changed in REAPER: {', '.join(changes)}", effect_name="ReaperItem")
             )
+
+
+def _note_effects(references: Sequence[otio.core.MediaReference], takes: Sequence[Take]) -> None:
+    """Note the effects of the takes of a stem, so that they go where it goes. Those of other items may be megabytes of plug-in
+    state that nothing needs.
+    """
+    for reference, take in zip(references, takes, strict=True):
+        if take.effects_text:
+            reference.metadata[REAPER_NAMESPACE][EFFECTS_CHUNK] = take.effects_text
 
 
 def _silent_lead_s(item: Item, take: Take) -> Fraction:

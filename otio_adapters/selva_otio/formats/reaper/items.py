@@ -66,19 +66,23 @@ class Source:
 
 @dataclass(kw_only=True)
 class Take:
-    """One take. fields: its lines by their first token. source: None for an empty take. pan_points: of its pan envelope, seconds
-    after the item's start and pan, -1 left and 1 right.
+    """One take. fields: its lines by their first token. source: None for an empty take. effects_text: its TAKEFX chunk.
+    pan_points: of its pan envelope, seconds after the item's start and pan, -1 left and 1 right.
     """
 
     fields: dict[str, list[str]] = field(default_factory=dict)
     markers: list[list[str]] = field(default_factory=list)
     num_stretch_markers: int = 0
-    has_effects: bool = False
+    effects_text: str = ""
     pan_points: tuple[tuple[float, float], ...] = ()
     is_active: bool = False
     source: Source | None = None
     offset_s: Fraction = Fraction(0)
     play_rate: Fraction = Fraction(1)
+
+    @property
+    def has_effects(self) -> bool:
+        return bool(self.effects_text)
 
     def text(self, key: str, position: int = 0, default: str = "") -> str:
         """A token of the line that begins with `key`."""
@@ -178,7 +182,7 @@ def _split_takes(
             elif child.name == "NOTES":
                 notes = read_notes(child)
             elif child.name == "TAKEFX":
-                take.has_effects = True
+                take.effects_text = child.to_text()
             elif child.name == "PANENV":
                 take.pan_points = _read_pan_points(child, where)
             continue

@@ -21,6 +21,8 @@ REAPER_NAMESPACE = "REAPER"
 FOLDER_KEY = "selva_folder"
 TRACK_KEY = "selva_track"
 METADATA_KEY = "selva_facts"
+EFFECTS_CHUNK = "effects_chunk"
+"""Noted on the media reference of a stem's take: the text of its TAKEFX chunk."""
 REPLACED_ITEMS = "replaced_items"
 """Noted on a timeline: GUIDs of items of its project in whose place it has others, whatever an editor did to them."""
 _MAX_VALUE_CHARS = 1000
