@@ -7,6 +7,8 @@ its own. Models that read the same files of text towers share one copy of them.
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
@@ -121,8 +123,11 @@ class Residency:
         """Bring these parts; on demand, the others leave first. Raises ModelError for a file that was changed."""
         if self.on_demand:
             wanted = set(names) & set(self._parts)
+            changes = wanted != self._held
             self._release(self._held - wanted)
             self._hold(wanted)
+            if changes and self._device is not None:
+                return_freed_memory(self._device)  # making a part takes memory for a moment too
 
     def close(self) -> None:
         """Let every part go; what other networks need stays."""
@@ -140,8 +145,20 @@ class Residency:
         for name in sorted(names):
             self._held.discard(name)
             self._parts[name].release()
-        if names and self._device is not None and self._device.type == "cuda":
-            torch.cuda.empty_cache()  # torch keeps freed memory, which other programs on the card may need
+        if names and self._device is not None:
+            return_freed_memory(self._device)
+
+
+def return_freed_memory(device: torch.device) -> None:
+    """Give the system back what parts and their work have freed: allocators keep it, and the next part would come on top.
+
+    glibc keeps it because workers ask it to, for speed within a stage (`selva_daemon.jobs.worker_process`). The allocators of
+    macOS and Windows give large blocks back by themselves.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "cpu" and platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 _shared: WeakValueDictionary[Hashable, ResidentPart] = WeakValueDictionary()

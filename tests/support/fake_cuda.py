@@ -102,7 +102,7 @@ class CountedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
         self.measured_peak_bytes = max(self.measured_peak_bytes, self.live_bytes)
         if self.live_bytes > self.size_bytes:
-            raise torch.OutOfMemoryError(f"CUDA out of memory: {self.live_bytes} of {self.size_bytes} bytes")
+            raise torch.OutOfMemoryError(f"CUDA out of memory. {self.live_bytes} of {self.size_bytes} bytes")
 
     def _free(self, key: int) -> None:
         self.live_bytes -= self._live.pop(key)

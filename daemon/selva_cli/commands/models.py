@@ -45,6 +45,7 @@ def list_models(
                     "bundled": model.is_bundled,
                     "commercial": model.allows_commercial,
                     "size_bytes": model.size_bytes,
+                    "gpu_memory_bytes": _gpu_memory(model),
                     "missing_files": [file.path for file in missing.values()],
                     "knows": model.knows,
                     "licences": [licence.sentence for licence in model.licences],
@@ -54,18 +55,19 @@ def list_models(
         )
         return
     print_table(
-        ["model", "installed", "size", "paid work", "knows"],
+        ["model", "installed", "size", "GPU from", "paid work", "knows"],
         [
             (
                 model.model_id,
                 "no" if missing else "yes",
                 format_size(model.size_bytes),
+                format_size(_gpu_memory(model)["low"]),
                 "yes" if model.allows_commercial else "no",
                 model.knows,
             )
             for model, missing in rows
         ],
-        whole=("model", "installed", "size", "paid work"),
+        whole=("model", "installed", "size", "GPU from", "paid work"),
     )
 
 
@@ -146,6 +148,14 @@ def where(as_json: JsonOption = False) -> None:
         print_line(f"  {model_id}  {format_size(size_bytes)}")
 
 
+def _gpu_memory(model: Model) -> dict[str, int]:
+    """What a model needs of a GPU by the values of the setting `memory`, in bfloat16."""
+    from selva_core.models.memory_needs import LOW, NORMAL, estimate_needs  # noqa: PLC0415 - --help loads none of it
+
+    needs = estimate_needs(model, has_bfloat16=True)
+    return {NORMAL: needs.normal_bytes, LOW: needs.low_bytes}
+
+
 def _describe_file(model: Model, role: str, is_installed: bool) -> dict[str, object]:
     file = model.files[role]
     return {
@@ -164,6 +174,11 @@ def _print_costs(costs: ModelCosts) -> None:
     if costs.download_bytes:
         print_line(f"still to fetch: {format_size(costs.download_bytes)} (as published)")
     print_line(f"memory: {format_size(costs.memory_bytes)} ({costs.memory_basis})")
+    if costs.device_bytes:
+        print_line(
+            f"memory of a GPU: {format_size(costs.device_bytes)}, or {format_size(costs.device_low_bytes)} with the setting "
+            "memory low (estimated, in bfloat16)"
+        )
     if costs.seconds is not None:
         print_line(f"time for one stem of 8 s: {format_duration(costs.seconds)} ({costs.time_basis})")
     else:

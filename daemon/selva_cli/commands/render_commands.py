@@ -26,6 +26,7 @@ from selva_core.base.errors import RequestError
 from selva_core.base.media import ImageSequence
 from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
+from selva_core.base.settings import load_settings
 from selva_daemon.client.client import Client
 from selva_otio import CueSheet, spot_timeline
 from selva_otio.time.clock import parse_rate
@@ -33,6 +34,7 @@ from selva_otio.timelines import OpenTimeline, open_timeline
 from selva_render.look import LookReport, look_at_sheet
 from selva_render.media import probe_or_none, spot_media
 from selva_render.options import check_options, choose_model
+from selva_render.picture_cache import describe_picture_cache
 from selva_render.render import render_sheet, render_timeline
 from selva_render.report import RenderReport, iter_failure_lines
 from selva_render.spot_report import WHOLE_COLUMNS, SpotReport, estimate_from_running_daemon
@@ -69,6 +71,7 @@ def run_render(
         sheet = spot_cut(opened, spot)
         if not replaces:
             check_replaceable(timeline, (cue.track for cue in sheet.cues), AppPaths.find())
+        _note_picture_cache(sheet, options.model)
         with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=len(sheet.clips)) as bars:
             report = render_timeline(
                 opened.timeline,
@@ -153,6 +156,7 @@ def run_spot(
     if looked is not None:
         report = replace(report, looked=looked.by_cue)
     show_cues(report, as_json=as_json, as_csv=as_csv)
+    _note_picture_cache(sheet, model)
     if looked is not None and looked.failed:
         sys.stderr.writelines(f"selva: {line}\n" for line in iter_failure_lines(looked.failed, sheet.clock))
         raise typer.Exit(EXIT_PARTLY_FAILED)
@@ -161,6 +165,13 @@ def run_spot(
 def _look(sheet: CueSheet, options: RenderOptions) -> LookReport:
     with Client.connect(start_if_needed=True) as client, RenderBars(num_clips=len(sheet.clips)) as bars:
         return look_at_sheet(sheet, options, client=client, on_status=bars)
+
+
+def _note_picture_cache(sheet: CueSheet, model: str | None) -> None:
+    """Say where the cache does not hold the pictures of the cut. Raises UnknownModelError."""
+    note = describe_picture_cache(sheet, choose_model(model), load_settings())
+    if note is not None and not is_quiet():
+        sys.stderr.write(f"selva: {note}\n")
 
 
 def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:

@@ -1,8 +1,8 @@
-"""A folder of content-addressed files: size-limited, least recently used go first, safe between processes.
+"""A folder of content-addressed files: size-limited, safe between processes.
 
 An entry is written under a temporary name and renamed, so a reader sees all of it or nothing; it carries
-its own hash, so a damaged one is noticed and dropped. Using an entry touches its modification time; that is
-the order in which entries go.
+its own hash, so a damaged one is noticed and dropped. Using an entry touches its modification time, by which it is
+decided which go when the folder is full (`selva_daemon.worker.eviction`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selva_core.base.atomic_write import staged_file
+from selva_daemon.worker.eviction import Entry, Eviction, least_recent_first
 
 _log = logging.getLogger(__name__)
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -35,8 +36,9 @@ class StoreInfo:
 class BlobStore:
     """Bytes under 64-digit hex keys. max_bytes 0 stores nothing."""
 
-    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int, eviction: Eviction = least_recent_first) -> None:
         self._folder = folder
+        self._eviction = eviction
         self._max_bytes = max_bytes
         self._size_bytes: int | None = None
 
@@ -100,23 +102,22 @@ class BlobStore:
         return before
 
     def _trim(self) -> None:
-        """Drop the least recently used until a tenth of the limit is free; other processes' entries count
-        too.
-        """
+        """Drop entries until a tenth of the limit is free; other processes' entries count too."""
         if self._size_bytes is not None and self._size_bytes <= self._max_bytes:
             return
-        entries = sorted(self._entries())
+        entries = self._entries()
         self._size_bytes = sum(size for _, size, _ in entries)
         if self._size_bytes <= self._max_bytes:
             return
-        for _, size, file in entries:
-            if self._size_bytes <= self._max_bytes * SPARE_AFTER_TRIM:
+        target_bytes = int(self._max_bytes * SPARE_AFTER_TRIM)
+        for _, size, file in self._eviction(entries, target_bytes, time.time()):
+            if self._size_bytes <= target_bytes:
                 break
             if _remove(file):
                 self._size_bytes -= size
 
-    def _entries(self) -> list[tuple[float, int, Path]]:
-        """(last use, size, file) of each entry; remains of crashes are swept up on the way."""
+    def _entries(self) -> list[Entry]:
+        """Remains of crashes are swept up on the way."""
         entries = []
         for file in self._folder.glob("??/*"):
             try:

@@ -43,6 +43,7 @@ from selva_daemon.protocol.worker_link import (
 from selva_daemon.worker.blob_store import BlobStore
 from selva_daemon.worker.device_lost import DeviceLostError
 from selva_daemon.worker.engine_cache import EngineCache
+from selva_daemon.worker.eviction import resist_scans
 from selva_daemon.worker.job_context import JobContext, OutputRules, WriteReport
 from selva_daemon.worker.model_info import ModelInfoCache
 from selva_daemon.worker.planned_stems import signer_of
@@ -217,7 +218,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         memory=arguments.memory,
         events=events,
         model_info=ModelInfoCache(arguments.stem_cache.parent / "models.json", device=arguments.device),
-        features=BlobStore(arguments.feature_cache, max_bytes=arguments.feature_cache_bytes),
+        features=BlobStore(
+            arguments.feature_cache, max_bytes=arguments.feature_cache_bytes, eviction=resist_scans
+        ),
     )
     worker = Worker(
         commands=Commands(command_stream),

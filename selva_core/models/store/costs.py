@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selva_core.models.catalog import Model, installed_files, missing_files
+from selva_core.models.memory_needs import estimate_needs
 from selva_core.models.specs import ModelSpec
 from selva_core.models.store.speed import MachineSpeed
 
@@ -30,7 +31,9 @@ class ModelCosts:
     """Bytes and seconds; each basis says whether the figure was measured, published or estimated, and from what.
 
     disk_bytes: of the model alone; models share files. download_bytes: of files that are not installed, 0 when all are.
-    memory_bytes: of a worker at its peak. seconds: for one stem of 8 s of a picture that is new, None where not known.
+    memory_bytes: of a worker at its peak. device_bytes, device_low_bytes: of a GPU with all parts of the model on it, and with
+    those that run only (see `selva_core.models.memory_needs`); 0 for an engine without a network. seconds: for one stem of 8 s
+    of a picture that is new, None where not known.
     """
 
     disk_bytes: int
@@ -38,6 +41,8 @@ class ModelCosts:
     download_bytes: int
     memory_bytes: int
     memory_basis: str
+    device_bytes: int
+    device_low_bytes: int
     seconds: float | None
     time_basis: str
 
@@ -48,6 +53,7 @@ def estimate_costs(model: Model, models_dir: Path, *, speed: MachineSpeed | None
     disk_bytes = sum(path.stat().st_size for path in set(installed.values()))
     disk_bytes += sum(file.stored_bytes for file in missing.values())
     seconds, time_basis = _estimate_time(model, speed)
+    needs = None if model.spec is None else estimate_needs(model, has_bfloat16=True)
     return ModelCosts(
         disk_bytes=disk_bytes,
         disk_basis="as published, rounded" if missing else "measured: its files here",
@@ -55,6 +61,8 @@ def estimate_costs(model: Model, models_dir: Path, *, speed: MachineSpeed | None
         memory_bytes=_estimate_memory(model),
         memory_basis="estimated: its weights in 32 bits and the 1 GB that selva-nano was measured with; a GPU holds about half "
         "of the weights' part",
+        device_bytes=0 if needs is None else needs.normal_bytes,
+        device_low_bytes=0 if needs is None else needs.low_bytes,
         seconds=seconds,
         time_basis=time_basis,
     )

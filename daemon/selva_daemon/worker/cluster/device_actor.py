@@ -32,6 +32,7 @@ from selva_daemon.worker.cluster.messages import (
     encode,
 )
 from selva_daemon.worker.engine_cache import EngineCache
+from selva_daemon.worker.eviction import resist_scans
 from selva_daemon.worker.model_info import ModelInfo, ModelInfoCache
 from selva_daemon.worker.stem_cache import EvidenceHeader, pack_waveform
 
@@ -73,7 +74,9 @@ class DeviceActor:
             memory=setup.memory,
             events=_Unheard(),
             model_info=ModelInfoCache(paths.cache / "models.json", device=setup.device),
-            features=BlobStore(paths.feature_cache, max_bytes=setup.feature_cache_bytes),
+            features=BlobStore(
+                paths.feature_cache, max_bytes=setup.feature_cache_bytes, eviction=resist_scans
+            ),
         )
 
     def news(self, number: int, cancelled: Sequence[int]) -> bytes:
