@@ -14,7 +14,8 @@ are sampled but cut together in the middle of their overlaps.
 
 A clip has two or three joins, and what happens there is not what happens at the random places: so the changes at each join are
 also compared with those at the same place of the picture in a stem that has no join near, because one window was laid around
-it ("alone"). Both show the same content; the ratio of these two medians is what a join adds. Prints one JSON object.
+it, with the noise that the clip has there ("alone"): another noise changes a place more than a join does. The ratio of these
+two medians is what a join adds. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ import selva_core
 from selva_core.base.limits import DEFAULT_STEPS
 from selva_core.base.media import PictureRange
 from selva_core.engine import Engine, SamplingSettings, StemRequest
-from selva_core.engines import network as network_engine
+from selva_core.engines import stem_sampling
 from selva_core.engines.registry import load_engine
 from selva_core.inference import sampler
 from selva_core.inference.sampler import Flow
@@ -159,9 +160,17 @@ class Untied:
 
 
 def integrate_untied(
-    flow: Untied, noise: Tensor, *, num_steps: int, on_step: Callable[[int], None] = lambda step: None
+    flow: Untied,
+    noise: Tensor,
+    *,
+    num_steps: int,
+    settle: Flow = lambda x, t: x,
+    on_step: Callable[[int], None] = lambda step: None,
 ) -> Tensor:
-    """Sample every window by itself, from the same noise, and cut them together in the middle of their overlaps."""
+    """Sample every window by itself, from the same noise, and cut them together in the middle of their overlaps.
+
+    settle: for stretches that are made anew, of which there are none here.
+    """
     windows = flow.windows
     apart = torch.stack([noise[:, window.latents] for window in windows], dim=1)
     apart = sampler.integrate(flow.flow, apart, num_steps=num_steps, on_step=on_step)
@@ -175,8 +184,8 @@ def integrate_untied(
 @contextmanager
 def windows_untied() -> Iterator[None]:
     with (
-        mock.patch.object(network_engine, "tie_windows", Untied),
-        mock.patch.object(network_engine, "integrate", integrate_untied),
+        mock.patch.object(stem_sampling, "tie_windows", Untied),
+        mock.patch.object(stem_sampling, "integrate", integrate_untied),
     ):
         yield
 
@@ -243,12 +252,28 @@ def make_stems(
 def lay_windows_around(
     scene: Scene, path: Path, places_s: Sequence[Fraction], num_steps: int
 ) -> Iterator[tuple[str, Stem, Fraction]]:
-    """The sound of one window with each of these places in its middle: (sort of thing, sound, the place in it)."""
-    window_s = nano_spec().window_s
+    """The sound of one window around each of these places: (sort of thing, sound, the place in it)."""
+    spec = nano_spec()
     for place_s in places_s:
-        picture = PictureRange(path=path, start_s=place_s - window_s / 2, duration_s=window_s)
-        for placed, stem in zip(scene.targets, render(load_model(), scene, picture, num_steps), strict=True):
-            yield sort_of(placed), stem, window_s / 2
+        # On the grid of the clip's segments, so that the window reads what the clip's windows read.
+        start_s = round((place_s - spec.window_s / 2) / spec.segment_hop_s) * spec.segment_hop_s
+        picture = PictureRange(path=path, start_s=start_s, duration_s=spec.window_s)
+        first_latent = int(start_s * spec.sample_rate_hz / spec.latent_hop_samples)
+        with noise_of_the_clip(first_latent):
+            stems = render(load_model(), scene, picture, num_steps)
+        for placed, stem in zip(scene.targets, stems, strict=True):
+            yield sort_of(placed), stem, place_s - start_s
+
+
+@contextmanager
+def noise_of_the_clip(first_latent: int) -> Iterator[None]:
+    """What is sampled begins from the part of its clip's noise that begins at that latent."""
+
+    def draw(seed: int, num_latents: int, latent_channels: int) -> Tensor:
+        return sampler.draw_noise(seed, first_latent + num_latents, latent_channels)[first_latent:]
+
+    with mock.patch.object(stem_sampling, "draw_noise", draw):
+        yield
 
 
 def sort_of(placed: PlacedSource) -> str:
@@ -298,7 +323,15 @@ def compare(changes: Changes) -> Iterator[dict[str, object]]:
                     for where in at
                     if where != "join"
                 },
+                **count_larger(found, measure),
             }
+
+
+def count_larger(found: Mapping[str, Sequence[Mapping[str, float]]], measure: str) -> dict[str, int]:
+    """At how many joins the change is larger than at the same place in a window of its own; nothing for the dry sound."""
+    pairs = zip(found["join"], found.get("alone", ()), strict=False)
+    larger = [join[measure] > alone[measure] for join, alone in pairs]
+    return {"num_larger_than_alone": sum(larger)} if larger else {}
 
 
 def describe_run(options: argparse.Namespace) -> dict[str, object]:
