@@ -11,8 +11,8 @@ import pytest
 from selva_otio import TimelineClock
 from selva_panel.hosts.conflicts import AudioTracks, describe_reaper_conflict
 from selva_plugins.hosts.reaper.snapshot import ReaperStemItem
+from selva_plugins.hosts.resolve.audio_items import ResolveAudioTrack, ResolveSound
 from selva_plugins.hosts.resolve.plan_schema import PlanStem
-from selva_plugins.hosts.resolve.snapshot import ResolveAudioTrack, ResolveSound
 
 START = 86_400
 STEM = PlanStem(

@@ -18,8 +18,8 @@ from selva_panel.errors import PanelError, PanelRequestError
 from selva_panel.session.records import NOTES_SCHEMA
 from selva_panel.timeline.cut import Cut
 
-MAX_EXPORT_S = 2 * 60 * 60
-"""Two hours of picture are about 600 MB; what a browser opens at all is the limit, not what is pleasant to send."""
+MAX_EXPORT_S = 60 * 60
+"""An hour of picture is about 300 MB. Chromium shows no picture of 600 MB where it keeps no files, as in a private window."""
 PIECE_BYTES = 24 * 1024 * 1024
 """Of the picture, in one element: browsers hold no text of more than 512 MiB."""
 LANGUAGES = ("en", "de", "ja")
