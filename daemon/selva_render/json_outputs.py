@@ -73,8 +73,17 @@ class StemOutput(TypedDict):
     silenced: bool
     num_channels: int
     pan: list[list[float]]
-    hints: dict[str, Any] | None
+    hints: list[HintOutput] | None
     warnings: list[str]
+
+
+class HintOutput(TypedDict):
+    """One thing that was measured of a stem, and what it means."""
+
+    name: str
+    value: float | bool | None
+    unit: str
+    meaning: str
 
 
 class RenderOutput(TypedDict):

@@ -32,7 +32,7 @@ from selva_otio.picture.media_search import MediaLookup
 from selva_render.jobs import ClipJob, build_jobs
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.report import FailedClip, RenderedStem, RenderReport
-from selva_render.takes.hints import choose_best, measure_hints
+from selva_render.takes.hints import choose_best, describe_hints, iter_hint_lines, measure_hints
 from selva_render.written_timelines import note_written_files
 
 SUBMIT_PATIENCE_S = 600.0
@@ -139,7 +139,8 @@ def render_sheet(
             output.stems_folder.rmdir()  # the worker made it before its job failed
     report.sort()
     hints = measure_hints(report.stems)
-    report.hints = {file: each.to_json() for file, each in hints.items()}
+    report.hints = {file: describe_hints(each) for file, each in hints.items()}
+    report.hint_lines = list(iter_hint_lines(report.stems, hints))
     report.best_takes = choose_best(report.stems, hints)
     return report
 
@@ -288,3 +289,11 @@ def summarise_evidence(result: StemResult) -> Iterator[tuple[str, str | float | 
         yield "evidence", Path(result.evidence).name
     if result.silenced:
         yield "silenced", True
+    hints = result.hints
+    if hints is not None:
+        if hints.sync is not None:
+            yield "sync", hints.sync
+        if hints.leak_db is not None:
+            yield "leak_db", hints.leak_db
+        if hints.clipped_samples:
+            yield "clipped_samples", hints.clipped_samples

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from selva_core.base.errors import SelvaError
 from selva_core.base.rational import to_pair
 from selva_daemon.protocol.status import StemResult
 from selva_otio import Cue, CueSheet, PlacementResult, SkippedItem, SpottedClip, StemSpan, TimelineClock
 from selva_otio.timelines import WrittenTimeline
-from selva_render.json_outputs import RenderOutput, SkippedOutput, StemOutput
+from selva_render.json_outputs import HintOutput, RenderOutput, SkippedOutput, StemOutput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +65,7 @@ class RenderReport:
     file does not keep of the stems. losses: what else of the timeline is not in its file.
 
     hints: of each stem by its file, what was measured of it (see `selva_render.takes.hints`). best_takes: by cue, the take that
-    the hints put first.
+    the hints put first. hint_lines: the hints of each stem of which more is known than its peak, as a line for people.
     """
 
     sheet: CueSheet
@@ -80,7 +79,8 @@ class RenderReport:
     parts: list[Path] = field(default_factory=list)
     sidecar: Path | None = None
     losses: list[str] = field(default_factory=list)
-    hints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hints: dict[str, list[HintOutput]] = field(default_factory=dict)
+    hint_lines: list[str] = field(default_factory=list)
     best_takes: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: RenderReport) -> None:
@@ -88,6 +88,7 @@ class RenderReport:
         self.stems += other.stems
         self.failed += other.failed
         self.hints |= other.hints
+        self.hint_lines += other.hint_lines
         self.best_takes |= other.best_takes
         self.sort()
 

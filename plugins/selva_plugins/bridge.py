@@ -29,6 +29,7 @@ from selva_plugins.request_folder import HostRequest, RequestFolder, read_json, 
 from selva_render.report import RenderReport
 
 PANEL_ACTION = "panel"
+MAX_HINT_LINES = 20
 HOSTS = {"reaper": "selva_plugins.hosts.reaper.adapter", "resolve": "selva_plugins.hosts.resolve.adapter"}
 
 
@@ -186,10 +187,13 @@ def make_stems(
 
 
 def list_render_notices(reports: Sequence[RenderReport]) -> list[str]:
-    """What the user should know of some reports, each sentence once: failed clips first."""
+    """What the user should know of some reports, each sentence once: failed clips first, what was measured of stems last."""
     failed = [f"{clip.name}: {clip.message}" for report in reports for clip in report.failed]
     warnings = [warning for report in reports for stem in report.stems for warning in stem.result.warnings]
-    return list(dict.fromkeys(failed + warnings))
+    hints = [line for report in reports for line in report.hint_lines]
+    left_out = [f"and {len(hints) - MAX_HINT_LINES} more stems"] if len(hints) > MAX_HINT_LINES else []
+    measured = [f"measured, a hint for the ear: {line}" for line in (*hints[:MAX_HINT_LINES], *left_out)]
+    return list(dict.fromkeys(failed + warnings + measured))
 
 
 def _find_adapter(host: str) -> HostAdapter:

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from selva_core.base.errors import UnknownModelError
 from selva_core.base.limits import DEFAULT_SEED, MAX_SEED
-from selva_core.base.render_options import PanOptions, RenderOptions
+from selva_core.base.render_options import PanOptions, RenderOptions, SamplingOptions
 from selva_core.base.settings import load_settings
 from selva_otio import StemTrack
 from selva_otio.cues.cue_sheet import check_stem_tracks
@@ -137,6 +137,7 @@ def build_render_options(form: HostForm, *, sample_rate_hz: int) -> RenderOption
         num_takes=form.num_takes,
         seed=DEFAULT_SEED if form.seed is None else form.seed,
         sample_rate_hz=sample_rate_hz,
+        sampling=SamplingOptions(separate=settings.separate),
         absent=settings.absent,
         pan=PanOptions(mode=settings.pan, width=settings.pan_width),
     )

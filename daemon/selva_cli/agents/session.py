@@ -16,6 +16,7 @@ from typing import Any
 from selva_cli.agents.allowed_folders import AllowedFolders
 from selva_cli.agents.measures import load_evidence, measure_stem
 from selva_cli.agents.timelines import describe_timeline, open_allowed, probe_inside, spot_for_agent
+from selva_core.audio.take_hints import measure_take
 from selva_core.base.atomic_write import write_atomic
 from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.paths import AppPaths
@@ -31,7 +32,6 @@ from selva_render.options import OutputOptions, check_options, choose_model, set
 from selva_render.render import render_sheet, to_stem
 from selva_render.report import RenderReport
 from selva_render.spot_report import SpotReport, estimate_from_running_daemon
-from selva_render.takes.hints import measure_take
 from selva_render.written_timelines import check_replaceable, note_written_files
 
 MAX_REPLACED_BYTES = 256 << 20

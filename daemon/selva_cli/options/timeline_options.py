@@ -15,7 +15,6 @@ from selva_core.base.limits import (
     DEFAULT_GUIDANCE,
     DEFAULT_SAMPLE_RATE_HZ,
     DEFAULT_SEED,
-    DEFAULT_SEPARATION,
     MAX_SEPARATION,
 )
 from selva_core.base.misspelling import suggest
@@ -144,11 +143,12 @@ DistanceOption = Annotated[
 ]
 GuidanceOption = Annotated[float, typer.Option("--guidance", help="How strictly the prompt is followed.")]
 SeparateOption = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--separate",
         metavar="WEIGHT",
-        help=f"Lead each stem away from the other prompts of its clip, 0 to {MAX_SEPARATION:g}; 1 is a good value.",
+        help=f"Lead each stem away from the other prompts of its clip, 0 to {MAX_SEPARATION:g}; 1 is a good value. By default as "
+        "the settings say.",
     ),
 ]
 NamingOption = Annotated[
@@ -220,7 +220,7 @@ class RenderArguments:
     sample_rate_hz: SampleRateOption = DEFAULT_SAMPLE_RATE_HZ
     num_steps: StepsOption = None
     guidance: GuidanceOption = DEFAULT_GUIDANCE
-    separate: SeparateOption = DEFAULT_SEPARATION
+    separate: SeparateOption = None
     quality: QualityOption = "final"
     precision: PrecisionOption = "auto"
     absent: AbsentOption = None
@@ -242,7 +242,7 @@ class RenderArguments:
                 num_steps=self.num_steps,
                 guidance=self.guidance,
                 quality=self.quality,
-                separate=self.separate,
+                separate=settings.separate if self.separate is None else self.separate,
             ),
             precision=self.precision,
             absent=self.absent or settings.absent,

@@ -36,6 +36,28 @@ class Sight(Struct, frozen=True, kw_only=True):
     spread: tuple[float, ...]
 
 
+class StemHints(Struct, frozen=True, kw_only=True):
+    """What was measured of a stem: hints for the ear, no verdict."""
+
+    peak_dbfs: Annotated[float, Meta(description="level of the loudest sample")]
+    silent: Annotated[bool, Meta(description="it is below -60 dBFS")]
+    clipped_samples: Annotated[int, Meta(description="samples at full scale")]
+    sync: Annotated[
+        float | None,
+        Meta(
+            description="0 to 1: of the rises of its level, the share that falls on times in which its source is seen; nil "
+            "where that is not known, always or never so"
+        ),
+    ] = None
+    leak_db: Annotated[
+        float | None,
+        Meta(
+            description="its energy at times in which only sources of other tracks of the job are seen, against all of it; nil "
+            "where there are no such times"
+        ),
+    ] = None
+
+
 class StemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One stem that was written. What came after version 0.1.0 is left out where it is nothing."""
 
@@ -78,6 +100,14 @@ class StemResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
             "where the source was not seen"
         ),
     ] = ()
+    hints: Annotated[
+        StemHints | None,
+        Meta(
+            description="what was measured of the file, as `peak_dbfs`, `silent` (below -60 dBFS), `clipped_samples`, `sync` (0 "
+            "to 1, the share of the rises of its level that fall on times in which its source is seen) and `leak_db` (its energy "
+            "while only sources of the job's other tracks are seen, against all); the last two nil where that is not known"
+        ),
+    ] = None
 
 
 class JobStatus(Struct, frozen=True, kw_only=True):

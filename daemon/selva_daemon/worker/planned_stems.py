@@ -15,7 +15,7 @@ from selva_core.base.render_options import SILENT, STEREO, separation_provenance
 from selva_core.engine import Evidence, StemRequest
 from selva_daemon.protocol.job import CueRequest, JobRequest, SignerFiles, TakeRequest
 from selva_daemon.protocol.recipe import picture_provenance
-from selva_daemon.protocol.status import Sight, StemResult
+from selva_daemon.protocol.status import Sight, StemHints, StemResult
 from selva_daemon.worker.content_key import KEY_CHARS_IN_NAMES, file_key, waveform_key
 from selva_daemon.worker.media_identity import OnHashed, identify_picture
 from selva_daemon.worker.model_info import ModelInfo
@@ -85,6 +85,7 @@ class PlannedStem:
         is_silenced: bool,
         sight: Sight | None = None,
         panning: Panning = AS_MADE,
+        hints: StemHints | None = None,
     ) -> StemResult:
         return StemResult(
             cue=self.cue.cue,
@@ -102,6 +103,7 @@ class PlannedStem:
             sight=sight,
             num_channels=panning.num_channels,
             pan=() if panning.pan is None or self.job.pan == STEREO else panning.pan.points,
+            hints=hints,
         )
 
     @property

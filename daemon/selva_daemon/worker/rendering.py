@@ -40,6 +40,7 @@ from selva_daemon.worker.output_files import (
 )
 from selva_daemon.worker.planned_stems import PlannedStem, plan_stems
 from selva_daemon.worker.stem_cache import StemCache
+from selva_daemon.worker.stem_hints import measure_staged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -242,6 +243,7 @@ class JobRenderer:
         are_same = have_same_stem if is_signed else have_same_bytes
         with staging_folder(job.folder, job_id=job.context.job_id) as staging:
             staged = self._stage(job, staging, waveforms={**job.cached, **rendered})
+            hints = measure_staged(staged)
             pairs = [
                 pair for each in staged for pair in each.pairs(job.folder)
             ]  # all of a job appear together, or none
@@ -255,8 +257,9 @@ class JobRenderer:
                     evidence_file=None if each.evidence is None else next(published),
                     is_silenced=each.is_silenced,
                     panning=each.panning,
+                    hints=measured,
                 )
-                for each in staged
+                for each, measured in zip(staged, hints, strict=True)
             ]
 
     def _look(self, job: PreparedJob) -> list[StemResult]:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 
+from selva_core.base.limits import MAX_SEPARATION
 from selva_core.base.settings.watched_folder import WatchedFolder
 
 MIN_PORT, MAX_PORT = 1024, 65535
@@ -36,6 +37,10 @@ def keep_alive_problem(value: float) -> str | None:
 
 def share_problem(value: float) -> str | None:
     return None if 0 <= value <= 1 else f"is 0 to 1; got {value:g}"
+
+
+def separation_problem(value: float) -> str | None:
+    return None if 0 <= value <= MAX_SEPARATION else f"is 0 to {MAX_SEPARATION:g}; got {value:g}"
 
 
 def port_problem(value: int) -> str | None:

@@ -18,6 +18,7 @@ from selva_core.base.settings.checks import (
     folders_problem,
     keep_alive_problem,
     port_problem,
+    separation_problem,
     share_problem,
     watched_twice_problem,
 )
@@ -25,15 +26,8 @@ from selva_core.base.settings.row import Row, Setting
 from selva_core.base.settings.watched_folder import WatchedFolder
 
 GIB = 1 << 30
-_FOLDERS, _MODELS, _DAEMON, _QUEUE, _CACHES, _NETWORK, _WATCH = (
-    "Folders",
-    "Models and stems",
-    "The daemon",
-    "The queue",
-    "Caches",
-    "Network",
-    "Watch folders",
-)
+_FOLDERS, _MODELS, _DAEMON = "Folders", "Models and stems", "The daemon"
+_QUEUE, _CACHES, _NETWORK, _WATCH = "The queue", "Caches", "Network", "Watch folders"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +78,16 @@ class Settings:
             about="how far left and right the edges of the picture are heard",
         ),
     ] = 1.0
+    separate: Annotated[
+        float,
+        Row(
+            group=_MODELS,
+            since="0.2.0",
+            unit="as a weight, 0 to 4",
+            check=separation_problem,
+            about="how far each stem is led away from the other prompts of its clip: 0 not at all, 1 a good value",
+        ),
+    ] = 0.0
     precision: Annotated[
         str,
         Row(

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from selva_cli.options.timeline_options import FileArguments, ReadArguments, RenderArguments, SpotArguments
-from selva_core.base.errors import RequestError
+from selva_core.base.errors import ConfigurationError, RequestError
 from selva_core.base.render_options import RenderOptions, SamplingOptions
 from selva_otio import SpotOptions
 from selva_otio.errors import ClockError, CueError, TimelineReadError, UnsupportedFormatError
+from selva_plugins.form import HostForm, build_render_options
 
 
 def test_negative_prompts_go_to_all_tracks_or_to_the_one_they_name() -> None:
@@ -87,3 +88,13 @@ def test_folders_with_media_that_exist_are_taken(tmp_path: Path) -> None:
     """The twin of the last refusal."""
     options = ReadArguments(media_folders=[tmp_path], frame_rate="23.976").build()
     assert (options.frame_rate, options.media_folders) == (Fraction(24_000, 1001), [tmp_path])
+
+
+def test_separation_comes_from_the_settings_where_it_is_not_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELVA_SEPARATE", "1.5")
+    assert RenderArguments().build().sampling.separate == 1.5
+    assert RenderArguments(separate=0.0).build().sampling.separate == 0.0
+    assert build_render_options(HostForm(), sample_rate_hz=48_000).sampling.separate == 1.5
+    monkeypatch.setenv("SELVA_SEPARATE", "5")
+    with pytest.raises(ConfigurationError, match="is 0 to 4; got 5"):
+        RenderArguments().build()

@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from selva_core.audio.take_hints import TakeHints, measure_take
 from selva_core.base.evidence import Evidence
+from selva_daemon.protocol.status import StemHints, StemResult
 from selva_otio import load_timeline
 from selva_otio.formats.stem_metadata import iter_stems
-from selva_render.takes.hints import TakeHints, choose_best, measure_take
+from selva_plugins.bridge import list_render_notices
+from selva_render.render import summarise_evidence
+from selva_render.takes.hints import choose_best, iter_hint_lines, measure_hints
 from tests.selva_render.flashing_cuts import cut_builder, render
 from tests.support.daemons import StartServer
 from tests.support.flashes import write_cut
@@ -119,7 +123,9 @@ def test_best_of_makes_that_many_takes_keeps_all_and_says_what_was_measured(
     source = write_cut(cut.timeline(cut.track(cut.clip("one", offset=0, frames=40))), tmp_path / "cut.otio")
     report = render(source, tmp_path / "out.otio", "--track", "Click=click", "--best-of", "2")
     assert [stem["take"] for stem in report["stems"]] == [1, 2]
-    hints = [stem["hints"] for stem in report["stems"]]
+    assert all(each["unit"] or each["name"] == "silent" for stem in report["stems"] for each in stem["hints"])
+    assert all(each["meaning"] for stem in report["stems"] for each in stem["hints"])
+    hints = [{each["name"]: each["value"] for each in stem["hints"]} for stem in report["stems"]]
     assert all(each["silent"] is False and each["peak_dbfs"] > -20 and each["sync"] is None for each in hints)
     [(_, noted)] = iter_stems(load_timeline(tmp_path / "out.otio"))
     assert (noted["active_take"], len(noted["takes"])) == (1, 2)
@@ -127,3 +133,40 @@ def test_best_of_makes_that_many_takes_keeps_all_and_says_what_was_measured(
     refused = render(source, tmp_path / "other.otio", "--track", "Click=click", *both, status=1)
     assert "give one of the two" in refused["error"]["message"]
     assert not (tmp_path / "other.otio").exists()
+
+
+def test_timelines_note_what_says_something_and_hosts_list_it_last() -> None:
+    known = StemHints(peak_dbfs=-6.0, silent=False, clipped_samples=0, sync=0.81, leak_db=-23.4)
+    plain = StemHints(peak_dbfs=-6.0, silent=False, clipped_samples=0)
+    stems = [rendered_stem(number, hints) for number, hints in enumerate((known, plain, None), start=1)]
+    noted = [dict(summarise_evidence(stem.result)) for stem in stems]
+    assert noted == [{"sync": 0.81, "leak_db": -23.4}, {}, {}]
+    hints = measure_hints(stems)
+    assert list(hints) == ["/gone/1.wav", "/gone/2.wav"]  # what was measured by nobody, and is gone, has none
+    [line] = iter_hint_lines(stems, hints)
+    assert (
+        line
+        == "Dog, shot A, take 1: 81% of its rises while its source is seen; -23 dB of its energy while only others are seen"
+    )
+    report: Any = SimpleNamespace(
+        failed=[], stems=stems, hint_lines=[f"stem {number}" for number in range(30)]
+    )
+    notices = list_render_notices([report])
+    assert (len(notices), notices[0]) == (21, "measured, a hint for the ear: stem 0")
+    assert notices[-1].endswith("and 10 more stems")
+
+
+def rendered_stem(number: int, hints: StemHints | None) -> Any:
+    result = StemResult(
+        cue="dog",
+        track="Dog",
+        take=number,
+        seed=1,
+        file=f"/gone/{number}.wav",
+        sample_rate_hz=48_000,
+        num_samples=1,
+        cached=False,
+        hints=hints,
+    )
+    cue = SimpleNamespace(id="dog", track="Dog", clip=SimpleNamespace(name="shot A"))
+    return SimpleNamespace(cue=cue, result=result)

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from selva_core.audio.take_hints import TakeHints, measure_take
 from selva_core.base.errors import SelvaError
 from selva_core.base.evidence import Evidence
 from selva_panel.session.records import StemRecord
-from selva_render.takes.hints import TakeHints, measure_take
 
 LEAST_SYNC = 0.5
 MOST_LEAK_DB = -10.0

@@ -13,7 +13,7 @@ from typing import Any
 
 from selva_core.audio.stem_file import read_stem_file
 from selva_core.base.errors import SelvaError
-from selva_core.base.render_options import PanOptions, RenderOptions
+from selva_core.base.render_options import PanOptions, RenderOptions, SamplingOptions
 from selva_core.base.settings import load_settings
 from selva_daemon.protocol.errors import DaemonError, UnknownJobError
 from selva_daemon.protocol.job import JobRequest
@@ -172,9 +172,11 @@ class PanelWork:
 
     def _options(self, **changes: Any) -> RenderOptions:
         """As `selva render` has them without options, with the model of this session."""
+        settings = load_settings()
         return RenderOptions(
             model=self._session.record.model,
-            absent=load_settings().absent,
+            sampling=SamplingOptions(separate=settings.separate),
+            absent=settings.absent,
             sample_rate_hz=self._session.cut.sample_rate_hz,
             **changes,
         )
