@@ -31,9 +31,12 @@ _MAX_SCANNED_BYTES = 64 << 20
 MPEG_FORMATS = frozenset({"mpegts", "mpeg"})
 _MEASURED_FORMATS = frozenset({*MPEG_FORMATS, "flv", "m4v"})
 """They state no rate: FFmpeg estimates one, and takes 119.88 for 120."""
-RAW_FORMATS = frozenset(
-    {"h264", "hevc", "vvc", "mpegvideo", "m4v", "cavsvideo", "avs2", "avs3", "vc1", "mjpeg"}
-)
+# fmt: off
+RAW_FORMATS = frozenset((
+    "h261", "h263", "h264", "hevc", "vvc", "evc", "obu", "mpegvideo", "m4v", "mjpeg", "mjpeg_2000", "ipu", "dnxhd", "apv",
+    "dirac", "cavsvideo", "avs2", "avs3", "vc1",
+))
+# fmt: on
 """Streams without a container: no time that FFmpeg gives for their packets is stated by the file."""
 NUMBERING_FORMATS = frozenset({"avi", "mxf"})
 """FFmpeg numbers their frames by the place in the file, so that a lost first packet leaves a gap before the second."""

@@ -302,7 +302,8 @@ class MediaFile:
             return self._declared_duration_s
         end_s = self._time_of(end)
         # Without sound, the duration of the file is that of its picture: packets that are missing at its end were lost.
-        is_stated = self.is_matroska and not self.container.streams.audio
+        states_duration = self.is_matroska or self.container.format.name == "flv"
+        is_stated = states_duration and not self.container.streams.audio
         stated_s = self._declared_duration_s - (0 if self.stream.duration else self.origin_s)
         return stated_s if is_stated and stated_s > end_s + _MAX_SHORT_S else end_s
 

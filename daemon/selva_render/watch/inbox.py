@@ -20,7 +20,7 @@ from selva_otio.formats.registry import FORMATS
 from selva_otio.formats.request_bundle.bundle_folder import SUFFIX, TIMELINE_NAME
 from selva_otio.formats.request_bundle.bundle_zip import ZIP_SUFFIX
 from selva_otio.formats.request_bundle.proxies import PROXIES_FOLDER
-from selva_otio.picture.image_names import IMAGE_SUFFIXES, ImageName, parse_image_name
+from selva_otio.picture.image_names import IMAGE_SUFFIXES, ImageName, parse_image_pattern
 from selva_render.watch.file_names import RULES_NAME, is_ignored_file, is_skipped_folder
 
 BUNDLE, TIMELINE, VIDEO, IMAGES = "bundle", "timeline", "video", "images"
@@ -107,13 +107,13 @@ class InboxItem:
 
 def is_images(path: Path) -> bool:
     """Whether an item is an image sequence, by its name."""
-    return parse_image_name(path.name) is not None
+    return parse_image_pattern(path.name) is not None
 
 
 def title_of(path: Path) -> str:
     """The name of an item's file without suffix, and of an image sequence without the number."""
-    images = parse_image_name(path.name)
-    return path.stem if images is None else images.title.replace("%%", "%")
+    images = parse_image_pattern(path.name)
+    return path.stem if images is None else images.title
 
 
 def iter_images(path: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ import opentimelineio as otio
 
 from selva_core.base.media import ImageSequence
 from selva_otio.errors import ClockError
-from selva_otio.picture.image_names import parse_image_name
+from selva_otio.picture.image_names import parse_image_pattern
 from selva_otio.picture.image_sequences import build_image_reference
 from selva_otio.picture.media import build_media_url
 from selva_otio.time.clock import FALLBACK_FRAME_RATE_HZ, TimelineClock, can_drop_frames, parse_timecode
@@ -77,6 +77,6 @@ def _build_reference(
     if images is None:
         url = build_media_url(path)
         return path.name, otio.schema.ExternalReference(target_url=url, available_range=available_range)
-    image_name = parse_image_name(path.name)
+    image_name = parse_image_pattern(path.name)
     title = image_name.title if image_name else path.name
     return title, build_image_reference(path, images, available_range)

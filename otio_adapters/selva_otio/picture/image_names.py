@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -58,6 +58,15 @@ def parse_image_name(name: str) -> ImageName | None:
         first=None if first is None else int(first),
         last=None if last is None else int(last),
     )
+
+
+def parse_image_pattern(name: str) -> ImageName | None:
+    """From a pattern as `ImageName.pattern` writes it, in which "%%" is a percent sign; None for any other name."""
+    found = parse_image_name(name)
+    if found is None:
+        return None
+    prefix, suffix = (part.replace("%%", "%") for part in (found.prefix, found.suffix))
+    return replace(found, prefix=prefix, suffix=suffix)
 
 
 def image_name_in_url(url: str) -> ImageName | None:

@@ -12,7 +12,7 @@ import opentimelineio as otio
 
 from selva_core.base.media import ImageSequence
 from selva_otio.errors import ClockError, UnsupportedUrlError
-from selva_otio.picture.image_names import ImageName, image_name_in_url, parse_image_name
+from selva_otio.picture.image_names import ImageName, image_name_in_url, parse_image_pattern
 from selva_otio.picture.media import build_media_url, resolve_media_path
 from selva_otio.time.clock import exact_rate, exact_seconds
 
@@ -36,7 +36,7 @@ def build_image_reference(
     path: Path, images: ImageSequence, available_range: otio.opentime.TimeRange
 ) -> otio.schema.ImageSequenceReference:
     """OpenTimelineIO's reference for an image sequence. Raises ClockError where its first image is not known."""
-    name = parse_image_name(path.name)
+    name = parse_image_pattern(path.name)
     if name is None or images.first is None:
         raise ClockError(
             f"{path.name} does not say where an image sequence begins; give the number of its first image"

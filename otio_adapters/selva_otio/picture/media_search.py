@@ -15,7 +15,7 @@ import opentimelineio as otio
 
 from selva_core.base.media import MediaInfo
 from selva_otio.errors import MediaChoiceError, TimelineError
-from selva_otio.picture.image_names import parse_image_name
+from selva_otio.picture.image_names import parse_image_pattern
 from selva_otio.picture.media import build_media_url, resolve_media_path, split_url_path
 from selva_otio.picture.media_folders import MAX_FILES, MediaFolders, keep_longest_common_tail
 from selva_otio.picture.media_probe import ProbeMedia, media_start_s
@@ -163,7 +163,7 @@ class MediaLookup:
         return _refuse(url, fitting)
 
     def _look_for_images(self, pattern: Path) -> Path | MediaChoiceError:
-        name = parse_image_name(pattern.name)
+        name = parse_image_pattern(pattern.name)
         folders = [] if name is None else self._index().find_images(name)
         fitting, num_common = keep_longest_common_tail(folders, pattern.parent.as_posix())
         if len(fitting) > 1:

@@ -266,8 +266,14 @@ def test_damage_of_an_earlier_version_of_a_file_is_forgotten(numbered_video: Mak
     assert damage_warnings(whole(path)) == ()
 
 
-def test_webm_whose_end_is_lost_is_refused_instead_of_made_shorter(numbered_video: MakeVideo) -> None:
-    path = numbered_video("n.webm", num_frames=NUM_FRAMES, codec="libvpx-vp9", options={"cpu-used": "8"})
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [("n.webm", {"codec": "libvpx-vp9", "options": {"cpu-used": "8"}}), ("n.flv", {"gop_frames": 1})],
+)
+def test_file_whose_end_is_lost_is_refused_instead_of_made_shorter(
+    numbered_video: MakeVideo, name: str, recipe: dict[str, Any]
+) -> None:
+    path = numbered_video(name, num_frames=NUM_FRAMES, **recipe)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with MediaReader(path) as reader:

@@ -140,6 +140,18 @@ def test_raw_mpeg4_has_the_rate_of_the_times_that_its_pictures_state(
     assert info.duration_s == 30 / rate_hz
 
 
+@pytest.mark.skipif("libsvtav1" not in av.codecs_available, reason="this FFmpeg makes no AV1")
+def test_raw_av1_says_that_its_frames_are_counted(numbered_video: MakeVideo) -> None:
+    recipe = {
+        "codec": "libsvtav1",
+        "rate_hz": Fraction(30),
+        "options": {"preset": "12", "svtav1-params": "lp=1"},
+    }
+    [warning] = probe_media(numbered_video("n.obu", num_frames=20, **recipe)).warnings
+    assert "is a raw stream that states no times: its frames are counted, 25 per second" in warning
+    assert probe_media(numbered_video("n.ivf", num_frames=20, **recipe)).warnings == ()
+
+
 @pytest.mark.parametrize("how", ["zeroed", "cut"])
 def test_gap_in_flash_video_is_damage_and_not_a_variable_rate(numbered_video: MakeVideo, how: str) -> None:
     path = numbered_video("n.flv", num_frames=NUM_FRAMES, options=FAST)

@@ -33,20 +33,20 @@ def test_an_image_sequence_is_rendered_once_when_it_is_whole_and_stays_where_it_
         share, out, tmp_path / "state", connect=lambda: Client.connect(paths=paths), move_sources=True
     ) as watcher:
         for number in range(1, 49):
-            (folder / f"a.{number:04}.png").write_bytes(bytes(packet))
+            (folder / f"a%.{number:04}.png").write_bytes(bytes(packet))
         watcher.rest()
-        assert watcher.states() == {"shot_010/a.%04d.png": DONE}, watcher.messages
+        assert watcher.states() == {"shot_010/a%%.%04d.png": DONE}, watcher.messages
         assert len(list(folder.iterdir())) == 48
-        report = load_report(out / "shot_010" / "a")
+        report = load_report(out / "shot_010" / "a%")
         assert report is not None
         (stem,) = report["result"]["stems"]
         assert stem["duration"] == [2, 1]
         assert report["result"]["frame_rate"] == [24, 1]
-        (folder / "a.0020.png").unlink()
+        (folder / "a%.0020.png").unlink()
         watcher.rest()
-        assert watcher.states() == {"shot_010/a.%04d.png": FAILED}
-        assert (out / "shot_010" / "failed" / "a.%04d.png.failed.txt").is_file()
+        assert watcher.states() == {"shot_010/a%%.%04d.png": FAILED}
+        assert (out / "shot_010" / "failed" / "a%%.%04d.png.failed.txt").is_file()
         for file in list(folder.iterdir()):
             file.unlink()
         watcher.rest()
-        assert watcher.states() == {"shot_010/a.%04d.png": GONE}
+        assert watcher.states() == {"shot_010/a%%.%04d.png": GONE}
