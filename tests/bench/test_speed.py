@@ -18,8 +18,6 @@ import compare  # noqa: E402 - the benchmarks are scripts beside each other, not
 import full_size_weights  # noqa: E402
 import stage_flop  # noqa: E402
 
-from selva_core.inference.windows import plan_windows  # noqa: E402
-from selva_core.models.arithmetic import arithmetic_of  # noqa: E402
 from selva_core.models.catalog import find_model, installed_files  # noqa: E402
 from selva_core.models.nano_spec import NANO_SPEC  # noqa: E402
 from selva_core.models.specs import GENERATOR_SMALL_16K, build_published_spec  # noqa: E402
@@ -132,14 +130,3 @@ def test_harness_prints_one_object_with_the_seconds_of_each_stage() -> None:
     assert figures["peak_rss_mb"] >= figures["loaded_rss_mb"] > 100
     assert figures["dtype"] == "float32"
     assert set(figures["share_of_peak"]) == set(figures["gflop"])
-
-
-def test_arithmetic_of_the_bundled_model_is_what_its_network_does() -> None:
-    count = stage_flop.count_gflop(NANO_SPEC, Fraction(8), num_prompts=1, num_stems=1, num_steps=1)
-    plan = plan_windows(NANO_SPEC, Fraction(8))
-    row = arithmetic_of("selva-nano")
-    assert row.segment * plan.num_segments == pytest.approx(count["encoder"], rel=0.01)
-    assert row.steering * plan.num_segments == pytest.approx(count["steering"], rel=0.01)
-    assert row.prompt == pytest.approx(count["t5"] + count["clip_text"], rel=0.3)
-    assert row.step == pytest.approx(count["velocity"], rel=0.01)
-    assert row.window == pytest.approx(count["vae"] + count["vocoder"], rel=0.01)

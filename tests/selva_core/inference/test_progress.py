@@ -96,6 +96,8 @@ def test_units_of_a_stage_are_weighed_where_they_are_expected_and_where_they_are
 def test_stages_of_the_reference_measurement_take_as_long_as_their_costs_say() -> None:
     """62, 4.7, 20 and 9.5 s of selva-small-16k."""
     row = arithmetic_of("selva-small-16k")
+    assert row is not None
+    assert arithmetic_of("selva-nano") is None, "its time is not that of its arithmetic"
     weights, bare = stage_weights(row, num_prompts=1), stage_weights(row, num_prompts=0)
     picture = 24 * SEGMENT_COST
     measured = {
