@@ -11,7 +11,7 @@ import pytest
 from tests.selva_plugins.reaper.conform.random_projects import check
 from tests.selva_plugins.reaper.double import World
 
-NUM_PROJECTS = 6
+NUM_PROJECTS = 4
 
 
 @pytest.fixture
