@@ -86,7 +86,7 @@ def _find_fault(row: sqlite3.Row) -> str | None:
         if job.state not in STATES:
             return f"state {job.state!r}"
         if job.state not in FINISHED_STATES:
-            _ = job.shape, job.output_folder  # what the server itself reads of a request
+            _ = job.shape  # decodes all that the server itself reads of a request
     except (ValueError, TypeError, LookupError, AttributeError, msgspec.MsgspecError) as exc:
         return f"{type(exc).__name__}: {exc}"
     return None

@@ -23,8 +23,13 @@ class WaitingJobs:
         self._counts: dict[int, int] = {}
         self._ranks: list[int] = []
         self.num_jobs = 0
-        for turn in sorted(turns, key=lambda turn: turn.number):
-            self.add(turn)
+        for turn in sorted(turns, key=lambda turn: turn.number):  # so that each is appended
+            groups = self._numbers.setdefault(turn.rank, {})
+            groups.setdefault(_group_of(turn), []).append(turn.number)
+        for rank, groups in self._numbers.items():
+            self._counts[rank] = sum(map(len, groups.values()))
+        self._ranks = sorted(self._numbers)
+        self.num_jobs = sum(self._counts.values())
 
     def add(self, turn: JobTurn) -> None:
         groups = self._numbers.get(turn.rank)
