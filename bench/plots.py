@@ -1,10 +1,10 @@
-"""Cost against the number of prompts, takes, clip length and queue length: measured, kept as JSON, and drawn.
+"""Cost against the number of prompts, takes, clip length and queue length: measured, stored as JSON, and drawn.
 
     python bench/plots.py measure [--model selva-nano] [--threads 2]    # bench/results/cost.json; a few minutes
     python bench/plots.py draw                                          # docs/pictures/performance.png; extra `plot`
 
 Each point is one process of `speed.py` (the median of its repeats) or of `long_queue.py`. Measure alone on the machine: the
-load before it began is kept beside the figures, and the picture names it.
+load before it began is written beside the figures, and the picture names it.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def measure(options: argparse.Namespace) -> None:
                 "speed.py", "--model", options.model, "--threads", options.threads, "--steps", options.steps,
                 "--repeats", 3, f"--{name}", value, "--json",
             )  # fmt: skip
-            kept = {
+            stored = {
                 key: figures[key] for key in ("seconds", "again", "peak_rss_mb", "model", "threads", "steps")
             }
-            results[name].append({name: value, **kept})
+            results[name].append({name: value, **stored})
             print(name, value, figures["seconds"], file=sys.stderr)
     results["queue"] = [run("long_queue.py", "--jobs", length) for length in QUEUE_LENGTHS]
     RESULTS.parent.mkdir(exist_ok=True)
