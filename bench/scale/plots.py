@@ -1,7 +1,7 @@
 """Cost against the number of prompts, takes, clip length and queue length: measured, stored as JSON, and drawn.
 
-    python bench/plots.py measure [--model selva-nano] [--threads 2]    # bench/results/cost.json; a few minutes
-    python bench/plots.py draw                                          # docs/pictures/performance.png; extra `plot`
+    PYTHONPATH=.:bench python bench/scale/plots.py measure [--model selva-nano] [--threads 2]    # bench/results/cost.json; a few minutes
+    PYTHONPATH=.:bench python bench/scale/plots.py draw                                          # docs/pictures/performance.png; extra `plot`
 
 Each point is one process of `speed.py` (the median of its repeats) or of `long_queue.py`. Measure alone on the machine: the
 load before it began is written beside the figures, and the picture names it.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,7 +32,13 @@ QUEUE_LENGTHS = (1_000, 10_000, 100_000)
 
 def run(script: str, *arguments: object) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / "bench" / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "bench")))},
+    )
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -52,7 +59,7 @@ def measure(options: argparse.Namespace) -> None:
             }
             results[name].append({name: value, **stored})
             print(name, value, figures["seconds"], file=sys.stderr)
-    results["queue"] = [run("long_queue.py", "--jobs", length) for length in QUEUE_LENGTHS]
+    results["queue"] = [run("scale/long_queue.py", "--jobs", length) for length in QUEUE_LENGTHS]
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

@@ -1,6 +1,6 @@
 """How long the daemon takes over a long queue: to start, list, move, cancel, and to answer others while rows are written.
 
-    python bench/long_queue.py [--jobs 100000]
+    PYTHONPATH=.:bench python bench/scale/long_queue.py [--jobs 100000]
 
 One job is submitted, its row copied in the database of a stopped daemon, and a daemon is started on it, paused. Prints one JSON
 object; times are milliseconds by the clock, each measured once, as a client sees them: connection and encryption included.

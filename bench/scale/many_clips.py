@@ -1,6 +1,6 @@
 """How spotting a cut, building its jobs and placing its stems grow with the number of clips and markers.
 
-    python bench/many_clips.py [--clips 2500 10000]
+    PYTHONPATH=.:bench python bench/scale/many_clips.py [--clips 2500 10000]
 
 No sound is made. Prints one JSON object; times are seconds of processor time, so that other load does not count.
 """
@@ -25,7 +25,7 @@ from selva_otio import Stem, StemTrack, place_stems, spot_timeline
 from selva_render.jobs import build_jobs
 from selva_render.options import OutputOptions
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 RATE_HZ = 25
 CLIP_FRAMES = 2
 TRACKS = [StemTrack(name="Dog", prompt="dog barking"), StemTrack(name="Bell", prompt="bell")]
