@@ -1,7 +1,7 @@
 """Cost against the number of prompts, takes, clip length and queue length: measured, stored as JSON, and drawn.
 
-    PYTHONPATH=.:bench python bench/scale/plots.py measure [--model selva-nano] [--threads 2]    # bench/results/cost.json; a few minutes
-    PYTHONPATH=.:bench python bench/scale/plots.py draw                                          # docs/pictures/performance.png; extra `plot`
+    PYTHONPATH=.:bench python bench/scale/plots.py measure [--model selva-nano]   # results/cost.json; minutes
+    PYTHONPATH=.:bench python bench/scale/plots.py draw   # docs/pictures/performance.png; extra `plot`
 
 Each point is one process of `speed.py` (the median of its repeats) or of `long_queue.py`. Measure alone on the machine: the
 load before it began is written beside the figures, and the picture names it.
