@@ -80,7 +80,7 @@ COMMANDS = {
     "daemon invite": "NAME --to --address --json",
     "daemon clients": "--json",
     "daemon revoke": "NAME --json",
-    "daemon run": "--device --keep-alive --listen",
+    "daemon run": "--device --executor --keep-alive --listen --memory",
     "daemon start": "--json",
     "daemon stop": "--json",
     "daemon status": "--json",

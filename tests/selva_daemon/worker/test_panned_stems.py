@@ -35,7 +35,9 @@ class LeftEngine(SeeingEngine):
 
 def _at_the_left(evidence: Evidence) -> Evidence:
     steps = len(evidence.x)
-    return replace(evidence, x=(0.0,) * steps, spread=(0.125,) * steps)
+    # One place of ten: a quarter of the area from which on a thing counts as near.
+    heat = bytes([255, *[0] * 9]) * steps
+    return replace(evidence, x=(0.0,) * steps, rows=1, columns=10, heat=heat)
 
 
 @pytest.fixture
