@@ -75,24 +75,31 @@ class WeightNormConv(StoredWeight):
 class ResidualConv(WeightNormConv):
     """A convolution of a residual block. A wide one, once baked on a CPU, holds its taps as `convolve` reads them."""
 
-    num_taps = 0
-    """Of the kernel of a wide one."""
+    def __init__(self, shape: tuple[int, int, int], *, num_bias: int, dilation: int = 1) -> None:
+        super().__init__(shape, num_bias=num_bias, dilation=dilation)
+        self.kernel = shape[2]
+
+    @property
+    def is_arranged(self) -> bool:
+        """Whether the weight is in the form of `arrange_taps`. Told from the weight alone: weights come and go without the layer
+        (`selva_core.network.residency`).
+        """
+        return self.baked_weight is not None and self.baked_weight.shape[2] != self.kernel
 
     def bake(self) -> None:
         super().bake()
         weight = self.weight_in_use
-        if not self.num_taps and is_wide(weight):
-            self.num_taps = weight.shape[2]
+        if not self.is_arranged and is_wide(weight):
             self.baked_weight = arrange_taps(weight).contiguous()
 
     def convolve_rows(self, x: Tensor) -> Tensor:
         """x (B, n, in) -> (B, n, out); for a wide one."""
         points = transform_taps(self.weight_in_use)
-        return convolve(x, points, self.bias, kernel=self.num_taps, dilation=self.dilation)
+        return convolve(x, points, self.bias, kernel=self.kernel, dilation=self.dilation)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, in, n) -> (B, out, n)."""
-        return self.convolve_rows(x.mT).mT if self.num_taps else super().forward(x)
+        return self.convolve_rows(x.mT).mT if self.is_arranged else super().forward(x)
 
 
 class UpConv(WeightNormConv):
@@ -302,7 +309,7 @@ class ResidualBlock(nn.Module):
     @property
     def is_wide(self) -> bool:
         """Whether `forward_rows` computes it."""
-        return all(conv.num_taps for conv in (*self.convs1, *self.convs2))
+        return all(conv.is_arranged for conv in (*self.convs1, *self.convs2))
 
     def forward_rows(self, x: Tensor) -> Tensor:
         """x (B, n, C) -> the same shape; in this layout the convolutions of a wide block are matrix products."""

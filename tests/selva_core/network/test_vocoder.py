@@ -12,6 +12,7 @@ from torch import Tensor
 
 from selva_core.base.errors import RenderCancelled
 from selva_core.network import _short_conv, _snake_rows, bake_weights
+from selva_core.network.residency import ResidentPart
 from selva_core.network.vocoder import AntiAliasedSnake, Vocoder, build_low_pass, slide
 from tests.selva_core.network.tiny import TINY
 
@@ -106,3 +107,26 @@ def test_wide_stages_give_the_waveform_of_narrow_ones(monkeypatch: pytest.Monkey
         torch.testing.assert_close(wide(mel), plain(mel), rtol=1e-4, atol=1e-5)
         bake_weights(wide)  # again: nothing changes
         torch.testing.assert_close(wide(mel), plain(mel), rtol=1e-4, atol=1e-5)
+
+
+def test_wide_stages_run_with_weights_that_were_baked_in_another_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when weights come from their file only while they are needed: the layers stay, their tensors are exchanged."""
+    torch.manual_seed(0)
+    spec = replace(TINY.vocoder, res_kernels=(3, 7, 11), res_dilations=(1, 3, 5))
+    plain = Vocoder(spec).requires_grad_(False)
+    monkeypatch.setattr(_short_conv, "_MIN_WIDTH", 8)
+
+    def bring() -> Vocoder:
+        copy = deepcopy(plain)
+        bake_weights(copy)
+        return copy
+
+    part = ResidentPart(Vocoder(spec).requires_grad_(False), bring)
+    mel = torch.randn(1, spec.num_mels, 5)
+    for _ in range(2):
+        part.acquire()
+        with torch.inference_mode():
+            torch.testing.assert_close(part.module(mel), plain(mel), rtol=1e-4, atol=1e-5)
+        part.release()
