@@ -10,7 +10,7 @@ import pytest
 
 from tests.test_rooms import PACKAGE_FOLDERS
 
-HEAVY = ("torch", "torchaudio", "transformers", "av")
+HEAVY = ("torch", "torchaudio", "transformers", "av", "ray")
 
 
 def modules_loaded_by(statement: str) -> set[str]:
@@ -34,6 +34,7 @@ def modules_loaded_by(statement: str) -> set[str]:
         ("client's public face", "from selva_daemon import Client, AsyncClient", (*HEAVY, "opentimelineio")),
         ("server", "import selva_daemon.server.server", (*HEAVY, "opentimelineio", "selva_core.engines")),
         ("worker before its first job", "import selva_daemon.worker.worker", HEAVY),
+        ("worker of a cluster before it connects", "import selva_daemon.worker.cluster.worker", HEAVY),
         ("timelines", "import selva_otio", (*HEAVY, "zmq", "selva_daemon", "selva_core.engine")),
         (
             "request bundles",
@@ -67,7 +68,7 @@ def modules_loaded_by(statement: str) -> set[str]:
             "import selva_panel.http.server",
             (*HEAVY, "selva_daemon.server", "selva_daemon.worker", "selva_daemon.jobs"),
         ),
-        ("frames", "import selva_core.video.frames", ("torch", "zmq", "selva_daemon")),
+        ("frames", "import selva_core.video.frames", ("torch", "zmq", "selva_daemon", "ray")),
     ],
 )
 def test_room_loads_only_what_it_may(room: str, statement: str, forbidden: tuple[str, ...]) -> None:

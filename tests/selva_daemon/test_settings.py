@@ -53,6 +53,12 @@ def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
         ({"log_level": "loud"}, "debug, info, warning, error"),
         ({"device": "tpu:9"}, "auto, cpu, cuda, cuda:0 or mps, .* got 'tpu:9'"),
         ({"device": "cuda:0,"}, "several with commas"),
+        (
+            {"executor": "spark"},
+            r"executor is local .*, ray .*, HEAD:PORT .* or ray://HEAD:PORT .*; got 'spark'",
+        ),
+        ({"executor": "ray://head"}, "ray://HEAD:PORT"),
+        ({"executor": "ray", "device": "cuda:0"}, "device is one of auto, cpu, cuda, mps with executor ray"),
         ({"port": 80}, "0 .the system chooses. or 1024 to 65533; got 80"),
         ({"port": 65534}, "1024 to 65533"),
         ({"max_batch_jobs": 0}, "max_batch_jobs is at least 1"),
@@ -93,3 +99,12 @@ def test_times_that_are_no_numbers_are_refused_and_minus_one_is_not(value: str, 
     with pytest.raises(ConfigurationError, match="finite"):
         load_settings(file, environment={"SELVA_KEEP_ALIVE_S": value})
     assert load_settings(file, environment={"SELVA_KEEP_ALIVE_S": "-1"}).keep_alive_s == -1
+
+
+@pytest.mark.parametrize(
+    "executor",
+    ["local", "ray", "10.0.0.5:6379", "head.studio.lan:6379", "ray://head:10001", "[fd00::1]:6379"],
+)
+def test_executors(executor: str, tmp_path: Path) -> None:
+    file = settings_file(tmp_path, {"executor": executor, "device": "cuda"})
+    assert load_settings(file, environment={}).executor == executor

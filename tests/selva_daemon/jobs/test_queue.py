@@ -347,6 +347,21 @@ def test_a_job_that_was_running_at_every_crash_fails_in_the_end(
     assert queue.retry(job.job_id).interruptions == 0
 
 
+def test_a_job_whose_node_is_lost_again_and_again_waits_in_its_place_and_fails_in_the_end(
+    queue: JobQueue, add: Adder, scheduler: FairScheduler
+) -> None:
+    first, second = add(), add()
+    for _ in range(MAX_INTERRUPTIONS - 1):
+        queue.start_next(scheduler)
+        assert queue.record_interruption(first.job_id, "its node was lost").state == "queued"
+    queue.start_next(scheduler)
+    failed = queue.record_interruption(first.job_id, "its node was lost")
+    assert failed.state == "failed"
+    assert failed.error is not None
+    assert failed.error.message.startswith(f"its node was lost {MAX_INTERRUPTIONS} times")
+    assert take_all(queue, scheduler) == [second.label]
+
+
 def test_switches_are_remembered(file: Path) -> None:
     with closing(open_queue(file)) as queue:
         assert not queue.switch("paused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ from selva_daemon.worker.cluster.placement import DevicePlace
 from selva_daemon.worker.device_lost import CRASHED, REQUEUED, DeviceLostError
 
 POLL_S = 0.2
-"""Between two looks at a call that runs: how long a cancel takes to leave here, and how old shown progress may be."""
+"""Between two looks at a call that runs: so long a cancel takes to leave here."""
+MAX_NEWS_PER_S = 400
+"""Of all devices together. bench/ray_scale.py: the server takes some thousand messages a second, but then little else."""
 NEWS_TIMEOUT_S = 10.0
 START_TIMEOUT_S = 180.0
 """A node may first have to load Python and our code from a network drive."""
@@ -78,8 +81,10 @@ class RemoteDevice:
         setup: DeviceSetup,
         *,
         limits: Limits,
+        num_devices: Callable[[], int] = lambda: 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """num_devices: of the cluster, by which each asks for news the more seldom."""
         self.place = place
         self.is_lost = False
         self.model: str | None = None
@@ -87,6 +92,7 @@ class RemoteDevice:
         self._cluster = cluster
         self._setup = setup
         self._limits = limits
+        self._num_devices = num_devices
         self._clock = clock
         self._actor: Any = None
         self._loss: DeviceLostError | None = None
@@ -161,13 +167,16 @@ class RemoteDevice:
     ) -> None:
         self.touch()
         cancelled_s: float | None = None
+        asked_s, sent = -math.inf, [-1]
         while not self._cluster.is_done(reference, POLL_S):
-            stopped = list(cancelled())
+            stopped, now_s = list(cancelled()), self._clock()
             if stopped and cancelled_s is None:
-                cancelled_s = self._clock()
-            for each in self._news(call, stopped).progress:
-                self.touch()
-                on_progress(each.index, each.to_progress())
+                cancelled_s = now_s
+            if stopped != sent or now_s - asked_s >= self._num_devices() / MAX_NEWS_PER_S:
+                asked_s, sent = now_s, stopped
+                for each in self._news(call, stopped).progress:
+                    self.touch()
+                    on_progress(each.index, each.to_progress())
             if cancelled_s is not None and self._clock() - cancelled_s > self._limits.cancel_s:
                 _log.error("%s did not react to a cancel for %g s", self.name, self._limits.cancel_s)
                 self.end()

@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from selva_core.base.errors import SelvaError
+from selva_daemon.protocol.job import parse_job
 from selva_daemon.protocol.status import DeviceStatus
 from selva_daemon.protocol.worker_link import (
     DevicesChanged,
@@ -220,6 +223,10 @@ class Roster:
             self._sent = devices
             self.events.send(DevicesChanged(devices=devices))
 
+    @property
+    def num_devices(self) -> int:
+        return len(self._slots)
+
     def notice(self) -> None:
         """Something has changed in a slot."""
         with self._changed:
@@ -266,9 +273,6 @@ class Roster:
 
 
 def _model_of(command: RenderCommand) -> str:
-    import msgspec  # noqa: PLC0415
-
-    from selva_daemon.protocol.job import parse_job  # noqa: PLC0415
 
     try:
         return parse_job(msgspec.msgpack.decode(command.jobs[0].request)).model

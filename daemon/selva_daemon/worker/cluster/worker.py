@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_NO_CLUSTER
     builder = _SlotBuilder(arguments, cluster, commands=commands, events=events, log_handler=log_handler)
     roster = Roster(start_slot=builder.start, events=events, stall_s=arguments.stall_timeout)
+    builder.num_devices = lambda: roster.num_devices
     watch = threading.Thread(
         target=_watch_nodes, args=(cluster, roster, arguments.device), name="nodes", daemon=True
     )
@@ -107,6 +108,7 @@ class _SlotBuilder:
         self._events = events
         self._log_handler = log_handler
         self._weights = KnownWeights()
+        self.num_devices: Callable[[], int] = lambda: 1
         self._limits = Limits(stall_s=arguments.stall_timeout, cancel_s=arguments.cancel_grace)
 
     def start(self, place: DevicePlace, on_change: Callable[[], None]) -> DeviceSlot:
@@ -120,7 +122,7 @@ class _SlotBuilder:
             folder=f"{_owner(arguments)}-{place.node_id[:8]}-{place.index}",
             num_threads=place.num_threads,
         )
-        device = RemoteDevice(self._cluster, place, setup, limits=self._limits)
+        device = RemoteDevice(self._cluster, place, setup, limits=self._limits, num_devices=self.num_devices)
         slot = DeviceSlot(
             device,
             build_renderer=lambda slot: build_renderer(
