@@ -183,7 +183,7 @@ def finish(client: Client, job_ids: Sequence[str]) -> None:
 
 def simulate(count: int, *, seconds: float, folder: Path) -> dict[str, Any]:
     """Run ROUNDS jobs for each device on the real server; another client follows all of them, a third asks for the status."""
-    program = [sys.executable, str(Path(__file__).with_name("simulated_devices.py"))]
+    program = [sys.executable, str(Path(__file__).parent / "scale" / "simulated_devices.py")]
     program += [f"--devices={count}", f"--seconds={seconds}"]
     settings = {"max_queued_jobs": 100_000, "drain_timeout_s": 1.0}
     num_jobs = ROUNDS * count

@@ -1,6 +1,6 @@
 """Whether the joins between the windows of long clips are heard: level and spectrum across joins against places inside windows.
 
-    python bench/seams.py [--clips 40] [--seconds 20] [--first-seed 1000000] [--steps 25] [--processes 2]
+    python bench/takes/seams.py [--clips 40] [--seconds 20] [--first-seed 1000000] [--steps 25] [--processes 2]
 
 Each clip is a scene that no training has seen, with one sustained source and one source of impacts; selva-nano renders a stem
 of each. A join is the middle of the overlap of two windows. At every join, and at random places that are at least as far
