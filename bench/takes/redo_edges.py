@@ -4,8 +4,8 @@
 
 Each clip is a scene that no training has seen, with one sustained source and one source of impacts; selva-nano renders a
 stem of each, and makes the second from 2 s to 3 s anew with another seed. At both edges the sound before is compared with
-the sound after over 0.05 and 0.25 s, as bench/takes/seams.py does at joins of windows: in the new take, in the earlier take at the
-same places, and at places inside stretches and takes that are far from any edge. With --extend a stem of the clip without
+the sound after over 0.05 and 0.25 s, as bench/takes/seams.py does at joins of windows: in the new take, in the earlier take
+at the same places, and at places inside stretches and takes that are far from any edge. With --extend a stem of the clip without
 its first and last second is made that much longer, and the joins are compared with places inside the earlier stem and with
 the same places of a stem that was made of the whole clip. Prints one JSON object.
 """

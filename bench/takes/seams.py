@@ -66,7 +66,7 @@ from selva_core.training.scenes.scene import (
 )
 from selva_core.training.scenes.scene_files import write_video
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MODEL_ID = "selva-nano"
 PICTURE_SIZE_PX = 96
 REACHES_S = (0.05, 0.25, 1.0)
