@@ -202,14 +202,7 @@ def simulate(count: int, *, seconds: float, folder: Path) -> dict[str, Any]:
         process = psutil.Process(client.status().processes[0].pid)
         used_s, begun_s = sum(process.cpu_times()[:2]), time.monotonic()
         client.resume()
-        replies_s, full_s = [], None
-        while (queue := client.status().queue)[DONE] < num_jobs:
-            asked_s = time.monotonic()
-            client.status()
-            replies_s.append(time.monotonic() - asked_s)
-            if full_s is None and queue[RUNNING] >= count:
-                full_s = time.monotonic() - begun_s
-            time.sleep(0.1)
+        full_s, replies_s = ask_until_done(client, num_jobs, num_devices=count)
         took_s = time.monotonic() - begun_s
         used_s = sum(process.cpu_times()[:2]) - used_s
         watcher.join(30)
@@ -228,6 +221,21 @@ def simulate(count: int, *, seconds: float, folder: Path) -> dict[str, Any]:
             "max": round(1000 * max(replies_s), 1),
         },
     }
+
+
+def ask_until_done(client: Client, num_jobs: int, *, num_devices: int) -> tuple[float | None, list[float]]:
+    """Seconds until every device had a job (None where that was never seen), and those that each status took."""
+    begun_s = time.monotonic()
+    replies_s: list[float] = []
+    full_s = None
+    while (queue := client.status().queue)[DONE] < num_jobs:
+        sent_s = time.monotonic()
+        client.status()
+        replies_s.append(time.monotonic() - sent_s)
+        if full_s is None and queue[RUNNING] >= num_devices:
+            full_s = time.monotonic() - begun_s
+        time.sleep(0.1)
+    return full_s, replies_s
 
 
 def follow(folder: Path, job_ids: Sequence[str], heard_s: list[float]) -> None:
