@@ -1,5 +1,6 @@
 """Every message is, byte for byte, what version 0.1.0 sent: requests, replies, events and errors. Fields and request types that
-came later are passed over, as its clients do.
+came later are passed over, as its clients do; and so is how many bytes say the length of a map, which every reader of MessagePack
+takes in each of its forms: the library writes the longer one for each type that can have more than 15 fields.
 
 `tests/data/protocol/conversation.json` was recorded with 0.1.0: what its client sent, and a conversation with its daemon in which
 the clock, the ids and the worker were scripted. Here the same script runs against the present code.
@@ -325,7 +326,16 @@ def test_the_daemon_answers_and_publishes_what_was_recorded(conversation: Conver
         if reply:
             compare_replies(step, msgpack.unpackb(reply))
         events = [{**event, "bytes": without_estimates(event["bytes"])} for event in step["events"]]
-        assert conversation.take_events() == events, step["what"]
+        taken = [{**event, "bytes": with_short_maps(event["bytes"])} for event in conversation.take_events()]
+        assert taken == [{**event, "bytes": with_short_maps(event["bytes"])} for event in events], step[
+            "what"
+        ]
+
+
+def with_short_maps(packed: str) -> str:
+    """The message with its maps in the shortest form."""
+    repacked: bytes = msgpack.packb(msgpack.unpackb(bytes.fromhex(packed)))
+    return repacked.hex()
 
 
 def compare_replies(step: Mapping[str, Any], reply: Mapping[str, Any]) -> None:
@@ -425,7 +435,7 @@ def test_replies_and_events_read_and_written_again_are_the_same_bytes() -> None:
                 ),
                 max_bytes=MAX_REPLY_BYTES,
             )
-            assert again.hex() == step["reply"], step["what"]
+            assert with_short_maps(again.hex()) == with_short_maps(step["reply"]), step["what"]
             num_compared += 1
     assert num_compared > 20
     assert reply_decode_hook(SelvaError, to_wire(SelvaError("x"))).message == "x"

@@ -128,6 +128,9 @@ def test_the_job_of_a_killed_node_is_done_by_another(
     cluster: Client, nodes: RayNodes, make_job: JobMaker
 ) -> None:
     """Leaves the head's device only."""
+    if num_ready(cluster) < 2:  # run without the test before it
+        nodes.add("second")
+    wait_until(lambda: num_ready(cluster) == 2, "two devices")
     job_ids = submit(cluster, *(make_job(seed=seed, num_steps=LONG_STEPS) for seed in (3, 4)))
     wait_for(cluster, job_ids, is_sampled, "both devices to be at work")
     nodes.kill("second")

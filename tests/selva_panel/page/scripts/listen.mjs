@@ -42,6 +42,7 @@ await until(async () => (await position()) > seen.began + 1.4, "the other take t
 seen.spans = await page.evaluate(() => globalThis.started.map(({ when, offset, until }) => ({ when, offset, until })));
 
 await page.keyboard.press("k");
+await until(() => page.evaluate(() => document.querySelector("video.front").paused), "the picture to stop");
 seen.stopped = await page.evaluate(() => document.querySelector("video.front").paused);
 
 // A loop is one unbroken line of starts.
