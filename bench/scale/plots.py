@@ -57,7 +57,7 @@ def measure(options: argparse.Namespace) -> None:
             stored = {
                 key: figures[key] for key in ("seconds", "again", "peak_rss_mb", "model", "threads", "steps")
             }
-            results[name].append({name: value, **stored})
+            results[name].append({"value": value, **stored})
             print(name, value, figures["seconds"], file=sys.stderr)
     results["queue"] = [run("scale/long_queue.py", "--jobs", length) for length in QUEUE_LENGTHS]
     RESULTS.parent.mkdir(exist_ok=True)
@@ -78,7 +78,7 @@ def draw() -> None:
         "seconds": "length of the clip, s",
     }
     for axis, (name, title) in zip(axes, titles.items(), strict=False):
-        draw_stages(axis, name, results[name])
+        draw_stages(axis, results[name])
         axis.set_xlabel(title)
         axis.set_ylabel("s")
     axes[0].legend(frameon=False, fontsize=8)
@@ -92,17 +92,17 @@ def draw() -> None:
     plt.close(figure)
 
 
-def draw_stages(axis: Any, name: str, points: Sequence[dict[str, Any]]) -> None:
+def draw_stages(axis: Any, points: Sequence[dict[str, Any]]) -> None:
     """Stacked bars of the stages, and a line for as many single renders: what is above the bars is saved by sharing."""
-    labels = [str(point[name]) for point in points]
+    labels = [str(point["value"]) for point in points]
     bottom = [0.0] * len(points)
     for stage in STAGES:
         heights = [point["seconds"][stage] for point in points]
         axis.bar(labels, heights, bottom=bottom, label=stage)
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
-    single_s = points[0]["seconds"]["total"] / points[0][name]
+    single_s = points[0]["seconds"]["total"] / points[0]["value"]
     axis.plot(
-        labels, [single_s * point[name] for point in points], "k--", lw=1, label="that many renders alone"
+        labels, [single_s * point["value"] for point in points], "k--", lw=1, label="that many renders alone"
     )
 
 
@@ -111,8 +111,8 @@ def draw_queue(axis: Any, points: Sequence[dict[str, Any]]) -> None:
     for request in points[0]["ms"]:
         axis.plot(lengths, [point["ms"][request] for point in points], "o-", ms=3, lw=1, label=request)
     axis.axhline(1000, color="k", ls="--", lw=1)
-    axis.set(xscale="log", yscale="log", xlabel="jobs that wait", ylabel="ms")
-    axis.legend(frameon=False, fontsize=7)
+    axis.set(xscale="log", yscale="log", ylim=(0.5, 1e6), xlabel="jobs that wait", ylabel="ms")
+    axis.legend(frameon=False, fontsize=7, loc="upper left")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
