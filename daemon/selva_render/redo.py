@@ -80,6 +80,8 @@ class Redo:
             raise RequestError(
                 "a prompt says what is heard in the stretch; leave it out for that of the stem"
             )
+        if self.seed is not None and not 0 <= self.seed <= MAX_SEED - self.num_takes + 1:
+            raise RequestError(f"a seed is an integer from 0 to {MAX_SEED}; got {self.seed}")
         if self.extends:
             if self.end_sample or min(self.extend_head_samples, self.extend_tail_samples) < 0:
                 raise RequestError(
@@ -306,7 +308,7 @@ def parse_sample(stem: StemFile, text: str) -> int:
     Raises ClockError; RequestError where the file does not say its timecode.
     """
     if ":" not in text and ";" not in text:
-        return sample_index(parse_seconds(text), stem.sample_rate_hz)
+        return sample_index(parse_seconds(text, or_timecode=True), stem.sample_rate_hz)
     try:
         frame_rate_hz = Fraction(stem.provenance["frame_rate"])
         first = int(stem.provenance["time_reference_samples"])

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import soundfile
 
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError
+from selva_core.base.regular_file import open_regular
 
 HOP_S = Fraction(1, 100)
 MIN_GAP_S = 0.1
@@ -61,15 +62,22 @@ def level_curve(wave: FloatArray, sample_rate_hz: int) -> FloatArray:
 def load_level_curve(path: Path) -> LevelCurve:
     """The level of a sound file, read block by block. Raises MediaNotFoundError, MediaUnreadableError."""
     try:
-        with soundfile.SoundFile(path) as sound:
+        # libsndfile waits for ever for what a pipe does not give.
+        with open_regular(path) as opened, soundfile.SoundFile(opened) as sound:
             rate_hz = int(sound.samplerate)
             hop = _hop_samples(rate_hz)
             blocks: Iterable[FloatArray] = sound.blocks(hop * _HOPS_PER_BLOCK, dtype="float32")
             levels = [level_curve(block, rate_hz) for block in blocks]
+    except FileNotFoundError as exc:
+        raise MediaNotFoundError(f"there is no file {path}", path=str(path)) from exc
+    except OSError as exc:
+        raise MediaUnreadableError(
+            f"{path.name} cannot be read as sound: {exc.strerror}", path=str(path)
+        ) from exc
     except soundfile.LibsndfileError as exc:
-        if not path.exists():
-            raise MediaNotFoundError(f"there is no file {path}", path=str(path)) from exc
-        raise MediaUnreadableError(f"{path.name} cannot be read as sound: {exc}", path=str(path)) from exc
+        raise MediaUnreadableError(
+            f"{path.name} cannot be read as sound: {exc.error_string}", path=str(path)
+        ) from exc
     joined = np.concatenate(levels) if levels else np.zeros(0, np.float32)
     return LevelCurve(levels=joined, hop_s=Fraction(hop, rate_hz))
 

@@ -21,7 +21,6 @@ from selva_core.base.rational import round_half_up
 from selva_core.engine import (
     BatchRequest,
     Evidence,
-    Extension,
     FeatureStore,
     SamplingSettings,
     StemRequest,
@@ -37,10 +36,10 @@ from selva_core.engines.stem_sampling import (
     build_items,
     denormalise,
     expected_costs,
+    find_delay,
     find_known,
     find_stretches,
     iter_passes,
-    locate_extension,
     positive_prompts,
     sampled_requests,
 )
@@ -361,18 +360,17 @@ class NetworkEngine(BatchEngine):
                         check=partial(batch.check, item),
                         on_cost=partial(item.progress.spend, "sound"),
                     )
-                    if request.extends is not None:
-                        blocks = delay(blocks, self._delay_samples(request.extends, item, plan))
+                    blocks = delay(blocks, self._delay_samples(request, item))
                     latents_of_stem = latents[item][request].normalised
                     item.waveforms.append(
                         self._build_waveform(item, request, blocks, latents_of_stem, read.warnings)
                     )
 
-    def _delay_samples(self, extends: Extension, item: BatchItem, plan: WindowPlan) -> int:
-        """By how much later than its latents an earlier stem's samples are in an extended one."""
+    def _delay_samples(self, request: StemRequest, item: BatchItem) -> int:
+        """By how much later than its latents a stem's samples are."""
         spec = self._network.spec
-        span = locate_extension(extends, spec, plan, duration_s=item.request.picture.duration_s)
-        return round_half_up(span.delay_s * spec.sample_rate_hz)
+        delay_s = find_delay(request, spec, duration_s=item.request.picture.duration_s)
+        return round_half_up(delay_s * spec.sample_rate_hz)
 
     def _build_waveform(
         self,

@@ -174,17 +174,29 @@ def find_windows(stretches: Sequence[slice] | None, plan: WindowPlan) -> frozens
     return windows_touching(plan.windows, stretches)
 
 
-def locate_extension(
-    extends: Extension, spec: ModelSpec, plan: WindowPlan, *, duration_s: Fraction
-) -> ExtendedSpan:
+def locate_extension(extends: Extension, spec: ModelSpec, *, duration_s: Fraction) -> ExtendedSpan:
     """Where the latents of an earlier stem go in a clip of `duration_s`."""
+    earlier_s = duration_s - extends.head_s - extends.tail_s
     return locate_earlier(
         spec,
         head_s=extends.head_s,
-        earlier_s=duration_s - extends.head_s - extends.tail_s,
+        earlier_s=earlier_s,
         tail_s=extends.tail_s,
-        num_latents=plan.num_latents,
+        num_latents=plan_windows(spec, duration_s).num_latents,
+        earlier_delay_s=find_delay(extends.base, spec, duration_s=earlier_s),
     )
+
+
+def find_delay(request: StemRequest, spec: ModelSpec, *, duration_s: Fraction) -> Fraction:
+    """By how much later than its latents the samples of a stem of `duration_s` are; at most half a latent either way.
+
+    What a head was extended by stays in all that is made of the stem later: its samples are copied, its latents are not moved.
+    """
+    if request.extends is not None:
+        return locate_extension(request.extends, spec, duration_s=duration_s).delay_s
+    if request.redo is not None:
+        return find_delay(request.redo.base, spec, duration_s=duration_s)
+    return Fraction(0)
 
 
 def find_stretches(
@@ -192,10 +204,11 @@ def find_stretches(
 ) -> tuple[slice, ...] | None:
     """The latents of a clip of `duration_s` that a request makes; None for all."""
     if request.extends is not None:
-        return locate_extension(request.extends, spec, plan, duration_s=duration_s).stretches
+        return locate_extension(request.extends, spec, duration_s=duration_s).stretches
     if request.redo is not None:
-        redo = request.redo
-        return (latents_in(spec, redo.start_s, redo.end_s, num_latents=plan.num_latents),)
+        redo, delay_s = request.redo, find_delay(request, spec, duration_s=duration_s)
+        start_s, end_s = redo.start_s - delay_s, redo.end_s - delay_s
+        return (latents_in(spec, start_s, end_s, num_latents=plan.num_latents),)
     return None
 
 
@@ -223,7 +236,7 @@ def find_known(
         earlier_s = duration_s - extends.head_s - extends.tail_s
         earlier = _send(extends.base_latents, network)
         _require_shape(earlier, plan_windows(spec, earlier_s).num_latents, spec)
-        span = locate_extension(extends, spec, plan, duration_s=duration_s)
+        span = locate_extension(extends, spec, duration_s=duration_s)
         latents = earlier.new_zeros((plan.num_latents, earlier.shape[1]))
         latents[span.known] = earlier[span.known.start - span.first : span.known.stop - span.first]
     else:

@@ -47,8 +47,8 @@ class ExtendedSpan:
     """Where the latents of an earlier stem go among those of a longer one.
 
     first: the place of its first latent. known: the latents of the whole that are taken from it. delay_s: by how much what is
-    decoded begins too early to fit to the earlier stem, whose start is hardly ever a whole number of latents away; at most half
-    a latent either way.
+    decoded begins too early to fit to the earlier stem, whose start is hardly ever a whole number of latents away, and whose
+    own file may be later than its latents; at most half a latent either way.
     """
 
     first: int
@@ -64,21 +64,34 @@ class ExtendedSpan:
 
 
 def locate_earlier(
-    spec: ModelSpec, *, head_s: Fraction, earlier_s: Fraction, tail_s: Fraction, num_latents: int
+    spec: ModelSpec,
+    *,
+    head_s: Fraction,
+    earlier_s: Fraction,
+    tail_s: Fraction,
+    num_latents: int,
+    earlier_delay_s: Fraction = Fraction(0),
 ) -> ExtendedSpan:
     """Where a stem of `earlier_s` goes in one of `num_latents` that begins `head_s` before it and ends `tail_s` after it.
+
+    earlier_delay_s: by how much the file of the earlier stem is later than its latents, because its head was extended before.
 
     Latents that reach beyond an edge at which the stem goes on are made anew, and so are those that are held at a clip's start.
     """
     per_second = Fraction(spec.sample_rate_hz) / spec.latent_hop_samples
-    first = min(round_half_up(head_s * per_second), num_latents - 1)
+    start_s = head_s + earlier_delay_s
+    first = min(round_half_up(start_s * per_second), num_latents - 1)
     start = first + spec.num_start_latents_held if head_s else 0
-    stop = first + math.floor(earlier_s * per_second) if tail_s else first + spec.num_latents(earlier_s)
+    stop = (
+        first + math.floor((earlier_s - earlier_delay_s) * per_second)
+        if tail_s
+        else first + spec.num_latents(earlier_s)
+    )
     stop = min(max(stop, start), num_latents)
     return ExtendedSpan(
         first=first,
         known=slice(min(start, stop), stop),
-        delay_s=head_s - first / per_second,
+        delay_s=start_s - first / per_second,
         num_latents=num_latents,
     )
 

@@ -71,11 +71,12 @@ def exact_rate(rate_hz: float) -> Fraction:
 def parse_rate(text: str) -> Fraction:
     """Frames per second from "24", "23.976" or "24000/1001". Raises ClockError."""
     try:
-        return exact_rate(float(Fraction(text.strip())))
+        rate_hz = float(Fraction(text.strip()))
     except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise ClockError(
             f"a frame rate is a number (23.976) or a fraction (24000/1001); got {text!r}"
         ) from error
+    return exact_rate(rate_hz)
 
 
 def exact_seconds(moment: otio.opentime.RationalTime) -> Fraction:
@@ -95,14 +96,20 @@ def exact_seconds(moment: otio.opentime.RationalTime) -> Fraction:
     return Fraction(value).limit_denominator(_MAX_DENOMINATOR) / rate_hz
 
 
-def parse_seconds(text: str) -> Fraction:
-    """Seconds from "12.5" or "1001/24000". Raises ClockError."""
+def parse_seconds(text: str, *, or_timecode: bool = False) -> Fraction:
+    """Seconds from "12.5" or "1001/24000". or_timecode: whether the caller takes timecodes too, for the message.
+
+    Raises ClockError.
+    """
     try:
         return Fraction(text.strip())
     except (ValueError, ZeroDivisionError) as error:
-        raise ClockError(
-            f"a time is seconds (12.5), a fraction (1001/24000) or a timecode (00:00:12:12); got {text!r}"
-        ) from error
+        allowed = (
+            "seconds (12.5), a fraction (1001/24000) or a timecode (00:00:12:12)"
+            if or_timecode
+            else "seconds (12.5) or a fraction (1001/24000)"
+        )
+        raise ClockError(f"a time is {allowed}; got {text!r}") from error
 
 
 def sample_index(seconds: Fraction, sample_rate_hz: int) -> int:
@@ -236,7 +243,7 @@ class TimelineClock:
             return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
         if ":" in stripped or ";" in stripped:
             return self.parse_record_s(stripped)
-        return parse_seconds(text)
+        return parse_seconds(text, or_timecode=True)
 
     def rational_time(self, seconds: Fraction) -> otio.opentime.RationalTime:
         """A `RationalTime` at the timeline's rate; a whole number for times on its frame grid."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -88,3 +90,10 @@ def test_what_is_no_sound_is_refused_and_sound_is_read(tmp_path: Path) -> None:
     with pytest.raises(MediaUnreadableError, match=r"text\.wav cannot be read as sound"):
         load_level_curve(tmp_path / "text.wav")
     assert len(load_level_curve(write(tmp_path / "a.wav", bursts((0.5, 0.5)))).levels) == 400
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pipes in folders")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(MediaUnreadableError, match="a pipe"):
+        load_level_curve(tmp_path / "pipe.wav")

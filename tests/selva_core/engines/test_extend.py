@@ -11,8 +11,16 @@ import pytest
 
 from selva_core.base.errors import ModelError, RequestError
 from selva_core.base.media import PictureRange
-from selva_core.engine import REDO_MARGIN_S, Extension, SamplingSettings, StemRequest, Waveform
+from selva_core.engine import (
+    REDO_MARGIN_S,
+    Extension,
+    RedoneStretch,
+    SamplingSettings,
+    StemRequest,
+    Waveform,
+)
 from selva_core.engines.network import NetworkEngine
+from selva_core.engines.stem_sampling import find_delay
 from selva_core.inference.known_latents import locate_earlier
 from selva_core.inference.windows import plan_windows
 from selva_core.models.nano_spec import NANO_SPEC
@@ -79,6 +87,40 @@ def test_what_is_decoded_near_the_joins_lies_on_the_samples_of_the_earlier_stem(
     )
     old, new = earlier.samples[inside], longer.samples[head + inside.start : head + inside.stop]
     assert np.corrcoef(old, new)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("again", ["longer tail", "longer head", "stretch"])
+def test_a_stem_whose_head_was_extended_before_fits_to_its_samples_again(
+    stems: dict[str, Waveform], footage_folder: Path, again: str
+) -> None:
+    """Its samples are later than its latents by a part of a latent, and what is made next has to be as late."""
+    engine, longer, rate_hz = build_engine(SPEC), stems["longer"], SPEC.sample_rate_hz
+    file = longer.samples.copy()
+    first = round(HEAD_S * rate_hz)
+    file[first : first + len(stems["earlier"].samples)] = stems["earlier"].samples
+    head_s, tail_s = (Fraction(3, 10) * (again == f"longer {side}") for side in ("head", "tail"))
+    picture = PictureRange(
+        path=footage_folder / "bikes.mp4", start_s=1 - head_s, duration_s=WHOLE_S + head_s + tail_s
+    )
+    extends = Extension(base=DOG, head_s=HEAD_S, tail_s=TAIL_S, base_latents=stems["earlier"].latents)
+    base = StemRequest(prompt="dog barking", seed=9, extends=extends)
+    request = StemRequest(prompt="dog barking", seed=10)
+    if again == "stretch":
+        redo = RedoneStretch(
+            base=base, start_s=HEAD_S + 1, end_s=HEAD_S + EARLIER_S, base_latents=longer.latents
+        )
+        request = replace(request, redo=redo)
+    else:
+        more = Extension(base=base, head_s=head_s, tail_s=tail_s, base_latents=longer.latents)
+        request = replace(request, extends=more)
+    made = render(engine, picture, request).samples[round(head_s * rate_hz) :]
+    near_join_s = {"longer head": Fraction(1, 5), "stretch": HEAD_S + Fraction(4, 5)}
+    start = round(near_join_s.get(again, WHOLE_S - Fraction(1, 5)) * rate_hz)
+    compared = slice(start, start + rate_hz // 10)
+    likeness = np.corrcoef(file[compared], made[compared])[0, 1]
+    assert likeness > 0.8
+    delay_s = find_delay(request, SPEC, duration_s=picture.duration_s)
+    assert abs(delay_s * PER_SECOND) <= Fraction(1, 2)
 
 
 def test_only_what_is_new_and_its_margins_have_samples(stems: dict[str, Waveform]) -> None:

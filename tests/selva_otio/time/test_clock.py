@@ -18,6 +18,7 @@ from selva_otio.time.clock import (
     exact_rate,
     exact_seconds,
     format_timecode,
+    parse_rate,
     parse_timecode,
     sample_index,
 )
@@ -53,6 +54,14 @@ def test_rates_as_hosts_write_them_become_exact_fractions(rate_hz: float, exact:
 def test_value_that_is_no_rate_is_refused(rate_hz: float) -> None:
     with pytest.raises(ClockError, match="rate"):
         exact_rate(rate_hz)
+
+
+def test_a_frame_rate_in_text_is_read_or_refused_for_what_is_wrong_with_it() -> None:
+    assert parse_rate("23.976") == NTSC_24
+    with pytest.raises(ClockError, match="is a number"):
+        parse_rate("film")
+    with pytest.raises(ClockError, match="lies between 0 and"):
+        parse_rate("1e9")
 
 
 def test_every_frame_at_23_976_is_2002_samples_exactly() -> None:

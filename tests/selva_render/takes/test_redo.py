@@ -11,6 +11,7 @@ import soundfile
 
 from selva_core.audio.stem_file import read_stem_file
 from selva_core.base.errors import MediaNotFoundError, RequestError
+from selva_core.base.limits import MAX_SEED
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.recipe import StemRecipe
 from selva_otio.formats.stem_metadata import read_pan_width
@@ -105,3 +106,7 @@ def test_what_is_no_stem_or_no_stretch_of_one_is_refused(tmp_path: Path) -> None
         Redo(stem=stem, start_sample=0, end_sample=101)
     with pytest.raises(RequestError, match="a prompt says what is heard"):
         Redo(stem=stem, start_sample=0, end_sample=100, prompt=" ")
+    for seed in (-1, MAX_SEED + 1):
+        with pytest.raises(RequestError, match=f"a seed is an integer from 0 to {MAX_SEED}"):
+            Redo(stem=stem, start_sample=0, end_sample=100, seed=seed)
+    assert Redo(stem=stem, start_sample=0, end_sample=100, seed=MAX_SEED).seed == MAX_SEED

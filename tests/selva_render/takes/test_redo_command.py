@@ -96,6 +96,8 @@ def test_what_cannot_be_redone_is_refused_with_what_is_there(
         "redo", stem["cue"], "--in", tmp_path / "out.otio", "-o", tmp_path / "mine.otio", *stretch, status=1
     )
     assert "--replace" in taken["error"]["message"]
+    empty = run("redo", stem["file"], "--from", "", "--to", "1", status=1)
+    assert "or a timecode (00:00:12:12); got ''" in empty["error"]["message"]
     missing = run("redo", tmp_path / "gone.wav", "--from", "0", "--to", "1", status=1)
     assert "there is no file" in missing["error"]["message"]
 
@@ -160,5 +162,7 @@ def test_what_a_stem_cannot_be_extended_by_is_refused_with_what_it_can(
     assert "0.533 s before what the stem was made for" in too_far["error"]["message"]
     nothing = run("redo", stem["file"], "--extend-tail", "0", status=1)
     assert "more than 0 s" in nothing["error"]["message"]
+    timecode = run("redo", stem["file"], "--extend-tail", "00:00:01:00", status=1)
+    assert "seconds (12.5) or a fraction (1001/24000); got '00:00:01:00'" in timecode["error"]["message"]
     folder = run("redo", tmp_path, "--extend-tail", "1", status=1)
     assert "is a folder; name the file of one stem" in folder["error"]["message"]

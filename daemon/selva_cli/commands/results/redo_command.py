@@ -114,7 +114,7 @@ def _find_stretch(
     stem: StemFile, stretch: RedoArguments, opened: OpenTimeline | None, placed: PlacedStem | None
 ) -> tuple[int, int]:
     """The samples of the file. Raises ClockError, RequestError."""
-    texts = stretch.start or "0", stretch.end or "0"
+    texts = ["0" if text is None else text for text in (stretch.start, stretch.end)]
     if opened is None or placed is None:
         start, end = (parse_sample(stem, text) for text in texts)
         return start, end
