@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from selva_core.audio.wav import Chunk, iter_text_chunks
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError
+from selva_core.base.regular_file import open_regular
 
 PROVENANCE_SCHEMA = "selva.stem/1"
 
@@ -42,7 +43,7 @@ def read_provenance(path: Path) -> dict[str, str] | None:
     Raises MediaNotFoundError, and MediaUnreadableError when it is no WAV file.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return find_provenance(iter_text_chunks(file))
     except FileNotFoundError as exc:
         raise MediaNotFoundError(f"there is no file {path}", path=str(path)) from exc

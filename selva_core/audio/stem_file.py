@@ -12,6 +12,7 @@ from selva_core.audio.provenance import find_provenance
 from selva_core.audio.wav import Chunk, iter_text_chunks, read_wave_audio
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError
 from selva_core.base.media import Label
+from selva_core.base.regular_file import open_regular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ def read_stem_file(path: Path) -> StemFile:
         )
     try:
         audio = read_wave_audio(path)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             chunks = list(iter_text_chunks(file))
     except FileNotFoundError as exc:
         raise MediaNotFoundError(f"there is no file {path}", path=str(path)) from exc

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from selva_core.base.errors import RequestError
 from selva_core.base.media import Label
+from selva_core.base.regular_file import open_regular
 
 BYTES_PER_SAMPLE = 3
 FULL_SCALE = 2**23
@@ -210,7 +211,7 @@ class WaveAudio:
         """The samples from `start` to before `end`, float32, which hold 24 bits exactly: (n,), or (n, num_channels) where there
         are several. Raises OSError, ValueError.
         """
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             file.seek(self.data_offset + self._frame_bytes * start)
             stored = file.read(self._frame_bytes * (end - start))
         if len(stored) != self._frame_bytes * (end - start):
@@ -227,7 +228,7 @@ class WaveAudio:
         """SHA-256 (hex) of the audio alone."""
         digest = hashlib.sha256()
         remaining = self._frame_bytes * self.num_samples
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             file.seek(self.data_offset)
             while remaining and (piece := file.read(min(remaining, _READ_BYTES))):
                 digest.update(piece)
@@ -239,7 +240,7 @@ def read_wave_audio(path: Path) -> WaveAudio:
     """Where the audio of a 24-bit PCM file lies. Raises OSError; ValueError for any other file."""
     size_bytes = path.stat().st_size
     rate_hz = channels = 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if (header := file.read(12))[:4] != b"RIFF" or header[8:] != b"WAVE":
             raise ValueError("not a RIFF/WAVE file")
         while len(head := file.read(8)) == 8:
@@ -271,7 +272,7 @@ def digest_without(path: Path, chunk_id: bytes) -> bytes:
     Raises ValueError when it is no RIFF/WAVE file, OSError.
     """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if (header := file.read(12))[:4] != b"RIFF" or header[8:] != b"WAVE":
             raise ValueError("not a RIFF/WAVE file")
         while len(head := file.read(8)) == 8:

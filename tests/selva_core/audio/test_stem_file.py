@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from selva_core.audio.provenance import read_provenance
+from selva_core.audio.splice import open_earlier_audio
 from selva_core.audio.stem_file import read_stem_file
 from selva_core.audio.stem_writer import write_stem
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError
@@ -54,3 +58,11 @@ def test_a_file_of_another_program_has_no_provenance_and_one_that_is_no_wav_is_r
         read_stem_file(tmp_path / "text.wav")
     with pytest.raises(MediaNotFoundError):
         read_stem_file(tmp_path / "gone.wav")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pipes in folders")
+def test_a_pipe_is_no_stem_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    for read in (read_stem_file, read_provenance, open_earlier_audio):
+        with pytest.raises(MediaUnreadableError, match="a pipe"):
+            read(tmp_path / "pipe.wav")
