@@ -36,8 +36,8 @@ from selva_daemon.worker.eviction import resist_scans
 from selva_daemon.worker.model_info import ModelInfo, ModelInfoCache
 from selva_daemon.worker.stem_cache import EvidenceHeader, pack_waveform
 
-CONTROL = "control"
-"""The concurrency group of what is answered while the actor renders."""
+MAX_CALLS = 3
+"""At the same time: one that renders, and questions about it."""
 _PICTURE_NAME = re.compile(r"[0-9a-f]{64}\.(mp4|lumas)")
 _log = logging.getLogger(__name__)
 

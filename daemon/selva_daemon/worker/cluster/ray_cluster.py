@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.settings.checks import OWN_RAY
-from selva_daemon.worker.cluster.device_actor import CONTROL, DeviceActor
+from selva_daemon.worker.cluster.device_actor import MAX_CALLS, DeviceActor
 from selva_daemon.worker.cluster.placement import DevicePlace, Node
 from selva_daemon.worker.device_lost import CRASHED, LOST, DeviceLostError
 
@@ -58,7 +58,8 @@ class RayCluster:
             ray.init(**options)
         except (RayError, RuntimeError, ValueError, OSError) as error:
             raise ConnectionError(_describe_refusal(executor, error)) from error
-        self._actors = ray.remote(concurrency_groups={CONTROL: 2})(DeviceActor)
+        # Not concurrency groups: a Ray client cannot name one in a call.
+        self._actors = ray.remote(max_concurrency=MAX_CALLS)(DeviceActor)
 
     @property
     def ray_version(self) -> str:
@@ -109,10 +110,8 @@ class RayCluster:
         with translated():
             return ray.get(reference, timeout=timeout_s)
 
-    def ask(self, method: Any, *arguments: Any, timeout_s: float, meanwhile: bool = False) -> Any:
-        """Call and wait. meanwhile: while the actor does something else. Raises TimeoutError, DeviceLostError."""
-        if meanwhile:
-            method = method.options(concurrency_group=CONTROL)
+    def ask(self, method: Any, *arguments: Any, timeout_s: float) -> Any:
+        """Call and wait. Raises TimeoutError, DeviceLostError."""
         return self.result(self.begin_call(method, *arguments), timeout_s=timeout_s)
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ class Cluster(Protocol):
 
     def result(self, reference: Any, *, timeout_s: float | None = None) -> Any: ...
 
-    def ask(self, method: Any, *arguments: Any, timeout_s: float, meanwhile: bool = False) -> Any: ...
+    def ask(self, method: Any, *arguments: Any, timeout_s: float) -> Any: ...
 
 
 class DeviceRefusedError(Exception):
@@ -187,9 +187,7 @@ class RemoteDevice:
     def _news(self, call: Call, stopped: Sequence[int]) -> News:
         """A slow network is no fault; `_follow` has its own limit."""
         try:
-            packed = self._cluster.ask(
-                self._actor.news, call.number, list(stopped), timeout_s=NEWS_TIMEOUT_S, meanwhile=True
-            )
+            packed = self._cluster.ask(self._actor.news, call.number, list(stopped), timeout_s=NEWS_TIMEOUT_S)
         except TimeoutError:
             return News()
         return decode(packed, News)

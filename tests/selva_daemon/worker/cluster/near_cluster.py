@@ -69,7 +69,7 @@ class NearCluster:
     def result(self, reference: Future[Any], *, timeout_s: float | None = None) -> Any:
         return reference.result(timeout_s)
 
-    def ask(self, method: Any, *arguments: Any, timeout_s: float, meanwhile: bool = False) -> Any:
+    def ask(self, method: Any, *arguments: Any, timeout_s: float) -> Any:
         return method(*arguments)
 
     def close(self) -> None:
