@@ -1,15 +1,12 @@
 """Reading media files, in a process of its own: `python -m selva_render.media_process`, JSON in and JSON out.
 
 A client so loads no decoder and need not wait for a busy daemon, and a file that crashes the decoder ends that process
-alone. A task arrives on standard input, not as arguments: a list of proxies may be longer than Windows lets a command
-line be (32,767 characters).
+alone.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from selva_core.base.child_process import own_environment, popen_options, python_executable
+from selva_core.base.child_process import ChildTaskError, run_json_task
 from selva_core.base.errors import MediaUnreadableError, OutputError, SelvaError
 from selva_core.base.media import MediaInfo, PictureRange
 from selva_daemon.protocol.errors import from_wire, to_wire
@@ -26,7 +23,6 @@ from selva_daemon.protocol.picture import parse_media_range, picture_to_wire
 PROBE_TIMEOUT_S = 60.0
 PROXIES_PER_PROCESS = 64
 """A crash loses no more than these, and starting a process (0.3 s) is paid once for so many."""
-MAX_SHOWN_CHARS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,35 +57,20 @@ def write_proxies(proxies: Sequence[Proxy]) -> None:
 def _run_task(task: Mapping[str, Any], *, reading: Path, timeout_s: float | None = None) -> Mapping[str, Any]:
     """Do a task in a new process. reading: the file to name when that process crashes. Raises what it reports."""
     try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [python_executable(), "-m", "selva_render.media_process"],
-            input=json.dumps(task).encode(),
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-            env=own_environment(os.environ),
-            **popen_options(),
-        )
-        reply: Mapping[str, Any] = json.loads(done.stdout)
-    except subprocess.TimeoutExpired as exc:
-        raise MediaUnreadableError(
-            f"{reading} was not read within {timeout_s:g} s", path=str(reading)
-        ) from exc
-    except ValueError as exc:
+        reply = run_json_task("selva_render.media_process", task, timeout_s=timeout_s)
+    except ChildTaskError as exc:
+        if exc.status is None:
+            raise MediaUnreadableError(
+                f"{reading} was not read within {timeout_s:g} s", path=str(reading)
+            ) from exc
         or_later = " (or one after it)" if len(task.get("proxies", ())) > 1 else ""
+        wrote = f": {exc.last_line}" if exc.last_line else ""
         raise MediaUnreadableError(
-            f"{reading}{or_later} crashed its reader (status {done.returncode}{_last_line(done.stderr)})",
-            path=str(reading),
+            f"{reading}{or_later} crashed its reader (status {exc.status}{wrote})", path=str(reading)
         ) from exc
     if "error" in reply:
         raise from_wire(reply["error"])
     return reply
-
-
-def _last_line(output: bytes) -> str:
-    """What a crashed reader wrote last, to go on after its status; often the fault is not the file's but a library's."""
-    last = output.decode(errors="replace").strip().rpartition("\n")[2].strip()
-    return f": {last[:MAX_SHOWN_CHARS]}" if last else ""
 
 
 def _perform(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
 import struct
-import subprocess
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from selva_core.base.atomic_write import write_atomic
-from selva_core.base.child_process import own_environment, popen_options, python_executable
+from selva_core.base.child_process import ChildTaskError, run_json_task
 from selva_core.base.errors import MediaUnreadableError, SelvaError
 from selva_daemon.protocol.errors import from_wire, to_wire
 
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 
 MAX_SOUND_S = 1_800.0
 PAGE_TIMEOUT_S = 900.0
-MAX_SHOWN_CHARS = 500
 _COLOURS = ("#2f7f79", "#b5562d", "#4b5fa8", "#8a6d1d", "#7a3f73", "#3d7a34")
 _WAVE_HEIGHT = 60
 _STYLE = """
@@ -67,23 +64,13 @@ def write_page_in_process(
         "moves": [[str(last), str(now)] for last, now in moves],
     }
     try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [python_executable(), "-m", "selva_render.report_page"],
-            input=json.dumps(task).encode(),
-            capture_output=True,
-            timeout=PAGE_TIMEOUT_S,
-            check=False,
-            env=own_environment(os.environ),
-            **popen_options(),
-        )
-        reply: dict[str, Any] = json.loads(done.stdout)
-    except subprocess.TimeoutExpired as exc:
-        raise MediaUnreadableError(
-            f"the page of {timeline.name} was not made in {PAGE_TIMEOUT_S:g} s"
-        ) from exc
-    except ValueError as exc:
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:MAX_SHOWN_CHARS]
-        raise MediaUnreadableError(f"the page of {timeline.name} could not be made: {last}") from exc
+        reply = run_json_task("selva_render.report_page", task, timeout_s=PAGE_TIMEOUT_S)
+    except ChildTaskError as exc:
+        if exc.status is None:
+            raise MediaUnreadableError(
+                f"the page of {timeline.name} was not made in {PAGE_TIMEOUT_S:g} s"
+            ) from exc
+        raise MediaUnreadableError(f"the page of {timeline.name} could not be made: {exc.last_line}") from exc
     if "error" in reply:
         raise from_wire(reply["error"])
 

@@ -1,14 +1,19 @@
 """How this program starts processes of its own: with which interpreter, and detached from what.
 
-Nothing is started here; the functions return what `subprocess.run` and `subprocess.Popen` are given.
+Most functions return what `subprocess.run` and `subprocess.Popen` are given; `run_json_task` starts one and waits.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+MAX_SHOWN_CHARS = 500
 
 # Windows process creation flags (learn.microsoft.com, "Process Creation Flags"). `subprocess` defines them on Windows
 # only; spelt out, the Windows branch is tested on every system.
@@ -79,6 +84,47 @@ def popen_options(
     if leave_job:
         flags |= CREATE_BREAKAWAY_FROM_JOB
     return {"creationflags": flags}
+
+
+class ChildTaskError(Exception):
+    """A process that did not answer. status: as it ended; None where it ran out of time. last_line: the last it wrote to standard
+    error, which often names a fault of a library and not of the file.
+    """
+
+    def __init__(self, status: int | None, last_line: str) -> None:
+        super().__init__(status, last_line)
+        self.status = status
+        self.last_line = last_line
+
+
+def run_json_task(module: str, task: Mapping[str, Any], *, timeout_s: float | None = None) -> dict[str, Any]:
+    """Run a module of ours as a process of its own, a JSON object on its standard input, and return the one it prints.
+
+    Not as arguments: Windows lets a command line be 32,767 characters. Raises ChildTaskError where the process crashed, printed
+    anything else, or took longer than `timeout_s`.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            [python_executable(), "-m", module],
+            input=json.dumps(task).encode(),
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            env=own_environment(os.environ),
+            **popen_options(),
+        )
+        reply = json.loads(done.stdout)
+    except subprocess.TimeoutExpired as exc:
+        raise ChildTaskError(None, "") from exc
+    except ValueError as exc:
+        raise ChildTaskError(done.returncode, _last_line(done.stderr)) from exc
+    if not isinstance(reply, dict):
+        raise ChildTaskError(done.returncode, _last_line(done.stderr))
+    return reply
+
+
+def _last_line(output: bytes) -> str:
+    return output.decode(errors="replace").strip().rpartition("\n")[2].strip()[:MAX_SHOWN_CHARS]
 
 
 def _stem(executable: str) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from selva_core.base import child_process
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError, OutputError
 from selva_core.base.media import PictureRange
-from selva_render import media_process
 from selva_render.media import probe_or_none
 from selva_render.media_process import Proxy, probe_media_in_process, write_proxies
 
@@ -48,7 +48,7 @@ def test_errors_of_the_process_arrive_with_their_class(tmp_path: Path) -> None:
 def test_a_file_that_crashes_its_reader_is_named(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media_process, "python_executable", lambda: write_crashing_program(tmp_path))
+    monkeypatch.setattr(child_process, "python_executable", lambda: write_crashing_program(tmp_path))
     with pytest.raises(MediaUnreadableError, match=r"clip\.mp4 crashed its reader \(status 3\)"):
         probe_media_in_process(clip)
     picture = PictureRange(path=clip, start_s=Fraction(0), duration_s=Fraction(1, 5))
@@ -61,7 +61,7 @@ def test_the_error_of_a_crash_shows_what_the_reader_wrote_last(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = write_crashing_program(tmp_path, last_line="ImportError: no libav")
-    monkeypatch.setattr(media_process, "python_executable", lambda: program)
+    monkeypatch.setattr(child_process, "python_executable", lambda: program)
     with pytest.raises(MediaUnreadableError, match=r"\(status 3: ImportError: no libav\)"):
         probe_media_in_process(clip)
 
