@@ -28,7 +28,7 @@ from selva_render.conform_report import ConformReport
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.render import StatusListener, render_sheet, to_stem
 from selva_render.report import RenderReport
-from selva_render.takes.continuing import continue_stems
+from selva_render.takes.continuing import continue_stems, find_continuations, list_extended
 from selva_render.written_timelines import note_written_files
 
 _SAMPLE_BYTES = 256 * 1024
@@ -65,6 +65,17 @@ def prepare_conform(
         relinked=options.relinked,
         has_same_content=_ContentComparison().compare,
     )
+
+
+def plan_report(plan: ConformPlan, options: RenderOptions, output: OutputOptions) -> ConformReport:
+    """What a conform would do, for a dry run: no daemon is asked, so that a stem it would refuse to make longer counts as
+    extended. Raises UnknownModelError.
+    """
+    if not plan.sheet.cues:
+        return ConformReport(plan=plan, changes=list_changes(plan), is_dry_run=True)
+    options = replace(options, model=choose_model(options.model))
+    extended = list_extended(find_continuations(plan, options, output))
+    return ConformReport(plan=plan, changes=list_changes(plan, extended=extended), is_dry_run=True)
 
 
 def check_conform_target(old: Path, new: Path, output: OutputOptions) -> None:
@@ -112,11 +123,12 @@ def conform_timeline(
     others: its change says so and the timeline is written. Raises UnknownModelError, DaemonError, TimelineWriteError.
     """
     target = find_target(output)
-    report = ConformReport(plan=plan, changes=list_changes(plan))
     rendered = Rendered(plan=plan)
     if plan.sheet.cues:
         rendered = render_missing(plan, options, output, connect=connect, on_status=on_status)
-        report.rendered = rendered.report
+    report = ConformReport(
+        plan=plan, changes=list_changes(plan, extended=rendered.extended), rendered=rendered.report
+    )
     conformed = place_moves(rendered.plan)
     report.num_cross_fades_lost = conformed.num_cross_fades_lost
     placement = place_stems(conformed.timeline, rendered.plan.sheet, rendered.stems, replaces=False)
@@ -139,12 +151,13 @@ def conform_timeline(
 @dataclass(frozen=True, kw_only=True)
 class Rendered:
     """What was rendered for a plan. plan: the same, with the stems that were made longer. stems: those that are placed beside
-    them. report: on all that was rendered; None where nothing was.
+    them. report: on all that was rendered; None where nothing was. extended: the ids of cues that stems were made longer for.
     """
 
     plan: ConformPlan
     stems: tuple[Stem, ...] = ()
     report: RenderReport | None = None
+    extended: frozenset[str] = frozenset()
 
 
 def render_missing(
@@ -163,7 +176,7 @@ def render_missing(
     with connect as client:
         continued = continue_stems(plan, options, output, client=client, on_status=on_status)
         if continued.rendered is not None and not continued.plan.sheet.cues:
-            return Rendered(plan=continued.plan, report=continued.rendered)
+            return Rendered(plan=continued.plan, report=continued.rendered, extended=continued.taken)
         report = render_sheet(
             continued.plan.sheet,
             options,
@@ -176,7 +189,7 @@ def render_missing(
     stems = tuple(to_stem(stem, report.model, sampling, options.pan) for stem in report.stems)
     if continued.rendered is not None:
         report.add(continued.rendered)
-    return Rendered(plan=continued.plan, stems=stems, report=report)
+    return Rendered(plan=continued.plan, stems=stems, report=report, extended=continued.taken)
 
 
 def find_target(output: OutputOptions) -> Path:

@@ -399,7 +399,11 @@ def test_a_stem_goes_on_where_its_shot_was_drawn_out_and_keeps_what_was_heard(
     longer = ((20, 15, 50),)
     old, new = tmp_path / "old.otio", write_cut(build(cut, longer), tmp_path / "new.otio")
     [first, second] = render(source, old, *TRACK, "--handles", "0.08", "--takes", "2")["stems"]
+    shown = conform(old, new, tmp_path / "out.otio", "--dry-run")
     report = conform(old, new, tmp_path / "out.otio")
+    assert [stem["actions"] for stem in report["stems"]] == [["extend"], ["moved", "extended"], ["extend"]]
+    assert shown["shots"][0]["stems"] == ["Click: moved, extended", "Click: extend"]
+    assert (shown["stems"], shown["shots"]) == (report["stems"], report["shots"])
     [(clip, noted)] = iter_stems(load_timeline(tmp_path / "out.otio"))
     assert [(stem["take"], stem["clip"]) for stem in report["rendered"]] == [(1, "at 20"), (2, "at 20")]
     assert heard(tmp_path / "out.otio", rate) == pytest.approx(seen(rate, longer), abs=1)
@@ -427,7 +431,10 @@ def test_a_stem_that_does_not_say_how_it_was_made_gets_a_new_one_beside_it(
     [stem] = render(source, old, *TRACK)["stems"]
     samples, _ = soundfile.read(stem["file"])
     soundfile.write(stem["file"], samples, 48_000, subtype="PCM_24")
+    shown = conform(old, new, tmp_path / "out.otio", "--dry-run")
     report = conform(old, new, tmp_path / "out.otio")
     assert len(report["rendered"]) == 2
+    assert [stem["actions"] for stem in shown["stems"]] == [["render"], ["moved"], ["render"]]
+    assert shown["stems"] == report["stems"]
     assert len(list(iter_stems(load_timeline(tmp_path / "out.otio")))) == 3
     assert heard(tmp_path / "out.otio", rate) == pytest.approx(seen(rate, ((20, 15, 50),)), abs=1)

@@ -20,7 +20,6 @@ from selva_core.base.paths import AppPaths
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import JobStatus
 from selva_otio import CueSheet
-from selva_otio.conform.changes import list_changes
 from selva_otio.errors import CueError
 from selva_otio.timelines import OpenTimeline, open_timeline
 from selva_render.conform import (
@@ -28,6 +27,7 @@ from selva_render.conform import (
     check_conform_target,
     conform_timeline,
     find_target,
+    plan_report,
     prepare_conform,
     settle_options,
 )
@@ -69,13 +69,14 @@ def run_conform(
         )
         if not (replaces or is_dry_run):
             check_replaceable(find_target(output), plan.sheet.tracks, AppPaths.find())
+        options = settle_options(plan, options)
         if is_dry_run:
-            report = ConformReport(plan=plan, changes=list_changes(plan), is_dry_run=True)
+            report = plan_report(plan, options, output)
         else:
             with _Bars() as bars:
                 report = conform_timeline(
                     plan,
-                    settle_options(plan, options),
+                    options,
                     output,
                     connect=_connected(bars, num_clips=len(plan.sheet.clips)),
                     on_status=bars,

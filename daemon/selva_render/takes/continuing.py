@@ -8,7 +8,7 @@ it was made, its picture is another one, or the daemon refuses it, the cue is re
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from selva_otio.formats.stem_metadata import read_pan_width
 from selva_otio.picture.media import resolve_media_path
 from selva_otio.time.clock import sample_index
 from selva_render.jobs import ClipJob
-from selva_render.options import OutputOptions, choose_model, settle_sampling
+from selva_render.options import OutputOptions, settle_sampling
 from selva_render.redo import Redo, build_redo_job
 from selva_render.render import StatusListener, render_sheet, to_stem
 from selva_render.report import RenderReport
@@ -48,10 +48,28 @@ class Continuation:
 
 @dataclass(frozen=True, kw_only=True)
 class Continued:
-    """A plan in which stems go on. rendered: what was rendered for that; None where nothing was."""
+    """A plan in which stems go on. rendered: what was rendered for that; None where nothing was. taken: the ids of cues that
+    are rendered no more.
+    """
 
     plan: ConformPlan
     rendered: RenderReport | None = None
+    taken: frozenset[str] = field(default_factory=frozenset)
+
+
+def find_continuations(
+    plan: ConformPlan, options: RenderOptions, output: OutputOptions
+) -> list[Continuation]:
+    """The stems of a plan that can go on where cues are missing beside them; only files of stems are read.
+
+    A model in the options must be that of the stem; None lets each stem go on with its own.
+    """
+    return list(_Continuations(plan, options, output))
+
+
+def list_extended(found: Sequence[Continuation]) -> frozenset[str]:
+    """The ids of the cues that are rendered as the rest of a stem, if all goes well."""
+    return frozenset(cue.id for each in found for cue in each.missing)
 
 
 def continue_stems(
@@ -67,7 +85,7 @@ def continue_stems(
     The plan that is returned has the longer stems in its moves, and only the other cues in its sheet. Raises UnknownModelError,
     DaemonError.
     """
-    found = list(_Continuations(plan, options, output))
+    found = find_continuations(plan, options, output)
     if not found:
         return Continued(plan=plan)
     rendered = render_sheet(
@@ -95,6 +113,7 @@ def continue_stems(
     return Continued(
         plan=replace(plan, moves=tuple(moves.values()), sheet=replace(plan.sheet, cues=cues)),
         rendered=rendered,
+        taken=frozenset(taken),
     )
 
 
@@ -113,7 +132,7 @@ class _Continuations:
 
     def __init__(self, plan: ConformPlan, options: RenderOptions, output: OutputOptions) -> None:
         self._plan, self._options, self._output = plan, options, output
-        self._model = choose_model(options.model)
+        self._model = options.model
         self._frame_s = 1 / plan.new.clock.frame_rate_hz
         self._builder = CueBuilder()
 
@@ -157,8 +176,9 @@ class _Continuations:
             takes = list(_iter_takes(move, self._plan.old.spotter.media.base_folder))
         except (SelvaError, KeyError, TypeError, ValueError):
             return None
+        wanted = takes[0].recipe.model if takes and self._model is None else self._model
         is_alike = all(
-            take.recipe.model == self._model and _shows_the_same(take.recipe, move, clip, self._frame_s)
+            take.recipe.model == wanted and _shows_the_same(take.recipe, move, clip, self._frame_s)
             for take in takes
         )
         lengths = {(take.stem.num_samples, take.stem.sample_rate_hz) for take in takes}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -14,6 +14,7 @@ from selva_otio.conform.cut_reading import ShotsOfTracks
 from selva_otio.conform.cut_shots import CutShot
 from selva_otio.conform.plan import ConformPlan, StemMove
 from selva_otio.conform.shot_matching import Segment, ShotMatch
+from selva_otio.cues.cue_sheet import Cue
 from selva_otio.picture.media import shown_file_name
 from selva_otio.time.clock import TimelineClock
 
@@ -30,7 +31,8 @@ KEPT, MOVED, TRIMMED, EXTENDED, SPLIT, REPEATED, JOINED, RETIMED, RELINKED, NEW,
     "new",
     "removed",
 )
-STEM_ACTIONS = ("kept", "moved", "trimmed", "extended", "render", "dropped")
+RENDER, EXTEND = "render", "extend"
+STEM_ACTIONS = ("kept", "moved", "trimmed", "extended", RENDER, EXTEND, "dropped")
 _MARKER_COLOURS = {NEW: "GREEN", RETIMED: "ORANGE", EXTENDED: "YELLOW", REMOVED: "RED"}
 
 
@@ -51,7 +53,8 @@ class ShotChange:
 
 @dataclass(frozen=True, kw_only=True)
 class StemChange:
-    """What is done with a stem, or for a cue that has none. actions: some of STEM_ACTIONS. old_start_s, new_start_s: record
+    """What is done with a stem, or for a cue that has none. actions: some of STEM_ACTIONS; a cue is rendered, or the stem
+    beside it is made longer ("extend"). old_start_s, new_start_s: record
     times of what is heard; None where a cut does not have it. reason: why a stem was dropped, or is rendered.
     """
 
@@ -77,10 +80,11 @@ class ChangeList:
     new_clock: TimelineClock
 
 
-def list_changes(plan: ConformPlan) -> ChangeList:
-    stems = tuple(_iter_stem_changes(plan))
+def list_changes(plan: ConformPlan, *, extended: Container[str] = ()) -> ChangeList:
+    """extended: ids of the plan's cues that are rendered as the rest of the stem beside them."""
+    stems = tuple(_iter_stem_changes(plan, extended))
     return ChangeList(
-        shots=tuple(_iter_shot_changes(plan)),
+        shots=tuple(_iter_shot_changes(plan, extended)),
         stems=stems,
         old_clock=plan.old.clock,
         new_clock=plan.new.clock,
@@ -139,10 +143,10 @@ def add_change_markers(timeline: otio.schema.Timeline, changes: ChangeList) -> N
         timeline.tracks.markers.append(marker)
 
 
-def _iter_shot_changes(plan: ConformPlan) -> Iterator[ShotChange]:
+def _iter_shot_changes(plan: ConformPlan, extended: Container[str]) -> Iterator[ShotChange]:
     uses = Counter(segment.old.number for match in plan.match.matches for segment in match.segments)
     shown = _frames_shown(plan)
-    stems = _describe_stems(plan)
+    stems = _describe_stems(plan, extended)
     for match in plan.match.matches:
         shot = plan.new.shots[match.new.number]
         how = plan.media.how_relinked(shot.cut.media)
@@ -200,7 +204,7 @@ def _frames_shown(plan: ConformPlan) -> dict[int, bool]:
     return repeated
 
 
-def _describe_stems(plan: ConformPlan) -> dict[int, list[str]]:
+def _describe_stems(plan: ConformPlan, extended: Container[str]) -> dict[int, list[str]]:
     """What is done for the stems of each new shot, by its number."""
     described: dict[int, dict[str, None]] = {}
     for move in plan.moves:
@@ -210,16 +214,20 @@ def _describe_stems(plan: ConformPlan) -> dict[int, list[str]]:
     for cue in plan.sheet.cues:
         shot = shots.find(cue.clip.record_start_s, cue.clip.video_track)
         if shot is not None:
-            described.setdefault(shot.cut.number, {})[f"{cue.track}: render"] = None
+            described.setdefault(shot.cut.number, {})[f"{cue.track}: {_action(cue, extended)}"] = None
     return {number: list(texts) for number, texts in described.items()}
 
 
-def _iter_stem_changes(plan: ConformPlan) -> Iterator[StemChange]:
+def _action(cue: Cue, extended: Container[str]) -> str:
+    return EXTEND if cue.id in extended else RENDER
+
+
+def _iter_stem_changes(plan: ConformPlan, extended: Container[str]) -> Iterator[StemChange]:
     rows = [
         *(_describe_move(move) for move in plan.moves),
         *(
             StemChange(
-                actions=("render",),
+                actions=(_action(cue, extended),),
                 track=cue.track,
                 prompt=cue.prompt,
                 clip=cue.clip.name,
