@@ -12,6 +12,7 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.errors import ClockError
+from selva_otio.formats.fcpxml.element_times import ElementSpan
 from selva_otio.formats.fcpxml.times import Retiming, follow_time_map, parse_time
 from selva_otio.formats.stem_metadata import read_gain_db
 from selva_otio.metadata import STEM_SCHEMA
@@ -27,6 +28,7 @@ _MAX_DB = 60.0
 
 _MAX_CONFORM_CHANGE = Fraction(6, 100)
 """Above 25 in 24 (4.2 %), below 30 in 25 (17 %)."""
+_NTSC = Fraction(1000, 1001)
 
 
 def read_retiming(element: ET.Element, start_s: Fraction, end_s: Fraction) -> Retiming:
@@ -49,35 +51,43 @@ def read_retiming(element: ET.Element, start_s: Fraction, end_s: Fraction) -> Re
 
 
 def read_conform_speed(element: ET.Element, rate: Fraction) -> Fraction:
-    """Media seconds per record second of a clip that is conformed (<conform-rate>) to the project's frame rate.
+    """Media seconds per record second of a clip that is conformed (<conform-rate>) to the frame rate of its sequence.
 
     Final Cut Pro plays media of nearly the same rate frame by frame (23.98 in 24, 25 in 24), which changes its speed. Where
-    the rates are further apart it drops or repeats frames, and the speed stays 1. The `start` of such a clip is media time
-    that is not scaled: in a 24 fps project Final Cut Pro writes the last 54 frames of 738 at 25 fps as start="684/25s".
+    the rates are further apart it drops or repeats frames, at a speed that makes up for the 1000/1001 of NTSC alone: in its own
+    exports media at 23.98 in a project at 50 or 60 runs at 1.001. What is not scaled at all has scaleEnabled="0".
     """
     conform = element.find("conform-rate")
     source_rate = conform.get("srcFrameRate") if conform is not None else None
     if conform is None or source_rate is None or conform.get("scaleEnabled", "1") == "0":
         return Fraction(1)
     try:
-        scale = rate / exact_rate(float(source_rate))
+        own = exact_rate(float(source_rate))
     except (ValueError, ClockError):
         return Fraction(1)
-    return scale if abs(scale - 1) < _MAX_CONFORM_CHANGE else Fraction(1)
+    return rate / own if abs(rate / own - 1) < _MAX_CONFORM_CHANGE else _ntsc_part(rate) / _ntsc_part(own)
+
+
+def _ntsc_part(rate: Fraction) -> Fraction:
+    return _NTSC if rate.denominator == _NTSC.denominator else Fraction(1)
 
 
 def read_clip_markers(
-    element: ET.Element, local_start_s: Fraction, retiming: Retiming, clock: TimelineClock
+    element: ET.Element, span: ElementSpan, retiming: Retiming, clock: TimelineClock
 ) -> Iterator[otio.schema.Marker]:
-    """The markers of a clip, on its media's clock. Raises TimelineReadError."""
-    speed = Fraction(1) if retiming.speed is None else retiming.speed
+    """The markers of a clip, on its media's clock. Raises TimelineReadError.
+
+    retiming: of the clip. A marker counts in the clip's local time, of which a conformed clip has more or less than one second
+    in a second of its sequence.
+    """
+    speed = Fraction(1) if retiming.speed is None else retiming.speed / span.conform_speed
     for marker in element:
         if marker.tag not in ("marker", "chapter-marker"):
             continue
         local_s = parse_time(marker.get("start", "0s"), what="the start of a marker")
         length_s = parse_time(marker.get("duration", "0s"), what="the length of a marker")
         edges = [
-            retiming.media_start_s + speed * (edge_s - local_start_s)
+            retiming.media_start_s + speed * (edge_s - span.local_start_s)
             for edge_s in (local_s, local_s + length_s)
         ]
         name, note = marker.get("value", ""), marker.get("note", "")

@@ -24,16 +24,20 @@ CLIP_TAGS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class ElementSpan:
-    """Where an element is: from `start_s` on the clock of its sequence, from `local_start_s` on its own."""
+    """Where an element is: from `start_s` on the clock of its sequence, from `local_start_s` on its own.
+
+    conform_speed: local seconds per second of the sequence; other than 1 where the element is conformed to another frame rate.
+    """
 
     start_s: Fraction
     local_start_s: Fraction
     duration_s: Fraction
     lane: int
+    conform_speed: Fraction = Fraction(1)
 
     def to_sequence_s(self, local_s: Fraction) -> Fraction:
         """The time on the clock of the sequence of a local time."""
-        return self.start_s + local_s - self.local_start_s
+        return self.start_s + (local_s - self.local_start_s) / self.conform_speed
 
 
 def read_time(element: ET.Element, attribute: str) -> Fraction | None:
@@ -99,6 +103,7 @@ def read_audio_span(element: ET.Element, span: ElementSpan) -> ElementSpan:
         local_start_s=local_start_s,
         duration_s=span.duration_s if duration_s is None or duration_s <= 0 else duration_s,
         lane=span.lane,
+        conform_speed=span.conform_speed,
     )
 
 

@@ -10,7 +10,6 @@ import opentimelineio as otio
 
 from selva_otio.formats.fcpxml.clip_attributes import (
     read_clip_markers,
-    read_conform_speed,
     read_retiming,
     read_role,
 )
@@ -34,16 +33,15 @@ def build_lane_item(
 
     shift_s: what is added to the element's media time to get that of the item.
     """
-    conform = read_conform_speed(element, clock.frame_rate_hz)
     played = read_retiming(element, span.local_start_s, span.local_start_s + span.duration_s)
     retiming = Retiming(
         media_start_s=played.media_start_s + shift_s,
-        speed=None if played.speed is None else played.speed * conform,
+        speed=None if played.speed is None else played.speed * span.conform_speed,
     )
     _set_used_range(item, retiming, span.duration_s, clock)
     item.enabled = item.enabled and element.get("enabled", "1") != "0"
     if with_markers:
-        item.markers.extend(read_clip_markers(element, span.local_start_s, retiming, clock))
+        item.markers.extend(read_clip_markers(element, span, retiming, clock))
     return LaneItem(
         item=item,
         lane=span.lane,
@@ -71,7 +69,7 @@ def nest_items(
     Final Cut Pro writes many plain clips as a <clip> around a single <video>, which is no nested sequence.
     """
     nest_span = span if is_picture else read_audio_span(element, span)
-    low_s, high_s = _find_used_range(element, nest_span, clock)
+    low_s, high_s = _find_used_range(element, nest_span)
     single = parts[0].item if len(parts) == 1 else None
     is_plain = isinstance(single, otio.schema.Clip) and not single.effects
     half_frame_s = 1 / (
@@ -90,13 +88,10 @@ def nest_items(
     return build_lane_item(element, nest_span, stack, clock, is_picture=is_picture, shift_s=-origin_s)
 
 
-def _find_used_range(
-    element: ET.Element, span: ElementSpan, clock: TimelineClock
-) -> tuple[Fraction, Fraction]:
+def _find_used_range(element: ET.Element, span: ElementSpan) -> tuple[Fraction, Fraction]:
     """The time that a clip plays of its parts, on their clock; of a speed ramp, whose end is unknown, the start alone."""
     played = read_retiming(element, span.local_start_s, span.local_start_s + span.duration_s)
-    conform = read_conform_speed(element, clock.frame_rate_hz)
-    length_s = (played.speed or Fraction(0)) * conform * span.duration_s
+    length_s = (played.speed or Fraction(0)) * span.conform_speed * span.duration_s
     edges = played.media_start_s, played.media_start_s + length_s
     return min(edges), max(edges)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from selva_otio.formats.fcpxml.clip_attributes import read_conform_speed
 from selva_otio.formats.fcpxml.clip_elements import ClipElements
 from selva_otio.formats.fcpxml.element_times import (
     CLIP_TAGS,
@@ -94,7 +95,10 @@ class ProjectDocument:
             for flat_clip in clips:
                 story = stories[max(0, bisect_right(starts, flat_clip.start_s) - 1)]
                 owner = _find_owner(story.element)
-                local_s = read_local_start(owner, self.resources) + flat_clip.start_s - story.start_s
+                lead_s = read_conform_speed(owner, self.clock.frame_rate_hz) * (
+                    flat_clip.start_s - story.start_s
+                )
+                local_s = read_local_start(owner, self.resources) + lead_s
                 place = {"lane": str(lowest - lane), "offset": format_time(local_s)}
                 placed = elements.build(flat_clip, track, place)
                 if placed is not None:

@@ -9,18 +9,23 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_core.base.rational import round_half_up
-from selva_otio.errors import ClockError, TimelineReadError
+from selva_otio.errors import TimelineReadError
 from selva_otio.formats.fcpxml.clip_attributes import read_stem_metadata
 from selva_otio.formats.fcpxml.element_times import Resources
 from selva_otio.formats.fcpxml.lanes import build_tracks
-from selva_otio.formats.fcpxml.resources import FCPXML_NAMESPACE, STANDARD_RATES, read_rate_name
+from selva_otio.formats.fcpxml.resources import (
+    FCPXML_NAMESPACE,
+    STANDARD_RATES,
+    read_format_rate,
+    read_rate_name,
+)
 from selva_otio.formats.fcpxml.story_elements import is_fade
 from selva_otio.formats.fcpxml.storyline import StorylineReader
 from selva_otio.formats.fcpxml.times import parse_time
 from selva_otio.formats.source_loss import count_xml_features, is_set, note_left_out
 from selva_otio.formats.xml import load_xml
 from selva_otio.picture.media import clean_file_name
-from selva_otio.time.clock import TimelineClock, exact_rate, note_drop_frame
+from selva_otio.time.clock import TimelineClock, note_drop_frame
 
 FORMAT_NAME = "Final Cut Pro XML"
 DOCUMENT_KEY = "document"
@@ -92,27 +97,19 @@ def read_resources(root: ET.Element) -> Resources:
 
 
 def _read_rate(sequence: ET.Element, resources: Resources, path: Path) -> Fraction:
-    """Frames per second of the sequence's format: its frameDuration, or, in Final Cut Pro's own formats, its name."""
+    """Frames per second of the sequence's format."""
     ref = sequence.get("format", "")
     video_format = resources.get(ref)
-    name = video_format.get("name", "") if video_format is not None else ref
-    frame_duration = video_format.get("frameDuration") if video_format is not None else None
-    if frame_duration is None:
-        rate = read_rate_name(name) or _find_only_rate(sequence, resources)
-        if rate is None:
-            raise TimelineReadError(
-                f"{path} does not say how many frames a second its project has (format {ref!r})"
-            )
-        return rate
-    frame_s = parse_time(frame_duration, what="the frame duration of the project")
     try:
-        if frame_s <= 0:
-            raise ClockError("a frame lasts longer than 0 s")
-        return exact_rate(float(1 / frame_s))
-    except ClockError as error:
+        rate = read_rate_name(ref) if video_format is None else read_format_rate(video_format)
+    except TimelineReadError as error:
+        raise TimelineReadError(f"{path}: {error.message}") from error
+    rate = rate or _find_only_rate(sequence, resources)
+    if rate is None:
         raise TimelineReadError(
-            f"{path}: the frame duration {frame_duration} is not allowed: {error}"
-        ) from error
+            f"{path} does not say how many frames a second its project has (format {ref!r})"
+        )
+    return rate
 
 
 def _find_only_rate(sequence: ET.Element, resources: Resources) -> Fraction | None:

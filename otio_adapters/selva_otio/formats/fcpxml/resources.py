@@ -10,10 +10,12 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_otio.formats.fcpxml.times import format_time
+from selva_otio.errors import ClockError, TimelineReadError
+from selva_otio.formats.fcpxml.times import format_time, parse_time
 from selva_otio.formats.flat_layout import FlatClip, media_range_s
 from selva_otio.formats.xml import clean_text
 from selva_otio.picture.media import STILL_SUFFIXES, build_media_url
+from selva_otio.time.clock import exact_rate
 
 _RATE_NAMES: Mapping[Fraction, str] = {
     Fraction(24000, 1001): "2398",
@@ -38,6 +40,23 @@ def read_rate_name(format_name: str) -> Fraction | None:
         if format_name.endswith((f"p{name}", f"_{name}")):
             return rate
     return None
+
+
+def read_format_rate(video_format: ET.Element) -> Fraction | None:
+    """Frames per second of a format: its frameDuration, or, in Final Cut Pro's own formats, its name; None where neither says it.
+
+    Raises TimelineReadError for one that no sequence can have.
+    """
+    text = video_format.get("frameDuration")
+    if text is None:
+        return read_rate_name(video_format.get("name", ""))
+    frame_s = parse_time(text, what="a frame duration")
+    try:
+        if frame_s <= 0:
+            raise ClockError("a frame lasts longer than 0 s")
+        return exact_rate(float(1 / frame_s))
+    except ClockError as error:
+        raise TimelineReadError(f"the frame duration {text} is not allowed: {error}") from error
 
 
 @dataclass(kw_only=True)

@@ -17,6 +17,7 @@ import opentimelineio as otio
 
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.fcpxml.asset_clips import build_asset_clip, find_shown_media, set_audition_takes
+from selva_otio.formats.fcpxml.clip_attributes import read_conform_speed
 from selva_otio.formats.fcpxml.element_times import (
     CLIP_TAGS,
     ElementSpan,
@@ -29,7 +30,7 @@ from selva_otio.formats.fcpxml.element_times import (
 )
 from selva_otio.formats.fcpxml.lane_items import build_generator, build_lane_item, nest_items
 from selva_otio.formats.fcpxml.lanes import LaneItem
-from selva_otio.formats.fcpxml.resources import FCPXML_NAMESPACE
+from selva_otio.formats.fcpxml.resources import FCPXML_NAMESPACE, read_format_rate
 from selva_otio.formats.fcpxml.story_elements import iter_story_elements
 from selva_otio.time.clock import TimelineClock
 
@@ -54,6 +55,8 @@ class StorylineReader:
         self._depth = 0
         self._open_media: list[str] = []
         """Ids of the compound clips that are being read, the outermost first."""
+        self._rates_hz = [clock.frame_rate_hz]
+        """Frame rates of the project and of those compound clips: what is in one is conformed to its rate."""
 
     def read_storyline(
         self,
@@ -91,6 +94,7 @@ class StorylineReader:
                 local_start_s=read_local_start(element, self._resources),
                 duration_s=duration_s,
                 lane=lane,
+                conform_speed=read_conform_speed(element, self._rates_hz[-1]),
             )
             if element.tag in _CONTAINERS:
                 yield from self._read_container(element, span)
@@ -185,10 +189,18 @@ class StorylineReader:
             yield build_lane_item(element, span, clip, self._clock, is_picture=True)
             return
         self._open_media.append(ref)
+        self._rates_hz.append(self._read_rate(media))
         is_multicam = element.tag == "mc-clip"
         parts = self._read_multicam(element, media) if is_multicam else self._read_sequence(media)
         self._open_media.pop()
+        self._rates_hz.pop()
         yield from self._nest_parts(element, span, parts)
+
+    def _read_rate(self, media: ET.Element) -> Fraction:
+        """The frame rate of a compound or multicam clip; where it does not say one, that of the sequence around it."""
+        content = next((child for child in media if child.tag in ("sequence", "multicam")), None)
+        found = None if content is None else self._resources.get(content.get("format", ""))
+        return (None if found is None else read_format_rate(found)) or self._rates_hz[-1]
 
     def _read_sequence(self, media: ET.Element) -> list[LaneItem]:
         sequence = media.find("sequence")
@@ -207,11 +219,12 @@ class StorylineReader:
         angles = {angle.get("angleID", ""): angle for angle in multicam.findall("mc-angle")}
         parts: list[LaneItem] = []
         for kind in ("video", "audio"):
+            sources = element.findall("mc-source")
             active = [
                 source.get("angleID", "")
-                for source in element.findall("mc-source")
+                for source in sources
                 if source.get("srcEnable", "all") in ("all", kind)
-            ] or list(angles)[:1]
+            ] or list(angles)[: 0 if sources else 1]
             # One video angle is shown at a time; several audio angles may be heard together.
             for angle_id in active[: 1 if kind == "video" else None]:
                 if angle_id in angles:

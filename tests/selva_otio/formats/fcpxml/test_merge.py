@@ -194,3 +194,24 @@ def test_the_document_is_not_carried_into_other_formats(tmp_path: Path) -> None:
     write_timeline(timeline, tmp_path / "out.otio")
     assert "Glow" not in (tmp_path / "out.otio").read_text(encoding="utf-8")
     assert "document" in timeline.metadata["fcpxml"]
+
+
+def test_a_stem_in_the_middle_of_a_conformed_clip_is_connected_at_its_media_second(tmp_path: Path) -> None:
+    """25 fps in a project at 24: one second after its start the clip shows its media 24/25 s further on."""
+    conformed = '<note>a take to keep</note><conform-rate srcFrameRate="25"/>'
+    source = write_source(tmp_path, old="<note>a take to keep</note>", new=conformed)
+    text = source.read_text(encoding="utf-8")
+    above = (
+        '<asset-clip ref="r2" lane="3" offset="90149/25s" name="over" start="3650s" duration="1s" '
+        'srcEnable="video"/>'
+    )
+    source.write_text(
+        text.replace('<marker start="3606s"', above + '<marker start="3606s"'), encoding="utf-8"
+    )
+    back = render(source, tmp_path / "out.fcpxml")
+    assert [start_s for start_s, _ in stems_of(back)] == [0, 1, 2, 6]
+    root = ET.parse(tmp_path / "out.fcpxml").getroot()  # noqa: S314
+    offsets = [
+        clip.get("offset") for clip in root.iter("asset-clip") if clip.get("name", "").startswith("Dog")
+    ]
+    assert offsets == ["3605s", "90149/25s", "90173/25s", "3620s"]
