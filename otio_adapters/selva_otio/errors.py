@@ -30,6 +30,10 @@ class TimelineReadError(TimelineError):
     code = "timeline-unreadable"
 
 
+class DamagedItemError(TimelineReadError):
+    """A value of one item cannot be read; the item fails alone where its place is known. The code is that of its parent."""
+
+
 class TimelineWriteError(TimelineError, OSError):
     """The timeline cannot be written where it was asked for."""
 

@@ -20,7 +20,7 @@ from selva_core.base.misspelling import suggest
 from selva_otio.cues.cue_sheet import StemTrack
 from selva_otio.cues.rules import MARKER, CueRule
 from selva_otio.errors import CueError
-from selva_otio.picture.shots import Shot, ShotIndex
+from selva_otio.picture.shots import NestSpan, Shot, ShotIndex
 from selva_otio.time.clock import TimelineClock, exact_seconds, frame_index
 from selva_otio.time.item_times import trimmed_start_s
 
@@ -130,10 +130,18 @@ def _is_note(track: str, prompt: str) -> bool:
 class MarkerReader:
     """Turns the markers of one timeline into rules. items: every object whose markers may be cues; None where none are read.
 
-    Raises CueError for a colour that no marker can have.
+    others: objects that show nothing, such as titles, gaps and hidden clips, whose markers are counted in a warning. Raises
+    CueError for a colour that no marker can have.
     """
 
-    def __init__(self, *, clock: TimelineClock, colour: str, items: Iterable[otio.core.Item] | None) -> None:
+    def __init__(
+        self,
+        *,
+        clock: TimelineClock,
+        colour: str,
+        items: Iterable[otio.core.Item] | None,
+        others: Iterable[otio.core.Item] = (),
+    ) -> None:
         self._clock = clock
         self._colour = colour
         read = list(items or ())
@@ -148,6 +156,12 @@ class MarkerReader:
         self._only_explicit = colour.upper() != SELVA_COLOUR or any(cue.is_explicit for cue in cues)
         self._num_ignored = sum(not cue.is_explicit for cue in cues) if self._only_explicit else 0
         self._notes = [] if self._only_explicit else [_describe(cue) for cue in parsed if cue.is_note]
+        unseen = [cue for item in others if id(item) not in self._parsed for cue in self._parse_markers(item)]
+        self._unseen = [
+            _describe(cue)
+            for cue in unseen
+            if not cue.is_note and (cue.is_explicit or not self._only_explicit)
+        ]
 
     @property
     def warnings(self) -> list[str]:
@@ -164,14 +178,22 @@ class MarkerReader:
                 f"markers passed over: {len(self._notes)} read like notes to somebody, such as {shown}; where one is a "
                 "cue, let its name begin with Selva"
             )
+        if self._unseen:
+            shown = ", ".join(dict.fromkeys(self._unseen[:_SHOWN_NOTES]))
+            sentences.append(
+                f"markers passed over: {len(self._unseen)} are on titles, gaps or clips that are not seen, such as {shown}; "
+                "put them on the clip below, or on the timeline"
+            )
         return sentences
 
     def iter_clip_rules(self, shot: Shot) -> Iterator[CueRule]:
-        """The rules of the markers on a shot's clip.
+        """The rules of the markers on a shot's clip, and on the nests that it is in.
 
         OpenTimelineIO puts a marker's range on the clip's media clock. Kdenlive counts it from the clip's first frame, so a
         range that lies outside the clip on the media clock is read that way.
         """
+        for nest in shot.nests:
+            yield from self._iter_nest_rules(shot, nest)
         for cue in self._iter_cues(shot.clip):
             start_s = exact_seconds(cue.marker.marked_range.start_time)
             end_s = start_s + exact_seconds(cue.marker.marked_range.duration)
@@ -181,6 +203,19 @@ class MarkerReader:
             if not _touches(shot, start_s, end_s):
                 continue
             record_range = _record_range(shot, start_s, end_s)
+            if self._is_point(record_range):
+                record_range = shot.record_start_s, shot.record_end_s
+            yield self._build_rule(cue, record_range, only_on=shot)
+
+    def _iter_nest_rules(self, shot: Shot, nest: NestSpan) -> Iterator[CueRule]:
+        """The rules of the markers on a nest, as far as they lie on a shot inside it. They count on the nest's own clock."""
+        for cue in self._iter_cues(nest.item):
+            start_s = exact_seconds(cue.marker.marked_range.start_time)
+            record_range = nest.record_range(
+                start_s, start_s + exact_seconds(cue.marker.marked_range.duration)
+            )
+            if record_range is None or not _is_within(shot, record_range):
+                continue
             if self._is_point(record_range):
                 record_range = shot.record_start_s, shot.record_end_s
             yield self._build_rule(cue, record_range, only_on=shot)
@@ -246,6 +281,13 @@ def _describe(cue: MarkerCue) -> str:
 def _touches(shot: Shot, media_start_s: Fraction, media_end_s: Fraction) -> bool:
     low_s, high_s = sorted((shot.media_start_s, shot.media_end_s))
     return (media_start_s < high_s and media_end_s > low_s) or low_s <= media_start_s < max(high_s, low_s)
+
+
+def _is_within(shot: Shot, record_range: tuple[Fraction, Fraction]) -> bool:
+    """Whether a record range, or the instant that a plain marker is, lies on a shot."""
+    first_s, last_s = record_range
+    is_on = first_s < shot.record_end_s and last_s > shot.record_start_s
+    return is_on or shot.record_start_s <= first_s < shot.record_end_s
 
 
 def _record_range(shot: Shot, media_start_s: Fraction, media_end_s: Fraction) -> tuple[Fraction, Fraction]:

@@ -114,9 +114,13 @@ class _Spotter:
         self._markers = MarkerReader(
             clock=self._clock,
             colour=options.marker_colour,
-            items=[timeline.tracks, *picture_tracks, *(shot.clip for shot in picture.shots)]
+            items=[
+                *(timeline.tracks, *picture_tracks, *(shot.clip for shot in picture.shots)),
+                *{id(nest.item): nest.item for shot in picture.shots for nest in shot.nests}.values(),
+            ]
             if options.use_markers
             else None,
+            others=_iter_marked(picture_tracks) if options.use_markers else (),
         )
         self._used_rules: set[int] = set()
         self._track_names: dict[str, str] = {}
@@ -231,6 +235,14 @@ def _choose_picture_tracks(
         like = suggest(video_track, (track.name for track in tracks))
         raise NothingToSpotError(f"no video track is named {video_track!r}; there are {names}{like}")
     return chosen
+
+
+def _iter_marked(tracks: Sequence[otio.schema.Track]) -> Iterator[otio.core.Item]:
+    """The items of some tracks that have markers, however deep."""
+    for track in tracks:
+        for item in track.find_children(descended_from_type=otio.core.Item):
+            if len(item.markers):
+                yield item
 
 
 def _excuse(item: SkippedItem, rules: Sequence[CueRule]) -> SkippedItem:

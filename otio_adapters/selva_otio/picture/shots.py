@@ -12,12 +12,31 @@ import opentimelineio as otio
 
 
 @dataclass(frozen=True, kw_only=True)
+class NestSpan:
+    """Where a nest around a shot is: at record time t it shows its own time `local_start_s + speed * (t - record_start_s)`."""
+
+    item: otio.core.Composition
+    record_start_s: Fraction
+    local_start_s: Fraction
+    speed: Fraction
+
+    def record_range(self, start_s: Fraction, end_s: Fraction) -> tuple[Fraction, Fraction] | None:
+        """The record range of a range on its own clock; None in a freeze frame."""
+        if self.speed == 0:
+            return None
+        edges = (self.record_start_s + (edge - self.local_start_s) / self.speed for edge in (start_s, end_s))
+        first_s, last_s = sorted(edges)
+        return first_s, last_s
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shot:
     """A visible part of a clip.
 
     At record time t, from `record_start_s` to `record_end_s`, it shows its media at `media_start_s + speed *
     (t - record_start_s)`, on the clock of the media reference (embedded timecode included). cut_start_s, cut_end_s: the
-    record range without the overlap that transitions add. fade_in_s, fade_out_s: how long those transitions last.
+    record range without the overlap that transitions add. fade_in_s, fade_out_s: how long those transitions last. nests: those
+    that it is in, the outermost first.
     """
 
     clip: otio.schema.Clip
@@ -30,6 +49,7 @@ class Shot:
     speed: Fraction
     fade_in_s: Fraction = Fraction(0)
     fade_out_s: Fraction = Fraction(0)
+    nests: tuple[NestSpan, ...] = ()
 
     @property
     def track_name(self) -> str:

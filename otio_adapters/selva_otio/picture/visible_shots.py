@@ -7,14 +7,14 @@ OpenTimelineIO's `transformed_time_range` follows neither time warps nor transit
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import opentimelineio as otio
 
 from selva_otio.errors import ClockError, TimelineReadError
 from selva_otio.picture.media import explain_no_picture
-from selva_otio.picture.shots import Picture, Shot, SkippedItem, overlay_picture
+from selva_otio.picture.shots import NestSpan, Picture, Shot, SkippedItem, overlay_picture
 from selva_otio.time.clock import exact_seconds
 from selva_otio.time.item_times import describe_item, item_duration_s, trimmed_start_s, warp_speed
 
@@ -32,7 +32,22 @@ class _View:
     local_start_s: Fraction
     speed: Fraction
     track: otio.schema.Track
-    depth: int = 0
+    nests: tuple[NestSpan, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        """How many nests are around it."""
+        return len(self.nests)
+
+    def inside(self, nest: otio.core.Composition) -> _View:
+        """The same window, as what is in `nest` is seen through it."""
+        span = NestSpan(
+            item=nest,
+            record_start_s=self.record_start_s,
+            local_start_s=self.local_start_s,
+            speed=self.speed,
+        )
+        return replace(self, nests=(*self.nests, span))
 
     def record_range(
         self, local_start_s: Fraction, local_end_s: Fraction
@@ -193,12 +208,12 @@ def _collect_item(item: otio.core.Item, parent_range: _ParentRange, parent: _Vie
         local_start_s=start_s + warp * (parent.local_s(visible[0]) - parent_range.start_s),
         speed=parent.speed * warp,
         track=parent.track,
-        depth=parent.depth + 1,
+        nests=parent.nests,
     )
     if isinstance(item, otio.schema.Track):
-        _collect_track(item, view, picture)
+        _collect_track(item, view.inside(item), picture)
     elif isinstance(item, otio.schema.Stack):
-        _collect_stack(item, view, picture)
+        _collect_stack(item, view.inside(item), picture)
     elif isinstance(item, otio.schema.Clip):
         _collect_clip(item, parent_range, parent, view, picture)
 
@@ -230,5 +245,6 @@ def _collect_clip(
             speed=view.speed,
             fade_in_s=fade_in_s,
             fade_out_s=fade_out_s,
+            nests=view.nests,
         )
     )

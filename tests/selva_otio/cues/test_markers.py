@@ -195,3 +195,39 @@ def test_a_marker_has_its_negative_prompt_after_a_bar(name: str, prompt: str, ne
     found = parse_marker_cue(otio.schema.Marker(name=name))
     assert found is not None
     assert (found.stem_track.prompt, found.stem_track.negative_prompt) == (prompt, negative_prompt)
+
+
+def test_a_marker_on_a_nest_is_a_cue_on_the_clips_in_it(cut: CutBuilder) -> None:
+    """The nest plays its frames 10 to 58 from frame 20 of the timeline on; its first clip ends at its frame 34."""
+    nest = cut.nest(
+        cut.track(cut.clip("a", offset=0, frames=34), cut.clip("b", offset=0, frames=60)), trim=(10, 48)
+    )
+    nest.markers.extend([build_marker(cut, "Dog: barking", 30, 12), build_marker(cut, "Rain: rain", 40, 1)])
+    timeline = cut.timeline(
+        cut.track(cut.clip("x", offset=0, frames=20), nest, cut.clip("y", offset=0, frames=20))
+    )
+    assert cue_rows(spot(timeline)) == [
+        ("a", "Dog", "barking", 40, 44),
+        ("b", "Dog", "barking", 44, 52),
+        ("b", "Rain", "rain", 44, 68),
+    ]
+
+
+def test_a_marker_on_a_nest_follows_its_speed(cut: CutBuilder) -> None:
+    nest = cut.nest(cut.track(cut.clip("a", offset=0, frames=100)), trim=(10, 30))
+    nest.effects.append(otio.schema.LinearTimeWarp(time_scalar=2.0))
+    nest.markers.append(build_marker(cut, "Dog: barking", 30, 12))
+    assert cue_rows(spot(cut.timeline(cut.track(nest)))) == [("a", "Dog", "barking", 10, 16)]
+
+
+def test_a_marker_on_something_that_shows_nothing_is_reported(cut: CutBuilder) -> None:
+    hidden, gap = cut.clip("hidden", offset=0, frames=20), cut.gap(20)
+    hidden.enabled = False
+    for item in (hidden, gap):
+        item.markers.append(build_marker(cut, "Dog: barking", 5, 4))
+    sheet = spot(cut.timeline(cut.track(hidden, gap, cut.clip("a", offset=0, frames=20))), DOG)
+    assert [
+        warning for warning in sheet.warnings if "2 are on titles, gaps or clips that are not seen" in warning
+    ]
+    seen = spot(cut.timeline(cut.track(cut.clip("a", offset=0, frames=20))), DOG)
+    assert seen.warnings == ()

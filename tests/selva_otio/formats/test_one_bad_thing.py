@@ -140,6 +140,75 @@ def test_an_fcpxml_whose_format_is_not_in_its_resources_has_the_rate_of_its_cuts
         load_timeline(path)
 
 
+FCP_XML = """<xmeml version="5"><sequence id="s"><name>cut</name><rate><timebase>25</timebase></rate><media><video><track>
+<clipitem id="a"><name>a</name>{odd}<file id="f"><pathurl>file://localhost/m/a.mov</pathurl></file></clipitem>
+<clipitem id="b"><name>b</name><start>50</start><end>75</end><in>0</in><out>25</out><file id="f"/></clipitem>
+</track></video></media></sequence></xmeml>"""
+SPINE = """<fcpxml version="1.10"><resources><format id="r1" frameDuration="1/25s"/>
+<asset id="r2" start="0s" duration="200s" hasVideo="1" src="file:///m/a.mov"/></resources><project name="s">
+<sequence format="r1"><spine>{odd}<asset-clip ref="r2" name="b" offset="2s" start="0s" duration="1s"/></spine></sequence>
+</project></fcpxml>"""
+TIMES = "<start>0</start><end>{end}</end><in>{first}</in><out>50</out>"
+REMAP = (
+    "<filter><effect><effectid>timeremap</effectid><parameter><parameterid>speed</parameterid><value>{}</value>"
+    "</parameter></effect></filter>"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "odd", "reason"),
+    [
+        (FCP_XML, TIMES.format(end=50, first="NaN"), "<in> is a number of frames"),
+        (FCP_XML, TIMES.format(end="x", first=0), "<end> is a number of frames"),
+        (FCP_XML, TIMES.format(end=-20, first=0), "from frame 0 to -20"),
+        (FCP_XML, TIMES.format(end=50, first=0) + REMAP.format("fast"), "a number; got 'fast'"),
+        (SPINE, '<asset-clip ref="r2" name="a" offset="0s" start="x" duration="2s"/>', "is not a time"),
+        (SPINE, '<asset-clip ref="r2" name="a" offset="0s" start="0s" duration="NaNs"/>', "is not a time"),
+        (
+            SPINE,
+            '<asset-clip ref="r2" name="a" offset="0s" duration="2s"><timeMap><timept time="0s" value="z"/></timeMap>'
+            "</asset-clip>",
+            "is not a time",
+        ),
+    ],
+)
+def test_an_odd_clip_fails_alone_and_a_file_of_odd_clips_is_refused(
+    tmp_path: Path, template: str, odd: str, reason: str
+) -> None:
+    path = tmp_path / ("cut.xml" if template is FCP_XML else "cut.fcpxml")
+    text = template.format(odd=odd)
+    path.write_text(text, encoding="utf-8")
+    sheet = spot(load_timeline(path))
+    assert [(clip.name, float(clip.record_start_s)) for clip in sheet.clips] == [("b", 2)]
+    assert [(item.name, reason in item.reason, item.is_fault) for item in sheet.skipped] == [
+        ("a", True, True)
+    ]
+    good = '<clipitem id="b">' if template is FCP_XML else '<asset-clip ref="r2" name="b"'
+    start = text.index(good)
+    path.write_text(
+        text[:start] + text[text.index(">", text.index("/>", start)) + 1 :].replace("</clipitem>", "", 1)
+    )
+    with pytest.raises(ValueError, match=reason):
+        load_timeline(path)
+
+
+def test_a_clip_that_is_damaged_leaves_what_is_connected_to_it(tmp_path: Path) -> None:
+    over = '<asset-clip ref="r2" name="over" lane="1" offset="1s" start="0s" duration="1s"/>'
+    odd = (
+        '<asset-clip ref="r2" name="a" offset="0s" start="0s" duration="2s"><timeMap><timept time="q" value="0s"/>'
+        f"</timeMap>{over}</asset-clip>"
+    )
+    (tmp_path / "cut.fcpxml").write_text(SPINE.format(odd=odd), encoding="utf-8")
+    sheet = spot(load_timeline(tmp_path / "cut.fcpxml"))
+    assert [(clip.name, float(clip.record_start_s)) for clip in sheet.clips] == [("over", 1), ("b", 2)]
+
+
+def test_a_speed_of_fcp7_xml_may_have_a_decimal_comma(tmp_path: Path) -> None:
+    odd = TIMES.format(end=50, first=0) + REMAP.format("200,5")
+    (tmp_path / "cut.xml").write_text(FCP_XML.format(odd=odd), encoding="utf-8")
+    assert [clip.speed for clip in spot(load_timeline(tmp_path / "cut.xml")).clips] == [Fraction("2.005"), 1]
+
+
 CLIP = ["tracks", "children", 0, "children", 0]
 MEDIA = [*CLIP, "media_references", "DEFAULT_MEDIA", "available_range"]
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import opentimelineio as otio
 
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.fcp_xml.values import child_text, is_true, read_frames
 
 _RETIME = "timeremap"
@@ -98,8 +98,9 @@ def _read_parameter(effect: ET.Element, name: str) -> str:
 def _read_number(effect: ET.Element, name: str, *, default: Fraction) -> Fraction:
     text = _read_parameter(effect, name)
     try:
-        return Fraction(text[:40]).limit_denominator(1_000_000) if text else default
+        number = text[:40].replace(",", ".")  # as programs write it where the decimal sign is a comma
+        return Fraction(number).limit_denominator(1_000_000) if text else default
     except (ValueError, ZeroDivisionError, OverflowError) as error:
-        raise TimelineReadError(
+        raise DamagedItemError(
             f"the parameter {name!r} of a filter is a number; got {text[:40]!r}"
         ) from error

@@ -16,13 +16,20 @@ from selva_otio.formats.fcp_xml.values import child_text, is_true, read_frames, 
 class ItemMedia:
     """The media of an item.
 
-    rate: frames per second of the file. start_s: its timecode. duration_s: None where the file does not say it.
+    rate: frames per second of the file. start_s: its timecode. duration_s: None where the file does not say it. subclip: how
+    much of the file lies before and after the subclip that the item was cut from; `in` and `out` count from its first frame.
     """
 
     reference: otio.core.MediaReference
     rate: Fraction
     start_s: Fraction = Fraction(0)
     duration_s: Fraction | None = None
+    subclip: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
+
+    @property
+    def used_duration_s(self) -> Fraction | None:
+        """The length of the subclip, of the whole file where there is none."""
+        return None if self.duration_s is None else self.duration_s - sum(self.subclip)
 
 
 def read_item_media(element: ET.Element, item_rate: Fraction, kind: str, document: Document) -> ItemMedia:
@@ -45,7 +52,16 @@ def read_item_media(element: ET.Element, item_rate: Fraction, kind: str, documen
         rate=file_rate,
         start_s=start / start_rate,
         duration_s=num_frames / file_rate if num_frames is not None and num_frames > 0 else None,
+        subclip=_read_subclip(element, item_rate),
     )
+
+
+def _read_subclip(element: ET.Element, item_rate: Fraction) -> tuple[Fraction, Fraction]:
+    found = element.find("subclipinfo")
+    if found is None:
+        return Fraction(0), Fraction(0)
+    head, tail = (max(read_frames(found, tag) or 0, 0) for tag in ("startoffset", "endoffset"))
+    return head / item_rate, tail / item_rate
 
 
 def _find_angle_file(element: ET.Element, kind: str, document: Document) -> ET.Element | None:

@@ -12,12 +12,13 @@ from fractions import Fraction
 import opentimelineio as otio
 
 from selva_core.base.rational import round_half_up
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.fcp_xml.document import Document
 from selva_otio.formats.fcp_xml.item_effects import iter_effects, read_media_use
 from selva_otio.formats.fcp_xml.item_media import ItemMedia, read_item_media
 from selva_otio.formats.fcp_xml.markers import read_marker_elements
 from selva_otio.formats.fcp_xml.values import child_text, describe, is_true, read_frames, read_rate
+from selva_otio.picture.media import build_missing_reference
 
 
 @dataclass(kw_only=True)
@@ -65,12 +66,41 @@ class ClipReader:
         cut_start = max(start, into[1]) if into is not None else start
         cut_end = min(end, out_of[1]) if out_of is not None else end
         if start < 0 or end < start:
-            raise TimelineReadError(
+            raise DamagedItemError(
                 f"{describe(element)} runs from frame {start} to {end}; a range starts at 0 or later and ends after that"
             )
         if cut_end <= cut_start:
             return None
         return self._build_item(element, index, (start, end), (cut_start, cut_end))
+
+    def build_damaged_item(
+        self, element: ET.Element, *, index: int, error: DamagedItemError, track_end: int
+    ) -> TrackItem:
+        """An item without media, with the reason, at its place; one frame at `track_end` where that is not known."""
+        try:
+            start, end = (read_frames(element, tag) or 0 for tag in ("start", "end"))
+        except DamagedItemError:
+            start = end = -1
+        if not 0 <= start < end:
+            start, end = track_end, track_end + 1
+        span = otio.opentime.TimeRange(
+            otio.opentime.RationalTime(0, float(self.sequence_rate)),
+            otio.opentime.RationalTime(end - start, float(self.sequence_rate)),
+        )
+        clip = otio.schema.Clip(
+            name=child_text(element, "name"),
+            media_reference=build_missing_reference(error.message),
+            source_range=span,
+        )
+        return TrackItem(
+            element=element,
+            index=index,
+            start=start,
+            end=end,
+            rate=self.sequence_rate,
+            source_range=span,
+            clip=clip,
+        )
 
     def _read_edges(
         self, element: ET.Element, into: tuple[int, int] | None, out_of: tuple[int, int] | None
@@ -82,7 +112,7 @@ class ClipReader:
         """
         start, end = read_frames(element, "start"), read_frames(element, "end")
         if start is None or end is None:
-            raise TimelineReadError(f"{describe(element)} does not say where it is on its track")
+            raise DamagedItemError(f"{describe(element)} does not say where it is on its track")
         if start == -1 and into is not None:
             start = into[0]
         if end == -1 and out_of is not None:
@@ -91,7 +121,7 @@ class ClipReader:
             return start, end
         first, last = read_frames(element, "in"), read_frames(element, "out")
         if first is None or last is None or start == end:
-            raise TimelineReadError(f"{describe(element)} does not say where it is on its track")
+            raise DamagedItemError(f"{describe(element)} does not say where it is on its track")
         rate = read_rate(element) or self.sequence_rate
         num_frames = round_half_up((last - first) * self.sequence_rate / rate)
         return (end - num_frames, end) if start == -1 else (start, start + num_frames)
@@ -103,13 +133,13 @@ class ClipReader:
         rate = read_rate(element) or self.sequence_rate
         media = read_item_media(element, rate, self.kind, self.document)
         whole_s = (whole[1] - whole[0]) / self.sequence_rate
-        use = read_media_use(element, rate, whole_s, media.duration_s)
+        use = read_media_use(element, rate, whole_s, media.used_duration_s)
         lead_s, cut_s = (cut[0] - whole[0]) / self.sequence_rate, (cut[1] - cut[0]) / self.sequence_rate
         tail_s = whole_s - lead_s - cut_s
         skipped_s = (
             lead_s if use.speed >= 0 else tail_s
         )  # a reversed item ends at the start of its used range
-        low_s = use.low_s + abs(use.speed) * skipped_s
+        low_s = media.subclip[0] + use.low_s + abs(use.speed) * skipped_s
         item = TrackItem(
             element=element,
             index=index,
@@ -153,5 +183,5 @@ class ClipReader:
         )
         clip.enabled = is_true(element, "enabled", default=True)
         clip.effects.extend(item.effects)
-        clip.markers.extend(read_marker_elements(element, rate, media.start_s))
+        clip.markers.extend(read_marker_elements(element, rate, media.start_s + media.subclip[0]))
         return clip

@@ -10,7 +10,7 @@ from fractions import Fraction
 import opentimelineio as otio
 
 from selva_core.base.rational import round_half_up
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import DamagedItemError, TimelineReadError
 from selva_otio.formats.fcp_xml.document import ITEM_TAGS, Document, is_later_channel
 from selva_otio.formats.fcp_xml.item_reader import ClipReader, TrackItem
 from selva_otio.formats.fcp_xml.markers import read_marker_elements
@@ -43,7 +43,9 @@ def build_sequence_timeline(document: Document) -> otio.schema.Timeline:
     drop_frame = read_drop_frame(sequence)
     if drop_frame is not None:
         note_drop_frame(timeline, NAMESPACE, rate, drop_frame=drop_frame)
-    timeline.tracks.extend(_SequenceReader(document).read_tracks(sequence, rate))
+    reader = _SequenceReader(document)
+    timeline.tracks.extend(reader.read_tracks(sequence, rate))
+    reader.check_damage()
     timeline.tracks.markers.extend(read_marker_elements(sequence, rate, Fraction(0)))
     return timeline
 
@@ -71,6 +73,8 @@ class _SequenceReader:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._depth = 0
+        self._num_read = 0
+        self._damage: list[DamagedItemError] = []
 
     def read_tracks(
         self, sequence: ET.Element, rate: Fraction, kinds: Sequence[str] = ("video", "audio")
@@ -125,6 +129,7 @@ class _SequenceReader:
             _read_transition(child, rate) if child.tag == "transitionitem" else None for child in children
         ]
         entries: list[TrackItem | _TransitionItem] = []
+        damaged: list[tuple[ET.Element, int, DamagedItemError]] = []
         num_items = 0
         for index, (child, transition) in enumerate(zip(children, transitions, strict=True)):
             if transition is not None:
@@ -132,16 +137,35 @@ class _SequenceReader:
                 continue
             before = transitions[index - 1] if index else None
             after = transitions[index + 1] if index + 1 < len(transitions) else None
-            entry = clips.read_item(
-                child,
-                into=None if before is None else (before.start, before.cut),
-                out_of=None if after is None else (after.end, after.cut),
-                index=num_items,
-            )
+            try:
+                entry = clips.read_item(
+                    child,
+                    into=None if before is None else (before.start, before.cut),
+                    out_of=None if after is None else (after.end, after.cut),
+                    index=num_items,
+                )
+            except DamagedItemError as error:
+                damaged.append((child, num_items, error))
+                entry = None
             num_items += 1
             if entry is not None:
                 entries.append(entry)
+        self._count_damage(num_items - len(damaged), [damage for _, _, damage in damaged])
+        for child, number, damage in damaged:
+            ends = [entry.end for entry in entries]
+            entries.append(
+                clips.build_damaged_item(child, index=number, error=damage, track_end=max(ends, default=0))
+            )
         return _remove_overlaps(entries)
+
+    def _count_damage(self, num_read: int, errors: Sequence[DamagedItemError]) -> None:
+        self._num_read += num_read
+        self._damage.extend(errors)
+
+    def check_damage(self) -> None:
+        """Raises DamagedItemError where no item at all can be read: then nothing is left to make sound for."""
+        if self._damage and not self._num_read:
+            raise self._damage[0]
 
     def _build_nest(
         self, element: ET.Element, rate: Fraction, kind: str, entry: TrackItem
@@ -152,8 +176,12 @@ class _SequenceReader:
         stack = otio.schema.Stack(name=name, source_range=entry.source_range)
         stack.enabled = is_true(element, "enabled", default=True)
         stack.effects.extend(entry.effects)
+        own_rate = _sequence_rate(sequence)
+        stack.markers.extend(read_marker_elements(element, read_rate(element) or rate, Fraction(0)))
+        if sequence is not element:
+            stack.markers.extend(read_marker_elements(sequence, own_rate, Fraction(0)))
         self._depth += 1
-        stack.extend(self.read_tracks(sequence, _sequence_rate(sequence), (kind,)))
+        stack.extend(self.read_tracks(sequence, own_rate, (kind,)))
         self._depth -= 1
         return stack
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path, PureWindowsPath
 from urllib.parse import quote
 
-from selva_otio.errors import ClockError, TimelineReadError, TimelineWriteError
+from selva_otio.errors import ClockError, DamagedItemError, TimelineWriteError
 from selva_otio.formats.xml import clean_text
 from selva_otio.picture.media import build_media_url, is_relative_url, resolve_media_path
 from selva_otio.time.clock import MAX_RATE_HZ, can_drop_frames, format_timecode, nominal_rate, parse_timecode
@@ -43,7 +43,7 @@ def read_frames(element: ET.Element, tag: str) -> int | None:
         if not abs(number) <= _MAX_FRAMES:
             raise ValueError(text)  # also for "nan"
     except ValueError as error:
-        raise TimelineReadError(
+        raise DamagedItemError(
             f"{describe(element)}: <{tag}> is a number of frames; got {text[:40]!r}"
         ) from error
     return round(number)
@@ -56,7 +56,7 @@ def read_rate(element: ET.Element) -> Fraction | None:
     if rate is None or timebase is None:
         return None
     if not 1 <= timebase <= MAX_RATE_HZ:
-        raise TimelineReadError(
+        raise DamagedItemError(
             f"{describe(element)}: a rate lies between 1 and {MAX_RATE_HZ} frames per second; got {timebase}"
         )
     is_ntsc = is_true(rate, "ntsc", default=False) and timebase in _NTSC_TIMEBASES
@@ -83,7 +83,7 @@ def read_timecode(owner: ET.Element, rate: Fraction) -> tuple[int, Fraction]:
     try:
         return (parse_timecode(label, rate) if label else 0), rate
     except ClockError as error:
-        raise TimelineReadError(f"{describe(owner)}: {error.message}") from error
+        raise DamagedItemError(f"{describe(owner)}: {error.message}") from error
 
 
 def read_drop_frame(owner: ET.Element) -> bool | None:

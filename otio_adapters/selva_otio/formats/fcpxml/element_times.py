@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.fcpxml.times import parse_time
 
 Resources = Mapping[str, ET.Element]
@@ -88,9 +88,9 @@ def read_duration(element: ET.Element, resources: Resources) -> Fraction:
         source = resources.get(element.get("ref", ""))
         duration_s = read_time(source, "duration") if source is not None else None
     if duration_s is None:
-        raise TimelineReadError(f"{element.tag} {element.get('name', '')!r} does not say how long it lasts")
+        raise DamagedItemError(f"{element.tag} {element.get('name', '')!r} does not say how long it lasts")
     if duration_s < 0:
-        raise TimelineReadError(f"{element.tag} {element.get('name', '')!r} has a negative duration")
+        raise DamagedItemError(f"{element.tag} {element.get('name', '')!r} has a negative duration")
     return duration_s
 
 

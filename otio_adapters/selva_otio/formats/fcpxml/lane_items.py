@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import opentimelineio as otio
 
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.fcpxml.clip_attributes import (
     read_clip_markers,
     read_retiming,
@@ -16,6 +17,7 @@ from selva_otio.formats.fcpxml.clip_attributes import (
 from selva_otio.formats.fcpxml.element_times import ElementSpan, read_audio_span
 from selva_otio.formats.fcpxml.lanes import LaneItem, build_tracks
 from selva_otio.formats.fcpxml.times import Retiming
+from selva_otio.picture.media import build_missing_reference
 from selva_otio.time.clock import TimelineClock, exact_seconds
 
 
@@ -49,6 +51,25 @@ def build_lane_item(
         duration_s=span.duration_s,
         is_picture=is_picture,
         role="" if is_picture else read_role(element),
+    )
+
+
+def build_damaged_item(
+    element: ET.Element, span: ElementSpan, clock: TimelineClock, error: DamagedItemError
+) -> LaneItem:
+    """A clip without media, with the reason; of one frame where its length is not known."""
+    duration_s = span.duration_s or 1 / clock.frame_rate_hz
+    clip = otio.schema.Clip(
+        name=element.get("name", ""),
+        media_reference=build_missing_reference(error.message),
+        source_range=clock.time_range(Fraction(0), duration_s),
+    )
+    return LaneItem(
+        item=clip,
+        lane=span.lane,
+        start_s=span.start_s,
+        duration_s=duration_s,
+        is_picture=element.tag != "audio",
     )
 
 

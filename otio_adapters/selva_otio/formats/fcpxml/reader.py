@@ -66,6 +66,7 @@ def build_project_timeline(root: ET.Element, path: Path, *, numbered: bool = Fal
     numbers = {element: number for number, element in enumerate(sequence.iter())} if numbered else {}
     reader = StorylineReader(resources=resources, clock=clock, numbers=numbers)
     items = reader.read_storyline(spine, origin_s=start_s)
+    reader.check_damage()
     timeline = otio.schema.Timeline(
         name=name, global_start_time=otio.opentime.RationalTime(clock.start_frame, clock.otio_rate_hz)
     )

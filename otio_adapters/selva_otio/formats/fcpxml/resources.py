@@ -10,7 +10,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_otio.errors import ClockError, TimelineReadError
+from selva_otio.errors import ClockError, DamagedItemError
 from selva_otio.formats.fcpxml.times import format_time, parse_time
 from selva_otio.formats.flat_layout import FlatClip, media_range_s
 from selva_otio.formats.xml import clean_text
@@ -45,7 +45,7 @@ def read_rate_name(format_name: str) -> Fraction | None:
 def read_format_rate(video_format: ET.Element) -> Fraction | None:
     """Frames per second of a format: its frameDuration, or, in Final Cut Pro's own formats, its name; None where neither says it.
 
-    Raises TimelineReadError for one that no sequence can have.
+    Raises DamagedItemError for one that no sequence can have.
     """
     text = video_format.get("frameDuration")
     if text is None:
@@ -56,7 +56,7 @@ def read_format_rate(video_format: ET.Element) -> Fraction | None:
             raise ClockError("a frame lasts longer than 0 s")
         return exact_rate(float(1 / frame_s))
     except ClockError as error:
-        raise TimelineReadError(f"the frame duration {text} is not allowed: {error}") from error
+        raise DamagedItemError(f"the frame duration {text} is not allowed: {error}") from error
 
 
 @dataclass(kw_only=True)

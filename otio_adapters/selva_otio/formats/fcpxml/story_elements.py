@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.fcpxml.element_times import (
     CLIP_TAGS,
     Resources,
@@ -19,12 +20,16 @@ from selva_otio.formats.fcpxml.lanes import CutDissolve
 
 @dataclass(frozen=True, kw_only=True)
 class StoryElement:
-    """An element of a storyline, from `start_s` on the clock of its sequence. dissolve: from the element before it."""
+    """An element of a storyline, from `start_s` on the clock of its sequence.
+
+    dissolve: from the element before it. damage: why its place is not known; it then lasts no time.
+    """
 
     element: ET.Element
     start_s: Fraction
     duration_s: Fraction
     dissolve: CutDissolve | None
+    damage: DamagedItemError | None = None
 
     @property
     def end_s(self) -> Fraction:
@@ -47,18 +52,32 @@ def iter_story_elements(
     cursor_s = start_s
     children = [child for child in spine if child.tag in CLIP_TAGS or child.tag == "transition"]
     base_s = start_s - find_storyline_origin(children, origin_s)
+    lost: DamagedItemError | None = None
     for child in children:
-        offset_s = read_time(child, "offset")
+        try:
+            offset_s = read_time(child, "offset")
+            if child.tag == "transition":
+                length_s = read_time(child, "duration") or Fraction(0)
+            else:
+                duration_s = read_duration(child, resources)
+        except DamagedItemError as error:
+            # The place of what follows is known from its offset.
+            lost = error
+            yield StoryElement(
+                element=child, start_s=cursor_s, duration_s=Fraction(0), dissolve=None, damage=error
+            )
+            continue
+        if lost is not None and offset_s is None:
+            raise lost
         element_start_s = base_s + offset_s if offset_s is not None else cursor_s
         if child.tag == "transition":
-            length_s = read_time(child, "duration") or Fraction(0)
             transitions.append((element_start_s, element_start_s + length_s))
             continue
         # Elements follow one another without gaps; an offset counts only when it leaves a hole. Exporters round offsets,
         # and taking each as it is would open holes and overlaps of less than a frame.
         if element_start_s - cursor_s >= half_frame_s:
             cursor_s = element_start_s
-        duration_s = read_duration(child, resources)
+        lost = None
         yield StoryElement(
             element=child,
             start_s=cursor_s,

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import opentimelineio as otio
 
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import DamagedItemError, TimelineReadError
 from selva_otio.formats.fcpxml.asset_clips import build_asset_clip, find_shown_media, set_audition_takes
 from selva_otio.formats.fcpxml.clip_attributes import read_conform_speed
 from selva_otio.formats.fcpxml.element_times import (
@@ -28,7 +28,12 @@ from selva_otio.formats.fcpxml.element_times import (
     read_local_start,
     read_time,
 )
-from selva_otio.formats.fcpxml.lane_items import build_generator, build_lane_item, nest_items
+from selva_otio.formats.fcpxml.lane_items import (
+    build_damaged_item,
+    build_generator,
+    build_lane_item,
+    nest_items,
+)
 from selva_otio.formats.fcpxml.lanes import LaneItem
 from selva_otio.formats.fcpxml.resources import FCPXML_NAMESPACE, read_format_rate
 from selva_otio.formats.fcpxml.story_elements import iter_story_elements
@@ -52,6 +57,8 @@ class StorylineReader:
         self._numbers = numbers or {}
         self._clock = clock
         self._num_items = 0
+        self._num_read = 0
+        self._damage: list[DamagedItemError] = []
         self._depth = 0
         self._open_media: list[str] = []
         """Ids of the compound clips that are being read, the outermost first."""
@@ -75,6 +82,9 @@ class StorylineReader:
         for story in iter_story_elements(
             spine, self._resources, origin_s=origin_s, start_s=start_s, half_frame_s=half_frame_s
         ):
+            if story.damage is not None:
+                items.append(self._build_damaged(story.element, story.start_s, lane, story.damage))
+                continue
             for item in self._read_clip(story.element, story.start_s, lane, story.duration_s):
                 # Connected clips come with their element; the dissolve is of the storyline alone.
                 is_of_storyline = item.is_picture and item.lane == lane and item.start_s == story.start_s
@@ -89,39 +99,75 @@ class StorylineReader:
             if element.tag == "audition":
                 yield from self._read_audition(element, start_s, lane)
                 return
-            span = ElementSpan(
-                start_s=start_s,
-                local_start_s=read_local_start(element, self._resources),
-                duration_s=duration_s,
-                lane=lane,
-                conform_speed=read_conform_speed(element, self._rates_hz[-1]),
-            )
-            if element.tag in _CONTAINERS:
-                yield from self._read_container(element, span)
-            elif element.tag in ("ref-clip", "mc-clip"):
-                yield from self._read_compound(element, span)
-            elif element.tag in ("asset-clip", "audio", "video"):
-                yield from self._read_asset_clip(element, span)
-            elif element.tag == "title":
-                yield build_generator(element, span, self._clock, kind="title")
+            try:
+                span = ElementSpan(
+                    start_s=start_s,
+                    local_start_s=read_local_start(element, self._resources),
+                    duration_s=duration_s,
+                    lane=lane,
+                    conform_speed=read_conform_speed(element, self._rates_hz[-1]),
+                )
+            except DamagedItemError as error:
+                yield self._build_damaged(element, start_s, lane, error, duration_s)
+                return
+            try:
+                items = list(self._read_own_items(element, span))
+            except DamagedItemError as error:
+                items = [self._build_damaged(element, start_s, lane, error, duration_s)]
+            else:
+                self._num_read += bool(items)
+            yield from items
             for child in element:
                 # In a container only children with a lane are connected; the others are its content. Both kinds are
                 # the same elements.
                 if element.tag not in _CONTAINERS or "lane" in child.attrib:
                     yield from self._read_connected(child, span)
 
+    def _read_own_items(self, element: ET.Element, span: ElementSpan) -> Iterator[LaneItem]:
+        """A clip without what is connected to it."""
+        if element.tag in _CONTAINERS:
+            yield from self._read_container(element, span)
+        elif element.tag in ("ref-clip", "mc-clip"):
+            yield from self._read_compound(element, span)
+        elif element.tag in ("asset-clip", "audio", "video"):
+            yield from self._read_asset_clip(element, span)
+        elif element.tag == "title":
+            yield build_generator(element, span, self._clock, kind="title")
+
+    def _build_damaged(
+        self,
+        element: ET.Element,
+        start_s: Fraction,
+        lane: int,
+        error: DamagedItemError,
+        duration_s: Fraction = Fraction(0),
+    ) -> LaneItem:
+        self._damage.append(error)
+        span = ElementSpan(start_s=start_s, local_start_s=Fraction(0), duration_s=duration_s, lane=lane)
+        return build_damaged_item(element, span, self._clock, error)
+
+    def check_damage(self) -> None:
+        """Raises DamagedItemError where no clip at all can be read: then nothing is left to make sound for."""
+        if self._damage and not self._num_read:
+            raise self._damage[0]
+
     def _read_connected(self, child: ET.Element, parent: ElementSpan) -> Iterator[LaneItem]:
         """A clip or storyline on a lane of its parent. Its offset counts in the parent's local time, not in the sequence's."""
         if child.tag != "spine" and child.tag not in CLIP_TAGS:
             return
         lane = parent.lane + read_lane(child)
-        offset_s = read_time(child, "offset")
+        try:
+            offset_s = read_time(child, "offset")
+            duration_s = Fraction(0) if child.tag == "spine" else read_duration(child, self._resources)
+        except DamagedItemError as error:
+            yield self._build_damaged(child, parent.start_s, lane, error)
+            return
         start_s = parent.to_sequence_s(offset_s) if offset_s is not None else parent.start_s
         if child.tag == "spine":
             with self._count():
                 yield from self.read_storyline(child, start_s=start_s, lane=lane)
         else:
-            yield from self._read_clip(child, start_s, lane, read_duration(child, self._resources))
+            yield from self._read_clip(child, start_s, lane, duration_s)
 
     def _read_asset_clip(self, element: ET.Element, span: ElementSpan) -> Iterator[LaneItem]:
         """The picture and the sound of a clip, each as an item."""
@@ -188,12 +234,14 @@ class StorylineReader:
             clip = otio.schema.Clip(name=element.get("name", ""))
             yield build_lane_item(element, span, clip, self._clock, is_picture=True)
             return
-        self._open_media.append(ref)
         self._rates_hz.append(self._read_rate(media))
-        is_multicam = element.tag == "mc-clip"
-        parts = self._read_multicam(element, media) if is_multicam else self._read_sequence(media)
-        self._open_media.pop()
-        self._rates_hz.pop()
+        self._open_media.append(ref)
+        try:
+            is_multicam = element.tag == "mc-clip"
+            parts = self._read_multicam(element, media) if is_multicam else self._read_sequence(media)
+        finally:
+            self._open_media.pop()
+            self._rates_hz.pop()
         yield from self._nest_parts(element, span, parts)
 
     def _read_rate(self, media: ET.Element) -> Fraction:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import DamagedItemError
 
 _TIME = re.compile(r"\s*([+-]?\d{1,20})(?:/(\d{1,12})|(\.\d{1,12}))?\s*s?\s*")
 _MAX_DENOMINATOR = 2**31 - 1
@@ -20,9 +20,9 @@ def parse_time(text: str, *, what: str) -> Fraction:
     """Seconds of a time attribute. what: its name, for the message. Raises TimelineReadError."""
     seconds = _parse(text) if len(text) < 64 else None
     if seconds is None:
-        raise TimelineReadError(f"{what} is not a time: {text[:60]!r}; a time reads 1001/24000s")
+        raise DamagedItemError(f"{what} is not a time: {text[:60]!r}; a time reads 1001/24000s")
     if abs(seconds) > _MAX_SECONDS:
-        raise TimelineReadError(f"{what} is {text[:60]!r}; no timeline is longer than {_MAX_SECONDS} s")
+        raise DamagedItemError(f"{what} is {text[:60]!r}; no timeline is longer than {_MAX_SECONDS} s")
     return seconds
 
 

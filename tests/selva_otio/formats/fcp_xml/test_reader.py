@@ -307,3 +307,38 @@ def test_a_sequence_that_is_also_nested_in_another_is_not_the_timeline(tmp_path:
 def test_ten_thousand_clips_are_read(tmp_path: Path) -> None:
     items = "".join(clip_item(start=10 * n, end=10 * n + 10, last=10, name=f"c{n}") for n in range(10_000))
     assert len(load(sequence(items), tmp_path).tracks[0]) == 10_000
+
+
+SUBCLIP = "<subclipinfo><startoffset>100</startoffset><endoffset>50</endoffset></subclipinfo>"
+
+
+@pytest.mark.parametrize(
+    ("inside", "media_start", "speed"),
+    [
+        ("", 25, 1),
+        (SUBCLIP, 125, 1),
+        (SUBCLIP + remap(200), 150, 2),
+        (SUBCLIP + remap(100, reverse="TRUE"), 875, -1),
+    ],
+)
+def test_an_item_cut_from_a_subclip_counts_from_the_first_frame_of_that(
+    tmp_path: Path, inside: str, media_start: int, speed: int
+) -> None:
+    """In reverse the item plays the media up to 50 frames before its end, less the 25 of its in-point and its own 50."""
+    clip = first_clip(load(sequence(clip_item(end=50, first=25, last=75, inside=inside)), tmp_path))
+    assert trimmed_start_s(clip) * 25 == media_start
+    assert [effect.time_scalar for effect in clip.effects] == ([speed] if speed != 1 else [])
+
+
+def test_markers_on_a_nested_sequence_and_inside_it_are_kept(tmp_path: Path) -> None:
+    marker = "<marker><name>{}</name><in>{}</in><out>-1</out></marker>"
+    inner = (
+        '<sequence id="n"><rate><timebase>25</timebase></rate><media><video><track>'
+        f"{clip_item()}</track></video></media>{marker.format('Dog: barking', 30)}</sequence>"
+    )
+    nest = (
+        "<clipitem><name>nest</name><rate><timebase>25</timebase></rate><start>0</start><end>50</end><in>20</in>"
+        f"<out>70</out>{marker.format('Rain: rain', 40)}{inner}</clipitem>"
+    )
+    sheet = spot_timeline(load(sequence(nest), tmp_path), [], base_folder=Path("/"))
+    assert sorted(cue.track for cue in sheet.cues) == ["Dog", "Rain"]

@@ -204,7 +204,7 @@ def test_what_is_in_a_compound_clip_is_conformed_to_its_rate_and_not_to_that_of_
         '<asset-clip ref="b" name="b" offset="0s" start="3s" duration="9s"><conform-rate srcFrameRate="24"/>'
         "</asset-clip></spine></sequence></media>",
     )
-    assert [(shot.media_start_s, shot.speed) for shot in spot(timeline).clips] == [(3, 1)]
+    assert [(float(shot.media_start_s), float(shot.speed)) for shot in spot(timeline).clips] == [(3, 1)]
 
 
 def test_a_multicam_clip_of_which_only_sound_is_active_shows_nothing(tmp_path: Path) -> None:
