@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,11 +50,14 @@ def translate_media_errors(path: Path) -> Iterator[None]:
         yield
     except av.error.FileNotFoundError as exc:
         raise MediaNotFoundError(f"there is no file {path}", path=str(path)) from exc
-    except av.error.PermissionError as exc:
-        message = f"{path} may not be read; give this user the permission to read it"
-        raise MediaUnreadableError(message, path=str(path)) from exc
     except av.error.FFmpegError as exc:
-        message = f"{path.name} cannot be decoded ({exc.strerror}); check that it plays, or transcode it"
+        # Demuxers return a bare -1, which reads as a missing permission, for content that they do not understand.
+        is_denied = isinstance(exc, av.error.PermissionError)
+        if is_denied and not os.access(path, os.R_OK):
+            message = f"{path} may not be read; give this user the permission to read it"
+            raise MediaUnreadableError(message, path=str(path)) from exc
+        reason = "its content is not understood" if is_denied else exc.strerror
+        message = f"{path.name} cannot be decoded ({reason}); check that it plays, or transcode it"
         raise MediaUnreadableError(message, path=str(path)) from exc
 
 

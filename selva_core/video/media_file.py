@@ -42,7 +42,8 @@ from selva_core.video.restarts import find_clock_jump, is_joined
 
 FALLBACK_RATE_HZ = Fraction(25)
 _SCANNED_END_S = 2
-_MAX_SHORT_S = Fraction(1, 2)
+MAX_SHORT_S = Fraction(1, 2)
+"""Writers disagree on whether a duration reaches to the last frame's start or end; more than this was lost."""
 _CONTAINER_SUFFIXES = frozenset(
     {".avi", ".flv", ".m2ts", ".mkv", ".mov", ".mp4", ".mts", ".mxf", ".ts", ".vob", ".webm"}
 )
@@ -123,7 +124,7 @@ class MediaFile:
     @property
     def counts_frames(self) -> bool:
         """Whether the times of frames are their numbers, so that all that follows a missing one is shown early."""
-        return self.is_raw or self.container.format.name in NUMBERING_FORMATS
+        return self.is_raw or self.container.format.name in (*NUMBERING_FORMATS, "dv")
 
     @property
     def has_alpha(self) -> bool:
@@ -156,6 +157,16 @@ class MediaFile:
     @cached_property
     def end_s(self) -> Fraction:
         """When the last frame stops being shown, read from the packets at the file's end without decoding."""
+        # Without sound, the duration of the file is that of its picture: packets that are missing at its end were lost.
+        states_duration = self.is_matroska or self.container.format.name == "flv"
+        if not states_duration or self.container.streams.audio or self._edit_end_s is not None:
+            return self.found_end_s
+        stated_s = self._declared_duration_s - (0 if self.stream.duration else self.origin_s)
+        return stated_s if stated_s > self.found_end_s + MAX_SHORT_S else self.found_end_s
+
+    @cached_property
+    def found_end_s(self) -> Fraction:
+        """Where the last packet ends that is in the file."""
         with translate_media_errors(self.path):
             end_s = self._read_end_s()
         return end_s if self._edit_end_s is None else min(end_s, self._edit_end_s)
@@ -242,8 +253,8 @@ class MediaFile:
             first_at = (self._beginning.first_decoded_at or 0) + 1
             num_lost = int(first_at * self.time_base_s / self.frame_s)
         if format_name == "mxf" and self.stream.duration:
-            num_lost = max(0, self.stream.duration - round(self.end_s / self.frame_s))
-            self.__dict__.pop("end_s", None)
+            num_lost = max(0, self.stream.duration - round(self.found_end_s / self.frame_s))
+            self.__dict__.pop("found_end_s", None)
             self._reopen()
         if not num_lost:
             return
@@ -290,7 +301,7 @@ class MediaFile:
         for packet in self._packets():
             if packet.is_discard or not packet.size:
                 continue
-            if self.states_times:
+            if self.states_times and not self.is_raw:
                 time = None if packet.pts is None else Fraction(packet.pts)
             else:
                 time = None if self.is_raw else packet_time(packet)
@@ -300,12 +311,7 @@ class MediaFile:
                 latest, end = time, max(time + length, time if end is None else end)
         if end is None:
             return self._declared_duration_s
-        end_s = self._time_of(end)
-        # Without sound, the duration of the file is that of its picture: packets that are missing at its end were lost.
-        states_duration = self.is_matroska or self.container.format.name == "flv"
-        is_stated = states_duration and not self.container.streams.audio
-        stated_s = self._declared_duration_s - (0 if self.stream.duration else self.origin_s)
-        return stated_s if is_stated and stated_s > end_s + _MAX_SHORT_S else end_s
+        return self._time_of(end)
 
     @cached_property
     def missing_s(self) -> Sequence[Fraction]:
@@ -313,7 +319,8 @@ class MediaFile:
         where no index says that it is whole.
         """
         counter = create_frame_counter(self.stream.codec_context.name) if self.counts_frames else None
-        if counter is None or (not self.is_raw and self._is_indexed()):
+        has_index = self.container.format.name in NUMBERING_FORMATS and self._is_indexed()
+        if counter is None or has_index:
             return ()
         self._reopen()
         for packet in self._packets():

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from selva_core.base.media import MediaInfo
+from selva_core.video.ending import describe_short_end
 from selva_core.video.reader import MediaReader
 
 
@@ -42,6 +43,8 @@ def _warnings(reader: MediaReader) -> Iterator[str]:
             f"{name} has a variable frame rate: its timecode is counted in {_rate_text(rate.rate_hz)} frames per second; "
             "stems lie where the frames are shown"
         )
+    if short_end := describe_short_end(reader):
+        yield short_end
     if reader.has_alpha:
         yield (
             f"{name} has an alpha channel: where it is transparent, black is looked at and not what lies below it on the "
@@ -49,8 +52,9 @@ def _warnings(reader: MediaReader) -> Iterator[str]:
         )
     if rate is not None and not rate.is_variable and reader.is_raw:
         yield (
-            f"{name} is a raw stream that states no times: its frames are counted, {_rate_text(rate.rate_hz)} per second; "
-            "remux it into MP4 or MOV if that is not its rate"
+            f"{name} is a raw stream that states no times: its frames are counted, {_rate_text(rate.rate_hz)} per second. "
+            "Remux it into MP4 or MOV if that is not its rate; if frames may be missing from it, which a raw stream seldom "
+            "shows, use a copy with a container"
         )
 
 

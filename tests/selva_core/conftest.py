@@ -38,6 +38,7 @@ class VideoRecipe:
     """How a test video is encoded; `pts` are in `time_base_s` units, by default one frame apart."""
 
     rate_hz: Fraction = Fraction(25)
+    size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX)
     codec: str = "libx264"
     pix_fmt: str = "yuv420p"
     time_base_s: Fraction | None = None
@@ -60,7 +61,7 @@ def write_video(path: Path, pictures: Iterable[Picture], recipe: VideoRecipe) ->
             VideoStream,
             container.add_stream(recipe.codec, rate=recipe.rate_hz, options=_codec_options(recipe)),
         )
-        stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, recipe.pix_fmt
+        (stream.width, stream.height), stream.pix_fmt = recipe.size_px, recipe.pix_fmt
         stream.codec_context.gop_size = recipe.gop_frames
         stream.codec_context.max_b_frames = recipe.num_b_frames
         stream.time_base = stream.codec_context.time_base = recipe.time_base_s or 1 / recipe.rate_hz

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from selva_core.video.bitstreams.conference import H261Counter, H263Counter
+from selva_core.video.bitstreams.dv import DvCounter
 from selva_core.video.bitstreams.h264 import H264Counter
 from selva_core.video.bitstreams.hevc import HevcCounter
 from selva_core.video.bitstreams.mpeg4 import Mpeg4Counter
@@ -20,14 +22,17 @@ class FrameCounter(Protocol):
 
 
 _COUNTERS: dict[str, Callable[[], FrameCounter]] = {
+    "dvvideo": DvCounter,
+    "h261": H261Counter,
+    "h263": H263Counter,
     "h264": H264Counter,
     "hevc": HevcCounter,
     "mpeg1video": MpegVideoCounter,
     "mpeg2video": MpegVideoCounter,
     "mpeg4": Mpeg4Counter,
 }
-"""Motion JPEG, VC-1, VVC and AVS streams are not counted: JPEG numbers nothing, and the others are hardly met without a
-container."""
+"""Motion JPEG, DNxHD and VC-1 number nothing, and key frames alone have no numbers in H.264 and HEVC either; VVC and AVS are
+hardly met without a container."""
 
 
 def create_frame_counter(codec: str) -> FrameCounter | None:

@@ -4,7 +4,7 @@ and the time codes of the groups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from selva_core.video.bitstreams.bits import BitReader, iter_units
 from selva_core.video.bitstreams.frame_order import FrameOrder
@@ -15,6 +15,9 @@ _NUMBERS = 1024
 _LABELS_PER_SECOND = (0, 24, 24, 25, 30, 30, 50, 60, 60)
 """By frame_rate_code (table 6-4)."""
 _HEADER_BYTES = 8
+_MAX_GAP_S = 60
+_MAX_LATE_START_S = 10
+"""Recordings begin at any label, mostly at a whole hour or minute; one of the first seconds follows others."""
 
 
 class MpegVideoCounter:
@@ -28,7 +31,8 @@ class MpegVideoCounter:
         self._labels_per_second = 0
         self._group: set[int] = set()
         self._label: int | None = None
-        self._counts_labels: bool | None = None
+        self._gaps: list[tuple[int, int]] = []
+        self._first_label = 0
         self._latest = 0
         self._is_open = True
 
@@ -57,7 +61,17 @@ class MpegVideoCounter:
 
     def missing(self) -> Sequence[int]:
         """The packets at or before which frames are missing."""
-        return sorted({*self._missing, *self._order.missing(), *self._headers.odd()})
+        return sorted({*self._missing, *self._gaps_in_labels(), *self._order.missing(), *self._headers.odd()})
+
+    def _gaps_in_labels(self) -> Iterator[int]:
+        """Groups whose label is later than what was counted, where most labels count: many encoders write none."""
+        num_right = sum(gap == 0 for _, gap in self._gaps)
+        if num_right * 2 <= len(self._gaps):
+            return
+        longest = _MAX_GAP_S * self._labels_per_second
+        yield from (number for number, gap in self._gaps if 0 < gap <= longest)
+        if 0 < self._first_label <= _MAX_LATE_START_S * self._labels_per_second:
+            yield 0
 
     def _add(self, reference: int, number: int) -> None:
         place = self._latest + (reference - self._latest + _NUMBERS // 2) % _NUMBERS - _NUMBERS // 2
@@ -77,6 +91,8 @@ class MpegVideoCounter:
             label -= 2 * (hours * 54 + minutes - minutes // 10)
         if self._group:
             self._end_group(label, number)
+        elif self._label is None:
+            self._first_label = label
         self._label = label
         self._order.begin()
         self._group = set()
@@ -86,20 +102,12 @@ class MpegVideoCounter:
             self._order.add(-1, number)  # the group's first picture is number 0
 
     def _end_group(self, next_label: int, number: int) -> None:
-        """Compare time codes with what was counted, where they counted before: many encoders write none."""
+        """Compare time codes with what was counted."""
         if self._label is None or not self._labels_per_second:
             return
         num_counted = len(self._group)
         first = min(self._group) if self._is_open else 0
         num_numbered = max(self._group) + 1 - first
-        num_labelled = next_label - self._label
-        if num_labelled == num_counted:
-            self._counts_labels = self._counts_labels is not False
-        elif (
-            self._counts_labels
-            and num_counted == num_numbered
-            and (0 < num_labelled - num_counted <= self._labels_per_second)
-        ):
-            self._missing.append(number)  # nothing else misses the last of a group
-        elif num_counted == num_numbered:
-            self._counts_labels = False
+        gap = next_label - self._label - num_counted
+        if gap == 0 or num_counted == num_numbered:
+            self._gaps.append((number, gap))  # nothing else misses the last of a group

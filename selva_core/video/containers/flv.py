@@ -16,6 +16,9 @@ _SIGNATURE = b"FLV"
 _TAG_KINDS = frozenset((8, 9, 18))  # sound, picture, script
 _HEADER_BYTES = 11
 _FOOTER_BYTES = 4
+_MAX_SCRIPT_BYTES = 4096
+_DURATION = b"duration\x00"  # a number follows
+_MAX_SHORT_S = 0.5
 _MAX_TAGS = 4_000_000
 """Ten hours with sound; longer files are believed."""
 
@@ -50,6 +53,27 @@ def is_followed_by_another(path: Path) -> bool:
             return file.read(len(_SIGNATURE)) == _SIGNATURE
     except (OSError, struct.error):
         return False
+
+
+def is_cut_off(file: BinaryIO, size: int) -> bool:
+    """Whether the last tag is longer than the file, or much earlier than the duration that the script data state. Its footer
+    may be missing.
+    """
+    first = _first_tag(file)
+    starts = deque(_iter_tags(file, first), maxlen=2)
+    end = starts[-1]
+    if end - _FOOTER_BYTES > size or 0 < size - end < _HEADER_BYTES:
+        return True
+    file.seek(starts[0])
+    low_ms, high_ms = struct.unpack(">4x3sB3x", file.read(_HEADER_BYTES))
+    last_s = (high_ms << 24 | int.from_bytes(low_ms, "big")) / 1000
+    file.seek(first)
+    script = file.read(_MAX_SCRIPT_BYTES)
+    at = script.find(_DURATION)
+    if at < 0 or end < size:
+        return False
+    (stated_s,) = struct.unpack_from(">d", script, at + len(_DURATION))
+    return bool(stated_s > last_s + _MAX_SHORT_S)
 
 
 def _first_tag(file: BinaryIO) -> int:

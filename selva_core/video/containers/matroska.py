@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 _SCANNED_BYTES = 4 << 20
 _MAX_GAP_BYTES = 256 << 20
 _BLOCK_HEADER_BYTES = 4
 _CLUSTER_ID = b"\x1f\x43\xb6\x75"
 _MAX_HEADER_BYTES = 4096
+_MAX_ELEMENTS = 1_000_000
+"""Of a file that states no size; longer files are believed."""
 _EBML_ID = b"\x1a\x45\xdf\xa3"
 _SEGMENT_ID = b"\x18\x53\x80\x67"
 _INFO_ID = b"\x15\x49\xa9\x66"
@@ -107,6 +110,39 @@ def is_followed_by_another(path: Path) -> bool:
             return file.read(len(_EBML_ID)) == _EBML_ID
     except (OSError, IndexError, ValueError):
         return False
+
+
+def is_cut_off(file: BinaryIO, size: int) -> bool:
+    """Whether the segment is longer than the file, or, where it states no size (live streams, recordings that were not ended),
+    the last element is.
+    """
+    file.seek(0)
+    head = file.read(_MAX_HEADER_BYTES)
+    at = head.find(_SEGMENT_ID) + len(_SEGMENT_ID)
+    if at < len(_SEGMENT_ID):
+        return False
+    length, content = _read_number(head, at)
+    if length != _unknown_size(content - at):
+        return content + length > size
+    at = content
+    for _ in range(_MAX_ELEMENTS):
+        file.seek(at)
+        head = file.read(16)
+        if not head:
+            return at > size
+        try:
+            element, start = _read_number(head, 0, keeps_marker=True)
+            length, end = _read_number(head, start)
+        except IndexError:
+            return True
+        is_open = element in _CONTAINER_IDS or length == _unknown_size(end - start)
+        at += end if is_open else end + length
+    return False
+
+
+def _unknown_size(num_bytes: int) -> int:
+    """The number of so many bytes that stands for a size that is not stated (RFC 8794, 6.2)."""
+    return (1 << 7 * num_bytes) - 1
 
 
 def _is_head_damaged(head: bytes) -> bool:

@@ -16,6 +16,8 @@ _HEADER_KEY = _PARTITION_KEY + b"\x02"
 _KLV_KEY = b"\x06\x0e\x2b\x34"
 _MAX_RUN_IN_BYTES = 65_536 + 16
 _MAX_FOOTER_ELEMENTS = 10_000
+_MAX_ELEMENTS = 1_000_000
+"""Of a file whose header names no footer; longer files are believed."""
 _MAX_PACK_BYTES = 1 << 20
 _KEY_BYTES = 16
 
@@ -59,6 +61,31 @@ def is_followed_by_another(path: Path) -> bool:
             return file.read(len(_HEADER_KEY)) == _HEADER_KEY
     except (OSError, struct.error, IndexError):
         return False
+
+
+def is_cut_off(file: BinaryIO, size: int) -> bool:
+    """Whether a file lacks the footer that its header names, or, where that names none, the rest of its last element."""
+    file.seek(0)
+    start = file.read(_MAX_RUN_IN_BYTES).find(_HEADER_KEY)
+    if start < 0:
+        return False
+    file.seek(start)
+    pack = file.read(_KEY_BYTES + 9 + 88)
+    (footer,) = struct.unpack_from(">24xQ", pack, _KEY_BYTES + _length_bytes(pack))
+    at = start + footer
+    for _ in range(_MAX_ELEMENTS):
+        if at >= size:
+            return bool(at > size or footer == size - start)
+        file.seek(at)
+        head = file.read(_KEY_BYTES + 9)
+        if head[: len(_KLV_KEY)] != _KLV_KEY[: len(head)]:
+            return False
+        if len(head) <= _KEY_BYTES:
+            return True
+        num_bytes = _length_bytes(head)
+        at += _KEY_BYTES + num_bytes
+        at += int.from_bytes(head[_KEY_BYTES + (num_bytes > 1) : _KEY_BYTES + num_bytes], "big")
+    return False
 
 
 def _find_end(file: BinaryIO, footer: int) -> int | None:

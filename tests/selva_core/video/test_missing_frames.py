@@ -12,6 +12,7 @@ import pytest
 
 from selva_core.base.media import PictureRange
 from selva_core.video.bitstreams.bits import BitReader
+from selva_core.video.bitstreams.dv import DvCounter
 from selva_core.video.bitstreams.frame_order import FrameOrder
 from selva_core.video.damage import damage_warnings, damaged_times_s
 from selva_core.video.frames import iter_frames
@@ -20,6 +21,7 @@ from selva_core.video.reader import MediaReader
 
 MakeVideo = Callable[..., Path]
 NUM_FRAMES = 50
+QCIF_PX = (176, 144)
 X265 = "log-level=none:keyint="
 FAST = {"preset": "fast"}
 KINDS: dict[str, dict[str, Any]] = {
@@ -88,6 +90,65 @@ def test_frame_that_is_cut_out_of_a_container_that_numbers_frames_by_their_place
     content = path.read_bytes()
     path.write_bytes(content[: starts[28]] + content[starts[29] :])
     assert any("some are damaged or missing at 1.1" in line for line in warnings_of(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "numbers", "at_s"),
+    [
+        ("intra.m2v", KINDS["intra.m2v"], range(12), "0.000"),
+        ("intra.m2v", KINDS["intra.m2v"], range(10, 45), "0.400"),
+        ("n.m2v", KINDS["n.m2v"], range(24), "0.000"),
+        ("n.h261", {"codec": "h261", "size_px": QCIF_PX, "rate_hz": Fraction(30_000, 1001)}, [20], "0.667"),
+        (
+            "n.h263",
+            {"codec": "h263", "size_px": QCIF_PX, "rate_hz": Fraction(30_000, 1001)},
+            range(12, 24),
+            "0.4",
+        ),
+    ],
+)
+def test_groups_that_are_cut_out_of_a_raw_stream_are_noticed_by_their_labels(
+    numbered_video: MakeVideo, name: str, recipe: dict[str, Any], numbers: Collection[int], at_s: str
+) -> None:
+    path = numbered_video(name, num_frames=NUM_FRAMES, **recipe)
+    assert warnings_of(path) == ()
+    cut_packets(path, numbers)
+    [warning] = [line for line in warnings_of(path) if "states no times of frames" in line]
+    assert f"damaged or missing at {at_s}" in warning
+
+
+def test_frames_that_are_cut_out_of_raw_dv_are_noticed_by_its_time_code() -> None:
+    whole, cut, joined = DvCounter(), DvCounter(), DvCounter()
+    for label in range(40):
+        whole.read(dv_frame(label))
+        if label not in range(20, 25):
+            cut.read(dv_frame(label))
+        joined.read(dv_frame(label if label < 20 else label + 25 * 3600))
+    assert whole.missing() == []
+    assert cut.missing() == [20]
+    assert joined.missing() == [], "another scene has other labels"
+
+
+def test_labels_of_drop_frame_dv_that_leave_out_two_are_no_missing_frames() -> None:
+    counter = DvCounter()
+    for label in range(1790, 1820):
+        shown = label + 2 if label >= 1800 else label
+        counter.read(dv_frame(shown, labels_per_second=30, is_drop=True))
+    assert counter.missing() == []
+
+
+def dv_frame(label: int, *, labels_per_second: int = 25, is_drop: bool = False) -> bytes:
+    """The part of a DV frame that has its time code."""
+    numbers = (
+        label % labels_per_second,
+        label // labels_per_second % 60,
+        label // (60 * labels_per_second) % 60,
+        label // (3600 * labels_per_second),
+    )
+    digits = [number // 10 << 4 | number % 10 for number in numbers]
+    head = bytes([0x1F, 7, 0, 0xBF if labels_per_second == 25 else 0x3F])
+    code = bytes([0x13, digits[0] | (0x40 if is_drop else 0), digits[1] | 0x80, digits[2] | 0x80, digits[3]])
+    return head + bytes(82) + code
 
 
 def test_raw_stream_whose_end_refers_to_a_missing_frame_is_read_to_its_end(numbered_video: MakeVideo) -> None:
