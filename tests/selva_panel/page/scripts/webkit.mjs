@@ -1,0 +1,53 @@
+// The page in WebKitGTK, the engine of Safari: prompts typed, looked at, rendered, played, takes switched, placed; and the page that is sent.
+import { until } from "../support/browser.mjs";
+import { MockServer } from "../support/mock_server.mjs";
+import { openWebkit } from "../support/webkit.mjs";
+
+const [sent] = process.argv.slice(2).map((text) => JSON.parse(text));
+const ENTER = "\uE007";
+const server = await new MockServer({ clips: 4, rows: 2, clipFrames: 100, stems: false, evidence: false, stepMs: 60 }).start();
+const page = await openWebkit(server.url);
+const seen = { version: page.version };
+await until(() => page.evaluate("document.querySelectorAll('canvas.tile').length > 4"), "the timeline");
+seen.list = await page.evaluate("getComputedStyle(document.querySelector('.topbar .select')).appearance");
+await page.keys("a");
+await until(() => page.evaluate("document.activeElement.dataset.field === 'prompt'"), "the new row");
+await page.keys(..."dog barking", ENTER);
+await page.keys("v");
+await until(() => page.evaluate("globalThis.selvaPanel.state.evidence.value.length === 12"), "the evidence");
+await page.click('.row[data-row="r0"] .lane .tile');
+await until(() => page.evaluate("document.querySelector('.verdict') !== null"), "the cell");
+seen.cell = await page.evaluate("document.getElementById('active-cell').getAttribute('aria-label')");
+await page.click(".footer .button.primary");
+await until(() => page.evaluate("document.querySelector('.take') !== null && document.querySelector('.stem-wave > div')?.shadowRoot !== null"), "the take");
+await until(() => page.evaluate("document.querySelector('.running') === null"), "the end of the jobs");
+await until(() => page.evaluate("document.querySelector('video.front')?.readyState >= 2"), "the picture");
+seen.wave = await page.evaluate("document.querySelector('.stem-wave > div').shadowRoot.adoptedStyleSheets.length");
+seen.rows = await page.evaluate("globalThis.selvaPanel.state.rows.value.map((row) => row.name)");
+await page.click(".play");
+const clock = () => page.evaluate("({ sound: globalThis.selvaPanel.player.position() / globalThis.selvaPanel.player.sampleRateHz, picture: document.querySelector('video.front').currentTime })");
+await until(() => page.evaluate("globalThis.selvaPanel.player.running || document.querySelector('.notice.error') !== null"), "the sound, or the reason");
+seen.plays = await page.evaluate("globalThis.selvaPanel.player.running");
+if (seen.plays) {
+  const began = await clock();
+  await until(async () => (await clock()).sound > began.sound + 1, "the sound to run");
+  const ended = await clock();
+  seen.ran = { sound: ended.sound - began.sound, picture: ended.picture - began.picture };
+} else seen.reason = await page.evaluate("document.querySelector('.notice.error p').textContent");
+await page.keys("k", "w");
+await until(() => page.evaluate("document.querySelectorAll('.take').length > 1"), "another take");
+await page.keys("2");
+await until(() => page.evaluate("document.querySelectorAll('.take')[1].classList.contains('heard')"), "the other take to be heard");
+await page.keys("p");
+await page.click(".side .button-row .button");
+await until(() => page.evaluate("document.querySelectorAll('.table tbody tr').length > 3"), "the plan");
+seen.problems = await page.evaluate("globalThis.problems");
+
+await page.open(sent);
+await until(() => page.evaluate("document.querySelector('#play:enabled') !== null"), "the page that was sent");
+await page.click("#play");
+await until(() => page.evaluate("document.getElementById('picture').currentTime > 0.4"), "its picture to run");
+seen.sentProblems = await page.evaluate("globalThis.problems");
+console.log(JSON.stringify(seen));
+await page.close();
+await server.stop();
