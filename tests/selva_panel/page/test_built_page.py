@@ -6,9 +6,11 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
+from selva_daemon.protocol.status import JobStatus
 from tests.selva_panel.page.conftest import ROOT, WEB
 
 STATIC = ROOT / "plugins" / "panel" / "selva_panel" / "static"
@@ -89,6 +91,13 @@ def test_every_string_that_the_page_names_is_there() -> None:
     named = set(re.findall(r"\bt\(\"([\w.]+)\"", source)) | set(re.findall(r"text: \"(key\.\w+)\"", source))
     assert len(named) > 100
     assert named - set(english) == set()
+
+
+def test_every_stage_of_the_daemon_has_its_words() -> None:
+    described = get_type_hints(JobStatus, include_extras=True)["stage"].__metadata__[0].description
+    stages = re.findall(r"`(\w+)`", described)
+    assert len(stages) > 5
+    assert [stage for stage in stages if f"stage.{stage}" not in read_strings("en")] == []
 
 
 def test_strings_that_no_source_names_are_not_carried_along() -> None:

@@ -119,6 +119,17 @@ def test_work_goes_from_looking_to_placing_and_back(run_browser: RunScript) -> N
     assert seen["error"] == "⚠ The disk is full.Free 2 GB."
 
 
+def test_faults_lose_nothing_and_are_told_of_once(run_browser: RunScript) -> None:
+    seen = run_browser("faults.mjs")
+    assert_clean(seen)
+    assert seen["rowsLeft"] == 2, "a key that is held removes one track"
+    assert seen["framesMoved"] == 3, "and moves frame by frame"
+    assert seen["placeButtons"] == ["Look again"]
+    assert seen["failures"] == 1
+    assert seen["shown"] == "كلب ينبح 🐕 <b>loud</b>"
+    assert seen["chip"] == "Session ended"
+
+
 def test_two_thousand_clips_open_with_only_what_is_on_the_screen(run_browser: RunScript) -> None:
     seen = run_browser("large.mjs", 2000, 10, 20)
     assert_clean(seen)

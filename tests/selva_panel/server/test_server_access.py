@@ -33,6 +33,13 @@ def test_the_link_works_once(panel: Panel) -> None:
     assert panel.get("/open", Cookie=None).status == 403
 
 
+def test_a_tab_that_the_browser_restores_with_a_used_link_shows_the_panel(panel: Panel) -> None:
+    path = panel.url.partition(panel.host)[2]
+    reply = panel.get(path)
+    assert (reply.status, reply.headers["location"]) == (303, "/")
+    assert panel.get(path, Cookie=f"selva_panel_{panel.port}=guess").status == 403
+
+
 def test_only_names_of_this_machine_are_answered(panel: Panel) -> None:
     """A page of another site that has its name point to 127.0.0.1 (DNS rebinding) sends that name."""
     assert panel.get("/api/state", Host=f"localhost:{panel.port}").status == 200

@@ -37,6 +37,8 @@ class PageRoutes:
 
     async def _open(self, request: Request) -> Response:
         if request.method != "GET" or not self._access.take_token(request.query_params.get("token", "")):
+            if self._access.is_cookie(request.headers.get("cookie", "")):  # a tab that the browser restores
+                return RedirectResponse("/", status_code=303)
             error = AccessRefusedError(
                 "this link was used already, or is too old; run selva panel again for a new one"
             )

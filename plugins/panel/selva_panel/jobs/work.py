@@ -7,6 +7,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Collection, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -291,7 +292,8 @@ class PanelWork:
                 async for status in client.watch(job_ids):
                     self._on_status(status)
             except UnknownJobError as error:
-                await self._forget_unknown(job_ids, error)
+                with suppress(DaemonError):  # gone just now: the next round connects again
+                    await self._forget_unknown(job_ids, error)
             except DaemonError as error:
                 _log.info("the daemon went away: %s", error)
                 await asyncio.sleep(RETRY_AFTER_S)
@@ -337,6 +339,10 @@ class PanelWork:
         session.progress.pop(job.id, None)
         if job.kind == "look":
             add_sights(session.record, job, status.stems)
+            if job.state == "done" and all(result.presence is None for result in status.stems):
+                job.message = (
+                    f"{job.model} cannot say where a prompt is seen; choose another model to look with"
+                )
             session.touch_soon("evidence", "estimate")
         else:
             add_stems(session.record, job, status.stems)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from selva_core.base.errors import StorageError
 from selva_panel.errors import NotThereError, PanelRequestError, StaleRevisionError
 from selva_panel.session.events import EventHub
 from selva_panel.session.missing import find_missing
@@ -24,6 +25,8 @@ from selva_panel.timeline.rows import Row, rows_of_marked_cut, rows_to_json
 
 SAVE_AFTER_S = 0.3
 """Changes that follow one another, as while somebody types, are one write."""
+SAVE_AGAIN_S = 3.0
+"""After a file that could not be written: a full disk is often emptied by the person who is told."""
 SOON_S = 0.15
 STEMS_PER_SECOND = 2000
 """Of the state, that are sent again and again while results come in."""
@@ -45,6 +48,7 @@ class Session:
         self.progress: dict[str, dict[str, Any]] = {}
         self.seconds_per_stem: float | None = None
         self.has_production = False
+        self.saving_problem: str | None = None
         self._store = store
         self._save_handle: asyncio.TimerHandle | None = None
         self._soon: dict[str, None] = {}
@@ -79,8 +83,29 @@ class Session:
             }
         )
         if self._save_handle is None:
-            self._save_handle = asyncio.get_running_loop().call_later(SAVE_AFTER_S, self.save)
+            self._save_later(SAVE_AFTER_S)
         return self.record.revision
+
+    def _save_later(self, delay_s: float) -> None:
+        self._save_handle = asyncio.get_running_loop().call_later(delay_s, self._save_or_tell)
+
+    def _save_or_tell(self) -> None:
+        """Save; where that fails, tell the pages, and try again until it succeeds."""
+        problem = None
+        try:
+            self.save()
+        except StorageError as error:
+            problem = error.message
+            self._save_later(SAVE_AGAIN_S)
+        if problem != self.saving_problem:
+            self.saving_problem = problem
+            self.hub.send(
+                {
+                    "type": "patch",
+                    "revision": self.record.revision,
+                    "changes": {"saving_problem": problem},
+                }
+            )
 
     def touch_soon(self, *keys: str) -> None:
         """The same a moment later, together with what else changes until then; for results, which come in hundreds."""
@@ -253,5 +278,6 @@ VIEWS: Mapping[str, Any] = {
     "estimate": Session.estimate_view,
     "has_production": lambda session: session.has_production,
     "save_formats": lambda session: session.save_formats,
+    "saving_problem": lambda session: session.saving_problem,
 }
 """The top-level keys of the state, beside the revision."""

@@ -18,6 +18,8 @@ export interface Key {
   text: string;
   /** How it is written in the list. */
   shown: string;
+  /** Whether it runs again while it is held down; what is started, added or removed happens once. */
+  repeats?: true;
   run: () => void;
 }
 
@@ -99,12 +101,12 @@ export const KEYS: Key[] = [
   { keys: ["j"], group: "play", text: "key.back", shown: "J", run: () => shuttleBy(-1) },
   { keys: ["k"], group: "play", text: "key.stop", shown: "K", run: stop },
   { keys: ["l"], group: "play", text: "key.forward", shown: "L", run: () => shuttleBy(1) },
-  { keys: ["ArrowLeft"], group: "play", text: "key.frame_back", shown: "←", run: () => stepFrames(-1) },
-  { keys: ["ArrowRight"], group: "play", text: "key.frame_on", shown: "→", run: () => stepFrames(1) },
-  { keys: ["ArrowLeft"], with: "shift", group: "play", text: "key.second_back", shown: "Shift ←", run: () => stepFrames(-second()) },
-  { keys: ["ArrowRight"], with: "shift", group: "play", text: "key.second_on", shown: "Shift →", run: () => stepFrames(second()) },
-  { keys: ["PageUp"], group: "play", text: "key.cut_back", shown: "Page ↑", run: () => cut(-1) },
-  { keys: ["PageDown"], group: "play", text: "key.cut_on", shown: "Page ↓", run: () => cut(1) },
+  { keys: ["ArrowLeft"], group: "play", text: "key.frame_back", shown: "←", repeats: true, run: () => stepFrames(-1) },
+  { keys: ["ArrowRight"], group: "play", text: "key.frame_on", shown: "→", repeats: true, run: () => stepFrames(1) },
+  { keys: ["ArrowLeft"], with: "shift", group: "play", text: "key.second_back", shown: "Shift ←", repeats: true, run: () => stepFrames(-second()) },
+  { keys: ["ArrowRight"], with: "shift", group: "play", text: "key.second_on", shown: "Shift →", repeats: true, run: () => stepFrames(second()) },
+  { keys: ["PageUp"], group: "play", text: "key.cut_back", shown: "Page ↑", repeats: true, run: () => cut(-1) },
+  { keys: ["PageDown"], group: "play", text: "key.cut_on", shown: "Page ↓", repeats: true, run: () => cut(1) },
   { keys: ["Home"], group: "play", text: "key.start", shown: "Home", run: () => seek(state.cut.value.start_frames) },
   { keys: ["End"], group: "play", text: "key.end", shown: "End", run: () => seek(state.cut.value.start_frames + state.cut.value.duration_frames - 1) },
   { keys: ["i"], group: "play", text: "key.in", shown: "I", run: () => markRange("from") },
@@ -112,10 +114,10 @@ export const KEYS: Key[] = [
   { keys: ["r"], group: "play", text: "key.loop", shown: "R", run: () => (looping.value = range.value !== null && !looping.value) },
   { keys: ["b"], group: "play", text: "key.production", shown: "B", run: () => void hear(hearing.value === "mix" && state.has_production.value ? "production" : "mix") },
 
-  { keys: ["ArrowUp"], group: "choose", text: "key.row_up", shown: "↑", run: () => selectRow(-1) },
-  { keys: ["ArrowDown"], group: "choose", text: "key.row_down", shown: "↓", run: () => selectRow(1) },
-  { keys: [","], group: "choose", text: "key.clip_back", shown: ",", run: () => selectClip(-1) },
-  { keys: ["."], group: "choose", text: "key.clip_on", shown: ".", run: () => selectClip(1) },
+  { keys: ["ArrowUp"], group: "choose", text: "key.row_up", shown: "↑", repeats: true, run: () => selectRow(-1) },
+  { keys: ["ArrowDown"], group: "choose", text: "key.row_down", shown: "↓", repeats: true, run: () => selectRow(1) },
+  { keys: [","], group: "choose", text: "key.clip_back", shown: ",", repeats: true, run: () => selectClip(-1) },
+  { keys: ["."], group: "choose", text: "key.clip_on", shown: ".", repeats: true, run: () => selectClip(1) },
   ...Array.from({ length: 9 }, (_, index): Key => ({
     keys: [String(index + 1)], group: "choose", text: index === 0 ? "key.takes" : "", shown: "1 – 9",
     run: () => {
@@ -136,16 +138,16 @@ export const KEYS: Key[] = [
   { keys: ["e"], group: "edit", text: "key.edit", shown: "E", run: onRow((id) => document.querySelector<HTMLInputElement>(`[data-row="${id}"][data-field="prompt"]`)?.focus()) },
   { keys: ["d"], group: "edit", text: "key.duplicate", shown: "D", run: onRow(duplicateRow) },
   { keys: ["Delete", "Backspace"], group: "edit", text: "key.remove", shown: "Delete", run: onRow(removeRow) },
-  { keys: ["ArrowUp"], with: "alt", group: "edit", text: "key.move_up", shown: "Alt ↑", run: onRow((id) => moveRow(id, rowIndex(id) - 1)) },
-  { keys: ["ArrowDown"], with: "alt", group: "edit", text: "key.move_down", shown: "Alt ↓", run: onRow((id) => moveRow(id, rowIndex(id) + 1)) },
+  { keys: ["ArrowUp"], with: "alt", group: "edit", text: "key.move_up", shown: "Alt ↑", repeats: true, run: onRow((id) => moveRow(id, rowIndex(id) - 1)) },
+  { keys: ["ArrowDown"], with: "alt", group: "edit", text: "key.move_down", shown: "Alt ↓", repeats: true, run: onRow((id) => moveRow(id, rowIndex(id) + 1)) },
   { keys: ["m"], group: "edit", text: "key.mute", shown: "M", run: onRow((id) => changeRow(id, { mute: !currentRow.value?.mute })) },
   { keys: ["s"], group: "edit", text: "key.solo", shown: "S", run: onRow((id) => changeRow(id, { solo: !currentRow.value?.solo })) },
-  { keys: ["z"], with: "mod", group: "edit", text: "key.undo", shown: "Ctrl Z", run: undo },
-  { keys: ["z"], with: "mod+shift", group: "edit", text: "key.redo", shown: "Ctrl Shift Z", run: redoEdit },
+  { keys: ["z"], with: "mod", group: "edit", text: "key.undo", shown: "Ctrl Z", repeats: true, run: undo },
+  { keys: ["z"], with: "mod+shift", group: "edit", text: "key.redo", shown: "Ctrl Shift Z", repeats: true, run: redoEdit },
   { keys: ["y"], with: "mod", group: "edit", text: "", shown: "", run: redoEdit },
 
-  { keys: ["+", "="], group: "view", text: "key.zoom_in", shown: "+", run: () => zoomBy(1.6) },
-  { keys: ["-"], group: "view", text: "key.zoom_out", shown: "−", run: () => zoomBy(1 / 1.6) },
+  { keys: ["+", "="], group: "view", text: "key.zoom_in", shown: "+", repeats: true, run: () => zoomBy(1.6) },
+  { keys: ["-"], group: "view", text: "key.zoom_out", shown: "−", repeats: true, run: () => zoomBy(1 / 1.6) },
   { keys: ["z"], group: "view", text: "key.fit", shown: "Z", run: zoomToFit },
   { keys: ["F1"], group: "view", text: "", shown: "", run: () => (openDialog.value = "keys") },
   { keys: ["?"], group: "view", text: "key.help", shown: "?", run: () => (openDialog.value = "keys") },
@@ -198,5 +200,5 @@ export function handleKey(event: KeyboardEvent): void {
   const key = KEYS.find((one) => one.with === held && one.keys.includes(name));
   if (!key) return;
   event.preventDefault();
-  key.run();
+  if (!event.repeat || key.repeats) key.run();
 }

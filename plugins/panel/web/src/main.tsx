@@ -2,9 +2,9 @@ import { effect } from "@preact/signals";
 import { render } from "preact";
 import { currentPicture, player, seek, startTransport } from "./audio/transport";
 import { handleKey, releaseControl } from "./keys";
-import { flushRows } from "./model/rows";
+import { flushRows, hasUnsentRows } from "./model/rows";
 import { openSocket } from "./model/socket";
-import { playhead, reload, selectedClip, selectedRow, state } from "./model/store";
+import { connected, playhead, reload, selectedClip, selectedRow, state } from "./model/store";
 import { loadStrings, preferredLanguage, t } from "./model/strings";
 import { readPalette } from "./timeline/palette";
 import { App } from "./views/App";
@@ -27,6 +27,9 @@ async function start(): Promise<void> {
   document.addEventListener("keydown", handleKey);
   document.addEventListener("click", releaseControl);
   window.addEventListener("pagehide", () => void flushRows());
+  window.addEventListener("beforeunload", (event) => {
+    if (hasUnsentRows() && !connected.value) event.preventDefault(); // nobody is there to take what was typed
+  });
 }
 
 // What tests and people with a console read: the same objects that the page itself uses.

@@ -23,6 +23,7 @@ export class MockServer {
     this.timers = new Set();
     this.server = createServer((request, response) => this.#handle(request, response));
     this.server.on("upgrade", (request, socket) => {
+      if (this.refusesSockets) return socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
       const accepted = acceptSocket(request, socket);
       this.sockets.add(accepted);
       socket.on("close", () => this.sockets.delete(accepted));

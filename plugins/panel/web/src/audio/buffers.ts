@@ -1,12 +1,15 @@
 // Chunks of stems as audio buffers, a bounded number of them: a hundred clips on ten tracks are gigabytes decoded.
-import { WavSource } from "./wav";
+import { WavError, WavSource } from "./wav";
 
 const CHUNK_SECONDS = 4;
 const MAX_BYTES = 192 * 1024 * 1024;
+/** A chunk that could not be had is asked for again after so long, not at every step of the player. */
+const RETRY_AFTER_MS = 1000;
 
 export class BufferCache {
   readonly #sources = new Map<string, WavSource>();
   readonly #chunks = new Map<string, { buffer: Promise<AudioBuffer | null>; ready: AudioBuffer | null; bytes: number }>();
+  readonly #failed = new Map<string, number>();
   #bytes = 0;
 
   source(url: string): WavSource {
@@ -34,6 +37,7 @@ export class BufferCache {
       this.#chunks.set(key, held);
       return held.buffer;
     }
+    if (performance.now() < (this.#failed.get(key) ?? 0)) throw new WavError("not to be had just now");
     const entry = { buffer: this.#read(url, index, sampleRateHz), ready: null as AudioBuffer | null, bytes: 0 };
     this.#chunks.set(key, entry);
     try {
@@ -45,6 +49,7 @@ export class BufferCache {
       return buffer;
     } catch (error) {
       this.#chunks.delete(key);
+      this.#failed.set(key, performance.now() + RETRY_AFTER_MS);
       throw error;
     }
   }

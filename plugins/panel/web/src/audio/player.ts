@@ -251,7 +251,10 @@ export class Player {
   }): Promise<void> {
     const generation = this.#generation;
     const ready = this.cache.peek(what.url, what.index);
-    const buffer = ready ?? (await this.cache.chunk(what.url, what.index, this.sampleRateHz).catch(() => null));
+    const buffer = ready ?? (await this.cache.chunk(what.url, what.index, this.sampleRateHz).catch(() => {
+      this.#scheduled.delete(what.key); // tried again while it is due
+      return null;
+    }));
     const context = this.context;
     const mixer = this.mixer;
     if (!buffer || !context || !mixer || generation !== this.#generation) return;

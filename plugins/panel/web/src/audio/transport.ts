@@ -8,6 +8,7 @@ import { framesToSeconds, secondsToFrames } from "../model/time";
 import { chosenStems } from "./mix";
 import { PictureFollower } from "./picture";
 import { Player } from "./player";
+import { WavError } from "./wav";
 
 export const player = new Player();
 /** 0 stands still, 1 plays with sound; other speeds show the picture alone. */
@@ -162,9 +163,11 @@ export async function hear(what: "mix" | "production"): Promise<void> {
   if (what === "mix") return;
   try {
     await player.cache.source(productionUrl).layout();
-  } catch {
-    state.has_production.value = false;
-    notify("info", t("hear.none"));
+  } catch (error) {
+    if (error instanceof WavError && error.status > 0) {
+      state.has_production.value = false;
+      notify("info", t("hear.none"));
+    } else notify("error", t("error.unreachable"), t("error.again"));
     await hear("mix");
   }
 }

@@ -14,7 +14,12 @@ export interface WavLayout {
 const fourCc = (view: DataView, at: number): string =>
   String.fromCharCode(view.getUint8(at), view.getUint8(at + 1), view.getUint8(at + 2), view.getUint8(at + 3));
 
-export class WavError extends Error {}
+export class WavError extends Error {
+  /** Where a server refused: its status. */
+  constructor(message: string, readonly status = 0) {
+    super(message);
+  }
+}
 
 /**
  * Reads the chunks of a RIFF or RF64 file (EBU Tech 3306) as far as `head` goes. Gives the byte from which more is needed where
@@ -72,7 +77,7 @@ export function decodeSamples(bytes: ArrayBuffer, layout: WavLayout): Float32Arr
 
 async function fetchRange(url: string, from: number, to: number): Promise<ArrayBuffer> {
   const answer = await fetch(url, { headers: { range: `bytes=${from}-${to - 1}` } });
-  if (!answer.ok) throw new WavError(`${answer.status}`);
+  if (!answer.ok) throw new WavError(`${answer.status}`, answer.status);
   const bytes = await answer.arrayBuffer();
   return answer.status === 200 ? bytes.slice(from, to) : bytes;
 }
@@ -87,7 +92,10 @@ export class WavSource {
   constructor(readonly url: string) {}
 
   layout(): Promise<WavLayout> {
-    this.#layout ??= this.#open();
+    this.#layout ??= this.#open().catch((error: unknown) => {
+      this.#layout = null; // a server that did not answer may do so the next time
+      throw error;
+    });
     return this.#layout;
   }
 

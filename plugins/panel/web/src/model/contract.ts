@@ -174,6 +174,8 @@ export interface PanelState {
   has_production?: boolean;
   save_formats?: { format: string; label: string; suffix: string }[];
   notes?: Note[];
+  /** Why the last change is not in the session's file yet. */
+  saving_problem?: string | null;
 }
 
 export interface PlanLine {

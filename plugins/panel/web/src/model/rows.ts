@@ -6,6 +6,7 @@ import { applyChanges, applyState, attempt, notify, rowById, selectedRow, state 
 import { t } from "./strings";
 
 const SEND_AFTER_MS = 250;
+const SEND_AGAIN_MS = 3000;
 const UNDO_DEPTH = 200;
 
 const undoable: Row[][] = [];
@@ -15,6 +16,9 @@ let timer = 0;
 let sending: Promise<void> | null = null;
 /** Whether edits wait to be sent. */
 const unsaved = signal(false);
+
+/** A server that does not answer is reported once, not at every attempt. */
+let isUnreachable = false;
 
 /** Edits that the server does not have yet. */
 export const hasUnsentRows = (): boolean => unsaved.value || sending !== null;
@@ -30,6 +34,7 @@ async function send(): Promise<void> {
     try {
       const { revision } = await api.putRows(state.revision.value, state.rows.value);
       state.revision.value = revision;
+      isUnreachable = false;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const theirs = (error.body as { state?: PanelState } | null)?.state;
@@ -37,6 +42,13 @@ async function send(): Promise<void> {
         applyState(theirs);
         undoable.length = redoable.length = 0;
         notify("info", t("rows.changed_elsewhere"));
+      } else if (error.code === "unreachable" || error.status === 403) {
+        // The edit stays here, and is sent as soon as there is somebody to take it.
+        unsaved.value = true;
+        if (!isUnreachable) await attempt(() => Promise.reject(error));
+        isUnreachable = true;
+        timer = window.setTimeout(() => void flushRows(), SEND_AGAIN_MS);
+        return;
       } else await attempt(() => Promise.reject(error));
     }
   }

@@ -15,7 +15,7 @@ const EMPTY: PanelState = {
 };
 
 const slices = Object.fromEntries(
-  [...Object.keys(EMPTY), "estimate", "has_production", "save_formats", "notes"].map((key) => [
+  [...Object.keys(EMPTY), "estimate", "has_production", "save_formats", "notes", "saving_problem"].map((key) => [
     key,
     signal((EMPTY as unknown as Record<string, unknown>)[key]),
   ]),
@@ -24,6 +24,8 @@ const slices = Object.fromEntries(
 export const state = slices;
 export const loaded = signal(false);
 export const connected = signal(false);
+/** Whether the server answers, but no longer this page: the panel was started again, or the browser has lost its cookie. */
+export const ended = signal(false);
 
 export function applyChanges(changes: Partial<PanelState>): void {
   batch(() => {
@@ -127,7 +129,8 @@ let nextNotice = 1;
 
 export function notify(kind: Notice["kind"], text: string, remedy = ""): void {
   const id = nextNotice++;
-  notices.value = [...notices.value.slice(-3), { id, kind, text, remedy }];
+  const others = notices.value.filter((one) => one.kind !== kind || one.text !== text || one.remedy !== remedy);
+  notices.value = [...others.slice(-3), { id, kind, text, remedy }];
   if (kind === "info") setTimeout(() => dismiss(id), 6000);
 }
 

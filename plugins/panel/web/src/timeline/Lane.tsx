@@ -49,7 +49,7 @@ function Field({ row, field, label, list }: { row: Row; field: "name" | "prompt"
   return (
     <input
       class={`field ${field}`} value={row[field]} placeholder={label} aria-label={`${label}: ${row.name}`} list={list}
-      spellcheck={false} autocomplete="off" maxLength={500} data-row={row.id} data-field={field}
+      dir="auto" spellcheck={false} autocomplete="off" maxLength={500} data-row={row.id} data-field={field}
       onInput={(event) => {
         const { value } = event.currentTarget;
         if (field === "prompt") changePrompt(row, value);

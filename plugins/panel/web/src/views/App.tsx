@@ -13,6 +13,9 @@ import { Viewer } from "./Viewer";
 function Notices() {
   return (
     <div class="notices" role="log" aria-live="assertive" aria-label={t("notices")}>
+      {state.saving_problem.value && (
+        <div class="notice error"><p><b>⚠ {state.saving_problem.value}</b><br />{t("saving.problem_remedy")}</p></div>
+      )}
       {notices.value.map((notice) => (
         <div key={notice.id} class={`notice ${notice.kind}`}>
           <p><b>{notice.kind === "error" ? "⚠ " : ""}{notice.text}</b>{notice.remedy && <><br />{notice.remedy}</>}</p>

@@ -47,11 +47,11 @@ function Overrides({ row, clip }: { row: Row; clip: Clip }) {
       <summary>{t("own.title")}</summary>
       <label class="labelled">
         <span>{t("row.prompt")}</span>
-        <input value={own.prompt ?? ""} placeholder={row.prompt} maxLength={500} list="suggestions" data-side="own-prompt" onInput={(event) => set("prompt", event.currentTarget.value)} />
+        <input value={own.prompt ?? ""} placeholder={row.prompt} maxLength={500} dir="auto" list="suggestions" data-side="own-prompt" onInput={(event) => set("prompt", event.currentTarget.value)} />
       </label>
       <label class="labelled">
         <span>{t("row.negative")}</span>
-        <input value={own.negative ?? ""} placeholder={row.negative || t("row.negative_hint")} maxLength={500} onInput={(event) => set("negative", event.currentTarget.value)} />
+        <input value={own.negative ?? ""} placeholder={row.negative || t("row.negative_hint")} maxLength={500} dir="auto" onInput={(event) => set("negative", event.currentTarget.value)} />
       </label>
       <label class="labelled">
         <span>{t("own.seed")}</span>
@@ -150,7 +150,7 @@ function Redo({ stem, stretch, prompt }: { stem: Stem; stretch: Stretch | null; 
   return (
     <div class="redo">
       <span class="tag accent">{stretch.from.toFixed(2)}–{stretch.to.toFixed(2)} s</span>
-      <input value={other} placeholder={prompt} aria-label={t("redo.prompt")} title={t("redo.prompt")} maxLength={500} onInput={(event) => setOther(event.currentTarget.value)} />
+      <input value={other} placeholder={prompt} aria-label={t("redo.prompt")} title={t("redo.prompt")} maxLength={500} dir="auto" onInput={(event) => setOther(event.currentTarget.value)} />
       <button class="button small" onClick={loop}>{t("redo.loop")}</button>
       <button class="button small primary" data-action="redo" onClick={again}>{t("redo.again")}</button>
     </div>

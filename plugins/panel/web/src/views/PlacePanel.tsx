@@ -1,5 +1,5 @@
 // What goes where: first as a table, then into the host or into a file; and pages to send and notes that come back.
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { type Delivered, api, downloadUrl } from "../model/api";
 import type { Placed, Plan } from "../model/contract";
@@ -7,8 +7,17 @@ import { attempt, notify, state } from "../model/store";
 import { flushRows } from "../model/rows";
 import { language, t } from "../model/strings";
 
-const plan = signal<{ target: string; label: string; plan: Plan } | null>(null);
+const plan = signal<{ target: string; label: string; plan: Plan; content: string } | null>(null);
 const busy = signal(false);
+const exporting = signal(false);
+
+/** What a plan was made of: takes that are chosen afterwards would not be placed by it. */
+const placedContent = computed(() =>
+  JSON.stringify([
+    state.stems.value.map(({ id, active, choice }) => [id, active, choice]),
+    state.rows.value.map(({ id, name, prompt, gain_db, pan, solo, mute }) => [id, name, prompt, gain_db, pan, solo, mute]),
+  ]),
+);
 
 async function run<T>(work: () => Promise<T>): Promise<T | undefined> {
   if (busy.value) return undefined;
@@ -36,8 +45,11 @@ function fetchDownload(answer: Delivered | undefined): void {
 }
 
 export async function planFor(target: string, label: string): Promise<void> {
-  const made = await run(() => api.plan(target));
-  if (made) plan.value = { target, label, plan: made };
+  const made = await run(async () => {
+    const content = placedContent.value;
+    return { content, plan: await api.plan(target) };
+  });
+  if (made) plan.value = { target, label, ...made };
 }
 
 function PlanTable({ made }: { made: Plan }) {
@@ -74,11 +86,15 @@ function Planned({ planned, act }: { planned: NonNullable<typeof plan.value>; ac
     written.value = done.download_id ?? null;
     notify("info", isFile(planned.target) ? t("save.done") : t("place.done", { label: planned.label }));
   };
+  const isOutdated = planned.content !== placedContent.value;
   return (
     <>
       <PlanTable made={planned.plan} />
+      {isOutdated && <p class="problem" role="status">⚠ {t("place.outdated")}</p>}
       <div class="button-row">
-        <button class="button primary" disabled={busy.value || planned.plan.lines.length === 0} onClick={() => void place()}>{act}</button>
+        {isOutdated ? (
+          <button class="button primary" disabled={busy.value} onClick={() => void planFor(planned.target, planned.label)}>{t("place.again")}</button>
+        ) : <button class="button primary" disabled={busy.value || planned.plan.lines.length === 0} onClick={() => void place()}>{act}</button>}
         <button class="button" onClick={() => (plan.value = null)}>{t("cancel")}</button>
       </div>
     </>
@@ -111,7 +127,7 @@ function Report({ placed }: { placed: Placed }) {
   };
   return (
     <div class="report">
-      <h2 class="part">{t("place.report", { label: placed.label ?? placed.target })}</h2>
+      <h2 class="part">{t(isFile(placed.target) ? "save.report" : "place.report", { label: placed.label ?? placed.target })}</h2>
       <ul>
         {(placed.report ?? []).slice(0, 200).map((line, index) => (
           <li key={index}>{[line.track, line.start_timecode, line.text].filter(Boolean).join(" · ")}</li>
@@ -173,12 +189,18 @@ function Send() {
     }
     if (await run(async () => (await api.importNotes(notes), true))) notify("info", t("notes.read", { name: file.name }));
   };
+  const exportPage = async (): Promise<void> => {
+    exporting.value = true;
+    const made = await run(() => api.exportPage(language.value));
+    exporting.value = false;
+    fetchDownload(made);
+  };
   return (
     <>
       <h2 class="part">{t("send.title")}</h2>
       <p class="quiet">{t("send.text")}</p>
       <div class="button-row">
-        <button class="button" disabled={busy.value} onClick={() => void run(() => api.exportPage(language.value)).then(fetchDownload)}>{t("send.export")}</button>
+        <button class="button" disabled={busy.value || state.stems.value.length === 0} title={state.stems.value.length === 0 ? t("place.nothing") : undefined} onClick={() => void exportPage()}>{t("send.export")}</button>
         <button class="button" onClick={() => input.current?.click()}>{t("notes.import")}</button>
         <input
           ref={input} type="file" accept=".json,application/json" hidden aria-label={t("notes.import")}
@@ -188,6 +210,7 @@ function Send() {
           }}
         />
       </div>
+      {exporting.value && <p class="quiet" role="status">{t("send.making")}</p>}
       {(state.notes.value ?? []).map((note, index) => <p class="note" key={index}><b>{note.by ?? t("notes.director")}:</b> {note.text}</p>)}
     </>
   );

@@ -36,7 +36,7 @@ export function RowPanel({ row }: { row: Row }) {
       <label class="labelled">
         <span>{t("row.prompt")}</span>
         <input
-          value={row.prompt} maxLength={500} spellcheck={false} list="suggestions" autocomplete="off" data-side="prompt"
+          value={row.prompt} maxLength={500} dir="auto" spellcheck={false} list="suggestions" autocomplete="off" data-side="prompt"
           onInput={(event) => changePrompt(row, event.currentTarget.value)}
         />
       </label>
@@ -44,7 +44,7 @@ export function RowPanel({ row }: { row: Row }) {
       <label class="labelled">
         <span>{t("row.negative")}</span>
         <input
-          value={row.negative} maxLength={500} spellcheck={false} autocomplete="off" placeholder={t("row.negative_hint")}
+          value={row.negative} maxLength={500} dir="auto" spellcheck={false} autocomplete="off" placeholder={t("row.negative_hint")}
           onInput={(event) => changeRow(row.id, { negative: event.currentTarget.value })}
         />
       </label>

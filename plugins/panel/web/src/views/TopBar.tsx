@@ -1,7 +1,7 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../model/api";
 import type { Model } from "../model/contract";
-import { attempt, connected, notify, state, theme } from "../model/store";
+import { attempt, connected, ended, notify, state, theme } from "../model/store";
 import { type Language, LANGUAGES, chooseLanguage, language, t } from "../model/strings";
 import { framesToSeconds } from "../model/time";
 import { readPalette } from "../timeline/palette";
@@ -33,7 +33,7 @@ function CutName() {
 
 function DaemonChip() {
   const daemon = state.daemon.value;
-  const shown = !connected.value ? "lost" : daemon.state === "ready" && daemon.yielded ? "yielded" : daemon.state;
+  const shown = ended.value ? "ended" : !connected.value ? "lost" : daemon.state === "ready" && daemon.yielded ? "yielded" : daemon.state;
   return (
     <button class={`daemon ${shown}`} onClick={() => (openDialog.value = "daemon")} title={[daemon.message, daemon.device].filter(Boolean).join("\n")}>
       <i class="dot" aria-hidden="true" />
@@ -85,6 +85,22 @@ function ModelLine({ model, onPull }: { model: Model; onPull: (model: Model) => 
   );
 }
 
+/** What a person agrees to before a model is fetched: its size, and each of its licences on a line of its own. */
+function Agreement({ model, onAgree, onCancel }: { model: Model; onAgree: () => void; onCancel: () => void }) {
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => element.current?.focus(), []);
+  return (
+    <div class="confirm" role="group" aria-label={t("model.fetch_of", { name: model.name })} ref={element} tabIndex={-1}>
+      <p>{t("model.agree", { name: model.name, size: size(model.bytes) })}</p>
+      <ul>{model.licence.split("\n").map((line) => <li key={line}>{line}</li>)}</ul>
+      <div class="button-row">
+        <button class="button primary" onClick={onAgree}>{t("model.agree_fetch")}</button>
+        <button class="button" onClick={onCancel}>{t("cancel")}</button>
+      </div>
+    </div>
+  );
+}
+
 /** The daemon, its device and its models; a model is fetched after its licence was agreed to. */
 export function DaemonDialog() {
   const [asked, setAsked] = useState<Model | null>(null);
@@ -103,16 +119,11 @@ export function DaemonDialog() {
       <p><b>{t(`daemon.${daemon.state}`)}</b>{daemon.device && <> · {daemon.device}</>}</p>
       {daemon.message && <p class="quiet">{daemon.message}</p>}
       <p><button class="button small" onClick={() => void free()}>{t("device.free")}</button> <span class="quiet">{t("device.free_hint")}</span></p>
-      <table class="table">
-        <thead><tr><th scope="col">{t("model")}</th><th scope="col">{t("model.licence")}</th><th scope="col">{t("model.size")}</th><th scope="col">{t("model.action")}</th></tr></thead>
-        <tbody>{daemon.models.map((model) => <ModelLine key={model.name} model={model} onPull={setAsked} />)}</tbody>
-      </table>
-      {asked && (
-        <div class="confirm" role="group" aria-label={t("model.fetch")}>
-          <p>{t("model.agree", { name: asked.name, size: size(asked.bytes), licence: asked.licence })}</p>
-          <button class="button primary" onClick={() => void pull()}>{t("model.agree_fetch")}</button>
-          <button class="button" onClick={() => setAsked(null)}>{t("cancel")}</button>
-        </div>
+      {asked ? <Agreement model={asked} onAgree={() => void pull()} onCancel={() => setAsked(null)} /> : (
+        <table class="table">
+          <thead><tr><th scope="col">{t("model")}</th><th scope="col">{t("model.licence")}</th><th scope="col">{t("model.size")}</th><th scope="col">{t("model.action")}</th></tr></thead>
+          <tbody>{daemon.models.map((model) => <ModelLine key={model.name} model={model} onPull={setAsked} />)}</tbody>
+        </table>
       )}
     </Dialog>
   );
