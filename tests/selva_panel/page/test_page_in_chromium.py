@@ -119,7 +119,7 @@ def test_work_goes_from_looking_to_placing_and_back(run_browser: RunScript) -> N
     assert seen["error"] == "⚠ The disk is full.Free 2 GB."
 
 
-def test_faults_lose_nothing_and_are_told_of_once(run_browser: RunScript) -> None:
+def test_faults_lose_nothing_and_are_shown_once(run_browser: RunScript) -> None:
     seen = run_browser("faults.mjs")
     assert_clean(seen)
     assert seen["rowsLeft"] == 2, "a key that is held removes one track"

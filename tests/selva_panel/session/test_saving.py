@@ -1,4 +1,4 @@
-"""The file of a session: a disk that is full is told of, and nothing is lost once it is not."""
+"""The file of a session: a disk that is full is reported of, and nothing is lost once it is not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> FullDisk:
     return FullDisk(AppPaths.find(folders), "s1")
 
 
-def test_a_full_disk_is_told_of_and_the_change_is_saved_when_there_is_room(
+def test_a_full_disk_is_reported_and_the_change_is_saved_when_there_is_room(
     store: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SAVE_AFTER_S", "SAVE_AGAIN_S"):
@@ -50,10 +50,10 @@ def test_a_full_disk_is_told_of_and_the_change_is_saved_when_there_is_room(
         with session.hub.subscribe() as queue:
             session.put_rows(session.record.revision, [Row(id="dog", name="Dog", prompt="small dog barking")])
             await queue.get()
-            told = await queue.get()
+            reported = await queue.get()
             store.is_full = False
             over = await queue.get()
-        return [message["changes"] for message in (told, over) if message is not None]
+        return [message["changes"] for message in (reported, over) if message is not None]
 
     problem = "cannot write the session: no space left on device"
     assert asyncio.run(edit()) == [{"saving_problem": problem}, {"saving_problem": None}]

@@ -26,7 +26,7 @@ from selva_panel.timeline.rows import Row, rows_of_marked_cut, rows_to_json
 SAVE_AFTER_S = 0.3
 """Changes that follow one another, as while somebody types, are one write."""
 SAVE_AGAIN_S = 3.0
-"""After a file that could not be written: a full disk is often emptied by the person who is told."""
+"""After a file that could not be written: a full disk is often emptied by the person who reads of it."""
 SOON_S = 0.15
 STEMS_PER_SECOND = 2000
 """Of the state, that are sent again and again while results come in."""
@@ -87,10 +87,10 @@ class Session:
         return self.record.revision
 
     def _save_later(self, delay_s: float) -> None:
-        self._save_handle = asyncio.get_running_loop().call_later(delay_s, self._save_or_tell)
+        self._save_handle = asyncio.get_running_loop().call_later(delay_s, self._save_or_report)
 
-    def _save_or_tell(self) -> None:
-        """Save; where that fails, tell the pages, and try again until it succeeds."""
+    def _save_or_report(self) -> None:
+        """Save; where that fails, report it to the pages, and try again until it succeeds."""
         problem = None
         try:
             self.save()
