@@ -23,8 +23,11 @@ def device_problem(value: str) -> str | None:
 
 
 def executor_problem(value: str) -> str | None:
-    if value in (LOCAL, OWN_RAY) or _CLUSTER.fullmatch(value):
+    if value in (LOCAL, OWN_RAY):
         return None
+    if _CLUSTER.fullmatch(value):
+        port = int(value.rpartition(":")[2])
+        return None if 1 <= port <= MAX_PORT else f"has a port from 1 to {MAX_PORT}; got {value!r}"
     return (
         f"is {LOCAL} (this machine's devices), {OWN_RAY} (the same through Ray), HEAD:PORT (a Ray cluster that this machine "
         f"belongs to) or ray://HEAD:PORT (one that it does not); got {value!r}"

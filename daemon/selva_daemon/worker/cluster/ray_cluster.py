@@ -6,7 +6,6 @@ To be imported after `ray_environment.prepare`.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -21,6 +20,8 @@ try:
     import ray
     from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    from selva_daemon.worker.cluster.ray_address import check_address
 except ImportError as exc:
     from selva_core.base.command_line import pip_install_command
 
@@ -45,6 +46,8 @@ class RayCluster:
         ConnectionError with a sentence.
         """
         self.address = executor
+        self.is_authenticated = True
+        """Whether the cluster takes programs only from those who know its token."""
         options: dict[str, Any] = {
             "namespace": f"selva-bridge-{owner}",
             "log_to_driver": False,
@@ -54,6 +57,7 @@ class RayCluster:
             options |= {"address": "local", "include_dashboard": False}
         else:
             options["address"] = executor
+            self.is_authenticated = check_address(executor)
         try:
             ray.init(**options)
         except (RayError, RuntimeError, ValueError, OSError) as error:
@@ -64,11 +68,6 @@ class RayCluster:
     @property
     def ray_version(self) -> str:
         return str(ray.__version__)
-
-    @property
-    def is_authenticated(self) -> bool:
-        """Whether the cluster takes programs only from those who know its token."""
-        return os.environ.get("RAY_AUTH_MODE", "").lower() == "token"
 
     def nodes(self) -> list[Node]:
         """Those that are there now."""
