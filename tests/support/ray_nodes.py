@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,13 @@ STEP_DELAY_S = 0.05
 
 
 class RayNodes:
-    """Nodes by name. environment: of those who use the cluster."""
+    """Nodes by name. environment: of those who use the cluster. client_port: of the Ray Client server of the head."""
 
-    def __init__(self, process: subprocess.Popen[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], environment: Mapping[str, str], *, client_port: int
+    ) -> None:
         self._process = process
+        self.client_port = client_port
         self.environment = environment
         self.address = ""
 
@@ -64,9 +68,11 @@ def ray_nodes() -> Iterator[RayNodes]:
         "SELVA_CACHE_DIR": str(folder / "cache"),
         "SELVA_ECHO_STEP_DELAY_S": str(STEP_DELAY_S),
     }
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        client_port = free.getsockname()[1]
     with (folder / "output.log").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, str(PROGRAM)],
+            [sys.executable, str(PROGRAM), str(client_port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
@@ -76,7 +82,8 @@ def ray_nodes() -> Iterator[RayNodes]:
         )
     try:
         with process:
-            yield RayNodes(process, {**users, "RAY_gcs_rpc_server_reconnect_timeout_s": "4"})
+            environment = {**users, "RAY_gcs_rpc_server_reconnect_timeout_s": "4"}
+            yield RayNodes(process, environment, client_port=client_port)
             assert process.stdin is not None
             process.stdin.close()
             process.wait(30)

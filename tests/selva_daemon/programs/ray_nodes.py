@@ -1,6 +1,6 @@
 """Nodes of a Ray cluster on this machine, started and killed as the lines on standard input say.
 
-    add NAME        start a node with one device; the first is the head
+    add NAME        start a node with one device; the first is the head, with a Ray Client server on the port of the arguments
     kill NAME       kill all processes of a node, as a power cut would
     behead          kill the head's service, and nothing else
 
@@ -24,7 +24,9 @@ def main() -> None:
     for line in sys.stdin:
         command, _, name = line.strip().partition(" ")
         if command == "add":
+            client_server = {} if nodes else {"ray_client_server_port": int(sys.argv[1])}
             nodes[name] = cluster.add_node(
+                **client_server,
                 num_cpus=1,
                 num_gpus=0,
                 resources={"selva": 1},

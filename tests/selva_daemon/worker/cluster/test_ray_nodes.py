@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,12 +24,14 @@ from selva_daemon.client.launch import start_daemon
 from selva_daemon.protocol.job import JobRequest
 from selva_daemon.protocol.status import CANCELLED, DONE, QUEUED, RUNNING, DeviceStatus, JobStatus
 from tests.support.daemons import JobMaker, end_process_tree, wait_until
-from tests.support.ray_nodes import STEP_DELAY_S, RayNodes, ray_nodes
+from tests.support.ray_nodes import PROGRAM, STEP_DELAY_S, RayNodes, ray_nodes
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (extra ray)"),
     pytest.mark.xdist_group("ray"),
 ]
+CLIENT_PROGRAM = PROGRAM.with_name("ray_client.py")
+MOVIE = Path(__file__).resolve().parents[4] / "examples" / "yard.mp4"
 LONG_STEPS = round(4.0 / STEP_DELAY_S)
 """Of a job that runs long enough for its node to be killed under it."""
 
@@ -98,6 +105,30 @@ def test_a_stem_from_a_node_has_the_bytes_of_one_made_here(
     assert made[0].name == made[1].name
     first, second = (hashlib.sha256(file.read_bytes()).hexdigest() for file in made)
     assert first == second
+
+
+def test_a_ray_client_renders_hears_of_progress_and_cancels(nodes: RayNodes) -> None:
+    """Where this machine does not belong to the cluster."""
+    if importlib.util.find_spec("grpc") is None:
+        pytest.skip("this Ray is installed without its client (extra ray)")
+    address = ("127.0.0.1", nodes.client_port)
+    try:
+        socket.create_connection(address, timeout=10).close()
+    except OSError as error:
+        pytest.skip(f"no Ray Client server could be started on this machine: {error}")
+    ended = subprocess.run(
+        [sys.executable, str(CLIENT_PROGRAM), f"ray://{address[0]}:{address[1]}", str(MOVIE)],
+        check=False,
+        env={**os.environ, **nodes.environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout.splitlines()[-1])
+    assert found["lengths"] == [48_000]
+    assert found["steps"] > 1, "progress is heard while the actor renders"
+    assert found["cancelled"] == "RenderCancelled"
 
 
 def test_a_cancelled_job_stops_on_its_node_and_the_device_goes_on(
