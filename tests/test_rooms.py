@@ -128,7 +128,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "selva_otio": {"opentimelineio", "aaf2", "tomli"},
     "selva_daemon": {"zmq", "msgspec", "psutil"},
     "selva_daemon.worker": {"msgspec"},
-    "selva_daemon.worker.cluster": {"msgspec", "ray"},
+    "selva_daemon.worker.cluster": {"grpc", "msgspec", "ray"},
     "selva_render": {"msgspec", "opentimelineio", "watchdog", "matplotlib", "soundfile", "tomli", "mido"},
     "selva_plugins": {"opentimelineio", "msgspec", "platformdirs", "psutil"},
     "selva_panel": {"opentimelineio", "msgspec", "soundfile", "platformdirs"},

@@ -40,6 +40,11 @@ class DevicePlace:
     def key(self) -> tuple[str, int]:
         return self.node_id, self.index
 
+    def describe_needs(self) -> str:
+        """What an actor reserves, in words."""
+        amounts = {"GPU": self.num_gpus, "CPU": self.num_cpus, **self.resources}
+        return " and ".join(f"{amount:g} {name}" for name, amount in amounts.items() if amount) or "nothing"
+
 
 def plan_devices(nodes: Sequence[Node], device: str) -> list[DevicePlace]:
     """One place for each device to use. device: the setting `device`: auto, cpu, cuda or mps.

@@ -25,7 +25,7 @@ from selva_daemon.protocol.worker_link import (
     WorkerEvent,
 )
 from selva_daemon.worker.cluster.placement import DevicePlace
-from selva_daemon.worker.cluster.remote_device import DeviceRefusedError, RemoteDevice
+from selva_daemon.worker.cluster.remote_device import START_TIMEOUT_S, DeviceRefusedError, RemoteDevice
 from selva_daemon.worker.device_lost import CRASHED, REQUEUED, DeviceLostError
 from selva_daemon.worker.rendering import JobRenderer
 from selva_daemon.worker.server_link import EventLogHandler, EventReceiver, JobCommands
@@ -33,6 +33,8 @@ from selva_daemon.worker.worker import Worker
 
 STARTING, READY, REFUSED, GONE = "starting", "ready", "refused", "gone"
 RETRY_REFUSED_S = 60.0
+LONG_START_S = 20.0
+"""Longer than Python and our code take to load on a busy machine."""
 MAX_RETRY_S = 60.0
 FREE_SLOT_PATIENCE_S = 10.0
 """The server may hear of a job's end a moment before its device waits for the next."""
@@ -53,12 +55,14 @@ class DeviceSlot:
         events: EventReceiver,
         log_handler: EventLogHandler,
         on_change: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.device = device
+        self._clock = clock
         self.state = STARTING
         self.problem = ""
         self.is_free = False
-        self.changed_s = time.monotonic()
+        self.changed_s = clock()
         self._commands = commands
         self._events = events
         self._on_change = on_change
@@ -73,14 +77,27 @@ class DeviceSlot:
 
     @property
     def status(self) -> DeviceStatus:
-        return DeviceStatus(name=self.device.name, state=self.state, problem=self.problem)
+        problem = self.problem
+        if self.state == STARTING and self._clock() - self.changed_s > LONG_START_S:
+            problem = f"still starting: {self._describe_wait()}"
+        return DeviceStatus(name=self.device.name, state=self.state, problem=problem)
+
+    def _describe_wait(self) -> str:
+        """Ray does not say which of the two it is."""
+        return (
+            f"other programs on the cluster may hold what it needs ({self.device.place.describe_needs()}; `ray status` there "
+            "shows what is free), or its node is slow"
+        )
 
     def _run(self) -> None:
         try:
             self.device.start()
-        except (DeviceRefusedError, TimeoutError) as exc:
+        except DeviceRefusedError as exc:
             self.device.end()
             self.refuse(str(exc))
+        except TimeoutError:
+            self.device.end()
+            self.refuse(f"it did not start within {START_TIMEOUT_S:g} s: {self._describe_wait()}")
         except DeviceLostError as exc:
             self.device.end()
             self.refuse(exc.message)
@@ -98,7 +115,7 @@ class DeviceSlot:
         self._become(REFUSED)
 
     def _become(self, state: str) -> None:
-        self.state, self.changed_s = state, time.monotonic()
+        self.state, self.changed_s = state, self._clock()
         self._on_change()
 
     # -- for the roster ------------------------------------------------------------------------------------

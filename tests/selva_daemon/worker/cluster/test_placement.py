@@ -42,3 +42,9 @@ def test_two_nodes_on_one_host_have_names_of_their_own() -> None:
     places = plan_devices([node("abcdef12", "vm", CPU=1), node("98765432", "vm", CPU=1)], "auto")
     assert [place.name for place in places] == ["vm (abcdef)", "vm (987654)"]
     assert plan_devices([], "auto") == []
+
+
+def test_what_a_device_reserves_is_said_in_words() -> None:
+    [gpu] = plan_devices([node("a", CPU=32, GPU=1)], "auto")
+    [marked] = plan_devices([node("b", CPU=0, selva=1)], "cpu")
+    assert (gpu.describe_needs(), marked.describe_needs()) == ("1 GPU and 1 CPU", "1 selva")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
@@ -50,9 +51,13 @@ class Device:
 
     def __init__(self, place: DevicePlace, error: Exception | None) -> None:
         self.name, self.model, self.is_lost, self.moved_s = place.name, None, False, 0.0
+        self.place = place
+        self.may_start = threading.Event()
+        self.may_start.set()
         self._error = error
 
     def start(self) -> None:
+        self.may_start.wait(30)
         if self._error is not None:
             raise self._error
 
@@ -84,6 +89,7 @@ class Stage:
         self.now_s = 1000.0
         self.heard = Heard()
         self.errors: dict[str, Exception] = {}
+        self.waits_for = ""
         self.slots: list[DeviceSlot] = []
         self.renderers: list[Renderer] = []
         self.roster = Roster(
@@ -93,13 +99,17 @@ class Stage:
     def _start(self, place: DevicePlace, on_change: Callable[[], None]) -> DeviceSlot:
         self.renderers.append(renderer := Renderer())
         commands = type("NoCancels", (), {"is_cancelled": lambda _, j: False, "forget": lambda _, j: None})()
+        device = Device(place, self.errors.get(place.name))
+        if place.name == self.waits_for:
+            device.may_start.clear()
         slot = DeviceSlot(
-            cast(RemoteDevice, Device(place, self.errors.get(place.name))),
+            cast(RemoteDevice, device),
             build_renderer=lambda _: cast(JobRenderer, renderer),
             commands=cast(Commands, commands),
             events=self.heard,
             log_handler=EventLogHandler(self.heard),
             on_change=on_change,
+            clock=lambda: self.now_s,
         )
         slot.thread.start()
         self.slots.append(slot)
@@ -162,10 +172,26 @@ def test_a_refused_device_says_why_and_is_tried_again_after_a_while(stage: Stage
     assert stage.heard.devices == [("a", "Ray 2.1 there and Ray 2.60 here")]
     assert len(stage.slots) == 1
     stage.errors.clear()
-    stage.slots[0].changed_s = stage.now_s
     stage.now_s += slots.RETRY_REFUSED_S + 1
     stage.start("a")
     assert stage.heard.devices == [("a", "ready")]
+
+
+def test_a_device_whose_place_others_hold_says_so_while_it_waits_and_when_it_gives_up(stage: Stage) -> None:
+    stage.waits_for, stage.errors["a"] = "a", TimeoutError()
+    stage.update("a", "b")
+    wait_until(lambda: stage.slots[1].is_free, "the other device")
+    stage.update("a", "b")
+    assert stage.heard.devices == [("a", "starting"), ("b", "ready")]
+    stage.now_s += 25.0
+    stage.update("a", "b")
+    [(_, waits), (_, state)] = stage.heard.devices
+    assert state == "ready"
+    assert "still starting: other programs on the cluster may hold what it needs (1 CPU;" in waits
+    cast(Device, stage.slots[0].device).may_start.set()
+    wait_until(lambda: stage.slots[0].state == "refused", "the refusal")
+    stage.update("a", "b")
+    assert "did not start within 180 s: other programs" in dict(stage.heard.devices)["a"]
 
 
 def test_a_job_goes_to_the_device_that_has_its_model(stage: Stage, command: RenderCommand) -> None:
