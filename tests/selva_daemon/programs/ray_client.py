@@ -24,7 +24,7 @@ from selva_daemon.worker.cluster.remote_engine import KnownWeights, RemoteEngine
 
 class _Unheard:
     def send(self, event: WorkerEvent) -> None:
-        """Nobody is told that the model is loaded."""
+        """The result has what matters."""
 
 
 def main(executor: str, movie: str) -> None:
@@ -54,14 +54,14 @@ def main(executor: str, movie: str) -> None:
     steps: set[int] = set()
 
     def request(is_cancelled: bool) -> BatchRequest:
-        def hear(progress: RenderProgress) -> None:
+        def on_progress(progress: RenderProgress) -> None:
             if progress.stage == "sampling":
                 steps.add(progress.step)
 
         return BatchRequest(
             picture=PictureRange(path=Path(movie), start_s=Fraction(0), duration_s=Fraction(1)),
             requests=[StemRequest(prompt="a dog barking")],
-            on_progress=hear,
+            on_progress=on_progress,
             is_cancelled=lambda: is_cancelled and bool(steps),
         )
 

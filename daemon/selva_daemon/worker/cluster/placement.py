@@ -41,7 +41,7 @@ class DevicePlace:
         return self.node_id, self.index
 
     def describe_needs(self) -> str:
-        """What an actor reserves, in words."""
+        """What an actor reserves."""
         amounts = {"GPU": self.num_gpus, "CPU": self.num_cpus, **self.resources}
         return " and ".join(f"{amount:g} {name}" for name, amount in amounts.items() if amount) or "nothing"
 

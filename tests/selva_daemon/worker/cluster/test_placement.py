@@ -44,7 +44,7 @@ def test_two_nodes_on_one_host_have_names_of_their_own() -> None:
     assert plan_devices([], "auto") == []
 
 
-def test_what_a_device_reserves_is_said_in_words() -> None:
+def test_a_device_names_what_it_reserves() -> None:
     [gpu] = plan_devices([node("a", CPU=32, GPU=1)], "auto")
     [marked] = plan_devices([node("b", CPU=0, selva=1)], "cpu")
     assert (gpu.describe_needs(), marked.describe_needs()) == ("1 GPU and 1 CPU", "1 selva")
