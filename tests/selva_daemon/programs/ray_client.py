@@ -10,6 +10,7 @@ import json
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from selva_core.base.errors import SelvaError
 from selva_core.base.media import PictureRange
@@ -27,18 +28,12 @@ class _Unheard:
         """The result has what matters."""
 
 
-def main(executor: str, movie: str) -> None:
-    prepare(executor)
-    from selva_daemon.worker.cluster.ray_cluster import RayCluster  # noqa: PLC0415 - after `prepare`
-
-    cluster = RayCluster(executor, owner="test")
-    # Reserves nothing, so that it runs beside the device of a daemon on the same node.
-    [place, *_] = [
-        DevicePlace(
-            node_id=node.node_id, index=0, name="n", num_gpus=0, num_cpus=0, resources={}, num_threads=1
-        )
-        for node in cluster.nodes()
-    ]
+def _start_device(cluster: Any) -> RemoteDevice:
+    """On the first node. It reserves nothing, so that it runs beside the device of a daemon there."""
+    [node, *_] = cluster.nodes()
+    place = DevicePlace(
+        node_id=node.node_id, index=0, name="n", num_gpus=0, num_cpus=0, resources={}, num_threads=1
+    )
     setup = DeviceSetup(
         device="cpu",
         precision="auto",
@@ -49,6 +44,15 @@ def main(executor: str, movie: str) -> None:
     )
     device = RemoteDevice(cluster, place, setup, limits=Limits(stall_s=60.0, cancel_s=60.0))
     device.start()
+    return device
+
+
+def main(executor: str, movie: str) -> None:
+    prepare(executor)
+    from selva_daemon.worker.cluster.ray_cluster import RayCluster  # noqa: PLC0415 - after `prepare`
+
+    cluster = RayCluster(executor, owner="test")
+    device = _start_device(cluster)
     engines = RemoteEngines(device, events=_Unheard(), weights=KnownWeights(), on_refusal=sys.exit)
     engine = engines.engine_for("selva-echo")
     steps: set[int] = set()
