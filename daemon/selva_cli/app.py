@@ -30,6 +30,7 @@ from selva_cli.commands.config import config_app
 from selva_cli.commands.farm.farm_app import farm_app
 from selva_cli.commands.host import host_app
 from selva_cli.commands.results import events, overview, redo
+from selva_cli.options.command_app import CommandApp
 from selva_cli.terminal.error_reporting import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
@@ -51,7 +52,7 @@ COMPLETION_VARIABLE = "_SELVA_COMPLETE"
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EINVAL, errno.EBADF)
 """A closed pipe (EINVAL on Windows), a full disk, a terminal that has gone."""
 
-app = typer.Typer(
+app = CommandApp(
     name="selva",
     help="One aligned stem per prompt, each on its own track.",
     epilog="--quiet and --verbose may stand after any command as well.",

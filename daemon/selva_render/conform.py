@@ -8,6 +8,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import opentimelineio as otio
+
+from selva_core.audio.wav import describe_cut_off
 from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
@@ -19,6 +22,7 @@ from selva_otio.conform.stem_placing import place_moves
 from selva_otio.cues.shot_spotting import ShotSpotter
 from selva_otio.cues.spotting import SpotOptions
 from selva_otio.errors import TimelineWriteError
+from selva_otio.formats.flat_layout import find_media_file
 from selva_otio.formats.registry import find_format
 from selva_otio.formats.stem_metadata import iter_stems
 from selva_otio.picture.media_probe import ProbeMedia
@@ -71,11 +75,24 @@ def plan_report(plan: ConformPlan, options: RenderOptions, output: OutputOptions
     """What a conform would do, for a dry run: no daemon is asked, so that a stem it would refuse to make longer counts as
     extended. Raises UnknownModelError.
     """
+    damaged = list_damaged_stems(plan)
     if not plan.sheet.cues:
-        return ConformReport(plan=plan, changes=list_changes(plan), is_dry_run=True)
+        return ConformReport(plan=plan, changes=list_changes(plan), is_dry_run=True, damaged=damaged)
     options = replace(options, model=choose_model(options.model))
     extended = list_extended(find_continuations(plan, options, output))
-    return ConformReport(plan=plan, changes=list_changes(plan, extended=extended), is_dry_run=True)
+    changes = list_changes(plan, extended=extended)
+    return ConformReport(plan=plan, changes=changes, is_dry_run=True, damaged=damaged)
+
+
+def list_damaged_stems(plan: ConformPlan) -> list[str]:
+    """A sentence for each file of a stem that goes along and is cut off; what it lacks is silence in the new cut."""
+    folder = plan.old.spotter.media.base_folder
+    items = (move.stem.placed.item for move in plan.moves if move.stem.is_stem)
+    files = (
+        find_media_file(item.media_reference, folder) for item in items if isinstance(item, otio.schema.Clip)
+    )
+    sentences = (describe_cut_off(file) for file in dict.fromkeys(files) if file is not None)
+    return [sentence for sentence in sentences if sentence is not None]
 
 
 def check_conform_target(old: Path, new: Path, output: OutputOptions) -> None:
@@ -127,7 +144,10 @@ def conform_timeline(
     if plan.sheet.cues:
         rendered = render_missing(plan, options, output, connect=connect, on_status=on_status)
     report = ConformReport(
-        plan=plan, changes=list_changes(plan, extended=rendered.extended), rendered=rendered.report
+        plan=plan,
+        changes=list_changes(plan, extended=rendered.extended),
+        rendered=rendered.report,
+        damaged=list_damaged_stems(plan),
     )
     conformed = place_moves(rendered.plan)
     report.num_cross_fades_lost = conformed.num_cross_fades_lost

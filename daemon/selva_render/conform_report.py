@@ -30,7 +30,7 @@ class ConformReport:
     """What a conform did, or with `is_dry_run` would do.
 
     rendered: the result of the render; None where nothing had to be rendered, or nothing was yet. timeline: None in a dry run;
-    the first of its parts where a format needs several files.
+    the first of its parts where a format needs several files. damaged: a sentence for each stem whose file is not whole.
     """
 
     plan: ConformPlan
@@ -42,6 +42,7 @@ class ConformReport:
     parts: list[Path] = field(default_factory=list)
     sidecar: Path | None = None
     losses: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     def add_written(self, written: WrittenTimeline) -> None:
         self.timeline, *self.parts = (file.absolute() for file in written.files)
@@ -54,7 +55,7 @@ class ConformReport:
 
     def iter_notes(self) -> list[str]:
         """Sentences for the user: what could not be kept, and what nothing says a sound for."""
-        notes = list(self.plan.warnings)
+        notes = [*self.plan.warnings, *self.damaged]
         if self.num_cross_fades_lost:
             count = self.num_cross_fades_lost
             notes.append(

@@ -266,6 +266,34 @@ def read_wave_audio(path: Path) -> WaveAudio:
     raise ValueError("it holds no audio")
 
 
+def describe_cut_off(path: Path) -> str | None:
+    """A sentence for a WAV file that has less audio than it says, as a full disk or a copy that was stopped leaves it.
+
+    None for whole files, for those of other kinds or that cannot be read, and where a program that wrote into a pipe has left the
+    size open (0xFFFFFFFF).
+    """
+    bytes_per_s = 0
+    try:
+        size_bytes = path.stat().st_size
+        with open_regular(path) as file:
+            if (header := file.read(12))[:4] != b"RIFF" or header[8:] != b"WAVE":
+                return None
+            while len(head := file.read(8)) == 8:
+                length = struct.unpack("<I", head[4:])[0]
+                start = file.tell()
+                if head[:4] == b"fmt ":
+                    bytes_per_s = struct.unpack("<8xI", file.read(12).ljust(12, b"\0"))[0]
+                elif head[:4] == b"data":
+                    lacking = start + length - size_bytes
+                    if lacking <= 0 or length == MAX_RIFF_BYTES or not bytes_per_s:
+                        return None
+                    return f"{path.name} is cut off: its last {lacking / bytes_per_s:.2f} s are missing; make it again"
+                file.seek(start + _even(length))
+    except OSError:
+        return None
+    return None
+
+
 def digest_without(path: Path, chunk_id: bytes) -> bytes:
     """SHA-256 of all chunks of a RIFF/WAVE file, in their order, except those of that id.
 

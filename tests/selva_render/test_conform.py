@@ -191,6 +191,10 @@ def test_a_dry_run_shows_the_same_changes_and_writes_nothing(
     assert (shown["rendered"], shown["timeline"]) == ([], None)
     markers = load_timeline(tmp_path / "out.otio").tracks.markers
     assert [marker.name.split(" - ")[0] for marker in markers] == ["Conform"] * len(NEW_SHOTS)
+    for stem in (tmp_path / "stems").glob("*.wav"):
+        stem.write_bytes(stem.read_bytes()[:-30_000])
+    damaged = conform(old, new, tmp_path / "again.otio", "--dry-run")
+    assert ["cut off" in " ".join(report["notes"]) for report in (shown, damaged)] == [False, True]
 
 
 def test_markers_of_a_conform_are_no_cues_of_a_later_render(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import typer
-
+from selva_cli.options.command_app import CommandApp
 from selva_cli.terminal.console import (
     JsonOption,
     format_size,
@@ -18,7 +17,7 @@ from selva_cli.terminal.console import (
 if TYPE_CHECKING:
     from selva_daemon.worker.blob_store import BlobStore
 
-cache_app = typer.Typer(no_args_is_help=True)
+cache_app = CommandApp(no_args_is_help=True)
 
 
 @cache_app.command()

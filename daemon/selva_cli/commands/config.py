@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from selva_cli.options.command_app import CommandApp
 from selva_cli.options.completion import complete_setting_values, complete_settings
 from selva_cli.terminal.console import JsonOption, print_json, print_line, print_result, print_table
 from selva_core.base.command_line import selva_command
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 EDITORS = ("nano", "vim", "vi", "emacs")
 
-config_app = typer.Typer(no_args_is_help=True)
+config_app = CommandApp(no_args_is_help=True)
 
 NameArgument = Annotated[
     str,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from selva_cli.commands import daemon_clients
+from selva_cli.options.command_app import CommandApp
 from selva_cli.terminal.console import (
     JsonOption,
     connect,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 FOLLOW_EVERY_S = 0.25
 YIELD_PATIENCE_S = 60.0
 
-daemon_app = typer.Typer(no_args_is_help=True)
+daemon_app = CommandApp(no_args_is_help=True)
 daemon_app.command()(daemon_clients.invite)
 daemon_app.command()(daemon_clients.clients)
 daemon_app.command()(daemon_clients.revoke)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from selva_cli.commands.host_resolve import CheckStartOption, HandedOption, resolve, use_handed_settings
+from selva_cli.options.command_app import CommandApp
 from selva_cli.options.completion import complete_hosts
 from selva_cli.terminal.console import JsonOption, print_json, print_line
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
@@ -30,7 +31,7 @@ CHECKS = {
     "resolve": "selva_plugins.hosts.resolve.check",
 }
 
-host_app = typer.Typer(no_args_is_help=True)
+host_app = CommandApp(no_args_is_help=True)
 host_app.command()(resolve)
 
 HostArgument = Annotated[

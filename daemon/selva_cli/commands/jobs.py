@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selva_cli.options.command_app import CommandApp
 from selva_cli.options.completion import complete_job_states, complete_jobs
 from selva_cli.terminal.console import (
     JsonOption,
@@ -36,7 +37,7 @@ JobId = Annotated[
     str, typer.Argument(metavar="ID", help="A job; see: selva jobs list", autocompletion=complete_jobs)
 ]
 
-jobs_app = typer.Typer(no_args_is_help=True)
+jobs_app = CommandApp(no_args_is_help=True)
 
 
 @jobs_app.command(name="list")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from selva_cli.commands.model_changes import ModelArgument, import_, move, pull, remove, verify
+from selva_cli.options.command_app import CommandApp
 from selva_cli.terminal.console import (
     JsonOption,
     format_duration,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from selva_core.models.catalog import Model
     from selva_core.models.store.costs import ModelCosts
 
-models_app = typer.Typer(no_args_is_help=True)
+models_app = CommandApp(no_args_is_help=True)
 
 
 @models_app.command(name="list")

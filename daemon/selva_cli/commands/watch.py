@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from selva_cli.commands import watch_folders
 from selva_cli.commands.watch_folders import ChangesOption, FolderArgument, MoveOption, SubfoldersOption
+from selva_cli.options.command_app import CommandApp
 from selva_cli.options.option_groups import takes_groups
 from selva_cli.options.timeline_options import HandlesOption, RenderArguments
 from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, report_errors
@@ -28,7 +29,7 @@ class WatchGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-watch_app = typer.Typer(no_args_is_help=True, cls=WatchGroup)
+watch_app = CommandApp(no_args_is_help=True, cls=WatchGroup)
 for _command in watch_folders.COMMANDS:
     watch_app.command(name=_command.__name__.removesuffix("_folders"))(_command)
 

@@ -111,12 +111,14 @@ class WatchedFolderArguments:
     def build(self, folder: Path) -> WatchedFolder:
         """Raises ConfigurationError, RequestError, UnknownModelError."""
         from selva_core.base.settings import load_settings  # noqa: PLC0415
-        from selva_core.base.settings.watched_folder import WatchedFolder  # noqa: PLC0415 - --help stays light
+        from selva_core.base.settings.watched_folder import (  # noqa: PLC0415 - --help stays light
+            WatchedFolder,
+            require_watchable,
+        )
         from selva_render.options import choose_model  # noqa: PLC0415
         from selva_render.watch.hooks import require_allowed_webhook  # noqa: PLC0415
 
-        if not folder.is_dir():
-            raise ConfigurationError(f"there is no folder {folder.absolute()} to watch; make it first")
+        require_watchable(folder)
         if self.model is not None:  # now, and not in a note on each item tonight
             choose_model(self.model)
         values: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}

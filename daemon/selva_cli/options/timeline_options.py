@@ -245,9 +245,9 @@ class RenderArguments:
                 separate=settings.separate if self.separate is None else self.separate,
             ),
             precision=self.precision,
-            absent=self.absent or settings.absent,
+            absent=settings.absent if self.absent is None else self.absent,
             pan=PanOptions(
-                mode=self.pan or settings.pan,
+                mode=settings.pan if self.pan is None else self.pan,
                 width=settings.pan_width if self.pan_width is None else self.pan_width,
                 distance=self.distance,
             ),
@@ -341,7 +341,12 @@ class ReadArguments:
 
         for folder in self.media_folders:
             if not folder.is_dir():
-                raise TimelineReadError(f"there is no folder {folder} to look for media in")
+                advice = (
+                    f"; it is a file, name the folder that it is in: {folder.parent}"
+                    if folder.exists()
+                    else ""
+                )
+                raise TimelineReadError(f"there is no folder {folder} to look for media in{advice}")
         return ReadOptions(
             frame_rate=None if self.frame_rate is None else parse_rate(self.frame_rate),
             media_folders=self.media_folders,

@@ -11,6 +11,7 @@ import opentimelineio as otio
 
 from selva_core.audio.events import SoundEvent, find_events, load_level_curve
 from selva_core.audio.provenance import read_provenance
+from selva_core.audio.wav import describe_cut_off
 from selva_core.base.command_line import selva_command
 from selva_core.base.errors import MediaError, RequestError
 from selva_otio import TimelineClock, load_timeline
@@ -101,6 +102,7 @@ def collect_file_events(files: Sequence[Path], *, frame_rate_hz: Fraction) -> Ev
     found: list[_Found] = []
     names: dict[str, None] = {}
     errors: list[MediaError] = []
+    damage: list[str] = []
     for file in files:
         try:
             curve = load_level_curve(file)
@@ -110,6 +112,7 @@ def collect_file_events(files: Sequence[Path], *, frame_rate_hz: Fraction) -> Ev
         provenance = _provenance(file)
         name = provenance.get("track") or file.stem
         names[name] = None
+        damage += filter(None, [describe_cut_off(file)])
         length_s = clock.cover_frames(max(len(curve.levels), 1) * curve.hop_s)
         timeline.tracks.append(_build_track(name, file, clock.time_range(Fraction(0), length_s)))
         found += [
@@ -120,7 +123,7 @@ def collect_file_events(files: Sequence[Path], *, frame_rate_hz: Fraction) -> Ev
         ]
     if errors and len(errors) == len(files):
         raise errors[0]
-    return _build_list(timeline, clock, tuple(names), found, [error.message for error in errors])
+    return _build_list(timeline, clock, tuple(names), found, [*(error.message for error in errors), *damage])
 
 
 def find_file_events(file: Path) -> list[SoundEvent]:
@@ -170,6 +173,7 @@ def _events_of_clip(clip: FlatClip, folder: Path, missing: list[str]) -> Iterato
     except MediaError as error:
         missing.append(error.message)
         return
+    missing += filter(None, [describe_cut_off(file)])
     for event in events:
         after_start_s = event.start_s - clip.media_start_s
         if 0 <= after_start_s < clip.duration_s:

@@ -26,7 +26,7 @@ from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import AppPaths, ensure_private_folder
 from selva_core.base.render_options import RenderOptions
 from selva_core.base.settings.active_hours import is_active, parse_active_hours
-from selva_core.base.settings.watched_folder import WatchedFolder
+from selva_core.base.settings.watched_folder import WatchedFolder, require_watchable
 from selva_daemon.client.client import Client
 from selva_otio import SpotOptions
 from selva_render.watch.claims import EXPIRY_S, ClaimFolder, ClaimKeeper, Owner
@@ -251,8 +251,7 @@ class WatchFolder:
     ) -> None:
         """Raises ConfigurationError when the folders cannot be used, StorageError."""
         inbox = inbox.absolute()
-        if not inbox.is_dir():
-            raise ConfigurationError(f"there is no folder {inbox} to watch; make it first")
+        require_watchable(inbox)
         try:
             watched = WatchedFolder(
                 path=inbox,

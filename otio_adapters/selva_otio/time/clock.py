@@ -49,6 +49,7 @@ _DROP_FRAME_METADATA: Sequence[tuple[str, str, Mapping[bool | str, bool]]] = (
 so our readers keep there what the file says."""
 
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})([:;])(\d{2,3})")
+_NUMBER = re.compile(r"[+-]?[\d._/]{1,40}(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _CLOCK_TIME = re.compile(r"\d{1,2}:\d{2}:\d{2}\.\d+")
 
 
@@ -71,7 +72,7 @@ def exact_rate(rate_hz: float) -> Fraction:
 def parse_rate(text: str) -> Fraction:
     """Frames per second from "24", "23.976" or "24000/1001". Raises ClockError."""
     try:
-        rate_hz = float(Fraction(text.strip()))
+        rate_hz = float(_parse_number(text))
     except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise ClockError(
             f"a frame rate is a number (23.976) or a fraction (24000/1001); got {text!r}"
@@ -102,7 +103,7 @@ def parse_seconds(text: str, *, or_timecode: bool = False) -> Fraction:
     Raises ClockError.
     """
     try:
-        return Fraction(text.strip())
+        return _parse_number(text)
     except (ValueError, ZeroDivisionError) as error:
         allowed = (
             "seconds (12.5), a fraction (1001/24000) or a timecode (00:00:12:12)"
@@ -110,6 +111,15 @@ def parse_seconds(text: str, *, or_timecode: bool = False) -> Fraction:
             else "seconds (12.5) or a fraction (1001/24000)"
         )
         raise ClockError(f"a time is {allowed}; got {text!r}") from error
+
+
+def _parse_number(text: str) -> Fraction:
+    """The number of a text. Raises ValueError, ZeroDivisionError; also for more digits than any time or rate has: Fraction would
+    compute 10 ** 999999999 for "1e999999999".
+    """
+    if _NUMBER.fullmatch(text.strip()) is None:
+        raise ValueError(text)
+    return Fraction(text.strip())
 
 
 def sample_index(seconds: Fraction, sample_rate_hz: int) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from selva_core.base.errors import ConfigurationError
 from selva_core.base.limits import MAX_HANDLES_S, MAX_TAKES
 from selva_core.base.misspelling import suggest
 from selva_core.base.settings.active_hours import parse_active_hours
@@ -27,6 +28,16 @@ MAX_PERIOD_S = 86_400.0
 _NUMBERS = {"settle_s", "rescan_s", "handles_s"}
 _FLAGS = {"subfolders", "move_sources", "notify", "pages"}
 _PATHS = {"path", "results"}
+
+
+def require_watchable(folder: Path) -> None:
+    """Raises ConfigurationError unless a folder is there."""
+    if folder.is_dir():
+        return
+    where = folder.absolute()
+    if folder.exists():
+        raise ConfigurationError(f"{where} is a file; name the folder that it is in: {where.parent}")
+    raise ConfigurationError(f"there is no folder {where} to watch; make it first")
 
 
 @dataclass(frozen=True, kw_only=True)

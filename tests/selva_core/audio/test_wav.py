@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from selva_core.audio.wav import (
     BroadcastExtension,
     Chunk,
     build_info_chunk,
+    describe_cut_off,
     iter_text_chunks,
     pack_pcm24,
     to_ascii,
@@ -119,3 +121,22 @@ def test_info_list_leaves_empty_texts_out() -> None:
 )
 def test_text_is_converted_to_its_nearest_ascii_form(text: str, ascii_text: str) -> None:
     assert to_ascii(text) == ascii_text
+
+
+def test_a_wav_file_that_lacks_audio_is_described_and_a_whole_one_or_one_of_open_length_is_not(
+    tmp_path: Path,
+) -> None:
+    layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 48_000, 144_000, 3, 24)
+
+    def describe(stated: int, held: int) -> str | None:
+        path = tmp_path / "a.wav"
+        body = layout + struct.pack("<4sI", b"data", stated) + bytes(held)
+        path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body)
+        return describe_cut_off(path)
+
+    assert describe(144_000, 72_000) == "a.wav is cut off: its last 0.50 s are missing; make it again"
+    assert describe(144_000, 144_000) is None
+    assert describe(0xFFFFFFFF, 72_000) is None
+    (tmp_path / "b.wav").write_bytes(b"no sound at all")
+    assert describe_cut_off(tmp_path / "b.wav") is None
+    assert describe_cut_off(tmp_path / "none.wav") is None

@@ -19,6 +19,7 @@ from selva_otio.time.clock import (
     exact_seconds,
     format_timecode,
     parse_rate,
+    parse_seconds,
     parse_timecode,
     sample_index,
 )
@@ -62,6 +63,24 @@ def test_a_frame_rate_in_text_is_read_or_refused_for_what_is_wrong_with_it() -> 
         parse_rate("film")
     with pytest.raises(ClockError, match="lies between 0 and"):
         parse_rate("1e9")
+
+
+@pytest.mark.parametrize("text", ["1e400", "1e999999999", "9" * 60, "nan", "1,5", "1/0", "5s", "\uff15"])
+def test_numbers_beyond_all_times_are_refused_before_they_are_computed(text: str) -> None:
+    for parse in (parse_seconds, parse_rate):
+        with pytest.raises(ClockError, match=r"a (time|frame rate) is"):
+            parse(text)
+
+
+def test_numbers_are_read_as_people_write_them() -> None:
+    numbers = {
+        "+2": Fraction(2),
+        "-.5": Fraction(-1, 2),
+        " 12.5 ": Fraction(25, 2),
+        "1001/24000": Fraction(1001, 24000),
+        "1e-3": Fraction(1, 1000),
+    }
+    assert {text: parse_seconds(text) for text in numbers} == numbers
 
 
 def test_every_frame_at_23_976_is_2002_samples_exactly() -> None:

@@ -287,3 +287,16 @@ def test_numpy_values_do_not_reach_the_json(cut: Path) -> None:
     event = collect_timeline_events(cut).events[0]
     assert not isinstance(event.level_db, np.floating)
     assert isinstance(event.record_s, Fraction)
+
+
+def test_the_events_of_a_stem_that_is_cut_off_come_with_a_warning(cut: Path) -> None:
+    whole = collect_timeline_events(cut)
+    stem = next(iter(sorted((cut.parent / "stems").glob("*.wav"))))
+    stem.write_bytes(stem.read_bytes()[:-30_000])
+    assert whole.missing == ()
+    assert [line for line in collect_timeline_events(cut).missing if f"{stem.name} is cut off" in line]
+    assert [
+        line
+        for line in collect_file_events([stem], frame_rate_hz=Fraction(25)).missing
+        if "is cut off" in line
+    ]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from selva_cli.commands.farm.request_arguments import RequestArguments
+from selva_cli.options.command_app import CommandApp
 from selva_cli.options.option_groups import takes_groups
 from selva_cli.options.timeline_options import (
     CutArgument,
@@ -17,7 +18,7 @@ from selva_cli.options.timeline_options import (
     SpotArguments,
 )
 
-farm_app = typer.Typer(no_args_is_help=True)
+farm_app = CommandApp(no_args_is_help=True)
 
 JobArgument = Annotated[Path, typer.Argument(metavar="JOB", help="The folder that was exported.")]
 ClipsPerTaskOption = Annotated[

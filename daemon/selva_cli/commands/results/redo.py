@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from selva_cli.options.command_app import parse_name
 from selva_cli.options.timeline_options import AbsentOption, JsonOption
 
 
@@ -18,6 +19,7 @@ def redo(
             metavar="STEM|CUE",
             help="The file of a stem, or with --in also the id of its cue; it is read, never changed.",
             show_default=False,
+            parser=parse_name,
         ),
     ],
     start: Annotated[
@@ -92,11 +94,12 @@ def redo(
     What is new fits to what is beside it. All samples of the earlier take stay, but for those of the stretch and less than
     0.1 s at each edge of what is new.
     """
-    if (start is None, end is None) != (False, False) and not (extend_head or extend_tail):
+    extends = (extend_head, extend_tail) != (None, None)
+    if (start is None or end is None) and not extends:
         raise typer.BadParameter(
             "name what is new: a stretch (--from and --to), or by how much the stem goes on (--extend-head, --extend-tail)"
         )
-    if (start or end) and (extend_head or extend_tail):
+    if (start, end) != (None, None) and extends:
         raise typer.BadParameter("a stretch is made anew or the stem goes on; run the command twice for both")
     if output is not None and timeline is None:
         raise typer.BadParameter("-o writes the timeline of --in with the new take; name that timeline too")

@@ -63,7 +63,9 @@ def run_redo(
             placed = find_placed_stem(opened.timeline, wanted, base_folder=opened.base_folder)
             _check_target(output, opened, placed, replaces=replaces)
         stem = read_stem_file(Path(wanted) if placed is None else placed.file)
-        redo = _build_redo(stem, stretch, opened, placed, absent=absent or load_settings().absent)
+        redo = _build_redo(
+            stem, stretch, opened, placed, absent=load_settings().absent if absent is None else absent
+        )
         known = media or (placed.media if placed is not None else None) or find_media(stem)
         job = build_redo_job(redo, media=known, probe=probe_or_none)
         lines = ProgressLines()
