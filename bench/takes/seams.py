@@ -15,7 +15,8 @@ are sampled but cut together in the middle of their overlaps.
 A clip has two or three joins, and what happens there is not what happens at the random places: so the changes at each join are
 also compared with those at the same place of the picture in a stem that has no join near, because one window was laid around
 it, with the noise that the clip has there ("alone"): another noise changes a place more than a join does. The ratio of these
-two medians is what a join adds. Prints one JSON object.
+two medians is what a join adds: `paired`, over the places at which the dry sound is heard on both sides, with an interval from
+drawing clips again (see join_intervals.py). Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 import torch
+from join_intervals import PairedChange, compare_pairs
 from torch import Tensor
 
 import selva_core
@@ -79,7 +81,11 @@ RATE_HZ = MEL_16K.sample_rate_hz
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 Changes: TypeAlias = dict[tuple[str, str, float, str], list[dict[str, float]]]
-"""Changes of level and spectrum by way of rendering, sort of thing, reach in seconds, and "join", "inside" or "alone"."""
+"""Changes of level and spectrum by way of rendering, sort of thing, reach in seconds, and "join", "inside" or "alone".
+
+Those of joins, and of the same places alone, are in the same order. They say their clip's seed, and whether ("is_heard", 0 or 1)
+the dry sound is heard there.
+"""
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,15 @@ class Stem:
                 ).mean()
             ),
         }
+
+    def is_heard_around(self, place_s: float, reach_s: float) -> bool:
+        """Whether it is above the floor of levels on both sides of a place."""
+        floor_db = 20 * np.log10(LEVEL_FLOOR)
+        sides_db = (
+            self._level_db(place_s - reach_s, place_s),
+            self._level_db(place_s, place_s + reach_s),
+        )
+        return min(sides_db) > floor_db
 
     def _level_db(self, start_s: float, end_s: float) -> float:
         part = self._samples[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)].astype(np.float64)
@@ -220,14 +235,23 @@ def measure_clip(seed: int, seconds: Fraction, num_steps: int) -> Changes:
     inside_s = {reach_s: draw_inside(rng, overlaps, float(seconds), reach_s) for reach_s in REACHES_S}
     changes: Changes = {}
     scene = build_clip(seed, float(seconds))
+    dry = {sort_of(placed): Stem(placed.source.sound) for placed in scene.targets}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scene.mp4"
         write_video(scene, path, size_px=PICTURE_SIZE_PX)
         for way, sort, stem in make_stems(scene, path, seconds, num_steps):
             for reach_s in REACHES_S:
-                for where, places_s in (("join", joins_s), ("inside", inside_s[reach_s])):
-                    found = [stem.change_at(float(place_s), reach_s) for place_s in places_s]
-                    changes.setdefault((way, sort, reach_s, where), []).extend(found)
+                inside = [stem.change_at(place_s, reach_s) for place_s in inside_s[reach_s]]
+                changes.setdefault((way, sort, reach_s, "inside"), []).extend(inside)
+                joins = [
+                    {
+                        **stem.change_at(float(place_s), reach_s),
+                        "clip": seed,
+                        "is_heard": dry[sort].is_heard_around(float(place_s), reach_s),
+                    }
+                    for place_s in joins_s
+                ]
+                changes.setdefault((way, sort, reach_s, "join"), []).extend(joins)
         for sort, stem, place_s in lay_windows_around(scene, path, joins_s, num_steps):
             for reach_s, way in product(REACHES_S, ("tied", "untied")):
                 found = [stem.change_at(float(place_s), reach_s)]
@@ -323,15 +347,22 @@ def compare(changes: Changes) -> Iterator[dict[str, object]]:
                     for where in at
                     if where != "join"
                 },
-                **count_larger(found, measure),
+                **pair_with_alone(found, measure),
             }
 
 
-def count_larger(found: Mapping[str, Sequence[Mapping[str, float]]], measure: str) -> dict[str, int]:
-    """At how many joins the change is larger than at the same place in a window of its own; nothing for the dry sound."""
-    pairs = zip(found["join"], found.get("alone", ()), strict=False)
-    larger = [join[measure] > alone[measure] for join, alone in pairs]
-    return {"num_larger_than_alone": sum(larger)} if larger else {}
+def pair_with_alone(
+    found: Mapping[str, Sequence[Mapping[str, float]]], measure: str
+) -> dict[str, dict[str, object]]:
+    """Joins against the same places in windows laid around them, where they are heard; nothing for the dry sound."""
+    if "alone" not in found:
+        return {}
+    pairs = [
+        PairedChange(clip=int(join["clip"]), join=join[measure], alone=alone[measure])
+        for join, alone in zip(found["join"], found["alone"], strict=True)
+        if join["is_heard"]
+    ]
+    return {"paired": compare_pairs(pairs)} if pairs else {}
 
 
 def describe_run(options: argparse.Namespace) -> dict[str, object]:
