@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-NUM_DRAWS = 4000
+NUM_DRAWS = 2000
 INTERVAL = (5.0, 95.0)
 """Percentiles of what was drawn: 90 % lie between them."""
 

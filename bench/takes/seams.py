@@ -149,7 +149,7 @@ class Stem:
 
     def is_heard_around(self, place_s: float, reach_s: float) -> bool:
         """Whether it is above the floor of levels on both sides of a place."""
-        floor_db = 20 * np.log10(LEVEL_FLOOR)
+        floor_db = float(20 * np.log10(LEVEL_FLOOR))
         sides_db = (
             self._level_db(place_s - reach_s, place_s),
             self._level_db(place_s, place_s + reach_s),

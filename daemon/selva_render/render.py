@@ -32,7 +32,13 @@ from selva_otio.picture.media_search import MediaLookup
 from selva_render.jobs import ClipJob, build_jobs
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.report import FailedClip, RenderedStem, RenderReport
-from selva_render.takes.hints import choose_best, describe_hints, iter_hint_lines, measure_hints
+from selva_render.takes.hints import (
+    choose_best,
+    describe_hints,
+    iter_hint_lines,
+    measure_agreements,
+    measure_hints,
+)
 from selva_render.written_timelines import note_written_files
 
 SUBMIT_PATIENCE_S = 600.0
@@ -139,9 +145,10 @@ def render_sheet(
             output.stems_folder.rmdir()  # the worker made it before its job failed
     report.sort()
     hints = measure_hints(report.stems)
-    report.hints = {file: describe_hints(each) for file, each in hints.items()}
+    agreements = measure_agreements(report.stems)
+    report.hints = {file: describe_hints(each, agreements.get(file)) for file, each in hints.items()}
     report.hint_lines = list(iter_hint_lines(report.stems, hints))
-    report.best_takes = choose_best(report.stems, hints)
+    report.best_takes = choose_best(report.stems, hints, agreements)
     return report
 
 

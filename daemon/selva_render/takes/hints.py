@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +15,9 @@ from selva_core.base.errors import SelvaError
 from selva_core.base.evidence import Evidence
 from selva_render.json_outputs import HintOutput
 from selva_render.report import RenderedStem
+
+if TYPE_CHECKING:
+    from selva_core.audio.events import LevelCurve
 
 _MEANINGS = (
     ("peak_dbfs", "dBFS", "level of the loudest sample"),
@@ -28,12 +33,17 @@ _MEANINGS = (
         "dB",
         "energy at times in which only other sounds of the clip are seen, against all; null where there are none",
     ),
+    (
+        "agreement",
+        "share",
+        "of its onsets and of the course of its level, what it has in common with the other takes; null of fewer than three",
+    ),
 )
 
 
-def describe_hints(hints: TakeHints) -> list[HintOutput]:
-    """Name, value, unit and meaning of each."""
-    values = hints.to_json()
+def describe_hints(hints: TakeHints, agreement: float | None) -> list[HintOutput]:
+    """Name, value, unit and meaning of each. agreement: with the other takes, where it was measured."""
+    values = {**hints.to_json(), "agreement": None if agreement is None else round(agreement, 3)}
     return [
         {"name": name, "value": values[name], "unit": unit, "meaning": meaning}
         for name, unit, meaning in _MEANINGS
@@ -89,14 +99,51 @@ def measure_hints(stems: Sequence[RenderedStem]) -> dict[str, TakeHints]:
     return hints
 
 
-def choose_best(stems: Sequence[RenderedStem], hints: Mapping[str, TakeHints]) -> dict[str, int]:
-    """The take of each cue that is to play, by the cue's id; of equal ones the first."""
+def measure_agreements(stems: Sequence[RenderedStem]) -> dict[str, float]:
+    """How well each take agrees with the others of its cue, by its file; takes that cannot be read, and fewer than three, have
+    none.
+    """
+    takes: dict[str, list[str]] = {}
+    for stem in stems:
+        takes.setdefault(stem.cue.id, []).append(stem.result.file)
+    agreements: dict[str, float] = {}
+    for files in takes.values():
+        if len(files) > 1:
+            agreements |= _compare_takes(files)
+    return agreements
+
+
+def _compare_takes(files: Sequence[str]) -> dict[str, float]:
+    # Loads soundfile, which most renders do not need here: they make one take of each stem.
+    from selva_core.audio.events import load_level_curve  # noqa: PLC0415
+    from selva_core.audio.take_agreement import measure_agreement  # noqa: PLC0415
+
+    curves: dict[str, LevelCurve] = {}
+    for file in files:
+        with suppress(SelvaError):
+            curves[file] = load_level_curve(Path(file))
+    measured = zip(curves, measure_agreement(list(curves.values())), strict=True)
+    return {file: agreement for file, agreement in measured if agreement is not None}
+
+
+def choose_best(
+    stems: Sequence[RenderedStem], hints: Mapping[str, TakeHints], agreements: Mapping[str, float]
+) -> dict[str, int]:
+    """The take of each cue that is to play, by the cue's id: one that sounds, and of these the one that agrees most with the
+    others (`measure_agreements`), which alone was found to choose better than at random; then the one that the hints put
+    first. Of equal ones the first.
+    """
+
+    def rank(stem: RenderedStem) -> tuple[bool, float, tuple[bool, float, float]]:
+        known = hints[stem.result.file]
+        return (not known.is_silent, agreements.get(stem.result.file, 0.0), known.rank)
+
     best: dict[str, RenderedStem] = {}
     for stem in sorted(stems, key=lambda stem: stem.result.take):
         if stem.result.file not in hints:
             continue
-        known = best.get(stem.cue.id)
-        if known is None or hints[stem.result.file].rank > hints[known.result.file].rank:
+        chosen = best.get(stem.cue.id)
+        if chosen is None or rank(stem) > rank(chosen):
             best[stem.cue.id] = stem
     return {cue: stem.result.take for cue, stem in best.items()}
 

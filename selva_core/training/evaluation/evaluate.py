@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from selva_core.audio.take_agreement import TOLERANCE_S, f1, match_onsets
 from selva_core.base.errors import RequestError
 from selva_core.base.media import PictureRange
 from selva_core.base.render_options import siblings_of
@@ -263,13 +264,13 @@ def render_control(scene: Scene, control: Control) -> RenderedScene:
 def agreement(source: SoundSource, wave: FloatArray) -> float:
     """How well a stem follows its source: onset F1, or the correlation of level or pitch."""
     if source.seen is None:
-        return measures.f1(*measures.match_onsets(measures.find_onsets(wave), _audible_onsets(source)))
+        return f1(*match_onsets(measures.find_onsets(wave), _audible_onsets(source)))
     return _curve_correlation(source, wave)
 
 
 def _score_timing(source: SoundSource, wave: FloatArray, tally: Tally) -> None:
     if source.seen is None:
-        tally.onsets.append(measures.match_onsets(measures.find_onsets(wave), _audible_onsets(source)))
+        tally.onsets.append(match_onsets(measures.find_onsets(wave), _audible_onsets(source)))
     else:
         tally.correlations.append(_curve_correlation(source, wave))
 
@@ -290,9 +291,7 @@ def _audible_onsets(source: SoundSource) -> list[float]:
     """Onsets that can be detected in the dry sound itself: a stem is not expected to have more than that."""
     found = measures.find_onsets(source.sound)
     return [
-        onset
-        for onset in source.onsets_s
-        if any(abs(onset - time_s) <= measures.ONSET_TOLERANCE_S / 2 for time_s in found)
+        onset for onset in source.onsets_s if any(abs(onset - time_s) <= TOLERANCE_S / 2 for time_s in found)
     ]
 
 

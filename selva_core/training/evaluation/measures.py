@@ -18,7 +18,6 @@ from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 HOP_S = 0.01
-ONSET_TOLERANCE_S = 0.08
 NEAR_OWN_S = 0.15
 AROUND_OTHER_S = 0.1
 QUIET_DB = -100.0
@@ -36,23 +35,6 @@ def find_onsets(wave: FloatArray, *, min_gap_s: float = 0.1) -> list[float]:
     """Times (s) at which the level jumps: a rise of the level in dB to a level that is loud for this waveform."""
     hops = find_onset_hops(level_curve(wave), min_gap_s=min_gap_s)
     return [hop * HOP_S for hop in hops]
-
-
-def match_onsets(found_s: Sequence[float], expected_s: Sequence[float]) -> tuple[int, int, int]:
-    """(matched, found, expected): each expected onset takes the nearest free found one within 80 ms."""
-    free = list(found_s)
-    matched = 0
-    for expected in expected_s:
-        near = min(free, key=lambda time: abs(time - expected), default=None)
-        if near is not None and abs(near - expected) <= ONSET_TOLERANCE_S:
-            free.remove(near)
-            matched += 1
-    return matched, len(found_s), len(expected_s)
-
-
-def f1(matched: int, found: int, expected: int) -> float:
-    """Harmonic mean of precision and recall; 1 when nothing was expected and nothing found."""
-    return 2 * matched / (found + expected) if found + expected else 1.0
 
 
 def correlation(one: FloatArray, other: FloatArray) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from selva_core.audio.take_agreement import f1
 from selva_core.training.evaluation import measures
 
 IN_TIME = 0.5
@@ -51,7 +52,7 @@ class Tally:
             "selection_unseen_phrasing": _share(self.right_unseen, self.stems),
             "kind": _share(self.heard, self.stems),
             "kind_unseen_phrasing": _share(self.heard_unseen, self.stems),
-            "onset_f1": round(measures.f1(matched, found, expected), 4) if self.onsets else None,
+            "onset_f1": round(f1(matched, found, expected), 4) if self.onsets else None,
             "level_correlation": _mean(self.correlations),
             "level_db": round(float(np.median(self.levels_db)), 2) if self.levels_db else None,
             "leakage_db": measures.mean_power_db(self.leakages),

@@ -12,10 +12,11 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from selva_core.audio.take_agreement import f1, match_onsets
 from selva_core.base.media import PictureRange
 from selva_core.engine import Engine, SamplingSettings, StemRequest, Waveform
 from selva_core.engines.registry import load_engine
-from selva_core.training.evaluation.measures import f1, find_onsets, match_onsets
+from selva_core.training.evaluation.measures import find_onsets
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from selva_core.audio.take_agreement import f1, match_onsets
 from selva_core.training.evaluation import measures
 from selva_core.training.scenes.sounds import SAMPLE_RATE_HZ, door_knock, strike_all
 
@@ -28,19 +29,19 @@ def test_silence_has_no_onsets() -> None:
 
 
 def test_onsets_match_only_within_the_tolerance() -> None:
-    assert measures.match_onsets([0.57, 1.2], [0.5, 1.2]) == (2, 2, 2)
-    assert measures.match_onsets([0.6, 1.2], [0.5, 1.2]) == (1, 2, 2)
+    assert match_onsets([0.57, 1.2], [0.5, 1.2]) == (2, 2, 2)
+    assert match_onsets([0.6, 1.2], [0.5, 1.2]) == (1, 2, 2)
 
 
 def test_a_found_onset_matches_one_expected_onset_only() -> None:
-    assert measures.match_onsets([1.0], [0.95, 1.05]) == (1, 1, 2)
+    assert match_onsets([1.0], [0.95, 1.05]) == (1, 1, 2)
 
 
 @pytest.mark.parametrize(
     ("counts", "score"), [((2, 2, 2), 1.0), ((0, 3, 2), 0.0), ((1, 2, 2), 0.5), ((0, 0, 0), 1.0)]
 )
 def test_f1_is_the_harmonic_mean(counts: tuple[int, int, int], score: float) -> None:
-    assert measures.f1(*counts) == pytest.approx(score)
+    assert f1(*counts) == pytest.approx(score)
 
 
 def test_a_clean_stem_leaks_little_and_a_mixture_much() -> None:

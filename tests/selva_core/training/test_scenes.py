@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from selva_core.training.evaluation.measures import find_onsets, match_onsets
+from selva_core.audio.take_agreement import match_onsets
+from selva_core.training.evaluation.measures import find_onsets
 from selva_core.training.scenes.scene import KINDS, SUSTAINED, build_scene
 from selva_core.training.scenes.scene_files import write_scene
 

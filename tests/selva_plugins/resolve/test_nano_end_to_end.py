@@ -9,8 +9,9 @@ from pathlib import Path
 import soundfile
 from scipy.signal import resample_poly
 
+from selva_core.audio.take_agreement import f1, match_onsets
 from selva_core.base.paths import AppPaths
-from selva_core.training.evaluation.measures import f1, find_onsets, match_onsets
+from selva_core.training.evaluation.measures import find_onsets
 from tests.selva_plugins.resolve.conftest import OpenHost
 from tests.selva_plugins.resolve.conversation import open_conversation
 from tests.selva_plugins.resolve.double import model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,13 @@ from selva_otio import load_timeline
 from selva_otio.formats.stem_metadata import iter_stems
 from selva_plugins.bridge import list_render_notices
 from selva_render.render import summarise_evidence
-from selva_render.takes.hints import choose_best, iter_hint_lines, measure_hints
+from selva_render.takes.hints import (
+    choose_best,
+    describe_hints,
+    iter_hint_lines,
+    measure_agreements,
+    measure_hints,
+)
 from tests.selva_render.flashing_cuts import cut_builder, render
 from tests.support.daemons import StartServer
 from tests.support.flashes import write_cut
@@ -99,20 +106,55 @@ def hints_of(
     )
 
 
-def test_the_best_take_sounds_is_in_sync_and_leaks_little_and_of_equal_ones_is_the_first() -> None:
-    def choose(*takes: TakeHints) -> dict[str, int]:
-        stems: list[Any] = [
-            SimpleNamespace(
-                cue=SimpleNamespace(id="dog"), result=SimpleNamespace(file=f"{number}.wav", take=number)
-            )
-            for number in range(1, len(takes) + 1)
-        ]
-        return choose_best(stems, {f"{number}.wav": take for number, take in enumerate(takes, start=1)})
+def stems_of(num_takes: int, folder: Path = Path()) -> list[Any]:
+    return [
+        SimpleNamespace(
+            cue=SimpleNamespace(id="dog"),
+            result=SimpleNamespace(file=str(folder / f"{number}.wav"), take=number),
+        )
+        for number in range(1, num_takes + 1)
+    ]
 
+
+def test_the_best_take_sounds_agrees_is_in_sync_and_leaks_little_and_of_equal_ones_is_the_first() -> None:
+    def choose(*takes: TakeHints, agreements: Sequence[float] = ()) -> dict[str, int]:
+        hints = {f"{number}.wav": take for number, take in enumerate(takes, start=1)}
+        return choose_best(stems_of(len(takes)), hints, dict(zip(hints, agreements, strict=False)))
+
+    calm = hints_of(sync=0.1)
+    assert choose(calm, calm, hints_of(sync=0.9), agreements=(0.5, 0.8, 0.7)) == {"dog": 2}
+    assert choose(calm, calm, hints_of(sync=0.9), agreements=(0.8, 0.8, 0.8)) == {"dog": 3}
+    assert choose(calm, hints_of(peak_dbfs=-180), agreements=(0.1, 0.9)) == {"dog": 1}
     assert choose(hints_of(sync=0.5), hints_of(sync=0.9)) == {"dog": 2}
     assert choose(hints_of(sync=0.9, leak_db=-10), hints_of(sync=0.9, leak_db=-40)) == {"dog": 2}
     assert choose(hints_of(peak_dbfs=-180, sync=0.9), hints_of(sync=0.1)) == {"dog": 2}
     assert choose(hints_of(sync=0.7), hints_of(sync=0.7)) == {"dog": 1}
+
+
+def test_the_take_that_most_agree_with_is_chosen_and_two_agree_as_much_with_each_other(
+    tmp_path: Path,
+) -> None:
+    late, shared, odd = (0, 0.5, 0, 0, 0.5), (0, 0.5, 0, 0.5, 0), (0.5, 0, 0.5, 0, 0.5)
+    for number, levels in enumerate((late, odd, shared, shared), start=1):
+        write(tmp_path / f"{number}.wav", *levels)
+    stems = stems_of(4, tmp_path)
+    agreements = measure_agreements(stems)
+    first, worst, *best = (agreements[stem.result.file] for stem in stems)
+    assert worst < first < best[0] == best[1] < 1
+    hints = {stem.result.file: hints_of() for stem in stems}
+    assert choose_best(stems, hints, agreements) == {"dog": 3}
+    described = {each["name"]: each["value"] for each in describe_hints(hints_of(), best[0])}
+    assert described["agreement"] == round(best[0], 3)
+    assert measure_agreements(stems[:2]) == {}
+
+
+def test_a_take_that_cannot_be_read_agrees_with_none_and_leaves_the_others_theirs(tmp_path: Path) -> None:
+    for number in (1, 2, 4):
+        write(tmp_path / f"{number}.wav", 0, 0.5, 0)
+    (tmp_path / "3.wav").write_bytes(b"no sound")
+    stems = stems_of(4, tmp_path)
+    assert list(measure_agreements(stems)) == [stems[index].result.file for index in (0, 1, 3)]
+    assert list(measure_agreements(stems).values()) == pytest.approx([1.0] * 3)
 
 
 def test_best_of_makes_that_many_takes_keeps_all_and_says_what_was_measured(
