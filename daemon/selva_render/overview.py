@@ -8,6 +8,7 @@ module is imported by the command that draws alone.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,21 @@ import numpy as np
 import numpy.typing as npt
 
 from selva_core.base.atomic_write import write_atomic
+from selva_core.base.evidence import SEEN
 from selva_core.base.regular_file import open_regular
 
 _SOFTWARE = "Selva Bridge"
 _PNG_HEAD_BYTES = 4096
 _INK = "#1d2733"
 _QUIET = "#8a96a3"
+_FAINT = "#566270"
+"""Of small text: light enough to step back, dark enough to be read."""
 _STRIP_HEIGHT, _SEEN_HEIGHT, _WAVEFORM_HEIGHT = 1.0, 0.75, 1.0
-_DIMMED, _LIT = 0.45, 0.85
+_DIMMED, _LIT, _WHITENED = 0.6, 0.95, 0.45
 _PRESENCE_FOOT, _PRESENCE_TOP = 1.1, 1.75
+_LABEL_COLUMNS, _LABEL_LINES = 26, 4
+_ON_WHITE = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+"""Behind text that lies over a waveform or a hatch."""
 _COLOURS = ("#2f7f79", "#b5562d", "#4b5fa8", "#8a6d1d", "#7a3f73", "#3d7a34")
 
 
@@ -132,7 +139,7 @@ def _draw_seen(axis: Any, seen: Sequence[SeenFrame], colour: str) -> None:
         grey = each.frame.rgb.mean(axis=2, keepdims=True).repeat(3, axis=2) / 255.0
         axis.imshow(_DIMMED * grey, extent=extent, aspect="auto", interpolation="bilinear", vmin=0, vmax=1)
         light = np.ones((*each.heat.shape, 4))
-        light[..., :3] = _rgb(colour) + (1.0 - _rgb(colour)) * 0.25
+        light[..., :3] = _rgb(colour) + (1.0 - _rgb(colour)) * _WHITENED
         light[..., 3] = _LIT * each.heat
         axis.imshow(light, extent=extent, aspect="auto", interpolation="bicubic")
 
@@ -146,7 +153,7 @@ def _draw_row(axis: Any, row: StemRow, colour: str) -> None:
     has_presence = any(stem.presence is not None for stem in row.stems)
     axis.set_ylim(-1.05, _PRESENCE_TOP if has_presence else 1.05)
     axis.set_yticks([])
-    axis.set_ylabel(row.track, rotation=0, ha="right", va="center", color=_INK)
+    axis.set_ylabel(row.track, rotation=0, ha="right", va="bottom", color=_INK)
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
     for stem in row.stems:
@@ -158,16 +165,44 @@ def _draw_row(axis: Any, row: StemRow, colour: str) -> None:
         axis.fill_between(at_s, low, high, color=colour, lw=0.4)
         if stem.presence is not None:
             _draw_presence(axis, stem, stem.presence, colour)
-    level = f"peak {20 * np.log10(peak):.0f} dBFS" if peak > 0 else "silent"
-    axis.text(
-        0.004,
-        1.02,
-        f"“{row.prompt}”  {level}",
-        transform=axis.get_yaxis_transform(),
+    if has_presence:
+        _label_presence(axis)
+    # Beside the row, where no waveform runs through it.
+    axis.annotate(
+        _describe_row(row, peak),
+        (0.0, 0.5),
+        xycoords="axes fraction",
+        xytext=(-7, -4),
+        textcoords="offset points",
+        ha="right",
         va="top",
-        fontsize=9,
-        color=_QUIET,
+        fontsize=8,
+        color=_FAINT,
     )
+
+
+def _describe_row(row: StemRow, peak: float) -> str:
+    """The prompt, in lines that leave room for the picture, and the level."""
+    lines = textwrap.wrap(f"“{row.prompt}”", _LABEL_COLUMNS, max_lines=_LABEL_LINES, placeholder=" …”")
+    level = f"peak {20 * np.log10(peak):.0f} dBFS" if peak > 0 else "silent"
+    return "\n".join([*lines, level])
+
+
+def _label_presence(axis: Any) -> None:
+    """What the ends of the line of presence mean, and from where on a thing counts as seen."""
+    span = 0.9 * (_PRESENCE_TOP - _PRESENCE_FOOT)
+    axis.axhline(_PRESENCE_FOOT + SEEN * span, color=_QUIET, lw=0.6, ls=(0, (1, 3)))
+    for height, meaning in ((_PRESENCE_FOOT, "not seen"), (_PRESENCE_FOOT + span, "seen")):
+        axis.annotate(
+            meaning,
+            (1.0, height),
+            xycoords=("axes fraction", "data"),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+            color=_FAINT,
+        )
 
 
 def _draw_presence(axis: Any, stem: DrawnStem, presence: npt.NDArray[np.float32], colour: str) -> None:
@@ -187,4 +222,14 @@ def _draw_presence(axis: Any, stem: DrawnStem, presence: npt.NDArray[np.float32]
             alpha=0.35,
         )
         middle_s = (stem.record_start_s + stem.record_end_s) / 2
-        axis.text(middle_s, 0.0, "not seen: silent", ha="center", va="center", fontsize=8, color=_INK)
+        axis.text(
+            middle_s,
+            0.0,
+            "not seen: silent",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=_INK,
+            bbox=_ON_WHITE,
+            clip_on=True,
+        )

@@ -16,13 +16,15 @@ from selva_core.audio.events import FloatArray, LevelCurve, find_onset_hops
 
 TOLERANCE_S = 0.08
 MIN_TAKES = 3
+_LEVEL_SHARE = 0.1
 _SMOOTH_HOPS = 5
 _FLOOR = 1e-3
 
 
 def measure_agreement(takes: Sequence[LevelCurve]) -> list[float | None]:
-    """Of each take, the mean over the others of how many onsets they share (F1 within TOLERANCE_S) and of the correlation of
-    their levels in dB, at most 1; None for all where there are fewer than MIN_TAKES.
+    """Of each take, the mean over the others of the share of onsets that they have in common (F1 within TOLERANCE_S), and with
+    a small weight, for takes that share as many, of the correlation of their levels in dB; at most 1. None for all where there
+    are fewer than MIN_TAKES.
     """
     if len(takes) < MIN_TAKES:
         return [None] * len(takes)
@@ -34,7 +36,7 @@ def measure_agreement(takes: Sequence[LevelCurve]) -> list[float | None]:
         for other in range(one + 1, size):
             shared = _shared_onsets(onsets_s[one], onsets_s[other])
             alike = _correlation(levels_db[one], levels_db[other])
-            agreement[one, other] = agreement[other, one] = (shared + alike) / 2
+            agreement[one, other] = agreement[other, one] = (1 - _LEVEL_SHARE) * shared + _LEVEL_SHARE * alike
     return [float(each) for each in agreement.sum(axis=1) / (size - 1)]
 
 

@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor
 
 from selva_core.base.evidence import Evidence
-from selva_core.inference.presence import PresenceModel, narrowness, presence_features
+from selva_core.inference.presence import PresenceModel, follow_presence, narrowness, presence_features
 from selva_core.models.part_specs import VideoEncoderSpec
 from selva_core.network import host_copy
 
@@ -50,25 +50,23 @@ class EvidenceTrack:
         rate_hz = Fraction(spec.frame_rate_hz, spec.tubelet_frames)
         num_steps = max(math.ceil(duration_s * rate_hz), 1)
         maps = self._merge(torch.from_numpy(host_copy.to_array(torch.cat(self._maps))), num_steps)
-        presence = _smooth(
-            self._merge(torch.from_numpy(host_copy.to_array(torch.cat(self._presence)))[:, None], num_steps)[
-                :, 0
-            ]
-        )
+        seen = self._merge(
+            torch.from_numpy(host_copy.to_array(torch.cat(self._presence)))[:, None], num_steps
+        )[:, 0]
+        smooth = _smooth(seen).tolist()
         side = math.isqrt(spec.num_patches)
         x, y, spread = _centre(maps, side)
         heat = (maps / maps.amax(dim=1, keepdim=True) * 255.0).round().to(torch.uint8)
-        steps = presence.tolist()
         return Evidence(
             rate_hz=rate_hz,
-            presence=tuple(steps),
+            presence=tuple(smooth if self._model is None else follow_presence(seen.tolist())),
             x=tuple(x.tolist()),
             y=tuple(y.tolist()),
             spread=tuple(spread.tolist()),
             rows=side,
             columns=side,
             heat=heat.numpy().tobytes(),
-            whole=whole_presence(steps, steps_per_s=float(rate_hz)),
+            whole=whole_presence(smooth, steps_per_s=float(rate_hz)),
             threshold=threshold if self._model is not None else None,
         )
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from selva_core.base.evidence import SEEN
 from selva_core.inference.evidence_track import EvidenceTrack, whole_presence
-from selva_core.inference.presence import NUM_HIDDEN, PresenceModel
+from selva_core.inference.presence import NUM_HIDDEN, PresenceModel, follow_presence
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.models.part_specs import VideoEncoderSpec
 
@@ -106,6 +107,30 @@ def test_a_fitted_model_decides_by_the_features() -> None:
     assert evidence.presence[0] < 0.1
     assert evidence.presence[-1] > 0.9
     assert evidence.threshold == 0.5
+
+
+def seen_steps(*values: float) -> list[bool]:
+    return [value >= SEEN for value in follow_presence(values)]
+
+
+def test_a_thing_that_leaves_and_comes_back_is_followed_to_the_step() -> None:
+    there, away = [0.97] * 22, [0.03] * 30
+    assert seen_steps(*there, *away, *there) == [True] * 22 + [False] * 30 + [True] * 22
+
+
+def test_a_moment_in_which_a_thing_is_missed_or_taken_for_another_does_not_count() -> None:
+    missed = [0.97] * 20 + [0.2] * 4 + [0.97] * 20
+    assert all(seen_steps(*missed))
+    imagined = [0.03] * 20 + [0.9] * 4 + [0.03] * 20
+    assert not any(seen_steps(*imagined))
+
+
+def test_presence_that_is_certain_or_undecided_stays_between_0_and_1() -> None:
+    assert follow_presence([0.5]) == [0.5]
+    certain = follow_presence([0.0] * 3000 + [1.0] * 3000)
+    assert certain[0] < 0.01
+    assert certain[-1] > 0.99
+    assert all(0.0 < each < 1.0 for each in certain)
 
 
 def test_presence_of_the_whole_clip_is_that_of_its_best_second() -> None:
