@@ -63,7 +63,7 @@ BestOfOption = Annotated[
     typer.Option(
         "--best-of",
         metavar="N",
-        help="Make N takes of each stem, keep all, and let the one play that agrees most with the others. A hint: listen to them.",
+        help="Make N takes of each stem, keep all, and let the one play that agrees most with the others. A hint: listen to all.",
     ),
 ]
 
