@@ -6,7 +6,7 @@ so that the interval comes from drawing whole clips again (a bootstrap over clip
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +60,22 @@ def compare_pairs(pairs: Sequence[PairedChange], *, seed: int = 0) -> dict[str, 
         ),
         "num_larger_than_alone": int((every[:, 0] > every[:, 1]).sum()),
     }
+
+
+def pair_with_alone(
+    found: Mapping[str, Sequence[Mapping[str, float]]], measure: str
+) -> dict[str, dict[str, object]]:
+    """Joins ("join") against the same places in windows laid around them ("alone"), as changes of one measure, where the dry sound
+    is heard ("is_heard"); nothing without "alone", as for the dry sound.
+    """
+    if "alone" not in found:
+        return {}
+    pairs = [
+        PairedChange(clip=int(join["clip"]), join=join[measure], alone=alone[measure])
+        for join, alone in zip(found["join"], found["alone"], strict=True)
+        if join["is_heard"]
+    ]
+    return {"paired": compare_pairs(pairs)} if pairs else {}
 
 
 def _ratio_of_medians(changes: FloatArray) -> float | None:

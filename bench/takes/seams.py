@@ -28,7 +28,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 import torch
-from join_intervals import PairedChange, compare_pairs
+from join_intervals import pair_with_alone
 from torch import Tensor
 
 import selva_core
@@ -349,20 +349,6 @@ def compare(changes: Changes) -> Iterator[dict[str, object]]:
                 },
                 **pair_with_alone(found, measure),
             }
-
-
-def pair_with_alone(
-    found: Mapping[str, Sequence[Mapping[str, float]]], measure: str
-) -> dict[str, dict[str, object]]:
-    """Joins against the same places in windows laid around them, where they are heard; nothing for the dry sound."""
-    if "alone" not in found:
-        return {}
-    pairs = [
-        PairedChange(clip=int(join["clip"]), join=join[measure], alone=alone[measure])
-        for join, alone in zip(found["join"], found["alone"], strict=True)
-        if join["is_heard"]
-    ]
-    return {"paired": compare_pairs(pairs)} if pairs else {}
 
 
 def describe_run(options: argparse.Namespace) -> dict[str, object]:
