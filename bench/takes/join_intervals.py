@@ -65,8 +65,8 @@ def compare_pairs(pairs: Sequence[PairedChange], *, seed: int = 0) -> dict[str, 
 def pair_with_alone(
     found: Mapping[str, Sequence[Mapping[str, float]]], measure: str
 ) -> dict[str, dict[str, object]]:
-    """Joins ("join") against the same places in windows laid around them ("alone"), as changes of one measure, where the dry sound
-    is heard ("is_heard"); nothing without "alone", as for the dry sound.
+    """Joins ("join") against the same places in windows laid around them ("alone"), as changes of one measure, where the dry
+    sound is heard ("is_heard"); nothing without "alone", as for the dry sound.
     """
     if "alone" not in found:
         return {}
