@@ -98,12 +98,14 @@ class _JobBuilder:
     def build(self, clip: SpottedClip, cues: Sequence[Cue]) -> ClipJob:
         options = self._options
         span = measure_span(clip, self._clock, options.sample_rate_hz)
+        time_reference_samples = self._time_reference_samples(clip)
+        record_timecode = self._clock.timecode(clip.record_start_s)
         request = JobRequest(
             label=" ".join(clip.name.split())[:MAX_LABEL_CHARS],
             media=build_picture_range(clip, path=self._resolve(clip.picture_path)),
             model=self._model,
-            output=self._build_output(clip, span),
-            cues=tuple(self._build_cue(cue) for cue in cues),
+            output=self._build_output(clip, span, time_reference_samples),
+            cues=tuple(self._build_cue(cue, record_timecode) for cue in cues),
             num_steps=self._sampling.num_steps,
             guidance=self._sampling.guidance,
             quality=self._sampling.quality,
@@ -115,7 +117,7 @@ class _JobBuilder:
             pan_width=options.pan.width,
             distance=options.pan.distance,
             look=self._looks,
-            provenance=self._build_provenance(clip, span),
+            provenance=self._build_provenance(clip, span, time_reference_samples, record_timecode),
         )
         return ClipJob(clip=clip, cues=tuple(cues), request=request)
 
@@ -124,11 +126,10 @@ class _JobBuilder:
             self._picture_paths[path] = path.resolve()
         return self._picture_paths[path]
 
-    def _build_output(self, clip: SpottedClip, span: StemSpan) -> OutputRequest:
+    def _build_output(self, clip: SpottedClip, span: StemSpan, time_reference_samples: int) -> OutputRequest:
         """Where the stem's file goes and what it says. With handles, the range that lies in the cut is labelled."""
         sample_rate_hz, output = self._options.sample_rate_hz, self._output
         signer = output.signer
-        time_reference_samples = self._time_reference_samples(clip)
         is_stamped = output.profile.has_time_reference and time_reference_samples >= 0
         used_range = Label(
             start_sample=span.offset_samples,
@@ -149,7 +150,7 @@ class _JobBuilder:
         since_midnight_s = self._clock.since_midnight_s(clip.sound_start_s)
         return sample_index(since_midnight_s, self._options.sample_rate_hz)
 
-    def _build_cue(self, cue: Cue) -> CueRequest:
+    def _build_cue(self, cue: Cue, record_timecode: str) -> CueRequest:
         takes = range(1, (cue.num_takes or self._options.num_takes) + 1)
         return CueRequest(
             cue=cue.id,
@@ -157,25 +158,31 @@ class _JobBuilder:
             prompt=cue.prompt,
             negative_prompt=cue.negative_prompt,
             takes=tuple(
-                TakeRequest(take=take, seed=self._options.seed + take - 1, name=self._build_name(cue, take))
+                TakeRequest(
+                    take=take,
+                    seed=self._options.seed + take - 1,
+                    name=self._build_name(cue, take, record_timecode),
+                )
                 for take in takes
             ),
         )
 
-    def _build_name(self, cue: Cue, take: int) -> str:
+    def _build_name(self, cue: Cue, take: int, record_timecode: str) -> str:
         parts = NameParts(
             track=cue.track,
             prompt=cue.prompt,
             clip=cue.clip.name,
             take=take,
-            timecode=self._clock.timecode(cue.clip.record_start_s),
+            timecode=record_timecode,
             timeline=self._timeline_name,
         )
         name = ensure_unique(build_stem_name(parts, self._output.naming), self._names)
         self._names.add(name.casefold())
         return name
 
-    def _build_provenance(self, clip: SpottedClip, span: StemSpan) -> dict[str, str]:
+    def _build_provenance(
+        self, clip: SpottedClip, span: StemSpan, time_reference_samples: int, record_timecode: str
+    ) -> dict[str, str]:
         """What an editor needs to place the file by hand. Nothing in it depends on when or where this runs, or on the name
         of the new timeline: the file is named after what it holds, so rendering again would leave a second one.
         """
@@ -184,11 +191,13 @@ class _JobBuilder:
             "timeline": self._timeline_name,
             "frame_rate": str(clock.frame_rate_hz),
             "drop_frame": "yes" if clock.drop_frame else "no",
-            "record_timecode": clock.timecode(clip.record_start_s),
+            "record_timecode": record_timecode,
             "record_start_s": str(clip.record_start_s),
             "offset_samples": str(span.offset_samples),
-            "file_start_timecode": clock.timecode(clip.sound_start_s),
-            "time_reference_samples": str(self._time_reference_samples(clip)),
+            "file_start_timecode": clock.timecode(clip.sound_start_s)
+            if clip.handle_before_s
+            else record_timecode,
+            "time_reference_samples": str(time_reference_samples),
             "source_name": clip.name,
             "source_file": clip.media_path.name,
             "source_timecode": clip.source_timecode,

@@ -25,6 +25,11 @@ def product_float(value: Fraction, factor: Fraction | int) -> float:
     return (value.numerator * factor.numerator) / (value.denominator * factor.denominator)
 
 
+def is_whole_product(value: Fraction, factor: Fraction) -> bool:
+    """Whether `value * factor` is a whole number: an instant that lies on a frame."""
+    return (value.numerator * factor.numerator) % (value.denominator * factor.denominator) == 0
+
+
 def to_pair(value: Fraction) -> list[int]:
     """[numerator, denominator], as rationals are written on the wire and in JSON."""
     return [value.numerator, value.denominator]

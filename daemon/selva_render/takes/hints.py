@@ -13,6 +13,7 @@ import msgspec
 from selva_core.audio.take_hints import TakeHints, measure_take
 from selva_core.base.errors import SelvaError
 from selva_core.base.evidence import Evidence
+from selva_otio import SpottedClip
 from selva_render.json_outputs import HintOutput
 from selva_render.report import RenderedStem
 
@@ -84,11 +85,14 @@ def measure_hints(stems: Sequence[RenderedStem]) -> dict[str, TakeHints]:
     if not unmeasured:
         return hints
     presence = {stem.result.file: _load_presence(stem.result.evidence) for stem in stems}
+    by_clip: dict[SpottedClip, list[RenderedStem]] = {}
+    for stem in stems:
+        by_clip.setdefault(stem.cue.clip, []).append(stem)
     for stem in unmeasured:
         siblings = [
             presence[other.result.file]
-            for other in stems
-            if other.cue.clip == stem.cue.clip and other.cue.track != stem.cue.track
+            for other in by_clip[stem.cue.clip]
+            if other.cue.track != stem.cue.track
         ]
         try:
             hints[stem.result.file] = measure_take(

@@ -78,6 +78,10 @@ class SpottedClip:
     proxy_path: Path | None = None
     images: ImageSequence | None = None
 
+    def __hash__(self) -> int:
+        """Of some of the fields: clips are looked up often, and the hash of a Fraction costs more than all else."""
+        return hash((self.name, self.record_start_s.numerator, self.media_start_s.numerator))
+
     @property
     def picture_path(self) -> Path:
         """The file that frames are read from: the proxy where there is one."""
@@ -105,16 +109,21 @@ class SpottedClip:
     @property
     def sound_start_s(self) -> Fraction:
         """Record time of the stem's first sample: handles included."""
-        return self.record_start_s - self.handle_before_s
+        # Without handles, the usual case, the sum is left out: it takes as long as all else of a stem's span.
+        return self.record_start_s - self.handle_before_s if self.handle_before_s else self.record_start_s
 
     @property
     def sound_media_start_s(self) -> Fraction:
         """Media time at `sound_start_s`, on the file's own clock."""
+        if not self.handle_before_s:
+            return self.media_start_s
         return self.media_start_s - self.speed * self.handle_before_s
 
     @property
     def sound_duration_s(self) -> Fraction:
         """How long the stem lasts: handles included."""
+        if not self.handle_before_s and not self.handle_after_s:
+            return self.duration_s
         return self.handle_before_s + self.duration_s + self.handle_after_s
 
 

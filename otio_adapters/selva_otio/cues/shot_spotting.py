@@ -12,6 +12,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_core.base.media import ImageSequence
+from selva_core.base.rational import is_whole_product
 from selva_otio.cues.cue_sheet import SpottedClip
 from selva_otio.errors import ClockError, MediaChoiceError, UnsupportedUrlError
 from selva_otio.picture.image_sequences import find_image_sequence
@@ -48,7 +49,7 @@ class ShotSpotter:
         if extent.duration_s is not None and high_s > extent.duration_s:
             past_s = float(high_s - extent.duration_s)
             warnings.append(f"its source range ends {past_s:.3f} s after its available range")
-        if (fitted.record_start_s * self.clock.frame_rate_hz).denominator != 1:
+        if not is_whole_product(fitted.record_start_s, self.clock.frame_rate_hz):
             warnings.append(OFF_FRAME_WARNING)
         before_s, after_s = self._handles(fitted, extent)
         rate_hz = extent.frame_rate_hz
@@ -126,6 +127,8 @@ class _MediaExtent:
 
     def file_range(self, shot: Shot) -> tuple[Fraction, Fraction]:
         """Media time at the start and end of a shot, on the file's own clock; the end is before the start in reverse."""
+        if not self.origin_s:
+            return shot.media_start_s, shot.media_end_s
         return shot.media_start_s - self.origin_s, shot.media_end_s - self.origin_s
 
     def first_frame_s(self, shot: Shot) -> Fraction:
@@ -146,6 +149,8 @@ def _fit_to_media(shot: Shot, extent: _MediaExtent) -> tuple[Shot, list[str]]:
     if shot.speed == 0:
         return shot, []
     start_s, end_s = extent.file_range(shot)
+    if not shot.lead_s and not shot.tail_s:
+        return shot, []
     past_s = Fraction(0) if extent.duration_s is None else max(start_s, end_s) - extent.duration_s
     short_s = -min(start_s, end_s)
     lead_s, tail_s = (short_s, past_s) if shot.speed > 0 else (past_s, short_s)

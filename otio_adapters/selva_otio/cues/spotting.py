@@ -189,7 +189,9 @@ class _Spotter:
         for match in choose_rules(shot, whole.media_path, rules):
             rule = match.rule
             self._used_rules.add(id(rule))
-            stem_track = replace(rule.stem_track, name=self._track_names[rule.stem_track.name.casefold()])
+            stem_track, name = rule.stem_track, self._track_names[rule.stem_track.name.casefold()]
+            if stem_track.name != name:
+                stem_track = replace(stem_track, name=name)
             is_whole = (match.start_s, match.end_s) == (shot.record_start_s, shot.record_end_s)
             clip = whole if is_whole else self._shot_spotter.spot(shot.trim(match.start_s, match.end_s))
             if isinstance(clip, SpottedClip):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -42,6 +43,7 @@ class ImageName:
         return f"{prefix}%0{self.min_digits}d{suffix}" if self.min_digits > 1 else f"{prefix}%d{suffix}"
 
 
+@lru_cache(maxsize=4096)
 def parse_image_name(name: str) -> ImageName | None:
     """From frame.%04d.png, frame.####.png or frame.[0001-0100].png; None for any other name."""
     if Path(name).suffix.lower() not in IMAGE_SUFFIXES:

@@ -44,6 +44,7 @@ class MediaLookup:
         self._infos: dict[Path, MediaInfo | None] = {}
         self._found: dict[tuple[str, Fraction], Path | MediaChoiceError] = {}
         self._found_by_name: dict[str, Path] = {}
+        self._resolved: dict[str, Path] = {}
 
     @property
     def warnings(self) -> list[str]:
@@ -124,7 +125,9 @@ class MediaLookup:
         used_range: Callable[[], otio.opentime.TimeRange],
     ) -> Path:
         url = reference.target_url
-        path = resolve_media_path(url, self.base_folder)
+        path = self._resolved.get(url)
+        if path is None:
+            path = self._resolved[url] = resolve_media_path(url, self.base_folder)
         if not self._folders or path.exists():
             return path
         start_s = exact_seconds((reference.available_range or used_range()).start_time)

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate
 
 import opentimelineio as otio
@@ -55,10 +56,11 @@ class Shot:
     def track_name(self) -> str:
         return str(self.track.name)
 
-    @property
+    @cached_property
     def media_end_s(self) -> Fraction:
         """Media time at its end; before `media_start_s` in reverse."""
-        return self.media_start_s + self.speed * (self.record_end_s - self.record_start_s)
+        duration_s = self.record_end_s - self.record_start_s
+        return self.media_start_s + (duration_s if self.speed == 1 else self.speed * duration_s)
 
     @property
     def lead_s(self) -> Fraction:
@@ -144,6 +146,10 @@ class ShotIndex:
 
 def overlay_picture(picture: Picture, layer: Picture) -> None:
     """Lay `layer` over `picture`, in place: its shots hide what lies below them."""
+    if not picture.shots:  # the bottom track, in most cuts the one with all the shots
+        picture.shots.extend(layer.shots)
+        picture.skipped.extend(layer.skipped)
+        return
     covers = _merge_ranges([(shot.record_start_s, shot.record_end_s) for shot in layer.shots])
     starts = [start_s for start_s, _ in covers]
     below: list[Shot] = []

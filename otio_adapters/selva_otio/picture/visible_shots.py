@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 import opentimelineio as otio
 
@@ -49,6 +50,11 @@ class _View:
         )
         return replace(self, nests=(*self.nests, span))
 
+    @cached_property
+    def _offset_s(self) -> Fraction:
+        """Record time less local time, at normal speed."""
+        return self.record_start_s - self.local_start_s
+
     def record_range(
         self, local_start_s: Fraction, local_end_s: Fraction
     ) -> tuple[Fraction, Fraction] | None:
@@ -57,20 +63,27 @@ class _View:
             if local_start_s <= self.local_start_s < local_end_s:
                 return self.record_start_s, self.record_end_s
             return None
-        edges = sorted(
-            self.record_start_s + (edge - self.local_start_s) / self.speed
-            for edge in (local_start_s, local_end_s)
-        )
-        start_s, end_s = max(edges[0], self.record_start_s), min(edges[1], self.record_end_s)
+        first_s, last_s = self._record_s(local_start_s), self._record_s(local_end_s)
+        if last_s < first_s:  # in reverse
+            first_s, last_s = last_s, first_s
+        start_s, end_s = max(first_s, self.record_start_s), min(last_s, self.record_end_s)
         return (start_s, end_s) if start_s < end_s else None
 
     def record_duration_s(self, local_duration_s: Fraction) -> Fraction:
         """How long a range of the item's own clock lasts on the record clock; 0 in a freeze frame."""
-        return local_duration_s / abs(self.speed) if self.speed else Fraction(0)
+        return local_duration_s / abs(self.speed) if self.speed and local_duration_s else Fraction(0)
 
     def local_s(self, record_s: Fraction) -> Fraction:
         """The item's own time at a record time."""
+        if self.speed == 1:
+            return record_s - self._offset_s if self._offset_s else record_s
         return self.local_start_s + self.speed * (record_s - self.record_start_s)
+
+    def _record_s(self, local_s: Fraction) -> Fraction:
+        # A cut of 10,000 clips asks for this 40,000 times, nearly always at normal speed and without an offset.
+        if self.speed == 1:
+            return local_s + self._offset_s if self._offset_s else local_s
+        return self.record_start_s + (local_s - self.local_start_s) / self.speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +96,15 @@ class _TransitionReach:
     @classmethod
     def of(cls, neighbour: otio.core.Composable | None) -> _TransitionReach:
         if not isinstance(neighbour, otio.schema.Transition):
-            return cls()
+            return _NO_TRANSITION
         return cls(before_s=exact_seconds(neighbour.in_offset), after_s=exact_seconds(neighbour.out_offset))
 
-    @property
+    @cached_property
     def duration_s(self) -> Fraction:
         return self.before_s + self.after_s
+
+
+_NO_TRANSITION = _TransitionReach()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +113,16 @@ class _ParentRange:
 
     start_s: Fraction
     end_s: Fraction
-    into: _TransitionReach = _TransitionReach()
-    out_of: _TransitionReach = _TransitionReach()
+    into: _TransitionReach = _NO_TRANSITION
+    out_of: _TransitionReach = _NO_TRANSITION
 
     @property
     def visible_start_s(self) -> Fraction:
-        return self.start_s - self.into.before_s
+        return self.start_s - self.into.before_s if self.into.before_s else self.start_s
 
     @property
     def visible_end_s(self) -> Fraction:
-        return self.end_s + self.out_of.after_s
+        return self.end_s + self.out_of.after_s if self.out_of.after_s else self.end_s
 
 
 def iter_picture_tracks(timeline: otio.schema.Timeline) -> Iterator[otio.schema.Track]:
@@ -202,11 +218,12 @@ def _collect_item(item: otio.core.Item, parent_range: _ParentRange, parent: _Vie
     start_s = trimmed_start_s(item)
     if warp < 0:  # in reverse an item plays its used range from the end
         start_s += -warp * (parent_range.end_s - parent_range.start_s)
+    hidden_s = parent.local_s(visible[0]) - parent_range.start_s
     view = _View(
         record_start_s=visible[0],
         record_end_s=visible[1],
-        local_start_s=start_s + warp * (parent.local_s(visible[0]) - parent_range.start_s),
-        speed=parent.speed * warp,
+        local_start_s=start_s + warp * hidden_s if hidden_s else start_s,
+        speed=parent.speed * warp if warp != 1 else parent.speed,
         track=parent.track,
         nests=parent.nests,
     )
@@ -227,7 +244,10 @@ def _collect_clip(
         picture.skipped.append(_skip(clip, view, view.record_start_s, reason, is_fault=is_fault))
         return
     visible = view.record_start_s, view.record_end_s
-    cut = parent.record_range(parent_range.start_s, parent_range.end_s) or visible
+    has_transitions = parent_range.into is not _NO_TRANSITION or parent_range.out_of is not _NO_TRANSITION
+    cut = visible
+    if has_transitions:
+        cut = parent.record_range(parent_range.start_s, parent_range.end_s) or visible
     fades = [
         parent.record_duration_s(parent_range.into.duration_s),
         parent.record_duration_s(parent_range.out_of.duration_s),

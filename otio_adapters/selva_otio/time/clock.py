@@ -85,8 +85,13 @@ def exact_seconds(moment: otio.opentime.RationalTime) -> Fraction:
 
     Raises ClockError for values that are not finite.
     """
-    rate_hz = exact_rate(moment.rate)
-    value = float(moment.value)
+    return _exact_seconds(float(moment.value), moment.rate)
+
+
+@lru_cache(maxsize=16_384)
+def _exact_seconds(value: float, rate: float) -> Fraction:
+    """Kept, because the clips of a cut have few lengths, and their stems begin where others do."""
+    rate_hz = exact_rate(rate)
     if not math.isfinite(value):
         raise ClockError(
             f"a time is a finite number of frames; got {value!r} at {float(rate_hz):g} per second"
@@ -163,15 +168,25 @@ def note_drop_frame(
         timeline.metadata[namespace] = {**(noted if isinstance(noted, Mapping) else {}), "tc_format": value}
 
 
+@lru_cache(maxsize=256)
+def _label_layout(rate_numerator: int, rate_denominator: int, drop_frame: bool) -> tuple[int, int, int, int]:
+    """Labels per second, labels dropped a minute, frames in ten minutes, frames in a day.
+
+    By the numbers of the rate, because the hash of a Fraction takes as long as the rest of a label.
+    """
+    rate_hz = Fraction(rate_numerator, rate_denominator)
+    nominal, dropped = nominal_rate(rate_hz), _LABEL_DROPS.get(rate_hz, 0) if drop_frame else 0
+    frames_per_day = count_frames_per_day(rate_hz, drop_frame=drop_frame)
+    return nominal, dropped, nominal * 600 - dropped * 9, frames_per_day
+
+
 def format_timecode(frame: int, frame_rate_hz: Fraction, *, drop_frame: bool) -> str:
     """The label of a frame counted from midnight: "01:00:00:00", or "01:00:00;00" in drop-frame timecode.
 
     Labels start over after 24 hours. `drop_frame` has no effect at rates other than 30, 60 and 120, whole or NTSC.
     """
-    nominal = nominal_rate(frame_rate_hz)
-    dropped = _LABEL_DROPS.get(frame_rate_hz, 0) if drop_frame else 0
-    frames_per_ten_minutes = nominal * 600 - dropped * 9
-    frames_per_day = count_frames_per_day(frame_rate_hz, drop_frame=drop_frame)
+    labels = _label_layout(frame_rate_hz.numerator, frame_rate_hz.denominator, drop_frame)
+    nominal, dropped, frames_per_ten_minutes, frames_per_day = labels
     ten_minutes, rest = divmod(frame % frames_per_day, frames_per_ten_minutes)
     label = ten_minutes * nominal * 600 + rest
     if dropped and rest >= nominal * 60:

@@ -19,6 +19,7 @@ from selva_otio.time.clock import (
 )
 
 MAX_SPEED = 100
+NORMAL_SPEED = Fraction(1)
 
 
 def item_duration_s(item: otio.core.Item) -> Fraction:
@@ -50,7 +51,7 @@ def warp_speed(item: otio.core.Item) -> Fraction:
 
     Raises ClockError for speed ramps and speeds above MAX_SPEED.
     """
-    speed = Fraction(1)
+    speed = NORMAL_SPEED
     for effect in item.effects:
         if isinstance(effect, otio.schema.LinearTimeWarp):  # FreezeFrame is a subclass, with scalar 0
             scalar = float(effect.time_scalar)

@@ -101,3 +101,26 @@ def test_without_an_estimate_the_time_left_follows_from_the_pace() -> None:
     clock.now_s += 10
     left.update(status("a", "done"))
     assert left.seconds() == pytest.approx(30.0)
+
+
+def test_the_time_left_of_many_jobs_is_not_worked_out_for_each_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, num_looks = Clock(), 0
+    worked_out = TimeLeft.seconds
+
+    def counted(self: TimeLeft) -> float | None:
+        nonlocal num_looks
+        num_looks += 1
+        return worked_out(self)
+
+    monkeypatch.setattr(TimeLeft, "seconds", counted)
+    for is_terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=is_terminal, width=120)
+        show = bars(clock, num_clips=100, console=console)
+        for number in range(100):
+            show(cast(Any, Job), status(f"job {number}", fraction=0.5, seconds_left=3.0))
+    assert num_looks == 1, "once on the terminal, and in the log not before a line is due"
+    clock.now_s += LINE_EVERY_S
+    show(cast(Any, Job), status("job 1", fraction=0.6, seconds_left=2.0))
+    assert num_looks == 2

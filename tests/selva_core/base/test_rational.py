@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selva_core.base.rational import from_pair, round_half_up, to_pair
+from selva_core.base.rational import from_pair, is_whole_product, round_half_up, to_pair
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,9 @@ def test_a_pair_is_in_lowest_terms_with_the_sign_on_top() -> None:
 def test_what_is_no_pair_of_integers_is_refused(pair: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         from_pair(pair)
+
+
+@pytest.mark.parametrize("rate_hz", [Fraction(24), Fraction(24_000, 1001), Fraction(25)])
+@pytest.mark.parametrize("frames", [Fraction(0), Fraction(7), Fraction(-3), Fraction(15, 2), Fraction(1, 3)])
+def test_an_instant_lies_on_a_frame_when_its_frames_are_whole(rate_hz: Fraction, frames: Fraction) -> None:
+    assert is_whole_product(frames / rate_hz, rate_hz) is (frames.denominator == 1)

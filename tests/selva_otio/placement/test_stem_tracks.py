@@ -161,6 +161,32 @@ def test_a_stem_that_an_editor_changed_stays_as_it_is(timeline: otio.schema.Time
     assert layout(again.timeline)["Rain"][0][0] == "Rain-a-two-1"
 
 
+@pytest.mark.parametrize(
+    ("noted", "is_replaced"),
+    [
+        ([0, 1], True),
+        ([0, 7], True),
+        ([1, 1000], True),  # less than half a frame
+        ([1, 24], False),
+        ([0, 0], False),
+        ([0, 1, 1], False),
+        ([0.0, 1], False),
+        ([False, 1], False),
+        ({"0": 0, "1": 1}, False),
+        ("01", False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_a_stem_whose_noted_start_is_no_time_or_another_is_taken_for_the_editors(
+    timeline: otio.schema.Timeline, noted: object, is_replaced: bool
+) -> None:
+    first = render(timeline, "one").timeline
+    audio_track(first, "Dog")[0].metadata["selva"]["record_start_s"] = noted
+    again = render(first, "two")
+    assert (layout(again.timeline)["Dog"][0][0] == "Dog-a-two-1") is is_replaced
+
+
 def test_a_stem_follows_its_picture_when_the_cut_moves(
     cut: CutBuilder, timeline: otio.schema.Timeline
 ) -> None:
