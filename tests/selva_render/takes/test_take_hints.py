@@ -198,6 +198,12 @@ def test_timelines_note_what_says_something_and_hosts_list_it_last() -> None:
     assert notices[-1].endswith("and 10 more stems")
 
 
+class ShotA:
+    """What the hints read of a clip, with a hash as clips have one."""
+
+    name = "shot A"
+
+
 def rendered_stem(number: int, hints: StemHints | None) -> Any:
     result = StemResult(
         cue="dog",
@@ -210,5 +216,5 @@ def rendered_stem(number: int, hints: StemHints | None) -> Any:
         cached=False,
         hints=hints,
     )
-    cue = SimpleNamespace(id="dog", track="Dog", clip=SimpleNamespace(name="shot A"))
+    cue = SimpleNamespace(id="dog", track="Dog", clip=ShotA)
     return SimpleNamespace(cue=cue, result=result)
