@@ -136,8 +136,9 @@ def build_redo_job(
         )
     take = next_take(stem) if redo.take is None else redo.take
     whole = replace(shown, path=media.absolute())
+    padding = _measure_padding(redo, whole)
     if redo.extends:
-        whole = _extend_picture(redo, whole, probe)
+        whole = _extend_picture(redo, whole, padding, probe)
     pan = recipe.pan
     if redo.pan_envelope is not None and pan.mode == OFF:
         pan = replace(pan, mode=ENVELOPE, width=redo.pan_envelope)
@@ -156,9 +157,16 @@ def build_redo_job(
         precision=recipe.precision if recipe.precision in PRECISIONS else "auto",
         absent=redo.absent,
         output=_build_output(redo),
-        cues=(_build_cue(redo, recipe, take),),
+        cues=(_build_cue(redo, recipe, take, padding),),
         provenance=_build_provenance(redo),
     )
+
+
+def _measure_padding(redo: Redo, shown: PictureRange) -> int:
+    """The samples of silence that fill the last frame of a stem which goes on after its end: they give way to what is new."""
+    stem = redo.stem
+    padding = stem.num_samples - sample_index(shown.duration_s, stem.sample_rate_hz)
+    return padding if redo.extend_tail_samples and 0 < padding <= stem.sample_rate_hz else 0
 
 
 def _build_output(redo: Redo) -> OutputRequest:
@@ -178,10 +186,11 @@ def _build_output(redo: Redo) -> OutputRequest:
 
 
 def _extend_picture(
-    redo: Redo, shown: PictureRange, probe: Callable[[Path], MediaInfo | None]
+    redo: Redo, shown: PictureRange, padding: int, probe: Callable[[Path], MediaInfo | None]
 ) -> PictureRange:
     """The range that the longer stem is made for. Raises RequestError where the media does not have it."""
     head_s, tail_s = redo.extended_s
+    tail_s += Fraction(padding, redo.stem.sample_rate_hz)
     # A reversed shot begins near the end of its media.
     before_s, after_s = _measure_room(shown, probe)
     for side, wanted_s, room_s in (("before", head_s, before_s), ("after", tail_s, after_s)):
@@ -239,7 +248,7 @@ def _build_provenance(redo: Redo) -> dict[str, str]:
     return carried
 
 
-def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:
+def _build_cue(redo: Redo, recipe: StemRecipe, take: int, padding: int) -> CueRequest:
     provenance = redo.stem.provenance
     # A number that was given goes with a place: there the same command makes the same take.
     takes_beside = _iter_takes_beside(redo.stem) if redo.take is None else ()
@@ -254,20 +263,20 @@ def _build_cue(redo: Redo, recipe: StemRecipe, take: int) -> CueRequest:
                 take=take + index,
                 seed=seed + index,
                 name=build_take_name(redo.stem.path, take + index),
-                redo=_build_request(redo),
+                redo=_build_request(redo, padding),
             )
             for index in range(redo.num_takes)
         ),
     )
 
 
-def _build_request(redo: Redo) -> RedoRequest:
+def _build_request(redo: Redo, padding: int) -> RedoRequest:
     file = redo.stem.path.absolute()
     if redo.extends:
         return RedoRequest(
             file=file,
             extend_head_samples=redo.extend_head_samples,
-            extend_tail_samples=redo.extend_tail_samples,
+            extend_tail_samples=redo.extend_tail_samples + padding,
         )
     return RedoRequest(file=file, start_sample=redo.start_sample, end_sample=redo.end_sample)
 

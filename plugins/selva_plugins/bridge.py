@@ -47,13 +47,15 @@ EntryT = TypeVar("EntryT", bound=PlanEntry)
 @dataclass(frozen=True, kw_only=True)
 class PreparedRequest(Generic[EntryT]):
     """A request made ready for the daemon. `build_placements` turns the reports, one per task, into the entries of the
-    host's plan. plan_extra: what else plan.json holds. may_be_empty: whether a plan without entries is one.
+    host's plan. build_more_tasks: what is rendered once the reports of `tasks` are known, in place of what failed. plan_extra:
+    what else plan.json holds. may_be_empty: whether a plan without entries is one.
     """
 
     tasks: Sequence[RenderTask]
     timeline_name: str
     notices: Sequence[str]
     build_placements: Callable[[Sequence[RenderReport]], list[EntryT]]
+    build_more_tasks: Callable[[Sequence[RenderReport]], Sequence[RenderTask]] = lambda reports: ()
     plan_extra: Mapping[str, Any] = field(default_factory=dict)
     may_be_empty: bool = False
 
@@ -171,13 +173,15 @@ def make_stems(
     Raises NothingToRenderError when there is no stem in the end, RenderCancelled once `is_cancelled()` is true,
     DaemonError.
     """
-    reports = render_tasks(
-        prepared.tasks,
-        timeline_name=prepared.timeline_name,
-        on_progress=on_progress,
-        is_cancelled=is_cancelled,
-        connect=connect,
-    )
+    reports: list[RenderReport] = []
+    for build_tasks in (lambda _reports: prepared.tasks, prepared.build_more_tasks):
+        reports += render_tasks(
+            build_tasks(reports),
+            timeline_name=prepared.timeline_name,
+            on_progress=on_progress,
+            is_cancelled=is_cancelled,
+            connect=connect,
+        )
     notices = [*prepared.notices, *list_render_notices(reports)]
     placements = prepared.build_placements(reports)
     if not placements and not prepared.may_be_empty:

@@ -35,17 +35,21 @@ _FAINT = 1e-4
 @dataclass(frozen=True, kw_only=True)
 class Splice:
     """Where new audio goes: the stretches, as first and end sample of the file that is written. head_samples, tail_samples: how
-    much longer than the earlier stem in `file` that is, before and after it; these samples are in stretches.
+    much longer than the earlier stem in `file` that is, before and after it; these samples are in stretches. padding_samples: at
+    the end of that file, which are left out.
     """
 
     file: Path
     stretches: tuple[tuple[int, int], ...]
     head_samples: int = 0
     tail_samples: int = 0
+    padding_samples: int = 0
 
     @classmethod
-    def beside(cls, file: Path, *, num_samples: int, head_samples: int, tail_samples: int) -> Splice:
-        """New audio before and after the `num_samples` of a stem."""
+    def beside(
+        cls, file: Path, *, num_samples: int, head_samples: int, tail_samples: int, padding_samples: int = 0
+    ) -> Splice:
+        """New audio before and after the `num_samples` of a stem, which are all but the padding at its end."""
         end = head_samples + num_samples
         spans = ((0, head_samples), (end, end + tail_samples))
         return cls(
@@ -53,6 +57,7 @@ class Splice:
             stretches=tuple(span for span in spans if span[0] < span[1]),
             head_samples=head_samples,
             tail_samples=tail_samples,
+            padding_samples=padding_samples,
         )
 
 
@@ -98,7 +103,8 @@ class Splicer:
             self._cross_over(part, insert)
             yield part
             done = insert.end
-        yield from self._iter_old(done, self._splice.head_samples + self._audio.num_samples)
+        num_earlier = self._audio.num_samples - self._splice.padding_samples
+        yield from self._iter_old(done, self._splice.head_samples + num_earlier)
 
     def _iter_old(self, first: int, end: int) -> Iterator[Samples]:
         """The earlier stem from a sample of the file that is written to before another."""
@@ -210,7 +216,7 @@ def open_earlier_audio(path: Path) -> WaveAudio:
 def _require_same_layout(
     audio: WaveAudio, splice: Splice, *, sample_rate_hz: int, num_samples: int, num_channels: int
 ) -> None:
-    beside = splice.head_samples + splice.tail_samples
+    beside = splice.head_samples + splice.tail_samples - splice.padding_samples
     found = (audio.num_samples, audio.sample_rate_hz, audio.num_channels)
     wanted = (num_samples - beside, sample_rate_hz, num_channels)
     if found != wanted:

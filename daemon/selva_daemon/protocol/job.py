@@ -124,7 +124,12 @@ class RedoRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
         ),
     ] = 0
     extend_tail_samples: Annotated[
-        int, Meta(ge=0, description="by how much it goes on after its end. Not with a stretch")
+        int,
+        Meta(
+            ge=0,
+            description="by how much it goes on after its end, or after its sound where silence fills its last frame. "
+            "Not with a stretch",
+        ),
     ] = 0
 
     @property

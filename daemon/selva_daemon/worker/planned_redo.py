@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from selva_core.audio.splice import Splice
+    from selva_core.audio.wav import WaveAudio
 
 FindLatents: TypeAlias = "Callable[[str], npt.NDArray[np.float32] | None]"
 """The latents of an earlier stem by its waveform key; None where they were not kept."""
@@ -31,6 +32,8 @@ _SAME_S = Fraction(1, 1_000_000)
 """Ranges that differ by less are the same: odd speeds are rounded to what a job can carry."""
 _SHORT_S = Fraction(1, 1000)
 """A file is a whole number of samples long, and begins and ends with frames."""
+_MOST_PADDING_S = 1
+"""A file is padded with silence to whole frames of its timeline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +121,7 @@ def plan_redo(
         step = _plan_stretch(job, cue, take, redo.stretch)
         splice = Splice(file=redo.file, stretches=(redo.stretch,))
     else:
-        _require_whole(audio.num_samples, job, earlier, redo)
+        padding = _measure_padding(audio, job, earlier, redo)
         step = RecipeExtension(
             head_s=added_s[0],
             tail_s=added_s[1],
@@ -128,9 +131,10 @@ def plan_redo(
         )
         splice = Splice.beside(
             redo.file,
-            num_samples=audio.num_samples,
+            num_samples=audio.num_samples - padding,
             head_samples=redo.extend_head_samples,
             tail_samples=redo.extend_tail_samples,
+            padding_samples=padding,
         )
     return PlannedRedo(
         recipe=recipe.with_stretch(step),
@@ -168,11 +172,18 @@ def _plan_stretch(
     )
 
 
-def _require_whole(num_samples: int, job: JobRequest, earlier: PictureRange, redo: RedoRequest) -> None:
-    """A take goes on where its sound does. Raises RequestError."""
-    rate_hz = job.output.sample_rate_hz
+def _measure_padding(audio: WaveAudio, job: JobRequest, earlier: PictureRange, redo: RedoRequest) -> int:
+    """How many samples of silence at the end of a take, which fill its last frame, give way to what goes on there. Raises
+    RequestError where the take does not go on where its sound does.
+    """
+    rate_hz, num_samples = job.output.sample_rate_hz, audio.num_samples
     wanted = job.output.num_samples - redo.extend_head_samples - redo.extend_tail_samples
-    if num_samples != wanted:
+    padding = num_samples - wanted
+    is_padded = bool(redo.extend_tail_samples) and 0 < padding <= _MOST_PADDING_S * rate_hz
+    is_padded = is_padded and abs(Fraction(wanted, rate_hz) - earlier.duration_s) <= _SHORT_S
+    if is_padded and not audio.read(wanted, num_samples).any():
+        return padding
+    if padding:
         raise RequestError(
             f"{redo.file.name} is {num_samples} samples long, and the output less what is added {wanted}; an extended take is as "
             "much longer as is added to it"
@@ -182,6 +193,7 @@ def _require_whole(num_samples: int, job: JobRequest, earlier: PictureRange, red
             f"{redo.file.name} is {num_samples / rate_hz:.3f} s long and its picture {float(earlier.duration_s):.3f} s, so that "
             "nothing fits to its end; render the whole stem again"
         )
+    return 0
 
 
 def _require_same_making(

@@ -7,6 +7,7 @@ it was made, its picture is another one, or the daemon refuses it, the cue is re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -36,7 +37,7 @@ from selva_render.report import RenderReport
 @dataclass(frozen=True, kw_only=True)
 class Continuation:
     """A move whose stem goes on. cue: of the stem as it then lies. missing: the cues that are rendered no more. head_s: by how
-    much its files begin earlier. jobs: one a take.
+    much its files begin earlier. jobs: one a take, in the order in which the stem notes them.
     """
 
     move: StemMove
@@ -44,6 +45,10 @@ class Continuation:
     missing: tuple[Cue, ...]
     head_s: Fraction
     jobs: tuple[ClipJob, ...]
+
+    @property
+    def model(self) -> str:
+        return self.jobs[0].request.model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +102,22 @@ def continue_stems(
         on_status=on_status,
         jobs=[job for each in found for job in each.jobs],
     )
-    model, sampling = rendered.model, settle_sampling(options)
+    return settle_continuations(plan, found, rendered, options)
+
+
+def settle_continuations(
+    plan: ConformPlan, found: Sequence[Continuation], rendered: RenderReport, options: RenderOptions
+) -> Continued:
+    """The plan once the daemon has made what it could of the stems that go on. The cues of those it refused stay in the sheet,
+    and what was made of them is taken out of the report.
+    """
+    sampling = settle_sampling(options)
     moves = {id(move): move for move in plan.moves}
     taken: set[str] = set()
     for each in found:
         stems = [stem for stem in rendered.stems if stem.cue is each.cue]
-        if len(stems) == len(each.jobs):  # otherwise its cues stay in the sheet, and are rendered anew
-            takes = tuple(to_stem(stem, model, sampling, options.pan) for stem in stems)
+        if len(stems) == len(each.jobs):
+            takes = tuple(to_stem(stem, each.model, sampling, options.pan) for stem in stems)
             moves[id(each.move)] = _lengthen(each, LongerTakes(head_s=each.head_s, takes=takes))
             taken |= {cue.id for cue in each.missing}
         else:
@@ -153,10 +167,11 @@ class _Continuations:
             return None
         num_samples, rate_hz = takes[0].stem.num_samples, takes[0].stem.sample_rate_hz
         file_end_s = move.file_start_s + Fraction(num_samples, rate_hz)
-        sound_end_s = clip.sound_start_s + clip.sound_duration_s
-        is_before, is_after = clip.record_start_s < move.heard_s[0], clip.record_end_s > move.heard_s[1]
-        head = max(sample_index(move.file_start_s - clip.sound_start_s, rate_hz), 0) if is_before else 0
-        tail = max(sample_index(sound_end_s - file_end_s, rate_hz), 0) if is_after else 0
+        head = tail = 0
+        if clip.record_start_s < move.heard_s[0]:
+            head = self._count_samples(move.file_start_s - clip.record_start_s, clip.handle_before_s, rate_hz)
+        if clip.record_end_s > move.heard_s[1]:
+            tail = self._count_samples(clip.record_end_s - file_end_s, clip.handle_after_s, rate_hz)
         head_s, tail_s = Fraction(head, rate_hz), Fraction(tail, rate_hz)
         clip = replace(
             clip,
@@ -170,6 +185,11 @@ class _Continuations:
             return None
         return Continuation(move=move, cue=cue, missing=missing, head_s=head_s, jobs=jobs)
 
+    def _count_samples(self, missing_s: Fraction, handle_s: Fraction, rate_hz: int) -> int:
+        """By how much a file goes on: with the handle by whole frames, because hosts cut sound at frames of its file."""
+        frames_s = math.floor((missing_s + handle_s) / self._frame_s) * self._frame_s
+        return max(sample_index(max(frames_s, missing_s), rate_hz), 0)
+
     def _read_takes(self, move: StemMove, clip: SpottedClip) -> list[_Take] | None:
         """The takes of a stem, all as long; None where one of them cannot go on."""
         try:
@@ -182,7 +202,9 @@ class _Continuations:
             for take in takes
         )
         lengths = {(take.stem.num_samples, take.stem.sample_rate_hz) for take in takes}
-        return takes if is_alike and len(lengths) == 1 else None
+        # Results are told apart by the number of their take.
+        is_numbered = len({take.number for take in takes}) == len(takes)
+        return takes if is_alike and is_numbered and len(lengths) == 1 else None
 
 
 def _find_missing(move: StemMove, plan: ConformPlan) -> Iterator[Cue]:
@@ -210,7 +232,7 @@ def _spot_whole(move: StemMove, missing: Sequence[Cue], plan: ConformPlan) -> Sp
     # What an editor has drawn out beyond the shot is no picture of it.
     if start_s < shot.record_start_s or end_s > shot.record_end_s:
         return None
-    clip = plan.new.spotter.spot(shot if is_whole else shot.trim(start_s, end_s))
+    clip = plan.spotter.spot(shot if is_whole else shot.trim(start_s, end_s))
     return clip if isinstance(clip, SpottedClip) and clip.proxy_path is None else None
 
 
@@ -220,7 +242,8 @@ def _iter_takes(move: StemMove, base_folder: Path) -> Iterator[_Take]:
         file = resolve_media_path(str(noted["url"]), base_folder)
         stem = read_stem_file(file)
         recipe = StemRecipe.parse(stem.provenance, name=file.name)
-        pan_width = read_pan_width(noted)
+        # A host keeps the curve itself, and notes how wide it is.
+        pan_width = noted.get("pan_envelope_width", read_pan_width(noted))
         yield _Take(number=int(noted["take"]), stem=stem, recipe=recipe, pan_width=pan_width)
 
 

@@ -92,8 +92,8 @@ class DroppedStem:
 class ConformPlan:
     """What a conform does.
 
-    moves: in record order. dropped: stems that are not in the new cut. sheet: what must be rendered. without_prompt: new
-    shots that nothing says a sound for.
+    moves: in record order. dropped: stems that are not in the new cut. sheet: what must be rendered. spotter: of the new cut,
+    with the handles that stems get. without_prompt: new shots that nothing says a sound for.
     """
 
     old: ReadCut
@@ -103,6 +103,7 @@ class ConformPlan:
     moves: tuple[StemMove, ...]
     dropped: tuple[DroppedStem, ...]
     sheet: CueSheet
+    spotter: ShotSpotter
     without_prompt: tuple[ReadShot, ...] = ()
 
     @property
@@ -155,6 +156,7 @@ def plan_conform(
         moves=tuple(planner.moves),
         dropped=tuple(planner.iter_dropped()),
         sheet=planner.build_sheet(wanted),
+        spotter=spotter,
         without_prompt=tuple(planner.iter_without_prompt()),
     )
 

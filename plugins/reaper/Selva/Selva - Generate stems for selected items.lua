@@ -16,6 +16,7 @@
 --   [main] Selva - Generate stems from regions and markers.lua
 --   [main] Selva - New takes for selected stem items.lua
 --   [main] Selva - Redo time selection of selected stem items.lua
+--   [main] Selva - Extend selected stem items.lua
 --   [main] Selva - Move stems to their picture.lua
 --   [main] Selva - Conform stems to this cut.lua
 --   [main] Selva - Mark sounds in selected stem items.lua

@@ -15,6 +15,7 @@ import soundfile
 
 from selva_core.audio.stem_file import read_stem_file
 from selva_core.audio.stem_writer import write_stem
+from selva_core.audio.wav import read_wave_audio
 from selva_core.base.errors import MediaNotFoundError, RequestError, SelvaError
 from selva_core.engine import BatchRequest, SamplingSettings, Waveform
 from selva_core.engines.echo import EchoEngine
@@ -285,6 +286,27 @@ def test_an_extended_take_is_the_earlier_one_with_more_before_and_after_it(
     assert same.size
     assert new[:HEAD].any()
     assert new[HEAD + len(old) :].any()
+
+
+def test_silence_that_fills_the_last_frame_gives_way_to_what_goes_on_and_sound_does_not(
+    run: Run, make_job: JobMaker
+) -> None:
+    job = make_job()
+    short = shorter(job)
+    padded = msgspec.structs.replace(short.output, num_samples=short.output.num_samples + 480)
+    [first] = run(msgspec.structs.replace(short, output=padded))
+    old = read(first)
+    assert not old[-480:].any()
+    [longer] = run(extended(job, first.file))
+    assert longer.num_samples == job.output.num_samples
+    new = read(longer)
+    assert new[HEAD + len(old) - 480 :].any()
+    audio = read_wave_audio(Path(first.file))
+    with open(first.file, "r+b") as file:
+        file.seek(audio.data_offset + 3 * (len(old) - 480))
+        file.write(bytes([1, 2, 3]) * 480)
+    with pytest.raises(RequestError, match="as much longer as is added"):
+        run(extended(job, first.file))
 
 
 def test_latents_that_go_on_are_those_that_were_kept_or_are_made_again_over_their_own_picture(

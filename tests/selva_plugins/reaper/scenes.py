@@ -19,6 +19,7 @@ GENERATE = PACKAGE_SCRIPT
 REGIONS = "Selva - Generate stems from regions and markers.lua"
 NEW_TAKES = "Selva - New takes for selected stem items.lua"
 REDO = "Selva - Redo time selection of selected stem items.lua"
+EXTEND = "Selva - Extend selected stem items.lua"
 MOVE_TO_PICTURE = "Selva - Move stems to their picture.lua"
 CONFORM = "Selva - Conform stems to this cut.lua"
 MARK_SOUNDS = "Selva - Mark sounds in selected stem items.lua"

@@ -145,6 +145,22 @@ return function(selva)
     show_form()
   end
 
+  function actions.extend()
+    local config = load_config()
+    if not config then return end
+    local proj = reaper.EnumProjects(-1)
+    local described = snapshot.of_extension(proj)
+    local num_stems = #described.anchored_stems
+    if num_stems == 0 then
+      show_message("Select stem items that Selva made, and the time that they are to reach over; without a time selection "
+        .. "they are extended to their picture. Then run this action again.")
+      return
+    end
+    submit(config, proj, {
+      action = "extend", label = "Extend " .. count_items(num_stems), form_values = {}, snapshot = described,
+    }, function() end)
+  end
+
   function actions.move_to_picture()
     show_message(relink.run(reaper.EnumProjects(-1)) or "There are no stems of Selva in this project.")
   end
@@ -174,9 +190,9 @@ return function(selva)
     end
     conform.watch(proj, folder, text, {
       show = show_message,
-      render = function()
+      render = function(parts)
         submit(config, proj, {
-          action = "conform_render", label = "What the new cut lacks", form_values = {}, snapshot_text = text,
+          action = "conform_render", label = "What the new cut lacks", form_values = { parts = parts }, snapshot_text = text,
           stems_folder = stems_folder,
         }, function() end)
       end,

@@ -1,8 +1,8 @@
 -- What anchors a stem to its picture, kept in the stem item itself (P_EXT:selva), so that "Move stems to their picture"
 -- works in any later session.
 --
--- A stem's origin is where sample 0 of its file lies on the timeline, whatever was trimmed off; `source_s` is the time of
--- the picture's source that is seen there. Both clocks are linear, so these two numbers and the play rate are enough.
+-- A stem's origin is where sample 0 of its longest file lies on the timeline, whatever was trimmed off; `source_s` is the
+-- time of the picture's source that is seen there. Both clocks are linear, so these numbers and the play rate are enough.
 --
 -- The keys lie in projects of earlier versions: they stay as they are.
 
@@ -12,17 +12,32 @@ return function(selva)
   local anchor = {}
 
   local MARK = "P_EXT:selva"
+  local DELAY_MARK = "P_EXT:selva_delay" -- in a take
 
   local function write(item, values)
     reaper.GetSetMediaItemInfo_String(item, MARK, json.encode(values), true)
   end
 
-  -- Where sample 0 of the active take's file lies; nil for an item without takes.
+  -- By how many seconds of it the file of a take begins after the origin of its item: takes that were there before a longer
+  -- one joined them begin later than it.
+  function anchor.read_delay(take)
+    local _, text = reaper.GetSetMediaItemTakeInfo_String(take, DELAY_MARK, "", false)
+    return tonumber(text) or 0
+  end
+
+  function anchor.write_delay(take, delay_s)
+    local text = delay_s ~= 0 and json.encode(delay_s) or "" -- json writes a decimal point in every locale
+    if text == "" and anchor.read_delay(take) == 0 then return end
+    reaper.GetSetMediaItemTakeInfo_String(take, DELAY_MARK, text, true)
+  end
+
+  -- Where the origin lies, by the active take; nil for an item without takes.
   function anchor.read_origin(item)
     local take = reaper.GetActiveTake(item)
     if not take then return nil end
+    local offset_s = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS") + anchor.read_delay(take)
     return reaper.GetMediaItemInfo_Value(item, "D_POSITION")
-      - reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS") / reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE")
+      - offset_s / reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE")
   end
 
   -- Anchors a stem that was just placed. `planned` is its entry in the plan, with the picture item as it was when the
@@ -59,6 +74,15 @@ return function(selva)
     values.origin_s = conformed.origin_s
     values.picture.item_guid, values.picture.picture_key = conformed.item_guid, conformed.picture_key
     values.picture.shot = conformed.shot
+    write(item, values)
+  end
+
+  -- Notes that the files of a stem begin `head_s` seconds before those that it was anchored with, and where they lie now.
+  function anchor.lengthen(item, head_s)
+    local values = anchor.read(item)
+    if not values then return end
+    values.origin_s = anchor.read_origin(item)
+    values.picture.source_s = values.picture.source_s - head_s * values.picture.play_rate
     write(item, values)
   end
 

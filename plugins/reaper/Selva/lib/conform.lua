@@ -7,6 +7,7 @@ return function(selva)
   local bridge = selva.import("bridge")
   local json = selva.import("json")
   local last_render = selva.import("last_render")
+  local longer = selva.import("longer")
   local native = selva.import("native")
   local project = selva.import("project")
   local snapshot = selva.import("snapshot")
@@ -23,36 +24,8 @@ return function(selva)
 
   -- Moving and trimming --------------------------------------------------------------------------------------------
 
-  -- Points of take envelopes are seconds after the item's start, times the play rate: what is trimmed off before them is
-  -- taken from their times. Points that come to lie before the item stay there, so that the curve keeps its shape.
-  local function shift_envelopes(take, shift)
-    for index = 0, reaper.CountTakeEnvelopes(take) - 1 do
-      local envelope = reaper.GetTakeEnvelope(take, index)
-      for point = 0, reaper.CountEnvelopePoints(envelope) - 1 do
-        local _, time, value, shape, tension, is_selected = reaper.GetEnvelopePoint(envelope, point)
-        reaper.SetEnvelopePoint(envelope, point, time + shift, value, shape, tension, is_selected, true)
-      end
-      reaper.Envelope_SortPoints(envelope)
-    end
-  end
-
-  -- Trims `head_s` seconds off the start of an item's sound, or adds them where it is negative. The item does not move.
-  local function trim_head(item, head_s)
-    for index = 0, reaper.CountTakes(item) - 1 do
-      local take = reaper.GetTake(item, index)
-      if take then
-        local shift = head_s * reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE")
-        local offset = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS")
-        reaper.SetMediaItemTakeInfo_Value(take, "D_STARTOFFS", offset + shift)
-        shift_envelopes(take, -shift)
-      end
-    end
-    local snap_offset = reaper.GetMediaItemInfo_Value(item, "D_SNAPOFFSET")
-    reaper.SetMediaItemInfo_Value(item, "D_SNAPOFFSET", math.max(0, snap_offset - head_s))
-  end
-
   local function set_part(item, part)
-    if math.abs(part.head_s) >= SAME_S then trim_head(item, part.head_s) end
+    if math.abs(part.head_s) >= SAME_S then longer.trim_head(item, part.head_s) end
     reaper.SetMediaItemInfo_Value(item, "D_POSITION", part.position_s)
     reaper.SetMediaItemInfo_Value(item, "D_LENGTH", part.length_s)
     if not part.keeps_fade_in then reaper.SetMediaItemInfo_Value(item, "D_FADEINLEN", 0) end
@@ -122,11 +95,16 @@ return function(selva)
     end
   end
 
+  -- Returns the GUIDs of the parts that each stem has become, by the GUID of its item.
   local function edit(proj, plan, marks, journal)
-    local by_guid = native.index_items(proj)
+    local by_guid, parts = native.index_items(proj), {}
     local were_overlapping, moved = tracks.find_overlapping(proj), {}
     for _, move in ipairs(plan.moves) do
-      for _, item in ipairs(move_stem(move, by_guid[move.item_guid], journal)) do moved[#moved + 1] = item end
+      parts[move.item_guid] = json.array()
+      for index, item in ipairs(move_stem(move, by_guid[move.item_guid], journal)) do
+        moved[#moved + 1] = item
+        parts[move.item_guid][index] = native.item_guid(item)
+      end
     end
     for _, removal in ipairs(plan.removals) do
       remove_stem(by_guid[removal.item_guid], journal)
@@ -134,14 +112,15 @@ return function(selva)
     part_overlapping(proj, moved, were_overlapping, journal)
     if marks then add_markers(proj, plan.markers) end
     last_render.write(proj)
+    return parts
   end
 
-  -- Does what a plan says, as one undo step. Returns true, or nil and the reason after everything was reverted.
+  -- Does what a plan says, as one undo step. Returns what `edit` does, or nil and the reason after everything was reverted.
   function conform.apply(proj, plan, marks)
     local journal = {}
     reaper.Undo_BeginBlock2(proj)
     reaper.PreventUIRefresh(1)
-    local ok, problem = pcall(edit, proj, plan, marks, journal)
+    local ok, result = pcall(edit, proj, plan, marks, journal)
     if not ok then
       for index = #journal, 1, -1 do journal[index]() end
     end
@@ -149,8 +128,8 @@ return function(selva)
     reaper.Undo_EndBlock2(proj, ok and UNDO_LABEL or "Selva: conforming failed, nothing changed", -1)
     reaper.TrackList_AdjustWindows(false)
     reaper.UpdateArrange()
-    if not ok then return nil, tostring(problem) end
-    return true
+    if not ok then return nil, tostring(result) end
+    return result
   end
 
   -- The dialog -----------------------------------------------------------------------------------------------------
@@ -176,7 +155,7 @@ return function(selva)
     return json.encode(snapshot.of_cut(proj, last_render.read(proj)))
   end
 
-  -- Shows a plan and does it. `callbacks`: show(text); render(), which requests what is missing.
+  -- Shows a plan and does it. `callbacks`: show(text); render(parts), which requests what is missing.
   local function offer(proj, plan, text, callbacks)
     show_list(plan)
     if not plan.has_changes then return callbacks.show(plan.summary) end
@@ -186,9 +165,9 @@ return function(selva)
       return callbacks.show("The project was edited, or another one is in front, since the cut was compared. "
         .. "Nothing was changed. Run the action again.")
     end
-    local done, problem = conform.apply(proj, plan, marks)
-    if not done then return callbacks.show("Nothing was changed: " .. problem) end
-    if plan.num_cues > 0 then callbacks.render() end
+    local parts, problem = conform.apply(proj, plan, marks)
+    if not parts then return callbacks.show("Nothing was changed: " .. problem) end
+    if plan.num_cues > 0 then callbacks.render(parts) end
   end
 
   -- Waits for the bridge's answer in `folder` to the request that was made with this snapshot text, then offers it.

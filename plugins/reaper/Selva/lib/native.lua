@@ -52,6 +52,24 @@ return function()
     return by_guid
   end
 
+  -- Whether an item is locked, which functions of scripts do not heed.
+  function native.is_locked(item)
+    return math.floor(reaper.GetMediaItemInfo_Value(item, "C_LOCK")) & 1 ~= 0
+  end
+
+  -- Points of take envelopes are seconds after the item's start, times the play rate: what is trimmed off before them is
+  -- taken from their times. Points that come to lie before the item stay there, so that the curve keeps its shape.
+  function native.shift_envelopes(take, shift)
+    for index = 0, reaper.CountTakeEnvelopes(take) - 1 do
+      local envelope = reaper.GetTakeEnvelope(take, index)
+      for point = 0, reaper.CountEnvelopePoints(envelope) - 1 do
+        local _, time, value, shape, tension, is_selected = reaper.GetEnvelopePoint(envelope, point)
+        reaper.SetEnvelopePoint(envelope, point, time + shift, value, shape, tension, is_selected, true)
+      end
+      reaper.Envelope_SortPoints(envelope)
+    end
+  end
+
   -- A new GUID in braces. The argument is ignored by all versions.
   function native.new_guid()
     return reaper.genGuid("")

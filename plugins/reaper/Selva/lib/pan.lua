@@ -91,5 +91,20 @@ return function(selva)
     end
   end
 
+  -- Adds to the pan envelope of a take what `points` say of a file that went on, before and after what was heard of it: the
+  -- curve in between may be the user's by now. A take without such an envelope gets none.
+  function pan.go_on(item, take, points, heard)
+    local envelope = reaper.GetTakeEnvelopeByName(take, "Pan")
+    if not envelope or type(points) ~= "table" or #points == 0 then return end
+    local start_s = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS")
+    for _, point in ipairs(cut(points, start_s, reaper.GetMediaItemInfo_Value(item, "D_LENGTH"))) do
+      local in_file_s = point[1] + start_s
+      if in_file_s < heard.from_s or in_file_s > heard.until_s then
+        reaper.InsertEnvelopePoint(envelope, point[1], -point[2], 0, 0, false, true)
+      end
+    end
+    reaper.Envelope_SortPoints(envelope)
+  end
+
   return pan
 end

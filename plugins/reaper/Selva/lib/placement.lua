@@ -8,6 +8,7 @@ return function(selva)
   local anchor = selva.import("anchor")
   local json = selva.import("json")
   local last_render = selva.import("last_render")
+  local longer = selva.import("longer")
   local native = selva.import("native")
   local pan = selva.import("pan")
   local snapshot = selva.import("snapshot")
@@ -70,6 +71,7 @@ return function(selva)
       length_s = visible_stop - visible_start,
       offset_s = stem.source_offset_s + (visible_start - start),
       note = is_moved and "moved with its item" or "trimmed with its item",
+      shift_s = shift,
     }
   end
 
@@ -77,7 +79,8 @@ return function(selva)
   local function find_target(stem, by_guid, ignore_anchors)
     if stem.into_item ~= json.null then
       stem.item = by_guid[stem.into_item]
-      return not stem.item and "the stem item it belongs to is no longer in the project" or nil
+      if not stem.item then return "the stem item it belongs to is no longer in the project" end
+      if not stem.longer then return nil end
     end
     stem.span = { start_s = stem.start_s, length_s = stem.length_s, offset_s = stem.source_offset_s }
     if stem.anchor == json.null or ignore_anchors then return nil end
@@ -88,6 +91,13 @@ return function(selva)
     stem.shot = { start_offset_s = now.active_take[1].start_offset_s, length_s = now.length_s }
     stem.span, reason = fit_to_item(stem, now)
     return reason
+  end
+
+  -- The same, and for a stem that is made longer, why its own item is not as it was.
+  local function find_target_now(stem, by_guid, ignore_anchors)
+    local reason = find_target(stem, by_guid, ignore_anchors)
+    if reason or not stem.longer then return reason end
+    return longer.find_change(stem, stem.span.shift_s or 0)
   end
 
   -- Sources ------------------------------------------------------------------------------------------------------------
@@ -211,6 +221,7 @@ return function(selva)
     local first
     for _, planned_take in ipairs(stem.takes) do
       local take = add_take(item, planned_take, values)
+      if active then anchor.write_delay(take, anchor.read_delay(active)) end
       first = first or take
     end
     reaper.SetActiveTake(first)
@@ -248,7 +259,9 @@ return function(selva)
     local done = json.array()
     for _, stem in ipairs(targets) do
       local item
-      if stem.item then
+      if stem.longer then
+        item = longer.apply(stem, add_take, journal)
+      elseif stem.item then
         item = add_takes(stem, journal)
       else
         item = add_item(proj, stem, journal)
@@ -259,8 +272,12 @@ return function(selva)
     return done
   end
 
-  local function undo_label(num_stems)
-    return num_stems == 1 and "Selva: place 1 stem" or string.format("Selva: place %d stems", num_stems)
+  local function undo_label(targets)
+    local verb = "extend"
+    for _, stem in ipairs(targets) do
+      if not stem.longer then verb = "place" end
+    end
+    return string.format("Selva: %s %d stem%s", verb, #targets, #targets == 1 and "" or "s")
   end
 
   -- Runs the edits as one undo step. Returns what was placed, or nil and the reason after everything was reverted.
@@ -271,7 +288,7 @@ return function(selva)
     local ok, result = pcall(edit, proj, targets, journal)
     if not ok then revert(journal) end
     reaper.PreventUIRefresh(-1)
-    reaper.Undo_EndBlock2(proj, ok and undo_label(#targets) or "Selva: placing failed, nothing changed", -1)
+    reaper.Undo_EndBlock2(proj, ok and undo_label(targets) or "Selva: placing failed, nothing changed", -1)
     reaper.TrackList_AdjustWindows(false)
     reaper.UpdateArrange()
     if ok then return result end
@@ -342,7 +359,7 @@ return function(selva)
     local targets = {}
     for _, stem in ipairs(plan.placements) do
       if not only_cues or only_cues[stem.cue] then
-        local reason = find_target(stem, by_guid, ignore_anchors)
+        local reason = find_target_now(stem, by_guid, ignore_anchors)
         if reason then
           report.held[#report.held + 1] = { cue = stem.cue, label = stem.label, reason = reason }
         elseif not stem.item and is_there_already(stem, starts_by_file) then

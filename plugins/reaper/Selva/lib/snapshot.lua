@@ -61,11 +61,12 @@ return function(selva)
   local function describe_take(take)
     local _, name = reaper.GetSetMediaItemTakeInfo_String(take, "P_NAME", "", false)
     local _, guid = reaper.GetSetMediaItemTakeInfo_String(take, "GUID", "", false)
-    local chain = describe_source(take)
+    local chain, delay_s = describe_source(take), anchor.read_delay(take)
     return {
       guid = guid,
       name = name,
       recipe = read_recipe(take),
+      delay_s = delay_s ~= 0 and delay_s or nil,
       start_offset_s = reaper.GetMediaItemTakeInfo_Value(take, "D_STARTOFFS"),
       play_rate = reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE"),
       stretch_markers = reaper.GetTakeNumStretchMarkers(take),
@@ -154,11 +155,14 @@ return function(selva)
 
   -- A stem that is anchored to a picture, as it lies now. `picture_exists` says whether the item that it was made for is in
   -- the project, whatever that shows.
-  local function describe_stem(item, anchor_text, picture_exists)
-    local num_stretch_markers = 0
+  local function describe_stem(item, values, anchor_text, picture_exists)
+    local num_stretch_markers, takes = 0, json.array()
     for index = 0, reaper.CountTakes(item) - 1 do
       local each = reaper.GetTake(item, index)
-      if each then num_stretch_markers = num_stretch_markers + reaper.GetTakeNumStretchMarkers(each) end
+      if each then
+        num_stretch_markers = num_stretch_markers + reaper.GetTakeNumStretchMarkers(each)
+        takes[#takes + 1] = describe_take(each)
+      end
     end
     return {
       guid = native.item_guid(item),
@@ -169,21 +173,29 @@ return function(selva)
       volume = reaper.GetMediaItemInfo_Value(item, "D_VOL"),
       loops = reaper.GetMediaItemInfo_Value(item, "B_LOOPSRC") ~= 0,
       muted = reaper.GetMediaItemInfo_Value(item, "B_MUTE") ~= 0,
+      locked = native.is_locked(item),
+      picture_guid = values.picture.item_guid,
       stretch_markers = num_stretch_markers,
       active_take = describe_take(reaper.GetActiveTake(item)),
+      takes = takes,
       recipes = list_recipes(item),
     }
   end
 
-  local function describe_anchored_stems(proj)
-    local stems, guids = json.array(), {}
+  -- The stems of a project that `is_wanted`, and a set of the GUIDs of their pictures.
+  local function describe_anchored_stems(proj, is_wanted)
+    local stems, guids, pictures = json.array(), {}, {}
     local items = list_items(proj, reaper.GetActiveTake)
     for _, item in ipairs(items) do guids[native.item_guid(item)] = true end
     for _, item in ipairs(items) do
       local values, text = anchor.read(item)
-      if values then stems[#stems + 1] = describe_stem(item, text, guids[values.picture.item_guid] == true) end
+      if values and is_wanted(item) then
+        local guid = values.picture.item_guid
+        stems[#stems + 1] = describe_stem(item, values, text, guids[guid] == true)
+        pictures[guid] = true
+      end
     end
-    return stems
+    return stems, pictures
   end
 
   -- REAPER from about 7.62: objects with hidden ones among them.
@@ -308,8 +320,18 @@ return function(selva)
   -- All items with a picture, all stems, and `last_render_text`, the cut as it was (last_render.lua).
   function snapshot.of_cut(proj, last_render_text)
     local described = build(proj, describe_items(proj, has_picture), json.array())
-    described.anchored_stems = describe_anchored_stems(proj)
+    described.anchored_stems = describe_anchored_stems(proj, function() return true end)
     described.last_render = last_render_text
+    return described
+  end
+
+  -- The selected stems with their pictures, and the time selection where there is one.
+  function snapshot.of_extension(proj)
+    local stems, pictures = describe_anchored_stems(proj, reaper.IsMediaItemSelected)
+    local function is_picture(item) return pictures[native.item_guid(item)] and has_picture(item) end
+    local described = build(proj, describe_items(proj, is_picture), json.array())
+    described.anchored_stems = stems
+    described.time_selection = snapshot.time_selection(proj)
     return described
   end
 

@@ -16,6 +16,7 @@ ACTIONS = {
     "Selva - Generate stems from regions and markers.lua": "Selva: Generate stems from regions and markers...",
     "Selva - New takes for selected stem items.lua": "Selva: New takes for selected stem items...",
     "Selva - Redo time selection of selected stem items.lua": "Selva: Redo time selection of selected stem items...",
+    "Selva - Extend selected stem items.lua": "Selva: Extend selected stem items",
     "Selva - Move stems to their picture.lua": "Selva: Move stems to their picture",
     "Selva - Conform stems to this cut.lua": "Selva: Conform stems to this cut...",
     "Selva - Mark sounds in selected stem items.lua": "Selva: Mark sounds in selected stem items",

@@ -12,9 +12,10 @@ from selva_plugins.checks import CheckResult
 from selva_plugins.errors import FormError, HostError, NothingToRenderError
 from selva_plugins.form import HostForm, build_render_options, parse_form
 from selva_plugins.hosts.reaper.check import check_installation
-from selva_plugins.hosts.reaper.conform.request import plan_request, prepare_missing
+from selva_plugins.hosts.reaper.conform.request import plan_request, prepare_request
 from selva_plugins.hosts.reaper.cues import SpottedItems, spot_items, spot_markers
 from selva_plugins.hosts.reaper.events import find_item_events
+from selva_plugins.hosts.reaper.extend import prepare_extend
 from selva_plugins.hosts.reaper.item_spans import ItemSpanReader
 from selva_plugins.hosts.reaper.plan import PlanStem, build_new_item, group_by_cue
 from selva_plugins.hosts.reaper.redo import prepare_redo
@@ -36,16 +37,18 @@ __all__ = ["check", "find_events", "plan_conform", "prepare", "read_picture"]
 
 def prepare(request: HostRequest) -> PreparedRequest[PlanStem]:
     """Raises FormError, SnapshotError, NothingToRenderError, TimelineError."""
+    if request.action == "conform_render":
+        return prepare_request(request)
     actions = {
         "items": _prepare_items,
         "regions": _prepare_regions,
         "takes": prepare_takes,
         "redo": prepare_redo,
-        "conform_render": prepare_missing,
+        "extend": prepare_extend,
     }
     if request.action not in actions or request.stems_folder is None:
         raise HostError(
-            f"an action is {', '.join(actions)} or check, with a stems folder; got {request.action!r}"
+            f"an action is {', '.join(actions)}, conform_render or check, with a stems folder; got {request.action!r}"
         )
     form = parse_form(request.form_values)
     check_stems_folder(request.stems_folder)

@@ -148,7 +148,7 @@ def merge_sheets(built: ReaperTimeline, sheets: Iterable[CueSheet], problems: Se
             while cue_id in spans:
                 count += 1
                 cue_id = f"{cue.id}-{count}"
-            clip = _limit_denominators(cue.clip)
+            clip = limit_denominators(cue.clip)
             notices += [f"{clip.name}: {warning}" for warning in clip.warnings]
             spans[cue_id] = built.picture_tracks[clip.video_track].find(clip.record_start_s)
             clip = replace(clip, record_start_s=clip.record_start_s - built.lead_s)
@@ -160,7 +160,7 @@ def merge_sheets(built: ReaperTimeline, sheets: Iterable[CueSheet], problems: Se
     )
 
 
-def _limit_denominators(clip: SpottedClip) -> SpottedClip:
+def limit_denominators(clip: SpottedClip) -> SpottedClip:
     """The same clip in rationals that the daemon takes, with handles or without; off by a billionth of a second at worst."""
     sound_media_start_s = clip.sound_media_start_s.limit_denominator(_MAX_DENOMINATOR)
     return replace(

@@ -20,12 +20,26 @@ class PlanTake:
     """One take of a stem item: its file, the take's name, and the recipe that is kept in it.
 
     pan: points of the curve that the take's pan envelope follows, seconds of its file and -1 left to 1 right; empty for none.
+    replaces_file: the file of the take that it goes on from and takes the place of; None for a take of its own.
     """
 
     file: str
     name: str
     recipe: dict[str, Any]
     pan: tuple[tuple[float, float], ...] = ()
+    replaces_file: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanLonger:
+    """That a stem item is made longer. head_s: by how much the new files begin before those of the takes that are there.
+    position_s, length_s, source_offset_s: the item until then, by which the script sees what was done to it since.
+    """
+
+    head_s: float
+    position_s: float
+    length_s: float
+    source_offset_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +59,8 @@ class PlanStem:
     """One entry of `placements` in plan.json, field by field; the scripts of every version read these names.
 
     start_s, length_s: where the item lies, in REAPER's seconds. source_offset_s: how far into the file it begins. anchor: the
-    picture item that it goes with. into_item: the GUID of a stem item that gets the takes, in place of a new item. gain_db: of a
-    new item.
+    picture item that it goes with. into_item: the GUID of a stem item that gets the takes, in place of a new item. longer: of
+    such an item that then lies from start_s on. gain_db: of a new item.
     """
 
     cue: str
@@ -59,9 +73,13 @@ class PlanStem:
     into_item: str | None
     takes: tuple[PlanTake, ...]
     gain_db: float = 0.0
+    longer: PlanLonger | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        if self.longer is None:
+            del values["longer"]
+        return values
 
 
 def group_by_cue(reports: Iterable[RenderReport]) -> dict[str, list[RenderedStem]]:
@@ -93,10 +111,10 @@ def build_new_item(
         start_s=item.position_s if begins_with_item else float(cue.clip.record_start_s),
         length_s=item.length_s if begins_with_item and ends_with_item else float(cue.clip.duration_s),
         source_offset_s=stem_span.offset_samples / rate_hz,
-        anchor=_build_anchor(item, item_span.take),
+        anchor=build_anchor(item, item_span.take),
         into_item=None,
         takes=tuple(
-            _build_take(stem, options, number=stem.result.take, is_only=len(stems) == 1) for stem in stems
+            build_take(stem, options, number=stem.result.take, is_only=len(stems) == 1) for stem in stems
         ),
         gain_db=cue.gain_db,
     )
@@ -117,13 +135,13 @@ def build_more_takes(
         anchor=None,
         into_item=item.guid,
         takes=tuple(
-            _build_take(stem, options, number=first_number + index, is_only=False)
+            build_take(stem, options, number=first_number + index, is_only=False)
             for index, stem in enumerate(stems)
         ),
     )
 
 
-def _build_take(stem: RenderedStem, options: RenderOptions, *, number: int, is_only: bool) -> PlanTake:
+def build_take(stem: RenderedStem, options: RenderOptions, *, number: int, is_only: bool) -> PlanTake:
     name = f"{stem.cue.track} - {stem.cue.clip.name}"
     return PlanTake(
         file=stem.result.file,
@@ -133,7 +151,7 @@ def _build_take(stem: RenderedStem, options: RenderOptions, *, number: int, is_o
     )
 
 
-def _build_anchor(item: ReaperItem, take: ReaperTake) -> PlanAnchor:
+def build_anchor(item: ReaperItem, take: ReaperTake) -> PlanAnchor:
     return PlanAnchor(
         item_guid=item.guid,
         position_s=item.position_s,

@@ -27,8 +27,6 @@ from selva_render.options import OutputOptions
 from selva_render.redo import Redo, build_redo_job, open_stem
 from selva_render.report import RenderReport
 
-_SAME_RATE = 1e-9
-
 
 @dataclass(frozen=True, kw_only=True)
 class _RedoneItem:
@@ -135,8 +133,7 @@ def _selected_samples(
     item: ReaperItem, take: ReaperTake, selection: ReaperTimeSelection, sample_rate_hz: int
 ) -> tuple[int, int]:
     """The samples of the take's file that are selected in the item. Raises SnapshotError."""
-    is_plain = all(not (source.is_section or source.is_reversed) for source in take.sources)
-    if abs(take.play_rate - 1.0) > _SAME_RATE or take.num_stretch_markers or not is_plain:
+    if not take.plain_file:
         raise SnapshotError(
             "its take is retimed, reversed or a section; a stretch is made anew at the speed of its file"
         )

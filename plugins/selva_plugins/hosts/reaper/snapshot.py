@@ -25,6 +25,9 @@ MAX_NESTED_SOURCES = 8
 MAX_ITEM_TAKES = 1000
 MAX_LAST_RENDER_CHARS = 32 * 1024 * 1024
 
+# Play rates that a project file rounds to 1.
+SAME_RATE = 1e-9
+
 Seconds = Annotated[float, Meta(ge=-MAX_SECONDS, le=MAX_SECONDS)]
 Id = Annotated[str, prose(100)]
 Name = Annotated[str, prose(MAX_NAME_CHARS, may_be_empty=True)]
@@ -46,7 +49,9 @@ class ReaperSource(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ReaperTake(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The active take. `sources` is a chain, outermost first; `recipe` is how it was made, where it is a stem of ours."""
+    """The active take. `sources` is a chain, outermost first; `recipe` is how it was made, where it is a stem of ours. delay_s:
+    by how much the file of a stem begins after the origin that its item notes; takes of an item may be longer than others.
+    """
 
     guid: Id
     name: Name = ""
@@ -56,6 +61,14 @@ class ReaperTake(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     num_stretch_markers: Annotated[int, Meta(ge=0, le=10_000_000)] = field(name="stretch_markers")
     sources: Annotated[tuple[ReaperSource, ...], Meta(max_length=MAX_NESTED_SOURCES)]
     picture_key: Annotated[str, prose(2 * MAX_PATH_CHARS, may_be_empty=True)] = ""
+    delay_s: Seconds = 0.0
+
+    @property
+    def plain_file(self) -> str:
+        """The file that it plays from its first sample on at its own speed; "" for a section, a reversed or a retimed take."""
+        is_plain = len(self.sources) == 1 and not (self.sources[0].is_section or self.sources[0].is_reversed)
+        is_plain = is_plain and abs(self.play_rate - 1.0) < SAME_RATE and not self.num_stretch_markers
+        return self.sources[0].file if is_plain else ""
 
 
 class ReaperTrack(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,7 +110,8 @@ class ReaperItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class ReaperAnchoredStem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A stem item that is anchored to a picture. anchor: the text that lib/anchor.lua keeps in it. picture_exists: whether the
-    item that it was made for is in the project. num_stretch_markers: of all its takes. volume: the item's, 1 for 0 dB.
+    item that it was made for, picture_guid, is in the project. num_stretch_markers: of all its takes. volume: the item's, 1 for
+    0 dB. takes: all of them; earlier scripts wrote the active one alone.
     """
 
     guid: Id
@@ -108,8 +122,11 @@ class ReaperAnchoredStem(Struct, frozen=True, kw_only=True, forbid_unknown_field
     volume: Annotated[float, Meta(ge=0, le=1e6)]
     loops: bool
     is_muted: bool = field(name="muted")
+    is_locked: bool = field(name="locked", default=False)
+    picture_guid: Annotated[str, prose(100, may_be_empty=True)] = ""
     num_stretch_markers: Annotated[int, Meta(ge=0, le=10_000_000)] = field(name="stretch_markers")
     take: ReaperTake = field(name="active_take")
+    takes: Annotated[tuple[ReaperTake, ...], Meta(max_length=MAX_ITEM_TAKES)] = ()
     recipes: Annotated[tuple[Recipe, ...], Meta(max_length=MAX_ITEM_TAKES)]
 
 

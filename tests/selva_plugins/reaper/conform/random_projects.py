@@ -134,7 +134,7 @@ def check(world: World, seed: int) -> Counter[str]:
 
 def _count_rendered(planned: ProjectConform, track: str, rate: Fraction) -> Counter[int]:
     rendered: Counter[int] = Counter()
-    for cue in planned.spotted.sheet.cues:
+    for cue in planned.missing.spot()[0].sheet.cues:
         if cue.track == track:
             first, last = (round(each * rate) for each in (cue.clip.record_start_s, cue.clip.record_end_s))
             assert abs(first / rate - cue.clip.record_start_s) < NEAR_S

@@ -148,9 +148,11 @@ def set_take_marker(  # noqa: PLR0917 - REAPER's arguments
 ) -> int:
     """An index below zero adds a marker; REAPER keeps them in order of their position."""
     world.edit(take)
-    if index >= 0 or position_s is None:
-        world.record_violation("SetTakeMarker: only new markers with a position are ours")
+    if position_s is None or index >= len(take.markers):
+        world.record_violation("SetTakeMarker: a marker that is there, or a new one, has a position")
         return -1
+    if index >= 0:
+        del take.markers[index]
     take.markers.append((position_s, name))
     take.markers.sort()
     return take.markers.index((position_s, name))
@@ -163,13 +165,17 @@ def get_media_item_take_source(world: World, take: Take) -> Source | None:
 
 @reascript("SetMediaItemTake_Source")
 def set_media_item_take_source(world: World, take: Take, source: Source) -> bool:
-    """The take owns the source from now on; one that a take has already would be duplicated."""
+    """The take owns the source from now on; one that a take has already would be duplicated. The one that it had is the
+    script's to destroy.
+    """
     world.edit(take)
     loose = [index for index, other in enumerate(world.loose_sources) if other is source]
     if not loose:
         world.record_violation("SetMediaItemTake_Source: this source belongs to a take already")
         return False
     del world.loose_sources[loose[0]]
+    if take.source is not None:
+        world.loose_sources.append(take.source)
     take.source = source
     return True
 

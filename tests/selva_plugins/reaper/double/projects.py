@@ -23,6 +23,8 @@ class OpenProjects(System):
         self.active = 0
         self.loose_sources: list[Source] = []
         self.stale_views: set[str] = set()
+        self.toggles: dict[int, int] = {}
+        """The state of options, by the number of their action: 1 for on."""
         self.imgui = ImGuiWindow()
 
     def add_project(self, path: Path | None = None, **settings: Any) -> Project:
@@ -54,7 +56,9 @@ class OpenProjects(System):
                 for source in _chain(top)
             ),
             "ProjectMarker": (marker for content in contents for marker in content.markers),
-            "TrackEnvelope": (envelope for take in takes for envelope in take.envelopes),
+            "TrackEnvelope": (
+                envelope for owners in (takes, tracks) for owner in owners for envelope in owner.envelopes
+            ),
             "ImGui_Context": [self.imgui],
         }
         if kind not in known:
@@ -73,7 +77,7 @@ class OpenProjects(System):
     def owner_of(self, thing: Track | Item | Take | Envelope) -> Project:
         for project in self.projects:
             for track in project.tracks:
-                if track is thing:
+                if _holds(track, thing):
                     return project
                 for item in track.items:
                     if item is thing or any(_holds(take, thing) for take in item.takes):
@@ -107,8 +111,8 @@ class OpenProjects(System):
         project.block_before = None
 
 
-def _holds(take: Take | None, thing: object) -> bool:
-    return take is not None and (take is thing or any(envelope is thing for envelope in take.envelopes))
+def _holds(owner: Take | Track | None, thing: object) -> bool:
+    return owner is not None and (owner is thing or any(envelope is thing for envelope in owner.envelopes))
 
 
 def _chain(source: Source | None) -> Iterator[Source]:

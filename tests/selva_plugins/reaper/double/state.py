@@ -43,12 +43,13 @@ class Source:
 
 @dataclass
 class Envelope:
-    """An envelope of a take. points: (time, value, shape, tension, whether it is selected), the time as REAPER counts: seconds
-    after the item's start, times the play rate.
+    """An envelope. points: (time, value, shape, tension, whether it is selected), the time as REAPER counts: for a take, seconds
+    after the item's start, times the play rate; for a track, seconds of the project.
     """
 
     name: str
     points: list[tuple[float, float, int, float, bool]] = field(default_factory=list)
+    num_automation_items: int = 0
 
 
 @dataclass
@@ -109,6 +110,10 @@ class Item:
             "B_MUTE": 0.0,
             "C_BEATATTACHMODE": -1.0,
             "C_LANEPLAYS": 0.0,
+            "C_LOCK": 0.0,
+            "I_GROUPID": 0.0,
+            "D_FADEINLEN_AUTO": -1.0,
+            "D_FADEOUTLEN_AUTO": -1.0,
         }
     )
     ext: dict[str, str] = field(default_factory=dict)
@@ -162,6 +167,7 @@ class Track:
         }
     )
     ext: dict[str, str] = field(default_factory=dict)
+    envelopes: list[Envelope] = field(default_factory=list)
 
     @property
     def depth(self) -> int:

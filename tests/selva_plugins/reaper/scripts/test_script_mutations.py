@@ -30,7 +30,7 @@ MUTATIONS = {
     "undo block not ended": ("placement", "reaper.Undo_EndBlock2(", "tostring("),
     "undo block not begun": ("placement", "reaper.Undo_BeginBlock2(proj)", ""),
     "undo flags that cover items only": ("placement", 'nothing changed", -1)', 'nothing changed", 4)'),
-    "undo step without a name": ("placement", "undo_label(#targets)", "(#targets > 0 and '' or nil)"),
+    "undo step without a name": ("placement", "undo_label(targets)", "(#targets > 0 and '' or nil)"),
     "refresh prevented for ever": ("placement", "reaper.PreventUIRefresh(-1)", ""),
     "argument of another type": ("placement", "B_LOOPSRC = 0", "[1] = 0"),
     "view left as it was": ("placement", "reaper.UpdateArrange()", ""),

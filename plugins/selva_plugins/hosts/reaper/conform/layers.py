@@ -6,20 +6,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import opentimelineio as otio
 
+from selva_core.base.errors import SelvaError
+from selva_core.base.render_options import ENVELOPE
 from selva_otio.conform.cut_reading import OldStem, ReadCut, ReadShot, build_read_shot
 from selva_otio.conform.cut_shots import CutShot
 from selva_otio.conform.stem_fitting import StemSpot
 from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA
+from selva_otio.picture.media import build_media_url
 from selva_otio.placement.stem_tracks import PlacedItem
 from selva_plugins.hosts.reaper.conform.new_cut import NewCut, read_rate
-from selva_plugins.hosts.reaper.conform.old_cut import AnchoredStem, OldCut, measure_origin_s
+from selva_plugins.hosts.reaper.conform.old_cut import AnchoredStem, OldCut, measure_delay_s, measure_origin_s
 from selva_plugins.hosts.reaper.item_spans import SAME_S
+from selva_plugins.hosts.reaper.recipes import parse_recipe
+from selva_plugins.hosts.reaper.snapshot import ReaperTake
 from selva_plugins.hosts.reaper.timeline import ReaperTimeline
 
 
@@ -134,7 +141,7 @@ def _to_old_stem(stem: AnchoredStem, shot: ReadShot, built: ReaperTimeline) -> O
     if stem.edges_s is not None:
         start_s = stem.shot.record_start_s if abs(start_s - stem.edges_s[0]) < SAME_S else start_s
         end_s = stem.shot.record_end_s if abs(end_s - stem.edges_s[1]) < SAME_S else end_s
-    file_start_s = stem.origin_s + stem.slip_s
+    file_start_s = stem.origin_s + stem.slip_s + measure_delay_s(item, built)
     file_s = (built.snap(take.sources[0].length_s) - built.lead_s) / rate if take.sources else Fraction(0)
     clip = otio.schema.Clip(name=stem.label)
     clip.enabled = not item.is_muted
@@ -154,6 +161,33 @@ def _to_old_stem(stem: AnchoredStem, shot: ReadShot, built: ReaperTimeline) -> O
     )
 
 
+def list_alike(stem: AnchoredStem) -> list[ReaperTake]:
+    """The takes that lie on the picture as the active one does, and that a render has made: those that can go on together."""
+    active = stem.item.take
+    if not active.plain_file:
+        return []
+    return [
+        take
+        for take in stem.item.takes
+        if take.plain_file
+        and take.recipe
+        and abs(take.start_offset_s - active.start_offset_s) < SAME_S
+        and abs(take.sources[0].length_s - active.sources[0].length_s) < SAME_S
+    ]
+
+
+def _describe_take(stem: AnchoredStem, take: ReaperTake) -> dict[str, Any]:
+    recipe = stem.recipe
+    with suppress(SelvaError):
+        recipe = parse_recipe(take.recipe)
+    return {
+        "model": recipe.model,
+        "take": recipe.take,
+        "url": build_media_url(Path(take.plain_file)),
+        "pan_envelope_width": recipe.pan.width if recipe.pan.mode == ENVELOPE else None,
+    }
+
+
 def _describe(stem: AnchoredStem) -> Mapping[str, Any]:
     """As `selva_otio.placement` notes a stem, as far as a conform reads it. `item_guid` finds the stem again."""
     sound = stem.recipe.sound
@@ -161,6 +195,7 @@ def _describe(stem: AnchoredStem) -> Mapping[str, Any]:
         "schema": STEM_SCHEMA,
         "prompt": sound.prompt,
         "negative_prompt": sound.negative_prompt,
-        "takes": [{"model": stem.recipe.model} for _ in stem.item.recipes],
+        "takes": [_describe_take(stem, take) for take in list_alike(stem)]
+        or [{"model": stem.recipe.model} for _ in stem.item.recipes],
         "item_guid": stem.item.guid,
     }

@@ -221,7 +221,12 @@ def _find_slips(old: OldCut, new: NewCut) -> None:
 
 
 def measure_origin_s(item: ReaperAnchoredStem, built: ReaperTimeline) -> Fraction:
-    """Where the first sample of the active take's file lies now."""
-    return built.snap(item.position_s) - (built.snap(item.take.start_offset_s) - built.lead_s) / read_rate(
-        item.take.play_rate
-    )
+    """Where the origin of the stem lies now: the first sample of the active take's file, less what that begins after it."""
+    rate = read_rate(item.take.play_rate)
+    offset_s = (built.snap(item.take.start_offset_s) - built.lead_s) / rate
+    return built.snap(item.position_s) - offset_s - measure_delay_s(item, built)
+
+
+def measure_delay_s(item: ReaperAnchoredStem, built: ReaperTimeline) -> Fraction:
+    """By how much the active take's file begins after the origin, on the record clock."""
+    return (built.snap(item.take.delay_s) - built.lead_s) / read_rate(item.take.play_rate)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-from selva_otio import Cue
 from selva_otio.conform.changes import KEPT, NEW, ChangeList, list_changes, merge_changes
 from selva_otio.conform.displaced_stems import settle_copies
 from selva_otio.conform.plan import ConformPlan, StemMove, plan_conform
-from selva_otio.cues.rules import TRACK_PROMPT
 from selva_plugins.errors import NothingToRenderError
 from selva_plugins.hosts.reaper.conform.layers import build_layers
+from selva_plugins.hosts.reaper.conform.missing import ItemPart, MissingSound
 from selva_plugins.hosts.reaper.conform.new_cut import NewCut, read_new_cut
 from selva_plugins.hosts.reaper.conform.old_cut import (
     AnchoredStem,
     OldCut,
+    measure_delay_s,
     measure_origin_s,
     read_old_cut,
 )
-from selva_plugins.hosts.reaper.cues import SpottedItems, merge_sheets
 from selva_plugins.hosts.reaper.item_spans import SAME_S
 from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot
 from selva_render.conform_report import ConformReport
@@ -73,16 +72,19 @@ class ProjectMarker:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectConform:
-    """A conform of one project. moves: only of items that change. spotted: what no stem reaches. recipes: the
-    stem that says how a cue is made, by the cue's id. actions: how many stems are moved, trimmed and so on.
+    """A conform of one project. moves: only of items that change. missing: what no stem reaches. num_cues, missing_s: how many
+    stretches that are, and how long; num_extended of them are the rest of a stem that goes on. actions: how many stems are
+    moved, trimmed and so on.
     """
 
     new: NewCut
     moves: tuple[ItemMove, ...]
     removals: tuple[ItemNote, ...]
     held: tuple[ItemNote, ...]
-    spotted: SpottedItems
-    recipes: Mapping[str, AnchoredStem]
+    missing: MissingSound
+    num_cues: int
+    num_extended: int
+    missing_s: Fraction
     changes: ChangeList
     table: str
     actions: Counter[str]
@@ -90,10 +92,10 @@ class ProjectConform:
     def to_json(self) -> dict[str, Any]:
         """What the script reads as `conform` in plan.json."""
         return {
-            "has_changes": bool(self.moves or self.removals or self.spotted.sheet.cues),
+            "has_changes": bool(self.moves or self.removals or self.num_cues),
             "summary": self.summarise(),
             "table": self.table,
-            "num_cues": len(self.spotted.sheet.cues),
+            "num_cues": self.num_cues,
             "moves": [asdict(move) for move in self.moves],
             "removals": [asdict(removal) for removal in self.removals],
             "held": [asdict(held) for held in self.held],
@@ -103,12 +105,12 @@ class ProjectConform:
     def summarise(self) -> str:
         """Counts, and what is left alone, a line each."""
         counted = [f"{number} {action}" for action, number in self.actions.items()]
-        cues = self.spotted.sheet.cues
-        if cues:
-            seconds = float(sum(cue.clip.duration_s for cue in cues))
-            counted.append(f"{len(cues)} stretch{'es' if len(cues) > 1 else ''} to render ({seconds:.1f} s)")
+        if self.num_cues:
+            goes_on = f", {self.num_extended} of them as the rest of a stem" if self.num_extended else ""
+            stretches = f"{self.num_cues} stretch{'es' if self.num_cues > 1 else ''}"
+            counted.append(f"{stretches} to render{goes_on} ({float(self.missing_s):.1f} s)")
         lines = [f"Stems: {', '.join(counted)}." if counted else "There are no stems to conform."]
-        if not (self.moves or self.removals or cues):
+        if not (self.moves or self.removals or self.num_cues):
             lines.append("Every stem lies where its picture is; there is nothing to do.")
         if self.held:
             lines.append(f"{len(self.held)} left as they are:")
@@ -124,8 +126,11 @@ class ProjectConform:
                 yield ProjectMarker(name=f"Conform - {', '.join(row.changes)}", position_s=position_s)
 
 
-def plan_project(snapshot: ReaperSnapshot) -> ProjectConform:
-    """Compare a project with its last render; nothing is changed. Raises NothingToRenderError, SnapshotError, TimelineError."""
+def plan_project(snapshot: ReaperSnapshot, *, stems_folder: Path = Path()) -> ProjectConform:
+    """Compare a project with its last render; nothing is changed. stems_folder: where stems that go on are written later.
+
+    Raises NothingToRenderError, SnapshotError, TimelineError.
+    """
     new = read_new_cut(snapshot)
     old = read_old_cut(snapshot, new)
     if not old.stems and not old.held:
@@ -137,7 +142,7 @@ def plan_project(snapshot: ReaperSnapshot) -> ProjectConform:
         plan_conform(layer.cut, new.cut, spotter=new.spotter(handles_s), stems=layer.stems)
         for layer in build_layers(old, new)
     ]
-    return _ProjectPlanner(new, old, plans).build()
+    return _ProjectPlanner(new, old, plans).build(stems_folder)
 
 
 def _find_handles_s(stems: Sequence[AnchoredStem]) -> Fraction:
@@ -153,19 +158,10 @@ class _ProjectPlanner:
         self._new, self._old, self._plans = new, old, plans
         self._stems = {stem.item.guid: stem for stem in old.stems}
         self._actions: Counter[str] = Counter()
-        self._by_place: dict[tuple[str, str, str], AnchoredStem] = {}
+        self._parts: dict[int, ItemPart] = {}
 
-    def build(self) -> ProjectConform:
+    def build(self, stems_folder: Path) -> ProjectConform:
         moves = [move for plan in self._plans for move in plan.moves]
-        self._by_place = {
-            (
-                stem.stem_track.casefold(),
-                stem.recipe.sound.prompt,
-                self._new.spans[move.new.cut.number].item.guid,
-            ): stem
-            for move in moves
-            for stem in (self._stem_of(move),)
-        }
         own_moves, displaced = self._settle_copies(moves)
         removals = [
             self._note(_guid_of(dropped.stem.placed.stem), dropped.reason)
@@ -181,15 +177,18 @@ class _ProjectPlanner:
             (held if self._stems[guid].displaced_s else removals).append(note)
         item_moves = [self._build_move(guid, parts) for guid, parts in own_moves.items()]
         self._actions.update({"removed": len(removals)} if removals else {})
-        changes = self._merge_changes()
-        spotted, recipes = self._spot()
+        missing = MissingSound(self._new, self._old, self._plans, self._parts, stems_folder)
+        changes = self._merge_changes(missing)
+        cues = missing.spot()[0].sheet.cues
         return ProjectConform(
             new=self._new,
             moves=tuple(move for move in item_moves if move is not None),
             removals=tuple(removals),
             held=tuple(held),
-            spotted=spotted,
-            recipes=recipes,
+            missing=missing,
+            num_cues=len(cues),
+            num_extended=len(missing.taken),
+            missing_s=sum((cue.clip.duration_s for cue in cues), Fraction(0)),
             changes=changes,
             table=self._build_table(changes),
             actions=self._actions,
@@ -219,12 +218,17 @@ class _ProjectPlanner:
     def _build_move(self, guid: str, moves: Sequence[StemMove]) -> ItemMove | None:
         """None for an item that stays as it is."""
         stem = self._stems[guid]
-        parts = sorted(
-            (self._build_part(stem, move, moves) for move in moves), key=lambda part: part.position_s
+        pairs = sorted(
+            ((self._build_part(stem, move, moves), move) for move in moves),
+            key=lambda pair: pair[0].position_s,
         )
         here_s = stem.item.position_s
-        first = min(parts, key=lambda part: (abs(part.position_s - here_s), abs(part.head_s)))
-        parts.remove(first)
+        own = min(pairs, key=lambda pair: (abs(pair[0].position_s - here_s), abs(pair[0].head_s)))
+        pairs.remove(own)
+        self._parts |= {
+            id(move): ItemPart(stem=stem, number=number) for number, (_, move) in enumerate((own, *pairs))
+        }
+        first, parts = own[0], [part for part, _ in pairs]
         if len(parts) > 0:
             self._actions["copied"] += len(parts)
         is_kept = not parts and _is_same(first, stem)
@@ -241,7 +245,8 @@ class _ProjectPlanner:
         new, item = self._new, stem.item
         lead_s = new.built.lead_s
         start_s, end_s = move.heard_s
-        head_now_s = new.built.snap(item.position_s) - measure_origin_s(item, new.built)
+        delay_s = measure_delay_s(item, new.built)
+        head_now_s = new.built.snap(item.position_s) - measure_origin_s(item, new.built) - delay_s
         head_s = (start_s - move.file_start_s) - head_now_s
         into_file = [
             (each.heard_s[0] - each.file_start_s, each.heard_s[1] - each.file_start_s) for each in moves
@@ -256,7 +261,7 @@ class _ProjectPlanner:
             anchor={
                 "item_guid": span.item.guid,
                 "picture_key": span.take.picture_key,
-                "origin_s": float(move.file_start_s - stem.slip_s - lead_s),
+                "origin_s": float(move.file_start_s - delay_s - stem.slip_s - lead_s),
                 "shot": {"start_offset_s": span.take.start_offset_s, "length_s": span.item.length_s},
             },
         )
@@ -268,9 +273,12 @@ class _ProjectPlanner:
             span.item.position_s + span.item.length_s
         ) - self._new.built.snap(span.item.position_s)
 
-    def _merge_changes(self) -> ChangeList:
+    def _merge_changes(self, missing: MissingSound) -> ChangeList:
         clock = self._new.built.timeline_clock
-        merged = merge_changes([list_changes(plan) for plan in self._plans], old_clock=clock, new_clock=clock)
+        lists = [
+            list_changes(plan, extended=missing.taken_of(number)) for number, plan in enumerate(self._plans)
+        ]
+        merged = merge_changes(lists, old_clock=clock, new_clock=clock)
         if self._old.known:
             return merged
         # Nothing says which shots without a stem were there before.
@@ -280,51 +288,6 @@ class _ProjectPlanner:
         if not self._plans:
             return format_table((), ())
         return format_table(*ConformReport(plan=self._plans[0], changes=changes).to_table())
-
-    def _spot(self) -> tuple[SpottedItems, dict[str, AnchoredStem]]:
-        """The cues that are rendered, each on its item, and the stem that says how each is made."""
-        sheets = [
-            replace(
-                plan.sheet,
-                clock=self._new.built.timeline_clock,
-                cues=tuple(cue for cue in plan.sheet.cues if self._is_wanted(cue)),
-            )
-            for plan in self._plans
-        ]
-        spotted = merge_sheets(self._new.built, sheets, [])
-        recipes = {
-            cue.id: self._find_recipe(cue, spotted.spans[cue.id].item.guid) for cue in spotted.sheet.cues
-        }
-        cues = tuple(
-            replace(cue, num_takes=None, gain_db=_gain_db(recipes[cue.id], cue)) for cue in spotted.sheet.cues
-        )
-        return replace(spotted, sheet=replace(spotted.sheet, cues=cues)), recipes
-
-    def _find_recipe(self, cue: Cue, item_guid: str) -> AnchoredStem:
-        """The stem that a cue is made like: of the same track and prompt, on the same item where there is one."""
-        wanted = cue.track.casefold(), cue.prompt
-        near = self._by_place.get((*wanted, item_guid))
-        return near or next(
-            stem
-            for stem in self._stems.values()
-            if (stem.stem_track.casefold(), stem.recipe.sound.prompt) == wanted
-        )
-
-    def _is_wanted(self, cue: Cue) -> bool:
-        """Not slivers of a frame; and no new shots that are hidden, or that nothing says to be new."""
-        if cue.clip.duration_s * self._new.built.clock.frame_rate_hz < Fraction(1, 2):
-            return False
-        if cue.source != TRACK_PROMPT:
-            return True
-        return bool(self._old.known) and not self._is_hidden(cue)
-
-    def _is_hidden(self, cue: Cue) -> bool:
-        return any(
-            shot.cut.number in self._new.hidden
-            and shot.cut.video_track == cue.clip.video_track
-            and shot.cut.record_start_s <= cue.clip.record_start_s < shot.cut.record_end_s
-            for shot in self._new.cut.shots
-        )
 
 
 def _guid_of(noted: Mapping[str, Any]) -> str:
@@ -338,12 +301,6 @@ def _is_same(part: StemPart, stem: AnchoredStem) -> bool:
         and abs(part.length_s - item.length_s) < SAME_S
         and abs(part.head_s) < SAME_S
     )
-
-
-def _gain_db(stem: AnchoredStem, cue: Cue) -> float:
-    """What is rendered beside a stem is as loud as that is set; the stem of a new shot is not."""
-    is_beside = cue.source != TRACK_PROMPT and stem.item.volume > 0
-    return 20 * math.log10(stem.item.volume) if is_beside else 0.0
 
 
 def format_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
