@@ -24,5 +24,7 @@ def test_unknown_model_is_a_fault_of_the_form(tmp_path: Path) -> None:
 
 
 def test_unknown_action_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="an action is items, regions, takes, redo, extend, conform_render or check"):
+    with pytest.raises(
+        HostError, match="an action is items, regions, takes, redo, extend, conform_render or check"
+    ):
         prepare(request_of("dance", snapshot_text(item_of()), tmp_path))

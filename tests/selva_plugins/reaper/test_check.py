@@ -234,7 +234,7 @@ def break_actions(resource_path: Path) -> None:
         (remove_bridge_file, "fault", "bridge.json. Run: "),
         (break_bridge_file, "fault", "cannot be used"),
         (break_version, "warning", "Version 0.0.1"),
-        (break_actions, "warning", "10 of 10 are not in the action list"),
+        (break_actions, "warning", "11 of 11 are not in the action list"),
     ],
 )
 def test_fault_of_the_installation_is_named_with_its_remedy(
