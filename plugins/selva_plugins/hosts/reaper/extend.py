@@ -211,15 +211,15 @@ class _StemReader:
             return target
         start_s = max(target.start_s, target.start_s + (target.head - head) / rate_hz)
         end_s = min(target.end_s, target.end_s - (target.tail - tail) / rate_hz)
-        kept = replace(target, head=head, tail=tail, start_s=min(start_s, item.position_s))
-        kept = replace(kept, end_s=max(end_s, item.position_s + item.length_s))
-        if kept.start_s == item.position_s and kept.end_s == item.position_s + item.length_s:
+        limited = replace(target, head=head, tail=tail, start_s=min(start_s, item.position_s))
+        limited = replace(limited, end_s=max(end_s, item.position_s + item.length_s))
+        if limited.start_s == item.position_s and limited.end_s == item.position_s + item.length_s:
             raise SnapshotError("its media has no picture before or after it")
         self.notices.append(
-            f"{item.take.name or item.guid}: it goes on as far as its media has picture, from {kept.start_s:.3f} s to "
-            f"{kept.end_s:.3f} s"
+            f"{item.take.name or item.guid}: it goes on as far as its media has picture, from {limited.start_s:.3f} s to "
+            f"{limited.end_s:.3f} s"
         )
-        return kept
+        return limited
 
     def _build_task(self, redo: Redo, recipe: Recipe) -> RenderTask:
         """The recipe that is noted speaks of the longer clip."""
