@@ -121,7 +121,6 @@ def plan_redo(
         step = _plan_stretch(job, cue, take, redo.stretch)
         splice = Splice(file=redo.file, stretches=(redo.stretch,))
     else:
-        padding = _measure_padding(audio, job, earlier, redo)
         step = RecipeExtension(
             head_s=added_s[0],
             tail_s=added_s[1],
@@ -129,18 +128,24 @@ def plan_redo(
             negative_prompt=cue.negative_prompt,
             seed=take.seed,
         )
-        splice = Splice.beside(
-            redo.file,
-            num_samples=audio.num_samples - padding,
-            head_samples=redo.extend_head_samples,
-            tail_samples=redo.extend_tail_samples,
-            padding_samples=padding,
-        )
+        splice = _splice_beside(audio, _measure_padding(audio, job, earlier, redo), redo)
     return PlannedRedo(
         recipe=recipe.with_stretch(step),
         splice=splice,
         audio_sha256=audio.digest(),
         warnings=tuple(_iter_media_warnings(recipe, job, redo, media_bytes)),
+    )
+
+
+def _splice_beside(audio: WaveAudio, padding: int, redo: RedoRequest) -> Splice:
+    from selva_core.audio.splice import Splice  # noqa: PLC0415 - loads numpy
+
+    return Splice.beside(
+        redo.file,
+        num_samples=audio.num_samples - padding,
+        head_samples=redo.extend_head_samples,
+        tail_samples=redo.extend_tail_samples,
+        padding_samples=padding,
     )
 
 

@@ -40,6 +40,14 @@ def samples_of(take: Take) -> np.ndarray:
     return samples
 
 
+def assert_longer(before: list[np.ndarray], after: list[np.ndarray]) -> None:
+    """Half a second before and a second after what was there, which stays but for the cross-overs."""
+    for one, other in zip(before, after, strict=True):
+        inside = slice(4_800, len(one) - 4_800)
+        assert 3.5 * 48_000 <= len(other) <= 3.6 * 48_000
+        assert np.array_equal(one[inside], other[24_000 : 24_000 + len(one)][inside])
+
+
 def draw_out(item: Item, *, head_s: float, tail_s: float) -> None:
     item.values["D_POSITION"] -= head_s
     item.values["D_LENGTH"] += head_s + tail_s
@@ -76,11 +84,7 @@ def test_both_takes_of_a_stem_go_on_with_their_shot_and_one_undo_takes_it_back(
     ]
     assert track.items == [stem]
     assert (stem.position_s, stem.length_s) == pytest.approx((2.5, 3.5), abs=1e-9)
-    after = [samples_of(take) for take in stem.takes if take]
-    for one, other in zip(before, after, strict=True):
-        inside = slice(4_800, len(one) - 4_800)
-        assert 3.5 * 48_000 <= len(other) <= 3.6 * 48_000
-        assert np.array_equal(one[inside], other[24_000 : 24_000 + len(one)][inside])
+    assert_longer(before, [samples_of(take) for take in stem.takes if take])
     take = stem.active_take
     assert take.values["D_STARTOFFS"] == pytest.approx(0.0, abs=1e-9)
     assert take.envelopes[0].points[0][0] == pytest.approx(1.0)

@@ -69,7 +69,7 @@ class LongerItems:
         return frozenset(key for each in self.known for key in each.taken)
 
     def settle(self, reports: Sequence[RenderReport], notices: list[str]) -> frozenset[CueKey]:
-        """The cues of stems that the daemon refused to make longer; why is told in the notices, and no failure of the request."""
+        """The cues of stems that the daemon refused to make longer. The notices say why; the request does not fail for it."""
         refused: set[CueKey] = set()
         for group, report in zip(self._by_options.values(), reports, strict=True):
             for each in group:
@@ -98,16 +98,9 @@ class LongerItems:
     def _build_stem(
         self, each: ItemContinuation, stems: Sequence[RenderedStem], options: RenderOptions
     ) -> PlanStem:
-        lead_s, picture, move = self._new.built.lead_s, each.span.item, each.found.move
-        clip = each.found.cue.clip
+        lead_s, move, clip = self._new.built.lead_s, each.found.move, each.found.cue.clip
         guid = self._guids[id(each)]
-        start_s, end_s = clip.record_start_s - lead_s, clip.record_end_s - lead_s
-        position_s, length_s = float(start_s), float(clip.duration_s)
-        # The picture's own doubles where the edges meet, as `build_new_item` has them.
-        if abs(start_s - self._new.built.snap(picture.position_s) + lead_s) < SAME_S:
-            position_s = picture.position_s
-        if abs(end_s - self._new.built.snap(picture.position_s + picture.length_s) + lead_s) < SAME_S:
-            length_s = picture.position_s + picture.length_s - position_s
+        position_s, length_s = self._find_span(each)
         cue = replace(
             each.found.cue,
             clip=limit_denominators(replace(clip, record_start_s=clip.record_start_s - lead_s)),
@@ -120,7 +113,7 @@ class LongerItems:
             start_s=position_s,
             length_s=length_s,
             source_offset_s=float(clip.record_start_s - move.file_start_s + each.found.head_s),
-            anchor=build_anchor(picture, each.span.take),
+            anchor=build_anchor(each.span.item, each.span.take),
             into_item=guid,
             takes=tuple(
                 PlanTake(
@@ -139,6 +132,17 @@ class LongerItems:
                 source_offset_s=float(move.heard_s[0] - move.file_start_s),
             ),
         )
+
+    def _find_span(self, each: ItemContinuation) -> tuple[float, float]:
+        """Position and length in REAPER's seconds: the doubles of the picture where the edges meet, as of `build_new_item`."""
+        picture, clip, built = each.span.item, each.found.cue.clip, self._new.built
+        picture_end_s = picture.position_s + picture.length_s
+        position_s, end_s = float(clip.record_start_s - built.lead_s), float(clip.record_end_s - built.lead_s)
+        if abs(clip.record_start_s - built.snap(picture.position_s)) < SAME_S:
+            position_s = picture.position_s
+        if abs(clip.record_end_s - built.snap(picture_end_s)) < SAME_S:
+            end_s = picture_end_s
+        return position_s, end_s - position_s
 
 
 def _find_guid(each: ItemContinuation, part_guids: PartGuids) -> str | None:
