@@ -68,6 +68,11 @@ function media_pool.tag_clip(media, comment, track_made)
     call(media, "SetMetadata", "Comments", comment .. " " .. STEM_TAG .. made .. "]")
 end
 
+function media_pool.is_tagged(media)
+    local comment = call(media, "GetMetadata", "Comments")
+    return type(comment) == "string" and comment:find(STEM_TAG, 1, true) ~= nil
+end
+
 -- Clips of our bin that carry our tag: id -> name of the track that was made for it, or "".
 function media_pool.find_tagged_clips(bin)
     local tagged = {}

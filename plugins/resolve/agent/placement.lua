@@ -54,15 +54,25 @@ local function save_and_verify(placer, stems, placed, problems)
     return is_saved
 end
 
+-- Items that would be gone, for Resolve cannot have the file that takes their place: id -> why. They are not deleted.
+local function find_lost(placer, stems)
+    local lost = {}
+    for _, stem in ipairs(stems) do
+        local problem = stem.replaces_item and placer:explain_no_file(stem)
+        if problem then lost[stem.replaces_item] = problem .. "; it stays as it was" end
+    end
+    return lost
+end
+
 -- Deletes the items that the plan removes, stems of ours only. Returns a set of the ids of those that stay, and how many.
-local function remove_items(placer, removals, tagged)
+local function remove_items(placer, removals, lost, tagged)
     local left, num_left = {}, #removals
     for _, id in ipairs(removals) do left[id] = true end
     for index = 1, placer:num_tracks() do
         for _, item in ipairs(api.items_of(call(placer.timeline, "GetItemListInTrack", "audio", index))) do
             local id = call(item, "GetUniqueId")
             local media_id = call(call(item, "GetMediaPoolItem"), "GetUniqueId")
-            if id and left[id] and media_id and tagged[media_id] and placer:delete(item) then
+            if id and left[id] and not lost[id] and media_id and tagged[media_id] and placer:delete(item) then
                 left[id], num_left = nil, num_left - 1
             end
         end
@@ -84,10 +94,11 @@ local function place(plan)
     local placed, problems = {}, {}
     local removals = plan.removals or {}
     local left, num_left = {}, 0
-    if #removals > 0 then left, num_left = remove_items(placer, removals, media_pool.find_tagged_clips(bin)) end
+    local lost = find_lost(placer, plan.stems)
+    if #removals > 0 then left, num_left = remove_items(placer, removals, lost, media_pool.find_tagged_clips(bin)) end
     for number, stem in ipairs(plan.stems) do
         if left[stem.replaces_item or false] then
-            problems[number] = NOT_DELETED
+            problems[number] = lost[stem.replaces_item] or NOT_DELETED
         else
             placed[number], problems[number] = placer:place_stem(stem)
         end

@@ -226,16 +226,20 @@ function StemPlacer:cut_to(stem, place, media)
     return cut_stem
 end
 
+-- Why Resolve cannot have the file of a stem; nil where it has it, in our bin.
+function StemPlacer:explain_no_file(stem)
+    if media_pool.import_file(self.opened.pool, self.clips, stem.file) then return nil end
+    return (bmd.fileexists(stem.file) and "Resolve did not import " or "the file is not there: ") .. stem.file
+end
+
 -- Returns the placed clip { index, name, media, record_frame, duration, note, change, remark }, or nil and why not.
 function StemPlacer:place_stem(stem)
     if not self:is_timeline_open() then
         return nil, "the timeline was left while stems were placed; run Selva again on it"
     end
+    local no_file = self:explain_no_file(stem)
+    if no_file then return nil, no_file end
     local media = media_pool.import_file(self.opened.pool, self.clips, stem.file)
-    if not media then
-        local is_there = bmd.fileexists(stem.file)
-        return nil, (is_there and "Resolve did not import " or "the file is not there: ") .. stem.file
-    end
     local place, problem = self.pictures:follow(stem)
     if not place then return nil, problem end
     stem, problem = self:cut_to(stem, place, media)
@@ -252,8 +256,10 @@ function StemPlacer:place_stem(stem)
         clip.duration = present.last - present.first
         return clip
     end
-    -- A stem that is moved was tagged when it was made, with the track that was made for it.
-    if not stem.replaces_item then media_pool.tag_clip(media, stem.comment, self.tracks_made[name] and name or nil) end
+    -- The file of a stem that is only moved was tagged when it was made, with the track that was made for it.
+    if not (stem.replaces_item and media_pool.is_tagged(media)) then
+        media_pool.tag_clip(media, stem.comment, self.tracks_made[name] and name or nil)
+    end
     local item, duration = self:append_calibrated(media, stem, index)
     if not item or not duration then return nil, "Resolve placed nothing on track '" .. name .. "'" end
     apply_fades_and_gain(item, stem)

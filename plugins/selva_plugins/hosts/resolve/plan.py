@@ -90,7 +90,6 @@ def build_plan(stems: Sequence[PlanStem], target: PlanTarget, removals: Sequence
 
 def _build_stem(stem: RenderedStem, target: PlanTarget) -> PlanStem:
     take, cue, clip = stem.result.take, stem.cue, stem.cue.clip
-    prompt = cue.prompt[:MAX_COMMENT_CHARS]
     is_wav_coarser = target.wav_rate < target.rate
     return PlanStem(
         id=f"{cue.id}-{take}",
@@ -108,8 +107,13 @@ def _build_stem(stem: RenderedStem, target: PlanTarget) -> PlanStem:
         gain_db=cue.gain_db,
         prompt=cue.prompt,
         anchor=find_anchor(clip, target),
-        comment=f"Selva: {prompt} (take {take}, seed {stem.result.seed})",
+        comment=describe_stem(cue.prompt, take, stem.result.seed),
     )
+
+
+def describe_stem(prompt: str, take: int, seed: int) -> str:
+    """The comment of a stem's clip in the media pool."""
+    return f"Selva: {prompt[:MAX_COMMENT_CHARS]} (take {take}, seed {seed})"
 
 
 def find_anchor(clip: SpottedClip, target: PlanTarget) -> PlanAnchor | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from selva_core.base.paths import AppPaths
 from tests.selva_plugins.resolve.clicking_scenes import clicks_on, clips_on, sample_at
@@ -68,6 +71,17 @@ class Edited:
         )
 
 
+def spoil(item: model.Item, key: str) -> None:
+    """Turn round the value of what a stem's file says of itself, or the name of what has no simple value."""
+    assert item.media is not None
+    file = Path(item.media.path)
+    content = file.read_bytes()
+    found = re.search(rb'"' + key.encode() + rb'": "([0-9a-f]*)', content)
+    assert found is not None
+    turned = found[1] or key.encode()
+    file.write_bytes(content.replace(found[0], found[0].replace(turned, turned[::-1])))
+
+
 @pytest.fixture
 def edited(start_conversation: StartConversation, tmp_path: Path, paths: AppPaths) -> Edited:
     return Edited(start_conversation, tmp_path)
@@ -90,10 +104,37 @@ def test_stems_go_with_their_clips_and_are_trimmed_with_them(edited: Edited) -> 
     assert clicks_on(edited.scene.timeline, "Dog") == pytest.approx(edited.seen(), abs=1)
 
 
-def test_what_no_stem_reaches_is_rendered(edited: Edited) -> None:
-    edited.trim(edited.clips[1], tail=-10)
+def test_a_stem_goes_on_where_its_clip_was_drawn_out_and_keeps_what_was_heard(edited: Edited) -> None:
+    old = clips_on(edited.scene, "Dog")[1]
+    edited.move(edited.clips[1], 100)
+    edited.trim(edited.clips[1], head=-4, tail=-10)
     text = edited.conform()
-    assert "1 stretch to render" in text
+    assert "2 stretches to render, 2 of them as the rest of a stem" in text
+    assert "Dog: moved; Dog: extend" in text
+    assert edited.places() == [(0, 40, 0), (96, 44, 0)]
+    assert clicks_on(edited.scene.timeline, "Dog") == pytest.approx(edited.seen(), abs=1)
+    new = max(clips_on(edited.scene, "Dog"), key=lambda item: item.start)
+    assert old.media is not None
+    assert new.media is not None
+    one, other = (soundfile.read(media.path, dtype="int32")[0] for media in (old.media, new.media))
+    inside = slice(4_800, len(one) - 4_800)
+    assert np.array_equal(one[inside], other[8_000 : 8_000 + len(one)][inside])
+    assert "[Selva stem" in new.media.metadata["Comments"]
+    assert "stems: 2 kept" in edited.conform()
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("picture", "1 stretch to render ("),
+        ("weights_sha256", "the stem does not go on, a new one lies beside it: "),
+    ],
+)
+def test_a_stem_that_cannot_go_on_gets_a_new_one_beside_it(edited: Edited, key: str, says: str) -> None:
+    """One does not say how it was made, and other weights than the daemon's made the other."""
+    spoil(clips_on(edited.scene, "Dog")[1], key)
+    edited.trim(edited.clips[1], tail=-10)
+    assert says in edited.conform()
     assert [place[:2] for place in edited.places()] == [(0, 40), (40, 30), (70, 10)]
     assert clicks_on(edited.scene.timeline, "Dog") == pytest.approx(edited.seen(), abs=1)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.selva_plugins.resolve.conftest import MakeAccess, OpenHost
 from tests.selva_plugins.resolve.double.builds import build
 from tests.selva_plugins.resolve.scenes import build_scene
@@ -53,6 +55,35 @@ def test_a_stem_that_resolve_does_not_delete_is_held_and_stays(
     assert (outcomes(report), report.num_removed, report.num_left) == (["held"], 0, 1)
     assert "did not delete it at its old place" in report.stems[0].reason
     assert (track.items, item.start) == ([item], 86410)
+
+
+@pytest.mark.parametrize(("is_there", "outcome", "num_left"), [(True, "placed", 0), (False, "held", 1)])
+def test_a_stem_is_deleted_only_when_resolve_has_the_file_that_takes_its_place(
+    open_host: OpenHost,
+    make_access: MakeAccess,
+    tmp_path: Path,
+    is_there: bool,
+    outcome: str,
+    num_left: int,
+) -> None:
+    scene = build_scene()
+    access = make_access(open_host(build("21.0.4"), scene))
+    stem = plan_stem(tmp_path, scene.timeline, at=10, frames=24)
+    access.place(plan_for(scene.timeline, [stem]))
+    (item,) = scene.timeline.tracks["audio"][1].items
+    longer = replace(
+        plan_stem(tmp_path, scene.timeline, at=4, frames=40, name="longer"), replaces_item=item.uid
+    )
+    if not is_there:
+        Path(longer.file).unlink()
+    report = access.place(replace(plan_for(scene.timeline, [longer]), removals=(item.uid,)))
+    assert (outcomes(report), report.num_left) == ([outcome], num_left)
+    (now,) = scene.timeline.tracks["audio"][1].items
+    assert now.start == (86404 if is_there else 86410)
+    assert is_there or "the file is not there" in report.stems[0].reason
+    # The longer file is one of ours for the next conform.
+    assert now.media is not None
+    assert "[Selva stem" in now.media.metadata["Comments"]
 
 
 def test_a_removal_that_names_what_is_not_ours_deletes_nothing(

@@ -20,6 +20,7 @@ from selva_otio.conform.displaced_stems import find_place
 from selva_otio.conform.media_matching import match_media
 from selva_otio.conform.stem_fitting import StemSpot
 from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA
+from selva_otio.picture.media import build_media_url
 from selva_otio.picture.media_search import MediaLookup
 from selva_otio.placement.stem_tracks import PlacedItem
 from selva_plugins.errors import SnapshotError
@@ -39,6 +40,7 @@ class MadeStem:
 
     item: ResolveStem
     file_s: Fraction
+    sample_rate_hz: int
     sound: str
     prompt: str
     negative_prompt: str
@@ -114,6 +116,7 @@ def _read_stem(item: ResolveStem) -> MadeStem:
         return MadeStem(
             item=item,
             file_s=Fraction(file.num_samples, file.sample_rate_hz),
+            sample_rate_hz=file.sample_rate_hz,
             sound=noted["track"],
             prompt=noted["prompt"],
             negative_prompt=noted.get("negative_prompt", ""),
@@ -212,7 +215,9 @@ def _describe(stem: MadeStem) -> Mapping[str, object]:
         "schema": STEM_SCHEMA,
         "prompt": stem.prompt,
         "negative_prompt": stem.negative_prompt,
-        "takes": [{"model": stem.model}],
+        "takes": [
+            {"model": stem.model, "take": stem.take, "url": build_media_url(stem.item.file)},
+        ],
         "item_id": stem.item.id,
     }
 

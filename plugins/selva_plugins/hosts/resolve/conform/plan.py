@@ -6,16 +6,19 @@ Resolve has no call that moves an item, so that a stem that must move is deleted
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 from selva_core.base.rational import round_half_up
+from selva_core.base.render_options import RenderOptions
 from selva_otio import Cue, CueSheet
 from selva_otio.conform.changes import NEW, list_changes
 from selva_otio.conform.displaced_stems import settle_copies
 from selva_otio.conform.plan import ConformPlan, StemMove, plan_conform
 from selva_otio.cues.rules import TRACK_PROMPT
+from selva_otio.formats.profiles import find_profile
 from selva_plugins.errors import HostError, NothingToRenderError
 from selva_plugins.hosts.resolve.conform.old_cut import (
     FoundStem,
@@ -24,10 +27,18 @@ from selva_plugins.hosts.resolve.conform.old_cut import (
     read_old_cut,
     read_snapshot_cut,
 )
-from selva_plugins.hosts.resolve.plan import PlanTarget, build_target, find_anchor
+from selva_plugins.hosts.resolve.plan import PlanTarget, build_target, describe_stem, find_anchor
 from selva_plugins.hosts.resolve.plan_schema import PlanStem
 from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot
 from selva_render.conform_report import ConformReport
+from selva_render.options import OutputOptions
+from selva_render.report import RenderReport
+from selva_render.takes.continuing import (
+    Continuation,
+    find_continuations,
+    list_extended,
+    settle_continuations,
+)
 
 COPY_IN_PLACE = "a copy of it lies on its picture"
 OFF_FRAME = "it would begin between two frames of its file, where Resolve cannot cut"
@@ -36,10 +47,12 @@ OFF_FRAME = "it would begin between two frames of its file, where Resolve cannot
 @dataclass(frozen=True, kw_only=True)
 class TimelineConform:
     """A conform of one timeline. stems: parts that are placed anew. removals: ids of the items that are deleted first, also those
-    of stems that are not in the new cut. sheet: what is rendered. lines: for the user. has_changes: whether anything is done.
+    of stems that are not in the new cut. sheet: what is rendered; continuations: stems that go on in place of some of it. lines:
+    for the user. has_changes: whether anything is done.
     """
 
-    plan: ConformPlan
+    planner: TimelinePlanner
+    continuations: tuple[Continuation, ...]
     stems: tuple[PlanStem, ...]
     removals: tuple[str, ...]
     sheet: CueSheet
@@ -49,14 +62,31 @@ class TimelineConform:
     model: str | None = None
 
     @property
+    def plan(self) -> ConformPlan:
+        return self.planner.plan
+
+    def settle(self, rendered: RenderReport, options: RenderOptions) -> TimelineConform:
+        """The same once the daemon has made stems longer: their longer files are placed, and `sheet` is what it refused."""
+        continued = settle_continuations(self.plan, self.continuations, rendered, options)
+        refused = list_extended(self.continuations) - continued.taken
+        return self.planner.build(self.continuations, continued.plan.moves, refused.__contains__)
+
+    @property
     def has_changes(self) -> bool:
         return bool(self.stems or self.removals or self.sheet.cues)
 
 
 def plan_timeline(
-    snapshot: ResolveSnapshot, last: ResolveSnapshot | None, *, handles_s: Fraction = Fraction(0)
+    snapshot: ResolveSnapshot,
+    last: ResolveSnapshot | None,
+    *,
+    handles_s: Fraction = Fraction(0),
+    model: str | None = None,
+    stems_folder: Path = Path(),
 ) -> TimelineConform:
-    """Compare a timeline with its last placement; nothing is changed. Raises HostError, TimelineError."""
+    """Compare a timeline with its last placement; nothing is changed. model, stems_folder: of stems that go on, by default their
+    own model. Raises HostError, TimelineError.
+    """
     if snapshot.wav_rate != snapshot.rate:
         raise HostError(
             f"the project has {float(snapshot.wav_rate):g} frames per second and this timeline {float(snapshot.rate):g}, so that "
@@ -72,38 +102,54 @@ def plan_timeline(
         reasons = "; ".join(f"{held.item.name}: {held.reason}" for held in old.held[:5])
         raise NothingToRenderError(f"no stem of this timeline can be conformed: {reasons}")
     plan = plan_conform(old.cut, new, spotter=replace(new.spotter, handles_s=handles_s), stems=old.stems)
-    return _TimelinePlanner(snapshot, old, plan).build()
+    output = OutputOptions(stems_folder=stems_folder.absolute(), profile=find_profile("resolve"))
+    planner = TimelinePlanner(snapshot, old, plan)
+    found = find_continuations(planner.plan, RenderOptions(model=model), output)
+    return planner.build(found, planner.plan.moves)
 
 
-class _TimelinePlanner:
-    """Turns a plan into what is done with items."""
+class TimelinePlanner:
+    """Turns a plan into what is done with items. plan: without moves of copies that lie on their picture already, and without
+    cues of shots that nothing says to be new.
+    """
 
     def __init__(self, snapshot: ResolveSnapshot, old: OldCut, plan: ConformPlan) -> None:
-        self._snapshot, self._old, self._plan = snapshot, old, plan
+        self._snapshot, self._old = snapshot, old
         self._target: PlanTarget = build_target(snapshot)
+        settled = settle_copies(plan.moves, identify=self._identify, place_of=self._place_of)
+        self._copied = dict.fromkeys(map(_id_of, plan.moves)).keys() - set(map(_id_of, settled))
+        self.plan = replace(plan, moves=tuple(settled), sheet=self._choose_cues(plan))
         self._actions: Counter[str] = Counter()
-        self._held = list(old.held)
+        self._held: list[HeldStem] = []
 
-    def build(self) -> TimelineConform:
+    def build(
+        self,
+        continuations: Sequence[Continuation],
+        settled: Sequence[StemMove],
+        is_rendered: Callable[[str], bool] = lambda cue_id: True,
+    ) -> TimelineConform:
+        """settled: the moves of the plan, or longer ones in their place. is_rendered: of cues, by their ids."""
+        self._actions, self._held = Counter(), list(self._old.held)
         moves: dict[str, list[StemMove]] = {}
-        for move in settle_copies(self._plan.moves, identify=self._identify, place_of=self._place_of):
+        for move in settled:
             moves.setdefault(_id_of(move), []).append(move)
-        dropped = [str(each.stem.placed.stem["item_id"]) for each in self._plan.dropped]
-        for item_id in dict.fromkeys(_id_of(move) for move in self._plan.moves):
-            if item_id not in moves:
-                self._leave_or_drop(item_id, dropped)
+        dropped = [str(each.stem.placed.stem["item_id"]) for each in self.plan.dropped]
+        for item_id in sorted(self._copied):
+            self._leave_or_drop(item_id, dropped)
         stems = [stem for item_id, own in moves.items() for stem in self._build_parts(item_id, own)]
         removals = [*dict.fromkeys(stem.replaces_item for stem in stems), *dropped]
         self._actions.update({"removed": len(dropped)} if dropped else {})
-        sheet = self._choose_cues()
+        cues = tuple(cue for cue in self.plan.sheet.cues if is_rendered(cue.id))
+        sheet = replace(self.plan.sheet, cues=cues)
         return TimelineConform(
-            plan=self._plan,
+            planner=self,
+            continuations=tuple(continuations),
             stems=tuple(stems),
             removals=tuple(removals),
             sheet=sheet,
             held=tuple(self._held),
-            summary=self._summarise(sheet),
-            lines=tuple(self._list_lines(stems)),
+            summary=self._summarise(sheet, list_extended(continuations)),
+            lines=tuple(self._list_lines(stems, list_extended(continuations))),
             model=self._find_model(),
         )
 
@@ -145,15 +191,15 @@ class _TimelinePlanner:
         made, item = found.made, found.made.item
         start, end = (each * target.rate for each in move.heard_s)
         offset = (move.heard_s[0] - move.file_start_s) * target.wav_rate
-        if not all(_is_whole(each) for each in (start, end, offset)):
+        # A longer file begins on a sample, which need not be one on which frames begin.
+        offset_s = abs(offset - round_half_up(offset)) / target.wav_rate
+        is_on_frame = _is_whole(offset) if move.longer is None else offset_s * made.sample_rate_hz < 1
+        if not (_is_whole(start) and _is_whole(end) and is_on_frame):
             return None
-        into_file = [
-            (each.heard_s[0] - each.file_start_s, each.heard_s[1] - each.file_start_s) for each in moves
-        ]
-        own = move.heard_s[0] - move.file_start_s, move.heard_s[1] - move.file_start_s
+        into_file, own = [_span_in_old_file(each) for each in moves], _span_in_old_file(move)
         return PlanStem(
             id=f"{item.id}-{number}",
-            file=str(item.file),
+            file=str(item.file) if move.longer is None else str(move.longer.takes[0].file),
             track=item.track_name,
             is_muted=made.take > 1,
             take=made.take,
@@ -166,11 +212,14 @@ class _TimelinePlanner:
             prompt=made.prompt,
             anchor=find_anchor(move.new.clip, target),
             replaces_item=item.id,
+            comment=""
+            if move.longer is None
+            else describe_stem(made.prompt, made.take, move.longer.takes[0].seed),
         )
 
     def _is_there(self, part: PlanStem | None, item_id: str) -> bool:
         item = self._old.found[item_id].made.item
-        if part is None:
+        if part is None or part.file != str(item.file):
             return False
         return (part.record_frame, part.duration_frames, part.source_start_frame) == (
             item.start_frame,
@@ -178,34 +227,34 @@ class _TimelinePlanner:
             round_half_up(item.left_offset_frames),
         )
 
-    def _choose_cues(self) -> CueSheet:
+    def _choose_cues(self, plan: ConformPlan) -> CueSheet:
         """Without shots that nothing says to be new."""
 
         def is_wanted(cue: Cue) -> bool:
             return self._old.is_known or cue.source != TRACK_PROMPT
 
-        sheet = self._plan.sheet
-        return replace(sheet, cues=tuple(cue for cue in sheet.cues if is_wanted(cue)))
+        return replace(plan.sheet, cues=tuple(cue for cue in plan.sheet.cues if is_wanted(cue)))
 
     def _find_model(self) -> str | None:
         """The model that all stems were made with; None where there are several."""
         models = {found.made.model for found in self._old.found.values()}
         return models.pop() if len(models) == 1 else None
 
-    def _summarise(self, sheet: CueSheet) -> str:
+    def _summarise(self, sheet: CueSheet, extended: frozenset[str]) -> str:
         counted = [f"{number} {action}" for action, number in self._actions.items()]
         if sheet.cues:
             seconds = float(sum(cue.clip.duration_s for cue in sheet.cues))
-            counted.append(
-                f"{len(sheet.cues)} stretch{'es' if len(sheet.cues) > 1 else ''} to render ({seconds:.1f} s)"
-            )
+            num_extended = sum(cue.id in extended for cue in sheet.cues)
+            goes_on = f", {num_extended} of them as the rest of a stem" if num_extended else ""
+            stretches = f"{len(sheet.cues)} stretch{'es' if len(sheet.cues) > 1 else ''}"
+            counted.append(f"{stretches} to render{goes_on} ({seconds:.1f} s)")
         return f"stems: {', '.join(counted) or 'none'}"
 
-    def _list_lines(self, stems: Sequence[PlanStem]) -> list[str]:
-        changes = list_changes(self._plan)
+    def _list_lines(self, stems: Sequence[PlanStem], extended: frozenset[str]) -> list[str]:
+        changes = list_changes(self.plan, extended=extended)
         if not self._old.is_known:
             changes = replace(changes, shots=tuple(row for row in changes.shots if row.changes != (NEW,)))
-        _, rows = ConformReport(plan=self._plan, changes=changes).to_table()
+        _, rows = ConformReport(plan=self.plan, changes=changes).to_table()
         lines = [f"{clip} {old} > {new}: {change}; {made}" for change, clip, old, new, _, made, _ in rows]
         lines += [
             f"left as it is: {held.item.name} on {held.item.track_name}: {held.reason}" for held in self._held
@@ -221,6 +270,12 @@ class _TimelinePlanner:
 
 def _id_of(move: StemMove) -> str:
     return str(move.stem.placed.stem["item_id"])
+
+
+def _span_in_old_file(move: StemMove) -> tuple[Fraction, Fraction]:
+    """What is heard of it, counted in the file that it had."""
+    file_start_s = move.file_start_s + (Fraction(0) if move.longer is None else move.longer.head_s)
+    return move.heard_s[0] - file_start_s, move.heard_s[1] - file_start_s
 
 
 def _is_whole(frames: Fraction) -> bool:

@@ -72,6 +72,11 @@ def tag_clip(media: Any, comment: str, *, track_made: str | None) -> None:
     call(media, "SetMetadata", "Comments", f"{comment} {STEM_TAG}{made}]")
 
 
+def is_tagged(media: Any) -> bool:
+    comment = call(media, "GetMetadata", "Comments")
+    return isinstance(comment, str) and STEM_TAG in comment
+
+
 def find_tagged_clips(bin_folder: Any) -> dict[str, str]:
     """Clips of our bin that carry our tag: id -> name of the track that was made for it, or ""."""
     tagged = {}

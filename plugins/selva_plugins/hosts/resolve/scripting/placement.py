@@ -61,10 +61,11 @@ def place(
     bin_folder = enter_bin(opened)
     placer = StemPlacer.open(opened, bin_folder, find_tagged_clips(bin_folder) if plan.replaces else None)
     outcomes = _Outcomes()
-    left = _remove_items(placer, plan, find_tagged_clips(bin_folder)) if plan.removals else set()
+    lost = _find_lost(placer, plan.stems)
+    left = _remove_items(placer, plan, lost, find_tagged_clips(bin_folder)) if plan.removals else set()
     for number, stem in enumerate(plan.stems):
         if stem.replaces_item in left:
-            outcomes.problems[number] = NOT_DELETED
+            outcomes.problems[number] = lost.get(stem.replaces_item, NOT_DELETED)
             continue
         on_progress(f"placing stem {number + 1} of {len(plan.stems)}")
         outcomes.place(placer, number, stem)
@@ -86,14 +87,22 @@ def place(
     )
 
 
-def _remove_items(placer: StemPlacer, plan: PlacementPlan, tagged: Container[str]) -> set[str]:
+def _find_lost(placer: StemPlacer, stems: Sequence[PlanStem]) -> dict[str, str]:
+    """Items that would be gone, for Resolve cannot have the file that takes their place: id -> why. They are not deleted."""
+    problems = ((stem.replaces_item, placer.explain_no_file(stem)) for stem in stems if stem.replaces_item)
+    return {item_id: f"{problem}; it stays as it was" for item_id, problem in problems if problem}
+
+
+def _remove_items(
+    placer: StemPlacer, plan: PlacementPlan, lost: Container[str], tagged: Container[str]
+) -> set[str]:
     """Delete the items that the plan removes, stems of ours only; returns the ids of those that stay."""
     left = set(plan.removals)
     for index in range(1, placer.num_tracks() + 1):
         for item in items_of(call(placer.timeline, "GetItemListInTrack", "audio", index)):
             uid = call(item, "GetUniqueId")
             media_id = call(call(item, "GetMediaPoolItem"), "GetUniqueId")
-            if uid in left and media_id in tagged and placer.delete(item):
+            if uid in left and uid not in lost and media_id in tagged and placer.delete(item):
                 left.discard(uid)
     return left
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selva_plugins.hosts.resolve.plan_schema import PlanStem
-from selva_plugins.hosts.resolve.scripting.media_pool import BinClip, import_file, index_clips, tag_clip
+from selva_plugins.hosts.resolve.scripting.media_pool import (
+    BinClip,
+    import_file,
+    index_clips,
+    is_tagged,
+    tag_clip,
+)
 from selva_plugins.hosts.resolve.scripting.pictures import PictureChangedError, Pictures, StemPlace
 from selva_plugins.hosts.resolve.scripting.resolve_api import (
     OpenProject,
@@ -211,12 +217,10 @@ class StemPlacer:
         """Raises PlacementError."""
         if not self._is_timeline_open():
             raise PlacementError("the timeline was left while stems were placed; run Selva again on it")
+        problem = self.explain_no_file(stem)
+        if problem is not None:
+            raise PlacementError(problem)
         media = import_file(self.opened.pool, self.clips, stem.file, dicts_first=self.imports_dicts)
-        if media is None:
-            is_there = os.path.exists(stem.file)
-            raise PlacementError(
-                ("Resolve did not import " if is_there else "the file is not there: ") + stem.file
-            )
         place = self._follow_picture(stem)
         stem = self._cut_to(stem, place, media)
         _, length = self._clip_frames(media, stem.duration_frames)
@@ -225,7 +229,8 @@ class StemPlacer:
         texts = {"note": note, "change": place.change, "remark": remark}
         if present is not None:
             return PlacedClip(index, name, media, stem.record_frame, present.last - present.first, **texts)
-        if not stem.replaces_item:  # which was tagged when it was made, with the track that was made for it
+        # One that only moves has its tag, with the track that was made for it.
+        if not (stem.replaces_item and is_tagged(media)):
             tag_clip(media, stem.comment, track_made=name if name in self.tracks_made else None)
         item, duration = self._append_calibrated(media, stem, index)
         if item is None or duration is None:
@@ -234,6 +239,13 @@ class StemPlacer:
         span = _Span(stem.record_frame, stem.record_frame + duration, item, is_new=True)
         self._spans(index).append(span)
         return PlacedClip(index, name, media, stem.record_frame, duration, **texts)
+
+    def explain_no_file(self, stem: PlanStem) -> str | None:
+        """Why Resolve cannot have the file of a stem; None where it has it, in our bin."""
+        if import_file(self.opened.pool, self.clips, stem.file, dicts_first=self.imports_dicts) is not None:
+            return None
+        is_there = os.path.exists(stem.file)
+        return ("Resolve did not import " if is_there else "the file is not there: ") + stem.file
 
     def _follow_picture(self, stem: PlanStem) -> StemPlace:
         """Raises PlacementError."""
