@@ -55,7 +55,7 @@ local function save_and_verify(placer, stems, placed, problems)
 end
 
 -- Items that would be gone, for Resolve cannot have the file that takes their place: id -> why. They are not deleted.
-local function find_lost(placer, stems)
+local function find_unavailable(placer, stems)
     local lost = {}
     for _, stem in ipairs(stems) do
         local problem = stem.replaces_item and placer:explain_no_file(stem)
@@ -94,7 +94,7 @@ local function place(plan)
     local placed, problems = {}, {}
     local removals = plan.removals or {}
     local left, num_left = {}, 0
-    local lost = find_lost(placer, plan.stems)
+    local lost = find_unavailable(placer, plan.stems)
     if #removals > 0 then left, num_left = remove_items(placer, removals, lost, media_pool.find_tagged_clips(bin)) end
     for number, stem in ipairs(plan.stems) do
         if left[stem.replaces_item or false] then

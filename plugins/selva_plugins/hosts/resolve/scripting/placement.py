@@ -61,7 +61,7 @@ def place(
     bin_folder = enter_bin(opened)
     placer = StemPlacer.open(opened, bin_folder, find_tagged_clips(bin_folder) if plan.replaces else None)
     outcomes = _Outcomes()
-    lost = _find_lost(placer, plan.stems)
+    lost = _find_unavailable(placer, plan.stems)
     left = _remove_items(placer, plan, lost, find_tagged_clips(bin_folder)) if plan.removals else set()
     for number, stem in enumerate(plan.stems):
         if stem.replaces_item in left:
@@ -87,7 +87,7 @@ def place(
     )
 
 
-def _find_lost(placer: StemPlacer, stems: Sequence[PlanStem]) -> dict[str, str]:
+def _find_unavailable(placer: StemPlacer, stems: Sequence[PlanStem]) -> dict[str, str]:
     """Items that would be gone, for Resolve cannot have the file that takes their place: id -> why. They are not deleted."""
     problems = ((stem.replaces_item, placer.explain_no_file(stem)) for stem in stems if stem.replaces_item)
     return {item_id: f"{problem}; it stays as it was" for item_id, problem in problems if problem}
