@@ -188,10 +188,8 @@ def check_video_encoder(bench: Bench) -> Iterator[Check]:
     yield bench.compare("video_encoder.backbone_first_segment_t0", first, recorded)
 
     hidden, mask = text["hidden"].to(bench.device), text["attention_mask"].to(bench.device)
-    alone = [
-        encoder.steer(tokens, states[None, keep.bool()], keep[None, keep.bool()])
-        for states, keep in zip(hidden, mask, strict=True)
-    ]
+    texts = [states[None, keep.bool()] for states, keep in zip(hidden, mask, strict=True)]
+    alone = [sync for sync, _ in encoder.steer_each(tokens, texts)]
     yield bench.compare("video_encoder.sync", torch.cat(alone), golden["sync"])
     padded = encoder.steer(tokens, hidden, mask)
     yield bench.compare("video_encoder.sync_padded_batch", padded, golden["sync_padded_batch"])

@@ -22,7 +22,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 
 _METHODS: tuple[tuple[str, type, str], ...] = (
     ("encoder", VideoEncoder, "encode_segments"),
-    ("steering", VideoEncoder, "steer_and_attend"),
+    ("steering", VideoEncoder, "steer_each"),
     ("t5", T5TextEncoder, "forward"),
     ("clip_text", ClipTextEncoder, "forward"),
     ("conditions", Generator, "prepare_conditions"),

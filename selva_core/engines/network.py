@@ -264,9 +264,8 @@ class NetworkEngine(BatchEngine):
         )
         num_done = 0
         for tokens in chunks:
-            for prompt, text_states in states.items():
-                mask = torch.ones(text_states.shape[:2], dtype=torch.bool, device=text_states.device)
-                sync, attention = encoder.steer_and_attend(tokens, text_states, mask)
+            of_prompts = encoder.steer_each(tokens, list(states.values()))
+            for prompt, (sync, attention) in zip(states, of_prompts, strict=True):
                 steered[prompt].append(sync)
                 tracks[prompt].add(sync[0], attention[0])
             num_done += tokens.shape[0]

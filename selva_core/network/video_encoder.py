@@ -2,7 +2,7 @@
 
 The first half, `encode_segments`, is a Motionformer with divided space-time attention (arXiv 2106.05392, with the weights
 of arXiv 2401.16423); it does not depend on the text, so that its tokens are reused for every prompt, seed and window. The
-second half, `steer`, reads the text and returns the sync features.
+second half, `steer`, reads the text and returns the sync features; `steer_each` does the same for renders.
 
 Dimensions: B prompts, S segments, F frames of a segment, T tubelets along time of a segment, P patches of a frame, L text
 tokens, K [SUP] tokens, D width, H heads, R rows, one per tubelet.
@@ -10,7 +10,8 @@ tokens, K [SUP] tokens, D width, H heads, R rows, one per tubelet.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,12 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from selva_core.models.part_specs import VideoEncoderSpec
-from selva_core.network._layers import GatedMlp, RmsNorm, check_shape, draw_normal
+from selva_core.network._divided_blocks import DividedBlock
+from selva_core.network._layers import GatedMlp, check_shape, draw_normal
+from selva_core.network._steering import CrossBlock, SpaceAggregation
+
+_WIDE = 192  # narrower ones gain nothing, and keep their numbers to the last bit
+_ROWS_AT_A_TIME = 1568  # a segment of the published sizes, of which everything fits in a last cache
 
 
 def cut_segments(frames: Tensor, spec: VideoEncoderSpec) -> Tensor:
@@ -96,6 +102,39 @@ class VideoEncoder(nn.Module):
             rearrange(attention, "(b st) h p -> b st h p", st=num_times),
         )
 
+    def steer_each(self, tokens: Tensor, texts: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """`steer_and_attend` by each of several prompts over one clip; what a prompt gives does not depend on the others.
+
+        tokens: (S, T, P, D); texts: (1, L, text_width) each, T5's last hidden states without padding. Returns features
+        (1, S * T, D) and attention (1, S * T, H, P) of each. On a CPU wide ones take 0.78 of the time of a call
+        (one prompt) to 0.72 of that of four.
+        """
+        if self.spec.width < _WIDE or tokens.device.type != "cpu" or torch.is_grad_enabled():
+            return [
+                self.steer_and_attend(tokens, text, text.new_ones(text.shape[:2], dtype=torch.bool))
+                for text in texts
+            ]
+        spec = self.spec
+        check_shape("tokens", tokens, (None, spec.num_times, spec.num_patches, spec.width))
+        for text in texts:
+            check_shape("text", text, (1, None, spec.text_width))
+        blocks = cast(Sequence[CrossBlock], self.synch_text_cross_blocks)
+        prompts = [self._project_text(text, text.new_ones(text.shape[:2]))[0][0] for text in texts]
+        readings = [[block.read_text(prompt) for block in blocks] for prompt in prompts]
+        aggregation = self.vfeat_extractor.spatial_attn_agg
+        query = aggregation.build_query()
+        parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in texts]
+        for frames in torch.split(tokens.flatten(0, 1), max(_ROWS_AT_A_TIME // spec.num_patches, 1)):
+            rows = frames.flatten(0, 1)
+            shared = blocks[0].attn.project_video(rows)
+            for reading, of_prompt in zip(readings, parts, strict=True):
+                x = blocks[0].steer_rows(rows, shared, reading[0])
+                for block, of_block in zip(blocks[1:], reading[1:], strict=True):
+                    x = block.steer_rows(x, block.attn.project_video(x), of_block)
+                of_prompt.append(aggregation.average(x.view_as(frames), *query))
+        averages = [[torch.cat(pieces) for pieces in zip(*of_prompt, strict=True)] for of_prompt in parts]
+        return [(aggregation.finish(average)[None], attention[None]) for average, attention in averages]
+
     def forward(self, segments: Tensor, text_states: Tensor, text_mask: Tensor) -> Tensor:
         """segments (B, S, F, 3, size, size), one clip per prompt -> sync features (B, S * T, D); for training."""
         num_clips = segments.shape[0]
@@ -161,172 +200,3 @@ class TubeletEmbedding(nn.Module):
             b=width,
         )
         return F.linear(tubelets, self.proj.weight.flatten(1), self.proj.bias)
-
-
-class DividedBlock(nn.Module):
-    """Attention along time, attention along space, MLP, each after a LayerNorm."""
-
-    def __init__(self, width: int, num_heads: int, mlp_width: int) -> None:
-        super().__init__()
-        self.norm3 = nn.LayerNorm(width, eps=1e-6)
-        self.timeattn = DividedAttention(width, num_heads)
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
-        self.attn = DividedAttention(width, num_heads)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.mlp = Mlp(width, mlp_width)
-
-    def forward(self, x: Tensor, num_times: int, num_patches: int) -> Tensor:
-        """x (S, 1 + T * P, D), CLS first, then time-major patches -> the same shape."""
-        x = x + self.timeattn(self.norm3(x), "s h (t p) d -> (s p) h t d", num_times, num_patches)
-        x = x + self.attn(self.norm1(x), "s h (t p) d -> (s t) h p d", num_times, num_patches)
-        branch: Tensor = self.mlp(self.norm2(x))
-        return x + branch
-
-
-class DividedAttention(nn.Module):
-    """CLS attends to all tokens; a patch attends to CLS and to the patches of its own group."""
-
-    def __init__(self, width: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor, grouping: str, num_times: int, num_patches: int) -> Tensor:
-        """x (S, 1 + T * P, D) -> the same shape; grouping: the einops pattern that gathers a group of patches."""
-        q, k, v = rearrange(self.qkv(x), "s n (qkv h d) -> qkv s h n d", qkv=3, h=self.num_heads)
-        cls = F.scaled_dot_product_attention(q[:, :, :1], k, v)
-
-        sizes = {"t": num_times, "p": num_patches}
-        grouped_q = rearrange(q[:, :, 1:], grouping, **sizes)
-        num_groups = grouped_q.shape[0] // x.shape[0]
-        grouped_k, grouped_v = (
-            torch.cat(
-                [
-                    repeat(y[:, :, :1], "s h one d -> (s g) h one d", g=num_groups),
-                    rearrange(y[:, :, 1:], grouping, **sizes),
-                ],
-                dim=2,
-            )
-            for y in (k, v)
-        )
-        patches = F.scaled_dot_product_attention(grouped_q, grouped_k, grouped_v)
-
-        before, after = grouping.split(" -> ")
-        patches = rearrange(patches, f"{after} -> {before}", **sizes)
-        attended = torch.cat([cls, patches], dim=2)
-        mixed: Tensor = self.proj(rearrange(attended, "s h n d -> s n (h d)"))
-        return mixed
-
-
-class Mlp(nn.Module):
-    """Linear, GELU, Linear."""
-
-    def __init__(self, width: int, hidden_width: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, hidden_width)
-        self.fc2 = nn.Linear(hidden_width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (..., D) -> (..., D)."""
-        y: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return y
-
-
-class CrossBlock(nn.Module):
-    """Video tokens attend to the text, then a gated MLP; each branch has a LayerNorm (eps 1e-5)."""
-
-    def __init__(self, width: int, num_heads: int, hidden_width: int) -> None:
-        super().__init__()
-        self.attn = CrossAttention(width, num_heads)
-        self.linear1 = nn.Linear(width, width)
-        self.norm1 = nn.LayerNorm(width, eps=1e-5)
-        self.norm2 = nn.LayerNorm(width, eps=1e-5)
-        self.ffn = GatedMlp(width, hidden_width)
-
-    def forward(self, x: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
-        """x (1 or B, N, D), text (B, L, D), text_mask (B, L) -> (B, N, D)."""
-        x = x + self.norm1(self.linear1(self.attn(x, text, text_mask)))
-        branch: Tensor = self.ffn(self.norm2(x))
-        return x + branch
-
-
-class CrossAttention(nn.Module):
-    """Queries from the video, keys and values from the text; queries and keys are normalised per head."""
-
-    def __init__(self, width: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.q_proj = nn.Linear(width, width)
-        self.kv_proj = nn.Linear(width, 2 * width)
-        self.q_norm = RmsNorm(width // num_heads)
-        self.k_norm = RmsNorm(width // num_heads)
-
-    def forward(self, x: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
-        """x (1 or B, N, D), text (B, L, D), text_mask (B, L) -> (B, N, D)."""
-        q = self.q_norm(rearrange(self.q_proj(x), "b n (h d) -> b h n d", h=self.num_heads))
-        k, v = rearrange(self.kv_proj(text), "b l (h d kv) -> kv b h l d", h=self.num_heads, kv=2)
-        attended = F.scaled_dot_product_attention(
-            q.expand(text.shape[0], -1, -1, -1),
-            self.k_norm(k),
-            v.contiguous(),
-            attn_mask=rearrange(text_mask, "b l -> b 1 1 l"),
-        )
-        return rearrange(attended, "b h n d -> b n (h d)")
-
-
-class SpaceAggregation(nn.Module):
-    """One vector per tubelet: a learned CLS aggregates the patches through one pre-norm transformer layer.
-
-    Only CLS is used afterwards, so only its query and its MLP are computed.
-    """
-
-    def __init__(self, width: int, num_heads: int, mlp_width: int) -> None:
-        super().__init__()
-        self.cls_token = nn.Parameter(draw_normal(1, 1, width, spread=0.02))
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
-        self.self_attn = nn.MultiheadAttention(width, num_heads, batch_first=True)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.linear1 = nn.Linear(width, mlp_width)
-        self.linear2 = nn.Linear(mlp_width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (R, P, D) -> (R, D)."""
-        return self.gather(x)[0]
-
-    def gather(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (R, P, D) -> vectors (R, D), and the attention of CLS over the patches (R, H, P), float32, summing to 1 over P.
-
-        The query of CLS is the same in every row, because CLS is learned. Taken into the weights of the keys, it leaves one
-        product of a width by the number of heads; the values are projected after they were averaged, one vector per head. So no
-        patch goes through a square product: a fifth of steering's arithmetic is saved. A bias of the keys adds the same to
-        all scores.
-        """
-        cls = self.cls_token[0]
-        own, normed = self.norm1(cls), self.norm1(x)
-        reading = self._build_reading(own)
-        own_score = (own.float() @ reading.T)[..., None].expand(x.shape[0], -1, -1)
-        scores = torch.cat([own_score, (normed.float() @ reading.T).transpose(1, 2)], dim=2)
-        attention = scores.softmax(dim=-1)
-        of_own, of_patches = attention[:, :, :1], attention[:, :, 1:]
-        average = of_patches.to(x.dtype) @ normed + of_own.to(x.dtype) * own
-        y = cls + self.self_attn.out_proj(self._project_values(average))
-        y = y + self.linear2(F.gelu(self.linear1(self.norm2(y))))
-        return y, of_patches / of_patches.sum(dim=-1, keepdim=True)
-
-    def _build_reading(self, own: Tensor) -> Tensor:
-        """own (1, D), CLS normed -> what a normed token is multiplied with for its scores: float32 (H, D)."""
-        query_weight, key_weight, _ = self.self_attn.in_proj_weight.float().chunk(3)
-        query_bias = self.self_attn.in_proj_bias.float().chunk(3)[0]
-        num_heads, head_width = self.self_attn.num_heads, self.self_attn.head_dim
-        query = rearrange(query_weight @ own[0].float() + query_bias, "(h w) -> h w", h=num_heads)
-        key_weight = rearrange(key_weight, "(h w) d -> h w d", h=num_heads)
-        return torch.einsum("hw,hwd->hd", query, key_weight) / math.sqrt(head_width)
-
-    def _project_values(self, average: Tensor) -> Tensor:
-        """average (R, H, D), the normed tokens under each head's attention -> the values of all heads (R, D)."""
-        weight, bias = (
-            part.chunk(3)[2] for part in (self.self_attn.in_proj_weight, self.self_attn.in_proj_bias)
-        )
-        per_head = rearrange(weight, "(h w) d -> h w d", h=self.self_attn.num_heads)
-        return torch.einsum("rhd,hwd->rhw", average, per_head).flatten(1) + bias

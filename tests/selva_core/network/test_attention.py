@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from selva_core.network import Network
-from selva_core.network.video_encoder import SpaceAggregation
+from selva_core.network._steering import SpaceAggregation
 from tests.selva_core.network.tiny import LENGTHS, TINY
 
 
