@@ -61,9 +61,10 @@ class DividedAttention(nn.Module):
         patches = F.scaled_dot_product_attention(grouped_q, grouped_k, grouped_v)
 
         before, after = grouping.split(" -> ")
-        patches = rearrange(patches, f"{after} -> {before}", **sizes)
-        attended = torch.cat([cls, patches], dim=2)
-        mixed: Tensor = self.proj(rearrange(attended, "s h n d -> s n (h d)"))
+        in_order = before.replace("s h (t p) d", "s (t p) h d")
+        patches = rearrange(patches, f"{after} -> {in_order}", **sizes)
+        attended = torch.cat([cls.transpose(1, 2), patches], dim=1)  # in the layout of the product: one copy
+        mixed: Tensor = self.proj(attended.flatten(2))
         return mixed
 
 
