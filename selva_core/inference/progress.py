@@ -23,8 +23,9 @@ _STEERING_SLOWNESS, _SOUND_SLOWNESS = 1.5, 1.4
 """Seconds of an operation against one of the video encoder: selva-small-16k on two AVX2 cores took 62 s for the encoder, 4.7 s to
 steer, 20 s for 25 steps and 9.5 s for the sound of 8 s."""
 
-_SMALL_MODEL_WEIGHTS: Mapping[Stage, float] = {"picture": 0.5, "sampling": 1.0, "sound": 2.1}
-"""selva-nano on two cores: 2.2 s for the picture, 7.5 s for 100 runs of the generator, 6.5 s for the sound of 4 stems of 8 s."""
+_SMALL_MODEL_WEIGHTS: Mapping[Stage, float] = {"picture": 0.05, "text": 0.05, "sampling": 1.0, "sound": 0.4}
+"""selva-nano on one core of a busy machine, 4 stems of 8 s: 0.6 s for the picture, 30 s for 100 runs of the generator, 4.4 s for
+the sound. With the weights of an earlier network the time left of a first job climbed from 3.6 to 31 s."""
 
 REPORT_INTERVAL_S = 10.0
 """Between reports of work within a step or a chunk, which may take minutes where the model is large or the clip long."""

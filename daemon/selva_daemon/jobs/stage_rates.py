@@ -78,7 +78,7 @@ class StageRates:
 
 
 def _key(model: str, device: str) -> str:
-    return f"{model} on {device}, by arithmetic"  # files of before count other units
+    return f"{model} on {device}, in units of 2026-12"  # files of before count other units
 
 
 def _read(file: Path) -> dict[str, dict[str, Measured]]:

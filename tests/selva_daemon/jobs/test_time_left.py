@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -50,10 +50,11 @@ USUAL = {"picture": 10.0, "text": 1.0, "sampling": 20.0, "sound": 60.0, "writing
 
 
 def test_the_first_job_of_a_model_is_estimated_from_its_own_stages() -> None:
-    first, *others = follow(new(StageRates()), USUAL)
-    assert first[2] is None
-    assert all(shown_s is not None for _, _, shown_s in others)
-    assert others[-1][2] == 0.0
+    shown = [shown_s for _, _, shown_s in follow(new(StageRates()), USUAL)]
+    num_silent = shown.count(None)
+    assert 0 < num_silent < len(shown) / 2, "nothing is said before enough is measured"
+    assert None not in shown[num_silent:]
+    assert shown[-1] == 0.0
 
 
 def test_the_second_job_knows_the_time_of_every_stage_from_its_first_report() -> None:
@@ -87,6 +88,81 @@ def test_the_time_left_climbs_only_where_a_stage_begins_or_is_first_measured(
         if (before, after) in climbs:
             is_first_measured = not known and reports_in_stage[after[0]] <= 2
             assert before[0] != after[0] or is_first_measured, (index, before, after)
+
+
+FIRST_JOBS = {  # work and number of reports by stage
+    "nano, a stem of 2 s": {"picture": (1.5, 4), "sampling": (45.0, 25), "sound": (7.2, 1)},
+    "nano, 4 stems of 8 s": {"picture": (5.4, 12), "sampling": (180.0, 25), "sound": (28.8, 4)},
+    "small, a stem of 8 s": {
+        "picture": (66.7, 13),
+        "text": (1.0, 1),
+        "sampling": (20.0, 25),
+        "sound": (9.5, 1),
+    },
+    "large, 8 stems of 8 s": {
+        "picture": (99.8, 13),
+        "text": (8, 1),
+        "sampling": (2400, 25),
+        "sound": (340, 8),
+    },
+}
+
+
+def first_job(
+    stages: dict[str, tuple[float, int]], seconds_per_unit: dict[str, float], *, warm_up: float
+) -> Iterator[tuple[float, JobProgressed]]:
+    """The clock and the reports of a job; the first report of each stage takes `warm_up` times as long."""
+    now_s, left = 0.0, {stage: work for stage, (work, _) in stages.items()}
+
+    def report(stage: str) -> tuple[float, JobProgressed]:
+        event = JobProgressed(
+            job_id="job", stage=stage, fraction=0.0, step=0, num_steps=0, work_left={**left}
+        )
+        return now_s, event
+
+    for stage, (work, num_reports) in stages.items():
+        yield report(stage)
+        for index in range(num_reports):
+            part = work / num_reports
+            now_s += part * seconds_per_unit[stage] * (warm_up if index == 0 else 1)
+            left[stage] -= part
+            yield report(stage)
+
+
+@pytest.mark.parametrize("name", FIRST_JOBS)
+@pytest.mark.parametrize("unit_s", [0.002, 0.15, 12.0])
+@pytest.mark.parametrize(("warm_up", "climb"), [(1.0, 1.0), (1.4, 1.5)])
+def test_the_time_left_of_a_first_job_does_not_climb_on_machines_of_any_speed(
+    name: str, unit_s: float, warm_up: float, climb: float
+) -> None:
+    stages = FIRST_JOBS[name]
+    for slowness in product((0.7, 1.0, 1.4), repeat=len(stages)):
+        speeds = {stage: unit_s * factor for stage, factor in zip(stages, slowness, strict=True)}
+        events = list(first_job(stages, speeds, warm_up=warm_up))
+        time_left, shown = new(StageRates()), []
+        for now_s, event in events:
+            time_left.update(event, now_s)
+            if (seconds := time_left.seconds()) is not None:
+                shown.append((events[-1][0] - now_s, seconds))
+        assert len(shown) > len(events) / 2, "most of the job has an estimate"
+        assert all(later <= before * climb for (_, before), (_, later) in pairwise(shown)), slowness
+        true_s, first_s = shown[0]
+        assert 0.7 * true_s <= first_s <= 3.5 * true_s
+
+
+@pytest.mark.parametrize("factor", [0.1, 4.0, 10.0])
+@pytest.mark.parametrize("stage", ["picture", "sampling", "sound"])
+def test_a_machine_that_is_far_slower_in_one_stage_raises_the_time_left_of_a_first_job_once(
+    stage: str, factor: float
+) -> None:
+    for stages in FIRST_JOBS.values():
+        speeds = {each: 0.1 * (factor if each == stage else 1.0) for each in stages}
+        time_left, shown = new(StageRates()), []
+        for now_s, event in first_job(stages, speeds, warm_up=1.0):
+            time_left.update(event, now_s)
+            shown.append(time_left.seconds() or 0.0)
+        climbs = [pair for pair in pairwise(shown) if pair[0] and pair[1] > pair[0]]
+        assert len(climbs) <= 1
 
 
 @pytest.mark.parametrize(("slower", "climbs"), [(1.06, False), (1.8, True)])
