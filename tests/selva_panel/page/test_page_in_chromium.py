@@ -109,9 +109,10 @@ def test_work_goes_from_looking_to_placing_and_back(run_browser: RunScript) -> N
     assert redo["from_samples"] == pytest.approx(2400 + 0.25 * length, abs=0.02 * length)
     assert redo["to_samples"] == pytest.approx(2400 + 0.5 * length, abs=0.02 * length)
     assert "kept" in seen["kept"]
-    kind, name, url = seen["dragged"].split(":", 2)
+    kind, name, url = seen["offered"].split(":", 2)
     assert (kind, name) == ("audio/wav", "Footsteps street take 1.wav")
-    assert url.endswith("/audio")
+    assert url == seen["dragged"]["text/uri-list"]
+    assert seen["sameBytes"], "what is dropped is the stem's file, byte for byte"
     assert seen["planned"] > 10
     assert seen["conflicts"] == 1
     assert seen["nothingPlacedYet"]
@@ -128,6 +129,7 @@ def test_faults_lose_nothing_and_are_shown_once(run_browser: RunScript) -> None:
     assert seen["failures"] == 1
     assert seen["shown"] == "كلب ينبح 🐕 <b>loud</b>"
     assert seen["chip"] == "Session ended"
+    assert seen["dropped"] == "01:00:00;"
 
 
 def test_two_thousand_clips_open_with_only_what_is_on_the_screen(run_browser: RunScript) -> None:

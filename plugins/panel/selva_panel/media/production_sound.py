@@ -73,7 +73,9 @@ def _iter_sound(path: Path, start_s: Fraction) -> Iterator[Samples]:
         origin_s = Fraction(container.streams.video[0].start_time or 0) * (
             container.streams.video[0].time_base or 1
         ) if container.streams.video else Fraction(0)  # fmt: skip
-        resampler = AudioResampler(format="flt", layout="stereo", rate=SAMPLE_RATE_HZ)
+        # One channel to two would lose 3 dB, and stems, which have one channel as well, be heard louder beside it.
+        layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
+        resampler = AudioResampler(format="flt", layout=layout, rate=SAMPLE_RATE_HZ)
         first_s = origin_s + start_s
         if start_s > 1 and stream.time_base:
             container.seek(int((first_s - 1) / stream.time_base), stream=stream)
@@ -86,7 +88,8 @@ def _iter_sound(path: Path, start_s: Fraction) -> Iterator[Samples]:
                     yield np.zeros((-skip, 2), np.float32)
                     skip = 0
             for resampled in resampler.resample(frame):
-                block = np.asarray(resampled.to_ndarray(), np.float32).reshape(-1, 2)
+                block = np.asarray(resampled.to_ndarray(), np.float32).reshape(-1, resampled.layout.nb_channels)
+                block = np.broadcast_to(block, (len(block), 2))
                 dropped = min(skip, len(block))
                 skip -= dropped
                 if dropped < len(block):

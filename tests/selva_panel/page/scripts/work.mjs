@@ -45,11 +45,21 @@ await until(() => page.$("text=a stretch redone"), "the new take");
 await page.keyboard.press("y");
 await until(() => server.state.stems.some((stem) => stem.choice === "keep"), "the choice");
 seen.kept = await page.getAttribute("#active-cell", "aria-label");
-seen.dragged = await page.evaluate(() => {
-  const transfer = new DataTransfer();
-  document.querySelector(".take a").dispatchEvent(new DragEvent("dragstart", { dataTransfer: transfer, bubbles: true }));
-  return transfer.getData("DownloadURL");
+// A real drag of a take's file: what another program would be given, and whose bytes lie behind it.
+await page.evaluate(() => {
+  document.addEventListener("dragstart", (event) => (globalThis.offered = event.dataTransfer.getData("DownloadURL")));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    globalThis.dragged = Object.fromEntries(event.dataTransfer.types.map((type) => [type, event.dataTransfer.getData(type)]));
+  });
 });
+await page.dragAndDrop(".take a", ".screen");
+seen.dragged = await until(() => page.evaluate(() => globalThis.dragged), "the drop");
+seen.offered = await page.evaluate(() => globalThis.offered);
+const first = server.state.stems.find((stem) => stem.row_id === "r0" && stem.clip_id === "c0" && stem.take === 1);
+const dropped = await page.evaluate(async (url) => [...new Uint8Array(await (await fetch(url)).arrayBuffer())].reduce((sum, byte) => (sum * 31 + byte) % 1000003, 7), seen.dragged["text/uri-list"].trim());
+seen.sameBytes = dropped === server.audio(first.id).reduce((sum, byte) => (sum * 31 + byte) % 1000003, 7);
 
 await page.keyboard.press("p");
 await page.click("text=Place into REAPER");

@@ -68,7 +68,8 @@ function tick(): void {
   }
   let frame: number;
   if (speed.value === 1) {
-    frame = sampleToFrame(player.position());
+    // At 29.97 the first frame may begin a fraction before the sample that it is rounded to.
+    frame = Math.max(first(), sampleToFrame(player.position()));
     [levels[0], levels[1]] = player.mixer?.levels() ?? [0, 0];
   } else frame = shuttle.frame + ((performance.now() - shuttle.at) / 1000) * speed.value * secondsToFrames(1, state.cut.value.rate);
   if (frame >= end() || frame < first()) {
