@@ -88,7 +88,9 @@ def _iter_sound(path: Path, start_s: Fraction) -> Iterator[Samples]:
                     yield np.zeros((-skip, 2), np.float32)
                     skip = 0
             for resampled in resampler.resample(frame):
-                block = np.asarray(resampled.to_ndarray(), np.float32).reshape(-1, resampled.layout.nb_channels)
+                block = np.asarray(resampled.to_ndarray(), np.float32).reshape(
+                    -1, resampled.layout.nb_channels
+                )
                 block = np.broadcast_to(block, (len(block), 2))
                 dropped = min(skip, len(block))
                 skip -= dropped
