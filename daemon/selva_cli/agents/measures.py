@@ -42,8 +42,14 @@ def measure_stem(file: Path, *, resolve: Callable[[Path], Path]) -> dict[str, An
             counted = _Counts(step_samples=max(1, info.samplerate // STEPS_PER_SECOND))
             for _ in meter.watch(_iter_blocks(sound, counted)):
                 pass
-    except (OSError, RuntimeError) as error:
-        raise RequestError(f"{file} is no sound file that can be read: {error}") from error
+    except soundfile.LibsndfileError as error:
+        raise RequestError(
+            f"{file} is no sound file that can be read: {error.error_string.rstrip('.')}; name a stem that render made"
+        ) from error
+    except OSError as error:
+        raise RequestError(
+            f"cannot read {file}: {error.strerror or error}; name a stem that render made"
+        ) from error
     return {
         "file": str(file),
         "seconds": info.frames / info.samplerate,

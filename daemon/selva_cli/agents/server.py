@@ -17,6 +17,7 @@ from pydantic import Field
 import selva_core
 from selva_cli.agents.allowed_folders import AllowedFolders
 from selva_cli.agents.session import AgentSession
+from selva_cli.agents.strict_server import StrictServer, describe_error
 from selva_core.base.command_line import pip_install_command
 from selva_core.base.errors import RequestError, SelvaError
 from selva_core.base.limits import DEFAULT_SEED
@@ -46,7 +47,7 @@ _CHANGES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_wo
 
 def build_server(folders: AllowedFolders) -> MCPServer:
     """The server, ready to run on a transport."""
-    server = MCPServer(
+    server = StrictServer(
         "selva", instructions=INSTRUCTIONS, version=selva_core.__version__, log_level="WARNING"
     )
     session = AgentSession(folders)
@@ -120,10 +121,10 @@ def _add_render_tool(server: MCPServer, session: AgentSession) -> None:
         handles_s: Handles = 0.0,
     ) -> dict[str, Any]:
         """Make stems for every clip. Writes WAV files and no timeline; gives a render_id for propose_placement."""
-        if dry_run:
-            session.folders.resolve(stems_folder)
-            return {"dry_run": True, **session.spot(timeline, tracks, handles_s=handles_s)}
         options = RenderOptions(model=model, num_takes=takes, seed=seed)
+        if dry_run:
+            session.check(stems_folder, options)
+            return {"dry_run": True, **session.spot(timeline, tracks, handles_s=handles_s)}
         return {
             "dry_run": False,
             **session.render(timeline, tracks, stems_folder, options, handles_s=handles_s),
@@ -168,7 +169,7 @@ def _telling_errors(function: Callable[..., ResultT]) -> Callable[..., ResultT]:
         try:
             return function(*arguments, **options)
         except SelvaError as error:
-            raise ToolError(f"{error.code}: {error.message}") from error
+            raise ToolError(describe_error(error)) from error
 
     return call
 

@@ -35,6 +35,11 @@ from selva_render.spot_report import SpotReport, estimate_from_running_daemon
 from selva_render.written_timelines import check_replaceable, note_written_files
 
 MAX_REPLACED_BYTES = 256 << 20
+_ID_COMES_FROM = {
+    "render_id": "call render with dry_run false first",
+    "proposal_id": "each is placed once: call propose_placement for another",
+    "placement_id": "each is undone once, and place gives them",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +98,10 @@ class AgentSession:
         report = SpotReport(sheet=sheet, num_takes=1, seconds_per_stem=None, looked=looked.by_cue).to_json()
         return {**report, "failed": [clip.message for clip in looked.failed]}
 
+    def check(self, stems_folder: str, options: RenderOptions) -> None:
+        """Refuse what `render` would refuse, before anything is made. Raises SelvaError."""
+        check_options(options, OutputOptions(stems_folder=self.folders.resolve(stems_folder)))
+
     def render(
         self,
         timeline: str,
@@ -103,9 +112,9 @@ class AgentSession:
         handles_s: float,
     ) -> dict[str, Any]:
         """Make the stems; no timeline is written. Gives the report with a `render_id`. Raises SelvaError."""
+        self.check(stems_folder, options)
         path, folder = self.folders.resolve(timeline), self.folders.resolve(stems_folder)
         output = OutputOptions(stems_folder=folder)
-        check_options(options, output)
         options = replace(options, model=choose_model(options.model))
         with open_allowed(path, self.folders) as opened:
             sheet = spot_for_agent(opened, tracks, handles_s=handles_s)
@@ -273,7 +282,7 @@ class AgentSession:
 def _find(table: Mapping[str, Any], key: str, what: str) -> Any:
     if key not in table:
         known = ", ".join(table) or "none"
-        raise RequestError(f"there is no {what} {key!r}; there are: {known}")
+        raise RequestError(f"there is no {what} {key!r}; there are: {known}; {_ID_COMES_FROM[what]}")
     return table[key]
 
 

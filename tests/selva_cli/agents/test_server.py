@@ -181,3 +181,34 @@ def test_nothing_outside_of_the_folders_is_read_or_written(cut: Path, tmp_path: 
         assert "outside-folders: " in error_of(refused)
 
     serve(folder, talk)
+
+
+def test_a_refusal_says_what_was_got_what_is_allowed_and_which_tool_comes_next(cut: Path) -> None:
+    folder = cut.parent
+    (folder / "junk.wav").write_bytes(b"no sound" * 40)
+    (folder / "stems.txt").write_text("a file")
+    wanted = {"timeline": "cut.otio", "tracks": DOG, "stems_folder": "stems"}
+
+    async def talk(client: Client) -> None:
+        async def refusal(tool: str, **arguments: Any) -> str:
+            return error_of(await client.call_tool(tool, arguments))
+
+        assert "has no argument 'handels_s'; it has timeline, tracks," in await refusal(
+            "render", **wanted, handels_s=2
+        )
+        assert "handles_s: input should be less than or equal to 60; got '99'" in await refusal(
+            "render", **wanted, handles_s=99
+        )
+        assert "no tool 'rendr'; there are allowed_folders," in await refusal("rendr")
+        assert "call render with dry_run false" in await refusal(
+            "propose_placement", render_id="x", output="o.otio"
+        )
+        assert "junk.wav is no sound file that can be read: " in await refusal("measure", stems=["junk.wav"])
+        assert "junk.wav: No such file" not in await refusal("measure", stems=["junk.wav"])
+        for wrong in ({"model": "nope"}, {"seed": -1}, {"stems_folder": "stems.txt"}):
+            dry = await refusal("render", **{**wanted, **wrong})
+            assert dry == await refusal("render", **{**wanted, **wrong, "dry_run": False}), wrong
+        shown = read(await client.call_tool("render", {**wanted, "handles_s": 2, "model": "selva-echo"}))
+        assert shown["dry_run"]
+
+    serve(folder, talk)
