@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from selva_core.base.errors import RequestError
 
 MAX_CLIPS_PER_TASK = 10_000
+DEFAULT_NAMING = "timecode"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,8 @@ class FarmPlan:
     """A job of `num_tasks` tasks of `clips_per_task` clips each, and one that gathers their stems when all are done.
 
     name: what people see. tracks, negatives: as typed, NAME=PROMPT. cues: the name of the cue sheet in the job's folder.
-    timeline: the name of the timeline that is written into it. host: what it is written for. num_gpus: that a worker must have.
+    timeline: the name of the timeline that is written into it. host: what it and the stems are written for. naming: how stems
+    are named. num_gpus: that a worker must have.
     command: what starts `selva` on a worker.
     """
 
@@ -31,6 +33,7 @@ class FarmPlan:
     quality: str
     cues: str | None = None
     host: str | None = None
+    naming: str = DEFAULT_NAMING
     clips_per_task: int = 1
     num_gpus: int = 0
     command: str = "selva"
@@ -50,8 +53,13 @@ class FarmPlan:
     def iter_fixed_arguments(self) -> Iterator[str]:
         """Of the tasks, what nobody changes after the export."""
         yield from ("--clips-per-task", str(self.clips_per_task))
+        yield from self._iter_host_arguments()
+        yield from ("--naming", self.naming) if self.naming != DEFAULT_NAMING else ()
 
     def iter_timeline_arguments(self) -> Iterator[str]:
         """Of the last step, beside the timeline's path. The export has seen to it that no work of others is there."""
-        yield from ("--for", self.host) if self.host is not None else ()
+        yield from self._iter_host_arguments()
         yield "--replace"
+
+    def _iter_host_arguments(self) -> Iterator[str]:
+        yield from ("--for", self.host) if self.host is not None else ()

@@ -14,6 +14,7 @@ from selva_otio.formats.request_bundle.bundle_folder import drop_relative_paths
 from selva_otio.formats.request_bundle.found_stems import find_stems
 from selva_otio.placement.place_stems import place_stems
 from selva_render.farm.job_folder import FarmJob
+from selva_render.farm.plan import DEFAULT_NAMING
 from selva_render.jobs import ClipJob, build_jobs
 from selva_render.media import probe_or_none
 from selva_render.options import OutputOptions, choose_model
@@ -29,19 +30,28 @@ from selva_render.written_timelines import note_written_files
 
 
 def render_task(
-    job: FarmJob, number: int, *, clips_per_task: int, client: Client, on_status: StatusListener
+    job: FarmJob,
+    number: int,
+    *,
+    clips_per_task: int,
+    client: Client,
+    on_status: StatusListener,
+    profile: HostProfile = PLAIN,
+    naming: str = DEFAULT_NAMING,
 ) -> RenderReport:
     """Make the stems of task `number`, counted from 1, into the job's folder; a clip that fails does not stop the others.
 
+    profile: the host they are for, which decides whether their files say when they begin. naming: see `OutputOptions`.
     Raises RequestError for a task that the job does not have, UnknownModelError, DaemonError.
     """
     part = select_clips(job.sheet, number, clips_per_task)
+    output = OutputOptions(stems_folder=job.stems_folder, profile=profile, naming=naming)
     renderable, failed = split_unusable_clips(part)
     options = replace(job.options, model=choose_model(job.options.model))
     report = RenderReport(sheet=part, model=str(options.model), stems_folder=job.stems_folder, failed=failed)
     wanted = set(renderable.clips)
     with cancelled_on_error(client) as submitted:
-        jobs = [each for each in _build_all_jobs(job, options.model) if each.clip in wanted]
+        jobs = [each for each in _build_all_jobs(job, output, options.model) if each.clip in wanted]
         report.failed += submit_jobs(client, jobs, submitted)
         collect_results(client, submitted, report, on_status)
     report.sort()
@@ -63,12 +73,12 @@ def select_clips(sheet: CueSheet, number: int, clips_per_task: int) -> CueSheet:
     )
 
 
-def _build_all_jobs(job: FarmJob, model: str | None) -> list[ClipJob]:
+def _build_all_jobs(job: FarmJob, output: OutputOptions, model: str | None) -> list[ClipJob]:
     """The jobs of all tasks: names of stems are unique within the whole cut, whichever worker makes them."""
     return build_jobs(
         job.sheet,
         replace(job.options, model=model),
-        OutputOptions(stems_folder=job.stems_folder),
+        output,
         timeline_name=job.timeline.name,
     )
 

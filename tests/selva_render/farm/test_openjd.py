@@ -12,6 +12,7 @@ from typing import Any
 import opentimelineio as otio
 import pytest
 from typer.testing import CliRunner
+from wavinfo import WavInfoReader
 
 from selva_cli.app import app
 from selva_core.base.errors import RequestError
@@ -82,6 +83,10 @@ def test_a_job_runs_as_its_template_says_where_the_media_lies_elsewhere(tmp_path
         f"Dog={ODD_PROMPT}",
         "--clips-per-task",
         "2",
+        "--for",
+        "resolve",
+        "--naming",
+        "ucs",
         "--command",
         str(selva_script(tmp_path / "bin")),
     )
@@ -109,6 +114,13 @@ def test_a_job_runs_as_its_template_says_where_the_media_lies_elsewhere(tmp_path
     stems = list(track.find_clips())
     assert [stem.metadata["selva"]["prompt"] for stem in stems] == [ODD_PROMPT] * 2
     assert {Path(stem.media_reference.target_url).parent.name for stem in stems} == {"stems"}
+    files = list((job / "cut.selva" / "stems").glob("*.wav"))
+    assert len(files) == 2
+    for file in files:
+        assert file.name.startswith("ANMLDog_"), "--naming goes with the tasks"
+        assert WavInfoReader(str(file)).bext.time_reference == 0, (
+            "Resolve does not find stems that say when they begin"
+        )
     original = next(iter(written.find_clips())).media_reference.target_url
     assert original == (tmp_path / "film" / "shot.mov").as_uri(), "the submitter's own URL stays"
 

@@ -13,8 +13,10 @@ from selva_cli.options.option_groups import takes_groups
 from selva_cli.options.timeline_options import (
     CutArgument,
     JsonOption,
+    NamingOption,
     ReadArguments,
     RenderArguments,
+    SignOption,
     SpotArguments,
 )
 
@@ -27,7 +29,9 @@ ClipsPerTaskOption = Annotated[
 ForOption = Annotated[
     str | None,
     typer.Option(
-        "--for", metavar="HOST", help="Write the timeline as a host's importer needs it: see selva render."
+        "--for",
+        metavar="HOST",
+        help="Write timeline and stems as a host's importer needs them: see selva render.",
     ),
 ]
 OpenJdOption = Annotated[
@@ -43,6 +47,8 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="JOB", help="The folder to make.")],
     spot: SpotArguments,
     rendering: RenderArguments,
+    naming: NamingOption = "timecode",
+    c2pa: SignOption = None,
     reading: ReadArguments,
     timeline: Annotated[
         str | None,
@@ -71,6 +77,7 @@ def export(
     """Make a job of a cut that the scheduler of a render farm runs: OpenJD (Deadline Cloud) and OpenCue."""
     from selva_cli.commands.farm import farm_commands  # noqa: PLC0415
 
+    farm_commands.refuse_signing(c2pa)
     farm_commands.run_export(
         cut,
         output,
@@ -80,6 +87,7 @@ def export(
         job=farm_commands.JobArguments(
             timeline=timeline,
             host=for_host,
+            naming=naming,
             media=media,
             clips_per_task=clips_per_task,
             num_gpus=gpus,
@@ -97,6 +105,8 @@ def render(
     task: Annotated[int, typer.Option("--task", metavar="NUMBER", help="Which task, from 1.")],
     clips_per_task: ClipsPerTaskOption = 1,
     request: RequestArguments,
+    for_host: ForOption = None,
+    naming: NamingOption = "timecode",
     path_mapping: Annotated[
         Path | None,
         typer.Option(
@@ -117,6 +127,8 @@ def render(
         task,
         clips_per_task=clips_per_task,
         request=request,
+        host=for_host,
+        naming=naming,
         path_mapping=path_mapping,
         owns_daemon=own_daemon,
         for_openjd=for_openjd,

@@ -44,10 +44,20 @@ class JobArguments:
 
     timeline: str | None
     host: str | None
+    naming: str
     media: str
     clips_per_task: int
     num_gpus: int
     command: str
+
+
+def refuse_signing(files: tuple[Path, Path] | None) -> None:
+    """Raises typer.BadParameter where a signer was given."""
+    if files is not None:
+        raise typer.BadParameter(
+            "a farm does not sign stems: the key would have to lie on every worker; leave out --c2pa, or sign while rendering on "
+            "a machine that has the key: selva render CUT -o OUT --c2pa CERT KEY"
+        )
 
 
 def run_export(
@@ -69,8 +79,11 @@ def run_export(
             options = replace(options, model=choose_model(options.model))
             sheet = spot_cut(opened, spot)
             plan = _plan(opened, len(sheet.clips), cut, spot=spot, rendering=rendering, job=job)
-            _check_timeline(plan.timeline, cut, target, job.host)
-            check_options(options, OutputOptions(stems_folder=target.absolute().parent))
+            _check_timeline(plan.timeline, cut, target, job)
+            output = OutputOptions(
+                stems_folder=target.absolute().parent, profile=find_profile(job.host), naming=job.naming
+            )
+            check_options(options, output)
             export_farm_job(
                 opened,
                 sheet,
@@ -123,6 +136,7 @@ def _plan(
         cues=None if spot.cues is None else f"cues{spot.cues.suffix.lower()}",
         timeline=job.timeline or f"{cut.stem}-with-stems.otio",
         host=job.host,
+        naming=job.naming,
         model=rendering.model or "",
         num_takes=rendering.takes,
         seed=rendering.seed,
@@ -133,14 +147,22 @@ def _plan(
     )
 
 
-def _check_timeline(name: str, cut: Path, target: Path, host: str | None) -> None:
+def _check_timeline(name: str, cut: Path, target: Path, job: JobArguments) -> None:
     """Refuse what the last step could not write, before hours of rendering."""
     if Path(name).name != name:
         raise TimelineWriteError(
             f"the timeline is written into the job's folder: give a name, not a path; got {name!r}"
         )
-    # Beside the folder that is not there yet; nothing is written.
-    check_timeline_target(target.absolute().parent / name, cut, find_profile(host))
+    profile = find_profile(job.host)
+    try:
+        # Beside the folder that is not there yet; nothing is written.
+        check_timeline_target(target.absolute().parent / name, cut, profile)
+    except UnsupportedFormatError as error:
+        if job.timeline is not None or not profile.suffixes:
+            raise
+        raise UnsupportedFormatError(
+            f"{error.message}: --timeline {Path(name).with_suffix(profile.suffixes[0])}"
+        ) from error
 
 
 def run_task(
@@ -149,6 +171,8 @@ def run_task(
     *,
     clips_per_task: int,
     request: RequestArguments,
+    host: str | None,
+    naming: str,
     path_mapping: Path | None,
     owns_daemon: bool,
     for_openjd: bool,
@@ -156,13 +180,20 @@ def run_task(
 ) -> None:
     """Render one task; its exit status is that of a render."""
     with report_errors(as_json=as_json), _failure_reported(for_openjd):
+        profile = find_profile(host)
         rules = [] if path_mapping is None else load_path_rules(path_mapping)
         job = open_farm_job(folder, request.build(folder), rules=rules)
         progress = _OpenJdProgress(clips_per_task) if for_openjd else _no_progress
         connect = opened_own_daemon() if owns_daemon else Client.connect(start_if_needed=True)
         with connect as client:
             report = render_task(
-                job, number, clips_per_task=clips_per_task, client=client, on_status=progress
+                job,
+                number,
+                clips_per_task=clips_per_task,
+                client=client,
+                on_status=progress,
+                profile=profile,
+                naming=naming,
             )
     if for_openjd and report.failed:
         _say_openjd("fail", f"{len(report.failed)} clips of task {number} failed: {report.failed[0].message}")

@@ -20,7 +20,13 @@ pytestmark = pytest.mark.usefixtures("no_daemon")
         ((), "nothing says what to hear"),
         ((*ECHO, "--timeline", "a/b.otio"), "give a name, not a path"),
         ((*ECHO, "--timeline", "out.mp4"), "no known timeline format"),
-        ((*ECHO, "--for", "protools"), "does not import .otio"),
+        ((*ECHO, "--for", "protools"), "does not import .otio; write .aaf: --timeline cut-with-stems.aaf"),
+        ((*ECHO, "--for", "reaper", "--timeline", "a.xml"), "does not import .xml"),
+        (
+            (*ECHO, "--for", "protools", "--timeline", "a.aaf", "--sample-rate", "22050"),
+            "has no sessions at 22050",
+        ),
+        ((*ECHO, "--naming", "rubbish"), "named by one of timecode, ucs"),
         ((*ECHO, "--media", "big"), "--media is one of linked, small"),
         ((*ECHO, "--clips-per-task", "0"), "a task has 1 to"),
         ((*DOG, "--model", "selva-huge"), "no model is called"),
@@ -38,6 +44,26 @@ def test_a_folder_that_is_there_is_not_written_to(cut: Path) -> None:
     assert_refused(run("farm", "export", cut, "-o", job, *ECHO), "exists already")
     job.rmdir()
     assert run("farm", "export", cut, "-o", job, *ECHO).exit_code == 0  # the twin
+
+
+def test_signing_is_refused_for_its_key_would_lie_on_every_worker(cut: Path) -> None:
+    result = run("farm", "export", cut, "-o", cut.parent / "JOB", *ECHO, "--c2pa", "cert.pem", "key.pem")
+    assert result.exit_code == 2
+    assert "leave out --c2pa" in " ".join(result.stderr.replace("│", " ").split())
+    assert not (cut.parent / "JOB").exists()
+
+
+def test_host_and_naming_go_to_the_tasks_of_both_schedulers(cut: Path) -> None:
+    job = cut.parent / "JOB"
+    options = ("--for", "reaper", "--timeline", "out.rpp", "--naming", "ucs")
+    assert run("farm", "export", cut, "-o", job, *ECHO, *options).exit_code == 0
+    steps = json.loads((job / "template.json").read_text())["steps"]
+    tasks, gather = (step["script"]["actions"]["onRun"]["args"] for step in steps)
+    for arguments in (tasks, gather):
+        assert arguments[arguments.index("--for") + 1] == "reaper"
+    assert tasks[tasks.index("--naming") + 1] == "ucs"
+    outline = (job / "selva.outline").read_text()
+    assert (outline.count("'reaper'"), outline.count("'ucs'")) == (2, 1)
 
 
 def test_a_cue_sheet_goes_with_the_job_under_a_name_of_its_own(cut: Path) -> None:
