@@ -26,11 +26,17 @@ def probe(requested: str) -> dict[str, Any]:
         "torch": torch.__version__,
         "built_for": torch.version.cuda or torch.version.hip or ("mps" if present.has_mps else "cpu"),
         "device": str(choice.device),
+        "has_bfloat16": choice.dtype == torch.bfloat16,
         "reason": choice.reason,
         "gigaflops": round(_measure(torch, choice.device, choice.dtype) / 1e9, 1),
         "threads": torch.get_num_threads(),
-        "free_bytes": max((card.free_bytes for card in present.cuda), default=None),
+        "free_bytes": _find_free_bytes(choice.device, present),
     }
+
+
+def _find_free_bytes(device: Any, present: Any) -> int | None:
+    """Of the card that would be used; None where torch does not say, or where there is none."""
+    return int(present.cuda[device.index].free_bytes) if device.type == "cuda" else None
 
 
 def _measure(torch: Any, device: Any, dtype: Any) -> float:

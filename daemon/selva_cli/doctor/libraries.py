@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from selva_cli.doctor.finding import Finding, ProgramOutput, System, run_module
+from selva_cli.doctor.model_memory import estimate_model_memory
 from selva_core.base.command_line import pip_install_command, reinstall_command, selva_command
 from selva_core.base.errors import ConfigurationError
 from selva_core.base.settings import load_settings
@@ -46,27 +47,42 @@ def _describe_device(system: System, found: dict[str, Any]) -> Finding:
             level="warning",
             remedy=pip_install_command("--force-reinstall", "torch"),
         )
+    if found["device"] == "cpu":
+        return Finding(title="Device", text=text)
+    return _describe_card(system, text, found)
+
+
+def _describe_card(system: System, text: str, found: dict[str, Any]) -> Finding:
+    """A card, and whether the model that renders finds room on it."""
+    on_cuda = found["device"].startswith("cuda")
+    needed = estimate_model_memory(system, has_bfloat16=bool(found.get("has_bfloat16")), on_cuda=on_cuda)
+    if needed is not None:
+        text += f"; {needed.describe()}"
     free_bytes = found.get("free_bytes")
-    if free_bytes is not None and free_bytes < _ENOUGH_MEMORY:
+    if free_bytes is None:
+        return Finding(title="Device", text=text)
+    text += f"; {free_bytes / 1e9:.1f} GB are free"
+    if free_bytes < (_ENOUGH_MEMORY if needed is None else needed.low_bytes):
         return Finding(
             title="Device",
-            text=f"{text}. Only {free_bytes / _GIB:.1f} GiB of its memory are free; close what else uses the card",
+            text=f"{text}, which is too little; close what else uses the card, or choose a smaller model",
             level="warning",
             remedy="nvidia-smi",
         )
     return Finding(title="Device", text=text)
 
 
-def check_memory(_system: System) -> Iterator[Finding]:
-    """Memory of the machine."""
+def check_memory(system: System) -> Iterator[Finding]:
+    """Memory of the machine, and what the model that renders takes of it on a CPU."""
     import psutil  # noqa: PLC0415
 
     memory = psutil.virtual_memory()
     text = f"{memory.available / _GIB:.1f} of {memory.total / _GIB:.1f} GiB are free"
+    needed = estimate_model_memory(system)
+    if needed is not None:
+        text += f"; on a CPU {needed.describe()}"
     if memory.available < _GIB:
-        text += (
-            "; a model needs 1 GiB (selva-nano) to 16 GiB. Close other programs, or free Selva's own model"
-        )
+        text += ". Close other programs, or free Selva's own model"
         yield Finding(title="Memory", text=text, level="warning", remedy=selva_command("daemon", "yield"))
     else:
         yield Finding(title="Memory", text=text)

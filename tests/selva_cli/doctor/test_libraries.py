@@ -39,7 +39,7 @@ def test_torch_and_device_are_lines(tmp_path: Path) -> None:
     ("changes", "text", "remedy"),
     [
         ({}, "built without CUDA", "pip install --force-reinstall torch"),
-        ({"device": "cuda:0", "built_for": "13.0", "free_bytes": 1 << 30}, "1.0 GiB of its memory", "nvidia-smi"),
+        ({"device": "cuda:0", "built_for": "13.0", "free_bytes": 10**8}, "0.1 GB are free, which is too little", "nvidia-smi"),
     ],
 )  # fmt: skip
 def test_a_card_that_is_not_used_or_is_full_is_a_warning(
@@ -118,9 +118,32 @@ def test_media_libraries_that_do_not_load_and_codecs_that_lack_are_named(tmp_pat
     assert (codecs.level, "hevc" in codecs.text) == ("warning", True)
 
 
-def test_memory_is_a_line(tmp_path: Path) -> None:
+def test_memory_is_a_line_with_what_the_model_takes_of_it(tmp_path: Path) -> None:
     (line,) = check_memory(build_system(tmp_path))
-    assert "GiB are free" in line.text
+    assert "GiB are free; on a CPU selva-nano takes about " in line.text
+
+
+@pytest.mark.parametrize(("free_gb", "level"), [(3.0, "warning"), (4.0, "ok")])
+def test_a_card_is_held_against_the_model_of_the_settings(free_gb: float, level: str, tmp_path: Path) -> None:
+    card = {
+        **TORCH,
+        "device": "cuda:0",
+        "built_for": "13.0",
+        "has_bfloat16": True,
+        "free_bytes": int(free_gb * 1e9),
+    }
+    system = build_system(tmp_path, output=printed(card), environment={"SELVA_MODEL": "selva-large-44k"})
+    _, device = check_torch(system)
+    assert device.level == level
+    assert (
+        "; selva-large-44k takes about 7.2 GB of it, or 3.5 GB with the setting memory low; "
+        f"{free_gb:.1f} GB are free"
+    ) in device.text
+
+
+def test_settings_that_cannot_be_read_leave_the_memory_alone(tmp_path: Path) -> None:
+    (line,) = check_memory(build_system(tmp_path, environment={"SELVA_MEMORY": "little"}))
+    assert line.text.endswith("GiB are free")
 
 
 def test_a_program_that_does_not_end_or_is_not_there_has_no_status() -> None:

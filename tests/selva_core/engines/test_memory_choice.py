@@ -20,10 +20,9 @@ from selva_core.models.catalog import find_model
 from selva_core.network.residency import Residency
 
 
-def choose(model_id: str, requested: str, *, device: str = "cuda", free_gb: float | None) -> MemoryChoice:
+def choose(model_id: str, requested: str, *, device: str = "cuda", free_gb: float = 0.0) -> MemoryChoice:
     choice = DeviceChoice(device=torch.device(device), dtype=torch.float32, reason=f"{device}: a test")
-    free_bytes = None if free_gb is None else int(free_gb * 1e9)
-    return choose_memory(find_model(model_id), requested, choice, free_bytes=lambda _: free_bytes)
+    return choose_memory(find_model(model_id), requested, choice, free_bytes=lambda _: int(free_gb * 1e9))
 
 
 @pytest.mark.parametrize(
@@ -47,15 +46,29 @@ def test_what_cannot_fit_is_refused_before_it_is_loaded() -> None:
         choose("selva-small-16k", "normal", free_gb=4.0)
 
 
-def test_on_a_cpu_large_models_come_on_demand_and_small_ones_stay() -> None:
-    assert choose("selva-small-16k", "auto", device="cpu", free_gb=None).on_demand
-    assert not choose("selva-nano", "auto", device="cpu", free_gb=None).on_demand
-    assert choose("selva-nano", "low", device="cpu", free_gb=None).on_demand
+@pytest.mark.parametrize(
+    ("model_id", "free_gb", "on_demand"),
+    [("selva-small-16k", 13, True), ("selva-small-16k", 14, False), ("selva-large-44k", 20, True)],
+)
+def test_on_a_cpu_large_models_stay_whole_where_they_take_a_third_of_what_is_free(
+    model_id: str, free_gb: float, on_demand: bool
+) -> None:
+    found = choose(model_id, "auto", device="cpu", free_gb=free_gb)
+    assert found.on_demand is on_demand
+    assert f"memory {'low' if on_demand else 'normal'}: " in found.reason
+    assert f"{free_gb}.0 GB are free" in found.reason
+
+
+def test_on_a_cpu_what_is_named_is_done_and_small_models_stay() -> None:
+    for requested, on_demand in (("low", True), ("normal", False)):
+        assert choose("selva-large-44k", requested, device="cpu").on_demand is on_demand
+        assert choose("selva-nano", requested, device="cpu").on_demand is on_demand
+    assert not choose("selva-nano", "auto", device="cpu").on_demand
 
 
 def test_other_words_are_refused() -> None:
     with pytest.raises(RequestError, match="auto, low, normal"):
-        choose("selva-nano", "little", free_gb=None)
+        choose("selva-nano", "little")
 
 
 def test_low_memory_makes_the_same_sound_with_only_the_running_parts_there(

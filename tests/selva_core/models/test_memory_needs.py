@@ -31,7 +31,7 @@ def count_weights(model_id: str, part: str, *, has_bfloat16: bool) -> int:
     )
 
 
-@pytest.mark.parametrize("model_id", ["selva-nano", "selva-small-16k", "selva-large-44k"])
+@pytest.mark.parametrize("model_id", WITH_NETWORK)
 @pytest.mark.parametrize("has_bfloat16", [False, True])
 def test_weights_of_each_part_are_those_of_the_network(model_id: str, has_bfloat16: bool) -> None:
     found = needs_of(model_id, has_bfloat16=has_bfloat16).stages
