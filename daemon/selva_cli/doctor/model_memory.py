@@ -12,7 +12,7 @@ from selva_core.models.memory_needs import estimate_needs
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelMemory:
+class MemoryEstimate:
     """Bytes of memory by the values of the setting `memory`."""
 
     model_id: str
@@ -20,15 +20,16 @@ class ModelMemory:
     low_bytes: int
 
     def describe(self) -> str:
-        return (
-            f"{self.model_id} takes about {self.normal_bytes / 1e9:.1f} GB of it, or {self.low_bytes / 1e9:.1f} GB with the "
-            "setting memory low"
-        )
+        return f"{self.model_id} takes about {_gb(self.normal_bytes)} of it, or {_gb(self.low_bytes)} with the setting memory low"
+
+
+def _gb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 10**8 else f"{size_bytes / 1e6:.0f} MB"
 
 
 def estimate_model_memory(
     system: System, *, has_bfloat16: bool = False, on_cuda: bool = False
-) -> ModelMemory | None:
+) -> MemoryEstimate | None:
     """Of the model of the settings, else of the largest installed one; None where it has no network, or settings that cannot be
     read, which another check reports.
     """
@@ -39,7 +40,7 @@ def estimate_model_memory(
     if model is None or model.spec is None:
         return None
     needs = estimate_needs(model, has_bfloat16=has_bfloat16, on_cuda=on_cuda)
-    return ModelMemory(model_id=model.model_id, normal_bytes=needs.normal_bytes, low_bytes=needs.low_bytes)
+    return MemoryEstimate(model_id=model.model_id, normal_bytes=needs.normal_bytes, low_bytes=needs.low_bytes)
 
 
 def _find_usual_model(system: System) -> Model | None:
