@@ -72,6 +72,25 @@ def openjd(*arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def build_rules(source: Path, destination: Path) -> dict[str, Any]:
+    rule = {
+        "source_path_format": "WINDOWS" if os.name == "nt" else "POSIX",
+        "source_path": str(source),
+        "destination_path": str(destination),
+    }
+    return {"version": "pathmapping-1.0", "path_mapping_rules": [rule]}
+
+
+def check_stems_of_resolve(job: Path, *, num_stems: int) -> None:
+    files = list((job / "cut.selva" / "stems").glob("*.wav"))
+    assert len(files) == num_stems
+    for file in files:
+        assert file.name.startswith("ANMLDog_"), "--naming goes with the tasks"
+        assert WavInfoReader(str(file)).bext.time_reference == 0, (
+            "Resolve does not find stems that say when they begin"
+        )
+
+
 def test_a_job_runs_as_its_template_says_where_the_media_lies_elsewhere(tmp_path: Path) -> None:
     """Render on a worker that sees the media under another path, then gather; a stem on every clip."""
     pytest.importorskip("openjd.cli", reason="openjd-cli is not installed")
@@ -93,16 +112,7 @@ def test_a_job_runs_as_its_template_says_where_the_media_lies_elsewhere(tmp_path
     assert (described["num_clips"], described["num_tasks"]) == (2, 1)
     moved = tmp_path / "server"
     (tmp_path / "film").rename(moved)
-    rules = {
-        "version": "pathmapping-1.0",
-        "path_mapping_rules": [
-            {
-                "source_path_format": "WINDOWS" if os.name == "nt" else "POSIX",
-                "source_path": str(tmp_path / "film"),
-                "destination_path": str(moved),
-            }
-        ],
-    }
+    rules = build_rules(tmp_path / "film", moved)
     done = openjd(
         *("run", str(job / "template.json"), "--step", "Gather", "--run-dependencies"),
         *("--path-mapping-rules", json.dumps(rules)),
@@ -114,13 +124,7 @@ def test_a_job_runs_as_its_template_says_where_the_media_lies_elsewhere(tmp_path
     stems = list(track.find_clips())
     assert [stem.metadata["selva"]["prompt"] for stem in stems] == [ODD_PROMPT] * 2
     assert {Path(stem.media_reference.target_url).parent.name for stem in stems} == {"stems"}
-    files = list((job / "cut.selva" / "stems").glob("*.wav"))
-    assert len(files) == 2
-    for file in files:
-        assert file.name.startswith("ANMLDog_"), "--naming goes with the tasks"
-        assert WavInfoReader(str(file)).bext.time_reference == 0, (
-            "Resolve does not find stems that say when they begin"
-        )
+    check_stems_of_resolve(job, num_stems=2)
     original = next(iter(written.find_clips())).media_reference.target_url
     assert original == (tmp_path / "film" / "shot.mov").as_uri(), "the submitter's own URL stays"
 
