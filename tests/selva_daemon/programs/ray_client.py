@@ -21,6 +21,7 @@ from selva_daemon.worker.cluster.placement import DevicePlace
 from selva_daemon.worker.cluster.ray_environment import prepare
 from selva_daemon.worker.cluster.remote_device import Limits, RemoteDevice
 from selva_daemon.worker.cluster.remote_engine import KnownWeights, RemoteEngines
+from selva_daemon.worker.cluster.sent_pictures import SentPictures
 
 
 class _Unheard:
@@ -53,7 +54,13 @@ def main(executor: str, movie: str) -> None:
 
     cluster = RayCluster(executor, owner="test")
     device = _start_device(cluster)
-    engines = RemoteEngines(device, events=_Unheard(), weights=KnownWeights(), on_refusal=sys.exit)
+    engines = RemoteEngines(
+        device,
+        events=_Unheard(),
+        weights=KnownWeights(),
+        pictures=SentPictures(),
+        on_refusal=sys.exit,
+    )
     engine = engines.engine_for("selva-echo")
     steps: set[int] = set()
 

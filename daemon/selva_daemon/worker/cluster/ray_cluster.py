@@ -6,8 +6,10 @@ To be imported after `ray_environment.prepare`.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from selva_core.base.errors import ConfigurationError
@@ -41,10 +43,11 @@ _log = logging.getLogger(__name__)
 class RayCluster:
     """One connection of this process. Safe to use from several threads."""
 
-    def __init__(self, executor: str, *, owner: str) -> None:
-        """executor: the setting. owner: names this daemon beside others on the same cluster. Raises ConfigurationError,
-        ConnectionError with a sentence.
+    def __init__(self, executor: str, *, owner: str, own_folder: Path | None = None) -> None:
+        """executor: the setting. owner: names this daemon beside others on the same cluster. own_folder: for the files of a Ray
+        of our own. Raises ConfigurationError, ConnectionError with a sentence.
         """
+        self._own_folder = own_folder
         self.address = executor
         self.is_authenticated = True
         """Whether the cluster takes programs only from those who know its token."""
@@ -55,6 +58,8 @@ class RayCluster:
         }
         if executor == OWN_RAY:
             options |= {"address": "local", "include_dashboard": False}
+            # Ray opens its folder to all users, so it is within a closed one.
+            options |= {} if own_folder is None else {"_temp_dir": str(own_folder / "r")}
         else:
             options["address"] = executor
             self.is_authenticated = check_address(executor)
@@ -115,6 +120,8 @@ class RayCluster:
 
     def close(self) -> None:
         ray.shutdown()
+        if self._own_folder is not None:
+            shutil.rmtree(self._own_folder, ignore_errors=True)
 
 
 @contextmanager

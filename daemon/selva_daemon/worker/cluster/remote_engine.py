@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from selva_core.base.errors import (
     RenderCancelled,
@@ -24,6 +24,7 @@ from selva_core.models.file_hash import hash_files
 from selva_daemon.protocol.worker_link import ModelLoaded
 from selva_daemon.worker.cluster.messages import Call, CallResult, PictureMessage, StemMessage
 from selva_daemon.worker.cluster.remote_device import RemoteDevice
+from selva_daemon.worker.cluster.sent_pictures import PictureKey, SentPicture, SentPictures
 from selva_daemon.worker.device_lost import REQUEUED, DeviceLostError
 from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.server_link import EventReceiver
@@ -58,12 +59,14 @@ class RemoteEngines:
         *,
         events: EventReceiver,
         weights: KnownWeights,
+        pictures: SentPictures,
         on_refusal: Callable[[str], None],
     ) -> None:
-        """on_refusal: called with a sentence when the device turns out to be of no use."""
+        """weights, pictures: shared by all devices. on_refusal: called with a sentence when the device is of no use."""
         self._device = device
         self._events = events
         self._weights = weights
+        self._pictures = pictures
         self._on_refusal = on_refusal
         self._known: dict[tuple[str, str], CallResult] = {}
 
@@ -79,7 +82,8 @@ class RemoteEngines:
         self, model_id: str, *, precision: str = "auto", on_load: Callable[[], object] = lambda: None
     ) -> Engine:
         """Raises ModelError, DeviceLostError."""
-        return RemoteEngine(self._device, self._loaded(model_id, precision, on_load), precision=precision)
+        loaded = self._loaded(model_id, precision, on_load)
+        return RemoteEngine(self._device, loaded, precision=precision, pictures=self._pictures)
 
     def _loaded(self, model_id: str, precision: str, on_load: Callable[[], object]) -> CallResult:
         key = (model_id, precision)
@@ -126,11 +130,14 @@ class RemoteEngines:
 class RemoteEngine(BatchEngine):
     """See `selva_core.engine.Engine`."""
 
-    def __init__(self, device: RemoteDevice, loaded: CallResult, *, precision: str) -> None:
+    def __init__(
+        self, device: RemoteDevice, loaded: CallResult, *, precision: str, pictures: SentPictures
+    ) -> None:
         assert loaded.info is not None  # noqa: S101 - of a call without an error
         self._device = device
         self._info = loaded.info
         self._precision = precision
+        self._pictures = pictures
         self.model_id = loaded.info.model_id
         self.weights_sha256 = loaded.info.weights_sha256
         self.licence = loaded.info.licence
@@ -144,23 +151,21 @@ class RemoteEngine(BatchEngine):
     ) -> list[list[Waveform] | SelvaError]:
         """See `selva_core.engine.Engine.render_batch`. Raises DeviceLostError too."""
         outcomes: dict[int, list[Waveform] | SelvaError] = {}
-        messages: dict[int, PictureMessage] = {}
-        parts: dict[int, list[Any]] = {}
+        sent: dict[int, SentPicture] = {}
         for index, request in enumerate(requests):
             try:
-                messages[index], parts[index] = self._send_picture(request)
+                sent[index] = self._send_picture(request)
             except SelvaError as error:
                 outcomes[index] = error
-        if messages:
-            result = self._perform(requests, messages, parts, settings)
-            for index, picture in zip(messages, result.pictures, strict=True):
+        if sent:
+            result = self._perform(requests, sent, settings)
+            for index, picture in zip(sent, result.pictures, strict=True):
                 outcomes[index] = picture.error or [unpack_waveform(blob) for blob in picture.waveforms]
         return [outcomes[index] for index in range(len(requests))]
 
     def look(self, request: BatchRequest) -> list[Evidence | None]:
         """See `selva_core.engine.Engine.look`. Raises DeviceLostError too."""
-        message, parts = self._send_picture(request)
-        result = self._perform([request], {0: message}, {0: parts}, SamplingSettings(), looks=True)
+        result = self._perform([request], {0: self._send_picture(request)}, SamplingSettings(), looks=True)
         [picture] = result.pictures
         if picture.error is not None:
             raise picture.error
@@ -172,40 +177,62 @@ class RemoteEngine(BatchEngine):
     def _perform(
         self,
         requests: Sequence[BatchRequest],
-        messages: Mapping[int, PictureMessage],
-        parts: Mapping[int, Sequence[Any]],
+        sent: Mapping[int, SentPicture],
         settings: SamplingSettings,
         *,
         looks: bool = False,
     ) -> CallResult:
-        sent = [requests[index] for index in messages]
-        result = self._device.perform(
-            Call(
-                number=0,
-                model=self.model_id,
-                precision=self._precision,
-                pictures=tuple(messages.values()),
-                sampling=settings,
-                looks=looks,
+        """sent: the pictures of some of the requests, by their number."""
+        performed = [requests[index] for index in sent]
+        call = Call(
+            number=0,
+            model=self.model_id,
+            precision=self._precision,
+            pictures=tuple(
+                PictureMessage(
+                    name=picture.name,
+                    duration_s=requests[index].picture.duration_s,
+                    requests=tuple(StemMessage.of(each) for each in requests[index].requests),
+                )
+                for index, picture in sent.items()
             ),
-            list(parts.values()),
-            on_progress=partial(_pass_progress, sent),
-            cancelled=lambda: [index for index, request in enumerate(sent) if request.is_cancelled()],
+            sampling=settings,
+            looks=looks,
         )
-        if result.error is not None:
-            raise result.error
+        try:
+            result = self._device.perform(
+                call,
+                [picture.parts for picture in sent.values()],
+                on_progress=partial(_pass_progress, performed),
+                cancelled=lambda: [
+                    index for index, request in enumerate(performed) if request.is_cancelled()
+                ],
+            )
+            if result.error is not None:
+                raise result.error
+        except SelvaError:
+            self._pictures.forget(sent.values())
+            raise
         return result
 
-    def _send_picture(self, request: BatchRequest) -> tuple[PictureMessage, list[Any]]:
-        """Read the media here, and put what the model sees of it where the device can fetch it. Raises MediaError."""
+    def _send_picture(self, request: BatchRequest) -> SentPicture:
+        """Read the media here, and put what the model sees of it where the device can fetch it, unless it lies there already.
+        Raises MediaError.
+        """
+        request.on_progress(RenderProgress(stage="picture", fraction=0.0))
+        key = PictureKey.of(request.picture, small_picture_suffix(self.model_id))
+        found = self._pictures.find(key)
+        if found is None:
+            found = self._read_picture(request, key.suffix)
+            self._pictures.store(key, found)
+        return found
 
+    def _read_picture(self, request: BatchRequest, suffix: str) -> SentPicture:
         def check() -> None:
             if request.is_cancelled():
                 raise RenderCancelled("the job was cancelled")
             self._device.touch()
 
-        request.on_progress(RenderProgress(stage="picture", fraction=0.0))
-        suffix = small_picture_suffix(self.model_id)
         with tempfile.TemporaryDirectory(prefix="selva-picture-") as folder:
             file = Path(folder) / f"picture{suffix}"
             write_small_picture(request.picture, file, model_id=self.model_id, check=check)
@@ -215,12 +242,8 @@ class RemoteEngine(BatchEngine):
                 check()
                 digest.update(part)
                 parts.append(self._device.put(part))
-        message = PictureMessage(
-            name=f"{digest.hexdigest()}{suffix}",
-            duration_s=request.picture.duration_s,
-            requests=tuple(StemMessage.of(each) for each in request.requests),
-        )
-        return message, parts
+            size_bytes = file.stat().st_size
+        return SentPicture(name=f"{digest.hexdigest()}{suffix}", parts=tuple(parts), size_bytes=size_bytes)
 
 
 def _iter_parts(file: Path) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from selva_daemon.worker.cluster.placement import DevicePlace, Node, plan_device
 from selva_daemon.worker.cluster.ray_environment import prepare
 from selva_daemon.worker.cluster.remote_device import Limits, RemoteDevice
 from selva_daemon.worker.cluster.remote_engine import KnownWeights, RemoteEngines
+from selva_daemon.worker.cluster.sent_pictures import SentPictures
 from selva_daemon.worker.cluster.slots import DeviceSlot, Roster
 from selva_daemon.worker.server_link import Commands, EventLogHandler, Events
 from selva_daemon.worker.worker import build_parser, build_renderer, send_heartbeats
@@ -72,10 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _connect(arguments: argparse.Namespace) -> RayCluster:
     """Raises ConfigurationError where Ray is not installed, ConnectionError with a sentence."""
-    prepare(arguments.executor)
+    own_folder = prepare(arguments.executor)
     from selva_daemon.worker.cluster.ray_cluster import RayCluster  # noqa: PLC0415 - loads Ray, if it is there
 
-    cluster = RayCluster(arguments.executor, owner=_owner(arguments))
+    cluster = RayCluster(arguments.executor, owner=_owner(arguments), own_folder=own_folder)
     if arguments.executor != OWN_RAY and not cluster.is_authenticated:
         _log.warning(
             "the Ray cluster at %s takes programs from anybody who reaches its ports; start it with RAY_AUTH_MODE=token "
@@ -108,6 +109,7 @@ class _SlotBuilder:
         self._events = events
         self._log_handler = log_handler
         self._weights = KnownWeights()
+        self._pictures = SentPictures()
         self.num_devices: Callable[[], int] = lambda: 1
         self._limits = Limits(stall_s=arguments.stall_timeout, cancel_s=arguments.cancel_grace)
 
@@ -127,7 +129,13 @@ class _SlotBuilder:
             device,
             build_renderer=lambda slot: build_renderer(
                 arguments,
-                RemoteEngines(device, events=slot, weights=self._weights, on_refusal=slot.refuse),
+                RemoteEngines(
+                    device,
+                    events=slot,
+                    weights=self._weights,
+                    pictures=self._pictures,
+                    on_refusal=slot.refuse,
+                ),
             ),
             commands=self._commands,
             events=self._events,

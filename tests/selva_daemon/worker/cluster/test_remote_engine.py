@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -16,12 +17,14 @@ from selva_core.base.errors import MediaNotFoundError, RenderCancelled
 from selva_core.base.media import PictureRange
 from selva_core.engine import BatchRequest, RedoneStretch, RenderProgress, SamplingSettings, StemRequest
 from selva_core.engines.echo import STEP_DELAY_VARIABLE, EchoEngine
+from selva_daemon.protocol.errors import InternalError
 from selva_daemon.protocol.worker_link import WorkerEvent
-from selva_daemon.worker.cluster import remote_device
+from selva_daemon.worker.cluster import device_actor, remote_device
 from selva_daemon.worker.cluster.messages import DeviceSetup, StemMessage, Versions, decode, encode
 from selva_daemon.worker.cluster.placement import DevicePlace
 from selva_daemon.worker.cluster.remote_device import DeviceRefusedError, Limits, RemoteDevice
 from selva_daemon.worker.cluster.remote_engine import KnownWeights, RemoteEngines
+from selva_daemon.worker.cluster.sent_pictures import SentPictures
 from selva_daemon.worker.device_lost import CRASHED, LOST, REQUEUED, DeviceLostError
 from tests.selva_daemon.worker.cluster.near_cluster import RAY, NearActor, NearCluster
 
@@ -61,9 +64,17 @@ def started(cluster: NearCluster, *, limits: Limits = LIMITS) -> RemoteDevice:
     return device
 
 
-def engines_of(device: RemoteDevice, refusals: list[str] | None = None) -> RemoteEngines:
+def engines_of(
+    device: RemoteDevice, refusals: list[str] | None = None, *, pictures: SentPictures | None = None
+) -> RemoteEngines:
     found: list[str] = [] if refusals is None else refusals
-    return RemoteEngines(device, events=Heard(), weights=KnownWeights(), on_refusal=found.append)
+    return RemoteEngines(
+        device,
+        events=Heard(),
+        weights=KnownWeights(),
+        pictures=SentPictures() if pictures is None else pictures,
+        on_refusal=found.append,
+    )
 
 
 def request(
@@ -91,6 +102,39 @@ def test_waveforms_from_afar_are_those_made_here_and_progress_comes_with_them(
         np.testing.assert_array_equal(one.samples, other.samples)
     assert "sampling" in {each.stage for each in progress}
     assert cluster.num_put == 1
+
+
+def test_a_picture_is_read_and_sent_once_until_its_media_changes(cluster: NearCluster, clip: Path) -> None:
+    pictures = SentPictures()
+    one, other = (engines_of(started(cluster), pictures=pictures).engine_for("selva-echo") for _ in range(2))
+    first, again = (engine.render_batch([request(clip)], settings=STEPS)[0] for engine in (one, other))
+    assert cluster.num_put == 1, "other devices fetch what lies there"
+    assert isinstance(first, list)
+    assert isinstance(again, list)
+    np.testing.assert_array_equal(again[0].samples, first[0].samples)
+    os.utime(clip, ns=(0, 0))
+    one.render_batch([request(clip)], settings=STEPS)
+    assert cluster.num_put == 2
+
+
+def test_pictures_beyond_the_room_for_them_are_sent_again(cluster: NearCluster, clip: Path) -> None:
+    engine = engines_of(started(cluster), pictures=SentPictures(max_bytes=10)).engine_for("selva-echo")
+    for _ in range(2):
+        assert isinstance(engine.render_batch([request(clip)], settings=STEPS)[0], list)
+    assert cluster.num_put == 2
+
+
+def test_pictures_of_a_call_that_failed_are_sent_again(
+    cluster: NearCluster, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray may have lost them, and the device cannot say so."""
+    engine = engines_of(started(cluster)).engine_for("selva-echo")
+    with monkeypatch.context() as patch:
+        patch.setattr(device_actor, "_fetch", lambda reference: reference.lost)
+        with pytest.raises(InternalError, match="while rendering"):
+            engine.render_batch([request(clip)], settings=STEPS)
+    assert isinstance(engine.render_batch([request(clip)], settings=STEPS)[0], list)
+    assert cluster.num_put == 2
 
 
 def test_media_that_cannot_be_read_fails_its_own_job_only(
