@@ -49,6 +49,7 @@ def test_everything_is_done_by_keys_and_text_stays_text(run_browser: RunScript) 
     assert seen["timecode"] == "01:00:01:01"
     assert seen["typedTimecode"] == 90000 + 3 * 25 + 7
     assert seen["nextCut"] == 90000 + 2 * 60
+    assert all(name.endswith("?") for name in seen["namesAfterUndo"]), "another page's edit is not taken back"
     assert all(name.endswith("!") for name in seen["namesAfterConflict"])
     assert seen["lang"] == "ja"
 

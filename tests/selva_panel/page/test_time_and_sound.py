@@ -102,3 +102,18 @@ def test_a_track_is_named_by_a_whole_phrase_of_its_prompt(run_node: RunScript) -
         "": "",
     }
     assert run_node("names.mjs", list(names))["names"] == list(names.values())
+
+
+def test_edits_of_two_pages_are_brought_together(run_node: RunScript) -> None:
+    """Rows as id and name: before, as one page has them, as the other has them, and both."""
+    cases = {
+        ("a1 b1", "a2 b1", "a1 b2"): ("a2 b2", False),
+        ("a1 b1", "a2 b1", "a3 b1"): ("a3 b1", True),
+        ("a1 b1", "a2 b1", "a2 b1"): ("a2 b1", False),
+        ("a1 b1", "a1 b1 c1", "a1 b1 d1"): ("a1 b1 c1 d1", False),
+        ("a1 b1", "b1", "a1 b2"): ("b2", False),
+        ("a1 b1", "a2 b1", "b1"): ("b1", False),
+        ("a1 b1 c1", "c1 a1 b1", "a2 b1 x1 c1"): ("c1 a2 b1 x1", False),
+        ("", "a1", ""): ("a1", False),
+    }
+    assert run_node("merge.mjs", list(cases))["merged"] == [list(expected) for expected in cases.values()]

@@ -68,10 +68,20 @@ seen.typedTimecode = await page.evaluate(() => globalThis.selvaPanel.playhead.va
 await page.keyboard.press("PageDown");
 seen.nextCut = await page.evaluate(() => globalThis.selvaPanel.playhead.value);
 
-// Another page edits: its version is taken over and nobody's is lost in silence.
+// Another page edits other fields: both edits count, and an undo takes back this page's alone.
+server.state.revision += 5;
+server.state.rows = rows().map((row) => ({ ...row, name: `${row.name}?` }));
+await page.keyboard.press("s");
+await until(() => rows().some((row) => row.solo) && rows()[0].name.endsWith("?"), "both edits on the server");
+await page.keyboard.press("Control+z");
+await until(() => !rows().some((row) => row.solo), "the undo");
+seen.namesAfterUndo = rows().map((row) => row.name);
+
+// Another page edits the same field: its version is taken over and nobody's is lost in silence.
 server.state.revision += 5;
 server.state.rows = rows().map((row) => ({ ...row, name: `${row.name}!` }));
-await page.keyboard.press("s");
+await page.fill('.field.name >> nth=0', "mine");
+await page.keyboard.press("Escape");
 await until(() => page.$(".notice:has-text('Another page changed the tracks')"), "the message");
 seen.namesAfterConflict = await page.$$eval(".field.name", (fields) => fields.map((field) => field.value));
 

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { ApiError, api } from "./api";
 import type { Override, PanelState, Row } from "./contract";
+import { mergeRows } from "./merge";
 import { applyChanges, applyState, attempt, notify, rowById, selectedRow, state } from "./store";
 import { t } from "./strings";
 
@@ -9,8 +10,16 @@ const SEND_AFTER_MS = 250;
 const SEND_AGAIN_MS = 3000;
 const UNDO_DEPTH = 200;
 
-const undoable: Row[][] = [];
-const redoable: Row[][] = [];
+/** An edit: what another page has changed since is not taken back with it. */
+interface Edit {
+  before: Row[];
+  after: Row[];
+}
+
+const undoable: Edit[] = [];
+const redoable: Edit[] = [];
+/** The rows that the server has, as far as this page knows, while edits wait to be sent. */
+let base: Row[] = [];
 let lastEdit = { label: "", at: 0 };
 let timer = 0;
 let sending: Promise<void> | null = null;
@@ -32,16 +41,20 @@ async function send(): Promise<void> {
   while (unsaved.value) {
     unsaved.value = false;
     try {
-      const { revision } = await api.putRows(state.revision.value, state.rows.value);
+      const rows = state.rows.value;
+      const { revision } = await api.putRows(state.revision.value, rows);
       state.revision.value = revision;
+      base = rows;
       isUnreachable = false;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const theirs = (error.body as { state?: PanelState } | null)?.state;
       if (error.status === 409 && theirs) {
-        applyState(theirs);
-        undoable.length = redoable.length = 0;
-        notify("info", t("rows.changed_elsewhere"));
+        const merged = mergeRows(base, state.rows.value, theirs.rows);
+        applyState({ ...theirs, rows: merged.rows });
+        base = theirs.rows;
+        unsaved.value = true;
+        if (merged.hasConflict) notify("info", t("rows.changed_elsewhere"));
       } else if (error.code === "unreachable" || error.status === 403) {
         // The edit stays here, and is sent as soon as there is somebody to take it.
         unsaved.value = true;
@@ -64,6 +77,7 @@ export async function flushRows(): Promise<void> {
 }
 
 function put(rows: Row[]): void {
+  if (!hasUnsentRows()) base = state.rows.value;
   applyChanges({ rows });
   unsaved.value = true;
   clearTimeout(timer);
@@ -74,20 +88,20 @@ function put(rows: Row[]): void {
 function edit(rows: Row[], label = ""): void {
   const now = performance.now();
   if (label === "" || label !== lastEdit.label || now - lastEdit.at > 1000) {
-    undoable.push(state.rows.value);
+    undoable.push({ before: state.rows.value, after: rows });
     if (undoable.length > UNDO_DEPTH) undoable.shift();
-  }
+  } else undoable[undoable.length - 1] = { before: undoable.at(-1)?.before ?? state.rows.value, after: rows };
   redoable.length = 0;
   lastEdit = { label, at: now };
   put(rows);
 }
 
-function step(from: Row[][], to: Row[][]): void {
-  const rows = from.pop();
-  if (!rows) return;
-  to.push(state.rows.value);
+function step(from: Edit[], to: Edit[]): void {
+  const done = from.pop();
+  if (!done) return;
+  to.push({ before: done.after, after: done.before });
   lastEdit = { label: "", at: 0 };
-  put(rows);
+  put(mergeRows(done.after, done.before, state.rows.value, true).rows);
 }
 
 export const undo = (): void => step(undoable, redoable);
