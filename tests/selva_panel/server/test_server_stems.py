@@ -210,6 +210,24 @@ def test_a_second_save_replaces_nothing_and_removing_takes_back_what_was_written
     assert rendered.request("POST", "/api/place/remove", {}).status == 409
 
 
+def test_a_stem_whose_file_is_gone_is_not_replaced_by_a_guess_and_can_be_rendered_again(
+    rendered: Panel, folder: Path
+) -> None:
+    stem = max(rendered.state()["stems"], key=lambda stem: stem["start_frames"])
+    (file,) = folder.rglob(stem["file_name"])
+    content = file.read_bytes()
+    file.unlink()
+    refused = rendered.request("POST", "/api/place/plan", {"target": "otio"})
+    assert (refused.status, stem["file_name"] in refused.json()["error"]["message"]) == (404, True)
+    job_ids = rendered.post("/api/render")["job_ids"]
+    assert len(job_ids) == 1
+    rendered.wait_for(
+        lambda state: all(job["state"] == "done" for job in state["jobs"] if job["id"] in job_ids), "the stem"
+    )
+    assert file.read_bytes()[-1000:] == content[-1000:]
+    assert len(rendered.post("/api/place/plan", {"target": "otio"})["lines"]) == 12
+
+
 @pytest.mark.parametrize("name", ["../outside", "/etc/x", "a\\b", "CON", "..", "a\0b"])
 def test_a_name_with_a_path_in_it_is_refused(rendered: Panel, name: str) -> None:
     reply = rendered.request("POST", "/api/save", {"format": "otio", "name": name})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selva_otio import Cue, CueSheet, Stem
-from selva_panel.errors import NothingToDoError
+from selva_panel.errors import NothingToDoError, NotThereError
 from selva_panel.session.records import SessionRecord, StemRecord
 from selva_panel.timeline.cut import Cut
 from selva_panel.timeline.sheet import build_panel_sheet
@@ -40,13 +40,15 @@ class ChosenStems:
 
 
 def choose_stems(cut: Cut, record: SessionRecord) -> ChosenStems:
-    """Raises NothingToDoError where nothing is left, CueError for rows that cannot be tracks."""
+    """Raises NothingToDoError where nothing is left, NotThereError where the file of a take that is heard is gone, CueError for
+    rows that cannot be tracks.
+    """
     sheet = build_panel_sheet(cut, record.rows)
     cue_of = {cell: cue_id for cue_id, cell in sheet.cells.items()}
     cues = {cue.id: cue for cue in sheet.sheet.cues}
     by_cell: dict[tuple[str, str], list[StemRecord]] = {}
     for stem in record.stems:
-        if (stem.row_id, stem.clip_id) in cue_of and Path(stem.file).is_file():
+        if (stem.row_id, stem.clip_id) in cue_of:
             by_cell.setdefault((stem.row_id, stem.clip_id), []).append(stem)
     takes = [
         ChosenTake(stem=stem, cue=cues[cue_of[cell]], is_active=stem is active)
@@ -54,12 +56,24 @@ def choose_stems(cut: Cut, record: SessionRecord) -> ChosenStems:
         if (wanted := _wanted_of(stems))
         for active in [next((stem for stem in wanted if stem.active), wanted[0])]
         for stem in wanted
+        if stem is active or Path(stem.file).is_file()
     ]
+    for take in takes:
+        if take.is_active and not Path(take.stem.file).is_file():
+            raise stem_gone(take.stem)
     if not takes:
         raise NothingToDoError("no stem is there that was not rejected; render first, or keep a take")
     takes.sort(key=lambda take: (take.cue.clip.record_start_s, take.cue.track, take.stem.take))
     chosen = sheet.only({take.cue.id for take in takes})
     return ChosenStems(sheet=chosen.sheet, takes=takes)
+
+
+def stem_gone(stem: StemRecord) -> NotThereError:
+    """For a file that somebody has moved or deleted: another take in its place would be a guess."""
+    return NotThereError(
+        f"the stem {Path(stem.file).name} is not there any more; render it again (More like this makes later takes again), "
+        "or reject the take"
+    )
 
 
 def _wanted_of(stems: Sequence[StemRecord]) -> list[StemRecord]:

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from selva_panel.errors import NotThereError
+from selva_panel.delivery.chosen import stem_gone
 from selva_panel.http.bodies import Handler, json_response, read_body, read_int
 from selva_panel.http.services import Services
 from selva_panel.media.peaks import read_peaks
@@ -141,5 +141,5 @@ class WorkRoutes:
         stem = self._session.stem(request.path_params["stem_id"])
         file = Path(stem.file)
         if not file.is_file():
-            raise NotThereError(f"the stem {file.name} is not there any more; render it again")
+            raise stem_gone(stem)
         return file

@@ -91,8 +91,14 @@ class PanelWork:
         if more_like is not None:
             return await self._render_more(session.stem(more_like))
         session.check_ids(row_ids=row_ids, clip_ids=clip_ids)
+        gone = await asyncio.to_thread(_list_gone, tuple(session.record.stems))
         missing = find_missing(
-            session.record, session.cut, session.model, row_ids=row_ids or None, clip_ids=clip_ids or None
+            session.record,
+            session.cut,
+            session.model,
+            row_ids=row_ids or None,
+            clip_ids=clip_ids or None,
+            gone=gone,
         )
         if not missing:
             raise explain_nothing(session.record, session.cut, row_ids=row_ids, clip_ids=clip_ids)
@@ -371,3 +377,8 @@ class PanelWork:
             self._session.hub.send({"type": "job", "job": self._session.describe_job(job)})
         if job.is_finished:
             self._sent_s.pop(job.id, None)
+
+
+def _list_gone(stems: Sequence[StemRecord]) -> set[str]:
+    """Ids of the stems whose files somebody has moved or deleted."""
+    return {stem.id for stem in stems if not Path(stem.file).is_file()}

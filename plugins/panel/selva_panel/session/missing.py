@@ -24,15 +24,17 @@ def find_missing(
     *,
     row_ids: Collection[str] | None = None,
     clip_ids: Collection[str] | None = None,
+    gone: Collection[str] = (),
 ) -> list[tuple[Row, PanelClip]]:
     """The rows and clips whose takes are not all there as they are asked for now, and that no job makes at this moment.
 
     A clip that the user has neither taken in nor left out is left out where a calibrated model does not see the prompt in it.
-    row_ids, clip_ids: of these only.
+    row_ids, clip_ids: of these only. gone: ids of stems whose files are not there any more.
     """
     made: dict[tuple[str, str], dict[int, Recipe]] = {}
     for stem in record.stems:
-        made.setdefault((stem.row_id, stem.clip_id), {})[stem.take] = _recipe_of(stem)
+        if stem.id not in gone:
+            made.setdefault((stem.row_id, stem.clip_id), {})[stem.take] = _recipe_of(stem)
     under_way = {
         (cue.row_id, cue.clip_id, cue.prompt, cue.negative)
         for job in record.jobs

@@ -1,6 +1,6 @@
 // The waveform of one stem, large: click to play from there, drag over a stretch to redo it.
 import { effect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import WaveSurfer from "wavesurfer.js";
 import RegionsPlugin from "wavesurfer.js/plugins/regions";
 import { seek } from "../audio/transport";
@@ -41,6 +41,7 @@ function interleave(wave: { min: number[]; max: number[] }): Float32Array {
 export function StemWave({ stem, colour, onStretch }: { stem: Stem; colour: string; onStretch: (stretch: Stretch | null) => void }) {
   const host = useRef<HTMLDivElement>(null);
   const seconds = stem.length_samples / stem.sample_rate_hz;
+  const [problem, setProblem] = useState("");
   useEffect(() => {
     const colours = palette.value;
     const regions = RegionsPlugin.create();
@@ -53,7 +54,7 @@ export function StemWave({ stem, colour, onStretch }: { stem: Stem; colour: stri
     void api
       .peaks(stem.id, POINTS)
       .then((wave) => (gone ? undefined : surfer.load("", [interleave(wave)], seconds)))
-      .catch(() => undefined);
+      .catch((error: Error) => setProblem(error.message));
     const began = (): number => framesToSeconds(stem.start_frames, state.cut.value.rate);
     surfer.on("interaction", (at) => {
       regions.clearRegions();
@@ -77,5 +78,10 @@ export function StemWave({ stem, colour, onStretch }: { stem: Stem; colour: stri
       surfer.destroy();
     };
   }, [stem.id, colour, seconds]);
-  return <div class="stem-wave" ref={host} data-stem={stem.id} />;
+  return (
+    <>
+      <div class="stem-wave" ref={host} data-stem={stem.id} />
+      {problem && <p class="problem" role="note">⚠ {problem}</p>}
+    </>
+  );
 }
