@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,41 @@ def test_an_odd_event_of_an_edl_fails_alone_at_its_place(tmp_path: Path, odd: st
     assert clips["B"].range_in_parent().start_time.value == 100
 
 
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        (
+            "002  X        V     C        00:00:00:00 00:00:02:00 01:00:99:00 01:01:99:00",
+            "is no timecode at 25",
+        ),
+        ("002  X        V     C        00:00:00:00 00:00:02:00", "line 4 of the EDL cannot be read"),
+    ],
+)
+def test_an_event_without_a_place_is_named_behind_the_others(tmp_path: Path, odd: str, reason: str) -> None:
+    path = tmp_path / "cut.edl"
+    path.write_text(EDL.format(odd=odd), encoding="utf-8")
+    with open_timeline(path, ReadOptions(frame_rate=Fraction(25))) as opened:
+        (track,) = opened.timeline.video_tracks()
+    *others, last = track.find_clips()
+    assert [clip.name for clip in others] == ["A", "B"]
+    assert (last.name, last.range_in_parent().start_time.value) == ("X", 150)
+    assert reason in last.media_reference.metadata["selva_missing"]
+    only = EDL.splitlines()[:2]
+    path.write_text("\n".join([*only, odd, ""]), encoding="utf-8")
+    with (
+        pytest.raises(ValueError, match=reason.replace("line 4", "line 3")),
+        open_timeline(path, ReadOptions(frame_rate=Fraction(25))),
+    ):
+        pass
+
+
+def test_a_locator_whose_label_does_not_exist_fails_alone(tmp_path: Path) -> None:
+    odd = "* LOC: 01:00:99:99 RED Dog: barking\n* LOC: 01:00:01:00 RED Rain: rain"
+    (tmp_path / "cut.edl").write_text(EDL.format(odd=odd), encoding="utf-8")
+    with open_timeline(tmp_path / "cut.edl", ReadOptions(frame_rate=Fraction(25))) as opened:
+        assert [marker.name for marker in opened.timeline.tracks.markers] == ["Rain: rain"]
+
+
 def test_an_fcpxml_whose_format_is_not_in_its_resources_has_the_rate_of_its_cuts(tmp_path: Path) -> None:
     path = tmp_path / "cut.fcpxml"
     path.write_text(FCPXML.format(first="5005/24000s"), encoding="utf-8")
@@ -207,6 +243,70 @@ def test_a_speed_of_fcp7_xml_may_have_a_decimal_comma(tmp_path: Path) -> None:
     odd = TIMES.format(end=50, first=0) + REMAP.format("200,5")
     (tmp_path / "cut.xml").write_text(FCP_XML.format(odd=odd), encoding="utf-8")
     assert [clip.speed for clip in spot(load_timeline(tmp_path / "cut.xml")).clips] == [Fraction("2.005"), 1]
+
+
+PROJECT = """<REAPER_PROJECT 0.1 "7.0" 1
+  TIMEMODE 1 5 -1 25 0 0 -1
+{lines}  <TRACK
+    <ITEM
+      POSITION {position}
+      LENGTH {length}
+      NAME a
+      PLAYRATE {rate} 1 0
+      <SOURCE VIDEO
+        FILE "/m/a.mov"
+      >
+    >
+{rest}  >
+>
+"""
+SECOND = """    <ITEM
+      POSITION 5
+      LENGTH 1
+      NAME b
+      <SOURCE VIDEO
+        FILE "/m/b.mov"
+      >
+    >
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "start_s"),
+    [
+        ({"position": "nan"}, r"POSITION of the item at line \d+ is a decimal", 0),
+        ({"position": "1e20"}, r"POSITION of the item at line \d+ is within", 0),
+        ({"length": "4,5"}, r"LENGTH of the item at line \d+ is a decimal", 0),
+        ({"length": "-4"}, r"LENGTH of the item at line \d+ is not negative", 1),
+        ({"rate": "0"}, r"PLAYRATE of the item at line \d+", 1),
+    ],
+)
+def test_an_odd_item_of_a_project_fails_alone(
+    tmp_path: Path, values: dict[str, str], reason: str, start_s: int
+) -> None:
+    path = tmp_path / "cut.rpp"
+    values = {"position": "1", "length": "2", "rate": "1", **values}
+    path.write_text(
+        PROJECT.format(lines='  MARKER 1 nan "Dog: barking" 0\n', rest=SECOND, **values), encoding="utf-8"
+    )
+    sheet = spot(load_timeline(path))
+    assert [clip.name for clip in sheet.clips] == ["b"]
+    ((name, text, record_s),) = [(item.name, item.reason, item.record_start_s) for item in sheet.skipped]
+    assert (name, re.search(reason, text) is not None, float(record_s)) == ("a", True, start_s)
+    path.write_text(PROJECT.format(lines="", rest="", **values), encoding="utf-8")
+    with pytest.raises(ValueError, match=reason):
+        load_timeline(path)
+
+
+def test_an_item_before_the_start_of_a_project_plays_what_lies_behind_it(tmp_path: Path) -> None:
+    text = PROJECT.format(lines="", rest=SECOND, position="-1", length="4", rate="2")
+    (tmp_path / "cut.rpp").write_text(text, encoding="utf-8")
+    first = spot(load_timeline(tmp_path / "cut.rpp")).clips[0]
+    assert (first.record_start_s, first.record_end_s, first.media_start_s) == (
+        Fraction(0),
+        Fraction(3),
+        Fraction(2),
+    )
 
 
 CLIP = ["tracks", "children", 0, "children", 0]

@@ -28,6 +28,7 @@ _EVENT = re.compile(
 _LOOKS_LIKE_EVENT = re.compile(rf"\s*\d{{1,6}}\s+\S.{{0,200}}?{_LABEL}\s+{_LABEL}", re.IGNORECASE)
 _SPEED = re.compile(rf"M2\s+{_REEL}\s+([+-]?\d{{1,6}}(?:\.\d{{1,6}})?)(?:\s+{_LABEL})?\s*", re.IGNORECASE)
 _NOTE = re.compile(r"\*?\s*([A-Z][A-Z ]*?[A-Z])\s*:\s*(.*?)\s*", re.IGNORECASE)
+_SPLIT = re.compile(rf"(VIDEO|AUDIO)\s+DELAY\s*=\s*{_LABEL}", re.IGNORECASE)
 _LOCATOR = re.compile(rf"\*\s*LOC:\s*{_LABEL}\s+(\S+)\s*(.*?)\s*", re.IGNORECASE)
 # Notes that name the clip, the surest first: "FROM CLIP NAME" is of Avid, Premiere and Resolve, the others of conform tools.
 _CLIP_NOTES = ("from clip name", "clip name", "source file", "source file path", "from file", "file name")
@@ -49,7 +50,7 @@ class Event:
     channels: as written ("V", "A2", "AA/V", "B"). kind: C(ut), D(issolve), W(ipe) or K(ey); transition: its length in
     frames. is_drop: whether labels drop frames, by the FCM line above. names: the notes below it, by their key in lower
     case. incoming_name: of the clip that a transition leads to. frames_per_second: of an M2 line; None at normal speed.
-    problem: why it has no media, although it has a place.
+    problem: why it has no media, although it may have a place.
     """
 
     line: int
@@ -71,6 +72,16 @@ class Event:
         if self.kind != "C" and self.incoming_name:
             return self.incoming_name
         return next((self.names[key] for key in _CLIP_NOTES if key in self.names), "")
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it has a record side."""
+        return bool(self.record[0])
+
+    def delay_label(self, kind: str) -> str | None:
+        """By how much the picture ("V") or the sound ("A") of a split edit begins after the other; None where it does not."""
+        match = _SPLIT.fullmatch(self.names.get("split", ""))
+        return match[2] if match is not None and match[1].upper().startswith(kind) else None
 
     @property
     def is_black(self) -> bool:
@@ -97,14 +108,15 @@ class EditList:
     def iter_labels(self) -> Iterator[str]:
         """All timecode labels."""
         for event in self.events:
-            yield from (*event.source, *event.record)
+            if event.has_place:
+                yield from (*event.source, *event.record)
 
 
 def load_edit_list(path: Path) -> EditList:
     """Read an EDL. Raises TimelineReadError for files without events, and for a line that is nearly an event.
 
-    Such a line is not passed over as a comment: an edit would be missing from the cut. With a record side it is an event
-    without media.
+    Such a line is not passed over as a comment: an edit would be missing from the cut. It is an event without media, and without
+    a place where it has no record side.
     """
     content = load_timeline_bytes(path)
     if b"\x00" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -123,7 +135,7 @@ def load_edit_list(path: Path) -> EditList:
             if len(edits.events) > MAX_EVENTS:
                 raise TimelineReadError(f"{path} has more than {MAX_EVENTS} events; export a shorter cut")
         elif _LOOKS_LIKE_EVENT.match(line[:400]) and not upper.startswith("*"):
-            edits.events.append(_build_unreadable_event(line, number, path, is_drop=is_drop))
+            edits.events.append(_build_unreadable_event(line, number, is_drop=is_drop))
         else:
             edits.num_colour_decisions += upper.startswith(("*ASC_SOP", "* ASC_SOP"))
             _read_note(edits, stripped[:1000])
@@ -169,12 +181,12 @@ def _parse_event(line: str, number: int, *, is_drop: bool) -> Event | None:
     )
 
 
-def _build_unreadable_event(line: str, number: int, path: Path, *, is_drop: bool) -> Event:
-    """An event that keeps its place on the record side, the last two labels of its line. Raises TimelineReadError."""
+def _build_unreadable_event(line: str, number: int, *, is_drop: bool) -> Event:
+    """An event that keeps its place on the record side, the last two of the four labels of its line."""
     stripped = line.strip()
     labels = re.findall(_LABEL, stripped[:400])
     if len(labels) < 4:
-        raise TimelineReadError(f"{path}, line {number}: this event cannot be read: {stripped[:80]!r}")
+        labels = ["", "", "", ""]
     fields = stripped.split()
     return Event(
         line=number,

@@ -17,7 +17,7 @@ from selva_otio.formats.edl.media_names import ReelIndex, ReelMedia
 from selva_otio.formats.options import ReadOptions
 from selva_otio.formats.source_loss import note_left_out
 from selva_otio.picture.media import build_missing_reference, clean_file_name
-from selva_otio.time.clock import exact_rate, nominal_rate, note_drop_frame
+from selva_otio.time.clock import count_frames_per_day, exact_rate, nominal_rate, note_drop_frame
 
 NAMESPACE = "cmx_3600"
 """Metadata key for what an EDL says about its labels."""
@@ -44,10 +44,11 @@ def open_edl(path: Path, options: ReadOptions) -> Iterator[tuple[otio.schema.Tim
 
 def _find_rate(edits: EditList, reel_index: ReelIndex, path: Path) -> Fraction:
     """The rate of drop-frame labels, which exist at two rates only; else that of the media, when all of it has the same."""
-    highest = max(int(re.split("[:;.]", label)[-1]) for label in edits.iter_labels())
+    highest = max((int(re.split("[:;.]", label)[-1]) for label in edits.iter_labels()), default=0)
     if edits.drops_frames:
         return _DROP_RATES[60 if highest >= 30 else 30]
-    found = {reel_index.find(event).frame_rate for event in edits.events if not event.is_black}
+    placed = [event for event in edits.events if event.has_place]
+    found = {reel_index.find(event).frame_rate for event in placed if not event.is_black}
     rates = {rate for rate in found if rate is not None and highest < nominal_rate(rate)}
     if len(rates) == 1:
         return exact_rate(float(rates.pop()))
@@ -79,41 +80,68 @@ class _TimelineBuilder:
         """By channel; further ones where events of a channel overlap, which one track cannot hold."""
 
     def build(self) -> otio.schema.Timeline:
-        record = sorted(
-            ((*self._record_range(event), event) for event in self._edits.events),
-            key=lambda entry: (entry[0], entry[2].line),
-        )
+        record = self._place_events()
         start = record[0][0]
-        bad = [event.problem for event in self._edits.events if event.problem]
-        if len(bad) == len(
-            self._edits.events
-        ):  # a cut of which no event can be read has no picture to make sound for
-            raise TimelineReadError(f"{self._path}: {bad[0]}")
         for first, end, event in record:
             if end > first:
                 for channel in _split_channels(event.channels):
-                    self._append(event, channel, first - start, end - start)
+                    delay = min(self._find_delay(event, channel), end - first - 1)
+                    self._append(event, channel, first - start + delay, end - start, delay=delay)
         timeline = otio.schema.Timeline(
             name=self._edits.title or clean_file_name(self._path.stem),
             global_start_time=otio.opentime.RationalTime(start, float(self._rate)),
         )
         for channel in sorted(self._tracks, key=lambda name: (name[0] != "V", int(name[1:] or 1))):
             timeline.tracks.extend(found.track for found in self._tracks[channel])
+        num_bad = 0
         for locator in self._edits.locators:
-            frame = self._parse(locator.label, self._edits.drops_frames, "a locator") - start
+            try:
+                frame = self._parse(locator.label, self._edits.drops_frames, "a locator") - start
+            except TimelineReadError:
+                num_bad += 1
+                continue
             colour = locator.colour.upper()
             timeline.tracks.markers.append(
                 otio.schema.Marker(name=locator.name, marked_range=self._range(frame, 0), color=colour)
             )
+        note_left_out(timeline, "EDL", {"locators whose timecode does not exist": num_bad})
         note_drop_frame(timeline, NAMESPACE, self._rate, drop_frame=self._edits.drops_frames)
         keys = sum(event.kind == "K" for event in self._edits.events)
         note_left_out(timeline, "EDL", {"keys": keys, "colour decisions": self._edits.num_colour_decisions})
         return timeline
 
+    def _place_events(self) -> list[tuple[int, int, Event]]:
+        """The record range of each event, in record order; those without one are of one frame behind all others.
+
+        Labels start over at midnight. Raises TimelineReadError where no event can be read.
+        """
+        placed: list[tuple[int, int, Event]] = []
+        for event in self._edits.events:
+            try:
+                placed += [(*self._record_range(event), event)] if event.has_place else []
+            except TimelineReadError as error:
+                event.problem, event.record = error.message, ("", "")
+        bad = [event.problem for event in self._edits.events if event.problem]
+        if len(bad) == len(self._edits.events):  # then there is no picture to make sound for
+            raise TimelineReadError(f"{self._path}: {bad[0]}")
+        day = count_frames_per_day(self._rate, drop_frame=self._edits.drops_frames)
+        base = placed[0][0]
+        placed = [
+            (first + day, end + day, event) if base - first > day // 2 else (first, end, event)
+            for first, end, event in placed
+        ]
+        last = max(end for _, end, _ in placed)
+        lost = [event for event in self._edits.events if not event.has_place]
+        placed += [(last + number, last + number + 1, event) for number, event in enumerate(lost)]
+        return sorted(placed, key=lambda entry: (entry[0], entry[2].line))
+
     def _record_range(self, event: Event) -> tuple[int, int]:
         first, end = (
             self._parse(label, event.is_drop, f"line {event.line}: the record side") for label in event.record
         )
+        day = count_frames_per_day(self._rate, drop_frame=self._edits.drops_frames)
+        if first - end > day // 2:  # from before to after midnight
+            end += day
         if end < first:
             event.problem = (
                 f"line {event.line} of the EDL: the edit ends ({event.record[1]}) before it begins "
@@ -128,8 +156,19 @@ class _TimelineBuilder:
         except ClockError as error:
             raise TimelineReadError(f"{self._path}, {what}: {error.message}") from error
 
-    def _append(self, event: Event, channel: str, first: int, end: int) -> None:
-        """Put an event on the first track of its channel that is free at its record time."""
+    def _find_delay(self, event: Event, channel: str) -> int:
+        """Frames by which the picture of a split edit begins after its sound, or the sound after its picture."""
+        label = event.delay_label(channel[0])
+        if label is None or event.problem:
+            return 0
+        try:
+            return self._parse(label, event.is_drop, f"the delay of line {event.line}")
+        except TimelineReadError as error:
+            event.problem = error.message
+            return 0
+
+    def _append(self, event: Event, channel: str, first: int, end: int, *, delay: int = 0) -> None:
+        """Put an event on the first track of its channel that is free then. delay: frames of its start that are left out."""
         tracks = self._tracks.setdefault(channel, [])
         target = next((found for found in tracks if found.end <= first), None)
         if target is None:
@@ -143,7 +182,10 @@ class _TimelineBuilder:
         if event.is_black:
             target.track.append(otio.schema.Gap(source_range=self._range(0, end - first)))
         else:
-            target.track.append(self._build_clip(event, channel, end - first))
+            clip = self._build_clip(event, channel, end - first + delay)
+            if delay:
+                _leave_out_head(clip, self._time(delay))
+            target.track.append(clip)
         target.end = end
 
     def _build_transition(self, event: Event, num_frames: int) -> otio.schema.Transition:
@@ -230,6 +272,17 @@ class _TimelineBuilder:
 
     def _range(self, start: int, num_frames: int) -> otio.opentime.TimeRange:
         return otio.opentime.TimeRange(self._time(start), self._time(num_frames))
+
+
+def _leave_out_head(clip: otio.schema.Clip, length: otio.opentime.RationalTime) -> None:
+    """Shorten a clip at its start. One in reverse plays its range from the end."""
+    used = clip.source_range
+    scalar = next((float(effect.time_scalar) for effect in clip.effects), 1.0)
+    start = used.start_time
+    if scalar > 0:
+        shift = length.value / length.rate * scalar * start.rate
+        start = otio.opentime.RationalTime(start.value + shift, start.rate)
+    clip.source_range = otio.opentime.TimeRange(start, used.duration - length)
 
 
 def _split_channels(channels: str) -> list[str]:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import opentimelineio as otio
 
+from selva_otio.formats.reaper.chunks import Chunk
 from selva_otio.formats.reaper.items import Item, Take
 from selva_otio.formats.reaper.media_files import build_url, file_name_of, is_sound_file
 from selva_otio.formats.reaper.metadata import (
@@ -28,6 +29,7 @@ from selva_otio.formats.reaper.project_time import ProjectClock
 from selva_otio.formats.reaper.stem_sound import describe_changes
 from selva_otio.formats.reaper.tokens import format_decimal, parse_flags
 from selva_otio.metadata import SELVA_NAMESPACE
+from selva_otio.picture.media import build_missing_reference
 
 UNRESOLVED_TAKE = "unresolved"
 """The media key that is active when the used range of the active take in its file cannot be known."""
@@ -51,6 +53,8 @@ class ItemReader:
     def has_picture(self, item: Item) -> bool:
         """Whether the active take of an item shows picture, so that the item belongs on a video track."""
         take = item.active_take
+        if item.damage is not None:
+            return any(_shows_picture(source) for source in item.chunk.iter_chunks("SOURCE"))
         return (
             take is not None
             and take.source is not None
@@ -62,6 +66,14 @@ class ItemReader:
         """The clip of an item, or a gap for an empty one."""
         record = self.clock.record
         metadata = _build_item_metadata(item)
+        if item.damage is not None:
+            clip = otio.schema.Clip(
+                name=item.text("NAME"),
+                media_reference=build_missing_reference(item.damage.message),
+                source_range=record.time_range(Fraction(0), item.end_s - item.start_s),
+            )
+            clip.metadata[REAPER_NAMESPACE] = metadata
+            return ItemClip(child=clip, start_s=item.start_s)
         if not item.takes:
             gap = otio.schema.Gap(source_range=record.time_range(Fraction(0), item.end_s - item.start_s))
             gap.name = item.notes.partition("\n")[0]
@@ -69,6 +81,7 @@ class ItemReader:
             return ItemClip(child=gap, start_s=item.start_s)
         take = item.active_take
         start_s = item.start_s if take is None else item.start_s + _silent_lead_s(item, take)
+        start_s = max(start_s, Fraction(0))  # what lies before the project's start is not played
         clip = otio.schema.Clip(name=_label(item, take))
         clip.enabled = not parse_flags(item.text("MUTE", 0, "0"))
         clip.metadata[REAPER_NAMESPACE] = metadata
@@ -150,6 +163,11 @@ class ItemReader:
             clip.effects.append(
                 otio.schema.Effect(name=f"changed in REAPER: {', '.join(changes)}", effect_name="ReaperItem")
             )
+
+
+def _shows_picture(source: Chunk) -> bool:
+    """Whether a source, or one in its sections, is a video; for an item of which nothing else can be read."""
+    return source.arguments[:1] == ["VIDEO"] or any(map(_shows_picture, source.iter_chunks("SOURCE")))
 
 
 def _note_effects(references: Sequence[otio.core.MediaReference], takes: Sequence[Take]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.reaper.chunks import Chunk, line_key
 from selva_otio.formats.reaper.project_time import ProjectClock
 from selva_otio.formats.reaper.tokens import parse_flags, parse_number, split_tokens
@@ -91,7 +91,9 @@ class Take:
 
 @dataclass(kw_only=True)
 class Item:
-    """One item. start_s, end_s: record seconds, on a frame or sample where the project means one."""
+    """One item. start_s, end_s: record seconds, on a frame or sample where the project means one. damage: why what it plays is
+    not known.
+    """
 
     chunk: Chunk
     fields: dict[str, list[str]]
@@ -100,6 +102,7 @@ class Item:
     takes: list[Take]
     start_s: Fraction
     end_s: Fraction
+    damage: DamagedItemError | None = None
 
     @property
     def active_take(self) -> Take | None:
@@ -116,21 +119,47 @@ class Item:
 def iter_items(track: Chunk, clock: ProjectClock) -> Iterator[Item]:
     """The items of a track in the order of the file. Raises TimelineReadError."""
     for chunk in track.iter_chunks("ITEM"):
-        yield read_item(chunk, clock)
+        try:
+            yield read_item(chunk, clock)
+        except DamagedItemError as error:
+            yield _build_damaged_item(chunk, clock, error)
+
+
+def _build_damaged_item(chunk: Chunk, clock: ProjectClock, error: DamagedItemError) -> Item:
+    """An item without takes, at its place; of one frame at zero where that is not known, since items may overlap."""
+    fields = {
+        line_key(child): split_tokens(child)[1:]
+        for child in reversed(chunk.children)
+        if isinstance(child, str)
+    }
+    try:
+        start_s, length_s = (
+            clock.parse_seconds(_token(fields, key, 0, "0"), what=key) for key in ("POSITION", "LENGTH")
+        )
+    except DamagedItemError:
+        start_s = length_s = Fraction(0)
+    return Item(
+        chunk=chunk,
+        fields=fields,
+        extension=read_extension(chunk),
+        notes="",
+        takes=[],
+        start_s=max(start_s, Fraction(0)),
+        end_s=max(start_s, Fraction(0)) + (length_s if length_s > 0 else 1 / clock.record.frame_rate_hz),
+        damage=error,
+    )
 
 
 def read_item(chunk: Chunk, clock: ProjectClock) -> Item:
-    """Read an ITEM chunk. Raises TimelineReadError with the line of the item."""
+    """Read an ITEM chunk. Raises DamagedItemError with the line of the item."""
     where = f"the item at line {chunk.line_number}"
     item_fields, takes, notes, extension = _split_takes(chunk, clock, where)
     position = _token(item_fields, "POSITION", 0, "0")
     length = _token(item_fields, "LENGTH", 0, "0")
     start_s = clock.parse_seconds(position, what=f"POSITION of {where}")
     length_s = clock.parse_seconds(length, what=f"LENGTH of {where}")
-    if start_s < 0 or length_s < 0:
-        raise TimelineReadError(
-            f"POSITION and LENGTH of {where} are not negative; got {position!r} and {length!r}"
-        )
+    if length_s < 0:
+        raise DamagedItemError(f"LENGTH of {where} is not negative; got {length!r}")
     for take in takes:
         _read_take_times(take, clock, where)
     end_s = start_s + length_s
@@ -228,7 +257,7 @@ def _read_take_times(take: Take, clock: ProjectClock, where: str) -> None:
     take.offset_s = clock.parse_seconds(take.text("SOFFS", 0, "0"), what=f"SOFFS of {where}")
     take.play_rate = parse_number(take.text("PLAYRATE", 0, "1"), what=f"PLAYRATE of {where}")
     if not 0 < take.play_rate <= MAX_PLAY_RATE:
-        raise TimelineReadError(
+        raise DamagedItemError(
             f"PLAYRATE of {where} is between 0 and {MAX_PLAY_RATE}; got {take.text('PLAYRATE')!r}"
         )
 
@@ -240,7 +269,7 @@ def _read_source(chunk: Chunk, clock: ProjectClock, where: str) -> Source:
     while _kind(inner) == _SECTION:
         sections.append(_read_section(inner, clock, where))
         if len(sections) > MAX_NESTED_SOURCES:
-            raise TimelineReadError(f"{where} has more than {MAX_NESTED_SOURCES} sections inside one another")
+            raise DamagedItemError(f"{where} has more than {MAX_NESTED_SOURCES} sections inside one another")
         nested = next(inner.iter_chunks("SOURCE"), None)
         if nested is None:
             break

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import opentimelineio as otio
 
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.marker_colours import MARKER_COLOURS
 from selva_otio.formats.reaper.chunks import Chunk
 from selva_otio.formats.reaper.metadata import REAPER_NAMESPACE, read_reaper_metadata
@@ -20,19 +21,31 @@ _BLUE_FIRST = "B"
 _RED_FIRST = "R"
 
 
-def read_project_markers(root: Chunk, clock: ProjectClock) -> Iterator[otio.schema.Marker]:
-    """The markers and regions of a project, in the order of the file. Raises TimelineReadError."""
+def read_project_markers(root: Chunk, clock: ProjectClock) -> tuple[list[otio.schema.Marker], int]:
+    """The markers and regions of a project, in the order of the file, and how many have no time that can be read."""
+    markers: list[otio.schema.Marker] = []
+    num_damaged = 0
+    for first, last in _pair_marker_lines(root):
+        try:
+            markers.append(_build_marker(first, last, clock))
+        except DamagedItemError:
+            num_damaged += 1
+    return markers, num_damaged
+
+
+def _pair_marker_lines(root: Chunk) -> Iterator[tuple[list[str], list[str]]]:
+    """The tokens of the line of each marker, twice, or of the two lines of each region."""
     region_starts: dict[str, list[str]] = {}
     for tokens in root.iter_fields("MARKER"):
         number = tokens[0] if tokens else "0"
         if not parse_flags(_token(tokens, 3)) & _IS_REGION:
-            yield _build_marker(tokens, tokens, clock)
+            yield tokens, tokens
         elif number in region_starts and not _token(tokens, 2):
-            yield _build_marker(region_starts.pop(number), tokens, clock)
+            yield region_starts.pop(number), tokens
         else:
             region_starts[number] = tokens
     for tokens in region_starts.values():  # a region whose end is missing
-        yield _build_marker(tokens, tokens, clock)
+        yield tokens, tokens
 
 
 def read_take_marker(

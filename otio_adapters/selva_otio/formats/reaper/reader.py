@@ -15,6 +15,7 @@ from pathlib import Path
 
 import opentimelineio as otio
 
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.reaper.chunks import Chunk, ProjectText
 from selva_otio.formats.reaper.item_clips import ItemReader
 from selva_otio.formats.reaper.items import Item, iter_items, read_extension
@@ -22,6 +23,7 @@ from selva_otio.formats.reaper.metadata import FOLDER_KEY, REAPER_NAMESPACE, TRA
 from selva_otio.formats.reaper.project_markers import read_project_markers
 from selva_otio.formats.reaper.project_time import ProjectClock, read_project_clock
 from selva_otio.formats.reaper.tokens import parse_flags
+from selva_otio.formats.source_loss import note_left_out
 from selva_otio.metadata import SELVA_NAMESPACE, TRACK_SCHEMA
 from selva_otio.time.clock import exact_seconds
 
@@ -61,18 +63,27 @@ def build_project_timeline(project: ProjectText, *, name: str, folder: Path | No
     start_s = clock.record.start_frame / clock.record.frame_rate_hz
     timeline = otio.schema.Timeline(name=name, global_start_time=clock.record.rational_time(start_s))
     timeline.metadata[REAPER_NAMESPACE] = _build_project_metadata(project.root, clock)
-    timeline.tracks.markers.extend(read_project_markers(project.root, clock))
+    markers, num_damaged_markers = read_project_markers(project.root, clock)
+    timeline.tracks.markers.extend(markers)
+    note_left_out(timeline, "REAPER project", {"markers whose time is not a number": num_damaged_markers})
     reader = ItemReader(clock=clock, folder=folder)
     video: list[list[otio.schema.Track]] = []
     audio: list[otio.schema.Track] = []
     folders = _Folders()
+    damage: list[DamagedItemError] = []
+    num_read = 0
     for number, chunk in enumerate(project.root.iter_chunks("TRACK"), start=1):
         metadata = _build_track_metadata(chunk, number, folders)
-        pictures, sounds = _split_kinds(iter_items(chunk, clock), reader)
+        items = [item for item in iter_items(chunk, clock) if item.end_s > 0]
+        damage += [item.damage for item in items if item.damage is not None]
+        num_read += sum(item.damage is None for item in items)
+        pictures, sounds = _split_kinds(items, reader)
         if pictures:
             video.append(_build_subtracks(chunk, pictures, otio.schema.TrackKind.Video, metadata, reader))
         if sounds or not pictures:
             audio += _build_subtracks(chunk, sounds, otio.schema.TrackKind.Audio, metadata, reader)
+    if damage and not num_read:
+        raise damage[0]
     timeline.tracks.extend(track for subtracks in reversed(video) for track in subtracks)
     timeline.tracks.extend(audio)
     return timeline

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import DamagedItemError
 
 QUOTES = "\"'`"
 MAX_SECONDS = 10_000_000
@@ -39,7 +39,7 @@ def quote_token(text: str) -> str:
 def parse_number(text: str, *, what: str) -> Fraction:
     """The exact value of a decimal. Raises TimelineReadError; `what` names it there."""
     if _NUMBER.fullmatch(text) is None:
-        raise TimelineReadError(f"{what} is a decimal number; got {text[:60]!r}")
+        raise DamagedItemError(f"{what} is a decimal number; got {text[:60]!r}")
     return Fraction(text)
 
 
@@ -47,7 +47,7 @@ def parse_seconds(text: str, *, what: str) -> Fraction:
     """Exact seconds. Raises TimelineReadError for times that no project reaches."""
     seconds = parse_number(text, what=what)
     if abs(seconds) > MAX_SECONDS:
-        raise TimelineReadError(f"{what} is within {MAX_SECONDS} seconds; got {text[:60]!r}")
+        raise DamagedItemError(f"{what} is within {MAX_SECONDS} seconds; got {text[:60]!r}")
     return seconds
 
 

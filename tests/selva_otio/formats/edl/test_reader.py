@@ -212,7 +212,7 @@ def test_a_still_is_not_chosen_among_several(cut: Path) -> None:
     [
         ("", "holds no event"),
         ("TITLE: x\n", "holds no event"),
-        ("001  A V C 00:00:00:00 00:00:01:00 01:00:00:00\n", "line 1: this event cannot be read"),
+        ("001  A V C 00:00:00:00 00:00:01:00 01:00:00:00\n", "line 1 of the EDL cannot be read"),
         ("001  A V C 00:00:00:00 00:00:01:00 01:00:01:00 01:00:00:00\n", "before it begins"),
         ("001  A V C 00:00:00:00 00:00:01:00 01:00:00:00 01:99:00:00\n", "no timecode at 25"),
         ("001  A V C 00:00:00:00 00:00:01:00 01:00:00:00 01:00:00:30\n", "no timecode at 25"),
@@ -260,3 +260,41 @@ def test_offsets_count_from_the_first_frame_of_the_media(cut: Path) -> None:
     clip = next(iter(load(cut).find_clips()))
     assert trimmed_start_s(clip) == 10 * 3600 + 2
     assert clip.media_reference.available_range.start_time.to_seconds() == 36_000
+
+
+def test_a_list_that_runs_past_midnight_goes_on_there(cut: Path) -> None:
+    cut.write_text(
+        "TITLE: x\nFCM: NON-DROP FRAME\n"
+        "001  A001  V  C  10:00:02:00 10:00:04:00 23:59:59:00 00:00:01:00\n"
+        "002  B002  V  C  10:00:05:00 10:00:07:00 00:00:01:00 00:00:03:00\n",
+        encoding="utf-8",
+    )
+    timeline = load(cut)
+    assert timeline.global_start_time.to_timecode() == "23:59:59:00"
+    sheet = spot_timeline(timeline, [DOG], base_folder=cut.parent)
+    assert [(clip.name, float(clip.record_start_s), float(clip.duration_s)) for clip in sheet.clips] == [
+        ("A001", 0, 2),
+        ("B002", 2, 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("split", "speed", "start_s", "media_s"),
+    [
+        ("VIDEO DELAY= 00:00:01:00", "025.0", 1, 3),
+        ("VIDEO DELAY= 00:00:01:00", "050.0", 1, 4),
+        ("AUDIO DELAY= 00:00:01:00", "025.0", 0, 2),
+    ],
+)
+def test_the_picture_of_a_split_edit_begins_after_its_sound(
+    cut: Path, split: str, speed: str, start_s: int, media_s: int
+) -> None:
+    cut.write_text(
+        "TITLE: x\nFCM: NON-DROP FRAME\n"
+        "001  A001  B  C  10:00:02:00 10:00:06:00 01:00:00:00 01:00:04:00\n"
+        f"SPLIT:    {split}\nM2   A001       {speed}                00:00:02:00\n",
+        encoding="utf-8",
+    )
+    sheet = spot_timeline(load(cut), [DOG], base_folder=cut.parent)
+    times = [(clip.record_start_s, clip.record_end_s, clip.media_start_s) for clip in sheet.clips]
+    assert [tuple(map(float, each)) for each in times] == [(start_s, 4, media_s)]

@@ -188,7 +188,6 @@ def test_a_project_read_from_text_keeps_relative_media_urls() -> None:
     [
         (video_item("soon", "1"), "POSITION of the item at line 4"),
         (video_item("0", "-1"), "not negative"),
-        (video_item("-1", "1"), "not negative"),
         (video_item("1e99", "1"), "within 10000000 seconds"),
         (video_item("0", "1", "PLAYRATE 0"), "PLAYRATE of the item at line 4"),
         (video_item("0", "1", source="<SOURCE SECTION\n" * 12 + ">\n" * 11 + ">"), "more than 8 sections"),
