@@ -17,7 +17,13 @@ import opentimelineio as otio
 from selva_otio.errors import TimelineReadError
 from selva_otio.formats.mlt.document import MltDocument, load_document, parse_kdenlive_markers, read_property
 from selva_otio.formats.source_loss import note_left_out
-from selva_otio.picture.media import build_media_url, clean_file_name, is_windows_path, split_url_path
+from selva_otio.picture.media import (
+    build_media_url,
+    clean_file_name,
+    is_windows_path,
+    resolve_media_path,
+    split_url_path,
+)
 
 MAX_NESTING = 16
 MAX_ITEMS = 100_000
@@ -239,6 +245,8 @@ class _TractorReader:
         folder = self._document.folder
         if is_windows_path(resource):
             return Path(resource)
+        if resource.startswith("file:"):
+            return resolve_media_path(resource, self._document.path.absolute().parent)
         if is_windows_path(folder):
             return Path(f"{folder}/{resource}")
         return self._document.path.absolute().parent / folder / resource
