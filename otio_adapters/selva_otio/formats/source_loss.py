@@ -48,6 +48,13 @@ _XML_FEATURES: Mapping[str, Mapping[str, str]] = {
         "compositemode": "composite modes",
     },
 }
+_ADJUSTMENTS = {"adjust-": "picture adjustments"}
+"""Each version of FCPXML has more of them than the one before."""
+_DEFAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "adjust-conform": ("type", ("fit", "")),
+    "adjust-colorConform": ("conformType", ("conformNone", "")),
+}
+"""Adjustments that every clip has, with the attribute and the values that change nothing."""
 _REAPER_FEATURES = {
     "plug-ins": re.compile(r"^\s*<(?:VST|AU|JS|DX|LV2|CLAP|VIDEO_EFFECT)\b", re.MULTILINE),
     "envelopes": re.compile(r"^\s*<(?!TEMPO)[A-Z]{2,20}ENV[A-Z0-9]{0,8}\b", re.MULTILINE),
@@ -98,7 +105,7 @@ def count_xml_features(
     names = _XML_FEATURES[format_name]
     counts: dict[str, int] = {}
     for element in elements:
-        feature = names.get(element.tag)
+        feature = names.get(element.tag) or _ADJUSTMENTS.get(str(element.tag)[: len("adjust-")])
         if feature is not None and is_counted(element):
             counts[feature] = counts.get(feature, 0) + 1
     return counts
@@ -108,6 +115,9 @@ def is_set(element: ET.Element) -> bool:
     """Whether an element changes anything: a volume of 0 dB and the composite mode "normal" do not."""
     if element.tag == "adjust-volume":
         return len(element) > 0 or element.get("amount", "0dB").strip() not in ("0dB", "0", "0.0dB")
+    if element.tag in _DEFAULTS:
+        attribute, values = _DEFAULTS[element.tag]
+        return element.get(attribute, "") not in values
     if element.tag == "compositemode":
         return (element.text or "").strip().lower() not in _ORDINARY_TEXT
     return True

@@ -116,3 +116,15 @@ def test_wipes_and_fades_are_reported_and_plain_dissolves_are_not(tmp_path: Path
         in reported
     )
     assert "fades from" not in reported
+
+
+def test_adjustments_of_final_cut_are_counted_where_they_change_something(tmp_path: Path) -> None:
+    def lost(inside: str) -> list[str]:
+        source = write_source(tmp_path, old='<adjust-volume amount="-6dB"/>', new=inside)
+        losses = write_timeline(load_timeline(source), tmp_path / "out.otio").losses
+        return [loss for loss in losses if loss.startswith("picture adjustments")]
+
+    assert lost('<adjust-conform type="fit"/><adjust-colorConform conformType="conformNone"/>') == []
+    changing = '<adjust-conform type="fill"/><adjust-rollingShutter amount="low"/><adjust-cinematic/>'
+    (loss,) = lost(changing)
+    assert loss.endswith("(3)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import opentimelineio as otio
@@ -37,10 +38,12 @@ def load_aaf(path: Path) -> otio.schema.Timeline:
     timeline = find_only_timeline(root, path)
     _name_panned_tracks(path, timeline)
     note_left_out(timeline, FORMAT_NAME, count_aaf_features(path, timeline))
-    drop_frame = _read_drop_frame(path)
-    if drop_frame is not None:
+    track = _read_timecode_track(path)
+    if track is not None:
+        if timeline.global_start_time is None:
+            timeline.global_start_time = otio.opentime.RationalTime(track.start_frame, track.rate_hz)
         rate = find_record_clock(timeline).frame_rate_hz
-        note_drop_frame(timeline, _ADAPTER, rate, drop_frame=drop_frame)
+        note_drop_frame(timeline, _ADAPTER, rate, drop_frame=track.drop_frame)
     return timeline
 
 
@@ -65,19 +68,36 @@ def _name_panned_tracks(path: Path, timeline: otio.schema.Timeline) -> None:
         track.name = name or ""
 
 
-def _read_drop_frame(path: Path) -> bool | None:
-    """Whether the timecode track of the composition is drop-frame, which the adapter leaves out; None without one."""
+@dataclass(frozen=True, kw_only=True)
+class _TimecodeTrack:
+    """start_frame: from midnight. rate_hz: frames per second."""
+
+    start_frame: int
+    rate_hz: float
+    drop_frame: bool
+
+
+def _read_timecode_track(path: Path) -> _TimecodeTrack | None:
+    """The timecode track of the composition, the one with number 1 where there are several; None without one.
+
+    The adapter leaves out whether it drops frames, and all of it where the track has no number.
+    """
     import aaf2  # noqa: PLC0415 - an optional package, which the adapter needs too
 
+    found: list[tuple[bool, _TimecodeTrack]] = []
     try:
         with aaf2.open(str(path), "r") as file:
             mobs = list(file.content.toplevel()) or list(file.content.compositionmobs())
-            for mob in mobs:
-                for slot in mob.slots:
-                    parts = getattr(slot.segment, "components", None) or [slot.segment]
-                    found = next((part for part in parts if isinstance(part, aaf2.components.Timecode)), None)
-                    if found is not None:
-                        return bool(found["Drop"].value)
+            for slot in (slot for mob in mobs[:1] for slot in mob.slots):
+                parts = getattr(slot.segment, "components", None) or [slot.segment]
+                timecode = next((part for part in parts if isinstance(part, aaf2.components.Timecode)), None)
+                if timecode is not None:
+                    track = _TimecodeTrack(
+                        start_frame=int(timecode.start),
+                        rate_hz=float(slot.edit_rate),
+                        drop_frame=bool(timecode["Drop"].value),
+                    )
+                    found.append((slot.getvalue("PhysicalTrackNumber", None) != 1, track))
     except Exception:
         return None
-    return None
+    return min(found, key=lambda each: each[0])[1] if found else None

@@ -140,6 +140,17 @@ def test_opentimelineio_reads_the_same_cut(tmp_path: Path) -> None:
     assert [track.name for track in back.tracks] == ["V1", "Dog"]
 
 
+@needs_adapter
+def test_a_timecode_track_without_the_number_one_is_the_start_all_the_same(tmp_path: Path) -> None:
+    cut = CutBuilder(rate_hz=25.0, start_frame=90_000)
+    path = tmp_path / "cut.aaf"
+    write_timeline(cut.timeline(cut.track(cut.clip("a", offset=0, frames=20))), path)
+    with aaf2.open(str(path), "rw") as file:
+        (slot,) = [slot for mob in file.content.toplevel() for slot in mob.slots if slot.name == "TC"]
+        slot["PhysicalTrackNumber"].value = 7
+    assert load_timeline(path).global_start_time == otio.opentime.RationalTime(90_000, 25)
+
+
 def test_without_pyaaf2_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aaf2", None)
     cut = CutBuilder(rate_hz=24.0)
