@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -29,13 +28,12 @@ from selva_otio.picture.media_probe import ProbeMedia
 from selva_otio.placement.place_stems import Stem, place_stems
 from selva_otio.timelines import OpenTimeline, check_timeline_target, write_timeline
 from selva_render.conform_report import ConformReport
+from selva_render.media_content import ContentComparison
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.render import StatusListener, render_sheet, to_stem
 from selva_render.report import RenderReport
 from selva_render.takes.continuing import continue_stems, find_continuations, list_extended
 from selva_render.written_timelines import note_written_files
-
-_SAMPLE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +65,7 @@ def prepare_conform(
         spotter=ShotSpotter(clock=new_cut.clock, media=new.media, handles_s=spot.handles_s),
         wanted=wanted,
         relinked=options.relinked,
-        has_same_content=_ContentComparison().compare,
+        has_same_content=ContentComparison().compare,
     )
 
 
@@ -217,35 +215,3 @@ def find_target(output: OutputOptions) -> Path:
     if output.timeline is None:
         raise TimelineWriteError("a conform writes a timeline; name it")
     return output.timeline
-
-
-class _ContentComparison:
-    """Compares media files by size and by what they begin and end with; each file is read once."""
-
-    def __init__(self) -> None:
-        self._marks: dict[str, tuple[int, str] | None] = {}
-
-    def compare(self, old: str, new: str) -> bool | None:
-        marks = self._mark(old), self._mark(new)
-        return None if None in marks else marks[0] == marks[1]
-
-    def _mark(self, media: str) -> tuple[int, str] | None:
-        if media not in self._marks:
-            self._marks[media] = _read_mark(Path(media))
-        return self._marks[media]
-
-
-def _read_mark(path: Path) -> tuple[int, str] | None:
-    """Size and a hash of the first, middle and last quarter megabyte; None for what is no readable file."""
-    try:
-        if not path.is_file():
-            return None
-        size_bytes = path.stat().st_size
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            for start in (0, size_bytes // 2, max(0, size_bytes - _SAMPLE_BYTES)):
-                file.seek(start)
-                digest.update(file.read(_SAMPLE_BYTES))
-    except OSError:
-        return None
-    return size_bytes, digest.hexdigest()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -58,7 +59,7 @@ class RandomProject:
         old = [shot for shot in self.pair.old if shot.media]
         left = list(zip(old, self.pictures, strict=True))
         items: list[Item] = []
-        for shot, fresh in _lay_out(self.pair.new, self.pair.rate):
+        for shot, fresh in _lay_out(self.pair.new, self.pair.rate, self._rename(chance)):
             same = next((index for index, (other, _) in enumerate(left) if other == shot), None)
             if same is None:
                 items.append(fresh)
@@ -67,8 +68,17 @@ class RandomProject:
             if chance.random() < 0.5:
                 self._ripple(item, fresh.position_s - item.position_s)
             item.values["D_POSITION"] = fresh.position_s
+            item.active_take.source = fresh.active_take.source
             items.append(item)
         self.project.tracks[_video_track(self.project)].items[:] = items
+
+    def _rename(self, chance: random.Random) -> Callable[[str], str]:
+        """Media that were moved to another folder, or exported anew in another format."""
+        if not self.pair.names:
+            return lambda name: f"/media/{name}"
+        if chance.random() < 0.5:
+            return lambda name: f"/online/{name}"
+        return lambda name: f"/online/{Path(name).stem}.mxf"
 
     def _ripple(self, item: Item, shift_s: float) -> None:
         for stem in self.project.items:
@@ -80,11 +90,13 @@ def _video_track(project: Project) -> int:
     return next(number for number, track in enumerate(project.tracks) if track.name == "Video")
 
 
-def _lay_out(shots: list[RandomShot], rate: Fraction) -> list[tuple[RandomShot, Item]]:
+def _lay_out(
+    shots: list[RandomShot], rate: Fraction, path_of: Callable[[str], str] = lambda name: f"/media/{name}"
+) -> list[tuple[RandomShot, Item]]:
     items, at = [], 0
     for shot in shots:
         if shot.media:
-            source = Source.video(f"/media/{shot.media}", float(MEDIA_FRAMES / rate))
+            source = Source.video(path_of(shot.media), float(MEDIA_FRAMES / rate))
             item = Item.showing(
                 source,
                 position_s=float(at / rate),

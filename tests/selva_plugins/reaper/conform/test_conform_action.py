@@ -160,6 +160,24 @@ def test_a_stem_whose_picture_is_offline_stays_and_is_named(world: World) -> Non
     assert "its picture item shows nothing that can be read" in result.message
 
 
+@pytest.mark.parametrize(
+    ("offset_s", "is_reversed", "places"),
+    [(0.0, False, [(9.0, 4.0, 0.0)]), (0.0, True, []), (5.0, False, [])],
+    ids=["the same section", "reversed", "another section"],
+)
+def test_a_picture_that_runs_on_another_clock_is_another_picture(
+    world: World, offset_s: float, is_reversed: bool, places: list[tuple[float, float, float]]
+) -> None:
+    """A section of the same file at the same offset shows other frames; one that begins where the file does shows the same."""
+    film = rendered(world, only=(0,))
+    take = film.pictures[0].active_take
+    assert take.source is not None
+    take.source = take.source.section(offset_s, 300.0, is_reversed=is_reversed)
+    move(film.pictures[0], 9.0)
+    conform(world)
+    assert film.places("Dog") == places
+
+
 def test_stems_that_were_rippled_along_are_in_place(world: World) -> None:
     film = rendered(world)
     for item in (film.pictures[1], film.stems["Dog"][1]):

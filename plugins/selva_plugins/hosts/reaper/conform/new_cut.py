@@ -6,7 +6,7 @@ Items count one by one, also where another item covers them: a stem goes with it
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from selva_otio.picture.shots import Shot, ShotIndex, SkippedItem
 from selva_otio.picture.visible_shots import iter_picture_tracks, resolve_picture
 from selva_otio.time.clock import TimelineClock
 from selva_plugins.errors import NothingToRenderError
+from selva_plugins.hosts.reaper.conform.same_picture import PictureComparison, name_medium
 from selva_plugins.hosts.reaper.item_spans import SAME_S, ItemSpan, ItemSpanReader
 from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot
 from selva_plugins.hosts.reaper.timeline import (
@@ -36,7 +37,7 @@ _MAX_RATE_DENOMINATOR = 100_000
 @dataclass(frozen=True, kw_only=True)
 class NewCut:
     """The shots of the project now. spans: of each shot, by its number. hidden: numbers of shots that nothing is seen of.
-    notices: items without a picture that can be read.
+    notices: items without a picture that can be read. pictures: compares their media with those of an earlier cut.
     """
 
     built: ReaperTimeline
@@ -44,6 +45,7 @@ class NewCut:
     spans: tuple[ItemSpan, ...]
     hidden: frozenset[int]
     notices: tuple[str, ...]
+    pictures: PictureComparison = field(default_factory=PictureComparison)
 
     @property
     def item_guids(self) -> set[str]:
@@ -132,7 +134,7 @@ def _to_cut_shot(number: int, span: ItemSpan, clip: SpottedClip, built: ReaperTi
     return CutShot(
         number=number,
         name=clip.name,
-        media=span.take.picture_key or str(span.path),
+        media=name_medium(span.take.picture_key or str(span.path)),
         media_start_s=media_start_s,
         speed=rate,
         record_start_s=span.record_start_s,

@@ -23,6 +23,7 @@ from selva_otio.conform.media_matching import match_media
 from selva_otio.errors import CueError
 from selva_plugins.errors import SnapshotError
 from selva_plugins.hosts.reaper.conform.new_cut import NewCut, read_rate
+from selva_plugins.hosts.reaper.conform.same_picture import name_medium
 from selva_plugins.hosts.reaper.item_spans import SAME_S
 from selva_plugins.hosts.reaper.recipes import Recipe, parse_recipe
 from selva_plugins.hosts.reaper.snapshot import (
@@ -167,7 +168,7 @@ def _build_shot(
     return CutShot(
         number=0,
         name=name,
-        media=picture_key,
+        media=name_medium(picture_key),
         media_start_s=built.snap(shown.start_offset_s) - built.lead_s,
         speed=rate,
         record_start_s=built.snap(start_s),
@@ -203,7 +204,8 @@ def _parse(text: str, kind: type[Any], what: str) -> Any:
 def _find_slips(old: OldCut, new: NewCut) -> None:
     """Decide of each stem whether it lies where it lay, or where its picture is now, and what an editor has slipped it by."""
     shots = [stem.shot for stem in old.stems]
-    renamed = match_media(shots, new.cut.cut_shots).rename(new.cut.cut_shots)
+    media = match_media(shots, new.cut.cut_shots, has_same_content=new.pictures.compare)
+    renamed = media.rename(new.cut.cut_shots)
     by_media: dict[str, list[CutShot]] = defaultdict(list)
     for shot in renamed:
         by_media[shot.media].append(shot)

@@ -139,7 +139,13 @@ def plan_project(snapshot: ReaperSnapshot, *, stems_folder: Path = Path()) -> Pr
         )
     handles_s = _find_handles_s(old.stems)
     plans = [
-        plan_conform(layer.cut, new.cut, spotter=new.spotter(handles_s), stems=layer.stems)
+        plan_conform(
+            layer.cut,
+            new.cut,
+            spotter=new.spotter(handles_s),
+            stems=layer.stems,
+            has_same_content=new.pictures.compare,
+        )
         for layer in build_layers(old, new)
     ]
     return _ProjectPlanner(new, old, plans).build(stems_folder)

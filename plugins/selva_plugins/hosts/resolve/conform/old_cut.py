@@ -17,7 +17,7 @@ from selva_core.base.errors import SelvaError
 from selva_otio.conform.cut_reading import OldStem, ReadCut, ReadShot, build_read_shot, read_cut
 from selva_otio.conform.cut_shots import CutShot
 from selva_otio.conform.displaced_stems import find_place
-from selva_otio.conform.media_matching import match_media
+from selva_otio.conform.media_matching import SameContent, match_media
 from selva_otio.conform.stem_fitting import StemSpot
 from selva_otio.metadata import SELVA_NAMESPACE, STEM_SCHEMA
 from selva_otio.picture.media import build_media_url
@@ -85,7 +85,12 @@ def read_snapshot_cut(snapshot: ResolveSnapshot) -> ReadCut:
     return read_cut(built.timeline, MediaLookup(base_folder=Path()), built.clock)
 
 
-def read_old_cut(snapshot: ResolveSnapshot, last: ResolveSnapshot | None, new: ReadCut) -> OldCut:
+def read_old_cut(
+    snapshot: ResolveSnapshot,
+    last: ResolveSnapshot | None,
+    new: ReadCut,
+    has_same_content: SameContent = lambda _old, _new: None,
+) -> OldCut:
     """last: what the timeline was when stems were last placed; None where that is not known."""
     held: list[HeldStem] = []
     made: list[MadeStem] = []
@@ -98,7 +103,8 @@ def read_old_cut(snapshot: ResolveSnapshot, last: ResolveSnapshot | None, new: R
     if cut is None or not cut.shots:
         cut = _noted_cut(made, snapshot, new)
     old = OldCut(cut=cut, stems=[], found={}, held=held, is_known=last is not None)
-    renamed = match_media(cut.cut_shots, new.cut_shots).rename(new.cut_shots)
+    media = match_media(cut.cut_shots, new.cut_shots, has_same_content=has_same_content)
+    renamed = media.rename(new.cut_shots)
     for stem in made:
         _add_stem(stem, old, renamed, snapshot)
     return old

@@ -31,6 +31,7 @@ from selva_plugins.hosts.resolve.plan import PlanTarget, build_target, describe_
 from selva_plugins.hosts.resolve.plan_schema import PlanStem
 from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot
 from selva_render.conform_report import ConformReport
+from selva_render.media_content import ContentComparison
 from selva_render.options import OutputOptions
 from selva_render.report import RenderReport
 from selva_render.takes.continuing import (
@@ -97,11 +98,18 @@ def plan_timeline(
             "there is no stem of Selva on this timeline to conform; choose 'Generate stems' first"
         )
     new = read_snapshot_cut(snapshot)
-    old = read_old_cut(snapshot, last, new)
+    content = ContentComparison()
+    old = read_old_cut(snapshot, last, new, content.compare)
     if not old.stems:
         reasons = "; ".join(f"{held.item.name}: {held.reason}" for held in old.held[:5])
         raise NothingToRenderError(f"no stem of this timeline can be conformed: {reasons}")
-    plan = plan_conform(old.cut, new, spotter=replace(new.spotter, handles_s=handles_s), stems=old.stems)
+    plan = plan_conform(
+        old.cut,
+        new,
+        spotter=replace(new.spotter, handles_s=handles_s),
+        stems=old.stems,
+        has_same_content=content.compare,
+    )
     output = OutputOptions(stems_folder=stems_folder.absolute(), profile=find_profile("resolve"))
     planner = TimelinePlanner(snapshot, old, plan)
     found = find_continuations(planner.plan, RenderOptions(model=model), output)
