@@ -11,6 +11,7 @@ return function(selva)
   local native = selva.import("native")
   local project = selva.import("project")
   local snapshot = selva.import("snapshot")
+  local track_envelopes = selva.import("track_envelopes")
   local tracks = selva.import("tracks")
 
   local conform = {}
@@ -49,6 +50,33 @@ return function(selva)
       error("REAPER refused the copy of a stem", 0)
     end
     return copy
+  end
+
+  local function group_of(item)
+    return item and reaper.GetMediaItemInfo_Value(item, "I_GROUPID") or 0
+  end
+
+  -- A stem that was grouped with its picture is grouped with the one that it goes with now; its copies are in no other
+  -- group, or moving one part would move them all.
+  local function regroup(move, moved, by_guid, old_picture)
+    local group = group_of(moved[1])
+    if group == 0 then return end
+    local goes_with_picture = group_of(old_picture) == group
+    for index, item in ipairs(moved) do
+      local new_group = goes_with_picture and group_of(by_guid[move.parts[index].anchor.item_guid]) or 0
+      if index > 1 or goes_with_picture then reaper.SetMediaItemInfo_Value(item, "I_GROUPID", new_group) end
+    end
+  end
+
+  -- An automatic cross-fade ends where its items meet no more; REAPER sees that only when the user edits them.
+  local function end_cross_fades(moved, overlapping)
+    for _, item in ipairs(moved) do
+      if not overlapping[native.item_guid(item)] then
+        for _, name in ipairs({ "D_FADEINLEN_AUTO", "D_FADEOUTLEN_AUTO" }) do
+          if reaper.GetMediaItemInfo_Value(item, name) > 0 then reaper.SetMediaItemInfo_Value(item, name, -1) end
+        end
+      end
+    end
   end
 
   -- Does one move of the plan; returns the items that lie elsewhere now.
@@ -95,13 +123,42 @@ return function(selva)
     end
   end
 
+  -- How the stems of a plan move, by their tracks: a list of { track, shifts }.
+  local function list_shifts(plan, by_guid)
+    local list, by_track = {}, {}
+    for _, move in ipairs(plan.moves) do
+      local item = by_guid[move.item_guid]
+      local track = reaper.GetMediaItem_Track(item)
+      local entry = by_track[track]
+      if not entry then
+        entry = { track = track, shifts = {} }
+        by_track[track], list[#list + 1] = entry, entry
+      end
+      local position_s = reaper.GetMediaItemInfo_Value(item, "D_POSITION")
+      local length_s = reaper.GetMediaItemInfo_Value(item, "D_LENGTH")
+      for _, shift in ipairs(track_envelopes.list_shifts(position_s, length_s, move.parts)) do
+        entry.shifts[#entry.shifts + 1] = shift
+      end
+    end
+    return list
+  end
+
   -- Returns the GUIDs of the parts that each stem has become, by the GUID of its item.
   local function edit(proj, plan, marks, journal)
     local by_guid, parts = native.index_items(proj), {}
     local were_overlapping, moved = tracks.find_overlapping(proj), {}
+    if track_envelopes.go_along() then
+      for _, entry in ipairs(list_shifts(plan, by_guid)) do
+        track_envelopes.shift(entry.track, entry.shifts, journal)
+      end
+    end
     for _, move in ipairs(plan.moves) do
       parts[move.item_guid] = json.array()
-      for index, item in ipairs(move_stem(move, by_guid[move.item_guid], journal)) do
+      local stem = by_guid[move.item_guid]
+      local old_picture = by_guid[anchor.read(stem).picture.item_guid]
+      local own = move_stem(move, stem, journal)
+      regroup(move, own, by_guid, old_picture)
+      for index, item in ipairs(own) do
         moved[#moved + 1] = item
         parts[move.item_guid][index] = native.item_guid(item)
       end
@@ -110,6 +167,7 @@ return function(selva)
       remove_stem(by_guid[removal.item_guid], journal)
     end
     part_overlapping(proj, moved, were_overlapping, journal)
+    end_cross_fades(moved, tracks.find_overlapping(proj))
     if marks then add_markers(proj, plan.markers) end
     last_render.write(proj)
     return parts
@@ -138,9 +196,41 @@ return function(selva)
     reaper.ShowConsoleMsg("Selva: conform stems to this cut\n" .. plan.table .. "\n")
   end
 
+  -- How many items lie on the stem tracks that Selva did not make.
+  local function count_foreign_items(proj)
+    local number = 0
+    for _, track in ipairs(tracks.list_stem_tracks(proj)) do
+      for index = 0, reaper.CountTrackMediaItems(track) - 1 do
+        if not anchor.read(reaper.GetTrackMediaItem(track, index)) then number = number + 1 end
+      end
+    end
+    return number
+  end
+
+  -- What a conform leaves where it is although it lies on the tracks of stems that move, a line each.
+  local function list_left(proj, plan)
+    local lines, has_points, has_automation_items = {}, false, false
+    for _, entry in ipairs(list_shifts(plan, native.index_items(proj))) do
+      local points, automation_items = track_envelopes.find_affected(entry.track, entry.shifts)
+      has_points = has_points or points
+      has_automation_items = has_automation_items or automation_items
+    end
+    if has_points and not track_envelopes.go_along() then
+      lines[#lines + 1] = "Envelopes of the stem tracks stay where they are: \"Move envelope points with items\" is off in "
+        .. "the Options menu."
+    end
+    if has_automation_items then lines[#lines + 1] = "Automation items stay where they are." end
+    local num_foreign = #plan.moves > 0 and count_foreign_items(proj) or 0
+    if num_foreign > 0 then
+      lines[#lines + 1] = string.format("%d item%s on the stem tracks that Selva did not make stay%s where %s.", num_foreign,
+        num_foreign == 1 and "" or "s", num_foreign == 1 and "s" or "", num_foreign == 1 and "it is" or "they are")
+    end
+    return table.concat(lines, "\n")
+  end
+
   -- Whether to go on, and whether with markers.
-  local function confirm(plan)
-    local text = plan.summary .. "\n\nThe console lists every shot that changed.\n\n"
+  local function confirm(plan, left)
+    local text = plan.summary .. (left ~= "" and "\n" .. left or "") .. "\n\nThe console lists every shot that changed.\n\n"
       .. "Yes: conform, with a marker at every shot that changed\nNo: conform without markers\nCancel: do nothing"
     local answer = reaper.MB(text, "Selva: conform stems to this cut", 3)
     return answer == YES or answer == NO, answer == YES
@@ -159,7 +249,7 @@ return function(selva)
   local function offer(proj, plan, text, callbacks)
     show_list(plan)
     if not plan.has_changes then return callbacks.show(plan.summary) end
-    local goes_on, marks = confirm(plan)
+    local goes_on, marks = confirm(plan, list_left(proj, plan))
     if not goes_on then return end
     if not project.is_active(proj) or not is_unchanged(proj, text) then
       return callbacks.show("The project was edited, or another one is in front, since the cut was compared. "

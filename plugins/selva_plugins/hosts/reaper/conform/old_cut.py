@@ -132,7 +132,9 @@ def read_old_cut(snapshot: ReaperSnapshot, new: NewCut) -> OldCut:
         except (SnapshotError, CueError) as error:
             old.held.append(HeldStem(item=item, label=label, reason=error.message))
             continue
-        if item.picture_exists and stem.item_guid not in readable:
+        if item.is_locked:
+            old.held.append(HeldStem(item=item, label=stem.label or label, reason="its item is locked"))
+        elif item.picture_exists and stem.item_guid not in readable:
             reason = "its picture item shows nothing that can be read (is its media offline?)"
             old.held.append(HeldStem(item=item, label=stem.label or label, reason=reason))
         else:
