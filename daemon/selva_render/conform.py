@@ -16,6 +16,7 @@ from selva_daemon.client.client import Client
 from selva_otio import CueSheet
 from selva_otio.conform.changes import add_change_markers, list_changes
 from selva_otio.conform.cut_reading import read_cut, read_old_cut
+from selva_otio.conform.media_content import ContentComparison
 from selva_otio.conform.plan import ConformPlan, plan_conform
 from selva_otio.conform.stem_placing import place_moves
 from selva_otio.cues.shot_spotting import ShotSpotter
@@ -28,7 +29,6 @@ from selva_otio.picture.media_probe import ProbeMedia
 from selva_otio.placement.place_stems import Stem, place_stems
 from selva_otio.timelines import OpenTimeline, check_timeline_target, write_timeline
 from selva_render.conform_report import ConformReport
-from selva_render.media_content import ContentComparison
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.render import StatusListener, render_sheet, to_stem
 from selva_render.report import RenderReport

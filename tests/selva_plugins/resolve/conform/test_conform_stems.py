@@ -202,3 +202,14 @@ def test_a_timeline_without_stems_names_the_next_step(
     scene = build_scene(rate=RATE)
     conversation = start_conversation(build("21.1.0", "studio"), scene)
     assert "choose 'Generate stems' first" in conversation.choose(CONFORM).text
+
+
+def test_a_clip_that_was_split_has_its_stem_in_both_parts(edited: Edited) -> None:
+    """Resolve ignores a second item of one media on a track, so that each part has a file of its own."""
+    edited.trim(edited.clips[0], tail=20)
+    edited.scene.add_clip(edited.media, at=200, frames=15, source=5 + 20)
+    edited.conform()
+    assert edited.places() == [(0, 20, 0), (40, 30, 0), (200, 15, 20)]
+    assert set(edited.seen()) <= set(clicks_on(edited.scene.timeline, "Dog"))
+    assert len({item.media for item in clips_on(edited.scene, "Dog")}) == 3
+    assert "stems: 3 kept" in edited.conform()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from selva_render.media_content import ContentComparison
+from selva_otio.conform.media_content import ContentComparison
 
 _SECTION = re.compile(r"(?P<offset>-?[0-9.]+)\+(?P<length>[0-9.]+)(?P<reversed>r?)")
 

@@ -16,6 +16,7 @@ from selva_core.base.render_options import RenderOptions
 from selva_otio import Cue, CueSheet
 from selva_otio.conform.changes import NEW, list_changes
 from selva_otio.conform.displaced_stems import settle_copies
+from selva_otio.conform.media_content import ContentComparison
 from selva_otio.conform.plan import ConformPlan, StemMove, plan_conform
 from selva_otio.cues.rules import TRACK_PROMPT
 from selva_otio.formats.profiles import find_profile
@@ -31,7 +32,6 @@ from selva_plugins.hosts.resolve.plan import PlanTarget, build_target, describe_
 from selva_plugins.hosts.resolve.plan_schema import PlanStem
 from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot
 from selva_render.conform_report import ConformReport
-from selva_render.media_content import ContentComparison
 from selva_render.options import OutputOptions
 from selva_render.report import RenderReport
 from selva_render.takes.continuing import (
@@ -65,6 +65,11 @@ class TimelineConform:
     @property
     def plan(self) -> ConformPlan:
         return self.planner.plan
+
+    @property
+    def comments(self) -> list[str]:
+        """Of each of the stems, as its clip in the media pool has it."""
+        return [self.planner.describe(stem.replaces_item) for stem in self.stems]
 
     def settle(self, rendered: RenderReport, options: RenderOptions) -> TimelineConform:
         """The same once the daemon has made stems longer: their longer files are placed, and `sheet` is what it refused."""
@@ -160,6 +165,10 @@ class TimelinePlanner:
             lines=tuple(self._list_lines(stems, list_extended(continuations))),
             model=self._find_model(),
         )
+
+    def describe(self, item_id: str) -> str:
+        made = self._old.found[item_id].made
+        return describe_stem(made.prompt, made.take, made.seed)
 
     def _found(self, move: StemMove) -> FoundStem:
         return self._old.found[_id_of(move)]

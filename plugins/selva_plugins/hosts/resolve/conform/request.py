@@ -15,6 +15,7 @@ from selva_plugins.bridge import PreparedRequest
 from selva_plugins.errors import HostError, NothingToRenderError
 from selva_plugins.form import HostForm, parse_form
 from selva_plugins.hosts.resolve.conform.last_cuts import load_last_cut
+from selva_plugins.hosts.resolve.conform.own_files import give_own_files
 from selva_plugins.hosts.resolve.conform.plan import TimelineConform, plan_timeline
 from selva_plugins.hosts.resolve.plan import build_stems, build_target
 from selva_plugins.hosts.resolve.plan_schema import PlanStem
@@ -68,6 +69,7 @@ class _PreparedConform:
         self, conform: TimelineConform, snapshot: ResolveSnapshot, form: HostForm, stems_folder: Path
     ) -> None:
         self._conform, self._target = conform, build_target(snapshot)
+        self._stems = snapshot.timeline.stems
         self._options = _build_options(conform, snapshot, form)
         self._output = OutputOptions(stems_folder=stems_folder.absolute(), profile=find_profile("resolve"))
         self.notices = list(conform.lines)
@@ -102,8 +104,11 @@ class _PreparedConform:
 
     def build_placements(self, reports: Sequence[RenderReport]) -> list[PlanStem]:
         new = reports[1:] if self._conform.continuations else reports
-        self.plan_extra["removals"] = list(self._conform.removals)
-        return [*self._conform.stems, *build_stems(new, self._target)]
+        removals = self._conform.removals
+        self.plan_extra["removals"] = list(removals)
+        stay = (stem.file for stem in self._stems if stem.id not in removals)
+        moved = give_own_files(self._conform.stems, stay, self._conform.comments)
+        return [*moved, *build_stems(new, self._target)]
 
 
 def _plan(request: HostRequest) -> tuple[ResolveSnapshot, HostForm, TimelineConform]:
