@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selva_core.base.errors import OutOfMemoryError, SelvaError
+from selva_core.base.atomic_write import explain_os_error
+from selva_core.base.errors import OutOfMemoryError, SelvaError, StorageError
 from selva_core.base.paths import AppPaths
 from selva_core.engine import BatchRequest, Engine, RenderProgress
 from selva_core.engines.small_picture import small_range
@@ -147,10 +148,7 @@ class DeviceActor:
                 if not _PICTURE_NAME.fullmatch(picture.name):
                     raise ProtocolError(f"a picture is named by its content; got {picture.name!r}")
                 files.append(self._folder / picture.name)
-                with files[-1].open("wb") as stream:
-                    for reference in references:
-                        stream.write(_fetch(reference))
-                os.utime(files[-1], ns=(0, 0))
+                _write_picture(files[-1], references)
             yield files
         finally:
             for file in files:
@@ -169,6 +167,20 @@ class _Unheard:
 
     def send(self, event: WorkerEvent) -> None:
         _log.debug("%s", event)
+
+
+def _write_picture(file: Path, references: Sequence[Any]) -> None:
+    """Raises StorageError."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)  # a person may have cleared the cache
+        with file.open("wb") as stream:
+            for reference in references:
+                stream.write(_fetch(reference))
+        os.utime(file, ns=(0, 0))
+    except OSError as exc:
+        raise StorageError(
+            f"cannot write the picture of a job into {file.parent}: {explain_os_error(exc)}"
+        ) from exc
 
 
 def _fetch(reference: Any) -> bytes:

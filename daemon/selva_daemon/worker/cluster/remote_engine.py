@@ -14,6 +14,7 @@ from typing import NoReturn
 from selva_core.base.errors import (
     RenderCancelled,
     SelvaError,
+    StorageError,
     WeightsMissingError,
 )
 from selva_core.engine import BatchRequest, Engine, Evidence, RenderProgress, SamplingSettings, Waveform
@@ -83,7 +84,9 @@ class RemoteEngines:
     ) -> Engine:
         """Raises ModelError, DeviceLostError."""
         loaded = self._loaded(model_id, precision, on_load)
-        return RemoteEngine(self._device, loaded, precision=precision, pictures=self._pictures)
+        return RemoteEngine(
+            self._device, loaded, precision=precision, pictures=self._pictures, refuse=self._refuse
+        )
 
     def _loaded(self, model_id: str, precision: str, on_load: Callable[[], object]) -> CallResult:
         key = (model_id, precision)
@@ -110,7 +113,6 @@ class RemoteEngines:
             )
 
     def _refuse(self, problem: str) -> NoReturn:
-        _log.error("%s is not used: %s", self._device.name, problem)
         self._on_refusal(problem)
         self._device.end()
         raise DeviceLostError(f"{self._device.name} is not used: {problem}", outcome=REQUEUED)
@@ -131,13 +133,21 @@ class RemoteEngine(BatchEngine):
     """See `selva_core.engine.Engine`."""
 
     def __init__(
-        self, device: RemoteDevice, loaded: CallResult, *, precision: str, pictures: SentPictures
+        self,
+        device: RemoteDevice,
+        loaded: CallResult,
+        *,
+        precision: str,
+        pictures: SentPictures,
+        refuse: Callable[[str], NoReturn],
     ) -> None:
+        """refuse: gives the device up for a reason, and its job to another."""
         assert loaded.info is not None  # noqa: S101 - of a call without an error
         self._device = device
         self._info = loaded.info
         self._precision = precision
         self._pictures = pictures
+        self._refuse = refuse
         self.model_id = loaded.info.model_id
         self.weights_sha256 = loaded.info.weights_sha256
         self.licence = loaded.info.licence
@@ -208,6 +218,8 @@ class RemoteEngine(BatchEngine):
                     index for index, request in enumerate(performed) if request.is_cancelled()
                 ],
             )
+            if isinstance(result.error, StorageError):
+                self._refuse(f"on its node: {result.error.message}")
             if result.error is not None:
                 raise result.error
         except SelvaError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -135,6 +137,30 @@ def test_pictures_of_a_call_that_failed_are_sent_again(
             engine.render_batch([request(clip)], settings=STEPS)
     assert isinstance(engine.render_batch([request(clip)], settings=STEPS)[0], list)
     assert cluster.num_put == 2
+
+
+def test_a_device_whose_node_cannot_write_the_picture_is_refused_and_its_job_goes_to_another(
+    cluster: NearCluster, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(reference: Any) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    device, refusals = started(cluster), list[str]()
+    engine = engines_of(device, refusals).engine_for("selva-echo")
+    monkeypatch.setattr(device_actor, "_fetch", refuse)
+    with pytest.raises(DeviceLostError, match="the disk is full") as caught:
+        engine.render_batch([request(clip)], settings=STEPS)
+    assert caught.value.outcome == REQUEUED
+    assert device.is_lost
+    [refusal] = refusals
+    assert refusal.startswith("on its node: cannot write the picture of a job into ")
+
+
+def test_a_cache_that_was_cleared_under_a_device_does_no_harm(cluster: NearCluster, clip: Path) -> None:
+    device = started(cluster)
+    engine = engines_of(device).engine_for("selva-echo")
+    shutil.rmtree(device._actor._folder)
+    assert isinstance(engine.render_batch([request(clip)], settings=STEPS)[0], list)
 
 
 def test_media_that_cannot_be_read_fails_its_own_job_only(
