@@ -89,7 +89,7 @@ def load_network_engine(
             network=network,
             tokenizer=load_tokenizer(model.spec, files),
             device_choice=replace(device_choice, reason=reason),
-            weights_sha256=hash_files(files),
+            weights_sha256=hash_files(files, sampling_mark=model.spec.sampling_mark),
             prompt_coverage=_load_coverage(model, model.spec, files, models_dir),
             presence=_load_presence(model, model.spec, models_dir, device_choice.device),
         ),

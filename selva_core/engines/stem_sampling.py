@@ -164,7 +164,7 @@ class StemSampler:
         """float32 (R, N, C) on the device, drawn on the CPU so that a seed means the same everywhere."""
         num_channels = self._network.generator.spec.latent_channels
         noise = torch.stack([draw_noise(seed, num_latents, num_channels) for seed in seeds])
-        return host_copy.to_device(noise, self._network.device)
+        return host_copy.to_device(noise * self._network.spec.noise_scale, self._network.device)
 
 
 def find_windows(stretches: Sequence[slice] | None, plan: WindowPlan) -> frozenset[int]:

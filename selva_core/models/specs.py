@@ -49,7 +49,8 @@ class ModelSpec:
 
     window_s: the duration the model was trained on. clip_rate_hz: of CLIP frames, in Hz. usual_guidance: the guidance it sounds
     best with. num_start_latents_held: the number of latents at a clip's start that are replaced by the one after them, for a
-    model that tends to begin with the end of a sound that started before the clip.
+    model that tends to begin with the end of a sound that started before the clip. noise_scale: of the noise that sampling begins
+    from, relative to that of training; a small model imagines less when it begins from less.
     """
 
     video_encoder: VideoEncoderSpec
@@ -63,9 +64,10 @@ class ModelSpec:
     clip_rate_hz: int = 8
     num_start_latents_held: int = 0
     usual_guidance: float = PUBLISHED_GUIDANCE
+    noise_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        require_positive(self, "window_s", "clip_rate_hz")
+        require_positive(self, "window_s", "clip_rate_hz", "noise_scale")
         require(
             self.usual_guidance >= 1.0,
             f"the usual guidance is 1 or more; got {self.usual_guidance}",
@@ -105,6 +107,13 @@ class ModelSpec:
     def segment_hop_s(self) -> Fraction:
         """Seconds between the starts of two segments (0.32 s in the published models)."""
         return Fraction(self.video_encoder.segment_hop_frames, self.video_encoder.frame_rate_hz)
+
+    @property
+    def sampling_mark(self) -> str:
+        """What changes the samples of the same weights, in short; empty for those that every model began with."""
+        return (
+            "" if self.noise_scale == 1.0 else f"noise {self.noise_scale:g} guidance {self.usual_guidance:g}"
+        )
 
     def own_guidance(self, guidance: float) -> float:
         """Convert guidance from the users' scale, where 1 is none and 4.5 is usual, to this model's own scale."""

@@ -56,5 +56,7 @@ def test_hash_covers_every_file_and_its_role(tmp_path: Path) -> None:
     first = hash_files({"vae": one, "t5": other})
     assert first == hash_files({"t5": other, "vae": one})
     assert first != hash_files({"t5": one, "vae": other})
+    assert first == hash_files({"vae": one, "t5": other}, sampling_mark="")
+    assert first != hash_files({"vae": one, "t5": other}, sampling_mark="noise 0.5 guidance 2")
     other.write_bytes(b"c")
     assert first != hash_files({"vae": one, "t5": other})

@@ -30,6 +30,7 @@ from selva_core.engines.network import LoadedModel, NetworkEngine
 from selva_core.inference import token_encoder
 from selva_core.inference.device import choose_device
 from selva_core.inference.dummy_weights import NOTICE, build_dummy_tokenizer, build_dummy_weights
+from selva_core.inference.sampler import draw_noise
 from selva_core.inference.windows import plan_windows
 from selva_core.models.catalog import find_model
 from selva_core.models.nano_spec import NANO_SPEC
@@ -112,6 +113,20 @@ def test_stem_is_bit_identical_whatever_else_is_rendered_with_it(
     without_dogs = StemRequest(prompt="bell", negative_prompt="dog barking")
     among_others = render(engine, path, TWO_WINDOWS_S, BELL, DOG, without_dogs)
     assert same(single, among_others[1])
+
+
+@pytest.mark.parametrize("noise_scale", [1.0, 0.5])
+def test_sampling_begins_from_noise_of_the_models_own_scale(
+    footage_folder: Path, monkeypatch: pytest.MonkeyPatch, noise_scale: float
+) -> None:
+    engine = build_engine(replace(NANO_SPEC, noise_scale=noise_scale))
+    monkeypatch.setattr(
+        engine._network.generator, "flow", lambda latents, t, conditions: torch.zeros_like(latents)
+    )
+    [still] = render(engine, footage_folder / "bikes.mp4", Fraction(1), DOG)
+    assert still.latents is not None
+    noise = draw_noise(DOG.seed, *still.latents.shape)
+    np.testing.assert_allclose(still.latents, noise_scale * noise.numpy(), rtol=1e-6)
 
 
 def test_second_engine_with_the_same_weights_gives_the_same_bits(

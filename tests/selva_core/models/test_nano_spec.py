@@ -28,6 +28,19 @@ def test_guidance_of_published_models_is_not_converted() -> None:
     assert [spec.own_guidance(guidance) for guidance in (0.0, 1.0, 3.7, 4.5)] == [0.0, 1.0, 3.7, 4.5]
 
 
+def test_other_noise_marks_the_samples_of_the_same_weights_and_published_models_have_no_mark() -> None:
+    one, other = (replace(NANO_SPEC, noise_scale=scale).sampling_mark for scale in (0.5, 0.6))
+    assert len({one, other, replace(NANO_SPEC, noise_scale=0.5, usual_guidance=2.0).sampling_mark, ""}) == 4
+    assert replace(NANO_SPEC, noise_scale=1.0).sampling_mark == ""
+    assert build_published_spec(GENERATOR_SMALL_16K).sampling_mark == ""
+
+
+def test_noise_of_no_scale_is_refused() -> None:
+    assert replace(NANO_SPEC, noise_scale=0.1).noise_scale == 0.1
+    with pytest.raises(ValueError, match="noise_scale is a positive number"):
+        replace(NANO_SPEC, noise_scale=0.0)
+
+
 def test_usual_guidance_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="guidance"):
         replace(NANO_SPEC, usual_guidance=0.5)

@@ -46,8 +46,10 @@ class KnownWeights:
     def expected(self, model_id: str, found: str) -> str:
         with self._lock:
             if model_id not in self._hashes:
-                files = installed_files(find_model(model_id), default_models_dir())
-                self._hashes[model_id] = hash_files(files) if files else found
+                model = find_model(model_id)
+                files = installed_files(model, default_models_dir())
+                mark = "" if model.spec is None else model.spec.sampling_mark
+                self._hashes[model_id] = hash_files(files, sampling_mark=mark) if files else found
             return self._hashes[model_id]
 
 
