@@ -1,6 +1,6 @@
 """Whether the joins between the windows of long clips are heard: level and spectrum across joins against places inside windows.
 
-    python bench/takes/seams.py [--clips 40] [--seconds 20] [--first-seed 1000000] [--steps 25] [--processes 2]
+    python bench/takes/seams.py [--clips 40] [--seconds 20] [--first-seed 1000000] [--steps 25] [--ways tied] [--processes 2]
 
 Each clip is a scene that no training has seen, with one sustained source and one source of impacts; selva-nano renders a stem
 of each. A join is the middle of the overlap of two windows. At every join, and at random places that are at least as far
@@ -30,11 +30,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise, product
+from itertools import pairwise, product, repeat
 from pathlib import Path
 from typing import TypeAlias
 from unittest import mock
@@ -205,6 +205,9 @@ def windows_untied() -> Iterator[None]:
         yield
 
 
+WAYS: dict[str, Callable[[], AbstractContextManager[None]]] = {"tied": nullcontext, "untied": windows_untied}
+
+
 def build_clip(seed: int, seconds: float) -> Scene:
     kinds = [SUSTAINED[seed % len(SUSTAINED)], STRUCK[seed % len(STRUCK)]]
     return build_scene(seed, duration_s=seconds, kinds=kinds)
@@ -228,7 +231,7 @@ def load_model() -> Engine:
     return load_engine(MODEL_ID, device="cpu")
 
 
-def measure_clip(seed: int, seconds: Fraction, num_steps: int) -> Changes:
+def measure_clip(seed: int, seconds: Fraction, num_steps: int, ways: Sequence[str]) -> Changes:
     """Every change in one clip."""
     rng, overlaps = np.random.default_rng(seed), find_overlaps(nano_spec(), seconds)
     joins_s = [overlap.join_s for overlap in overlaps]
@@ -239,7 +242,7 @@ def measure_clip(seed: int, seconds: Fraction, num_steps: int) -> Changes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scene.mp4"
         write_video(scene, path, size_px=PICTURE_SIZE_PX)
-        for way, sort, stem in make_stems(scene, path, seconds, num_steps):
+        for way, sort, stem in make_stems(scene, path, seconds, num_steps, ways):
             for reach_s in REACHES_S:
                 inside = [stem.change_at(place_s, reach_s) for place_s in inside_s[reach_s]]
                 changes.setdefault((way, sort, reach_s, "inside"), []).extend(inside)
@@ -253,22 +256,22 @@ def measure_clip(seed: int, seconds: Fraction, num_steps: int) -> Changes:
                 ]
                 changes.setdefault((way, sort, reach_s, "join"), []).extend(joins)
         for sort, stem, place_s in lay_windows_around(scene, path, joins_s, num_steps):
-            for reach_s, way in product(REACHES_S, ("tied", "untied")):
+            for reach_s, way in product(REACHES_S, ways):
                 found = [stem.change_at(float(place_s), reach_s)]
                 changes.setdefault((way, sort, reach_s, "alone"), []).extend(found)
     return changes
 
 
 def make_stems(
-    scene: Scene, path: Path, seconds: Fraction, num_steps: int
+    scene: Scene, path: Path, seconds: Fraction, num_steps: int, ways: Sequence[str]
 ) -> Iterator[tuple[str, str, Stem]]:
     """The sounds of all things of a scene in every way: (way, sort of thing, sound)."""
     picture = PictureRange(path=path, start_s=Fraction(0), duration_s=seconds)
-    ways = {"tied": render(load_model(), scene, picture, num_steps)}
-    with windows_untied():
-        ways["untied"] = render(load_model(), scene, picture, num_steps)
-    ways["dry"] = [Stem(placed.source.sound) for placed in scene.targets]
-    for way, stems in ways.items():
+    sounds = {"dry": [Stem(placed.source.sound) for placed in scene.targets]}
+    for way in ways:
+        with WAYS[way]():
+            sounds[way] = render(load_model(), scene, picture, num_steps)
+    for way, stems in sounds.items():
         for placed, stem in zip(scene.targets, stems, strict=True):
             yield way, sort_of(placed), stem
 
@@ -310,8 +313,8 @@ def measure_clips(options: argparse.Namespace) -> Changes:
     seeds = range(options.first_seed, options.first_seed + options.clips)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
-        times, steps = [options.seconds] * len(seeds), [options.steps] * len(seeds)
-        for changes in pool.map(measure_clip, seeds, times, steps):
+        alike = (repeat(each) for each in (options.seconds, options.steps, options.ways))
+        for changes in pool.map(measure_clip, seeds, *alike):
             for key, found in changes.items():
                 together.setdefault(key, []).extend(found)
     return together
@@ -380,6 +383,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=Fraction, default=Fraction(20))
     parser.add_argument("--first-seed", type=int, default=FIRST_HELD_BACK_SEED)
     parser.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="of the sampler")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="beside the dry sound")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
     if options.first_seed < FIRST_HELD_BACK_SEED:

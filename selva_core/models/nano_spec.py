@@ -82,4 +82,5 @@ NANO_SPEC = ModelSpec(
     num_start_latents_held=2,
     clip_rate_hz=1,
     usual_guidance=1.5,
+    noise_scale=0.8,  # of 1, 0.9, 0.8 and 0.65: docs/models/selva-nano.md, "Noise"
 )
