@@ -19,6 +19,7 @@ ANSWER_S = 5.0
 _HEAD_METHOD = "/ray.rpc.NodeInfoGcsService/GetClusterId"
 _CLIENT_METHOD = "/ray.rpc.RayletDriver/ClusterInfo"
 """One call of each service, the same in all releases of Ray 2; what they answer is not read."""
+_TLS_FILES = ("RAY_TLS_CA_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_SERVER_CERT")
 _NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
@@ -42,9 +43,7 @@ def check_address(
     is_client = executor.startswith(CLIENT_SCHEME)
     address = executor.removeprefix(CLIENT_SCHEME)
     own, other = (_CLIENT_METHOD, _HEAD_METHOD) if is_client else (_HEAD_METHOD, _CLIENT_METHOD)
-    if environment.get("RAY_USE_TLS", "").strip().lower() in ("1", "true"):
-        return _asks_for_token(environment)  # a call in the clear would find nothing there
-    call = partial(_call, address, answer_s=answer_s)
+    call = partial(_call, address, credentials=_load_credentials(environment), answer_s=answer_s)
     code, details = call(own)
     if code in _NO_ANSWER:
         raise ConnectionError(_describe_silence(address, details, is_client=is_client))
@@ -104,14 +103,37 @@ def _asks_for_token(environment: Mapping[str, str]) -> bool:
     return environment.get("RAY_AUTH_MODE", "").lower() == "token"
 
 
-def _call(address: str, method: str, token: str | None = None, *, answer_s: float) -> tuple[Any, str]:
+def _load_credentials(environment: Mapping[str, str]) -> Any:
+    """None where Ray does not use TLS. Raises ConnectionError for files that Ray could not read either."""
+    if environment.get("RAY_USE_TLS", "").strip().lower() not in ("1", "true"):
+        return None
+    contents = []
+    for name in _TLS_FILES:
+        file = environment.get(name, "")
+        try:
+            contents.append(Path(file).read_bytes())
+        except OSError as error:
+            found = f"{file}: {error.strerror}" if file else "it is not set"
+            raise ConnectionError(
+                f"RAY_USE_TLS is on, and {name} names no file that can be read ({found}); set {', '.join(_TLS_FILES)}"
+            ) from error
+    authority, key, certificate = contents
+    return grpc.ssl_channel_credentials(authority, key, certificate)
+
+
+def _call(
+    address: str, method: str, token: str | None = None, *, credentials: Any, answer_s: float
+) -> tuple[Any, str]:
     """The status of an empty call, and what is said of it."""
     metadata = () if token is None else (("authorization", f"Bearer {token}"),)
-    try:
-        with grpc.insecure_channel(address) as channel:
+    channel = (
+        grpc.insecure_channel(address) if credentials is None else grpc.secure_channel(address, credentials)
+    )
+    with channel:
+        try:
             channel.unary_unary(method)(b"", timeout=answer_s, metadata=metadata)
-    except grpc.RpcError as error:
-        return error.code(), error.details() or ""
+        except grpc.RpcError as error:
+            return error.code(), error.details() or ""
     return grpc.StatusCode.OK, ""
 
 
@@ -120,7 +142,10 @@ def _describe_silence(address: str, details: str, *, is_client: bool) -> str:
     option = f"--ray-client-server-port {port}" if is_client else f"--port {port}"
     what = "Ray Client server" if is_client else "head of a Ray cluster"
     reason = details.rpartition(f"{address}: ")[2] or "no answer"
-    return f"no {what} answers at {address} ({reason}); start it there with: ray start --head {option}"
+    return (
+        f"no {what} answers at {address} ({reason}); start it there with: ray start --head {option}. "
+        "TLS (RAY_USE_TLS) must be on for both or for none"
+    )
 
 
 def _describe_other_service(address: str, *, is_ray: bool, is_client: bool) -> str:

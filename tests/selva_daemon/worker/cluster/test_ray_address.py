@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from selva_core.base.errors import ConfigurationError
 from selva_daemon.settings import DaemonSettings
@@ -52,10 +58,20 @@ def _refuse(request: bytes, context: Any) -> bytes:
 
 
 @contextmanager
-def answering(method: str, *, token: str | None = None) -> Iterator[str]:
-    """The address of a service."""
+def answering(
+    method: str, *, token: str | None = None, tls: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The address of a service. tls: the variables of Ray, where it does not answer in the clear."""
     server = grpc.server(ThreadPoolExecutor(1), handlers=[Service(method, token)])
-    port = server.add_insecure_port("127.0.0.1:0")
+    if tls is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        key, certificate = (
+            Path(tls[name]).read_bytes() for name in ("RAY_TLS_SERVER_KEY", "RAY_TLS_SERVER_CERT")
+        )
+        port = server.add_secure_port(
+            "127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)], certificate, True)
+        )
     server.start()
     yield f"127.0.0.1:{port}"
     server.stop(None).wait()
@@ -109,9 +125,43 @@ def test_address_where_nothing_or_no_ray_answers_is_refused() -> None:
     assert f"--ray-client-server-port {port}" in text
 
 
-def test_address_behind_tls_is_left_to_ray() -> None:
-    assert check_address("127.0.0.1:1", {**WITH_TOKEN, "RAY_USE_TLS": "1"})
-    assert not check_address("127.0.0.1:1", {"RAY_USE_TLS": "true"})
+def test_cluster_with_tls_is_asked_with_the_files_that_ray_is_given(tmp_path: Path) -> None:
+    tls = write_tls_files(tmp_path)
+    with answering(HEAD, token=TOKEN, tls=tls) as address:
+        assert check_address(address, {**WITH_TOKEN, **tls})
+        assert "has another token" in refusal(address, {**WITH_TOKEN, **tls, "RAY_AUTH_TOKEN": "other"})
+        assert "TLS (RAY_USE_TLS) must be on for both" in refusal(address, WITH_TOKEN)
+        gone = {**tls, "RAY_TLS_SERVER_KEY": str(tmp_path / "none.key")}
+        assert "RAY_TLS_SERVER_KEY names no file that can be read" in refusal(address, gone)
+        assert "(it is not set)" in refusal(address, {"RAY_USE_TLS": "true"})
+
+
+def write_tls_files(folder: Path) -> dict[str, str]:
+    """A certificate that signs itself, and the variables of Ray for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "head")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "head.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "head.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return {
+        "RAY_USE_TLS": "1",
+        "RAY_TLS_CA_CERT": str(folder / "head.crt"),
+        "RAY_TLS_SERVER_KEY": str(folder / "head.key"),
+        "RAY_TLS_SERVER_CERT": str(folder / "head.crt"),
+    }
 
 
 def test_text_that_cannot_be_sent_is_no_token() -> None:
