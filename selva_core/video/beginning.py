@@ -40,6 +40,8 @@ RAW_FORMATS = frozenset((
 """Streams without a container: no time that FFmpeg gives for their packets is stated by the file."""
 NUMBERING_FORMATS = frozenset({"avi", "mxf"})
 """FFmpeg numbers their frames by the place in the file, so that a lost first packet leaves a gap before the second."""
+_VARYING_FORMATS = frozenset({"matroska,webm", "nut"})
+"""They state the rate that the writer was set to, also where its frames vary (screen recordings, phones)."""
 _MAX_LOST_FRAMES = 250
 _MAX_RATE_ERROR = Fraction(1, 100)
 _TICK_RATE_RATIO = Fraction(1, 500)
@@ -206,7 +208,8 @@ def _find_rate(
         stated_hz = _prefer_tick_rate(snap_rate(stated_hz, tick_s=tick_s, duration_s=duration_s), tick_s)
     is_certain = stated_hz is not None and is_standard_rate(stated_hz)
     is_mpeg = container.format.name in MPEG_FORMATS
-    is_measured = container.format.name in _MEASURED_FORMATS
+    may_vary = container.format.name in _VARYING_FORMATS
+    is_measured = may_vary or container.format.name in _MEASURED_FORMATS
     if (not is_measured and is_certain) or not (states_times or is_measured):
         return None if stated_hz is None else FrameRate(rate_hz=stated_hz)
     while (
@@ -225,6 +228,8 @@ def _find_rate(
     )
     if measured is None:
         return None if stated_hz is None else FrameRate(rate_hz=stated_hz)
+    if may_vary and stated_hz is not None and is_certain:
+        return replace(measured, rate_hz=stated_hz)
     if scan.reached_end or measured.is_variable or stated_hz is None:
         return measured
     # A rate that is constant at first and has another average varies later.

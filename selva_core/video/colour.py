@@ -13,11 +13,16 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 _TRC_PQ, _TRC_HLG = 16, 18  # ISO/IEC 23091-2, TransferCharacteristics
 _PRIMARIES_BT2020 = 9
 _UNSPECIFIED = 2
+_KNOWN_MATRICES = frozenset((1, 4, 5, 6, 7, 9))  # MatrixCoefficients that FFmpeg's scaler has numbers for
+_WHOLE_CHROMA = 0x2000  # SWS_FULL_CHR_H_INT
+_EXACT = int(Interpolation.BICUBIC) | _WHOLE_CHROMA
+"""FFmpeg's quick way from 10 and 12 bits to RGB is up to 3.5 levels of 255 too dark. Eight bits keep theirs (up to 2.4): the
+published weights were trained on it."""
 _REFERENCE_WHITE = 203.0
 _HLG_WHITE = 0.75
 _MIN_HD_WIDTH_PX, _MAX_SD_HEIGHT_PX = 1280, 576
@@ -54,8 +59,11 @@ class SdrConverter:
         return convert_matrix(self._to_rgb, frame, "rgb24", is_hd=is_hd)
 
     def _from_wide_gamut(self, frame: VideoFrame) -> VideoFrame:
-        source = None if frame.format.is_rgb else Colorspace.BT2020
-        wide = self._to_rgb.reformat(frame, format="rgba64le", src_colorspace=source, threads=1)
+        is_tagged = frame.format.is_rgb or frame.colorspace in _KNOWN_MATRICES
+        source = None if is_tagged else Colorspace.BT2020
+        wide = self._to_rgb.reformat(
+            frame, format="rgba64le", src_colorspace=source, interpolation=_EXACT, threads=1
+        )
         codes = wide.to_ndarray()
         light = _light_of(frame.color_trc)[codes[..., :3]]
         light = np.clip(light @ _TO_BT709.T, 0, 1)
@@ -88,7 +96,11 @@ def convert_matrix(
     """To RGB of another format, HD without a tag as BT.709. is_hd: of the frame before it was scaled."""
     is_untagged = frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb
     source = Colorspace.ITU709 if is_untagged and is_hd else None
-    return reformatter.reformat(frame, format=pix_fmt, src_colorspace=source, threads=1)
+    is_deep = not frame.format.is_rgb and any(part.bits > 8 for part in frame.format.components)
+    quality = _EXACT if is_deep else None
+    return reformatter.reformat(
+        frame, format=pix_fmt, src_colorspace=source, interpolation=quality, threads=1
+    )
 
 
 @cache

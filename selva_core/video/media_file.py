@@ -41,7 +41,9 @@ from selva_core.video.rates import MPEG_SLACK_S, FrameRate, is_standard_rate
 from selva_core.video.restarts import find_clock_jump, is_joined
 
 FALLBACK_RATE_HZ = Fraction(25)
-_SCANNED_END_S = 2
+_SCANNED_END_S = Fraction(2)
+_SCANNED_END_FRAMES = 16
+"""More than any codec that is met stores out of order: at one frame per second, 2 s hold too few."""
 MAX_SHORT_S = Fraction(1, 2)
 """Writers disagree on whether a duration reaches to the last frame's start or end; more than this was lost."""
 _CONTAINER_SUFFIXES = frozenset(
@@ -291,12 +293,21 @@ class MediaFile:
         return Fraction(0)
 
     def _read_end_s(self) -> Fraction:
-        frame_ticks = self.frame_s / self.time_base_s
         # All packets of the last seconds are read: some formats seek to any packet, and with B-frames the frame shown last is not
         # the one stored last.
-        near_end_s = max(self._declared_duration_s - _SCANNED_END_S, Fraction(0))
-        if self.is_raw or not self._seek(self._origin_pts + int(near_end_s / self.time_base_s)):
+        scanned_s = max(_SCANNED_END_S, _SCANNED_END_FRAMES * self.frame_s)
+        near_end_s = max(self._declared_duration_s - scanned_s, Fraction(0))
+        end = None
+        if not self.is_raw and self._seek(self._origin_pts + int(near_end_s / self.time_base_s)):
+            end = self._find_end()
+        if end is None:  # the duration of some files counts from before their first frame
             self._reopen()
+            end = self._find_end()
+        return self._declared_duration_s if end is None else self._time_of(end)
+
+    def _find_end(self) -> Fraction | None:
+        """Where the last frame ends of those from the present position on, in ticks; None where there is none."""
+        frame_ticks = self.frame_s / self.time_base_s
         latest = end = None
         for packet in self._packets():
             if packet.is_discard or not packet.size:
@@ -309,9 +320,7 @@ class MediaFile:
             if time is not None:
                 length = frame_ticks if self.is_raw else packet.duration or frame_ticks
                 latest, end = time, max(time + length, time if end is None else end)
-        if end is None:
-            return self._declared_duration_s
-        return self._time_of(end)
+        return end
 
     @cached_property
     def missing_s(self) -> Sequence[Fraction]:

@@ -63,7 +63,8 @@ def _rate_text(rate_hz: Fraction) -> str:
 
 
 def _embedded_timecode(reader: MediaReader) -> str | None:
-    """The timecode of the video stream, else of a timecode track, else of the whole file."""
+    """The timecode of the video stream, else of a timecode track, else of the whole file. Matroska writes the tag in capitals."""
     tags = [reader.stream.metadata, *(s.metadata for s in reader.container.streams.data)]
     tags.append(reader.container.metadata)
-    return next((each["timecode"] for each in tags if "timecode" in each), None)
+    named = ((key.lower(), value) for each in tags for key, value in each.items())
+    return next((value for key, value in named if key == "timecode"), None)

@@ -19,6 +19,7 @@ _FOOTER_BYTES = 4
 _MAX_SCRIPT_BYTES = 4096
 _DURATION = b"duration\x00"  # a number follows
 _MAX_SHORT_S = 0.5
+_REORDERED_TAGS = 5
 _MAX_TAGS = 4_000_000
 """Ten hours with sound; longer files are believed."""
 
@@ -60,20 +61,25 @@ def is_cut_off(file: BinaryIO, size: int) -> bool:
     may be missing.
     """
     first = _first_tag(file)
-    starts = deque(_iter_tags(file, first), maxlen=2)
-    end = starts[-1]
+    *starts, end = deque(_iter_tags(file, first), maxlen=_REORDERED_TAGS + 1)
     if end - _FOOTER_BYTES > size or 0 < size - end < _HEADER_BYTES:
         return True
-    file.seek(starts[0])
-    low_ms, high_ms = struct.unpack(">4x3sB3x", file.read(_HEADER_BYTES))
-    last_s = (high_ms << 24 | int.from_bytes(low_ms, "big")) / 1000
+    times_s = [_read_time_s(file, at) for at in starts]
+    last_s = max(times_s, default=0.0)
+    slack_s = _MAX_SHORT_S + last_s - min(times_s, default=0.0)  # tags state when they are decoded
     file.seek(first)
     script = file.read(_MAX_SCRIPT_BYTES)
     at = script.find(_DURATION)
     if at < 0 or end < size:
         return False
     (stated_s,) = struct.unpack_from(">d", script, at + len(_DURATION))
-    return bool(stated_s > last_s + _MAX_SHORT_S)
+    return bool(stated_s > last_s + slack_s)
+
+
+def _read_time_s(file: BinaryIO, at: int) -> float:
+    file.seek(at)
+    low_ms, high_ms = struct.unpack(">4x3sB3x", file.read(_HEADER_BYTES))
+    return float(high_ms << 24 | int.from_bytes(low_ms, "big")) / 1000
 
 
 def _first_tag(file: BinaryIO) -> int:

@@ -102,6 +102,40 @@ def test_tag_of_hd_footage_decides_its_matrix() -> None:
     assert np.abs(shown_pixel(frame) - (255, 0, 0)).max() <= 3
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv422p10le", "yuv422p12le"])
+@pytest.mark.parametrize("rgb", [(25, 25, 25), (230, 230, 230), (204, 51, 51), (179, 153, 26), (51, 51, 204)])
+def test_colours_of_ten_and_twelve_bits_are_exact(pix_fmt: str, rgb: tuple[int, int, int]) -> None:
+    frame = deep_frame(pix_fmt, rgb, coefficients=(0.2126, 0.0722))
+    frame.colorspace = Colorspace.ITU709
+    assert np.abs(shown_pixel(frame) - rgb).max() <= 1
+
+
+def test_hdr_with_a_matrix_tag_is_read_with_that_matrix() -> None:
+    code = (200, 140, 90)  # of PQ
+    tagged = deep_frame("yuv420p10le", code, coefficients=(0.2126, 0.0722))
+    tagged.colorspace = Colorspace.ITU709
+    untagged = deep_frame("yuv420p10le", code, coefficients=(0.2627, 0.0593))
+    for frame in (tagged, untagged):
+        frame.color_trc, frame.color_primaries = 16, 9
+    assert np.abs(shown_pixel(tagged) - shown_pixel(untagged)).max() <= 3
+
+
+def deep_frame(
+    pix_fmt: str, rgb: tuple[int, int, int], *, coefficients: tuple[float, float]
+) -> av.VideoFrame:
+    """One colour in limited range, 200 x 200, from the red and blue luma coefficients of a matrix."""
+    kr, kb = coefficients
+    red, green, blue = (value / 255 for value in rgb)
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    chroma = (blue - luma) / (2 - 2 * kb), (red - luma) / (2 - 2 * kr)
+    frame = av.VideoFrame(200, 200, pix_fmt)
+    scale = 1 << (int(pix_fmt[-4:-2]) - 8)
+    codes = (16 + 219 * luma, *(128 + 224 * each for each in chroma))
+    for plane, code in zip(frame.planes, codes, strict=True):
+        plane.update(np.full(plane.buffer_size // 2, round(code * scale), "<u2").tobytes())
+    return frame
+
+
 def shown_pixel(frame: av.VideoFrame) -> npt.NDArray[np.int64]:
     shown = SdrConverter().convert(frame, is_hd=is_hd_frame(frame)).to_ndarray()
     return np.asarray(shown[100, 100], dtype=np.int64)

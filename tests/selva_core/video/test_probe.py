@@ -43,6 +43,27 @@ def test_probe_reads_the_embedded_timecode(numbered_video: MakeVideo) -> None:
     assert probe_media(without).timecode is None
 
 
+def test_timecode_of_matroska_is_read_although_its_tag_is_written_in_capitals(
+    numbered_video: MakeVideo,
+) -> None:
+    assert (
+        probe_media(numbered_video("tc.mkv", num_frames=5, timecode="01:02:03:04")).timecode == "01:02:03:04"
+    )
+    assert probe_media(numbered_video("plain.mkv", num_frames=5)).timecode is None
+
+
+@pytest.mark.parametrize("suffix", ["ts", "flv", "mkv"])
+def test_last_frames_at_one_per_second_count_also_where_they_are_stored_out_of_order(
+    numbered_video: MakeVideo, suffix: str
+) -> None:
+    path = numbered_video(
+        f"n.{suffix}", num_frames=40, rate_hz=Fraction(1), num_b_frames=2, options={"preset": "fast"}
+    )
+    info = probe_media(path)
+    assert info.duration_s == 40
+    assert info.warnings == ()
+
+
 def test_audio_longer_than_the_video_does_not_change_the_duration(numbered_video: MakeVideo) -> None:
     path = numbered_video("n.mkv", num_frames=10, with_sound=True)
     assert probe_media(path).duration_s == Fraction(10, 25)

@@ -114,6 +114,21 @@ def test_variable_rate_has_a_nominal_one_and_says_so() -> None:
     assert starts_s[3:6] == [Fraction(1600, 16000), Fraction(5), Fraction(80528, 16000)]
 
 
+def test_matroska_of_variable_rate_says_so_although_its_header_states_a_rate(
+    numbered_video: MakeVideo,
+) -> None:
+    pts, even = [0], [40 * k for k in range(40)]
+    for step_ms in [16, 500, 16, 16, 2000, 33, 16, 700] * 5:
+        pts.append(pts[-1] + step_ms)
+    screen = numbered_video("v.mkv", num_frames=len(pts), time_base_s=Fraction(1, 1000), pts=pts)
+    [warning] = probe_media(screen).warnings
+    assert "variable frame rate: its timecode is counted in 25" in warning
+    with MediaReader(screen) as reader:
+        assert [shown.start_s * 1000 for shown in reader.iter_shown(Fraction(0))] == pts
+    whole = numbered_video("n.mkv", num_frames=40, time_base_s=Fraction(1, 1000), pts=even)
+    assert probe_media(whole).warnings == ()
+
+
 def test_variable_transport_stream_has_a_plausible_rate(numbered_video: MakeVideo) -> None:
     pts = [3000 * k + 700 * (k % 3) for k in range(100)]
     path = numbered_video(
