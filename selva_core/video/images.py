@@ -23,6 +23,8 @@ from av.video.frame import VideoFrame
 
 from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError, NoVideoStreamError
 from selva_core.base.media import ImageSequence, PictureRange
+from selva_core.video.colour import has_alpha
+from selva_core.video.notes.transparency import note_transparent
 from selva_core.video.reader import ShownFrame
 from selva_core.video.regular_file import require_file
 from selva_core.video.sequence_files import find_images
@@ -44,10 +46,12 @@ MAX_PIXELS = 1 << 28
 
 _BLACK_PX = 16
 _TIFF_COMPRESSION = 259
+_TIFF_EXTRA_SAMPLES, _ASSOCIATED_ALPHA = 338, 1
 _TIFF_JPEG = (6, 7)
 """FFmpeg decodes them as black."""
 # EXR files hold linear light; without a transfer curve FFmpeg would show it far too dark.
 _CODEC_OPTIONS = {"exr": {"apply_trc": "iec61966_2_1"}}
+_OPAQUE = (1 << 16) - 1
 
 
 class ImageReader:
@@ -129,7 +133,9 @@ class ImageReader:
             elif held is not None and held[0] == number:
                 frame = held[1]
             else:
-                frame = self._decode(number)
+                frame, is_transparent = self._decode(number)
+                if is_transparent:
+                    note_transparent(self.path, index * self.frame_s)
                 held = number, frame
                 if decoded is not None:
                     decoded()
@@ -151,7 +157,8 @@ class ImageReader:
             return number
         return present[max(before, 0)] if self._images.missing == "hold" else None
 
-    def _decode(self, number: int) -> VideoFrame:
+    def _decode(self, number: int) -> tuple[VideoFrame, bool]:
+        """An image, and whether it is transparent in places where its alpha was taken out here."""
         path = self._files.pattern.file(number)
         context = CodecContext.create(self._codec, "r")
         if not isinstance(context, VideoCodecContext):
@@ -169,7 +176,24 @@ class ImageReader:
             raise MediaUnreadableError(message, path=str(path)) from exc
         if not frames:
             raise MediaUnreadableError(f"{path.name} holds no image; render it again", path=str(path))
-        return frames[0]
+        if has_alpha(frames[0]) and _is_premultiplied(self._codec, content):
+            return _over_black(frames[0])
+        return frames[0], False
+
+
+def _is_premultiplied(codec: str, content: bytes) -> bool:
+    """Whether colours are stored as they are over black: always in EXR (its technical introduction), where a tag says so in
+    TIFF.
+    """
+    is_associated = codec == "tiff" and _tiff_tag(content, _TIFF_EXTRA_SAMPLES) == _ASSOCIATED_ALPHA
+    return codec == "exr" or is_associated
+
+
+def _over_black(frame: VideoFrame) -> tuple[VideoFrame, bool]:
+    """Premultiplied colours without their alpha, and whether it was transparent in places."""
+    with_alpha = np.asarray(frame.reformat(format="rgba64le", threads=1).to_ndarray(), dtype=np.uint16)
+    opaque = VideoFrame.from_ndarray(np.ascontiguousarray(with_alpha[..., :3]), format="rgb48le")
+    return opaque, bool((with_alpha[..., 3] < _OPAQUE).any())
 
 
 def _read_image(path: Path) -> bytes:
@@ -179,7 +203,7 @@ def _read_image(path: Path) -> bytes:
         content = file.read(MAX_IMAGE_BYTES + 1)
     if len(content) > MAX_IMAGE_BYTES:
         raise MediaUnreadableError(f"{path.name} is larger than {MAX_IMAGE_BYTES} bytes", path=str(path))
-    if path.suffix.lower() in (".tif", ".tiff") and _tiff_compression(content) in _TIFF_JPEG:
+    if path.suffix.lower() in (".tif", ".tiff") and _tiff_tag(content, _TIFF_COMPRESSION) in _TIFF_JPEG:
         raise MediaUnreadableError(
             f"{path.name} is a TIFF with JPEG compression, which cannot be read; save it with LZW or without compression",
             path=str(path),
@@ -187,8 +211,8 @@ def _read_image(path: Path) -> bytes:
     return content
 
 
-def _tiff_compression(content: bytes) -> int | None:
-    """The compression of the first image of a TIFF file (TIFF 6.0, tag 259); None where it states none."""
+def _tiff_tag(content: bytes, tag: int) -> int | None:
+    """The number that the first image of a TIFF file (TIFF 6.0) has for a tag; None where it has none."""
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     if order is None:
         return None
@@ -196,7 +220,7 @@ def _tiff_compression(content: bytes) -> int | None:
         (at,) = struct.unpack_from(f"{order}I", content, 4)
         (count,) = struct.unpack_from(f"{order}H", content, at)
         entries = (struct.unpack_from(f"{order}HHIH", content, at + 2 + 12 * k) for k in range(count))
-        return next((value for tag, _, _, value in entries if tag == _TIFF_COMPRESSION), None)
+        return next((value for each, _, _, value in entries if each == tag), None)
     except struct.error:
         return None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from selva_core.base.errors import MediaUnreadableError
 from selva_core.video.containers import flv
 
 _MAX_SCANNED_BYTES = 64 << 20
@@ -34,6 +35,15 @@ class LostStart:
     """num_packets: of the picture that were lost; None where nothing says how many."""
 
     num_packets: int | None
+
+
+def start_error(path: Path) -> MediaUnreadableError:
+    """The refusal of a file whose beginning does not say when its first frame is shown."""
+    return MediaUnreadableError(
+        f"the beginning of {path.name} is damaged, so that nothing says when its first frame is shown; use "
+        "another copy, or transcode it and check its synchronism",
+        path=str(path),
+    )
 
 
 def find_lost_start(

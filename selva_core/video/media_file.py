@@ -20,7 +20,6 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from selva_core.base.errors import MediaUnreadableError
 from selva_core.video.beginning import MPEG_FORMATS, NUMBERING_FORMATS, RAW_FORMATS, Beginning, read_beginning
 from selva_core.video.bitstreams.counters import create_frame_counter
 from selva_core.video.container import (
@@ -35,10 +34,10 @@ from selva_core.video.containers.iso_boxes import read_only_edit
 from selva_core.video.containers.matroska import read_first_block
 from selva_core.video.containers.mxf_index import has_index
 from selva_core.video.damage import kept_damage_s
-from selva_core.video.lost_start import find_lost_start
+from selva_core.video.lost_start import find_lost_start, start_error
 from selva_core.video.packet_order import packet_time
 from selva_core.video.rates import MPEG_SLACK_S, FrameRate, is_standard_rate
-from selva_core.video.restarts import find_clock_jump, is_joined
+from selva_core.video.restarts import find_clock_jump, is_joined, joined_error, jump_error
 
 FALLBACK_RATE_HZ = Fraction(25)
 _SCANNED_END_S = Fraction(2)
@@ -199,16 +198,12 @@ class MediaFile:
 
     def _begin(self) -> Beginning:
         if self.is_raw and self.path.suffix.lower() in _CONTAINER_SUFFIXES:
-            raise self._start_error()
+            raise start_error(self.path)
         if is_joined(self.path, self.container.format.name):
-            raise MediaUnreadableError(
-                f"{self.path.name} was joined as bytes from several files, of which players show one; join them with "
-                "ffmpeg's concat demuxer, or use the parts",
-                path=str(self.path),
-            )
+            raise joined_error(self.path)
         jump = find_clock_jump(self.path, self.container.format.name)
         if jump is not None:
-            raise self._jump_error(jump.at_s, jump.direction)
+            raise jump_error(self.path, jump)
         beginning = read_beginning(self.container, self.stream, self.path)
         if beginning.has_hidden_frames:
             beginning = self._enter_edit(beginning)
@@ -245,7 +240,7 @@ class MediaFile:
             return
         num_lost = lost.num_packets
         if num_lost is None:
-            raise self._start_error()
+            raise start_error(self.path)
         if format_name == "mxf" and self._origin_pts in self._beginning.undecoded_pts:
             return  # the numbers of an MXF file with an index say what was lost
         frame_ticks = round(self.frame_s / self.time_base_s)
@@ -390,18 +385,3 @@ class MediaFile:
     def _lose(self, times_s: Iterable[Fraction]) -> None:
         """Remember frames that cannot be decoded."""
         self._lost_s.update(max(at_s, Fraction(0)) for at_s in times_s)
-
-    def _start_error(self) -> MediaUnreadableError:
-        return MediaUnreadableError(
-            f"the beginning of {self.path.name} is damaged, so that nothing says when its first frame is shown; use "
-            "another copy, or transcode it and check its synchronism",
-            path=str(self.path),
-        )
-
-    def _jump_error(self, at_s: Fraction, direction: str) -> MediaUnreadableError:
-        return MediaUnreadableError(
-            f"timestamps of {self.path.name} jump {direction} at {float(at_s):.1f} s: it was joined from several "
-            "recordings; remux them into one file (ffmpeg's concat demuxer does), or use the parts",
-            path=str(self.path),
-            jumps_at_s=float(at_s),
-        )

@@ -17,6 +17,7 @@ from selva_core.video.damage import note_damage, note_miscount
 from selva_core.video.damage_watch import DECODES_WITHOUT_KEY, DamageWatch
 from selva_core.video.media_file import MediaFile
 from selva_core.video.packet_order import PacketOrder, packet_time
+from selva_core.video.restarts import ClockJump, jump_error
 
 _SEEK_BACK_S = 1
 """How much earlier the second seek aims; doubled from then on, because groups of frames may last minutes."""
@@ -212,7 +213,7 @@ class MediaReader(MediaFile):
 
     def _refuse_jump_back(self, shown_s: Fraction, next_s: Fraction) -> None:
         if shown_s - next_s > _JUMP_BACK_S + self.frame_s:
-            raise self._jump_error(shown_s, "back")
+            raise jump_error(self.path, ClockJump(at_s=shown_s, direction="back"))
 
 
 def _seek_targets_s(first_s: Fraction) -> Iterator[Fraction]:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+from selva_core.base.errors import MediaUnreadableError
 from selva_core.video.containers import flv, matroska, mxf_index
 from selva_core.video.containers.iso_boxes import count_movies
 
@@ -58,6 +59,25 @@ def find_clock_jump(path: Path, format_name: str) -> ClockJump | None:
     except OSError:
         return None
     return None
+
+
+def jump_error(path: Path, jump: ClockJump) -> MediaUnreadableError:
+    """The refusal of a file whose clock does not go on."""
+    return MediaUnreadableError(
+        f"timestamps of {path.name} jump {jump.direction} at {float(jump.at_s):.1f} s: it was joined from several "
+        "recordings; remux them into one file (ffmpeg's concat demuxer does), or use the parts",
+        path=str(path),
+        jumps_at_s=float(jump.at_s),
+    )
+
+
+def joined_error(path: Path) -> MediaUnreadableError:
+    """The refusal of files that lie one behind the other in one."""
+    return MediaUnreadableError(
+        f"{path.name} was joined as bytes from several files, of which players show one; join them with "
+        "ffmpeg's concat demuxer, or use the parts",
+        path=str(path),
+    )
 
 
 def is_joined(path: Path, format_name: str) -> bool:

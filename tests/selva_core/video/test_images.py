@@ -13,6 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.video.codeccontext import VideoCodecContext
 
 from selva_core.base.errors import (
     MediaNotFoundError,
@@ -362,3 +363,53 @@ def test_stamp_changes_with_any_image_of_the_sequence_and_with_no_other_file(tmp
     assert changed != before
     (tmp_path / "shot.0009.png").unlink()
     assert read_stamp(picture) != changed
+
+
+def write_exr(path: Path, *, colour: float, alpha: float) -> None:
+    encoder = av.CodecContext.create("exr", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width = encoder.height = 64
+    encoder.pix_fmt, encoder.time_base = "gbrapf32le", Fraction(1, 25)
+    frame = av.VideoFrame(64, 64, "gbrapf32le")
+    for plane, value in zip(frame.planes, (colour, colour, colour, alpha), strict=True):
+        plane.update(np.full(plane.buffer_size // 4, value, "<f4").tobytes())
+    path.write_bytes(b"".join(bytes(each) for each in [*encoder.encode(frame), *encoder.encode(None)]))
+
+
+def write_tiff(path: Path, pixel: bytes, *, extra_samples: int) -> None:
+    """64 x 64 pixels of red, green, blue and alpha, without compression."""
+    num_bytes = 64 * 64 * 4
+    tags = {256: 64, 257: 64, 258: 8, 259: 1, 262: 2, 273: 8, 277: 4, 278: 64, 279: num_bytes}
+    tags[338] = extra_samples
+    entries = b"".join(
+        struct.pack("<HHII", tag, 4 if tag == 279 else 3, 1, tags[tag]) for tag in sorted(tags)
+    )
+    folder = struct.pack("<H", len(tags)) + entries + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + num_bytes) + pixel * (64 * 64) + folder)
+
+
+def seen_pixel(folder: Path, suffix: str) -> tuple[int, bool]:
+    """The level of the first image, and whether a note says that it is transparent."""
+    picture = PictureRange(
+        path=folder / f"a.%04d.{suffix}", start_s=Fraction(0), duration_s=Fraction(1, 25), images=images()
+    )
+    level = int(read_frames(picture, size_px=32, num_frames=1)[0, 10, 10, 0])
+    return level, bool(transparency_warnings(picture))
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+def test_colours_of_exr_are_multiplied_by_alpha_already(tmp_path: Path, alpha: float) -> None:
+    write_exr(tmp_path / "a.0001.exr", colour=0.25, alpha=alpha)
+    level, is_transparent = seen_pixel(tmp_path, "exr")
+    assert abs(level - 137) <= 1  # sRGB of a quarter of the light
+    assert is_transparent is (alpha < 1)
+
+
+@pytest.mark.parametrize(("extra_samples", "shown"), [(1, 128), (2, 64)])
+def test_tiff_says_whether_its_colours_are_multiplied_by_alpha(
+    tmp_path: Path, extra_samples: int, shown: int
+) -> None:
+    write_tiff(tmp_path / "a.0001.tif", bytes((128, 128, 128, 128)), extra_samples=extra_samples)
+    level, is_transparent = seen_pixel(tmp_path, "tif")
+    assert abs(level - shown) <= 1
+    assert is_transparent
