@@ -25,7 +25,7 @@ from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError, NoV
 from selva_core.base.media import ImageSequence, PictureRange
 from selva_core.video.colour import has_alpha
 from selva_core.video.notes.transparency import note_transparent
-from selva_core.video.reader import ShownFrame
+from selva_core.video.reader import ShownFrame, black_frame
 from selva_core.video.regular_file import require_file
 from selva_core.video.sequence_files import find_images
 
@@ -44,7 +44,6 @@ IMAGE_CODECS = {
 MAX_IMAGE_BYTES = 1 << 30
 MAX_PIXELS = 1 << 28
 
-_BLACK_PX = 16
 _TIFF_COMPRESSION = 259
 _TIFF_EXTRA_SAMPLES, _ASSOCIATED_ALPHA = 338, 1
 _TIFF_JPEG = (6, 7)
@@ -129,7 +128,7 @@ class ImageReader:
         for index in range(self._index_at(first_s), count):
             number = self._shown_number(self._files.played[index])
             if number is None:
-                frame = _black_frame()
+                frame = black_frame()
             elif held is not None and held[0] == number:
                 frame = held[1]
             else:
@@ -223,7 +222,3 @@ def _tiff_tag(content: bytes, tag: int) -> int | None:
         return next((value for each, _, _, value in entries if each == tag), None)
     except struct.error:
         return None
-
-
-def _black_frame() -> VideoFrame:
-    return VideoFrame.from_ndarray(np.zeros((_BLACK_PX, _BLACK_PX, 3), np.uint8), format="rgb24")

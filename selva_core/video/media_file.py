@@ -30,7 +30,8 @@ from selva_core.video.container import (
     translate_media_errors,
 )
 from selva_core.video.containers.avi_index import AviIndex
-from selva_core.video.containers.iso_boxes import read_only_edit
+from selva_core.video.containers.edit_spans import EditSpan, lay_out_edits
+from selva_core.video.containers.iso_boxes import TrackEdit, read_edits
 from selva_core.video.containers.matroska import read_first_block
 from selva_core.video.containers.mxf_index import has_index
 from selva_core.video.damage import kept_damage_s
@@ -50,6 +51,7 @@ _CONTAINER_SUFFIXES = frozenset(
 )
 """FFmpeg takes such a file for a bare stream where its header is damaged, and would show what lies between the frames too."""
 _PLAIN_EDITS = {"advanced_editlist": "0"}
+_NO_EDITS = {"ignore_editlist": "1"}
 
 
 OpenedFile = TypeVar("OpenedFile", bound="MediaFile")  # typing.Self came with Python 3.11
@@ -69,6 +71,7 @@ class MediaFile:
         self.path = path
         self._options: dict[str, str] = {}
         self._edit_end_s: Fraction | None = None
+        self._spans: Sequence[EditSpan] = ()
         self._lost_s: set[Fraction] = set()
         self._open()
         try:
@@ -158,6 +161,8 @@ class MediaFile:
     @cached_property
     def end_s(self) -> Fraction:
         """When the last frame stops being shown, read from the packets at the file's end without decoding."""
+        if self._spans:
+            return self._spans[-1].end_s
         # Without sound, the duration of the file is that of its picture: packets that are missing at its end were lost.
         states_duration = self.is_matroska or self.container.format.name == "flv"
         if not states_duration or self.container.streams.audio or self._edit_end_s is not None:
@@ -204,15 +209,20 @@ class MediaFile:
         jump = find_clock_jump(self.path, self.container.format.name)
         if jump is not None:
             raise jump_error(self.path, jump)
+        edits = read_edits(self.path, self.stream.id) if "mp4" in self.container.format.name else ()
+        self._spans = lay_out_edits(edits, self.time_base_s)
+        if self._spans:
+            self._options = _NO_EDITS
+            self._reopen()
+            return read_beginning(self.container, self.stream, self.path).moved_to(0)
         beginning = read_beginning(self.container, self.stream, self.path)
-        if beginning.has_hidden_frames:
-            beginning = self._enter_edit(beginning)
+        if beginning.has_hidden_frames and len(edits) == 1:
+            beginning = self._enter_edit(beginning, edits[0])
         return self._find_true_start(beginning)
 
-    def _enter_edit(self, beginning: Beginning) -> Beginning:
+    def _enter_edit(self, beginning: Beginning, edit: TrackEdit) -> Beginning:
         """Read the edit list exactly where its only edit begins inside a frame; FFmpeg's own way drops that frame."""
-        edit = read_only_edit(self.path, self.stream.id)
-        if edit is None:
+        if edit.media_ticks is None:
             return beginning
         self._options = _PLAIN_EDITS
         self._reopen()

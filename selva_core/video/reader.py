@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from selva_core.base.errors import MediaUnreadableError
 from selva_core.video.container import DAMAGE_ERRORS, require_clear, translate_media_errors
+from selva_core.video.containers.edit_spans import movie_times_s, spans_from
 from selva_core.video.damage import note_damage, note_miscount
 from selva_core.video.damage_watch import DECODES_WITHOUT_KEY, DamageWatch
 from selva_core.video.media_file import MediaFile
@@ -23,6 +25,7 @@ _SEEK_BACK_S = 1
 """How much earlier the second seek aims; doubled from then on, because groups of frames may last minutes."""
 _MAX_BROKEN_PACKETS = 64
 """In a row; a file with more of them has lost more than a glitch, and holding one picture for seconds would hide that."""
+_BLACK_PX = 16
 _JUMP_BACK_S = 1
 """Broken files repeat timestamps; a step back by more than this is the clock of another recording."""
 
@@ -56,10 +59,33 @@ class MediaReader(MediaFile):
             missing_s = self.missing_s
         try:
             with translate_media_errors(self.path):
-                yield from self._iter_shown(first_s, decoded)
+                shown = self._iter_edited if self._spans else self._iter_shown
+                yield from shown(first_s, decoded)
         finally:
-            note_damage(self.path, self._lost_s)
+            note_damage(self.path, movie_times_s(self._spans, self._lost_s) if self._spans else self._lost_s)
             note_miscount(self.path, {*missing_s, *(self._lost_s if self.is_raw else ())})
+
+    def _iter_edited(self, first_s: Fraction, decoded: Callable[[], None] | None) -> Iterator[ShownFrame]:
+        """The frames of a movie that is assembled from parts of its media, each decoded from the key frame before it."""
+        spans = spans_from(self._spans, first_s)
+        for span in spans:
+            is_final = span is spans[-1]
+            if span.media_s is None or span.media_end_s is None:
+                yield ShownFrame(
+                    start_s=span.start_s, end_s=span.end_s, frame=black_frame(), is_last=is_final
+                )
+                continue
+            offset_s = span.start_s - span.media_s
+            for shown in self._iter_shown(max(first_s - offset_s, span.media_s), decoded):
+                is_end = shown.is_last or shown.end_s >= span.media_end_s
+                yield ShownFrame(
+                    start_s=max(shown.start_s + offset_s, span.start_s),
+                    end_s=span.end_s if is_end else shown.end_s + offset_s,
+                    frame=shown.frame,
+                    is_last=is_final and is_end,
+                )
+                if is_end:
+                    break
 
     def _iter_shown(self, first_s: Fraction, decoded: Callable[[], None] | None) -> Iterator[ShownFrame]:
         held: tuple[Fraction, VideoFrame] | None = None
@@ -214,6 +240,11 @@ class MediaReader(MediaFile):
     def _refuse_jump_back(self, shown_s: Fraction, next_s: Fraction) -> None:
         if shown_s - next_s > _JUMP_BACK_S + self.frame_s:
             raise jump_error(self.path, ClockJump(at_s=shown_s, direction="back"))
+
+
+def black_frame() -> VideoFrame:
+    """For times at which nothing is shown; scaled to any size."""
+    return VideoFrame.from_ndarray(np.zeros((_BLACK_PX, _BLACK_PX, 3), np.uint8), format="rgb24")
 
 
 def _seek_targets_s(first_s: Fraction) -> Iterator[Fraction]:

@@ -6,7 +6,7 @@ FFmpeg drops the frame in which an edit begins and moves the next one to its sta
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,18 +20,21 @@ _MAX_EXTRA_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class TrackEdit:
-    """One edit that shows media. duration_s: None where it lasts to the end of the media."""
+    """One edit. duration_s: None where it lasts to the end of the media. media_ticks: where it begins, in the track's ticks; None
+    where it shows nothing.
+    """
 
     duration_s: Fraction | None
+    media_ticks: int | None
 
 
-def read_only_edit(path: Path, track_id: int) -> TrackEdit | None:
-    """The edit of a track that has exactly one, which shows media; else None, also for a file that is not of this kind."""
+def read_edits(path: Path, track_id: int) -> Sequence[TrackEdit]:
+    """The edits of a track in their order; none for a file that is not of this kind."""
     try:
         with path.open("rb") as file:
-            return _read_only_edit(file, track_id)
+            return _read_edits(file, track_id)
     except (OSError, struct.error):
-        return None
+        return ()
 
 
 def count_movies(path: Path) -> int:
@@ -64,25 +67,24 @@ def append_extra(path: Path, identifier: bytes, content: bytes) -> None:
         file.write(struct.pack(">I4s", _HEADER_BYTES + 16 + len(content), b"uuid") + identifier + content)
 
 
-def _read_only_edit(file: BinaryIO, track_id: int) -> TrackEdit | None:
+def _read_edits(file: BinaryIO, track_id: int) -> Sequence[TrackEdit]:
     movie = _find(file, b"moov", *_whole(file))
     if movie is None:
-        return None
+        return ()
     timescale = _read_timescale(file, movie)
     for kind, start, end in _boxes(file, *movie):
         if kind != b"trak" or _read_track_id(file, (start, end)) != track_id:
             continue
         edits = _find(file, b"edts", start, end)
         edit_list = edits and _find(file, b"elst", *edits)
-        if not edit_list:
-            return None
-        entries = _read_entries(file, edit_list)
-        if len(entries) != 1 or entries[0][1] == _EMPTY:
-            return None
-        return TrackEdit(
-            duration_s=Fraction(entries[0][0], timescale) if entries[0][0] and timescale else None
-        )
-    return None
+        return [
+            TrackEdit(
+                duration_s=Fraction(duration, timescale) if duration and timescale else None,
+                media_ticks=None if media_time == _EMPTY else media_time,
+            )
+            for duration, media_time in (_read_entries(file, edit_list) if edit_list else ())
+        ]
+    return ()
 
 
 def _whole(file: BinaryIO) -> tuple[int, int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from selva_core.base.errors import MediaUnreadableError
 from selva_core.base.media import PictureRange
 from selva_core.engines.echo import find_flashes
+from selva_core.video.damage import damage_warnings, damaged_times_s
 from selva_core.video.frames import iter_frames
 from selva_core.video.reader import MediaReader
 
@@ -114,6 +116,71 @@ def test_edit_that_begins_inside_a_frame_shows_the_rest_of_it_first(
     assert shown[0].end_s == first_end_s
     assert (shown[-1].end_s, shown[-1].is_last) == (Fraction(1), True)
     assert numbers_seen(path, count=20) == list(range(first_seen, first_seen + 20))
+
+
+def write_edits(path: Path, edits: Sequence[tuple[int, int | None]]) -> None:
+    """Give an MP4 file of 25 frames a second these edits: how many frames each, and the first one or None for nothing."""
+    content = bytearray(path.read_bytes())
+    at = content.find(b"elst")
+    (first_time,) = struct.unpack_from(">i", content, at + 16)
+    entries = [
+        struct.pack(">IiI", 40 * count, -1 if first is None else first_time + 512 * first, 1 << 16)
+        for count, first in edits
+    ]
+    box = b"elst" + struct.pack(">II", 0, len(entries)) + b"".join(entries)
+    (old_size,) = struct.unpack_from(">I", content, at - 4)
+    for kind in (b"edts", b"trak", b"moov"):  # which lie behind the media, so that no offset changes
+        place = content.rfind(kind, 0, at) - 4
+        (size,) = struct.unpack_from(">I", content, place)
+        struct.pack_into(">I", content, place, size + len(box) + 4 - old_size)
+    content[at - 4 : at - 4 + old_size] = struct.pack(">I", len(box) + 4) + box
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("num_b_frames", [0, 2])
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [(10, 5), (10, 30)],
+        [(10, 30), (10, 5)],
+        [(10, 0), (10, 0)],
+        [(10, 5), (5, None), (10, 30)],
+        [(5, None), (10, 5), (10, 30)],
+        [(7, 3), (7, 14), (7, 8), (7, 41)],
+    ],
+)
+def test_movie_that_is_assembled_from_parts_shows_their_frames_and_black_between_them(
+    numbered_video: MakeVideo,
+    numbers_seen: NumbersSeen,
+    edits: Sequence[tuple[int, int | None]],
+    num_b_frames: int,
+) -> None:
+    path = numbered_video("parts.mp4", num_frames=50, num_b_frames=num_b_frames, options={"preset": "fast"})
+    write_edits(path, edits)
+    after_empty = edits[1:] if edits[0][1] is None else edits
+    expected = [0 if first is None else first + k for count, first in after_empty for k in range(count)]
+    with MediaReader(path) as reader:
+        assert reader.end_s == Fraction(len(expected), 25)
+    assert numbers_seen(path, count=len(expected)) == expected
+    for first in (0, 9, 10, 16, len(expected) - 1):
+        assert numbers_seen(path, first=first) == [expected[first]]
+    assert damage_warnings(PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(2))) == ()
+
+
+def test_damage_in_a_movie_that_is_assembled_from_parts_has_the_time_of_the_movie(
+    numbered_video: MakeVideo,
+) -> None:
+    path = numbered_video("parts.mp4", num_frames=50, gop_frames=1)
+    with av.open(str(path)) as container:
+        at, size = [(p.pos, p.size) for p in container.demux(video=0) if p.size and p.pos is not None][32]
+    content = bytearray(path.read_bytes())
+    content[at : at + size] = bytes(size)
+    path.write_bytes(content)
+    write_edits(path, [(10, 5), (10, 30)])
+    picture = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(20, 25))
+    for _ in iter_frames(picture, size_px=16):
+        pass
+    assert damaged_times_s(picture) == [Fraction(12, 25)]
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("mpg", "mpeg2video"), ("ts", "libx264")])
