@@ -26,7 +26,6 @@ from selva_otio.conform.plan import CONFORMED, ConformPlan, LongerTakes, StemMov
 from selva_otio.cues.cue_sheet import CueBuilder
 from selva_otio.formats.stem_metadata import read_pan_width
 from selva_otio.picture.media import resolve_media_path
-from selva_otio.time.clock import sample_index
 from selva_render.jobs import ClipJob
 from selva_render.options import OutputOptions, settle_sampling
 from selva_render.redo import Redo, build_redo_job
@@ -186,9 +185,11 @@ class _Continuations:
         return Continuation(move=move, cue=cue, missing=missing, head_s=head_s, jobs=jobs)
 
     def _count_samples(self, missing_s: Fraction, handle_s: Fraction, rate_hz: int) -> int:
-        """By how much a file goes on: with the handle by whole frames, because hosts cut sound at frames of its file."""
+        """By how much a file goes on: with the handle by whole frames, because hosts cut sound at frames of its file. No sample
+        less: a host that counts whole frames of a file would not have the last one.
+        """
         frames_s = math.floor((missing_s + handle_s) / self._frame_s) * self._frame_s
-        return max(sample_index(max(frames_s, missing_s), rate_hz), 0)
+        return max(math.ceil(max(frames_s, missing_s) * rate_hz), 0)
 
     def _read_takes(self, move: StemMove, clip: SpottedClip) -> list[_Take] | None:
         """The takes of a stem, all as long; None where one of them cannot go on."""
