@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from selva_core.network._short_conv import (
     MIN_ROWS,
+    NUM_POINTS,
     TRIPLE,
     Points,
     arrange_taps,
@@ -84,7 +85,8 @@ class GatedMlp(nn.Module):
 class TokenConv(nn.Conv1d):
     """A convolution along the tokens (B, N, C) that keeps their number.
 
-    Between `hold_taps` and `drop_taps` a wide one of three taps takes half the multiplications on a CPU (see `_short_conv`).
+    Between `hold_taps` and `drop_taps` a wide one takes half the multiplications on a CPU (of three taps; of seven, two thirds;
+    see `_short_conv`).
     """
 
     def __init__(self, in_width: int, out_width: int, kernel: int, *, bias: bool = True) -> None:
@@ -94,8 +96,9 @@ class TokenConv(nn.Conv1d):
     @property
     def num_held_bytes(self) -> int:
         """What `hold_taps` takes of memory; 0 where it does nothing."""
-        is_short = self.kernel_size[0] == TRIPLE and is_wide(self.weight)
-        return 2 * self.weight.nbytes if is_short else 0
+        num_taps = self.kernel_size[0]
+        num_points = NUM_POINTS * -(-num_taps // TRIPLE)
+        return num_points * self.weight.nbytes // num_taps if is_wide(self.weight) else 0
 
     def hold_taps(self) -> None:
         """For many calls without a gradient and without a change of the weight."""
@@ -108,7 +111,7 @@ class TokenConv(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """x (B, N, in_width) -> (B, N, out_width)."""
         if self._points is not None and x.shape[1] >= MIN_ROWS:
-            return convolve(x, self._points, self.bias, kernel=TRIPLE)
+            return convolve(x, self._points, self.bias, kernel=self.kernel_size[0])
         return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 

@@ -40,9 +40,10 @@ def test_only_wide_float32_layers_of_a_cpu_are_shortened() -> None:
     assert not any(is_wide(other) for other in (wide[:96], wide.bfloat16(), wide.to("meta"), wide[..., :1]))
 
 
-def test_a_layer_gives_back_what_it_holds() -> None:
+@pytest.mark.parametrize("kernel", [3, 7])
+def test_a_layer_gives_back_what_it_holds(kernel: int) -> None:
     torch.manual_seed(0)
-    layer = TokenConv(192, 200, 3).requires_grad_(False)
+    layer = TokenConv(192, 200, kernel).requires_grad_(False)
     x = torch.randn(2, 50, 192)
     plain = layer(x)
     layer.hold_taps()
@@ -51,6 +52,13 @@ def test_a_layer_gives_back_what_it_holds() -> None:
     torch.testing.assert_close(short, plain, rtol=1e-4, atol=1e-4)
     layer.drop_taps()
     assert torch.equal(layer(x), plain)
+
+
+@pytest.mark.parametrize("kernel", [3, 7])
+def test_what_a_layer_holds_is_as_large_as_it_says(kernel: int) -> None:
+    layer = TokenConv(192, 200, kernel).requires_grad_(False)
+    points = transform_taps(arrange_taps(layer.weight))
+    assert layer.num_held_bytes == sum(point.nbytes for point in points)
 
 
 def test_a_narrow_layer_holds_nothing() -> None:
