@@ -177,7 +177,8 @@ class VideoTokenEncoder:
             encoded.append(self._network.video_encoder.encode_segments(part))
             on_encoded(len(batch))
 
-        self._limit.run(range(segments.shape[0]), encode)
+        with self._network.video_encoder.many_segments():
+            self._limit.run(range(segments.shape[0]), encode)
         return torch.cat(encoded)
 
 

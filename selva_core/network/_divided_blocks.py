@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from selva_core.network._strassen import TallLinear
+
 
 class DividedBlock(nn.Module):
     """Attention along time, attention along space, MLP, each after a LayerNorm."""
@@ -37,7 +39,7 @@ class DividedAttention(nn.Module):
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = TallLinear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, grouping: str, num_times: int, num_patches: int) -> Tensor:
@@ -73,8 +75,8 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, hidden_width: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden_width)
-        self.fc2 = nn.Linear(hidden_width, width)
+        self.fc1 = TallLinear(width, hidden_width)
+        self.fc2 = TallLinear(hidden_width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., D) -> (..., D)."""

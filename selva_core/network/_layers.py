@@ -22,6 +22,7 @@ from selva_core.network._short_conv import (
     is_wide,
     transform_taps,
 )
+from selva_core.network._strassen import TallLinear
 
 RMS_EPS = torch.finfo(torch.float32).eps
 
@@ -72,9 +73,9 @@ class GatedMlp(nn.Module):
 
     def __init__(self, width: int, hidden_width: int) -> None:
         super().__init__()
-        self.w1 = nn.Linear(width, hidden_width, bias=False)
-        self.w2 = nn.Linear(hidden_width, width, bias=False)
-        self.w3 = nn.Linear(width, hidden_width, bias=False)
+        self.w1 = TallLinear(width, hidden_width, bias=False)
+        self.w2 = TallLinear(hidden_width, width, bias=False)
+        self.w3 = TallLinear(width, hidden_width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., D) -> (..., D)."""

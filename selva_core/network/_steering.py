@@ -70,7 +70,7 @@ class CrossBlock(nn.Module):
         x = self.norm1(attended).add_(x)
         normed = self.norm2(x)
         hidden = F.silu(self.ffn.w1(normed), inplace=True).mul_(self.ffn.w3(normed))
-        return x.addmm_(hidden, self.ffn.w2.weight.t())
+        return x.add_(self.ffn.w2(hidden))
 
 
 class CrossAttention(nn.Module):
