@@ -181,7 +181,9 @@ def check_video_encoder(bench: Bench) -> Iterator[Check]:
     shape = (1, SPEC_16K.num_frames(bench.duration_s), 3, spec.frame_size_px, spec.frame_size_px)
     frames = (bench.noise("frames", shape)[0] * 0.5).clamp(-1.0, 1.0).to(bench.device)
     with encoder.many_segments():
-        tokens = torch.cat([encoder.encode_segments(one) for one in cut_segments(frames, spec).split(1)])
+        tokens = torch.cat(
+            [encoder.encode_segments(one) for one in torch.split(cut_segments(frames, spec), 1)]
+        )
 
     height = math.isqrt(spec.num_patches)
     first = tokens[0, 0].T.reshape(1, spec.width, height, height)

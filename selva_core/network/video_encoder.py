@@ -116,8 +116,8 @@ class VideoEncoder(nn.Module):
         """`steer_and_attend` by each of several prompts over one clip; what a prompt gives does not depend on the others.
 
         tokens: (S, T, P, D); texts: (1, L, text_width) each, T5's last hidden states without padding. Returns features
-        (1, S * T, D) and attention (1, S * T, H, P) of each. On a CPU wide ones take 0.78 of the time of a call
-        (one prompt) to 0.72 of that of four.
+        (1, S * T, D) and attention (1, S * T, H, P) of each. On a CPU wide ones take 0.77 of
+        the time of a call (one prompt) to 0.66 of that of four.
         """
         if self.spec.width < _WIDE or tokens.device.type != "cpu" or torch.is_grad_enabled():
             return [
