@@ -22,11 +22,14 @@ from selva_cli.terminal.console import print_json, print_table
 from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, EXIT_REFUSED, report_errors
 from selva_cli.terminal.progress_bars import RenderBars
 from selva_cli.terminal.verbosity import is_quiet
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import RequestError
 from selva_core.base.media import ImageSequence
 from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
 from selva_core.base.settings import load_settings
+from selva_core.models.catalog import find_model
+from selva_core.models.memory_needs import estimate_needs
 from selva_daemon.client.client import Client
 from selva_otio import CueSheet, spot_timeline
 from selva_otio.time.clock import parse_rate
@@ -157,6 +160,7 @@ def run_spot(
         report = replace(report, looked=looked.by_cue)
     show_cues(report, as_json=as_json, as_csv=as_csv)
     _note_picture_cache(sheet, model)
+    _note_memory(model)
     if looked is not None and looked.failed:
         sys.stderr.writelines(f"selva: {line}\n" for line in iter_failure_lines(looked.failed, sheet.clock))
         raise typer.Exit(EXIT_PARTLY_FAILED)
@@ -172,6 +176,18 @@ def _note_picture_cache(sheet: CueSheet, model: str | None) -> None:
     note = describe_picture_cache(sheet, choose_model(model), load_settings())
     if note is not None and not is_quiet():
         sys.stderr.write(f"selva: {note}\n")
+
+
+def _note_memory(model_id: str | None) -> None:
+    """Say how much of a GPU the model takes; nothing of one that comes with this package, which fits everywhere."""
+    model = find_model(choose_model(model_id))
+    if model.spec is None or model.is_bundled or is_quiet():
+        return
+    needs = estimate_needs(model, has_bfloat16=True)
+    sys.stderr.write(
+        f"selva: {model.model_id} takes about {needs.normal_bytes / 1e9:.1f} GB of a GPU, or {needs.low_bytes / 1e9:.1f} GB with "
+        f"the setting memory low; what is free says: {selva_command('doctor', '--only', 'torch')}\n"
+    )
 
 
 def show_cues(report: SpotReport, *, as_json: bool, as_csv: bool) -> None:

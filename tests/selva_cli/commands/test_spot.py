@@ -26,6 +26,13 @@ def test_spot_shows_the_cues_as_table_json_and_a_sheet_that_reads_back(cut: Path
     assert {**again, "asked_by": "", "takes": 0} == {**cue, "asked_by": "", "takes": 0}
 
 
+def test_spot_says_what_a_published_model_takes_of_a_gpu(cut: Path) -> None:
+    seen = run("spot", cut, *DOG, "--model", "selva-small-16k")
+    assert seen.exit_code == 0
+    assert "selva-small-16k takes about 4.5 GB of a GPU, or 2.0 GB with the setting memory low" in seen.stderr
+    assert "GPU" not in run("spot", cut, *DOG, "--model", "selva-nano").stderr
+
+
 def test_a_narrow_terminal_shortens_prompts_but_no_times(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
