@@ -17,7 +17,13 @@ from selva_otio.errors import ClockError, TimelineReadError
 from selva_otio.picture.media import explain_no_picture
 from selva_otio.picture.shots import NestSpan, Picture, Shot, SkippedItem, overlay_picture
 from selva_otio.time.clock import exact_seconds
-from selva_otio.time.item_times import describe_item, item_duration_s, trimmed_start_s, warp_speed
+from selva_otio.time.item_times import (
+    content_duration_s,
+    describe_item,
+    item_duration_s,
+    trimmed_start_s,
+    warp_speed,
+)
 
 MAX_NESTING = 32
 
@@ -227,12 +233,32 @@ def _collect_item(item: otio.core.Item, parent_range: _ParentRange, parent: _Vie
         track=parent.track,
         nests=parent.nests,
     )
-    if isinstance(item, otio.schema.Track):
+    problem = _explain_empty_nest(item)
+    if problem:
+        picture.skipped.append(_skip(item, parent, visible[0], problem, is_fault=True))
+    elif isinstance(item, otio.schema.Track):
         _collect_track(item, view.inside(item), picture)
     elif isinstance(item, otio.schema.Stack):
         _collect_stack(item, view.inside(item), picture)
     elif isinstance(item, otio.schema.Clip):
         _collect_clip(item, parent_range, parent, view, picture)
+
+
+def _explain_empty_nest(item: otio.core.Item) -> str:
+    """Why a nest shows nothing although something is in it; empty for all others.
+
+    A host may count the used range of a nest from a timecode that the file does not hold.
+    """
+    if not isinstance(item, otio.core.Composition) or item.source_range is None or not len(item):
+        return ""
+    start_s, end_s = trimmed_start_s(item), trimmed_start_s(item) + item_duration_s(item)
+    content_s = content_duration_s(item)
+    if start_s < content_s and end_s > 0:
+        return ""
+    return (
+        f"its used range, {float(start_s):.3f} s to {float(end_s):.3f} s, lies outside of what is in it, "
+        f"{float(content_s):.3f} s from 0; open it in its host, or export it as clips"
+    )
 
 
 def _collect_clip(

@@ -26,15 +26,23 @@ def item_duration_s(item: otio.core.Item) -> Fraction:
     """Seconds that an item lasts in its parent. Raises TimelineReadError where that is unknown or negative."""
     if item.source_range is not None:
         duration_s = _read_seconds(item, item.source_range.duration)
-    elif isinstance(item, otio.schema.Track):
-        duration_s = sum((item_duration_s(child) for child in _iter_items(item)), Fraction(0))
-    elif isinstance(item, otio.schema.Stack):
-        duration_s = max((item_duration_s(child) for child in _iter_items(item)), default=Fraction(0))
+    elif isinstance(item, otio.core.Composition):
+        duration_s = content_duration_s(item)
     else:
         duration_s = _read_seconds(item, _find_available_range(item).duration)
     if duration_s < 0:
         raise TimelineReadError(f"{describe_item(item)} has a negative duration ({float(duration_s):g} s)")
     return duration_s
+
+
+def content_duration_s(nest: otio.core.Composition) -> Fraction:
+    """Seconds that all that is in a track or stack lasts, whatever its used range. Raises TimelineReadError."""
+    durations = (item_duration_s(child) for child in _iter_items(nest))
+    return (
+        sum(durations, Fraction(0))
+        if isinstance(nest, otio.schema.Track)
+        else max(durations, default=Fraction(0))
+    )
 
 
 def trimmed_start_s(item: otio.core.Item) -> Fraction:

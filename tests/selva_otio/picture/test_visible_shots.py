@@ -257,3 +257,18 @@ def test_ten_thousand_clips_on_two_tracks_are_resolved(cut_at_24: CutBuilder) ->
     picture = resolve(lower, upper)
     assert len(picture.shots) == 10_000
     assert picture.skipped == []
+
+
+def test_a_nest_whose_used_range_lies_outside_of_its_content_is_a_fault_and_a_gap_in_one_is_not(
+    cut_at_24: CutBuilder,
+) -> None:
+    """As a host writes it that counts from the timecode of the nested timeline."""
+    cut = cut_at_24
+    content = [cut.clip("a", offset=0, frames=20), cut.gap(20)]
+    by_timecode = cut.nest(cut.track(*(item.clone() for item in content)), trim=(86_400, 20))
+    in_the_gap = cut.nest(cut.track(*content), trim=(20, 20))
+    picture = resolve(cut.track(by_timecode, in_the_gap, cut.clip("b", offset=0, frames=5)))
+    assert in_frames(picture) == [("b", 40, 45, 0, 1)]
+    ((name, reason, is_fault),) = [(item.name, item.reason, item.is_fault) for item in picture.skipped]
+    assert (name, is_fault) == ("nest", True)
+    assert "3600.000 s to 3600.833 s, lies outside of what is in it, 1.667 s from 0" in reason
