@@ -14,6 +14,20 @@ TAKE_SCHEMA = "selva.take/1"
 TAKE_TRACK_SCHEMA = "selva.take-track/1"
 """Of tracks that hold the silent takes of a stem track, in files whose clips have one media each."""
 
+_ON_MEDIA_CLOCK = frozenset(
+    ("AAF", "REAPER", "fcp7_xml", "fcpxml", "mlt", "Resolve_OTIO", "PremierePro_OTIO")
+)
+"""Namespaces of our readers, and of hosts that write OpenTimelineIO, whose clip markers count on the clock of the media."""
+
+
+def has_markers_on_media_clock(timeline: otio.schema.Timeline) -> bool:
+    """Whether a timeline is from a program that is known to count clip markers as OpenTimelineIO says, on the media's clock.
+
+    Then a marker outside of what a clip uses is not seen. Kdenlive counts from the clip's first frame; its files do not name it.
+    """
+    owners = (timeline, timeline.tracks, *timeline.tracks)
+    return any(not _ON_MEDIA_CLOCK.isdisjoint(owner.metadata.keys()) for owner in owners)
+
 
 def read_selva_metadata(owner: otio.core.SerializableObjectWithMetadata, schema: str) -> Mapping[str, Any]:
     """What a render noted on a stem (STEM_SCHEMA), a stem track (TRACK_SCHEMA) ...; empty for anything else."""

@@ -130,8 +130,8 @@ def _is_note(track: str, prompt: str) -> bool:
 class MarkerReader:
     """Turns the markers of one timeline into rules. items: every object whose markers may be cues; None where none are read.
 
-    others: objects that show nothing, such as titles, gaps and hidden clips, whose markers are counted in a warning. Raises
-    CueError for a colour that no marker can have.
+    others: objects that show nothing, such as titles, gaps and hidden clips, whose markers are counted in a warning.
+    on_media_clock: whether markers of clips surely count there. Raises CueError for a colour that no marker can have.
     """
 
     def __init__(
@@ -141,8 +141,10 @@ class MarkerReader:
         colour: str,
         items: Iterable[otio.core.Item] | None,
         others: Iterable[otio.core.Item] = (),
+        on_media_clock: bool = False,
     ) -> None:
         self._clock = clock
+        self._on_media_clock = on_media_clock
         self._colour = colour
         read = list(items or ())
         if items is not None:
@@ -190,14 +192,15 @@ class MarkerReader:
         """The rules of the markers on a shot's clip, and on the nests that it is in.
 
         OpenTimelineIO puts a marker's range on the clip's media clock. Kdenlive counts it from the clip's first frame, so a
-        range that lies outside the clip on the media clock is read that way.
+        range that lies outside the clip on the media clock is read that way, unless the timeline is surely of another program:
+        Premiere and Final Cut Pro write all markers of a clip, also those outside of what is used.
         """
         for nest in shot.nests:
             yield from self._iter_nest_rules(shot, nest)
         for cue in self._iter_cues(shot.clip):
             start_s = exact_seconds(cue.marker.marked_range.start_time)
             end_s = start_s + exact_seconds(cue.marker.marked_range.duration)
-            if not _touches(shot, start_s, end_s):
+            if not (self._on_media_clock or _touches(shot, start_s, end_s)):
                 offset_s = trimmed_start_s(shot.clip)
                 start_s, end_s = start_s + offset_s, end_s + offset_s
             if not _touches(shot, start_s, end_s):

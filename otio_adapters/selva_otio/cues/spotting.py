@@ -24,6 +24,7 @@ from selva_otio.cues.rules import TRACK_PROMPT, CueRule, CueRuleIndex, choose_ru
 from selva_otio.cues.sheet_files import CueSheetRow
 from selva_otio.cues.shot_spotting import ShotSpotter
 from selva_otio.errors import CueError, NoPromptError, NothingToSpotError
+from selva_otio.metadata import has_markers_on_media_clock
 from selva_otio.picture.media_search import MediaLookup
 from selva_otio.picture.shots import Picture, Shot, ShotIndex, SkippedItem
 from selva_otio.picture.visible_shots import iter_picture_tracks, resolve_picture
@@ -121,6 +122,7 @@ class _Spotter:
             if options.use_markers
             else None,
             others=_iter_marked(picture_tracks) if options.use_markers else (),
+            on_media_clock=has_markers_on_media_clock(timeline),
         )
         self._used_rules: set[int] = set()
         self._track_names: dict[str, str] = {}

@@ -231,3 +231,15 @@ def test_a_marker_on_something_that_shows_nothing_is_reported(cut: CutBuilder) -
     ]
     seen = spot(cut.timeline(cut.track(cut.clip("a", offset=0, frames=20))), DOG)
     assert seen.warnings == ()
+
+
+@pytest.mark.parametrize("namespace", ["fcp7_xml", "fcpxml", "Resolve_OTIO", "PremierePro_OTIO"])
+def test_a_marker_outside_of_what_a_clip_uses_is_no_cue_where_the_host_is_known(
+    cut: CutBuilder, timeline: otio.schema.Timeline, namespace: str
+) -> None:
+    """Premiere writes all markers of a clip's media; taken from the clip's first frame, this one would be seen."""
+    clips_of(timeline)[1].markers.append(build_marker(cut, "Dog: barking", 6, 12))
+    assert cue_rows(spot(timeline)) == [("b", "Dog", "barking", 66, 78)]
+    timeline.metadata[namespace] = {}
+    assert spot(timeline, DOG).tracks == (DOG.name,)
+    assert [cue.source for cue in spot(timeline, DOG).cues if cue.source == "marker"] == []

@@ -81,21 +81,38 @@ def read_clip_markers(
     in a second of its sequence.
     """
     speed = Fraction(1) if retiming.speed is None else retiming.speed / span.conform_speed
+    for marker, local_edges in _iter_markers(element):
+        edges = [retiming.media_start_s + speed * (edge_s - span.local_start_s) for edge_s in local_edges]
+        yield _build_marker(marker, min(edges), max(edges), clock)
+
+
+def read_sequence_markers(
+    element: ET.Element, span: ElementSpan, clock: TimelineClock
+) -> Iterator[otio.schema.Marker]:
+    """The markers of an element, as far as it is there, on the clock of its sequence. Raises TimelineReadError."""
+    for marker, local_edges in _iter_markers(element):
+        start_s, end_s = map(span.to_sequence_s, local_edges)
+        if span.start_s <= start_s < span.start_s + span.duration_s:
+            yield _build_marker(marker, start_s, end_s, clock)
+
+
+def _iter_markers(element: ET.Element) -> Iterator[tuple[ET.Element, tuple[Fraction, Fraction]]]:
+    """Each marker of an element, with its start and end in the element's local time."""
     for marker in element:
-        if marker.tag not in ("marker", "chapter-marker"):
-            continue
-        local_s = parse_time(marker.get("start", "0s"), what="the start of a marker")
-        length_s = parse_time(marker.get("duration", "0s"), what="the length of a marker")
-        edges = [
-            retiming.media_start_s + speed * (edge_s - span.local_start_s)
-            for edge_s in (local_s, local_s + length_s)
-        ]
-        name, note = marker.get("value", ""), marker.get("note", "")
-        found = otio.schema.Marker(
-            name=name, marked_range=clock.time_range(min(edges), max(edges) - min(edges)), color=""
-        )
-        found.comment = note
-        yield found
+        if marker.tag in ("marker", "chapter-marker"):
+            local_s = parse_time(marker.get("start", "0s"), what="the start of a marker")
+            length_s = parse_time(marker.get("duration", "0s"), what="the length of a marker")
+            yield marker, (local_s, local_s + length_s)
+
+
+def _build_marker(
+    marker: ET.Element, start_s: Fraction, end_s: Fraction, clock: TimelineClock
+) -> otio.schema.Marker:
+    found = otio.schema.Marker(
+        name=marker.get("value", ""), marked_range=clock.time_range(start_s, end_s - start_s), color=""
+    )
+    found.comment = marker.get("note", "")
+    return found
 
 
 def read_role(element: ET.Element) -> str:

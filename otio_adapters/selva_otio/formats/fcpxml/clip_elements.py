@@ -56,11 +56,12 @@ class PlacedElement:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipElements:
-    """Builds the clips of one file. media: the assets, by path."""
+    """Builds the clips of one file. media: the assets, by path. on_media_clock: whether markers of clips surely count there."""
 
     clock: TimelineClock
     base_folder: Path
     media: Mapping[Path, MediaFile]
+    on_media_clock: bool = False
 
     def build(self, flat_clip: FlatClip, track: FlatTrack, place: Mapping[str, str]) -> PlacedElement | None:
         """The element of a clip; None when it has no file. place: its offset, and its lane when it is connected."""
@@ -78,7 +79,7 @@ class ClipElements:
         placed = PlacedElement(
             element=element, start_s=flat_clip.start_s, local_start_s=local_start_s, outer=outer
         )
-        placed.markers += _iter_clip_markers(flat_clip, local_start_s, self.clock)
+        placed.markers += self._iter_clip_markers(flat_clip, local_start_s)
         if flat_clip.stem_metadata:
             placed.metadata = _build_stem_metadata(flat_clip)
         if outer is not None:
@@ -123,6 +124,22 @@ class ClipElements:
             element.append(self._build_panner(flat_clip, _local_start_s(flat_clip, media)))
         return element
 
+    def _iter_clip_markers(self, flat_clip: FlatClip, local_start_s: Fraction) -> Iterator[ET.Element]:
+        """The markers of a clip in its local time.
+
+        One outside the used range counts from the clip's first frame where the timeline may be Kdenlive's; elsewhere it stays
+        outside, where Final Cut Pro hides it.
+        """
+        for marker in flat_clip.clip.markers:
+            media_s = exact_seconds(marker.marked_range.start_time)
+            is_used = flat_clip.media_low_s <= media_s < flat_clip.media_high_s
+            if not (is_used or self.on_media_clock):
+                media_s += trimmed_start_s(flat_clip.clip)
+            lead_s = (media_s - flat_clip.media_start_s) / flat_clip.speed if flat_clip.speed else Fraction(0)
+            local_s = local_start_s + (lead_s if self.on_media_clock else max(lead_s, Fraction(0)))
+            if local_s >= 0:
+                yield build_marker(marker, local_s, self.clock)
+
     def _build_panner(self, flat_clip: FlatClip, local_start_s: Fraction) -> ET.Element:
         """The pan over time, in the clip's local time. Mode 1 is Final Cut Pro's "Stereo Left/Right", -100 to 100."""
         rate_hz = self.clock.frame_rate_hz
@@ -154,21 +171,6 @@ def build_marker(marker: otio.schema.Marker, local_s: Fraction, clock: TimelineC
     if marker.name and marker.comment:
         attributes["note"] = clean_text(marker.comment)
     return ET.Element("marker", attributes)
-
-
-def _iter_clip_markers(
-    flat_clip: FlatClip, local_start_s: Fraction, clock: TimelineClock
-) -> Iterator[ET.Element]:
-    """The markers of a clip in its local time.
-
-    A marker outside the used range counts from the clip's first frame, as Kdenlive writes clip markers.
-    """
-    for marker in flat_clip.clip.markers:
-        media_s = exact_seconds(marker.marked_range.start_time)
-        if not flat_clip.media_low_s <= media_s < flat_clip.media_high_s:
-            media_s += trimmed_start_s(flat_clip.clip)
-        lead_s = (media_s - flat_clip.media_start_s) / flat_clip.speed if flat_clip.speed else Fraction(0)
-        yield build_marker(marker, local_start_s + max(lead_s, Fraction(0)), clock)
 
 
 def _local_start_s(flat_clip: FlatClip, media: MediaFile) -> Fraction:

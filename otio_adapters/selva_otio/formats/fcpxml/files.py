@@ -93,7 +93,7 @@ def plan_merge(timeline: otio.schema.Timeline) -> MergePlan | None:
     tracks = [(track, _take_numbers(track)) for track in source.tracks]
     gone = _find_gone_tracks(timeline, tracks)
     is_renamed = project.get("name") not in (None, "", timeline.name)
-    if gone is None or is_renamed or len(timeline.tracks.markers) or spine is None:
+    if gone is None or is_renamed or not _has_same_markers(timeline, source) or spine is None:
         return None
     document = ProjectDocument(
         root=root,
@@ -108,6 +108,13 @@ def plan_merge(timeline: otio.schema.Timeline) -> MergePlan | None:
     if any(map(has_connected_clips, removed)):
         return None
     return MergePlan(document=document, removed=removed, new=new)
+
+
+def _has_same_markers(timeline: otio.schema.Timeline, source: otio.schema.Timeline) -> bool:
+    ours, old = timeline.tracks.markers, source.tracks.markers
+    return len(ours) == len(old) and all(
+        marker.is_equivalent_to(other) for marker, other in zip(ours, old, strict=True)
+    )
 
 
 def drop_document(timeline: otio.schema.Timeline) -> otio.schema.Timeline:

@@ -71,6 +71,7 @@ def build_project_timeline(root: ET.Element, path: Path, *, numbered: bool = Fal
         name=name, global_start_time=otio.opentime.RationalTime(clock.start_frame, clock.otio_rate_hz)
     )
     timeline.tracks.extend(build_tracks(items, clock))
+    timeline.tracks.markers.extend(reader.gap_markers)
     timeline.metadata[FCPXML_NAMESPACE] = _build_project_metadata(root, sequence, resources)
     note_drop_frame(timeline, FCPXML_NAMESPACE, rate, drop_frame=clock.drop_frame)
     return timeline

@@ -17,7 +17,7 @@ import opentimelineio as otio
 
 from selva_otio.errors import DamagedItemError, TimelineReadError
 from selva_otio.formats.fcpxml.asset_clips import build_asset_clip, find_shown_media, set_audition_takes
-from selva_otio.formats.fcpxml.clip_attributes import read_conform_speed
+from selva_otio.formats.fcpxml.clip_attributes import read_conform_speed, read_sequence_markers
 from selva_otio.formats.fcpxml.element_times import (
     CLIP_TAGS,
     ElementSpan,
@@ -60,6 +60,8 @@ class StorylineReader:
         self._num_read = 0
         self._damage: list[DamagedItemError] = []
         self._depth = 0
+        self.gap_markers: list[otio.schema.Marker] = []
+        """Of the project, on the clock of its sequence: a gap is no item of a lane that could have them."""
         self._open_media: list[str] = []
         """Ids of the compound clips that are being read, the outermost first."""
         self._rates_hz = [clock.frame_rate_hz]
@@ -133,6 +135,8 @@ class StorylineReader:
             yield from self._read_asset_clip(element, span)
         elif element.tag == "title":
             yield build_generator(element, span, self._clock, kind="title")
+        elif element.tag == "gap" and not self._open_media:
+            self.gap_markers.extend(read_sequence_markers(element, span, self._clock))
 
     def _build_damaged(
         self,

@@ -22,6 +22,7 @@ from selva_otio.formats.fcpxml.resources import (
 from selva_otio.formats.fcpxml.times import format_time
 from selva_otio.formats.flat_layout import FlatClip, FlatTrack, find_media_file, flatten_timeline
 from selva_otio.formats.xml import clean_text
+from selva_otio.metadata import has_markers_on_media_clock
 from selva_otio.picture.media import SOUND_SUFFIXES
 from selva_otio.time.clock import exact_seconds
 from selva_otio.time.item_times import trimmed_start_s
@@ -43,7 +44,12 @@ class _Document:
         self._clock = self._flat_timeline.clock
         self._base_folder = base_folder
         self._media: dict[Path, MediaFile] = {}
-        self._clips = ClipElements(clock=self._clock, base_folder=base_folder, media=self._media)
+        self._clips = ClipElements(
+            clock=self._clock,
+            base_folder=base_folder,
+            media=self._media,
+            on_media_clock=has_markers_on_media_clock(timeline),
+        )
         self._start_s = self._clock.start_frame / self._clock.frame_rate_hz
         metadata = timeline.metadata.get(FCPXML_NAMESPACE)
         self._project_metadata: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}

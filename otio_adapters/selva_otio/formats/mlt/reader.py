@@ -25,6 +25,7 @@ from selva_otio.picture.media import (
     split_url_path,
 )
 
+_NAMESPACE = "mlt"
 MAX_NESTING = 16
 MAX_ITEMS = 100_000
 _TITLES = frozenset(["kdenlivetitle", "pango", "qtext"])
@@ -38,6 +39,8 @@ def load_mlt(path: Path) -> otio.schema.Timeline:
         name=clean_file_name(path.stem),
         global_start_time=otio.opentime.RationalTime(0, document.clock.otio_rate_hz),
     )
+    rate = document.clock.frame_rate_hz
+    timeline.metadata[_NAMESPACE] = {"frame_rate": [rate.numerator, rate.denominator]}
     reader = _TractorReader(document)
     timeline.tracks.extend(reader.read_tracks(document.root))
     reader.check_speeds()

@@ -215,3 +215,17 @@ def test_a_stem_in_the_middle_of_a_conformed_clip_is_connected_at_its_media_seco
         clip.get("offset") for clip in root.iter("asset-clip") if clip.get("name", "").startswith("Dog")
     ]
     assert offsets == ["3605s", "90149/25s", "90173/25s", "3620s"]
+
+
+def test_markers_on_a_gap_are_markers_of_the_timeline_and_stay_where_they_are(tmp_path: Path) -> None:
+    gap = '<gap name="Gap" offset="3604s" start="3600s" duration="2s"/>'
+    markers = (
+        '<marker start="3601s" duration="1s" value="Dog: barking"/><marker start="3700s" value="hidden"/>'
+    )
+    source = write_source(tmp_path, old=gap, new=f"{gap[:-2]}>{markers}</gap>")
+    timeline = load_timeline(source)
+    assert [
+        (marker.name, exact_seconds(marker.marked_range.start_time)) for marker in timeline.tracks.markers
+    ] == [("Dog: barking", Fraction(5))]
+    render(source, tmp_path / "out.fcpxml")
+    assert without_stems(tmp_path / "out.fcpxml") == without_stems(source)
