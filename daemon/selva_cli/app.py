@@ -38,7 +38,7 @@ from selva_cli.terminal.error_reporting import (
     is_closed_pipe,
     report_error,
 )
-from selva_cli.terminal.stop_signals import interrupted_by_ctrl_c
+from selva_cli.terminal.stop_signals import interrupted_by_stop_signals
 from selva_cli.terminal.verbosity import is_verbose, iter_details, verbosity_taken_from
 from selva_core.base.errors import SelvaError
 
@@ -116,7 +116,7 @@ def run_command_line() -> None:
     status = 0
     try:
         is_completion = COMPLETION_VARIABLE in os.environ
-        with interrupted_by_ctrl_c(), verbosity_taken_from(sys.argv[1:]) as arguments:
+        with interrupted_by_stop_signals(), verbosity_taken_from(sys.argv[1:]) as arguments:
             status = _complete() if is_completion else _run(arguments)
         sys.stdout.flush()
         sys.stderr.flush()

@@ -9,7 +9,9 @@ until the order is right. The daemon and the hosts' scripts are started with a c
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
 OWN_PACKAGES = ("selva_cli", "selva_core", "selva_daemon", "selva_otio", "selva_plugins", "selva_render")
 
@@ -17,9 +19,22 @@ OWN_PACKAGES = ("selva_cli", "selva_core", "selva_daemon", "selva_otio", "selva_
 def main() -> None:
     """Run the command line; ends the process with its exit status."""
     sys.path[:] = put_foreign_folders_last(sys.path, pythonpath=os.environ.get("PYTHONPATH", ""))
+    has_ctrl_c = (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )  # not where a shell has it ignored
+    if has_ctrl_c:
+        signal.signal(signal.SIGINT, _end_at_once)
     from selva_cli.app import run_command_line  # noqa: PLC0415 - not before sys.path is in order
 
+    if has_ctrl_c:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     run_command_line()
+
+
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    """Ctrl-C while modules are imported, when nothing was begun: no traceback, and the status of every interrupted command."""
+    os.write(2, b"selva: interrupted\n")
+    os._exit(130)
 
 
 def put_foreign_folders_last(path: list[str], *, pythonpath: str) -> list[str]:

@@ -19,7 +19,6 @@ from selva_cli.terminal.console import (
     print_table,
 )
 from selva_cli.terminal.error_reporting import EXIT_REFUSED
-from selva_cli.terminal.stop_signals import interrupted_by_stop_signals
 from selva_core.base.command_line import reinstall_command, selva_command
 from selva_core.base.errors import InstallationBrokenError, RequestError, WeightsMissingError
 
@@ -87,7 +86,7 @@ def _pull(model: Model, folder: Path, *, accept_changed: bool) -> PullReport:
     from selva_core.models.pull import pull_model  # noqa: PLC0415
 
     try:
-        with interrupted_by_stop_signals(), DownloadBar() as bar:
+        with DownloadBar() as bar:
             return pull_model(model, folder, on_progress=bar, accept_changed=accept_changed)
     except KeyboardInterrupt:
         again = selva_command("models", "pull", model.model_id)
@@ -167,8 +166,7 @@ def verify(
         else [model for model in listed_models() if installed_files(model, folder)]
     )
     lines = _LongWork("read")
-    with interrupted_by_stop_signals():
-        found = verify_models(models, folder, on_bytes=lines.add, on_wait=_say_waiting)
+    found = verify_models(models, folder, on_bytes=lines.add, on_wait=_say_waiting)
     if model_id is None:  # models share files, so that one may be there in part without having been pulled
         found = {name: [file for file in files if file.state != MISSING] for name, files in found.items()}
     is_whole = all(file.state == WHOLE for files in found.values() for file in files)
@@ -222,10 +220,7 @@ def import_(
     known = AcceptedLicences(AppPaths.find().licences_file)
     _require_accepted(known, list(dict.fromkeys(licences)), accepted=accept_licences, as_json=as_json)
     models_dir = default_models_dir()
-    with interrupted_by_stop_signals():
-        report = import_weights(
-            folder, models_dir, on_file=_LongWork("looking at").show, on_wait=_say_waiting
-        )
+    report = import_weights(folder, models_dir, on_file=_LongWork("looking at").show, on_wait=_say_waiting)
     lacking = {
         model.model_id: [file.path for file in missing.values()]
         for model in listed_models()
@@ -311,14 +306,13 @@ def move(
         )
     lines = _LongWork("moved")
     settings_file, target = AppPaths.find().settings_file, folder.expanduser().absolute()
-    with interrupted_by_stop_signals():
-        report = move_models(
-            default_models_dir(),
-            target,
-            change_setting=lambda path: set_value(settings_file, "models_dir", [str(path)]),
-            on_bytes=lambda done, total: lines.show(f"{format_size(done)} of {format_size(total)}"),
-            on_wait=_say_waiting,
-        )
+    report = move_models(
+        default_models_dir(),
+        target,
+        change_setting=lambda path: set_value(settings_file, "models_dir", [str(path)]),
+        on_bytes=lambda done, total: lines.show(f"{format_size(done)} of {format_size(total)}"),
+        on_wait=_say_waiting,
+    )
     if as_json:
         print_json({"folder": target, **vars(report)})
         return

@@ -15,7 +15,6 @@ from selva_cli.options.command_app import CommandApp
 from selva_cli.options.option_groups import takes_groups
 from selva_cli.options.timeline_options import HandlesOption, RenderArguments
 from selva_cli.terminal.error_reporting import EXIT_PARTLY_FAILED, report_errors
-from selva_cli.terminal.stop_signals import interrupted_by_stop_signals
 
 RUN = "run"
 
@@ -76,13 +75,10 @@ def run(
             move_sources=move_sources,
         )
         check_options(options, OutputOptions(stems_folder=output or inbox))
-        with (
-            interrupted_by_stop_signals()
-        ):  # before the line that says it watches: a program that reads it may end it
-            if not once:
-                where = "beside the sources" if output is None else f"to {output.absolute()}"
-                _print_now(f"watching {inbox.absolute()}; results go {where}; Ctrl-C stops")
-            folder.run(once=once)
+        if not once:
+            where = "beside the sources" if output is None else f"to {output.absolute()}"
+            _print_now(f"watching {inbox.absolute()}; results go {where}; Ctrl-C stops")
+        folder.run(once=once)
     if folder.num_failed:
         raise typer.Exit(EXIT_PARTLY_FAILED)
 

@@ -25,21 +25,14 @@ def raise_interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def interrupted_by_ctrl_c() -> Iterator[None]:
-    """Let Ctrl-C raise Interrupted, for the same exit status wherever it finds the program."""
-    with _handled_by(raise_interrupt, ("SIGINT",)):
-        yield
-
-
-@contextmanager
 def interrupted_by_stop_signals() -> Iterator[None]:
-    """Let every signal that asks a program to end raise Interrupted, as Ctrl-C does, so that locks are released and
-    unfinished work is left to the next run.
+    """Let every signal that asks a program to end, Ctrl-C included, raise Interrupted: the same exit status, unfinished work left
+    whole, locks released and waiting jobs cancelled, wherever it finds the program.
 
     One that was ignored when the program was started stays ignored: nohup means SIGHUP, a shell means SIGINT of its background
     jobs. Works in the main thread only.
     """
-    with _handled_by(raise_interrupt, _STOP_SIGNALS):
+    with _handled_by(raise_interrupt, ("SIGINT", *_STOP_SIGNALS)):
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,8 +32,9 @@ def test_a_first_signal_is_counted_and_a_second_interrupts() -> None:
 
 
 def test_every_stop_signal_interrupts_a_command_that_does_not_ask() -> None:
-    with interrupted_by_stop_signals(), pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGHUP)
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        with interrupted_by_stop_signals(), pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
 
 
 def test_what_was_ignored_at_the_start_stays_ignored() -> None:
@@ -51,3 +53,14 @@ def test_a_signal_while_a_class_is_being_defined_leaves_the_exit_status_alone() 
         [sys.executable, "-c", STOP_WHILE_DEFINING], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "asked to end")
+
+
+def test_ctrl_c_while_modules_are_imported_ends_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "selva_cli").mkdir()
+    (tmp_path / "selva_cli" / "app.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    program = (
+        f"import selva_cli\nselva_cli.__path__[:] = [{str(tmp_path / 'selva_cli')!r}, *selva_cli.__path__]\n"
+    )
+    program += "from selva_cli.main import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "selva: interrupted\n")
