@@ -79,7 +79,10 @@ def open_container(path: Path, options: Mapping[str, str] | None = None) -> Inpu
 
 
 def find_video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The picture of a file, which is no cover picture. Raises NoVideoStreamError."""
+    """The picture of a file, which is no cover picture: of several the largest, as ffmpeg chooses, and of these the first.
+
+    Raises NoVideoStreamError.
+    """
     if container.format.name in _STILL_FORMATS or container.format.name.endswith("_pipe"):
         raise NoVideoStreamError(
             f"{path.name} is a still image; a video is needed. "
@@ -92,8 +95,12 @@ def find_video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise NoVideoStreamError(
             f"{path.name} holds {found}; a clip with a video stream is needed", path=str(path)
         )
-    best = container.streams.best("video")
-    return best if isinstance(best, VideoStream) and best in videos else videos[0]
+    return max(videos, key=lambda stream: stream.width * stream.height)  # the first of the largest ones
+
+
+def count_videos(container: InputContainer) -> int:
+    """How many streams of pictures there are that are no covers."""
+    return sum(not stream.disposition & Disposition.attached_pic for stream in container.streams.video)
 
 
 def create_alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:

@@ -7,8 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from selva_core.base.media import MediaInfo
+from selva_core.video.container import count_videos
 from selva_core.video.ending import describe_short_end
 from selva_core.video.reader import MediaReader
+
+_UNRELIABLE_CODECS = frozenset(("rv10", "rv20", "rv30", "rv40", "rv60"))
+"""FFmpeg takes some frames for others: of 540 that it had encoded itself, one of rv20 came out as black."""
 
 
 def probe_media(path: Path) -> MediaInfo:
@@ -42,6 +46,16 @@ def _warnings(reader: MediaReader) -> Iterator[str]:
         yield (
             f"{name} has a variable frame rate: its timecode is counted in {_rate_text(rate.rate_hz)} frames per second; "
             "stems lie where the frames are shown"
+        )
+    if (num_videos := count_videos(reader.container)) > 1:
+        yield (
+            f"{name} has {num_videos} video streams: stream {reader.stream.index} ({reader.stream.width} x "
+            f"{reader.stream.height}) is looked at; extract another one into a file of its own if that is meant"
+        )
+    if reader.stream.codec_context.name in _UNRELIABLE_CODECS:
+        yield (
+            f"{name} is RealVideo, of which single frames may be decoded wrongly without a report; transcode it and check "
+            "the result, or use its source"
         )
     if short_end := describe_short_end(reader):
         yield short_end

@@ -98,6 +98,7 @@ class MediaReader(MediaFile):
             if held is not None and start_s <= held[0]:
                 self._refuse_jump_back(held[0], start_s)
                 held = held[0], frame  # broken files repeat timestamps; the later frame is shown
+                self._lose([held[0]])
                 continue
             if held is not None and self.is_evenly_paced:
                 num_lost = round((start_s - held[0]) / self.frame_s) - 1
@@ -141,7 +142,8 @@ class MediaReader(MediaFile):
             reads_gaps=not self.is_evenly_paced,
         )
         start_s: Fraction | None = None
-        for frame in self._decoded(watch.on_packet, watch.on_broken):
+        decoded = self._decoded(watch.on_packet, watch.on_broken, awaits_key=not is_from_start)
+        for frame in decoded:
             start_s = self._start_of(frame, start_s)
             lost = watch.lost_up_to(frame)
             if lost:
@@ -216,10 +218,19 @@ class MediaReader(MediaFile):
         self,
         on_packet: Callable[[Packet[VideoStream]], None],
         on_broken: Callable[[Packet[VideoStream]], None],
+        *,
+        awaits_key: bool = False,
     ) -> Iterator[VideoFrame]:
-        """Decode from the current position. Raises MediaUnreadableError after too many undecodable packets in a row."""
+        """Decode from the current position. Raises MediaUnreadableError after too many undecodable packets in a row.
+
+        awaits_key: whether packets before a key frame are passed over, where the decoder would take grey for it.
+        """
         num_broken = 0
+        awaits_key = awaits_key and self.stream.codec_context.name in DECODES_WITHOUT_KEY
         for packet in self._packets():
+            awaits_key = awaits_key and not packet.is_keyframe
+            if awaits_key and packet.size:
+                continue
             on_packet(packet)
             try:
                 frames = self._decode(packet)

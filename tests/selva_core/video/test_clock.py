@@ -118,6 +118,26 @@ def test_edit_that_begins_inside_a_frame_shows_the_rest_of_it_first(
     assert numbers_seen(path, count=20) == list(range(first_seen, first_seen + 20))
 
 
+def test_seek_in_mpeg4_begins_at_a_key_frame_also_where_the_container_seeks_to_any_packet(
+    numbered_video: MakeVideo, numbers_seen: NumbersSeen
+) -> None:
+    path = numbered_video("four.ts", num_frames=60, **MPEG4)
+    assert [numbers_seen(path, first=k)[0] for k in range(60)] == list(range(60))
+
+
+def test_frames_whose_timestamps_repeat_are_damage(
+    numbered_video: MakeVideo, numbers_seen: NumbersSeen
+) -> None:
+    recipe = {**MPEG2, "options": {"b": "6M", "flags": "+ildct+ilme"}, "size_px": (192, 64)}
+    path = numbered_video("n.mpg", num_frames=40, **recipe)  # several frames in each packet
+    whole = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(38, 25))
+    seen = numbers_seen(path, count=38)
+    assert seen == list(range(38)) or damage_warnings(whole)
+    plain = numbered_video("plain.mpg", num_frames=40, **MPEG2)
+    assert numbers_seen(plain, count=40) == list(range(40))
+    assert damage_warnings(PictureRange(path=plain, start_s=Fraction(0), duration_s=Fraction(40, 25))) == ()
+
+
 def write_edits(path: Path, edits: Sequence[tuple[int, int | None]]) -> None:
     """Give an MP4 file of 25 frames a second these edits: how many frames each, and the first one or None for nothing."""
     content = bytearray(path.read_bytes())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from selva_core.base.errors import NoVideoStreamError
@@ -62,6 +63,35 @@ def test_last_frames_at_one_per_second_count_also_where_they_are_stored_out_of_o
     info = probe_media(path)
     assert info.duration_s == 40
     assert info.warnings == ()
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_of_two_video_streams_the_larger_is_looked_at_and_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"two.{suffix}"
+    with av.open(str(path), "w") as container:
+        streams = []
+        for rate_hz, size_px in ((50, 32), (25, 64)):
+            stream = container.add_stream("libx264", rate=rate_hz, options={"preset": "ultrafast"})
+            stream.width = stream.height = size_px
+            streams.append(stream)
+        for index in range(20):
+            for stream, count in zip(streams, (2, 1), strict=True):
+                for part in range(count):
+                    frame = av.VideoFrame(64, 64, "rgb24")
+                    frame.pts, frame.time_base = count * index + part, Fraction(1, 25 * count)
+                    container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    info = probe_media(path)
+    assert (info.width_px, info.height_px, info.frame_rate_hz) == (64, 64, Fraction(25))
+    [warning] = info.warnings
+    assert "has 2 video streams: stream 1 (64 x 64) is looked at" in warning
+
+
+def test_realvideo_says_that_its_frames_may_be_wrong(numbered_video: MakeVideo) -> None:
+    path = numbered_video("n.rm", num_frames=5, codec="rv20", size_px=(176, 144))
+    [warning] = probe_media(path).warnings
+    assert "single frames may be decoded wrongly" in warning
 
 
 def test_audio_longer_than_the_video_does_not_change_the_duration(numbered_video: MakeVideo) -> None:
