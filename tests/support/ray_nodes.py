@@ -62,6 +62,7 @@ def ray_nodes() -> Iterator[RayNodes]:
         "HOME": str(folder),
     }
     nodes = {
+        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "120",  # on a busy machine 30 are too few
         "RAY_health_check_initial_delay_ms": "1000",
         "RAY_health_check_period_ms": "500",
         "RAY_health_check_failure_threshold": "4",
