@@ -47,6 +47,10 @@ _NOTE_WORDS = frozenset((
     "supervisor", "writer",
     "cliente", "directora", "editora", "kunde", "kundin", "montatore", "monteur", "monteuse", "montador", "productor",
     "producteur", "produzent", "redaktion", "regie", "regisseur", "regista", "realisateur", "réalisateur",
+    # both in other scripts, and in Polish and Portuguese
+    "uwaga", "reżyser", "klient", "nota", "diretor", "diretora", "режиссер", "режиссёр", "клиент", "заметка", "примечание",
+    "导演", "客户", "备注", "監督", "メモ", "クライアント", "감독", "메모", "مخرج", "المخرج", "ملاحظة", "العميل",
+    "במאי", "הערה", "לקוח",
 ))
 _ADDRESSED = re.compile(
     r"\b(?:this|these|those|we|you|i|us|let's|lets|please|pls|should|could|would|needs?|must|don't|dont|maybe|why|"
@@ -58,7 +62,8 @@ _ADDRESSED = re.compile(
 # fmt: on
 _VERSION = re.compile(r"v\d{1,3}", re.IGNORECASE)
 _PREFIX = re.compile(r"selva\b[\s:.,/\-]*", re.IGNORECASE)
-_CUE = re.compile(r"\s*([^:=]{1,100}?)\s*[:=]\s*(\S.*?)\s*", re.DOTALL)
+_CUE = re.compile(r"\s*([^:=\uff1a]{1,100}?)\s*[:=\uff1a]\s*(\S.*?)\s*", re.DOTALL)
+"""Chinese and Japanese have a colon of their own (U+FF1A)."""
 _NO_SEPARATOR = re.compile(r"[^:=]*(?:\d[:;]\d\d|[:=]//|[:=]\S+@\S+\.\w|\b[A-Za-z]:\\)")
 """Where the first colon is that of a time, a URL, an address or a drive."""
 _NOT = re.compile(r"\s*\|\s*not\b\s*:?\s*", re.IGNORECASE)

@@ -121,6 +121,10 @@ def test_which_markers_read_like_cues(
         "C:\\footage\\shot.mov",
         "Aspect: 16:9",
         "Scene 3: INT. HOUSE",
+        "Режиссёр: звук потише",
+        "監督: 犬",
+        "导演\uff1a短一点",
+        "مخرج: هذا",
     ],
 )
 def test_notes_addresses_and_times_are_no_cues(name: str) -> None:
@@ -144,6 +148,12 @@ def test_what_describes_a_sound_stays_a_cue(name: str, track: str, prompt: str) 
     found = parse_marker_cue(otio.schema.Marker(name=name, color="GREEN"))
     assert found is not None
     assert (found.stem_track.name, found.stem_track.prompt) == (track, prompt)
+
+
+def test_a_wide_colon_separates_a_track_from_a_prompt() -> None:
+    found = parse_marker_cue(otio.schema.Marker(name="犬\uff1a小さな犬が吠える", color="GREEN"))
+    assert found is not None
+    assert (found.stem_track.name, found.stem_track.prompt) == ("犬", "小さな犬が吠える")
 
 
 def test_a_note_beside_a_cue_in_the_same_marker_does_not_hide_it() -> None:
