@@ -294,8 +294,9 @@ def test_stems_and_choices_are_there_when_the_panel_is_opened_again(rendered: Pa
     )
     before = rendered.wait_for(
         lambda state: bool(
-            [stem["id"] for stem in json.loads(file.read_text())["stems"]]
-            == [stem["id"] for stem in state["stems"]]
+            [(stem["id"], stem.get("measures")) for stem in json.loads(file.read_text())["stems"]]
+            == [(stem["id"], stem["measures"]) for stem in state["stems"]]
+            and all(stem["measures"] for stem in state["stems"])
         ),
         "the session's file",
     )
