@@ -131,6 +131,7 @@ def test_faults_lose_nothing_and_are_shown_once(run_browser: RunScript) -> None:
     assert seen["shown"] == "كلب ينبح 🐕 <b>loud</b>"
     assert seen["chip"] == "Session ended"
     assert seen["dropped"] == "01:00:00;"
+    assert seen["playsAfterTwoPresses"] is False
 
 
 def test_two_thousand_clips_open_with_only_what_is_on_the_screen(run_browser: RunScript) -> None:

@@ -21,6 +21,14 @@ for (let count = 0; count < 3; count++) await page.keyboard.down("ArrowRight");
 await page.keyboard.up("ArrowRight");
 seen.framesMoved = (await page.evaluate(() => globalThis.selvaPanel.playhead.value)) - before;
 
+// The waveform that is opened while the playhead stands in the clip shows it there.
+await page.evaluate(() => {
+  globalThis.selvaPanel.selectedClip.value = null;
+  globalThis.selvaPanel.seek(90000 + 30);
+});
+await page.click('.row[data-row="r0"] .lane', { position: { x: 50, y: 30 } });
+await until(() => page.evaluate(() => parseFloat(document.querySelector(".stem-wave > div")?.shadowRoot?.querySelector("[part=cursor]")?.style.left ?? "0") > 20), "the cursor of the waveform");
+
 // A take that is chosen after the table was made: the table says so, and places nothing until it was made again.
 await page.keyboard.press("p");
 await page.click("text=Place into REAPER");
@@ -73,6 +81,15 @@ await page.goto(dropped.url);
 await until(() => page.evaluate(() => globalThis.selvaPanel?.state.clips.value.length === 2), "the cut of 29.97");
 await page.keyboard.press(" ");
 await until(() => page.evaluate(() => globalThis.selvaPanel.playhead.value > 107892 + 6), "the cut of 29.97 to play");
+// Two presses at once: the second one stops what the first is only starting.
+await page.keyboard.press("k");
+seen.playsAfterTwoPresses = await page.evaluate(async () => {
+  const { player } = globalThis.selvaPanel;
+  for (let count = 0; count < 2; count++) document.dispatchEvent(new KeyboardEvent("keydown", { key: " ", bubbles: true }));
+  await player.play(); // the start that is under way
+  await new Promise((resolve) => setTimeout(resolve));
+  return player.running;
+});
 seen.dropped = (await page.inputValue(".timecode")).slice(0, 9);
 await dropped.stop();
 const expected = /^403 GET|WebSocket connection|ERR_FAILED/;

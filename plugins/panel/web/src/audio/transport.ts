@@ -116,23 +116,32 @@ function watchMedia(media: string): void {
 export const statusOf = (clip: Clip | null): MediaStatus | null =>
   (clip?.media_id && mediaStatus.value.get(clip.media_id)) || null;
 
+/** Sound takes a moment to start: a stop that comes within it counts as well. */
+let isStarting = false;
+let isWanted = false;
+
 export async function play(): Promise<void> {
-  if (speed.value === 1) return;
+  isWanted = true;
+  if (speed.value === 1 || isStarting) return;
   if (playhead.value >= end() - 1) seek(first());
   const loop = looping.value ? range.value : null;
   if (loop && (playhead.value < loop.from || playhead.value >= loop.to)) seek(loop.from);
   player.seek(frameToSampleOf(playhead.value));
-  if (await player.play()) speed.value = 1;
+  isStarting = true;
+  const plays = await player.play().finally(() => (isStarting = false));
+  if (!isWanted) player.pause();
+  else if (plays) speed.value = 1;
   else notify("error", t("play.no_output"), t("play.no_output_remedy"));
 }
 
 export function stop(): void {
+  isWanted = false;
   player.pause();
   if (speed.value !== 0) playhead.value = clamp(Math.round(playhead.value));
   speed.value = 0;
 }
 
-export const toggle = (): void => void (speed.value === 0 ? play() : stop());
+export const toggle = (): void => void (speed.value === 0 && !(isStarting && isWanted) ? play() : stop());
 
 /** J and L: each press goes a step faster that way, K stops. */
 export function shuttleBy(direction: 1 | -1): void {
@@ -146,6 +155,7 @@ export function shuttleBy(direction: 1 | -1): void {
     return;
   }
   if (next === 0) return stop();
+  isWanted = false;
   shuttle = { frame: playhead.value, at: performance.now() };
   speed.value = next;
 }

@@ -54,6 +54,7 @@ export function StemWave({ stem, colour, onStretch }: { stem: Stem; colour: stri
     void api
       .peaks(stem.id, POINTS)
       .then((wave) => (gone ? undefined : surfer.load("", [interleave(wave)], seconds)))
+      .then(() => (gone ? undefined : showPosition())) // loading puts the cursor back to the start
       .catch((error: Error) => setProblem(error.message));
     const began = (): number => framesToSeconds(stem.start_frames, state.cut.value.rate);
     surfer.on("interaction", (at) => {
@@ -68,10 +69,11 @@ export function StemWave({ stem, colour, onStretch }: { stem: Stem; colour: stri
     };
     regions.on("region-created", report);
     regions.on("region-updated", report);
-    const stop = effect(() => {
+    const showPosition = (): void => {
       const at = framesToSeconds(playhead.value, state.cut.value.rate) - began();
       surfer.setTime(Math.max(0, Math.min(seconds, at)));
-    });
+    };
+    const stop = effect(showPosition);
     return () => {
       gone = true;
       stop();
