@@ -85,11 +85,18 @@ function StemPlacer:replace_if_ours(index, span, stem, last)
     return true
 end
 
+-- Whether a stem that moves lay on a track, which an editor may have disabled: there it stays.
+function StemPlacer:is_own_track(index, stem)
+    return stem.replaces_item and index == stem.track_index
+        and call(self.timeline, "GetTrackName", "audio", index) == stem.track
+end
+
 -- Why a track of the right name is not the place for a stem, or nil. A mono stem on a stereo or 5.1 track may come out of
 -- the left speaker alone, and a disabled track is not heard. Takes lie on disabled tracks by design, which the user may
 -- have enabled.
 function StemPlacer:find_misfit(index, stem)
     if call(self.timeline, "GetIsTrackLocked", "audio", index) then return "was locked or occupied" end
+    if self:is_own_track(index, stem) then return nil end
     if not stem.muted and call(self.timeline, "GetIsTrackEnabled", "audio", index) == false then return "is disabled" end
     -- Read from 19.0.1 on.
     local sub_type = call(self.timeline, "GetTrackSubType", "audio", index)
@@ -116,6 +123,8 @@ function StemPlacer:choose_track(stem, media, last)
     for number = 1, MAX_TRACKS_OF_ONE_NAME do
         local name = number == 1 and stem.track or (stem.track .. " " .. number)
         local index = self:find_track(name)
+        -- Several tracks may have the name.
+        if number == 1 and self:is_own_track(stem.track_index, stem) then index = stem.track_index end
         if not index then return self:append_track(name, stem.muted), name, nil, note end
         local span = self:find_overlap(index, stem.record_frame, last)
         if span and span.first == stem.record_frame then
@@ -198,7 +207,11 @@ end
 local function apply_fades_and_gain(item, stem)
     local fade_in, fade_out = stem.fade_in_frames or 0, stem.fade_out_frames or 0
     if fade_in > 0 or fade_out > 0 then call(item, "SetFades", { FadeIn = fade_in, FadeOut = fade_out }) end
-    if (stem.gain_db or 0) ~= 0 then call(item, "SetProperties", { AudioVolume = stem.gain_db }) end
+    local properties = {}
+    if (stem.gain_db or 0) ~= 0 then properties.AudioVolume = stem.gain_db end
+    if (stem.pan or 0) ~= 0 then properties.AudioPan = stem.pan end
+    if next(properties) then call(item, "SetProperties", properties) end
+    if stem.is_disabled then call(item, "SetClipEnabled", false) end
 end
 
 -- AppendToTimeline acts on whatever timeline is current, and users switch between them.

@@ -72,7 +72,9 @@ local function describe_sound(item, known, stems)
     described.id, described.media = call(item, "GetUniqueId"), describe_media(media, known, 0)
     described.left_offset, described.enabled = call(item, "GetLeftOffset"), call(item, "GetClipEnabled")
     if type(fades) == "table" then described.fade_in, described.fade_out = fades.FadeIn, fades.FadeOut end
-    if type(properties) == "table" then described.volume_db = properties.AudioVolume end
+    if type(properties) == "table" then
+        described.volume_db, described.pan = properties.AudioVolume, properties.AudioPan
+    end
     return described
 end
 

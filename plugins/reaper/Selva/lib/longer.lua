@@ -42,15 +42,16 @@ return function(selva)
     return nil
   end
 
-  -- Why an item cannot be made longer as planned, or nil. `shift_s` is by how much its picture has moved since.
-  function longer.find_change(stem, shift_s)
+  -- Why an item cannot be made longer as planned, or nil. `shift_s` is by how much its picture has moved since;
+  -- `is_anywhere` for an item that goes where it was planned, wherever it lies now.
+  function longer.find_change(stem, shift_s, is_anywhere)
     local now, planned = read_span(stem.item), stem.longer
     if not now then return "it has no take any more" end
     if native.is_locked(stem.item) then return "its item is locked" end
     if not is_same(now.play_rate, 1) then return "its take plays at another rate now" end
     local is_in_place = is_same(now.position_s, planned.position_s)
       or is_same(now.position_s, planned.position_s + shift_s)
-    if not (is_in_place and is_same(now.length_s, planned.length_s) and is_same(now.offset_s, planned.source_offset_s)) then
+    if not is_anywhere and not (is_in_place and is_same(now.length_s, planned.length_s) and is_same(now.offset_s, planned.source_offset_s)) then
       return "the stem was moved, trimmed or slipped since"
     end
     for _, take in ipairs(stem.takes) do

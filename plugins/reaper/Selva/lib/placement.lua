@@ -97,7 +97,7 @@ return function(selva)
   local function find_target_now(stem, by_guid, ignore_anchors)
     local reason = find_target(stem, by_guid, ignore_anchors)
     if reason or not stem.longer then return reason end
-    return longer.find_change(stem, stem.span.shift_s or 0)
+    return longer.find_change(stem, stem.span.shift_s or 0, ignore_anchors)
   end
 
   -- Sources ------------------------------------------------------------------------------------------------------------

@@ -35,22 +35,29 @@ class ResolveAudioTrack:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolveStem:
-    """A stem of ours on an audio track. left_offset_frames: how far into its file it begins, in frames of the timeline. is_heard:
-    whether item and track are enabled. Fades and volume are None where the version does not tell them.
+    """A stem of ours on an audio track, which is counted from 1. left_offset_frames: how far into its file it begins, in frames
+    of the timeline. Fades, volume and pan are None where the version does not tell them.
     """
 
     id: str
     name: str
     file: Path
     track_name: str
+    track_index: int
     is_track_locked: bool
-    is_heard: bool
+    is_track_enabled: bool
+    is_enabled: bool
     start_frame: int
     duration_frames: int
     left_offset_frames: Fraction
     fade_in_frames: int | None
     fade_out_frames: int | None
     volume_db: Fraction | None
+    pan: Fraction | None
+
+    @property
+    def is_heard(self) -> bool:
+        return self.is_track_enabled and self.is_enabled
 
 
 def read_audio_tracks(fields: JsonFields) -> tuple[ResolveAudioTrack, ...]:
@@ -76,8 +83,7 @@ def read_audio_tracks(fields: JsonFields) -> tuple[ResolveAudioTrack, ...]:
 
 def iter_stems(fields: JsonFields, files: Mapping[str, Path]) -> Iterator[ResolveStem]:
     """Items of audio tracks that the agent described as stems; earlier agents describe none so. files: of media, by their id."""
-    for track in fields.children("audio_tracks"):
-        is_enabled = track.flag("enabled", default=True)
+    for index, track in enumerate(fields.children("audio_tracks"), start=1):
         for item in track.children("items"):
             file = files.get(item.text("media"))
             if file is None or not item.text("id"):
@@ -87,12 +93,15 @@ def iter_stems(fields: JsonFields, files: Mapping[str, Path]) -> Iterator[Resolv
                 name=item.text("name"),
                 file=file,
                 track_name=track.text("name"),
+                track_index=index,
+                is_track_enabled=track.flag("enabled", default=True),
                 is_track_locked=track.flag("locked", default=False),
-                is_heard=is_enabled and item.flag("enabled", default=True),
+                is_enabled=item.flag("enabled", default=True),
                 start_frame=item.required_integer("start"),
                 duration_frames=item.required_integer("duration"),
                 left_offset_frames=item.number("left_offset") or Fraction(0),
                 fade_in_frames=item.integer("fade_in"),
                 fade_out_frames=item.integer("fade_out"),
                 volume_db=item.number("volume_db"),
+                pan=item.number("pan"),
             )

@@ -78,7 +78,8 @@ class PlanStem:
     """One file and where it goes. record_frame: absolute, with the timeline's start. source_start_frame: where the item
     begins in its file, at the rate a WAV counts at in this project. max_missing_frames: by how much the item may be shorter
     where that rate is lower than the timeline's. anchor: the clip that it goes with; None in plans of earlier versions.
-    replaces_item: the id of the item that it is moved from, or a part of; without it deleted, the stem is held.
+    replaces_item: the id of the item that it is moved from, or a part of; without it deleted, the stem is held. track_index,
+    is_disabled, pan: of that item, which an editor may have disabled or panned; the track counts from 1, 0 for none.
     """
 
     id: str
@@ -97,6 +98,9 @@ class PlanStem:
     comment: str = ""
     anchor: PlanAnchor | None = None
     replaces_item: str = ""
+    track_index: int = 0
+    is_disabled: bool = False
+    pan: float = 0.0
 
     def to_json(self) -> Json:
         anchor = {} if self.anchor is None else {"anchor": self.anchor.to_json()}
@@ -117,6 +121,9 @@ class PlanStem:
             "prompt": self.prompt,
             "comment": self.comment,
             **({"replaces_item": self.replaces_item} if self.replaces_item else {}),
+            **({"track_index": self.track_index} if self.track_index else {}),
+            **({"is_disabled": True} if self.is_disabled else {}),
+            **({"pan": self.pan} if self.pan else {}),
         }
 
     @classmethod
@@ -139,6 +146,9 @@ class PlanStem:
             prompt=fields.text("prompt"),
             comment=fields.text("comment"),
             replaces_item=fields.text("replaces_item"),
+            track_index=fields.integer("track_index") or 0,
+            is_disabled=fields.flag("is_disabled", default=False),
+            pan=float(fields.number("pan") or 0),
         )
 
 

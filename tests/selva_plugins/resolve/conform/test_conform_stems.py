@@ -145,6 +145,20 @@ def test_a_new_clip_gets_the_prompt_of_all_others(edited: Edited) -> None:
     assert [place[:2] for place in edited.places()] == [(0, 40), (40, 30), (120, 3)]
 
 
+def test_a_stem_that_was_moved_along_is_not_taken_for_that_of_a_clip_with_some_of_its_frames(
+    start_conversation: StartConversation, tmp_path: Path, paths: AppPaths
+) -> None:
+    edited = Edited(start_conversation, tmp_path)
+    first = edited.clips[0]
+    # Its last 5 frames are the first of the clip beside it, which lies nearer to where the stem is moved.
+    edited.scene.add_clip(edited.media, at=100, frames=30, source=40)
+    assert "stems placed" in edited.conversation.choose("Generate stems").text
+    edited.move(first, 200)
+    edited.move(next(item for item in clips_on(edited.scene, "Dog") if item.duration == 40), 200)
+    assert "stems: 3 kept" in edited.conform()
+    assert edited.places() == [(40, 30, 0), (100, 30, 0), (200, 40, 0)]
+
+
 def test_a_stem_whose_clip_is_gone_is_removed(edited: Edited) -> None:
     edited.scene.timeline.tracks["video"][0].items.remove(edited.clips[0])
     text = edited.conform()
@@ -184,6 +198,23 @@ def test_level_and_fades_of_a_stem_that_moves_stay(edited: Edited) -> None:
     moved = max(clips_on(edited.scene, "Dog"), key=lambda item: item.start)
     assert moved is not stem
     assert (moved.properties["AudioVolume"], moved.fades["FadeOut"]) == (-6.0, 5)
+
+
+def test_a_stem_that_an_editor_silenced_moves_on_its_own_track_and_stays_silent(edited: Edited) -> None:
+    """Another track of the name is not its own, though Resolve finds that one first."""
+    tracks = edited.scene.timeline.tracks["audio"]
+    dog = next(track for track in tracks if track.name == "Dog")
+    tracks.insert(0, model.Track("audio", "Dog", sub_type="mono"))
+    dog.enabled, dog.sub_type = False, "stereo"
+    stem = clips_on(edited.scene, "Dog")[1]
+    stem.enabled, stem.properties["AudioPan"] = False, 40.0
+    edited.move(edited.clips[1], 100)
+    edited.conform()
+    moved = max(clips_on(edited.scene, "Dog"), key=lambda item: item.start)
+    assert moved is not stem
+    assert moved in dog.items
+    assert (moved.enabled, moved.properties["AudioPan"]) == (False, 40.0)
+    assert len(dog.items) == 2
 
 
 def test_without_a_kept_cut_stems_are_found_by_their_files(edited: Edited) -> None:

@@ -29,6 +29,7 @@ from selva_plugins.hosts.resolve.snapshot import ResolveSnapshot
 from selva_plugins.hosts.resolve.timeline import build_timeline
 from selva_render.redo import open_stem
 
+_SAME_S = Fraction(1, 1000)
 _NOT_READ = "its file does not say what it was made for"
 
 
@@ -180,8 +181,8 @@ def _add_stem(stem: MadeStem, old: OldCut, new: Sequence[CutShot], snapshot: Res
 def _find_shot(
     stem: MadeStem, shots: Iterable[ReadShot], origin_s: Fraction, from_s: Fraction, until_s: Fraction
 ) -> tuple[ReadShot, Fraction] | None:
-    """The shot of the old cut that shows what a stem was made for, nearest to where it lies, and where the file began there.
-    from_s, until_s: what of the file is heard.
+    """The shot of the old cut that shows most of what a stem was made for, of those the nearest to where it lies, and where the
+    file began there. from_s, until_s: what of the file is heard.
     """
     candidates = []
     for each in shots:
@@ -194,10 +195,16 @@ def _find_shot(
             expected_s = cut.record_start_s + (stem.source_at_file_start_s - cut.media_start_s) / cut.speed
         common_s = min(expected_s + until_s, cut.record_end_s) - max(expected_s + from_s, cut.record_start_s)
         if common_s > 0:
-            candidates.append((abs(expected_s - origin_s), -common_s, cut.number, each, expected_s))
+            candidates.append((common_s, abs(expected_s - origin_s), cut.number, each, expected_s))
     if not candidates:
         return None
-    *_, shot, expected_s = min(candidates, key=lambda candidate: candidate[:3])
+    # Not the nearest of all: another shot may show some of these frames, and lie nearer to where an editor has moved the stem
+    # along with its own. Files begin on samples and shots on frames: ranges that are the same differ by less than a sample.
+    most_s = max(candidate[0] for candidate in candidates) - _SAME_S
+    *_, shot, expected_s = min(
+        (candidate for candidate in candidates if candidate[0] >= most_s),
+        key=lambda candidate: candidate[1:3],
+    )
     return shot, expected_s
 
 

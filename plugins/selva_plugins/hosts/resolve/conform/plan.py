@@ -229,6 +229,9 @@ class TimelinePlanner:
             prompt=made.prompt,
             anchor=find_anchor(move.new.clip, target),
             replaces_item=item.id,
+            track_index=item.track_index,
+            is_disabled=not item.is_enabled,
+            pan=float(item.pan or 0),
             comment=""
             if move.longer is None
             else describe_stem(made.prompt, made.take, move.longer.takes[0].seed),

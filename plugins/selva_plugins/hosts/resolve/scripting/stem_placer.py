@@ -139,11 +139,18 @@ class StemPlacer:
         """
         if call(self.timeline, "GetIsTrackLocked", "audio", index):
             return "was locked or occupied"
+        if self._is_own_track(index, stem):
+            return None
         if not stem.is_muted and call(self.timeline, "GetIsTrackEnabled", "audio", index) is False:
             return "is disabled"
         # Read from 19.0.1 on.
         sub_type = call(self.timeline, "GetTrackSubType", "audio", index)
         return f"is {sub_type} and stems are mono" if sub_type not in _MONO_TYPES else None
+
+    def _is_own_track(self, index: int, stem: PlanStem) -> bool:
+        """Whether a stem that moves lay on a track, which an editor may have disabled: there it stays."""
+        is_there = bool(stem.replaces_item) and index == stem.track_index
+        return is_there and call(self.timeline, "GetTrackName", "audio", index) == stem.track
 
     def _describe_unknown_type(self, index: int) -> str:
         """What to say of a track that an earlier version does not tell the channels of, and that no stem of ours lies on yet."""
@@ -181,6 +188,8 @@ class StemPlacer:
         for number in range(1, MAX_TRACKS_OF_ONE_NAME + 1):
             name = stem.track if number == 1 else f"{stem.track} {number}"
             index = self._find_track(name)
+            if number == 1 and self._is_own_track(stem.track_index, stem):  # several tracks may have the name
+                index = stem.track_index
             if index is None:
                 index = self._append_track(name, is_muted=stem.is_muted)
                 if index is None:
@@ -379,5 +388,8 @@ def _apply_fades_and_gain(item: Any, stem: PlanStem) -> None:
     fades = {"FadeIn": stem.fade_in_frames, "FadeOut": stem.fade_out_frames}
     if any(fades.values()):
         call(item, "SetFades", fades)
-    if stem.gain_db:
-        call(item, "SetProperties", {"AudioVolume": stem.gain_db})
+    properties = {"AudioVolume": stem.gain_db, "AudioPan": stem.pan}
+    if any(properties.values()):
+        call(item, "SetProperties", {name: value for name, value in properties.items() if value})
+    if stem.is_disabled:
+        call(item, "SetClipEnabled", False)

@@ -196,6 +196,7 @@ def _describe_sound(item: Any, media: dict[str, Json], stems: Container[str]) ->
             fade_in=fades.get("FadeIn") if isinstance(fades, dict) else None,
             fade_out=fades.get("FadeOut") if isinstance(fades, dict) else None,
             volume_db=properties.get("AudioVolume") if isinstance(properties, dict) else None,
+            pan=properties.get("AudioPan") if isinstance(properties, dict) else None,
         ),
     }
 
