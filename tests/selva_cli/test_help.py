@@ -39,10 +39,10 @@ COMMANDS = {
     "farm export": (
         "CUT.otio --output -o --track --cues --negative --video-track --handles --markers --no-markers --marker-colour "
         "--takes --seed --model --sample-rate --steps --guidance --separate --absent --pan --pan-width --distance --precision "
-        "--quality --media-dir --frame-rate --timeline --for --media --clips-per-task --gpus --command --json"
+        "--quality --naming --c2pa --media-dir --frame-rate --timeline --for --media --clips-per-task --gpus --command --json"
     ),
     "farm render": (
-        "JOB --task --clips-per-task --track --negative --cue-sheet --model --takes --seed --quality --path-mapping "
+        "JOB --task --clips-per-task --track --negative --cue-sheet --model --takes --seed --quality --for --naming --path-mapping "
         "--own-daemon --openjd --json"
     ),
     "farm gather": (
