@@ -42,8 +42,8 @@ COMMANDS = {
         "--quality --naming --c2pa --media-dir --frame-rate --timeline --for --media --clips-per-task --gpus --command --json"
     ),
     "farm render": (
-        "JOB --task --clips-per-task --track --negative --cue-sheet --model --takes --seed --quality --for --naming --path-mapping "
-        "--own-daemon --openjd --json"
+        "JOB --task --clips-per-task --track --negative --cue-sheet --model --takes --seed --quality --for --naming "
+        "--path-mapping --own-daemon --openjd --json"
     ),
     "farm gather": (
         "JOB --output -o --for --replace --track --negative --cue-sheet --model --takes --seed --quality --openjd --json"
