@@ -35,8 +35,8 @@ _NOT_READ = "its file does not say what it was made for"
 
 @dataclass(frozen=True, kw_only=True)
 class MadeStem:
-    """A stem item, and what its file says: how long it is, the time of the medium that its first sample was made for, and the
-    speed.
+    """A stem item, and what its file says: how long it is, the times of the medium that its first sample and the start of its
+    shot were made for, and the speed.
     """
 
     item: ResolveStem
@@ -49,6 +49,7 @@ class MadeStem:
     seed: int
     take: int
     source_file: str
+    source_start_s: Fraction
     source_at_file_start_s: Fraction
     speed: Fraction
 
@@ -131,6 +132,7 @@ def _read_stem(item: ResolveStem) -> MadeStem:
             seed=int(noted["seed"]),
             take=int(noted.get("take", 1)),
             source_file=noted["source_file"],
+            source_start_s=Fraction(noted["source_start_s"]),
             source_at_file_start_s=Fraction(noted["source_start_s"]) - speed * offset_s,
             speed=speed,
         )
@@ -181,8 +183,8 @@ def _add_stem(stem: MadeStem, old: OldCut, new: Sequence[CutShot], snapshot: Res
 def _find_shot(
     stem: MadeStem, shots: Iterable[ReadShot], origin_s: Fraction, from_s: Fraction, until_s: Fraction
 ) -> tuple[ReadShot, Fraction] | None:
-    """The shot of the old cut that shows most of what a stem was made for, of those the nearest to where it lies, and where the
-    file began there. from_s, until_s: what of the file is heard.
+    """The shot of the old cut that shows most of what a stem was made for, of those one that begins as that did, of those the
+    nearest to where it lies, and where the file began there. from_s, until_s: what of the file is heard.
     """
     candidates = []
     for each in shots:
@@ -195,7 +197,10 @@ def _find_shot(
             expected_s = cut.record_start_s + (stem.source_at_file_start_s - cut.media_start_s) / cut.speed
         common_s = min(expected_s + until_s, cut.record_end_s) - max(expected_s + from_s, cut.record_start_s)
         if common_s > 0:
-            candidates.append((common_s, abs(expected_s - origin_s), cut.number, each, expected_s))
+            is_other_start = abs(cut.media_start_s - stem.source_start_s) > _SAME_S
+            candidates.append(
+                (common_s, is_other_start, abs(expected_s - origin_s), cut.number, each, expected_s)
+            )
     if not candidates:
         return None
     # Not the nearest of all: another shot may show some of these frames, and lie nearer to where an editor has moved the stem
@@ -203,7 +208,7 @@ def _find_shot(
     most_s = max(candidate[0] for candidate in candidates) - _SAME_S
     *_, shot, expected_s = min(
         (candidate for candidate in candidates if candidate[0] >= most_s),
-        key=lambda candidate: candidate[1:3],
+        key=lambda candidate: candidate[1:4],
     )
     return shot, expected_s
 
