@@ -15,10 +15,11 @@ from selva_otio.formats.request_bundle.bundle_folder import RequestBundle
 from selva_otio.formats.request_bundle.proxies import find_proxy_path
 from selva_otio.formats.request_bundle.sender import ProgressListener
 from selva_render.bundles import build_render_options, fill_bundle
+from selva_render.job_runs import cancelled_on_error, submit_jobs
 from selva_render.jobs import ClipJob, build_jobs, build_picture_range
 from selva_render.media_process import Proxy, write_proxies
 from selva_render.options import OutputOptions
-from selva_render.render import cancelled_on_error, split_unusable_clips, submit_jobs
+from selva_render.render import split_unusable_clips
 from selva_render.report import FailedClip, iter_failure_lines
 
 __all__ = ["add_proxies", "fill_and_wait", "submit"]

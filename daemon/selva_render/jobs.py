@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -45,14 +45,24 @@ def build_jobs(
     looks: bool = False,
 ) -> list[ClipJob]:
     """The jobs of a cue sheet, in record order. looks: they only say what the picture shows. Raises UnknownModelError."""
+    return list(iter_jobs(sheet, options, output, timeline_name=timeline_name, looks=looks))
+
+
+def iter_jobs(
+    sheet: CueSheet,
+    options: RenderOptions,
+    output: OutputOptions,
+    *,
+    timeline_name: str,
+    looks: bool = False,
+) -> Iterator[ClipJob]:
+    """As `build_jobs`, each when it is asked for: the first of a long cut can run before the last is made."""
     builder = _JobBuilder(sheet, options, output, timeline_name, looks=looks)
     most_takes = max([options.num_takes, *(cue.num_takes or 1 for cue in sheet.cues)])
     chunk_size = min(MAX_CUES, MAX_STEMS // most_takes)
-    return [
-        builder.build(clip, cues[first : first + chunk_size])
-        for clip, cues in sheet.iter_jobs()
-        for first in range(0, len(cues), chunk_size)
-    ]
+    for clip, cues in sheet.iter_jobs():
+        for first in range(0, len(cues), chunk_size):
+            yield builder.build(clip, cues[first : first + chunk_size])
 
 
 def build_picture_range(clip: SpottedClip, *, path: Path | None = None) -> PictureRange:

@@ -11,9 +11,10 @@ from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import StemResult
 from selva_otio import CueSheet
+from selva_render.job_runs import cancelled_on_error, run_jobs
 from selva_render.jobs import build_jobs
 from selva_render.options import OutputOptions
-from selva_render.render import StatusListener, cancelled_on_error, split_unusable_clips, submit_jobs
+from selva_render.render import StatusListener, split_unusable_clips
 from selva_render.report import FailedClip
 
 
@@ -35,13 +36,9 @@ def look_at_sheet(
     jobs = build_jobs(renderable, replace(options, num_takes=1), nowhere, timeline_name="", looks=True)
     by_cue: dict[str, StemResult] = {}
     with cancelled_on_error(client) as submitted:
-        failed += submit_jobs(client, jobs, submitted)
-        waiting = set(submitted)
-        for status in client.watch(list(submitted)) if submitted else ():
-            job = submitted[status.job_id]
+        for job, status in run_jobs(client, jobs, submitted, failed):
             on_status(job, status)
-            if status.is_finished and status.job_id in waiting:
-                waiting.remove(status.job_id)
+            if status.is_finished:
                 by_cue.update({result.cue: result for result in status.stems})
                 if status.error is not None:
                     failed.append(FailedClip.of(job.clip, status.error))

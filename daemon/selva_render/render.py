@@ -6,8 +6,8 @@ to the stems folder and to the one output file, which appears whole or not at al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +20,6 @@ from selva_core.base.render_options import NOT_PANNED, PanOptions, RenderOptions
 from selva_core.video.sequence_files import find_images
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import (
-    DaemonTimeoutError,
-    DaemonUnavailableError,
     InvalidRequestError,
     UnknownRequestError,
 )
@@ -29,7 +27,8 @@ from selva_daemon.protocol.status import JobStatus, StemResult
 from selva_otio import CueSheet, Stem, measure_span, place_stems, write_timeline
 from selva_otio.picture.media_probe import ProbeMedia
 from selva_otio.picture.media_search import MediaLookup
-from selva_render.jobs import ClipJob, build_jobs
+from selva_render.job_runs import SubmitListener, cancelled_on_error, run_jobs
+from selva_render.jobs import ClipJob, iter_jobs
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.report import FailedClip, RenderedStem, RenderReport
 from selva_render.takes.hints import (
@@ -41,10 +40,7 @@ from selva_render.takes.hints import (
 )
 from selva_render.written_timelines import note_written_files
 
-SUBMIT_PATIENCE_S = 600.0
-"""A cut of a hundred clips is not given up because the daemon's disk is slow for some seconds in its middle."""
 StatusListener = Callable[[ClipJob, JobStatus], None]
-SubmitListener = Callable[[str], None]
 
 
 def render_timeline(
@@ -115,7 +111,7 @@ def render_sheet(
     timeline_name: str,
     on_status: StatusListener,
     on_submitted: SubmitListener = lambda job_id: None,
-    jobs: Sequence[ClipJob] | None = None,
+    jobs: Iterable[ClipJob] | None = None,
 ) -> RenderReport:
     """Have the daemon make every stem of a cue sheet; a clip that fails does not stop the others.
 
@@ -137,9 +133,9 @@ def render_sheet(
     load_in_advance(client, model)
     with cancelled_on_error(client) as submitted:
         settled = replace(options, model=model)
-        jobs = jobs or build_jobs(renderable, settled, output, timeline_name=timeline_name)
-        report.failed += submit_jobs(client, jobs, submitted, on_submitted)
-        collect_results(client, submitted, report, on_status)
+        if jobs is None:
+            jobs = iter_jobs(renderable, settled, output, timeline_name=timeline_name)
+        collect_results(client, jobs, submitted, report, on_status=on_status, on_submitted=on_submitted)
     if not report.stems and not had_folder:
         with suppress(OSError):
             output.stems_folder.rmdir()  # the worker made it before its job failed
@@ -156,42 +152,6 @@ def load_in_advance(client: Client, model: str) -> None:
     """Have the daemon load the model while the jobs are made; a daemon that cannot says why when it gets them."""
     with suppress(UnknownRequestError, InvalidRequestError):
         client.prepare(model)
-
-
-@contextmanager
-def cancelled_on_error(client: Client) -> Iterator[dict[str, ClipJob]]:
-    """Jobs by id, empty at first; those that are in it when an error or the user ends the block are cancelled.
-
-    A daemon that is silent or gone cancels nothing: the jobs are on its disk, and it goes on with them when it can.
-    """
-    submitted: dict[str, ClipJob] = {}
-    try:
-        yield submitted
-    except (DaemonTimeoutError, DaemonUnavailableError):
-        raise
-    except BaseException:
-        if submitted:
-            with suppress(SelvaError):  # the daemon may go away just now
-                client.cancel(*submitted)
-        raise
-
-
-def submit_jobs(
-    client: Client,
-    jobs: Iterable[ClipJob],
-    submitted: dict[str, ClipJob],
-    on_submitted: SubmitListener = lambda job_id: None,
-) -> list[FailedClip]:
-    """Submit jobs, each of which is then in `submitted`; returns the clips that the daemon refuses. Raises DaemonError."""
-    refused = []
-    for job in jobs:
-        try:
-            job_id = client.submit(job.request, timeout_s=SUBMIT_PATIENCE_S).job_id
-            submitted[job_id] = job
-            on_submitted(job_id)
-        except InvalidRequestError as error:
-            refused.append(FailedClip.of(job.clip, error))
-    return refused
 
 
 def split_unusable_clips(sheet: CueSheet) -> tuple[CueSheet, list[FailedClip]]:
@@ -229,17 +189,18 @@ def find_media_error(path: Path, images: ImageSequence | None) -> SelvaError | N
 
 
 def collect_results(
-    client: Client, submitted: Mapping[str, ClipJob], report: RenderReport, on_status: StatusListener
+    client: Client,
+    jobs: Iterable[ClipJob],
+    submitted: dict[str, ClipJob],
+    report: RenderReport,
+    *,
+    on_status: StatusListener,
+    on_submitted: SubmitListener = lambda job_id: None,
 ) -> None:
-    """Wait for all jobs, and put what comes of each into the report when it is finished."""
-    waiting = set(submitted)
-    if not waiting:
-        return
-    for status in client.watch(list(submitted)):
-        job = submitted[status.job_id]
+    """Have the jobs done, and put what comes of each into the report when it is finished."""
+    for job, status in run_jobs(client, jobs, submitted, report.failed, on_submitted):
         on_status(job, status)
-        if status.is_finished and status.job_id in waiting:
-            waiting.remove(status.job_id)
+        if status.is_finished:
             _add_result(job, status, report)
 
 

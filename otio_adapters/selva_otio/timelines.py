@@ -137,7 +137,8 @@ def write_timeline(
         and TAKES not in target_format.cannot_hold,
     )
     folder = base_folder or target.absolute().parent
-    merges_into_source = target_format.merges_into_source(host_timeline)
+    merge_plan = target_format.plan_merge(host_timeline)
+    merges_into_source = merge_plan is not None
     drop_left_out(host_timeline)
     media = media or MediaLookup(base_folder=folder)
     if profile.counts_from_timecode and probe is not None and not merges_into_source:
@@ -145,7 +146,8 @@ def write_timeline(
     if target_format.holds_media:
         media.point_to_files(host_timeline)
     files = target_format.write(
-        host_timeline, Destination(target=target, base_folder=folder, profile=profile)
+        host_timeline,
+        Destination(target=target, base_folder=folder, profile=profile, merge_plan=merge_plan),
     )
     return WrittenTimeline(
         files=tuple(files),

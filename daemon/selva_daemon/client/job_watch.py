@@ -14,6 +14,7 @@ from selva_daemon.protocol.status import DONE, JOB_TOPIC, JobStatus
 POLL_AFTER_S = 2.0
 RESTART_GRACE_S = 30.0  # how long a daemon that went away may take to come back
 REPLY_TIMEOUT_S = 10.0
+MAX_REQUESTED_FIRST = 32
 
 Watching = Generator[PollRequest | JobStatus, ReadySockets, None]
 
@@ -41,7 +42,9 @@ class JobWatch:
         """Raises DaemonTimeoutError, DaemonUnavailableError, UnknownJobError."""
         self._give_up_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
         try:
-            yield from self._request_all()
+            # The daemon sends the state of each to a new subscriber; a request for each of many would cost as much again.
+            if len(self._unfinished) <= MAX_REQUESTED_FIRST:
+                yield from self._request_all()
             while self._unfinished:
                 socket = self._subscribed()
                 wait_s = self._limited(POLL_AFTER_S)

@@ -161,7 +161,7 @@ def _add_markers(events: EventList, target: Path) -> otio.schema.Timeline:
     stem tracks are added, is written anew with its stem tracks alone.
     """
     timeline = events.timeline.clone()
-    if find_format(target).merges_into_source(timeline):
+    if find_format(target).plan_merge(timeline) is not None:
         anew = only_stem_tracks(timeline)
         anew.global_start_time = events.clock.rational_time(
             events.clock.start_frame / events.clock.frame_rate_hz

@@ -15,16 +15,11 @@ from selva_otio.formats.request_bundle.found_stems import find_stems
 from selva_otio.placement.place_stems import place_stems
 from selva_render.farm.job_folder import FarmJob
 from selva_render.farm.plan import DEFAULT_NAMING
+from selva_render.job_runs import cancelled_on_error
 from selva_render.jobs import ClipJob, build_jobs
 from selva_render.media import probe_or_none
 from selva_render.options import OutputOptions, choose_model
-from selva_render.render import (
-    StatusListener,
-    cancelled_on_error,
-    collect_results,
-    split_unusable_clips,
-    submit_jobs,
-)
+from selva_render.render import StatusListener, collect_results, split_unusable_clips
 from selva_render.report import RenderReport
 from selva_render.written_timelines import note_written_files
 
@@ -52,8 +47,7 @@ def render_task(
     wanted = set(renderable.clips)
     with cancelled_on_error(client) as submitted:
         jobs = [each for each in _build_all_jobs(job, output, options.model) if each.clip in wanted]
-        report.failed += submit_jobs(client, jobs, submitted)
-        collect_results(client, submitted, report, on_status)
+        collect_results(client, jobs, submitted, report, on_status=on_status)
     report.sort()
     return report
 

@@ -27,8 +27,13 @@ class ReadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where a timeline is written, and for which host. base_folder: where its relative media URLs start."""
+    """Where a timeline is written, and for which host.
+
+    base_folder: where its relative media URLs start. merge_plan: as the format's `plan_merge` found it; a writer that is given
+    none looks for itself.
+    """
 
     target: Path
     base_folder: Path
     profile: HostProfile = PLAIN
+    merge_plan: object | None = None

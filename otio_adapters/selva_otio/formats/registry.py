@@ -80,8 +80,8 @@ class TimelineFormat:
     inside the file or folder. keeps_metadata: whether metadata under "selva" comes back; if not, prompts are also written as
     markers, and the rest into a sidecar. shows_takes: whether a clip can have several media references; if not, `write` gets
     the silent takes as disabled clips on tracks of their own, except where it cannot hold TAKES at all. cannot_hold: what it
-    drops, reported when it is written. merges_into_source: whether this timeline is written back into the document it was
-    read from, which keeps everything but the stems as it was.
+    drops, reported when it is written. plan_merge: what `write` is given (`Destination.merge_plan`) to write this timeline back
+    into the document it was read from, which keeps everything but the stems as it was; None where it is written anew.
     """
 
     name: str
@@ -93,7 +93,7 @@ class TimelineFormat:
     keeps_metadata: bool = False
     shows_takes: bool = False
     cannot_hold: tuple[Feature, ...] = ()
-    merges_into_source: Callable[[otio.schema.Timeline], bool] = lambda timeline: False
+    plan_merge: Callable[[otio.schema.Timeline], object | None] = lambda timeline: None
     advice: str = ""
 
 
@@ -219,7 +219,7 @@ FORMATS = (
         write=_write_project,
         keeps_metadata=True,
         shows_takes=True,
-        merges_into_source=has_project_text,
+        plan_merge=lambda timeline: has_project_text(timeline) or None,
     ),
     TimelineFormat(
         name="Final Cut Pro 7 XML",
@@ -227,7 +227,7 @@ FORMATS = (
         open=_relative_to_file(load_fcp_xml),
         write=write_fcp_xml,
         cannot_hold=(FADES, EFFECTS, IMAGE_SEQUENCES, OTHER_TRACKS, SPEED_RAMPS, OFF_FRAME),
-        merges_into_source=lambda timeline: find_source_document(timeline) is not None,
+        plan_merge=find_source_document,
     ),
     TimelineFormat(
         name="AAF",
@@ -247,7 +247,7 @@ FORMATS = (
         keeps_metadata=True,
         shows_takes=True,
         cannot_hold=(FADES, EFFECTS, OPENED_NESTS, OFFLINE_CLIPS, OTHER_TRACKS, SPEED_RAMPS),
-        merges_into_source=lambda timeline: plan_merge(timeline) is not None,
+        plan_merge=plan_merge,
     ),
     TimelineFormat(
         name="Final Cut Pro XML bundle",

@@ -18,8 +18,7 @@ import opentimelineio as otio
 from selva_core.base.atomic_write import staged_file
 from selva_core.base.regular_file import read_bounded
 from selva_otio.errors import TimelineWriteError, UnsupportedUrlError
-from selva_otio.formats.stem_metadata import iter_stems, iter_takes, to_plain_value
-from selva_otio.metadata import TRACK_SCHEMA, read_selva_metadata
+from selva_otio.formats.stem_metadata import iter_plain_stems, iter_takes
 from selva_otio.picture.media import SOUND_SUFFIXES, file_name_in_url, resolve_media_path
 
 SCHEMA = "selva.sidecar/1"
@@ -41,18 +40,15 @@ class KnownStem:
 def write_sidecar(timeline: otio.schema.Timeline, target: Path) -> Path | None:
     """Write the metadata of a timeline's stems beside `target`; None when it has no stems. Raises TimelineWriteError."""
     stems = [
-        {
-            _STEM_KEY: to_plain_value(stem),
-            _TRACK_KEY: to_plain_value(read_selva_metadata(clip.parent(), TRACK_SCHEMA)),
-        }
-        for clip, stem in iter_stems(timeline)
+        json.dumps({_STEM_KEY: stem, _TRACK_KEY: track}) for _, stem, track in iter_plain_stems(timeline)
     ]
     if not stems:
         return None
     path = sidecar_of(target)
-    content = {"schema": SCHEMA, "timeline": timeline.name, "stems": stems}
+    head = json.dumps({"schema": SCHEMA, "timeline": timeline.name, "stems": []}).removesuffix("]}")
     with staged_file(path, error=TimelineWriteError) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
+        # A stem on each line. With an indent Python writes JSON in Python, and that of 10,000 stems took 13 s.
+        temporary.write_text(head + "\n" + ",\n".join(stems) + "\n]}\n", encoding="utf-8", newline="\n")
     return path
 
 

@@ -11,7 +11,7 @@ import opentimelineio as otio
 
 from selva_core.base.pan import Curve
 from selva_core.base.rational import from_pair
-from selva_otio.metadata import STEM_SCHEMA, read_selva_metadata
+from selva_otio.metadata import STEM_SCHEMA, TRACK_SCHEMA, read_plain_stem, read_selva_metadata
 from selva_otio.picture.media import file_name_in_url
 
 
@@ -22,6 +22,17 @@ def iter_stems(timeline: otio.schema.Timeline) -> Iterator[tuple[otio.schema.Cli
             stem = read_selva_metadata(item, STEM_SCHEMA)
             if isinstance(item, otio.schema.Clip) and stem:
                 yield item, stem
+
+
+def iter_plain_stems(
+    timeline: otio.schema.Timeline,
+) -> Iterator[tuple[otio.schema.Clip, dict[str, Any], dict[str, Any]]]:
+    """The stems on the audio tracks, each with its metadata and that of its track as plain values."""
+    for track in timeline.audio_tracks():
+        plain_track: dict[str, Any] = to_plain_value(read_selva_metadata(track, TRACK_SCHEMA))
+        for item in track:
+            if isinstance(item, otio.schema.Clip) and (stem := read_plain_stem(item)):
+                yield item, stem, plain_track
 
 
 def iter_takes(stem: Mapping[str, Any]) -> Iterator[tuple[int, str]]:

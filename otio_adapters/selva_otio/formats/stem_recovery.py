@@ -17,13 +17,14 @@ from typing import Any
 import opentimelineio as otio
 
 from selva_otio.formats.sidecars import KnownStem, load_known_stems, may_be_stem
-from selva_otio.formats.stem_metadata import build_stem_label, iter_stems, iter_takes, to_plain_value
+from selva_otio.formats.stem_metadata import build_stem_label, iter_plain_stems, iter_stems, iter_takes
 from selva_otio.metadata import (
     SELVA_NAMESPACE,
     STEM_SCHEMA,
     TAKE_TRACK_SCHEMA,
     TRACK_SCHEMA,
     read_selva_metadata,
+    set_metadata,
 )
 from selva_otio.picture.media import file_name_in_url
 from selva_otio.time.clock import exact_seconds
@@ -90,12 +91,8 @@ def _find_stems_with_metadata(timeline: otio.schema.Timeline) -> dict[str, Known
     if not was_spread and not was_labelled:
         return {}
     return {
-        file_name_in_url(url): KnownStem(
-            stem=to_plain_value(stem),
-            take=take,
-            track=to_plain_value(read_selva_metadata(clip.parent(), TRACK_SCHEMA)),
-        )
-        for clip, stem in stems
+        file_name_in_url(url): KnownStem(stem=stem, take=take, track=track)
+        for _, stem, track in iter_plain_stems(timeline)
         for take, url in iter_takes(stem)
     }
 
@@ -145,7 +142,7 @@ def _add_take(clip: otio.schema.Clip, take: _StemClip) -> None:
 
 
 def _restore_stem(stem: _StemClip) -> None:
-    clip, metadata = stem.clip, copy.deepcopy(stem.known.stem)
+    clip, metadata = stem.clip, dict(stem.known.stem)
     used, reference = _count_from_first_sample(clip)
     clip.source_range = used
     references = {key: old.clone() for key, old in clip.media_references().items()}
@@ -159,7 +156,7 @@ def _restore_stem(stem: _StemClip) -> None:
         if isinstance(take, Mapping)
     ]
     _remove_label_and_gain(clip, metadata)
-    clip.metadata[SELVA_NAMESPACE] = metadata
+    set_metadata(clip, SELVA_NAMESPACE, metadata)
 
 
 def _count_from_first_sample(

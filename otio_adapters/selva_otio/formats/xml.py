@@ -9,6 +9,7 @@ take memory out of proportion to its size, in any encoding that expat reads. No 
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from xml.parsers import expat
@@ -19,6 +20,7 @@ from selva_otio.formats.otio import load_timeline_bytes
 
 MAX_ELEMENTS = 2_000_000
 MAX_DEPTH = 128
+_FORBIDDEN = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
 def load_xml(path: Path, *, root_tag: str, kind: str) -> ET.Element:
@@ -45,11 +47,7 @@ def write_xml(root: ET.Element, target: Path, *, doctype: str = "", keeps_layout
 
 def clean_text(text: str) -> str:
     """The text without the characters that XML 1.0 forbids, even escaped: control characters and lone surrogates."""
-    return "".join(
-        char
-        for char in text
-        if char in "\t\n\r" or "\x20" <= char <= "\ud7ff" or "\ue000" <= char <= "\ufffd" or char > "\uffff"
-    )
+    return _FORBIDDEN.sub("", text)
 
 
 def _parse_bounded(content: bytes, path: Path) -> ET.Element:

@@ -38,7 +38,8 @@ def load_fcp_xml(path: Path) -> otio.schema.Timeline:
 
 def write_fcp_xml(timeline: otio.schema.Timeline, destination: Destination) -> Sequence[Path]:
     """Write a timeline; into its source document where only stem tracks have changed. Raises TimelineError."""
-    document = find_source_document(timeline)
+    plan = destination.merge_plan
+    document = plan if isinstance(plan, Document) else find_source_document(timeline)
     if document is None:
         root = build_document(timeline, destination.base_folder)
     else:

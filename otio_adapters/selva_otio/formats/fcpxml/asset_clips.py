@@ -9,7 +9,7 @@ import opentimelineio as otio
 
 from selva_otio.formats.fcpxml.clip_attributes import read_stem_metadata, read_volume_change
 from selva_otio.formats.fcpxml.element_times import read_time
-from selva_otio.metadata import SELVA_NAMESPACE
+from selva_otio.metadata import SELVA_NAMESPACE, set_metadata
 from selva_otio.time.clock import TimelineClock
 
 
@@ -31,7 +31,7 @@ def build_asset_clip(element: ET.Element, asset: ET.Element | None, clock: Timel
     clip = otio.schema.Clip(name=element.get("name", ""), media_reference=build_asset_reference(asset, clock))
     stem = read_stem_metadata(element)
     if stem:
-        clip.metadata[SELVA_NAMESPACE] = stem
+        set_metadata(clip, SELVA_NAMESPACE, stem)
         change = read_volume_change(element, stem)
         if change is not None:
             clip.effects.append(change)

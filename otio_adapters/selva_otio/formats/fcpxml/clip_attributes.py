@@ -23,6 +23,8 @@ STEM_KEY = "org.selva-bridge.stem"
 
 ADJUST_VOLUME = "adjust_volume"
 """Noted on an effect of a clip: the text of its <adjust-volume>."""
+_SURELY_FLAT = 100
+"""Brackets in the metadata of a stem; with so few of them it cannot be nested too deeply."""
 _SAME_DB = 0.005
 _MAX_DB = 60.0
 
@@ -126,9 +128,11 @@ def read_stem_metadata(element: ET.Element) -> dict[str, Any]:
         (md.get("value", "") for md in element.iterfind("metadata/md") if md.get("key") == STEM_KEY), ""
     )
     try:
-        stem = json.loads(text, parse_constant=_refuse_constant) if text else {}
-        # OpenTimelineIO refuses values that JSON allows, such as integers above 64 bits; better here than in the clip.
-        otio.core.SerializableObjectWithMetadata(metadata={"stem": stem})
+        # OpenTimelineIO refuses integers above 64 bits, which JSON allows; better here than in the clip.
+        stem = json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_int64) if text else {}
+        # It refuses halves of surrogate pairs and what is nested hundreds deep too; asking it takes longer than all the rest.
+        if "\\u" in text or text.count("[") + text.count("{") > _SURELY_FLAT:
+            otio.core.SerializableObjectWithMetadata(metadata={"stem": stem})
     except (ValueError, TypeError, OverflowError, RecursionError):
         return {}
     return stem if isinstance(stem, dict) and stem.get("schema") == STEM_SCHEMA else {}
@@ -166,6 +170,13 @@ def build_volume(clip: otio.schema.Clip) -> ET.Element | None:
                 return None
             return element if element.tag == "adjust-volume" else None
     return None
+
+
+def _parse_int64(digits: str) -> int:
+    value = int(digits)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"{digits} has more than 64 bits")
+    return value
 
 
 def _refuse_constant(name: str) -> float:

@@ -20,8 +20,8 @@ from selva_otio.formats.fcpxml.resources import MediaFile
 from selva_otio.formats.fcpxml.times import format_time
 from selva_otio.formats.flat_layout import FlatClip, FlatTrack, find_media_file
 from selva_otio.formats.pan_keyframes import build_keyframes
-from selva_otio.formats.stem_metadata import to_plain_value
 from selva_otio.formats.xml import clean_text
+from selva_otio.metadata import read_plain_stem
 from selva_otio.time.clock import TimelineClock, exact_seconds
 from selva_otio.time.item_times import trimmed_start_s
 
@@ -200,7 +200,7 @@ def _build_time_map(flat_clip: FlatClip, media: MediaFile) -> ET.Element:
 
 def _build_stem_metadata(flat_clip: FlatClip) -> ET.Element:
     text = json.dumps(
-        to_plain_value(flat_clip.stem_metadata), ensure_ascii=False, separators=(",", ":"), sort_keys=True
+        read_plain_stem(flat_clip.clip), ensure_ascii=False, separators=(",", ":"), sort_keys=True
     )
     metadata = ET.Element("metadata")
     ET.SubElement(metadata, "md", {"key": STEM_KEY, "value": clean_text(text)})

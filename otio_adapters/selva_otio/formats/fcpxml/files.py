@@ -28,9 +28,8 @@ from selva_otio.formats.fcpxml.storyline import ELEMENT_KEY
 from selva_otio.formats.fcpxml.writer import build_document
 from selva_otio.formats.flat_layout import FlatClip, FlatTrack, flatten_timeline
 from selva_otio.formats.options import Destination
-from selva_otio.formats.stem_metadata import to_plain_value
 from selva_otio.formats.xml import write_xml
-from selva_otio.metadata import is_selva_track
+from selva_otio.metadata import is_selva_track, read_plain_stem
 from selva_otio.picture.media import build_media_url, file_name_in_url, is_relative_url, resolve_media_path
 from selva_otio.time.clock import TimelineClock, exact_seconds
 from selva_otio.time.item_times import find_record_clock
@@ -58,7 +57,8 @@ def write_fcpxml(timeline: otio.schema.Timeline, destination: Destination) -> Se
 
     Raises TimelineWriteError, TimelineReadError.
     """
-    plan = plan_merge(timeline)
+    given = destination.merge_plan
+    plan = given if isinstance(given, MergePlan) else plan_merge(timeline)
     if plan is None:
         root = build_document(timeline, destination.base_folder)
     else:
@@ -177,27 +177,33 @@ def _find_new_clips(
     timeline: otio.schema.Timeline, old: list[tuple[int, FlatClip]]
 ) -> list[tuple[FlatTrack, list[FlatClip]]]:
     """The stems of a timeline that the document does not have, by track. Those that it has are taken out of `old`."""
+    by_place: dict[tuple[object, ...], list[tuple[int, FlatClip]]] = {}
+    for entry in old:
+        by_place.setdefault(_describe_place(entry[1]), []).append(entry)
+    kept: set[int] = set()
     new: list[tuple[FlatTrack, list[FlatClip]]] = []
     for track in flatten_timeline(timeline).sound_tracks:
         if not is_selva_track(track.track):
             continue
         clips: list[FlatClip] = []
         for flat_clip in track.clips:
-            same = next((entry for entry in old if _is_same_stem(flat_clip, entry[1])), None)
+            there = by_place.get(_describe_place(flat_clip), [])
+            same = next((entry for entry in there if _is_noted_alike(flat_clip, entry[1])), None)
             if same is None:
                 clips.append(flat_clip)
             else:
-                old.remove(same)
+                there.remove(same)
+                kept.add(id(same))
         if clips:
             new.append((track, clips))
+    old[:] = [entry for entry in old if id(entry) not in kept]
     return new
 
 
-def _is_same_stem(flat_clip: FlatClip, old: FlatClip) -> bool:
-    """Whether a stem is still the one of the document, which a host may have written without its metadata."""
-    noted = old.stem_metadata
-    is_noted_alike = not noted or to_plain_value(noted) == to_plain_value(flat_clip.stem_metadata)
-    return is_noted_alike and _describe_place(flat_clip) == _describe_place(old)
+def _is_noted_alike(flat_clip: FlatClip, old: FlatClip) -> bool:
+    """Whether a stem is noted as in the document, which a host may have written without its metadata."""
+    noted = read_plain_stem(old.clip)
+    return not noted or noted == read_plain_stem(flat_clip.clip)
 
 
 def _describe_place(flat_clip: FlatClip) -> tuple[object, ...]:

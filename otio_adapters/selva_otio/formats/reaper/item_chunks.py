@@ -23,7 +23,7 @@ from selva_otio.formats.reaper.stem_sound import stem_volume
 from selva_otio.formats.reaper.tokens import format_decimal, parse_number, quote_token
 from selva_otio.formats.reaper.track_items import PlacedClip
 from selva_otio.formats.stem_metadata import read_fade_s, read_pan, read_take
-from selva_otio.metadata import STEM_SCHEMA, read_selva_metadata
+from selva_otio.metadata import STEM_SCHEMA, read_plain_stem, read_selva_metadata
 from selva_otio.time.clock import exact_seconds
 
 _REVERSED_SECTION = 2
@@ -62,7 +62,7 @@ class ItemWriter:
         """
         child = placed.child
         known = read_reaper_metadata(child)
-        stem = read_selva_metadata(child, STEM_SCHEMA)
+        stem = read_plain_stem(child)
         name = stem.get("cue") or f"{child.name}\n{placed.start_s}"
         identity = f"{track_identity}\n{name}"
         fade_in_s = placed.fade_in_s or _fade_s(stem, known, "fade_in_s")

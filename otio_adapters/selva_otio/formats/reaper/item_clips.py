@@ -28,7 +28,7 @@ from selva_otio.formats.reaper.project_markers import read_take_marker
 from selva_otio.formats.reaper.project_time import ProjectClock
 from selva_otio.formats.reaper.stem_sound import describe_changes
 from selva_otio.formats.reaper.tokens import format_decimal, parse_flags
-from selva_otio.metadata import SELVA_NAMESPACE
+from selva_otio.metadata import SELVA_NAMESPACE, set_metadata
 from selva_otio.picture.media import build_missing_reference
 
 UNRESOLVED_TAKE = "unresolved"
@@ -77,14 +77,14 @@ class ItemReader:
         if not item.takes:
             gap = otio.schema.Gap(source_range=record.time_range(Fraction(0), item.end_s - item.start_s))
             gap.name = item.notes.partition("\n")[0]
-            gap.metadata[REAPER_NAMESPACE] = metadata
+            set_metadata(gap, REAPER_NAMESPACE, metadata)
             return ItemClip(child=gap, start_s=item.start_s)
         take = item.active_take
         start_s = item.start_s if take is None else item.start_s + _silent_lead_s(item, take)
         start_s = max(start_s, Fraction(0))  # what lies before the project's start is not played
         clip = otio.schema.Clip(name=_label(item, take))
         clip.enabled = not parse_flags(item.text("MUTE", 0, "0"))
-        clip.metadata[REAPER_NAMESPACE] = metadata
+        set_metadata(clip, REAPER_NAMESPACE, metadata)
         self._set_takes(clip, item)
         self._set_range(clip, item, take, start_s)
         self._set_stem_metadata(clip, item)
@@ -113,7 +113,7 @@ class ItemReader:
         else:
             reference = otio.schema.GeneratorReference(generator_kind=source.kind)
         reference.name = take.text("NAME") or reference.name
-        reference.metadata[REAPER_NAMESPACE] = _build_take_metadata(take)
+        set_metadata(reference, REAPER_NAMESPACE, _build_take_metadata(take))
         return reference
 
     def _set_range(self, clip: otio.schema.Clip, item: Item, take: Take | None, start_s: Fraction) -> None:
@@ -157,7 +157,7 @@ class ItemReader:
             for reference in references
             if isinstance(reference, otio.schema.ExternalReference)
         }
-        clip.metadata[SELVA_NAMESPACE] = _update_take_urls(stem, urls)
+        set_metadata(clip, SELVA_NAMESPACE, _update_take_urls(stem, urls))
         changes = describe_changes(item, stem)
         if changes:
             clip.effects.append(

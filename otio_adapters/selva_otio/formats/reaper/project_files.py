@@ -48,8 +48,11 @@ def build_project_bytes(timeline: otio.schema.Timeline, target: Path) -> bytes:
     if source is None:
         return build_project(timeline, folder=folder).encode("utf-8", "surrogateescape")
     project, source_folder = source
-    _check_only_stems_changed(timeline, build_project_timeline(project, name="", folder=source_folder))
-    return merge_stem_tracks(project, timeline, source_folder=source_folder, target_folder=folder)
+    source_timeline = build_project_timeline(project, name="", folder=source_folder)
+    _check_only_stems_changed(timeline, source_timeline)
+    return merge_stem_tracks(
+        project, timeline, source=source_timeline, source_folder=source_folder, target_folder=folder
+    )
 
 
 def check_project_target(source: Path, target: Path) -> None:
@@ -78,10 +81,12 @@ def drop_project_text(timeline: otio.schema.Timeline) -> otio.schema.Timeline:
 
 def merge_into_project(timeline: otio.schema.Timeline, project_path: Path, target: Path) -> bytes:
     """The project at `project_path` with the stem tracks of `timeline`. Raises TimelineError."""
+    project, folder = load_project_text(project_path), project_path.absolute().parent
     return merge_stem_tracks(
-        load_project_text(project_path),
+        project,
         timeline,
-        source_folder=project_path.absolute().parent,
+        source=build_project_timeline(project, name="", folder=folder),
+        source_folder=folder,
         target_folder=target.absolute().parent,
     )
 

@@ -36,7 +36,7 @@ from selva_otio.formats.reaper.metadata import (
     parse_stem_metadata,
     read_reaper_metadata,
 )
-from selva_otio.formats.reaper.reader import build_project_timeline, read_clock
+from selva_otio.formats.reaper.reader import read_clock
 from selva_otio.formats.reaper.track_chunks import (
     INDENT,
     build_stem_folder_lines,
@@ -54,9 +54,16 @@ from selva_otio.placement.stem_tracks import PlacedItem
 
 
 def merge_stem_tracks(
-    project: ProjectText, timeline: otio.schema.Timeline, *, source_folder: Path, target_folder: Path
+    project: ProjectText,
+    timeline: otio.schema.Timeline,
+    *,
+    source: otio.schema.Timeline,
+    source_folder: Path,
+    target_folder: Path,
 ) -> bytes:
     """The bytes of the project with the stem tracks of `timeline`, for a file in `target_folder`.
+
+    source: the project as a timeline.
 
     Raises TimelineWriteError when the project has relative media paths and the target is in another folder, or when
     its encoding cannot hold a name.
@@ -66,7 +73,7 @@ def merge_stem_tracks(
     merged = parse_project_text(text, encoding=project.encoding)
     writer = ItemWriter(guids=GuidRegister(text), folder=target_folder)
     replaced = set(read_reaper_metadata(timeline).get(REPLACED_ITEMS, ()))
-    untouched = _find_untouched_stems(project, source_folder) | replaced
+    untouched = _find_untouched_stems(project, source) | replaced
     merge = _Merge(project=merged, writer=writer, untouched=untouched)
     merge.put([track for track in timeline.tracks if read_selva_metadata(track, TRACK_SCHEMA)])
     try:
@@ -203,12 +210,9 @@ def _find_chunk(track: otio.schema.Track, chunks: Sequence[Chunk]) -> int | None
     return None
 
 
-def _find_untouched_stems(project: ProjectText, folder: Path) -> set[str]:
+def _find_untouched_stems(project: ProjectText, source: otio.schema.Timeline) -> set[str]:
     """GUIDs of the stems on a project's stem tracks that are still as they were placed."""
     clock = read_clock(project).record
-    source = build_project_timeline(
-        project, name="", folder=folder
-    )  # its children live no longer than it does
     return {
         _guid(placed.child)
         for track in source.tracks
