@@ -180,7 +180,7 @@ def _find_new_clips(
     by_place: dict[tuple[object, ...], list[tuple[int, FlatClip]]] = {}
     for entry in old:
         by_place.setdefault(_describe_place(entry[1]), []).append(entry)
-    kept: set[int] = set()
+    matched: set[int] = set()
     new: list[tuple[FlatTrack, list[FlatClip]]] = []
     for track in flatten_timeline(timeline).sound_tracks:
         if not is_selva_track(track.track):
@@ -193,10 +193,10 @@ def _find_new_clips(
                 clips.append(flat_clip)
             else:
                 there.remove(same)
-                kept.add(id(same))
+                matched.add(id(same))
         if clips:
             new.append((track, clips))
-    old[:] = [entry for entry in old if id(entry) not in kept]
+    old[:] = [entry for entry in old if id(entry) not in matched]
     return new
 
 
