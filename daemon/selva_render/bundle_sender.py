@@ -15,8 +15,7 @@ from selva_otio.formats.request_bundle.bundle_folder import RequestBundle
 from selva_otio.formats.request_bundle.proxies import find_proxy_path
 from selva_otio.formats.request_bundle.sender import ProgressListener
 from selva_render.bundles import build_render_options, fill_bundle
-from selva_render.job_runs import cancelled_on_error, submit_jobs
-from selva_render.jobs import ClipJob, build_jobs, build_picture_range
+from selva_render.jobs import ClipJob, build_jobs, build_picture_range, cancelled_on_error, submit_jobs
 from selva_render.media_process import Proxy, write_proxies
 from selva_render.options import OutputOptions
 from selva_render.render import split_unusable_clips

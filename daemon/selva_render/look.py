@@ -11,8 +11,7 @@ from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.status import StemResult
 from selva_otio import CueSheet
-from selva_render.job_runs import cancelled_on_error, run_jobs
-from selva_render.jobs import build_jobs
+from selva_render.jobs import build_jobs, cancelled_on_error, run_jobs
 from selva_render.options import OutputOptions
 from selva_render.render import StatusListener, split_unusable_clips
 from selva_render.report import FailedClip

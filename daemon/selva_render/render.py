@@ -27,8 +27,7 @@ from selva_daemon.protocol.status import JobStatus, StemResult
 from selva_otio import CueSheet, Stem, measure_span, place_stems, write_timeline
 from selva_otio.picture.media_probe import ProbeMedia
 from selva_otio.picture.media_search import MediaLookup
-from selva_render.job_runs import SubmitListener, cancelled_on_error, run_jobs
-from selva_render.jobs import ClipJob, iter_jobs
+from selva_render.jobs import ClipJob, SubmitListener, cancelled_on_error, iter_jobs, run_jobs
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.report import FailedClip, RenderedStem, RenderReport
 from selva_render.takes.hints import (

@@ -20,8 +20,7 @@ from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import DaemonTimeoutError, DaemonUnavailableError
 from selva_otio import load_timeline
 from selva_otio.picture.media import resolve_media_path
-from selva_render.job_runs import cancelled_on_error
-from selva_render.jobs import ClipJob
+from selva_render.jobs import ClipJob, cancelled_on_error
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_render.flashing_cuts import cut_builder, render
 from tests.support.daemons import StartServer, end_process_tree, wait_until

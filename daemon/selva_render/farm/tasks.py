@@ -15,8 +15,7 @@ from selva_otio.formats.request_bundle.found_stems import find_stems
 from selva_otio.placement.place_stems import place_stems
 from selva_render.farm.job_folder import FarmJob
 from selva_render.farm.plan import DEFAULT_NAMING
-from selva_render.job_runs import cancelled_on_error
-from selva_render.jobs import ClipJob, build_jobs
+from selva_render.jobs import ClipJob, build_jobs, cancelled_on_error
 from selva_render.media import probe_or_none
 from selva_render.options import OutputOptions, choose_model
 from selva_render.render import StatusListener, collect_results, split_unusable_clips

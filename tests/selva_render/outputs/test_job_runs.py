@@ -8,12 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+import selva_render.jobs
 from selva_daemon.client.client import Client
 from selva_daemon.protocol.errors import InvalidRequestError, QueueFullError
 from selva_daemon.protocol.status import JobStatus
-from selva_render import job_runs
-from selva_render.job_runs import run_jobs
-from selva_render.jobs import ClipJob
+from selva_render.jobs import ClipJob, run_jobs
 from selva_render.report import FailedClip
 
 
@@ -54,7 +53,7 @@ def jobs(*names: str) -> Iterator[ClipJob]:
 
 @pytest.fixture(autouse=True)
 def few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_runs, "MAX_WATCHED", 4)
+    monkeypatch.setattr(selva_render.jobs, "MAX_WATCHED", 4)
 
 
 @pytest.mark.parametrize("num_jobs", [0, 1, 4, 5, 23])
