@@ -50,6 +50,10 @@ def translate_media_errors(path: Path) -> Iterator[None]:
         yield
     except av.error.FileNotFoundError as exc:
         raise MediaNotFoundError(f"there is no file {path}", path=str(path)) from exc
+    except IndexError as exc:
+        # A damaged packet of FLV or SWF can announce a further stream, which PyAV does not look for.
+        message = f"{path.name} is damaged; transcode it or use another copy"
+        raise MediaUnreadableError(message, path=str(path)) from exc
     except av.error.FFmpegError as exc:
         # Demuxers return a bare -1, which reads as a missing permission, for content that they do not understand.
         is_denied = isinstance(exc, av.error.PermissionError)
@@ -95,7 +99,13 @@ def find_video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise NoVideoStreamError(
             f"{path.name} holds {found}; a clip with a video stream is needed", path=str(path)
         )
-    return max(videos, key=lambda stream: stream.width * stream.height)  # the first of the largest ones
+    known = [stream for stream in videos if stream.codec_context is not None]
+    if not known:
+        raise MediaUnreadableError(
+            f"the codec of {path.name} is not known here; transcode it, to ProRes or H.264 for example",
+            path=str(path),
+        )
+    return max(known, key=lambda stream: stream.width * stream.height)  # the first of the largest ones
 
 
 def count_videos(container: InputContainer) -> int:

@@ -33,6 +33,14 @@ DECODES_WITHOUT_KEY = frozenset(
 )
 """Codecs whose decoders take grey for the key frame that they do not have, and report nothing."""
 
+_UNCODED = frozenset(
+    ("rawvideo", "r210", "r10k", "v210", "v308", "v408", "v410", "y41p", "yuv4", "012v", "bitpacked", "wrapped_avframe")
+)  # fmt: skip
+"""Pictures as they are: black may be zeros."""
+_HEAD_BYTES = 64
+_MAX_LOST_FRAMES = 4096
+_MIN_CODED_BYTES = 16
+
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_FRAMES = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2")
 """Headers of frames (ITU-T T.81, table B.1), one in each image."""
@@ -55,6 +63,7 @@ class DamageWatch:
     def __init__(
         self, path: Path, *, codec: str, format_name: str, first_pts: int | None, reads_gaps: bool
     ) -> None:
+        self._codec = codec
         self._gives_all_frames = codec in _GIVES_ALL_FRAMES
         self._lacks_key = first_pts is not None and codec in DECODES_WITHOUT_KEY
         is_gap_damaged = _GAP_READERS.get(format_name.split(",", maxsplit=1)[0]) if reads_gaps else None
@@ -72,6 +81,8 @@ class DamageWatch:
             self._awaited.add(packet.pts)
         self._lacks_key = self._lacks_key and not packet.is_keyframe
         if self._lacks_key:
+            self._broken.add(packet.pts)
+        if is_erased(packet, self._codec):
             self._broken.add(packet.pts)
         if packet.is_corrupt or (self._is_jpeg_stream and not _is_one_image(bytes(packet))):
             self._broken.add(packet.pts)
@@ -112,6 +123,16 @@ class DamageWatch:
         return lost
 
 
+def is_erased(packet: Packet[VideoStream], codec: str) -> bool:
+    """Whether a packet is nothing but zeros, as where a part of a disk was lost: DV, HuffYUV, Ut Video, FFV1, Cinepak and
+    QuickTime RLE decode it and report nothing.
+    """
+    if codec in _UNCODED or packet.size < _MIN_CODED_BYTES:
+        return False
+    content = memoryview(packet)
+    return not any(content[:_HEAD_BYTES]) and not any(bytes(content))
+
+
 def _is_one_image(content: bytes) -> bool:
     """Whether a packet of a bare JPEG stream is one image: FFmpeg adds an image whose start it cannot read to the one before."""
     begins_and_ends = content.startswith(_JPEG_START) and content.rstrip(b"\0").endswith(_JPEG_END)
@@ -141,4 +162,5 @@ class _ContainerGap:
         if 2 * step_ticks <= 3 * usual_ticks:
             return range(0)
         is_damaged = self._is_gap_damaged(self._path, last[1], last[2], packet.pos)
-        return range(last[0] + usual_ticks, now, usual_ticks) if is_damaged else range(0)
+        # A damaged timestamp may be days off.
+        return range(last[0] + usual_ticks, now, usual_ticks)[:_MAX_LOST_FRAMES] if is_damaged else range(0)

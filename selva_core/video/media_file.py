@@ -184,7 +184,7 @@ class MediaFile:
             self.stream.thread_type = "AUTO"
             require_clear(self.stream, None, self.path)
             self._alpha_decoder = create_alpha_decoder(self.stream)
-            self._avi_index = AviIndex(self.stream) if self.container.format.name == "avi" else None
+            self.avi_index = AviIndex(self.stream) if self.container.format.name == "avi" else None
         except BaseException:
             self.container.close()
             raise
@@ -344,13 +344,13 @@ class MediaFile:
 
     def _is_indexed(self) -> bool:
         """Whether an index names the packets that are found at the stream's end, so that none is missing before."""
-        if self._avi_index is None:
+        if self.avi_index is None:
             return self._can_seek
-        last = self._avi_index.last_number
+        last = self.avi_index.last_number
         if last is None or last + 1 < (self.stream.duration or 0) or not self._seek(last):
             return False  # FFmpeg passes over an index that is not where the file says
         packet = next(self._packets(), None)
-        return packet is not None and self._avi_index.holds(packet)
+        return packet is not None and self.avi_index.holds(packet)
 
     def _next_time(self, latest: Fraction | None, frame_ticks: Fraction) -> Fraction:
         return Fraction(self._origin_pts) if latest is None else latest + frame_ticks
@@ -375,8 +375,8 @@ class MediaFile:
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         is_first = True
         for packet in self.container.demux(self.stream):
-            if self._avi_index is not None:
-                self._lose(map(self._time_of, self._avi_index.number(packet, follows=not is_first)))
+            if self.avi_index is not None:
+                self._lose(map(self._time_of, self.avi_index.number(packet, follows=not is_first)))
                 is_first = False
             yield packet
 

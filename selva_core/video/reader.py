@@ -16,7 +16,7 @@ from selva_core.base.errors import MediaUnreadableError
 from selva_core.video.container import DAMAGE_ERRORS, require_clear, translate_media_errors
 from selva_core.video.containers.edit_spans import movie_times_s, spans_from
 from selva_core.video.damage import note_damage, note_miscount
-from selva_core.video.damage_watch import DECODES_WITHOUT_KEY, DamageWatch
+from selva_core.video.damage_watch import DECODES_WITHOUT_KEY, DamageWatch, is_erased
 from selva_core.video.media_file import MediaFile
 from selva_core.video.packet_order import PacketOrder, packet_time
 from selva_core.video.restarts import ClockJump, jump_error
@@ -157,14 +157,16 @@ class MediaReader(MediaFile):
         begins_at = self._enter_group(first_s)
         order = PacketOrder(frame_ticks=frame_ticks, begins_at=begins_at, has_times=not self.is_raw)
 
-        lacks_key = begins_at is None and self.stream.codec_context.name in DECODES_WITHOUT_KEY
+        codec = self.stream.codec_context.name
+        lacks_key = begins_at is None and codec in DECODES_WITHOUT_KEY
 
         def on_packet(packet: Packet[VideoStream]) -> None:
             nonlocal lacks_key
             if packet.size:
                 stored_at = order.number(packet)
                 lacks_key = lacks_key and not packet.is_keyframe
-                if lacks_key and stored_at is not None:
+                is_lost = lacks_key or is_erased(packet, codec)
+                if is_lost and stored_at is not None:
                     self._lose([self._time_of(stored_at)])
 
         def on_broken(packet: Packet[VideoStream]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from selva_core.base.errors import MediaUnreadableError
+from selva_core.base.errors import MediaError, MediaUnreadableError
 from selva_core.base.media import PictureRange
 from selva_core.video.damage import damage_warnings, damaged_times_s, note_damage
 from selva_core.video.frames import iter_frames
@@ -33,6 +33,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "four.avi": {"codec": "mpeg4"},
     "two.mxf": {"codec": "mpeg2video", "options": {"b": "4M"}},
     "two.mov": {"codec": "mpeg2video", "options": {"b": "4M"}},
+    "huffyuv.avi": {"codec": "huffyuv", "pix_fmt": "yuv422p"},
+    "ut.avi": {"codec": "utvideo", "pix_fmt": "yuv422p"},
+    "ffv1.avi": {"codec": "ffv1"},
+    "rle.mov": {"codec": "qtrle", "pix_fmt": "rgb24"},
 }
 NUM_FRAMES = 50
 
@@ -280,6 +284,41 @@ def test_file_whose_end_is_lost_is_refused_instead_of_made_shorter(
         assert reader.end_s == 2
     with pytest.raises(MediaUnreadableError, match="breaks off"):
         list(iter_frames(whole(path), size_px=48))
+
+
+def test_black_pictures_that_are_stored_as_they_are_may_be_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "black.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 48, "bgr24"
+        for index in range(10):
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 96, 3), np.uint8), format="bgr24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+    picture = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(10, 25))
+    assert not any(frame.any() for frame in iter_frames(picture, size_px=16))
+    assert damage_warnings(picture) == ()
+
+
+@pytest.mark.parametrize("codec", ["flv", "flashsv"])
+def test_damaged_flash_video_is_refused_or_read_and_never_an_internal_error(
+    numbered_video: MakeVideo, codec: str
+) -> None:
+    pix_fmt = "bgr24" if codec == "flashsv" else "yuv420p"
+    path = numbered_video("n.flv", num_frames=20, codec=codec, pix_fmt=pix_fmt)
+    content = path.read_bytes()
+    numbers = np.random.default_rng(2)
+    for _ in range(12):
+        damaged = bytearray(content)
+        for at in numbers.integers(300, len(content), 200):
+            damaged[at] = numbers.integers(256)
+        path.write_bytes(damaged)
+        try:
+            with MediaReader(path) as reader:
+                assert reader.end_s > 0
+                list(reader.iter_shown(Fraction(0)))
+        except MediaError:
+            pass
 
 
 def test_encrypted_file_is_called_encrypted() -> None:

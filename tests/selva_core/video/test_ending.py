@@ -101,3 +101,19 @@ def test_recording_that_was_never_ended_is_whole_up_to_its_last_chunk(numbered_v
     assert not is_cut_off(path, "avi")
     path.write_bytes(content[: end - 100])
     assert is_cut_off(path, "avi")
+
+
+@pytest.mark.parametrize("name", ["n.mxf", "n.mkv"])
+def test_frame_that_is_missing_although_the_container_counts_it_is_named(
+    numbered_video: MakeVideo, name: str
+) -> None:
+    path = numbered_video(name, num_frames=50, **KINDS[name])
+    assert probe_media(path).warnings == ()
+    with av.open(str(path)) as container:
+        places = [(p.pos, p.size) for p in container.demux(video=0) if p.size and p.pos is not None]
+    content = bytearray(path.read_bytes())
+    at, size = max(places)
+    content[at : at + size] = bytes(size)
+    path.write_bytes(content)
+    [warning] = probe_media(path).warnings
+    assert "states 2.000 s of picture and has 1.960 s" in warning
