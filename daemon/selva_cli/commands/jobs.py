@@ -149,7 +149,14 @@ def cancel(
         raise typer.BadParameter("name jobs, or give --all")
     with connect() as client:
         jobs = client.cancel_all() if every else client.cancel(*_find_full_ids(client, job_ids or []))
-    print_json(jobs) if as_json else print_result(f"{jobs.num_jobs} cancelled or being cancelled")
+    if as_json:
+        print_json(jobs)
+        return
+    from selva_daemon.protocol.status import DONE, FAILED  # noqa: PLC0415 - --help loads no daemon
+
+    num_ended = sum(state in (DONE, FAILED) for state in jobs.values())
+    before = f"; {num_ended} had ended before" if num_ended else ""
+    print_result(f"{jobs.num_jobs - num_ended} cancelled or being cancelled{before}")
 
 
 @jobs_app.command()

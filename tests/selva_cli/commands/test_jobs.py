@@ -70,6 +70,19 @@ def test_cancelling_all_counts_also_the_jobs_that_the_reply_does_not_name(
     assert len(client.cancel_all()) == client.cancel_all().num_jobs + 1 == 1
 
 
+def test_cancelling_says_which_jobs_had_ended_before(
+    client: Client, make_job: JobMaker, selva: RunCommand
+) -> None:
+    ended = client.submit(make_job(seed=1)).job_id
+    client.wait(ended)
+    client.pause()
+    waiting = client.submit(make_job(seed=2)).job_id
+    assert (
+        selva("jobs", "cancel", ended, waiting)[1] == "1 cancelled or being cancelled; 1 had ended before\n"
+    )
+    assert client.job(ended).state == "done"
+
+
 def test_a_reason_that_fails_many_jobs_is_printed_once(
     start_server: StartServer, paths: AppPaths, make_job: JobMaker, selva: RunCommand, tmp_path: Path
 ) -> None:
