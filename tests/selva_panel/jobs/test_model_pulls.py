@@ -102,3 +102,22 @@ def test_a_pull_that_fails_says_why(hub: HubServer, tmp_path: Path) -> None:
     failed = link.pulling[FIRST]
     assert failed["state"] == "failed"
     assert "vae.safetensors" in failed["message"]
+
+
+def test_a_pull_is_cancelled_and_can_begin_again(hub: HubServer) -> None:
+    link = WatchedLink()
+
+    async def run() -> None:
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        pulls = ModelPulls(cast(DaemonLink, link), AppPaths.find(), command=command)
+        with pytest.raises(NothingToDoError, match="selva-first is not being fetched"):
+            pulls.cancel(FIRST)
+        for _ in range(2):
+            pulls.pull(FIRST, accept_licence=True)
+            while not pulls._processes:
+                await asyncio.sleep(0.01)
+            pulls.cancel(FIRST)
+            await asyncio.gather(*pulls._tasks)
+            assert link.pulling == {}, "no failure is shown of what a person has ended"
+
+    asyncio.run(run())

@@ -67,6 +67,7 @@ class WorkRoutes:
             ("POST", "/api/yield", self._release_device),
             ("PUT", "/api/model", self._choose_model),
             ("POST", "/api/models/{name}/pull", self._pull),
+            ("DELETE", "/api/models/{name}/pull", self._cancel_pull),
             ("PUT", "/api/stems/{stem_id}", self._choose),
             ("GET", "/api/stems/{stem_id}/audio", self._audio),
             ("GET", "/api/stems/{stem_id}/peaks", self._peaks),
@@ -98,6 +99,10 @@ class WorkRoutes:
     async def _pull(self, request: Request) -> Response:
         body = await read_body(request, PullBody)
         self._models.pull(request.path_params["name"], accept_licence=body.accept_licence)
+        return json_response({"daemon": self._session.daemon})
+
+    async def _cancel_pull(self, request: Request) -> Response:
+        self._models.cancel(request.path_params["name"])
         return json_response({"daemon": self._session.daemon})
 
     async def _cancel(self, request: Request) -> Response:

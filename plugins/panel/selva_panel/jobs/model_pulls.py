@@ -34,7 +34,7 @@ class ModelPulls:
         self._command = command or (python_executable(), "-m", "selva_cli")
         self._paths = paths
         self._tasks: set[asyncio.Task[None]] = set()
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def pull(self, name: str, *, accept_licence: bool) -> None:
         """Begin to fetch a model. Raises UnknownModelError, NothingToDoError; PanelRequestError while its licences are not
@@ -55,8 +55,15 @@ class ModelPulls:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def cancel(self, name: str) -> None:
+        """End a pull; what came stays, and the next one goes on with it. Raises NothingToDoError where none runs."""
+        process = self._processes.pop(name, None)
+        if process is None:
+            raise NothingToDoError(f"{name} is not being fetched")
+        process.terminate()
+
     async def close(self) -> None:
-        for process in self._processes:
+        for process in self._processes.values():
             process.terminate()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -80,15 +87,15 @@ class ModelPulls:
             env=own_environment(os.environ),
             **popen_options(own_group=True),
         )
-        self._processes.add(process)
+        self._processes[model.model_id] = process
         output = asyncio.create_task(asyncio.to_thread(process.communicate))
         while not output.done():
             done = (await asyncio.to_thread(_size_of, folder) - before) / wanted
             self._show(model.model_id, state="running", done=round(min(max(done, 0.0), 0.99), 3), message="")
             await asyncio.wait([output], timeout=POLL_S)
-        self._processes.discard(process)
         text, _ = await output
-        if process.returncode == 0:
+        was_cancelled = self._processes.pop(model.model_id, None) is not process
+        if process.returncode == 0 or was_cancelled:
             self._link.pulling.pop(model.model_id, None)
         else:
             self._show(model.model_id, state="failed", done=0.0, message=_message_of(text))

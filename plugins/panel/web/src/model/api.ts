@@ -60,6 +60,7 @@ export const api = {
   putStem: (stem: string, change: { choice?: string; active?: boolean }) =>
     request<unknown>("PUT", `/api/stems/${id(stem)}`, change),
   pull: (model: string) => request<unknown>("POST", `/api/models/${id(model)}/pull`, { accept_licence: true }),
+  cancelPull: (model: string) => request<unknown>("DELETE", `/api/models/${id(model)}/pull`),
   chooseModel: (name: string) => request<unknown>("PUT", "/api/model", { name }),
   freeDevice: () => request<unknown>("POST", "/api/yield", {}),
   mediaStatus: (media: string) => request<MediaStatus>("GET", `/api/media/${id(media)}/status`),

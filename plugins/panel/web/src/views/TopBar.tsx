@@ -76,7 +76,12 @@ function ModelLine({ model, onPull }: { model: Model; onPull: (model: Model) => 
       <td>{model.licence}</td>
       <td class="number">{model.bytes > 0 ? size(model.bytes) : "–"}</td>
       <td>
-        {model.pull?.state === "running" ? <Progress done={model.pull.done} label={t("model.fetching", { name: model.name })} /> : model.installed
+        {model.pull?.state === "running" ? (
+          <>
+            <Progress done={model.pull.done} label={t("model.fetching", { name: model.name })} />
+            <button class="button small" onClick={() => void attempt(() => api.cancelPull(model.name))}>{t("cancel")}</button>
+          </>
+        ) : model.installed
           ? !chosen && <button class="button small" onClick={() => void attempt(() => api.chooseModel(model.name))}>{t("model.use")}</button>
           : <button class="button small" onClick={() => onPull(model)}>{t("model.fetch")}</button>}
         {model.pull?.state === "failed" && <p class="problem">{model.pull.message}</p>}
